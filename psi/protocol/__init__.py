@@ -1,0 +1,1 @@
+"""What every protocol role speaks: envelope, codec, errors, role."""
