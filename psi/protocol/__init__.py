@@ -1,1 +1,47 @@
 """What every protocol role speaks: envelope, codec, errors, role."""
+
+from psi.protocol.codec import Array, Length, Range, Text, decode, encode, message
+from psi.protocol.envelope import Envelope
+from psi.protocol.errors import (
+    CodecError,
+    EnvironmentFailed,
+    FedprofileError,
+    InputError,
+    JobError,
+    MisuseError,
+    PeerError,
+    PeerGone,
+    PhaseError,
+    Refused,
+)
+from psi.protocol.harness import Pair
+from psi.protocol.role import Context, Done, Idle, Random, Role, Step, Turn
+
+__all__ = [
+    "Array",
+    "CodecError",
+    "Context",
+    "Done",
+    "Envelope",
+    "EnvironmentFailed",
+    "FedprofileError",
+    "Idle",
+    "InputError",
+    "JobError",
+    "Length",
+    "MisuseError",
+    "Pair",
+    "PeerError",
+    "PeerGone",
+    "PhaseError",
+    "Random",
+    "Range",
+    "Refused",
+    "Role",
+    "Step",
+    "Text",
+    "Turn",
+    "decode",
+    "encode",
+    "message",
+]

@@ -1,0 +1,190 @@
+"""A role: one party's side of one protocol, without IO.
+
+`start()` and `receive(envelope)` return a `Step`: the messages to send now and, at the end,
+the result. A role knows no socket, file, clock or thread; keys and randomness are passed in.
+
+A subclass declares its states as frozen dataclasses registered with the codec, and one
+handler for each message it expects in a state:
+
+    class Sender(Role[Matches]):
+        transitions = {(Waiting, Blinded): "on_blinded"}
+
+        def begin(self) -> Turn[Matches]: ...
+        def on_blinded(self, state: Waiting, message: Blinded, peer: str) -> Turn[Matches]: ...
+
+What is in the state is all that `save()` keeps and `restore()` needs. A message that the
+table does not name for the present state ends the session with a `PhaseError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from psi.protocol.codec import Length, Text, decode, encode, message
+from psi.protocol.envelope import Envelope
+from psi.protocol.errors import MisuseError, PeerError, PhaseError
+
+__all__ = ["Context", "Done", "Idle", "Random", "Role", "Step", "Turn"]
+
+Random = Callable[[int], bytes]
+"""Bytes from the operating system's generator: `secrets.token_bytes`, passed in."""
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every role is given: the session it belongs to, its step, itself, randomness."""
+
+    session: bytes
+    step: str
+    party: str
+    random: Random = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Step(Generic[R]):
+    """What a role wants done: envelopes to send now, and the result once there is one."""
+
+    messages: tuple[Envelope, ...] = ()
+    result: R | None = None
+    progress: float | None = None
+
+
+@dataclass(frozen=True)
+class Turn(Generic[R]):
+    """What a handler returns: the next state, messages with their receivers, the result.
+
+    `progress` is the share of this step that is done, 0 to 1, for whoever shows it.
+    """
+
+    state: Any
+    messages: Sequence[tuple[str, Any]] = ()
+    result: R | None = None
+    progress: float | None = None
+
+
+@message(2)
+@dataclass(frozen=True)
+class Idle:
+    """The state before `start()`."""
+
+
+@message(3)
+@dataclass(frozen=True)
+class Done:
+    """The state after the result; nothing more is expected."""
+
+
+@message(4)
+@dataclass(frozen=True)
+class _Saved:
+    """A role at rest: counters of both directions, digests of what came, encoded state."""
+
+    step: Annotated[str, Text(128)]
+    sent: Annotated[dict[str, int], Length(64)]
+    seen: Annotated[dict[str, Annotated[tuple[bytes, ...], Length(1 << 20)]], Length(64)]
+    state: Annotated[bytes, Length(1 << 31)]
+
+
+class Role(Generic[R]):
+    """Base of all roles: numbering, repeats, phases, saving."""
+
+    transitions: ClassVar[Mapping[tuple[type, type], str]] = {}
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.state: Any = Idle()
+        self._sent: dict[str, int] = {}
+        self._seen: dict[str, list[bytes]] = {}
+
+    def __repr__(self) -> str:
+        name, state = type(self).__qualname__, type(self.state).__qualname__
+        return f"<{name} at {self.context.party}, step {self.context.step}, state {state}>"
+
+    def begin(self) -> Turn[R]:
+        """The first turn; a role that only answers returns its waiting state."""
+        raise NotImplementedError
+
+    def start(self) -> Step[R]:
+        """Begin; raises `MisuseError` if the role has begun already."""
+        if not isinstance(self.state, Idle):
+            raise MisuseError("the role has started already", step=self.context.step)
+        return self._finish(self.begin())
+
+    def receive(self, envelope: Envelope) -> Step[R]:
+        """Take one envelope. An identical repeat is ignored, a differing one is an error."""
+        if not self._is_new(envelope):
+            return Step()
+        handler, incoming = self._expected(envelope)
+        try:
+            turn = getattr(self, handler)(self.state, incoming, envelope.sender)
+        except PeerError as error:
+            error.step = error.step or self.context.step
+            raise
+        self._seen.setdefault(envelope.sender, []).append(_digest(envelope))
+        return self._finish(turn)
+
+    def save(self) -> bytes:
+        """The role as bytes, secrets included: for a sealed checkpoint only."""
+        seen = {peer: tuple(digests) for peer, digests in self._seen.items()}
+        return encode(_Saved(self.context.step, dict(self._sent), seen, encode(self.state)))
+
+    def restore(self, data: bytes) -> None:
+        """Become the role that `save()` kept; the constructor's arguments must be the same."""
+        saved = decode(data, _Saved)
+        if saved.step != self.context.step:
+            raise MisuseError(f"checkpoint of step {saved.step}", step=self.context.step)
+        self.state = decode(saved.state, *self._states())
+        self._sent = dict(saved.sent)
+        self._seen = {peer: list(digests) for peer, digests in saved.seen.items()}
+
+    @classmethod
+    def _states(cls) -> tuple[type, ...]:
+        return (Idle, Done, *dict.fromkeys(state for state, _ in cls.transitions))
+
+    def _expected(self, envelope: Envelope) -> tuple[str, Any]:
+        state = type(self.state)
+        allowed = tuple(m for s, m in self.transitions if s is state)
+        every = tuple(dict.fromkeys(m for _, m in self.transitions))
+        incoming: Any = decode(envelope.payload, *every)
+        handler = self.transitions.get((state, type(incoming)))
+        if handler is None:
+            names = " or ".join(m.__qualname__ for m in allowed) or "nothing more"
+            found = type(incoming).__qualname__
+            raise PhaseError(f"{found} found, {names} expected", step=self.context.step)
+        return handler, incoming
+
+    def _is_new(self, envelope: Envelope) -> bool:
+        mine = self.context
+        if envelope.session != mine.session:
+            raise PeerError("envelope of another session", step=mine.step)
+        if envelope.receiver != mine.party or envelope.step != mine.step:
+            raise PeerError("envelope for another role", step=mine.step)
+        seen = self._seen.get(envelope.sender, [])
+        if envelope.sequence < len(seen):
+            if seen[envelope.sequence] != _digest(envelope):
+                raise PeerError("a repeated envelope differs from the first", step=mine.step)
+            return False
+        if envelope.sequence > len(seen):
+            found, expected = envelope.sequence, len(seen)
+            raise PeerError(f"envelope #{found} found, #{expected} expected", step=mine.step)
+        return True
+
+    def _finish(self, turn: Turn[R]) -> Step[R]:
+        self.state = turn.state
+        messages = tuple(self._envelope(peer, encode(m)) for peer, m in turn.messages)
+        return Step(messages, turn.result, turn.progress)
+
+    def _envelope(self, peer: str, payload: bytes) -> Envelope:
+        mine = self.context
+        sequence = self._sent.get(peer, 0)
+        self._sent[peer] = sequence + 1
+        return Envelope(mine.session, mine.step, mine.party, peer, sequence, payload)
+
+
+def _digest(envelope: Envelope) -> bytes:
+    return hashlib.sha256(encode(envelope)).digest()
