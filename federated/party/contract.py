@@ -1,0 +1,250 @@
+"""The contract: what one job may do, in bytes that every party signs.
+
+A contract names the parties and their keys, the purpose, each party's table with row count
+and snapshot hash, the columns and what they are for, the steps with their limits, every
+disclosure, suites, validity and retention, and a nonce that is used once. Parties run the
+steps of the contract they signed and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from federated.party.keys import Identity, PartyKeys
+from federated.party.plain import canonical, from_canonical
+from psi.protocol import PeerError, Refused
+
+__all__ = [
+    "AggregateTerms",
+    "AlignTerms",
+    "Contract",
+    "Disclosure",
+    "Measure",
+    "PartyTerms",
+    "Suites",
+    "TrainTerms",
+    "signing_bytes",
+    "verify_signatures",
+]
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class PartyTerms:
+    """One party: who it is, which table it brings, which columns and what each is for."""
+
+    name: str
+    organisation: str
+    sealing: str
+    table: str
+    keys: tuple[tuple[str, ...], ...]
+    kinds: tuple[tuple[str, ...], ...]
+    features: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    label: str = ""
+    segment: str = ""
+    rows: int = 0
+    snapshot: str = ""
+    design_columns: int = 0
+
+    @property
+    def identity(self) -> Identity:
+        """The public keys as bytes."""
+        try:
+            keys = bytes.fromhex(self.organisation), bytes.fromhex(self.sealing)
+        except ValueError:
+            raise PeerError("a public key in the contract is not hexadecimal") from None
+        return Identity(self.name, *keys)
+
+
+@dataclass(frozen=True)
+class AlignTerms:
+    """Find the shared entities of the receiver and one partner."""
+
+    partner: str
+    protocol: str
+    reveal: str
+    minimum_overlap: int
+    largest_set: int
+    duplicates: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of the partner's and the statistic asked of it."""
+
+    column: str
+    statistic: str
+
+
+@dataclass(frozen=True)
+class AggregateTerms:
+    """Statistics of the partner's columns by the receiver's segment."""
+
+    partner: str
+    by: str
+    measures: tuple[Measure, ...]
+    minimum_group: int
+    key_bits: int
+
+
+@dataclass(frozen=True)
+class TrainTerms:
+    """One model across the label party and the feature parties.
+
+    `split` is "vertical" (columns at different parties) or "horizontal" (rows at different
+    parties). `score_vectors` is the most numbers a row that the label party may learn of the
+    other parties' part of the score.
+    """
+
+    task: str
+    model: str
+    split: str
+    label: str
+    partners: tuple[str, ...]
+    steps: int
+    folds: int
+    fold_steps: int
+    score_vectors: int
+    key_bits: int
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """What one party learns of another's data by design, and which term allows it."""
+
+    step: str
+    to: str
+    learns: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Suites:
+    """Names and versions of the cryptography that this contract allows."""
+
+    align: str = "ecdh-curve25519-elligator2-sha512-v1"
+    seal: str = "x25519+mlkem768-chacha20poly1305-v1"
+    sign: str = "ed25519"
+    aggregate: str = "paillier-djn-v1"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """All terms of one job. `seed` drives splits and sampling, never a secret."""
+
+    version: int
+    nonce: str
+    job: str
+    purpose: str
+    entity: str
+    proposer: str
+    receiver: str
+    not_before: int
+    expires: int
+    retention_days: int
+    seed: int
+    parties: tuple[PartyTerms, ...]
+    align: tuple[AlignTerms, ...]
+    aggregate: tuple[AggregateTerms, ...]
+    train: tuple[TrainTerms, ...]
+    disclosures: tuple[Disclosure, ...] = ()
+    suites: Suites = field(default_factory=Suites)
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes that are signed."""
+        return canonical(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Contract:
+        """A contract from another party: canonical, of this version, with clean texts."""
+        contract = from_canonical(cls, data)
+        contract.check()
+        return contract
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the canonical bytes: 32 bytes that name the contract."""
+        return hashlib.sha256(self.to_bytes()).digest()
+
+    def party(self, name: str) -> PartyTerms:
+        """The terms of one party; raises `PeerError` if it is none."""
+        for terms in self.parties:
+            if terms.name == name:
+                return terms
+        raise PeerError("the contract names a party that it does not list")
+
+    def partners(self) -> list[str]:
+        """All parties but the receiver, in the contract's order."""
+        return [terms.name for terms in self.parties if terms.name != self.receiver]
+
+    def with_party(self, terms: PartyTerms) -> Contract:
+        """The same contract with one party's terms replaced."""
+        parties = tuple(terms if p.name == terms.name else p for p in self.parties)
+        return replace(self, parties=parties)
+
+    def check(self) -> None:
+        """Raise `PeerError` unless the contract is whole and consistent in itself."""
+        if self.version != VERSION:
+            raise PeerError(f"contract version {self.version} found, {VERSION} allowed")
+        if self.suites != Suites():
+            raise PeerError("the contract asks for a suite that this version does not have")
+        names = [terms.name for terms in self.parties]
+        if len(set(names)) != len(names) or len(names) < 2:
+            raise PeerError("a contract needs two parties or more, each with its own name")
+        for name in (self.receiver, self.proposer, *self._partners_of_steps()):
+            self.party(name)
+        if len(self.nonce) != 64 or not 0 < self.not_before < self.expires:
+            raise PeerError("the contract's nonce or validity is malformed")
+        for text in _texts(self):
+            if text != unicodedata.normalize("NFC", text) or not text.isprintable():
+                raise PeerError("the contract holds control characters")
+
+    def check_time(self, now: float) -> None:
+        """Raise `Refused` outside the validity."""
+        if now < self.not_before:
+            raise Refused("the contract is not valid yet", hint="check this machine's clock")
+        if now > self.expires:
+            raise Refused("the contract has expired", hint="propose the job again")
+
+    def _partners_of_steps(self) -> list[str]:
+        trained = [name for terms in self.train for name in terms.partners]
+        aligned = [terms.partner for terms in self.align]
+        return aligned + [terms.partner for terms in self.aggregate] + trained
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, tuple | list):
+        return [text for entry in value for text in _texts(entry)]
+    if hasattr(value, "__dataclass_fields__"):
+        return [
+            text for name in value.__dataclass_fields__ for text in _texts(getattr(value, name))
+        ]
+    return []
+
+
+def signing_bytes(contract: bytes) -> bytes:
+    """What the organisation keys sign: the canonical bytes under a label of their own."""
+    return b"fedprofile contract v1\n" + contract
+
+
+def sign(keys: PartyKeys, contract: bytes) -> bytes:
+    """One party's signature (64 bytes) over a contract's canonical bytes."""
+    return keys.sign_organisation(signing_bytes(contract))
+
+
+def verify_signatures(contract: Contract, signatures: Mapping[str, bytes]) -> None:
+    """Raise `PeerError` unless every party, the receiver too, has signed these bytes."""
+    data = signing_bytes(contract.to_bytes())
+    expected = sorted(terms.name for terms in contract.parties)
+    if sorted(signatures) != expected:
+        missing = sorted(set(expected) - set(signatures))
+        raise PeerError(f"signatures missing: {', '.join(missing) or 'none'}", step="contract")
+    for terms in contract.parties:
+        terms.identity.check_organisation(signatures[terms.name], data, "contract")

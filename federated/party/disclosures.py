@@ -1,0 +1,103 @@
+"""Who learns what: one pure function from a contract's steps to its list of disclosures.
+
+Every party derives the list again and refuses a contract whose list differs, so the words an
+officer reads are the words that the steps imply.
+"""
+
+from __future__ import annotations
+
+from federated.party.contract import AggregateTerms, AlignTerms, Contract, Disclosure, TrainTerms
+from psi.protocol import PeerError
+
+__all__ = ["check_disclosures", "disclosures"]
+
+
+def disclosures(contract: Contract) -> tuple[Disclosure, ...]:
+    """All that any party learns of another's data by design, in the order of the steps."""
+    found: list[Disclosure] = []
+    for align in contract.align:
+        found += _align(contract, align)
+    if len(contract.align) > 1:
+        found += _select(contract)
+    for aggregate in contract.aggregate:
+        found += _aggregate(contract, aggregate)
+    for train in contract.train:
+        found += _vertical(contract, train) if train.split == "vertical" else _horizontal(train)
+    return tuple(found)
+
+
+def check_disclosures(contract: Contract) -> None:
+    """Raise `PeerError` if the contract's list is not the one its steps imply."""
+    if contract.disclosures != disclosures(contract):
+        raise PeerError("the contract's list of disclosures is not what its steps imply")
+
+
+def _align(contract: Contract, terms: AlignTerms) -> list[Disclosure]:
+    step, me, line = f"align {terms.partner}", contract.receiver, "align.reveal"
+    sizes = [
+        Disclosure(step, me, f"how many records {terms.partner} brings", line),
+        Disclosure(step, terms.partner, f"how many records {me} brings", line),
+    ]
+    if terms.reveal == "cardinality":
+        count = f"how many records it shares with {terms.partner}, not which"
+        return [*sizes, Disclosure(step, me, count, line)]
+    found = [Disclosure(step, me, f"which of its own records {terms.partner} has", line), *sizes]
+    if terms.reveal == "both":
+        which = f"which of its own records {me} has"
+        found.insert(1, Disclosure(step, terms.partner, which, line))
+    if len(contract.party(me).keys) > 1:
+        grade = "by which key each shared record was found"
+        found += [Disclosure(step, name, grade, line) for name in (me, terms.partner)]
+    if terms.duplicates == "join":
+        often = "how often the other holds each shared record"
+        found += [Disclosure(step, name, often, "align.duplicates") for name in (me, terms.partner)]
+    return found
+
+
+def _select(contract: Contract) -> list[Disclosure]:
+    common = "which of its shared records all parties of the job have"
+    return [Disclosure("select", name, common, "party") for name in contract.partners()]
+
+
+def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
+    step, line, me = f"aggregate {terms.partner}", "aggregate", contract.receiver
+    what = ", ".join(f"{m.statistic} of {m.column}" for m in terms.measures)
+    groups = f"{what} for each of its segments of at least {terms.minimum_group} shared records"
+    return [
+        Disclosure(step, me, groups, line),
+        Disclosure(step, terms.partner, f"how many shared records each segment of {me} has", line),
+    ]
+
+
+def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
+    step, line, me = f"train {terms.task}", "train", contract.receiver
+    others = " and ".join(terms.partners)
+    summed = " (their sum only)" if len(terms.partners) > 1 else ""
+    found = [
+        Disclosure(
+            step,
+            me,
+            f"for each shared record {terms.score_vectors} numbers of the score part of "
+            f"{others}{summed}, the final score among them",
+            "train.score_vectors",
+        ),
+        Disclosure(step, me, f"sums that mix its own columns with the model of {others}", line),
+    ]
+    for name in terms.partners:
+        learns = (
+            "the coefficients of its own columns, with the sums they are computed from: its own "
+            "columns' weighted second moments, reduced by the label party's columns, and gradient"
+        )
+        found.append(Disclosure(step, name, learns, line))
+        fold = "which shared records have a label, and their validation fold"
+        found.append(Disclosure(step, name, fold, "train.folds"))
+    for name in terms.partners[1:]:
+        turned = f"the same sums of {name}, in a basis that only {name} knows"
+        found.append(Disclosure(step, terms.partners[0], turned, line))
+    return found
+
+
+def _horizontal(terms: TrainTerms) -> list[Disclosure]:
+    step = f"train {terms.task}"
+    sums = "the model, and sums over all parties' rows (counts, moments, gradients, curvature)"
+    return [Disclosure(step, "every party", sums, "train")]

@@ -1,0 +1,32 @@
+"""Files that are old or new after a kill at any moment, never half."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from psi.protocol import EnvironmentFailed
+
+__all__ = ["write_atomic"]
+
+
+def write_atomic(path: Path, data: bytes | str, *, private: bool = False) -> None:
+    """Write to a temporary name beside `path`, sync, rename. `private`: mode 0600."""
+    content = data.encode("utf-8") if isinstance(data, str) else data
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), 0o600 if private else 0o644)
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise EnvironmentFailed(
+            f"cannot write {path.name}: {error.strerror}", hint="nothing was replaced"
+        ) from None

@@ -1,0 +1,219 @@
+"""How a contract comes about: the roles of proposer and approver.
+
+    proposer -> approver   Draft       the contract without tables' facts
+    approver -> proposer   Facts       its rows, snapshot hash and number of design columns
+    proposer -> approver   Final       the contract whole, with the proposer's signature
+    approver -> proposer   Signed      the approver's signature over the same bytes
+    proposer -> approver   Complete    all signatures
+
+An approver fills in only its own terms and signs only if nothing else of the draft changed
+and its policy agrees; nobody starts before it holds and has verified every signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from federated.party.contract import Contract, PartyTerms, sign, verify_signatures
+from federated.party.disclosures import check_disclosures, disclosures
+from federated.party.keys import Identity, PartyKeys
+from federated.party.plain import canonical, from_canonical
+from psi.protocol import (
+    Context,
+    Done,
+    Idle,
+    Length,
+    PeerError,
+    Role,
+    Turn,
+    message,
+)
+
+__all__ = ["Agreed", "Approver", "Proposer"]
+
+Contracted = Annotated[bytes, Length(1 << 20)]
+Complete = Callable[[Contract], Contract]
+Approve = Callable[[Contract], None]
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """A contract with every party's signature."""
+
+    contract: Contract
+    signatures: dict[str, bytes]
+
+
+@message(0xB0)
+@dataclass(frozen=True)
+class _Draft:
+    contract: Contracted
+
+
+@message(0xB1)
+@dataclass(frozen=True)
+class _Facts:
+    terms: Contracted
+
+
+@message(0xB2)
+@dataclass(frozen=True)
+class _Final:
+    contract: Contracted
+    signature: Annotated[bytes, Length(64)]
+
+
+@message(0xB3)
+@dataclass(frozen=True)
+class _Signed:
+    signature: Annotated[bytes, Length(64)]
+
+
+@message(0xB4)
+@dataclass(frozen=True)
+class _Complete:
+    signatures: Annotated[dict[str, Annotated[bytes, Length(64)]], Length(64)]
+
+
+@message(0xB5)
+@dataclass(frozen=True)
+class _Collecting:
+    facts: Annotated[dict[str, Contracted], Length(64)]
+
+
+@message(0xB6)
+@dataclass(frozen=True)
+class _Signing:
+    contract: Contracted
+    signatures: Annotated[dict[str, Annotated[bytes, Length(64)]], Length(64)]
+
+
+@message(0xB7)
+@dataclass(frozen=True)
+class _Waiting:
+    contract: Contracted
+
+
+class Proposer(Role[Agreed]):
+    """Drafts, collects every table's facts, signs first, collects all signatures.
+
+    `complete` turns the draft with everyone's facts into the final contract (it may fix
+    limits that depend on row counts, such as the number of score vectors).
+    """
+
+    transitions = {  # noqa: RUF012
+        (_Collecting, _Facts): "on_facts",
+        (_Signing, _Signed): "on_signed",
+    }
+
+    def __init__(
+        self, context: Context, keys: PartyKeys, draft: Contract, complete: Complete
+    ) -> None:
+        super().__init__(context)
+        self._keys, self._draft, self._complete = keys, draft, complete
+        self._others = [p.name for p in draft.parties if p.name != context.party]
+
+    def begin(self) -> Turn[Agreed]:
+        message = _Draft(self._draft.to_bytes())
+        return Turn(_Collecting({}), [(name, message) for name in self._others])
+
+    def on_facts(self, state: _Collecting, message: _Facts, peer: str) -> Turn[Agreed]:
+        facts = state.facts | {peer: message.terms}
+        if len(facts) < len(self._others):
+            return Turn(_Collecting(facts))
+        contract = self._draft
+        for name, data in facts.items():
+            contract = contract.with_party(_own_facts(contract.party(name), data))
+        contract = self._complete(contract)
+        contract = replace(contract, disclosures=disclosures(contract))
+        contract.check()
+        data, mine = contract.to_bytes(), sign(self._keys, contract.to_bytes())
+        signing = _Signing(data, {self.context.party: mine})
+        return Turn(signing, [(name, _Final(data, mine)) for name in self._others])
+
+    def on_signed(self, state: _Signing, message: _Signed, peer: str) -> Turn[Agreed]:
+        signatures = state.signatures | {peer: message.signature}
+        if len(signatures) < len(self._others) + 1:
+            return Turn(_Signing(state.contract, signatures))
+        contract = Contract.from_bytes(state.contract)
+        verify_signatures(contract, signatures)
+        complete = [(name, _Complete(signatures)) for name in self._others]
+        return Turn(Done(), complete, Agreed(contract, signatures))
+
+
+def _own_facts(drafted: PartyTerms, data: bytes) -> PartyTerms:
+    terms = from_canonical(PartyTerms, data)
+    facts = (terms.rows, terms.snapshot, terms.design_columns)
+    if replace(drafted, rows=facts[0], snapshot=facts[1], design_columns=facts[2]) != terms:
+        raise PeerError("a party changed more than its own table's facts")
+    return terms
+
+
+class Approver(Role[Agreed]):
+    """States its table's facts, checks and signs the contract, and waits for all signatures.
+
+    `facts` fills in this party's own terms; `approve` raises `Refused` where policy says no.
+    """
+
+    transitions = {  # noqa: RUF012
+        (Idle, _Draft): "on_draft",
+        (_Waiting, _Draft): "on_draft",
+        (_Waiting, _Final): "on_final",
+        (_Signing, _Complete): "on_complete",
+    }
+
+    def __init__(
+        self,
+        context: Context,
+        keys: PartyKeys,
+        pinned: dict[str, Identity],
+        facts: Callable[[PartyTerms], PartyTerms],
+        approve: Approve,
+    ) -> None:
+        super().__init__(context)
+        self._keys, self._pinned, self._facts, self._approve = keys, pinned, facts, approve
+
+    def begin(self) -> Turn[Agreed]:
+        return Turn(_Waiting(b""))
+
+    def on_draft(self, state: _Waiting, message: _Draft, peer: str) -> Turn[Agreed]:
+        if state.contract:
+            raise PeerError("a second draft in one session")
+        draft = Contract.from_bytes(message.contract)
+        self._check(draft, peer)
+        mine = self._facts(draft.party(self.context.party))
+        filled = draft.with_party(mine)
+        return Turn(_Waiting(filled.to_bytes()), [(peer, _Facts(canonical(mine)))])
+
+    def on_final(self, state: _Waiting, message: _Final, peer: str) -> Turn[Agreed]:
+        contract = Contract.from_bytes(message.contract)
+        self._check(contract, peer)
+        filled = Contract.from_bytes(state.contract)
+        if contract.party(self.context.party) != filled.party(self.context.party):
+            raise PeerError("the final contract changes this party's own terms")
+        if contract.nonce != filled.nonce or contract.purpose != filled.purpose:
+            raise PeerError("the final contract is not the one that was drafted")
+        check_disclosures(contract)
+        self._approve(contract)
+        mine = sign(self._keys, message.contract)
+        signatures = {peer: message.signature, self.context.party: mine}
+        return Turn(_Signing(message.contract, signatures), [(peer, _Signed(mine))])
+
+    def on_complete(self, state: _Signing, message: _Complete, peer: str) -> Turn[Agreed]:
+        del peer
+        contract = Contract.from_bytes(state.contract)
+        verify_signatures(contract, message.signatures)
+        return Turn(Done(), result=Agreed(contract, dict(message.signatures)))
+
+    def _check(self, contract: Contract, peer: str) -> None:
+        if contract.proposer != peer:
+            raise PeerError("the contract was proposed by another than its sender")
+        for terms in contract.parties:
+            known = self._pinned.get(terms.name)
+            if known is None or known != terms.identity:
+                raise PeerError(
+                    "the contract names a key that is not the pinned one",
+                    hint="compare the fingerprints out of band",
+                )
