@@ -16,7 +16,10 @@ from typing import Protocol
 from psi.protocol import EnvironmentFailed, PeerGone
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["Endpoint", "MemoryRouter", "SocketEndpoint"]
+__all__ = ["GOODBYE", "Endpoint", "MemoryRouter", "SocketEndpoint"]
+
+GOODBYE = b""
+"""What `receive` returns once a party has closed; no real frame is empty."""
 
 _HEAD = struct.Struct("<Q")
 _LARGEST_FRAME = LARGEST_PAYLOAD + (1 << 16)
@@ -31,7 +34,10 @@ class Endpoint(Protocol):
         """Hand over a frame; returns once it is on its way."""
 
     def receive(self, timeout: float) -> tuple[str, bytes]:
-        """The next frame and who sent it. Raises `PeerGone` on silence or a closed peer."""
+        """The next frame and who sent it, empty if that party has closed.
+
+        Raises `PeerGone` after `timeout` seconds of silence.
+        """
 
     def close(self) -> None:
         """Say goodbye; peers that still wait are told."""
@@ -42,7 +48,6 @@ class _Mailbox:
 
     def __init__(self) -> None:
         self._queue: queue.Queue[tuple[str, bytes | None]] = queue.Queue()
-        self._gone: set[str] = set()
 
     def put(self, sender: str, frame: bytes | None) -> None:
         self._queue.put((sender, frame))
@@ -53,9 +58,7 @@ class _Mailbox:
         except queue.Empty:
             hint = "the other party may be down or still computing; run again to resume"
             raise PeerGone(f"nothing received for {timeout:.0f} s", hint=hint) from None
-        if frame is None:
-            raise PeerGone(f"{sender} has ended the session")
-        return sender, frame
+        return sender, frame or GOODBYE
 
 
 class MemoryRouter:

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+import pytest
+
+from federated.party.keys import PartyKeys
+from federated.wire.sealing import Channel, Handshake, SealedFrame
+from psi.protocol import Envelope, PeerError, decode, encode
+
+SESSION = secrets.token_bytes(32)
+
+
+def channels() -> tuple[Channel, Channel]:
+    a, b = PartyKeys.generate("a"), PartyKeys.generate("b")
+    first = Handshake(SESSION, a, b.identity)
+    second = Handshake(SESSION, b, a.identity)
+    assert first.initiator
+    assert not second.initiator
+    answer, responder = second.answer(first.hello())
+    return first.finish(answer), responder
+
+
+def envelope(payload: bytes = b"hello", way: tuple[str, str] = ("a", "b")) -> Envelope:
+    return Envelope(SESSION, "step", *way, 0, payload)
+
+
+def frame(data: bytes) -> SealedFrame:
+    return decode(data, SealedFrame)
+
+
+def test_both_ends_share_keys_and_exports() -> None:
+    a, b = channels()
+    assert b.open(frame(a.seal(envelope()))) == envelope()
+    back = envelope(b"back", ("b", "a"))
+    assert a.open(frame(b.seal(back))) == back
+    assert a.export("x") == b.export("x") != a.export("y")
+
+
+def test_the_payload_is_not_readable_and_equal_payloads_differ() -> None:
+    a, _ = channels()
+    first, second = a.seal(envelope(b"planted")), a.seal(envelope(b"planted"))
+    assert b"planted" not in first
+    assert frame(first).sealed != frame(second).sealed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"step": "other"}, {"sequence": 1}, {"session": bytes(32)}, {"sealed": b"x" * 21}],
+)
+def test_an_altered_header_or_body_is_refused(change: dict[str, object]) -> None:
+    a, b = channels()
+    altered = replace(frame(a.seal(envelope())), **change)  # type: ignore[arg-type]
+    with pytest.raises(PeerError):
+        b.open(altered)
+
+
+def test_another_contract_does_not_open() -> None:
+    a, b = channels()
+    a.contract = bytes([1]) * 32
+    with pytest.raises(PeerError, match="altered or sealed otherwise"):
+        b.open(frame(a.seal(envelope())))
+
+
+def test_repeats_are_ignored_and_gaps_refused() -> None:
+    a, b = channels()
+    first, second, third = (frame(a.seal(envelope(bytes([i])))) for i in range(3))
+    assert b.open(first) is not None
+    assert b.open(first) is None
+    with pytest.raises(PeerError, match="#2 found, #1 expected"):
+        b.open(third)
+    assert b.open(second) is not None
+
+
+def test_a_frame_reflected_to_its_sender_is_refused() -> None:
+    a, _ = channels()
+    with pytest.raises(PeerError):
+        a.open(frame(a.seal(envelope())))
+
+
+def test_a_swapped_key_is_refused() -> None:
+    a, b, mallory = (PartyKeys.generate(name) for name in ("a", "b", "b"))
+    hello = Handshake(SESSION, a, b.identity)
+    answer, _ = Handshake(SESSION, mallory, a.identity).answer(hello.hello())
+    with pytest.raises(PeerError, match="not signed by b"):
+        hello.finish(answer)
+
+
+def test_a_channel_goes_on_from_its_saved_state() -> None:
+    a, b = channels()
+    b.open(frame(a.seal(envelope())))
+    a2, b2 = Channel.restore("a", "b", a.save()), Channel.restore("b", "a", b.save())
+    assert b2.open(frame(a2.seal(envelope(b"more")))) == envelope(b"more")
+
+
+def test_secrets_do_not_print() -> None:
+    keys = PartyKeys.generate("a")
+    shown = repr(keys) + repr(channels()[0]) + repr(frame(channels()[0].seal(envelope())))
+    assert "b'" not in shown
+    assert encode(keys.identity)
