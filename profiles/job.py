@@ -1,0 +1,305 @@
+"""The job file: what an analyst writes. Logical tables only, never a path or a credential.
+
+`Job.load(path)` validates everything that can be known from the file alone;
+docs/JOB_FILE.md documents every key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from profiles.sections import Section, load_toml
+from psi.protocol import JobError
+
+__all__ = [
+    "AggregateSpec",
+    "AlignSpec",
+    "Job",
+    "PartySpec",
+    "ProfileSpec",
+    "TargetSpec",
+    "TrainSpec",
+]
+
+ENTITIES = ("consumer", "company", "government")
+REVEALS = ("both", "receiver", "cardinality")
+STATISTICS = ("count", "sum", "mean")
+KEY_BITS = (2048, 8192)
+
+
+@dataclass(frozen=True)
+class PartySpec:
+    """One `[[party]]`."""
+
+    name: str
+    table: str
+    keys: tuple[tuple[str, ...], ...]
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AlignSpec:
+    """`[align]`."""
+
+    protocol: str = "ecdh"
+    reveal: str = "both"
+    kinds: tuple[tuple[str, ...], ...] = ()
+    minimum_overlap: int = 100
+    largest_set: int = 10_000_000
+    duplicates: str = "collapse"
+
+
+@dataclass(frozen=True)
+class AggregateSpec:
+    """One `[[aggregate]]`, split by partner: the receiver's column, one partner's measures."""
+
+    by: str
+    partner: str
+    measures: tuple[tuple[str, str], ...]
+    minimum_group: int
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """`[train]`."""
+
+    task: str
+    model: str
+    split: str
+    label_party: str
+    label: str
+    positive: str
+    steps: int
+    folds: int
+    fold_steps: int
+    test_table: str
+
+
+@dataclass(frozen=True)
+class ProfileSpec:
+    """`[profile]`."""
+
+    segments: int = 6
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """One `[[target]]`."""
+
+    product: str
+    top: int
+    managers: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A whole job file."""
+
+    file: str
+    name: str
+    purpose: str
+    entity: str
+    seed: int
+    key_bits: int
+    receiver: str
+    valid_hours: int
+    retention_days: int
+    parties: tuple[PartySpec, ...]
+    align: AlignSpec | None
+    aggregates: tuple[AggregateSpec, ...]
+    train: TrainSpec | None
+    profile: ProfileSpec
+    targets: tuple[TargetSpec, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> Job:
+        """Read and validate; raises `JobError`."""
+        return _job(Section(str(path), "", load_toml(path)))
+
+    def party(self, name: str) -> PartySpec:
+        """The party of that name."""
+        return next(party for party in self.parties if party.name == name)
+
+    def partners(self) -> list[str]:
+        """All parties but the receiver."""
+        return [party.name for party in self.parties if party.name != self.receiver]
+
+    @property
+    def horizontal(self) -> bool:
+        """Whether rows, not columns, are at different parties."""
+        return self.train is not None and self.train.split == "horizontal"
+
+
+def _job(root: Section) -> Job:
+    head = root.table("job")
+    if head is None:
+        raise JobError(f"{root.file}: [job]: missing", hint="every job file begins with [job]")
+    name, purpose = head.text("name"), head.text("purpose")
+    entity = head.text("entity", "consumer", ENTITIES)
+    seed = head.integer("seed", 7, 0, 2**31 - 1)
+    key_bits = head.integer("key_bits", 3072, *KEY_BITS)
+    if key_bits % 1024:
+        raise head.fail("key_bits", str(key_bits), "a multiple of 1024")
+    horizontal = _is_horizontal(root)
+    parties = tuple(_party(s, horizontal) for s in root.tables("party"))
+    names = [party.name for party in parties]
+    if len(parties) < 2 or len(set(names)) != len(names):
+        raise JobError(
+            f"{root.file}: [[party]]: {len(parties)} found, two or more with different names needed"
+        )
+    receiver = head.text("receiver", names[0], names)
+    valid = head.integer("valid_hours", 24, 1, 24 * 366)
+    retention = head.integer("retention_days", 30, 0, 3650)
+    head.done()
+    align = _align(root.table("align"), root.file, parties, horizontal)
+    aggregates = tuple(a for s in root.tables("aggregate") for a in _aggregates(s, names, receiver))
+    train = _train(root.table("train"), names, receiver)
+    profile = _profile(root.table("profile"))
+    targets = tuple(_target(s, train, receiver) for s in root.tables("target"))
+    root.done()
+    job = Job(
+        root.file, name, purpose, entity, seed, key_bits, receiver, valid, retention,
+        parties, align, aggregates, train, profile, targets,
+    )  # fmt: skip
+    _check(job)
+    return job
+
+
+def _is_horizontal(root: Section) -> bool:
+    train = root._data.get("train")
+    return isinstance(train, dict) and train.get("split") == "horizontal"
+
+
+def _party(section: Section, horizontal: bool) -> PartySpec:
+    name = section.text("name")
+    if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii() or len(name) > 40:
+        raise section.fail("name", name, "up to 40 letters, digits, - and _")
+    table = section.text("table")
+    if table.split(".", 1)[0] != name or "." not in table:
+        raise section.fail("table", table, f'"{name}.TABLE"', "tables are named party.table")
+    keys = () if horizontal else section.lists("keys")
+    features = section.texts("features", [])
+    section.done()
+    return PartySpec(name, table, keys, features)
+
+
+def _align(
+    section: Section | None, file: str, parties: tuple[PartySpec, ...], horizontal: bool
+) -> AlignSpec | None:
+    if horizontal:
+        if section is not None:
+            raise JobError(
+                f"{file}: [align]: a horizontal job joins no rows", hint="remove [align]"
+            )
+        return None
+    section = section or Section(file, "[align]", {})
+    shape = [len(level) for level in parties[0].keys]
+    for party in parties[1:]:
+        if [len(level) for level in party.keys] != shape:
+            raise JobError(
+                f"{file}: [[party]] keys: {party.name} and {parties[0].name} differ in the number "
+                "of keys or of their columns",
+                hint="level by level, the same number of columns in the same order",
+            )
+    protocol = section.text("protocol", "auto", ("auto", "ecdh"))
+    kinds = section.lists("kinds", [["text"] * n for n in shape])
+    if [len(level) for level in kinds] != shape:
+        raise section.fail("kinds", "another shape", "one kind for each key column of [[party]]")
+    spec = AlignSpec(
+        "ecdh" if protocol == "auto" else protocol,
+        section.text("reveal", "both", REVEALS),
+        kinds,
+        section.integer("minimum_overlap", 100, 0, 10**9),
+        section.integer("largest_set", 10_000_000, 1, 10**9),
+        section.text("duplicates", "collapse", ("collapse", "join")),
+    )
+    section.done()
+    return spec
+
+
+def _aggregates(section: Section, names: list[str], receiver: str) -> list[AggregateSpec]:
+    by = section.text("by")
+    party, _, column = by.partition(".")
+    if party != receiver or not column:
+        raise section.fail("by", by, f'"{receiver}.COLUMN"', "groups are the receiver's")
+    by_partner: dict[str, list[tuple[str, str]]] = {}
+    for measure in section.texts("measures"):
+        source, _, statistic = measure.partition(":")
+        partner, _, measured = source.partition(".")
+        if partner not in names or partner == receiver or not measured:
+            raise section.fail("measures", measure, '"PARTNER.COLUMN:mean"')
+        if (statistic or "mean") not in STATISTICS:
+            raise section.fail("measures", measure, f"{', '.join(STATISTICS)} as statistic")
+        by_partner.setdefault(partner, []).append((measured, statistic or "mean"))
+    group = section.integer("minimum_group", 20, 3, 10**6)
+    section.done()
+    return [AggregateSpec(column, p, tuple(ms), group) for p, ms in by_partner.items()]
+
+
+def _train(section: Section | None, names: list[str], receiver: str) -> TrainSpec | None:
+    if section is None:
+        return None
+    task = section.text("task")
+    model = section.text("model", "logistic", ("logistic",))
+    split = section.text("split", "vertical", ("vertical", "horizontal"))
+    label = section.text("label")
+    party, _, column = label.rpartition(".")
+    if split == "vertical" and party != receiver:
+        raise section.fail("label", label, f'"{receiver}.COLUMN"', "the receiver holds the label")
+    if split == "horizontal" and party:
+        raise section.fail("label", label, '"COLUMN"', "every party has its own label column")
+    test = section.text("test", "") if split == "horizontal" else ""
+    if test and test.split(".", 1)[0] not in names:
+        raise section.fail("test", test, '"PARTY.TABLE"')
+    spec = TrainSpec(
+        task, model, split, party, column,
+        section.text("positive", ""),
+        section.integer("steps", 0, 0, 20),
+        section.integer("folds", 5, 0, 20),
+        section.integer("fold_steps", 0, 0, 10),
+        test,
+    )  # fmt: skip
+    if spec.folds == 1:
+        raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
+    section.done()
+    return spec
+
+
+def _profile(section: Section | None) -> ProfileSpec:
+    if section is None:
+        return ProfileSpec()
+    spec = ProfileSpec(section.integer("segments", 6, 1, 30), section.texts("facts", []))
+    section.done()
+    return spec
+
+
+def _target(section: Section, train: TrainSpec | None, receiver: str) -> TargetSpec:
+    product, top = section.text("product"), section.integer("top", 100, 1, 10**8)
+    managers, name = section.text("managers", ""), section.text("name", "")
+    if train is None:
+        raise section.fail("product", product, "a target list with a [train] section")
+    if managers and managers.split(".", 1)[0] != receiver:
+        raise section.fail("managers", managers, f'"{receiver}.TABLE"')
+    section.done()
+    return TargetSpec(product, top, managers, name)
+
+
+def _check(job: Job) -> None:
+    """What concerns several sections."""
+    needs_rows = bool(job.aggregates) or (job.train is not None and not job.horizontal)
+    if job.align is not None and needs_rows and job.align.reveal != "both":
+        raise JobError(
+            f"{job.file}: [align] reveal: '{job.align.reveal}' found, both allowed",
+            hint="aggregates and training work on rows that both sides know",
+        )
+    if job.train is not None and not job.horizontal:
+        trained = [p.name for p in job.parties if p.name != job.receiver and p.features]
+        if not trained:
+            raise JobError(f"{job.file}: [[party]] features: no partner brings any")
+    if job.horizontal and len({party.features for party in job.parties}) != 1:
+        raise JobError(
+            f"{job.file}: [[party]] features: a horizontal job needs the same everywhere"
+        )

@@ -1,0 +1,134 @@
+"""Reads the sections of a TOML file so that every mistake names file, key, found and allowed."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from psi.protocol import JobError
+
+__all__ = ["Section", "load_toml"]
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The parsed file; raises `JobError` with file, line and column if it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise JobError(f"{path}: no such file") from None
+    except OSError as error:
+        raise JobError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise JobError(f"{path}: not UTF-8", hint="TOML files are UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise JobError(f"{path}: not TOML: {error}") from None
+
+
+class Section:
+    """One table of a TOML file; each getter takes a key out, `done()` complains of the rest."""
+
+    def __init__(self, file: str, name: str, data: Any) -> None:
+        self.file, self.name = file, name
+        if not isinstance(data, dict):
+            raise JobError(f"{file}: {name}: a table is needed")
+        self._data: dict[str, Any] = dict(data)
+        self._known: list[str] = []
+
+    def fail(self, key: str, found: Any, allowed: str, hint: str = "") -> JobError:
+        """The error for one key."""
+        shown = repr(found) if isinstance(found, str) else _kind(found)
+        return JobError(
+            f"{self.file}: {self.name} {key}: {shown} found, {allowed} allowed", hint=hint
+        )
+
+    def text(self, key: str, default: str | None = None, one_of: Iterable[str] = ()) -> str:
+        """A string; one of `one_of`, if given. No default: the key must be there."""
+        value = self._take(key, default, "a text")
+        choices = list(one_of)
+        if not isinstance(value, str) or (default is None and not value.strip()):
+            raise self.fail(key, value, "a text")
+        if not value.isprintable() or len(value) > 200:
+            raise self.fail(key, "such a text", "at most 200 printable characters")
+        if choices and value not in choices:
+            raise self.fail(key, value, " or ".join(choices), _suggest(value, choices))
+        return value
+
+    def integer(self, key: str, default: int | None, low: int, high: int) -> int:
+        """An integer from `low` to `high`."""
+        value = self._take(key, default, f"an integer from {low} to {high}")
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.fail(key, value, f"an integer from {low} to {high}")
+        if not low <= value <= high:
+            raise JobError(
+                f"{self.file}: {self.name} {key}: {value} found, {low} to {high} allowed"
+            )
+        return value
+
+    def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
+        """A list of strings without repeats."""
+        value = self._take(key, default, "a list of texts")
+        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+            raise self.fail(key, value, "a list of texts")
+        if len(set(value)) != len(value):
+            raise self.fail(key, "a repeated entry", "each entry once")
+        return tuple(value)
+
+    def lists(
+        self, key: str, default: list[list[str]] | None = None
+    ) -> tuple[tuple[str, ...], ...]:
+        """A list of lists of strings."""
+        value = self._take(key, default, "a list of lists of texts")
+        good = isinstance(value, list) and all(
+            isinstance(v, list) and v and all(isinstance(w, str) and w for w in v) for v in value
+        )
+        if not good:
+            hint = 'write [["identity_number"], ["phone", "name"]], even for one column'
+            raise self.fail(key, value, "a list of lists of texts", hint)
+        return tuple(tuple(entry) for entry in value)
+
+    def tables(self, key: str) -> list[Section]:
+        """The sections of an array of tables, `[[key]]`."""
+        value = self._take(key, [], "an array of tables")
+        if isinstance(value, dict):
+            raise JobError(f"{self.file}: [{key}]: write [[{key}]], there may be several")
+        if not isinstance(value, list):
+            raise self.fail(key, value, f"[[{key}]] tables")
+        return [Section(self.file, f"[[{key}]] {i}", v) for i, v in enumerate(value, start=1)]
+
+    def table(self, key: str) -> Section | None:
+        """The section `[key]`, or None if it is absent."""
+        self._known.append(key)
+        if key not in self._data:
+            return None
+        value = self._data.pop(key)
+        if isinstance(value, list):
+            raise JobError(f"{self.file}: [[{key}]]: write [{key}], there is one at most")
+        return Section(self.file, f"[{key}]", value)
+
+    def done(self) -> None:
+        """Raise `JobError` if a key is left that nobody asked for."""
+        for key in self._data:
+            hint = _suggest(key, self._known) or f"known keys: {', '.join(sorted(self._known))}"
+            raise JobError(f"{self.file}: {self.name} {key}: unknown key", hint=hint)
+
+    def _take(self, key: str, default: Any, needed: str) -> Any:
+        self._known.append(key)
+        if key in self._data:
+            return self._data.pop(key)
+        if default is None:
+            hint = _suggest(key, list(self._data))
+            raise JobError(f"{self.file}: {self.name} {key}: missing, {needed} needed", hint=hint)
+        return default
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    return names.get(type(value), type(value).__name__)
+
+
+def _suggest(found: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(found, known, n=1)
+    return f"did you mean {close[0]}?" if close else ""
