@@ -1,0 +1,117 @@
+"""Arrow columns of any usable type as text, ready for the cleaners.
+
+Numbers, dates and categories become the text a person would have typed, so that one party's
+integer column meets the other's text column.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from psi.protocol.errors import InputError, MisuseError
+
+__all__ = ["as_text", "fold_wide", "one_array"]
+
+# Whole numbers up to here have their own float64.
+_EXACT = float(2**53)
+
+
+def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The column as one contiguous array."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # pyarrow keeps it chunked when empty or huge
+            column = (
+                pa.concat_arrays(column.chunks)
+                if column.num_chunks
+                else pa.array([], type=column.type)
+            )
+    if not isinstance(column, pa.Array):
+        raise MisuseError(
+            f"found a column of {type(column).__name__}, allowed: a pyarrow Array or ChunkedArray"
+        )
+    return column
+
+
+def _float_text(column: pa.Array) -> tuple[pa.Array, int]:
+    """Whole floats as digits; the rest keep their fraction; too large ones become null."""
+    values = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+    missing = np.isnan(values)
+    inexact = ~missing & ~(np.abs(values) <= _EXACT)
+    whole = ~missing & ~inexact & (values == np.floor(np.where(inexact, 0.0, values)))
+    digits = pc.cast(
+        pa.array(np.where(whole, values, 0.0).astype(np.int64), mask=~whole), pa.large_string()
+    )
+    if bool((whole | missing | inexact).all()):
+        return digits, int(inexact.sum())
+    others = pa.array(values, mask=missing | inexact).cast(pa.large_string())
+    return pc.coalesce(digits, others), int(inexact.sum())
+
+
+def as_text(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, int]:
+    """`(large_string array, how many numbers were too large to be exact)`.
+
+    A float above 2**53 has lost digits of the identifier it held: it becomes null.
+
+    Raises:
+        MisuseError: for a type that holds no identifiers (boolean, binary, nested).
+        InputError: when text is not valid UTF-8.
+    """
+    array = one_array(column)
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return as_text(array.dictionary_decode())
+    if pa.types.is_large_string(kind):
+        return array, 0
+    if pa.types.is_string(kind) or pa.types.is_string_view(kind):
+        return array.cast(pa.large_string()), 0
+    if pa.types.is_null(kind):
+        return pa.nulls(len(array), pa.large_string()), 0
+    if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+        return array.cast(pa.large_string()), 0
+    if pa.types.is_floating(kind):
+        return _float_text(array)
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return pc.strftime(array, format="%Y-%m-%d").cast(pa.large_string()), 0
+    raise MisuseError(
+        f"found a column of type {kind}, allowed: text, whole numbers, dates",
+        hint="read the key column as text",
+    )
+
+
+_INVISIBLE = r"\p{Cf}+"
+_DASHES = r"[\p{Pd}−·•・]"
+_SPACES = r"[\p{Z}\s]"
+_QUOTES = "[‘’“”´`′]"
+
+
+def _fold(values: pa.Array) -> pa.Array:
+    """NFKC, then look-alikes of separators to the ASCII ones."""
+    values = pc.replace_substring_regex(values, _INVISIBLE, "")
+    values = pc.utf8_normalize(values, form="NFKC")
+    values = pc.replace_substring_regex(values, _DASHES, "-")
+    values = pc.replace_substring_regex(values, _SPACES, " ")
+    return pc.replace_substring_regex(values, _QUOTES, "'")
+
+
+def fold_wide(text: pa.Array) -> tuple[pa.Array, np.ndarray[Any, np.dtype[np.bool_]] | None]:
+    """Full-width digits and letters, odd dashes and spaces to ASCII, over distinct values only.
+
+    Returns the text and a mask of the rows that were not ASCII (None: all were).
+    """
+    wide = pc.fill_null(pc.invert(pc.string_is_ascii(text)), False)
+    if not pc.any(wide).as_py():
+        return text, None
+    try:
+        pairs = pc.dictionary_encode(text.filter(wide))
+        folded = _fold(pairs.dictionary).take(pairs.indices)
+        fixed = pc.replace_with_mask(text, wide, folded)
+    except pa.ArrowInvalid:
+        raise InputError(
+            "found text that is not valid utf-8", hint="name the file's encoding in tables.toml"
+        ) from None
+    return fixed, wide.to_numpy(zero_copy_only=False)
