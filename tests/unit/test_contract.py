@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+import pytest
+
+from federated.party.contract import (
+    AggregateTerms,
+    AlignTerms,
+    Contract,
+    Measure,
+    PartyTerms,
+    TrainTerms,
+    sign,
+    verify_signatures,
+)
+from federated.party.disclosures import check_disclosures, disclosures
+from federated.party.keys import Identity, PartyKeys
+from federated.party.negotiation import Agreed, Approver, Proposer
+from psi.protocol import Context, Pair, PeerError, Refused
+
+KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "registry")}
+NOW = 1_800_000_000
+
+
+def terms(name: str, **changes: object) -> PartyTerms:
+    identity = KEYS[name].identity
+    base = PartyTerms(
+        name,
+        identity.organisation.hex(),
+        identity.sealing.hex(),
+        f"{name}.people",
+        (("id",),),
+        (("text",),),
+        features=("a", "b"),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def contract(*names: str) -> Contract:
+    parties = names or ("bank", "bureau")
+    partners = parties[1:]
+    made = Contract(
+        version=1,
+        nonce=secrets.token_hex(32),
+        job="churn",
+        purpose="retention",
+        entity="consumer",
+        proposer="bank",
+        receiver="bank",
+        not_before=NOW - 100,
+        expires=NOW + 1000,
+        retention_days=30,
+        seed=7,
+        parties=tuple(terms(name) for name in parties),
+        align=tuple(AlignTerms(p, "ecdh", "both", 10, 1000, "collapse") for p in partners),
+        aggregate=(AggregateTerms("bureau", "segment", (Measure("a", "mean"),), 20, 3072),),
+        train=(TrainTerms("churn", "logistic", "vertical", "y", partners, 3, 5, 1, 4, 3072),),
+    )
+    return replace(made, disclosures=disclosures(made))
+
+
+def test_canonical_bytes_round_trip() -> None:
+    made = contract()
+    assert Contract.from_bytes(made.to_bytes()) == made
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data.replace(b'"seed":7', b'"seed": 7'),
+        lambda data: data.replace(b'"seed":7', b'"seed":7.0'),
+        lambda data: data.replace(b'"seed":7', b'"seed":"7"'),
+        lambda data: data.replace(b'"seed":7,', b""),
+        lambda data: data[:-1] + b',"z":1}',
+        lambda data: data + b" ",
+        lambda data: data.replace(b'"job":"churn"', b'"job":"ch\\u0007urn"'),
+        lambda data: data.replace(b'"version":1', b'"version":2'),
+        lambda data: data.replace(b"paillier-djn-v1", b"paillier-djn-v0"),
+        lambda data: b"\xff" + data,
+    ],
+)
+def test_other_spellings_and_foreign_terms_are_refused(spoil: object) -> None:
+    data = contract().to_bytes()
+    spoiled = spoil(data)  # type: ignore[operator]
+    assert spoiled != data
+    with pytest.raises(PeerError):
+        Contract.from_bytes(spoiled)
+
+
+def test_validity() -> None:
+    made = contract()
+    made.check_time(NOW)
+    with pytest.raises(Refused, match="expired"):
+        made.check_time(NOW + 2000)
+    with pytest.raises(Refused, match="not valid yet"):
+        made.check_time(NOW - 2000)
+
+
+def test_all_parties_must_have_signed_these_bytes() -> None:
+    made = contract()
+    data = made.to_bytes()
+    signatures = {name: sign(KEYS[name], data) for name in ("bank", "bureau")}
+    verify_signatures(made, signatures)
+    with pytest.raises(PeerError, match="missing: bureau"):
+        verify_signatures(made, {"bank": signatures["bank"]})
+    with pytest.raises(PeerError, match="not signed by bank"):
+        verify_signatures(replace(made, seed=8), {**signatures, "bank": sign(KEYS["bank"], data)})
+
+
+def test_a_list_of_disclosures_that_the_steps_do_not_imply_is_refused() -> None:
+    made = contract()
+    check_disclosures(made)
+    with pytest.raises(PeerError, match="list of disclosures"):
+        check_disclosures(replace(made, disclosures=made.disclosures[1:]))
+
+
+def test_each_party_is_told_of_the_shared_rows_first() -> None:
+    found = contract().disclosures
+    assert found[0].to == "bank"
+    assert "which of its own records bureau has" in found[0].learns
+    assert found[1].to == "bureau"
+
+
+def negotiate(
+    pinned: dict[str, Identity] | None = None, approve: object = None, complete: object = None
+) -> dict[str, Agreed]:
+    draft = contract("bank", "bureau", "registry")
+    known = pinned or {name: keys.identity for name, keys in KEYS.items()}
+
+    def context(name: str) -> Context:
+        return Context(b"s", "contract", name, secrets.token_bytes)
+
+    def facts(mine: PartyTerms) -> PartyTerms:
+        return replace(mine, rows=5, snapshot="ab", design_columns=2)
+
+    proposer = Proposer(
+        context("bank"),
+        KEYS["bank"],
+        draft,
+        complete or (lambda made: made),  # type: ignore[arg-type]
+    )
+    approvers = [
+        Approver(
+            context(name),
+            KEYS[name],
+            known,
+            facts,
+            approve or (lambda made: None),  # type: ignore[arg-type]
+        )
+        for name in ("bureau", "registry")
+    ]
+    return Pair(*approvers, proposer).run()
+
+
+def test_negotiation_ends_with_the_same_signed_contract_everywhere() -> None:
+    results = negotiate()
+    assert len({agreed.contract.to_bytes() for agreed in results.values()}) == 1
+    agreed = results["bureau"]
+    assert agreed.contract.party("registry").rows == 5
+    verify_signatures(agreed.contract, agreed.signatures)
+
+
+def test_a_swapped_key_is_noticed_by_the_approver() -> None:
+    pinned = {name: keys.identity for name, keys in KEYS.items()}
+    pinned["registry"] = PartyKeys.generate("registry").identity
+    with pytest.raises(PeerError, match="not the pinned one"):
+        negotiate(pinned)
+
+
+def test_a_policy_that_says_no_ends_the_negotiation() -> None:
+    def no(made: Contract) -> None:
+        raise Refused("purpose not allowed")
+
+    with pytest.raises(Refused):
+        negotiate(approve=no)
+
+
+def test_a_proposer_that_changes_the_purpose_after_the_draft_is_caught() -> None:
+    with pytest.raises(PeerError, match="not the one that was drafted"):
+        negotiate(complete=lambda made: replace(made, purpose="marketing"))
+
+
+def test_a_proposer_that_changes_anothers_facts_is_caught() -> None:
+    def lie(made: Contract) -> Contract:
+        return made.with_party(replace(made.party("bureau"), rows=6))
+
+    with pytest.raises(PeerError, match="own terms"):
+        negotiate(complete=lie)
