@@ -105,6 +105,7 @@ class TrainTerms:
     model: str
     split: str
     label: str
+    positive: str
     partners: tuple[str, ...]
     steps: int
     folds: int

@@ -56,7 +56,7 @@ def contract(*names: str) -> Contract:
         parties=tuple(terms(name) for name in parties),
         align=tuple(AlignTerms(p, "ecdh", "both", 10, 1000, "collapse") for p in partners),
         aggregate=(AggregateTerms("bureau", "segment", (Measure("a", "mean"),), 20, 3072),),
-        train=(TrainTerms("churn", "logistic", "vertical", "y", partners, 3, 5, 1, 4, 3072),),
+        train=(TrainTerms("churn", "logistic", "vertical", "y", "", partners, 3, 5, 1, 4, 3072),),
     )
     return replace(made, disclosures=disclosures(made))
 

@@ -1,0 +1,38 @@
+"""A party's public identity as a small JSON file that can be handed to others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from federated.party.files import write_atomic
+from federated.party.keys import Identity
+from psi.protocol import InputError
+
+__all__ = ["read_identity", "write_identity"]
+
+
+def write_identity(path: Path, identity: Identity) -> None:
+    """Name, both public keys and the fingerprint."""
+    data = {
+        "name": identity.name,
+        "organisation": identity.organisation.hex(),
+        "sealing": identity.sealing.hex(),
+        "fingerprint": identity.fingerprint,
+    }
+    write_atomic(path, json.dumps(data, indent=2) + "\n")
+
+
+def read_identity(path: Path) -> Identity:
+    """The identity in a file; raises `InputError` if it is malformed or its print differs."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        keys = bytes.fromhex(data["organisation"]), bytes.fromhex(data["sealing"])
+        identity = Identity(str(data["name"]), *keys)
+        if data["fingerprint"] != identity.fingerprint or len(keys[0] + keys[1]) != 64:
+            raise ValueError
+    except OSError as error:
+        raise InputError(f"{path.name}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path.name}: not an identity file, or altered") from None
+    return identity

@@ -1,0 +1,75 @@
+"""One organisation in one job: its keys, tables and policy, from first contact to ledger heads."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from federated.party.contract import Contract
+from federated.party.disclosures import check_disclosures
+from federated.party.negotiation import Agreed, Approver, Proposer
+from federated.party.outcome import Outcome
+from federated.party.policy import Policy
+from federated.party.session import Session
+from federated.party.source import Source
+from federated.party.steps import Steps, facts_of
+
+__all__ = ["Participant"]
+
+CONTRACT = "contract"
+
+
+class Participant:
+    """Runs one job at one party: `propose` at the proposer, `join` at everyone else."""
+
+    def __init__(self, session: Session, source: Source, policy: Policy | None = None) -> None:
+        self._session, self._source = session, source
+        self._policy = policy or Policy()
+        self._salt = secrets.token_bytes(32)
+
+    def propose(
+        self, draft: Contract, complete: Callable[[Contract], Contract]
+    ) -> tuple[Agreed, Outcome]:
+        """Draft, collect everyone's facts and signatures, run the steps."""
+        own = facts_of(draft.party(self._session.name), self._source, self._salt)
+
+        def finish(contract: Contract) -> Contract:
+            final = complete(contract)
+            self._approve(final)
+            return final
+
+        context = self._session.context(CONTRACT)
+        role = Proposer(context, self._session.keys, draft.with_party(own), finish)
+        return self._run(role)
+
+    def join(self) -> tuple[Agreed, Outcome]:
+        """Wait for a draft, state facts, approve by policy, run the steps."""
+        role = Approver(
+            self._session.context(CONTRACT),
+            self._session.keys,
+            self._session.pinned,
+            lambda terms: facts_of(terms, self._source, self._salt),
+            self._approve_signed,
+        )
+        return self._run(role)
+
+    def _run(self, role: Proposer | Approver) -> tuple[Agreed, Outcome]:
+        try:
+            self._session.connect()
+            agreed = self._session.run(CONTRACT, role)
+            self._session.bind(agreed)
+            steps = Steps(self._session, agreed.contract, self._source, self._salt)
+            outcome = steps.run()
+            self._session.finish()
+        except BaseException as error:
+            self._session.abort(error)
+            raise
+        return agreed, outcome
+
+    def _approve_signed(self, contract: Contract) -> None:
+        check_disclosures(contract)
+        contract.check_time(self._session.clock())
+        self._approve(contract)
+
+    def _approve(self, contract: Contract) -> None:
+        self._policy.approve(contract, contract.party(self._session.name), self._source)

@@ -1,0 +1,69 @@
+"""Where a party's tables come from, seen from its steps: logical names in, Arrow out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Protocol
+
+import pyarrow as pa
+
+from federated.party.tables import TablesFile
+from psi.protocol import InputError
+
+__all__ = ["FileSource", "MemorySource", "Source"]
+
+
+class Source(Protocol):
+    """A party's tables."""
+
+    def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
+        """The named columns, key columns as text. Raises `InputError` or `JobError`."""
+
+    def permission(self, table: str, column: str) -> str:
+        """What the owner allows the column for: "" is anything."""
+
+
+class FileSource:
+    """The tables of a `tables.toml`."""
+
+    def __init__(self, file: TablesFile) -> None:
+        self._file = file
+
+    def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
+        return self._file[table].load(columns, keys=keys)
+
+    def permission(self, table: str, column: str) -> str:
+        return self._file[table].permissions.get(column, "")
+
+
+class MemorySource:
+    """Arrow tables in memory, by logical name: the demo, notebooks, tests."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, pa.Table],
+        permissions: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self._tables, self._permissions = tables, permissions or {}
+
+    def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
+        del keys
+        if table not in self._tables:
+            raise InputError(f"no table {table!r}", hint=_close(table, self._tables))
+        found = self._tables[table]
+        for column in columns:
+            if column not in found.column_names:
+                hint = _close(column, found.column_names)
+                raise InputError(f"{table}: no column {column!r}", hint=hint)
+        if found.num_rows == 0:
+            raise InputError(f"{table}: the table is empty")
+        return found.select(list(columns))
+
+    def permission(self, table: str, column: str) -> str:
+        return self._permissions.get(table, {}).get(column, "")
+
+
+def _close(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"

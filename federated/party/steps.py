@@ -1,0 +1,249 @@
+"""The steps of a signed contract, at one party.
+
+Each step builds the role that this party plays and drives it through the session. What is not
+in the contract is not run; what a step disclosed is written into the ledger when it ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.aggregate import MeasureParty, SegmentParty
+from federated.evaluation import stratified_folds
+from federated.paillier import PrivateKey, generate_keypair
+from federated.party.contract import AggregateTerms, AlignTerms, Contract, PartyTerms, TrainTerms
+from federated.party.encoding import Encoder
+from federated.party.matrix import binary_label
+from federated.party.outcome import Outcome, Trained
+from federated.party.session import Session
+from federated.party.snapshot import snapshot_hash
+from federated.party.source import Source
+from federated.vertical import FeatureParty, LabelParty
+from psi.align import AlignReceiver, AlignSender, SelectReceiver, SelectSender
+from psi.identifiers import clean, combine
+from psi.protocol import PeerError
+
+__all__ = ["Steps", "facts_of"]
+
+
+def used_columns(terms: PartyTerms) -> list[str]:
+    """Every column of this party that the contract names, once."""
+    keys = [column for level in terms.keys for column in level]
+    segment = [name.strip() for name in terms.segment.split(",") if name.strip()]
+    label = [terms.label] if terms.label else []
+    return list(dict.fromkeys([*keys, *terms.features, *terms.measures, *segment, *label]))
+
+
+def load_table(terms: PartyTerms, source: Source) -> pa.Table:
+    """The columns of this party that the contract names."""
+    keys = [column for level in terms.keys for column in level]
+    return source.load(terms.table, used_columns(terms), keys=keys)
+
+
+def facts_of(terms: PartyTerms, source: Source, salt: bytes) -> PartyTerms:
+    """This party's terms with row count, snapshot hash and number of design columns.
+
+    `salt` stays with the party, so that nobody can guess a small table from its hash.
+    """
+    table = load_table(terms, source)
+    width = len(Encoder.fit(table, terms.features).names) if terms.features else 0
+    snapshot = snapshot_hash(table, salt=salt)
+    return replace(terms, rows=len(table), snapshot=snapshot, design_columns=width)
+
+
+class Steps:
+    """Runs a contract's steps at one party."""
+
+    def __init__(self, session: Session, contract: Contract, source: Source, salt: bytes) -> None:
+        self._session, self._contract = session, contract
+        self._me = contract.party(session.name)
+        self._table = load_table(self._me, source)
+        if snapshot_hash(self._table, salt=salt) != self._me.snapshot:
+            raise PeerError("the table changed after the contract was signed", step="tables")
+        self._key: PrivateKey | None = None
+        self.outcome = Outcome(contract)
+
+    def run(self) -> Outcome:
+        """All steps in the contract's order."""
+        receiver = self._session.name == self._contract.receiver
+        for align in self._contract.align:
+            if receiver or align.partner == self._session.name:
+                self._align(align, receiver)
+        if all(terms.reveal == "both" for terms in self._contract.align):
+            self._select(receiver)
+        for number, aggregate in enumerate(self._contract.aggregate):
+            if receiver or aggregate.partner == self._session.name:
+                self._aggregate(aggregate, number, receiver)
+        for train in self._contract.train:
+            if train.split == "vertical" and (receiver or self._session.name in train.partners):
+                self._label_party(train) if receiver else self._feature_party(train)
+        return self.outcome
+
+    def _disclosed(self, step: str, **counts: int) -> None:
+        """A ledger line for every disclosure of this step that concerns this party."""
+        for entry in self._contract.disclosures:
+            if entry.step == step:
+                self._session.ledger.write(
+                    "disclosure", step=step, to=entry.to, learns=entry.learns, line=entry.line,
+                    **counts,
+                )  # fmt: skip
+
+    def _align(self, terms: AlignTerms, receiver: bool) -> None:
+        step = f"align/{terms.partner}"
+        keys = [
+            combine([clean(self._table.column(c), k) for c, k in zip(columns, kinds, strict=True)])
+            for columns, kinds in zip(self._me.keys, self._me.kinds, strict=True)
+        ]
+        peer = terms.partner if receiver else self._contract.receiver
+        build = AlignReceiver if receiver else AlignSender
+        role = build(
+            self._session.context(step),
+            peer,
+            keys,
+            reveal=terms.reveal,
+            duplicates=terms.duplicates,
+            minimum_overlap=terms.minimum_overlap,
+            largest_set=terms.largest_set,
+        )
+        found = self._session.run(step, role)
+        self.outcome.alignments[peer] = found
+        self._disclosed(
+            f"align {terms.partner}",
+            matched=found.matched,
+            receiver_rows=found.size_receiver,
+            sender_rows=found.size_sender,
+        )
+
+    def _select(self, receiver: bool) -> None:
+        """Keep the rows that every partner has; with one partner that is all of them."""
+        alignments = self.outcome.alignments
+        if not receiver:
+            found = alignments[self._contract.receiver]
+            keep = np.arange(len(found.rows))
+            if len(self._contract.align) > 1:
+                role = SelectSender(
+                    self._session.context("select"), self._contract.receiver, len(found.rows)
+                )
+                keep = self._session.run("select", role)
+        else:
+            positions = _common({name: a.rows for name, a in alignments.items()})
+            if len(alignments) > 1:
+                self._session.run(
+                    "select", SelectReceiver(self._session.context("select"), positions)
+                )
+            first = next(iter(alignments))
+            found, keep = alignments[first], positions[first]
+        self.outcome.rows, self.outcome.grades = found.rows[keep], found.grade[keep]
+        if len(self._contract.align) > 1:
+            self._disclosed("select", matched=len(keep))
+
+    def _aligned(self) -> pa.Table:
+        return self._table.take(pa.array(self.outcome.rows))
+
+    def _paillier_key(self, bits: int) -> PrivateKey:
+        """This party's key for this job; made once, when it is first needed."""
+        if self._key is None:
+            self._key = generate_keypair(bits, random=self._session.random)
+        return self._key
+
+    def _aggregate(self, terms: AggregateTerms, number: int, receiver: bool) -> None:
+        step = f"aggregate/{number}/{terms.partner}"
+        context, table = self._session.context(step), self._aligned()
+        statistics = [(m.column, m.statistic) for m in terms.measures]
+        if receiver:
+            groups, codes = _codes(table.column(terms.by))
+            role = SegmentParty(context, terms.partner, groups, codes, statistics)
+            result = self._session.run(step, role)
+            self.outcome.aggregates.append((terms, result))
+        else:
+            key = self._paillier_key(terms.key_bits)
+            columns = {m.column: table.column(m.column) for m in terms.measures}
+            partner = MeasureParty(
+                context, self._contract.receiver, key, columns, statistics, terms.minimum_group
+            )
+            self._session.run(step, partner)
+        self._disclosed(f"aggregate {terms.partner}", rows=len(table))
+
+    def _label_party(self, terms: TrainTerms) -> None:
+        step, table = f"train/{terms.task}", self._aligned()
+        label = _labels(table, terms, self._me.table)
+        labelled = label >= 0
+        matrix, names = Encoder.fit(table, self._me.features).transform(table)
+        folds = np.full(len(label), -1, np.int64)
+        if terms.folds:
+            folds[labelled] = stratified_folds(label[labelled], terms.folds, self._contract.seed)
+        role = LabelParty(
+            self._session.context(step),
+            list(terms.partners),
+            matrix,
+            label,
+            folds=folds,
+            steps=terms.steps,
+            fold_steps=terms.fold_steps,
+            key=self._paillier_key(terms.key_bits),
+        )
+        fit = self._session.run(step, role)
+        self.outcome.trained.append(
+            Trained(
+                terms,
+                list(names),
+                fit.coefficients,
+                fit.intercept,
+                label,
+                folds,
+                fit.scores,
+                fit.fold_scores,
+                matrix,
+                list(fit.log),
+            )  # fmt: skip
+        )
+        self._disclosed(f"train {terms.task}", rows=len(label), score_vectors=fit.score_vectors)
+
+    def _feature_party(self, terms: TrainTerms) -> None:
+        step, table = f"train/{terms.task}", self._aligned()
+        matrix, _ = Encoder.fit(table, self._me.features).transform(table)
+        others = [name for name in terms.partners if name != self._session.name]
+        role = FeatureParty(
+            self._session.context(step),
+            self._contract.receiver,
+            matrix,
+            partners=list(terms.partners),
+            cap=terms.score_vectors,
+            secrets={name: self._session.shared_secret(name, step) for name in others},
+        )
+        fit = self._session.run(step, role)
+        self._disclosed(f"train {terms.task}", rows=len(table), score_vectors=fit.score_vectors)
+
+
+def _common(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """For each partner, which of its aligned pairs have a row that all partners share."""
+    shared = None
+    for own in rows.values():
+        shared = np.unique(own) if shared is None else np.intersect1d(shared, own)
+    keep: dict[str, np.ndarray] = {}
+    for name, own in rows.items():
+        inside = np.flatnonzero(np.isin(own, shared))
+        _, first = np.unique(own[inside], return_index=True)
+        keep[name] = inside[np.sort(first)]
+    return keep
+
+
+def _labels(table: pa.Table, terms: TrainTerms, where: str) -> np.ndarray:
+    """int8[rows]: 1, 0, and -1 where the label is missing."""
+    known = pc.is_valid(table.column(terms.label)).to_numpy().astype(bool)
+    found = np.full(table.num_rows, -1, np.int8)
+    labelled = table.filter(pa.array(known))
+    found[known] = binary_label(labelled, terms.label, positive=terms.positive, where=where)
+    return found
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
+    """Group names in sorted order and each row's group number, -1 where the value is null."""
+    text = column.cast(pa.string()).combine_chunks()
+    names = sorted(value for value in text.unique().to_pylist() if value is not None)
+    codes = pc.index_in(text, value_set=pa.array(names, pa.string()))
+    return names, codes.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)

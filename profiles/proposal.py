@@ -1,0 +1,139 @@
+"""From a job file to the draft of a contract, and from everyone's facts to the final terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from federated.party.contract import (
+    AggregateTerms,
+    AlignTerms,
+    Contract,
+    Measure,
+    PartyTerms,
+    TrainTerms,
+)
+from federated.party.disclosures import disclosures
+from federated.party.keys import Identity
+from federated.vertical import choose_steps
+from profiles.job import Job
+from psi.protocol import JobError
+
+__all__ = ["complete", "draft"]
+
+DAY = 24 * 3600
+CLOCK_SKEW = 300
+
+
+def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float) -> Contract:
+    """The contract that `job` asks for, without the facts of anyone's table."""
+    contract = Contract(
+        version=1,
+        nonce=nonce.hex(),
+        job=job.name,
+        purpose=job.purpose,
+        entity=job.entity,
+        proposer=job.receiver,
+        receiver=job.receiver,
+        not_before=int(now) - CLOCK_SKEW,
+        expires=int(now) + job.valid_hours * 3600,
+        retention_days=job.retention_days,
+        seed=job.seed,
+        parties=tuple(_party(job, party.name, identities[party.name]) for party in job.parties),
+        align=_align(job),
+        aggregate=_aggregate(job),
+        train=_train(job),
+    )
+    return replace(contract, disclosures=disclosures(contract))
+
+
+def complete(job: Job, contract: Contract) -> Contract:
+    """Fix the number of training steps by the parties' row and column counts."""
+    train = tuple(_fixed(job, contract, terms) for terms in contract.train)
+    return replace(contract, train=train)
+
+
+def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
+    spec = job.party(name)
+    receiver = name == job.receiver
+    kinds = job.align.kinds if job.align else ()
+    return PartyTerms(
+        name=name,
+        organisation=identity.organisation.hex(),
+        sealing=identity.sealing.hex(),
+        table=spec.table,
+        keys=spec.keys,
+        kinds=kinds if spec.keys else (),
+        features=spec.features,
+        measures=_measures(job, name),
+        label=job.train.label if job.train and (receiver or job.horizontal) else "",
+        segment=_segments(job) if receiver else "",
+    )
+
+
+def _measures(job: Job, name: str) -> tuple[str, ...]:
+    columns = [c for a in job.aggregates if a.partner == name for c, _ in a.measures]
+    return tuple(dict.fromkeys(columns))
+
+
+def _segments(job: Job) -> str:
+    return ", ".join(dict.fromkeys(a.by for a in job.aggregates))
+
+
+def _align(job: Job) -> tuple[AlignTerms, ...]:
+    if job.align is None:
+        return ()
+    spec = job.align
+    return tuple(
+        AlignTerms(
+            partner,
+            spec.protocol,
+            spec.reveal,
+            spec.minimum_overlap,
+            spec.largest_set,
+            spec.duplicates,
+        )  # fmt: skip
+        for partner in job.partners()
+    )
+
+
+def _aggregate(job: Job) -> tuple[AggregateTerms, ...]:
+    return tuple(
+        AggregateTerms(
+            a.partner, a.by, tuple(Measure(*m) for m in a.measures), a.minimum_group, job.key_bits
+        )
+        for a in job.aggregates
+    )
+
+
+def _train(job: Job) -> tuple[TrainTerms, ...]:
+    spec = job.train
+    if spec is None:
+        return ()
+    partners = [name for name in job.partners() if job.party(name).features]
+    return (
+        TrainTerms(
+            spec.task, spec.model, spec.split, spec.label, spec.positive, tuple(partners),
+            spec.steps,
+            spec.folds, spec.fold_steps, 0, job.key_bits,
+        ),
+    )  # fmt: skip
+
+
+def _fixed(job: Job, contract: Contract, terms: TrainTerms) -> TrainTerms:
+    if terms.split != "vertical":
+        return terms
+    columns = sum(contract.party(name).design_columns for name in terms.partners)
+    rows = min(party.rows for party in contract.parties)
+    if columns < 1:
+        raise JobError(f"{job.file}: [[party]] features: no usable column at the partners")
+    chosen = choose_steps(
+        rows, columns, terms.folds, wanted=(terms.steps or None, terms.fold_steps or None)
+    )
+    return replace(
+        terms,
+        steps=chosen.steps,
+        folds=chosen.folds,
+        fold_steps=chosen.fold_steps,
+        score_vectors=chosen.score_vectors,
+    )
