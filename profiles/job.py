@@ -161,9 +161,22 @@ def _job(root: Section) -> Job:
     targets = tuple(_target(s, train, receiver) for s in root.tables("target"))
     root.done()
     job = Job(
-        root.file, name, purpose, entity, seed, key_bits, receiver, valid, retention,
-        parties, align, aggregates, train, profile, targets,
-    )  # fmt: skip
+        root.file,
+        name,
+        purpose,
+        entity,
+        seed,
+        key_bits,
+        receiver,
+        valid,
+        retention,
+        parties,
+        align,
+        aggregates,
+        train,
+        profile,
+        targets,
+    )
     _check(job)
     return job
 
@@ -255,13 +268,17 @@ def _train(section: Section | None, names: list[str], receiver: str) -> TrainSpe
     if test and test.split(".", 1)[0] not in names:
         raise section.fail("test", test, '"PARTY.TABLE"')
     spec = TrainSpec(
-        task, model, split, party, column,
+        task,
+        model,
+        split,
+        party,
+        column,
         section.text("positive", ""),
         section.integer("steps", 0, 0, 20),
         section.integer("folds", 5, 0, 20),
         section.integer("fold_steps", 0, 0, 10),
         test,
-    )  # fmt: skip
+    )
     if spec.folds == 1:
         raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
     section.done()

@@ -92,7 +92,7 @@ def _align(job: Job) -> tuple[AlignTerms, ...]:
             spec.minimum_overlap,
             spec.largest_set,
             spec.duplicates,
-        )  # fmt: skip
+        )
         for partner in job.partners()
     )
 
@@ -113,11 +113,19 @@ def _train(job: Job) -> tuple[TrainTerms, ...]:
     partners = [name for name in job.partners() if job.party(name).features]
     return (
         TrainTerms(
-            spec.task, spec.model, spec.split, spec.label, spec.positive, tuple(partners),
+            spec.task,
+            spec.model,
+            spec.split,
+            spec.label,
+            spec.positive,
+            tuple(partners),
             spec.steps,
-            spec.folds, spec.fold_steps, 0, job.key_bits,
+            spec.folds,
+            spec.fold_steps,
+            0,
+            job.key_bits,
         ),
-    )  # fmt: skip
+    )
 
 
 def _fixed(job: Job, contract: Contract, terms: TrainTerms) -> TrainTerms:

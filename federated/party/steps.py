@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from psi.align import AlignReceiver, AlignSender, SelectReceiver, SelectSender
 
 from federated.aggregate import MeasureParty, SegmentParty
 from federated.evaluation import stratified_folds
@@ -23,7 +24,6 @@ from federated.party.session import Session
 from federated.party.snapshot import snapshot_hash
 from federated.party.source import Source
 from federated.vertical import FeatureParty, LabelParty
-from psi.align import AlignReceiver, AlignSender, SelectReceiver, SelectSender
 from psi.identifiers import clean, combine
 from psi.protocol import PeerError
 
@@ -88,9 +88,13 @@ class Steps:
         for entry in self._contract.disclosures:
             if entry.step == step:
                 self._session.ledger.write(
-                    "disclosure", step=step, to=entry.to, learns=entry.learns, line=entry.line,
+                    "disclosure",
+                    step=step,
+                    to=entry.to,
+                    learns=entry.learns,
+                    line=entry.line,
                     **counts,
-                )  # fmt: skip
+                )
 
     def _align(self, terms: AlignTerms, receiver: bool) -> None:
         step = f"align/{terms.partner}"
@@ -199,7 +203,7 @@ class Steps:
                 fit.fold_scores,
                 matrix,
                 list(fit.log),
-            )  # fmt: skip
+            )
         )
         self._disclosed(f"train {terms.task}", rows=len(label), score_vectors=fit.score_vectors)
 

@@ -1,0 +1,68 @@
+"""The command line: `fedprofile`. One command, or one group of commands, a file.
+
+Commands import what they need when they run, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from profiles.cli import demo, ledger, plan, preflight, run, selftest
+from psi.protocol.errors import FedprofileError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="fedprofile",
+    help="Know shared customers better without sharing them: private set intersection, "
+    "encrypted aggregates and federated training between organisations.",
+    epilog="Start with: fedprofile demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+INTERRUPTED = 130
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"fedprofile {version('fedprofile')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+app.command("demo")(demo.demo)
+app.command("plan")(plan.plan)
+app.command("preflight")(preflight.preflight)
+app.command("run")(run.run)
+app.command("selftest")(selftest.selftest)
+app.add_typer(ledger.app, name="ledger")
+
+
+def main() -> None:
+    """Run the command line; every known error is one line, with what to do, and its number."""
+    try:
+        app()
+    except FedprofileError as error:
+        where = f"{error.step}: " if error.step else ""
+        typer.echo(f"error: {where}{error.message}", err=True)
+        if error.hint:
+            typer.echo(f"hint: {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: earlier outputs are as they were", err=True)
+        sys.exit(INTERRUPTED)

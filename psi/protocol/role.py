@@ -98,8 +98,8 @@ class Role(Generic[R]):
     def __init__(self, context: Context) -> None:
         self.context = context
         self.state: Any = Idle()
-        self._sent: dict[str, int] = {}
-        self._seen: dict[str, list[bytes]] = {}
+        self._sent_count: dict[str, int] = {}
+        self._digests: dict[str, list[bytes]] = {}
 
     def __repr__(self) -> str:
         name, state = type(self).__qualname__, type(self.state).__qualname__
@@ -125,13 +125,13 @@ class Role(Generic[R]):
         except PeerError as error:
             error.step = error.step or self.context.step
             raise
-        self._seen.setdefault(envelope.sender, []).append(_digest(envelope))
+        self._digests.setdefault(envelope.sender, []).append(_digest(envelope))
         return self._finish(turn)
 
     def save(self) -> bytes:
         """The role as bytes, secrets included: for a sealed checkpoint only."""
-        seen = {peer: tuple(digests) for peer, digests in self._seen.items()}
-        return encode(_Saved(self.context.step, dict(self._sent), seen, encode(self.state)))
+        seen = {peer: tuple(digests) for peer, digests in self._digests.items()}
+        return encode(_Saved(self.context.step, dict(self._sent_count), seen, encode(self.state)))
 
     def restore(self, data: bytes) -> None:
         """Become the role that `save()` kept; the constructor's arguments must be the same."""
@@ -139,8 +139,8 @@ class Role(Generic[R]):
         if saved.step != self.context.step:
             raise MisuseError(f"checkpoint of step {saved.step}", step=self.context.step)
         self.state = decode(saved.state, *self._states())
-        self._sent = dict(saved.sent)
-        self._seen = {peer: list(digests) for peer, digests in saved.seen.items()}
+        self._sent_count = dict(saved.sent)
+        self._digests = {peer: list(digests) for peer, digests in saved.seen.items()}
 
     @classmethod
     def _states(cls) -> tuple[type, ...]:
@@ -164,7 +164,7 @@ class Role(Generic[R]):
             raise PeerError("envelope of another session", step=mine.step)
         if envelope.receiver != mine.party or envelope.step != mine.step:
             raise PeerError("envelope for another role", step=mine.step)
-        seen = self._seen.get(envelope.sender, [])
+        seen = self._digests.get(envelope.sender, [])
         if envelope.sequence < len(seen):
             if seen[envelope.sequence] != _digest(envelope):
                 raise PeerError("a repeated envelope differs from the first", step=mine.step)
@@ -181,8 +181,8 @@ class Role(Generic[R]):
 
     def _envelope(self, peer: str, payload: bytes) -> Envelope:
         mine = self.context
-        sequence = self._sent.get(peer, 0)
-        self._sent[peer] = sequence + 1
+        sequence = self._sent_count.get(peer, 0)
+        self._sent_count[peer] = sequence + 1
         return Envelope(mine.session, mine.step, mine.party, peer, sequence, payload)
 
 

@@ -1,0 +1,42 @@
+"""What the commands print: one progress bar a job, headings, byte counts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from federated.party.session import Progress
+
+__all__ = ["human_bytes", "progress_bar"]
+
+
+def human_bytes(count: float) -> str:
+    """1234567 -> '1.2 MB'."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+@contextmanager
+def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
+    """A bar over the steps of one party; safe to call from every party's thread."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    lock = threading.Lock()
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=len(steps))
+
+        def report(who: str, step: str, share: float) -> None:
+            if who != party or step not in steps:
+                return
+            with lock:
+                bar.update(task, description=step, completed=steps.index(step) + share)
+
+        yield report
+        bar.update(task, description="done", completed=len(steps))

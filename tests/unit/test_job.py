@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from profiles.job import Job
+from psi.protocol import JobError
+
+GOOD = """
+[job]
+name = "churn"
+purpose = "retention"
+
+[[party]]
+name = "bank"
+table = "bank.consumers"
+keys = [["id"], ["phone", "name"]]
+features = ["balance"]
+
+[[party]]
+name = "bureau"
+table = "bureau.people"
+keys = [["id_no"], ["mobile", "name"]]
+features = ["loans", "overdue"]
+
+[align]
+kinds = [["identity_number"], ["phone", "name"]]
+
+[[aggregate]]
+by = "bank.segment"
+measures = ["bureau.loans:mean", "bureau.overdue"]
+
+[train]
+task = "churn"
+label = "bank.churned"
+
+[[target]]
+product = "renewal"
+top = 10
+"""
+
+
+def load(tmp_path: Path, text: str) -> Job:
+    path = tmp_path / "job.toml"
+    path.write_text(text, encoding="utf-8")
+    return Job.load(path)
+
+
+def test_a_job_is_read_with_its_defaults(tmp_path: Path) -> None:
+    job = load(tmp_path, GOOD)
+    assert job.receiver == "bank"
+    assert job.partners() == ["bureau"]
+    assert (job.seed, job.key_bits, job.entity) == (7, 3072, "consumer")
+    assert job.aggregates[0].measures == (("loans", "mean"), ("overdue", "mean"))
+    assert job.align is not None
+    assert job.align.reveal == "both"
+    assert job.train is not None
+    assert (job.train.label_party, job.train.label) == ("bank", "churned")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[job]\n", "[jub]\n", r"job.toml: \[job\]: missing"),
+        ('name = "churn"\n', "", r"\[job\] name: missing, a text needed"),
+        ('purpose = "retention"', "purpose = 7", r"purpose: a number found, a text allowed"),
+        ('purpose = "retention"', 'purpos = "x"', "purpose: missing.*did you mean purpos"),
+        ('purpose = "retention"', 'purpose = "a\\u001bb"', "printable characters"),
+        ("[align]", '[align]\nreveal = "all"', "reveal: 'all' found, both or receiver or"),
+        ("[align]", "[align]\nminimum_overlap = -1", "minimum_overlap: -1 found, 0 to"),
+        ("[align]", "[align]\nprotokol = 1", "protokol: unknown key.*did you mean protocol"),
+        ('kinds = [["identity_number"], ["phone", "name"]]', 'kinds = [["text"]]', "kinds: 'anoth"),
+        ('keys = [["id_no"], ["mobile", "name"]]', 'keys = [["id_no"]]', "bureau and bank differ"),
+        ('keys = [["id_no"], ["mobile", "name"]]', 'keys = ["id_no"]', "list of lists"),
+        ('table = "bureau.people"', 'table = "bank.people"', 'table: .*"bureau.TABLE" allowed'),
+        ('by = "bank.segment"', 'by = "bureau.segment"', "groups are the receiver's"),
+        ("bureau.loans:mean", "bureau.loans:median", "count, sum, mean as statistic"),
+        ("bureau.loans:mean", "bank.loans:mean", "PARTNER.COLUMN:mean"),
+        ('label = "bank.churned"', 'label = "bureau.churned"', "the receiver holds the label"),
+        ('task = "churn"', 'task = "churn"\nfolds = 1', "folds"),
+        ('task = "churn"', 'task = "churn"\nmodel = "forest"', "model: 'forest' found, logistic"),
+        ("top = 10", "top = 0", "top: 0 found, 1 to"),
+        ("[[target]]", "[target]", r"write \[\[target\]\]"),
+        ("[train]", "[[train]]", r"write \[train\]"),
+        ("[align]", '[align]\nreveal = "receiver"', "both allowed"),
+        ('features = ["loans", "overdue"]', "", "no partner brings any"),
+        ('features = ["balance"]', 'features = ["balance", "balance"]', "repeated entry"),
+        ('name = "bureau"', 'name = "../x"', "letters, digits"),
+        ('name = "churn"\npurpose', 'name = "churn"\nkey_bits = 1024\npurpose', "2048 to 8192"),
+        ('name = "churn"\npurpose', "name = \npurpose", "not TOML"),
+    ],
+)
+def test_a_mistake_names_file_key_found_and_allowed(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in GOOD
+    with pytest.raises(JobError, match=message) as caught:
+        load(tmp_path, GOOD.replace(old, new, 1))
+    assert "job.toml" in str(caught.value)
+    assert caught.value.exit_code == 3
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="no such file"):
+        Job.load(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("path", sorted(Path("examples").glob("*/job.toml")), ids=str)
+def test_the_examples_are_valid(path: Path) -> None:
+    assert Job.load(path).parties

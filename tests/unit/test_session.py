@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from federated.party.keys import Identity, PartyKeys
+from federated.party.ledger import verify_ledger
+from federated.party.session import Session
+from federated.wire.routers import Endpoint, MemoryRouter, SocketEndpoint
+from psi.protocol import (
+    Context,
+    InputError,
+    PeerError,
+    PeerGone,
+    Role,
+    Turn,
+    message,
+)
+
+NAMES = ("a", "b", "c")
+
+
+@message(240)
+@dataclass(frozen=True)
+class Token:
+    value: int
+
+
+class Exchange(Role[int]):
+    """Everybody sends a number to everybody and adds up what came."""
+
+    transitions = {(Token, Token): "on_token"}  # noqa: RUF012
+
+    def __init__(self, context: Context, peers: list[str]) -> None:
+        super().__init__(context)
+        self._peers = peers
+
+    def begin(self) -> Turn[int]:
+        return Turn(Token(0), [(peer, Token(1)) for peer in self._peers])
+
+    def on_token(self, state: Token, token: Token, peer: str) -> Turn[int]:
+        total = state.value + token.value
+        return Turn(Token(total), result=total if total == len(self._peers) else None)
+
+
+class Worker(threading.Thread):
+    def __init__(self, session: Session, work: Callable[[Session], object]) -> None:
+        super().__init__(daemon=True)
+        self.session, self.work = session, work
+        self.result: object = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self.work(self.session)
+        except BaseException as error:
+            self.error = error
+            self.session.abort(error)
+
+
+def sessions(
+    tmp_path: Path, endpoints: Callable[[str], Endpoint], **pins: Identity
+) -> list[Session]:
+    keys = {name: PartyKeys.generate(name) for name in NAMES}
+    pinned = {name: keys[name].identity for name in NAMES}
+    nonce = secrets.token_bytes(32)
+    made = []
+    for name in NAMES:
+        known = {**pinned, **(pins if name == "a" else {})}
+        session = Session(nonce, keys[name], known, endpoints(name), tmp_path / name, timeout=20)
+        made.append(session)
+    return made
+
+
+def run(made: list[Session], works: dict[str, Callable[[Session], object]]) -> dict[str, Worker]:
+    workers = {s.name: Worker(s, works.get(s.name, ordinary)) for s in made}
+    for worker in workers.values():
+        worker.start()
+    for worker in workers.values():
+        worker.join(30)
+        assert not worker.is_alive(), "a party hangs"
+    return workers
+
+
+def ordinary(session: Session) -> object:
+    session.connect()
+    total = 0
+    for step in ("one", "two", "three"):
+        total += session.run(step, Exchange(session.context(step), session.peers))
+    session.finish()
+    return total
+
+
+def free_ports() -> dict[str, tuple[str, int]]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in NAMES]
+    addresses = {n: ("127.0.0.1", s.getsockname()[1]) for n, s in zip(NAMES, held, strict=True)}
+    for server in held:
+        server.close()
+    return addresses
+
+
+@pytest.mark.parametrize("router", ["memory", "sockets"])
+def test_three_parties_run_their_steps(tmp_path: Path, router: str) -> None:
+    if router == "memory":
+        made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint)
+    else:
+        addresses = free_ports()
+        made = sessions(tmp_path, lambda name: SocketEndpoint(name, addresses))
+    workers = run(made, {})
+    assert [worker.result for worker in workers.values()] == [6, 6, 6]
+    for session in made:
+        verify_ledger(tmp_path / session.name / "ledger.jsonl", session.keys.identity)
+        assert not list((tmp_path / session.name).glob("checkpoint*"))
+
+
+@pytest.mark.parametrize("router", ["memory", "sockets"])
+@pytest.mark.parametrize("where", ["before", "between"])
+def test_the_death_of_one_ends_the_others_with_a_reason(
+    tmp_path: Path, router: str, where: str
+) -> None:
+    def die(session: Session) -> object:
+        session.connect()
+        if where == "between":
+            session.run("one", Exchange(session.context("one"), session.peers))
+        raise InputError("planted-identifier in row 7")
+
+    if router == "memory":
+        made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint)
+    else:
+        addresses = free_ports()
+        made = sessions(tmp_path, lambda name: SocketEndpoint(name, addresses))
+    workers = run(made, {"b": die})
+    for name in ("a", "c"):
+        error = workers[name].error
+        assert isinstance(error, PeerGone)
+        assert "planted" not in str(error)
+    assert any("b has ended the session with InputError" in str(w.error) for w in workers.values())
+    for name in NAMES:
+        assert "planted" not in (tmp_path / name / "ledger.jsonl").read_text()
+
+
+def test_a_wrong_pin_ends_the_handshake(tmp_path: Path) -> None:
+    stranger = PartyKeys.generate("b").identity
+    made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint, b=stranger)
+    workers = run(made, {})
+    assert isinstance(workers["a"].error, PeerError)
+    assert isinstance(workers["b"].error, PeerGone)
+
+
+def test_silence_ends_with_a_reason(tmp_path: Path) -> None:
+    made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint)
+    made[0].timeout = made[1].timeout = 0.5
+
+    def sleep(session: Session) -> object:
+        session.connect()
+        return 0
+
+    workers = run(made, {"c": sleep})
+    assert "nothing received" in str(workers["a"].error) + str(workers["b"].error)
+
+
+def test_a_role_is_saved_before_its_messages_leave(tmp_path: Path) -> None:
+    router = MemoryRouter(list(NAMES))
+    made = sessions(tmp_path, router.endpoint)
+    seen: list[bool] = []
+    deliver = router.deliver
+
+    def watch(sender: str, receiver: str, frame: bytes | None) -> None:
+        if frame and b"one" in frame[:80]:
+            seen.append((tmp_path / sender / "checkpoint").exists())
+        deliver(sender, receiver, frame)
+
+    router.deliver = watch  # type: ignore[method-assign]
+    run(made, {})
+    assert seen
+    assert all(seen)
