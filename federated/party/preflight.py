@@ -1,0 +1,271 @@
+"""What each side finds out about its own keys before any cryptography.
+
+Counts only: a report shows columns, kinds and reasons, never a value, so it can be pasted
+into a mail. Nothing here leaves the party.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from psi.identifiers import Cleaned, clean, combine, guess_kind
+from psi.identifiers.columns import as_text
+from psi.protocol.errors import InputError, MisuseError
+
+__all__ = ["ColumnReport", "LevelReport", "PreflightReport", "preflight"]
+
+_SAMPLE = 2000
+# UTF-8 read as Latin-1 or Windows-1252, GBK read twice, and the replacement character.
+_MOJIBAKE = "[\u00c2-\u00f4][\u0080-\u00bf]|\ufffd|锟斤拷|烫烫|屯屯|锘|ï»¿"
+_FULL_WIDTH = "[\uff01-\uff5e\u3000]"
+_SCIENTIFIC = r"^\d(?:\.\d+)?[eE]\+?\d+$"
+
+
+@dataclass(frozen=True)
+class ColumnReport:
+    """One key column: how many rows are usable, and why the others are not."""
+
+    column: str
+    kind: str
+    rows: int
+    nulls: int
+    invalid: Mapping[str, int]
+    changed: int
+    duplicates: int
+    full_width: int
+    byte_order_marks: int
+    mojibake: int
+    scientific: int
+    suggested_kind: str
+    suggestions: tuple[str, ...]
+
+    @property
+    def usable(self) -> int:
+        """Rows with a valid identifier."""
+        return self.rows - self.nulls - sum(self.invalid.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "column": self.column,
+            "kind": self.kind,
+            "rows": self.rows,
+            "usable": self.usable,
+            "nulls": self.nulls,
+            "invalid": dict(self.invalid),
+            "changed": self.changed,
+            "duplicates": self.duplicates,
+            "full_width": self.full_width,
+            "byte_order_marks": self.byte_order_marks,
+            "mojibake": self.mojibake,
+            "scientific": self.scientific,
+            "suggested_kind": self.suggested_kind,
+            "suggestions": list(self.suggestions),
+        }
+
+
+@dataclass(frozen=True)
+class LevelReport:
+    """One level of the waterfall: a single key or a composite one.
+
+    `duplicates` counts usable rows whose key an earlier row has; `reached` counts rows whose
+    first usable level is this one.
+    """
+
+    columns: tuple[str, ...]
+    usable: int
+    distinct: int
+    reached: int
+
+    @property
+    def duplicates(self) -> int:
+        """Usable rows beyond the first of each key."""
+        return self.usable - self.distinct
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "columns": list(self.columns),
+            "usable": self.usable,
+            "distinct": self.distinct,
+            "duplicates": self.duplicates,
+            "reached": self.reached,
+        }
+
+
+@dataclass(frozen=True)
+class PreflightReport:
+    """One party's report on its own keys."""
+
+    rows_: int
+    columns: tuple[ColumnReport, ...]
+    levels: tuple[LevelReport, ...]
+
+    @property
+    def usable(self) -> int:
+        """Rows that have at least one usable key."""
+        return sum(level.reached for level in self.levels)
+
+    @property
+    def suggestions(self) -> tuple[str, ...]:
+        """What to fix, one sentence each."""
+        found = [text for column in self.columns for text in column.suggestions]
+        if self.usable == 0:
+            found.append("no row has a usable key: nothing can match")
+        return tuple(found)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain dict a key column."""
+        return [column.as_dict() for column in self.columns]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {
+            "rows": self.rows_,
+            "usable": self.usable,
+            "columns": self.rows(),
+            "levels": [level.as_dict() for level in self.levels],
+            "suggestions": list(self.suggestions),
+        }
+
+    def to_text(self) -> str:
+        """The report for a terminal."""
+        lines = [f"{self.rows_} rows, {self.usable} with a usable key"]
+        for column in self.columns:
+            lines.append(f"{column.column} ({column.kind}): {column.usable} usable")
+            counts = {"null": column.nulls, **column.invalid}
+            told = [f"{reason} {count}" for reason, count in counts.items() if count]
+            if told:
+                lines.append(f"  unusable: {', '.join(told)}")
+            if column.changed or column.duplicates:
+                lines.append(f"  normalised: {column.changed}, duplicates: {column.duplicates}")
+        for number, level in enumerate(self.levels, start=1):
+            lines.append(
+                f"key {number} ({' + '.join(level.columns)}): {level.usable} usable, "
+                f"{level.distinct} distinct, {level.reached} rows use it first"
+            )
+        lines.extend(f"suggestion: {text}" for text in self.suggestions)
+        return "\n".join(lines)
+
+
+def preflight(
+    table: pa.Table, keys: Sequence[Sequence[str]], kinds: Mapping[str, str]
+) -> PreflightReport:
+    """Check the key columns of one party's table.
+
+    Args:
+        table: holds every key column.
+        keys: the waterfall: levels of one or more columns, tried in order.
+        kinds: identifier kind by column; a column without one is checked as `text`.
+
+    Raises:
+        InputError: no rows, or a key column that the table does not have.
+        MisuseError: unknown kind, or no key at all.
+    """
+    if not keys or not all(keys):
+        raise MisuseError("found no key columns, allowed: at least 1 in every level")
+    if table.num_rows == 0:
+        raise InputError("the table is empty")
+    names = list(dict.fromkeys(name for level in keys for name in level))
+    for name in names:
+        if name not in table.column_names:
+            raise InputError(f"no key column {name!r}")
+    cleaned = {name: clean(table.column(name), kinds.get(name, "text")) for name in names}
+    columns = tuple(_column(name, table.column(name), cleaned[name], kinds) for name in names)
+    levels = []
+    waiting = np.ones(table.num_rows, dtype=np.bool_)
+    for level in keys:
+        key = combine([cleaned[name] for name in level])
+        usable = np.asarray(pc.is_valid(key).to_numpy(zero_copy_only=False), dtype=np.bool_)
+        reached = int((usable & waiting).sum())
+        distinct = int(pc.count_distinct(key).as_py())
+        levels.append(LevelReport(tuple(level), int(usable.sum()), distinct, reached))
+        waiting &= ~usable
+    return PreflightReport(table.num_rows, columns, tuple(levels))
+
+
+def _count(text: pa.Array, pattern: str) -> int:
+    return int(pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0)
+
+
+def _column(
+    name: str, values: pa.ChunkedArray, cleaned: Cleaned, kinds: Mapping[str, str]
+) -> ColumnReport:
+    text, _ = as_text(values)
+    wide = text.filter(pc.fill_null(pc.invert(pc.string_is_ascii(text)), False))
+    reasons = dict(cleaned.reasons)
+    nulls = reasons.pop("null", 0) + reasons.pop("empty", 0)
+    distinct = int(pc.count_distinct(cleaned.values).as_py())
+    filled = cleaned.rows - nulls
+    guessed = ""
+    if name not in kinds or (filled and cleaned.usable < 0.5 * filled):
+        sample = text.drop_null().slice(0, _SAMPLE)
+        guessed = guess_kind(name, sample) or ""
+        # A guess must beat the kind that was given, not only pass.
+        better = guessed and name in kinds and clean(sample, guessed, threads=1).usable
+        if guessed == cleaned.kind or (name in kinds and 2 * (better or 0) < len(sample)):
+            guessed = ""
+    found = ColumnReport(
+        column=name,
+        kind=cleaned.kind,
+        rows=cleaned.rows,
+        nulls=nulls,
+        invalid=reasons,
+        changed=cleaned.changed,
+        duplicates=cleaned.usable - distinct,
+        full_width=_count(wide, _FULL_WIDTH),
+        byte_order_marks=_count(wide, "\ufeff"),
+        mojibake=_count(wide, _MOJIBAKE),
+        scientific=_count(text, _SCIENTIFIC),
+        suggested_kind=guessed,
+        suggestions=(),
+    )
+    return _with_suggestions(found, values.type)
+
+
+def _with_suggestions(report: ColumnReport, given: pa.DataType) -> ColumnReport:
+    """Sentences that say what to do, worst first."""
+    name, found = report.column, []
+    if report.mojibake:
+        found.append(
+            f"{name}: {report.mojibake} rows are garbled: the file was read in another "
+            'encoding than it was written in; set encoding = "gbk" or "utf-8" in tables.toml'
+        )
+    if report.scientific or report.invalid.get("number not exact"):
+        found.append(
+            f"{name}: {report.scientific + report.invalid.get('number not exact', 0)} rows lost "
+            "digits as floating-point numbers: export the column as text"
+        )
+    if report.suggested_kind:
+        kind = report.suggested_kind
+        found.append(f'{name}: looks like {kind}: set kinds = {{ {name} = "{kind}" }}')
+    if report.invalid.get("masked"):
+        found.append(
+            f"{name}: {report.invalid['masked']} rows are masked with *: they cannot match; ask "
+            "for the column unmasked"
+        )
+    if report.invalid.get("wrong checksum"):
+        found.append(
+            f"{name}: {report.invalid['wrong checksum']} rows have a wrong check digit: typing "
+            "or scanning errors (O for 0, I for 1), or another kind of identifier"
+        )
+    if report.invalid.get("wrong length") and pa.types.is_integer(given):
+        found.append(f"{name}: whole numbers lose leading zeros: read the column as text")
+    if report.nulls * 2 > report.rows:
+        found.append(
+            f"{name}: {report.nulls} of {report.rows} rows are empty: add another key level"
+        )
+    if report.byte_order_marks:
+        found.append(f"{name}: {report.byte_order_marks} byte-order marks inside the data, removed")
+    if report.duplicates * 10 > report.rows:
+        found.append(
+            f"{name}: {report.duplicates} rows repeat an earlier key: they match as in a join, "
+            "unless the job collapses duplicates"
+        )
+    return ColumnReport(**{**vars(report), "suggestions": tuple(found)})
