@@ -32,13 +32,18 @@ __all__ = ["Federation", "federate"]
 
 @dataclass(frozen=True)
 class Federation:
-    """What came out: the receiver's outcome, the contract, and each party's records."""
+    """What came out at each party, the contract, and what every step took."""
 
-    outcome: Outcome
+    outcomes: dict[str, Outcome]
     agreed: Agreed
     records: dict[str, list[StepRecord]]
     wire_bytes: dict[tuple[str, str], int]
     seconds: float
+
+    @property
+    def outcome(self) -> Outcome:
+        """The receiver's."""
+        return self.outcomes[self.contract.receiver]
 
     @property
     def contract(self) -> Contract:
@@ -99,13 +104,14 @@ def federate(
         while thread.is_alive():
             thread.join(0.2)  # short, so that Ctrl-C is heard
     _raise_first(threads)
-    receiver = next(t for t in threads if t.session.name == job.receiver)
-    if receiver.result is None:
-        raise FedprofileError("the receiver ended without a result")
-    agreed, outcome = receiver.result
+    results = {thread.session.name: thread.result for thread in threads}
+    outcomes = {name: result[1] for name, result in results.items() if result}
+    ended = results[job.receiver]
+    if ended is None or len(outcomes) < len(names):
+        raise FedprofileError("a party ended without a result")
     records = {thread.session.name: thread.session.records for thread in threads}
     seconds = time.monotonic() - begun
-    return Federation(outcome, agreed, records, dict(router.bytes_sent), seconds)
+    return Federation(outcomes, ended[0], records, dict(router.bytes_sent), seconds)
 
 
 def _raise_first(threads: list[_Party]) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from psi.align import Alignment
 
 from federated.aggregate import AggregateResult
 from federated.party.contract import AggregateTerms, Contract, TrainTerms
-from psi.align import Alignment
 
 __all__ = ["Outcome", "Trained"]
 
@@ -30,7 +30,7 @@ class Trained:
     folds: np.ndarray
     scores: np.ndarray
     fold_scores: np.ndarray
-    own_part: np.ndarray
+    own_matrix: np.ndarray
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -39,7 +39,8 @@ class Outcome:
     """Alignment, aggregates, models: empty where this party has no part in them.
 
     `rows` are this party's row numbers of the entities that all parties share, in the
-    receiver's order; `grades` say by which key each was found.
+    receiver's order; `grades` say by which key each was found. `coefficients` are a feature
+    party's own part of each model, in its standardised columns.
     """
 
     contract: Contract
@@ -48,3 +49,4 @@ class Outcome:
     grades: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
     aggregates: list[tuple[AggregateTerms, AggregateResult]] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
+    coefficients: dict[str, np.ndarray] = field(default_factory=dict)

@@ -220,6 +220,7 @@ class Steps:
             secrets={name: self._session.shared_secret(name, step) for name in others},
         )
         fit = self._session.run(step, role)
+        self.outcome.coefficients[terms.task] = fit.coefficients
         self._disclosed(f"train {terms.task}", rows=len(table), score_vectors=fit.score_vectors)
 
 

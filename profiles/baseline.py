@@ -1,0 +1,102 @@
+"""The same model fitted on the joined columns in one process, to compare with.
+
+Only where one process can see all parties' tables: it is what federated training must
+reproduce, and how much a user may ask for proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from federated.evaluation import auc
+from federated.party.encoding import Encoder
+from federated.party.outcome import Outcome, Trained
+from federated.party.source import Source
+from federated.party.steps import load_table
+
+__all__ = ["Comparison", "compare"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Differences between the federated and the central model.
+
+    `score_difference` is the largest absolute difference of a probability;
+    `coefficient_difference` the largest of a coefficient over the largest coefficient, over
+    the columns of the party that `outcomes` hold; `fold_auc_difference` that of the mean AUCs.
+    """
+
+    score_difference: float
+    coefficient_difference: float
+    fold_score_difference: float
+    central_auc: float
+    federated_auc: float
+
+    @property
+    def fold_auc_difference(self) -> float:
+        """Central minus federated mean AUC of the folds."""
+        return self.central_auc - self.federated_auc
+
+
+def compare(
+    trained: Trained, outcomes: Mapping[str, Outcome], sources: Mapping[str, Source]
+) -> Comparison:
+    """Fit centrally with the same rows, encoding and folds, and compare."""
+    matrix, federated = _joined(trained, outcomes, sources)
+    label, folds = trained.label, trained.folds
+    known = label >= 0
+    whole = _fit(matrix[known], label[known])
+    central = np.concatenate([whole.coef_[0], whole.intercept_])
+    own = np.concatenate([federated, [trained.intercept]])
+    scores = _scores(whole, matrix)
+    fold_scores, central_auc, federated_auc = trained.fold_scores, np.nan, np.nan
+    fold_difference = np.nan
+    if (folds >= 0).any():
+        fold_scores = np.full(len(label), np.nan)
+        for fold in range(folds.max() + 1):
+            train, test = known & (folds != fold), folds == fold
+            fold_scores[test] = _scores(_fit(matrix[train], label[train]), matrix[test])
+        central_auc = _mean_auc(label, fold_scores, folds)
+        federated_auc = _mean_auc(label, trained.fold_scores, folds)
+        held = folds >= 0
+        fold_difference = float(np.abs(fold_scores - trained.fold_scores)[held].max())
+    return Comparison(
+        float(np.abs(scores - trained.scores).max()),
+        float(np.abs(central - own).max() / np.abs(central[:-1]).max()),
+        fold_difference,
+        central_auc,
+        federated_auc,
+    )
+
+
+def _joined(
+    trained: Trained, outcomes: Mapping[str, Outcome], sources: Mapping[str, Source]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The joined design matrix and the federated coefficients in the same order."""
+    contract = next(iter(outcomes.values())).contract
+    blocks, coefficients = [trained.own_matrix], [trained.coefficients]
+    for name in trained.terms.partners:
+        terms = contract.party(name)
+        rows = load_table(terms, sources[name]).take(outcomes[name].rows)
+        blocks.append(Encoder.fit(rows, terms.features).transform(rows)[0])
+        coefficients.append(outcomes[name].coefficients[trained.terms.task])
+    return np.hstack(blocks), np.concatenate(coefficients)
+
+
+def _fit(matrix: np.ndarray, label: np.ndarray) -> LogisticRegression:
+    return LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(
+        matrix, label
+    )
+
+
+def _scores(model: LogisticRegression, matrix: np.ndarray) -> np.ndarray:
+    return np.asarray(model.predict_proba(matrix)[:, 1])
+
+
+def _mean_auc(label: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> float:
+    values = [auc(label[folds == f], scores[folds == f]) for f in range(folds.max() + 1)]
+    return float(np.mean(values))
