@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from psi.kernels.simd import kernel_path
+
 __all__ = ["current_path", "use_path"]
 
 _override: ContextVar[str | None] = ContextVar("paillier_path", default=None)
@@ -13,7 +15,7 @@ _override: ContextVar[str | None] = ContextVar("paillier_path", default=None)
 
 def current_path() -> str:
     """The path in use: an override, or what this machine's CPU runs best."""
-    return _override.get() or "portable"
+    return _override.get() or kernel_path()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from psi.kernels.montgomery import Residues, SquareRing
+from psi.kernels.montgomery_threads import parallel
 
 __all__ = ["choose_window", "signed_digits", "weighted_product"]
 
@@ -66,10 +67,11 @@ def weighted_product(
     source = ring.concatenate([residues, inverse(residues)]) if signed else residues
     # one chain a column and place, place by place
     chains = digits.transpose(0, 2, 1).reshape(places * columns, rows)
-    sums = []
-    for start in range(0, len(chains), CHAINS):
-        sums.append(_chains(ring, source, chains[start : start + CHAINS], 1 << (window - 1)))
-    every = ring.concatenate(sums)
+
+    def task(start: int) -> Callable[[], Residues]:
+        return lambda: _chains(ring, source, chains[start : start + CHAINS])
+
+    every = ring.concatenate(parallel(task(start) for start in range(0, len(chains), CHAINS)))
     # Horner over the places
     total = ring.take(every, np.arange((places - 1) * columns, places * columns))
     for place in range(places - 2, -1, -1):
@@ -79,11 +81,13 @@ def weighted_product(
     return total
 
 
-def _chains(
-    ring: SquareRing, source: Residues, digits: NDArray[np.int16], buckets: int
-) -> Residues:
+def _chains(ring: SquareRing, source: Residues, digits: NDArray[np.int16]) -> Residues:
     """The weighted product of some chains of digits, `int16[chains, n]`."""
     chains, rows = digits.shape
+    # a top place may use fewer digits; a multiple of 8 can be cut for the lanes
+    buckets = -(-int(np.abs(digits).max()) // 8) * 8
+    if buckets == 0:
+        return ring.ones(chains)
     order = np.argsort(np.abs(digits), axis=1, kind="stable")
     ordered = np.take_along_axis(digits, order, axis=1)
     sizes = np.abs(ordered)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from psi.kernels.montgomery_portable import PortableRing
 from psi.kernels.montgomery_words import Words
+from psi.kernels.simd import kernel_path
 
 __all__ = ["FixedBase", "Residues", "SquareRing", "square_ring"]
 
@@ -130,6 +131,9 @@ def square_ring(modulus: int, path: str | None = None) -> SquareRing:
 
     `path` is "wide" or "portable"; by default what psi.kernels.simd reports.
     """
-    if path is None:
-        path = "portable"
+    if (path or kernel_path()) == "wide":
+        # compiles on import: left alone where the path is not used
+        from psi.kernels.montgomery_wide import WideRing
+
+        return WideRing(int(modulus))
     return PortableRing(int(modulus))

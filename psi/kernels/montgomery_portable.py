@@ -6,10 +6,7 @@ its arithmetic when asked to, so rows are spread over threads.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import gmpy2
@@ -17,6 +14,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from psi.kernels.montgomery_threads import parallel, threads
 from psi.kernels.montgomery_words import Words, from_words, to_words, word_count
 
 __all__ = ["PortableFixedBase", "PortableRing"]
@@ -27,22 +25,21 @@ Index = NDArray[np.int64]
 GRAIN = 64
 
 
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="paillier")
-
-
 def _spread(work: Callable[[int, int], Numbers], count: int, cost: int = 1) -> Numbers:
     """work(start, stop) over slices of range(count), concatenated; `cost` in products a row."""
-    threads = min(os.cpu_count() or 1, count * cost // GRAIN, count)
-    if threads <= 1:
+    parts = min(threads(), count * cost // GRAIN, count)
+    if parts <= 1:
         return work(0, count)
 
-    def run(part: int) -> Numbers:
-        with gmpy2.local_context(allow_release_gil=True):
-            return work(count * part // threads, count * (part + 1) // threads)
+    def task(part: int) -> Callable[[], Numbers]:
+        def run() -> Numbers:
+            with gmpy2.local_context(allow_release_gil=True):
+                return work(count * part // parts, count * (part + 1) // parts)
 
-    return [number for part in _pool().map(run, range(threads)) for number in part]
+        return run
+
+    done = parallel(task(part) for part in range(parts))
+    return [number for part in done for number in part]
 
 
 class PortableRing:

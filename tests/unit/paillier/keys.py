@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import cache
 
 from federated.paillier import PrivateKey, generate_keypair
+from psi.kernels.simd import kernel_path
 
-PATHS = ["portable"]
+PATHS = ["portable", "wide"] if kernel_path() == "wide" else ["portable"]
 
 
 def stream(seed: str) -> Callable[[int], bytes]:

@@ -1,0 +1,503 @@
+"""Eight Montgomery products at once in AVX-512 IFMA lanes, for numbers of any length.
+
+A number is h limbs of 52 bits, h even and at least 6; eight side by side are `uint64[h, 8]`, one
+vector register a limb. R = 2^(52 h). Three products share one generator:
+
+* `single_product`: x y / R mod N, operand scanning two rows at a time (4 h^2 multiply-adds);
+* `pair_product`: (x0 + x1 N)(y0 + y1 N) / R mod N^2 (10 h^2). With T = x0 y0 + M N divided
+  by R giving the low half, x0 y0 = T - M N leaves -M for the high half, so that
+  high = (x0 y1 + x1 y0 - M) / R mod N: the digits of M are subtracted as they appear, and both
+  accumulators advance in one pass over the limbs;
+* `pair_square` (8 h^2): the two cross products are one, with x1 doubled.
+
+Limbs of an accumulator stay below 2^62 for h up to 160 and are normalised once at the end.
+Values need not be fully reduced: with R > 2^12 N, factors below 9 N give results below 2 N.
+
+Source of the two-row operand scan: Gueron and Krasnov, "Software implementation of modular
+exponentiation, using advanced vector instructions architectures" (2012); the arithmetic of
+pairs follows from writing Montgomery's reduction (1985) with its quotient kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import extending, types
+
+from psi.kernels.cache import kernel
+
+__all__ = ["LANES", "LIMB_BITS", "aligned", "pair_product", "pair_square", "prefetch"]
+__all__ += ["carry", "clear", "multiply_add_row", "select_entry", "select_row", "single_product"]
+
+LANES = 8
+LIMB_BITS = 52
+LIMB_MASK = (1 << LIMB_BITS) - 1
+
+# typed as what calls look like inside compiled code
+intrinsic: Any = extending.intrinsic
+
+_WORD = ir.IntType(64)
+_INDEX = ir.IntType(32)
+_VECTOR = ir.VectorType(_WORD, LANES)
+
+
+def _constant(value: int) -> ir.Constant:
+    return ir.Constant(_VECTOR, [value] * LANES)
+
+
+_ZERO = _constant(0)
+
+
+class _Emitter:
+    """What the row generators say in vectors: loads, stores, multiply-adds."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, args: Any) -> None:
+        self.context, self.builder = context, builder
+        self.signature, self.args = signature, args
+        function_type = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        self._low, self._high = (
+            self.declare(f"llvm.x86.avx512.vpmadd52{part}.uq.512", function_type)
+            for part in ("l", "h")
+        )
+
+    def declare(self, name: str, function_type: ir.FunctionType) -> Any:
+        module = self.builder.module
+        try:
+            return module.get_global(name)
+        except KeyError:
+            return ir.Function(module, function_type, name)
+
+    def low(self, acc: Any, x: Any, y: Any) -> Any:
+        """acc + (x y mod 2^52)."""
+        return self.builder.call(self._low, [acc, x, y])
+
+    def high(self, acc: Any, x: Any, y: Any) -> Any:
+        """acc + floor(x y / 2^52)."""
+        return self.builder.call(self._high, [acc, x, y])
+
+    def vectors(self, position: int) -> Any:
+        """Pointer to the vectors of an array argument."""
+        return self.builder.bitcast(self._data(position), _VECTOR.as_pointer())
+
+    def scalars(self, position: int) -> Any:
+        """Pointer to the words of an array argument."""
+        return self._data(position)
+
+    def _data(self, position: int) -> Any:
+        array = self.context.make_array(self.signature.args[position])
+        return array(self.context, self.builder, self.args[position]).data
+
+    def at(self, index: Any, step: int = 0) -> Any:
+        """index + step."""
+        return self.builder.add(index, ir.Constant(_WORD, step)) if step else index
+
+    def load(self, pointer: Any, index: Any) -> Any:
+        """One vector."""
+        return self.builder.load(self.builder.gep(pointer, [index]), align=8)
+
+    def store(self, value: Any, pointer: Any, index: Any) -> None:
+        """One vector."""
+        self.builder.store(value, self.builder.gep(pointer, [index]), align=8)
+
+    def splat(self, word: Any) -> Any:
+        """One word in all lanes."""
+        undefined = ir.Constant(_VECTOR, ir.Undefined)
+        one = self.builder.insert_element(undefined, word, ir.Constant(_INDEX, 0))
+        mask = ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES)
+        return self.builder.shuffle_vector(one, undefined, mask)
+
+    def broadcast(self, pointer: Any, index: Any) -> Any:
+        """A word of memory in all lanes."""
+        return self.splat(self.builder.load(self.builder.gep(pointer, [index])))
+
+
+class _Half:
+    """One accumulator of a row pair: factors x (vectors) with digits y, and N with its quotient.
+
+    `terms` pairs pointers of multiplicands with the two digits of this row pair.
+    """
+
+    def __init__(self, emit: _Emitter, acc: Any, terms: list[tuple[Any, Any, Any]]) -> None:
+        self.emit, self.acc, self.terms = emit, acc, terms
+        self.quotients: list[Any] = []
+
+    def head(self, modulus: list[Any], inverse: Any, shifts: list[Any] | None) -> Any:
+        """Positions 0 and 1, which fix the two quotient digits; returns the carry into 2."""
+        e, b = self.emit, self.emit.builder
+        zero, one = ir.Constant(_WORD, 0), ir.Constant(_WORD, 1)
+        first, second = e.load(self.acc, zero), e.load(self.acc, one)
+        if shifts is not None:
+            first, second = b.add(first, shifts[0]), b.add(second, shifts[1])
+        for x, y0, y1 in self.terms:
+            x0, x1 = e.load(x, zero), e.load(x, one)
+            first = e.low(first, x0, y0)
+            second = e.low(second, x1, y0)
+            second = e.high(second, x0, y0)
+            second = e.low(second, x0, y1)
+        m0 = e.low(_ZERO, first, inverse)
+        carry = b.lshr(e.low(first, modulus[0], m0), _constant(LIMB_BITS))
+        second = e.low(second, modulus[1], m0)
+        second = b.add(second, carry)
+        second = e.high(second, modulus[0], m0)
+        m1 = e.low(_ZERO, second, inverse)
+        self.quotients = [m0, m1]
+        return b.lshr(e.low(second, modulus[0], m1), _constant(LIMB_BITS))
+
+    def body(
+        self, index: Any, now: list[Any], before: list[Any], earlier: list[Any], carry: Any
+    ) -> None:
+        """Position `index`, from limbs index, index-1, index-2 of the multiplicands and N."""
+        e, b = self.emit, self.emit.builder
+        left = e.load(self.acc, index)
+        if carry is not None:
+            left = b.add(left, carry)
+        right: Any = _ZERO
+        digits = [(y0, y1) for _, y0, y1 in self.terms] + [tuple(self.quotients)]
+        for k, (y0, y1) in enumerate(digits):
+            left = e.low(left, now[k], y0)
+            right = e.high(right, before[k], y0)
+            left = e.low(left, before[k], y1)
+            right = e.high(right, earlier[k], y1)
+        e.store(b.add(left, right), self.acc, e.at(index, -2))
+
+    def tail(self, size: Any, before: list[Any], earlier: list[Any]) -> None:
+        """Positions h and h + 1, where the multiplicands have ended."""
+        e, b = self.emit, self.emit.builder
+        left: Any = _ZERO
+        right: Any = _ZERO
+        last: Any = _ZERO
+        digits = [(y0, y1) for _, y0, y1 in self.terms] + [tuple(self.quotients)]
+        for k, (y0, y1) in enumerate(digits):
+            left = e.high(left, before[k], y0)
+            right = e.low(right, before[k], y1)
+            right = e.high(right, earlier[k], y1)
+            last = e.high(last, before[k], y1)
+        e.store(b.add(left, right), self.acc, e.at(size, -2))
+        e.store(last, self.acc, e.at(size, -1))
+
+
+def _rows(context: Any, builder: Any, signature: Any, args: Any, kind: str) -> Any:
+    """Rows i and i + 1: args are acc, x, y, N, shift, inverse, i, h."""
+    e = _Emitter(context, builder, signature, args)
+    b = builder
+    acc, x, y = e.vectors(0), e.vectors(1), e.vectors(2)
+    modulus, shift = e.scalars(3), e.scalars(4)
+    inverse, row, size = e.splat(args[5]), args[6], args[7]
+    zero, one, two = (ir.Constant(_WORD, k) for k in range(3))
+
+    low_digits = [e.load(y, row), e.load(y, e.at(row, 1))]
+    halves = [_Half(e, acc, [(x, *low_digits)])]
+    if kind != "single":
+        high_row = b.add(row, size)
+        high_digits = [e.load(y, high_row), e.load(y, e.at(high_row, 1))]
+        terms = [(x, *high_digits)]
+        if kind == "pair":
+            terms.append((b.gep(x, [size]), *low_digits))
+        halves.append(_Half(e, b.gep(acc, [size]), terms))
+
+    n0, n1 = e.broadcast(modulus, zero), e.broadcast(modulus, one)
+    carries = [halves[0].head([n0, n1], inverse, None)]
+    if len(halves) == 2:
+        # a multiple of N whose limbs are all at least 2^52 - 1, minus the quotient's digits
+        shifts = [b.sub(e.broadcast(shift, e.at(row, k)), halves[0].quotients[k]) for k in range(2)]
+        carries.append(halves[1].head([n0, n1], inverse, shifts))
+
+    pointers = [x] if kind != "pair" else [x, b.gep(x, [size])]
+
+    def limbs(index: Any) -> list[Any]:
+        return [*(e.load(p, index) for p in pointers), e.broadcast(modulus, index)]
+
+    def step(index: Any, before: list[Any], earlier: list[Any], carry: Any) -> list[Any]:
+        now = limbs(index)
+        for k, half in enumerate(halves):
+            # the low half needs x0 and N, the high half all
+            pick = (lambda v: [v[0], v[-1]]) if k == 0 else (lambda v: v)
+            half.body(
+                index, pick(now), pick(before), pick(earlier), None if carry is None else carry[k]
+            )
+        return now
+
+    earlier, before = limbs(zero), limbs(one)
+    now = step(two, before, earlier, carries)
+    then = step(ir.Constant(_WORD, 3), now, before, None)
+    earlier, before = now, then
+
+    # two positions an iteration, so that the limbs of the last two need no moves
+    width = len(before)
+
+    def pair(index: Any, *held: Any) -> list[Any]:
+        old, recent = list(held[:width]), list(held[width:])
+        now = step(index, recent, old, None)
+        return now + step(e.at(index, 1), now, recent, None)
+
+    held = _loop(b, ir.Constant(_WORD, 4), size, earlier + before, pair, step=2)
+    for k, half in enumerate(halves):
+        pick = (lambda v: [v[0], v[-1]]) if k == 0 else (lambda v: v)
+        half.tail(size, pick(held[width:]), pick(held[:width]))
+    return context.get_dummy_value()
+
+
+def _signature(acc: Any, x: Any, y: Any, modulus: Any, shift: Any) -> Any:
+    return types.void(acc, x, y, modulus, shift, types.uint64, types.int64, types.int64)
+
+
+@intrinsic
+def _single_rows(
+    typing: Any, acc: Any, x: Any, y: Any, modulus: Any, shift: Any, inverse: Any, i: Any, h: Any
+) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _rows(context, builder, signature, args, "single")
+
+    return _signature(acc, x, y, modulus, shift), generate
+
+
+@intrinsic
+def _pair_rows(
+    typing: Any, acc: Any, x: Any, y: Any, modulus: Any, shift: Any, inverse: Any, i: Any, h: Any
+) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _rows(context, builder, signature, args, "pair")
+
+    return _signature(acc, x, y, modulus, shift), generate
+
+
+@intrinsic
+def _square_rows(
+    typing: Any, acc: Any, x: Any, y: Any, modulus: Any, shift: Any, inverse: Any, i: Any, h: Any
+) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _rows(context, builder, signature, args, "square")
+
+    return _signature(acc, x, y, modulus, shift), generate
+
+
+def _loop(
+    builder: Any,
+    start: Any,
+    stop: Any,
+    held: list[Any],
+    body: Callable[..., list[Any]],
+    step: int = 1,
+) -> list[Any]:
+    """for index in range(start, stop, step), at least once: held = body(index, *held)."""
+    entry, function = builder.block, builder.function
+    loop, done = function.append_basic_block("loop"), function.append_basic_block("end")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    index = builder.phi(_WORD)
+    index.add_incoming(start, entry)
+    phis = [builder.phi(_VECTOR) for _ in held]
+    for phi, value in zip(phis, held, strict=True):
+        phi.add_incoming(value, entry)
+    results = body(index, *phis)
+    after = builder.add(index, ir.Constant(_WORD, step))
+    last = builder.block  # the body may have loops of its own
+    index.add_incoming(after, last)
+    for phi, value in zip(phis, results, strict=True):
+        phi.add_incoming(value, last)
+    builder.cbranch(builder.icmp_signed("<", after, stop), loop, done)
+    builder.position_at_end(done)
+    return results
+
+
+@intrinsic
+def clear(typing: Any, acc: Any, stop: Any) -> Any:
+    """Set limbs 0 to stop to zero."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e = _Emitter(context, builder, signature, args)
+        target = e.vectors(0)
+
+        def body(index: Any) -> list[Any]:
+            e.store(_ZERO, target, index)
+            return []
+
+        _loop(builder, ir.Constant(_WORD, 0), args[1], [], body)
+        return context.get_dummy_value()
+
+    return types.void(acc, types.int64), generate
+
+
+@intrinsic
+def carry(typing: Any, out: Any, acc: Any, start: Any, stop: Any, shift: Any) -> Any:
+    """Normalise limbs start to stop of an accumulator, times 2^shift, into `out`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e, b = _Emitter(context, builder, signature, args), builder
+        target, source, by = e.vectors(0), e.vectors(1), e.splat(args[4])
+
+        def body(index: Any, carry: Any) -> list[Any]:
+            total = b.add(b.shl(e.load(source, index), by), carry)
+            e.store(b.and_(total, _constant(LIMB_MASK)), target, index)
+            return [b.lshr(total, _constant(LIMB_BITS))]
+
+        _loop(b, args[2], args[3], [_ZERO], body)
+        return context.get_dummy_value()
+
+    return types.void(out, acc, types.int64, types.int64, types.uint64), generate
+
+
+@intrinsic
+def _carry_both(typing: Any, out: Any, acc: Any, h: Any) -> Any:
+    """Normalise two accumulators of h limbs, their carry chains side by side."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e, b = _Emitter(context, builder, signature, args), builder
+        target, source = e.vectors(0), e.vectors(1)
+
+        def body(index: Any, *carries: Any) -> list[Any]:
+            results = []
+            for position, carry in zip((index, b.add(index, args[2])), carries, strict=True):
+                total = b.add(e.load(source, position), carry)
+                e.store(b.and_(total, _constant(LIMB_MASK)), target, position)
+                results.append(b.lshr(total, _constant(LIMB_BITS)))
+            return results
+
+        _loop(b, ir.Constant(_WORD, 0), args[2], [_ZERO, _ZERO], body)
+        return context.get_dummy_value()
+
+    return types.void(out, acc, types.int64), generate
+
+
+@intrinsic
+def multiply_add_row(typing: Any, acc: Any, x: Any, y: Any, i: Any, h: Any) -> Any:
+    """acc[i:] += x[i] y for `uint64[., 8]` acc and x, and y of h scalar limbs; no carries."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e, b = _Emitter(context, builder, signature, args), builder
+        source, row, size = e.scalars(2), args[3], args[4]
+        digit = e.load(e.vectors(1), row)
+        target = b.gep(e.vectors(0), [row])
+
+        def body(index: Any, before: Any) -> list[Any]:
+            now = e.broadcast(source, index)
+            total = e.high(e.low(e.load(target, index), now, digit), before, digit)
+            e.store(total, target, index)
+            return [now]
+
+        last = _loop(b, ir.Constant(_WORD, 0), size, [_ZERO], body)[0]
+        e.store(e.high(e.load(target, size), last, digit), target, size)
+        return context.get_dummy_value()
+
+    return types.void(acc, x, y, types.int64, types.int64), generate
+
+
+@intrinsic
+def select_row(typing: Any, out: Any, table: Any, rows: Any, count: Any, digits: Any) -> Any:
+    """out[j, lane] = table[digits[lane], j, lane], reading all of `uint64[count, rows, 8]`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e, b = _Emitter(context, builder, signature, args), builder
+        target, source, rows, count = e.vectors(0), e.vectors(1), args[2], args[3]
+        wanted = e.load(e.vectors(4), ir.Constant(_WORD, 0))
+        zero = ir.Constant(_WORD, 0)
+
+        def limb(j: Any) -> list[Any]:
+            def entry(k: Any, total: Any) -> list[Any]:
+                same = b.icmp_unsigned("==", wanted, e.splat(k))
+                value = e.load(source, b.add(b.mul(k, rows), j))
+                return [b.or_(total, b.select(same, value, _ZERO))]
+
+            e.store(_loop(b, zero, count, [_ZERO], entry)[0], target, j)
+            return []
+
+        _loop(b, zero, rows, [], limb)
+        return context.get_dummy_value()
+
+    return types.void(out, table, types.int64, types.int64, digits), generate
+
+
+@intrinsic
+def select_entry(
+    typing: Any, out: Any, table: Any, rows: Any, first: Any, count: Any, digits: Any
+) -> Any:
+    """out[j, lane] = table[first + digits[lane], j], reading `count` rows of `uint64[n, rows]`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e, b = _Emitter(context, builder, signature, args), builder
+        target, rows = e.vectors(0), args[2]
+        source = b.gep(e.scalars(1), [b.mul(args[3], rows)])
+        wanted = e.load(e.vectors(5), ir.Constant(_WORD, 0))
+        zero = ir.Constant(_WORD, 0)
+
+        def limb(j: Any) -> list[Any]:
+            def entry(k: Any, total: Any) -> list[Any]:
+                same = b.icmp_unsigned("==", wanted, e.splat(k))
+                value = e.broadcast(source, b.add(b.mul(k, rows), j))
+                return [b.or_(total, b.select(same, value, _ZERO))]
+
+            e.store(_loop(b, zero, args[4], [_ZERO], entry)[0], target, j)
+            return []
+
+        _loop(b, zero, rows, [], limb)
+        return context.get_dummy_value()
+
+    return types.void(out, table, types.int64, types.int64, types.int64, digits), generate
+
+
+@intrinsic
+def prefetch(typing: Any, array: Any, row: Any, words: Any) -> Any:
+    """Ask for row `row` of `uint64[n, words]` to come into the cache."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e, b = _Emitter(context, builder, signature, args), builder
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INDEX, _INDEX, _INDEX])
+        fetch = e.declare("llvm.prefetch.p0i8", kind)
+        base = b.gep(e.scalars(0), [b.mul(args[1], args[2])])
+
+        def body(index: Any) -> list[Any]:
+            line = b.bitcast(b.gep(base, [index]), byte)
+            b.call(fetch, [line, *(ir.Constant(_INDEX, k) for k in (0, 3, 1))])
+            return []
+
+        _loop(b, ir.Constant(_WORD, 0), args[2], [], body, step=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), generate
+
+
+@kernel
+def aligned(rows: int) -> Any:
+    """Uninitialised `uint64[rows, 8]` on a cache line."""
+    raw = np.empty(8 * rows + 8, dtype=np.uint64)
+    offset = ((64 - raw.ctypes.data % 64) % 64) // 8
+    return raw[offset : offset + 8 * rows].reshape(rows, 8)
+
+
+@kernel
+def single_product(
+    out: Any, x: Any, y: Any, modulus: Any, shift: Any, inverse: Any, h: Any, acc: Any
+) -> None:
+    """out = x y / R mod N for `uint64[h, 8]`; out may be x or y; acc is scratch."""
+    clear(acc, h)
+    for i in range(0, h, 2):
+        _single_rows(acc, x, y, modulus, shift, inverse, i, h)
+    carry(out, acc, 0, h, np.uint64(0))
+
+
+@kernel
+def pair_product(
+    out: Any, x: Any, y: Any, modulus: Any, shift: Any, inverse: Any, h: Any, acc: Any
+) -> None:
+    """out = x y / R mod N^2 for pairs `uint64[2 h, 8]`, low half first; out may be x or y."""
+    clear(acc, 2 * h)
+    for i in range(0, h, 2):
+        _pair_rows(acc, x, y, modulus, shift, inverse, i, h)
+    _carry_both(out, acc, h)
+
+
+@kernel
+def pair_square(
+    out: Any, x: Any, modulus: Any, shift: Any, inverse: Any, h: Any, acc: Any, twice: Any
+) -> None:
+    """out = x^2 / R mod N^2; `twice` is scratch like x."""
+    clear(acc, 2 * h)
+    carry(twice, x, 0, h, np.uint64(0))
+    carry(twice, x, h, 2 * h, np.uint64(1))
+    for i in range(0, h, 2):
+        _square_rows(acc, x, twice, modulus, shift, inverse, i, h)
+    _carry_both(out, acc, h)
