@@ -82,7 +82,7 @@ def cache_refusal() -> str:
     return _prepared()[1]
 
 
-class _Locator(caching._CacheLocator):  # type: ignore[misc]
+class _Locator(caching._CacheLocator):
     """Sends the compile cache of our own functions, and of no others, to our directory."""
 
     def __init__(self, function: Callable[..., Any], file: str) -> None:

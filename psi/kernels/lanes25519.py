@@ -131,7 +131,9 @@ class Narrow:
     def multiply(cls, b: Any, x: Element, y: Element) -> Element:
         """x y; both with limbs below 2^54."""
         y19 = [b.mul(limb, cls.constant(19)) for limb in y]
-        terms = [[(x[i], y[k - i] if i <= k else y19[k - i + 5]) for i in range(5)] for k in range(5)]
+        terms = [
+            [(x[i], y[k - i] if i <= k else y19[k - i + 5]) for i in range(5)] for k in range(5)
+        ]
         return cls._reduce(b, terms)
 
     @classmethod
