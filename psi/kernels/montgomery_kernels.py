@@ -19,10 +19,13 @@ from psi.kernels.montgomery_lanes import (
     aligned,
     carry,
     clear,
+    gather,
+    half_product,
     multiply_add_row,
     pair_product,
     pair_square,
     prefetch,
+    scatter,
     select_entry,
     select_row,
     single_product,
@@ -47,38 +50,21 @@ _MASK = np.uint64(LIMB_MASK)
 _BITS = np.uint64(LIMB_BITS)
 _ZERO = np.uint64(0)
 # lane blocks that go through the tables of a fixed base together
-_BATCH = 16
+_BATCH = 256
 
 
 @kernel
-def gather(out: Any, source: Any, rows: Any) -> None:
-    """Eight rows into lanes."""
-    r0, r1, r2, r3, r4, r5, r6, r7 = rows
-    for j in range(source.shape[1]):
-        out[j, 0] = source[r0, j]
-        out[j, 1] = source[r1, j]
-        out[j, 2] = source[r2, j]
-        out[j, 3] = source[r3, j]
-        out[j, 4] = source[r4, j]
-        out[j, 5] = source[r5, j]
-        out[j, 6] = source[r6, j]
-        out[j, 7] = source[r7, j]
+def block(rows: Any, start: int, stop: int) -> None:
+    """Row numbers of the lane block at `start`: lanes past `stop` repeat the last row."""
+    for lane in range(8):
+        rows[lane] = min(start + lane, stop - 1)
 
 
 @kernel
-def pick(rows: Any, start: int, stop: int) -> Any:
-    """Eight entries of an index from `start`; those past `stop` repeat the last."""
-    last = stop - 1
-    return (
-        rows[min(start, last)],
-        rows[min(start + 1, last)],
-        rows[min(start + 2, last)],
-        rows[min(start + 3, last)],
-        rows[min(start + 4, last)],
-        rows[min(start + 5, last)],
-        rows[min(start + 6, last)],
-        rows[min(start + 7, last)],
-    )
+def pick(rows: Any, index: Any, start: int, stop: int) -> None:
+    """The same, through an index."""
+    for lane in range(8):
+        rows[lane] = index[min(start + lane, stop - 1)]
 
 
 @kernel
@@ -87,13 +73,6 @@ def spread(out: Any, row: Any) -> None:
     for j in range(len(row)):
         for lane in range(8):
             out[j, lane] = row[j]
-
-
-@kernel
-def scatter(out: Any, row: int, lanes: Any, lane: int) -> None:
-    """One lane into a row."""
-    for j in range(out.shape[1]):
-        out[row, j] = lanes[j, lane]
 
 
 @kernel
@@ -191,12 +170,15 @@ def multiply_rows(
 ) -> None:
     """out[to[i]] = a[left[i]] b[right[i]] for i in start to stop."""
     x, y, acc = aligned(2 * h), aligned(2 * h), aligned(2 * h)
+    rows = np.empty(8, dtype=np.int64)
     for i in range(start, stop, 8):
-        gather(x, a, pick(left, i, stop))
-        gather(y, b, pick(right, i, stop))
+        pick(rows, left, i, stop)
+        gather(x, a, rows, 2 * h)
+        pick(rows, right, i, stop)
+        gather(y, b, rows, 2 * h)
         pair_product(x, x, y, modulus, shift, inverse, h, acc)
-        for lane in range(min(8, stop - i)):
-            scatter(out, to[i + lane], x, lane)
+        pick(rows, to, i, stop)
+        scatter(out, rows, x, 2 * h)
 
 
 @kernel
@@ -227,25 +209,23 @@ def segment_rows(
     for i in range(start, stop, 8):
         longest = 0
         for lane in range(8):
-            length[lane] = 0
-            if i + lane < stop:
-                segment = segments[i + lane]
-                first[lane] = offsets[segment]
-                length[lane] = offsets[segment + 1] - first[lane]
-                longest = max(longest, length[lane])
+            segment = segments[min(i + lane, stop - 1)]
+            first[lane] = offsets[segment]
+            length[lane] = offsets[segment + 1] - first[lane]
+            longest = max(longest, length[lane])
             rows[lane] = order[first[lane]] if length[lane] > 0 else spare
-        gather(x, a, pick(rows, 0, 8))
+        gather(x, a, rows, 2 * h)
         for lane in range(8):
             rows[lane] = order[first[lane] + 1] if length[lane] > 1 else spare
         for t in range(1, longest):
-            gather(y, a, pick(rows, 0, 8))
+            gather(y, a, rows, 2 * h)
             for lane in range(8):
                 rows[lane] = order[first[lane] + t + 1] if t + 1 < length[lane] else spare
-                if t + 1 < length[lane]:
-                    prefetch(a, rows[lane], a.shape[1])
+                if t + 2 < length[lane]:
+                    prefetch(a, order[first[lane] + t + 2], a.shape[1])
             pair_product(x, x, y, modulus, shift, inverse, h, acc)
-        for lane in range(min(8, stop - i)):
-            scatter(out, segments[i + lane], x, lane)
+        pick(rows, segments, i, stop)
+        scatter(out, rows, x, 2 * h)
 
 
 @kernel
@@ -269,16 +249,16 @@ def bucket_rows(
         for bucket in range(buckets - 1, -1, -1):
             for lane in range(8):
                 rows[lane] = min(i + lane, stop - 1) * buckets + bucket
-            gather(y, a, pick(rows, 0, 8))
+            gather(y, a, rows, 2 * h)
             if bucket == buckets - 1:
                 copy(running, y, 2 * h)
                 copy(sums, y, 2 * h)
             else:
                 pair_product(running, running, y, modulus, shift, inverse, h, acc)
                 pair_product(sums, sums, running, modulus, shift, inverse, h, acc)
-        for lane in range(min(8, stop - i)):
-            scatter(total, i + lane, sums, lane)
-            scatter(product, i + lane, running, lane)
+        block(rows, i, stop)
+        scatter(total, rows, sums, 2 * h)
+        scatter(product, rows, running, 2 * h)
 
 
 @kernel
@@ -310,9 +290,8 @@ def power_rows(
     shared = len(digits) == 1
     spread(table[0], one)
     for i in range(start, stop, 8):
-        for lane in range(8):
-            rows[lane] = min(i + lane, stop - 1)
-        gather(table[1], a, pick(rows, 0, 8))
+        block(rows, i, stop)
+        gather(table[1], a, rows, size)
         for k in range(2, entries):
             pair_product(table[k], table[k - 1], table[1], modulus, shift, inverse, h, acc)
         for k in range(digits.shape[1]):
@@ -325,8 +304,7 @@ def power_rows(
                 for _ in range(window):
                     pair_square(x, x, modulus, shift, inverse, h, acc, twice)
                 pair_product(x, x, y, modulus, shift, inverse, h, acc)
-        for lane in range(min(8, stop - i)):
-            scatter(out, i + lane, x, lane)
+        scatter(out, rows, x, size)
 
 
 @kernel
@@ -343,7 +321,7 @@ def fixed_base_rows(
     inverse: Any,
     h: int,
 ) -> None:
-    """out[i] = product over k of table[k entries + digits[i, k]], a table row for every digit.
+    """out[i] = product over k of table[k entries + digits[k, i]], a table row for every digit.
 
     Blocks of rows go through the windows together, so that a window's entries stay in the
     cache. `scan` reads all entries of a window for every digit.
@@ -354,28 +332,27 @@ def fixed_base_rows(
     wanted = aligned(1)
     rows = np.empty(8, dtype=np.int64)
     for base in range(start, stop, 8 * _BATCH):
-        for k in range(digits.shape[1]):
-            for block in range(_BATCH):
-                i = base + 8 * block
-                if i >= stop:
-                    break
-                x = held[block]
+        end = min(stop, base + 8 * _BATCH)
+        for k in range(len(digits)):
+            for i in range(base, end, 8):
+                x = held[(i - base) >> 3]
                 for lane in range(8):
-                    digit = digits[min(i + lane, stop - 1), k]
+                    digit = digits[k, min(i + lane, stop - 1)]
                     wanted[0, lane] = np.uint64(digit)
                     rows[lane] = k * entries + digit
                 if scan:
                     select_entry(y, table, size, k * entries, entries, wanted)
                 else:
-                    gather(y, table, pick(rows, 0, 8))
+                    gather(y, table, rows, size)
+                    for ahead in range(i + 8, min(i + 16, end)):
+                        prefetch(table, k * entries + digits[k, ahead], size)
                 if k == 0:
                     copy(x, y, size)
                 else:
                     pair_product(x, x, y, modulus, shift, inverse, h, acc)
-        for block in range(_BATCH):
-            i = base + 8 * block
-            for lane in range(min(8, stop - i)):
-                scatter(out, i + lane, held[block], lane)
+        for i in range(base, end, 8):
+            block(rows, i, stop)
+            scatter(out, rows, held[(i - base) >> 3], size)
 
 
 @kernel
@@ -419,23 +396,23 @@ def load_rows(
     """Words to Montgomery form: chunks of h limbs, chunk k times constants[k] = R^(k + 2)."""
     size = 2 * h
     chunks = len(constants)
-    x, y, acc, total = aligned(size), aligned(size), aligned(size), aligned(size)
+    x, y, acc, total = aligned(h), aligned(size), aligned(size), aligned(size)
+    rows = np.empty(8, dtype=np.int64)
     factor = aligned(chunks * size).reshape(chunks, size, 8)
     for k in range(chunks):
         spread(factor[k], constants[k])
     for i in range(start, stop, 8):
         for k in range(chunks):
-            clear(x, size)
             for lane in range(8):
                 read_limbs(x, lane, words, min(i + lane, stop - 1), k * h, h)
-            pair_product(y, x, factor[k], modulus, shift, inverse, h, acc)
+            half_product(y, x, factor[k], modulus, shift, inverse, h, acc)
             if k == 0:
                 copy(total, y, size)
             else:
                 add_lanes(total, y, 0, h)
                 add_lanes(total, y, h, h)
-        for lane in range(min(8, stop - i)):
-            scatter(out, i + lane, total, lane)
+        block(rows, i, stop)
+        scatter(out, rows, total, size)
 
 
 @kernel
@@ -458,9 +435,8 @@ def dump_rows(
     for lane in range(8):
         y[0, lane] = np.uint64(1)
     for i in range(start, stop, 8):
-        for lane in range(8):
-            rows[lane] = min(i + lane, stop - 1)
-        gather(x, a, pick(rows, 0, 8))
+        block(rows, i, stop)
+        gather(x, a, rows, 2 * h)
         pair_product(x, x, y, modulus, shift, inverse, h, acc)
         for lane in range(8):
             if reduce_once(x, lane, 0, modulus, h):
@@ -518,10 +494,9 @@ def plain_rows(
             for lane in range(8):
                 y[h + j, lane] += x[j, lane]
         carry(y, y, h, size, _ZERO)
-        gather(x, a, pick(rows, 0, 8))
+        gather(x, a, rows, 2 * h)
         pair_product(x, x, y, modulus, shift, inverse, h, acc)
-        for lane in range(min(8, stop - i)):
-            scatter(out, i + lane, x, lane)
+        scatter(out, rows, x, size)
 
 
 @kernel

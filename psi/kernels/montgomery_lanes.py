@@ -8,7 +8,8 @@ vector register a limb. R = 2^(52 h). Three products share one generator:
   by R giving the low half, x0 y0 = T - M N leaves -M for the high half, so that
   high = (x0 y1 + x1 y0 - M) / R mod N: the digits of M are subtracted as they appear, and both
   accumulators advance in one pass over the limbs;
-* `pair_square` (8 h^2): the two cross products are one, with x1 doubled.
+* `half_product` (8 h^2): the same for x1 = 0; `pair_square` reduces to it, since its two cross
+  products are one: x0 (y0 + y1 N) with y = (x0, 2 x1).
 
 Limbs of an accumulator stay below 2^62 for h up to 160 and are normalised once at the end.
 Values need not be fully reduced: with R > 2^12 N, factors below 9 N give results below 2 N.
@@ -30,7 +31,16 @@ from numba import extending, types
 from psi.kernels.cache import kernel
 
 __all__ = ["LANES", "LIMB_BITS", "aligned", "pair_product", "pair_square", "prefetch"]
-__all__ += ["carry", "clear", "multiply_add_row", "select_entry", "select_row", "single_product"]
+__all__ += [
+    "carry",
+    "clear",
+    "gather",
+    "multiply_add_row",
+    "scatter",
+    "select_entry",
+    "select_row",
+    "single_product",
+]
 
 LANES = 8
 LIMB_BITS = 52
@@ -265,11 +275,11 @@ def _pair_rows(
 
 
 @intrinsic
-def _square_rows(
+def _half_rows(
     typing: Any, acc: Any, x: Any, y: Any, modulus: Any, shift: Any, inverse: Any, i: Any, h: Any
 ) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _rows(context, builder, signature, args, "square")
+        return _rows(context, builder, signature, args, "half")
 
     return _signature(acc, x, y, modulus, shift), generate
 
@@ -360,6 +370,72 @@ def _carry_both(typing: Any, out: Any, acc: Any, h: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(out, acc, types.int64), generate
+
+
+def _transpose(builder: Any, rows: list[Any]) -> list[Any]:
+    """Eight vectors as the rows of a square, to its columns: three rounds of shuffles."""
+    rounds = (
+        (1, [0, 8, 2, 10, 4, 12, 6, 14], [1, 9, 3, 11, 5, 13, 7, 15]),
+        (2, [0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]),
+        (4, [0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]),
+    )
+    for step, *masks in rounds:
+        low, high = (ir.Constant(ir.VectorType(_INDEX, LANES), mask) for mask in masks)
+        shuffled = list(rows)
+        for k in range(LANES):
+            if not k & step:
+                shuffled[k] = builder.shuffle_vector(rows[k], rows[k + step], low)
+                shuffled[k + step] = builder.shuffle_vector(rows[k], rows[k + step], high)
+        rows = shuffled
+    return rows
+
+
+def _move(context: Any, builder: Any, signature: Any, args: Any, to_lanes: bool) -> Any:
+    """Between `uint64[width, 8]` lanes and eight rows: args are lanes, array, index, width."""
+    e, b = _Emitter(context, builder, signature, args), builder
+    lanes, array, index, width = e.vectors(0), e.scalars(1), e.scalars(2), args[3]
+    numbers = [b.load(b.gep(index, [ir.Constant(_WORD, k)])) for k in range(LANES)]
+    bases = [b.gep(array, [b.mul(number, width)]) for number in numbers]
+    final = b.sub(width, ir.Constant(_WORD, LANES))
+
+    def body(position: Any) -> list[Any]:
+        # the last square overlaps the one before where 8 does not divide the width
+        past = b.icmp_signed(">", position, final)
+        j = b.select(past, final, position)
+        spots = [b.bitcast(b.gep(base, [j]), _VECTOR.as_pointer()) for base in bases]
+        if to_lanes:
+            for k, value in enumerate(_transpose(b, [b.load(spot, align=8) for spot in spots])):
+                e.store(value, lanes, e.at(j, k))
+        else:
+            limbs = [e.load(lanes, e.at(j, k)) for k in range(LANES)]
+            for value, spot in zip(_transpose(b, limbs), spots, strict=True):
+                b.store(value, spot, align=8)
+        return []
+
+    _loop(b, ir.Constant(_WORD, 0), width, [], body, step=LANES)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def gather(typing: Any, lanes: Any, array: Any, index: Any, width: Any) -> Any:
+    """lanes[j, k] = array[index[k], j] for `uint64[n, width]`, width at least 8."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _move(context, builder, signature, args, True)
+
+    return types.void(lanes, array, index, types.int64), generate
+
+
+@intrinsic
+def scatter(typing: Any, array: Any, index: Any, lanes: Any, width: Any) -> Any:
+    """array[index[k], j] = lanes[j, k]; lanes that share a row must be equal."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        swapped = types.void(lanes, array, index, types.int64)
+        moved = [args[2], args[0], args[1], args[3]]
+        return _move(context, builder, swapped, moved, False)
+
+    return types.void(array, index, lanes, types.int64), generate
 
 
 @intrinsic
@@ -491,13 +567,21 @@ def pair_product(
 
 
 @kernel
+def half_product(
+    out: Any, x: Any, y: Any, modulus: Any, shift: Any, inverse: Any, h: Any, acc: Any
+) -> None:
+    """out = x0 (y0 + y1 N) / R mod N^2, for x0 of h limbs; out may be y."""
+    clear(acc, 2 * h)
+    for i in range(0, h, 2):
+        _half_rows(acc, x, y, modulus, shift, inverse, i, h)
+    _carry_both(out, acc, h)
+
+
+@kernel
 def pair_square(
     out: Any, x: Any, modulus: Any, shift: Any, inverse: Any, h: Any, acc: Any, twice: Any
 ) -> None:
-    """out = x^2 / R mod N^2; `twice` is scratch like x."""
-    clear(acc, 2 * h)
+    """out = x^2 / R mod N^2; out may be x; `twice` is scratch like x."""
     carry(twice, x, 0, h, np.uint64(0))
     carry(twice, x, h, 2 * h, np.uint64(1))
-    for i in range(0, h, 2):
-        _square_rows(acc, x, twice, modulus, shift, inverse, i, h)
-    _carry_both(out, acc, h)
+    half_product(out, x, twice, modulus, shift, inverse, h, acc)

@@ -330,13 +330,13 @@ class WideFixedBase:
 
     def power(self, exponents: Words, *, constant_time: bool = False) -> Rows:
         ring, entries = self._ring, 1 << self.window
-        digits = window_digits(exponents, self.window, self._windows)
-        out = ring._empty(len(digits))
+        digits = np.ascontiguousarray(window_digits(exponents, self.window, self._windows).T)
+        out = ring._empty(len(exponents))
         ring._spread(
             lambda lo, hi: kernels.fixed_base_rows(
                 out, self._table, digits, entries, constant_time, lo, hi, *ring._constants
             ),
-            len(digits),
+            len(exponents),
             self._windows,
         )
         return out
