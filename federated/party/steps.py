@@ -7,11 +7,13 @@ in the contract is not run; what a step disclosed is written into the ledger whe
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from psi.align import AlignReceiver, AlignSender, SelectReceiver, SelectSender
+from psi import align
+from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
 
 from federated.aggregate import MeasureParty, SegmentParty
 from federated.evaluation import stratified_folds
@@ -70,9 +72,9 @@ class Steps:
     def run(self) -> Outcome:
         """All steps in the contract's order."""
         receiver = self._session.name == self._contract.receiver
-        for align in self._contract.align:
-            if receiver or align.partner == self._session.name:
-                self._align(align, receiver)
+        for terms in self._contract.align:
+            if receiver or terms.partner == self._session.name:
+                self._align(terms, receiver)
         if all(terms.reveal == "both" for terms in self._contract.align):
             self._select(receiver)
         for number, aggregate in enumerate(self._contract.aggregate):
@@ -103,17 +105,12 @@ class Steps:
             for columns, kinds in zip(self._me.keys, self._me.kinds, strict=True)
         ]
         peer = terms.partner if receiver else self._contract.receiver
-        build = AlignReceiver if receiver else AlignSender
-        role = build(
-            self._session.context(step),
-            peer,
-            keys,
-            reveal=terms.reveal,
-            duplicates=terms.duplicates,
-            minimum_overlap=terms.minimum_overlap,
-            largest_set=terms.largest_set,
+        settings = AlignSettings(
+            terms.reveal, terms.duplicates, terms.minimum_overlap, terms.largest_set
         )
-        found = self._session.run(step, role)
+        found = self._levels(
+            step, (align.receive if receiver else align.send)(peer, keys, settings)
+        )
         self.outcome.alignments[peer] = found
         self._disclosed(
             f"align {terms.partner}",
@@ -122,6 +119,17 @@ class Steps:
             sender_rows=found.size_sender,
         )
 
+    def _levels(self, step: str, runs: align.Runs) -> Alignment:
+        """Drive an alignment: one protocol run a level, and one for the order."""
+        try:
+            name, build = next(runs)
+            while True:
+                level = f"{step}/{name}"
+                result = self._session.run(level, build(self._session.context(level)))
+                name, build = runs.send(result)
+        except StopIteration as stop:
+            return cast(Alignment, stop.value)
+
     def _select(self, receiver: bool) -> None:
         """Keep the rows that every partner has; with one partner that is all of them."""
         alignments = self.outcome.alignments
@@ -129,9 +137,7 @@ class Steps:
             found = alignments[self._contract.receiver]
             keep = np.arange(len(found.rows))
             if len(self._contract.align) > 1:
-                role = SelectSender(
-                    self._session.context("select"), self._contract.receiver, len(found.rows)
-                )
+                role = SelectSender(self._session.context("select"), len(found.rows))
                 keep = self._session.run("select", role)
         else:
             positions = _common({name: a.rows for name, a in alignments.items()})

@@ -26,6 +26,7 @@ from psi.protocol.errors import CodecError, MisuseError
 __all__ = ["Array", "Length", "Range", "Text", "decode", "encode", "message"]
 
 VERSION = 1
+WIDEST = 1 << 16
 T = TypeVar("T")
 
 _INT = struct.Struct("<q")
@@ -57,7 +58,10 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class Array:
-    """A numpy field: element type, row width (0: one-dimensional), most rows."""
+    """A numpy field: element type, row width, most rows.
+
+    A width of 0 is a one-dimensional array, -1 any width up to `WIDEST`, sent along.
+    """
 
     dtype: str = "uint8"
     width: int = 0
@@ -264,21 +268,24 @@ def _str(where: str, most: int) -> tuple[Write, Read]:
 
 
 def _array(where: str, spec: Array) -> tuple[Write, Read]:
-    row = spec.numpy.itemsize * (spec.width or 1)
-
     def write(value: np.ndarray, out: list[bytes | memoryview]) -> None:
-        shape = value.shape[1:] == ((spec.width,) if spec.width else ())
-        if not shape or value.dtype != np.dtype(spec.dtype):
+        flat = value.ndim == 1
+        width = 0 if flat else int(value.shape[1]) if value.ndim == 2 else WIDEST + 1
+        fits = width <= WIDEST and not flat if spec.width < 0 else width == spec.width
+        if not fits or value.dtype != np.dtype(spec.dtype):
             raise MisuseError(f"{where}: {value.dtype} {value.shape} found, {spec} allowed")
         if len(value) > spec.most:
             raise MisuseError(f"{where}: {len(value)} rows found, at most {spec.most} allowed")
-        flat = np.ascontiguousarray(value, dtype=spec.numpy)
-        out += [_COUNT.pack(len(value)), flat.tobytes()]
+        out.append(_COUNT.pack(len(value)))
+        if spec.width < 0:
+            out.append(_COUNT.pack(width))
+        out.append(np.ascontiguousarray(value, dtype=spec.numpy).tobytes())
 
     def read(reader: _Reader) -> np.ndarray:
         n = reader.count(spec.most, where)
-        part = reader.take(n * row, where)
-        shape = (n, spec.width) if spec.width else (n,)
+        width = reader.count(WIDEST, where) if spec.width < 0 else spec.width
+        shape = (n,) if spec.width == 0 else (n, width)
+        part = reader.take(int(np.prod(shape, dtype=object)) * spec.numpy.itemsize, where)
         value = np.frombuffer(part, dtype=spec.numpy).astype(spec.dtype).reshape(shape)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise CodecError(f"{where}: finite numbers are needed")

@@ -113,20 +113,20 @@ class Role(Generic[R]):
         """Begin; raises `MisuseError` if the role has begun already."""
         if not isinstance(self.state, Idle):
             raise MisuseError("the role has started already", step=self.context.step)
-        return self._finish(self.begin())
+        return self._take_turn(self.begin())
 
     def receive(self, envelope: Envelope) -> Step[R]:
         """Take one envelope. An identical repeat is ignored, a differing one is an error."""
-        if not self._is_new(envelope):
+        if not self._screen(envelope):
             return Step()
-        handler, incoming = self._expected(envelope)
+        handler, incoming = self._handler_for(envelope)
         try:
             turn = getattr(self, handler)(self.state, incoming, envelope.sender)
         except PeerError as error:
             error.step = error.step or self.context.step
             raise
         self._digests.setdefault(envelope.sender, []).append(_digest(envelope))
-        return self._finish(turn)
+        return self._take_turn(turn)
 
     def save(self) -> bytes:
         """The role as bytes, secrets included: for a sealed checkpoint only."""
@@ -146,7 +146,7 @@ class Role(Generic[R]):
     def _states(cls) -> tuple[type, ...]:
         return (Idle, Done, *dict.fromkeys(state for state, _ in cls.transitions))
 
-    def _expected(self, envelope: Envelope) -> tuple[str, Any]:
+    def _handler_for(self, envelope: Envelope) -> tuple[str, Any]:
         state = type(self.state)
         allowed = tuple(m for s, m in self.transitions if s is state)
         every = tuple(dict.fromkeys(m for _, m in self.transitions))
@@ -158,7 +158,7 @@ class Role(Generic[R]):
             raise PhaseError(f"{found} found, {names} expected", step=self.context.step)
         return handler, incoming
 
-    def _is_new(self, envelope: Envelope) -> bool:
+    def _screen(self, envelope: Envelope) -> bool:
         mine = self.context
         if envelope.session != mine.session:
             raise PeerError("envelope of another session", step=mine.step)
@@ -174,12 +174,12 @@ class Role(Generic[R]):
             raise PeerError(f"envelope #{found} found, #{expected} expected", step=mine.step)
         return True
 
-    def _finish(self, turn: Turn[R]) -> Step[R]:
+    def _take_turn(self, turn: Turn[R]) -> Step[R]:
         self.state = turn.state
-        messages = tuple(self._envelope(peer, encode(m)) for peer, m in turn.messages)
+        messages = tuple(self._address(peer, encode(m)) for peer, m in turn.messages)
         return Step(messages, turn.result, turn.progress)
 
-    def _envelope(self, peer: str, payload: bytes) -> Envelope:
+    def _address(self, peer: str, payload: bytes) -> Envelope:
         mine = self.context
         sequence = self._sent_count.get(peer, 0)
         self._sent_count[peer] = sequence + 1

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from psi import align, ecdh
+from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
+from psi.ecdh import Blinded, Items, Matches, Receiver, Sender
+from psi.identifiers import key_buffer
+from psi.kernels.selfcheck import LOW_ORDER
+from psi.protocol import (
+    Context,
+    Envelope,
+    FedprofileError,
+    Pair,
+    PeerError,
+    Refused,
+    Role,
+    decode,
+    encode,
+)
+
+Keys = list[list[str | None]]
+
+
+def run(mine: Keys, theirs: Keys, **terms: Any) -> tuple[Alignment, Alignment]:
+    """Both sides of an alignment, level by level, over the pair harness."""
+    agreed = AlignSettings(**terms)
+    sides = [
+        align.receive("s", [pa.array(k, pa.string()) for k in mine], agreed),
+        align.send("r", [pa.array(k, pa.string()) for k in theirs], agreed),
+    ]
+    wanted = [next(side) for side in sides]
+    while True:
+        assert wanted[0][0] == wanted[1][0]
+        roles = [
+            build(context(party, wanted[0][0]))
+            for party, (_, build) in zip("rs", wanted, strict=True)
+        ]
+        results = Pair(*roles).run()
+        done = []
+        for number, (party, side) in enumerate(zip("rs", sides, strict=True)):
+            try:
+                wanted[number] = side.send(results[party])
+            except StopIteration as stop:
+                done.append(stop.value)
+        if done:
+            return done[0], done[1]
+
+
+def context(party: str, step: str = "x") -> Context:
+    return Context(b"session-of-test!", step, party, secrets.token_bytes)
+
+
+def joined(mine: Keys, theirs: Keys, collapse: bool) -> list[tuple[int, int, int]]:
+    """The same by plain pandas: (receiver row, sender row, level)."""
+    left = pd.DataFrame({"row": range(len(mine[0]))})
+    right = pd.DataFrame({"row": range(len(theirs[0]))})
+    free = [set(left.row), set(right.row)]
+    pairs: list[tuple[int, int, int]] = []
+    for level, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+        x = left.assign(key=a)[[r in free[0] for r in left.row]].dropna()
+        y = right.assign(key=b)[[r in free[1] for r in right.row]].dropna()
+        shared = set(x.key) & set(y.key)
+        free[0] -= set(x.row[x.key.isin(shared)])
+        free[1] -= set(y.row[y.key.isin(shared)])
+        if collapse:
+            x, y = x.drop_duplicates("key"), y.drop_duplicates("key")
+        merged = x.merge(y, on="key")
+        pairs += [(int(i), int(j), level) for i, j in zip(merged.row_x, merged.row_y, strict=True)]
+    return sorted(pairs)
+
+
+def pairs(receiver: Alignment, sender: Alignment) -> list[tuple[int, int, int]]:
+    assert (receiver.grade == sender.grade).all()
+    return [
+        tuple(map(int, t)) for t in zip(receiver.rows, sender.rows, receiver.grade, strict=True)
+    ]  # type: ignore[misc]
+
+
+key = st.one_of(st.none(), st.integers(0, 12).map(str))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data(), st.integers(1, 3), st.booleans())
+def test_the_aligned_pairs_equal_a_plain_join(
+    data: st.DataObject, levels: int, collapse: bool
+) -> None:
+    def side() -> Keys:
+        size = data.draw(st.integers(1, 20))
+        return [data.draw(st.lists(key, min_size=size, max_size=size)) for _ in range(levels)]
+
+    mine, theirs = side(), side()
+    found = run(mine, theirs, duplicates="collapse" if collapse else "join")
+    assert pairs(*found) == joined(mine, theirs, collapse)
+    assert (np.diff(found[0].rows) >= 0).all()
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 10_000, 20_000])
+def test_exact_at_twenty_thousand(overlap: int) -> None:
+    mine: Keys = [[f"id{i:09d}" for i in range(20_000)]]
+    theirs: Keys = [[f"id{i:09d}" for i in range(20_000 - overlap, 40_000 - overlap)]]
+    receiver, sender = run(mine, theirs)
+    assert receiver.matched == sender.matched == overlap
+    assert receiver.rows.tolist() == list(range(20_000 - overlap, 20_000))
+    assert [theirs[0][i] for i in sender.rows] == [mine[0][i] for i in receiver.rows]
+
+
+def test_several_chunks_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ecdh, "CHUNK", 7)
+    mine: Keys = [[str(i) for i in range(100)]]
+    theirs: Keys = [[str(i) for i in range(50, 150)]]
+    for reveal in ("both", "receiver", "cardinality"):
+        receiver, _ = run(mine, theirs, reveal=reveal)
+        assert receiver.matched == 50
+
+
+def test_receiver_mode_tells_the_sender_sizes_only() -> None:
+    receiver, sender = run([["a", "b", None]], [["b", "c"]], reveal="receiver")
+    assert receiver.rows.tolist() == [1]
+    assert (sender.rows.tolist(), sender.matched, sender.size_receiver) == ([], -1, 2)
+
+
+def test_cardinality_mode_tells_a_count() -> None:
+    receiver, sender = run([["a", "b", "c"]], [["b", "c", "d"]], reveal="cardinality")
+    assert (receiver.matched, receiver.rows.tolist()) == (2, [])
+    assert sender.matched == -1
+
+
+@pytest.mark.parametrize("mine", [[], ["a"]])
+@pytest.mark.parametrize("theirs", [[], ["b"]])
+def test_nothing_shared(mine: list[str | None], theirs: list[str | None]) -> None:
+    assert run([mine], [theirs])[0].matched == 0
+
+
+def test_too_few_matches_are_refused_with_the_count() -> None:
+    with pytest.raises(Refused, match="1 shared records found, at least 2 needed"):
+        run([["a", "b"]], [["b", "c"]], minimum_overlap=2)
+
+
+def test_a_set_above_the_cap_is_refused() -> None:
+    with pytest.raises(Refused, match="3 items, 2 allowed"):
+        run([["a", "b", "c"]], [["b"]], largest_set=2)
+
+
+def items(*values: str) -> Items:
+    return Items(*key_buffer(pa.array(values)))
+
+
+def roles(**changes: Any) -> tuple[Receiver, Sender]:
+    receiver = Receiver(
+        context("r"), "s", items("a", "b", "planted-1"), reveal="both", minimum=0, largest=10
+    )
+    return receiver, Sender(
+        context("s"), "r", items("b", "c"), reveal="both", largest=10, **changes
+    )
+
+
+def spoiled(change: Any) -> Any:
+    def wire(data: bytes) -> Iterable[bytes]:
+        envelope = decode(data, Envelope)
+        if envelope.sender == "r":
+            yield encode(replace(envelope, payload=change(envelope.payload)))
+        else:
+            yield data
+
+    return wire
+
+
+def with_point(u: int) -> Any:
+    def change(payload: bytes) -> bytes:
+        try:
+            blinded = decode(payload, Blinded)
+        except PeerError:
+            return payload
+        points = blinded.points.copy()
+        points[1] = np.frombuffer(u.to_bytes(32, "little"), np.uint8)
+        return encode(replace(blinded, points=points))
+
+    return change
+
+
+@pytest.mark.parametrize("u", [*LOW_ORDER, 2**255 - 19, 2**255 - 18, 2**256 - 1])
+def test_low_order_and_non_canonical_points_are_refused(u: int) -> None:
+    with pytest.raises(PeerError, match=r"x: 1 of 3 points") as caught:
+        Pair(*roles(), wire=spoiled(with_point(u))).run()
+    assert "planted" not in str(caught.value)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 400), st.integers(0, 255))
+def test_altered_bytes_end_in_a_typed_error_or_no_match(at: int, value: int) -> None:
+    def change(payload: bytes) -> bytes:
+        spoiled_bytes = bytearray(payload)
+        spoiled_bytes[at % len(payload)] = value
+        return bytes(spoiled_bytes)
+
+    caught = ""
+    try:
+        Pair(*roles(), wire=spoiled(change)).run()
+    except FedprofileError as error:
+        caught = str(error)
+    assert "planted" not in caught
+
+
+def test_killed_and_restored_at_every_message() -> None:
+    for kill in range(5):
+        link = Pair(*roles())
+        for party, role in link.roles.items():
+            link._take(party, role.start())
+        for _ in range(kill):
+            if link._queue:
+                link.deliver()
+        fresh: dict[str, Role[Matches]] = {r.context.party: r for r in roles()}
+        for party, role in fresh.items():
+            role.restore(link.roles[party].save())
+            link.roles[party] = role
+        while link._queue:
+            link.deliver()
+        assert link.results["r"].own.tolist() == [1]
+        assert link.results["s"].own.tolist() == [0]
+
+
+def test_identifiers_and_scalars_do_not_print() -> None:
+    receiver, sender = roles()
+    for step in (receiver.start(), sender.start()):
+        shown = repr(step) + repr(receiver) + repr(sender) + repr(items("planted-1"))
+        assert "planted" not in shown
+
+
+def test_selection_keeps_the_receivers_order() -> None:
+    keep = {"a": np.array([0, 2]), "b": np.array([1, 3])}
+    senders = [SelectSender(context(p), 4) for p in "ab"]
+    results = Pair(*senders, SelectReceiver(context("r"), keep)).run()
+    assert results["a"].tolist() == [0, 2]
+    with pytest.raises(PeerError):
+        Pair(SelectSender(context("a"), 1), SelectReceiver(context("r"), {"a": keep["a"]})).run()
