@@ -125,7 +125,7 @@ def read_csv(
     )
     options = pcsv.ReadOptions(encoding=form.encoding, column_names=header, skip_rows=1)
     try:
-        return pcsv.read_csv(
+        table = pcsv.read_csv(
             path, read_options=options, parse_options=_parse_options(form), convert_options=convert
         )
     except UnicodeError:
@@ -135,7 +135,11 @@ def read_csv(
             return pa.table({name: pa.array([], type=pa.string()) for name in columns})
         if "UTF8" in str(error):
             raise _encoding_error(where, path, form) from None
-    raise _ragged(where, path, form, options)
+        raise _ragged(where, path, form, options) from None
+    if any(pa.types.is_binary(field.type) for field in table.schema):
+        # Arrow falls back to bytes where text is not UTF-8.
+        raise _encoding_error(where, path, form)
+    return table
 
 
 def _ragged(where: str, path: Path, form: CsvFormat, options: pcsv.ReadOptions) -> InputError:
@@ -238,8 +242,9 @@ def duckdb_connection(path: str | Path = ":memory:", *, read_only: bool = False)
     )
     if not hasattr(connection, "fetch_arrow_table"):
         connection = _ArrowNames(connection)
-        # About a copy of schema look-ups, which are a few rows.
-        warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")
+        # About a copy of a few rows of schema, and about an old name of a method.
+        for message in ("Arrow output on a DB-API result", r"fetch_arrow_table\(\) is deprecated"):
+            warnings.filterwarnings("ignore", message=message)
     return ibis.duckdb.from_connection(connection)
 
 

@@ -7,7 +7,6 @@ rows; only distinct values that are not ASCII pay for Unicode normalisation.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 
 from psi.identifiers import codes, phones, text
 from psi.identifiers.columns import as_text, fold_wide
+from psi.kernels.simd import threads as cores
 from psi.protocol.errors import MisuseError
 
 __all__ = ["KINDS", "Cleaned", "clean"]
@@ -81,7 +81,7 @@ def clean(column: pa.Array | pa.ChunkedArray, kind: str, *, threads: int = 0) ->
     Args:
         column: text, whole numbers, dates, or a dictionary of text.
         kind: one of `KINDS`.
-        threads: for the coded kinds; 0 takes the CPUs this process may use.
+        threads: for the coded kinds; 0 takes what all kernels take.
 
     Raises:
         MisuseError: unknown kind, or a column type that holds no identifiers.
@@ -127,7 +127,7 @@ def _run(
     kernel: codes.Kernel, column: pa.Array, threads: int
 ) -> tuple[pa.Array, np.ndarray[Any, np.dtype[np.uint8]]]:
     """Run a row kernel over slices of a large_string array."""
-    workers = threads or len(os.sched_getaffinity(0))
+    workers = threads or cores()
     slices = [column.slice(at, _CHUNK_ROWS) for at in range(0, len(column), _CHUNK_ROWS)]
     if len(slices) < 2 or workers < 2:
         parts = [_run_slice(kernel, part) for part in slices]

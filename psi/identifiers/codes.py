@@ -12,15 +12,15 @@ Sources: GB 32100-2015 (unified social credit code, modulus 31), GB 11643-1999 (
 number, ISO 7064 MOD 11-2, and its 15-digit predecessor), ISO 17442 (LEI, ISO 7064
 MOD 97-10).
 """
-# ruff: noqa: PLR0917 - the kernels' shape
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
+
+from psi.kernels.cache import kernel
 
 __all__ = [
     "BAD_CHARACTER",
@@ -44,7 +44,6 @@ __all__ = [
     "identity_number",
     "lei",
     "number",
-    "row_kernel",
 ]
 
 Kernel = Callable[[Any, Any, Any, Any, Any, Any], int]
@@ -83,11 +82,6 @@ REASONS = {
 # The most bytes a row can gain: "+86" before a phone, "19" and a check digit in an identity
 # number.
 GROWTH = 4
-
-
-def row_kernel(function: Callable[..., Any]) -> Any:
-    """Compile a kernel or a helper of one: no GIL, cached between processes."""
-    return numba.njit(nogil=True, cache=True)(function)
 
 
 _SKIP, _MASK, _BAD = 64, 65, 66
@@ -134,7 +128,7 @@ _PROVINCES = _provinces()
 _MONTH_DAYS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 
 
-@row_kernel
+@kernel
 def _compact(data, low, high, buffer):  # type: ignore[no-untyped-def]
     """Values 0..35 of the row's letters and digits into `buffer`; count, or -state."""
     count = 0
@@ -154,7 +148,7 @@ def _compact(data, low, high, buffer):  # type: ignore[no-untyped-def]
     return count if count > 0 else -EMPTY
 
 
-@row_kernel
+@kernel
 def _emit(data, low, high, buffer, count, out, used):  # type: ignore[no-untyped-def]
     """Write `count` values as characters at `used`; KEPT or CHANGED."""
     same = high - low == count
@@ -165,7 +159,7 @@ def _emit(data, low, high, buffer, count, out, used):  # type: ignore[no-untyped
     return KEPT if same else CHANGED
 
 
-@row_kernel
+@kernel
 def _credit_state(buffer, count):  # type: ignore[no-untyped-def]
     if count != 18:
         return WRONG_LENGTH
@@ -185,7 +179,7 @@ def _credit_state(buffer, count):  # type: ignore[no-untyped-def]
     return KEPT
 
 
-@row_kernel
+@kernel
 def credit_code(data, offsets, valid, out, ends, state):  # type: ignore[no-untyped-def]
     """Unified social credit code: 18 characters, digits at 3-8, modulus-31 check.
 
@@ -207,7 +201,7 @@ def credit_code(data, offsets, valid, out, ends, state):  # type: ignore[no-unty
     return used
 
 
-@row_kernel
+@kernel
 def _identity_check(buffer):  # type: ignore[no-untyped-def]
     """The check character's value (0..9, or X's) of 17 digits."""
     total = 0
@@ -217,7 +211,7 @@ def _identity_check(buffer):  # type: ignore[no-untyped-def]
     return _LETTER_X if check == 10 else check
 
 
-@row_kernel
+@kernel
 def _is_date(year, month, day):  # type: ignore[no-untyped-def]
     if year < 1800 or year > 2099 or month < 1 or month > 12 or day < 1:
         return False
@@ -225,7 +219,7 @@ def _is_date(year, month, day):  # type: ignore[no-untyped-def]
     return day <= _MONTH_DAYS[month - 1] + (1 if leap and month == 2 else 0)
 
 
-@row_kernel
+@kernel
 def _identity_state(buffer, count):  # type: ignore[no-untyped-def]
     """Validate, upgrading 15 digits in place to 18."""
     if count not in (15, 18):
@@ -252,7 +246,7 @@ def _identity_state(buffer, count):  # type: ignore[no-untyped-def]
     return KEPT
 
 
-@row_kernel
+@kernel
 def identity_number(data, offsets, valid, out, ends, state):  # type: ignore[no-untyped-def]
     """Resident identity number: 18 characters, or 15 digits upgraded to 18.
 
@@ -275,7 +269,7 @@ def identity_number(data, offsets, valid, out, ends, state):  # type: ignore[no-
     return used
 
 
-@row_kernel
+@kernel
 def _lei_state(buffer, count):  # type: ignore[no-untyped-def]
     if count != 20:
         return WRONG_LENGTH
@@ -288,7 +282,7 @@ def _lei_state(buffer, count):  # type: ignore[no-untyped-def]
     return KEPT if rest == 1 else WRONG_CHECKSUM
 
 
-@row_kernel
+@kernel
 def lei(data, offsets, valid, out, ends, state):  # type: ignore[no-untyped-def]
     """Legal entity identifier: 20 letters and digits, the last two a MOD 97-10 check."""
     buffer = np.empty(20, dtype=np.int64)
@@ -307,7 +301,7 @@ def lei(data, offsets, valid, out, ends, state):  # type: ignore[no-untyped-def]
     return used
 
 
-@row_kernel
+@kernel
 def _number_row(data, low, high, out, used):  # type: ignore[no-untyped-def]
     """Digits of one row to `out`: (state, count)."""
     count = 0
@@ -343,7 +337,7 @@ def _number_row(data, low, high, out, used):  # type: ignore[no-untyped-def]
     return KEPT if same else CHANGED, count
 
 
-@row_kernel
+@kernel
 def number(data, offsets, valid, out, ends, state):  # type: ignore[no-untyped-def]
     """Plain whole number: leading zeros, separators and a trailing `.0` go."""
     used = 0

@@ -5,7 +5,6 @@ A number without `+` or `00` is a mainland number. The kernel has the shape that
 codes; the numbering plan of mainland China (mobile 1[3-9] and nine digits, area codes 10,
 2x and [3-9]xx, service numbers 400 and 800).
 """
-# ruff: noqa: PLR0917 - the kernels' shape
 
 from __future__ import annotations
 
@@ -22,8 +21,8 @@ from psi.identifiers.codes import (
     NULL,
     UNKNOWN_PREFIX,
     WRONG_LENGTH,
-    row_kernel,
 )
+from psi.kernels.cache import kernel
 
 __all__ = ["phone"]
 
@@ -65,7 +64,7 @@ _TRUNK = _prefix_table(_TRUNK_ZERO)
 _DIGITS_KEPT = 24
 
 
-@row_kernel
+@kernel
 def _float_tail(data, low, high):  # type: ignore[no-untyped-def]
     """2 if the row is digits with `.0` behind (a number once read as a float), else 0."""
     if high - low < 10 or data[high - 1] != 48 or data[high - 2] != 46:
@@ -76,7 +75,7 @@ def _float_tail(data, low, high):  # type: ignore[no-untyped-def]
     return 2
 
 
-@row_kernel
+@kernel
 def _dial(data, low, high, digits):  # type: ignore[no-untyped-def]
     """Digits of the row: (count or -state, whether it begins with +)."""
     high -= _float_tail(data, low, high)
@@ -107,7 +106,7 @@ def _dial(data, low, high, digits):  # type: ignore[no-untyped-def]
     return (count if count > 0 else -EMPTY), plus
 
 
-@row_kernel
+@kernel
 def _mainland(digits, start, count):  # type: ignore[no-untyped-def]
     """State of the national number at `start`, its trunk zero already gone."""
     size = count - start
@@ -132,7 +131,7 @@ def _mainland(digits, start, count):  # type: ignore[no-untyped-def]
     return KEPT
 
 
-@row_kernel
+@kernel
 def _abroad(digits, start, count):  # type: ignore[no-untyped-def]
     """(state, number of digits in front of the trunk zero to drop, or 0)."""
     size = count - start
@@ -159,7 +158,7 @@ def _abroad(digits, start, count):  # type: ignore[no-untyped-def]
     return KEPT, drop
 
 
-@row_kernel
+@kernel
 def _phone_state(digits, count, plus):  # type: ignore[no-untyped-def]
     """Rewrite `digits` to country code and national number: (state, count)."""
     if count > 20:
@@ -199,7 +198,7 @@ def _phone_state(digits, count, plus):  # type: ignore[no-untyped-def]
     return KEPT, size + 2
 
 
-@row_kernel
+@kernel
 def phone(data, offsets, valid, out, ends, state):  # type: ignore[no-untyped-def]
     """Phone number to E.164. Extensions are refused: a switchboard is not a person."""
     digits = np.empty(_DIGITS_KEPT, dtype=np.int64)
