@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,10 +162,15 @@ class ObfuscatorPool:
         constant_time: bool = False,
     ) -> None:
         self.public = key.public if isinstance(key, PrivateKey) else key
-        self._ring = self.public.ring
-        self._make: Callable[[int], Residues] = lambda count: short_exponent_residues(
-            key, count, random=random, constant_time=constant_time
-        )
+        self.ring = self.public.ring
+        context = copy_context()  # the arithmetic path, where one was forced
+
+        def make(count: int) -> Residues:
+            return context.copy().run(
+                short_exponent_residues, key, count, random=random, constant_time=constant_time
+            )
+
+        self._make = make
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="obfuscators")
         self._lock = threading.Lock()
         self._batches: list[tuple[int, Future[Any]]] = []
@@ -182,7 +187,7 @@ class ObfuscatorPool:
                 self._batches.append((rest, self._thread.submit(self._make, rest)))
 
     def take(self, count: int) -> Residues:
-        """`count` residues, never handed out before."""
+        """`count` residues of `self.ring`, never handed out before."""
         parts: list[Residues] = []
         missing = count
         with self._lock:
@@ -190,15 +195,15 @@ class ObfuscatorPool:
                 size, batch = self._batches.pop(0)
                 made = batch.result()
                 used = min(size, missing)
-                parts.append(self._ring.take(made, np.arange(used)))
+                parts.append(self.ring.take(made, np.arange(used)))
                 if used < size:
                     rest: Future[Any] = Future()
-                    rest.set_result(self._ring.take(made, np.arange(used, size)))
+                    rest.set_result(self.ring.take(made, np.arange(used, size)))
                     self._batches.insert(0, (size - used, rest))
                 missing -= used
         if missing or not parts:
             parts.append(self._make(missing))
-        return self._ring.concatenate(parts)
+        return self.ring.concatenate(parts)
 
     def close(self) -> None:
         """Stop the background thread and forget what it made."""

@@ -77,13 +77,11 @@ class EncryptedVector:
         """
         public = key.public if isinstance(key, PrivateKey) else key
         vector = cls._plain(public, plaintexts)
-        hidden = (
-            obfuscators.take(len(plaintexts))
-            if obfuscators is not None and obfuscators.public == public
-            else short_exponent_residues(
-                key, len(plaintexts), random=random, constant_time=constant_time
-            )
-        )
+        count = len(plaintexts)
+        if obfuscators is not None and obfuscators.public == public:
+            hidden = vector._taken(obfuscators, count)
+        else:
+            hidden = short_exponent_residues(key, count, random=random, constant_time=constant_time)
         words = plaintexts.residues(public)
         return vector._with(vector._ring.times_plain(hidden, words))
 
@@ -259,13 +257,12 @@ class EncryptedVector:
         if for_key_holder:
             fresh = full_width_residues(self.public, len(self), random=random)
         elif obfuscators is not None and obfuscators.public == self.public:
-            fresh = obfuscators.take(len(self))
+            fresh = self._taken(obfuscators, len(self))
         else:
             fresh = short_exponent_residues(self.public, len(self), random=random)
         ring = self.public.ring
-        return EncryptedVector(
-            self.public, ring, ring.multiply(self._in(ring), fresh), self.bound, self.limit
-        )
+        product = ring.multiply(self._in(ring), fresh)
+        return EncryptedVector(self.public, ring, product, self.bound, self.limit)
 
     def mask_uniform(
         self, random: Random = secrets.token_bytes
@@ -415,6 +412,11 @@ class EncryptedVector:
         if ring.path == self._ring.path:
             return self._residues
         return ring.load(self._ring.dump(self._residues))
+
+    def _taken(self, pool: ObfuscatorPool, count: int) -> Residues:
+        """From a pool, in the form of the path in use."""
+        made = EncryptedVector(self.public, pool.ring, pool.take(count), 0, 0)
+        return made._in(self.public.ring)
 
     def _of(self, other: EncryptedVector) -> Residues:
         return other._in(self._ring)

@@ -1,7 +1,7 @@
 """Eight Montgomery products at once in AVX-512 IFMA lanes, for numbers of any length.
 
 A number is h limbs of 52 bits, h even and at least 6; eight side by side are `uint64[h, 8]`, one
-vector register a limb. R = 2^(52 h). Three products share one generator:
+vector register a limb. R = 2^(52 h). Their products share one generator:
 
 * `single_product`: x y / R mod N, operand scanning two rows at a time (4 h^2 multiply-adds);
 * `pair_product`: (x0 + x1 N)(y0 + y1 N) / R mod N^2 (10 h^2). With T = x0 y0 + M N divided
@@ -30,12 +30,19 @@ from numba import extending, types
 
 from psi.kernels.cache import kernel
 
-__all__ = ["LANES", "LIMB_BITS", "aligned", "pair_product", "pair_square", "prefetch"]
-__all__ += [
+__all__ = [
+    "LANES",
+    "LIMB_BITS",
+    "LIMB_MASK",
+    "aligned",
     "carry",
     "clear",
     "gather",
+    "half_product",
     "multiply_add_row",
+    "pair_product",
+    "pair_square",
+    "prefetch",
     "scatter",
     "select_entry",
     "select_row",

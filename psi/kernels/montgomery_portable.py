@@ -33,7 +33,7 @@ def _spread(work: Callable[[int, int], Numbers], count: int, cost: int = 1) -> N
 
     def task(part: int) -> Callable[[], Numbers]:
         def run() -> Numbers:
-            with gmpy2.local_context(allow_release_gil=True):
+            with gmpy2.context(gmpy2.get_context(), allow_release_gil=True):
                 return work(count * part // parts, count * (part + 1) // parts)
 
         return run
