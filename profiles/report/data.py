@@ -1,0 +1,292 @@
+"""What a report shows, as frozen data: every section is there or is left out.
+
+Texts may come from anywhere; rendering makes them safe. Scores' curves are computed by
+`scored`, so that a report and `metrics.json` cannot differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from federated.evaluation import (
+    Calibration,
+    Interval,
+    Lift,
+    Roc,
+    auc,
+    auc_interval,
+    calibration,
+    fold_aucs,
+    ks,
+    lift,
+    mean_interval,
+    roc_curve,
+)
+from federated.party.contract import Disclosure
+from psi.protocol.errors import MisuseError
+
+__all__ = [
+    "Aggregated",
+    "GroupRow",
+    "Importance",
+    "Match",
+    "Model",
+    "PartyLine",
+    "ReportData",
+    "RunFacts",
+    "Scored",
+    "SegmentLine",
+    "StepFacts",
+    "TargetLine",
+    "TargetSummary",
+    "paired_gain",
+    "scored",
+]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class PartyLine:
+    """One party: its role in words, its rows, and what its columns are for, in words."""
+
+    name: str
+    role: str
+    rows: int
+    columns: str = ""
+
+
+@dataclass(frozen=True)
+class Match:
+    """One alignment. `matched` is -1 where even the count stays hidden from the receiver.
+
+    `grades` are (key in words, matches by it) in the order they were tried; `left_out` are
+    (why, rows) of the receiver's own rows that could not match.
+    """
+
+    partner: str
+    receiver_rows: int
+    partner_rows: int
+    matched: int
+    reveal: str = "both"
+    grades: tuple[tuple[str, int], ...] = ()
+    left_out: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One score of one task, measured: "bank alone", "joined".
+
+    `interval` is over folds, None without them. `auc`, `ks` and the curves are over all
+    labelled rows, each scored by a model that did not see it where there are folds.
+    """
+
+    name: str
+    roc: Roc
+    auc: float
+    ks: float
+    lift: Lift
+    calibration: Calibration | None = None
+    interval: Interval | None = None
+    fold_aucs: tuple[float, ...] = ()
+
+    @property
+    def mean_auc(self) -> float:
+        """The folds' mean, or the AUC where there are none."""
+        return self.interval.mean if self.interval else self.auc
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How far one column moves the score: the standard deviation of its contribution.
+
+    `direction` is 1 if higher values raise the score, -1 if they lower it, 0 where that is
+    not known or has no meaning. Of a partner's columns the receiver knows only the total:
+    `columns` says how many it stands for.
+    """
+
+    party: str
+    column: str
+    value: float
+    direction: int = 0
+    columns: int = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained task. `scores` begin with the one to compare with (alone), if there is one."""
+
+    task: str
+    model: str
+    scores: tuple[Scored, ...]
+    rows: int
+    positives: int
+    split: str = "vertical"
+    evaluation: str = ""
+    importance: tuple[Importance, ...] = ()
+    gain: Interval | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """One group: a suppressed one has no count or values, and says why."""
+
+    group: str
+    count: int | None
+    values: tuple[float | None, ...] = ()
+    suppressed: str = ""
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """A partner's statistics by the receiver's groups, opened from encrypted sums.
+
+    `measures` name the columns of the table, such as "mean of open_loans".
+    """
+
+    partner: str
+    by: str
+    measures: tuple[str, ...]
+    rows: tuple[GroupRow, ...]
+    minimum_group: int
+    key_bits: int = 0
+
+
+@dataclass(frozen=True)
+class SegmentLine:
+    """One segment of the receiver's entities; `scores` are (task, mean score)."""
+
+    name: str
+    description: str
+    size: int
+    share: float
+    scores: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetLine:
+    """One entity of a target list."""
+
+    rank: int
+    entity: str
+    score: float
+    reasons: tuple[str, ...] = ()
+    manager: str = ""
+    name: str = ""
+    segment: str = ""
+    unassigned: str = ""
+
+
+@dataclass(frozen=True)
+class TargetSummary:
+    """One target list: how long it is, how many have a manager, and its first lines.
+
+    `assigned` is None where the job names no managers; `unassigned` are (why, entities).
+    """
+
+    product: str
+    score: str
+    total: int
+    lines: tuple[TargetLine, ...]
+    assigned: int | None = None
+    unassigned: tuple[tuple[str, int], ...] = ()
+    file: str = "targets.parquet"
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """One step of the run, at the receiver."""
+
+    name: str
+    seconds: float
+    sent: int = 0
+    received: int = 0
+    messages: int = 0
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """How the job ran. `facts` are further (name, value) pairs: suites, versions, machine."""
+
+    key_bits: int = 0
+    protocol: str = ""
+    kernel: str = ""
+    seconds: float = 0.0
+    steps: tuple[StepFacts, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """The whole report. `created` is a date in words; the caller has the clock.
+
+    `matched` counts the receiver's entities that all partners share, `entities` all of them;
+    None where the job joins no rows. `disclosures` are those of the contract.
+    """
+
+    job: str
+    purpose: str
+    entity: str
+    receiver: str
+    created: str
+    parties: tuple[PartyLine, ...]
+    synthetic: bool = False
+    contract: str = ""
+    entities: int | None = None
+    matched: int | None = None
+    matches: tuple[Match, ...] = ()
+    models: tuple[Model, ...] = ()
+    aggregates: tuple[Aggregated, ...] = ()
+    segments: tuple[SegmentLine, ...] = ()
+    targets: tuple[TargetSummary, ...] = ()
+    disclosures: tuple[Disclosure, ...] = ()
+    run: RunFacts | None = None
+    notes: tuple[str, ...] = ()
+
+
+def scored(name: str, label: Array, score: Array, folds: Array | None = None) -> Scored:
+    """Measure one score on the rows with a label (0 or 1; negative: none).
+
+    Args:
+        name: what the report calls it.
+        label: [rows].
+        score: [rows], probabilities; NaN allowed where label or fold is negative. Scores
+            outside 0 to 1 get no calibration.
+        folds: [rows], the fold each row was held out in, -1 for none; gives the interval.
+
+    Raises as `federated.evaluation.roc_curve`.
+    """
+    held = np.asarray(label) >= 0
+    if folds is not None:
+        held &= np.asarray(folds) >= 0
+    label, score = np.asarray(label)[held], np.asarray(score, np.float64)[held]
+    curve = roc_curve(label, score)
+    probability = 0.0 <= float(score.min()) <= float(score.max()) <= 1.0
+    by_fold = None if folds is None else fold_aucs(label, score, np.asarray(folds)[held])
+    return Scored(
+        name,
+        curve.thin(400),
+        auc(label, score),
+        ks(label, score),
+        lift(label, score),
+        calibration(label, score) if probability else None,
+        None if by_fold is None else auc_interval(by_fold),
+        () if by_fold is None else tuple(by_fold.tolist()),
+    )
+
+
+def paired_gain(before: Scored, after: Scored) -> Interval | None:
+    """The interval of the folds' differences in AUC; None without at least two folds.
+
+    Raises:
+        MisuseError: scores measured on different numbers of folds.
+    """
+    if len(before.fold_aucs) != len(after.fold_aucs):
+        raise MisuseError("scores can be compared on the same folds only")
+    if len(before.fold_aucs) < 2:
+        return None
+    return mean_interval(np.subtract(after.fold_aucs, before.fold_aucs))
