@@ -198,11 +198,10 @@ def segment_rows(
 ) -> None:
     """out[s] = product of a[order[offsets[s]:offsets[s + 1]]] for s in segments[start:stop].
 
-    The last row of `a` must be one: lanes whose segment has ended multiply by it. Segments
-    should come by falling length.
+    Segments should come by falling length: eight go side by side, and a lane whose segment has
+    ended multiplies by one.
     """
     x, y, acc = aligned(2 * h), aligned(2 * h), aligned(2 * h)
-    spare = len(a) - 1
     rows = np.empty(8, dtype=np.int64)
     first = np.empty(8, dtype=np.int64)
     length = np.empty(8, dtype=np.int64)
@@ -213,17 +212,19 @@ def segment_rows(
             first[lane] = offsets[segment]
             length[lane] = offsets[segment + 1] - first[lane]
             longest = max(longest, length[lane])
-            rows[lane] = order[first[lane]] if length[lane] > 0 else spare
-        gather(x, a, rows, 2 * h)
-        for lane in range(8):
-            rows[lane] = order[first[lane] + 1] if length[lane] > 1 else spare
-        for t in range(1, longest):
-            gather(y, a, rows, 2 * h)
+            rows[lane] = order[first[lane]] if length[lane] > 0 else 0
+        for t in range(max(1, longest)):
+            gather(x if t == 0 else y, a, rows, 2 * h)
             for lane in range(8):
-                rows[lane] = order[first[lane] + t + 1] if t + 1 < length[lane] else spare
+                if t >= length[lane]:
+                    for j in range(2 * h):
+                        (x if t == 0 else y)[j, lane] = one[j]
+                if t + 1 < length[lane]:
+                    rows[lane] = order[first[lane] + t + 1]
                 if t + 2 < length[lane]:
-                    prefetch(a, order[first[lane] + t + 2], a.shape[1])
-            pair_product(x, x, y, modulus, shift, inverse, h, acc)
+                    prefetch(a, order[first[lane] + t + 2], 2 * h)
+            if t > 0:
+                pair_product(x, x, y, modulus, shift, inverse, h, acc)
         pick(rows, segments, i, stop)
         scatter(out, rows, x, 2 * h)
 

@@ -207,11 +207,12 @@ class WideRing:
             bounds = np.append(starts, offsets[-1])
             parts = self.segment_product(a, order, bounds)
             return self.segment_product(parts, np.arange(len(parts)), np.concatenate([[0], ends]))
-        source = np.concatenate([a, self._one[None]])
+        if not len(a):
+            return self.ones(len(lengths))
         by_length = np.argsort(-lengths, kind="stable")
         self._spread(
             lambda lo, hi: kernels.segment_rows(
-                out, source, order, offsets, by_length, self._one, lo, hi, *self._constants
+                out, a, order, offsets, by_length, self._one, lo, hi, *self._constants
             ),
             len(lengths),
             max(1.0, len(order) / max(1, len(lengths))),
