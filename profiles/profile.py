@@ -1,0 +1,164 @@
+"""One profile an entity: facts, features, scores, segment, reasons, and how it was matched."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from profiles.reasons import linear_reasons, partner_contribution
+from profiles.segments import Segments, segments
+from profiles.text import slug
+from psi.protocol.errors import EnvironmentFailed, MisuseError
+
+__all__ = [
+    "build_profiles",
+    "linear_reasons",
+    "partner_contribution",
+    "reasons_column",
+    "score_column",
+    "segments",
+    "spread",
+    "spread_list",
+    "write_parquet_atomic",
+]
+
+Array = np.ndarray[Any, Any]
+
+
+def score_column(task: str) -> str:
+    """The profiles' column that holds a task's score."""
+    return f"score_{slug(task)}"
+
+
+def reasons_column(task: str) -> str:
+    """The profiles' column that holds the reasons of a task's score."""
+    return f"reasons_{slug(task)}"
+
+
+def build_profiles(
+    facts: pa.Table,
+    features: pa.Table | None = None,
+    scores: Mapping[str, Array] | None = None,
+    segment: Segments | None = None,
+    reasons: Mapping[str, pa.Array] | None = None,
+    matched: Array | None = None,
+    *,
+    entity: str = "",
+) -> pa.Table:
+    """One row an entity of the receiver, in the order of `facts`.
+
+    Args:
+        facts: [rows], carried as they are; one column identifies the entity.
+        features: [rows], carried after the facts; columns that the facts hold are not repeated.
+        scores: task to float[rows]; NaN: not scored. See `spread`.
+        segment: of all rows.
+        reasons: task to list<string>[rows].
+        matched: integer[rows]: the key level that found the entity at the partners, from 0;
+            -1: not matched.
+        entity: the identifying column of `facts`; its first one by default.
+
+    Columns: `entity`, the facts, the features, `score_TASK`, `reasons_TASK`, `segment` (from
+    1), `segment_name`, `matched`, `match_grade` (from 1, null where not matched). A fact or
+    feature of such a name becomes `fact_NAME`.
+
+    Raises:
+        MisuseError: lengths that differ, a column that is not there, two tasks of one name.
+    """
+    rows = facts.num_rows
+    entity = entity or (facts.column_names[0] if facts.num_columns else "")
+    if entity not in facts.column_names:
+        raise MisuseError(f"the facts have no column {entity!r}", hint="name the entity's column")
+    computed = _computed(rows, scores or {}, reasons or {}, segment, matched)
+    columns: dict[str, Any] = {"entity": facts.column(entity)}
+    for table in (facts, features):
+        if table is None:
+            continue
+        if table.num_rows != rows:
+            raise MisuseError(f"found {table.num_rows} rows of features, allowed: {rows}")
+        for name in table.column_names:
+            if name == entity or (table is features and name in facts.column_names):
+                continue
+            kept = name
+            while kept in computed or kept in columns:
+                kept = f"fact_{kept}"
+            columns[kept] = table.column(name)
+    return pa.table({**columns, **computed})
+
+
+def spread(values: Array, rows: Array, total: int) -> Array:
+    """float64[total] with `values` at `rows` and NaN elsewhere: aligned rows to all rows."""
+    found = np.full(total, np.nan)
+    found[rows] = values
+    return found
+
+
+def spread_list(values: pa.Array, rows: Array, total: int) -> pa.Array:
+    """The same of a list column, null elsewhere."""
+    place = np.full(total, -1, np.int64)
+    place[rows] = np.arange(len(values))
+    return values.take(pa.array(place, mask=place < 0))
+
+
+def write_parquet_atomic(table: pa.Table, path: Path) -> None:
+    """Write beside `path`, sync, rename: a kill leaves the old file or the new, never half.
+
+    Raises:
+        EnvironmentFailed: the folder cannot be written to, or the disk is full.
+    """
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fchmod(file.fileno(), 0o600)  # it is about people
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+        temporary = ""
+    except OSError as error:
+        raise EnvironmentFailed(
+            f"cannot write {path.name}: {error.strerror or 'write failed'}",
+            hint="nothing was replaced",
+        ) from None
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _computed(
+    rows: int,
+    scores: Mapping[str, Array],
+    reasons: Mapping[str, pa.Array],
+    segment: Segments | None,
+    matched: Array | None,
+) -> dict[str, pa.Array]:
+    """The columns that a job adds."""
+    columns: dict[str, pa.Array] = {}
+
+    def add(name: str, values: pa.Array) -> None:
+        if name in columns or len(values) != rows:
+            raise MisuseError(f"{name}: found {len(values)} values or a repeat, allowed: {rows}")
+        columns[name] = values
+
+    for task, values in scores.items():
+        score = np.asarray(values, np.float64)
+        add(score_column(task), pa.array(score, mask=~np.isfinite(score)))
+    for task, told in reasons.items():
+        add(reasons_column(task), told)
+    if segment is not None:
+        add("segment", pa.array(segment.number, pa.int32()))
+        names = pa.array(segment.descriptions, pa.string())
+        add("segment_name", names.take(pa.array(segment.number - 1)))
+    if matched is not None:
+        grade = np.asarray(matched).astype(np.int64)
+        add("matched", pa.array(grade >= 0))
+        add("match_grade", pa.array((grade + 1).astype(np.int16), mask=grade < 0))
+    return columns

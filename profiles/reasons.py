@@ -1,0 +1,160 @@
+"""Why a score is what it is, in words: contributions to a linear model's log-odds.
+
+A contribution is (value - average) times coefficient, so an average entity has none. Of a
+partner the receiver knows one number a row: what all its columns contribute together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from profiles.text import plain
+from psi.protocol.errors import MisuseError
+
+__all__ = ["column_words", "linear_reasons", "partner_contribution", "phrase"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+# standard deviations from the mean at which a number is called something else
+_LEVELS = (-1.5, -0.5, 0.5, 1.5)
+_NUMBER = ("very low", "low", "about average", "high", "very high")
+_CHANGE = ("falling fast", "falling", "steady", "rising", "rising fast")
+_CHANGE_WORDS = ("trend", "change", "slope", "growth", "delta", "momentum")
+_SMALL = 0.005  # shown as 0.00, so not a reason
+
+
+def column_words(name: str) -> str:
+    """A column's name as words: `overdue_12m` becomes "overdue 12m"."""
+    return plain(name.replace("_", " "), 60) or "unnamed column"
+
+
+def phrase(name: str, value: float, words: Mapping[str, str] | None = None) -> str:
+    """One encoded column at one value, in words.
+
+    `name` is as `federated.party.encoding` writes it: "balance" (a standardised number),
+    "channel=branch", "balance:missing", "channel:other" (0 or 1). `words` says source columns
+    otherwise than by their own names.
+    """
+    return _phrases(name, words or {})[int(np.searchsorted(_LEVELS, value))]
+
+
+def linear_reasons(
+    matrix: Floats,
+    names: Sequence[str],
+    coefficients: Floats,
+    partners: Mapping[str, Floats] | None = None,
+    *,
+    top: int = 3,
+    words: Mapping[str, str] | None = None,
+) -> pa.Array:
+    """The largest contributions of each row, largest first: list<string>[rows].
+
+    Args:
+        matrix: float64[rows, d], the receiver's encoded columns.
+        names: d names as the encoder writes them.
+        coefficients: float64[d].
+        partners: name to float64[rows], from `partner_contribution`; each is one more reason.
+            "bureau and registry" where only their sum is known.
+        top: at most this many of the receiver's own columns.
+        words: source column to what people call it.
+
+    Each reads like "balance trend falling (+0.42)"; contributions that would show as 0.00 are
+    left out. Ties go to the earlier column.
+
+    Raises:
+        MisuseError: shapes that do not fit.
+    """
+    matrix, coefficients = np.asarray(matrix, np.float64), np.asarray(coefficients, np.float64)
+    rows, width = matrix.shape
+    if len(names) != width or coefficients.shape != (width,):
+        raise MisuseError(
+            f"found {len(names)} names and {coefficients.size} coefficients for {width} columns"
+        )
+    others = {name: np.asarray(value, np.float64) for name, value in (partners or {}).items()}
+    if any(value.shape != (rows,) for value in others.values()):
+        raise MisuseError("a partner's contributions need one number a row")
+    offset = matrix.mean(axis=0) if rows else np.zeros(width)
+    kept, parts = _largest(matrix, offset, coefficients, min(top, width))
+    levels = np.searchsorted(_LEVELS, np.take_along_axis(matrix, kept, axis=1))
+    code = kept * len(_NUMBER) + levels
+    texts = [text for name in names for text in _phrases(name, words or {})]
+    if others:
+        first = len(texts)
+        texts += [f"partner {plain(name, 60)}" for name in others]
+        extra = np.arange(first, len(texts))
+        code = np.hstack([code, np.broadcast_to(extra, (rows, len(extra)))])
+        parts = np.hstack([parts, np.stack(list(others.values()), axis=1)])
+    order = np.argsort(-np.abs(parts), axis=1, kind="stable")
+    code, parts = np.take_along_axis(code, order, 1), np.take_along_axis(parts, order, 1)
+    shown = np.abs(parts) >= _SMALL
+    flat = _joined(texts, code[shown], parts[shown])
+    offsets = np.concatenate([[0], np.cumsum(shown.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), flat)
+
+
+def partner_contribution(
+    scores: Floats, matrix: Floats, coefficients: Floats, intercept: float
+) -> Floats:
+    """What all partners together add to each row's log-odds, centred: float64[rows].
+
+    It is the log-odds of the final score, which the receiver knows, less its own part.
+    """
+    clipped = np.clip(np.asarray(scores, np.float64), 1e-12, 1 - 1e-12)
+    rest = np.log(clipped / (1 - clipped)) - matrix @ coefficients - intercept
+    return np.asarray(rest - rest.mean() if rest.size else rest, np.float64)
+
+
+def _largest(
+    matrix: Floats, offset: Floats, coefficients: Floats, top: int
+) -> tuple[np.ndarray, Floats]:
+    """Columns of the largest contributions and these, [rows, top]; in blocks, to save memory."""
+    kept = np.empty((len(matrix), top), np.int64)
+    parts = np.empty((len(matrix), top))
+    block = max(1, 2**22 // max(1, matrix.shape[1]))
+    for start in range(0, len(matrix), block):
+        stop = start + block
+        found = (matrix[start:stop] - offset) * coefficients
+        order = np.argsort(-np.abs(found), axis=1, kind="stable")[:, :top]
+        kept[start:stop] = order
+        parts[start:stop] = np.take_along_axis(found, order, axis=1)
+    return kept, parts
+
+
+def _joined(texts: list[str], code: np.ndarray, parts: Floats) -> pa.Array:
+    """Each text with its number: balance rising (+0.42)."""
+    what = pa.array(texts, pa.string()).take(pa.array(code, pa.int64()))
+    hundredths, place = np.unique(np.rint(parts * 100).astype(np.int64), return_inverse=True)
+    numbers = pa.array([f"{value / 100:+.2f}" for value in hundredths.tolist()], pa.string())
+    pieces = [" (", ")", ""]
+    opening, closing, nothing = (pa.scalar(piece, pa.string()) for piece in pieces)
+    number = pc.binary_join_element_wise(
+        opening, numbers.take(pa.array(place.reshape(-1))), closing, nothing
+    )
+    return pc.binary_join_element_wise(what, number, nothing)
+
+
+def _phrases(name: str, words: Mapping[str, str]) -> list[str]:
+    """What a column is called at each of the five levels."""
+    source, equals, category = name.partition("=")
+    if equals and source:
+        said = words.get(source) or column_words(source)
+        return _binary(f"{said} is not {plain(category, 40)}", f"{said} is {plain(category, 40)}")
+    source, colon, kind = name.rpartition(":")
+    if colon and kind in ("missing", "other"):
+        said = words.get(source) or column_words(source)
+        if kind == "missing":
+            return _binary(f"{said} known", f"{said} unknown")
+        return _binary(f"{said} is not a rare one", f"{said} is a rare one")
+    said = words.get(name) or column_words(name)
+    change = any(word in said.lower() for word in _CHANGE_WORDS)
+    return [f"{said} {level}" for level in (_CHANGE if change else _NUMBER)]
+
+
+def _binary(no: str, yes: str) -> list[str]:
+    """An indicator is 0, which falls on the third level, or 1, on the fourth."""
+    return [no, no, no, yes, yes]

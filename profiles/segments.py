@@ -1,0 +1,161 @@
+"""Segments: groups of like entities, numbered and described so that people can talk of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from profiles.reasons import phrase
+from psi.protocol.errors import InputError, MisuseError
+
+__all__ = ["Segments", "segments"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+_SAMPLE = 100_000  # centres move no further with more rows, the time does
+_SPOKEN = 0.35  # a centre nearer to the average than this, in deviations, is not worth a word
+_RARE = 0.15  # an indicator is named where its share is this far from that of all rows
+_FEATURES = 3
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Segment 1 is `number == 1`, and so on; lower numbers come first in reports.
+
+    `number` int64[rows] from 1; `descriptions` and `sizes` one a segment; `centres`
+    float64[segments, d] in standard deviations from the mean of all rows.
+    """
+
+    number: Ints
+    descriptions: tuple[str, ...]
+    sizes: tuple[int, ...]
+    centres: Floats
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """ "segment 1", "segment 2", …"""
+        return tuple(f"segment {place}" for place in range(1, len(self.sizes) + 1))
+
+
+def segments(
+    matrix: Floats,
+    k: int,
+    seed: int,
+    names: Sequence[str] | None = None,
+    *,
+    score: Floats | None = None,
+    words: Mapping[str, str] | None = None,
+) -> Segments:
+    """k-means on standardised columns; the same input and seed give the same segments.
+
+    Args:
+        matrix: float64[rows, d]; a NaN counts as the column's mean.
+        k: at most so many segments; fewer if fewer rows differ.
+        seed: drives the start of k-means and the sample of a table above 100,000 rows.
+        names: d names as `federated.party.encoding` writes them, for the descriptions.
+        score: float64[rows]; segments are then numbered by falling mean score (NaN ignored)
+            instead of by size.
+        words: source column to what people call it.
+
+    Raises:
+        InputError: no rows or no columns.
+        MisuseError: shapes that do not fit, k below 1.
+    """
+    matrix = np.asarray(matrix, np.float64)
+    if matrix.ndim != 2 or not matrix.size:
+        raise InputError("segments need at least one row and one column")
+    rows, width = matrix.shape
+    names = [f"column {place}" for place in range(1, width + 1)] if names is None else names
+    if k < 1 or len(names) != width or (score is not None and score.shape != (rows,)):
+        raise MisuseError(f"found k = {k}, {len(names)} names, {width} columns, {rows} rows")
+    standard, overall = _standardised(matrix)
+    code = _cluster(standard, k, seed)
+    order = _order(code, score)
+    number = np.argsort(order)[code]
+    sizes = np.bincount(number)
+    centres = np.stack([standard[number == s].mean(axis=0) for s in range(len(sizes))])
+    told = []
+    for place, centre in enumerate(centres):
+        inside = matrix[number == place]
+        told.append(_describe(inside, centre, overall, names, words))
+    return Segments(number + 1, tuple(told), tuple(int(size) for size in sizes), centres)
+
+
+def _standardised(matrix: Floats) -> tuple[Floats, Floats]:
+    """Columns of zero mean and unit deviation, constant ones zero; and the means."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column of NaN only
+        mean, deviation = np.nanmean(matrix, axis=0), np.nanstd(matrix, axis=0)
+    mean = np.nan_to_num(mean)
+    scale = np.where(np.nan_to_num(deviation) > 1e-12, np.nan_to_num(deviation), np.inf)
+    return np.nan_to_num((matrix - mean) / scale), mean
+
+
+def _cluster(standard: Floats, k: int, seed: int) -> Ints:
+    """Cluster codes as k-means gives them, only those in use."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    rows = len(standard)
+    sample = standard
+    if rows > _SAMPLE:
+        draw = np.argsort(np.random.PCG64(seed).random_raw(rows), kind="stable")[:_SAMPLE]
+        sample = standard[np.sort(draw)]
+    model = KMeans(n_clusters=min(k, len(sample)), n_init=4, random_state=seed % 2**32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than k
+        model.fit(sample)
+    _, code = np.unique(model.predict(standard), return_inverse=True)
+    return np.asarray(code, np.int64)
+
+
+def _order(code: Ints, score: Floats | None) -> Ints:
+    """Clusters by falling mean score or size; ties by their first row."""
+    count = np.bincount(code)
+    _, first = np.unique(code, return_index=True)
+    weight = count.astype(np.float64)
+    if score is not None:
+        known = np.isfinite(score)
+        held = np.bincount(code[known], minlength=len(count))
+        total = np.bincount(code[known], score[known], minlength=len(count))
+        weight = np.where(held > 0, total / np.maximum(held, 1), -np.inf)
+    return np.lexsort((first, -np.round(weight, 9)))
+
+
+def _describe(
+    inside: Floats,
+    centre: Floats,
+    overall: Floats,
+    names: Sequence[str],
+    words: Mapping[str, str] | None,
+) -> str:
+    """The columns that set a segment most apart from the rest, in words."""
+    said: list[str] = []
+    sources: set[str] = set()
+    for column in np.argsort(-np.abs(centre), kind="stable"):
+        if len(said) == _FEATURES or abs(centre[column]) < _SPOKEN:
+            break
+        name = names[column]
+        source = name.partition("=")[0].rpartition(":")[0] or name.partition("=")[0]
+        if source in sources:
+            continue
+        if _indicator(name):
+            share = float(np.nanmean(inside[:, column]))
+            if abs(share - overall[column]) < _RARE:
+                continue
+            mostly = "" if share in (0.0, 1.0) else "mostly "
+            said.append(mostly + phrase(name, 1.0 if share > overall[column] else 0.0, words))
+        else:
+            # a group's mean varies less than a row, so the words begin nearer to the average
+            said.append(phrase(name, float(centre[column]) * 1.5, words))
+        sources.add(source)
+    return ", ".join(said) or "close to the average in everything"
+
+
+def _indicator(name: str) -> bool:
+    return "=" in name or name.rpartition(":")[2] in ("missing", "other")

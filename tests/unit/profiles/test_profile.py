@@ -1,0 +1,189 @@
+"""Profiles have one row an entity; reasons and segments say what the numbers say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from profiles.profile import (
+    build_profiles,
+    linear_reasons,
+    partner_contribution,
+    reasons_column,
+    score_column,
+    spread,
+    spread_list,
+    write_parquet_atomic,
+)
+from profiles.reasons import phrase
+from profiles.segments import segments
+from psi.protocol.errors import EnvironmentFailed, InputError, MisuseError
+
+
+def blobs(rows: int = 600) -> np.ndarray:
+    """Three well-parted groups of sizes 3 : 2 : 1."""
+    random = np.random.default_rng(1)
+    group = np.repeat([0, 1, 2], [rows // 2, rows // 3, rows - rows // 2 - rows // 3])
+    centre = np.array([[0.0, 0, 0], [8, 0, 1], [0, -8, 0]])[group]
+    matrix = centre + random.normal(0, 0.5, (rows, 3))
+    matrix[:, 2] = centre[:, 2]
+    return np.asarray(matrix[random.permutation(rows)])
+
+
+NAMES = ["balance", "inflow_trend", "channel=branch"]
+
+
+def test_segments_are_the_groups_numbered_by_size() -> None:
+    matrix = blobs()
+    found = segments(matrix, 3, 7, NAMES)
+    assert found.sizes == (300, 200, 100)
+    assert found.names == ("segment 1", "segment 2", "segment 3")
+    assert set(found.number[matrix[:, 0] > 4]) == {2}
+    assert found.descriptions[1] == "channel is branch, balance very high, inflow trend rising"
+    assert found.descriptions[2].startswith("inflow trend falling fast")
+    again = segments(matrix, 3, 7, NAMES)
+    np.testing.assert_array_equal(found.number, again.number)
+    assert found.centres.shape == (3, 3)
+
+
+def test_segments_by_score_come_highest_first() -> None:
+    matrix = blobs()
+    score = np.where(matrix[:, 1] < -4, 0.9, np.where(matrix[:, 0] > 4, 0.5, 0.1))
+    score[0] = np.nan
+    found = segments(matrix, 3, 7, NAMES, score=score)
+    assert found.sizes == (100, 200, 300)
+
+
+def test_segments_of_few_or_equal_or_missing_values() -> None:
+    same = segments(np.ones((10, 2)), 4, 7)
+    assert same.sizes == (10,)
+    assert same.descriptions == ("close to the average in everything",)
+    few = segments(np.array([[0.0], [5.0]]), 6, 7)
+    assert few.sizes == (1, 1)
+    gaps = np.array([[np.nan, 1.0], [np.nan, 5.0], [np.nan, 1.0]])
+    assert segments(gaps, 2, 7).sizes == (2, 1)
+    with pytest.raises(InputError):
+        segments(np.zeros((0, 2)), 2, 7)
+    with pytest.raises(MisuseError):
+        segments(np.ones((2, 2)), 0, 7)
+
+
+def test_reasons_are_the_largest_contributions() -> None:
+    matrix = np.array([[2.0, -1.0, 1.0, 0.1], [-2.0, 1.0, 0.0, -0.1]])
+    names = ["balance", "inflow_trend", "channel=branch", "age"]
+    told = linear_reasons(
+        matrix,
+        names,
+        np.array([-0.5, -0.42, 0.1, 0.001]),
+        {"bureau": np.array([0.7, -0.001])},
+        words={"balance": "account balance"},
+    ).to_pylist()
+    assert told[0] == [
+        "account balance very high (-1.00)",
+        "partner bureau (+0.70)",
+        "inflow trend falling (+0.42)",
+        "channel is branch (+0.05)",
+    ]
+    # a contribution of 0.00 is no reason, a partner's neither
+    assert told[1] == [
+        "account balance very low (+1.00)",
+        "inflow trend rising (-0.42)",
+        "channel is not branch (-0.05)",
+    ]
+
+
+def test_reasons_without_rows_or_columns() -> None:
+    assert linear_reasons(np.zeros((0, 2)), ["a", "b"], np.zeros(2)).to_pylist() == []
+    alone = linear_reasons(np.zeros((2, 0)), [], np.zeros(0), {"p": np.array([1.0, 0.0])})
+    assert alone.to_pylist() == [["partner p (+1.00)"], []]
+    with pytest.raises(MisuseError):
+        linear_reasons(np.zeros((2, 2)), ["a"], np.zeros(2))
+    with pytest.raises(MisuseError):
+        linear_reasons(np.zeros((2, 1)), ["a"], np.zeros(1), {"p": np.zeros(3)})
+
+
+def test_words_for_encoded_columns() -> None:
+    assert phrase("balance:missing", 1.0) == "balance unknown"
+    assert phrase("balance:missing", 0.0) == "balance known"
+    assert phrase("job:other", 1.0) == "job is a rare one"
+    assert phrase("spend", 0.0) == "spend about average"
+    assert phrase("net\u202e_flow\x00", -3.0) == "net flow very low"
+
+
+def test_partner_contribution_is_what_is_left() -> None:
+    random = np.random.default_rng(3)
+    own, theirs = random.normal(size=(50, 2)), random.normal(size=50)
+    coefficients = np.array([0.3, -0.2])
+    score = 1 / (1 + np.exp(-(own @ coefficients + theirs - 1)))
+    found = partner_contribution(score, own, coefficients, -1.0)
+    np.testing.assert_allclose(found, theirs - theirs.mean(), atol=1e-9)
+
+
+def test_profiles_have_a_row_an_entity() -> None:
+    facts = pa.table(
+        {"id": ["a", "b", "c"], "branch": ["n", None, "s"], "segment": ["x", "y", "x"]}
+    )
+    features = pa.table({"balance": [1.0, 2.0, None], "branch": ["n", None, "s"]})
+    rows = np.array([2, 0])
+    found = build_profiles(
+        facts,
+        features,
+        {"Term deposit": spread(np.array([0.7, 0.2]), rows, 3)},
+        segments(np.array([[0.0], [0.1], [9.0]]), 2, 7, ["balance"]),
+        {"Term deposit": spread_list(pa.array([["r"], []]), rows, 3)},
+        np.array([0, -1, 1]),
+    )
+    assert found.column_names == [
+        "entity",
+        "branch",
+        "fact_segment",
+        "balance",
+        "score_term_deposit",
+        "reasons_term_deposit",
+        "segment",
+        "segment_name",
+        "matched",
+        "match_grade",
+    ]
+    assert found.column("entity").to_pylist() == ["a", "b", "c"]
+    assert found.column(score_column("Term deposit")).to_pylist() == [0.2, None, 0.7]
+    assert found.column(reasons_column("Term deposit")).to_pylist() == [[], None, ["r"]]
+    assert found.column("segment").to_pylist() == [1, 1, 2]
+    assert found.column("matched").to_pylist() == [True, False, True]
+    assert found.column("match_grade").to_pylist() == [1, None, 2]
+
+
+def test_profiles_of_facts_alone() -> None:
+    facts = pa.table({"name": ["x"], "key": [5]})
+    assert build_profiles(facts, entity="key").to_pydict() == {"entity": [5], "name": ["x"]}
+
+
+def test_profiles_refuse_what_does_not_fit() -> None:
+    facts = pa.table({"id": [1, 2]})
+    with pytest.raises(MisuseError, match="features"):
+        build_profiles(facts, pa.table({"x": [1]}))
+    with pytest.raises(MisuseError, match="score_a"):
+        build_profiles(facts, scores={"a": np.zeros(3)})
+    with pytest.raises(MisuseError, match="repeat"):
+        build_profiles(facts, scores={"a b": np.zeros(2), "a-b": np.zeros(2)})
+    with pytest.raises(MisuseError, match="no column"):
+        build_profiles(facts, entity="other")
+
+
+def test_parquet_is_old_or_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "profiles.parquet"
+    write_parquet_atomic(pa.table({"x": [1]}), path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(EnvironmentFailed, match="No space left"):
+        write_parquet_atomic(pa.table({"x": [2]}), path)
+    assert pq.read_table(path).to_pydict() == {"x": [1]}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["profiles.parquet"]
