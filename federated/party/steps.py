@@ -12,20 +12,20 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from psi import align
-from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
 
 from federated.aggregate import MeasureParty, SegmentParty
 from federated.evaluation import stratified_folds
 from federated.paillier import PrivateKey, generate_keypair
 from federated.party.contract import AggregateTerms, AlignTerms, Contract, PartyTerms, TrainTerms
 from federated.party.encoding import Encoder
-from federated.party.matrix import binary_label
+from federated.party.matrix import binary_label, numeric_matrix
 from federated.party.outcome import Outcome, Trained
 from federated.party.session import Session
 from federated.party.snapshot import snapshot_hash
 from federated.party.source import Source
 from federated.vertical import FeatureParty, LabelParty
+from psi import align
+from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
 from psi.identifiers import clean, combine
 from psi.protocol import PeerError
 
@@ -164,16 +164,24 @@ class Steps:
         step = f"aggregate/{number}/{terms.partner}"
         context, table = self._session.context(step), self._aligned()
         statistics = [(m.column, m.statistic) for m in terms.measures]
+        columns = list(dict.fromkeys(m.column for m in terms.measures))
         if receiver:
             groups, codes = _codes(table.column(terms.by))
-            role = SegmentParty(context, terms.partner, groups, codes, statistics)
-            result = self._session.run(step, role)
-            self.outcome.aggregates.append((terms, result))
+            role = SegmentParty(
+                context,
+                terms.partner,
+                groups,
+                codes,
+                columns,
+                statistics,
+                minimum_group=terms.minimum_group,
+            )
+            self.outcome.aggregates.append((terms, self._session.run(step, role)))
         else:
+            values = numeric_matrix(table, columns, where=self._me.table)
             key = self._paillier_key(terms.key_bits)
-            columns = {m.column: table.column(m.column) for m in terms.measures}
             partner = MeasureParty(
-                context, self._contract.receiver, key, columns, statistics, terms.minimum_group
+                context, self._contract.receiver, key, values, columns, terms.minimum_group
             )
             self._session.run(step, partner)
         self._disclosed(f"aggregate {terms.partner}", rows=len(table))
