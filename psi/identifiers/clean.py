@@ -166,7 +166,10 @@ def _run_slice(
 def string_buffers(
     part: pa.Array,
 ) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int64]]]:
-    """Zero-copy `(data, offsets)` of a large_string array; offsets need not begin at 0."""
+    """Zero-copy `(data, offsets)` of a large_string array; offsets need not begin at 0.
+
+    Both are read-only whatever the input, so that kernels compile once.
+    """
     _, offset_buffer, data_buffer = part.buffers()
     rows = len(part)
     if offset_buffer is None or offset_buffer.size == 0:
@@ -177,4 +180,5 @@ def string_buffers(
         data = np.zeros(0, dtype=np.uint8)
     else:
         data = np.frombuffer(data_buffer, dtype=np.uint8)
+    data.flags.writeable = offsets.flags.writeable = False
     return data, offsets

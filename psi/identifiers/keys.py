@@ -45,7 +45,7 @@ def key_buffer(
 ) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int64]]]:
     """`(data uint8[bytes], offsets int64[n+1])` of keys without nulls; offsets begin at 0.
 
-    Zero-copy where the input is one large_string array.
+    Both are read-only; no copy is made where the input is one large_string array.
 
     Raises:
         MisuseError: nulls (drop the unusable rows first), or a column that is not text.
@@ -61,4 +61,7 @@ def key_buffer(
         array = array.cast(pa.large_string())
     data, offsets = string_buffers(array)
     low, high = int(offsets[0]), int(offsets[-1])
-    return data[low:high], offsets - low if low else offsets
+    if low:
+        offsets = offsets - low
+        offsets.flags.writeable = False
+    return data[low:high], offsets

@@ -126,8 +126,6 @@ def _mainland(digits, start, count):  # type: ignore[no-untyped-def]
     service = first in (4, 8) and second == 0 and digits[start + 2] == 0
     if size == 11 and (area == 2 or service):
         return WRONG_LENGTH
-    if digits[start + area] < 2 and not service:
-        return UNKNOWN_PREFIX
     return KEPT
 
 
@@ -148,7 +146,7 @@ def _abroad(digits, start, count):  # type: ignore[no-untyped-def]
     national = size - code
     if size > 15 or national < 4:
         return WRONG_LENGTH, 0
-    if code == 1:
+    if digits[start] == 1:
         if national != 10:
             return WRONG_LENGTH, 0
         if digits[start + 1] < 2 or digits[start + 4] < 2:
