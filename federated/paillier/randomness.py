@@ -69,7 +69,7 @@ def full_width_residues(public: PublicKey, count: int, *, random: Random) -> Res
         # a common factor is as likely as guessing p; the loop makes the statement exact
         if count == 0 or gmpy2.gcd(product, public.n) == 1:
             ring = public.ring
-            return ring.power_shared(ring.load(words), public.n, secret=False)
+            return ring.power_shared(ring.load(words), public.n)
 
 
 def _crt_residues(key: PrivateKey, count: int, random: Random, constant_time: bool) -> Residues:
@@ -126,7 +126,7 @@ def _tables(
     constant_time: bool,
 ) -> FixedBase:
     """Tables for this many powers: the cached ones, or larger ones where these pay."""
-    entry = 16 * ring.plain_words + 32
+    entry = 20 * ring.plain_words  # two halves of 52-bit limbs
     budget = TABLE_BYTES // (1 if name == "n" else 2)
 
     def cost(window: int) -> int:

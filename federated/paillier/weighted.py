@@ -25,13 +25,18 @@ CHAINS = 8
 def choose_window(rows: int, bits: int) -> tuple[int, int]:
     """Digit width w and number of places with the fewest products, for `bits`-bit weights."""
 
-    def products(window: int) -> int:
-        return -(-(bits + 1) // window) * (rows + (1 << (window - 1)))
+    def places(window: int) -> int:
+        # one bit more than the magnitude: the top digit may carry
+        return -(-(bits + 1) // window)
 
-    # one bit more than the magnitude: the top digit may carry
-    # (a bucket costs two products and saves the first of its rows)
+    def products(window: int) -> int:
+        # a bucket costs two products and saves the first of its rows
+        lower = places(window) - 1
+        top = 1 << max(0, bits - window * lower)
+        return lower * (rows + (1 << (window - 1))) + rows + top
+
     best = min(range(1, 16), key=products)
-    return best, -(-(bits + 1) // best)
+    return best, places(best)
 
 
 def signed_digits(weights: NDArray[np.int64], window: int, places: int) -> NDArray[np.int16]:
@@ -75,7 +80,7 @@ def weighted_product(
     # Horner over the places
     total = ring.take(every, np.arange((places - 1) * columns, places * columns))
     for place in range(places - 2, -1, -1):
-        total = ring.power_shared(total, 1 << window, secret=False)
+        total = ring.power_shared(total, 1 << window)
         part = ring.take(every, np.arange(place * columns, (place + 1) * columns))
         total = ring.multiply(total, part)
     return total
@@ -94,9 +99,8 @@ def _chains(ring: SquareRing, source: Residues, digits: NDArray[np.int16]) -> Re
     # zeros come first and are left out
     kept = sizes > 0
     index = (order + rows * (ordered < 0))[kept]
-    counts = np.zeros((chains, buckets + 1), dtype=np.int64)
-    chain = np.broadcast_to(np.arange(chains)[:, None], sizes.shape)[kept]
-    np.add.at(counts, (chain, sizes[kept]), 1)
-    offsets = np.concatenate([[0], np.cumsum(counts[:, 1:].ravel())])
+    bucket = (sizes + buckets * np.arange(chains)[:, None] - 1)[kept]
+    counts = np.bincount(bucket, minlength=chains * buckets)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
     products = ring.segment_product(source, index.astype(np.int64), offsets.astype(np.int64))
     return ring.bucket_product(products, chains)

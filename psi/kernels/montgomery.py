@@ -85,8 +85,8 @@ class SquareRing(Protocol):
         """a (1 + m N) for m of `uint64[n, plain_words]`, every m below N."""
         ...
 
-    def power_shared(self, a: Residues, exponent: int, *, secret: bool) -> Residues:
-        """a^exponent, one exponent for all rows; `secret` keeps it out of load addresses."""
+    def power_shared(self, a: Residues, exponent: int, *, constant_time: bool = False) -> Residues:
+        """a^exponent, one exponent for all; `constant_time` keeps it out of load addresses."""
         ...
 
     def power_rows(self, a: Residues, exponents: Words) -> Residues:

@@ -468,26 +468,45 @@ def multiply_add_row(typing: Any, acc: Any, x: Any, y: Any, i: Any, h: Any) -> A
     return types.void(acc, x, y, types.int64, types.int64), generate
 
 
+def _select(
+    builder: Any, e: _Emitter, target: Any, rows: Any, count: Any, wanted: Any, read: Any
+) -> None:
+    """target[j] = read(k, j) where k is wanted, over all k below count, four limbs at a time."""
+    zero, group = ir.Constant(_WORD, 0), 4
+
+    def limbs(j: Any) -> list[Any]:
+        def entry(k: Any, number: Any, *totals: Any) -> list[Any]:
+            same = builder.icmp_unsigned("==", wanted, number)
+            kept = [
+                builder.select(same, read(k, e.at(j, place)), total)
+                for place, total in enumerate(totals)
+            ]
+            return [builder.add(number, _constant(1)), *kept]
+
+        _, *found = _loop(builder, zero, count, [_ZERO] * (1 + group), entry)
+        for place, value in enumerate(found):
+            e.store(value, target, e.at(j, place))
+        return []
+
+    _loop(builder, zero, rows, [], limbs, step=group)
+
+
 @intrinsic
 def select_row(typing: Any, out: Any, table: Any, rows: Any, count: Any, digits: Any) -> Any:
-    """out[j, lane] = table[digits[lane], j, lane], reading all of `uint64[count, rows, 8]`."""
+    """out[j, lane] = table[digits[lane], j, lane], reading all of `uint64[count, rows, 8]`.
+
+    rows is a multiple of four, as the limbs of a pair are.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e, b = _Emitter(context, builder, signature, args), builder
-        target, source, rows, count = e.vectors(0), e.vectors(1), args[2], args[3]
+        source, rows = e.vectors(1), args[2]
         wanted = e.load(e.vectors(4), ir.Constant(_WORD, 0))
-        zero = ir.Constant(_WORD, 0)
 
-        def limb(j: Any) -> list[Any]:
-            def entry(k: Any, total: Any) -> list[Any]:
-                same = b.icmp_unsigned("==", wanted, e.splat(k))
-                value = e.load(source, b.add(b.mul(k, rows), j))
-                return [b.or_(total, b.select(same, value, _ZERO))]
+        def read(k: Any, j: Any) -> Any:
+            return e.load(source, b.add(b.mul(k, rows), j))
 
-            e.store(_loop(b, zero, count, [_ZERO], entry)[0], target, j)
-            return []
-
-        _loop(b, zero, rows, [], limb)
+        _select(b, e, e.vectors(0), rows, args[3], wanted, read)
         return context.get_dummy_value()
 
     return types.void(out, table, types.int64, types.int64, digits), generate
@@ -497,25 +516,21 @@ def select_row(typing: Any, out: Any, table: Any, rows: Any, count: Any, digits:
 def select_entry(
     typing: Any, out: Any, table: Any, rows: Any, first: Any, count: Any, digits: Any
 ) -> Any:
-    """out[j, lane] = table[first + digits[lane], j], reading `count` rows of `uint64[n, rows]`."""
+    """out[j, lane] = table[first + digits[lane], j], reading `count` rows of `uint64[n, rows]`.
+
+    rows is a multiple of four.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e, b = _Emitter(context, builder, signature, args), builder
-        target, rows = e.vectors(0), args[2]
+        rows = args[2]
         source = b.gep(e.scalars(1), [b.mul(args[3], rows)])
         wanted = e.load(e.vectors(5), ir.Constant(_WORD, 0))
-        zero = ir.Constant(_WORD, 0)
 
-        def limb(j: Any) -> list[Any]:
-            def entry(k: Any, total: Any) -> list[Any]:
-                same = b.icmp_unsigned("==", wanted, e.splat(k))
-                value = e.broadcast(source, b.add(b.mul(k, rows), j))
-                return [b.or_(total, b.select(same, value, _ZERO))]
+        def read(k: Any, j: Any) -> Any:
+            return e.broadcast(source, b.add(b.mul(k, rows), j))
 
-            e.store(_loop(b, zero, args[4], [_ZERO], entry)[0], target, j)
-            return []
-
-        _loop(b, zero, rows, [], limb)
+        _select(b, e, e.vectors(0), rows, args[4], wanted, read)
         return context.get_dummy_value()
 
     return types.void(out, table, types.int64, types.int64, types.int64, digits), generate

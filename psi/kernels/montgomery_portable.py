@@ -112,10 +112,10 @@ class PortableRing:
             len(a),
         )
 
-    def power_shared(self, a: Numbers, exponent: int, *, secret: bool) -> Numbers:
+    def power_shared(self, a: Numbers, exponent: int, *, constant_time: bool = False) -> Numbers:
         power, square = mpz(exponent), self._square
         cost = power.bit_length()
-        if secret and power > 0:
+        if constant_time and power > 0:
             sec = gmpy2.powmod_sec
             return _spread(lambda lo, hi: [sec(x, power, square) for x in a[lo:hi]], len(a), cost)
         return _spread(
@@ -219,30 +219,29 @@ class PortableFixedBase:
                 len(powers),
                 GRAIN,
             )
-        digits = window_digits(exponents, self.window, len(tables)).tolist()
 
         def work(lo: int, hi: int) -> Numbers:
-            products = []
-            for row in digits[lo:hi]:
-                product = factor
-                for table, digit in zip(tables, row, strict=True):
-                    if digit:
-                        product = product * table[digit] % square
-                products.append(product)
+            products = [factor] * (hi - lo)
+            every = window_digits(exponents[lo:hi], self.window, len(tables))
+            for table, digits in zip(tables, every, strict=True):
+                products = [
+                    product * table[digit] % square if digit else product
+                    for product, digit in zip(products, digits.tolist(), strict=True)
+                ]
             return products
 
-        return _spread(work, len(digits), len(tables))
+        return _spread(work, len(exponents), len(tables))
 
 
 def window_digits(exponents: Words, window: int, windows: int) -> NDArray[np.int64]:
-    """Base-2^window digits, least significant first, of `uint64[n, E]`: `int64[n, windows]`."""
+    """Base-2^window digits, least significant first, of `uint64[n, E]`: `int64[windows, n]`."""
     width = exponents.shape[1]
-    digits = np.zeros((len(exponents), windows), dtype=np.int64)
+    digits = np.zeros((windows, len(exponents)), dtype=np.int64)
     mask = np.uint64((1 << window) - 1)
     for place in range(min(windows, -(-64 * width // window))):
         word, shift = divmod(place * window, 64)
         value = exponents[:, word] >> np.uint64(shift)
         if shift + window > 64 and word + 1 < width:
             value = value | (exponents[:, word + 1] << np.uint64(64 - shift))
-        digits[:, place] = (value & mask).astype(np.int64)
+        digits[place] = (value & mask).astype(np.int64)
     return digits

@@ -28,6 +28,8 @@ Index = NDArray[np.int64]
 SLACK_BITS = 12
 # multiply-adds that are worth a thread: about 0.1 ms
 GRAIN = 300_000
+# exponents whose digits are held at once
+POWER_ROWS = 1 << 15
 
 
 class WideRing:
@@ -169,8 +171,8 @@ class WideRing:
         )
         return out
 
-    def power_shared(self, a: Rows, exponent: int, *, secret: bool) -> Rows:
-        # the kernel scans its tables and has one shape, whether the exponent is secret or not
+    def power_shared(self, a: Rows, exponent: int, *, constant_time: bool = False) -> Rows:
+        # the kernel scans its tables and has one shape, asked or not
         width = max(1, word_count(int(exponent).bit_length()))
         return self._power(a, to_words([exponent], width), int(exponent).bit_length())
 
@@ -182,7 +184,7 @@ class WideRing:
             return self.ones(len(a))
         window = min(range(1, 8), key=lambda w: (1 << w) - (w == 1) + -(-bits // w))
         windows = -(-bits // window)
-        digits = window_digits(exponents, window, windows)[:, ::-1]
+        digits = window_digits(exponents, window, windows)[::-1].T
         ordered = np.ascontiguousarray(digits).view(np.uint64)
         out = self._empty(len(a))
         self._spread(
@@ -241,7 +243,7 @@ class WideRing:
         totals = self.segment_product(total, np.arange(chains * cuts), offsets)
         later = np.arange(chains * cuts).reshape(chains, cuts)[:, 1:].ravel()
         steps = self.bucket_product(product[later], chains)
-        return self.multiply(totals, self.power_shared(steps, buckets, secret=False))
+        return self.multiply(totals, self.power_shared(steps, buckets))
 
     # plaintext side
 
@@ -331,16 +333,22 @@ class WideFixedBase:
 
     def power(self, exponents: Words, *, constant_time: bool = False) -> Rows:
         ring, entries = self._ring, 1 << self.window
-        digits = np.ascontiguousarray(window_digits(exponents, self.window, self._windows).T)
         out = ring._empty(len(exponents))
-        ring._spread(
-            lambda lo, hi: kernels.fixed_base_rows(
-                out, self._table, digits, entries, constant_time, lo, hi, *ring._constants
-            ),
-            len(exponents),
-            self._windows,
-        )
+        for start in range(0, len(out), POWER_ROWS):
+            part = out[start : start + POWER_ROWS]
+            chosen = exponents[start : start + POWER_ROWS]
+            digits = window_digits(chosen, self.window, self._windows)
+            work = self._work(part, digits, entries, constant_time)
+            ring._spread(work, len(part), self._windows)
         return out
+
+    def _work(
+        self, out: Rows, digits: Index, entries: int, scan: bool
+    ) -> Callable[[int, int], None]:
+        constants = self._ring._constants
+        return lambda lo, hi: kernels.fixed_base_rows(
+            out, self._table, digits, entries, scan, lo, hi, *constants
+        )
 
 
 def spread(work: Callable[[int, int], None], count: int, grain: int) -> None:

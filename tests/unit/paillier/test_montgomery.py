@@ -84,8 +84,8 @@ def test_powers(ring_of: Ring, modulus: int) -> None:
     ring, square = ring_of(modulus), modulus**2
     a = numbers(modulus, 11)
     for exponent in (0, 1, 2, 255, RNG.getrandbits(200)):
-        for secret in (False, True):
-            powers = ring.power_shared(load(ring, a), exponent, secret=secret)
+        for constant_time in (False, True):
+            powers = ring.power_shared(load(ring, a), exponent, constant_time=constant_time)
             assert dump(ring, powers) == [pow(x, exponent, square) for x in a]
     exponents = [0, 1, 3] + [RNG.getrandbits(150) for _ in range(8)]
     powers = ring.power_rows(load(ring, a), to_words(exponents, 3))

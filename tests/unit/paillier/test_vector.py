@@ -169,9 +169,9 @@ def test_the_key_holder_gets_full_width_randomness(
     ring, used = toy.public.ring, []
     power = ring.power_shared
 
-    def watched(a: Any, exponent: int, *, secret: bool) -> Any:
+    def watched(a: Any, exponent: int, **options: bool) -> Any:
         used.append((ring.dump(a), exponent))
-        return power(a, exponent, secret=secret)
+        return power(a, exponent, **options)
 
     monkeypatch.setattr(ring, "power_shared", watched)
     monkeypatch.setattr(randomness, "_draw_exponents", None)
@@ -180,7 +180,7 @@ def test_the_key_holder_gets_full_width_randomness(
     assert [exponent for _, exponent in used] == [toy.public.n]
     # the quotient of old and new is exactly these r^n
     quotient = ring.dump(again.subtract(vector)._residues)
-    expected = ring.dump(power(ring.load(used[0][0]), toy.public.n, secret=False))
+    expected = ring.dump(power(ring.load(used[0][0]), toy.public.n))
     assert (quotient == expected).all()
     largest = max(int(word) for word in used[0][0][:, ring.plain_words - 1])
     assert largest > 1 << 56, "r is as wide as n"
