@@ -1,41 +1,45 @@
-"""Vertical logistic regression without an arbiter, by reduced Newton steps.
+"""Training across parties that hold different columns of the same rows.
 
-    label party                                     feature party (the first one is the lead)
-      Setup: key, folds, plan               ──►
-    for every step of every fit:
-      Pass: [r], [D U], [D] a row           ──►
-                                            (several partners: Crossed, D times columns, ──► later)
-                                            ◄──     Masked: sums by its columns and pairs of them
-      Opened, still masked                  ──►
-                                            (several partners: Share ──► lead ──► Solved)
-                                            ◄──     Directions: scores of its new direction
-      fits own columns and a mix of all directions seen, alone
-      Final: the mix                        ──►
+Logistic regression without an arbiter, by Newton steps on encrypted sums
+(docs/protocols/vertical_logistic.md says why each message is what it is):
 
-p, r = p - y and D = p(1-p) are taken at the present point; the own columns enter as
-U = D X L^-T O, whitened by the curvature L L' and turned by a secret random rotation O, so that
-sums with U tell a partner only what reduces its own curvature. A partner learns the reduced
-gradient and curvature of its own columns, which are the sums its coefficients and their
-covariance come from. The label party opens masked sums, uniform mod n, and learns the scores of
-`score_vectors` directions, of several partners only their sum. docs/protocols/vertical_logistic.md
-has the whole of it.
+    label party A (X_A, y)                          feature parties B, C, … (X_B, X_C, …)
+
+    Setup: key, labelled rows, folds, steps   --->
+                                              <---  Ready: rank
+    for each pass:
+    EncryptedRows: [r_i, D_i x_i], [D_i]      --->
+                         WeightedRows: [D_i z_i]    B to C, in B's basis
+                                              <---  Moments: [g], [V], [H] in a fresh basis
+    Direction                                 --->
+                                              <---  Scores: counted; masked among partners
+    Final: mix of directions                  --->
+
+A learns its own coefficients, every row's final score, and before it at most
+`score_vectors(steps, folds, fold_steps)` numbers a row of the partners' score part (of several
+partners their sum); sums over rows in bases that only the partners know. A feature party learns
+its own coefficients after every pass, which rows are labelled, and their folds. Semi-honest
+parties that do not collude.
 """
 
 from __future__ import annotations
 
-from federated.vertical.budget import Steps, choose_steps, score_vectors
-from federated.vertical.feature_party import FeatureFit, FeatureParty
-from federated.vertical.label_party import LabelParty, VerticalFit
-from federated.vertical.newton import fit_logistic, logistic
+from federated.vertical.feature_party import FeatureFit, FeatureParty, Shown
+from federated.vertical.label_party import PENALTY, LabelParty, VerticalFit
+from federated.vertical.newton import LogisticFit, fit_logistic, sigmoid
+from federated.vertical.plan import Steps, choose_steps, score_vectors
 
 __all__ = [
+    "PENALTY",
     "FeatureFit",
     "FeatureParty",
     "LabelParty",
+    "LogisticFit",
+    "Shown",
     "Steps",
     "VerticalFit",
     "choose_steps",
     "fit_logistic",
-    "logistic",
     "score_vectors",
+    "sigmoid",
 ]

@@ -1,70 +1,172 @@
-"""A feature party of the vertical logistic regression: holds columns, learns their coefficients."""
+"""The feature party: sums under the label party's key, and a counted number of score vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from federated.paillier import EncryptedVector, Plaintexts, PublicKey
-from federated.vertical.budget import score_vectors
+from federated.paillier import MINIMUM_BITS, PublicKey
+from federated.vertical.basis import draw_basis, pair_masks, whitening
+from federated.vertical.label_party import PENALTY, SCORE_BITS
 from federated.vertical.messages import (
-    Crossed,
-    Directions,
-    FeatureState,
+    MOST_COLUMNS,
+    MOST_ROWS,
+    Direction,
+    EncryptedRows,
     Final,
-    Masked,
-    Opened,
-    Pass,
+    Moments,
+    Ready,
+    Scores,
     Setup,
-    Share,
-    Solved,
+    WeightedRows,
 )
-from federated.vertical.numbers import (
-    COLUMN_BITS,
-    CURVATURE_BITS,
-    PAIR_BITS,
-    ROW_BITS,
-    SCORE_BITS,
-    horner,
-    pair_packing,
-    pairwise_mask,
-    product_packing,
-    quantise,
-    row_packing,
-    unhorner,
-    whitening,
+from federated.vertical.newton import Floats
+from federated.vertical.plan import (
+    MOST_STEPS,
+    Pass,
+    Rows,
+    passes,
+    score_vectors,
+    training_rows,
 )
-from psi.protocol import Context, Done, PeerError, PhaseError, Refused, Role, Turn, decode, encode
+from federated.vertical.sums import (
+    BasisRows,
+    Layout,
+    RowCiphertexts,
+    cross_sums,
+    own_sums,
+    weight_rows,
+)
+from psi.protocol import (
+    Array,
+    Context,
+    Done,
+    InputError,
+    Length,
+    MisuseError,
+    PeerError,
+    Refused,
+    Role,
+    Turn,
+    message,
+)
 
-__all__ = ["FeatureFit", "FeatureParty"]
+__all__ = ["FeatureFit", "FeatureParty", "Shown"]
 
-LEAST_SUPPORT = 20
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+# the fewest rows that differ from a column's most frequent value
+SUPPORT = 20
+# the fewest labelled rows of a fold
+FOLD_ROWS = 20
+# rows a column, at least
+ROWS_A_COLUMN = 2
+# scores and products of directions stay below 2^SIZE_BITS
+SIZE_BITS = 24
+
+_Vectors = Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS * MOST_STEPS)]
 
 
 @dataclass(frozen=True)
+class Shown:
+    """Scores that were disclosed: in the pass of which fold (-1: none), of how many rows."""
+
+    fold: int
+    rows: int
+
+
+@dataclass(frozen=True, repr=False)
 class FeatureFit:
-    """A feature party's result: its coefficients, and how many numbers a row it disclosed."""
+    """A feature party's part of the model.
+
+    coefficients: `float64[b]` for the columns as they were passed in;
+    score_vectors: the most numbers that any row's scores were disclosed in;
+    disclosures: each disclosure of scores, in order.
+    """
 
     coefficients: Floats
     score_vectors: int
+    disclosures: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """What stays through all passes; `number` is the next one's.
+
+    Directions are `float64[t, b]`, flat; `disclosed` counts for each row.
+    """
+
+    setup: Setup
+    number: int
+    directions: _Vectors
+    fold_directions: _Vectors
+    disclosed: Annotated[NDArray[np.int64], Array("int64", most=MOST_ROWS)]
+
+
+@message(0x70)
+@dataclass(frozen=True)
+class _Waiting:
+    """Before the setup."""
+
+
+@message(0x71)
+@dataclass(frozen=True)
+class _Resting:
+    """Between passes; weighted rows of the next one may come early."""
+
+    memory: _Memory
+    early: Annotated[dict[str, WeightedRows], Length(64)]
+
+
+@message(0x72)
+@dataclass(frozen=True)
+class _Summing:
+    """Own sums are made; weighted rows of some partners are missing."""
+
+    memory: _Memory
+    basis: _Vectors
+    start: _Vectors
+    own: Moments
+
+
+@message(0x73)
+@dataclass(frozen=True)
+class _Answered:
+    """Sums are sent: the label party's direction is next."""
+
+    memory: _Memory
+    basis: _Vectors
+    start: _Vectors
 
 
 class FeatureParty(Role[FeatureFit]):
-    """Sums encrypted rows by its own columns; the first of `partners` solves for all."""
+    """Holds columns; learns its own coefficients, the labelled rows and their folds.
 
-    transitions = {  # noqa: RUF012
-        (FeatureState, Setup): "on_setup",
-        (FeatureState, Pass): "on_pass",
-        (FeatureState, Crossed): "on_crossed",
-        (FeatureState, Opened): "on_opened",
-        (FeatureState, Share): "on_share",
-        (FeatureState, Solved): "on_solved",
-        (FeatureState, Final): "on_final",
+    Args:
+        context: of the session.
+        label_party: its name.
+        x: `float64[n, b]`, design columns of the aligned rows, standardised.
+        partners: all feature parties in the contract's order, this one among them.
+        cap: the most score vectors that the contract allows.
+        secrets: for each other feature party 32 bytes that only the two know, new for each step.
+        minimum_key_bits: of the label party's key; below 2048 for tests only.
+
+    Raises:
+        InputError: columns that are not finite.
+        MisuseError: arguments that do not fit together.
+        Refused: too few rows, or a column that would speak of single rows.
+    """
+
+    transitions: ClassVar[Mapping[tuple[type, type], str]] = {
+        (_Waiting, Setup): "on_setup",
+        (_Resting, EncryptedRows): "on_rows",
+        (_Resting, WeightedRows): "on_early",
+        (_Resting, Final): "on_final",
+        (_Summing, WeightedRows): "on_weighted",
+        (_Answered, Direction): "on_direction",
     }
 
     def __init__(
@@ -76,376 +178,279 @@ class FeatureParty(Role[FeatureFit]):
         partners: Sequence[str],
         cap: int,
         secrets: Mapping[str, bytes] | None = None,
-        penalty: float = 1.0,
-        minimum_key_bits: int = 2048,
-        minimum_support: int = LEAST_SUPPORT,
+        minimum_key_bits: int = MINIMUM_BITS,
     ) -> None:
         super().__init__(context)
-        self._label_party, self._x, self._partners = label_party, x, list(partners)
-        self._cap, self._secrets, self._penalty = cap, dict(secrets or {}), penalty
-        self._bits, self._support = minimum_key_bits, minimum_support
-        self._number = self._partners.index(context.party)
-        if set(self._secrets) != set(self._partners) - {context.party}:
-            raise PeerError("a shared secret is missing for one of the partners")
-
-    @property
-    def _lead(self) -> bool:
-        return self._number == 0
-
-    @cached_property
-    def _columns(self) -> np.ndarray:
-        """Whitened, turned, quantised: `int64[n, e]`. What scores and sums are made of."""
-        return quantise(self._x @ self.state.basis)
-
-    @cached_property
-    def _public(self) -> PublicKey:
-        return PublicKey.from_bytes(self.state.public_key, minimum_bits=self._bits)
+        self._label_party = label_party
+        self._x = np.ascontiguousarray(x, dtype=np.float64)
+        self._partners = list(partners)
+        self._secrets = dict(secrets or {})
+        self._cap, self._key_bits = cap, minimum_key_bits
+        self._public: PublicKey | None = None
+        _check_columns(self._x)
+        names = set(self._partners)
+        if context.party not in names or len(names) != len(partners) or label_party in names:
+            raise MisuseError("partners must be distinct, with this party and no label party")
+        if set(self._secrets) != names - {context.party}:
+            raise MisuseError("one secret for each other feature party is needed")
+        if any(len(secret) != 32 for secret in self._secrets.values()):
+            raise MisuseError("secrets of 32 bytes are needed")
+        place = self._partners.index(context.party)
+        self._before, self._after = self._partners[:place], self._partners[place + 1 :]
 
     def begin(self) -> Turn[FeatureFit]:
-        rare = [
-            column
-            for column in self._x.T
-            if (column != _mode(column)).sum() < min(self._support, len(column))
-        ]
-        if rare:
-            raise Refused(
-                f"{len(rare)} columns stand out in fewer than {self._support} rows",
-                hint="their sums would tell the label of single rows: drop or pool them",
-            )
-        basis = whitening(self._x, self.context.random)
-        width = basis.shape[1]
-        none, empty = np.zeros(0), np.zeros((width, 0))
-        state = FeatureState(
-            basis, b"", np.zeros(0, np.int64), 0, (), np.zeros(len(self._x), np.int64), empty, empty, 0, 0, none, {}, b"",
-            {}, {}, {},
-        )  # fmt: skip
-        return Turn(state)
+        """Wait for the setup."""
+        return Turn(_Waiting())
 
-    def on_setup(self, state: FeatureState, setup: Setup, peer: str) -> Turn[FeatureFit]:
+    def on_setup(self, state: _Waiting, setup: Setup, peer: str) -> Turn[FeatureFit]:
+        """Check the plan against the contract's cap and the guards."""
         self._from_label_party(peer)
-        if state.public_key:
-            raise PhaseError("a second set-up")
-        n = len(self._x)
-        folds = setup.fold_of_row
-        if len(folds) != n or (n and not -1 <= folds.min() <= folds.max() < max(1, setup.folds)):
-            raise PeerError("folds that do not fit the aligned rows")
-        asked = score_vectors(setup.steps, setup.folds, setup.fold_steps)
-        if asked > self._cap or setup.steps < 1 or (setup.folds and setup.fold_steps < 1):
-            raise PeerError(f"{asked} score vectors asked, {self._cap} allowed by the contract")
-        trained = int((folds >= 0).sum())
-        if trained < 2 * self._x.shape[1]:
-            raise Refused(f"{trained} labelled rows for {self._x.shape[1]} columns, twice needed")
-        PublicKey.from_bytes(setup.public_key, minimum_bits=self._bits)
-        plan = (setup.steps, setup.folds, setup.fold_steps)
-        return Turn(
-            replace(
-                state,
-                public_key=setup.public_key,
-                fold_of_row=folds,
-                own_columns=setup.own_columns,
-                plan=plan,
-            )
-        )
+        self._public = PublicKey.from_bytes(setup.key, minimum_bits=self._key_bits)
+        self._check_plan(setup)
+        none = np.zeros(0)
+        memory = _Memory(setup, 0, none, none, np.zeros(len(self._x), dtype=np.int64))
+        return Turn(_Resting(memory, {}), [(peer, Ready(self._whitened.shape[1]))], progress=0.0)
 
-    def on_pass(self, state: FeatureState, asked: Pass, peer: str) -> Turn[FeatureFit]:
+    def on_rows(self, state: _Resting, sent: EncryptedRows, peer: str) -> Turn[FeatureFit]:
+        """Draw a fresh basis, sum in it, and pass weighted rows on."""
         self._from_label_party(peer)
-        self._expect(state, asked)
-        if state.pending or not state.public_key:
-            raise PhaseError("a pass before the last one ended")
-        directions = state.full if asked.fit and asked.step == 0 else state.directions
-        if len(asked.mix) != directions.shape[1]:
-            raise PeerError("a mix of another number of directions")
-        point = directions @ asked.mix
-        state = replace(
-            state,
-            directions=directions,
-            fit=asked.fit,
-            step=asked.step,
-            point=point,
-            pending=encode(asked),
+        memory, present = state.memory, self._present(state.memory)
+        if present is None or sent.number != present.number:
+            raise PeerError("encrypted rows of a pass that is not next")
+        start = self._mixed(memory, sent.mix)
+        basis = draw_basis(self._whitened, self.context.random)
+        rows = self._training(memory.setup, present.fold)
+        own = BasisRows(
+            self._x[rows] @ basis, PENALTY * (basis.T @ start), PENALTY * (basis.T @ basis)
         )
-        rows = self._rows(state)
-        curvature = self._curvature(asked, len(rows))
-        messages: list[tuple[str, Any]] = []
-        later = self._partners[self._number + 1 :]
-        if later:
-            crossed = Crossed(self._cross(curvature, rows))
-            messages = [(name, crossed) for name in later]
-        turn = self._maybe_masked(state, curvature)
-        return replace(turn, messages=[*messages, *turn.messages])
+        public, layout = self._key(memory), self._layout(memory)
+        ciphertexts = RowCiphertexts(sent.rows, sent.weights)
+        linear, pairs = own_sums(public, layout, ciphertexts, own, self.context.random)
+        messages = []
+        if self._after:
+            data = weight_rows(public, layout, ciphertexts, own.z, self.context.random)
+            weighted = WeightedRows(sent.number, basis.shape[1], data)
+            messages = [(name, weighted) for name in self._after]
+        moments = Moments(sent.number, linear, pairs, {})
+        summing = _Summing(memory, basis.ravel(), start, moments)
+        for name, early in state.early.items():
+            summing = self._crossed(summing, early, name)
+        return self._when_complete(summing, messages)
 
-    def on_crossed(self, state: FeatureState, crossed: Crossed, peer: str) -> Turn[FeatureFit]:
-        if peer not in self._partners[: self._number] or peer in state.crossed:
-            raise PeerError("crossed columns that are not due")
-        state = replace(state, crossed=state.crossed | {peer: crossed.rows})
-        return self._maybe_masked(state, None) if state.pending else Turn(state)
+    def on_early(self, state: _Resting, sent: WeightedRows, peer: str) -> Turn[FeatureFit]:
+        """Keep weighted rows that came before the label party's."""
+        self._from_partner_before(peer)
+        present = self._present(state.memory)
+        if present is None or sent.number != present.number or peer in state.early:
+            raise PeerError("weighted rows of a pass that is not next")
+        return Turn(replace(state, early=state.early | {peer: sent}))
 
-    def _maybe_masked(
-        self, state: FeatureState, curvature: EncryptedVector | None
-    ) -> Turn[FeatureFit]:
-        """Once all crossed columns are here: masked sums to the label party."""
-        if len(state.crossed) < self._number:
-            return Turn(state)
-        asked = decode(state.pending, Pass)
-        rows = self._rows(state)
-        columns = self._columns[rows]
-        if curvature is None:
-            curvature = self._curvature(asked, len(rows))
-        packing, count = row_packing(self._public.bits, len(self._x), state.own_columns + 1)
-        sums = []
-        for part in _cut(asked.rows, count):
-            vector = EncryptedVector.from_bytes(self._public, part, len(rows), packing=packing)
-            sums.append(vector.weighted_sums(columns))
-        linear = EncryptedVector.concatenate(sums)
-        pairs = horner(
-            _pair_sums(curvature, columns), pair_packing(self._public.bits, len(self._x))
-        )
-        crosses = {p: self._crossed_sums(data, columns) for p, data in state.crossed.items()}
-        masks: dict[str, bytes] = {}
-        sent: dict[str, bytes] = {}
-        for name, vector in {"linear": linear, "pairs": pairs, **_named(crosses)}.items():
-            masked, mask = vector.mask_uniform(self.context.random)
-            fresh = masked.rerandomise(for_key_holder=True, random=self.context.random)
-            sent[name], masks[name] = fresh.to_bytes(), mask.to_bytes()
-        message = Masked(sent["linear"], sent["pairs"], {p: sent[f"cross {p}"] for p in crosses})
-        widths = {name: data[:4] for name, data in state.crossed.items()}
-        state = replace(state, masks=masks, crossed=widths)
-        return Turn(state, [(self._label_party, message)], progress=self._share_done(state))
+    def on_weighted(self, state: _Summing, sent: WeightedRows, peer: str) -> Turn[FeatureFit]:
+        """Sum with a partner's weighted rows."""
+        self._from_partner_before(peer)
+        if sent.number != state.memory.number or peer in state.own.cross:
+            raise PeerError("weighted rows of another pass, or twice")
+        return self._when_complete(self._crossed(state, sent, peer), [])
 
-    def _share_done(self, state: FeatureState) -> float:
-        steps, folds, fold_steps = state.plan
-        done = state.step if not state.fit else steps + (state.fit - 1) * fold_steps + state.step
-        return (done + 0.5) / (steps + folds * fold_steps)
-
-    def _curvature(self, asked: Pass, count: int) -> EncryptedVector:
-        return EncryptedVector.from_bytes(
-            self._public, asked.curvature, count, bound_bits=CURVATURE_BITS
-        )
-
-    def _cross(self, curvature: EncryptedVector, rows: np.ndarray) -> bytes:
-        """Own columns times the curvature, row by row, for the later partners."""
-        columns = self._columns[rows]
-        packing, count = product_packing(self._public.bits, len(self._x), columns.shape[1])
-        parts = []
-        for i in range(count):
-            block = packing.pack(columns[:, i * packing.slots : (i + 1) * packing.slots])
-            product = curvature.multiply_plain_wide(block)
-            fresh = product.rerandomise(for_key_holder=False, random=self.context.random)
-            parts.append(fresh.to_bytes())
-        return len(columns[0]).to_bytes(4, "big") + b"".join(parts)
-
-    def _crossed_sums(self, data: bytes, columns: np.ndarray) -> EncryptedVector:
-        width = int.from_bytes(data[:4], "big")
-        if not 0 < width < 1 << 14:
-            raise PeerError("crossed columns of no width")
-        packing, count = product_packing(self._public.bits, len(self._x), width)
-        value = packing.value_bits or 1
-        wide = replace(packing, value_bits=min(value + CURVATURE_BITS, packing.slot_bits - 1))
-        sums = []
-        for part in _cut(data[4:], count):
-            vector = EncryptedVector.from_bytes(self._public, part, len(columns), packing=wide)
-            sums.append(vector.weighted_sums(columns))
-        return EncryptedVector.concatenate(sums)
-
-    def on_opened(self, state: FeatureState, opened: Opened, peer: str) -> Turn[FeatureFit]:
+    def on_direction(self, state: _Answered, sent: Direction, peer: str) -> Turn[FeatureFit]:
+        """Take the step, and disclose what the plan says."""
         self._from_label_party(peer)
-        if not state.masks or set(opened.crosses) != set(self._partners[: self._number]):
-            raise PhaseError("opened sums that were not asked for")
-        width = state.basis.shape[1]
-        packing, count = row_packing(self._public.bits, len(self._x), state.own_columns + 1)
-        linear = self._unmask(state, "linear", opened.linear)
-        blocks = packing.unpack_objects(linear).reshape(count, width, packing.slots)
-        sums = np.concatenate(list(blocks), axis=1)[:, : state.own_columns + 1]
-        scaled = sums.astype(np.float64) / 2.0 ** (ROW_BITS + COLUMN_BITS)
-        slots = pair_packing(self._public.bits, len(self._x))
-        pairs = unhorner(
-            self._unmask(state, "pairs", opened.pairs), slots, width * (width + 1) // 2
-        )
-        curvature = np.zeros((width, width))
-        upper = np.triu_indices(width)
-        curvature[upper] = pairs.astype(np.float64) / 2.0 ** (CURVATURE_BITS + PAIR_BITS)
-        curvature = curvature + np.triu(curvature, 1).T
-        found = {
-            "gradient": scaled[:, :1],
-            "mixed": scaled[:, 1:] / np.sqrt(len(self._rows(state))),
-            "curvature": curvature,
-        }
-        for name, data in opened.crosses.items():
-            found[f"cross {name}"] = self._open_cross(state, name, data, width)
-        state = replace(state, sums=found, masks={})
-        if not self._lead:
-            return Turn(state, [(self._partners[0], self._reduced(state))])
-        return self._maybe_solve(state)
-
-    def _open_cross(self, state: FeatureState, name: str, data: bytes, width: int) -> Floats:
-        """`float64[their columns, own columns]`: the curvature between an earlier party and this."""
-        theirs = int.from_bytes(state.crossed[name], "big")
-        packing, count = product_packing(self._public.bits, len(self._x), theirs)
-        slots = packing.unpack_objects(self._unmask(state, f"cross {name}", data))
-        blocks = slots.reshape(count, width, packing.slots)
-        joined = np.concatenate(list(blocks), axis=1).T[:theirs]
-        return np.asarray(joined.astype(np.float64) / 2.0 ** (CURVATURE_BITS + 2 * COLUMN_BITS))
-
-    def _unmask(self, state: FeatureState, name: str, data: bytes) -> Plaintexts:
-        half = self._public.half
-        mask_bytes = state.masks[name]
-        count = len(mask_bytes) // (8 * -(-(half.bit_length() + 1) // 64))
-        mask = Plaintexts.from_bytes(mask_bytes, count, bound=half)
-        return Plaintexts.from_bytes(data, count, bound=half).minus(mask, self._public)
-
-    def _reduced(self, state: FeatureState) -> Share:
-        """This party's sums for the lead, with its penalty."""
-        basis = state.basis
-        penalty = self._penalty * basis.T @ basis
-        gradient = state.sums["gradient"][:, 0] + penalty @ state.point
-        crosses = {
-            name.removeprefix("cross "): block
-            for name, block in state.sums.items()
-            if name.startswith("cross ")
-        }
-        return Share(gradient, state.sums["mixed"], state.sums["curvature"], penalty, crosses)
-
-    def on_share(self, state: FeatureState, share: Share, peer: str) -> Turn[FeatureFit]:
-        if not self._lead or peer not in self._partners[1:] or peer in state.shares:
-            raise PeerError("a share that is not due")
-        state = replace(state, shares=state.shares | {peer: encode(share)})
-        return self._maybe_solve(state) if state.sums else Turn(state)
-
-    def _maybe_solve(self, state: FeatureState) -> Turn[FeatureFit]:
-        """The lead, once all shares are here: the joint step, and everyone's part of it."""
-        if len(state.shares) < len(self._partners) - 1:
-            return Turn(state)
-        shares = {self._partners[0]: self._reduced(state)}
-        shares |= {name: decode(data, Share) for name, data in state.shares.items()}
-        changes, cross = _solve([shares[name] for name in self._partners], self._partners)
-        others = zip(self._partners[1:], changes[1:], strict=True)
-        messages: list[tuple[str, Any]] = [(name, Solved(part)) for name, part in others]
-        turn = self._move(replace(state, shares={}), changes[0], cross)
-        return replace(turn, messages=[*messages, *turn.messages])
-
-    def on_solved(self, state: FeatureState, solved: Solved, peer: str) -> Turn[FeatureFit]:
-        if self._lead or peer != self._partners[0] or not state.sums:
-            raise PeerError("a solution that is not due")
-        if len(solved.change) != state.basis.shape[1]:
-            raise PeerError("a solution of another width")
-        return self._move(state, solved.change, np.zeros(0))
-
-    def _move(self, state: FeatureState, change: Floats, cross: Floats) -> Turn[FeatureFit]:
-        """Take the step; disclose the new direction's scores where the contract says so."""
-        steps, _, fold_steps = state.plan
-        point = state.point + change
-        last = state.fit > 0 and state.step == fold_steps - 1
-        if state.fit == 0:
-            rows = np.arange(len(self._x))
+        memory, present = state.memory, self._present(state.memory)
+        if present is None or sent.number != present.number:
+            raise PeerError("a direction of a pass that is not under way")
+        basis = state.basis.reshape(self._x.shape[1], -1)
+        if len(sent.delta) != basis.shape[1]:
+            raise PeerError(f"{len(sent.delta)} numbers of a direction; expected {basis.shape[1]}")
+        step = basis @ sent.delta
+        products = np.zeros(0)
+        memory = replace(memory, number=memory.number + 1)
+        if present.last:
+            vector = state.start + step
+            rows = memory.setup.fold == present.fold
+            memory = replace(memory, fold_directions=np.zeros(0))
         else:
-            rows = np.flatnonzero(state.fold_of_row == state.fit - 1) if last else self._rows(state)
-        scores = (self._columns[rows] / 2.0**COLUMN_BITS) @ point
-        directions = np.column_stack([state.directions, point])
-        weights = state.basis @ directions
-        values = np.concatenate([scores, weights.T @ weights[:, -1]])
-        sealed = np.rint(values * 2.0**SCORE_BITS).astype(np.int64).view(np.uint64)
-        label = f"{state.fit}/{state.step}"
-        mask = pairwise_mask(self._secrets, self.context.party, label, len(sealed))
-        disclosed = state.disclosed.copy()
-        disclosed[rows] += 1
+            vector = np.ldexp(step, sent.exponent)
+            every = present.fold < 0
+            rows = (
+                np.ones(len(self._x), dtype=np.bool_)
+                if every
+                else self._training(memory.setup, present.fold)
+            )
+            if every:
+                memory = replace(memory, directions=np.append(memory.directions, vector))
+            else:
+                memory = replace(memory, fold_directions=np.append(memory.fold_directions, vector))
+            products = self._directions(memory) @ vector
+        memory = self._count(memory, rows)
+        numbers = np.append(self._x[rows] @ vector, products)
+        if not np.abs(numbers).max(initial=0.0) < 2.0**SIZE_BITS:
+            raise PeerError("a direction whose scores are out of range")
+        fixed = np.rint(np.ldexp(numbers, SCORE_BITS)).astype(np.int64).view(np.uint64)
+        label = self.context.session + f"|{self.context.step}|{present.number}".encode()
+        masked = fixed + pair_masks(self._secrets, self.context.party, label, len(fixed))
+        share = memory.number / len(self._plan(memory.setup))
+        return Turn(_Resting(memory, {}), [(peer, Scores(present.number, masked))], progress=share)
+
+    def on_final(self, state: _Resting, sent: Final, peer: str) -> Turn[FeatureFit]:
+        """The coefficients of the final model."""
+        self._from_label_party(peer)
+        memory = state.memory
+        if self._present(memory) is not None:
+            raise PeerError("the final model before the last pass")
+        coefficients = self._mixed(memory, sent.mix)
+        shown = tuple(self._shown(memory.setup, one) for one in self._plan(memory.setup))
+        most = int(memory.disclosed.max(initial=0))
+        return Turn(Done(), result=FeatureFit(coefficients, most, shown), progress=1.0)
+
+    # what is known of the plan
+
+    @cached_property
+    def _whitened(self) -> Floats:
+        return whitening(self._x, PENALTY)
+
+    def _plan(self, setup: Setup) -> tuple[Pass, ...]:
+        return passes(setup.steps, setup.folds, setup.fold_steps)
+
+    def _present(self, memory: _Memory) -> Pass | None:
+        plan = self._plan(memory.setup)
+        return plan[memory.number] if memory.number < len(plan) else None
+
+    def _layout(self, memory: _Memory) -> Layout:
+        return Layout(self._key(memory).bits, len(self._x), memory.setup.own)
+
+    def _key(self, memory: _Memory) -> PublicKey:
+        if self._public is None:
+            self._public = PublicKey.from_bytes(memory.setup.key, minimum_bits=self._key_bits)
+        return self._public
+
+    @staticmethod
+    def _training(setup: Setup, fold: int) -> Rows:
+        return training_rows(setup.labelled == 1, setup.fold, fold)
+
+    def _directions(self, memory: _Memory) -> Floats:
+        """`float64[t, b]`: of the full fit, then of the present fold."""
+        flat = np.append(memory.directions, memory.fold_directions)
+        return flat.reshape(-1, self._x.shape[1])
+
+    def _mixed(self, memory: _Memory, mix: Floats) -> Floats:
+        directions = self._directions(memory)
+        if len(mix) != len(directions):
+            raise PeerError(f"{len(mix)} mixing coefficients; expected {len(directions)}")
+        return np.asarray(mix @ directions)
+
+    def _shown(self, setup: Setup, one: Pass) -> Shown:
+        if one.last:
+            return Shown(one.fold, int(np.count_nonzero(setup.fold == one.fold)))
+        if one.fold < 0:
+            return Shown(-1, len(self._x))
+        return Shown(one.fold, int(np.count_nonzero(self._training(setup, one.fold))))
+
+    # guards
+
+    def _count(self, memory: _Memory, rows: Rows) -> _Memory:
+        """Count a disclosure; PeerError where the contract's cap would be passed."""
+        disclosed = memory.disclosed + rows
         if disclosed.max(initial=0) > self._cap:
-            raise PeerError(f"more than {self._cap} score vectors asked")
-        full = directions if state.fit == 0 and state.step == steps - 1 else state.full
-        message = Directions((sealed + mask).view(np.int64), cross if last else np.zeros(0))
-        state = replace(
-            state,
-            directions=directions,
-            full=full,
-            disclosed=disclosed,
-            pending=b"",
-            crossed={},
-            sums={},
-        )
-        return Turn(state, [(self._label_party, message)])
+            raise PeerError(f"more score vectors asked than the {self._cap} contracted")
+        return replace(memory, disclosed=disclosed)
 
-    def on_final(self, state: FeatureState, final: Final, peer: str) -> Turn[FeatureFit]:
-        self._from_label_party(peer)
-        steps, folds, fold_steps = state.plan
-        expected = (folds, fold_steps - 1) if folds else (0, steps - 1)
-        if (state.fit, state.step) != expected or state.pending:
-            raise PhaseError("the end before all steps were done")
-        if len(final.mix) != state.full.shape[1]:
-            raise PeerError("a mix of another number of directions")
-        coefficients = state.basis @ (state.full @ final.mix)
-        fit = FeatureFit(coefficients, int(state.disclosed.max(initial=0)))
-        return Turn(Done(), result=fit, progress=1.0)
-
-    def _rows(self, state: FeatureState) -> np.ndarray:
-        """The training rows of the present fit."""
-        folds = state.fold_of_row
-        return np.flatnonzero((folds >= 0) & (folds != state.fit - 1))
-
-    def _expect(self, state: FeatureState, asked: Pass) -> None:
-        """The next step of the plan, and no other."""
-        if not state.plan:
-            raise PhaseError("a pass before the set-up")
-        steps, folds, fold_steps = state.plan
-        begun = state.full.shape[1] or state.directions.shape[1]
-        limit = fold_steps if state.fit else steps
-        if not begun:
-            due = (0, 0)
-        elif state.step + 1 < limit:
-            due = (state.fit, state.step + 1)
-        else:
-            due = (state.fit + 1, 0)
-        if (asked.fit, asked.step) != due or asked.fit > folds:
-            raise PhaseError(f"pass {asked.fit}.{asked.step} found, {due[0]}.{due[1]} expected")
+    def _check_plan(self, setup: Setup) -> None:
+        n, k = len(self._x), self._whitened.shape[1]
+        if len(setup.labelled) != n or len(setup.fold) != n:
+            raise PeerError(f"{len(setup.labelled)} aligned rows at the label party, {n} here")
+        try:
+            vectors = score_vectors(setup.steps, setup.folds, setup.fold_steps)
+        except MisuseError as error:
+            raise PeerError(error.message) from None
+        if vectors > self._cap:
+            raise PeerError(f"{vectors} score vectors planned, at most {self._cap} contracted")
+        if len(self._partners) == 1 and vectors >= k:
+            raise Refused(
+                f"{vectors} score vectors for {k} independent columns; fewer are allowed",
+                hint="add columns, or contract fewer steps",
+            )
+        labelled = setup.labelled == 1
+        if setup.labelled.max(initial=0) > 1 or np.any(setup.fold[~labelled] != -1):
+            raise PeerError("labelled rows or folds are malformed")
+        found = int(np.count_nonzero(labelled))
+        if found < ROWS_A_COLUMN * k:
+            raise Refused(
+                f"{found} labelled rows for {k} columns; "
+                f"at least {ROWS_A_COLUMN} rows a column are allowed",
+                hint="use fewer features",
+            )
+        _check_folds(setup, labelled)
 
     def _from_label_party(self, peer: str) -> None:
         if peer != self._label_party:
-            raise PeerError("a message of the label party from another")
+            raise PeerError("a message that only the label party may send")
+
+    def _from_partner_before(self, peer: str) -> None:
+        if peer not in self._before:
+            raise PeerError("a message that only a partner before this one may send")
+
+    # several partners
+
+    def _crossed(self, state: _Summing, sent: WeightedRows, peer: str) -> _Summing:
+        memory = state.memory
+        present = self._present(memory)
+        rows = self._training(memory.setup, present.fold if present else -1)
+        z = self._x[rows] @ state.basis.reshape(self._x.shape[1], -1)
+        data = cross_sums(
+            self._key(memory),
+            self._layout(memory),
+            sent.data,
+            sent.columns,
+            z,
+            self.context.random,
+        )
+        return replace(state, own=replace(state.own, cross=state.own.cross | {peer: data}))
+
+    def _when_complete(
+        self, state: _Summing, messages: Sequence[tuple[str, WeightedRows]]
+    ) -> Turn[FeatureFit]:
+        if set(state.own.cross) != set(self._before):
+            return Turn(state, messages)
+        answered = _Answered(state.memory, state.basis, state.start)
+        return Turn(answered, [*messages, (self._label_party, state.own)])
 
 
-def _mode(column: Floats) -> float:
-    values, counts = np.unique(column, return_counts=True)
-    return float(values[counts.argmax()]) if len(values) else 0.0
+def _check_columns(x: Floats) -> None:
+    if x.ndim != 2 or not 1 <= x.shape[1] <= MOST_COLUMNS:
+        raise MisuseError(f"columns of shape {x.shape} found, rows x 1 to {MOST_COLUMNS} allowed")
+    if not np.isfinite(x).all():
+        raise InputError("columns with values that are not finite numbers")
+    if len(x) < ROWS_A_COLUMN * x.shape[1]:
+        raise Refused(
+            f"{len(x)} aligned rows for {x.shape[1]} columns; "
+            f"at least {ROWS_A_COLUMN} rows a column are allowed",
+            hint="use fewer features",
+        )
+    rare = sum(_off_mode(column) < SUPPORT for column in x.T)
+    if rare:
+        raise Refused(
+            f"{rare} of {x.shape[1]} columns differ from their most frequent value in fewer than "
+            f"{SUPPORT} rows",
+            hint="their coefficients would speak of single rows: leave these columns out",
+        )
 
 
-def _cut(data: bytes, count: int) -> list[bytes]:
-    size, odd = divmod(len(data), count)
-    if odd:
-        raise PeerError(f"{len(data)} bytes of ciphertexts in {count} parts")
-    return [data[i * size : (i + 1) * size] for i in range(count)]
+def _off_mode(column: Floats) -> int:
+    _, counts = np.unique(column, return_counts=True)
+    return len(column) - int(counts.max())
 
 
-def _named(crosses: Mapping[str, EncryptedVector]) -> dict[str, EncryptedVector]:
-    return {f"cross {name}": vector for name, vector in crosses.items()}
-
-
-def _pair_sums(
-    curvature: EncryptedVector, columns: np.ndarray, block: int = 256
-) -> EncryptedVector:
-    """Sums of curvature times the product of two columns, for every pair j <= k."""
-    first, second = np.triu_indices(columns.shape[1])
-    scale = 2.0 ** (PAIR_BITS - 2 * COLUMN_BITS)
-    parts = []
-    for start in range(0, len(first), block):
-        j, k = first[start : start + block], second[start : start + block]
-        weights = np.rint(columns[:, j].astype(np.float64) * columns[:, k] * scale)
-        parts.append(curvature.weighted_sums(weights.astype(np.int64)))
-    return EncryptedVector.concatenate(parts)
-
-
-def _solve(shares: list[Share], names: list[str]) -> tuple[list[Floats], Floats]:
-    """The reduced Newton step over all partners' columns."""
-    widths = [len(share.gradient) for share in shares]
-    ends = np.cumsum([0, *widths])
-    matrix = np.zeros((ends[-1], ends[-1]))
-    for k, right in enumerate(shares):
-        here = slice(ends[k], ends[k + 1])
-        if right.curvature.shape != (widths[k], widths[k]) or right.mixed.shape[0] != widths[k]:
-            raise PeerError("a share of inconsistent shape")
-        matrix[here, here] = right.curvature + right.penalty
-        for j, name in enumerate(names[:k]):
-            block = right.crosses[name][: widths[j]]
-            matrix[ends[j] : ends[j + 1], here] = block
-            matrix[here, ends[j] : ends[j + 1]] = block.T
-    mixed = np.vstack([share.mixed for share in shares])
-    gradient = np.concatenate([share.gradient for share in shares])
-    change = -np.linalg.lstsq(matrix - mixed @ mixed.T, gradient, rcond=None)[0]
-    return [change[ends[k] : ends[k + 1]] for k in range(len(shares))], mixed.T @ change
+def _check_folds(setup: Setup, labelled: Rows) -> None:
+    if not setup.folds:
+        if np.any(setup.fold != -1):
+            raise PeerError("folds of rows without a cross-validation")
+        return
+    folds = setup.fold[labelled]
+    if folds.min(initial=0) < 0 or folds.max(initial=0) >= setup.folds:
+        raise PeerError("a labelled row without a fold")
+    sizes = np.bincount(folds, minlength=setup.folds)
+    if sizes.min() < FOLD_ROWS or sizes.max() > 2 * sizes.min():
+        raise PeerError(
+            f"folds of {int(sizes.min())} to {int(sizes.max())} rows; even sizes of at least "
+            f"{FOLD_ROWS} are allowed"
+        )

@@ -1,267 +1,559 @@
-"""The label party of the vertical logistic regression: holds the label and the key."""
+"""The label party: encrypts rows, opens sums, solves Newton systems, fits the subspace."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from federated.paillier import EncryptedVector, Plaintexts, PrivateKey
-from federated.vertical.budget import score_vectors
-from federated.vertical.messages import Directions, Final, LabelState, Masked, Opened, Pass, Setup
-from federated.vertical.newton import fit_logistic, logistic
-from federated.vertical.numbers import (
-    CURVATURE_BITS,
-    ROW_BITS,
-    ROW_VALUE_BITS,
-    SCORE_BITS,
-    fixed,
-    haar,
-    row_packing,
+from federated.paillier import PrivateKey, generate_keypair
+from federated.vertical.messages import (
+    MOST_COLUMNS,
+    MOST_EXPONENT,
+    MOST_ROWS,
+    Direction,
+    EncryptedRows,
+    Final,
+    Moments,
+    Ready,
+    Scores,
+    Setup,
 )
-from psi.protocol import Context, Done, PeerError, Refused, Role, Turn
+from federated.vertical.newton import Floats, fit_logistic, objective, sigmoid, solve_symmetric
+from federated.vertical.plan import (
+    MOST_STEPS,
+    Pass,
+    Rows,
+    passes,
+    score_vectors,
+    training_rows,
+)
+from federated.vertical.sums import (
+    Layout,
+    encrypt_rows,
+    open_cross,
+    open_linear,
+    open_pairs,
+)
+from psi.protocol import (
+    Array,
+    Context,
+    Done,
+    InputError,
+    Length,
+    MisuseError,
+    PeerError,
+    Range,
+    Refused,
+    Role,
+    Turn,
+    message,
+)
+from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["LabelParty", "VerticalFit"]
+__all__ = ["PENALTY", "SCORE_BITS", "LabelParty", "VerticalFit"]
 
-LEAST_PER_CLASS = 20
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+PENALTY = 1.0
+"""λ: scikit-learn's C = 1."""
+
+SCORE_BITS = 30
+"""Fraction bits of disclosed scores."""
+
+# scores of all partners together stay below 2^SUM_BITS
+SUM_BITS = 30
+# the fewest rows of a class
+CLASS_ROWS = 20
+ROWS_A_COLUMN = 2
+# room in an envelope beside the ciphertexts
+SPARE = 1 << 16
+
+_Vector = Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS)]
+_Mix = Annotated[NDArray[np.float64], Array("float64", most=2 * MOST_STEPS)]
+_Gram = Annotated[NDArray[np.float64], Array("float64", most=4 * MOST_STEPS**2)]
+_Rows = Annotated[NDArray[np.float64], Array("float64", most=MOST_ROWS)]
+_Table = Annotated[NDArray[np.float64], Array("float64", most=MOST_ROWS * MOST_STEPS)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VerticalFit:
-    """The label party's result: its own coefficients, and scores of the whole model.
+    """What the label party holds at the end.
 
-    `scores` are probabilities for all rows; `fold_scores` those of the models that did not see
-    the row, NaN elsewhere. `log` has a row a step: fit, step, log-loss on its rows.
+    coefficients: `float64[a]` of its own columns; intercept;
+    scores: `float64[n]`, a probability for every aligned row;
+    fold_scores: `float64[n]`, from the model that did not see the row; NaN without one;
+    mix: `float64[steps]`, the final model in the disclosed directions;
+    partner_norm: length of the partners' coefficients together;
+    score_vectors: the most numbers it learned of one row's partner score;
+    log: for each pass fold (-1: none), training rows, the objective before it, the Newton
+    decrement and the number of the partners' columns.
     """
 
     coefficients: Floats
     intercept: float
     scores: Floats
     fold_scores: Floats
+    mix: Floats
+    partner_norm: float
     score_vectors: int
-    log: Floats
+    log: tuple[dict[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class _Entry:
+    fold: int
+    rows: int
+    objective: float
+    decrement: float
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """Everything between two passes; `number` is the next one's.
+
+    `own`, `mix` are the present model; `final_own`, `final_mix` the full fit's. `scores`
+    is `float64[t, n]` flat for the directions of the full fit, `fold_scores` for those of the
+    present fold; `gram` and `fold_gram` are the products of all directions in either case.
+    `held` has the score of every row that was held out.
+    """
+
+    key: Annotated[bytes, Length(1 << 12)]
+    columns: Annotated[dict[str, int], Length(64)]
+    number: int
+    own: _Vector
+    mix: _Mix
+    final_own: _Vector
+    final_mix: _Mix
+    scores: _Table
+    gram: _Gram
+    fold_scores: _Table
+    fold_gram: _Gram
+    held: _Rows
+    log: Annotated[tuple[_Entry, ...], Length(1 << 11)]
+
+
+@message(0x78)
+@dataclass(frozen=True)
+class _Calling:
+    """Waiting for the partners' ranks."""
+
+    key: Annotated[bytes, Length(1 << 12)]
+    columns: Annotated[dict[str, Annotated[int, Range(1, MOST_COLUMNS)]], Length(64)]
+
+
+@message(0x79)
+@dataclass(frozen=True)
+class _Gathering:
+    """Waiting for the partners' sums."""
+
+    progress: _Progress
+    moments: Annotated[dict[str, Moments], Length(64)]
+
+
+@message(0x7A)
+@dataclass(frozen=True)
+class _Scoring:
+    """Waiting for the partners' scores; `own_step` is this party's Newton step."""
+
+    progress: _Progress
+    own_step: _Vector
+    decrement: float
+    scores: Annotated[dict[str, Scores], Length(64)]
 
 
 class LabelParty(Role[VerticalFit]):
-    """Sends encrypted rows, opens masked sums, and fits between over what it was shown."""
+    """Holds the labels; learns its own part of the model and every row's score.
 
-    transitions = {  # noqa: RUF012
-        (LabelState, Masked): "on_masked",
-        (LabelState, Directions): "on_directions",
+    Args:
+        context: of the session.
+        partners: the feature parties, in the contract's order.
+        x: `float64[n, a]`, own design columns of the aligned rows, standardised, no intercept.
+        label: `int8[n]`, 1 and 0, -1 where there is none: these rows are only scored.
+        folds: `int[n]`, the fold of each labelled row, -1 elsewhere; None for no folds.
+        steps: passes over all labelled rows.
+        fold_steps: passes of each fold.
+        key: for Paillier; made anew (3072 bits) if None.
+
+    Raises:
+        InputError: columns that are not finite.
+        MisuseError: arguments that do not fit together.
+        Refused: too few rows, or too few of a class.
+    """
+
+    transitions: ClassVar[Mapping[tuple[type, type], str]] = {
+        (_Calling, Ready): "on_ready",
+        (_Gathering, Moments): "on_moments",
+        (_Scoring, Scores): "on_scores",
     }
 
     def __init__(
         self,
         context: Context,
-        partners: list[str],
+        partners: Sequence[str],
         x: Floats,
-        label: np.ndarray,
+        label: NDArray[Any],
         *,
-        folds: np.ndarray,
-        steps: int,
-        fold_steps: int,
-        key: PrivateKey,
-        penalty: float = 1.0,
+        folds: NDArray[Any] | None = None,
+        steps: int = 3,
+        fold_steps: int = 2,
+        key: PrivateKey | None = None,
     ) -> None:
         super().__init__(context)
-        self._partners, self._key = partners, key
-        self._x = np.hstack([x, np.ones((len(x), 1))])
-        self._known = label >= 0
-        self._y = np.where(self._known, label, 0).astype(np.float64)
-        self._folds = np.where(self._known, np.maximum(folds, 0), -1).astype(np.int64)
-        self._fold_count = int(folds.max(initial=-1)) + 1
-        self._steps, self._fold_steps = steps, fold_steps
-        self._penalty = penalty * np.eye(self._x.shape[1])
-        self._penalty[-1, -1] = 0.0
-        self._strength = penalty
+        self._partners = list(partners)
+        if not partners or len(set(partners)) != len(partners) or context.party in partners:
+            raise MisuseError("partners must be distinct, at least one, without the label party")
+        own = np.asarray(x, dtype=np.float64)
+        if own.ndim != 2 or not 0 <= own.shape[1] < MOST_COLUMNS or not 0 < len(own) <= MOST_ROWS:
+            raise MisuseError(f"columns of shape {own.shape} found")
+        if not np.isfinite(own).all():
+            raise InputError("columns with values that are not finite numbers")
+        self._x = np.column_stack([np.ones(len(own)), own])
+        self._y = np.asarray(label, dtype=np.int8)
+        self._fold = _fold_of(folds, len(own))
+        self._folds = int(self._fold.max(initial=-1)) + 1
+        self._steps, self._fold_steps = steps, fold_steps if self._folds else 0
+        self._plan = passes(self._steps, self._folds, self._fold_steps)
+        self._key = key
+        self._check_rows()
 
     def begin(self) -> Turn[VerticalFit]:
-        ones = int(self._y[self._known].sum())
-        least = min(ones, int(self._known.sum()) - ones)
-        if least < LEAST_PER_CLASS:
-            raise Refused(f"{least} rows in the smaller class, {LEAST_PER_CLASS} needed")
+        """Send the plan to all."""
+        if self._key is None:
+            self._key = generate_keypair(random=self.context.random)
+        size = self._key.public.ciphertext_bytes
+        layout = self._layout(self._key)
+        if len(self._x) * size * (layout.row_groups + 1) > LARGEST_PAYLOAD - SPARE:
+            raise Refused(
+                f"{len(self._x)} aligned rows are too many for one message",
+                hint="train on a sample of the rows",
+            )
         setup = Setup(
             self._key.public.to_bytes(),
-            self._folds,
-            self._x.shape[1],
+            (self._y >= 0).astype(np.uint8),
+            self._fold,
             self._steps,
-            self._fold_count,
+            self._folds,
             self._fold_steps,
+            self._x.shape[1],
         )
-        n, a = self._x.shape
-        empty, none = np.zeros((n, 0)), np.zeros(0)
-        square = np.zeros((0, 0))
-        own = fit_logistic(self._x[self._known], self._y[self._known], self._penalty)
-        state = LabelState(
-            0, 0, empty, square, own, none, np.zeros((a, a)), np.full(n, -1.0),
-            empty, square, none, none, {}, none, np.zeros((0, 3)),
+        state = _Calling(self._key.to_bytes(), {})
+        return Turn(state, [(name, setup) for name in self._partners], progress=0.0)
+
+    def on_ready(self, state: _Calling, ready: Ready, peer: str) -> Turn[VerticalFit]:
+        """Once all are ready, fit the own columns alone and ask for the first sums."""
+        columns = self._collect(state.columns, peer, ready.columns)
+        if len(columns) < len(self._partners):
+            return Turn(replace(state, columns=columns))
+        vectors = score_vectors(self._steps, self._folds, self._fold_steps)
+        if vectors >= sum(columns.values()):
+            raise Refused(
+                f"{vectors} score vectors for {sum(columns.values())} independent columns of the "
+                "partners; fewer are allowed",
+                hint="lower steps or fold_steps, or set folds = 0",
+            )
+        none = np.zeros(0)
+        start = np.zeros(self._x.shape[1])
+        progress = _Progress(
+            state.key, columns, 0, start, none, start, none, none, none, none, none,
+            np.zeros(len(self._x)), (),
         )  # fmt: skip
-        turn = self._pass(state)
-        first = [(name, setup) for name in self._partners]
-        return replace(turn, messages=[*first, *turn.messages])
+        return self._ask(self._refitted(progress, -1))
 
-    def _rows(self, state: LabelState) -> np.ndarray:
-        """The training rows of the present fit."""
-        return np.flatnonzero(self._known & (self._folds != state.fit - 1))
-
-    def _last(self, state: LabelState) -> bool:
-        return state.fit > 0 and state.step == self._fold_steps - 1
-
-    def _pass(self, state: LabelState) -> Turn[VerticalFit]:
-        """The encrypted rows of one Newton step at the present point."""
-        rows = self._rows(state)
-        x, n = self._x[rows], len(rows)
-        z = x @ state.own + state.scores[rows] @ state.mix
-        p = logistic(z)
-        weight = p * (1 - p)
-        curvature = (x * weight[:, None]).T @ x + self._penalty
-        gradient = x.T @ (p - self._y[rows]) + self._penalty @ state.own
-        size, basis = np.linalg.eigh(curvature)
-        size = np.maximum(size, 1e-12 * size.max())
-        turn = (basis / np.sqrt(size)) @ haar(len(size), self.context.random)
-        reduced = p - self._y[rows] - weight * (x @ np.linalg.solve(curvature, gradient))
-        mixed = (x * weight[:, None]) @ turn * np.sqrt(n)
-        values = fixed(np.column_stack([reduced, mixed]), ROW_BITS, ROW_VALUE_BITS)
-        packing, count = row_packing(self._key.bits, len(self._x), values.shape[1])
-        parts = [
-            packing.pack(values[:, i * packing.slots : (i + 1) * packing.slots])
-            for i in range(count)
+    def on_moments(self, state: _Gathering, moments: Moments, peer: str) -> Turn[VerticalFit]:
+        """Once all sums are there, open them and send every partner its direction."""
+        progress = state.progress
+        if moments.number != progress.number:
+            raise PeerError("sums of another pass")
+        found = self._collect(state.moments, peer, moments)
+        if len(found) < len(self._partners):
+            return Turn(replace(state, moments=found))
+        own_step, steps, decrement, exponent = self._solve(progress, found)
+        messages = [
+            (name, Direction(progress.number, steps[name], exponent)) for name in self._partners
         ]
-        single = Plaintexts.from_int64(
-            fixed(weight, CURVATURE_BITS, CURVATURE_BITS), bound_bits=CURVATURE_BITS
+        return Turn(_Scoring(progress, own_step, decrement, {}), messages)
+
+    def on_scores(self, state: _Scoring, scores: Scores, peer: str) -> Turn[VerticalFit]:
+        """Once all scores are there, add them up and go on."""
+        progress = state.progress
+        if scores.number != progress.number:
+            raise PeerError("scores of another pass")
+        found = self._collect(state.scores, peer, scores)
+        if len(found) < len(self._partners):
+            return Turn(replace(state, scores=found))
+        present = self._plan[progress.number]
+        rows = self._disclosed(present)
+        products = 0 if present.last else len(progress.mix) + 1
+        numbers = _summed(list(found.values()), int(np.count_nonzero(rows)) + products)
+        progress = self._logged(progress, present, state.decrement)
+        progress = replace(progress, number=progress.number + 1)
+        shown, gram = np.split(numbers, [int(np.count_nonzero(rows))])
+        if present.last:
+            held = progress.held.copy()
+            held[rows] = self._x[rows] @ (progress.own + state.own_step) + shown
+            progress = replace(progress, held=held)
+        else:
+            progress = self._extended(progress, present, rows, shown, gram)
+        if progress.number == len(self._plan):
+            return self._finish(progress)
+        following = self._plan[progress.number].fold
+        if following != present.fold:
+            progress = replace(
+                progress,
+                own=progress.final_own,
+                mix=progress.final_mix,
+                fold_scores=np.zeros(0),
+                fold_gram=progress.gram,
+            )
+            progress = self._refitted(progress, following)
+        return self._ask(progress)
+
+    # one pass
+
+    def _ask(self, progress: _Progress) -> Turn[VerticalFit]:
+        """Encrypt the present residuals and curvatures."""
+        present = self._plan[progress.number]
+        rows = self._training(present.fold)
+        _, curvature, residual = self._present_model(progress, rows)
+        key = self._private(progress.key)
+        sent = encrypt_rows(
+            key,
+            self._layout(key),
+            self._x[rows] / self._scale,
+            curvature,
+            residual,
+            self.context.random,
         )
-        encrypted = [self._encrypt(part) for part in parts]
-        message = Pass(state.fit, state.step, state.mix, b"".join(encrypted), self._encrypt(single))
-        total = self._steps + self._fold_count * self._fold_steps
-        done = state.step if not state.fit else self._steps + (state.fit - 1) * self._fold_steps
-        log_loss = float(np.logaddexp(0, z).sum() - self._y[rows] @ z)
-        entry = np.array([[float(state.fit), float(state.step), log_loss]])
-        state = replace(
-            state, turn=turn, replies={}, cross=np.zeros(0), log=np.vstack([state.log, entry])
-        )
+        asked = EncryptedRows(progress.number, progress.mix, sent.rows, sent.weights)
         return Turn(
-            state, [(name, message) for name in self._partners], progress=done / max(1, total)
+            _Gathering(progress, {}),
+            [(name, asked) for name in self._partners],
+            progress=progress.number / len(self._plan),
         )
 
-    def _encrypt(self, plain: Plaintexts) -> bytes:
-        return EncryptedVector.encrypt(self._key, plain, random=self.context.random).to_bytes()
+    def _solve(
+        self, progress: _Progress, found: dict[str, Moments]
+    ) -> tuple[Floats, dict[str, Floats], float, int]:
+        """The Newton step: own, every partner's, the decrement, and the scores' scale."""
+        key = self._private(progress.key)
+        layout = self._layout(key)
+        rows = self._training(self._plan[progress.number].fold)
+        _, curvature, residual = self._present_model(progress, rows)
+        own = self._x[rows]
+        a = own.shape[1]
+        starts = np.cumsum([a] + [progress.columns[name] for name in self._partners])
+        at = {
+            name: slice(low, high)
+            for name, low, high in zip(self._partners, starts, starts[1:], strict=False)
+        }
+        matrix = np.zeros((starts[-1], starts[-1]))
+        gradient = np.zeros(starts[-1])
+        matrix[:a, :a] = (own * curvature[:, None]).T @ own + np.diag(self._own_penalty)
+        gradient[:a] = own.T @ residual + self._own_penalty * progress.own
+        for place, name in enumerate(self._partners):
+            moments, part = found[name], at[name]
+            k = progress.columns[name]
+            linear = open_linear(key, layout, moments.linear, k)
+            gradient[part] = linear[:, 0]
+            matrix[part, :a] = linear[:, 1:] * self._scale
+            matrix[:a, part] = matrix[part, :a].T
+            matrix[part, part] = open_pairs(key, layout, moments.pairs, k)
+            if list(moments.cross) != sorted(self._partners[:place]):
+                raise PeerError("sums with other partners than those before")
+            for before, data in moments.cross.items():
+                block = open_cross(key, layout, data, k, progress.columns[before])
+                matrix[part, at[before]] = block
+                matrix[at[before], part] = block.T
+        step = -solve_symmetric(matrix, gradient)
+        steps = {name: step[part] for name, part in at.items()}
+        moved = step[a:]
+        power = float(moved @ matrix[a:, a:] @ moved) / max(float(curvature.sum()), 1e-300)
+        exponent = 0
+        if np.isfinite(power) and power > 0:
+            exponent = int(np.clip(np.rint(-0.5 * np.log2(power)), -MOST_EXPONENT, MOST_EXPONENT))
+        decrement = float(-gradient @ step)
+        if not np.isfinite(decrement):
+            raise PeerError("sums that make no Newton system")
+        return step[:a], steps, decrement, exponent
 
-    def on_masked(self, state: LabelState, sums: Masked, peer: str) -> Turn[VerticalFit]:
-        """Open what is masked and hand it back; nothing is learned from it."""
-        crosses = {name: self._open(data) for name, data in sums.crosses.items()}
-        opened = Opened(self._open(sums.linear), self._open(sums.pairs), crosses)
-        return Turn(state, [(peer, opened)])
+    def _extended(
+        self,
+        progress: _Progress,
+        present: Pass,
+        rows: Rows,
+        shown: Floats,
+        products: Floats,
+    ) -> _Progress:
+        """One direction more: the best model in the larger subspace."""
+        vector = np.zeros(len(self._x))
+        vector[rows] = shown
+        size = len(products)
+        before = progress.gram if present.fold < 0 else progress.fold_gram
+        gram = np.zeros((size, size))
+        gram[:-1, :-1] = before.reshape(size - 1, size - 1)
+        gram[-1], gram[:, -1] = products, products
+        mix = np.append(progress.mix, 0.0)
+        if present.fold < 0:
+            progress = replace(
+                progress,
+                mix=mix,
+                scores=np.append(progress.scores, vector),
+                gram=gram.ravel(),
+                fold_gram=gram.ravel(),
+            )
+        else:
+            progress = replace(
+                progress,
+                mix=mix,
+                fold_scores=np.append(progress.fold_scores, vector),
+                fold_gram=gram.ravel(),
+            )
+        progress = self._refitted(progress, present.fold)
+        if present.fold < 0:
+            progress = replace(progress, final_own=progress.own, final_mix=progress.mix)
+        return progress
 
-    def _open(self, data: bytes) -> bytes:
-        public = self._key.public
-        count, odd = divmod(len(data), public.ciphertext_bytes)
-        if odd or count > 1 << 20:
-            raise PeerError(f"{len(data)} bytes of masked sums")
-        vector = EncryptedVector.from_bytes(public, data, count)
-        return vector.decrypt(self._key).to_bytes() if count else b""
-
-    def on_directions(self, state: LabelState, found: Directions, peer: str) -> Turn[VerticalFit]:
-        """Scores of the partners' new directions: once all are here, fit again and go on."""
-        if peer in state.replies:
-            raise PeerError("a second answer in one step")
-        rows = self._scored(state)
-        if len(found.values) != len(rows) + state.scores.shape[1] + 1:
-            raise PeerError(f"{len(found.values)} scores found, {len(rows)} rows asked")
-        cross = found.cross if peer == self._partners[0] else state.cross
-        state = replace(state, replies=state.replies | {peer: found.values}, cross=cross)
-        if len(state.replies) < len(self._partners):
-            return Turn(state)
-        total = np.zeros(len(found.values), np.uint64)
-        for values in state.replies.values():
-            total = total + values.view(np.uint64)
-        numbers = total.view(np.int64) / 2.0**SCORE_BITS
-        scores, products = numbers[: len(rows)], numbers[len(rows) :]
-        if np.abs(scores).max(initial=0.0) > 1e6:
-            raise PeerError("scores beyond any sensible range")
-        if self._last(state):
-            return self._close_fold(state, rows, scores)
-        return self._extend(state, rows, scores, products)
-
-    def _scored(self, state: LabelState) -> np.ndarray:
-        """Rows whose scores are disclosed in this step."""
-        if state.fit == 0:
-            return np.arange(len(self._x))
-        return (
-            np.flatnonzero(self._folds == state.fit - 1) if self._last(state) else self._rows(state)
+    def _refitted(self, progress: _Progress, fold: int) -> _Progress:
+        """The best model over own columns and disclosed scores, on the training rows."""
+        rows = self._training(fold)
+        vectors = self._vectors(progress)
+        a, t = self._x.shape[1], len(vectors)
+        penalty = np.zeros((a + t, a + t))
+        penalty[:a, :a] = np.diag(self._own_penalty)
+        penalty[a:, a:] = PENALTY * progress.fold_gram.reshape(t, t)
+        design = np.column_stack([self._x[rows], vectors[:, rows].T])
+        fit = fit_logistic(
+            design, self._y[rows], penalty, start=np.append(progress.own, progress.mix)
         )
+        return replace(progress, own=fit.coefficients[:a], mix=fit.coefficients[a:])
 
-    def _extend(
-        self, state: LabelState, rows: np.ndarray, scores: Floats, products: Floats
-    ) -> Turn[VerticalFit]:
-        """One more score vector to fit over."""
-        column = np.zeros((len(self._x), 1))
-        column[rows, 0] = scores
-        count = state.scores.shape[1]
-        gram = np.zeros((count + 1, count + 1))
-        gram[:count, :count] = state.gram
-        gram[count, :] = gram[:, count] = products * self._strength
-        state = replace(state, scores=np.hstack([state.scores, column]), gram=gram)
-        state = self._refit(replace(state, step=state.step + 1))
-        if state.fit > 0:
-            return self._pass(state)
-        if state.step < self._steps:
-            return self._pass(state)
-        state = replace(
-            state,
-            full_scores=state.scores,
-            full_gram=state.gram,
-            full_own=state.own,
-            full_mix=state.mix,
+    def _finish(self, progress: _Progress) -> Turn[VerticalFit]:
+        vectors = progress.scores.reshape(-1, len(self._x))
+        mix = progress.final_mix
+        scores = sigmoid(self._x @ progress.final_own + mix @ vectors)
+        held = np.where(self._fold >= 0, sigmoid(progress.held), np.nan)
+        gram = progress.gram.reshape(len(mix), len(mix))
+        fit = VerticalFit(
+            progress.final_own[1:],
+            float(progress.final_own[0]),
+            scores,
+            held,
+            mix,
+            float(np.sqrt(max(0.0, float(mix @ gram @ mix)))),
+            score_vectors(self._steps, self._folds, self._fold_steps),
+            tuple(
+                {
+                    "fold": one.fold,
+                    "rows": one.rows,
+                    "objective": one.objective,
+                    "decrement": one.decrement,
+                    "columns": sum(progress.columns.values()),
+                }
+                for one in progress.log
+            ),
         )
-        return self._next_fold(state, 1)
+        return Turn(Done(), [(name, Final(mix)) for name in self._partners], fit, 1.0)
 
-    def _refit(self, state: LabelState) -> LabelState:
-        """Fit own columns and the mix of all score vectors seen; nothing is sent."""
-        rows = self._rows(state)
-        count, a = state.scores.shape[1], self._x.shape[1]
-        joined = np.hstack([self._x[rows], state.scores[rows]])
-        penalty = np.zeros((a + count, a + count))
-        penalty[:a, :a], penalty[a:, a:] = self._penalty, state.gram
-        mix = np.concatenate([state.mix, np.zeros(count - len(state.mix))])
-        fit = fit_logistic(joined, self._y[rows], penalty, np.concatenate([state.own, mix]))
-        return replace(state, own=fit[:a], mix=fit[a:])
+    # what is at hand
 
-    def _next_fold(self, state: LabelState, fit: int) -> Turn[VerticalFit]:
-        if fit > self._fold_count:
-            return self._finish(state)
-        state = replace(
-            state,
-            fit=fit,
-            step=0,
-            scores=state.full_scores,
-            gram=state.full_gram,
-            own=state.full_own,
-            mix=state.full_mix,
-        )
-        return self._pass(self._refit(state))
+    @cached_property
+    def _scale(self) -> Floats:
+        """A power of two for each own column that brings its magnitudes to at most 1."""
+        largest = np.abs(self._x).max(axis=0)
+        return np.asarray(np.exp2(np.ceil(np.log2(np.maximum(largest, 2.0**-60)))))
 
-    def _close_fold(self, state: LabelState, held: np.ndarray, scores: Floats) -> Turn[VerticalFit]:
-        """The fold's last step at this party, then scores of the rows it did not see."""
-        rows = self._rows(state)
-        x = self._x[rows]
-        if len(state.cross) != x.shape[1]:
-            raise PeerError("the lead's part of the step is missing")
-        p = logistic(x @ state.own + state.scores[rows] @ state.mix)
-        curvature = (x * (p * (1 - p))[:, None]).T @ x + self._penalty
-        gradient = x.T @ (p - self._y[rows]) + self._penalty @ state.own
-        change = -np.linalg.solve(curvature, gradient)
-        change -= state.turn @ state.cross / np.sqrt(len(rows))
-        fold_scores = state.fold_scores.copy()
-        fold_scores[held] = logistic(self._x[held] @ (state.own + change) + scores)
-        return self._next_fold(replace(state, fold_scores=fold_scores), state.fit + 1)
+    @cached_property
+    def _own_penalty(self) -> Floats:
+        penalty = np.full(self._x.shape[1], PENALTY)
+        penalty[0] = 0.0
+        return penalty
 
-    def _finish(self, state: LabelState) -> Turn[VerticalFit]:
-        scores = logistic(self._x @ state.full_own + state.full_scores @ state.full_mix)
-        fold_scores = np.where(state.fold_scores < 0, np.nan, state.fold_scores)
-        disclosed = score_vectors(self._steps, self._fold_count, self._fold_steps)
-        own = state.full_own
-        fit = VerticalFit(own[:-1], float(own[-1]), scores, fold_scores, disclosed, state.log)
-        final = Final(state.full_mix)
-        return Turn(Done(), [(name, final) for name in self._partners], fit, 1.0)
+    def _layout(self, key: PrivateKey) -> Layout:
+        return Layout(key.bits, len(self._x), self._x.shape[1])
+
+    def _private(self, data: bytes) -> PrivateKey:
+        """The key of this state: a restored role may have been built with another."""
+        if self._key is None or self._key.to_bytes() != data:
+            self._key = PrivateKey.from_bytes(data)
+        return self._key
+
+    def _training(self, fold: int) -> Rows:
+        return training_rows(self._y >= 0, self._fold, fold)
+
+    def _disclosed(self, present: Pass) -> Rows:
+        if present.last:
+            return np.asarray(self._fold == present.fold)
+        if present.fold < 0:
+            return np.ones(len(self._x), dtype=np.bool_)
+        return self._training(present.fold)
+
+    def _vectors(self, progress: _Progress) -> Floats:
+        """`float64[t, n]`: score vectors of the full fit, then of the present fold."""
+        return np.append(progress.scores, progress.fold_scores).reshape(-1, len(self._x))
+
+    def _present_model(self, progress: _Progress, rows: Rows) -> tuple[Floats, Floats, Floats]:
+        """Scores, curvatures and residuals of the training rows."""
+        scores = self._x[rows] @ progress.own + progress.mix @ self._vectors(progress)[:, rows]
+        probability = sigmoid(scores)
+        return scores, probability * (1.0 - probability), probability - self._y[rows]
+
+    def _logged(self, progress: _Progress, present: Pass, decrement: float) -> _Progress:
+        rows = self._training(present.fold)
+        scores, _, _ = self._present_model(progress, rows)
+        t = len(progress.mix)
+        partners = float(progress.mix @ progress.fold_gram.reshape(t, t) @ progress.mix)
+        own = float(self._own_penalty @ progress.own**2)
+        value = objective(scores, self._y[rows], 0.5 * (own + PENALTY * partners))
+        entry = _Entry(present.fold, int(np.count_nonzero(rows)), value, decrement)
+        return replace(progress, log=(*progress.log, entry))
+
+    def _collect(self, found: dict[str, Any], peer: str, value: Any) -> dict[str, Any]:
+        if peer not in self._partners or peer in found:
+            raise PeerError("a message of a party that is not asked, or asked once")
+        return found | {peer: value}
+
+    def _check_rows(self) -> None:
+        n, a = self._x.shape
+        if self._y.shape != (n,) or not np.isin(self._y, (-1, 0, 1)).all():
+            raise MisuseError("one label a row is needed: 1, 0, or -1 for none")
+        counts = [int(np.count_nonzero(self._y == value)) for value in (0, 1)]
+        if min(counts) < CLASS_ROWS:
+            raise Refused(
+                f"{min(counts)} labelled rows of one class; at least {CLASS_ROWS} are allowed",
+                hint="more shared records with a label are needed",
+            )
+        if sum(counts) < ROWS_A_COLUMN * a:
+            raise Refused(
+                f"{sum(counts)} labelled rows for {a - 1} own columns; "
+                f"at least {ROWS_A_COLUMN} rows a column are allowed",
+                hint="use fewer features",
+            )
+        if self._folds and not np.array_equal(self._fold >= 0, self._y >= 0):
+            raise MisuseError("every labelled row needs a fold, and no other")
+
+
+def _fold_of(folds: NDArray[Any] | None, rows: int) -> NDArray[np.int16]:
+    if folds is None:
+        return np.full(rows, -1, dtype=np.int16)
+    found = np.asarray(folds)
+    if found.shape != (rows,) or found.dtype.kind not in "iu":
+        raise MisuseError("one fold a row is needed, -1 for none")
+    if found.min(initial=0) < -1 or found.max(initial=0) > MOST_STEPS * 100:
+        raise MisuseError("folds are numbered from 0")
+    return found.astype(np.int16)
+
+
+def _summed(parts: list[Scores], count: int) -> Floats:
+    """The partners' scores together: their masks cancel modulo 2^64. Raises PeerError."""
+    if any(len(part.values) != count for part in parts):
+        raise PeerError(f"scores of another length than the {count} asked for")
+    total = np.zeros(count, dtype=np.uint64)
+    for part in parts:
+        total += part.values
+    numbers = np.ldexp(total.view(np.int64).astype(np.float64), -SCORE_BITS)
+    if not np.abs(numbers).max(initial=0.0) < 2.0**SUM_BITS:
+        raise PeerError("scores out of range: the partners' masks do not cancel")
+    return np.asarray(numbers)

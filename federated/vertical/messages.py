@@ -1,4 +1,4 @@
-"""Messages and states of the vertical logistic regression."""
+"""What label and feature parties say to each other; see docs/protocols/vertical_logistic.md."""
 
 from __future__ import annotations
 
@@ -6,175 +6,109 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 
+from federated.vertical.plan import MOST_FOLDS, MOST_STEPS
 from psi.protocol import Array, Length, Range, message
+from psi.protocol.envelope import LARGEST_PAYLOAD
 
 __all__ = [
-    "Crossed",
-    "Directions",
+    "Direction",
+    "EncryptedRows",
     "Final",
-    "FeatureState",
-    "LabelState",
-    "Masked",
-    "Opened",
-    "Pass",
+    "Moments",
+    "Ready",
+    "Scores",
     "Setup",
-    "Share",
-    "Solved",
+    "WeightedRows",
 ]
 
-ROWS = 1 << 26
-Vector = Annotated[np.ndarray, Array("float64", most=ROWS)]
-Matrix = Annotated[np.ndarray, Array("float64", width=-1, most=ROWS)]
-Folds = Annotated[np.ndarray, Array("int64", most=ROWS)]
-Integers = Annotated[np.ndarray, Array("int64", most=ROWS)]
-Blob = Annotated[bytes, Length(1 << 30)]
-Small = Annotated[int, Range(0, 1 << 20)]
-Named = Annotated[dict[str, Blob], Length(64)]
+MOST_ROWS = 1 << 24
+MOST_COLUMNS = 4096
+MOST_EXPONENT = 60
+
+_Number = Annotated[int, Range(0, MOST_STEPS + MOST_FOLDS * MOST_STEPS)]
+_Columns = Annotated[int, Range(1, MOST_COLUMNS)]
+_Mix = Annotated[NDArray[np.float64], Array("float64", most=2 * MOST_STEPS)]
+_Ciphertexts = Annotated[bytes, Length(LARGEST_PAYLOAD)]
 
 
 @message(0x60)
 @dataclass(frozen=True)
 class Setup:
-    """Label party to all: its key, each row's fold (-1 unlabelled, 0 without folds), steps."""
+    """Label party to all: n of its key, labelled rows, folds (-1: none), steps, own columns."""
 
-    public_key: Annotated[bytes, Length(4096)]
-    fold_of_row: Folds
-    own_columns: Small
-    steps: Small
-    folds: Small
-    fold_steps: Small
+    key: Annotated[bytes, Length(1 << 10)]
+    labelled: Annotated[NDArray[np.uint8], Array("uint8", most=MOST_ROWS)]
+    fold: Annotated[NDArray[np.int16], Array("int16", most=MOST_ROWS)]
+    steps: Annotated[int, Range(1, MOST_STEPS)]
+    folds: Annotated[int, Range(0, MOST_FOLDS)]
+    fold_steps: Annotated[int, Range(0, MOST_STEPS)]
+    own: _Columns
 
 
 @message(0x61)
 @dataclass(frozen=True)
-class Pass:
-    """Label party to all: one Newton step on the rows of one fit.
+class Ready:
+    """Feature party: the rank of its columns."""
 
-    `fit` 0 is the fit over all labelled rows, f + 1 that without fold f. `mix` says where the
-    partners' part stands, in their own directions so far. `rows` are packed ciphertexts of
-    the residual and the whitened own columns, `curvature` of p (1 - p).
-    """
-
-    fit: Small
-    step: Small
-    mix: Vector
-    rows: Blob
-    curvature: Blob
+    columns: _Columns
 
 
 @message(0x62)
 @dataclass(frozen=True)
-class Crossed:
-    """Feature party to a later one: its columns times the curvature, row by row, encrypted."""
+class EncryptedRows:
+    """Label party to all: the present model as a mix of directions, and the encrypted rows."""
 
-    rows: Blob
+    number: _Number
+    mix: _Mix
+    rows: _Ciphertexts
+    weights: _Ciphertexts
 
 
 @message(0x63)
 @dataclass(frozen=True)
-class Masked:
-    """Feature party to label party: masked, re-randomised sums."""
+class WeightedRows:
+    """Feature party to those after it: D_i times its packed rows."""
 
-    linear: Blob
-    pairs: Blob
-    crosses: Named
+    number: _Number
+    columns: _Columns
+    data: _Ciphertexts
 
 
 @message(0x64)
 @dataclass(frozen=True)
-class Opened:
-    """Label party to feature party: the same, decrypted, still masked."""
+class Moments:
+    """Feature party: encrypted sums, with itself and with each partner before it."""
 
-    linear: Blob
-    pairs: Blob
-    crosses: Named
+    number: _Number
+    linear: _Ciphertexts
+    pairs: _Ciphertexts
+    cross: Annotated[dict[str, _Ciphertexts], Length(64)]
 
 
 @message(0x65)
 @dataclass(frozen=True)
-class Share:
-    """Later feature party to the lead: its reduced sums, in its own secret basis."""
+class Direction:
+    """Label party: a direction in the partner's basis, to be shown times 2^exponent."""
 
-    gradient: Vector
-    mixed: Matrix
-    curvature: Matrix
-    penalty: Matrix
-    crosses: Annotated[dict[str, Matrix], Length(64)]
+    number: _Number
+    delta: Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS)]
+    exponent: Annotated[int, Range(-MOST_EXPONENT, MOST_EXPONENT)]
 
 
 @message(0x66)
 @dataclass(frozen=True)
-class Solved:
-    """Lead to another feature party: its part of the step."""
+class Scores:
+    """Feature party: scores in fixed point, then products of directions, all masked."""
 
-    change: Vector
+    number: _Number
+    values: Annotated[NDArray[np.uint64], Array("uint64", most=MOST_ROWS + 2 * MOST_STEPS)]
 
 
 @message(0x67)
 @dataclass(frozen=True)
-class Directions:
-    """Feature party to label party: scores of its new direction, then penalty products.
-
-    Fixed point, under pairwise masks where there are several feature parties. `cross` (from
-    the lead, on a fold's last step) is what the label party's own step needs.
-    """
-
-    values: Integers
-    cross: Vector
-
-
-@message(0x68)
-@dataclass(frozen=True)
 class Final:
-    """Label party to all: the mix that is the final model."""
+    """Label party to all: the final model as a mix of directions."""
 
-    mix: Vector
-
-
-@message(0x69)
-@dataclass(frozen=True)
-class LabelState:
-    """Label party: where it stands, the score vectors it was shown, its own part."""
-
-    fit: Small
-    step: Small
-    scores: Matrix
-    gram: Matrix
-    own: Vector
-    mix: Vector
-    turn: Matrix
-    fold_scores: Vector
-    full_scores: Matrix
-    full_gram: Matrix
-    full_own: Vector
-    full_mix: Vector
-    replies: Annotated[dict[str, Integers], Length(64)]
-    cross: Vector
-    log: Matrix
-
-
-@message(0x6A)
-@dataclass(frozen=True)
-class FeatureState:
-    """Feature party: its secret basis, its directions, and the pass it is in.
-
-    `disclosed` counts, row by row, the scores it has given away.
-    """
-
-    basis: Matrix
-    public_key: Annotated[bytes, Length(4096)]
-    fold_of_row: Folds
-    own_columns: Small
-    plan: Annotated[tuple[int, ...], Length(3)]
-    disclosed: Integers
-    full: Matrix
-    directions: Matrix
-    fit: Small
-    step: Small
-    point: Vector
-    masks: Named
-    pending: Blob
-    crossed: Named
-    sums: Annotated[dict[str, Matrix], Length(64)]
-    shares: Annotated[dict[str, Blob], Length(64)]
+    mix: _Mix

@@ -1,62 +1,128 @@
-"""Logistic regression by damped Newton steps, on one party's own numbers.
+"""Logistic regression with a quadratic penalty by damped Newton steps, in plain numpy.
 
-The label party fits its own part with it between the protocol's rounds, the bank-only baseline
-is one call, and tests compare with scikit-learn.
+The label party fits its own columns and the score vectors it was shown with it; the same
+function gives the baselines, of the bank alone and of the joined columns in one process.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["fit_logistic", "logistic"]
+from psi.protocol import MisuseError
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+__all__ = ["Floats", "LogisticFit", "fit_logistic", "objective", "sigmoid", "solve_symmetric"]
+
+Floats = NDArray[np.float64]
+
+# halvings of a step before it counts as no step
+HALVINGS = 40
+# the share of the predicted decrease that a step must reach
+SUFFICIENT = 1e-4
 
 
-def logistic(z: Floats) -> Floats:
+@dataclass(frozen=True)
+class LogisticFit:
+    """Coefficients `float64[p]`, the objective there, and how Newton ended."""
+
+    coefficients: Floats
+    objective: float
+    iterations: int
+    converged: bool
+
+
+def sigmoid(scores: Floats) -> Floats:
     """1 / (1 + exp(-z)) without overflow."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * z)))
+    small = np.exp(-np.abs(scores))
+    return np.where(scores >= 0, 1.0, small) / (1.0 + small)
 
 
-def _objective(x: Floats, y: Floats, penalty: Floats, w: Floats) -> float:
-    z = x @ w
-    return float(np.logaddexp(0.0, z).sum() - y @ z + 0.5 * w @ penalty @ w)
+def objective(scores: Floats, y: NDArray[Any], penalty: float) -> float:
+    """Sum of the log losses of scores z for labels 0 and 1, plus the penalty."""
+    # the sign form keeps the digits where z is large and right
+    signed = np.where(np.asarray(y) == 1, -scores, scores)
+    return float(np.logaddexp(0.0, signed).sum() + penalty)
+
+
+def solve_symmetric(matrix: Floats, right: Floats) -> Floats:
+    """matrix⁻¹ right for a symmetric matrix that should be positive definite.
+
+    Scaled to a unit diagonal first; directions without curvature (relative to rounding) are
+    left out, as by a pseudo-inverse.
+    """
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), np.finfo(np.float64).tiny))
+    scaled = matrix * scale[:, None] * scale
+    try:
+        factor = np.linalg.cholesky(scaled)
+        if np.diag(factor).min() > 1e-7:
+            half = np.linalg.solve(factor, right * scale)
+            return np.asarray(np.linalg.solve(factor.T, half) * scale)
+    except np.linalg.LinAlgError:
+        pass
+    values, vectors = np.linalg.eigh(scaled)
+    kept = values > 1e-13 * len(matrix) * max(1.0, float(values[-1]))
+    part = vectors[:, kept]
+    return np.asarray(part @ ((part.T @ (right * scale)) / values[kept]) * scale)
 
 
 def fit_logistic(
     x: Floats,
-    y: Floats,
+    y: NDArray[Any],
     penalty: Floats,
-    start: Floats | None = None,
     *,
-    tolerance: float = 1e-10,
-    steps: int = 100,
-) -> Floats:
-    """The minimiser of log-loss plus half w' P w: `float64[d]`.
+    start: Floats | None = None,
+    tolerance: float = 1e-12,
+    iterations: int = 100,
+) -> LogisticFit:
+    """Minimise sum of log losses + ½ wᵀ P w.
 
-    `x` is `float64[n, d]`, `y` holds 0 and 1, `penalty` is `float64[d, d]`. Collinear columns
-    are allowed: steps are least-squares solutions. Ends when no coefficient moves by more than
-    `tolerance`, or when halving a step no longer helps.
+    Args:
+        x: `float64[n, p]`; an intercept is a column of ones.
+        y: `[n]` of 0 and 1.
+        penalty: P, `float64[p, p]` positive semi-definite, or its diagonal `float64[p]`; zero
+            for an intercept, 1/C for scikit-learn's C elsewhere.
+        start: where to begin, default 0.
+        tolerance: ends when half the squared Newton decrement is below this share of the
+            objective.
+        iterations: the most Newton steps.
+
+    Raises:
+        MisuseError: shapes that do not fit together.
     """
-    w = np.zeros(x.shape[1]) if start is None else np.array(start, dtype=np.float64)
-    value = _objective(x, y, penalty, w)
-    for _ in range(steps):
-        p = logistic(x @ w)
-        gradient = x.T @ (p - y) + penalty @ w
-        curvature = (x * (p * (1.0 - p))[:, None]).T @ x + penalty
-        step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
+    n, p = x.shape
+    matrix = np.diag(penalty) if penalty.ndim == 1 else penalty
+    if matrix.shape != (p, p) or np.shape(y) != (n,) or (start is not None and len(start) != p):
+        raise MisuseError(f"{n} x {p} columns, {matrix.shape} penalty, {np.shape(y)} labels")
+    label = np.asarray(y, dtype=np.float64)
+    w = np.zeros(p) if start is None else np.array(start, dtype=np.float64)
+    scores = x @ w
+    value = objective(scores, label, 0.5 * float(w @ matrix @ w))
+    for iteration in range(iterations):
+        probability = sigmoid(scores)
+        gradient = x.T @ (probability - label) + matrix @ w
+        curvature = probability * (1.0 - probability)
+        step = solve_symmetric((x * curvature[:, None]).T @ x + matrix, gradient)
+        decrease = float(gradient @ step)
+        if 0.5 * decrease <= tolerance * max(1.0, value):
+            # one more full step is free and squares the error, where it does not rise
+            last = w - step
+            final = objective(x @ last, label, 0.5 * float(last @ matrix @ last))
+            better = final <= value
+            return LogisticFit(
+                last if better else w, final if better else value, iteration + 1, True
+            )
         size = 1.0
-        while size > 1e-8:
-            moved = w - size * step
-            now = _objective(x, y, penalty, moved)
-            if now <= value - 1e-4 * size * float(gradient @ step):
+        for _ in range(HALVINGS):
+            trial = w - size * step
+            moved = x @ trial
+            reached = objective(moved, label, 0.5 * float(trial @ matrix @ trial))
+            if reached <= value - SUFFICIENT * size * decrease:
                 break
             size /= 2
         else:
-            return w
-        w, value = moved, now
-        if np.abs(size * step).max(initial=0.0) < tolerance:
-            break
-    return w
+            return LogisticFit(w, value, iteration + 1, False)
+        w, scores, value = trial, moved, reached
+    return LogisticFit(w, value, iterations, False)

@@ -1,0 +1,115 @@
+"""How many passes a fit takes, and how many score vectors these disclose.
+
+Pure functions that the job's plan, the contract and both roles share: a number that one party
+derives differently ends the session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from psi.protocol import MisuseError, Refused
+
+__all__ = ["Pass", "Rows", "Steps", "choose_steps", "passes", "score_vectors", "training_rows"]
+
+Rows = NDArray[np.bool_]
+
+MOST_STEPS = 20
+MOST_FOLDS = 50
+# below this many rows a column, Newton needs more vectors to come as close
+ROWS_A_COLUMN = 10
+
+
+@dataclass(frozen=True)
+class Steps:
+    """`steps` passes over all labelled rows, `fold_steps` for each of `folds` folds."""
+
+    steps: int
+    folds: int
+    fold_steps: int
+
+    @property
+    def score_vectors(self) -> int:
+        """Numbers a row that the label party learns of the partners' score part."""
+        return score_vectors(self.steps, self.folds, self.fold_steps)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One Newton pass: over all labelled rows (`fold` -1) or over those outside `fold`.
+
+    `last` marks the pass of a fold that shows held-out scores in place of a direction's.
+    """
+
+    number: int
+    fold: int
+    last: bool
+
+
+def score_vectors(steps: int, folds: int, fold_steps: int) -> int:
+    """The most numbers a row: one a step, one a fold step but the last in each fold it trains in,
+    and one when it is held out.
+
+    Raises MisuseError for counts that make no fit.
+    """
+    if not 1 <= steps <= MOST_STEPS:
+        raise MisuseError(f"{steps} steps found, 1 to {MOST_STEPS} allowed")
+    if folds == 0:
+        return steps
+    if not 2 <= folds <= MOST_FOLDS:
+        raise MisuseError(f"{folds} folds found, 0 or 2 to {MOST_FOLDS} allowed")
+    if not 1 <= fold_steps <= MOST_STEPS:
+        raise MisuseError(f"{fold_steps} steps a fold found, 1 to {MOST_STEPS} allowed")
+    return steps + (folds - 1) * (fold_steps - 1) + 1
+
+
+def passes(steps: int, folds: int, fold_steps: int) -> tuple[Pass, ...]:
+    """Every pass of a fit, in order."""
+    score_vectors(steps, folds, fold_steps)
+    order = [(-1, False)] * steps
+    for fold in range(folds):
+        order += [(fold, step == fold_steps - 1) for step in range(fold_steps)]
+    return tuple(Pass(number, fold, last) for number, (fold, last) in enumerate(order))
+
+
+def training_rows(labelled: Rows, folds: NDArray[np.int16], fold: int) -> Rows:
+    """`bool[n]`: labelled rows outside `fold`, all of them for -1."""
+    outside: Rows = folds != fold if fold >= 0 else np.ones(len(folds), dtype=np.bool_)
+    return labelled & outside
+
+
+def choose_steps(
+    rows: int,
+    columns: int,
+    folds: int,
+    wanted: tuple[int | None, int | None] = (None, None),
+) -> Steps:
+    """The passes to run: what is wanted, else the most accurate that the columns allow.
+
+    Args:
+        rows: aligned rows, at most.
+        columns: the feature parties' design columns together.
+        folds: of the cross-validation, 0 for none.
+        wanted: steps and steps a fold, None for a choice by this function.
+
+    Raises:
+        Refused: every choice would disclose as many score vectors as there are columns.
+    """
+    short = rows < ROWS_A_COLUMN * columns
+    steps_first = [wanted[0]] if wanted[0] else [5, 4, 3, 2] if short else [3, 2]
+    fold_first = [wanted[1]] if wanted[1] else [2, 1]
+    fewest = 0
+    for steps in steps_first:
+        for fold_steps in fold_first:
+            chosen = Steps(steps, folds, fold_steps if folds else 0)
+            if chosen.score_vectors < columns:
+                return chosen
+            fewest = chosen.score_vectors
+    raise Refused(
+        f"the fit would disclose {fewest} score vectors, fewer than the partners' {columns} "
+        "columns allowed",
+        hint="ask the partner for more columns, lower steps or fold_steps, or set folds = 0",
+    )
