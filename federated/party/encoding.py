@@ -2,7 +2,8 @@
 
 Numbers are standardised over the training rows, a missing number becomes the mean and gets
 an indicator column. Text is one-hot: the most frequent category is the reference and has no
-column, categories with fewer than `minimum_support` rows share the column `other`.
+column, categories with fewer than `minimum_support` rows share the column `other`. Where no
+category has that many, they are the reference together.
 
 A column in which fewer than `minimum_support` training rows differ from the most frequent
 value is dropped, with a note: a sum over a handful of rows would say these rows' labels.
@@ -249,21 +250,22 @@ def _fit_category(training: pa.Table, name: str, support: int, notes: list[str])
     if not found:
         notes.append(f"{name}: dropped, no value in the training rows")
         return CategoryColumn(name, "", (), False, False)
-    reference = str(found[0][0])
-    frequent = [str(value) for value, count in found[1:] if count >= support]
-    pooled = sum(count for _, count in found[1:] if count < support)
-    if gaps < support:
-        pooled += gaps
-    if pooled:
-        rare = sum(1 for _, count in found[1:] if count < support)
-        notes.append(f"{name}: {rare} categories with {_fewer(support)} rows pooled")
-    other = pooled >= support
+    frequent = [str(value) for value, count in found if count >= support]
+    rare = [count for _, count in found if count < support]
+    pooled = sum(rare) + (gaps if gaps < support else 0)
     missing = gaps >= support
-    if rows - max(found[0][1], gaps) < support:
-        frequent, other, missing = [], False, False
+    # Every group that has a column, and the one that has none, must have support: the sum
+    # over the rows of the reference is the total less the others'.
+    if frequent:
+        reference, other = frequent.pop(0), pooled >= support
+    else:
+        reference, other = "", False
+        missing = missing and rows - gaps >= support
+    if rare:
+        notes.append(f"{name}: {len(rare)} categories with {_fewer(support)} rows pooled")
     column = CategoryColumn(name, reference, tuple(frequent), other, missing)
     if not column.names:
-        notes.append(f"{name}: dropped, {_fewer(support)} rows differ from the most frequent")
+        notes.append(f"{name}: dropped, {_fewer(support)} rows outside its largest group")
     return column
 
 
@@ -280,6 +282,7 @@ def _number_block(table: pa.Table, column: NumberColumn) -> Floats:
 
 def _category_block(table: pa.Table, column: CategoryColumn) -> Floats:
     text = categorical(table, column.name)
+    # The reference stands last: its code is `width`, which sets no column.
     known = pa.array([*column.categories, column.reference], type=pa.large_string())
     places = pc.index_in(text, value_set=known, skip_nulls=True)
     width = len(column.categories)

@@ -1,0 +1,104 @@
+"""The preflight report: counts that add up, advice that fits, and no value anywhere."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from federated.party.preflight import PreflightReport, preflight
+from psi.protocol.errors import InputError, MisuseError
+
+CANARY = "CANARY7Q"
+IDENTITY = "11010519491231002X"
+KINDS = {"id": "identity_number", "mobile": "phone", "name": "name"}
+
+
+@pytest.fixture
+def report() -> PreflightReport:
+    table = pa.table(
+        {
+            "id": [IDENTITY, IDENTITY.lower(), None, "", CANARY, "110105********002X", "１２"],
+            "mobile": ["13800138000"] * 3 + ["+86 139 0013 8000", None, "13700137000", "1"],
+            "name": ["张三", "张三", "张三", "李四", "王五", "\ufeff赵六", "å¼ ä¸\x89"],
+        }
+    )
+    return preflight(table, [["id"], ["mobile", "name"]], KINDS)
+
+
+def test_counts_add_up(report: PreflightReport) -> None:
+    by_name = {row["column"]: row for row in report.rows()}
+    found = by_name["id"]
+    assert (found["rows"], found["usable"], found["nulls"]) == (7, 2, 2)
+    assert found["invalid"] == {"masked": 1, "wrong length": 2}
+    assert (found["changed"], found["duplicates"], found["full_width"]) == (1, 1, 1)
+    assert by_name["mobile"]["invalid"] == {"wrong length": 1}
+    assert by_name["mobile"]["duplicates"] == 2
+    assert (by_name["name"]["mojibake"], by_name["name"]["byte_order_marks"]) == (1, 1)
+    for row in report.rows():
+        assert row["usable"] + row["nulls"] + sum(row["invalid"].values()) == row["rows"]
+
+
+def test_levels_of_the_waterfall(report: PreflightReport) -> None:
+    first, second = report.levels
+    assert (first.usable, first.distinct, first.duplicates, first.reached) == (2, 1, 1, 2)
+    assert (second.usable, second.distinct, second.reached) == (5, 3, 3)
+    assert report.usable == 5
+    assert report.as_dict()["levels"][1]["columns"] == ["mobile", "name"]
+
+
+def test_no_value_is_shown(report: PreflightReport) -> None:
+    shown = report.to_text() + repr(report) + json.dumps(report.as_dict(), ensure_ascii=False)
+    for value in (CANARY, "138", "张", IDENTITY[:6]):
+        assert value not in shown
+
+
+def test_text_says_what_to_do(report: PreflightReport) -> None:
+    text = report.to_text()
+    assert text.startswith("7 rows, 5 with a usable key\nid (identity_number): 2 usable\n")
+    assert "  unusable: null 2, masked 1, wrong length 2" in text
+    assert "key 2 (mobile + name): 5 usable, 3 distinct, 3 rows use it first" in text
+    assert "suggestion: id: 1 rows are masked with *" in text
+    assert "suggestion: name: 1 rows are garbled" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "kinds", "said"),
+    [
+        (["91110000600037341L", "91110000600037341l"], {}, 'set kinds = { key = "credit_code" }'),
+        ([IDENTITY] * 3, {"key": "credit_code"}, 'set kinds = { key = "identity_number" }'),
+        (["1.38E+10", "1.39E+10"], {"key": "phone"}, "lost digits as floating-point numbers"),
+        ([1.1e17, 2.0], {"key": "number"}, "1 rows lost digits"),
+        ([IDENTITY[:-1] + "1"], {"key": "identity_number"}, "wrong check digit"),
+        ([1380013800, 13800138000], {"key": "phone"}, "lose leading zeros"),
+        ([None, None, IDENTITY], {"key": "identity_number"}, "2 of 3 rows are empty"),
+        (["a", "a"], {"key": "text"}, "1 rows repeat an earlier key"),
+        (["锟斤拷", "b"], {"key": "name"}, "garbled"),
+        (["*"], {"key": "phone"}, "no row has a usable key"),
+    ],
+)
+def test_suggestions(values: list[object], kinds: dict[str, str], said: str) -> None:
+    report = preflight(pa.table({"key": values}), [["key"]], kinds)
+    assert any(said in text for text in report.suggestions)
+
+
+def test_a_clean_column_needs_no_advice() -> None:
+    table = pa.table({"id": [str(i) for i in range(1, 50)]})
+    report = preflight(table, [["id"]], {"id": "number"})
+    assert report.suggestions == ()
+    assert report.to_text().splitlines()[0] == "49 rows, 49 with a usable key"
+    accents = pa.table({"name": ["José Ñandú", "Zoë Ångström", "张三"]})
+    assert preflight(accents, [["name"]], {"name": "name"}).suggestions == ()
+
+
+def test_wrong_calls() -> None:
+    table = pa.table({"id": ["1"]})
+    with pytest.raises(MisuseError, match="at least 1 in every level"):
+        preflight(table, [[]], {})
+    with pytest.raises(InputError, match="empty"):
+        preflight(table.slice(0, 0), [["id"]], {})
+    with pytest.raises(InputError, match="no key column 'ids'"):
+        preflight(table, [["ids"]], {})
+    with pytest.raises(MisuseError, match="allowed: identity_number"):
+        preflight(table, [["id"]], {"id": "idcard"})
