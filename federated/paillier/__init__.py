@@ -6,6 +6,14 @@
     sums = rows.segment_sum(codes, groups).rerandomise(for_key_holder=True)
     packing.unpack_int64(sums.decrypt(private))
 
+    kept = EncryptedVector.from_bytes(public, data, count, packing=packing)   # at the other party
+    masked, masks = kept.weighted_sums(weights).mask_uniform()
+    masked.rerandomise(for_key_holder=True).to_bytes()
+
+Nothing is re-randomised unasked: before a result leaves a party, say who reads it. A ciphertext
+takes 960 bytes in memory at 3072 bits (768 on the wire): send and read large vectors in slices.
+Bounds travel with vectors; slots and n/2 cannot overflow unseen.
+
 Semi-honest: a ciphertext hides its plaintext from everyone without the private key, under the
 decisional composite residuosity assumption and, where short exponents are used, the one named
 in `randomness`. Sizes of vectors are public. Received keys and ciphertexts are validated.

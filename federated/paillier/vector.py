@@ -208,6 +208,7 @@ class EncryptedVector:
         wrong = int(np.count_nonzero((labels < -1) | (labels >= groups)))
         if wrong:
             raise MisuseError(f"{wrong} codes lie outside -1 to {groups - 1}")
+        labels = labels.astype(np.int64, copy=False)
         counts = np.bincount(labels[labels >= 0], minlength=groups)
         bound = self.bound * max(1, int(counts.max(initial=0)))
         _check(bound, self.limit, "sum")
