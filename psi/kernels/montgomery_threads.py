@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,12 @@ _worker = threading.local()
 
 @cache
 def _pool(size: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(size, thread_name_prefix="paillier")
+    return ThreadPoolExecutor(size, thread_name_prefix="montgomery")
+
+
+if hasattr(os, "register_at_fork"):
+    # a forked child has none of the threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def parallel(tasks: Iterable[Callable[[], T]]) -> list[T]:
