@@ -64,7 +64,9 @@ def _parse_options(form: CsvFormat, **extra: Any) -> pcsv.ParseOptions:
 
 def _encoding_error(where: str, path: Path, form: CsvFormat) -> InputError:
     others = []
-    for name in ("utf-8", "gb18030", "utf-16"):
+    with path.open("rb") as start:
+        marked = start.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    for name in ("utf-16",) if marked else ("utf-8", "gb18030"):
         if codecs.lookup(name) == codecs.lookup(form.encoding):
             continue
         try:
@@ -100,6 +102,13 @@ def csv_columns(where: str, path: Path, form: CsvFormat) -> list[str]:
         if "UTF8" in str(error):
             raise _encoding_error(where, path, form) from None
         raise InputError(f"{where}: {path.name} cannot be read as csv") from None
+    except OSError as error:
+        raise _unreadable(where, path, error) from None
+
+
+def _unreadable(where: str, path: Path, error: OSError) -> InputError:
+    reason = error.strerror or "damaged or compressed in another way"
+    return InputError(f"{where}: {path.name} cannot be read ({reason.lower()})")
 
 
 def read_csv(
@@ -136,6 +145,8 @@ def read_csv(
         if "UTF8" in str(error):
             raise _encoding_error(where, path, form) from None
         raise _ragged(where, path, form, options) from None
+    except OSError as error:
+        raise _unreadable(where, path, error) from None
     if any(pa.types.is_binary(field.type) for field in table.schema):
         # Arrow falls back to bytes where text is not UTF-8.
         raise _encoding_error(where, path, form)

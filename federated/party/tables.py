@@ -30,6 +30,7 @@ from federated.party.matrix import categorical, null_counts, numeric_matrix
 from federated.party.readers import CsvFormat, missing_column
 from federated.party.snapshot import snapshot_hash
 from psi.identifiers import KINDS
+from psi.identifiers.columns import as_text
 from psi.protocol.errors import InputError, JobError
 
 __all__ = [
@@ -48,15 +49,12 @@ PERMISSIONS = ("never", "aggregate", "feature", "label")
 TYPES = ("string", "number")
 """Column types that a tables file may force."""
 
-_CSV = (".csv", ".tsv", ".txt", ".gz")
 _PARQUET = (".parquet", ".pq")
 _TEXT_KEYS = ("path", "connection", "table", "encoding", "delimiter", "row_number")
 _MAP_KEYS = ("types", "kinds", "permissions")
 _KNOWN_KEYS = (*_TEXT_KEYS, "nulls", *_MAP_KEYS)
 _ENV_ONLY = re.compile(r"(?:\$\{\w+\})+")
-_SECRET_WORDS = re.compile(
-    r"(?i)(?:pass(?:word|wd)?|pwd|token|secret|api_?key|credential)s?=([^&;\s]*)"
-)
+_SECRET_WORDS = re.compile(r"(?i)(?:pass|pwd|token|secret|key|credential)\w*=([^&;\s]*)")
 
 
 @dataclass(frozen=True)
@@ -117,11 +115,12 @@ class Table:
         if table.num_rows == 0:
             raise InputError(f"{self.where}: the table is empty")
         for name in stored:
+            at = table.schema.get_field_index(name)
             if self.types.get(name) == "number":
                 values = numeric_matrix(table, [name], where=self.where)[:, 0]
-                at = table.schema.get_field_index(name)
-                numbers = pa.array(values, from_pandas=True)
-                table = table.set_column(at, name, numbers)
+                table = table.set_column(at, name, pa.array(values, from_pandas=True))
+            elif self.types.get(name) == "string":
+                table = table.set_column(at, name, as_text(table.column(name))[0])
         if self.row_number in wanted:
             numbers = pa.array(range(1, table.num_rows + 1), type=pa.int64())
             table = table.append_column(self.row_number, numbers)
@@ -298,8 +297,9 @@ def _allowed(where: str, key: str, found: Mapping[str, str], allowed: Sequence[s
 
 def _no_password(where: str, url: str) -> None:
     """Refuse a credential that is written out instead of named."""
-    authority = re.match(r"[\w+]+://([^/?#]*)@", url)
-    secrets = [authority.group(1).partition(":")[2]] if authority else []
+    # To the last @, whatever lies between: a password may hold any character.
+    authority = re.match(r"[\w+]+://[^:/?#@]*:(.*)@", url)
+    secrets = [authority.group(1)] if authority else []
     secrets += _SECRET_WORDS.findall(url)
     if any(secret and not _ENV_ONLY.fullmatch(secret) for secret in secrets):
         raise JobError(

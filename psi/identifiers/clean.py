@@ -38,8 +38,6 @@ _EXPRESSIONS: dict[str, Callable[[pa.Array], text.Parsed]] = {
     "date": text.date,
     "text": text.free_text,
 }
-# Look-alikes of the check character X: multiplication sign, Cyrillic Ha, Greek Chi.
-_CROSSES = "[×✕ХхΧχ]"
 _CHUNK_ROWS = 1 << 17
 
 KINDS: tuple[str, ...] = (*_KERNELS, *_EXPRESSIONS)
@@ -95,9 +93,7 @@ def clean(column: pa.Array | pa.ChunkedArray, kind: str, *, threads: int = 0) ->
         )
     given, inexact = as_text(column)
     if kind in _KERNELS:
-        folded, wide = fold_wide(given)
-        if wide is not None and kind == "identity_number":
-            folded = pc.replace_substring_regex(folded, _CROSSES, "X")
+        folded, wide = fold_wide(given, crosses=kind == "identity_number")
         values, state = _run(_KERNELS[kind], folded, threads)
         if wide is not None:
             state[wide & (state == codes.KEPT)] = codes.CHANGED

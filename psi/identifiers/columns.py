@@ -89,26 +89,34 @@ _SPACES = r"[\p{Z}\s]"
 _QUOTES = "[‘’“”´`′]"
 
 
-def _fold(values: pa.Array) -> pa.Array:
-    """NFKC, then look-alikes of separators to the ASCII ones."""
+# Look-alikes of the check character X: multiplication sign, Cyrillic Ha, Greek Chi.
+_CROSSES = "[×✕ХхΧχ]"
+
+
+def _fold(values: pa.Array, crosses: bool) -> pa.Array:
+    """NFKC, then look-alikes of separators (and of X) to the ASCII ones."""
     values = pc.replace_substring_regex(values, _INVISIBLE, "")
     values = pc.utf8_normalize(values, form="NFKC")
     values = pc.replace_substring_regex(values, _DASHES, "-")
     values = pc.replace_substring_regex(values, _SPACES, " ")
-    return pc.replace_substring_regex(values, _QUOTES, "'")
+    values = pc.replace_substring_regex(values, _QUOTES, "'")
+    return pc.replace_substring_regex(values, _CROSSES, "X") if crosses else values
 
 
-def fold_wide(text: pa.Array) -> tuple[pa.Array, np.ndarray[Any, np.dtype[np.bool_]] | None]:
+def fold_wide(
+    text: pa.Array, *, crosses: bool = False
+) -> tuple[pa.Array, np.ndarray[Any, np.dtype[np.bool_]] | None]:
     """Full-width digits and letters, odd dashes and spaces to ASCII, over distinct values only.
 
-    Returns the text and a mask of the rows that were not ASCII (None: all were).
+    `crosses` takes look-alikes of X too. Returns the text and a mask of the rows that were not
+    ASCII (None: all were).
     """
     wide = pc.fill_null(pc.invert(pc.string_is_ascii(text)), False)
     if not pc.any(wide).as_py():
         return text, None
     try:
         pairs = pc.dictionary_encode(text.filter(wide))
-        folded = _fold(pairs.dictionary).take(pairs.indices)
+        folded = _fold(pairs.dictionary, crosses).take(pairs.indices)
         fixed = pc.replace_with_mask(text, wide, folded)
     except pa.ArrowInvalid:
         raise InputError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import string
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -107,6 +109,18 @@ def lenient(kind: str, module: object, value: str) -> bool:
         # Letters may stand in the first two places (N2 for agricultural collectives).
         return not compact[:2].isdigit() and compact[2:8].isdigit()
     return False
+
+
+@pytest.mark.data
+def test_published_credit_codes_pass() -> None:
+    folder = os.environ.get("FEDPROFILE_DATA", "")
+    file = Path(folder) / "identifiers" / "uscc_valid.txt"
+    if not folder or not file.exists():
+        pytest.skip("needs $FEDPROFILE_DATA/identifiers/uscc_valid.txt")
+    given = file.read_text().split()
+    found = clean(pa.array(given), "credit_code")
+    assert found.values.to_pylist() == given
+    assert found.changed == 0
 
 
 def test_fifteen_digits_become_the_oracle_s_eighteen() -> None:

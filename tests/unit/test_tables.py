@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +104,10 @@ def test_parquet_and_dictionaries(bind: Bind, tmp_path: Path) -> None:
     table = bind((tmp_path / "source.parquet").read_bytes(), name="data.parquet")
     found = table.load(["c", "id"], keys=["id", "c"])
     assert found.to_pydict() == {"c": ["x", "y"], "id": ["7", "8"]}
+    coded = bind(
+        (tmp_path / "source.parquet").read_bytes(), 'types = { n = "string" }', "data.parquet"
+    )
+    assert coded.load(["n"]).to_pydict() == {"n": ["1.5", "2"]}
 
 
 def test_environment_in_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +206,8 @@ def test_wrong_tables_files(tmp_path: Path, text: str, said: str) -> None:
         f"postgres://ann:${{PW}}{CANARY}@host/db",
         f"postgres://host/db?user=ann&password={CANARY}",
         f"snowflake://host/db?token={CANARY}",
+        f"mysql://ann:a/b@{CANARY}@host/db",
+        f"s3://host/db?aws_secret_access_key={CANARY}",
     ],
 )
 def test_written_passwords_are_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
@@ -270,6 +277,12 @@ def test_wrong_encoding_suggests_the_right_one(bind: Bind) -> None:
     late = bind(b"a,b\n" + b"1,2\n" * 300_000 + "张,3\n".encode("gbk"))
     with pytest.raises(InputError, match="not utf-8 text"):
         late.load()
+
+
+def test_compressed_and_damaged_files(bind: Bind) -> None:
+    assert bind(gzip.compress(b"a\n1\n"), name="data.csv.gz").load().to_pydict() == {"a": [1]}
+    with pytest.raises(InputError, match="cannot be read"):
+        bind(f"{CANARY}\n1\n", name="data.csv.gz").load()
 
 
 def test_repeated_header(bind: Bind) -> None:
