@@ -184,7 +184,7 @@ class PortableRing:
         return bool(gmpy2.gcd(product, modulus) == 1)
 
     def fixed_base(self, base: int, bits: int, window: int, factor: int = 1) -> PortableFixedBase:
-        return PortableFixedBase(self._square, mpz(base), bits, min(window, 8), mpz(factor))
+        return PortableFixedBase(self._square, mpz(base), bits, window, mpz(factor))
 
     def join(self, low: PortableRing, a: Numbers, high: PortableRing, b: Numbers) -> Numbers:
         left, right, square = high._square, low._square, self._square
