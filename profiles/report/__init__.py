@@ -17,6 +17,7 @@ from profiles.report.data import (
     paired_gain,
     scored,
 )
+from profiles.report.render import render_report
 
 __all__ = [
     "Aggregated",
@@ -33,5 +34,6 @@ __all__ = [
     "TargetLine",
     "TargetSummary",
     "paired_gain",
+    "render_report",
     "scored",
 ]

@@ -1,0 +1,223 @@
+"""From `ReportData` to one HTML file that needs nothing else and reaches for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from itertools import groupby
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from profiles.report import words
+from profiles.report.data import Importance, Model, ReportData
+from profiles.report.figures import Figure, figures
+from profiles.text import plain
+
+__all__ = ["render_report"]
+
+_TEXT_LIMIT = 600
+_SHOWN_TARGETS = 10
+_SHOWN_COLUMNS = 12
+
+
+def render_report(data: ReportData) -> str:
+    """The whole report as HTML, about 5 MB, nearly all of it plotly.js.
+
+    Self-contained: style, script and numbers are inline, and a content security policy
+    forbids every connection and every script but the two that it names by hash. Without any
+    trained task plotly.js is left out. All texts are cleaned by `profiles.text.plain` and
+    escaped.
+    """
+    drawn = [figures(model) for model in data.models]
+    plots = [figure for each in drawn for figure in each]
+    scripts = [_plotly(), _asset("charts.js")] if plots else []
+    return (
+        _environment()
+        .get_template("template.html.j2")
+        .render(
+            data=data,
+            policy=_policy(scripts),
+            style=Markup(_asset("style.css")),  # noqa: S704 our own file
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 our own file and plotly's
+            plots=_json([{"data": plot.data, "layout": plot.layout} for plot in plots]),
+            models=_models(data, drawn),
+            lede=words.lede(data),
+            parties=_colours(data),
+            learned=_learned(data),
+            shown_targets=_SHOWN_TARGETS,
+            sections=_sections(data),
+        )
+    )
+
+
+def _models(data: ReportData, drawn: list[tuple[Figure, ...]]) -> list[dict[str, Any]]:
+    """Each task with its plots, numbered through the page, and its bars."""
+    found, first = [], 0
+    for model, plots in zip(data.models, drawn, strict=True):
+        found.append(
+            {
+                "model": model,
+                "plots": list(enumerate(plots, start=first)),
+                "bars": _bars(model),
+                "by_party": _by_party(model),
+                "whiskers": _whiskers(model),
+            }
+        )
+        first += len(plots)
+    return found
+
+
+def _bars(model: Model) -> list[tuple[Importance, float]]:
+    """The strongest columns, strongest first, with their share of the strongest."""
+    order = sorted(model.importance, key=lambda entry: -entry.value)[:_SHOWN_COLUMNS]
+    most = order[0].value if order and order[0].value > 0 else 1.0
+    return [(entry, entry.value / most) for entry in order]
+
+
+def _by_party(model: Model) -> list[tuple[str, float]]:
+    """Each party's share of the variance that the contributions have one by one."""
+    total: dict[str, float] = {}
+    for entry in model.importance:
+        total[entry.party] = total.get(entry.party, 0.0) + entry.value**2
+    whole = sum(total.values()) or 1.0
+    return [(party, value / whole) for party, value in total.items()]
+
+
+def _whiskers(model: Model) -> list[dict[str, Any]]:
+    """The scores' intervals on one line, for the summary: places from 0 to 1."""
+    ends = [
+        (score, score.interval.low, score.interval.high)
+        for score in model.scores
+        if score.interval and score.interval.low == score.interval.low  # not NaN
+    ]
+    if not ends:
+        return []
+    low, high = min(e[1] for e in ends), max(e[2] for e in ends)
+    span = (high - low) or 1.0
+    low, span = low - 0.06 * span, 1.12 * span
+    return [
+        {
+            "kind": "joined" if score is model.scores[-1] else "alone",
+            "left": (start - low) / span,
+            "width": (end - start) / span,
+            "middle": (score.mean_auc - low) / span,
+        }
+        for score, start, end in ends
+    ]
+
+
+def _colours(data: ReportData) -> dict[str, str]:
+    """A style class for each party: the receiver's, then one a partner."""
+    others = [party.name for party in data.parties if party.name != data.receiver]
+    return {data.receiver: "receiver"} | {
+        name: f"partner-{place % 4 + 1}" for place, name in enumerate(others)
+    }
+
+
+def _learned(data: ReportData) -> list[tuple[str, list[Any]]]:
+    """Disclosures by the party that learns, the receiver first."""
+    names = [data.receiver, *(p.name for p in data.parties if p.name != data.receiver)]
+    names += [entry.to for entry in data.disclosures if entry.to not in names]
+    unique = list(dict.fromkeys(names))
+    ordered = sorted(data.disclosures, key=lambda entry: unique.index(entry.to))
+    return [(name, list(lines)) for name, lines in groupby(ordered, key=lambda entry: entry.to)]
+
+
+def _sections(data: ReportData) -> list[tuple[str, str]]:
+    """Anchors and titles of the sections that are there."""
+    several = len(data.models) > 1
+    found = [("match", "Match" if data.matches else "Parties")]
+    for place, model in enumerate(data.models):
+        found.append((f"task-{place}", model.task if several else "Scores"))
+    found += [("segments", "Segments")] if data.segments else []
+    found += [("aggregates", "Partners' statistics")] if data.aggregates else []
+    found += [("targets", "Targets")] if data.targets else []
+    found += [("disclosures", "Who learned what")] if data.disclosures else []
+    found += [("run", "Run")] if data.run or data.contract else []
+    return found
+
+
+def _policy(scripts: list[str]) -> str:
+    """The content security policy. Plotly writes style elements, so those are allowed."""
+    hashes = " ".join(_hash(script) for script in scripts) or "'none'"
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _json(value: Any) -> Markup:
+    """JSON that cannot end its script element, whatever the texts in it."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 holds no markup any more
+
+
+@cache
+def _asset(name: str) -> str:
+    return resources.files("profiles.report").joinpath(name).read_text("utf-8")
+
+
+@cache
+def _plotly() -> str:
+    """plotly.js as the plotly package brings it; no line ending that a browser would change."""
+    from plotly.offline import get_plotlyjs
+
+    script = str(get_plotlyjs()).replace("\r\n", "\n").replace("\r", "\n")
+    if re.search(r"</script|<!--", script, re.IGNORECASE):
+        script = re.sub(r"<(?=/script|!--)", r"\\x3c", script, flags=re.IGNORECASE)
+    return script
+
+
+@cache
+def _environment() -> Environment:
+    """Autoescape always; every text is made plain before it is escaped."""
+    environment = Environment(
+        loader=PackageLoader("profiles.report", "."),
+        autoescape=True,
+        finalize=_clean,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names: tuple[Callable[..., Any], ...] = (
+        words.count,
+        words.duration,
+        words.entities,
+        words.gain_words,
+        words.interval_words,
+        words.megabytes,
+        words.number,
+        words.percent,
+        words.reveal_words,
+        words.signed,
+        words.three,
+    )
+    environment.filters |= {function.__name__: function for function in names}
+    environment.filters["width"] = _width
+    environment.globals |= {"match_words": words.match_words, "listed": words.listed}
+    return environment
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return plain(value, _TEXT_LIMIT)
+    return value
+
+
+def _width(share: float) -> str:
+    """A share as the width of a bar."""
+    return f"{100 * min(1.0, max(0.0, share)):.2f}%"

@@ -1,0 +1,167 @@
+"""The report's sentences and numbers, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+
+from federated.evaluation import Interval
+from profiles.report.data import Match, Model, ReportData
+
+__all__ = [
+    "count",
+    "duration",
+    "entities",
+    "gain_words",
+    "interval_words",
+    "lede",
+    "listed",
+    "match_words",
+    "megabytes",
+    "number",
+    "percent",
+    "reveal_words",
+    "signed",
+    "three",
+]
+
+_ENTITIES = {"consumer": "consumers", "company": "companies", "government": "government bodies"}
+_REVEAL = {
+    "both": "both sides know which records they share",
+    "receiver": "only the receiver knows which records are shared",
+    "cardinality": "nobody knows which records are shared, only how many",
+}
+
+
+def count(value: float) -> str:
+    """12345 -> "12,345"."""
+    return f"{value:,.0f}"
+
+
+def three(value: float) -> str:
+    """0.76432 -> "0.764"."""
+    return f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """0.0623 -> "+0.062", with a true minus sign."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def percent(value: float) -> str:
+    """0.617 -> "62%"; below 10% with one decimal; never 0 or 100% for a part of a whole."""
+    if 0.9995 <= value < 1:
+        return "99.9%"
+    near_an_end = 0 < value < 0.0995 or 0.99 < value < 1
+    return f"{100 * value:.1f}%" if near_an_end else f"{100 * value:.0f}%"
+
+
+def number(value: float | None) -> str:
+    """A measure of unknown size, in about four significant places."""
+    if value is None or not isfinite(value):
+        return "–"
+    if value == int(value) and abs(value) < 1e15:
+        return f"{value:,.0f}"
+    size = abs(value)
+    return f"{value:,.0f}" if size >= 1e4 else f"{value:,.1f}" if size >= 100 else f"{value:.3g}"
+
+
+def megabytes(value: float) -> str:
+    """1234567 -> "1.2 MB"."""
+    for unit in ("bytes", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """75.2 -> "1 min 15 s"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def listed(names: Sequence[str]) -> str:
+    """["a", "b", "c"] -> "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def entities(entity: str) -> str:
+    """The plural of the job's entity."""
+    return _ENTITIES.get(entity, "entities")
+
+
+def interval_words(interval: Interval | None) -> str:
+    """ "0.752 to 0.771", or nothing where there is no interval."""
+    if interval is None or not isfinite(interval.low):
+        return ""
+    return f"{interval.low:.3f} to {interval.high:.3f}"
+
+
+def gain_words(interval: Interval | None) -> str:
+    """ "+0.052 to +0.071", or nothing."""
+    if interval is None or not isfinite(interval.low):
+        return ""
+    return f"{signed(interval.low)} to {signed(interval.high)}"
+
+
+def reveal_words(reveal: str) -> str:
+    """Who knows the shared records."""
+    return _REVEAL.get(reveal, reveal)
+
+
+def match_words(match: Match, receiver: str) -> str:
+    """One alignment in a sentence, for those who cannot see the bars."""
+    if match.matched < 0:
+        shared = "how many they share is not disclosed"
+    else:
+        shared = f"they share {count(match.matched)}"
+    return (
+        f"{receiver} brought {count(match.receiver_rows)} records and {match.partner} "
+        f"{count(match.partner_rows)}; {shared}."
+    )
+
+
+def lede(data: ReportData) -> list[str]:
+    """The report in two or three sentences."""
+    told = []
+    others = [party.name for party in data.parties if party.name != data.receiver]
+    if data.matched is not None and data.entities and others:
+        told.append(
+            f"{data.receiver} shares {count(data.matched)} of its {count(data.entities)} "
+            f"{entities(data.entity)} with {listed(others)}."
+        )
+    elif others and data.models:
+        told.append(f"{listed([party.name for party in data.parties])} trained together.")
+    told += [sentence for model in data.models for sentence in _model_words(model)]
+    leads = sum(target.total for target in data.targets)
+    if leads:
+        products = listed([target.product for target in data.targets])
+        told.append(f"{count(leads)} {entities(data.entity)} are listed for {products}.")
+    return told
+
+
+def _model_words(model: Model) -> list[str]:
+    if not model.scores:
+        return []
+    last = model.scores[-1]
+    if len(model.scores) == 1:
+        return [f"For {model.task}, the model ranks with an AUC of {three(last.mean_auc)}."]
+    first = model.scores[0]
+    change = last.mean_auc - first.mean_auc
+    if model.gain is not None and model.gain.low <= 0 <= model.gain.high:
+        return [
+            f"For {model.task}, AUC is {three(first.mean_auc)} for {first.name} and "
+            f"{three(last.mean_auc)} for {last.name}: no clear difference."
+        ]
+    verb = "raises" if change > 0 else "lowers"
+    return [
+        f"For {model.task}, what the partners know {verb} the AUC from "
+        f"{three(first.mean_auc)} to {three(last.mean_auc)}."
+    ]

@@ -1,0 +1,123 @@
+"""A report in headless Chromium: it draws, says nothing on the console and asks for nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from profiles.report import ReportData, render_report
+from tests.unit.profiles.sample import HOSTILE, horizontal, sample
+
+BROWSER = next(
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+        if (found := shutil.which(name))
+    ),
+    None,
+)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH (apt install chromium)"),
+]
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-extensions",
+    "--disable-component-update",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=10000",
+    "--dump-dom",
+)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What one visit left: the document, console lines, and the addresses the page asked for."""
+
+    document: str
+    console: list[str]
+    requests: list[str]
+
+
+def visit(html: str, folder: Path, *more: str) -> Visit:
+    page, log = folder / "report.html", folder / "net.json"
+    page.write_text(html, "utf-8")
+    assert BROWSER is not None
+    run = subprocess.run(
+        [
+            BROWSER,
+            *FLAGS,
+            *more,
+            f"--log-net-log={log}",
+            f"--user-data-dir={folder / 'profile'}",
+            page.as_uri(),
+        ],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    console = [
+        line for line in run.stderr.decode("utf-8", "replace").splitlines() if ":CONSOLE" in line
+    ]
+    events = json.loads(log.read_text("utf-8"))["events"]
+    # the browser's own errands have no page as their initiator
+    requests = [
+        event["params"]["url"]
+        for event in events
+        if "url" in event.get("params", {})
+        and event["params"].get("initiator", "not an origin") != "not an origin"
+    ]
+    return Visit(run.stdout.decode("utf-8"), console, requests)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "plots"),
+    [("whole", sample(), 4), ("hostile", sample(HOSTILE), 4), ("horizontal", horizontal(), 4)],
+)
+def test_a_report_opens_alone(name: str, data: ReportData, plots: int, tmp_path: Path) -> None:
+    seen = visit(render_report(data), tmp_path)
+    assert seen.console == []
+    assert seen.requests == []
+    assert f'data-drawn="{plots}"' in seen.document
+    assert seen.document.count('class="main-svg"') >= plots
+    assert "@joined" not in seen.document.split('id="plots"')[0], "a colour was not replaced"
+
+
+def test_a_report_opens_on_a_phone_in_the_dark(tmp_path: Path) -> None:
+    dark = "--blink-settings=preferredColorScheme=0"
+    seen = visit(render_report(sample()), tmp_path, dark, "--window-size=500,900")
+    assert seen.console == []
+    assert seen.requests == []
+    assert "rgb(88, 196, 196)" in seen.document, "the plots are not in the dark colours"
+
+
+def test_the_check_would_see_a_request_and_an_error(tmp_path: Path) -> None:
+    page = (
+        "<!doctype html><title>x</title><img src='https://example.invalid/a.png'>"
+        "<script>throw new Error('seen')</script>"
+    )
+    seen = visit(page, tmp_path)
+    assert any("example.invalid" in address for address in seen.requests)
+    assert any("seen" in line for line in seen.console)
+
+
+def test_the_policy_stops_a_script_that_is_not_ours(tmp_path: Path) -> None:
+    html = render_report(sample())
+    planted = html.replace("</body>", "<script>document.title='run'</script></body>")
+    assert planted != html
+    seen = visit(planted, tmp_path)
+    assert "<title>run</title>" not in seen.document
+    assert any("Content Security Policy" in line for line in seen.console)

@@ -1,0 +1,269 @@
+"""A whole report's data, and the smallest; with friendly and with hostile texts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from federated.party.contract import Disclosure
+from profiles.report import (
+    Aggregated,
+    GroupRow,
+    Importance,
+    Match,
+    Model,
+    PartyLine,
+    ReportData,
+    RunFacts,
+    SegmentLine,
+    StepFacts,
+    TargetLine,
+    TargetSummary,
+    paired_gain,
+    scored,
+)
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "javascript:alert(2)",
+    '"><img src=x onerror=alert(3)>',
+    "</script><script>alert(4)</script>",
+    "pay\u202etxt.exe",
+    "\x1b[31mred\x07\x00",
+    '<a href="https://evil.example/">here</a>',
+    "{{ 7 * 7 }}{% raw %}",
+    "<!--<script>",
+    "%{x} $x^2$ &amp; '\"",
+)
+
+
+def model(
+    task: str = "churn", partner: str = "bureau", rows: int = 6000, first: str = "bank alone"
+) -> Model:
+    """Two scores of which the second knows more."""
+    random = np.random.default_rng(11)
+    own, theirs = random.normal(size=rows), random.normal(size=rows)
+    truth = 1 / (1 + np.exp(2.2 - 0.8 * own - 0.7 * theirs))
+    label = (random.random(rows) < truth).astype(np.int8)
+    folds = np.arange(rows) % 5
+    alone = scored(first, label, 1 / (1 + np.exp(2.0 - 0.8 * own)), folds)
+    joined = scored("joined", label, truth, folds)
+    importance = [
+        Importance("bank", "balance trend", 0.61, -1),
+        Importance("bank", "months since last salary", 0.44, 1),
+        Importance("bank", "outflow to other banks", 0.31, 1),
+        Importance("bank", "age", 0.22, -1),
+        Importance("bank", "card payments a month", 0.12, -1),
+        Importance("bank", "channel is branch", 0.06, 1),
+        Importance(partner, f"all columns of {partner}", 0.72, 0, 3),
+    ]
+    return Model(
+        task,
+        "Logistic regression",
+        (alone, joined),
+        rows,
+        int(label.sum()),
+        evaluation="Scores are from five-fold cross-validation: no row was scored by a model "
+        "that saw it.",
+        importance=tuple(importance),
+        gain=paired_gain(alone, joined),
+    )
+
+
+def sample(texts: tuple[str, ...] = ()) -> ReportData:
+    """A job with everything; `texts` are put wherever another party's text may stand."""
+
+    def text(place: int, friendly: str) -> str:
+        return texts[place % len(texts)] if texts else friendly
+
+    partner, other = text(0, "bureau"), text(1, "registry")
+    reasons = ("balance trend falling (+0.61)", f"partner {partner} (+0.52)", "age low (+0.18)")
+    people = ("Wang Xiaoming", "李娜", "José Núñez", "Siobhán O’Brien", "Anna Schmidt")
+    lines = tuple(
+        TargetLine(
+            place,
+            f"C{10482 + 917 * place}",
+            0.93 - 0.011 * place,
+            tuple(text(place, reason) for reason in reasons),
+            "" if place == 7 else text(place, ("Li Wei", "M. Okafor", "S. Lindqvist")[place % 3]),
+            text(place, people[place % 5]),
+            "segment 1",
+            "all managers are at capacity" if place == 7 else "",
+        )
+        for place in range(1, 26)
+    )
+    return ReportData(
+        job=text(2, "consumer churn with bureau data"),
+        purpose=text(3, "retention"),
+        entity="consumer",
+        receiver="bank",
+        created=text(4, "23 November 2026, 14:05 UTC"),
+        parties=(
+            PartyLine("bank", "receiver, holds the label", 12_000, "11 columns for training"),
+            PartyLine(
+                partner, "feature party", 9_400, text(5, "3 columns for training, 2 measures")
+            ),
+            PartyLine(other, "feature party", 15_250, "2 columns for training"),
+        ),
+        synthetic=True,
+        contract="4fd0c1d87f0f9e2a" * 4,
+        entities=12_000,
+        matched=6_904,
+        matches=(
+            Match(
+                partner,
+                12_000,
+                9_400,
+                7_412,
+                grades=((text(6, "identity number"), 6_901), ("phone and name", 511)),
+                left_out=((text(7, "key null or invalid"), 233), ("duplicate rows", 61)),
+            ),
+            Match(other, 12_000, 15_250, 9_870, grades=(("identity number", 9_870),)),
+        ),
+        models=(model(text(8, "churn"), partner, first=text(6, "bank alone")),),
+        aggregates=(
+            Aggregated(
+                partner,
+                text(9, "segment"),
+                (text(0, "mean of overdue 12m"), "mean of open loans"),
+                (
+                    GroupRow(text(1, "affluent"), 1204, (0.214, 1.62)),
+                    GroupRow("mass", 4311, (0.873, 2.41)),
+                    GroupRow("private", None, suppressed="fewer than 20 shared records"),
+                    GroupRow("young", 1385, (1.127, 0.94)),
+                    GroupRow("staff", None, suppressed="would give away a smaller group"),
+                ),
+                20,
+                3072,
+            ),
+        ),
+        segments=(
+            SegmentLine(
+                "segment 1",
+                text(2, "balance trend falling fast, age low"),
+                2310,
+                0.193,
+                (("churn", 0.241),),
+            ),
+            SegmentLine(
+                "segment 2",
+                "balance very high, mostly channel is branch",
+                4120,
+                0.343,
+                (("churn", 0.148),),
+            ),
+            SegmentLine(
+                "segment 3", "card payments a month high", 3570, 0.297, (("churn", 0.112),)
+            ),
+            SegmentLine(
+                "segment 4", "close to the average in everything", 2000, 0.167, (("churn", 0.097),)
+            ),
+        ),
+        targets=(
+            TargetSummary(
+                text(3, "deposit renewal"),
+                "churn",
+                2000,
+                lines,
+                1981,
+                ((text(4, "all managers are at capacity"), 19),),
+            ),
+        ),
+        disclosures=(
+            Disclosure(
+                f"align {partner}",
+                "bank",
+                f"which of its own records {partner} has",
+                "align.reveal",
+            ),
+            Disclosure(
+                f"align {partner}", partner, "which of its own records bank has", "align.reveal"
+            ),
+            Disclosure(
+                f"align {partner}", "bank", f"how many records {partner} brings", "align.reveal"
+            ),
+            Disclosure(f"align {partner}", partner, "how many records bank brings", "align.reveal"),
+            Disclosure(
+                "select", other, "which of its shared records all parties of the job have", "party"
+            ),
+            Disclosure(
+                f"aggregate {partner}",
+                "bank",
+                "mean of overdue_12m, mean of open_loans for each of its segments of at least 20 "
+                "shared records",
+                "aggregate",
+            ),
+            Disclosure(
+                f"aggregate {partner}",
+                partner,
+                "how many shared records each segment of bank has",
+                "aggregate",
+            ),
+            Disclosure(
+                "train churn",
+                "bank",
+                f"for each shared record 2 numbers of the score part of {partner} and {other} "
+                "(their sum only), the final score among them",
+                "train.score_vectors",
+            ),
+            Disclosure(
+                "train churn",
+                partner,
+                "the coefficients of its own columns, with the sums they are computed from",
+                "train",
+            ),
+        ),
+        run=RunFacts(
+            3072,
+            "ECDH on Curve25519 (ecdh-curve25519-elligator2-sha512-v1)",
+            "AVX-512 IFMA kernels",
+            41.3,
+            (
+                StepFacts(f"align/{partner}", 0.84, 812_000, 1_204_511, 9),
+                StepFacts(f"aggregate/0/{partner}", 3.2, 21_000, 5_310_222, 12),
+                StepFacts("train/churn", 35.1, 48_310_224, 1_902_201, 44),
+            ),
+            (("Sealing", "X25519 with ML-KEM-768, ChaCha20-Poly1305"), ("fedprofile", "0.1.0")),
+        ),
+        notes=(text(5, "bank.balance: no indicator for fewer than 20 missing values"),)
+        if texts
+        else (),
+    )
+
+
+def smallest() -> ReportData:
+    """A job without anything but its parties."""
+    return ReportData(
+        "count only", "fraud", "company", "bank", "today", (PartyLine("bank", "receiver", 5),)
+    )
+
+
+def horizontal() -> ReportData:
+    """Three branches, one score, no rows joined."""
+    one = model("default")
+    together = Model(
+        "default",
+        one.model,
+        (one.scores[1],),
+        one.rows,
+        one.positives,
+        "horizontal",
+        importance=tuple(
+            Importance("every party", f"x{n}", 0.5 / n, 1 - 2 * (n % 2)) for n in range(1, 24)
+        ),
+    )
+    parties = tuple(PartyLine(name, "branch", 8000) for name in ("north", "centre", "south"))
+    lines = (
+        Disclosure(
+            "train default", "every party", "the model, and sums over all parties' rows", "train"
+        ),
+    )
+    return ReportData(
+        "card default across branches",
+        "credit risk",
+        "consumer",
+        "north",
+        "today",
+        parties,
+        models=(together,),
+        disclosures=lines,
+    )

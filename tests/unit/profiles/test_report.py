@@ -1,0 +1,291 @@
+"""The report is whole, safe whatever the texts, and right whatever is absent."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from federated.evaluation import Interval
+from profiles.report import Match, ReportData, paired_gain, render_report, scored
+from profiles.report import words as said
+from profiles.report.figures import figures, label
+from psi.protocol.errors import MisuseError
+from tests.unit.profiles.sample import HOSTILE, horizontal, model, sample, smallest
+
+
+class Page(HTMLParser):
+    """Tags with attributes, visible text, and scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.words: list[str] = []
+        self._open = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._open = tag
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._open == "script":
+            attributes, code = self.scripts[-1]
+            self.scripts[-1] = attributes, code + data
+        elif self._open != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@cache
+def friendly() -> tuple[str, Page]:
+    html = render_report(sample())
+    return html, Page(html)
+
+
+@cache
+def hostile() -> tuple[str, Page]:
+    html = render_report(sample(HOSTILE))
+    return html, Page(html)
+
+
+def test_everything_is_there() -> None:
+    _, page = friendly()
+    for words in (
+        "Synthetic data.",
+        "consumer churn with bureau data",
+        "bank shares 6,904 of its 12,000 consumers with bureau and registry.",
+        "58% of bank's consumers",
+        "95% interval",
+        "by identity number: 6,901",
+        "not shown: fewer than 20 shared records",
+        "1,981 (99.1%) have a manager; 19 have none: all managers are at capacity.",
+        "balance trend falling (+0.61)",
+        "First of all: bank and bureau and registry each know which of their consumers they share.",
+        "3072 bits",
+        "AVX-512 IFMA kernels",
+        "41 s",
+    ):
+        assert words in page.text.replace(" ,", ","), words
+
+
+def test_headings_descend_and_every_picture_has_words() -> None:
+    _, page = friendly()
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    pictures = [attributes for _, attributes in page.tags if attributes.get("role") == "img"]
+    assert len(pictures) >= 7
+    assert all(attributes.get("aria-label") for attributes in pictures)
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    assert all(link and link.startswith("#") and link[1:] in ids for link in links)
+
+
+@pytest.mark.parametrize("which", [friendly, hostile])
+def test_nothing_is_loaded_and_only_named_scripts_run(which: Any) -> None:
+    _, page = which()
+    metas = [attributes for tag, attributes in page.tags if tag == "meta"]
+    policy = next(m["content"] for m in metas if m.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "connect-src" not in policy  # falls back to none
+    runs = [code for attributes, code in page.scripts if "type" not in attributes]
+    assert len(runs) == 2
+    for code in runs:
+        digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    for tag, attributes in page.tags:
+        assert tag not in {"img", "iframe", "object", "embed", "base", "form", "audio", "video"}
+        assert not [name for name in attributes if name.startswith("on")]
+        assert not attributes.get("src")
+        assert tag != "link" or attributes["href"] == "data:,"
+
+
+def test_hostile_texts_are_shown_and_do_nothing() -> None:
+    html, page = hostile()
+    assert "<script>alert(1)</script>" in page.text
+    assert "onerror=alert(3)>" in page.text
+    assert "{{ 7 * 7 }}" in page.text
+    ours = html.split("<script>")[0]  # plotly.js holds such characters of its own
+    assert not re.search(
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]", ours
+    )
+    # the page has the same skeleton as a friendly one: no text became a tag
+    assert [tag for tag, _ in page.tags][:40] == [tag for tag, _ in friendly()[1].tags][:40]
+    assert not [1 for tag, a in page.tags if tag == "a" and not str(a["href"]).startswith("#")]
+
+
+def test_plots_hold_no_markup() -> None:
+    for html, page in (friendly(), hostile()):
+        data = next(code for attributes, code in page.scripts if attributes.get("id") == "plots")
+        assert not set("<>&") & set(data)
+        plots = json.loads(data)
+        assert len(plots) == 4
+        for number in range(4):
+            assert f'id="plot-{number}"' in html
+        names = [trace.get("name", "") for plot in plots for trace in plot["data"]]
+        assert not [name for name in names if "<" in name]
+    assert label("<b>&lt;</b>") == "&lt;b&gt;&amp;lt;&lt;/b&gt;"
+
+
+def test_plotly_accepts_the_figures() -> None:
+    def drawn(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: drawn(entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [drawn(entry) for entry in value]
+        return "#123456" if isinstance(value, str) and value.startswith("@") else value
+
+    for figure in figures(model()):
+        go.Figure(drawn(figure.data), drawn(figure.layout))  # raises on an unknown key
+        assert all(len(row) == len(figure.head) for row in figure.rows)
+        assert figure.description.endswith(".")
+
+
+def test_every_colour_token_is_in_the_style_sheet() -> None:
+    html, _ = friendly()
+    style = html.split("<style>")[1].split("</style>")[0]
+    for figure in figures(model()):
+        for token in re.findall(r'"@(\w+)"', json.dumps([figure.data, figure.layout])):
+            assert style.count(f"--{token}:") == 3  # light, dark, print
+
+
+def test_the_smallest_report() -> None:
+    html = render_report(smallest())
+    page = Page(html)
+    assert len(html) < 40_000
+    assert not page.scripts
+    assert "script-src 'none'" in html
+    assert "Synthetic" not in page.text
+    assert "Who learned what" not in page.text
+    assert "Targets" not in page.text
+    assert page.text.count("Match") == 0
+
+
+def test_a_horizontal_report() -> None:
+    page = Page(render_report(horizontal()))
+    assert "north, centre and south trained together." in page.text
+    assert "the model ranks with an AUC of" in page.text
+    assert "trained on the rows of all parties" in page.text
+    assert "The 12 strongest of 23." in page.text
+    assert "every party learned" in page.text
+
+
+def test_several_tasks_have_sections_of_their_own() -> None:
+    data = replace(sample(), models=(model("churn"), model("default")))
+    page = Page(render_report(data))
+    ids = [attributes.get("id") for _, attributes in page.tags]
+    assert {"task-0", "task-1", "plot-0", "plot-7"} <= set(ids)
+
+
+def test_a_hidden_match() -> None:
+    match = Match("bureau", 100, 200, -1, "cardinality")
+    page = Page(render_report(replace(smallest(), matches=(match,))))
+    assert "how many they share is not disclosed" in page.text
+    assert "nobody knows which records are shared" in page.text
+
+
+def test_empty_values_do_not_break_it() -> None:
+    data = sample()
+    empty = replace(
+        data,
+        entities=0,
+        matched=0,
+        matches=(Match("bureau", 0, 0, 0),),
+        models=(replace(data.models[0], scores=(), gain=None, importance=(), rows=0, positives=0),),
+        targets=(replace(data.targets[0], total=0, assigned=0, lines=(), unassigned=()),),
+        run=None,
+    )
+    assert "Who learned what" in Page(render_report(empty)).text
+
+
+def test_scored_leaves_out_rows_without_label_or_fold() -> None:
+    random = np.random.default_rng(2)
+    label_, score = (random.random(300) < 0.4).astype(np.int8), random.random(300)
+    folds = np.arange(300) % 3
+    found = scored("x", label_, score, folds)
+    more = scored(
+        "x", np.append(label_, [-1, 1]), np.append(score, [np.nan] * 2), np.append(folds, [0, -1])
+    )
+    assert (more.auc, more.ks, more.fold_aucs) == (found.auc, found.ks, found.fold_aucs)
+    assert found.mean_auc == pytest.approx(np.mean(found.fold_aucs))
+    raw = scored("x", label_, score * 5)
+    assert raw.calibration is None
+    assert raw.interval is None
+    assert raw.mean_auc == raw.auc
+
+
+def test_paired_gain() -> None:
+    first, second = model().scores
+    gain = paired_gain(first, second)
+    assert gain is not None
+    assert gain.mean == pytest.approx(second.mean_auc - first.mean_auc)
+    assert gain.high - gain.low < 2 * (second.interval.high - second.interval.low)  # type: ignore[union-attr]
+    assert paired_gain(replace(first, fold_aucs=()), replace(second, fold_aucs=())) is None
+    with pytest.raises(MisuseError):
+        paired_gain(replace(first, fold_aucs=(0.5,)), second)
+
+
+def test_no_clear_difference_is_said() -> None:
+    unclear = replace(model(), gain=Interval(0.001, 0.01, -0.01, 0.012, 5))
+    data: ReportData = replace(sample(), models=(unclear,))
+    assert "no clear difference" in " ".join(said.lede(data))
+
+
+def test_numbers_in_words() -> None:
+    assert [
+        said.percent(v) for v in (0, 0.0043, 0.097, 0.0999, 0.617, 0.99, 0.9906, 0.99996, 1)
+    ] == [
+        "0%",
+        "0.4%",
+        "9.7%",
+        "10%",
+        "62%",
+        "99%",
+        "99.1%",
+        "99.9%",
+        "100%",
+    ]
+    assert [said.number(v) for v in (None, float("nan"), 4, 0.8731, 123.456, 12345.6)] == [
+        "–",
+        "–",
+        "4",
+        "0.873",
+        "123.5",
+        "12,346",
+    ]
+    assert [said.megabytes(v) for v in (12, 1204, 5_310_222, 7e9)] == [
+        "12 bytes",
+        "1.2 kB",
+        "5.3 MB",
+        "7.0 GB",
+    ]
+    assert [said.duration(v) for v in (0.84, 41.3, 75.2, 3725)] == [
+        "0.8 s",
+        "41 s",
+        "1 min 15 s",
+        "1 h 2 min",
+    ]
+    assert said.listed(["a"]) == "a"
+    assert said.signed(-0.05) == "−0.050"
