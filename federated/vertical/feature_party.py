@@ -225,7 +225,9 @@ class FeatureParty(Role[FeatureFit]):
         )
         public, layout = self._key(memory), self._layout(memory)
         ciphertexts = RowCiphertexts(sent.rows, sent.weights)
-        linear, pairs = own_sums(public, layout, ciphertexts, own, self.context.random)
+        # of several partners each is sent D alone, whatever its columns
+        alone = len(self._partners) > 1 or layout.alone([basis.shape[1]])
+        linear, pairs = own_sums(public, layout, ciphertexts, own, self.context.random, alone=alone)
         messages = []
         if self._after:
             data = weight_rows(public, layout, ciphertexts, own.z, self.context.random)

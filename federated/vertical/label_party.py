@@ -319,13 +319,15 @@ class LabelParty(Role[VerticalFit]):
         rows = self._training(present.fold)
         _, curvature, residual = self._present_model(progress, rows)
         key = self._private(progress.key)
+        layout = self._layout(key)
         sent = encrypt_rows(
             key,
-            self._layout(key),
+            layout,
             self._x[rows] / self._scale,
             curvature,
             residual,
             self.context.random,
+            alone=layout.alone(list(progress.columns.values())),
         )
         asked = EncryptedRows(progress.number, progress.mix, sent.rows, sent.weights)
         return Turn(
@@ -340,6 +342,7 @@ class LabelParty(Role[VerticalFit]):
         """The Newton step: own, every partner's, the decrement, and the scores' scale."""
         key = self._private(progress.key)
         layout = self._layout(key)
+        alone = layout.alone(list(progress.columns.values()))
         rows = self._training(self._plan[progress.number].fold)
         _, curvature, residual = self._present_model(progress, rows)
         own = self._x[rows]
@@ -356,11 +359,10 @@ class LabelParty(Role[VerticalFit]):
         for place, name in enumerate(self._partners):
             moments, part = found[name], at[name]
             k = progress.columns[name]
-            linear = open_linear(key, layout, moments.linear, k)
-            gradient[part] = linear[:, 0]
-            matrix[part, :a] = linear[:, 1:] * self._scale
+            gradient[part], mixed = open_linear(key, layout, moments.linear, k)
+            matrix[part, :a] = mixed * self._scale
             matrix[:a, part] = matrix[part, :a].T
-            matrix[part, part] = open_pairs(key, layout, moments.pairs, k)
+            matrix[part, part] = open_pairs(key, layout, moments.pairs, k, alone=alone)
             if list(moments.cross) != sorted(self._partners[:place]):
                 raise PeerError("sums with other partners than those before")
             for before, data in moments.cross.items():

@@ -8,6 +8,7 @@ open_linear(key, layout, linear, k), open_pairs(key, layout, pairs, k)  # label 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from federated.paillier import EncryptedVector, Packing, Plaintexts, PrivateKey, PublicKey
 from federated.vertical.basis import uniform_integers
 from federated.vertical.newton import Floats
-from psi.protocol import PeerError, Random
+from psi.protocol import MisuseError, PeerError, Random
 
 __all__ = [
     "BasisRows",
@@ -32,14 +33,20 @@ __all__ = [
     "weight_rows",
 ]
 
-# fraction bits: of residuals and curvatures, of basis columns, of their pairs, of cross columns
-ROW, LINEAR, PAIR, CROSS = 30, 20, 18, 18
+# fraction bits: of residuals and curvatures, of basis columns, of cross columns
+ROW, LINEAR, CROSS = 30, 20, 18
+# of pairs of columns: rounding averages out over many rows, and every bit costs time
+PAIR_FEW, PAIR_MANY, MANY_ROWS = 18, 14, 4096
 # a residual is at most 1 in magnitude, so a row's numbers stay below 2^ROW_BITS
 ROW_BITS = ROW + 1
 # every sum gets uniform noise of up to 2^-NOISE, which hides its low digits
 NOISE = 22
+# a mask over several slots is this many bits longer than what it hides
+MASK = 40
 # pairs of columns weighted at once, against memory
 BLOCK = 256
+# opening one pair by itself costs about as much as encrypting this many rows
+PAIR_COST = 80
 
 
 @dataclass(frozen=True)
@@ -57,18 +64,31 @@ class Layout:
 
     @cached_property
     def row(self) -> Packing:
-        """Of r_i, D_i x_i1, …, D_i x_ia."""
+        """Of D_i, r_i, D_i x_i2, …, D_i x_ia: the curvature lowest, for the intercept."""
         return self._fit(ROW_BITS, LINEAR)
 
     @cached_property
     def pair(self) -> Packing:
         """Of opened pair sums, many pairs in a plaintext."""
-        return self._fit(ROW_BITS, PAIR)
+        return self._fit(ROW_BITS, self.pair_bits)
 
     @cached_property
     def cross(self) -> Packing:
         """Of D_i z_i for a partner's row z_i."""
         return self._fit(ROW_BITS + self.cross_bits, CROSS)
+
+    @property
+    def pair_bits(self) -> int:
+        """Fraction bits of a pair's weights."""
+        return PAIR_MANY if self.rows >= MANY_ROWS else PAIR_FEW
+
+    def alone(self, columns: Sequence[int]) -> bool:
+        """Whether D_i is encrypted by itself too, for partners with so many columns.
+
+        One partner with few pairs takes D_i from the packed rows, and masks the other slots.
+        """
+        pairs = sum(k * (k + 1) // 2 for k in columns)
+        return len(columns) > 1 or pairs * PAIR_COST > self.rows
 
     @property
     def cross_bits(self) -> int:
@@ -89,12 +109,13 @@ class Layout:
         return -(-(columns * (columns + 1) // 2) // self.pair.slots)
 
     def _fit(self, value_bits: int, weight_bits: int) -> Packing:
-        return Packing.fit(self.key_bits, value_bits, 4 * self.rows << weight_bits)
+        # a mask over the upper slots needs room above them
+        return Packing.fit(self.key_bits - MASK - 4, value_bits, 4 * self.rows << weight_bits)
 
 
 @dataclass(frozen=True)
 class RowCiphertexts:
-    """What a label party sends for a pass: packed rows, group after group, and D alone."""
+    """What a label party sends for a pass: packed rows, group after group; D alone or nothing."""
 
     rows: bytes
     weights: bytes
@@ -123,9 +144,12 @@ def encrypt_rows(
     curvature: Floats,
     residual: Floats,
     random: Random,
+    *,
+    alone: bool,
 ) -> RowCiphertexts:
-    """Encrypt r_i and D_i x_i for a design scaled to magnitudes of at most 1."""
-    values = np.column_stack([residual, design * curvature[:, None]])
+    """Encrypt r_i and D_i x_i for a design scaled to magnitudes of at most 1, intercept first."""
+    products = design * curvature[:, None]
+    values = np.column_stack([products[:, 0], residual, products[:, 1:]])
     numbers = np.rint(np.ldexp(values, ROW)).astype(np.int64)
     parts = [
         EncryptedVector.encrypt(
@@ -133,31 +157,37 @@ def encrypt_rows(
         ).to_bytes()
         for start in range(0, layout.own + 1, layout.row.slots)
     ]
-    alone = Plaintexts.from_int64(
-        np.rint(np.ldexp(curvature, ROW)).astype(np.int64), bound_bits=ROW_BITS
-    )
-    weights = EncryptedVector.encrypt(key, alone, random=random).to_bytes()
+    weights = b""
+    if alone:
+        plain = Plaintexts.from_int64(numbers[:, 0], bound_bits=ROW_BITS)
+        weights = EncryptedVector.encrypt(key, plain, random=random).to_bytes()
     return RowCiphertexts(b"".join(parts), weights)
 
 
-def open_linear(key: PrivateKey, layout: Layout, data: bytes, columns: int) -> Floats:
-    """`float64[k, a + 1]`: g and V of one partner. Raises PeerError."""
+def open_linear(
+    key: PrivateKey, layout: Layout, data: bytes, columns: int
+) -> tuple[Floats, Floats]:
+    """g `float64[k]` and V `float64[k, a]` of one partner. Raises PeerError."""
     packing = _opened(layout.row)
     count = columns * layout.row_groups
     values = _open(key, packing, data, count)
     # group after group, each `columns` ciphertexts
     wide = values.reshape(layout.row_groups, columns, packing.slots).transpose(1, 0, 2)
-    table = wide.reshape(columns, -1)[:, : layout.own + 1]
-    return np.ldexp(table, -(ROW + LINEAR))
+    table = np.ldexp(wide.reshape(columns, -1)[:, : layout.own + 1], -(ROW + LINEAR))
+    return table[:, 1], np.delete(table, 1, axis=1)
 
 
-def open_pairs(key: PrivateKey, layout: Layout, data: bytes, columns: int) -> Floats:
-    """`float64[k, k]`: H of one partner. Raises PeerError."""
-    packing = _opened(layout.pair)
-    groups = layout.pair_groups(columns)
-    values = _open(key, packing, data, groups)
+def open_pairs(
+    key: PrivateKey, layout: Layout, data: bytes, columns: int, *, alone: bool
+) -> Floats:
+    """H, `float64[k, k]`, of one partner. Raises PeerError."""
     first, second = np.triu_indices(columns)
-    flat = np.ldexp(values.T.ravel()[: len(first)], -(ROW + PAIR))
+    if alone:
+        values = _open(key, _opened(layout.pair), data, layout.pair_groups(columns))
+        flat = values.T.ravel()[: len(first)]
+    else:
+        flat = _open_lowest(key, layout.row.slot_bits, data, len(first))
+    flat = np.ldexp(flat, -(ROW + layout.pair_bits))
     matrix = np.zeros((columns, columns))
     matrix[first, second] = flat
     matrix[second, first] = flat
@@ -177,29 +207,40 @@ def open_cross(key: PrivateKey, layout: Layout, data: bytes, columns: int, befor
 
 
 def own_sums(
-    public: PublicKey, layout: Layout, sent: RowCiphertexts, basis: BasisRows, random: Random
+    public: PublicKey,
+    layout: Layout,
+    sent: RowCiphertexts,
+    basis: BasisRows,
+    random: Random,
+    *,
+    alone: bool,
 ) -> tuple[bytes, bytes]:
     """g with V, and H, encrypted and re-randomised for the key's holder. Raises PeerError."""
-    z = basis.z
-    n, k = z.shape
-    weights = _fixed(z, LINEAR)
+    n, k = basis.z.shape
+    weights = _weights_of(basis.z, layout, LINEAR)
     size = n * public.ciphertext_bytes
-    if len(sent.rows) != size * layout.row_groups or len(sent.weights) != size:
+    if len(sent.rows) != size * layout.row_groups or len(sent.weights) != size * alone:
         raise PeerError("encrypted rows of another length than the plan's")
+    # a bound over all slots, without their limit: a mask may pass the topmost
+    row_bits = layout.row.bound((1 << ROW_BITS) - 1).bit_length()
     linear = []
+    lowest: EncryptedVector | None = None
     for group in range(layout.row_groups):
         part = memoryview(sent.rows)[size * group : size * (group + 1)]
-        rows = EncryptedVector.from_bytes(public, part, n, packing=layout.row)
-        added = _noise(layout.row, (k, layout.row.slots), ROW + LINEAR, random)
-        sums = rows.weighted_sums(weights).add_plain(added)
-        if group == 0:
-            shrink = [int(v) for v in np.rint(np.ldexp(basis.shrink, ROW + LINEAR))]
-            sums = sums.add_plain(Plaintexts.from_ints(shrink))
-        linear.append(sums)
-    packed = _pair_sums(_weights(public, sent, n), layout, basis, random)
-    ready = (*linear, packed)
-    fresh = [part.rerandomise(for_key_holder=True, random=random).to_bytes() for part in ready]
-    return b"".join(fresh[:-1]), fresh[-1]
+        rows = EncryptedVector.from_bytes(public, part, n, bound_bits=row_bits)
+        noise = _noise(layout.row, (k, layout.row.slots), ROW + LINEAR, random)
+        sums = rows.weighted_sums(weights).add_plain(noise)
+        if lowest is None:
+            lowest = rows
+            shrink = np.rint(np.ldexp(basis.shrink, ROW + LINEAR))
+            shifted = [int(value) << layout.row.slot_bits for value in shrink]
+            sums = sums.add_plain(Plaintexts.from_ints(shifted))
+        linear.append(sums.rerandomise(for_key_holder=True, random=random).to_bytes())
+    if alone or lowest is None:
+        pairs = _packed_pairs(_alone(public, sent, n), layout, basis, random)
+    else:
+        pairs = _masked_pairs(lowest, layout, basis, random)
+    return b"".join(linear), pairs.rerandomise(for_key_holder=True, random=random).to_bytes()
 
 
 def weight_rows(
@@ -207,8 +248,8 @@ def weight_rows(
 ) -> bytes:
     """For each row D_i z_i, packed, for the partners after this one."""
     n, k = z.shape
-    curvature = _weights(public, sent, n)
-    numbers = _fixed(z, CROSS)
+    curvature = _alone(public, sent, n)
+    numbers = _weights_of(z, layout, CROSS)
     parts = []
     for start in range(0, k, layout.cross.slots):
         chosen = numbers[:, start : start + layout.cross.slots]
@@ -228,7 +269,7 @@ def cross_sums(
     groups = layout.cross_groups(before)
     if len(data) != size * groups:
         raise PeerError("weighted rows of another length than the plan's")
-    numbers = _fixed(z, CROSS)
+    numbers = _weights_of(z, layout, CROSS)
     parts = []
     for group in range(groups):
         part = memoryview(data)[size * group : size * (group + 1)]
@@ -239,44 +280,71 @@ def cross_sums(
     return b"".join(parts)
 
 
-def _pair_sums(
+def _packed_pairs(
     curvature: EncryptedVector, layout: Layout, basis: BasisRows, random: Random
 ) -> EncryptedVector:
     """H packed: pair s * groups + g stands in slot s of ciphertext g."""
-    z, packing = basis.z, layout.pair
-    k = z.shape[1]
-    first, second = np.triu_indices(k)
+    packing = layout.pair
+    k = basis.z.shape[1]
+    sums, penalty = _pair_sums(curvature, layout, basis)
     groups = layout.pair_groups(k)
-    blocks = [
-        curvature.weighted_sums(
-            _fixed(z[:, first[at : at + BLOCK]] * z[:, second[at : at + BLOCK]], PAIR)
-        )
-        for at in range(0, len(first), BLOCK)
-    ]
-    sums = EncryptedVector.concatenate(blocks)
-    slots = -(-len(first) // groups)
+    slots = -(-len(sums) // groups)
     # the last slot repeats the last pair where pairs run out
-    order = np.minimum(np.arange(slots * groups), len(first) - 1).reshape(slots, groups)
+    order = np.minimum(np.arange(slots * groups), len(sums) - 1).reshape(slots, groups)
     shift = Plaintexts.from_ints([1 << packing.slot_bits])
     packed = sums.take(order[-1])
     for row in order[-2::-1]:
         packed = packed.multiply_plain_wide(shift).add(sums.take(row))
-    values = np.rint(np.ldexp(basis.penalty[first, second], ROW + PAIR))
-    integers = np.array([int(value) for value in values], dtype=object)[order]
-    penalty = [
-        sum(int(value) << (packing.slot_bits * slot) for slot, value in enumerate(column))
-        for column in integers.T
+    added = [
+        sum(penalty[pair] << (packing.slot_bits * slot) for slot, pair in enumerate(column))
+        for column in order.T
     ]
-    noise = _noise(packing, (groups, packing.slots), ROW + PAIR, random)
-    return packed.add_plain(Plaintexts.from_ints(penalty)).add_plain(noise)
+    noise = _noise(packing, (groups, packing.slots), ROW + layout.pair_bits, random)
+    return packed.add_plain(Plaintexts.from_ints(added)).add_plain(noise)
 
 
-def _weights(public: PublicKey, sent: RowCiphertexts, count: int) -> EncryptedVector:
+def _masked_pairs(
+    rows: EncryptedVector, layout: Layout, basis: BasisRows, random: Random
+) -> EncryptedVector:
+    """H, a pair a ciphertext, in the lowest slot; the others are masked as one integer."""
+    sums, penalty = _pair_sums(rows, layout, basis)
+    slot_bits = layout.row.slot_bits
+    size = ((layout.row.slots - 1) * slot_bits + MASK + 7) // 8
+    stream = random(size * len(sums))
+    noise = uniform_integers((len(sums),), ROW + layout.pair_bits - NOISE, random)
+    added = [
+        value + int(small) + (int.from_bytes(stream[size * i : size * (i + 1)]) << slot_bits)
+        for i, (value, small) in enumerate(zip(penalty, noise, strict=True))
+    ]
+    return sums.add_plain(Plaintexts.from_ints(added))
+
+
+def _pair_sums(
+    vector: EncryptedVector, layout: Layout, basis: BasisRows
+) -> tuple[EncryptedVector, list[int]]:
+    """Sums weighted by every pair of columns, and the penalty's integers to add to them."""
+    z, bits = basis.z, layout.pair_bits
+    first, second = np.triu_indices(z.shape[1])
+    blocks = [
+        vector.weighted_sums(
+            _weights_of(z[:, first[at : at + BLOCK]] * z[:, second[at : at + BLOCK]], layout, bits)
+        )
+        for at in range(0, len(first), BLOCK)
+    ]
+    penalty = np.rint(np.ldexp(basis.penalty[first, second], ROW + bits))
+    return EncryptedVector.concatenate(blocks), [int(value) for value in penalty]
+
+
+def _alone(public: PublicKey, sent: RowCiphertexts, count: int) -> EncryptedVector:
     return EncryptedVector.from_bytes(public, sent.weights, count, bound_bits=ROW_BITS)
 
 
-def _fixed(values: Floats, bits: int) -> NDArray[np.int64]:
-    return np.rint(np.ldexp(values, bits)).astype(np.int64)
+def _weights_of(values: Floats, layout: Layout, bits: int) -> NDArray[np.int64]:
+    """Fixed-point weights whose magnitudes add up to what every slot has room for."""
+    weights = np.rint(np.ldexp(values, bits)).astype(np.int64)
+    if np.abs(weights).sum(axis=0).max(initial=0) > 2 * layout.rows << bits:
+        raise MisuseError("columns of a basis whose mean squares are above 1")
+    return weights
 
 
 def _noise(packing: Packing, shape: tuple[int, int], bits: int, random: Random) -> Plaintexts:
@@ -288,6 +356,16 @@ def _noise(packing: Packing, shape: tuple[int, int], bits: int, random: Random) 
 def _opened(packing: Packing) -> Packing:
     """The same slots, for sums: as large as a slot holds."""
     return Packing(packing.slots, packing.slot_bits)
+
+
+def _open_lowest(key: PrivateKey, slot_bits: int, data: bytes, count: int) -> Floats:
+    """The lowest slot of ciphertexts whose other slots are masked."""
+    if len(data) != count * key.public.ciphertext_bytes:
+        raise PeerError("encrypted sums of another length than the plan's")
+    opened = EncryptedVector.from_bytes(key.public, data, count).decrypt(key).to_ints()
+    half = 1 << (slot_bits - 1)
+    lowest = [((value + half) & ((1 << slot_bits) - 1)) - half for value in opened]
+    return np.array(lowest, dtype=np.float64)
 
 
 def _open(key: PrivateKey, packing: Packing, data: bytes, count: int) -> Floats:
