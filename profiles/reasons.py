@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from profiles.text import plain
 from psi.protocol.errors import MisuseError
 
-__all__ = ["column_words", "linear_reasons", "partner_contribution", "phrase"]
+__all__ = ["column_words", "encoded_words", "linear_reasons", "partner_contribution", "phrase"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -31,6 +31,12 @@ _SMALL = 0.005  # shown as 0.00, so not a reason
 def column_words(name: str) -> str:
     """A column's name as words: `overdue_12m` becomes "overdue 12m"."""
     return plain(name.replace("_", " "), 60) or "unnamed column"
+
+
+def encoded_words(name: str) -> str:
+    """An encoded column without a value: "channel is branch", "balance unknown", "balance"."""
+    encoded = "=" in name or name.rpartition(":")[2] in ("missing", "other")
+    return phrase(name, 1.0) if encoded else column_words(name)
 
 
 def phrase(name: str, value: float, words: Mapping[str, str] | None = None) -> str:

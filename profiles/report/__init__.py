@@ -14,6 +14,7 @@ from profiles.report.data import (
     StepFacts,
     TargetLine,
     TargetSummary,
+    linear_importance,
     paired_gain,
     scored,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "StepFacts",
     "TargetLine",
     "TargetSummary",
+    "linear_importance",
     "paired_gain",
     "render_report",
     "scored",

@@ -6,6 +6,7 @@ Texts may come from anywhere; rendering makes them safe. Scores' curves are comp
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from federated.evaluation import (
     roc_curve,
 )
 from federated.party.contract import Disclosure
+from profiles.reasons import encoded_words
 from psi.protocol.errors import MisuseError
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "StepFacts",
     "TargetLine",
     "TargetSummary",
+    "linear_importance",
     "paired_gain",
     "scored",
 ]
@@ -290,3 +293,32 @@ def paired_gain(before: Scored, after: Scored) -> Interval | None:
     if len(before.fold_aucs) < 2:
         return None
     return mean_interval(np.subtract(after.fold_aucs, before.fold_aucs))
+
+
+def linear_importance(
+    receiver: str,
+    matrix: Array,
+    names: Sequence[str],
+    coefficients: Array,
+    partners: Mapping[str, tuple[Array, int]] | None = None,
+) -> tuple[Importance, ...]:
+    """How far each of the receiver's columns, and each partner as a whole, moves a linear score.
+
+    Args:
+        receiver: its name.
+        matrix: [rows, d], its encoded columns.
+        names: d names as the encoder writes them.
+        coefficients: [d].
+        partners: name to (contribution [rows], number of columns it stands for); the
+            contribution from `profiles.reasons.partner_contribution`.
+    """
+    spread = np.asarray(matrix, np.float64).std(axis=0) if len(matrix) else np.zeros(len(names))
+    own = [
+        Importance(receiver, encoded_words(name), float(abs(weight) * size), int(np.sign(weight)))
+        for name, weight, size in zip(names, np.asarray(coefficients), spread, strict=True)
+    ]
+    theirs = [
+        Importance(name, f"all columns of {name}", float(np.std(part)), 0, columns)
+        for name, (part, columns) in (partners or {}).items()
+    ]
+    return (*own, *theirs)

@@ -116,9 +116,13 @@ def _whiskers(model: Model) -> list[dict[str, Any]]:
 def _colours(data: ReportData) -> dict[str, str]:
     """A style class for each party: the receiver's, then one a partner."""
     others = [party.name for party in data.parties if party.name != data.receiver]
-    return {data.receiver: "receiver"} | {
+    found = {data.receiver: "receiver"} | {
         name: f"partner-{place % 4 + 1}" for place, name in enumerate(others)
     }
+    for model in data.models:
+        together = "receiver" if model.split == "horizontal" else "partner-1"
+        found |= {e.party: together for e in model.importance if e.party not in found}
+    return found
 
 
 def _learned(data: ReportData) -> list[tuple[str, list[Any]]]:

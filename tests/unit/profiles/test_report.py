@@ -17,7 +17,14 @@ import plotly.graph_objects as go
 import pytest
 
 from federated.evaluation import Interval
-from profiles.report import Match, ReportData, paired_gain, render_report, scored
+from profiles.report import (
+    Match,
+    ReportData,
+    linear_importance,
+    paired_gain,
+    render_report,
+    scored,
+)
 from profiles.report import words as said
 from profiles.report.figures import figures, label
 from psi.protocol.errors import MisuseError
@@ -80,7 +87,7 @@ def test_everything_is_there() -> None:
         "not shown: fewer than 20 shared records",
         "1,981 (99.1%) have a manager; 19 have none: all managers are at capacity.",
         "balance trend falling (+0.61)",
-        "First of all: bank and bureau and registry each know which of their consumers they share.",
+        "First of all: bank and bureau, bank and registry both know which consumers they share.",
         "3072 bits",
         "AVX-512 IFMA kernels",
         "41 s",
@@ -245,6 +252,21 @@ def test_paired_gain() -> None:
     assert paired_gain(replace(first, fold_aucs=()), replace(second, fold_aucs=())) is None
     with pytest.raises(MisuseError):
         paired_gain(replace(first, fold_aucs=(0.5,)), second)
+
+
+def test_linear_importance() -> None:
+    matrix = np.array([[1.0, 0], [-1, 1], [1, 0], [-1, 1]])
+    part = np.array([2.0, -2, 2, -2])
+    found = linear_importance(
+        "bank", matrix, ["a_b", "c=d"], np.array([-0.5, 0.4]), {"p": (part, 3)}
+    )
+    assert [(e.party, e.column, e.direction, e.columns) for e in found] == [
+        ("bank", "a b", -1, 1),
+        ("bank", "c is d", 1, 1),
+        ("p", "all columns of p", 0, 3),
+    ]
+    assert [e.value for e in found] == pytest.approx([0.5, 0.2, 2.0])
+    assert linear_importance("bank", np.zeros((0, 0)), [], np.zeros(0)) == ()
 
 
 def test_no_clear_difference_is_said() -> None:
