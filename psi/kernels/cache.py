@@ -2,12 +2,15 @@
 
 Numba's cache is code on disk, so it lives in a directory of the user's own: under
 `$XDG_CACHE_HOME/fedprofile` (or `~/.cache/fedprofile`), mode 0700, named by a hash of all
-kernel sources, versions and the CPU. A directory that others own or can write to is refused;
+sources in this package, of the versions, the CPU and the path. Kernels of other packages of
+ours also carry the hash of their own package. A directory that others own or can write to is
+refused;
 kernels then compile anew in each process and `fedprofile selftest` says why.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -22,54 +25,88 @@ import llvmlite
 import numba
 from numba.core import caching
 
-from psi.kernels.simd import kernel_path
+from psi.kernels.simd import cpu_features, kernel_path
 
-__all__ = ["cache_directory", "cache_refusal", "kernel"]
+__all__ = ["cache_directory", "cache_refusal", "kernel", "part"]
 
-_PACKAGES = Path(__file__).parents[2]
+_HERE = Path(__file__).parent
+_PACKAGES = _HERE.parents[1]
 _OURS = ("psi", "federated", "profiles")
 
 
 @cache
-def _fingerprint() -> str:
-    """A hash of every source that may hold a kernel, of the versions and of the CPU."""
+def _sources(folder: Path) -> str:
+    """A hash of the sources in one folder."""
     digest = hashlib.sha256()
-    for path in sorted((_PACKAGES / "psi").rglob("*.py")):
-        digest.update(path.relative_to(_PACKAGES).as_posix().encode() + path.read_bytes())
-    cpu = llvmlite.binding.get_host_cpu_name() + llvmlite.binding.get_host_cpu_features().flatten()
-    for text in (platform.python_version(), numba.__version__, llvmlite.__version__, cpu):
-        digest.update(text.encode())
-    digest.update(kernel_path().encode())
-    return digest.hexdigest()[:24]
+    for path in sorted(folder.glob("*.py")):
+        text = path.read_bytes()
+        digest.update(f"{path.name} {len(text)} ".encode() + text)
+    return digest.hexdigest()
+
+
+@cache
+def _fingerprint() -> str:
+    """A hash of all that compiled kernels depend on."""
+    features = ",".join(sorted(cpu_features()))
+    parts = (
+        _sources(_HERE),
+        platform.python_implementation(),
+        platform.python_version(),
+        numba.__version__,
+        llvmlite.__version__,
+        llvmlite.binding.get_host_cpu_name(),
+        features,
+        kernel_path(),
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def _home() -> Path:
+    """Our part of the user's cache; a relative XDG_CACHE_HOME counts as none, as XDG says."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".cache") / "fedprofile"
 
 
 @cache
 def _prepared() -> tuple[Path | None, str]:
     """The directory, or None and why there is none."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    home = Path(base) / "fedprofile"
+    try:
+        home = _home()
+    except RuntimeError:
+        return None, "this user has no home directory (set XDG_CACHE_HOME)"
     place = home / f"kernels-{_fingerprint()}"
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        place.mkdir(exist_ok=True, mode=0o700)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        for path in (home, place):
+            path.mkdir(exist_ok=True, mode=0o700)
+        states = [(path, path.lstat()) for path in (home, place)]
     except OSError as error:
         return None, f"{home}: {error.strerror}"
-    for path in (home, place):
-        found = path.lstat()
+    for path, found in states:
         if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
             return None, f"{path}: owned by another user, or no directory"
         if stat.S_IMODE(found.st_mode) & 0o022:
             return None, f"{path}: others can write to it (chmod 700)"
+    if not os.access(place, os.W_OK | os.X_OK):
+        return None, f"{place}: not writable"
     _prune(home, place)
     return place, ""
 
 
-def _prune(home: Path, keep: Path, most: int = 6) -> None:
-    """Remove the oldest directories of other sources and versions, all but a few."""
-    others = [p for p in home.glob("kernels-*") if p != keep]
-    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+def _prune(home: Path, keep: Path, most: int = 3) -> None:
+    """Remove the directories of other sources and versions, but a few that others may use.
+
+    A process that loses its directory compiles again; nothing breaks.
+    """
+    aged = []
+    for path in home.glob("kernels-*"):
+        with contextlib.suppress(OSError):  # another process may prune at the same time
+            aged.append((path.stat().st_mtime, path))
+    others = [path for _, path in sorted(aged, reverse=True) if path != keep]
     for path in others[most:]:
         shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        os.utime(keep)
 
 
 def cache_directory() -> Path | None:
@@ -86,13 +123,15 @@ class _Locator(caching._CacheLocator):
     """Sends the compile cache of our own functions, and of no others, to our directory."""
 
     def __init__(self, function: Callable[..., Any], file: str) -> None:
+        self._folder = Path(file).parent
         self._name = f"{Path(file).stem}-{function.__code__.co_firstlineno}"
 
     def get_cache_path(self) -> str:
         return str(cache_directory())
 
     def get_source_stamp(self) -> str:
-        return _fingerprint()
+        """Numba compiles again where this differs from what it kept."""
+        return _fingerprint() + (_sources(self._folder) if self._folder != _HERE else "")
 
     def get_disambiguator(self) -> str:
         return self._name
@@ -107,6 +146,11 @@ class _Locator(caching._CacheLocator):
 def _install() -> None:
     if _Locator not in caching.CacheImpl._locator_classes:
         caching.CacheImpl._locator_classes.insert(0, _Locator)
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """Compile a part of kernels: not kept by itself, only inside the kernels that call it."""
+    return numba.njit(nogil=True)(function)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

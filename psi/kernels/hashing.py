@@ -1,7 +1,8 @@
-"""SHA-512 over many strings at once (FIPS 180-4), in the three shapes that the protocols need.
+"""SHA-512 over many strings at once, in the three shapes that the protocols need.
 
 Strings come as an Arrow buffer: `data: uint8[]` and `offsets: int64[n + 1]`. Python's hashlib
-takes one call a string; these kernels take one call a column and run on all cores.
+takes one call a string; these kernels take one call a column, hash several strings at once and
+run on all cores.
 """
 
 from __future__ import annotations
@@ -10,153 +11,101 @@ from typing import Any
 
 import numpy as np
 
-from psi.kernels.cache import kernel
-from psi.kernels.simd import parallel_rows
+from psi.kernels.cache import kernel, part
+from psi.kernels.sha512 import INITIAL, STREAMS, compress
+from psi.kernels.simd import parallel_rows, readonly
 
-__all__ = ["expand_message", "sha512", "tag_hash"]
+__all__ = ["expand_words", "sha512", "tag_hash"]
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Offsets = np.ndarray[Any, np.dtype[np.int64]]
-Tags = np.ndarray[Any, np.dtype[np.uint64]]
+Words = np.ndarray[Any, np.dtype[np.uint64]]
 
-
-def _primes(count: int) -> list[int]:
-    found: list[int] = []
-    number = 2
-    while len(found) < count:
-        if all(number % prime for prime in found):
-            found.append(number)
-        number += 1
-    return found
-
-
-def _root(number: int, degree: int) -> int:
-    """The first 64 bits of the fraction of a number's square or cube root."""
-    target = number << (64 * degree)
-    low, high = 0, 1 << 80
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if middle**degree <= target else (low, middle)
-    return low & (2**64 - 1)
-
-
-_K = np.array([_root(prime, 3) for prime in _primes(80)], dtype=np.uint64)
-_H = np.array([_root(prime, 2) for prime in _primes(8)], dtype=np.uint64)
 _BLOCK = 128
+_TAIL = 17
+"""Bytes that padding takes at least: a bit, and the length."""
 
 
-@kernel
-def _rotate(x, n):  # type: ignore[no-untyped-def]
-    return (x >> np.uint64(n)) | (x << np.uint64(64 - n))
+@part
+def _put(message, lane, at, source, low, high):  # type: ignore[no-untyped-def]
+    """source[low:high] into a lane's message at byte `at`; where it ends.
 
-
-@kernel
-def _compress(state, block, w):  # type: ignore[no-untyped-def]
-    """One 128-byte block into `state: uint64[8]`; `w: uint64[80]` is scratch."""
-    for i in range(16):
-        value = np.uint64(0)
-        for j in range(8):
-            value = (value << np.uint64(8)) | np.uint64(block[8 * i + j])
-        w[i] = value
-    for i in range(16, 80):
-        x, y = w[i - 15], w[i - 2]
-        low = _rotate(x, 1) ^ _rotate(x, 8) ^ (x >> np.uint64(7))
-        high = _rotate(y, 19) ^ _rotate(y, 61) ^ (y >> np.uint64(6))
-        w[i] = w[i - 16] + low + w[i - 7] + high
-    a, b, c, d = state[0], state[1], state[2], state[3]
-    e, f, g, h = state[4], state[5], state[6], state[7]
-    for i in range(80):
-        s1 = _rotate(e, 14) ^ _rotate(e, 18) ^ _rotate(e, 41)
-        t1 = h + s1 + ((e & f) ^ (~e & g)) + _K[i] + w[i]
-        s0 = _rotate(a, 28) ^ _rotate(a, 34) ^ _rotate(a, 39)
-        t2 = s0 + ((a & b) ^ (a & c) ^ (b & c))
-        h, g, f, e, d, c, b, a = g, f, e, d + t1, c, b, a, t1 + t2
-    state[0] += a
-    state[1] += b
-    state[2] += c
-    state[3] += d
-    state[4] += e
-    state[5] += f
-    state[6] += g
-    state[7] += h
-
-
-@kernel
-def _begin(state):  # type: ignore[no-untyped-def]
-    for i in range(8):
-        state[i] = _H[i]
-
-
-@kernel
-def _absorb(state, block, used, data, low, high, w):  # type: ignore[no-untyped-def]
-    """data[low:high] behind the `used` bytes that wait in `block`; the bytes that wait then."""
+    Words of the lanes lie side by side, and each with its bytes in the machine's order.
+    """
     for i in range(low, high):
-        block[used] = data[i]
-        used += 1
-        if used == _BLOCK:
-            _compress(state, block, w)
-            used = 0
-    return used
+        word, byte = at >> 3, at & 7
+        message[(word * STREAMS + lane) * 8 + 7 - byte] = source[i]
+        at += 1
+    return at
 
 
 @kernel
-def _end(state, block, used, total, w):  # type: ignore[no-untyped-def]
-    """Padding and the length in bits."""
-    block[used] = 0x80
-    used += 1
-    if used > 112:
-        for i in range(used, _BLOCK):
-            block[i] = 0
-        _compress(state, block, w)
-        used = 0
-    for i in range(used, 120):
-        block[i] = 0
-    bits = np.uint64(total) * np.uint64(8)
-    for i in range(8):
-        block[120 + i] = np.uint8((bits >> np.uint64(56 - 8 * i)) & np.uint64(255))
-    _compress(state, block, w)
-
-
-@kernel
-def _put(state, out):  # type: ignore[no-untyped-def]
-    for i in range(8):
-        for j in range(8):
-            out[8 * i + j] = np.uint8((state[i] >> np.uint64(56 - 8 * j)) & np.uint64(255))
-
-
-@kernel
-def _sha512_rows(low, high, prefix, data, offsets, suffix, out):  # type: ignore[no-untyped-def]
-    state, w = np.empty(8, np.uint64), np.empty(80, np.uint64)
-    block = np.empty(_BLOCK, np.uint8)
-    for row in range(low, high):
-        _begin(state)
-        used = _absorb(state, block, 0, prefix, 0, len(prefix), w)
-        used = _absorb(state, block, used, data, offsets[row], offsets[row + 1], w)
-        used = _absorb(state, block, used, suffix, 0, len(suffix), w)
-        total = len(prefix) + offsets[row + 1] - offsets[row] + len(suffix)
-        _end(state, block, used, total, w)
-        _put(state, out[row])
-
-
-@kernel
-def _tag_rows(low, high, prefix, data, offsets, bound, points, out):  # type: ignore[no-untyped-def]
-    state, w = np.empty(8, np.uint64), np.empty(80, np.uint64)
-    block, size = np.empty(_BLOCK, np.uint8), np.empty(4, np.uint8)
-    for row in range(low, high):
-        _begin(state)
-        total = len(prefix) + 32
-        used = _absorb(state, block, 0, prefix, 0, len(prefix), w)
-        if bound:
+def _digest_rows(  # type: ignore[no-untyped-def]
+    low, high, prefix, sized, data, offsets, tails, longest, out
+):
+    """out[row] = leading words of SHA-512(prefix || [length] || string || tail)."""
+    blocks = (len(prefix) + 4 * sized + longest + tails.shape[1] + _TAIL + _BLOCK - 1) // _BLOCK
+    words = np.zeros(blocks * 16 * STREAMS, np.uint64)
+    message = words.view(np.uint8)
+    state = np.empty(8 * STREAMS, np.uint64)
+    left = np.zeros(STREAMS, np.uint64)
+    for start in range(low, high, STREAMS):
+        lanes = min(STREAMS, high - start)
+        most = 0
+        for lane in range(lanes):
+            row = start + lane
             length = offsets[row + 1] - offsets[row]
-            for i in range(4):
-                size[i] = (length >> (24 - 8 * i)) & 255
-            used = _absorb(state, block, used, size, 0, 4, w)
-            used = _absorb(state, block, used, data, offsets[row], offsets[row + 1], w)
-            total += 4 + length
-        used = _absorb(state, block, used, points[row], 0, 32, w)
-        _end(state, block, used, total, w)
-        out[row, 0] = state[0]
-        out[row, 1] = state[1]
+            at = _put(message, lane, 0, prefix, 0, len(prefix))
+            if sized:
+                for i in range(4):
+                    place = ((at >> 3) * STREAMS + lane) * 8 + 7 - (at & 7)
+                    message[place] = (length >> (24 - 8 * i)) & 255
+                    at += 1
+            at = _put(message, lane, at, data, offsets[row], offsets[row + 1])
+            tail = tails[row % len(tails)]
+            at = _put(message, lane, at, tail, 0, len(tail))
+            message[((at >> 3) * STREAMS + lane) * 8 + 7 - (at & 7)] = 0x80
+            count = (at + _TAIL + _BLOCK - 1) // _BLOCK
+            words[(count * 16 - 1) * STREAMS + lane] = np.uint64(at) * np.uint64(8)
+            left[lane] = np.uint64(count)
+            most = max(most, count)
+        for i in range(8):
+            for lane in range(STREAMS):
+                state[i * STREAMS + lane] = INITIAL[i]
+        for block in range(most):
+            compress(state, words, block, left)
+            for lane in range(STREAMS):
+                left[lane] -= np.uint64(left[lane] > np.uint64(0))
+        for i in range(most * 16 * STREAMS):
+            words[i] = np.uint64(0)
+        for lane in range(lanes):
+            for i in range(out.shape[1]):
+                out[start + lane, i] = state[i * STREAMS + lane]
+
+
+def _digest(
+    width: int,
+    prefix: bytes,
+    data: Bytes | None,
+    offsets: Offsets,
+    tails: Bytes,
+    *,
+    sized: bool = False,
+) -> Words:
+    """The first `width` words of each digest: `uint64[n, width]`."""
+    out = np.empty((len(offsets) - 1, width), np.uint64)
+    if not len(out):
+        return out
+    items = np.zeros(0, np.uint8) if data is None else np.asarray(data, np.uint8)
+    ends = np.asarray(offsets, np.int64)
+    lengths = np.diff(ends)
+    if ends[0] < 0 or ends[-1] > len(items) or lengths.min() < 0:
+        raise ValueError(f"offsets that leave a buffer of {len(items)} bytes")
+    inputs = [readonly(x) for x in (_bytes(prefix), items, ends, tails)]
+    longest = int(lengths.max())
+    args = (inputs[0], sized, inputs[1], inputs[2], inputs[3], longest, out)
+    parallel_rows(_digest_rows, len(out), *args, block=STREAMS)
+    return out
 
 
 def _bytes(value: bytes) -> Bytes:
@@ -165,35 +114,32 @@ def _bytes(value: bytes) -> Bytes:
 
 def sha512(data: Bytes, offsets: Offsets, *, prefix: bytes = b"", suffix: bytes = b"") -> Bytes:
     """SHA-512 of prefix || string || suffix for every string: `uint8[n, 64]`."""
-    out = np.empty((len(offsets) - 1, 64), np.uint8)
-    args = (_bytes(prefix), data, offsets, _bytes(suffix), out)
-    parallel_rows(_sha512_rows, len(out), *args)
-    return out
+    found = _digest(8, prefix, data, offsets, _bytes(suffix).reshape(1, -1))
+    return found.astype(">u8").view(np.uint8)
 
 
-def expand_message(data: Bytes, offsets: Offsets, dst: bytes) -> Bytes:
-    """RFC 9380, section 5.3.1, expand_message_xmd with SHA-512 to 48 bytes: `uint8[n, 48]`.
+def expand_words(data: Bytes, offsets: Offsets, dst: bytes) -> Words:
+    """RFC 9380, section 5.3.1, expand_message_xmd with SHA-512 to 48 bytes: `uint64[n, 6]`.
 
-    48 bytes need one block, so two hashes a string.
+    The bytes are a big-endian number; its words come lowest first. 48 bytes need one output
+    block, so two hashes a string.
     """
     if not 0 < len(dst) < 256:
         raise ValueError(f"a tag of {len(dst)} bytes found, 1 to 255 allowed")
     dst_prime = dst + bytes([len(dst)])
     first = sha512(data, offsets, prefix=bytes(_BLOCK), suffix=bytes([0, 48, 0]) + dst_prime)
     starts = np.arange(len(first) + 1, dtype=np.int64) * 64
-    second = sha512(first.reshape(-1), starts, suffix=b"\x01" + dst_prime)
-    return np.ascontiguousarray(second[:, :48])
+    last = _bytes(b"\x01" + dst_prime).reshape(1, -1)
+    return np.ascontiguousarray(_digest(6, b"", first.reshape(-1), starts, last)[:, ::-1])
 
 
-def tag_hash(prefix: bytes, data: Bytes | None, offsets: Offsets | None, points: Bytes) -> Tags:
+def tag_hash(prefix: bytes, data: Bytes | None, offsets: Offsets | None, points: Bytes) -> Words:
     """The first 128 bits of SHA-512(prefix || length || item || point): `uint64[n, 2]`.
 
     With `data` None the item (and its 4-byte length) is left out. Points are `uint8[n, 32]`.
     """
-    out = np.empty((len(points), 2), np.uint64)
-    bound = data is not None
-    items = data if data is not None else np.zeros(0, np.uint8)
-    ends = offsets if offsets is not None else np.zeros(1, np.int64)
-    args = (_bytes(prefix), items, ends, bound, np.ascontiguousarray(points), out)
-    parallel_rows(_tag_rows, len(out), *args)
-    return out
+    bound = data is not None and offsets is not None
+    ends = offsets if bound else np.zeros(len(points) + 1, np.int64)
+    if ends is None or len(ends) != len(points) + 1:
+        raise ValueError(f"{len(points)} points found, one an item allowed")
+    return _digest(2, prefix, data, ends, np.ascontiguousarray(points), sized=bound)

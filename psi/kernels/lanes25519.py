@@ -1,198 +1,124 @@
-"""GF(2^255 - 19) in five 51-bit limbs, as LLVM: eight elements at once, or one.
+"""GF(2^255 - 19), several elements at once, as LLVM instructions: what all CPUs share.
 
-`Wide` keeps a limb of eight elements in one AVX-512 register and multiplies by
-`vpmadd52{lo,hi}`; `Narrow` keeps a limb in a 64-bit register and multiplies into 128 bits.
-Both have the same operations, so the kernels above are written once. A limb stays below 2^52
-between operations. Source of the representation: Bernstein 2006, "Curve25519".
+An element is a list of limbs, a limb one LLVM value with one number a lane. A product comes as
+unreduced columns, so that sums and differences of products are carried once. Each kind of CPU
+has a module of its own: `lanes25519_wide` (AVX-512 IFMA), `lanes25519_vector` (AVX2 and
+AVX-512 without IFMA) and `lanes25519_scalar` (anything). Bounds are proved by running the same
+code over intervals (tests/unit/kernels/test_bounds25519.py).
 
 Everything here emits instructions; nothing branches on, loops by or indexes with a value.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
-from llvmlite import ir
+from psi.kernels.vectors import add_all, constant, select, subtract_all, vector
 
-__all__ = ["LIMBS", "Narrow", "Wide", "add", "multiply_small", "square", "subtract", "swap"]
+__all__ = ["PRIME", "Columns", "Element", "Lanes"]
 
-LIMBS = 5
+PRIME = 2**255 - 19
+
 Element = list[Any]
-
-_I64, _I128 = ir.IntType(64), ir.IntType(128)
-_MASK = (1 << 51) - 1
-_FOUR_P = [(2**51 - 19) * 4] + [(2**51 - 1) * 4] * 4
+Columns = list[Any]
 
 
-def _times_19(lanes: Any, b: Any, x: Any) -> Any:
-    """Shifts and adds: a 64-bit lane product is slow."""
-    return b.add(x, b.add(b.shl(x, lanes.constant(4)), b.shl(x, lanes.constant(1))))
+class Lanes(ABC):
+    """Field arithmetic on `count` elements at once, in limbs of `widths` bits."""
 
+    widths: tuple[int, ...]
+    column_bias: int
+    """How often p is added to the first of two products before they are subtracted."""
 
-def _carry(lanes: Any, b: Any, x: Element) -> Element:
-    """One parallel carry; limbs below 2^63 come out just above 51 bits."""
-    mask, shift = lanes.constant(_MASK), lanes.constant(51)
-    high = [b.lshr(limb, shift) for limb in x]
-    low = [b.and_(limb, mask) for limb in x]
-    first = b.add(low[0], _times_19(lanes, b, high[4]))
-    return [first, *(b.add(low[i], high[i - 1]) for i in range(1, LIMBS))]
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.type = vector(count)
+        self.limbs = len(self.widths)
 
-
-class Wide:
-    """Eight elements: a limb is a vector of eight 64-bit lanes."""
-
-    count = 8
-    type = ir.VectorType(_I64, 8)
-
-    @classmethod
-    def constant(cls, value: int) -> Any:
+    def constant(self, value: int) -> Any:
         """The same number in every lane."""
-        return ir.Constant(cls.type, [value] * cls.count)
+        return constant(self.count, value)
 
-    @classmethod
-    def broadcast(cls, b: Any, value: Any) -> Any:
-        """A 64-bit register in every lane."""
-        none, index = ir.Constant(cls.type, ir.Undefined), ir.IntType(32)
-        one = b.insert_element(none, value, ir.Constant(index, 0))
-        zeros = ir.Constant(ir.VectorType(index, cls.count), [0] * cls.count)
-        return b.shuffle_vector(one, none, zeros)
+    def multiples(self, times: int) -> Element:
+        """times · p, limb by limb, so that no limb of a difference gets below zero."""
+        first = [(1 << self.widths[0]) - 19]
+        rest = [(1 << width) - 1 for width in self.widths[1:]]
+        return [self.constant(limb * times) for limb in first + rest]
 
-    @classmethod
-    def _madd(cls, b: Any, half: str) -> Any:
-        name = f"llvm.x86.avx512.vpmadd52{half}.uq.512"
-        found = b.module.globals.get(name)
-        kind = ir.FunctionType(cls.type, [cls.type] * 3)
-        return found or ir.Function(b.module, kind, name)
+    @abstractmethod
+    def product(self, b: Any, x: Element, y: Element, *, biased: bool = False) -> Columns:
+        """x y, unreduced; plus `column_bias` times p if `biased`."""
 
-    @classmethod
-    def multiply(cls, b: Any, x: Element, y: Element) -> Element:
-        """x y; both with limbs below 2^52."""
-        low, high = cls._columns(b, [(i, j, x[i], y[j]) for i in range(5) for j in range(5)])
-        return cls._fold(b, low, high)
+    @abstractmethod
+    def power(self, b: Any, x: Element, *, biased: bool = False) -> Columns:
+        """x^2, unreduced; plus `column_bias` times p if `biased`."""
 
-    @classmethod
-    def square(cls, b: Any, x: Element) -> Element:
-        """x^2: the cross products once, doubled."""
-        pairs = [(i, j, x[i], x[j]) for i in range(5) for j in range(i + 1, 5)]
-        low, high = cls._columns(b, pairs)
-        low, high = [b.add(v, v) for v in low], [b.add(v, v) for v in high]
-        low, high = cls._columns(b, [(i, i, x[i], x[i]) for i in range(5)], low, high)
-        return cls._fold(b, low, high)
+    @abstractmethod
+    def carry(self, b: Any, columns: Columns) -> Element:
+        """Columns to limbs that may be multiplied again."""
 
-    @classmethod
-    def multiply_small(cls, b: Any, x: Element, factor: int) -> Element:
-        """x times a constant below 2^20."""
-        zero, c = cls.constant(0), cls.constant(factor)
-        low = [b.call(cls._madd(b, "l"), [zero, limb, c]) for limb in x]
-        high = [b.call(cls._madd(b, "h"), [zero, limb, c]) for limb in x]
-        high = [b.add(v, v) for v in high]
-        first = b.add(low[0], _times_19(cls, b, high[4]))
-        return _carry(cls, b, [first, *(b.add(low[i], high[i - 1]) for i in range(1, 5))])
+    @abstractmethod
+    def scaled(self, b: Any, x: Element, factor: int, start: Element) -> Element:
+        """start + x times a constant below 2^17."""
 
-    @classmethod
-    def _columns(
-        cls, b: Any, pairs: list[Any], low: Element | None = None, high: Element | None = None
-    ) -> tuple[Element, Element]:
-        """Low and high halves of the products, summed by column."""
-        low = list(low or [cls.constant(0)] * 9)
-        high = list(high or [cls.constant(0)] * 9)
-        for i, j, x, y in pairs:
-            low[i + j] = b.call(cls._madd(b, "l"), [low[i + j], x, y])
-            high[i + j] = b.call(cls._madd(b, "h"), [high[i + j], x, y])
-        return low, high
+    def sum_difference(self, b: Any, x: Columns, y: Columns) -> tuple[Element, Element]:
+        """x + y and x - y of two products, the first one biased."""
+        return self.carry(b, add_all(b, x, y)), self.carry(b, subtract_all(b, x, y))
 
-    @classmethod
-    def _fold(cls, b: Any, low: Element, high: Element) -> Element:
-        """Columns to limbs: a high half weighs 2^52, twice a column; 2^255 is 19."""
-        twice = [b.add(v, v) for v in high]
-        columns = [low[0], *(b.add(low[k], twice[k - 1]) for k in range(1, 9)), twice[8]]
-        folded = [b.add(columns[k], _times_19(cls, b, columns[k + 5])) for k in range(5)]
-        return _carry(cls, b, folded)
+    def difference(self, b: Any, x: Columns, y: Columns) -> Element:
+        """x - y of two products, the first one biased."""
+        return self.carry(b, subtract_all(b, x, y))
 
+    def multiply(self, b: Any, x: Element, y: Element) -> Element:
+        """x y."""
+        return self.carry(b, self.product(b, x, y))
 
-class Narrow:
-    """One element: a limb is a 64-bit register."""
+    def square(self, b: Any, x: Element) -> Element:
+        """x^2."""
+        return self.carry(b, self.power(b, x))
 
-    count = 1
-    type = _I64
+    @abstractmethod
+    def widen(self, b: Any, x: Element) -> Columns:
+        """An element as columns."""
 
-    @classmethod
-    def constant(cls, value: int) -> Any:
-        """A 64-bit constant."""
-        return ir.Constant(_I64, value)
+    def add(self, b: Any, x: Element, y: Element) -> Element:
+        """x + y."""
+        return self.carry(b, self.widen(b, add_all(b, x, y)))
 
-    @classmethod
-    def broadcast(cls, b: Any, value: Any) -> Any:
-        """The register itself."""
-        del b
-        return value
+    def subtract(self, b: Any, x: Element, y: Element) -> Element:
+        """x - y, by way of x + 4p - y."""
+        raised = add_all(b, x, self.multiples(4))
+        return self.carry(b, self.widen(b, subtract_all(b, raised, y)))
 
-    @classmethod
-    def multiply(cls, b: Any, x: Element, y: Element) -> Element:
-        """x y; both with limbs below 2^54."""
-        y19 = [b.mul(limb, cls.constant(19)) for limb in y]
-        terms = [
-            [(x[i], y[k - i] if i <= k else y19[k - i + 5]) for i in range(5)] for k in range(5)
-        ]
-        return cls._reduce(b, terms)
+    def times_19(self, b: Any, x: Any) -> Any:
+        """19 x of 64 bits; LLVM picks shifts where a lane product is slow."""
+        return b.mul(x, self.constant(19))
 
-    @classmethod
-    def square(cls, b: Any, x: Element) -> Element:
-        """x^2: the cross products once, doubled."""
-        twice = [b.add(limb, limb) for limb in x]
-        x19 = [b.mul(limb, cls.constant(19)) for limb in x]
-        terms: list[list[Any]] = [[] for _ in range(5)]
-        for i in range(5):
-            for j in range(i, 5):
-                left = x[i] if i == j else twice[i]
-                terms[(i + j) % 5].append((left, x[j] if i + j < 5 else x19[j]))
-        return cls._reduce(b, terms)
+    def freeze(self, b: Any, x: Element) -> Element:
+        """The one representative below p, every limb within its width."""
+        x = self._ripple(b, self._ripple(b, x, fold=True), fold=True)
+        over = self.constant(19)
+        for limb, width in zip(x, self.widths, strict=True):
+            over = b.lshr(b.add(limb, over), self.constant(width))
+        return self._ripple(b, [b.add(x[0], self.times_19(b, over)), *x[1:]], fold=False)
 
-    @classmethod
-    def multiply_small(cls, b: Any, x: Element, factor: int) -> Element:
-        """x times a constant below 2^20."""
-        return cls._reduce(b, [[(limb, cls.constant(factor))] for limb in x])
+    def _ripple(self, b: Any, x: Element, *, fold: bool) -> Element:
+        """Carry from the lowest limb to the highest, and (`fold`) from there to the lowest."""
+        over, out = self.constant(0), []
+        for limb, width in zip(x, self.widths, strict=True):
+            total = b.add(limb, over)
+            out.append(b.and_(total, self.constant((1 << width) - 1)))
+            over = b.lshr(total, self.constant(width))
+        if fold:
+            out[0] = b.add(out[0], self.times_19(b, over))
+        return out
 
-    @classmethod
-    def _reduce(cls, b: Any, terms: list[list[Any]]) -> Element:
-        """Sums of 128-bit products to limbs."""
-        mask, shift = ir.Constant(_I128, _MASK), ir.Constant(_I128, 51)
-        limbs: Element = []
-        over = ir.Constant(_I128, 0)
-        for column in terms:
-            total = over
-            for x, y in column:
-                total = b.add(total, b.mul(b.zext(x, _I128), b.zext(y, _I128)))
-            limbs.append(b.trunc(b.and_(total, mask), _I64))
-            over = b.lshr(total, shift)
-        first = b.add(limbs[0], b.mul(b.trunc(over, _I64), cls.constant(19)))
-        limbs[1] = b.add(limbs[1], b.lshr(first, cls.constant(51)))
-        return [b.and_(first, cls.constant(_MASK)), *limbs[1:]]
+    def select(self, b: Any, mask: Any, yes: Element, no: Element) -> Element:
+        """`yes` in the lanes where the mask is all ones, `no` where it is zero."""
+        return [select(b, mask, u, v) for u, v in zip(yes, no, strict=True)]
 
-
-def square(lanes: Any, b: Any, x: Element) -> Element:
-    """x^2."""
-    return list(lanes.square(b, x))
-
-
-def multiply_small(lanes: Any, b: Any, x: Element, factor: int) -> Element:
-    """x times a small constant."""
-    return list(lanes.multiply_small(b, x, factor))
-
-
-def add(lanes: Any, b: Any, x: Element, y: Element) -> Element:
-    """x + y."""
-    return _carry(lanes, b, [b.add(u, v) for u, v in zip(x, y, strict=True)])
-
-
-def subtract(lanes: Any, b: Any, x: Element, y: Element) -> Element:
-    """x - y, by way of x + 4p - y."""
-    limbs = zip(x, y, _FOUR_P, strict=True)
-    return _carry(lanes, b, [b.sub(b.add(u, lanes.constant(c)), v) for u, v, c in limbs])
-
-
-def swap(b: Any, mask: Any, x: Element, y: Element) -> tuple[Element, Element]:
-    """(y, x) where `mask` is all ones, (x, y) where it is zero, by the same instructions."""
-    flips = [b.and_(b.xor(u, v), mask) for u, v in zip(x, y, strict=True)]
-    first = [b.xor(u, f) for u, f in zip(x, flips, strict=True)]
-    return first, [b.xor(v, f) for v, f in zip(y, flips, strict=True)]
+    def ones_where_nonzero(self, b: Any, x: Any) -> Any:
+        """All ones where a 64-bit lane is not zero, else zero."""
+        sign = b.or_(x, b.sub(self.constant(0), x))
+        return b.ashr(sign, self.constant(63))

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from psi.kernels.cache import kernel
+from psi.kernels.cache import kernel, part
+from psi.kernels.simd import readonly
 
 __all__ = ["first_occurrences", "match"]
 
@@ -17,7 +18,7 @@ Tags = np.ndarray[Any, np.dtype[np.uint64]]
 Index = np.ndarray[Any, np.dtype[np.int64]]
 
 
-@kernel
+@part
 def _insert(tags, row, table, mask):  # type: ignore[no-untyped-def]
     """The row that holds this tag: an earlier one, or `row` itself, which is then entered."""
     place = np.int64(tags[row, 0] & mask)
@@ -63,7 +64,7 @@ def match(receiver: Tags, sender: Tags) -> Index:
     """
     table, mask = _table(len(sender))
     out = np.empty(len(receiver), np.int64)
-    tags = np.ascontiguousarray(receiver), np.ascontiguousarray(sender)
+    tags = readonly(receiver), readonly(sender)
     _match_rows(*tags, table, mask, out)
     return out
 
@@ -72,5 +73,5 @@ def first_occurrences(tags: Tags) -> Index:
     """For each row the first row with the same tag: `int64[n]`."""
     table, mask = _table(len(tags))
     out = np.empty(len(tags), np.int64)
-    _first_rows(np.ascontiguousarray(tags), table, mask, out)
+    _first_rows(readonly(tags), table, mask, out)
     return out

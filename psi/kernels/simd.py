@@ -1,7 +1,8 @@
 """Which kernels this CPU runs, and how many threads they get.
 
-`wide` is eight lanes of 52-bit multiply-add (AVX-512 IFMA); `portable` works anywhere. The
-choice is made once, before anything compiles, from the CPU's features or from the environment:
+`wide` is eight lanes of 52-bit multiply-add (AVX-512 IFMA); `portable` works anywhere, and is
+fast where there is AVX2. The choice is made once, before anything compiles, from the features
+of the CPU that numba compiles for, or from the environment:
 `FEDPROFILE_KERNELS=auto|wide|portable`. `FEDPROFILE_THREADS` limits the threads.
 """
 
@@ -13,32 +14,51 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Literal, cast
 
+import numpy as np
+
 from psi.protocol.errors import MisuseError
 
-__all__ = ["KernelPath", "kernel_path", "parallel_rows", "threads"]
+__all__ = ["KernelPath", "cpu_features", "kernel_path", "parallel_rows", "readonly", "threads"]
 
 KernelPath = Literal["wide", "portable"]
-_NEEDED = ("avx512f", "avx512ifma", "avx512dq", "avx512vl")
+_NEEDED = frozenset({"avx512f", "avx512ifma", "avx512dq", "avx512vl"})
+_PIECES = 4
+"""Ranges a thread: a core that is slower or shared holds nobody up for long."""
 
 
 @cache
-def _cpu_is_wide() -> bool:
-    from llvmlite import binding
+def cpu_features() -> frozenset[str]:
+    """LLVM's names of what the target of numba's compiler can do.
 
-    features = binding.get_host_cpu_features()
-    return all(features.get(name, False) for name in _NEEDED)
+    That is this CPU, unless NUMBA_CPU_NAME or NUMBA_CPU_FEATURES say otherwise; a CPU given by
+    name only is taken to have nothing special.
+    """
+    from llvmlite import binding
+    from numba import config
+
+    name, features = getattr(config, "CPU_NAME", None), getattr(config, "CPU_FEATURES", None)
+    if features is not None:
+        return frozenset(item[1:] for item in str(features).split(",") if item.startswith("+"))
+    if name not in (None, "host"):
+        return frozenset()
+    try:
+        found = binding.get_host_cpu_features()
+    except RuntimeError:
+        return frozenset()
+    return frozenset(name for name, has in found.items() if has)
 
 
 @cache
 def kernel_path() -> KernelPath:
     """The path of this process. Raises `MisuseError` if the CPU lacks what was asked for."""
     asked = os.environ.get("FEDPROFILE_KERNELS", "auto")
+    wide = cpu_features() >= _NEEDED
     if asked not in ("auto", "wide", "portable"):
         raise MisuseError(f"FEDPROFILE_KERNELS is {asked!r}, auto, wide or portable allowed")
-    if asked == "wide" and not _cpu_is_wide():
+    if asked == "wide" and not wide:
         raise MisuseError("FEDPROFILE_KERNELS is wide, but this CPU has no AVX-512 IFMA")
     if asked == "auto":
-        return "wide" if _cpu_is_wide() else "portable"
+        return "wide" if wide else "portable"
     return cast(KernelPath, asked)
 
 
@@ -53,8 +73,16 @@ def threads() -> int:
     return int(asked)
 
 
+def readonly(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A contiguous read-only view or copy: numba compiles one kernel for all inputs then."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
 @cache
-def _pool(size: int) -> ThreadPoolExecutor:
+def _pool(size: int, process: int) -> ThreadPoolExecutor:
+    del process  # a forked child has none of its parent's threads
     return ThreadPoolExecutor(size, thread_name_prefix="kernel")
 
 
@@ -64,13 +92,16 @@ def parallel_rows(
     """Call `kernel(low, high, *args)` over 0..rows, in ranges that are multiples of `block`.
 
     The kernel must release the GIL and write only its own rows. Fewer than `least` rows a
-    thread are not worth a thread.
+    thread are not worth a thread. If a range fails, the others still end before this raises.
     """
     count = max(1, min(threads(), rows // least))
     if count == 1:
         kernel(0, rows, *args)
         return
-    step = -(-rows // (count * block)) * block
+    step = -(-max(least, -(-rows // (count * _PIECES))) // block) * block
     ranges = [(low, min(low + step, rows)) for low in range(0, rows, step)]
-    for done in [_pool(count).submit(kernel, low, high, *args) for low, high in ranges]:
-        done.result()
+    running = [_pool(count, os.getpid()).submit(kernel, low, high, *args) for low, high in ranges]
+    errors = [done.exception() for done in running]
+    for error in errors:
+        if error is not None:
+            raise error
