@@ -10,15 +10,15 @@ import secrets
 import time
 from dataclasses import replace
 
-from psi.kernels.simd import kernel_path
-
 from federated.party.contract import Contract
 from federated.party.disclosures import disclosures
 from federated.party.keys import PartyKeys
-from federated.party.steps import Source, facts_of
+from federated.party.source import Source
+from federated.party.steps import facts_of
 from profiles.estimate import Estimate, aggregate_estimate, align_estimate, train_estimate
 from profiles.job import Job
 from profiles.proposal import complete, draft
+from psi.kernels.simd import kernel_path
 
 __all__ = ["describe", "estimate"]
 
@@ -74,7 +74,7 @@ def _contract(job: Job, source: Source | None, rows: int) -> Contract:
     contract = draft(job, identities, secrets.token_bytes(32), time.time())
     for terms in contract.parties:
         if source is not None:
-            contract = contract.with_party(facts_of(terms, source))
+            contract = contract.with_party(facts_of(terms, source, b""))
         else:
             width = len(terms.features)
             contract = contract.with_party(replace(terms, rows=rows, design_columns=width))

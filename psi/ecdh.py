@@ -17,10 +17,10 @@ them together.
 | cardinality | session, u | shuffled, at the end | how many match | sizes |
 
 The sender trusts the report. Blinds and keys are fresh for each run. Tags have 128 bits: a
-chance match has probability below n_r · n_s · 2^-128, so 2^-40 is kept up to sets of 2^44. Adversary: semi-honest; a receiver that
-lies about its set learns membership of what it asks, at most `largest_set` items, and one that
-lies in its report misleads the sender. Sources: Meadows 1986, Huberman, Franklin and Hogg 1999,
-Jarecki and Liu 2010.
+chance match has probability below n_r · n_s · 2^-128, so 2^-40 is kept up to sets of 2^44.
+Adversary: semi-honest; a receiver that lies about its set learns membership of what it asks, at
+most `largest_set` items, and one that lies in its report misleads the sender. Sources: Meadows
+1986; Huberman, Franklin and Hogg 1999; Jarecki and Liu 2010.
 """
 
 from __future__ import annotations

@@ -81,19 +81,19 @@ def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
             f"{others}{summed}, the final score among them",
             "train.score_vectors",
         ),
-        Disclosure(step, me, f"sums that mix its own columns with the model of {others}", line),
+        Disclosure(
+            step,
+            me,
+            f"sums over the training rows of {others}'s columns, in a basis that only they know "
+            "and that is new in every step",
+            line,
+        ),
     ]
     for name in terms.partners:
-        learns = (
-            "the coefficients of its own columns, with the sums they are computed from: its own "
-            "columns' weighted second moments, reduced by the label party's columns, and gradient"
-        )
-        found.append(Disclosure(step, name, learns, line))
+        own = "the coefficients of its own columns, after every step"
+        found.append(Disclosure(step, name, own, line))
         fold = "which shared records have a label, and their validation fold"
         found.append(Disclosure(step, name, fold, "train.folds"))
-    for name in terms.partners[1:]:
-        turned = f"the same sums of {name}, in a basis that only {name} knows"
-        found.append(Disclosure(step, terms.partners[0], turned, line))
     return found
 
 

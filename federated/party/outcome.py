@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from psi.align import Alignment
 
 from federated.aggregate import AggregateResult
 from federated.party.contract import AggregateTerms, Contract, TrainTerms
+from federated.party.encoding import Encoder
+from psi.align import Alignment
 
 __all__ = ["Outcome", "Trained"]
 
@@ -23,7 +24,9 @@ class Trained:
     """
 
     terms: TrainTerms
+    encoder: Encoder
     columns: list[str]
+    partner_columns: int
     coefficients: np.ndarray
     intercept: float
     label: np.ndarray

@@ -28,10 +28,12 @@ class Policy:
                 raise Refused(f"reveal {align.reveal} asked, {allowed} allowed by policy")
             if align.largest_set > self.largest_set:
                 raise Refused("the contract's largest set is above this party's policy")
-        for terms in (*contract.aggregate, *contract.train):
-            if terms.key_bits < self.minimum_key_bits:
-                found, least = terms.key_bits, self.minimum_key_bits
-                raise Refused(f"key of {found} bits asked, at least {least} allowed")
+        sizes = [terms.key_bits for terms in contract.aggregate]
+        sizes += [terms.key_bits for terms in contract.train]
+        if min(sizes, default=self.minimum_key_bits) < self.minimum_key_bits:
+            raise Refused(
+                f"key of {min(sizes)} bits asked, at least {self.minimum_key_bits} allowed"
+            )
         for aggregate in contract.aggregate:
             if aggregate.minimum_group < self.minimum_group:
                 found, least = aggregate.minimum_group, self.minimum_group

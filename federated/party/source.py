@@ -20,6 +20,9 @@ class Source(Protocol):
     def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
         """The named columns, key columns as text. Raises `InputError` or `JobError`."""
 
+    def columns(self, table: str) -> list[str]:
+        """Names of a table's columns."""
+
     def permission(self, table: str, column: str) -> str:
         """What the owner allows the column for: "" is anything."""
 
@@ -32,6 +35,9 @@ class FileSource:
 
     def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
         return self._file[table].load(columns, keys=keys)
+
+    def columns(self, table: str) -> list[str]:
+        return self._file[table].columns()
 
     def permission(self, table: str, column: str) -> str:
         return self._file[table].permissions.get(column, "")
@@ -59,6 +65,11 @@ class MemorySource:
         if found.num_rows == 0:
             raise InputError(f"{table}: the table is empty")
         return found.select(list(columns))
+
+    def columns(self, table: str) -> list[str]:
+        if table not in self._tables:
+            raise InputError(f"no table {table!r}", hint=_close(table, self._tables))
+        return list(self._tables[table].column_names)
 
     def permission(self, table: str, column: str) -> str:
         return self._permissions.get(table, {}).get(column, "")

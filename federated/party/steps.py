@@ -190,7 +190,8 @@ class Steps:
         step, table = f"train/{terms.task}", self._aligned()
         label = _labels(table, terms, self._me.table)
         labelled = label >= 0
-        matrix, names = Encoder.fit(table, self._me.features).transform(table)
+        encoder = Encoder.fit(table, self._me.features)
+        matrix, names = encoder.transform(table)
         folds = np.full(len(label), -1, np.int64)
         if terms.folds:
             folds[labelled] = stratified_folds(label[labelled], terms.folds, self._contract.seed)
@@ -208,7 +209,9 @@ class Steps:
         self.outcome.trained.append(
             Trained(
                 terms,
+                encoder,
                 list(names),
+                sum(self._contract.party(name).design_columns for name in terms.partners),
                 fit.coefficients,
                 fit.intercept,
                 label,
@@ -240,9 +243,10 @@ class Steps:
 
 def _common(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """For each partner, which of its aligned pairs have a row that all partners share."""
-    shared = None
-    for own in rows.values():
-        shared = np.unique(own) if shared is None else np.intersect1d(shared, own)
+    every = list(rows.values())
+    shared = np.unique(every[0])
+    for own in every[1:]:
+        shared = np.intersect1d(shared, own)
     keep: dict[str, np.ndarray] = {}
     for name, own in rows.items():
         inside = np.flatnonzero(np.isin(own, shared))

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federated.paillier import PrivateKey, generate_keypair
+from federated.vertical.guards import check_label, check_own_columns, folds_of
 from federated.vertical.messages import (
-    MOST_COLUMNS,
     MOST_EXPONENT,
-    MOST_ROWS,
     Direction,
     EncryptedRows,
     Final,
@@ -25,13 +24,13 @@ from federated.vertical.messages import (
 )
 from federated.vertical.newton import Floats, fit_logistic, objective, sigmoid, solve_symmetric
 from federated.vertical.plan import (
-    MOST_STEPS,
     Pass,
     Rows,
     passes,
     score_vectors,
     training_rows,
 )
+from federated.vertical.states import Calling, Entry, Gathering, Progress, Scoring
 from federated.vertical.sums import (
     Layout,
     encrypt_rows,
@@ -40,18 +39,13 @@ from federated.vertical.sums import (
     open_pairs,
 )
 from psi.protocol import (
-    Array,
     Context,
     Done,
-    InputError,
-    Length,
     MisuseError,
     PeerError,
-    Range,
     Refused,
     Role,
     Turn,
-    message,
 )
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
@@ -65,17 +59,8 @@ SCORE_BITS = 30
 
 # scores of all partners together stay below 2^SUM_BITS
 SUM_BITS = 30
-# the fewest rows of a class
-CLASS_ROWS = 20
-ROWS_A_COLUMN = 2
 # room in an envelope beside the ciphertexts
 SPARE = 1 << 16
-
-_Vector = Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS)]
-_Mix = Annotated[NDArray[np.float64], Array("float64", most=2 * MOST_STEPS)]
-_Gram = Annotated[NDArray[np.float64], Array("float64", most=4 * MOST_STEPS**2)]
-_Rows = Annotated[NDArray[np.float64], Array("float64", most=MOST_ROWS)]
-_Table = Annotated[NDArray[np.float64], Array("float64", most=MOST_ROWS * MOST_STEPS)]
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,68 +87,6 @@ class VerticalFit:
     log: tuple[dict[str, Any], ...] = field(default=())
 
 
-@dataclass(frozen=True)
-class _Entry:
-    fold: int
-    rows: int
-    objective: float
-    decrement: float
-
-
-@dataclass(frozen=True)
-class _Progress:
-    """Everything between two passes; `number` is the next one's.
-
-    `own`, `mix` are the present model; `final_own`, `final_mix` the full fit's. `scores`
-    is `float64[t, n]` flat for the directions of the full fit, `fold_scores` for those of the
-    present fold; `gram` and `fold_gram` are the products of all directions in either case.
-    `held` has the score of every row that was held out.
-    """
-
-    key: Annotated[bytes, Length(1 << 12)]
-    columns: Annotated[dict[str, int], Length(64)]
-    number: int
-    own: _Vector
-    mix: _Mix
-    final_own: _Vector
-    final_mix: _Mix
-    scores: _Table
-    gram: _Gram
-    fold_scores: _Table
-    fold_gram: _Gram
-    held: _Rows
-    log: Annotated[tuple[_Entry, ...], Length(1 << 11)]
-
-
-@message(0x78)
-@dataclass(frozen=True)
-class _Calling:
-    """Waiting for the partners' ranks."""
-
-    key: Annotated[bytes, Length(1 << 12)]
-    columns: Annotated[dict[str, Annotated[int, Range(1, MOST_COLUMNS)]], Length(64)]
-
-
-@message(0x79)
-@dataclass(frozen=True)
-class _Gathering:
-    """Waiting for the partners' sums."""
-
-    progress: _Progress
-    moments: Annotated[dict[str, Moments], Length(64)]
-
-
-@message(0x7A)
-@dataclass(frozen=True)
-class _Scoring:
-    """Waiting for the partners' scores; `own_step` is this party's Newton step."""
-
-    progress: _Progress
-    own_step: _Vector
-    decrement: float
-    scores: Annotated[dict[str, Scores], Length(64)]
-
-
 class LabelParty(Role[VerticalFit]):
     """Holds the labels; learns its own part of the model and every row's score.
 
@@ -184,9 +107,9 @@ class LabelParty(Role[VerticalFit]):
     """
 
     transitions: ClassVar[Mapping[tuple[type, type], str]] = {
-        (_Calling, Ready): "on_ready",
-        (_Gathering, Moments): "on_moments",
-        (_Scoring, Scores): "on_scores",
+        (Calling, Ready): "on_ready",
+        (Gathering, Moments): "on_moments",
+        (Scoring, Scores): "on_scores",
     }
 
     def __init__(
@@ -205,19 +128,14 @@ class LabelParty(Role[VerticalFit]):
         self._partners = list(partners)
         if not partners or len(set(partners)) != len(partners) or context.party in partners:
             raise MisuseError("partners must be distinct, at least one, without the label party")
-        own = np.asarray(x, dtype=np.float64)
-        if own.ndim != 2 or not 0 <= own.shape[1] < MOST_COLUMNS or not 0 < len(own) <= MOST_ROWS:
-            raise MisuseError(f"columns of shape {own.shape} found")
-        if not np.isfinite(own).all():
-            raise InputError("columns with values that are not finite numbers")
+        own = check_own_columns(x)
         self._x = np.column_stack([np.ones(len(own)), own])
-        self._y = np.asarray(label, dtype=np.int8)
-        self._fold = _fold_of(folds, len(own))
+        self._y = check_label(label, *self._x.shape)
+        self._fold = folds_of(folds, self._y)
         self._folds = int(self._fold.max(initial=-1)) + 1
         self._steps, self._fold_steps = steps, fold_steps if self._folds else 0
         self._plan = passes(self._steps, self._folds, self._fold_steps)
         self._key = key
-        self._check_rows()
 
     def begin(self) -> Turn[VerticalFit]:
         """Send the plan to all."""
@@ -239,10 +157,10 @@ class LabelParty(Role[VerticalFit]):
             self._fold_steps,
             self._x.shape[1],
         )
-        state = _Calling(self._key.to_bytes(), {})
+        state = Calling(self._key.to_bytes(), {})
         return Turn(state, [(name, setup) for name in self._partners], progress=0.0)
 
-    def on_ready(self, state: _Calling, ready: Ready, peer: str) -> Turn[VerticalFit]:
+    def on_ready(self, state: Calling, ready: Ready, peer: str) -> Turn[VerticalFit]:
         """Once all are ready, fit the own columns alone and ask for the first sums."""
         columns = self._collect(state.columns, peer, ready.columns)
         if len(columns) < len(self._partners):
@@ -256,13 +174,13 @@ class LabelParty(Role[VerticalFit]):
             )
         none = np.zeros(0)
         start = np.zeros(self._x.shape[1])
-        progress = _Progress(
+        progress = Progress(
             state.key, columns, 0, start, none, start, none, none, none, none, none,
             np.zeros(len(self._x)), (),
         )  # fmt: skip
         return self._ask(self._refitted(progress, -1))
 
-    def on_moments(self, state: _Gathering, moments: Moments, peer: str) -> Turn[VerticalFit]:
+    def on_moments(self, state: Gathering, moments: Moments, peer: str) -> Turn[VerticalFit]:
         """Once all sums are there, open them and send every partner its direction."""
         progress = state.progress
         if moments.number != progress.number:
@@ -274,9 +192,9 @@ class LabelParty(Role[VerticalFit]):
         messages = [
             (name, Direction(progress.number, steps[name], exponent)) for name in self._partners
         ]
-        return Turn(_Scoring(progress, own_step, decrement, {}), messages)
+        return Turn(Scoring(progress, own_step, decrement, {}), messages)
 
-    def on_scores(self, state: _Scoring, scores: Scores, peer: str) -> Turn[VerticalFit]:
+    def on_scores(self, state: Scoring, scores: Scores, peer: str) -> Turn[VerticalFit]:
         """Once all scores are there, add them up and go on."""
         progress = state.progress
         if scores.number != progress.number:
@@ -313,7 +231,7 @@ class LabelParty(Role[VerticalFit]):
 
     # one pass
 
-    def _ask(self, progress: _Progress) -> Turn[VerticalFit]:
+    def _ask(self, progress: Progress) -> Turn[VerticalFit]:
         """Encrypt the present residuals and curvatures."""
         present = self._plan[progress.number]
         rows = self._training(present.fold)
@@ -331,13 +249,13 @@ class LabelParty(Role[VerticalFit]):
         )
         asked = EncryptedRows(progress.number, progress.mix, sent.rows, sent.weights)
         return Turn(
-            _Gathering(progress, {}),
+            Gathering(progress, {}),
             [(name, asked) for name in self._partners],
             progress=progress.number / len(self._plan),
         )
 
     def _solve(
-        self, progress: _Progress, found: dict[str, Moments]
+        self, progress: Progress, found: dict[str, Moments]
     ) -> tuple[Floats, dict[str, Floats], float, int]:
         """The Newton step: own, every partner's, the decrement, and the scores' scale."""
         key = self._private(progress.key)
@@ -383,12 +301,12 @@ class LabelParty(Role[VerticalFit]):
 
     def _extended(
         self,
-        progress: _Progress,
+        progress: Progress,
         present: Pass,
         rows: Rows,
         shown: Floats,
         products: Floats,
-    ) -> _Progress:
+    ) -> Progress:
         """One direction more: the best model in the larger subspace."""
         vector = np.zeros(len(self._x))
         vector[rows] = shown
@@ -418,7 +336,7 @@ class LabelParty(Role[VerticalFit]):
             progress = replace(progress, final_own=progress.own, final_mix=progress.mix)
         return progress
 
-    def _refitted(self, progress: _Progress, fold: int) -> _Progress:
+    def _refitted(self, progress: Progress, fold: int) -> Progress:
         """The best model over own columns and disclosed scores, on the training rows."""
         rows = self._training(fold)
         vectors = self._vectors(progress)
@@ -432,7 +350,7 @@ class LabelParty(Role[VerticalFit]):
         )
         return replace(progress, own=fit.coefficients[:a], mix=fit.coefficients[a:])
 
-    def _finish(self, progress: _Progress) -> Turn[VerticalFit]:
+    def _finish(self, progress: Progress) -> Turn[VerticalFit]:
         vectors = progress.scores.reshape(-1, len(self._x))
         mix = progress.final_mix
         scores = sigmoid(self._x @ progress.final_own + mix @ vectors)
@@ -492,60 +410,30 @@ class LabelParty(Role[VerticalFit]):
             return np.ones(len(self._x), dtype=np.bool_)
         return self._training(present.fold)
 
-    def _vectors(self, progress: _Progress) -> Floats:
+    def _vectors(self, progress: Progress) -> Floats:
         """`float64[t, n]`: score vectors of the full fit, then of the present fold."""
         return np.append(progress.scores, progress.fold_scores).reshape(-1, len(self._x))
 
-    def _present_model(self, progress: _Progress, rows: Rows) -> tuple[Floats, Floats, Floats]:
+    def _present_model(self, progress: Progress, rows: Rows) -> tuple[Floats, Floats, Floats]:
         """Scores, curvatures and residuals of the training rows."""
         scores = self._x[rows] @ progress.own + progress.mix @ self._vectors(progress)[:, rows]
         probability = sigmoid(scores)
         return scores, probability * (1.0 - probability), probability - self._y[rows]
 
-    def _logged(self, progress: _Progress, present: Pass, decrement: float) -> _Progress:
+    def _logged(self, progress: Progress, present: Pass, decrement: float) -> Progress:
         rows = self._training(present.fold)
         scores, _, _ = self._present_model(progress, rows)
         t = len(progress.mix)
         partners = float(progress.mix @ progress.fold_gram.reshape(t, t) @ progress.mix)
         own = float(self._own_penalty @ progress.own**2)
         value = objective(scores, self._y[rows], 0.5 * (own + PENALTY * partners))
-        entry = _Entry(present.fold, int(np.count_nonzero(rows)), value, decrement)
+        entry = Entry(present.fold, int(np.count_nonzero(rows)), value, decrement)
         return replace(progress, log=(*progress.log, entry))
 
     def _collect(self, found: dict[str, Any], peer: str, value: Any) -> dict[str, Any]:
         if peer not in self._partners or peer in found:
             raise PeerError("a message of a party that is not asked, or asked once")
         return found | {peer: value}
-
-    def _check_rows(self) -> None:
-        n, a = self._x.shape
-        if self._y.shape != (n,) or not np.isin(self._y, (-1, 0, 1)).all():
-            raise MisuseError("one label a row is needed: 1, 0, or -1 for none")
-        counts = [int(np.count_nonzero(self._y == value)) for value in (0, 1)]
-        if min(counts) < CLASS_ROWS:
-            raise Refused(
-                f"{min(counts)} labelled rows of one class; at least {CLASS_ROWS} are allowed",
-                hint="more shared records with a label are needed",
-            )
-        if sum(counts) < ROWS_A_COLUMN * a:
-            raise Refused(
-                f"{sum(counts)} labelled rows for {a - 1} own columns; "
-                f"at least {ROWS_A_COLUMN} rows a column are allowed",
-                hint="use fewer features",
-            )
-        if self._folds and not np.array_equal(self._fold >= 0, self._y >= 0):
-            raise MisuseError("every labelled row needs a fold, and no other")
-
-
-def _fold_of(folds: NDArray[Any] | None, rows: int) -> NDArray[np.int16]:
-    if folds is None:
-        return np.full(rows, -1, dtype=np.int16)
-    found = np.asarray(folds)
-    if found.shape != (rows,) or found.dtype.kind not in "iu":
-        raise MisuseError("one fold a row is needed, -1 for none")
-    if found.min(initial=0) < -1 or found.max(initial=0) > MOST_STEPS * 100:
-        raise MisuseError("folds are numbered from 0")
-    return found.astype(np.int16)
 
 
 def _summed(parts: list[Scores], count: int) -> Floats:

@@ -31,9 +31,10 @@ def run(
     Contracts, sealing, checkpoints and ledgers are those of a deployment. Outputs are written
     to --out at the end, all or none; an earlier run's outputs stay as they are if this one fails.
     """
+    from profiles.cli.screen import progress_bar
     from profiles.cli.summary import print_summary
     from profiles.job import Job
-    from profiles.run import run_job
+    from profiles.run import run_job, steps_of
     from profiles.tables import open_tables
 
     spec = Job.load(job)
@@ -43,6 +44,6 @@ def run(
         out,
         overwrite=overwrite,
         baseline=plaintext_baseline,
-        quiet=quiet,
+        progress=None if quiet else progress_bar(steps_of(spec), spec.receiver),
     )
     print_summary(result)

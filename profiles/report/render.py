@@ -207,6 +207,7 @@ def _environment() -> Environment:
         words.number,
         words.percent,
         words.reveal_words,
+        words.sentence,
         words.signed,
         words.three,
     )

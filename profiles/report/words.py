@@ -21,6 +21,7 @@ __all__ = [
     "number",
     "percent",
     "reveal_words",
+    "sentence",
     "signed",
     "three",
 ]
@@ -85,6 +86,13 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def sentence(text: str) -> str:
+    """ "on held-out folds" -> "On held-out folds."; nothing stays nothing."""
+    text = text.strip()
+    stopped = text if not text or text[-1] in ".!?" else f"{text}."
+    return stopped[:1].upper() + stopped[1:]
 
 
 def listed(names: Sequence[str]) -> str:

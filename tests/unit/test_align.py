@@ -68,8 +68,8 @@ def joined(mine: Keys, theirs: Keys, collapse: bool) -> list[tuple[int, int, int
     free = [set(left.row), set(right.row)]
     pairs: list[tuple[int, int, int]] = []
     for level, (a, b) in enumerate(zip(mine, theirs, strict=True)):
-        x = left.assign(key=a)[[r in free[0] for r in left.row]].dropna()
-        y = right.assign(key=b)[[r in free[1] for r in right.row]].dropna()
+        x = left.assign(key=pd.Series(a, dtype=object))[[r in free[0] for r in left.row]].dropna()
+        y = right.assign(key=pd.Series(b, dtype=object))[[r in free[1] for r in right.row]].dropna()
         shared = set(x.key) & set(y.key)
         free[0] -= set(x.row[x.key.isin(shared)])
         free[1] -= set(y.row[y.key.isin(shared)])
@@ -82,9 +82,8 @@ def joined(mine: Keys, theirs: Keys, collapse: bool) -> list[tuple[int, int, int
 
 def pairs(receiver: Alignment, sender: Alignment) -> list[tuple[int, int, int]]:
     assert (receiver.grade == sender.grade).all()
-    return [
-        tuple(map(int, t)) for t in zip(receiver.rows, sender.rows, receiver.grade, strict=True)
-    ]  # type: ignore[misc]
+    triples = zip(receiver.rows, sender.rows, receiver.grade, strict=True)
+    return [(int(i), int(j), int(level)) for i, j, level in triples]
 
 
 key = st.one_of(st.none(), st.integers(0, 12).map(str))

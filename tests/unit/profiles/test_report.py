@@ -310,4 +310,5 @@ def test_numbers_in_words() -> None:
         "1 h 2 min",
     ]
     assert said.listed(["a"]) == "a"
+    assert [said.sentence(v) for v in ("on folds", "Done.", "")] == ["On folds.", "Done.", ""]
     assert said.signed(-0.05) == "−0.050"

@@ -1,0 +1,5 @@
+"""`python -m profiles` is `fedprofile`."""
+
+from profiles.cli import main
+
+main()

@@ -1,0 +1,41 @@
+"""`fedprofile demo`: the whole job on a small synthetic world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["demo"]
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="A folder for the outputs.")] = Path(
+        "fedprofile-demo"
+    ),
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", help="Also leave the world here, as files with job and tables."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite/--keep", help="Replace the outputs of an earlier demo.")
+    ] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Run the main job on a synthetic bank, business registry and credit bureau.
+
+    Three parties in one process, each with its own keys, contract, sealed channels, checkpoints
+    and ledger: the code that a deployment runs.
+    """
+    from profiles.cli.screen import progress_bar
+    from profiles.cli.summary import print_summary
+    from profiles.demo import run_demo, write_world
+
+    if write is not None:
+        write_world(write)
+        typer.echo(f"the world is in {write}: change it, then")
+        typer.echo(f"  fedprofile run {write}/job.toml --tables {write}/tables.toml --out out")
+        return
+    for result in run_demo(out, overwrite=overwrite, progress=None if quiet else progress_bar):
+        print_summary(result)

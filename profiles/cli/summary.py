@@ -1,0 +1,49 @@
+"""What `run` and `demo` end with: the files, the numbers that matter, the disclosures."""
+
+from __future__ import annotations
+
+from profiles.run import JobResult
+
+__all__ = ["print_summary"]
+
+
+def print_summary(result: JobResult) -> None:
+    """Print to standard output."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from profiles.text import plain
+
+    console = Console()
+    report = result.outputs.report
+    title = plain(report.job, 200)
+    console.print(Text(title, style="bold"))
+    if report.synthetic:
+        console.print("[yellow]synthetic data: the figures show the software, not the world[/]")
+    if report.matched is not None:
+        console.print(f"entities matched  {report.matched} of {report.entities}")
+    for model in report.models:
+        for score in model.scores:
+            interval = score.interval
+            spread = f"  [{interval.low:.4f}, {interval.high:.4f}]" if interval else ""
+            console.print(
+                f"AUC {plain(model.task, 40)}, {score.name:<16} {score.mean_auc:.4f}{spread}",
+                highlight=False,
+                markup=False,
+            )
+    for target in report.targets:
+        given = f", {target.assigned} with a manager" if target.assigned is not None else ""
+        console.print(f"targets {plain(target.product, 40)}: {target.total}{given}", markup=False)
+    for note in report.notes:
+        console.print(note, highlight=False, markup=False)
+    table = Table("disclosed to", "what", "contract line", box=None, pad_edge=False)
+    for entry in report.disclosures:
+        table.add_row(*(Text(plain(t, 300)) for t in (entry.to, entry.learns, entry.line)))
+    console.print()
+    console.print(table)
+    console.print()
+    for name in result.outputs.files:
+        console.print(str(result.out / name), highlight=False, markup=False, soft_wrap=True)
+    ledgers = result.out / "parties"
+    console.print(f"{ledgers}/NAME/ledger.jsonl", highlight=False, markup=False, soft_wrap=True)

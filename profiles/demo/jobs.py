@@ -1,0 +1,185 @@
+"""The demo's jobs: consumers with the bureau, companies with the registry."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from federated.party.files import write_atomic
+from federated.party.session import Progress
+from federated.party.source import MemorySource
+from profiles.demo.world import build
+from profiles.job import Job
+from profiles.run import JobResult, run_job, steps_of
+
+__all__ = ["JOBS", "run_demo", "write_world"]
+
+CONSUMERS = """\
+# Which consumers will leave? The bank asks a credit bureau, and neither sees the other's rows.
+[job]
+name = "consumer churn with bureau data"
+purpose = "retention"
+entity = "consumer"
+seed = 7
+
+[[party]]
+name = "bank"
+table = "bank.consumers"
+keys = [["identity_number"], ["phone", "name"]]
+features = ["age", "tenure_months", "balance", "turnover", "inflow", "leakage", "half_year_change"]
+
+[[party]]
+name = "bureau"
+table = "bureau.repayment"
+keys = [["id_no"], ["mobile", "full_name"]]
+features = [
+    "open_loans", "overdue_12m", "utilisation",
+    "inquiries_6m", "external_deposits", "external_trend",
+]
+
+[align]
+kinds = [["identity_number"], ["phone", "name"]]
+minimum_overlap = 1000
+
+[[aggregate]]
+by = "bank.segment"
+measures = ["bureau.open_loans:mean", "bureau.utilisation:mean", "bureau.external_deposits:mean"]
+minimum_group = 20
+
+[train]
+task = "churn"
+label = "bank.churned"
+fold_steps = 1
+
+[profile]
+segments = 6
+facts = ["customer", "name", "branch"]
+
+[[target]]
+product = "retention offer"
+top = 300
+managers = "bank.managers"
+name = "name"
+"""
+
+COMPANIES = """\
+# Which companies will take a credit line? The bank asks the business registry.
+[job]
+name = "company credit line with registry data"
+purpose = "marketing"
+entity = "company"
+seed = 7
+
+[[party]]
+name = "bank"
+table = "bank.companies"
+keys = [["credit_code"]]
+features = ["balance", "turnover", "inflow", "leakage", "half_year_change"]
+
+[[party]]
+name = "registry"
+table = "registry.companies"
+keys = [["uscc"]]
+features = [
+    "registered_capital", "years_since_founding", "employees_change",
+    "legal_cases", "tax_credit_score", "patents",
+]
+
+[align]
+kinds = [["credit_code"]]
+minimum_overlap = 500
+
+[[aggregate]]
+by = "bank.segment"
+measures = ["registry.registered_capital:mean", "registry.legal_cases:mean"]
+minimum_group = 20
+
+[train]
+task = "credit line"
+label = "bank.took_credit_line"
+fold_steps = 1
+
+[profile]
+segments = 4
+facts = ["customer", "name", "branch"]
+
+[[target]]
+product = "credit line"
+top = 120
+managers = "bank.managers"
+name = "name"
+"""
+
+JOBS = {"consumers": CONSUMERS, "companies": COMPANIES}
+TABLES = """\
+# Binds the jobs' logical tables to these files. Each party would keep a file of its own.
+[bank.consumers]
+path = "bank_consumers.csv"
+encoding = "gbk"
+
+[bank.companies]
+path = "bank_companies.parquet"
+
+[bank.governments]
+path = "bank_governments.csv"
+
+[bank.transactions]
+path = "bank_transactions.parquet"
+
+[bank.managers]
+path = "bank_managers.csv"
+
+[bureau.repayment]
+path = "bureau_repayment.csv"
+
+[registry.companies]
+path = "registry_companies.csv"
+"""
+
+
+def run_demo(
+    out: Path,
+    *,
+    overwrite: bool = True,
+    progress: Callable[[list[str], str], AbstractContextManager[Progress]] | None = None,
+) -> Iterator[JobResult]:
+    """Run both jobs on the world in memory; outputs go to `out`/consumers and `out`/companies."""
+    source = MemorySource(build().tables)
+    for name, text in JOBS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.toml"
+            path.write_text(text, encoding="utf-8")
+            job = Job.load(path)
+        bar = progress(steps_of(job), job.receiver) if progress else None
+        yield run_job(job, source, out / name, overwrite=overwrite, synthetic=True, progress=bar)
+
+
+def write_world(folder: Path) -> None:
+    """Leave the world as files, with `tables.toml` and a job file for each job."""
+    tables = build().tables
+    for line in TABLES.splitlines():
+        if line.startswith("["):
+            name = line.strip("[]")
+        elif line.startswith("path"):
+            file = folder / line.split('"')[1]
+            encoding = "gbk" if name == "bank.consumers" else "utf-8"
+            write_atomic(file, _file_bytes(tables[name], file.suffix, encoding))
+    write_atomic(folder / "tables.toml", TABLES)
+    write_atomic(folder / "job.toml", CONSUMERS)
+    write_atomic(folder / "companies.toml", COMPANIES)
+
+
+def _file_bytes(table: pa.Table, suffix: str, encoding: str) -> bytes:
+    buffer = io.BytesIO()
+    if suffix == ".parquet":
+        pq.write_table(table, buffer)
+        return buffer.getvalue()
+    pa_csv.write_csv(table, buffer)
+    return buffer.getvalue().decode("utf-8").encode(encoding)

@@ -1,0 +1,197 @@
+"""A small synthetic world: a bank, a business registry and a credit bureau.
+
+Everything is drawn from a fixed seed, so that everybody sees the same demo; nobody in it exists.
+Who leaves, and which company takes a credit line, depends on facts that only the partners hold:
+the bank alone can see a part of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from profiles.demo.flows import behaviour, transactions
+from profiles.demo.people import credit_codes, identity_numbers, names, phones, untidy
+
+__all__ = ["World", "build"]
+
+CONSUMERS, BUREAU_ONLY = 3000, 1200
+COMPANIES, REGISTRY_ONLY = 1200, 900
+GOVERNMENTS = 60
+BRANCHES = ("Harbour", "Hill", "Market", "North", "River", "Station")
+INDUSTRIES = ("construction", "manufacturing", "retail", "services", "transport", "wholesale")
+
+
+@dataclass(frozen=True)
+class World:
+    """`tables` by logical name; `people` and `firms` say who stands behind each row, for tests."""
+
+    tables: dict[str, pa.Table]
+    people: dict[str, np.ndarray[Any, Any]]
+    firms: dict[str, np.ndarray[Any, Any]]
+
+
+def build(seed: int = 20) -> World:
+    """The whole world, in about a second."""
+    rng = np.random.default_rng(seed)
+    consumers, repayment, people = _consumers(rng)
+    companies, registry, firms = _companies(rng)
+    governments = _governments(rng)
+    managers = pd.DataFrame(
+        {
+            "manager": [f"{branch} {n}" for branch in BRANCHES for n in (1, 2)],
+            "branch": [branch for branch in BRANCHES for _ in (1, 2)],
+            "capacity": 40,
+        }
+    )
+    moves = pd.concat([consumers.pop("moves"), companies.pop("moves")], ignore_index=True)
+    frames = {
+        "bank.consumers": pd.DataFrame(consumers),
+        "bank.companies": pd.DataFrame(companies),
+        "bank.governments": governments,
+        "bank.managers": managers,
+        "bank.transactions": moves,
+        "bureau.repayment": repayment,
+        "registry.companies": registry,
+    }
+    tables = {
+        name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in frames.items()
+    }
+    return World(tables, people, firms)
+
+
+def _event(rng: np.random.Generator, score: np.ndarray, rate: float) -> np.ndarray:
+    """0 or 1 by a logistic model whose intercept gives about `rate` ones."""
+    low, high = -20.0, 20.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        mean = float(np.mean(1 / (1 + np.exp(-(score + middle)))))
+        low, high = (middle, high) if mean < rate else (low, middle)
+    return (rng.random(len(score)) < 1 / (1 + np.exp(-(score + low)))).astype(np.int64)
+
+
+def _z(values: np.ndarray) -> np.ndarray:
+    return np.asarray((values - values.mean()) / values.std())
+
+
+def _consumers(
+    rng: np.random.Generator,
+) -> tuple[dict[str, Any], pd.DataFrame, dict[str, np.ndarray]]:
+    total = CONSUMERS + BUREAU_ONLY
+    identity, phone, name = identity_numbers(rng, total), phones(rng, total), names(rng, total)
+    here = np.arange(CONSUMERS)
+    there = np.sort(rng.choice(total, 3500, replace=False))
+    age = rng.integers(20, 75, CONSUMERS)
+    tenure = rng.gamma(3, 30, CONSUMERS).round()
+    activity = np.exp(rng.normal(0, 0.5, CONSUMERS))
+    moves = transactions(rng, CONSUMERS, activity, "consumer")
+    seen = behaviour(moves, CONSUMERS)
+    bureau = {
+        "open_loans": rng.poisson(1.3, total),
+        "overdue_12m": rng.poisson(0.5, total),
+        "utilisation": rng.beta(2, 3, total).round(3),
+        "inquiries_6m": rng.poisson(1.0, total),
+        "external_deposits": np.exp(rng.normal(9, 1, total)).round(),
+        "external_trend": rng.normal(0, 1, total).round(3),
+    }
+    hidden = {key: _z(value[:CONSUMERS].astype(float)) for key, value in bureau.items()}
+    score = (
+        -0.55 * _z(np.log1p(seen["balance"]))
+        - 0.35 * _z(np.log1p(tenure))
+        + 0.35 * _z(seen["leakage"])
+        + 1.0 * hidden["external_trend"]
+        + 0.75 * hidden["inquiries_6m"]
+        + 0.5 * hidden["utilisation"]
+        - 0.35 * hidden["open_loans"]
+    )
+    again = rng.choice(CONSUMERS, 40, replace=False)
+    order = np.concatenate([here, again])
+    value = np.log1p(seen["balance"])
+    tier = np.digitize(value, np.quantile(value, [0.25, 0.5, 0.8, 0.95]))
+    segment = np.array(["basic", "standard", "silver", "gold", "private"], object)[tier]
+    consumers: dict[str, Any] = {
+        "customer": [f"C{row:06d}" for row in range(len(order))],
+        "name": name[order],
+        "identity_number": untidy(rng, identity[order], missing=0.03, wrong=0.01),
+        "phone": untidy(rng, phone[order], missing=0.02, wrong=0.005, prefix="+86 "),
+        "branch": rng.choice(BRANCHES, CONSUMERS)[order],
+        "segment": segment[order],
+        "age": age[order].astype(float),
+        "tenure_months": tenure[order],
+        **{key: column[order] for key, column in seen.items()},
+        "churned": _event(rng, score, 0.22)[order],
+        "moves": moves,
+    }
+    repayment = pd.DataFrame(
+        {
+            "id_no": untidy(rng, identity[there], missing=0.04, wrong=0.01),
+            "mobile": untidy(rng, phone[there], missing=0.01, wrong=0.005, prefix="0086"),
+            "full_name": name[there],
+            **{key: column[there].astype(float) for key, column in bureau.items()},
+        }
+    )
+    repayment.loc[rng.random(len(repayment)) < 0.03, "utilisation"] = np.nan
+    return consumers, repayment, {"bank": order, "bureau": there}
+
+
+def _companies(
+    rng: np.random.Generator,
+) -> tuple[dict[str, Any], pd.DataFrame, dict[str, np.ndarray]]:
+    total = COMPANIES + REGISTRY_ONLY
+    code = credit_codes(rng, total)
+    there = np.sort(rng.choice(total, 1800, replace=False))
+    activity = np.exp(rng.normal(1, 0.6, COMPANIES))
+    moves = transactions(rng, COMPANIES, activity, "company", first=10**6)
+    seen = behaviour(moves, COMPANIES, first=10**6)
+    facts = {
+        "registered_capital": np.exp(rng.normal(14, 1.2, total)).round(),
+        "years_since_founding": rng.gamma(3, 3, total).round(1),
+        "employees_change": rng.normal(0, 0.2, total).round(3),
+        "legal_cases": rng.poisson(0.7, total),
+        "tax_credit_score": rng.normal(70, 12, total).round(),
+        "patents": rng.poisson(1.0, total),
+    }
+    hidden = {key: _z(value[:COMPANIES].astype(float)) for key, value in facts.items()}
+    score = (
+        0.6 * _z(np.log1p(seen["turnover"]))
+        + 0.3 * _z(seen["months_active"])
+        + 0.9 * hidden["employees_change"]
+        - 0.7 * hidden["legal_cases"]
+        + 0.6 * hidden["tax_credit_score"]
+        - 0.4 * hidden["years_since_founding"]
+    )
+    industry = rng.choice(INDUSTRIES, total)
+    companies: dict[str, Any] = {
+        "customer": [f"B{row:06d}" for row in range(COMPANIES)],
+        "name": [f"Company {row}" for row in range(COMPANIES)],
+        "credit_code": untidy(rng, code[:COMPANIES], missing=0.02, wrong=0.01),
+        "branch": rng.choice(BRANCHES, COMPANIES),
+        "segment": industry[:COMPANIES],
+        **seen,
+        "took_credit_line": _event(rng, score, 0.3),
+        "moves": moves,
+    }
+    registry = pd.DataFrame(
+        {
+            "uscc": untidy(rng, code[there], missing=0.01, wrong=0.01),
+            **{key: column[there].astype(float) for key, column in facts.items()},
+        }
+    )
+    return companies, registry, {"bank": np.arange(COMPANIES), "registry": there}
+
+
+def _governments(rng: np.random.Generator) -> pd.DataFrame:
+    kinds = rng.choice(["school", "hospital", "district office", "water board"], GOVERNMENTS)
+    return pd.DataFrame(
+        {
+            "customer": [f"G{row:06d}" for row in range(GOVERNMENTS)],
+            "name": [f"{kind} {row}" for row, kind in enumerate(kinds)],
+            "kind": kinds,
+            "branch": rng.choice(BRANCHES, GOVERNMENTS),
+            "balance": np.exp(rng.normal(14, 1, GOVERNMENTS)).round(),
+        }
+    )

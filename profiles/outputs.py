@@ -1,0 +1,216 @@
+"""What the receiver is left with: profiles, targets, metrics and the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from federated.party.files import write_atomic
+from federated.party.source import Source
+from profiles.baseline import Comparison, compare
+from profiles.federation import Federation
+from profiles.job import Job
+from profiles.profile import build_profiles, spread, spread_list, write_parquet_atomic
+from profiles.report import ReportData
+from profiles.report.render import render_report
+from profiles.report_data import report_data
+from profiles.scoring import Alone, fit_alone, measured, reasons
+from profiles.segments import Segments, segments
+from profiles.targets import target_list, write_csv
+
+__all__ = ["Outputs", "write_outputs"]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The tables and numbers that were written, and the files' names."""
+
+    profiles: pa.Table
+    targets: pa.Table | None
+    metrics: dict[str, Any]
+    report: ReportData
+    files: tuple[str, ...]
+
+
+def write_outputs(
+    job: Job,
+    federation: Federation,
+    sources: Mapping[str, Source],
+    folder: Path,
+    *,
+    baseline: bool,
+    synthetic: bool,
+) -> Outputs:
+    """Write profiles.parquet, targets.parquet and .csv, metrics.json and report.html."""
+    table = _own_table(job, sources[job.receiver])
+    outcome = federation.outcome
+    total = table.num_rows
+    alone = {t.terms.task: fit_alone(t, table) for t in outcome.trained}
+    scores, why = _scores(federation, alone, total)
+    found = _segments(job, federation, table, scores)
+    grades = np.full(total, -1, np.int64)
+    grades[outcome.rows] = outcome.grades
+    facts = table.select(_facts(job, table))
+    profiles = build_profiles(facts, None, scores, found, why, grades, entity=_entity(job))
+    write_parquet_atomic(profiles, folder / "profiles.parquet")
+    files = ["profiles.parquet"]
+    targets = _targets(job, profiles, sources[job.receiver])
+    if targets is not None:
+        write_parquet_atomic(targets, folder / "targets.parquet")
+        write_csv(targets, folder / "targets.csv")
+        files += ["targets.parquet", "targets.csv"]
+    models = [measured(t, alone[t.terms.task], job.receiver) for t in outcome.trained]
+    checks = [compare(t, federation.outcomes, sources) for t in outcome.trained] if baseline else []
+    report = report_data(
+        job,
+        federation,
+        models=models,
+        segment=found,
+        scores=scores,
+        targets=targets,
+        entities=total,
+        synthetic=synthetic,
+        created=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
+        checks=checks,
+    )
+    metrics = _metrics(job, federation, report, checks, synthetic)
+    write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+    write_atomic(folder / "report.html", render_report(report))
+    files += ["metrics.json", "report.html"]
+    return Outputs(profiles, targets, metrics, report, tuple(files))
+
+
+def _own_table(job: Job, source: Source) -> pa.Table:
+    """Keys, features, segments and facts of the receiver, all its rows."""
+    spec = job.party(job.receiver)
+    keys = [column for level in spec.keys for column in level]
+    by = [a.by for a in job.aggregates]
+    shown = [t.name for t in job.targets if t.name]
+    managed = _optional(source, spec.table, ("branch", "manager"))
+    columns = [*keys, *job.profile.facts, *shown, *by, *spec.features, *managed]
+    return source.load(spec.table, list(dict.fromkeys(columns)), keys=keys)
+
+
+def _optional(source: Source, table: str, wanted: tuple[str, ...]) -> list[str]:
+    known = source.columns(table)
+    return [name for name in wanted if name in known]
+
+
+def _entity(job: Job) -> str:
+    return job.party(job.receiver).keys[0][0]
+
+
+def _facts(job: Job, table: pa.Table) -> list[str]:
+    features = set(job.party(job.receiver).features)
+    facts = [name for name in table.column_names if name not in features]
+    return facts + [name for name in job.party(job.receiver).features if name not in facts]
+
+
+def _scores(
+    federation: Federation, alone: Mapping[str, Alone], total: int
+) -> tuple[dict[str, np.ndarray], dict[str, pa.Array]]:
+    """Joined scores for shared entities, the receiver's own model for the others."""
+    rows = federation.outcome.rows
+    scores, why = {}, {}
+    for trained in federation.outcome.trained:
+        task = trained.terms.task
+        joined = spread(trained.scores, rows, total)
+        scores[task] = np.where(np.isnan(joined), alone[task].everyone, joined)
+        why[task] = spread_list(reasons(trained), rows, total)
+    return scores, why
+
+
+def _segments(
+    job: Job, federation: Federation, table: pa.Table, scores: Mapping[str, np.ndarray]
+) -> Segments | None:
+    if not federation.outcome.trained:
+        return None
+    encoder = federation.outcome.trained[0].encoder
+    matrix, names = encoder.transform(table)
+    first = next(iter(scores.values()))
+    return segments(matrix, job.profile.segments, job.seed, names, score=first)
+
+
+def _targets(job: Job, profiles: pa.Table, source: Source) -> pa.Table | None:
+    if job.train is None or not job.targets:
+        return None
+    lists = []
+    for target in job.targets:
+        managers = None
+        if target.managers:
+            managers = source.load(target.managers, source.columns(target.managers))
+        lists.append(
+            target_list(
+                profiles, target.product, job.train.task, target.top, managers, name=target.name
+            )
+        )
+    return pa.concat_tables(lists)
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(float(value), 4)
+
+
+def _metrics(
+    job: Job,
+    federation: Federation,
+    report: ReportData,
+    checks: list[Comparison],
+    synthetic: bool,
+) -> dict[str, Any]:
+    """Numbers that depend on job and data only, and, under `run`, those of this run."""
+    models = {}
+    for model in report.models:
+        models[model.task] = {
+            "rows": model.rows,
+            "positives": model.positives,
+            "gain": _interval(model.gain),
+            "scores": {
+                s.name: {
+                    "auc": _round(s.auc),
+                    "ks": _round(s.ks),
+                    "mean_auc": _round(s.mean_auc),
+                    "interval": _interval(s.interval),
+                    "fold_aucs": [_round(a) for a in s.fold_aucs],
+                }
+                for s in model.scores
+            },
+        }
+    run: dict[str, Any] = {
+        "contract": federation.contract.digest.hex(),
+        "seconds": round(federation.seconds, 2),
+        "wire_bytes": {f"{a} to {b}": n for (a, b), n in sorted(federation.wire_bytes.items())},
+    }
+    if checks:
+        run["plaintext_baseline"] = [
+            {
+                "score_difference": float(f"{c.score_difference:.2e}"),
+                "coefficient_difference": float(f"{c.coefficient_difference:.2e}"),
+                "fold_score_difference": float(f"{c.fold_score_difference:.2e}"),
+                "fold_auc_difference": float(f"{c.fold_auc_difference:.2e}"),
+                "central_mean_auc": _round(c.central_auc),
+            }
+            for c in checks
+        ]
+    return {
+        "job": job.name,
+        "synthetic": synthetic,
+        "entities": report.entities,
+        "matched": report.matched,
+        "models": models,
+        "targets": {t.product: t.total for t in report.targets},
+        "run": run,
+    }
+
+
+def _interval(found: Any) -> dict[str, float | None] | None:
+    if found is None:
+        return None
+    return {name: _round(getattr(found, name)) for name in ("mean", "low", "high")}

@@ -1,0 +1,179 @@
+"""What the report says of one job, gathered from contract, outcome and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.party.contract import Contract, PartyTerms
+from profiles.baseline import Comparison
+from profiles.federation import Federation
+from profiles.job import Job
+from profiles.report.data import (
+    Aggregated,
+    GroupRow,
+    Match,
+    Model,
+    PartyLine,
+    ReportData,
+    RunFacts,
+    SegmentLine,
+    StepFacts,
+    TargetLine,
+    TargetSummary,
+)
+from profiles.segments import Segments
+from psi.kernels.simd import kernel_path
+
+__all__ = ["report_data"]
+
+SHOWN = 25
+
+
+def report_data(
+    job: Job,
+    federation: Federation,
+    *,
+    models: Sequence[Model],
+    segment: Segments | None,
+    scores: Mapping[str, np.ndarray],
+    targets: pa.Table | None,
+    entities: int,
+    synthetic: bool,
+    created: str,
+    checks: Sequence[Comparison] = (),
+) -> ReportData:
+    """The report's data; every section that the job lacks is left out."""
+    contract, outcome = federation.contract, federation.outcome
+    return ReportData(
+        job=job.name,
+        purpose=job.purpose,
+        entity=job.entity,
+        receiver=job.receiver,
+        created=created,
+        parties=tuple(_party(contract, terms) for terms in contract.parties),
+        synthetic=synthetic,
+        contract=contract.digest.hex(),
+        entities=entities,
+        matched=len(np.unique(outcome.rows)) if contract.align else None,
+        matches=tuple(_match(job, federation, name) for name in outcome.alignments),
+        models=tuple(models),
+        aggregates=tuple(_aggregates(federation)),
+        segments=tuple(_segments(segment, scores)) if segment else (),
+        targets=tuple(_targets(job, targets)) if targets is not None else (),
+        disclosures=contract.disclosures,
+        run=_run(federation),
+        notes=tuple(_check(check) for check in checks),
+    )
+
+
+def _party(contract: Contract, terms: PartyTerms) -> PartyLine:
+    trained = any(t.split == "horizontal" for t in contract.train)
+    role = "receiver, holds the label" if terms.name == contract.receiver else "feature party"
+    uses = []
+    if terms.features:
+        uses.append(f"{len(terms.features)} columns for training")
+    if terms.measures:
+        uses.append(f"{len(terms.measures)} columns for aggregates")
+    return PartyLine(
+        terms.name, "branch" if trained else role, terms.rows, ", ".join(uses) or "keys only"
+    )
+
+
+def _match(job: Job, federation: Federation, partner: str) -> Match:
+    found = federation.outcome.alignments[partner]
+    reveal = next(a.reveal for a in federation.contract.align if a.partner == partner)
+    keys = job.party(job.receiver).keys
+    counts = np.bincount(found.grade, minlength=len(keys)).tolist() if len(found.grade) else []
+    grades = tuple((" and ".join(k), int(n)) for k, n in zip(keys, counts, strict=False))
+    left = tuple(
+        (why, n)
+        for why, n in (("no usable key", found.nulls), ("key held twice", found.duplicates))
+        if n > 0
+    )
+    rows = federation.contract.party(job.receiver).rows
+    partner_rows = federation.contract.party(partner).rows
+    return Match(partner, rows, partner_rows, found.matched, reveal, grades, left)
+
+
+def _aggregates(federation: Federation) -> list[Aggregated]:
+    found = []
+    for terms, result in federation.outcome.aggregates:
+        lines = []
+        for g, group in enumerate(result.groups):
+            count = int(result.rows[g])
+            values = tuple(
+                float(v[g]) if kept[g] else None
+                for v, kept in zip(result.values, result.kept, strict=True)
+            )
+            why = (
+                "" if count else f"fewer than {terms.minimum_group} shared records, or protects one"
+            )
+            lines.append(GroupRow(group, count or None, values if count else (), why))
+        measures = tuple(f"{m.statistic} of {m.column}" for m in terms.measures)
+        found.append(
+            Aggregated(
+                terms.partner, terms.by, measures, tuple(lines), terms.minimum_group, terms.key_bits
+            )
+        )
+    return found
+
+
+def _segments(segment: Segments, scores: Mapping[str, np.ndarray]) -> list[SegmentLine]:
+    total = max(1, len(segment.number))
+    lines = []
+    for i, name in enumerate(segment.names):
+        inside = segment.number == i + 1
+        means = tuple((task, float(np.nanmean(s[inside]))) for task, s in scores.items())
+        size = segment.sizes[i]
+        lines.append(SegmentLine(name, segment.descriptions[i], size, size / total, means))
+    return lines
+
+
+def _targets(job: Job, targets: pa.Table) -> list[TargetSummary]:
+    found = []
+    for spec in job.targets:
+        part = targets.filter(pc.equal(targets.column("product"), spec.product))
+        rows = part.slice(0, SHOWN).to_pylist()
+        lines = tuple(
+            TargetLine(
+                rank=int(row["rank"]),
+                entity=str(row["entity"]),
+                score=float(row["score"]),
+                reasons=tuple(row.get("reasons") or ()),
+                manager=str(row.get("manager") or ""),
+                name=str(row.get("name") or ""),
+                segment=str(row.get("segment") or ""),
+                unassigned=str(row.get("unassigned") or ""),
+            )
+            for row in rows
+        )
+        assigned = part.num_rows - part.column("manager").null_count if spec.managers else None
+        why = part.column("unassigned").drop_null().value_counts().to_pylist()
+        unassigned = tuple((w["values"], int(w["counts"])) for w in why) if spec.managers else ()
+        task = job.train.task if job.train else ""
+        found.append(TargetSummary(spec.product, task, part.num_rows, lines, assigned, unassigned))
+    return found
+
+
+def _run(federation: Federation) -> RunFacts:
+    contract = federation.contract
+    records = federation.records[contract.receiver]
+    steps = tuple(StepFacts(r.step, r.seconds, r.sent, r.received, r.messages) for r in records)
+    bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
+    suites = contract.suites
+    facts = (("sealing", suites.seal), ("signatures", suites.sign), ("paillier", suites.aggregate))
+    kernel = "AVX-512 IFMA" if kernel_path() == "wide" else "portable"
+    return RunFacts(max(bits, default=0), suites.align, kernel, federation.seconds, steps, facts)
+
+
+def _check(check: Comparison) -> str:
+    scores, coefficients = check.score_difference, check.coefficient_difference
+    return (
+        "Compared with the same model fitted on the joined columns in one process: scores differ "
+        f"by at most {scores:.1e}, coefficients by {coefficients:.1e} of the largest, the mean "
+        f"AUC of the folds by {abs(check.fold_auc_difference):.1e}."
+    )

@@ -1,0 +1,116 @@
+"""Run a whole job on one machine, from tables to report.
+
+Everything is made in a folder of its own and put in place at the end, all or nothing: a failed
+or interrupted run leaves an earlier one's outputs as they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from federated.party.session import Progress
+from federated.party.source import Source
+from profiles.federation import Federation, federate
+from profiles.job import Job
+from profiles.outputs import Outputs, write_outputs
+from psi.protocol import EnvironmentFailed, MisuseError
+
+__all__ = ["JobResult", "run_job", "steps_of"]
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """Where the outputs are, and what they say."""
+
+    out: Path
+    outputs: Outputs
+    federation: Federation
+
+
+def steps_of(job: Job) -> list[str]:
+    """The receiver's steps in order, for a progress bar."""
+    levels = len(job.parties[0].keys)
+    steps = ["contract"]
+    for partner in job.partners() if job.align else []:
+        steps += [f"align/{partner}/{level}" for level in range(levels)]
+        steps += [f"align/{partner}/order"]
+    steps += ["select"] * (len(job.partners()) > 1)
+    steps += [f"aggregate/{i}/{a.partner}" for i, a in enumerate(job.aggregates)]
+    steps += [f"train/{job.train.task}"] if job.train else []
+    return [*steps, "finish"]
+
+
+def run_job(
+    job: Job,
+    sources: Source | Mapping[str, Source],
+    out: Path,
+    *,
+    overwrite: bool = False,
+    baseline: bool = False,
+    synthetic: bool = False,
+    progress: AbstractContextManager[Progress] | None = None,
+) -> JobResult:
+    """Run `job` and write its outputs to `out`.
+
+    `sources` is one source for all parties, or one each by name. `baseline` also fits the
+    model on the joined columns. Raises what any party raised; `out` is then as it was.
+    """
+    if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
+        raise MisuseError(f"{out} exists", hint="give another --out, or --overwrite")
+    by_name = sources if isinstance(sources, Mapping) else {p.name: sources for p in job.parties}
+    with _staged(out) as staging:
+        with progress or nullcontext(_quiet) as report:
+            federation = federate(job, by_name, staging / "parties", progress=report)
+        outputs = write_outputs(
+            job, federation, by_name, staging, baseline=baseline, synthetic=synthetic
+        )
+        _replace(staging, out)
+    return JobResult(out, outputs, federation)
+
+
+def _quiet(party: str, step: str, share: float) -> None:
+    """No progress is shown."""
+
+
+@contextlib.contextmanager
+def _staged(out: Path) -> Iterator[Path]:
+    """A folder beside `out`; after a failure only the ledgers stay, in `out`.failed."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise EnvironmentFailed(f"cannot write beside {out}: {error.strerror}") from None
+    try:
+        yield staging
+    except BaseException:
+        failed = out.with_name(f"{out.name}.failed")
+        with contextlib.suppress(OSError):
+            shutil.rmtree(failed, ignore_errors=True)
+            for key in (staging / "parties").glob("*/checkpoint*"):
+                key.unlink()
+            if (staging / "parties").exists():
+                (staging / "parties").rename(failed)
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _replace(staging: Path, out: Path) -> None:
+    """Put the new folder in the old one's place by two renames."""
+    old = out.with_name(f".{out.name}-old")
+    try:
+        shutil.rmtree(old, ignore_errors=True)
+        if out.exists():
+            out.rename(old)
+        staging.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        if old.exists() and not out.exists():
+            old.rename(out)
+        raise EnvironmentFailed(f"cannot put outputs into {out}: {error.strerror}") from None
