@@ -19,7 +19,7 @@ __all__ = ["Floats", "LogisticFit", "fit_logistic", "objective", "sigmoid", "sol
 Floats = NDArray[np.float64]
 
 # halvings of a step before it counts as no step
-HALVINGS = 40
+HALVINGS = 12
 # the share of the predicted decrease that a step must reach
 SUFFICIENT = 1e-4
 
@@ -106,7 +106,7 @@ def fit_logistic(
         curvature = probability * (1.0 - probability)
         step = solve_symmetric((x * curvature[:, None]).T @ x + matrix, gradient)
         decrease = float(gradient @ step)
-        if 0.5 * decrease <= tolerance * max(1.0, value):
+        if 0 <= 0.5 * decrease <= tolerance * max(1.0, value):
             # one more full step is free and squares the error, where it does not rise
             last = w - step
             final = objective(x @ last, label, 0.5 * float(last @ matrix @ last))
@@ -114,15 +114,34 @@ def fit_logistic(
             return LogisticFit(
                 last if better else w, final if better else value, iteration + 1, True
             )
-        size = 1.0
-        for _ in range(HALVINGS):
-            trial = w - size * step
-            moved = x @ trial
-            reached = objective(moved, label, 0.5 * float(trial @ matrix @ trial))
-            if reached <= value - SUFFICIENT * size * decrease:
-                break
-            size /= 2
-        else:
+        found = _descend(x, label, matrix, w, step, value, decrease)
+        if found is None:
+            # saturated scores have no curvature left to trust; 1/4 bounds it from above, and
+            # with it every step descends (Böhning and Lindsay 1988)
+            step = solve_symmetric(0.25 * x.T @ x + matrix, gradient)
+            found = _descend(x, label, matrix, w, step, value, float(gradient @ step))
+        if found is None:
             return LogisticFit(w, value, iteration + 1, False)
-        w, scores, value = trial, moved, reached
+        w, scores, value = found
     return LogisticFit(w, value, iterations, False)
+
+
+def _descend(
+    x: Floats,
+    label: Floats,
+    matrix: Floats,
+    w: Floats,
+    step: Floats,
+    value: float,
+    decrease: float,
+) -> tuple[Floats, Floats, float] | None:
+    """The longest halving of the step that descends enough: coefficients, scores, objective."""
+    size = 1.0
+    for _ in range(HALVINGS):
+        trial = w - size * step
+        scores = x @ trial
+        reached = objective(scores, label, 0.5 * float(trial @ matrix @ trial))
+        if reached <= value - SUFFICIENT * size * decrease:
+            return trial, scores, reached
+        size /= 2
+    return None

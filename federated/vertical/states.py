@@ -1,0 +1,158 @@
+"""What the roles of a fit keep between two messages: all that a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.vertical.messages import (
+    MOST_COLUMNS,
+    MOST_ROWS,
+    Moments,
+    Scores,
+    Setup,
+    WeightedRows,
+)
+from federated.vertical.plan import MOST_STEPS
+from psi.protocol import Array, Length, Range, message
+
+__all__ = [
+    "Answered",
+    "Calling",
+    "Entry",
+    "Gathering",
+    "Memory",
+    "Progress",
+    "Resting",
+    "Scoring",
+    "Summing",
+    "Waiting",
+]
+
+_Vector = Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS)]
+_Mix = Annotated[NDArray[np.float64], Array("float64", most=2 * MOST_STEPS)]
+_Gram = Annotated[NDArray[np.float64], Array("float64", most=4 * MOST_STEPS**2)]
+_Rows = Annotated[NDArray[np.float64], Array("float64", most=MOST_ROWS)]
+_Table = Annotated[NDArray[np.float64], Array("float64", most=MOST_ROWS * MOST_STEPS)]
+_Vectors = Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS * MOST_STEPS)]
+
+
+# the feature party
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What stays through all passes; `number` is the next one's.
+
+    Directions are `float64[t, b]`, flat; `disclosed` counts for each row.
+    """
+
+    setup: Setup
+    number: int
+    directions: _Vectors
+    fold_directions: _Vectors
+    disclosed: Annotated[NDArray[np.int64], Array("int64", most=MOST_ROWS)]
+
+
+@message(0x70)
+@dataclass(frozen=True)
+class Waiting:
+    """Before the setup."""
+
+
+@message(0x71)
+@dataclass(frozen=True)
+class Resting:
+    """Between passes; weighted rows of the next one may come early."""
+
+    memory: Memory
+    early: Annotated[dict[str, WeightedRows], Length(64)]
+
+
+@message(0x72)
+@dataclass(frozen=True)
+class Summing:
+    """Own sums are made; weighted rows of some partners are missing."""
+
+    memory: Memory
+    basis: _Vectors
+    start: _Vectors
+    own: Moments
+
+
+@message(0x73)
+@dataclass(frozen=True)
+class Answered:
+    """Sums are sent: the label party's direction is next."""
+
+    memory: Memory
+    basis: _Vectors
+    start: _Vectors
+
+
+# the label party
+
+
+@dataclass(frozen=True)
+class Entry:
+    fold: int
+    rows: int
+    objective: float
+    decrement: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Everything between two passes; `number` is the next one's.
+
+    `own`, `mix` are the present model; `final_own`, `final_mix` the full fit's. `scores`
+    is `float64[t, n]` flat for the directions of the full fit, `fold_scores` for those of the
+    present fold; `gram` and `fold_gram` are the products of all directions in either case.
+    `held` has the score of every row that was held out.
+    """
+
+    key: Annotated[bytes, Length(1 << 12)]
+    columns: Annotated[dict[str, int], Length(64)]
+    number: int
+    own: _Vector
+    mix: _Mix
+    final_own: _Vector
+    final_mix: _Mix
+    scores: _Table
+    gram: _Gram
+    fold_scores: _Table
+    fold_gram: _Gram
+    held: _Rows
+    log: Annotated[tuple[Entry, ...], Length(1 << 11)]
+
+
+@message(0x78)
+@dataclass(frozen=True)
+class Calling:
+    """Waiting for the partners' ranks."""
+
+    key: Annotated[bytes, Length(1 << 12)]
+    columns: Annotated[dict[str, Annotated[int, Range(1, MOST_COLUMNS)]], Length(64)]
+
+
+@message(0x79)
+@dataclass(frozen=True)
+class Gathering:
+    """Waiting for the partners' sums."""
+
+    progress: Progress
+    moments: Annotated[dict[str, Moments], Length(64)]
+
+
+@message(0x7A)
+@dataclass(frozen=True)
+class Scoring:
+    """Waiting for the partners' scores; `own_step` is this party's Newton step."""
+
+    progress: Progress
+    own_step: _Vector
+    decrement: float
+    scores: Annotated[dict[str, Scores], Length(64)]

@@ -1,0 +1,466 @@
+"""The roles together: the central model, and nothing that the contract does not list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from federated.vertical import FeatureParty, LabelParty, VerticalFit, score_vectors, sigmoid
+from federated.vertical.messages import (
+    Direction,
+    EncryptedRows,
+    Final,
+    Moments,
+    Ready,
+    Scores,
+    Setup,
+    WeightedRows,
+)
+from psi.protocol import (
+    Envelope,
+    InputError,
+    MisuseError,
+    Pair,
+    PeerError,
+    PhaseError,
+    Refused,
+    decode,
+    encode,
+)
+from psi.protocol.codec import peek
+from psi.protocol.role import Role
+from tests.unit.paillier.keys import full_key
+from tests.unit.vertical.world import (
+    NAMES,
+    SESSION,
+    World,
+    context,
+    distance,
+    feature_parties,
+    label_party,
+    make_world,
+    pair_secrets,
+)
+
+EVERY = (Setup, Ready, EncryptedRows, WeightedRows, Moments, Direction, Scores, Final)
+
+
+def run(world: World, *, cap: int = 8, **options: Any) -> tuple[Pair, dict[str, Any]]:
+    pair = Pair(label_party(world, **options), *feature_parties(world, cap=cap).values())
+    return pair, pair.run()
+
+
+def joined(world: World, results: dict[str, Any]) -> np.ndarray:
+    fit = results["bank"]
+    parts = [results[name].coefficients for name in world.parts]
+    return np.concatenate([[fit.intercept], fit.coefficients, *parts])
+
+
+def inbox(pair: Pair, party: str, kind: type[Any]) -> list[tuple[str, Any]]:
+    found = [e for e in pair.sent if e.receiver == party and peek(e.payload) is kind]
+    return [(e.sender, decode(e.payload, kind)) for e in found]
+
+
+@pytest.mark.parametrize("widths", [(8,), (4, 4), (3, 3, 3)])
+def test_the_fit_is_the_central_one(widths: tuple[int, ...]) -> None:
+    world = make_world(300, 3, widths, folds=3, unlabelled=40)
+    _, results = run(world, fold_steps=2)
+    central, fit = world.central(), results["bank"]
+    assert distance(joined(world, results), central) < 2e-5
+    assert np.abs(fit.scores - sigmoid(world.joined() @ central)).max() < 1e-5
+    held = world.labelled
+    assert np.array_equal(np.isnan(fit.fold_scores), ~held)
+    assert np.abs(fit.fold_scores - world.central_folds())[held].max() < 1e-4
+    parts = np.concatenate([results[name].coefficients for name in world.parts])
+    assert fit.partner_norm == pytest.approx(np.linalg.norm(parts), rel=1e-5)
+    assert [entry["fold"] for entry in fit.log] == [-1, -1, -1, 0, 0, 1, 1, 2, 2]
+
+
+def test_the_default_plan_is_close_on_fewer_vectors() -> None:
+    world = make_world(400, 3, (5,), folds=4)
+    _, results = run(world, steps=3, fold_steps=1, cap=4)
+    assert results["bank"].score_vectors == 4
+    assert distance(joined(world, results), world.central()) < 1e-4
+    held = np.abs(results["bank"].fold_scores - world.central_folds())
+    assert held.max() < 0.02
+
+
+def test_without_folds_nothing_is_held_out() -> None:
+    world = make_world(200, 2, (5,))
+    _, results = run(world, cap=3)
+    assert results["bank"].score_vectors == results["bureau"].score_vectors == 3
+    assert np.isnan(results["bank"].fold_scores).all()
+
+
+def test_a_label_party_without_columns_of_its_own() -> None:
+    world = make_world(200, 0, (5,))
+    _, results = run(world)
+    assert results["bank"].coefficients.shape == (0,)
+    assert distance(joined(world, results), world.central()) < 1e-4
+
+
+def test_columns_that_repeat_each_other() -> None:
+    world = make_world(300, 3, (5,))
+    part = world.parts["bureau"]
+    world = replace(
+        world,
+        own=np.column_stack([world.own, world.own[:, 0]]),
+        parts={"bureau": np.column_stack([part, part[:, 1], world.own[:, 1]])},
+    )
+    _, results = run(world)
+    assert distance(joined(world, results), world.central()) < 1e-4
+
+
+def test_metrics_do_not_depend_on_secret_randomness() -> None:
+    world = make_world(200, 2, (5,), folds=2)
+    first = run(world, seed="one")[1]["bank"]
+    second = run(world, seed="two")[1]["bank"]
+    assert np.abs(first.scores - second.scores).max() < 1e-5
+    assert np.abs(first.fold_scores - second.fold_scores).max() < 1e-4
+
+
+@pytest.mark.parametrize("widths", [(8,), (4, 4)])
+def test_the_bank_sees_no_score_beyond_the_cap(widths: tuple[int, ...]) -> None:
+    world = make_world(240, 3, widths, folds=3, unlabelled=30)
+    cap = score_vectors(3, 3, 2)
+    pair, results = run(world, cap=cap, fold_steps=2)
+    kinds = {peek(e.payload) for e in pair.sent if e.receiver == "bank"}
+    assert kinds == {Ready, Moments, Scores}
+    for name in world.parts:
+        numbers = sum(len(s.values) for sender, s in inbox(pair, "bank", Scores) if sender == name)
+        rows = [int(np.count_nonzero(world.labelled & (world.folds != f))) for f in range(3)]
+        held = [int(np.count_nonzero(world.folds == f)) for f in range(3)]
+        # directions' products: 1 + 2 + 3 of the full fit, 4 a fold
+        assert numbers == 3 * 240 + sum(rows) + sum(held) + 6 + 3 * 4
+        assert results[name].score_vectors == cap
+        assert sum(shown.rows for shown in results[name].disclosures) == numbers - 18
+    # sums travel as ciphertexts only: a fresh number of n^2 each
+    for _, moments in inbox(pair, "bank", Moments):
+        assert len(moments.linear) % 128 == len(moments.pairs) % 128 == 0
+
+
+def test_of_several_partners_the_bank_sees_the_sum_only() -> None:
+    world = make_world(240, 2, (4, 4))
+    pair, results = run(world, steps=2)
+    alone = inbox(pair, "bank", Scores)[0][1].values
+    # a mask makes it uniform in 64 bits; scores in fixed point have about 30
+    assert np.median(alone.view(np.int64).astype(float) ** 2) > 2.0**110
+    again = Pair(label_party(world, steps=2), *feature_parties(world).values())
+    again.run()
+    assert results["bank"].score_vectors == 2
+
+
+def test_bases_are_fresh_in_every_pass() -> None:
+    world = make_world(240, 2, (5,))
+    pair, _ = run(world)
+    deltas = [d.delta for _, d in inbox(pair, "bureau", Direction)]
+    assert len(deltas) == 3
+    again, _ = run(world, seed="other")
+    assert np.allclose(deltas[0], inbox(again, "bureau", Direction)[0][1].delta)
+    parties = feature_parties(world, seed="other")
+    other = Pair(label_party(world), *parties.values())
+    other.run()
+    assert not np.allclose(deltas[0], inbox(other, "bureau", Direction)[0][1].delta)
+
+
+def test_rows_of_the_bank_travel_encrypted() -> None:
+    world = make_world(200, 2, (5,))
+    pair, _ = run(world, steps=2)
+    first, second = (rows for _, rows in inbox(pair, "bureau", EncryptedRows))
+    assert len(first.rows) == 200 * 128
+    ciphertexts = {first.rows[i : i + 128] for i in range(0, len(first.rows), 128)}
+    assert len(ciphertexts) == 200
+    assert first.rows != second.rows
+
+
+# kill and restore
+
+
+class Restarting(Pair):
+    """Before every envelope its receiver dies and comes back from what it saved."""
+
+    def __init__(self, world: World, **options: Any) -> None:
+        super().__init__(label_party(world, **options), *feature_parties(world).values())
+        self.world, self.options, self.restarts = world, options, 0
+
+    def deliver(self) -> None:
+        party = decode(self._queue[0], Envelope).receiver
+        fresh: Role[Any] = (
+            # built with another key: the one in the checkpoint counts
+            label_party(self.world, seed=f"{self.restarts}", bits=1024, **self.options)
+            if party == "bank"
+            else feature_parties(self.world, seed=f"{self.restarts}")[party]
+        )
+        fresh.restore(self.roles[party].save())
+        self.roles[party] = fresh
+        self.restarts += 1
+        super().deliver()
+
+
+@pytest.mark.parametrize("widths", [(6,), (3, 2, 2)])
+def test_a_party_may_die_before_every_message(widths: tuple[int, ...]) -> None:
+    world = make_world(150, 2, widths, folds=2)
+    pair = Restarting(world, steps=2, fold_steps=2)
+    results = pair.run()
+    assert pair.restarts == len(pair.sent)
+    assert distance(joined(world, results), world.central()) < 1e-3
+    fit: VerticalFit = results["bank"]
+    assert np.abs(fit.fold_scores - world.central_folds()).max() < 0.01
+
+
+def test_an_identical_repeat_is_ignored() -> None:
+    world = make_world(150, 2, (5,))
+    pair = Pair(
+        label_party(world, steps=2),
+        *feature_parties(world).values(),
+        wire=lambda data: (data, data),
+    )
+    assert distance(joined(world, pair.run()), world.central()) < 1e-2
+
+
+# guards
+
+
+def deliver(role: Role[Any], message: Any, sender: str, sequence: int = 0) -> Any:
+    step, receiver = role.context.step, role.context.party
+    return role.receive(Envelope(SESSION, step, sender, receiver, sequence, encode(message)))
+
+
+def setup_of(world: World, **options: Any) -> Setup:
+    step = label_party(world, **options).start()
+    return decode(step.messages[0].payload, Setup)
+
+
+def started(world: World, **options: Any) -> FeatureParty:
+    party = feature_parties(world, **options)["bureau"]
+    party.start()
+    return party
+
+
+def test_a_plan_above_the_cap_is_an_error() -> None:
+    world = make_world(150, 2, (6,))
+    with pytest.raises(PeerError, match="4 score vectors planned, at most 3 contracted"):
+        deliver(started(world, cap=3), setup_of(world, steps=4), "bank")
+
+
+def test_the_counter_holds_whatever_the_plan_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(150, 2, (6,))
+    monkeypatch.setattr("federated.vertical.guards.score_vectors", lambda *_: 1)
+    pair = Pair(label_party(world, steps=3), *feature_parties(world, cap=2).values())
+    with pytest.raises(PeerError, match="more score vectors asked than the 2 contracted"):
+        pair.run()
+    assert len(inbox(pair, "bank", Scores)) == 2
+
+
+def test_as_many_vectors_as_columns_are_refused() -> None:
+    world = make_world(150, 2, (3,))
+    with pytest.raises(Refused, match="3 score vectors for 3 independent columns"):
+        deliver(started(world), setup_of(world, steps=3), "bank")
+    two = make_world(150, 2, (2, 1))
+    with pytest.raises(Refused, match="3 score vectors for 3 independent columns"):
+        Pair(label_party(two, steps=3), *feature_parties(two).values()).run()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"labelled": np.ones(149, np.uint8)}, "aligned rows"),
+        ({"labelled": np.full(150, 2, np.uint8)}, "malformed"),
+        ({"fold": np.zeros(150, np.int16)}, "without a cross-validation"),
+        ({"fold": np.zeros(150, np.int16), "folds": 2, "fold_steps": 1}, "even sizes"),
+        ({"fold": np.full(150, 5, np.int16), "folds": 2, "fold_steps": 1}, "without a fold"),
+        ({"folds": 1}, "1 folds found"),
+        ({"key": bytes(64)}, "paillier modulus"),
+        ({"key": bytes(32)}, "paillier modulus"),
+    ],
+)
+def test_a_malformed_setup_is_an_error(change: dict[str, Any], reason: str) -> None:
+    world = make_world(150, 2, (6,))
+    with pytest.raises(PeerError, match=reason):
+        deliver(started(world), replace(setup_of(world), **change), "bank")
+
+
+def test_too_few_labelled_rows_are_refused() -> None:
+    world = make_world(150, 2, (6,))
+    setup = setup_of(world)
+    labelled = np.zeros(150, np.uint8)
+    labelled[:11] = 1
+    with pytest.raises(Refused, match="11 labelled rows for 6 columns"):
+        deliver(started(world), replace(setup, labelled=labelled), "bank")
+
+
+def test_a_key_below_the_floor_is_an_error() -> None:
+    world = make_world(150, 2, (6,))
+    party = FeatureParty(
+        context("bureau"), "bank", world.parts["bureau"], partners=["bureau"], cap=3
+    )
+    party.start()
+    with pytest.raises(PeerError, match="512 bits"):
+        deliver(party, setup_of(world), "bank")
+
+
+def test_messages_out_of_place_are_errors() -> None:
+    world = make_world(150, 2, (4, 4))
+    party = feature_parties(world)["registry"]
+    party.start()
+    with pytest.raises(PhaseError):
+        deliver(party, Final(np.zeros(3)), "bank")
+    with pytest.raises(PeerError, match="only the label party"):
+        deliver(party, setup_of(world), "bureau")
+    deliver(party, setup_of(world), "bank")
+    with pytest.raises(PeerError, match="before the last pass"):
+        deliver(party, Final(np.zeros(0)), "bank", 1)
+    with pytest.raises(PeerError, match="not next"):
+        deliver(party, EncryptedRows(1, np.zeros(0), b"", b""), "bank", 1)
+    with pytest.raises(PeerError, match="mixing coefficients"):
+        deliver(party, EncryptedRows(0, np.zeros(2), b"", b""), "bank", 1)
+    with pytest.raises(PeerError, match="partner before"):
+        deliver(party, WeightedRows(0, 4, b""), "telecom")
+    with pytest.raises(PeerError, match="not next"):
+        deliver(party, WeightedRows(1, 4, b""), "bureau")
+    with pytest.raises(PeerError, match="length"):
+        deliver(party, EncryptedRows(0, np.zeros(0), b"", b""), "bank", 1)
+
+
+def altered(kind: type[Any], change: Any) -> Any:
+    def wire(data: bytes) -> tuple[bytes, ...]:
+        envelope = decode(data, Envelope)
+        if peek(envelope.payload) is not kind:
+            return (data,)
+        payload = encode(change(decode(envelope.payload, kind)))
+        return (encode(replace(envelope, payload=payload)),)
+
+    return wire
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "reason"),
+    [
+        (Moments, lambda m: replace(m, number=1), "another pass"),
+        (Moments, lambda m: replace(m, linear=m.linear[:-1]), "length"),
+        (Moments, lambda m: replace(m, linear=bytes(len(m.linear))), "outside"),
+        (Moments, lambda m: replace(m, linear=m.linear[:-128] + b"\x55" * 128), "exceed"),
+        (Moments, lambda m: replace(m, cross={"registry": b""}), "other partners"),
+        (Scores, lambda m: replace(m, number=2), "another pass"),
+        (Scores, lambda m: replace(m, values=m.values[1:]), "length"),
+        (Scores, lambda m: replace(m, values=m.values + np.uint64(1 << 62)), "do not cancel"),
+        (Direction, lambda m: replace(m, delta=m.delta[1:]), "numbers of a direction"),
+        (Direction, lambda m: replace(m, delta=m.delta * 1e12), "out of range"),
+        (Direction, lambda m: replace(m, number=1), "not under way"),
+    ],
+)
+def test_altered_messages_end_the_session(kind: type[Any], change: Any, reason: str) -> None:
+    world = make_world(150, 2, (6,))
+    bank, parties = label_party(world), feature_parties(world)
+    with pytest.raises(PeerError, match=reason):
+        Pair(bank, *parties.values(), wire=altered(kind, change)).run()
+
+
+def test_unequal_secrets_of_partners_are_noticed() -> None:
+    world = make_world(150, 2, (4, 4))
+    parties = feature_parties(world)
+    parties["registry"] = FeatureParty(
+        context("registry"),
+        "bank",
+        world.parts["registry"],
+        partners=list(world.parts),
+        cap=8,
+        secrets={"bureau": bytes(32)},
+        minimum_key_bits=512,
+    )
+    with pytest.raises(PeerError, match="do not cancel"):
+        Pair(label_party(world), *parties.values()).run()
+
+
+def test_a_column_that_speaks_of_few_rows_is_refused() -> None:
+    world = make_world(150, 2, (6,))
+    rare = world.parts["bureau"].copy()
+    rare[:, 2] = np.arange(150) < 19
+    with pytest.raises(Refused, match=r"1 of 6 columns .* fewer than 20 aligned rows"):
+        feature_parties(replace(world, parts={"bureau": rare}))
+    rare[:, 2] = np.arange(150) < 24
+    unlabelled = world.label.copy()
+    unlabelled[:20] = -1
+    world = replace(world, parts={"bureau": rare}, label=unlabelled)
+    with pytest.raises(Refused, match="fewer than 5 labelled rows"):
+        deliver(started(world), setup_of(world), "bank")
+
+
+def test_arguments_of_a_feature_party() -> None:
+    x = make_world(150, 2, (6,)).parts["bureau"]
+    bad = x.copy()
+    bad[3, 3] = np.nan
+
+    def build(columns: np.ndarray = x, **options: Any) -> FeatureParty:
+        chosen: dict[str, Any] = {"partners": ["bureau"], "cap": 3, **options}
+        return FeatureParty(context("bureau"), "bank", columns, **chosen)
+
+    with pytest.raises(InputError, match="not finite"):
+        build(bad)
+    with pytest.raises(Refused, match="rows a column"):
+        build(x[:11])
+    with pytest.raises(MisuseError, match="shape"):
+        build(x[:, :0])
+    with pytest.raises(MisuseError, match="distinct"):
+        build(partners=["registry"])
+    with pytest.raises(MisuseError, match="one secret for each"):
+        build(partners=["bureau", "registry"])
+    with pytest.raises(MisuseError, match="32 bytes"):
+        build(partners=["bureau", "registry"], secrets={"registry": b"short"})
+
+
+def test_arguments_of_a_label_party() -> None:
+    world = make_world(150, 2, (6,), folds=3)
+    few = np.zeros(150, np.int8)
+    few[:19] = 1
+    with pytest.raises(Refused, match="19 labelled rows of one class"):
+        label_party(replace(world, label=few))
+    with pytest.raises(MisuseError, match="one label a row"):
+        label_party(replace(world, label=world.label[1:]))
+    with pytest.raises(MisuseError, match="one label a row"):
+        label_party(replace(world, label=world.label + np.int8(1)))
+    with pytest.raises(InputError, match="not finite"):
+        label_party(replace(world, own=world.own * np.inf))
+    with pytest.raises(MisuseError, match="fold"):
+        label_party(replace(world, folds=np.zeros(3, np.int64)))
+    with pytest.raises(MisuseError, match="numbered"):
+        label_party(replace(world, folds=np.full(150, 50)))
+    partly = replace(world, label=np.where(np.arange(150) < 20, -1, world.label).astype(np.int8))
+    with pytest.raises(MisuseError, match="every labelled row"):
+        label_party(partly)
+    with pytest.raises(MisuseError, match="steps"):
+        label_party(world, steps=0)
+    with pytest.raises(MisuseError, match="distinct"):
+        LabelParty(context("bank"), ["bank"], world.own, world.label)
+    wide = np.random.default_rng(0).normal(size=(150, 75))
+    with pytest.raises(Refused, match="150 labelled rows for 76 columns"):
+        label_party(replace(world, own=wide))
+
+
+def test_nothing_is_told_by_a_repr() -> None:
+    world = make_world(150, 2, (6,))
+    pair, results = run(world, steps=2)
+    for role in pair.roles.values():
+        assert repr(role).endswith("state Done>")
+    assert "array" not in repr(results["bank"])
+    assert "array" not in repr(results["bureau"])
+
+
+def test_secrets_of_pairs_are_symmetric() -> None:
+    one, other = NAMES[0], NAMES[1]
+    assert pair_secrets(NAMES, one)[other] == pair_secrets(NAMES, other)[one]
+
+
+@pytest.mark.slow
+def test_at_full_key_size() -> None:
+    world = make_world(400, 3, (5, 4), folds=2)
+    key = full_key(3072)
+    pair = Pair(
+        label_party(world, key=key, fold_steps=2), *feature_parties(world, bits=3072).values()
+    )
+    results = pair.run()
+    assert distance(joined(world, results), world.central()) < 1e-5
+    assert np.abs(results["bank"].fold_scores - world.central_folds()).max() < 1e-4
