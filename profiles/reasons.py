@@ -13,17 +13,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.party.encoding import Encoder, NumberColumn
 from profiles.text import plain
 from psi.protocol.errors import MisuseError
 
-__all__ = ["column_words", "encoded_words", "linear_reasons", "partner_contribution", "phrase"]
+__all__ = [
+    "column_words",
+    "encoded_words",
+    "linear_reasons",
+    "partner_contribution",
+    "phrase",
+    "true_zeros",
+]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 # standard deviations from the mean at which a number is called something else
-_LEVELS = (-1.5, -0.5, 0.5, 1.5)
-_NUMBER = ("very low", "low", "about average", "high", "very high")
-_CHANGE = ("falling fast", "falling", "steady", "rising", "rising fast")
+_LEVELS = (-1.5, -0.5, 0.0, 0.5, 1.5)
+_NUMBER = ("very low", "low", "below average", "above average", "high", "very high")
+_FALL, _RISE = ("falling fast", "falling", "falling slightly"), ("rising slightly", "rising")
+_CHANGE = (*_FALL, *_RISE, "rising fast")
 _CHANGE_WORDS = ("trend", "change", "slope", "growth", "delta", "momentum")
 _SMALL = 0.005  # shown as 0.00, so not a reason
 
@@ -39,14 +48,28 @@ def encoded_words(name: str) -> str:
     return phrase(name, 1.0) if encoded else column_words(name)
 
 
-def phrase(name: str, value: float, words: Mapping[str, str] | None = None) -> str:
+def true_zeros(encoder: Encoder) -> dict[str, float]:
+    """The encoded value of 0 in each column of numbers: what "rising" and "falling" need."""
+    numbers = (column for column in encoder.columns if isinstance(column, NumberColumn))
+    return {column.name: -column.mean / column.scale for column in numbers}
+
+
+def phrase(
+    name: str,
+    value: float,
+    words: Mapping[str, str] | None = None,
+    zero: float | None = None,
+) -> str:
     """One encoded column at one value, in words.
 
     `name` is as `federated.party.encoding` writes it: "balance" (a standardised number),
     "channel=branch", "balance:missing", "channel:other" (0 or 1). `words` says source columns
-    otherwise than by their own names.
+    otherwise than by their own names. `zero` is the encoded value of 0: with it, a column
+    named as a change (trend, growth, …) rises or falls; without, it is high or low.
     """
-    return _phrases(name, words or {})[int(np.searchsorted(_LEVELS, value))]
+    change = zero is not None and _is_change(name, words or {})
+    level = np.searchsorted(_LEVELS, value - (zero or 0.0) * change)
+    return _phrases(name, words or {}, change)[int(level)]
 
 
 def linear_reasons(
@@ -57,6 +80,7 @@ def linear_reasons(
     *,
     top: int = 3,
     words: Mapping[str, str] | None = None,
+    zeros: Mapping[str, float] | None = None,
 ) -> pa.Array:
     """The largest contributions of each row, largest first: list<string>[rows].
 
@@ -68,6 +92,7 @@ def linear_reasons(
             "bureau and registry" where only their sum is known.
         top: at most this many of the receiver's own columns.
         words: source column to what people call it.
+        zeros: from `true_zeros`; a trend can then be said to rise or fall.
 
     Each reads like "balance trend falling (+0.42)"; contributions that would show as 0.00 are
     left out. Ties go to the earlier column.
@@ -86,9 +111,13 @@ def linear_reasons(
         raise MisuseError("a partner's contributions need one number a row")
     offset = matrix.mean(axis=0) if rows else np.zeros(width)
     kept, parts = _largest(matrix, offset, coefficients, min(top, width))
-    levels = np.searchsorted(_LEVELS, np.take_along_axis(matrix, kept, axis=1))
+    known = zeros or {}
+    change = [name in known and _is_change(name, words or {}) for name in names]
+    shift = np.array([known[n] if c else 0.0 for n, c in zip(names, change, strict=True)])
+    levels = np.searchsorted(_LEVELS, np.take_along_axis(matrix, kept, axis=1) - shift[kept])
     code = kept * len(_NUMBER) + levels
-    texts = [text for name in names for text in _phrases(name, words or {})]
+    pairs = zip(names, change, strict=True)
+    texts = [text for name, moves in pairs for text in _phrases(name, words or {}, moves)]
     if others:
         first = len(texts)
         texts += [f"partner {plain(name, 60)}" for name in others]
@@ -144,8 +173,13 @@ def _joined(texts: list[str], code: np.ndarray, parts: Floats) -> pa.Array:
     return pc.binary_join_element_wise(what, number, nothing)
 
 
-def _phrases(name: str, words: Mapping[str, str]) -> list[str]:
-    """What a column is called at each of the five levels."""
+def _is_change(name: str, words: Mapping[str, str]) -> bool:
+    said = words.get(name) or column_words(name)
+    return any(word in said.lower() for word in _CHANGE_WORDS)
+
+
+def _phrases(name: str, words: Mapping[str, str], change: bool) -> list[str]:
+    """What a column is called at each level."""
     source, equals, category = name.partition("=")
     if equals and source:
         said = words.get(source) or column_words(source)
@@ -157,10 +191,9 @@ def _phrases(name: str, words: Mapping[str, str]) -> list[str]:
             return _binary(f"{said} known", f"{said} unknown")
         return _binary(f"{said} is not a rare one", f"{said} is a rare one")
     said = words.get(name) or column_words(name)
-    change = any(word in said.lower() for word in _CHANGE_WORDS)
     return [f"{said} {level}" for level in (_CHANGE if change else _NUMBER)]
 
 
 def _binary(no: str, yes: str) -> list[str]:
-    """An indicator is 0, which falls on the third level, or 1, on the fourth."""
-    return [no, no, no, yes, yes]
+    """An indicator is 0, which falls on the third level, or 1, on the fifth."""
+    return [no, no, no, yes, yes, yes]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from federated.party.encoding import Encoder
 from profiles.profile import (
     build_profiles,
     linear_reasons,
@@ -19,7 +20,7 @@ from profiles.profile import (
     spread_list,
     write_parquet_atomic,
 )
-from profiles.reasons import phrase
+from profiles.reasons import phrase, true_zeros
 from profiles.segments import segments
 from psi.protocol.errors import EnvironmentFailed, InputError, MisuseError
 
@@ -43,8 +44,8 @@ def test_segments_are_the_groups_numbered_by_size() -> None:
     assert found.sizes == (300, 200, 100)
     assert found.names == ("segment 1", "segment 2", "segment 3")
     assert set(found.number[matrix[:, 0] > 4]) == {2}
-    assert found.descriptions[1] == "channel is branch, balance very high, inflow trend rising"
-    assert found.descriptions[2].startswith("inflow trend falling fast")
+    assert found.descriptions[1] == "channel is branch, balance very high, inflow trend high"
+    assert found.descriptions[2].startswith("inflow trend very low")
     again = segments(matrix, 3, 7, NAMES)
     np.testing.assert_array_equal(found.number, again.number)
     assert found.centres.shape == (3, 3)
@@ -81,6 +82,7 @@ def test_reasons_are_the_largest_contributions() -> None:
         np.array([-0.5, -0.42, 0.1, 0.001]),
         {"bureau": np.array([0.7, -0.001])},
         words={"balance": "account balance"},
+        zeros={"balance": 0.5, "inflow_trend": -0.25},
     ).to_pylist()
     assert told[0] == [
         "account balance very high (-1.00)",
@@ -110,8 +112,17 @@ def test_words_for_encoded_columns() -> None:
     assert phrase("balance:missing", 1.0) == "balance unknown"
     assert phrase("balance:missing", 0.0) == "balance known"
     assert phrase("job:other", 1.0) == "job is a rare one"
-    assert phrase("spend", 0.0) == "spend about average"
+    assert phrase("spend", 0.0) == "spend below average"
+    assert phrase("inflow_trend", -0.1, zero=-0.7) == "inflow trend rising"
+    assert phrase("inflow_trend", -0.6) == "inflow trend low"
     assert phrase("net\u202e_flow\x00", -3.0) == "net flow very low"
+
+
+def test_true_zeros_are_zero_encoded() -> None:
+    table = pa.table({"a_trend": np.arange(100.0) - 10, "kind": ["x", "y"] * 50})
+    encoder = Encoder.fit(table, ["a_trend", "kind"])
+    matrix, _ = encoder.transform(table)
+    assert true_zeros(encoder) == {"a_trend": pytest.approx(matrix[10, 0])}
 
 
 def test_partner_contribution_is_what_is_left() -> None:
