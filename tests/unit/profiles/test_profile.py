@@ -198,3 +198,10 @@ def test_parquet_is_old_or_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         write_parquet_atomic(pa.table({"x": [2]}), path)
     assert pq.read_table(path).to_pydict() == {"x": [1]}
     assert [entry.name for entry in tmp_path.iterdir()] == ["profiles.parquet"]
+
+
+def test_segments_of_a_large_table_come_from_a_sample() -> None:
+    matrix = np.tile(blobs(), (50, 1))
+    found = segments(matrix, 3, 7, NAMES)
+    assert found.sizes == (15_000, 10_000, 5_000)
+    np.testing.assert_array_equal(found.number, segments(matrix, 3, 7, NAMES).number)
