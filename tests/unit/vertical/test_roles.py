@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from federated.paillier import use_path
 from federated.vertical import FeatureParty, LabelParty, VerticalFit, score_vectors, sigmoid
 from federated.vertical.messages import (
     Direction,
@@ -151,6 +152,26 @@ def test_of_several_partners_the_bank_sees_the_sum_only() -> None:
     again = Pair(label_party(world, steps=2), *feature_parties(world).values())
     again.run()
     assert results["bank"].score_vectors == 2
+
+
+def test_a_partner_sees_ciphertexts_and_its_own_model_only() -> None:
+    world = make_world(240, 2, (4, 4), folds=2)
+    pair, _ = run(world, fold_steps=1)
+    kinds = {peek(e.payload) for e in pair.sent if e.receiver == "bureau"}
+    assert kinds == {Setup, EncryptedRows, Direction, Final}
+    kinds = {peek(e.payload) for e in pair.sent if e.receiver == "registry"}
+    assert kinds == {Setup, EncryptedRows, WeightedRows, Direction, Final}
+    # and of other partners only what is encrypted under the label party's key
+    for sender, rows in inbox(pair, "registry", WeightedRows):
+        assert sender == "bureau"
+        assert len(rows.data) % 128 == 0
+
+
+def test_the_portable_path_gives_the_same_fit() -> None:
+    world = make_world(150, 2, (3, 3), folds=2)
+    with use_path("portable"):
+        _, results = run(world, fold_steps=1)
+    assert distance(joined(world, results), world.central()) < 1e-4
 
 
 def test_bases_are_fresh_in_every_pass() -> None:
