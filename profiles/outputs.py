@@ -17,7 +17,7 @@ from federated.party.source import Source
 from profiles.baseline import Comparison, compare
 from profiles.federation import Federation
 from profiles.job import Job
-from profiles.profile import build_profiles, spread, spread_list, write_parquet_atomic
+from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData
 from profiles.report.render import render_report
 from profiles.report_data import report_data
@@ -104,7 +104,8 @@ def _optional(source: Source, table: str, wanted: tuple[str, ...]) -> list[str]:
 
 
 def _entity(job: Job) -> str:
-    return job.party(job.receiver).keys[0][0]
+    """The column that names an entity: the first fact, else the first key."""
+    return (*job.profile.facts, job.party(job.receiver).keys[0][0])[0]
 
 
 def _facts(job: Job, table: pa.Table) -> list[str]:
@@ -123,7 +124,7 @@ def _scores(
         task = trained.terms.task
         joined = spread(trained.scores, rows, total)
         scores[task] = np.where(np.isnan(joined), alone[task].everyone, joined)
-        why[task] = spread_list(reasons(trained), rows, total)
+        why[task] = reasons(trained, alone[task], total, rows)
     return scores, why
 
 

@@ -162,12 +162,25 @@ def _targets(job: Job, targets: pa.Table) -> list[TargetSummary]:
 def _run(federation: Federation) -> RunFacts:
     contract = federation.contract
     records = federation.records[contract.receiver]
-    steps = tuple(StepFacts(r.step, r.seconds, r.sent, r.received, r.messages) for r in records)
+    steps = tuple(
+        StepFacts(_step_name(r.step), r.seconds, r.sent, r.received, r.messages) for r in records
+    )
     bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
     suites = contract.suites
     facts = (("sealing", suites.seal), ("signatures", suites.sign), ("paillier", suites.aggregate))
     kernel = "AVX-512 IFMA" if kernel_path() == "wide" else "portable"
     return RunFacts(max(bits, default=0), suites.align, kernel, federation.seconds, steps, facts)
+
+
+def _step_name(step: str) -> str:
+    """align/bureau/0 -> align with bureau, key 1."""
+    kind, _, rest = step.partition("/")
+    first, _, second = rest.partition("/")
+    if kind == "align":
+        return f"align with {first}, " + (f"key {int(second) + 1}" if second.isdigit() else second)
+    if kind == "aggregate":
+        return f"aggregate with {second}"
+    return f"{kind} {rest}".strip()
 
 
 def _check(check: Comparison) -> str:

@@ -9,18 +9,24 @@ import pyarrow as pa
 from sklearn.linear_model import LogisticRegression
 
 from federated.party.outcome import Trained
-from profiles.reasons import linear_reasons, partner_contribution
-from profiles.report.data import Importance, Model, paired_gain, scored
+from profiles.reasons import linear_reasons, partner_contribution, true_zeros
+from profiles.report.data import Model, linear_importance, paired_gain, scored
 
 __all__ = ["Alone", "fit_alone", "measured", "reasons"]
 
 
 @dataclass(frozen=True)
 class Alone:
-    """The same model on the receiver's own columns: fold scores, and a score for every row."""
+    """The same model on the receiver's own columns.
+
+    `fold_scores` are of the aligned rows; `matrix` holds all rows of the receiver's table,
+    `everyone` their scores.
+    """
 
     fold_scores: np.ndarray
     everyone: np.ndarray
+    matrix: np.ndarray
+    coefficients: np.ndarray
 
 
 def fit_alone(trained: Trained, table: pa.Table) -> Alone:
@@ -35,7 +41,8 @@ def fit_alone(trained: Trained, table: pa.Table) -> Alone:
         fold_scores[held] = model.predict_proba(trained.own_matrix[held])[:, 1]
     if not (folds >= 0).any():
         fold_scores = whole.predict_proba(trained.own_matrix)[:, 1]
-    return Alone(fold_scores, np.asarray(whole.predict_proba(everyone)[:, 1]))
+    scores = np.asarray(whole.predict_proba(everyone)[:, 1])
+    return Alone(fold_scores, scores, everyone, np.asarray(whole.coef_[0]))
 
 
 def _fit(matrix: np.ndarray, label: np.ndarray) -> LogisticRegression:
@@ -59,22 +66,16 @@ def measured(trained: Trained, alone: Alone, receiver: str) -> Model:
         len(labelled),
         int(labelled.sum()),
         evaluation=seen,
-        importance=_importance(trained, receiver),
+        importance=linear_importance(
+            receiver,
+            trained.own_matrix,
+            trained.columns,
+            trained.coefficients,
+            {" and ".join(trained.terms.partners): (_partners(trained), trained.partner_columns)},
+        ),
         gain=paired_gain(before, after),
         notes=trained.encoder.notes,
     )
-
-
-def _importance(trained: Trained, receiver: str) -> tuple[Importance, ...]:
-    spread = trained.own_matrix.std(axis=0) * np.abs(trained.coefficients)
-    own = [
-        Importance(receiver, name, float(value), int(np.sign(weight)))
-        for name, value, weight in zip(trained.columns, spread, trained.coefficients, strict=True)
-    ]
-    partners = trained.terms.partners
-    total = float(_partners(trained).std())
-    names = " and ".join(partners)
-    return (*own, Importance(names, f"all columns of {names}", total, 0, trained.partner_columns))
 
 
 def _partners(trained: Trained) -> np.ndarray:
@@ -83,12 +84,21 @@ def _partners(trained: Trained) -> np.ndarray:
     )
 
 
-def reasons(trained: Trained) -> pa.Array:
-    """For each aligned row the largest contributions in words."""
-    names = " and ".join(trained.terms.partners)
-    return linear_reasons(
+def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.Array:
+    """For every row of the receiver the largest contributions in words.
+
+    Shared rows have the joined model's, with the partners as one; the others have those of
+    the receiver's own model.
+    """
+    names, zeros = " and ".join(trained.terms.partners), true_zeros(trained.encoder)
+    joined = linear_reasons(
         trained.own_matrix,
         trained.columns,
         trained.coefficients,
-        {f"partner {names}": _partners(trained)},
+        {names: _partners(trained)},
+        zeros=zeros,
     )
+    own = linear_reasons(alone.matrix, trained.columns, alone.coefficients, zeros=zeros)
+    place = np.arange(total)
+    place[rows] = total + np.arange(len(rows))
+    return pa.concat_arrays([own, joined]).take(pa.array(place))

@@ -63,6 +63,7 @@ def plain_column(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArr
     found = pc.replace_substring_regex(column, _TERMINAL, "")
     found = pc.replace_substring_regex(found, _SPACE, " ")
     found = pc.replace_substring_regex(found, _UNSEEN, "")
+    found = pc.replace_substring_regex(found, " {2,}", " ")  # what stood between them is gone
     found = pc.utf8_normalize(found, form="NFC")
     found = pc.replace_substring_regex(found, _MARKS, r"\1")
     return pc.utf8_trim_whitespace(found)

@@ -55,14 +55,22 @@ app.add_typer(ledger.app, name="ledger")
 
 def main() -> None:
     """Run the command line; every known error is one line, with what to do, and its number."""
+    import click
+
     try:
-        app()
+        code = app(standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except FedprofileError as error:
         where = f"{error.step}: " if error.step else ""
         typer.echo(f"error: {where}{error.message}", err=True)
         if error.hint:
             typer.echo(f"hint: {error.hint}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         typer.echo("interrupted: earlier outputs are as they were", err=True)
         sys.exit(INTERRUPTED)

@@ -6,7 +6,7 @@ import unicodedata
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from profiles.text import csv_safe, csv_safe_column, plain, plain_column, slug
@@ -47,6 +47,7 @@ def test_plain_is_short() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(ANY)
+@example("0\r\x08 0")
 def test_plain_leaves_only_what_is_seen(text: str) -> None:
     shown = plain(text)
     assert not {unicodedata.category(c) for c in shown} & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}

@@ -1,0 +1,93 @@
+"""One small job end to end: what comes out, and that it comes out the same again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from federated.party.identity_file import read_identity
+from federated.party.ledger import read_ledger, verify_ledger
+from profiles.job import Job
+from profiles.run import JobResult, run_job
+from profiles.tables import open_tables
+
+
+def run(folder: Path, out: str, **options: Any) -> JobResult:
+    job, tables = Job.load(folder / "job.toml"), open_tables(folder / "tables.toml")
+    return run_job(job, tables, folder / out, **options)
+
+
+def test_outputs_ledgers_and_repeatability(small: Path) -> None:
+    first = run(small, "first", baseline=True)
+    second = run(small, "second")
+    folder = small / "first"
+    wanted = {"profiles.parquet", "targets.parquet", "targets.csv", "metrics.json", "report.html"}
+    assert wanted | {"parties"} == {path.name for path in folder.iterdir()}
+    _check_profiles(small, folder)
+    _check_ledgers(folder)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    again = json.loads((small / "second" / "metrics.json").read_text())
+    run_block, _ = metrics.pop("run"), again.pop("run")
+    assert metrics == again
+    check = run_block["plaintext_baseline"][0]
+    assert check["score_difference"] < 1e-3
+    assert check["coefficient_difference"] < 1e-3
+    assert abs(check["fold_auc_difference"]) < 0.002
+    contracts = [r.federation.contract for r in (first, second)]
+    assert contracts[0].nonce != contracts[1].nonce
+    assert contracts[0].parties[0].snapshot != contracts[1].parties[0].snapshot
+
+
+def _check_profiles(small: Path, folder: Path) -> None:
+    bank = pd.read_csv(small / "bank.csv")
+    bureau = pd.read_csv(small / "bureau.csv")
+    profiles = pd.read_parquet(folder / "profiles.parquet")
+    assert profiles.entity.tolist() == bank.id.tolist()
+    shared = bank.id.isin(bureau.id_no)
+    assert profiles.score_churn.between(0, 1).all()
+    partner = [any("partner bureau" in text for text in row) for row in profiles.reasons_churn]
+    assert not (np.array(partner) & ~shared.to_numpy()).any()
+    assert np.array(partner)[shared.to_numpy()].mean() > 0.9
+    targets = pd.read_parquet(folder / "targets.parquet")
+    best = profiles.sort_values("score_churn", ascending=False).entity[:20]
+    assert set(targets.entity) == set(best)
+    html = (folder / "report.html").read_text()
+    assert "small churn" in html.lower()
+
+
+def _check_ledgers(folder: Path) -> None:
+    heads = {}
+    for party in ("bank", "bureau"):
+        place = folder / "parties" / party
+        owner = read_identity(place / "identity.json")
+        count = verify_ledger(place / "ledger.jsonl", owner)
+        lines = read_ledger(place / "ledger.jsonl")
+        assert count == len(lines)
+        kinds = {line["kind"] for line in lines}
+        assert {"handshake", "contract", "sent", "received", "disclosure", "heads"} <= kinds
+        heads[party] = lines
+        text = (place / "ledger.jsonl").read_text()
+        assert "planted" not in text
+        assert "id00001" not in text
+        assert not list(place.glob("checkpoint*"))
+    kept = heads["bank"][-1]["body"]["heads"]["bureau"]
+    assert heads["bureau"][kept[0]]["hash"] == kept[1]
+    first = next(line for line in heads["bank"] if line["kind"] == "disclosure")
+    assert "which of its own records bureau has" in first["body"]["learns"]
+
+
+@pytest.mark.parametrize("reveal", ["receiver", "cardinality"])
+def test_jobs_that_only_align(small: Path, reveal: str) -> None:
+    text = (small / "job.toml").read_text().split("[align]")[0]
+    text = text.replace('features = ["loans", "overdue", "usage", "queries"]', "")
+    (small / "job.toml").write_text(text + f'[align]\nreveal = "{reveal}"\n')
+    result = run(small, "out")
+    assert result.federation.outcome.alignments["bureau"].matched == 220
+    partner = result.federation.outcomes["bureau"].alignments["bank"]
+    assert partner.matched == -1
+    assert len(partner.rows) == 0
