@@ -24,6 +24,7 @@ from federated.party.session import Progress, Session, StepRecord
 from federated.party.source import Source
 from federated.wire.routers import MemoryRouter
 from profiles.job import Job
+from profiles.local_rounds import LocalRounds
 from profiles.proposal import complete, draft
 from psi.protocol import FedprofileError, PeerGone
 
@@ -70,6 +71,7 @@ class _Party(threading.Thread):
                 self.result = self._participant.join()
         except BaseException as error:
             self.error = error
+            self.session.close()  # whatever failed, the others must not wait for it
 
 
 def federate(
@@ -89,6 +91,7 @@ def federate(
     keys = {name: PartyKeys.generate(name) for name in names}
     pinned = {name: keys[name].identity for name in names}
     router, nonce = MemoryRouter(names), secrets.token_bytes(32)
+    local = LocalRounds(len(names)) if job.horizontal else None
     threads = []
     for name in names:
         folder = home / name
@@ -97,12 +100,17 @@ def federate(
         )
         write_identity(folder / "identity.json", pinned[name])
         policy = (policies or {}).get(name)
-        threads.append(_Party(Participant(session, sources[name], policy), session, job))
+        gather = local.join if local else None
+        threads.append(_Party(Participant(session, sources[name], policy, gather), session, job))
     for thread in threads:
         thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.2)  # short, so that Ctrl-C is heard
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)  # short, so that Ctrl-C is heard
+    except KeyboardInterrupt:
+        _stop(router, threads)
+        raise
     _raise_first(threads)
     results = {thread.session.name: thread.result for thread in threads}
     outcomes = {name: result[1] for name, result in results.items() if result}
@@ -112,6 +120,15 @@ def federate(
     records = {thread.session.name: thread.session.records for thread in threads}
     seconds = time.monotonic() - begun
     return Federation(outcomes, ended[0], records, dict(router.bytes_sent), seconds)
+
+
+def _stop(router: MemoryRouter, threads: list[_Party], patience: float = 20.0) -> None:
+    """Say goodbye to every party in the name of the others, and wait until they have ended."""
+    for thread in threads:
+        router.endpoint(thread.session.name).close()
+    end = time.monotonic() + patience
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 def _raise_first(threads: list[_Party]) -> None:

@@ -16,6 +16,7 @@ from federated.party.files import write_atomic
 from federated.party.source import Source
 from profiles.baseline import Comparison, compare
 from profiles.federation import Federation
+from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData
@@ -32,7 +33,7 @@ __all__ = ["Outputs", "write_outputs"]
 class Outputs:
     """The tables and numbers that were written, and the files' names."""
 
-    profiles: pa.Table
+    profiles: pa.Table | None
     targets: pa.Table | None
     metrics: dict[str, Any]
     report: ReportData
@@ -48,7 +49,12 @@ def write_outputs(
     baseline: bool,
     synthetic: bool,
 ) -> Outputs:
-    """Write profiles.parquet, targets.parquet and .csv, metrics.json and report.html."""
+    """Write profiles.parquet, targets.parquet and .csv, metrics.json and report.html.
+
+    A horizontal job has the last two.
+    """
+    if job.horizontal:
+        return _write_horizontal(job, federation, sources, folder, baseline, synthetic)
     table = _own_table(job, sources[job.receiver])
     outcome = federation.outcome
     total = table.num_rows
@@ -77,14 +83,54 @@ def write_outputs(
         targets=targets,
         entities=total,
         synthetic=synthetic,
-        created=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
+        created=_now(),
         checks=checks,
     )
     metrics = _metrics(job, federation, report, checks, synthetic)
+    files += _write_texts(folder, metrics, report)
+    return Outputs(profiles, targets, metrics, report, tuple(files))
+
+
+def _write_horizontal(
+    job: Job,
+    federation: Federation,
+    sources: Mapping[str, Source],
+    folder: Path,
+    baseline: bool,
+    synthetic: bool,
+) -> Outputs:
+    model, fit = horizontal_model(job, federation, sources)
+    checks = [compare_pooled(job, federation, sources)] if baseline else []
+    report = report_data(
+        job,
+        federation,
+        models=[model],
+        segment=None,
+        scores={},
+        targets=None,
+        entities=None,
+        synthetic=synthetic,
+        created=_now(),
+        checks=checks,
+    )
+    metrics = _metrics(job, federation, report, checks, synthetic)
+    names = job.parties[0].features
+    metrics["coefficients"] = dict(
+        zip(names, np.round(fit.coefficients, 6).tolist(), strict=True)
+    ) | {"intercept": round(fit.intercept, 6)}
+    metrics["fold_aucs"] = [_round(value) for value in fit.fold_aucs]
+    files = _write_texts(folder, metrics, report)
+    return Outputs(None, None, metrics, report, files)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC")
+
+
+def _write_texts(folder: Path, metrics: dict[str, Any], report: ReportData) -> tuple[str, ...]:
     write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
     write_atomic(folder / "report.html", render_report(report))
-    files += ["metrics.json", "report.html"]
-    return Outputs(profiles, targets, metrics, report, tuple(files))
+    return "metrics.json", "report.html"
 
 
 def _own_table(job: Job, source: Source) -> pa.Table:
@@ -192,10 +238,10 @@ def _metrics(
     if checks:
         run["plaintext_baseline"] = [
             {
-                "score_difference": float(f"{c.score_difference:.2e}"),
-                "coefficient_difference": float(f"{c.coefficient_difference:.2e}"),
-                "fold_score_difference": float(f"{c.fold_score_difference:.2e}"),
-                "fold_auc_difference": float(f"{c.fold_auc_difference:.2e}"),
+                "score_difference": _short(c.score_difference),
+                "coefficient_difference": _short(c.coefficient_difference),
+                "fold_score_difference": _short(c.fold_score_difference),
+                "fold_auc_difference": _short(c.fold_auc_difference),
                 "central_mean_auc": _round(c.central_auc),
             }
             for c in checks
@@ -209,6 +255,10 @@ def _metrics(
         "targets": {t.product: t.total for t in report.targets},
         "run": run,
     }
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.2e}") if np.isfinite(value) else None
 
 
 def _interval(found: Any) -> dict[str, float | None] | None:

@@ -23,6 +23,7 @@ __all__ = ["complete", "draft"]
 
 DAY = 24 * 3600
 CLOCK_SKEW = 300
+HORIZONTAL_STEPS = 12
 
 
 def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float) -> Contract:
@@ -130,7 +131,7 @@ def _train(job: Job) -> tuple[TrainTerms, ...]:
 
 def _fixed(job: Job, contract: Contract, terms: TrainTerms) -> TrainTerms:
     if terms.split != "vertical":
-        return terms
+        return replace(terms, steps=terms.steps or HORIZONTAL_STEPS)
     columns = sum(contract.party(name).design_columns for name in terms.partners)
     rows = min(party.rows for party in contract.parties)
     if columns < 1:

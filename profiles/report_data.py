@@ -41,7 +41,7 @@ def report_data(
     segment: Segments | None,
     scores: Mapping[str, np.ndarray],
     targets: pa.Table | None,
-    entities: int,
+    entities: int | None,
     synthetic: bool,
     created: str,
     checks: Sequence[Comparison] = (),
@@ -185,8 +185,9 @@ def _step_name(step: str) -> str:
 
 def _check(check: Comparison) -> str:
     scores, coefficients = check.score_difference, check.coefficient_difference
-    return (
-        "Compared with the same model fitted on the joined columns in one process: scores differ "
-        f"by at most {scores:.1e}, coefficients by {coefficients:.1e} of the largest, the mean "
-        f"AUC of the folds by {abs(check.fold_auc_difference):.1e}."
+    text = (
+        "Compared with the same model fitted on all data in one process: scores differ "
+        f"by at most {scores:.1e}, coefficients by {coefficients:.1e} of the largest"
     )
+    gap = abs(check.fold_auc_difference)
+    return f"{text}, the mean AUC of the folds by {gap:.1e}." if np.isfinite(gap) else f"{text}."

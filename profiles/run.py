@@ -36,6 +36,8 @@ class JobResult:
 def steps_of(job: Job) -> list[str]:
     """The receiver's steps in order, for a progress bar."""
     levels = len(job.parties[0].keys)
+    if job.horizontal:
+        return ["contract", "finish"]
     steps = ["contract"]
     for partner in job.partners() if job.align else []:
         steps += [f"align/{partner}/{level}" for level in range(levels)]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from federated.aggregate import AggregateResult
+from federated.horizontal import HorizontalFit
 from federated.party.contract import AggregateTerms, Contract, TrainTerms
 from federated.party.encoding import Encoder
 from psi.align import Alignment
@@ -53,3 +54,4 @@ class Outcome:
     aggregates: list[tuple[AggregateTerms, AggregateResult]] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
     coefficients: dict[str, np.ndarray] = field(default_factory=dict)
+    horizontal: list[tuple[TrainTerms, HorizontalFit]] = field(default_factory=list)

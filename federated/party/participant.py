@@ -12,7 +12,7 @@ from federated.party.outcome import Outcome
 from federated.party.policy import Policy
 from federated.party.session import Session
 from federated.party.source import Source
-from federated.party.steps import Steps, facts_of
+from federated.party.steps import Gather, Steps, facts_of
 
 __all__ = ["Participant"]
 
@@ -22,8 +22,14 @@ CONTRACT = "contract"
 class Participant:
     """Runs one job at one party: `propose` at the proposer, `join` at everyone else."""
 
-    def __init__(self, session: Session, source: Source, policy: Policy | None = None) -> None:
-        self._session, self._source = session, source
+    def __init__(
+        self,
+        session: Session,
+        source: Source,
+        policy: Policy | None = None,
+        gather: Gather | None = None,
+    ) -> None:
+        self._session, self._source, self._gather = session, source, gather
         self._policy = policy or Policy()
         self._salt = secrets.token_bytes(32)
 
@@ -31,34 +37,39 @@ class Participant:
         self, draft: Contract, complete: Callable[[Contract], Contract]
     ) -> tuple[Agreed, Outcome]:
         """Draft, collect everyone's facts and signatures, run the steps."""
-        own = facts_of(draft.party(self._session.name), self._source, self._salt)
 
         def finish(contract: Contract) -> Contract:
             final = complete(contract)
             self._approve(final)
             return final
 
-        context = self._session.context(CONTRACT)
-        role = Proposer(context, self._session.keys, draft.with_party(own), finish)
+        def role() -> Proposer:
+            own = facts_of(draft.party(self._session.name), self._source, self._salt)
+            context = self._session.context(CONTRACT)
+            return Proposer(context, self._session.keys, draft.with_party(own), finish)
+
         return self._run(role)
 
     def join(self) -> tuple[Agreed, Outcome]:
         """Wait for a draft, state facts, approve by policy, run the steps."""
-        role = Approver(
-            self._session.context(CONTRACT),
-            self._session.keys,
-            self._session.pinned,
-            lambda terms: facts_of(terms, self._source, self._salt),
-            self._approve_signed,
+        return self._run(
+            lambda: Approver(
+                self._session.context(CONTRACT),
+                self._session.keys,
+                self._session.pinned,
+                lambda terms: facts_of(terms, self._source, self._salt),
+                self._approve_signed,
+            )
         )
-        return self._run(role)
 
-    def _run(self, role: Proposer | Approver) -> tuple[Agreed, Outcome]:
+    def _run(self, role: Callable[[], Proposer | Approver]) -> tuple[Agreed, Outcome]:
+        """The whole job; whatever goes wrong is told to the others before it is raised."""
         try:
+            first = role()
             self._session.connect()
-            agreed = self._session.run(CONTRACT, role)
+            agreed = self._session.run(CONTRACT, first)
             self._session.bind(agreed)
-            steps = Steps(self._session, agreed.contract, self._source, self._salt)
+            steps = Steps(self._session, agreed.contract, self._source, self._salt, self._gather)
             outcome = steps.run()
             self._session.finish()
         except BaseException as error:

@@ -6,6 +6,7 @@ in the contract is not run; what a step disclosed is written into the ledger whe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 
 from federated.aggregate import MeasureParty, SegmentParty
 from federated.evaluation import stratified_folds
+from federated.horizontal import Branch, HorizontalFit, Plan, SecureSum
 from federated.paillier import PrivateKey, generate_keypair
 from federated.party.contract import AggregateTerms, AlignTerms, Contract, PartyTerms, TrainTerms
 from federated.party.encoding import Encoder
@@ -27,9 +29,12 @@ from federated.vertical import FeatureParty, LabelParty
 from psi import align
 from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
 from psi.identifiers import clean, combine
-from psi.protocol import PeerError
+from psi.protocol import InputError, MisuseError, PeerError
 
-__all__ = ["Steps", "facts_of"]
+__all__ = ["Gather", "Steps", "facts_of"]
+
+Gather = Callable[[str, Branch, Plan], HorizontalFit]
+"""Hands a branch to whoever runs the rounds, and waits for the fit."""
 
 
 def used_columns(terms: PartyTerms) -> list[str]:
@@ -60,13 +65,21 @@ def facts_of(terms: PartyTerms, source: Source, salt: bytes) -> PartyTerms:
 class Steps:
     """Runs a contract's steps at one party."""
 
-    def __init__(self, session: Session, contract: Contract, source: Source, salt: bytes) -> None:
+    def __init__(
+        self,
+        session: Session,
+        contract: Contract,
+        source: Source,
+        salt: bytes,
+        gather: Gather | None = None,
+    ) -> None:
         self._session, self._contract = session, contract
         self._me = contract.party(session.name)
         self._table = load_table(self._me, source)
         if snapshot_hash(self._table, salt=salt) != self._me.snapshot:
             raise PeerError("the table changed after the contract was signed", step="tables")
         self._key: PrivateKey | None = None
+        self._gather = gather
         self.outcome = Outcome(contract)
 
     def run(self) -> Outcome:
@@ -75,12 +88,14 @@ class Steps:
         for terms in self._contract.align:
             if receiver or terms.partner == self._session.name:
                 self._align(terms, receiver)
-        if all(terms.reveal == "both" for terms in self._contract.align):
+        if self._contract.align and all(a.reveal == "both" for a in self._contract.align):
             self._select(receiver)
         for number, aggregate in enumerate(self._contract.aggregate):
             if receiver or aggregate.partner == self._session.name:
                 self._aggregate(aggregate, number, receiver)
         for train in self._contract.train:
+            if train.split == "horizontal":
+                self._branch(train)
             if train.split == "vertical" and (receiver or self._session.name in train.partners):
                 self._label_party(train) if receiver else self._feature_party(train)
         return self.outcome
@@ -239,6 +254,37 @@ class Steps:
         fit = self._session.run(step, role)
         self.outcome.coefficients[terms.task] = fit.coefficients
         self._disclosed(f"train {terms.task}", rows=len(table), score_vectors=fit.score_vectors)
+
+    def _branch(self, terms: TrainTerms) -> None:
+        """Horizontal training: this party's rows answer the coordinator's questions."""
+        if self._gather is None:
+            raise MisuseError("no coordinator for horizontal training")
+        step, table = f"train/{terms.task}", self._table
+        label = _labels(table, terms, self._me.table)
+        known = label >= 0
+        x = numeric_matrix(table, self._me.features, where=self._me.table)[known]
+        missing = int(np.isnan(x).sum())
+        if missing:
+            raise InputError(
+                f"{self._me.table}: {missing} feature values are missing",
+                hint="fill them in before horizontal training",
+            )
+        folds = np.full(len(x), -1, np.int64)
+        if terms.folds:
+            folds = stratified_folds(label[known], terms.folds, self._contract.seed)
+        masks = SecureSum(
+            self._session.name,
+            {peer: self._session.shared_secret(peer, step) for peer in self._session.peers},
+        )
+        note = self._session.ledger.write
+        branch = Branch(
+            x, label[known], folds, masks,
+            lambda stage, size: note("sent", step=step, peer="all", message=stage, bytes=size),
+        )  # fmt: skip
+        plan = Plan(x.shape[1], terms.folds, terms.steps)
+        fit = self._gather(self._session.name, branch, plan)
+        self.outcome.horizontal.append((terms, fit))
+        self._disclosed(f"train {terms.task}", rows=fit.rows)
 
 
 def _common(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

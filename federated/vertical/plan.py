@@ -100,7 +100,7 @@ def choose_steps(
     """
     short = rows < ROWS_A_COLUMN * columns
     steps_first = [wanted[0]] if wanted[0] else [5, 4, 3, 2] if short else [3, 2]
-    fold_first = [wanted[1]] if wanted[1] else [2, 1]
+    fold_first = [wanted[1]] if wanted[1] else [2, 1] if short else [1]
     fewest = 0
     for steps in steps_first:
         for fold_steps in fold_first:

@@ -5,6 +5,7 @@ Commands import what they need when they run, so that `--help` stays quick.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -73,4 +74,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         typer.echo("interrupted: earlier outputs are as they were", err=True)
-        sys.exit(INTERRUPTED)
+        sys.stdout.flush()
+        # a party's thread may still be in a kernel, which an orderly exit would wait for
+        os._exit(INTERRUPTED)

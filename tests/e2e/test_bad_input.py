@@ -54,6 +54,7 @@ def replace_in(folder: Path, file: str, old: str, new: str) -> None:
 
 CASES: list[tuple[str, Callable[[Path], object], type[FedprofileError], str]] = [
     ("no file", lambda f: (f / "bureau.csv").unlink(), InputError, "no file"),
+    ("no file at the receiver", lambda f: (f / "bank.csv").unlink(), InputError, "no file"),
     (
         "no column",
         lambda f: edit(f, "bureau.csv", lambda t: t.drop(columns="usage")),

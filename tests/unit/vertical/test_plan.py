@@ -29,7 +29,7 @@ def test_counts_that_make_no_fit_are_misuse(wrong: tuple[int, int, int]) -> None
 
 
 def test_the_most_accurate_plan_that_the_columns_allow() -> None:
-    assert choose_steps(24_000, 10, 5).score_vectors == 8
+    assert choose_steps(24_000, 10, 5).score_vectors == 4
     few = choose_steps(24_000, 6, 5)
     assert (few.steps, few.fold_steps, few.score_vectors) == (3, 1, 4)
     fewer = choose_steps(24_000, 4, 5)

@@ -1,0 +1,97 @@
+"""Outputs of a horizontal job: the model, its metrics and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from federated.evaluation import auc_interval
+from federated.horizontal import HorizontalFit
+from federated.party.contract import TrainTerms
+from federated.party.matrix import binary_label, numeric_matrix
+from federated.party.source import Source
+from profiles.baseline import Comparison
+from profiles.federation import Federation
+from profiles.job import Job
+from profiles.report.data import Model, linear_importance, paired_gain, scored
+
+__all__ = ["compare_pooled", "horizontal_model"]
+
+Rows = tuple[np.ndarray, np.ndarray]
+
+
+def _rows(source: Source, table: str, features: tuple[str, ...], terms: TrainTerms) -> Rows:
+    """Features and label of all rows that have a label."""
+    found = source.load(table, [*features, terms.label])
+    found = found.filter(found.column(terms.label).is_valid())
+    label = binary_label(found, terms.label, positive=terms.positive, where=table)
+    return numeric_matrix(found, features, where=table), label.astype(np.int64)
+
+
+def _central(rows: Rows) -> tuple[LogisticRegression, np.ndarray, np.ndarray]:
+    x, y = rows
+    mean, scale = x.mean(axis=0), np.where(x.std(axis=0) > 1e-9, x.std(axis=0), 1.0)
+    model = LogisticRegression(solver="newton-cholesky", tol=1e-12, max_iter=1000)
+    return model.fit((x - mean) / scale, y), mean, scale
+
+
+def _scores(rows: Rows, x: np.ndarray) -> np.ndarray:
+    model, mean, scale = _central(rows)
+    return np.asarray(model.predict_proba((x - mean) / scale)[:, 1])
+
+
+def horizontal_model(
+    job: Job, federation: Federation, sources: Mapping[str, Source]
+) -> tuple[Model, HorizontalFit]:
+    """The common model beside one party's own, on rows that neither has seen."""
+    terms, fit = federation.outcome.horizontal[0]
+    spec = job.train
+    table = spec.test_table if spec else ""
+    owner = table.split(".", 1)[0] if table else job.receiver
+    features = job.party(owner).features
+    own = _rows(sources[owner], job.party(owner).table, features, terms)
+    test = _rows(sources[owner], table, features, terms) if table else own
+    seen = f"on {table}, rows that nobody trained on" if table else f"on {owner}'s own rows"
+    before = scored(f"{owner} alone", test[1], _scores(own, test[0]))
+    after = scored("all parties", test[1], fit.predict(test[0]))
+    notes = []
+    if len(fit.fold_aucs):
+        interval = auc_interval(fit.fold_aucs)
+        notes.append(
+            f"Cross-validation over all parties' rows, from masked histograms: mean AUC "
+            f"{interval.mean:.4f}, 95% interval {interval.low:.4f} to {interval.high:.4f}."
+        )
+    standard = (own[0] - fit.mean) / fit.scale
+    model = Model(
+        terms.task,
+        "logistic regression by masked federated averaging",
+        (before, after),
+        fit.rows,
+        fit.positives,
+        split="horizontal",
+        evaluation=seen,
+        importance=linear_importance("all parties", standard, features, fit.coefficients),
+        gain=paired_gain(before, after),
+        notes=tuple(notes),
+    )
+    return model, fit
+
+
+def compare_pooled(job: Job, federation: Federation, sources: Mapping[str, Source]) -> Comparison:
+    """The same model fitted on all parties' rows in one process."""
+    terms, fit = federation.outcome.horizontal[0]
+    parts = [_rows(sources[p.name], p.table, p.features, terms) for p in job.parties]
+    pooled = np.vstack([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+    model, _, _ = _central(pooled)
+    theirs = np.concatenate([model.coef_[0], model.intercept_])
+    ours = np.concatenate([fit.coefficients, [fit.intercept]])
+    scores = _scores(pooled, pooled[0])
+    return Comparison(
+        float(np.abs(scores - fit.predict(pooled[0])).max()),
+        float(np.abs(theirs - ours).max() / np.abs(theirs[:-1]).max()),
+        float("nan"),
+        float("nan"),
+        float("nan"),
+    )
