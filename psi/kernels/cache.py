@@ -4,8 +4,7 @@ Numba's cache is code on disk, so it lives in a directory of the user's own: und
 `$XDG_CACHE_HOME/fedprofile` (or `~/.cache/fedprofile`), mode 0700, named by a hash of all
 sources in this package, of the versions, the CPU and the path. Kernels of other packages of
 ours also carry the hash of their own package. A directory that others own or can write to is
-refused;
-kernels then compile anew in each process and `fedprofile selftest` says why.
+refused: kernels then compile anew in each process, and `fedprofile selftest` says why.
 """
 
 from __future__ import annotations

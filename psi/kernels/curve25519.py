@@ -16,18 +16,11 @@ from typing import Any
 import numpy as np
 
 from psi.kernels.cache import kernel, part
-from psi.kernels.field25519 import (
-    BITS,
-    BLOCK,
-    ELEMENT,
-    LANES,
-    LIMBS,
-    ROW,
-    field_program,
-    ladder,
-)
+from psi.kernels.field25519 import field_program
 from psi.kernels.hashing import expand_words
+from psi.kernels.ladder25519 import BITS, ladder
 from psi.kernels.lanes25519 import PRIME
+from psi.kernels.rows25519 import BLOCK, ELEMENT, LANES, LIMBS, ROW
 from psi.kernels.simd import parallel_rows, readonly
 
 __all__ = ["ORDER", "PRIME", "canonical", "encode_to_curve", "is_zero", "multiply", "multiply_each"]
@@ -53,11 +46,11 @@ def _power_250(z: int, out: int, t: int) -> list[tuple[Any, ...]]:
     """out = z^(2^250 - 1), t + 1 = z^11; rows t..t+3 are used. The usual addition chain."""
     a, b, c, d = t, t + 1, t + 2, t + 3
     return [
-        ("squares", a, z, 1),
+        ("square", a, z),
         ("squares", c, a, 2),
         ("multiply", c, c, z),
         ("multiply", b, a, c),
-        ("squares", a, b, 1),
+        ("square", a, b),
         ("multiply", c, c, a),
         ("squares", a, c, 5),
         ("multiply", c, a, c),
@@ -85,7 +78,7 @@ _map = field_program(
     ("multiply", "b", "b", _T),
     ("add", "a", "a", "b"),
     # w = 2 u^2, d = 1 + w: the candidates are -J / d and -J w / d
-    ("squares", "a", "a", 1),
+    ("square", "a", "a"),
     ("add", "a", "a", "a"),
     ("constant", _ONE, 1),
     ("add", "b", "a", _ONE),
@@ -93,8 +86,8 @@ _map = field_program(
     ("subtract", _T, _ONE, _J),
     ("subtract", _MINUS_J, _T, _ONE),
     # g = d J (J^2 w - d^2), a square exactly if the first candidate is on the curve
-    ("squares", _T, "b", 1),
-    ("squares", _G, _J, 1),
+    ("square", _T, "b"),
+    ("square", _G, _J),
     ("multiply", _G, _G, "a"),
     ("subtract", _G, _G, _T),
     ("multiply", _G, _G, _J),
@@ -102,9 +95,9 @@ _map = field_program(
     # Legendre: (p - 1) / 2 = (2^250 - 1) 2^4 + 6
     *_power_250(_G, _CHI, _POWER),
     ("squares", _CHI, _CHI, 4),
-    ("squares", _T, _G, 1),
+    ("square", _T, _G),
     ("multiply", _T, _T, _G),
-    ("squares", _T, _T, 1),
+    ("square", _T, _T),
     ("multiply", _CHI, _CHI, _T),
     ("multiply", "a", "a", _MINUS_J),
     ("choose", "a", _MINUS_J, _CHI),

@@ -1,10 +1,10 @@
 """GF(2^255 - 19), several elements at once, as LLVM instructions: what all CPUs share.
 
 An element is a list of limbs, a limb one LLVM value with one number a lane. A product comes as
-unreduced columns, so that sums and differences of products are carried once. Each kind of CPU
-has a module of its own: `lanes25519_wide` (AVX-512 IFMA), `lanes25519_vector` (AVX2 and
-AVX-512 without IFMA) and `lanes25519_scalar` (anything). Bounds are proved by running the same
-code over intervals (tests/unit/kernels/test_bounds25519.py).
+unreduced columns, which `carry` makes limbs again. Each kind of CPU has a module of its own:
+`lanes25519_wide` (AVX-512 IFMA), `lanes25519_vector` (other x86) and
+`lanes25519_scalar` (anything). That no sum overflows is proved by running the same code over
+upper bounds instead of instructions (tests/unit/kernels/test_bounds25519.py).
 
 Everything here emits instructions; nothing branches on, loops by or indexes with a value.
 """
@@ -16,9 +16,11 @@ from typing import Any
 
 from psi.kernels.vectors import add_all, constant, select, subtract_all, vector
 
-__all__ = ["PRIME", "Columns", "Element", "Lanes"]
+__all__ = ["A24", "PRIME", "Columns", "Element", "Lanes", "RegisterLanes"]
 
 PRIME = 2**255 - 19
+A24 = 121665
+"""(486662 - 2) / 4, of the curve's equation; RFC 7748, section 5."""
 
 Element = list[Any]
 Columns = list[Any]
@@ -28,8 +30,8 @@ class Lanes(ABC):
     """Field arithmetic on `count` elements at once, in limbs of `widths` bits."""
 
     widths: tuple[int, ...]
-    column_bias: int
-    """How often p is added to the first of two products before they are subtracted."""
+    slots = 1
+    """Elements side by side in chains of squares: two where one leaves multipliers idle."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -40,6 +42,10 @@ class Lanes(ABC):
         """The same number in every lane."""
         return constant(self.count, value)
 
+    def number(self, value: int) -> Element:
+        """A number below 2^25 in every lane."""
+        return [self.constant(value), *[self.constant(0)] * (self.limbs - 1)]
+
     def multiples(self, times: int) -> Element:
         """times · p, limb by limb, so that no limb of a difference gets below zero."""
         first = [(1 << self.widths[0]) - 19]
@@ -47,28 +53,25 @@ class Lanes(ABC):
         return [self.constant(limb * times) for limb in first + rest]
 
     @abstractmethod
-    def product(self, b: Any, x: Element, y: Element, *, biased: bool = False) -> Columns:
-        """x y, unreduced; plus `column_bias` times p if `biased`."""
+    def product(self, b: Any, x: Element, y: Element) -> Columns:
+        """x y, unreduced."""
 
     @abstractmethod
-    def power(self, b: Any, x: Element, *, biased: bool = False) -> Columns:
-        """x^2, unreduced; plus `column_bias` times p if `biased`."""
+    def power(self, b: Any, x: Element) -> Columns:
+        """x^2, unreduced."""
 
     @abstractmethod
     def carry(self, b: Any, columns: Columns) -> Element:
-        """Columns to limbs that may be multiplied again."""
+        """Columns to limbs just above their widths."""
 
     @abstractmethod
     def scaled(self, b: Any, x: Element, factor: int, start: Element) -> Element:
         """start + x times a constant below 2^17."""
 
-    def sum_difference(self, b: Any, x: Columns, y: Columns) -> tuple[Element, Element]:
-        """x + y and x - y of two products, the first one biased."""
-        return self.carry(b, add_all(b, x, y)), self.carry(b, subtract_all(b, x, y))
-
-    def difference(self, b: Any, x: Columns, y: Columns) -> Element:
-        """x - y of two products, the first one biased."""
-        return self.carry(b, subtract_all(b, x, y))
+    def widen(self, b: Any, x: Element) -> Columns:
+        """An element as columns."""
+        del b
+        return x
 
     def multiply(self, b: Any, x: Element, y: Element) -> Element:
         """x y."""
@@ -78,10 +81,6 @@ class Lanes(ABC):
         """x^2."""
         return self.carry(b, self.power(b, x))
 
-    @abstractmethod
-    def widen(self, b: Any, x: Element) -> Columns:
-        """An element as columns."""
-
     def add(self, b: Any, x: Element, y: Element) -> Element:
         """x + y."""
         return self.carry(b, self.widen(b, add_all(b, x, y)))
@@ -90,6 +89,11 @@ class Lanes(ABC):
         """x - y, by way of x + 4p - y."""
         raised = add_all(b, x, self.multiples(4))
         return self.carry(b, self.widen(b, subtract_all(b, raised, y)))
+
+    def plus_minus(self, b: Any, x: Element, y: Element) -> tuple[Element, Element]:
+        """x + y and x - y of carried elements, good for one product."""
+        raised = add_all(b, x, self.multiples(2))
+        return add_all(b, x, y), subtract_all(b, raised, y)
 
     def times_19(self, b: Any, x: Any) -> Any:
         """19 x of 64 bits; LLVM picks shifts where a lane product is slow."""
@@ -122,3 +126,19 @@ class Lanes(ABC):
         """All ones where a 64-bit lane is not zero, else zero."""
         sign = b.or_(x, b.sub(self.constant(0), x))
         return b.ashr(sign, self.constant(63))
+
+
+class RegisterLanes(Lanes):
+    """Lanes with registers for a whole step of the ladder, which joins products uncarried."""
+
+    @abstractmethod
+    def product(self, b: Any, x: Element, y: Element, *, biased: bool = False) -> Columns:
+        """x y, unreduced. `biased`: ready to have another product subtracted from it."""
+
+    @abstractmethod
+    def power(self, b: Any, x: Element, *, biased: bool = False) -> Columns:
+        """x^2, unreduced. `biased` as above."""
+
+    @abstractmethod
+    def sum_difference(self, b: Any, x: Columns, y: Columns) -> tuple[Element, Element]:
+        """x + y and x - y of two products, the first one biased; good for one product."""

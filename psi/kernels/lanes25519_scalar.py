@@ -1,6 +1,6 @@
 """One element: five 51-bit limbs in general registers, multiplied 64 × 64 to 128 bits.
 
-For CPUs without wide vectors. Additions are not carried: a limb may reach 2^53.
+For CPUs that are not x86. A limb may reach 2^53 before it is multiplied.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from psi.kernels.lanes25519 import Columns, Element, Lanes
-from psi.kernels.vectors import I64, add_all, subtract_all
+from psi.kernels.lanes25519 import Columns, Element, RegisterLanes
+from psi.kernels.vectors import I64, add_all
 
 __all__ = ["ScalarLanes"]
 
@@ -19,11 +19,10 @@ _LIMBS = range(5)
 _MASK = (1 << 51) - 1
 
 
-class ScalarLanes(Lanes):
+class ScalarLanes(RegisterLanes):
     """One lane of 5 × 51 bits."""
 
     widths = (51,) * 5
-    column_bias = 0
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -39,7 +38,7 @@ class ScalarLanes(Lanes):
         return columns
 
     def product(self, b: Any, x: Element, y: Element, *, biased: bool = False) -> Columns:
-        """x y: 25 products. Differences are taken of reduced limbs, so `biased` is nothing."""
+        """x y: 25 products."""
         del biased
         y19 = [self.times_19(b, limb) for limb in y]
         terms = [[(x[i], y[k - i] if i <= k else y19[k - i + 5]) for i in _LIMBS] for k in _LIMBS]
@@ -47,7 +46,6 @@ class ScalarLanes(Lanes):
 
     def power(self, b: Any, x: Element, *, biased: bool = False) -> Columns:
         """x^2: 15 products."""
-        del biased
         twice = [b.add(limb, limb) for limb in x]
         x19 = [self.times_19(b, limb) for limb in x]
         terms: list[list[Any]] = [[] for _ in _LIMBS]
@@ -70,14 +68,8 @@ class ScalarLanes(Lanes):
         return [b.and_(first, self.constant(_MASK)), *limbs[1:]]
 
     def sum_difference(self, b: Any, x: Columns, y: Columns) -> tuple[Element, Element]:
-        """x + y and x - y of two products, carried each and not again."""
-        u, v = self.carry(b, x), self.carry(b, y)
-        raised = add_all(b, u, self.multiples(2))
-        return add_all(b, u, v), subtract_all(b, raised, v)
-
-    def difference(self, b: Any, x: Columns, y: Columns) -> Element:
-        """x - y of two products."""
-        return self.sum_difference(b, x, y)[1]
+        """x + y and x - y of two products: carried first, 128-bit sums cost more."""
+        return self.plus_minus(b, self.carry(b, x), self.carry(b, y))
 
     def scaled(self, b: Any, x: Element, factor: int, start: Element) -> Element:
         """start + x times a constant below 2^17."""

@@ -9,39 +9,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from psi.kernels.lanes25519 import Columns, Element, Lanes
-from psi.kernels.vectors import add_all, madd52
+from psi.kernels.lanes25519 import Columns, Element, RegisterLanes
+from psi.kernels.vectors import add_all, madd52, subtract_all
 
 __all__ = ["WideLanes"]
 
 _LIMBS = range(5)
 _MASK = (1 << 51) - 1
+_BIAS = 1 << 9
+"""How often p is added to the first of two products before they are subtracted."""
 
 
-class WideLanes(Lanes):
+class WideLanes(RegisterLanes):
     """Eight lanes of 5 × 51 bits."""
 
     widths = (51,) * 5
-    column_bias = 1 << 9
+    slots = 2
 
     def __init__(self) -> None:
         super().__init__(8)
 
-    def _bias(self, *, biased: bool, shift: int) -> Columns:
-        """Where the sums of nine columns begin, halved `shift` times."""
-        zero = self.constant(0)
-        if not biased:
-            return [zero] * 9
-        return [*self.multiples(self.column_bias >> shift), *([zero] * 4)]
+    def _start(self, *, biased: bool, shift: int) -> Columns:
+        """Where the sums of ten columns begin, halved `shift` times."""
+        zeros = [self.constant(0)] * 10
+        return [*self.multiples(_BIAS >> shift), *zeros[5:]] if biased else zeros
 
     def product(self, b: Any, x: Element, y: Element, *, biased: bool = False) -> Columns:
-        """x y: 50 multiply-adds."""
+        """x y: 50 multiply-adds. `biased`: ready to subtract another product from."""
         # high[k] weighs as much as two of column k + 1
-        high = [*self._bias(biased=biased, shift=1)[1:], self.constant(0)]
+        high = self._start(biased=biased, shift=1)[1:]
         for i in _LIMBS:
             for j in _LIMBS:
                 high[i + j] = madd52(b, "h", high[i + j], x[i], y[j])
-        low = [self._bias(biased=biased, shift=0)[0], *(b.add(h, h) for h in high)]
+        low = [self._start(biased=biased, shift=0)[0], *(b.add(h, h) for h in high)]
         for i in _LIMBS:
             for j in _LIMBS:
                 low[i + j] = madd52(b, "l", low[i + j], x[i], y[j])
@@ -49,13 +49,13 @@ class WideLanes(Lanes):
 
     def power(self, b: Any, x: Element, *, biased: bool = False) -> Columns:
         """x^2: 30 multiply-adds, the products of different limbs doubled as sums."""
-        halves, quarters = (self._bias(biased=biased, shift=n) for n in (1, 2))
-        cross = [*quarters[1:], self.constant(0)]
+        halves, quarters = (self._start(biased=biased, shift=n) for n in (1, 2))
         pairs = [(i, j) for i in _LIMBS for j in range(i + 1, 5)]
+        cross = quarters[1:]
         for i, j in pairs:
             cross[i + j] = madd52(b, "h", cross[i + j], x[i], x[j])
-        high = [b.add(h, h) for h in cross]
-        high[0], high[8] = halves[1], self.constant(0)
+        # columns 0 and 8 have no products of different limbs
+        high = [halves[1], *(b.add(h, h) for h in cross[1:8]), halves[9]]
         for i in _LIMBS:
             high[2 * i] = madd52(b, "h", high[2 * i], x[i], x[i])
         half = [halves[0], *high]
@@ -77,6 +77,10 @@ class WideLanes(Lanes):
         kept = [b.and_(column, mask) for column in columns]
         return add_all(b, kept, [self.times_19(b, over[4]), *over[:4]])
 
+    def sum_difference(self, b: Any, x: Columns, y: Columns) -> tuple[Element, Element]:
+        """x + y and x - y of two products, the first one biased; carried once."""
+        return self.carry(b, add_all(b, x, y)), self.carry(b, subtract_all(b, x, y))
+
     def scaled(self, b: Any, x: Element, factor: int, start: Element) -> Element:
         """start + x times a constant below 2^17."""
         zero, c = self.constant(0), self.constant(factor)
@@ -84,8 +88,3 @@ class WideLanes(Lanes):
         high = [b.add(h, h) for h in high]
         begin = add_all(b, start, [self.times_19(b, high[4]), *high[:4]])
         return self.carry(b, [madd52(b, "l", s, limb, c) for s, limb in zip(begin, x, strict=True)])
-
-    def widen(self, b: Any, x: Element) -> Columns:
-        """Limbs are columns."""
-        del b
-        return x

@@ -138,6 +138,7 @@ def _compress(_context: Any, state: Any, message: Any, _block: Any, left: Any) -
             function = ir.Function(b.module, kind, name)
             function.linkage = "internal"
             function.attributes.add("noinline")
+            function.attributes.alignstack = 64
             builder = ir.IRBuilder(function.append_basic_block())
             _emit(builder, b.module, *function.args)
             builder.ret_void()
