@@ -85,12 +85,15 @@ def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
             step,
             me,
             f"sums over the training rows of {others}'s columns, in a basis that only they know "
-            "and that is new in every step",
+            "and that is new in every step; how many independent columns they have",
             line,
         ),
     ]
+    if len(terms.partners) > 1:
+        canonical = "how far the partners' columns are correlated with each other"
+        found.append(Disclosure(step, me, canonical, line))
     for name in terms.partners:
-        own = "the coefficients of its own columns, after every step"
+        own = f"the coefficients of its own columns after every step, and how many columns {me} has"
         found.append(Disclosure(step, name, own, line))
         fold = "which shared records have a label, and their validation fold"
         found.append(Disclosure(step, name, fold, "train.folds"))
