@@ -67,6 +67,10 @@ class PartyKeys:
     def __repr__(self) -> str:
         return f"<keys of {self.identity.name}>"
 
+    def private_bytes(self) -> bytes:
+        """Both private keys, 64 bytes: for a sealed key file only."""
+        return self._organisation.private_bytes_raw() + self._sealing.private_bytes_raw()
+
     def sign_organisation(self, data: bytes) -> bytes:
         """64 bytes."""
         return self._organisation.sign(data)

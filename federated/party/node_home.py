@@ -1,0 +1,118 @@
+"""The folder of one party node: what lies where, and what must be private.
+
+    node.toml        name, hub address, version of this layout
+    keys             organisation and sealing keys, sealed under the passphrase (0600)
+    identity.json    the public identity: hand it to the other parties
+    hub.crt          the hub's certificate authority, from the invite
+    node.crt, node.key   this node's certificate, and its key under the passphrase (0600)
+    peers/           other parties' identities, and which of them were confirmed
+    tables.toml      what logical tables are bound to
+    policy.toml      what this party allows
+    jobs/SESSION/    one folder a job: ledger, checkpoint, outcome
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from federated.party.files import write_atomic
+from federated.party.identity_file import read_identity
+from federated.party.keyfile import check_private, load_keys
+from federated.party.keys import Identity, PartyKeys
+from psi.protocol import InputError, MisuseError
+
+__all__ = ["NodeHome"]
+
+
+@dataclass(frozen=True)
+class NodeHome:
+    """Paths and settings of one node."""
+
+    path: Path
+    name: str
+    hub: str
+
+    @classmethod
+    def create(cls, path: Path, name: str, hub: str) -> NodeHome:
+        """A new folder, mode 0700. Raises `MisuseError` if a node is there already."""
+        if (path / "node.toml").exists():
+            raise MisuseError(f"{path} holds a node already", hint="give another --home")
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o700)
+        home = cls(path, name, hub)
+        for folder in (home.peers, home.jobs):
+            folder.mkdir(exist_ok=True, mode=0o700)
+        write_atomic(path / "node.toml", f'version = 1\nname = "{name}"\nhub = "{hub}"\n')
+        return home
+
+    @classmethod
+    def open(cls, path: Path) -> NodeHome:
+        """The node in a folder. Raises `InputError` if there is none."""
+        file = path / "node.toml"
+        try:
+            data = tomllib.loads(file.read_text("utf-8"))
+            return cls(path, str(data["name"]), str(data["hub"]))
+        except OSError:
+            raise InputError(f"{path}: no node here", hint="fedprofile node init INVITE") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError):
+            raise InputError(f"{file.name}: malformed") from None
+
+    @property
+    def keys(self) -> Path:
+        """The sealed key file."""
+        return self.path / "keys"
+
+    @property
+    def peers(self) -> Path:
+        """Other parties' identities."""
+        return self.path / "peers"
+
+    @property
+    def tables(self) -> Path:
+        """Bindings of logical tables."""
+        return self.path / "tables.toml"
+
+    @property
+    def policy(self) -> Path:
+        """What this party allows."""
+        return self.path / "policy.toml"
+
+    @property
+    def jobs(self) -> Path:
+        """One folder a job, named by its session in hexadecimal."""
+        return self.path / "jobs"
+
+    @property
+    def certificate(self) -> Path:
+        """This node's certificate."""
+        return self.path / "node.crt"
+
+    @property
+    def certificate_key(self) -> Path:
+        """The certificate's key, under the passphrase."""
+        return self.path / "node.key"
+
+    @property
+    def authority(self) -> Path:
+        """The hub's certificate authority."""
+        return self.path / "hub.crt"
+
+    @property
+    def identity(self) -> Identity:
+        """This party's public identity."""
+        return read_identity(self.path / "identity.json")
+
+    def load_keys(self, passphrase: bytes) -> PartyKeys:
+        """This party's private keys."""
+        return load_keys(self.keys, passphrase)
+
+    def check(self) -> None:
+        """Raise `EnvironmentFailed` if a private file can be read by others."""
+        for path in (self.keys, self.certificate_key):
+            check_private(path)
+
+    def job(self, session: bytes) -> Path:
+        """The folder of one job."""
+        return self.jobs / session.hex()
