@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["CONSUMER_TYPES", "behaviour", "transactions"]
+__all__ = ["behaviour", "transactions"]
 
 CONSUMER_TYPES = {
     # type: (share, sign, typical amount)
@@ -33,6 +33,20 @@ COMPANY_TYPES = {
     "own account elsewhere": (0.06, -1, 60000.0),
     "fees": (0.06, -1, 300.0),
 }
+GOVERNMENT_TYPES = {
+    "grant": (0.08, 1, 900000.0),
+    "fees collected": (0.3, 1, 20000.0),
+    "payroll": (0.1, -1, 180000.0),
+    "procurement": (0.3, -1, 45000.0),
+    "construction": (0.05, -1, 250000.0),
+    "utilities": (0.12, -1, 8000.0),
+    "own account elsewhere": (0.05, -1, 120000.0),
+}
+_TYPES = {
+    "consumer": CONSUMER_TYPES,
+    "company": COMPANY_TYPES,
+    "government": GOVERNMENT_TYPES,
+}
 LEAKAGE = ("wealth product elsewhere", "own account elsewhere")
 _YEAR = np.datetime64("2025-01-01")
 
@@ -41,7 +55,7 @@ def transactions(
     rng: np.random.Generator, entities: int, activity: np.ndarray, kind: str, first: int = 0
 ) -> pd.DataFrame:
     """One row a transaction: account, day, type, amount (signed)."""
-    types = CONSUMER_TYPES if kind == "consumer" else COMPANY_TYPES
+    types = _TYPES[kind]
     count = rng.poisson(55 * activity / activity.mean())
     owner = np.repeat(np.arange(entities), count)
     names = np.array(list(types), object)

@@ -1,4 +1,4 @@
-"""The demo's jobs: consumers with the bureau, companies with the registry."""
+"""The demo's jobs: consumers with the bureau, companies and public bodies with the registry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from profiles.run import JobResult, run_job, steps_of
 
 __all__ = ["JOBS", "run_demo", "write_world"]
 
-CONSUMERS = """\
+CHURN = """\
 # Which consumers will leave? The bank asks a credit bureau, and neither sees the other's rows.
 [job]
 name = "consumer churn with bureau data"
@@ -56,6 +56,7 @@ minimum_group = 20
 [train]
 task = "churn"
 label = "bank.churned"
+folds = 3
 fold_steps = 1
 
 [profile]
@@ -65,6 +66,47 @@ facts = ["customer", "name", "branch"]
 [[target]]
 product = "retention offer"
 top = 300
+managers = "bank.managers"
+name = "name"
+"""
+
+DEFAULT = """\
+# Which consumers will fail to repay? The same two parties, another purpose: another contract.
+[job]
+name = "consumer default with bureau data"
+purpose = "credit risk"
+entity = "consumer"
+seed = 7
+
+[[party]]
+name = "bank"
+table = "bank.consumers"
+keys = [["identity_number"], ["phone", "name"]]
+features = ["age", "tenure_months", "balance", "inflow", "half_year_change"]
+
+[[party]]
+name = "bureau"
+table = "bureau.repayment"
+keys = [["id_no"], ["mobile", "full_name"]]
+features = ["open_loans", "overdue_12m", "utilisation", "inquiries_6m"]
+
+[align]
+kinds = [["identity_number"], ["phone", "name"]]
+minimum_overlap = 1000
+
+[train]
+task = "default"
+label = "bank.defaulted"
+folds = 3
+fold_steps = 1
+
+[profile]
+segments = 4
+facts = ["customer", "name", "branch"]
+
+[[target]]
+product = "early help with repayment"
+top = 100
 managers = "bank.managers"
 name = "name"
 """
@@ -104,6 +146,7 @@ minimum_group = 20
 [train]
 task = "credit line"
 label = "bank.took_credit_line"
+folds = 3
 fold_steps = 1
 
 [profile]
@@ -117,7 +160,47 @@ managers = "bank.managers"
 name = "name"
 """
 
-JOBS = {"consumers": CONSUMERS, "companies": COMPANIES}
+GOVERNMENTS = """\
+# What do our government customers look like in the registry? Nothing is predicted here.
+[job]
+name = "government bodies with registry data"
+purpose = "service planning"
+entity = "government"
+seed = 7
+
+[[party]]
+name = "bank"
+table = "bank.governments"
+keys = [["credit_code"]]
+features = ["balance", "turnover", "inflow", "leakage", "half_year_change"]
+
+[[party]]
+name = "registry"
+table = "registry.public_bodies"
+keys = [["uscc"]]
+
+[align]
+kinds = [["credit_code"]]
+minimum_overlap = 100
+
+[[aggregate]]
+by = "bank.segment"
+measures = [
+    "registry.annual_budget:mean", "registry.tenders_12m:mean", "registry.payment_delay_days:mean",
+]
+minimum_group = 10
+
+[profile]
+segments = 3
+facts = ["customer", "name", "branch"]
+"""
+
+JOBS = {
+    "churn": CHURN,
+    "default": DEFAULT,
+    "companies": COMPANIES,
+    "governments": GOVERNMENTS,
+}
 TABLES = """\
 # Binds the jobs' logical tables to these files. Each party would keep a file of its own.
 [bank.consumers]
@@ -141,6 +224,9 @@ path = "bureau_repayment.csv"
 
 [registry.companies]
 path = "registry_companies.csv"
+
+[registry.public_bodies]
+path = "registry_public_bodies.csv"
 """
 
 
@@ -150,7 +236,7 @@ def run_demo(
     overwrite: bool = True,
     progress: Callable[[list[str], str], AbstractContextManager[Progress]] | None = None,
 ) -> Iterator[JobResult]:
-    """Run both jobs on the world in memory; outputs go to `out`/consumers and `out`/companies."""
+    """Run the jobs on the world in memory, one after another; outputs go to `out`/JOB."""
     source = MemorySource(build().tables)
     for name, text in JOBS.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -172,8 +258,9 @@ def write_world(folder: Path) -> None:
             encoding = "gbk" if name == "bank.consumers" else "utf-8"
             write_atomic(file, _file_bytes(tables[name], file.suffix, encoding))
     write_atomic(folder / "tables.toml", TABLES)
-    write_atomic(folder / "job.toml", CONSUMERS)
-    write_atomic(folder / "companies.toml", COMPANIES)
+    write_atomic(folder / "job.toml", CHURN)
+    for name in JOBS.keys() - {"churn"}:
+        write_atomic(folder / f"{name}.toml", JOBS[name])
 
 
 def _file_bytes(table: pa.Table, suffix: str, encoding: str) -> bytes:

@@ -38,12 +38,15 @@ def identity_numbers(rng: Rng, count: int) -> Texts:
     return out
 
 
-def credit_codes(rng: Rng, count: int) -> Texts:
-    """18-character unified social credit codes with a valid check character (GB 32100)."""
+def credit_codes(rng: Rng, count: int, department: str = "91") -> Texts:
+    """18-character unified social credit codes with a valid check character (GB 32100).
+
+    `department` is the registering department and kind: 91 a company, 11 a public body.
+    """
     serial = rng.choice(10**8, count, replace=False)
     out = np.empty(count, object)
     for row in range(count):
-        body = f"91{rng.choice(_PROVINCES)}MA{serial[row]:08d}"[:17]
+        body = f"{department}{rng.choice(_PROVINCES)}MA{serial[row]:08d}"[:17]
         body = body[:8] + f"{serial[row]:09d}"
         values = np.array([_CREDIT_ALPHABET.index(c) for c in body])
         out[row] = body + _CREDIT_ALPHABET[(31 - int(values @ _CREDIT_WEIGHTS) % 31) % 31]

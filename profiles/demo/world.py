@@ -1,8 +1,8 @@
 """A small synthetic world: a bank, a business registry and a credit bureau.
 
 Everything is drawn from a fixed seed, so that everybody sees the same demo; nobody in it exists.
-Who leaves, and which company takes a credit line, depends on facts that only the partners hold:
-the bank alone can see a part of it.
+Who leaves, who defaults, and which company takes a credit line depends on facts that only the
+partners hold: the bank alone can see a part of it.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ from profiles.demo.people import credit_codes, identity_numbers, names, phones, 
 
 __all__ = ["World", "build"]
 
-CONSUMERS, BUREAU_ONLY = 3000, 1200
-COMPANIES, REGISTRY_ONLY = 1200, 900
-GOVERNMENTS = 60
+CONSUMERS, BUREAU_ONLY = 2000, 800
+COMPANIES, REGISTRY_ONLY = 1000, 800
+GOVERNMENTS, BODIES_ONLY = 180, 120
 BRANCHES = ("Harbour", "Hill", "Market", "North", "River", "Station")
+KINDS = ("school", "hospital", "district office", "water board")
 INDUSTRIES = ("construction", "manufacturing", "retail", "services", "transport", "wholesale")
 
 
 @dataclass(frozen=True)
 class World:
-    """`tables` by logical name; `people` and `firms` say who stands behind each row, for tests."""
+    """`tables` by logical name; the others say who stands behind each row, for tests."""
 
     tables: dict[str, pa.Table]
     people: dict[str, np.ndarray[Any, Any]]
     firms: dict[str, np.ndarray[Any, Any]]
+    bodies: dict[str, np.ndarray[Any, Any]]
 
 
 def build(seed: int = 20) -> World:
@@ -40,7 +42,7 @@ def build(seed: int = 20) -> World:
     rng = np.random.default_rng(seed)
     consumers, repayment, people = _consumers(rng)
     companies, registry, firms = _companies(rng)
-    governments = _governments(rng)
+    governments, budgets, bodies = _governments(rng)
     managers = pd.DataFrame(
         {
             "manager": [f"{branch} {n}" for branch in BRANCHES for n in (1, 2)],
@@ -48,20 +50,22 @@ def build(seed: int = 20) -> World:
             "capacity": 40,
         }
     )
-    moves = pd.concat([consumers.pop("moves"), companies.pop("moves")], ignore_index=True)
+    owners = (consumers, companies, governments)
+    moves = pd.concat([owner.pop("moves") for owner in owners], ignore_index=True)
     frames = {
         "bank.consumers": pd.DataFrame(consumers),
         "bank.companies": pd.DataFrame(companies),
-        "bank.governments": governments,
+        "bank.governments": pd.DataFrame(governments),
         "bank.managers": managers,
         "bank.transactions": moves,
         "bureau.repayment": repayment,
         "registry.companies": registry,
+        "registry.public_bodies": budgets,
     }
     tables = {
         name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in frames.items()
     }
-    return World(tables, people, firms)
+    return World(tables, people, firms, bodies)
 
 
 def _event(rng: np.random.Generator, score: np.ndarray, rate: float) -> np.ndarray:
@@ -84,7 +88,7 @@ def _consumers(
     total = CONSUMERS + BUREAU_ONLY
     identity, phone, name = identity_numbers(rng, total), phones(rng, total), names(rng, total)
     here = np.arange(CONSUMERS)
-    there = np.sort(rng.choice(total, 3500, replace=False))
+    there = np.sort(rng.choice(total, 2350, replace=False))
     age = rng.integers(20, 75, CONSUMERS)
     tenure = rng.gamma(3, 30, CONSUMERS).round()
     activity = np.exp(rng.normal(0, 0.5, CONSUMERS))
@@ -108,7 +112,13 @@ def _consumers(
         + 0.5 * hidden["utilisation"]
         - 0.35 * hidden["open_loans"]
     )
-    again = rng.choice(CONSUMERS, 40, replace=False)
+    strain = (
+        0.9 * hidden["overdue_12m"]
+        + 0.8 * hidden["utilisation"]
+        + 0.6 * hidden["open_loans"]
+        - 0.5 * _z(np.log1p(seen["inflow"]))
+    )
+    again = rng.choice(CONSUMERS, 30, replace=False)
     order = np.concatenate([here, again])
     value = np.log1p(seen["balance"])
     tier = np.digitize(value, np.quantile(value, [0.25, 0.5, 0.8, 0.95]))
@@ -124,6 +134,7 @@ def _consumers(
         "tenure_months": tenure[order],
         **{key: column[order] for key, column in seen.items()},
         "churned": _event(rng, score, 0.22)[order],
+        "defaulted": _event(rng, strain, 0.12)[order],
         "moves": moves,
     }
     repayment = pd.DataFrame(
@@ -143,7 +154,7 @@ def _companies(
 ) -> tuple[dict[str, Any], pd.DataFrame, dict[str, np.ndarray]]:
     total = COMPANIES + REGISTRY_ONLY
     code = credit_codes(rng, total)
-    there = np.sort(rng.choice(total, 1800, replace=False))
+    there = np.sort(rng.choice(total, 1500, replace=False))
     activity = np.exp(rng.normal(1, 0.6, COMPANIES))
     moves = transactions(rng, COMPANIES, activity, "company", first=10**6)
     seen = behaviour(moves, COMPANIES, first=10**6)
@@ -184,14 +195,31 @@ def _companies(
     return companies, registry, {"bank": np.arange(COMPANIES), "registry": there}
 
 
-def _governments(rng: np.random.Generator) -> pd.DataFrame:
-    kinds = rng.choice(["school", "hospital", "district office", "water board"], GOVERNMENTS)
-    return pd.DataFrame(
+def _governments(
+    rng: np.random.Generator,
+) -> tuple[dict[str, Any], pd.DataFrame, dict[str, np.ndarray]]:
+    total = GOVERNMENTS + BODIES_ONLY
+    code = credit_codes(rng, total, department="11")
+    there = np.sort(rng.choice(total, 250, replace=False))
+    kind = rng.choice(KINDS, total)
+    first = 2 * 10**6
+    activity = np.exp(rng.normal(1, 0.5, GOVERNMENTS))
+    moves = transactions(rng, GOVERNMENTS, activity, "government", first=first)
+    governments: dict[str, Any] = {
+        "customer": [f"G{row:06d}" for row in range(GOVERNMENTS)],
+        "name": [f"{kind[row]} {row}" for row in range(GOVERNMENTS)],
+        "credit_code": untidy(rng, code[:GOVERNMENTS], missing=0.01, wrong=0.01),
+        "branch": rng.choice(BRANCHES, GOVERNMENTS),
+        "segment": kind[:GOVERNMENTS],
+        **behaviour(moves, GOVERNMENTS, first=first),
+        "moves": moves,
+    }
+    budgets = pd.DataFrame(
         {
-            "customer": [f"G{row:06d}" for row in range(GOVERNMENTS)],
-            "name": [f"{kind} {row}" for row, kind in enumerate(kinds)],
-            "kind": kinds,
-            "branch": rng.choice(BRANCHES, GOVERNMENTS),
-            "balance": np.exp(rng.normal(14, 1, GOVERNMENTS)).round(),
+            "uscc": untidy(rng, code[there], missing=0.01, wrong=0.01),
+            "annual_budget": np.exp(rng.normal(16, 1, total)).round()[there],
+            "tenders_12m": rng.poisson(4.0, total).astype(float)[there],
+            "payment_delay_days": rng.gamma(2, 12, total).round()[there],
         }
     )
+    return governments, budgets, {"bank": np.arange(GOVERNMENTS), "registry": there}
