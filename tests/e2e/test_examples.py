@@ -1,0 +1,99 @@
+"""The examples on public data, against the same model fitted centrally: the project's own bars."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from federated.party.source import Source
+from profiles.job import Job
+from profiles.run import JobResult, run_job
+from profiles.tables import open_tables
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SECONDS = 180.0
+SLACK = 2  # the promise is for two free cores
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.data,
+    pytest.mark.skipif(
+        not os.environ.get("FEDPROFILE_DATA"),
+        reason="needs the public data sets: see examples/README.md, then set FEDPROFILE_DATA",
+    ),
+]
+
+
+def run(name: str, out: Path) -> tuple[JobResult, Source]:
+    """One example at its own key size, with the central fit beside it."""
+    job = Job.load(EXAMPLES / name / "job.toml")
+    tables = open_tables(EXAMPLES / name / "tables.toml")
+    started = time.monotonic()
+    result = run_job(job, tables, out, baseline=True)
+    assert time.monotonic() - started < SLACK * SECONDS
+    for train in result.federation.contract.train:
+        if train.split == "vertical":
+            assert train.key_bits == 3072
+    return result, tables
+
+
+def central_difference(result: JobResult) -> dict[str, float]:
+    """What `--plaintext-baseline` found, after checking scores and coefficients."""
+    metrics = json.loads((result.out / "metrics.json").read_text(encoding="utf-8"))
+    (found,) = metrics["run"]["plaintext_baseline"]
+    assert found["score_difference"] < 1e-3
+    assert found["coefficient_difference"] < 1e-3
+    return dict(found)
+
+
+def check_model(result: JobResult, auc: tuple[float, float]) -> None:
+    """Scores, coefficients and fold AUC as the central model's; AUC as published, and better."""
+    assert abs(central_difference(result)["fold_auc_difference"]) < 0.002
+    alone, joined = (score.mean_auc for score in result.outputs.report.models[0].scores)
+    assert alone == pytest.approx(auc[0], abs=0.01)
+    assert joined == pytest.approx(auc[1], abs=0.01)
+
+
+def check_alignment(result: JobResult, tables: Source) -> None:
+    """Each aligned row of a partner has the receiver's key: exactly the rows of a plain join."""
+    contract = result.federation.contract
+    own = contract.party(contract.receiver)
+    for align in contract.align:
+        other = contract.party(align.partner)
+        left = _keys(tables, own.table, own.keys[0][0])
+        right = _keys(tables, other.table, other.keys[0][0])
+        mine = result.federation.outcome.alignments[align.partner].rows
+        theirs = result.federation.outcomes[align.partner].alignments[own.name].rows
+        assert (left[mine] == right[theirs]).all()
+        assert len(mine) == np.isin(left, right).sum()
+
+
+def _keys(tables: Source, table: str, column: str) -> np.ndarray:
+    loaded = tables.load(table, [column], keys=[column])
+    return np.array([str(key) for key in loaded.column(column).to_pylist()])
+
+
+@pytest.mark.parametrize(
+    ("name", "auc"),
+    [
+        ("credit_default", (0.657, 0.723)),
+        ("bank_marketing", (0.759, 0.766)),
+        ("berka", (0.605, 0.863)),
+    ],
+)
+def test_vertical_examples(name: str, auc: tuple[float, float], tmp_path: Path) -> None:
+    result, tables = run(name, tmp_path / "out")
+    check_model(result, auc)
+    check_alignment(result, tables)
+
+
+def test_branches(tmp_path: Path) -> None:
+    result, _ = run("branches", tmp_path / "out")
+    central_difference(result)
+    (model,) = result.outputs.report.models
+    assert [round(score.mean_auc, 2) for score in model.scores] == [0.73, 0.73]
