@@ -1,14 +1,14 @@
 """The folder of one party node: what lies where, and what must be private.
 
-    node.toml        name, hub address, version of this layout
-    keys             organisation and sealing keys, sealed under the passphrase (0600)
-    identity.json    the public identity: hand it to the other parties
-    hub.crt          the hub's certificate authority, from the invite
-    node.crt, node.key   this node's certificate, and its key under the passphrase (0600)
-    peers/           other parties' identities, and which of them were confirmed
-    tables.toml      what logical tables are bound to
-    policy.toml      what this party allows
-    jobs/SESSION/    one folder a job: ledger, checkpoint, outcome
+node.toml        name, hub address, version of this layout
+keys             organisation and sealing keys, sealed under the passphrase (0600)
+identity.json    the public identity: hand it to the other parties
+hub.crt          the hub's certificate authority, from the invite
+node.crt, node.key   this node's certificate, and its key under the passphrase (0600)
+peers/           other parties' identities, and which of them were confirmed
+tables.toml      what logical tables are bound to
+policy.toml      what this party allows
+jobs/SESSION/    one folder a job: ledger, checkpoint, outcome
 """
 
 from __future__ import annotations
