@@ -30,9 +30,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from federated.party.keys import Identity, PartyKeys
 from psi.protocol import Envelope, Length, PeerError, Range, Text, decode, encode, message
+from psi.protocol.codec import peek
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["NO_CONTRACT", "Channel", "Handshake", "SealedFrame"]
+__all__ = ["NO_CONTRACT", "Channel", "Handshake", "SealedFrame", "frame_step"]
 
 NO_CONTRACT = bytes(32)
 """Stands for the contract's hash while the contract is still being agreed."""
@@ -239,6 +240,15 @@ class Channel:
 
     def _bound(self, header: SealedFrame) -> bytes:
         return b"fedprofile frame v1" + self.contract + encode(header)
+
+
+def frame_step(data: bytes) -> str:
+    """The step that a frame names on its outside; "handshake" where nothing is sealed yet."""
+    if peek(data) is not SealedFrame:
+        return "handshake"
+    at = 2 + 8 + 32  # version and type, length of the session, the session
+    size = int.from_bytes(data[at : at + 8], "little")
+    return data[at + 8 : at + 8 + size].decode("utf-8", "replace")
 
 
 def _with(frame: SealedFrame, sealed: bytes) -> SealedFrame:

@@ -1,0 +1,337 @@
+"""An endpoint over parcels: frames cut into parts, numbered, kept until taken, sent again.
+
+Whatever carries parcels may lose, repeat or reorder them; `PostEndpoint` makes of it what a
+session needs: whole frames, in order, once. A window bounds what is under way, so neither hub
+nor receiver can be made to hold more than it. What a step may weigh is checked against its limit
+at the first part of a frame, before the rest is taken.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from federated.wire.parcels import PART, Kind, Parcel
+from federated.wire.routers import GOODBYE
+from federated.wire.sealing import frame_step
+from psi.protocol import PeerError, PeerGone
+
+__all__ = ["WINDOW", "Carrier", "PostEndpoint", "StepLimit"]
+
+WINDOW = 48 << 20
+"""Bytes of one way that may be under way or wait to be read."""
+
+PATIENCE = 15.0
+"""Seconds without progress after which the oldest part is sent again."""
+
+QUIET = 1.0
+"""Seconds after which what was taken is told although nothing is to be sent."""
+
+Carrier = Callable[[Parcel], None]
+"""Hands a parcel on; may block while the way is full."""
+
+StepLimit = Callable[[str], int]
+"""The most bytes one peer may send in a step, all frames together."""
+
+
+@dataclass
+class _Way:
+    """One peer: what goes there and what comes from there."""
+
+    # going out
+    out_stream: bytes = field(default_factory=lambda: os.urandom(8))
+    sent: int = 0
+    kept: deque[Parcel] = field(default_factory=deque)
+    kept_bytes: int = 0
+    progress: float = 0.0
+    # coming in
+    stream: bytes = bytes(8)
+    taken: int = 0
+    ahead: dict[int, Parcel] = field(default_factory=dict)
+    ahead_bytes: int = 0
+    building: bytearray | None = None
+    past: set[bytes] = field(default_factory=set)
+    waiting: int = 0
+    granted: int = 0
+    beyond: int = 0
+    untold: int = 0
+    last_come: float = 0.0
+    closed: bool = False
+    by_step: dict[str, int] = field(default_factory=dict)
+
+
+class PostEndpoint:
+    """One party's door to the others in one job, over whatever `carry` sends parcels by.
+
+    The owner of the connection calls `deliver` for each parcel of this job, `again` after a
+    reconnection and `tick` now and then.
+    """
+
+    def __init__(
+        self, name: str, job: bytes, peers: list[str], carry: Carrier, limit: StepLimit
+    ) -> None:
+        self.name, self.job = name, job
+        self.limit = limit
+        self._carry = carry
+        self._ways = {peer: _Way() for peer in peers if peer != name}
+        self._arrived: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
+        self._changed = threading.Condition()
+        self._failure: BaseException | None = None
+        self._closed = False
+        self.bytes_sent = 0
+
+    def __repr__(self) -> str:
+        return f"<post of {self.name}, job {self.job.hex()[:8]}>"
+
+    # the session's side
+
+    def send(self, receiver: str, frame: bytes) -> None:
+        """Cut, number, keep and hand over; waits while the window is full."""
+        way, step = self._ways[receiver], frame_step(frame)
+        view = memoryview(frame)
+        for offset in range(0, max(len(frame), 1), PART):
+            data = bytes(view[offset : offset + PART])
+            with self._changed:
+                self._changed.wait_for(partial(self._free, way, len(data)))
+                self._check()
+                parcel = self._numbered(way, receiver, Kind.PART, step, len(frame), offset, data)
+            self._carry(parcel)
+        self.bytes_sent += len(frame)
+
+    def receive(self, timeout: float) -> tuple[str, bytes]:
+        """The next frame, `GOODBYE` once a party has closed."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                sender, frame, size = self._arrived.get(timeout=min(1.0, timeout))
+                break
+            except queue.Empty:
+                with self._changed:
+                    self._check()
+                if time.monotonic() >= end:
+                    hint = "the other party may be down or still computing; run again to resume"
+                    raise PeerGone(f"nothing received for {timeout:.0f} s", hint=hint) from None
+        with self._changed:
+            way = self._ways[sender]
+            before = way.waiting
+            way.waiting -= size
+            tell = before > WINDOW // 2 >= way.waiting
+            self._grant(way)
+        if tell:
+            self._tell(sender)
+        return sender, frame
+
+    def close(self, patience: float = 10.0) -> None:
+        """Say goodbye to all, and wait until what was sent has been taken, or `patience` ends."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            byes = [
+                self._numbered(way, peer, Kind.BYE, "", 0, 0, b"")
+                for peer, way in self._ways.items()
+            ]
+        for bye in byes:
+            self._carry(bye)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._failure or all(not w.kept or w.closed for w in self._ways.values()),
+                patience,
+            )
+
+    # the connection's side
+
+    def fail(self, error: BaseException) -> None:
+        """End whoever waits here with this error."""
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.notify_all()
+
+    def deliver(self, parcel: Parcel) -> None:
+        """Take one parcel that came for this party in this job."""
+        way = self._ways.get(parcel.sender)
+        if way is None or parcel.receiver != self.name:
+            return  # somebody who has no part in this job
+        urgent, stream, resend = False, way.out_stream, []
+        try:
+            with self._changed:
+                self._note_taken(way, parcel)
+                if parcel.kind in (Kind.PART, Kind.BYE):
+                    urgent = self._put(way, parcel)
+                if way.out_stream != stream:
+                    resend = list(way.kept)
+                self._changed.notify_all()
+        except PeerError as error:
+            self.fail(error)
+            return
+        for kept in resend:
+            self._carry(kept)
+        if urgent:
+            self._tell(parcel.sender)
+
+    def again(self) -> None:
+        """Send everything again that was not taken: the connection was lost and is back."""
+        with self._changed:
+            parcels = [parcel for way in self._ways.values() for parcel in way.kept]
+        for parcel in parcels:
+            self._carry(parcel)
+
+    def tick(self, now: float | None = None) -> None:
+        """Send again what has stood still; tell what was taken if nothing else goes out."""
+        now = time.monotonic() if now is None else now
+        stuck, tell = [], []
+        with self._changed:
+            for peer, way in self._ways.items():
+                if way.kept and now - way.progress > PATIENCE:
+                    way.progress = now
+                    stuck.append(way.kept[0])
+                if way.untold and way.granted == way.taken and now - way.last_come > QUIET:
+                    tell.append(peer)
+        for parcel in stuck:
+            self._carry(parcel)
+        for peer in tell:
+            self._tell(peer)
+
+    # inside
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _free(self, way: _Way, size: int) -> bool:
+        return bool(self._failure) or not way.kept or way.kept_bytes + size <= WINDOW
+
+    def _numbered(
+        self,
+        way: _Way,
+        receiver: str,
+        kind: Kind,
+        step: str,
+        size: int,
+        offset: int,
+        data: bytes,
+    ) -> Parcel:
+        way.untold = 0
+        parcel = Parcel(
+            kind, self.job, self.name, receiver, step, way.out_stream, way.sent,
+            way.stream, way.granted, size, offset, data,
+        )  # fmt: skip
+        way.sent += 1
+        way.progress = way.progress if way.kept else time.monotonic()
+        way.kept.append(parcel)
+        way.kept_bytes += len(data)
+        return parcel
+
+    def _tell(self, peer: str) -> None:
+        with self._changed:
+            way = self._ways[peer]
+            way.untold = 0
+            parcel = Parcel(
+                Kind.TAKEN, self.job, self.name, peer, "", way.out_stream, 0,
+                way.stream, way.granted, 0, 0, b"",
+            )  # fmt: skip
+        self._carry(parcel)
+
+    def _note_taken(self, way: _Way, parcel: Parcel) -> None:
+        if parcel.taken_stream != way.out_stream:
+            return
+        while way.kept and way.kept[0].number < parcel.taken:
+            way.kept_bytes -= len(way.kept.popleft().data)
+            way.progress = time.monotonic()
+
+    def _put(self, way: _Way, parcel: Parcel) -> bool:
+        """Take a part in its turn; True if the sender should be told at once."""
+        if parcel.stream != way.stream:
+            if parcel.stream in way.past or (way.taken and parcel.number):
+                return False  # late, from an endpoint that is gone
+            if parcel.number == 0:
+                self._begin(way, parcel.stream)
+            else:
+                way.stream = parcel.stream
+        way.last_come = time.monotonic()
+        if parcel.number < way.taken:
+            return True  # a repeat: it was not told that this was taken
+        if parcel.number != way.taken:
+            self._keep_ahead(way, parcel)
+            return False
+        urgent = self._take(way, parcel)
+        while way.taken in way.ahead:
+            early = way.ahead.pop(way.taken)
+            way.ahead_bytes -= len(early.data)
+            urgent |= self._take(way, early)
+        return urgent
+
+    def _begin(self, way: _Way, stream: bytes) -> None:
+        """The peer has a new endpoint: its parts start over, and it wants what it has not."""
+        way.past.add(way.stream)
+        way.stream, way.taken, way.granted, way.beyond, way.untold = stream, 0, 0, 0, 0
+        way.ahead, way.ahead_bytes, way.building = {}, 0, None
+        way.closed = False
+        if (way.kept[0].number if way.kept else way.sent) > 0:
+            # the new endpoint counts from 0 what it has never seen
+            way.out_stream, way.sent = os.urandom(8), len(way.kept)
+            again = [
+                replace(parcel, stream=way.out_stream, number=number)
+                for number, parcel in enumerate(way.kept)
+            ]
+            way.kept = deque(again)
+
+    def _keep_ahead(self, way: _Way, parcel: Parcel) -> None:
+        if parcel.number in way.ahead:
+            return
+        if way.ahead_bytes + len(parcel.data) > 2 * WINDOW or len(way.ahead) > 4096:
+            raise PeerError(f"{parcel.sender} sends more than the window holds", step=parcel.step)
+        way.ahead[parcel.number] = parcel
+        way.ahead_bytes += len(parcel.data)
+
+    def _take(self, way: _Way, parcel: Parcel) -> bool:
+        if parcel.kind == Kind.BYE:
+            way.taken += 1
+            way.untold += 1
+            way.closed = True
+            self._grant(way)
+            self._arrived.put((parcel.sender, GOODBYE, 0))
+            return True
+        if way.beyond > 2 * WINDOW:
+            raise PeerError(f"{parcel.sender} sends more than the window holds", step=parcel.step)
+        begun = way.building
+        if begun is None:
+            self._weigh(way, parcel)
+            begun = bytearray()
+        if parcel.offset != len(begun):
+            raise PeerError("parts of a frame do not follow each other", step=parcel.step)
+        whole = len(parcel.data) == parcel.size
+        if not whole:
+            begun += parcel.data
+        way.taken += 1
+        way.untold += max(len(parcel.data), 1)
+        way.beyond += len(parcel.data)
+        way.building = begun
+        if whole or len(begun) == parcel.size:
+            way.building = None
+            way.waiting += parcel.size
+            self._arrived.put((parcel.sender, parcel.data if whole else bytes(begun), parcel.size))
+        return self._grant(way) and way.untold >= WINDOW // 4
+
+    def _grant(self, way: _Way) -> bool:
+        """Let the peer go on past what was taken, unless too much still waits to be read."""
+        if way.waiting > WINDOW // 2:
+            return False
+        way.granted, way.beyond = way.taken, 0
+        return True
+
+    def _weigh(self, way: _Way, parcel: Parcel) -> None:
+        total = way.by_step.get(parcel.step, 0) + parcel.size
+        most = self.limit(parcel.step)
+        if total > most:
+            raise PeerError(
+                f"{total} bytes from {parcel.sender}, at most {most} allowed in this step",
+                step=parcel.step,
+            )
+        way.by_step[parcel.step] = total

@@ -1,0 +1,157 @@
+"""Parcels over ways that lose, repeat and reorder: whole frames, in order, once."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from federated.wire import post
+from federated.wire.parcels import PART, Kind, Parcel, read_parcel
+from federated.wire.post import PostEndpoint
+from federated.wire.routers import GOODBYE
+from psi.protocol import CodecError, PeerError, PeerGone
+
+JOB = bytes(range(32))
+
+
+def pair(
+    way: Callable[[Parcel, Callable[[Parcel], None]], None] | None = None, limit: int = 1 << 40
+) -> dict[str, PostEndpoint]:
+    ends: dict[str, PostEndpoint] = {}
+
+    def carry(parcel: Parcel) -> None:
+        again = read_parcel(parcel.to_bytes())
+        give = ends[again.receiver].deliver
+        if way is None:
+            give(again)
+        else:
+            way(again, give)
+
+    for name in ("a", "b"):
+        ends[name] = PostEndpoint(name, JOB, ["a", "b"], carry, lambda step: limit)
+    return ends
+
+
+def test_frames_of_all_sizes_arrive_whole() -> None:
+    ends = pair()
+    for size in (1, 100, PART - 1, PART, PART + 1, 2 * PART + 7):
+        frame = os.urandom(size)
+        ends["a"].send("b", frame)
+        assert ends["b"].receive(1.0) == ("a", frame)
+    ends["a"].close()
+    assert ends["b"].receive(1.0) == ("a", GOODBYE)
+
+
+def test_a_way_that_loses_repeats_and_reorders() -> None:
+    rng = random.Random(3)
+    late: list[tuple[Parcel, Callable[[Parcel], None]]] = []
+
+    def bad(parcel: Parcel, give: Callable[[Parcel], None]) -> None:
+        fate = rng.random()
+        if fate < 0.2:
+            return
+        if fate < 0.4:
+            late.append((parcel, give))
+            return
+        give(parcel)
+        if fate > 0.8:
+            give(parcel)
+        if late and fate > 0.5:
+            held, later = late.pop(rng.randrange(len(late)))
+            later(held)
+
+    ends = pair(bad)
+    frames = [os.urandom(rng.randrange(1, 400)) for _ in range(200)]
+    for frame in frames:
+        ends["a"].send("b", frame)
+    got: list[bytes] = []
+    while len(got) < len(frames):
+        for end in ends.values():
+            end.again()
+        while not ends["b"]._arrived.empty():
+            got.append(ends["b"].receive(0.1)[1])
+    assert got == frames
+
+
+def test_the_window_holds_the_sender_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post, "WINDOW", 1000)
+    ends = pair()
+    sent: list[int] = []
+
+    def flood() -> None:
+        for number in range(50):
+            ends["a"].send("b", bytes(100))
+            sent.append(number)
+
+    thread = threading.Thread(target=flood, daemon=True)
+    thread.start()
+    time.sleep(0.2)
+    assert len(sent) < 20
+    for _ in range(50):
+        ends["b"].receive(1.0)
+    thread.join(5)
+    assert len(sent) == 50
+
+
+def test_more_than_a_step_may_weigh_ends_the_session() -> None:
+    ends = pair(limit=1000)
+    ends["a"].send("b", bytes(900))
+    ends["a"].send("b", bytes(900))
+    assert ends["b"].receive(1.0)[1] == bytes(900)
+    with pytest.raises(PeerError, match="at most 1000 allowed"):
+        ends["b"].receive(2.0)
+
+
+def test_a_sender_that_ignores_the_window_ends_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(post, "WINDOW", 1000)
+    end = PostEndpoint("b", JOB, ["a"], lambda parcel: None, lambda step: 1 << 40)
+    for number in range(100):
+        end.deliver(
+            Parcel(Kind.PART, JOB, "a", "b", "s", bytes(8), number, bytes(8), 0, 100, 0, bytes(100))
+        )
+    while not end._arrived.empty():
+        end.receive(1.5)
+    with pytest.raises(PeerError, match="window"):
+        end.receive(1.5)
+
+
+def test_strangers_and_silence() -> None:
+    end = PostEndpoint("b", JOB, ["a"], lambda parcel: None, lambda step: 1 << 40)
+    end.deliver(Parcel(Kind.PART, JOB, "c", "b", "s", bytes(8), 0, bytes(8), 0, 3, 0, b"abc"))
+    with pytest.raises(PeerGone, match="nothing received"):
+        end.receive(0.2)
+
+
+def test_a_restarted_peer_starts_over() -> None:
+    ends = pair()
+    ends["a"].send("b", b"one")
+    assert ends["b"].receive(1.0)[1] == b"one"
+    ends["b"].send("a", b"read by the old one")
+    assert ends["a"].receive(1.0)[1] == b"read by the old one"
+    ends["a"].tick(time.monotonic() + 5)
+    ends["b"].send("a", b"kept")
+    old = ends["a"]
+    ends["a"] = PostEndpoint("a", JOB, ["a", "b"], old._carry, lambda step: 1 << 40)
+    ends["a"].send("b", b"two")
+    assert ends["b"].receive(1.0)[1] == b"two"
+    assert ends["a"].receive(1.0)[1] == b"kept"
+    ends["b"].send("a", b"new")
+    assert ends["a"].receive(1.0)[1] == b"new"
+    old.again()  # parcels of the endpoint that is gone come late
+    ends["a"].send("b", b"three")
+    assert ends["b"].receive(1.0)[1] == b"three"
+
+
+def test_parcels_with_wrong_sizes_are_refused() -> None:
+    parcel = Parcel(Kind.PART, JOB, "a", "b", "s", bytes(8), 0, bytes(8), 0, 2, 0, b"abc")
+    with pytest.raises(PeerError):
+        read_parcel(parcel.to_bytes())
+    with pytest.raises(CodecError):
+        read_parcel(parcel.to_bytes() + b"x")
