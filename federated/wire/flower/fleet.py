@@ -1,0 +1,429 @@
+"""A node's connection to the hub: outbound only, by Flower's fleet API over mutual TLS.
+
+One thread waits for messages, a few send. A lost connection is taken up again for as long as it
+takes; `on_back` then lets the endpoints send again what was not taken. Nothing that arrives is
+run: a message is parcels or it is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import email.utils
+import logging
+import os
+import queue
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from flwr.app import Message
+from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeRequest,
+    DeactivateNodeRequest,
+    PullMessagesRequest,
+    PushMessagesRequest,
+)
+from flwr.proto.message_pb2 import (
+    ConfirmMessageReceivedRequest,
+    PullObjectRequest,
+    PushObjectRequest,
+)
+from flwr.proto.node_pb2 import Node
+from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
+from flwr.supernode.fleet_http_client import FleetHttpClient
+from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
+
+from federated.wire.certificates import read_key, request_certificate
+from federated.wire.flower.packing import MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
+from federated.wire.hub_home import Invite
+from federated.wire.parcels import Parcel
+from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, Refused
+
+__all__ = ["Fleet", "FleetKeys", "enrol"]
+
+VERSION = "1"
+SENDERS = 3
+POOL = 8
+"""Open messages beyond which the oldest is answered with nothing."""
+
+INTERVAL = 30.0
+_BATCH = 1 << 20
+_SPARE = 300.0
+
+_log = logging.getLogger("fedprofile.node")
+
+
+class FleetKeys:
+    """What a node shows to the hub: its certificate, and the key that signs each call."""
+
+    def __init__(self, certificate: Path, key: Path, authority: Path, passphrase: bytes) -> None:
+        self.private = read_key(key, passphrase)
+        self.public = public_key_to_bytes(self.private.public_key())
+        self.context = _context(authority.read_text("ascii"))
+        try:
+            self.context.load_cert_chain(certificate, key, passphrase)
+        except (OSError, ssl.SSLError):
+            raise EnvironmentFailed("certificate and key of this node do not fit") from None
+
+    def __repr__(self) -> str:
+        return "<keys to the hub>"
+
+
+class _Stale(Exception):
+    """The hub does not know this process (any more): activate again."""
+
+
+class Fleet:
+    """The connection. `on_parcel` is called for each parcel that comes, on one thread.
+
+    `on_back` is called after each (re)connection, `on_end` with the error that cannot be mended
+    (revoked, replaced, another version).
+    """
+
+    def __init__(
+        self,
+        hub: str,
+        keys: FleetKeys,
+        on_parcel: Callable[[Parcel], None],
+        on_back: Callable[[], None] = lambda: None,
+        on_end: Callable[[FedprofileError], None] = lambda error: None,
+    ) -> None:
+        self._on_parcel, self._on_back, self._on_end = on_parcel, on_back, on_end
+        self._keys = keys
+        self._client = _client(hub, keys)
+        self._node = Node()
+        self._open: deque[Message] = deque()
+        self._changed = threading.Condition()
+        self._out: queue.Queue[Parcel | None] = queue.Queue(maxsize=256)
+        self._out_bytes = 0
+        self._stop = threading.Event()
+        self._arrived: queue.Queue[Parcel | None] = queue.Queue()
+        self.connected = threading.Event()
+        self.failure: FedprofileError | None = None
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to connect, on threads of its own."""
+        works = [self._receive, self._hand_on, *[self._send] * SENDERS]
+        for work in works:
+            thread = threading.Thread(target=work, daemon=True, name=f"fleet {work.__name__}")
+            thread.start()
+            self._threads.append(thread)
+
+    def put(self, parcel: Parcel) -> None:
+        """Send a parcel; waits while much is to be sent already."""
+        while not self._stop.is_set():
+            with self._changed:
+                full = self._out_bytes > 4 * _BATCH * 16
+                if not full:
+                    self._out_bytes += len(parcel.data)
+            if not full:
+                self._out.put(parcel)
+                return
+            time.sleep(0.01)
+
+    def close(self, patience: float = 5.0) -> None:
+        """Send what waits, say that this node leaves, and close."""
+        end = time.monotonic() + patience
+        while self.connected.is_set() and not self._out.empty() and time.monotonic() < end:
+            time.sleep(0.02)
+        self._stop.set()
+        for _ in range(SENDERS):
+            self._out.put(None)
+        self._arrived.put(None)
+        with self._changed:
+            self._changed.notify_all()
+        for thread in self._threads[1:]:
+            thread.join(2)
+        if self.connected.is_set():
+            with contextlib.suppress(httpx.HTTPError, RuntimeError):
+                self._client.DeactivateNode(DeactivateNodeRequest(node_id=self._node.node_id))
+
+    # receiving
+
+    def _receive(self) -> None:
+        pause = 0.1
+        while not self._stop.is_set():
+            try:
+                if not self.connected.is_set():
+                    self._activate()
+                    pause = 0.1
+                self._pull()
+            except _Stale:
+                self.connected.clear()
+            except FedprofileError as error:
+                self._end(error)
+                return
+            except (httpx.TransportError, httpx.HTTPStatusError, RuntimeError) as error:
+                self.connected.clear()
+                if self._stop.is_set():
+                    return
+                _log.warning("the hub is not reached (%s); trying again", type(error).__name__)
+                self._stop.wait(pause)
+                pause = min(pause * 2, 5.0)
+
+    def _activate(self) -> None:
+        request = ActivateNodeRequest(public_key=self._keys.public, heartbeat_interval=INTERVAL)
+        response = self._call(self._client.ActivateNode, request)
+        with self._changed:
+            self._node = Node(node_id=response.node_id)
+            self._open.clear()
+        self.connected.set()
+        self._on_back()
+
+    def _pull(self) -> None:
+        response = self._call(self._client.PullMessages, PullMessagesRequest(node=self._node))
+        if not response.messages_list:
+            return
+        bare, tree = message_from_proto(response.messages_list[0]), response.message_object_trees[0]
+        run = bare.metadata.run_id
+        message = objects_of(tree, lambda name: self._object(run, name))
+        self._call(
+            self._client.ConfirmMessageReceived,
+            ConfirmMessageReceivedRequest(
+                node=self._node, run_id=run, message_object_id=tree.object_id
+            ),
+        )
+        if message.metadata.message_type != MESSAGE_TYPE or not message.has_content():
+            _log.warning("a message of an unknown kind was dropped")
+            return
+        with self._changed:
+            self._open.append(message)
+            spare = self._open.popleft() if len(self._open) > POOL else None
+            self._changed.notify()
+        try:
+            for parcel in parcels_in(message):
+                self._arrived.put(parcel)
+        except PeerError as error:
+            _log.warning("a message was dropped: %s", error.message)
+        message.content = pack([])  # the open message keeps no data
+        if spare is not None:
+            self._reply(spare, [])
+
+    def _object(self, run: int, name: str) -> bytes:
+        request = PullObjectRequest(node=self._node, run_id=run, object_id=name)
+        response = self._call(self._client.PullObject, request)
+        if not response.object_found or not response.object_available:
+            raise _Stale
+        return bytes(response.object_content)
+
+    def _hand_on(self) -> None:
+        while (parcel := self._arrived.get()) is not None:
+            try:
+                self._on_parcel(parcel)
+            except FedprofileError as error:
+                _log.warning("a parcel was dropped: %s", error.message)
+
+    # sending
+
+    def _send(self) -> None:
+        held: Parcel | None = None
+        while not self._stop.is_set():
+            first = held or self._out.get()
+            held = None
+            if first is None:
+                return
+            batch, size = [first], len(first.data)
+            while size < _BATCH and len(batch) < 32:
+                try:
+                    more = self._out.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    return
+                if size + len(more.data) > _BATCH:
+                    held = more
+                    break
+                batch.append(more)
+                size += len(more.data)
+            self._send_batch(batch)
+            with self._changed:
+                self._out_bytes -= size
+
+    def _send_batch(self, batch: list[Parcel]) -> None:
+        """Until it is sent or the connection is lost: then the endpoints send it again."""
+        open_message = self._take_open()
+        if open_message is None:
+            return
+        try:
+            self._reply(open_message, batch)
+        except _Stale:
+            self.connected.clear()
+        except FedprofileError as error:
+            self._end(error)
+        except (httpx.TransportError, httpx.HTTPStatusError, RuntimeError) as error:
+            _log.warning("parcels were not sent (%s)", type(error).__name__)
+
+    def _take_open(self) -> Message | None:
+        now = time.time()
+        with self._changed:
+            while True:
+                self._changed.wait_for(lambda: bool(self._open) or self._stop.is_set(), 1.0)
+                if self._stop.is_set():
+                    return None
+                while self._open:
+                    message = self._open.popleft()
+                    until = message.metadata.created_at + message.metadata.ttl
+                    if until - now > _SPARE:
+                        return message
+
+    def _reply(self, to: Message, batch: list[Parcel]) -> None:
+        content = pack([parcel.to_bytes() for parcel in batch])
+        packed = Packed(Message(content, reply_to=to))
+        run = to.metadata.run_id
+        response = self._call(
+            self._client.PushMessages,
+            PushMessagesRequest(
+                node=self._node,
+                messages_list=[message_to_proto(packed.bare)],
+                message_object_trees=[packed.tree],
+            ),
+        )
+        for name in response.objects_to_push:
+            self._call(
+                self._client.PushObject,
+                PushObjectRequest(
+                    node=self._node,
+                    run_id=run,
+                    session_id=response.session_id,
+                    object_id=name,
+                    object_content=packed.content(name),
+                ),
+            )
+
+    # both
+
+    def _call(self, method: Callable[[Any], Any], request: Any) -> Any:
+        try:
+            return method(request)
+        except httpx.HTTPStatusError as error:
+            raise _understood(error) from None
+        except httpx.ConnectError as error:
+            if "certificate verify failed" in str(error):
+                raise EnvironmentFailed(
+                    "the hub's certificate does not hold",
+                    hint="has it expired, is this machine's clock right, is this the hub you know?",
+                ) from None
+            raise
+        except httpx.ReadError as error:
+            if "certificate" in str(error).lower():
+                raise EnvironmentFailed(
+                    "the hub does not take this node's certificate",
+                    hint="it may have expired: ask for a new invite",
+                ) from None
+            raise
+
+    def _end(self, error: FedprofileError) -> None:
+        self.connected.clear()
+        if self.failure is None:
+            self.failure = error
+            self._on_end(error)
+
+
+def enrol(invite: Invite, key: Any) -> bytes:
+    """Use an invite: this node's certificate in PEM, for the key it made."""
+    body = {
+        "name": invite.name,
+        "token": invite.token,
+        "request": request_certificate(key, invite.name).decode(),
+    }
+    try:
+        with httpx.Client(verify=_context(invite.authority), timeout=30.0) as client:
+            response = client.post(
+                f"https://{invite.hub}/v1/enrol",
+                json=body,
+                headers={"x-fedprofile-version": VERSION},
+            )
+    except httpx.HTTPError as error:
+        raise EnvironmentFailed(
+            f"the hub at {invite.hub} is not reached ({type(error).__name__})",
+            hint="is it running, and does a firewall let this machine out to it?",
+        ) from None
+    if response.status_code != 200:
+        code, text = _said(response)
+        raise Refused(text or f"the hub answered {response.status_code} {code}")
+    try:
+        return str(response.json()["certificate"]).encode("ascii")
+    except (ValueError, KeyError, TypeError):
+        raise PeerError("the hub's answer to the invite is malformed") from None
+
+
+def _client(hub: str, keys: FleetKeys) -> FleetHttpClient:
+    client = FleetHttpClient(
+        f"https://{hub}",
+        interceptors=[
+            RuntimeVersionHttpInterceptor(component_name="SuperNode"),
+            NodeAuthHttpInterceptor(keys.private, keys.private.public_key()),
+        ],
+        verify=keys.context,
+        timeout=60.0,
+    )
+    # the connection to one hub: no proxies or redirects from the environment
+    client._client = httpx.Client(
+        verify=keys.context,
+        timeout=httpx.Timeout(60.0, connect=10.0),
+        follow_redirects=False,
+        trust_env=False,
+        headers={
+            "x-fedprofile-version": VERSION,
+            "x-fedprofile-instance": os.urandom(16).hex(),
+        },
+    )
+    return client
+
+
+def _context(authority: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_verify_locations(cadata=authority)
+    except ssl.SSLError:
+        raise EnvironmentFailed("the hub's authority certificate is malformed") from None
+    return context
+
+
+def _said(response: httpx.Response) -> tuple[str, str]:
+    try:
+        data = response.json()
+        text = "".join(c for c in str(data["message"])[:300] if c.isprintable())
+        return str(data["code"])[:32], text
+    except (ValueError, KeyError, TypeError):
+        return "", ""
+
+
+def _understood(error: httpx.HTTPStatusError) -> Exception:
+    """What an HTTP error of the hub means for this node."""
+    code, text = _said(error.response)
+    if code == "activate":
+        return _Stale()
+    if code == "replaced":
+        return EnvironmentFailed(
+            text, hint="stop the other process, or give each node an invite of its own"
+        )
+    if code in ("revoked", "stranger", "certificate", "version", "foreign"):
+        return Refused(text or f"the hub said {code}")
+    if error.response.status_code == 401:
+        skew = _skew(error.response)
+        if abs(skew) > 60:
+            return EnvironmentFailed(
+                f"this machine's clock differs from the hub's by {abs(skew):.0f} s, 300 allowed",
+                hint="set the clock (timedatectl set-ntp true)",
+            )
+        return Refused("the hub does not accept this node's signature")
+    return error
+
+
+def _skew(response: httpx.Response) -> float:
+    try:
+        theirs = email.utils.parsedate_to_datetime(response.headers["date"])
+        return (theirs - dt.datetime.now(dt.UTC)).total_seconds()
+    except (KeyError, ValueError, TypeError):
+        return 0.0

@@ -1,0 +1,158 @@
+"""The hub's process: Flower's SuperLink in memory, the guard in front of it, a local socket.
+
+Two doors: the TLS listener, which is the guard's, and `hub.sock` for the owner on this machine.
+Flower's control and runtime calls have no listener at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+import threading
+import time
+from typing import Any
+
+import uvicorn
+from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME
+from flwr.superlink.main import create_app
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from federated.wire.flower.guard import PEER_KEY, Guard
+from federated.wire.hub_home import HubHome
+from federated.wire.local import LocalServer
+from psi.protocol import EnvironmentFailed, FedprofileError, MisuseError
+
+__all__ = ["Hub"]
+
+_log = logging.getLogger("fedprofile.hub")
+
+
+class _Listener(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """Uvicorn's HTTP protocol, which also tells the application whose certificate it saw."""
+
+    app: Any
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        certificate = tls.getpeercert(binary_form=True) if tls else None
+        app = self.app
+
+        async def with_certificate(scope: Any, receive: Any, send: Any) -> None:
+            scope[PEER_KEY] = certificate
+            await app(scope, receive, send)
+
+        self.app = with_certificate
+
+
+class Hub:
+    """A running hub. `start` returns once nodes can connect; `serve` also waits for the end."""
+
+    def __init__(self, home: HubHome) -> None:
+        home.check()
+        self.home = home
+        logging.getLogger("flwr").setLevel(logging.CRITICAL)
+        app = _superlink()
+        state = app.state.linkstate_factory.state()
+        self.guard = Guard(app, state, home, home.megabytes << 20)
+        self._server = uvicorn.Server(self._config())
+        self._local: LocalServer | None = None
+        self._began = time.time()
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"<hub at {self.home.address}>"
+
+    def _config(self) -> uvicorn.Config:
+        path = self.home.path
+        config = uvicorn.Config(
+            self.guard,
+            host=self.home.host,
+            port=self.home.port,
+            http=_Listener,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=400,
+            timeout_keep_alive=60,
+            ssl_certfile=str(path / "server.crt"),
+            ssl_keyfile=str(path / "server.key"),
+            ssl_ca_certs=str(path / "authority.crt"),
+            ssl_cert_reqs=ssl.CERT_OPTIONAL,  # enrolment has none; the guard asks all others
+        )
+        config.load()
+        if config.ssl is None:
+            raise MisuseError("the hub needs TLS")
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_3
+        return config
+
+    def start(self, patience: float = 20.0) -> None:
+        """Listen, on a thread. Raises `EnvironmentFailed` if the port is taken."""
+        self._thread = threading.Thread(target=self._run, daemon=True, name="hub")
+        self._thread.start()
+        end = time.monotonic() + patience
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > end:
+                raise EnvironmentFailed(
+                    f"cannot listen on port {self.home.port}",
+                    hint="is another hub running, or the port taken?",
+                )
+            time.sleep(0.02)
+        self._local = LocalServer(self.home.socket, self.guard.relay, self._answer)
+
+    def serve(self) -> None:
+        """Run until a signal or `stop`."""
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join(0.5)
+
+    def stop(self) -> None:
+        """End listener, relay and socket."""
+        if self._local is not None:
+            self._local.close()
+        self._server.should_exit = True
+        self._server.force_exit = True
+        if self._thread is not None:
+            self._thread.join(10)
+        self.guard.relay.stop()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._server.serve())
+        except SystemExit:
+            _log.error("the listener has ended")
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("op") != "status":
+            raise FedprofileError("unknown request")
+        self.guard.refresh()
+        now = time.monotonic()
+        nodes = [
+            {
+                "name": peer.name,
+                "online": peer.online(now),
+                "bytes_in": peer.came,
+                "bytes_out": peer.went,
+                "waiting": peer.waiting_bytes + sum(peer.pending.values()),
+                "dropped": peer.dropped,
+                "foreign": peer.foreign,
+            }
+            for peer in self.guard.relay.peers()
+        ]
+        return {
+            "address": self.home.address,
+            "since": int(self._began),
+            "nodes": nodes,
+            "turned_away": dict(self.guard.turned_away),
+        }
+
+
+def _superlink() -> Any:
+    """Flower's application with everything in memory; its own listeners are not started."""
+    os.environ["FLWR_DATABASE"] = FLWR_IN_MEMORY_DB_NAME
+    app = create_app()
+    app.state.enable_supernode_auth = True
+    return app

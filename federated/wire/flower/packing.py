@@ -1,0 +1,102 @@
+"""Parcels in Flower messages, and Flower messages in their objects.
+
+Small parcels go together into one ConfigRecord (three objects a message); large ones into an
+ArrayRecord, which Flower cuts into objects of 5 MB. Together with `relay`, `fleet` and `local_grid`
+this imports parts of Flower that are not public: flwr is pinned, and a contract test fails
+loudly when they move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.proto.message_pb2 import ObjectTree
+from flwr.supercore.inflatable.inflatable_object import (
+    InflatableObject,
+    get_all_nested_objects,
+    get_object_tree,
+    iterate_object_tree,
+    no_object_id_recompute,
+)
+from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+
+from federated.wire.parcels import PART, Parcel, read_parcel
+from psi.protocol import PeerError
+
+__all__ = ["MESSAGE_TYPE", "Packed", "contents", "objects_of", "pack", "parcels_in"]
+
+MESSAGE_TYPE = "query.parcels"
+SMALL = 128 << 10
+"""Bytes that still go into a ConfigRecord."""
+
+MOST = 64
+"""Parcels in one message, at most."""
+
+_LARGEST = PART + (1 << 12)
+
+
+class Packed:
+    """A message taken apart: its name, tree, metadata-only form and objects by name."""
+
+    def __init__(self, message: Message) -> None:
+        from flwr.app.message import remove_content_from_message
+
+        message.metadata.__dict__["_message_id"] = message.object_id
+        with no_object_id_recompute():
+            self.id = str(message.object_id)
+            self.objects: dict[str, InflatableObject] = get_all_nested_objects(message)
+            self.tree: ObjectTree = get_object_tree(message)
+            self.bare = remove_content_from_message(message)
+
+    def content(self, name: str) -> bytes:
+        """One object's bytes; it is let go of."""
+        return self.objects.pop(name).deflate()
+
+
+def pack(parcels: Sequence[bytes]) -> RecordDict:
+    """The content of a message that carries these parcels."""
+    small = [data for data in parcels if len(data) <= SMALL]
+    content: dict[str, Any] = {"small": ConfigRecord({"parcels": small})}
+    large = [data for data in parcels if len(data) > SMALL]
+    if large:
+        arrays = {str(i): Array(np.frombuffer(d, np.uint8)) for i, d in enumerate(large)}
+        content["large"] = ArrayRecord(arrays)
+    return RecordDict(content)
+
+
+def contents(message: Message) -> Iterator[bytes]:
+    """The parcels in a message as bytes; raises `PeerError` on anything else."""
+    records: Any = message.content
+    try:
+        if set(records) - {"small", "large"}:
+            raise PeerError("a message with unknown records")
+        small = records["small"]["parcels"] if "small" in records else []
+        large = list(records["large"].values()) if "large" in records else []
+        if len(small) + len(large) > MOST:
+            raise PeerError(f"{len(small) + len(large)} parcels in a message, {MOST} allowed")
+        for data in small:
+            yield bytes(data)
+        for array in large:
+            if array.dtype != "uint8" or len(array.shape) != 1 or array.shape[0] > _LARGEST:
+                raise PeerError("a malformed array in a message")
+            yield array.numpy().tobytes()
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise PeerError("a malformed message") from None
+
+
+def parcels_in(message: Message) -> Iterator[Parcel]:
+    """The parcels in a message; raises `PeerError` if one is malformed."""
+    for data in contents(message):
+        yield read_parcel(data)
+
+
+def objects_of(tree: ObjectTree, get: Callable[[str], bytes]) -> Message:
+    """The message whose objects `get` fetches by name."""
+    names = [node.object_id for node in iterate_object_tree(tree)]
+    found = {name: get(name) for name in names}
+    message = cast(Message, inflate_object_from_contents(tree.object_id, found))
+    message.metadata.__dict__["_message_id"] = tree.object_id
+    return message

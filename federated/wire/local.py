@@ -1,0 +1,252 @@
+"""A socket file for processes of the same user: commands, and parties mounted in hub or daemon.
+
+The file lies in a folder of mode 0700 and has mode 0600: whoever may open it may do everything
+that its owner may. A connection begins with one JSON request; `mount` turns it into a stream of
+parcels both ways, every other request gets one JSON answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from federated.wire.parcels import PART, Parcel, read_parcel
+from federated.wire.post import PostEndpoint, StepLimit
+from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, PeerGone
+
+__all__ = ["LocalMount", "LocalServer", "Switch", "ask"]
+
+_HEAD = struct.Struct("<Q")
+_LARGEST = PART + (1 << 12)
+_REQUEST = 1 << 20
+
+_log = logging.getLogger("fedprofile.local")
+
+
+class Switch(Protocol):
+    """What a server hands parcels to."""
+
+    def mount(self, job: bytes, name: str, party: Any) -> None:
+        """A party of one job comes (an object with `put(parcel)`) or goes (None)."""
+
+    def route(self, parcel: Parcel, sender: str) -> None:
+        """Carry a parcel on."""
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name of the socket that fits into the 108 bytes the kernel allows."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+class LocalServer:
+    """Serves a socket file. `answer(request)` is called for every request but `mount`."""
+
+    def __init__(
+        self, path: Path, switch: Switch, answer: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> None:
+        self._path, self._switch, self._answer = path, switch, answer
+        path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX)
+        before = os.umask(0o177)
+        try:
+            with _short(path) as name:
+                self._socket.bind(name)
+        finally:
+            os.umask(before)
+        self._socket.listen(32)
+        threading.Thread(target=self._accept, daemon=True, name="local").start()
+
+    def close(self) -> None:
+        """Stop listening and remove the file."""
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                link, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(link,), daemon=True).start()
+
+    def _serve(self, link: socket.socket) -> None:
+        with link:
+            try:
+                request = json.loads(_read(link, _REQUEST))
+                if request.get("op") == "mount":
+                    self._mounted(link, bytes.fromhex(request["job"]), str(request["name"]))
+                    return
+                reply = {"ok": True, **self._answer(request)}
+            except FedprofileError as error:
+                reply = {"ok": False, "error": error.message, "hint": error.hint}
+            except (OSError, ValueError, KeyError, AttributeError) as error:
+                reply = {"ok": False, "error": type(error).__name__, "hint": ""}
+            with contextlib.suppress(OSError):
+                _write(link, json.dumps(reply).encode())
+
+    def _mounted(self, link: socket.socket, job: bytes, name: str) -> None:
+        party = _Guest(link)
+        self._switch.mount(job, name, party)
+        try:
+            _write(link, b'{"ok": true}')
+            party.start()
+            while True:
+                parcel = read_parcel(_read(link, _LARGEST))
+                if parcel.sender != name or parcel.job != job:
+                    raise PeerError("a mounted party sent a parcel in another's name")
+                self._switch.route(parcel, name)
+        except (OSError, EOFError):
+            pass
+        finally:
+            party.stop()
+            self._switch.mount(job, name, None)
+
+
+class _Guest:
+    """The server's end of a mounted party: a queue, and a thread that writes it out."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._queue: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
+
+    def start(self) -> None:
+        threading.Thread(target=self._write, daemon=True).start()
+
+    def put(self, parcel: Parcel) -> None:
+        self._queue.put(parcel)
+
+    def stop(self) -> None:
+        self._queue.put(None)
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            while (parcel := self._queue.get()) is not None:
+                _write(self._link, parcel.to_bytes())
+
+
+class LocalMount:
+    """A party's endpoint in one job, mounted into a hub or daemon of this machine.
+
+    `endpoint` is what a session speaks through; `on_other` gets parcels that are not of its
+    frames (answers to calls, parties that are away).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        job: bytes,
+        peers: list[str],
+        limit: StepLimit,
+        on_other: Callable[[Parcel], None] = lambda parcel: None,
+    ) -> None:
+        self._link = _connect(path)
+        _write(self._link, json.dumps({"op": "mount", "job": job.hex(), "name": name}).encode())
+        _granted(_read(self._link, _REQUEST))
+        self._lock, self._on_other = threading.Lock(), on_other
+        self._stop = threading.Event()
+        self.endpoint = PostEndpoint(name, job, peers, self.carry, limit)
+        threading.Thread(target=self._read_all, daemon=True).start()
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def carry(self, parcel: Parcel) -> None:
+        """Hand a parcel to the hub or daemon."""
+        try:
+            with self._lock:
+                _write(self._link, parcel.to_bytes())
+        except OSError:
+            if not self._stop.is_set():
+                self.endpoint.fail(_lost())
+
+    def close(self) -> None:
+        """Close endpoint and connection."""
+        self.endpoint.close()
+        self._stop.set()
+        self._link.close()
+
+    def _read_all(self) -> None:
+        try:
+            while True:
+                parcel = read_parcel(_read(self._link, _LARGEST))
+                if parcel.kind <= 2:
+                    self.endpoint.deliver(parcel)
+                else:
+                    self._on_other(parcel)
+        except (OSError, EOFError, PeerError):
+            if not self._stop.is_set():
+                self.endpoint.fail(_lost())
+
+    def _tick(self) -> None:
+        while not self._stop.wait(0.5):
+            self.endpoint.tick()
+
+
+def _lost() -> PeerGone:
+    return PeerGone("the hub or daemon of this machine has gone", hint="start it and run again")
+
+
+def ask(path: Path, **request: Any) -> dict[str, Any]:
+    """One command to a running hub or daemon. Raises what it answered."""
+    with _connect(path) as link:
+        _write(link, json.dumps(request).encode())
+        try:
+            return _granted(_read(link, 1 << 26))
+        except (OSError, EOFError):
+            raise EnvironmentFailed("the connection was closed without an answer") from None
+
+
+def _granted(data: bytes) -> dict[str, Any]:
+    reply: dict[str, Any] = json.loads(data)
+    if not reply.pop("ok", False):
+        raise EnvironmentFailed(str(reply.get("error")), hint=str(reply.get("hint", "")))
+    return reply
+
+
+def _connect(path: Path) -> socket.socket:
+    link = socket.socket(socket.AF_UNIX)
+    try:
+        with _short(path) as name:
+            link.connect(name)
+    except OSError:
+        link.close()
+        raise EnvironmentFailed(
+            f"nothing runs in {path.parent}", hint="fedprofile hub start, or fedprofile node start"
+        ) from None
+    return link
+
+
+def _write(link: socket.socket, data: bytes) -> None:
+    link.sendall(_HEAD.pack(len(data)))
+    link.sendall(data)
+
+
+def _read(link: socket.socket, most: int) -> bytes:
+    (size,) = _HEAD.unpack(_exactly(link, _HEAD.size))
+    if size > most:
+        raise PeerError(f"{size} bytes found, at most {most} allowed")
+    return bytes(_exactly(link, size))
+
+
+def _exactly(link: socket.socket, size: int) -> bytearray:
+    data = bytearray(size)
+    view, done = memoryview(data), 0
+    while done < size:
+        count = link.recv_into(view[done:])
+        if count == 0:
+            raise EOFError
+        done += count
+    return data
