@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +57,11 @@ def run_job(
     baseline: bool = False,
     synthetic: bool = False,
     progress: AbstractContextManager[Progress] | None = None,
+    over: Callable[[Job, Mapping[str, Source], Path, Progress], Federation] | None = None,
 ) -> JobResult:
     """Run `job` and write its outputs to `out`.
+
+    `over` runs the federation, by default with all parties in this process.
 
     `sources` is one source for all parties, or one each by name. `baseline` also fits the
     model on the joined columns. Raises what any party raised; `out` is then as it was.
@@ -68,12 +71,17 @@ def run_job(
     by_name = sources if isinstance(sources, Mapping) else {p.name: sources for p in job.parties}
     with _staged(out) as staging:
         with progress or nullcontext(_quiet) as report:
-            federation = federate(job, by_name, staging / "parties", progress=report)
+            run = over or _here
+            federation = run(job, by_name, staging / "parties", report)
         outputs = write_outputs(
             job, federation, by_name, staging, baseline=baseline, synthetic=synthetic
         )
         _replace(staging, out)
     return JobResult(out, outputs, federation)
+
+
+def _here(job: Job, sources: Mapping[str, Source], home: Path, progress: Progress) -> Federation:
+    return federate(job, sources, home, progress=progress)
 
 
 def _quiet(party: str, step: str, share: float) -> None:

@@ -154,7 +154,9 @@ def _own_facts(drafted: PartyTerms, data: bytes) -> PartyTerms:
 class Approver(Role[Agreed]):
     """States its table's facts, checks and signs the contract, and waits for all signatures.
 
-    `facts` fills in this party's own terms; `approve` raises `Refused` where policy says no.
+    `consider` sees the draft before this party has said anything, and may wait for an officer;
+    `facts` fills in this party's own terms; `approve` sees the final contract. The first and the
+    last raise `Refused` where policy or officer say no.
     """
 
     transitions = {  # noqa: RUF012
@@ -171,9 +173,11 @@ class Approver(Role[Agreed]):
         pinned: dict[str, Identity],
         facts: Callable[[PartyTerms], PartyTerms],
         approve: Approve,
+        consider: Approve = lambda draft: None,
     ) -> None:
         super().__init__(context)
         self._keys, self._pinned, self._facts, self._approve = keys, pinned, facts, approve
+        self._consider = consider
 
     def begin(self) -> Turn[Agreed]:
         return Turn(_Waiting(b""))
@@ -183,6 +187,7 @@ class Approver(Role[Agreed]):
             raise PeerError("a second draft in one session")
         draft = Contract.from_bytes(message.contract)
         self._check(draft, peer)
+        self._consider(draft)
         mine = self._facts(draft.party(self.context.party))
         filled = draft.with_party(mine)
         return Turn(_Waiting(filled.to_bytes()), [(peer, _Facts(canonical(mine)))])

@@ -34,11 +34,16 @@ class NodeHome:
     name: str
     hub: str
 
+    @staticmethod
+    def refuse_existing(path: Path) -> None:
+        """Raise `MisuseError` if a node is there already."""
+        if (path / "node.toml").exists():
+            raise MisuseError(f"{path} holds a node already", hint="give another --home")
+
     @classmethod
     def create(cls, path: Path, name: str, hub: str) -> NodeHome:
         """A new folder, mode 0700. Raises `MisuseError` if a node is there already."""
-        if (path / "node.toml").exists():
-            raise MisuseError(f"{path} holds a node already", hint="give another --home")
+        cls.refuse_existing(path)
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o700)
         home = cls(path, name, hub)
@@ -107,6 +112,11 @@ class NodeHome:
     def load_keys(self, passphrase: bytes) -> PartyKeys:
         """This party's private keys."""
         return load_keys(self.keys, passphrase)
+
+    def pinned(self) -> dict[str, Identity]:
+        """The other parties whose identity files lie in `peers`, and this one, by name."""
+        found = [read_identity(file) for file in sorted(self.peers.glob("*.json"))]
+        return {identity.name: identity for identity in [*found, self.identity]}
 
     def check(self) -> None:
         """Raise `EnvironmentFailed` if a private file can be read by others."""

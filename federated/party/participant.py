@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable
 
 from federated.party.contract import Contract
+from federated.party.desk import AutoDecider, Decider, Request
 from federated.party.disclosures import check_disclosures
 from federated.party.negotiation import Agreed, Approver, Proposer
 from federated.party.outcome import Outcome
@@ -28,9 +30,12 @@ class Participant:
         source: Source,
         policy: Policy | None = None,
         gather: Gather | None = None,
+        decider: Decider | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self._session, self._source, self._gather = session, source, gather
-        self._policy = policy or Policy()
+        self._decider = decider or AutoDecider(session.name, source, policy)
+        self._stop = stop or threading.Event()
         self._salt = secrets.token_bytes(32)
 
     def propose(
@@ -59,6 +64,7 @@ class Participant:
                 self._session.pinned,
                 lambda terms: facts_of(terms, self._source, self._salt),
                 self._approve_signed,
+                self._consider,
             )
         )
 
@@ -77,10 +83,17 @@ class Participant:
             raise
         return agreed, outcome
 
+    def _consider(self, draft: Contract) -> None:
+        request = Request(self._session.id, self._session.name, draft, self._session.clock())
+        decision = self._decider.decide(request, self._stop)
+        word = "approved" if decision.approved else "refused"
+        self._session.ledger.write(word, by=decision.by, why=decision.why, job=draft.job)
+        decision.enforce()
+
     def _approve_signed(self, contract: Contract) -> None:
         check_disclosures(contract)
         contract.check_time(self._session.clock())
         self._approve(contract)
 
     def _approve(self, contract: Contract) -> None:
-        self._policy.approve(contract, contract.party(self._session.name), self._source)
+        self._decider.check(contract)

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from federated.wire.parcels import PART, Parcel, read_parcel
-from federated.wire.post import PostEndpoint, StepLimit
+from federated.wire.parcels import PART, Kind, Parcel, notice, read_parcel
+from federated.wire.post import PostEndpoint, StepLimit, hand_on
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, PeerGone
 
 __all__ = ["LocalMount", "LocalServer", "Switch", "ask"]
@@ -141,8 +141,7 @@ class _Guest:
 class LocalMount:
     """A party's endpoint in one job, mounted into a hub or daemon of this machine.
 
-    `endpoint` is what a session speaks through; `on_other` gets parcels that are not of its
-    frames (answers to calls, parties that are away).
+    `endpoint` is what a session speaks through; `call` asks the other parties to join.
     """
 
     def __init__(
@@ -152,13 +151,13 @@ class LocalMount:
         job: bytes,
         peers: list[str],
         limit: StepLimit,
-        on_other: Callable[[Parcel], None] = lambda parcel: None,
     ) -> None:
         self._link = _connect(path)
         _write(self._link, json.dumps({"op": "mount", "job": job.hex(), "name": name}).encode())
         _granted(_read(self._link, _REQUEST))
-        self._lock, self._on_other = threading.Lock(), on_other
+        self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._peers = [peer for peer in peers if peer != name]
         self.endpoint = PostEndpoint(name, job, peers, self.carry, limit)
         threading.Thread(target=self._read_all, daemon=True).start()
         threading.Thread(target=self._tick, daemon=True).start()
@@ -172,6 +171,19 @@ class LocalMount:
             if not self._stop.is_set():
                 self.endpoint.fail(_lost())
 
+    def call(self, data: bytes, every: float = 2.0) -> None:
+        """Ask all peers to join, again and again until each has been heard of."""
+        threading.Thread(target=self._call, args=(data, every), daemon=True).start()
+
+    def _call(self, data: bytes, every: float) -> None:
+        name, job = self.endpoint.name, self.endpoint.job
+        while not self._stop.wait(0.0):
+            missing = [peer for peer in self._peers if not self.endpoint.heard(peer)]
+            for peer in missing:
+                self.carry(notice(Kind.CALL, job, name, peer, "call", data))
+            if not missing or self._stop.wait(every):
+                return
+
     def close(self) -> None:
         """Close endpoint and connection."""
         self.endpoint.close()
@@ -182,10 +194,7 @@ class LocalMount:
         try:
             while True:
                 parcel = read_parcel(_read(self._link, _LARGEST))
-                if parcel.kind <= 2:
-                    self.endpoint.deliver(parcel)
-                else:
-                    self._on_other(parcel)
+                hand_on(self.endpoint, parcel)
         except (OSError, EOFError, PeerError):
             if not self._stop.is_set():
                 self.endpoint.fail(_lost())

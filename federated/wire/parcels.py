@@ -15,7 +15,7 @@ from typing import Annotated
 from psi.protocol import Length, PeerError, Range, Text, decode, encode, message
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["LARGEST_FRAME", "PART", "Kind", "Parcel", "read_parcel"]
+__all__ = ["LARGEST_FRAME", "PART", "Kind", "Parcel", "notice", "read_parcel"]
 
 PART = 16 << 20
 """Bytes of a frame in one parcel, at most."""
@@ -67,6 +67,14 @@ class Parcel:
     def to_bytes(self) -> bytes:
         """The parcel on the wire."""
         return encode(self)
+
+
+def notice(
+    kind: Kind, job: bytes, sender: str, receiver: str, text: str = "", data: bytes = b""
+) -> Parcel:
+    """A parcel that is no part of a frame."""
+    none = bytes(8)
+    return Parcel(kind, job, sender, receiver, text[:120], none, 0, none, 0, len(data), 0, data)
 
 
 def read_parcel(data: bytes) -> Parcel:

@@ -22,13 +22,19 @@ from federated.wire.routers import GOODBYE
 from federated.wire.sealing import frame_step
 from psi.protocol import PeerError, PeerGone
 
-__all__ = ["WINDOW", "Carrier", "PostEndpoint", "StepLimit"]
+__all__ = ["WINDOW", "Carrier", "PostEndpoint", "StepLimit", "hand_on"]
 
 WINDOW = 48 << 20
 """Bytes of one way that may be under way or wait to be read."""
 
 PATIENCE = 15.0
 """Seconds without progress after which the oldest part is sent again."""
+
+AWAY_PATIENCE = 900.0
+"""Seconds that a peer may be disconnected before the job ends here."""
+
+SIGN_OF_LIFE = 30.0
+"""Seconds after which a peer hears from this endpoint even if there is nothing to say."""
 
 QUIET = 1.0
 """Seconds after which what was taken is told although nothing is to be sent."""
@@ -50,6 +56,9 @@ class _Way:
     kept: deque[Parcel] = field(default_factory=deque)
     kept_bytes: int = 0
     progress: float = 0.0
+    greeted: bytes = bytes(8)
+    away_since: float = 0.0
+    last_told: float = field(default_factory=time.monotonic)
     # coming in
     stream: bytes = bytes(8)
     taken: int = 0
@@ -84,7 +93,7 @@ class PostEndpoint:
         self._changed = threading.Condition()
         self._failure: BaseException | None = None
         self._closed = False
-        self.bytes_sent = 0
+        self.traffic: dict[tuple[str, str], int] = {}
 
     def __repr__(self) -> str:
         return f"<post of {self.name}, job {self.job.hex()[:8]}>"
@@ -102,7 +111,7 @@ class PostEndpoint:
                 self._check()
                 parcel = self._numbered(way, receiver, Kind.PART, step, len(frame), offset, data)
             self._carry(parcel)
-        self.bytes_sent += len(frame)
+        self._count(self.name, receiver, len(frame))
 
     def receive(self, timeout: float) -> tuple[str, bytes]:
         """The next frame, `GOODBYE` once a party has closed."""
@@ -123,6 +132,7 @@ class PostEndpoint:
             way.waiting -= size
             tell = before > WINDOW // 2 >= way.waiting
             self._grant(way)
+            self._count(sender, self.name, size)
         if tell:
             self._tell(sender)
         return sender, frame
@@ -161,9 +171,13 @@ class PostEndpoint:
         urgent, stream, resend = False, way.out_stream, []
         try:
             with self._changed:
+                way.away_since = 0.0
                 self._note_taken(way, parcel)
                 if parcel.kind in (Kind.PART, Kind.BYE):
                     urgent = self._put(way, parcel)
+                if way.greeted != parcel.stream:
+                    way.greeted = parcel.stream
+                    resend = list(way.kept)
                 if way.out_stream != stream:
                     resend = list(way.kept)
                 self._changed.notify_all()
@@ -174,6 +188,15 @@ class PostEndpoint:
             self._carry(kept)
         if urgent:
             self._tell(parcel.sender)
+
+    def greet(self) -> None:
+        """Tell all peers that this endpoint is here: they send at once what it has not taken."""
+        for peer in self._ways:
+            self._tell(peer)
+
+    def heard(self, peer: str) -> bool:
+        """Whether the peer's endpoint has been heard of."""
+        return self._ways[peer].greeted != bytes(8)
 
     def again(self) -> None:
         """Send everything again that was not taken: the connection was lost and is back."""
@@ -191,14 +214,32 @@ class PostEndpoint:
                 if way.kept and now - way.progress > PATIENCE:
                     way.progress = now
                     stuck.append(way.kept[0])
-                if way.untold and way.granted == way.taken and now - way.last_come > QUIET:
+                if way.away_since and now - way.away_since > AWAY_PATIENCE and not way.closed:
+                    self._failure = self._failure or PeerGone(
+                        f"{peer} is not connected to the hub",
+                        hint="run again once its node is back",
+                    )
+                    self._changed.notify_all()
+                quiet = now - way.last_come > QUIET and way.granted == way.taken
+                silent = now - way.last_told > SIGN_OF_LIFE and not way.closed
+                if silent or (way.untold and quiet):
                     tell.append(peer)
         for parcel in stuck:
             self._carry(parcel)
         for peer in tell:
             self._tell(peer)
 
+    def away(self, peer: str) -> None:
+        """The coordinator says that this peer is not connected."""
+        with self._changed:
+            way = self._ways.get(peer)
+            if way is not None and not way.away_since:
+                way.away_since = time.monotonic()
+
     # inside
+
+    def _count(self, sender: str, receiver: str, size: int) -> None:
+        self.traffic[sender, receiver] = self.traffic.get((sender, receiver), 0) + size
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -231,7 +272,7 @@ class PostEndpoint:
     def _tell(self, peer: str) -> None:
         with self._changed:
             way = self._ways[peer]
-            way.untold = 0
+            way.untold, way.last_told = 0, time.monotonic()
             parcel = Parcel(
                 Kind.TAKEN, self.job, self.name, peer, "", way.out_stream, 0,
                 way.stream, way.granted, 0, 0, b"",
@@ -335,3 +376,14 @@ class PostEndpoint:
                 step=parcel.step,
             )
         way.by_step[parcel.step] = total
+
+
+def hand_on(endpoint: PostEndpoint, parcel: Parcel) -> None:
+    """Give a parcel of any kind to the endpoint of its job."""
+    if parcel.kind <= Kind.BYE:
+        endpoint.deliver(parcel)
+    elif parcel.kind == Kind.AWAY:
+        endpoint.away(parcel.sender)
+    elif parcel.kind == Kind.REFUSED:
+        why = "".join(c for c in parcel.step if c.isprintable())
+        endpoint.fail(PeerGone(f"{parcel.sender}: {why}", hint="its node's log says more"))

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from federated.cli import hub, node
 from profiles.cli import demo, ledger, plan, preflight, run, selftest
 from psi.protocol.errors import FedprofileError
 
@@ -52,6 +53,8 @@ app.command("preflight")(preflight.preflight)
 app.command("run")(run.run)
 app.command("selftest")(selftest.selftest)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(hub.app, name="hub")
+app.add_typer(node.app, name="node")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,9 +24,23 @@ def run(
             help="Also fit the same model on the joined columns in one process and compare.",
         ),
     ] = False,
+    hub: Annotated[
+        Path | None,
+        typer.Option(
+            "--hub",
+            help="The folder of this party's hub or running node: the other parties are at their "
+            "own nodes, and --tables binds this party's tables only.",
+        ),
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None, typer.Option("--passphrase-file", help="Opens this party's keys, with --hub.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0.01, help="Hours to wait for the others, with --hub.")
+    ] = 24.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
-    """Run a job with all parties on this machine, over the memory router.
+    """Run a job with all parties on this machine, or with --hub with the others at their nodes.
 
     Contracts, sealing, checkpoints and ledgers are those of a deployment. Outputs are written
     to --out at the end, all or none; an earlier run's outputs stay as they are if this one fails.
@@ -45,5 +59,25 @@ def run(
         overwrite=overwrite,
         baseline=plaintext_baseline,
         progress=None if quiet else progress_bar(steps_of(spec), spec.receiver),
+        over=_over(hub, passphrase_file, wait * 3600) if hub else None,
     )
     print_summary(result)
+
+
+def _over(hub: Path, passphrase_file: Path | None, wait: float) -> Any:
+    """Run the federation over this hub or node."""
+    from federated.cli.deciding import make_decider
+    from federated.cli.passphrase import passphrase
+    from profiles.remote import HubLink, federate_remote
+
+    link = HubLink(hub)
+    keys = link.home.load_keys(passphrase(passphrase_file))
+
+    def over(job: Any, sources: Any, folder: Path, progress: Any) -> Any:
+        source = sources[job.receiver]
+        decider = make_decider(link.home, source)
+        return federate_remote(
+            job, source, link, keys, folder, decider=decider, progress=progress, wait=wait
+        )
+
+    return over

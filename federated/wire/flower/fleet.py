@@ -158,6 +158,7 @@ class Fleet:
                     pause = 0.1
                 self._pull()
             except _Stale:
+                _log.info("the hub has forgotten this connection; making it again")
                 self.connected.clear()
             except FedprofileError as error:
                 self._end(error)

@@ -8,6 +8,7 @@ loudly when they move.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -59,7 +60,9 @@ class Packed:
 def pack(parcels: Sequence[bytes]) -> RecordDict:
     """The content of a message that carries these parcels."""
     small = [data for data in parcels if len(data) <= SMALL]
-    content: dict[str, Any] = {"small": ConfigRecord({"parcels": small})}
+    # Flower shares equal objects between messages, and one's end races with the other's begin
+    unique = os.urandom(8)
+    content: dict[str, Any] = {"small": ConfigRecord({"parcels": small, "unique": unique})}
     large = [data for data in parcels if len(data) > SMALL]
     if large:
         arrays = {str(i): Array(np.frombuffer(d, np.uint8)) for i, d in enumerate(large)}

@@ -30,7 +30,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from federated.wire.flower.packing import MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
 from federated.wire.hub_home import NodeEntry
-from federated.wire.parcels import Kind, Parcel
+from federated.wire.parcels import Kind, Parcel, notice
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError
 
 __all__ = ["LocalParty", "Peer", "Relay"]
@@ -224,10 +224,7 @@ class Relay:
     def _away(self, parcel: Parcel, sender: str) -> None:
         if parcel.kind == Kind.AWAY:
             return
-        back = Parcel(
-            Kind.AWAY, parcel.job, parcel.receiver, sender, parcel.step, bytes(8), 0, bytes(8), 0,
-            0, 0, b"",
-        )  # fmt: skip
+        back = notice(Kind.AWAY, parcel.job, parcel.receiver, sender, parcel.step)
         local = self._local.get((parcel.job, sender))
         if local is not None:
             local.put(back)

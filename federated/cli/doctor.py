@@ -1,0 +1,89 @@
+"""What `fedprofile node doctor` looks at, one finding after another."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+
+from federated.party.node_home import NodeHome
+from federated.party.tables import TablesFile
+from federated.wire.certificates import read_certificate
+from psi.protocol import FedprofileError
+
+__all__ = ["examine"]
+
+SOON = dt.timedelta(days=30)
+LEAST_DISK = 2 << 30
+
+
+def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[str, str]]:
+    """Pairs of what was looked at and what is wrong with it, "" if nothing is."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("private files can be read by their owner only", lambda: _raised(home.check)),
+        ("keys open with the passphrase", lambda: _keys(home, passphrase)),
+        ("certificate", lambda: _certificate(home)),
+        (f"hub {home.hub} answers over TLS", lambda: _hub(home)),
+        ("tables", lambda: _tables(home)),
+        ("peers", lambda: _peers(home)),
+        ("disk", lambda: _disk(home)),
+    ]
+    for what, check in checks:
+        yield what, check()
+
+
+def _raised(check: Callable[[], object]) -> str:
+    try:
+        check()
+    except FedprofileError as error:
+        return f"{error.message}{'; ' + error.hint if error.hint else ''}"
+    return ""
+
+
+def _keys(home: NodeHome, passphrase: Callable[[], bytes]) -> str:
+    return _raised(lambda: home.load_keys(passphrase()))
+
+
+def _certificate(home: NodeHome) -> str:
+    try:
+        ends = read_certificate(home.certificate.read_bytes()).not_valid_after_utc
+    except (OSError, FedprofileError):
+        return "cannot be read"
+    left = ends - dt.datetime.now(dt.UTC)
+    if left < dt.timedelta(0):
+        return f"expired on {ends:%Y-%m-%d}; ask the hub's owner for a new invite"
+    return f"expires on {ends:%Y-%m-%d}; ask for a new invite" if left < SOON else ""
+
+
+def _hub(home: NodeHome) -> str:
+    host, _, port = home.hub.rpartition(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(home.authority)
+        with (
+            socket.create_connection((host, int(port)), timeout=5) as link,
+            context.wrap_socket(link, server_hostname=host),
+        ):
+            return ""
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate does not hold ({error.verify_message}); is the clock right?"
+    except (OSError, ValueError) as error:
+        return f"not reached ({type(error).__name__}); is it running, does a firewall let us out?"
+
+
+def _tables(home: NodeHome) -> str:
+    if not home.tables.exists():
+        return "none is bound; fedprofile node table add"
+    return _raised(lambda: TablesFile.load(home.tables))
+
+
+def _peers(home: NodeHome) -> str:
+    problem = _raised(home.pinned)
+    return problem or ("" if len(home.pinned()) > 1 else "none; no contract can be approved")
+
+
+def _disk(home: NodeHome) -> str:
+    free = shutil.disk_usage(home.path).free
+    return "" if free > LEAST_DISK else f"{free >> 20} MB are free, {LEAST_DISK >> 20} wanted"

@@ -1,0 +1,176 @@
+"""`fedprofile hub`: the place in the middle that nodes connect to. It sees no contents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Run the hub that party nodes connect to: it relays sealed envelopes.",
+    no_args_is_help=True,
+)
+
+Home = Annotated[Path, typer.Option("--home", help="The hub's folder.")]
+HOME = Path("fedprofile-hub")
+
+
+@app.command()
+def init(
+    host: Annotated[
+        list[str], typer.Option("--host", help="A name or address by which nodes reach the hub.")
+    ],
+    home: Home = HOME,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8443,
+    listen: Annotated[str, typer.Option("--listen", help="The address to listen on.")] = "0.0.0.0",  # noqa: S104
+    party: Annotated[
+        str, typer.Option("--party", help="Also make a party of this name, mounted in the hub.")
+    ] = "",
+    passphrase_file: Annotated[
+        Path | None, typer.Option("--passphrase-file", help="Seals the party's keys.")
+    ] = None,
+) -> None:
+    """Make a hub: certificate authority, server certificate, keys (mode 0600).
+
+    With --party the organisation that runs the hub takes part itself, without a node: `fedprofile
+    run --hub` then speaks through the hub's own process.
+    """
+    import secrets
+
+    from federated.cli.passphrase import passphrase
+    from federated.party.identity_file import write_identity
+    from federated.party.keyfile import save_keys
+    from federated.party.keys import PartyKeys
+    from federated.party.node_home import NodeHome
+    from federated.wire.hub_home import HubHome
+
+    secret = passphrase(passphrase_file, new=True) if party else b""
+    made = HubHome.create(home, host, port, listen)
+    typer.echo(f"a hub at {made.address}, in {home}")
+    if party:
+        place = NodeHome.create(home / "party", party, "mounted")
+        keys = PartyKeys.generate(party)
+        save_keys(place.keys, keys, secret, secrets.token_bytes)
+        write_identity(place.path / "identity.json", keys.identity)
+        typer.echo(f"party {party}: {keys.identity.fingerprint}")
+        typer.echo(f"hand {place.path / 'identity.json'} to the other parties")
+    typer.echo(f"next: fedprofile hub start --home {home}")
+
+
+@app.command()
+def start(home: Home = HOME) -> None:
+    """Run the hub until it is stopped.
+
+    One TLS port with client certificates, for nodes; one socket file in the hub's folder, for
+    commands. What nodes send is held in memory only and gone when the hub ends.
+    """
+    import logging
+    import signal
+
+    from federated.wire.flower.hub import Hub
+    from federated.wire.hub_home import HubHome
+
+    _log_to_stderr()
+    hub = Hub(HubHome(home))
+    signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
+    try:
+        hub.start()
+        logging.getLogger("fedprofile.hub").info("listening at %s", hub.home.address)
+        hub.serve()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        hub.stop()
+
+
+@app.command()
+def invite(
+    name: Annotated[str, typer.Argument(help="The node's name: what contracts will call it.")],
+    home: Home = HOME,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write the invite.")] = None,
+    hours: Annotated[float, typer.Option("--hours", min=0.01, max=720)] = 72.0,
+) -> None:
+    """Write an invite: a file that registers one node, once, within its hours.
+
+    It holds no private key. Whoever uses it first gets the name: send it over a channel you trust,
+    and compare fingerprints afterwards.
+    """
+    from federated.wire.hub_home import HubHome, write_invite
+
+    path = out or Path(f"{name}.invite")
+    write_invite(path, HubHome(home).invite(name, hours))
+    typer.echo(f"{path}: for one node, within {hours:g} hours")
+    typer.echo(f"there: fedprofile node init {path.name}")
+
+
+@app.command()
+def nodes(home: Home = HOME) -> None:
+    """List registered nodes: since when, revoked, connected now."""
+    from datetime import UTC, datetime
+
+    from federated.wire.hub_home import HubHome
+    from federated.wire.local import ask
+    from psi.protocol import EnvironmentFailed
+
+    place = HubHome(home)
+    try:
+        online = {n["name"]: n["online"] for n in ask(place.socket, op="status")["nodes"]}
+    except EnvironmentFailed:
+        online = {}
+        typer.echo("the hub is not running", err=True)
+    for entry in place.nodes().values():
+        since = datetime.fromtimestamp(entry.since, UTC).strftime("%Y-%m-%d")
+        state = "revoked" if not entry.active else "online" if online.get(entry.name) else "offline"
+        typer.echo(f"{entry.name:<24} {state:<8} since {since}")
+
+
+@app.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="The node to shut out.")], home: Home = HOME
+) -> None:
+    """Shut a node out, at once and for good; it needs a new invite to come back."""
+    from federated.wire.hub_home import HubHome
+
+    HubHome(home).revoke(name)
+    typer.echo(f"{name} is revoked")
+
+
+@app.command()
+def status(
+    home: Home = HOME,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what a running hub is doing: nodes, bytes, what was turned away."""
+    import json
+
+    from federated.wire.hub_home import HubHome
+    from federated.wire.local import ask
+
+    found = ask(HubHome(home).socket, op="status")
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    typer.echo(f"hub at {found['address']}")
+    for node in found["nodes"]:
+        state = "online" if node["online"] else "offline"
+        megabytes = f"{node['bytes_in'] / 1e6:.1f} MB in, {node['bytes_out'] / 1e6:.1f} MB out"
+        waiting = f"{node['waiting'] / 1e6:.1f} MB waiting"
+        typer.echo(f"{node['name']:<24} {state:<8} {megabytes}, {waiting}")
+        if node["foreign"]:
+            typer.echo(f"  {node['foreign']} times it spoke in another's name")
+    for code, count in sorted(found["turned_away"].items()):
+        typer.echo(f"turned away ({code}): {count}")
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def _log_to_stderr() -> None:
+    import logging
+
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("fedprofile").setLevel(logging.INFO)

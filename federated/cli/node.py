@@ -1,0 +1,120 @@
+"""`fedprofile node`: a party's own side: keys, tables, a daemon that hears proposals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Run a party node: it keeps this party's data at home and decides on jobs.",
+    no_args_is_help=True,
+)
+
+Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
+HOME = Path("fedprofile-node")
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", help="A file of mode 0600 that opens this party's keys."),
+]
+
+
+@app.command()
+def init(
+    invite: Annotated[Path, typer.Argument(help="The invite file from the hub's owner.")],
+    home: Home = HOME,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Make this party's keys and register at the hub that the invite names.
+
+    Keys are made here, encrypted at rest, and never leave. Prints the fingerprint that the other
+    parties' officers compare with what reaches them.
+    """
+    import secrets
+
+    from federated.cli.passphrase import passphrase
+    from federated.party.files import write_atomic
+    from federated.party.identity_file import write_identity
+    from federated.party.keyfile import save_keys
+    from federated.party.keys import PartyKeys
+    from federated.party.node_home import NodeHome
+    from federated.wire.certificates import make_key, write_key
+    from federated.wire.flower.fleet import enrol
+    from federated.wire.hub_home import read_invite
+
+    asked = read_invite(invite)
+    secret = passphrase(passphrase_file, new=True)
+    NodeHome.refuse_existing(home)
+    key = make_key()
+    certificate = enrol(asked, key)
+    place = NodeHome.create(home, asked.name, asked.hub)
+    keys = PartyKeys.generate(asked.name)
+    save_keys(place.keys, keys, secret, secrets.token_bytes)
+    write_atomic(place.certificate_key, write_key(key, secret), private=True)
+    write_atomic(place.certificate, certificate)
+    write_atomic(place.authority, asked.authority)
+    write_identity(place.path / "identity.json", keys.identity)
+    typer.echo(f"node {asked.name}, registered at {asked.hub}")
+    typer.echo(f"fingerprint: {keys.identity.fingerprint}")
+    typer.echo(f"hand {place.path / 'identity.json'} to the other parties; they compare the print")
+
+
+@app.command()
+def start(
+    home: Home = HOME,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Run the node until it is stopped: hear proposals, run approved jobs.
+
+    Connects to the hub only, and outwards only.
+    """
+    import logging
+    import signal
+
+    from federated.cli.deciding import make_decider
+    from federated.cli.passphrase import passphrase
+    from federated.party.node_home import NodeHome
+    from federated.party.source import FileSource
+    from federated.party.tables import TablesFile
+    from federated.wire.flower.node import NodeDaemon
+    from psi.protocol import InputError
+
+    place = NodeHome.open(home)
+    if not place.tables.exists():
+        raise InputError(f"{place.tables}: no table is bound", hint="fedprofile node table add")
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("fedprofile").setLevel(logging.INFO)
+    source = FileSource(TablesFile.load(place.tables))
+    node = NodeDaemon(place, passphrase(passphrase_file), source, make_decider(place, source))
+    signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
+    try:
+        node.start()
+        logging.getLogger("fedprofile.node").info("%s waits for proposals", place.name)
+        node.serve()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        node.stop()
+
+
+@app.command()
+def doctor(home: Home = HOME, passphrase_file: PassphraseFile = None) -> None:
+    """Check what a node needs: files, modes, keys, clock, hub, tables. Changes nothing."""
+    from federated.cli.doctor import examine
+    from federated.cli.passphrase import passphrase
+    from federated.party.node_home import NodeHome
+
+    place = NodeHome.open(home)
+    bad = 0
+    for what, problem in examine(place, lambda: passphrase(passphrase_file)):
+        typer.echo(f"{'ok ' if not problem else 'BAD'}  {what}{': ' + problem if problem else ''}")
+        bad += bool(problem)
+    if bad:
+        raise typer.Exit(7)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,39 @@
+"""How many bytes each step may bring from one peer: bounds from the contract, generous ones.
+
+They are there so that a party that sends gigabytes where kilobytes are due is cut off at the
+first part of the frame, not to measure anything.
+"""
+
+from __future__ import annotations
+
+from federated.party.contract import Contract
+
+__all__ = ["BEFORE_CONTRACT", "step_limit"]
+
+BEFORE_CONTRACT = 8 << 20
+"""Bytes of handshake, contract, finish and abort from one peer."""
+
+_FLOOR = 16 << 20
+
+
+def step_limit(contract: Contract | None, step: str) -> int:
+    """The most bytes that one peer may send in `step`; `contract` is None until it is signed."""
+    kind = step.split("/", maxsplit=1)[0]
+    if contract is None or kind in ("handshake", "contract", "finish", "abort", ""):
+        return BEFORE_CONTRACT
+    rows = [terms.rows for terms in contract.parties]
+    most, total = max(rows, default=0), sum(rows)
+    if kind == "align":
+        # points, tags and orders of both sides, over all their chunks
+        return _FLOOR + 512 * total
+    if kind == "select":
+        return _FLOOR + 64 * total
+    bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
+    key = max(bits, default=3072) // 4
+    if kind == "aggregate":
+        return _FLOOR + (key + 64) * 2 * most * max(1, len(contract.aggregate))
+    if kind == "train":
+        columns = sum(terms.design_columns for terms in contract.parties) + 1
+        steps = max([t.steps + t.folds * t.fold_steps for t in contract.train], default=1) + 2
+        return _FLOOR + (key + 64) * most * steps * 2 + key * columns * columns * steps
+    return BEFORE_CONTRACT

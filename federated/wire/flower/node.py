@@ -1,0 +1,337 @@
+"""A party node: one process that stays, hears calls, and runs jobs on threads of their own.
+
+It connects outwards only, runs what is installed here and nothing that arrives. Each job has its
+own session, folder and endpoint; a job that computes does not hold up another. `mount` lets a
+process of the same user on this machine (`fedprofile run`) speak through the node's connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from federated.party.call import read_call
+from federated.party.contract import Contract
+from federated.party.desk import Call, Decider
+from federated.party.keys import Identity, PartyKeys
+from federated.party.limits import step_limit
+from federated.party.node_home import NodeHome
+from federated.party.participant import Participant
+from federated.party.session import Session
+from federated.party.source import Source
+from federated.wire.flower.fleet import Fleet, FleetKeys
+from federated.wire.local import LocalServer
+from federated.wire.parcels import Kind, Parcel, notice
+from federated.wire.post import PostEndpoint, hand_on
+from psi.protocol import FedprofileError, Refused
+
+__all__ = ["Job", "NodeDaemon"]
+
+EARLY_JOBS, EARLY_BYTES = 32, 1 << 18
+"""Parcels of jobs whose call has not come yet: how many jobs and bytes each are kept."""
+
+MOST_JOBS = 16
+
+_log = logging.getLogger("fedprofile.node")
+
+
+@dataclass
+class Job:
+    """A job at this node. `state` is waiting, running, done, refused or failed."""
+
+    call: Call
+    endpoint: PostEndpoint
+    stop: threading.Event = field(default_factory=threading.Event)
+    state: str = "waiting"
+    step: str = ""
+    share: float = 0.0
+    contract: Contract | None = None
+    error: str = ""
+    began: float = field(default_factory=time.time)
+    thread: threading.Thread | None = None
+
+    @property
+    def id(self) -> str:
+        """The name officers use for it."""
+        return self.call.session.hex()[:8]
+
+    def summary(self) -> dict[str, Any]:
+        """What `node jobs` shows."""
+        return {
+            "id": self.id,
+            "session": self.call.session.hex(),
+            "proposer": self.call.proposer,
+            "parties": [party.name for party in self.call.parties],
+            "job": self.contract.job if self.contract else "",
+            "purpose": self.contract.purpose if self.contract else "",
+            "state": self.state,
+            "step": self.step,
+            "share": round(self.share, 3),
+            "error": self.error,
+            "began": int(self.began),
+        }
+
+
+class NodeDaemon:
+    """One party's node.
+
+    `pinned` gives the confirmed identities by name, this party's own among them; it is asked at
+    every call, so that confirming a peer needs no restart. `decider` is policy and officers.
+    """
+
+    def __init__(
+        self,
+        home: NodeHome,
+        passphrase: bytes,
+        source: Source,
+        decider: Decider,
+        *,
+        pinned: Callable[[], dict[str, Identity]] | None = None,
+        timeout: float = 3600.0,
+    ) -> None:
+        home.check()
+        self.home, self._source, self._decider = home, source, decider
+        self._pinned = pinned or home.pinned
+        self.keys: PartyKeys = home.load_keys(passphrase)
+        self._timeout = timeout
+        files = (home.certificate, home.certificate_key, home.authority)
+        self.fleet = Fleet(
+            home.hub, FleetKeys(*files, passphrase), self._arrived, self._back, self._ended
+        )
+        self._lock = threading.RLock()
+        self.jobs: dict[bytes, Job] = {}
+        self._guests: dict[bytes, Any] = {}
+        self._early: OrderedDict[bytes, list[Parcel]] = OrderedDict()
+        self._stop = threading.Event()
+        self._local: LocalServer | None = None
+        self.failure: FedprofileError | None = None
+
+    def __repr__(self) -> str:
+        return f"<node {self.home.name}, {len(self.jobs)} jobs>"
+
+    def start(self) -> None:
+        """Connect and listen to this machine's own processes."""
+        self._local = LocalServer(self.home.path / "node.sock", self, self._answer)
+        threading.Thread(target=self._tick, daemon=True, name="tick").start()
+        self.fleet.start()
+
+    def serve(self) -> None:
+        """Run until `stop`, or an error that only a person can mend, which is raised."""
+        while not self._stop.wait(0.5):
+            if self.failure is not None:
+                raise self.failure
+
+    def stop(self) -> None:
+        """End all jobs with a reason and close."""
+        with self._lock:
+            jobs = list(self.jobs.values())
+        for job in jobs:
+            job.stop.set()
+            job.endpoint.fail(Refused("this node is stopping", hint="the job can be resumed"))
+        for job in jobs:
+            if job.thread is not None:
+                job.thread.join(5)
+        self._stop.set()
+        if self._local is not None:
+            self._local.close()
+        self.fleet.close()
+
+    def stop_job(self, name: str) -> bool:
+        """End one job by its id or session now; the others are told."""
+        with self._lock:
+            found = [j for s, j in self.jobs.items() if name in (j.id, s.hex())]
+        for job in found:
+            job.stop.set()
+            job.endpoint.fail(Refused("stopped by this party's officer"))
+        return bool(found)
+
+    # the switch: processes of this machine
+
+    def mount(self, job: bytes, name: str, party: Any) -> None:
+        """A process of this machine plays this party in a job."""
+        if name != self.home.name:
+            raise Refused(f"this node is {self.home.name}, not {name}")
+        with self._lock:
+            if party is None:
+                self._guests.pop(job, None)
+            elif job in self.jobs or job in self._guests:
+                raise Refused("this job runs at this node already")
+            else:
+                self._guests[job] = party
+
+    def route(self, parcel: Parcel, sender: str) -> None:
+        """Send a mounted party's parcel."""
+        del sender
+        self.fleet.put(parcel)
+
+    # what comes from the hub
+
+    def _arrived(self, parcel: Parcel) -> None:
+        if parcel.receiver != self.home.name:
+            return
+        with self._lock:
+            guest, job = self._guests.get(parcel.job), self.jobs.get(parcel.job)
+        if guest is not None:
+            guest.put(parcel)
+        elif parcel.kind == Kind.CALL:
+            self._called(parcel, job)
+        elif job is not None:
+            hand_on(job.endpoint, parcel)
+        elif parcel.kind <= Kind.BYE:
+            self._unknown(parcel)
+
+    def _unknown(self, parcel: Parcel) -> None:
+        """Of a job that is not here: its call may still come, or this node has restarted."""
+        if not self.home.job(parcel.job).exists():
+            self._keep_early(parcel)
+        elif parcel.kind == Kind.PART:
+            gone = Refused("this node has restarted and does not know the job any more")
+            self.fleet.put(self._refusal(parcel, gone))
+
+    def _keep_early(self, parcel: Parcel) -> None:
+        with self._lock:
+            kept = self._early.setdefault(parcel.job, [])
+            if sum(len(p.data) + 256 for p in kept) + len(parcel.data) < EARLY_BYTES:
+                kept.append(parcel)
+            while len(self._early) > EARLY_JOBS:
+                self._early.popitem(last=False)
+
+    def _called(self, parcel: Parcel, job: Job | None) -> None:
+        if job is not None:
+            job.endpoint.greet()  # the caller has not heard that we are here
+            return
+        try:
+            call = read_call(parcel.data, self.home.name, self._pinned())
+            if call.session != parcel.job or call.proposer != parcel.sender:
+                raise Refused("a call under another name than its own")
+            if self.home.job(call.session).exists():
+                raise Refused("this session has been here before", hint="propose the job again")
+            with self._lock:
+                if sum(j.state in ("waiting", "running") for j in self.jobs.values()) >= MOST_JOBS:
+                    raise Refused(f"{MOST_JOBS} jobs run here already", hint="try again later")
+            self._decider.admit(call).enforce()
+        except FedprofileError as error:
+            _log.warning("a call was refused: %s", error.message)
+            self.fleet.put(self._refusal(parcel, error))
+            return
+        self._begin(call)
+
+    def _refusal(self, parcel: Parcel, error: FedprofileError) -> Parcel:
+        """A caller learns why only if it is a peer; a stranger learns that it is none."""
+        known = parcel.sender in self._pinned()
+        why = error.message if known else "you are not among this node's peers"
+        return notice(Kind.REFUSED, parcel.job, self.home.name, parcel.sender, why)
+
+    def _begin(self, call: Call) -> None:
+        names = [party.name for party in call.parties]
+        job: Job
+        endpoint = PostEndpoint(
+            self.home.name,
+            call.session,
+            names,
+            self.fleet.put,
+            lambda step: step_limit(job.contract, step),
+        )
+        job = Job(call, endpoint)
+        with self._lock:
+            self.jobs[call.session] = job
+            early = self._early.pop(call.session, [])
+        job.thread = threading.Thread(
+            target=self._run, args=(job,), daemon=True, name=f"job {job.id}"
+        )
+        job.thread.start()
+        endpoint.greet()
+        for parcel in early:
+            endpoint.deliver(parcel)
+
+    def _run(self, job: Job) -> None:
+        call, home = job.call, self.home.job(job.call.session)
+        try:
+            session = Session(
+                call.session,
+                self.keys,
+                {party.name: party for party in call.parties},
+                job.endpoint,
+                home,
+                progress=lambda party, step, share: self._progress(job, step, share),
+                timeout=self._timeout,
+            )
+            participant = Participant(
+                session, self._source, decider=_Noting(self._decider, job), stop=job.stop
+            )
+            participant.join()
+            job.state = "done"
+            _log.info("job %s is done", job.id)
+        except Refused as error:
+            job.state, job.error = "refused", error.message
+            _log.info("job %s was refused: %s", job.id, error.message)
+        except FedprofileError as error:
+            job.state, job.error = "failed", f"{type(error).__name__}: {error.message}"
+            _log.warning("job %s has failed: %s", job.id, error.message)
+        except Exception as error:
+            job.state, job.error = "failed", type(error).__name__
+            _log.error("job %s has failed: %s", job.id, type(error).__name__)
+        finally:
+            job.endpoint.close()
+
+    def _progress(self, job: Job, step: str, share: float) -> None:
+        job.step, job.share = step, share
+
+    # the connection
+
+    def _back(self) -> None:
+        with self._lock:
+            ends = [job.endpoint for job in self.jobs.values()]
+        for endpoint in ends:
+            threading.Thread(target=endpoint.again, daemon=True).start()
+
+    def _ended(self, error: FedprofileError) -> None:
+        self.failure = error
+        with self._lock:
+            ends = [job.endpoint for job in self.jobs.values()]
+        for endpoint in ends:
+            endpoint.fail(error)
+
+    def _tick(self) -> None:
+        while not self._stop.wait(0.5):
+            with self._lock:
+                ends = [job.endpoint for job in self.jobs.values()]
+            for endpoint in ends:
+                endpoint.tick()
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("op") == "status":
+            with self._lock:
+                jobs = [job.summary() for job in self.jobs.values()]
+            return {
+                "name": self.home.name,
+                "hub": self.home.hub,
+                "connected": self.fleet.connected.is_set(),
+                "jobs": jobs,
+            }
+        if request.get("op") == "stop":
+            return {"stopped": self.stop_job(str(request.get("job")))}
+        raise FedprofileError("unknown request")
+
+
+class _Noting:
+    """A decider that also notes the final contract at the job, for limits and `jobs`."""
+
+    def __init__(self, decider: Decider, job: Job) -> None:
+        self._decider, self._job = decider, job
+
+    def admit(self, call: Call) -> Any:
+        return self._decider.admit(call)
+
+    def decide(self, request: Any, stop: threading.Event) -> Any:
+        self._job.state = "waiting"
+        return self._decider.decide(request, stop)
+
+    def check(self, contract: Contract) -> None:
+        self._decider.check(contract)
+        self._job.contract, self._job.state = contract, "running"

@@ -1,0 +1,126 @@
+"""A hub and nodes as processes on loopback, with real certificates."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from federated.wire.local import ask
+from psi.protocol import EnvironmentFailed
+
+PATIENCE = 60.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class World:
+    """Folders and processes of one hub and its nodes; `stop` ends what still runs."""
+
+    def __init__(self, folder: Path, party: str = "") -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.hub = folder / "hub"
+        self.secret = folder / "passphrase"
+        self.secret.write_text("correct horse battery")
+        self.secret.chmod(0o600)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        options = ["--party", party] if party else []
+        self.command(
+            "hub", "init", "--home", str(self.hub), "--host", "localhost", "--host", "127.0.0.1",
+            "--port", str(free_port()), "--listen", "127.0.0.1", *options,
+        )  # fmt: skip
+
+    def command(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "profiles", *words],
+            env=self.environment(), capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        if check and done.returncode:
+            raise AssertionError(f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def environment(self) -> dict[str, str]:
+        here = str(Path(__file__).parents[2])
+        return os.environ | {
+            "FEDPROFILE_PASSPHRASE_FILE": str(self.secret),
+            "PYTHONPATH": here,
+            "COLUMNS": "200",
+        }
+
+    def spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "profiles", *words],
+                env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        self.processes[name] = process
+        return process
+
+    def start_hub(self) -> None:
+        self.spawn("hub", "hub", "start", "--home", str(self.hub))
+        self.wait(lambda: bool(self.status()), "the hub does not start")
+
+    def node(self, name: str) -> Path:
+        return self.folder / name
+
+    def join(self, name: str) -> Path:
+        """Invite and init; the node's folder."""
+        invite = self.folder / f"{name}.invite"
+        self.command("hub", "invite", name, "--home", str(self.hub), "--out", str(invite))
+        self.command("node", "init", str(invite), "--home", str(self.node(name)))
+        return self.node(name)
+
+    def introduce(self, *homes: Path) -> None:
+        """Every party gets every other's identity file."""
+        for one in homes:
+            for other in homes:
+                if one != other:
+                    name = f"{other.parent.name}-{other.name}.json"
+                    shutil.copy(other / "identity.json", one / "peers" / name)
+
+    def start_node(self, name: str, tables: str, wait: bool = True) -> None:
+        (self.node(name) / "tables.toml").write_text(tables)
+        self.spawn(name, "node", "start", "--home", str(self.node(name)))
+        if wait:
+            self.wait(lambda: self.online(name), f"{name} does not connect")
+
+    def status(self) -> dict[str, object]:
+        try:
+            return ask(self.hub / "hub.sock", op="status")
+        except EnvironmentFailed:
+            return {}
+
+    def online(self, name: str) -> bool:
+        nodes = self.status().get("nodes", [])
+        assert isinstance(nodes, list)
+        return any(node["name"] == name and node["online"] for node in nodes)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def wait(self, true, what: str, patience: float = PATIENCE) -> None:  # type: ignore[no-untyped-def]
+        end = time.monotonic() + patience
+        while not true():
+            if time.monotonic() > end:
+                logs = "\n".join(f"--- {n}\n{self.log(n)}" for n in self.processes)
+                raise AssertionError(f"{what}\n{logs}")
+            time.sleep(0.1)
+
+    def kill(self, name: str, how: int = signal.SIGKILL) -> None:
+        process = self.processes.pop(name)
+        process.send_signal(how)
+        process.wait(30)
+
+    def stop(self) -> None:
+        for name in list(self.processes):
+            if self.processes[name].poll() is None:
+                self.kill(name, signal.SIGTERM)

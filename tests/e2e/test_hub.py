@@ -1,0 +1,70 @@
+"""The main job across real processes: hub, two nodes, and the bank's command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from federated.party.identity_file import read_identity
+from federated.party.ledger import read_ledger, verify_ledger
+from tests.e2e.hub_world import World
+
+BUREAU = '[bureau.people]\npath = "{folder}/bureau.csv"\n'
+
+
+@pytest.fixture
+def world(small: Path) -> Iterator[World]:
+    world = World(small / "world", party="bank")
+    try:
+        world.start_hub()
+        bureau = world.join("bureau")
+        world.introduce(world.hub / "party", bureau)
+        world.start_node("bureau", BUREAU.format(folder=small))
+        yield world
+    finally:
+        world.stop()
+
+
+def test_the_job_over_processes_equals_the_job_in_memory(small: Path, world: World) -> None:
+    tables = str(small / "tables.toml")
+    job = str(small / "job.toml")
+    world.command("run", job, "--tables", tables, "--out", str(small / "memory"), "--quiet")
+    world.command(
+        "run", job, "--tables", tables, "--out", str(small / "hub"), "--quiet",
+        "--hub", str(world.hub),
+    )  # fmt: skip
+    first, second = small / "memory", small / "hub"
+    one, two = (json.loads((place / "metrics.json").read_text()) for place in (first, second))
+    one.pop("run"), two.pop("run")
+    assert one == two
+    for name in ("profiles.parquet", "targets.parquet"):
+        pd.testing.assert_frame_equal(pd.read_parquet(first / name), pd.read_parquet(second / name))
+    _check_ledgers(world, second)
+    _nothing_left(world)
+
+
+def _check_ledgers(world: World, out: Path) -> None:
+    (job,) = (world.node("bureau") / "jobs").iterdir()
+    theirs = job / "ledger.jsonl"
+    bureau = read_identity(world.node("bureau") / "identity.json")
+    assert verify_ledger(theirs, bureau) > 10
+    mine = read_ledger(out / "parties" / "bank" / "ledger.jsonl")
+    kept = mine[-1]["body"]["heads"]["bureau"]
+    assert read_ledger(theirs)[kept[0]]["hash"] == kept[1]
+
+
+def _nothing_left(world: World) -> None:
+    """The hub has written no frame anywhere, and nothing of a job's secrets is left."""
+    names = {path.name for path in world.hub.rglob("*") if path.is_file()}
+    assert names <= {
+        "hub.toml", "authority.crt", "authority.key", "server.crt", "server.key", "nodes.json",
+        "invites.json", "identity.json", "keys", "node.toml", "bureau.json", "world-bureau.json",
+    }  # fmt: skip
+    assert not list(world.node("bureau").rglob("checkpoint*"))
+    for log in ("hub", "bureau"):
+        assert "id00001" not in world.log(log)
+        assert "Traceback" not in world.log(log)
