@@ -1,4 +1,4 @@
-"""Which arithmetic path the vectors take: "wide" (AVX-512 IFMA) or "portable" (gmpy2)."""
+"""Which arithmetic path the vectors take; see psi.kernels.montgomery for their names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from psi.kernels.simd import kernel_path
+from psi.kernels.montgomery import best_path
 
 __all__ = ["current_path", "use_path"]
 
@@ -15,7 +15,7 @@ _override: ContextVar[str | None] = ContextVar("paillier_path", default=None)
 
 def current_path() -> str:
     """The path in use: an override, or what this machine's CPU runs best."""
-    return _override.get() or kernel_path()
+    return _override.get() or best_path()
 
 
 @contextmanager

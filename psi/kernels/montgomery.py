@@ -3,14 +3,15 @@
 `square_ring(N)` returns the ring of integers mod N^2, on the path that this machine runs best:
 
 * wide: eight residues at once in AVX-512 IFMA lanes (montgomery_wide);
+* vector: the same lanes by fused multiply-adds of doubles, on CPUs with AVX2 and FMA;
 * portable: gmpy2 (montgomery_portable).
 
-A residue a is handled as the pair (a0, a1) with a = a0 + a1 N on the wide path. A product of
+In lanes a residue a is handled as the pair (a0, a1) with a = a0 + a1 N. A product of
 pairs needs a0 b0 and a0 b1 + a1 b0 only, since the N^2 term vanishes: ten half-size products
 of limbs against sixteen for a plain product mod N^2, and a factor 1 + m N touches one half.
 
 Residues are opaque to callers: they enter by `load`, leave by `dump`, and belong to the ring
-that made them. Both paths give equal words for equal calls.
+that made them. All paths give equal words for equal calls.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from numpy.typing import NDArray
 
 from psi.kernels.montgomery_portable import PortableRing
 from psi.kernels.montgomery_words import Words
-from psi.kernels.simd import kernel_path
+from psi.kernels.simd import cpu_features, kernel_path
+from psi.protocol.errors import MisuseError
 
-__all__ = ["FixedBase", "Residues", "SquareRing", "square_ring"]
+__all__ = ["FixedBase", "Residues", "SquareRing", "best_path", "square_ring"]
 
 Residues: TypeAlias = Any
 Index: TypeAlias = NDArray[np.int64]
@@ -126,14 +128,25 @@ class SquareRing(Protocol):
         ...
 
 
+def best_path() -> str:
+    """The path that is fastest here."""
+    if kernel_path() == "wide":
+        return "wide"
+    return "vector" if cpu_features() >= {"avx2", "fma"} else "portable"
+
+
 def square_ring(modulus: int, path: str | None = None) -> SquareRing:
     """The ring of integers mod modulus^2, for an odd modulus.
 
-    `path` is "wide" or "portable"; by default what psi.kernels.simd reports.
+    Raises `MisuseError` for a path that this process cannot take.
     """
-    if (path or kernel_path()) == "wide":
-        # compiles on import: left alone where the path is not used
-        from psi.kernels.montgomery_wide import WideRing
+    best = best_path()
+    path = path or best
+    if path not in (best, "portable"):
+        raise MisuseError(f"arithmetic path {path!r} asked, {best} or portable allowed here")
+    if path == "portable":
+        return PortableRing(int(modulus))
+    # compiles on import: left alone where the path is not used
+    from psi.kernels.montgomery_wide import WideRing
 
-        return WideRing(int(modulus))
-    return PortableRing(int(modulus))
+    return WideRing(int(modulus), path)

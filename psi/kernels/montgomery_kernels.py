@@ -1,4 +1,4 @@
-"""Whole-vector operations on pairs in IFMA lanes, for montgomery_wide.
+"""Whole-vector operations on pairs in lanes, for montgomery_wide.
 
 Arrays: residues `uint64[n, 2 h]`, a row the low half's limbs, then the high half's, in
 Montgomery form; words `uint64[n, W]`. Every function takes a range of rows, reads eight of them

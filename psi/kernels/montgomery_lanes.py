@@ -1,4 +1,4 @@
-"""Eight Montgomery products at once in AVX-512 IFMA lanes, for numbers of any length.
+"""Eight Montgomery products at once in lanes of 52 bits, for numbers of any length.
 
 A number is h limbs of 52 bits, h even and at least 6; eight side by side are `uint64[h, 8]`, one
 vector register a limb. R = 2^(52 h). Their products share one generator:
@@ -29,6 +29,8 @@ from llvmlite import ir
 from numba import extending, types
 
 from psi.kernels.cache import kernel
+from psi.kernels.multipliers52 import LANES, Doubles, Fused52, Multiplier, declare
+from psi.kernels.simd import kernel_path
 
 __all__ = [
     "LANES",
@@ -49,7 +51,6 @@ __all__ = [
     "single_product",
 ]
 
-LANES = 8
 LIMB_BITS = 52
 LIMB_MASK = (1 << LIMB_BITS) - 1
 
@@ -69,31 +70,40 @@ _ZERO = _constant(0)
 
 
 class _Emitter:
-    """What the row generators say in vectors: loads, stores, multiply-adds."""
+    """What the row generators say in vectors: loads, stores, multiply-adds.
+
+    A factor is a limb in the form that multiplies. Accumulators are signed.
+    """
 
     def __init__(self, context: Any, builder: Any, signature: Any, args: Any) -> None:
         self.context, self.builder = context, builder
         self.signature, self.args = signature, args
-        function_type = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-        self._low, self._high = (
-            self.declare(f"llvm.x86.avx512.vpmadd52{part}.uq.512", function_type)
-            for part in ("l", "h")
-        )
+        self.multiplier: Multiplier = (Fused52 if kernel_path() == "wide" else Doubles)(builder)
 
     def declare(self, name: str, function_type: ir.FunctionType) -> Any:
-        module = self.builder.module
-        try:
-            return module.get_global(name)
-        except KeyError:
-            return ir.Function(module, function_type, name)
+        return declare(self.builder, name, function_type)
+
+    def factor(self, limb: Any) -> Any:
+        """A limb below 2^52, ready to multiply."""
+        return self.multiplier.factor(limb)
 
     def low(self, acc: Any, x: Any, y: Any) -> Any:
-        """acc + (x y mod 2^52)."""
-        return self.builder.call(self._low, [acc, x, y])
+        """acc + (x y mod 2^52), up to a multiple of 2^52 that `high` makes good."""
+        return self.multiplier.low(acc, x, y)
 
     def high(self, acc: Any, x: Any, y: Any) -> Any:
-        """acc + floor(x y / 2^52)."""
-        return self.builder.call(self._high, [acc, x, y])
+        """acc + floor(x y / 2^52), or the next integer."""
+        return self.multiplier.high(acc, x, y)
+
+    def digit(self, value: Any, y: Any) -> Any:
+        """value y mod 2^52 for any integer vector: the quotient's next digit, as a limb."""
+        masked = self.builder.and_(value, _constant(LIMB_MASK))
+        product = self.low(_ZERO, self.factor(masked), y)
+        return self.builder.and_(product, _constant(LIMB_MASK))
+
+    def over(self, total: Any) -> Any:
+        """What a signed limb carries on."""
+        return self.builder.ashr(total, _constant(LIMB_BITS))
 
     def vectors(self, position: int) -> Any:
         """Pointer to the vectors of an array argument."""
@@ -139,6 +149,7 @@ class _Half:
 
     def __init__(self, emit: _Emitter, acc: Any, terms: list[tuple[Any, Any, Any]]) -> None:
         self.emit, self.acc, self.terms = emit, acc, terms
+        self.digits: list[Any] = []
         self.quotients: list[Any] = []
 
     def head(self, modulus: list[Any], inverse: Any, shifts: list[Any] | None) -> Any:
@@ -149,19 +160,21 @@ class _Half:
         if shifts is not None:
             first, second = b.add(first, shifts[0]), b.add(second, shifts[1])
         for x, y0, y1 in self.terms:
-            x0, x1 = e.load(x, zero), e.load(x, one)
+            x0, x1 = e.factor(e.load(x, zero)), e.factor(e.load(x, one))
             first = e.low(first, x0, y0)
             second = e.low(second, x1, y0)
             second = e.high(second, x0, y0)
             second = e.low(second, x0, y1)
-        m0 = e.low(_ZERO, first, inverse)
-        carry = b.lshr(e.low(first, modulus[0], m0), _constant(LIMB_BITS))
+        self.digits = [e.digit(first, inverse)]
+        m0 = e.factor(self.digits[0])
+        carry = e.over(e.low(first, modulus[0], m0))
         second = e.low(second, modulus[1], m0)
         second = b.add(second, carry)
         second = e.high(second, modulus[0], m0)
-        m1 = e.low(_ZERO, second, inverse)
+        self.digits.append(e.digit(second, inverse))
+        m1 = e.factor(self.digits[1])
         self.quotients = [m0, m1]
-        return b.lshr(e.low(second, modulus[0], m1), _constant(LIMB_BITS))
+        return e.over(e.low(second, modulus[0], m1))
 
     def body(
         self, index: Any, now: list[Any], before: list[Any], earlier: list[Any], carry: Any
@@ -202,30 +215,32 @@ def _rows(context: Any, builder: Any, signature: Any, args: Any, kind: str) -> A
     b = builder
     acc, x, y = e.vectors(0), e.vectors(1), e.vectors(2)
     modulus, shift = e.scalars(3), e.scalars(4)
-    inverse, row, size = e.splat(args[5]), args[6], args[7]
+    inverse, row, size = e.factor(e.splat(args[5])), args[6], args[7]
     zero, one, two = (ir.Constant(_WORD, k) for k in range(3))
 
-    low_digits = [e.load(y, row), e.load(y, e.at(row, 1))]
+    def digits(first: Any) -> list[Any]:
+        return [e.factor(e.load(y, e.at(first, k))) for k in range(2)]
+
+    low_digits = digits(row)
     halves = [_Half(e, acc, [(x, *low_digits)])]
     if kind != "single":
-        high_row = b.add(row, size)
-        high_digits = [e.load(y, high_row), e.load(y, e.at(high_row, 1))]
-        terms = [(x, *high_digits)]
+        terms = [(x, *digits(b.add(row, size)))]
         if kind == "pair":
             terms.append((b.gep(x, [size]), *low_digits))
         halves.append(_Half(e, b.gep(acc, [size]), terms))
 
-    n0, n1 = e.broadcast(modulus, zero), e.broadcast(modulus, one)
+    n0, n1 = (e.factor(e.broadcast(modulus, k)) for k in (zero, one))
     carries = [halves[0].head([n0, n1], inverse, None)]
     if len(halves) == 2:
         # a multiple of N whose limbs are all at least 2^52 - 1, minus the quotient's digits
-        shifts = [b.sub(e.broadcast(shift, e.at(row, k)), halves[0].quotients[k]) for k in range(2)]
+        shifts = [b.sub(e.broadcast(shift, e.at(row, k)), halves[0].digits[k]) for k in range(2)]
         carries.append(halves[1].head([n0, n1], inverse, shifts))
 
     pointers = [x] if kind != "pair" else [x, b.gep(x, [size])]
 
     def limbs(index: Any) -> list[Any]:
-        return [*(e.load(p, index) for p in pointers), e.broadcast(modulus, index)]
+        loaded = [*(e.load(p, index) for p in pointers), e.broadcast(modulus, index)]
+        return [e.factor(limb) for limb in loaded]
 
     def step(index: Any, before: list[Any], earlier: list[Any], carry: Any) -> list[Any]:
         now = limbs(index)
@@ -306,7 +321,7 @@ def _loop(
     builder.position_at_end(loop)
     index = builder.phi(_WORD)
     index.add_incoming(start, entry)
-    phis = [builder.phi(_VECTOR) for _ in held]
+    phis = [builder.phi(value.type) for value in held]
     for phi, value in zip(phis, held, strict=True):
         phi.add_incoming(value, entry)
     results = body(index, *phis)
@@ -349,7 +364,7 @@ def carry(typing: Any, out: Any, acc: Any, start: Any, stop: Any, shift: Any) ->
         def body(index: Any, carry: Any) -> list[Any]:
             total = b.add(b.shl(e.load(source, index), by), carry)
             e.store(b.and_(total, _constant(LIMB_MASK)), target, index)
-            return [b.lshr(total, _constant(LIMB_BITS))]
+            return [e.over(total)]
 
         _loop(b, args[2], args[3], [_ZERO], body)
         return context.get_dummy_value()
@@ -370,7 +385,7 @@ def _carry_both(typing: Any, out: Any, acc: Any, h: Any) -> Any:
             for position, carry in zip((index, b.add(index, args[2])), carries, strict=True):
                 total = b.add(e.load(source, position), carry)
                 e.store(b.and_(total, _constant(LIMB_MASK)), target, position)
-                results.append(b.lshr(total, _constant(LIMB_BITS)))
+                results.append(e.over(total))
             return results
 
         _loop(b, ir.Constant(_WORD, 0), args[2], [_ZERO, _ZERO], body)
@@ -452,16 +467,16 @@ def multiply_add_row(typing: Any, acc: Any, x: Any, y: Any, i: Any, h: Any) -> A
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e, b = _Emitter(context, builder, signature, args), builder
         source, row, size = e.scalars(2), args[3], args[4]
-        digit = e.load(e.vectors(1), row)
+        digit = e.factor(e.load(e.vectors(1), row))
         target = b.gep(e.vectors(0), [row])
 
         def body(index: Any, before: Any) -> list[Any]:
-            now = e.broadcast(source, index)
+            now = e.factor(e.broadcast(source, index))
             total = e.high(e.low(e.load(target, index), now, digit), before, digit)
             e.store(total, target, index)
             return [now]
 
-        last = _loop(b, ir.Constant(_WORD, 0), size, [_ZERO], body)[0]
+        last = _loop(b, ir.Constant(_WORD, 0), size, [e.factor(_ZERO)], body)[0]
         e.store(e.high(e.load(target, size), last, digit), target, size)
         return context.get_dummy_value()
 

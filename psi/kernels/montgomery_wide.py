@@ -1,4 +1,4 @@
-"""Residues mod N^2 in AVX-512 IFMA lanes.
+"""Residues mod N^2 in eight lanes, by AVX-512 IFMA or by doubles.
 
 Residues are `uint64[n, 2 h]` in the pair form of montgomery_lanes, both halves below 9 N. The
 methods are documented in montgomery.SquareRing; the loops are in montgomery_kernels.
@@ -35,9 +35,8 @@ POWER_ROWS = 1 << 15
 class WideRing:
     """Integers mod N^2 on eight lanes; N odd, up to 8192 bits."""
 
-    path = "wide"
-
-    def __init__(self, modulus: int) -> None:
+    def __init__(self, modulus: int, path: str = "wide") -> None:
+        self.path = path
         self.modulus = int(modulus)
         bits = self.modulus.bit_length()
         limbs = max(6, -(-(bits + SLACK_BITS) // LIMB_BITS))

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import cache
 
 from federated.paillier import PrivateKey, generate_keypair
-from psi.kernels.simd import kernel_path
+from psi.kernels.montgomery import best_path
 
-PATHS = ["portable", "wide"] if kernel_path() == "wide" else ["portable"]
+PATHS = ["portable"] if best_path() == "portable" else ["portable", best_path()]
 
 
 def stream(seed: str) -> Callable[[int], bytes]:

@@ -284,7 +284,7 @@ def test_keys_and_shapes_do_not_mix(toy: PrivateKey) -> None:
 def test_vectors_of_both_paths_mix(toy: PrivateKey) -> None:
     with use_path("portable"):
         left = encrypt(toy, VALUES)
-    with use_path("wide"):
+    with use_path(PATHS[-1]):
         right = encrypt(toy, VALUES)
         assert opened(right.add(left), toy) == [2 * value for value in VALUES]
         assert opened(left.rerandomise(for_key_holder=False), toy) == VALUES
