@@ -150,7 +150,8 @@ class _Half:
     def __init__(self, emit: _Emitter, acc: Any, terms: list[tuple[Any, Any, Any]]) -> None:
         self.emit, self.acc, self.terms = emit, acc, terms
         self.digits: list[Any] = []
-        self.quotients: list[Any] = []
+        self.products: list[list[Any]] = []
+        self.above: Any = None
 
     def head(self, modulus: list[Any], inverse: Any, shifts: list[Any] | None) -> Any:
         """Positions 0 and 1, which fix the two quotient digits; returns the carry into 2."""
@@ -159,8 +160,11 @@ class _Half:
         first, second = e.load(self.acc, zero), e.load(self.acc, one)
         if shifts is not None:
             first, second = b.add(first, shifts[0]), b.add(second, shifts[1])
+        zeros, ones = [], []
         for x, y0, y1 in self.terms:
             x0, x1 = e.factor(e.load(x, zero)), e.factor(e.load(x, one))
+            zeros.append(x0)
+            ones.append(x1)
             first = e.low(first, x0, y0)
             second = e.low(second, x1, y0)
             second = e.high(second, x0, y0)
@@ -173,40 +177,41 @@ class _Half:
         second = e.high(second, modulus[0], m0)
         self.digits.append(e.digit(second, inverse))
         m1 = e.factor(self.digits[1])
-        self.quotients = [m0, m1]
-        return e.over(e.low(second, modulus[0], m1))
+        self.products = [*(pair for _, *pair in self.terms), [m0, m1]]
+        second = e.low(second, modulus[0], m1)
+        self.above = self._above([*ones, modulus[1]], [*zeros, modulus[0]])
+        return e.over(second)
 
-    def body(
-        self, index: Any, now: list[Any], before: list[Any], earlier: list[Any], carry: Any
-    ) -> None:
-        """Position `index`, from limbs index, index-1, index-2 of the multiplicands and N."""
+    def _above(self, now: list[Any], before: list[Any]) -> Any:
+        """The high parts at a position, which count at the next."""
+        total: Any = _ZERO
+        for x, y0, y1, x1 in self._factors(now, before):
+            total = self.emit.high(self.emit.high(total, x, y0), x1, y1)
+        return total
+
+    def _factors(self, now: list[Any], before: list[Any]) -> list[tuple[Any, Any, Any, Any]]:
+        return [(x, y0, y1, x1) for x, (y0, y1), x1 in zip(now, self.products, before, strict=True)]
+
+    def body(self, index: Any, now: list[Any], before: list[Any], carry: Any, above: Any) -> Any:
+        """Position `index`, from this limb and the one before of the multiplicands and N."""
         e, b = self.emit, self.emit.builder
-        left = e.load(self.acc, index)
+        total = e.load(self.acc, index)
         if carry is not None:
-            left = b.add(left, carry)
-        right: Any = _ZERO
-        digits = [(y0, y1) for _, y0, y1 in self.terms] + [tuple(self.quotients)]
-        for k, (y0, y1) in enumerate(digits):
-            left = e.low(left, now[k], y0)
-            right = e.high(right, before[k], y0)
-            left = e.low(left, before[k], y1)
-            right = e.high(right, earlier[k], y1)
-        e.store(b.add(left, right), self.acc, e.at(index, -2))
+            total = b.add(total, carry)
+        for x, y0, y1, x1 in self._factors(now, before):
+            total = e.low(e.low(total, x, y0), x1, y1)
+        e.store(b.add(total, above), self.acc, e.at(index, -2))
+        return self._above(now, before)
 
-    def tail(self, size: Any, before: list[Any], earlier: list[Any]) -> None:
+    def tail(self, size: Any, last: list[Any], above: Any) -> None:
         """Positions h and h + 1, where the multiplicands have ended."""
-        e, b = self.emit, self.emit.builder
-        left: Any = _ZERO
-        right: Any = _ZERO
-        last: Any = _ZERO
-        digits = [(y0, y1) for _, y0, y1 in self.terms] + [tuple(self.quotients)]
-        for k, (y0, y1) in enumerate(digits):
-            left = e.high(left, before[k], y0)
-            right = e.low(right, before[k], y1)
-            right = e.high(right, earlier[k], y1)
-            last = e.high(last, before[k], y1)
-        e.store(b.add(left, right), self.acc, e.at(size, -2))
-        e.store(last, self.acc, e.at(size, -1))
+        e = self.emit
+        final: Any = _ZERO
+        for x, (_, y1) in zip(last, self.products, strict=True):
+            above = e.low(above, x, y1)
+            final = e.high(final, x, y1)
+        e.store(above, self.acc, e.at(size, -2))
+        e.store(final, self.acc, e.at(size, -1))
 
 
 def _rows(context: Any, builder: Any, signature: Any, args: Any, kind: str) -> Any:
@@ -242,33 +247,29 @@ def _rows(context: Any, builder: Any, signature: Any, args: Any, kind: str) -> A
         loaded = [*(e.load(p, index) for p in pointers), e.broadcast(modulus, index)]
         return [e.factor(limb) for limb in loaded]
 
-    def step(index: Any, before: list[Any], earlier: list[Any], carry: Any) -> list[Any]:
+    # the low half needs x0 and N, the high half all
+    picks: list[Callable[[list[Any]], list[Any]]] = [lambda v: [v[0], v[-1]], lambda v: v]
+
+    def step(index: Any, before: list[Any], carry: Any, above: list[Any]) -> list[Any]:
         now = limbs(index)
-        for k, half in enumerate(halves):
-            # the low half needs x0 and N, the high half all
-            pick = (lambda v: [v[0], v[-1]]) if k == 0 else (lambda v: v)
-            half.body(
-                index, pick(now), pick(before), pick(earlier), None if carry is None else carry[k]
-            )
-        return now
+        rising = [
+            half.body(index, pick(now), pick(before), None if carry is None else carry[k], above[k])
+            for k, (half, pick) in enumerate(zip(halves, picks, strict=False))
+        ]
+        return now + rising
 
-    earlier, before = limbs(zero), limbs(one)
-    now = step(two, before, earlier, carries)
-    then = step(ir.Constant(_WORD, 3), now, before, None)
-    earlier, before = now, then
+    width = len(pointers) + 1
+    held = step(two, limbs(one), carries, [half.above for half in halves])
+    held = step(ir.Constant(_WORD, 3), held[:width], None, held[width:])
 
-    # two positions an iteration, so that the limbs of the last two need no moves
-    width = len(before)
-
+    # two positions an iteration, so that the limbs of the last need no moves
     def pair(index: Any, *held: Any) -> list[Any]:
-        old, recent = list(held[:width]), list(held[width:])
-        now = step(index, recent, old, None)
-        return now + step(e.at(index, 1), now, recent, None)
+        now = step(index, list(held[:width]), None, list(held[width:]))
+        return step(e.at(index, 1), now[:width], None, now[width:])
 
-    held = _loop(b, ir.Constant(_WORD, 4), size, earlier + before, pair, step=2)
-    for k, half in enumerate(halves):
-        pick = (lambda v: [v[0], v[-1]]) if k == 0 else (lambda v: v)
-        half.tail(size, pick(held[width:]), pick(held[:width]))
+    held = _loop(b, ir.Constant(_WORD, 4), size, held, pair, step=2)
+    for half, pick, above in zip(halves, picks, held[width:], strict=False):
+        half.tail(size, pick(held[:width]), above)
     return context.get_dummy_value()
 
 
