@@ -1,0 +1,1 @@
+"""Measurements of fedprofile and of the field, in one schema: `python -m benchmarks --help`."""

@@ -1,0 +1,89 @@
+"""`python -m benchmarks SUITE`: measure fedprofile beside its peers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks import rows as files
+from benchmarks import show
+from benchmarks.subjects import peers
+from psi.protocol import FedprofileError
+
+app = typer.Typer(
+    help=f"Measure fedprofile beside the field. Peers: {', '.join(peers())}.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Json = Annotated[Path | None, typer.Option("--json", help="Write the rows here.")]
+Plot = Annotated[Path | None, typer.Option("--plot", help="Write an HTML plot here.")]
+
+
+def _told(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(float(part)) for part in text.split(",") if part]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} found, numbers such as 1e5,1e6 allowed") from None
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+@app.command()
+def psi(
+    sizes: Annotated[str, typer.Option(help="Items a party, such as 1e5,1e6.")] = "1e5",
+    receiver: Annotated[
+        str, typer.Option(help="Items of the receiver where they differ: one number a size.")
+    ] = "",
+    subjects: Annotated[str, typer.Option(help="Our subjects.")] = "ours-ecdh",
+    against: Annotated[str, typer.Option(help="Peers, such as spu-ecdh,openmined.")] = "",
+    mode: Annotated[str, typer.Option(help="receiver, both or cardinality.")] = "receiver",
+    source: Annotated[str, typer.Option(help="memory or parquet.")] = "memory",
+    runs: Annotated[int, typer.Option(min=1, help="Runs; medians are told.")] = 3,
+    json: Json = None,
+    plot: Plot = None,
+) -> None:
+    """Private set intersection: two processes over loopback, half of the items shared."""
+    from benchmarks.psi import measure
+
+    senders = _numbers(sizes)
+    receivers = _numbers(receiver) or senders
+    if len(receivers) != len(senders):
+        raise typer.BadParameter(f"{len(receivers)} receivers found, {len(senders)} allowed")
+    found = measure(
+        list(zip(receivers, senders, strict=True)),
+        _names(subjects) + _names(against),
+        mode=mode, source=source, runs=runs, told=_told,
+    )  # fmt: skip
+    show.print_table(found)
+    if json is not None:
+        files.save(json, found)
+    if plot is not None:
+        show.plot(found, plot, "size_b", "wall_s", "Private set intersection")
+
+
+@app.command("show")
+def show_file(path: Path) -> None:
+    """Print the rows of a file that an earlier run wrote."""
+    show.print_table(files.load(path))
+
+
+def main() -> None:
+    """Run; a known error is one line."""
+    try:
+        app()
+    except FedprofileError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        raise SystemExit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()

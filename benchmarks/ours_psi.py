@@ -1,0 +1,114 @@
+"""Our side of a PSI race: `psi.align` over the socket router, envelopes as they are.
+
+With the source `memory` the ids are an Arrow column already; with `parquet` a file of messy
+credit codes is read, normalised and checked, and the aligned rows are written, all timed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.codes import credit_codes
+from benchmarks.party import Stopwatch, ids, meet, options
+from federated.wire.routers import SocketEndpoint
+from psi import align, oprf
+from psi.identifiers import clean, combine
+from psi.kernels.hashing import tag_hash
+from psi.kernels.matching import match
+from psi.protocol import Context, Envelope, Role, decode, encode
+
+SESSION = bytes(32)
+TIMEOUT = 3600.0
+
+
+def drive(endpoint: SocketEndpoint, role: Role[Any], waiting: list[Envelope]) -> Any:
+    """Run a role to its result; envelopes of later steps are kept in `waiting`."""
+    step = role.start()
+    while True:
+        for envelope in step.messages:
+            endpoint.send(envelope.receiver, encode(envelope))
+        if step.result is not None:
+            return step.result
+        mine = [envelope for envelope in waiting if envelope.step == role.context.step]
+        if mine:
+            waiting.remove(mine[0])
+            step = role.receive(mine[0])
+            continue
+        _, frame = endpoint.receive(TIMEOUT)
+        envelope = decode(frame, Envelope)
+        if envelope.step != role.context.step:
+            waiting.append(envelope)
+        else:
+            step = role.receive(envelope)
+
+
+def run(endpoint: SocketEndpoint, runs: align.Runs) -> align.Alignment:
+    """All protocol runs of one side of an alignment."""
+    waiting: list[Envelope] = []
+    wanted = next(runs)
+    while True:
+        name, build = wanted
+        context = Context(SESSION, name, endpoint.name, secrets.token_bytes)
+        try:
+            wanted = runs.send(drive(endpoint, build(context), waiting))
+        except StopIteration as stop:
+            result: align.Alignment = stop.value
+            return result
+
+
+def warm() -> None:
+    """Load the compiled kernels: a node that runs has them."""
+    data, offsets = np.zeros(16, np.uint8), np.array([0, 8, 16], np.int64)
+    points = oprf.own(oprf.encode(data, offsets), 8)
+    blinded = oprf.blind(points, 8)
+    oprf.finalize(oprf.evaluate(blinded, 8), 8)
+    tags = tag_hash(b"warm", data, offsets, points)
+    match(tags, tags)
+    clean(pa.array(["91110000600037341L"]), "credit_code")
+
+
+def keys_of(source: str, table: Path, column: pa.Array) -> list[pa.Array]:
+    """The key column: in memory, or read from Parquet, normalised and checked."""
+    if source == "memory":
+        return [column]
+    return [combine([clean(pq.read_table(table).column("code"), "credit_code")])]
+
+
+def main() -> None:
+    role, case, port, _ = options()
+    me, peer = role, "sender" if role == "receiver" else "receiver"
+    with tempfile.TemporaryDirectory() as folder:
+        table, out = Path(folder) / "in.parquet", Path(folder) / "out.parquet"
+        if case["source"] == "memory":
+            column = pa.array(ids(role, case), pa.large_string())
+        else:
+            column = pa.array(credit_codes(role, case), pa.large_string())
+            pq.write_table(pa.table({"code": column}), table)
+        warm()
+        addresses = {
+            name: ("127.0.0.1", port + place) for place, name in enumerate(("receiver", "sender"))
+        }
+        meet(role, port)
+        endpoint = SocketEndpoint(me, addresses)
+        settings = align.AlignSettings(reveal=case["mode"])
+        watch = Stopwatch()
+        keys = keys_of(case["source"], table, column)
+        side = align.receive if role == "receiver" else align.send
+        found = run(endpoint, side(peer, keys, settings))
+        if case["source"] == "parquet" and role == "receiver":
+            pq.write_table(pa.table({"row": found.rows}), out)
+        matched = found.matched if found.matched >= 0 else case["matched"]
+        watch.report(importlib.metadata.version("fedprofile"), matched, endpoint.bytes_sent)
+        endpoint.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What a party of a race needs, with nothing but Python: options, ids, a meeting, a stopwatch.
+
+Imported by peers in environments that do not have fedprofile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import socket
+import time
+from typing import Any
+
+
+def options() -> tuple[str, dict[str, Any], int, str]:
+    """(role, case, port, variant) from the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--role", choices=["sender", "receiver"], required=True)
+    parser.add_argument("--case", type=json.loads, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--variant", default="")
+    found = parser.parse_args()
+    return found.role, found.case, found.port, found.variant
+
+
+def ids(role: str, case: dict[str, Any]) -> list[str]:
+    """The party's identifiers, 18 characters each, as a list.
+
+    `size_a` belong to the receiver, `size_b` to the sender; the first `matched` are shared.
+    """
+    size = case["size_a"] if role == "receiver" else case["size_b"]
+    shared = case["matched"]
+    first = "1" if role == "receiver" else "2"
+    own = [f"{first}{number:017d}" for number in range(size - shared)]
+    return [f"0{number:017d}" for number in range(shared)] + own
+
+
+def meet(role: str, port: int) -> None:
+    """Return once the other party is there too."""
+    if role == "receiver":
+        with socket.create_server(("127.0.0.1", port)) as server:
+            link, _ = server.accept()
+    else:
+        end = time.monotonic() + 600
+        while True:
+            try:
+                link = socket.create_connection(("127.0.0.1", port))
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.005)
+    with link:
+        link.sendall(b"!")
+        link.recv(1)
+
+
+class Stopwatch:
+    """Wall clock and processor time of this process, all threads, from its making."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def report(self, version: str, matched: int, wire_bytes: int | None = None) -> None:
+        """Print the party's figures; `wire_bytes` is what it sent, None if it cannot tell."""
+        figures = {
+            "version": version,
+            "wall_s": time.perf_counter() - self.wall,
+            "cpu_s": time.process_time() - self.cpu,
+            "wire_bytes": wire_bytes,
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "matched": matched,
+        }
+        print(json.dumps(figures), flush=True)

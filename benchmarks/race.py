@@ -1,0 +1,87 @@
+"""Two parties of one subject as two processes over loopback, timed from their own clocks.
+
+A party is started with `--role sender|receiver --case JSON --port P`, loads what it needs,
+meets the other on port P, may use P + 1 as well, and prints one JSON object: `wall_s` from the
+moment both are there, `cpu_s` since then (all threads), `wire_bytes` it sent, `peak_mb` of its
+process, `matched`, `version`. Where a peer cannot tell what it sent, the loopback device's
+counter stands in, headers included.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from benchmarks.subjects import Subject
+
+__all__ = ["race"]
+
+ROLES = ("receiver", "sender")
+
+
+def race(subject: Subject, case: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """One run: the slower party's wall clock, the others' figures one a party."""
+    port, before = _free_ports(), _loopback_bytes()
+    environment = os.environ | subject.environment
+    parties = [
+        subprocess.Popen(
+            (*subject.command, "--role", role, "--case", json.dumps(case), "--port", str(port)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        for role in ROLES
+    ]
+    found = []
+    try:
+        for role, party in zip(ROLES, parties, strict=True):
+            out, err = party.communicate(timeout=timeout)
+            if party.returncode:
+                last = (err.strip().splitlines() or ["no message"])[-1]
+                return {"error": f"{role}: exit code {party.returncode}: {last}"[:300]}
+            found.append(json.loads(out.strip().splitlines()[-1]))
+    except subprocess.TimeoutExpired:
+        return {"error": f"no result within {timeout:.0f} s"}
+    finally:
+        for party in parties:
+            party.kill()
+            party.wait()
+    first = found[0]
+    sent = [one["wire_bytes"] for one in found]
+    run: dict[str, Any] = {
+        "version": first["version"],
+        "wall_s": max(one["wall_s"] for one in found),
+        "cpu_s": [one["cpu_s"] for one in found],
+        "wire_bytes": sum(sent) if None not in sent else _loopback_bytes() - before,
+        "peak_mb": [one["peak_mb"] for one in found],
+    }
+    if first["matched"] != case["matched"]:
+        run = {"error": f"{first['matched']} matches found, {case['matched']} expected"}
+    return run
+
+
+def _free_ports() -> int:
+    """A port that is free, and the next one too."""
+    while True:
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            try:
+                two.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+def _loopback_bytes() -> int:
+    """What the loopback device has carried so far."""
+    try:
+        lines = Path("/proc/net/dev").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.strip().startswith("lo:")), 0)
