@@ -72,6 +72,7 @@ class Hub:
             host=self.home.host,
             port=self.home.port,
             http=_Listener,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -1,0 +1,98 @@
+"""A hub and connections to it in the test's own process, over real TLS on loopback."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from federated.wire.certificates import make_key, write_key
+from federated.wire.flower.fleet import Fleet, FleetKeys, enrol
+from federated.wire.flower.hub import Hub
+from federated.wire.hub_home import HubHome, Invite
+from federated.wire.parcels import Parcel
+from federated.wire.post import PostEndpoint, hand_on
+from psi.protocol import FedprofileError
+from tests.e2e.hub_world import free_port
+
+JOB = bytes(range(32))
+SECRET = b"correct horse"
+
+
+class Member:
+    """One node's connection with an endpoint of one job."""
+
+    def __init__(self, name: str, hub: str, keys: FleetKeys, peers: list[str]) -> None:
+        self.name, self.ended = name, threading.Event()
+        self.others: list[Parcel] = []
+        self.error: FedprofileError | None = None
+        self.fleet = Fleet(hub, keys, self._take, self._back, self._end)
+        self.endpoint = PostEndpoint(name, JOB, peers, self.fleet.put, lambda step: 1 << 40)
+        self._closed = threading.Event()
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def start(self) -> Member:
+        self.fleet.start()
+        end = time.monotonic() + 20
+        while not (self.fleet.connected.is_set() or self.ended.is_set()):
+            assert time.monotonic() < end, "neither connected nor turned away"
+            time.sleep(0.01)
+        return self
+
+    def close(self) -> None:
+        self._closed.set()
+        self.fleet.close()
+
+    def _take(self, parcel: Parcel) -> None:
+        self.others.append(parcel)
+        hand_on(self.endpoint, parcel)
+
+    def _back(self) -> None:
+        self.endpoint.again()
+
+    def _end(self, error: FedprofileError) -> None:
+        self.error = error
+        self.ended.set()
+
+    def _tick(self) -> None:
+        while not self._closed.wait(0.3):
+            self.endpoint.tick()
+
+
+class Place:
+    """A hub's folder, the hub, and what it takes to join it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = HubHome.create(
+            folder / "hub", ["localhost", "127.0.0.1"], free_port(), "127.0.0.1"
+        )
+        self.hub = Hub(self.home)
+        self.hub.start()
+        self.members: list[Member] = []
+
+    def keys(self, invite: Invite, key: Any = None, certificate: bytes | None = None) -> FleetKeys:
+        key = key or make_key()
+        name = f"{invite.name}-{time.monotonic_ns()}"
+        cert, private, ca = (self.folder / f"{name}.{end}" for end in ("crt", "key", "ca"))
+        cert.write_bytes(certificate or enrol(invite, key))
+        private.write_bytes(write_key(key, SECRET))
+        ca.write_text(invite.authority)
+        return FleetKeys(cert, private, ca, SECRET)
+
+    def member(self, name: str, keys: FleetKeys | None = None) -> Member:
+        keys = keys or self.keys(self.home.invite(name))
+        member = Member(name, self.home.address, keys, ["a", "b", "c"])
+        self.members.append(member)
+        return member
+
+    def restart(self) -> None:
+        self.hub.stop()
+        self.hub = Hub(self.home)
+        self.hub.start()
+
+    def close(self) -> None:
+        for member in self.members:
+            member.close()
+        self.hub.stop()

@@ -1,0 +1,235 @@
+"""What the guard and the relay withstand: strangers, forgeries, floods, revoked nodes."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from flwr.proto.fleet_pb2 import PullMessagesRequest, PushMessagesRequest
+from flwr.proto.node_pb2 import Node
+
+from federated.wire.certificates import Authority, make_key, request_certificate
+from federated.wire.flower.fleet import FleetKeys, enrol
+from federated.wire.flower.packing import pack
+from federated.wire.hub_home import HubHome, read_invite, write_invite
+from federated.wire.parcels import Kind, Parcel
+from psi.protocol import EnvironmentFailed, FedprofileError, InputError, MisuseError, Refused
+from tests.e2e.hub_nodes import JOB, Place
+
+VERSION = {"x-fedprofile-version": "1"}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.close()
+
+
+def client(place: Place, keys: FleetKeys | None = None) -> httpx.Client:
+    if keys is not None:
+        return httpx.Client(verify=keys.context, headers=VERSION)
+    context = ssl.create_default_context(cadata=place.home.authority.pem().decode())
+    return httpx.Client(verify=context, headers=VERSION)
+
+
+def url(place: Place, path: str) -> str:
+    return f"https://{place.home.address}{path}"
+
+
+def test_frames_go_both_ways(place: Place) -> None:
+    a, b = place.member("a").start(), place.member("b").start()
+    big = os.urandom(20 << 20)
+    a.endpoint.send("b", b"small")
+    a.endpoint.send("b", big)
+    assert b.endpoint.receive(20)[1] == b"small"
+    b.endpoint.send("a", b"back")
+    assert a.endpoint.receive(20) == ("b", b"back")
+    assert b.endpoint.receive(20)[1] == big
+    assert not any(place.folder.glob("hub/*.db*"))
+
+
+def test_only_fleet_calls_are_served(place: Place) -> None:
+    keys = place.keys(place.home.invite("a"))
+    paths = ["/", "/docs", "/openapi.json", "/health", "/v1/control/start-run", "/v1/fleet/get-fab"]
+    paths += ["/v1/fleet/register-node", "/v1/fleet/get-run", "/v1/runtime/acquire-task"]
+    paths += ["/v1/fleet/../control/start-run", "/v1/fleet//pull-messages"]
+    with client(place, keys) as http:
+        for path in paths:
+            assert http.post(url(place, path), content=b"").status_code in (403, 404, 405), path
+            assert http.get(url(place, path)).status_code == 405
+
+
+def test_a_stranger_gets_nowhere(place: Place) -> None:
+    with client(place) as http:  # no certificate
+        answer = http.post(url(place, "/v1/fleet/pull-messages"), content=b"")
+        assert (answer.status_code, answer.json()["code"]) == (401, "certificate")
+    invite, key = place.home.invite("a"), make_key()
+    other = Authority.create("another hub").node(request_certificate(key, "a"), "a")
+    foreign = place.keys(invite, key, other)  # a certificate of another authority
+    with client(place, foreign) as http, pytest.raises(httpx.TransportError):
+        http.post(url(place, "/v1/fleet/pull-messages"), content=b"")
+    ours = place.home.authority.node(request_certificate(key, "a"), "a")
+    unknown = place.keys(invite, key, ours)  # our certificate, but never registered
+    member = place.member("a", unknown).start()
+    assert member.ended.wait(10)
+    assert isinstance(member.error, Refused)
+    assert "not registered" in member.error.message
+
+
+def test_invites_are_used_once_by_one_name_and_in_time(tmp_path: Path, place: Place) -> None:
+    invite = place.home.invite("a")
+    path = tmp_path / "a.invite"
+    write_invite(path, invite)
+    assert read_invite(path) == invite
+    assert "PRIVATE" not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(Refused, match="unknown or was used"):
+        enrol(replace(invite, name="b"), make_key())
+    with pytest.raises(Refused, match="unknown or was used"):
+        enrol(replace(invite, token="guess"), make_key())
+    enrol(invite, make_key())
+    with pytest.raises(Refused, match="unknown or was used"):
+        enrol(invite, make_key())
+    late = HubHome(place.home.path, lambda: time.time() - 80 * 3600).invite("b")
+    with pytest.raises(Refused, match="expired"):
+        enrol(late, make_key())
+    first = place.home.invite("c")
+    place.home.invite("c")  # a second invite voids the first
+    with pytest.raises(Refused, match="unknown or was used"):
+        enrol(first, make_key())
+    with pytest.raises(MisuseError, match="is registered"):
+        place.home.invite("a")
+    with pytest.raises(MisuseError, match="name has"):
+        place.home.invite("../a\x1b[2J")
+    assert invite.token not in (place.home.path / "invites.json").read_text()
+
+
+def test_a_node_cannot_speak_for_another(place: Place) -> None:
+    a, b, c = (place.member(name).start() for name in "abc")
+    forged = Parcel(Kind.PART, JOB, "c", "b", "s", bytes(8), 0, bytes(8), 0, 4, 0, b"evil")
+    a.fleet.put(forged)
+    c.endpoint.send("b", b"true")
+    assert b.endpoint.receive(20) == ("c", b"true")
+    status = {node["name"]: node for node in place.hub._answer({"op": "status"})["nodes"]}
+    assert status["a"]["foreign"] == 1
+    theirs = a.fleet._node
+    a.fleet._node = Node(node_id=c.fleet._node.node_id)  # asks for c's messages
+    b.endpoint.send("a", b"wakes the call that waits")
+    assert a.ended.wait(30)
+    assert isinstance(a.error, Refused)
+    assert theirs.node_id != a.fleet._node.node_id
+
+
+def test_forged_and_malformed_messages_are_refused(place: Place) -> None:
+    keys = place.keys(place.home.invite("a"))
+    b = place.member("b").start()
+    a = place.member("a", keys).start()
+    instance = {"x-fedprofile-instance": a.fleet._client._client.headers["x-fedprofile-instance"]}
+    request = PushMessagesRequest(node=a.fleet._node)
+    request.messages_list.add().metadata.src_node_id = b.fleet._node.node_id
+    request.message_object_trees.add().object_id = "0" * 64
+    with client(place, keys) as http:
+
+        def post(call: str, body: bytes) -> Any:
+            answer = http.post(url(place, f"/v1/fleet/{call}"), content=body, headers=instance)
+            return answer.status_code, answer.json()["code"]
+
+        assert post("push-messages", request.SerializeToString()) == (403, "foreign")
+        assert post("push-messages", b"\xff\xff\xff") == (400, "malformed")
+        assert post("push-object", bytes(7 << 20)) == (413, "size")
+        assert post("pull-messages", bytes(5000)) == (413, "size")
+        stale = PullMessagesRequest(node=a.fleet._node).SerializeToString()
+        instance["x-fedprofile-instance"] = "another"
+        assert post("pull-messages", stale) == (409, "replaced")
+        old = {"x-fedprofile-version": "0"}
+        answer = http.post(url(place, "/v1/fleet/pull-messages"), content=stale, headers=old)
+        assert (answer.status_code, answer.json()["code"]) == (426, "version")
+    a.endpoint.send("b", b"still here")
+    assert b.endpoint.receive(20)[1] == b"still here"
+
+
+def test_what_is_no_parcel_is_dropped(place: Place) -> None:
+    a, b = place.member("a").start(), place.member("b").start()
+    message = a.fleet._take_open()
+    assert message is not None
+    a.fleet._reply(message, [_Raw(b"not a parcel"), _Raw(bytes(1 << 20))])  # type: ignore[list-item]
+    a.endpoint.send("b", b"true")
+    assert b.endpoint.receive(20)[1] == b"true"
+    assert len(pack([b"x"])) == 1
+
+
+class _Raw:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def to_bytes(self) -> bytes:
+        return self._data
+
+
+def test_a_revoked_node_is_shut_out_at_once(place: Place) -> None:
+    a, b = place.member("a").start(), place.member("b").start()
+    a.endpoint.send("b", b"before")
+    assert b.endpoint.receive(20)[1] == b"before"
+    place.home.revoke("a")
+    a.endpoint.send("b", b"after")
+    assert a.ended.wait(30)
+    assert isinstance(a.error, Refused)
+    assert "revoked" in a.error.message
+    b.endpoint.send("a", b"into the void")
+    end = time.monotonic() + 20
+    while not any(p.kind == Kind.AWAY for p in b.others) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert any(p.kind == Kind.AWAY and p.sender == "a" for p in b.others)
+    again = place.member("a").start()  # a new invite, a new key
+    assert not again.ended.is_set()
+
+
+def test_two_processes_with_the_same_keys(place: Place) -> None:
+    keys = place.keys(place.home.invite("a"))
+    first = place.member("a", keys).start()
+    second = place.member("a", keys).start()
+    first.endpoint.send("b", b"x")
+    assert first.ended.wait(30)
+    assert isinstance(first.error, EnvironmentFailed)
+    assert "another process" in first.error.message
+    assert not second.ended.is_set()
+
+
+def test_frames_survive_a_restart_of_the_hub(place: Place) -> None:
+    a, b = place.member("a").start(), place.member("b").start()
+    a.endpoint.send("b", b"one")
+    assert b.endpoint.receive(20)[1] == b"one"
+    place.hub.stop()
+    a.endpoint.send("b", b"two")
+    a.endpoint.send("b", b"three")
+    place.restart()
+    assert b.endpoint.receive(40)[1] == b"two"
+    assert b.endpoint.receive(40)[1] == b"three"
+    b.endpoint.send("a", b"four")
+    assert a.endpoint.receive(40)[1] == b"four"
+
+
+def test_private_files(tmp_path: Path, place: Place) -> None:
+    home = place.home.path
+    for name in ("authority.key", "server.key", "nodes.json", "invites.json", "hub.sock"):
+        assert (home / name).stat().st_mode & 0o077 == 0, name
+    (home / "server.key").chmod(0o644)
+    with pytest.raises(EnvironmentFailed, match="others can read it"):
+        place.home.check()
+    with pytest.raises(MisuseError, match="holds a hub already"):
+        HubHome.create(home, ["localhost"], 1, "127.0.0.1")
+    bad = tmp_path / "bad.invite"
+    bad.write_text(json.dumps({"hub": "x"}))
+    with pytest.raises(InputError, match="not an invite"):
+        read_invite(bad)
+    with pytest.raises(FedprofileError):
+        HubHome(tmp_path / "nowhere")
