@@ -101,6 +101,7 @@ class LocalServer:
     def _mounted(self, link: socket.socket, job: bytes, name: str) -> None:
         party = _Guest(link)
         self._switch.mount(job, name, party)
+        spoken_to: set[str] = set()
         try:
             _write(link, b'{"ok": true}')
             party.start()
@@ -108,11 +109,17 @@ class LocalServer:
                 parcel = read_parcel(_read(link, _LARGEST))
                 if parcel.sender != name or parcel.job != job:
                     raise PeerError("a mounted party sent a parcel in another's name")
+                spoken_to.add(parcel.receiver)
+                if parcel.kind == Kind.BYE:
+                    spoken_to.clear()
                 self._switch.route(parcel, name)
         except (OSError, EOFError):
             pass
         finally:
             party.stop()
+            for peer in spoken_to:  # it has ended without a word
+                text = "its process has ended"
+                self._switch.route(notice(Kind.REFUSED, job, name, peer, text), name)
             self._switch.mount(job, name, None)
 
 

@@ -33,6 +33,9 @@ PATIENCE = 15.0
 AWAY_PATIENCE = 900.0
 """Seconds that a peer may be disconnected before the job ends here."""
 
+AWAY_PROBE = 2.0
+"""Seconds between two attempts to reach a peer that is not connected."""
+
 SIGN_OF_LIFE = 30.0
 """Seconds after which a peer hears from this endpoint even if there is nothing to say."""
 
@@ -51,12 +54,13 @@ class _Way:
     """One peer: what goes there and what comes from there."""
 
     # going out
-    out_stream: bytes = field(default_factory=lambda: os.urandom(8))
+    epoch: int = 0
     sent: int = 0
+    taken_there: int = 0
     kept: deque[Parcel] = field(default_factory=deque)
     kept_bytes: int = 0
     progress: float = 0.0
-    greeted: bytes = bytes(8)
+    peer: bytes = bytes(4)
     away_since: float = 0.0
     last_told: float = field(default_factory=time.monotonic)
     # coming in
@@ -88,6 +92,7 @@ class PostEndpoint:
         self.name, self.job = name, job
         self.limit = limit
         self._carry = carry
+        self._me = os.urandom(4)
         self._ways = {peer: _Way() for peer in peers if peer != name}
         self._arrived: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
         self._changed = threading.Condition()
@@ -151,7 +156,10 @@ class PostEndpoint:
             self._carry(bye)
         with self._changed:
             self._changed.wait_for(
-                lambda: self._failure or all(not w.kept or w.closed for w in self._ways.values()),
+                lambda: (
+                    self._failure
+                    or all(self._oldest(w) is None or w.closed for w in self._ways.values())
+                ),
                 patience,
             )
 
@@ -168,18 +176,20 @@ class PostEndpoint:
         way = self._ways.get(parcel.sender)
         if way is None or parcel.receiver != self.name:
             return  # somebody who has no part in this job
-        urgent, stream, resend = False, way.out_stream, []
+        urgent, resend = False, []
         try:
             with self._changed:
-                way.away_since = 0.0
+                if parcel.stream[:4] in way.past:
+                    return  # late, from an endpoint that is gone
+                if way.away_since:  # it is back: what was sent meanwhile is lost
+                    way.away_since = 0.0
+                    resend = [p for p in way.kept if p.number >= way.taken_there]
+                if parcel.stream[:4] != way.peer:
+                    self._meet(way, parcel.stream[:4])
+                    resend = list(way.kept)
                 self._note_taken(way, parcel)
                 if parcel.kind in (Kind.PART, Kind.BYE):
                     urgent = self._put(way, parcel)
-                if way.greeted != parcel.stream:
-                    way.greeted = parcel.stream
-                    resend = list(way.kept)
-                if way.out_stream != stream:
-                    resend = list(way.kept)
                 self._changed.notify_all()
         except PeerError as error:
             self.fail(error)
@@ -196,12 +206,17 @@ class PostEndpoint:
 
     def heard(self, peer: str) -> bool:
         """Whether the peer's endpoint has been heard of."""
-        return self._ways[peer].greeted != bytes(8)
+        return self._ways[peer].peer != bytes(4)
 
     def again(self) -> None:
         """Send everything again that was not taken: the connection was lost and is back."""
         with self._changed:
-            parcels = [parcel for way in self._ways.values() for parcel in way.kept]
+            parcels = [
+                parcel
+                for way in self._ways.values()
+                for parcel in way.kept
+                if parcel.number >= way.taken_there
+            ]
         for parcel in parcels:
             self._carry(parcel)
 
@@ -211,9 +226,10 @@ class PostEndpoint:
         stuck, tell = [], []
         with self._changed:
             for peer, way in self._ways.items():
-                if way.kept and now - way.progress > PATIENCE:
+                oldest = self._oldest(way)
+                if oldest is not None and now - way.progress > PATIENCE:
                     way.progress = now
-                    stuck.append(way.kept[0])
+                    stuck.append(oldest)
                 if way.away_since and now - way.away_since > AWAY_PATIENCE and not way.closed:
                     self._failure = self._failure or PeerGone(
                         f"{peer} is not connected to the hub",
@@ -232,9 +248,10 @@ class PostEndpoint:
     def away(self, peer: str) -> None:
         """The coordinator says that this peer is not connected."""
         with self._changed:
-            way = self._ways.get(peer)
-            if way is not None and not way.away_since:
-                way.away_since = time.monotonic()
+            way, now = self._ways.get(peer), time.monotonic()
+            if way is not None:
+                way.away_since = way.away_since or now
+                way.progress = min(way.progress, now - PATIENCE + AWAY_PROBE)
 
     # inside
 
@@ -246,7 +263,7 @@ class PostEndpoint:
             raise self._failure
 
     def _free(self, way: _Way, size: int) -> bool:
-        return bool(self._failure) or not way.kept or way.kept_bytes + size <= WINDOW
+        return bool(self._failure) or not way.kept_bytes or way.kept_bytes + size <= WINDOW
 
     def _numbered(
         self,
@@ -260,11 +277,11 @@ class PostEndpoint:
     ) -> Parcel:
         way.untold = 0
         parcel = Parcel(
-            kind, self.job, self.name, receiver, step, way.out_stream, way.sent,
+            kind, self.job, self.name, receiver, step, self._stream(way), way.sent,
             way.stream, way.granted, size, offset, data,
         )  # fmt: skip
         way.sent += 1
-        way.progress = way.progress if way.kept else time.monotonic()
+        way.progress = way.progress if way.kept_bytes else time.monotonic()
         way.kept.append(parcel)
         way.kept_bytes += len(data)
         return parcel
@@ -274,27 +291,57 @@ class PostEndpoint:
             way = self._ways[peer]
             way.untold, way.last_told = 0, time.monotonic()
             parcel = Parcel(
-                Kind.TAKEN, self.job, self.name, peer, "", way.out_stream, 0,
+                Kind.TAKEN, self.job, self.name, peer, "", self._stream(way), 0,
                 way.stream, way.granted, 0, 0, b"",
             )  # fmt: skip
         self._carry(parcel)
 
+    def _stream(self, way: _Way) -> bytes:
+        """Who sends, and how often it has begun to count anew on this way."""
+        return self._me + way.epoch.to_bytes(4, "big")
+
+    def _meet(self, way: _Way, peer: bytes) -> None:
+        """A peer is heard of for the first time, or has another endpoint than before."""
+        if way.peer != bytes(4):
+            way.past.add(way.peer)
+            way.stream, way.taken, way.granted, way.beyond, way.untold = bytes(8), 0, 0, 0, 0
+            way.ahead, way.ahead_bytes, way.building, way.closed = {}, 0, None, False
+            self._count_anew(way)
+        way.peer = peer
+
+    def _count_anew(self, way: _Way) -> None:
+        """The new endpoint knows nothing: whole frames it may not have, numbered from 0."""
+        way.epoch, way.sent, way.taken_there = way.epoch + 1, len(way.kept), 0
+        stream = self._stream(way)
+        again = [
+            replace(parcel, stream=stream, number=number) for number, parcel in enumerate(way.kept)
+        ]
+        way.kept, way.kept_bytes = deque(again), sum(len(parcel.data) for parcel in again)
+
     def _note_taken(self, way: _Way, parcel: Parcel) -> None:
-        if parcel.taken_stream != way.out_stream:
+        """Let go of frames that the peer has taken whole."""
+        if parcel.taken_stream != self._stream(way) or parcel.taken <= way.taken_there:
             return
-        while way.kept and way.kept[0].number < parcel.taken:
-            way.kept_bytes -= len(way.kept.popleft().data)
-            way.progress = time.monotonic()
+        way.taken_there, way.progress = parcel.taken, time.monotonic()
+        while way.kept and way.kept[0].number < way.taken_there:
+            last = next((p for p in way.kept if p.offset + len(p.data) == p.size), way.kept[-1])
+            if last.number >= way.taken_there:
+                break
+            while way.kept and way.kept[0].number <= last.number:
+                way.kept.popleft()
+        way.kept_bytes = sum(len(p.data) for p in way.kept if p.number >= way.taken_there)
+
+    def _oldest(self, way: _Way) -> Parcel | None:
+        """The first part that the peer has not taken."""
+        return next((p for p in way.kept if p.number >= way.taken_there), None)
 
     def _put(self, way: _Way, parcel: Parcel) -> bool:
         """Take a part in its turn; True if the sender should be told at once."""
         if parcel.stream != way.stream:
-            if parcel.stream in way.past or (way.taken and parcel.number):
-                return False  # late, from an endpoint that is gone
-            if parcel.number == 0:
-                self._begin(way, parcel.stream)
-            else:
-                way.stream = parcel.stream
+            if parcel.stream[4:] < way.stream[4:]:
+                return False  # numbered before the peer began anew
+            way.stream, way.taken, way.granted, way.beyond, way.untold = parcel.stream, 0, 0, 0, 0
+            way.ahead, way.ahead_bytes, way.building = {}, 0, None
         way.last_come = time.monotonic()
         if parcel.number < way.taken:
             return True  # a repeat: it was not told that this was taken
@@ -307,21 +354,6 @@ class PostEndpoint:
             way.ahead_bytes -= len(early.data)
             urgent |= self._take(way, early)
         return urgent
-
-    def _begin(self, way: _Way, stream: bytes) -> None:
-        """The peer has a new endpoint: its parts start over, and it wants what it has not."""
-        way.past.add(way.stream)
-        way.stream, way.taken, way.granted, way.beyond, way.untold = stream, 0, 0, 0, 0
-        way.ahead, way.ahead_bytes, way.building = {}, 0, None
-        way.closed = False
-        if (way.kept[0].number if way.kept else way.sent) > 0:
-            # the new endpoint counts from 0 what it has never seen
-            way.out_stream, way.sent = os.urandom(8), len(way.kept)
-            again = [
-                replace(parcel, stream=way.out_stream, number=number)
-                for number, parcel in enumerate(way.kept)
-            ]
-            way.kept = deque(again)
 
     def _keep_ahead(self, way: _Way, parcel: Parcel) -> None:
         if parcel.number in way.ahead:

@@ -155,3 +155,29 @@ def test_parcels_with_wrong_sizes_are_refused() -> None:
         read_parcel(parcel.to_bytes())
     with pytest.raises(CodecError):
         read_parcel(parcel.to_bytes() + b"x")
+
+
+def test_a_restart_in_the_middle_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post, "PART", 10)
+    ends = pair()
+    lost: list[Parcel] = []
+    give = ends["b"].deliver
+    ends["b"].deliver = lambda p: lost.append(p) if p.number >= 2 else give(p)  # type: ignore[method-assign]
+    frame = os.urandom(45)
+    ends["a"].send("b", frame)
+    ends["b"].tick(time.monotonic() + 5)  # tells that two parts of five were taken
+    assert ends["a"]._ways["b"].taken_there == 2
+    ends["b"] = PostEndpoint("b", JOB, ["a", "b"], ends["b"]._carry, lambda step: 1 << 40)
+    ends["b"].greet()
+    assert ends["b"].receive(1.0) == ("a", frame)
+
+
+def test_first_words_do_not_begin_anything_anew() -> None:
+    ends = pair()
+    for number in range(5):
+        ends["a"].send("b", bytes([number]))
+        ends["b"].tick(time.monotonic() + 5)
+    ends["b"].send("a", b"first word")
+    assert ends["a"].receive(1.0)[1] == b"first word"
+    assert ends["a"]._ways["b"].epoch == 0
+    assert [ends["b"].receive(1.0)[1] for _ in range(5)] == [bytes([n]) for n in range(5)]

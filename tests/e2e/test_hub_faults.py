@@ -1,0 +1,133 @@
+"""Processes of a deployment are killed, restarted, or say no: jobs go on or end with a reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from federated.wire.local import ask
+from psi.protocol import EnvironmentFailed
+from tests.e2e.conftest import JOB
+from tests.e2e.hub_world import World
+
+BANK = '[bank.consumers]\npath = "{folder}/bank.csv"\n'
+BUREAU = '[bureau.people]\npath = "{folder}/bureau.csv"\n'
+
+
+@pytest.fixture
+def world(small: Path) -> Iterator[World]:
+    """A neutral hub; bank and bureau are nodes."""
+    world = World(small / "world")
+    try:
+        world.start_hub()
+        homes = [world.join("bank"), world.join("bureau")]
+        world.introduce(*homes)
+        world.start_node("bank", BANK.format(folder=small), wait=False)
+        world.start_node("bureau", BUREAU.format(folder=small))
+        world.wait(lambda: world.online("bank"), "bank does not connect")
+        yield world
+    finally:
+        world.stop()
+
+
+def propose(small: Path, world: World, out: str, job: str = "job.toml") -> subprocess.Popen[bytes]:
+    return world.spawn(
+        out, "run", str(small / job), "--tables", str(small / "tables.toml"),
+        "--out", str(small / out), "--quiet", "--hub", str(world.node("bank")),
+    )  # fmt: skip
+
+
+def jobs_of(world: World, name: str) -> list[dict[str, object]]:
+    try:
+        return list(ask(world.node(name) / "node.sock", op="status")["jobs"])
+    except EnvironmentFailed:
+        return []
+
+
+def running(world: World, name: str) -> bool:
+    return any(str(job["step"]).startswith(("align", "train")) for job in jobs_of(world, name))
+
+
+def end_of(world: World, process: subprocess.Popen[bytes], name: str) -> int:
+    try:
+        return process.wait(120)
+    except subprocess.TimeoutExpired:
+        raise AssertionError("\n".join(world.log(n) for n in (name, "hub", "bureau"))) from None
+
+
+@pytest.mark.slow
+def test_a_hub_that_is_killed_and_restarted_loses_nothing(small: Path, world: World) -> None:
+    run = propose(small, world, "out")
+    world.wait(lambda: bool(jobs_of(world, "bureau")), "the call does not arrive")
+    world.kill("hub")
+    time.sleep(1.0)
+    world.start_hub()
+    assert end_of(world, run, "out") == 0, world.log("out")
+    world.wait(
+        lambda: jobs_of(world, "bureau")[0]["state"] == "done", "the partner does not finish", 30
+    )
+    assert json.loads((small / "out" / "metrics.json").read_text())["run"]
+
+
+@pytest.mark.slow
+def test_a_killed_partner_ends_the_job_with_a_reason_and_can_be_asked_again(
+    small: Path, world: World
+) -> None:
+    run = propose(small, world, "out")
+    world.wait(lambda: running(world, "bureau"), "the job does not run")
+    world.kill("bureau")
+    world.start_node("bureau", BUREAU.format(folder=small))
+    assert end_of(world, run, "out") in (0, 8)
+    if run.returncode:
+        assert "bureau: this node has restarted" in world.log("out")
+        assert not (small / "out").exists()
+    assert end_of(world, propose(small, world, "again"), "again") == 0
+
+
+def test_a_killed_proposer_is_noticed(small: Path, world: World) -> None:
+    propose(small, world, "out")
+    world.wait(lambda: bool(jobs_of(world, "bureau")), "the call does not arrive")
+    world.kill("out")
+    world.wait(
+        lambda: jobs_of(world, "bureau")[0]["state"] in ("failed", "done"),
+        "the partner does not notice",
+        30,
+    )
+    assert end_of(world, propose(small, world, "again"), "again") == 0
+
+
+@pytest.mark.slow
+def test_two_jobs_at_once_and_a_party_that_nobody_confirmed(small: Path, world: World) -> None:
+    (small / "second.toml").write_text(JOB.replace("small churn", "second job"))
+    runs = [propose(small, world, "one"), propose(small, world, "two", "second.toml")]
+    assert [end_of(world, run, name) for run, name in zip(runs, ("one", "two"), strict=True)] == [
+        0,
+        0,
+    ]
+    names = {
+        json.loads((small / out / "metrics.json").read_text())["job"] for out in ("one", "two")
+    }
+    assert len(names) == 2
+    # the bureau no longer knows the bank
+    peers = world.node("bureau") / "peers"
+    shutil.move(next(peers.glob("*.json")), small / "gone.json")
+    assert end_of(world, propose(small, world, "three"), "three") == 8
+    assert "you are not among this node's peers" in world.log("three")
+    assert not (small / "three").exists()
+
+
+@pytest.mark.slow
+def test_a_revoked_partner_is_named(small: Path, world: World) -> None:
+    world.command("hub", "revoke", "bureau", "--home", str(world.hub))
+    world.processes["bureau"].wait(60)
+    assert "this node was revoked; ask for a new invite" in world.log("bureau")
+    listed = world.command("hub", "nodes", "--home", str(world.hub)).stdout
+    assert "revoked" in listed
+    found = world.command("node", "doctor", "--home", str(world.node("bureau"))).stdout
+    assert found.count("ok ") >= 6
