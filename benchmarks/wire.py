@@ -1,6 +1,6 @@
 """What the hub costs: round trips, bulk relay, alignment and rounds, against plain sockets.
 
-    python -m benchmarks.wire roundtrip          median of 200, and a bare fleet call beside it
+    python -m benchmarks.wire roundtrip          median of 200, node to node and back
     python -m benchmarks.wire relay --mb 640     MB/s through the hub, memory of each process
     python -m benchmarks.wire align --rows 1000000    hub against TCP sockets, seconds
     python -m benchmarks.wire rounds             200 rounds with a party mounted in the hub
@@ -50,7 +50,8 @@ def _fleet_endpoint(folder: Path, name: str) -> tuple[Any, Any]:
     from federated.wire.flower.fleet import Fleet, FleetKeys
     from federated.wire.post import PostEndpoint, hand_on
 
-    keys = FleetKeys(*(folder / f"{name}.{end}" for end in ("crt", "key", "ca")), SECRET)
+    certificate, key, authority = (folder / f"{name}.{end}" for end in ("crt", "key", "ca"))
+    keys = FleetKeys(certificate, key, authority, SECRET)
     ends: list[PostEndpoint] = []
     hub = (folder / "address").read_text()
     fleet = Fleet(hub, keys, lambda p: hand_on(ends[0], p), lambda: ends[0].again())  # noqa: PLW0108
@@ -243,11 +244,6 @@ def _hub_peak(hub: subprocess.Popen[bytes]) -> int:
         if line.startswith("VmHWM"):
             return int(line.split()[1]) >> 10
     return 0
-
-
-def _bare(rounds: int) -> float:
-    """Median seconds of one small Flower message answered by a node, without our endpoints."""
-    return statistics.median(_run("hub", "echo", rounds)["a"]["seconds"])
 
 
 def _say(**figures: Any) -> None:
