@@ -75,7 +75,7 @@ def _hub(home: NodeHome) -> str:
 
 def _tables(home: NodeHome) -> str:
     if not home.tables.exists():
-        return "none is bound; fedprofile node table add"
+        return "none is bound; docs/DEPLOYMENT.md shows how"
     return _raised(lambda: TablesFile.load(home.tables))
 
 

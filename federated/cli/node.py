@@ -25,6 +25,12 @@ def init(
     invite: Annotated[Path, typer.Argument(help="The invite file from the hub's owner.")],
     home: Home = HOME,
     passphrase_file: PassphraseFile = None,
+    renew: Annotated[
+        bool,
+        typer.Option(
+            "--renew", help="Keep this party's keys and make only its certificate for the hub anew."
+        ),
+    ] = False,
 ) -> None:
     """Make this party's keys and register at the hub that the invite names.
 
@@ -42,15 +48,22 @@ def init(
     from federated.wire.certificates import make_key, write_key
     from federated.wire.flower.fleet import enrol
     from federated.wire.hub_home import read_invite
+    from psi.protocol import MisuseError
 
     asked = read_invite(invite)
-    secret = passphrase(passphrase_file, new=True)
-    NodeHome.refuse_existing(home)
+    secret = passphrase(passphrase_file, new=not renew)
+    if renew:
+        keys = NodeHome.open(home).load_keys(secret)
+        if keys.identity.name != asked.name:
+            raise MisuseError(f"the invite is for {asked.name}, this is {keys.identity.name}")
+    else:
+        NodeHome.refuse_existing(home)
+        keys = PartyKeys.generate(asked.name)
     key = make_key()
     certificate = enrol(asked, key)
-    place = NodeHome.create(home, asked.name, asked.hub)
-    keys = PartyKeys.generate(asked.name)
-    save_keys(place.keys, keys, secret, secrets.token_bytes)
+    place = NodeHome.create(home, asked.name, asked.hub, again=renew)
+    if not renew:
+        save_keys(place.keys, keys, secret, secrets.token_bytes)
     write_atomic(place.certificate_key, write_key(key, secret), private=True)
     write_atomic(place.certificate, certificate)
     write_atomic(place.authority, asked.authority)
@@ -82,7 +95,7 @@ def start(
 
     place = NodeHome.open(home)
     if not place.tables.exists():
-        raise InputError(f"{place.tables}: no table is bound", hint="fedprofile node table add")
+        raise InputError(f"{place.tables}: no table is bound", hint="docs/DEPLOYMENT.md shows one")
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
     )

@@ -41,9 +41,10 @@ class NodeHome:
             raise MisuseError(f"{path} holds a node already", hint="give another --home")
 
     @classmethod
-    def create(cls, path: Path, name: str, hub: str) -> NodeHome:
-        """A new folder, mode 0700. Raises `MisuseError` if a node is there already."""
-        cls.refuse_existing(path)
+    def create(cls, path: Path, name: str, hub: str, *, again: bool = False) -> NodeHome:
+        """A new folder, mode 0700. Raises `MisuseError` if a node is there, unless `again`."""
+        if not again:
+            cls.refuse_existing(path)
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o700)
         home = cls(path, name, hub)
