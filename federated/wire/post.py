@@ -388,8 +388,11 @@ class PostEndpoint:
         way.building = begun
         if whole or len(begun) == parcel.size:
             way.building = None
+            frame = parcel.data if whole else bytes(begun)
+            if frame_step(frame) != parcel.step:
+                raise PeerError("a frame of another step than its parcels say", step=parcel.step)
             way.waiting += parcel.size
-            self._arrived.put((parcel.sender, parcel.data if whole else bytes(begun), parcel.size))
+            self._arrived.put((parcel.sender, frame, parcel.size))
         return self._grant(way) and way.untold >= WINDOW // 4
 
     def _grant(self, way: _Way) -> bool:

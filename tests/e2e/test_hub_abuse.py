@@ -115,7 +115,7 @@ def test_invites_are_used_once_by_one_name_and_in_time(tmp_path: Path, place: Pl
 
 def test_a_node_cannot_speak_for_another(place: Place) -> None:
     a, b, c = (place.member(name).start() for name in "abc")
-    forged = Parcel(Kind.PART, JOB, "c", "b", "s", bytes(8), 0, bytes(8), 0, 4, 0, b"evil")
+    forged = Parcel(Kind.PART, JOB, "c", "b", "handshake", bytes(8), 0, bytes(8), 0, 4, 0, b"evil")
     a.fleet.put(forged)
     c.endpoint.send("b", b"true")
     assert b.endpoint.receive(20) == ("c", b"true")

@@ -114,7 +114,20 @@ def test_a_sender_that_ignores_the_window_ends_the_session(
     end = PostEndpoint("b", JOB, ["a"], lambda parcel: None, lambda step: 1 << 40)
     for number in range(100):
         end.deliver(
-            Parcel(Kind.PART, JOB, "a", "b", "s", bytes(8), number, bytes(8), 0, 100, 0, bytes(100))
+            Parcel(
+                Kind.PART,
+                JOB,
+                "a",
+                "b",
+                "handshake",
+                bytes(8),
+                number,
+                bytes(8),
+                0,
+                100,
+                0,
+                bytes(100),
+            )
         )
     while not end._arrived.empty():
         end.receive(1.5)
@@ -185,3 +198,10 @@ def test_first_words_do_not_begin_anything_anew() -> None:
     assert ends["a"].receive(1.0)[1] == b"first word"
     assert ends["a"]._ways["b"].epoch == 0
     assert [ends["b"].receive(1.0)[1] for _ in range(5)] == [bytes([n]) for n in range(5)]
+
+
+def test_a_frame_under_another_step_than_it_says() -> None:
+    end = PostEndpoint("b", JOB, ["a"], lambda parcel: None, lambda step: 1 << 40)
+    end.deliver(Parcel(Kind.PART, JOB, "a", "b", "align", bytes(8), 0, bytes(8), 0, 3, 0, b"abc"))
+    with pytest.raises(PeerError, match="another step"):
+        end.receive(1.5)

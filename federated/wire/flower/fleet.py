@@ -36,6 +36,7 @@ from flwr.proto.message_pb2 import (
     PushObjectRequest,
 )
 from flwr.proto.node_pb2 import Node
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
@@ -57,6 +58,11 @@ POOL = 8
 INTERVAL = 30.0
 _BATCH = 1 << 20
 _SPARE = 300.0
+_LARGEST_ANSWER = 6 << 20
+_MOST_OBJECTS = 64
+
+READ_SECONDS = 35.0
+"""Longer than the hub holds a call: a cut that swallows packets is noticed after it."""
 
 _log = logging.getLogger("fedprofile.node")
 
@@ -186,6 +192,8 @@ class Fleet:
             return
         bare, tree = message_from_proto(response.messages_list[0]), response.message_object_trees[0]
         run = bare.metadata.run_id
+        if len(list(iterate_object_tree(tree))) > _MOST_OBJECTS:
+            raise _Stale
         message = objects_of(tree, lambda name: self._object(run, name))
         self._call(
             self._client.ConfirmMessageReceived,
@@ -365,20 +373,27 @@ def _client(hub: str, keys: FleetKeys) -> FleetHttpClient:
             NodeAuthHttpInterceptor(keys.private, keys.private.public_key()),
         ],
         verify=keys.context,
-        timeout=60.0,
     )
     # the connection to one hub: no proxies or redirects from the environment
     client._client = httpx.Client(
         verify=keys.context,
-        timeout=httpx.Timeout(60.0, connect=10.0),
+        timeout=httpx.Timeout(READ_SECONDS, connect=10.0),
         follow_redirects=False,
         trust_env=False,
+        event_hooks={"response": [_bounded]},
         headers={
             "x-fedprofile-version": VERSION,
             "x-fedprofile-instance": os.urandom(16).hex(),
         },
     )
     return client
+
+
+def _bounded(response: httpx.Response) -> None:
+    """Called before an answer's body is read: no answer of a hub is larger than an object."""
+    size = response.headers.get("content-length", "")
+    if not size.isdigit() or int(size) > _LARGEST_ANSWER:
+        raise httpx.RemoteProtocolError("an answer of the hub is larger than any may be")
 
 
 def _context(authority: str) -> ssl.SSLContext:

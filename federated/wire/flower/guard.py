@@ -71,6 +71,10 @@ _ENROL = "/v1/enrol"
 _ENROL_LIMIT = 16 << 10
 _MOST_OBJECTS = 64
 _MOST_UPLOADS = 16
+_MOST_BYTES = 96 << 20
+"""Of objects that one node may have uploaded for messages that are not whole yet."""
+
+_STALE = 300.0
 
 _log = logging.getLogger("fedprofile.hub")
 
@@ -92,6 +96,7 @@ class _Upload:
     tree: Any
     missing: set[str]
     begun: float
+    size: int = 0
 
 
 @dataclass
@@ -166,10 +171,13 @@ class Guard:
         peer = self._peer(scope)
         instance = headers.get("x-fedprofile-instance", "")[:64]
         body = await _body(receive, _LIMITS[call], headers)
+        if instance in peer.replaced:
+            raise _Turned(409, "replaced", "another process uses this node's keys")
         if call == "activate-node":
             self._state.deactivate_node(peer.node)
             reply = await self._ask(scope, body)
             if reply.status == 200:
+                self._forget(peer.node, 0.0)
                 self.relay.activated(peer, instance)
                 _log.info("%s is connected", peer.name)
             await reply.send(send)
@@ -254,7 +262,7 @@ class Guard:
         if len(list(iterate_object_tree(tree))) > _MOST_OBJECTS:
             raise _Turned(413, "size", f"at most {_MOST_OBJECTS} objects a message are allowed")
         if sum(upload.node == peer.node for upload in self._uploads.values()) >= _MOST_UPLOADS:
-            self._forget_old()
+            self._forget(peer.node, _STALE)
             raise _Turned(429, "busy", "too many uploads at once")
         reply = await self._ask(scope, body)
         if reply.status == 200:
@@ -268,10 +276,13 @@ class Guard:
                 self.relay.complete(metadata.reply_to_message_id, tree)
         await reply.send(send)
 
-    def _forget_old(self) -> None:
-        old = time.monotonic() - 300
-        for session in [s for s, upload in self._uploads.items() if upload.begun < old]:
-            self._uploads.pop(session)
+    def _forget(self, node: int, age: float) -> None:
+        """Let go of a node's messages whose objects have not come for `age` seconds."""
+        before = time.monotonic() - age
+        for session, upload in list(self._uploads.items()):
+            if upload.node == node and upload.begun <= before:
+                del self._uploads[session]
+                self._state.object_store.delete(upload.tree.object_id)
 
     async def _object(
         self, peer: Peer, request: PushObjectRequest, scope: Scope, body: bytes, send: Send
@@ -280,6 +291,11 @@ class Guard:
         upload = self._uploads.get(request.session_id)
         if upload is None or upload.node != peer.node:
             raise _Turned(403, "foreign", "an object of no message of this node")
+        mine = [u.size for u in self._uploads.values() if u.node == peer.node]
+        if sum(mine) + len(body) > _MOST_BYTES:
+            self._forget(peer.node, _STALE)
+            raise _Turned(413, "size", f"at most {_MOST_BYTES} bytes may be under way")
+        upload.size += len(body)
         reply = await self._ask(scope, body)
         if reply.status == 200 and _parsed(PushObjectResponse, reply.body()).stored:
             upload.missing.discard(request.object_id)
@@ -361,14 +377,16 @@ async def _body(receive: Receive, most: int, headers: dict[str, str]) -> bytes:
 
 
 async def _answer(send: Send, status: int, content: dict[str, Any]) -> None:
-    headers = [(b"content-type", b"application/json")]
-    if status >= 400:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(content).encode()})
+    await _respond(send, status, b"application/json", json.dumps(content).encode())
 
 
 async def _protobuf(send: Send, body: bytes) -> None:
-    headers = [(b"content-type", b"application/x-protobuf")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await _respond(send, 200, b"application/x-protobuf", body)
+
+
+async def _respond(send: Send, status: int, kind: bytes, body: bytes) -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    if status >= 400:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -36,6 +36,8 @@ EARLY_JOBS, EARLY_BYTES = 32, 1 << 18
 """Parcels of jobs whose call has not come yet: how many jobs and bytes each are kept."""
 
 MOST_JOBS = 16
+KEPT_JOBS = 100
+"""Ended jobs that `jobs` still shows; their ledgers stay in any case."""
 
 _log = logging.getLogger("fedprofile.node")
 
@@ -239,6 +241,9 @@ class NodeDaemon:
         )
         job = Job(call, endpoint)
         with self._lock:
+            ended = [s for s, j in self.jobs.items() if j.state not in ("waiting", "running")]
+            for session in ended[:-KEPT_JOBS]:
+                del self.jobs[session]
             self.jobs[call.session] = job
             early = self._early.pop(call.session, [])
         job.thread = threading.Thread(

@@ -63,6 +63,7 @@ class Peer:
     name: str
     node: int
     instance: str = ""
+    replaced: set[str] = field(default_factory=set)
     epoch: int = 0
     seen: float = 0.0
     open: set[str] = field(default_factory=set)
@@ -155,6 +156,8 @@ class Relay:
             self._state.delete_messages(set(peer.open))
             for name in peer.pending:
                 self._state.object_store.delete(name)
+            if peer.instance != instance:
+                peer.replaced.add(peer.instance)
             peer.instance, peer.seen = instance, time.monotonic()
             peer.epoch += 1
             peer.open, peer.pending, peer.unread = set(), {}, 0
