@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from federated.party.encoding import Encoder
 from federated.party.files import write_atomic
 from federated.party.source import Source
 from profiles.baseline import Comparison, compare
@@ -177,11 +178,12 @@ def _scores(
 def _segments(
     job: Job, federation: Federation, table: pa.Table, scores: Mapping[str, np.ndarray]
 ) -> Segments | None:
-    if not federation.outcome.trained:
+    trained, own = federation.outcome.trained, job.party(job.receiver).features
+    encoder = trained[0].encoder if trained else Encoder.fit(table, own) if own else None
+    if encoder is None or not encoder.names or not table.num_rows:
         return None
-    encoder = federation.outcome.trained[0].encoder
     matrix, names = encoder.transform(table)
-    first = next(iter(scores.values()))
+    first = next(iter(scores.values()), None)
     return segments(matrix, job.profile.segments, job.seed, names, score=first)
 
 

@@ -71,15 +71,19 @@ def report_data(
 
 
 def _party(contract: Contract, terms: PartyTerms) -> PartyLine:
-    trained = any(t.split == "horizontal" for t in contract.train)
-    role = "receiver, holds the label" if terms.name == contract.receiver else "feature party"
+    horizontal = any(t.split == "horizontal" for t in contract.train)
+    use = "training" if contract.train else "its segments"
+    if terms.name == contract.receiver:
+        role = "receiver, holds the label" if terms.label else "receiver"
+    else:
+        role = "feature party" if terms.features else "partner"
     uses = []
     if terms.features:
-        uses.append(f"{len(terms.features)} columns for training")
+        uses.append(f"{len(terms.features)} columns for {use}")
     if terms.measures:
         uses.append(f"{len(terms.measures)} columns for aggregates")
     return PartyLine(
-        terms.name, "branch" if trained else role, terms.rows, ", ".join(uses) or "keys only"
+        terms.name, "branch" if horizontal else role, terms.rows, ", ".join(uses) or "keys only"
     )
 
 

@@ -88,6 +88,8 @@ def test_jobs_that_only_align(small: Path, reveal: str) -> None:
     (small / "job.toml").write_text(text + f'[align]\nreveal = "{reveal}"\n')
     result = run(small, "out")
     assert result.federation.outcome.alignments["bureau"].matched == 220
+    assert result.outputs.profiles is not None
+    assert set(result.outputs.profiles.column("segment").to_pylist()) > {1, 2}
     partner = result.federation.outcomes["bureau"].alignments["bank"]
     assert partner.matched == -1
     assert len(partner.rows) == 0
