@@ -48,6 +48,7 @@ def psi(
     mode: Annotated[str, typer.Option(help="receiver, both or cardinality.")] = "receiver",
     source: Annotated[str, typer.Option(help="memory or parquet.")] = "memory",
     runs: Annotated[int, typer.Option(min=1, help="Runs; medians are told.")] = 3,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a run has hung.")] = 300.0,
     json: Json = None,
     plot: Plot = None,
 ) -> None:
@@ -61,7 +62,7 @@ def psi(
     found = measure(
         list(zip(receivers, senders, strict=True)),
         _names(subjects) + _names(against),
-        mode=mode, source=source, runs=runs, told=_told,
+        mode=mode, source=source, runs=runs, told=_told, timeout=timeout,
     )  # fmt: skip
     show.print_table(found)
     if json is not None:
