@@ -81,7 +81,9 @@ def _endpoint(kind: str, folder: Path, name: str) -> Any:
         mount = LocalMount(folder / "hub" / "hub.sock", name, JOB, NAMES, lambda step: 1 << 40)
         mount.endpoint.greet()
         return mount.endpoint
-    return _fleet_endpoint(folder, name)[0]
+    endpoint, fleet = _fleet_endpoint(folder, name)
+    FLEET.append(fleet)
+    return endpoint
 
 
 def _party(kind: str, name: str, task: str, folder: Path, size: int) -> None:
@@ -107,7 +109,26 @@ def _echo(endpoint: Any, name: str, folder: Path, rounds: int) -> dict[str, Any]
             endpoint.receive(60)
             endpoint.send("a", os.urandom(200))
     time.sleep(1.0)
-    return {"seconds": times[5:]}
+    return {"seconds": times[5:], "bare": _bare_calls(rounds) if FLEET else []}
+
+
+FLEET: list[Any] = []
+
+
+def _bare_calls(rounds: int) -> list[float]:
+    """Seconds of nine fleet calls in a row, the number that one small message and its reply need:
+    mutual TLS and node authentication on, and nothing of ours."""
+    from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+
+    fleet = FLEET[0]
+    request = SendNodeHeartbeatRequest(node=fleet._node, heartbeat_interval=30.0)
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        for _ in range(9):
+            fleet._client.SendNodeHeartbeat(request)
+        times.append(time.perf_counter() - begun)
+    return times
 
 
 def _relay(endpoint: Any, name: str, folder: Path, megabytes: int) -> dict[str, Any]:
@@ -267,6 +288,13 @@ def _main() -> None:
     if given.task == "party":
         _party(given.kind, given.name, given.job, Path(given.folder), given.size)
     elif given.task == "roundtrip":
+        mounted = _run("mounted", "echo", given.rounds)
+        median, bare = (
+            statistics.median(mounted[n][what]) for n, what in (("a", "seconds"), ("b", "bare"))
+        )
+        _say(
+            figure="hub to node and back", median=median, nine_bare_calls=bare, ratio=median / bare
+        )
         times = _run("hub", "echo", given.rounds)["a"]["seconds"]
         _say(figure="node to node and back", median=statistics.median(times), rounds=len(times))
     elif given.task == "relay":

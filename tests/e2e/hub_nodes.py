@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 from pathlib import Path
@@ -81,9 +83,9 @@ class Place:
         ca.write_text(invite.authority)
         return FleetKeys(cert, private, ca, SECRET)
 
-    def member(self, name: str, keys: FleetKeys | None = None) -> Member:
+    def member(self, name: str, keys: FleetKeys | None = None, through: str = "") -> Member:
         keys = keys or self.keys(self.home.invite(name))
-        member = Member(name, self.home.address, keys, ["a", "b", "c"])
+        member = Member(name, through or self.home.address, keys, ["a", "b", "c"])
         self.members.append(member)
         return member
 
@@ -96,3 +98,44 @@ class Place:
         for member in self.members:
             member.close()
         self.hub.stop()
+
+
+class Cable:
+    """A TCP proxy to the hub that can be cut: links are dropped, new ones refused."""
+
+    def __init__(self, port: int) -> None:
+        self._to, self._cut = port, False
+        self._links: list[socket.socket] = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._server.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self._cut = True
+        for link in self._links:
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+            link.close()
+        self._links.clear()
+
+    def mend(self) -> None:
+        self._cut = False
+
+    def _accept(self) -> None:
+        while True:
+            near, _ = self._server.accept()
+            if self._cut:
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self._to))
+            self._links += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(1 << 16):
+                other.sendall(data)
+        for link in (one, other):
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)

@@ -22,7 +22,7 @@ from federated.wire.flower.packing import pack
 from federated.wire.hub_home import HubHome, read_invite, write_invite
 from federated.wire.parcels import Kind, Parcel
 from psi.protocol import EnvironmentFailed, FedprofileError, InputError, MisuseError, Refused
-from tests.e2e.hub_nodes import JOB, Place
+from tests.e2e.hub_nodes import JOB, Cable, Place
 
 VERSION = {"x-fedprofile-version": "1"}
 
@@ -216,6 +216,22 @@ def test_frames_survive_a_restart_of_the_hub(place: Place) -> None:
     assert b.endpoint.receive(40)[1] == b"three"
     b.endpoint.send("a", b"four")
     assert a.endpoint.receive(40)[1] == b"four"
+
+
+def test_frames_survive_a_cut_cable(place: Place) -> None:
+    cable = Cable(place.home.port)
+    a = place.member("a", through=f"localhost:{cable.port}").start()
+    b = place.member("b").start()
+    frames = [os.urandom(3 << 20) for _ in range(6)]
+    for number, frame in enumerate(frames):
+        if number in (1, 4):
+            cable.cut()  # also in the middle of uploads
+        a.endpoint.send("b", frame)
+        if number in (2, 5):
+            time.sleep(0.5)
+            cable.mend()
+    got = [b.endpoint.receive(60)[1] for _ in frames]
+    assert got == frames
 
 
 def test_private_files(tmp_path: Path, place: Place) -> None:
