@@ -71,6 +71,31 @@ def psi(
         show.plot(found, plot, "size_b", "wall_s", "Private set intersection")
 
 
+@app.command()
+def paillier(
+    bits: Annotated[str, typer.Option(help="Key sizes, such as 2048,3072.")] = "2048",
+    subjects: Annotated[
+        str, typer.Option(help="Our subjects: ours, ours-gmpy2, ours-constant-time, ours-portable.")
+    ] = "ours,ours-gmpy2",
+    against: Annotated[str, typer.Option(help="Peers: phe,sf-heu,ipcl,tenseal.")] = "",
+    cores: Annotated[int, typer.Option(min=1, help="Cores a subject may use.")] = 1,
+    values: Annotated[int, typer.Option(min=512, help="Values encrypted at once.")] = 32768,
+    runs: Annotated[int, typer.Option(min=1, help="Runs; medians are told.")] = 3,
+    json: Json = None,
+) -> None:
+    """Paillier's operations in microseconds a value; obfuscators are made inside the timing."""
+    from benchmarks.paillier import measure
+
+    found = measure(
+        _numbers(bits), _names(subjects) + _names(against),
+        cores=cores, values=values, runs=runs, told=_told,
+    )  # fmt: skip
+    found.sort(key=lambda row: (row.case["bits"], row.case["packed"], row.case["operation"]))
+    show.print_table(found)
+    if json is not None:
+        files.save(json, found)
+
+
 @app.command("show")
 def show_file(path: Path) -> None:
     """Print the rows of a file that an earlier run wrote."""

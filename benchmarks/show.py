@@ -40,6 +40,8 @@ def _ratio(rows: Sequence[Row], row: Row, metric: str) -> str:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return " / ".join(_cell(one) for one in value)
     if isinstance(value, float):

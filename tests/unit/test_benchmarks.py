@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import rows
+from benchmarks import paillier, rows
 from benchmarks.codes import credit_codes
 from benchmarks.psi import measure
 from benchmarks.subjects import find, peers
@@ -68,6 +68,17 @@ def test_credit_codes_are_valid_and_shared() -> None:
     assert found[0].usable == 300
     assert found[1].usable == 500
     assert len(mine & theirs) == 100
+
+
+def test_paillier_tells_every_operation_and_every_failure() -> None:
+    found = paillier.measure([2048], ["ours"], cores=1, values=512, runs=1, told=lambda _: None)
+    operations = {(row.case["operation"], row.case["packed"]) for row in found}
+    plain = ("encrypt", "encrypt_private", "add", "mul_plain", "segment_sum", "decrypt")
+    assert operations >= {(name, False) for name in (*plain, "rerandomise")}
+    assert operations >= {("encrypt", True), ("add", True), ("decrypt", True)}
+    assert all(row.metrics["per_value_us"] > 0 for row in found)
+    (missing,) = paillier.measure([2048], ["nobody"], cores=1, values=512, runs=1, told=print)
+    assert "'nobody' found" in missing.error
 
 
 @pytest.mark.parametrize("source", ["memory", "parquet"])

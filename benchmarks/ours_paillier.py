@@ -1,0 +1,76 @@
+"""Our Paillier vectors, operation by operation; obfuscators are made inside the timing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+from contextlib import ExitStack
+
+import numpy as np
+
+from benchmarks.cipher import Figures, case, variant
+from federated.paillier import EncryptedVector, Packing, Plaintexts, generate_keypair
+from federated.paillier.path import use_path
+
+VALUE_BITS, ADDITIONS = 40, 10**6
+SEGMENT_ROWS = 8  # times the values: the bins' lanes are to be full
+
+
+def main() -> None:
+    wanted, name = case(), variant()
+    with ExitStack() as stack:
+        count = wanted["values"]
+        if "gmpy2" in name:
+            stack.enter_context(use_path("portable"))
+            count //= 8
+        measure(wanted["bits"], count, constant_time="constant-time" in name)
+
+
+def measure(bits: int, count: int, *, constant_time: bool) -> None:
+    figures = Figures(importlib.metadata.version("fedprofile"))
+    private = generate_keypair(bits)
+    public = private.public
+    rng = np.random.default_rng(secrets.randbits(64))
+    numbers = rng.integers(0, 1 << VALUE_BITS, count)
+    plain = Plaintexts.from_int64(numbers, bound_bits=VALUE_BITS)
+    warm = EncryptedVector.encrypt(public, plain[:64])
+    warm.add(warm).multiply_plain(3).rerandomise(for_key_holder=True).decrypt(private)
+
+    vector = figures.add(
+        "encrypt", count,
+        lambda: EncryptedVector.encrypt(public, plain, constant_time=constant_time),
+    )  # fmt: skip
+    figures.add(
+        "encrypt_private", count,
+        lambda: EncryptedVector.encrypt(private, plain, constant_time=constant_time),
+    )  # fmt: skip
+    figures.add("add", count, lambda: vector.add(vector))
+    few = vector[: max(64, count // 16)]
+    factors = rng.integers(0, 1 << 31, len(few))
+    figures.add("mul_plain", len(few), lambda: few.multiply_plain(factors))
+    many = vector.take(np.arange(SEGMENT_ROWS * count) % count)
+    codes = rng.integers(0, 1000, len(many))
+    figures.add("segment_sum", len(many), lambda: many.segment_sum(codes, 1000))
+    del many
+    figures.add("decrypt", len(few), lambda: few.decrypt(private, constant_time=constant_time))
+    figures.add("rerandomise", len(few), lambda: few.rerandomise(for_key_holder=True))
+
+    packing = Packing.fit(bits, VALUE_BITS, ADDITIONS)
+    table = rng.integers(0, 1 << VALUE_BITS, (count // 4, packing.slots))
+    values = table.size
+    packed = figures.add(
+        "encrypt", values,
+        lambda: EncryptedVector.encrypt(public, packing.pack(table, value_bits=VALUE_BITS)),
+        packed=True,
+    )  # fmt: skip
+    figures.add("add", values, lambda: packed.add(packed), packed=True)
+    part = packed[: len(few)]
+    figures.add(
+        "decrypt", len(few) * packing.slots,
+        lambda: packing.unpack_int64(part.decrypt(private)), packed=True,
+    )  # fmt: skip
+    figures.report()
+
+
+if __name__ == "__main__":
+    main()
