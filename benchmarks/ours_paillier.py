@@ -48,10 +48,7 @@ def measure(bits: int, count: int, *, constant_time: bool) -> None:
     few = vector[: max(64, count // 16)]
     factors = rng.integers(0, 1 << 31, len(few))
     figures.add("mul_plain", len(few), lambda: few.multiply_plain(factors))
-    many = vector.take(np.arange(SEGMENT_ROWS * count) % count)
-    codes = rng.integers(0, 1000, len(many))
-    figures.add("segment_sum", len(many), lambda: many.segment_sum(codes, 1000))
-    del many
+    segment_sum(figures, vector, rng.integers(0, 1000, SEGMENT_ROWS * count))
     figures.add("decrypt", len(few), lambda: few.decrypt(private, constant_time=constant_time))
     figures.add("rerandomise", len(few), lambda: few.rerandomise(for_key_holder=True))
 
@@ -70,6 +67,11 @@ def measure(bits: int, count: int, *, constant_time: bool) -> None:
         lambda: packing.unpack_int64(part.decrypt(private)), packed=True,
     )  # fmt: skip
     figures.report()
+
+
+def segment_sum(figures: Figures, vector: EncryptedVector, codes: np.ndarray) -> None:
+    many = vector.take(np.arange(len(codes)) % len(vector))
+    figures.add("segment_sum", len(codes), lambda: many.segment_sum(codes, 1000))
 
 
 if __name__ == "__main__":
