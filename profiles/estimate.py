@@ -11,9 +11,9 @@ from dataclasses import dataclass
 __all__ = ["Estimate", "aggregate_estimate", "align_estimate", "train_estimate"]
 
 RATES = {
-    # seconds per operation on two cores: (wide path, portable path)
-    "curve multiplication": (1.6e-6, 2.0e-5),
-    "modular product 6144": (0.5e-6, 3.6e-6),
+    # seconds per operation on two cores, by arithmetic path
+    "curve multiplication": {"wide": 2.3e-6, "vector": 7e-6, "portable": 1.5e-5},
+    "modular product 6144": {"wide": 0.7e-6, "vector": 1.5e-6, "portable": 5e-6},
 }
 ENCRYPTION_PRODUCTS = 330
 MASK_BITS = 40
@@ -32,33 +32,33 @@ class Estimate:
         return Estimate(self.seconds + other.seconds, memory, self.wire + other.wire)
 
 
-def _rate(name: str, wide: bool) -> float:
-    return RATES[name][0 if wide else 1]
+def _rate(name: str, path: str) -> float:
+    return RATES[name][path]
 
 
-def align_estimate(receiver: int, sender: int, wide: bool) -> Estimate:
+def align_estimate(receiver: int, sender: int, path: str) -> Estimate:
     """One ECDH intersection: three multiplications a receiver's item, one a sender's."""
-    seconds = (3 * receiver + sender) * _rate("curve multiplication", wide) + 0.2
+    seconds = (3 * receiver + sender) * _rate("curve multiplication", path) + 0.2
     return Estimate(seconds, 200.0 * (receiver + sender), 64.0 * receiver + 16.0 * sender)
 
 
-def _product(bits: int, wide: bool) -> float:
-    return _rate("modular product 6144", wide) * (bits / 3072) ** 2
+def _product(bits: int, path: str) -> float:
+    return _rate("modular product 6144", path) * (bits / 3072) ** 2
 
 
-def aggregate_estimate(rows: int, groups: int, bits: int, wide: bool) -> Estimate:
+def aggregate_estimate(rows: int, groups: int, bits: int, path: str) -> Estimate:
     """One packed ciphertext a row, one product a row, a few powers a group."""
     products = rows * (ENCRYPTION_PRODUCTS / 2 + 1) + groups * 8 * bits
     wire = rows * bits / 4
-    return Estimate(products * _product(bits, wide) + 0.5, 3 * wire, wire)
+    return Estimate(products * _product(bits, path) + 0.5, 3 * wire, wire)
 
 
 def train_estimate(
-    rows: int, own: int, partner: int, passes: int, bits: int, wide: bool
+    rows: int, own: int, partner: int, passes: int, bits: int, path: str
 ) -> Estimate:
     """Passes of one encryption a row and two products a row for each column and pair."""
     pairs = partner * (partner + 3) // 2
     cipher = max(1, -(-(own + 2) * 112 // (bits - 8)))
-    products = rows * cipher * (ENCRYPTION_PRODUCTS / 2 + 2 * pairs) + pairs * cipher * 3 * bits
+    products = rows * cipher * (ENCRYPTION_PRODUCTS / 2 + 2 * pairs) + pairs * cipher * bits / 2
     wire = rows * cipher * bits / 4
-    return Estimate(passes * products * _product(bits, wide), 4 * wire, passes * wire)
+    return Estimate(passes * products * _product(bits, path), 4 * wire, passes * wire)

@@ -18,9 +18,11 @@ from federated.party.steps import facts_of
 from profiles.estimate import Estimate, aggregate_estimate, align_estimate, train_estimate
 from profiles.job import Job
 from profiles.proposal import complete, draft
-from psi.kernels.simd import kernel_path
+from psi.kernels.montgomery import best_path
 
 __all__ = ["describe", "estimate"]
+
+PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 
 
 def describe(job: Job, source: Source | None, rows: int) -> str:
@@ -34,11 +36,9 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
         lines.append(f"  {entry.to} learns {entry.learns}  [{entry.line}]")
     lines += ["", "Guards"] + [f"  {text}" for text in _guards(contract)]
     cost = estimate(contract)
-    path = kernel_path()
     lines += [
         "",
-        "Expected on two cores of this machine "
-        f"({'AVX-512 IFMA kernels' if path == 'wide' else 'portable kernels'})",
+        f"Expected on two cores of this machine ({PATHS[best_path()]} kernels)",
         f"  about {_seconds(cost.seconds)}, {cost.memory / 1e6 + 400:.0f} MB of memory a party, "
         f"{cost.wire / 1e6:.0f} MB on the wire",
     ]
@@ -49,22 +49,22 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
 
 def estimate(contract: Contract) -> Estimate:
     """The cost of all steps together."""
-    wide = kernel_path() == "wide"
+    path = best_path()
     rows = {party.name: party.rows for party in contract.parties}
     me = rows[contract.receiver]
     total = Estimate(1.5, 0, 0)
     for align in contract.align:
-        total += align_estimate(me, rows[align.partner], wide)
+        total += align_estimate(me, rows[align.partner], path)
     for aggregate in contract.aggregate:
         shared = min(me, rows[aggregate.partner])
-        total += aggregate_estimate(shared, 50, aggregate.key_bits, wide)
+        total += aggregate_estimate(shared, 50, aggregate.key_bits, path)
     for train in contract.train:
         if train.split == "vertical":
             shared = min([me, *(rows[name] for name in train.partners)])
             own = contract.party(contract.receiver).design_columns + 1
             columns = sum(contract.party(name).design_columns for name in train.partners)
             passes = train.steps + train.folds * train.fold_steps
-            total += train_estimate(shared, own, columns, passes, train.key_bits, wide)
+            total += train_estimate(shared, own, columns, passes, train.key_bits, path)
     return total
 
 
