@@ -26,9 +26,13 @@ def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from psi.kernels.cache import compiling
+
     lock = threading.Lock()
     columns = (TextColumn("{task.description:<34}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
+    if compiling():
+        console.print(compiling(), style="dim", highlight=False, markup=False)
     with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
         task = bar.add_task("starting", total=len(steps))
 

@@ -26,7 +26,7 @@ from numba.core import caching
 
 from psi.kernels.simd import cpu_features, kernel_path
 
-__all__ = ["cache_directory", "cache_refusal", "kernel", "part"]
+__all__ = ["cache_directory", "cache_refusal", "compiling", "kernel", "part"]
 
 _HERE = Path(__file__).parent
 _PACKAGES = _HERE.parents[1]
@@ -116,6 +116,16 @@ def cache_directory() -> Path | None:
 def cache_refusal() -> str:
     """Why there is no cache; empty if there is one."""
     return _prepared()[1]
+
+
+def compiling() -> str:
+    """What a user should know before the first kernels are called; empty if they are kept."""
+    place, why = _prepared()
+    if place is None:
+        return f"kernels are compiled at every start, for they cannot be kept: {why}"
+    if not any(place.iterdir()):
+        return "kernels are compiled for this machine: once, in about ten seconds"
+    return ""
 
 
 class _Locator(caching._CacheLocator):
