@@ -1,0 +1,171 @@
+"""Calls, decisions before facts, key files, limits: what stands at a node's door."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from federated.party.call import make_call, read_call
+from federated.party.contract import Contract
+from federated.party.desk import AutoDecider, Call, Decision, Request
+from federated.party.keyfile import load_keys, save_keys
+from federated.party.keys import PartyKeys
+from federated.party.ledger import read_ledger
+from federated.party.limits import BEFORE_CONTRACT, step_limit
+from federated.party.node_home import NodeHome
+from federated.party.participant import Participant
+from federated.party.session import Session
+from federated.party.source import MemorySource
+from federated.wire.routers import MemoryRouter
+from profiles.job import Job
+from profiles.proposal import complete, draft
+from psi.protocol import EnvironmentFailed, InputError, MisuseError, PeerError, PeerGone, Refused
+from tests.e2e.conftest import JOB
+
+KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "other")}
+ALL = {name: keys.identity for name, keys in KEYS.items()}
+TWO = {name: ALL[name] for name in ("bank", "bureau")}
+NONCE = bytes(range(32))
+
+
+def test_a_call_is_read_by_those_who_know_all_its_parties() -> None:
+    data = make_call(NONCE, KEYS["bank"], TWO)
+    call = read_call(data, "bureau", ALL)
+    assert (call.session, call.proposer) == (NONCE, "bank")
+    assert call.party("bureau") == ALL["bureau"]
+    assert call.party("nobody") is None
+
+
+def test_calls_that_are_refused() -> None:
+    data = make_call(NONCE, KEYS["bank"], TWO)
+    with pytest.raises(Refused, match="not among this node's peers"):
+        read_call(data, "bureau", {"bureau": ALL["bureau"]})
+    swapped = ALL | {"bank": PartyKeys.generate("bank").identity}
+    with pytest.raises(PeerError, match="not signed by bank"):
+        read_call(data, "bureau", swapped)
+    three = make_call(NONCE, KEYS["bank"], ALL)
+    with pytest.raises(Refused, match="other has another key here"):
+        read_call(three, "bureau", TWO | {"other": PartyKeys.generate("other").identity})
+    with pytest.raises(PeerError, match="does not name"):
+        read_call(data, "other", ALL)
+    with pytest.raises(Refused, match="stale"):
+        read_call(data, "bureau", ALL, time.time() + 30 * 24 * 3600)
+    with pytest.raises(PeerError, match="not signed"):
+        read_call(data[:-1] + bytes([data[-1] ^ 1]), "bureau", ALL)
+    for cut in (0, 1, 40, len(data) - 1):
+        with pytest.raises(PeerError):
+            read_call(data[:cut], "bureau", ALL)
+
+
+class Officer:
+    """Says no, after having looked at the draft."""
+
+    def __init__(self) -> None:
+        self.seen: list[Request] = []
+
+    def admit(self, call: Call) -> Decision:
+        return Decision(True, "rule")
+
+    def decide(self, request: Request, stop: threading.Event) -> Decision:
+        self.seen.append(request)
+        return Decision(False, "officer K.", "not this purpose")
+
+    def check(self, contract: Contract) -> None:
+        raise AssertionError("asked about a contract that was refused")
+
+
+class Untouched(MemorySource):
+    """A source that must not be read."""
+
+    def load(self, *args: object, **options: object) -> pa.Table:
+        raise AssertionError("the table was read before the decision")
+
+
+def test_an_officer_says_no_before_anything_is_said_about_the_table(tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text(JOB)
+    job = Job.load(tmp_path / "job.toml")
+    bank = pa.table(
+        {name: ["a", "b"] for name in ("id", "name", "segment")}
+        | {name: [1.0, 2.0] for name in ("balance", "tenure")}
+        | {"churned": [0, 1]}
+    )
+    router, officer = MemoryRouter(list(TWO)), Officer()
+    sources = {"bank": MemorySource({"bank.consumers": bank}), "bureau": Untouched({})}
+    errors: dict[str, BaseException] = {}
+
+    def run(name: str) -> None:
+        session = Session(
+            NONCE, KEYS[name], TWO, router.endpoint(name), tmp_path / name, timeout=20
+        )
+        decider = officer if name == "bureau" else AutoDecider(name, sources[name])
+        participant = Participant(session, sources[name], decider=decider)
+        try:
+            if name == "bank":
+                asked = draft(job, TWO, NONCE, time.time())
+                participant.propose(asked, lambda contract: complete(job, contract))
+            else:
+                participant.join()
+        except BaseException as error:
+            errors[name] = error
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in TWO]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert isinstance(errors["bureau"], Refused)
+    assert errors["bureau"].hint == "decided by officer K."
+    assert isinstance(errors["bank"], PeerGone)
+    assert "Refused" in str(errors["bank"])
+    (request,) = officer.seen
+    assert request.contract.party("bureau").rows == 0
+    assert len(request.id) == 8
+    (line,) = (
+        e for e in read_ledger(tmp_path / "bureau" / "ledger.jsonl") if e["kind"] == "refused"
+    )
+    assert line["body"] == {"by": "officer K.", "why": "not this purpose", "job": "small churn"}
+
+
+def test_keys_at_rest(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    save_keys(path, KEYS["bank"], b"correct horse", secrets.token_bytes)
+    assert load_keys(path, b"correct horse").identity == ALL["bank"]
+    assert KEYS["bank"].private_bytes()[:32] not in path.read_bytes()
+    with pytest.raises(InputError, match="does not open"):
+        load_keys(path, b"wrong")
+    altered = bytearray(path.read_bytes())
+    altered[-1] ^= 1
+    path.write_bytes(altered)
+    with pytest.raises(InputError, match="does not open"):
+        load_keys(path, b"correct horse")
+    path.chmod(0o640)
+    with pytest.raises(EnvironmentFailed, match="others can read it"):
+        load_keys(path, b"correct horse")
+
+
+def test_a_nodes_folder(tmp_path: Path) -> None:
+    home = NodeHome.create(tmp_path / "node", "bureau", "hub.example:8443")
+    assert NodeHome.open(tmp_path / "node") == home
+    assert (tmp_path / "node").stat().st_mode & 0o777 == 0o700
+    with pytest.raises(MisuseError, match="holds a node already"):
+        NodeHome.create(tmp_path / "node", "bureau", "hub.example:8443")
+    with pytest.raises(InputError, match="no node here"):
+        NodeHome.open(tmp_path / "nowhere")
+
+
+def test_limits_grow_with_the_contract(tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text(JOB)
+    contract = draft(Job.load(tmp_path / "job.toml"), TWO, NONCE, time.time())
+    assert step_limit(None, "align/bureau/0") == BEFORE_CONTRACT
+    for step in ("handshake", "contract", "finish", "no such step"):
+        assert step_limit(contract, step) == BEFORE_CONTRACT
+    large = replace(contract.party("bureau"), rows=10**6)
+    grown = contract.with_party(large)
+    for step in ("align/bureau/0", "aggregate/0/bureau", "train/churn"):
+        assert BEFORE_CONTRACT < step_limit(contract, step) < step_limit(grown, step)

@@ -1,0 +1,109 @@
+"""The socket file of hub and daemon: commands, mounted parties, what it refuses."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from federated.wire.local import LocalMount, LocalServer, ask
+from federated.wire.parcels import Kind, Parcel
+from psi.protocol import EnvironmentFailed, PeerError, PeerGone, Refused
+
+JOB = bytes(32)
+
+
+class Switchboard:
+    """Joins mounted parties of one process."""
+
+    def __init__(self) -> None:
+        self.parties: dict[str, Any] = {}
+        self.seen: list[Parcel] = []
+
+    def mount(self, job: bytes, name: str, party: Any) -> None:
+        if name == "nobody":
+            raise Refused("nobody has no place here", hint="be somebody")
+        if party is None:
+            self.parties.pop(name, None)
+        else:
+            self.parties[name] = party
+
+    def route(self, parcel: Parcel, sender: str) -> None:
+        self.seen.append(parcel)
+        if parcel.receiver in self.parties:
+            self.parties[parcel.receiver].put(parcel)
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[tuple[Switchboard, Path]]:
+    deep = tmp_path / ("x" * 90) / ("y" * 60)  # longer than a socket's name may be
+    deep.mkdir(parents=True)
+    switch = Switchboard()
+    server = LocalServer(deep / "hub.sock", switch, lambda request: {"echo": request["op"]})
+    yield switch, deep / "hub.sock"
+    server.close()
+    assert not (deep / "hub.sock").exists()
+
+
+def mount(path: Path, name: str) -> LocalMount:
+    return LocalMount(path, name, JOB, ["a", "b"], lambda step: 1 << 40)
+
+
+def test_commands_and_their_errors(board: tuple[Switchboard, Path], tmp_path: Path) -> None:
+    _, path = board
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert ask(path, op="status") == {"echo": "status"}
+    with pytest.raises(EnvironmentFailed, match="KeyError"):
+        ask(path, nothing="here")
+    with pytest.raises(EnvironmentFailed, match="nothing runs in"):
+        ask(tmp_path / "hub.sock", op="status")
+    with pytest.raises(EnvironmentFailed, match="no place here"):
+        mount(path, "nobody")
+
+
+def test_frames_between_mounted_parties(board: tuple[Switchboard, Path]) -> None:
+    switch, path = board
+    a, b = mount(path, "a"), mount(path, "b")
+    a.call(b"come", every=0.05)
+    a.endpoint.send("b", bytes(1 << 20))
+    b.endpoint.greet()
+    assert b.endpoint.receive(5) == ("a", bytes(1 << 20))
+    b.endpoint.send("a", b"yes")
+    assert a.endpoint.receive(5) == ("b", b"yes")
+    assert any(parcel.kind == Kind.CALL for parcel in switch.seen)
+    assert a.endpoint.traffic == {("a", "b"): 1 << 20, ("b", "a"): 3}
+    a.close()
+    assert b.endpoint.receive(5) == ("a", b"")
+    b.close()
+
+
+def test_a_party_that_dies_without_a_word(board: tuple[Switchboard, Path]) -> None:
+    _, path = board
+    a, b = mount(path, "a"), mount(path, "b")
+    a.endpoint.send("b", b"x")
+    assert b.endpoint.receive(5)[1] == b"x"
+    a._stop.set()
+    a._link.shutdown(2)
+    with pytest.raises(PeerGone, match="a: its process has ended"):
+        b.endpoint.receive(10)
+    b.close()
+
+
+def test_a_mounted_party_speaks_for_itself_only(board: tuple[Switchboard, Path]) -> None:
+    switch, path = board
+    a, b = mount(path, "a"), mount(path, "b")
+    forged = Parcel(Kind.PART, JOB, "b", "a", "s", bytes(8), 0, bytes(8), 0, 1, 0, b"x")
+    a.carry(forged)
+    with pytest.raises((PeerGone, PeerError)):
+        a.endpoint.receive(10)
+    end = time.monotonic() + 5
+    while "a" in switch.parties and time.monotonic() < end:
+        time.sleep(0.02)
+    assert "a" not in switch.parties
+    assert forged not in switch.seen
+    b.close()
+    assert threading.active_count() < 50
