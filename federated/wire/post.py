@@ -156,10 +156,7 @@ class PostEndpoint:
             self._carry(bye)
         with self._changed:
             self._changed.wait_for(
-                lambda: (
-                    self._failure
-                    or all(self._oldest(w) is None or w.closed for w in self._ways.values())
-                ),
+                lambda: self._failure or all(self._parted(way) for way in self._ways.values()),
                 patience,
             )
 
@@ -295,6 +292,11 @@ class PostEndpoint:
                 way.stream, way.granted, 0, 0, b"",
             )  # fmt: skip
         self._carry(parcel)
+
+    def _parted(self, way: _Way) -> bool:
+        """Whether there is nobody to wait for on this way, or nothing."""
+        gone = way.closed or way.away_since or way.peer == bytes(4)
+        return bool(gone) or self._oldest(way) is None
 
     def _stream(self, way: _Way) -> bytes:
         """Who sends, and how often it has begun to count anew on this way."""

@@ -50,8 +50,8 @@ def jobs_of(world: World, name: str) -> list[dict[str, object]]:
         return []
 
 
-def running(world: World, name: str) -> bool:
-    return any(str(job["step"]).startswith(("align", "train")) for job in jobs_of(world, name))
+def running(job: dict[str, object]) -> bool:
+    return job["state"] == "running" and str(job["step"]).startswith(("align", "train"))
 
 
 def end_of(world: World, process: subprocess.Popen[bytes], name: str) -> int:
@@ -61,8 +61,25 @@ def end_of(world: World, process: subprocess.Popen[bytes], name: str) -> int:
         raise AssertionError("\n".join(world.log(n) for n in (name, "hub", "bureau"))) from None
 
 
+def test_a_killed_proposer_is_noticed(small: Path, world: World) -> None:
+    propose(small, world, "out")
+    world.wait(lambda: bool(jobs_of(world, "bureau")), "the call does not arrive")
+    world.kill("out")
+    world.wait(
+        lambda: jobs_of(world, "bureau")[0]["state"] in ("failed", "done"),
+        "the partner does not notice",
+        30,
+    )
+
+
 @pytest.mark.slow
-def test_a_hub_that_is_killed_and_restarted_loses_nothing(small: Path, world: World) -> None:
+def test_hub_and_partner_are_killed_and_the_partner_is_revoked(small: Path, world: World) -> None:
+    _the_hub_is_killed_and_the_job_goes_on(small, world)
+    _the_partner_is_killed_and_the_job_ends_with_a_reason(small, world)
+    _the_partner_is_revoked_and_told(world)
+
+
+def _the_hub_is_killed_and_the_job_goes_on(small: Path, world: World) -> None:
     run = propose(small, world, "out")
     world.wait(lambda: bool(jobs_of(world, "bureau")), "the call does not arrive")
     world.kill("hub")
@@ -75,59 +92,42 @@ def test_a_hub_that_is_killed_and_restarted_loses_nothing(small: Path, world: Wo
     assert json.loads((small / "out" / "metrics.json").read_text())["run"]
 
 
-@pytest.mark.slow
-def test_a_killed_partner_ends_the_job_with_a_reason_and_can_be_asked_again(
-    small: Path, world: World
-) -> None:
-    run = propose(small, world, "out")
-    world.wait(lambda: running(world, "bureau"), "the job does not run")
+def _the_partner_is_killed_and_the_job_ends_with_a_reason(small: Path, world: World) -> None:
+    run = propose(small, world, "cut")
+    world.wait(
+        lambda: any(running(job) for job in jobs_of(world, "bureau")), "the job does not run"
+    )
     world.kill("bureau")
     world.start_node("bureau", BUREAU.format(folder=small))
-    assert end_of(world, run, "out") in (0, 8)
+    assert end_of(world, run, "cut") in (0, 8)
     if run.returncode:
-        assert "bureau: this node has restarted" in world.log("out")
-        assert not (small / "out").exists()
+        assert "bureau: this node has restarted" in world.log("cut")
+        assert not (small / "cut").exists()
     assert end_of(world, propose(small, world, "again"), "again") == 0
 
 
-def test_a_killed_proposer_is_noticed(small: Path, world: World) -> None:
-    propose(small, world, "out")
-    world.wait(lambda: bool(jobs_of(world, "bureau")), "the call does not arrive")
-    world.kill("out")
-    world.wait(
-        lambda: jobs_of(world, "bureau")[0]["state"] in ("failed", "done"),
-        "the partner does not notice",
-        30,
-    )
-    assert end_of(world, propose(small, world, "again"), "again") == 0
+def _the_partner_is_revoked_and_told(world: World) -> None:
+    world.command("hub", "revoke", "bureau", "--home", str(world.hub))
+    world.processes["bureau"].wait(60)
+    assert "this node was revoked; ask for a new invite" in world.log("bureau")
+    assert "revoked" in world.command("hub", "nodes", "--home", str(world.hub)).stdout
+    found = world.command("node", "doctor", "--home", str(world.node("bureau"))).stdout
+    assert found.count("ok ") >= 6
 
 
 @pytest.mark.slow
 def test_two_jobs_at_once_and_a_party_that_nobody_confirmed(small: Path, world: World) -> None:
     (small / "second.toml").write_text(JOB.replace("small churn", "second job"))
-    runs = [propose(small, world, "one"), propose(small, world, "two", "second.toml")]
-    assert [end_of(world, run, name) for run, name in zip(runs, ("one", "two"), strict=True)] == [
-        0,
-        0,
-    ]
-    names = {
-        json.loads((small / out / "metrics.json").read_text())["job"] for out in ("one", "two")
+    runs = {
+        "one": propose(small, world, "one"),
+        "two": propose(small, world, "two", "second.toml"),
     }
-    assert len(names) == 2
+    assert [end_of(world, run, name) for name, run in runs.items()] == [0, 0]
+    names = {json.loads((small / out / "metrics.json").read_text())["job"] for out in runs}
+    assert names == {"small churn", "second job"}
     # the bureau no longer knows the bank
     peers = world.node("bureau") / "peers"
     shutil.move(next(peers.glob("*.json")), small / "gone.json")
     assert end_of(world, propose(small, world, "three"), "three") == 8
     assert "you are not among this node's peers" in world.log("three")
     assert not (small / "three").exists()
-
-
-@pytest.mark.slow
-def test_a_revoked_partner_is_named(small: Path, world: World) -> None:
-    world.command("hub", "revoke", "bureau", "--home", str(world.hub))
-    world.processes["bureau"].wait(60)
-    assert "this node was revoked; ask for a new invite" in world.log("bureau")
-    listed = world.command("hub", "nodes", "--home", str(world.hub)).stdout
-    assert "revoked" in listed
-    found = world.command("node", "doctor", "--home", str(world.node("bureau"))).stdout
-    assert found.count("ok ") >= 6
