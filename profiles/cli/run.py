@@ -50,8 +50,14 @@ def run(
     from profiles.job import Job
     from profiles.run import run_job, steps_of
     from profiles.tables import open_tables
+    from psi.protocol import MisuseError
 
     spec = Job.load(job)
+    if hub and plaintext_baseline:
+        raise MisuseError(
+            "--plaintext-baseline needs everyone's tables in one place",
+            hint="leave it out with --hub",
+        )
     result = run_job(
         spec,
         open_tables(tables),

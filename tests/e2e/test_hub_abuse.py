@@ -17,6 +17,7 @@ from flwr.proto.fleet_pb2 import PullMessagesRequest, PushMessagesRequest
 from flwr.proto.node_pb2 import Node
 
 from federated.wire.certificates import Authority, make_key, request_certificate
+from federated.wire.flower import relay
 from federated.wire.flower.fleet import FleetKeys, enrol
 from federated.wire.flower.packing import pack
 from federated.wire.hub_home import HubHome, read_invite, write_invite
@@ -216,6 +217,22 @@ def test_frames_survive_a_restart_of_the_hub(place: Place) -> None:
     assert b.endpoint.receive(40)[1] == b"three"
     b.endpoint.send("a", b"four")
     assert a.endpoint.receive(40)[1] == b"four"
+
+
+def test_open_messages_are_renewed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = place.member("a").start(), place.member("b").start()
+    a.endpoint.send("b", b"one")
+    assert b.endpoint.receive(20)[1] == b"one"
+    monkeypatch.setattr(relay, "RENEW", 0.0)
+    before = {peer.name: set(peer.open) for peer in place.hub.guard.relay.peers()}
+    b.endpoint.send("a", b"two")  # both ask for messages again
+    assert a.endpoint.receive(20)[1] == b"two"
+    a.endpoint.send("b", b"three")
+    assert b.endpoint.receive(20)[1] == b"three"
+    monkeypatch.undo()
+    for peer in place.hub.guard.relay.peers():
+        assert 0 < len(peer.open) <= 12
+        assert not before[peer.name] & set(peer.open)
 
 
 def test_frames_survive_a_cut_cable(place: Place) -> None:

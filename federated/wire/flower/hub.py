@@ -54,6 +54,7 @@ class Hub:
         home.check()
         self.home = home
         logging.getLogger("flwr").setLevel(logging.CRITICAL)
+        logging.getLogger("uvicorn.error").addFilter(_not_at_the_end)
         app = _superlink()
         state = app.state.linkstate_factory.state()
         self.guard = Guard(app, state, home, home.megabytes << 20)
@@ -149,6 +150,11 @@ class Hub:
             "nodes": nodes,
             "turned_away": dict(self.guard.turned_away),
         }
+
+
+def _not_at_the_end(record: logging.LogRecord) -> bool:
+    """Calls that wait for messages when a hub ends are no error."""
+    return "returned without starting response" not in record.getMessage()
 
 
 def _superlink() -> Any:

@@ -37,6 +37,9 @@ __all__ = ["LocalParty", "Peer", "Relay"]
 
 HEARTBEAT = 30.0
 TTL = 6 * 3600.0
+RENEW = 3 * 3600.0
+"""Seconds after which an open message is replaced, well before it expires."""
+
 LEAVES = 4
 """Messages kept open at a node when it is quiet."""
 
@@ -66,7 +69,7 @@ class Peer:
     replaced: set[str] = field(default_factory=set)
     epoch: int = 0
     seen: float = 0.0
-    open: set[str] = field(default_factory=set)
+    open: dict[str, float] = field(default_factory=dict)
     unread: int = 0
     waiting: deque[Parcel] = field(default_factory=deque)
     waiting_bytes: int = 0
@@ -160,15 +163,23 @@ class Relay:
                 peer.replaced.add(peer.instance)
             peer.instance, peer.seen = instance, time.monotonic()
             peer.epoch += 1
-            peer.open, peer.pending, peer.unread = set(), {}, 0
+            peer.open, peer.pending, peer.unread = {}, {}, 0
             peer.waiting, peer.waiting_bytes = deque(), 0
             self._top_up(peer)
             self._wake(peer.node)
 
     def seen(self, peer: Peer) -> None:
         """A node has asked for messages."""
-        peer.seen = time.monotonic()
+        peer.seen = now = time.monotonic()
         self._state.acknowledge_node_heartbeat(peer.node, HEARTBEAT)
+        with self._lock:
+            old = {name for name, since in peer.open.items() if now - since > RENEW}
+            old -= peer.pending.keys()
+            if old:
+                self._state.delete_messages(old)
+                for name in old:
+                    del peer.open[name]
+                self._top_up(peer)
 
     def ready(self, peer: Peer) -> bool:
         """Whether a message lies ready; if so, it counts as read."""
@@ -267,7 +278,7 @@ class Relay:
             if peer is None or name not in peer.open:
                 store.delete(tree.object_id)
                 return
-            peer.open.discard(name)
+            del peer.open[name]
         try:
             message = objects_of(tree, lambda part: store.get(part) or b"")
         finally:
@@ -320,7 +331,7 @@ class Relay:
             return
         for name in missing:
             state.store_object(self._run, session, name, packed.content(name))
-        peer.open.add(packed.id)
+        peer.open[packed.id] = time.monotonic()
         peer.pending[packed.id] = size
         peer.unread += 1
         self._wake(peer.node)
