@@ -103,8 +103,12 @@ class EncryptedVector:
         low, high = private.rings
         words = self._ring.dump(self._residues)
         p, q = private.p, private.q
-        part_p = low.power_shared(low.load(words), p - 1, constant_time=constant_time)
-        part_q = high.power_shared(high.load(words), q - 1, constant_time=constant_time)
+        part_p = low.power_shared(
+            low.load(words), p - 1, secret=True, constant_time=constant_time
+        )
+        part_q = high.power_shared(
+            high.load(words), q - 1, secret=True, constant_time=constant_time
+        )
         mod_p = low.scale(low.log(part_p), private.p_factor)
         mod_q = high.log(part_q)
         # m = m_p + p ((m_q - m_p)/p mod q)

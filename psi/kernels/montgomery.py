@@ -87,8 +87,14 @@ class SquareRing(Protocol):
         """a (1 + m N) for m of `uint64[n, plain_words]`, every m below N."""
         ...
 
-    def power_shared(self, a: Residues, exponent: int, *, constant_time: bool = False) -> Residues:
-        """a^exponent, one exponent for all; `constant_time` keeps it out of load addresses."""
+    def power_shared(
+        self, a: Residues, exponent: int, *, secret: bool = False, constant_time: bool = False
+    ) -> Residues:
+        """a^exponent, one exponent for all.
+
+        `secret` keeps the exponent out of load addresses where that is cheap, in lanes;
+        `constant_time` everywhere, which takes gmpy2 nearly twice the time.
+        """
         ...
 
     def power_rows(self, a: Residues, exponents: Words) -> Residues:

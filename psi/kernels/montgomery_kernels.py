@@ -13,21 +13,22 @@ from typing import Any
 import numpy as np
 
 from psi.kernels.cache import kernel
+from psi.kernels.montgomery_emit import LIMB_BITS, LIMB_MASK
 from psi.kernels.montgomery_lanes import (
-    LIMB_BITS,
-    LIMB_MASK,
     aligned,
     carry,
     clear,
     gather,
-    half_product,
     multiply_add_row,
-    pair_product,
-    pair_square,
     prefetch,
     scatter,
     select_entry,
     select_row,
+)
+from psi.kernels.montgomery_products import (
+    half_product,
+    pair_product,
+    pair_square,
     single_product,
 )
 
@@ -268,6 +269,7 @@ def power_rows(
     a: Any,
     digits: Any,
     window: int,
+    scan: bool,
     one: Any,
     start: int,
     stop: int,
@@ -278,14 +280,15 @@ def power_rows(
 ) -> None:
     """out[i] = a[i]^e[i], digits of e in base 2^window, most significant first.
 
-    `digits` is `uint64[n, k]`, or one row for all. Every entry of the table of powers is read
-    for every digit, and every digit costs the same, so neither addresses nor time tell e.
+    `digits` is `uint64[n, k]`, or one row for all. With `scan` every entry of the table of
+    powers is read for every digit, and every digit costs the same, so neither addresses nor
+    time tell e; without it `digits` must be one row.
     """
     size = 2 * h
     entries = 1 << window
     flat = aligned(entries * size)
     table = flat.reshape(entries, size, 8)
-    x, y, acc, twice = aligned(size), aligned(size), aligned(size), aligned(size)
+    x, y, acc, scratch = aligned(size), aligned(size), aligned(size), aligned(3 * h)
     wanted = aligned(1)
     rows = np.empty(8, dtype=np.int64)
     shared = len(digits) == 1
@@ -294,17 +297,24 @@ def power_rows(
         block(rows, i, stop)
         gather(table[1], a, rows, size)
         for k in range(2, entries):
-            pair_product(table[k], table[k - 1], table[1], modulus, shift, inverse, h, acc)
-        for k in range(digits.shape[1]):
-            for lane in range(8):
-                wanted[0, lane] = digits[0 if shared else rows[lane], k]
-            select_row(y, flat, size, entries, wanted)
-            if k == 0:
-                copy(x, y, size)
+            if k % 2 == 0:
+                pair_square(table[k], table[k // 2], modulus, shift, inverse, h, acc, scratch)
             else:
+                pair_product(table[k], table[k - 1], table[1], modulus, shift, inverse, h, acc)
+        for k in range(digits.shape[1]):
+            if k > 0:
                 for _ in range(window):
-                    pair_square(x, x, modulus, shift, inverse, h, acc, twice)
+                    pair_square(x, x, modulus, shift, inverse, h, acc, scratch)
+            if scan:
+                for lane in range(8):
+                    wanted[0, lane] = digits[0 if shared else rows[lane], k]
+                select_row(y, flat, size, entries, wanted)
+            else:
+                copy(y, table[digits[0, k]], size)
+            if k > 0:
                 pair_product(x, x, y, modulus, shift, inverse, h, acc)
+            else:
+                copy(x, y, size)
         scatter(out, rows, x, size)
 
 

@@ -112,7 +112,9 @@ class PortableRing:
             len(a),
         )
 
-    def power_shared(self, a: Numbers, exponent: int, *, constant_time: bool = False) -> Numbers:
+    def power_shared(
+        self, a: Numbers, exponent: int, *, secret: bool = False, constant_time: bool = False
+    ) -> Numbers:
         power, square = mpz(exponent), self._square
         cost = power.bit_length()
         if constant_time and power > 0:

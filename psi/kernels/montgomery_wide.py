@@ -15,7 +15,8 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from psi.kernels import montgomery_kernels as kernels
-from psi.kernels.montgomery_lanes import LANES, LIMB_BITS, LIMB_MASK, aligned
+from psi.kernels.montgomery_emit import LANES, LIMB_BITS, LIMB_MASK
+from psi.kernels.montgomery_lanes import aligned
 from psi.kernels.montgomery_portable import window_digits
 from psi.kernels.montgomery_threads import parallel, threads
 from psi.kernels.montgomery_words import Words, from_words, to_words, word_count
@@ -28,6 +29,8 @@ Index = NDArray[np.int64]
 SLACK_BITS = 12
 # multiply-adds that are worth a thread: about 0.1 ms
 GRAIN = 300_000
+# h multiply-adds that reading one entry of a table of powers is worth
+SCAN = 3
 # exponents whose digits are held at once
 POWER_ROWS = 1 << 15
 
@@ -170,28 +173,37 @@ class WideRing:
         )
         return out
 
-    def power_shared(self, a: Rows, exponent: int, *, constant_time: bool = False) -> Rows:
-        # the kernel scans its tables and has one shape, asked or not
-        width = max(1, word_count(int(exponent).bit_length()))
-        return self._power(a, to_words([exponent], width), int(exponent).bit_length())
+    def power_shared(
+        self, a: Rows, exponent: int, *, secret: bool = False, constant_time: bool = False
+    ) -> Rows:
+        # a secret exponent is scanned for always: it costs little here
+        bits = int(exponent).bit_length()
+        words = to_words([exponent], max(1, word_count(bits)))
+        return self._power(a, words, bits, secret or constant_time)
 
     def power_rows(self, a: Rows, exponents: Words) -> Rows:
-        return self._power(a, exponents, _length(exponents))
+        return self._power(a, exponents, _length(exponents), True)
 
-    def _power(self, a: Rows, exponents: Words, bits: int) -> Rows:
+    def _power(self, a: Rows, exponents: Words, bits: int, scan: bool) -> Rows:
         if bits == 0:
             return self.ones(len(a))
-        window = min(range(1, 8), key=lambda w: (1 << w) - (w == 1) + -(-bits // w))
+
+        def cost(window: int) -> float:
+            # in h^2 multiply-adds: a product, reading the table for it, and making the table
+            reads = (SCAN / self.limbs) * (1 << window) if scan else 0
+            return -(-bits // window) * (10 + reads) + 8.5 * (1 << window)
+
+        window = min(range(1, 8), key=cost)
         windows = -(-bits // window)
         digits = window_digits(exponents, window, windows)[::-1].T
         ordered = np.ascontiguousarray(digits).view(np.uint64)
         out = self._empty(len(a))
         self._spread(
             lambda lo, hi: kernels.power_rows(
-                out, a, ordered, window, self._one, lo, hi, *self._constants
+                out, a, ordered, window, scan, self._one, lo, hi, *self._constants
             ),
             len(a),
-            bits + windows + (1 << window),
+            0.7 * bits + windows + (1 << window),
         )
         return out
 
