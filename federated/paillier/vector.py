@@ -103,9 +103,7 @@ class EncryptedVector:
         low, high = private.rings
         words = self._ring.dump(self._residues)
         p, q = private.p, private.q
-        part_p = low.power_shared(
-            low.load(words), p - 1, secret=True, constant_time=constant_time
-        )
+        part_p = low.power_shared(low.load(words), p - 1, secret=True, constant_time=constant_time)
         part_q = high.power_shared(
             high.load(words), q - 1, secret=True, constant_time=constant_time
         )

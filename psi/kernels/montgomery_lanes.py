@@ -16,7 +16,6 @@ from psi.kernels.cache import kernel
 from psi.kernels.montgomery_emit import (
     INDEX,
     LANES,
-    LIMB_BITS,
     LIMB_MASK,
     VECTOR,
     WORD,

@@ -316,8 +316,8 @@ def _carry_both(typing: Any, out: Any, acc: Any, h: Any) -> Any:
 
         def body(index: Any, *carries: Any) -> list[Any]:
             results = []
-            for position, carry in zip((index, b.add(index, args[2])), carries, strict=True):
-                total = b.add(e.load(source, position), carry)
+            for position, carried in zip((index, b.add(index, args[2])), carries, strict=True):
+                total = b.add(e.load(source, position), carried)
                 e.store(b.and_(total, constant(LIMB_MASK)), target, position)
                 results.append(e.over(total))
             return results
