@@ -16,6 +16,7 @@ are sent its result, so they are as free of IO as the roles.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ import pyarrow.compute as pc
 
 from psi.ecdh import LARGEST, Items, Matches, Receiver, Sender
 from psi.identifiers import key_buffer
+from psi.kernels.distinct import distinct
 from psi.protocol import Array, Context, Done, PeerError, Range, Role, Turn, message
 
 __all__ = ["AlignSettings", "Alignment", "SelectReceiver", "SelectSender", "receive", "send"]
@@ -33,7 +35,7 @@ __all__ = ["AlignSettings", "Alignment", "SelectReceiver", "SelectSender", "rece
 Index = np.ndarray[Any, np.dtype[np.int64]]
 Build = Callable[[Context], Role[Any]]
 Runs = Generator[tuple[str, Build], Any, "Alignment"]
-Rows = Annotated[np.ndarray, Array("int64", most=LARGEST)]
+Rows = Annotated[np.ndarray, Array("int32", most=LARGEST)]
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,11 @@ class _Level:
 
 def _level(keys: pa.Array, free: np.ndarray) -> _Level:
     """The distinct keys of the rows that are still `free`."""
-    masked = pc.if_else(pa.array(free), keys, pa.scalar(None, keys.type))
-    coded = pc.dictionary_encode(masked)
-    coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
-    code = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    with_key = np.flatnonzero(code >= 0)
-    first = np.full(len(coded.dictionary), -1, np.int64)
-    first[code[with_key][::-1]] = with_key[::-1]
-    data, offsets = key_buffer(coded.dictionary)
-    return _Level(Items(data, offsets), code, first)
+    known = pc.is_valid(keys).to_numpy(zero_copy_only=False).astype(bool)
+    data, offsets = key_buffer(keys.fill_null("") if keys.null_count else keys)
+    code, first = distinct(data, offsets, known & free, secrets.randbits(64))
+    every = Items(data, offsets)
+    return _Level(every if len(first) == len(code) else every.take(first), code, first)
 
 
 @dataclass
@@ -183,7 +181,7 @@ class OrderReceiver(Role[Index]):
         self._peer, self._matches, self._size, self._join = peer, matches, size, join
 
     def begin(self) -> Turn[Index]:
-        out = [(self._peer, Order(self._matches))]
+        out = [(self._peer, Order(self._matches.astype(np.int32)))]
         if not self._join:
             return Turn(Done(), out, np.ones(self._size, np.int64))
         return Turn(Ordering(self._size), out)
@@ -191,9 +189,9 @@ class OrderReceiver(Role[Index]):
     def on_multiplicities(self, state: Ordering, found: Multiplicities, peer: str) -> Turn[Index]:
         del peer
         good = len(found.counts) == state.size and (found.counts > 0).all()
-        if not good or found.counts.sum() > LARGEST:
+        if not good or found.counts.sum(dtype=np.int64) > LARGEST:
             raise PeerError("malformed multiplicities")
-        return Turn(Done(), result=found.counts)
+        return Turn(Done(), result=found.counts.astype(np.int64))
 
 
 class OrderSender(Role[Index]):
@@ -209,12 +207,12 @@ class OrderSender(Role[Index]):
         return Turn(Ordering(len(self._counts)))
 
     def on_order(self, state: Ordering, order: Order, peer: str) -> Turn[Index]:
-        matches = order.matches
+        matches = order.matches.astype(np.int64)
         seen = np.bincount(matches[matches >= 0], minlength=state.size)
         good = len(seen) == state.size and (seen > 0).all() and (matches >= 0).all()
         if not good or (not self._join and (seen > 1).any()):
             raise PeerError("an order that does not fit the matches")
-        reply = [(peer, Multiplicities(self._counts))] if self._join else []
+        reply = [(peer, Multiplicities(self._counts.astype(np.int32)))] if self._join else []
         return Turn(Done(), reply, matches)
 
 
@@ -338,7 +336,7 @@ class SelectReceiver(Role[bool]):
         self._keep = keep
 
     def begin(self) -> Turn[bool]:
-        out = [(peer, Selection(positions)) for peer, positions in self._keep.items()]
+        out = [(peer, Selection(rows.astype(np.int32))) for peer, rows in self._keep.items()]
         return Turn(Done(), out, True)
 
 
@@ -356,7 +354,7 @@ class SelectSender(Role[Index]):
 
     def on_selection(self, state: Selecting, found: Selection, peer: str) -> Turn[Index]:
         del state, peer
-        keep = found.positions
+        keep = found.positions.astype(np.int64)
         ascending = (np.diff(keep) > 0).all()
         if not ascending or (len(keep) and not 0 <= keep[0] <= keep[-1] < self._size):
             raise PeerError("a selection of pairs that do not exist")

@@ -1,4 +1,4 @@
-"""What every protocol role speaks: envelope, codec, errors, role."""
+"""What every protocol role speaks: envelope, codec, errors, role, store."""
 
 from psi.protocol.codec import Array, Length, Range, Text, decode, encode, message
 from psi.protocol.envelope import Envelope
@@ -16,6 +16,7 @@ from psi.protocol.errors import (
 )
 from psi.protocol.harness import Pair
 from psi.protocol.role import Context, Done, Idle, Random, Role, Step, Turn
+from psi.protocol.store import MemoryStore, Store, gathered
 
 __all__ = [
     "Array",
@@ -29,6 +30,7 @@ __all__ = [
     "InputError",
     "JobError",
     "Length",
+    "MemoryStore",
     "MisuseError",
     "Pair",
     "PeerError",
@@ -39,9 +41,11 @@ __all__ = [
     "Refused",
     "Role",
     "Step",
+    "Store",
     "Text",
     "Turn",
     "decode",
     "encode",
+    "gathered",
     "message",
 ]

@@ -12,7 +12,8 @@ handler for each message it expects in a state:
         def begin(self) -> Turn[Matches]: ...
         def on_blinded(self, state: Waiting, message: Blinded, peer: str) -> Turn[Matches]: ...
 
-What is in the state is all that `save()` keeps and `restore()` needs. A message that the
+What is in the state, and in the context's store, is all that `save()` keeps and `restore()`
+needs. A message that the
 table does not name for the present state ends the session with a `PhaseError`.
 """
 
@@ -26,6 +27,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from psi.protocol.codec import Length, Text, decode, encode, message
 from psi.protocol.envelope import Envelope
 from psi.protocol.errors import MisuseError, PeerError, PhaseError
+from psi.protocol.store import MemoryStore, Store
 
 __all__ = ["Context", "Done", "Idle", "Random", "Role", "Step", "Turn"]
 
@@ -37,12 +39,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Context:
-    """What every role is given: the session it belongs to, its step, itself, randomness."""
+    """What every role is given: session, step, its own name, randomness, room for large arrays."""
 
     session: bytes
     step: str
     party: str
     random: Random = field(repr=False)
+    store: Store = field(default_factory=MemoryStore, repr=False)
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psi import align, ecdh
+from psi import align, buckets, ecdh
 from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
-from psi.ecdh import Blinded, Items, Matches, Receiver, Sender
+from psi.ecdh import Blinded, Items, Receiver, Sender
 from psi.identifiers import key_buffer
 from psi.kernels.selfcheck import LOW_ORDER
 from psi.protocol import (
     Context,
     Envelope,
     FedprofileError,
+    MemoryStore,
     Pair,
     PeerError,
     Refused,
-    Role,
     decode,
     encode,
 )
@@ -116,6 +116,7 @@ def test_exact_at_twenty_thousand(overlap: int) -> None:
 
 def test_several_chunks_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ecdh, "CHUNK", 7)
+    monkeypatch.setattr(buckets, "BUCKET", 16)
     mine: Keys = [[str(i) for i in range(100)]]
     theirs: Keys = [[str(i) for i in range(50, 150)]]
     for reveal in ("both", "receiver", "cardinality"):
@@ -211,22 +212,36 @@ def test_altered_bytes_end_in_a_typed_error_or_no_match(at: int, value: int) -> 
     assert "planted" not in caught
 
 
-def test_killed_and_restored_at_every_message() -> None:
-    for kill in range(5):
-        link = Pair(*roles())
-        for party, role in link.roles.items():
-            link._take(party, role.start())
-        for _ in range(kill):
-            if link._queue:
-                link.deliver()
-        fresh: dict[str, Role[Matches]] = {r.context.party: r for r in roles()}
-        for party, role in fresh.items():
+@pytest.mark.parametrize("reveal", ["receiver", "both", "cardinality"])
+def test_killed_and_restored_at_every_message(reveal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ecdh, "CHUNK", 4)
+    monkeypatch.setattr(buckets, "BUCKET", 8)
+    stores = {"r": MemoryStore(), "s": MemoryStore()}
+    terms: dict[str, Any] = {"reveal": reveal, "largest": 100}
+
+    def fresh() -> tuple[Receiver, Sender]:
+        mine, theirs = (items(*map(str, range(low, low + 30))) for low in (0, 20))
+        places = [replace(context(party), store=stores[party]) for party in "rs"]
+        receiver = Receiver(places[0], "s", mine, minimum=0, **terms)
+        return receiver, Sender(places[1], "r", theirs, **terms)
+
+    link = Pair(*fresh())
+    for party, role in link.roles.items():
+        link._take(party, role.start())
+    points = []
+    while link._queue:
+        again = {role.context.party: role for role in fresh()}
+        for party, role in again.items():
             role.restore(link.roles[party].save())
             link.roles[party] = role
-        while link._queue:
-            link.deliver()
-        assert link.results["r"].own.tolist() == [1]
-        assert link.results["s"].own.tolist() == [0]
+        link.deliver()
+        points.append(max(len(role.save()) for role in link.roles.values()))
+    assert link.results["r"].count == 10
+    assert len(points) >= 16
+    assert max(points) < 4096  # what is large lies in the store
+    if reveal == "both":
+        assert link.results["r"].own.tolist() == list(range(20, 30))
+        assert link.results["s"].own.tolist() == list(range(10))
 
 
 def test_identifiers_and_scalars_do_not_print() -> None:

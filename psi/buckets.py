@@ -1,0 +1,65 @@
+"""Tags in buckets by their leading bits, so that large sets meet one bucket at a time.
+
+Tags are outputs of a hash under the sender's key: their leading bits say nothing of an item
+(buckets by an item's prefix would). Every part that a role receives or computes is spread over
+the buckets of a `Store` at once; what must be in memory at the end is one bucket of both sides
+and the matches, however large the sets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from psi.kernels.matching import match
+from psi.protocol import Store, gathered
+
+__all__ = ["BUCKET", "bucket_bits", "meet", "spread"]
+
+BUCKET = 1 << 22
+"""Rows a bucket holds, about: 100 MB with its hash table."""
+
+Index = np.ndarray[Any, np.dtype[np.int64]]
+Tags = np.ndarray[Any, np.dtype[np.uint64]]
+_NONE = np.empty((0, 3), np.uint64)
+
+
+def bucket_bits(rows: int) -> int:
+    """How many leading bits name a bucket, for a set of so many rows."""
+    return max(0, (-(-rows // BUCKET) - 1).bit_length())
+
+
+def spread(store: Store, name: str, part: int, tags: Tags, start: int, bits: int) -> None:
+    """Put `tags: uint64[m, 2]`, those of rows `start` onwards, into the buckets as one part."""
+    rows = np.empty((len(tags), 3), np.uint64)
+    rows[:, :2] = tags
+    rows[:, 2] = np.arange(start, start + len(tags), dtype=np.uint64)
+    if bits == 0:
+        store.put(f"{name}.0", part, rows)
+        return
+    bucket = (tags[:, 1] >> np.uint64(64 - bits)).astype(np.uint32)
+    order = np.argsort(bucket, kind="stable")
+    ends = np.searchsorted(bucket[order], np.arange((1 << bits) + 1))
+    for number in range(1 << bits):
+        chosen = order[ends[number] : ends[number + 1]]
+        store.put(f"{name}.{number}", part, rows[chosen])
+
+
+def meet(
+    store: Store, own: tuple[str, int], peer: tuple[str, int], rows: int, bits: int
+) -> tuple[Index, Index]:
+    """Rows with equal tags: (own rows, ascending; the peer's rows).
+
+    `own` and `peer` are a name and how many parts were spread; `rows` is the number of own rows.
+    """
+    partner = np.full(rows, -1, np.int64)
+    for number in range(1 << bits):
+        mine, theirs = (
+            gathered(store, f"{name}.{number}", parts, _NONE) for name, parts in (own, peer)
+        )
+        found = match(mine[:, :2], theirs[:, :2])
+        hit = np.flatnonzero(found >= 0)
+        partner[mine[hit, 2].astype(np.int64)] = theirs[found[hit], 2].astype(np.int64)
+    matched = np.flatnonzero(partner >= 0)
+    return matched, partner[matched]
