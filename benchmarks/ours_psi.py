@@ -1,7 +1,8 @@
 """Our side of a PSI race: `psi.align` over the socket router, envelopes as they are.
 
 With the source `memory` the ids are an Arrow column already; with `parquet` a file of messy
-credit codes is read, normalised and checked, and the aligned rows are written, all timed.
+credit codes is read, normalised and checked, and the aligned rows are written, all timed. The
+variant `kept` prepares and delivers the sender's tags first, which is told as `offline_s`.
 """
 
 from __future__ import annotations
@@ -9,20 +10,25 @@ from __future__ import annotations
 import importlib.metadata
 import secrets
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.codes import credit_codes
-from benchmarks.party import Stopwatch, ids, meet, options
+from benchmarks.party import Stopwatch, id_ranges, meet, options
 from federated.wire.routers import SocketEndpoint
 from psi import align, oprf
+from psi.ecdh import Held, Items, Prepared, prepare
 from psi.identifiers import clean, combine
+from psi.kernels.distinct import distinct
 from psi.kernels.hashing import tag_hash
 from psi.kernels.matching import match
+from psi.kernels.strings import take_strings
 from psi.protocol import Context, Envelope, Role, decode, encode
 
 SESSION = bytes(32)
@@ -67,12 +73,44 @@ def run(endpoint: SocketEndpoint, runs: align.Runs) -> align.Alignment:
 def warm() -> None:
     """Load the compiled kernels: a node that runs has them."""
     data, offsets = np.zeros(16, np.uint8), np.array([0, 8, 16], np.int64)
+    take_strings(data, offsets, distinct(data, offsets, np.ones(2, bool), 0)[1])
     points = oprf.own(oprf.encode(data, offsets), 8)
     blinded = oprf.blind(points, 8)
     oprf.finalize(oprf.evaluate(blinded, 8), 8)
     tags = tag_hash(b"warm", data, offsets, points)
     match(tags, tags)
     clean(pa.array(["91110000600037341L"]), "credit_code")
+
+
+class Keeper:
+    """Tags in memory: prepared and delivered before the clock starts."""
+
+    def __init__(self) -> None:
+        self._held: Held | None = None
+        self._made: Prepared | None = None
+
+    def held(self) -> Held | None:
+        return self._held
+
+    def keep(self, held: Held) -> None:
+        self._held = held
+
+    def prepared(self, items: Items) -> Prepared:
+        self._made = self._made or prepare(items, secrets.token_bytes)
+        return self._made
+
+    def spend(self, items: int) -> None:
+        del items
+
+
+def id_column(role: str, case: dict[str, Any]) -> pa.Array:
+    """What `party.ids` gives, made without a Python string each."""
+    parts = []
+    for first, count in id_ranges(role, case):
+        digits = pc.utf8_lpad(pa.array(np.arange(count)).cast(pa.large_string()), 17, "0")
+        mark, nothing = (pa.scalar(text, pa.large_string()) for text in (first, ""))
+        parts.append(pc.binary_join_element_wise(mark, digits, nothing))
+    return pa.concat_arrays(parts)
 
 
 def keys_of(source: str, table: Path, column: pa.Array) -> list[pa.Array]:
@@ -83,12 +121,12 @@ def keys_of(source: str, table: Path, column: pa.Array) -> list[pa.Array]:
 
 
 def main() -> None:
-    role, case, port, _ = options()
+    role, case, port, variant = options()
     me, peer = role, "sender" if role == "receiver" else "receiver"
     with tempfile.TemporaryDirectory() as folder:
         table, out = Path(folder) / "in.parquet", Path(folder) / "out.parquet"
         if case["source"] == "memory":
-            column = pa.array(ids(role, case), pa.large_string())
+            column = id_column(role, case)
         else:
             column = pa.array(credit_codes(role, case), pa.large_string())
             pq.write_table(pa.table({"code": column}), table)
@@ -99,14 +137,22 @@ def main() -> None:
         meet(role, port)
         endpoint = SocketEndpoint(me, addresses)
         settings = align.AlignSettings(reveal=case["mode"])
+        side = align.receive if role == "receiver" else align.send
+        keeper, offline = None, None
+        if variant.endswith("kept"):
+            keeper, begun = Keeper(), time.perf_counter()
+            none = [column.slice(0, 0)] if role == "receiver" else [column]
+            run(endpoint, side(peer, none, settings, keeper))
+            offline = time.perf_counter() - begun
+        before = endpoint.bytes_sent
         watch = Stopwatch()
         keys = keys_of(case["source"], table, column)
-        side = align.receive if role == "receiver" else align.send
-        found = run(endpoint, side(peer, keys, settings))
+        found = run(endpoint, side(peer, keys, settings, keeper))
         if case["source"] == "parquet" and role == "receiver":
             pq.write_table(pa.table({"row": found.rows}), out)
         matched = found.matched if found.matched >= 0 else case["matched"]
-        watch.report(importlib.metadata.version("fedprofile"), matched, endpoint.bytes_sent)
+        sent = endpoint.bytes_sent - before
+        watch.report(importlib.metadata.version("fedprofile"), matched, sent, offline)
         endpoint.close()
 
 

@@ -29,11 +29,16 @@ def ids(role: str, case: dict[str, Any]) -> list[str]:
 
     `size_a` belong to the receiver, `size_b` to the sender; the first `matched` are shared.
     """
+    return [
+        f"{first}{number:017d}" for first, count in id_ranges(role, case) for number in range(count)
+    ]
+
+
+def id_ranges(role: str, case: dict[str, Any]) -> list[tuple[str, int]]:
+    """(first character, how many) of the shared identifiers and of the party's own."""
     size = case["size_a"] if role == "receiver" else case["size_b"]
     shared = case["matched"]
-    first = "1" if role == "receiver" else "2"
-    own = [f"{first}{number:017d}" for number in range(size - shared)]
-    return [f"0{number:017d}" for number in range(shared)] + own
+    return [("0", shared), ("1" if role == "receiver" else "2", size - shared)]
 
 
 def meet(role: str, port: int) -> None:
@@ -62,8 +67,17 @@ class Stopwatch:
     def __init__(self) -> None:
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
-    def report(self, version: str, matched: int, wire_bytes: int | None = None) -> None:
-        """Print the party's figures; `wire_bytes` is what it sent, None if it cannot tell."""
+    def report(
+        self,
+        version: str,
+        matched: int,
+        wire_bytes: int | None = None,
+        offline_s: float | None = None,
+    ) -> None:
+        """Print the party's figures; `wire_bytes` is what it sent, None if it cannot tell.
+
+        `offline_s` is what a subject that prepares something for many runs took for that.
+        """
         figures = {
             "version": version,
             "wall_s": time.perf_counter() - self.wall,
@@ -72,4 +86,6 @@ class Stopwatch:
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             "matched": matched,
         }
+        if offline_s is not None:
+            figures["offline_s"] = offline_s
         print(json.dumps(figures), flush=True)

@@ -161,7 +161,7 @@ def _align(endpoint: Any, name: str, folder: Path, rows: int) -> dict[str, Any]:
     pinned = {n: read_identity(folder / f"{n}.identity") for n in NAMES}
     half = rows // 2 if name == "b" else 0
     values = pa.array([f"id{i:09d}" for i in range(half, half + rows)])
-    settings = align.AlignSettings("both", "first", 0, 10**9)
+    settings = align.AlignSettings()
     warm = pa.array([f"w{i}" for i in range(1000)])
     session = Session(JOB, keys, pinned, endpoint, folder / f"{name}-home", timeout=900)
     session.connect()

@@ -6,7 +6,7 @@ docs/JOB_FILE.md documents every key.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from profiles.sections import Section, load_toml
@@ -46,8 +46,11 @@ class AlignSpec:
     reveal: str = "both"
     kinds: tuple[tuple[str, ...], ...] = ()
     minimum_overlap: int = 100
+    minimum_checked_by: str = "receiver"
     largest_set: int = 10_000_000
     duplicates: str = "collapse"
+    keep_tags_days: int = 0
+    keep_tags_items: int = 0
 
 
 @dataclass(frozen=True)
@@ -226,11 +229,18 @@ def _align(
         section.text("reveal", "both", REVEALS),
         kinds,
         section.integer("minimum_overlap", 100, 0, 10**9),
+        section.text("minimum_checked_by", "receiver", ("receiver", "partner")),
         section.integer("largest_set", 10_000_000, 1, 10**9),
         section.text("duplicates", "collapse", ("collapse", "join")),
+        section.integer("keep_tags_days", 0, 0, 366),
+        section.integer("keep_tags_items", 100_000, 1, 10**9),
     )
+    if spec.keep_tags_days and (len(shape) > 1 or spec.reveal == "cardinality"):
+        raise section.fail(
+            "keep_tags_days", str(spec.keep_tags_days), "0 with several levels of keys or a count"
+        )
     section.done()
-    return spec
+    return spec if spec.keep_tags_days else replace(spec, keep_tags_items=0)
 
 
 def _aggregates(section: Section, names: list[str], receiver: str) -> list[AggregateSpec]:

@@ -125,11 +125,20 @@ def _steps(contract: Contract) -> list[str]:
 def _guards(contract: Contract) -> list[str]:
     lines = []
     for align in contract.align:
+        who = (
+            f"counted by {align.partner} before anything is told"
+            if align.minimum_checked_by == "partner"
+            else f"checked by {contract.receiver}, so a promise towards {align.partner}"
+        )
         lines.append(
             f"{align.partner} refuses a set of more than {align.largest_set} records; fewer than "
-            f"{align.minimum_overlap} shared records end the job (checked by {contract.receiver}, "
-            f"so a promise towards {align.partner})"
+            f"{align.minimum_overlap} shared records end the job ({who})"
         )
+        if align.keep_tags_days:
+            lines.append(
+                f"{align.partner}'s tags serve all jobs of {align.keep_tags_days} days; it counts "
+                f"what {contract.receiver} asks and refuses beyond {align.keep_tags_items} records"
+            )
     for aggregate in contract.aggregate:
         lines.append(
             f"{aggregate.partner} opens no group of fewer than {aggregate.minimum_group} records"

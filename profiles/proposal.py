@@ -91,8 +91,11 @@ def _align(job: Job) -> tuple[AlignTerms, ...]:
             spec.protocol,
             spec.reveal,
             spec.minimum_overlap,
+            spec.minimum_checked_by,
             spec.largest_set,
             spec.duplicates,
+            spec.keep_tags_days,
+            spec.keep_tags_items,
         )
         for partner in job.partners()
     )

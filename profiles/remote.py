@@ -81,7 +81,7 @@ def federate_remote(
             nonce, keys, parties, mount.endpoint, folder / me, progress=progress, timeout=wait
         )
         mount.call(make_call(nonce, keys, parties))
-        participant = Participant(session, source, decider=decider)
+        participant = Participant(session, source, decider=decider, kept=link.home.tags)
         asked = draft(job, parties, nonce, time.time())
         agreed, outcome = participant.propose(asked, finish)
     finally:

@@ -58,8 +58,17 @@ def meet(
         mine, theirs = (
             gathered(store, f"{name}.{number}", parts, _NONE) for name, parts in (own, peer)
         )
-        found = match(mine[:, :2], theirs[:, :2])
-        hit = np.flatnonzero(found >= 0)
-        partner[mine[hit, 2].astype(np.int64)] = theirs[found[hit], 2].astype(np.int64)
+        here, there = _meet(mine[:, :2], theirs[:, :2])
+        partner[mine[here, 2].astype(np.int64)] = theirs[there, 2].astype(np.int64)
     matched = np.flatnonzero(partner >= 0)
     return matched, partner[matched]
+
+
+def _meet(mine: Tags, theirs: Tags) -> tuple[Index, Index]:
+    """Pairs of equal tags; the hash table is made of the smaller side."""
+    if len(mine) < len(theirs):
+        there, here = _meet(theirs, mine)
+        return here, there
+    found = match(mine, theirs)
+    hit = np.flatnonzero(found >= 0)
+    return hit, found[hit]

@@ -63,14 +63,22 @@ class PartyTerms:
 
 @dataclass(frozen=True)
 class AlignTerms:
-    """Find the shared entities of the receiver and one partner."""
+    """Find the shared entities of the receiver and one partner.
+
+    `minimum_checked_by` is "receiver" (a promise to the partner) or "partner" (counted first).
+    With `keep_tags_days` the partner's tags serve all runs of so many days, for at most
+    `keep_tags_items` of the receiver's items in all; 0: fresh ones for each run.
+    """
 
     partner: str
     protocol: str
     reveal: str
     minimum_overlap: int
+    minimum_checked_by: str
     largest_set: int
     duplicates: str
+    keep_tags_days: int
+    keep_tags_items: int
 
 
 @dataclass(frozen=True)
@@ -201,6 +209,13 @@ class Contract:
             self.party(name)
         if len(self.nonce) != 64 or not 0 < self.not_before < self.expires:
             raise PeerError("the contract's nonce or validity is malformed")
+        for align in self.align:
+            kept = align.keep_tags_days > 0
+            single = all(len(p.keys) == 1 for p in self.parties)
+            if kept and (not single or align.reveal == "cardinality"):
+                raise PeerError("tags are kept for one level of keys, and never for a count only")
+            if align.minimum_checked_by not in ("receiver", "partner"):
+                raise PeerError("the contract names nobody who checks the minimum")
         for text in _texts(self):
             if text != unicodedata.normalize("NFC", text) or not text.isprintable():
                 raise PeerError("the contract holds control characters")

@@ -38,6 +38,16 @@ def _align(contract: Contract, terms: AlignTerms) -> list[Disclosure]:
         Disclosure(step, me, f"how many records {terms.partner} brings", line),
         Disclosure(step, terms.partner, f"how many records {me} brings", line),
     ]
+    if terms.minimum_checked_by == "partner":
+        before = f"how many records it shares with {me}, before anything else is told"
+        sizes.append(Disclosure(step, terms.partner, before, "align.minimum_checked_by"))
+    if terms.keep_tags_days:
+        asked = (
+            f"for {terms.keep_tags_days} days, under one key and over several jobs, which of at "
+            f"most {terms.keep_tags_items} records it asks {terms.partner} has; whether that set "
+            "has changed"
+        )
+        sizes.append(Disclosure(step, me, asked, "align.keep_tags_days"))
     if terms.reveal == "cardinality":
         count = f"how many records it shares with {terms.partner}, not which"
         return [*sizes, Disclosure(step, me, count, line)]

@@ -8,6 +8,7 @@ node.crt, node.key   this node's certificate, and its key under the passphrase (
 peers/           other parties' identities, and which of them were confirmed
 tables.toml      what logical tables are bound to
 policy.toml      what this party allows
+tags/            prepared tags, kept between jobs (0600)
 jobs/SESSION/    one folder a job: ledger, checkpoint, outcome
 """
 
@@ -89,6 +90,11 @@ class NodeHome:
     def jobs(self) -> Path:
         """One folder a job, named by its session in hexadecimal."""
         return self.path / "jobs"
+
+    @property
+    def tags(self) -> Path:
+        """Prepared tags of set intersections, its own and others'."""
+        return self.path / "tags"
 
     @property
     def certificate(self) -> Path:

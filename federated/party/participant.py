@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from federated.party.contract import Contract
 from federated.party.desk import AutoDecider, Decider, Request
@@ -32,8 +33,10 @@ class Participant:
         gather: Gather | None = None,
         decider: Decider | None = None,
         stop: threading.Event | None = None,
+        kept: Path | None = None,
     ) -> None:
-        self._session, self._source, self._gather = session, source, gather
+        """`kept` is a folder for what outlives a job: prepared tags."""
+        self._session, self._source, self._gather, self._kept = session, source, gather, kept
         self._decider = decider or AutoDecider(session.name, source, policy)
         self._stop = stop or threading.Event()
         self._salt = secrets.token_bytes(32)
@@ -75,7 +78,14 @@ class Participant:
             self._session.connect()
             agreed = self._session.run(CONTRACT, first)
             self._session.bind(agreed)
-            steps = Steps(self._session, agreed.contract, self._source, self._salt, self._gather)
+            steps = Steps(
+                self._session,
+                agreed.contract,
+                self._source,
+                self._salt,
+                self._gather,
+                self._kept,
+            )
             outcome = steps.run()
             self._session.finish()
         except BaseException as error:

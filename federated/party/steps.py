@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from federated.horizontal import Branch, HorizontalFit, Plan, SecureSum
 from federated.paillier import PrivateKey, generate_keypair
 from federated.party.contract import AggregateTerms, AlignTerms, Contract, PartyTerms, TrainTerms
 from federated.party.encoding import Encoder
+from federated.party.kept_tags import KeptTags
 from federated.party.matrix import binary_label, numeric_matrix
 from federated.party.outcome import Outcome, Trained
 from federated.party.session import Session
@@ -72,8 +74,9 @@ class Steps:
         source: Source,
         salt: bytes,
         gather: Gather | None = None,
+        kept: Path | None = None,
     ) -> None:
-        self._session, self._contract = session, contract
+        self._session, self._contract, self._kept = session, contract, kept
         self._me = contract.party(session.name)
         self._table = load_table(self._me, source)
         if snapshot_hash(self._table, salt=salt) != self._me.snapshot:
@@ -121,17 +124,32 @@ class Steps:
         ]
         peer = terms.partner if receiver else self._contract.receiver
         settings = AlignSettings(
-            terms.reveal, terms.duplicates, terms.minimum_overlap, terms.largest_set
+            reveal=terms.reveal,
+            duplicates=terms.duplicates,
+            minimum_overlap=terms.minimum_overlap,
+            minimum_checked_by=terms.minimum_checked_by,
+            largest_set=terms.largest_set,
         )
-        found = self._levels(
-            step, (align.receive if receiver else align.send)(peer, keys, settings)
-        )
+        keeper = self._keeper(terms, peer) if terms.keep_tags_days else None
+        side = align.receive if receiver else align.send
+        found = self._levels(step, side(peer, keys, settings, keeper))
         self.outcome.alignments[peer] = found
         self._disclosed(
             f"align {terms.partner}",
             matched=found.matched,
             receiver_rows=found.size_receiver,
             sender_rows=found.size_sender,
+        )
+
+    def _keeper(self, terms: AlignTerms, peer: str) -> KeptTags:
+        theirs, session = self._contract.party(peer), self._session
+        ends = (
+            (self._me, theirs)
+            if self._session.name == self._contract.receiver
+            else (theirs, self._me)
+        )
+        return KeptTags(
+            self._kept, session.pinned[peer], terms, *ends, session.random, session.clock
         )
 
     def _levels(self, step: str, runs: align.Runs) -> Alignment:

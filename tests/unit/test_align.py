@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psi import align, buckets, ecdh
+from psi import align, buckets
 from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
-from psi.ecdh import Blinded, Items, Receiver, Sender
+from psi.ecdh import Held, Items, Prepared, Receiver, Sender, messages, prepare
+from psi.ecdh.messages import Blinded
 from psi.identifiers import key_buffer
 from psi.kernels.selfcheck import LOW_ORDER
 from psi.protocol import (
@@ -32,12 +33,14 @@ from psi.protocol import (
 Keys = list[list[str | None]]
 
 
-def run(mine: Keys, theirs: Keys, **terms: Any) -> tuple[Alignment, Alignment]:
+def run(
+    mine: Keys, theirs: Keys, keepers: Any = (None, None), **terms: Any
+) -> tuple[Alignment, Alignment]:
     """Both sides of an alignment, level by level, over the pair harness."""
     agreed = AlignSettings(**terms)
     sides = [
-        align.receive("s", [pa.array(k, pa.string()) for k in mine], agreed),
-        align.send("r", [pa.array(k, pa.string()) for k in theirs], agreed),
+        align.receive("s", [pa.array(k, pa.string()) for k in mine], agreed, keepers[0]),
+        align.send("r", [pa.array(k, pa.string()) for k in theirs], agreed, keepers[1]),
     ]
     wanted = [next(side) for side in sides]
     while True:
@@ -115,7 +118,7 @@ def test_exact_at_twenty_thousand(overlap: int) -> None:
 
 
 def test_several_chunks_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ecdh, "CHUNK", 7)
+    monkeypatch.setattr(messages, "CHUNK", 7)
     monkeypatch.setattr(buckets, "BUCKET", 16)
     mine: Keys = [[str(i) for i in range(100)]]
     theirs: Keys = [[str(i) for i in range(50, 150)]]
@@ -214,7 +217,7 @@ def test_altered_bytes_end_in_a_typed_error_or_no_match(at: int, value: int) -> 
 
 @pytest.mark.parametrize("reveal", ["receiver", "both", "cardinality"])
 def test_killed_and_restored_at_every_message(reveal: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ecdh, "CHUNK", 4)
+    monkeypatch.setattr(messages, "CHUNK", 4)
     monkeypatch.setattr(buckets, "BUCKET", 8)
     stores = {"r": MemoryStore(), "s": MemoryStore()}
     terms: dict[str, Any] = {"reveal": reveal, "largest": 100}
@@ -242,6 +245,68 @@ def test_killed_and_restored_at_every_message(reveal: str, monkeypatch: pytest.M
     if reveal == "both":
         assert link.results["r"].own.tolist() == list(range(20, 30))
         assert link.results["s"].own.tolist() == list(range(10))
+
+
+class Keeper:
+    """Both sides' memory of prepared tags, with what a real one refuses."""
+
+    def __init__(self) -> None:
+        self.kept: Held | None = None
+        self.made: Prepared | None = None
+        self.left, self.deliveries = 5, 0
+
+    def held(self) -> Held | None:
+        return self.kept
+
+    def keep(self, held: Held) -> None:
+        self.deliveries += held is not self.kept
+        self.kept = held
+
+    def prepared(self, wanted: Items) -> Prepared:
+        if self.made is None or len(self.made.tags) != len(wanted):
+            self.made = prepare(wanted, secrets.token_bytes)
+        return self.made
+
+    def spend(self, count: int) -> None:
+        if count > self.left:
+            raise Refused("used up")
+        self.left -= count
+
+
+@pytest.mark.parametrize("reveal", ["both", "receiver"])
+def test_prepared_tags_are_delivered_once_and_counted(
+    reveal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("psi.ecdh.prepared.CHUNK", 8)
+    both = (Keeper(), Keeper())
+    theirs: Keys = [[str(i) for i in range(50)]]
+    asked: list[Keys] = [[["3", "x", "49"]], [["7", "y"]]]
+    for mine in asked:
+        receiver, sender = run(mine, theirs, both, reveal=reveal)
+        assert receiver.matched == sum(key in theirs[0] for key in mine[0])
+        assert [mine[0][row] for row in receiver.rows] == [k for k in mine[0] if k in theirs[0]]
+        if reveal == "both":
+            assert sender.rows.tolist() == [int(mine[0][row] or -1) for row in receiver.rows]
+    assert both[0].deliveries == 1
+    with pytest.raises(Refused, match="used up"):
+        run([["1"]], theirs, both, reveal=reveal)
+    both[1].left = 9
+    changed: Keys = [[*theirs[0], "new"]]
+    assert run([["new"]], changed, both, reveal=reveal)[0].matched == 1
+    assert both[0].deliveries == 2
+
+
+def test_a_minimum_is_counted_by_the_partner_before_it_tells_anything() -> None:
+    terms: dict[str, Any] = {"minimum_overlap": 2, "minimum_checked_by": "partner"}
+    receiver, sender = run([["a", "b", "c"]], [["b", "c", "d"]], **terms)
+    assert receiver.matched == sender.matched == 2
+    agreed = AlignSettings(**terms)
+    with pytest.raises(Refused, match="1 shared records found, at least 2 needed") as caught:
+        run([["a", "b"]], [["b", "c"]], **terms)
+    assert caught.value.step == ""
+    counting = next(align.send("r", [pa.array(["b"])], agreed))
+    assert counting[0] == "count"
+    assert isinstance(counting[1](context("s", "count")), Receiver)
 
 
 def test_identifiers_and_scalars_do_not_print() -> None:

@@ -54,7 +54,9 @@ def contract(*names: str) -> Contract:
         retention_days=30,
         seed=7,
         parties=tuple(terms(name) for name in parties),
-        align=tuple(AlignTerms(p, "ecdh", "both", 10, 1000, "collapse") for p in partners),
+        align=tuple(
+            AlignTerms(p, "ecdh", "both", 10, "receiver", 1000, "collapse", 0, 0) for p in partners
+        ),
         aggregate=(AggregateTerms("bureau", "segment", (Measure("a", "mean"),), 20, 3072),),
         train=(TrainTerms("churn", "logistic", "vertical", "y", "", partners, 3, 5, 1, 4, 3072),),
     )

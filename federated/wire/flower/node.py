@@ -267,7 +267,11 @@ class NodeDaemon:
                 timeout=self._timeout,
             )
             participant = Participant(
-                session, self._source, decider=_Noting(self._decider, job), stop=job.stop
+                session,
+                self._source,
+                decider=_Noting(self._decider, job),
+                stop=job.stop,
+                kept=self.home.tags,
             )
             participant.join()
             job.state = "done"

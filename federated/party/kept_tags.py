@@ -1,0 +1,166 @@
+"""Prepared tags from one job to the next: sealed files, an expiry, and a count of what was asked.
+
+The sender's file holds the key and tags made for one receiver, table and key columns, and a
+digest of the items; the receiver's holds the tags. Both end at the sender's date. The count of
+items that the receiver asked under one key is written before anything is answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+
+from federated.party.contract import AlignTerms, PartyTerms
+from federated.party.keys import Identity
+from federated.party.vault import Vault
+from psi.ecdh import LARGEST, Held, Items, Prepared, prepare
+from psi.protocol import (
+    Array,
+    CodecError,
+    EnvironmentFailed,
+    Length,
+    MisuseError,
+    Random,
+    Range,
+    Refused,
+    decode,
+    encode,
+    message,
+)
+
+__all__ = ["KeptTags"]
+
+DAY = 24 * 3600
+Tags = Annotated[np.ndarray, Array("uint64", width=2, most=LARGEST)]
+Seconds = Annotated[int, Range(0, 2**40)]
+
+
+@message(0xAD)
+@dataclass(frozen=True)
+class _Held:
+    name: Annotated[bytes, Length(32)]
+    expires: Seconds
+    tags: Tags
+
+
+@message(0xAE)
+@dataclass(frozen=True)
+class _Prepared:
+    name: Annotated[bytes, Length(32)]
+    key: Annotated[bytes, Length(32)]
+    tag_order: Annotated[bytes, Length(32)]
+    items: Annotated[bytes, Length(32)]
+    expires: Seconds
+    tags: Tags
+
+
+@message(0xAF)
+@dataclass(frozen=True)
+class _Asked:
+    name: Annotated[bytes, Length(32)]
+    items: Annotated[int, Range(0, 2**40)]
+
+
+class KeptTags:
+    """What one party keeps for one peer (a `psi.align.TagKeeper`).
+
+    `mine` and `theirs` name the tables and key columns, so that tags of other columns are other
+    tags. Without a folder nothing outlives the job.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        peer: Identity,
+        terms: AlignTerms,
+        mine: PartyTerms,
+        theirs: PartyTerms,
+        random: Random,
+        clock: Callable[[], float],
+    ) -> None:
+        sides = [(side.table, side.keys, side.kinds) for side in (mine, theirs)]
+        about = hashlib.sha256(repr((peer.fingerprint, sides)).encode()).hexdigest()[:24]
+        self._folder, self._file, self._peer = folder, f"{peer.name}-{about}", peer.name
+        self._terms, self._random, self._clock = terms, random, clock
+        label = b"fedprofile kept tags v1"
+        self._vault = Vault(folder, "tags.key", label, random) if folder else None
+        self._present: Prepared | None = None
+
+    def __repr__(self) -> str:
+        return f"<kept tags for {self._peer}>"
+
+    def held(self) -> Held | None:
+        """The receiver's tags, unless they have expired."""
+        data = self._vault.read(f"{self._file}.held") if self._vault else None
+        if data is None:
+            return None
+        record = decode(data, _Held)
+        return Held(record.name, record.tags) if record.expires > self._clock() else None
+
+    def keep(self, held: Held) -> None:
+        """Keep the receiver's tags until the contract's date."""
+        before = self.held()
+        if self._vault and (before is None or before.name != held.name):
+            record = _Held(held.name, self._until(), held.tags)
+            self._vault.write(f"{self._file}.held", encode(record))
+
+    def prepared(self, items: Items) -> Prepared:
+        """The sender's tags of these items: those from before, or new ones under a new key."""
+        digest = hashlib.sha256(memoryview(np.ascontiguousarray(items.offsets)))
+        digest.update(memoryview(np.ascontiguousarray(items.data)))
+        data = self._vault.read(f"{self._file}.prepared") if self._vault else None
+        if data is not None:
+            with contextlib.suppress(CodecError):
+                old = decode(data, _Prepared)
+                if old.items == digest.digest() and old.expires > self._clock():
+                    self._present = Prepared(old.name, old.key, old.tag_order, old.tags)
+                    return self._present
+        new = self._present = prepare(items, self._random)
+        if self._vault:
+            record = _Prepared(
+                new.name, new.key, new.tag_order, digest.digest(), self._until(), new.tags
+            )
+            self._vault.write(f"{self._file}.prepared", encode(record))
+        return new
+
+    def spend(self, items: int) -> None:
+        """Count `items` asked under the present key. Raises `Refused` beyond the contract's cap."""
+        if self._present is None:
+            raise MisuseError("items asked before tags were prepared")
+        with self._locked():
+            data = self._vault.read(f"{self._file}.asked") if self._vault else None
+            before = decode(data, _Asked) if data is not None else None
+            fresh = before is None or before.name != self._present.name
+            asked = items + (0 if fresh or before is None else before.items)
+            if asked > self._terms.keep_tags_items:
+                raise Refused(
+                    f"{asked} items asked of one set of tags, "
+                    f"{self._terms.keep_tags_items} allowed by the contract",
+                    hint="wait until the tags expire, or agree on more",
+                )
+            if self._vault:
+                self._vault.write(f"{self._file}.asked", encode(_Asked(self._present.name, asked)))
+
+    def _until(self) -> int:
+        return int(self._clock()) + self._terms.keep_tags_days * DAY
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Two jobs with one peer count one after the other."""
+        if self._folder is None:
+            yield
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with (self._folder / f".{self._file}.lock").open("a") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise EnvironmentFailed(f"{self._file}.asked: {error.strerror}") from None

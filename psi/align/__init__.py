@@ -1,0 +1,33 @@
+"""Entity alignment: waterfall keys over set intersections, to rows in the receiver's order.
+
+Each level of keys is one set intersection among the rows that no earlier level matched. With
+`reveal = "both"` a last exchange puts both sides into the receiver's row order:
+
+    receiver  Order            ──►   for each aligned row of the receiver: which match it is
+              ◄──   Multiplicities   with duplicates = "join": how often the sender holds each
+
+Both then hold the same list of pairs: ordered by the receiver's row, then by the sender's.
+`collapse` lets the first row of a key stand for all with that key; `join` gives all pairs, as
+SQL's inner join would. Rows whose key is null match nothing.
+
+A minimum that protects the sender is counted first (`minimum_checked_by = "partner"`): a run of
+the first level that tells the sender how many items match, and nobody anything else. With a
+`keeper` the sender's tags are kept for later runs (`prepared`); that takes one level of keys.
+
+`receive` and `send` are generators: they yield (name, role builder) for each protocol run and
+are sent its result, so they are as free of IO as the roles.
+"""
+
+from psi.align.order import SelectReceiver, SelectSender
+from psi.align.runs import Alignment, AlignSettings, Runs, TagKeeper, receive, send
+
+__all__ = [
+    "AlignSettings",
+    "Alignment",
+    "Runs",
+    "SelectReceiver",
+    "SelectSender",
+    "TagKeeper",
+    "receive",
+    "send",
+]

@@ -1,0 +1,210 @@
+"""Both sides of an alignment as generators: which protocol to run next, and what it all means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from psi.align.levels import Book, Index, only
+from psi.align.order import OrderReceiver, OrderSender
+from psi.ecdh import (
+    LARGEST,
+    Held,
+    Items,
+    Matches,
+    Prepared,
+    Receiver,
+    Sender,
+    TagReceiver,
+    TagSender,
+)
+from psi.protocol import Context, Role
+
+__all__ = ["AlignSettings", "Alignment", "Runs", "TagKeeper", "receive", "send"]
+
+Build = Callable[[Context], Role[Any]]
+Runs = Generator[tuple[str, Build], Any, "Alignment"]
+
+
+@dataclass(frozen=True)
+class AlignSettings:
+    """The terms both sides agreed on."""
+
+    reveal: str = "both"
+    duplicates: str = "collapse"
+    minimum_overlap: int = 0
+    minimum_checked_by: str = "receiver"
+    largest_set: int = LARGEST
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """One side's row number for every aligned pair, in the receiver's row order.
+
+    `grade[i]` is the key level that matched pair i. `rows` is empty at a side that does not
+    learn them; `matched` is -1 where even the count stays hidden. Sizes are rows with a key.
+    """
+
+    rows: Index
+    grade: np.ndarray
+    matched: int
+    size_receiver: int
+    size_sender: int
+    nulls: int
+    duplicates: int
+
+
+class TagKeeper(Protocol):
+    """Keeps tags from one run to the next: the receiver those it holds, the sender its own."""
+
+    def held(self) -> Held | None:
+        """The receiver's: what an earlier run left."""
+
+    def keep(self, held: Held) -> None:
+        """The receiver's: keep these for the next run."""
+
+    def prepared(self, items: Items) -> Prepared:
+        """The sender's: tags of these items, from before if they are still good."""
+
+    def spend(self, items: int) -> None:
+        """The sender's: count items asked under the present key, or raise `Refused`."""
+
+
+def receive(
+    peer: str, keys: Sequence[pa.Array], settings: AlignSettings, keeper: TagKeeper | None = None
+) -> Runs:
+    """The receiver's side over all levels of `keys` (strings, null: no key)."""
+    book, join = Book.open(keys), settings.duplicates == "join"
+    for number in range(len(keys)):
+        level = book.next_level()
+        if number == 0 and settings.minimum_checked_by == "partner":
+            yield "count", _sender(peer, level.items, _counting(settings))
+        held = None
+        if keeper is not None:
+            held = yield "tags", _tag_receiver(peer, keeper.held(), settings)
+            keeper.keep(held)
+        last_chance = number == len(keys) - 1
+        taken = sum(len(own) for own in book.matched)
+        minimum = max(0, settings.minimum_overlap - taken) if last_chance else 0
+        build = _receiver(peer, level.items, settings, minimum, held)
+        found: Matches = yield f"{number}", build
+        if settings.reveal == "cardinality":
+            return _count_only(book, found)
+        book.close_level(found)
+    size_sender = max(book.sizes, default=0)
+    order = book.match_of_row()
+    if not join:
+        order = only(order, book.first_rows())
+    rows = np.flatnonzero(order >= 0)
+    counts = np.ones(len(book.first_rows()), np.int64)
+    if settings.reveal == "both":
+        counts = yield "order", _order_receiver(peer, order[rows], len(counts), join)
+    pairs = np.repeat(np.arange(len(rows)), counts[order[rows]])
+    grade = book.grades()[order[rows]][pairs]
+    return Alignment(
+        rows[pairs], grade, len(counts), book.keyed, size_sender,
+        len(book.free) - book.keyed, book.repeats,
+    )  # fmt: skip
+
+
+def send(
+    peer: str, keys: Sequence[pa.Array], settings: AlignSettings, keeper: TagKeeper | None = None
+) -> Runs:
+    """The sender's side over all levels of `keys`."""
+    book, join = Book.open(keys), settings.duplicates == "join"
+    for number in range(len(keys)):
+        level = book.next_level()
+        if number == 0 and settings.minimum_checked_by == "partner":
+            counting, least = _counting(settings), settings.minimum_overlap
+            yield "count", _receiver(peer, level.items, counting, least, None)
+        prepared = None
+        if keeper is not None:
+            prepared = keeper.prepared(level.items)
+            yield "tags", _tag_sender(peer, prepared)
+        build = _sender(peer, level.items, settings, prepared, keeper)
+        found: Matches = yield f"{number}", build
+        if settings.reveal == "cardinality":
+            return _count_only(book, found)
+        book.close_level(found)
+    size_receiver = max(book.sizes, default=0)
+    none = np.empty(0, np.int64)
+    if settings.reveal != "both":
+        hidden = Alignment(none, none.astype(np.uint8), -1, size_receiver, book.keyed, 0, 0)
+        return hidden
+    of_row = book.match_of_row()
+    if not join:
+        of_row = only(of_row, book.first_rows())
+    holders = np.argsort(np.where(of_row < 0, len(of_row), of_row), kind="stable")
+    counts = np.bincount(of_row[of_row >= 0], minlength=len(book.first_rows()))
+    matches = yield "order", _order_sender(peer, counts.astype(np.int64), join)
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    repeats = counts[matches]
+    within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    rows = holders[np.repeat(starts[matches], repeats) + within]
+    grade = np.repeat(book.grades()[matches], repeats)
+    return Alignment(
+        rows, grade, len(counts), size_receiver, book.keyed,
+        len(book.free) - book.keyed, book.repeats,
+    )  # fmt: skip
+
+
+def _count_only(book: Book, found: Matches) -> Alignment:
+    none = np.empty(0, np.int64)
+    sizes = (book.keyed, found.size_peer)
+    return Alignment(none, none.astype(np.uint8), found.count, *sizes, 0, book.repeats)
+
+
+def _counting(settings: AlignSettings) -> AlignSettings:
+    return replace(settings, reveal="cardinality")
+
+
+def _receiver(
+    peer: str, items: Items, settings: AlignSettings, minimum: int, held: Held | None
+) -> Build:
+    return lambda context: Receiver(
+        context,
+        peer,
+        items,
+        reveal=settings.reveal,
+        minimum=minimum,
+        largest=settings.largest_set,
+        held=held,
+    )
+
+
+def _sender(
+    peer: str,
+    items: Items,
+    settings: AlignSettings,
+    prepared: Prepared | None = None,
+    keeper: TagKeeper | None = None,
+) -> Build:
+    return lambda context: Sender(
+        context,
+        peer,
+        items,
+        reveal=settings.reveal,
+        largest=settings.largest_set,
+        prepared=prepared,
+        spend=keeper.spend if keeper else None,
+    )
+
+
+def _tag_receiver(peer: str, held: Held | None, settings: AlignSettings) -> Build:
+    return lambda context: TagReceiver(context, peer, held, largest=settings.largest_set)
+
+
+def _tag_sender(peer: str, prepared: Prepared) -> Build:
+    return lambda context: TagSender(context, peer, prepared)
+
+
+def _order_receiver(peer: str, matches: Index, size: int, join: bool) -> Build:
+    return lambda context: OrderReceiver(context, peer, matches, size, join)
+
+
+def _order_sender(peer: str, counts: Index, join: bool) -> Build:
+    return lambda context: OrderSender(context, peer, counts, join)

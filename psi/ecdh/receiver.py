@@ -1,0 +1,162 @@
+"""The receiver: blinds, finalises, looks up; reports where both are to learn the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from psi import oprf
+from psi.buckets import bucket_bits, meet, spread
+from psi.ecdh import messages as limits
+from psi.ecdh.items import Held, Items, Matches, tags_of
+from psi.ecdh.messages import WINDOW, Blinded, More, Reply, Report, Scalar, Size, chunks
+from psi.kernels.scalars import random_scalar
+from psi.protocol import (
+    Context,
+    Done,
+    PeerError,
+    Refused,
+    Role,
+    Turn,
+    message,
+)
+
+__all__ = ["Receiver"]
+
+
+@message(0x24)
+@dataclass(frozen=True)
+class Receiving:
+    """Receiver: blind; messages sent and answered; points and tags that came; parts of tags."""
+
+    blind: Scalar
+    asked: Size
+    answered: Size
+    evaluated: Size
+    tagged: Size
+    parts: Size
+    size_peer: Size
+
+
+def _scalar(value: bytes) -> int:
+    return int.from_bytes(value, "little")
+
+
+class Receiver(Role[Matches]):
+    """Learns which of its items the sender has (or how many)."""
+
+    transitions = {(Receiving, Reply): "on_reply"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        context: Context,
+        peer: str,
+        items: Items,
+        *,
+        reveal: str,
+        minimum: int,
+        largest: int,
+        held: Held | None = None,
+    ) -> None:
+        super().__init__(context)
+        self._peer, self._items, self._reveal = peer, items, reveal
+        self._minimum, self._largest, self._held = minimum, largest, held
+        self._bits = bucket_bits(len(items))
+
+    def begin(self) -> Turn[Matches]:
+        r = random_scalar(self.context.random).to_bytes(32, "little")
+        if self._held is None:
+            return self._ask(Receiving(r, 0, 0, 0, 0, 0, 0))
+        tags = self._held.tags
+        spread(self.context.store, "peer", 0, tags, 0, self._bits)
+        return self._ask(Receiving(r, 0, 0, 0, len(tags), 1, len(tags)))
+
+    def _ask(self, state: Receiving) -> Turn[Matches]:
+        """Keep the window full: the next chunks, then requests for what is held back."""
+        size = len(self._items)
+        planned = chunks(size) * (2 if self._reveal == "cardinality" else 1)
+        messages: list[tuple[str, Any]] = []
+        asked = state.asked
+        while asked < planned and asked - state.answered < WINDOW:
+            messages.append((self._peer, self._message(asked, state.blind)))
+            asked += 1
+        if asked == state.answered and not self._complete(state):
+            messages.append((self._peer, More()))
+            asked += 1
+        done = 0.5 * (state.evaluated + min(state.asked * limits.CHUNK, size)) / max(1, size)
+        return Turn(replace(state, asked=asked), messages, progress=0.95 * done)
+
+    def _message(self, number: int, blind: bytes) -> Blinded | More:
+        size, start = len(self._items), number * limits.CHUNK
+        if number >= chunks(size):
+            return More()
+        part = self._items.part(start, min(start + limits.CHUNK, size))
+        points = oprf.blind(oprf.encode(part.data, part.offsets), _scalar(blind))
+        return Blinded(size, start, points)
+
+    def _complete(self, state: Receiving) -> bool:
+        return state.evaluated == len(self._items) and state.tagged == state.size_peer
+
+    def on_reply(self, state: Receiving, reply: Reply, peer: str) -> Turn[Matches]:
+        del peer
+        state = self._take_points(state, reply.points)
+        state = self._take_tags(state, reply.total, reply.tags)
+        turn = self._ask(replace(state, answered=state.answered + 1))
+        return turn if turn.messages or not self._complete(state) else self._finish(state)
+
+    def _take_points(self, state: Receiving, points: np.ndarray) -> Receiving:
+        shuffled, size = self._reveal == "cardinality", len(self._items)
+        due = state.answered - chunks(size) if shuffled else state.answered
+        start = due * limits.CHUNK
+        expected = max(0, min(limits.CHUNK, size - start)) if due >= 0 else 0
+        if len(points) != expected:
+            raise PeerError(f"{len(points)} points found, {expected} expected")
+        if not expected:
+            return state
+        values = oprf.finalize(points, _scalar(state.blind))
+        bound = None if shuffled else self._items.part(start, start + len(points))
+        kept = self._held is not None
+        name = self._held.name if self._held is not None else self.context.session
+        tags = tags_of(name, bound, values, kept=kept)
+        spread(self.context.store, "own", due, tags, start, self._bits)
+        return replace(state, evaluated=state.evaluated + len(points))
+
+    def _take_tags(self, state: Receiving, total: int, tags: np.ndarray) -> Receiving:
+        if total > self._largest:
+            raise Refused(f"the sender's set has {total} items, {self._largest} allowed")
+        if (state.answered or self._held is not None) and total != state.size_peer:
+            raise PeerError("the sender's set has changed its size")
+        if state.tagged + len(tags) > total:
+            raise PeerError("more tags than announced")
+        if not len(tags) and state.tagged < total:
+            raise PeerError("no tags found, some expected")
+        if len(tags):
+            spread(self.context.store, "peer", state.parts, tags, state.tagged, self._bits)
+        tagged, parts = state.tagged + len(tags), state.parts + bool(len(tags))
+        return replace(state, tagged=tagged, parts=parts, size_peer=total)
+
+    def _finish(self, state: Receiving) -> Turn[Matches]:
+        size = len(self._items)
+        parts = -(-size // limits.CHUNK)
+        own, positions = meet(
+            self.context.store, ("own", parts), ("peer", state.parts), size, self._bits
+        )
+        count, shuffled = len(own), self._reveal == "cardinality"
+        if count < self._minimum:
+            raise Refused(
+                f"{count} shared records found, at least {self._minimum} needed",
+                hint="check key columns and kinds with fedprofile preflight",
+            )
+        self.context.store.clear()
+        none = np.empty(0, np.int64)
+        matches = Matches(count, state.size_peer, *((none, none) if shuffled else (own, positions)))
+        report: list[tuple[str, Any]] = []
+        if self._reveal == "both":
+            told = positions.astype(np.uint32)
+            report = [
+                (self._peer, Report(count, start, told[start : start + limits.CHUNK]))
+                for start in range(0, max(count, 1), limits.CHUNK)
+            ]
+        return Turn(Done(), report, matches, 1.0)

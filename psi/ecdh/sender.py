@@ -1,0 +1,176 @@
+"""The sender: holds the key, evaluates, gives out its tags in a secret order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+
+from psi import oprf
+from psi.ecdh import messages as limits
+from psi.ecdh.items import Items, Matches, Prepared, own_tags
+from psi.ecdh.messages import LARGEST, WINDOW, Blinded, More, Reply, Report, Scalar, Size, chunks
+from psi.kernels.scalars import random_scalar
+from psi.protocol import (
+    Context,
+    Done,
+    Length,
+    PeerError,
+    Range,
+    Refused,
+    Role,
+    Turn,
+    gathered,
+    message,
+)
+from psi.shuffling import SEED, permutation
+
+__all__ = ["Sender"]
+
+Index = np.ndarray[Any, np.dtype[np.int64]]
+_NO_POINTS = np.empty((0, 32), np.uint8)
+_NO_TAGS = np.empty((0, 2), np.uint64)
+
+
+@message(0x25)
+@dataclass(frozen=True)
+class Sending:
+    """Sender: key, seeds of its orders; what came and what went so far (-1: nothing came)."""
+
+    key: Scalar
+    tag_order: Annotated[bytes, Length(SEED)]
+    point_order: Annotated[bytes, Length(SEED)]
+    size_peer: Annotated[int, Range(-1, LARGEST)]
+    evaluated: Size
+    given: Size
+    tagged: Size
+    reported: Size
+
+
+def _scalar(value: bytes) -> int:
+    return int.from_bytes(value, "little")
+
+
+class Sender(Role[Matches]):
+    """Holds the key; learns sizes, and in `both` what the receiver reports."""
+
+    transitions = {  # noqa: RUF012
+        (Sending, Blinded): "on_blinded",
+        (Sending, More): "on_more",
+        (Sending, Report): "on_report",
+    }
+
+    def __init__(
+        self,
+        context: Context,
+        peer: str,
+        items: Items,
+        *,
+        reveal: str,
+        largest: int,
+        prepared: Prepared | None = None,
+        spend: Callable[[int], None] | None = None,
+    ) -> None:
+        """With `prepared` its key is used; `spend` counts the items asked of it, or refuses."""
+        super().__init__(context)
+        self._peer, self._items, self._reveal, self._largest = peer, items, reveal, largest
+        self._prepared, self._spend = prepared, spend or (lambda items: None)
+        self._orders: dict[bytes, Index] = {}
+
+    def begin(self) -> Turn[Matches]:
+        random, made = self.context.random, self._prepared
+        if made is not None:
+            return Turn(
+                Sending(made.key, made.tag_order, random(SEED), -1, 0, 0, len(made.tags), 0)
+            )
+        k = random_scalar(random).to_bytes(32, "little")
+        return Turn(Sending(k, random(SEED), random(SEED), -1, 0, 0, 0, 0))
+
+    def on_blinded(self, state: Sending, part: Blinded, peer: str) -> Turn[Matches]:
+        del peer
+        if part.total > self._largest:
+            raise Refused(f"the receiver's set has {part.total} items, {self._largest} allowed")
+        size = part.total if state.size_peer < 0 else state.size_peer
+        finished = 0 <= state.size_peer <= state.evaluated
+        if part.total != size or part.offset != state.evaluated or finished:
+            raise PeerError("blinded items out of order")
+        expected = min(limits.CHUNK, size - state.evaluated)
+        if len(part.points) != expected:
+            raise PeerError(f"{len(part.points)} blinded items found, {expected} expected")
+        if state.size_peer < 0:
+            self._spend(size)
+        points = oprf.evaluate(part.points, _scalar(state.key))
+        state = replace(state, size_peer=size, evaluated=state.evaluated + len(points))
+        if self._reveal == "cardinality":
+            self.context.store.put("held", part.offset // limits.CHUNK, points)
+            return self._reply(state, _NO_POINTS)
+        return self._reply(state, points)
+
+    def on_more(self, state: Sending, asked: More, peer: str) -> Turn[Matches]:
+        del asked, peer
+        if not 0 <= state.size_peer <= state.evaluated or self._all_given(state):
+            raise PeerError("more asked than there is")
+        points = _NO_POINTS
+        if self._reveal == "cardinality" and state.given < state.size_peer:
+            order = self._order(state.point_order, state.size_peer)
+            held = gathered(self.context.store, "held", chunks(state.size_peer), _NO_POINTS)
+            points = held[order[state.given : state.given + limits.CHUNK]]
+        return self._reply(state, points)
+
+    def _reply(self, state: Sending, points: np.ndarray) -> Turn[Matches]:
+        """Answer with points, and with this reply's share of the tags."""
+        total = len(self._items)
+        replies = chunks(state.size_peer) * (2 if self._reveal == "cardinality" else 1)
+        share = limits.CHUNK * min(WINDOW, -(-chunks(total) // replies))
+        tags = self._own_tags(state, state.tagged, min(state.tagged + share, total))
+        state = replace(state, given=state.given + len(points), tagged=state.tagged + len(tags))
+        reply = [(self._peer, Reply(points, total, tags))]
+        done = (state.given + state.tagged) / max(1, state.size_peer + total)
+        if self._reveal == "both" or not self._all_given(state):
+            return Turn(state, reply, progress=0.95 * done)
+        self.context.store.clear()
+        none = np.empty(0, np.int64)
+        return Turn(Done(), reply, Matches(-1, state.size_peer, none, none), 1.0)
+
+    def _all_given(self, state: Sending) -> bool:
+        return state.given == state.size_peer and state.tagged == len(self._items)
+
+    def _order(self, seed: bytes, count: int) -> Index:
+        if seed not in self._orders:
+            self._orders[seed] = permutation(count, seed)
+        return self._orders[seed]
+
+    def _own_tags(self, state: Sending, start: int, stop: int) -> np.ndarray:
+        """Tags of the own items at places `start` to `stop` of the secret order."""
+        if start == stop:
+            return _NO_TAGS
+        chosen = self._items.take(self._order(state.tag_order, len(self._items))[start:stop])
+        plain = self._reveal == "cardinality"
+        return own_tags(self.context.session, chosen, _scalar(state.key), kept=False, plain=plain)
+
+    def on_report(self, state: Sending, report: Report, peer: str) -> Turn[Matches]:
+        del peer
+        total, positions = len(self._items), report.positions
+        if self._reveal != "both" or not self._all_given(state):
+            raise PeerError("a report that is not due")
+        if report.total > min(state.size_peer, total) or report.offset != state.reported:
+            raise PeerError("a report with too many positions, or out of order")
+        if len(positions) != min(limits.CHUNK, report.total - state.reported):
+            raise PeerError("a report of another length than announced")
+        if len(positions) and int(positions.max()) >= total:
+            raise PeerError("a report of positions that do not exist")
+        self.context.store.put("report", report.offset // limits.CHUNK, positions)
+        reported = state.reported + len(positions)
+        if reported < report.total:
+            return Turn(replace(state, reported=reported))
+        parts = chunks(report.total)
+        told = gathered(self.context.store, "report", parts, positions[:0]).astype(np.int64)
+        seen = np.zeros(total, bool)
+        seen[told] = True
+        if int(seen.sum()) != len(told):
+            raise PeerError("a report with repeated positions")
+        self.context.store.clear()
+        own = self._order(state.tag_order, total)[told]
+        return Turn(Done(), result=Matches(len(own), state.size_peer, own, told))

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import secrets
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from federated.party.contract import AlignTerms, PartyTerms
+from federated.party.kept_tags import DAY, KeptTags
+from federated.party.keys import PartyKeys
+from psi.ecdh import Held, Items
+from psi.identifiers import key_buffer
+from psi.protocol import EnvironmentFailed, InputError, Refused
+
+BANK = PartyKeys.generate("bank").identity
+TERMS = AlignTerms("bureau", "ecdh", "both", 0, "receiver", 10**6, "collapse", 30, 10)
+
+
+def party(name: str, column: str = "id") -> PartyTerms:
+    keys, kinds = ((column,),), (("text",),)
+    return PartyTerms(name, "00" * 32, "00" * 32, f"{name}.people", keys, kinds)
+
+
+def items(*values: str) -> Items:
+    return Items(*key_buffer(pa.array(values)))
+
+
+class World:
+    def __init__(self, folder: Path | None) -> None:
+        self.now, self.folder = 1e9, folder
+
+    def kept(self, column: str = "id", terms: AlignTerms = TERMS) -> KeptTags:
+        return KeptTags(
+            self.folder,
+            BANK,
+            terms,
+            party("bank", column),
+            party("bureau"),
+            secrets.token_bytes,
+            lambda: self.now,
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "tags")
+
+
+def test_prepared_tags_outlive_the_process_until_items_or_time_change(world: World) -> None:
+    first = world.kept().prepared(items("a", "b", "c"))
+    again = world.kept().prepared(items("a", "b", "c"))
+    assert again.name == first.name
+    assert (again.tags == first.tags).all()
+    assert world.kept().prepared(items("a", "c", "b")).name != first.name  # another order
+    second = world.kept().prepared(items("a", "b"))
+    world.now += 31 * DAY
+    assert world.kept().prepared(items("a", "b")).name != second.name
+
+
+def test_other_columns_and_peers_have_other_tags(world: World) -> None:
+    same = items("a", "b")
+    assert world.kept().prepared(same).name != world.kept("phone").prepared(same).name
+
+
+def test_items_asked_are_counted_over_processes_and_for_one_key(world: World) -> None:
+    kept = world.kept()
+    kept.prepared(items("a"))
+    kept.spend(6)
+    restarted = world.kept()
+    restarted.prepared(items("a"))
+    with pytest.raises(Refused, match="11 items asked of one set of tags, 10 allowed"):
+        restarted.spend(5)
+    restarted.spend(4)
+    changed = world.kept()
+    changed.prepared(items("a", "b"))
+    changed.spend(10)
+
+
+def test_held_tags_expire(world: World) -> None:
+    held = Held(bytes(32), np.arange(6, dtype=np.uint64).reshape(3, 2))
+    assert world.kept().held() is None
+    world.kept().keep(held)
+    found = world.kept().held()
+    assert found is not None
+    assert (found.tags == held.tags).all()
+    world.now += 31 * DAY
+    assert world.kept().held() is None
+
+
+def test_files_are_sealed_and_private(world: World) -> None:
+    kept = world.kept()
+    kept.prepared(items("planted-identifier"))
+    kept.spend(1)
+    assert world.folder is not None
+    files = [path for path in world.folder.iterdir() if not path.name.startswith(".")]
+    assert len(files) == 3
+    for path in files:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert b"planted" not in path.read_bytes()
+    sealed = next(path for path in files if path.name.endswith(".prepared"))
+    sealed.write_bytes(sealed.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match="altered"):
+        world.kept().prepared(items("planted-identifier"))
+    (world.folder / "tags.key").chmod(0o644)
+    with pytest.raises(EnvironmentFailed, match="can be read by others"):
+        world.kept().held() or world.kept().prepared(items("a"))
+
+
+def test_without_a_folder_nothing_is_kept() -> None:
+    kept = World(None).kept(terms=replace(TERMS, keep_tags_items=2))
+    assert kept.held() is None
+    kept.prepared(items("a"))
+    kept.spend(2)
+    with pytest.raises(Refused):
+        kept.spend(3)
