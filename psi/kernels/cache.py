@@ -24,7 +24,7 @@ import llvmlite
 import numba
 from numba.core import caching
 
-from psi.kernels.simd import cpu_features, kernel_path
+from psi.kernels.simd import block_path, cpu_features, kernel_path
 
 __all__ = ["cache_directory", "cache_refusal", "compiling", "kernel", "part"]
 
@@ -56,6 +56,7 @@ def _fingerprint() -> str:
         llvmlite.binding.get_host_cpu_name(),
         features,
         kernel_path(),
+        block_path(),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 

@@ -4,6 +4,9 @@
 fast where there is AVX2. The choice is made once, before anything compiles, from the features
 of the CPU that numba compiles for, or from the environment:
 `FEDPROFILE_KERNELS=auto|wide|portable`. `FEDPROFILE_THREADS` limits the threads.
+
+AES and carry-less products have a choice of their own, `block_path`: 512-bit or 128-bit
+instructions, or portable code, which `FEDPROFILE_KERNELS=portable` asks for as well.
 """
 
 from __future__ import annotations
@@ -18,10 +21,22 @@ import numpy as np
 
 from psi.protocol.errors import MisuseError
 
-__all__ = ["KernelPath", "cpu_features", "kernel_path", "parallel_rows", "readonly", "threads"]
+__all__ = [
+    "BlockPath",
+    "KernelPath",
+    "block_path",
+    "cpu_features",
+    "kernel_path",
+    "parallel_rows",
+    "readonly",
+    "threads",
+]
 
 KernelPath = Literal["wide", "portable"]
+BlockPath = Literal["vaes", "aes", "portable"]
 _NEEDED = frozenset({"avx512f", "avx512ifma", "avx512dq", "avx512vl"})
+_BLOCKS = frozenset({"aes", "pclmul", "sse4.1", "ssse3"})
+_WIDE_BLOCKS = frozenset({"vaes", "vpclmulqdq", "avx512f", "avx512bw", "avx512vl"})
 _PIECES = 4
 """Ranges a thread: a core that is slower or shared holds nobody up for long."""
 
@@ -60,6 +75,17 @@ def kernel_path() -> KernelPath:
     if asked == "auto":
         return "wide" if wide else "portable"
     return cast(KernelPath, asked)
+
+
+@cache
+def block_path() -> BlockPath:
+    """How AES and carry-less products are computed in this process."""
+    if os.environ.get("FEDPROFILE_KERNELS", "auto") == "portable":
+        return "portable"
+    found = cpu_features()
+    if not found >= _BLOCKS:
+        return "portable"
+    return "vaes" if found >= _WIDE_BLOCKS else "aes"
 
 
 def threads() -> int:

@@ -1,0 +1,40 @@
+"""Words at any place of a byte buffer, and products of two 64-bit words, inside kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+__all__ = ["high_product", "load32"]
+
+_I32, _I64, _I128 = ir.IntType(32), ir.IntType(64), ir.IntType(128)
+
+
+@intrinsic
+def _load32(_context: Any, data: Any, _place: Any) -> Any:
+    """Four bytes from byte `place` of `data: uint8[]`, little endian: the caller's bounds."""
+
+    def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        base = context.make_array(signature.args[0])(context, b, args[0]).data
+        at = b.bitcast(b.gep(base, [args[1]]), _I32.as_pointer())
+        return b.load(at, align=1)
+
+    return types.uint32(data, types.int64), generate
+
+
+@intrinsic
+def _high_product(_context: Any, _x: Any, _y: Any) -> Any:
+    """The high 64 bits of the product of two 64-bit numbers."""
+
+    def generate(_inner: Any, b: Any, _signature: Any, args: Any) -> Any:
+        x, y = (b.zext(value, _I128) for value in args)
+        return b.trunc(b.lshr(b.mul(x, y), ir.Constant(_I128, 64)), _I64)
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+load32: Any = _load32
+high_product: Any = _high_product
