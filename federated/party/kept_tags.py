@@ -113,8 +113,8 @@ class KeptTags:
 
     def prepared(self, items: Items) -> Prepared:
         """The sender's tags of these items: those from before, or new ones under a new key."""
-        digest = hashlib.sha256(memoryview(np.ascontiguousarray(items.offsets)))
-        digest.update(memoryview(np.ascontiguousarray(items.data)))
+        digest = hashlib.sha256(np.ascontiguousarray(items.offsets).data)
+        digest.update(np.ascontiguousarray(items.data).data)
         data = self._vault.read(f"{self._file}.prepared") if self._vault else None
         if data is not None:
             with contextlib.suppress(CodecError):
