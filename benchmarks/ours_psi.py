@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.codes import credit_codes
 from benchmarks.party import Stopwatch, id_ranges, meet, options
+from federated.party.spool import Spool
 from federated.wire.routers import SocketEndpoint
 from psi import align, oprf
 from psi.ecdh import Held, Items, Prepared, prepare
@@ -29,7 +29,7 @@ from psi.kernels.distinct import distinct
 from psi.kernels.hashing import tag_hash
 from psi.kernels.matching import match
 from psi.kernels.strings import take_strings
-from psi.protocol import Context, Envelope, Role, decode, encode
+from psi.protocol import Context, Envelope, MemoryStore, Role, decode, encode
 
 SESSION = bytes(32)
 TIMEOUT = 3600.0
@@ -56,13 +56,14 @@ def drive(endpoint: SocketEndpoint, role: Role[Any], waiting: list[Envelope]) ->
             step = role.receive(envelope)
 
 
-def run(endpoint: SocketEndpoint, runs: align.Runs) -> align.Alignment:
-    """All protocol runs of one side of an alignment."""
+def run(endpoint: SocketEndpoint, runs: align.Runs, folder: Path | None) -> align.Alignment:
+    """All protocol runs of one side of an alignment; large arrays go into the folder, sealed."""
     waiting: list[Envelope] = []
     wanted = next(runs)
     while True:
         name, build = wanted
-        context = Context(SESSION, name, endpoint.name, secrets.token_bytes)
+        store = Spool(folder, secrets.token_bytes) if folder else MemoryStore()
+        context = Context(SESSION, name, endpoint.name, secrets.token_bytes, store)
         try:
             wanted = runs.send(drive(endpoint, build(context), waiting))
         except StopIteration as stop:
@@ -105,12 +106,21 @@ class Keeper:
 
 def id_column(role: str, case: dict[str, Any]) -> pa.Array:
     """What `party.ids` gives, made without a Python string each."""
-    parts = []
-    for first, count in id_ranges(role, case):
-        digits = pc.utf8_lpad(pa.array(np.arange(count)).cast(pa.large_string()), 17, "0")
-        mark, nothing = (pa.scalar(text, pa.large_string()) for text in (first, ""))
-        parts.append(pc.binary_join_element_wise(mark, digits, nothing))
-    return pa.concat_arrays(parts)
+    ranges = id_ranges(role, case)
+    total = sum(count for _, count in ranges)
+    digits = np.empty((total, 18), np.uint8)
+    at = 0
+    for first, count in ranges:
+        part = digits[at : at + count]
+        part[:, 0] = ord(first)
+        left = np.arange(count)
+        for place in range(17, 0, -1):
+            part[:, place] = left % 10 + ord("0")
+            left //= 10
+        at += count
+    offsets = np.arange(0, 18 * total + 1, 18)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(digits)]
+    return pa.Array.from_buffers(pa.large_string(), total, buffers)
 
 
 def keys_of(source: str, table: Path, column: pa.Array) -> list[pa.Array]:
@@ -142,12 +152,12 @@ def main() -> None:
         if variant.endswith("kept"):
             keeper, begun = Keeper(), time.perf_counter()
             none = [column.slice(0, 0)] if role == "receiver" else [column]
-            run(endpoint, side(peer, none, settings, keeper))
+            run(endpoint, side(peer, none, settings, keeper), None)
             offline = time.perf_counter() - begun
         before = endpoint.bytes_sent
         watch = Stopwatch()
         keys = keys_of(case["source"], table, column)
-        found = run(endpoint, side(peer, keys, settings, keeper))
+        found = run(endpoint, side(peer, keys, settings, keeper), Path(folder) / "spool")
         if case["source"] == "parquet" and role == "receiver":
             pq.write_table(pa.table({"row": found.rows}), out)
         matched = found.matched if found.matched >= 0 else case["matched"]

@@ -1,6 +1,6 @@
 """All parties of a job in this process, one thread each, over the memory router.
 
-Exactly the code of a deployment: each party has its own keys, ledger, checkpoints and tables,
+Exactly the code of a deployment: each party has its own keys, ledger, journal and tables,
 and speaks to the others through sealed frames only.
 """
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+import shutil
 import time
 from pathlib import Path
 
 from federated.party.call import make_call
 from federated.party.contract import Contract
 from federated.party.desk import Decider
+from federated.party.files import write_atomic
 from federated.party.identity_file import write_identity
+from federated.party.journal import can_resume, signed_contract
 from federated.party.keys import PartyKeys
 from federated.party.limits import step_limit
 from federated.party.node_home import NodeHome
@@ -53,18 +57,22 @@ def federate_remote(
     decider: Decider | None = None,
     progress: Progress | None = None,
     wait: float = 24 * HOUR,
+    resume: bool = False,
 ) -> Federation:
     """Propose `job` to the other parties' nodes and run this party's side of it.
 
     `folder` gets this party's ledger and identity; `wait` is how many seconds this party hears
-    nothing before it gives up. Raises what this party met, `PeerGone` where another has refused.
+    nothing before it gives up. With `resume` the last unfinished proposal of this job file goes
+    on. Raises what this party met, `PeerGone` where another has refused.
     """
     _check(job, link)
     begun, me = time.monotonic(), link.home.name
     pinned = link.home.pinned()
     parties = {party.name: pinned[party.name] for party in job.parties}
-    nonce = secrets.token_bytes(32)
-    final: list[Contract] = []
+    nonce = _unfinished(job, link) if resume else secrets.token_bytes(32)
+    place = link.home.job(nonce)
+    signed = signed_contract(place, nonce, secrets.token_bytes)
+    final = [Contract.from_bytes(signed)] if signed else []
 
     def limit(step: str) -> int:
         return step_limit(final[0] if final else None, step)
@@ -77,8 +85,9 @@ def federate_remote(
     mount = LocalMount(link.socket, me, nonce, list(parties), limit)
     try:
         write_identity(folder / me / "identity.json", keys.identity)
+        write_atomic(place / "proposal", _digest(job))
         session = Session(
-            nonce, keys, parties, mount.endpoint, folder / me, progress=progress, timeout=wait
+            nonce, keys, parties, mount.endpoint, place, progress=progress, timeout=wait
         )
         mount.call(make_call(nonce, keys, parties))
         participant = Participant(session, source, decider=decider, kept=link.home.tags)
@@ -86,9 +95,31 @@ def federate_remote(
         agreed, outcome = participant.propose(asked, finish)
     finally:
         mount.close()
+        if (place / "ledger.jsonl").exists():
+            shutil.copyfile(place / "ledger.jsonl", folder / me / "ledger.jsonl")
     seconds = time.monotonic() - begun
     records, traffic = {me: session.records}, dict(mount.endpoint.traffic)
     return Federation({me: outcome}, agreed, records, traffic, seconds)
+
+
+def _digest(job: Job) -> str:
+    return hashlib.sha256(Path(job.file).read_bytes()).hexdigest()
+
+
+def _unfinished(job: Job, link: HubLink) -> bytes:
+    """The session of the last unfinished proposal of this very job file."""
+    found = [
+        file
+        for file in link.home.jobs.glob("*/proposal")
+        if can_resume(file.parent) and file.read_text("utf-8") == _digest(job)
+    ]
+    if not found:
+        raise MisuseError(
+            f"{job.file}: no unfinished run of this job here",
+            hint="leave out --resume; a job file that was changed is another job",
+        )
+    last = max(found, key=lambda file: file.stat().st_mtime)
+    return bytes.fromhex(last.parent.name)
 
 
 def _check(job: Job, link: HubLink) -> None:

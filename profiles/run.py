@@ -102,8 +102,8 @@ def _staged(out: Path) -> Iterator[Path]:
         failed = out.with_name(f"{out.name}.failed")
         with contextlib.suppress(OSError):
             shutil.rmtree(failed, ignore_errors=True)
-            for key in (staging / "parties").glob("*/checkpoint*"):
-                key.unlink()
+            for journal in (staging / "parties").glob("*/journal"):
+                shutil.rmtree(journal)  # this run's keys are gone, so nothing can go on from it
             if (staging / "parties").exists():
                 (staging / "parties").rename(failed)
         raise

@@ -11,8 +11,13 @@ from psi.protocol import EnvironmentFailed
 __all__ = ["write_atomic"]
 
 
-def write_atomic(path: Path, data: bytes | str, *, private: bool = False) -> None:
-    """Write to a temporary name beside `path`, sync, rename. `private`: mode 0600."""
+def write_atomic(
+    path: Path, data: bytes | str, *, private: bool = False, sync: bool = True
+) -> None:
+    """Write to a temporary name beside `path`, sync, rename. `private`: mode 0600.
+
+    Without `sync` a kill leaves old or new all the same, a power failure perhaps neither.
+    """
     content = data.encode("utf-8") if isinstance(data, str) else data
     temporary = ""
     try:
@@ -22,7 +27,8 @@ def write_atomic(path: Path, data: bytes | str, *, private: bool = False) -> Non
             file.write(content)
             file.flush()
             os.fchmod(file.fileno(), 0o600 if private else 0o644)
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         Path(temporary).replace(path)
     except OSError as error:
         if temporary:

@@ -9,7 +9,7 @@ peers/           other parties' identities, and which of them were confirmed
 tables.toml      what logical tables are bound to
 policy.toml      what this party allows
 tags/            prepared tags, kept between jobs (0600)
-jobs/SESSION/    one folder a job: ledger, checkpoint, outcome
+jobs/SESSION/    one folder a job: ledger, journal while it runs
 """
 
 from __future__ import annotations

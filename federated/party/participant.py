@@ -39,7 +39,7 @@ class Participant:
         self._session, self._source, self._gather, self._kept = session, source, gather, kept
         self._decider = decider or AutoDecider(session.name, source, policy)
         self._stop = stop or threading.Event()
-        self._salt = secrets.token_bytes(32)
+        self._salt = session.keep("salt", lambda: secrets.token_bytes(32))
 
     def propose(
         self, draft: Contract, complete: Callable[[Contract], Contract]
@@ -52,9 +52,10 @@ class Participant:
             return final
 
         def role() -> Proposer:
-            own = facts_of(draft.party(self._session.name), self._source, self._salt)
+            asked = Contract.from_bytes(self._session.keep("draft", draft.to_bytes))
+            own = facts_of(asked.party(self._session.name), self._source, self._salt)
             context = self._session.context(CONTRACT)
-            return Proposer(context, self._session.keys, draft.with_party(own), finish)
+            return Proposer(context, self._session.keys, asked.with_party(own), finish)
 
         return self._run(role)
 
@@ -78,6 +79,8 @@ class Participant:
             self._session.connect()
             agreed = self._session.run(CONTRACT, first)
             self._session.bind(agreed)
+            if self._session.resumed:
+                self._decider.check(agreed.contract)  # the policy may be another by now
             steps = Steps(
                 self._session,
                 agreed.contract,

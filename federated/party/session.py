@@ -1,41 +1,43 @@
 """A session: one party's part of one job, from handshake to signed ledger heads.
 
 It owns the channels and drives one role after another: open what comes, hand it to the role,
-seal what the role wants sent, save a checkpoint, send, write the ledger. It is the only place
-where protocol meets router, disk and clock. It runs only the steps it is told to by the party
-(see `steps`), which takes them from the signed contract.
+seal what the role wants sent, write it into the journal, send, write the ledger. It is the only
+place where protocol meets router, disk and clock. It runs only the steps it is told to by the
+party (see `steps`), which takes them from the signed contract.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from federated.party.checkpoint import Checkpoint, CheckpointStore
+from federated.party.arrivals import Arrivals
+from federated.party.heads import ExchangeHeads
+from federated.party.journal import CONTRACT, Journal, Point
 from federated.party.keys import Identity, PartyKeys
-from federated.party.ledger import Head, Ledger, check_head
+from federated.party.ledger import Ledger, check_head
 from federated.party.negotiation import Agreed
-from federated.party.plain import canonical, from_canonical
+from federated.party.results import RESULTS
 from federated.wire.routers import GOODBYE, Endpoint
 from federated.wire.sealing import NO_CONTRACT, Channel, Handshake, SealedFrame
 from psi.protocol import (
     Context,
-    Done,
     Envelope,
+    EnvironmentFailed,
     FedprofileError,
+    InputError,
     Length,
     PeerError,
     PeerGone,
     Random,
+    Range,
     Role,
     Step,
     Text,
-    Turn,
     decode,
     encode,
     message,
@@ -49,7 +51,10 @@ Progress = Callable[[str, str, float], None]
 """Called with party, step and the share of the step that is done (0 to 1)."""
 
 TIMEOUT = 3600.0
-_ABORT, _FINISH = "abort", "finish"
+_ABORT, _FINISH, _RESUME = "abort", "finish", "resume"
+_RESUMABLE = (PeerGone, EnvironmentFailed)
+MOST_RESENDS = 100
+"""Restarts of one peer in one job."""
 
 
 @message(0xA9)
@@ -71,37 +76,18 @@ class _Abort:
     code: int
 
 
-@message(0xAB)
+@message(0xA6)
 @dataclass(frozen=True)
-class _Head:
-    head: Annotated[bytes, Length(1 << 10)]
+class _Again:
+    """A party that was killed is back: the other sends its frames again from `received` on.
 
+    With `asks` it is to say what it has received too.
+    """
 
-@message(0xAC)
-@dataclass(frozen=True)
-class _Heads:
-    heads: Annotated[dict[str, Annotated[bytes, Length(1 << 10)]], Length(64)]
-
-
-class ExchangeHeads(Role[dict[str, Head]]):
-    """Every party sends every other its signed ledger head."""
-
-    transitions = {(_Heads, _Head): "on_head"}  # noqa: RUF012
-
-    def __init__(self, context: Context, peers: list[str], head: Head) -> None:
-        super().__init__(context)
-        self._peers, self._head = peers, head
-
-    def begin(self) -> Turn[dict[str, Head]]:
-        mine = _Head(canonical(self._head))
-        return Turn(_Heads({}), [(peer, mine) for peer in self._peers])
-
-    def on_head(self, state: _Heads, incoming: _Head, peer: str) -> Turn[dict[str, Head]]:
-        heads = state.heads | {peer: incoming.head}
-        if len(heads) < len(self._peers):
-            return Turn(_Heads(heads))
-        found = {name: from_canonical(Head, data) for name, data in heads.items()}
-        return Turn(Done(), result=found)
+    sender: Annotated[str, Text(64)]
+    receiver: Annotated[str, Text(64)]
+    received: Annotated[int, Range(0, 2**40)]
+    asks: Annotated[int, Range(0, 1)]
 
 
 @dataclass
@@ -115,24 +101,12 @@ class StepRecord:
     messages: int = 0
 
 
-@dataclass
-class _Inbox:
-    """Frames that arrived before their step began, in order, for each peer."""
-
-    frames: dict[str, deque[SealedFrame]] = field(default_factory=dict)
-
-    def put(self, frame: SealedFrame) -> None:
-        self.frames.setdefault(frame.sender, deque()).append(frame)
-
-    def take(self, step: str) -> SealedFrame | None:
-        for waiting in self.frames.values():
-            if waiting and waiting[0].step == step:
-                return waiting.popleft()
-        return None
-
-
 class Session:
-    """One party in one job. `session` is the job's 32-byte nonce, known to all parties."""
+    """One party in one job. `session` is the job's 32-byte nonce, known to all parties.
+
+    Where `home` holds the journal of this session, the party was killed: `connect` and `run`
+    go on from its last point instead of beginning.
+    """
 
     def __init__(
         self,
@@ -155,16 +129,34 @@ class Session:
         self.clock, self.random, self.timeout = clock, random, timeout
         self._endpoint = endpoint
         self._channels: dict[str, Channel] = {}
-        self._checkpoints = CheckpointStore(home, random)
+        self._journal = Journal(home, session, random, RESULTS)
         self._contract = NO_CONTRACT
-        self._inbox = _Inbox()
+        self._arrivals = Arrivals(dict.fromkeys(self.peers, 0), gaps=False)
+        self._resends = dict.fromkeys(self.peers, 0)
+        self._unanswered = set(self.peers)
+        self._gone_peer: PeerGone | None = None
         self._progress = progress or (lambda party, step, share: None)
+        self._point = self._journal.point
+        self._back = self._point is not None
 
     def __repr__(self) -> str:
         return f"<session of {self.name} with {', '.join(self.peers)}>"
 
+    @property
+    def resumable(self) -> bool:
+        """Whether a later session could go on from here."""
+        return self._journal.point is not None
+
+    @property
+    def resumed(self) -> bool:
+        """Whether this session goes on from an earlier one's journal."""
+        return self._back
+
     def connect(self) -> None:
-        """Handshake with every peer. Raises `PeerError` on a wrong key."""
+        """Handshake with every peer, or go on. Raises `PeerError` on a wrong key."""
+        if self._point is not None:
+            self._reconnect(self._point)
+            return
         hands = {p: Handshake(self.id, self.keys, self.pinned[p]) for p in self.peers}
         for peer, hand in hands.items():
             if hand.initiator:
@@ -172,7 +164,7 @@ class Session:
         while len(self._channels) < len(hands):
             sender, data = self._receive("handshake")
             if peek(data) is SealedFrame:
-                self._inbox.put(self._checked(sender, data))
+                self._arrivals.put(self._checked(sender, data))
                 continue
             plain = decode(data, _Plain)
             waiting = hands.get(plain.sender)
@@ -185,13 +177,50 @@ class Session:
                 self._send_plain(plain.sender, answer)
         self.ledger.write("handshake", peers={p: self.pinned[p].fingerprint for p in self.peers})
 
+    def _reconnect(self, point: Point) -> None:
+        """The channels as they were; what is missing on either side is sent again."""
+        if sorted(point.channels) != sorted(self.peers):
+            raise InputError("the journal is of other parties", hint="run the job again")
+        self._contract = point.contract
+        for peer, saved in point.channels.items():
+            self._channels[peer] = Channel.restore(self.name, peer, saved)
+        opened = {peer: channel.opened for peer, channel in self._channels.items()}
+        self._arrivals = Arrivals(opened, gaps=True)
+        self.ledger.write("resumed", step=point.step, finished=point.finished)
+        for peer, count in opened.items():
+            self._endpoint.send(peer, encode(_Again(self.name, peer, count, 1)))
+        try:
+            while self._unanswered:
+                sender, data = self._receive(_RESUME)
+                if data == GOODBYE:
+                    self._unanswered.discard(sender)
+                    self._gone_peer = PeerGone(f"{sender} has closed its connection")
+                elif (
+                    peek(data) is not _Again
+                    and (frame := self._checked(sender, data)).step != _ABORT
+                ):
+                    self._arrivals.put(frame)  # a farewell is from before
+        except PeerGone as error:
+            self._gone_peer = error  # where only the heads are missing, `finish` does without
+
     def context(self, step: str) -> Context:
         """What a role of this session is built with."""
-        return Context(self.id, step, self.name, self.random)
+        return Context(self.id, step, self.name, self.random, self._journal.spool(step))
+
+    def keep(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """A value that must be the same after a restart: kept, or made now and kept."""
+        value = self._journal.kept(name)
+        if value is None:
+            value = make()
+            self._journal.keep(name, value)
+        return value
 
     def bind(self, agreed: Agreed) -> None:
         """From now on every frame is bound to this contract."""
+        if self._contract == agreed.contract.digest:
+            return  # bound before it was killed
         agreed.contract.check_time(self.clock())
+        self._journal.keep(CONTRACT, agreed.contract.to_bytes())
         self._contract = agreed.contract.digest
         for channel in self._channels.values():
             channel.contract = self._contract
@@ -208,11 +237,22 @@ class Session:
         return self._channels[peer].export(label)
 
     def run(self, step: str, role: Role[R]) -> R:
-        """Drive one role to its result."""
+        """Drive one role to its result; a step that was finished before gives it at once."""
         record, begun = StepRecord(step), time.monotonic()
         self.records.append(record)
+        try:
+            kept: R = self._journal.result(step)
+            self._progress(self.name, step, 1.0)
+            return kept
+        except LookupError:
+            pass
         self._progress(self.name, step, 0.0)
-        turn = role.start()
+        if self._point is not None and self._point.step == step:
+            role.restore(self._point.role)
+            turn: Step[R] = Step()
+        else:
+            turn = role.start()
+        self._point = None
         self._emit(step, role, turn, record)
         while turn.result is None:
             envelope = self._next(step, record)
@@ -225,17 +265,28 @@ class Session:
         return turn.result
 
     def finish(self) -> None:
-        """Exchange signed ledger heads, keep the others', remove the checkpoint."""
+        """Exchange signed ledger heads, keep the others', remove the journal.
+
+        A party that comes back after the others have ended has all results, but no heads.
+        """
         role = ExchangeHeads(self.context(_FINISH), self.peers, self.ledger.head())
-        heads = self.run(_FINISH, role) if self.peers else {}
+        try:
+            heads = self.run(_FINISH, role) if self.peers else {}
+        except PeerGone:
+            if not self.resumed:
+                raise
+            heads = {}
         for peer, head in heads.items():
             check_head(head, self.pinned[peer])
         self.ledger.write("heads", heads={p: [h.number, h.digest] for p, h in heads.items()})
         self.close()
-        self._checkpoints.destroy()
+        self._journal.destroy()
 
     def abort(self, error: BaseException) -> None:
-        """Tell the peers that this party ends, by class and code only; note it; close."""
+        """Tell the peers that this party ends, by class and code only; note it; close.
+
+        The journal stays where nobody is to blame: the job can go on later.
+        """
         code = error.exit_code if isinstance(error, FedprofileError) else 1
         kind = type(error).__name__
         self.ledger.write("ended", error=kind)
@@ -243,57 +294,90 @@ class Session:
             payload = encode(_Abort(kind[:64], code))
             envelope = Envelope(self.id, _ABORT, self.name, peer, 0, payload)
             try:
-                self._endpoint.send(peer, channel.seal(envelope))
+                self._endpoint.send(peer, channel.seal_aside(envelope, self.random))
             except FedprofileError:
                 continue
         self.close()
+        if isinstance(error, FedprofileError) and not isinstance(error, _RESUMABLE):
+            self._journal.destroy()
 
     def close(self) -> None:
-        """Close ledger and endpoint."""
+        """Close ledger, journal and endpoint."""
         self.ledger.close()
+        self._journal.close()
         self._endpoint.close()
 
     def _emit(self, step: str, role: Role[R], turn: Step[R], record: StepRecord) -> None:
+        """Keep what came of a turn, then send it: a kill in between sends it again."""
         if turn.progress is not None:
             self._progress(self.name, step, turn.progress)
         frames = [(e, self._channels[e.receiver].seal(e)) for e in turn.messages]
-        if not frames:
-            return
-        self._save(step, role, [frame for _, frame in frames])
+        for envelope, frame in frames:
+            self._journal.log(envelope.receiver, frame)
+        if turn.result is not None:
+            self._journal.finish(step, turn.result)
+            self._save("", b"")
+        elif frames:
+            self._save(step, role.save())
         for envelope, frame in frames:
             self._note("sent", envelope, len(frame))
             record.sent += len(frame)
             record.messages += 1
             self._endpoint.send(envelope.receiver, frame)
 
-    def _save(self, step: str, role: Role[R], outbox: list[bytes]) -> None:
+    def _save(self, step: str, role: bytes) -> None:
         channels = {peer: channel.save() for peer, channel in self._channels.items()}
-        saved = Checkpoint(step, role.save(), channels, tuple(outbox))
-        self._checkpoints.save(self._contract, saved)
+        self._journal.save(step, role, self._contract, channels)
 
     def _next(self, step: str, record: StepRecord) -> Envelope | None:
-        frame = self._inbox.take(step)
+        frame = self._arrivals.take(step)
         while frame is None:
+            if self._gone_peer is not None:
+                raise self._gone_peer
             sender, data = self._receive(step)
             if data == GOODBYE:
                 continue
-            arrived = self._checked(sender, data)
-            if arrived.step == _ABORT:
-                raise self._gone(arrived)
-            self._inbox.put(arrived)
-            frame = self._inbox.take(step)
+            self._arrive(sender, data)
+            frame = self._arrivals.take(step)
         envelope = self._channels[frame.sender].open(frame)
         if envelope is not None:
             record.received += len(frame.sealed)
             self._note("received", envelope, len(frame.sealed))
         return envelope
 
+    def _resend(self, sender: str, asked: _Again) -> None:
+        """A peer is back, or answers: it gets the frames that it lacks, as they were."""
+        if asked.sender != sender or sender not in self.peers or asked.receiver != self.name:
+            raise PeerError("a question in another's name")
+        self._resends[sender] += 1
+        if self._resends[sender] > MOST_RESENDS:
+            raise PeerError(f"{sender} asks for its frames too often")
+        if asked.asks:
+            mine = _Again(self.name, sender, self._arrivals.expected(sender), 0)
+            self._endpoint.send(sender, encode(mine))
+        for frame in self._journal.frames(sender, asked.received):
+            self._endpoint.send(sender, frame)
+        self._unanswered.discard(sender)
+
     def _receive(self, step: str) -> tuple[str, bytes]:
         """The next frame; a goodbye is an error unless this party is at its end too."""
-        sender, data = self._endpoint.receive(self.timeout)
-        if data == GOODBYE and step != _FINISH:
-            raise PeerGone(f"{sender} has closed its connection", step=step)
-        return sender, data
+        while True:
+            sender, data = self._endpoint.receive(self.timeout)
+            if data == GOODBYE:
+                if step not in (_FINISH, _RESUME):
+                    raise PeerGone(f"{sender} has closed its connection", step=step)
+                return sender, data
+            if peek(data) is not _Again:
+                return sender, data
+            self._resend(sender, decode(data, _Again))
+            if step == _RESUME and not self._unanswered:
+                return sender, data
+
+    def _arrive(self, sender: str, data: bytes) -> None:
+        arrived = self._checked(sender, data)
+        if arrived.step == _ABORT:
+            raise self._gone(arrived)
+        self._arrivals.put(arrived)
 
     def _checked(self, sender: str, data: bytes) -> SealedFrame:
         frame = decode(data, SealedFrame)

@@ -190,7 +190,8 @@ class Steps:
     def _paillier_key(self, bits: int) -> PrivateKey:
         """This party's key for this job; made once, when it is first needed."""
         if self._key is None:
-            self._key = generate_keypair(bits, random=self._session.random)
+            make = lambda: generate_keypair(bits, random=self._session.random).to_bytes()  # noqa: E731
+            self._key = PrivateKey.from_bytes(self._session.keep("paillier", make))
         return self._key
 
     def _aggregate(self, terms: AggregateTerms, number: int, receiver: bool) -> None:

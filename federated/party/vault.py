@@ -24,15 +24,16 @@ class Vault:
     def __init__(self, folder: Path, key_file: str, label: bytes, random: Random) -> None:
         self._folder, self._key_path = folder, folder / key_file
         self._label, self._random = label, random
+        self._opened: ChaCha20Poly1305 | None = None
 
     def __repr__(self) -> str:
         return f"<vault {self._key_path.name}>"
 
-    def write(self, name: str, data: bytes, bound: bytes = b"") -> None:
+    def write(self, name: str, data: bytes, bound: bytes = b"", *, sync: bool = True) -> None:
         """Seal and replace `name`; `bound` must be given again to open it."""
         nonce = self._random(12)
         sealed = self._cipher().encrypt(nonce, data, self._label + bound)
-        write_atomic(self._folder / name, nonce + sealed, private=True)
+        write_atomic(self._folder / name, nonce + sealed, private=True, sync=sync)
 
     def read(self, name: str, bound: bytes = b"") -> bytes | None:
         """What was written, None if nothing was. Raises `InputError` if it does not open."""
@@ -48,15 +49,17 @@ class Vault:
                 hint="remove it and run the job again",
             ) from None
 
-    def remove(self, *names: str) -> None:
-        """Remove files; the key with them if none are named."""
-        for name in names or (self._key_path.name,):
-            (self._folder / name).unlink(missing_ok=True)
+    def destroy(self) -> None:
+        """Remove the key: what it sealed is lost."""
+        self._key_path.unlink(missing_ok=True)
+        self._opened = None
 
     def _cipher(self) -> ChaCha20Poly1305:
-        if not self._key_path.exists():
-            write_atomic(self._key_path, self._random(32), private=True)
-        if stat.S_IMODE(self._key_path.stat().st_mode) & 0o077:
-            name = self._key_path.name
-            raise EnvironmentFailed(f"{name} can be read by others", hint=f"chmod 600 {name}")
-        return ChaCha20Poly1305(self._key_path.read_bytes())
+        if self._opened is None:
+            if not self._key_path.exists():
+                write_atomic(self._key_path, self._random(32), private=True)
+            if stat.S_IMODE(self._key_path.stat().st_mode) & 0o077:
+                name = self._key_path.name
+                raise EnvironmentFailed(f"{name} can be read by others", hint=f"chmod 600 {name}")
+            self._opened = ChaCha20Poly1305(self._key_path.read_bytes())
+        return self._opened

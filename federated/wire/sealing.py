@@ -29,14 +29,18 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from federated.party.keys import Identity, PartyKeys
-from psi.protocol import Envelope, Length, PeerError, Range, Text, decode, encode, message
+from psi.protocol import Envelope, Length, PeerError, Random, Range, Text, decode, encode, message
 from psi.protocol.codec import peek
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["NO_CONTRACT", "Channel", "Handshake", "SealedFrame", "frame_step"]
+__all__ = ["ASIDE", "NO_CONTRACT", "Channel", "Handshake", "SealedFrame", "frame_step"]
 
 NO_CONTRACT = bytes(32)
 """Stands for the contract's hash while the contract is still being agreed."""
+
+
+ASIDE = 2**39
+"""Frames numbered from here on are outside of the count."""
 
 
 @message(0xA1)
@@ -185,10 +189,26 @@ class Channel:
     def __repr__(self) -> str:
         return f"<channel {self.me}<->{self.peer}, {self._sent} sent, {len(self._received)} read>"
 
+    @property
+    def opened(self) -> int:
+        """How many frames of the peer's were opened."""
+        return len(self._received)
+
     def seal(self, envelope: Envelope) -> bytes:
         """The frame for one envelope; each call uses the next counter."""
         counter = self._sent
         self._sent += 1
+        return self._seal(envelope, counter)
+
+    def seal_aside(self, envelope: Envelope, random: Random) -> bytes:
+        """A frame outside of the count, for a farewell.
+
+        A party that says farewell may come back with the counters of its last point, so the
+        farewell must not use one of them: its number is random and above all of them.
+        """
+        return self._seal(envelope, ASIDE + int.from_bytes(random(8), "big") % ASIDE)
+
+    def _seal(self, envelope: Envelope, counter: int) -> bytes:
         header = SealedFrame(
             envelope.session,
             envelope.step,
@@ -206,6 +226,8 @@ class Channel:
         digest = hashlib.sha256(frame.sealed).digest()
         if frame.sender != self.peer or frame.receiver != self.me:
             raise PeerError("frame for another channel", step=frame.step)
+        if frame.counter >= ASIDE:
+            return self._opened(frame)
         if frame.counter < len(self._received):
             if self._received[frame.counter] != digest:
                 raise PeerError("a repeated frame differs from the first", step=frame.step)
@@ -213,12 +235,16 @@ class Channel:
         if frame.counter > len(self._received):
             found, expected = frame.counter, len(self._received)
             raise PeerError(f"frame #{found} found, #{expected} expected", step=frame.step)
+        envelope = self._opened(frame)
+        self._received.append(digest)
+        return envelope
+
+    def _opened(self, frame: SealedFrame) -> Envelope:
         bound = self._bound(_with(frame, b""))
         try:
             payload = self._in.decrypt(_nonce(frame.counter), frame.sealed, bound)
         except InvalidTag:
             raise PeerError("a frame was altered or sealed otherwise", step=frame.step) from None
-        self._received.append(digest)
         return Envelope(
             frame.session, frame.step, frame.sender, frame.receiver, frame.sequence, payload
         )

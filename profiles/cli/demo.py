@@ -25,7 +25,7 @@ def demo(
 ) -> None:
     """Run the main job on a synthetic bank, business registry and credit bureau.
 
-    Three parties in one process, each with its own keys, contract, sealed channels, checkpoints
+    Three parties in one process, each with its own keys, contract, sealed channels, journal
     and ledger: the code that a deployment runs.
     """
     from profiles.cli.screen import progress_bar

@@ -38,11 +38,15 @@ def run(
     wait: Annotated[
         float, typer.Option("--wait", min=0.01, help="Hours to wait for the others, with --hub.")
     ] = 24.0,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with an unfinished run of this job, with --hub."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Run a job with all parties on this machine, or with --hub with the others at their nodes.
 
-    Contracts, sealing, checkpoints and ledgers are those of a deployment. Outputs are written
+    Contracts, sealing, journals and ledgers are those of a deployment. Outputs are written
     to --out at the end, all or none; an earlier run's outputs stay as they are if this one fails.
     """
     from profiles.cli.screen import progress_bar
@@ -58,6 +62,8 @@ def run(
             "--plaintext-baseline needs everyone's tables in one place",
             hint="leave it out with --hub",
         )
+    if resume and not hub:
+        raise MisuseError("--resume needs --hub", hint="a run on one machine begins again")
     result = run_job(
         spec,
         open_tables(tables),
@@ -65,12 +71,12 @@ def run(
         overwrite=overwrite,
         baseline=plaintext_baseline,
         progress=None if quiet else progress_bar(steps_of(spec), spec.receiver),
-        over=_over(hub, passphrase_file, wait * 3600) if hub else None,
+        over=_over(hub, passphrase_file, wait * 3600, resume) if hub else None,
     )
     print_summary(result)
 
 
-def _over(hub: Path, passphrase_file: Path | None, wait: float) -> Any:
+def _over(hub: Path, passphrase_file: Path | None, wait: float, resume: bool) -> Any:
     """Run the federation over this hub or node."""
     from federated.cli.deciding import make_decider
     from federated.cli.passphrase import passphrase
@@ -83,7 +89,15 @@ def _over(hub: Path, passphrase_file: Path | None, wait: float) -> Any:
         source = sources[job.receiver]
         decider = make_decider(link.home, source)
         return federate_remote(
-            job, source, link, keys, folder, decider=decider, progress=progress, wait=wait
+            job,
+            source,
+            link,
+            keys,
+            folder,
+            decider=decider,
+            progress=progress,
+            wait=wait,
+            resume=resume,
         )
 
     return over

@@ -17,7 +17,7 @@ from psi.kernels.distinct import distinct
 
 __all__ = ["Book", "Index", "Level", "only"]
 
-Index = np.ndarray[Any, np.dtype[np.int64]]
+Index = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
 
 
 @dataclass(frozen=True)

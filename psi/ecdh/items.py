@@ -13,7 +13,7 @@ from psi.kernels.strings import take_strings
 
 __all__ = ["Held", "Items", "Matches", "Prepared", "own_tags", "tags_of"]
 
-Index = np.ndarray[Any, np.dtype[np.int64]]
+Index = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
 _TAG, _KEPT_TAG = b"fedprofile psi tag v1", b"fedprofile psi kept tag v1"
 
 

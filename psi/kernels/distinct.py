@@ -16,7 +16,7 @@ from psi.kernels.simd import parallel_rows, readonly
 
 __all__ = ["distinct"]
 
-Index = np.ndarray[Any, np.dtype[np.int64]]
+Index = np.ndarray[Any, np.dtype[np.int32]]
 
 _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _EIGHT, _HALF = np.uint64(8), np.uint64(32)
@@ -82,7 +82,10 @@ def _number_rows(  # type: ignore[no-untyped-def]
 
 
 def distinct(
-    data: np.ndarray[Any, Any], offsets: Index, wanted: np.ndarray[Any, Any], seed: int
+    data: np.ndarray[Any, Any],
+    offsets: np.ndarray[Any, Any],
+    wanted: np.ndarray[Any, Any],
+    seed: int,
 ) -> tuple[Index, Index]:
     """(number of each row's string in order of first sight, first row of each number).
 
@@ -92,10 +95,8 @@ def distinct(
     count = len(offsets) - 1
     if count >= 1 << 31:
         raise ValueError(f"{count} rows found, fewer than 2^31 allowed")
-    size = 1 << max(4, (2 * count).bit_length())
-    if size >= 1 << 32:
-        raise ValueError("too many rows for one table")
-    code, first = np.empty(count, np.int64), np.empty(count, np.int64)
+    size = 1 << max(4, (count + count // 2).bit_length())
+    code, first = np.empty(count, np.int32), np.empty(count, np.int32)
     hashes = np.empty(count, np.uint64)
     strings = readonly(np.asarray(data, np.uint8)), readonly(np.asarray(offsets, np.int64))
     if count:

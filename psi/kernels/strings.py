@@ -12,7 +12,7 @@ from psi.kernels.simd import parallel_rows, readonly
 __all__ = ["take_strings"]
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-Index = np.ndarray[Any, np.dtype[np.int64]]
+Index = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
 
 
 @kernel

@@ -180,14 +180,14 @@ def test_a_full_disk_loses_nothing(small: Path, monkeypatch: pytest.MonkeyPatch)
     (small / "out").mkdir()
     (small / "out" / "report.html").write_text("earlier")
 
-    monkeypatch.setattr("federated.party.checkpoint.write_atomic", _failing)
+    monkeypatch.setattr("federated.party.vault.write_atomic", _failing)
     with pytest.raises(EnvironmentFailed, match="No space left"):
         run(small, overwrite=True)
     assert (small / "out" / "report.html").read_text() == "earlier"
 
 
-def _failing(path: Path, data: bytes | str, *, private: bool = False) -> None:
-    del data, private
+def _failing(path: Path, data: bytes | str, **options: bool) -> None:
+    del data, options
     raise EnvironmentFailed(f"cannot write {path.name}: No space left on device")
 
 

@@ -63,8 +63,9 @@ def _nothing_left(world: World) -> None:
     assert names <= {
         "hub.toml", "authority.crt", "authority.key", "server.crt", "server.key", "nodes.json",
         "invites.json", "identity.json", "keys", "node.toml", "bureau.json", "world-bureau.json",
+        "ledger.jsonl", "proposal",
     }  # fmt: skip
-    assert not list(world.node("bureau").rglob("checkpoint*"))
+    assert not list(world.node("bureau").rglob("journal"))
     for log in ("hub", "bureau"):
         assert "id00001" not in world.log(log)
         assert "Traceback" not in world.log(log)

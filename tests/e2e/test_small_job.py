@@ -74,7 +74,7 @@ def _check_ledgers(folder: Path) -> None:
         text = (place / "ledger.jsonl").read_text()
         assert "planted" not in text
         assert "id00001" not in text
-        assert not list(place.glob("checkpoint*"))
+        assert not list(place.glob("journal"))
     kept = heads["bank"][-1]["body"]["heads"]["bureau"]
     assert heads["bureau"][kept[0]]["hash"] == kept[1]
     first = next(line for line in heads["bank"] if line["kind"] == "disclosure")

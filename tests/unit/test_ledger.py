@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.checkpoint import Checkpoint, CheckpointStore
 from federated.party.files import write_atomic
 from federated.party.identity_file import read_identity, write_identity
 from federated.party.keys import PartyKeys
@@ -73,24 +72,6 @@ def test_an_identity_file_round_trips_and_notices_changes(tmp_path: Path) -> Non
     path.write_text(path.read_text().replace('"bank"', '"bonk"'))
     with pytest.raises(InputError, match="altered"):
         read_identity(path)
-
-
-def test_a_checkpoint_is_sealed_bound_and_private(tmp_path: Path) -> None:
-    def random(size: int) -> bytes:
-        return b"\7" * size
-
-    store = CheckpointStore(tmp_path, random)
-    saved = Checkpoint("align", b"planted secret", {"bureau": b"keys"}, (b"frame",))
-    store.save(b"c" * 32, saved)
-    assert store.load(b"c" * 32) == saved
-    assert b"planted" not in (tmp_path / "checkpoint").read_bytes()
-    with pytest.raises(InputError, match="another contract"):
-        store.load(b"d" * 32)
-    (tmp_path / "checkpoint.key").chmod(0o644)
-    with pytest.raises(EnvironmentFailed, match="read by others"):
-        store.load(b"c" * 32)
-    store.destroy()
-    assert store.load(b"c" * 32) is None
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: object) -> None:

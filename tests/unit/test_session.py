@@ -116,7 +116,7 @@ def test_three_parties_run_their_steps(tmp_path: Path, router: str) -> None:
     assert [worker.result for worker in workers.values()] == [6, 6, 6]
     for session in made:
         verify_ledger(tmp_path / session.name / "ledger.jsonl", session.keys.identity)
-        assert not list((tmp_path / session.name).glob("checkpoint*"))
+        assert not (tmp_path / session.name / "journal").exists()
 
 
 @pytest.mark.parametrize("router", ["memory", "sockets"])
@@ -173,7 +173,7 @@ def test_a_role_is_saved_before_its_messages_leave(tmp_path: Path) -> None:
 
     def watch(sender: str, receiver: str, frame: bytes | None) -> None:
         if frame and b"one" in frame[:80]:
-            seen.append((tmp_path / sender / "checkpoint").exists())
+            seen.append((tmp_path / sender / "journal" / "point").exists())
         deliver(sender, receiver, frame)
 
     router.deliver = watch  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ process of the same user on this machine (`fedprofile run`) speak through the no
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -18,6 +19,8 @@ from typing import Any
 from federated.party.call import read_call
 from federated.party.contract import Contract
 from federated.party.desk import Call, Decider
+from federated.party.files import write_atomic
+from federated.party.journal import can_resume, signed_contract
 from federated.party.keys import Identity, PartyKeys
 from federated.party.limits import step_limit
 from federated.party.node_home import NodeHome
@@ -121,6 +124,7 @@ class NodeDaemon:
         self._local = LocalServer(self.home.path / "node.sock", self, self._answer)
         threading.Thread(target=self._tick, daemon=True, name="tick").start()
         self.fleet.start()
+        self._resume()
 
     def serve(self) -> None:
         """Run until `stop`, or an error that only a person can mend, which is raised."""
@@ -204,14 +208,15 @@ class NodeDaemon:
                 self._early.popitem(last=False)
 
     def _called(self, parcel: Parcel, job: Job | None) -> None:
-        if job is not None:
+        if job is not None and job.state in ("waiting", "running"):
             job.endpoint.greet()  # the caller has not heard that we are here
             return
         try:
             call = read_call(parcel.data, self.home.name, self._pinned())
             if call.session != parcel.job or call.proposer != parcel.sender:
                 raise Refused("a call under another name than its own")
-            if self.home.job(call.session).exists():
+            place = self.home.job(call.session)
+            if place.exists() and not can_resume(place):
                 raise Refused("this session has been here before", hint="propose the job again")
             with self._lock:
                 if sum(j.state in ("waiting", "running") for j in self.jobs.values()) >= MOST_JOBS:
@@ -221,7 +226,20 @@ class NodeDaemon:
             _log.warning("a call was refused: %s", error.message)
             self.fleet.put(self._refusal(parcel, error))
             return
-        self._begin(call)
+        self._begin(call, parcel.data)
+
+    def _resume(self) -> None:
+        """Go on with the jobs that an earlier process of this node left."""
+        for file in sorted(self.home.jobs.glob("*/call")):
+            if not can_resume(file.parent):
+                continue
+            try:
+                data = file.read_bytes()
+                call = read_call(data, self.home.name, self._pinned())
+                _log.info("job %s goes on", call.session.hex()[:8])
+                self._begin(call, data)
+            except (FedprofileError, OSError) as error:
+                _log.warning("a job cannot go on: %s", error)
 
     def _refusal(self, parcel: Parcel, error: FedprofileError) -> Parcel:
         """A caller learns why only if it is a peer; a stranger learns that it is none."""
@@ -229,7 +247,7 @@ class NodeDaemon:
         why = error.message if known else "you are not among this node's peers"
         return notice(Kind.REFUSED, parcel.job, self.home.name, parcel.sender, why)
 
-    def _begin(self, call: Call) -> None:
+    def _begin(self, call: Call, data: bytes) -> None:
         names = [party.name for party in call.parties]
         job: Job
         endpoint = PostEndpoint(
@@ -239,13 +257,16 @@ class NodeDaemon:
             self.fleet.put,
             lambda step: step_limit(job.contract, step),
         )
-        job = Job(call, endpoint)
+        place = self.home.job(call.session)
+        signed = signed_contract(place, call.session, secrets.token_bytes)
+        job = Job(call, endpoint, contract=Contract.from_bytes(signed) if signed else None)
         with self._lock:
             ended = [s for s, j in self.jobs.items() if j.state not in ("waiting", "running")]
             for session in ended[:-KEPT_JOBS]:
                 del self.jobs[session]
             self.jobs[call.session] = job
             early = self._early.pop(call.session, [])
+        write_atomic(place / "call", data, private=True)
         job.thread = threading.Thread(
             target=self._run, args=(job,), daemon=True, name=f"job {job.id}"
         )

@@ -1,0 +1,209 @@
+"""What a killed party needs to go on: where it stands, finished results, and what it sent.
+
+    journal/point            the step it is in, the role at rest, its channels: before every send
+    journal/result-N         the result of the Nth finished step
+    journal/value-NAME       what was made outside of roles: keys, salts
+    journal/sent-PEER        every frame that went to a peer, as it went
+    journal/spool-…/         large arrays of the present step
+
+All but the frames, which are sealed for their peers already, is sealed under a key of this
+party's own (0600). A point counts the results and bytes of frames that it stands on, and is
+written after them and before anything is sent; what a kill left beyond it is redone. The folder
+is removed, key first, at the job's end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from federated.party.records import pack, unpack
+from federated.party.spool import Spool
+from federated.party.vault import Vault
+from psi.protocol import (
+    EnvironmentFailed,
+    InputError,
+    Length,
+    Random,
+    Range,
+    Text,
+    decode,
+    encode,
+    message,
+)
+
+__all__ = ["CONTRACT", "Journal", "Point", "can_resume", "signed_contract"]
+
+CONTRACT = "contract"
+"""The value that holds the signed contract's bytes."""
+
+_SIZE = 8
+
+
+@message(0xA8)
+@dataclass(frozen=True)
+class Point:
+    """A party at rest: finished steps, the present one ("": none) with its role, the channels.
+
+    `frames[peer]` counts the bytes of the log of frames to that peer.
+    """
+
+    finished: Annotated[int, Range(0, 1 << 20)]
+    step: Annotated[str, Text(128)]
+    role: Annotated[bytes, Length(1 << 31)]
+    contract: Annotated[bytes, Length(32)]
+    channels: Annotated[dict[str, Annotated[bytes, Length(1 << 28)]], Length(64)]
+    frames: Annotated[dict[str, Annotated[int, Range(0, 2**50)]], Length(64)]
+
+    def __repr__(self) -> str:
+        return f"<point at {self.step or 'rest'} after {self.finished} steps>"
+
+
+class Journal:
+    """One party's journal of one job, in `home/journal`."""
+
+    def __init__(
+        self, home: Path, session: bytes, random: Random, classes: Mapping[str, type]
+    ) -> None:
+        self._folder, self._random, self._classes = home / "journal", random, classes
+        self._vault = Vault(self._folder, "key", b"fedprofile journal v1" + session, random)
+        self._logs: dict[str, Any] = {}
+        self._ends: dict[str, int] = {}
+        self._spools: list[Spool] = []
+        self._steps: list[str] = []
+        self.point = self._last_point()
+        for peer, end in self.point.frames.items() if self.point else ():
+            self._cut(peer, end)
+
+    def __repr__(self) -> str:
+        return f"<journal with {self.point}>"
+
+    # results and values
+
+    def result(self, step: str) -> Any:
+        """The result of the next finished step, which must be `step`; raises `LookupError`."""
+        number = len(self._steps)
+        if self.point is None or number >= self.point.finished:
+            raise LookupError
+        data = self._vault.read(f"result-{number}", step.encode())
+        if data is None:
+            raise InputError(f"the result of {step} is missing", hint="run the job again")
+        self._steps.append(step)
+        return unpack(data, self._classes)
+
+    def finish(self, step: str, result: Any) -> None:
+        """Keep a result; it counts from the next point on."""
+        number = len(self._steps)
+        self._vault.write(f"result-{number}", pack(result, self._classes), step.encode())
+        self._steps.append(step)
+        while self._spools:
+            self._spools.pop().clear()
+
+    def keep(self, name: str, value: bytes) -> None:
+        """Keep a value that was made outside of roles."""
+        self._vault.write(f"value-{name}", value, name.encode())
+
+    def kept(self, name: str) -> bytes | None:
+        """That value, None if there is none."""
+        return self._vault.read(f"value-{name}", name.encode())
+
+    def spool(self, step: str) -> Spool:
+        """Room for a step's large arrays."""
+        name = step.encode().hex() if len(step) < 60 else str(len(self._steps))
+        spool = Spool(self._folder / f"spool-{name}", self._random)
+        self._spools.append(spool)
+        return spool
+
+    # frames and points
+
+    def log(self, peer: str, frame: bytes) -> None:
+        """Keep a frame that will be sent."""
+        try:
+            if peer not in self._logs:
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._logs[peer] = self._path(peer).open("ab")
+                self._ends[peer] = self._logs[peer].tell()
+            self._logs[peer].write(len(frame).to_bytes(_SIZE, "little"))
+            self._logs[peer].write(frame)
+        except OSError as error:
+            raise EnvironmentFailed(f"journal: {error.strerror}") from None
+        self._ends[peer] += _SIZE + len(frame)
+
+    def save(self, step: str, role: bytes, contract: bytes, channels: dict[str, bytes]) -> None:
+        """Everything so far becomes the point to go on from."""
+        try:
+            for file in self._logs.values():
+                file.flush()
+                os.fdatasync(file.fileno())
+        except OSError as error:
+            raise EnvironmentFailed(f"journal: {error.strerror}") from None
+        self.point = Point(len(self._steps), step, role, contract, channels, dict(self._ends))
+        self._vault.write("point", encode(self.point))
+
+    def frames(self, peer: str, first: int) -> Iterator[bytes]:
+        """The frames that went to `peer`, from number `first` on."""
+        if peer in self._logs:
+            self._logs[peer].flush()
+        path = self._path(peer)
+        if not path.exists():
+            return
+        end = self._ends.get(peer, 0)
+        with path.open("rb") as file:
+            number = 0
+            while file.tell() < end:
+                size = int.from_bytes(file.read(_SIZE), "little")
+                if number >= first:
+                    yield file.read(size)
+                else:
+                    file.seek(size, os.SEEK_CUR)
+                number += 1
+
+    def destroy(self) -> None:
+        """Remove it all, the key first."""
+        self._vault.destroy()
+        for file in self._logs.values():
+            file.close()
+        self._logs = {}
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close the files; everything stays."""
+        for file in self._logs.values():
+            file.close()
+        self._logs = {}
+
+    def _last_point(self) -> Point | None:
+        if not (self._folder / "point").exists():
+            return None
+        data = self._vault.read("point")
+        return None if data is None else decode(data, Point)
+
+    def _cut(self, peer: str, end: int) -> None:
+        """Forget frames that were logged after the last point: they were never sent."""
+        try:
+            with self._path(peer).open("r+b") as file:
+                file.truncate(end)
+        except OSError as error:
+            raise EnvironmentFailed(f"journal: {error.strerror}") from None
+        self._ends[peer] = end
+
+    def _path(self, peer: str) -> Path:
+        return self._folder / f"sent-{peer}"
+
+
+def signed_contract(home: Path, session: bytes, random: Random) -> bytes | None:
+    """The canonical bytes of the contract that a job's folder was left under, if any."""
+    if not can_resume(home):
+        return None
+    journal = Journal(home, session, random, {})
+    journal.close()
+    return journal.kept(CONTRACT)
+
+
+def can_resume(home: Path) -> bool:
+    """Whether a job's folder holds a point to go on from."""
+    return (home / "journal" / "point").exists()

@@ -1,0 +1,30 @@
+"""The classes that results of steps are made of, by name: what a journal may hold."""
+
+from __future__ import annotations
+
+from federated.aggregate import AggregateResult
+from federated.party.contract import (
+    AggregateTerms,
+    AlignTerms,
+    Contract,
+    Disclosure,
+    Measure,
+    PartyTerms,
+    Suites,
+    TrainTerms,
+)
+from federated.party.ledger import Head
+from federated.party.negotiation import Agreed
+from federated.vertical import FeatureFit, Shown, VerticalFit
+from psi.ecdh import Held, Matches
+
+__all__ = ["RESULTS"]
+
+RESULTS: dict[str, type] = {
+    cls.__qualname__: cls
+    for cls in (
+        AggregateResult, AggregateTerms, Agreed, AlignTerms, Contract, Disclosure, FeatureFit,
+        Head, Held, Matches, Measure, PartyTerms, Shown, Suites, TrainTerms,
+        VerticalFit,
+    )
+}  # fmt: skip

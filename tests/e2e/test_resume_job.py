@@ -1,0 +1,124 @@
+"""A whole job of two parties, one of them killed at some frame: the same outcome, whole ledgers."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from federated.party.contract import Contract
+from federated.party.keys import PartyKeys
+from federated.party.ledger import verify_ledger
+from federated.party.outcome import Outcome
+from federated.party.participant import Participant
+from federated.party.session import Session
+from federated.party.source import Source
+from federated.wire.routers import MemoryRouter
+from profiles.job import Job
+from profiles.proposal import complete, draft
+from profiles.tables import open_tables
+from tests.unit.test_resume import Fragile, Killed
+
+NAMES = ("bank", "bureau")
+KEYS = {name: PartyKeys.generate(name) for name in NAMES}
+PINNED = {name: keys.identity for name, keys in KEYS.items()}
+
+
+class Party(threading.Thread):
+    """One participant; killed at its nth frame, it begins anew with the same folder."""
+
+    def __init__(
+        self, home: Path, name: str, job: Job, source: Source, router: MemoryRouter, fatal: int
+    ) -> None:
+        super().__init__(daemon=True)
+        self.home, self.party, self.job, self.source = home / name, name, job, source
+        self.router, self.fatal, self.lives = router, fatal, 0
+        self.nonce = bytes(32)
+        self.outcome: Outcome | None = None
+        self.error: BaseException | None = None
+        self.frames = 0
+
+    def run(self) -> None:
+        while self.outcome is None:
+            self.lives += 1
+            fatal = self.fatal if self.lives == 1 else 0
+            endpoint = Fragile(self.router.endpoint(self.party), fatal)
+            session = Session(self.nonce, KEYS[self.party], PINNED, endpoint, self.home, timeout=60)
+            try:
+                self.outcome = self._play(Participant(session, self.source))
+            except Killed:
+                session.ledger.close()
+                if not session.resumable:
+                    return
+            except BaseException as error:
+                self.error = error
+                return
+            self.frames -= endpoint.left
+
+    def _play(self, participant: Participant) -> Outcome:
+        if self.party != self.job.receiver:
+            return participant.join()[1]
+        asked = draft(self.job, PINNED, self.nonce, time.time())
+
+        def whole(contract: Contract) -> Contract:
+            return complete(self.job, contract)
+
+        return participant.propose(asked, whole)[1]
+
+
+def play(small: Path, home: Path, fatal: dict[str, int]) -> dict[str, Party]:
+    job, source = Job.load(small / "job.toml"), open_tables(small / "tables.toml")
+    router, nonce = MemoryRouter(list(NAMES)), secrets.token_bytes(32)
+    parties = {name: Party(home, name, job, source, router, fatal.get(name, 0)) for name in NAMES}
+    for party in parties.values():
+        party.nonce = nonce
+        party.start()
+    for party in parties.values():
+        party.join(120)
+        assert not party.is_alive(), "a party hangs"
+    return parties
+
+
+def check(parties: dict[str, Party], plain: dict[str, Party], home: Path) -> None:
+    for name, party in parties.items():
+        assert party.error is None, [(p.party, p.error) for p in parties.values()]
+        assert party.outcome is not None
+        expected = plain[name].outcome
+        assert expected is not None
+        assert (party.outcome.rows == expected.rows).all()
+        verify_ledger(home / name / "ledger.jsonl", PINNED[name])
+        assert not (home / name / "journal").exists()
+    bank, whole = parties["bank"].outcome, plain["bank"].outcome
+    assert bank is not None
+    assert whole is not None
+    scores = bank.trained[0].scores, whole.trained[0].scores
+    assert np.abs(scores[0] - scores[1]).max() < 1e-4
+    means = [outcome.aggregates[0][1].values[0] for outcome in (bank, whole)]
+    assert np.allclose(means[0], means[1])
+
+
+def test_a_job_goes_on_after_a_kill(small: Path, tmp_path: Path) -> None:
+    plain = play(small, tmp_path / "plain", {})
+    for victim in NAMES:
+        home = tmp_path / victim
+        parties = play(small, home, {victim: plain[victim].frames // 2})
+        assert parties[victim].lives == 2
+        check(parties, plain, home)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", NAMES)
+def test_a_job_goes_on_wherever_it_is_killed(small: Path, tmp_path: Path, victim: str) -> None:
+    plain = play(small, tmp_path / "plain", {})
+    back = 0
+    for fatal in range(1, plain[victim].frames + 1):
+        home = tmp_path / f"{victim}-{fatal}"
+        parties = play(small, home, {victim: fatal}) if fatal > 4 else {}
+        if parties:
+            back += parties[victim].lives == 2
+            check(parties, plain, home)
+    assert back > 10

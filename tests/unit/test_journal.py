@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import contextlib
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federated.party.journal import Journal
+from federated.party.records import pack, unpack
+from federated.party.spool import Spool
+from federated.party.vault import Vault
+from psi.protocol import EnvironmentFailed, InputError, MisuseError
+
+SESSION = b"s" * 32
+
+
+@dataclass(frozen=True)
+class Result:
+    rows: np.ndarray
+    name: str
+    parts: tuple[float, ...]
+
+
+KNOWN = {"Result": Result}
+
+
+def journal(home: Path) -> Journal:
+    return Journal(home, SESSION, secrets.token_bytes, KNOWN)
+
+
+def test_a_point_holds_results_frames_and_values(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    first.keep("salt", b"planted salt")
+    first.log("bureau", b"frame 0")
+    first.finish("align", Result(np.arange(3), "x", (0.5, float("nan"))))
+    first.save("", b"", bytes(32), {"bureau": b"planted keys"})
+    first.log("bureau", b"frame 1")
+    first.save("train", b"planted role", bytes(32), {"bureau": b"keys"})
+    first.log("bureau", b"never sent")
+    first.close()
+    again = journal(tmp_path)
+    assert again.point is not None
+    assert (again.point.step, again.point.role) == ("train", b"planted role")
+    found = again.result("align")
+    assert found.rows.tolist() == [0, 1, 2]
+    assert found.parts[0] == 0.5
+    assert np.isnan(found.parts[1])
+    with pytest.raises(LookupError):
+        again.result("train")
+    assert list(again.frames("bureau", 0)) == [b"frame 0", b"frame 1"]
+    assert list(again.frames("bureau", 1)) == [b"frame 1"]
+    again.log("bureau", b"frame 2")
+    again.save("train", b"role", bytes(32), {})
+    assert list(again.frames("bureau", 2)) == [b"frame 2"]
+    assert again.kept("salt") == b"planted salt"
+    for path in (tmp_path / "journal").iterdir():
+        assert b"planted" not in path.read_bytes()
+    again.destroy()
+    assert not (tmp_path / "journal").exists()
+
+
+def test_a_result_after_the_last_point_is_made_again(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    first.save("align", b"role", bytes(32), {})
+    first.finish("align", True)
+    with pytest.raises(LookupError):
+        journal(tmp_path).result("align")
+
+
+def test_altered_files_and_other_sessions_do_not_open(tmp_path: Path) -> None:
+    journal(tmp_path).save("align", b"role", bytes(32), {})
+    with pytest.raises(InputError, match="altered"):
+        Journal(tmp_path, b"t" * 32, secrets.token_bytes, KNOWN)
+    (tmp_path / "journal" / "key").chmod(0o644)
+    with pytest.raises(EnvironmentFailed, match="can be read by others"):
+        journal(tmp_path)
+
+
+def test_spools_are_sealed_and_private(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", secrets.token_bytes)
+    rows = np.frombuffer(b"planted!" * 6, np.uint64).reshape(3, 2)
+    spool.put("own.0", 1, rows)
+    assert (spool.get("own.0", 1) == rows).all()
+    assert spool.get("own.0", 1).dtype == np.uint64
+    with pytest.raises(MisuseError, match=r"part 2 of own\.0"):
+        spool.get("own.0", 2)
+    for path in (tmp_path / "spool").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert b"planted" not in path.read_bytes()
+    spool.clear()
+    assert not (tmp_path / "spool").exists()
+    spool.clear()
+
+
+def test_a_part_cannot_stand_for_another(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, secrets.token_bytes)
+    spool.put("own", 0, np.zeros(3, np.uint64))
+    (tmp_path / "own-0").rename(tmp_path / "own-1")
+    with pytest.raises(InputError, match="altered"):
+        spool.get("own", 1)
+
+
+def test_vault_files_are_bound(tmp_path: Path) -> None:
+    vault = Vault(tmp_path, "key", b"label", secrets.token_bytes)
+    vault.write("file", b"data", b"contract a")
+    assert vault.read("file", b"contract a") == b"data"
+    with pytest.raises(InputError):
+        vault.read("file", b"contract b")
+    with pytest.raises(InputError):
+        Vault(tmp_path, "key", b"other label", secrets.token_bytes).read("file", b"contract a")
+    vault.destroy()
+    with pytest.raises(InputError):
+        vault.read("file", b"contract a")
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+    | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    | st.lists(inner, max_size=3).map(tuple),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(plain)
+def test_records_round_trip(value: Any) -> None:
+    found = unpack(pack(value, KNOWN), KNOWN)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_make_a_record_fail_otherwise(data: bytes) -> None:
+    with contextlib.suppress(InputError):
+        unpack(data, KNOWN)
+
+
+def test_only_known_classes_are_kept() -> None:
+    class Stranger:
+        pass
+
+    with pytest.raises(MisuseError, match="Stranger cannot be kept"):
+        pack(Stranger(), KNOWN)
+    with pytest.raises(MisuseError, match="cannot be kept"):
+        pack(np.array([object()]), KNOWN)

@@ -1,0 +1,111 @@
+"""Every party killed at every frame it sends or takes: the others wait, it comes back, all end."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from pathlib import Path
+
+import pytest
+
+from federated.party.keys import PartyKeys
+from federated.party.ledger import read_ledger, verify_ledger
+from federated.party.session import Session
+from federated.wire.routers import Endpoint, MemoryRouter
+from tests.unit.test_session import NAMES, Exchange
+
+KEYS = {name: PartyKeys.generate(name) for name in NAMES}
+PINNED = {name: keys.identity for name, keys in KEYS.items()}
+
+
+class Killed(BaseException):
+    """No handler in the session sees it coming, as with a signal that cannot be caught."""
+
+
+class Fragile:
+    """An endpoint that dies at its nth frame, before it sends or after it has taken one."""
+
+    def __init__(self, inner: Endpoint, fatal: int) -> None:
+        self.inner, self.name, self.left, self.dead = inner, inner.name, fatal, False
+
+    def _age(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.dead = True
+            raise Killed
+
+    def send(self, receiver: str, frame: bytes) -> None:
+        if not self.dead:  # the dead say nothing, not even that they end
+            self._age()
+            self.inner.send(receiver, frame)
+
+    def receive(self, timeout: float) -> tuple[str, bytes]:
+        got = self.inner.receive(timeout)
+        self._age()
+        return got
+
+    def close(self) -> None:
+        if not self.dead:
+            self.inner.close()
+
+
+class Party(threading.Thread):
+    def __init__(self, home: Path, name: str, router: MemoryRouter, nonce: bytes, fatal: int):
+        super().__init__(daemon=True)
+        self.home, self.party, self.router, self.nonce = home, name, router, nonce
+        self.fatal, self.lives, self.total = fatal, 0, 0
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        while True:
+            self.lives += 1
+            endpoint: Endpoint = self.router.endpoint(self.party)
+            if self.lives == 1:
+                endpoint = Fragile(endpoint, self.fatal)
+            session = Session(
+                self.nonce, KEYS[self.party], PINNED, endpoint, self.home / self.party, timeout=3
+            )
+            try:
+                session.connect()
+                self.total = sum(
+                    session.run(step, Exchange(session.context(step), session.peers))
+                    for step in ("one", "two", "three")
+                )
+                session.finish()
+                return
+            except Killed:
+                session.ledger.close()
+                if not session.resumable:
+                    return
+            except BaseException as error:
+                self.error = error
+                session.abort(error)
+                return
+
+
+@pytest.mark.parametrize("victim", NAMES)
+@pytest.mark.parametrize("fatal", range(1, 24))
+def test_a_killed_party_comes_back(tmp_path: Path, victim: str, fatal: int) -> None:
+    router, nonce = MemoryRouter(list(NAMES)), secrets.token_bytes(32)
+    parties = {
+        name: Party(tmp_path, name, router, nonce, fatal if name == victim else 0) for name in NAMES
+    }
+    for party in parties.values():
+        party.start()
+    for name, party in parties.items():
+        if name == victim:
+            party.join(30)
+    killed = parties[victim]
+    if killed.lives == 1 and killed.total == 0:
+        return  # before there were channels: the job begins again
+    for party in parties.values():
+        party.join(30)
+        assert not party.is_alive()
+        assert party.error is None, [(p.party, p.error) for p in parties.values()]
+        assert party.total == 6
+    for name in NAMES:
+        ledger = tmp_path / name / "ledger.jsonl"
+        verify_ledger(ledger, PINNED[name])
+        assert not (tmp_path / name / "journal").exists()
+    kinds = [line["kind"] for line in read_ledger(tmp_path / victim / "ledger.jsonl")]
+    assert kinds.count("resumed") == killed.lives - 1
