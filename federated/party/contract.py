@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from federated.party.keys import Identity, PartyKeys
 from federated.party.plain import canonical, from_canonical
+from psi.align import PROTOCOLS
 from psi.protocol import PeerError, Refused
 
 __all__ = [
@@ -214,6 +215,9 @@ class Contract:
             single = all(len(p.keys) == 1 for p in self.parties)
             if kept and (not single or align.reveal == "cardinality"):
                 raise PeerError("tags are kept for one level of keys, and never for a count only")
+            found = PROTOCOLS.get(align.protocol)
+            if found is None or align.reveal not in found.reveals:
+                raise PeerError("the contract names a protocol that cannot do what it asks")
             if align.minimum_checked_by not in ("receiver", "partner"):
                 raise PeerError("the contract names nobody who checks the minimum")
         for text in _texts(self):

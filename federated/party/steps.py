@@ -124,6 +124,7 @@ class Steps:
         ]
         peer = terms.partner if receiver else self._contract.receiver
         settings = AlignSettings(
+            protocol=terms.protocol,
             reveal=terms.reveal,
             duplicates=terms.duplicates,
             minimum_overlap=terms.minimum_overlap,

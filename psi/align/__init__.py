@@ -19,9 +19,11 @@ are sent its result, so they are as free of IO as the roles.
 """
 
 from psi.align.order import SelectReceiver, SelectSender
+from psi.align.protocols import PROTOCOLS
 from psi.align.runs import Alignment, AlignSettings, Runs, TagKeeper, receive, send
 
 __all__ = [
+    "PROTOCOLS",
     "AlignSettings",
     "Alignment",
     "Runs",

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from psi.align.levels import Book, Index, only
 from psi.align.order import OrderReceiver, OrderSender
+from psi.align.protocols import PROTOCOLS
 from psi.ecdh import (
     LARGEST,
     Held,
@@ -32,8 +33,9 @@ Runs = Generator[tuple[str, Build], Any, "Alignment"]
 
 @dataclass(frozen=True)
 class AlignSettings:
-    """The terms both sides agreed on."""
+    """The terms both sides agreed on; `protocol` is a name in `protocols`."""
 
+    protocol: str = "ecdh"
     reveal: str = "both"
     duplicates: str = "collapse"
     minimum_overlap: int = 0
@@ -165,15 +167,11 @@ def _counting(settings: AlignSettings) -> AlignSettings:
 def _receiver(
     peer: str, items: Items, settings: AlignSettings, minimum: int, held: Held | None
 ) -> Build:
-    return lambda context: Receiver(
-        context,
-        peer,
-        items,
-        reveal=settings.reveal,
-        minimum=minimum,
-        largest=settings.largest_set,
-        held=held,
-    )
+    terms: dict[str, Any] = {"reveal": settings.reveal, "largest": settings.largest_set}
+    if held is not None:
+        return lambda context: Receiver(context, peer, items, minimum=minimum, held=held, **terms)
+    role = PROTOCOLS[settings.protocol].receiver
+    return lambda context: role(context, peer, items, minimum=minimum, **terms)
 
 
 def _sender(
@@ -183,15 +181,12 @@ def _sender(
     prepared: Prepared | None = None,
     keeper: TagKeeper | None = None,
 ) -> Build:
-    return lambda context: Sender(
-        context,
-        peer,
-        items,
-        reveal=settings.reveal,
-        largest=settings.largest_set,
-        prepared=prepared,
-        spend=keeper.spend if keeper else None,
-    )
+    terms: dict[str, Any] = {"reveal": settings.reveal, "largest": settings.largest_set}
+    if prepared is not None and keeper is not None:
+        kept: dict[str, Any] = {"prepared": prepared, "spend": keeper.spend}
+        return lambda context: Sender(context, peer, items, **terms, **kept)
+    role = PROTOCOLS[settings.protocol].sender
+    return lambda context: role(context, peer, items, **terms)
 
 
 def _tag_receiver(peer: str, held: Held | None, settings: AlignSettings) -> Build:

@@ -9,7 +9,7 @@ import numpy as np
 
 from psi.protocol import Array, Length, Range, message
 
-__all__ = ["CHUNK", "LARGEST", "WINDOW", "Blinded", "More", "Reply", "Report", "chunks"]
+__all__ = ["CHUNK", "LARGEST", "WINDOW", "Blinded", "More", "Reply", "Report", "chunks", "replies"]
 
 CHUNK = 1 << 17
 """Items a message."""
@@ -66,3 +66,9 @@ class Report:
 def chunks(rows: int) -> int:
     """Messages that a set takes; an empty one takes one too."""
     return max(1, -(-rows // CHUNK))
+
+
+def replies(rows: int, *, held_back: bool) -> int:
+    """Messages of a receiver with so many items that are sure to come: its chunks, and, where
+    points are held back until all have come, as many requests for them."""
+    return chunks(rows) + (-(-rows // CHUNK) if held_back else 0)

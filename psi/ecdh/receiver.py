@@ -11,7 +11,7 @@ from psi import oprf
 from psi.buckets import bucket_bits, meet, spread
 from psi.ecdh import messages as limits
 from psi.ecdh.items import Held, Items, Matches, tags_of
-from psi.ecdh.messages import WINDOW, Blinded, More, Reply, Report, Scalar, Size, chunks
+from psi.ecdh.messages import WINDOW, Blinded, More, Reply, Report, Scalar, Size, chunks, replies
 from psi.kernels.scalars import random_scalar
 from psi.protocol import (
     Context,
@@ -76,7 +76,7 @@ class Receiver(Role[Matches]):
     def _ask(self, state: Receiving) -> Turn[Matches]:
         """Keep the window full: the next chunks, then requests for what is held back."""
         size = len(self._items)
-        planned = chunks(size) * (2 if self._reveal == "cardinality" else 1)
+        planned = replies(size, held_back=self._reveal == "cardinality")
         messages: list[tuple[str, Any]] = []
         asked = state.asked
         while asked < planned and asked - state.answered < WINDOW:

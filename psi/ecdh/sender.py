@@ -11,7 +11,18 @@ import numpy as np
 from psi import oprf
 from psi.ecdh import messages as limits
 from psi.ecdh.items import Items, Matches, Prepared, own_tags
-from psi.ecdh.messages import LARGEST, WINDOW, Blinded, More, Reply, Report, Scalar, Size, chunks
+from psi.ecdh.messages import (
+    LARGEST,
+    WINDOW,
+    Blinded,
+    More,
+    Reply,
+    Report,
+    Scalar,
+    Size,
+    chunks,
+    replies,
+)
 from psi.kernels.scalars import random_scalar
 from psi.protocol import (
     Context,
@@ -122,8 +133,8 @@ class Sender(Role[Matches]):
     def _reply(self, state: Sending, points: np.ndarray) -> Turn[Matches]:
         """Answer with points, and with this reply's share of the tags."""
         total = len(self._items)
-        replies = chunks(state.size_peer) * (2 if self._reveal == "cardinality" else 1)
-        share = limits.CHUNK * min(WINDOW, -(-chunks(total) // replies))
+        expected = replies(state.size_peer, held_back=self._reveal == "cardinality")
+        share = limits.CHUNK * min(WINDOW, -(-chunks(total) // expected))
         tags = self._own_tags(state, state.tagged, min(state.tagged + share, total))
         state = replace(state, given=state.given + len(points), tagged=state.tagged + len(tags))
         reply = [(self._peer, Reply(points, total, tags))]

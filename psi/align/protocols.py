@@ -1,0 +1,50 @@
+"""The protocols that an alignment can run, by the name a job gives.
+
+A protocol is a pair of roles over sets of distinct items. Adding one is: its roles, a line here,
+a chapter in docs/protocols, its suite in the contract; tests/unit/test_psi_conformance.py then
+holds it to what every protocol promises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from psi import ecdh
+from psi.ecdh import Items, Matches
+from psi.protocol import Context, Role
+
+__all__ = ["PROTOCOLS", "Intersection"]
+
+
+class _Receiver(Protocol):
+    def __call__(
+        self,
+        context: Context,
+        peer: str,
+        items: Items,
+        *,
+        reveal: str,
+        minimum: int,
+        largest: int,
+    ) -> Role[Matches]: ...
+
+
+class _Sender(Protocol):
+    def __call__(
+        self, context: Context, peer: str, items: Items, *, reveal: str, largest: int
+    ) -> Role[Matches]: ...
+
+
+@dataclass(frozen=True)
+class Intersection:
+    """Both roles of one protocol, and what it can reveal."""
+
+    receiver: _Receiver
+    sender: _Sender
+    reveals: tuple[str, ...]
+
+
+PROTOCOLS = {
+    "ecdh": Intersection(ecdh.Receiver, ecdh.Sender, ("receiver", "both", "cardinality")),
+}
