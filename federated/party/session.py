@@ -164,7 +164,7 @@ class Session:
         while len(self._channels) < len(hands):
             sender, data = self._receive("handshake")
             if peek(data) is SealedFrame:
-                self._arrivals.put(self._checked(sender, data))
+                self._arrive(sender, data)
                 continue
             plain = decode(data, _Plain)
             waiting = hands.get(plain.sender)

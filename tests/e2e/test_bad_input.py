@@ -226,6 +226,12 @@ def test_the_command_line_gives_numbers_and_one_line(small: Path) -> None:
     assert cli(small).returncode == MisuseError.exit_code
 
 
+def _under_way(small: Path) -> bool:
+    """Whether the parties speak: the command has loaded what it needs and waits for them."""
+    ledgers = small.glob(".out-*/parties/bank/ledger.jsonl")
+    return any("handshake" in ledger.read_text("utf-8") for ledger in ledgers)
+
+
 def test_ctrl_c_ends_with_130_and_leaves_nothing(small: Path) -> None:
     command = [sys.executable, "-m", "profiles", "run", "job.toml", "--tables", "tables.toml"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -234,7 +240,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(small: Path) -> None:
         cwd=small, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         end = time.monotonic() + 60
-        while not list(small.glob(".out-*/parties/bank/ledger.jsonl")):
+        while not _under_way(small):
             assert time.monotonic() < end
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
