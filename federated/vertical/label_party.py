@@ -45,6 +45,7 @@ from psi.protocol import (
     PeerError,
     Refused,
     Role,
+    Share,
     Turn,
 )
 from psi.protocol.envelope import LARGEST_PAYLOAD
@@ -251,7 +252,7 @@ class LabelParty(Role[VerticalFit]):
         return Turn(
             Gathering(progress, {}),
             [(name, asked) for name in self._partners],
-            progress=progress.number / len(self._plan),
+            progress=Share(progress.number / len(self._plan), len(self._plan) * len(self._x)),
         )
 
     def _solve(

@@ -22,14 +22,28 @@ def human_bytes(count: float) -> str:
 
 @contextmanager
 def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
-    """A bar over the steps of one party; safe to call from every party's thread."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    """A bar over the steps of one party, with the present step's rate and the time it still takes.
 
+    Safe to call from every party's thread.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+    from rich.text import Text
+
+    from profiles.cli.pace import Pace
     from psi.kernels.cache import compiling
 
-    lock = threading.Lock()
-    columns = (TextColumn("{task.description:<34}"), BarColumn(), TimeElapsedColumn())
+    lock, pace = threading.Lock(), Pace()
+
+    class Speed(ProgressColumn):
+        """Rate and time left, counted down between reports."""
+
+        def render(self, task: Task) -> Text:
+            with lock:
+                return Text("" if task.finished else pace.words(), style="dim")
+
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), Elapsed(), Speed())
     console = Console(stderr=True)
     if compiling():
         console.print(compiling(), style="dim", highlight=False, markup=False)
@@ -40,7 +54,8 @@ def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
             if who != party or step not in steps:
                 return
             with lock:
-                bar.update(task, description=step, completed=steps.index(step) + share)
+                pace.note(step, share)
+            bar.update(task, description=step, completed=steps.index(step) + share)
 
         yield report
         bar.update(task, description="done", completed=len(steps))

@@ -41,6 +41,7 @@ from psi.protocol import (
     Range,
     Refused,
     Role,
+    Share,
     Turn,
     gathered,
     message,
@@ -133,7 +134,9 @@ class TagReceiver(Role[Held]):
         self.context.store.put("tags", state.parts, part.tags)
         state = Collecting(part.name, tagged, state.parts + 1)
         if tagged < part.total:
-            return Turn(state, [(self._peer, More())], progress=tagged / part.total)
+            return Turn(
+                state, [(self._peer, More())], progress=Share(tagged / part.total, part.total)
+            )
         tags = gathered(self.context.store, "tags", state.parts, _NONE)
         self.context.store.clear()
         return Turn(Done(), result=Held(part.name, tags))
@@ -177,4 +180,4 @@ class TagSender(Role[bool]):
         tagged = state.tagged + len(part)
         if tagged == total:
             return Turn(Done(), out, True)
-        return Turn(Delivering(tagged), out, progress=tagged / total)
+        return Turn(Delivering(tagged), out, progress=Share(tagged / total, total))

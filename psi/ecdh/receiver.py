@@ -19,6 +19,7 @@ from psi.protocol import (
     PeerError,
     Refused,
     Role,
+    Share,
     Turn,
     message,
 )
@@ -86,7 +87,7 @@ class Receiver(Role[Matches]):
             messages.append((self._peer, More()))
             asked += 1
         done = 0.5 * (state.evaluated + min(state.asked * limits.CHUNK, size)) / max(1, size)
-        return Turn(replace(state, asked=asked), messages, progress=0.95 * done)
+        return Turn(replace(state, asked=asked), messages, progress=Share(0.95 * done, size))
 
     def _message(self, number: int, blind: bytes) -> Blinded | More:
         size, start = len(self._items), number * limits.CHUNK

@@ -32,6 +32,7 @@ from psi.protocol import (
     Range,
     Refused,
     Role,
+    Share,
     Turn,
     gathered,
     message,
@@ -138,9 +139,10 @@ class Sender(Role[Matches]):
         tags = self._own_tags(state, state.tagged, min(state.tagged + share, total))
         state = replace(state, given=state.given + len(points), tagged=state.tagged + len(tags))
         reply = [(self._peer, Reply(points, total, tags))]
-        done = (state.given + state.tagged) / max(1, state.size_peer + total)
+        items = state.size_peer + total
+        done = (state.given + state.tagged) / max(1, items)
         if self._reveal == "both" or not self._all_given(state):
-            return Turn(state, reply, progress=0.95 * done)
+            return Turn(state, reply, progress=Share(0.95 * done, items))
         self.context.store.clear()
         none = np.empty(0, np.int64)
         return Turn(Done(), reply, Matches(-1, state.size_peer, none, none), 1.0)

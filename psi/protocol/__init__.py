@@ -15,7 +15,7 @@ from psi.protocol.errors import (
     Refused,
 )
 from psi.protocol.harness import Pair
-from psi.protocol.role import Context, Done, Idle, Random, Role, Step, Turn
+from psi.protocol.role import Context, Done, Idle, Random, Role, Share, Step, Turn
 from psi.protocol.store import MemoryStore, Store, gathered
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Range",
     "Refused",
     "Role",
+    "Share",
     "Step",
     "Store",
     "Text",

@@ -29,7 +29,7 @@ from psi.protocol.envelope import Envelope
 from psi.protocol.errors import MisuseError, PeerError, PhaseError
 from psi.protocol.store import MemoryStore, Store
 
-__all__ = ["Context", "Done", "Idle", "Random", "Role", "Step", "Turn"]
+__all__ = ["Context", "Done", "Idle", "Random", "Role", "Share", "Step", "Turn"]
 
 Random = Callable[[int], bytes]
 """Bytes from the operating system's generator: `secrets.token_bytes`, passed in."""
@@ -48,6 +48,17 @@ class Context:
     store: Store = field(default_factory=MemoryStore, repr=False)
 
 
+class Share(float):
+    """The share of a step that is done, 0 to 1, and of how many items (0: they do not count)."""
+
+    items: int
+
+    def __new__(cls, share: float, items: int = 0) -> Share:
+        made = super().__new__(cls, share)
+        made.items = items
+        return made
+
+
 @dataclass(frozen=True)
 class Step(Generic[R]):
     """What a role wants done: envelopes to send now, and the result once there is one."""
@@ -61,7 +72,8 @@ class Step(Generic[R]):
 class Turn(Generic[R]):
     """What a handler returns: the next state, messages with their receivers, the result.
 
-    `progress` is the share of this step that is done, 0 to 1, for whoever shows it.
+    `progress` is the share of this step that is done, 0 to 1, for whoever shows it; a `Share`
+    where the step's work is so many items.
     """
 
     state: Any
