@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from profiles.sections import Section, load_toml
+from federated.party.sections import Section, load_toml
 from psi.protocol import JobError
 
 __all__ = [

@@ -1,7 +1,6 @@
 """`plan`: a job in plain words, before any contact.
 
-The sentences about disclosures are those of the contract itself: both come from
-`federated.party.disclosures`.
+The words are `federated.party.words`, those that another party's officer reads.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from federated.party.disclosures import disclosures
 from federated.party.keys import PartyKeys
 from federated.party.source import Source
 from federated.party.steps import facts_of
+from federated.party.words import in_words
 from profiles.estimate import Estimate, aggregate_estimate, align_estimate, train_estimate
 from profiles.job import Job
 from profiles.proposal import complete, draft
@@ -28,13 +28,7 @@ PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 def describe(job: Job, source: Source | None, rows: int) -> str:
     """The whole plan as text. `rows` stands for every table where `source` is None."""
     contract = _contract(job, source, rows)
-    lines = [f"{job.name}", f"purpose: {job.purpose}; about: {job.entity}", ""]
-    lines += ["Parties"] + [f"  {_party(contract, name)}" for name in _names(contract)]
-    lines += ["", "Steps"] + [f"  {text}" for text in _steps(contract)]
-    lines += ["", "What each party learns"]
-    for entry in contract.disclosures:
-        lines.append(f"  {entry.to} learns {entry.learns}  [{entry.line}]")
-    lines += ["", "Guards"] + [f"  {text}" for text in _guards(contract)]
+    lines = [f"{job.name}", f"purpose: {job.purpose}; about: {job.entity}", "", *in_words(contract)]
     cost = estimate(contract)
     lines += [
         "",
@@ -80,77 +74,6 @@ def _contract(job: Job, source: Source | None, rows: int) -> Contract:
             contract = contract.with_party(replace(terms, rows=rows, design_columns=width))
     contract = complete(job, contract)
     return replace(contract, disclosures=disclosures(contract))
-
-
-def _names(contract: Contract) -> list[str]:
-    return [terms.name for terms in contract.parties]
-
-
-def _party(contract: Contract, name: str) -> str:
-    terms = contract.party(name)
-    what = "receiver, " if name == contract.receiver else ""
-    columns = f"{len(terms.features)} columns for training" if terms.features else "no features"
-    measures = f", measures {', '.join(terms.measures)}" if terms.measures else ""
-    return f"{name} ({what}{terms.table}, {terms.rows} rows): {columns}{measures}"
-
-
-def _steps(contract: Contract) -> list[str]:
-    me, lines = contract.receiver, []
-    for align in contract.align:
-        lines.append(
-            f"{me} and {align.partner} find the records they share ({align.protocol}, "
-            f"{contract.suites.align}); no identifier leaves either in the clear"
-        )
-    for aggregate in contract.aggregate:
-        what = ", ".join(f"{m.statistic} of {m.column}" for m in aggregate.measures)
-        lines.append(
-            f"{aggregate.partner} sends its values encrypted under its own {aggregate.key_bits}"
-            f"-bit key; {me} adds them up by {aggregate.by} without reading them: {what}"
-        )
-    for train in contract.train:
-        if train.split == "horizontal":
-            lines.append(
-                f"all parties train '{train.task}' on their own rows; the coordinator sees masked "
-                "sums only"
-            )
-        else:
-            folds = f", and {train.fold_steps} in each of {train.folds} folds" * bool(train.folds)
-            lines.append(
-                f"{me} and {', '.join(train.partners)} fit '{train.task}': {train.steps} Newton "
-                f"steps{folds}, on rows encrypted under {me}'s {train.key_bits}-bit key"
-            )
-    return lines
-
-
-def _guards(contract: Contract) -> list[str]:
-    lines = []
-    for align in contract.align:
-        who = (
-            f"counted by {align.partner} before anything is told"
-            if align.minimum_checked_by == "partner"
-            else f"checked by {contract.receiver}, so a promise towards {align.partner}"
-        )
-        lines.append(
-            f"{align.partner} refuses a set of more than {align.largest_set} records; fewer than "
-            f"{align.minimum_overlap} shared records end the job ({who})"
-        )
-        if align.keep_tags_days:
-            lines.append(
-                f"{align.partner}'s tags serve all jobs of {align.keep_tags_days} days; it counts "
-                f"what {contract.receiver} asks and refuses beyond {align.keep_tags_items} records"
-            )
-    for aggregate in contract.aggregate:
-        lines.append(
-            f"{aggregate.partner} opens no group of fewer than {aggregate.minimum_group} records"
-        )
-    for train in contract.train:
-        if train.split == "vertical":
-            total = sum(contract.party(name).design_columns for name in train.partners)
-            lines.append(
-                f"{', '.join(train.partners)} disclose at most {train.score_vectors} numbers a "
-                f"record, fewer than their {total} columns, and count them"
-            )
-    return lines
 
 
 def _seconds(value: float) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from federated.text import slug
 from profiles.reasons import linear_reasons, partner_contribution
 from profiles.segments import Segments, segments
-from profiles.text import slug
 from psi.protocol.errors import EnvironmentFailed, MisuseError
 
 __all__ = [

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.party.encoding import Encoder, NumberColumn
-from profiles.text import plain
+from federated.text import plain
 from psi.protocol.errors import MisuseError
 
 __all__ = [

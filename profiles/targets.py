@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from federated.party.files import write_atomic
+from federated.text import csv_safe, csv_safe_column
 from profiles.profile import reasons_column, score_column
-from profiles.text import csv_safe, csv_safe_column
 from psi.protocol.errors import InputError, MisuseError
 
 __all__ = ["NO_CAPACITY", "NO_MANAGERS", "assigned_share", "csv_bytes", "target_list", "write_csv"]

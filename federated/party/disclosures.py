@@ -83,11 +83,12 @@ def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
     step, line, me = f"train {terms.task}", "train", contract.receiver
     others = " and ".join(terms.partners)
     summed = " (their sum only)" if len(terms.partners) > 1 else ""
+    vectors = terms.score_vectors or "some (the final contract says how many)"
     found = [
         Disclosure(
             step,
             me,
-            f"for each shared record {terms.score_vectors} numbers of the score part of "
+            f"for each shared record {vectors} numbers of the score part of "
             f"{others}{summed}, the final score among them",
             "train.score_vectors",
         ),

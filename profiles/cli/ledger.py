@@ -27,7 +27,7 @@ def show(
     from rich.text import Text
 
     from federated.party.ledger import read_ledger
-    from profiles.text import plain
+    from federated.text import plain
 
     table = Table("#", "time (UTC)", "kind", "step", "peer", "what", box=None, pad_edge=False)
     for line in read_ledger(file):

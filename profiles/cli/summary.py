@@ -13,7 +13,7 @@ def print_summary(result: JobResult) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from profiles.text import plain
+    from federated.text import plain
 
     console = Console()
     report = result.outputs.report

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from federated.evaluation import Calibration
+from federated.text import plain
 from profiles.report.data import Model, Scored
-from profiles.text import plain
 
 __all__ = ["Figure", "figures", "label"]
 

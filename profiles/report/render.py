@@ -15,10 +15,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from federated.text import plain
 from profiles.report import words
 from profiles.report.data import Importance, Model, ReportData
 from profiles.report.figures import Figure, figures
-from profiles.text import plain
 
 __all__ = ["render_report"]
 
@@ -32,7 +32,7 @@ def render_report(data: ReportData) -> str:
 
     Self-contained: style, script and numbers are inline, and a content security policy
     forbids every connection and every script but the two that it names by hash. Without any
-    trained task plotly.js is left out. All texts are cleaned by `profiles.text.plain` and
+    trained task plotly.js is left out. All texts are cleaned by `federated.text.plain` and
     escaped.
     """
     drawn = [figures(model) for model in data.models]

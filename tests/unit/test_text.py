@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from profiles.text import csv_safe, csv_safe_column, plain, plain_column, slug
+from federated.text import csv_safe, csv_safe_column, plain, plain_column, slug
 
 ANY = st.text(st.characters(), max_size=60)
 

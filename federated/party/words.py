@@ -1,0 +1,111 @@
+"""A contract in plain words: what `plan` says before contact, and `node show` before a decision.
+
+The sentences about disclosures are those of the contract itself, which every party derives again
+from its steps. Names come from others: they are shown by `federated.text.plain`, and what a
+person chose freely (job, purpose) stands in quotation marks.
+"""
+
+from __future__ import annotations
+
+from federated.party.contract import AlignTerms, Contract, PartyTerms
+from federated.text import plain
+
+__all__ = ["differencing_guard", "in_words"]
+
+
+def in_words(contract: Contract) -> list[str]:
+    """Lines for a terminal: parties, steps, what each party learns, guards."""
+    lines = ["Parties", *(f"  {_party(contract, terms)}" for terms in contract.parties)]
+    lines += ["", "Steps", *(f"  {text}" for text in _steps(contract))]
+    lines += ["", "What each party learns"]
+    lines += [f"  {e.to} learns {e.learns}  [{e.line}]" for e in contract.disclosures]
+    lines += ["", "Guards", *(f"  {text}" for text in _guards(contract))]
+    return [" " * (len(line) - len(line.lstrip())) + plain(line, 2000) for line in lines]
+
+
+def differencing_guard(contract: Contract, terms: AlignTerms) -> str:
+    """Which guard stands against two jobs that differ in one record, at the exposed party."""
+    if terms.reveal == "both":
+        return (
+            f"{terms.partner} counts {contract.proposer}'s jobs and caps its sets; it knows the "
+            "shared rows"
+        )
+    return (
+        f"{terms.partner} sees blinded items only: caps on sets and a count of "
+        f"{contract.proposer}'s jobs are its guard, an exact comparison is not possible"
+    )
+
+
+def _party(contract: Contract, terms: PartyTerms) -> str:
+    what = "receiver, " if terms.name == contract.receiver else ""
+    rows = f"{terms.rows} rows" if terms.rows else "rows not told yet"
+    columns = f"{len(terms.features)} columns for training" if terms.features else "no features"
+    measures = f", measures {', '.join(terms.measures)}" if terms.measures else ""
+    return f"{terms.name} ({what}{terms.table}, {rows}): {columns}{measures}"
+
+
+def _steps(contract: Contract) -> list[str]:
+    me, lines = contract.receiver, []
+    for align in contract.align:
+        lines.append(
+            f"{me} and {align.partner} find the records they share ({align.protocol}, "
+            f"{contract.suites.align}); no identifier leaves either in the clear"
+        )
+    for aggregate in contract.aggregate:
+        what = ", ".join(f"{m.statistic} of {m.column}" for m in aggregate.measures)
+        lines.append(
+            f"{aggregate.partner} sends its values encrypted under its own {aggregate.key_bits}"
+            f"-bit key; {me} adds them up by {aggregate.by} without reading them: {what}"
+        )
+    for train in contract.train:
+        if train.split == "horizontal":
+            lines.append(
+                f"all parties train '{train.task}' on their own rows; the coordinator sees masked "
+                "sums only"
+            )
+        else:
+            steps = train.steps or "as many as its rows and columns allow"
+            in_folds = f", and {train.fold_steps or 'a few'} in each of {train.folds} folds"
+            lines.append(
+                f"{me} and {', '.join(train.partners)} fit '{train.task}': {steps} Newton "
+                f"steps{in_folds * bool(train.folds)}, on rows encrypted under {me}'s "
+                f"{train.key_bits}-bit key"
+            )
+    return lines
+
+
+def _guards(contract: Contract) -> list[str]:
+    lines = []
+    for align in contract.align:
+        who = (
+            f"counted by {align.partner} before anything is told"
+            if align.minimum_checked_by == "partner"
+            else f"checked by {contract.receiver}, so a promise towards {align.partner}"
+        )
+        lines.append(
+            f"{align.partner} refuses a set of more than {align.largest_set} records; fewer than "
+            f"{align.minimum_overlap} shared records end the job ({who})"
+        )
+        if align.keep_tags_days:
+            lines.append(
+                f"{align.partner}'s tags serve all jobs of {align.keep_tags_days} days; it counts "
+                f"what {contract.receiver} asks and refuses beyond {align.keep_tags_items} records"
+            )
+        lines.append(differencing_guard(contract, align))
+    for aggregate in contract.aggregate:
+        lines.append(
+            f"{aggregate.partner} opens no group of fewer than {aggregate.minimum_group} records"
+        )
+    for train in contract.train:
+        if train.split == "vertical":
+            lines.append(_score_guard(contract, train.partners, train.score_vectors))
+    return lines
+
+
+def _score_guard(contract: Contract, partners: tuple[str, ...], vectors: int) -> str:
+    total = sum(contract.party(name).design_columns for name in partners)
+    most = f"at most {vectors} numbers a record" if vectors else "some numbers a record"
+    return (
+        f"{', '.join(partners)} disclose {most}, fewer than their {total or ''} columns, and "
+        "count them"
+    ).replace("  ", " ")
