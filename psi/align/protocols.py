@@ -46,5 +46,5 @@ class Intersection:
 
 
 PROTOCOLS = {
-    "ecdh": Intersection(ecdh.Receiver, ecdh.Sender, ("receiver", "both", "cardinality")),
+    "ecdh": Intersection(ecdh.Receiver, ecdh.Sender, ("receiver", "both", "cardinality", "places")),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from psi.align.order import OrderReceiver, OrderSender
 from psi.align.protocols import PROTOCOLS
 from psi.ecdh import (
     LARGEST,
+    SHUFFLED,
     Held,
     Items,
     Matches,
@@ -49,6 +50,9 @@ class Alignment:
 
     `grade[i]` is the key level that matched pair i. `rows` is empty at a side that does not
     learn them; `matched` is -1 where even the count stays hidden. Sizes are rows with a key.
+    With `reveal = "places"` the sender's distinct keys have places in a secret order: `places`
+    are those that match, ascending, at the receiver, whose `size_sender` counts them all; and
+    at the sender the place of each of its rows (-1: no key).
     """
 
     rows: Index
@@ -58,6 +62,7 @@ class Alignment:
     size_sender: int
     nulls: int
     duplicates: int
+    places: Index = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 class TagKeeper(Protocol):
@@ -94,8 +99,8 @@ def receive(
         minimum = max(0, settings.minimum_overlap - taken) if last_chance else 0
         build = _receiver(peer, level.items, settings, minimum, held)
         found: Matches = yield f"{number}", build
-        if settings.reveal == "cardinality":
-            return _count_only(book, found)
+        if settings.reveal in SHUFFLED:
+            return _counted_receiver(book, found)
         book.close_level(found)
     size_sender = max(book.sizes, default=0)
     order = book.match_of_row()
@@ -129,8 +134,8 @@ def send(
             yield "tags", _tag_sender(peer, prepared)
         build = _sender(peer, level.items, settings, prepared, keeper)
         found: Matches = yield f"{number}", build
-        if settings.reveal == "cardinality":
-            return _count_only(book, found)
+        if settings.reveal in SHUFFLED:
+            return _counted_sender(book, found, places=settings.reveal == "places")
         book.close_level(found)
     size_receiver = max(book.sizes, default=0)
     none = np.empty(0, np.int64)
@@ -154,10 +159,21 @@ def send(
     )  # fmt: skip
 
 
-def _count_only(book: Book, found: Matches) -> Alignment:
+def _counted_receiver(book: Book, found: Matches) -> Alignment:
     none = np.empty(0, np.int64)
     sizes = (book.keyed, found.size_peer)
-    return Alignment(none, none.astype(np.uint8), found.count, *sizes, 0, book.repeats)
+    counts = (len(book.free) - book.keyed, book.repeats)
+    return Alignment(none, none.astype(np.uint8), found.count, *sizes, *counts, found.peer)
+
+
+def _counted_sender(book: Book, found: Matches, *, places: bool) -> Alignment:
+    none = np.empty(0, np.int64)
+    place = np.full(len(found.own) + 1, -1, np.int64)
+    place[found.own] = np.arange(len(found.own))
+    of_row = place[book.levels[-1].code] if places else none
+    sizes = (found.size_peer, book.keyed)
+    counts = (len(book.free) - book.keyed, book.repeats)
+    return Alignment(none, none.astype(np.uint8), found.count, *sizes, *counts, of_row)
 
 
 def _counting(settings: AlignSettings) -> AlignSettings:

@@ -44,7 +44,9 @@ class Matches:
     """What one side learns: pairs of own item and the peer's position, or only a count.
 
     At the receiver `own` are its items in their order and `peer` the sender's shuffled
-    positions; at the sender `own` are its items in the order of the receiver's report.
+    positions; at the sender `own` are its items in the order of the receiver's report. With
+    `places` the receiver's `own` is empty, `peer` ascends, and the sender's `own` is its item at
+    every place.
     """
 
     count: int

@@ -9,7 +9,8 @@ import numpy as np
 
 from psi.protocol import Array, Length, Range, message
 
-__all__ = ["CHUNK", "LARGEST", "WINDOW", "Blinded", "More", "Reply", "Report", "chunks", "replies"]
+__all__ = ["CHUNK", "LARGEST", "SHUFFLED", "WINDOW"]
+__all__ += ["Blinded", "More", "Reply", "Report", "chunks", "replies"]
 
 CHUNK = 1 << 17
 """Items a message."""
@@ -19,6 +20,9 @@ WINDOW = 4
 
 LARGEST = 1 << 30
 """Items of a set at most."""
+
+SHUFFLED = ("cardinality", "places")
+"""What can be revealed without telling the receiver which of its items matched."""
 
 PointRows = Annotated[np.ndarray, Array("uint8", width=32, most=CHUNK)]
 TagRows = Annotated[np.ndarray, Array("uint64", width=2, most=WINDOW * CHUNK)]

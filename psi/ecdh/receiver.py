@@ -11,7 +11,18 @@ from psi import oprf
 from psi.buckets import bucket_bits, meet, spread
 from psi.ecdh import messages as limits
 from psi.ecdh.items import Held, Items, Matches, tags_of
-from psi.ecdh.messages import WINDOW, Blinded, More, Reply, Report, Scalar, Size, chunks, replies
+from psi.ecdh.messages import (
+    SHUFFLED,
+    WINDOW,
+    Blinded,
+    More,
+    Reply,
+    Report,
+    Scalar,
+    Size,
+    chunks,
+    replies,
+)
 from psi.kernels.scalars import random_scalar
 from psi.protocol import (
     Context,
@@ -64,6 +75,7 @@ class Receiver(Role[Matches]):
         super().__init__(context)
         self._peer, self._items, self._reveal = peer, items, reveal
         self._minimum, self._largest, self._held = minimum, largest, held
+        self._shuffled = reveal in SHUFFLED
         self._bits = bucket_bits(len(items))
 
     def begin(self) -> Turn[Matches]:
@@ -77,7 +89,7 @@ class Receiver(Role[Matches]):
     def _ask(self, state: Receiving) -> Turn[Matches]:
         """Keep the window full: the next chunks, then requests for what is held back."""
         size = len(self._items)
-        planned = replies(size, held_back=self._reveal == "cardinality")
+        planned = replies(size, held_back=self._shuffled)
         messages: list[tuple[str, Any]] = []
         asked = state.asked
         while asked < planned and asked - state.answered < WINDOW:
@@ -108,7 +120,7 @@ class Receiver(Role[Matches]):
         return turn if turn.messages or not self._complete(state) else self._finish(state)
 
     def _take_points(self, state: Receiving, points: np.ndarray) -> Receiving:
-        shuffled, size = self._reveal == "cardinality", len(self._items)
+        shuffled, size = self._shuffled, len(self._items)
         due = state.answered - chunks(size) if shuffled else state.answered
         start = due * limits.CHUNK
         expected = max(0, min(limits.CHUNK, size - start)) if due >= 0 else 0
@@ -144,15 +156,19 @@ class Receiver(Role[Matches]):
         own, positions = meet(
             self.context.store, ("own", parts), ("peer", state.parts), size, self._bits
         )
-        count, shuffled = len(own), self._reveal == "cardinality"
+        count = len(own)
         if count < self._minimum:
             raise Refused(
                 f"{count} shared records found, at least {self._minimum} needed",
                 hint="check key columns and kinds with fedprofile preflight",
             )
         self.context.store.clear()
-        none = np.empty(0, np.int64)
-        matches = Matches(count, state.size_peer, *((none, none) if shuffled else (own, positions)))
+        if self._shuffled:
+            # rows of shuffled replies mean nothing; the order of the places would say which item
+            own, positions = own[:0], np.sort(positions)
+        if self._reveal == "cardinality":
+            positions = positions[:0]
+        matches = Matches(count, state.size_peer, own, positions)
         report: list[tuple[str, Any]] = []
         if self._reveal == "both":
             told = positions.astype(np.uint32)

@@ -13,6 +13,7 @@ from psi.ecdh import messages as limits
 from psi.ecdh.items import Items, Matches, Prepared, own_tags
 from psi.ecdh.messages import (
     LARGEST,
+    SHUFFLED,
     WINDOW,
     Blinded,
     More,
@@ -89,6 +90,7 @@ class Sender(Role[Matches]):
         super().__init__(context)
         self._peer, self._items, self._reveal, self._largest = peer, items, reveal, largest
         self._prepared, self._spend = prepared, spend or (lambda items: None)
+        self._shuffled = reveal in SHUFFLED
         self._orders: dict[bytes, Index] = {}
 
     def begin(self) -> Turn[Matches]:
@@ -115,7 +117,7 @@ class Sender(Role[Matches]):
             self._spend(size)
         points = oprf.evaluate(part.points, _scalar(state.key))
         state = replace(state, size_peer=size, evaluated=state.evaluated + len(points))
-        if self._reveal == "cardinality":
+        if self._shuffled:
             self.context.store.put("held", part.offset // limits.CHUNK, points)
             return self._reply(state, _NO_POINTS)
         return self._reply(state, points)
@@ -125,7 +127,7 @@ class Sender(Role[Matches]):
         if not 0 <= state.size_peer <= state.evaluated or self._all_given(state):
             raise PeerError("more asked than there is")
         points = _NO_POINTS
-        if self._reveal == "cardinality" and state.given < state.size_peer:
+        if self._shuffled and state.given < state.size_peer:
             order = self._order(state.point_order, state.size_peer)
             held = gathered(self.context.store, "held", chunks(state.size_peer), _NO_POINTS)
             points = held[order[state.given : state.given + limits.CHUNK]]
@@ -134,7 +136,7 @@ class Sender(Role[Matches]):
     def _reply(self, state: Sending, points: np.ndarray) -> Turn[Matches]:
         """Answer with points, and with this reply's share of the tags."""
         total = len(self._items)
-        expected = replies(state.size_peer, held_back=self._reveal == "cardinality")
+        expected = replies(state.size_peer, held_back=self._shuffled)
         share = limits.CHUNK * min(WINDOW, -(-chunks(total) // expected))
         tags = self._own_tags(state, state.tagged, min(state.tagged + share, total))
         state = replace(state, given=state.given + len(points), tagged=state.tagged + len(tags))
@@ -145,7 +147,8 @@ class Sender(Role[Matches]):
             return Turn(state, reply, progress=Share(0.95 * done, items))
         self.context.store.clear()
         none = np.empty(0, np.int64)
-        return Turn(Done(), reply, Matches(-1, state.size_peer, none, none), 1.0)
+        own = self._order(state.tag_order, total) if self._reveal == "places" else none
+        return Turn(Done(), reply, Matches(-1, state.size_peer, own, none), 1.0)
 
     def _all_given(self, state: Sending) -> bool:
         return state.given == state.size_peer and state.tagged == len(self._items)
@@ -160,8 +163,8 @@ class Sender(Role[Matches]):
         if start == stop:
             return _NO_TAGS
         chosen = self._items.take(self._order(state.tag_order, len(self._items))[start:stop])
-        plain = self._reveal == "cardinality"
-        return own_tags(self.context.session, chosen, _scalar(state.key), kept=False, plain=plain)
+        plain, key = self._shuffled, _scalar(state.key)
+        return own_tags(self.context.session, chosen, key, kept=False, plain=plain)
 
     def on_report(self, state: Sending, report: Report, peer: str) -> Turn[Matches]:
         del peer

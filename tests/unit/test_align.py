@@ -139,6 +139,20 @@ def test_cardinality_mode_tells_a_count() -> None:
     assert sender.matched == -1
 
 
+def test_places_tell_each_side_its_part_of_a_join() -> None:
+    mine = [["a", None, "b", "a", "x"]]
+    theirs = [["b", "c", None, "a", "b", "d"]]
+    left, right = run(mine, theirs, reveal="places")
+    assert (left.matched, right.matched) == (2, -1)
+    assert (left.size_sender, right.size_receiver) == (4, 3)
+    at = dict(zip(theirs[0], right.places.tolist(), strict=True))
+    assert (at.pop(None), right.places[0]) == (-1, right.places[4])
+    assert sorted(at.values()) == [0, 1, 2, 3]
+    assert left.places.tolist() == sorted([at["a"], at["b"]])
+    assert len(left.rows) == len(right.rows) == 0
+    assert len(run(mine, [[None]], reveal="places")[1].places) == 1
+
+
 def test_too_few_matches_are_refused_with_the_count() -> None:
     with pytest.raises(Refused, match="1 shared records found, at least 2 needed"):
         run([["a", "b"]], [["b", "c"]], minimum_overlap=2)

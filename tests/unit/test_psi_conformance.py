@@ -61,14 +61,20 @@ def check(found: dict[str, Matches], mine: list[str], theirs: list[str], reveal:
     assert receiver.count == len(shared)
     assert (receiver.size_peer, sender.size_peer) == (len(theirs), len(mine))
     if reveal == "cardinality":
+        assert len(receiver.own) == len(receiver.peer) == 0
+    elif reveal == "places":
+        assert sorted(sender.own) == list(range(len(theirs)))
         assert len(receiver.own) == 0
+        assert (np.diff(receiver.peer) > 0).all()
+        assert {theirs[row] for row in sender.own[receiver.peer]} == shared
     else:
         assert [mine[row] for row in receiver.own] == [key for key in mine if key in shared]
     if reveal == "both":
         # the same matches in the same order on both sides
         assert [theirs[row] for row in sender.own] == [mine[row] for row in receiver.own]
     else:
-        assert (sender.count, len(sender.own)) == (-1, 0)
+        assert sender.count == -1
+        assert len(sender.own) == (len(theirs) if reveal == "places" else 0)
 
 
 keys = st.sets(st.text(alphabet="ab1\u4e2d\x00", max_size=6), max_size=40)
