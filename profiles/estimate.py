@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Estimate", "aggregate_estimate", "align_estimate", "train_estimate"]
+__all__ = ["Estimate"]
+__all__ += ["aggregate_estimate", "align_estimate", "join_sum_estimate", "train_estimate"]
 
 RATES = {
     # seconds per operation on two cores, by arithmetic path
@@ -57,6 +58,13 @@ def aggregate_estimate(rows: int, groups: int, bits: int, path: str) -> Estimate
     products = rows * (ENCRYPTION_PRODUCTS / 2 + 1) + groups * 8 * bits
     wire = rows * bits / 4
     return Estimate(products * _product(bits, path) + 0.5, 3 * wire, wire)
+
+
+def join_sum_estimate(places: int, ciphertexts: int, bits: int, path: str) -> Estimate:
+    """Packed ciphertexts a place, a product and a half each; memory is chunks and tables."""
+    products = places * ciphertexts * (ENCRYPTION_PRODUCTS / 2 + 1.5)
+    wire = places * ciphertexts * bits / 4
+    return Estimate(products * _product(bits, path) + 0.5, 3e8, wire)
 
 
 def train_estimate(

@@ -16,6 +16,7 @@ __all__ = [
     "AggregateSpec",
     "AlignSpec",
     "Job",
+    "JoinSumSpec",
     "PartySpec",
     "ProfileSpec",
     "TargetSpec",
@@ -58,6 +59,15 @@ class AggregateSpec:
     """One `[[aggregate]]`, split by partner: the receiver's column, one partner's measures."""
 
     by: str
+    partner: str
+    measures: tuple[tuple[str, str], ...]
+    minimum_group: int
+
+
+@dataclass(frozen=True)
+class JoinSumSpec:
+    """One `[[join_sum]]`, split by partner."""
+
     partner: str
     measures: tuple[tuple[str, str], ...]
     minimum_group: int
@@ -113,6 +123,7 @@ class Job:
     parties: tuple[PartySpec, ...]
     align: AlignSpec | None
     aggregates: tuple[AggregateSpec, ...]
+    join_sums: tuple[JoinSumSpec, ...]
     train: TrainSpec | None
     profile: ProfileSpec
     targets: tuple[TargetSpec, ...]
@@ -159,6 +170,7 @@ def _job(root: Section) -> Job:
     head.done()
     align = _align(root.table("align"), root.file, parties, horizontal)
     aggregates = tuple(a for s in root.tables("aggregate") for a in _aggregates(s, names, receiver))
+    sums = tuple(j for s in root.tables("join_sum") for j in _join_sums(s, names, receiver))
     train = _train(root.table("train"), names, receiver)
     profile = _profile(root.table("profile"))
     targets = tuple(_target(s, train, receiver) for s in root.tables("target"))
@@ -176,6 +188,7 @@ def _job(root: Section) -> Job:
         parties,
         align,
         aggregates,
+        sums,
         train,
         profile,
         targets,
@@ -248,18 +261,33 @@ def _aggregates(section: Section, names: list[str], receiver: str) -> list[Aggre
     party, _, column = by.partition(".")
     if party != receiver or not column:
         raise section.fail("by", by, f'"{receiver}.COLUMN"', "groups are the receiver's")
+    by_partner = _measures(section, names, receiver, "mean")
+    group = section.integer("minimum_group", 20, 3, 10**6)
+    section.done()
+    return [AggregateSpec(column, p, tuple(ms), group) for p, ms in by_partner.items()]
+
+
+def _join_sums(section: Section, names: list[str], receiver: str) -> list[JoinSumSpec]:
+    by_partner = _measures(section, names, receiver, "sum")
+    group = section.integer("minimum_group", 20, 3, 10**6)
+    section.done()
+    return [JoinSumSpec(p, tuple(ms), group) for p, ms in by_partner.items()]
+
+
+def _measures(
+    section: Section, names: list[str], receiver: str, usual: str
+) -> dict[str, list[tuple[str, str]]]:
+    """Columns and statistics by partner."""
     by_partner: dict[str, list[tuple[str, str]]] = {}
     for measure in section.texts("measures"):
         source, _, statistic = measure.partition(":")
         partner, _, measured = source.partition(".")
         if partner not in names or partner == receiver or not measured:
-            raise section.fail("measures", measure, '"PARTNER.COLUMN:mean"')
-        if (statistic or "mean") not in STATISTICS:
+            raise section.fail("measures", measure, f'"PARTNER.COLUMN:{usual}"')
+        if (statistic or usual) not in STATISTICS:
             raise section.fail("measures", measure, f"{', '.join(STATISTICS)} as statistic")
-        by_partner.setdefault(partner, []).append((measured, statistic or "mean"))
-    group = section.integer("minimum_group", 20, 3, 10**6)
-    section.done()
-    return [AggregateSpec(column, p, tuple(ms), group) for p, ms in by_partner.items()]
+        by_partner.setdefault(partner, []).append((measured, statistic or usual))
+    return by_partner
 
 
 def _train(section: Section | None, names: list[str], receiver: str) -> TrainSpec | None:
@@ -321,6 +349,11 @@ def _check(job: Job) -> None:
         raise JobError(
             f"{job.file}: [align] reveal: '{job.align.reveal}' found, both allowed",
             hint="aggregates and training work on rows that both sides know",
+        )
+    if job.join_sums and (job.align is None or job.align.reveal != "cardinality"):
+        raise JobError(
+            f"{job.file}: [align] reveal: cardinality needed for [[join_sum]]",
+            hint="where both sides know the shared rows, use [[aggregate]]",
         )
     if job.train is not None and not job.horizontal:
         trained = [p.name for p in job.parties if p.name != job.receiver and p.features]

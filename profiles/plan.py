@@ -9,13 +9,20 @@ import secrets
 import time
 from dataclasses import replace
 
+from federated.join_sum import Layout
 from federated.party.contract import Contract
 from federated.party.disclosures import disclosures
 from federated.party.keys import PartyKeys
 from federated.party.source import Source
 from federated.party.steps import facts_of
 from federated.party.words import in_words
-from profiles.estimate import Estimate, aggregate_estimate, align_estimate, train_estimate
+from profiles.estimate import (
+    Estimate,
+    aggregate_estimate,
+    align_estimate,
+    join_sum_estimate,
+    train_estimate,
+)
 from profiles.job import Job
 from profiles.proposal import complete, draft
 from psi.kernels.montgomery import best_path
@@ -52,6 +59,9 @@ def estimate(contract: Contract) -> Estimate:
     for aggregate in contract.aggregate:
         shared = min(me, rows[aggregate.partner])
         total += aggregate_estimate(shared, 50, aggregate.key_bits, path)
+    for join in contract.join_sum:
+        layout = Layout(len(join.measures), rows[join.partner], join.key_bits)
+        total += join_sum_estimate(layout.places, layout.ciphertexts, join.key_bits, path)
     for train in contract.train:
         if train.split == "vertical":
             shared = min([me, *(rows[name] for name in train.partners)])

@@ -9,6 +9,7 @@ from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
     Contract,
+    JoinSumTerms,
     Measure,
     PartyTerms,
     TrainTerms,
@@ -44,6 +45,7 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         align=_align(job),
         aggregate=_aggregate(job),
         train=_train(job),
+        join_sum=_join_sum(job),
     )
     return replace(contract, disclosures=disclosures(contract))
 
@@ -74,6 +76,7 @@ def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
 
 def _measures(job: Job, name: str) -> tuple[str, ...]:
     columns = [c for a in job.aggregates if a.partner == name for c, _ in a.measures]
+    columns += [c for j in job.join_sums if j.partner == name for c, _ in j.measures]
     return tuple(dict.fromkeys(columns))
 
 
@@ -107,6 +110,15 @@ def _aggregate(job: Job) -> tuple[AggregateTerms, ...]:
             a.partner, a.by, tuple(Measure(*m) for m in a.measures), a.minimum_group, job.key_bits
         )
         for a in job.aggregates
+    )
+
+
+def _join_sum(job: Job) -> tuple[JoinSumTerms, ...]:
+    return tuple(
+        JoinSumTerms(
+            j.partner, tuple(Measure(*m) for m in j.measures), j.minimum_group, job.key_bits
+        )
+        for j in job.join_sums
     )
 
 

@@ -58,16 +58,26 @@ def report_data(
         synthetic=synthetic,
         contract=contract.digest.hex(),
         entities=entities,
-        matched=len(np.unique(outcome.rows)) if contract.align else None,
+        matched=_matched(federation),
         matches=tuple(_match(job, federation, name) for name in outcome.alignments),
         models=tuple(models),
-        aggregates=tuple(_aggregates(federation)),
+        aggregates=(*_aggregates(federation), *_join_sums(federation)),
         segments=tuple(_segments(segment, scores)) if segment else (),
         targets=tuple(_targets(job, targets)) if targets is not None else (),
         disclosures=contract.disclosures,
         run=_run(federation),
         notes=tuple(_check(check) for check in checks),
     )
+
+
+def _matched(federation: Federation) -> int | None:
+    """The receiver's entities that all partners share; None where it cannot know."""
+    aligned = federation.contract.align
+    if not aligned or (len(aligned) > 1 and any(a.reveal != "both" for a in aligned)):
+        return None
+    if aligned[0].reveal != "both":
+        return federation.outcome.alignments[aligned[0].partner].matched
+    return len(np.unique(federation.outcome.rows))
 
 
 def _party(contract: Contract, terms: PartyTerms) -> PartyLine:
@@ -126,6 +136,21 @@ def _aggregates(federation: Federation) -> list[Aggregated]:
     return found
 
 
+def _join_sums(federation: Federation) -> list[Aggregated]:
+    found = []
+    for terms, result in federation.outcome.join_sums:
+        values = tuple(
+            float(value) if kept else None
+            for value, kept in zip(result.values, result.kept, strict=True)
+        )
+        measures = tuple(f"{m.statistic} of {m.column}" for m in terms.measures)
+        line = GroupRow("all, not known which", result.shared, values)
+        found.append(
+            Aggregated(terms.partner, "", measures, (line,), terms.minimum_group, terms.key_bits)
+        )
+    return found
+
+
 def _segments(segment: Segments, scores: Mapping[str, np.ndarray]) -> list[SegmentLine]:
     total = max(1, len(segment.number))
     lines = []
@@ -170,6 +195,7 @@ def _run(federation: Federation) -> RunFacts:
         StepFacts(_step_name(r.step), r.seconds, r.sent, r.received, r.messages) for r in records
     )
     bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
+    bits += [t.key_bits for t in contract.join_sum]
     suites = contract.suites
     facts = (("sealing", suites.seal), ("signatures", suites.sign), ("paillier", suites.aggregate))
     kernel = "AVX-512 IFMA" if kernel_path() == "wide" else "portable"
@@ -182,8 +208,8 @@ def _step_name(step: str) -> str:
     first, _, second = rest.partition("/")
     if kind == "align":
         return f"align with {first}, " + (f"key {int(second) + 1}" if second.isdigit() else second)
-    if kind == "aggregate":
-        return f"aggregate with {second}"
+    if kind in ("aggregate", "join_sum"):
+        return f"{kind.replace('_', ' and ')} with {second}"
     return f"{kind} {rest}".strip()
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "AlignTerms",
     "Contract",
     "Disclosure",
+    "JoinSumTerms",
     "Measure",
     "PartyTerms",
     "Suites",
@@ -102,6 +103,16 @@ class AggregateTerms:
 
 
 @dataclass(frozen=True)
+class JoinSumTerms:
+    """Statistics of the partner's columns over an intersection whose records nobody learns."""
+
+    partner: str
+    measures: tuple[Measure, ...]
+    minimum_group: int
+    key_bits: int
+
+
+@dataclass(frozen=True)
 class TrainTerms:
     """One model across the label party and the feature parties.
 
@@ -162,6 +173,7 @@ class Contract:
     align: tuple[AlignTerms, ...]
     aggregate: tuple[AggregateTerms, ...]
     train: tuple[TrainTerms, ...]
+    join_sum: tuple[JoinSumTerms, ...] = ()
     disclosures: tuple[Disclosure, ...] = ()
     suites: Suites = field(default_factory=Suites)
 
@@ -216,10 +228,14 @@ class Contract:
             if kept and (not single or align.reveal == "cardinality"):
                 raise PeerError("tags are kept for one level of keys, and never for a count only")
             found = PROTOCOLS.get(align.protocol)
-            if found is None or align.reveal not in found.reveals:
+            if found is None or align.reveal not in found.reveals or align.reveal == "places":
                 raise PeerError("the contract names a protocol that cannot do what it asks")
             if align.minimum_checked_by not in ("receiver", "partner"):
                 raise PeerError("the contract names nobody who checks the minimum")
+        for join in self.join_sum:
+            hidden = [a.protocol for a in self.align if _counts(a, join.partner)]
+            if not hidden or "places" not in PROTOCOLS[hidden[0]].reveals:
+                raise PeerError("a join and sum needs a cardinality intersection with its partner")
         for text in _texts(self):
             if text != unicodedata.normalize("NFC", text) or not text.isprintable():
                 raise PeerError("the contract holds control characters")
@@ -234,7 +250,12 @@ class Contract:
     def _partners_of_steps(self) -> list[str]:
         trained = [name for terms in self.train for name in terms.partners]
         aligned = [terms.partner for terms in self.align]
-        return aligned + [terms.partner for terms in self.aggregate] + trained
+        summed = [terms.partner for terms in self.join_sum]
+        return aligned + [terms.partner for terms in self.aggregate] + summed + trained
+
+
+def _counts(align: AlignTerms, partner: str) -> bool:
+    return align.partner == partner and align.reveal == "cardinality"
 
 
 def _texts(value: object) -> list[str]:

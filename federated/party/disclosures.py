@@ -6,7 +6,14 @@ officer reads are the words that the steps imply.
 
 from __future__ import annotations
 
-from federated.party.contract import AggregateTerms, AlignTerms, Contract, Disclosure, TrainTerms
+from federated.party.contract import (
+    AggregateTerms,
+    AlignTerms,
+    Contract,
+    Disclosure,
+    JoinSumTerms,
+    TrainTerms,
+)
 from psi.protocol import PeerError
 
 __all__ = ["check_disclosures", "disclosures"]
@@ -21,6 +28,8 @@ def disclosures(contract: Contract) -> tuple[Disclosure, ...]:
         found += _select(contract)
     for aggregate in contract.aggregate:
         found += _aggregate(contract, aggregate)
+    for join in contract.join_sum:
+        found += _join_sum(contract, join)
     for train in contract.train:
         found += _vertical(contract, train) if train.split == "vertical" else _horizontal(train)
     return tuple(found)
@@ -77,6 +86,15 @@ def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
         Disclosure(step, me, groups, line),
         Disclosure(step, terms.partner, f"how many shared records each segment of {me} has", line),
     ]
+
+
+def _join_sum(contract: Contract, terms: JoinSumTerms) -> list[Disclosure]:
+    step, line, me = f"join_sum {terms.partner}", "join_sum", contract.receiver
+    what = ", ".join(f"{m.statistic} of {m.column}" for m in terms.measures)
+    behind = f"over the records it shares with {terms.partner}, not which, for columns with a value"
+    sums = f"{what} {behind} in at least {terms.minimum_group} of them; in how many"
+    counts = f"how many records it shares with {me}, and how many of these have a value, by column"
+    return [Disclosure(step, me, sums, line), Disclosure(step, terms.partner, counts, line)]
 
 
 def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:

@@ -6,6 +6,7 @@ first part of the frame, not to measure anything.
 
 from __future__ import annotations
 
+from federated.join_sum import Layout
 from federated.party.contract import Contract
 
 __all__ = ["BEFORE_CONTRACT", "step_limit"]
@@ -32,6 +33,9 @@ def step_limit(contract: Contract | None, step: str) -> int:
     key = max(bits, default=3072) // 4
     if kind == "aggregate":
         return _FLOOR + (key + 64) * 2 * most * max(1, len(contract.aggregate))
+    if kind == "join_sum":
+        plans = [Layout(len(t.measures), most, t.key_bits) for t in contract.join_sum]
+        return _FLOOR + max((p.key_bits // 4 * p.ciphertexts * most for p in plans), default=0)
     if kind == "train":
         columns = sum(terms.design_columns for terms in contract.parties) + 1
         steps = max([t.steps + t.folds * t.fold_steps for t in contract.train], default=1) + 2

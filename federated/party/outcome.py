@@ -9,7 +9,8 @@ import numpy as np
 
 from federated.aggregate import AggregateResult
 from federated.horizontal import HorizontalFit
-from federated.party.contract import AggregateTerms, Contract, TrainTerms
+from federated.join_sum import JoinSumResult
+from federated.party.contract import AggregateTerms, Contract, JoinSumTerms, TrainTerms
 from federated.party.encoding import Encoder
 from psi.align import Alignment
 
@@ -52,6 +53,7 @@ class Outcome:
     rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     grades: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
     aggregates: list[tuple[AggregateTerms, AggregateResult]] = field(default_factory=list)
+    join_sums: list[tuple[JoinSumTerms, JoinSumResult]] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
     coefficients: dict[str, np.ndarray] = field(default_factory=dict)
     horizontal: list[tuple[TrainTerms, HorizontalFit]] = field(default_factory=list)

@@ -29,15 +29,17 @@ class Policy:
             if align.largest_set > self.largest_set:
                 raise Refused("the contract's largest set is above this party's policy")
         sizes = [terms.key_bits for terms in contract.aggregate]
+        sizes += [terms.key_bits for terms in contract.join_sum]
         sizes += [terms.key_bits for terms in contract.train]
         if min(sizes, default=self.minimum_key_bits) < self.minimum_key_bits:
             raise Refused(
                 f"key of {min(sizes)} bits asked, at least {self.minimum_key_bits} allowed"
             )
-        for aggregate in contract.aggregate:
-            if aggregate.minimum_group < self.minimum_group:
-                found, least = aggregate.minimum_group, self.minimum_group
-                raise Refused(f"groups of {found} asked, at least {least} allowed")
+        groups = [terms.minimum_group for terms in contract.aggregate]
+        groups += [terms.minimum_group for terms in contract.join_sum]
+        if min(groups, default=self.minimum_group) < self.minimum_group:
+            least = self.minimum_group
+            raise Refused(f"groups of {min(groups)} asked, at least {least} allowed")
         self._check_vectors(contract, me)
         self._check_columns(me, source)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from federated.aggregate import AggregateResult
+from federated.join_sum import JoinSumResult
 from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
     Contract,
     Disclosure,
+    JoinSumTerms,
     Measure,
     PartyTerms,
     Suites,
@@ -24,7 +26,7 @@ RESULTS: dict[str, type] = {
     cls.__qualname__: cls
     for cls in (
         AggregateResult, AggregateTerms, Agreed, AlignTerms, Contract, Disclosure, FeatureFit,
-        Head, Held, Matches, Measure, PartyTerms, Shown, Suites, TrainTerms,
-        VerticalFit,
+        Head, Held, JoinSumResult, JoinSumTerms, Matches, Measure, PartyTerms, Shown, Suites,
+        TrainTerms, VerticalFit,
     )
 }  # fmt: skip

@@ -19,7 +19,15 @@ from federated.aggregate import MeasureParty, SegmentParty
 from federated.evaluation import stratified_folds
 from federated.horizontal import Branch, HorizontalFit, Plan, SecureSum
 from federated.paillier import PrivateKey, generate_keypair
-from federated.party.contract import AggregateTerms, AlignTerms, Contract, PartyTerms, TrainTerms
+from federated.party import join_sum
+from federated.party.contract import (
+    AggregateTerms,
+    AlignTerms,
+    Contract,
+    JoinSumTerms,
+    PartyTerms,
+    TrainTerms,
+)
 from federated.party.encoding import Encoder
 from federated.party.kept_tags import KeptTags
 from federated.party.matrix import binary_label, numeric_matrix
@@ -96,6 +104,9 @@ class Steps:
         for number, aggregate in enumerate(self._contract.aggregate):
             if receiver or aggregate.partner == self._session.name:
                 self._aggregate(aggregate, number, receiver)
+        for number, join in enumerate(self._contract.join_sum):
+            if receiver or join.partner == self._session.name:
+                self._join_sum(join, number, receiver)
         for train in self._contract.train:
             if train.split == "horizontal":
                 self._branch(train)
@@ -125,7 +136,7 @@ class Steps:
         peer = terms.partner if receiver else self._contract.receiver
         settings = AlignSettings(
             protocol=terms.protocol,
-            reveal=terms.reveal,
+            reveal=self._reveal(terms),
             duplicates=terms.duplicates,
             minimum_overlap=terms.minimum_overlap,
             minimum_checked_by=terms.minimum_checked_by,
@@ -141,6 +152,11 @@ class Steps:
             receiver_rows=found.size_receiver,
             sender_rows=found.size_sender,
         )
+
+    def _reveal(self, terms: AlignTerms) -> str:
+        """A count that is to be summed over needs the places that match."""
+        joined = any(join.partner == terms.partner for join in self._contract.join_sum)
+        return "places" if joined else terms.reveal
 
     def _keeper(self, terms: AlignTerms, peer: str) -> KeptTags:
         theirs, session = self._contract.party(peer), self._session
@@ -220,6 +236,29 @@ class Steps:
             )
             self._session.run(step, partner)
         self._disclosed(f"aggregate {terms.partner}", rows=len(table))
+
+    def _join_sum(self, terms: JoinSumTerms, number: int, receiver: bool) -> None:
+        step = f"join_sum/{number}/{terms.partner}"
+        context = self._session.context(step)
+        if receiver:
+            found = self.outcome.alignments[terms.partner]
+            result = self._session.run(step, join_sum.receiving(context, terms, found))
+            self.outcome.join_sums.append((terms, result))
+            counts = {"shared": result.shared}
+        else:
+            align = next(a for a in self._contract.align if a.partner == terms.partner)
+            role = join_sum.sending(
+                context,
+                terms,
+                self.outcome.alignments[self._contract.receiver],
+                self._table,
+                self._paillier_key(terms.key_bits),
+                receiver=self._contract.receiver,
+                duplicates=align.duplicates,
+                where=self._me.table,
+            )
+            counts = {"shared": int(self._session.run(step, role)[0])}
+        self._disclosed(f"join_sum {terms.partner}", **counts)
 
     def _label_party(self, terms: TrainTerms) -> None:
         step, table = f"train/{terms.task}", self._aligned()

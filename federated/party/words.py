@@ -57,6 +57,13 @@ def _steps(contract: Contract) -> list[str]:
             f"{aggregate.partner} sends its values encrypted under its own {aggregate.key_bits}"
             f"-bit key; {me} adds them up by {aggregate.by} without reading them: {what}"
         )
+    for join in contract.join_sum:
+        what = ", ".join(f"{m.statistic} of {m.column}" for m in join.measures)
+        lines.append(
+            f"{join.partner} sends its values in a secret order, encrypted under its own "
+            f"{join.key_bits}-bit key; {me} adds up those of shared records without learning "
+            f"which these are: {what}"
+        )
     for train in contract.train:
         if train.split == "horizontal":
             lines.append(
@@ -95,6 +102,11 @@ def _guards(contract: Contract) -> list[str]:
     for aggregate in contract.aggregate:
         lines.append(
             f"{aggregate.partner} opens no group of fewer than {aggregate.minimum_group} records"
+        )
+    for join in contract.join_sum:
+        lines.append(
+            f"{join.partner} opens no sum with fewer than {join.minimum_group} values behind it, "
+            f"as counted in what {contract.receiver} sends back"
         )
     for train in contract.train:
         if train.split == "vertical":

@@ -148,7 +148,8 @@ class GroupRow:
 class Aggregated:
     """A partner's statistics by the receiver's groups, opened from encrypted sums.
 
-    `measures` name the columns of the table, such as "mean of open_loans".
+    `measures` name the columns of the table, such as "mean of open_loans". `by` is empty where
+    the sums are over all shared entities.
     """
 
     partner: str

@@ -90,6 +90,41 @@ def test_jobs_that_only_align(small: Path, reveal: str) -> None:
     assert result.federation.outcome.alignments["bureau"].matched == 220
     assert result.outputs.profiles is not None
     assert set(result.outputs.profiles.column("segment").to_pylist()) > {1, 2}
+    assert result.outputs.report.matched == 220
     partner = result.federation.outcomes["bureau"].alignments["bank"]
     assert partner.matched == -1
     assert len(partner.rows) == 0
+
+
+JOIN_SUM = """
+[align]
+reveal = "cardinality"
+
+[[join_sum]]
+measures = ["bureau.loans", "bureau.usage:mean", "bureau.rare:count"]
+"""
+
+
+def test_sums_over_records_that_nobody_learns(small: Path) -> None:
+    bureau = pd.read_csv(small / "bureau.csv").assign(rare=np.nan)
+    bureau.loc[:18, "rare"] = 1.0
+    bureau = pd.concat([bureau, bureau[:3].assign(id_no=["x1", "x2", bureau.id_no[9]])])
+    bureau.to_csv(small / "bureau.csv", index=False)
+    text = (small / "job.toml").read_text().split("[align]")[0]
+    text = text.replace('features = ["loans", "overdue", "usage", "queries"]', "")
+    (small / "job.toml").write_text(text + JOIN_SUM)
+    result = run(small, "out")
+    (terms, found), *_ = result.federation.outcome.join_sums
+    shared = bureau[:220]
+    assert found.shared == 220
+    assert found.values[:2] == pytest.approx([shared.loans.sum(), shared.usage.mean()], abs=1e-4)
+    assert found.kept.tolist() == [True, True, False]
+    partner = result.federation.outcomes["bureau"]
+    assert len(partner.rows) == len(result.federation.outcome.rows) == 0
+    html = (small / "out" / "report.html").read_text()
+    assert "over all shared consumers" in html
+    assert "sum of loans" in html
+    lines = read_ledger(small / "out" / "parties" / "bureau" / "ledger.jsonl")
+    told = [line["body"] for line in lines if line["kind"] == "disclosure"]
+    assert [t["to"] for t in told if t["step"] == "join_sum bureau"] == ["bank", "bureau"]
+    assert terms.minimum_group == 20

@@ -19,6 +19,7 @@ ROLE_FILES = (
     "psi/align",
     "federated/aggregate.py",
     "federated/aggregate",
+    "federated/join_sum",
     "federated/vertical",
     "federated/party/negotiation.py",
 )

@@ -9,6 +9,7 @@ from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
     Contract,
+    JoinSumTerms,
     Measure,
     PartyTerms,
     TrainTerms,
@@ -89,6 +90,18 @@ def test_other_spellings_and_foreign_terms_are_refused(spoil: object) -> None:
     assert spoiled != data
     with pytest.raises(PeerError):
         Contract.from_bytes(spoiled)
+
+
+def test_a_join_and_sum_needs_a_count_with_its_partner() -> None:
+    summed = JoinSumTerms("bureau", (Measure("a", "sum"),), 20, 3072)
+    made = contract()
+    with pytest.raises(PeerError, match="cardinality intersection"):
+        replace(made, join_sum=(summed,)).check()
+    counted = replace(made.align[0], reveal="cardinality")
+    replace(made, align=(counted,), join_sum=(summed,)).check()
+    # what a join and sum runs on is no way to align
+    with pytest.raises(PeerError, match="cannot do what it asks"):
+        replace(made, align=(replace(counted, reveal="places"),)).check()
 
 
 def test_validity() -> None:

@@ -101,6 +101,18 @@ def test_a_mistake_names_file_key_found_and_allowed(
     assert caught.value.exit_code == 3
 
 
+def test_join_and_sum_needs_a_count(tmp_path: Path) -> None:
+    section = '[align]\nreveal = "cardinality"\n[[join_sum]]\nmeasures = ["bureau.loans"]\n'
+    text = GOOD.split("[align]", maxsplit=1)[0] + section
+    job = load(tmp_path, text)
+    assert [(j.partner, j.measures) for j in job.join_sums] == [("bureau", (("loans", "sum"),))]
+    assert job.join_sums[0].minimum_group == 20
+    with pytest.raises(JobError, match=r"\[align\] reveal: cardinality needed"):
+        load(tmp_path, text.replace('"cardinality"', '"both"'))
+    with pytest.raises(JobError, match=r"PARTNER\.COLUMN:sum"):
+        load(tmp_path, text.replace("bureau.loans", "bank.loans"))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="no such file"):
         Job.load(tmp_path / "absent.toml")

@@ -1,0 +1,80 @@
+"""Both parties in one process: the protocol as one call."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike
+
+from federated.join_sum.placed import place_values
+from federated.join_sum.receiver import JoinSumResult, SumReceiver
+from federated.join_sum.sender import SumSender
+from federated.paillier import DEFAULT_BITS, PrivateKey, generate_keypair
+from psi import align
+from psi.align import Alignment, AlignSettings
+from psi.protocol import Context, Pair
+
+__all__ = ["join_and_sum"]
+
+
+def join_and_sum(
+    keys: Sequence[str | None],
+    sender_keys: Sequence[str | None],
+    values: Mapping[str, ArrayLike],
+    statistics: Sequence[str] = (),
+    *,
+    minimum: int = 20,
+    duplicates: str = "collapse",
+    key: PrivateKey | None = None,
+) -> JoinSumResult:
+    """Count and sum of the sender's `values` over the keys that both hold.
+
+    `values` has one array by column, one number a sender's key, NaN where it is missing;
+    `statistics` are "COLUMN:count", ":sum" or ":mean", by default the sum of every column.
+    `key` is the sender's, made for this call without one. Raises what either role raises.
+
+        >>> found = join_and_sum(["a", "b"], ["b", "c"], {"debt": [7.5, 1.0]}, minimum=1)
+        >>> found.shared, found.values.tolist()
+        (1, [7.5])
+    """
+    asked = [(c, s or "sum") for c, _, s in (t.partition(":") for t in statistics or values)]
+    key = key or generate_keypair(DEFAULT_BITS)
+    mine, theirs = _places(keys, sender_keys)
+    matrix = np.column_stack([np.asarray(column, np.float64) for column in values.values()])
+    placed = place_values(matrix, theirs.places, list(values), duplicates=duplicates)
+    session = secrets.token_bytes(32)
+    receiver = SumReceiver(
+        Context(session, "join_sum", "receiver", secrets.token_bytes),
+        "sender", mine.places, mine.size_sender, list(values), asked, minimum_key_bits=key.bits,
+    )  # fmt: skip
+    context = Context(session, "join_sum", "sender", secrets.token_bytes)
+    sender = SumSender(context, "receiver", key, placed, minimum)
+    found: JoinSumResult = Pair(receiver, sender).run()["receiver"]
+    return found
+
+
+def _places(
+    keys: Sequence[str | None], sender_keys: Sequence[str | None]
+) -> tuple[Alignment, Alignment]:
+    """Both sides of the intersection."""
+    settings, session = AlignSettings(reveal="places"), secrets.token_bytes(32)
+    runs = (
+        align.receive("sender", [pa.array(keys, pa.string())], settings),
+        align.send("receiver", [pa.array(sender_keys, pa.string())], settings),
+    )
+    names = ("receiver", "sender")
+    roles = [
+        next(run)[1](Context(session, "align", name, secrets.token_bytes))
+        for run, name in zip(runs, names, strict=True)
+    ]
+    results = Pair(*roles).run()
+    ends = []
+    for run, name in zip(runs, names, strict=True):
+        try:
+            run.send(results[name])
+        except StopIteration as stop:
+            ends.append(stop.value)
+    return ends[0], ends[1]

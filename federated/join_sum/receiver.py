@@ -1,0 +1,189 @@
+"""The receiver: adds the matching places up under the sender's key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+
+from federated.join_sum.layout import FRACTION_BITS, MASK_BITS, Layout
+from federated.join_sum.messages import Key, Next, Opened, Places, Rows, Small, Summed
+from federated.paillier import EncryptedVector, Plaintexts, PublicKey
+from psi.protocol import Context, Done, Length, PeerError, Range, Role, Turn, message
+
+__all__ = ["JoinSumResult", "SumReceiver"]
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class JoinSumResult:
+    """How many keys are shared, and one number a statistic.
+
+    `values: float64[s]` is NaN where `kept: bool[s]` is false: too few values stand behind it.
+    `counts: int64[columns]` are values behind each column, 0 where too few.
+    """
+
+    shared: int
+    statistics: list[tuple[str, str]]
+    values: np.ndarray
+    kept: np.ndarray
+    counts: np.ndarray
+
+
+@message(0x56)
+@dataclass(frozen=True)
+class Adding:
+    """Receiver: the sender's key, chunks added up, the sum so far, and the masks once drawn."""
+
+    public_key: Annotated[bytes, Length(4096)]
+    places: Places
+    added: Annotated[int, Range(0, 1 << 30)]
+    sums: Small
+    masks: Small
+
+
+class SumReceiver(Role[JoinSumResult]):
+    """Knows which of the sender's places match: `places: int64[k]`, distinct, of `total`."""
+
+    transitions = {  # noqa: RUF012
+        (Adding, Key): "on_key",
+        (Adding, Rows): "on_rows",
+        (Adding, Opened): "on_opened",
+    }
+
+    def __init__(
+        self,
+        context: Context,
+        sender: str,
+        places: Ints,
+        total: int,
+        columns: Sequence[str],
+        statistics: Sequence[tuple[str, str]],
+        *,
+        minimum_key_bits: int = 2048,
+    ) -> None:
+        """`statistics` are pairs of a column and "count", "sum" or "mean"."""
+        super().__init__(context)
+        self._sender, self._total = sender, total
+        self._columns, self._statistics = list(columns), list(statistics)
+        self._bits = minimum_key_bits
+        # bin 0 what matches, bin 1 the rest
+        self._bin = np.ones(total, np.int64)
+        self._bin[places] = 0
+        self._shared = len(places)
+        self._public: PublicKey | None = None
+
+    def begin(self) -> Turn[JoinSumResult]:
+        return Turn(Adding(b"", 0, 0, b"", b""))
+
+    def _key(self, data: bytes) -> PublicKey:
+        if self._public is None:
+            self._public = PublicKey.from_bytes(data, minimum_bits=self._bits)
+        return self._public
+
+    def _layout(self, public: PublicKey) -> Layout:
+        return Layout(len(self._columns), self._total, public.bits)
+
+    def on_key(self, state: Adding, found: Key, peer: str) -> Turn[JoinSumResult]:
+        if state.public_key:
+            raise PeerError("a second key")
+        if found.columns != len(self._columns):
+            raise PeerError(f"{found.columns} columns found, {len(self._columns)} in the contract")
+        if found.places != self._total:
+            raise PeerError(f"{found.places} places found, {self._total} in the intersection")
+        layout = self._layout(self._key(found.public_key))
+        state = replace(state, public_key=found.public_key, places=found.places)
+        return self._finish(state, peer) if not layout.chunks else Turn(state)
+
+    def on_rows(self, state: Adding, found: Rows, peer: str) -> Turn[JoinSumResult]:
+        if not state.public_key:
+            raise PeerError("rows before their key")
+        public = self._key(state.public_key)
+        layout = self._layout(public)
+        if found.number != state.added:
+            raise PeerError("rows out of order")
+        start, stop = layout.part(found.number)
+        rows, size = stop - start, (stop - start) * public.ciphertext_bytes
+        if len(found.ciphertexts) != layout.ciphertexts * size:
+            raise PeerError(f"{len(found.ciphertexts)} bytes of rows for {rows} places")
+        data = memoryview(found.ciphertexts)
+        sums = []
+        for part in range(layout.ciphertexts):
+            taken = data[part * size : (part + 1) * size]
+            vector = EncryptedVector.from_bytes(public, taken, rows, packing=layout.packing)
+            sums.append(vector.segment_sum(self._bin[start:stop], 2)[:1])
+        total = EncryptedVector.concatenate(sums)
+        if state.sums:
+            total = total.add(layout.read(public, state.sums, layout.summed()))
+        state = replace(state, added=state.added + 1, sums=total.to_bytes())
+        if state.added == layout.chunks:
+            return self._finish(state, peer)
+        return Turn(state, [(peer, Next())], progress=0.95 * state.added / layout.chunks)
+
+    def _finish(self, state: Adding, peer: str) -> Turn[JoinSumResult]:
+        """Mask the values, leave the counts, hide from the key holder what was added up."""
+        public = self._key(state.public_key)
+        layout, random = self._layout(public), self.context.random
+        packing, columns = layout.packing, layout.columns
+        total = self._sum(state, public, layout)
+        width = (layout.sum_bits + MASK_BITS) // 8 + 1
+        highest = (1 << (layout.sum_bits + MASK_BITS)) - 1
+        drawn = [int.from_bytes(random(width), "little") & highest for _ in range(columns)]
+        slots = drawn + [0] * (layout.ciphertexts * packing.slots - columns)
+        masks = Plaintexts.from_ints(
+            [
+                sum(slots[first + s] << (s * packing.slot_bits) for s in range(packing.slots))
+                for first in range(0, len(slots), packing.slots)
+            ],
+            bound=packing.bound(highest),
+        )
+        masked = total.add_plain(masks).rerandomise(for_key_holder=True, random=random)
+        kept = b"".join(mask.to_bytes(width, "little") for mask in drawn)
+        messages: list[tuple[str, Any]] = [(peer, Next())] * bool(layout.chunks)
+        messages.append((peer, Summed(masked.to_bytes())))
+        return Turn(replace(state, masks=kept), messages, progress=0.95)
+
+    def _sum(self, state: Adding, public: PublicKey, layout: Layout) -> EncryptedVector:
+        if state.sums:
+            return layout.read(public, state.sums, layout.summed())
+        zeros = layout.packing.pack(np.zeros((layout.ciphertexts, 1), np.int64))
+        return EncryptedVector.encrypt(public, zeros, random=self.context.random)
+
+    def on_opened(self, state: Adding, found: Opened, peer: str) -> Turn[JoinSumResult]:
+        del peer
+        if not state.masks:
+            raise PeerError("opened sums that are not due")
+        layout = self._layout(self._key(state.public_key))
+        columns, counts = layout.columns, found.counts
+        if len(counts) != columns or (counts < 0).any() or (counts > self._shared).any():
+            raise PeerError("counts of values beyond the shared keys")
+        sums = _numbers(found.sums, columns, layout.packing.slot_bits // 8 + 1, signed=True)
+        masks = _numbers(state.masks, columns, len(state.masks) // columns, signed=False)
+        plain = [s - m if n else 0 for s, m, n in zip(sums, masks, counts.tolist(), strict=True)]
+        if any(abs(value) >> layout.sum_bits for value in plain):
+            raise PeerError("opened sums beyond what was sent")
+        return Turn(Done(), result=self._result(plain, counts), progress=1.0)
+
+    def _result(self, sums: list[int], counts: Ints) -> JoinSumResult:
+        values = np.full(len(self._statistics), np.nan)
+        kept = np.zeros(len(self._statistics), bool)
+        for place, (column, statistic) in enumerate(self._statistics):
+            j = self._columns.index(column)
+            kept[place] = counts[j] > 0
+            if kept[place]:
+                total, count = sums[j] / (1 << FRACTION_BITS), int(counts[j])
+                found = {"count": count, "sum": total, "mean": total / count}
+                values[place] = found[statistic]
+        return JoinSumResult(self._shared, self._statistics, values, kept, counts)
+
+
+def _numbers(data: bytes, count: int, width: int, *, signed: bool) -> list[int]:
+    if len(data) != count * width:
+        raise PeerError(f"{len(data)} bytes of sums found, {count * width} expected")
+    return [
+        int.from_bytes(data[at : at + width], "little", signed=signed)
+        for at in range(0, len(data), width)
+    ]

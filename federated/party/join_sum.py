@@ -1,0 +1,46 @@
+"""The join and sum step at one party: its role from the contract's terms and the intersection."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from federated.join_sum import JoinSumResult, SumReceiver, SumSender, place_values
+from federated.paillier import PrivateKey
+from federated.party.contract import JoinSumTerms
+from federated.party.matrix import numeric_matrix
+from psi.align import Alignment
+from psi.protocol import Context, Role
+
+__all__ = ["columns_of", "receiving", "sending"]
+
+
+def columns_of(terms: JoinSumTerms) -> list[str]:
+    """The partner's columns, each once."""
+    return list(dict.fromkeys(measure.column for measure in terms.measures))
+
+
+def receiving(context: Context, terms: JoinSumTerms, found: Alignment) -> Role[JoinSumResult]:
+    """The receiver's role."""
+    statistics = [(m.column, m.statistic) for m in terms.measures]
+    return SumReceiver(
+        context, terms.partner, found.places, found.size_sender, columns_of(terms), statistics
+    )
+
+
+def sending(
+    context: Context,
+    terms: JoinSumTerms,
+    found: Alignment,
+    table: pa.Table,
+    key: PrivateKey,
+    *,
+    receiver: str,
+    duplicates: str,
+    where: str,
+) -> Role[np.ndarray]:
+    """The partner's role over its `table`, whose logical name is `where`."""
+    columns = columns_of(terms)
+    values = numeric_matrix(table, columns, where=where)
+    placed = place_values(values, found.places, columns, duplicates=duplicates)
+    return SumSender(context, receiver, key, placed, terms.minimum_group)
