@@ -29,6 +29,8 @@ from psi.kernels.montgomery import best_path
 
 __all__ = ["describe", "estimate"]
 
+STARTING = 1.0
+"""Seconds for keys, handshake, contract and ledger heads."""
 PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 
 
@@ -39,7 +41,7 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
     cost = estimate(contract)
     lines += [
         "",
-        f"Expected on two cores of this machine ({PATHS[best_path()]} kernels)",
+        f"Expected with all parties on this machine, as it is now ({PATHS[best_path()]} kernels)",
         f"  about {_seconds(cost.seconds)}, {cost.memory / 1e6 + 400:.0f} MB of memory a party, "
         f"{cost.wire / 1e6:.0f} MB on the wire",
     ]
@@ -50,25 +52,24 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
 
 def estimate(contract: Contract) -> Estimate:
     """The cost of all steps together."""
-    path = best_path()
     rows = {party.name: party.rows for party in contract.parties}
     me = rows[contract.receiver]
-    total = Estimate(1.5, 0, 0)
+    total = Estimate(STARTING, 0, 0)
     for align in contract.align:
-        total += align_estimate(me, rows[align.partner], path)
+        total += align_estimate(me, rows[align.partner])
     for aggregate in contract.aggregate:
         shared = min(me, rows[aggregate.partner])
-        total += aggregate_estimate(shared, 50, aggregate.key_bits, path)
+        total += aggregate_estimate(shared, 50, aggregate.key_bits)
     for join in contract.join_sum:
         layout = Layout(len(join.measures), rows[join.partner], join.key_bits)
-        total += join_sum_estimate(layout.places, layout.ciphertexts, join.key_bits, path)
+        total += join_sum_estimate(layout.places, layout.ciphertexts, join.key_bits)
     for train in contract.train:
         if train.split == "vertical":
             shared = min([me, *(rows[name] for name in train.partners)])
             own = contract.party(contract.receiver).design_columns + 1
             columns = sum(contract.party(name).design_columns for name in train.partners)
             passes = train.steps + train.folds * train.fold_steps
-            total += train_estimate(shared, own, columns, passes, train.key_bits, path)
+            total += train_estimate(shared, own, columns, passes, train.key_bits)
     return total
 
 

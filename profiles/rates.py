@@ -1,0 +1,80 @@
+"""How fast this machine is now: the real kernels on a few thousand rows, a quarter of a second.
+
+Every rate is wall time with all threads that kernels get, so that other load on the machine,
+its kind of CPU and FEDPROFILE_THREADS are in it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from psi import oprf
+from psi.kernels.hashing import tag_hash
+from psi.kernels.montgomery import square_ring
+from psi.kernels.scalars import random_scalar
+
+__all__ = ["AlignRates", "align_rates", "product_seconds"]
+
+_clock = time.perf_counter
+_ITEMS = 4096
+_ITEM_BYTES = 18
+_RESIDUES = 1024
+
+
+@dataclass(frozen=True)
+class AlignRates:
+    """Seconds an item on all cores: at the receiver, and at the sender for items of each side.
+
+    `tag` is the hash of one tag, which stands for the memory and ordinary arithmetic of the
+    machine.
+    """
+
+    receiver: float
+    answer: float
+    own: float
+    tag: float
+
+
+@cache
+def align_rates() -> AlignRates:
+    """Measured once a process, on random items."""
+    data = np.frombuffer(secrets.token_bytes(_ITEMS * _ITEM_BYTES), np.uint8)
+    offsets = np.arange(_ITEMS + 1, dtype=np.int64) * _ITEM_BYTES
+    r, k = (random_scalar(secrets.token_bytes) for _ in range(2))
+    blinded = oprf.blind(oprf.encode(data, offsets), r)
+    answers = oprf.evaluate(blinded, k)
+    return AlignRates(
+        receiver=_seconds(lambda: oprf.blind(oprf.encode(data, offsets), r))
+        + _seconds(lambda: oprf.finalize(answers, r)),
+        answer=_seconds(lambda: oprf.evaluate(blinded, k)),
+        own=_seconds(lambda: oprf.own(oprf.encode(data, offsets), k)),
+        tag=_seconds(lambda: tag_hash(b"rates", data, offsets, blinded), times=5),
+    )
+
+
+@cache
+def product_seconds(bits: int) -> float:
+    """Seconds a product modulo the square of a number of `bits`, on all cores."""
+    modulus = secrets.randbits(bits) | 1 << (bits - 1) | 1
+    ring = square_ring(modulus)
+    width = -(-2 * bits // 64)
+    words = np.frombuffer(secrets.token_bytes(_RESIDUES * width * 8), np.uint64)
+    residues = ring.load(words.reshape(_RESIDUES, width))
+    ring.multiply(residues, residues)
+    return _seconds(lambda: ring.multiply(residues, residues), _RESIDUES, times=3)
+
+
+def _seconds(call: Callable[[], object], rows: int = _ITEMS, times: int = 1) -> float:
+    """The shortest of a few calls, a row."""
+    taken = []
+    for _ in range(times):
+        begun = _clock()
+        call()
+        taken.append(_clock() - begun)
+    return min(taken) / rows

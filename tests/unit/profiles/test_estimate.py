@@ -1,0 +1,88 @@
+"""What `plan` says an alignment takes, against what it then takes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.codes import credit_codes
+from profiles import rates
+from profiles.estimate import align_estimate
+from profiles.federation import federate
+from profiles.job import Job
+from profiles.plan import describe
+from profiles.tables import open_tables
+from psi.kernels.simd import threads
+
+JOB = """
+[job]
+name = "companies we share"
+purpose = "count"
+entity = "company"
+
+[[party]]
+name = "bank"
+table = "bank.companies"
+keys = [["code"]]
+
+[[party]]
+name = "registry"
+table = "registry.companies"
+keys = [["code"]]
+
+[align]
+kinds = [["credit_code"]]
+"""
+
+
+def write_world(folder: Path, receiver: int, sender: int) -> None:
+    case = {"size_a": receiver, "size_b": sender, "matched": min(receiver, sender) // 2}
+    bound = ""
+    for role, name in (("receiver", "bank"), ("sender", "registry")):
+        codes = pa.array(credit_codes(role, case))
+        pq.write_table(pa.table({"code": codes}), folder / f"{name}.parquet")
+        bound += f'[{name}.companies]\npath = "{name}.parquet"\n'
+    (folder / "tables.toml").write_text(bound)
+    (folder / "job.toml").write_text(JOB)
+
+
+def aligned(folder: Path, out: str) -> int:
+    job, tables = Job.load(folder / "job.toml"), open_tables(folder / "tables.toml")
+    found = federate(job, {party.name: tables for party in job.parties}, folder / out)
+    return found.outcome.alignments["registry"].matched
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", [(100_000, 100_000), (30_000, 120_000)])
+def test_an_alignment_takes_what_was_estimated(
+    sizes: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In processor time, which other load on the machine hardly changes."""
+
+    def clock() -> float:
+        return time.process_time() / threads()
+
+    write_world(tmp_path, 300, 300)
+    aligned(tmp_path, "warm")  # compiled kernels are loaded
+    write_world(tmp_path, *sizes)
+    monkeypatch.setattr(rates, "_clock", clock)
+    rates.align_rates.cache_clear()
+    expected = align_estimate(*sizes).seconds
+    rates.align_rates.cache_clear()
+    begun = clock()
+    matched = aligned(tmp_path, "out")
+    taken = clock() - begun
+    assert matched == min(sizes) // 2
+    assert 0.7 < expected / taken < 1.3
+
+
+def test_a_plan_tells_what_the_job_will_take(tmp_path: Path) -> None:
+    write_world(tmp_path, 200, 300)
+    job, tables = Job.load(tmp_path / "job.toml"), open_tables(tmp_path / "tables.toml")
+    text = describe(job, tables, 0)
+    assert "all parties on this machine" in text
+    assert "MB on the wire" in text
