@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from psi import ecdh
+from psi import ecdh, vole
 from psi.ecdh import Items, Matches
 from psi.protocol import Context, Role
 
@@ -47,4 +47,5 @@ class Intersection:
 
 PROTOCOLS = {
     "ecdh": Intersection(ecdh.Receiver, ecdh.Sender, ("receiver", "both", "cardinality", "places")),
+    "vole": Intersection(vole.Receiver, vole.Sender, vole.REVEALS),
 }

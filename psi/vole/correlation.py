@@ -1,0 +1,100 @@
+"""One long vector oblivious linear evaluation from short messages: C = B + A·Δ.
+
+The helper (the PSI sender) has Δ and gets B; the owner (the PSI receiver) gets A, pseudorandom,
+and C. The owner draws a sparse vector e: one noisy place a tree, with a uniform value. The
+helper makes all trees of seeds; by one transfer a level the owner gets all leaves but the one
+at its noisy place, and there b + e·Δ by way of a product. Both sides then compress their leaves
+by the same public code. That A = compress(e) looks uniform to the helper is dual LPN with
+regular noise (see docs/PARAMETERS.md), and is what hides the receiver's set.
+
+Sources: Boyle, Couteau, Gilboa and Ishai 2018; Boyle et al. 2019 (eprint 2019/1159);
+Raghuraman, Rindal and Tanguy 2023 (eprint 2023/882).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from psi.kernels.expand_convolute import SLACK, compress
+from psi.kernels.ggm import expand_trees, punctured_trees
+from psi.vole.parameters import Vector
+from psi.vole.secrets import Session, derive, words
+
+__all__ = ["Noise", "helper_leaves", "helper_vector", "owner_noise", "owner_vectors"]
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+
+
+@dataclass(frozen=True, repr=False)
+class Noise:
+    """The owner's secret sparse vector: place and value in each tree, and the transfers' bits."""
+
+    places: np.ndarray
+    values: Words
+    bits: np.ndarray
+
+
+def owner_noise(seed: bytes, chunk: int, vector: Vector) -> Noise:
+    """Drawn from the owner's seed: `places: int64[t]`, `values: uint64[t, 2]`, `bits: uint8[t·d]`.
+
+    A transfer's bit is the side beside the path: what the owner may know.
+    """
+    drawn = words(derive(seed, "places"), chunk, vector.trees + vector.trees % 2)[: vector.trees]
+    places = (drawn & np.uint64((1 << vector.depth) - 1)).astype(np.int64)
+    values = words(derive(seed, "values"), chunk, 2 * vector.trees).reshape(-1, 2)
+    path = places[:, None] >> np.arange(vector.depth) & 1
+    return Noise(places, values, (1 - path).astype(np.uint8).reshape(-1))
+
+
+def _tree_keys(session: Session, chunk: int, vector: Vector) -> np.ndarray:
+    """Public keys of each tree of this session: `uint8[t, 2, 16]`."""
+    drawn = words(session.key("trees"), chunk, 4 * vector.trees)
+    return drawn.astype("<u8").view(np.uint8).reshape(-1, 2, 16)
+
+
+def _code_key(session: Session, chunk: int) -> bytes:
+    return derive(session.key("code"), str(chunk))
+
+
+def helper_leaves(seed: bytes, session: Session, chunk: int, vector: Vector) -> tuple[Words, Words]:
+    """The trees' leaves `uint64[t · 2^d, 2]` and level sums `uint64[t, d, 2, 2]`."""
+    seeds = words(derive(seed, "seeds"), chunk, 2 * vector.trees).reshape(-1, 2)
+    return expand_trees(seeds, _tree_keys(session, chunk, vector), vector.depth)
+
+
+def helper_vector(leaves: Words, session: Session, chunk: int, vector: Vector) -> Words:
+    """B: `uint64[size, 2]`."""
+    whole = _padded([leaves], vector)
+    compress(whole, vector.size, _code_key(session, chunk))
+    return whole[0, : vector.size]
+
+
+def owner_vectors(
+    noise: Noise, siblings: Words, totals: Words, session: Session, chunk: int, vector: Vector
+) -> tuple[Words, Words]:
+    """A and C, `uint64[size, 2]` each.
+
+    `siblings: uint64[t, d, 2]`: sums beside the path. `totals: uint64[t, 2]`: what all leaves
+    of a tree add up to, plus b_i, plus the owner's own c_i.
+    """
+    keys = _tree_keys(session, chunk, vector)
+    leaves = punctured_trees(noise.places, siblings, keys, vector.depth)
+    at = (np.arange(vector.trees) << vector.depth) + noise.places
+    known = np.bitwise_xor.reduce(leaves.reshape(vector.trees, -1, 2), axis=1)
+    leaves[at] = known ^ totals
+    sparse = np.zeros_like(leaves)
+    sparse[at] = noise.values
+    both = _padded([sparse, leaves], vector)
+    compress(both, vector.size, _code_key(session, chunk))
+    return both[0, : vector.size], both[1, : vector.size]
+
+
+def _padded(vectors: list[Words], vector: Vector) -> Words:
+    """With zeros to twice the size, and the code's slack."""
+    out = np.zeros((len(vectors), 2 * vector.size + SLACK, 2), np.uint64)
+    for row, leaves in zip(out, vectors, strict=True):
+        row[: len(leaves)] = leaves
+    return out

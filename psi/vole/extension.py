@@ -1,0 +1,104 @@
+"""Many transfers, and products with a secret, from 128 base transfers each.
+
+The helper (the PSI sender) chose in the base transfers by the bits of a secret of 128 bits and
+holds one key of each pair; the owner (the PSI receiver) holds both. Both stretch their keys; the
+owner's message is the difference of its two streams plus its input.
+
+- *Transfers* (the secret s is used for nothing else): input bits r_i; the helper gets rows
+  Q_i = T_i + r_i·s, so that H(i, Q_i) and H(i, Q_i + s) are two keys of which the owner knows
+  the one of its bit, H(i, T_i). Ishai, Kilian, Nissim and Petrank 2003.
+- *Products*: inputs y_i in the field; the helper, whose secret is Δ, gets b_i = c_i + y_i·Δ and
+  the owner c_i. Gilboa 1999, in a field of characteristic two.
+
+Semi-honest: an owner that puts different inputs into different rows can learn bits of s or Δ.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from psi.kernels.blake2s import Blake2s
+from psi.kernels.gf128 import combine
+from psi.vole.secrets import words
+
+__all__ = [
+    "BASE",
+    "choice_words",
+    "helper_products",
+    "helper_transfers",
+    "owner_products",
+    "owner_transfers",
+]
+
+BASE = 128
+"""Base transfers for each of both."""
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Bits = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def choice_words(transfers: int) -> int:
+    """64-bit words of a row of the owner's message."""
+    return -(-transfers // 128) * 2
+
+
+def owner_transfers(keys: Bytes, chunk: int, bits: Bits, tweak: bytes) -> tuple[Words, Words]:
+    """The owner's message `uint64[128, w]` and its keys `uint64[n, 2]` for `bits: uint8[n]`."""
+    width = choice_words(len(bits))
+    zero, one = _streams(keys[:, 0], chunk, width), _streams(keys[:, 1], chunk, width)
+    row = np.zeros(8 * width, np.uint8)
+    packed = np.packbits(bits, bitorder="little")
+    row[: len(packed)] = packed
+    message = zero ^ one ^ row.view("<u8")
+    return message, _hashed(_transposed(zero, len(bits)), chunk, tweak)
+
+
+def helper_transfers(
+    keys: Bytes, secret: bytes, chunk: int, message: Words, count: int, tweak: bytes
+) -> Words:
+    """Both keys of each transfer: `uint64[n, 2, 2]`."""
+    rows = _transposed(_helped(keys, secret, chunk, message), count)
+    shifted = rows ^ np.frombuffer(secret, "<u8")
+    both = [_hashed(rows, chunk, tweak), _hashed(shifted, chunk, tweak)]
+    return np.stack(both, axis=1)
+
+
+def owner_products(keys: Bytes, chunk: int, inputs: Words) -> tuple[Words, Words]:
+    """The owner's message `uint64[128, 2n]` and its c_i `uint64[n, 2]` for y_i `uint64[n, 2]`."""
+    width = 2 * len(inputs)
+    zero, one = _streams(keys[:, 0], chunk, width), _streams(keys[:, 1], chunk, width)
+    return zero ^ one ^ inputs.reshape(-1), combine(zero.reshape(BASE, -1, 2))
+
+
+def helper_products(keys: Bytes, secret: bytes, chunk: int, message: Words) -> Words:
+    """The helper's b_i = c_i + y_i·Δ: `uint64[n, 2]`."""
+    return combine(_helped(keys, secret, chunk, message).reshape(BASE, -1, 2))
+
+
+def _helped(keys: Bytes, secret: bytes, chunk: int, message: Words) -> Words:
+    """The owner's first streams, plus its inputs in the rows where the secret's bit is set."""
+    bits = np.unpackbits(np.frombuffer(secret, np.uint8), bitorder="little")
+    masks = (np.uint64(0) - bits.astype(np.uint64))[:, None]
+    return _streams(keys, chunk, message.shape[1]) ^ (message & masks)
+
+
+def _streams(keys: Bytes, chunk: int, width: int) -> Words:
+    return np.stack([words(key.tobytes(), chunk, width) for key in keys])
+
+
+def _transposed(rows: Words, count: int) -> Words:
+    """Bit i of all 128 rows as the two words of row i: `uint64[128, w]` to `uint64[count, 2]`."""
+    bits = np.unpackbits(rows.astype("<u8").view(np.uint8), axis=1, bitorder="little")
+    packed = np.packbits(np.ascontiguousarray(bits[:, :count].T), axis=1, bitorder="little")
+    return packed.view("<u8").astype(np.uint64, copy=False)
+
+
+def _hashed(rows: Words, chunk: int, tweak: bytes) -> Words:
+    """H(chunk, i, row): a key of 128 bits a row, under the session's public tweak."""
+    table = np.empty((len(rows), 4), np.uint64)
+    table[:, 0], table[:, 1] = chunk, np.arange(len(rows))
+    table[:, 2:] = rows
+    return np.ascontiguousarray(Blake2s(tweak, b"volexfer").rows(table)[:, :2])

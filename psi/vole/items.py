@@ -1,0 +1,109 @@
+"""Items as digests in the order of their bins, and values of a correlation as tags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from psi.ecdh.items import Items
+from psi.kernels.blake2s import Blake2s
+from psi.kernels.gf128 import add_products
+from psi.kernels.grouping import group_rows
+from psi.kernels.okvs import decode
+from psi.kernels.okvs_rows import bins_of
+from psi.vole.parameters import Store
+from psi.vole.secrets import Session
+
+__all__ = ["Binned", "owner_tags", "packed", "sender_tags", "unpacked"]
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+Index = np.ndarray[Any, np.dtype[np.int64]]
+
+_BLOCK = 1 << 18
+"""Items hashed at a time where digests are not kept."""
+_TAGGED = 1 << 16
+"""Values hashed at a time, while they are in a core's cache."""
+
+
+class Binned:
+    """A party's digests by bin. `index: int32[n]` says which item each is.
+
+    A set of one chunk keeps its digests; of a larger one they are made again chunk by chunk.
+    """
+
+    def __init__(self, items: Items, session: Session, store: Store) -> None:
+        self._items, self._store = items, store
+        self._hash = Blake2s(session.key("items"), b"voleitem")
+        self._kept: Words | None = None
+        if store.chunks == 1:
+            digests = self._hash.strings(items.data, items.offsets)
+            group = bins_of(digests, store.bins)
+            self._kept, self.index, self.starts = group_rows(digests, group, store.bins)
+            return
+        group = np.empty(len(items), np.int32)
+        for start in range(0, len(items), _BLOCK):
+            part = items.part(start, min(start + _BLOCK, len(items)))
+            digests = self._hash.strings(part.data, part.offsets)
+            group[start : start + len(part)] = bins_of(digests, store.bins)
+        nothing = np.empty((len(items), 0), np.uint64)
+        _, self.index, self.starts = group_rows(nothing, group, store.bins)
+
+    def part(self, first: int, last: int) -> tuple[Words, Index]:
+        """Digests `uint64[k, 4]` of bins `first` to `last`, and where each bin begins."""
+        low, high = self.starts[first], self.starts[last]
+        starts = self.starts[first : last + 1] - low
+        if self._kept is not None:
+            return self._kept[low:high], starts
+        rows = self.index[low:high].astype(np.int64)
+        return self._hash.strings(self._items.data, self._items.offsets, rows), starts
+
+
+def owner_tags(
+    digests: Words, starts: Index, store: Store, vector: Words, session: Session, width: int
+) -> Words:
+    """The receiver's tags `uint64[k, 2]` of bins whose part of C is `vector`."""
+    values = decode(digests, starts, store.bins, store.sparse, vector)
+    return _tags(values, digests, session, width)
+
+
+def sender_tags(
+    digests: Words,
+    starts: Index,
+    store: Store,
+    vector: Words,
+    secret: Words,
+    session: Session,
+    width: int,
+) -> Words:
+    """The sender's, whose `vector` is B plus Δ times what came; `secret: uint64[2]` is Δ."""
+    values = decode(digests, starts, store.bins, store.sparse, vector)
+    add_products(values, digests[:, :2], secret)
+    return _tags(values, digests, session, width)
+
+
+def _tags(values: Words, digests: Words, session: Session, width: int) -> Words:
+    """The first `width` bytes of H(value, digest): word 1 whole, the rest in word 0."""
+    hashed = Blake2s(session.key("tags"), b"voletags")
+    tags = np.empty((len(values), 2), np.uint64)
+    table = np.empty((min(len(values), _TAGGED), 6), np.uint64)
+    for start in range(0, len(values), _TAGGED):
+        part = table[: len(values) - start]
+        part[:, :2] = values[start : start + _TAGGED]
+        part[:, 2:] = digests[start : start + _TAGGED]
+        tags[start : start + _TAGGED] = hashed.rows(part)[:, :2]
+    tags[:, 0] &= np.uint64((1 << 8 * (width - 8)) - 1)
+    return tags
+
+
+def packed(tags: Words, width: int) -> np.ndarray:
+    """Tags as `uint8[n, width]`."""
+    swapped = np.ascontiguousarray(tags[:, ::-1], "<u8")
+    return np.ascontiguousarray(swapped.view(np.uint8).reshape(-1, 16)[:, :width])
+
+
+def unpacked(data: np.ndarray) -> Words:
+    """The tags again: `uint8[n, width]` to `uint64[n, 2]`."""
+    whole = np.zeros((len(data), 16), np.uint8)
+    whole[:, : data.shape[1]] = data
+    return np.ascontiguousarray(whole.view("<u8")[:, ::-1].astype(np.uint64, copy=False))

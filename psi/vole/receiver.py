@@ -1,0 +1,229 @@
+"""The receiver: owns the correlation, encodes its set into it, looks the sender's tags up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+
+from psi.buckets import bucket_bits, meet, spread
+from psi.ecdh.items import Items, Matches
+from psi.kernels.okvs import encode
+from psi.protocol import (
+    Context,
+    Done,
+    EnvironmentFailed,
+    Length,
+    PeerError,
+    Refused,
+    Role,
+    Turn,
+    message,
+)
+from psi.vole import base_ot
+from psi.vole.correlation import Noise, owner_noise, owner_vectors
+from psi.vole.extension import BASE, owner_products, owner_transfers
+from psi.vole.items import Binned, owner_tags, unpacked
+from psi.vole.limits import check_path
+from psi.vole.messages import (
+    AHEAD,
+    TAG_WINDOW,
+    TAGS,
+    Answer,
+    Coin,
+    Encoded,
+    Extension,
+    More,
+    Opening,
+    Report,
+    Size,
+    Tags,
+    Trees,
+)
+from psi.vole.parameters import parts_of, store_for, tag_bytes, vector_of_chunk
+from psi.vole.secrets import KEY, Session, commitment, run_name
+
+__all__ = ["Receiver"]
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+
+
+@message(0x3C)
+@dataclass(frozen=True)
+class Opened:
+    """Receiver: its part of the coin, and its secret of the base transfers with its point."""
+
+    coin: Coin
+    secret: Annotated[bytes, Length(32)]
+    point: Annotated[bytes, Length(32)]
+
+
+@message(0x3D)
+@dataclass(frozen=True)
+class Receiving:
+    """Receiver: the coin, keys of the base transfers, the seed of its noise; what came so far."""
+
+    coin: Coin
+    keys: Annotated[bytes, Length(4 * BASE * base_ot.KEY)]
+    seed: Annotated[bytes, Length(KEY)]
+    size_peer: Size
+    chunk: Size
+    tagged: Size
+    parts: Size
+
+
+class Receiver(Role[Matches]):
+    """Learns which of its items the sender has."""
+
+    transitions = {  # noqa: RUF012
+        (Opened, Answer): "on_answer",
+        (Receiving, Trees): "on_trees",
+        (Receiving, Tags): "on_tags",
+    }
+
+    def __init__(
+        self,
+        context: Context,
+        peer: str,
+        items: Items,
+        *,
+        reveal: str,
+        minimum: int,
+        largest: int,
+    ) -> None:
+        super().__init__(context)
+        check_path(len(items), reveal)
+        self._peer, self._items, self._reveal = peer, items, reveal
+        self._minimum, self._largest = minimum, largest
+        self._shape = store_for(len(items))
+        self._bits = bucket_bits(len(items))
+        self._binned: Binned | None = None
+        self._owned: dict[int, tuple[Noise, Words, Words]] = {}
+
+    def begin(self) -> Turn[Matches]:
+        coin = self.context.random(KEY)
+        secret, point = base_ot.offer(self.context.random)
+        opening = Opening(len(self._items), commitment(coin, self.context.session), point)
+        return Turn(Opened(coin, secret, point), [(self._peer, opening)], progress=0.0)
+
+    def on_answer(self, state: Opened, answer: Answer, peer: str) -> Turn[Matches]:
+        del peer
+        if answer.total > self._largest:
+            raise Refused(f"the sender's set has {answer.total} items, {self._largest} allowed")
+        if len(answer.coin) != KEY or len(answer.points) != 4 * BASE:
+            raise PeerError("a coin or points of another number than the protocol's")
+        mine = self.context
+        name = run_name(mine.session, mine.step, len(self._items), answer.total)
+        session = Session.toss(name, state.coin, answer.coin)
+        keys = base_ot.give(state.secret, state.point, answer.points, name).tobytes()
+        after = Receiving(session.coin, keys, mine.random(KEY), answer.total, 0, 0, 0)
+        ahead = range(min(AHEAD, self._shape.chunks))
+        first = [self._extend(after, c, state.coin if c == 0 else b"") for c in ahead]
+        return Turn(after, [(self._peer, m) for m in first], progress=0.05)
+
+    def _own(self, state: Receiving, chunk: int) -> tuple[Words, Words]:
+        """The messages of transfers and products; what they leave here is kept for the trees."""
+        session, vector = Session(state.coin), vector_of_chunk(self._shape, chunk)
+        keys = np.frombuffer(state.keys, np.uint8).reshape(-1, 2, base_ot.KEY)
+        noise = owner_noise(state.seed, chunk, vector)
+        tweak = session.key("transfers")
+        transfers, known = owner_transfers(keys[:BASE], chunk, noise.bits, tweak)
+        products, own = owner_products(keys[BASE:], chunk, noise.values)
+        self._owned[chunk] = noise, known, own
+        return transfers, products
+
+    def _extend(self, state: Receiving, chunk: int, coin: bytes) -> Extension:
+        return Extension(chunk, coin, *self._own(state, chunk))
+
+    def on_trees(self, state: Receiving, trees: Trees, peer: str) -> Turn[Matches]:
+        del peer
+        chunk = state.chunk
+        if chunk == self._shape.chunks or trees.chunk != chunk:
+            raise PeerError("trees out of order")
+        vector = vector_of_chunk(self._shape, chunk)
+        if (len(trees.sums), len(trees.totals)) != (vector.trees * vector.depth, vector.trees):
+            raise PeerError("trees of another number or depth than the sizes ask for")
+        if chunk not in self._owned:
+            self._own(state, chunk)
+        noise, known, own = self._owned.pop(chunk)
+        side = noise.bits.astype(np.intp)[:, None, None]
+        sums = np.take_along_axis(trees.sums.reshape(-1, 2, 2), side, 1)[:, 0] ^ known
+        siblings = sums.reshape(vector.trees, vector.depth, 2)
+        session = Session(state.coin)
+        mask, vectors = owner_vectors(noise, siblings, trees.totals ^ own, session, chunk, vector)
+        messages: list[tuple[str, Any]] = []
+        if chunk + AHEAD < self._shape.chunks:
+            messages.append((self._peer, self._extend(state, chunk + AHEAD, b"")))
+        messages += self._encoded(state, chunk, mask, vectors)
+        done = (chunk + 1) / self._shape.chunks
+        return Turn(replace(state, chunk=chunk + 1), messages, progress=0.05 + 0.8 * done)
+
+    def _encoded(
+        self, state: Receiving, chunk: int, mask: Words, vector: Words
+    ) -> list[tuple[str, Any]]:
+        """The chunk's store in parts; the own tags of each part go into their buckets."""
+        session, shape = Session(state.coin), self._shape
+        binned = self._sorted(state)
+        width = tag_bytes(len(self._items), state.size_peer)
+        messages: list[tuple[str, Any]] = []
+        for number, part in enumerate(parts_of(shape)):
+            if part.chunk != chunk:
+                continue
+            digests, starts = binned.part(part.first, part.last)
+            elements = encode(digests, starts, shape.bins, shape.sparse)
+            if elements is None:
+                raise EnvironmentFailed(
+                    "the key-value store has no solution this time",
+                    hint="run again: the chance of this is below 2^-40",
+                )
+            elements ^= mask[part.low : part.high]
+            messages.append((self._peer, Encoded(number, elements)))
+            tags = owner_tags(digests, starts, shape, vector[part.low : part.high], session, width)
+            at = int(binned.starts[part.first])
+            spread(self.context.store, "own", number, tags, at, self._bits)
+        return messages
+
+    def _sorted(self, state: Receiving) -> Binned:
+        if self._binned is None:
+            self._binned = Binned(self._items, Session(state.coin), self._shape)
+        return self._binned
+
+    def on_tags(self, state: Receiving, part: Tags, peer: str) -> Turn[Matches]:
+        del peer
+        width = tag_bytes(len(self._items), state.size_peer)
+        if state.chunk < self._shape.chunks or part.offset != state.tagged:
+            raise PeerError("tags out of order")
+        expected = min(TAGS, state.size_peer - state.tagged)
+        if part.tags.shape != (expected, width):
+            raise PeerError(f"tags of shape {part.tags.shape} found, {(expected, width)} expected")
+        tags = unpacked(part.tags)
+        spread(self.context.store, "peer", state.parts, tags, state.tagged, self._bits)
+        state = replace(state, tagged=state.tagged + expected, parts=state.parts + 1)
+        if state.tagged == state.size_peer:
+            return self._finish(state)
+        asked = [(self._peer, More())] if state.parts % TAG_WINDOW == 0 else []
+        return Turn(state, asked, progress=0.85 + 0.1 * state.tagged / state.size_peer)
+
+    def _finish(self, state: Receiving) -> Turn[Matches]:
+        size, parts = len(self._items), len(parts_of(self._shape))
+        places, peer = meet(
+            self.context.store, ("own", parts), ("peer", state.parts), size, self._bits
+        )
+        if len(places) < self._minimum:
+            raise Refused(
+                f"{len(places)} shared records found, at least {self._minimum} needed",
+                hint="check key columns and kinds with fedprofile preflight",
+            )
+        self.context.store.clear()
+        own = self._sorted(state).index[places].astype(np.int64)
+        order = np.argsort(own)
+        own, peer = own[order], peer[order]
+        messages: list[tuple[str, Any]] = []
+        if self._reveal == "both":
+            told = peer.astype(np.uint32)
+            messages = [
+                (self._peer, Report(len(told), start, told[start : start + TAGS]))
+                for start in range(0, max(len(told), 1), TAGS)
+            ]
+        return Turn(Done(), messages, Matches(len(own), state.size_peer, own, peer), 1.0)

@@ -1,0 +1,257 @@
+"""The sender: helps with the correlation, holds Δ, gives out its tags in ascending order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+
+from psi.ecdh.items import Items, Matches
+from psi.kernels.gf128 import add_products
+from psi.kernels.grouping import sort_tags
+from psi.protocol import (
+    Context,
+    Done,
+    Length,
+    PeerError,
+    Refused,
+    Role,
+    Turn,
+    gathered,
+    message,
+)
+from psi.vole import base_ot
+from psi.vole.correlation import helper_leaves, helper_vector
+from psi.vole.extension import BASE, choice_words, helper_products, helper_transfers
+from psi.vole.items import Binned, packed, sender_tags
+from psi.vole.limits import check_path
+from psi.vole.messages import (
+    TAG_WINDOW,
+    TAGS,
+    Answer,
+    Coin,
+    Encoded,
+    Extension,
+    More,
+    Opening,
+    Report,
+    Size,
+    Tags,
+    Trees,
+)
+from psi.vole.parameters import Store, parts_of, store_for, tag_bytes, vector_of_chunk
+from psi.vole.secrets import KEY, Session, commitment, run_name
+
+__all__ = ["Sender"]
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+Index = np.ndarray[Any, np.dtype[np.int64]]
+_SECRET = BASE // 8
+_NONE = np.empty((0, 2), np.uint64)
+
+
+@message(0x3E)
+@dataclass(frozen=True)
+class Waiting:
+    """Sender: nothing came yet."""
+
+
+@message(0x3F)
+@dataclass(frozen=True)
+class Sending:
+    """Sender: what it drew and was given; what came and went so far.
+
+    `coin` is its own part until `committed` is empty, and the session's then.
+    """
+
+    size_peer: Size
+    committed: Annotated[bytes, Length(KEY)]
+    coin: Coin
+    secrets: Annotated[bytes, Length(2 * _SECRET)]
+    keys: Annotated[bytes, Length(2 * BASE * base_ot.KEY)]
+    seed: Annotated[bytes, Length(KEY)]
+    extended: Size
+    parts: Size
+    tagged: Size
+    reported: Size
+
+
+class Sender(Role[Matches]):
+    """Holds the secret Δ; learns sizes, and in `both` what the receiver reports."""
+
+    transitions = {  # noqa: RUF012
+        (Waiting, Opening): "on_opening",
+        (Sending, Extension): "on_extension",
+        (Sending, Encoded): "on_encoded",
+        (Sending, More): "on_more",
+        (Sending, Report): "on_report",
+    }
+
+    def __init__(
+        self, context: Context, peer: str, items: Items, *, reveal: str, largest: int
+    ) -> None:
+        super().__init__(context)
+        check_path(len(items), reveal)
+        self._peer, self._items, self._reveal, self._largest = peer, items, reveal, largest
+        self._binned: Binned | None = None
+        self._leaves: dict[int, Words] = {}
+        self._vectors: dict[int, Words] = {}
+        self._ordered: tuple[Words, Index] | None = None
+
+    def begin(self) -> Turn[Matches]:
+        return Turn(Waiting(), progress=0.0)
+
+    def on_opening(self, state: Waiting, opening: Opening, peer: str) -> Turn[Matches]:
+        del state, peer
+        if opening.total > self._largest:
+            raise Refused(f"the receiver's set has {opening.total} items, {self._largest} allowed")
+        if len(opening.commitment) != KEY or len(opening.point) != 32:
+            raise PeerError("a commitment or a point of another length than the protocol's")
+        random = self.context.random
+        coin, secrets, seed = random(KEY), random(2 * _SECRET), random(KEY)
+        name = self._name(opening.total)
+        bits = np.unpackbits(np.frombuffer(secrets, np.uint8), bitorder="little")
+        points, keys = base_ot.choose(opening.point, bits, name, random)
+        after = Sending(
+            opening.total, opening.commitment, coin, secrets, keys.tobytes(), seed, 0, 0, 0, 0
+        )
+        return Turn(after, [(self._peer, Answer(len(self._items), coin, points))], progress=0.05)
+
+    def _name(self, size_peer: int) -> bytes:
+        mine = self.context
+        return run_name(mine.session, mine.step, size_peer, len(self._items))
+
+    def _shape(self, state: Sending) -> Store:
+        return store_for(state.size_peer)
+
+    def _opened(self, state: Sending, part: Extension) -> Sending:
+        """The session's coin, once the receiver's part is known and fits its commitment."""
+        if part.chunk:
+            if part.coin:
+                raise PeerError("a coin that is not due")
+            return state
+        committed = commitment(part.coin, self.context.session)
+        if len(part.coin) != KEY or committed != state.committed:
+            raise PeerError("a coin that is not the one committed to")
+        session = Session.toss(self._name(state.size_peer), part.coin, state.coin)
+        return replace(state, committed=b"", coin=session.coin)
+
+    def on_extension(self, state: Sending, part: Extension, peer: str) -> Turn[Matches]:
+        del peer
+        shape = self._shape(state)
+        if part.chunk != state.extended or state.extended == shape.chunks:
+            raise PeerError("an extension out of order")
+        chunk, vector = part.chunk, vector_of_chunk(shape, part.chunk)
+        count = vector.trees * vector.depth
+        if part.transfers.shape != (BASE, choice_words(count)):
+            raise PeerError("transfers of another number than the sizes ask for")
+        if part.products.shape != (BASE, 2 * vector.trees):
+            raise PeerError("products of another number than the sizes ask for")
+        state = self._opened(state, part)
+        session = Session(state.coin)
+        keys = np.frombuffer(state.keys, np.uint8).reshape(-1, base_ot.KEY)
+        ours, tweak = state.secrets[:_SECRET], session.key("transfers")
+        masks = helper_transfers(keys[:BASE], ours, chunk, part.transfers, count, tweak)
+        totals = helper_products(keys[BASE:], state.secrets[_SECRET:], chunk, part.products)
+        leaves, sums = helper_leaves(state.seed, session, chunk, vector)
+        self._leaves[chunk] = leaves
+        totals ^= sums[:, -1, 0] ^ sums[:, -1, 1]
+        hidden = sums.reshape(count, 4) ^ masks.reshape(count, 4)
+        state = replace(state, extended=chunk + 1)
+        return Turn(state, [(self._peer, Trees(chunk, hidden, totals))])
+
+    def _vector(self, state: Sending, chunk: int) -> Words:
+        """B of a chunk; made again from the seed where a restored role lacks it."""
+        if chunk not in self._vectors:
+            session, vector = Session(state.coin), vector_of_chunk(self._shape(state), chunk)
+            leaves = self._leaves.pop(chunk, None)
+            if leaves is None:
+                leaves = helper_leaves(state.seed, session, chunk, vector)[0]
+            self._vectors = {chunk: helper_vector(leaves, session, chunk, vector)}
+        return self._vectors[chunk]
+
+    def on_encoded(self, state: Sending, part: Encoded, peer: str) -> Turn[Matches]:
+        del peer
+        shape = self._shape(state)
+        parts = parts_of(shape)
+        if part.part != state.parts or state.parts == len(parts):
+            raise PeerError("parts of the store out of order")
+        place = parts[part.part]
+        if place.chunk >= state.extended or len(part.elements) != place.high - place.low:
+            raise PeerError("a part of the store that is not due, or of another size")
+        session, width = Session(state.coin), tag_bytes(state.size_peer, len(self._items))
+        secret = np.frombuffer(state.secrets[_SECRET:], "<u8").astype(np.uint64)
+        vector = self._vector(state, place.chunk)[place.low : place.high].copy()
+        add_products(vector, part.elements, secret)
+        if self._binned is None:
+            self._binned = Binned(self._items, session, shape)
+        digests, starts = self._binned.part(place.first, place.last)
+        tags = sender_tags(digests, starts, shape, vector, secret, session, width)
+        self.context.store.put("tags", part.part, tags)
+        state = replace(state, parts=part.part + 1)
+        done = 0.05 + 0.9 * state.parts / len(parts)
+        if state.parts < len(parts):
+            return Turn(state, progress=done)
+        self._vectors = {}
+        return self._give(state)
+
+    def on_more(self, state: Sending, asked: More, peer: str) -> Turn[Matches]:
+        del asked, peer
+        if not 0 < state.tagged < len(self._items):
+            raise PeerError("more asked than there is")
+        return self._give(state)
+
+    def _tags(self, state: Sending) -> tuple[Words, Index]:
+        """All tags in ascending order, and which item each is of."""
+        if self._ordered is None:
+            shape = self._shape(state)
+            tags, rows = sort_tags(
+                gathered(self.context.store, "tags", len(parts_of(shape)), _NONE)
+            )
+            if self._binned is None:
+                self._binned = Binned(self._items, Session(state.coin), shape)
+            self._ordered = tags, self._binned.index[rows]
+            self._binned = None
+        return self._ordered
+
+    def _give(self, state: Sending) -> Turn[Matches]:
+        total, width = len(self._items), tag_bytes(state.size_peer, len(self._items))
+        tags, _ = self._tags(state)
+        end = min(total, state.tagged + TAG_WINDOW * TAGS)
+        messages = [
+            (self._peer, Tags(start, packed(tags[start : min(start + TAGS, end)], width)))
+            for start in range(state.tagged, max(end, 1), TAGS)
+        ]
+        state = replace(state, tagged=end)
+        if end < total or self._reveal == "both":
+            return Turn(state, messages, progress=0.95)
+        self.context.store.clear()
+        none = np.empty(0, np.int64)
+        return Turn(Done(), messages, Matches(-1, state.size_peer, none, none), 1.0)
+
+    def on_report(self, state: Sending, report: Report, peer: str) -> Turn[Matches]:
+        del peer
+        total, places = len(self._items), report.places
+        given = state.parts == len(parts_of(self._shape(state))) and state.tagged == total
+        if self._reveal != "both" or not given:
+            raise PeerError("a report that is not due")
+        if report.total > min(state.size_peer, total) or report.offset != state.reported:
+            raise PeerError("a report with too many places, or out of order")
+        if len(places) != min(TAGS, report.total - state.reported):
+            raise PeerError("a report of another length than announced")
+        if len(places) and int(places.max()) >= total:
+            raise PeerError("a report of places that do not exist")
+        self.context.store.put("report", report.offset // TAGS, places)
+        reported = state.reported + len(places)
+        if reported < report.total:
+            return Turn(replace(state, reported=reported))
+        parts = max(1, -(-report.total // TAGS))
+        told = gathered(self.context.store, "report", parts, places[:0]).astype(np.int64)
+        seen = np.zeros(total, bool)
+        seen[told] = True
+        if int(seen.sum()) != len(told):
+            raise PeerError("a report with repeated places")
+        own = self._tags(state)[1][told].astype(np.int64)
+        self.context.store.clear()
+        return Turn(Done(), result=Matches(len(own), state.size_peer, own, told))
