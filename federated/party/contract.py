@@ -29,6 +29,7 @@ __all__ = [
     "Suites",
     "TrainTerms",
     "signing_bytes",
+    "suites_for",
     "verify_signatures",
 ]
 
@@ -148,10 +149,18 @@ class Disclosure:
 class Suites:
     """Names and versions of the cryptography that this contract allows."""
 
-    align: str = "ecdh-curve25519-elligator2-sha512-v1"
+    align: str = PROTOCOLS["ecdh"].suite
     seal: str = "x25519+mlkem768-chacha20poly1305-v1"
     sign: str = "ed25519"
     aggregate: str = "paillier-djn-v1"
+
+
+def suites_for(align: tuple[AlignTerms, ...]) -> Suites:
+    """This version's suites for these alignments, which are all by one protocol."""
+    names = {terms.protocol for terms in align} or {"ecdh"}
+    if len(names) > 1 or not names <= set(PROTOCOLS):
+        raise PeerError("the contract names several protocols of set intersection, or none")
+    return Suites(align=PROTOCOLS[names.pop()].suite)
 
 
 @dataclass(frozen=True)
@@ -213,7 +222,7 @@ class Contract:
         """Raise `PeerError` unless the contract is whole and consistent in itself."""
         if self.version != VERSION:
             raise PeerError(f"contract version {self.version} found, {VERSION} allowed")
-        if self.suites != Suites():
+        if self.suites != suites_for(self.align):
             raise PeerError("the contract asks for a suite that this version does not have")
         names = [terms.name for terms in self.parties]
         if len(set(names)) != len(names) or len(names) < 2:
@@ -230,6 +239,9 @@ class Contract:
             found = PROTOCOLS.get(align.protocol)
             if found is None or align.reveal not in found.reveals or align.reveal == "places":
                 raise PeerError("the contract names a protocol that cannot do what it asks")
+            counted = kept or align.minimum_checked_by == "partner"
+            if counted and align.protocol != "ecdh":
+                raise PeerError("kept tags and a minimum that is counted need the protocol ecdh")
             if align.minimum_checked_by not in ("receiver", "partner"):
                 raise PeerError("the contract names nobody who checks the minimum")
         for join in self.join_sum:

@@ -38,14 +38,25 @@ class _Sender(Protocol):
 
 @dataclass(frozen=True)
 class Intersection:
-    """Both roles of one protocol, and what it can reveal."""
+    """Both roles of one protocol, what it can reveal, and its suite's name in a contract."""
 
     receiver: _Receiver
     sender: _Sender
     reveals: tuple[str, ...]
+    suite: str
 
 
 PROTOCOLS = {
-    "ecdh": Intersection(ecdh.Receiver, ecdh.Sender, ("receiver", "both", "cardinality", "places")),
-    "vole": Intersection(vole.Receiver, vole.Sender, vole.REVEALS),
+    "ecdh": Intersection(
+        ecdh.Receiver,
+        ecdh.Sender,
+        ("receiver", "both", "cardinality", "places"),
+        "ecdh-curve25519-elligator2-sha512-v1",
+    ),
+    "vole": Intersection(
+        vole.Receiver,
+        vole.Sender,
+        vole.REVEALS,
+        "vole-gf128-expandconvolute21-regular1321-blake2s-v1",
+    ),
 }

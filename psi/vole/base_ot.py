@@ -1,4 +1,4 @@
-"""Base oblivious transfers on Curve25519: 128-bit keys, two at one side, one of each pair at the other.
+"""Base oblivious transfers on Curve25519: pairs of keys at one side, one of each at the other.
 
     giver                                   chooser, with bits c_i
       A = a·G                     ──►

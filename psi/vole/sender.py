@@ -46,7 +46,7 @@ from psi.vole.secrets import KEY, Session, commitment, run_name
 __all__ = ["Sender"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
-Index = np.ndarray[Any, np.dtype[np.int64]]
+Rows = np.ndarray[Any, np.dtype[np.int32]]
 _SECRET = BASE // 8
 _NONE = np.empty((0, 2), np.uint64)
 
@@ -97,7 +97,7 @@ class Sender(Role[Matches]):
         self._binned: Binned | None = None
         self._leaves: dict[int, Words] = {}
         self._vectors: dict[int, Words] = {}
-        self._ordered: tuple[Words, Index] | None = None
+        self._ordered: tuple[Words, Rows] | None = None
 
     def begin(self) -> Turn[Matches]:
         return Turn(Waiting(), progress=0.0)
@@ -202,7 +202,7 @@ class Sender(Role[Matches]):
             raise PeerError("more asked than there is")
         return self._give(state)
 
-    def _tags(self, state: Sending) -> tuple[Words, Index]:
+    def _tags(self, state: Sending) -> tuple[Words, Rows]:
         """All tags in ascending order, and which item each is of."""
         if self._ordered is None:
             shape = self._shape(state)

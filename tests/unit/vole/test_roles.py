@@ -1,0 +1,124 @@
+"""What only the VOLE intersection promises; test_psi_conformance holds it to the rest."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from psi.ecdh import Items
+from psi.identifiers import key_buffer
+from psi.protocol import (
+    Context,
+    Envelope,
+    MisuseError,
+    Pair,
+    PeerError,
+    Role,
+    decode,
+    encode,
+)
+from psi.vole import LARGEST_PORTABLE, Receiver, Sender, limits, parameters
+from psi.vole.messages import Encoded, Extension, Report, Tags, Trees
+
+
+def items(values: Iterable[int]) -> Items:
+    return Items(*key_buffer(pa.array([str(v) for v in values], pa.large_string())))
+
+
+def pair(mine: Iterable[int], theirs: Iterable[int], reveal: str = "both") -> list[Role[Any]]:
+    context = [Context(bytes(32), "x", party, secrets.token_bytes) for party in "rs"]
+    return [
+        Receiver(context[0], "s", items(mine), reveal=reveal, minimum=0, largest=10**6),
+        Sender(context[1], "r", items(theirs), reveal=reveal, largest=10**6),
+    ]
+
+
+def test_several_chunks_parts_and_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way of sets beyond 2^20, at a size for tests: more bins, chunks, tags and reports."""
+    monkeypatch.setattr(parameters, "BIN", 100)
+    for module in ("receiver", "sender"):
+        monkeypatch.setattr(f"psi.vole.{module}.TAGS", 64)
+    for place in ("store_for", "parts_of", "vector_for"):
+        getattr(parameters, place).cache_clear()
+    try:
+        assert parameters.store_for(5000).chunks == 2
+        link = Pair(*pair(range(5000), range(2500, 6000)))
+        found = link.run()
+    finally:
+        for place in ("store_for", "parts_of", "vector_for"):
+            getattr(parameters, place).cache_clear()
+    assert found["r"].own.tolist() == list(range(2500, 5000))
+    assert np.array_equal(found["s"].own, np.arange(2500))
+    assert np.array_equal(found["s"].peer, found["r"].peer)
+
+
+def spoiled(change: type, **fields: Any) -> pytest.ExceptionInfo[PeerError]:
+    """The error of a run in which one message has other fields."""
+
+    def wire(data: bytes) -> Iterable[bytes]:
+        envelope = decode(data, Envelope)
+        if envelope.payload[1] == encode_number(change):
+            inside: Any = decode(envelope.payload, change)
+            changes = {k: v(getattr(inside, k)) for k, v in fields.items()}
+            envelope = replace(envelope, payload=encode(replace(inside, **changes)))
+        yield encode(envelope)
+
+    with pytest.raises(PeerError) as caught:
+        Pair(*pair(range(40), range(20, 60)), wire=wire).run()
+    return caught
+
+
+def encode_number(change: type) -> int:
+    from psi.protocol.codec import _TYPE_OF
+
+    return _TYPE_OF[change]
+
+
+@pytest.mark.parametrize(
+    ("change", "fields", "why"),
+    [
+        (Extension, {"coin": lambda c: bytes(32)}, "committed to"),
+        (Extension, {"chunk": lambda c: 1}, "out of order"),
+        (Extension, {"transfers": lambda t: t[:, :-2]}, "transfers of another number"),
+        (Extension, {"products": lambda t: t[:-1]}, "products of another number"),
+        (Trees, {"chunk": lambda c: 1}, "out of order"),
+        (Trees, {"sums": lambda s: s[1:]}, "trees of another number"),
+        (Encoded, {"part": lambda p: 1}, "out of order"),
+        (Encoded, {"elements": lambda e: e[1:]}, "of another size"),
+        (Tags, {"offset": lambda o: 1}, "out of order"),
+        (Tags, {"tags": lambda t: t[1:]}, "tags of shape"),
+        (Report, {"total": lambda t: 41}, "too many places"),
+        (Report, {"places": lambda p: p[1:]}, "another length"),
+        (Report, {"places": lambda p: p + np.uint32(40)}, "do not exist"),
+        (Report, {"places": lambda p: np.full_like(p, 3)}, "repeated places"),
+    ],
+)
+def test_malformed_messages(change: type, fields: dict[str, Any], why: str) -> None:
+    assert why in str(spoiled(change, **fields).value)
+
+
+def test_what_it_cannot_do_names_what_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MisuseError, match="ecdh"):
+        pair([1], [1], "cardinality")
+    monkeypatch.setattr(limits, "block_path", lambda: "portable")
+    with pytest.raises(MisuseError, match=r'CPU without AES.*protocol = "ecdh"'):
+        limits.check_path(LARGEST_PORTABLE + 1, "both")
+
+
+def test_what_the_sender_sends_tells_no_order() -> None:
+    """Tags ascend, whatever order the items have."""
+    sent: list[np.ndarray] = []
+    for theirs in (range(50), reversed(range(50))):
+        link = Pair(*pair(range(10), theirs, "receiver"))
+        link.run()
+        last = [e.payload for e in link.sent if e.sender == "s"][-1]
+        sent.append(decode(last, Tags).tags)
+    for tags in sent:
+        first = tags[:, :8].copy().view("<u8")[:, 0]
+        assert (np.diff(first.astype(object)) > 0).all()
