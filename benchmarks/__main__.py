@@ -96,6 +96,31 @@ def paillier(
         files.save(json, found)
 
 
+@app.command()
+def aggregate(
+    directions: Annotated[str, typer.Option(help="segment and join_sum.")] = "segment,join_sum",
+    bits: Annotated[str, typer.Option(help="Key sizes, such as 2048,3072.")] = "2048,3072",
+    rows: Annotated[int, typer.Option(min=1, help="Aligned rows.")] = 1_000_000,
+    groups: Annotated[int, typer.Option(min=1, help="Groups.")] = 100,
+    measures: Annotated[int, typer.Option(min=1, help="Columns of the partner's.")] = 5,
+    runs: Annotated[int, typer.Option(min=1, help="Runs; medians are told.")] = 1,
+    json: Json = None,
+) -> None:
+    """Encrypted aggregation after alignment: two processes over loopback."""
+    from benchmarks.aggregate import DIRECTIONS, measure
+
+    wanted = _names(directions)
+    if not set(wanted) <= set(DIRECTIONS):
+        raise typer.BadParameter(f"{directions!r} found, {', '.join(DIRECTIONS)} allowed")
+    found = measure(
+        wanted, _numbers(bits),
+        rows=rows, groups=groups, measures=measures, runs=runs, told=_told,
+    )  # fmt: skip
+    show.print_table(found)
+    if json is not None:
+        files.save(json, found)
+
+
 @app.command("show")
 def show_file(path: Path) -> None:
     """Print the rows of a file that an earlier run wrote."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import paillier, rows
+from benchmarks import aggregate, paillier, rows
 from benchmarks.codes import credit_codes
 from benchmarks.psi import measure
 from benchmarks.subjects import find, peers
@@ -90,3 +90,16 @@ def test_a_race_of_two_processes(source: str) -> None:
     assert row.metrics["wall_s"] > 0
     assert 40 * 500 < row.metrics["wire_bytes"] < 80 * 500 + 2000
     assert len(row.metrics["cpu_s"]) == 2
+
+
+@pytest.mark.slow
+def test_aggregations_of_two_processes() -> None:
+    found = aggregate.measure(
+        aggregate.DIRECTIONS, [2048],
+        rows=300, groups=3, measures=2, runs=1, told=lambda _: None,
+    )  # fmt: skip
+    for row in found:
+        assert row.error == ""
+        assert row.suite == "aggregate"
+        # a ciphertext a row of 512 bytes, and little else
+        assert 512 * 300 < row.metrics["wire_bytes"] < 512 * 300 + 20_000

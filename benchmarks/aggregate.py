@@ -1,0 +1,53 @@
+"""The suite `aggregate`: statistics under encryption, two processes over loopback.
+
+Both parties hold their columns, aligned (or, for a join and sum, know their places); what is
+timed begins there and ends with the receiver's statistics. The partner's key is made inside the
+timing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.race import race
+from benchmarks.rows import Row, median_row
+from benchmarks.subjects import find
+
+__all__ = ["DIRECTIONS", "measure"]
+
+Told = Callable[[str], None]
+DIRECTIONS = ("segment", "join_sum")
+"""What is asked: `segment`, the partner's measures by the receiver's private segment; `join_sum`,
+their sums over a half of the partner's records that neither side learns."""
+
+
+def measure(
+    directions: Sequence[str],
+    sizes: Sequence[int],
+    *,
+    rows: int,
+    groups: int,
+    measures: int,
+    runs: int,
+    told: Told,
+    subject: str = "ours",
+    timeout: float = 900.0,
+) -> list[Row]:
+    """Medians of `runs` runs of each direction at each key size, in bits."""
+    ours, found = find(subject, "aggregate"), []
+    for bits in sizes:
+        for direction in directions:
+            case = {
+                "direction": direction, "rows": rows, "measures": measures, "bits": bits,
+                "groups": groups if direction != "join_sum" else 1,
+            }  # fmt: skip
+            covered = {"matched": rows if direction != "join_sum" else rows // 2}
+            done: list[dict[str, Any]] = []
+            for number in range(runs):
+                told(f"{subject}, {direction}, {bits} bits, run {number + 1} of {runs}")
+                done.append(race(ours, case | covered, timeout))
+                if "error" in done[-1]:
+                    break
+            found.append(median_row("aggregate", subject, case, done, "loopback"))
+    return found

@@ -1,0 +1,109 @@
+"""Our side of an encrypted aggregation: one role a party over the socket router."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ours_psi import SESSION, drive
+from benchmarks.party import Stopwatch, meet, options
+from federated.aggregate import MeasureParty, SegmentParty
+from federated.join_sum import JoinSumResult, SumReceiver, SumSender, place_values
+from federated.paillier import EncryptedVector, Plaintexts, generate_keypair
+from federated.wire.routers import SocketEndpoint
+from psi.protocol import Context, Role
+
+MINIMUM = 20
+LARGEST = 1e6
+MISSING = 0.05
+
+Case = dict[str, Any]
+Build = Callable[[Context, Case], Role[Any]]
+
+
+def names(case: Case) -> list[str]:
+    return [f"m{number}" for number in range(case["measures"])]
+
+
+def means(case: Case) -> list[tuple[str, str]]:
+    return [(name, "mean") for name in names(case)]
+
+
+def measures(case: Case) -> np.ndarray:
+    """The partner's columns: uniform amounts to the cent, some of them missing."""
+    rng = np.random.default_rng(7)
+    values = np.round(rng.uniform(-LARGEST, LARGEST, (case["rows"], case["measures"])), 2)
+    values[rng.random(values.shape) < MISSING] = np.nan
+    return values
+
+
+def segment_receiver(context: Context, case: Case) -> Role[Any]:
+    groups = [f"g{number}" for number in range(case["groups"])]
+    codes = np.random.default_rng(8).permutation(np.arange(case["rows"]) % case["groups"])
+    return SegmentParty(
+        context, "sender", groups, codes, names(case), means(case),
+        minimum_group=MINIMUM, minimum_key_bits=case["bits"],
+    )  # fmt: skip
+
+
+def segment_sender(context: Context, case: Case) -> Role[Any]:
+    key = generate_keypair(case["bits"])
+    return MeasureParty(context, "receiver", key, measures(case), names(case), MINIMUM)
+
+
+def join_receiver(context: Context, case: Case) -> Role[Any]:
+    places = np.random.default_rng(9).permutation(case["rows"])[: case["matched"]]
+    return SumReceiver(
+        context, "sender", np.sort(places), case["rows"], names(case), means(case),
+        minimum_key_bits=case["bits"],
+    )  # fmt: skip
+
+
+def join_sender(context: Context, case: Case) -> Role[Any]:
+    key = generate_keypair(case["bits"])
+    placed = place_values(measures(case), np.arange(case["rows"]), names(case))
+    return SumSender(context, "receiver", key, placed, MINIMUM)
+
+
+ROLES: dict[str, dict[str, Build]] = {
+    # a direction is added by its two roles, and its name in benchmarks.aggregate
+    "segment": {"receiver": segment_receiver, "sender": segment_sender},
+    "join_sum": {"receiver": join_receiver, "sender": join_sender},
+}
+
+
+def _covered(result: Any) -> int:
+    """How many records stand behind what the receiver was told."""
+    return int(result.shared if isinstance(result, JoinSumResult) else result.rows.sum())
+
+
+def warm(bits: int) -> None:
+    """Load the compiled kernels: a node that runs has them."""
+    key = generate_keypair(bits)
+    vector = EncryptedVector.encrypt(key, Plaintexts.from_ints([1, 2, 3]))
+    total = EncryptedVector.from_bytes(key.public, vector.to_bytes(), 3, bound_bits=4).sum()
+    total.mask_uniform()[0].rerandomise(for_key_holder=True).decrypt(key)
+
+
+def main() -> None:
+    role, case, port, _ = options()
+    warm(case["bits"])
+    addresses = {
+        name: ("127.0.0.1", port + place) for place, name in enumerate(("receiver", "sender"))
+    }
+    meet(role, port)
+    endpoint = SocketEndpoint(role, addresses)
+    watch = Stopwatch()
+    context = Context(SESSION, "aggregate", role, secrets.token_bytes)
+    result = drive(endpoint, ROLES[case["direction"]][role](context, case), [])
+    covered = _covered(result) if role == "receiver" else 0
+    watch.report(importlib.metadata.version("fedprofile"), covered, endpoint.bytes_sent)
+    endpoint.close()
+
+
+if __name__ == "__main__":
+    main()
