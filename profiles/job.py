@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from federated.party.sections import Section, load_toml
+from profiles.aggregate_section import AggregateSpec, read_aggregates
 from psi.protocol import JobError
 
 __all__ = [
@@ -52,16 +53,6 @@ class AlignSpec:
     duplicates: str = "collapse"
     keep_tags_days: int = 0
     keep_tags_items: int = 0
-
-
-@dataclass(frozen=True)
-class AggregateSpec:
-    """One `[[aggregate]]`, split by partner: the receiver's column, one partner's measures."""
-
-    by: str
-    partner: str
-    measures: tuple[tuple[str, str], ...]
-    minimum_group: int
 
 
 @dataclass(frozen=True)
@@ -169,7 +160,9 @@ def _job(root: Section) -> Job:
     retention = head.integer("retention_days", 30, 0, 3650)
     head.done()
     align = _align(root.table("align"), root.file, parties, horizontal)
-    aggregates = tuple(a for s in root.tables("aggregate") for a in _aggregates(s, names, receiver))
+    aggregates = tuple(
+        a for s in root.tables("aggregate") for a in read_aggregates(s, names, receiver)
+    )
     sums = tuple(j for s in root.tables("join_sum") for j in _join_sums(s, names, receiver))
     train = _train(root.table("train"), names, receiver)
     profile = _profile(root.table("profile"))
@@ -254,17 +247,6 @@ def _align(
         )
     section.done()
     return spec if spec.keep_tags_days else replace(spec, keep_tags_items=0)
-
-
-def _aggregates(section: Section, names: list[str], receiver: str) -> list[AggregateSpec]:
-    by = section.text("by")
-    party, _, column = by.partition(".")
-    if party != receiver or not column:
-        raise section.fail("by", by, f'"{receiver}.COLUMN"', "groups are the receiver's")
-    by_partner = _measures(section, names, receiver, "mean")
-    group = section.integer("minimum_group", 20, 3, 10**6)
-    section.done()
-    return [AggregateSpec(column, p, tuple(ms), group) for p, ms in by_partner.items()]
 
 
 def _join_sums(section: Section, names: list[str], receiver: str) -> list[JoinSumSpec]:

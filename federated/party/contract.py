@@ -13,10 +13,11 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from federated.aggregate import Statistic
 from federated.party.keys import Identity, PartyKeys
 from federated.party.plain import canonical, from_canonical
 from psi.align import PROTOCOLS
-from psi.protocol import PeerError, Refused
+from psi.protocol import MisuseError, PeerError, Refused
 
 __all__ = [
     "AggregateTerms",
@@ -86,7 +87,7 @@ class AlignTerms:
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of the partner's and the statistic asked of it."""
+    """A column of the partner's and the statistic asked of it, as `Statistic` spells it."""
 
     column: str
     statistic: str
@@ -248,6 +249,9 @@ class Contract:
             hidden = [a.protocol for a in self.align if _counts(a, join.partner)]
             if not hidden or "places" not in PROTOCOLS[hidden[0]].reveals:
                 raise PeerError("a join and sum needs a cardinality intersection with its partner")
+        for measure in (m for terms in self.aggregate for m in terms.measures):
+            if not _spelled(measure.statistic):
+                raise PeerError("the contract asks for a statistic that this version does not have")
         for text in _texts(self):
             if text != unicodedata.normalize("NFC", text) or not text.isprintable():
                 raise PeerError("the contract holds control characters")
@@ -268,6 +272,13 @@ class Contract:
 
 def _counts(align: AlignTerms, partner: str) -> bool:
     return align.partner == partner and align.reveal == "cardinality"
+
+
+def _spelled(statistic: str) -> bool:
+    try:
+        return Statistic.parse(statistic).text == statistic
+    except MisuseError:
+        return False
 
 
 def _texts(value: object) -> list[str]:

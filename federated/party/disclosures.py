@@ -6,6 +6,7 @@ officer reads are the words that the steps imply.
 
 from __future__ import annotations
 
+from federated.aggregate import Statistic
 from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
@@ -16,7 +17,7 @@ from federated.party.contract import (
 )
 from psi.protocol import PeerError
 
-__all__ = ["check_disclosures", "disclosures"]
+__all__ = ["check_disclosures", "disclosures", "measured_words"]
 
 
 def disclosures(contract: Contract) -> tuple[Disclosure, ...]:
@@ -80,12 +81,21 @@ def _select(contract: Contract) -> list[Disclosure]:
 
 def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
     step, line, me = f"aggregate {terms.partner}", "aggregate", contract.receiver
-    what = ", ".join(f"{m.statistic} of {m.column}" for m in terms.measures)
-    groups = f"{what} for each of its segments of at least {terms.minimum_group} shared records"
-    return [
-        Disclosure(step, me, groups, line),
-        Disclosure(step, terms.partner, f"how many shared records each segment of {me} has", line),
-    ]
+    least = terms.minimum_group
+    groups = (
+        f"{measured_words(terms)} for each of its segments of at least {least} shared records "
+        "with a value"
+    )
+    sizes = (
+        f"how many shared records each segment of {me} has, and how many of these have a value in "
+        f"each column that at least {least} of them have and {least} lack"
+    )
+    return [Disclosure(step, me, groups, line), Disclosure(step, terms.partner, sizes, line)]
+
+
+def measured_words(terms: AggregateTerms) -> str:
+    """The measures for people: "mean of open_loans, share above 0.8 of utilisation"."""
+    return ", ".join(f"{Statistic.parse(m.statistic).words} of {m.column}" for m in terms.measures)
 
 
 def _join_sum(contract: Contract, terms: JoinSumTerms) -> list[Disclosure]:

@@ -6,8 +6,10 @@ first part of the frame, not to measure anything.
 
 from __future__ import annotations
 
+from federated.aggregate import Statistic
+from federated.aggregate.rows import MeasureSlots
 from federated.join_sum import Layout
-from federated.party.contract import Contract
+from federated.party.contract import AggregateTerms, Contract
 
 __all__ = ["BEFORE_CONTRACT", "step_limit"]
 
@@ -32,7 +34,8 @@ def step_limit(contract: Contract | None, step: str) -> int:
     bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
     key = max(bits, default=3072) // 4
     if kind == "aggregate":
-        return _FLOOR + (key + 64) * 2 * most * max(1, len(contract.aggregate))
+        ciphers = max((_ciphers(terms, most) for terms in contract.aggregate), default=1)
+        return _FLOOR + (key + 64) * 2 * most * ciphers
     if kind == "join_sum":
         plans = [Layout(len(t.measures), most, t.key_bits) for t in contract.join_sum]
         return _FLOOR + max((p.key_bits // 4 * p.ciphertexts * most for p in plans), default=0)
@@ -41,3 +44,9 @@ def step_limit(contract: Contract | None, step: str) -> int:
         steps = max([t.steps + t.folds * t.fold_steps for t in contract.train], default=1) + 2
         return _FLOOR + (key + 64) * most * steps * 2 + key * columns * columns * steps
     return BEFORE_CONTRACT
+
+
+def _ciphers(terms: AggregateTerms, rows: int) -> int:
+    """Ciphertexts a row."""
+    asked = [(m.column, Statistic.parse(m.statistic)) for m in terms.measures]
+    return MeasureSlots(asked, rows, terms.key_bits).layout.ciphers

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.aggregate import MeasureParty, SegmentParty
+from federated.aggregate import MeasureParty, SegmentParty, Statistic
 from federated.evaluation import stratified_folds
 from federated.horizontal import Branch, HorizontalFit, Plan, SecureSum
 from federated.paillier import PrivateKey, generate_keypair
@@ -214,25 +214,17 @@ class Steps:
     def _aggregate(self, terms: AggregateTerms, number: int, receiver: bool) -> None:
         step = f"aggregate/{number}/{terms.partner}"
         context, table = self._session.context(step), self._aligned()
-        statistics = [(m.column, m.statistic) for m in terms.measures]
-        columns = list(dict.fromkeys(m.column for m in terms.measures))
+        asked = [(m.column, Statistic.parse(m.statistic)) for m in terms.measures]
         if receiver:
             groups, codes = _codes(table.column(terms.by))
-            role = SegmentParty(
-                context,
-                terms.partner,
-                groups,
-                codes,
-                columns,
-                statistics,
-                minimum_group=terms.minimum_group,
-            )
+            role = SegmentParty(context, terms.partner, groups, codes, asked)
             self.outcome.aggregates.append((terms, self._session.run(step, role)))
         else:
+            columns = list(dict.fromkeys(column for column, _ in asked))
             values = numeric_matrix(table, columns, where=self._me.table)
             key = self._paillier_key(terms.key_bits)
             partner = MeasureParty(
-                context, self._contract.receiver, key, values, columns, terms.minimum_group
+                context, self._contract.receiver, key, values, asked, terms.minimum_group
             )
             self._session.run(step, partner)
         self._disclosed(f"aggregate {terms.partner}", rows=len(table))

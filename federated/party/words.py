@@ -8,6 +8,7 @@ person chose freely (job, purpose) stands in quotation marks.
 from __future__ import annotations
 
 from federated.party.contract import AlignTerms, Contract, PartyTerms
+from federated.party.disclosures import measured_words
 from federated.text import plain
 
 __all__ = ["differencing_guard", "in_words"]
@@ -52,10 +53,10 @@ def _steps(contract: Contract) -> list[str]:
             f"{contract.suites.align}); no identifier leaves either in the clear"
         )
     for aggregate in contract.aggregate:
-        what = ", ".join(f"{m.statistic} of {m.column}" for m in aggregate.measures)
         lines.append(
             f"{aggregate.partner} sends its values encrypted under its own {aggregate.key_bits}"
-            f"-bit key; {me} adds them up by {aggregate.by} without reading them: {what}"
+            f"-bit key; {me} adds them up by {aggregate.by} without reading them: "
+            f"{measured_words(aggregate)}"
         )
     for join in contract.join_sum:
         what = ", ".join(f"{m.statistic} of {m.column}" for m in join.measures)

@@ -1,0 +1,138 @@
+"""The partner: encrypts its measures, opens counts, then sums of what is large enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+
+from federated.aggregate.adding import chunks, encrypt_rows, random_numbers
+from federated.aggregate.messages import GROUPS, WINDOW, Kept, Key, Next, Opened, Returned, Rows
+from federated.aggregate.rows import Asked, Floats, MeasuredRows, MeasureSlots
+from federated.aggregate.suppression import suppress
+from federated.paillier import EncryptedVector, Plaintexts, PrivateKey
+from psi.protocol import Array, Context, Done, PeerError, Range, Role, Turn, message
+
+__all__ = ["MeasureParty"]
+
+
+@message(0x46)
+@dataclass(frozen=True)
+class Encrypting:
+    """How many messages of rows have been sent."""
+
+    sent: Annotated[int, Range(0, 1 << 30)]
+
+
+@message(0x47)
+@dataclass(frozen=True)
+class Opening:
+    """The counts that were opened, and which groups and columns are kept."""
+
+    rows: Annotated[np.ndarray, Array("int64", most=GROUPS)]
+    kept: Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
+
+
+class MeasureParty(Role[np.ndarray]):
+    """Holds the key. Its result are the groups' row counts, which it learns.
+
+    `values` is `float64[rows, columns]`, the columns in the order in which `asked` names them
+    first, NaN where a value is missing.
+    """
+
+    transitions = {  # noqa: RUF012
+        (Encrypting, Next): "on_next",
+        (Encrypting, Returned): "on_counts",
+        (Opening, Returned): "on_sums",
+    }
+
+    def __init__(
+        self,
+        context: Context,
+        receiver: str,
+        key: PrivateKey,
+        values: Floats,
+        asked: Sequence[Asked],
+        minimum_group: int,
+    ) -> None:
+        super().__init__(context)
+        self._receiver, self._key, self._minimum = receiver, key, minimum_group
+        self._slots = MeasureSlots(asked, len(values), key.bits)
+        self._values = values
+
+    @cached_property
+    def _rows(self) -> MeasuredRows:
+        return MeasuredRows(self._slots, self._values, self._minimum)
+
+    def begin(self) -> Turn[np.ndarray]:
+        count = len(self._rows.values)
+        first = min(WINDOW, chunks(count))
+        key = Key(self._key.public.to_bytes(), count)
+        messages = [(self._receiver, key)] + [
+            (self._receiver, self._chunk(i)) for i in range(first)
+        ]
+        return Turn(Encrypting(first), messages, progress=0.8 * first / max(1, chunks(count)))
+
+    def _chunk(self, number: int) -> Rows:
+        rows, layout = self._rows, self._slots.layout
+        return encrypt_rows(
+            self._key, rows.pack, layout.ciphers, len(rows.values), number, self.context.random
+        )
+
+    def on_next(self, state: Encrypting, found: Next, peer: str) -> Turn[np.ndarray]:
+        del found
+        total = chunks(len(self._values))
+        if state.sent >= total:
+            raise PeerError("more rows asked than there are")
+        after = Encrypting(state.sent + 1)
+        return Turn(after, [(peer, self._chunk(state.sent))], progress=0.8 * after.sent / total)
+
+    def on_counts(self, state: Encrypting, found: Returned, peer: str) -> Turn[np.ndarray]:
+        public = self._key.public
+        groups, rest = divmod(len(found.data), public.ciphertext_bytes)
+        if state.sent < chunks(len(self._values)) or rest or not 0 < groups <= GROUPS:
+            raise PeerError("counts that are not due, or malformed")
+        vector = EncryptedVector.from_bytes(public, found.data, groups)
+        counts = self._slots.counts(vector.decrypt(self._key).to_ints())
+        most = np.append(len(self._values), np.where(self._rows.counted, self._rows.there, 0))
+        if (counts.sum(axis=0) > most).any() or (counts[:, 1:] > counts[:, :1]).any():
+            raise PeerError("counts that do not add up to the aligned rows")
+        kept = self._kept(counts)
+        return Turn(Opening(counts[:, 0].copy(), kept), [(peer, Kept(kept))], progress=0.9)
+
+    def _kept(self, counts: np.ndarray) -> np.ndarray:
+        """Which groups, and which of their columns, have enough behind them."""
+        rows, measured = counts[:, 0], self._rows
+        groups = suppress(rows, self._minimum)
+        kept = [groups]
+        missing = len(measured.values) - measured.there
+        for j, counted in enumerate(measured.counted.tolist()):
+            # where values were not counted, at most all that are missing lack in one group
+            least = counts[:, 1 + j] if counted else np.maximum(rows - missing[j], 0)
+            enough = measured.there[j] >= self._minimum
+            kept.append(groups & enough & suppress(least * groups, self._minimum, rows))
+        return np.stack(kept, axis=1).astype(np.uint8)
+
+    def on_sums(self, state: Opening, found: Returned, peer: str) -> Turn[np.ndarray]:
+        chosen = np.flatnonzero(state.kept[:, 1:].any(axis=1))
+        count = len(chosen) * self._slots.layout.ciphers
+        public = self._key.public
+        vector = EncryptedVector.from_bytes(public, found.data, count)
+        data = b""
+        if count:
+            blanks = Plaintexts.from_ints(self._blanks(state.kept[chosen, 1:]), bound=public.half)
+            data = vector.decrypt(self._key).minus(blanks, public).to_bytes()
+        return Turn(Done(), [(peer, Opened(data))], state.rows, 1.0)
+
+    def _blanks(self, kept: np.ndarray) -> list[int]:
+        """What is taken off every opened sum: a random number in each slot that is not told."""
+        layout, groups = self._slots.layout, len(kept)
+        found = np.zeros((layout.ciphers, groups), object)
+        for (number, _), place in zip(self._slots.names, layout.places, strict=True):
+            hidden = np.flatnonzero(kept[:, number] == 0) if number >= 0 else np.arange(groups)
+            numbers = random_numbers(len(hidden), place.bits - 1, self.context.random)
+            found[place.cipher, hidden] -= np.array([n << place.offset for n in numbers], object)
+        return [int(number) for number in found.reshape(-1)]

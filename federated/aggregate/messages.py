@@ -1,0 +1,72 @@
+"""Messages of the aggregation, and their limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from psi.protocol import Array, Length, Range, message
+
+__all__ = ["CHUNK", "GROUPS", "WINDOW", "Blob", "Kept", "Key", "Next", "Opened", "Returned", "Rows"]
+
+CHUNK = 1 << 14
+"""Rows a message."""
+
+WINDOW = 2
+"""Messages of rows that may be unanswered."""
+
+GROUPS = 1 << 16
+COLUMNS = 1 << 10
+
+Blob = Annotated[bytes, Length(1 << 30)]
+Flags = Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
+
+
+@message(0x40)
+@dataclass(frozen=True)
+class Key:
+    """The encrypting party's public key, and how many rows it will send."""
+
+    public: Annotated[bytes, Length(4096)]
+    rows: Annotated[int, Range(0, 1 << 30)]
+
+
+@message(0x41)
+@dataclass(frozen=True)
+class Rows:
+    """Ciphertexts of the next rows: all of a row's first ones, then all of its second, ..."""
+
+    start: Annotated[int, Range(0, 1 << 30)]
+    data: Blob
+
+
+@message(0x42)
+@dataclass(frozen=True)
+class Next:
+    """The receiver has added a message of rows and has room for another."""
+
+
+@message(0x43)
+@dataclass(frozen=True)
+class Returned:
+    """Sums that go back to the key holder, re-randomised: masked counts, or masked sums."""
+
+    data: Blob
+
+
+@message(0x44)
+@dataclass(frozen=True)
+class Kept:
+    """Which groups (first column) and which of their columns may be opened: 0 or 1."""
+
+    kept: Flags
+
+
+@message(0x45)
+@dataclass(frozen=True)
+class Opened:
+    """The same sums, decrypted, still masked; what is not kept is blanked."""
+
+    data: Blob

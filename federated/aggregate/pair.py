@@ -1,0 +1,65 @@
+"""Both parties of an aggregation in this process: for notebooks, tests and trying things out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from federated.aggregate.measure_party import MeasureParty
+from federated.aggregate.result import AggregateResult
+from federated.aggregate.segment_party import SegmentParty
+from federated.aggregate.statistics import Statistic
+from federated.paillier import DEFAULT_BITS, PrivateKey, generate_keypair
+from psi.protocol import Context, MisuseError, Pair
+
+__all__ = ["aggregate_by_segment", "grouped"]
+
+
+def aggregate_by_segment(
+    segment: Sequence[str | None],
+    columns: Mapping[str, Any],
+    measures: Sequence[str],
+    *,
+    minimum_group: int = 20,
+    key: PrivateKey | None = None,
+) -> AggregateResult:
+    """Statistics of one party's columns by another's segment, under encryption.
+
+        aggregate_by_segment(bank.segment, {"loans": bureau.loans}, ["loans:mean", "loans:share>2"])
+
+    Args:
+        segment: each row's group, None for none.
+        columns: name to `float[rows]`, NaN where a value is missing; rows in the same order.
+        measures: "COLUMN:STATISTIC", spelled as in a job file.
+        key: the partner's; a fresh one of 3072 bits otherwise.
+    """
+    asked = [(c, Statistic.parse(text)) for c, _, text in (m.rpartition(":") for m in measures)]
+    names = list(dict.fromkeys(column for column, _ in asked))
+    unknown = [name for name in names if name not in columns]
+    if unknown or not names or any(len(columns[name]) != len(segment) for name in names):
+        raise MisuseError("measures of columns that are not given, or of another length")
+    values = np.column_stack([np.asarray(columns[name], np.float64) for name in names])
+    private = key or generate_keypair(DEFAULT_BITS)
+    session = secrets.token_bytes(32)
+
+    def context(party: str) -> Context:
+        return Context(session, "aggregate", party, secrets.token_bytes)
+
+    groups, codes = grouped(segment)
+    receiver = SegmentParty(
+        context("receiver"), "partner", groups, codes, asked, minimum_key_bits=private.bits
+    )
+    partner = MeasureParty(context("partner"), "receiver", private, values, asked, minimum_group)
+    found: AggregateResult = Pair(receiver, partner).run()["receiver"]
+    return found
+
+
+def grouped(values: Sequence[str | None]) -> tuple[list[str], np.ndarray]:
+    """Sorted names, and each row's number among them, -1 where it has none: `int64[rows]`."""
+    names = sorted({value for value in values if isinstance(value, str)})
+    number = {name: place for place, name in enumerate(names)}
+    codes = [number[value] if isinstance(value, str) else -1 for value in values]
+    return names, np.array(codes, np.int64)
