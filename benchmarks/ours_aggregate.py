@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.ours_psi import SESSION, drive
 from benchmarks.party import Stopwatch, meet, options
-from federated.aggregate import MeasureParty, SegmentParty
+from federated.aggregate import MeasureParty, SegmentParty, Statistic
 from federated.join_sum import JoinSumResult, SumReceiver, SumSender, place_values
 from federated.paillier import EncryptedVector, Plaintexts, generate_keypair
 from federated.wire.routers import SocketEndpoint
@@ -33,6 +33,10 @@ def means(case: Case) -> list[tuple[str, str]]:
     return [(name, "mean") for name in names(case)]
 
 
+def asked(case: Case) -> list[tuple[str, Statistic]]:
+    return [(name, Statistic("mean")) for name in names(case)]
+
+
 def measures(case: Case) -> np.ndarray:
     """The partner's columns: uniform amounts to the cent, some of them missing."""
     rng = np.random.default_rng(7)
@@ -45,14 +49,13 @@ def segment_receiver(context: Context, case: Case) -> Role[Any]:
     groups = [f"g{number}" for number in range(case["groups"])]
     codes = np.random.default_rng(8).permutation(np.arange(case["rows"]) % case["groups"])
     return SegmentParty(
-        context, "sender", groups, codes, names(case), means(case),
-        minimum_group=MINIMUM, minimum_key_bits=case["bits"],
-    )  # fmt: skip
+        context, "sender", groups, codes, asked(case), minimum_key_bits=case["bits"]
+    )
 
 
 def segment_sender(context: Context, case: Case) -> Role[Any]:
     key = generate_keypair(case["bits"])
-    return MeasureParty(context, "receiver", key, measures(case), names(case), MINIMUM)
+    return MeasureParty(context, "receiver", key, measures(case), asked(case), MINIMUM)
 
 
 def join_receiver(context: Context, case: Case) -> Role[Any]:

@@ -45,11 +45,11 @@ def align_estimate(receiver: int, sender: int) -> Estimate:
     return Estimate(seconds, 40.0 * (receiver + sender), 64.0 * receiver + 16.0 * sender)
 
 
-def aggregate_estimate(rows: int, groups: int, bits: int) -> Estimate:
-    """One packed ciphertext a row, one product a row, a few powers a group."""
-    products = rows * (ENCRYPTION_PRODUCTS / 2 + 1) + groups * 8 * bits
-    wire = rows * bits / 4
-    return Estimate(products * product_seconds(bits) + 0.5, 3 * wire, wire)
+def aggregate_estimate(rows: int, groups: int, ciphers: int, bits: int) -> Estimate:
+    """Packed ciphertexts a row, one product each, a few powers a group; memory is chunks."""
+    products = ciphers * (rows * (ENCRYPTION_PRODUCTS / 2 + 1) + groups * 8 * bits)
+    wire = rows * ciphers * bits / 4
+    return Estimate(products * product_seconds(bits) + 0.5, 3e8, wire)
 
 
 def join_sum_estimate(places: int, ciphertexts: int, bits: int) -> Estimate:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from federated.party.encoding import Encoder
 from federated.party.files import write_atomic
 from federated.party.source import Source
+from profiles.aggregate_report import aggregate_metrics
 from profiles.baseline import Comparison, compare
 from profiles.federation import Federation
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
@@ -254,6 +255,7 @@ def _metrics(
         "entities": report.entities,
         "matched": report.matched,
         "models": models,
+        "aggregates": aggregate_metrics(federation.outcome),
         "targets": {t.product: t.total for t in report.targets},
         "run": run,
     }

@@ -13,6 +13,7 @@ from federated.join_sum import Layout
 from federated.party.contract import Contract
 from federated.party.disclosures import disclosures
 from federated.party.keys import PartyKeys
+from federated.party.limits import ciphertexts
 from federated.party.source import Source
 from federated.party.steps import facts_of
 from federated.party.words import in_words
@@ -59,7 +60,8 @@ def estimate(contract: Contract) -> Estimate:
         total += align_estimate(me, rows[align.partner])
     for aggregate in contract.aggregate:
         shared = min(me, rows[aggregate.partner])
-        total += aggregate_estimate(shared, 50, aggregate.key_bits)
+        ciphers = ciphertexts(aggregate, shared)
+        total += aggregate_estimate(shared, 50, ciphers, aggregate.key_bits)
     for join in contract.join_sum:
         layout = Layout(len(join.measures), rows[join.partner], join.key_bits)
         total += join_sum_estimate(layout.places, layout.ciphertexts, join.key_bits)

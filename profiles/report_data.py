@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.party.contract import Contract, PartyTerms
+from profiles.aggregate_report import by_segment
 from profiles.baseline import Comparison
 from profiles.federation import Federation
 from profiles.job import Job
@@ -61,7 +62,10 @@ def report_data(
         matched=_matched(federation),
         matches=tuple(_match(job, federation, name) for name in outcome.alignments),
         models=tuple(models),
-        aggregates=(*_aggregates(federation), *_join_sums(federation)),
+        aggregates=(
+            *(by_segment(terms, result) for terms, result in outcome.aggregates),
+            *_join_sums(federation),
+        ),
         segments=tuple(_segments(segment, scores)) if segment else (),
         targets=tuple(_targets(job, targets)) if targets is not None else (),
         disclosures=contract.disclosures,
@@ -111,29 +115,6 @@ def _match(job: Job, federation: Federation, partner: str) -> Match:
     rows = federation.contract.party(job.receiver).rows
     partner_rows = federation.contract.party(partner).rows
     return Match(partner, rows, partner_rows, found.matched, reveal, grades, left)
-
-
-def _aggregates(federation: Federation) -> list[Aggregated]:
-    found = []
-    for terms, result in federation.outcome.aggregates:
-        lines = []
-        for g, group in enumerate(result.groups):
-            count = int(result.rows[g])
-            values = tuple(
-                float(v[g]) if kept[g] else None
-                for v, kept in zip(result.values, result.kept, strict=True)
-            )
-            why = (
-                "" if count else f"fewer than {terms.minimum_group} shared records, or protects one"
-            )
-            lines.append(GroupRow(group, count or None, values if count else (), why))
-        measures = tuple(f"{m.statistic} of {m.column}" for m in terms.measures)
-        found.append(
-            Aggregated(
-                terms.partner, terms.by, measures, tuple(lines), terms.minimum_group, terms.key_bits
-            )
-        )
-    return found
 
 
 def _join_sums(federation: Federation) -> list[Aggregated]:

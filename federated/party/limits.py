@@ -11,7 +11,7 @@ from federated.aggregate.rows import MeasureSlots
 from federated.join_sum import Layout
 from federated.party.contract import AggregateTerms, Contract
 
-__all__ = ["BEFORE_CONTRACT", "step_limit"]
+__all__ = ["BEFORE_CONTRACT", "ciphertexts", "step_limit"]
 
 BEFORE_CONTRACT = 8 << 20
 """Bytes of handshake, contract, finish and abort from one peer."""
@@ -34,7 +34,7 @@ def step_limit(contract: Contract | None, step: str) -> int:
     bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
     key = max(bits, default=3072) // 4
     if kind == "aggregate":
-        ciphers = max((_ciphers(terms, most) for terms in contract.aggregate), default=1)
+        ciphers = max((ciphertexts(terms, most) for terms in contract.aggregate), default=1)
         return _FLOOR + (key + 64) * 2 * most * ciphers
     if kind == "join_sum":
         plans = [Layout(len(t.measures), most, t.key_bits) for t in contract.join_sum]
@@ -46,7 +46,7 @@ def step_limit(contract: Contract | None, step: str) -> int:
     return BEFORE_CONTRACT
 
 
-def _ciphers(terms: AggregateTerms, rows: int) -> int:
-    """Ciphertexts a row."""
+def ciphertexts(terms: AggregateTerms, rows: int) -> int:
+    """Ciphertexts that each of so many rows takes."""
     asked = [(m.column, Statistic.parse(m.statistic)) for m in terms.measures]
     return MeasureSlots(asked, rows, terms.key_bits).layout.ciphers

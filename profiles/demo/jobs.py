@@ -50,7 +50,10 @@ minimum_overlap = 1000
 
 [[aggregate]]
 by = "bank.segment"
-measures = ["bureau.open_loans:mean", "bureau.utilisation:mean", "bureau.external_deposits:mean"]
+measures = [
+    "bureau.open_loans:mean", "bureau.utilisation:share>0.6", "bureau.external_deposits:mean",
+    "bureau.overdue_12m:histogram[1,2,3]",
+]
 minimum_group = 20
 
 [train]

@@ -3,6 +3,8 @@
 from profiles.report.data import (
     Aggregated,
     GroupRow,
+    Histogram,
+    HistogramRow,
     Importance,
     Match,
     Model,
@@ -23,6 +25,8 @@ from profiles.report.render import render_report
 __all__ = [
     "Aggregated",
     "GroupRow",
+    "Histogram",
+    "HistogramRow",
     "Importance",
     "Match",
     "Model",

@@ -33,6 +33,8 @@ from psi.protocol.errors import MisuseError
 __all__ = [
     "Aggregated",
     "GroupRow",
+    "Histogram",
+    "HistogramRow",
     "Importance",
     "Match",
     "Model",
@@ -145,11 +147,34 @@ class GroupRow:
 
 
 @dataclass(frozen=True)
+class HistogramRow:
+    """How many of one group's entities fall into each bin."""
+
+    group: str
+    counts: tuple[int, ...]
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of the group's entities with a value."""
+        total = max(1, sum(self.counts))
+        return tuple(count / total for count in self.counts)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A column's distribution in each group that is told."""
+
+    column: str
+    bins: tuple[str, ...]
+    rows: tuple[HistogramRow, ...]
+
+
+@dataclass(frozen=True)
 class Aggregated:
     """A partner's statistics by the receiver's groups, opened from encrypted sums.
 
-    `measures` name the columns of the table, such as "mean of open_loans". `by` is empty where
-    the sums are over all shared entities.
+    `measures` name the columns of the table, such as "mean of open_loans", and `kinds` say
+    which of them are shares ("share"). `by` is empty where the sums are over all shared entities.
     """
 
     partner: str
@@ -158,6 +183,8 @@ class Aggregated:
     rows: tuple[GroupRow, ...]
     minimum_group: int
     key_bits: int = 0
+    kinds: tuple[str, ...] = ()
+    histograms: tuple[Histogram, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,10 @@ minimum_overlap = 50
 
 [[aggregate]]
 by = "bank.segment"
-measures = ["bureau.loans:mean"]
+measures = [
+    "bureau.loans:mean", "bureau.loans:variance", "bureau.usage:share>0.5",
+    "bureau.overdue:histogram[-1,0,1]",
+]
 minimum_group = 10
 
 [train]

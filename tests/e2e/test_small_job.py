@@ -30,6 +30,7 @@ def test_outputs_ledgers_and_repeatability(small: Path) -> None:
     assert wanted | {"parties"} == {path.name for path in folder.iterdir()}
     _check_profiles(small, folder)
     _check_ledgers(folder)
+    _check_aggregates(small, folder)
     metrics = json.loads((folder / "metrics.json").read_text())
     again = json.loads((small / "second" / "metrics.json").read_text())
     run_block, _ = metrics.pop("run"), again.pop("run")
@@ -58,6 +59,25 @@ def _check_profiles(small: Path, folder: Path) -> None:
     assert set(targets.entity) == set(best)
     html = (folder / "report.html").read_text()
     assert "small churn" in html.lower()
+
+
+def _check_aggregates(small: Path, folder: Path) -> None:
+    bank, bureau = pd.read_csv(small / "bank.csv"), pd.read_csv(small / "bureau.csv")
+    groups = bank.merge(bureau, left_on="id", right_on="id_no").groupby("segment")
+    told = json.loads((folder / "metrics.json").read_text())["aggregates"][0]
+    table = pd.DataFrame(told["table"])
+    table = table.set_index("group")
+    assert table.rows.tolist() == groups.size().tolist()
+    for name, wanted in {
+        "loans:mean": groups.loans.mean(),
+        "loans:variance": groups.loans.var(),
+        "usage:share>0.5": groups.usage.agg(lambda usage: (usage > 0.5).mean()),
+        "overdue: 0 to 1": groups.overdue.agg(lambda x: ((x >= 0) & (x < 1)).sum()),
+    }.items():
+        assert table[name].tolist() == pytest.approx(wanted.tolist(), abs=1e-5)
+    html = (folder / "report.html").read_text()
+    assert "share above 0.5 of usage" in html
+    assert "How overdue is spread within each segment" in html
 
 
 def _check_ledgers(folder: Path) -> None:

@@ -16,6 +16,7 @@ from federated.aggregate import (
     MeasureParty,
     SegmentParty,
     Statistic,
+    aggregate_by_segment,
     measure_party,
     messages,
     segment_party,
@@ -25,7 +26,17 @@ from federated.aggregate.rows import MeasureSlots
 from federated.aggregate.suppression import suppress
 from federated.paillier import EncryptedVector, generate_keypair
 from federated.paillier.randomness import full_width_residues
-from psi.protocol import Context, Envelope, InputError, Pair, PeerError, Refused, decode, encode
+from psi.protocol import (
+    Context,
+    Envelope,
+    InputError,
+    MisuseError,
+    Pair,
+    PeerError,
+    Refused,
+    decode,
+    encode,
+)
 
 KEY = generate_keypair(1024, allow_toy=True)
 ASKED = [
@@ -224,7 +235,7 @@ def test_rows_are_sent_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = [type(decode(e.payload, *EVERY)).__name__ for e in link.sent]
     assert kinds.count("Rows") == 8
     assert kinds.count("Next") == 6
-    frame = pd.DataFrame(values).groupby(codes).mean()
+    frame = pd.DataFrame(values).groupby(np.array(codes)).mean()
     assert found.values[0].tolist() == frame[0].tolist()
 
 
@@ -299,3 +310,32 @@ def test_altered_bytes_end_in_a_typed_error() -> None:
 
         with pytest.raises((PeerError, Refused)):
             Pair(*roles(np.ones((5, 2)), [0] * 5, 1), wire=wire).run()
+
+
+def test_one_call_for_notebooks() -> None:
+    columns = {"loans": [1, 2, 3, 4, 5, 6, np.nan, 0, 7], "other": np.zeros(3)}
+    segment = ["b", "a", "b", "a", "b", "a", "a", None, "b"]
+    found = aggregate_by_segment(
+        segment, columns, ["loans:mean", "loans:histogram[3]"], minimum_group=3, key=KEY
+    )
+    assert found.table() == {
+        "group": ["a", "b"],
+        "rows": [4, 4],
+        "loans:mean": [4.0, 4.0],
+        "loans: below 3": [1.0, 1.0],
+        "loans: 3 and more": [2.0, 3.0],
+    }
+    with pytest.raises(MisuseError, match="not given, or of another length"):
+        aggregate_by_segment(segment, columns, ["other:mean"], key=KEY)
+
+
+def test_many_measures_take_several_ciphertexts_a_row() -> None:
+    asked = [(name, text) for name in "abcd" for text in ("variance", "histogram[0,1]")]
+    rng = np.random.default_rng(1)
+    values, codes = rng.normal(size=(12, 4)), [0] * 6 + [1] * 6
+    pair = roles(values, codes, 2, asked=asked)
+    assert pair[1]._slots.layout.ciphers > 1
+    found = Pair(*pair).run()["bank"]
+    wanted = pd.DataFrame(values).groupby(np.array(codes)).var()
+    for column in range(4):
+        assert found.values[2 * column] == pytest.approx(wanted[column].to_numpy(), abs=1e-5)

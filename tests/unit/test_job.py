@@ -75,8 +75,12 @@ def test_a_job_is_read_with_its_defaults(tmp_path: Path) -> None:
         ('keys = [["id_no"], ["mobile", "name"]]', 'keys = ["id_no"]', "list of lists"),
         ('table = "bureau.people"', 'table = "bank.people"', 'table: .*"bureau.TABLE" allowed'),
         ('by = "bank.segment"', 'by = "bureau.segment"', "groups are the receiver's"),
-        ("bureau.loans:mean", "bureau.loans:median", "count, sum, mean as statistic"),
+        ("bureau.loans:mean", "bureau.loans:median", "count, sum, mean, variance"),
         ("bureau.loans:mean", "bank.loans:mean", "PARTNER.COLUMN:mean"),
+        ("bureau.loans:mean", "bureau.loans:share>many", r"loans:share>many' found, count, sum"),
+        ("bureau.loans:mean", "bureau.loans:share>nan", "finite numbers allowed"),
+        ("bureau.loans:mean", "bureau.loans:histogram[2,1]", "1 to 50 edges in rising order"),
+        ("bureau.loans:mean", "bureau.loans:histogram[]", "histogram"),
         ('label = "bank.churned"', 'label = "bureau.churned"', "the receiver holds the label"),
         ('task = "churn"', 'task = "churn"\nfolds = 1', "folds"),
         ('task = "churn"', 'task = "churn"\nmodel = "forest"', "model: 'forest' found, logistic"),
@@ -121,3 +125,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(Path("examples").glob("*/job.toml")), ids=str)
 def test_the_examples_are_valid(path: Path) -> None:
     assert Job.load(path).parties
+
+
+def test_measures_have_one_spelling(tmp_path: Path) -> None:
+    measures = '["bureau.loans:share >= 0.50", "bureau.loans: histogram[0, 1.0, 2.5]", "bureau.x"]'
+    job = load(tmp_path, GOOD.replace('["bureau.loans:mean", "bureau.overdue"]', measures))
+    assert job.aggregates[0].measures == (
+        ("loans", "share>=0.5"),
+        ("loans", "histogram[0,1,2.5]"),
+        ("x", "mean"),
+    )

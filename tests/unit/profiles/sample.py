@@ -8,6 +8,8 @@ from federated.party.contract import Disclosure
 from profiles.report import (
     Aggregated,
     GroupRow,
+    Histogram,
+    HistogramRow,
     Importance,
     Match,
     Model,
@@ -124,16 +126,27 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
             Aggregated(
                 partner,
                 text(9, "segment"),
-                (text(0, "mean of overdue 12m"), "mean of open loans"),
+                (text(0, "mean of overdue 12m"), "share above 2 of open loans"),
                 (
-                    GroupRow(text(1, "affluent"), 1204, (0.214, 1.62)),
-                    GroupRow("mass", 4311, (0.873, 2.41)),
+                    GroupRow(text(1, "affluent"), 1204, (0.214, 0.162)),
+                    GroupRow("mass", 4311, (0.873, None)),
                     GroupRow("private", None, suppressed="fewer than 20 shared records"),
-                    GroupRow("young", 1385, (1.127, 0.94)),
+                    GroupRow("young", 1385, (1.127, 0.094)),
                     GroupRow("staff", None, suppressed="would give away a smaller group"),
                 ),
                 20,
                 3072,
+                kinds=("mean", "share"),
+                histograms=(
+                    Histogram(
+                        text(1, "open loans"),
+                        ("below 0", "0 to 2", "2 and more"),
+                        (
+                            HistogramRow(text(1, "affluent"), (0, 1002, 202)),
+                            HistogramRow("young", (0, 1301, 84)),
+                        ),
+                    ),
+                ),
             ),
         ),
         segments=(
