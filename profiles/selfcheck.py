@@ -10,7 +10,7 @@ from federated.paillier import selfcheck as paillier
 from federated.party.keys import PartyKeys
 from federated.wire.sealing import Handshake, SealedFrame
 from psi.kernels import selfcheck as kernels
-from psi.protocol import Envelope, PeerError, decode
+from psi.protocol import Envelope, PeerError, decode, encode
 
 __all__ = ["checks"]
 
@@ -41,7 +41,7 @@ def _sealing() -> Check:
     first, second = Handshake(session, a, b.identity), Handshake(session, b, a.identity)
     answer, theirs = second.answer(first.hello())
     mine = first.finish(answer)
-    frame = mine.seal(Envelope(session, "selftest", "a", "b", 0, b"text"))
+    frame = encode(mine.seal(Envelope(session, "selftest", "a", "b", 0, b"text")))
     altered = frame[:-1] + bytes([frame[-1] ^ 1])
     try:
         theirs.open(decode(altered, SealedFrame))

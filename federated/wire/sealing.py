@@ -12,13 +12,17 @@ and an exporter. A recording is safe unless X25519 *and* ML-KEM-768 both fall; s
 Ed25519 alone, so a quantum computer of the future forges nothing about the past.
 
 Every frame's associated data binds session, contract hash, step, sequence, counter, sender
-and receiver. Sources: SIGMA (Krawczyk 2003), FIPS 203, RFC 7748, RFC 5869, RFC 8439.
+and receiver. Beside the payload a frame carries a head of its sender's ledger, sealed under the
+same key with nonces of its own, so that a large payload is not copied for it.
+
+Sources: SIGMA (Krawczyk 2003), FIPS 203, RFC 7748, RFC 5869, RFC 8439.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated
 
 from cryptography.exceptions import InvalidTag
@@ -63,7 +67,7 @@ class _Answer:
 @message(0xA3)
 @dataclass(frozen=True)
 class SealedFrame:
-    """What a router carries: the way and number in clear, the payload sealed."""
+    """What a router carries: the way and number in clear, payload and ledger head sealed."""
 
     session: Annotated[bytes, Length(32)]
     step: Annotated[str, Text(128)]
@@ -72,9 +76,17 @@ class SealedFrame:
     sequence: Annotated[int, Range(0, 2**40)]
     counter: Annotated[int, Range(0, 2**40)]
     sealed: Annotated[bytes, Length(LARGEST_PAYLOAD + 64)]
+    head: Annotated[bytes, Length(256)] = b""
 
     def __repr__(self) -> str:
         return f"<sealed {self.step} {self.sender}->{self.receiver} #{self.counter}>"
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of what is sealed: 32 bytes that both ends know it by."""
+        found = hashlib.sha256(self.sealed)
+        found.update(self.head)
+        return found.digest()
 
 
 @message(0xA4)
@@ -174,7 +186,8 @@ class Channel:
     """Seals what goes to one peer and opens what comes from it, in order.
 
     A frame that repeats an earlier one byte for byte opens to None; one that differs from
-    the first of its number, or skips a number, raises `PeerError`.
+    the first of its number, or skips a number, raises `PeerError`. `peer_head` is the ledger
+    head in the frame that was opened last.
     """
 
     def __init__(self, me: str, peer: str, state: _ChannelState) -> None:
@@ -185,6 +198,7 @@ class Channel:
         self._sent = state.sent
         self._received = list(state.received)
         self.contract = state.contract
+        self.peer_head = b""
 
     def __repr__(self) -> str:
         return f"<channel {self.me}<->{self.peer}, {self._sent} sent, {len(self._received)} read>"
@@ -194,60 +208,64 @@ class Channel:
         """How many frames of the peer's were opened."""
         return len(self._received)
 
-    def seal(self, envelope: Envelope) -> bytes:
-        """The frame for one envelope; each call uses the next counter."""
+    def seal(self, envelope: Envelope, head: bytes = b"") -> SealedFrame:
+        """The frame for one envelope, with a ledger head; each call uses the next counter."""
         counter = self._sent
         self._sent += 1
-        return self._seal(envelope, counter)
+        return self._seal(envelope, counter, head)
 
-    def seal_aside(self, envelope: Envelope, random: Random) -> bytes:
+    def seal_aside(self, envelope: Envelope, random: Random, head: bytes = b"") -> SealedFrame:
         """A frame outside of the count, for a farewell.
 
         A party that says farewell may come back with the counters of its last point, so the
         farewell must not use one of them: its number is random and above all of them.
         """
-        return self._seal(envelope, ASIDE + int.from_bytes(random(8), "big") % ASIDE)
+        return self._seal(envelope, ASIDE + int.from_bytes(random(8), "big") % ASIDE, head)
 
-    def _seal(self, envelope: Envelope, counter: int) -> bytes:
-        header = SealedFrame(
-            envelope.session,
-            envelope.step,
-            envelope.sender,
-            envelope.receiver,
-            envelope.sequence,
-            counter,
-            b"",
+    def _seal(self, envelope: Envelope, counter: int, head: bytes) -> SealedFrame:
+        way = (envelope.step, envelope.sender, envelope.receiver, envelope.sequence)
+        header = SealedFrame(envelope.session, *way, counter, b"")
+        bound = self._bound(header)
+        sealed = self._out.encrypt(_nonce(counter), envelope.payload, bound)
+        return replace(
+            header, sealed=sealed, head=self._out.encrypt(_head_nonce(counter), head, bound)
         )
-        sealed = self._out.encrypt(_nonce(counter), envelope.payload, self._bound(header))
-        return encode(_with(header, sealed))
 
     def open(self, frame: SealedFrame) -> Envelope | None:
         """The envelope in a frame; None for an identical repeat."""
-        digest = hashlib.sha256(frame.sealed).digest()
         if frame.sender != self.peer or frame.receiver != self.me:
             raise PeerError("frame for another channel", step=frame.step)
         if frame.counter >= ASIDE:
             return self._opened(frame)
         if frame.counter < len(self._received):
-            if self._received[frame.counter] != digest:
+            if self._received[frame.counter] != frame.digest:
                 raise PeerError("a repeated frame differs from the first", step=frame.step)
             return None
         if frame.counter > len(self._received):
             found, expected = frame.counter, len(self._received)
             raise PeerError(f"frame #{found} found, #{expected} expected", step=frame.step)
         envelope = self._opened(frame)
-        self._received.append(digest)
+        self._received.append(frame.digest)
         return envelope
 
+    def recall(self, frame: SealedFrame) -> bytes:
+        """The payload of a frame that this end has sealed under the present contract."""
+        return self._decrypt(self._out, _nonce(frame.counter), frame.sealed, frame)
+
     def _opened(self, frame: SealedFrame) -> Envelope:
-        bound = self._bound(_with(frame, b""))
-        try:
-            payload = self._in.decrypt(_nonce(frame.counter), frame.sealed, bound)
-        except InvalidTag:
-            raise PeerError("a frame was altered or sealed otherwise", step=frame.step) from None
+        payload = self._decrypt(self._in, _nonce(frame.counter), frame.sealed, frame)
+        self.peer_head = self._decrypt(self._in, _head_nonce(frame.counter), frame.head, frame)
         return Envelope(
             frame.session, frame.step, frame.sender, frame.receiver, frame.sequence, payload
         )
+
+    def _decrypt(
+        self, cipher: ChaCha20Poly1305, nonce: bytes, data: bytes, frame: SealedFrame
+    ) -> bytes:
+        try:
+            return cipher.decrypt(nonce, data, self._bound(replace(frame, sealed=b"", head=b"")))
+        except InvalidTag:
+            raise PeerError("a frame was altered or sealed otherwise", step=frame.step) from None
 
     def export(self, label: str) -> bytes:
         """32 bytes that both ends share and nobody else, for the protocol named `label`."""
@@ -277,10 +295,10 @@ def frame_step(data: bytes) -> str:
     return data[at + 8 : at + 8 + size].decode("utf-8", "replace")
 
 
-def _with(frame: SealedFrame, sealed: bytes) -> SealedFrame:
-    way = (frame.session, frame.step, frame.sender, frame.receiver)
-    return SealedFrame(*way, frame.sequence, frame.counter, sealed)
-
-
 def _nonce(counter: int) -> bytes:
     return counter.to_bytes(12, "big")
+
+
+def _head_nonce(counter: int) -> bytes:
+    """Counters take five bytes of a nonce; those of heads begin with a one."""
+    return (1 << 88 | counter).to_bytes(12, "big")

@@ -26,8 +26,8 @@ def envelope(payload: bytes = b"hello", way: tuple[str, str] = ("a", "b")) -> En
     return Envelope(SESSION, "step", *way, 0, payload)
 
 
-def frame(data: bytes) -> SealedFrame:
-    return decode(data, SealedFrame)
+def frame(sealed: SealedFrame) -> SealedFrame:
+    return decode(encode(sealed), SealedFrame)
 
 
 def test_both_ends_share_keys_and_exports() -> None:
@@ -41,19 +41,38 @@ def test_both_ends_share_keys_and_exports() -> None:
 def test_the_payload_is_not_readable_and_equal_payloads_differ() -> None:
     a, _ = channels()
     first, second = a.seal(envelope(b"planted")), a.seal(envelope(b"planted"))
-    assert b"planted" not in first
+    assert b"planted" not in encode(first)
     assert frame(first).sealed != frame(second).sealed
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"step": "other"}, {"sequence": 1}, {"session": bytes(32)}, {"sealed": b"x" * 21}],
+    [
+        {"step": "other"},
+        {"sequence": 1},
+        {"session": bytes(32)},
+        {"sealed": b"x" * 21},
+        {"head": b"x" * 20},
+        {"head": b""},
+    ],
 )
 def test_an_altered_header_or_body_is_refused(change: dict[str, object]) -> None:
     a, b = channels()
     altered = replace(frame(a.seal(envelope())), **change)  # type: ignore[arg-type]
     with pytest.raises(PeerError):
         b.open(altered)
+
+
+def test_a_frame_carries_a_head_beside_its_payload_and_its_sealer_can_recall_it() -> None:
+    a, b = channels()
+    sealed = frame(a.seal(envelope(), b"planted head"))
+    assert b"planted" not in encode(sealed)
+    assert b.open(sealed) == envelope()
+    assert b.peer_head == b"planted head"
+    assert a.recall(sealed) == b"hello"
+    swapped = replace(sealed, counter=1, sealed=frame(a.seal(envelope())).sealed)
+    with pytest.raises(PeerError, match="altered"):
+        b.open(swapped)
 
 
 def test_another_contract_does_not_open() -> None:
