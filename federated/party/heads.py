@@ -1,45 +1,56 @@
-"""The last exchange of a job: every party's signed ledger head to every other."""
+"""The last round of a job: each party tells every other that it has ended.
+
+The signed ledger heads that the parties keep of each other travel with every frame (see `ledger`);
+this round brings those that cover all of the steps.
+
+    every party -> every other   Ended   nothing but that it has all its results
+
+Who learns what: that the other has ended. One round; semi-honest.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from federated.party.ledger import Head
-from federated.party.plain import canonical, from_canonical
-from psi.protocol import Context, Done, Length, Role, Turn, message
+from psi.protocol import Context, Done, Length, Role, Text, Turn, message
 
-__all__ = ["ExchangeHeads"]
+__all__ = ["Finish"]
 
 
 @message(0xAB)
 @dataclass(frozen=True)
-class _Head:
-    head: Annotated[bytes, Length(1 << 10)]
+class _Ended:
+    pass
 
 
 @message(0xAC)
 @dataclass(frozen=True)
-class _Heads:
-    heads: Annotated[dict[str, Annotated[bytes, Length(1 << 10)]], Length(64)]
+class _Waiting:
+    heard: Annotated[tuple[Annotated[str, Text(64)], ...], Length(64)]
 
 
-class ExchangeHeads(Role[dict[str, Head]]):
-    """Every party sends every other its signed ledger head."""
+class Finish(Role[bool]):
+    """Every party tells every other; the result comes once all were heard."""
 
-    transitions = {(_Heads, _Head): "on_head"}  # noqa: RUF012
+    transitions = {(_Waiting, _Ended): "on_ended"}  # noqa: RUF012
 
-    def __init__(self, context: Context, peers: list[str], head: Head) -> None:
+    def __init__(self, context: Context, peers: list[str]) -> None:
         super().__init__(context)
-        self._peers, self._head = peers, head
+        self._peers = peers
 
-    def begin(self) -> Turn[dict[str, Head]]:
-        mine = _Head(canonical(self._head))
-        return Turn(_Heads({}), [(peer, mine) for peer in self._peers])
+    @property
+    def unheard(self) -> list[str]:
+        """The peers that have not said so yet."""
+        heard = getattr(self.state, "heard", ())
+        return [] if isinstance(self.state, Done) else [p for p in self._peers if p not in heard]
 
-    def on_head(self, state: _Heads, incoming: _Head, peer: str) -> Turn[dict[str, Head]]:
-        heads = state.heads | {peer: incoming.head}
-        if len(heads) < len(self._peers):
-            return Turn(_Heads(heads))
-        found = {name: from_canonical(Head, data) for name, data in heads.items()}
-        return Turn(Done(), result=found)
+    def begin(self) -> Turn[bool]:
+        return Turn(_Waiting(()), [(peer, _Ended()) for peer in self._peers])
+
+    def on_ended(self, state: _Waiting, incoming: _Ended, peer: str) -> Turn[bool]:
+        del incoming
+        heard = tuple(dict.fromkeys([*state.heard, peer]))
+        if len(heard) < len(self._peers):
+            return Turn(_Waiting(heard))
+        return Turn(Done(), result=True)

@@ -1,9 +1,12 @@
 """The ledger: what one party agreed to, sent, received and disclosed, line by line.
 
-A JSON-lines file. Each line holds the hash of the one before it and a signature by the
-party's organisation key, so a line cannot be changed or dropped unseen; at a job's end the
-parties exchange and keep each other's signed heads, so neither can its tail. Lines hold
-names, sizes and hashes, never a row, an identifier or a key.
+A JSON-lines file, one a job. Each line holds the hash of the one before it and a signature by
+the party's organisation key over session, number and hash: the *head* at that line. Every frame
+that leaves carries the sender's head of that moment, sealed, and its receiver notes it, so that
+each party holds proof of the others' accounts from the first message on, even of a job that
+broke off. Lines hold names, sizes and hashes, never a row, an identifier or a key.
+
+docs/LEDGER.md lists the kinds of lines and their fields.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,40 +22,106 @@ from typing import Any
 from federated.party.keys import Identity, PartyKeys
 from psi.protocol import EnvironmentFailed, InputError, PeerError
 
-__all__ = ["Head", "Ledger", "read_ledger", "verify_ledger"]
+__all__ = [
+    "FORMAT",
+    "START",
+    "Head",
+    "Ledger",
+    "check_head",
+    "line_digest",
+    "parse_lines",
+    "read_ledger",
+]
 
-_START = "0" * 64
+FORMAT = 2
+START = "0" * 64
+_KEYS = {
+    "number": int,
+    "time": int,
+    "party": str,
+    "kind": str,
+    "body": dict,
+    "previous": str,
+    "hash": str,
+    "signature": str,
+}
+_SIZE = 8 + 32 + 64
 
 
 @dataclass(frozen=True)
 class Head:
-    """The last line's number and hash, signed: what other parties keep."""
+    """A line's number and hash, signed by its owner for one session: what other parties keep."""
 
     number: int
     digest: str
     signature: str
 
+    def to_bytes(self) -> bytes:
+        """104 bytes: what a frame carries."""
+        parts = bytes.fromhex(self.digest) + bytes.fromhex(self.signature)
+        return self.number.to_bytes(8, "big") + parts
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Head:
+        """The head in a frame; raises `PeerError` on another length."""
+        if len(data) != _SIZE:
+            raise PeerError(f"a ledger head of {len(data)} bytes found, {_SIZE} expected")
+        return cls(int.from_bytes(data[:8], "big"), data[8:40].hex(), data[40:].hex())
+
+    def plain(self) -> list[Any]:
+        """As a ledger line holds it."""
+        return [self.number, self.digest, self.signature]
+
+
+def check_head(head: Head, owner: Identity, session: bytes) -> None:
+    """Raise `PeerError` unless `owner` signed this head for this session."""
+    try:
+        signature, signed = bytes.fromhex(head.signature), _signed(session, head)
+    except (ValueError, OverflowError):
+        raise PeerError("malformed ledger head") from None
+    owner.check_organisation(signature, signed, "ledger head")
+
 
 class Ledger:
-    """Appends to one party's ledger file; opens and checks what is there already."""
+    """Appends to one party's ledger of one job; opens and checks what is there already.
 
-    def __init__(self, path: Path, keys: PartyKeys, clock: Callable[[], float]) -> None:
-        self._path, self._keys, self._clock = path, keys, clock
-        self._number, self._last = 0, _START
-        for line in _lines(path) if path.exists() else ():
-            self._number, self._last = line["number"] + 1, line["hash"]
+    `frames[way, peer]` counts the frames noted in each direction, `heads[peer]` is the last head
+    that came from a peer.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        keys: PartyKeys,
+        clock: Callable[[], float],
+        session: bytes,
+        parties: Mapping[str, Identity],
+    ) -> None:
+        self._path, self._keys, self._clock, self._session = path, keys, clock, session
+        self._number, self._last, self._signature = 0, START, ""
+        self._facts: set[tuple[str, str]] = set()
+        self.frames: dict[tuple[str, str], int] = {}
+        self.heads: dict[str, Head] = {}
+        for line in _whole_lines(path):
+            self._take(line)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a", encoding="utf-8")
-            path.chmod(0o600)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.fchmod(self._file, 0o600)
         except OSError as error:
             raise EnvironmentFailed(f"ledger {path.name}: {error.strerror}") from None
+        self._open = True
+        who = {
+            name: {"organisation": p.organisation.hex(), "fingerprint": p.fingerprint}
+            for name, p in parties.items()
+        }
+        self.once("opened", format=FORMAT, session=session.hex(), parties=who)
 
     def __repr__(self) -> str:
         return f"<ledger of {self._keys.identity.name}, {self._number} lines>"
 
     def write(self, kind: str, **body: Any) -> None:
-        """Append one line and flush it to the operating system."""
+        """Append one line; a kill afterwards does not lose it."""
         line = {
             "number": self._number,
             "time": int(self._clock()),
@@ -61,82 +130,125 @@ class Ledger:
             "body": body,
             "previous": self._last,
         }
-        digest = _digest(line)
-        signature = self._keys.sign_organisation(_signed(digest)).hex()
-        line |= {"hash": digest, "signature": signature}
-        try:
-            self._file.write(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise EnvironmentFailed(f"ledger {self._path.name}: {error.strerror}") from None
-        self._number, self._last = self._number + 1, digest
+        digest = line_digest(line)
+        signed = _signed(self._session, Head(self._number, digest, ""))
+        line |= {"hash": digest, "signature": self._keys.sign_organisation(signed).hex()}
+        self._append(_text(line).encode() + b"\n")
+        self._take(line)
+
+    def once(self, kind: str, **body: Any) -> None:
+        """Append a line unless this very one is there: a party that comes back says it again."""
+        if (kind, _text(body)) not in self._facts:
+            self.write(kind, **body)
+
+    def frame(self, way: str, peer: str, number: int, **body: Any) -> None:
+        """Note frame `number` "sent" to or "received" from a peer, unless it was noted before."""
+        if number >= self.frames.get((way, peer), 0):
+            self.write(way, peer=peer, frame=number, **body)
 
     def head(self) -> Head:
-        """The signed head: hand it to the other parties."""
-        signature = self._keys.sign_organisation(_signed(self._last)).hex()
-        return Head(self._number - 1, self._last, signature)
+        """The present head: what the next frame carries."""
+        return Head(self._number - 1, self._last, self._signature)
+
+    def sync(self) -> None:
+        """To the disk: before a head leaves, so that a power failure cannot take its line back."""
+        try:
+            os.fdatasync(self._file)
+        except OSError as error:
+            raise EnvironmentFailed(f"ledger {self._path.name}: {error.strerror}") from None
 
     def close(self) -> None:
-        """Sync to disk and close."""
-        if not self._file.closed:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+        """Sync and close."""
+        if self._open:
+            self.sync()
+            os.close(self._file)
+            self._open = False
 
+    def _append(self, data: bytes) -> None:
+        """One write a line, so that a kill leaves none of it half there."""
+        before = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, data) != len(data):
+                raise OSError(0, "no space left")
+        except OSError as error:
+            os.ftruncate(self._file, before)
+            raise EnvironmentFailed(f"ledger {self._path.name}: {error.strerror}") from None
 
-def check_head(head: Head, owner: Identity) -> None:
-    """Raise `PeerError` unless `owner` signed this head."""
-    try:
-        signature = bytes.fromhex(head.signature)
-    except ValueError:
-        raise PeerError("malformed ledger head") from None
-    owner.check_organisation(signature, _signed(head.digest), "ledger head")
+    def _take(self, line: Mapping[str, Any]) -> None:
+        """Go on behind a line: one just written, or one from before a restart."""
+        if line["number"] != self._number or line["previous"] != self._last:
+            where = f"{self._path.name}, line {self._number + 1}"
+            raise InputError(f"{where}: a line before it is missing or was moved")
+        self._number, self._last = line["number"] + 1, line["hash"]
+        self._signature = line["signature"]
+        kind, body = line["kind"], line["body"]
+        if "frame" in body:
+            self.frames[kind, body["peer"]] = body["frame"] + 1
+        else:
+            self._facts.add((kind, _text(body)))
+        if "head" in body:
+            self.heads[body["peer"]] = Head(*body["head"])
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:
-    """All lines of a ledger file."""
-    return list(_lines(path))
+    """All lines of a ledger file. Raises `InputError` if one is not a ledger line."""
+    return parse_lines(path.name, _read(path))
 
 
-def verify_ledger(path: Path, owner: Identity) -> int:
-    """The number of lines, all chained and signed by `owner`; raises `InputError` if not."""
-    last, count = _START, 0
-    for count, line in enumerate(_lines(path), start=1):
-        body = {k: v for k, v in line.items() if k not in ("hash", "signature")}
-        where = f"{path.name}, line {count}"
-        if line["number"] != count - 1 or line["previous"] != last:
-            raise InputError(f"{where}: a line before it is missing or was moved")
-        if line["hash"] != _digest(body):
-            raise InputError(f"{where}: the line was altered")
+def parse_lines(name: str, data: bytes) -> list[dict[str, Any]]:
+    """The lines in a ledger's bytes; a broken one is named by `name` and its number."""
+    texts = data.split(b"\n")
+    if texts.pop():
+        raise InputError(f"{name}, line {len(texts) + 1}: the line breaks off")
+    lines = []
+    for number, text in enumerate(texts, start=1):
         try:
-            signature = bytes.fromhex(line["signature"])
-            owner.check_organisation(signature, _signed(line["hash"]), where)
-        except (ValueError, PeerError):
-            raise InputError(f"{where}: not signed by {owner.name}") from None
-        last = line["hash"]
-    return count
+            line = json.loads(text)
+            if not isinstance(line, dict) or line.keys() != _KEYS.keys():
+                raise ValueError
+            if any(type(line[key]) is not kind for key, kind in _KEYS.items()):
+                raise ValueError
+            if _text(line).encode() != text:
+                raise ValueError  # spelled in another way than it was written
+        except (ValueError, RecursionError):
+            raise InputError(f"{name}, line {number}: not a ledger line") from None
+        lines.append(line)
+    return lines
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def line_digest(line: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of all of a line but its hash and signature."""
+    return hashlib.sha256(
+        _text({k: v for k, v in line.items() if k not in ("hash", "signature")}).encode()
+    ).hexdigest()
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """What is there; a last line that a power failure left half written is cut off."""
+    if not path.exists():
+        return []
+    data = _read(path)
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        os.truncate(path, len(whole))
+    lines = parse_lines(path.name, whole)
+    for number, line in enumerate(lines, start=1):
+        if line["hash"] != line_digest(line):
+            raise InputError(f"{path.name}, line {number}: the line was altered")
+    return lines
+
+
+def _read(path: Path) -> bytes:
     try:
-        with path.open(encoding="utf-8") as file:
-            for number, text in enumerate(file, start=1):
-                try:
-                    line = json.loads(text)
-                    keys = {"number", "previous", "hash", "signature", "kind", "body"}
-                    if not isinstance(line, dict) or not keys <= line.keys():
-                        raise ValueError
-                except ValueError:
-                    raise InputError(f"{path.name}, line {number}: not a ledger line") from None
-                yield line
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"ledger {path.name}: {error.strerror}") from None
 
 
-def _digest(line: dict[str, Any]) -> str:
-    text = json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def _signed(digest: str) -> bytes:
-    return b"fedprofile ledger v1\n" + digest.encode()
+def _signed(session: bytes, head: Head) -> bytes:
+    number = head.number.to_bytes(8, "big")
+    return b"fedprofile ledger v2\n" + session + number + bytes.fromhex(head.digest)

@@ -100,7 +100,7 @@ class Participant:
         request = Request(self._session.id, self._session.name, draft, self._session.clock())
         decision = self._decider.decide(request, self._stop)
         word = "approved" if decision.approved else "refused"
-        self._session.ledger.write(word, by=decision.by, why=decision.why, job=draft.job)
+        self._session.ledger.once(word, by=decision.by, why=decision.why, job=draft.job)
         decision.enforce()
 
     def _approve_signed(self, contract: Contract) -> None:

@@ -15,7 +15,6 @@ from federated.party.contract import (
     Suites,
     TrainTerms,
 )
-from federated.party.ledger import Head
 from federated.party.negotiation import Agreed
 from federated.vertical import FeatureFit, Shown, VerticalFit
 from psi.ecdh import Held, Matches
@@ -26,7 +25,7 @@ RESULTS: dict[str, type] = {
     cls.__qualname__: cls
     for cls in (
         AggregateResult, AggregateTerms, Agreed, AlignTerms, Contract, Disclosure, FeatureFit,
-        Head, Held, JoinSumResult, JoinSumTerms, Matches, Measure, PartyTerms, Shown, Suites,
+        Held, JoinSumResult, JoinSumTerms, Matches, Measure, PartyTerms, Shown, Suites,
         TrainTerms, VerticalFit,
     )
 }  # fmt: skip

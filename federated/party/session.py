@@ -1,26 +1,31 @@
-"""A session: one party's part of one job, from handshake to signed ledger heads.
+"""A session: one party's part of one job, from handshake to the last signed ledger heads.
 
 It owns the channels and drives one role after another: open what comes, hand it to the role,
-seal what the role wants sent, write it into the journal, send, write the ledger. It is the only
+seal what the role wants sent with this party's ledger head, write it into the journal and the
+ledger, send. It is the only
 place where protocol meets router, disk and clock. It runs only the steps it is told to by the
 party (see `steps`), which takes them from the signed contract.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from federated.party.arrivals import Arrivals
-from federated.party.heads import ExchangeHeads
+from federated.party.heads import Finish
 from federated.party.journal import CONTRACT, Journal, Point
 from federated.party.keys import Identity, PartyKeys
-from federated.party.ledger import Ledger, check_head
+from federated.party.ledger import Head, Ledger, check_head
 from federated.party.negotiation import Agreed
+from federated.party.plain import to_plain
+from federated.party.records import pack
 from federated.party.results import RESULTS
 from federated.wire.routers import GOODBYE, Endpoint
 from federated.wire.sealing import NO_CONTRACT, Channel, Handshake, SealedFrame
@@ -51,7 +56,8 @@ Progress = Callable[[str, str, float], None]
 """Called with party, step and the share of the step that is done (0 to 1)."""
 
 TIMEOUT = 3600.0
-_ABORT, _FINISH, _RESUME = "abort", "finish", "resume"
+_ABORT, _FINISH, _RESUME, _CONTRACT = "abort", "finish", "resume", "contract"
+_RESULTS_KEY = b"fedprofile result key v1\n"
 _RESUMABLE = (PeerGone, EnvironmentFailed)
 MOST_RESENDS = 100
 """Restarts of one peer in one job."""
@@ -124,7 +130,7 @@ class Session:
         self.id, self.keys, self.pinned = session, keys, pinned
         self.name = keys.identity.name
         self.peers = [name for name in pinned if name != self.name]
-        self.ledger = Ledger(home / "ledger.jsonl", keys, clock)
+        self.ledger = Ledger(home / "ledger.jsonl", keys, clock, session, pinned)
         self.records: list[StepRecord] = []
         self.clock, self.random, self.timeout = clock, random, timeout
         self._endpoint = endpoint
@@ -175,7 +181,7 @@ class Session:
             else:
                 answer, self._channels[plain.sender] = waiting.answer(plain.data)
                 self._send_plain(plain.sender, answer)
-        self.ledger.write("handshake", peers={p: self.pinned[p].fingerprint for p in self.peers})
+        self.ledger.once("handshake", peers={p: self.pinned[p].fingerprint for p in self.peers})
 
     def _reconnect(self, point: Point) -> None:
         """The channels as they were; what is missing on either side is sent again."""
@@ -184,6 +190,7 @@ class Session:
         self._contract = point.contract
         for peer, saved in point.channels.items():
             self._channels[peer] = Channel.restore(self.name, peer, saved)
+            self._note_forgotten(peer)
         opened = {peer: channel.opened for peer, channel in self._channels.items()}
         self._arrivals = Arrivals(opened, gaps=True)
         self.ledger.write("resumed", step=point.step, finished=point.finished)
@@ -224,11 +231,10 @@ class Session:
         self._contract = agreed.contract.digest
         for channel in self._channels.values():
             channel.contract = self._contract
-        self.ledger.write(
+        self.ledger.once(
             "contract",
             digest=self._contract.hex(),
-            job=agreed.contract.job,
-            purpose=agreed.contract.purpose,
+            terms=to_plain(agreed.contract),
             signatures={name: sig.hex() for name, sig in agreed.signatures.items()},
         )
 
@@ -242,6 +248,7 @@ class Session:
         self.records.append(record)
         try:
             kept: R = self._journal.result(step)
+            self._note_result(step, kept)
             self._progress(self.name, step, 1.0)
             return kept
         except LookupError:
@@ -265,20 +272,21 @@ class Session:
         return turn.result
 
     def finish(self) -> None:
-        """Exchange signed ledger heads, keep the others', remove the journal.
+        """Hear the others' last heads, note what is held of each, remove the journal.
 
-        A party that comes back after the others have ended has all results, but no heads.
+        A party that comes back after the others have ended has all results, and of them the
+        heads of the frames that it has read.
         """
-        role = ExchangeHeads(self.context(_FINISH), self.peers, self.ledger.head())
-        try:
-            heads = self.run(_FINISH, role) if self.peers else {}
-        except PeerGone:
-            if not self.resumed:
-                raise
-            heads = {}
-        for peer, head in heads.items():
-            check_head(head, self.pinned[peer])
-        self.ledger.write("heads", heads={p: [h.number, h.digest] for p, h in heads.items()})
+        role, unheard = Finish(self.context(_FINISH), self.peers), list[str]()
+        if self.peers:
+            try:
+                self.run(_FINISH, role)
+            except PeerGone:
+                if not self.resumed:
+                    raise
+                unheard = role.unheard
+        heads = {peer: [head.number, head.digest] for peer, head in self.ledger.heads.items()}
+        self.ledger.once("finished", heads=heads, unheard=unheard)
         self.close()
         self._journal.destroy()
 
@@ -290,11 +298,13 @@ class Session:
         code = error.exit_code if isinstance(error, FedprofileError) else 1
         kind = type(error).__name__
         self.ledger.write("ended", error=kind)
+        self.ledger.sync()
+        head = self.ledger.head().to_bytes()
         for peer, channel in self._channels.items():
             payload = encode(_Abort(kind[:64], code))
             envelope = Envelope(self.id, _ABORT, self.name, peer, 0, payload)
             try:
-                self._endpoint.send(peer, channel.seal_aside(envelope, self.random))
+                self._endpoint.send(peer, encode(channel.seal_aside(envelope, self.random, head)))
             except FedprofileError:
                 continue
         self.close()
@@ -311,19 +321,23 @@ class Session:
         """Keep what came of a turn, then send it: a kill in between sends it again."""
         if turn.progress is not None:
             self._progress(self.name, step, turn.progress)
-        frames = [(e, self._channels[e.receiver].seal(e)) for e in turn.messages]
-        for envelope, frame in frames:
-            self._journal.log(envelope.receiver, frame)
+        head = self.ledger.head().to_bytes()
+        frames = [self._channels[e.receiver].seal(e, head) for e in turn.messages]
+        sealed = [encode(frame) for frame in frames]
+        for frame, data in zip(frames, sealed, strict=True):
+            self._journal.log(frame.receiver, data)
         if turn.result is not None:
             self._journal.finish(step, turn.result)
-            self._save("", b"")
-        elif frames:
-            self._save(step, role.save())
-        for envelope, frame in frames:
-            self._note("sent", envelope, len(frame))
-            record.sent += len(frame)
+        if frames or turn.result is not None:
+            self.ledger.sync()  # what a head or a point stands on does not get lost
+            self._save(*(("", b"") if turn.result is not None else (step, role.save())))
+        for frame, data, envelope in zip(frames, sealed, turn.messages, strict=True):
+            self._note("sent", frame.receiver, frame, envelope.payload)
+            record.sent += len(data)
             record.messages += 1
-            self._endpoint.send(envelope.receiver, frame)
+            self._endpoint.send(frame.receiver, data)
+        if turn.result is not None:
+            self._note_result(step, turn.result)
 
     def _save(self, step: str, role: bytes) -> None:
         channels = {peer: channel.save() for peer, channel in self._channels.items()}
@@ -342,8 +356,17 @@ class Session:
         envelope = self._channels[frame.sender].open(frame)
         if envelope is not None:
             record.received += len(frame.sealed)
-            self._note("received", envelope, len(frame.sealed))
+            head = self._peer_head(frame.sender)
+            self._note("received", frame.sender, frame, envelope.payload, head=head.plain())
         return envelope
+
+    def _peer_head(self, peer: str) -> Head:
+        """The head that the last frame brought; it may not fall behind one kept before."""
+        head, before = Head.from_bytes(self._channels[peer].peer_head), self.ledger.heads.get(peer)
+        check_head(head, self.pinned[peer], self.id)
+        if before and head.number <= before.number and head.digest != before.digest:
+            raise PeerError(f"{peer} has rewritten its ledger", hint="keep both ledgers")
+        return head
 
     def _resend(self, sender: str, asked: _Again) -> None:
         """A peer is back, or answers: it gets the frames that it lacks, as they were."""
@@ -393,17 +416,39 @@ class Session:
         try:
             envelope = self._channels[frame.sender].open(frame)
             if envelope is not None:
-                reason = decode(envelope.payload, _Abort)
-                text += f" with {''.join(c for c in reason.kind if c.isalnum())}"
+                kind = "".join(c for c in decode(envelope.payload, _Abort).kind if c.isalnum())
+                text += f" with {kind}"
+                head = self._peer_head(frame.sender)
+                self.ledger.write("farewell", peer=frame.sender, error=kind, head=head.plain())
         except (PeerError, KeyError):
             pass
         return PeerGone(text, hint=f"its own log and ledger at {frame.sender} say why")
 
-    def _note(self, way: str, envelope: Envelope, size: int) -> None:
-        kind = peek(envelope.payload)
-        peer = envelope.receiver if way == "sent" else envelope.sender
-        name = kind.__qualname__.lstrip("_") if kind else "unknown"
-        self.ledger.write(way, step=envelope.step, peer=peer, message=name, bytes=size)
+    def _note(self, way: str, peer: str, frame: SealedFrame, payload: bytes, **more: Any) -> None:
+        kind = peek(payload)
+        self.ledger.frame(
+            way,
+            peer,
+            frame.counter,
+            step=frame.step,
+            message=kind.__qualname__.lstrip("_") if kind else "unknown",
+            bytes=len(frame.sealed),
+            sha256=frame.digest.hex(),
+            **more,
+        )
+
+    def _note_forgotten(self, peer: str) -> None:
+        """Frames that the last point stands on, where a kill came before their lines."""
+        for data in self._journal.frames(peer, self.ledger.frames.get(("sent", peer), 0)):
+            frame = decode(data, SealedFrame)
+            self._note("sent", peer, frame, self._channels[peer].recall(frame))
+
+    def _note_result(self, step: str, result: object) -> None:
+        """A hash of a step's result that only this party can make again."""
+        if step not in (_FINISH, _CONTRACT):
+            key = hashlib.sha256(self.keys.sign_organisation(_RESULTS_KEY + self.id)).digest()
+            found = hmac.digest(key, pack(result, RESULTS), "sha256")
+            self.ledger.once("result", step=step, hmac=found.hex())
 
     def _send_plain(self, peer: str, data: bytes) -> None:
         self._endpoint.send(peer, encode(_Plain(self.name, peer, data)))

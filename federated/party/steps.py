@@ -118,7 +118,7 @@ class Steps:
         """A ledger line for every disclosure of this step that concerns this party."""
         for entry in self._contract.disclosures:
             if entry.step == step:
-                self._session.ledger.write(
+                self._session.ledger.once(
                     "disclosure",
                     step=step,
                     to=entry.to,
@@ -330,7 +330,7 @@ class Steps:
         note = self._session.ledger.write
         branch = Branch(
             x, label[known], folds, masks,
-            lambda stage, size: note("sent", step=step, peer="all", message=stage, bytes=size),
+            lambda stage, size: note("round", step=step, message=stage, bytes=size),
         )  # fmt: skip
         plan = Plan(x.shape[1], terms.folds, terms.steps)
         fit = self._gather(self._session.name, branch, plan)

@@ -1,4 +1,4 @@
-"""`fedprofile ledger`: read and check what a party's ledger says."""
+"""`fedprofile ledger`: read, check and hand on what a party's ledger says."""
 
 from __future__ import annotations
 
@@ -10,36 +10,17 @@ import typer
 app = typer.Typer(help="Read and check a party's ledger.", no_args_is_help=True)
 
 LedgerFile = Annotated[Path, typer.Argument(help="A ledger.jsonl file.")]
+OnlyDisclosures = Annotated[
+    bool, typer.Option("--disclosures", help="Only what was disclosed to whom.")
+]
 
 
 @app.command()
-def show(
-    file: LedgerFile,
-    disclosures: Annotated[
-        bool, typer.Option("--disclosures", help="Only what was disclosed to whom.")
-    ] = False,
-) -> None:
+def show(file: LedgerFile, disclosures: OnlyDisclosures = False) -> None:
     """Print a ledger as a table."""
-    from datetime import UTC, datetime
+    from federated.cli import ledger_views
 
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from federated.party.ledger import read_ledger
-    from federated.text import plain
-
-    table = Table("#", "time (UTC)", "kind", "step", "peer", "what", box=None, pad_edge=False)
-    for line in read_ledger(file):
-        body = dict(line["body"])
-        if disclosures and line["kind"] != "disclosure":
-            continue
-        step, peer = str(body.pop("step", "")), str(body.pop("peer", ""))
-        when = datetime.fromtimestamp(line["time"], UTC).strftime("%Y-%m-%d %H:%M:%S")
-        what = ", ".join(f"{key} {value}" for key, value in body.items())
-        cells = (str(line["number"]), when, line["kind"], step, peer, what)
-        table.add_row(*(Text(plain(str(cell), 120)) for cell in cells))
-    Console().print(table)
+    ledger_views.show(file, ["disclosure"] if disclosures else [])
 
 
 @app.command()
@@ -48,11 +29,17 @@ def verify(
     identity: Annotated[
         Path, typer.Option("--identity", help="The owner's identity.json, beside its ledger.")
     ],
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Another party's ledger of the same job: do they agree?"),
+    ] = None,
 ) -> None:
-    """Check that every line is chained and signed by the ledger's owner."""
-    from federated.party.identity_file import read_identity
-    from federated.party.ledger import verify_ledger
+    """Check that every line is chained and signed, and that two parties tell the same story.
 
-    owner = read_identity(identity)
-    count = verify_ledger(file, owner)
-    typer.echo(f"{count} lines, all chained and signed by {owner.name} ({owner.fingerprint})")
+    The other's signatures are checked with the key that the first ledger's owner had pinned for
+    it. Ends with exit code 9 and one line a finding where the two accounts differ.
+    """
+    from federated.cli import ledger_views
+    from federated.party.identity_file import read_identity
+
+    raise typer.Exit(ledger_views.verify(file, read_identity(identity), against, typer.echo))

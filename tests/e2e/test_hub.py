@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from federated.party.account import verify_ledger
 from federated.party.identity_file import read_identity
-from federated.party.ledger import read_ledger, verify_ledger
+from federated.party.ledger import read_ledger
 from tests.e2e.hub_world import World
 
 BUREAU = '[bureau.people]\npath = "{folder}/bureau.csv"\n'

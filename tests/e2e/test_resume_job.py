@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from federated.party.account import verify_ledger
 from federated.party.contract import Contract
 from federated.party.keys import PartyKeys
-from federated.party.ledger import verify_ledger
 from federated.party.outcome import Outcome
 from federated.party.participant import Participant
 from federated.party.session import Session

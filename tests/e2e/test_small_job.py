@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from federated.party.account import verify_ledger
 from federated.party.identity_file import read_identity
-from federated.party.ledger import read_ledger, verify_ledger
+from federated.party.ledger import read_ledger
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
@@ -89,7 +90,7 @@ def _check_ledgers(folder: Path) -> None:
         lines = read_ledger(place / "ledger.jsonl")
         assert count == len(lines)
         kinds = {line["kind"] for line in lines}
-        assert {"handshake", "contract", "sent", "received", "disclosure", "heads"} <= kinds
+        assert {"handshake", "contract", "sent", "received", "disclosure", "finished"} <= kinds
         heads[party] = lines
         text = (place / "ledger.jsonl").read_text()
         assert "planted" not in text

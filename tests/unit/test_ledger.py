@@ -1,23 +1,27 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from federated.party.account import verify_ledger
 from federated.party.files import write_atomic
 from federated.party.identity_file import read_identity, write_identity
 from federated.party.keys import PartyKeys
-from federated.party.ledger import Ledger, check_head, read_ledger, verify_ledger
+from federated.party.ledger import Head, Ledger, check_head, read_ledger
 from psi.protocol import EnvironmentFailed, InputError, PeerError
 
 KEYS = PartyKeys.generate("bank")
+SESSION = bytes(range(32))
 
 
 def ledger(path: Path, lines: int = 5) -> Ledger:
-    made = Ledger(path, KEYS, lambda: 1.0)
+    made = Ledger(path, KEYS, lambda: 1.0, SESSION, {"bank": KEYS.identity})
     for number in range(lines):
-        made.write("sent", step="align", peer="bureau", bytes=number)
+        made.write("round", step="train", message="sums", bytes=number)
     return made
 
 
@@ -25,7 +29,7 @@ def test_a_ledger_verifies_and_goes_on_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     ledger(path).close()
     ledger(path, 2).close()
-    assert verify_ledger(path, KEYS.identity) == 7
+    assert verify_ledger(path, KEYS.identity) == 8
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -33,7 +37,7 @@ def test_a_ledger_verifies_and_goes_on_after_a_restart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["drop", "alter", "swap", "resign"])
 def test_any_change_is_found(tmp_path: Path, number: int, how: str) -> None:
     path = tmp_path / "ledger.jsonl"
-    ledger(path, 6).close()
+    ledger(path, 5).close()
     lines = path.read_text().splitlines()
     if how == "drop":
         del lines[number]
@@ -52,17 +56,69 @@ def test_any_change_is_found(tmp_path: Path, number: int, how: str) -> None:
 
 def test_heads_are_signed(tmp_path: Path) -> None:
     head = ledger(tmp_path / "l").head()
-    check_head(head, KEYS.identity)
+    check_head(head, KEYS.identity, SESSION)
+    assert Head.from_bytes(head.to_bytes()) == head
     with pytest.raises(PeerError):
-        check_head(head, PartyKeys.generate("bank").identity)
+        check_head(head, PartyKeys.generate("bank").identity, SESSION)
+    with pytest.raises(PeerError):
+        check_head(head, KEYS.identity, bytes(32))
+    for wrong in (replace(head, number=head.number + 1), replace(head, digest="00" * 32)):
+        with pytest.raises(PeerError):
+            check_head(wrong, KEYS.identity, SESSION)
+    for data in (b"", head.to_bytes()[:-1], head.to_bytes() + b"x"):
+        with pytest.raises(PeerError, match="bytes found, 104 expected"):
+            Head.from_bytes(data)
 
 
 def test_lines_read_back(tmp_path: Path) -> None:
     ledger(tmp_path / "l", 2).close()
-    assert [line["body"]["bytes"] for line in read_ledger(tmp_path / "l")] == [0, 1]
+    assert [line["body"].get("bytes") for line in read_ledger(tmp_path / "l")] == [None, 0, 1]
     (tmp_path / "l").write_text("nonsense\n")
     with pytest.raises(InputError, match="line 1: not a ledger line"):
         read_ledger(tmp_path / "l")
+
+
+def test_a_half_written_last_line_is_cut_off_and_an_altered_one_is_not_continued(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "l"
+    ledger(path, 3).close()
+    with path.open("a") as file:
+        file.write('{"body":{"by')
+    with pytest.raises(InputError, match="line 5: the line breaks off"):
+        read_ledger(path)
+    ledger(path, 1).close()
+    assert verify_ledger(path, KEYS.identity) == 5
+    path.write_text(path.read_text().replace('"bytes":1', '"bytes":7'))
+    with pytest.raises(InputError, match="line 3: the line was altered"):
+        ledger(path)
+
+
+def test_a_party_that_comes_back_notes_facts_and_frames_once(tmp_path: Path) -> None:
+    path, head = tmp_path / "l", Head(3, "ab" * 32, "cd" * 64)
+    for _ in range(2):
+        book = ledger(path, 0)
+        book.once("disclosure", step="align bureau", matched=3)
+        for number in range(2):
+            book.frame("sent", "bureau", number, step="align", bytes=5)
+            book.frame("received", "bureau", number, step="align", head=head.plain())
+        assert book.frames == {("sent", "bureau"): 2, ("received", "bureau"): 2}
+        assert book.heads == {"bureau": head}
+        book.close()
+    kinds = [line["kind"] for line in read_ledger(path)]
+    assert kinds == ["opened", "disclosure", *["sent", "received"] * 2]
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = ledger(tmp_path / "l", 2)
+    write = os.write
+    monkeypatch.setattr("os.write", lambda file, data: write(file, data[:20]))
+    with pytest.raises(EnvironmentFailed, match="ledger l"):
+        book.write("ended", error="x")
+    monkeypatch.undo()
+    book.write("ended", error="y")
+    book.close()
+    assert verify_ledger(tmp_path / "l", KEYS.identity) == 4
 
 
 def test_an_identity_file_round_trips_and_notices_changes(tmp_path: Path) -> None:

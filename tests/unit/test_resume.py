@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 import threading
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
+from federated.party.account import read_account, verify_ledger
+from federated.party.compare import compare
 from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger, verify_ledger
+from federated.party.ledger import read_ledger
 from federated.party.session import Session
 from federated.wire.routers import Endpoint, MemoryRouter
 from tests.unit.test_session import NAMES, Exchange
@@ -103,9 +106,15 @@ def test_a_killed_party_comes_back(tmp_path: Path, victim: str, fatal: int) -> N
         assert not party.is_alive()
         assert party.error is None, [(p.party, p.error) for p in parties.values()]
         assert party.total == 6
-    for name in NAMES:
-        ledger = tmp_path / name / "ledger.jsonl"
+    ledgers = {name: tmp_path / name / "ledger.jsonl" for name in NAMES}
+    for name, ledger in ledgers.items():
         verify_ledger(ledger, PINNED[name])
         assert not (tmp_path / name / "journal").exists()
+    for one, other in combinations(NAMES, 2):
+        accounts = [read_account(ledgers[name], PINNED[name], name) for name in (one, other)]
+        late = [account for account in accounts if account.unheard]
+        found = compare(accounts[0], accounts[1])
+        assert all(finding.open for finding in found)
+        assert not found or late
     kinds = [line["kind"] for line in read_ledger(tmp_path / victim / "ledger.jsonl")]
     assert kinds.count("resumed") == killed.lives - 1

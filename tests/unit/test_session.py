@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from federated.party.account import verify_ledger
 from federated.party.keys import Identity, PartyKeys
-from federated.party.ledger import verify_ledger
 from federated.party.session import Session
 from federated.wire.routers import Endpoint, MemoryRouter, SocketEndpoint
 from psi.protocol import (
