@@ -17,7 +17,7 @@ from federated.party.contract import (
 )
 from psi.protocol import PeerError
 
-__all__ = ["check_disclosures", "disclosures", "measured_words"]
+__all__ = ["check_disclosures", "disclosures", "measured_words", "parties_of"]
 
 
 def disclosures(contract: Contract) -> tuple[Disclosure, ...]:
@@ -40,6 +40,16 @@ def check_disclosures(contract: Contract) -> None:
     """Raise `PeerError` if the contract's list is not the one its steps imply."""
     if contract.disclosures != disclosures(contract):
         raise PeerError("the contract's list of disclosures is not what its steps imply")
+
+
+def parties_of(contract: Contract, step: str) -> set[str]:
+    """Who takes part in a step, by its name in the list of disclosures ("align bureau")."""
+    every = {terms.name for terms in contract.parties}
+    kind, _, what = step.partition(" ")
+    for train in contract.train:
+        if kind == "train" and what == train.task and train.split == "vertical":
+            return {contract.receiver, *train.partners}
+    return {contract.receiver, what} if kind != "train" and what in every else every
 
 
 def _align(contract: Contract, terms: AlignTerms) -> list[Disclosure]:
