@@ -14,7 +14,7 @@ __all__ = ["DIFFER", "show", "verify"]
 DIFFER = 9
 """Exit code where two accounts of a job differ."""
 
-_LONG = {"terms", "signatures", "sha256", "hmac", "head", "parties", "digest"}
+_LONG = {"terms", "signatures", "sha256", "hmac", "head", "parties", "digest", "heads"}
 
 
 def show(path: Path, kinds: Iterable[str] = ()) -> None:
@@ -49,6 +49,8 @@ def _what(body: dict[str, Any]) -> str:
         words.append(", ".join(parties))
     if isinstance(head := body.get("head"), list):
         words.append(f"its line {head[0] + 1}")
+    if isinstance(heads := body.get("heads"), dict):
+        words += [f"holds {name} up to its line {kept[0] + 1}" for name, kept in heads.items()]
     for key in ("digest", "sha256", "hmac"):
         if key in body:
             words.append(f"{key} {str(body[key])[:12]}")

@@ -283,4 +283,4 @@ def test_the_command_verifies_against_another_ledger(world: World) -> None:
     assert f"line {len(world.lines('bureau'))}: the account breaks off here" in done.output
     shown = CliRunner().invoke(app, ["ledger", "show", str(bureau / "ledger.jsonl")], env=WIDE)
     assert '"counts" for "test", signed by bank, bureau' in shown.output
-    assert "OpenedSums" in shown.output
+    assert "message Draft" in shown.output
