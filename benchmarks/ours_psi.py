@@ -2,7 +2,8 @@
 
 With the source `memory` the ids are an Arrow column already; with `parquet` a file of messy
 credit codes is read, normalised and checked, and the aligned rows are written, all timed. The
-variant `kept` prepares and delivers the sender's tags first, which is told as `offline_s`.
+variant `kept` prepares and delivers the sender's tags first, which is told as `offline_s`; `vole`
+takes that protocol instead of ECDH.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from benchmarks.party import Stopwatch, id_ranges, meet, options
 from federated.party.spool import Spool
 from federated.wire.routers import SocketEndpoint
 from psi import align, oprf
+from psi.align import PROTOCOLS
 from psi.ecdh import Held, Items, Prepared, prepare
 from psi.identifiers import clean, combine
 from psi.kernels.distinct import distinct
+from psi.kernels.grouping import join
 from psi.kernels.hashing import tag_hash
-from psi.kernels.matching import match
 from psi.kernels.strings import take_strings
-from psi.protocol import Context, Envelope, MemoryStore, Role, decode, encode
+from psi.protocol import Context, Envelope, MemoryStore, Pair, Role, decode, encode
 
 SESSION = bytes(32)
 TIMEOUT = 3600.0
@@ -71,16 +73,28 @@ def run(endpoint: SocketEndpoint, runs: align.Runs, folder: Path | None) -> alig
             return result
 
 
-def warm() -> None:
+def warm(protocol: str) -> None:
     """Load the compiled kernels: a node that runs has them."""
+    if protocol == "vole":
+        warm_vole()
     data, offsets = np.zeros(16, np.uint8), np.array([0, 8, 16], np.int64)
     take_strings(data, offsets, distinct(data, offsets, np.ones(2, bool), 0)[1])
     points = oprf.own(oprf.encode(data, offsets), 8)
     blinded = oprf.blind(points, 8)
     oprf.finalize(oprf.evaluate(blinded, 8), 8)
     tags = tag_hash(b"warm", data, offsets, points)
-    match(tags, tags)
+    join(tags, tags)
     clean(pa.array(["91110000600037341L"]), "credit_code")
+
+
+def warm_vole() -> None:
+    """Both roles once, on two items."""
+    data, offsets = np.zeros(16, np.uint8), np.array([0, 8, 15], np.int64)
+    places = [Context(SESSION, "warm", party, secrets.token_bytes) for party in ("r", "s")]
+    terms: dict[str, Any] = {"reveal": "both", "largest": 2}
+    items = Items(data, offsets)
+    receiver = PROTOCOLS["vole"].receiver(places[0], "s", items, minimum=0, **terms)
+    Pair(receiver, PROTOCOLS["vole"].sender(places[1], "r", items, **terms)).run()
 
 
 class Keeper:
@@ -140,13 +154,14 @@ def main() -> None:
         else:
             column = pa.array(credit_codes(role, case), pa.large_string())
             pq.write_table(pa.table({"code": column}), table)
-        warm()
+        protocol = "vole" if variant.startswith("vole") else "ecdh"
+        warm(protocol)
         addresses = {
             name: ("127.0.0.1", port + place) for place, name in enumerate(("receiver", "sender"))
         }
         meet(role, port)
         endpoint = SocketEndpoint(me, addresses)
-        settings = align.AlignSettings(reveal=case["mode"])
+        settings = align.AlignSettings(protocol=protocol, reveal=case["mode"])
         side = align.receive if role == "receiver" else align.send
         keeper, offline = None, None
         if variant.endswith("kept"):

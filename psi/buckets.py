@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from psi.kernels.matching import match
+from psi.kernels.grouping import join
 from psi.protocol import Store, gathered
 
 __all__ = ["BUCKET", "bucket_bits", "meet", "spread"]
@@ -58,17 +58,8 @@ def meet(
         mine, theirs = (
             gathered(store, f"{name}.{number}", parts, _NONE) for name, parts in (own, peer)
         )
-        here, there = _meet(mine[:, :2], theirs[:, :2])
-        partner[mine[here, 2].astype(np.int64)] = theirs[there, 2].astype(np.int64)
+        found = join(mine, theirs)
+        here = np.flatnonzero(found >= 0)
+        partner[mine[here, 2].astype(np.int64)] = theirs[found[here], 2].astype(np.int64)
     matched = np.flatnonzero(partner >= 0)
     return matched, partner[matched]
-
-
-def _meet(mine: Tags, theirs: Tags) -> tuple[Index, Index]:
-    """Pairs of equal tags; the hash table is made of the smaller side."""
-    if len(mine) < len(theirs):
-        there, here = _meet(theirs, mine)
-        return here, there
-    found = match(mine, theirs)
-    hit = np.flatnonzero(found >= 0)
-    return hit, found[hit]

@@ -159,9 +159,9 @@ def _join_partitions(  # type: ignore[no-untyped-def]
 
 
 def join(mine: Words, theirs: Words) -> Index:
-    """For each own tag the peer's row with the same, or -1: `uint64[n, 2]` each to `int64[n]`.
+    """For each own tag the peer's row with the same, or -1: `uint64[n, w]` each to `int64[n]`.
 
-    Where the peer repeats a tag, its first row stands.
+    A tag is a row's first two words. Where the peer repeats one, its first row stands.
     """
     bits = _partition_bits(max(len(mine), len(theirs)))
     ours, peers = _partitioned(mine, bits, 0), _partitioned(theirs, bits, 0)

@@ -10,8 +10,8 @@ import numpy as np
 
 from psi.kernels.cache import cache_directory, cache_refusal
 from psi.kernels.curve25519 import PRIME, encode_to_curve, is_zero, multiply
+from psi.kernels.grouping import join
 from psi.kernels.hashing import sha512
-from psi.kernels.matching import match
 from psi.kernels.simd import kernel_path, threads
 
 __all__ = ["LOW_ORDER", "reference_multiply", "selfcheck"]
@@ -68,5 +68,5 @@ def selfcheck() -> Iterator[tuple[str, bool, str]]:
     again = encode_to_curve(data, offsets, b"selftest")
     yield "hash to curve is a function", bool((mapped == again).all()), f"{len(mapped)} items"
     tags = np.frombuffer(secrets.token_bytes(16 * 50), np.uint64).reshape(50, 2)
-    order = match(tags, tags[::-1])
+    order = join(tags, tags[::-1])
     yield "matching", bool((order == np.arange(49, -1, -1)).all()), "50 tags"

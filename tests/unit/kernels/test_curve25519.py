@@ -10,10 +10,8 @@ import secrets
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from psi.kernels import curve25519, hashing, matching, scalars
+from psi.kernels import curve25519, hashing, scalars
 from psi.kernels.curve25519 import ORDER, PRIME
 from psi.kernels.selfcheck import LOW_ORDER, reference_multiply, selfcheck
 
@@ -149,21 +147,6 @@ def test_tags_bind_prefix_item_and_point() -> None:
     free = hashing.tag_hash(b"session", None, None, us)
     assert free[0].tolist() == free[1].tolist()
     assert free[0].tolist() != hashing.tag_hash(b"other", None, None, us)[0].tolist()
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 40), max_size=60), st.lists(st.integers(0, 40), max_size=60))
-def test_matching_equals_a_dictionary(left: list[int], right: list[int]) -> None:
-    def tags(values: list[int]) -> np.ndarray:
-        # few distinct low words, so that places in the table collide
-        return np.array([[v % 3, v] for v in values], np.uint64).reshape(-1, 2)
-
-    first: dict[int, int] = {}
-    for row, value in enumerate(right):
-        first.setdefault(value, row)
-    assert matching.match(tags(left), tags(right)).tolist() == [first.get(v, -1) for v in left]
-    own = matching.first_occurrences(tags(left)).tolist()
-    assert own == [left.index(value) for value in left]
 
 
 def test_the_selfcheck_passes() -> None:

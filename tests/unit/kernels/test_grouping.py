@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from psi.kernels.grouping import group_rows, join, sort_tags
 
@@ -58,3 +60,16 @@ def test_groups_that_do_not_exist_are_refused() -> None:
     for group in ([0, 1, 2], [0, -1, 0], [0, 1]):
         with pytest.raises(ValueError, match="a group for each row"):
             group_rows(rows, np.array(group, np.int32), 2)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 40), max_size=60), st.lists(st.integers(0, 40), max_size=60))
+def test_joining_equals_a_dictionary(left: list[int], right: list[int]) -> None:
+    def of(values: list[int]) -> np.ndarray:
+        # few distinct words, so that places in the table collide
+        return np.array([[v, v % 3] for v in values], np.uint64).reshape(-1, 2)
+
+    first: dict[int, int] = {}
+    for row, value in enumerate(right):
+        first.setdefault(value, row)
+    assert join(of(left), of(right)).tolist() == [first.get(v, -1) for v in left]
