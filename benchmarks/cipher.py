@@ -1,7 +1,8 @@
 """What a subject of the suite `paillier` needs, with nothing but Python.
 
 A subject is started with `--case JSON` of `bits`, `cores` and `values`, and prints one JSON
-object: `version`, and `figures`, one for each `operation` and `packed`, in µs a value.
+object: `version`, and `figures`, one for each `operation` and `packed`, in µs a value: by the
+clock, by the processor's time, and where a subject knows it, the floor of what it does.
 """
 
 from __future__ import annotations
@@ -38,19 +39,24 @@ def case() -> dict[str, Any]:
 class Figures:
     """Times operations and prints them."""
 
-    def __init__(self, version: str) -> None:
-        self._version = version
+    def __init__(self, version: str, floor: Any = None) -> None:
+        """`floor` has `start`, `seconds` and `known` (see `benchmarks.floor`)."""
+        self._version, self._floor = version, floor
         self._figures: list[dict[str, Any]] = []
 
     def add(
         self, operation: str, values: int, run: Callable[[], Any], *, packed: bool = False
     ) -> Any:
         """Time one call of `run`, which works on so many values; returns what it returns."""
-        started = time.perf_counter()
+        if self._floor is not None:
+            self._floor.start()
+        started, used = time.perf_counter(), time.process_time()
         result = run()
-        spent = time.perf_counter() - started
-        figure = {"operation": operation, "packed": packed, "per_value_us": spent / values * 1e6}
-        self._figures.append(figure)
+        spent, used = time.perf_counter() - started, time.process_time() - used
+        metrics = {"per_value_us": spent / values * 1e6, "cpu_us": used / values * 1e6}
+        if self._floor is not None and self._floor.known:
+            metrics["floor_us"] = self._floor.seconds() / values * 1e6
+        self._figures.append({"operation": operation, "packed": packed, "metrics": metrics})
         return result
 
     def report(self) -> None:

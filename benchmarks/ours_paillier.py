@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from benchmarks.cipher import Figures, case, variant
+from benchmarks.floor import Floor
 from federated.paillier import EncryptedVector, Packing, Plaintexts, generate_keypair
 from federated.paillier.path import use_path
 
@@ -27,14 +28,16 @@ def main() -> None:
 
 
 def measure(bits: int, count: int, *, constant_time: bool) -> None:
-    figures = Figures(importlib.metadata.version("fedprofile"))
     private = generate_keypair(bits)
     public = private.public
+    floor = Floor(public.ring, *private.rings)
+    figures = Figures(importlib.metadata.version("fedprofile"), floor)
     rng = np.random.default_rng(secrets.randbits(64))
     numbers = rng.integers(0, 1 << VALUE_BITS, count)
     plain = Plaintexts.from_int64(numbers, bound_bits=VALUE_BITS)
     warm = EncryptedVector.encrypt(public, plain[:64])
     warm.add(warm).multiply_plain(3).rerandomise(for_key_holder=True).decrypt(private)
+    warm.sum()
 
     vector = figures.add(
         "encrypt", count,

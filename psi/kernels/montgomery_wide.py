@@ -40,6 +40,8 @@ class WideRing:
 
     def __init__(self, modulus: int, path: str = "wide") -> None:
         self.path = path
+        # multiply-adds of limbs asked for so far: what a benchmark compares with the CPU's rate
+        self.work = 0.0
         self.modulus = int(modulus)
         bits = self.modulus.bit_length()
         limbs = max(6, -(-(bits + SLACK_BITS) // LIMB_BITS))
@@ -65,7 +67,9 @@ class WideRing:
 
     def _spread(self, work: Callable[[int, int], None], count: int, products: float) -> None:
         """work(start, stop) over row ranges of whole lane blocks; `products` is a row's cost."""
-        cost = products * 10 * self.limbs**2 / LANES
+        multiply_adds = products * 10 * self.limbs**2
+        self.work += count * multiply_adds
+        cost = multiply_adds / LANES
         spread(work, count, max(1, int(GRAIN / cost)))
 
     # in and out
