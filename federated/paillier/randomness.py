@@ -113,6 +113,7 @@ def _draw_exponents(bits: int, count: int, random: Random) -> Words:
 class _Tables:
     window: int
     base: FixedBase
+    bytes: int
 
 
 def _tables(
@@ -135,15 +136,22 @@ def _tables(
     def build(window: int) -> int:
         return -(-bits // window) << window
 
-    slot = ("tables", name, ring.path, constant_time)
-    held: _Tables | None = public.cached(slot, lambda: None)
+    slot = (name == "n", ring.path, constant_time, name)
+    every: dict[tuple[Any, ...], _Tables] = public.cached("tables", dict)
+    held = every.get(slot)
     widest = SCANNED_WINDOW if constant_time else 12
     windows = [w for w in range(1, widest + 1) if build(w) * entry <= budget]
     best = min(windows, key=lambda w: cost(w) + build(w))
     if held is not None and cost(held.window) <= cost(best) + build(best):
         return held.base
-    tables = _Tables(best, ring.fixed_base(base, bits, best, start))
-    public.replace(slot, tables)
+    size = build(best) * entry
+    others = {other: tables for other, tables in every.items() if other != slot}
+    if size + sum(tables.bytes for tables in others.values()) > TABLE_BYTES:
+        # what stays is the other half of the same kind of power
+        others = {other: tables for other, tables in others.items() if other[:3] == slot[:3]}
+    public.replace("tables", others)  # the old go before the new are made
+    tables = _Tables(best, ring.fixed_base(base, bits, best, start), size)
+    public.replace("tables", others | {slot: tables})
     return tables.base
 
 

@@ -319,5 +319,22 @@ def test_tables_grow_with_the_load(path: str) -> None:
         assert opened(encrypt(toy, values), toy) == values
 
 
+def test_tables_of_one_key_stay_below_their_limit(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(randomness, "TABLE_BYTES", 40_000)
+    toy = fresh(toy_key(256))
+
+    def held() -> int:
+        return sum(tables.bytes for tables in toy.public.cached("tables", dict).values())
+
+    for key in (toy, toy.public, toy):
+        for constant_time in (False, True):
+            plain = Plaintexts.from_int64(np.arange(300))
+            vector = EncryptedVector.encrypt(key, plain, constant_time=constant_time)
+            assert opened(vector, toy) == list(range(300))
+            assert 10_000 < held() <= 40_000
+
+
 def test_selfcheck_is_all_right(path: str) -> None:
     assert [name for name, right, _ in selfcheck() if not right] == []
