@@ -1,4 +1,6 @@
-"""Encrypted aggregation: a partner's measures by the receiver's private segment.
+"""Encrypted aggregation over aligned rows, in two directions.
+
+A partner's measures by the receiver's private segment (`MeasureParty`, `SegmentParty`):
 
     partner (key holder)                            receiver (segment)
       Key, Rows, Rows, ...: packed ciphertexts  ──►
@@ -11,22 +13,51 @@
 A row's plaintext holds every measure in slots of its own, and a one. The receiver adds rows up by
 group without reading them. The partner opens the counts first and drops groups below its minimum,
 and columns with too few values behind them in a group; only then does it open sums, which carry
-masks uniform mod n, and puts a random number into every slot that is not to be told. All that
-returns to the key holder is re-randomised by r^n, r uniform.
+masks uniform mod n, and puts a random number into every slot that is not to be told. The receiver
+learns the statistics of what was kept; the partner learns how many rows each group has, and of
+columns with enough missing values how many of these each group has, not which.
 
-The receiver learns the statistics of what was kept; the partner learns how many rows each group
-has, and of columns with enough missing values how many of these each group has, not which.
-Semi-honest: a receiver that adds up other rows than its groups (one row many times, to pass the
-minimum) learns more than its contract says. Sources: Paillier 1999; Damgård, Jurik and Nielsen
-2010.
+The receiver's amounts by a partner's private category (`AmountParty`, `CategoryParty`), and by the
+receiver's segment too:
+
+    receiver (key holder, amounts)                  partner (category)
+      Key, Rows, Rows, ...                      ──►
+                                                ◄──  Next, while rows are missing
+                                                ◄──  Kept: which categories are told
+                                                ◄──  Returned: their sums, with noise in each
+
+The receiver chooses the amounts: powers of two would read off who is in a category. So the partner
+adds discrete Laplace noise (OpenDP) to every sum, scaled to the largest amount that the contract
+allows. The receiver learns noised counts and sums of all categories; the partner learns sizes.
+Without noise the receiver learns which category each record is in whose amount it chooses so.
+
+All that returns to the key holder is re-randomised by r^n, r uniform. Semi-honest: what a party
+that lies could do is in docs/protocols/aggregate.md. Sources: Paillier 1999; Damgård, Jurik and
+Nielsen 2010; Ghosh, Roughgarden and Sundararajan 2009 for the discrete (geometric) noise.
 """
 
 from __future__ import annotations
 
+from federated.aggregate.amount_party import AmountParty
+from federated.aggregate.amounts import Amount
+from federated.aggregate.categories import OTHER
+from federated.aggregate.category_party import CategoryParty
 from federated.aggregate.measure_party import MeasureParty
-from federated.aggregate.pair import aggregate_by_segment
-from federated.aggregate.result import AggregateResult
+from federated.aggregate.pair import aggregate_by_category, aggregate_by_segment
+from federated.aggregate.result import AggregateResult, CategoryResult
 from federated.aggregate.segment_party import SegmentParty
 from federated.aggregate.statistics import Statistic
 
-__all__ = ["AggregateResult", "MeasureParty", "SegmentParty", "Statistic", "aggregate_by_segment"]
+__all__ = [
+    "OTHER",
+    "AggregateResult",
+    "Amount",
+    "AmountParty",
+    "CategoryParty",
+    "CategoryResult",
+    "MeasureParty",
+    "SegmentParty",
+    "Statistic",
+    "aggregate_by_category",
+    "aggregate_by_segment",
+]

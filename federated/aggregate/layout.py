@@ -92,10 +92,16 @@ class Layout:
         signed = add(words, negate(to_words([self.shift(cipher)], width)))
         return Plaintexts(signed, 1 << (self.bits(cipher) - headroom))
 
-    def unpack(self, numbers: Sequence[int], cipher: int) -> list[np.ndarray]:
-        """Every slot of one ciphertext as `object[n]` of integers; `PeerError` beyond its bits."""
+    def unpack(
+        self, numbers: Sequence[int], cipher: int, *, masked_above: bool = False
+    ) -> list[np.ndarray]:
+        """Every slot of one ciphertext as `object[n]` of integers.
+
+        `PeerError` where one exceeds its bits, unless all above them is masked.
+        """
         whole = np.array([int(number) + self.shift(cipher) for number in numbers], object)
-        if len(whole) and (min(whole) < 0 or max(whole) >> self.bits(cipher)):
+        beyond = len(whole) and (min(whole) < 0 or max(whole) >> self.bits(cipher))
+        if beyond and not masked_above:
             raise PeerError("opened sums exceed their slots")
         return [
             ((whole >> place.offset) & ((2 << place.bits) - 1)) - (1 << place.bits)

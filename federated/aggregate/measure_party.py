@@ -70,7 +70,7 @@ class MeasureParty(Role[np.ndarray]):
     def begin(self) -> Turn[np.ndarray]:
         count = len(self._rows.values)
         first = min(WINDOW, chunks(count))
-        key = Key(self._key.public.to_bytes(), count)
+        key = Key(self._key.public.to_bytes(), count, 1)
         messages = [(self._receiver, key)] + [
             (self._receiver, self._chunk(i)) for i in range(first)
         ]

@@ -27,10 +27,14 @@ Flags = Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
 @message(0x40)
 @dataclass(frozen=True)
 class Key:
-    """The encrypting party's public key, and how many rows it will send."""
+    """The encrypting party's public key, how many rows it will send, and for how many segments.
+
+    A partner that sends its measures has no segments: 1.
+    """
 
     public: Annotated[bytes, Length(4096)]
     rows: Annotated[int, Range(0, 1 << 30)]
+    parts: Annotated[int, Range(1, 1 << 8)]
 
 
 @message(0x41)

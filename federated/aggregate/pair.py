@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from federated.aggregate.amount_party import AmountParty
+from federated.aggregate.amounts import Amount
+from federated.aggregate.categories import coded, with_other
+from federated.aggregate.category_party import CategoryParty
 from federated.aggregate.measure_party import MeasureParty
-from federated.aggregate.result import AggregateResult
+from federated.aggregate.result import AggregateResult, CategoryResult
 from federated.aggregate.segment_party import SegmentParty
 from federated.aggregate.statistics import Statistic
 from federated.paillier import DEFAULT_BITS, PrivateKey, generate_keypair
 from psi.protocol import Context, MisuseError, Pair
 
-__all__ = ["aggregate_by_segment", "grouped"]
+__all__ = ["aggregate_by_category", "aggregate_by_segment", "grouped"]
 
 
 def aggregate_by_segment(
@@ -63,3 +67,59 @@ def grouped(values: Sequence[str | None]) -> tuple[list[str], np.ndarray]:
     number = {name: place for place, name in enumerate(names)}
     codes = [number[value] if isinstance(value, str) else -1 for value in values]
     return names, np.array(codes, np.int64)
+
+
+def aggregate_by_category(
+    category: Sequence[str | None],
+    columns: Mapping[str, Any],
+    measures: Sequence[str],
+    categories: Sequence[str],
+    *,
+    epsilon: float = 1.0,
+    segment: Sequence[str | None] | None = None,
+    minimum_group: int = 20,
+    key: PrivateKey | None = None,
+) -> CategoryResult:
+    """Counts, and sums of one party's amounts, by another's private category, with noise.
+
+        aggregate_by_category(registry.industry, {"balance": bank.balance},
+                              ["balance:sum[0,1000000]"], ["retail", "transport"])
+
+    Args:
+        category: each row's category; None and names not in `categories` count as `OTHER`.
+        columns: name to `float[rows]` of the other party, in the same order; NaN counts as 0.
+        measures: "COLUMN:sum[LOW,HIGH]"; counts come in any case.
+        categories: the public list of names.
+        epsilon: of the whole release; 0: no noise, and small categories are left out.
+        segment: the other party's groups, for a two-way table.
+        key: theirs; a fresh one of 3072 bits otherwise.
+    """
+    amounts = [Amount.parse(c, text) for c, _, text in (m.rpartition(":") for m in measures)]
+    if any(len(columns.get(a.column, ())) != len(category) for a in amounts):
+        raise MisuseError("measures of columns that are not given, or of another length")
+    thousandths = round(1000 * epsilon)
+    if thousandths < 0 or (epsilon and not thousandths):
+        raise MisuseError("epsilon of 0.001 or more, or 0 for no noise")
+    shape = (len(category), len(amounts))
+    values = np.array([columns[a.column] for a in amounts], np.float64).T.reshape(shape)
+    private = key or generate_keypair(DEFAULT_BITS)
+    session = secrets.token_bytes(32)
+
+    def context(party: str) -> Context:
+        return Context(session, "category", party, secrets.token_bytes)
+
+    names, segments = with_other(categories), [""]
+    codes = np.zeros(len(category), np.int64)
+    if segment is not None:
+        segments, codes = grouped(segment)
+    receiver = AmountParty(
+        context("receiver"), "partner", private, amounts, values, names,
+        epsilon=thousandths, segments=segments, codes=codes,
+    )  # fmt: skip
+    partner = CategoryParty(
+        context("partner"), coded(category, names), len(names), amounts,
+        epsilon=thousandths, minimum_group=minimum_group, parts=len(segments),
+        minimum_key_bits=private.bits,
+    )  # fmt: skip
+    found: CategoryResult = Pair(receiver, partner).run()["receiver"]
+    return found

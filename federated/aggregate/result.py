@@ -9,7 +9,7 @@ import numpy as np
 
 from federated.aggregate.statistics import Statistic
 
-__all__ = ["AggregateResult"]
+__all__ = ["AggregateResult", "CategoryResult"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -38,4 +38,40 @@ class AggregateResult:
                 found[f"{column}: {name}"] = values[:, place].tolist()
             if not bins:
                 found[f"{column}:{text}"] = values.tolist()
+        return found
+
+
+@dataclass(frozen=True)
+class CategoryResult:
+    """Counts and sums by the partner's category, and by the receiver's segment if it has any.
+
+    `counts` is `float64[categories, segments]` (one segment, named "", without any), `sums[a]`
+    the same for each amount; whole numbers, NaN where a category is not told. With noise each is
+    off by a number of its own: within 3 `scales` (of the counts, then of each amount's sums) with
+    a probability of 95%. `clipped` says how many of the receiver's rows each amount's range cut.
+    """
+
+    categories: list[str]
+    segments: list[str]
+    amounts: list[str]
+    counts: Floats
+    sums: list[Floats]
+    scales: list[int]
+    clipped: list[int]
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Which categories are told: `bool[categories]`."""
+        return np.asarray(~np.isnan(self.counts[:, 0]))
+
+    def table(self) -> dict[str, list[Any]]:
+        """Columns by name, ready for `pandas.DataFrame`: a row a category and segment."""
+        found: dict[str, list[Any]] = {
+            "category": [name for name in self.categories for _ in self.segments]
+        }
+        if self.segments != [""]:
+            found["segment"] = self.segments * len(self.categories)
+        found["rows"] = self.counts.reshape(-1).tolist()
+        for name, sums in zip(self.amounts, self.sums, strict=True):
+            found[f"{name}:sum"] = sums.reshape(-1).tolist()
         return found
