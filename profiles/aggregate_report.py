@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from federated.aggregate import AggregateResult, Statistic
-from federated.party.contract import AggregateTerms
-from federated.party.outcome import Outcome
-from profiles.report.data import Aggregated, GroupRow, Histogram, HistogramRow
+import numpy as np
 
-__all__ = ["aggregate_metrics", "by_segment"]
+from federated.aggregate import AggregateResult, CategoryResult, Statistic
+from federated.party.category import bound
+from federated.party.contract import AggregateTerms, CategoryTerms
+from federated.party.outcome import Outcome
+from profiles.report.data import (
+    Aggregated,
+    CategoryMeasure,
+    CategoryTable,
+    GroupRow,
+    Histogram,
+    HistogramRow,
+)
+from profiles.report.words import entities
+
+__all__ = ["aggregate_metrics", "by_category", "by_segment", "category_metrics"]
 
 
 def by_segment(terms: AggregateTerms, result: AggregateResult) -> Aggregated:
@@ -47,16 +58,51 @@ def _histogram(result: AggregateResult, number: int) -> Histogram:
     return Histogram(column, Statistic.parse(text).bins, tuple(rows))
 
 
+def by_category(terms: CategoryTerms, result: CategoryResult, entity: str) -> CategoryTable:
+    """The receiver's amounts by a partner's category."""
+    names = [f"shared {entities(entity)}", *(f"sum of {name}" for name in result.amounts)]
+    cells = [result.counts, *result.sums]
+    noise = bound(terms) if terms.epsilon else [0] * len(names)
+    measures = [
+        CategoryMeasure(name, _cells(values), float(off), clipped)
+        for name, values, off, clipped in zip(
+            names, cells, noise, [0, *result.clipped], strict=True
+        )
+    ]
+    return CategoryTable(
+        terms.partner,
+        terms.category,
+        tuple(result.categories),
+        terms.segment,
+        tuple(result.segments),
+        tuple(measures),
+        terms.epsilon / 1000,
+        terms.minimum_group,
+    )
+
+
+def _cells(values: np.ndarray) -> tuple[tuple[float | None, ...], ...]:
+    return tuple(tuple(None if math.isnan(v) else v for v in row) for row in values.tolist())
+
+
+def category_metrics(outcome: Outcome) -> list[dict[str, Any]]:
+    """Counts and sums by category: with noise they differ from run to run."""
+    return [
+        {"partner": terms.partner, "by": terms.category, "table": _plain(result.table())}
+        for terms, result in outcome.categories
+    ]
+
+
 def aggregate_metrics(outcome: Outcome) -> list[dict[str, Any]]:
     """The same as plain data, None where a value is not told."""
     return [
-        {"partner": terms.partner, "by": terms.by, "table": _plain(result)}
+        {"partner": terms.partner, "by": terms.by, "table": _plain(result.table())}
         for terms, result in outcome.aggregates
     ]
 
 
-def _plain(result: AggregateResult) -> dict[str, list[Any]]:
+def _plain(table: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return {
         name: [None if isinstance(v, float) and math.isnan(v) else v for v in column]
-        for name, column in result.table().items()
+        for name, column in table.items()
     }

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from federated.aggregate import Statistic
+from federated.aggregate import OTHER, Amount, Statistic
 from federated.party.sections import Section
 from psi.protocol import MisuseError
 
-__all__ = ["AggregateSpec", "read_aggregates"]
+__all__ = ["AggregateSpec", "CategorySpec", "read_aggregates"]
 
 
 @dataclass(frozen=True)
 class AggregateSpec:
-    """One `[[aggregate]]`, split by partner: the receiver's column, one partner's measures.
+    """A partner's measures by the receiver's column: one `[[aggregate]]`, split by partner.
 
     A measure is a column and a statistic as `Statistic.text` spells it.
     """
@@ -24,12 +24,44 @@ class AggregateSpec:
     minimum_group: int
 
 
-def read_aggregates(section: Section, names: list[str], receiver: str) -> list[AggregateSpec]:
+@dataclass(frozen=True)
+class CategorySpec:
+    """The receiver's amounts by a partner's category, and by `segment` if it is not empty.
+
+    `epsilon` is in thousandths, 0 without noise.
+    """
+
+    partner: str
+    category: str
+    categories: tuple[str, ...]
+    segment: str
+    amounts: tuple[Amount, ...]
+    epsilon: int
+    minimum_group: int
+
+
+def read_aggregates(
+    section: Section, names: list[str], receiver: str
+) -> list[AggregateSpec | CategorySpec]:
     """What one section asks of each partner; raises `JobError`."""
-    by = section.text("by")
-    party, _, column = by.partition(".")
-    if party != receiver or not column:
-        raise section.fail("by", by, f'"{receiver}.COLUMN"', "groups are the receiver's")
+    found: dict[bool, tuple[str, str]] = {}
+    by = section.one_or_more("by")
+    for column in by:
+        party, _, name = column.partition(".")
+        mine = party == receiver
+        if party not in names or not name or mine in found:
+            allowed = f'"{receiver}.COLUMN", "PARTNER.COLUMN" or one of each'
+            raise section.fail("by", ", ".join(by), allowed)
+        found[mine] = (party, name)
+    if False not in found:
+        return list(_by_segment(section, found[True][1], names, receiver))
+    segment = found.get(True, ("", ""))[1]
+    return [_by_category(section, *found[False], segment, receiver)]
+
+
+def _by_segment(
+    section: Section, column: str, names: list[str], receiver: str
+) -> list[AggregateSpec]:
     by_partner: dict[str, dict[tuple[str, str], None]] = {}
     for measure in section.texts("measures"):
         source, _, statistic = measure.partition(":")
@@ -45,3 +77,34 @@ def read_aggregates(section: Section, names: list[str], receiver: str) -> list[A
     group = section.integer("minimum_group", 20, 3, 10**6)
     section.done()
     return [AggregateSpec(column, p, tuple(ms), group) for p, ms in by_partner.items()]
+
+
+def _by_category(
+    section: Section, partner: str, category: str, segment: str, receiver: str
+) -> CategorySpec:
+    categories = section.texts("categories")
+    if OTHER in categories or not 0 < len(categories) <= 1000:
+        allowed = f"1 to 1000 names; {OTHER} is always there"
+        raise section.fail("categories", list(categories), allowed)
+    amounts = []
+    for measure in section.texts("measures", []):
+        source, _, text = measure.partition(":")
+        party, _, column = source.partition(".")
+        if party != receiver or not column:
+            hint = "counts come in any case"
+            raise section.fail("measures", measure, f'"{receiver}.COLUMN:sum[LOW,HIGH]"', hint)
+        try:
+            amounts.append(Amount.parse(column, text))
+        except MisuseError as error:
+            allowed = error.message.removesuffix(", allowed")
+            raise section.fail("measures", measure, allowed) from None
+    noise = section.text("noise", "laplace", ("laplace", "none"))
+    if noise == "none" and segment:
+        hint = "nobody sees the small cells of a two-way table"
+        raise section.fail("noise", noise, "laplace with two columns", hint)
+    epsilon = 0
+    if noise == "laplace":
+        epsilon = round(1000 * section.number("epsilon", 1.0, 0.01, 20.0))
+    group = section.integer("minimum_group", 20, 3, 10**6)
+    section.done()
+    return CategorySpec(partner, category, categories, segment, tuple(amounts), epsilon, group)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from federated.party.sections import Section, load_toml
-from profiles.aggregate_section import AggregateSpec, read_aggregates
+from profiles.aggregate_section import AggregateSpec, CategorySpec, read_aggregates
 from psi.protocol import JobError
 
 __all__ = [
@@ -114,6 +114,7 @@ class Job:
     parties: tuple[PartySpec, ...]
     align: AlignSpec | None
     aggregates: tuple[AggregateSpec, ...]
+    categories: tuple[CategorySpec, ...]
     join_sums: tuple[JoinSumSpec, ...]
     train: TrainSpec | None
     profile: ProfileSpec
@@ -160,9 +161,9 @@ def _job(root: Section) -> Job:
     retention = head.integer("retention_days", 30, 0, 3650)
     head.done()
     align = _align(root.table("align"), root.file, parties, horizontal)
-    aggregates = tuple(
-        a for s in root.tables("aggregate") for a in read_aggregates(s, names, receiver)
-    )
+    asked = [a for s in root.tables("aggregate") for a in read_aggregates(s, names, receiver)]
+    aggregates = tuple(a for a in asked if isinstance(a, AggregateSpec))
+    categories = tuple(a for a in asked if isinstance(a, CategorySpec))
     sums = tuple(j for s in root.tables("join_sum") for j in _join_sums(s, names, receiver))
     train = _train(root.table("train"), names, receiver)
     profile = _profile(root.table("profile"))
@@ -181,6 +182,7 @@ def _job(root: Section) -> Job:
         parties,
         align,
         aggregates,
+        categories,
         sums,
         train,
         profile,
@@ -326,7 +328,9 @@ def _target(section: Section, train: TrainSpec | None, receiver: str) -> TargetS
 
 def _check(job: Job) -> None:
     """What concerns several sections."""
-    needs_rows = bool(job.aggregates) or (job.train is not None and not job.horizontal)
+    needs_rows = bool(job.aggregates or job.categories) or (
+        job.train is not None and not job.horizontal
+    )
     if job.align is not None and needs_rows and job.align.reveal != "both":
         raise JobError(
             f"{job.file}: [align] reveal: '{job.align.reveal}' found, both allowed",

@@ -15,7 +15,7 @@ import pyarrow as pa
 from federated.party.encoding import Encoder
 from federated.party.files import write_atomic
 from federated.party.source import Source
-from profiles.aggregate_report import aggregate_metrics
+from profiles.aggregate_report import aggregate_metrics, category_metrics
 from profiles.baseline import Comparison, compare
 from profiles.federation import Federation
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
@@ -238,6 +238,8 @@ def _metrics(
         "seconds": round(federation.seconds, 2),
         "wire_bytes": {f"{a} to {b}": n for (a, b), n in sorted(federation.wire_bytes.items())},
     }
+    if federation.outcome.categories:
+        run["categories"] = category_metrics(federation.outcome)
     if checks:
         run["plaintext_baseline"] = [
             {

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 
 from federated.join_sum import Layout
+from federated.party.category import ciphertexts as cipher_count
 from federated.party.contract import Contract
 from federated.party.disclosures import disclosures
 from federated.party.keys import PartyKeys
@@ -62,6 +63,10 @@ def estimate(contract: Contract) -> Estimate:
         shared = min(me, rows[aggregate.partner])
         ciphers = ciphertexts(aggregate, shared)
         total += aggregate_estimate(shared, 50, ciphers, aggregate.key_bits)
+    for category in contract.category:
+        shared = min(me, rows[category.partner])
+        ciphers, groups = cipher_count(category, shared), len(category.categories) + 1
+        total += aggregate_estimate(shared, groups, ciphers, category.key_bits)
     for join in contract.join_sum:
         layout = Layout(len(join.measures), rows[join.partner], join.key_bits)
         total += join_sum_estimate(layout.places, layout.ciphertexts, join.key_bits)

@@ -8,6 +8,8 @@ from dataclasses import replace
 from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
+    AmountTerms,
+    CategoryTerms,
     Contract,
     JoinSumTerms,
     Measure,
@@ -46,6 +48,7 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         aggregate=_aggregate(job),
         train=_train(job),
         join_sum=_join_sum(job),
+        category=_category(job),
     )
     return replace(contract, disclosures=disclosures(contract))
 
@@ -77,11 +80,15 @@ def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
 def _measures(job: Job, name: str) -> tuple[str, ...]:
     columns = [c for a in job.aggregates if a.partner == name for c, _ in a.measures]
     columns += [c for j in job.join_sums if j.partner == name for c, _ in j.measures]
+    for spec in job.categories:
+        columns += [spec.category] if spec.partner == name else []
+        columns += [a.column for a in spec.amounts] if name == job.receiver else []
     return tuple(dict.fromkeys(columns))
 
 
 def _segments(job: Job) -> str:
-    return ", ".join(dict.fromkeys(a.by for a in job.aggregates))
+    columns = [a.by for a in job.aggregates] + [c.segment for c in job.categories if c.segment]
+    return ", ".join(dict.fromkeys(columns))
 
 
 def _align(job: Job) -> tuple[AlignTerms, ...]:
@@ -110,6 +117,23 @@ def _aggregate(job: Job) -> tuple[AggregateTerms, ...]:
             a.partner, a.by, tuple(Measure(*m) for m in a.measures), a.minimum_group, job.key_bits
         )
         for a in job.aggregates
+    )
+
+
+def _category(job: Job) -> tuple[CategoryTerms, ...]:
+    return tuple(
+        CategoryTerms(
+            c.partner,
+            c.category,
+            c.categories,
+            c.segment,
+            tuple(AmountTerms(a.column, a.low, a.high) for a in c.amounts),
+            "laplace" if c.epsilon else "none",
+            c.epsilon,
+            c.minimum_group,
+            job.key_bits,
+        )
+        for c in job.categories
     )
 
 

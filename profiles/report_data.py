@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.party.contract import Contract, PartyTerms
-from profiles.aggregate_report import by_segment
+from profiles.aggregate_report import by_category, by_segment
 from profiles.baseline import Comparison
 from profiles.federation import Federation
 from profiles.job import Job
@@ -66,6 +66,7 @@ def report_data(
             *(by_segment(terms, result) for terms, result in outcome.aggregates),
             *_join_sums(federation),
         ),
+        categories=tuple(by_category(t, r, job.entity) for t, r in outcome.categories),
         segments=tuple(_segments(segment, scores)) if segment else (),
         targets=tuple(_targets(job, targets)) if targets is not None else (),
         disclosures=contract.disclosures,
@@ -176,7 +177,7 @@ def _run(federation: Federation) -> RunFacts:
         StepFacts(_step_name(r.step), r.seconds, r.sent, r.received, r.messages) for r in records
     )
     bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
-    bits += [t.key_bits for t in contract.join_sum]
+    bits += [t.key_bits for t in contract.join_sum] + [t.key_bits for t in contract.category]
     suites = contract.suites
     facts = (("sealing", suites.seal), ("signatures", suites.sign), ("paillier", suites.aggregate))
     kernel = "AVX-512 IFMA" if kernel_path() == "wide" else "portable"
@@ -189,7 +190,7 @@ def _step_name(step: str) -> str:
     first, _, second = rest.partition("/")
     if kind == "align":
         return f"align with {first}, " + (f"key {int(second) + 1}" if second.isdigit() else second)
-    if kind in ("aggregate", "join_sum"):
+    if kind in ("aggregate", "join_sum", "category"):
         return f"{kind.replace('_', ' and ')} with {second}"
     return f"{kind} {rest}".strip()
 

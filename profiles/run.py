@@ -44,6 +44,7 @@ def steps_of(job: Job) -> list[str]:
         steps += [f"align/{partner}/order"]
     steps += ["select"] * (len(job.partners()) > 1)
     steps += [f"aggregate/{i}/{a.partner}" for i, a in enumerate(job.aggregates)]
+    steps += [f"category/{i}/{c.partner}" for i, c in enumerate(job.categories)]
     steps += [f"join_sum/{i}/{j.partner}" for i, j in enumerate(job.join_sums)]
     steps += [f"train/{job.train.task}"] if job.train else []
     return [*steps, "finish"]

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from federated.aggregate import Statistic
+from federated.aggregate import Amount, Statistic
 from federated.party.keys import Identity, PartyKeys
 from federated.party.plain import canonical, from_canonical
 from psi.align import PROTOCOLS
@@ -22,6 +22,8 @@ from psi.protocol import MisuseError, PeerError, Refused
 __all__ = [
     "AggregateTerms",
     "AlignTerms",
+    "AmountTerms",
+    "CategoryTerms",
     "Contract",
     "Disclosure",
     "JoinSumTerms",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 VERSION = 1
+MOST_CATEGORIES = 1000
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,35 @@ class AggregateTerms:
     partner: str
     by: str
     measures: tuple[Measure, ...]
+    minimum_group: int
+    key_bits: int
+
+
+@dataclass(frozen=True)
+class AmountTerms:
+    """A column of the receiver's, in whole numbers, clipped to `low` to `high`."""
+
+    column: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class CategoryTerms:
+    """Counts, and sums of the receiver's amounts, by a partner's private category.
+
+    `categories` is a public list of names. `segment` is a column of the receiver's for a two-way
+    table, "" for none. `noise` is "laplace" with `epsilon` thousandths for the whole release, or
+    "none" with 0: then categories of fewer than `minimum_group` records are not told.
+    """
+
+    partner: str
+    category: str
+    categories: tuple[str, ...]
+    segment: str
+    amounts: tuple[AmountTerms, ...]
+    noise: str
+    epsilon: int
     minimum_group: int
     key_bits: int
 
@@ -184,6 +216,7 @@ class Contract:
     aggregate: tuple[AggregateTerms, ...]
     train: tuple[TrainTerms, ...]
     join_sum: tuple[JoinSumTerms, ...] = ()
+    category: tuple[CategoryTerms, ...] = ()
     disclosures: tuple[Disclosure, ...] = ()
     suites: Suites = field(default_factory=Suites)
 
@@ -249,6 +282,8 @@ class Contract:
             hidden = [a.protocol for a in self.align if _counts(a, join.partner)]
             if not hidden or "places" not in PROTOCOLS[hidden[0]].reveals:
                 raise PeerError("a join and sum needs a cardinality intersection with its partner")
+        for category in self.category:
+            _check_category(category)
         for measure in (m for terms in self.aggregate for m in terms.measures):
             if not _spelled(measure.statistic):
                 raise PeerError("the contract asks for a statistic that this version does not have")
@@ -267,11 +302,24 @@ class Contract:
         trained = [name for terms in self.train for name in terms.partners]
         aligned = [terms.partner for terms in self.align]
         summed = [terms.partner for terms in self.join_sum]
+        summed += [terms.partner for terms in self.category]
         return aligned + [terms.partner for terms in self.aggregate] + summed + trained
 
 
 def _counts(align: AlignTerms, partner: str) -> bool:
     return align.partner == partner and align.reveal == "cardinality"
+
+
+def _check_category(terms: CategoryTerms) -> None:
+    names = terms.categories
+    noised = terms.noise == "laplace" and terms.epsilon > 0
+    bare = terms.noise == "none" and terms.epsilon == 0 and not terms.segment
+    if not (noised or bare):
+        raise PeerError("the contract asks for a noise that this version does not have")
+    if not 0 < len(names) <= MOST_CATEGORIES or len(set(names)) != len(names):
+        raise PeerError("the contract's list of categories is empty, too long or has repeats")
+    if not all(Amount(a.column, a.low, a.high).valid for a in terms.amounts):
+        raise PeerError("the contract has an amount without a range")
 
 
 def _spelled(statistic: str) -> bool:

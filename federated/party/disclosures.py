@@ -10,6 +10,7 @@ from federated.aggregate import Statistic
 from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
+    CategoryTerms,
     Contract,
     Disclosure,
     JoinSumTerms,
@@ -17,7 +18,7 @@ from federated.party.contract import (
 )
 from psi.protocol import PeerError
 
-__all__ = ["check_disclosures", "disclosures", "measured_words", "parties_of"]
+__all__ = ["category_words", "check_disclosures", "disclosures", "measured_words", "parties_of"]
 
 
 def disclosures(contract: Contract) -> tuple[Disclosure, ...]:
@@ -31,6 +32,8 @@ def disclosures(contract: Contract) -> tuple[Disclosure, ...]:
         found += _aggregate(contract, aggregate)
     for join in contract.join_sum:
         found += _join_sum(contract, join)
+    for category in contract.category:
+        found += _category(contract, category)
     for train in contract.train:
         found += _vertical(contract, train) if train.split == "vertical" else _horizontal(train)
     return tuple(found)
@@ -115,6 +118,28 @@ def _join_sum(contract: Contract, terms: JoinSumTerms) -> list[Disclosure]:
     sums = f"{what} {behind} in at least {terms.minimum_group} of them; in how many"
     counts = f"how many records it shares with {me}, and how many of these have a value, by column"
     return [Disclosure(step, me, sums, line), Disclosure(step, terms.partner, counts, line)]
+
+
+def category_words(terms: CategoryTerms) -> str:
+    """What is told of each cell: "how many shared records it has and their sum of balance"."""
+    sums = " and ".join(f"their sum of {a.column} ({a.low} to {a.high})" for a in terms.amounts)
+    by = f" and segment by {terms.segment}" if terms.segment else ""
+    return f"by {terms.category}{by}, how many shared records{' and ' + sums if sums else ''}"
+
+
+def _category(contract: Contract, terms: CategoryTerms) -> list[Disclosure]:
+    step, line, me = f"category {terms.partner}", "category.noise", contract.receiver
+    told = f"{category_words(terms)}, for {len(terms.categories)} categories that the contract "
+    told += "names and all else together"
+    if terms.noise == "none":
+        exact = f"{told}, where at least {terms.minimum_group} are in one; exact numbers"
+        chosen = f"category membership of entities of {me}'s choosing: it chooses the amounts"
+        return [Disclosure(step, me, exact, line), Disclosure(step, me, chosen, line)]
+    noised = f"{told}, each with noise of its own (discrete Laplace, epsilon "
+    found = [Disclosure(step, me, f"{noised}{terms.epsilon / 1000:g} in all)", line)]
+    if terms.segment:
+        found.append(Disclosure(step, terms.partner, f"how many segments {me} has", line))
+    return found
 
 
 def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from federated.aggregate import Statistic
 from federated.aggregate.rows import MeasureSlots
 from federated.join_sum import Layout
+from federated.party import category
 from federated.party.contract import AggregateTerms, Contract
 
 __all__ = ["BEFORE_CONTRACT", "ciphertexts", "step_limit"]
@@ -36,6 +37,11 @@ def step_limit(contract: Contract | None, step: str) -> int:
     if kind == "aggregate":
         ciphers = max((ciphertexts(terms, most) for terms in contract.aggregate), default=1)
         return _FLOOR + (key + 64) * 2 * most * ciphers
+    if kind == "category":
+        sizes = [
+            terms.key_bits // 4 * category.ciphertexts(terms, most) for terms in contract.category
+        ]
+        return _FLOOR + 2 * most * max(sizes, default=0)
     if kind == "join_sum":
         plans = [Layout(len(t.measures), most, t.key_bits) for t in contract.join_sum]
         return _FLOOR + max((p.key_bits // 4 * p.ciphertexts * most for p in plans), default=0)

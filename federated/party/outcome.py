@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from federated.aggregate import AggregateResult
+from federated.aggregate import AggregateResult, CategoryResult
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
-from federated.party.contract import AggregateTerms, Contract, JoinSumTerms, TrainTerms
+from federated.party.contract import (
+    AggregateTerms,
+    CategoryTerms,
+    Contract,
+    JoinSumTerms,
+    TrainTerms,
+)
 from federated.party.encoding import Encoder
 from psi.align import Alignment
 
@@ -53,6 +59,7 @@ class Outcome:
     rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     grades: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
     aggregates: list[tuple[AggregateTerms, AggregateResult]] = field(default_factory=list)
+    categories: list[tuple[CategoryTerms, CategoryResult]] = field(default_factory=list)
     join_sums: list[tuple[JoinSumTerms, JoinSumResult]] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
     coefficients: dict[str, np.ndarray] = field(default_factory=dict)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from federated.aggregate import AggregateResult
+from federated.aggregate import AggregateResult, CategoryResult
 from federated.join_sum import JoinSumResult
 from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
+    AmountTerms,
+    CategoryTerms,
     Contract,
     Disclosure,
     JoinSumTerms,
@@ -24,7 +26,8 @@ __all__ = ["RESULTS"]
 RESULTS: dict[str, type] = {
     cls.__qualname__: cls
     for cls in (
-        AggregateResult, AggregateTerms, Agreed, AlignTerms, Contract, Disclosure, FeatureFit,
+        AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
+        CategoryTerms, Contract, Disclosure, FeatureFit,
         Held, JoinSumResult, JoinSumTerms, Matches, Measure, PartyTerms, Shown, Suites,
         TrainTerms, VerticalFit,
     )

@@ -67,6 +67,23 @@ class Section:
             )
         return value
 
+    def number(self, key: str, default: float | None, low: float, high: float) -> float:
+        """A number from `low` to `high`."""
+        value = self._take(key, default, f"a number from {low:g} to {high:g}")
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise self.fail(key, value, f"a number from {low:g} to {high:g}")
+        if not low <= value <= high:
+            raise JobError(
+                f"{self.file}: {self.name} {key}: {value} found, {low:g} to {high:g} allowed"
+            )
+        return float(value)
+
+    def one_or_more(self, key: str) -> tuple[str, ...]:
+        """A text, or a list of them."""
+        if isinstance(self._data.get(key), list):
+            return self.texts(key)
+        return (self.text(key),)
+
     def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
         """A list of strings without repeats."""
         value = self._take(key, default, "a list of texts")

@@ -16,13 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.aggregate import MeasureParty, SegmentParty, Statistic
+from federated.aggregate.noise import discrete_laplace
 from federated.evaluation import stratified_folds
 from federated.horizontal import Branch, HorizontalFit, Plan, SecureSum
 from federated.paillier import PrivateKey, generate_keypair
-from federated.party import join_sum
+from federated.party import category, join_sum
 from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
+    CategoryTerms,
     Contract,
     JoinSumTerms,
     PartyTerms,
@@ -89,6 +91,8 @@ class Steps:
         self._table = load_table(self._me, source)
         if snapshot_hash(self._table, salt=salt) != self._me.snapshot:
             raise PeerError("the table changed after the contract was signed", step="tables")
+        if category.needs_noise(contract, session.name):
+            discrete_laplace([1])  # a missing package is told before anything is sent
         self._key: PrivateKey | None = None
         self._gather = gather
         self.outcome = Outcome(contract)
@@ -104,6 +108,9 @@ class Steps:
         for number, aggregate in enumerate(self._contract.aggregate):
             if receiver or aggregate.partner == self._session.name:
                 self._aggregate(aggregate, number, receiver)
+        for number, terms_by in enumerate(self._contract.category):
+            if receiver or terms_by.partner == self._session.name:
+                self._category(terms_by, number, receiver)
         for number, join in enumerate(self._contract.join_sum):
             if receiver or join.partner == self._session.name:
                 self._join_sum(join, number, receiver)
@@ -228,6 +235,17 @@ class Steps:
             )
             self._session.run(step, partner)
         self._disclosed(f"aggregate {terms.partner}", rows=len(table))
+
+    def _category(self, terms: CategoryTerms, number: int, receiver: bool) -> None:
+        step = f"category/{number}/{terms.partner}"
+        context, table = self._session.context(step), self._aligned()
+        if receiver:
+            key = self._paillier_key(terms.key_bits)
+            role = category.receiving(context, terms, table, key, _codes, where=self._me.table)
+            self.outcome.categories.append((terms, self._session.run(step, role)))
+        else:
+            self._session.run(step, category.giving(context, terms, table))
+        self._disclosed(f"category {terms.partner}", rows=len(table))
 
     def _join_sum(self, terms: JoinSumTerms, number: int, receiver: bool) -> None:
         step = f"join_sum/{number}/{terms.partner}"

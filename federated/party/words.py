@@ -7,8 +7,9 @@ person chose freely (job, purpose) stands in quotation marks.
 
 from __future__ import annotations
 
+from federated.party.category import bound
 from federated.party.contract import AlignTerms, Contract, PartyTerms
-from federated.party.disclosures import measured_words
+from federated.party.disclosures import category_words, measured_words
 from federated.text import plain
 
 __all__ = ["differencing_guard", "in_words"]
@@ -58,6 +59,13 @@ def _steps(contract: Contract) -> list[str]:
             f"-bit key; {me} adds them up by {aggregate.by} without reading them: "
             f"{measured_words(aggregate)}"
         )
+    for category in contract.category:
+        noise = "adds noise to every sum" if category.epsilon else "adds no noise"
+        lines.append(
+            f"{me} sends its amounts encrypted under its own {category.key_bits}-bit key; "
+            f"{category.partner} adds them up without reading them, {noise} and sends the sums "
+            f"back: {category_words(category)}"
+        )
     for join in contract.join_sum:
         what = ", ".join(f"{m.statistic} of {m.column}" for m in join.measures)
         lines.append(
@@ -83,7 +91,7 @@ def _steps(contract: Contract) -> list[str]:
 
 
 def _guards(contract: Contract) -> list[str]:
-    lines = []
+    me, lines = contract.receiver, []
     for align in contract.align:
         who = (
             f"counted by {align.partner} before anything is told"
@@ -104,6 +112,20 @@ def _guards(contract: Contract) -> list[str]:
         lines.append(
             f"{aggregate.partner} opens no group of fewer than {aggregate.minimum_group} records"
         )
+    for category in contract.category:
+        if category.epsilon:
+            moved = [f"{m:,}" for m in bound(category)]
+            named = ["a count", *(f"a sum of {a.column}" for a in category.amounts)]
+            each = ", ".join(f"{n} by up to {m}" for n, m in zip(named, moved, strict=True))
+            lines.append(
+                f"{category.partner}'s noise moves {each}, in 95 of 100 cases; it hides which "
+                f"category a record is in as long as {me} keeps to the ranges of its amounts"
+            )
+        else:
+            lines.append(
+                f"{category.partner} tells no category of fewer than {category.minimum_group} "
+                f"records; amounts that {me} chose cleverly would tell it who is in which"
+            )
     for join in contract.join_sum:
         lines.append(
             f"{join.partner} opens no sum with fewer than {join.minimum_group} values behind it, "

@@ -2,6 +2,8 @@
 
 from profiles.report.data import (
     Aggregated,
+    CategoryMeasure,
+    CategoryTable,
     GroupRow,
     Histogram,
     HistogramRow,
@@ -24,6 +26,8 @@ from profiles.report.render import render_report
 
 __all__ = [
     "Aggregated",
+    "CategoryMeasure",
+    "CategoryTable",
     "GroupRow",
     "Histogram",
     "HistogramRow",

@@ -32,6 +32,8 @@ from psi.protocol.errors import MisuseError
 
 __all__ = [
     "Aggregated",
+    "CategoryMeasure",
+    "CategoryTable",
     "GroupRow",
     "Histogram",
     "HistogramRow",
@@ -188,6 +190,45 @@ class Aggregated:
 
 
 @dataclass(frozen=True)
+class CategoryMeasure:
+    """One number of each cell, `cells[category][segment]`, None where it is not told.
+
+    `noise` is how far it is off in 95 of 100 cases; `clipped` counts amounts cut to their range.
+    """
+
+    name: str
+    cells: tuple[tuple[float | None, ...], ...]
+    noise: float = 0.0
+    clipped: int = 0
+
+    def doubtful(self, value: float | None) -> bool:
+        """Whether noise alone could look like this."""
+        return value is not None and self.noise > 0 and abs(value) <= self.noise
+
+    def depth(self, value: float | None) -> float:
+        """The value's share of the largest."""
+        largest = max((v for row in self.cells for v in row if v is not None), default=0.0)
+        return max(0.0, value or 0.0) / largest if largest > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class CategoryTable:
+    """The receiver's counts and sums by a partner's category, and by its own segment if any.
+
+    `segment` is empty for a one-way table, `epsilon` 0 without noise.
+    """
+
+    partner: str
+    category: str
+    categories: tuple[str, ...]
+    segment: str
+    segments: tuple[str, ...]
+    measures: tuple[CategoryMeasure, ...]
+    epsilon: float
+    minimum_group: int
+
+
+@dataclass(frozen=True)
 class SegmentLine:
     """One segment of the receiver's entities; `scores` are (task, mean score)."""
 
@@ -272,6 +313,7 @@ class ReportData:
     matches: tuple[Match, ...] = ()
     models: tuple[Model, ...] = ()
     aggregates: tuple[Aggregated, ...] = ()
+    categories: tuple[CategoryTable, ...] = ()
     segments: tuple[SegmentLine, ...] = ()
     targets: tuple[TargetSummary, ...] = ()
     disclosures: tuple[Disclosure, ...] = ()

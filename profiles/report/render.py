@@ -142,6 +142,7 @@ def _sections(data: ReportData) -> list[tuple[str, str]]:
         found.append((f"task-{place}", model.task if several else "Scores"))
     found += [("segments", "Segments")] if data.segments else []
     found += [("aggregates", "Partners' statistics")] if data.aggregates else []
+    found += [("categories", "By category")] if data.categories else []
     found += [("targets", "Targets")] if data.targets else []
     found += [("disclosures", "Who learned what")] if data.disclosures else []
     found += [("run", "Run")] if data.run or data.contract else []

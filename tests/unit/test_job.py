@@ -74,7 +74,7 @@ def test_a_job_is_read_with_its_defaults(tmp_path: Path) -> None:
         ('keys = [["id_no"], ["mobile", "name"]]', 'keys = [["id_no"]]', "bureau and bank differ"),
         ('keys = [["id_no"], ["mobile", "name"]]', 'keys = ["id_no"]', "list of lists"),
         ('table = "bureau.people"', 'table = "bank.people"', 'table: .*"bureau.TABLE" allowed'),
-        ('by = "bank.segment"', 'by = "bureau.segment"', "groups are the receiver's"),
+        ('by = "bank.segment"', 'by = "bureau.segment"', "categories: missing"),
         ("bureau.loans:mean", "bureau.loans:median", "count, sum, mean, variance"),
         ("bureau.loans:mean", "bank.loans:mean", "PARTNER.COLUMN:mean"),
         ("bureau.loans:mean", "bureau.loans:share>many", r"loans:share>many' found, count, sum"),

@@ -7,6 +7,8 @@ import numpy as np
 from federated.party.contract import Disclosure
 from profiles.report import (
     Aggregated,
+    CategoryMeasure,
+    CategoryTable,
     GroupRow,
     Histogram,
     HistogramRow,
@@ -147,6 +149,31 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
                         ),
                     ),
                 ),
+            ),
+        ),
+        categories=(
+            CategoryTable(
+                other,
+                text(3, "industry"),
+                (text(1, "retail"), "transport", "(other)"),
+                "",
+                ("",),
+                (
+                    CategoryMeasure("shared consumers", ((801.0,), (322.0,), (-3.0,)), 18.0),
+                    CategoryMeasure(text(9, "sum of balance"), ((7e6,), (2e6,), (9e3,)), 1e5, 12),
+                ),
+                1.0,
+                20,
+            ),
+            CategoryTable(
+                other,
+                "industry",
+                ("retail", "(other)"),
+                text(4, "segment"),
+                (text(1, "affluent"), "young"),
+                (CategoryMeasure("shared consumers", ((400.0, 12.0), (7.0, 55.0)), 18.0),),
+                0.5,
+                20,
             ),
         ),
         segments=(

@@ -1,0 +1,84 @@
+"""The step "amounts by a partner's category" at one party: its role from the contract's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.aggregate import Amount, AmountParty, CategoryParty, CategoryResult
+from federated.aggregate.amounts import MOST_PARTS, AmountSlots
+from federated.aggregate.categories import with_other
+from federated.aggregate.noise import discrete_laplace
+from federated.paillier import PrivateKey
+from federated.party.contract import CategoryTerms, Contract
+from federated.party.matrix import categorical, numeric_matrix
+from psi.protocol import Context, Role
+
+__all__ = [
+    "amounts_of",
+    "bound",
+    "ciphertexts",
+    "giving",
+    "needs_noise",
+    "receiving",
+]
+
+Grouped = Callable[[pa.ChunkedArray], tuple[list[str], np.ndarray]]
+
+
+def amounts_of(terms: CategoryTerms) -> list[Amount]:
+    """The receiver's columns with their ranges."""
+    return [Amount(a.column, a.low, a.high) for a in terms.amounts]
+
+
+def needs_noise(contract: Contract, party: str) -> bool:
+    """Whether this party is to add noise in this contract."""
+    return any(t.partner == party and t.epsilon for t in contract.category)
+
+
+def bound(terms: CategoryTerms) -> list[int]:
+    """How far noise moves a count, and a sum of each amount, in 95 of 100 cases."""
+    slots = AmountSlots(amounts_of(terms), 1, 1, terms.key_bits, terms.epsilon)
+    return [3 * scale for scale in slots.scales]
+
+
+def ciphertexts(terms: CategoryTerms, rows: int) -> int:
+    """Ciphertexts that each of so many rows takes, at most."""
+    parts = MOST_PARTS if terms.segment else 1
+    return AmountSlots(amounts_of(terms), parts, rows, terms.key_bits, terms.epsilon).layout.ciphers
+
+
+def receiving(
+    context: Context,
+    terms: CategoryTerms,
+    table: pa.Table,
+    key: PrivateKey,
+    grouped: Grouped,
+    *,
+    where: str,
+) -> Role[CategoryResult]:
+    """The receiver's role over its aligned `table`, whose logical name is `where`."""
+    amounts = amounts_of(terms)
+    values = numeric_matrix(table, [a.column for a in amounts], where=where)
+    segments, codes = [""], np.zeros(len(table), np.int64)
+    if terms.segment:
+        segments, codes = grouped(table.column(terms.segment))
+    return AmountParty(
+        context, terms.partner, key, amounts, values, with_other(terms.categories),
+        epsilon=terms.epsilon, segments=segments, codes=codes,
+    )  # fmt: skip
+
+
+def giving(context: Context, terms: CategoryTerms, table: pa.Table) -> Role[np.ndarray]:
+    """The partner's role over its aligned `table`."""
+    names = with_other(terms.categories)
+    found = pc.index_in(categorical(table, terms.category), pa.array(names, pa.large_string()))
+    codes = found.fill_null(len(names) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return CategoryParty(
+        context, codes, len(names), amounts_of(terms), epsilon=terms.epsilon,
+        minimum_group=terms.minimum_group, parts=None if terms.segment else 1,
+        noise=discrete_laplace,
+    )  # fmt: skip
