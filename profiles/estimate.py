@@ -41,7 +41,7 @@ def align_estimate(receiver: int, sender: int) -> Estimate:
     """
     rates = align_rates()
     seconds = receiver * (rates.receiver + rates.answer) + sender * rates.own
-    seconds += (receiver + sender) * (1 + HANDLING) * rates.tag
+    seconds += (2 * receiver + sender + HANDLING * (receiver + sender)) * rates.tag
     return Estimate(seconds, 40.0 * (receiver + sender), 64.0 * receiver + 16.0 * sender)
 
 

@@ -46,12 +46,13 @@ def align_rates() -> AlignRates:
     """Measured once a process, on random items."""
     data = np.frombuffer(secrets.token_bytes(_ITEMS * _ITEM_BYTES), np.uint8)
     offsets = np.arange(_ITEMS + 1, dtype=np.int64) * _ITEM_BYTES
-    r, k = (random_scalar(secrets.token_bytes) for _ in range(2))
-    blinded = oprf.blind(oprf.encode(data, offsets), r)
+    k = random_scalar(secrets.token_bytes)
+    public, blinds = oprf.public_key(k), oprf.blinds(secrets.token_bytes(32), 0, _ITEMS)
+    blinded = oprf.blind(data, offsets, blinds)
     answers = oprf.evaluate(blinded, k)
     return AlignRates(
-        receiver=_seconds(lambda: oprf.blind(oprf.encode(data, offsets), r))
-        + _seconds(lambda: oprf.finalize(answers, r)),
+        receiver=_seconds(lambda: oprf.blind(data, offsets, blinds))
+        + _seconds(lambda: oprf.finalize(answers, public, blinds)),
         answer=_seconds(lambda: oprf.evaluate(blinded, k)),
         own=_seconds(lambda: oprf.own(oprf.encode(data, offsets), k)),
         tag=_seconds(lambda: tag_hash(b"rates", data, offsets, blinded), times=5),

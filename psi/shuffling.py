@@ -14,7 +14,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 
-__all__ = ["SEED", "permutation"]
+__all__ = ["SEED", "permutation", "stream"]
 
 SEED = 32
 """Bytes of a seed."""
@@ -22,15 +22,16 @@ SEED = 32
 
 def permutation(count: int, seed: bytes) -> np.ndarray[Any, np.dtype[np.int64]]:
     """A secret order of `count` rows, the same for the same seed: `int64[count]`."""
-    keys = _stream(count, seed, 0)
+    keys = stream(count, seed, 0)
     order = np.argsort(keys)
     ordered = keys[order]
     if (ordered[1:] == ordered[:-1]).any():
-        order = np.lexsort((_stream(count, seed, 1), keys))
+        order = np.lexsort((stream(count, seed, 1), keys))
     return order.astype(np.int64, copy=False)
 
 
-def _stream(count: int, seed: bytes, number: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    nonce = bytes(4) + bytes([number]) + bytes(11)
+def stream(count: int, seed: bytes, number: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """The first `count` words of a seed's stream of this number: `uint64[count]`."""
+    nonce = bytes(4) + number.to_bytes(12, "little")
     cipher = Cipher(ChaCha20(seed, nonce), mode=None).encryptor()
     return np.frombuffer(cipher.update(bytes(8 * count)), np.uint64)

@@ -51,7 +51,7 @@ PROTOCOLS = {
         ecdh.Receiver,
         ecdh.Sender,
         ("receiver", "both", "cardinality", "places"),
-        "ecdh-curve25519-elligator2-sha512-v1",
+        "ecdh-curve25519-elligator2-sha512-v2",
     ),
     "vole": Intersection(
         vole.Receiver,

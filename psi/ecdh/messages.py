@@ -50,11 +50,15 @@ class More:
 @message(0x22)
 @dataclass(frozen=True)
 class Reply:
-    """The next points with the sender's key applied, and its next tags of `total`."""
+    """The next points with the sender's key applied, and its next tags of `total`.
+
+    `public` is the key's public part, the same in every reply; empty where replies are shuffled.
+    """
 
     points: PointRows
     total: Size
     tags: TagRows
+    public: Scalar
 
 
 @message(0x23)

@@ -34,6 +34,7 @@ from psi.protocol import (
     Turn,
     message,
 )
+from psi.shuffling import SEED
 
 __all__ = ["Receiver"]
 
@@ -41,9 +42,11 @@ __all__ = ["Receiver"]
 @message(0x24)
 @dataclass(frozen=True)
 class Receiving:
-    """Receiver: blind; messages sent and answered; points and tags that came; parts of tags."""
+    """Receiver: blind, or the seed of blinds; the sender's public key; messages sent and
+    answered; points and tags that came; parts of tags."""
 
     blind: Scalar
+    public: Scalar
     asked: Size
     answered: Size
     evaluated: Size
@@ -76,15 +79,18 @@ class Receiver(Role[Matches]):
         self._peer, self._items, self._reveal = peer, items, reveal
         self._minimum, self._largest, self._held = minimum, largest, held
         self._shuffled = reveal in SHUFFLED
-        self._bits = bucket_bits(len(items))
+        # an item's answer gives two values where each has its own blind (see `oprf.finalize`)
+        self._values = 1 if self._shuffled else 2
+        self._bits = bucket_bits(self._values * len(items))
 
     def begin(self) -> Turn[Matches]:
-        r = random_scalar(self.context.random).to_bytes(32, "little")
+        random = self.context.random
+        r = random_scalar(random).to_bytes(32, "little") if self._shuffled else random(SEED)
         if self._held is None:
-            return self._ask(Receiving(r, 0, 0, 0, 0, 0, 0))
+            return self._ask(Receiving(r, b"", 0, 0, 0, 0, 0, 0))
         tags = self._held.tags
         spread(self.context.store, "peer", 0, tags, 0, self._bits)
-        return self._ask(Receiving(r, 0, 0, 0, len(tags), 1, len(tags)))
+        return self._ask(Receiving(r, b"", 0, 0, 0, len(tags), 1, len(tags)))
 
     def _ask(self, state: Receiving) -> Turn[Matches]:
         """Keep the window full: the next chunks, then requests for what is held back."""
@@ -106,7 +112,10 @@ class Receiver(Role[Matches]):
         if number >= chunks(size):
             return More()
         part = self._items.part(start, min(start + limits.CHUNK, size))
-        points = oprf.blind(oprf.encode(part.data, part.offsets), _scalar(blind))
+        if self._shuffled:
+            points = oprf.blind_all(oprf.encode(part.data, part.offsets), _scalar(blind))
+        else:
+            points = oprf.blind(part.data, part.offsets, oprf.blinds(blind, number, len(part)))
         return Blinded(size, start, points)
 
     def _complete(self, state: Receiving) -> bool:
@@ -114,7 +123,9 @@ class Receiver(Role[Matches]):
 
     def on_reply(self, state: Receiving, reply: Reply, peer: str) -> Turn[Matches]:
         del peer
-        state = self._take_points(state, reply.points)
+        if state.answered and reply.public != state.public:
+            raise PeerError("the sender's public key has changed")
+        state = self._take_points(replace(state, public=reply.public), reply.points)
         state = self._take_tags(state, reply.total, reply.tags)
         turn = self._ask(replace(state, answered=state.answered + 1))
         return turn if turn.messages or not self._complete(state) else self._finish(state)
@@ -128,12 +139,17 @@ class Receiver(Role[Matches]):
             raise PeerError(f"{len(points)} points found, {expected} expected")
         if not expected:
             return state
-        values = oprf.finalize(points, _scalar(state.blind))
         bound = None if shuffled else self._items.part(start, start + len(points))
+        if shuffled:
+            values = [oprf.finalize_all(points, _scalar(state.blind))]
+        else:
+            blinds = oprf.blinds(state.blind, due, len(points))
+            values = [*oprf.finalize(points, state.public, blinds)]
         kept = self._held is not None
         name = self._held.name if self._held is not None else self.context.session
-        tags = tags_of(name, bound, values, kept=kept)
-        spread(self.context.store, "own", due, tags, start, self._bits)
+        for place, value in enumerate(values):
+            tags, number = tags_of(name, bound, value, kept=kept), due * len(values) + place
+            spread(self.context.store, "own", number, tags, start, self._bits)
         return replace(state, evaluated=state.evaluated + len(points))
 
     def _take_tags(self, state: Receiving, total: int, tags: np.ndarray) -> Receiving:
@@ -152,7 +168,7 @@ class Receiver(Role[Matches]):
 
     def _finish(self, state: Receiving) -> Turn[Matches]:
         size = len(self._items)
-        parts = -(-size // limits.CHUNK)
+        parts = -(-size // limits.CHUNK) * self._values
         own, positions = meet(
             self.context.store, ("own", parts), ("peer", state.parts), size, self._bits
         )

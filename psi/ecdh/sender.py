@@ -92,6 +92,7 @@ class Sender(Role[Matches]):
         self._prepared, self._spend = prepared, spend or (lambda items: None)
         self._shuffled = reveal in SHUFFLED
         self._orders: dict[bytes, Index] = {}
+        self._key = b""
 
     def begin(self) -> Turn[Matches]:
         random, made = self.context.random, self._prepared
@@ -140,7 +141,7 @@ class Sender(Role[Matches]):
         share = limits.CHUNK * min(WINDOW, -(-chunks(total) // expected))
         tags = self._own_tags(state, state.tagged, min(state.tagged + share, total))
         state = replace(state, given=state.given + len(points), tagged=state.tagged + len(tags))
-        reply = [(self._peer, Reply(points, total, tags))]
+        reply = [(self._peer, Reply(points, total, tags, self._public(state)))]
         items = state.size_peer + total
         done = (state.given + state.tagged) / max(1, items)
         if self._reveal == "both" or not self._all_given(state):
@@ -149,6 +150,12 @@ class Sender(Role[Matches]):
         none = np.empty(0, np.int64)
         own = self._order(state.tag_order, total) if self._reveal == "places" else none
         return Turn(Done(), reply, Matches(-1, state.size_peer, own, none), 1.0)
+
+    def _public(self, state: Sending) -> bytes:
+        """What the receiver takes its blinds off with; one blind for all needs nothing."""
+        if not self._shuffled and not self._key:
+            self._key = oprf.public_key(_scalar(state.key))
+        return self._key
 
     def _all_given(self, state: Sending) -> bool:
         return state.given == state.size_peer and state.tagged == len(self._items)

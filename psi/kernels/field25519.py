@@ -101,6 +101,19 @@ def _choose(b: Any, args: Any) -> None:
         memory.store(out, slot, chosen)
 
 
+def _adopt(b: Any, args: Any) -> None:
+    """out = x where row `by` is zero, else out stays."""
+    base, out, x, by = args
+    memory = Memory(b, base)
+    for slot in range(SLOTS):
+        joined = FIELD.constant(0)
+        for limb in FIELD.freeze(b, memory.load(by, slot)):
+            joined = b.or_(joined, limb)
+        mask = FIELD.ones_where_nonzero(b, joined)
+        chosen = FIELD.select(b, mask, memory.load(out, slot), memory.load(x, slot))
+        memory.store(out, slot, chosen)
+
+
 def _copy(b: Any, args: Any) -> None:
     base, out, x, _ = args
     memory = Memory(b, base)
@@ -156,6 +169,7 @@ _OPERATIONS: dict[str, Callable[[Any, Any], None]] = {
     "freeze": _freeze,
     "guard": _guard,
     "choose": _choose,
+    "adopt": _adopt,
     "copy": _copy,
     "constant": _constant,
     "exchanged": _exchanged,
@@ -176,8 +190,8 @@ def field_program(name: str, *steps: Operation) -> Any:
 
     A step is (operation, three rows or numbers); "a", "b" and "c" stand for the arguments.
     Operations: multiply, add, subtract (out, x, y); square (out, x); squares (out, x, how often);
-    freeze (out, x); guard (x, y): before a quotient; choose (out, x, by); copy (out, x);
-    constant (out, number below 2^25).
+    freeze (out, x); guard (x, y): before a quotient; choose (out, x, by), adopt (out, x, by);
+    copy (out, x); constant (out, number below 2^25).
     """
 
     def emit(b: Any, args: Any) -> None:

@@ -27,7 +27,7 @@ def _bytes(value: int) -> bytes:
 
 
 def blinding(r: int) -> bytes:
-    """8r: what the receiver multiplies its encoded items by."""
+    """8r: what a receiver with one blind for all multiplies its encoded items by."""
     return _bytes(COFACTOR * r)
 
 
@@ -37,10 +37,10 @@ def evaluation(k: int) -> bytes:
 
 
 def unblinding(r: int) -> bytes:
-    """8 (8r)^-1 mod ℓ: takes 8k·8r·E(x) to 64k times the prime-order part of E(x)."""
-    return _bytes(COFACTOR * pow(COFACTOR * r, -1, ORDER))
+    """8 (r^-1 mod ℓ): takes 8k·8r·E(x) to 512k times the prime-order part of E(x)."""
+    return _bytes(COFACTOR * pow(r, -1, ORDER))
 
 
 def own_items(k: int) -> bytes:
-    """8 (8k mod ℓ): takes the sender's own E(x) to the same value."""
-    return _bytes(COFACTOR * (COFACTOR * k % ORDER))
+    """8 (64k mod ℓ): takes the sender's own E(x) to the same value."""
+    return _bytes(COFACTOR * (COFACTOR**2 * k % ORDER))

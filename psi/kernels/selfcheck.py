@@ -9,21 +9,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from psi.kernels.cache import cache_directory, cache_refusal
-from psi.kernels.curve25519 import PRIME, encode_to_curve, is_zero, multiply
+from psi.kernels.curve25519 import LOW_ORDER, PRIME, encode_to_curve, is_zero, multiply
 from psi.kernels.grouping import join
 from psi.kernels.hashing import sha512
 from psi.kernels.simd import kernel_path, threads
 
-__all__ = ["LOW_ORDER", "reference_multiply", "selfcheck"]
-
-LOW_ORDER = (
-    0,
-    1,
-    325606250916557431795983626356110631294008115727848805560023387167927233504,
-    39382357235489614581723060781553021112529911719440698176882885853963445705823,
-    PRIME - 1,
-)
-"""All u-coordinates of order 1, 2, 4 and 8 on the curve and its twist."""
+__all__ = ["reference_multiply", "selfcheck"]
 
 
 def reference_multiply(scalar: int, u: int) -> int:

@@ -17,7 +17,7 @@ from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
 from psi.ecdh import Held, Items, Prepared, Receiver, Sender, messages, prepare
 from psi.ecdh.messages import Blinded
 from psi.identifiers import key_buffer
-from psi.kernels.selfcheck import LOW_ORDER
+from psi.kernels.curve25519 import LOW_ORDER
 from psi.protocol import (
     Context,
     Envelope,

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from psi.kernels import curve25519, hashing, scalars
-from psi.kernels.curve25519 import ORDER, PRIME
-from psi.kernels.selfcheck import LOW_ORDER, reference_multiply, selfcheck
+from psi.kernels.curve25519 import LOW_ORDER, ORDER, PRIME
+from psi.kernels.selfcheck import reference_multiply, selfcheck
 
 NU = b"QUUX-V01-CS02-with-curve25519_XMD:SHA-512_ELL2_NU_"
 

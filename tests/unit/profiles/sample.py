@@ -254,7 +254,7 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
         ),
         run=RunFacts(
             3072,
-            "ECDH on Curve25519 (ecdh-curve25519-elligator2-sha512-v1)",
+            "ECDH on Curve25519 (ecdh-curve25519-elligator2-sha512-v2)",
             "AVX-512 IFMA kernels",
             41.3,
             (
