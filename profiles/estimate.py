@@ -13,10 +13,16 @@ from profiles.rates import align_rates, product_seconds
 
 __all__ = ["Estimate"]
 __all__ += ["aggregate_estimate", "align_estimate", "join_sum_estimate", "train_estimate"]
+__all__ += ["vole_estimate"]
 
 HANDLING = 10
 """What a row costs beside the curve, in tag hashes: reading, cleaning, distinct keys, buckets,
 sealing, journal. Counted with the curve's part taken out of a run."""
+VOLE = 4
+"""What an item costs by VOLE beside its handling, in tag hashes."""
+VOLE_START = 0.3
+VOLE_BYTES = 3.4e6
+"""A chunk's fixed part: seconds once, bytes a chunk."""
 ENCRYPTION_PRODUCTS = 330
 MASK_BITS = 40
 
@@ -43,6 +49,13 @@ def align_estimate(receiver: int, sender: int) -> Estimate:
     seconds = receiver * (rates.receiver + rates.answer) + sender * rates.own
     seconds += (2 * receiver + sender + HANDLING * (receiver + sender)) * rates.tag
     return Estimate(seconds, 40.0 * (receiver + sender), 64.0 * receiver + 16.0 * sender)
+
+
+def vole_estimate(receiver: int, sender: int) -> Estimate:
+    """One VOLE intersection with both parties on this machine; memory is items and one chunk."""
+    seconds = VOLE_START + (receiver + sender) * (VOLE + HANDLING) * align_rates().tag
+    wire = VOLE_BYTES * max(1.0, receiver / 2**20) + 21.0 * receiver + 11.0 * sender
+    return Estimate(seconds, 2.5e8 + 60.0 * (receiver + sender), wire)
 
 
 def aggregate_estimate(rows: int, groups: int, ciphers: int, bits: int) -> Estimate:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from federated.party.sections import Section, load_toml
 from profiles.aggregate_section import AggregateSpec, CategorySpec, read_aggregates
+from psi.align import PROTOCOLS
 from psi.protocol import JobError
 
 __all__ = [
@@ -42,9 +43,9 @@ class PartySpec:
 
 @dataclass(frozen=True)
 class AlignSpec:
-    """`[align]`."""
+    """`[align]`; with `auto` row counts and policies decide on the protocol."""
 
-    protocol: str = "ecdh"
+    protocol: str = "auto"
     reveal: str = "both"
     kinds: tuple[tuple[str, ...], ...] = ()
     minimum_overlap: int = 100
@@ -129,6 +130,15 @@ class Job:
         """The party of that name."""
         return next(party for party in self.parties if party.name == name)
 
+    @property
+    def open_protocol(self) -> bool:
+        """Whether more than one protocol can do what `[align]` asks and leaves open."""
+        spec = self.align
+        if spec is None or spec.protocol != "auto":
+            return False
+        counted = spec.keep_tags_days or spec.minimum_checked_by == "partner"
+        return spec.reveal in PROTOCOLS["vole"].reveals and not counted
+
     def partners(self) -> list[str]:
         """All parties but the receiver."""
         return [party.name for party in self.parties if party.name != self.receiver]
@@ -210,6 +220,18 @@ def _party(section: Section, horizontal: bool) -> PartySpec:
     return PartySpec(name, table, keys, features)
 
 
+def _check_vole(section: Section, spec: AlignSpec) -> None:
+    """What the protocol cannot do, each with the one that can."""
+    hint = 'take protocol = "ecdh", or "auto"'
+    if spec.reveal not in PROTOCOLS["vole"].reveals:
+        raise section.fail("reveal", spec.reveal, "receiver or both with protocol vole", hint)
+    if spec.minimum_checked_by == "partner":
+        raise section.fail("minimum_checked_by", "partner", "receiver with protocol vole", hint)
+    if spec.keep_tags_days:
+        found = str(spec.keep_tags_days)
+        raise section.fail("keep_tags_days", found, "0 with protocol vole", hint)
+
+
 def _align(
     section: Section | None, file: str, parties: tuple[PartySpec, ...], horizontal: bool
 ) -> AlignSpec | None:
@@ -228,12 +250,12 @@ def _align(
                 "of keys or of their columns",
                 hint="level by level, the same number of columns in the same order",
             )
-    protocol = section.text("protocol", "auto", ("auto", "ecdh"))
+    protocol = section.text("protocol", "auto", ("auto", *PROTOCOLS))
     kinds = section.lists("kinds", [["text"] * n for n in shape])
     if [len(level) for level in kinds] != shape:
         raise section.fail("kinds", "another shape", "one kind for each key column of [[party]]")
     spec = AlignSpec(
-        "ecdh" if protocol == "auto" else protocol,
+        protocol,
         section.text("reveal", "both", REVEALS),
         kinds,
         section.integer("minimum_overlap", 100, 0, 10**9),
@@ -247,6 +269,8 @@ def _align(
         raise section.fail(
             "keep_tags_days", str(spec.keep_tags_days), "0 with several levels of keys or a count"
         )
+    if protocol == "vole":
+        _check_vole(section, spec)
     section.done()
     return spec if spec.keep_tags_days else replace(spec, keep_tags_items=0)
 

@@ -24,9 +24,11 @@ from profiles.estimate import (
     align_estimate,
     join_sum_estimate,
     train_estimate,
+    vole_estimate,
 )
 from profiles.job import Job
-from profiles.proposal import complete, draft
+from profiles.proposal import chosen_protocol, complete, draft
+from psi.align import PROTOCOLS
 from psi.kernels.montgomery import best_path
 
 __all__ = ["describe", "estimate"]
@@ -38,9 +40,10 @@ PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 
 def describe(job: Job, source: Source | None, rows: int) -> str:
     """The whole plan as text. `rows` stands for every table where `source` is None."""
-    contract = _contract(job, source, rows)
+    contract, taken = _contract(job, source, rows)
     lines = [f"{job.name}", f"purpose: {job.purpose}; about: {job.entity}", "", *in_words(contract)]
     cost = estimate(contract)
+    lines += ["", taken] if taken else []
     lines += [
         "",
         f"Expected with all parties on this machine, as it is now ({PATHS[best_path()]} kernels)",
@@ -58,7 +61,8 @@ def estimate(contract: Contract) -> Estimate:
     me = rows[contract.receiver]
     total = Estimate(STARTING, 0, 0)
     for align in contract.align:
-        total += align_estimate(me, rows[align.partner])
+        one = vole_estimate if align.protocol == "vole" else align_estimate
+        total += one(me, rows[align.partner])
     for aggregate in contract.aggregate:
         shared = min(me, rows[aggregate.partner])
         ciphers = ciphertexts(aggregate, shared)
@@ -80,8 +84,11 @@ def estimate(contract: Contract) -> Estimate:
     return total
 
 
-def _contract(job: Job, source: Source | None, rows: int) -> Contract:
-    """The contract as it would be, with keys that are thrown away."""
+def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str]:
+    """The contract as it would be, with keys that are thrown away; which protocol, and why.
+
+    What the parties' policies say is not known here: they are taken to accept every protocol.
+    """
     identities = {p.name: PartyKeys.generate(p.name).identity for p in job.parties}
     contract = draft(job, identities, secrets.token_bytes(32), time.time())
     for terms in contract.parties:
@@ -90,8 +97,12 @@ def _contract(job: Job, source: Source | None, rows: int) -> Contract:
         else:
             width = len(terms.features)
             contract = contract.with_party(replace(terms, rows=rows, design_columns=width))
+    accepting = tuple(replace(p, protocols=tuple(PROTOCOLS)) for p in contract.parties)
+    contract = replace(contract, parties=accepting)
+    name, why = chosen_protocol(contract)
+    taken = f"set intersection by {name}: {why}" if name else ""
     contract = complete(job, contract)
-    return replace(contract, disclosures=disclosures(contract))
+    return replace(contract, disclosures=disclosures(contract)), taken
 
 
 def _seconds(value: float) -> str:

@@ -15,14 +15,16 @@ from federated.party.contract import (
     Measure,
     PartyTerms,
     TrainTerms,
+    suites_for,
 )
 from federated.party.disclosures import disclosures
 from federated.party.keys import Identity
 from federated.vertical import choose_steps
 from profiles.job import Job
+from psi.align import choose
 from psi.protocol import JobError
 
-__all__ = ["complete", "draft"]
+__all__ = ["chosen_protocol", "complete", "draft"]
 
 DAY = 24 * 3600
 CLOCK_SKEW = 300
@@ -50,13 +52,31 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         join_sum=_join_sum(job),
         category=_category(job),
     )
+    contract = replace(contract, suites=suites_for(contract.align))
     return replace(contract, disclosures=disclosures(contract))
 
 
 def complete(job: Job, contract: Contract) -> Contract:
-    """Fix the number of training steps by the parties' row and column counts."""
+    """Fix by the parties' row and column counts what the draft leaves open.
+
+    That is the number of training steps, and the protocol of set intersection.
+    """
     train = tuple(_fixed(job, contract, terms) for terms in contract.train)
-    return replace(contract, train=train)
+    name, _ = chosen_protocol(contract)
+    align = tuple(
+        replace(terms, protocol=name or terms.protocol, alternative="") for terms in contract.align
+    )
+    return replace(contract, train=train, align=align, suites=suites_for(align))
+
+
+def chosen_protocol(contract: Contract) -> tuple[str, str]:
+    """Which protocol this draft comes to with its parties' facts, and why; empty if it is fixed."""
+    if not any(terms.alternative for terms in contract.align):
+        return "", ""
+    receiver = contract.party(contract.receiver)
+    partners = [contract.party(terms.partner) for terms in contract.align]
+    allowed = set(receiver.protocols).intersection(*(p.protocols for p in partners))
+    return choose([(receiver.rows, partner.rows) for partner in partners], allowed)
 
 
 def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
@@ -98,7 +118,7 @@ def _align(job: Job) -> tuple[AlignTerms, ...]:
     return tuple(
         AlignTerms(
             partner,
-            spec.protocol,
+            "ecdh" if spec.protocol == "auto" else spec.protocol,
             spec.reveal,
             spec.minimum_overlap,
             spec.minimum_checked_by,
@@ -106,6 +126,7 @@ def _align(job: Job) -> tuple[AlignTerms, ...]:
             spec.duplicates,
             spec.keep_tags_days,
             spec.keep_tags_items,
+            "vole" if job.open_protocol else "",
         )
         for partner in job.partners()
     )

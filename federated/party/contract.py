@@ -42,7 +42,10 @@ MOST_CATEGORIES = 1000
 
 @dataclass(frozen=True)
 class PartyTerms:
-    """One party: who it is, which table it brings, which columns and what each is for."""
+    """One party: who it is, which table it brings, which columns and what each is for.
+
+    `protocols` are those of set intersection that it accepts, told where the draft leaves a choice.
+    """
 
     name: str
     organisation: str
@@ -56,6 +59,7 @@ class PartyTerms:
     segment: str = ""
     rows: int = 0
     snapshot: str = ""
+    protocols: tuple[str, ...] = ()
     design_columns: int = 0
 
     @property
@@ -74,7 +78,8 @@ class AlignTerms:
 
     `minimum_checked_by` is "receiver" (a promise to the partner) or "partner" (counted first).
     With `keep_tags_days` the partner's tags serve all runs of so many days, for at most
-    `keep_tags_items` of the receiver's items in all; 0: fresh ones for each run.
+    `keep_tags_items` of the receiver's items in all; 0: fresh ones for each run. A draft may name
+    an `alternative` protocol, taken if all parties accept it and the sets suit it.
     """
 
     partner: str
@@ -86,6 +91,7 @@ class AlignTerms:
     duplicates: str
     keep_tags_days: int
     keep_tags_items: int
+    alternative: str = ""
 
 
 @dataclass(frozen=True)
@@ -273,8 +279,11 @@ class Contract:
             found = PROTOCOLS.get(align.protocol)
             if found is None or align.reveal not in found.reveals or align.reveal == "places":
                 raise PeerError("the contract names a protocol that cannot do what it asks")
+            other = PROTOCOLS.get(align.alternative or align.protocol)
+            if other is None or align.reveal not in other.reveals:
+                raise PeerError("the contract names a protocol that cannot do what it asks")
             counted = kept or align.minimum_checked_by == "partner"
-            if counted and align.protocol != "ecdh":
+            if counted and {align.protocol, align.alternative} - {"ecdh", ""}:
                 raise PeerError("kept tags and a minimum that is counted need the protocol ecdh")
             if align.minimum_checked_by not in ("receiver", "partner"):
                 raise PeerError("the contract names nobody who checks the minimum")

@@ -145,8 +145,14 @@ class Proposer(Role[Agreed]):
 
 def _own_facts(drafted: PartyTerms, data: bytes) -> PartyTerms:
     terms = from_canonical(PartyTerms, data)
-    facts = (terms.rows, terms.snapshot, terms.design_columns)
-    if replace(drafted, rows=facts[0], snapshot=facts[1], design_columns=facts[2]) != terms:
+    told = replace(
+        drafted,
+        rows=terms.rows,
+        snapshot=terms.snapshot,
+        design_columns=terms.design_columns,
+        protocols=terms.protocols,
+    )
+    if told != terms:
         raise PeerError("a party changed more than its own table's facts")
     return terms
 
@@ -171,7 +177,7 @@ class Approver(Role[Agreed]):
         context: Context,
         keys: PartyKeys,
         pinned: dict[str, Identity],
-        facts: Callable[[PartyTerms], PartyTerms],
+        facts: Callable[[Contract], PartyTerms],
         approve: Approve,
         consider: Approve = lambda draft: None,
     ) -> None:
@@ -188,7 +194,7 @@ class Approver(Role[Agreed]):
         draft = Contract.from_bytes(message.contract)
         self._check(draft, peer)
         self._consider(draft)
-        mine = self._facts(draft.party(self.context.party))
+        mine = self._facts(draft)
         filled = draft.with_party(mine)
         return Turn(_Waiting(filled.to_bytes()), [(peer, _Facts(canonical(mine)))])
 
@@ -200,6 +206,8 @@ class Approver(Role[Agreed]):
             raise PeerError("the final contract changes this party's own terms")
         if contract.nonce != filled.nonce or contract.purpose != filled.purpose:
             raise PeerError("the final contract is not the one that was drafted")
+        if any(terms.alternative for terms in contract.align):
+            raise PeerError("the final contract leaves the protocol of set intersection open")
         check_disclosures(contract)
         self._approve(contract)
         mine = sign(self._keys, message.contract)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from federated.party.contract import Contract
+from federated.party.contract import Contract, PartyTerms, suites_for
 from federated.party.desk import AutoDecider, Decider, Request
 from federated.party.disclosures import check_disclosures
 from federated.party.negotiation import Agreed, Approver, Proposer
@@ -16,6 +17,9 @@ from federated.party.policy import Policy
 from federated.party.session import Session
 from federated.party.source import Source
 from federated.party.steps import Gather, Steps, facts_of
+from psi.align import PROTOCOLS
+from psi.protocol import Refused
+from psi.vole import runs_here
 
 __all__ = ["Participant"]
 
@@ -53,7 +57,7 @@ class Participant:
 
         def role() -> Proposer:
             asked = Contract.from_bytes(self._session.keep("draft", draft.to_bytes))
-            own = facts_of(asked.party(self._session.name), self._source, self._salt)
+            own = self._facts(asked)
             context = self._session.context(CONTRACT)
             return Proposer(context, self._session.keys, asked.with_party(own), finish)
 
@@ -66,7 +70,7 @@ class Participant:
                 self._session.context(CONTRACT),
                 self._session.keys,
                 self._session.pinned,
-                lambda terms: facts_of(terms, self._source, self._salt),
+                self._facts,
                 self._approve_signed,
                 self._consider,
             )
@@ -95,6 +99,28 @@ class Participant:
             self._session.abort(error)
             raise
         return agreed, outcome
+
+    def _facts(self, draft: Contract) -> PartyTerms:
+        """This party's terms with its table's facts and, where there is a choice, its protocols."""
+        own = facts_of(draft.party(self._session.name), self._source, self._salt)
+        if not any(terms.alternative for terms in draft.align):
+            return own
+        return replace(own, protocols=self._protocols(draft, own.rows))
+
+    def _protocols(self, draft: Contract, rows: int) -> tuple[str, ...]:
+        """Protocols that the policy would approve for this draft and that this machine can run."""
+        found = []
+        for name in PROTOCOLS:
+            align = tuple(replace(t, protocol=name, alternative="") for t in draft.align)
+            asked = replace(draft, align=align, suites=suites_for(align))
+            asked = replace(asked, aggregate=(), join_sum=(), category=(), train=())
+            try:
+                self._decider.check(asked)
+            except Refused:
+                continue
+            if name != "vole" or runs_here(rows):
+                found.append(name)
+        return tuple(found)
 
     def _consider(self, draft: Contract) -> None:
         request = Request(self._session.id, self._session.name, draft, self._session.clock())

@@ -51,7 +51,8 @@ def _steps(contract: Contract) -> list[str]:
     for align in contract.align:
         lines.append(
             f"{me} and {align.partner} find the records they share ({align.protocol}, "
-            f"{contract.suites.align}); no identifier leaves either in the clear"
+            f"{contract.suites.align}{_alternative(align)}); no identifier leaves either in the "
+            "clear"
         )
     for aggregate in contract.aggregate:
         lines.append(
@@ -88,6 +89,12 @@ def _steps(contract: Contract) -> list[str]:
                 f"{train.key_bits}-bit key"
             )
     return lines
+
+
+def _alternative(terms: AlignTerms) -> str:
+    if not terms.alternative:
+        return ""
+    return f"; or {terms.alternative}, if the sets are large and every party accepts it"
 
 
 def _guards(contract: Contract) -> list[str]:

@@ -19,10 +19,11 @@ are sent its result, so they are as free of IO as the roles.
 """
 
 from psi.align.order import SelectReceiver, SelectSender
-from psi.align.protocols import PROTOCOLS
+from psi.align.protocols import LARGE, PROTOCOLS, choose
 from psi.align.runs import Alignment, AlignSettings, Runs, TagKeeper, receive, send
 
 __all__ = [
+    "LARGE",
     "PROTOCOLS",
     "AlignSettings",
     "Alignment",
@@ -30,6 +31,7 @@ __all__ = [
     "SelectReceiver",
     "SelectSender",
     "TagKeeper",
+    "choose",
     "receive",
     "send",
 ]

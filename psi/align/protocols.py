@@ -7,6 +7,7 @@ holds it to what every protocol promises.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +15,12 @@ from psi import ecdh, vole
 from psi.ecdh import Items, Matches
 from psi.protocol import Context, Role
 
-__all__ = ["PROTOCOLS", "Intersection"]
+__all__ = ["LARGE", "PROTOCOLS", "Intersection", "choose"]
+
+LARGE = 50_000
+"""Records a side from which on `choose` takes vole: below, its fixed part outweighs the gain."""
+BALANCE = 10
+"""How many times larger one side may be."""
 
 
 class _Receiver(Protocol):
@@ -60,3 +66,18 @@ PROTOCOLS = {
         "vole-gf128-expandconvolute21-regular1321-blake2s-v1",
     ),
 }
+
+
+def choose(sizes: Sequence[tuple[int, int]], allowed: Collection[str]) -> tuple[str, str]:
+    """The protocol for sets of these sizes (receiver, sender), and why.
+
+    `allowed` are the protocols that every party accepts. Vole rests on a younger assumption, so it
+    is taken only where it saves much.
+    """
+    if "vole" not in allowed:
+        return "ecdh", "not every party's policy and processor allow vole"
+    if min(min(pair) for pair in sizes) < LARGE:
+        return "ecdh", f"vole pays from {LARGE:,} records a side on"
+    if any(max(pair) > BALANCE * min(pair) for pair in sizes):
+        return "ecdh", f"vole pays where no side is more than {BALANCE} times as large"
+    return "vole", "large sets of about equal size, and every party allows its assumption"

@@ -30,8 +30,8 @@ docs/PARAMETERS.md. Sources: Raghuraman and Rindal 2022 (eprint 2022/320); Rinda
 Schoppmann 2021 (eprint 2021/266); those of the parts are in their modules.
 """
 
-from psi.vole.limits import LARGEST_PORTABLE, REVEALS
+from psi.vole.limits import LARGEST_PORTABLE, REVEALS, runs_here
 from psi.vole.receiver import Receiver
 from psi.vole.sender import Sender
 
-__all__ = ["LARGEST_PORTABLE", "REVEALS", "Receiver", "Sender"]
+__all__ = ["LARGEST_PORTABLE", "REVEALS", "Receiver", "Sender", "runs_here"]

@@ -5,12 +5,17 @@ from __future__ import annotations
 from psi.kernels.simd import block_path
 from psi.protocol import MisuseError
 
-__all__ = ["LARGEST_PORTABLE", "REVEALS", "check_path"]
+__all__ = ["LARGEST_PORTABLE", "REVEALS", "check_path", "runs_here"]
 
 REVEALS = ("receiver", "both")
 """A count alone would tell the receiver which tags match: ECDH can shuffle, this cannot."""
 LARGEST_PORTABLE = 1 << 17
 """Items on a CPU without AES and carry-less products."""
+
+
+def runs_here(items: int) -> bool:
+    """Whether this machine's processor can take part with so many items."""
+    return block_path() != "portable" or items <= LARGEST_PORTABLE
 
 
 def check_path(items: int, reveal: str) -> None:
@@ -20,7 +25,7 @@ def check_path(items: int, reveal: str) -> None:
             f"reveal {reveal!r} found, {' or '.join(REVEALS)} allowed with the protocol vole",
             hint='take protocol = "ecdh"',
         )
-    if block_path() == "portable" and items > LARGEST_PORTABLE:
+    if not runs_here(items):
         raise MisuseError(
             f"{items} items found, at most {LARGEST_PORTABLE} allowed with the protocol vole on a "
             "CPU without AES and carry-less multiplication",

@@ -11,11 +11,15 @@ import pandas as pd
 import pytest
 
 from federated.party.account import verify_ledger
+from federated.party.contract import Contract
+from federated.party.desk import AutoDecider
 from federated.party.identity_file import read_identity
 from federated.party.ledger import read_ledger
 from profiles.job import Job
+from profiles.plan import describe
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
+from psi.protocol import Refused
 
 
 def run(folder: Path, out: str, **options: Any) -> JobResult:
@@ -115,6 +119,33 @@ def test_jobs_that_only_align(small: Path, reveal: str) -> None:
     partner = result.federation.outcomes["bureau"].alignments["bank"]
     assert partner.matched == -1
     assert len(partner.rows) == 0
+
+
+@pytest.mark.parametrize("accepts", [("ecdh", "vole"), ("ecdh",)])
+def test_auto_takes_vole_where_every_party_accepts_it(
+    small: Path, accepts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Careful(AutoDecider):
+        def check(self, contract: Contract) -> None:
+            if self._name == "bureau" and contract.align[0].protocol not in accepts:
+                raise Refused("protocol vole asked, ecdh allowed by policy")
+            super().check(contract)
+
+    monkeypatch.setattr("psi.align.protocols.LARGE", 200)
+    monkeypatch.setattr("federated.party.participant.AutoDecider", Careful)
+    text = (small / "job.toml").read_text().split("[[aggregate]]")[0]
+    text = text.replace('features = ["loans", "overdue", "usage", "queries"]', "")
+    (small / "job.toml").write_text(text)
+    plan = describe(Job.load(small / "job.toml"), open_tables(small / "tables.toml"), 0)
+    assert "set intersection by vole: large sets of about equal size" in plan
+    result = run(small, "out")
+    contract = result.federation.contract
+    assert contract.align[0].protocol == accepts[-1]
+    assert contract.suites.align.startswith(accepts[-1])
+    assert result.federation.outcome.alignments["bureau"].matched == 220
+    rows = [outcome.rows for outcome in result.federation.outcomes.values()]
+    ids = [pd.read_csv(small / f"{name}.csv").iloc[:, 0] for name in result.federation.outcomes]
+    assert ids[0][rows[0]].tolist() == ids[1][rows[1]].tolist()
 
 
 JOIN_SUM = """

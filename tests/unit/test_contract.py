@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from federated.party.contract import (
     JoinSumTerms,
     Measure,
     PartyTerms,
+    Suites,
     TrainTerms,
     sign,
     verify_signatures,
@@ -19,6 +21,7 @@ from federated.party.contract import (
 from federated.party.disclosures import check_disclosures, disclosures
 from federated.party.keys import Identity, PartyKeys
 from federated.party.negotiation import Agreed, Approver, Proposer
+from psi.align import PROTOCOLS
 from psi.protocol import Context, Pair, PeerError, Refused
 
 KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "registry")}
@@ -139,16 +142,20 @@ def test_each_party_is_told_of_the_shared_rows_first() -> None:
 
 
 def negotiate(
-    pinned: dict[str, Identity] | None = None, approve: object = None, complete: object = None
+    pinned: dict[str, Identity] | None = None,
+    approve: object = None,
+    complete: object = None,
+    draft: Contract | None = None,
 ) -> dict[str, Agreed]:
-    draft = contract("bank", "bureau", "registry")
+    draft = draft or contract("bank", "bureau", "registry")
     known = pinned or {name: keys.identity for name, keys in KEYS.items()}
 
     def context(name: str) -> Context:
         return Context(b"s", "contract", name, secrets.token_bytes)
 
-    def facts(mine: PartyTerms) -> PartyTerms:
-        return replace(mine, rows=5, snapshot="ab", design_columns=2)
+    def facts_at(name: str) -> Callable[[Contract], PartyTerms]:
+        told = {"rows": 5, "snapshot": "ab", "design_columns": 2, "protocols": ("ecdh",)}
+        return lambda draft: replace(draft.party(name), **told)  # type: ignore[arg-type]
 
     proposer = Proposer(
         context("bank"),
@@ -161,7 +168,7 @@ def negotiate(
             context(name),
             KEYS[name],
             known,
-            facts,
+            facts_at(name),
             approve or (lambda made: None),  # type: ignore[arg-type]
         )
         for name in ("bureau", "registry")
@@ -203,3 +210,44 @@ def test_a_proposer_that_changes_anothers_facts_is_caught() -> None:
 
     with pytest.raises(PeerError, match="own terms"):
         negotiate(complete=lie)
+
+
+def by(protocol: str, **changes: object) -> Contract:
+    made = contract("bank", "bureau", "registry")
+    align = tuple(replace(t, protocol=protocol, **changes) for t in made.align)  # type: ignore[arg-type]
+    return replace(made, align=align, suites=Suites(PROTOCOLS[protocol].suite))
+
+
+def test_the_suite_is_that_of_the_protocol() -> None:
+    for protocol in PROTOCOLS:
+        by(protocol).check()
+    with pytest.raises(PeerError, match="suite"):
+        replace(by("vole"), suites=Suites()).check()
+    mixed = by("ecdh")
+    align = (replace(mixed.align[0], protocol="vole"), *mixed.align[1:])
+    with pytest.raises(PeerError, match="several protocols"):
+        replace(mixed, align=align).check()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"reveal": "cardinality"}, {"minimum_checked_by": "partner"}, {"keep_tags_days": 3}],
+)
+def test_what_only_one_protocol_can_is_refused_of_the_other(changes: dict[str, object]) -> None:
+    by("ecdh", **changes).check()
+    for wrong in (by("vole", **changes), by("ecdh", alternative="vole", **changes)):
+        with pytest.raises(PeerError, match=r"cannot do what it asks|need the protocol ecdh"):
+            wrong.check()
+
+
+def test_a_choice_of_protocol_is_settled_before_anyone_signs() -> None:
+    left_open = by("ecdh", alternative="vole")
+    with pytest.raises(PeerError, match="leaves the protocol"):
+        negotiate(draft=left_open)
+
+    def settle(made: Contract) -> Contract:
+        told = [terms.protocols for terms in made.parties]
+        assert told == [(), ("ecdh",), ("ecdh",)]
+        return replace(made, align=by("ecdh").align)
+
+    assert negotiate(draft=left_open, complete=settle)["bureau"].contract.align[0].alternative == ""
