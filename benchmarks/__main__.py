@@ -121,6 +121,32 @@ def aggregate(
         files.save(json, found)
 
 
+@app.command()
+def wire(
+    tasks: Annotated[
+        str, typer.Option(help="What to measure.")
+    ] = "roundtrip,rounds,relay,align,demo",
+    items: Annotated[str, typer.Option(help="Items a side in align.")] = "1e5,1e6",
+    rounds: Annotated[int, typer.Option(min=1, help="Messages in roundtrip and rounds.")] = 200,
+    megabytes: Annotated[int, typer.Option(min=32, help="Relayed in relay.")] = 640,
+    runs: Annotated[int, typer.Option(min=1, help="Runs; medians are told.")] = 1,
+    json: Json = None,
+) -> None:
+    """Hub and nodes as processes over mutual TLS, beside plain sockets and one process."""
+    from benchmarks.wire import BARS, measure
+
+    found = []
+    for task in _names(tasks):
+        new = measure(
+            task, items=_numbers(items), rounds=rounds, megabytes=megabytes, runs=runs, told=_told
+        )
+        found += new
+        show.print_table(new)
+        _told(f"bar: {BARS[task]:g}\n")
+        if json is not None:
+            files.save(json, found)
+
+
 @app.command("show")
 def show_file(path: Path) -> None:
     """Print the rows of a file that an earlier run wrote."""

@@ -1,0 +1,208 @@
+"""One party of the suite `wire`: echoes, relays or aligns over one kind of endpoint.
+
+Started by `benchmarks.wire` as a process of its own; leaves its figures in FOLDER/NAME.result.
+The kinds: `process` (TCP sockets on loopback), `node` (a connection to the hub by mutual TLS and
+Flower's fleet calls), `mounted` (in the hub's process, over its socket file).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+__all__ = ["JOB", "NAMES", "SECRET", "wait_for"]
+
+JOB = bytes(32)
+SECRET = b"benchmark only"
+NAMES = ["a", "b"]
+FLEET_CALLS = 9
+"""Of one small message and its reply: pull, three objects, confirm; push, three objects."""
+
+_FLEETS: list[Any] = []
+
+
+def wait_for(path: Path, patience: float = 120.0) -> None:
+    """Return once the file is there."""
+    end = time.monotonic() + patience
+    while not path.exists():
+        if time.monotonic() > end:
+            raise SystemExit(f"{path.name} did not appear")
+        time.sleep(0.02)
+
+
+def _endpoint(kind: str, folder: Path, name: str) -> Any:
+    if kind == "process":
+        from federated.wire.routers import SocketEndpoint
+
+        ports = json.loads((folder / "ports").read_text())
+        return SocketEndpoint(name, {n: ("127.0.0.1", p) for n, p in ports.items()})
+    if kind == "mounted":
+        from federated.wire.local import LocalMount
+
+        mount = LocalMount(folder / "hub" / "hub.sock", name, JOB, NAMES, lambda step: 1 << 40)
+        mount.endpoint.greet()
+        return mount.endpoint
+    return _node(folder, name)
+
+
+def _node(folder: Path, name: str) -> Any:
+    from federated.wire.flower.fleet import Fleet, FleetKeys
+    from federated.wire.post import PostEndpoint, hand_on
+
+    certificate, key, authority = (folder / f"{name}.{end}" for end in ("crt", "key", "ca"))
+    keys = FleetKeys(certificate, key, authority, SECRET)
+    ends: list[PostEndpoint] = []
+    hub = (folder / "address").read_text()
+    fleet = Fleet(hub, keys, lambda p: hand_on(ends[0], p), lambda: ends[0].again())  # noqa: PLW0108
+    ends.append(PostEndpoint(name, JOB, NAMES, fleet.put, lambda step: 1 << 40))
+    threading.Thread(target=_ticking, args=(ends[0],), daemon=True).start()
+    fleet.start()
+    fleet.connected.wait(30)
+    ends[0].greet()
+    _FLEETS.append(fleet)
+    return ends[0]
+
+
+def _ticking(endpoint: Any) -> None:
+    while True:
+        time.sleep(0.5)
+        endpoint.tick()
+
+
+# tasks
+
+
+def _echo(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
+    """Messages of `size` bytes from a to b and back."""
+    del folder
+    times = []
+    for _ in range(rounds + 5):
+        begun = time.perf_counter()
+        if name == "a":
+            endpoint.send("b", os.urandom(size))
+            endpoint.receive(60)
+            times.append(time.perf_counter() - begun)
+        else:
+            endpoint.receive(60)
+            endpoint.send("a", os.urandom(size))
+    time.sleep(1.0)
+    return {"seconds": times[5:]}
+
+
+def _echo_bare(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
+    """As `_echo`; after each echo b times as many fleet calls in a row as one small message and
+    its reply need: mutual TLS and node authentication on, and nothing of ours but the guard."""
+    from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+
+    del folder
+    times = []
+    for _ in range(rounds + 5):
+        begun = time.perf_counter()
+        if name == "a":
+            endpoint.send("b", os.urandom(size))
+            endpoint.receive(60)
+            times.append(time.perf_counter() - begun)
+            endpoint.receive(60)
+            continue
+        endpoint.receive(60)
+        endpoint.send("a", os.urandom(size))
+        time.sleep(0.05)  # what follows the echo, a fresh leave to send, is over by then
+        fleet = _FLEETS[0]
+        request = SendNodeHeartbeatRequest(node=fleet._node, heartbeat_interval=30.0)
+        begun = time.perf_counter()
+        for _ in range(FLEET_CALLS):
+            fleet._client.SendNodeHeartbeat(request)
+        times.append(time.perf_counter() - begun)
+        endpoint.send("a", b"go on")
+    time.sleep(1.0)
+    return {"seconds": times[5:]}
+
+
+def _relay(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
+    """`rounds` frames of `size` bytes from a to b."""
+    del folder
+    frame, begun = os.urandom(size), time.perf_counter()
+    for _ in range(rounds):
+        if name == "a":
+            endpoint.send("b", frame)
+        else:
+            endpoint.receive(600)
+    if name == "b":
+        endpoint.send("a", b"all here")
+    else:
+        endpoint.receive(600)
+    seconds = time.perf_counter() - begun
+    time.sleep(1.5)
+    return {"seconds": seconds}
+
+
+def _align(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
+    """Set intersection of `size` items a side in a sealed session, the kernels warm."""
+    del rounds
+    from federated.party.identity_file import read_identity, write_identity
+    from federated.party.keys import PartyKeys
+    from federated.party.session import Session
+    from psi import align
+
+    keys = PartyKeys.generate(name)
+    write_identity(folder / f"{name}.identity", keys.identity)
+    for other in NAMES:
+        wait_for(folder / f"{other}.identity")
+    pinned = {n: read_identity(folder / f"{n}.identity") for n in NAMES}
+    half = size // 2 if name == "b" else 0
+    values = pa.array([f"id{i:09d}" for i in range(half, half + size)])
+    settings = align.AlignSettings()
+    warm = pa.array([f"w{i}" for i in range(1000)])
+    session = Session(JOB, keys, pinned, endpoint, folder / f"{name}-home", timeout=900)
+    session.connect()
+    _aligned(session, name, [warm], settings, "warm")
+    begun, processor = time.perf_counter(), time.process_time()
+    found = _aligned(session, name, [values], settings, "align")
+    seconds, processor = time.perf_counter() - begun, time.process_time() - processor
+    session.finish()
+    return {"seconds": seconds, "cpu": processor, "matched": int(found.matched)}
+
+
+def _aligned(session: Any, name: str, keys: list[Any], settings: Any, step: str) -> Any:
+    from psi import align
+
+    runs = (align.receive if name == "a" else align.send)(
+        "b" if name == "a" else "a", keys, settings
+    )
+    try:
+        level, build = next(runs)
+        while True:
+            named = f"{step}/{level}"
+            level, build = runs.send(session.run(named, build(session.context(named))))
+    except StopIteration as stop:
+        return stop.value
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for word in ("kind", "name", "task", "folder"):
+        parser.add_argument(word)
+    parser.add_argument("size", type=int)
+    parser.add_argument("rounds", type=int)
+    given = parser.parse_args()
+    tasks = {"echo": _echo, "bare": _echo_bare, "relay": _relay, "align": _align}
+    folder, task = Path(given.folder), tasks[given.task]
+    endpoint = _endpoint(given.kind, folder, given.name)
+    (folder / f"{given.name}.ready").touch()
+    for other in NAMES:
+        wait_for(folder / f"{other}.ready")
+    result = task(endpoint, given.name, folder, given.size, given.rounds)
+    result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    (folder / f"{given.name}.result").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    _main()
