@@ -12,6 +12,7 @@ from federated.party.contract import Contract, PartyTerms, suites_for
 from federated.party.desk import AutoDecider, Decider, Request
 from federated.party.disclosures import check_disclosures
 from federated.party.negotiation import Agreed, Approver, Proposer
+from federated.party.notes import APPROVAL
 from federated.party.outcome import Outcome
 from federated.party.policy import Policy
 from federated.party.session import Session
@@ -124,7 +125,9 @@ class Participant:
 
     def _consider(self, draft: Contract) -> None:
         request = Request(self._session.id, self._session.name, draft, self._session.clock())
+        self._session.tell(APPROVAL, 0.0)
         decision = self._decider.decide(request, self._stop)
+        self._session.tell(CONTRACT, 0.0)
         word = "approved" if decision.approved else "refused"
         self._session.ledger.once(word, by=decision.by, why=decision.why, job=draft.job)
         decision.enforce()

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -24,11 +24,12 @@ from federated.party.journal import CONTRACT, Journal, Point
 from federated.party.keys import Identity, PartyKeys
 from federated.party.ledger import Head, Ledger, check_head
 from federated.party.negotiation import Agreed
+from federated.party.notes import NOTES, Note, NotesIn, NotesOut
 from federated.party.plain import to_plain
 from federated.party.records import pack
 from federated.party.results import RESULTS
-from federated.wire.routers import GOODBYE, Endpoint
-from federated.wire.sealing import NO_CONTRACT, Channel, Handshake, SealedFrame
+from federated.wire.routers import FAREWELL, GOODBYE, Endpoint
+from federated.wire.sealing import ASIDE, NO_CONTRACT, Channel, Handshake, SealedFrame, frame_step
 from psi.protocol import (
     Context,
     Envelope,
@@ -56,9 +57,15 @@ Progress = Callable[[str, str, float], None]
 """Called with party, step and the share of the step that is done (0 to 1)."""
 
 TIMEOUT = 3600.0
-_ABORT, _FINISH, _RESUME, _CONTRACT = "abort", "finish", "resume", "contract"
+_FINISH, _RESUME, _CONTRACT = "finish", "resume", "contract"
 _RESULTS_KEY = b"fedprofile result key v1\n"
 _RESUMABLE = (PeerGone, EnvironmentFailed)
+_MAY_GO_ON = (FedprofileError.exit_code, PeerGone.exit_code, EnvironmentFailed.exit_code)
+"""Codes of a farewell after which its sender may come back; after any other it will not."""
+
+ENDED = "ended"
+"""The journal's mark of a job whose last step is done."""
+
 MOST_RESENDS = 100
 """Restarts of one peer in one job."""
 
@@ -111,7 +118,9 @@ class Session:
     """One party in one job. `session` is the job's 32-byte nonce, known to all parties.
 
     Where `home` holds the journal of this session, the party was killed: `connect` and `run`
-    go on from its last point instead of beginning.
+    go on from its last point instead of beginning. `watchers` are parties that are told of
+    this one's progress. With `hold` the journal stays until `forget`, so that a party that is
+    killed between the job's end and its outputs loses nothing.
     """
 
     def __init__(
@@ -126,6 +135,8 @@ class Session:
         clock: Callable[[], float] = time.time,
         progress: Progress | None = None,
         timeout: float = TIMEOUT,
+        watchers: Collection[str] = (),
+        hold: bool = False,
     ) -> None:
         self.id, self.keys, self.pinned = session, keys, pinned
         self.name = keys.identity.name
@@ -142,6 +153,8 @@ class Session:
         self._unanswered = set(self.peers)
         self._gone_peer: PeerGone | None = None
         self._progress = progress or (lambda party, step, share: None)
+        self._watchers, self._hold, self._final = watchers, hold, False
+        self._notes_out, self._notes_in = NotesOut(self._send_note, clock), NotesIn()
         self._point = self._journal.point
         self._back = self._point is not None
 
@@ -157,6 +170,23 @@ class Session:
     def resumed(self) -> bool:
         """Whether this session goes on from an earlier one's journal."""
         return self._back
+
+    @property
+    def unanswered(self) -> set[str]:
+        """After `connect` of a session that goes on: peers that have not said where they are."""
+        return set(self._unanswered)
+
+    def tell(self, step: str, share: float) -> None:
+        """Show this party's progress here and, now and then, to those who watch."""
+        self._progress(self.name, step, share)
+        if self._watchers and self._channels:
+            self._notes_out.tell(step, share)
+
+    def _send_note(self, note: Note) -> None:
+        for peer in self._watchers:
+            envelope = Envelope(self.id, NOTES, self.name, peer, 0, encode(note))
+            aside = self._channels[peer].seal_aside(envelope, self.random)
+            self._endpoint.send(peer, encode(aside))
 
     def connect(self) -> None:
         """Handshake with every peer, or go on. Raises `PeerError` on a wrong key."""
@@ -194,6 +224,8 @@ class Session:
         opened = {peer: channel.opened for peer, channel in self._channels.items()}
         self._arrivals = Arrivals(opened, gaps=True)
         self.ledger.write("resumed", step=point.step, finished=point.finished)
+        if self._journal.kept(ENDED) is not None:
+            return  # there is nothing left to hear
         for peer, count in opened.items():
             self._endpoint.send(peer, encode(_Again(self.name, peer, count, 1)))
         try:
@@ -204,7 +236,7 @@ class Session:
                     self._gone_peer = PeerGone(f"{sender} has closed its connection")
                 elif (
                     peek(data) is not _Again
-                    and (frame := self._checked(sender, data)).step != _ABORT
+                    and (frame := self._checked(sender, data)).step != FAREWELL
                 ):
                     self._arrivals.put(frame)  # a farewell is from before
         except PeerGone as error:
@@ -249,11 +281,11 @@ class Session:
         try:
             kept: R = self._journal.result(step)
             self._note_result(step, kept)
-            self._progress(self.name, step, 1.0)
+            self.tell(step, 1.0)
             return kept
         except LookupError:
             pass
-        self._progress(self.name, step, 0.0)
+        self.tell(step, 0.0)
         if self._point is not None and self._point.step == step:
             role.restore(self._point.role)
             turn: Step[R] = Step()
@@ -268,7 +300,7 @@ class Session:
             turn = role.receive(envelope)
             self._emit(step, role, turn, record)
         record.seconds = time.monotonic() - begun
-        self._progress(self.name, step, 1.0)
+        self.tell(step, 1.0)
         return turn.result
 
     def finish(self) -> None:
@@ -287,7 +319,14 @@ class Session:
                 unheard = role.unheard
         heads = {peer: [head.number, head.digest] for peer, head in self.ledger.heads.items()}
         self.ledger.once("finished", heads=heads, unheard=unheard)
+        if self._hold:
+            self._journal.keep(ENDED, b"")
         self.close()
+        if not self._hold:
+            self.forget()
+
+    def forget(self) -> None:
+        """Remove the journal: nothing can go on from here any more."""
         self._journal.destroy()
 
     def abort(self, error: BaseException) -> None:
@@ -302,17 +341,19 @@ class Session:
         head = self.ledger.head().to_bytes()
         for peer, channel in self._channels.items():
             payload = encode(_Abort(kind[:64], code))
-            envelope = Envelope(self.id, _ABORT, self.name, peer, 0, payload)
+            envelope = Envelope(self.id, FAREWELL, self.name, peer, 0, payload)
             try:
                 self._endpoint.send(peer, encode(channel.seal_aside(envelope, self.random, head)))
             except FedprofileError:
                 continue
         self.close()
-        if isinstance(error, FedprofileError) and not isinstance(error, _RESUMABLE):
-            self._journal.destroy()
+        known = isinstance(error, FedprofileError)
+        if self._final or (known and not isinstance(error, _RESUMABLE)):
+            self.forget()
 
     def close(self) -> None:
         """Close ledger, journal and endpoint."""
+        self._notes_out.close()
         self.ledger.close()
         self._journal.close()
         self._endpoint.close()
@@ -320,7 +361,7 @@ class Session:
     def _emit(self, step: str, role: Role[R], turn: Step[R], record: StepRecord) -> None:
         """Keep what came of a turn, then send it: a kill in between sends it again."""
         if turn.progress is not None:
-            self._progress(self.name, step, turn.progress)
+            self.tell(step, turn.progress)
         head = self.ledger.head().to_bytes()
         frames = [self._channels[e.receiver].seal(e, head) for e in turn.messages]
         sealed = [encode(frame) for frame in frames]
@@ -390,15 +431,33 @@ class Session:
                 if step not in (_FINISH, _RESUME):
                     raise PeerGone(f"{sender} has closed its connection", step=step)
                 return sender, data
+            if frame_step(data) == NOTES:
+                self._noted(sender, data)
+                continue
             if peek(data) is not _Again:
                 return sender, data
             self._resend(sender, decode(data, _Again))
             if step == _RESUME and not self._unanswered:
                 return sender, data
 
+    def _noted(self, sender: str, data: bytes) -> None:
+        """A peer's progress, for the screen; what does not open is dropped."""
+        try:
+            frame = self._checked(sender, data)
+            if frame.counter != ASIDE or sender not in self._channels:
+                return
+            envelope = self._channels[sender].open(frame)
+            found = (
+                self._notes_in.news(sender, decode(envelope.payload, Note)) if envelope else None
+            )
+        except PeerError:
+            return
+        if found is not None:
+            self._progress(sender, *found)
+
     def _arrive(self, sender: str, data: bytes) -> None:
         arrived = self._checked(sender, data)
-        if arrived.step == _ABORT:
+        if arrived.step == FAREWELL:
             raise self._gone(arrived)
         self._arrivals.put(arrived)
 
@@ -416,8 +475,10 @@ class Session:
         try:
             envelope = self._channels[frame.sender].open(frame)
             if envelope is not None:
-                kind = "".join(c for c in decode(envelope.payload, _Abort).kind if c.isalnum())
+                reason = decode(envelope.payload, _Abort)
+                kind = "".join(c for c in reason.kind if c.isalnum())
                 text += f" with {kind}"
+                self._final = reason.code not in _MAY_GO_ON
                 head = self._peer_head(frame.sender)
                 self.ledger.write("farewell", peer=frame.sender, error=kind, head=head.plain())
         except (PeerError, KeyError):

@@ -179,13 +179,13 @@ class LocalMount:
                 self.endpoint.fail(_lost())
 
     def call(self, data: bytes, every: float = 2.0) -> None:
-        """Ask all peers to join, again and again until each has been heard of."""
+        """Ask all peers to join, again and again until each has answered."""
         threading.Thread(target=self._call, args=(data, every), daemon=True).start()
 
     def _call(self, data: bytes, every: float) -> None:
         name, job = self.endpoint.name, self.endpoint.job
         while not self._stop.wait(0.0):
-            missing = [peer for peer in self._peers if not self.endpoint.heard(peer)]
+            missing = [peer for peer in self._peers if not self.endpoint.answered(peer)]
             for peer in missing:
                 self.carry(notice(Kind.CALL, job, name, peer, "call", data))
             if not missing or self._stop.wait(every):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from federated.wire.parcels import PART, Kind, Parcel
-from federated.wire.routers import GOODBYE
+from federated.wire.routers import FAREWELL, GOODBYE
 from federated.wire.sealing import frame_step
 from psi.protocol import PeerError, PeerGone
 
@@ -75,8 +75,10 @@ class _Way:
     beyond: int = 0
     untold: int = 0
     last_come: float = 0.0
+    answered: bool = False
     closed: bool = False
     by_step: dict[str, int] = field(default_factory=dict)
+    sending: threading.Lock = field(default_factory=threading.Lock)
 
 
 class PostEndpoint:
@@ -97,6 +99,7 @@ class PostEndpoint:
         self._arrived: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
         self._changed = threading.Condition()
         self._failure: BaseException | None = None
+        self._stopped: BaseException | None = None
         self._closed = False
         self.traffic: dict[tuple[str, str], int] = {}
 
@@ -106,14 +109,21 @@ class PostEndpoint:
     # the session's side
 
     def send(self, receiver: str, frame: bytes) -> None:
-        """Cut, number, keep and hand over; waits while the window is full."""
+        """Cut, number, keep and hand over; waits while the window is full.
+
+        Frames of several threads follow each other whole.
+        """
+        with self._ways[receiver].sending:
+            self._send(receiver, frame)
+
+    def _send(self, receiver: str, frame: bytes) -> None:
         way, step = self._ways[receiver], frame_step(frame)
         view = memoryview(frame)
         for offset in range(0, max(len(frame), 1), PART):
             data = bytes(view[offset : offset + PART])
             with self._changed:
                 self._changed.wait_for(partial(self._free, way, len(data)))
-                self._check()
+                self._check(farewell=step == FAREWELL)
                 parcel = self._numbered(way, receiver, Kind.PART, step, len(frame), offset, data)
             self._carry(parcel)
         self._count(self.name, receiver, len(frame))
@@ -122,6 +132,8 @@ class PostEndpoint:
         """The next frame, `GOODBYE` once a party has closed."""
         end = time.monotonic() + timeout
         while True:
+            if self._stopped is not None:
+                raise self._stopped
             try:
                 sender, frame, size = self._arrived.get(timeout=min(1.0, timeout))
                 break
@@ -168,11 +180,26 @@ class PostEndpoint:
             self._failure = self._failure or error
             self._changed.notify_all()
 
+    def stop(self, error: BaseException) -> None:
+        """End the job at this party with this error; a farewell can still be said."""
+        with self._changed:
+            self._stopped = self._stopped or error
+            self._changed.notify_all()
+
+    def leave(self, error: BaseException) -> None:
+        """This process ends and will be back: whoever waits here gets `error`, others nothing."""
+        with self._changed:
+            self._closed = True
+        self.fail(error)
+
     def deliver(self, parcel: Parcel) -> None:
         """Take one parcel that came for this party in this job."""
         way = self._ways.get(parcel.sender)
-        if way is None or parcel.receiver != self.name:
-            return  # somebody who has no part in this job
+        if way is None or parcel.receiver != self.name or self._failure is not None:
+            return  # somebody who has no part in this job, or this end of it is over
+        to = parcel.taken_stream[:4]
+        if parcel.kind == Kind.BYE and to not in (bytes(4), self._me):
+            return  # said to this party's endpoint before this one
         urgent, resend = False, []
         try:
             with self._changed:
@@ -184,6 +211,7 @@ class PostEndpoint:
                 if parcel.stream[:4] != way.peer:
                     self._meet(way, parcel.stream[:4])
                     resend = list(way.kept)
+                way.answered |= to == self._me
                 self._note_taken(way, parcel)
                 if parcel.kind in (Kind.PART, Kind.BYE):
                     urgent = self._put(way, parcel)
@@ -201,13 +229,29 @@ class PostEndpoint:
         for peer in self._ways:
             self._tell(peer)
 
-    def heard(self, peer: str) -> bool:
-        """Whether the peer's endpoint has been heard of."""
-        return self._ways[peer].peer != bytes(4)
+    def answered(self, peer: str) -> bool:
+        """Whether the peer has taken something from this very endpoint."""
+        return self._ways[peer].answered
+
+    @property
+    def failed(self) -> bool:
+        """Whether the job has ended here with an error."""
+        return self._failure is not None
+
+    def missing(self) -> dict[str, bool]:
+        """Peers that have not been heard of or are not connected, and whether it is the former."""
+        with self._changed:
+            return {
+                peer: not way.away_since
+                for peer, way in self._ways.items()
+                if way.away_since or way.peer == bytes(4)
+            }
 
     def again(self) -> None:
         """Send everything again that was not taken: the connection was lost and is back."""
         with self._changed:
+            if self._failure is not None:
+                return
             parcels = [
                 parcel
                 for way in self._ways.values()
@@ -222,6 +266,8 @@ class PostEndpoint:
         now = time.monotonic() if now is None else now
         stuck, tell = [], []
         with self._changed:
+            if self._failure is not None:
+                return
             for peer, way in self._ways.items():
                 oldest = self._oldest(way)
                 if oldest is not None and now - way.progress > PATIENCE:
@@ -255,12 +301,18 @@ class PostEndpoint:
     def _count(self, sender: str, receiver: str, size: int) -> None:
         self.traffic[sender, receiver] = self.traffic.get((sender, receiver), 0) + size
 
-    def _check(self) -> None:
+    def _check(self, *, farewell: bool = False) -> None:
         if self._failure is not None:
             raise self._failure
+        if self._stopped is not None and not farewell:
+            raise self._stopped
 
     def _free(self, way: _Way, size: int) -> bool:
-        return bool(self._failure) or not way.kept_bytes or way.kept_bytes + size <= WINDOW
+        return (
+            bool(self._failure or self._stopped)
+            or not way.kept_bytes
+            or way.kept_bytes + size <= WINDOW
+        )
 
     def _numbered(
         self,

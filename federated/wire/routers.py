@@ -16,10 +16,13 @@ from typing import Protocol
 from psi.protocol import EnvironmentFailed, PeerGone
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["GOODBYE", "Endpoint", "MemoryRouter", "SocketEndpoint"]
+__all__ = ["FAREWELL", "GOODBYE", "Endpoint", "MemoryRouter", "SocketEndpoint"]
 
 GOODBYE = b""
 """What `receive` returns once a party has closed; no real frame is empty."""
+
+FAREWELL = "abort"
+"""The step of the frame in which a party says that it ends, and why."""
 
 _HEAD = struct.Struct("<Q")
 _LARGEST_FRAME = LARGEST_PAYLOAD + (1 << 16)

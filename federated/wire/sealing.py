@@ -8,7 +8,8 @@ Handshake, once a job and pair (the name that sorts first is the initiator):
 Both signatures are by the pinned sealing keys and cover the session and both names; the
 responder's covers the whole transcript. Keys come from HKDF-SHA256 over both shared secrets,
 with the transcript's hash as salt: one ChaCha20-Poly1305 key a direction, counter nonces,
-and an exporter. A recording is safe unless X25519 *and* ML-KEM-768 both fall; signatures are
+and an exporter. A farewell or a note of progress has a key of its own, from the direction's key and
+a random salt. A recording is safe unless X25519 *and* ML-KEM-768 both fall; signatures are
 Ed25519 alone, so a quantum computer of the future forges nothing about the past.
 
 Every frame's associated data binds session, contract hash, step, sequence, counter, sender
@@ -43,8 +44,11 @@ NO_CONTRACT = bytes(32)
 """Stands for the contract's hash while the contract is still being agreed."""
 
 
-ASIDE = 2**39
-"""Frames numbered from here on are outside of the count."""
+ASIDE = 2**40
+"""The number of frames that are outside of the count."""
+
+_SALT = 32
+_ASIDE_LABEL = b"fedprofile aside v1"
 
 
 @message(0xA1)
@@ -215,28 +219,29 @@ class Channel:
         return self._seal(envelope, counter, head)
 
     def seal_aside(self, envelope: Envelope, random: Random, head: bytes = b"") -> SealedFrame:
-        """A frame outside of the count, for a farewell.
+        """A frame outside of the count, for a farewell or a note of progress.
 
-        A party that says farewell may come back with the counters of its last point, so the
-        farewell must not use one of them: its number is random and above all of them.
+        A party may come back with the counters of its last point, so such a frame uses none of
+        them: it is sealed under a key of its own, made from 32 random bytes that go with it. It
+        binds the session but no contract, so that it opens before and after one is signed.
         """
-        return self._seal(envelope, ASIDE + int.from_bytes(random(8), "big") % ASIDE, head)
+        salt = random(_SALT)
+        cipher = ChaCha20Poly1305(_aside_key(self._keys[0], salt))
+        frame = _sealed(cipher, 0, _header(envelope, ASIDE), envelope.payload, head, _ASIDE_LABEL)
+        return replace(frame, sealed=salt + frame.sealed)
 
     def _seal(self, envelope: Envelope, counter: int, head: bytes) -> SealedFrame:
-        way = (envelope.step, envelope.sender, envelope.receiver, envelope.sequence)
-        header = SealedFrame(envelope.session, *way, counter, b"")
-        bound = self._bound(header)
-        sealed = self._out.encrypt(_nonce(counter), envelope.payload, bound)
-        return replace(
-            header, sealed=sealed, head=self._out.encrypt(_head_nonce(counter), head, bound)
-        )
+        header = _header(envelope, counter)
+        return _sealed(self._out, counter, header, envelope.payload, head, self._label())
 
     def open(self, frame: SealedFrame) -> Envelope | None:
         """The envelope in a frame; None for an identical repeat."""
         if frame.sender != self.peer or frame.receiver != self.me:
             raise PeerError("frame for another channel", step=frame.step)
-        if frame.counter >= ASIDE:
-            return self._opened(frame)
+        if frame.counter == ASIDE:
+            cipher = ChaCha20Poly1305(_aside_key(self._keys[1], frame.sealed[:_SALT]))
+            inner = replace(frame, sealed=frame.sealed[_SALT:])
+            return self._opened(inner, cipher, 0, _ASIDE_LABEL)
         if frame.counter < len(self._received):
             if self._received[frame.counter] != frame.digest:
                 raise PeerError("a repeated frame differs from the first", step=frame.step)
@@ -244,28 +249,22 @@ class Channel:
         if frame.counter > len(self._received):
             found, expected = frame.counter, len(self._received)
             raise PeerError(f"frame #{found} found, #{expected} expected", step=frame.step)
-        envelope = self._opened(frame)
+        envelope = self._opened(frame, self._in, frame.counter, self._label())
         self._received.append(frame.digest)
         return envelope
 
     def recall(self, frame: SealedFrame) -> bytes:
         """The payload of a frame that this end has sealed under the present contract."""
-        return self._decrypt(self._out, _nonce(frame.counter), frame.sealed, frame)
+        return _decrypt(self._out, _nonce(frame.counter), frame.sealed, frame, self._label())
 
-    def _opened(self, frame: SealedFrame) -> Envelope:
-        payload = self._decrypt(self._in, _nonce(frame.counter), frame.sealed, frame)
-        self.peer_head = self._decrypt(self._in, _head_nonce(frame.counter), frame.head, frame)
+    def _opened(
+        self, frame: SealedFrame, cipher: ChaCha20Poly1305, number: int, label: bytes
+    ) -> Envelope:
+        payload = _decrypt(cipher, _nonce(number), frame.sealed, frame, label)
+        self.peer_head = _decrypt(cipher, _head_nonce(number), frame.head, frame, label)
         return Envelope(
             frame.session, frame.step, frame.sender, frame.receiver, frame.sequence, payload
         )
-
-    def _decrypt(
-        self, cipher: ChaCha20Poly1305, nonce: bytes, data: bytes, frame: SealedFrame
-    ) -> bytes:
-        try:
-            return cipher.decrypt(nonce, data, self._bound(replace(frame, sealed=b"", head=b"")))
-        except InvalidTag:
-            raise PeerError("a frame was altered or sealed otherwise", step=frame.step) from None
 
     def export(self, label: str) -> bytes:
         """32 bytes that both ends share and nobody else, for the protocol named `label`."""
@@ -282,8 +281,8 @@ class Channel:
         """The channel that `save()` kept."""
         return cls(me, peer, decode(data, _ChannelState))
 
-    def _bound(self, header: SealedFrame) -> bytes:
-        return b"fedprofile frame v1" + self.contract + encode(header)
+    def _label(self) -> bytes:
+        return b"fedprofile frame v1" + self.contract
 
 
 def frame_step(data: bytes) -> str:
@@ -293,6 +292,37 @@ def frame_step(data: bytes) -> str:
     at = 2 + 8 + 32  # version and type, length of the session, the session
     size = int.from_bytes(data[at : at + 8], "little")
     return data[at + 8 : at + 8 + size].decode("utf-8", "replace")
+
+
+def _header(envelope: Envelope, counter: int) -> SealedFrame:
+    way = (envelope.step, envelope.sender, envelope.receiver, envelope.sequence)
+    return SealedFrame(envelope.session, *way, counter, b"")
+
+
+def _sealed(
+    cipher: ChaCha20Poly1305,
+    number: int,
+    header: SealedFrame,
+    payload: bytes,
+    head: bytes,
+    label: bytes,
+) -> SealedFrame:
+    bound = label + encode(header)
+    sealed = cipher.encrypt(_nonce(number), payload, bound)
+    return replace(header, sealed=sealed, head=cipher.encrypt(_head_nonce(number), head, bound))
+
+
+def _decrypt(
+    cipher: ChaCha20Poly1305, nonce: bytes, data: bytes, frame: SealedFrame, label: bytes
+) -> bytes:
+    try:
+        return cipher.decrypt(nonce, data, label + encode(replace(frame, sealed=b"", head=b"")))
+    except InvalidTag:
+        raise PeerError("a frame was altered or sealed otherwise", step=frame.step) from None
+
+
+def _aside_key(key: bytes, salt: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt, b"fedprofile aside v1").derive(key)
 
 
 def _nonce(counter: int) -> bytes:

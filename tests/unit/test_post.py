@@ -13,8 +13,9 @@ import pytest
 from federated.wire import post
 from federated.wire.parcels import PART, Kind, Parcel, read_parcel
 from federated.wire.post import PostEndpoint
-from federated.wire.routers import GOODBYE
-from psi.protocol import CodecError, PeerError, PeerGone
+from federated.wire.routers import FAREWELL, GOODBYE
+from federated.wire.sealing import SealedFrame
+from psi.protocol import CodecError, PeerError, PeerGone, Refused, encode
 
 JOB = bytes(range(32))
 
@@ -205,3 +206,58 @@ def test_a_frame_under_another_step_than_it_says() -> None:
     end.deliver(Parcel(Kind.PART, JOB, "a", "b", "align", bytes(8), 0, bytes(8), 0, 3, 0, b"abc"))
     with pytest.raises(PeerError, match="another step"):
         end.receive(1.5)
+
+
+def test_who_is_stopped_can_still_say_farewell() -> None:
+    ends = pair()
+    ends["a"].stop(Refused("stopped by this party"))
+    with pytest.raises(Refused):
+        ends["a"].send("b", sealed("align"))
+    with pytest.raises(Refused):
+        ends["a"].receive(0.1)
+    ends["a"].send("b", sealed(FAREWELL))
+    assert ends["b"].receive(1.0) == ("a", sealed(FAREWELL))
+
+
+def sealed(step: str) -> bytes:
+    return encode(SealedFrame(JOB, step, "a", "b", 0, 0, b"sealed"))
+
+
+def test_frames_of_two_threads_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post, "PART", 10)
+    ends = pair()
+    frames = [bytes([number]) * 95 for number in range(40)]
+    halves = (frames[:20], frames[20:])
+
+    def send(half: list[bytes]) -> None:
+        for frame in half:
+            ends["a"].send("b", frame)
+
+    threads = [threading.Thread(target=send, args=(half,), daemon=True) for half in halves]
+    for thread in threads:
+        thread.start()
+    got = [ends["b"].receive(5.0)[1] for _ in frames]
+    assert sorted(got) == sorted(frames)
+
+
+def test_a_goodbye_to_an_earlier_endpoint_is_not_for_this_one() -> None:
+    ends = pair()
+    ends["a"].send("b", b"one")
+    assert ends["b"].receive(1.0)[1] == b"one"
+    late: list[Parcel] = []
+    old = ends["b"]
+    old._carry = late.append
+    old.fail(PeerGone("a has gone"))
+    old.close(0.0)
+    ends["a"] = PostEndpoint("a", JOB, ["a", "b"], ends["a"]._carry, lambda step: 1 << 40)
+    ends["a"].send("b", b"two")  # the old endpoint hears no more
+    assert not ends["a"].answered("b")
+    for parcel in late:
+        ends["a"].deliver(parcel)
+    ends["b"] = PostEndpoint("b", JOB, ["a", "b"], ends["a"]._carry, lambda step: 1 << 40)
+    ends["b"].greet()
+    ends["b"].send("a", b"new")
+    assert ends["a"].receive(1.0) == ("b", b"new")
+    assert ends["b"].receive(1.0) == ("a", b"two")
+    ends["b"].send("a", b"newer")
+    assert ends["a"].answered("b")

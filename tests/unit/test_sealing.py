@@ -118,3 +118,19 @@ def test_secrets_do_not_print() -> None:
     shown = repr(keys) + repr(channels()[0]) + repr(frame(channels()[0].seal(envelope())))
     assert "b'" not in shown
     assert encode(keys.identity)
+
+
+def test_asides_are_outside_of_count_and_contract() -> None:
+    a, b = channels()
+    first, second = (a.seal_aside(envelope(b"bye"), secrets.token_bytes) for _ in range(2))
+    assert first != second
+    a.contract = bytes([1]) * 32  # signed by now; b has not heard
+    for aside in (first, second, first, a.seal_aside(envelope(b"bye"), secrets.token_bytes)):
+        assert b.open(frame(aside)) == envelope(b"bye")
+    assert b.opened == 0
+    with pytest.raises(PeerError, match="altered"):
+        b.open(replace(first, sealed=first.sealed[:-1] + bytes([first.sealed[-1] ^ 1])))
+    with pytest.raises(PeerError):
+        a.open(frame(first))
+    b.contract = a.contract
+    assert b.open(frame(a.seal(envelope()))) == envelope()

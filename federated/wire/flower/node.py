@@ -31,7 +31,7 @@ from federated.wire.flower.fleet import Fleet, FleetKeys
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, notice
 from federated.wire.post import PostEndpoint, hand_on
-from psi.protocol import FedprofileError, Refused
+from psi.protocol import EnvironmentFailed, FedprofileError, Refused
 
 __all__ = ["Job", "NodeDaemon"]
 
@@ -133,12 +133,13 @@ class NodeDaemon:
                 raise self.failure
 
     def stop(self) -> None:
-        """End all jobs with a reason and close."""
+        """Leave all jobs as they are and close: a node that starts again goes on with them."""
         with self._lock:
             jobs = list(self.jobs.values())
         for job in jobs:
             job.stop.set()
-            job.endpoint.fail(Refused("this node is stopping", hint="the job can be resumed"))
+            stopping = "this node is stopping"
+            job.endpoint.leave(EnvironmentFailed(stopping, hint="start it again: jobs go on"))
         for job in jobs:
             if job.thread is not None:
                 job.thread.join(5)
@@ -153,7 +154,7 @@ class NodeDaemon:
             found = [j for s, j in self.jobs.items() if name in (j.id, s.hex())]
         for job in found:
             job.stop.set()
-            job.endpoint.fail(Refused("stopped by this party's officer"))
+            job.endpoint.stop(Refused("stopped by this party's officer"))
         return bool(found)
 
     # the switch: processes of this machine
@@ -209,7 +210,8 @@ class NodeDaemon:
 
     def _called(self, parcel: Parcel, job: Job | None) -> None:
         if job is not None and job.state in ("waiting", "running"):
-            job.endpoint.greet()  # the caller has not heard that we are here
+            if not job.endpoint.failed:  # else its thread is about to end, and calls come again
+                job.endpoint.greet()  # the caller has not heard that we are here
             return
         try:
             call = read_call(parcel.data, self.home.name, self._pinned())
@@ -286,6 +288,7 @@ class NodeDaemon:
                 home,
                 progress=lambda party, step, share: self._progress(job, step, share),
                 timeout=self._timeout,
+                watchers=[call.proposer],
             )
             participant = Participant(
                 session,
