@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class Federation:
     records: dict[str, list[StepRecord]]
     wire_bytes: dict[tuple[str, str], int]
     seconds: float
+    settle: Callable[[], None] = lambda: None
+    """To be called once its outputs are in place: what it could be made from again goes."""
 
     @property
     def outcome(self) -> Outcome:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import secrets
 import shutil
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from federated.party.call import make_call
 from federated.party.contract import Contract
 from federated.party.desk import Decider
-from federated.party.files import write_atomic
 from federated.party.identity_file import write_identity
-from federated.party.journal import can_resume, signed_contract
+from federated.party.journal import signed_contract
 from federated.party.keys import PartyKeys
 from federated.party.limits import step_limit
 from federated.party.node_home import NodeHome
+from federated.party.notes import AWAY, CALLED
 from federated.party.participant import Participant
 from federated.party.session import Progress, Session
 from federated.party.source import Source
@@ -24,11 +26,14 @@ from federated.wire.local import LocalMount
 from profiles.federation import Federation
 from profiles.job import Job
 from profiles.proposal import complete, draft
-from psi.protocol import JobError, MisuseError
+from profiles.runs import Run, RunFolder, Started, runs_in
+from psi.protocol import FedprofileError, JobError, MisuseError, Refused
 
-__all__ = ["HubLink", "federate_remote"]
+__all__ = ["HubLink", "federate_remote", "unfinished", "withdraw"]
 
 HOUR = 3600.0
+LOOK = 0.5
+"""Seconds between two looks at who is connected and whether the run is to stop."""
 
 
 class HubLink:
@@ -53,25 +58,27 @@ def federate_remote(
     link: HubLink,
     keys: PartyKeys,
     folder: Path,
+    started: Started,
     *,
     decider: Decider | None = None,
-    progress: Progress | None = None,
+    progress: Progress = lambda party, step, share: None,
     wait: float = 24 * HOUR,
-    resume: bool = False,
+    resume: RunFolder | None = None,
 ) -> Federation:
     """Propose `job` to the other parties' nodes and run this party's side of it.
 
     `folder` gets this party's ledger and identity; `wait` is how many seconds this party hears
-    nothing before it gives up. With `resume` the last unfinished proposal of this job file goes
-    on. Raises what this party met, `PeerGone` where another has refused.
+    nothing before it gives up. With `resume` that run goes on. The journal stays until the
+    federation is settled, when its outputs are written. Raises what this party met, `PeerGone`
+    where another has refused.
     """
     _check(job, link)
     begun, me = time.monotonic(), link.home.name
     pinned = link.home.pinned()
     parties = {party.name: pinned[party.name] for party in job.parties}
-    nonce = _unfinished(job, link) if resume else secrets.token_bytes(32)
-    place = link.home.job(nonce)
-    signed = signed_contract(place, nonce, secrets.token_bytes)
+    nonce = bytes.fromhex(resume.path.name) if resume else secrets.token_bytes(32)
+    place = resume or RunFolder(link.home.job(nonce))
+    signed = signed_contract(place.path, nonce, secrets.token_bytes)
     final = [Contract.from_bytes(signed)] if signed else []
 
     def limit(step: str) -> int:
@@ -82,44 +89,118 @@ def federate_remote(
         final[:] = [whole]
         return whole
 
-    mount = LocalMount(link.socket, me, nonce, list(parties), limit)
-    try:
-        write_identity(folder / me / "identity.json", keys.identity)
-        write_atomic(place / "proposal", _digest(job))
-        session = Session(
-            nonce, keys, parties, mount.endpoint, place, progress=progress, timeout=wait
-        )
-        mount.call(make_call(nonce, keys, parties))
-        participant = Participant(session, source, decider=decider, kept=link.home.tags)
-        asked = draft(job, parties, nonce, time.time())
-        agreed, outcome = participant.propose(asked, finish)
-    finally:
-        mount.close()
-        if (place / "ledger.jsonl").exists():
-            shutil.copyfile(place / "ledger.jsonl", folder / me / "ledger.jsonl")
+    def report(party: str, step: str, share: float) -> None:
+        place.note(party, step, share)
+        progress(party, step, share)
+
+    run = Run(nonce.hex(), job.name, job.purpose, me, list(parties), started, int(time.time()))
+    with _held(place, run, Path(job.file)) as held:
+        mount = LocalMount(link.socket, me, nonce, list(parties), limit)
+        over = threading.Event()
+        try:
+            write_identity(folder / me / "identity.json", keys.identity)
+            session = Session(
+                nonce, keys, parties, mount.endpoint, place.path,
+                progress=report, timeout=wait, hold=True,
+            )  # fmt: skip
+            mount.call(make_call(nonce, keys, parties))
+            threading.Thread(target=_look, args=(place, mount, report, over), daemon=True).start()
+            participant = Participant(session, source, decider=decider, kept=link.home.tags)
+            asked = draft(job, parties, nonce, time.time())
+            agreed, outcome = participant.propose(asked, finish)
+        finally:
+            over.set()
+            mount.close()
+            if (place.path / "ledger.jsonl").exists():
+                shutil.copyfile(place.path / "ledger.jsonl", folder / me / "ledger.jsonl")
+        lock = held.pop_all()
+
+    def settle() -> None:
+        session.forget()
+        place.end("done")
+        lock.close()
+
     seconds = time.monotonic() - begun
     records, traffic = {me: session.records}, dict(mount.endpoint.traffic)
-    return Federation({me: outcome}, agreed, records, traffic, seconds)
+    return Federation({me: outcome}, agreed, records, traffic, seconds, settle)
 
 
-def _digest(job: Job) -> str:
-    return hashlib.sha256(Path(job.file).read_bytes()).hexdigest()
+@contextlib.contextmanager
+def _held(place: RunFolder, run: Run, job_file: Path) -> Iterator[contextlib.ExitStack]:
+    """Hold the run's lock, to the end of this process unless it fails, and note how it ends."""
+    with contextlib.ExitStack() as held:
+        held.enter_context(place.held())
+        place.begin(run, job_file)
+        try:
+            yield held
+        except FedprofileError as error:
+            stopped = place.stop_file.exists()
+            place.end("stopped" if stopped else "failed", error.message, error.hint)
+            raise
+        except BaseException as error:
+            place.end("failed", type(error).__name__)
+            raise
 
 
-def _unfinished(job: Job, link: HubLink) -> bytes:
-    """The session of the last unfinished proposal of this very job file."""
-    found = [
-        file
-        for file in link.home.jobs.glob("*/proposal")
-        if can_resume(file.parent) and file.read_text("utf-8") == _digest(job)
-    ]
-    if not found:
-        raise MisuseError(
-            f"{job.file}: no unfinished run of this job here",
-            hint="leave out --resume; a job file that was changed is another job",
-        )
-    last = max(found, key=lambda file: file.stat().st_mtime)
-    return bytes.fromhex(last.parent.name)
+def _look(place: RunFolder, mount: LocalMount, report: Progress, over: threading.Event) -> None:
+    """Say who does not answer or is not connected; end the job if it is to stop."""
+    told: dict[str, str] = {}
+    while not over.wait(LOOK):
+        missing = mount.endpoint.missing()
+        for peer, connected in missing.items():
+            word = CALLED if connected else AWAY
+            if told.get(peer) != word:
+                report(peer, word, 0.0)
+            told[peer] = word
+        for peer in told.keys() - missing.keys():
+            if told.pop(peer):
+                report(peer, "connected", 0.0)
+        if place.stop_file.exists():
+            mount.endpoint.stop(Refused("stopped by this party"))
+            return
+
+
+def unfinished(job: Job, link: HubLink) -> RunFolder:
+    """The last unfinished run of this very job file."""
+    for folder in runs_in(link.home.jobs):
+        if folder.resumable and folder.of_job(Path(job.file)):
+            return folder
+    raise MisuseError(
+        f"{job.file}: no unfinished run of this job here",
+        hint="leave out --resume; a job file that was changed is another job",
+    )
+
+
+def withdraw(link: HubLink, keys: PartyKeys, place: RunFolder, patience: float = 30.0) -> list[str]:
+    """End an unfinished run whose process is gone: the others are told, its journal is removed.
+
+    Returns the parties that were not reached within `patience` seconds; theirs ends with the
+    contract.
+    """
+    run = place.load()
+    with place.held():
+        missing = [name for name in run.parties if name != run.me]
+        if place.resumable:
+            missing = _say_farewell(link, keys, place, run, patience)
+        place.begin(run, place.job_file)
+        place.end("stopped", "stopped by this party")
+    return missing
+
+
+def _say_farewell(
+    link: HubLink, keys: PartyKeys, place: RunFolder, run: Run, patience: float
+) -> list[str]:
+    pinned, nonce = link.home.pinned(), bytes.fromhex(run.session)
+    parties = {name: pinned[name] for name in run.parties}
+    mount = LocalMount(link.socket, run.me, nonce, run.parties, lambda step: 1 << 30)
+    try:
+        session = Session(nonce, keys, parties, mount.endpoint, place.path, timeout=patience)
+        mount.call(make_call(nonce, keys, parties))
+        session.connect()
+        session.abort(Refused("stopped by this party"))
+        return sorted(session.unanswered)
+    finally:
+        mount.close()
 
 
 def _check(job: Job, link: HubLink) -> None:

@@ -79,6 +79,7 @@ def run_job(
             job, federation, by_name, staging, baseline=baseline, synthetic=synthetic
         )
         _replace(staging, out)
+    federation.settle()
     return JobResult(out, outputs, federation)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from federated.cli import hub, node
-from profiles.cli import demo, ledger, plan, preflight, run, selftest
+from profiles.cli import demo, job, ledger, plan, preflight, run, selftest
 from psi.protocol.errors import FedprofileError
 
 __all__ = ["app", "main"]
@@ -52,6 +52,7 @@ app.command("plan")(plan.plan)
 app.command("preflight")(preflight.preflight)
 app.command("run")(run.run)
 app.command("selftest")(selftest.selftest)
+app.add_typer(job.app, name="job")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(hub.app, name="hub")
 app.add_typer(node.app, name="node")

@@ -53,6 +53,7 @@ def run(
     from profiles.cli.summary import print_summary
     from profiles.job import Job
     from profiles.run import run_job, steps_of
+    from profiles.runs import Started
     from profiles.tables import open_tables
     from psi.protocol import MisuseError
 
@@ -64,6 +65,7 @@ def run(
         )
     if resume and not hub:
         raise MisuseError("--resume needs --hub", hint="a run on one machine begins again")
+    started = Started(str(tables.absolute()), str(out.absolute()), overwrite)
     result = run_job(
         spec,
         open_tables(tables),
@@ -71,33 +73,35 @@ def run(
         overwrite=overwrite,
         baseline=plaintext_baseline,
         progress=None if quiet else progress_bar(steps_of(spec), spec.receiver),
-        over=_over(hub, passphrase_file, wait * 3600, resume) if hub else None,
+        over=over_hub(hub, passphrase_file, wait * 3600, started, resume) if hub else None,
     )
     print_summary(result)
 
 
-def _over(hub: Path, passphrase_file: Path | None, wait: float, resume: bool) -> Any:
-    """Run the federation over this hub or node."""
+def over_hub(
+    hub: Path, passphrase_file: Path | None, wait: float, started: Any, resume: Any
+) -> Any:
+    """Run the federation over this hub or node; `resume` is a run, or whether to find one."""
     from federated.cli.deciding import make_decider
     from federated.cli.passphrase import passphrase
-    from profiles.remote import HubLink, federate_remote
+    from profiles.remote import HubLink, federate_remote, unfinished
 
     link = HubLink(hub)
     keys = link.home.load_keys(passphrase(passphrase_file))
 
     def over(job: Any, sources: Any, folder: Path, progress: Any) -> Any:
         source = sources[job.receiver]
-        decider = make_decider(link.home, source)
         return federate_remote(
             job,
             source,
             link,
             keys,
             folder,
-            decider=decider,
+            started,
+            decider=make_decider(link.home, source),
             progress=progress,
             wait=wait,
-            resume=resume,
+            resume=unfinished(job, link) if resume is True else resume or None,
         )
 
     return over

@@ -5,10 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from federated.party.notes import APPROVAL, AWAY, CALLED
 from federated.party.session import Progress
 
-__all__ = ["human_bytes", "progress_bar"]
+__all__ = ["STANDS", "human_bytes", "progress_bar"]
+
+STANDS = {
+    CALLED: "has not answered yet",
+    APPROVAL: "waits for approval there",
+    AWAY: "is not connected to the hub",
+    "finish": "done",
+}
+"""What a party's place is called where it is no step of the job."""
 
 
 def human_bytes(count: float) -> str:
@@ -22,7 +32,8 @@ def human_bytes(count: float) -> str:
 
 @contextmanager
 def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
-    """A bar over the steps of one party, with the present step's rate and the time it still takes.
+    """A bar over the steps of one party, with the present step's rate and the time it still takes,
+    and a line for each other party that is heard of.
 
     Safe to call from every party's thread.
     """
@@ -35,23 +46,29 @@ def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
     from psi.kernels.cache import compiling
 
     lock, pace = threading.Lock(), Pace()
+    adding, others = threading.Lock(), dict[str, Any]()
 
     class Speed(ProgressColumn):
-        """Rate and time left, counted down between reports."""
+        """Rate and time left of the party's own step, counted down between reports."""
 
         def render(self, task: Task) -> Text:
             with lock:
-                return Text("" if task.finished else pace.words(), style="dim")
+                own = task.fields.get("own") and not task.finished
+                return Text(pace.words() if own else "", style="dim")
 
-    columns = (TextColumn("{task.description:<34}"), BarColumn(), Elapsed(), Speed())
+    columns = (TextColumn("{task.description:<34}", markup=False), BarColumn(), Elapsed(), Speed())
     console = Console(stderr=True)
     if compiling():
         console.print(compiling(), style="dim", highlight=False, markup=False)
     with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=len(steps))
+        task = bar.add_task("starting", total=len(steps), own=True)
 
         def report(who: str, step: str, share: float) -> None:
-            if who != party or step not in steps:
+            if who != party:
+                with adding:
+                    _beside(bar, others, who, step, share)
+                return
+            if step not in steps:
                 return
             with lock:
                 pace.note(step, share)
@@ -59,3 +76,11 @@ def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
 
         yield report
         bar.update(task, description="done", completed=len(steps))
+
+
+def _beside(bar: Any, tasks: dict[str, Any], who: str, step: str, share: float) -> None:
+    """Another party's line: its step and share, or what it waits for."""
+    if who not in tasks:
+        tasks[who] = bar.add_task(who, total=1.0)
+    share = 1.0 if step == "finish" else share
+    bar.update(tasks[who], description=f"{who}: {STANDS.get(step, step)}", completed=share)

@@ -64,7 +64,7 @@ def _nothing_left(world: World) -> None:
     assert names <= {
         "hub.toml", "authority.crt", "authority.key", "server.crt", "server.key", "nodes.json",
         "invites.json", "identity.json", "keys", "node.toml", "bureau.json", "world-bureau.json",
-        "ledger.jsonl", "proposal",
+        "ledger.jsonl", "run.json", "job.toml", "lock",
     }  # fmt: skip
     assert not list(world.node("bureau").rglob("journal"))
     for log in ("hub", "bureau"):

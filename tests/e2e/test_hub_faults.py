@@ -78,6 +78,7 @@ def test_hub_and_partner_are_killed_and_the_partner_is_revoked(small: Path, worl
     _the_hub_is_killed_and_the_job_goes_on(small, world)
     _the_partner_is_killed_and_the_job_goes_on(small, world)
     _the_proposer_is_killed_and_goes_on(small, world)
+    _a_run_is_stopped_whether_its_process_lives_or_not(small, world)
     _the_partner_is_revoked_and_told(world)
 
 
@@ -106,19 +107,51 @@ def _the_partner_is_killed_and_the_job_goes_on(small: Path, world: World) -> Non
 
 
 def _the_proposer_is_killed_and_goes_on(small: Path, world: World) -> None:
-    propose(small, world, "killed")
+    _propose_until_it_runs(small, world, "killed")
+    world.kill("killed")
+    (run,) = [run for run in runs(world) if run["state"] == "failed"]
+    assert (run["error"], run["resumable"]) == ("its process has ended", True)
+    again = world.spawn("resumed", "job", "resume", str(run["id"]), "--quiet", *at(world))
+    assert end_of(world, again, "resumed") == 0, world.log("resumed")
+    ledger = small / "killed" / "parties" / "bank" / "ledger.jsonl"
+    assert "resumed" in [line["kind"] for line in read_ledger(ledger)]
+    assert not list(world.node("bank").rglob("journal"))
+    assert {run["state"] for run in runs(world)} == {"done"}
+    assert "handshake" in world.command("job", "logs", str(run["id"]), *at(world)).stdout
+
+
+def _a_run_is_stopped_whether_its_process_lives_or_not(small: Path, world: World) -> None:
+    process = _propose_until_it_runs(small, world, "stopped")
+    (run,) = [run for run in runs(world) if run["state"] == "running"]
+    assert "bureau" in world.command("job", "show", str(run["id"]), *at(world)).stdout
+    world.command("job", "stop", str(run["id"]), *at(world))
+    assert end_of(world, process, "stopped") == 6, world.log("stopped")
+    assert "stopped by this party" in world.log("stopped")
+    _propose_until_it_runs(small, world, "dropped")
+    world.kill("dropped")
+    (run,) = [run for run in runs(world) if run["resumable"]]
+    world.command("job", "stop", str(run["id"]), *at(world))
+    assert [run["state"] for run in runs(world)[:2]] == ["stopped", "stopped"]
+    world.wait(
+        lambda: not list(world.folder.rglob("journal")), "a journal of a stopped job is left", 30
+    )
+    assert {str(job["state"]) for job in jobs_of(world, "bureau")} == {"done", "failed"}
+
+
+def _propose_until_it_runs(small: Path, world: World, out: str) -> subprocess.Popen[bytes]:
+    process = propose(small, world, out)
     world.wait(
         lambda: any(running(job) for job in jobs_of(world, "bureau")), "the job does not run"
     )
-    world.kill("killed")
-    again = world.spawn(
-        "resumed", "run", str(small / "job.toml"), "--tables", str(small / "tables.toml"),
-        "--out", str(small / "resumed"), "--quiet", "--hub", str(world.node("bank")), "--resume",
-    )  # fmt: skip
-    assert end_of(world, again, "resumed") == 0, world.log("resumed")
-    ledger = small / "resumed" / "parties" / "bank" / "ledger.jsonl"
-    assert "resumed" in [line["kind"] for line in read_ledger(ledger)]
-    assert not list(world.node("bank").rglob("journal"))
+    return process
+
+
+def at(world: World) -> tuple[str, str]:
+    return "--hub", str(world.node("bank"))
+
+
+def runs(world: World) -> list[dict[str, object]]:
+    return list(json.loads(world.command("job", "ls", "--json", *at(world)).stdout))
 
 
 def _the_partner_is_revoked_and_told(world: World) -> None:

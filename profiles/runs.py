@@ -1,0 +1,207 @@
+"""The runs that this party has proposed over a hub: one folder each, beside its journal.
+
+    jobs/SESSION/run.json   what it was started with, where it stands, who waits for whom
+    jobs/SESSION/job.toml   the job file as it was then
+    jobs/SESSION/lock       held by the process that runs it
+    jobs/SESSION/stop       asks that process to end the job
+
+A run whose lock nobody holds is not running, whatever its file says. Nothing here is another
+party's data: names of steps and shares of them, as those parties told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from federated.party.files import write_atomic
+from federated.party.journal import can_resume
+from federated.party.notes import APPROVAL, AWAY, CALLED
+from psi.protocol import EnvironmentFailed, InputError, MisuseError
+
+__all__ = ["Run", "RunFolder", "Started", "find_run", "runs_in"]
+
+EVERY = 1.0
+"""Seconds between two writes while only shares of a step change."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """With what a run was started: enough to go on with it."""
+
+    tables: str
+    out: str
+    overwrite: bool
+
+
+@dataclass
+class Run:
+    """One run. `state` is running, done, failed or stopped; `at` holds step and share by party."""
+
+    session: str
+    job: str
+    purpose: str
+    me: str
+    parties: list[str]
+    started: Started
+    began: int
+    state: str = "running"
+    error: str = ""
+    hint: str = ""
+    at: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The name that commands use for it."""
+        return self.session[:8]
+
+    @property
+    def step(self) -> str:
+        """This party's own step."""
+        return self.at.get(self.me, ("", 0.0))[0]
+
+    def waits_for(self) -> list[str]:
+        """Whom everybody waits for, in words; empty if all of them are at work."""
+        if self.state != "running":
+            return []
+        words = {
+            CALLED: "{}'s node to answer",
+            APPROVAL: "{}'s officer",
+            AWAY: "{} to connect to the hub",
+        }
+        at = {name: self.at.get(name, ("", 0.0))[0] for name in self.parties}
+        return [words[step].format(name) for name, step in at.items() if step in words]
+
+
+class RunFolder:
+    """The folder of one run of this party."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._run: Run | None = None
+        self._written = 0.0
+
+    def __repr__(self) -> str:
+        return f"<run in {self.path.name[:8]}>"
+
+    @property
+    def job_file(self) -> Path:
+        """The job file as it was when the run began."""
+        return self.path / "job.toml"
+
+    def begin(self, run: Run, job_file: Path) -> None:
+        """A new run, or one that goes on."""
+        self.stop_file.unlink(missing_ok=True)
+        if not self.job_file.exists():
+            write_atomic(self.job_file, job_file.read_bytes(), private=True)
+        self._run = run
+        self._write()
+
+    def note(self, party: str, step: str, share: float) -> None:
+        """A party's progress; safe to call from any thread."""
+        with self._lock:
+            if self._run is None:
+                return
+            before = self._run.at.get(party, ("", 0.0))[0]
+            self._run.at[party] = (step, round(share, 3))
+            if step == before and time.monotonic() - self._written < EVERY:
+                return
+            self._write()
+
+    def end(self, state: str, error: str = "", hint: str = "") -> None:
+        """The run has ended."""
+        with self._lock:
+            if self._run is not None:
+                self._run.state, self._run.error, self._run.hint = state, error, hint
+                self._write()
+
+    def _write(self) -> None:
+        self._written = time.monotonic()
+        text = json.dumps(asdict(self._run), indent=1) + "\n" if self._run else ""
+        write_atomic(self.path / "run.json", text, private=True, sync=False)
+
+    def load(self) -> Run:
+        """What the folder says; raises `InputError` if it is no run."""
+        try:
+            data: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
+            data["started"] = Started(**data["started"])
+            data["at"] = {name: (str(s), float(share)) for name, (s, share) in data["at"].items()}
+            run = Run(**data)
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError(f"{self.path.name[:8]}: not a run of this party") from None
+        if run.state == "running" and not self.alive():
+            run.state, run.error = "failed", "its process has ended"
+        return run
+
+    @property
+    def stop_file(self) -> Path:
+        """Its being there asks the run's process to stop."""
+        return self.path / "stop"
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a journal to go on from."""
+        return can_resume(self.path)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock; raises `MisuseError` if a process holds it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file: TextIO = (self.path / "lock").open("w")
+        except OSError as error:
+            raise EnvironmentFailed(f"cannot write into {self.path}: {error.strerror}") from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise MisuseError(
+                    f"run {self.path.name[:8]} is running", hint="fedprofile job show says where"
+                ) from None
+            yield
+
+    def alive(self) -> bool:
+        """Whether a process runs it."""
+        try:
+            with self.held():
+                return False
+        except MisuseError:
+            return True
+
+    def of_job(self, file: Path) -> bool:
+        """Whether it is a run of this very job file."""
+        try:
+            return _digest(self.job_file) == _digest(file)
+        except OSError:
+            return False
+
+
+def runs_in(jobs: Path) -> list[RunFolder]:
+    """This party's runs, the last one first."""
+    files = sorted(jobs.glob("*/run.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    return [RunFolder(file.parent) for file in files]
+
+
+def find_run(jobs: Path, name: str) -> RunFolder:
+    """The run whose session begins with `name`; raises `MisuseError` unless there is one."""
+    if not name or set(name) - set("0123456789abcdef"):
+        raise MisuseError(f"{name!r} found, the id that `fedprofile job ls` shows allowed")
+    found = [folder for folder in runs_in(jobs) if folder.path.name.startswith(name)]
+    if len(found) != 1:
+        raise MisuseError(
+            f"{len(found)} runs begin with {name}", hint="fedprofile job ls shows all of them"
+        )
+    return found[0]
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

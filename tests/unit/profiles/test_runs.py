@@ -1,0 +1,66 @@
+"""What `job ls` and its kind read: the folder of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from federated.party.notes import APPROVAL, AWAY
+from profiles.runs import Run, RunFolder, Started, find_run, runs_in
+from psi.protocol import InputError, MisuseError
+
+SESSION = "ab" * 32
+
+
+def begun(tmp_path: Path, session: str = SESSION) -> RunFolder:
+    job = tmp_path / "mine.toml"
+    job.write_text("[job]\n")
+    folder = RunFolder(tmp_path / "jobs" / session)
+    started = Started("/t/tables.toml", "/t/out", False)
+    run = Run(session, "churn", "retention", "bank", ["bank", "bureau"], started, 1000)
+    folder.path.mkdir(parents=True)
+    folder.begin(run, job)
+    return folder
+
+
+def test_a_run_is_running_while_its_process_holds_it(tmp_path: Path) -> None:
+    folder = begun(tmp_path)
+    with folder.held():
+        folder.note("bank", "align/bureau/0", 0.25)
+        folder.note("bureau", APPROVAL, 0.0)
+        run = folder.load()
+        assert (run.state, run.step, run.id) == ("running", "align/bureau/0", "abababab")
+        assert run.waits_for() == ["bureau's officer"]
+        folder.note("bureau", AWAY, 0.0)
+        assert folder.load().waits_for() == ["bureau to connect to the hub"]
+        with pytest.raises(MisuseError, match="is running"), folder.held():
+            pass
+    run = folder.load()
+    assert (run.state, run.error) == ("failed", "its process has ended")
+    assert run.waits_for() == []
+    assert (folder.path / "run.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_how_a_run_ended(tmp_path: Path) -> None:
+    folder = begun(tmp_path)
+    folder.end("failed", "bureau has ended the session with Refused", "ask there")
+    folder.note("bank", "finish", 1.0)
+    run = folder.load()
+    assert (run.state, run.hint, run.started.out) == ("failed", "ask there", "/t/out")
+    assert not folder.resumable
+
+
+def test_runs_are_found_by_the_begin_of_their_id(tmp_path: Path) -> None:
+    first, second = begun(tmp_path), begun(tmp_path, "ac" * 32)
+    jobs = tmp_path / "jobs"
+    assert {folder.path for folder in runs_in(jobs)} == {first.path, second.path}
+    assert find_run(jobs, "ac").path == second.path
+    for name in ("", "../jobs", "zz", "a", "dead"):
+        with pytest.raises(MisuseError):
+            find_run(jobs, name)
+    (tmp_path / "mine.toml").write_text("[job]\nname = 'another'\n")
+    assert not first.of_job(tmp_path / "mine.toml")
+    (first.path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="not a run"):
+        first.load()
