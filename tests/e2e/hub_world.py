@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from federated.wire.local import ask
@@ -25,7 +26,13 @@ def free_port() -> int:
 class World:
     """Folders and processes of one hub and its nodes; `stop` ends what still runs."""
 
-    def __init__(self, folder: Path, party: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        party: str = "",
+        hosts: Sequence[str] = ("localhost", "127.0.0.1"),
+        listen: str = "127.0.0.1",
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.hub = folder / "hub"
@@ -33,15 +40,20 @@ class World:
         self.secret.write_text("correct horse battery")
         self.secret.chmod(0o600)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.inside: dict[str, list[str]] = {}  # what begins the commands of a node elsewhere
         options = ["--party", party] if party else []
+        for host in hosts:
+            options += ["--host", host]
         self.command(
-            "hub", "init", "--home", str(self.hub), "--host", "localhost", "--host", "127.0.0.1",
-            "--port", str(free_port()), "--listen", "127.0.0.1", *options,
+            "hub", "init", "--home", str(self.hub),
+            "--port", str(free_port()), "--listen", listen, *options,
         )  # fmt: skip
 
-    def command(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *words: str, check: bool = True, at: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "profiles", *words],
+            [*self.inside.get(at, []), sys.executable, "-m", "profiles", *words],
             env=self.environment(), capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
         if check and done.returncode:
@@ -59,7 +71,7 @@ class World:
     def spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "profiles", *words],
+                [*self.inside.get(name, []), sys.executable, "-m", "profiles", *words],
                 env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         self.processes[name] = process
@@ -76,7 +88,7 @@ class World:
         """Invite and init; the node's folder."""
         invite = self.folder / f"{name}.invite"
         self.command("hub", "invite", name, "--home", str(self.hub), "--out", str(invite))
-        self.command("node", "init", str(invite), "--home", str(self.node(name)))
+        self.command("node", "init", str(invite), "--home", str(self.node(name)), at=name)
         return self.node(name)
 
     def introduce(self, *homes: Path) -> None:
