@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
 from psi.protocol import EnvironmentFailed
 
-__all__ = ["write_atomic"]
+__all__ = ["disk_failed", "write_atomic"]
+
+
+def disk_failed(what: str, error: OSError, hint: str = "") -> EnvironmentFailed:
+    """The error for a file that cannot be written, with what to do where the disk is full."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        hint = "make room on the disk and start again; what was done so far stays"
+    return EnvironmentFailed(f"{what}: {error.strerror}", hint=hint)
 
 
 def write_atomic(
@@ -33,6 +41,4 @@ def write_atomic(
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise EnvironmentFailed(
-            f"cannot write {path.name}: {error.strerror}", hint="nothing was replaced"
-        ) from None
+        raise disk_failed(f"cannot write {path.name}", error, "nothing was replaced") from None

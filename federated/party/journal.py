@@ -14,6 +14,7 @@ is removed, key first, at the job's end.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -21,11 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from federated.party.files import disk_failed
 from federated.party.records import pack, unpack
 from federated.party.spool import Spool
 from federated.party.vault import Vault
 from psi.protocol import (
-    EnvironmentFailed,
     InputError,
     Length,
     Random,
@@ -130,7 +131,7 @@ class Journal:
             self._logs[peer].write(len(frame).to_bytes(_SIZE, "little"))
             self._logs[peer].write(frame)
         except OSError as error:
-            raise EnvironmentFailed(f"journal: {error.strerror}") from None
+            raise disk_failed("journal", error) from None
         self._ends[peer] += _SIZE + len(frame)
 
     def save(self, step: str, role: bytes, contract: bytes, channels: dict[str, bytes]) -> None:
@@ -140,7 +141,7 @@ class Journal:
                 file.flush()
                 os.fdatasync(file.fileno())
         except OSError as error:
-            raise EnvironmentFailed(f"journal: {error.strerror}") from None
+            raise disk_failed("journal", error) from None
         self.point = Point(len(self._steps), step, role, contract, channels, dict(self._ends))
         self._vault.write("point", encode(self.point))
 
@@ -165,15 +166,14 @@ class Journal:
     def destroy(self) -> None:
         """Remove it all, the key first."""
         self._vault.destroy()
-        for file in self._logs.values():
-            file.close()
-        self._logs = {}
+        self.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Close the files; everything stays."""
+        """Close the files; everything up to the last point stays."""
         for file in self._logs.values():
-            file.close()
+            with contextlib.suppress(OSError):  # a full disk: what is lost was never sent
+                file.close()
         self._logs = {}
 
     def _last_point(self) -> Point | None:
@@ -188,7 +188,7 @@ class Journal:
             with self._path(peer).open("r+b") as file:
                 file.truncate(end)
         except OSError as error:
-            raise EnvironmentFailed(f"journal: {error.strerror}") from None
+            raise disk_failed("journal", error) from None
         self._ends[peer] = end
 
     def _path(self, peer: str) -> Path:

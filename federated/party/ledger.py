@@ -11,6 +11,7 @@ docs/LEDGER.md lists the kinds of lines and their fields.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -19,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from federated.party.files import disk_failed
 from federated.party.keys import Identity, PartyKeys
-from psi.protocol import EnvironmentFailed, InputError, PeerError
+from psi.protocol import InputError, PeerError
 
 __all__ = [
     "FORMAT",
@@ -109,7 +111,7 @@ class Ledger:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.fchmod(self._file, 0o600)
         except OSError as error:
-            raise EnvironmentFailed(f"ledger {path.name}: {error.strerror}") from None
+            raise disk_failed(f"ledger {path.name}", error) from None
         self._open = True
         who = {
             name: {"organisation": p.organisation.hex(), "fingerprint": p.fingerprint}
@@ -155,24 +157,26 @@ class Ledger:
         try:
             os.fdatasync(self._file)
         except OSError as error:
-            raise EnvironmentFailed(f"ledger {self._path.name}: {error.strerror}") from None
+            raise disk_failed(f"ledger {self._path.name}", error) from None
 
     def close(self) -> None:
         """Sync and close."""
         if self._open:
-            self.sync()
-            os.close(self._file)
             self._open = False
+            try:
+                self.sync()
+            finally:
+                os.close(self._file)
 
     def _append(self, data: bytes) -> None:
         """One write a line, so that a kill leaves none of it half there."""
         before = os.fstat(self._file).st_size
         try:
             if os.write(self._file, data) != len(data):
-                raise OSError(0, "no space left")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             os.ftruncate(self._file, before)
-            raise EnvironmentFailed(f"ledger {self._path.name}: {error.strerror}") from None
+            raise disk_failed(f"ledger {self._path.name}", error) from None
 
     def _take(self, line: Mapping[str, Any]) -> None:
         """Go on behind a line: one just written, or one from before a restart."""

@@ -9,6 +9,7 @@ party (see `steps`), which takes them from the signed contract.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -336,8 +337,9 @@ class Session:
         """
         code = error.exit_code if isinstance(error, FedprofileError) else 1
         kind = type(error).__name__
-        self.ledger.write("ended", error=kind)
-        self.ledger.sync()
+        with contextlib.suppress(FedprofileError):  # a full disk: the others are told all the same
+            self.ledger.write("ended", error=kind)
+            self.ledger.sync()
         head = self.ledger.head().to_bytes()
         for peer, channel in self._channels.items():
             payload = encode(_Abort(kind[:64], code))
@@ -346,7 +348,8 @@ class Session:
                 self._endpoint.send(peer, encode(channel.seal_aside(envelope, self.random, head)))
             except FedprofileError:
                 continue
-        self.close()
+        with contextlib.suppress(FedprofileError):
+            self.close()
         known = isinstance(error, FedprofileError)
         if self._final or (known and not isinstance(error, _RESUMABLE)):
             self.forget()
@@ -354,9 +357,11 @@ class Session:
     def close(self) -> None:
         """Close ledger, journal and endpoint."""
         self._notes_out.close()
-        self.ledger.close()
-        self._journal.close()
-        self._endpoint.close()
+        try:
+            self.ledger.close()
+        finally:
+            self._journal.close()
+            self._endpoint.close()
 
     def _emit(self, step: str, role: Role[R], turn: Step[R], record: StepRecord) -> None:
         """Keep what came of a turn, then send it: a kill in between sends it again."""

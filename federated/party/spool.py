@@ -9,9 +9,9 @@ from typing import Annotated
 
 import numpy as np
 
+from federated.party.files import disk_failed
 from federated.party.vault import Vault
 from psi.protocol import (
-    EnvironmentFailed,
     Length,
     MisuseError,
     Random,
@@ -75,4 +75,4 @@ class Spool:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise EnvironmentFailed(f"{self._folder.name}: {error.strerror}") from None
+            raise disk_failed(self._folder.name, error) from None

@@ -32,9 +32,9 @@ def list_runs(hub: Hub, as_json: AsJson = False) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from federated.text import plain
     from profiles.remote import HubLink
     from profiles.runs import runs_in
-    from profiles.text import plain
 
     folders = runs_in(HubLink(hub).home.jobs)
     runs = [(folder.load(), folder.resumable) for folder in folders]
@@ -59,10 +59,10 @@ def list_runs(hub: Hub, as_json: AsJson = False) -> None:
 @app.command()
 def show(run_id: Id, hub: Hub) -> None:
     """Say where a run is: every party's step, for whom it waits, what to do next."""
+    from federated.text import plain
     from profiles.cli.screen import STANDS
     from profiles.remote import HubLink
     from profiles.runs import find_run
-    from profiles.text import plain
 
     folder = find_run(HubLink(hub).home.jobs, run_id)
     run = folder.load()
