@@ -42,7 +42,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
-from federated.wire.certificates import read_key, request_certificate
+from federated.wire.certificates import read_certificate, read_key, request_certificate
 from federated.wire.flower.packing import MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
 from federated.wire.hub_home import Invite
 from federated.wire.parcels import Parcel
@@ -74,6 +74,7 @@ class FleetKeys:
         self.private = read_key(key, passphrase)
         self.public = public_key_to_bytes(self.private.public_key())
         self.context = _context(authority.read_text("ascii"))
+        self.expires = read_certificate(certificate.read_bytes()).not_valid_after_utc
         try:
             self.context.load_cert_chain(certificate, key, passphrase)
         except (OSError, ssl.SSLError):
@@ -81,6 +82,14 @@ class FleetKeys:
 
     def __repr__(self) -> str:
         return "<keys to the hub>"
+
+    def check(self) -> None:
+        """Raise `EnvironmentFailed` if the certificate has expired: a hub just hangs up then."""
+        if self.expires < dt.datetime.now(dt.UTC):
+            raise EnvironmentFailed(
+                f"this node's certificate has expired on {self.expires:%Y-%m-%d}",
+                hint="ask the hub's owner for a new invite: fedprofile node init INVITE --renew",
+            )
 
 
 class _Stale(Exception):
@@ -171,11 +180,19 @@ class Fleet:
                 return
             except (httpx.TransportError, httpx.HTTPStatusError, RuntimeError) as error:
                 self.connected.clear()
-                if self._stop.is_set():
+                if self._stop.is_set() or self._expired():
                     return
                 _log.warning("the hub is not reached (%s); trying again", type(error).__name__)
                 self._stop.wait(pause)
                 pause = min(pause * 2, 5.0)
+
+    def _expired(self) -> bool:
+        try:
+            self._keys.check()
+        except EnvironmentFailed as error:
+            self._end(error)
+            return True
+        return False
 
     def _activate(self) -> None:
         request = ActivateNodeRequest(public_key=self._keys.public, heartbeat_interval=INTERVAL)
