@@ -74,6 +74,7 @@ class HubHome:
             self.address = str(data["address"])
             self.host, self.port = str(data["listen"]), int(data["port"])
             self.megabytes = int(data.get("megabytes", 512))
+            self.megabytes_a_step = int(data.get("megabytes_a_step", 8192))
         except OSError:
             raise InputError(f"{path}: no hub here", hint="fedprofile hub init") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, ValueError):
@@ -102,7 +103,8 @@ class HubHome:
             f'address = "{address}"      # what invites say\n'
             f'listen = "{listen}"\n'
             f"port = {port}\n"
-            "megabytes = 512              # of parcels in memory, at most\n"
+            "megabytes = 512              # of parcels in memory for a receiver, at most\n"
+            "megabytes_a_step = 8192      # from one party to another in a step, at most\n"
         )
         write_atomic(path / "hub.toml", text)
         return cls(path)

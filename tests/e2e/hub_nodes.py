@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ SECRET = b"correct horse"
 class Member:
     """One node's connection with an endpoint of one job."""
 
-    def __init__(self, name: str, hub: str, keys: FleetKeys, peers: list[str]) -> None:
+    def __init__(
+        self, name: str, hub: str, keys: FleetKeys, peers: list[str], limit: int = 1 << 40
+    ) -> None:
         self.name, self.ended = name, threading.Event()
         self.others: list[Parcel] = []
         self.error: FedprofileError | None = None
         self.fleet = Fleet(hub, keys, self._take, self._back, self._end)
-        self.endpoint = PostEndpoint(name, JOB, peers, self.fleet.put, lambda step: 1 << 40)
+        self.endpoint = PostEndpoint(name, JOB, peers, self.fleet.put, lambda step: limit)
         self._closed = threading.Event()
         threading.Thread(target=self._tick, daemon=True).start()
 
@@ -83,9 +86,16 @@ class Place:
         ca.write_text(invite.authority)
         return FleetKeys(cert, private, ca, SECRET)
 
-    def member(self, name: str, keys: FleetKeys | None = None, through: str = "") -> Member:
+    def member(
+        self,
+        name: str,
+        keys: FleetKeys | None = None,
+        through: str = "",
+        peers: Sequence[str] = ("a", "b", "c"),
+        limit: int = 1 << 40,
+    ) -> Member:
         keys = keys or self.keys(self.home.invite(name))
-        member = Member(name, through or self.home.address, keys, ["a", "b", "c"])
+        member = Member(name, through or self.home.address, keys, list(peers), limit)
         self.members.append(member)
         return member
 

@@ -120,7 +120,7 @@ class _Reply:
 class Guard:
     """An ASGI application around the SuperLink's."""
 
-    def __init__(self, app: App, state: LinkState, home: HubHome, most: int) -> None:
+    def __init__(self, app: App, state: LinkState, home: HubHome) -> None:
         self._app, self._state, self._home = app, state, home
         self._loop: asyncio.AbstractEventLoop | None = None
         self._events: dict[int, asyncio.Event] = {}
@@ -128,7 +128,8 @@ class Guard:
         self._registry_time = 0.0
         self._enrolment = threading.Lock()
         self.turned_away: dict[str, int] = {}
-        self.relay = Relay(state, self._wake, most)
+        limits = home.megabytes << 20, home.megabytes_a_step << 20
+        self.relay = Relay(state, self._wake, *limits)
         self.refresh()
 
     def refresh(self) -> None:

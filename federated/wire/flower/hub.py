@@ -57,7 +57,7 @@ class Hub:
         logging.getLogger("uvicorn.error").addFilter(_not_at_the_end)
         app = _superlink()
         state = app.state.linkstate_factory.state()
-        self.guard = Guard(app, state, home, home.megabytes << 20)
+        self.guard = Guard(app, state, home)
         self._server = uvicorn.Server(self._config())
         self._local: LocalServer | None = None
         self._began = time.time()

@@ -15,7 +15,7 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -45,6 +45,9 @@ LEAVES = 4
 
 MOST_UNREAD = 12
 """Messages that may lie unread for a node before more parcels wait."""
+
+MOST_STEPS = 4096
+"""Steps of jobs whose bytes are counted; the one that was quiet longest is forgotten."""
 
 BATCH = 1 << 20
 """Bytes of parcels put into one message."""
@@ -88,11 +91,17 @@ class Relay:
     """Routes parcels between nodes and parties mounted in the hub.
 
     `wake(node)` is called when a message lies ready for a node. `most` bounds the bytes in
-    memory for any one receiver.
+    memory for any one receiver, `most_a_step` those that one party may send another in a step of
+    a job. (The receiver holds its peer to what the contract's step may weigh, which is less; but
+    a hub does not know contracts.)
     """
 
-    def __init__(self, state: LinkState, wake: Callable[[int], None], most: int) -> None:
+    def __init__(
+        self, state: LinkState, wake: Callable[[int], None], most: int, most_a_step: int
+    ) -> None:
         self._state, self._wake, self._most = state, wake, most
+        self._most_a_step = most_a_step
+        self._weights: OrderedDict[tuple[bytes, str, str, str], int] = OrderedDict()
         self._lock = threading.RLock()
         self._peers: dict[str, Peer] = {}
         self._by_node: dict[int, Peer] = {}
@@ -219,6 +228,8 @@ class Relay:
     def route(self, parcel: Parcel, sender: str) -> None:
         """Carry one parcel on: from a node by its name, or from a mounted party."""
         with self._lock:
+            if not self._weighed(parcel):
+                return
             local = self._local.get((parcel.job, parcel.receiver))
             if local is not None:
                 local.put(parcel)
@@ -234,6 +245,26 @@ class Relay:
             peer.waiting.append(parcel)
             peer.waiting_bytes += size
             self._flush(peer)
+
+    def _weighed(self, parcel: Parcel) -> bool:
+        """Whether a step stays within the hub's limit; both parties are told when it does not."""
+        if not parcel.data:
+            return True
+        way = (parcel.job, parcel.sender, parcel.receiver, parcel.step)
+        before = self._weights.pop(way, 0)
+        self._weights[way] = total = before + len(parcel.data)
+        if len(self._weights) > MOST_STEPS:
+            self._weights.popitem(last=False)
+        if total <= self._most_a_step:
+            return True
+        if before <= self._most_a_step:
+            why = f"more than the {self._most_a_step >> 20} MB a step that this hub carries"
+            _log.warning("%s sends %s %s", parcel.sender, parcel.receiver, why)
+            for one, other in ((parcel.sender, parcel.receiver), (parcel.receiver, parcel.sender)):
+                self.route(notice(Kind.REFUSED, parcel.job, one, other, why), one)
+        if parcel.sender in self._peers:
+            self._peers[parcel.sender].dropped += 1
+        return False
 
     def _away(self, parcel: Parcel, sender: str) -> None:
         if parcel.kind == Kind.AWAY:
