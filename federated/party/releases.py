@@ -1,0 +1,363 @@
+"""What one party has let others learn of its columns, from one job to the next.
+
+    releases/book        which job disclosed what of which columns to whom, sealed
+    releases/tags-JOB    whom it was about: one keyed tag an entity, sealed
+    releases/key         opens both (0600); the key of the tags lies in the book
+
+Before a step discloses anything, it is reserved here: looked at together with everything before,
+written and synced, all under a lock. A kill afterwards does not give it back, and a job that goes
+on finds its own reservation and pays nothing. Entries end with their time to be kept; tags go
+with them, and the key of the tags with the last.
+
+Tags are keyed BLAKE2s of the entity's cleaned key at this party, under a key for each table and
+receiver: without the key they say nothing, and nobody else could make them. Which columns name an
+entity is fixed by the first job that is kept, whatever columns a later job matches by, so that a
+receiver cannot make old records look new by asking for another key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.party.contract import Contract, PartyTerms
+from federated.party.differencing import Tags, exposure, nearest
+from federated.party.plain import canonical, from_canonical
+from federated.party.vault import Vault
+from psi.identifiers.keys import key_buffer
+from psi.kernels.blake2s import Blake2s
+from psi.protocol import Array, EnvironmentFailed, Random, Refused, decode, encode, message
+
+__all__ = ["Joined", "Level", "Release", "ReleaseLimits", "Releases"]
+
+DAY = 24 * 3600
+MICRO = 1_000_000
+LARGEST = 1 << 30
+
+
+@dataclass(frozen=True)
+class ReleaseLimits:
+    """What a party lets others learn of one column over time, each receiver by itself.
+
+    `minimum_difference`: the fewest entities that any two answers, or any combination of
+    answers, may differ by; 0 turns the comparison off. `releases_per_column`: the most steps
+    that may disclose something of a column. `epsilon`: the most differential privacy that
+    a column may spend for one purpose; with it, only noised answers are given of columns. None:
+    no such budget. `keep_days`: for how long all this is remembered.
+    """
+
+    minimum_difference: int = 10
+    releases_per_column: int = 24
+    epsilon: float | None = None
+    keep_days: int = 400
+
+
+@dataclass(frozen=True)
+class Level:
+    """Columns that name an entity, and the kinds by which they are cleaned."""
+
+    columns: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Release:
+    """One step's disclosure: of which columns, and with how much noise (0: none)."""
+
+    step: str
+    columns: tuple[str, ...]
+    epsilon: float = 0.0
+
+
+Joined = Callable[[Sequence[Level]], list[pa.Array]]
+"""The joined records' keys at this party, one array a level; null where a record has none."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    step: str
+    columns: tuple[str, ...]
+    micro: int  # epsilon, rounded up
+
+
+@dataclass(frozen=True)
+class _Job:
+    session: str
+    table: str
+    receiver: str
+    purpose: str
+    made: int
+    expires: int
+    entries: tuple[_Entry, ...]
+    compared: bool
+
+
+@dataclass(frozen=True)
+class _Names:
+    """How entities of a table are named towards one receiver, level by level."""
+
+    table: str
+    receiver: str
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
+class _Book:
+    tag_key: str = ""
+    names: tuple[_Names, ...] = ()
+    jobs: tuple[_Job, ...] = ()
+
+
+@message(0xD3)
+@dataclass(frozen=True)
+class _Tagged:
+    tags: Annotated[np.ndarray, Array("uint64", most=LARGEST)]
+
+
+class Releases:
+    """One party's book in `folder`; several processes of the party may share it."""
+
+    def __init__(
+        self, folder: Path, limits: ReleaseLimits, random: Random, clock: Callable[[], float]
+    ) -> None:
+        self._folder, self._limits, self._random, self._clock = folder, limits, random, clock
+        self._vault = Vault(folder, "key", b"fedprofile releases v1", random)
+
+    def __repr__(self) -> str:
+        return f"<releases in {self._folder.name}>"
+
+    def reserve(
+        self,
+        contract: Contract,
+        me: PartyTerms,
+        release: Release,
+        joined: Joined | None,
+        ahead: Sequence[Release] = (),
+    ) -> None:
+        """Count what a step is about to disclose; raises `Refused` where a limit says no.
+
+        `joined` is None where this party does not learn which records are joined: then only the
+        number of releases is looked at. Steps `ahead` are looked at too, and reserved later.
+        """
+        session = contract.nonce
+        with self._locked():
+            book = self._present()
+            own = next((job for job in book.jobs if job.session == session), None)
+            done = {entry.step for entry in own.entries} if own else set()
+            if release.step in done:
+                return  # a job that goes on has paid
+            own = own or _Job(
+                session, me.table, contract.receiver, contract.purpose, int(self._clock()),
+                int(self._clock()) + self._limits.keep_days * DAY, (), compared=False,
+            )  # fmt: skip
+            every = [release, *(r for r in ahead if r.step not in done | {release.step})]
+            self._count(book, own, every)
+            columns = {c for r in every if self._is_compared(r) for c in r.columns}
+            columns -= {c for entry in own.entries for c in entry.columns if own.compared}
+            if joined is not None and columns:
+                book, tags = self._tags(book, own, me, joined)
+                self._compare(book, own, columns, tags)
+                if not own.compared:
+                    self._vault.write(f"tags-{session}", encode(_Tagged(tags)), session.encode())
+                    own = replace(own, compared=True)
+            entry = _Entry(release.step, release.columns, _micro(release.epsilon))
+            others = tuple(job for job in book.jobs if job.session != session)
+            whole = replace(own, entries=(*own.entries, entry))
+            self._keep(replace(book, jobs=(*others, whole)))
+
+    def forget(self, session: bytes) -> bool:
+        """Drop a job from the book, on an officer's word; whether it was there."""
+        with self._locked():
+            book = self._present()
+            left = tuple(job for job in book.jobs if job.session != session.hex())
+            self._keep(replace(book, jobs=left))
+            self._sweep(left)
+            return len(left) < len(book.jobs)
+
+    def lines(self) -> list[dict[str, str | int]]:
+        """What is in the book, for its owner's eyes: one entry a job and step."""
+        with self._locked():
+            return [
+                {
+                    "session": job.session, "table": job.table, "purpose": job.purpose,
+                    "made": job.made, "expires": job.expires, "step": entry.step,
+                    "columns": ", ".join(entry.columns), "micro_epsilon": entry.micro,
+                }
+                for job in self._present().jobs for entry in job.entries
+            ]  # fmt: skip
+
+    # the rules
+
+    def _is_compared(self, release: Release) -> bool:
+        """Noised answers under a budget are bounded by the budget."""
+        noised = release.epsilon > 0 and self._limits.epsilon is not None
+        return self._limits.minimum_difference > 0 and not noised
+
+    def _count(self, book: _Book, own: _Job, fresh: Sequence[Release]) -> None:
+        """Releases and noise of each column, towards this receiver."""
+        alike = [j for j in book.jobs if (j.table, j.receiver) == (own.table, own.receiver)]
+        for column in dict.fromkeys(c for release in fresh for c in release.columns):
+            asked = [release for release in fresh if column in release.columns]
+            spent = [
+                (job.purpose, entry.micro)
+                for job in alike
+                for entry in job.entries
+                if column in entry.columns
+            ]
+            most = self._limits.releases_per_column
+            if len(spent) + len(asked) > most:
+                raise Refused(
+                    f"column {column!r} of {own.table}: {len(spent) + len(asked)} releases asked "
+                    f"within {self._limits.keep_days} days, {most} allowed by policy"
+                )
+            if self._limits.epsilon is None:
+                continue
+            if any(release.epsilon <= 0 for release in asked):
+                raise Refused(
+                    f"column {column!r} of {own.table}: an answer without noise asked, policy "
+                    "allows noised ones only"
+                )
+            before = sum(micro for purpose, micro in spent if purpose == own.purpose)
+            total = before + sum(_micro(release.epsilon) for release in asked)
+            if total > round(self._limits.epsilon * MICRO):
+                raise Refused(
+                    f"column {column!r} of {own.table}: epsilon {total / MICRO:g} asked in all for "
+                    f"this purpose, {self._limits.epsilon:g} allowed by policy"
+                )
+
+    def _compare(self, book: _Book, own: _Job, columns: set[str], asked: Tags) -> None:
+        """Refuse what differs too little from an earlier answer, or from several together."""
+        least = self._limits.minimum_difference
+        tags: dict[str, Tags] = {}
+        looked: set[tuple[str, ...]] = set()
+        for column in sorted(columns):
+            before = [
+                job
+                for job in book.jobs
+                if job.session != own.session
+                and job.compared
+                and (job.table, job.receiver) == (own.table, own.receiver)
+                and any(column in entry.columns for entry in job.entries)
+            ]
+            key = tuple(job.session for job in before)
+            if key in looked:
+                continue
+            looked.add(key)
+            for job in before:
+                if job.session not in tags:
+                    tags[job.session] = self._read_tags(job.session)
+            earlier = [tags[job.session] for job in before]
+            near = nearest(asked, earlier, least)
+            if near is not None:
+                raise _stands(own.table, column, before[near])
+            if exposure([*earlier, asked], least) > exposure(earlier, least):
+                raise _stands(own.table, column, before[-1] if before else None)
+
+    # tags
+
+    def _tags(self, book: _Book, own: _Job, me: PartyTerms, joined: Joined) -> tuple[_Book, Tags]:
+        """The tags of a job's entities: those from before, or made now."""
+        if own.compared:
+            return book, self._read_tags(own.session)
+        place = (own.table, own.receiver)
+        names = next((n for n in book.names if (n.table, n.receiver) == place), None)
+        levels = names.levels if names else ()
+        asked = [Level(c, k) for c, k in zip(me.keys, me.kinds, strict=True)]
+        levels = tuple(dict.fromkeys([*levels, *asked]))
+        key = book.tag_key or self._random(32).hex()
+        others = tuple(n for n in book.names if (n.table, n.receiver) != place)
+        whole = replace(book, tag_key=key, names=(*others, _Names(*place, levels)))
+        keys = [_level_key(bytes.fromhex(key), place, level) for level in levels]
+        return whole, _tagged(joined(levels), keys)
+
+    def _read_tags(self, session: str) -> Tags:
+        data = self._vault.read(f"tags-{session}", session.encode())
+        if data is None:
+            raise EnvironmentFailed(
+                f"tags of job {session[:8]} are missing: no answer can be compared with it",
+                hint="restore the folder of releases, or forget that job",
+            )
+        return decode(data, _Tagged).tags
+
+    # the file
+
+    def _present(self) -> _Book:
+        """The book without what has expired."""
+        data = self._vault.read("book")
+        book = from_canonical(_Book, data) if data is not None else _Book()
+        now = self._clock()
+        jobs = tuple(job for job in book.jobs if job.expires > now)
+        if len(jobs) == len(book.jobs):
+            return book
+        fresh = replace(book, jobs=jobs)
+        self._keep(fresh)
+        self._sweep(jobs)
+        return fresh if jobs else _Book()
+
+    def _keep(self, book: _Book) -> None:
+        self._vault.write("book", canonical(book if book.jobs else _Book()))
+
+    def _sweep(self, jobs: Sequence[_Job]) -> None:
+        """Remove tags that no job in the book stands for."""
+        kept = {f"tags-{job.session}" for job in jobs}
+        for file in self._folder.glob("tags-*"):
+            if file.name not in kept:
+                file.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Two jobs are looked at one after the other, or each could pass without the other."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(self._folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise EnvironmentFailed(f"{self._folder.name}: {error.strerror}") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _tagged(arrays: Sequence[pa.Array], keys: Sequence[bytes]) -> Tags:
+    """A tag an entity, by the first level that names it: sorted and distinct."""
+    found = np.zeros(len(arrays[0]), np.uint64)
+    left = np.ones(len(found), bool)
+    for array, key in zip(arrays, keys, strict=True):
+        named = pc.is_valid(array).to_numpy(zero_copy_only=False) & left
+        rows = np.flatnonzero(named)
+        if len(rows):
+            data, offsets = key_buffer(array.take(pa.array(rows)))
+            found[rows] = Blake2s(key, b"release1").strings(data, offsets)[:, 0]
+        left &= ~named
+    return np.unique(found[~left])
+
+
+def _level_key(secret: bytes, place: tuple[str, str], level: Level) -> bytes:
+    about = canonical({"place": list(place), "columns": level.columns, "kinds": level.kinds})
+    return hashlib.blake2s(about, key=secret, person=b"relkeys1").digest()
+
+
+def _micro(epsilon: float) -> int:
+    return math.ceil(round(epsilon * MICRO, 3))
+
+
+def _stands(table: str, column: str, job: _Job | None) -> Refused:
+    """One answer for all that is too near, which the asker could have worked out."""
+    earlier = f" (job {job.session[:8]}, and those before it)" if job else ""
+    return Refused(
+        f"column {column!r} of {table}: too few records apart from earlier answers{earlier}, "
+        "or too few at all",
+        hint="what those jobs gave stands; a new answer needs other records",
+    )
