@@ -9,6 +9,7 @@ peers/           other parties' identities, and which of them were confirmed
 tables.toml      what logical tables are bound to
 policy.toml      what this party allows
 tags/            prepared tags, kept between jobs (0600)
+releases/        what was disclosed of which columns to whom, for how long it is remembered (0600)
 jobs/SESSION/    one folder a job: ledger, journal while it runs
 """
 
@@ -95,6 +96,11 @@ class NodeHome:
     def tags(self) -> Path:
         """Prepared tags of set intersections, its own and others'."""
         return self.path / "tags"
+
+    @property
+    def releases(self) -> Path:
+        """The book of what this party has disclosed of its columns."""
+        return self.path / "releases"
 
     @property
     def certificate(self) -> Path:

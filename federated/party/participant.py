@@ -15,6 +15,7 @@ from federated.party.negotiation import Agreed, Approver, Proposer
 from federated.party.notes import APPROVAL
 from federated.party.outcome import Outcome
 from federated.party.policy import Policy
+from federated.party.releases import Releases
 from federated.party.session import Session
 from federated.party.source import Source
 from federated.party.steps import Gather, Steps, facts_of
@@ -39,8 +40,10 @@ class Participant:
         decider: Decider | None = None,
         stop: threading.Event | None = None,
         kept: Path | None = None,
+        releases: Releases | None = None,
     ) -> None:
-        """`kept` is a folder for what outlives a job: prepared tags."""
+        """What outlives a job: `kept`, a folder for prepared tags, and the book of `releases`."""
+        self._releases = releases
         self._session, self._source, self._gather, self._kept = session, source, gather, kept
         self._decider = decider or AutoDecider(session.name, source, policy)
         self._stop = stop or threading.Event()
@@ -93,6 +96,7 @@ class Participant:
                 self._salt,
                 self._gather,
                 self._kept,
+                self._releases,
             )
             outcome = steps.run()
             self._session.finish()

@@ -34,6 +34,8 @@ from federated.party.encoding import Encoder
 from federated.party.kept_tags import KeptTags
 from federated.party.matrix import binary_label, numeric_matrix
 from federated.party.outcome import Outcome, Trained
+from federated.party.release_guard import ReleaseGuard
+from federated.party.releases import Releases
 from federated.party.session import Session
 from federated.party.snapshot import snapshot_hash
 from federated.party.source import Source
@@ -85,6 +87,7 @@ class Steps:
         salt: bytes,
         gather: Gather | None = None,
         kept: Path | None = None,
+        releases: Releases | None = None,
     ) -> None:
         self._session, self._contract, self._kept = session, contract, kept
         self._me = contract.party(session.name)
@@ -95,6 +98,7 @@ class Steps:
             discrete_laplace([1])  # a missing package is told before anything is sent
         self._key: PrivateKey | None = None
         self._gather = gather
+        self._guard = ReleaseGuard(session, contract, source, salt, self._table, releases)
         self.outcome = Outcome(contract)
 
     def run(self) -> Outcome:
@@ -228,6 +232,7 @@ class Steps:
             self.outcome.aggregates.append((terms, self._session.run(step, role)))
         else:
             columns = list(dict.fromkeys(column for column, _ in asked))
+            self._guard.before(step, self.outcome.rows)
             values = numeric_matrix(table, columns, where=self._me.table)
             key = self._paillier_key(terms.key_bits)
             partner = MeasureParty(
@@ -256,6 +261,7 @@ class Steps:
             self.outcome.join_sums.append((terms, result))
             counts = {"shared": result.shared}
         else:
+            self._guard.before(step, None)
             align = next(a for a in self._contract.align if a.partner == terms.partner)
             role = join_sum.sending(
                 context,
@@ -310,6 +316,7 @@ class Steps:
 
     def _feature_party(self, terms: TrainTerms) -> None:
         step, table = f"train/{terms.task}", self._aligned()
+        self._guard.before(step, self.outcome.rows)
         matrix, _ = Encoder.fit(table, self._me.features).transform(table)
         others = [name for name in terms.partners if name != self._session.name]
         role = FeatureParty(

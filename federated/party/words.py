@@ -8,11 +8,12 @@ person chose freely (job, purpose) stands in quotation marks.
 from __future__ import annotations
 
 from federated.party.category import bound
-from federated.party.contract import AlignTerms, Contract, PartyTerms
+from federated.party.contract import Contract, PartyTerms
 from federated.party.disclosures import category_words, measured_words
+from federated.party.guards import guards
 from federated.text import plain
 
-__all__ = ["differencing_guard", "in_words"]
+__all__ = ["in_words"]
 
 
 def in_words(contract: Contract) -> list[str]:
@@ -23,19 +24,6 @@ def in_words(contract: Contract) -> list[str]:
     lines += [f"  {e.to} learns {e.learns}  [{e.line}]" for e in contract.disclosures]
     lines += ["", "Guards", *(f"  {text}" for text in _guards(contract))]
     return [" " * (len(line) - len(line.lstrip())) + plain(line, 2000) for line in lines]
-
-
-def differencing_guard(contract: Contract, terms: AlignTerms) -> str:
-    """Which guard stands against two jobs that differ in one record, at the exposed party."""
-    if terms.reveal == "both":
-        return (
-            f"{terms.partner} counts {contract.proposer}'s jobs and caps its sets; it knows the "
-            "shared rows"
-        )
-    return (
-        f"{terms.partner} sees blinded items only: caps on sets and a count of "
-        f"{contract.proposer}'s jobs are its guard, an exact comparison is not possible"
-    )
 
 
 def _party(contract: Contract, terms: PartyTerms) -> str:
@@ -114,7 +102,8 @@ def _guards(contract: Contract) -> list[str]:
                 f"{align.partner}'s tags serve all jobs of {align.keep_tags_days} days; it counts "
                 f"what {contract.receiver} asks and refuses beyond {align.keep_tags_items} records"
             )
-        lines.append(differencing_guard(contract, align))
+    for terms in contract.parties:
+        lines += guards(contract, terms.name)
     for aggregate in contract.aggregate:
         lines.append(
             f"{aggregate.partner} opens no group of fewer than {aggregate.minimum_group} records"

@@ -25,6 +25,7 @@ from federated.party.keys import Identity, PartyKeys
 from federated.party.limits import step_limit
 from federated.party.node_home import NodeHome
 from federated.party.participant import Participant
+from federated.party.releases import ReleaseLimits, Releases
 from federated.party.session import Session
 from federated.party.source import Source
 from federated.wire.flower.fleet import Fleet, FleetKeys
@@ -86,7 +87,8 @@ class NodeDaemon:
     """One party's node.
 
     `pinned` gives the confirmed identities by name, this party's own among them; it is asked at
-    every call, so that confirming a peer needs no restart. `decider` is policy and officers.
+    every call, so that confirming a peer needs no restart. `decider` is policy and officers,
+    `limits` what its policy lets others learn of a column over time.
     """
 
     def __init__(
@@ -98,8 +100,11 @@ class NodeDaemon:
         *,
         pinned: Callable[[], dict[str, Identity]] | None = None,
         timeout: float = 3600.0,
+        limits: ReleaseLimits | None = None,
     ) -> None:
         home.check()
+        limits = limits or ReleaseLimits()
+        self._releases = Releases(home.releases, limits, secrets.token_bytes, time.time)
         self.home, self._source, self._decider = home, source, decider
         self._pinned = pinned or home.pinned
         self.keys: PartyKeys = home.load_keys(passphrase)
@@ -296,6 +301,7 @@ class NodeDaemon:
                 decider=_Noting(self._decider, job),
                 stop=job.stop,
                 kept=self.home.tags,
+                releases=self._releases,
             )
             participant.join()
             job.state = "done"

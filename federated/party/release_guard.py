@@ -1,0 +1,94 @@
+"""Before a step discloses something of a party's columns: reserve it, or refuse.
+
+What the steps of a contract disclose of a party's columns is derived from the contract alone
+(`planned`), so that the first step can look ahead at all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from federated.party.contract import Contract
+from federated.party.releases import Level, Release, Releases
+from federated.party.session import Session
+from federated.party.snapshot import snapshot_hash
+from federated.party.source import Source
+from psi.identifiers import clean, combine
+from psi.protocol import PeerError, Refused
+
+__all__ = ["ReleaseGuard", "planned"]
+
+
+def planned(contract: Contract, party: str) -> Iterator[Release]:
+    """What the steps of a contract disclose to the receiver of a partner's columns, in order."""
+    for number, terms in enumerate(contract.aggregate):
+        if terms.partner == party:
+            columns = dict.fromkeys(measure.column for measure in terms.measures)
+            yield Release(f"aggregate/{number}/{party}", tuple(columns))
+    for number, join in enumerate(contract.join_sum):
+        if join.partner == party:
+            columns = dict.fromkeys(measure.column for measure in join.measures)
+            yield Release(f"join_sum/{number}/{party}", tuple(columns))
+    for train in contract.train:
+        if train.split == "vertical" and party in train.partners:
+            yield Release(f"train/{train.task}", contract.party(party).features)
+
+
+class ReleaseGuard:
+    """One party's guard in one job; without `releases` nothing is kept or refused."""
+
+    def __init__(
+        self,
+        session: Session,
+        contract: Contract,
+        source: Source,
+        salt: bytes,
+        table: pa.Table,
+        releases: Releases | None,
+    ) -> None:
+        self._session, self._contract, self._source = session, contract, source
+        self._salt, self._table, self._releases = salt, table, releases
+        self._me = contract.party(session.name)
+        self._planned = [r for r in planned(contract, session.name) if r.columns]
+
+    def before(self, step: str, rows: np.ndarray | None) -> None:
+        """Reserve the disclosure of a step over these rows; None where they are hidden.
+
+        Raises `Refused`, noted in the ledger, where this party's limits say no.
+        """
+        asked = next((release for release in self._planned if release.step == step), None)
+        if self._releases is None or asked is None:
+            return
+        ahead = self._planned[self._planned.index(asked) + 1 :]
+        joined = None if rows is None else lambda levels: self._keys(levels, rows)
+        try:
+            self._releases.reserve(self._contract, self._me, asked, joined, ahead)
+        except Refused as error:
+            self._session.ledger.write("refused", by="guard", why=error.message, step=step)
+            raise
+        self._session.ledger.once("reserved", step=step, columns=list(asked.columns))
+
+    def _keys(self, levels: Sequence[Level], rows: np.ndarray) -> list[pa.Array]:
+        """What names the joined records, by columns that may not be those of this contract."""
+        table = self._table
+        more = {c for level in levels for c in level.columns} - set(table.column_names)
+        if more:
+            own = [column for level in self._me.keys for column in level]
+            wanted = [*table.column_names, *sorted(more)]
+            table = self._source.load(self._me.table, wanted, keys=[*own, *sorted(more)])
+            same = table.select(self._table.column_names)
+            if snapshot_hash(same, salt=self._salt) != self._me.snapshot:
+                raise PeerError("the table changed after the contract was signed", step="tables")
+        chosen = table.take(pa.array(rows))
+        return [
+            combine(
+                [
+                    clean(chosen.column(column), kind)
+                    for column, kind in zip(level.columns, level.kinds, strict=True)
+                ]
+            )
+            for level in levels
+        ]

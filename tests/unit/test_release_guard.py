@@ -1,0 +1,181 @@
+"""The guard inside whole jobs: what a prober meets, and what a kill between two writes leaves."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from federated.party.contract import Contract
+from federated.party.guards import guards
+from federated.party.keys import PartyKeys
+from federated.party.ledger import read_ledger
+from federated.party.outcome import Outcome
+from federated.party.participant import Participant
+from federated.party.releases import ReleaseLimits, Releases
+from federated.party.session import Session
+from federated.party.source import MemorySource
+from federated.wire.routers import MemoryRouter
+from profiles.job import Job
+from profiles.proposal import complete, draft
+from psi.protocol import PeerGone, Refused
+
+JOB = """
+[job]
+name = "counts"
+purpose = "test"
+entity = "consumer"
+
+[[party]]
+name = "bank"
+table = "bank.people"
+keys = [["id"]]
+
+[[party]]
+name = "bureau"
+table = "bureau.people"
+keys = [["id"]]
+
+[align]
+reveal = "both"
+minimum_overlap = 5
+
+[[aggregate]]
+by = "bank.segment"
+measures = ["bureau.loans:mean"]
+minimum_group = 3
+"""
+NAMES = ("bank", "bureau")
+KEYS = {name: PartyKeys.generate(name) for name in NAMES}
+PINNED = {name: keys.identity for name, keys in KEYS.items()}
+PEOPLE = [f"planted{i:03d}" for i in range(60)]
+
+
+class World:
+    """A bureau with a home of its own, and a bank that asks what it likes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.jobs = folder, 0
+        (folder / "job.toml").write_text(JOB)
+        self.job = Job.load(folder / "job.toml")
+        mobile = [f"mobile{i}" for i in range(60)]
+        table = pa.table({"id": PEOPLE, "mobile": mobile, "loans": np.arange(60.0)})
+        self.bureau = MemorySource({"bureau.people": table})
+        self.releases = Releases(
+            folder / "releases", ReleaseLimits(), secrets.token_bytes, time.time
+        )
+
+    def run(
+        self, people: Sequence[str], nonce: bytes = b"", home: Path | None = None
+    ) -> tuple[Outcome | None, dict[str, BaseException]]:
+        """One job about `people`: the bank's outcome, and each party's error."""
+        self.jobs += 1
+        nonce = nonce or secrets.token_bytes(32)
+        self.home = home or self.folder / str(self.jobs)
+        router, errors = MemoryRouter(list(NAMES)), dict[str, BaseException]()
+        segments = ["a", "b"] * (len(people) // 2) + ["a"] * (len(people) % 2)
+        bank = MemorySource({"bank.people": pa.table({"id": people, "segment": segments})})
+        found: list[Outcome] = []
+
+        def play(name: str) -> None:
+            session = Session(
+                nonce, KEYS[name], PINNED, router.endpoint(name), self.home / name, timeout=30
+            )
+            try:
+                if name == "bureau":
+                    Participant(session, self.bureau, releases=self.releases).join()
+                    return
+                asked = draft(self.job, PINNED, nonce, time.time())
+                participant = Participant(session, bank)
+
+                def whole(contract: Contract) -> Contract:
+                    return complete(self.job, contract)
+
+                found.append(participant.propose(asked, whole)[1])
+            except BaseException as error:
+                errors[name] = error
+
+        threads = [threading.Thread(target=play, args=(name,), daemon=True) for name in NAMES]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive()
+        return (found[0] if found else None), errors
+
+    def kinds(self, name: str) -> list[str]:
+        return [line["kind"] for line in read_ledger(self.home / name / "ledger.jsonl")]
+
+
+def test_a_prober_gets_an_answer_once(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    outcome, errors = world.run(PEOPLE)
+    assert not errors
+    assert outcome is not None
+    assert outcome.aggregates
+    assert "reserved" in world.kinds("bureau")
+    for people in (PEOPLE[:-1], PEOPLE):
+        outcome, errors = world.run(people)
+        assert outcome is None
+        assert isinstance(errors["bureau"], Refused)
+        assert isinstance(errors["bank"], PeerGone)
+        assert "planted" not in f"{errors['bank']} {errors['bureau']}"
+        # nothing of the columns has gone out, not even encrypted
+        steps = [
+            line["body"]["step"]
+            for line in read_ledger(world.home / "bureau" / "ledger.jsonl")
+            if line["kind"] == "sent"
+        ]
+        assert not any(step.startswith("aggregate") for step in steps)
+        assert "refused" in world.kinds("bureau")
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or b"planted" not in file.read_bytes()
+    assert not world.run(PEOPLE[:40])[1]
+
+
+def test_killed_between_reserve_and_disclosure_a_job_goes_on_and_pays_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, nonce = World(tmp_path), secrets.token_bytes(32)
+
+    class Killed(BaseException):
+        pass
+
+    reserve = Releases.reserve
+
+    def dying(self: Releases, *args: object) -> None:
+        reserve(self, *args)  # type: ignore[arg-type]
+        raise Killed
+
+    monkeypatch.setattr(Releases, "reserve", dying)
+    monkeypatch.setattr(Session, "abort", lambda self, error: self.close())
+    _, errors = world.run(PEOPLE, nonce)
+    assert isinstance(errors["bureau"], Killed)
+    monkeypatch.undo()
+    assert len(world.releases.lines()) == 1
+    assert isinstance(world.run(PEOPLE[1:])[1]["bureau"], Refused)  # it has been paid for
+    outcome, errors = world.run(PEOPLE, nonce, tmp_path / "1")
+    assert not errors
+    assert outcome is not None
+    assert len(world.releases.lines()) == 1
+
+
+def test_plan_and_show_say_which_guard_applies(tmp_path: Path) -> None:
+
+    def contract(text: str) -> Contract:
+        (tmp_path / "job.toml").write_text(text)
+        job = Job.load(tmp_path / "job.toml")
+        return draft(job, PINNED, bytes(32), 1e9)
+
+    both = guards(contract(JOB), "bureau")
+    assert "compares them, by keyed tags" in both[0]
+    assert "caps how often a column" in both[1]
+    hidden = JOB.split("[[aggregate]]", maxsplit=1)[0].replace('"both"', '"receiver"')
+    assert "cannot compare bank's jobs: caps on sets" in guards(contract(hidden), "bureau")[0]
+    assert guards(contract(JOB), "bank") == []
