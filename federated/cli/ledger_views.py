@@ -9,7 +9,7 @@ from typing import Any
 
 from federated.party.keys import Identity
 
-__all__ = ["DIFFER", "show", "verify"]
+__all__ = ["DIFFER", "export", "overview", "show", "verify"]
 
 DIFFER = 9
 """Exit code where two accounts of a job differ."""
@@ -37,6 +37,60 @@ def show(path: Path, kinds: Iterable[str] = ()) -> None:
         cells = (str(line["number"] + 1), when, line["kind"], step, peer, _what(body))
         table.add_row(*(Text(plain(cell, 160)) for cell in cells))
     Console().print(table)
+
+
+def overview(paths: Iterable[Path]) -> None:
+    """Print one line a ledger: job, purpose, how it ended."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from federated.party.ledger import read_ledger
+    from federated.text import plain
+
+    table = Table("job", "began (UTC)", "lines", "end", "name", "purpose", box=None, pad_edge=False)
+    for path in paths:
+        lines = read_ledger(path)
+        terms: dict[str, Any] = next(
+            (line["body"]["terms"] for line in lines if line["kind"] == "contract"), {}
+        )
+        ends = [x for x in lines if x["kind"] in ("finished", "ended", "resumed")]
+        end = {"finished": "finished", "ended": "ended", "resumed": "open"}
+        when = datetime.fromtimestamp(lines[0]["time"], UTC).strftime("%Y-%m-%d %H:%M:%S")
+        state = end[ends[-1]["kind"]] if ends else "open"
+        job, purpose = str(terms.get("job", "")), str(terms.get("purpose", ""))
+        cells = (path.parent.name[:8], when, str(len(lines)), state, job, purpose)
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    Console().print(table)
+
+
+def export(paths: Iterable[Path], out: Path | None, since: str, form: str) -> None:
+    """Write ledgers as JSON lines, to a file or the terminal, from a UTC time on."""
+    import json
+    import sys
+
+    from federated.party.files import write_atomic
+    from federated.party.ledger import read_ledger
+    from federated.party.ledger_export import events
+    from psi.protocol import MisuseError
+
+    if form != "jsonl":
+        raise MisuseError(f"--format {form} found, jsonl allowed")
+    try:
+        first = datetime.fromisoformat(since) if since else datetime.fromtimestamp(0, UTC)
+    except ValueError:
+        raise MisuseError("--since: a time like 2026-01-31T08:00 is needed") from None
+    first = first if first.tzinfo else first.replace(tzinfo=UTC)
+    texts = [
+        json.dumps(event, ensure_ascii=False) + "\n"
+        for path in paths
+        for event in events(read_ledger(path))
+        if datetime.fromisoformat(str(event["time"])) >= first
+    ]
+    if out is None:
+        sys.stdout.writelines(texts)
+    else:
+        write_atomic(out, "".join(texts), private=True)
 
 
 def _what(body: dict[str, Any]) -> str:

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from federated.cli import node_ledger
+
 app = typer.Typer(
     help="Run a party node: it keeps this party's data at home and decides on jobs.",
     no_args_is_help=True,
 )
+app.add_typer(node_ledger.app, name="ledger")
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 HOME = Path("fedprofile-node")

@@ -43,3 +43,20 @@ def verify(
     from federated.party.identity_file import read_identity
 
     raise typer.Exit(ledger_views.verify(file, read_identity(identity), against, typer.echo))
+
+
+@app.command()
+def export(
+    file: LedgerFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A file to write; by default the terminal.")
+    ] = None,
+    since: Annotated[
+        str, typer.Option("--since", help="Only lines from this UTC time on, as 2026-01-31T08:00.")
+    ] = "",
+    form: Annotated[str, typer.Option("--format", help="jsonl: one flat event a line.")] = "jsonl",
+) -> None:
+    """Write a ledger as JSON lines for a SIEM: one flat event a line, fields in docs/LEDGER.md."""
+    from federated.cli import ledger_views
+
+    ledger_views.export([file], out, since, form)

@@ -7,6 +7,7 @@ account anew, chained and signed again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,20 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from federated.cli import ledger_views
 from federated.cli.ledger_views import DIFFER
 from federated.party.account import Finding, read_account
 from federated.party.compare import compare
-from federated.party.identity_file import read_identity
+from federated.party.identity_file import read_identity, write_identity
 from federated.party.keys import PartyKeys
 from federated.party.ledger import Head, line_digest
+from federated.party.node_home import NodeHome
 from federated.party.source import MemorySource
 from profiles import federation
 from profiles.cli import app
 from profiles.federation import federate
 from profiles.job import Job
+from psi.protocol import MisuseError
 
 JOB = """
 [job]
@@ -284,3 +288,59 @@ def test_the_command_verifies_against_another_ledger(world: World) -> None:
     shown = CliRunner().invoke(app, ["ledger", "show", str(bureau / "ledger.jsonl")], env=WIDE)
     assert '"counts" for "test", signed by bank, bureau' in shown.output
     assert "message Draft" in shown.output
+
+
+@pytest.fixture(scope="module")
+def node(world: World) -> Path:
+    """A bureau's node that holds the job's ledger."""
+    home = NodeHome.create(world.folder / "node", "bureau", "localhost:1")
+    write_identity(home.path / "identity.json", world.keys["bureau"].identity)
+    session = bytes.fromhex(world.lines("bureau")[0]["body"]["session"])
+    home.job(session).mkdir()
+    (home.job(session) / "ledger.jsonl").write_bytes(world.texts["bureau"])
+    return home.path
+
+
+def test_a_node_lists_shows_and_verifies_its_ledgers(world: World, node: Path) -> None:
+    job = world.lines("bureau")[0]["body"]["session"][:8]
+    home = ["--home", str(node)]
+
+    def run(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["node", "ledger", *words, *home], env=WIDE)
+        return done.exit_code, done.output
+
+    assert run()[1].count(job) == 1
+    assert "finished" in run("show")[1]
+    assert run(job) == run("show", job)
+    assert "message Draft" in run(job)[1]
+    assert "message" not in run(job, "--disclosures")[1]
+    assert run("verify")[0] == run("verify", job)[0] == 0
+    theirs = str(world.folder / "bank" / "ledger.jsonl")
+    assert "the two accounts agree" in run("verify", job, "--against", theirs)[1]
+    assert run("show", "ffffffff")[0] == 1
+
+
+def test_exported_events_are_flat_and_timed(world: World, node: Path) -> None:
+    out = world.folder / "events.jsonl"
+    words = ["node", "ledger", "export", "--home", str(node), "--out", str(out)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    events = [json.loads(text) for text in out.read_text().splitlines()]
+    assert [event["line"] for event in events] == list(range(1, len(world.lines("bureau")) + 1))
+    for event in events:
+        assert all(isinstance(value, str | int) for value in event.values()), event
+        assert {"time", "product", "format", "party", "session", "event", "hash"} <= event.keys()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", event["time"])
+    kinds = {event["event"]: event for event in events}
+    assert kinds["contract"]["signed_by"] == "bank,bureau"
+    assert kinds["disclosure"]["count_rows"] == 25
+    assert kinds["received"]["peer_line"] > 1
+    documented = (Path(__file__).parents[2] / "docs" / "LEDGER.md").read_text()
+    for name in {key for event in events for key in event if not key.startswith("count_")}:
+        assert f"`{name}`" in documented, name
+    late = CliRunner().invoke(app, [*words, "--since", "2999-01-01"])
+    assert late.exit_code == 0
+    assert out.read_text() == ""
+    with pytest.raises(MisuseError, match="a time like"):
+        ledger_views.export([], None, "yesterday", "jsonl")
+    with pytest.raises(MisuseError, match="jsonl allowed"):
+        ledger_views.export([], None, "", "cef")
