@@ -34,33 +34,17 @@ import pyarrow.compute as pc
 from federated.party.contract import Contract, PartyTerms
 from federated.party.differencing import Tags, exposure, nearest
 from federated.party.plain import canonical, from_canonical
+from federated.party.release_limits import ReleaseLimits
 from federated.party.vault import Vault
 from psi.identifiers.keys import key_buffer
 from psi.kernels.blake2s import Blake2s
 from psi.protocol import Array, EnvironmentFailed, Random, Refused, decode, encode, message
 
-__all__ = ["Joined", "Level", "Release", "ReleaseLimits", "Releases"]
+__all__ = ["Joined", "Level", "Release", "Releases"]
 
 DAY = 24 * 3600
 MICRO = 1_000_000
 LARGEST = 1 << 30
-
-
-@dataclass(frozen=True)
-class ReleaseLimits:
-    """What a party lets others learn of one column over time, each receiver by itself.
-
-    `minimum_difference`: the fewest entities that any two answers, or any combination of
-    answers, may differ by; 0 turns the comparison off. `releases_per_column`: the most steps
-    that may disclose something of a column. `epsilon`: the most differential privacy that
-    a column may spend for one purpose; with it, only noised answers are given of columns. None:
-    no such budget. `keep_days`: for how long all this is remembered.
-    """
-
-    minimum_difference: int = 10
-    releases_per_column: int = 24
-    epsilon: float | None = None
-    keep_days: int = 400
 
 
 @dataclass(frozen=True)

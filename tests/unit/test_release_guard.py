@@ -18,7 +18,8 @@ from federated.party.keys import PartyKeys
 from federated.party.ledger import read_ledger
 from federated.party.outcome import Outcome
 from federated.party.participant import Participant
-from federated.party.releases import ReleaseLimits, Releases
+from federated.party.release_limits import ReleaseLimits
+from federated.party.releases import Releases
 from federated.party.session import Session
 from federated.party.source import MemorySource
 from federated.wire.routers import MemoryRouter

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pytest
 
 from federated.party.contract import Contract, PartyTerms
-from federated.party.releases import Level, Release, ReleaseLimits, Releases, _level_key, _tagged
-from psi.protocol import EnvironmentFailed, InputError, Refused
+from federated.party.release_limits import ReleaseLimits, load_release_limits
+from federated.party.releases import Level, Release, Releases, _level_key, _tagged
+from psi.protocol import EnvironmentFailed, InputError, JobError, Refused
 
 DAY = 24 * 3600.0
 LOANS = Release("aggregate/0/bureau", ("loans",))
@@ -300,3 +301,14 @@ def test_a_policy_may_leave_comparison_out(tmp_path: Path) -> None:
     bureau = Bureau(tmp_path, minimum_difference=0, releases_per_column=3)
     assert [bureau.asked(PEOPLE) for _ in range(4)] == [True, True, True, False]
     assert not list(tmp_path.glob("tags-*"))
+
+
+def test_limits_come_from_the_policy_file(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    assert load_release_limits(file) == ReleaseLimits()
+    file.write_text("[releases]\nminimum_difference = 20\nepsilon = 2\n")
+    assert load_release_limits(file) == ReleaseLimits(20, 24, 2.0, 400)
+    for wrong in ("epsilon = -1", "epsilon = true", "minimum_difference = 0.5", "mininum = 3"):
+        file.write_text(f"[releases]\n{wrong}\n")
+        with pytest.raises(JobError, match=r"policy.toml: \[releases\]"):
+            load_release_limits(file)

@@ -25,7 +25,8 @@ from federated.party.keys import Identity, PartyKeys
 from federated.party.limits import step_limit
 from federated.party.node_home import NodeHome
 from federated.party.participant import Participant
-from federated.party.releases import ReleaseLimits, Releases
+from federated.party.release_limits import ReleaseLimits, load_release_limits
+from federated.party.releases import Releases
 from federated.party.session import Session
 from federated.party.source import Source
 from federated.wire.flower.fleet import Fleet, FleetKeys
@@ -88,7 +89,8 @@ class NodeDaemon:
 
     `pinned` gives the confirmed identities by name, this party's own among them; it is asked at
     every call, so that confirming a peer needs no restart. `decider` is policy and officers,
-    `limits` what its policy lets others learn of a column over time.
+    `limits` what its policy lets others learn of a column over time; both are asked anew at
+    every job.
     """
 
     def __init__(
@@ -100,11 +102,10 @@ class NodeDaemon:
         *,
         pinned: Callable[[], dict[str, Identity]] | None = None,
         timeout: float = 3600.0,
-        limits: ReleaseLimits | None = None,
+        limits: Callable[[], ReleaseLimits] | None = None,
     ) -> None:
         home.check()
-        limits = limits or ReleaseLimits()
-        self._releases = Releases(home.releases, limits, secrets.token_bytes, time.time)
+        self._limits = limits or (lambda: load_release_limits(home.policy))
         self.home, self._source, self._decider = home, source, decider
         self._pinned = pinned or home.pinned
         self.keys: PartyKeys = home.load_keys(passphrase)
@@ -301,7 +302,9 @@ class NodeDaemon:
                 decider=_Noting(self._decider, job),
                 stop=job.stop,
                 kept=self.home.tags,
-                releases=self._releases,
+                releases=Releases(
+                    self.home.releases, self._limits(), secrets.token_bytes, time.time
+                ),
             )
             participant.join()
             job.state = "done"
