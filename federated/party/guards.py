@@ -15,10 +15,11 @@ def guards(contract: Contract, party: str) -> list[str]:
     """Sentences on the guard of `party`, whose columns a contract discloses something of."""
     if party == contract.receiver:
         return []
-    asker, found = contract.receiver, []
-    joined = [
-        *(f"aggregates of {a.partner}" for a in contract.aggregate if a.partner == party),
-        *(f"training '{t.task}'" for t in contract.train if party in t.partners),
+    asker, found = contract.receiver, list[str]()
+    joined: list[object] = [
+        *(terms for terms in contract.aggregate if terms.partner == party),
+        *(terms for terms in contract.category if terms.partner == party),
+        *(terms for terms in contract.train if party in terms.partners),
     ]
     vertical = all(t.split == "vertical" for t in contract.train if party in t.partners)
     known = bool(contract.align) and all(a.reveal == "both" for a in contract.align)

@@ -28,6 +28,9 @@ def planned(contract: Contract, party: str) -> Iterator[Release]:
         if terms.partner == party:
             columns = dict.fromkeys(measure.column for measure in terms.measures)
             yield Release(f"aggregate/{number}/{party}", tuple(columns))
+    for number, by in enumerate(contract.category):
+        if by.partner == party:
+            yield Release(f"category/{number}/{party}", (by.category,), by.epsilon / 1000)
     for number, join in enumerate(contract.join_sum):
         if join.partner == party:
             columns = dict.fromkeys(measure.column for measure in join.measures)

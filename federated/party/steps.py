@@ -249,6 +249,7 @@ class Steps:
             role = category.receiving(context, terms, table, key, _codes, where=self._me.table)
             self.outcome.categories.append((terms, self._session.run(step, role)))
         else:
+            self._guard.before(step, self.outcome.rows)
             self._session.run(step, category.giving(context, terms, table))
         self._disclosed(f"category {terms.partner}", rows=len(table))
 
