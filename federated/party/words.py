@@ -8,7 +8,7 @@ person chose freely (job, purpose) stands in quotation marks.
 from __future__ import annotations
 
 from federated.party.category import bound
-from federated.party.contract import Contract, PartyTerms
+from federated.party.contract import AlignTerms, Contract, PartyTerms
 from federated.party.disclosures import category_words, measured_words
 from federated.party.guards import guards
 from federated.text import plain
