@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from psi.kernels import aes
-from psi.kernels.cache import kernel
+from psi.kernels.cache import kernel, part
 from psi.kernels.convolution import SLACK, TABLE, convolve_four
 from psi.kernels.simd import parallel_rows, readonly
 
@@ -52,34 +52,47 @@ def _split_rows(low, high, vectors, start, halves):  # type: ignore[no-untyped-d
             halves[2 * k + 1, i] = vectors[k, start + i, 1]
 
 
+@part
+def _half(vectors, h, size, low, high):  # type: ignore[no-untyped-def]
+    """Where half h's sums of outputs low..high are kept: in the vector's second part."""
+    start = (2 + (h & 1)) * size
+    return vectors[h >> 1].reshape(-1)[start + low : start + high]
+
+
 @kernel
-def _gather_rows(low, high, words, first, width, halves, sums):  # type: ignore[no-untyped-def]
-    """sums[h, row] += halves[h, a random place of the region that begins at `first`]."""
-    wide, shift = np.uint64(width), np.uint64(32)
+def _gather_rows(low, high, words, first, halves, vectors):  # type: ignore[no-untyped-def]
+    """Add to each sum the element at a random place of the region that begins at `first`."""
+    size = halves.shape[1]
+    wide, shift = np.uint64(size // WEIGHT), np.uint64(32)
     for h in range(len(halves)):
-        region, total = halves[h, first : first + width], sums[h, low:high]
+        region = halves[h, first : first + size // WEIGHT]
+        total = _half(vectors, h, size, low, high)
         # unsigned numbers spare the test for negative indices
-        for row in range(np.uint64(high - low)):
-            total[row] ^= region[(np.uint64(words[row]) * wide) >> shift]
+        if first == 0:
+            for row in range(np.uint64(high - low)):
+                total[row] = region[(np.uint64(words[row]) * wide) >> shift]
+        else:
+            for row in range(np.uint64(high - low)):
+                total[row] ^= region[(np.uint64(words[row]) * wide) >> shift]
 
 
 def _add_region(
-    low: int, high: int, region: int, key: bytes, halves: Elements, sums: Elements
+    low: int, high: int, region: int, key: bytes, halves: Elements, vectors: Elements
 ) -> None:
     """One region's part of outputs low..high; `low` is a multiple of 4."""
     size = halves.shape[1]
-    width = size // WEIGHT
     words = np.empty((high - low + 3) // 4 * 2, np.uint64)
     aes.stream(key, (region * size + low) // 4, words)
-    _gather_rows(low, high, readonly(words.view(np.uint32)), region * width, width, halves, sums)
+    first = region * (size // WEIGHT)
+    _gather_rows(low, high, readonly(words.view(np.uint32)), first, halves, vectors)
 
 
 @kernel
-def _join_rows(low, high, sums, vectors):  # type: ignore[no-untyped-def]
-    for k in range(len(vectors)):
-        for i in range(low, high):
-            vectors[k, i, 0] ^= sums[2 * k, i]
-            vectors[k, i, 1] ^= sums[2 * k + 1, i]
+def _join_rows(low, high, size, vectors):  # type: ignore[no-untyped-def]
+    for h in range(2 * len(vectors)):
+        total = _half(vectors, h, size, low, high)
+        for i in range(high - low):
+            vectors[h >> 1, low + i, h & 1] ^= total[i]
 
 
 def compress(vectors: Elements, size: int, key: bytes) -> None:
@@ -102,8 +115,7 @@ def compress(vectors: Elements, size: int, key: bytes) -> None:
             parallel_rows(_convolve, len(vectors), *args, block=1, least=1)
     halves = np.empty((2 * len(vectors), size), np.uint64)
     parallel_rows(_split_rows, size, readonly(vectors), size, halves, least=1 << 14)
-    sums = np.zeros_like(halves)
     for region in range(WEIGHT):
-        inputs = region, key[16:], readonly(halves), sums
+        inputs = region, key[16:], readonly(halves), vectors
         parallel_rows(_add_region, size, *inputs, block=4, least=1 << 14)
-    parallel_rows(_join_rows, size, readonly(sums), vectors, least=1 << 14)
+    parallel_rows(_join_rows, size, size, vectors, least=1 << 14)

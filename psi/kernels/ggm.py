@@ -105,13 +105,15 @@ def _portable(
     return sums
 
 
-def expand_trees(seeds: Words, keys: Keys, depth: int) -> tuple[Words, Words]:
+def expand_trees(
+    seeds: Words, keys: Keys, depth: int, into: Words | None = None
+) -> tuple[Words, Words]:
     """All leaves, and the sums of left and of right nodes of every level.
 
     `seeds: uint64[t, 2]`, `keys: uint8[t, 2, 16]` (left, right), depth at least 1, to
-    `leaves: uint64[t · 2^depth, 2]` and `sums: uint64[t, depth, 2, 2]`.
+    `leaves: uint64[t · 2^depth, 2]` (`into`, if it is given) and `sums: uint64[t, depth, 2, 2]`.
     """
-    leaves = np.zeros((len(seeds) << depth, 2), np.uint64)
+    leaves = _leaves(len(seeds), depth, into)
     leaves[:: 1 << depth] = seeds
     if block_path() == "portable":
         return leaves, _portable(depth, keys, leaves, None, None)
@@ -120,19 +122,30 @@ def expand_trees(seeds: Words, keys: Keys, depth: int) -> tuple[Words, Words]:
     return leaves, sums
 
 
-def punctured_trees(missing: Index, siblings: Words, keys: Keys, depth: int) -> Words:
-    """All leaves but `missing[i]` of tree i, which is zero: `uint64[t · 2^depth, 2]`.
+def punctured_trees(
+    missing: Index, siblings: Words, keys: Keys, depth: int, into: Words | None = None
+) -> Words:
+    """All leaves but `missing[i]` of tree i, which is zero: `uint64[t · 2^depth, 2]`, or `into`.
 
     `siblings: uint64[t, depth, 2]`: of each level the sum of the nodes on the side that the
     path does not take.
     """
-    leaves = np.zeros((len(missing) << depth, 2), np.uint64)
+    leaves = _leaves(len(missing), depth, into)
     if block_path() == "portable":
         _portable(depth, keys, leaves, missing, siblings)
         return leaves
     inputs = _expanded(keys), readonly(missing), readonly(siblings)
     parallel_rows(_puncture_rows, len(missing), depth, *inputs, leaves)
     return leaves
+
+
+def _leaves(trees: int, depth: int, into: Words | None) -> Words:
+    shape = trees << depth, 2
+    if into is None:
+        return np.zeros(shape, np.uint64)
+    if into.shape != shape or not into.flags.c_contiguous:
+        raise ValueError(f"room of shape {into.shape} for leaves of shape {shape}")
+    return into
 
 
 def _expanded(keys: Keys) -> Words:

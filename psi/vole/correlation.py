@@ -60,16 +60,18 @@ def _code_key(session: Session, chunk: int) -> bytes:
 
 
 def helper_leaves(seed: bytes, session: Session, chunk: int, vector: Vector) -> tuple[Words, Words]:
-    """The trees' leaves `uint64[t · 2^d, 2]` and level sums `uint64[t, d, 2, 2]`."""
+    """Room with the trees' leaves, and their level sums `uint64[t, d, 2, 2]`."""
     seeds = words(derive(seed, "seeds"), chunk, 2 * vector.trees).reshape(-1, 2)
-    return expand_trees(seeds, _tree_keys(session, chunk, vector), vector.depth)
+    room = _room(1, vector)
+    into = room[0, : vector.trees << vector.depth]
+    _, sums = expand_trees(seeds, _tree_keys(session, chunk, vector), vector.depth, into)
+    return room, sums
 
 
-def helper_vector(leaves: Words, session: Session, chunk: int, vector: Vector) -> Words:
-    """B: `uint64[size, 2]`."""
-    whole = _padded([leaves], vector)
-    compress(whole, vector.size, _code_key(session, chunk))
-    return whole[0, : vector.size]
+def helper_vector(room: Words, session: Session, chunk: int, vector: Vector) -> Words:
+    """B, `uint64[size, 2]`, in place of the leaves."""
+    compress(room, vector.size, _code_key(session, chunk))
+    return room[0, : vector.size]
 
 
 def owner_vectors(
@@ -81,20 +83,17 @@ def owner_vectors(
     of a tree add up to, plus b_i, plus the owner's own c_i.
     """
     keys = _tree_keys(session, chunk, vector)
-    leaves = punctured_trees(noise.places, siblings, keys, vector.depth)
+    room = _room(2, vector)
+    sparse, leaves = room[:, : vector.trees << vector.depth]
+    punctured_trees(noise.places, siblings, keys, vector.depth, leaves)
     at = (np.arange(vector.trees) << vector.depth) + noise.places
     known = np.bitwise_xor.reduce(leaves.reshape(vector.trees, -1, 2), axis=1)
     leaves[at] = known ^ totals
-    sparse = np.zeros_like(leaves)
     sparse[at] = noise.values
-    both = _padded([sparse, leaves], vector)
-    compress(both, vector.size, _code_key(session, chunk))
-    return both[0, : vector.size], both[1, : vector.size]
+    compress(room, vector.size, _code_key(session, chunk))
+    return room[0, : vector.size], room[1, : vector.size]
 
 
-def _padded(vectors: list[Words], vector: Vector) -> Words:
-    """With zeros to twice the size, and the code's slack."""
-    out = np.zeros((len(vectors), 2 * vector.size + SLACK, 2), np.uint64)
-    for row, leaves in zip(out, vectors, strict=True):
-        row[: len(leaves)] = leaves
-    return out
+def _room(vectors: int, vector: Vector) -> Words:
+    """Zeros for vectors of leaves, twice the size each, and the code's slack."""
+    return np.zeros((vectors, 2 * vector.size + SLACK, 2), np.uint64)

@@ -21,7 +21,6 @@ import numpy as np
 
 from psi.kernels.blake2s import Blake2s
 from psi.kernels.gf128 import combine
-from psi.vole.secrets import words
 
 __all__ = [
     "BASE",
@@ -32,6 +31,7 @@ __all__ = [
     "owner_transfers",
 ]
 
+_STRETCH = b"fedprofile vole v1"
 BASE = 128
 """Base transfers for each of both."""
 
@@ -86,7 +86,13 @@ def _helped(keys: Bytes, secret: bytes, chunk: int, message: Words) -> Words:
 
 
 def _streams(keys: Bytes, chunk: int, width: int) -> Words:
-    return np.stack([words(key.tobytes(), chunk, width) for key in keys])
+    """Each key stretched by BLAKE2s with chunk and number: `uint8[k, 16]` to `uint64[k, width]`."""
+    blocks = -(-width // 4)
+    table = np.empty((len(keys), blocks, 4), np.uint64)
+    table[:, :, :2] = np.ascontiguousarray(keys).view("<u8")[:, None]
+    table[:, :, 2], table[:, :, 3] = chunk, np.arange(blocks)
+    drawn = Blake2s(_STRETCH, b"volerows").rows(table.reshape(-1, 4))
+    return np.ascontiguousarray(drawn.reshape(len(keys), -1)[:, :width])
 
 
 def _transposed(rows: Words, count: int) -> Words:

@@ -165,10 +165,10 @@ class Sender(Role[Matches]):
         """B of a chunk; made again from the seed where a restored role lacks it."""
         if chunk not in self._vectors:
             session, vector = Session(state.coin), vector_of_chunk(self._shape(state), chunk)
-            leaves = self._leaves.pop(chunk, None)
-            if leaves is None:
-                leaves = helper_leaves(state.seed, session, chunk, vector)[0]
-            self._vectors = {chunk: helper_vector(leaves, session, chunk, vector)}
+            room = self._leaves.pop(chunk, None)
+            if room is None:
+                room = helper_leaves(state.seed, session, chunk, vector)[0]
+            self._vectors = {chunk: helper_vector(room, session, chunk, vector)}
         return self._vectors[chunk]
 
     def on_encoded(self, state: Sending, part: Encoded, peer: str) -> Turn[Matches]:
