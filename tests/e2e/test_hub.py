@@ -56,6 +56,11 @@ def _check_ledgers(world: World, out: Path) -> None:
     mine = read_ledger(out / "parties" / "bank" / "ledger.jsonl")
     kept = mine[-1]["body"]["heads"]["bureau"]
     assert read_ledger(theirs)[kept[0]]["hash"] == kept[1]
+    done = world.command(
+        "node", "ledger", "verify", job.name, "--home", str(world.node("bureau")),
+        "--against", str(out / "parties" / "bank" / "ledger.jsonl"),
+    )  # fmt: skip
+    assert "the two accounts agree" in done.stdout
 
 
 def _nothing_left(world: World) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from federated.party.account import verify_ledger
+from federated.party.account import read_account, verify_ledger
+from federated.party.compare import compare
 from federated.party.contract import Contract
 from federated.party.keys import PartyKeys
 from federated.party.outcome import Outcome
@@ -92,6 +93,10 @@ def check(parties: dict[str, Party], plain: dict[str, Party], home: Path) -> Non
         assert (party.outcome.rows == expected.rows).all()
         verify_ledger(home / name / "ledger.jsonl", PINNED[name])
         assert not (home / name / "journal").exists()
+    accounts = [read_account(home / n / "ledger.jsonl", PINNED[n], n) for n in NAMES]
+    late = [account for account in accounts if account.unheard]
+    found = compare(*accounts)
+    assert not found or (late and all(finding.open for finding in found)), found
     bank, whole = parties["bank"].outcome, plain["bank"].outcome
     assert bank is not None
     assert whole is not None
