@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from federated.cli import node_ledger
+from federated.cli import node_ledger, node_releases
 
 app = typer.Typer(
     help="Run a party node: it keeps this party's data at home and decides on jobs.",
     no_args_is_help=True,
 )
 app.add_typer(node_ledger.app, name="ledger")
+app.command("releases")(node_releases.releases)
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 HOME = Path("fedprofile-node")

@@ -23,6 +23,8 @@ __all__ = ["Account", "Finding", "Line", "read_account", "verify_ledger"]
 
 Line = Mapping[str, Any]
 UNKNOWN = Identity("", b"", b"")
+AFTER = ("forgotten", "purged")
+"""What an owner may do with a job that has ended."""
 ONCE = ("opened", "handshake", "approved", "contract", "result", "disclosure", "finished")
 
 
@@ -199,9 +201,10 @@ def _check_facts(account: Account) -> None:
         if fact in told or (line["kind"] == "opened" and number > 1):
             account.note(number, f"a line of kind {line['kind']} that was there before")
         told.add(fact)
-    for number, _ in account.of_kind("finished"):
-        if number < len(account.lines):
-            account.note(number + 1, "a line after the end")
+    for end, _ in account.of_kind("finished"):
+        for number, line in enumerate(account.lines[end:], start=end + 1):
+            if line["kind"] not in AFTER:
+                account.note(number, "a line after the end")
 
 
 def _check_contract(account: Account) -> None:

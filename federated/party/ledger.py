@@ -87,6 +87,8 @@ def check_head(head: Head, owner: Identity, session: bytes) -> None:
 class Ledger:
     """Appends to one party's ledger of one job; opens and checks what is there already.
 
+    `parties` are noted where the ledger begins.
+
     `frames[way, peer]` counts the frames noted in each direction, `heads[peer]` is the last head
     that came from a peer.
     """
@@ -106,6 +108,8 @@ class Ledger:
         self.heads: dict[str, Head] = {}
         for line in _whole_lines(path):
             self._take(line)
+            if line["kind"] == "opened" and line["body"].get("session") != session.hex():
+                raise InputError(f"{path.name} is of another session")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -113,11 +117,12 @@ class Ledger:
         except OSError as error:
             raise disk_failed(f"ledger {path.name}", error) from None
         self._open = True
-        who = {
-            name: {"organisation": p.organisation.hex(), "fingerprint": p.fingerprint}
-            for name, p in parties.items()
-        }
-        self.once("opened", format=FORMAT, session=session.hex(), parties=who)
+        if self._number == 0:
+            who = {
+                name: {"organisation": p.organisation.hex(), "fingerprint": p.fingerprint}
+                for name, p in parties.items()
+            }
+            self.write("opened", format=FORMAT, session=session.hex(), parties=who)
 
     def __repr__(self) -> str:
         return f"<ledger of {self._keys.identity.name}, {self._number} lines>"

@@ -175,8 +175,8 @@ class Releases:
             return [
                 {
                     "session": job.session, "table": job.table, "purpose": job.purpose,
-                    "made": job.made, "expires": job.expires, "step": entry.step,
-                    "columns": ", ".join(entry.columns), "micro_epsilon": entry.micro,
+                    "receiver": job.receiver, "made": job.made, "expires": job.expires,
+                    "step": entry.step, "columns": ", ".join(entry.columns), "micro_epsilon": entry.micro,
                 }
                 for job in self._present().jobs for entry in job.entries
             ]  # fmt: skip

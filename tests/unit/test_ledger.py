@@ -94,6 +94,12 @@ def test_a_half_written_last_line_is_cut_off_and_an_altered_one_is_not_continued
         ledger(path)
 
 
+def test_a_ledger_is_of_one_session(tmp_path: Path) -> None:
+    ledger(tmp_path / "l").close()
+    with pytest.raises(InputError, match="of another session"):
+        Ledger(tmp_path / "l", KEYS, lambda: 1.0, bytes(32), {})
+
+
 def test_a_party_that_comes_back_notes_facts_and_frames_once(tmp_path: Path) -> None:
     path, head = tmp_path / "l", Head(3, "ab" * 32, "cd" * 64)
     for _ in range(2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from federated.party.account import verify_ledger
 from federated.party.contract import Contract, PartyTerms
+from federated.party.keys import PartyKeys
+from federated.party.ledger import Ledger, read_ledger
+from federated.party.node_home import NodeHome
 from federated.party.release_limits import ReleaseLimits, load_release_limits
 from federated.party.releases import Level, Release, Releases, _level_key, _tagged
+from profiles.cli import app
 from psi.protocol import EnvironmentFailed, InputError, JobError, Refused
 
 DAY = 24 * 3600.0
@@ -312,3 +319,30 @@ def test_limits_come_from_the_policy_file(tmp_path: Path) -> None:
         file.write_text(f"[releases]\n{wrong}\n")
         with pytest.raises(JobError, match=r"policy.toml: \[releases\]"):
             load_release_limits(file)
+
+
+def test_an_officer_lists_the_book_and_forgets_a_job_in_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, keys = (
+        NodeHome.create(tmp_path / "node", "bureau", "localhost:1"),
+        PartyKeys.generate("b"),
+    )
+    monkeypatch.setattr(NodeHome, "load_keys", lambda self, secret: keys)
+    monkeypatch.setattr("federated.cli.passphrase.passphrase", lambda *args, **more: b"")
+    job = contract()
+    session = bytes.fromhex(job.nonce)
+    path = home.job(session) / "ledger.jsonl"
+    Ledger(path, keys, lambda: 1.0, session, {"b": keys.identity}).close()
+    bureau = Bureau(home.releases)
+    bureau.clock.now = time.time()
+    assert bureau.asked(PEOPLE, job=job)
+    words = ["node", "releases", "--home", str(home.path)]
+    listed = CliRunner().invoke(app, words, env={"COLUMNS": "200"}).output
+    for text in (job.nonce[:8], "bank", "retention", "bureau.people", "loans", "exact"):
+        assert text in listed
+    done = CliRunner().invoke(app, [*words, "--forget", job.nonce[:8], "--why", "it broke off"])
+    assert (done.exit_code, bureau.book.lines()) == (0, [])
+    assert verify_ledger(path, keys.identity) == 2
+    assert read_ledger(path)[1]["body"] == {"by": "officer", "why": "it broke off"}
+    assert CliRunner().invoke(app, [*words, "--forget", "ffff"]).exit_code == 1
