@@ -18,7 +18,7 @@ from federated.paillier.path import current_path
 from psi.kernels.cache import kernel
 from psi.kernels.montgomery import SquareRing, best_path
 from psi.kernels.montgomery_emit import WORD, intrinsic, loop
-from psi.kernels.multipliers52 import declare
+from psi.kernels.multipliers import declare
 from psi.kernels.vectors import vector
 
 __all__ = ["Floor"]

@@ -11,7 +11,7 @@
     masked.rerandomise(for_key_holder=True).to_bytes()
 
 Nothing is re-randomised unasked: before a result leaves a party, say who reads it. A ciphertext
-takes 960 bytes in memory at 3072 bits (768 on the wire): send and read large vectors in slices.
+takes a kilobyte in memory at 3072 bits (768 on the wire): send and read large vectors in slices.
 Bounds travel with vectors; slots and n/2 cannot overflow unseen.
 
 Semi-honest: a ciphertext hides its plaintext from everyone without the private key, under the

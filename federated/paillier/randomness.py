@@ -127,7 +127,7 @@ def _tables(
     constant_time: bool,
 ) -> FixedBase:
     """Tables for this many powers: the cached ones, or larger ones where these pay."""
-    entry = 20 * ring.plain_words  # two halves of 52-bit limbs
+    entry = 22 * ring.plain_words  # two halves of limbs of 50 bits or more, at most
     budget = TABLE_BYTES // (1 if name == "n" else 2)
 
     def cost(window: int) -> int:

@@ -3,7 +3,7 @@
 Arrays: residues `uint64[n, 2 h]`, a row the low half's limbs, then the high half's, in
 Montgomery form; words `uint64[n, W]`. Every function takes a range of rows, reads eight of them
 into lanes at a time, and releases the interpreter's lock. `ring` arguments are N's limbs, the
-shift that `pair_product` needs, -1/N mod 2^52, and h.
+shift that `pair_product` needs, -1/N mod 2^b, and h.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ __all__ = [
 _MASK = np.uint64(LIMB_MASK)
 _BITS = np.uint64(LIMB_BITS)
 _ZERO = np.uint64(0)
+_WORD = np.uint64(64)
+# what a word has beyond a limb, and the bits of two limbs
+_SPARE = np.uint64(64 - LIMB_BITS)
+_TWO = np.uint64(2 * LIMB_BITS)
 # lane blocks that go through the tables of a fixed base together
 _BATCH = 256
 
@@ -95,7 +99,7 @@ def read_limbs(out: Any, lane: int, words: Any, row: int, first: int, count: int
         value = _ZERO
         if word < width:
             value = words[row, word] >> shift
-            if shift > np.uint64(12) and word + 1 < width:
+            if shift > _SPARE and word + 1 < width:
                 value |= words[row, word + 1] << (np.uint64(64) - shift)
         out[j, lane] = value & _MASK
 
@@ -112,8 +116,8 @@ def write_words(words: Any, row: int, limbs: Any, lane: int, count: int) -> None
             value = limbs[limb, lane] >> shift
         if limb + 1 < count:
             value |= limbs[limb + 1, lane] << (_BITS - shift)
-        if limb + 2 < count and shift > np.uint64(40):
-            value |= limbs[limb + 2, lane] << (np.uint64(104) - shift)
+        if limb + 2 < count and shift > _TWO - _WORD:
+            value |= limbs[limb + 2, lane] << (_TWO - shift)
         words[row, word] = value
 
 
@@ -170,7 +174,7 @@ def multiply_rows(
     h: int,
 ) -> None:
     """out[to[i]] = a[left[i]] b[right[i]] for i in start to stop."""
-    x, y, acc = aligned(2 * h), aligned(2 * h), aligned(2 * h)
+    x, y, acc = aligned(2 * h), aligned(2 * h), aligned(5 * h)
     rows = np.empty(8, dtype=np.int64)
     for i in range(start, stop, 8):
         pick(rows, left, i, stop)
@@ -202,7 +206,7 @@ def segment_rows(
     Segments should come by falling length: eight go side by side, and a lane whose segment has
     ended multiplies by one.
     """
-    x, y, acc = aligned(2 * h), aligned(2 * h), aligned(2 * h)
+    x, y, acc = aligned(2 * h), aligned(2 * h), aligned(5 * h)
     rows = np.empty(8, dtype=np.int64)
     first = np.empty(8, dtype=np.int64)
     length = np.empty(8, dtype=np.int64)
@@ -245,7 +249,7 @@ def bucket_rows(
 ) -> None:
     """For chains c in start to stop of `buckets` rows each: product[c] of all, and
     total[c] of the rows to the powers 1, 2, 3, ..."""
-    running, sums, y, acc = aligned(2 * h), aligned(2 * h), aligned(2 * h), aligned(2 * h)
+    running, sums, y, acc = aligned(2 * h), aligned(2 * h), aligned(2 * h), aligned(5 * h)
     rows = np.empty(8, dtype=np.int64)
     for i in range(start, stop, 8):
         for bucket in range(buckets - 1, -1, -1):
@@ -288,7 +292,7 @@ def power_rows(
     entries = 1 << window
     flat = aligned(entries * size)
     table = flat.reshape(entries, size, 8)
-    x, y, acc, scratch = aligned(size), aligned(size), aligned(size), aligned(3 * h)
+    x, y, acc, scratch = aligned(size), aligned(size), aligned(5 * h), aligned(3 * h)
     wanted = aligned(1)
     rows = np.empty(8, dtype=np.int64)
     shared = len(digits) == 1
@@ -338,7 +342,7 @@ def fixed_base_rows(
     cache. `scan` reads all entries of a window for every digit.
     """
     size = 2 * h
-    y, acc = aligned(size), aligned(size)
+    y, acc = aligned(size), aligned(5 * h)
     held = aligned(_BATCH * size).reshape(_BATCH, size, 8)
     wanted = aligned(1)
     rows = np.empty(8, dtype=np.int64)
@@ -379,7 +383,7 @@ def low_product(
 ) -> None:
     """Eight products mod N, times powers of R, of the low halves of rows start to stop, which
     must be eight at least: `out` is `uint64[h, 8]`."""
-    y, acc = aligned(h), aligned(h)
+    y, acc = aligned(h), aligned(5 * h)
     for i in range(start, stop, 8):
         for lane in range(8):
             # rows past the end come twice, which changes no common factor
@@ -407,7 +411,7 @@ def load_rows(
     """Words to Montgomery form: chunks of h limbs, chunk k times constants[k] = R^(k + 2)."""
     size = 2 * h
     chunks = len(constants)
-    x, y, acc, total = aligned(h), aligned(size), aligned(size), aligned(size)
+    x, y, acc, total = aligned(h), aligned(size), aligned(5 * h), aligned(size)
     rows = np.empty(8, dtype=np.int64)
     factor = aligned(chunks * size).reshape(chunks, size, 8)
     for k in range(chunks):
@@ -440,7 +444,7 @@ def dump_rows(
 ) -> None:
     """Montgomery form to words: low + high N in [0, N^2), or `high_only`."""
     size = 2 * h
-    x, y, acc = aligned(size), aligned(size), aligned(size + 1)
+    x, y, acc = aligned(size), aligned(size), aligned(5 * h)
     rows = np.empty(8, dtype=np.int64)
     clear(y, size)
     for lane in range(8):
@@ -485,13 +489,8 @@ def plain_rows(
 ) -> None:
     """out[i] = a[i] (1 + m_i N) for words m; `square` is R^2 mod N, `one` the number one."""
     size = 2 * h
-    x, y, acc, factor, unit = (
-        aligned(size),
-        aligned(size),
-        aligned(size),
-        aligned(h),
-        aligned(size),
-    )
+    x, y, unit = aligned(size), aligned(size), aligned(size)
+    acc, factor = aligned(5 * h), aligned(h)
     rows = np.empty(8, dtype=np.int64)
     spread(factor, square)
     spread(unit, one)
@@ -523,7 +522,7 @@ def scale_rows(
     h: int,
 ) -> None:
     """Words times `factor` / R mod N, as words."""
-    x, y, acc = aligned(h), aligned(h), aligned(h)
+    x, y, acc = aligned(h), aligned(h), aligned(5 * h)
     spread(y, factor)
     for i in range(start, stop, 8):
         for lane in range(8):

@@ -1,6 +1,6 @@
 """Eight numbers side by side: into lanes and out of them, carried, selected from tables.
 
-A number is h limbs of 52 bits; eight are `uint64[h, 8]`, one vector register a limb. Products
+A number is h limbs of b bits (see `multipliers`); eight are `uint64[h, 8]`. Products
 are in montgomery_products.
 """
 
@@ -19,9 +19,7 @@ from psi.kernels.montgomery_emit import (
     LIMB_MASK,
     VECTOR,
     WORD,
-    ZERO,
     Emitter,
-    constant,
     intrinsic,
     loop,
 )
@@ -56,7 +54,7 @@ def clear(typing: Any, acc: Any, stop: Any) -> Any:
         target = e.vectors(0)
 
         def body(index: Any) -> list[Any]:
-            e.store(ZERO, target, index)
+            e.store(e.zero, target, index)
             return []
 
         loop(builder, ir.Constant(WORD, 0), args[1], [], body)
@@ -75,10 +73,10 @@ def carry(typing: Any, out: Any, acc: Any, start: Any, stop: Any, shift: Any) ->
 
         def body(index: Any, carry: Any) -> list[Any]:
             total = b.add(b.shl(e.load(source, index), by), carry)
-            e.store(b.and_(total, constant(LIMB_MASK)), target, index)
+            e.store(b.and_(total, e.constant(LIMB_MASK)), target, index)
             return [e.over(total)]
 
-        loop(b, args[2], args[3], [ZERO], body)
+        loop(b, args[2], args[3], [e.zero], body)
         return context.get_dummy_value()
 
     return types.void(out, acc, types.int64, types.int64, types.uint64), generate
@@ -166,7 +164,7 @@ def multiply_add_row(typing: Any, acc: Any, x: Any, y: Any, i: Any, h: Any) -> A
             e.store(total, target, index)
             return [now]
 
-        last = loop(b, ir.Constant(WORD, 0), size, [e.factor(ZERO)], body)[0]
+        last = loop(b, ir.Constant(WORD, 0), size, [e.factor(e.zero)], body)[0]
         e.store(e.high(e.load(target, size), last, digit), target, size)
         return context.get_dummy_value()
 
@@ -186,9 +184,9 @@ def _select(
                 builder.select(same, read(k, e.at(j, place)), total)
                 for place, total in enumerate(totals)
             ]
-            return [builder.add(number, constant(1)), *kept]
+            return [builder.add(number, e.constant(1)), *kept]
 
-        _, *found = loop(builder, zero, count, [ZERO] * (1 + group), entry)
+        _, *found = loop(builder, zero, count, [e.zero] * (1 + group), entry)
         for place, value in enumerate(found):
             e.store(value, target, e.at(j, place))
         return []

@@ -1,7 +1,7 @@
-"""Eight Montgomery products at once in lanes of 52 bits, for numbers of any length.
+"""Eight Montgomery products at once in lanes, for numbers of any length.
 
-A number is h limbs of 52 bits, h even and at least 6; eight side by side are `uint64[h, 8]`, one
-vector register a limb. R = 2^(52 h). Their products share one generator:
+A number is h limbs of b bits (52 by IFMA, 50 by doubles), h even and at least 6; eight side by
+side are `uint64[h, 8]`. R = 2^(b h). Their products share one generator:
 
 * `single_product`: x y / R mod N, operand scanning two rows at a time (4 h^2 multiply-adds);
 * `pair_product`: (x0 + x1 N)(y0 + y1 N) / R mod N^2 (10 h^2). With T = x0 y0 + M N divided
@@ -23,6 +23,8 @@ pairs follows from writing Montgomery's reduction (1985) with its quotient kept.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -32,10 +34,9 @@ from numba import types
 from psi.kernels.cache import kernel
 from psi.kernels.montgomery_emit import (
     LIMB_MASK,
+    SEPARATE,
     WORD,
-    ZERO,
     Emitter,
-    constant,
     intrinsic,
     loop,
 )
@@ -64,7 +65,7 @@ class _Half:
             first, second = b.add(first, shifts[0]), b.add(second, shifts[1])
         zeros, ones = [], []
         for x, y0, y1 in self.terms:
-            x0, x1 = e.factor(e.load(x, zero)), e.factor(e.load(x, one))
+            x0, x1 = e.kept(x, zero), e.kept(x, one)
             zeros.append(x0)
             ones.append(x1)
             first = e.low(first, x0, y0)
@@ -86,7 +87,7 @@ class _Half:
 
     def _above(self, now: list[Any], before: list[Any]) -> Any:
         """The high parts at a position, which count at the next."""
-        total: Any = ZERO
+        total: Any = self.emit.zero
         for x, y0, y1, x1 in self._factors(now, before):
             total = self.emit.high(self.emit.high(total, x, y0), x1, y1)
         return total
@@ -99,23 +100,21 @@ class _Half:
     ) -> Any:
         """Position `index`, from this limb and the one before of the multiplicands and N."""
         e, b = self.emit, self.emit.builder
-        total = e.load(self.acc, index)
-        for x, y0, y1, x1 in self._factors(now, before):
-            total = e.low(e.low(total, x, y0), x1, y1)
+        factors = self._factors(now, before)
+        terms = [term for x, y0, y1, x1 in factors for term in ((x, y0), (x1, y1))]
+        total, rising = e.both(b.add(e.load(self.acc, index), above), e.zero, terms)
         if more is not None:
             total = b.add(total, more)
-        e.store(b.add(total, above), self.acc, e.at(index, -2))
-        return self._above(now, before)
+        e.store(total, self.acc, e.at(index, -2))
+        return rising
 
     def tail(
         self, size: Any, last: list[Any], above: Any, more: tuple[Any, Any] | None = None
     ) -> None:
         """Positions h and h + 1, where the multiplicands have ended."""
         e, b = self.emit, self.emit.builder
-        final: Any = ZERO
-        for x, (_, y1) in zip(last, self.products, strict=True):
-            above = e.low(above, x, y1)
-            final = e.high(final, x, y1)
+        terms = [(x, y1) for x, (_, y1) in zip(last, self.products, strict=True)]
+        above, final = e.both(above, e.zero, terms)
         if more is not None:
             above, final = b.add(above, more[0]), b.add(final, more[1])
         e.store(above, self.acc, e.at(size, -2))
@@ -129,22 +128,21 @@ class _Triangle:
     def __init__(self, emit: Emitter, y0: Any, y1: Any) -> None:
         self.emit, self.y0, self.y1 = emit, y0, y1
         # at position i + 2 the limb before is x_(i+1), whose square is in the blocks
-        self.start = [emit.factor(ZERO), ZERO]
+        self.start = [emit.factor(emit.zero), emit.zero]
 
     def step(self, limb: Any, held: list[Any]) -> tuple[Any, list[Any]]:
         """What counts at a position, and what to hold from it."""
         e = self.emit
         before, above = held
-        total = e.low(e.low(above, limb, self.y0), before, self.y1)
-        return self._twice(total), [limb, e.high(e.high(ZERO, limb, self.y0), before, self.y1)]
+        total, rising = e.both(above, e.zero, [(limb, self.y0), (before, self.y1)])
+        return self._twice(total), [limb, rising]
 
     def end(self, held: list[Any]) -> tuple[Any, Any]:
         """What counts at positions h and h + 1."""
         e = self.emit
         before, above = held
-        return self._twice(e.low(above, before, self.y1)), self._twice(
-            e.high(ZERO, before, self.y1)
-        )
+        total, rising = e.both(above, e.zero, [(before, self.y1)])
+        return self._twice(total), self._twice(rising)
 
     def _twice(self, value: Any) -> Any:
         return self.emit.builder.add(value, value)
@@ -155,11 +153,23 @@ def _rows(context: Any, builder: Any, signature: Any, args: Any, kind: str) -> A
 
     For a square y is 2 x1, then the blocks of x0.
     """
-    e = Emitter(context, builder, signature, args)
-    b = builder
-    acc, x, y = e.vectors(0), e.vectors(1), e.vectors(2)
-    modulus, shift = e.scalars(3), e.scalars(4)
+    parts = [_row_pair(emit, kind) for emit in Emitter.parts(context, builder, signature, args)]
+    # the heads of all parts together: what one waits for, another fills
+    for part in parts:
+        next(part)
+    for part in parts:
+        deque(part, maxlen=0)
+    return context.get_dummy_value()
+
+
+def _row_pair(e: Emitter, kind: str) -> Iterator[None]:
+    """Emits the head, yields, and emits the rest."""
+    b, args = e.builder, e.args
+    acc, x, y, shift = e.vectors(0), e.vectors(1), e.vectors(2), e.scalars(4)
     inverse, row, size = e.factor(e.splat(args[5])), args[6], args[7]
+    # the multiplicands' factors: x itself, or where `_keep_factors` put them
+    factors = b.gep(acc, [b.add(size, size)]) if SEPARATE else x
+    modulus = b.gep(factors, [b.add(size, size)])
     zero, one, two = (ir.Constant(WORD, k) for k in range(3))
 
     def digits(source: Any, first: Any) -> list[Any]:
@@ -168,29 +178,33 @@ def _rows(context: Any, builder: Any, signature: Any, args: Any, kind: str) -> A
     triangle = None
     if kind == "square":
         triangle = _Triangle(e, *digits(x, row))
-        halves = [_Half(e, acc, []), _Half(e, b.gep(acc, [size]), [(x, *digits(y, row))])]
+        halves = [_Half(e, acc, []), _Half(e, b.gep(acc, [size]), [(factors, *digits(y, row))])]
     else:
         low_digits = digits(y, row)
-        halves = [_Half(e, acc, [(x, *low_digits)])]
+        halves = [_Half(e, acc, [(factors, *low_digits)])]
         if kind != "single":
-            terms = [(x, *digits(y, b.add(row, size)))]
+            terms = [(factors, *digits(y, b.add(row, size)))]
             if kind == "pair":
-                terms.append((b.gep(x, [size]), *low_digits))
+                terms.append((b.gep(factors, [size]), *low_digits))
             halves.append(_Half(e, b.gep(acc, [size]), terms))
 
-    n0, n1 = (e.factor(e.broadcast(modulus, k)) for k in (zero, one))
+    def limb(index: Any) -> Any:
+        """N's."""
+        return e.kept(modulus, index) if SEPARATE else e.broadcast(e.scalars(3), index)
+
+    n0, n1 = limb(zero), limb(one)
     held = [halves[0].head([n0, n1], inverse, None)]
     if len(halves) == 2:
-        # a multiple of N whose limbs are all at least 2^52 - 1, minus the quotient's digits
+        # a multiple of N whose limbs are all at least 2^b - 1, minus the quotient's digits
         shifts = [b.sub(e.broadcast(shift, e.at(row, k)), halves[0].digits[k]) for k in range(2)]
         held.append(halves[1].head([n0, n1], inverse, shifts))
 
-    pointers = [x] if kind != "pair" else [x, b.gep(x, [size])]
+    yield
+    pointers = [factors] if kind != "pair" else [factors, b.gep(factors, [size])]
     width = len(pointers) + 1
 
     def limbs(index: Any) -> list[Any]:
-        loaded = [*(e.load(p, index) for p in pointers), e.broadcast(modulus, index)]
-        return [e.factor(limb) for limb in loaded]
+        return [*(e.kept(p, index) for p in pointers), limb(index)]
 
     # the low half needs x0 and N, in a square N alone; the high half all
     def picked(number: int, v: list[Any]) -> list[Any]:
@@ -230,11 +244,37 @@ def _rows(context: Any, builder: Any, signature: Any, args: Any, kind: str) -> A
         ]
     for k, half in enumerate(halves):
         half.tail(size, picked(k, held[:width]), held[width + k], ends[k])
-    return context.get_dummy_value()
 
 
 def _signature(acc: Any, x: Any, y: Any, modulus: Any, shift: Any) -> Any:
     return types.void(acc, x, y, modulus, shift, types.uint64, types.int64, types.int64)
+
+
+@intrinsic
+def _keep_factors(typing: Any, acc: Any, x: Any, modulus: Any, width: Any, h: Any) -> Any:
+    """acc[2 h:] = the factors of x, `width` limbs, and acc[4 h:] = those of N in all lanes."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e, b = Emitter(context, builder, signature, args), builder
+        source, number, width, size = e.vectors(1), e.scalars(2), args[3], args[4]
+        first = b.add(size, size)
+        target = b.gep(e.vectors(0), [first])
+        every = b.gep(target, [first])
+
+        def limbs(index: Any) -> list[Any]:
+            e.keep(e.factor(e.load(source, index)), target, index)
+            return []
+
+        def moduli(index: Any) -> list[Any]:
+            e.keep(e.factor(e.broadcast(number, index)), every, index)
+            return []
+
+        if SEPARATE:
+            loop(b, ir.Constant(WORD, 0), width, [], limbs)
+            loop(b, ir.Constant(WORD, 0), size, [], moduli)
+        return context.get_dummy_value()
+
+    return types.void(acc, x, modulus, types.int64, types.int64), generate
 
 
 @intrinsic
@@ -279,7 +319,7 @@ def _square_rows(
 
 @intrinsic
 def _square_blocks(typing: Any, out: Any, x: Any, h: Any) -> Any:
-    """out[2 i:2 i + 4] = (x_i + 2^52 x_(i+1))^2 for even i below h, not carried."""
+    """out[2 i:2 i + 4] = (x_i + 2^b x_(i+1))^2 for even i below h, not carried."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e, b = Emitter(context, builder, signature, args), builder
@@ -288,13 +328,13 @@ def _square_blocks(typing: Any, out: Any, x: Any, h: Any) -> Any:
         def body(index: Any) -> list[Any]:
             low, high = (e.factor(e.load(source, e.at(index, k))) for k in range(2))
             at = b.add(index, index)
-            crosses = [part(ZERO, low, high) for part in (e.low, e.high)]
+            crosses = [part(e.zero, low, high) for part in (e.low, e.high)]
             twice = [b.add(cross, cross) for cross in crosses]
             squares = [
-                e.low(ZERO, low, low),
+                e.low(e.zero, low, low),
                 e.high(twice[0], low, low),
                 e.low(twice[1], high, high),
-                e.high(ZERO, high, high),
+                e.high(e.zero, high, high),
             ]
             for k, value in enumerate(squares):
                 e.store(value, target, e.at(at, k))
@@ -318,11 +358,11 @@ def _carry_both(typing: Any, out: Any, acc: Any, h: Any) -> Any:
             results = []
             for position, carried in zip((index, b.add(index, args[2])), carries, strict=True):
                 total = b.add(e.load(source, position), carried)
-                e.store(b.and_(total, constant(LIMB_MASK)), target, position)
+                e.store(b.and_(total, e.constant(LIMB_MASK)), target, position)
                 results.append(e.over(total))
             return results
 
-        loop(b, ir.Constant(WORD, 0), args[2], [ZERO, ZERO], body)
+        loop(b, ir.Constant(WORD, 0), args[2], [e.zero, e.zero], body)
         return context.get_dummy_value()
 
     return types.void(out, acc, types.int64), generate
@@ -332,8 +372,9 @@ def _carry_both(typing: Any, out: Any, acc: Any, h: Any) -> Any:
 def single_product(
     out: Any, x: Any, y: Any, modulus: Any, shift: Any, inverse: Any, h: Any, acc: Any
 ) -> None:
-    """out = x y / R mod N for `uint64[h, 8]`; out may be x or y; acc is scratch."""
+    """out = x y / R mod N for `uint64[h, 8]`; out may be x or y; acc is scratch of 5 h rows."""
     clear(acc, h)
+    _keep_factors(acc, x, modulus, h, h)
     for i in range(0, h, 2):
         _single_rows(acc, x, y, modulus, shift, inverse, i, h)
     carry(out, acc, 0, h, np.uint64(0))
@@ -345,6 +386,7 @@ def pair_product(
 ) -> None:
     """out = x y / R mod N^2 for pairs `uint64[2 h, 8]`, low half first; out may be x or y."""
     clear(acc, 2 * h)
+    _keep_factors(acc, x, modulus, 2 * h, h)
     for i in range(0, h, 2):
         _pair_rows(acc, x, y, modulus, shift, inverse, i, h)
     _carry_both(out, acc, h)
@@ -356,6 +398,7 @@ def half_product(
 ) -> None:
     """out = x0 (y0 + y1 N) / R mod N^2, for x0 of h limbs; out may be y."""
     clear(acc, 2 * h)
+    _keep_factors(acc, x, modulus, h, h)
     for i in range(0, h, 2):
         _half_rows(acc, x, y, modulus, shift, inverse, i, h)
     _carry_both(out, acc, h)
@@ -372,6 +415,7 @@ def pair_square(
         for lane in range(8):
             acc[j, lane] = scratch[h + j, lane]
             acc[h + j, lane] = np.uint64(0)
+    _keep_factors(acc, x, modulus, h, h)
     for i in range(0, h, 2):
         _square_rows(acc, x, scratch, modulus, shift, inverse, i, h)
     _carry_both(out, acc, h)

@@ -50,7 +50,7 @@ class WideRing:
         self.square_words = word_count(2 * bits)
         self._square = self.modulus**2
         self._radix = 1 << (LIMB_BITS * self.limbs)
-        # a multiple of N, written with limbs of at least 2^52 - 1
+        # a multiple of N, written with limbs of at least 2^b - 1
         multiple = self.modulus * -(-self._radix // self.modulus) - (self._radix - 1)
         shift = _limbs(multiple, self.limbs) + np.uint64(LIMB_MASK)
         inverse = np.uint64(pow(-self.modulus, -1, 1 << LIMB_BITS))

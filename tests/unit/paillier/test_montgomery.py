@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from psi.kernels.montgomery import SquareRing, square_ring
+from psi.kernels.montgomery_emit import LIMB_BITS
 from psi.kernels.montgomery_words import (
     add,
     add_where,
@@ -29,8 +30,8 @@ RNG = random.Random(7)
 MODULI = [
     15,
     (1 << 300) - 1,
-    (1 << (52 * 6 - 12)) - 3,
-    (1 << (52 * 6 - 11)) + 1,
+    (1 << (LIMB_BITS * 6 - 12)) - 3,
+    (1 << (LIMB_BITS * 6 - 11)) + 1,
     (1 << 1023) + 1155,
     (1 << 1536) - 1,
     RNG.getrandbits(3072) | 1 | 1 << 3071,
