@@ -24,7 +24,6 @@ from federated.party.session import Progress, Session, StepRecord
 from federated.party.source import Source
 from federated.wire.routers import MemoryRouter
 from profiles.job import Job
-from profiles.local_rounds import LocalRounds
 from profiles.proposal import complete, draft
 from psi.protocol import FedprofileError, PeerGone
 
@@ -93,7 +92,6 @@ def federate(
     keys = {name: PartyKeys.generate(name) for name in names}
     pinned = {name: keys[name].identity for name in names}
     router, nonce = MemoryRouter(names), secrets.token_bytes(32)
-    local = LocalRounds(len(names)) if job.horizontal else None
     threads = []
     for name in names:
         folder = home / name
@@ -102,8 +100,7 @@ def federate(
         )
         write_identity(folder / "identity.json", pinned[name])
         policy = (policies or {}).get(name)
-        gather = local.join if local else None
-        threads.append(_Party(Participant(session, sources[name], policy, gather), session, job))
+        threads.append(_Party(Participant(session, sources[name], policy), session, job))
     for thread in threads:
         thread.start()
     try:

@@ -205,11 +205,6 @@ def _say_farewell(
 
 def _check(job: Job, link: HubLink) -> None:
     me, pinned = link.home.name, link.home.pinned()
-    if job.horizontal:
-        raise MisuseError(
-            "horizontal training runs in one process in this version",
-            hint="leave out --hub, or train vertically",
-        )
     if job.receiver != me:
         raise JobError(
             f"{job.file}: the receiver is {job.receiver}, this party is {me}",

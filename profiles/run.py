@@ -19,6 +19,7 @@ from federated.party.source import Source
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs
+from profiles.proposal import HORIZONTAL_STEPS
 from psi.protocol import EnvironmentFailed, MisuseError
 
 __all__ = ["JobResult", "run_job", "steps_of"]
@@ -36,8 +37,10 @@ class JobResult:
 def steps_of(job: Job) -> list[str]:
     """The receiver's steps in order, for a progress bar."""
     levels = len(job.parties[0].keys)
-    if job.horizontal:
-        return ["contract", "finish"]
+    if job.train and job.horizontal:
+        rounds = 1 + (job.train.steps or HORIZONTAL_STEPS) + bool(job.train.folds)
+        task = f"train/{job.train.task}"
+        return ["contract", *(f"{task}/{n}" for n in range(rounds)), f"{task}/model", "finish"]
     steps = ["contract"]
     for partner in job.partners() if job.align else []:
         steps += [f"align/{partner}/{level}" for level in range(levels)]

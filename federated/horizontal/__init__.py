@@ -10,6 +10,18 @@ from __future__ import annotations
 
 from federated.horizontal.branch import Branch
 from federated.horizontal.logistic import Coordinator, HorizontalFit, Plan
+from federated.horizontal.rounds import AnswerRound, AskRound, HearModel, TellModel
 from federated.horizontal.secure_sum import SecureSum, add_masked
 
-__all__ = ["Branch", "Coordinator", "HorizontalFit", "Plan", "SecureSum", "add_masked"]
+__all__ = [
+    "AnswerRound",
+    "AskRound",
+    "Branch",
+    "Coordinator",
+    "HearModel",
+    "HorizontalFit",
+    "Plan",
+    "SecureSum",
+    "TellModel",
+    "add_masked",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,21 +32,10 @@ class Question:
 
 
 class Branch:
-    """Rows of one party: `x` float64[n, d] without missing values, `y` of 0 and 1, `fold`.
+    """Rows of one party: `x` float64[n, d] without missing values, `y` of 0 and 1, `fold`."""
 
-    `note` is told of each answer's stage and size, for the ledger.
-    """
-
-    def __init__(
-        self,
-        x: Floats,
-        y: np.ndarray,
-        fold: np.ndarray,
-        masks: SecureSum,
-        note: Callable[[str, int], None] = lambda stage, size: None,
-    ) -> None:
-        self._x, self._y, self._fold = x, y.astype(np.float64), fold
-        self._masks, self._note = masks, note
+    def __init__(self, x: Floats, y: np.ndarray, fold: np.ndarray, masks: SecureSum) -> None:
+        self._x, self._y, self._fold, self._masks = x, y.astype(np.float64), fold, masks
 
     def __repr__(self) -> str:
         return f"<branch of {len(self._x)} rows>"
@@ -62,9 +50,7 @@ class Branch:
         if shapes != ((width + 1,), (width,), (width,)) or not np.isfinite(question.models).all():
             raise PeerError("a model of another shape", step="horizontal")
         values = sums[question.stage](question)
-        masked = self._masks.mask(values, f"{question.number} {question.stage}")
-        self._note(question.stage, masked.nbytes)
-        return masked
+        return self._masks.mask(values, f"{question.number} {question.stage}")
 
     def _moments(self, question: Question) -> Floats:
         del question

@@ -32,6 +32,12 @@ class Plan:
         """Moments, steps, and the scores of the folds."""
         return 1 + self.steps + (1 if self.folds else 0)
 
+    def stage(self, number: int) -> str:
+        """What round `number` asks for."""
+        if number == 0:
+            return "moments"
+        return "step" if number <= self.steps else "scores"
+
 
 @dataclass(frozen=True)
 class HorizontalFit:
@@ -72,9 +78,7 @@ class Coordinator:
 
     def question(self) -> Question:
         """What to ask next."""
-        stage = "moments" if self._number == 0 else "step"
-        if self._number > self.plan.steps:
-            stage = "scores"
+        stage = self.plan.stage(self._number)
         return Question(self._number, stage, self._models, self._mean, self._scale)
 
     def take(self, sums: Floats) -> None:

@@ -18,7 +18,7 @@ from federated.party.policy import Policy
 from federated.party.releases import Releases
 from federated.party.session import Session
 from federated.party.source import Source
-from federated.party.steps import Gather, Steps, facts_of
+from federated.party.steps import Steps, facts_of
 from psi.align import PROTOCOLS
 from psi.protocol import Refused
 from psi.vole import runs_here
@@ -36,7 +36,6 @@ class Participant:
         session: Session,
         source: Source,
         policy: Policy | None = None,
-        gather: Gather | None = None,
         decider: Decider | None = None,
         stop: threading.Event | None = None,
         kept: Path | None = None,
@@ -44,7 +43,7 @@ class Participant:
     ) -> None:
         """What outlives a job: `kept`, a folder for prepared tags, and the book of `releases`."""
         self._releases = releases
-        self._session, self._source, self._gather, self._kept = session, source, gather, kept
+        self._session, self._source, self._kept = session, source, kept
         self._decider = decider or AutoDecider(session.name, source, policy)
         self._stop = stop or threading.Event()
         self._salt = session.keep("salt", lambda: secrets.token_bytes(32))
@@ -94,7 +93,6 @@ class Participant:
                 agreed.contract,
                 self._source,
                 self._salt,
-                self._gather,
                 self._kept,
                 self._releases,
             )

@@ -6,7 +6,6 @@ in the contract is not run; what a step disclosed is written into the ledger whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -18,7 +17,17 @@ import pyarrow.compute as pc
 from federated.aggregate import MeasureParty, SegmentParty, Statistic
 from federated.aggregate.noise import discrete_laplace
 from federated.evaluation import stratified_folds
-from federated.horizontal import Branch, HorizontalFit, Plan, SecureSum
+from federated.horizontal import (
+    AnswerRound,
+    AskRound,
+    Branch,
+    HearModel,
+    HorizontalFit,
+    Plan,
+    SecureSum,
+    TellModel,
+)
+from federated.horizontal.branch import Question
 from federated.paillier import PrivateKey, generate_keypair
 from federated.party import category, join_sum
 from federated.party.contract import (
@@ -43,12 +52,9 @@ from federated.vertical import FeatureParty, LabelParty
 from psi import align
 from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
 from psi.identifiers import clean, combine
-from psi.protocol import InputError, MisuseError, PeerError
+from psi.protocol import InputError, PeerError
 
-__all__ = ["Gather", "Steps", "facts_of"]
-
-Gather = Callable[[str, Branch, Plan], HorizontalFit]
-"""Hands a branch to whoever runs the rounds, and waits for the fit."""
+__all__ = ["Steps", "facts_of"]
 
 
 def used_columns(terms: PartyTerms) -> list[str]:
@@ -85,7 +91,6 @@ class Steps:
         contract: Contract,
         source: Source,
         salt: bytes,
-        gather: Gather | None = None,
         kept: Path | None = None,
         releases: Releases | None = None,
     ) -> None:
@@ -97,7 +102,6 @@ class Steps:
         if category.needs_noise(contract, session.name):
             discrete_laplace([1])  # a missing package is told before anything is sent
         self._key: PrivateKey | None = None
-        self._gather = gather
         self._guard = ReleaseGuard(session, contract, source, salt, self._table, releases)
         self.outcome = Outcome(contract)
 
@@ -120,7 +124,7 @@ class Steps:
                 self._join_sum(join, number, receiver)
         for train in self._contract.train:
             if train.split == "horizontal":
-                self._branch(train)
+                self._horizontal(train, receiver)
             if train.split == "vertical" and (receiver or self._session.name in train.partners):
                 self._label_party(train) if receiver else self._feature_party(train)
         return self.outcome
@@ -332,11 +336,37 @@ class Steps:
         self.outcome.coefficients[terms.task] = fit.coefficients
         self._disclosed(f"train {terms.task}", rows=len(table), score_vectors=fit.score_vectors)
 
-    def _branch(self, terms: TrainTerms) -> None:
-        """Horizontal training: this party's rows answer the coordinator's questions."""
-        if self._gather is None:
-            raise MisuseError("no coordinator for horizontal training")
-        step, table = f"train/{terms.task}", self._table
+    def _horizontal(self, terms: TrainTerms, receiver: bool) -> None:
+        """Horizontal training: the receiver asks, every party's rows answer under masks."""
+        step = f"train/{terms.task}"
+        branch, plan = self._branch(terms, step)
+        run, context = self._session.run, self._session.context
+        if receiver:
+            fit = self._conduct(step, branch, plan)
+        else:
+            for number in range(plan.rounds):
+                named = f"{step}/{number}"
+                run(named, AnswerRound(context(named), plan, number, branch.answer))
+            fit = run(f"{step}/model", HearModel(context(f"{step}/model"), plan))
+        self.outcome.horizontal.append((terms, fit))
+        self._disclosed(f"train {terms.task}", rows=fit.rows)
+
+    def _conduct(self, step: str, branch: Branch, plan: Plan) -> HorizontalFit:
+        from federated.wire.flower.server_app import conduct  # Flower, where it is needed only
+
+        me, peers = self._session.name, self._session.peers
+
+        def ask(question: Question) -> dict[str, np.ndarray]:
+            named = f"{step}/{question.number}"
+            role = AskRound(self._session.context(named), peers, question, plan)
+            return self._session.run(named, role) | {me: branch.answer(question)}
+
+        fit = conduct(plan, [me, *peers], ask)
+        told = TellModel(self._session.context(f"{step}/model"), peers, fit)
+        return self._session.run(f"{step}/model", told)
+
+    def _branch(self, terms: TrainTerms, step: str) -> tuple[Branch, Plan]:
+        table = self._table
         label = _labels(table, terms, self._me.table)
         known = label >= 0
         x = numeric_matrix(table, self._me.features, where=self._me.table)[known]
@@ -353,15 +383,7 @@ class Steps:
             self._session.name,
             {peer: self._session.shared_secret(peer, step) for peer in self._session.peers},
         )
-        note = self._session.ledger.write
-        branch = Branch(
-            x, label[known], folds, masks,
-            lambda stage, size: note("round", step=step, message=stage, bytes=size),
-        )  # fmt: skip
-        plan = Plan(x.shape[1], terms.folds, terms.steps)
-        fit = self._gather(self._session.name, branch, plan)
-        self.outcome.horizontal.append((terms, fit))
-        self._disclosed(f"train {terms.task}", rows=fit.rows)
+        return Branch(x, label[known], folds, masks), Plan(x.shape[1], terms.folds, terms.steps)
 
 
 def _common(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """Parcels in Flower messages, and Flower messages in their objects.
 
 Small parcels go together into one ConfigRecord (three objects a message); large ones into an
-ArrayRecord, which Flower cuts into objects of 5 MB. Together with `relay`, `fleet` and `local_grid`
+ArrayRecord, which Flower cuts into objects of 5 MB. Together with `relay` and `fleet`
 this imports parts of Flower that are not public: flwr is pinned, and a contract test fails
 loudly when they move.
 """

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from federated.horizontal import Branch, HorizontalFit, Plan, SecureSum, add_masked
-from federated.wire.flower.server_app import MaskedFedAvg, run_local
+from federated.horizontal.branch import Question
+from federated.wire.flower.server_app import conduct
 from psi.protocol import InputError, MisuseError, PeerError, Refused
 
 NAMES = ["north", "centre", "south"]
@@ -61,18 +62,26 @@ def world(n: int = 600) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     return x, y, rng.integers(0, 3, n), rng.integers(0, 5, n)
 
 
-def fit(x: Any, y: Any, party: Any, fold: Any) -> tuple[HorizontalFit, MaskedFedAvg]:
+def fit(x: Any, y: Any, party: Any, fold: Any) -> tuple[HorizontalFit, list[np.ndarray]]:
+    """The model, and all that the coordinator has seen."""
     masks = sums()
     branches = {
         name: Branch(x[party == i], y[party == i], fold[party == i], masks[name])
         for i, name in enumerate(NAMES)
     }
-    return run_local(branches, Plan(x.shape[1]))
+    seen: list[np.ndarray] = []
+
+    def ask(question: Question) -> dict[str, np.ndarray]:
+        answers = {name: branch.answer(question) for name, branch in branches.items()}
+        seen.extend(answers.values())
+        return answers
+
+    return conduct(Plan(x.shape[1]), NAMES, ask), seen
 
 
 def test_the_model_is_the_central_one() -> None:
     x, y, party, fold = world()
-    found, strategy = fit(x, y, party, fold)
+    found, seen = fit(x, y, party, fold)
     standard = (x - x.mean(0)) / x.std(0)
     central = LogisticRegression(tol=1e-12, max_iter=1000).fit(standard, y)
     assert found.coefficients == pytest.approx(central.coef_[0], abs=1e-5)
@@ -84,7 +93,7 @@ def test_the_model_is_the_central_one() -> None:
         assert found.fold_aucs[f] == pytest.approx(roc_auc_score(y[fold == f], held), abs=2e-3)
     assert (found.rows, found.positives) == (600, y.sum())
     clear = len(x[party == 0]) * 2.0**24
-    assert all(float(part.view(np.int64)[0]) != clear for part in strategy.seen)
+    assert all(float(part.view(np.int64)[0]) != clear for part in seen)
 
 
 def test_a_party_that_fails_ends_the_run_with_its_own_error() -> None:
