@@ -65,8 +65,8 @@ def _steps(contract: Contract) -> list[str]:
     for train in contract.train:
         if train.split == "horizontal":
             lines.append(
-                f"all parties train '{train.task}' on their own rows; the coordinator sees masked "
-                "sums only"
+                f"all parties train '{train.task}' on their own rows; {me} sees each one's sums "
+                "under a mask, and their total"
             )
         else:
             steps = train.steps or "as many as its rows and columns allow"
