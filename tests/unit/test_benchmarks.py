@@ -103,3 +103,9 @@ def test_aggregations_of_two_processes() -> None:
         assert row.suite == "aggregate"
         # a ciphertext a row of 512 bytes, and little else
         assert 512 * 300 < row.metrics["wire_bytes"] < 512 * 300 + 20_000
+
+
+def test_every_task_of_the_wire_has_a_bar() -> None:
+    assert set(wire.TASKS) == set(wire.BARS)
+    with pytest.raises(MisuseError, match="task 'speed' found, roundtrip, rounds"):
+        wire.measure("speed", items=[1], rounds=1, megabytes=32, runs=1, told=print)
