@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import aggregate, paillier, rows
+from benchmarks import aggregate, paillier, rows, wire
 from benchmarks.codes import credit_codes
 from benchmarks.psi import measure
 from benchmarks.subjects import find, peers
