@@ -12,7 +12,7 @@ from federated.aggregate.adding import add_rows, chunks, no_sums, random_numbers
 from federated.aggregate.amounts import Amount, AmountSlots
 from federated.aggregate.messages import CHUNK, WINDOW, Blob, Kept, Key, Next, Returned, Rows
 from federated.aggregate.noise import Noise, discrete_laplace, most_noise
-from federated.aggregate.suppression import suppress
+from federated.aggregate.suppression import tell_counts
 from federated.paillier import EncryptedVector, Plaintexts, PublicKey
 from psi.protocol import Context, Done, Length, MisuseError, PeerError, Range, Role, Turn, message
 
@@ -52,15 +52,20 @@ class CategoryParty(Role[np.ndarray]):
         *,
         epsilon: int,
         minimum_group: int,
+        kept: np.ndarray | None = None,
         parts: int | None = 1,
         minimum_key_bits: int = 2048,
         noise: Noise = discrete_laplace,
     ) -> None:
-        """`parts` is how many segments the receiver may have; None: it says."""
+        """`parts` is how many segments the receiver may have; None: it says.
+
+        `kept`, `bool[categories]`, is what the partner's own audit allows; without it, this
+        table's alone decides.
+        """
         super().__init__(context)
         self._codes, self._categories, self._amounts = codes, categories, list(amounts)
         self._epsilon, self._minimum, self._parts = epsilon, minimum_group, parts
-        self._bits, self._noise = minimum_key_bits, noise
+        self._bits, self._noise, self._kept = minimum_key_bits, noise, kept
         self._key: PublicKey | None = None
         if not epsilon and parts != 1:
             raise MisuseError("a two-way table needs noise: nobody sees its small cells")
@@ -110,7 +115,9 @@ class CategoryParty(Role[np.ndarray]):
         slots = self._slots(public, state.parts)
         known = self._codes[self._codes >= 0]
         rows = np.bincount(known, minlength=self._categories).astype(np.int64)
-        kept = np.ones(len(rows), bool) if self._epsilon else suppress(rows, self._minimum)
+        kept = self._kept
+        if kept is None:
+            kept = np.ones(len(rows), bool) if self._epsilon else tell_counts(rows, self._minimum)
         chosen = np.flatnonzero(kept)
         vectors = read_sums(public, slots.layout, state.sums, self._categories)
         fresh = b""

@@ -106,14 +106,19 @@ class MeasureParty(Role[np.ndarray]):
     def _kept(self, counts: np.ndarray) -> np.ndarray:
         """Which groups, and which of their columns, have enough behind them."""
         rows, measured = counts[:, 0], self._rows
-        groups = suppress(rows, self._minimum)
+        rest = len(measured.values) - int(rows.sum())
+        groups = suppress(rows, self._minimum, rest=(rest, rest))
         kept = [groups]
-        missing = len(measured.values) - measured.there
+        missing = (len(measured.values) - measured.there).tolist()
         for j, counted in enumerate(measured.counted.tolist()):
-            # where values were not counted, at most all that are missing lack in one group
-            least = counts[:, 1 + j] if counted else np.maximum(rows - missing[j], 0)
-            enough = measured.there[j] >= self._minimum
-            kept.append(groups & enough & suppress(least * groups, self._minimum, rows))
+            least = counts[:, 1 + j]
+            rest_least = int(measured.there[j] - least.sum())
+            if not counted:  # in the worst case all that are missing lack in one group
+                least, rest_least = np.maximum(rows - missing[j], 0), max(rest - missing[j], 0)
+            allowed = groups & (measured.there[j] >= self._minimum)
+            kept.append(
+                suppress(least, self._minimum, rows=rows, allowed=allowed, rest=(rest_least, rest))
+            )
         return np.stack(kept, axis=1).astype(np.uint8)
 
     def on_sums(self, state: Opening, found: Returned, peer: str) -> Turn[np.ndarray]:

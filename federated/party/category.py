@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 
 from federated.aggregate import Amount, AmountParty, CategoryParty, CategoryResult
 from federated.aggregate.amounts import MOST_PARTS, AmountSlots
+from federated.aggregate.audit import Told
 from federated.aggregate.categories import with_other
-from federated.aggregate.noise import discrete_laplace
 from federated.paillier import PrivateKey
 from federated.party.contract import CategoryTerms, Contract
 from federated.party.matrix import categorical, numeric_matrix
+from federated.party.told import subject_of, tell
 from psi.protocol import Context, Role
 
 __all__ = [
@@ -72,13 +73,24 @@ def receiving(
     )  # fmt: skip
 
 
-def giving(context: Context, terms: CategoryTerms, table: pa.Table) -> Role[np.ndarray]:
-    """The partner's role over its aligned `table`."""
-    names = with_other(terms.categories)
-    found = pc.index_in(categorical(table, terms.category), pa.array(names, pa.large_string()))
+def giving(
+    context: Context, terms: CategoryTerms, table: pa.Table, rows: np.ndarray, before: Told
+) -> Role[np.ndarray]:
+    """The partner's role over its aligned `table`, which are these `rows` of its own.
+
+    Exact counts are audited together with what was told `before`, and kept there ahead of telling.
+    """
+    names, values = with_other(terms.categories), categorical(table, terms.category)
+    kept = None
+    if not terms.epsilon:
+        subject = subject_of(terms.partner, terms.category, rows, values)
+        earlier = before.earlier(subject)
+        kept, told = tell(values, terms.categories, terms.minimum_group, earlier)
+        before.add(subject, told)
+    found = pc.index_in(values, pa.array(names, pa.large_string()))
     codes = found.fill_null(len(names) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
     return CategoryParty(
         context, codes, len(names), amounts_of(terms), epsilon=terms.epsilon,
         minimum_group=terms.minimum_group, parts=None if terms.segment else 1,
-        noise=discrete_laplace,
+        kept=kept,
     )  # fmt: skip

@@ -132,7 +132,7 @@ def _category(contract: Contract, terms: CategoryTerms) -> list[Disclosure]:
     told = f"{category_words(terms)}, for {len(terms.categories)} categories that the contract "
     told += "names and all else together"
     if terms.noise == "none":
-        exact = f"{told}, where at least {terms.minimum_group} are in one; exact numbers"
+        exact = f"{told}, where {terms.minimum_group} or more, or none, are in one; exact numbers"
         chosen = f"category membership of entities of {me}'s choosing: it chooses the amounts"
         return [Disclosure(step, me, exact, line), Disclosure(step, me, chosen, line)]
     noised = f"{told}, each with noise of its own (discrete Laplace, epsilon "

@@ -8,7 +8,7 @@ node.crt, node.key   this node's certificate, and its key under the passphrase (
 peers/           other parties' identities, and which of them were confirmed
 tables.toml      what logical tables are bound to
 policy.toml      what this party allows
-tags/            prepared tags, kept between jobs (0600)
+tags/            prepared tags, and told.json, exact counts that were told (0600), between jobs
 releases/        what was disclosed of which columns to whom, for how long it is remembered (0600)
 jobs/SESSION/    one folder a job: ledger, journal while it runs
 """

@@ -48,6 +48,7 @@ from federated.party.releases import Releases
 from federated.party.session import Session
 from federated.party.snapshot import snapshot_hash
 from federated.party.source import Source
+from federated.party.told import FileTold, NothingTold
 from federated.vertical import FeatureParty, LabelParty
 from psi import align
 from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
@@ -101,6 +102,7 @@ class Steps:
             raise PeerError("the table changed after the contract was signed", step="tables")
         if category.needs_noise(contract, session.name):
             discrete_laplace([1])  # a missing package is told before anything is sent
+        self._told = NothingTold() if kept is None else FileTold(kept / "told.json")
         self._key: PrivateKey | None = None
         self._guard = ReleaseGuard(session, contract, source, salt, self._table, releases)
         self.outcome = Outcome(contract)
@@ -254,7 +256,8 @@ class Steps:
             self.outcome.categories.append((terms, self._session.run(step, role)))
         else:
             self._guard.before(step, self.outcome.rows)
-            self._session.run(step, category.giving(context, terms, table))
+            rows = self.outcome.rows
+            self._session.run(step, category.giving(context, terms, table, rows, self._told))
         self._disclosed(f"category {terms.partner}", rows=len(table))
 
     def _join_sum(self, terms: JoinSumTerms, number: int, receiver: bool) -> None:

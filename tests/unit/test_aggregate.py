@@ -78,7 +78,7 @@ def test_kept_groups_equal_a_plain_group_by(rows: list[tuple[float, float, int]]
     found: AggregateResult = run(values, codes, 4)["bank"]
     frame = pd.DataFrame({"a": values[:, 0], "b": values[:, 1], "g": codes})
     sizes = np.bincount([c for c in codes if c >= 0], minlength=4)
-    kept = suppress(sizes, 3)
+    kept = suppress(sizes, 3, rest=(codes.count(-1),) * 2)
     for g in range(4):
         group = frame[frame.g == g]
         assert found.rows[g] == (sizes[g] if kept[g] else 0)
@@ -120,6 +120,19 @@ def test_variance_does_not_cancel_around_a_large_mean(spread: list[float], centr
 )
 def test_no_group_is_dropped_alone(sizes: list[int], kept: list[int]) -> None:
     assert suppress(np.array(sizes), 3).tolist() == [bool(k) for k in kept]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rest", "kept"),
+    [
+        ([5, 6, 7], 1, [0, 1, 1]),  # with a total known otherwise, one row would be given back
+        ([5, 6, 1], 1, [0, 1, 0]),  # two rows together are too few as well
+        ([5, 6, 2], 1, [1, 1, 0]),
+        ([5, 6, 7], 5, [1, 1, 1]),
+    ],
+)
+def test_rows_in_no_group_need_protection_too(sizes: list[int], rest: int, kept: list[int]) -> None:
+    assert suppress(np.array(sizes), 3, rest=(rest, rest)).tolist() == [bool(k) for k in kept]
 
 
 def test_all_groups_suppressed_and_all_values_missing_are_defined() -> None:
@@ -313,8 +326,8 @@ def test_altered_bytes_end_in_a_typed_error() -> None:
 
 
 def test_one_call_for_notebooks() -> None:
-    columns = {"loans": [1, 2, 3, 4, 5, 6, np.nan, 0, 7], "other": np.zeros(3)}
-    segment = ["b", "a", "b", "a", "b", "a", "a", None, "b"]
+    columns = {"loans": [1, 2, 3, 4, 5, 6, np.nan, 0, 7, 0, 0, 0], "other": np.zeros(3)}
+    segment = ["b", "a", "b", "a", "b", "a", "a", None, "b", None, None, None]
     found = aggregate_by_segment(
         segment, columns, ["loans:mean", "loans:histogram[3]"], minimum_group=3, key=KEY
     )

@@ -176,8 +176,9 @@ def test_without_noise_small_categories_are_not_told() -> None:
     assert found.table()["rows"][0] == 5
     assert np.isnan(found.sums[0][1:]).all()
     none = run(np.ones((2, 1)), [0, 1], [Amount("x", 0, 9)], epsilon=0)
-    assert not none.kept.any()
-    assert not run(np.ones((0, 1)), [], [Amount("x", 0, 9)], epsilon=0).kept.any()
+    assert none.kept.tolist() == [False, False, True]  # nobody is in the third
+    empty = run(np.ones((0, 1)), [], [Amount("x", 0, 9)], epsilon=0)
+    assert empty.counts[:, 0].tolist() == [0, 0, 0]
 
 
 def test_a_two_way_table_without_noise_is_refused() -> None:

@@ -1,0 +1,186 @@
+"""What can be worked out of a table from what is told of it, and what else must go.
+
+A table has atoms (cells that nobody may see) and items, each a known combination of atoms: a
+cell, a subtotal, a margin, a total, or the same again in another table on the same columns. Who
+is told some items knows that many sums of atoms, and that no atom is negative; two linear
+programmes (HiGHS, by SciPy) give the least and the most that any other item can then be. `protect`
+withdraws items until every item that is not told is uncertain enough: a count by at least the
+minimum group, a sum by at least a share of itself.
+
+Source: Fischetti and Salazar, "Solving the cell suppression problem on tabular data with linear
+constraints" (2001), for the attacker's programme; what is withdrawn is chosen item by item by the
+linear relaxation of theirs (Kelly, Golden and Assad 1992), which is not the least possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from psi.protocol import MisuseError
+
+__all__ = ["Told", "count_needs", "intervals", "protect", "sum_needs", "two_way"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+SLACK = 1e-6
+
+
+class Told(Protocol):
+    """What one party has told before, by subject: a column over a set of rows."""
+
+    def earlier(self, subject: str) -> list[list[list[str]]]:
+        """Each release's items that were told, an item being its atoms' names."""
+
+    def add(self, subject: str, told: list[list[str]]) -> None:
+        """Keep one more release."""
+
+
+def intervals(values: Floats, items: Floats, told: Flags, *, upper: Floats | None = None) -> Floats:
+    """The least and most that each item can be: `float64[items, 2]`; of a told one its value.
+
+    Args:
+        values: the atoms' true values, `float64[atoms]`, none negative.
+        items: what each item adds up, `float64[items, atoms]`.
+        told: which items are known, `bool[items]`.
+        upper: the most that anybody would believe of each atom; none: no limit.
+    """
+    if items.shape != (len(told), len(values)) or (values < 0).any():
+        raise MisuseError("items, told and values of different tables, or negative values")
+    found = np.repeat((items @ values)[:, None], 2, axis=1)
+    for number in np.flatnonzero(~told):
+        found[number] = _interval(values, items, told, items[number], upper)
+    return found
+
+
+def _interval(
+    values: Floats, items: Floats, told: Flags, item: Floats, upper: Floats | None
+) -> tuple[float, float]:
+    from scipy.optimize import linprog  # slow to import, and not needed by most jobs
+
+    scale = max(1.0, float(np.abs(values).max(initial=0.0)))
+    known = items[told]
+    bounds = [(0.0, None if upper is None else float(u) / scale) for u in _each(upper, values)]
+    ends = []
+    for sign in (1.0, -1.0):
+        solved = linprog(
+            sign * item,
+            A_eq=known if len(known) else None,
+            b_eq=known @ values / scale if len(known) else None,
+            bounds=bounds,
+            method="highs",
+        )
+        unbounded = solved.status == 3
+        ends.append(-sign * np.inf if unbounded else sign * float(solved.fun) * scale)
+        if solved.status not in (0, 3):
+            raise MisuseError("the audit's linear programme has no solution")
+    return ends[0], ends[1]
+
+
+def _each(upper: Floats | None, values: Floats) -> Iterator[float]:
+    yield from (np.zeros(len(values)) if upper is None else upper).tolist()
+
+
+def protect(
+    values: Floats,
+    items: Floats,
+    told: Flags,
+    needs: Floats,
+    *,
+    fixed: Flags | None = None,
+    upper: Floats | None = None,
+) -> Flags:
+    """Which items may be told: those of `told`, less what would give away one that is not.
+
+    `needs` is how wide each item's interval must be where it is not told. `fixed` items are known
+    already and cannot be withdrawn: an item that these alone give away stays exposed. The same
+    table gives the same answer, and every round withdraws an item or gives one up, so it ends.
+    """
+    known = np.zeros(len(told), bool) if fixed is None else fixed
+    told, hopeless = told | known, np.zeros(len(told), bool)
+    while True:
+        exposed = _first_exposed(values, items, told, needs, upper, told | hopeless)
+        if exposed is None:
+            return told
+        withdrawn = _cheapest(values, items, told, known, exposed, needs[exposed], upper)
+        told[withdrawn] = False
+        hopeless[exposed] = not len(withdrawn)
+
+
+def _first_exposed(
+    values: Floats,
+    items: Floats,
+    told: Flags,
+    needs: Floats,
+    upper: Floats | None,
+    passed_over: Flags,
+) -> int | None:
+    for number in np.flatnonzero(~passed_over).tolist():
+        low, high = _interval(values, items, told, items[number], upper)
+        if high - low < needs[number] * (1 - SLACK) - SLACK:
+            return int(number)
+    return None
+
+
+def _cheapest(
+    values: Floats,
+    items: Floats,
+    told: Flags,
+    known: Flags,
+    exposed: int,
+    need: float,
+    upper: Floats | None,
+) -> np.ndarray:
+    """The told items to withdraw so that `exposed` could be one number or another, `need` apart.
+
+    Of all pairs of tables in which it is, those with the least total change to told items (each
+    weighted by its size); what either changes is withdrawn. Nothing if no pair of tables that
+    agree with what is `known` has it.
+    """
+    from scipy.optimize import linprog
+
+    free = np.flatnonzero(told & ~known)
+    size, scale = len(values), max(1.0, float(values.max(initial=0.0)))
+    shown, item = items[free], items[exposed]
+    # variables, for each of the two tables: the change of each atom, of each told item its size
+    one = np.hstack([shown, -np.eye(len(free))]), np.hstack([-shown, -np.eye(len(free))])
+    fixed = np.hstack([items[known], np.zeros((int(known.sum()), len(free)))])
+    apart = np.concatenate([item, np.zeros(len(free)), -item, np.zeros(len(free))])
+    cost = np.concatenate([np.zeros(size), (shown @ values + 1.0) / scale])
+    tops = [None] * size if upper is None else ((upper - values) / scale).tolist()
+    bounds = [(-v / scale, top) for v, top in zip(values.tolist(), tops, strict=True)]
+    solved = linprog(
+        np.tile(cost, 2),
+        A_ub=np.kron(np.eye(2), np.vstack(one)) if len(free) else None,
+        b_ub=np.zeros(4 * len(free)) if len(free) else None,
+        A_eq=np.vstack([np.kron(np.eye(2), fixed), apart]),
+        b_eq=np.append(np.zeros(2 * len(fixed)), need / scale),
+        bounds=(bounds + [(0.0, None)] * len(free)) * 2,
+        method="highs",
+    )
+    if solved.status != 0:
+        return free[:0]
+    width = size + len(free)
+    changes = np.stack([solved.x[:size], solved.x[width : width + size]])
+    return np.asarray(free[(np.abs(shown @ changes.T) * scale > SLACK).any(axis=1)])
+
+
+def count_needs(items: Floats, minimum: int) -> Floats:
+    """A count that is not told must be uncertain by `minimum`."""
+    return np.full(len(items), float(minimum))
+
+
+def sum_needs(values: Floats, items: Floats, percent: float) -> Floats:
+    """A sum that is not told must be uncertain by so many percent of itself."""
+    return np.asarray(np.abs(items @ values) * percent / 100)
+
+
+def two_way(rows: int, columns: int) -> Floats:
+    """Items of a two-way table over its cells, row by row: cells, row and column totals, total."""
+    cells = np.eye(rows * columns)
+    across = np.kron(np.eye(rows), np.ones((1, columns)))
+    down = np.kron(np.ones((1, rows)), np.eye(columns))
+    return np.vstack([cells, across, down, np.ones((1, rows * columns))])
