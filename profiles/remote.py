@@ -103,10 +103,12 @@ def federate_remote(
                 nonce, keys, parties, mount.endpoint, place.path,
                 progress=report, timeout=wait, hold=True,
             )  # fmt: skip
-            mount.call(make_call(nonce, keys, parties))
-            threading.Thread(target=_look, args=(place, mount, report, over), daemon=True).start()
             participant = Participant(session, source, decider=decider, kept=link.home.tags)
             asked = draft(job, parties, nonce, time.time())
+            if not session.resumed:
+                participant.consider(asked)  # this party's own officers first
+            mount.call(make_call(nonce, keys, parties))
+            threading.Thread(target=_look, args=(place, mount, report, over), daemon=True).start()
             agreed, outcome = participant.propose(asked, finish)
         finally:
             over.set()
@@ -213,6 +215,6 @@ def _check(job: Job, link: HubLink) -> None:
     unknown = [party.name for party in job.parties if party.name not in pinned]
     if unknown:
         raise JobError(
-            f"{job.file}: no identity of {', '.join(unknown)} at this party",
-            hint=f"put identity.json into {link.home.peers} once its fingerprint is confirmed",
+            f"{job.file}: no confirmed identity of {', '.join(unknown)} at this party",
+            hint="fedprofile node peers add FILE, then peers confirm NAME FINGERPRINT",
         )

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from federated.party.desk import AutoDecider, Decider
+import logging
+from collections.abc import Callable
+
+from federated.party.desk import Decider, Request
 from federated.party.node_home import NodeHome
+from federated.party.officer import Desk
 from federated.party.source import Source
 
 __all__ = ["make_decider"]
 
+_log = logging.getLogger("fedprofile.desk")
 
-def make_decider(home: NodeHome, source: Source) -> Decider:
-    """This party's decider."""
-    return AutoDecider(home.name, source)
+
+def _to_log(request: Request, why: str) -> None:
+    _log.info("job %s %s: fedprofile node show %s", request.id, why, request.id)
+
+
+def make_decider(
+    home: NodeHome, source: Source, tell: Callable[[Request, str], None] = _to_log
+) -> Decider:
+    """This party's decider: its policy.toml, and its officers where no rule decides."""
+    return Desk(home.name, home.path, source, tell)

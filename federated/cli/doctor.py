@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Callable, Iterator
 
 from federated.party.node_home import NodeHome
+from federated.party.peers import Peers
+from federated.party.policy_file import load_policy
 from federated.party.tables import TablesFile
 from federated.wire.certificates import read_certificate
 from psi.protocol import FedprofileError
@@ -27,6 +29,7 @@ def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[s
         ("certificate", lambda: _certificate(home)),
         (f"hub {home.hub} answers over TLS", lambda: _hub(home)),
         ("tables", lambda: _tables(home)),
+        ("policy", lambda: _raised(lambda: load_policy(home.policy))),
         ("peers", lambda: _peers(home)),
         ("disk", lambda: _disk(home)),
     ]
@@ -75,13 +78,18 @@ def _hub(home: NodeHome) -> str:
 
 def _tables(home: NodeHome) -> str:
     if not home.tables.exists():
-        return "none is bound; docs/DEPLOYMENT.md shows how"
+        return "none is bound; fedprofile node table add"
     return _raised(lambda: TablesFile.load(home.tables))
 
 
 def _peers(home: NodeHome) -> str:
     problem = _raised(home.pinned)
-    return problem or ("" if len(home.pinned()) > 1 else "none; no contract can be approved")
+    if problem:
+        return problem
+    unsure = [peer.identity.name for peer in Peers(home.path).all() if not peer.confirmed]
+    if unsure:
+        return f"not confirmed: {', '.join(unsure)}; fedprofile node peers confirm"
+    return "" if len(home.pinned()) > 1 else "none; no contract can be approved"
 
 
 def _disk(home: NodeHome) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from federated.cli import node_ledger, node_releases
+from federated.cli import node_ledger, node_releases, officer, peers, policy
 
 app = typer.Typer(
     help="Run a party node: it keeps this party's data at home and decides on jobs.",
@@ -15,6 +15,19 @@ app = typer.Typer(
 )
 app.add_typer(node_ledger.app, name="ledger")
 app.command("releases")(node_releases.releases)
+
+for _command in (
+    officer.jobs,
+    officer.show,
+    officer.approve,
+    officer.deny,
+    officer.pause,
+    officer.unpause,
+    officer.stop,
+):
+    app.command()(_command)
+app.add_typer(peers.app, name="peers")
+app.add_typer(policy.app, name="policy")
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 HOME = Path("fedprofile-node")
@@ -75,6 +88,7 @@ def init(
     typer.echo(f"node {asked.name}, registered at {asked.hub}")
     typer.echo(f"fingerprint: {keys.identity.fingerprint}")
     typer.echo(f"hand {place.path / 'identity.json'} to the other parties; they compare the print")
+    typer.echo(f"what it allows: {place.policy}; at first every proposal waits for your word")
 
 
 @app.command()
@@ -92,6 +106,7 @@ def start(
     from federated.cli.deciding import make_decider
     from federated.cli.passphrase import passphrase
     from federated.party.node_home import NodeHome
+    from federated.party.policy_file import load_policy
     from federated.party.source import FileSource
     from federated.party.tables import TablesFile
     from federated.wire.flower.node import NodeDaemon
@@ -104,6 +119,7 @@ def start(
         level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
     )
     logging.getLogger("fedprofile").setLevel(logging.INFO)
+    load_policy(place.policy)  # a mistake in it shows now, not at the first proposal
     source = FileSource(TablesFile.load(place.tables))
     node = NodeDaemon(place, passphrase(passphrase_file), source, make_decider(place, source))
     signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())

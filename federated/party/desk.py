@@ -18,7 +18,7 @@ from federated.party.contract import Contract
 from federated.party.keys import Identity
 from federated.party.policy import Policy
 from federated.party.source import Source
-from psi.protocol import Refused
+from psi.protocol import Declined
 
 __all__ = ["AutoDecider", "Call", "Decider", "Decision", "Request"]
 
@@ -64,9 +64,9 @@ class Decision:
     why: str = ""
 
     def enforce(self) -> None:
-        """Raise `Refused` if the answer is no."""
+        """Raise `Declined` if the answer is no."""
         if not self.approved:
-            raise Refused(self.why or "refused by this party", hint=f"decided by {self.by}")
+            raise Declined(self.why or "refused by this party", hint=f"decided by {self.by}")
 
 
 class Decider(Protocol):
@@ -80,6 +80,9 @@ class Decider(Protocol):
 
         Returns a refusal soon after `stop` is set: the caller has gone or the node ends.
         """
+
+    def allows(self, contract: Contract) -> None:
+        """Whether the policy would allow this, nothing noted. Raises `Refused` if not."""
 
     def check(self, contract: Contract) -> None:
         """Look at the final contract before it is signed. Raises `Refused`."""
@@ -100,6 +103,10 @@ class AutoDecider:
         """Yes; the floors are looked at in `check`, when the row counts are there."""
         del request, stop
         return Decision(True, "no rule")
+
+    def allows(self, contract: Contract) -> None:
+        """The same as `check`."""
+        self.check(contract)
 
     def check(self, contract: Contract) -> None:
         """Raise `Refused` below the policy's floors."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from federated.party.files import write_atomic
@@ -10,6 +11,8 @@ from federated.party.keys import Identity
 from psi.protocol import InputError
 
 __all__ = ["read_identity", "write_identity"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
 def write_identity(path: Path, identity: Identity) -> None:
@@ -31,6 +34,8 @@ def read_identity(path: Path) -> Identity:
         identity = Identity(str(data["name"]), *keys)
         if data["fingerprint"] != identity.fingerprint or len(keys[0] + keys[1]) != 64:
             raise ValueError
+        if not _NAME.fullmatch(identity.name):
+            raise ValueError  # a name is a file's name too
     except OSError as error:
         raise InputError(f"{path.name}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):

@@ -204,10 +204,9 @@ class Approver(Role[Agreed]):
         filled = Contract.from_bytes(state.contract)
         if contract.party(self.context.party) != filled.party(self.context.party):
             raise PeerError("the final contract changes this party's own terms")
-        if contract.nonce != filled.nonce or contract.purpose != filled.purpose:
-            raise PeerError("the final contract is not the one that was drafted")
         if any(terms.alternative for terms in contract.align):
             raise PeerError("the final contract leaves the protocol of set intersection open")
+        contract.check_final(filled)
         check_disclosures(contract)
         self._approve(contract)
         mine = sign(self._keys, message.contract)

@@ -5,7 +5,9 @@ keys             organisation and sealing keys, sealed under the passphrase (060
 identity.json    the public identity: hand it to the other parties
 hub.crt          the hub's certificate authority, from the invite
 node.crt, node.key   this node's certificate, and its key under the passphrase (0600)
-peers/           other parties' identities, and which of them were confirmed
+peers/, authorities/, confirmed.json   other parties' identities, and which are confirmed
+desk/            proposals that wait, and what officers said
+quota.json       how many jobs and rows each proposer has had today
 tables.toml      what logical tables are bound to
 policy.toml      what this party allows
 tags/            prepared tags, and told.json, exact counts that were told (0600), between jobs
@@ -23,6 +25,8 @@ from federated.party.files import write_atomic
 from federated.party.identity_file import read_identity
 from federated.party.keyfile import check_private, load_keys
 from federated.party.keys import Identity, PartyKeys
+from federated.party.peers import Peers
+from federated.party.policy_file import NEW_POLICY
 from psi.protocol import InputError, MisuseError
 
 __all__ = ["NodeHome"]
@@ -50,8 +54,10 @@ class NodeHome:
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o700)
         home = cls(path, name, hub)
-        for folder in (home.peers, home.jobs):
+        for folder in (home.peers, home.jobs, home.desk):
             folder.mkdir(exist_ok=True, mode=0o700)
+        if not home.policy.exists():
+            write_atomic(home.policy, NEW_POLICY)
         write_atomic(path / "node.toml", f'version = 1\nname = "{name}"\nhub = "{hub}"\n')
         return home
 
@@ -86,6 +92,11 @@ class NodeHome:
     def policy(self) -> Path:
         """What this party allows."""
         return self.path / "policy.toml"
+
+    @property
+    def desk(self) -> Path:
+        """Proposals that wait for an officer."""
+        return self.path / "desk"
 
     @property
     def jobs(self) -> Path:
@@ -127,9 +138,9 @@ class NodeHome:
         return load_keys(self.keys, passphrase)
 
     def pinned(self) -> dict[str, Identity]:
-        """The other parties whose identity files lie in `peers`, and this one, by name."""
-        found = [read_identity(file) for file in sorted(self.peers.glob("*.json"))]
-        return {identity.name: identity for identity in [*found, self.identity]}
+        """The other parties whose keys are confirmed, and this one, by name."""
+        mine = self.identity
+        return Peers(self.path).confirmed() | {mine.name: mine}
 
     def check(self) -> None:
         """Raise `EnvironmentFailed` if a private file can be read by others."""

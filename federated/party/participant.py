@@ -46,12 +46,18 @@ class Participant:
         self._session, self._source, self._kept = session, source, kept
         self._decider = decider or AutoDecider(session.name, source, policy)
         self._stop = stop or threading.Event()
+        self._considered = ""
         self._salt = session.keep("salt", lambda: secrets.token_bytes(32))
 
     def propose(
         self, draft: Contract, complete: Callable[[Contract], Contract]
     ) -> tuple[Agreed, Outcome]:
-        """Draft, collect everyone's facts and signatures, run the steps."""
+        """Draft, collect everyone's facts and signatures, run the steps.
+
+        This party's own policy and officers are asked first, unless `consider` was called.
+        """
+        if not self._session.resumed:
+            self.consider(draft)
 
         def finish(contract: Contract) -> Contract:
             final = complete(contract)
@@ -75,7 +81,7 @@ class Participant:
                 self._session.pinned,
                 self._facts,
                 self._approve_signed,
-                self._consider,
+                self.consider,
             )
         )
 
@@ -118,14 +124,17 @@ class Participant:
             asked = replace(draft, align=align, suites=suites_for(align))
             asked = replace(asked, aggregate=(), join_sum=(), category=(), train=())
             try:
-                self._decider.check(asked)
+                self._decider.allows(asked)
             except Refused:
                 continue
             if name != "vole" or runs_here(rows):
                 found.append(name)
         return tuple(found)
 
-    def _consider(self, draft: Contract) -> None:
+    def consider(self, draft: Contract) -> None:
+        """Have policy or officer decide on a draft; raises `Declined` where they say no."""
+        if self._considered == draft.nonce:
+            return
         request = Request(self._session.id, self._session.name, draft, self._session.clock())
         self._session.tell(APPROVAL, 0.0)
         decision = self._decider.decide(request, self._stop)
@@ -133,6 +142,7 @@ class Participant:
         word = "approved" if decision.approved else "refused"
         self._session.ledger.once(word, by=decision.by, why=decision.why, job=draft.job)
         decision.enforce()
+        self._considered = draft.nonce
 
     def _approve_signed(self, contract: Contract) -> None:
         check_disclosures(contract)

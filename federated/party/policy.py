@@ -1,93 +1,272 @@
-"""What a party refuses whatever the proposer wants: floors, caps and column permissions."""
+"""What a party allows, whatever the proposer wants: floors, caps, columns, and rules that approve.
+
+A `Policy` is plain data with three questions. `admit`: may this party call at all, now? `approve`:
+does this contract stay within what the party allows? `rule`: does a named rule approve it, or is it
+for an officer? All look at the contract and the clock only, never at a row. The defaults here are
+the floors of this software; `policy_file` reads a party's own from `policy.toml`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from federated.party.contract import Contract, PartyTerms
+from federated.party.keys import Identity
+from federated.party.plain import to_plain
 from federated.party.source import Source
-from psi.protocol import Refused
+from psi.protocol import Declined, JobError
 
-__all__ = ["Policy"]
+__all__ = ["ANY", "DAYS", "Limits", "Officers", "Policy", "Proposals", "Retention", "Rule"]
+
+ANY = ("*",)
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+ENTITIES = ("consumer", "company", "government")
+REVEALS = ("both", "receiver", "cardinality")
+STEPS = ("align", "aggregate", "join_sum", "category", "train")
+"""The kinds of steps, as the contract's fields are called."""
+_USES = {"never": 0, "aggregate": 1, "feature": 2, "label": 3}
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Who may propose what, when and how often. `*` in a list is anyone or anything."""
+
+    parties: tuple[str, ...] = ANY
+    fingerprints: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ANY
+    entities: tuple[str, ...] = ENTITIES
+    receivers: tuple[str, ...] = ANY
+    days: tuple[str, ...] = DAYS
+    hours: tuple[int, int] = (0, 24 * 60)
+    open: int = 16
+    jobs_a_day: int = 1000
+    rows_a_day: int = 10**12
+    valid_hours: int = 24 * 366
+    retention_days: int = 3650
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What every contract must keep to.
+
+    `unnoised_categories` lets others add their amounts up by this party's categories without
+    noise; `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise.
+    """
+
+    reveal: tuple[str, ...] = REVEALS
+    protocols: tuple[str, ...] = ANY
+    suites: tuple[str, ...] = ANY
+    minimum_overlap: int = 0
+    minimum_checked_by: str = "receiver"
+    minimum_group: int = 3
+    largest_set: int = 10**9
+    keep_tags_days: int = 366
+    keep_tags_items: int = 10**9
+    score_vectors: int = 1000
+    unnoised_categories: bool = False
+    largest_epsilon: int = 10_000
+    key_bits: int = 2048
+
+
+@dataclass(frozen=True)
+class Officers:
+    """Who decides where no rule does. `users`: names of this machine's users; empty: anyone who
+    may write to the desk."""
+
+    users: tuple[str, ...] = ()
+    wait_hours: int = 72
+    four_eyes: bool = True
+
+
+@dataclass(frozen=True)
+class Retention:
+    """For how many days a node keeps requests with their decisions, and folders of ended jobs."""
+
+    requests_days: int = 365
+    jobs_days: int = 3650
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Approves by itself what matches all its conditions; an empty one matches everything."""
+
+    name: str
+    parties: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    reveal: tuple[str, ...] = ()
+    largest_set: int = 10**9
+
+    def matches(self, contract: Contract, me: PartyTerms) -> bool:
+        """Whether this rule speaks for the contract at party `me`."""
+        asked = {step for step in STEPS if getattr(contract, step)}
+        uses = {*me.features, *me.measures, *([me.label] if me.label else [])}
+        return (
+            _within([contract.proposer], self.parties)
+            and _within([contract.purpose], self.purposes)
+            and _within([me.table], self.tables)
+            and _within(uses, self.columns)
+            and _within(asked, self.steps)
+            and _within({a.reveal for a in contract.align}, self.reveal)
+            and all(a.largest_set <= self.largest_set for a in contract.align)
+        )
+
+
+def _within(found: Sequence[str] | set[str], allowed: tuple[str, ...]) -> bool:
+    return not allowed or allowed == ANY or set(found) <= set(allowed)
 
 
 @dataclass(frozen=True)
 class Policy:
     """A party's own limits; the defaults are the floors of this software.
 
-    `unnoised_categories` lets others add their amounts up by this party's categories without
-    noise; `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise.
+    `columns[table][column]` is the most that a column may be used for (never, aggregate, feature,
+    label), on top of the permissions of `tables.toml`; `unlisted` is for columns named in neither.
     """
 
-    minimum_key_bits: int = 2048
-    minimum_group: int = 3
-    largest_set: int = 10**9
-    unnoised_categories: bool = False
-    largest_epsilon: int = 10_000
-    reveals: tuple[str, ...] = ("both", "receiver", "cardinality")
+    proposals: Proposals = Proposals()
+    limits: Limits = Limits()
+    officers: Officers = Officers()
+    retention: Retention = Retention()
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unlisted: str = "label"
+    rules: tuple[Rule, ...] = ()
+
+    def admit(self, proposer: str, parties: Sequence[Identity], now: dt.datetime) -> None:
+        """Raise `Declined` if this proposer may not call, at this local time, for these parties."""
+        rules = self.proposals
+        _one_of("proposer", proposer, rules.parties)
+        day = DAYS[now.weekday()]
+        begins, ends = rules.hours
+        if day not in rules.days or not begins <= now.hour * 60 + now.minute < ends:
+            raise Declined("proposals are not heard at this hour", hint="policy: [proposals]")
+        if rules.fingerprints:
+            allowed = {_bare(print_) for print_ in rules.fingerprints}
+            for party in parties:
+                if _bare(party.fingerprint) not in allowed:
+                    raise Declined(f"the key of {party.name} is not one that policy accepts")
 
     def approve(self, contract: Contract, me: PartyTerms, source: Source) -> None:
-        """Raise `Refused` with the rule that says no."""
-        for align in contract.align:
-            if align.reveal not in self.reveals:
-                allowed = " or ".join(self.reveals)
-                raise Refused(f"reveal {align.reveal} asked, {allowed} allowed by policy")
-            if align.largest_set > self.largest_set:
-                raise Refused("the contract's largest set is above this party's policy")
-        sizes = [terms.key_bits for terms in contract.aggregate]
-        sizes += [terms.key_bits for terms in contract.join_sum]
-        sizes += [terms.key_bits for terms in contract.category]
-        sizes += [terms.key_bits for terms in contract.train]
-        if min(sizes, default=self.minimum_key_bits) < self.minimum_key_bits:
-            raise Refused(
-                f"key of {min(sizes)} bits asked, at least {self.minimum_key_bits} allowed"
-            )
-        groups = [terms.minimum_group for terms in contract.aggregate]
-        groups += [terms.minimum_group for terms in contract.join_sum]
-        groups += [terms.minimum_group for terms in contract.category]
-        if min(groups, default=self.minimum_group) < self.minimum_group:
-            least = self.minimum_group
-            raise Refused(f"groups of {min(groups)} asked, at least {least} allowed")
+        """Raise `Declined` with the rule that says no."""
+        self._check_proposal(contract)
+        self._check_align(contract)
+        self._check_steps(contract, me)
         self._check_noise(contract, me)
-        self._check_vectors(contract, me)
         self._check_columns(me, source)
+
+    def rule(self, contract: Contract, me: PartyTerms) -> Rule | None:
+        """The first rule that approves this contract, if one does."""
+        return next((rule for rule in self.rules if rule.matches(contract, me)), None)
+
+    def permission(self, table: str, column: str, given: str) -> str:
+        """What a column may be used for at most; `given`: what tables.toml says, or ""."""
+        own = self.columns.get(table, {})
+        listed = [use for use in (given, own.get(column, own.get("*", ""))) if use]
+        return min(listed or [self.unlisted], key=_USES.__getitem__)
+
+    def _check_proposal(self, contract: Contract) -> None:
+        rules = self.proposals
+        _one_of("purpose", contract.purpose, rules.purposes)
+        _one_of("entity", contract.entity, rules.entities)
+        _one_of("receiver", contract.receiver, rules.receivers)
+        hours = (contract.expires - contract.not_before) // 3600
+        _at_most("validity in hours", hours, rules.valid_hours)
+        _at_most("retention in days", contract.retention_days, rules.retention_days)
+        for name in to_plain(contract.suites).values():
+            _one_of("suite", name, self.limits.suites)
+
+    def _check_align(self, contract: Contract) -> None:
+        limits = self.limits
+        for align in contract.align:
+            _one_of("reveal", align.reveal, limits.reveal)
+            if align.alternative not in limits.protocols:
+                _one_of("protocol", align.protocol, limits.protocols)
+            _at_most("largest set", align.largest_set, limits.largest_set)
+            _at_least("a minimum overlap", align.minimum_overlap, limits.minimum_overlap)
+            if limits.minimum_checked_by == "partner" != align.minimum_checked_by:
+                raise Declined("a minimum checked by the receiver asked, by the partner allowed")
+            _at_most("days of kept tags", align.keep_tags_days, limits.keep_tags_days)
+            _at_most("items under kept tags", align.keep_tags_items, limits.keep_tags_items)
+
+    def _check_steps(self, contract: Contract, me: PartyTerms) -> None:
+        for terms in (terms for step in STEPS for terms in getattr(contract, step)):
+            bits, least = getattr(terms, "key_bits", None), self.limits.key_bits
+            if bits is not None and bits < least:
+                raise Declined(f"key of {bits} bits asked, at least {least} allowed")
+            group = getattr(terms, "minimum_group", None)
+            if group is not None:
+                _at_least("groups", group, self.limits.minimum_group)
+        for train in contract.train:
+            if train.split != "vertical" or me.name not in train.partners:
+                continue
+            _at_most("score vectors", train.score_vectors, self.limits.score_vectors)
+            total = sum(contract.party(name).design_columns for name in train.partners)
+            if total and train.score_vectors >= total:
+                raise Declined(
+                    f"{train.score_vectors} score vectors asked, fewer than the {total} "
+                    "partner columns allowed"
+                )
 
     def _check_noise(self, contract: Contract, me: PartyTerms) -> None:
         for terms in contract.category:
             if terms.partner != me.name:
                 continue
-            if not terms.epsilon and not self.unnoised_categories:
-                raise Refused(
+            if not terms.epsilon and not self.limits.unnoised_categories:
+                raise Declined(
                     f"amounts by {terms.category!r} asked without noise, not allowed by policy",
                     hint="without it, chosen amounts tell which record is in which category",
                 )
-            if terms.epsilon > self.largest_epsilon:
-                found, most = terms.epsilon / 1000, self.largest_epsilon / 1000
-                raise Refused(f"epsilon {found:g} asked, at most {most:g} allowed by policy")
-
-    def _check_vectors(self, contract: Contract, me: PartyTerms) -> None:
-        for train in contract.train:
-            if train.split == "vertical" and me.name in train.partners:
-                total = sum(contract.party(name).design_columns for name in train.partners)
-                if train.score_vectors >= total:
-                    raise Refused(
-                        f"{train.score_vectors} score vectors asked, fewer than the {total} "
-                        "partner columns allowed"
-                    )
+            if terms.epsilon > self.limits.largest_epsilon:
+                found, most = terms.epsilon / 1000, self.limits.largest_epsilon / 1000
+                raise Declined(f"epsilon {found:g} asked, at most {most:g} allowed by policy")
 
     def _check_columns(self, me: PartyTerms, source: Source) -> None:
-        uses = {"feature": me.features, "aggregate": me.measures}
+        uses = {"aggregate": me.measures, "feature": me.features}
         uses["label"] = (me.label,) if me.label else ()
-        enough = {
-            "feature": ("", "feature", "label"),
-            "aggregate": ("", "aggregate", "feature", "label"),
-            "label": ("", "label"),
-        }
-        for use, columns in uses.items():
-            for column in columns:
+        segment = tuple(part.strip() for part in me.segment.split(",") if part.strip())
+        uses["segment"] = segment
+        try:
+            keys = source.keys(me.table)
+            for use, columns in uses.items():
+                for column in columns:
+                    most = self.permission(me.table, column, source.permission(me.table, column))
+                    needed = "aggregate" if use == "segment" else use
+                    if _USES[most] < _USES[needed]:
+                        raise _forbidden(me.table, column, use, most)
+            for column in {column for level in me.keys for column in level}:
                 given = source.permission(me.table, column)
-                if given not in enough[use]:
-                    raise Refused(
-                        f"column {column!r} of {me.table} asked as {use}, "
-                        f"{given} allowed by its owner"
-                    )
+                if column not in keys if keys else self._never(me.table, column, given):
+                    raise _forbidden(me.table, column, "key", "no such key")
+        except JobError:
+            raise Declined(f"table {me.table!r} is not bound at this party") from None
+
+    def _never(self, table: str, column: str, given: str) -> bool:
+        return self.permission(table, column, given) == "never"
+
+
+def _forbidden(table: str, column: str, use: str, most: str) -> Declined:
+    return Declined(f"column {column!r} of {table} asked as {use}, {most} allowed by its owner")
+
+
+def _one_of(what: str, found: str, allowed: tuple[str, ...]) -> None:
+    if allowed != ANY and found not in allowed:
+        listed = " or ".join(allowed) or "none"
+        raise Declined(f"{what} {found!r} asked, {listed} allowed by policy")
+
+
+def _at_most(what: str, found: int, most: int) -> None:
+    if found > most:
+        raise Declined(f"{what}: {found} asked, at most {most} allowed by policy")
+
+
+def _at_least(what: str, found: int, least: int) -> None:
+    if found < least:
+        raise Declined(f"{what} of {found} asked, at least {least} allowed by policy")
+
+
+def _bare(fingerprint: str) -> str:
+    return "".join(fingerprint.split()).lower()

@@ -106,6 +106,35 @@ class Section:
             raise self.fail(key, value, "a list of lists of texts", hint)
         return tuple(tuple(entry) for entry in value)
 
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        value = self._take(key, default, "true or false")
+        if not isinstance(value, bool):
+            raise self.fail(key, value, "true or false")
+        return value
+
+    def names(self, key: str, default: tuple[str, ...], one_of: Iterable[str]) -> tuple[str, ...]:
+        """A list of texts, each one of `one_of`."""
+        found, choices = self.texts(key, list(default)), list(one_of)
+        for name in found:
+            if name not in choices:
+                raise self.fail(key, name, " or ".join(choices), _suggest(name, choices))
+        return found
+
+    def mapping(self, key: str, one_of: Iterable[str]) -> dict[str, str]:
+        """A table of text = one of `one_of`."""
+        value, choices = self._take(key, {}, "a table"), list(one_of)
+        if not isinstance(value, dict):
+            raise self.fail(key, value, "a table")
+        for name, found in value.items():
+            if found not in choices:
+                raise self.fail(f"{key}.{name}", found, " or ".join(choices))
+        return dict(value)
+
+    def rest(self) -> list[str]:
+        """The keys that nobody has asked for yet."""
+        return list(self._data)
+
     def tables(self, key: str) -> list[Section]:
         """The sections of an array of tables, `[[key]]`."""
         value = self._take(key, [], "an array of tables")
@@ -142,7 +171,14 @@ class Section:
 
 
 def _kind(value: Any) -> str:
-    names = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    names = {
+        str: "a text",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "a table",
+    }
     return names.get(type(value), type(value).__name__)
 
 

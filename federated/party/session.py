@@ -29,10 +29,12 @@ from federated.party.notes import NOTES, Note, NotesIn, NotesOut
 from federated.party.plain import to_plain
 from federated.party.records import pack
 from federated.party.results import RESULTS
+from federated.text import plain
 from federated.wire.routers import FAREWELL, GOODBYE, Endpoint
 from federated.wire.sealing import ASIDE, NO_CONTRACT, Channel, Handshake, SealedFrame, frame_step
 from psi.protocol import (
     Context,
+    Declined,
     Envelope,
     EnvironmentFailed,
     FedprofileError,
@@ -84,10 +86,14 @@ class _Plain:
 @message(0xAA)
 @dataclass(frozen=True)
 class _Abort:
-    """Why a party ends the session: the error's class and exit code, never its text."""
+    """Why a party ends the session: the error's class and exit code, never its text.
+
+    `reason` is what a party that declines a proposal says of it, and empty otherwise.
+    """
 
     kind: Annotated[str, Text(64)]
     code: int
+    reason: Annotated[str, Text(1024)] = ""
 
 
 @message(0xA6)
@@ -213,6 +219,7 @@ class Session:
                 answer, self._channels[plain.sender] = waiting.answer(plain.data)
                 self._send_plain(plain.sender, answer)
         self.ledger.once("handshake", peers={p: self.pinned[p].fingerprint for p in self.peers})
+        self._save("", b"")  # a proposal may wait for an officer for days from here on
 
     def _reconnect(self, point: Point) -> None:
         """The channels as they were; what is missing on either side is sent again."""
@@ -337,12 +344,13 @@ class Session:
         """
         code = error.exit_code if isinstance(error, FedprofileError) else 1
         kind = type(error).__name__
+        reason = plain(error.message, 200) if isinstance(error, Declined) else ""
         with contextlib.suppress(FedprofileError):  # a full disk: the others are told all the same
             self.ledger.write("ended", error=kind)
             self.ledger.sync()
         head = self.ledger.head().to_bytes()
         for peer, channel in self._channels.items():
-            payload = encode(_Abort(kind[:64], code))
+            payload = encode(_Abort(kind[:64], code, reason))
             envelope = Envelope(self.id, FAREWELL, self.name, peer, 0, payload)
             try:
                 self._endpoint.send(peer, encode(channel.seal_aside(envelope, self.random, head)))
@@ -482,7 +490,7 @@ class Session:
             if envelope is not None:
                 reason = decode(envelope.payload, _Abort)
                 kind = "".join(c for c in reason.kind if c.isalnum())
-                text += f" with {kind}"
+                text += f" with {kind}" + (f": {plain(reason.reason)}" if reason.reason else "")
                 self._final = reason.code not in _MAY_GO_ON
                 head = self._peer_head(frame.sender)
                 self.ledger.write("farewell", peer=frame.sender, error=kind, head=head.plain())

@@ -24,7 +24,10 @@ class Source(Protocol):
         """Names of a table's columns."""
 
     def permission(self, table: str, column: str) -> str:
-        """What the owner allows the column for: "" is anything."""
+        """What the owner allows the column for: "" where nothing is said."""
+
+    def keys(self, table: str) -> tuple[str, ...]:
+        """The columns that a job may match by: none where nothing is said."""
 
 
 class FileSource:
@@ -41,6 +44,9 @@ class FileSource:
 
     def permission(self, table: str, column: str) -> str:
         return self._file[table].permissions.get(column, "")
+
+    def keys(self, table: str) -> tuple[str, ...]:
+        return self._file[table].keys
 
 
 class MemorySource:
@@ -73,6 +79,10 @@ class MemorySource:
 
     def permission(self, table: str, column: str) -> str:
         return self._permissions.get(table, {}).get(column, "")
+
+    def keys(self, table: str) -> tuple[str, ...]:
+        del table
+        return ()
 
 
 def _close(name: str, known: Mapping[str, object] | Sequence[str]) -> str:

@@ -4,6 +4,7 @@
     path = "bank_consumers.csv"        # csv or parquet, relative to this file; $VARS allowed
     # or: connection = "duckdb:///file.db" and table = "consumers"
     encoding = "gbk"
+    keys = ["id_no", "mobile"]
     kinds = { id_no = "identity_number", mobile = "phone" }
     permissions = { income = "never", overdue = "aggregate", open_loans = "feature" }
 
@@ -52,7 +53,8 @@ TYPES = ("string", "number")
 _PARQUET = (".parquet", ".pq")
 _TEXT_KEYS = ("path", "connection", "table", "encoding", "delimiter", "row_number")
 _MAP_KEYS = ("types", "kinds", "permissions")
-_KNOWN_KEYS = (*_TEXT_KEYS, "nulls", *_MAP_KEYS)
+_LIST_KEYS = ("nulls", "keys")
+_KNOWN_KEYS = (*_TEXT_KEYS, *_LIST_KEYS, *_MAP_KEYS)
 _ENV_ONLY = re.compile(r"(?:\$\{\w+\})+")
 _SECRET_WORDS = re.compile(r"(?i)(?:pass|pwd|token|secret|key|credential)\w*=([^&;\s]*)")
 
@@ -69,6 +71,7 @@ class Table:
     types: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     permissions: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
     row_number: str = ""
     file: Path = Path("tables.toml")
 
@@ -242,18 +245,17 @@ def _parse(name: str, entry: Mapping[str, Any], file: Path) -> Table:
         if not text["table"]:
             raise JobError(f"{where} table: missing, the name of a table in the database is needed")
         _no_password(where, text["connection"])
-    nulls = entry.get("nulls", [])
-    if not isinstance(nulls, list) or not all(isinstance(null, str) for null in nulls):
-        raise JobError(f"{where} nulls: a list of strings is needed")
+    lists = {key: _strings(where, key, entry.get(key, [])) for key in _LIST_KEYS}
     return Table(
         name=name,
         path=text["path"],
         connection=text["connection"],
         table=text["table"],
-        csv=_csv_format(where, text, tuple(nulls)),
+        csv=_csv_format(where, text, lists["nulls"]),
         types=maps["types"],
         kinds=maps["kinds"],
         permissions=maps["permissions"],
+        keys=lists["keys"],
         row_number=text["row_number"],
         file=file,
     )
@@ -277,6 +279,12 @@ def _string(where: str, key: str, value: object) -> str:
     if not isinstance(value, str):
         raise JobError(f"{where} {key}: found {type(value).__name__}, a string is needed")
     return value
+
+
+def _strings(where: str, key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise JobError(f"{where} {key}: a list of strings is needed")
+    return tuple(value)
 
 
 def _mapping(where: str, key: str, value: object) -> dict[str, str]:

@@ -7,13 +7,15 @@ person chose freely (job, purpose) stands in quotation marks.
 
 from __future__ import annotations
 
+import unicodedata
+
 from federated.party.category import bound
 from federated.party.contract import AlignTerms, Contract, PartyTerms
 from federated.party.disclosures import category_words, measured_words
 from federated.party.guards import guards
 from federated.text import plain
 
-__all__ = ["in_words"]
+__all__ = ["asked_of", "in_words", "look_twice"]
 
 
 def in_words(contract: Contract) -> list[str]:
@@ -24,6 +26,47 @@ def in_words(contract: Contract) -> list[str]:
     lines += [f"  {e.to} learns {e.learns}  [{e.line}]" for e in contract.disclosures]
     lines += ["", "Guards", *(f"  {text}" for text in _guards(contract))]
     return [" " * (len(line) - len(line.lstrip())) + plain(line, 2000) for line in lines]
+
+
+def asked_of(contract: Contract, name: str) -> list[str]:
+    """Which table and columns of one party the contract names, and what for."""
+    terms = contract.party(name)
+    levels = zip(terms.keys, terms.kinds, strict=False)
+    keys = [
+        " + ".join(f"{column} ({kind})" for column, kind in zip(*level, strict=False))
+        for level in levels
+    ]
+    uses = {
+        "to match by": ", then ".join(keys),
+        "for training": ", ".join(terms.features),
+        "for aggregates": ", ".join(terms.measures),
+        "as segments": terms.segment,
+        "as label": terms.label,
+    }
+    lines = [f"table {terms.table}", *(f"  {use}: {what}" for use, what in uses.items() if what)]
+    return [" " * (len(line) - len(line.lstrip())) + plain(line, 10_000) for line in lines]
+
+
+def look_twice(contract: Contract) -> list[str]:
+    """What in the texts of a contract may be meant to deceive whoever reads them."""
+    found = []
+    texts = {"job": contract.job, "purpose": contract.purpose}
+    for terms in contract.parties:
+        columns = (*(c for level in terms.keys for c in level), *terms.features, *terms.measures)
+        texts |= {f"party {terms.name}": terms.name, f"table {terms.table}": terms.table}
+        texts |= {f"column {column}": column for column in columns}
+    for what, text in texts.items():
+        scripts = {_script(c) for c in text if c.isalpha()} - {""}
+        if len(scripts & {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}) > 1:
+            mixed = " and ".join(sorted(script.title() for script in scripts))
+            found.append(f"{plain(what)}: letters of {mixed} that may look alike")
+        if any(c in text for c in "<>[]{}`$\\") or ".." in text or "--" in text or ";" in text:
+            found.append(f"{plain(what)}: looks like markup, a path or a command")
+    return found
+
+
+def _script(character: str) -> str:
+    return unicodedata.name(character, "").split(" ", 1)[0].removesuffix("WIDTH")
 
 
 def _party(contract: Contract, terms: PartyTerms) -> str:

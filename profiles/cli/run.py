@@ -98,10 +98,21 @@ def over_hub(
             keys,
             folder,
             started,
-            decider=make_decider(link.home, source),
+            decider=make_decider(link.home, source, _waits(link.home.path)),
             progress=progress,
             wait=wait,
             resume=unfinished(job, link) if resume is True else resume or None,
         )
 
     return over
+
+
+def _waits(home: Path) -> Any:
+    """Says on the screen that this party's own officer is to decide."""
+
+    def tell(request: Any, why: str) -> None:
+        typer.echo(f"proposal {request.id} {why}; there:", err=True)
+        typer.echo(f"  fedprofile node show {request.id} --home {home}", err=True)
+        typer.echo(f"  fedprofile node approve {request.id} --home {home}", err=True)
+
+    return tell

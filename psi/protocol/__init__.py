@@ -4,6 +4,7 @@ from psi.protocol.codec import Array, Length, Range, Text, decode, encode, messa
 from psi.protocol.envelope import Envelope
 from psi.protocol.errors import (
     CodecError,
+    Declined,
     EnvironmentFailed,
     FedprofileError,
     InputError,
@@ -22,6 +23,7 @@ __all__ = [
     "Array",
     "CodecError",
     "Context",
+    "Declined",
     "Done",
     "Envelope",
     "EnvironmentFailed",

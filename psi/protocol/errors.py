@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "CodecError",
+    "Declined",
     "EnvironmentFailed",
     "FedprofileError",
     "InputError",
@@ -77,6 +78,13 @@ class Refused(FedprofileError):
     """A rule of the contract or of a party's policy says no (too few matches, say)."""
 
     exit_code = 6
+
+
+class Declined(Refused):
+    """A party says no to a proposal, by policy or by its officer.
+
+    Said before anything of a table is looked at, so the proposer is told the message.
+    """
 
 
 class EnvironmentFailed(FedprofileError):

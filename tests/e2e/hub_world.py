@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,10 +11,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from federated.party.identity_file import read_identity
+from federated.party.peers import Peers
 from federated.wire.local import ask
 from psi.protocol import EnvironmentFailed
 
 PATIENCE = 60.0
+OPEN = """
+[officers]
+four_eyes = false
+
+[[approve]]
+name = "everything"
+"""
+"""A policy under which every job runs at once: for tests of other things."""
 
 
 def free_port() -> int:
@@ -48,6 +57,8 @@ class World:
             "hub", "init", "--home", str(self.hub),
             "--port", str(free_port()), "--listen", listen, *options,
         )  # fmt: skip
+        if party:
+            (self.hub / "party" / "policy.toml").write_text(OPEN)
 
     def command(
         self, *words: str, check: bool = True, at: str = ""
@@ -89,15 +100,17 @@ class World:
         invite = self.folder / f"{name}.invite"
         self.command("hub", "invite", name, "--home", str(self.hub), "--out", str(invite))
         self.command("node", "init", str(invite), "--home", str(self.node(name)), at=name)
+        (self.node(name) / "policy.toml").write_text(OPEN)
         return self.node(name)
 
     def introduce(self, *homes: Path) -> None:
-        """Every party gets every other's identity file."""
+        """Every party gets every other's identity file and confirms its fingerprint."""
+        known = {home: read_identity(home / "identity.json") for home in homes}
         for one in homes:
             for other in homes:
                 if one != other:
-                    name = f"{other.parent.name}-{other.name}.json"
-                    shutil.copy(other / "identity.json", one / "peers" / name)
+                    peer = Peers(one).add(other / "identity.json", known[one]).identity
+                    Peers(one).confirm(peer.name, peer.fingerprint, "the test")
 
     def start_node(self, name: str, tables: str, wait: bool = True) -> None:
         (self.node(name) / "tables.toml").write_text(tables)

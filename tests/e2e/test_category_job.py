@@ -11,7 +11,7 @@ import pytest
 
 from federated.aggregate import OTHER
 from federated.party.ledger import read_ledger
-from federated.party.policy import Policy
+from federated.party.policy import Limits, Policy
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.plan import describe
@@ -92,7 +92,7 @@ def test_without_noise_policy_refuses_unless_it_says_otherwise(small: Path) -> N
 
 
 def test_without_noise_sums_are_exact_and_the_disclosure_says_what_that_means(small: Path) -> None:
-    found = bare(small, Policy(unnoised_categories=True))
+    found = bare(small, Policy(limits=Limits(unnoised_categories=True)))
     (_, result) = found.outcome.categories[0]
     groups = wanted(small).groupby("trade")
     assert result.counts[:, 0].tolist() == groups.size()[["retail", "transport", OTHER]].tolist()

@@ -70,6 +70,7 @@ def _nothing_left(world: World) -> None:
         "hub.toml", "authority.crt", "authority.key", "server.crt", "server.key", "nodes.json",
         "invites.json", "identity.json", "keys", "node.toml", "bureau.json", "world-bureau.json",
         "ledger.jsonl", "run.json", "job.toml", "lock",
+        "policy.toml", "confirmed.json", "quota.json", "quota.lock",
     }  # fmt: skip
     assert not list(world.node("bureau").rglob("journal"))
     for log in ("hub", "bureau"):

@@ -76,6 +76,9 @@ class Officer:
         self.seen.append(request)
         return Decision(False, "officer K.", "not this purpose")
 
+    def allows(self, contract: Contract) -> None:
+        raise AssertionError("asked about a contract that was refused")
+
     def check(self, contract: Contract) -> None:
         raise AssertionError("asked about a contract that was refused")
 

@@ -374,6 +374,9 @@ class _Noting:
         self._job.state = "waiting"
         return self._decider.decide(request, stop)
 
+    def allows(self, contract: Contract) -> None:
+        self._decider.allows(contract)
+
     def check(self, contract: Contract) -> None:
         self._decider.check(contract)
         self._job.contract, self._job.state = contract, "running"

@@ -1,0 +1,238 @@
+"""What a data officer does at a node: jobs, show, approve, deny, pause, unpause, stop.
+
+These work on files in the node's folder, so they work while the node is down too. All that others
+wrote is cleaned before it is shown.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["approve", "deny", "jobs", "pause", "show", "stop", "unpause"]
+
+Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
+HOME = Path("fedprofile-node")
+Job = Annotated[str, typer.Argument(help="The first digits of the job, as `jobs` shows them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
+    """List proposals and jobs: who asks, what for, and what has become of it.
+
+    waiting: an officer is to decide. approved, denied, expired: decided. running, done, refused,
+    failed: at the running node. Look closer with `show`.
+    """
+    import json
+
+    from federated.text import plain
+
+    rows = _rows(home)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    inbox = _inbox(home)[0]
+    if inbox.paused is not None:
+        typer.echo(f"paused by {inbox.paused['by']}: {plain(str(inbox.paused['why']))}")
+    for row in rows:
+        step = f" {row['step']}" if row["state"] == "running" else ""
+        what = f'"{plain(row["job"], 60)}" for "{plain(row["purpose"], 40)}"' if row["job"] else ""
+        typer.echo(f"{row['id']}  {row['state'] + step:<16} {row['proposer']:<16} {what}".rstrip())
+    if not rows:
+        typer.echo("no job has been proposed")
+
+
+def show(job: Job, home: Home = HOME, as_json: AsJson = False) -> None:
+    """Say in plain words what a proposal asks of this party, and what everybody would learn.
+
+    The list of what is learned is not the proposer's: this node derives it from the steps, and
+    refuses a contract whose list differs.
+    """
+    import json
+
+    from federated.party.plain import to_plain
+
+    inbox, place = _inbox(home)
+    entry = inbox.find(job)
+    if as_json:
+        contract = to_plain(entry.request.contract)
+        row = next(row for row in _rows(home) if row["session"] == entry.request.session.hex())
+        typer.echo(json.dumps(row | {"contract": contract}, indent=1, ensure_ascii=True))
+        return
+    typer.echo("\n".join(_described(entry, place)))
+
+
+def approve(job: Job, home: Home = HOME) -> None:
+    """Approve a proposal, in the name of the user who runs this command.
+
+    What is approved is what `show` says, and nothing else: if the final contract asks anything
+    more, the node does not sign it. A job that this party itself proposes is approved by another
+    user than its proposer (policy: four_eyes).
+    """
+    inbox, _ = _inbox(home)
+    entry = inbox.find(job)
+    word = inbox.decide(entry, True)
+    typer.echo(f"{entry.request.id} is approved by {word.by}")
+    typer.echo(_running(home), err=True)
+
+
+def deny(
+    job: Job,
+    why: Annotated[str, typer.Option("--why", help="The reason: the proposer is told.")],
+    home: Home = HOME,
+) -> None:
+    """Deny a proposal; the proposer is told why."""
+    from federated.text import plain
+
+    inbox, _ = _inbox(home)
+    entry = inbox.find(job)
+    word = inbox.decide(entry, False, plain(why, 200))
+    typer.echo(f"{entry.request.id} is denied by {word.by}")
+
+
+def pause(
+    why: Annotated[str, typer.Option("--why", help="For the other officers.")] = "",
+    home: Home = HOME,
+) -> None:
+    """Take no new jobs from now on; running ones go on (`stop` ends one)."""
+    from federated.text import plain
+
+    _inbox(home)[0].pause(plain(why, 200))
+    typer.echo("paused: proposals are refused; fedprofile node unpause ends this")
+
+
+def unpause(home: Home = HOME) -> None:
+    """Take new jobs again."""
+    was = _inbox(home)[0].unpause()
+    typer.echo("proposals are heard again" if was else "it was not paused")
+
+
+def stop(
+    job: Job,
+    now: Annotated[bool, typer.Option("--now", help="Yes, at once: the job is lost.")] = False,
+    home: Home = HOME,
+) -> None:
+    """End a running job at once; the others are told, and it cannot go on afterwards.
+
+    What was disclosed until then stays disclosed: the job's ledger says what.
+    """
+    from federated.wire.local import ask
+    from psi.protocol import InputError, MisuseError
+
+    if not now:
+        raise MisuseError("stop ends the job for all parties", hint=f"stop {job} --now, if so")
+    _inbox(home)
+    found = [row["session"] for row in _rows(home) if row["session"].startswith(job.lower())]
+    if len(found) != 1:
+        raise InputError(f"{len(found)} jobs begin with {job[:64]!r}", hint="fedprofile node jobs")
+    if not ask(home / "node.sock", op="stop", job=found[0])["stopped"]:
+        raise InputError(f"{job} does not run at this node")
+    typer.echo(f"{job} is stopped")
+
+
+def _inbox(home: Path) -> tuple[Any, Any]:
+    from federated.party.inbox import Inbox
+    from federated.party.node_home import NodeHome
+    from federated.party.officer import counts
+    from federated.party.policy_file import load_policy
+
+    place = NodeHome.open(home)
+    return Inbox(place.desk, counts(load_policy(place.policy))), place
+
+
+def _rows(home: Path) -> list[dict[str, Any]]:
+    """Proposals on file, with what the running node adds; jobs approved by a rule come last."""
+    import time
+
+    from federated.wire.local import ask
+    from psi.protocol import EnvironmentFailed
+
+    try:
+        live = {job["session"]: job for job in ask(home / "node.sock", op="status")["jobs"]}
+    except EnvironmentFailed:
+        live = {}
+    rows = []
+    for entry in _inbox(home)[0].all():
+        contract, session = entry.request.contract, entry.request.session.hex()
+        running = live.pop(session, {})
+        state = entry.state(time.time())
+        if running.get("state") not in (None, "waiting"):
+            state = running["state"]
+        rows.append(
+            {
+                "id": entry.request.id,
+                "session": session,
+                "proposer": contract.proposer,
+                "parties": [terms.name for terms in contract.parties],
+                "job": contract.job,
+                "purpose": contract.purpose,
+                "state": state,
+                "step": running.get("step", ""),
+                "share": running.get("share", 0.0),
+                "received": int(entry.request.received),
+                "ends": entry.ends,
+                "by": entry.word.by if entry.word else "",
+                "why": entry.word.why if entry.word else running.get("error", ""),
+                "live": bool(running),
+            }
+        )
+    for job in live.values():
+        rest = {"received": job["began"], "ends": 0, "by": "", "why": job["error"], "live": True}
+        rows.append({key: job[key] for key in job if key not in ("error", "began")} | rest)
+    return rows
+
+
+def _described(entry: Any, place: Any) -> list[str]:
+    from datetime import UTC, datetime
+
+    from federated.party.peers import Peers
+    from federated.party.words import asked_of, in_words, look_twice
+    from federated.text import plain
+
+    def when(seconds: float) -> str:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+    request, contract = entry.request, entry.request.contract
+    known = {peer.identity.fingerprint: peer.confirmed for peer in Peers(place.path).all()}
+    lines = [
+        f"{contract.proposer} proposes {request.id}, {when(request.received)}",
+        f'  job "{plain(contract.job)}", purpose "{plain(contract.purpose)}"',
+        f"  about: {plain(contract.entity)}; the receiver may keep the outputs for "
+        f"{contract.retention_days} days",
+        "",
+        f"What it asks of {request.me}",
+        *(f"  {line}" for line in asked_of(contract, request.me)),
+        "",
+        *in_words(contract),
+        "",
+        "Keys",
+    ]
+    for terms in contract.parties:
+        print_ = terms.identity.fingerprint
+        how = "this party" if terms.name == request.me else known.get(print_) or "NOT CONFIRMED"
+        lines.append(f"  {terms.name}: {print_} ({plain(how)})")
+    odd = look_twice(contract)
+    lines += ["", "Look twice", *(f"  {text}" for text in odd)] if odd else []
+    lines.append("")
+    if entry.word is not None:
+        word = entry.word
+        said = "approved" if word.approved else "denied"
+        lines.append(f"{said} by {word.by}, {when(word.made)}{': ' * bool(word.why)}{word.why}")
+    else:
+        lines.append(f"waits for an officer until {when(entry.ends)}:")
+        lines.append(f"  fedprofile node approve {request.id} --home {place.path}")
+        lines.append(f"  fedprofile node deny {request.id} --why REASON --home {place.path}")
+    return lines
+
+
+def _running(home: Path) -> str:
+    from federated.wire.local import ask
+    from psi.protocol import EnvironmentFailed
+
+    try:
+        ask(home / "node.sock", op="status")
+    except EnvironmentFailed:
+        return "no node runs here: the word counts once it does"
+    return "the node goes on by itself"

@@ -1,0 +1,38 @@
+"""`fedprofile node policy`: whether policy.toml is well-formed, and what it means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="This party's policy: the file policy.toml in the node's folder.")
+
+Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
+HOME = Path("fedprofile-node")
+
+
+@app.callback()
+def _policy() -> None:
+    """The file is read anew at every proposal: edit it, then `policy check`."""
+
+
+@app.command()
+def check(home: Home = HOME) -> None:
+    """Read policy.toml and say what it means; code 3 if it is wrong.
+
+    Tables and columns that it names are looked up in tables.toml, for a misspelt one protects
+    nothing.
+    """
+    from federated.party.node_home import NodeHome
+    from federated.party.policy_file import load_policy
+    from federated.party.policy_words import doubts, in_words
+    from federated.party.tables import TablesFile
+
+    place = NodeHome.open(home)
+    policy = load_policy(place.policy)
+    typer.echo("\n".join(in_words(policy)))
+    tables = dict(TablesFile.load(place.tables).tables) if place.tables.exists() else {}
+    for text in doubts(policy, tables):
+        typer.echo(f"note: {text}")

@@ -1,0 +1,303 @@
+"""The desk of a node: waiting for an officer, four eyes, counts, and texts that would deceive."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from federated.party.contract import Contract
+from federated.party.desk import Call, Request
+from federated.party.identity_file import write_identity
+from federated.party.inbox import Inbox, Waiting, Word
+from federated.party.keys import PartyKeys
+from federated.party.officer import Desk, counts
+from federated.party.peers import Peers
+from federated.party.policy import Officers, Policy
+from federated.party.quota import Quota
+from federated.party.source import MemorySource
+from federated.party.words import asked_of, in_words, look_twice
+from profiles.job import Job
+from profiles.proposal import draft
+from psi.protocol import Declined, InputError, MisuseError, PeerError, Refused
+from tests.e2e.conftest import JOB
+
+IDS = {name: PartyKeys.generate(name).identity for name in ("bank", "bureau")}
+NONE = threading.Event()
+
+
+def contract(tmp_path: Path, nonce: int = 1, **changes: object) -> Contract:
+    (tmp_path / "job.toml").write_text(JOB)
+    made = draft(Job.load(tmp_path / "job.toml"), IDS, bytes([nonce] * 32), time.time())
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def request(made: Contract, me: str = "bureau") -> Request:
+    return Request(bytes.fromhex(made.nonce), me, made, time.time())
+
+
+def desk(home: Path, policy: str = "", me: str = "bureau") -> Desk:
+    (home / "desk").mkdir(exist_ok=True)
+    (home / "policy.toml").write_text(policy)
+    for name, identity in IDS.items():
+        if name != me and not (home / "peers" / f"{name}.json").exists():
+            write_identity(home / "peers" / f"{name}.json", identity)
+            Peers(home).confirm(name, identity.fingerprint, "ann")
+    return Desk(me, home, MemorySource({}))
+
+
+class Asked(threading.Thread):
+    """A decision that is being waited for."""
+
+    def __init__(self, at: Desk, asked: Request) -> None:
+        super().__init__(daemon=True)
+        self.at, self.asked, self.stop = at, asked, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        self.decision = self.at.decide(self.asked, self.stop)
+
+    def end(self) -> bool:
+        self.join(10)
+        return self.decision.approved
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[Asked]:
+    asked = Asked(desk(tmp_path), request(contract(tmp_path)))
+    end = time.monotonic() + 10
+    while not Inbox(tmp_path / "desk").all() and time.monotonic() < end:
+        time.sleep(0.01)
+    yield asked
+    asked.stop.set()
+
+
+def test_an_officer_approves(tmp_path: Path, waiting: Asked) -> None:
+    inbox = Inbox(tmp_path / "desk")
+    entry = inbox.find("0101")
+    assert entry.state(time.time()) == "waiting"
+    inbox.decide(entry, True)
+    assert waiting.end()
+    assert waiting.decision.by == inbox.find("0101").words[0].by
+    waiting.at.check(waiting.asked.contract)
+    with pytest.raises(MisuseError, match="is approved already"):
+        inbox.decide(inbox.find("0101"), False)
+
+
+def test_an_officer_denies_and_says_why(tmp_path: Path, waiting: Asked) -> None:
+    inbox = Inbox(tmp_path / "desk")
+    inbox.decide(inbox.find("01010101"), False, "not this purpose")
+    assert not waiting.end()
+    with pytest.raises(Declined, match="not this purpose"):
+        waiting.decision.enforce()
+
+
+def test_a_word_given_while_the_node_was_down_counts_once_for_the_same_question(
+    tmp_path: Path,
+) -> None:
+    first, inbox = request(contract(tmp_path)), Inbox(tmp_path / "desk")
+    at = desk(tmp_path)
+    inbox.put(first, time.time() + 60)
+    inbox.decide(inbox.find("0101"), True)
+    # another question does not profit by it
+    other = request(contract(tmp_path, 2, purpose="fraud"))
+    asked = Asked(at, other)
+    asked.stop.set()
+    assert not asked.end()
+    again = request(contract(tmp_path, 3))
+    assert at.decide(again, NONE).approved
+    at.check(again.contract)
+    third = Asked(at, request(contract(tmp_path, 4)))
+    third.stop.set()
+    assert not third.end()
+
+
+def test_what_nobody_decides_on_expires(tmp_path: Path) -> None:
+    now = [time.time()]
+    at = replace(desk(tmp_path, "[officers]\nwait_hours = 1\n"), clock=lambda: now[0])
+    asked = Asked(at, request(contract(tmp_path)))
+    now[0] += 3601
+    assert not asked.end()
+    assert asked.decision.why == "no officer has decided in time"
+    assert Inbox(tmp_path / "desk").find("0101").state(now[0]) == "expired"
+
+
+def test_who_proposes_does_not_approve(tmp_path: Path) -> None:
+    own = request(contract(tmp_path), "bank")
+    me = os.geteuid()
+    valid = counts(Policy())
+    entry = Waiting(own, 0, me)
+    assert not valid(Word(True, "", b"", me, "", 0), entry)
+    assert valid(Word(True, "", b"", me + 1, "", 0), entry)
+    assert counts(Policy(officers=Officers(four_eyes=False)))(Word(True, "", b"", me, "", 0), entry)
+    theirs = replace(entry, request=replace(own, me="bureau"))
+    assert valid(Word(True, "", b"", me, "", 0), theirs)
+    only = counts(Policy(officers=Officers(users=("nobody at all",))))
+    assert not only(Word(True, "", b"", me, "", 0), theirs)
+
+    at = desk(tmp_path, me="bank")
+    asked = Asked(at, own)
+    time.sleep(0.1)
+    strict, open_ = at.inbox(Policy()), Inbox(tmp_path / "desk")
+    with pytest.raises(Refused, match="does not count here"):
+        strict.decide(strict.find("0101"), True)
+    open_.decide(open_.find("0101"), True)  # past the command's own check
+    time.sleep(0.7)
+    assert asked.is_alive()
+    asked.stop.set()
+    assert not asked.end()
+    assert desk(tmp_path, "[officers]\nfour_eyes = false\n", "bank").decide(own, NONE).approved
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to write in another user's name")
+def test_another_user_approves_what_this_party_proposes(tmp_path: Path) -> None:
+    asked = Asked(desk(tmp_path, me="bank"), request(contract(tmp_path), "bank"))
+    time.sleep(0.1)
+    inbox = Inbox(tmp_path / "desk")
+    inbox.decide(inbox.find("0101"), True)
+    (file,) = (tmp_path / "desk").glob("*.decision.*")
+    os.chown(file, 65534, 65534)
+    assert asked.end()
+    assert asked.decision.by == "nobody"
+
+
+def test_a_changed_policy_counts_before_the_signature(tmp_path: Path) -> None:
+    rule = '[[approve]]\nname = "all"\n'
+    at, made = desk(tmp_path, rule), contract(tmp_path)
+    decision = at.decide(request(made), NONE)
+    assert (decision.approved, decision.by) == (True, "rule all")
+    desk(tmp_path, rule + '[columns."bureau.people"]\nloans = "never"\n')
+    with pytest.raises(Declined, match="'loans'"):
+        at.check(made)
+    desk(tmp_path, "[columns")
+    with pytest.raises(Declined, match="cannot be read"):
+        at.check(made)
+    desk(tmp_path, rule)
+    Peers(tmp_path).remove("bank")
+    with pytest.raises(Declined, match="the key of bank is not confirmed"):
+        at.check(made)
+
+
+def test_counts_of_a_day_survive_a_restart(tmp_path: Path) -> None:
+    now = [time.time()]
+    policy = "[proposals]\njobs_a_day = 2\nrows_a_day = 100\n"
+    for nonce in (1, 1, 2):  # a resumed job counts once
+        replace(desk(tmp_path, policy), clock=lambda: now[0]).check(contract(tmp_path, nonce))
+    third = contract(tmp_path, 3)
+    at = replace(desk(tmp_path, policy), clock=lambda: now[0])
+    with pytest.raises(Declined, match="3 jobs on one day asked, 2 allowed"):
+        at.check(third)
+    now[0] += 24 * 3600
+    at.check(third)
+    large = contract(tmp_path, 4)
+    with pytest.raises(Declined, match="101 rows on one day asked"):
+        at.check(large.with_party(replace(large.party("bureau"), rows=101)))
+    (tmp_path / "quota.json").write_text("{")
+    with pytest.raises(Exception, match=r"quota.json cannot be read"):
+        Quota(tmp_path / "quota.json", time.time).take(third, Policy(), 1)
+
+
+def test_at_the_door(tmp_path: Path) -> None:
+    call = Call(bytes([9] * 32), "bank", tuple(IDS.values()))
+    at = desk(tmp_path, "[proposals]\nopen = 1\n")
+    assert at.admit(call).approved
+    Inbox(tmp_path / "desk").put(request(contract(tmp_path)), time.time() + 60)
+    assert "1 of your proposals wait" in at.admit(call).why
+    Inbox(tmp_path / "desk").pause("audit")
+    assert at.admit(call).why == "this party takes no new jobs at present"
+    assert Inbox(tmp_path / "desk").unpause()
+    assert (
+        desk(tmp_path, '[proposals]\nfrom = ["registry"]\n').admit(call).why.startswith("proposer")
+    )
+
+
+@pytest.mark.parametrize("name", ["", "01", "../../etc", "*", "0101*", "9999"])
+def test_names_of_requests_are_no_paths_or_patterns(tmp_path: Path, name: str) -> None:
+    Inbox(tmp_path / "desk").put(request(contract(tmp_path)), time.time() + 60)
+    with pytest.raises(InputError):
+        Inbox(tmp_path / "desk").find(name)
+
+
+def test_altered_files_of_a_desk_are_refused(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "desk")
+    inbox.put(request(contract(tmp_path)), time.time() + 60)
+    inbox.decide(inbox.find("0101"), True)
+    (file,) = (tmp_path / "desk").glob("*.decision.*")
+    data = json.loads(file.read_text())
+    file.write_text(json.dumps(data | {"asked": "00" * 32}))
+    assert inbox.word(request(contract(tmp_path))) is None  # a word on something else
+    file.unlink()
+    file.symlink_to("/etc/passwd")
+    with pytest.raises(InputError):
+        inbox.all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: replace(c, purpose="fraud"),
+        lambda c: replace(c, receiver="bureau"),
+        lambda c: replace(c, retention_days=3650),
+        lambda c: replace(c, align=tuple(replace(a, minimum_overlap=0) for a in c.align)),
+        lambda c: replace(c, aggregate=tuple(replace(a, minimum_group=3) for a in c.aggregate)),
+        lambda c: replace(c, train=tuple(replace(t, steps=9) for t in c.train)),
+        lambda c: replace(c, train=tuple(replace(t, folds=20) for t in c.train)),
+        lambda c: replace(c, train=(*c.train, *c.train)),
+        lambda c: c.with_party(replace(c.party("bank"), features=("balance",))),
+        lambda c: replace(c, expires=c.expires + 1),
+        lambda c: replace(c, seed=8),
+    ],
+)
+def test_a_final_contract_that_asks_for_more_than_its_draft_is_not_signed(
+    tmp_path: Path, change: Callable[[Contract], Contract]
+) -> None:
+    made = contract(tmp_path)
+    with pytest.raises(PeerError, match="not the one that was drafted"):
+        change(made).check_final(made)
+
+
+def test_a_final_contract_adds_facts_and_fewer_passes(tmp_path: Path) -> None:
+    made = contract(tmp_path)
+    facts = replace(made.party("bank"), rows=5, snapshot="ab", design_columns=2)
+    train = tuple(replace(t, steps=1, folds=0, fold_steps=0, score_vectors=2) for t in made.train)
+    replace(made.with_party(facts), train=train, disclosures=()).check_final(made)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a\x1b[2Jb", "a\nPurpose: fraud", "a\u202eb", "a\x00", "a\u200bb", "e\u0301", "x" * 201],
+)
+def test_texts_that_would_deceive_an_officer_are_no_contract(tmp_path: Path, text: str) -> None:
+    made = contract(tmp_path)
+    column = replace(made.party("bureau"), features=(text,))
+    for bad in (replace(made, purpose=text), replace(made, job=text)):
+        with pytest.raises(PeerError):
+            Contract.from_bytes(bad.to_bytes())
+    if len(text) < 200:
+        with pytest.raises(PeerError):
+            Contract.from_bytes(made.with_party(column).to_bytes())
+
+
+def test_what_an_officer_reads(tmp_path: Path) -> None:
+    made = contract(tmp_path)
+    lines = asked_of(made, "bureau")
+    assert lines[0] == "table bureau.people"
+    assert "  to match by: id_no (text)" in lines
+    assert "  for training: loans, overdue, usage, queries" in lines
+    text = "\n".join(in_words(made))
+    assert "bank learns which of its own records bureau has" in text
+    assert "rows not told yet" in text
+    assert look_twice(made) == []
+    columns = ("[red]x[/]", "..", "a; drop table")
+    odd = replace(made, purpose="<b>none</b>", job="ret\u0435ntion")
+    odd = odd.with_party(replace(made.party("bureau"), features=columns))
+    found = "\n".join(look_twice(odd))
+    for what in ("purpose", "column [red]x[/]", "column ..", "column a; drop table"):
+        assert f"{what}: looks like" in found
+    assert "job: letters of Cyrillic and Latin" in found
