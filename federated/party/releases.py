@@ -176,7 +176,8 @@ class Releases:
                 {
                     "session": job.session, "table": job.table, "purpose": job.purpose,
                     "receiver": job.receiver, "made": job.made, "expires": job.expires,
-                    "step": entry.step, "columns": ", ".join(entry.columns), "micro_epsilon": entry.micro,
+                    "step": entry.step, "columns": ", ".join(entry.columns),
+                    "micro_epsilon": entry.micro,
                 }
                 for job in self._present().jobs for entry in job.entries
             ]  # fmt: skip
