@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from federated.party.contract import Contract, PartyTerms
 from federated.party.keys import Identity
 from federated.party.plain import to_plain
+from federated.party.release_limits import ReleaseLimits
 from federated.party.source import Source
 from psi.protocol import Declined, JobError
 
@@ -132,6 +133,7 @@ class Policy:
     limits: Limits = Limits()
     officers: Officers = Officers()
     retention: Retention = Retention()
+    releases: ReleaseLimits = ReleaseLimits()
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unlisted: str = "label"
     rules: tuple[Rule, ...] = ()

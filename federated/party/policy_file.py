@@ -23,6 +23,7 @@ from federated.party.policy import (
     Retention,
     Rule,
 )
+from federated.party.release_limits import read_release_limits
 from federated.party.sections import Section, load_toml
 from federated.party.tables import PERMISSIONS
 from psi.align import PROTOCOLS
@@ -59,6 +60,11 @@ users = []                    # users of this machine who decide; []: whoever ma
 wait_hours = 72               # a proposal that nobody decides on is refused after so long
 four_eyes = true              # who proposes a job of this party's own may not approve it
 
+[releases]                    # what may be learned of one column over several jobs
+minimum_difference = 10       # any two answers differ in so many entities, or one gives no answer
+releases_per_column = 24      # to one receiver, within keep_days
+keep_days = 400
+
 [retention]                   # what `fedprofile node purge` removes
 requests_days = 365
 jobs_days = 3650
@@ -82,6 +88,7 @@ def load_policy(path: Path) -> Policy:
         _limits(root.table("limits") or Section(path.name, "[limits]", {})),
         _officers(root.table("officers") or Section(path.name, "[officers]", {})),
         _retention(root.table("retention") or Section(path.name, "[retention]", {})),
+        read_release_limits(root.table("releases")),
         *_columns(root.table("columns") or Section(path.name, "[columns]", {})),
         tuple(_rule(section) for section in root.tables("approve")),
     )

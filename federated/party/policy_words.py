@@ -25,6 +25,9 @@ def in_words(policy: Policy) -> list[str]:
         f"reveal {' or '.join(limits.reveal)}; at least {limits.minimum_overlap} shared records, "
         f"groups of {limits.minimum_group}; sets of at most {limits.largest_set}; keys of "
         f"{limits.key_bits} bits",
+        f"of one column at most {policy.releases.releases_per_column} answers to one receiver in "
+        f"{policy.releases.keep_days} days, any two apart by {policy.releases.minimum_difference} "
+        "entities",
         f"columns that nothing is said about: {policy.unlisted}",
     ]
     lines += [_rule(rule) for rule in policy.rules] or ["no rule approves anything by itself"]
