@@ -133,7 +133,7 @@ class Policy:
     limits: Limits = Limits()
     officers: Officers = Officers()
     retention: Retention = Retention()
-    releases: ReleaseLimits = ReleaseLimits()
+    releases: ReleaseLimits = field(default_factory=ReleaseLimits)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unlisted: str = "label"
     rules: tuple[Rule, ...] = ()
