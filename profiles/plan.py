@@ -28,7 +28,7 @@ from profiles.estimate import (
 )
 from profiles.job import Job
 from profiles.proposal import chosen_protocol, complete, draft
-from psi.align import PROTOCOLS
+from psi.align import PROTOCOLS, AlignSettings, in_one_run
 from psi.kernels.montgomery import best_path
 
 __all__ = ["describe", "estimate"]
@@ -62,7 +62,10 @@ def estimate(contract: Contract) -> Estimate:
     total = Estimate(STARTING, 0, 0)
     for align in contract.align:
         one = vole_estimate if align.protocol == "vole" else align_estimate
-        total += one(me, rows[align.partner])
+        levels = len(contract.party(contract.receiver).keys)
+        terms = AlignSettings(align.protocol, align.reveal, align.duplicates)
+        keys = levels if in_one_run(terms, levels) else 1
+        total += one(me * keys, rows[align.partner] * keys)
     for aggregate in contract.aggregate:
         shared = min(me, rows[aggregate.partner])
         ciphers = ciphertexts(aggregate, shared)

@@ -20,6 +20,7 @@ from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs
 from profiles.proposal import HORIZONTAL_STEPS
+from psi.align import PROTOCOLS, AlignSettings, in_one_run
 from psi.protocol import EnvironmentFailed, MisuseError
 
 __all__ = ["JobResult", "run_job", "steps_of"]
@@ -36,7 +37,7 @@ class JobResult:
 
 def steps_of(job: Job) -> list[str]:
     """The receiver's steps in order, for a progress bar."""
-    levels = len(job.parties[0].keys)
+    levels = _runs(job)
     if job.train and job.horizontal:
         rounds = 1 + (job.train.steps or HORIZONTAL_STEPS) + bool(job.train.folds)
         task = f"train/{job.train.task}"
@@ -51,6 +52,17 @@ def steps_of(job: Job) -> list[str]:
     steps += [f"join_sum/{i}/{j.partner}" for i, j in enumerate(job.join_sums)]
     steps += [f"train/{job.train.task}"] if job.train else []
     return [*steps, "finish"]
+
+
+def _runs(job: Job) -> int:
+    """Protocol runs that find the shared records."""
+    levels = len(job.parties[0].keys)
+    if job.align is None or job.align.protocol not in PROTOCOLS:
+        return levels  # at most: with "auto" the sizes of the tables decide
+    terms = AlignSettings(
+        protocol=job.align.protocol, reveal=job.align.reveal, duplicates=job.align.duplicates
+    )
+    return 1 if in_one_run(terms, levels) else levels
 
 
 def run_job(

@@ -16,6 +16,7 @@ from federated.party.contract import (
     JoinSumTerms,
     TrainTerms,
 )
+from psi.align import AlignSettings, in_one_run
 from psi.protocol import PeerError
 
 __all__ = ["category_words", "check_disclosures", "disclosures", "measured_words", "parties_of"]
@@ -79,11 +80,26 @@ def _align(contract: Contract, terms: AlignTerms) -> list[Disclosure]:
         which = f"which of its own records {me} has"
         found.insert(1, Disclosure(step, terms.partner, which, line))
     if len(contract.party(me).keys) > 1:
-        grade = "by which key each shared record was found"
-        found += [Disclosure(step, name, grade, line) for name in (me, terms.partner)]
+        found += _keys_of_levels(contract, terms, step, line)
     if terms.duplicates == "join":
         often = "how often the other holds each shared record"
         found += [Disclosure(step, name, often, "align.duplicates") for name in (me, terms.partner)]
+    return found
+
+
+def _keys_of_levels(
+    contract: Contract, terms: AlignTerms, step: str, line: str
+) -> list[Disclosure]:
+    """What several levels of keys tell beyond which records are shared."""
+    me, settings = contract.receiver, AlignSettings(terms.protocol, terms.reveal, terms.duplicates)
+    grade = "by which key each shared record was found"
+    found = [Disclosure(step, me, grade, line)]
+    if not in_one_run(settings, len(contract.party(me).keys)):
+        return [*found, Disclosure(step, terms.partner, grade, line)]
+    tied = f"which of its keys are keys of one record of {terms.partner}, where both have them"
+    found.append(Disclosure(step, me, tied, line))
+    if terms.reveal == "both":
+        found.append(Disclosure(step, terms.partner, grade, line))
     return found
 
 

@@ -1,7 +1,9 @@
 """Entity alignment: waterfall keys over set intersections, to rows in the receiver's order.
 
-Each level of keys is one set intersection among the rows that no earlier level matched. With
-`reveal = "both"` a last exchange puts both sides into the receiver's row order:
+Several levels of keys are one intersection of the keys of all levels (`waterfall`), where
+duplicates are collapsed and the protocol can number records. Else each level is an intersection
+of its own, among the rows that no earlier level matched. There, with `reveal = "both"`, a last
+exchange puts both sides into the receiver's row order:
 
     receiver  Order            ──►   for each aligned row of the receiver: which match it is
               ◄──   Multiplicities   with duplicates = "join": how often the sender holds each
@@ -20,7 +22,7 @@ are sent its result, so they are as free of IO as the roles.
 
 from psi.align.order import SelectReceiver, SelectSender
 from psi.align.protocols import LARGE, PROTOCOLS, choose
-from psi.align.runs import Alignment, AlignSettings, Runs, TagKeeper, receive, send
+from psi.align.runs import Alignment, AlignSettings, Runs, TagKeeper, in_one_run, receive, send
 
 __all__ = [
     "LARGE",
@@ -32,6 +34,7 @@ __all__ = [
     "SelectSender",
     "TagKeeper",
     "choose",
+    "in_one_run",
     "receive",
     "send",
 ]

@@ -15,7 +15,7 @@ from psi.ecdh import Items, Matches
 from psi.identifiers import key_buffer
 from psi.kernels.distinct import distinct
 
-__all__ = ["Book", "Index", "Level", "only"]
+__all__ = ["Book", "Index", "Level", "distinct_keys", "only"]
 
 Index = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
 
@@ -29,11 +29,13 @@ class Level:
     first: Index
 
 
-def _level(keys: pa.Array, free: np.ndarray) -> Level:
-    """The distinct keys of the rows that are still `free`."""
+def distinct_keys(keys: pa.Array, free: np.ndarray | None = None) -> Level:
+    """The distinct keys of all rows, or of those that are still `free`."""
     known = pc.is_valid(keys).to_numpy(zero_copy_only=False).astype(bool)
     data, offsets = key_buffer(keys.fill_null("") if keys.null_count else keys)
-    code, first = distinct(data, offsets, known & free, secrets.randbits(64))
+    code, first = distinct(
+        data, offsets, known if free is None else known & free, secrets.randbits(64)
+    )
     every = Items(data, offsets)
     return Level(every if len(first) == len(code) else every.take(first), code, first)
 
@@ -53,7 +55,7 @@ class Book:
         return cls(keys, np.ones(len(keys[0]), bool), [], [], [])
 
     def next_level(self) -> Level:
-        level = _level(self.keys[len(self.levels)], self.free)
+        level = distinct_keys(self.keys[len(self.levels)], self.free)
         self.levels.append(level)
         return level
 

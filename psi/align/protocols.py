@@ -50,6 +50,8 @@ class Intersection:
     sender: _Sender
     reveals: tuple[str, ...]
     suite: str
+    records: bool = False
+    """Whether the sender can number the records that its items belong to."""
 
 
 PROTOCOLS = {
@@ -58,6 +60,7 @@ PROTOCOLS = {
         ecdh.Sender,
         ("receiver", "both", "cardinality", "places"),
         "ecdh-curve25519-elligator2-sha512-v2",
+        records=True,
     ),
     "vole": Intersection(
         vole.Receiver,

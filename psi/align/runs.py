@@ -12,6 +12,7 @@ import pyarrow as pa
 from psi.align.levels import Book, Index, only
 from psi.align.order import OrderReceiver, OrderSender
 from psi.align.protocols import PROTOCOLS
+from psi.align.waterfall import ChosenReceiver, ChosenSender, Records, enough, paired
 from psi.ecdh import (
     LARGEST,
     SHUFFLED,
@@ -26,7 +27,7 @@ from psi.ecdh import (
 )
 from psi.protocol import Context, Role
 
-__all__ = ["AlignSettings", "Alignment", "Runs", "TagKeeper", "receive", "send"]
+__all__ = ["AlignSettings", "Alignment", "Runs", "TagKeeper", "in_one_run", "receive", "send"]
 
 Build = Callable[[Context], Role[Any]]
 Runs = Generator[tuple[str, Build], Any, "Alignment"]
@@ -81,10 +82,18 @@ class TagKeeper(Protocol):
         """The sender's: count items asked under the present key, or raise `Refused`."""
 
 
+def in_one_run(settings: AlignSettings, levels: int) -> bool:
+    """Whether keys of several levels go together (see `waterfall`), or a level at a time."""
+    rows = settings.reveal in ("receiver", "both") and settings.duplicates == "collapse"
+    return levels > 1 and rows and PROTOCOLS[settings.protocol].records
+
+
 def receive(
     peer: str, keys: Sequence[pa.Array], settings: AlignSettings, keeper: TagKeeper | None = None
 ) -> Runs:
     """The receiver's side over all levels of `keys` (strings, null: no key)."""
+    if in_one_run(settings, len(keys)):
+        return (yield from _receive_records(peer, keys, settings))
     book, join = Book.open(keys), settings.duplicates == "join"
     for number in range(len(keys)):
         level = book.next_level()
@@ -122,6 +131,8 @@ def send(
     peer: str, keys: Sequence[pa.Array], settings: AlignSettings, keeper: TagKeeper | None = None
 ) -> Runs:
     """The sender's side over all levels of `keys`."""
+    if in_one_run(settings, len(keys)):
+        return (yield from _send_records(peer, keys, settings))
     book, join = Book.open(keys), settings.duplicates == "join"
     for number in range(len(keys)):
         level = book.next_level()
@@ -157,6 +168,47 @@ def send(
         rows, grade, len(counts), size_receiver, book.keyed,
         len(book.free) - book.keyed, book.repeats,
     )  # fmt: skip
+
+
+def _receive_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) -> Runs:
+    """The receiver's side of all levels in one run."""
+    mine = Records.of(keys)
+    if settings.minimum_checked_by == "partner":
+        yield "count", _sender(peer, mine.of_level(0), _counting(settings))
+    terms = _record_terms(settings, len(keys)) | {"records": True, "minimum": 0}
+    role = PROTOCOLS[settings.protocol].receiver
+    found: Matches = yield "0", lambda context: role(context, peer, mine.items, **terms)
+    chosen, least = paired(mine, found), settings.minimum_overlap
+    if settings.reveal == "both":
+        places = found.peer[chosen]
+        yield "order", lambda context: ChosenReceiver(context, peer, places, least)
+    else:
+        enough(len(chosen), least)
+    item = found.own[chosen]
+    rows, sizes = mine.row[mine.record[item]], (mine.keyed, found.size_peer)
+    return Alignment(rows, mine.level[item], len(chosen), *sizes, mine.nulls, mine.repeats)
+
+
+def _send_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) -> Runs:
+    """The sender's side of all levels in one run."""
+    mine = Records.of(keys)
+    if settings.minimum_checked_by == "partner":
+        counting, least = _counting(settings), settings.minimum_overlap
+        yield "count", _receiver(peer, mine.of_level(0), counting, least, None)
+    terms = _record_terms(settings, len(keys)) | {"records": mine.record}
+    role = PROTOCOLS[settings.protocol].sender
+    found: Matches = yield "0", lambda context: role(context, peer, mine.items, **terms)
+    none, sizes = np.empty(0, np.int64), (found.size_peer, mine.keyed)
+    if settings.reveal != "both":
+        return Alignment(none, none.astype(np.uint8), -1, *sizes, 0, 0)
+    places = yield "order", lambda context: ChosenSender(context, mine.record[found.own])
+    item = found.own[places]
+    rows = mine.row[mine.record[item]]
+    return Alignment(rows, mine.level[item], len(rows), *sizes, mine.nulls, mine.repeats)
+
+
+def _record_terms(settings: AlignSettings, levels: int) -> dict[str, Any]:
+    return {"reveal": "receiver", "largest": min(LARGEST, settings.largest_set * levels)}
 
 
 def _counted_receiver(book: Book, found: Matches) -> Alignment:

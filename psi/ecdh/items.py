@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,18 @@ class Items:
         """Items `start` to `stop`, without a copy."""
         return Items(self.data, self.offsets[start : stop + 1])
 
+    @classmethod
+    def joined(cls, parts: Sequence[Items]) -> Items:
+        """All items of several sets, one set after the other."""
+        ends = np.cumsum([0, *(part.offsets[-1] - part.offsets[0] for part in parts)])
+        offsets = [
+            part.offsets[:-1] - part.offsets[0] + end
+            for part, end in zip(parts, ends[:-1], strict=True)
+        ]
+        data = [part.data[part.offsets[0] : part.offsets[-1]] for part in parts]
+        last = np.array([ends[-1]], np.int64)
+        return cls(np.concatenate(data), np.concatenate([*offsets, last]).astype(np.int64))
+
     def take(self, rows: Index) -> Items:
         """These items, in this order."""
         return Items(*take_strings(self.data, self.offsets, rows))
@@ -46,13 +59,15 @@ class Matches:
     At the receiver `own` are its items in their order and `peer` the sender's shuffled
     positions; at the sender `own` are its items in the order of the receiver's report. With
     `places` the receiver's `own` is empty, `peer` ascends, and the sender's `own` is its item at
-    every place.
+    every place. Where the sender numbers records, `record` is the number with each match at the
+    receiver, and the sender's `own` is its item at every place.
     """
 
     count: int
     size_peer: int
     own: Index
     peer: Index
+    record: Index = field(default_factory=lambda: np.empty(0, np.uint32))
 
 
 @dataclass(frozen=True)
@@ -79,17 +94,22 @@ class Held:
         return f"<{len(self.tags)} tags held>"
 
 
-def tags_of(bound: bytes, items: Items | None, points: np.ndarray, *, kept: bool) -> np.ndarray:
-    """Tags of values, bound to the session or, `kept`, to a prepared set; and to the item."""
+def tags_of(
+    bound: bytes, items: Items | None, points: np.ndarray, *, kept: bool, pads: bool = False
+) -> np.ndarray:
+    """Tags of values, bound to the session or, `kept`, to a prepared set; and to the item.
+
+    `uint64[n, 2]`; with `pads` a third word, which only who has the value knows.
+    """
     prefix = (_KEPT_TAG if kept else _TAG) + bound
     if items is None:
-        return tag_hash(prefix, None, None, points)
-    return tag_hash(prefix, items.data, items.offsets, points)
+        return tag_hash(prefix, None, None, points, width=2 + pads)
+    return tag_hash(prefix, items.data, items.offsets, points, width=2 + pads)
 
 
 def own_tags(
-    bound: bytes, items: Items, key: int, *, kept: bool, plain: bool = False
+    bound: bytes, items: Items, key: int, *, kept: bool, plain: bool = False, pads: bool = False
 ) -> np.ndarray:
     """The sender's tags of its own items; `plain` leaves the item out of the hash."""
     values = oprf.own(oprf.encode(items.data, items.offsets), key)
-    return tags_of(bound, None if plain else items, values, kept=kept)
+    return tags_of(bound, None if plain else items, values, kept=kept, pads=pads)

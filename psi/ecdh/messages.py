@@ -53,12 +53,14 @@ class Reply:
     """The next points with the sender's key applied, and its next tags of `total`.
 
     `public` is the key's public part, the same in every reply; empty where replies are shuffled.
+    `sealed` are the numbers of the tags' records, each under the tag's pad, or nothing.
     """
 
     points: PointRows
     total: Size
     tags: TagRows
     public: Scalar
+    sealed: Annotated[np.ndarray, Array("uint32", most=WINDOW * CHUNK)]
 
 
 @message(0x23)

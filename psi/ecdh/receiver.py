@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from psi import oprf
-from psi.buckets import bucket_bits, meet, spread
+from psi.buckets import bucket_bits, meet_opened, spread
 from psi.ecdh import messages as limits
 from psi.ecdh.items import Held, Items, Matches, tags_of
 from psi.ecdh.messages import (
@@ -74,11 +74,13 @@ class Receiver(Role[Matches]):
         minimum: int,
         largest: int,
         held: Held | None = None,
+        records: bool = False,
     ) -> None:
+        """`records`: the sender tells the number of each tag's record."""
         super().__init__(context)
         self._peer, self._items, self._reveal = peer, items, reveal
         self._minimum, self._largest, self._held = minimum, largest, held
-        self._shuffled = reveal in SHUFFLED
+        self._shuffled, self._records = reveal in SHUFFLED, records
         # an item's answer gives two values where each has its own blind (see `oprf.finalize`)
         self._values = 1 if self._shuffled else 2
         self._bits = bucket_bits(self._values * len(items))
@@ -126,7 +128,7 @@ class Receiver(Role[Matches]):
         if state.answered and reply.public != state.public:
             raise PeerError("the sender's public key has changed")
         state = self._take_points(replace(state, public=reply.public), reply.points)
-        state = self._take_tags(state, reply.total, reply.tags)
+        state = self._take_tags(state, reply)
         turn = self._ask(replace(state, answered=state.answered + 1))
         return turn if turn.messages or not self._complete(state) else self._finish(state)
 
@@ -148,11 +150,13 @@ class Receiver(Role[Matches]):
         kept = self._held is not None
         name = self._held.name if self._held is not None else self.context.session
         for place, value in enumerate(values):
-            tags, number = tags_of(name, bound, value, kept=kept), due * len(values) + place
-            spread(self.context.store, "own", number, tags, start, self._bits)
+            words = tags_of(name, bound, value, kept=kept, pads=self._records)
+            pads, number = words[:, 2:].astype(np.uint32), due * len(values) + place
+            spread(self.context.store, "own", number, words[:, :2], start, self._bits, pads)
         return replace(state, evaluated=state.evaluated + len(points))
 
-    def _take_tags(self, state: Receiving, total: int, tags: np.ndarray) -> Receiving:
+    def _take_tags(self, state: Receiving, reply: Reply) -> Receiving:
+        total, tags = reply.total, reply.tags
         if total > self._largest:
             raise Refused(f"the sender's set has {total} items, {self._largest} allowed")
         if (state.answered or self._held is not None) and total != state.size_peer:
@@ -161,17 +165,19 @@ class Receiver(Role[Matches]):
             raise PeerError("more tags than announced")
         if not len(tags) and state.tagged < total:
             raise PeerError("no tags found, some expected")
+        if len(reply.sealed) != len(tags) * self._records:
+            raise PeerError("another number of records than of tags")
         if len(tags):
-            spread(self.context.store, "peer", state.parts, tags, state.tagged, self._bits)
+            start, sealed = state.tagged, reply.sealed
+            spread(self.context.store, "peer", state.parts, tags, start, self._bits, sealed)
         tagged, parts = state.tagged + len(tags), state.parts + bool(len(tags))
         return replace(state, tagged=tagged, parts=parts, size_peer=total)
 
     def _finish(self, state: Receiving) -> Turn[Matches]:
         size = len(self._items)
         parts = -(-size // limits.CHUNK) * self._values
-        own, positions = meet(
-            self.context.store, ("own", parts), ("peer", state.parts), size, self._bits
-        )
+        sides = ("own", parts), ("peer", state.parts)
+        own, positions, record = meet_opened(self.context.store, *sides, size, self._bits)
         count = len(own)
         if count < self._minimum:
             raise Refused(
@@ -184,7 +190,7 @@ class Receiver(Role[Matches]):
             own, positions = own[:0], np.sort(positions)
         if self._reveal == "cardinality":
             positions = positions[:0]
-        matches = Matches(count, state.size_peer, own, positions)
+        matches = Matches(count, state.size_peer, own, positions, record[: count * self._records])
         report: list[tuple[str, Any]] = []
         if self._reveal == "both":
             told = positions.astype(np.uint32)

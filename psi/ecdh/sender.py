@@ -45,6 +45,7 @@ __all__ = ["Sender"]
 Index = np.ndarray[Any, np.dtype[np.int64]]
 _NO_POINTS = np.empty((0, 32), np.uint8)
 _NO_TAGS = np.empty((0, 2), np.uint64)
+_NO_NUMBERS = np.empty(0, np.uint32)
 
 
 @message(0x25)
@@ -85,14 +86,19 @@ class Sender(Role[Matches]):
         largest: int,
         prepared: Prepared | None = None,
         spend: Callable[[int], None] | None = None,
+        records: Index | None = None,
     ) -> None:
-        """With `prepared` its key is used; `spend` counts the items asked of it, or refuses."""
+        """With `prepared` its key is used; `spend` counts the items asked of it, or refuses.
+
+        `records: int64[n]` numbers the record that each item belongs to; the receiver learns
+        which of the items it shares belong to one record. For `reveal = "receiver"`.
+        """
         super().__init__(context)
         self._peer, self._items, self._reveal, self._largest = peer, items, reveal, largest
         self._prepared, self._spend = prepared, spend or (lambda items: None)
         self._shuffled = reveal in SHUFFLED
         self._orders: dict[bytes, Index] = {}
-        self._key = b""
+        self._key, self._records = b"", records
 
     def begin(self) -> Turn[Matches]:
         random, made = self.context.random, self._prepared
@@ -139,16 +145,18 @@ class Sender(Role[Matches]):
         total = len(self._items)
         expected = replies(state.size_peer, held_back=self._shuffled)
         share = limits.CHUNK * min(WINDOW, -(-chunks(total) // expected))
-        tags = self._own_tags(state, state.tagged, min(state.tagged + share, total))
+        stop = min(state.tagged + share, total)
+        tags, sealed = self._own_tags(state, state.tagged, stop)
         state = replace(state, given=state.given + len(points), tagged=state.tagged + len(tags))
-        reply = [(self._peer, Reply(points, total, tags, self._public(state)))]
+        reply = [(self._peer, Reply(points, total, tags, self._public(state), sealed))]
         items = state.size_peer + total
         done = (state.given + state.tagged) / max(1, items)
         if self._reveal == "both" or not self._all_given(state):
             return Turn(state, reply, progress=Share(0.95 * done, items))
         self.context.store.clear()
         none = np.empty(0, np.int64)
-        own = self._order(state.tag_order, total) if self._reveal == "places" else none
+        placed = self._reveal == "places" or self._records is not None
+        own = self._order(state.tag_order, total) if placed else none
         return Turn(Done(), reply, Matches(-1, state.size_peer, own, none), 1.0)
 
     def _public(self, state: Sending) -> bytes:
@@ -165,13 +173,23 @@ class Sender(Role[Matches]):
             self._orders[seed] = permutation(count, seed)
         return self._orders[seed]
 
-    def _own_tags(self, state: Sending, start: int, stop: int) -> np.ndarray:
-        """Tags of the own items at places `start` to `stop` of the secret order."""
+    def _own_tags(self, state: Sending, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Tags of the own items at places `start` to `stop` of the secret order; sealed records.
+
+        A record goes by its number in another secret order, under the third word of the tag's
+        hash: a pad that is used once, for the hash is of this session and this item.
+        """
         if start == stop:
-            return _NO_TAGS
-        chosen = self._items.take(self._order(state.tag_order, len(self._items))[start:stop])
-        plain, key = self._shuffled, _scalar(state.key)
-        return own_tags(self.context.session, chosen, key, kept=False, plain=plain)
+            return _NO_TAGS, _NO_NUMBERS
+        rows = self._order(state.tag_order, len(self._items))[start:stop]
+        plain, key, pads = self._shuffled, _scalar(state.key), self._records is not None
+        chosen = self._items.take(rows)
+        words = own_tags(self.context.session, chosen, key, kept=False, plain=plain, pads=pads)
+        if self._records is None:
+            return words, _NO_NUMBERS
+        numbers = self._order(state.point_order, int(self._records.max()) + 1)
+        sealed = numbers[self._records[rows]].astype(np.uint32) ^ words[:, 2].astype(np.uint32)
+        return np.ascontiguousarray(words[:, :2]), sealed
 
     def on_report(self, state: Sending, report: Report, peer: str) -> Turn[Matches]:
         del peer

@@ -133,8 +133,10 @@ def expand_words(data: Bytes, offsets: Offsets, dst: bytes) -> Words:
     return np.ascontiguousarray(_digest(6, b"", first.reshape(-1), starts, last)[:, ::-1])
 
 
-def tag_hash(prefix: bytes, data: Bytes | None, offsets: Offsets | None, points: Bytes) -> Words:
-    """The first 128 bits of SHA-512(prefix || length || item || point): `uint64[n, 2]`.
+def tag_hash(
+    prefix: bytes, data: Bytes | None, offsets: Offsets | None, points: Bytes, *, width: int = 2
+) -> Words:
+    """The first words of SHA-512(prefix || length || item || point): `uint64[n, width]`.
 
     With `data` None the item (and its 4-byte length) is left out. Points are `uint8[n, 32]`.
     """
@@ -142,4 +144,4 @@ def tag_hash(prefix: bytes, data: Bytes | None, offsets: Offsets | None, points:
     ends = offsets if bound else np.zeros(len(points) + 1, np.int64)
     if ends is None or len(ends) != len(points) + 1:
         raise ValueError(f"{len(points)} points found, one an item allowed")
-    return _digest(2, prefix, data, ends, np.ascontiguousarray(points), sized=bound)
+    return _digest(width, prefix, data, ends, np.ascontiguousarray(points), sized=bound)
