@@ -14,7 +14,7 @@ from federated.party.call import make_call
 from federated.party.contract import Contract
 from federated.party.desk import Decider
 from federated.party.identity_file import write_identity
-from federated.party.journal import signed_contract
+from federated.party.journal import signed_contract, sweep
 from federated.party.keys import PartyKeys
 from federated.party.limits import step_limit
 from federated.party.node_home import NodeHome
@@ -73,6 +73,9 @@ def federate_remote(
     where another has refused.
     """
     _check(job, link)
+    for earlier in runs_in(link.home.jobs):
+        if not earlier.alive():
+            sweep(earlier.path)
     begun, me = time.monotonic(), link.home.name
     pinned = link.home.pinned()
     parties = {party.name: pinned[party.name] for party in job.parties}

@@ -37,7 +37,7 @@ from psi.protocol import (
     message,
 )
 
-__all__ = ["CONTRACT", "Journal", "Point", "can_resume", "signed_contract"]
+__all__ = ["CONTRACT", "Journal", "Point", "can_resume", "signed_contract", "sweep"]
 
 CONTRACT = "contract"
 """The value that holds the signed contract's bytes."""
@@ -202,6 +202,13 @@ def signed_contract(home: Path, session: bytes, random: Random) -> bytes | None:
     journal = Journal(home, session, random, {})
     journal.close()
     return journal.kept(CONTRACT)
+
+
+def sweep(home: Path) -> None:
+    """Remove what a party left that died before its job had a point to go on from."""
+    if not can_resume(home):
+        (home / "journal" / "key").unlink(missing_ok=True)
+        shutil.rmtree(home / "journal", ignore_errors=True)
 
 
 def can_resume(home: Path) -> bool:

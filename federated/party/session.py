@@ -359,7 +359,8 @@ class Session:
         with contextlib.suppress(FedprofileError):
             self.close()
         known = isinstance(error, FedprofileError)
-        if self._final or (known and not isinstance(error, _RESUMABLE)):
+        ends = known and not isinstance(error, _RESUMABLE)
+        if self._final or ends or not self.resumable:
             self.forget()
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federated.party.journal import Journal
+from federated.party.journal import Journal, sweep
 from federated.party.records import pack, unpack
 from federated.party.spool import Spool
 from federated.party.vault import Vault
@@ -151,3 +151,15 @@ def test_only_known_classes_are_kept() -> None:
         pack(Stranger(), KNOWN)
     with pytest.raises(MisuseError, match="cannot be kept"):
         pack(np.array([object()]), KNOWN)
+
+
+def test_what_died_before_its_first_point_is_swept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, bytes(32), secrets.token_bytes, {})
+    journal.keep("salt", b"x")
+    sweep(tmp_path)
+    assert not (tmp_path / "journal").exists()
+    journal = Journal(tmp_path, bytes(32), secrets.token_bytes, {})
+    journal.keep("salt", b"x")
+    journal.save("step", b"", bytes(32), {})
+    sweep(tmp_path)
+    assert Journal(tmp_path, bytes(32), secrets.token_bytes, {}).kept("salt") == b"x"

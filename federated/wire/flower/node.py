@@ -20,7 +20,7 @@ from federated.party.call import read_call
 from federated.party.contract import Contract
 from federated.party.desk import Call, Decider
 from federated.party.files import write_atomic
-from federated.party.journal import can_resume, signed_contract
+from federated.party.journal import can_resume, signed_contract, sweep
 from federated.party.keys import Identity, PartyKeys
 from federated.party.limits import step_limit
 from federated.party.node_home import NodeHome
@@ -240,6 +240,7 @@ class NodeDaemon:
         """Go on with the jobs that an earlier process of this node left."""
         for file in sorted(self.home.jobs.glob("*/call")):
             if not can_resume(file.parent):
+                sweep(file.parent)
                 continue
             try:
                 data = file.read_bytes()
