@@ -59,7 +59,7 @@ def running(job: dict[str, object]) -> bool:
 
 def end_of(world: World, process: subprocess.Popen[bytes], name: str) -> int:
     try:
-        return process.wait(120)
+        return process.wait(300)
     except subprocess.TimeoutExpired:
         raise AssertionError("\n".join(world.log(n) for n in (name, "hub", "bureau"))) from None
 
