@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from federated.cli import node_ledger, node_releases, officer, peers, policy
+from federated.cli import node_ledger, node_releases, officer, peers, policy, table
 
 app = typer.Typer(
     help="Run a party node: it keeps this party's data at home and decides on jobs.",
@@ -28,6 +28,7 @@ for _command in (
     app.command()(_command)
 app.add_typer(peers.app, name="peers")
 app.add_typer(policy.app, name="policy")
+app.add_typer(table.app, name="table")
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 HOME = Path("fedprofile-node")
@@ -114,7 +115,7 @@ def start(
 
     place = NodeHome.open(home)
     if not place.tables.exists():
-        raise InputError(f"{place.tables}: no table is bound", hint="docs/DEPLOYMENT.md shows one")
+        raise InputError(f"{place.tables}: no table is bound", hint="fedprofile node table add")
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
@@ -31,22 +32,37 @@ class Source(Protocol):
 
 
 class FileSource:
-    """The tables of a `tables.toml`."""
+    """The tables of a `tables.toml`, read again whenever the file has changed."""
 
     def __init__(self, file: TablesFile) -> None:
-        self._file = file
+        self._tables, self._seen = file, _stamp(file.file)
 
     def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
-        return self._file[table].load(columns, keys=keys)
+        return self._file()[table].load(columns, keys=keys)
 
     def columns(self, table: str) -> list[str]:
-        return self._file[table].columns()
+        return self._file()[table].columns()
 
     def permission(self, table: str, column: str) -> str:
-        return self._file[table].permissions.get(column, "")
+        return self._file()[table].permissions.get(column, "")
 
     def keys(self, table: str) -> tuple[str, ...]:
-        return self._file[table].keys
+        return self._file()[table].keys
+
+    def _file(self) -> TablesFile:
+        now = _stamp(self._tables.file)
+        if now != self._seen:
+            self._tables, self._seen = TablesFile.load(self._tables.file), now
+        return self._tables
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Changes whenever the file is replaced or written to."""
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
 
 
 class MemorySource:

@@ -43,6 +43,7 @@ __all__ = [
     "null_counts",
     "numeric_matrix",
     "snapshot_hash",
+    "table_of",
 ]
 
 PERMISSIONS = ("never", "aggregate", "feature", "label")
@@ -225,6 +226,15 @@ class TablesFile:
 
     def __len__(self) -> int:
         return len(self.tables)
+
+
+def table_of(name: str, entry: Mapping[str, Any], file: Path) -> Table:
+    """The table of one section of a tables file that may not be written yet.
+
+    Raises:
+        JobError: names the file, the key, what was found and what is allowed.
+    """
+    return _parse(name, entry, file)
 
 
 def _parse(name: str, entry: Mapping[str, Any], file: Path) -> Table:

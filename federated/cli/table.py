@@ -1,0 +1,194 @@
+"""`fedprofile node table`: binds logical tables to files and databases; what columns are for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="This party's tables: where they are, and what each column may be used for.",
+    no_args_is_help=True,
+)
+
+Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
+HOME = Path("fedprofile-node")
+Name = Annotated[str, typer.Argument(help="What jobs call it: people means PARTY.people.")]
+Pairs = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE")]
+
+
+@app.command()
+def add(
+    name: Name,
+    key: Annotated[
+        list[str], typer.Option("--key", help="A column that jobs may match by; repeat for more.")
+    ],
+    path: Annotated[Path | None, typer.Option("--path", help="A CSV or Parquet file.")] = None,
+    connection: Annotated[
+        str,
+        typer.Option(
+            "--connection",
+            help="A database that Ibis opens: duckdb:///FILE, or "
+            "postgres://USER:${PASSWORD}@HOST/DATABASE with the password in the environment.",
+        ),
+    ] = "",
+    table: Annotated[str, typer.Option("--table", help="The table in the database.")] = "",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="NAME=USE",
+            help="never, aggregate, feature or label: the most a column may be used for. Columns "
+            "that are not named are used as the policy says, by default never.",
+        ),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind", metavar="NAME=KIND", help="What identifier a key is, for `preflight`."
+        ),
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", help="A column to read as text.")
+    ] = None,
+    encoding: Annotated[str, typer.Option("--encoding", help="Of a CSV file: gbk, say.")] = "",
+    delimiter: Annotated[str, typer.Option("--delimiter", help="Of a CSV file.")] = "",
+    null: Annotated[
+        list[str] | None, typer.Option("--null", help="A text that means missing.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Bind a bound name anew.")] = False,
+    home: Home = HOME,
+) -> None:
+    """Bind a table, after opening it and looking at its keys; a running node knows it at once.
+
+    Nothing is copied: tables.toml gets where it is, its keys, and what columns are for. Only counts
+    are shown, never a value.
+
+        fedprofile node table add people --path /data/people.parquet --key id_no \\
+            --column open_loans=feature --column income=never
+    """
+    from federated.party.node_home import NodeHome
+    from federated.party.preflight import preflight
+    from federated.party.table_file import put_table, table_name
+    from federated.party.tables import table_of
+    from federated.text import plain
+
+    place = NodeHome.open(home)
+    whole = table_name(place.name, name)
+    entry: dict[str, Any] = {
+        "path": _path(path),
+        "connection": connection,
+        "table": table,
+        "encoding": encoding,
+        "delimiter": delimiter,
+        "nulls": null or [],
+        "keys": key,
+        "kinds": _pairs("--kind", kind),
+        "types": dict.fromkeys(text or [], "string"),
+        "permissions": _pairs("--column", column),
+    }
+    entry = {name: value for name, value in entry.items() if value}
+    found = table_of(whole, entry, place.tables)
+    columns = _checked(found, entry)
+    report = preflight(found.load(key, keys=key), [[one] for one in key], found.kinds)
+    put_table(place.tables, whole, entry, replace=replace)
+    typer.echo(f"{whole}: {report.rows_} rows")
+    for one in columns:
+        use = "key" if one in key else found.permissions.get(one, "as the policy says")
+        typer.echo(f"  {plain(one):<30} {use}")
+    for level in report.levels:
+        typer.echo(
+            f"key {plain(level.columns[0])}: {level.usable} usable, {level.distinct} distinct"
+        )
+    for hint in report.suggestions:
+        typer.echo(f"suggestion: {plain(hint)}")
+
+
+@app.command("ls")
+def list_tables(
+    home: Home = HOME,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the bound tables with keys and permissions, and whether each opens now."""
+    import json
+
+    from federated.party.node_home import NodeHome
+    from federated.party.tables import TablesFile
+    from federated.text import plain
+    from psi.protocol import FedprofileError
+
+    place = NodeHome.open(home)
+    tables = TablesFile.load(place.tables).tables if place.tables.exists() else {}
+    rows: list[dict[str, Any]] = []
+    for name, table in tables.items():
+        try:
+            columns, problem = table.columns(), ""
+        except FedprofileError as error:
+            columns, problem = [], error.message
+        rows.append(
+            {
+                "name": name,
+                "keys": list(table.keys),
+                "permissions": dict(table.permissions),
+                "columns": columns,
+                "problem": problem,
+            }
+        )
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        state = (
+            f"does not open: {row['problem']}"
+            if row["problem"]
+            else f"{len(row['columns'])} columns"
+        )
+        typer.echo(f"{row['name']:<30} keys {', '.join(row['keys']) or '-'}; {plain(state)}")
+        for column, use in row["permissions"].items():
+            typer.echo(f"  {plain(column):<30} {use}")
+    if not rows:
+        typer.echo("no table is bound: fedprofile node table add")
+
+
+@app.command()
+def remove(name: Name, home: Home = HOME) -> None:
+    """Unbind a table: jobs that name it are refused from now on. The data stays where it is."""
+    from federated.party.node_home import NodeHome
+    from federated.party.table_file import remove_table, table_name
+
+    place = NodeHome.open(home)
+    whole = table_name(place.name, name)
+    remove_table(place.tables, whole)
+    typer.echo(f"{whole} is not bound any more")
+
+
+def _path(path: Path | None) -> str:
+    """Absolute, for a node is started anywhere; a path that begins with $NAME stays as it is."""
+    if path is None:
+        return ""
+    return str(path) if str(path).startswith("$") else str(path.resolve())
+
+
+def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
+    from psi.protocol import MisuseError
+
+    pairs = {}
+    for text in given or []:
+        name, equals, value = text.rpartition("=")
+        if not equals or not name or name in pairs:
+            raise MisuseError(f"{option} {text[:64]!r} found, NAME=VALUE once a name allowed")
+        pairs[name] = value
+    return pairs
+
+
+def _checked(table: Any, entry: dict[str, Any]) -> list[str]:
+    """The table's columns, all named ones among them."""
+    from federated.party.readers import missing_column
+
+    columns: list[str] = table.columns()
+    named = [*entry["keys"], *entry.get("permissions", {}), *entry.get("kinds", {})]
+    for column in [*named, *entry.get("types", {})]:
+        if column not in columns:
+            raise missing_column(table.where, column, columns)
+    return columns

@@ -1,0 +1,233 @@
+"""`node table add` opens, shows and writes; no name in it becomes a path, TOML or SQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from federated.cli.node import app
+from federated.party.node_home import NodeHome
+from federated.party.source import FileSource
+from federated.party.table_file import put_table, remove_table
+from federated.party.tables import TablesFile
+from psi.protocol import FedprofileError, InputError, JobError, MisuseError
+
+ROWS = pa.table(
+    {"id": ["a", "b", "b", None], "loans": [1, 2, 3, 4], "income": [9.0, 8.0, 7.0, 6.0]}
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> NodeHome:
+    pq.write_table(ROWS, tmp_path / "people.parquet")
+    return NodeHome.create(tmp_path / "node", "bureau", "hub:1")
+
+
+def add(home: NodeHome, *words: str) -> str:
+    """The command's output; raises what it raised."""
+    done = CliRunner().invoke(app, ["table", "add", *words, "--home", str(home.path)])
+    if isinstance(done.exception, FedprofileError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_table_is_opened_shown_and_bound(home: NodeHome, tmp_path: Path) -> None:
+    home.tables.write_text('# by hand\n[bureau.old]\npath = "x.csv" # stays\n')
+    people = str(tmp_path / "people.parquet")
+    shown = add(home, "people", "--path", people, "--key", "id", "--column", "loans=feature")
+    assert "bureau.people: 4 rows" in shown
+    assert "key id: 3 usable, 2 distinct" in shown
+    assert "as the policy says" in shown
+    text = home.tables.read_text()
+    assert text.startswith('# by hand\n[bureau.old]\npath = "x.csv" # stays\n')
+    table = TablesFile.load(home.tables)["bureau.people"]
+    assert (table.keys, dict(table.permissions)) == (("id",), {"loans": "feature"})
+    assert table.load(["id"], keys=["id"]).num_rows == 4
+    with pytest.raises(MisuseError, match="is bound already"):
+        add(home, "bureau.people", "--path", people, "--key", "id")
+    add(home, "people", "--path", people, "--key", "id", "--column", "loans=never", "--replace")
+    assert TablesFile.load(home.tables)["bureau.people"].permissions["loans"] == "never"
+    remove_table(home.tables, "bureau.people")
+    assert list(TablesFile.load(home.tables)) == ["bureau.old"]
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "said"),
+    [
+        (["../../etc/passwd"], MisuseError, "letters, digits"),
+        (['a"]\npath = "/etc/passwd'], MisuseError, "letters, digits"),
+        (["a; drop table x"], MisuseError, "letters, digits"),
+        (["\x1b[2J"], MisuseError, "letters, digits"),
+        (["bank.people"], MisuseError, "letters, digits"),
+        (["a", "--path", "none.parquet"], InputError, "no file"),
+        (["a", "--key", "nobody"], InputError, "no column 'nobody'"),
+        (["a", "--column", "loan=feature"], InputError, "did you mean 'loans'"),
+        (["a", "--column", "loans=all"], JobError, "found 'all', allowed: never"),
+        (["a", "--column", "loans"], MisuseError, "NAME=VALUE"),
+        (["a", "--kind", "id=passport"], JobError, "kinds.id"),
+        (["a", "--connection", "duckdb:///x.db", "--table", "t"], JobError, "exactly one of"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(
+    home: NodeHome, tmp_path: Path, words: list[str], error: type[Exception], said: str
+) -> None:
+    path = [] if "--path" in words else ["--path", str(tmp_path / "people.parquet")]
+    key = [] if "--key" in words else ["--key", "id"]
+    with pytest.raises(error, match=said):
+        add(home, *words, *path, *key)
+    assert not home.tables.exists()
+
+
+def test_a_database_and_names_with_sql_in_them(home: NodeHome, tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "w.db")) as database:
+        database.execute('create table people (id text, "drop table people; --" integer)')
+        database.execute("insert into people values ('a', 1), ('b', 2)")
+    url = f"duckdb:///{tmp_path / 'w.db'}"
+    odd = "drop table people; --"
+    shown = add(
+        home, "p", "--connection", url, "--table", "people", "--key", "id",
+        "--column", f"{odd}=feature",
+    )  # fmt: skip
+    assert "bureau.p: 2 rows" in shown
+    found = FileSource(TablesFile.load(home.tables))
+    assert found.load("bureau.p", [odd]).column(odd).to_pylist() == [1, 2]
+    for table in ('people"; drop table people; --', "people; select 1", "../people", "no"):
+        with pytest.raises(InputError, match="cannot open table"):
+            add(home, "q", "--connection", url, "--table", table, "--key", "id")
+    assert list(TablesFile.load(home.tables)) == ["bureau.p"]
+    assert found.load("bureau.p", ["id"]).num_rows == 2
+
+
+def test_a_running_node_sees_a_change_of_the_file(home: NodeHome, tmp_path: Path) -> None:
+    people = str(tmp_path / "people.parquet")
+    put_table(home.tables, "bureau.one", {"path": people})
+    source = FileSource(TablesFile.load(home.tables))
+    with pytest.raises(JobError, match="no table"):
+        source.columns("bureau.two")
+    put_table(home.tables, "bureau.two", {"path": people, "permissions": {"income": "never"}})
+    assert source.permission("bureau.two", "income") == "never"
+    remove_table(home.tables, "bureau.two")
+    with pytest.raises(JobError, match="no table"):
+        source.permission("bureau.two", "income")
+
+
+def test_texts_survive_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "tables.toml"
+    odd = 'a"b\\c\n\x7f\u202e[x]\u00e9'
+    put_table(file, "p.t", {"path": odd, "permissions": {odd: "never"}, "keys": [odd]})
+    assert tomllib.loads(file.read_text())["p"]["t"]["permissions"] == {odd: "never"}
+    file.write_text('p.t.path = "x"\n')
+    with pytest.raises(MisuseError, match="by hand"):
+        put_table(file, "p.t", {"path": "y"})
+    assert file.read_text() == 'p.t.path = "x"\n'
+    with pytest.raises(InputError, match=r"no table 'p\.u'"):
+        remove_table(file, "p.u")
+
+
+def test_ls(home: NodeHome, tmp_path: Path) -> None:
+    people = str(tmp_path / "people.parquet")
+    put_table(home.tables, "bureau.one", {"path": people, "keys": ["id"]})
+    put_table(home.tables, "bureau.gone", {"path": "/nowhere.parquet"})
+    done = CliRunner().invoke(app, ["table", "ls", "--json", "--home", str(home.path)])
+    rows = {row["name"]: row for row in json.loads(done.output)}
+    assert rows["bureau.one"]["columns"] == ["id", "loans", "income"]
+    assert "no file" in rows["bureau.gone"]["problem"]
+
+
+def _postgres() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    on_path = shutil.which("initdb")
+    return found[-1] if found else Path(on_path).parent if on_path else None
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The socket folder of a private PostgreSQL, run by a user that is not root."""
+    binaries = _postgres()
+    pytest.importorskip("psycopg", reason="pip install 'fedprofile[postgres]'")
+    if binaries is None:
+        pytest.skip("no PostgreSQL here: apt install postgresql")
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    if user:
+        shutil.chown(folder, "postgres")
+
+    def run(*words: str) -> None:
+        subprocess.run([*user, *words], check=True, capture_output=True, cwd=folder, timeout=60)
+
+    data = str(folder / "data")
+    run(str(binaries / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync")
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    run(
+        str(binaries / "pg_ctl"),
+        "-D",
+        data,
+        "-w",
+        "-l",
+        str(folder / "log"),
+        "-o",
+        options,
+        "start",
+    )
+    try:
+        yield str(folder)
+    finally:
+        run(str(binaries / "pg_ctl"), "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+@pytest.mark.postgres
+def test_postgresql(home: NodeHome, cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import psycopg
+
+    with psycopg.connect(host=cluster, user="postgres", dbname="postgres") as database:
+        database.execute("create schema facts")
+        database.execute('create table facts.people (id text, loans int, "select" numeric(9,2))')
+        database.execute(
+            "insert into facts.people values ('007', 1, 1.5), ('b', 2, 2.5), (null, 3, 0)"
+        )
+        database.execute("create role reader login; grant usage on schema facts to reader")
+        database.execute("grant select on facts.people to reader")
+    monkeypatch.setenv("PG_PASSWORD", "planted secret")
+    url = "postgres://reader:${PG_PASSWORD}@/postgres?host=" + cluster
+    shown = add(
+        home, "people", "--connection", url, "--table", "facts.people", "--key", "id",
+        "--column", "loans=feature", "--column", "select=aggregate",
+    )  # fmt: skip
+    assert "bureau.people: 3 rows" in shown
+    assert "key id: 2 usable, 2 distinct" in shown
+    assert "planted secret" not in shown + home.tables.read_text()
+    source = FileSource(TablesFile.load(home.tables))
+    table = source.load("bureau.people", ["id", "loans", "select"], keys=["id"])
+    assert set(table.column("id").to_pylist()) == {"007", "b", None}
+    assert source.permission("bureau.people", "select") == "aggregate"
+    for name in ('facts.people"; drop table facts.people; --', "facts.none", "people"):
+        with pytest.raises(InputError, match="cannot open table"):
+            add(home, "q", "--connection", url, "--table", name, "--key", "id")
+    monkeypatch.setenv("PG_PASSWORD", "planted secret")
+    with pytest.raises(InputError, match="cannot connect to postgres") as raised:
+        add(
+            home,
+            "r",
+            "--connection",
+            url.replace(cluster, "/nowhere"),
+            "--table",
+            "t",
+            "--key",
+            "id",
+        )
+    assert "planted secret" not in str(raised.value)
+    assert source.load("bureau.people", ["id"]).num_rows == 3
