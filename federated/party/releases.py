@@ -246,7 +246,8 @@ class Releases:
             near = nearest(asked, earlier, least)
             if near is not None:
                 raise _stands(own.table, column, before[near])
-            if exposure([*earlier, asked], least) > exposure(earlier, least):
+            together = exposure([*earlier, asked], least)
+            if together and together > exposure(earlier, least):
                 raise _stands(own.table, column, before[-1] if before else None)
 
     # tags
