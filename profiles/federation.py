@@ -41,6 +41,8 @@ class Federation:
     seconds: float
     settle: Callable[[], None] = lambda: None
     """To be called once its outputs are in place: what it could be made from again goes."""
+    wrote: Callable[[dict[str, str]], None] = lambda files: None
+    """Notes names and hashes of output files in the receiver's ledger."""
 
     @property
     def outcome(self) -> Outcome:
@@ -118,7 +120,10 @@ def federate(
         raise FedprofileError("a party ended without a result")
     records = {thread.session.name: thread.session.records for thread in threads}
     seconds = time.monotonic() - begun
-    return Federation(outcomes, ended[0], records, dict(router.bytes_sent), seconds)
+    (receiver,) = (t.session for t in threads if t.session.name == job.receiver)
+    return Federation(
+        outcomes, ended[0], records, dict(router.bytes_sent), seconds, wrote=receiver.note_outputs
+    )
 
 
 def _stop(router: MemoryRouter, threads: list[_Party], patience: float = 20.0) -> None:

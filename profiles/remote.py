@@ -120,6 +120,10 @@ def federate_remote(
                 shutil.copyfile(place.path / "ledger.jsonl", folder / me / "ledger.jsonl")
         lock = held.pop_all()
 
+    def wrote(files: dict[str, str]) -> None:
+        session.note_outputs(files)
+        shutil.copyfile(place.path / "ledger.jsonl", folder / me / "ledger.jsonl")
+
     def settle() -> None:
         session.forget()
         place.end("done")
@@ -127,7 +131,7 @@ def federate_remote(
 
     seconds = time.monotonic() - begun
     records, traffic = {me: session.records}, dict(mount.endpoint.traffic)
-    return Federation({me: outcome}, agreed, records, traffic, seconds, settle)
+    return Federation({me: outcome}, agreed, records, traffic, seconds, settle, wrote)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ or interrupted run leaves an earlier one's outputs as they were.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -93,6 +94,7 @@ def run_job(
         outputs = write_outputs(
             job, federation, by_name, staging, baseline=baseline, synthetic=synthetic
         )
+        federation.wrote(_hashes(staging))
         _replace(staging, out)
     federation.settle()
     return JobResult(out, outputs, federation)
@@ -100,6 +102,15 @@ def run_job(
 
 def _here(job: Job, sources: Mapping[str, Source], home: Path, progress: Progress) -> Federation:
     return federate(job, sources, home, progress=progress)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every output file, by name."""
+    found = {}
+    for path in sorted(file for file in folder.iterdir() if file.is_file()):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _quiet(party: str, step: str, share: float) -> None:

@@ -14,7 +14,7 @@ __all__ = ["DIFFER", "export", "overview", "show", "verify"]
 DIFFER = 9
 """Exit code where two accounts of a job differ."""
 
-_LONG = {"terms", "signatures", "sha256", "hmac", "head", "parties", "digest", "heads"}
+_LONG = {"terms", "signatures", "sha256", "hmac", "head", "parties", "digest", "heads", "files"}
 
 
 def show(path: Path, kinds: Iterable[str] = ()) -> None:
@@ -105,6 +105,8 @@ def _what(body: dict[str, Any]) -> str:
         words.append(f"its line {head[0] + 1}")
     if isinstance(heads := body.get("heads"), dict):
         words += [f"holds {name} up to its line {kept[0] + 1}" for name, kept in heads.items()]
+    if isinstance(files := body.get("files"), dict):
+        words.append(", ".join(files))
     for key in ("digest", "sha256", "hmac"):
         if key in body:
             words.append(f"{key} {str(body[key])[:12]}")

@@ -23,8 +23,8 @@ __all__ = ["Account", "Finding", "Line", "read_account", "verify_ledger"]
 
 Line = Mapping[str, Any]
 UNKNOWN = Identity("", b"", b"")
-AFTER = ("forgotten", "purged")
-"""What an owner may do with a job that has ended."""
+AFTER = ("ended", "forgotten", "outputs", "purged", "resumed")
+"""What may be said of a job that has come to its end: what was made of it, and done with it."""
 ONCE = ("opened", "handshake", "approved", "contract", "result", "disclosure", "finished")
 
 

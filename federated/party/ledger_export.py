@@ -90,6 +90,10 @@ def _disclosure(body: Mapping[str, Any]) -> Event:
     return {key: plain(text, 500) for key, text in texts.items()} | counts
 
 
+def _outputs(body: Mapping[str, Any]) -> Event:
+    return {"files": _joined(f"{name} {digest}" for name, digest in body["files"].items())}
+
+
 _BODIES: dict[str, Callable[[Mapping[str, Any]], Event]] = {
     "opened": _opened,
     "handshake": _handshake,
@@ -97,4 +101,5 @@ _BODIES: dict[str, Callable[[Mapping[str, Any]], Event]] = {
     "received": _received,
     "farewell": _received,
     "disclosure": _disclosure,
+    "outputs": _outputs,
 }

@@ -148,6 +148,7 @@ class Session:
         self.id, self.keys, self.pinned = session, keys, pinned
         self.name = keys.identity.name
         self.peers = [name for name in pinned if name != self.name]
+        self._home = home
         self.ledger = Ledger(home / "ledger.jsonl", keys, clock, session, pinned)
         self.records: list[StepRecord] = []
         self.clock, self.random, self.timeout = clock, random, timeout
@@ -332,6 +333,12 @@ class Session:
         self.close()
         if not self._hold:
             self.forget()
+
+    def note_outputs(self, files: dict[str, str]) -> None:
+        """After the end: names and SHA-256 of the files that were made of the results."""
+        ledger = Ledger(self._home / "ledger.jsonl", self.keys, self.clock, self.id, self.pinned)
+        ledger.once("outputs", files=files)
+        ledger.close()
 
     def forget(self) -> None:
         """Remove the journal: nothing can go on from here any more."""

@@ -54,7 +54,8 @@ def _check_ledgers(world: World, out: Path) -> None:
     bureau = read_identity(world.node("bureau") / "identity.json")
     assert verify_ledger(theirs, bureau) > 10
     mine = read_ledger(out / "parties" / "bank" / "ledger.jsonl")
-    kept = mine[-1]["body"]["heads"]["bureau"]
+    kept = mine[-2]["body"]["heads"]["bureau"]
+    assert "profiles.parquet" in mine[-1]["body"]["files"]
     assert read_ledger(theirs)[kept[0]]["hash"] == kept[1]
     done = world.command(
         "node", "ledger", "verify", job.name, "--home", str(world.node("bureau")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,12 @@ def _check_ledgers(folder: Path) -> None:
         assert "planted" not in text
         assert "id00001" not in text
         assert not list(place.glob("journal"))
-    kept = heads["bank"][-1]["body"]["heads"]["bureau"]
+    kept = heads["bank"][-2]["body"]["heads"]["bureau"]
     assert heads["bureau"][kept[0]]["hash"] == kept[1]
+    written = heads["bank"][-1]["body"]["files"]
+    assert written.keys() == {path.name for path in folder.iterdir() if path.is_file()}
+    for name, digest in written.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
     first = next(line for line in heads["bank"] if line["kind"] == "disclosure")
     assert "which of its own records bureau has" in first["body"]["learns"]
 
