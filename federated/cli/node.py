@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from federated.cli import keys as node_keys
 from federated.cli import node_ledger, node_releases, officer, peers, policy, table
 
 app = typer.Typer(
@@ -29,6 +30,8 @@ for _command in (
 app.add_typer(peers.app, name="peers")
 app.add_typer(policy.app, name="policy")
 app.add_typer(table.app, name="table")
+app.add_typer(node_keys.app, name="keys")
+app.command("purge")(node_keys.purge)
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 HOME = Path("fedprofile-node")

@@ -35,7 +35,7 @@ from psi.protocol import (
     message,
 )
 
-__all__ = ["KeptTags"]
+__all__ = ["KeptTags", "expired_tags"]
 
 DAY = 24 * 3600
 Tags = Annotated[np.ndarray, Array("uint64", width=2, most=LARGEST)]
@@ -89,8 +89,7 @@ class KeptTags:
         about = hashlib.sha256(repr((peer.fingerprint, sides)).encode()).hexdigest()[:24]
         self._folder, self._file, self._peer = folder, f"{peer.name}-{about}", peer.name
         self._terms, self._random, self._clock = terms, random, clock
-        label = b"fedprofile kept tags v1"
-        self._vault = Vault(folder, "tags.key", label, random) if folder else None
+        self._vault = _vault(folder, random) if folder else None
         self._present: Prepared | None = None
 
     def __repr__(self) -> str:
@@ -164,3 +163,21 @@ class KeptTags:
                 yield
         except OSError as error:
             raise EnvironmentFailed(f"{self._file}.asked: {error.strerror}") from None
+
+
+def expired_tags(folder: Path, now: float, random: Random) -> list[Path]:
+    """The files of tags whose date has passed: a receiver's, or a sender's with their key."""
+    vault, found = _vault(folder, random), []
+    kinds: list[tuple[str, type[_Held] | type[_Prepared]]] = [
+        ("held", _Held), ("prepared", _Prepared)
+    ]  # fmt: skip
+    for ending, kind in kinds:
+        for file in sorted(folder.glob(f"*.{ending}")):
+            data = vault.read(file.name)
+            if data is not None and decode(data, kind).expires <= now:
+                found += [file, *folder.glob(f"{file.stem}.asked")]
+    return found
+
+
+def _vault(folder: Path, random: Random) -> Vault:
+    return Vault(folder, "tags.key", b"fedprofile kept tags v1", random)

@@ -1,0 +1,92 @@
+"""`fedprofile node keys` and `purge`: what a node must not lose, and what it must forget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "purge"]
+
+app = typer.Typer(help="This party's keys: a copy of them, or new ones.", no_args_is_help=True)
+
+Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
+HOME = Path("fedprofile-node")
+PassphraseFile = Annotated[
+    Path | None, typer.Option("--passphrase-file", help="Opens this party's keys.")
+]
+
+
+@app.command()
+def rotate(home: Home = HOME, passphrase_file: PassphraseFile = None) -> None:
+    """Make new keys: after a suspicion, or when somebody who knew the passphrase has left.
+
+    The fingerprint changes, so every other party has to add and confirm the new identity.json
+    before the next job. Earlier ledgers stay, and are verified by the identity kept in `former`.
+    """
+    import secrets
+
+    from federated.cli.passphrase import passphrase
+    from federated.party.node_home import NodeHome
+    from federated.party.rotation import rotate as make_new
+    from federated.wire.local import ask
+    from psi.protocol import EnvironmentFailed, MisuseError
+
+    place = NodeHome.open(home)
+    try:
+        ask(place.path / "node.sock", op="status")
+    except EnvironmentFailed:
+        secret = passphrase(passphrase_file)
+        made = make_new(place, place.load_keys(secret), secret, secrets.token_bytes)
+        typer.echo(f"new fingerprint: {made.fingerprint}")
+        typer.echo(
+            f"hand {place.path / 'identity.json'} to the other parties; they confirm it anew"
+        )
+        return
+    raise MisuseError("the node is running with the present keys", hint="stop it first")
+
+
+@app.command()
+def backup(
+    out: Annotated[Path, typer.Argument(help="A tar file to write.")], home: Home = HOME
+) -> None:
+    """Copy keys, identities, peers, policy and tables.toml into one file (mode 0600).
+
+    Keys stay sealed under the passphrase: keep that elsewhere, for whoever holds both is the party.
+    To restore: `tar -xzf FILE -C NEW-FOLDER`. Jobs, their ledgers and kept tags are not in it.
+    """
+    from federated.party.node_home import NodeHome
+    from federated.party.rotation import backup as copy
+
+    names = copy(NodeHome.open(home), out)
+    typer.echo(f"{out}: {', '.join(names)}")
+
+
+def purge(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
+    ] = False,
+    home: Home = HOME,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Remove what is older than the policy keeps it; a line in the node's ledger says what went.
+
+    Requests with their decisions after `requests_days`, folders of ended jobs with their ledgers
+    after `jobs_days` (policy.toml, [retention]), kept tags after the date in their contract.
+    """
+    import secrets
+    import time
+
+    from federated.cli.passphrase import passphrase
+    from federated.party.node_home import NodeHome
+    from federated.party.policy_file import load_policy
+    from federated.party.purge import expired, remove
+
+    place = NodeHome.open(home)
+    old = expired(place, load_policy(place.policy).retention, time.time(), secrets.token_bytes)
+    would = "would go" if dry_run else "removed"
+    if old and not dry_run:
+        remove(place, old, place.load_keys(passphrase(passphrase_file)), time.time)
+    what = f"{len(old.requests)} requests, {len(old.jobs)} jobs, {len(old.tags)} files of tags"
+    typer.echo(f"{would}: {what}")

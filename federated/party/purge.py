@@ -1,0 +1,92 @@
+"""What a node forgets when its time is over: requests, folders of ended jobs, kept tags.
+
+A line in the node's own ledger says what was removed, and the last hash of each job's ledger, so
+that a later copy of one can still be told from an invented one. It is written before anything goes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from federated.party.inbox import Inbox
+from federated.party.journal import can_resume
+from federated.party.kept_tags import expired_tags
+from federated.party.keys import PartyKeys
+from federated.party.ledger import Ledger, read_ledger
+from federated.party.node_home import NodeHome
+from federated.party.policy import Retention
+from psi.protocol import EnvironmentFailed, FedprofileError, Random
+
+__all__ = ["Expired", "expired", "node_ledger", "remove"]
+
+DAY = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Expired:
+    """What is older than the policy keeps it: sessions of requests and jobs, files of tags."""
+
+    requests: tuple[bytes, ...]
+    jobs: tuple[Path, ...]
+    tags: tuple[Path, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.requests or self.jobs or self.tags)
+
+
+def expired(home: NodeHome, retention: Retention, now: float, random: Random) -> Expired:
+    """Look, and remove nothing. A job that can still go on is never expired."""
+    before = now - retention.requests_days * DAY
+    requests = [e.request.session for e in Inbox(home.desk).all() if e.ends < before]
+    before = now - retention.jobs_days * DAY
+    jobs = [
+        folder
+        for folder in sorted(home.jobs.iterdir())
+        if folder.is_dir() and not can_resume(folder) and _last_change(folder) < before
+    ]
+    return Expired(tuple(requests), tuple(jobs), tuple(expired_tags(home.tags, now, random)))
+
+
+def remove(home: NodeHome, old: Expired, keys: PartyKeys, clock: Callable[[], float]) -> None:
+    """Note it in the node's ledger, then remove it."""
+    ledger = node_ledger(home, keys, clock)
+    try:
+        ledger.write(
+            "purged",
+            requests=[session.hex() for session in old.requests],
+            jobs={folder.name: _last_hash(folder) for folder in old.jobs},
+            tags=[file.name for file in old.tags],
+        )
+        ledger.sync()
+    finally:
+        ledger.close()
+    try:
+        for session in old.requests:
+            Inbox(home.desk).remove(session)
+        for folder in old.jobs:
+            shutil.rmtree(folder)
+        for file in old.tags:
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise EnvironmentFailed(
+            f"not all could be removed: {error.strerror}", hint="purge again"
+        ) from None
+
+
+def node_ledger(home: NodeHome, keys: PartyKeys, clock: Callable[[], float]) -> Ledger:
+    """The ledger of the node itself, beside those of its jobs."""
+    return Ledger(home.path / "ledger.jsonl", keys, clock, bytes(32), {})
+
+
+def _last_change(folder: Path) -> float:
+    return max([folder.stat().st_mtime, *(file.stat().st_mtime for file in folder.iterdir())])
+
+
+def _last_hash(folder: Path) -> str:
+    try:
+        return str(read_ledger(folder / "ledger.jsonl")[-1]["hash"])
+    except (FedprofileError, IndexError):
+        return ""

@@ -1,0 +1,124 @@
+"""Purge, rotation and backup: what goes leaves a line, what stays can be verified."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from federated.cli.node import app
+from federated.party.contract import AlignTerms, PartyTerms
+from federated.party.identity_file import read_identity, write_identity
+from federated.party.inbox import Inbox
+from federated.party.kept_tags import KeptTags
+from federated.party.keyfile import check_private, save_keys
+from federated.party.keys import PartyKeys
+from federated.party.ledger import read_ledger
+from federated.party.node_home import NodeHome
+from federated.party.policy import Retention
+from federated.party.purge import expired, node_ledger, remove
+from federated.party.rotation import backup, rotate
+from psi.ecdh import Held
+from psi.protocol import MisuseError
+from tests.unit.test_officer import contract, request
+
+DAY = 24 * 3600
+SECRET = b"correct horse"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> NodeHome:
+    made, keys = NodeHome.create(tmp_path / "node", "bureau", "hub:1"), PartyKeys.generate("bureau")
+    save_keys(made.keys, keys, SECRET, secrets.token_bytes)
+    write_identity(made.path / "identity.json", keys.identity)
+    return made
+
+
+def tags(home: NodeHome, peer: str, days: int) -> None:
+    terms = AlignTerms(peer, "ecdh", "both", 0, "receiver", 9, "collapse", days, 9)
+    sides = [PartyTerms(name, "", "", f"{name}.t", (), ()) for name in ("bureau", peer)]
+    identity = PartyKeys.generate(peer).identity
+    keeper = KeptTags(
+        home.tags, identity, terms, sides[0], sides[1], secrets.token_bytes, time.time
+    )
+    keeper.keep(Held(bytes(32), np.zeros((3, 2), np.uint64)))
+
+
+def test_what_is_old_goes_and_leaves_a_line(home: NodeHome, tmp_path: Path) -> None:
+    now = time.time()
+    for name, days, going_on in (("old", 11, False), ("new", 8, False), ("going-on", 11, True)):
+        folder = home.jobs / name
+        (folder / "journal").mkdir(parents=True)
+        if going_on:
+            (folder / "journal" / "point").write_bytes(b"")
+        for path in (folder / "call", folder / "journal", folder):
+            path.touch()
+            os.utime(path, (now - days * DAY,) * 2)
+    inbox = Inbox(home.desk)
+    inbox.put(request(contract(tmp_path, 1)), now - 6 * DAY)
+    inbox.put(request(contract(tmp_path, 2)), now - 3 * DAY)
+    tags(home, "bank", 1)
+    tags(home, "chamber", 30)
+    old = expired(home, Retention(5, 10), now, secrets.token_bytes)
+    assert [folder.name for folder in old.jobs] == ["old"]
+    assert old.requests == (bytes([1] * 32),)
+    assert old.tags == ()
+    old = expired(home, Retention(5, 10), now + 1 * DAY - 60, secrets.token_bytes)
+    assert old.tags == ()
+    late = expired(home, Retention(5, 10), now + 1.5 * DAY, secrets.token_bytes)
+    assert [file.name.split("-")[0] for file in late.tags] == ["bank"]
+    keys = home.load_keys(SECRET)
+    remove(home, late, keys, time.time)
+    assert {folder.name for folder in home.jobs.iterdir()} >= {"going-on"}
+    assert not (home.jobs / "old").exists()
+    assert [entry.request.session for entry in inbox.all()] == [bytes([2] * 32)]
+    assert len(list(home.tags.glob("*.held"))) == 1
+    line = read_ledger(home.path / "ledger.jsonl")[-1]
+    assert line["kind"] == "purged"
+    assert line["body"]["requests"] == ["01" * 32]
+    assert "old" in line["body"]["jobs"]
+
+
+def test_the_command_says_what_would_go(home: NodeHome) -> None:
+    done = CliRunner().invoke(app, ["purge", "--dry-run", "--home", str(home.path)])
+    assert done.output == "would go: 0 requests, 0 jobs, 0 files of tags\n"
+
+
+def test_new_keys(home: NodeHome) -> None:
+    before = home.load_keys(SECRET)
+    made = rotate(home, before, SECRET, secrets.token_bytes)
+    after = home.load_keys(SECRET)
+    assert after.identity == made == home.identity
+    assert made.fingerprint != before.identity.fingerprint
+    name = before.identity.fingerprint.replace(" ", "")
+    assert read_identity(home.path / "former" / f"{name}.json") == before.identity
+    last = read_ledger(home.path / "former" / f"{name}.ledger.jsonl")[-1]
+    assert last["body"]["to"] == made.fingerprint
+    first = read_ledger(home.path / "ledger.jsonl")[-1]
+    assert first["body"]["since"] == before.identity.fingerprint
+    node_ledger(home, after, time.time).close()
+    point = home.jobs / "a" / "journal" / "point"
+    point.parent.mkdir(parents=True)
+    point.write_bytes(b"")
+    with pytest.raises(MisuseError, match="jobs can still go on"):
+        rotate(home, after, SECRET, secrets.token_bytes)
+
+
+def test_a_copy_of_what_must_not_be_lost(home: NodeHome, tmp_path: Path) -> None:
+    out = tmp_path / "copy.tar.gz"
+    assert "keys" in backup(home, out)
+    assert out.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(out) as archive:
+        archive.extractall(tmp_path / "restored", filter="data")
+    restored = NodeHome.open(tmp_path / "restored")
+    check_private(restored.keys)
+    assert restored.load_keys(SECRET).identity == home.identity
+    assert home.load_keys(SECRET).private_bytes()[:32] not in out.read_bytes()
+    with pytest.raises(MisuseError, match="exists"):
+        backup(home, out)
