@@ -52,7 +52,10 @@ def psi(
     json: Json = None,
     plot: Plot = None,
 ) -> None:
-    """Private set intersection: two processes over loopback, half of the items shared."""
+    """Private set intersection: two processes over loopback, half of the items shared.
+
+    With --json a plot of time against size is written beside the rows, unless --plot names another.
+    """
     from benchmarks.psi import measure
 
     senders = _numbers(sizes)
@@ -67,6 +70,8 @@ def psi(
     show.print_table(found)
     if json is not None:
         files.save(json, found)
+    if plot is None and json is not None:
+        plot = json.with_suffix(".html")
     if plot is not None:
         show.plot(found, plot, "size_b", "wall_s", "Private set intersection")
 

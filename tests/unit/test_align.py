@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psi import align, buckets
+from psi import align, buckets, oprf
 from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
 from psi.ecdh import Held, Items, Prepared, Receiver, Sender, messages, prepare
-from psi.ecdh.messages import Blinded
+from psi.ecdh.messages import Blinded, Reply
 from psi.identifiers import key_buffer
 from psi.kernels.curve25519 import LOW_ORDER
 from psi.protocol import (
@@ -29,6 +30,7 @@ from psi.protocol import (
     decode,
     encode,
 )
+from tests.unit.kernels import curve_points
 
 Keys = list[list[str | None]]
 
@@ -209,6 +211,92 @@ def test_low_order_and_non_canonical_points_are_refused(u: int) -> None:
     with pytest.raises(PeerError, match=r"x: 1 of 3 points") as caught:
         Pair(*roles(), wire=spoiled(with_point(u))).run()
     assert "planted" not in str(caught.value)
+
+
+def answered(change: Callable[[Reply], Reply]) -> Callable[[bytes], Iterable[bytes]]:
+    """A link on which the sender's replies are changed."""
+
+    def wire(data: bytes) -> Iterable[bytes]:
+        envelope = decode(data, Envelope)
+        if envelope.sender == "s":
+            reply = change(decode(envelope.payload, Reply))
+            data = encode(replace(envelope, payload=encode(reply)))
+        yield data
+
+    return wire
+
+
+TWIST = 2
+"""A coordinate that no point of the curve has."""
+
+
+@pytest.mark.parametrize("reveal", ["both", "cardinality"])
+@pytest.mark.parametrize("u", [*LOW_ORDER, TWIST, 2**255 - 19, 2**256 - 1])
+def test_bad_points_of_the_sender_are_refused(u: int, reveal: str) -> None:
+    def change(reply: Reply) -> Reply:
+        points = reply.points.copy()
+        points[1:2] = np.frombuffer(u.to_bytes(32, "little"), np.uint8)
+        return replace(reply, points=points)
+
+    receiver = Receiver(
+        context("r"), "s", items("a", "b", "planted-1"), reveal=reveal, minimum=0, largest=10
+    )
+    sender = Sender(context("s"), "r", items("b", "c"), reveal=reveal, largest=10)
+    if u == TWIST and reveal == "cardinality":
+        Pair(receiver, sender, wire=answered(change)).run()  # only with signs the twist matters
+        return
+    with pytest.raises(PeerError, match=r"x: 1 of 3 points") as caught:
+        Pair(receiver, sender, wire=answered(change)).run()
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [b"", bytes(32), b"\x02" + bytes(31), b"\xff" * 32])
+def test_a_bad_public_key_is_refused(key: bytes) -> None:
+    with pytest.raises(PeerError, match=r"x: the sender's public key"):
+        Pair(*roles(), wire=answered(lambda reply: replace(reply, public=key))).run()
+
+
+def test_a_wrong_public_key_matches_nothing() -> None:
+    key = oprf.public_key(12345)
+    found = Pair(*roles(), wire=answered(lambda reply: replace(reply, public=key))).run()
+    assert found["r"].count == found["s"].count == 0
+
+
+def test_the_public_key_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "CHUNK", 2)
+    keys = iter([oprf.public_key(k) for k in range(1, 9)])
+    with pytest.raises(PeerError, match=r"x: the sender's public key has changed"):
+        Pair(*roles(), wire=answered(lambda reply: replace(reply, public=next(keys)))).run()
+
+
+def test_a_point_of_mixed_order_counts_as_its_part_of_prime_order() -> None:
+    """u of V + T for T of order eight: what a sender may have put there changes no match."""
+    torsion = curve_points.over(LOW_ORDER[2])
+
+    def change(reply: Reply) -> Reply:
+        points = reply.points.copy()
+        for row in points:
+            u = int.from_bytes(row.tobytes(), "little")
+            mixed = curve_points.u_of(curve_points.add(curve_points.over(u), torsion))
+            row[:] = np.frombuffer(mixed.to_bytes(32, "little"), np.uint8)
+        return replace(reply, points=points)
+
+    assert Pair(*roles(), wire=answered(change)).run()["r"].own.tolist() == [1]
+
+
+def test_identifiers_never_reach_logs_or_screens(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    mine: Keys = [["planted-1", "planted-2"], ["planted-3", None]]
+    theirs: Keys = [["planted-2", None], ["planted-3", "planted-4"]]
+    for reveal in ("both", "receiver", "cardinality"):
+        receiver, sender = run(mine, theirs, reveal=reveal)
+        assert "planted" not in repr(receiver) + repr(sender)
+    with pytest.raises(Refused) as caught:
+        run(mine, theirs, minimum_overlap=3)
+    printed = "".join(capfd.readouterr())
+    assert "planted" not in caplog.text + printed + repr(caught.value) + str(caught.value)
 
 
 @settings(deadline=None, max_examples=60)

@@ -209,6 +209,34 @@ def test_as_many_sealed_numbers_as_tags() -> None:
         sides(wire)
 
 
+def test_killed_and_restored_at_every_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "CHUNK", 4)
+    columns = [[f"{low + i}" for i in range(12)] for low in (0, 8)]
+    mine, theirs = (Records.of([pa.array(c), pa.array([f"x{v}" for v in c])]) for c in columns)
+    stores = {"r": MemoryStore(), "s": MemoryStore()}
+    terms: dict[str, Any] = {"reveal": "receiver", "largest": 100}
+
+    def fresh() -> tuple[Receiver, Sender]:
+        places = [Context(b"session", "x", p, secrets.token_bytes, stores[p]) for p in "rs"]
+        receiver = Receiver(places[0], "s", mine.items, minimum=0, records=True, **terms)
+        return receiver, Sender(places[1], "r", theirs.items, records=theirs.record, **terms)
+
+    link = Pair(*fresh())
+    for party, role in link.roles.items():
+        link._take(party, role.start())
+    while link._queue:
+        for role in fresh():
+            role.restore(link.roles[role.context.party].save())
+            link.roles[role.context.party] = role
+        link.deliver()
+    found = link.results["r"]
+    assert found.count == 8
+    assert len(set(found.record.tolist())) == 4
+    chosen = paired(mine, found)
+    assert mine.row[mine.record[found.own[chosen]]].tolist() == [8, 9, 10, 11]
+    assert set(mine.level[found.own[chosen]].tolist()) == {0}
+
+
 @pytest.mark.parametrize(
     ("places", "why"),
     [([0, 7], "do not exist"), ([0, 1], "in two pairs"), ([2, 2], "in two pairs")],
