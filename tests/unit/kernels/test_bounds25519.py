@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from psi.kernels import lanes25519_wide
-from psi.kernels.lanes25519 import A24, Lanes
+from psi.kernels.lanes25519 import A24
 from psi.kernels.lanes25519_vector import VectorLanes
 from psi.kernels.lanes25519_wide import WideLanes
 
@@ -32,7 +32,7 @@ class Bounds:
 def of(value: Any) -> Bounds:
     if isinstance(value, Bounds):
         return value
-    number = value.constant[0] if isinstance(value.constant, list) else value.constant
+    number: Any = value.constant[0] if isinstance(value.constant, list) else value.constant
     number = getattr(number, "constant", number)
     return Bounds(number, number)
 
@@ -81,7 +81,7 @@ LANES = [VectorLanes(4), WideLanes()]
 
 @pytest.mark.parametrize("field", LANES, ids=["vector", "wide"])
 def test_operations_on_carried_elements_stay_within_bounds(
-    field: Lanes, monkeypatch: pytest.MonkeyPatch
+    field: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes25519_wide, "madd52", madd52)
     b: Any = Builder()
