@@ -103,7 +103,9 @@ def paillier(
 
 @app.command()
 def aggregate(
-    directions: Annotated[str, typer.Option(help="segment and join_sum.")] = "segment,join_sum",
+    directions: Annotated[str, typer.Option(help="segment, category and join_sum.")] = (
+        "segment,category,join_sum"
+    ),
     bits: Annotated[str, typer.Option(help="Key sizes, such as 2048,3072.")] = "2048,3072",
     rows: Annotated[int, typer.Option(min=1, help="Aligned rows.")] = 1_000_000,
     groups: Annotated[int, typer.Option(min=1, help="Groups.")] = 100,

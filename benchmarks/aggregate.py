@@ -17,8 +17,9 @@ from benchmarks.subjects import find
 __all__ = ["DIRECTIONS", "measure"]
 
 Told = Callable[[str], None]
-DIRECTIONS = ("segment", "join_sum")
-"""What is asked: `segment`, the partner's measures by the receiver's private segment; `join_sum`,
+DIRECTIONS = ("segment", "category", "join_sum")
+"""What is asked: `segment`, the partner's measures by the receiver's private segment;
+`category`, the receiver's amounts by the partner's private category; `join_sum`,
 their sums over a half of the partner's records that neither side learns."""
 
 

@@ -11,7 +11,15 @@ import numpy as np
 
 from benchmarks.ours_psi import SESSION, drive
 from benchmarks.party import Stopwatch, meet, options
-from federated.aggregate import MeasureParty, SegmentParty, Statistic
+from federated.aggregate import (
+    Amount,
+    AmountParty,
+    CategoryParty,
+    CategoryResult,
+    MeasureParty,
+    SegmentParty,
+    Statistic,
+)
 from federated.join_sum import JoinSumResult, SumReceiver, SumSender, place_values
 from federated.paillier import EncryptedVector, Plaintexts, generate_keypair
 from federated.wire.routers import SocketEndpoint
@@ -72,15 +80,36 @@ def join_sender(context: Context, case: Case) -> Role[Any]:
     return SumSender(context, "receiver", key, placed, MINIMUM)
 
 
+def amounts(case: Case) -> list[Amount]:
+    return [Amount(name, -int(LARGEST), int(LARGEST)) for name in names(case)]
+
+
+def amount_receiver(context: Context, case: Case) -> Role[Any]:
+    key, groups = generate_keypair(case["bits"]), [f"g{n}" for n in range(case["groups"])]
+    return AmountParty(context, "sender", key, amounts(case), measures(case), groups, epsilon=0)
+
+
+def category_sender(context: Context, case: Case) -> Role[Any]:
+    codes = np.random.default_rng(8).permutation(np.arange(case["rows"]) % case["groups"])
+    return CategoryParty(
+        context, codes, case["groups"], amounts(case),
+        epsilon=0, minimum_group=MINIMUM, minimum_key_bits=case["bits"],
+    )  # fmt: skip
+
+
 ROLES: dict[str, dict[str, Build]] = {
     # a direction is added by its two roles, and its name in benchmarks.aggregate
     "segment": {"receiver": segment_receiver, "sender": segment_sender},
+    # exact, so that what came out can be checked: a noise of a hundred draws takes no time
+    "category": {"receiver": amount_receiver, "sender": category_sender},
     "join_sum": {"receiver": join_receiver, "sender": join_sender},
 }
 
 
 def _covered(result: Any) -> int:
     """How many records stand behind what the receiver was told."""
+    if isinstance(result, CategoryResult):
+        return int(np.nansum(result.counts))
     return int(result.shared if isinstance(result, JoinSumResult) else result.rows.sum())
 
 

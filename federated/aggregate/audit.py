@@ -14,7 +14,6 @@ linear relaxation of theirs (Kelly, Golden and Assad 1992), which is not the lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -61,15 +60,24 @@ def _interval(
 ) -> tuple[float, float]:
     from scipy.optimize import linprog  # slow to import, and not needed by most jobs
 
-    scale = max(1.0, float(np.abs(values).max(initial=0.0)))
     known = items[told]
-    bounds = [(0.0, None if upper is None else float(u) / scale) for u in _each(upper, values)]
+    # atoms that are told by themselves are no unknowns
+    alone = known[np.count_nonzero(known, axis=1) == 1]
+    unknown = ~alone.any(axis=0)
+    known = known[:, unknown]
+    known = known[known.any(axis=1)]
+    base, rest = float(item[~unknown] @ values[~unknown]), item[unknown]
+    if not rest.any():
+        return base, base
+    left, tops = values[unknown], None if upper is None else upper[unknown]
+    scale = max(1.0, float(left.max(initial=0.0)))
+    bounds = [(0.0, None if tops is None else float(t) / scale) for t in _each(tops, left)]
     ends = []
     for sign in (1.0, -1.0):
         solved = linprog(
-            sign * item,
+            sign * rest,
             A_eq=known if len(known) else None,
-            b_eq=known @ values / scale if len(known) else None,
+            b_eq=known @ left / scale if len(known) else None,
             bounds=bounds,
             method="highs",
         )
@@ -77,11 +85,11 @@ def _interval(
         ends.append(-sign * np.inf if unbounded else sign * float(solved.fun) * scale)
         if solved.status not in (0, 3):
             raise MisuseError("the audit's linear programme has no solution")
-    return ends[0], ends[1]
+    return base + ends[0], base + ends[1]
 
 
-def _each(upper: Floats | None, values: Floats) -> Iterator[float]:
-    yield from (np.zeros(len(values)) if upper is None else upper).tolist()
+def _each(upper: Floats | None, values: Floats) -> list[float]:
+    return list((np.zeros(len(values)) if upper is None else upper).tolist())
 
 
 def protect(
@@ -118,8 +126,13 @@ def _first_exposed(
     upper: Floats | None,
     passed_over: Flags,
 ) -> int | None:
+    seen: dict[bytes, float] = {}
     for number in np.flatnonzero(~passed_over).tolist():
+        name = items[number].tobytes()
+        if seen.get(name, -1.0) >= needs[number] or needs[number] <= 0:
+            continue  # the same as another item, or nothing to protect
         low, high = _interval(values, items, told, items[number], upper)
+        seen[name] = needs[number]
         if high - low < needs[number] * (1 - SLACK) - SLACK:
             return int(number)
     return None
@@ -140,24 +153,26 @@ def _cheapest(
     weighted by its size); what either changes is withdrawn. Nothing if no pair of tables that
     agree with what is `known` has it.
     """
+    from scipy import sparse
     from scipy.optimize import linprog
 
     free = np.flatnonzero(told & ~known)
     size, scale = len(values), max(1.0, float(values.max(initial=0.0)))
     shown, item = items[free], items[exposed]
     # variables, for each of the two tables: the change of each atom, of each told item its size
-    one = np.hstack([shown, -np.eye(len(free))]), np.hstack([-shown, -np.eye(len(free))])
-    fixed = np.hstack([items[known], np.zeros((int(known.sum()), len(free)))])
+    part, minus = sparse.csr_array(shown), -sparse.eye_array(len(free))
+    one = sparse.block_array([[part, minus], [-part, minus]])
+    fixed = sparse.csr_array(np.hstack([items[known], np.zeros((int(known.sum()), len(free)))]))
     apart = np.concatenate([item, np.zeros(len(free)), -item, np.zeros(len(free))])
     cost = np.concatenate([np.zeros(size), (shown @ values + 1.0) / scale])
     tops = [None] * size if upper is None else ((upper - values) / scale).tolist()
     bounds = [(-v / scale, top) for v, top in zip(values.tolist(), tops, strict=True)]
     solved = linprog(
         np.tile(cost, 2),
-        A_ub=np.kron(np.eye(2), np.vstack(one)) if len(free) else None,
+        A_ub=sparse.block_diag([one, one]) if len(free) else None,
         b_ub=np.zeros(4 * len(free)) if len(free) else None,
-        A_eq=np.vstack([np.kron(np.eye(2), fixed), apart]),
-        b_eq=np.append(np.zeros(2 * len(fixed)), need / scale),
+        A_eq=sparse.vstack([sparse.block_diag([fixed, fixed]), sparse.csr_array(apart[None, :])]),
+        b_eq=np.append(np.zeros(2 * fixed.shape[0]), need / scale),
         bounds=(bounds + [(0.0, None)] * len(free)) * 2,
         method="highs",
     )

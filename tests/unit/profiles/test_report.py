@@ -90,7 +90,7 @@ def test_everything_is_there() -> None:
         "affluent 0% 83% 17%",
         "too few",
         "registry, by industry",
-        "shared consumers is off by at most 18, sum of balance is off by at most 100,000",
+        "it moves shared consumers by at most 18, sum of balance by at most 100,000",
         "12 amounts of sum of balance were cut to their range.",
         "retail 801 7,000,000",
         "shared consumers, by industry and segment",
