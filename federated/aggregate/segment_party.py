@@ -29,6 +29,7 @@ from psi.protocol import (
     Array,
     Context,
     Done,
+    InputError,
     Length,
     PeerError,
     Range,
@@ -103,6 +104,11 @@ class SegmentParty(Role[AggregateResult]):
     def begin(self) -> Turn[AggregateResult]:
         if not self._groups:
             raise Refused("no group has a shared record")
+        if len(self._groups) > GROUPS:
+            raise InputError(
+                f"{len(self._groups)} groups found, at most {GROUPS} allowed",
+                hint="group by a coarser column",
+            )
         return Turn(Adding(b"", 0, b""))
 
     def _public(self, data: bytes) -> PublicKey:

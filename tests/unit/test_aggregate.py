@@ -237,6 +237,11 @@ def test_no_shared_record_is_refused() -> None:
         run(np.ones((2, 2)), [], 0)
 
 
+def test_a_column_of_too_many_groups_is_refused() -> None:
+    with pytest.raises(InputError, match="65537 groups found, at most 65536 allowed"):
+        run(np.ones((2, 2)), [0, 1], 65537)
+
+
 def test_rows_are_sent_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (messages, measure_party, segment_party):
         if hasattr(module, "CHUNK"):
