@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from federated.party.files import write_atomic
+from psi.kernels.montgomery import best_path
 from psi.protocol import InputError
 
 __all__ = ["Row", "load", "machine", "median_row", "save"]
@@ -50,13 +51,15 @@ class Row:
 
 
 def machine() -> str:
-    """The processor's name, from /proc/cpuinfo where there is one."""
+    """The processor's name, from /proc/cpuinfo where there is one, and what our lanes run on."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {_cores()} cores"
+    name = names[0] if names else platform.processor() or platform.machine()
+    lanes = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "no lanes"}[best_path()]
+    return f"{name} ({lanes}), {_cores()} cores"
 
 
 def _cores() -> int:
