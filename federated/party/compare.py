@@ -23,6 +23,9 @@ __all__ = ["compare"]
 MOST = 3
 """Findings of one kind that are told one by one."""
 
+_OWN = ("own_rows", "peer_items")
+"""Counts of one side: rows of its own that have a key, items that came from the other."""
+
 _FRAME = ("step", "message", "bytes", "sha256")
 
 
@@ -164,9 +167,11 @@ def _concerns(mine: Account, theirs: Account, step: str) -> bool:
 
 
 def _agree(one: Line, other: Line) -> bool:
-    """Equal but for counts that stay hidden from one of the two (-1)."""
+    """Equal but for what each counts for itself, and counts hidden from one of the two (-1)."""
     return one.keys() == other.keys() and all(
-        one[key] == other[key] or (type(one[key]) is int and -1 in (one[key], other[key]))
+        one[key] == other[key]
+        or key in _OWN
+        or (type(one[key]) is int and -1 in (one[key], other[key]))
         for key in one
     )
 

@@ -166,8 +166,8 @@ class Steps:
         self._disclosed(
             f"align {terms.partner}",
             matched=found.matched,
-            receiver_rows=found.size_receiver,
-            sender_rows=found.size_sender,
+            own_rows=found.size_receiver if receiver else found.size_sender,
+            peer_items=found.size_sender if receiver else found.size_receiver,
         )
 
     def _reveal(self, terms: AlignTerms) -> str:

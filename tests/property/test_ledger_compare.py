@@ -239,11 +239,11 @@ def test_an_owner_who_writes_its_account_anew_is_found(
 def test_findings_name_file_and_line(world: World) -> None:
     lines = world.lines("bureau")
     at = next(i for i, line in enumerate(lines) if line["kind"] == "disclosure")
-    lines[at]["body"]["receiver_rows"] = 31
+    lines[at]["body"]["matched"] = 31
     found = world.findings("bureau", world.resigned("bureau", lines))
     assert f"bureau, line {at + 1}: " in "\n".join(map(str, found))
     assert any("rewritten" in finding.text for finding in found)
-    assert any("receiver_rows 30" in finding.text for finding in found)
+    assert any("matched 31" in finding.text for finding in found)
     cut = world.findings("bureau", world.resigned("bureau", world.lines("bureau")[:20]))
     assert any(
         finding.line == 21 and "lines were cut off here: bureau had signed" in finding.text
