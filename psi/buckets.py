@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from psi.kernels.grouping import join
+from psi.kernels.grouping import group_rows, join
 from psi.protocol import Store, gathered
 
 __all__ = ["BUCKET", "bucket_bits", "meet", "meet_opened", "spread"]
 
-BUCKET = 1 << 22
-"""Rows a bucket holds, about: 100 MB with its hash table."""
+BUCKET = 1 << 21
+"""Rows a bucket holds, about: 100 MB for both sides and their tables."""
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 Tags = np.ndarray[Any, np.dtype[np.uint64]]
@@ -52,12 +52,10 @@ def spread(
     if bits == 0:
         store.put(f"{name}.0", part, rows)
         return
-    bucket = (tags[:, 1] >> np.uint64(64 - bits)).astype(np.uint32)
-    order = np.argsort(bucket, kind="stable")
-    ends = np.searchsorted(bucket[order], np.arange((1 << bits) + 1))
+    bucket = (tags[:, 1] >> np.uint64(64 - bits)).astype(np.int32)
+    grouped, _, starts = group_rows(rows, bucket, 1 << bits)
     for number in range(1 << bits):
-        chosen = order[ends[number] : ends[number + 1]]
-        store.put(f"{name}.{number}", part, rows[chosen])
+        store.put(f"{name}.{number}", part, grouped[starts[number] : starts[number + 1]])
 
 
 def meet(

@@ -20,7 +20,7 @@ Words = np.ndarray[Any, np.dtype[np.uint64]]
 Index = np.ndarray[Any, np.dtype[np.int64]]
 Groups = np.ndarray[Any, np.dtype[np.int32]]
 
-_PARTITION = 1 << 12
+_PARTITION = 1 << 13
 """Rows of a partition, about: with their table they fit into a core's second cache."""
 _FINE = 256
 

@@ -12,12 +12,13 @@ from psi.kernels.gf128 import add_products
 from psi.kernels.grouping import group_rows
 from psi.kernels.okvs import decode
 from psi.kernels.okvs_rows import bins_of
-from psi.vole.parameters import Store
+from psi.vole.parameters import Part, Store
 from psi.vole.secrets import Session
 
 __all__ = ["Binned", "owner_tags", "packed", "sender_tags", "unpacked"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
+Rows = np.ndarray[Any, np.dtype[np.int32]]
 Index = np.ndarray[Any, np.dtype[np.int64]]
 
 _BLOCK = 1 << 18
@@ -29,17 +30,18 @@ _TAGGED = 1 << 16
 class Binned:
     """A party's digests by bin. `index: int32[n]` says which item each is.
 
-    A set of one chunk keeps its digests; of a larger one they are made again chunk by chunk.
+    At first only each item's bin is found, and kept; digests are made chunk by chunk as parts
+    are asked for.
     """
 
     def __init__(self, items: Items, session: Session, store: Store) -> None:
         self._items, self._store = items, store
         self._hash = Blake2s(session.key("items"), b"voleitem")
-        self._kept: Words | None = None
+        self._chunk, self._digests = -1, np.empty((0, 4), np.uint64)
         if store.chunks == 1:
             digests = self._hash.strings(items.data, items.offsets)
-            group = bins_of(digests, store.bins)
-            self._kept, self.index, self.starts = group_rows(digests, group, store.bins)
+            self._digests, self.index, self.starts = self._grouped(digests)
+            self._chunk = 0
             return
         group = np.empty(len(items), np.int32)
         for start in range(0, len(items), _BLOCK):
@@ -49,14 +51,21 @@ class Binned:
         nothing = np.empty((len(items), 0), np.uint64)
         _, self.index, self.starts = group_rows(nothing, group, store.bins)
 
-    def part(self, first: int, last: int) -> tuple[Words, Index]:
-        """Digests `uint64[k, 4]` of bins `first` to `last`, and where each bin begins."""
-        low, high = self.starts[first], self.starts[last]
-        starts = self.starts[first : last + 1] - low
-        if self._kept is not None:
-            return self._kept[low:high], starts
-        rows = self.index[low:high].astype(np.int64)
-        return self._hash.strings(self._items.data, self._items.offsets, rows), starts
+    def _grouped(self, digests: Words) -> tuple[Words, Rows, Index]:
+        return group_rows(digests, bins_of(digests, self._store.bins), self._store.bins)
+
+    def part(self, part: Part) -> tuple[Words, Index]:
+        """Digests `uint64[k, 4]` of the part's bins, and where each of these begins."""
+        begin, end = self._store.bins_of_chunk(part.chunk)
+        base = self.starts[begin]
+        if part.chunk != self._chunk:
+            # in the items' own order, which memory likes better than that of the bins
+            rows = np.sort(self.index[base : self.starts[end]]).astype(np.int64)
+            digests = self._hash.strings(self._items.data, self._items.offsets, rows)
+            self._digests, self._chunk = self._grouped(digests)[0], part.chunk
+        low, high = self.starts[part.first], self.starts[part.last]
+        starts = self.starts[part.first : part.last + 1] - low
+        return self._digests[low - base : high - base], starts
 
 
 def owner_tags(

@@ -170,7 +170,7 @@ class Receiver(Role[Matches]):
         for number, part in enumerate(parts_of(shape)):
             if part.chunk != chunk:
                 continue
-            digests, starts = binned.part(part.first, part.last)
+            digests, starts = binned.part(part)
             elements = encode(digests, starts, shape.bins, shape.sparse)
             if elements is None:
                 raise EnvironmentFailed(

@@ -186,7 +186,7 @@ class Sender(Role[Matches]):
         add_products(vector, part.elements, secret)
         if self._binned is None:
             self._binned = Binned(self._items, session, shape)
-        digests, starts = self._binned.part(place.first, place.last)
+        digests, starts = self._binned.part(place)
         tags = sender_tags(digests, starts, shape, vector, secret, session, width)
         self.context.store.put("tags", part.part, tags)
         state = replace(state, parts=part.part + 1)
