@@ -160,6 +160,22 @@ def show_file(path: Path) -> None:
     show.print_table(files.load(path))
 
 
+@app.command("plot")
+def plot_file(
+    path: Path,
+    out: Annotated[Path, typer.Argument(help="The HTML page to write.")],
+    bandwidth: Annotated[
+        bool, typer.Option(help="Time against bandwidth, computed, instead of against size.")
+    ] = False,
+) -> None:
+    """Draw the rows of set intersection that an earlier run wrote."""
+    rows = files.load(path)
+    if bandwidth:
+        show.plot_bandwidth(rows, out, "Private set intersection over a network")
+    else:
+        show.plot(rows, out, "size_b", "wall_s", "Private set intersection")
+
+
 def main() -> None:
     """Run; a known error is one line."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from benchmarks.rows import Row
 
-__all__ = ["plot", "print_table"]
+__all__ = ["plot", "plot_bandwidth", "print_table", "seconds_over"]
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -51,18 +51,50 @@ def _cell(value: Any) -> str:
 
 def plot(rows: Sequence[Row], path: Path, x: str, y: str, title: str) -> None:
     """`y` against the case's `x`, both logarithmic, one line a subject: a self-contained page."""
-    from plotly import graph_objects
-
-    figure = graph_objects.Figure()
-    for subject in dict.fromkeys(row.subject for row in rows):
-        points = sorted(
+    lines = {
+        subject: sorted(
             (row.case[x], row.metrics[y])
             for row in rows
             if row.subject == subject and not row.error
         )
+        for subject in dict.fromkeys(row.subject for row in rows)
+    }
+    _draw(lines, path, x, y, title)
+
+
+BANDWIDTHS = tuple(10.0**exponent for exponent in (7, 7.5, 8, 8.5, 9, 9.5, 10))
+"""Bits a second: 10 Mb/s to 10 Gb/s."""
+
+
+def seconds_over(row: Row, bandwidth: float) -> float:
+    """Time over a network of so many bits a second, computed: the measured time over loopback,
+    and all bytes one after the other, as if nothing overlapped and no round took longer."""
+    wall, sent = float(row.metrics["wall_s"]), float(row.metrics["wire_bytes"])
+    return wall + 8 * sent / bandwidth
+
+
+def plot_bandwidth(rows: Sequence[Row], path: Path, title: str) -> None:
+    """Time against bandwidth, one line for each subject and size, from measured time and bytes."""
+    lines = {
+        f"{row.subject}, {row.case['size_b']:,}": [
+            (bandwidth, seconds_over(row, bandwidth)) for bandwidth in BANDWIDTHS
+        ]
+        for row in rows
+        if not row.error
+    }
+    _draw(lines, path, "bits a second (computed)", "seconds", title)
+
+
+def _draw(
+    lines: Mapping[str, Sequence[tuple[float, float]]], path: Path, x: str, y: str, title: str
+) -> None:
+    from plotly import graph_objects
+
+    figure = graph_objects.Figure()
+    for name, points in lines.items():
         if points:
             across, up = zip(*points, strict=True)
-            figure.add_scatter(x=across, y=up, name=subject, mode="lines+markers")
+            figure.add_scatter(x=across, y=up, name=name, mode="lines+markers")
     figure.update_layout(title=title, xaxis_title=x, yaxis_title=y, template="plotly_white")
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log")
