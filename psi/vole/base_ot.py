@@ -59,9 +59,8 @@ def choose(point: bytes, bits: Bits, session: bytes, random: Random) -> tuple[Po
     _check(given)
     scalars = np.frombuffer(b"".join(_scalar(random) for _ in range(count)), np.uint8)
     mine = multiply_each(_generator(count), scalars.reshape(count, 32))
-    pairs = np.empty((count, 2, 32), np.uint8)
-    pairs[np.arange(count), bits] = mine
-    pairs[np.arange(count), 1 - bits] = _sampled(count, random)
+    chosen, other = bits[:, None] == np.arange(2), _sampled(count, random)
+    pairs = np.where(chosen[:, :, None], mine[:, None], other[:, None])
     shared = multiply_each(np.repeat(given, count, axis=0), scalars.reshape(count, 32))
     _check_result(shared)
     keys = b"".join(

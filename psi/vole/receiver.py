@@ -18,6 +18,7 @@ from psi.protocol import (
     PeerError,
     Refused,
     Role,
+    Share,
     Turn,
     message,
 )
@@ -147,21 +148,23 @@ class Receiver(Role[Matches]):
         if chunk not in self._owned:
             self._own(state, chunk)
         noise, known, own = self._owned.pop(chunk)
-        side = noise.bits.astype(np.intp)[:, None, None]
-        sums = np.take_along_axis(trees.sums.reshape(-1, 2, 2), side, 1)[:, 0] ^ known
-        siblings = sums.reshape(vector.trees, vector.depth, 2)
+        left, right = trees.sums[:, :2], trees.sums[:, 2:]
+        mask = (np.uint64(0) - noise.bits.astype(np.uint64))[:, None]
+        siblings = (left ^ (mask & (left ^ right)) ^ known).reshape(-1, vector.depth, 2)
         session = Session(state.coin)
-        mask, vectors = owner_vectors(noise, siblings, trees.totals ^ own, session, chunk, vector)
+        a, c = owner_vectors(noise, siblings, trees.totals ^ own, session, chunk, vector)
         messages: list[tuple[str, Any]] = []
         if chunk + AHEAD < self._shape.chunks:
             messages.append((self._peer, self._extend(state, chunk + AHEAD, b"")))
-        messages += self._encoded(state, chunk, mask, vectors)
+        messages += self._encoded(state, chunk, a, c)
         done = (chunk + 1) / self._shape.chunks
-        return Turn(replace(state, chunk=chunk + 1), messages, progress=0.05 + 0.8 * done)
+        return Turn(
+            replace(state, chunk=chunk + 1),
+            messages,
+            progress=Share(0.05 + 0.8 * done, len(self._items)),
+        )
 
-    def _encoded(
-        self, state: Receiving, chunk: int, mask: Words, vector: Words
-    ) -> list[tuple[str, Any]]:
+    def _encoded(self, state: Receiving, chunk: int, a: Words, c: Words) -> list[tuple[str, Any]]:
         """The chunk's store in parts; the own tags of each part go into their buckets."""
         session, shape = Session(state.coin), self._shape
         binned = self._sorted(state)
@@ -177,9 +180,9 @@ class Receiver(Role[Matches]):
                     "the key-value store has no solution this time",
                     hint="run again: the chance of this is below 2^-40",
                 )
-            elements ^= mask[part.low : part.high]
+            elements ^= a[part.low : part.high]
             messages.append((self._peer, Encoded(number, elements)))
-            tags = owner_tags(digests, starts, shape, vector[part.low : part.high], session, width)
+            tags = owner_tags(digests, starts, shape, c[part.low : part.high], session, width)
             at = int(binned.starts[part.first])
             spread(self.context.store, "own", number, tags, at, self._bits)
         return messages
@@ -203,7 +206,8 @@ class Receiver(Role[Matches]):
         if state.tagged == state.size_peer:
             return self._finish(state)
         asked = [(self._peer, More())] if state.parts % TAG_WINDOW == 0 else []
-        return Turn(state, asked, progress=0.85 + 0.1 * state.tagged / state.size_peer)
+        done = 0.85 + 0.1 * state.tagged / state.size_peer
+        return Turn(state, asked, progress=Share(done, len(self._items)))
 
     def _finish(self, state: Receiving) -> Turn[Matches]:
         size, parts = len(self._items), len(parts_of(self._shape))

@@ -17,6 +17,7 @@ from psi.protocol import (
     PeerError,
     Refused,
     Role,
+    Share,
     Turn,
     gathered,
     message,
@@ -192,7 +193,7 @@ class Sender(Role[Matches]):
         state = replace(state, parts=part.part + 1)
         done = 0.05 + 0.9 * state.parts / len(parts)
         if state.parts < len(parts):
-            return Turn(state, progress=done)
+            return Turn(state, progress=Share(done, len(self._items)))
         self._vectors = {}
         return self._give(state)
 
