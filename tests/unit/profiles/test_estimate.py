@@ -36,6 +36,7 @@ keys = [["code"]]
 
 [align]
 kinds = [["credit_code"]]
+protocol = "ecdh"
 """
 
 
