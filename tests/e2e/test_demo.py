@@ -14,6 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from federated.party.account import read_account
+from federated.party.compare import compare
+from federated.party.identity_file import read_identity
 from federated.party.source import MemorySource
 from profiles.demo import World, build
 from profiles.demo.jobs import JOBS
@@ -108,6 +111,12 @@ def test_alignment_is_the_plain_join(
     name = partner.split(".", maxsplit=1)[0]
     theirs = federation.outcomes[name].alignments["bank"]
     expected = joined(world.tables[bank].to_pandas(), world.tables[partner].to_pandas(), levels)
+    places = {party: tmp_path / "parties" / party for party in ("bank", name)}
+    accounts = [
+        read_account(place / "ledger.jsonl", read_identity(place / "identity.json"), party)
+        for party, place in places.items()
+    ]
+    assert compare(*accounts) == []
     assert mine.rows.tolist() == expected.row_x.tolist()
     assert theirs.rows.tolist() == expected.row_y.tolist()
     assert mine.grade.tolist() == expected.grade.tolist()
