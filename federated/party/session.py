@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from federated.party.arrivals import Arrivals
-from federated.party.heads import Finish
+from federated.party.finish import Finish
 from federated.party.journal import CONTRACT, Journal, Point
 from federated.party.keys import Identity, PartyKeys
 from federated.party.ledger import Head, Ledger, check_head
