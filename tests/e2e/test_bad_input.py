@@ -99,7 +99,7 @@ CASES: list[tuple[str, Callable[[Path], object], type[FedprofileError], str]] = 
     (
         "permission",
         lambda f: (f / "tables.toml").write_text(
-            (f / "tables.toml").read_text() + 'permissions = { usage = "never" }\n'
+            (f / "tables.toml").read_text() + 'permissions = { queries = "never" }\n'
         ),
         Refused,
         "asked as feature, never allowed by its owner",
