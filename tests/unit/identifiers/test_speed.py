@@ -20,6 +20,7 @@ SPELLINGS = {
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.parametrize("kind", SPELLINGS)
 def test_under_a_microsecond_a_row(kind: str) -> None:
     rows = pa.array(SPELLINGS[kind] * (ROWS // 3))

@@ -58,6 +58,7 @@ def aligned(folder: Path, out: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.parametrize("sizes", [(100_000, 100_000), (30_000, 120_000)])
 def test_an_alignment_takes_what_was_estimated(
     sizes: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
