@@ -159,6 +159,7 @@ def test_the_written_world_plans_and_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.parametrize(("path", "seconds"), [("auto", 60.0), ("portable", 120.0)])
 def test_the_demo_from_a_cold_start(tmp_path: Path, path: str, seconds: float) -> None:
     started = time.monotonic()
