@@ -14,9 +14,11 @@ from federated.party.source import Source
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
+from psi.kernels.montgomery import best_path
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SECONDS = 180.0
+SECONDS = {"wide": 180.0, "vector": 450.0, "portable": 1800.0}
+"""By the arithmetic that this CPU has: docs/LIMITATIONS.md."""
 SLACK = 2  # the promise is for two free cores
 
 pytestmark = [
@@ -35,7 +37,7 @@ def run(name: str, out: Path) -> tuple[JobResult, Source]:
     tables = open_tables(EXAMPLES / name / "tables.toml")
     started = time.monotonic()
     result = run_job(job, tables, out, baseline=True)
-    assert time.monotonic() - started < SLACK * SECONDS
+    assert time.monotonic() - started < SLACK * SECONDS[best_path()]
     for train in result.federation.contract.train:
         if train.split == "vertical":
             assert train.key_bits == 3072

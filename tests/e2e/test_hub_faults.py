@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -124,9 +126,10 @@ def _the_proposer_is_killed_and_goes_on(small: Path, world: World) -> None:
 
 def _a_run_is_stopped_whether_its_process_lives_or_not(small: Path, world: World) -> None:
     process = _propose_until_it_runs(small, world, "stopped")
-    (run,) = [run for run in runs(world) if run["state"] == "running"]
-    assert "bureau" in world.command("job", "show", str(run["id"]), *at(world)).stdout
-    world.command("job", "stop", str(run["id"]), *at(world))
+    with _held(world, "bureau"):  # so that the job is not done before it is stopped
+        (run,) = [run for run in runs(world) if run["state"] == "running"]
+        assert "bureau" in world.command("job", "show", str(run["id"]), *at(world)).stdout
+        world.command("job", "stop", str(run["id"]), *at(world))
     assert end_of(world, process, "stopped") == 6, world.log("stopped")
     assert "stopped by this party" in world.log("stopped")
     _propose_until_it_runs(small, world, "dropped")
@@ -146,6 +149,17 @@ def _propose_until_it_runs(small: Path, world: World, out: str) -> subprocess.Po
         lambda: any(running(job) for job in jobs_of(world, "bureau")), "the job does not run"
     )
     return process
+
+
+@contextmanager
+def _held(world: World, name: str) -> Iterator[None]:
+    """The process stands still, and goes on afterwards."""
+    process = world.processes[name]
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def at(world: World) -> tuple[str, str]:
