@@ -45,6 +45,7 @@ def drive(endpoint: SocketEndpoint, role: Role[Any], waiting: list[Envelope]) ->
             endpoint.send(envelope.receiver, encode(envelope))
         if step.result is not None:
             return step.result
+        role.ahead()
         mine = [envelope for envelope in waiting if envelope.step == role.context.step]
         if mine:
             waiting.remove(mine[0])

@@ -303,6 +303,7 @@ class Session:
         self._point = None
         self._emit(step, role, turn, record)
         while turn.result is None:
+            role.ahead()
             envelope = self._next(step, record)
             if envelope is None:
                 continue

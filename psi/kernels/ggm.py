@@ -21,7 +21,7 @@ from psi.kernels.cache import kernel, part
 from psi.kernels.ggm_steps import GROUP, step_group, step_one
 from psi.kernels.simd import block_path, parallel_rows, readonly
 
-__all__ = ["expand_trees", "punctured_trees"]
+__all__ = ["expand_trees", "punctured_trees", "tree_sums"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Index = np.ndarray[Any, np.dtype[np.int64]]
@@ -137,6 +137,23 @@ def punctured_trees(
     inputs = _expanded(keys), readonly(missing), readonly(siblings)
     parallel_rows(_puncture_rows, len(missing), depth, *inputs, leaves)
     return leaves
+
+
+@kernel
+def _sum_rows(low, high, depth, leaves, out):  # type: ignore[no-untyped-def]
+    for tree in range(low, high):
+        first, second = np.uint64(0), np.uint64(0)
+        for i in range(tree << depth, (tree + 1) << depth):
+            first ^= leaves[i, 0]
+            second ^= leaves[i, 1]
+        out[tree, 0], out[tree, 1] = first, second
+
+
+def tree_sums(leaves: Words, depth: int) -> Words:
+    """What the leaves of each tree add up to: `uint64[t · 2^depth, 2]` to `uint64[t, 2]`."""
+    out = np.empty((len(leaves) >> depth, 2), np.uint64)
+    parallel_rows(_sum_rows, len(out), depth, readonly(leaves), out)
+    return out
 
 
 def _leaves(trees: int, depth: int, into: Words | None) -> Words:

@@ -54,3 +54,5 @@ class Pair:
             self._queue.extend(self._wire(encode(envelope)))
         if step.result is not None:
             self.results[party] = step.result
+        else:
+            self.roles[party].ahead()

@@ -13,8 +13,8 @@ handler for each message it expects in a state:
         def on_blinded(self, state: Waiting, message: Blinded, peer: str) -> Turn[Matches]: ...
 
 What is in the state, and in the context's store, is all that `save()` keeps and `restore()`
-needs. A message that the
-table does not name for the present state ends the session with a `PhaseError`.
+needs. A message that the table does not name for the present state ends the session with a
+`PhaseError`. What can be done before the next message comes is done in `ahead()`.
 """
 
 from __future__ import annotations
@@ -123,6 +123,14 @@ class Role(Generic[R]):
     def begin(self) -> Turn[R]:
         """The first turn; a role that only answers returns its waiting state."""
         raise NotImplementedError
+
+    def ahead(self) -> None:
+        """Work that needs no further message, for the time until the next one comes.
+
+        Drivers call it once a step's messages are out. It only fills what a role that was
+        restored makes again when it is needed, and never changes the state: whether it is called
+        makes a difference to the clock alone.
+        """
 
     def start(self) -> Step[R]:
         """Begin; raises `MisuseError` if the role has begun already."""

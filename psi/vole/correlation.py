@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from psi.kernels.expand_convolute import SLACK, compress
-from psi.kernels.ggm import expand_trees, punctured_trees
+from psi.kernels.ggm import expand_trees, punctured_trees, tree_sums
 from psi.vole.parameters import Vector
 from psi.vole.secrets import Session, derive, words
 
@@ -87,8 +87,7 @@ def owner_vectors(
     sparse, leaves = room[:, : vector.trees << vector.depth]
     punctured_trees(noise.places, siblings, keys, vector.depth, leaves)
     at = (np.arange(vector.trees) << vector.depth) + noise.places
-    known = np.bitwise_xor.reduce(leaves.reshape(vector.trees, -1, 2), axis=1)
-    leaves[at] = known ^ totals
+    leaves[at] = tree_sums(leaves, vector.depth) ^ totals
     sparse[at] = noise.values
     compress(room, vector.size, _code_key(session, chunk))
     return room[0, : vector.size], room[1, : vector.size]

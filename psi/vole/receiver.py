@@ -101,6 +101,12 @@ class Receiver(Role[Matches]):
         self._bits = bucket_bits(len(items))
         self._binned: Binned | None = None
         self._owned: dict[int, tuple[Noise, Words, Words]] = {}
+        self._solved: dict[int, list[Words]] = {}
+
+    def ahead(self) -> None:
+        """The store of the chunk whose trees are to come."""
+        if isinstance(self.state, Receiving) and self.state.chunk < self._shape.chunks:
+            self._solve(self.state, self.state.chunk)
 
     def begin(self) -> Turn[Matches]:
         coin = self.context.random(KEY)
@@ -164,24 +170,38 @@ class Receiver(Role[Matches]):
             progress=Share(0.05 + 0.8 * done, len(self._items)),
         )
 
+    def _solve(self, state: Receiving, chunk: int) -> list[Words]:
+        """The chunk's part of the store, unmasked, in parts: `uint64[columns, 2]` each."""
+        if chunk not in self._solved:
+            binned, shape = self._sorted(state), self._shape
+            found = []
+            for part in parts_of(shape):
+                if part.chunk == chunk:
+                    elements = encode(*binned.part(part), shape.bins, shape.sparse)
+                    if elements is None:
+                        raise EnvironmentFailed(
+                            "the key-value store has no solution this time",
+                            hint="run again: the chance of this is below 2^-40",
+                        )
+                    found.append(elements)
+            self._solved[chunk] = found
+        return self._solved[chunk]
+
     def _encoded(self, state: Receiving, chunk: int, a: Words, c: Words) -> list[tuple[str, Any]]:
         """The chunk's store in parts; the own tags of each part go into their buckets."""
         session, shape = Session(state.coin), self._shape
         binned = self._sorted(state)
         width = tag_bytes(len(self._items), state.size_peer)
         messages: list[tuple[str, Any]] = []
+        self._solve(state, chunk)
+        solved = iter(self._solved.pop(chunk))
         for number, part in enumerate(parts_of(shape)):
             if part.chunk != chunk:
                 continue
-            digests, starts = binned.part(part)
-            elements = encode(digests, starts, shape.bins, shape.sparse)
-            if elements is None:
-                raise EnvironmentFailed(
-                    "the key-value store has no solution this time",
-                    hint="run again: the chance of this is below 2^-40",
-                )
+            elements = next(solved)
             elements ^= a[part.low : part.high]
             messages.append((self._peer, Encoded(number, elements)))
+            digests, starts = binned.part(part)
             tags = owner_tags(digests, starts, shape, c[part.low : part.high], session, width)
             at = int(binned.starts[part.first])
             spread(self.context.store, "own", number, tags, at, self._bits)

@@ -100,6 +100,16 @@ class Sender(Role[Matches]):
         self._vectors: dict[int, Words] = {}
         self._ordered: tuple[Words, Rows] | None = None
 
+    def ahead(self) -> None:
+        """The vector that the next part of the store is for, and the items in their bins."""
+        state = self.state
+        if not isinstance(state, Sending) or not state.extended:
+            return
+        parts = parts_of(self._shape(state))
+        if state.parts < len(parts) and parts[state.parts].chunk < state.extended:
+            self._vector(state, parts[state.parts].chunk)
+            self._sorted(state).part(parts[state.parts])
+
     def begin(self) -> Turn[Matches]:
         return Turn(Waiting(), progress=0.0)
 
@@ -185,9 +195,7 @@ class Sender(Role[Matches]):
         secret = np.frombuffer(state.secrets[_SECRET:], "<u8").astype(np.uint64)
         vector = self._vector(state, place.chunk)[place.low : place.high].copy()
         add_products(vector, part.elements, secret)
-        if self._binned is None:
-            self._binned = Binned(self._items, session, shape)
-        digests, starts = self._binned.part(place)
+        digests, starts = self._sorted(state).part(place)
         tags = sender_tags(digests, starts, shape, vector, secret, session, width)
         self.context.store.put("tags", part.part, tags)
         state = replace(state, parts=part.part + 1)
@@ -210,11 +218,14 @@ class Sender(Role[Matches]):
             tags, rows = sort_tags(
                 gathered(self.context.store, "tags", len(parts_of(shape)), _NONE)
             )
-            if self._binned is None:
-                self._binned = Binned(self._items, Session(state.coin), shape)
-            self._ordered = tags, self._binned.index[rows]
+            self._ordered = tags, self._sorted(state).index[rows]
             self._binned = None
         return self._ordered
+
+    def _sorted(self, state: Sending) -> Binned:
+        if self._binned is None:
+            self._binned = Binned(self._items, Session(state.coin), self._shape(state))
+        return self._binned
 
     def _give(self, state: Sending) -> Turn[Matches]:
         total, width = len(self._items), tag_bytes(state.size_peer, len(self._items))

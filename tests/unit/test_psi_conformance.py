@@ -125,6 +125,28 @@ def test_killed_and_restored_at_every_message(name: str, reveal: str) -> None:
 
 
 @each
+def test_work_ahead_changes_nothing_but_time(
+    name: str, reveal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, theirs = ([str(i) for i in range(low, low + 30)] for low in (0, 20))
+    with_it = roles(name, reveal, mine, theirs)
+    for role in with_it:
+        ahead = role.ahead
+
+        def watched(role: Role[Matches] = role, ahead: Any = ahead) -> None:
+            before = role.save()
+            ahead()
+            assert role.save() == before
+
+        monkeypatch.setattr(role, "ahead", watched)
+    check(Pair(*with_it).run(), mine, theirs, reveal)
+    without = roles(name, reveal, mine, theirs)
+    for role in without:
+        monkeypatch.setattr(role, "ahead", lambda: None)
+    check(Pair(*without).run(), mine, theirs, reveal)
+
+
+@each
 def test_caps_and_minimum(name: str, reveal: str) -> None:
     with pytest.raises(Refused, match=r"3 items, 2 allowed"):
         Pair(*roles(name, reveal, "abc", "a", largest=2)).run()

@@ -112,6 +112,8 @@ def test_trees_and_their_punctured_twins(trees: int, depth: int) -> None:
         wanted = leaves.copy()
         wanted[(np.arange(trees) << depth) + paths] = 0
         assert (ggm.punctured_trees(paths, beside, keys, depth) == wanted).all()
+        added = np.bitwise_xor.reduce(wanted.reshape(trees, -1, 2), axis=1)
+        assert (ggm.tree_sums(wanted, depth) == added).all()
 
 
 def test_the_path_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
