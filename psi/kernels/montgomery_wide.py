@@ -1,7 +1,8 @@
 """Residues mod N^2 in eight lanes, by AVX-512 IFMA or by doubles.
 
 Residues are `uint64[n, 2 h]` in the pair form of montgomery_lanes, both halves below 9 N. The
-methods are documented in montgomery.SquareRing; the loops are in montgomery_kernels.
+methods are documented in montgomery.SquareRing; the loops are in montgomery_rows, _powers and
+_forms.
 """
 
 from __future__ import annotations
@@ -14,10 +15,24 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from psi.kernels import montgomery_kernels as kernels
 from psi.kernels.montgomery_emit import LANES, LIMB_BITS, LIMB_MASK
+from psi.kernels.montgomery_forms import (
+    dump_rows,
+    expand_rows,
+    load_rows,
+    plain_rows,
+    scale_rows,
+)
 from psi.kernels.montgomery_lanes import aligned
 from psi.kernels.montgomery_portable import window_digits
+from psi.kernels.montgomery_powers import fixed_base_rows, power_rows
+from psi.kernels.montgomery_rows import (
+    add_rows,
+    bucket_rows,
+    low_product,
+    multiply_rows,
+    segment_rows,
+)
 from psi.kernels.montgomery_threads import parallel, threads
 from psi.kernels.montgomery_words import Words, from_words, to_words, word_count
 
@@ -87,7 +102,7 @@ class WideRing:
             self._load_factors[key] = np.stack([self._pair(power) for power in powers])
         constants, source = self._load_factors[key], np.ascontiguousarray(words)
         self._spread(
-            lambda lo, hi: kernels.load_rows(out, source, constants, lo, hi, *self._constants),
+            lambda lo, hi: load_rows(out, source, constants, lo, hi, *self._constants),
             len(words),
             chunks,
         )
@@ -95,16 +110,12 @@ class WideRing:
 
     def dump(self, a: Rows) -> Words:
         out = np.empty((len(a), self.square_words), dtype=np.uint64)
-        self._spread(
-            lambda lo, hi: kernels.dump_rows(out, a, False, lo, hi, *self._constants), len(a), 1.5
-        )
+        self._spread(lambda lo, hi: dump_rows(out, a, False, lo, hi, *self._constants), len(a), 1.5)
         return out
 
     def log(self, a: Rows) -> Words:
         out = np.empty((len(a), self.plain_words), dtype=np.uint64)
-        self._spread(
-            lambda lo, hi: kernels.dump_rows(out, a, True, lo, hi, *self._constants), len(a), 1
-        )
+        self._spread(lambda lo, hi: dump_rows(out, a, True, lo, hi, *self._constants), len(a), 1)
         return out
 
     def length(self, a: Rows) -> int:
@@ -132,9 +143,7 @@ class WideRing:
     def _multiply(self, out: Rows, to: Index, a: Rows, left: Index, b: Rows, right: Index) -> None:
         """out[to] = a[left] b[right]."""
         self._spread(
-            lambda lo, hi: kernels.multiply_rows(
-                out, to, a, left, b, right, lo, hi, *self._constants
-            ),
+            lambda lo, hi: multiply_rows(out, to, a, left, b, right, lo, hi, *self._constants),
             len(to),
             1,
         )
@@ -169,9 +178,7 @@ class WideRing:
         out, source = self._empty(len(a)), np.ascontiguousarray(plain)
         square = _limbs(self._radix**2 % self.modulus, self.limbs)
         self._spread(
-            lambda lo, hi: kernels.plain_rows(
-                out, a, source, square, self._one, lo, hi, *self._constants
-            ),
+            lambda lo, hi: plain_rows(out, a, source, square, self._one, lo, hi, *self._constants),
             len(a),
             1.5,
         )
@@ -203,7 +210,7 @@ class WideRing:
         ordered = np.ascontiguousarray(digits).view(np.uint64)
         out = self._empty(len(a))
         self._spread(
-            lambda lo, hi: kernels.power_rows(
+            lambda lo, hi: power_rows(
                 out, a, ordered, window, scan, self._one, lo, hi, *self._constants
             ),
             len(a),
@@ -228,7 +235,7 @@ class WideRing:
             return self.ones(len(lengths))
         by_length = np.argsort(-lengths, kind="stable")
         self._spread(
-            lambda lo, hi: kernels.segment_rows(
+            lambda lo, hi: segment_rows(
                 out, a, order, offsets, by_length, self._one, lo, hi, *self._constants
             ),
             len(lengths),
@@ -246,9 +253,7 @@ class WideRing:
             cuts, buckets = 2 * cuts, buckets // 2
         total, product = self._empty(chains * cuts), self._empty(chains * cuts)
         self._spread(
-            lambda lo, hi: kernels.bucket_rows(
-                total, product, a, buckets, lo, hi, *self._constants
-            ),
+            lambda lo, hi: bucket_rows(total, product, a, buckets, lo, hi, *self._constants),
             chains * cuts,
             2 * buckets,
         )
@@ -267,7 +272,7 @@ class WideRing:
         by = _limbs(int(factor) * self._radix % self.modulus, self.limbs)
         source = np.ascontiguousarray(plain)
         self._spread(
-            lambda lo, hi: kernels.scale_rows(out, source, by, lo, hi, *self._constants),
+            lambda lo, hi: scale_rows(out, source, by, lo, hi, *self._constants),
             len(plain),
             1,
         )
@@ -278,9 +283,7 @@ class WideRing:
         limbs = -(-(64 * plain.shape[1]) // LIMB_BITS)
         by = _limbs(int(factor), -(-int(factor).bit_length() // LIMB_BITS))
         source = np.ascontiguousarray(plain)
-        self._spread(
-            lambda lo, hi: kernels.expand_rows(out, source, by, limbs, lo, hi), len(plain), 1
-        )
+        self._spread(lambda lo, hi: expand_rows(out, source, by, limbs, lo, hi), len(plain), 1)
         return out
 
     def coprime(self, a: Rows) -> bool:
@@ -290,7 +293,7 @@ class WideRing:
 
         def work(lo: int, hi: int) -> None:
             product = aligned(self.limbs)
-            kernels.low_product(product, a, lo, hi, *self._constants)
+            low_product(product, a, lo, hi, *self._constants)
             parts.append(product)
 
         self._spread(work, len(a), 0.4)
@@ -307,7 +310,7 @@ class WideRing:
         left = self.load(low.dump(a), high.modulus**2)
         right = self.load(high.dump(b), low.modulus**2)
         out = self._empty(len(a))
-        spread(lambda lo, hi: kernels.add_rows(out, left, right, lo, hi, self.limbs), len(a), 512)
+        spread(lambda lo, hi: add_rows(out, left, right, lo, hi, self.limbs), len(a), 512)
         return out
 
 
@@ -361,7 +364,7 @@ class WideFixedBase:
         self, out: Rows, digits: Index, entries: int, scan: bool
     ) -> Callable[[int, int], None]:
         constants = self._ring._constants
-        return lambda lo, hi: kernels.fixed_base_rows(
+        return lambda lo, hi: fixed_base_rows(
             out, self._table, digits, entries, scan, lo, hi, *constants
         )
 
