@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federated.aggregate import MeasureParty, SegmentParty, Statistic
+from federated.aggregate import (
+    Amount,
+    AmountParty,
+    CategoryParty,
+    MeasureParty,
+    SegmentParty,
+    Statistic,
+)
 from federated.join_sum import SumReceiver, SumSender, place_values
 from federated.paillier import EncryptedVector, PrivateKey
 from psi.kernels.montgomery_words import from_words
@@ -38,6 +45,20 @@ def aggregate(key: PrivateKey) -> tuple[str, Roles]:
     )  # fmt: skip
     bureau = MeasureParty(context("bureau", "aggregate"), "bank", key, values, asked, 3)
     return "bureau", [bank, bureau]
+
+
+def category(key: PrivateKey) -> tuple[str, Roles]:
+    values, codes = np.arange(12.0)[:, None], np.arange(12) % 3
+    amounts = [Amount("a", 0, 100)]
+    bank = AmountParty(
+        context("bank", "category"), "bureau", key, amounts, values, [*"xyz"],
+        epsilon=1000, segments=[*"uv"], codes=np.arange(12) % 2,
+    )  # fmt: skip
+    bureau = CategoryParty(
+        context("bureau", "category"), codes, 3, amounts, epsilon=1000, minimum_group=3,
+        parts=2, minimum_key_bits=key.bits, noise=lambda scales: [1] * len(scales),
+    )  # fmt: skip
+    return "bank", [bank, bureau]
 
 
 def join_sum(key: PrivateKey) -> tuple[str, Roles]:
@@ -65,7 +86,7 @@ def ciphertexts(message: Any, size: int) -> Iterator[bytes]:
                 yield from (data[at : at + size] for at in range(0, len(data), size))
 
 
-@pytest.mark.parametrize("protocol", [aggregate, join_sum, vertical])
+@pytest.mark.parametrize("protocol", [aggregate, category, join_sum, vertical])
 def test_nothing_returns_with_a_short_exponent(
     protocol: Callable[[PrivateKey], tuple[str, Roles]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
