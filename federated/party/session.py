@@ -456,6 +456,8 @@ class Session:
             if frame_step(data) == NOTES:
                 self._noted(sender, data)
                 continue
+            if self._back and peek(data) is _Plain:
+                continue  # its handshake again: it was not told that this party had it
             if peek(data) is not _Again:
                 return sender, data
             self._resend(sender, decode(data, _Again))
