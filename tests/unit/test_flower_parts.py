@@ -4,6 +4,9 @@ an upgrade, read the changelog of Flower's SuperLink before anything else."""
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
+import sys
 
 import flwr
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -89,3 +92,13 @@ def test_parcels_through_objects_and_back() -> None:
     assert max(len(o.deflate()) for o in packed.objects.values()) < _LIMITS["push-object"] - 4096
     again = objects_of(packed.tree, packed.content)
     assert list(parcels_in(again)) == parcels
+
+
+def test_telemetry_is_off_whatever_the_environment_says() -> None:
+    code = "import federated.wire.flower; from flwr.supercore import telemetry as found; "
+    code += "print(found.FLWR_TELEMETRY_ENABLED)"
+    environment = os.environ | {"FLWR_TELEMETRY_ENABLED": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "0"

@@ -1,7 +1,12 @@
-"""The one place that imports Flower. Telemetry and update checks are off before it is imported."""
+"""The one place that imports Flower. Telemetry and update checks are off before it is imported.
+
+Whatever the environment says: who deploys a node may not switch them on by accident.
+"""
 
 import os
 
-for _name in ("FLWR_DISABLE_UPDATE_CHECK", "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION"):
-    os.environ.setdefault(_name, "1")
-os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+os.environ |= {
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "FLWR_TELEMETRY_ENABLED": "0",
+}
