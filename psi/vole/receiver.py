@@ -174,32 +174,30 @@ class Receiver(Role[Matches]):
         """The chunk's part of the store, unmasked, in parts: `uint64[columns, 2]` each."""
         if chunk not in self._solved:
             binned, shape = self._sorted(state), self._shape
-            found = []
-            for part in parts_of(shape):
-                if part.chunk == chunk:
-                    elements = encode(*binned.part(part), shape.bins, shape.sparse)
-                    if elements is None:
-                        raise EnvironmentFailed(
-                            "the key-value store has no solution this time",
-                            hint="run again: the chance of this is below 2^-40",
-                        )
-                    found.append(elements)
+            solved = [
+                encode(*binned.part(part), shape.bins, shape.sparse)
+                for part in parts_of(shape)
+                if part.chunk == chunk
+            ]
+            found = [elements for elements in solved if elements is not None]
+            if len(found) < len(solved):
+                raise EnvironmentFailed(
+                    "the key-value store has no solution this time",
+                    hint="run again: the chance of this is below 2^-40",
+                )
             self._solved[chunk] = found
         return self._solved[chunk]
 
     def _encoded(self, state: Receiving, chunk: int, a: Words, c: Words) -> list[tuple[str, Any]]:
         """The chunk's store in parts; the own tags of each part go into their buckets."""
         session, shape = Session(state.coin), self._shape
-        binned = self._sorted(state)
+        binned, solved = self._sorted(state), self._solve(state, chunk)
+        del self._solved[chunk]
         width = tag_bytes(len(self._items), state.size_peer)
         messages: list[tuple[str, Any]] = []
-        self._solve(state, chunk)
-        solved = iter(self._solved.pop(chunk))
-        for number, part in enumerate(parts_of(shape)):
-            if part.chunk != chunk:
-                continue
-            elements = next(solved)
-            elements ^= a[part.low : part.high]
+        parts = [(n, part) for n, part in enumerate(parts_of(shape)) if part.chunk == chunk]
+        for (number, part), elements in zip(parts, solved, strict=True):
+            np.bitwise_xor(elements, a[part.low : part.high], out=elements)
             messages.append((self._peer, Encoded(number, elements)))
             digests, starts = binned.part(part)
             tags = owner_tags(digests, starts, shape, c[part.low : part.high], session, width)
