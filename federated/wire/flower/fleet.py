@@ -96,6 +96,10 @@ class _Stale(Exception):
     """The hub does not know this process (any more): activate again."""
 
 
+class _Void(Exception):
+    """The message that was answered is not open any more: answer another."""
+
+
 class Fleet:
     """The connection. `on_parcel` is called for each parcel that comes, on one thread.
 
@@ -232,7 +236,8 @@ class Fleet:
             _log.warning("a message was dropped: %s", error.message)
         message.content = pack([])  # the open message keeps no data
         if spare is not None:
-            self._reply(spare, [])
+            with contextlib.suppress(_Void):
+                self._reply(spare, [])
 
     def _object(self, run: int, name: str) -> bytes:
         request = PullObjectRequest(node=self._node, run_id=run, object_id=name)
@@ -276,17 +281,18 @@ class Fleet:
 
     def _send_batch(self, batch: list[Parcel]) -> None:
         """Until it is sent or the connection is lost: then the endpoints send it again."""
-        open_message = self._take_open()
-        if open_message is None:
+        while (open_message := self._take_open()) is not None:
+            try:
+                self._reply(open_message, batch)
+            except _Void:
+                continue
+            except _Stale:
+                self.connected.clear()
+            except FedprofileError as error:
+                self._end(error)
+            except (httpx.TransportError, httpx.HTTPStatusError, RuntimeError) as error:
+                _log.warning("parcels were not sent (%s)", type(error).__name__)
             return
-        try:
-            self._reply(open_message, batch)
-        except _Stale:
-            self.connected.clear()
-        except FedprofileError as error:
-            self._end(error)
-        except (httpx.TransportError, httpx.HTTPStatusError, RuntimeError) as error:
-            _log.warning("parcels were not sent (%s)", type(error).__name__)
 
     def _take_open(self) -> Message | None:
         now = time.time()
@@ -437,6 +443,8 @@ def _understood(error: httpx.HTTPStatusError) -> Exception:
     code, text = _said(error.response)
     if code == "activate":
         return _Stale()
+    if code == "void":
+        return _Void()
     if code == "replaced":
         return EnvironmentFailed(
             text, hint="stop the other process, or give each node an invite of its own"

@@ -259,6 +259,8 @@ class Guard:
             peer.foreign += 1
             _log.warning("%s sent a message as another node; it was refused", peer.name)
             raise _Turned(403, "foreign", "a node speaks for itself only")
+        if not self.relay.holds_open(peer, metadata.reply_to_message_id):
+            raise _Turned(409, "void", "a reply to a message that is not open any more")
         tree = request.message_object_trees[0]
         if len(list(iterate_object_tree(tree))) > _MOST_OBJECTS:
             raise _Turned(413, "size", f"at most {_MOST_OBJECTS} objects a message are allowed")

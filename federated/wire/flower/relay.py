@@ -177,6 +177,11 @@ class Relay:
             self._top_up(peer)
             self._wake(peer.node)
 
+    def holds_open(self, peer: Peer, name: str) -> bool:
+        """Whether this message is open at the node: it may answer it."""
+        with self._lock:
+            return name in peer.open
+
     def seen(self, peer: Peer) -> None:
         """A node has asked for messages."""
         peer.seen = now = time.monotonic()
