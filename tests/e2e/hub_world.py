@@ -11,9 +11,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from typer.testing import CliRunner
+
 from federated.party.identity_file import read_identity
 from federated.party.peers import Peers
 from federated.wire.local import ask
+from profiles.cli import app
 from psi.protocol import EnvironmentFailed
 
 PATIENCE = 60.0
@@ -53,12 +56,17 @@ class World:
         options = ["--party", party] if party else []
         for host in hosts:
             options += ["--host", host]
-        self.command(
+        self.here(
             "hub", "init", "--home", str(self.hub),
             "--port", str(free_port()), "--listen", listen, *options,
         )  # fmt: skip
         if party:
             (self.hub / "party" / "policy.toml").write_text(OPEN)
+
+    def here(self, *words: str) -> None:
+        """A command in this very process: for what only sets a scene."""
+        done = CliRunner().invoke(app, words, env=self.environment(), catch_exceptions=False)
+        assert done.exit_code == 0, f"{words}: {done.output}"
 
     def command(
         self, *words: str, check: bool = True, at: str = ""
@@ -98,8 +106,12 @@ class World:
     def join(self, name: str) -> Path:
         """Invite and init; the node's folder."""
         invite = self.folder / f"{name}.invite"
-        self.command("hub", "invite", name, "--home", str(self.hub), "--out", str(invite))
-        self.command("node", "init", str(invite), "--home", str(self.node(name)), at=name)
+        self.here("hub", "invite", name, "--home", str(self.hub), "--out", str(invite))
+        words = ("node", "init", str(invite), "--home", str(self.node(name)))
+        if name in self.inside:
+            self.command(*words, at=name)
+        else:
+            self.here(*words)
         (self.node(name) / "policy.toml").write_text(OPEN)
         return self.node(name)
 
