@@ -18,7 +18,7 @@ Sources: Bellare and Micali 1989; Naor and Pinkas 2001 (one a for all pairs).
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Protocol
 
 import gmpy2
 import numpy as np
@@ -33,7 +33,7 @@ from psi.kernels.curve25519 import (
 from psi.kernels.scalars import random_scalar
 from psi.protocol import PeerError, Random
 
-__all__ = ["KEY", "choose", "give", "offer"]
+__all__ = ["KEY", "BaseTransfers", "choose", "give", "offer"]
 
 KEY = 16
 """Bytes of a transferred key."""
@@ -41,6 +41,16 @@ _CURVE = 486662
 
 Points = np.ndarray[Any, np.dtype[np.uint8]]
 Bits = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class BaseTransfers(Protocol):
+    """What this module gives: a role can take another way to make base transfers."""
+
+    def offer(self, random: Random, /) -> tuple[bytes, bytes]: ...
+    def choose(
+        self, point: bytes, bits: Bits, session: bytes, random: Random, /
+    ) -> tuple[Points, Points]: ...
+    def give(self, secret: bytes, point: bytes, points: Points, session: bytes, /) -> Points: ...
 
 
 def offer(random: Random) -> tuple[bytes, bytes]:

@@ -23,7 +23,14 @@ from psi.kernels.ggm import expand_trees, punctured_trees, tree_sums
 from psi.vole.parameters import Vector
 from psi.vole.secrets import Session, derive, words
 
-__all__ = ["Noise", "helper_leaves", "helper_vector", "owner_noise", "owner_vectors"]
+__all__ = [
+    "Noise",
+    "helper_leaves",
+    "helper_vector",
+    "owner_leaves",
+    "owner_noise",
+    "owner_vectors",
+]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
@@ -74,10 +81,10 @@ def helper_vector(room: Words, session: Session, chunk: int, vector: Vector) -> 
     return room[0, : vector.size]
 
 
-def owner_vectors(
+def owner_leaves(
     noise: Noise, siblings: Words, totals: Words, session: Session, chunk: int, vector: Vector
-) -> tuple[Words, Words]:
-    """A and C, `uint64[size, 2]` each.
+) -> Words:
+    """Room with the sparse vector e, and with the trees' leaves plus e·Δ.
 
     `siblings: uint64[t, d, 2]`: sums beside the path. `totals: uint64[t, 2]`: what all leaves
     of a tree add up to, plus b_i, plus the owner's own c_i.
@@ -89,6 +96,11 @@ def owner_vectors(
     at = (np.arange(vector.trees) << vector.depth) + noise.places
     leaves[at] = tree_sums(leaves, vector.depth) ^ totals
     sparse[at] = noise.values
+    return room
+
+
+def owner_vectors(room: Words, session: Session, chunk: int, vector: Vector) -> tuple[Words, Words]:
+    """A and C, `uint64[size, 2]` each, in place of what `owner_leaves` made."""
     compress(room, vector.size, _code_key(session, chunk))
     return room[0, : vector.size], room[1, : vector.size]
 

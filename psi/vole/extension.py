@@ -24,11 +24,13 @@ from psi.kernels.gf128 import combine
 
 __all__ = [
     "BASE",
+    "bit_row",
     "choice_words",
-    "helper_products",
-    "helper_transfers",
-    "owner_products",
-    "owner_transfers",
+    "helper_keys",
+    "helper_rows",
+    "owner_keys",
+    "owner_rows",
+    "products",
 ]
 
 _STRETCH = b"fedprofile vole v1"
@@ -45,44 +47,45 @@ def choice_words(transfers: int) -> int:
     return -(-transfers // 128) * 2
 
 
-def owner_transfers(keys: Bytes, chunk: int, bits: Bits, tweak: bytes) -> tuple[Words, Words]:
-    """The owner's message `uint64[128, w]` and its keys `uint64[n, 2]` for `bits: uint8[n]`."""
-    width = choice_words(len(bits))
-    zero, one = _streams(keys[:, 0], chunk, width), _streams(keys[:, 1], chunk, width)
-    row = np.zeros(8 * width, np.uint8)
+def bit_row(bits: Bits) -> Words:
+    """The owner's input of transfers as a row: `uint8[n]` to `uint64[w]`."""
+    row = np.zeros(8 * choice_words(len(bits)), np.uint8)
     packed = np.packbits(bits, bitorder="little")
     row[: len(packed)] = packed
-    message = zero ^ one ^ row.view("<u8")
-    return message, _hashed(_transposed(zero, len(bits)), chunk, tweak)
+    return row.view("<u8").astype(np.uint64, copy=False)
 
 
-def helper_transfers(
-    keys: Bytes, secret: bytes, chunk: int, message: Words, count: int, tweak: bytes
-) -> Words:
-    """Both keys of each transfer: `uint64[n, 2, 2]`."""
-    rows = _transposed(_helped(keys, secret, chunk, message), count)
-    shifted = rows ^ np.frombuffer(secret, "<u8")
-    both = [_hashed(rows, chunk, tweak), _hashed(shifted, chunk, tweak)]
-    return np.stack(both, axis=1)
+def owner_rows(keys: Bytes, chunk: int, row: Words) -> tuple[Words, Words]:
+    """The owner's message for its input `uint64[w]`, and its own rows: `uint64[128, w]` each."""
+    zero, one = (_streams(keys[:, side], chunk, len(row)) for side in range(2))
+    return zero ^ one ^ row, zero
 
 
-def owner_products(keys: Bytes, chunk: int, inputs: Words) -> tuple[Words, Words]:
-    """The owner's message `uint64[128, 2n]` and its c_i `uint64[n, 2]` for y_i `uint64[n, 2]`."""
-    width = 2 * len(inputs)
-    zero, one = _streams(keys[:, 0], chunk, width), _streams(keys[:, 1], chunk, width)
-    return zero ^ one ^ inputs.reshape(-1), combine(zero.reshape(BASE, -1, 2))
-
-
-def helper_products(keys: Bytes, secret: bytes, chunk: int, message: Words) -> Words:
-    """The helper's b_i = c_i + y_i·Δ: `uint64[n, 2]`."""
-    return combine(_helped(keys, secret, chunk, message).reshape(BASE, -1, 2))
-
-
-def _helped(keys: Bytes, secret: bytes, chunk: int, message: Words) -> Words:
-    """The owner's first streams, plus its inputs in the rows where the secret's bit is set."""
+def helper_rows(keys: Bytes, secret: bytes, chunk: int, message: Words) -> Words:
+    """The owner's rows, plus its input in those where the secret's bit is set."""
     bits = np.unpackbits(np.frombuffer(secret, np.uint8), bitorder="little")
     masks = (np.uint64(0) - bits.astype(np.uint64))[:, None]
     return _streams(keys, chunk, message.shape[1]) ^ (message & masks)
+
+
+def owner_keys(rows: Words, chunk: int, count: int, tweak: bytes) -> Words:
+    """The owner's key of each transfer: `uint64[n, 2]`."""
+    return _hashed(_transposed(rows, count), chunk, tweak)
+
+
+def helper_keys(rows: Words, secret: bytes, chunk: int, count: int, tweak: bytes) -> Words:
+    """Both keys of each transfer: `uint64[n, 2, 2]`."""
+    plain = _transposed(rows, count)
+    shifted = plain ^ np.frombuffer(secret, "<u8")
+    return np.stack([_hashed(both, chunk, tweak) for both in (plain, shifted)], axis=1)
+
+
+def products(rows: Words) -> Words:
+    """The owner's c_i from its rows, the helper's b_i = c_i + y_i·Δ from its own.
+
+    `uint64[128, 2n]` to `uint64[n, 2]`.
+    """
+    return combine(rows.reshape(BASE, -1, 2))
 
 
 def _streams(keys: Bytes, chunk: int, width: int) -> Words:

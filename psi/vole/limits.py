@@ -18,16 +18,16 @@ def runs_here(items: int) -> bool:
     return block_path() != "portable" or items <= LARGEST_PORTABLE
 
 
-def check_path(items: int, reveal: str) -> None:
+def check_path(items: int, reveal: str, name: str = "vole") -> None:
     """Raise `MisuseError` where another protocol has to be taken."""
     if reveal not in REVEALS:
         raise MisuseError(
-            f"reveal {reveal!r} found, {' or '.join(REVEALS)} allowed with the protocol vole",
+            f"reveal {reveal!r} found, {' or '.join(REVEALS)} allowed with the protocol {name}",
             hint='take protocol = "ecdh"',
         )
     if not runs_here(items):
         raise MisuseError(
-            f"{items} items found, at most {LARGEST_PORTABLE} allowed with the protocol vole on a "
-            "CPU without AES and carry-less multiplication",
+            f"{items} items found, at most {LARGEST_PORTABLE} allowed with the protocol {name} on "
+            "a CPU without AES and carry-less multiplication",
             hint='take protocol = "ecdh"',
         )

@@ -159,22 +159,22 @@ def parts_of(store: Store) -> tuple[Part, ...]:
     return tuple(found)
 
 
-def vector_of_chunk(store: Store, chunk: int) -> Vector:
-    """The correlation of one chunk of a store."""
+def vector_of_chunk(store: Store, chunk: int, noise: int = NOISE) -> Vector:
+    """The correlation of one chunk of a store, with at least so many noisy places."""
     first, last = store.bins_of_chunk(chunk)
-    return vector_for((last - first) * store.bin_columns)
+    return vector_for((last - first) * store.bin_columns, noise)
 
 
 @cache
-def vector_for(columns: int) -> Vector:
+def vector_for(columns: int, noise: int = NOISE) -> Vector:
     """The correlation for so many columns: twice as many leaves as outputs, enough trees.
 
     The deepest trees that do not raise the number of leaves by more than an eighth.
     """
     depth = 1
-    while NOISE << (depth + 1) <= 2.25 * columns:
+    while noise << (depth + 1) <= 2.25 * columns:
         depth += 1
-    trees = max(NOISE, -(-2 * columns >> depth))
+    trees = max(noise, -(-2 * columns >> depth))
     size = -(-(trees << depth) // (2 * SIZES)) * SIZES
     return Vector(size, trees, depth)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -23,8 +23,9 @@ from psi.protocol import (
     message,
 )
 from psi.vole import base_ot
-from psi.vole.correlation import Noise, owner_noise, owner_vectors
-from psi.vole.extension import BASE, owner_products, owner_transfers
+from psi.vole.base_ot import BaseTransfers
+from psi.vole.correlation import Noise, owner_leaves, owner_noise, owner_vectors
+from psi.vole.extension import BASE, bit_row, owner_keys, owner_rows, products
 from psi.vole.items import Binned, owner_tags, unpacked
 from psi.vole.limits import check_path
 from psi.vole.messages import (
@@ -42,7 +43,7 @@ from psi.vole.messages import (
     Tags,
     Trees,
 )
-from psi.vole.parameters import parts_of, store_for, tag_bytes, vector_of_chunk
+from psi.vole.parameters import Vector, parts_of, store_for, tag_bytes, vector_of_chunk
 from psi.vole.secrets import KEY, Session, commitment, run_name
 
 __all__ = ["Receiver"]
@@ -82,6 +83,9 @@ class Receiver(Role[Matches]):
         (Receiving, Trees): "on_trees",
         (Receiving, Tags): "on_tags",
     }
+    receiving: ClassVar[type[Receiving]] = Receiving
+    transfers: ClassVar[BaseTransfers] = base_ot
+    name: ClassVar[str] = "vole"
 
     def __init__(
         self,
@@ -94,7 +98,7 @@ class Receiver(Role[Matches]):
         largest: int,
     ) -> None:
         super().__init__(context)
-        check_path(len(items), reveal)
+        check_path(len(items), reveal, self.name)
         self._peer, self._items, self._reveal = peer, items, reveal
         self._minimum, self._largest = minimum, largest
         self._shape = store_for(len(items))
@@ -110,7 +114,7 @@ class Receiver(Role[Matches]):
 
     def begin(self) -> Turn[Matches]:
         coin = self.context.random(KEY)
-        secret, point = base_ot.offer(self.context.random)
+        secret, point = self.transfers.offer(self.context.random)
         opening = Opening(len(self._items), commitment(coin, self.context.session), point)
         return Turn(Opened(coin, secret, point), [(self._peer, opening)], progress=0.0)
 
@@ -123,32 +127,39 @@ class Receiver(Role[Matches]):
         mine = self.context
         name = run_name(mine.session, mine.step, len(self._items), answer.total)
         session = Session.toss(name, state.coin, answer.coin)
-        keys = base_ot.give(state.secret, state.point, answer.points, name).tobytes()
-        after = Receiving(session.coin, keys, mine.random(KEY), answer.total, 0, 0, 0)
+        keys = self.transfers.give(state.secret, state.point, answer.points, name).tobytes()
+        after = self.receiving(session.coin, keys, mine.random(KEY), answer.total, 0, 0, 0)
         ahead = range(min(AHEAD, self._shape.chunks))
-        first = [self._extend(after, c, state.coin if c == 0 else b"") for c in ahead]
+        first = [m for c in ahead for m in self._extend(after, c, state.coin if c == 0 else b"")]
         return Turn(after, [(self._peer, m) for m in first], progress=0.05)
+
+    def _correlation(self, chunk: int) -> Vector:
+        return vector_of_chunk(self._shape, chunk)
+
+    def _width(self, size_peer: int) -> int:
+        return tag_bytes(len(self._items), size_peer)
 
     def _own(self, state: Receiving, chunk: int) -> tuple[Words, Words]:
         """The messages of transfers and products; what they leave here is kept for the trees."""
-        session, vector = Session(state.coin), vector_of_chunk(self._shape, chunk)
+        session, vector = Session(state.coin), self._correlation(chunk)
         keys = np.frombuffer(state.keys, np.uint8).reshape(-1, 2, base_ot.KEY)
         noise = owner_noise(state.seed, chunk, vector)
         tweak = session.key("transfers")
-        transfers, known = owner_transfers(keys[:BASE], chunk, noise.bits, tweak)
-        products, own = owner_products(keys[BASE:], chunk, noise.values)
-        self._owned[chunk] = noise, known, own
-        return transfers, products
+        transfers, rows = owner_rows(keys[:BASE], chunk, bit_row(noise.bits))
+        masked, own = owner_rows(keys[BASE:], chunk, noise.values.reshape(-1))
+        known = owner_keys(rows, chunk, len(noise.bits), tweak)
+        self._owned[chunk] = noise, known, products(own)
+        return transfers, masked
 
-    def _extend(self, state: Receiving, chunk: int, coin: bytes) -> Extension:
-        return Extension(chunk, coin, *self._own(state, chunk))
+    def _extend(self, state: Receiving, chunk: int, coin: bytes) -> list[Any]:
+        return [Extension(chunk, coin, *self._own(state, chunk))]
 
     def on_trees(self, state: Receiving, trees: Trees, peer: str) -> Turn[Matches]:
         del peer
         chunk = state.chunk
         if chunk == self._shape.chunks or trees.chunk != chunk:
             raise PeerError("trees out of order")
-        vector = vector_of_chunk(self._shape, chunk)
+        vector = self._correlation(chunk)
         if (len(trees.sums), len(trees.totals)) != (vector.trees * vector.depth, vector.trees):
             raise PeerError("trees of another number or depth than the sizes ask for")
         if chunk not in self._owned:
@@ -157,11 +168,19 @@ class Receiver(Role[Matches]):
         left, right = trees.sums[:, :2], trees.sums[:, 2:]
         mask = (np.uint64(0) - noise.bits.astype(np.uint64))[:, None]
         siblings = (left ^ (mask & (left ^ right)) ^ known).reshape(-1, vector.depth, 2)
-        session = Session(state.coin)
-        a, c = owner_vectors(noise, siblings, trees.totals ^ own, session, chunk, vector)
+        room = owner_leaves(
+            noise, siblings, trees.totals ^ own[: vector.trees], Session(state.coin), chunk, vector
+        )
+        return self._planted(state, room, own)
+
+    def _planted(self, state: Receiving, room: Words, own: Words) -> Turn[Matches]:
+        """On with the chunk whose leaves have come; `own` is what the products left here."""
+        del own
+        chunk = state.chunk
+        a, c = owner_vectors(room, Session(state.coin), chunk, self._correlation(chunk))
         messages: list[tuple[str, Any]] = []
         if chunk + AHEAD < self._shape.chunks:
-            messages.append((self._peer, self._extend(state, chunk + AHEAD, b"")))
+            messages += [(self._peer, m) for m in self._extend(state, chunk + AHEAD, b"")]
         messages += self._encoded(state, chunk, a, c)
         done = (chunk + 1) / self._shape.chunks
         return Turn(
@@ -193,7 +212,7 @@ class Receiver(Role[Matches]):
         session, shape = Session(state.coin), self._shape
         binned, solved = self._sorted(state), self._solve(state, chunk)
         del self._solved[chunk]
-        width = tag_bytes(len(self._items), state.size_peer)
+        width = self._width(state.size_peer)
         messages: list[tuple[str, Any]] = []
         parts = [(n, part) for n, part in enumerate(parts_of(shape)) if part.chunk == chunk]
         for (number, part), elements in zip(parts, solved, strict=True):
@@ -212,7 +231,7 @@ class Receiver(Role[Matches]):
 
     def on_tags(self, state: Receiving, part: Tags, peer: str) -> Turn[Matches]:
         del peer
-        width = tag_bytes(len(self._items), state.size_peer)
+        width = self._width(state.size_peer)
         if state.chunk < self._shape.chunks or part.offset != state.tagged:
             raise PeerError("tags out of order")
         expected = min(TAGS, state.size_peer - state.tagged)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -23,8 +23,9 @@ from psi.protocol import (
     message,
 )
 from psi.vole import base_ot
+from psi.vole.base_ot import BaseTransfers
 from psi.vole.correlation import helper_leaves, helper_vector
-from psi.vole.extension import BASE, choice_words, helper_products, helper_transfers
+from psi.vole.extension import BASE, choice_words, helper_keys, helper_rows, products
 from psi.vole.items import Binned, packed, sender_tags
 from psi.vole.limits import check_path
 from psi.vole.messages import (
@@ -41,7 +42,7 @@ from psi.vole.messages import (
     Tags,
     Trees,
 )
-from psi.vole.parameters import Store, parts_of, store_for, tag_bytes, vector_of_chunk
+from psi.vole.parameters import Store, Vector, parts_of, store_for, tag_bytes, vector_of_chunk
 from psi.vole.secrets import KEY, Session, commitment, run_name
 
 __all__ = ["Sender"]
@@ -88,12 +89,15 @@ class Sender(Role[Matches]):
         (Sending, More): "on_more",
         (Sending, Report): "on_report",
     }
+    sending: ClassVar[type[Sending]] = Sending
+    transfers: ClassVar[BaseTransfers] = base_ot
+    name: ClassVar[str] = "vole"
 
     def __init__(
         self, context: Context, peer: str, items: Items, *, reveal: str, largest: int
     ) -> None:
         super().__init__(context)
-        check_path(len(items), reveal)
+        check_path(len(items), reveal, self.name)
         self._peer, self._items, self._reveal, self._largest = peer, items, reveal, largest
         self._binned: Binned | None = None
         self._leaves: dict[int, Words] = {}
@@ -123,8 +127,8 @@ class Sender(Role[Matches]):
         coin, secrets, seed = random(KEY), random(2 * _SECRET), random(KEY)
         name = self._name(opening.total)
         bits = np.unpackbits(np.frombuffer(secrets, np.uint8), bitorder="little")
-        points, keys = base_ot.choose(opening.point, bits, name, random)
-        after = Sending(
+        points, keys = self.transfers.choose(opening.point, bits, name, random)
+        after = self.sending(
             opening.total, opening.commitment, coin, secrets, keys.tobytes(), seed, 0, 0, 0, 0
         )
         return Turn(after, [(self._peer, Answer(len(self._items), coin, points))], progress=0.05)
@@ -135,6 +139,12 @@ class Sender(Role[Matches]):
 
     def _shape(self, state: Sending) -> Store:
         return store_for(state.size_peer)
+
+    def _correlation(self, state: Sending, chunk: int) -> Vector:
+        return vector_of_chunk(self._shape(state), chunk)
+
+    def _width(self, state: Sending) -> int:
+        return tag_bytes(state.size_peer, len(self._items))
 
     def _opened(self, state: Sending, part: Extension) -> Sending:
         """The session's coin, once the receiver's part is known and fits its commitment."""
@@ -148,23 +158,36 @@ class Sender(Role[Matches]):
         session = Session.toss(self._name(state.size_peer), part.coin, state.coin)
         return replace(state, committed=b"", coin=session.coin)
 
+    def _inputs(self, vector: Vector) -> tuple[int, int]:
+        """Bits and field elements that the receiver has to put into transfers and products."""
+        return vector.trees * vector.depth, vector.trees
+
+    def _checked(self, state: Sending, part: Extension, chosen: Words, helped: Words) -> Sending:
+        """The state after the rows that an extension gave; nothing is checked in this setting."""
+        del part, chosen, helped
+        return state
+
     def on_extension(self, state: Sending, part: Extension, peer: str) -> Turn[Matches]:
         del peer
         shape = self._shape(state)
         if part.chunk != state.extended or state.extended == shape.chunks:
             raise PeerError("an extension out of order")
-        chunk, vector = part.chunk, vector_of_chunk(shape, part.chunk)
+        chunk, vector = part.chunk, self._correlation(state, part.chunk)
         count = vector.trees * vector.depth
-        if part.transfers.shape != (BASE, choice_words(count)):
+        bits, values = self._inputs(vector)
+        if part.transfers.shape != (BASE, choice_words(bits)):
             raise PeerError("transfers of another number than the sizes ask for")
-        if part.products.shape != (BASE, 2 * vector.trees):
+        if part.products.shape != (BASE, 2 * values):
             raise PeerError("products of another number than the sizes ask for")
         state = self._opened(state, part)
-        session = Session(state.coin)
+        session, tweak = Session(state.coin), Session(state.coin).key("transfers")
         keys = np.frombuffer(state.keys, np.uint8).reshape(-1, base_ot.KEY)
-        ours, tweak = state.secrets[:_SECRET], session.key("transfers")
-        masks = helper_transfers(keys[:BASE], ours, chunk, part.transfers, count, tweak)
-        totals = helper_products(keys[BASE:], state.secrets[_SECRET:], chunk, part.products)
+        ours, delta = state.secrets[:_SECRET], state.secrets[_SECRET:]
+        chosen = helper_rows(keys[:BASE], ours, chunk, part.transfers)
+        helped = helper_rows(keys[BASE:], delta, chunk, part.products)
+        state = self._checked(state, part, chosen, helped)
+        masks = helper_keys(chosen, ours, chunk, count, tweak)
+        totals = products(helped)[: vector.trees]
         leaves, sums = helper_leaves(state.seed, session, chunk, vector)
         self._leaves[chunk] = leaves
         totals ^= sums[:, -1, 0] ^ sums[:, -1, 1]
@@ -175,7 +198,7 @@ class Sender(Role[Matches]):
     def _vector(self, state: Sending, chunk: int) -> Words:
         """B of a chunk; made again from the seed where a restored role lacks it."""
         if chunk not in self._vectors:
-            session, vector = Session(state.coin), vector_of_chunk(self._shape(state), chunk)
+            session, vector = Session(state.coin), self._correlation(state, chunk)
             room = self._leaves.pop(chunk, None)
             if room is None:
                 room = helper_leaves(state.seed, session, chunk, vector)[0]
@@ -191,7 +214,7 @@ class Sender(Role[Matches]):
         place = parts[part.part]
         if place.chunk >= state.extended or len(part.elements) != place.high - place.low:
             raise PeerError("a part of the store that is not due, or of another size")
-        session, width = Session(state.coin), tag_bytes(state.size_peer, len(self._items))
+        session, width = Session(state.coin), self._width(state)
         secret = np.frombuffer(state.secrets[_SECRET:], "<u8").astype(np.uint64)
         vector = self._vector(state, place.chunk)[place.low : place.high].copy()
         add_products(vector, part.elements, secret)
@@ -228,7 +251,7 @@ class Sender(Role[Matches]):
         return self._binned
 
     def _give(self, state: Sending) -> Turn[Matches]:
-        total, width = len(self._items), tag_bytes(state.size_peer, len(self._items))
+        total, width = len(self._items), self._width(state)
         tags, _ = self._tags(state)
         end = min(total, state.tagged + TAG_WINDOW * TAGS)
         messages = [

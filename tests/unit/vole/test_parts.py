@@ -11,7 +11,13 @@ from psi.kernels.curve25519 import PRIME, multiply
 from psi.kernels.gf128 import add_products
 from psi.protocol import PeerError
 from psi.vole import base_ot, extension
-from psi.vole.correlation import helper_leaves, helper_vector, owner_noise, owner_vectors
+from psi.vole.correlation import (
+    helper_leaves,
+    helper_vector,
+    owner_leaves,
+    owner_noise,
+    owner_vectors,
+)
 from psi.vole.items import packed, unpacked
 from psi.vole.parameters import vector_for
 from psi.vole.secrets import Session, commitment, run_name
@@ -61,15 +67,18 @@ def test_transfers_and_products(count: int) -> None:
     secret, both, chosen = dealt()
     bits = bits_of(secrets.token_bytes(count // 8 + 1))[:count]
     for chunk in (0, 3):
-        message, known = extension.owner_transfers(both, chunk, bits, TWEAK)
+        message, rows = extension.owner_rows(both, chunk, extension.bit_row(bits))
         assert message.shape == (128, extension.choice_words(count))
-        keys = extension.helper_transfers(chosen, secret, chunk, message, count, TWEAK)
-        rows = np.arange(count)
-        assert (keys[rows, bits] == known).all()
-        assert (keys[rows, 1 - bits] != known).any(axis=1).all()
+        known = extension.owner_keys(rows, chunk, count, TWEAK)
+        helped = extension.helper_rows(chosen, secret, chunk, message)
+        keys = extension.helper_keys(helped, secret, chunk, count, TWEAK)
+        each = np.arange(count)
+        assert (keys[each, bits] == known).all()
+        assert (keys[each, 1 - bits] != known).any(axis=1).all()
         inputs = np.frombuffer(secrets.token_bytes(16 * count), np.uint64).reshape(count, 2)
-        message, own = extension.owner_products(both, chunk, inputs)
-        found = extension.helper_products(chosen, secret, chunk, message)
+        message, rows = extension.owner_rows(both, chunk, inputs.reshape(-1))
+        own = extension.products(rows)
+        found = extension.products(extension.helper_rows(chosen, secret, chunk, message))
         add_products(own, inputs, np.frombuffer(secret, np.uint64))
         assert (own == found).all()
 
@@ -84,7 +93,8 @@ def test_the_correlation_holds(columns: int) -> None:
     beside = np.take_along_axis(sums, sides[:, :, None, None].astype(np.intp), 2)[:, :, 0]
     totals = sums[:, -1, 0] ^ sums[:, -1, 1]
     add_products(totals, noise.values, delta)
-    a, c = owner_vectors(noise, beside, totals, session, chunk, vector)
+    room = owner_leaves(noise, beside, totals, session, chunk, vector)
+    a, c = owner_vectors(room, session, chunk, vector)
     b = helper_vector(leaves, session, chunk, vector)
     assert len(a) == len(b) == len(c) == vector.size >= columns
     assert len(np.unique(a[:, 0])) > 0.99 * len(a)
