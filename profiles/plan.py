@@ -5,15 +5,13 @@ The words are `federated.party.words`, those that another party's officer reads.
 
 from __future__ import annotations
 
-import secrets
-import time
 from dataclasses import replace
 
 from federated.join_sum import Layout
 from federated.party.category import ciphertexts as cipher_count
+from federated.party.completion import chosen_protocol, complete
 from federated.party.contract import Contract
 from federated.party.disclosures import disclosures
-from federated.party.keys import PartyKeys
 from federated.party.limits import ciphertexts
 from federated.party.source import Source
 from federated.party.steps import facts_of
@@ -27,7 +25,7 @@ from profiles.estimate import (
     vole_estimate,
 )
 from profiles.job import Job
-from profiles.proposal import chosen_protocol, complete, draft
+from profiles.proposal import nameless_draft
 from psi.align import PROTOCOLS, AlignSettings, in_one_run
 from psi.kernels.montgomery import best_path
 
@@ -92,8 +90,7 @@ def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str
 
     What the parties' policies say is not known here: they are taken to accept every protocol.
     """
-    identities = {p.name: PartyKeys.generate(p.name).identity for p in job.parties}
-    contract = draft(job, identities, secrets.token_bytes(32), time.time())
+    contract = nameless_draft(job)
     for terms in contract.parties:
         if source is not None:
             contract = contract.with_party(facts_of(terms, source, b""))
@@ -104,7 +101,7 @@ def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str
     contract = replace(contract, parties=accepting)
     name, why = chosen_protocol(contract)
     taken = f"set intersection by {name}: {why}" if name else ""
-    contract = complete(job, contract)
+    contract = complete(contract)
     return replace(contract, disclosures=disclosures(contract)), taken
 
 

@@ -1,7 +1,9 @@
-"""From a job file to the draft of a contract, and from everyone's facts to the final terms."""
+"""From a job file to the draft of a contract."""
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,17 +20,13 @@ from federated.party.contract import (
     suites_for,
 )
 from federated.party.disclosures import disclosures
-from federated.party.keys import Identity
-from federated.vertical import choose_steps
+from federated.party.keys import Identity, PartyKeys
 from profiles.job import Job
-from psi.align import choose
-from psi.protocol import JobError
 
-__all__ = ["chosen_protocol", "complete", "draft"]
+__all__ = ["draft", "nameless_draft"]
 
 DAY = 24 * 3600
 CLOCK_SKEW = 300
-HORIZONTAL_STEPS = 12
 
 
 def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float) -> Contract:
@@ -56,27 +54,10 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
     return replace(contract, disclosures=disclosures(contract))
 
 
-def complete(job: Job, contract: Contract) -> Contract:
-    """Fix by the parties' row and column counts what the draft leaves open.
-
-    That is the number of training steps, and the protocol of set intersection.
-    """
-    train = tuple(_fixed(job, contract, terms) for terms in contract.train)
-    name, _ = chosen_protocol(contract)
-    align = tuple(
-        replace(terms, protocol=name or terms.protocol, alternative="") for terms in contract.align
-    )
-    return replace(contract, train=train, align=align, suites=suites_for(align))
-
-
-def chosen_protocol(contract: Contract) -> tuple[str, str]:
-    """Which protocol this draft comes to with its parties' facts, and why; empty if it is fixed."""
-    if not any(terms.alternative for terms in contract.align):
-        return "", ""
-    receiver = contract.party(contract.receiver)
-    partners = [contract.party(terms.partner) for terms in contract.align]
-    allowed = set(receiver.protocols).intersection(*(p.protocols for p in partners))
-    return choose([(receiver.rows, partner.rows) for partner in partners], allowed)
+def nameless_draft(job: Job) -> Contract:
+    """The same with keys that are thrown away: to look at, not to propose."""
+    identities = {party.name: PartyKeys.generate(party.name).identity for party in job.parties}
+    return draft(job, identities, secrets.token_bytes(32), time.time())
 
 
 def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
@@ -186,23 +167,4 @@ def _train(job: Job) -> tuple[TrainTerms, ...]:
             0,
             job.key_bits,
         ),
-    )
-
-
-def _fixed(job: Job, contract: Contract, terms: TrainTerms) -> TrainTerms:
-    if terms.split != "vertical":
-        return replace(terms, steps=terms.steps or HORIZONTAL_STEPS)
-    columns = sum(contract.party(name).design_columns for name in terms.partners)
-    rows = min(party.rows for party in contract.parties)
-    if columns < 1:
-        raise JobError(f"{job.file}: [[party]] features: no usable column at the partners")
-    chosen = choose_steps(
-        rows, columns, terms.folds, wanted=(terms.steps or None, terms.fold_steps or None)
-    )
-    return replace(
-        terms,
-        steps=chosen.steps,
-        folds=chosen.folds,
-        fold_steps=chosen.fold_steps,
-        score_vectors=chosen.score_vectors,
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from federated.party.call import make_call
+from federated.party.completion import complete
 from federated.party.contract import Contract
 from federated.party.desk import Decider
 from federated.party.identity_file import write_identity
@@ -25,7 +26,7 @@ from federated.party.source import Source
 from federated.wire.local import LocalMount
 from profiles.federation import Federation
 from profiles.job import Job
-from profiles.proposal import complete, draft
+from profiles.proposal import draft
 from profiles.runs import Run, RunFolder, Started, runs_in
 from psi.protocol import FedprofileError, JobError, MisuseError, Refused
 
@@ -88,7 +89,7 @@ def federate_remote(
         return step_limit(final[0] if final else None, step)
 
     def finish(contract: Contract) -> Contract:
-        whole = complete(job, contract)
+        whole = complete(contract)
         final[:] = [whole]
         return whole
 

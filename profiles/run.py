@@ -15,12 +15,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from federated.party.completion import HORIZONTAL_STEPS
 from federated.party.session import Progress
 from federated.party.source import Source
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs
-from profiles.proposal import HORIZONTAL_STEPS
 from psi.align import PROTOCOLS, AlignSettings, in_one_run
 from psi.protocol import EnvironmentFailed, MisuseError
 

@@ -12,7 +12,7 @@ import pytest
 
 from federated.party.account import read_account, verify_ledger
 from federated.party.compare import compare
-from federated.party.contract import Contract
+from federated.party.completion import complete
 from federated.party.keys import PartyKeys
 from federated.party.outcome import Outcome
 from federated.party.participant import Participant
@@ -20,7 +20,7 @@ from federated.party.session import Session
 from federated.party.source import Source
 from federated.wire.routers import MemoryRouter
 from profiles.job import Job
-from profiles.proposal import complete, draft
+from profiles.proposal import draft
 from profiles.tables import open_tables
 from tests.unit.test_resume import Fragile, Killed
 
@@ -64,11 +64,7 @@ class Party(threading.Thread):
         if self.party != self.job.receiver:
             return participant.join()[1]
         asked = draft(self.job, PINNED, self.nonce, time.time())
-
-        def whole(contract: Contract) -> Contract:
-            return complete(self.job, contract)
-
-        return participant.propose(asked, whole)[1]
+        return participant.propose(asked, complete)[1]
 
 
 def play(small: Path, home: Path, fatal: dict[str, int]) -> dict[str, Party]:

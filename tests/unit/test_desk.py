@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from federated.party.call import make_call, read_call
+from federated.party.completion import complete
 from federated.party.contract import Contract
 from federated.party.desk import AutoDecider, Call, Decision, Request
 from federated.party.keyfile import load_keys, save_keys
@@ -24,7 +25,7 @@ from federated.party.session import Session
 from federated.party.source import MemorySource
 from federated.wire.routers import MemoryRouter
 from profiles.job import Job
-from profiles.proposal import complete, draft
+from profiles.proposal import draft
 from psi.protocol import EnvironmentFailed, InputError, MisuseError, PeerError, PeerGone, Refused
 from tests.e2e.conftest import JOB
 
@@ -111,7 +112,7 @@ def test_an_officer_says_no_before_anything_is_said_about_the_table(tmp_path: Pa
         try:
             if name == "bank":
                 asked = draft(job, TWO, NONCE, time.time())
-                participant.propose(asked, lambda contract: complete(job, contract))
+                participant.propose(asked, complete)
             else:
                 participant.join()
         except BaseException as error:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from federated.party.completion import complete
 from federated.party.contract import Contract
 from federated.party.guards import guards
 from federated.party.keys import PartyKeys
@@ -24,7 +25,7 @@ from federated.party.session import Session
 from federated.party.source import MemorySource
 from federated.wire.routers import MemoryRouter
 from profiles.job import Job
-from profiles.proposal import complete, draft
+from profiles.proposal import draft
 from psi.protocol import PeerGone, Refused
 
 JOB = """
@@ -94,11 +95,7 @@ class World:
                     return
                 asked = draft(self.job, PINNED, nonce, time.time())
                 participant = Participant(session, bank)
-
-                def whole(contract: Contract) -> Contract:
-                    return complete(self.job, contract)
-
-                found.append(participant.propose(asked, whole)[1])
+                found.append(participant.propose(asked, complete)[1])
             except BaseException as error:
                 errors[name] = error
 
