@@ -16,7 +16,7 @@ import unicodedata
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["LIMIT", "csv_safe", "csv_safe_column", "plain", "plain_column", "slug"]
+__all__ = ["LIMIT", "csv_safe", "csv_safe_column", "plain", "plain_column", "sized", "slug"]
 
 LIMIT = 200
 
@@ -85,6 +85,15 @@ def csv_safe_column(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.Chunked
         pa.scalar("'", shown.type), shown, pa.scalar("", shown.type)
     )
     return pc.if_else(risky, marked, shown)
+
+
+def sized(count: float) -> str:
+    """A number of bytes for people: 1234567 -> '1.2 MB'."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
 
 
 def slug(text: str) -> str:

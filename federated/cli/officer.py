@@ -33,7 +33,7 @@ def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
-    inbox = _inbox(home)[0]
+    inbox = inbox_of(home)[0]
     if inbox.paused is not None:
         typer.echo(f"paused by {inbox.paused['by']}: {plain(str(inbox.paused['why']))}")
     for row in rows:
@@ -54,7 +54,7 @@ def show(job: Job, home: Home = HOME, as_json: AsJson = False) -> None:
 
     from federated.party.plain import to_plain
 
-    inbox, place = _inbox(home)
+    inbox, place = inbox_of(home)
     entry = inbox.find(job)
     if as_json:
         contract = to_plain(entry.request.contract)
@@ -71,7 +71,7 @@ def approve(job: Job, home: Home = HOME) -> None:
     more, the node does not sign it. A job that this party itself proposes is approved by another
     user than its proposer (policy: four_eyes).
     """
-    inbox, _ = _inbox(home)
+    inbox, _ = inbox_of(home)
     entry = inbox.find(job)
     word = inbox.decide(entry, True)
     typer.echo(f"{entry.request.id} is approved by {word.by}")
@@ -86,7 +86,7 @@ def deny(
     """Deny a proposal; the proposer is told why."""
     from federated.text import plain
 
-    inbox, _ = _inbox(home)
+    inbox, _ = inbox_of(home)
     entry = inbox.find(job)
     word = inbox.decide(entry, False, plain(why, 200))
     typer.echo(f"{entry.request.id} is denied by {word.by}")
@@ -99,13 +99,13 @@ def pause(
     """Take no new jobs from now on; running ones go on (`stop` ends one)."""
     from federated.text import plain
 
-    _inbox(home)[0].pause(plain(why, 200))
+    inbox_of(home)[0].pause(plain(why, 200))
     typer.echo("paused: proposals are refused; fedprofile node unpause ends this")
 
 
 def unpause(home: Home = HOME) -> None:
     """Take new jobs again."""
-    was = _inbox(home)[0].unpause()
+    was = inbox_of(home)[0].unpause()
     typer.echo("proposals are heard again" if was else "it was not paused")
 
 
@@ -123,7 +123,7 @@ def stop(
 
     if not now:
         raise MisuseError("stop ends the job for all parties", hint=f"stop {job} --now, if so")
-    _inbox(home)
+    inbox_of(home)
     found = [row["session"] for row in _rows(home) if row["session"].startswith(job.lower())]
     if len(found) != 1:
         raise InputError(f"{len(found)} jobs begin with {job[:64]!r}", hint="fedprofile node jobs")
@@ -132,7 +132,7 @@ def stop(
     typer.echo(f"{job} is stopped")
 
 
-def _inbox(home: Path) -> tuple[Any, Any]:
+def inbox_of(home: Path) -> tuple[Any, Any]:
     from federated.party.inbox import Inbox
     from federated.party.node_home import NodeHome
     from federated.party.officer import counts
@@ -154,7 +154,7 @@ def _rows(home: Path) -> list[dict[str, Any]]:
     except EnvironmentFailed:
         live = {}
     rows = []
-    for entry in _inbox(home)[0].all():
+    for entry in inbox_of(home)[0].all():
         contract, session = entry.request.contract, entry.request.session.hex()
         running = live.pop(session, {})
         state = entry.state(time.time())

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from federated.cli import hub, node
+from federated.cli.rehearse import rehearse
 from profiles.cli import demo, job, ledger, plan, preflight, run, selftest
 from psi.protocol.errors import FedprofileError
+
+if TYPE_CHECKING:
+    from federated.party.contract import Contract
 
 __all__ = ["app", "main"]
 
@@ -47,6 +52,14 @@ def _root(
     del version
 
 
+def _asked(job_file: Path) -> Contract:
+    from profiles.job import Job
+    from profiles.proposal import nameless_draft
+
+    return nameless_draft(Job.load(job_file))
+
+
+node.app.command("rehearse")(rehearse(_asked))
 app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
 app.command("preflight")(preflight.preflight)

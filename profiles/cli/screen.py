@@ -1,4 +1,4 @@
-"""What the commands print: one progress bar a job, headings, byte counts."""
+"""What the commands print: one progress bar a job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from federated.party.notes import APPROVAL, AWAY, CALLED
 from federated.party.session import Progress
 
-__all__ = ["STANDS", "human_bytes", "progress_bar"]
+__all__ = ["STANDS", "progress_bar"]
 
 STANDS = {
     CALLED: "has not answered yet",
@@ -19,15 +19,6 @@ STANDS = {
     "finish": "done",
 }
 """What a party's place is called where it is no step of the job."""
-
-
-def human_bytes(count: float) -> str:
-    """1234567 -> '1.2 MB'."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError
 
 
 @contextmanager

@@ -1,0 +1,262 @@
+"""Run a job with one real party, and list what it sent and what came in.
+
+The list is read from the ledger that the party's session wrote, the same that a real run would
+leave, so that it holds every message and none beside. `sealed` in the sizes: what travels is the
+ciphertext, a few bytes longer than its contents.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from federated.party.contract import Contract
+from federated.party.desk import AutoDecider, Decision, Request
+from federated.party.disclosures import disclosures
+from federated.party.keys import PartyKeys
+from federated.party.ledger import read_ledger
+from federated.party.participant import Participant
+from federated.party.policy import Limits, Policy
+from federated.party.session import Progress, Session
+from federated.party.source import MemorySource, Source
+from federated.party.stage import Player, first_failed, play
+from federated.party.steps import load_table
+from federated.rehearsal.excerpt import Excerpt
+from federated.rehearsal.invented import invented_table, key_rows
+from federated.wire.routers import MemoryRouter
+from psi.protocol import Declined, FedprofileError, InputError
+
+__all__ = ["ROWS", "Exchange", "Rehearsal", "rehearse"]
+
+ROWS = 10_000
+"""Rows of this party's table that a rehearsal takes unless it is told otherwise."""
+
+_SPARE = 20
+_ANY = Policy(
+    limits=Limits(
+        minimum_group=0, unnoised_categories=True, largest_epsilon=10**9, key_bits=0,
+        score_vectors=10**9,
+    )
+)  # fmt: skip
+"""What the invented parties allow: whether the real ones would is theirs to say."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Messages of one kind in one step, one way: `sent` to `peer` or `received` from it."""
+
+    step: str
+    way: str
+    peer: str
+    message: str
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a rehearsal found. `contract` is as far as it came: the final one, or the draft.
+
+    `ended` is empty if all steps were run, else why not. `rows` of the table's `of` were taken;
+    `around` are bytes beside the messages: handshakes and the frames' own fields. `either` says
+    that the draft leaves the protocol of set intersection open, `refused` why this party's policy
+    says no.
+    """
+
+    contract: Contract
+    me: str
+    messages: tuple[Exchange, ...]
+    rows: int
+    of: int
+    others: dict[str, int]
+    shared: int
+    around: int
+    seconds: float
+    either: bool = False
+    ended: str = ""
+    refused: str = ""
+
+    def amount(self, way: str) -> int:
+        """Bytes of all messages that were "sent", or "received"."""
+        return sum(entry.bytes for entry in self.messages if entry.way == way)
+
+
+def rehearse(
+    draft: Contract,
+    me: str,
+    source: Source,
+    policy: Policy,
+    *,
+    rows: int = ROWS,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Rehearsal:
+    """Play `draft` with the tables of the party `me`, of which at most `rows` are read (0: all).
+
+    Where the draft demands a larger overlap, more rows are taken. Raises `InputError` where the
+    table has no key to match by, and whatever reading the table raises.
+    """
+    begun = time.monotonic()
+    least = max((terms.minimum_overlap for terms in draft.align), default=0)
+    wanted = least + least // 4 + _SPARE
+    excerpt = Excerpt(source, max(rows, wanted) if rows else 0)
+    names = [terms.name for terms in draft.parties]
+    keys = {name: PartyKeys.generate(name) for name in names}
+    contract = _redated(draft, keys, clock())
+    own = contract.party(me)
+    table = load_table(own, excerpt)
+    shared = _shared(contract, me, table, wanted)
+    others = {name: _size(contract, shared.num_rows) for name in names if name != me}
+    rng = np.random.default_rng()
+    sources: dict[str, Source] = {me: excerpt}
+    for name, size in others.items():
+        invented = invented_table(contract, name, me, shared, size, rng)
+        sources[name] = MemorySource({contract.party(name).table: invented})
+    with tempfile.TemporaryDirectory(prefix="fedprofile-rehearsal-") as place:
+        router, players = MemoryRouter(names), list[Player]()
+        mine = _Decider(me, excerpt, policy)
+        pinned = {name: keys[name].identity for name in names}
+        for name in names:
+            session = Session(
+                bytes.fromhex(contract.nonce), keys[name], pinned, router.endpoint(name),
+                Path(place) / name, clock=clock, progress=progress if name == me else None,
+            )  # fmt: skip
+            decider = mine if name == me else _Decider(name, sources[name], _ANY)
+            participant = Participant(session, sources[name], decider=decider)
+            players.append(
+                Player(session, participant, contract if name == contract.proposer else None)
+            )
+        play(router, players)
+        messages = _exchanges(Path(place) / me / "ledger.jsonl")
+    (result,) = (player.result for player in players if player.name == me)
+    carried = sum(size for way, size in router.bytes_sent.items() if me in way)
+    return Rehearsal(
+        contract=result[0].contract if result else contract,
+        me=me,
+        messages=messages,
+        rows=table.num_rows,
+        of=excerpt.sizes[own.table],
+        others=others,
+        shared=shared.num_rows,
+        around=carried - sum(entry.bytes for entry in messages),
+        seconds=time.monotonic() - begun,
+        either=any(terms.alternative for terms in draft.align),
+        ended=_why(players, me),
+        refused=mine.refused,
+    )
+
+
+class _Decider(AutoDecider):
+    """The party's policy, asked as the desk asks it, without officers, peers or counts."""
+
+    refused = ""
+
+    def decide(self, request: Request, stop: threading.Event) -> Decision:
+        del stop
+        try:
+            self.check(request.contract)
+        except Declined as no:
+            return Decision(False, "policy", no.message)
+        return Decision(True, "rehearsal")
+
+    def check(self, contract: Contract) -> None:
+        try:
+            super().check(contract)
+        except Declined as no:
+            self.refused = no.message
+            raise
+
+
+def _redated(draft: Contract, keys: dict[str, PartyKeys], now: float) -> Contract:
+    """The draft with keys that are thrown away, a nonce of its own, valid now."""
+    parties = tuple(
+        replace(
+            terms,
+            organisation=keys[terms.name].identity.organisation.hex(),
+            sealing=keys[terms.name].identity.sealing.hex(),
+            rows=0,
+            snapshot="",
+            protocols=(),
+            design_columns=0,
+        )
+        for terms in draft.parties
+    )
+    lasts = draft.expires - draft.not_before
+    contract = replace(
+        draft,
+        parties=parties,
+        nonce=secrets.token_bytes(32).hex(),
+        not_before=int(now) - 1,
+        expires=int(now) - 1 + lasts,
+    )
+    return replace(contract, disclosures=disclosures(contract))
+
+
+def _shared(contract: Contract, me: str, table: pa.Table, wanted: int) -> pa.Table:
+    """Those of this party's rows, by its key columns, that the others are to have as well."""
+    terms = contract.party(me)
+    if not terms.keys:
+        return pa.table({})
+    most = min(max(wanted, table.num_rows // 2), *_caps(contract))
+    rows = key_rows(terms, table, most)
+    if not len(rows):
+        raise InputError(
+            f"{terms.table}: no row has a usable key", hint="fedprofile preflight says why"
+        )
+    columns = list(dict.fromkeys(column for level in terms.keys for column in level))
+    return table.select(columns).take(pa.array(rows))
+
+
+def _size(contract: Contract, shared: int) -> int:
+    """Rows of an invented party: those it shares, and a quarter more."""
+    return min(max(shared + shared // 4 + _SPARE, 200), *_caps(contract))
+
+
+def _caps(contract: Contract) -> list[int]:
+    """The most items that a set may have."""
+    most = [terms.largest_set for terms in contract.align]
+    most += [terms.keep_tags_items for terms in contract.align if terms.keep_tags_days]
+    return [*most, 1 << 30, 1 << 30]
+
+
+def _exchanges(ledger: Path) -> tuple[Exchange, ...]:
+    """All messages in the ledger, those of one kind in one step and way together."""
+    found: dict[tuple[str, str, str, str], tuple[int, int]] = {}
+    for line in read_ledger(ledger):
+        if line["kind"] in ("sent", "received"):
+            body = line["body"]
+            key = (_place(body["step"]), line["kind"], body["peer"], body["message"])
+            count, size = found.get(key, (0, 0))
+            found[key] = (count + 1, size + body["bytes"])
+    order = dict.fromkeys(step for step, *_ in found)
+    return tuple(
+        Exchange(*key, *sums) for step in order for key, sums in found.items() if key[0] == step
+    )
+
+
+def _place(step: str) -> str:
+    """The step, with all rounds of horizontal training as one."""
+    kind, _, last = step.rpartition("/")
+    together = step.startswith("train/") and (last.isdecimal() or last == "model") and "/" in kind
+    return kind if together else step
+
+
+def _why(players: list[Player], me: str) -> str:
+    """Why the rehearsal did not come to its end; empty if it did."""
+    failed = first_failed(players)
+    if failed is None or failed.error is None:
+        return ""
+    error = failed.error
+    if not isinstance(error, FedprofileError):
+        raise error
+    where = "" if failed.name == me else f"at the invented {failed.name}: "
+    step = f" (step {error.step})" if error.step else ""
+    return f"{where}{error.message}{step}"

@@ -1,0 +1,133 @@
+"""What each message of a job holds, in a sentence for an officer.
+
+By kind of step, then by the message's class, for names repeat between protocols. A test walks all
+roles and fails where a message has no sentence.
+"""
+
+from __future__ import annotations
+
+__all__ = ["MESSAGES", "holds"]
+
+MESSAGES: dict[str, dict[str, str]] = {
+    "contract": {
+        "Draft": "what is asked: parties, tables' names, columns, steps, limits, keys",
+        "Facts": (
+            "about the table: its number of rows and of usable columns, a keyed hash of it, "
+            "which protocols are accepted; no row"
+        ),
+        "Final": "the whole contract, signed by its proposer",
+        "Signed": "a signature over the contract",
+        "Complete": "all parties' signatures",
+    },
+    "finish": {
+        "Ended": "that all steps are done here",
+    },
+    # set intersection
+    "align": {
+        "Blinded": (
+            "a point for each of the receiver's records, blinded by a secret that is used "
+            "once: it looks random, and nobody else can tell or test which record it is"
+        ),
+        "Reply": (
+            "the receiver's points under the sender's secret key and, unless kept tags "
+            "serve, a tag of 16 bytes for each of the sender's own keys, shuffled: it can "
+            "be recognised only by who has the same key and asked about it (with several "
+            "levels of keys, so can the record's number that is sealed under it)"
+        ),
+        "More": "that the next part may come",
+        "Report": "which of the sender's tags matched, by their shuffled places",
+        "Holding": "which set of kept tags the receiver has, by a random name",
+        "Delivered": (
+            "the sender's tags to keep: 16 bytes for each of its records, shuffled, under a "
+            "key made for this receiver"
+        ),
+        "Order": "the shared records in the receiver's order, as numbers of matches",
+        "Multiplicities": "how many rows the sender has for each shared record",
+        "Chosen": "the shared records in the receiver's order, as numbers of keys",
+        "Opening": "how many records the receiver brings; random values to begin with",
+        "Answer": "how many records the sender brings; random values to begin with",
+        "Extension": "random values, masked",
+        "Trees": "random values, masked",
+        "Encoded": (
+            "the receiver's records, encoded and masked by random values: it looks random "
+            "to the sender"
+        ),
+        "Tags": (
+            "a tag for each of the sender's records, in ascending order: it can be "
+            "recognised only by who has the same record"
+        ),
+    },
+    "select": {
+        "Selection": "which of the shared records all parties have, by their numbers",
+    },
+    # statistics by segment: the partner's values, encrypted by the partner
+    "aggregate": {
+        "Key": "the partner's public key; how many rows it will send",
+        "Rows": (
+            "the partner's values of the shared records, encrypted under its own key: the "
+            "receiver can add them up, not read them"
+        ),
+        "Next": "that the next rows may come",
+        "Returned": "encrypted sums and counts by segment, masked by random numbers",
+        "Kept": "which segments and columns are large enough to be opened",
+        "Opened": (
+            "the same sums, decrypted and still masked: the receiver alone can take the "
+            "masks off; what is too small is blank"
+        ),
+    },
+    # the receiver's amounts by a category of the partner's
+    "category": {
+        "Key": "the receiver's public key; how many rows and segments it has",
+        "Rows": "the receiver's amounts of the shared records, encrypted under its own key",
+        "Next": "that the next rows may come",
+        "Returned": "encrypted sums by category, noised where the contract says so",
+        "Kept": "which categories are large enough to be told",
+    },
+    # a sum over an intersection that nobody learns
+    "join_sum": {
+        "Key": "the partner's public key; how many values of how many columns it will send",
+        "Rows": "the partner's values in a secret order, encrypted under its own key",
+        "Next": "that the next values may come",
+        "Summed": "the encrypted sum over the shared records, masked by a random number",
+        "Opened": (
+            "how many values each sum has, and the sums, still masked; what has too few "
+            "values is blank"
+        ),
+    },
+    # vertical training, then horizontal
+    "train": {
+        "Setup": (
+            "the receiver's public key; which shared records have a label, and their "
+            "validation fold; how many steps and columns of its own"
+        ),
+        "Ready": "how many independent columns the partner has",
+        "EncryptedRows": (
+            "the receiver's columns, weights and present errors of each shared record, "
+            "encrypted under its own key; the partner's own model as a mix of its "
+            "directions"
+        ),
+        "WeightedRows": "rows under the receiver's key, weighted by one partner for the next",
+        "Moments": (
+            "encrypted sums over the shared records of the partner's columns, in a basis "
+            "that only it knows and that is new in every step"
+        ),
+        "Direction": "the step for the partner's own coefficients, in its own basis",
+        "Scores": (
+            "for each shared record one number: the partner's part of the score, added up "
+            "with other partners' under masks where there are several"
+        ),
+        "Final": "the final coefficients of the partner's columns, as a mix of its directions",
+        "Ask": "the round's question: the present model, and how columns are standardised",
+        "Masked": (
+            "sums over one party's own rows (counts, moments, gradients), under masks that "
+            "cancel only in the total of all parties"
+        ),
+        "Fitted": "the model, its quality, how many rows all parties have together",
+    },
+}
+
+
+def holds(step: str, message: str) -> str:
+    """What a message of a step ("align/bureau/0") holds; one without a sentence is named."""
+    kind = step.split("/", maxsplit=1)[0]
+    return MESSAGES.get(kind, {}).get(message, f"a message of the kind {message}")

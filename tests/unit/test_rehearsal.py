@@ -1,0 +1,390 @@
+"""A rehearsal: what it shows, and that nothing leaves, changes or stays."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import re
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+import federated
+import psi
+from federated.party.contract import Contract
+from federated.party.desk import Request
+from federated.party.inbox import Inbox
+from federated.party.keys import PartyKeys
+from federated.party.ledger import read_ledger
+from federated.party.plain import to_plain
+from federated.party.policy import Policy
+from federated.party.source import MemorySource
+from federated.rehearsal import in_lines, plain_data, rehearse
+from federated.rehearsal.invented import made
+from federated.rehearsal.words import MESSAGES, holds
+from profiles.cli import app
+from profiles.federation import federate
+from profiles.job import Job
+from profiles.proposal import draft, nameless_draft
+from psi.identifiers import KINDS, clean
+from psi.protocol import InputError, Role
+from tests.unit.test_release_guard import JOB
+
+ROWS = 60
+PEOPLE = [f"planted{i:03d}" for i in range(ROWS)]
+TABLES = """
+[bureau.people]
+path = "people.csv"
+keys = ["id"]
+permissions = { loans = "aggregate" }
+"""
+STEPS = {
+    "psi.ecdh": "align",
+    "psi.vole": "align",
+    "psi.align": "align",
+    "federated.aggregate.amount_party": "category",
+    "federated.aggregate.category_party": "category",
+    "federated.aggregate": "aggregate",
+    "federated.join_sum": "join_sum",
+    "federated.vertical": "train",
+    "federated.horizontal": "train",
+    "federated.party.negotiation": "contract",
+    "federated.party.finish": "finish",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*args: object, **options: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", forbidden)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A bureau's node with a table, a proposal that waits, and traces of earlier jobs."""
+    place = tmp_path / "node"
+    for folder in ("desk", "releases", "tags", "jobs"):
+        (place / folder).mkdir(parents=True)
+    (place / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    (place / "policy.toml").write_text("")
+    (place / "quota.json").write_text('{"day": "2026-01-01", "sessions": {}}')
+    (place / "releases" / "book").write_bytes(b"sealed")
+    (place / "tables.toml").write_text(TABLES)
+    lines = "\n".join(f"{person},{i}" for i, person in enumerate(PEOPLE))
+    (place / "people.csv").write_text(f"id,loans\n{lines}\n")
+    (tmp_path / "job.toml").write_text(JOB.replace("[[party]]", "key_bits = 2048\n[[party]]", 1))
+    identities = {n: PartyKeys.generate(n).identity for n in ("bank", "bureau")}
+    nonce = bytes.fromhex("ab" * 32)
+    asked = draft(Job.load(tmp_path / "job.toml"), identities, nonce, time.time())
+    Inbox(place / "desk").put(Request(nonce, "bureau", asked), time.time() + 3600)
+    return place
+
+
+def command(*words: object) -> str:
+    done = CliRunner().invoke(app, ["node", "rehearse", *map(str, words)])
+    if done.exception:
+        raise done.exception
+    return done.output
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    return {
+        str(path): (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_mode)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    } | {str(p): (b"", 0, p.stat().st_mode) for p in folder.rglob("*") if p.is_dir()}
+
+
+def test_an_officer_sees_every_message_of_a_waiting_proposal_and_nothing_changes(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(private))
+    before = contents(home)
+    text = command("abab", "--home", home)
+    found = json.loads(command("abab", "--home", home, "--json"))
+    assert contents(home) == before
+    assert not list(private.iterdir())
+    assert "planted" not in text + json.dumps(found)
+
+    assert 'Rehearsal of "counts" for "test", at bureau' in text
+    assert "real: all 60 rows of bureau.people" in text
+    assert "to bank: the partner's values of the shared records, encrypted under its own" in text
+    assert "so bank learns which of its own records bureau has" in text
+    assert "waits for an officer" in text
+    assert "Ended after its last step" in text
+    assert found["ended"] == ""
+    assert found["rows"] == found["rows_of_table"] == ROWS
+    steps = list(dict.fromkeys(entry["step"] for entry in found["messages"]))
+    assert steps == [
+        "contract", "align/bureau/0", "align/bureau/order", "aggregate/0/bureau", "finish",
+    ]  # fmt: skip
+    assert all(entry["bytes"] > 0 and entry["holds"] for entry in found["messages"])
+
+
+def test_a_contract_in_a_file_and_a_job_file_are_rehearsed_too(home: Path, tmp_path: Path) -> None:
+    contract = to_plain(Inbox(home / "desk").find("abab").request.contract)
+    (tmp_path / "contract.json").write_text(
+        json.dumps({"id": "as show says", "contract": contract})
+    )
+    for name in ("contract.json", "job.toml"):
+        assert "Ended after its last step" in command(tmp_path / name, "--home", home)
+    (tmp_path / "contract.json").write_text('{"contract": 5}')
+    with pytest.raises(InputError, match="not a contract"):
+        command(tmp_path / "contract.json", "--home", home)
+    (tmp_path / "job.toml").write_text(JOB.replace("bureau", "registry"))
+    with pytest.raises(InputError, match="bureau has no part in this job"):
+        command(tmp_path / "job.toml", "--home", home)
+
+
+def test_a_policy_that_refuses_is_told_before_anything_is_read(home: Path) -> None:
+    (home / "policy.toml").write_text('[proposals]\npurposes = ["fraud"]\n')
+    text = command("abab", "--home", home)
+    assert "Policy: refuses: purpose 'test' asked" in text
+    assert "Ended early" in text
+    assert "to bank" not in text
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Contract:
+    (tmp_path / "job.toml").write_text(JOB)
+    return replace(nameless_draft(Job.load(tmp_path / "job.toml")), aggregate=())
+
+
+def people(rows: int) -> MemorySource:
+    table = pa.table({"id": [f"planted{i}" for i in range(rows)], "loans": np.arange(1.0 * rows)})
+    return MemorySource({"bureau.people": table})
+
+
+def test_a_cap_on_rows_is_said_and_gives_way_to_the_minimum(job: Contract) -> None:
+    found = rehearse(job, "bureau", people(400), Policy(), rows=50)
+    assert (found.rows, found.of) == (50, 400)
+    assert any("only 50 of 400 rows were taken" in line for line in in_lines(found, Policy()))
+    higher = replace(job, align=(replace(job.align[0], minimum_overlap=80),))
+    found = rehearse(higher, "bureau", people(400), Policy(), rows=50)
+    assert found.rows == 120
+    assert found.ended == ""
+
+
+def test_a_table_below_the_minimum_ends_the_rehearsal_as_it_would_end_the_job(
+    job: Contract,
+) -> None:
+    found = rehearse(job, "bureau", people(4), Policy())
+    assert "at the invented bank: " in found.ended
+    assert plain_data(found, Policy())["ended"] == found.ended
+    keyless = MemorySource({"bureau.people": pa.table({"id": ["", ""], "loans": [1.0, 2.0]})})
+    with pytest.raises(InputError, match="no row has a usable key"):
+        rehearse(job, "bureau", keyless, Policy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_made_identifiers_are_well_formed(kind: str) -> None:
+    cleaned = clean(made(kind, 500, np.random.default_rng()), kind)
+    assert cleaned.usable == 500
+    assert len(cleaned.values.unique()) > 450
+
+
+def roles(base: type[Role[Any]] = Role) -> Iterator[type[Role[Any]]]:
+    for role in base.__subclasses__():
+        yield role
+        yield from roles(role)
+
+
+def test_every_message_has_its_sentence() -> None:
+    for package in (psi, federated):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            importlib.import_module(module.name)
+    missing = []
+    for role in roles():
+        if not role.__module__.startswith(("psi", "federated")) or not role.transitions:
+            continue
+        fits = [step for prefix, step in STEPS.items() if role.__module__.startswith(prefix)]
+        assert fits, f"{role.__module__}: of which step?"
+        step = "select" if role.__name__ == "SelectSender" else fits[0]
+        for _, message in role.transitions:
+            name = message.__name__.lstrip("_")
+            if name not in MESSAGES[step]:
+                missing.append((step, name))
+    assert not missing
+    assert holds("align/x", "New") == "a message of the kind New"
+
+
+WIDE = """
+[job]
+name = "wide"
+purpose = "test"
+key_bits = 2048
+
+[[party]]
+name = "bank"
+table = "bank.people"
+keys = [["id"], ["phone", "name"]]
+features = ["balance", "tenure"]
+
+[[party]]
+name = "bureau"
+table = "bureau.people"
+keys = [["id_no"], ["mobile", "name"]]
+features = ["loans", "usage", "queries"]
+
+[[party]]
+name = "telecom"
+table = "telecom.people"
+keys = [["id"], ["line", "name"]]
+features = ["calls", "roaming", "spend"]
+
+[align]
+minimum_overlap = 20
+kinds = [["text"], ["phone", "name"]]
+
+[train]
+task = "churn"
+label = "bank.churned"
+folds = 0
+steps = 2
+"""
+COUNTED = """
+[job]
+name = "counted"
+purpose = "test"
+key_bits = 2048
+
+[[party]]
+name = "bank"
+table = "bank.people"
+keys = [["id"]]
+
+[[party]]
+name = "bureau"
+table = "bureau.people"
+keys = [["id_no"]]
+
+[align]
+reveal = "cardinality"
+minimum_checked_by = "partner"
+minimum_overlap = 20
+
+[[join_sum]]
+measures = ["bureau.loans:mean"]
+minimum_group = 5
+"""
+CATEGORY = """
+[job]
+name = "category"
+purpose = "test"
+key_bits = 2048
+
+[[party]]
+name = "bank"
+table = "bank.people"
+keys = [["id"]]
+
+[[party]]
+name = "bureau"
+table = "bureau.people"
+keys = [["id_no"]]
+
+[align]
+minimum_overlap = 20
+protocol = "vole"
+
+[[aggregate]]
+by = ["bank.segment", "bureau.trade"]
+categories = ["retail", "transport"]
+measures = ["bank.balance:sum[0,50]"]
+epsilon = 2.5
+"""
+ROUNDS = """
+[job]
+name = "rounds"
+purpose = "test"
+
+[[party]]
+name = "bank"
+table = "bank.people"
+features = ["balance", "tenure"]
+
+[[party]]
+name = "bureau"
+table = "bureau.people"
+features = ["balance", "tenure"]
+
+[[party]]
+name = "telecom"
+table = "telecom.people"
+features = ["balance", "tenure"]
+
+[train]
+task = "churn"
+split = "horizontal"
+label = "churned"
+steps = 2
+"""
+
+
+def world() -> dict[str, pa.Table]:
+    """A table for each party, with all the columns that the jobs above name."""
+    rng = np.random.default_rng(3)
+
+    def table(shift: int, *keys: str) -> pa.Table:
+        who = np.arange(shift, shift + 200)
+        columns: dict[str, Any] = {keys[0]: [f"planted{i}" for i in who]}
+        columns |= {keys[1]: [f"138{i:08d}" for i in who], "name": [f"planted n{i}" for i in who]}
+        columns |= {c: rng.normal(size=200) for c in ("tenure", "loans", "usage", "queries")}
+        columns |= {c: rng.normal(size=200) for c in ("calls", "roaming", "spend")}
+        columns |= {
+            "segment": rng.choice(["gold", "basic"], 200),
+            "balance": rng.integers(0, 50, 200),
+        }
+        columns |= {
+            "trade": rng.choice(["retail", "mining"], 200),
+            "churned": rng.integers(0, 2, 200),
+        }
+        return pa.table(columns)
+
+    return {
+        "bank.people": table(0, "id", "phone"),
+        "bureau.people": table(20, "id_no", "mobile"),
+        "telecom.people": table(40, "id", "line"),
+    }
+
+
+def shapes(entries: Any) -> list[tuple[str, str, str, str]]:
+    """Step, way, peer and kind of each message, all rounds of one training as one."""
+    rounds = re.compile("^(train/.*)/([0-9]+|model)$")
+    return sorted({(rounds.sub(r"\1", step), *rest) for step, *rest in entries})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [WIDE, COUNTED, CATEGORY, ROUNDS])
+def test_the_messages_are_those_of_the_real_job(tmp_path: Path, text: str) -> None:
+    (tmp_path / "job.toml").write_text(text)
+    job, tables = Job.load(tmp_path / "job.toml"), world()
+    source = MemorySource(tables)
+    federate(job, {party.name: source for party in job.parties}, tmp_path / "run")
+    for me in ("bank", "bureau"):
+        real = [
+            (line["body"]["step"], line["kind"], line["body"]["peer"], line["body"]["message"])
+            for line in read_ledger(tmp_path / "run" / me / "ledger.jsonl")
+            if line["kind"] in ("sent", "received")
+        ]
+        mine = MemorySource({f"{me}.people": tables[f"{me}.people"]})
+        found = rehearse(nameless_draft(job), me, mine, Policy())
+        assert found.ended == ""
+        rehearsed = [(e.step, e.way, e.peer, e.message) for e in found.messages]
+        assert shapes(rehearsed) == shapes(real)
+        assert all("of the kind" not in holds(e.step, e.message) for e in found.messages)
+        assert "planted" not in "\n".join(in_lines(found, Policy()))
