@@ -28,7 +28,7 @@ from profiles.federation import Federation
 from profiles.job import Job
 from profiles.proposal import draft
 from profiles.runs import Run, RunFolder, Started, runs_in
-from psi.protocol import FedprofileError, JobError, MisuseError, Refused
+from psi.protocol import FedprofileError, JobError, MisuseError, PeerGone, Refused
 
 __all__ = ["HubLink", "federate_remote", "unfinished", "withdraw"]
 
@@ -206,7 +206,8 @@ def _say_farewell(
     try:
         session = Session(nonce, keys, parties, mount.endpoint, place.path, timeout=patience)
         mount.call(make_call(nonce, keys, parties))
-        session.connect()
+        with contextlib.suppress(PeerGone):  # who does not answer is among those not reached
+            session.connect()
         session.abort(Refused("stopped by this party"))
         return sorted(session.unanswered)
     finally:

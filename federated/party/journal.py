@@ -15,6 +15,8 @@ is removed, key first, at the job's end.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -37,10 +39,23 @@ from psi.protocol import (
     message,
 )
 
-__all__ = ["CONTRACT", "Journal", "Point", "can_resume", "signed_contract", "sweep"]
+__all__ = [
+    "CONTRACT",
+    "HANDSHAKE",
+    "Journal",
+    "Point",
+    "can_begin",
+    "can_resume",
+    "signed_contract",
+    "sweep",
+    "was_interrupted",
+]
 
 CONTRACT = "contract"
 """The value that holds the signed contract's bytes."""
+
+HANDSHAKE = "handshake-"
+"""Begins the names of the values that hold a handshake each."""
 
 _SIZE = 8
 
@@ -212,5 +227,30 @@ def sweep(home: Path) -> None:
 
 
 def can_resume(home: Path) -> bool:
-    """Whether a job's folder holds a point to go on from."""
-    return (home / "journal" / "point").exists()
+    """Whether a job's folder holds a point to go on from, or a handshake that was begun."""
+    folder = home / "journal"
+    return (folder / "point").exists() or any(folder.glob(f"value-{HANDSHAKE}*"))
+
+
+def can_begin(home: Path) -> bool:
+    """Whether a job's folder is of a party that has said nothing to the others yet.
+
+    It may begin under the same session, as if it had never been there.
+    """
+    return not can_resume(home) and set(_first_kinds(home)) <= {"opened", "ended"}
+
+
+def was_interrupted(home: Path) -> bool:
+    """Whether a party stopped here without an end: it can go on, or has said nothing yet."""
+    return can_resume(home) or set(_first_kinds(home)) <= {"opened"}
+
+
+def _first_kinds(home: Path) -> list[str]:
+    """Kinds of a ledger's first lines: a party that has ended without a word has two."""
+    try:
+        with (home / "ledger.jsonl").open("rb") as file:
+            return [str(json.loads(line)["kind"]) for line in itertools.islice(file, 3)]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError):
+        return ["unknown"]

@@ -90,7 +90,7 @@ class Ledger:
     `parties` are noted where the ledger begins.
 
     `frames[way, peer]` counts the frames noted in each direction, `heads[peer]` is the last head
-    that came from a peer.
+    that came from a peer; `reopened` says whether an earlier life of this party has written here.
     """
 
     def __init__(
@@ -116,8 +116,8 @@ class Ledger:
             os.fchmod(self._file, 0o600)
         except OSError as error:
             raise disk_failed(f"ledger {path.name}", error) from None
-        self._open = True
-        if self._number == 0:
+        self._open, self.reopened = True, self._number > 0
+        if not self.reopened:
             who = {
                 name: {"organisation": p.organisation.hex(), "fingerprint": p.fingerprint}
                 for name, p in parties.items()

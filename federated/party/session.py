@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from federated.party.arrivals import Arrivals
+from federated.party.farewell import Farewell, farewell, may_go_on
 from federated.party.finish import Finish
+from federated.party.handshakes import Handshakes, Plain
 from federated.party.journal import CONTRACT, Journal, Point
 from federated.party.keys import Identity, PartyKeys
 from federated.party.ledger import Head, Ledger, check_head
@@ -29,17 +31,13 @@ from federated.party.notes import NOTES, Note, NotesIn, NotesOut
 from federated.party.plain import to_plain
 from federated.party.records import pack
 from federated.party.results import RESULTS
-from federated.text import plain
 from federated.wire.routers import FAREWELL, GOODBYE, Endpoint
-from federated.wire.sealing import ASIDE, NO_CONTRACT, Channel, Handshake, SealedFrame, frame_step
+from federated.wire.sealing import ASIDE, NO_CONTRACT, Channel, SealedFrame, frame_step
 from psi.protocol import (
     Context,
-    Declined,
     Envelope,
-    EnvironmentFailed,
     FedprofileError,
     InputError,
-    Length,
     PeerError,
     PeerGone,
     Random,
@@ -60,40 +58,14 @@ Progress = Callable[[str, str, float], None]
 """Called with party, step and the share of the step that is done (0 to 1)."""
 
 TIMEOUT = 3600.0
-_FINISH, _RESUME, _CONTRACT = "finish", "resume", "contract"
+_HANDSHAKE, _RESUME = "handshake", "resume"
+_FINISH, _CONTRACT = "finish", "contract"
 _RESULTS_KEY = b"fedprofile result key v1\n"
-_RESUMABLE = (PeerGone, EnvironmentFailed)
-_MAY_GO_ON = (FedprofileError.exit_code, PeerGone.exit_code, EnvironmentFailed.exit_code)
-"""Codes of a farewell after which its sender may come back; after any other it will not."""
-
 ENDED = "ended"
 """The journal's mark of a job whose last step is done."""
 
 MOST_RESENDS = 100
 """Restarts of one peer in one job."""
-
-
-@message(0xA9)
-@dataclass(frozen=True)
-class _Plain:
-    """A handshake message: not sealed, for there is no channel yet."""
-
-    sender: Annotated[str, Text(64)]
-    receiver: Annotated[str, Text(64)]
-    data: Annotated[bytes, Length(1 << 13)]
-
-
-@message(0xAA)
-@dataclass(frozen=True)
-class _Abort:
-    """Why a party ends the session: the error's class and exit code, never its text.
-
-    `reason` is what a party that declines a proposal says of it, and empty otherwise.
-    """
-
-    kind: Annotated[str, Text(64)]
-    code: int
-    reason: Annotated[str, Text(1024)] = ""
 
 
 @message(0xA6)
@@ -164,7 +136,8 @@ class Session:
         self._watchers, self._hold, self._final = watchers, hold, False
         self._notes_out, self._notes_in = NotesOut(self._send_note, clock), NotesIn()
         self._point = self._journal.point
-        self._back = self._point is not None
+        self._hands = Handshakes(session, keys, pinned, self._journal)
+        self._back = self.resumable
 
     def __repr__(self) -> str:
         return f"<session of {self.name} with {', '.join(self.peers)}>"
@@ -172,7 +145,7 @@ class Session:
     @property
     def resumable(self) -> bool:
         """Whether a later session could go on from here."""
-        return self._journal.point is not None
+        return self._journal.point is not None or self._hands.begun
 
     @property
     def resumed(self) -> bool:
@@ -199,31 +172,30 @@ class Session:
     def connect(self) -> None:
         """Handshake with every peer, or go on. Raises `PeerError` on a wrong key."""
         if self._point is not None:
-            self._reconnect(self._point)
-            return
-        hands = {p: Handshake(self.id, self.keys, self.pinned[p]) for p in self.peers}
-        for peer, hand in hands.items():
-            if hand.initiator:
-                self._send_plain(peer, hand.hello())
-        while len(self._channels) < len(hands):
-            sender, data = self._receive("handshake")
+            self._restore(self._point)
+        else:
+            self._shake_hands()
+        if self._back:
+            self._reconnect()
+
+    def _shake_hands(self) -> None:
+        self._channels = self._hands.channels
+        if self._back:
+            self.ledger.write("resumed", step=_HANDSHAKE, finished=0)
+        for peer, data in self._hands.begin():
+            self._endpoint.send(peer, data)
+        if self.ledger.reopened:  # what came to an earlier life of this party is lost
+            self._ask(0)
+        self._arrivals = Arrivals(dict.fromkeys(self.peers, 0), gaps=self.ledger.reopened)
+        while not self._hands.done:
+            sender, data = self._receive(_HANDSHAKE)
             if peek(data) is SealedFrame:
                 self._arrive(sender, data)
-                continue
-            plain = decode(data, _Plain)
-            waiting = hands.get(plain.sender)
-            if waiting is None or plain.receiver != self.name or plain.sender in self._channels:
-                raise PeerError("an unexpected handshake", step="handshake")
-            if waiting.initiator:
-                self._channels[plain.sender] = waiting.finish(plain.data)
-            else:
-                answer, self._channels[plain.sender] = waiting.answer(plain.data)
-                self._send_plain(plain.sender, answer)
         self.ledger.once("handshake", peers={p: self.pinned[p].fingerprint for p in self.peers})
         self._save("", b"")  # a proposal may wait for an officer for days from here on
 
-    def _reconnect(self, point: Point) -> None:
-        """The channels as they were; what is missing on either side is sent again."""
+    def _restore(self, point: Point) -> None:
+        """The channels as they were."""
         if sorted(point.channels) != sorted(self.peers):
             raise InputError("the journal is of other parties", hint="run the job again")
         self._contract = point.contract
@@ -233,10 +205,12 @@ class Session:
         opened = {peer: channel.opened for peer, channel in self._channels.items()}
         self._arrivals = Arrivals(opened, gaps=True)
         self.ledger.write("resumed", step=point.step, finished=point.finished)
+
+    def _reconnect(self) -> None:
+        """What is missing on either side is sent again."""
         if self._journal.kept(ENDED) is not None:
             return  # there is nothing left to hear
-        for peer, count in opened.items():
-            self._endpoint.send(peer, encode(_Again(self.name, peer, count, 1)))
+        self._ask(1)
         try:
             while self._unanswered:
                 sender, data = self._receive(_RESUME)
@@ -250,6 +224,12 @@ class Session:
                     self._arrivals.put(frame)  # a farewell is from before
         except PeerGone as error:
             self._gone_peer = error  # where only the heads are missing, `finish` does without
+
+    def _ask(self, asks: int) -> None:
+        for peer in self.peers:
+            known = self._channels.get(peer)
+            again = _Again(self.name, peer, known.opened if known else 0, asks)
+            self._endpoint.send(peer, encode(again))
 
     def context(self, step: str) -> Context:
         """What a role of this session is built with."""
@@ -350,25 +330,20 @@ class Session:
 
         The journal stays where nobody is to blame: the job can go on later.
         """
-        code = error.exit_code if isinstance(error, FedprofileError) else 1
-        kind = type(error).__name__
-        reason = plain(error.message, 200) if isinstance(error, Declined) else ""
+        word = farewell(error)
         with contextlib.suppress(FedprofileError):  # a full disk: the others are told all the same
-            self.ledger.write("ended", error=kind)
+            self.ledger.write("ended", error=type(error).__name__)
             self.ledger.sync()
         head = self.ledger.head().to_bytes()
         for peer, channel in self._channels.items():
-            payload = encode(_Abort(kind[:64], code, reason))
-            envelope = Envelope(self.id, FAREWELL, self.name, peer, 0, payload)
+            envelope = Envelope(self.id, FAREWELL, self.name, peer, 0, encode(word))
             try:
                 self._endpoint.send(peer, encode(channel.seal_aside(envelope, self.random, head)))
             except FedprofileError:
                 continue
         with contextlib.suppress(FedprofileError):
             self.close()
-        known = isinstance(error, FedprofileError)
-        ends = known and not isinstance(error, _RESUMABLE)
-        if self._final or ends or not self.resumable:
+        if self._final or not may_go_on(error) or not self.resumable:
             self.forget()
 
     def close(self) -> None:
@@ -441,6 +416,8 @@ class Session:
         if asked.asks:
             mine = _Again(self.name, sender, self._arrivals.expected(sender), 0)
             self._endpoint.send(sender, encode(mine))
+        for plain in self._hands.again(sender) if asked.received == 0 else ():
+            self._endpoint.send(sender, plain)
         for frame in self._journal.frames(sender, asked.received):
             self._endpoint.send(sender, frame)
         self._unanswered.discard(sender)
@@ -456,8 +433,12 @@ class Session:
             if frame_step(data) == NOTES:
                 self._noted(sender, data)
                 continue
-            if self._back and peek(data) is _Plain:
-                continue  # its handshake again: it was not told that this party had it
+            if peek(data) is Plain:
+                for answer in self._hands.take(sender, data):
+                    self._endpoint.send(sender, answer)
+                if step == _HANDSHAKE:
+                    return sender, data
+                continue
             if peek(data) is not _Again:
                 return sender, data
             self._resend(sender, decode(data, _Again))
@@ -499,12 +480,13 @@ class Session:
         try:
             envelope = self._channels[frame.sender].open(frame)
             if envelope is not None:
-                reason = decode(envelope.payload, _Abort)
-                kind = "".join(c for c in reason.kind if c.isalnum())
-                text += f" with {kind}" + (f": {plain(reason.reason)}" if reason.reason else "")
-                self._final = reason.code not in _MAY_GO_ON
+                word = decode(envelope.payload, Farewell)
+                text += f" with {word}"
+                self._final = not word.returns
                 head = self._peer_head(frame.sender)
-                self.ledger.write("farewell", peer=frame.sender, error=kind, head=head.plain())
+                self.ledger.write(
+                    "farewell", peer=frame.sender, error=word.error, head=head.plain()
+                )
         except (PeerError, KeyError):
             pass
         return PeerGone(text, hint=f"its own log and ledger at {frame.sender} say why")
@@ -534,6 +516,3 @@ class Session:
             key = hashlib.sha256(self.keys.sign_organisation(_RESULTS_KEY + self.id)).digest()
             found = hmac.digest(key, pack(result, RESULTS), "sha256")
             self.ledger.once("result", step=step, hmac=found.hex())
-
-    def _send_plain(self, peer: str, data: bytes) -> None:
-        self._endpoint.send(peer, encode(_Plain(self.name, peer, data)))

@@ -109,22 +109,30 @@ class _ChannelState:
 class Handshake:
     """One party's side of the handshake with one peer; ephemeral keys live here only."""
 
-    def __init__(self, session: bytes, keys: PartyKeys, peer: Identity) -> None:
+    def __init__(
+        self, session: bytes, keys: PartyKeys, peer: Identity, secret: bytes = b""
+    ) -> None:
         self._session, self._keys, self._peer = session, keys, peer
-        self._x25519 = X25519PrivateKey.generate()
-        self._mlkem = MLKEM768PrivateKey.generate()
-        self._transcript = b""
+        if secret:
+            self._x25519 = X25519PrivateKey.from_private_bytes(secret[:32])
+            self._mlkem = MLKEM768PrivateKey.from_seed_bytes(secret[32:])
+        else:
+            self._x25519 = X25519PrivateKey.generate()
+            self._mlkem = MLKEM768PrivateKey.generate()
         self.initiator = keys.identity.name < peer.name
 
     def __repr__(self) -> str:
         return f"<handshake of {self._keys.identity.name} with {self._peer.name}>"
 
+    @property
+    def secret(self) -> bytes:
+        """96 bytes of which this very handshake can be made again."""
+        return self._x25519.private_bytes_raw() + self._mlkem.private_bytes_raw()
+
     def hello(self) -> bytes:
         """The initiator's message."""
-        x25519 = self._x25519.public_key().public_bytes_raw()
-        mlkem = self._mlkem.public_key().public_bytes_raw()
-        self._transcript = self._bind(b"hello", x25519, mlkem)
-        signature = self._keys.sign_sealing(self._transcript)
+        x25519, mlkem = self._public()
+        signature = self._keys.sign_sealing(self._bind(b"hello", x25519, mlkem))
         return encode(_Hello(self._session, x25519, mlkem, signature))
 
     def answer(self, data: bytes) -> tuple[bytes, Channel]:
@@ -144,16 +152,19 @@ class Handshake:
     def finish(self, data: bytes) -> Channel:
         """The initiator's channel, from the responder's answer."""
         answer = decode(data, _Answer)
-        hello_signature = self._keys.sign_sealing(self._transcript)
-        transcript = self._bind(
-            b"answer", self._transcript, hello_signature, answer.x25519, answer.mlkem
-        )
+        begun = self._bind(b"hello", *self._public())
+        hello_signature = self._keys.sign_sealing(begun)  # Ed25519 signs the same way twice
+        transcript = self._bind(b"answer", begun, hello_signature, answer.x25519, answer.mlkem)
         self._peer.check_sealing(answer.signature, transcript, "handshake")
         try:
             secret = self._mlkem.decapsulate(answer.mlkem)
         except ValueError:
             raise PeerError("malformed key encapsulation", step="handshake") from None
         return self._channel(_exchange(self._x25519, answer.x25519) + secret, transcript)
+
+    def _public(self) -> tuple[bytes, bytes]:
+        x25519, mlkem = self._x25519.public_key(), self._mlkem.public_key()
+        return x25519.public_bytes_raw(), mlkem.public_bytes_raw()
 
     def _bind(self, label: bytes, *parts: bytes) -> bytes:
         names = sorted((self._keys.identity.name, self._peer.name))

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from federated.party.handshakes import Plain
 from federated.party.keys import PartyKeys
-from federated.party.session import Session, _Plain
+from federated.party.session import Session
 from federated.wire import post
 from federated.wire.parcels import Kind, Parcel
 from federated.wire.sealing import Handshake
@@ -130,7 +131,7 @@ def test_one_that_puts_its_own_key_into_the_handshake(place: Place) -> None:
 
     def evil(route: Route, parcel: Parcel, sender: str) -> None:
         if parcel.step == "handshake" and sender == "a" and parcel.kind == Kind.PART:
-            true = decode(parcel.data, _Plain)
+            true = decode(parcel.data, Plain)
             forged = replace(true, data=Handshake(JOB, mallory, PINNED["b"]).hello())
             parcel = replace(parcel, data=encode(forged), size=len(encode(forged)))
         route(parcel, sender)

@@ -20,7 +20,13 @@ from federated.party.call import read_call
 from federated.party.contract import Contract
 from federated.party.desk import Call, Decider
 from federated.party.files import write_atomic
-from federated.party.journal import can_resume, signed_contract, sweep
+from federated.party.journal import (
+    can_begin,
+    can_resume,
+    signed_contract,
+    sweep,
+    was_interrupted,
+)
 from federated.party.keys import Identity, PartyKeys
 from federated.party.limits import step_limit
 from federated.party.node_home import NodeHome
@@ -199,12 +205,15 @@ class NodeDaemon:
             self._unknown(parcel)
 
     def _unknown(self, parcel: Parcel) -> None:
-        """Of a job that is not here: its call may still come, or this node has restarted."""
-        if not self.home.job(parcel.job).exists():
+        """Of a job that is not here: its call may still come, or its process here has ended."""
+        place = self.home.job(parcel.job)
+        if not place.exists():
             self._keep_early(parcel)
+        elif parcel.kind == Kind.PART and was_interrupted(place):
+            away = notice(Kind.AWAY, parcel.job, self.home.name, parcel.sender, parcel.step)
+            self.fleet.put(away)  # whoever runs it may start it again
         elif parcel.kind == Kind.PART:
-            gone = Refused("this node has restarted and does not know the job any more")
-            self.fleet.put(self._refusal(parcel, gone))
+            self.fleet.put(self._refusal(parcel, Refused("the job has ended here")))
 
     def _keep_early(self, parcel: Parcel) -> None:
         with self._lock:
@@ -224,7 +233,7 @@ class NodeDaemon:
             if call.session != parcel.job or call.proposer != parcel.sender:
                 raise Refused("a call under another name than its own")
             place = self.home.job(call.session)
-            if place.exists() and not can_resume(place):
+            if place.exists() and not (can_resume(place) or can_begin(place)):
                 raise Refused("this session has been here before", hint="propose the job again")
             with self._lock:
                 if sum(j.state in ("waiting", "running") for j in self.jobs.values()) >= MOST_JOBS:
@@ -241,6 +250,7 @@ class NodeDaemon:
         for file in sorted(self.home.jobs.glob("*/call")):
             if not can_resume(file.parent):
                 sweep(file.parent)
+            if not was_interrupted(file.parent):
                 continue
             try:
                 data = file.read_bytes()
