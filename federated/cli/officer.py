@@ -143,7 +143,7 @@ def inbox_of(home: Path) -> tuple[Any, Any]:
 
 
 def _rows(home: Path) -> list[dict[str, Any]]:
-    """Proposals on file, with what the running node adds; jobs approved by a rule come last."""
+    """Proposals on file, with what the running node adds; jobs it has no file of come last."""
     import time
 
     from federated.wire.local import ask
@@ -173,7 +173,7 @@ def _rows(home: Path) -> list[dict[str, Any]]:
                 "share": running.get("share", 0.0),
                 "received": int(entry.request.received),
                 "ends": entry.ends,
-                "by": entry.word.by if entry.word else "",
+                "by": entry.word.by if entry.word else entry.rule,
                 "why": entry.word.why if entry.word else running.get("error", ""),
                 "live": bool(running),
             }
@@ -220,6 +220,8 @@ def _described(entry: Any, place: Any) -> list[str]:
         word = entry.word
         said = "approved" if word.approved else "denied"
         lines.append(f"{said} by {word.by}, {when(word.made)}{': ' * bool(word.why)}{word.why}")
+    elif entry.rule:
+        lines.append(f"approved by {plain(entry.rule)}, {when(request.received)}")
     else:
         lines.append(f"waits for an officer until {when(entry.ends)}:")
         lines.append(f"  fedprofile node approve {request.id} --home {place.path}")

@@ -1,6 +1,7 @@
 """Proposals that wait for an officer, and what officers said: small files that outlive a process.
 
-    desk/SESSION.request         what is asked, by whom, since when; written by the party's process
+    desk/SESSION.request         what is asked, by whom, since when, and which rule approved it, if
+                                 one did; written by the party's process
     desk/SESSION.decision.USER   an officer's word, written by the officer's own command
     desk/SESSION.used            the session in which a decision took effect
     desk/paused                  no new jobs, since when and why
@@ -60,12 +61,16 @@ class Word:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A request on file with the words that count for it, denials first."""
+    """A request on file with the words that count for it, denials first.
+
+    `rule` is what approved it without a word, as the ledger names it ("rule monthly"), or "".
+    """
 
     request: Request
     ends: int
     user: int
     words: tuple[Word, ...] = ()
+    rule: str = ""
 
     @property
     def word(self) -> Word | None:
@@ -79,6 +84,8 @@ class Waiting:
 
     def state(self, now: float) -> str:
         """waiting, approved, denied or expired."""
+        if self.rule:
+            return "approved"
         if self.word is not None:
             return "approved" if self.word.approved else "denied"
         return "waiting" if now < self.ends else "expired"
@@ -101,13 +108,14 @@ class Inbox:
     def __repr__(self) -> str:
         return f"<inbox in {self.folder.parent.name}>"
 
-    def put(self, request: Request, ends: float) -> None:
-        """Keep a request until an officer has decided."""
+    def put(self, request: Request, ends: float, rule: str = "") -> None:
+        """Keep a request until an officer has decided, or with the `rule` that did."""
         data = {
             "session": request.session.hex(),
             "me": request.me,
             "received": int(request.received),
             "ends": int(ends),
+            "rule": rule,
             "contract": request.contract.to_bytes().decode(),
         }
         write_atomic(self._file(request.session, "request"), json.dumps(data))
@@ -218,10 +226,10 @@ class Inbox:
             session = bytes.fromhex(str(data["session"]))
             contract = Contract.from_bytes(str(data["contract"]).encode())
             request = Request(session, str(data["me"]), contract, float(data["received"]))
-            ends = int(data["ends"])
+            ends, rule = int(data["ends"]), str(data.get("rule", ""))
         except (KeyError, ValueError, TypeError, PeerError):
             raise InputError(f"{file.name}: malformed", hint="remove it") from None
-        entry = Waiting(request, ends, user)
+        entry = Waiting(request, ends, user, rule=rule)
         words = [word for word in self._words(session) if self._valid(word, entry)]
         return replace(entry, words=tuple(sorted(words, key=lambda w: (w.approved, w.made))))
 

@@ -103,11 +103,14 @@ class Desk:
             policy.approve(contract, me, self.source)
         except Declined as no:
             return Decision(False, "policy", no.message)
+        by, rule = "", None if own else policy.rule(contract, me)
         if own and not policy.officers.four_eyes:
-            return Decision(True, f"proposer {user_name(os.geteuid())}")
-        rule = None if own else policy.rule(contract, me)
-        if rule is not None:
-            return Decision(True, f"rule {rule.name}")
+            by = f"proposer {user_name(os.geteuid())}"
+        elif rule is not None:
+            by = f"rule {rule.name}"
+        if by:  # on file, so that officers see what ran without them
+            self.inbox(policy).put(request, self._until(request, policy), by)
+            return Decision(True, by)
         return self._wait(request, policy, stop)
 
     def allows(self, contract: Contract) -> None:
@@ -131,10 +134,12 @@ class Desk:
             if terms.name != self.name and confirmed.get(terms.name) != terms.identity:
                 raise Declined(f"the key of {terms.name} is not confirmed at this party")
 
-    def _wait(self, request: Request, policy: Policy, stop: threading.Event) -> Decision:
+    def _until(self, request: Request, policy: Policy) -> float:
         patience = request.received + policy.officers.wait_hours * 3600
-        ends = min(float(request.contract.expires), patience)
-        inbox = self.inbox(policy)
+        return min(float(request.contract.expires), patience)
+
+    def _wait(self, request: Request, policy: Policy, stop: threading.Event) -> Decision:
+        ends, inbox = self._until(request, policy), self.inbox(policy)
         inbox.put(request, ends)
         told = False
         while self.clock() < ends:

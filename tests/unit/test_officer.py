@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from federated.cli.node import app
 from federated.party.contract import Contract
 from federated.party.desk import Call, Request
 from federated.party.identity_file import write_identity
@@ -172,6 +174,10 @@ def test_a_changed_policy_counts_before_the_signature(tmp_path: Path) -> None:
     at, made = desk(tmp_path, rule), contract(tmp_path)
     decision = at.decide(request(made), NONE)
     assert (decision.approved, decision.by) == (True, "rule all")
+    entry = Inbox(tmp_path / "desk").find("0101")
+    assert (entry.rule, entry.state(time.time())) == ("rule all", "approved")
+    with pytest.raises(MisuseError, match="is approved already"):
+        Inbox(tmp_path / "desk").decide(entry, False)
     desk(tmp_path, rule + '[columns."bureau.people"]\nloans = "never"\n')
     with pytest.raises(Declined, match="'loans'"):
         at.check(made)
@@ -182,6 +188,22 @@ def test_a_changed_policy_counts_before_the_signature(tmp_path: Path) -> None:
     Peers(tmp_path).remove("bank")
     with pytest.raises(Declined, match="the key of bank is not confirmed"):
         at.check(made)
+
+
+def test_what_a_rule_approved_is_listed_and_shown(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    rule = '[[approve]]\nname = "monthly"\n'
+    assert desk(tmp_path, rule).decide(request(contract(tmp_path)), NONE).approved
+
+    def node(*words: str) -> str:
+        return CliRunner().invoke(app, [*words, "--home", str(tmp_path)]).output
+
+    assert "01010101  approved" in node("jobs")
+    shown = node("show", "0101")
+    assert "bank learns which of its own records bureau has" in shown
+    assert "approved by rule monthly, " in shown
+    assert "node approve" not in shown
+    assert json.loads(node("show", "0101", "--json"))["by"] == "rule monthly"
 
 
 def test_counts_of_a_day_survive_a_restart(tmp_path: Path) -> None:
