@@ -1,4 +1,7 @@
-"""Four steps of the convolution as LLVM code, on elements of 128 bits in vectors of four."""
+"""Steps of the code as LLVM code, on rows: the elements of all vectors at one place, side by side.
+
+Each step exists for rows of two words (one vector) and of four (two vectors).
+"""
 
 from __future__ import annotations
 
@@ -9,72 +12,103 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["SLACK", "TABLE", "WINDOW", "convolve_four"]
+__all__ = ["SLACK", "TABLES", "WINDOW", "add_three", "convolve_four"]
 
 WINDOW = 24
-"""An element is added to the next one, and by a random bit each to the 23 after that."""
+"""A row is added to the next one, and by a random bit each to the 23 after that."""
 SLACK = 32
-"""Elements behind the vector's end that may be written."""
+"""Rows behind the last one that may be written."""
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
-_FOUR = ir.VectorType(_I64, 8)
-_VECTORS = (4 + WINDOW) // 4
+_EIGHT = ir.VectorType(_I64, 8)
 
 
-def _table() -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """For each four bits a mask of four elements."""
+def _table(words: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """For each four bits a mask of four rows."""
     bits = np.arange(16)[:, None] >> np.arange(4) & 1
-    return np.repeat(bits.astype(bool), 2, axis=1).reshape(-1) * np.uint64(2**64 - 1)
+    return np.repeat(bits.astype(bool), words, axis=1).reshape(-1) * np.uint64(2**64 - 1)
 
 
-TABLE = _table()
+TABLES = {words: _table(words) for words in (2, 4)}
+"""By the words of a row."""
 
 
-@intrinsic
-def _convolve_four(
-    _context: Any, vectors: Any, _k: Any, _start: Any, taps: Any, _at: Any, table: Any
-) -> Any:
-    """Steps `start` to `start + 3` of vector k: element i is added to those its taps name.
+def _number(value: int) -> Any:
+    return ir.Constant(_I64, value)
 
-    Bit j of taps[at + i] is for element i + 1 + j; bit 0 counts as set. `vectors: uint64[k, m,
-    2]`, contiguous; `start` and `at` are multiples of four.
+
+def _data(context: Any, b: Any, signature: Any, args: Any, i: int) -> Any:
+    return context.make_array(signature.args[i])(context, b, args[i]).data
+
+
+def _convolver(words: int) -> Any:
+    """Steps `at` to `at + 3` of the room's rows from `start` on: a row is added to those it taps.
+
+    Bit j of taps[at + i] is for row start + at + i + 1 + j; bit 0 counts as set. `room: uint64[m,
+    words]`, contiguous; `at` is a multiple of four. Works on vectors of eight words.
     """
+    rows = 8 // words
+    vectors = (4 + WINDOW) // rows
 
     def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        def array(i: int) -> Any:
-            return context.make_array(signature.args[i])(context, b, args[i])
-
-        def number(value: int) -> Any:
-            return ir.Constant(_I64, value)
-
-        whole = array(0)
-        length = b.extract_value(whole.shape, 1)
-        first = b.mul(b.add(b.mul(args[1], length), args[2]), number(2))
-        base = b.gep(whole.data, [first])
+        first = b.mul(b.add(args[1], args[3]), _number(words))
+        base = b.gep(_data(context, b, signature, args, 0), [first])
+        taps = b.gep(_data(context, b, signature, args, 2), [args[3]])
+        masks = _data(context, b, signature, args, 4)
         places = [
-            b.bitcast(b.gep(base, [number(8 * i)]), _FOUR.as_pointer()) for i in range(_VECTORS)
+            b.bitcast(b.gep(base, [_number(8 * i)]), _EIGHT.as_pointer()) for i in range(vectors)
         ]
         z = [b.load(place, align=8) for place in places]
-        bits_at, masks = b.gep(array(3).data, [args[4]]), array(5).data
         for step in range(4):
-            pair = ir.Constant(ir.VectorType(_I32, 8), [2 * step, 2 * step + 1] * 4)
-            one = b.shuffle_vector(z[0], ir.Constant(_FOUR, ir.Undefined), pair)
-            tap = b.zext(b.load(b.gep(bits_at, [number(step)]), align=4), _I64)
-            tap = b.and_(b.or_(tap, number(1)), number((1 << WINDOW) - 1))
-            tap = b.shl(tap, number(step + 1))
-            for i in range(_VECTORS):
-                if step == 3 and i == 0:
-                    continue
-                four = b.and_(b.lshr(tap, number(4 * i)), number(15))
-                place = b.gep(masks, [b.shl(four, number(3))])
-                mask = b.load(b.bitcast(place, _FOUR.as_pointer()), align=8)
+            words_at = [step % rows * words + i for i in range(words)] * rows
+            pick = ir.Constant(ir.VectorType(_I32, 8), words_at)
+            one = b.shuffle_vector(z[step // rows], ir.Constant(_EIGHT, ir.Undefined), pick)
+            tap = b.zext(b.load(b.gep(taps, [_number(step)]), align=4), _I64)
+            tap = b.and_(b.or_(tap, _number(1)), _number((1 << WINDOW) - 1))
+            tap = b.shl(tap, _number(step + 1))
+            for i in range((step + 1) // rows, vectors):
+                four = b.and_(b.lshr(tap, _number(i * rows // 4 * 4)), _number(15))
+                within = 8 * (i % (4 // rows))
+                place = b.gep(masks, [b.add(b.mul(four, _number(4 * words)), _number(within))])
+                mask = b.load(b.bitcast(place, _EIGHT.as_pointer()), align=8)
                 z[i] = b.xor(z[i], b.and_(one, mask))
         for value, place in zip(z, places, strict=True):
             b.store(value, place, align=8)
         return context.get_dummy_value()
 
-    index = types.int64
-    return types.void(vectors, index, index, taps, index, table), generate
+    @intrinsic
+    def convolve(_context: Any, room: Any, _start: Any, taps: Any, _at: Any, table: Any) -> Any:
+        index = types.int64
+        return types.void(room, index, taps, index, table), generate
+
+    return convolve
 
 
-convolve_four: Any = _convolve_four
+def _adder(words: int) -> Any:
+    """room[row] += room[first] + room[second] + room[third]."""
+    kind = ir.VectorType(_I64, words)
+
+    def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        base = _data(context, b, signature, args, 0)
+        places = [
+            b.bitcast(b.gep(base, [b.mul(row, _number(words))]), kind.as_pointer())
+            for row in args[1:]
+        ]
+        total, *added = [b.load(place, align=8) for place in places]
+        for one in added:
+            total = b.xor(total, one)
+        b.store(total, places[0], align=8)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def add(_context: Any, room: Any, _row: Any, _first: Any, _second: Any, _third: Any) -> Any:
+        index = types.uint64
+        return types.void(room, index, index, index, index), generate
+
+    return add
+
+
+convolve_four: dict[int, Any] = {words: _convolver(words) for words in (2, 4)}
+"""Four steps of the convolution, by the words of a row."""
+add_three: dict[int, Any] = {words: _adder(words) for words in (2, 4)}
+"""Three rows added to another one, by the words of a row."""

@@ -9,7 +9,7 @@ Dual LPN with this code and regular noise is the assumption; see docs/PARAMETERS
 Source: Raghuraman, Rindal and Tanguy 2023 (eprint 2023/882), with two convolutions as in the
 authors' libOTe, which takes half of the places from regions and half from anywhere. With all
 of them in regions no row is lighter than 21 and every row has a place near the beginning, from
-where the convolution reaches all of the vector; and a region fits into a core's cache.
+where the convolution reaches all of the vector; and some regions fit into a processor's cache.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from psi.kernels import aes
-from psi.kernels.cache import kernel, part
-from psi.kernels.convolution import SLACK, TABLE, convolve_four
+from psi.kernels.cache import kernel
+from psi.kernels.convolution import SLACK, TABLES, add_three, convolve_four
 from psi.kernels.simd import parallel_rows, readonly
 
-__all__ = ["SIZES", "SLACK", "WEIGHT", "compress"]
+__all__ = ["SIZES", "SLACK", "WEIGHT", "add_first", "compress"]
 
 WEIGHT = 21
 """Elements added to each output."""
@@ -31,91 +31,96 @@ SIZES = 16 * WEIGHT
 """Sizes are multiples of this."""
 _TAPS = 1 << 17
 """Steps of a convolution whose taps are made at once."""
+_GATHERED = 3
+"""Regions of which an output gets its elements at once: more, and the cache does not hold them."""
 
 Elements = np.ndarray[Any, np.dtype[np.uint64]]
 
+_convolve_one, _convolve_two = convolve_four[2], convolve_four[4]
+_add_one, _add_two = add_three[2], add_three[4]
+
 
 @kernel
-def _convolve(low, high, vectors, start, count, taps, table):  # type: ignore[no-untyped-def]
-    """Steps `start` to `start + count`, a multiple of four, of the vectors low..high."""
-    for k in range(low, high):
+def _convolve(room, start, count, taps, table):  # type: ignore[no-untyped-def]
+    """`count` steps, a multiple of four, from row `start` on."""
+    if room.shape[1] == 2:
         for i in range(0, count, 4):
-            convolve_four(vectors, k, start + i, taps, i, table)
+            _convolve_one(room, start, taps, i, table)
+    else:
+        for i in range(0, count, 4):
+            _convolve_two(room, start, taps, i, table)
 
 
 @kernel
-def _split_rows(low, high, vectors, start, halves):  # type: ignore[no-untyped-def]
-    """Low and high words of each vector from `start` on, each side by side."""
-    for k in range(len(vectors)):
-        for i in range(low, high):
-            halves[2 * k, i] = vectors[k, start + i, 0]
-            halves[2 * k + 1, i] = vectors[k, start + i, 1]
+def _gather_rows(low, high, words, region, size, room):  # type: ignore[no-untyped-def]
+    """Add to outputs low..high their elements of three regions, `region` being the first.
 
-
-@part
-def _half(vectors, h, size, low, high):  # type: ignore[no-untyped-def]
-    """Where half h's sums of outputs low..high are kept: in the vector's second part."""
-    start = (2 + (h & 1)) * size
-    return vectors[h >> 1].reshape(-1)[start + low : start + high]
-
-
-@kernel
-def _gather_rows(low, high, words, first, halves, vectors):  # type: ignore[no-untyped-def]
-    """Add to each sum the element at a random place of the region that begins at `first`."""
-    size = halves.shape[1]
-    wide, shift = np.uint64(size // WEIGHT), np.uint64(32)
-    for h in range(len(halves)):
-        region = halves[h, first : first + size // WEIGHT]
-        total = _half(vectors, h, size, low, high)
-        # unsigned numbers spare the test for negative indices
-        if first == 0:
-            for row in range(np.uint64(high - low)):
-                total[row] = region[(np.uint64(words[row]) * wide) >> shift]
-        else:
-            for row in range(np.uint64(high - low)):
-                total[row] ^= region[(np.uint64(words[row]) * wide) >> shift]
-
-
-def _add_region(
-    low: int, high: int, region: int, key: bytes, halves: Elements, vectors: Elements
-) -> None:
-    """One region's part of outputs low..high; `low` is a multiple of 4."""
-    size = halves.shape[1]
-    words = np.empty((high - low + 3) // 4 * 2, np.uint64)
-    aes.stream(key, (region * size + low) // 4, words)
-    first = region * (size // WEIGHT)
-    _gather_rows(low, high, readonly(words.view(np.uint32)), first, halves, vectors)
-
-
-@kernel
-def _join_rows(low, high, size, vectors):  # type: ignore[no-untyped-def]
-    for h in range(2 * len(vectors)):
-        total = _half(vectors, h, size, low, high)
-        for i in range(high - low):
-            vectors[h >> 1, low + i, h & 1] ^= total[i]
-
-
-def compress(vectors: Elements, size: int, key: bytes) -> None:
-    """Compress k vectors in place; the first `size` elements of each are the result.
-
-    `vectors: uint64[k, m, 2]` with m at least 2 · size + SLACK; what is behind 2 · size is
-    overwritten. `size` is a multiple of `SIZES`; `key` has 32 bytes, and is public.
+    `words: uint32[3, high - low or more]`. Unsigned numbers spare the test for negative indices.
     """
-    least = 2 * size + SLACK
-    if vectors.ndim != 3 or vectors.shape[1] < least or size % SIZES:
-        raise ValueError(f"vectors {vectors.shape} of {size} outputs, {least} elements needed")
-    taps = np.empty(_TAPS // 2, np.uint64)
+    wide, shift, begin = np.uint64(size // WEIGHT), np.uint64(32), np.uint64(low)
+    first = np.uint64(size) + np.uint64(region) * wide
+    second, third = first + wide, first + wide + wide
+    w0, w1, w2 = words[0], words[1], words[2]
+    if room.shape[1] == 2:
+        for i in range(np.uint64(high - low)):
+            x = first + ((np.uint64(w0[i]) * wide) >> shift)
+            y = second + ((np.uint64(w1[i]) * wide) >> shift)
+            z = third + ((np.uint64(w2[i]) * wide) >> shift)
+            _add_one(room, begin + i, x, y, z)
+    else:
+        for i in range(np.uint64(high - low)):
+            x = first + ((np.uint64(w0[i]) * wide) >> shift)
+            y = second + ((np.uint64(w1[i]) * wide) >> shift)
+            z = third + ((np.uint64(w2[i]) * wide) >> shift)
+            _add_two(room, begin + i, x, y, z)
+
+
+def _add_regions(low: int, high: int, region: int, size: int, key: bytes, room: Elements) -> None:
+    """Three regions' part of outputs low..high; `low` is a multiple of 4."""
+    words = np.empty((_GATHERED, (high - low + 3) // 4 * 2), np.uint64)
+    for i, drawn in enumerate(words):
+        aes.stream(key, ((region + i) * size + low) // 4, drawn)
+    _gather_rows(low, high, readonly(words.view(np.uint32)), region, size, room)
+
+
+def compress(room: Elements, size: int, key: bytes) -> None:
+    """Compress one or two vectors in place; the first `size` rows are the result.
+
+    `room: uint64[m, w]` with m at least 2 · size + SLACK and w 2, the vector's elements, or 4, both
+    vectors' side by side; what is behind `size` is overwritten. `size` is a multiple of `SIZES`;
+    `key` has 32 bytes, and is public.
+    """
+    shape = room.shape
+    if len(shape) != 2 or shape[1] not in TABLES or shape[0] < 2 * size + SLACK or size % SIZES:
+        raise ValueError(f"a room {shape} for {size} outputs, {2 * size + SLACK} rows needed")
+    if not room.flags.c_contiguous:
+        raise ValueError("a room that is not contiguous")
+    taps, table = np.empty(_TAPS // 2, np.uint64), TABLES[shape[1]]
     done = 0
     for _ in range(2):
         for start in range(0, size, _TAPS):
             count = min(_TAPS, size - start)
             aes.stream(key[:16], done, taps[: count // 2])
             done += count // 4
-            args = vectors, size + start, count, taps.view(np.uint32), TABLE
-            parallel_rows(_convolve, len(vectors), *args, block=1, least=1)
-    halves = np.empty((2 * len(vectors), size), np.uint64)
-    parallel_rows(_split_rows, size, readonly(vectors), size, halves, least=1 << 14)
-    for region in range(WEIGHT):
-        inputs = region, key[16:], readonly(halves), vectors
-        parallel_rows(_add_region, size, *inputs, block=4, least=1 << 14)
-    parallel_rows(_join_rows, size, size, vectors, least=1 << 14)
+            _convolve(room, size + start, count, taps.view(np.uint32), table)
+    for region in range(0, WEIGHT, _GATHERED):
+        inputs = region, size, key[16:], room
+        parallel_rows(_add_regions, size, *inputs, block=4, least=1 << 14)
+
+
+@kernel
+def _first_rows(low, high, pairs, out, second):  # type: ignore[no-untyped-def]
+    for i in range(low, high):
+        out[i, 0] ^= pairs[i, 0]
+        out[i, 1] ^= pairs[i, 1]
+        second[i, 0], second[i, 1] = pairs[i, 2], pairs[i, 3]
+
+
+def add_first(out: Elements, pairs: Elements) -> Elements:
+    """out[i] += the first of each pair, in place; the second ones.
+
+    `uint64[n, 2]`, `uint64[n, 4]` to `uint64[n, 2]`.
+    """
+    second = np.empty_like(out)
+    parallel_rows(_first_rows, len(out), readonly(pairs), out, second, least=1 << 14)
+    return second

@@ -21,7 +21,7 @@ from psi.kernels.cache import kernel, part
 from psi.kernels.ggm_steps import GROUP, step_group, step_one
 from psi.kernels.simd import block_path, parallel_rows, readonly
 
-__all__ = ["expand_trees", "punctured_trees", "tree_sums"]
+__all__ = ["expand_trees", "punctured_trees"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Index = np.ndarray[Any, np.dtype[np.int64]]
@@ -63,22 +63,36 @@ def _expand_rows(low, high, depth, keys, leaves, sums):  # type: ignore[no-untyp
 
 
 @kernel
-def _puncture_rows(low, high, depth, keys, missing, siblings, leaves):  # type: ignore[no-untyped-def]
-    """Trees without the path to leaf missing[i], from the sums beside that path."""
-    total = np.empty(16, np.uint64)
+def _puncture_rows(  # type: ignore[no-untyped-def]
+    low, high, depth, keys, missing, siblings, totals, room
+):
+    """Trees without the path to leaf missing[i], from the sums beside that path.
+
+    The leaves go to the last two words of the room's rows, the missing one so that all of its
+    tree add up to totals[i].
+    """
+    size, column = np.int64(1) << depth, room.shape[1] - 2
+    leaves, total = np.empty((size, 2), np.uint64), np.empty(16, np.uint64)
     for tree in range(low, high):
-        base, path = tree << depth, 0
-        leaves[base, 0], leaves[base, 1] = np.uint64(0), np.uint64(0)
+        path = 0
+        leaves[0, 0], leaves[0, 1] = np.uint64(0), np.uint64(0)
         for level in range(depth):
-            _level(leaves, base, level, keys, tree, total)
+            _level(leaves, 0, level, keys, tree, total)
             bit = (missing[tree] >> level) & 1
             # both children of the unknown node are wrong: one is put right, one becomes unknown
-            beside = base + path + ((1 - bit) << level)
+            beside = path + ((1 - bit) << level)
             path += bit << level
             for word in range(2):
                 known = _folded(total, 1 - bit, word)
                 leaves[beside, word] ^= known ^ siblings[tree, level, word]
-                leaves[base + path, word] = np.uint64(0)
+                leaves[path, word] = np.uint64(0)
+        first, second = totals[tree, 0], totals[tree, 1]
+        base = tree << depth
+        for i in range(size):
+            first ^= leaves[i, 0]
+            second ^= leaves[i, 1]
+            room[base + i, column], room[base + i, column + 1] = leaves[i, 0], leaves[i, 1]
+        room[base + path, column], room[base + path, column + 1] = first, second
 
 
 def _portable(
@@ -123,37 +137,30 @@ def expand_trees(
 
 
 def punctured_trees(
-    missing: Index, siblings: Words, keys: Keys, depth: int, into: Words | None = None
-) -> Words:
-    """All leaves but `missing[i]` of tree i, which is zero: `uint64[t · 2^depth, 2]`, or `into`.
+    missing: Index, siblings: Words, totals: Words, keys: Keys, depth: int, room: Words
+) -> None:
+    """All leaves but `missing[i]` of tree i, and that one so that they add up to `totals[i]`.
 
     `siblings: uint64[t, depth, 2]`: of each level the sum of the nodes on the side that the
-    path does not take.
+    path does not take. `totals: uint64[t, 2]`. The leaves go to the last two columns of
+    `room: uint64[m, w]`, m at least t · 2^depth.
     """
-    leaves = _leaves(len(missing), depth, into)
+    count, size = len(missing), 1 << depth
+    if room.ndim != 2 or room.shape[1] < 2 or len(room) < count * size:
+        raise ValueError(f"a room {room.shape} for {count} trees of {size} leaves")
+    if siblings.shape != (count, depth, 2) or totals.shape != (count, 2):
+        raise ValueError(f"sums {siblings.shape} and {totals.shape} for {count} trees")
+    if count and not 0 <= missing.min() <= missing.max() < size:
+        raise ValueError("a leaf that its tree does not have")
     if block_path() == "portable":
+        leaves = np.zeros((count * size, 2), np.uint64)
         _portable(depth, keys, leaves, missing, siblings)
-        return leaves
-    inputs = _expanded(keys), readonly(missing), readonly(siblings)
-    parallel_rows(_puncture_rows, len(missing), depth, *inputs, leaves)
-    return leaves
-
-
-@kernel
-def _sum_rows(low, high, depth, leaves, out):  # type: ignore[no-untyped-def]
-    for tree in range(low, high):
-        first, second = np.uint64(0), np.uint64(0)
-        for i in range(tree << depth, (tree + 1) << depth):
-            first ^= leaves[i, 0]
-            second ^= leaves[i, 1]
-        out[tree, 0], out[tree, 1] = first, second
-
-
-def tree_sums(leaves: Words, depth: int) -> Words:
-    """What the leaves of each tree add up to: `uint64[t · 2^depth, 2]` to `uint64[t, 2]`."""
-    out = np.empty((len(leaves) >> depth, 2), np.uint64)
-    parallel_rows(_sum_rows, len(out), depth, readonly(leaves), out)
-    return out
+        sums = np.bitwise_xor.reduce(leaves.reshape(count, size, 2), axis=1)
+        leaves[np.arange(count) * size + missing] = sums ^ totals
+        room[: count * size, -2:] = leaves
+        return
+    inputs = _expanded(keys), readonly(missing), readonly(siblings), readonly(totals)
+    parallel_rows(_puncture_rows, count, depth, *inputs, room)
 
 
 def _leaves(trees: int, depth: int, into: Words | None) -> Words:

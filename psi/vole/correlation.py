@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from psi.kernels.expand_convolute import SLACK, compress
-from psi.kernels.ggm import expand_trees, punctured_trees, tree_sums
+from psi.kernels.ggm import expand_trees, punctured_trees
 from psi.vole.parameters import Vector
 from psi.vole.secrets import Session, derive, words
 
@@ -27,6 +27,7 @@ __all__ = [
     "Noise",
     "helper_leaves",
     "helper_vector",
+    "leaves_of",
     "owner_leaves",
     "owner_noise",
     "owner_vectors",
@@ -70,7 +71,7 @@ def helper_leaves(seed: bytes, session: Session, chunk: int, vector: Vector) -> 
     """Room with the trees' leaves, and their level sums `uint64[t, d, 2, 2]`."""
     seeds = words(derive(seed, "seeds"), chunk, 2 * vector.trees).reshape(-1, 2)
     room = _room(1, vector)
-    into = room[0, : vector.trees << vector.depth]
+    into = room[: vector.trees << vector.depth]
     _, sums = expand_trees(seeds, _tree_keys(session, chunk, vector), vector.depth, into)
     return room, sums
 
@@ -78,33 +79,35 @@ def helper_leaves(seed: bytes, session: Session, chunk: int, vector: Vector) -> 
 def helper_vector(room: Words, session: Session, chunk: int, vector: Vector) -> Words:
     """B, `uint64[size, 2]`, in place of the leaves."""
     compress(room, vector.size, _code_key(session, chunk))
-    return room[0, : vector.size]
+    return room[: vector.size]
 
 
 def owner_leaves(
     noise: Noise, siblings: Words, totals: Words, session: Session, chunk: int, vector: Vector
 ) -> Words:
-    """Room with the sparse vector e, and with the trees' leaves plus e·Δ.
+    """Room with the sparse vector e and the trees' leaves plus e·Δ, side by side.
 
     `siblings: uint64[t, d, 2]`: sums beside the path. `totals: uint64[t, 2]`: what all leaves
     of a tree add up to, plus b_i, plus the owner's own c_i.
     """
-    keys = _tree_keys(session, chunk, vector)
     room = _room(2, vector)
-    sparse, leaves = room[:, : vector.trees << vector.depth]
-    punctured_trees(noise.places, siblings, keys, vector.depth, leaves)
-    at = (np.arange(vector.trees) << vector.depth) + noise.places
-    leaves[at] = tree_sums(leaves, vector.depth) ^ totals
-    sparse[at] = noise.values
+    keys = _tree_keys(session, chunk, vector)
+    punctured_trees(noise.places, siblings, totals, keys, vector.depth, room)
+    room[(np.arange(vector.trees) << vector.depth) + noise.places, :2] = noise.values
     return room
 
 
-def owner_vectors(room: Words, session: Session, chunk: int, vector: Vector) -> tuple[Words, Words]:
-    """A and C, `uint64[size, 2]` each, in place of what `owner_leaves` made."""
+def leaves_of(room: Words, vector: Vector) -> Words:
+    """The trees' leaves in either side's room: `uint64[t · 2^d, 2]`."""
+    return np.ascontiguousarray(room[: vector.trees << vector.depth, -2:])
+
+
+def owner_vectors(room: Words, session: Session, chunk: int, vector: Vector) -> Words:
+    """A and C side by side, `uint64[size, 4]`, in place of what `owner_leaves` made."""
     compress(room, vector.size, _code_key(session, chunk))
-    return room[0, : vector.size], room[1, : vector.size]
+    return room[: vector.size]
 
 
 def _room(vectors: int, vector: Vector) -> Words:
-    """Zeros for vectors of leaves, twice the size each, and the code's slack."""
-    return np.zeros((vectors, 2 * vector.size + SLACK, 2), np.uint64)
+    """Zeros for the leaves of one or two vectors, two an output, and the slack of the code."""
+    return np.zeros((2 * vector.size + SLACK, 2 * vectors), np.uint64)

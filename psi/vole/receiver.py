@@ -9,6 +9,7 @@ import numpy as np
 
 from psi.buckets import bucket_bits, meet, spread
 from psi.ecdh.items import Items, Matches
+from psi.kernels.expand_convolute import add_first
 from psi.kernels.okvs import encode
 from psi.protocol import (
     Context,
@@ -177,11 +178,11 @@ class Receiver(Role[Matches]):
         """On with the chunk whose leaves have come; `own` is what the products left here."""
         del own
         chunk = state.chunk
-        a, c = owner_vectors(room, Session(state.coin), chunk, self._correlation(chunk))
+        both = owner_vectors(room, Session(state.coin), chunk, self._correlation(chunk))
         messages: list[tuple[str, Any]] = []
         if chunk + AHEAD < self._shape.chunks:
             messages += [(self._peer, m) for m in self._extend(state, chunk + AHEAD, b"")]
-        messages += self._encoded(state, chunk, a, c)
+        messages += self._encoded(state, chunk, both)
         done = (chunk + 1) / self._shape.chunks
         return Turn(
             replace(state, chunk=chunk + 1),
@@ -207,8 +208,8 @@ class Receiver(Role[Matches]):
             self._solved[chunk] = found
         return self._solved[chunk]
 
-    def _encoded(self, state: Receiving, chunk: int, a: Words, c: Words) -> list[tuple[str, Any]]:
-        """The chunk's store in parts; the own tags of each part go into their buckets."""
+    def _encoded(self, state: Receiving, chunk: int, both: Words) -> list[tuple[str, Any]]:
+        """The chunk's store plus A in parts; own tags, by C, go into their buckets."""
         session, shape = Session(state.coin), self._shape
         binned, solved = self._sorted(state), self._solve(state, chunk)
         del self._solved[chunk]
@@ -216,10 +217,10 @@ class Receiver(Role[Matches]):
         messages: list[tuple[str, Any]] = []
         parts = [(n, part) for n, part in enumerate(parts_of(shape)) if part.chunk == chunk]
         for (number, part), elements in zip(parts, solved, strict=True):
-            np.bitwise_xor(elements, a[part.low : part.high], out=elements)
+            values = add_first(elements, both[part.low : part.high])
             messages.append((self._peer, Encoded(number, elements)))
             digests, starts = binned.part(part)
-            tags = owner_tags(digests, starts, shape, c[part.low : part.high], session, width)
+            tags = owner_tags(digests, starts, shape, values, session, width)
             at = int(binned.starts[part.first])
             spread(self.context.store, "own", number, tags, at, self._bits)
         return messages

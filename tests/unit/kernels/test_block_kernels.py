@@ -109,11 +109,15 @@ def test_trees_and_their_punctured_twins(trees: int, depth: int) -> None:
         paths = (missing + np.arange(trees)) % (1 << depth)
         bits = paths[:, None] >> np.arange(depth) & 1
         beside = np.take_along_axis(sums, (1 - bits)[:, :, None, None], 2)[:, :, 0]
-        wanted = leaves.copy()
-        wanted[(np.arange(trees) << depth) + paths] = 0
-        assert (ggm.punctured_trees(paths, beside, keys, depth) == wanted).all()
-        added = np.bitwise_xor.reduce(wanted.reshape(trees, -1, 2), axis=1)
-        assert (ggm.tree_sums(wanted, depth) == added).all()
+        room, whole = np.zeros((len(leaves) + 1, 4), np.uint64), sums[:, -1, 0] ^ sums[:, -1, 1]
+        ggm.punctured_trees(paths, beside, whole, keys, depth, room)
+        assert (room[:-1, 2:] == leaves).all()
+        other = whole ^ words(trees, 2)
+        ggm.punctured_trees(paths, beside, other, keys, depth, room)
+        differ = (room[:-1, 2:] != leaves).any(axis=1)
+        assert np.flatnonzero(differ).tolist() == ((np.arange(trees) << depth) + paths).tolist()
+        assert not room[:, :2].any()
+        assert not room[-1].any()
 
 
 def test_the_path_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

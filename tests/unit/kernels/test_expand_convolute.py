@@ -9,7 +9,7 @@ import pytest
 
 from psi.kernels import aes
 from psi.kernels.convolution import WINDOW
-from psi.kernels.expand_convolute import SIZES, SLACK, WEIGHT, compress
+from psi.kernels.expand_convolute import SIZES, SLACK, WEIGHT, add_first, compress
 
 SIZE = 2 * SIZES
 
@@ -43,27 +43,38 @@ def slowly(vector: list[int], key: bytes) -> list[int]:
     return total
 
 
-def test_equal_to_the_slow_way() -> None:
-    key, vectors = secrets.token_bytes(32), elements(2, 2 * SIZE + SLACK)
-    wanted = [slowly(numbers(vector), key) for vector in vectors]
-    compress(vectors, SIZE, key)
-    assert [numbers(vector[:SIZE]) for vector in vectors] == wanted
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_equal_to_the_slow_way(vectors: int) -> None:
+    key, room = secrets.token_bytes(32), elements(2 * SIZE + SLACK, vectors)
+    wanted = [slowly(numbers(room[:, i]), key) for i in range(vectors)]
+    compress(room.reshape(-1, 2 * vectors), SIZE, key)
+    assert [numbers(room[:SIZE, i]) for i in range(vectors)] == wanted
 
 
 def test_additive_over_many_blocks() -> None:
     size, key = SIZES * 900, secrets.token_bytes(32)
-    vectors = elements(3, 2 * size + SLACK)
-    vectors[2] = vectors[0] ^ vectors[1]
-    compress(vectors, size, key)
-    assert (vectors[2, :size] == vectors[0, :size] ^ vectors[1, :size]).all()
-    alone = elements(1, 2 * size + SLACK)
+    both = elements(2 * size + SLACK, 2)
+    total = both[:, 0] ^ both[:, 1]
+    compress(both.reshape(-1, 4), size, key)
+    compress(total, size, key)
+    assert (total[:size] == both[:size, 0] ^ both[:size, 1]).all()
+    alone = elements(2 * size + SLACK)
     again = alone.copy()
     compress(alone, size, key)
     compress(again, size, secrets.token_bytes(32))
-    assert (alone[0, :size] != again[0, :size]).any(axis=1).mean() > 0.99
+    assert (alone[:size] != again[:size]).any(axis=1).mean() > 0.99
 
 
-@pytest.mark.parametrize("shape", [(1, 2 * SIZE, 2), (1, 100, 2), (2 * SIZE + SLACK, 2)])
-def test_short_vectors_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="vectors"):
+@pytest.mark.parametrize("shape", [(2 * SIZE, 2), (100, 4), (2 * SIZE + SLACK, 6), (8,)])
+def test_another_room_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="room"):
         compress(np.zeros(shape, np.uint64), SIZE, bytes(32))
+    with pytest.raises(ValueError, match="contiguous"):
+        compress(np.zeros((2 * SIZE + SLACK, 4), np.uint64)[:, :2], SIZE, bytes(32))
+
+
+def test_pairs_are_taken_apart() -> None:
+    out, pairs = elements(5), elements(5, 2).reshape(5, 4)
+    wanted = out ^ pairs[:, :2]
+    assert (add_first(out, pairs) == pairs[:, 2:]).all()
+    assert (out == wanted).all()
