@@ -19,11 +19,11 @@ def guards(contract: Contract, party: str) -> list[str]:
     joined: list[object] = [
         *(terms for terms in contract.aggregate if terms.partner == party),
         *(terms for terms in contract.category if terms.partner == party),
-        *(terms for terms in contract.train if party in terms.partners),
+        *(t for t in contract.train if t.split == "vertical" and party in t.partners),
     ]
-    vertical = all(t.split == "vertical" for t in contract.train if party in t.partners)
+    pooled = any(t.split == "horizontal" for t in contract.train)
     known = bool(contract.align) and all(a.reveal == "both" for a in contract.align)
-    if joined and known and vertical:
+    if joined and known:
         found.append(
             f"{party} knows the joined records: it compares them, by keyed tags it keeps, with "
             f"{asker}'s earlier jobs on the same columns, and gives no new answer where one or "
@@ -35,7 +35,12 @@ def guards(contract: Contract, party: str) -> list[str]:
             f"{party} sees blinded items only, so it cannot compare {asker}'s jobs: caps on sets "
             "and a count of jobs are its guard"
         )
-    if joined or any(j.partner == party for j in contract.join_sum):
+    if pooled:
+        found.append(
+            f"{party} gives sums over all of its own rows that have a label: {asker} cannot choose "
+            "them, so no comparison with earlier jobs is made"
+        )
+    if joined or pooled or any(j.partner == party for j in contract.join_sum):
         found.append(
             f"{party} caps how often a column is disclosed to {asker}, and the noise a column may "
             "spend where its policy sets a budget"

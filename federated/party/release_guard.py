@@ -36,8 +36,11 @@ def planned(contract: Contract, party: str) -> Iterator[Release]:
             columns = dict.fromkeys(measure.column for measure in join.measures)
             yield Release(f"join_sum/{number}/{party}", tuple(columns))
     for train in contract.train:
+        mine, step = contract.party(party), f"train/{train.task}"
         if train.split == "vertical" and party in train.partners:
-            yield Release(f"train/{train.task}", contract.party(party).features)
+            yield Release(step, mine.features)
+        if train.split == "horizontal" and party != contract.receiver:
+            yield Release(step, tuple(dict.fromkeys([*mine.features, mine.label])))
 
 
 class ReleaseGuard:

@@ -342,6 +342,8 @@ class Steps:
     def _horizontal(self, terms: TrainTerms, receiver: bool) -> None:
         """Horizontal training: the receiver asks, every party's rows answer under masks."""
         step = f"train/{terms.task}"
+        if not receiver:
+            self._guard.before(step, None)  # once, for all rounds
         branch, plan = self._branch(terms, step)
         run, context = self._session.run, self._session.context
         if receiver:

@@ -84,7 +84,7 @@ def home(tmp_path: Path) -> Path:
     (place / "tables.toml").write_text(TABLES)
     lines = "\n".join(f"{person},{i}" for i, person in enumerate(PEOPLE))
     (place / "people.csv").write_text(f"id,loans\n{lines}\n")
-    (tmp_path / "job.toml").write_text(JOB.replace("[[party]]", "key_bits = 2048\n[[party]]", 1))
+    (tmp_path / "job.toml").write_text(JOB)
     identities = {n: PartyKeys.generate(n).identity for n in ("bank", "bureau")}
     nonce = bytes.fromhex("ab" * 32)
     asked = draft(Job.load(tmp_path / "job.toml"), identities, nonce, time.time())

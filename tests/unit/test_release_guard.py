@@ -33,6 +33,7 @@ JOB = """
 name = "counts"
 purpose = "test"
 entity = "consumer"
+key_bits = 2048
 
 [[party]]
 name = "bank"

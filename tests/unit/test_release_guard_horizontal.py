@@ -1,0 +1,109 @@
+"""Horizontal training under a party's limits on what is disclosed of a column."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from federated.party.guards import guards
+from federated.party.keys import PartyKeys
+from federated.party.ledger import read_ledger
+from federated.party.participant import Participant
+from federated.party.release_limits import ReleaseLimits
+from federated.party.releases import Releases
+from federated.party.session import Session
+from federated.party.source import MemorySource
+from federated.party.stage import Player, first_failed, play
+from federated.wire.routers import MemoryRouter
+from profiles.job import Job
+from profiles.proposal import draft, nameless_draft
+from psi.protocol import Refused
+
+JOB = """
+[job]
+name = "pooled"
+purpose = "test"
+
+[[party]]
+name = "north"
+table = "north.clients"
+features = ["age", "debt"]
+
+[[party]]
+name = "south"
+table = "south.clients"
+features = ["age", "debt"]
+
+[train]
+task = "default"
+split = "horizontal"
+label = "bad"
+steps = 1
+folds = 0
+"""
+NAMES = ("north", "south")
+KEYS = {name: PartyKeys.generate(name) for name in NAMES}
+PINNED = {name: keys.identity for name, keys in KEYS.items()}
+
+
+def run(folder: Path, releases: Releases) -> tuple[BaseException | None, list[str]]:
+    """One job: the cause of its end, and the steps in which the south sent something."""
+    rng, nonce, router = (
+        np.random.default_rng(1),
+        secrets.token_bytes(32),
+        MemoryRouter(list(NAMES)),
+    )
+    (folder / "job.toml").write_text(JOB)
+    asked = draft(Job.load(folder / "job.toml"), PINNED, nonce, time.time())
+    players = []
+    for name in NAMES:
+        columns = {"age": rng.normal(size=60), "debt": rng.normal(size=60)}
+        table = pa.table(columns | {"bad": rng.integers(0, 2, 60)})
+        home = folder / nonce.hex() / name
+        session = Session(nonce, KEYS[name], PINNED, router.endpoint(name), home, timeout=60)
+        source = MemorySource({f"{name}.clients": table})
+        participant = Participant(session, source, releases=releases if name == "south" else None)
+        players.append(Player(session, participant, asked if name == "north" else None))
+    play(router, players)
+    failed = first_failed(players)
+    lines = read_ledger(folder / nonce.hex() / "south" / "ledger.jsonl")
+    error = failed.error if failed else None
+    return error, [e["body"]["step"] for e in lines if e["kind"] == "sent"]
+
+
+def book(folder: Path, **limits: object) -> Releases:
+    found = ReleaseLimits(**limits)  # type: ignore[arg-type]
+    return Releases(folder / "releases", found, secrets.token_bytes, time.time)
+
+
+def test_a_job_of_many_rounds_is_one_release_of_features_and_label(tmp_path: Path) -> None:
+    error, steps = run(tmp_path, book(tmp_path, releases_per_column=1))
+    assert error is None
+    assert sum(step.startswith("train/") for step in steps) > 1
+    (line,) = book(tmp_path).lines()
+    assert (line["step"], line["columns"]) == ("train/default", "age, debt, bad")
+    error, steps = run(tmp_path, book(tmp_path, releases_per_column=1))
+    assert isinstance(error, Refused)
+    assert "2 releases asked" in error.message
+    assert not any(step.startswith("train/") for step in steps)
+    assert len(book(tmp_path).lines()) == 1
+
+
+def test_a_budget_of_noise_refuses_it(tmp_path: Path) -> None:
+    error, steps = run(tmp_path, book(tmp_path, epsilon=1.0))
+    assert isinstance(error, Refused)
+    assert "an answer without noise asked" in error.message
+    assert not any(step.startswith("train/") for step in steps)
+
+
+def test_plan_and_show_say_that_it_is_counted_and_not_compared(tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text(JOB)
+    contract = nameless_draft(Job.load(tmp_path / "job.toml"))
+    pooled, capped = guards(contract, "south")
+    assert "north cannot choose them, so no comparison" in pooled
+    assert "south caps how often a column is disclosed to north" in capped
+    assert guards(contract, "north") == []
