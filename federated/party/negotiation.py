@@ -7,7 +7,8 @@
     proposer -> approver   Complete    all signatures
 
 An approver fills in only its own terms and signs only if nothing else of the draft changed
-and its policy agrees; nobody starts before it holds and has verified every signature.
+and its policy agrees; nobody starts before it holds and has verified every signature. The
+contract's nonce is the session's: one that was signed before is of another session.
 """
 
 from __future__ import annotations
@@ -220,6 +221,9 @@ class Approver(Role[Agreed]):
         return Turn(Done(), result=Agreed(contract, dict(message.signatures)))
 
     def _check(self, contract: Contract, peer: str) -> None:
+        if contract.nonce != self.context.session.hex():
+            # what is counted and reserved is counted under the nonce: an earlier one would be free
+            raise PeerError("the contract is of another session", hint="propose the job again")
         if contract.proposer != peer:
             raise PeerError("the contract was proposed by another than its sender")
         for terms in contract.parties:

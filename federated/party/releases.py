@@ -78,6 +78,7 @@ class _Entry:
 @dataclass(frozen=True)
 class _Job:
     session: str
+    contract: str  # its digest
     table: str
     receiver: str
     purpose: str
@@ -138,11 +139,17 @@ class Releases:
         with self._locked():
             book = self._present()
             own = next((job for job in book.jobs if job.session == session), None)
+            digest = contract.digest.hex()
+            if own is not None and own.contract != digest:
+                raise Refused(
+                    f"this session's releases were reserved for another contract of {own.table}",
+                    hint="propose the job again",
+                )
             done = {entry.step for entry in own.entries} if own else set()
             if release.step in done:
                 return  # a job that goes on has paid
             own = own or _Job(
-                session, me.table, contract.receiver, contract.purpose, int(self._clock()),
+                session, digest, me.table, contract.receiver, contract.purpose, int(self._clock()),
                 int(self._clock()) + self._limits.keep_days * DAY, (), compared=False,
             )  # fmt: skip
             every = [release, *(r for r in ahead if r.step not in done | {release.step})]

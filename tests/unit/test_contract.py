@@ -146,12 +146,14 @@ def negotiate(
     approve: object = None,
     complete: object = None,
     draft: Contract | None = None,
+    session: bytes = b"",
 ) -> dict[str, Agreed]:
     draft = draft or contract("bank", "bureau", "registry")
     known = pinned or {name: keys.identity for name, keys in KEYS.items()}
 
     def context(name: str) -> Context:
-        return Context(b"s", "contract", name, secrets.token_bytes)
+        here = session or bytes.fromhex(draft.nonce)
+        return Context(here, "contract", name, secrets.token_bytes)
 
     def facts_at(name: str) -> Callable[[Contract], PartyTerms]:
         told = {"rows": 5, "snapshot": "ab", "design_columns": 2, "protocols": ("ecdh",)}
@@ -202,6 +204,15 @@ def test_a_policy_that_says_no_ends_the_negotiation() -> None:
 def test_a_proposer_that_changes_the_purpose_after_the_draft_is_caught() -> None:
     with pytest.raises(PeerError, match="not the one that was drafted"):
         negotiate(complete=lambda made: replace(made, purpose="marketing"))
+
+
+def test_a_contract_that_was_signed_in_an_earlier_job_is_not_signed_again() -> None:
+    earlier = negotiate()["bureau"].contract
+    with pytest.raises(PeerError, match="of another session"):
+        negotiate(draft=earlier, session=secrets.token_bytes(32))
+    fresh = replace(earlier, nonce=secrets.token_hex(32))
+    with pytest.raises(PeerError, match="of another session"):
+        negotiate(draft=fresh, complete=lambda made: earlier)
 
 
 def test_a_proposer_that_changes_anothers_facts_is_caught() -> None:

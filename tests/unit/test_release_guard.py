@@ -75,9 +75,16 @@ class World:
         )
 
     def run(
-        self, people: Sequence[str], nonce: bytes = b"", home: Path | None = None
+        self,
+        people: Sequence[str],
+        nonce: bytes = b"",
+        home: Path | None = None,
+        claimed: bytes = b"",
     ) -> tuple[Outcome | None, dict[str, BaseException]]:
-        """One job about `people`: the bank's outcome, and each party's error."""
+        """One job about `people`: the bank's outcome, and each party's error.
+
+        `claimed` is the nonce in the contract, where it is to be another than the session's.
+        """
         self.jobs += 1
         nonce = nonce or secrets.token_bytes(32)
         self.home = home or self.folder / str(self.jobs)
@@ -94,7 +101,7 @@ class World:
                 if name == "bureau":
                     Participant(session, self.bureau, releases=self.releases).join()
                     return
-                asked = draft(self.job, PINNED, nonce, time.time())
+                asked = draft(self.job, PINNED, claimed or nonce, time.time())
                 participant = Participant(session, bank)
                 found.append(participant.propose(asked, complete)[1])
             except BaseException as error:
@@ -163,6 +170,25 @@ def test_killed_between_reserve_and_disclosure_a_job_goes_on_and_pays_once(
     assert not errors
     assert outcome is not None
     assert len(world.releases.lines()) == 1
+
+
+def test_a_contract_under_an_earlier_jobs_nonce_is_not_taken_for_that_job(tmp_path: Path) -> None:
+    world, nonce = World(tmp_path), secrets.token_bytes(32)
+    assert not world.run(PEOPLE, nonce)[1]
+    outcome, errors = world.run(PEOPLE[:-1], claimed=nonce)
+    assert outcome is None
+    assert "is of another session" in str(errors["bureau"])
+    assert [line for line in world.kinds("bureau") if line == "sent"] == []
+
+
+def test_a_session_that_is_used_again_pays_again(tmp_path: Path) -> None:
+    """As when the job's folder was purged before its reservation has expired."""
+    world, nonce = World(tmp_path), secrets.token_bytes(32)
+    assert not world.run(PEOPLE, nonce)[1]
+    outcome, errors = world.run(PEOPLE[:-1], nonce)
+    assert outcome is None
+    assert isinstance(errors["bureau"], Refused)
+    assert "reserved for another contract" in str(errors["bureau"])
 
 
 def test_plan_and_show_say_which_guard_applies(tmp_path: Path) -> None:
