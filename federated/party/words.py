@@ -50,19 +50,32 @@ def asked_of(contract: Contract, name: str) -> list[str]:
 def look_twice(contract: Contract) -> list[str]:
     """What in the texts of a contract may be meant to deceive whoever reads them."""
     found = []
-    texts = {"job": contract.job, "purpose": contract.purpose}
-    for terms in contract.parties:
-        columns = (*(c for level in terms.keys for c in level), *terms.features, *terms.measures)
-        texts |= {f"party {terms.name}": terms.name, f"table {terms.table}": terms.table}
-        texts |= {f"column {column}": column for column in columns}
-    for what, text in texts.items():
+    for what, text in _named(contract).items():
         scripts = {_script(c) for c in text if c.isalpha()} - {""}
         if len(scripts & {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}) > 1:
             mixed = " and ".join(sorted(script.title() for script in scripts))
             found.append(f"{plain(what)}: letters of {mixed} that may look alike")
         if any(c in text for c in "<>[]{}`$\\") or ".." in text or "--" in text or ";" in text:
             found.append(f"{plain(what)}: looks like markup, a path or a command")
+        if '"' in text or (what.startswith("column ") and "," in text):
+            found.append(f"{plain(what)}: one name that reads like more than a name")
     return found
+
+
+def _named(contract: Contract) -> dict[str, str]:
+    """Every name in a contract that somebody chose, by what it names."""
+    texts = {"job": contract.job, "purpose": contract.purpose}
+    for terms in contract.parties:
+        columns = [c for level in terms.keys for c in level]
+        columns += [*terms.features, *terms.measures, terms.label]
+        columns += [part.strip() for part in terms.segment.split(",")]
+        texts |= {f"party {terms.name}": terms.name, f"table {terms.table}": terms.table}
+        texts |= {f"column {column}": column for column in columns}
+    for by in contract.category:
+        texts |= {f"category {name}": name for name in by.categories}
+    for train in contract.train:
+        texts |= {f"task {train.task}": train.task, f"class {train.positive}": train.positive}
+    return texts
 
 
 def _script(character: str) -> str:

@@ -9,18 +9,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from federated.cli.node import app
-from federated.party.contract import Contract
+from federated.party.contract import AmountTerms, CategoryTerms, Contract
 from federated.party.desk import Call, Request
 from federated.party.identity_file import write_identity
 from federated.party.inbox import Inbox, Waiting, Word
 from federated.party.keys import PartyKeys
 from federated.party.officer import Desk, counts
 from federated.party.peers import Peers
+from federated.party.plain import canonical, to_plain
 from federated.party.policy import Officers, Policy
 from federated.party.quota import Quota
 from federated.party.source import MemorySource
@@ -304,6 +306,54 @@ def test_texts_that_would_deceive_an_officer_are_no_contract(tmp_path: Path, tex
     if len(text) < 200:
         with pytest.raises(PeerError):
             Contract.from_bytes(made.with_party(column).to_bytes())
+
+
+def spoiled(value: Any, text: str) -> Iterator[Any]:
+    """`value` with one of its texts replaced, for each of them."""
+    if isinstance(value, str):
+        yield text
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from (value | {key: other} for other in spoiled(entry, text))
+    elif isinstance(value, list):
+        for place, entry in enumerate(value):
+            for other in spoiled(entry, text):
+                yield [*value[:place], other, *value[place + 1 :]]
+
+
+@pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\rb", "a\u202eb"])
+def test_no_text_of_a_contract_may_hold_what_a_terminal_obeys(tmp_path: Path, text: str) -> None:
+    whole = contract(tmp_path)
+    category = CategoryTerms(
+        "bureau", "trade", ("retail",), "segment", (AmountTerms("balance", 0, 9),), "laplace",
+        100, 3, 2048,
+    )  # fmt: skip
+    whole = replace(whole, category=(category,))
+    assert Contract.from_bytes(whole.to_bytes()) == whole
+    tried = list(spoiled(to_plain(whole), text))
+    assert len(tried) > 60
+    for bad in tried:
+        with pytest.raises(PeerError):
+            Contract.from_bytes(canonical(bad))
+
+
+def test_names_with_markup_are_shown_as_they_are_and_pointed_out(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    made = contract(tmp_path)
+    hostile = replace(
+        made.party("bureau"), features=("<script>alert(1)</script>", "loans, overdue"), label="`id`"
+    )
+    desk(tmp_path)
+    Inbox(tmp_path / "desk").put(request(made.with_party(hostile)), time.time() + 60)
+    home = ["--home", str(tmp_path)]
+    shown = CliRunner().invoke(app, ["show", "0101", *home]).output
+    assert "for training: <script>alert(1)</script>, loans, overdue" in shown
+    twice = shown.split("Look twice")[1]
+    assert "column <script>alert(1)</script>: looks like markup" in twice
+    assert "column loans, overdue: one name that reads like more than a name" in twice
+    assert "column `id`: looks like markup" in twice
+    assert shown.isascii()
+    assert "\x1b" not in shown
 
 
 def test_what_an_officer_reads(tmp_path: Path) -> None:

@@ -41,7 +41,11 @@ HOSTILE = (
 
 
 def model(
-    task: str = "churn", partner: str = "bureau", rows: int = 6000, first: str = "bank alone"
+    task: str = "churn",
+    partner: str = "bureau",
+    rows: int = 6000,
+    first: str = "bank alone",
+    feature: str = "balance trend",
 ) -> Model:
     """Two scores of which the second knows more."""
     random = np.random.default_rng(11)
@@ -52,7 +56,7 @@ def model(
     alone = scored(first, label, 1 / (1 + np.exp(2.0 - 0.8 * own)), folds)
     joined = scored("joined", label, truth, folds)
     importance = [
-        Importance("bank", "balance trend", 0.61, -1),
+        Importance("bank", feature, 0.61, -1),
         Importance("bank", "months since last salary", 0.44, 1),
         Importance("bank", "outflow to other banks", 0.31, 1),
         Importance("bank", "age", 0.22, -1),
@@ -123,7 +127,14 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
             ),
             Match(other, 12_000, 15_250, 9_870, grades=(("identity number", 9_870),)),
         ),
-        models=(model(text(8, "churn"), partner, first=text(6, "bank alone")),),
+        models=(
+            model(
+                text(8, "churn"),
+                partner,
+                first=text(6, "bank alone"),
+                feature=text(2, "balance trend"),
+            ),
+        ),
         aggregates=(
             Aggregated(
                 partner,
