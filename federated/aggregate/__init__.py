@@ -5,14 +5,15 @@ A partner's measures by the receiver's private segment (`MeasureParty`, `Segment
     partner (key holder)                            receiver (segment)
       Key, Rows, Rows, ...: packed ciphertexts  ──►
                                                 ◄──  Next, while rows are missing
-                                                ◄──  Returned: counts of each group, the rest masked
+                                                ◄──  Counted: counts of each group, the rest masked
       Kept: which groups and columns may be opened ─►
                                                 ◄──  Returned: sums of those, masked uniformly
       Opened: still masked, what is not kept blanked ►
 
 A row's plaintext holds every measure in slots of its own, and a one. The receiver adds rows up by
 group without reading them. The partner opens the counts first and drops groups below its minimum,
-and columns with too few values behind them in a group; only then does it open sums, which carry
+and columns with too few values behind them in a group, and what would give a few rows away together
+with earlier sections (`overlap`); only then does it open sums, which carry
 masks uniform mod n, and puts a random number into every slot that is not to be told. The receiver
 learns the statistics of what was kept; the partner learns how many rows each group has, and of
 columns with enough missing values how many of these each group has, not which.
@@ -44,7 +45,7 @@ from federated.aggregate.categories import OTHER
 from federated.aggregate.category_party import CategoryParty
 from federated.aggregate.measure_party import MeasureParty
 from federated.aggregate.pair import aggregate_by_category, aggregate_by_segment
-from federated.aggregate.result import AggregateResult, CategoryResult
+from federated.aggregate.result import AggregateResult, CategoryResult, MeasureResult
 from federated.aggregate.segment_party import SegmentParty
 from federated.aggregate.statistics import Statistic
 
@@ -56,6 +57,7 @@ __all__ = [
     "CategoryParty",
     "CategoryResult",
     "MeasureParty",
+    "MeasureResult",
     "SegmentParty",
     "Statistic",
     "aggregate_by_category",

@@ -5,7 +5,7 @@ cell, a subtotal, a margin, a total, or the same again in another table on the s
 is told some items knows that many sums of atoms, and that no atom is negative; two linear
 programmes (HiGHS, by SciPy) give the least and the most that any other item can then be. `protect`
 withdraws items until every item that is not told is uncertain enough: a count by at least the
-minimum group, a sum by at least a share of itself.
+minimum group.
 
 Source: Fischetti and Salazar, "Solving the cell suppression problem on tabular data with linear
 constraints" (2001), for the attacker's programme; what is withdrawn is chosen item by item by the
@@ -20,7 +20,7 @@ import numpy as np
 
 from psi.protocol import MisuseError
 
-__all__ = ["Told", "count_needs", "intervals", "protect", "sum_needs", "two_way"]
+__all__ = ["Told", "count_needs", "intervals", "protect"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -38,26 +38,23 @@ class Told(Protocol):
         """Keep one more release."""
 
 
-def intervals(values: Floats, items: Floats, told: Flags, *, upper: Floats | None = None) -> Floats:
+def intervals(values: Floats, items: Floats, told: Flags) -> Floats:
     """The least and most that each item can be: `float64[items, 2]`; of a told one its value.
 
     Args:
         values: the atoms' true values, `float64[atoms]`, none negative.
         items: what each item adds up, `float64[items, atoms]`.
         told: which items are known, `bool[items]`.
-        upper: the most that anybody would believe of each atom; none: no limit.
     """
     if items.shape != (len(told), len(values)) or (values < 0).any():
         raise MisuseError("items, told and values of different tables, or negative values")
     found = np.repeat((items @ values)[:, None], 2, axis=1)
     for number in np.flatnonzero(~told):
-        found[number] = _interval(values, items, told, items[number], upper)
+        found[number] = _interval(values, items, told, items[number])
     return found
 
 
-def _interval(
-    values: Floats, items: Floats, told: Flags, item: Floats, upper: Floats | None
-) -> tuple[float, float]:
+def _interval(values: Floats, items: Floats, told: Flags, item: Floats) -> tuple[float, float]:
     from scipy.optimize import linprog  # slow to import, and not needed by most jobs
 
     known = items[told]
@@ -69,16 +66,15 @@ def _interval(
     base, rest = float(item[~unknown] @ values[~unknown]), item[unknown]
     if not rest.any():
         return base, base
-    left, tops = values[unknown], None if upper is None else upper[unknown]
+    left = values[unknown]
     scale = max(1.0, float(left.max(initial=0.0)))
-    bounds = [(0.0, None if tops is None else float(t) / scale) for t in _each(tops, left)]
     ends = []
     for sign in (1.0, -1.0):
         solved = linprog(
             sign * rest,
             A_eq=known if len(known) else None,
             b_eq=known @ left / scale if len(known) else None,
-            bounds=bounds,
+            bounds=(0.0, None),
             method="highs",
         )
         unbounded = solved.status == 3
@@ -88,10 +84,6 @@ def _interval(
     return base + ends[0], base + ends[1]
 
 
-def _each(upper: Floats | None, values: Floats) -> list[float]:
-    return list((np.zeros(len(values)) if upper is None else upper).tolist())
-
-
 def protect(
     values: Floats,
     items: Floats,
@@ -99,7 +91,6 @@ def protect(
     needs: Floats,
     *,
     fixed: Flags | None = None,
-    upper: Floats | None = None,
 ) -> Flags:
     """Which items may be told: those of `told`, less what would give away one that is not.
 
@@ -110,10 +101,10 @@ def protect(
     known = np.zeros(len(told), bool) if fixed is None else fixed
     told, hopeless = told | known, np.zeros(len(told), bool)
     while True:
-        exposed = _first_exposed(values, items, told, needs, upper, told | hopeless)
+        exposed = _first_exposed(values, items, told, needs, told | hopeless)
         if exposed is None:
             return told
-        withdrawn = _cheapest(values, items, told, known, exposed, needs[exposed], upper)
+        withdrawn = _cheapest(values, items, told, known, exposed, needs[exposed])
         told[withdrawn] = False
         hopeless[exposed] = not len(withdrawn)
 
@@ -123,7 +114,6 @@ def _first_exposed(
     items: Floats,
     told: Flags,
     needs: Floats,
-    upper: Floats | None,
     passed_over: Flags,
 ) -> int | None:
     seen: dict[bytes, float] = {}
@@ -131,7 +121,7 @@ def _first_exposed(
         name = items[number].tobytes()
         if seen.get(name, -1.0) >= needs[number] or needs[number] <= 0:
             continue  # the same as another item, or nothing to protect
-        low, high = _interval(values, items, told, items[number], upper)
+        low, high = _interval(values, items, told, items[number])
         seen[name] = needs[number]
         if high - low < needs[number] * (1 - SLACK) - SLACK:
             return int(number)
@@ -145,7 +135,6 @@ def _cheapest(
     known: Flags,
     exposed: int,
     need: float,
-    upper: Floats | None,
 ) -> np.ndarray:
     """The told items to withdraw so that `exposed` could be one number or another, `need` apart.
 
@@ -165,8 +154,7 @@ def _cheapest(
     fixed = sparse.csr_array(np.hstack([items[known], np.zeros((int(known.sum()), len(free)))]))
     apart = np.concatenate([item, np.zeros(len(free)), -item, np.zeros(len(free))])
     cost = np.concatenate([np.zeros(size), (shown @ values + 1.0) / scale])
-    tops = [None] * size if upper is None else ((upper - values) / scale).tolist()
-    bounds = [(-v / scale, top) for v, top in zip(values.tolist(), tops, strict=True)]
+    bounds = [(-value / scale, None) for value in values.tolist()]
     solved = linprog(
         np.tile(cost, 2),
         A_ub=sparse.block_diag([one, one]) if len(free) else None,
@@ -186,16 +174,3 @@ def _cheapest(
 def count_needs(items: Floats, minimum: int) -> Floats:
     """A count that is not told must be uncertain by `minimum`."""
     return np.full(len(items), float(minimum))
-
-
-def sum_needs(values: Floats, items: Floats, percent: float) -> Floats:
-    """A sum that is not told must be uncertain by so many percent of itself."""
-    return np.asarray(np.abs(items @ values) * percent / 100)
-
-
-def two_way(rows: int, columns: int) -> Floats:
-    """Items of a two-way table over its cells, row by row: cells, row and column totals, total."""
-    cells = np.eye(rows * columns)
-    across = np.kron(np.eye(rows), np.ones((1, columns)))
-    down = np.kron(np.ones((1, rows)), np.eye(columns))
-    return np.vstack([cells, across, down, np.ones((1, rows * columns))])

@@ -9,7 +9,19 @@ import numpy as np
 
 from psi.protocol import Array, Length, Range, message
 
-__all__ = ["CHUNK", "GROUPS", "WINDOW", "Blob", "Kept", "Key", "Next", "Opened", "Returned", "Rows"]
+__all__ = [
+    "CHUNK",
+    "GROUPS",
+    "WINDOW",
+    "Blob",
+    "Counted",
+    "Kept",
+    "Key",
+    "Next",
+    "Opened",
+    "Returned",
+    "Rows",
+]
 
 CHUNK = 1 << 14
 """Rows a message."""
@@ -52,10 +64,24 @@ class Next:
     """The receiver has added a message of rows and has room for another."""
 
 
+@message(0x4E)
+@dataclass(frozen=True)
+class Counted:
+    """Which cells the rows lie in, and each cell's sums, masked but for the counts, re-randomised.
+
+    Cells are the combinations of groups that occur: the group of this section first, then that of
+    each earlier section that has told of the same columns; from 1 on, 0 for none.
+    """
+
+    groups: Annotated[int, Range(1, GROUPS)]
+    cells: Annotated[np.ndarray, Array("int64", width=-1, most=GROUPS)]
+    data: Blob
+
+
 @message(0x43)
 @dataclass(frozen=True)
 class Returned:
-    """Sums that go back to the key holder, re-randomised: masked counts, or masked sums."""
+    """Masked sums that go back to the key holder, re-randomised."""
 
     data: Blob
 

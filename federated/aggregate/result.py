@@ -9,7 +9,7 @@ import numpy as np
 
 from federated.aggregate.statistics import Statistic
 
-__all__ = ["AggregateResult", "CategoryResult"]
+__all__ = ["AggregateResult", "CategoryResult", "MeasureResult"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -39,6 +39,17 @@ class AggregateResult:
             if not bins:
                 found[f"{column}:{text}"] = values.tolist()
         return found
+
+
+@dataclass(frozen=True)
+class MeasureResult:
+    """What the partner holds at the end: each group's rows, `int64[groups]`, and what it told.
+
+    `kept` is `bool[groups, 1 + columns]`: whether the group was told at all, then each column.
+    """
+
+    rows: np.ndarray
+    kept: np.ndarray
 
 
 @dataclass(frozen=True)

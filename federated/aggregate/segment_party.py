@@ -10,11 +10,13 @@ from typing import Annotated
 import numpy as np
 
 from federated.aggregate.adding import add_rows, chunks, no_sums, random_numbers, read_sums
+from federated.aggregate.cells import numbered_cells
 from federated.aggregate.messages import (
     CHUNK,
     GROUPS,
     WINDOW,
     Blob,
+    Counted,
     Kept,
     Key,
     Next,
@@ -76,7 +78,9 @@ class Unmasking:
 class SegmentParty(Role[AggregateResult]):
     """Learns the statistics of the groups that the partner keeps.
 
-    `codes` is `int64[rows]`: the number of each row's group in `groups`, -1 for none.
+    `codes` is `int64[rows]`: the number of each row's group in `groups`, -1 for none; `earlier`
+    the same for each earlier section that has told of the same columns, -1 for what it did not
+    tell. The partner counts the rows in each combination.
     """
 
     transitions = {  # noqa: RUF012
@@ -94,9 +98,11 @@ class SegmentParty(Role[AggregateResult]):
         codes: np.ndarray,
         asked: Sequence[Asked],
         *,
+        earlier: Sequence[np.ndarray] = (),
         minimum_key_bits: int = 2048,
     ) -> None:
         super().__init__(context)
+        self._every = [codes, *earlier]
         self._partner, self._groups, self._codes = partner, list(groups), codes
         self._asked, self._bits = list(asked), minimum_key_bits
         self._key: PublicKey | None = None
@@ -109,12 +115,23 @@ class SegmentParty(Role[AggregateResult]):
                 f"{len(self._groups)} groups found, at most {GROUPS} allowed",
                 hint="group by a coarser column",
             )
+        if len(self._cells[0]) > GROUPS:
+            raise InputError(
+                f"{len(self._cells[0])} combinations of groups with those of earlier sections "
+                f"on the same columns, at most {GROUPS} allowed",
+                hint="group by coarser columns, or ask for the columns in one section",
+            )
         return Turn(Adding(b"", 0, b""))
 
     def _public(self, data: bytes) -> PublicKey:
         if self._key is None:
             self._key = PublicKey.from_bytes(data, minimum_bits=self._bits)
         return self._key
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Each cell's groups from 1 on, `int64[cells, groupings]`, and each row's cell."""
+        return numbered_cells(self._every)
 
     @cached_property
     def _counts(self) -> np.ndarray:
@@ -131,7 +148,7 @@ class SegmentParty(Role[AggregateResult]):
         if found.rows != len(self._codes):
             raise PeerError(f"{found.rows} rows announced, {len(self._codes)} are aligned")
         public = self._public(found.public)
-        sums = no_sums(public, self._slots(public).layout, len(self._groups))
+        sums = no_sums(public, self._slots(public).layout, len(self._cells[0]))
         state = Adding(found.public, 0, sums)
         return self._counted(state, peer) if not found.rows else Turn(state)
 
@@ -142,10 +159,11 @@ class SegmentParty(Role[AggregateResult]):
             raise PeerError("rows that are not due")
         public = self._public(state.public)
         slots = self._slots(public)
-        codes = self._codes[start : start + CHUNK]
+        cells, place = self._cells
         sums = add_rows(
-            public, slots.layout, slots.headroom, state.sums, found, codes, len(self._groups)
-        )
+            public, slots.layout, slots.headroom, state.sums, found,
+            place[start : start + CHUNK], len(cells),
+        )  # fmt: skip
         state = Adding(state.public, state.added + 1, sums)
         if state.added == total:
             return self._counted(state, peer)
@@ -153,10 +171,11 @@ class SegmentParty(Role[AggregateResult]):
         return Turn(state, more, progress=0.8 * state.added / total)
 
     def _counted(self, state: Adding, peer: str) -> Turn[AggregateResult]:
-        """Send the groups' counts back, all else in their ciphertexts masked."""
+        """Send the cells' counts back, all else in their ciphertexts masked."""
         public, random = self._public(state.public), self.context.random
         slots = self._slots(public)
-        first = read_sums(public, slots.layout, state.sums, len(self._groups))[0]
+        cells = self._cells[0]
+        first = read_sums(public, slots.layout, state.sums, len(cells))[0]
         low = slots.count_bits
         width = slots.layout.bits(0) - low + GUARD
         masks = [r << low for r in random_numbers(len(first), width, random)]
@@ -164,7 +183,8 @@ class SegmentParty(Role[AggregateResult]):
         masked = first.add_plain(Plaintexts.from_ints(masks, bound=bound))
         fresh = masked.rerandomise(for_key_holder=True, random=random)
         choosing = Choosing(state.public, state.sums)
-        return Turn(choosing, [(peer, Returned(fresh.to_bytes()))], progress=0.85)
+        counted = Counted(len(self._groups), cells, fresh.to_bytes())
+        return Turn(choosing, [(peer, counted)], progress=0.85)
 
     def on_kept(self, state: Choosing, found: Kept, peer: str) -> Turn[AggregateResult]:
         public, kept = self._public(state.public), found.kept
@@ -173,8 +193,11 @@ class SegmentParty(Role[AggregateResult]):
         if kept.shape != shape or (kept > kept[:, :1]).any() or (kept > 1).any():
             raise PeerError("kept groups of another shape than was asked")
         chosen = np.flatnonzero(kept[:, 1:].any(axis=1))
-        vectors = read_sums(public, slots.layout, state.sums, len(self._groups))
-        parts = [vector.take(chosen) for vector in vectors]
+        cells = self._cells[0]
+        parts = [
+            vector.segment_sum(cells[:, 0] - 1, len(self._groups), bound=vector.bound).take(chosen)
+            for vector in read_sums(public, slots.layout, state.sums, len(cells))
+        ]
         masked, masks = EncryptedVector.concatenate(parts).mask_uniform(self.context.random)
         fresh = masked.rerandomise(for_key_holder=True, random=self.context.random)
         after = Unmasking(state.public, kept, masks.to_bytes())

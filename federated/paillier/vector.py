@@ -199,10 +199,13 @@ class EncryptedVector:
         """One ciphertext of the sum of all rows."""
         return self.segment_sum(np.zeros(len(self), dtype=np.int64), 1)
 
-    def segment_sum(self, codes: NDArray[np.integer[Any]], groups: int) -> EncryptedVector:
+    def segment_sum(
+        self, codes: NDArray[np.integer[Any]], groups: int, *, bound: int | None = None
+    ) -> EncryptedVector:
         """Sums by group: row i goes to `codes[i]` in [0, groups), or nowhere for -1.
 
         An empty group is the ciphertext 1, a zero that anyone can see until re-randomised.
+        `bound` is that of the sums, where the rows' own bounds cannot all be reached at once.
         """
         labels = np.asarray(codes)
         if labels.shape != (len(self),) or labels.dtype.kind not in "iu":
@@ -212,7 +215,8 @@ class EncryptedVector:
             raise MisuseError(f"{wrong} codes lie outside -1 to {groups - 1}")
         labels = labels.astype(np.int64, copy=False)
         counts = np.bincount(labels[labels >= 0], minlength=groups)
-        bound = self.bound * max(1, int(counts.max(initial=0)))
+        if bound is None:
+            bound = self.bound * max(1, int(counts.max(initial=0)))
         _check(bound, self.limit, "sum")
         order = np.argsort(labels, kind="stable")[len(self) - int(counts.sum()) :]
         offsets = np.concatenate([[0], np.cumsum(counts)])

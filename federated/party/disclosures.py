@@ -16,6 +16,7 @@ from federated.party.contract import (
     JoinSumTerms,
     TrainTerms,
 )
+from federated.party.segments import earlier_sections
 from psi.align import AlignSettings, in_one_run
 from psi.protocol import PeerError
 
@@ -119,7 +120,13 @@ def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
         f"how many shared records each segment of {me} has, and how many of these have a value in "
         f"each column that at least {least} of them have and {least} lack"
     )
-    return [Disclosure(step, me, groups, line), Disclosure(step, terms.partner, sizes, line)]
+    found = [Disclosure(step, me, groups, line), Disclosure(step, terms.partner, sizes, line)]
+    earlier = dict.fromkeys(t.by for t in earlier_sections(contract, terms) if t.by != terms.by)
+    if earlier:
+        crossed = f"the same for each combination of a segment by {terms.by} with those by "
+        crossed += " and ".join(earlier)
+        found.append(Disclosure(step, terms.partner, crossed, line))
+    return found
 
 
 def measured_words(terms: AggregateTerms) -> str:

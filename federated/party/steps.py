@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.aggregate import MeasureParty, SegmentParty, Statistic
 from federated.aggregate.noise import discrete_laplace
 from federated.evaluation import stratified_folds
 from federated.horizontal import (
@@ -45,6 +44,7 @@ from federated.party.matrix import binary_label, numeric_matrix
 from federated.party.outcome import Outcome, Trained
 from federated.party.release_guard import ReleaseGuard
 from federated.party.releases import Releases
+from federated.party.segments import Segments, groups_of
 from federated.party.session import Session
 from federated.party.snapshot import snapshot_hash
 from federated.party.source import Source
@@ -103,6 +103,7 @@ class Steps:
         if category.needs_noise(contract, session.name):
             discrete_laplace([1])  # a missing package is told before anything is sent
         self._told = NothingTold() if kept is None else FileTold(kept / "told.json")
+        self._segments = Segments(contract)
         self._key: PrivateKey | None = None
         self._guard = ReleaseGuard(session, contract, source, salt, self._table, releases)
         self.outcome = Outcome(contract)
@@ -231,20 +232,15 @@ class Steps:
     def _aggregate(self, terms: AggregateTerms, number: int, receiver: bool) -> None:
         step = f"aggregate/{number}/{terms.partner}"
         context, table = self._session.context(step), self._aligned()
-        asked = [(m.column, Statistic.parse(m.statistic)) for m in terms.measures]
         if receiver:
-            groups, codes = _codes(table.column(terms.by))
-            role = SegmentParty(context, terms.partner, groups, codes, asked)
-            self.outcome.aggregates.append((terms, self._session.run(step, role)))
+            result = self._session.run(step, self._segments.receiving(context, terms, table))
+            self._segments.received(terms, result)
+            self.outcome.aggregates.append((terms, result))
         else:
-            columns = list(dict.fromkeys(column for column, _ in asked))
             self._guard.before(step, self.outcome.rows)
-            values = numeric_matrix(table, columns, where=self._me.table)
             key = self._paillier_key(terms.key_bits)
-            partner = MeasureParty(
-                context, self._contract.receiver, key, values, asked, terms.minimum_group
-            )
-            self._session.run(step, partner)
+            role = self._segments.giving(context, terms, table, key, self._me.table)
+            self._segments.gave(terms, self._session.run(step, role))
         self._disclosed(f"aggregate {terms.partner}", rows=len(table))
 
     def _category(self, terms: CategoryTerms, number: int, receiver: bool) -> None:
@@ -252,7 +248,7 @@ class Steps:
         context, table = self._session.context(step), self._aligned()
         if receiver:
             key = self._paillier_key(terms.key_bits)
-            role = category.receiving(context, terms, table, key, _codes, where=self._me.table)
+            role = category.receiving(context, terms, table, key, groups_of, where=self._me.table)
             self.outcome.categories.append((terms, self._session.run(step, role)))
         else:
             self._guard.before(step, self.outcome.rows)
@@ -412,11 +408,3 @@ def _labels(table: pa.Table, terms: TrainTerms, where: str) -> np.ndarray:
     labelled = table.filter(pa.array(known))
     found[known] = binary_label(labelled, terms.label, positive=terms.positive, where=where)
     return found
-
-
-def _codes(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
-    """Group names in sorted order and each row's group number, -1 where the value is null."""
-    text = column.cast(pa.string()).combine_chunks()
-    names = sorted(value for value in text.unique().to_pylist() if value is not None)
-    codes = pc.index_in(text, value_set=pa.array(names, pa.string()))
-    return names, codes.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)

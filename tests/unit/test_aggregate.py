@@ -192,10 +192,10 @@ def test_the_partner_learns_sizes_and_no_other_slot(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(MeasureSlots, "counts", spy)
     values = np.ones((9, 2))
     codes = [0, 0, 0, 1, 1, 1, 1, 2, -1]
-    assert run(values, codes, 3)["bureau"].tolist() == [3, 4, 1]
+    assert run(values, codes, 3)["bureau"].rows.tolist() == [3, 4, 1]
     run(values, codes, 3)
     low = MeasureSlots([("a", Statistic("mean"))], 9, 1024).count_bits
-    assert all(a >> low != b >> low for a, b in zip(seen[:3], seen[3:], strict=True))
+    assert all(a >> low != b >> low for a, b in zip(seen[:4], seen[4:], strict=True))
 
 
 def test_all_that_returns_to_the_key_holder_has_full_width_randomness(
@@ -210,7 +210,8 @@ def test_all_that_returns_to_the_key_holder_has_full_width_randomness(
     monkeypatch.setattr("federated.paillier.vector.full_width_residues", spy)
     link = Pair(*roles(np.ones((9, 2)), [0] * 5 + [1] * 4, 2))
     link.run()
-    sent = [decode(e.payload, messages.Returned) for e in link.sent if e.sender == "bank"]
+    both: Any = (messages.Counted, messages.Returned)
+    sent: list[Any] = [decode(e.payload, *both) for e in link.sent if e.sender == "bank"]
     returned = [len(message.data) // KEY.public.ciphertext_bytes for message in sent]
     assert full == returned
     assert sum(full) >= 4
@@ -257,7 +258,9 @@ def test_rows_are_sent_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.values[0].tolist() == frame[0].tolist()
 
 
-EVERY = (messages.Key, Rows, messages.Next, messages.Returned, Kept, messages.Opened)
+EVERY = (
+    messages.Key, Rows, messages.Next, messages.Counted, messages.Returned, Kept, messages.Opened,
+)  # fmt: skip
 
 
 def altered(kind: type, change: Any) -> Any:
@@ -272,12 +275,12 @@ def altered(kind: type, change: Any) -> Any:
 
 
 def test_a_receiver_that_adds_rows_twice_is_noticed_by_its_counts() -> None:
-    def doubled(found: messages.Returned) -> messages.Returned:
+    def doubled(found: messages.Counted) -> messages.Counted:
         rows = EncryptedVector.from_bytes(KEY.public, found.data, 1, bound_bits=900)
-        return messages.Returned(rows.add(rows).to_bytes())
+        return replace(found, data=rows.add(rows).to_bytes())
 
     with pytest.raises(PeerError, match="aggregate: counts that do not add up"):
-        Pair(*roles(np.ones((5, 2)), [0] * 5, 1), wire=altered(messages.Returned, doubled)).run()
+        Pair(*roles(np.ones((5, 2)), [0] * 5, 1), wire=altered(messages.Counted, doubled)).run()
 
 
 @pytest.mark.parametrize(
@@ -288,7 +291,10 @@ def test_a_receiver_that_adds_rows_twice_is_noticed_by_its_counts() -> None:
         (Kept, lambda m: Kept(m.kept[:, :1].copy()), "another shape"),
         (Kept, lambda m: Kept(m.kept * np.uint8(2)), "another shape"),
         (messages.Key, lambda m: replace(m, rows=4), "4 rows announced, 5 are aligned"),
-        (messages.Returned, lambda m: replace(m, data=m.data[:-1]), "malformed"),
+        (messages.Counted, lambda m: replace(m, data=m.data[:-1]), "bytes of ciphertexts"),
+        (messages.Counted, lambda m: replace(m, cells=m.cells + 1), "groups that do not exist"),
+        (messages.Counted, lambda m: replace(m, cells=m.cells[:, [0, 0]]), "other sections"),
+        (messages.Returned, lambda m: replace(m, data=m.data[:-1]), "bytes of ciphertexts"),
         (
             messages.Opened,
             lambda m: replace(m, data=b"\1" * len(m.data)),

@@ -1,0 +1,207 @@
+"""Several segments over the same rows: what their sums tell together, against an attacker apart."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from federated.aggregate import AggregateResult
+from federated.aggregate.cells import numbered_cells
+from federated.aggregate.overlap import isolating, withheld
+from federated.paillier import generate_keypair
+from federated.party.contract import AggregateTerms, Contract, Measure
+from federated.party.disclosures import disclosures
+from federated.party.segments import Segments
+from psi.protocol import Context, Pair
+from tests.unit.test_contract import contract
+
+KEY = generate_keypair(2048)
+
+
+def told_sums(codes: np.ndarray, told: list[np.ndarray]) -> np.ndarray:
+    """Every sum that is told or known, as a 0/1 row over the records: `[sums, rows]`."""
+    known = [np.ones(codes.shape[1])]
+    for groups, kept in zip(codes, told, strict=True):
+        known += [(groups == g).astype(float) for g in np.flatnonzero(kept)]
+    return np.array(known)
+
+
+def attack(codes: np.ndarray, told: list[np.ndarray], present: np.ndarray, least: int) -> bool:
+    """Whether a combination of told sums speaks of fewer values, by trying all sets of cells."""
+    sums = told_sums(codes, told)
+    columns, place = np.unique(sums, axis=1, return_inverse=True)
+    values = np.bincount(place.reshape(-1), present, columns.shape[1])
+    rank = np.linalg.matrix_rank(columns)
+    some, none = np.flatnonzero((values > 0) & (values < least)), np.flatnonzero(values == 0)
+    for size in range(least):  # each cell of `some` has a value or more
+        for chosen in combinations(some.tolist(), size):
+            if values[list(chosen)].sum() < least:
+                others = np.delete(columns, [*chosen, *none], axis=1)
+                if rank > (np.linalg.matrix_rank(others) if others.size else 0):
+                    return True
+    return False
+
+
+def groupings(count: int) -> Any:
+    """Rows with a group in each grouping, mostly the same one, and whether a value is there."""
+    row = st.tuples(
+        st.integers(-1, 2), st.lists(st.integers(-2, 1), min_size=count, max_size=count),
+        st.sampled_from([1, 1, 1, 0]),
+    )  # fmt: skip
+    return st.lists(row, min_size=8, max_size=30)
+
+
+def arrays(rows: list[tuple[int, list[int], int]]) -> tuple[np.ndarray, np.ndarray]:
+    moved = [[max(-1, min(2, g + max(0, m))) for m in moves] for g, moves, _ in rows]
+    return np.array(moved, np.int64).T, np.array([p for *_, p in rows], np.int64)
+
+
+def by_cell(codes: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    cells, place = numbered_cells(list(codes))
+    return cells, np.bincount(place, present, len(cells)).astype(np.int64)
+
+
+@settings(deadline=None, max_examples=40)
+@given(groupings(2), st.integers(2, 3))
+def test_with_two_groupings_exactly_what_isolates_is_found(
+    rows: list[tuple[int, list[int], int]], least: int
+) -> None:
+    codes, present = arrays(rows)
+    cells, values = by_cell(codes, present)
+    found = isolating(cells, values, least)
+    assert (found is not None) == attack(codes, [np.ones(3, bool)] * 2, present, least)
+
+
+@settings(deadline=None, max_examples=20)
+@given(groupings(3), st.integers(2, 3))
+def test_nothing_is_left_that_speaks_of_too_few(
+    rows: list[tuple[int, list[int], int]], least: int
+) -> None:
+    codes, present = arrays(rows)
+    told: list[np.ndarray] = []
+    for number in range(len(codes)):
+        part = codes[: number + 1][::-1]  # the newest first
+        cells, values = by_cell(part, present)
+        told.insert(0, withheld(cells, values, [np.ones(3, bool), *told], least))
+        if any(flags.any() for flags in told):
+            assert not attack(part, told, present, least)
+
+
+def test_groups_that_differ_in_one_row_are_not_both_told() -> None:
+    first = np.repeat([0, 1, 2], 50)
+    second = first.copy()
+    second[0] = 1
+    cells, values = by_cell(np.stack([second, first]), np.ones(150))
+    kept = withheld(cells, values, [np.ones(3, bool)] * 2, 20)
+    assert kept.tolist() == [False, False, True]
+
+
+def test_coarser_and_unrelated_groupings_are_told_whole() -> None:
+    rng = np.random.default_rng(4)
+    branch = rng.integers(0, 60, 6000)
+    for other in (branch // 10, rng.integers(0, 6, 6000)):
+        cells, values = by_cell(np.stack([other, branch]), np.ones(6000))
+        told = [np.ones(6, bool), np.ones(60, bool)]
+        assert withheld(cells, values, told, 20).all()
+
+
+def test_many_small_cells_take_no_programme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scipy.optimize.linprog", None)
+    rng = np.random.default_rng(5)
+    fine, coarse = rng.permutation(np.arange(30_000) % 1000), rng.integers(0, 6, 30_000)
+    cells, values = by_cell(np.stack([fine, coarse]), np.ones(30_000))
+    assert (values < 20).all()
+    assert withheld(cells, values, [np.ones(1000, bool), np.ones(6, bool)], 20).all()
+
+
+def test_too_many_cells_to_look_at_are_not_told() -> None:
+    pairs = np.arange(1200) // 2  # a grouping of pairs against one of other pairs: all in a chain
+    cells, values = by_cell(np.stack([pairs, np.roll(pairs, 1)]), np.ones(1200))
+    told = [np.ones(600, bool)] * 2
+    assert not withheld(cells, values, told, 4).any()
+
+
+# inside a contract
+
+
+def sections(*by: str, minimum: int = 3) -> Contract:
+    asked = (Measure("a", "mean"), Measure("a", "count"))
+    terms = tuple(AggregateTerms("bureau", column, asked, minimum, 2048) for column in by)
+    made = replace(contract(), aggregate=terms)
+    return replace(made, disclosures=disclosures(made))
+
+
+def run(
+    made: Contract, bank: pa.Table, bureau: pa.Table
+) -> tuple[list[AggregateResult], list[np.ndarray]]:
+    """All sections in order: what the bank was told, and what the bureau counted."""
+    sides = {name: Segments(made) for name in ("bank", "bureau")}
+    found, rows = [], []
+    for terms in made.aggregate:
+
+        def context(party: str) -> Context:
+            return Context(b"session", "aggregate", party, secrets.token_bytes)
+
+        receiver = sides["bank"].receiving(context("bank"), terms, bank)
+        partner = sides["bureau"].giving(context("bureau"), terms, bureau, KEY, "bureau.people")
+        results = Pair(receiver, partner).run()
+        sides["bank"].received(terms, results["bank"])
+        sides["bureau"].gave(terms, results["bureau"])
+        found.append(results["bank"])
+        rows.append(results["bureau"].rows)
+    return found, rows
+
+
+def test_the_second_section_does_not_give_one_record_away() -> None:
+    segment = ["x"] * 20 + ["y"] * 20 + ["z"] * 20
+    moved = ["y", *segment[1:]]
+    bank = pa.table({"segment": segment, "moved": moved})
+    values = np.arange(60.0)
+    values[[5, 25, 45]] = np.nan
+    (first, second), rows = run(
+        sections("segment", "moved"), bank, pa.table({"a": pa.array(values, from_pandas=True)})
+    )
+    assert not np.isnan(first.values[0]).any()
+    assert np.isnan(second.values[0]).tolist() == [True, True, False]
+    assert rows[1].tolist() == [19, 21, 20]
+    alone, _ = run(sections("moved"), bank, pa.table({"a": values}))
+    assert not np.isnan(alone[0].values[0]).any()
+
+
+def test_a_value_missing_at_the_partner_counts_in_the_cells() -> None:
+    # three rows move, of which two have no value: their difference is one record's value
+    segment = ["x"] * 20 + ["y"] * 20
+    moved = ["y"] * 3 + segment[3:]
+    values = np.arange(40.0)
+    values[[0, 1, 30, 31]] = np.nan
+    bank, bureau = pa.table({"segment": segment, "moved": moved}), pa.table({"a": values})
+    (_, second), _ = run(sections("segment", "moved"), bank, bureau)
+    assert np.isnan(second.values[0]).all()
+    (_, full), _ = run(sections("segment", "moved"), bank, pa.table({"a": np.arange(40.0)}))
+    assert not np.isnan(full.values[0]).any()
+
+
+def test_sections_of_other_columns_do_not_touch_each_other() -> None:
+    bank = pa.table({"segment": ["x"] * 9 + ["y"] * 9, "moved": ["x"] * 8 + ["y"] * 10})
+    made = sections("segment", "moved")
+    other = replace(made.aggregate[1], measures=(Measure("b", "mean"),))
+    made = replace(made, aggregate=(made.aggregate[0], other))
+    found, _ = run(made, bank, pa.table({"a": np.arange(18.0), "b": np.arange(18.0)}))
+    assert not any(np.isnan(result.values[0]).any() for result in found)
+    assert not any("combination" in entry.learns for entry in disclosures(made))
+
+
+def test_the_contract_says_that_combinations_are_counted() -> None:
+    told = [d for d in sections("segment", "branch").disclosures if "combination" in d.learns]
+    assert [(d.to, d.line) for d in told] == [("bureau", "aggregate")]
+    assert "segment by branch with those by segment" in told[0].learns
+    again = [d.learns for d in sections("segment", "segment").disclosures]
+    assert not any("combination" in learns for learns in again)
