@@ -22,7 +22,9 @@ Groups = np.ndarray[Any, np.dtype[np.int32]]
 
 _PARTITION = 1 << 13
 """Rows of a partition, about: with their table they fit into a core's second cache."""
-_FINE = 256
+_FINE = 11
+"""Bits by which a partition is sorted further: a few tags each are left to insertion."""
+_LAST = np.uint64((1 << _FINE) - 1)
 
 
 @kernel
@@ -86,21 +88,21 @@ def _partition_bits(rows: int) -> int:
 
 @kernel
 def _sort_partitions(low, high, starts, shift, tags, index):  # type: ignore[no-untyped-def]
-    """Sort each partition by its tags: by eight more bits into a buffer, then by insertion."""
+    """Sort each partition by its tags: by some more bits into a buffer, then by insertion."""
     most = np.int64(0)
     for p in range(low, high):
         most = max(most, starts[p + 1] - starts[p])
     held, rows = np.empty((most, 2), np.uint64), np.empty(most, np.int32)
-    places = np.empty(_FINE + 1, np.int64)
+    places = np.empty((1 << _FINE) + 1, np.int64)
     for p in range(low, high):
         first, count = starts[p], starts[p + 1] - starts[p]
         places[:] = 0
         for i in range(first, first + count):
-            places[((tags[i, 1] >> shift) & np.uint64(_FINE - 1)) + np.uint64(1)] += 1
-        for g in range(_FINE):
+            places[((tags[i, 1] >> shift) & _LAST) + np.uint64(1)] += 1
+        for g in range(1 << _FINE):
             places[g + 1] += places[g]
         for i in range(first, first + count):
-            g = (tags[i, 1] >> shift) & np.uint64(_FINE - 1)
+            g = (tags[i, 1] >> shift) & _LAST
             at = places[g]
             places[g] = at + 1
             held[at, 0], held[at, 1], rows[at] = tags[i, 0], tags[i, 1], index[i]
@@ -115,15 +117,16 @@ def _sort_partitions(low, high, starts, shift, tags, index):  # type: ignore[no-
             tags[at, 0], tags[at, 1], index[at] = t0, t1, row
 
 
-def sort_tags(tags: Words) -> tuple[Words, Groups]:
+def sort_tags(tags: Words, shared: int = 0) -> tuple[Words, Groups]:
     """Tags in ascending order (word 1, then word 0), and which row each was.
 
-    `uint64[n, 2]` to the same and `int32[n]`. Uniform tags are taken for granted: others are
-    sorted too, but slowly.
+    `uint64[n, 2]` to the same and `int32[n]`. Tags are taken to be uniform but for their leading
+    `shared` bits, which are the same in all: others are sorted too, but slowly.
     """
     bits = _partition_bits(len(tags))
-    out, index, starts = _partitioned(tags, bits, 64 - bits) if bits else _partitioned(tags, 0, 0)
-    args = readonly(starts), np.uint64(64 - bits - 8), out, index
+    shift = 64 - shared - bits
+    out, index, starts = _partitioned(tags, bits, shift if bits else 0)
+    args = readonly(starts), np.uint64(shift - _FINE), out, index
     parallel_rows(_sort_partitions, len(starts) - 1, *args, block=1, least=1)
     return out, index
 

@@ -8,21 +8,24 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["high_product", "load32"]
+__all__ = ["high_product", "load32", "load64"]
 
 _I32, _I64, _I128 = ir.IntType(32), ir.IntType(64), ir.IntType(128)
 
 
-@intrinsic
-def _load32(_context: Any, data: Any, _place: Any) -> Any:
-    """Four bytes from byte `place` of `data: uint8[]`, little endian: the caller's bounds."""
+def _loader(word: Any, kind: Any) -> Any:
+    """A word from byte `place` of `data: uint8[]`, little endian: the caller's bounds."""
 
     def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
         base = context.make_array(signature.args[0])(context, b, args[0]).data
-        at = b.bitcast(b.gep(base, [args[1]]), _I32.as_pointer())
+        at = b.bitcast(b.gep(base, [args[1]]), word.as_pointer())
         return b.load(at, align=1)
 
-    return types.uint32(data, types.int64), generate
+    @intrinsic
+    def load(_context: Any, data: Any, _place: Any) -> Any:
+        return kind(data, types.int64), generate
+
+    return load
 
 
 @intrinsic
@@ -36,5 +39,6 @@ def _high_product(_context: Any, _x: Any, _y: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
-load32: Any = _load32
+load32: Any = _loader(_I32, types.uint32)
+load64: Any = _loader(_I64, types.uint64)
 high_product: Any = _high_product

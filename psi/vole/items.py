@@ -15,7 +15,7 @@ from psi.kernels.okvs_rows import bins_of
 from psi.vole.parameters import Part, Store
 from psi.vole.secrets import Session
 
-__all__ = ["Binned", "owner_tags", "packed", "sender_tags", "unpacked"]
+__all__ = ["Binned", "owner_tags", "sender_tags"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Rows = np.ndarray[Any, np.dtype[np.int32]]
@@ -103,16 +103,3 @@ def _tags(values: Words, digests: Words, session: Session, width: int) -> Words:
         tags[start : start + _TAGGED] = hashed.rows(part)[:, :2]
     tags[:, 0] &= np.uint64((1 << 8 * (width - 8)) - 1)
     return tags
-
-
-def packed(tags: Words, width: int) -> np.ndarray:
-    """Tags as `uint8[n, width]`."""
-    swapped = np.ascontiguousarray(tags[:, ::-1], "<u8")
-    return np.ascontiguousarray(swapped.view(np.uint8).reshape(-1, 16)[:, :width])
-
-
-def unpacked(data: np.ndarray) -> Words:
-    """The tags again: `uint8[n, width]` to `uint64[n, 2]`."""
-    whole = np.zeros((len(data), 16), np.uint8)
-    whole[:, : data.shape[1]] = data
-    return np.ascontiguousarray(whole.view("<u8")[:, ::-1].astype(np.uint64, copy=False))

@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from psi.buckets import bucket_bits, meet, spread
 from psi.ecdh.items import Items, Matches
 from psi.kernels.expand_convolute import add_first
 from psi.kernels.okvs import encode
@@ -27,8 +26,9 @@ from psi.vole import base_ot
 from psi.vole.base_ot import BaseTransfers
 from psi.vole.correlation import Noise, owner_leaves, owner_noise, owner_vectors
 from psi.vole.extension import BASE, bit_row, owner_keys, owner_rows, products
-from psi.vole.items import Binned, owner_tags, unpacked
+from psi.vole.items import Binned, owner_tags
 from psi.vole.limits import check_path
+from psi.vole.lookup import Lookup
 from psi.vole.messages import (
     AHEAD,
     TAG_WINDOW,
@@ -103,15 +103,19 @@ class Receiver(Role[Matches]):
         self._peer, self._items, self._reveal = peer, items, reveal
         self._minimum, self._largest = minimum, largest
         self._shape = store_for(len(items))
-        self._bits = bucket_bits(len(items))
+        self._lookup = Lookup(context.store, len(items), len(parts_of(self._shape)))
         self._binned: Binned | None = None
         self._owned: dict[int, tuple[Noise, Words, Words]] = {}
         self._solved: dict[int, list[Words]] = {}
 
     def ahead(self) -> None:
-        """The store of the chunk whose trees are to come."""
-        if isinstance(self.state, Receiving) and self.state.chunk < self._shape.chunks:
+        """The store of the chunk whose trees are to come, or own tags in order for the first."""
+        if not isinstance(self.state, Receiving):
+            return
+        if self.state.chunk < self._shape.chunks:
             self._solve(self.state, self.state.chunk)
+        elif self.state.tagged == 0:
+            self._lookup.load(0)
 
     def begin(self) -> Turn[Matches]:
         coin = self.context.random(KEY)
@@ -209,7 +213,7 @@ class Receiver(Role[Matches]):
         return self._solved[chunk]
 
     def _encoded(self, state: Receiving, chunk: int, both: Words) -> list[tuple[str, Any]]:
-        """The chunk's store plus A in parts; own tags, by C, go into their buckets."""
+        """The chunk's store plus A in parts; own tags, by C, are kept."""
         session, shape = Session(state.coin), self._shape
         binned, solved = self._sorted(state), self._solve(state, chunk)
         del self._solved[chunk]
@@ -221,8 +225,10 @@ class Receiver(Role[Matches]):
             messages.append((self._peer, Encoded(number, elements)))
             digests, starts = binned.part(part)
             tags = owner_tags(digests, starts, shape, values, session, width)
-            at = int(binned.starts[part.first])
-            spread(self.context.store, "own", number, tags, at, self._bits)
+            low, high = binned.starts[part.first], binned.starts[part.last]
+            self._lookup.put(number, tags, binned.index[low:high])
+        if chunk + 1 == shape.chunks:
+            self._binned = None
         return messages
 
     def _sorted(self, state: Receiving) -> Binned:
@@ -238,8 +244,7 @@ class Receiver(Role[Matches]):
         expected = min(TAGS, state.size_peer - state.tagged)
         if part.tags.shape != (expected, width):
             raise PeerError(f"tags of shape {part.tags.shape} found, {(expected, width)} expected")
-        tags = unpacked(part.tags)
-        spread(self.context.store, "peer", state.parts, tags, state.tagged, self._bits)
+        self._lookup.take(state.parts, part.tags, state.tagged)
         state = replace(state, tagged=state.tagged + expected, parts=state.parts + 1)
         if state.tagged == state.size_peer:
             return self._finish(state)
@@ -248,19 +253,13 @@ class Receiver(Role[Matches]):
         return Turn(state, asked, progress=Share(done, len(self._items)))
 
     def _finish(self, state: Receiving) -> Turn[Matches]:
-        size, parts = len(self._items), len(parts_of(self._shape))
-        places, peer = meet(
-            self.context.store, ("own", parts), ("peer", state.parts), size, self._bits
-        )
-        if len(places) < self._minimum:
+        own, peer = self._lookup.matches(state.parts)
+        if len(own) < self._minimum:
             raise Refused(
-                f"{len(places)} shared records found, at least {self._minimum} needed",
+                f"{len(own)} shared records found, at least {self._minimum} needed",
                 hint="check key columns and kinds with fedprofile preflight",
             )
         self.context.store.clear()
-        own = self._sorted(state).index[places].astype(np.int64)
-        order = np.argsort(own)
-        own, peer = own[order], peer[order]
         messages: list[tuple[str, Any]] = []
         if self._reveal == "both":
             told = peer.astype(np.uint32)

@@ -10,6 +10,7 @@ import numpy as np
 from psi.ecdh.items import Items, Matches
 from psi.kernels.gf128 import add_products
 from psi.kernels.grouping import sort_tags
+from psi.kernels.tag_lists import pack_tags
 from psi.protocol import (
     Context,
     Done,
@@ -26,7 +27,7 @@ from psi.vole import base_ot
 from psi.vole.base_ot import BaseTransfers
 from psi.vole.correlation import helper_leaves, helper_vector
 from psi.vole.extension import BASE, choice_words, helper_keys, helper_rows, products
-from psi.vole.items import Binned, packed, sender_tags
+from psi.vole.items import Binned, sender_tags
 from psi.vole.limits import check_path
 from psi.vole.messages import (
     TAG_WINDOW,
@@ -235,13 +236,15 @@ class Sender(Role[Matches]):
         return self._give(state)
 
     def _tags(self, state: Sending) -> tuple[Words, Rows]:
-        """All tags in ascending order, and which item each is of."""
+        """All tags in ascending order, and in `both` which item each is of."""
         if self._ordered is None:
             shape = self._shape(state)
             tags, rows = sort_tags(
                 gathered(self.context.store, "tags", len(parts_of(shape)), _NONE)
             )
-            self._ordered = tags, self._sorted(state).index[rows]
+            if self._reveal == "both":
+                rows = self._sorted(state).index[rows]
+            self._ordered = tags, rows
             self._binned = None
         return self._ordered
 
@@ -255,7 +258,7 @@ class Sender(Role[Matches]):
         tags, _ = self._tags(state)
         end = min(total, state.tagged + TAG_WINDOW * TAGS)
         messages = [
-            (self._peer, Tags(start, packed(tags[start : min(start + TAGS, end)], width)))
+            (self._peer, Tags(start, pack_tags(tags[start : min(start + TAGS, end)], width)))
             for start in range(state.tagged, max(end, 1), TAGS)
         ]
         state = replace(state, tagged=end)

@@ -32,11 +32,13 @@ def test_rows_go_to_their_groups_in_order(count: int, width: int) -> None:
     assert np.diff(starts).tolist() == np.bincount(group, minlength=9).tolist()
 
 
+@pytest.mark.parametrize("shared", [0, 1, 9])
 @pytest.mark.parametrize("count", SIZES)
-def test_tags_ascend(count: int) -> None:
+def test_tags_ascend(count: int, shared: int) -> None:
     mine = tags(count)
     mine[count // 2 :, 1] = mine[: count - count // 2, 1]  # ties that word 0 breaks
-    out, index = sort_tags(mine)
+    mine[:, 1] = mine[:, 1] >> np.uint64(shared) | np.uint64(2**64 - 2 ** (64 - shared))
+    out, index = sort_tags(mine, shared)
     assert (out == mine[np.lexsort((mine[:, 0], mine[:, 1]))]).all()
     assert (mine[index] == out).all()
     assert sorted(index) == list(range(count))

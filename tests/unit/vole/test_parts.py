@@ -19,7 +19,6 @@ from psi.vole.correlation import (
     owner_noise,
     owner_vectors,
 )
-from psi.vole.items import packed, unpacked
 from psi.vole.parameters import vector_for
 from psi.vole.secrets import Session, commitment, run_name
 
@@ -115,12 +114,3 @@ def test_chunks_and_sessions_draw_apart() -> None:
     assert len(names) == 4
     coin = secrets.token_bytes(32)
     assert commitment(coin, b"one") != commitment(coin, b"two")
-
-
-@pytest.mark.parametrize("width", [8, 10, 13, 16])
-def test_tags_survive_packing(width: int) -> None:
-    tags = np.frombuffer(secrets.token_bytes(16 * 50), np.uint64).reshape(50, 2).copy()
-    tags[:, 0] &= np.uint64(2 ** (8 * (width - 8)) - 1)
-    data = packed(tags, width)
-    assert data.shape == (50, width)
-    assert (unpacked(data) == tags).all()

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from psi import buckets
 from psi.ecdh import Items
 from psi.identifiers import key_buffer
 from psi.protocol import (
@@ -40,8 +41,9 @@ def pair(mine: Iterable[int], theirs: Iterable[int], reveal: str = "both") -> li
 
 
 def test_several_chunks_parts_and_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The way of sets beyond 2^20, at a size for tests: more bins, chunks, tags and reports."""
+    """The way of large sets, at a size for tests: more bins, chunks, buckets, tags and reports."""
     monkeypatch.setattr(parameters, "BIN", 100)
+    monkeypatch.setattr(buckets, "BUCKET", 700)
     for module in ("receiver", "sender"):
         monkeypatch.setattr(f"psi.vole.{module}.TAGS", 64)
     for place in ("store_for", "parts_of", "vector_for"):
@@ -93,6 +95,7 @@ def encode_number(change: type) -> int:
         (Encoded, {"elements": lambda e: e[1:]}, "of another size"),
         (Tags, {"offset": lambda o: 1}, "out of order"),
         (Tags, {"tags": lambda t: t[1:]}, "tags of shape"),
+        (Tags, {"tags": lambda t: t[::-1]}, "out of order"),
         (Report, {"total": lambda t: 41}, "too many places"),
         (Report, {"places": lambda p: p[1:]}, "another length"),
         (Report, {"places": lambda p: p + np.uint32(40)}, "do not exist"),
