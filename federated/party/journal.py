@@ -151,6 +151,8 @@ class Journal:
 
     def save(self, step: str, role: bytes, contract: bytes, channels: dict[str, bytes]) -> None:
         """Everything so far becomes the point to go on from."""
+        for spool in self._spools:
+            spool.flush()
         try:
             for file in self._logs.values():
                 file.flush()

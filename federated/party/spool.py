@@ -1,4 +1,4 @@
-"""A role's large arrays on disk: one sealed file a part (a `psi.protocol.Store`)."""
+"""A role's large arrays: the first in memory, the rest on disk, sealed (a `psi.protocol.Store`)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ from psi.protocol import (
     message,
 )
 
-__all__ = ["Spool"]
+__all__ = ["MEMORY", "Spool"]
 
 KINDS = ("uint8", "uint32", "uint64", "int32", "int64", "float64")
+MEMORY = 1 << 26
+"""Bytes of parts that a spool keeps in memory: those of two sets of 10^6 tags."""
 
 
 @message(0xA5)
@@ -38,29 +40,50 @@ class _Part:
 class Spool:
     """Parts in `folder`, sealed under a key of its own; `clear` removes all of it.
 
-    Files are not synced: they outlive a killed process, and after a power failure a part that is
-    missing or broken is an error that says to run the job again.
+    The first `memory` bytes stay in memory too, and go to disk when `flush` asks for it: before
+    a point that counts on them. Files are not synced: they outlive a killed process, and after a
+    power failure a part that is missing or broken is an error that says to run the job again.
     """
 
-    def __init__(self, folder: Path, random: Random) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, random: Random, memory: int = MEMORY) -> None:
+        self._folder, self._memory = folder, memory
         self._vault = Vault(folder, "key", b"fedprofile spool v1", random)
+        self._held: dict[str, np.ndarray] = {}
+        self._unsealed: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<spool in {self._folder.name}>"
 
     def put(self, name: str, part: int, rows: np.ndarray) -> None:
-        """Seal and keep."""
+        """Keep; whoever puts rows does not change them afterwards."""
         if rows.dtype.name not in KINDS:
             raise MisuseError(f"rows of {rows.dtype.name} found, {', '.join(KINDS)} allowed")
+        file = f"{name}-{part}"
+        before = self._held.pop(file, None)
+        self._memory += 0 if before is None else before.nbytes
+        if rows.nbytes > self._memory:
+            self._seal(file, rows)
+            return
+        self._memory -= rows.nbytes
+        self._held[file] = rows
+        self._unsealed.add(file)
+
+    def _seal(self, file: str, rows: np.ndarray) -> None:
         data = np.ascontiguousarray(rows).tobytes()
         sealed = encode(_Part(rows.dtype.name, rows.shape, data))
-        file = f"{name}-{part}"
         self._vault.write(file, sealed, file.encode(), sync=False)
+        self._unsealed.discard(file)
+
+    def flush(self) -> None:
+        """Have everything on disk."""
+        for file in sorted(self._unsealed):
+            self._seal(file, self._held[file])
 
     def get(self, name: str, part: int) -> np.ndarray:
-        """Open what was kept. Raises `MisuseError` if nothing was, `InputError` if altered."""
+        """What was kept. Raises `MisuseError` if nothing was, `InputError` if it was altered."""
         file = f"{name}-{part}"
+        if file in self._held:
+            return self._held[file]
         data = self._vault.read(file, file.encode())
         if data is None:
             raise MisuseError(f"part {part} of {name} is not in the store")
@@ -69,6 +92,8 @@ class Spool:
 
     def clear(self) -> None:
         """Remove the folder; the key goes first."""
+        self._memory += sum(rows.nbytes for rows in self._held.values())
+        self._held, self._unsealed = {}, set()
         self._vault.destroy()
         try:
             shutil.rmtree(self._folder, ignore_errors=False)

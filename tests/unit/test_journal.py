@@ -84,7 +84,7 @@ def test_altered_files_and_other_sessions_do_not_open(tmp_path: Path) -> None:
 
 
 def test_spools_are_sealed_and_private(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool", secrets.token_bytes)
+    spool = Spool(tmp_path / "spool", secrets.token_bytes, memory=0)
     rows = np.frombuffer(b"planted!" * 6, np.uint64).reshape(3, 2)
     spool.put("own.0", 1, rows)
     assert (spool.get("own.0", 1) == rows).all()
@@ -99,8 +99,42 @@ def test_spools_are_sealed_and_private(tmp_path: Path) -> None:
     spool.clear()
 
 
+def test_first_parts_of_a_spool_reach_the_disk_with_the_next_point(tmp_path: Path) -> None:
+    book = journal(tmp_path)
+    spool, rows = book.spool("align"), np.arange(4)
+    folder = tmp_path / "journal" / f"spool-{b'align'.hex()}"
+    spool.put("own", 0, rows)
+    spool.put("own", 0, rows + 1)
+    assert not folder.exists()
+    assert spool.get("own", 0).tolist() == [1, 2, 3, 4]
+    book.save("align", b"role", bytes(32), {})
+    spool.put("own", 0, rows)
+    spool.put("own", 1, rows + 2)
+    again = journal(tmp_path).spool("align")
+    assert again.get("own", 0).tolist() == [1, 2, 3, 4]
+    with pytest.raises(MisuseError, match="part 1"):
+        again.get("own", 1)
+    spool.flush()
+    assert again.get("own", 1).tolist() == [2, 3, 4, 5]
+    spool.clear()
+    assert not folder.exists()
+
+
+def test_a_spool_keeps_in_memory_what_its_bound_allows(tmp_path: Path) -> None:
+    spool, rows = Spool(tmp_path / "spool", secrets.token_bytes, memory=100), np.arange(10)
+    spool.put("own", 0, rows)
+    assert not (tmp_path / "spool").exists()
+    spool.put("own", 0, rows[:2])  # in its place, so that there is room again
+    spool.put("own", 1, rows)
+    assert not (tmp_path / "spool").exists()
+    spool.put("own", 2, rows[:1])
+    assert {path.name for path in (tmp_path / "spool").iterdir()} == {"key", "own-2"}
+    spool.put("own", 2, rows[:0])
+    assert [len(spool.get("own", part)) for part in range(3)] == [2, 10, 0]
+
+
 def test_a_part_cannot_stand_for_another(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, secrets.token_bytes)
+    spool = Spool(tmp_path, secrets.token_bytes, memory=0)
     spool.put("own", 0, np.zeros(3, np.uint64))
     (tmp_path / "own-0").rename(tmp_path / "own-1")
     with pytest.raises(InputError, match="altered"):
