@@ -69,6 +69,10 @@ MESSAGES: dict[str, dict[str, str]] = {
         ),
         "Next": "that the next rows may come",
         "Returned": "encrypted sums and counts by segment, masked by random numbers",
+        "Counted": (
+            "encrypted counts and masked sums by segment; where an earlier section has told of the "
+            "same columns, by the combinations of both segments, so that the partner can audit them"
+        ),
         "Kept": "which segments and columns are large enough to be opened",
         "Opened": (
             "the same sums, decrypted and still masked: the receiver alone can take the "
