@@ -12,7 +12,8 @@ from pathlib import Path
 from federated.party.sections import Section, load_toml
 from profiles.aggregate_section import AggregateSpec, CategorySpec, read_aggregates
 from psi.align import PROTOCOLS
-from psi.protocol import JobError
+from psi.identifiers import check_kind
+from psi.protocol import JobError, MisuseError
 
 __all__ = [
     "AggregateSpec",
@@ -254,6 +255,11 @@ def _align(
     kinds = section.lists("kinds", [["text"] * n for n in shape])
     if [len(level) for level in kinds] != shape:
         raise section.fail("kinds", "another shape", "one kind for each key column of [[party]]")
+    for kind in (kind for level in kinds for kind in level):
+        try:
+            check_kind(kind)
+        except MisuseError as error:
+            raise JobError(f"{file}: [align] kinds: {error.message}", hint=error.hint) from None
     spec = AlignSpec(
         protocol,
         section.text("reveal", "both", REVEALS),

@@ -22,6 +22,7 @@ from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs
 from psi.align import PROTOCOLS, AlignSettings, in_one_run
+from psi.identifiers import KINDS
 from psi.protocol import EnvironmentFailed, MisuseError
 
 __all__ = ["JobResult", "run_job", "steps_of"]
@@ -44,6 +45,8 @@ def steps_of(job: Job) -> list[str]:
         task = f"train/{job.train.task}"
         return ["contract", *(f"{task}/{n}" for n in range(rounds)), f"{task}/model", "finish"]
     steps = ["contract"]
+    if job.align and any(k not in KINDS for level in job.align.kinds for k in level):
+        steps.append("keys")  # kinds that take long
     for partner in job.partners() if job.align else []:
         steps += [f"align/{partner}/{level}" for level in range(levels)]
         steps += [f"align/{partner}/order"]

@@ -6,8 +6,9 @@ into a mail. Nothing here leaves the party.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,11 @@ class PreflightReport:
 
 
 def preflight(
-    table: pa.Table, keys: Sequence[Sequence[str]], kinds: Mapping[str, str]
+    table: pa.Table,
+    keys: Sequence[Sequence[str]],
+    kinds: Mapping[str, str],
+    *,
+    progress: Callable[[str, float], None] | None = None,
 ) -> PreflightReport:
     """Check the key columns of one party's table.
 
@@ -163,6 +168,7 @@ def preflight(
         table: holds every key column.
         keys: the waterfall: levels of one or more columns, tried in order.
         kinds: identifier kind by column; a column without one is checked as `text`.
+        progress: told a column whose kind takes long, and the share of it that is done.
 
     Raises:
         InputError: no rows, or a key column that the table does not have.
@@ -176,7 +182,10 @@ def preflight(
     for name in names:
         if name not in table.column_names:
             raise InputError(f"no key column {name!r}")
-    cleaned = {name: clean(table.column(name), kinds.get(name, "text")) for name in names}
+    cleaned = {}
+    for name in names:
+        told = partial(progress, name) if progress else None
+        cleaned[name] = clean(table.column(name), kinds.get(name, "text"), progress=told)
     columns = tuple(_column(name, table.column(name), cleaned[name], kinds) for name in names)
     levels = []
     waiting = np.ones(table.num_rows, dtype=np.bool_)

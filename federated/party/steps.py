@@ -52,7 +52,7 @@ from federated.party.told import FileTold, NothingTold
 from federated.vertical import FeatureParty, LabelParty
 from psi import align
 from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
-from psi.identifiers import clean, combine
+from psi.identifiers import Cleaned, check_kind, clean, combine
 from psi.protocol import InputError, PeerError
 
 __all__ = ["Steps", "facts_of"]
@@ -77,6 +77,8 @@ def facts_of(terms: PartyTerms, source: Source, salt: bytes) -> PartyTerms:
 
     `salt` stays with the party, so that nobody can guess a small table from its hash.
     """
+    for kind in dict.fromkeys(kind for level in terms.kinds for kind in level):
+        check_kind(kind)  # a missing package is told before anything is signed
     table = load_table(terms, source)
     width = len(Encoder.fit(table, terms.features).names) if terms.features else 0
     snapshot = snapshot_hash(table, salt=salt)
@@ -148,7 +150,7 @@ class Steps:
     def _align(self, terms: AlignTerms, receiver: bool) -> None:
         step = f"align/{terms.partner}"
         keys = [
-            combine([clean(self._table.column(c), k) for c, k in zip(columns, kinds, strict=True)])
+            combine([self._cleaned(c, k) for c, k in zip(columns, kinds, strict=True)])
             for columns, kinds in zip(self._me.keys, self._me.kinds, strict=True)
         ]
         peer = terms.partner if receiver else self._contract.receiver
@@ -170,6 +172,11 @@ class Steps:
             own_rows=found.size_receiver if receiver else found.size_sender,
             peer_items=found.size_sender if receiver else found.size_receiver,
         )
+
+    def _cleaned(self, column: str, kind: str) -> Cleaned:
+        """A key column; of the rarer kinds, which take long, the progress is shown."""
+        told = lambda share: self._session.tell("keys", share)  # noqa: E731
+        return clean(self._table.column(column), kind, progress=told)
 
     def _reveal(self, terms: AlignTerms) -> str:
         """A count that is to be summed over needs the places that match."""

@@ -30,9 +30,9 @@ from federated.party import readers
 from federated.party.matrix import categorical, null_counts, numeric_matrix
 from federated.party.readers import CsvFormat, missing_column
 from federated.party.snapshot import snapshot_hash
-from psi.identifiers import KINDS
+from psi.identifiers import check_kind
 from psi.identifiers.columns import as_text
-from psi.protocol.errors import InputError, JobError
+from psi.protocol.errors import InputError, JobError, MisuseError
 
 __all__ = [
     "PERMISSIONS",
@@ -246,7 +246,11 @@ def _parse(name: str, entry: Mapping[str, Any], file: Path) -> Table:
             raise JobError(f"{where} {key}: unknown key", hint=hint)
     text = {key: _string(where, key, entry.get(key, "")) for key in _TEXT_KEYS}
     maps = {key: _mapping(where, key, entry.get(key, {})) for key in _MAP_KEYS}
-    _allowed(where, "kinds", maps["kinds"], KINDS)
+    for column, kind in maps["kinds"].items():
+        try:
+            check_kind(kind)
+        except MisuseError as error:
+            raise JobError(f"{where} kinds.{column}: {error.message}", hint=error.hint) from None
     _allowed(where, "types", maps["types"], TYPES)
     _allowed(where, "permissions", maps["permissions"], PERMISSIONS)
     if bool(text["path"]) == bool(text["connection"]):

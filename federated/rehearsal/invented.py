@@ -97,8 +97,11 @@ def _chosen(names: Sequence[str], rows: int, rng: Rng) -> pa.Array:
 
 
 def made(kind: str, rows: int, rng: Rng) -> pa.Array:
-    """`rows` well-formed identifiers of one of `KINDS`, hardly two alike."""
-    return _MAKERS[kind](rows, rng)
+    """`rows` well-formed identifiers of one of `KINDS`, hardly two alike.
+
+    Of a rarer kind, words that are none: such records have no key.
+    """
+    return _MAKERS.get(kind, _words)(rows, rng)
 
 
 def _identity_numbers(rows: int, rng: Rng) -> pa.Array:

@@ -24,6 +24,7 @@ def preflight(
     from federated.party.preflight import preflight as check
     from federated.party.source import FileSource
     from federated.party.tables import TablesFile
+    from profiles.cli.screen import column_bars
     from profiles.job import Job
     from psi.protocol import JobError
 
@@ -43,4 +44,6 @@ def preflight(
             for c, k in zip(cs, ks, strict=True)
         }
         typer.echo(f"{found.name}: {found.table}")
-        typer.echo(check(table, found.keys, kinds).to_text() + "\n")
+        with column_bars() as progress:
+            report = check(table, found.keys, kinds, progress=progress)
+        typer.echo(report.to_text() + "\n")

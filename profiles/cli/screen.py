@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from federated.party.notes import APPROVAL, AWAY, CALLED
 from federated.party.session import Progress
 
-__all__ = ["STANDS", "progress_bar"]
+__all__ = ["STANDS", "column_bars", "progress_bar"]
 
 STANDS = {
     CALLED: "has not answered yet",
@@ -67,6 +67,23 @@ def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
 
         yield report
         bar.update(task, description="done", completed=len(steps))
+
+
+@contextmanager
+def column_bars() -> Iterator[Callable[[str, float], None]]:
+    """A bar for each key column that takes long to check, on a terminal only."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console, tasks = Console(stderr=True), dict[str, Any]()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+
+        def report(column: str, share: float) -> None:
+            if column not in tasks:
+                tasks[column] = bar.add_task(column, total=1.0)
+            bar.update(tasks[column], completed=share)
+
+        yield report
 
 
 def _beside(bar: Any, tasks: dict[str, Any], who: str, step: str, share: float) -> None:

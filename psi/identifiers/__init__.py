@@ -11,8 +11,8 @@ Cleaned(kind='credit_code', reasons={'empty': 1}, changed=2)
 
 from __future__ import annotations
 
-from psi.identifiers.clean import KINDS, Cleaned, clean
+from psi.identifiers.clean import KINDS, Cleaned, check_kind, clean
 from psi.identifiers.guess import guess_kind
 from psi.identifiers.keys import combine, key_buffer
 
-__all__ = ["KINDS", "Cleaned", "clean", "combine", "guess_kind", "key_buffer"]
+__all__ = ["KINDS", "Cleaned", "check_kind", "clean", "combine", "guess_kind", "key_buffer"]

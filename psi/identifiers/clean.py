@@ -2,7 +2,8 @@
 
 `clean(clean(x).values) == clean(x)`, and no error, log line or `repr` holds a value. The
 coded kinds run as numba kernels over Arrow buffers, in threads and with no Python loop over
-rows; only distinct values that are not ASCII pay for Unicode normalisation.
+rows; only distinct values that are not ASCII pay for Unicode normalisation. Rarer kinds (`rarer`)
+are checked by python-stdnum and phonenumbers, over distinct values.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from psi.identifiers import codes, phones, text
+from psi.identifiers import codes, phones, rarer, text
 from psi.identifiers.columns import as_text, fold_wide
 from psi.kernels.simd import threads as cores
 from psi.protocol.errors import MisuseError
 
-__all__ = ["KINDS", "Cleaned", "clean"]
+__all__ = ["KINDS", "Cleaned", "check_kind", "clean"]
 
 _KERNELS: dict[str, codes.Kernel] = {
     "identity_number": codes.identity_number,
@@ -41,7 +42,7 @@ _EXPRESSIONS: dict[str, Callable[[pa.Array], text.Parsed]] = {
 _CHUNK_ROWS = 1 << 17
 
 KINDS: tuple[str, ...] = (*_KERNELS, *_EXPRESSIONS)
-"""The kinds that `clean` knows."""
+"""The kinds that `clean` knows by itself; `stdnum:MODULE` and `phone:REGION` come on top."""
 
 
 @dataclass(frozen=True)
@@ -73,30 +74,53 @@ class Cleaned:
         return self.rows - self.usable - sum(self.reasons.get(r, 0) for r in ("null", "empty"))
 
 
-def clean(column: pa.Array | pa.ChunkedArray, kind: str, *, threads: int = 0) -> Cleaned:
+def check_kind(kind: str) -> None:
+    """Raise what `clean` raises of a kind: `MisuseError`, or `EnvironmentFailed` for a package."""
+    _rare(kind)
+
+
+def _rare(kind: str) -> rarer.Check | None:
+    """The function of a rarer kind; None for one of `KINDS`."""
+    if kind in KINDS:
+        return None
+    if str(kind).startswith(rarer.PREFIXES):
+        return rarer.checker(kind)
+    near = get_close_matches(str(kind), KINDS, n=1)
+    raise MisuseError(
+        f"found identifier kind {kind!r}, allowed: {', '.join(KINDS)}, stdnum:MODULE, phone:REGION",
+        hint=f"did you mean {near[0]}?" if near else "",
+    )
+
+
+def clean(
+    column: pa.Array | pa.ChunkedArray,
+    kind: str,
+    *,
+    threads: int = 0,
+    progress: rarer.Progress | None = None,
+) -> Cleaned:
     """Normalise and check a column of identifiers of one kind.
 
     Args:
         column: text, whole numbers, dates, or a dictionary of text.
-        kind: one of `KINDS`.
+        kind: one of `KINDS`, `stdnum:MODULE` or `phone:REGION`.
         threads: for the coded kinds; 0 takes what all kernels take.
+        progress: of the rarer kinds, told the share that is done.
 
     Raises:
         MisuseError: unknown kind, or a column type that holds no identifiers.
         InputError: text that is not valid UTF-8.
+        EnvironmentFailed: a package that the kind needs is not installed.
     """
-    if kind not in KINDS:
-        near = get_close_matches(str(kind), KINDS, n=1)
-        raise MisuseError(
-            f"found identifier kind {kind!r}, allowed: {', '.join(KINDS)}",
-            hint=f"did you mean {near[0]}?" if near else "",
-        )
+    rare = _rare(kind)
     given, inexact = as_text(column)
     if kind in _KERNELS:
         folded, wide = fold_wide(given, crosses=kind == "identity_number")
         values, state = _run(_KERNELS[kind], folded, threads)
         if wide is not None:
             state[wide & (state == codes.KEPT)] = codes.CHANGED
+    elif rare is not None:
+        values, state = _express(lambda rows: rarer.over_distinct(rare, rows, progress), given)
     else:
         values, state = _express(_EXPRESSIONS[kind], given)
     counts = np.bincount(state, minlength=max(codes.REASONS) + 1)
