@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from psi.kernels.cache import kernel, part
 from psi.kernels.simd import block_path, parallel_rows, readonly
 
-__all__ = ["add_products", "combine", "multiply"]
+__all__ = ["add_products", "combine", "multiply", "reduced", "wide_product"]
 
 Elements = np.ndarray[Any, np.dtype[np.uint64]]
 
@@ -89,11 +89,20 @@ _clmul: Any = _clmul_portable if block_path() == "portable" else _pclmul
 
 
 @part
-def multiply(x0, x1, y0, y1):  # type: ignore[no-untyped-def]
-    """(x1 x^64 + x0) (y1 x^64 + y0) in the field: its two words."""
+def wide_product(x0, x1, y0, y1):  # type: ignore[no-untyped-def]
+    """(x1 x^64 + x0) (y1 x^64 + y0): three carry-less products of two words each (Karatsuba).
+
+    Of the low words, the high words, and of both sums. `reduced` takes their sums too.
+    """
     r0, r1 = _clmul(x0, y0)
     r2, r3 = _clmul(x1, y1)
     m0, m1 = _clmul(x0 ^ x1, y0 ^ y1)
+    return r0, r1, r2, r3, m0, m1
+
+
+@part
+def reduced(r0, r1, r2, r3, m0, m1):  # type: ignore[no-untyped-def]
+    """The field's element that a wide product stands for."""
     m0 ^= r0 ^ r2
     m1 ^= r1 ^ r3
     r1 ^= m0
@@ -104,6 +113,13 @@ def multiply(x0, x1, y0, y1):  # type: ignore[no-untyped-def]
     r2 ^= f1
     f0, f1 = _clmul(r2, np.uint64(0x87))
     return r0 ^ f0, r1 ^ f1
+
+
+@part
+def multiply(x0, x1, y0, y1):  # type: ignore[no-untyped-def]
+    """(x1 x^64 + x0) (y1 x^64 + y0) in the field: its two words."""
+    r0, r1, r2, r3, m0, m1 = wide_product(x0, x1, y0, y1)
+    return reduced(r0, r1, r2, r3, m0, m1)
 
 
 @kernel
