@@ -1,0 +1,45 @@
+"""What the checks add to the messages of `psi.vole`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from psi.protocol import Array, Length, message
+from psi.vole.messages import Size
+from psi.vole.secrets import KEY
+from psi.vole_malicious.checks import HASHES
+
+__all__ = ["Challenge", "Hash", "Proof", "Rows", "Sums"]
+
+Hash = Annotated[bytes, Length(KEY)]
+Sums = Annotated[np.ndarray, Array("uint64", width=2, most=2 * HASHES)]
+
+
+@message(0x68)
+@dataclass(frozen=True)
+class Rows:
+    """Receiver, before each Extension: that all rows of its two messages hide one input each."""
+
+    chunk: Size
+    sums: Sums
+    digest: Hash
+
+
+@message(0x69)
+@dataclass(frozen=True)
+class Challenge:
+    """Receiver, once a chunk's trees are here: what their weights are drawn from."""
+
+    chunk: Size
+    seed: Hash
+
+
+@message(0x6A)
+@dataclass(frozen=True)
+class Proof:
+    """Sender, before the first Tags: the hash of the values of all chunks' trees."""
+
+    digest: Hash

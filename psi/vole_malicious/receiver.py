@@ -1,0 +1,108 @@
+"""The receiver: proves its rows, and holds the sender to its trees before it reads a tag."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, cast
+
+import numpy as np
+
+from psi import vole
+from psi.ecdh.items import Matches
+from psi.protocol import PeerError, Turn, message
+from psi.vole import extension
+from psi.vole.base_ot import KEY, BaseTransfers
+from psi.vole.correlation import owner_noise
+from psi.vole.extension import BASE
+from psi.vole.messages import Answer, Extension, Tags, Trees
+from psi.vole.parameters import Vector
+from psi.vole.receiver import Opened, Receiving, Words
+from psi.vole.secrets import Session, derive, words
+from psi.vole_malicious import base_ot, checks, parameters
+from psi.vole_malicious.messages import Challenge, Hash, Proof, Rows
+
+__all__ = ["Receiver"]
+
+
+@message(0x6B)
+@dataclass(frozen=True)
+class Checking(Receiving):
+    """Receiver: also the hash of all trees' values so far; once the sender's fits it, `proven`."""
+
+    trees: Hash = b""
+    proven: bool = False
+
+
+class Receiver(vole.Receiver):
+    """Learns which of its items the sender has."""
+
+    transitions: ClassVar = {
+        (Opened, Answer): "on_answer",
+        (Checking, Trees): "on_trees",
+        (Checking, Proof): "on_proof",
+        (Checking, Tags): "on_tags",
+    }
+    receiving = Checking
+    transfers: ClassVar[BaseTransfers] = base_ot
+    name = "vole-malicious"
+
+    def _correlation(self, chunk: int) -> Vector:
+        return parameters.correlation(self._shape, chunk)
+
+    def _width(self, size_peer: int) -> int:
+        del size_peer
+        return parameters.TAG
+
+    def _extend(self, state: Receiving, chunk: int, coin: bytes) -> list[Any]:
+        session = Session(state.coin)
+        messages, inputs, rows = self._rows(state, chunk)
+        sums, digest = checks.prove(session, chunk, messages, inputs, rows)
+        return [Rows(chunk, sums, digest), Extension(chunk, coin, *messages)]
+
+    def _own(self, state: Receiving, chunk: int) -> tuple[Words, Words]:
+        return self._rows(state, chunk)[0]
+
+    def _rows(
+        self, state: Receiving, chunk: int
+    ) -> tuple[tuple[Words, Words], tuple[Words, Words], tuple[Words, Words]]:
+        """Messages, inputs and own rows, of transfers and products each."""
+        session, vector = Session(state.coin), self._correlation(chunk)
+        keys = np.frombuffer(state.keys, np.uint8).reshape(2, BASE, 2, KEY)
+        noise = owner_noise(state.seed, chunk, vector)
+        count = len(noise.bits)
+        total = checks.checksum(noise, self._weights(state, chunk))
+        ends = words(derive(state.seed, "row ends"), chunk, 4 * checks.HASHES).reshape(2, -1)
+        bits, values = extension.bit_row(noise.bits), noise.values.reshape(-1)
+        inputs = np.concatenate([bits, ends[0]]), np.concatenate([values, total, ends[1]])
+        transfers, chosen = extension.owner_rows(keys[0], chunk, inputs[0])
+        products, helped = extension.owner_rows(keys[1], chunk, inputs[1])
+        known = extension.owner_keys(chosen, chunk, count, session.key("transfers"))
+        self._owned[chunk] = noise, known, extension.products(helped)
+        return (transfers, products), inputs, (chosen, helped)
+
+    def _weights(self, state: Receiving, chunk: int) -> tuple[Words, Words]:
+        return checks.tree_weights(checks.tree_seed(state.seed, chunk), self._correlation(chunk))
+
+    def _planted(self, state: Receiving, room: Words, own: Words) -> Turn[Matches]:
+        state = cast(Checking, state)
+        chunk, vector = state.chunk, self._correlation(state.chunk)
+        leaves = room[1, : vector.trees << vector.depth]
+        value = checks.leaves_value(leaves, self._weights(state, chunk), own[vector.trees])
+        digest = checks.tree_digest(Session(state.coin), state.trees, chunk, value)
+        turn = super()._planted(replace(state, trees=digest), room, own)
+        challenge = Challenge(chunk, checks.tree_seed(state.seed, chunk))
+        return replace(turn, messages=[(self._peer, challenge), *turn.messages])
+
+    def on_proof(self, state: Checking, proof: Proof, peer: str) -> Turn[Matches]:
+        del peer
+        if state.proven or state.chunk < self._shape.chunks:
+            raise PeerError("a proof that is not due")
+        if not hmac.compare_digest(proof.digest, state.trees):
+            raise PeerError("trees that are not those of the sender's correlation")
+        return Turn(replace(state, proven=True))
+
+    def on_tags(self, state: Receiving, part: Tags, peer: str) -> Turn[Matches]:
+        if not cast(Checking, state).proven:
+            raise PeerError("tags before the proof of the trees")
+        return super().on_tags(state, part, peer)
