@@ -3,7 +3,7 @@
 With the source `memory` the ids are an Arrow column already; with `parquet` a file of messy
 credit codes is read, normalised and checked, and the aligned rows are written, all timed. The
 variant `kept` prepares and delivers the sender's tags first, which is told as `offline_s`; `vole`
-takes that protocol instead of ECDH.
+and `vole-malicious` take that protocol instead of ECDH.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def run(endpoint: SocketEndpoint, runs: align.Runs, folder: Path | None) -> alig
 
 def warm(protocol: str) -> None:
     """Load the compiled kernels: a node that runs has them."""
-    if protocol == "vole":
-        warm_vole()
+    if PROTOCOLS[protocol].blocks:
+        warm_vole(protocol)
     data, offsets = np.zeros(16, np.uint8), np.array([0, 8, 16], np.int64)
     take_strings(data, offsets, distinct(data, offsets, np.ones(2, bool), 0)[1])
     points = oprf.own(oprf.encode(data, offsets), 8)
@@ -89,14 +89,14 @@ def warm(protocol: str) -> None:
     clean(pa.array(["91110000600037341L"]), "credit_code")
 
 
-def warm_vole() -> None:
+def warm_vole(protocol: str) -> None:
     """Both roles once, on two items."""
     data, offsets = np.zeros(16, np.uint8), np.array([0, 8, 15], np.int64)
     places = [Context(SESSION, "warm", party, secrets.token_bytes) for party in ("r", "s")]
     terms: dict[str, Any] = {"reveal": "both", "largest": 2}
     items = Items(data, offsets)
-    receiver = PROTOCOLS["vole"].receiver(places[0], "s", items, minimum=0, **terms)
-    Pair(receiver, PROTOCOLS["vole"].sender(places[1], "r", items, **terms)).run()
+    receiver = PROTOCOLS[protocol].receiver(places[0], "s", items, minimum=0, **terms)
+    Pair(receiver, PROTOCOLS[protocol].sender(places[1], "r", items, **terms)).run()
 
 
 class Keeper:
@@ -156,7 +156,7 @@ def main() -> None:
         else:
             column = pa.array(credit_codes(role, case), pa.large_string())
             pq.write_table(pa.table({"code": column}), table)
-        protocol = "vole" if variant.startswith("vole") else "ecdh"
+        protocol = variant if variant in PROTOCOLS else "ecdh"
         warm(protocol)
         addresses = {
             name: ("127.0.0.1", port + place) for place, name in enumerate(("receiver", "sender"))

@@ -223,14 +223,14 @@ def _party(section: Section, horizontal: bool) -> PartySpec:
 
 def _check_vole(section: Section, spec: AlignSpec) -> None:
     """What the protocol cannot do, each with the one that can."""
-    hint = 'take protocol = "ecdh", or "auto"'
-    if spec.reveal not in PROTOCOLS["vole"].reveals:
-        raise section.fail("reveal", spec.reveal, "receiver or both with protocol vole", hint)
+    hint, name = 'take protocol = "ecdh", or "auto"', spec.protocol
+    if spec.reveal not in PROTOCOLS[name].reveals:
+        raise section.fail("reveal", spec.reveal, f"receiver or both with protocol {name}", hint)
     if spec.minimum_checked_by == "partner":
-        raise section.fail("minimum_checked_by", "partner", "receiver with protocol vole", hint)
+        raise section.fail("minimum_checked_by", "partner", f"receiver with protocol {name}", hint)
     if spec.keep_tags_days:
         found = str(spec.keep_tags_days)
-        raise section.fail("keep_tags_days", found, "0 with protocol vole", hint)
+        raise section.fail("keep_tags_days", found, f"0 with protocol {name}", hint)
 
 
 def _align(
@@ -275,7 +275,7 @@ def _align(
         raise section.fail(
             "keep_tags_days", str(spec.keep_tags_days), "0 with several levels of keys or a count"
         )
-    if protocol == "vole":
+    if protocol != "auto" and PROTOCOLS[protocol].blocks:
         _check_vole(section, spec)
     section.done()
     return spec if spec.keep_tags_days else replace(spec, keep_tags_items=0)

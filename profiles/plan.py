@@ -59,7 +59,7 @@ def estimate(contract: Contract) -> Estimate:
     me = rows[contract.receiver]
     total = Estimate(STARTING, 0, 0)
     for align in contract.align:
-        one = vole_estimate if align.protocol == "vole" else align_estimate
+        one = vole_estimate if PROTOCOLS[align.protocol].blocks else align_estimate
         levels = len(contract.party(contract.receiver).keys)
         terms = AlignSettings(align.protocol, align.reveal, align.duplicates)
         keys = levels if in_one_run(terms, levels) else 1

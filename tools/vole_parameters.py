@@ -2,7 +2,7 @@
 
     python tools/vole_parameters.py
 
-prints the page's two tables. A test compares them with the page; the sizes come from
+prints the page's three tables. A test compares them with the page; the sizes come from
 `psi.vole.parameters`, so page, code and this script cannot drift apart.
 """
 
@@ -13,12 +13,14 @@ import math
 from psi.vole.parameters import (
     COMPUTATIONAL,
     DISTANCE,
+    STATISTICAL,
     Vector,
     parts_of,
     store_for,
     tag_bytes,
     vector_of_chunk,
 )
+from psi.vole_malicious import parameters as checked
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 _DEGREES = 12
@@ -80,14 +82,15 @@ def _power_of_block(places: int, trees: int) -> list[int]:
     ]
 
 
-def wire_bytes(items: int) -> float:
+def wire_bytes(items: int, *, checks: bool = False) -> float:
     """Bytes of all messages of a run of equal sets with `reveal = "receiver"`, without headers."""
     store = store_for(items)
-    total = 32.0 * 512 + items * tag_bytes(items, items)
+    total = 32.0 * 512 + items * (checked.TAG if checks else tag_bytes(items, items))
     total += 16.0 * sum(part.high - part.low for part in parts_of(store))
     for chunk in range(store.chunks):
-        vector = vector_of_chunk(store, chunk)
+        vector = (checked.correlation if checks else vector_of_chunk)(store, chunk)
         total += vector.trees * (48 * vector.depth + 2048 + 16)
+        total += (4 * 4096 + 2048 + 4 * 16 + 2 * 32) * checks
     return total
 
 
@@ -123,5 +126,46 @@ def attacks_table() -> str:
     return "\n".join(lines)
 
 
+def fitted(items: int, questions: int) -> float:
+    """How many times its stated size a receiver that cheats fits into its store, at most.
+
+    It asks the item hash 2^questions times. n' of the answers are met by some store of m columns
+    with probability at most C(2^questions, n') 2^(128 (m - n')), which shall be below 2^-40:
+    each of n' - m equations beyond the columns holds by chance with probability 2^-128.
+    """
+    store = store_for(items)
+    columns = store.bins * store.bin_columns
+
+    def bits(found: int) -> float:
+        choices = found * (questions + math.log2(math.e / found))
+        return choices + COMPUTATIONAL * (columns - found)
+
+    low, high = columns, 64 * columns
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if bits(middle) <= -STATISTICAL else (middle + 1, high)
+    return low / items
+
+
+def checks_table() -> str:
+    """What the checked protocol takes, and what its checks leave."""
+    lines = [
+        "| items a side | trees | depth | bits against chance in the check of trees "
+        "| times its size that a receiver fits in by 2^64 hashes | by 2^80 | by 2^112 "
+        "| bytes an item of both sets |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for items in SIZES:
+        vector = checked.correlation(store_for(items), 0)
+        fits = " | ".join(f"{fitted(items, questions):.2f}" for questions in (64, 80, 112))
+        lines.append(
+            f"| {items:,} | {vector.trees:,} | {vector.depth} "
+            f"| {(127 - vector.depth) / 2:.1f} | {fits} "
+            f"| {wire_bytes(items, checks=True) / (2 * items):.1f} |"
+        )
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    print(f"{sizes_table()}\n\n{attacks_table()}\n\nwanted: {COMPUTATIONAL} bits")  # noqa: T201
+    tables = sizes_table(), attacks_table(), checks_table()
+    print("\n\n".join(tables), f"\n\nwanted: {COMPUTATIONAL} bits")  # noqa: T201

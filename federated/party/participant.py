@@ -127,7 +127,7 @@ class Participant:
                 self._decider.allows(asked)
             except Refused:
                 continue
-            if name != "vole" or runs_here(rows):
+            if not PROTOCOLS[name].blocks or runs_here(rows):
                 found.append(name)
         return tuple(found)
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from psi import ecdh, vole
+from psi import ecdh, vole, vole_malicious
 from psi.ecdh import Items, Matches
 from psi.protocol import Context, Role
 
@@ -52,6 +52,8 @@ class Intersection:
     suite: str
     records: bool = False
     """Whether the sender can number the records that its items belong to."""
+    blocks: bool = False
+    """Whether large sets need a processor with AES and carry-less products."""
 
 
 PROTOCOLS = {
@@ -67,6 +69,14 @@ PROTOCOLS = {
         vole.Sender,
         vole.REVEALS,
         "vole-gf128-expandconvolute21-regular1321-blake2s-v1",
+        blocks=True,
+    ),
+    "vole-malicious": Intersection(
+        vole_malicious.Receiver,
+        vole_malicious.Sender,
+        vole_malicious.REVEALS,
+        "vole-malicious-gf128-expandconvolute21-regular1733-blake2s-v1",
+        blocks=True,
     ),
 }
 

@@ -27,14 +27,14 @@ def _product_rows(low, high, first, second, out):  # type: ignore[no-untyped-def
 
 
 @kernel
-def _inner_rows(low, high, rows, weights, out):  # type: ignore[no-untyped-def]
+def _inner_rows(low, high, rows, column, weights, out):  # type: ignore[no-untyped-def]
     """Wide products are added up and reduced once."""
     zero = np.uint64(0)
     for i in range(low, high):
         r0, r1, r2, r3, m0, m1 = zero, zero, zero, zero, zero, zero
         for j in range(len(weights)):
             p0, p1, p2, p3, n0, n1 = wide_product(
-                rows[i, j, 0], rows[i, j, 1], weights[j, 0], weights[j, 1]
+                rows[i, j, column], rows[i, j, column + 1], weights[j, 0], weights[j, 1]
             )
             r0 ^= p0
             r1 ^= p1
@@ -52,10 +52,16 @@ def products(first: Elements, second: Elements) -> Elements:
     return out
 
 
-def inner_products(rows: Elements, weights: Elements) -> Elements:
-    """Σ_j rows[i, j] · weights[j]: `uint64[k, n, 2]` and `uint64[n, 2]` to `uint64[k, 2]`."""
+def inner_products(rows: Elements, weights: Elements, column: int = 0) -> Elements:
+    """Σ_j rows[i, j] · weights[j]: `uint64[k, n, w]` and `uint64[n, 2]` to `uint64[k, 2]`.
+
+    An element of `rows` is two words from `column` on.
+    """
     out = np.empty((len(rows), 2), np.uint64)
-    parallel_rows(_inner_rows, len(rows), readonly(rows), readonly(weights), out, least=8)
+    if not 0 <= column <= rows.shape[2] - 2 or rows.shape[1] != len(weights):
+        raise ValueError(f"rows {rows.shape} for {len(weights)} weights, column {column}")
+    args = readonly(rows), column, readonly(weights), out
+    parallel_rows(_inner_rows, len(rows), *args, least=8)
     return out
 
 

@@ -27,7 +27,6 @@ __all__ = [
     "Noise",
     "helper_leaves",
     "helper_vector",
-    "leaves_of",
     "owner_leaves",
     "owner_noise",
     "owner_vectors",
@@ -95,11 +94,6 @@ def owner_leaves(
     punctured_trees(noise.places, siblings, totals, keys, vector.depth, room)
     room[(np.arange(vector.trees) << vector.depth) + noise.places, :2] = noise.values
     return room
-
-
-def leaves_of(room: Words, vector: Vector) -> Words:
-    """The trees' leaves in either side's room: `uint64[t · 2^d, 2]`."""
-    return np.ascontiguousarray(room[: vector.trees << vector.depth, -2:])
 
 
 def owner_vectors(room: Words, session: Session, chunk: int, vector: Vector) -> Words:

@@ -146,10 +146,15 @@ def checksum(noise: Noise, weighing: tuple[Words, Words]) -> Words:
     return inner_products(noise.values[None], products(x[noise.places], y)).reshape(2)
 
 
-def leaves_value(leaves: Words, weighing: tuple[Words, Words], product: Words) -> Words:
-    """Σ_i Y_i Σ_k X^k leaf_ik + product: `uint64[t · 2^d, 2]`, `uint64[2]` to `uint64[2]`."""
+def leaves_value(room: Words, weighing: tuple[Words, Words], product: Words) -> Words:
+    """Σ_i Y_i Σ_k X^k leaf_ik + product: `uint64[2]`, of leaves in a room of either side.
+
+    They are its last two columns.
+    """
     x, y = weighing
-    trees = inner_products(leaves.reshape(len(y), len(x), 2), x)
+    width = room.shape[1]
+    leaves = room[: len(y) * len(x)].reshape(len(y), len(x), width)
+    trees = inner_products(leaves, x, width - 2)
     return inner_products(trees[None], y).reshape(2) ^ product
 
 

@@ -87,8 +87,7 @@ class Receiver(vole.Receiver):
     def _planted(self, state: Receiving, room: Words, own: Words) -> Turn[Matches]:
         state = cast(Checking, state)
         chunk, vector = state.chunk, self._correlation(state.chunk)
-        leaves = room[1, : vector.trees << vector.depth]
-        value = checks.leaves_value(leaves, self._weights(state, chunk), own[vector.trees])
+        value = checks.leaves_value(room, self._weights(state, chunk), own[vector.trees])
         digest = checks.tree_digest(Session(state.coin), state.trees, chunk, value)
         turn = super()._planted(replace(state, trees=digest), room, own)
         challenge = Challenge(chunk, checks.tree_seed(state.seed, chunk))

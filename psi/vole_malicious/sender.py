@@ -108,10 +108,10 @@ class Sender(vole.Sender):
         if len(challenge.seed) != HASH:
             raise PeerError("a challenge of another form than the protocol's")
         session, vector = Session(state.coin), self._correlation(state, chunk)
-        leaves = helper_leaves(state.seed, session, chunk, vector)[0][0]
+        room = helper_leaves(state.seed, session, chunk, vector)[0]
         weighing = checks.tree_weights(challenge.seed, vector)
         product = np.frombuffer(state.products[:_ELEMENT], "<u8").astype(np.uint64)
-        value = checks.leaves_value(leaves[: vector.trees << vector.depth], weighing, product)
+        value = checks.leaves_value(room, weighing, product)
         digest = checks.tree_digest(session, state.trees, chunk, value)
         kept = state.products[_ELEMENT:]
         return Turn(replace(state, products=kept, trees=digest, challenged=chunk + 1))

@@ -47,6 +47,15 @@ def test_inner_products_are_sums_of_products(count: int) -> None:
     )
 
 
+def test_elements_may_stand_beside_others() -> None:
+    rows, weights = elements(4, 9, 2).reshape(4, 9, 4), elements(9)
+    assert (inner_products(rows, weights, 2) == inner_products(rows[:, :, 2:], weights)).all()
+    with pytest.raises(ValueError, match="column 3"):
+        inner_products(rows, weights, 3)
+    with pytest.raises(ValueError, match="9 weights"):
+        inner_products(rows[:, :8], weights)
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 32, 61])
 def test_powers_follow_each_other(count: int) -> None:
     point = elements(1)[0]

@@ -36,6 +36,7 @@ def tool() -> dict[str, Any]:
 def test_page_and_tool_say_the_same(tool: dict[str, Any]) -> None:
     assert tool["sizes_table"]() in PAGE
     assert tool["attacks_table"]() in PAGE
+    assert tool["checks_table"]() in PAGE
 
 
 def test_the_page_states_what_the_code_takes() -> None:

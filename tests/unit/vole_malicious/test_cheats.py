@@ -165,7 +165,7 @@ def test_messages_of_another_run(kind: type) -> None:
 def test_altered_tags_and_stores_lose_matches_and_tell_nothing() -> None:
     """Both are the own loss of who sends them: no error, and no match that is not one."""
     both: tuple[tuple[type, Change], ...] = (
-        (Tags, lambda part: replace(part, tags=part.tags ^ np.uint8(1))),
+        (Tags, lambda part: replace(part, tags=part.tags ^ (np.arange(16) == 15).astype(np.uint8))),
         (Encoded, lambda part: replace(part, elements=part.elements[::-1].copy())),
     )
     for kind, change in both:
