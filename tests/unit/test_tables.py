@@ -186,7 +186,10 @@ def test_arrow_tables_join_a_duckdb_connection() -> None:
         ("[b.t]\npath = 3", "path: found int, a string is needed"),
         ('[b.t]\npath = "x"\nencoding = "gbkk"', "encoding: found 'gbkk'"),
         ('[b.t]\npath = "x"\ndelimiter = ",,"', "one ASCII character"),
-        ('[b.t]\npath = "x"\nkinds = { a = "phon" }', "kinds.a: found 'phon', allowed: identity"),
+        (
+            '[b.t]\npath = "x"\nkinds = { a = "phon" }',
+            "kinds.a: found identifier kind 'phon', allowed: identity",
+        ),
         ('[b.t]\npath = "x"\nkinds = { a = "phon" }', "did you mean phone?"),
         ('[b.t]\npath = "x"\npermissions = { a = "all" }', "allowed: never, aggregate, feature"),
         ('[b.t]\npath = "x"\ntypes = { a = "int" }', "allowed: string, number"),
