@@ -15,7 +15,7 @@ from federated.party.desk import Call
 from federated.party.keys import Identity, PartyKeys
 from psi.protocol import Length, PeerError, Range, Refused, Text, decode, encode, message
 
-__all__ = ["make_call", "read_call"]
+__all__ = ["VALID", "make_call", "read_call"]
 
 VALID = 7 * 24 * 3600
 """Seconds after which a call is stale."""

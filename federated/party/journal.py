@@ -44,6 +44,7 @@ __all__ = [
     "HANDSHAKE",
     "Journal",
     "Point",
+    "abandon",
     "can_begin",
     "can_resume",
     "signed_contract",
@@ -224,8 +225,13 @@ def signed_contract(home: Path, session: bytes, random: Random) -> bytes | None:
 def sweep(home: Path) -> None:
     """Remove what a party left that died before its job had a point to go on from."""
     if not can_resume(home):
-        (home / "journal" / "key").unlink(missing_ok=True)
-        shutil.rmtree(home / "journal", ignore_errors=True)
+        abandon(home)
+
+
+def abandon(home: Path) -> None:
+    """Remove a job's journal, its key first: nothing can go on from there any more."""
+    (home / "journal" / "key").unlink(missing_ok=True)
+    shutil.rmtree(home / "journal", ignore_errors=True)
 
 
 def can_resume(home: Path) -> bool:

@@ -150,10 +150,11 @@ class Session:
         return value
 
     def bind(self, agreed: Agreed) -> None:
-        """From now on every frame is bound to this contract."""
+        """From now on every frame is bound to this contract. Raises `Refused` if it has expired."""
+        if self._journal.kept(ENDED) is None:
+            agreed.contract.check_time(self.clock())
         if self._frames.contract == agreed.contract.digest:
             return  # bound before it was killed
-        agreed.contract.check_time(self.clock())
         self._journal.keep(CONTRACT, agreed.contract.to_bytes())
         self._frames.bind(agreed.contract.digest)
         self.ledger.once(

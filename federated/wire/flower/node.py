@@ -16,11 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from federated.party.call import read_call
+from federated.party.call import VALID, read_call
 from federated.party.contract import Contract
 from federated.party.desk import Call, Decider
 from federated.party.files import write_atomic
 from federated.party.journal import (
+    abandon,
     can_begin,
     can_resume,
     signed_contract,
@@ -248,17 +249,25 @@ class NodeDaemon:
     def _resume(self) -> None:
         """Go on with the jobs that an earlier process of this node left."""
         for file in sorted(self.home.jobs.glob("*/call")):
-            if not can_resume(file.parent):
-                sweep(file.parent)
-            if not was_interrupted(file.parent):
+            place = file.parent
+            sweep(place)
+            if not was_interrupted(place):
                 continue
             try:
-                data = file.read_bytes()
-                call = read_call(data, self.home.name, self._pinned())
+                data, came = file.read_bytes(), file.stat().st_mtime
+                call = read_call(data, self.home.name, self._pinned(), came)
+                if came + VALID < time.time() and not self._signed(call):
+                    abandon(place)  # its proposer has not come back
+                    continue
                 _log.info("job %s goes on", call.session.hex()[:8])
                 self._begin(call, data)
             except (FedprofileError, OSError) as error:
                 _log.warning("a job cannot go on: %s", error)
+
+    def _signed(self, call: Call) -> Contract | None:
+        """The contract that an earlier process of this node has signed in this session."""
+        signed = signed_contract(self.home.job(call.session), call.session, secrets.token_bytes)
+        return Contract.from_bytes(signed) if signed else None
 
     def _refusal(self, parcel: Parcel, error: FedprofileError) -> Parcel:
         """A caller learns why only if it is a peer; a stranger learns that it is none."""
@@ -277,15 +286,15 @@ class NodeDaemon:
             lambda step: step_limit(job.contract, step),
         )
         place = self.home.job(call.session)
-        signed = signed_contract(place, call.session, secrets.token_bytes)
-        job = Job(call, endpoint, contract=Contract.from_bytes(signed) if signed else None)
+        job = Job(call, endpoint, contract=self._signed(call))
         with self._lock:
             ended = [s for s, j in self.jobs.items() if j.state not in ("waiting", "running")]
             for session in ended[:-KEPT_JOBS]:
                 del self.jobs[session]
             self.jobs[call.session] = job
             early = self._early.pop(call.session, [])
-        write_atomic(place / "call", data, private=True)
+        if not (place / "call").exists():  # its time says when the job came
+            write_atomic(place / "call", data, private=True)
         job.thread = threading.Thread(
             target=self._run, args=(job,), daemon=True, name=f"job {job.id}"
         )
