@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
@@ -40,8 +39,8 @@ __all__ = ["ObfuscatorPool", "full_width_residues", "short_exponent_residues"]
 TABLE_BYTES = 160_000_000
 # a scan reads every entry, so constant time wants small tables
 SCANNED_WINDOW = 5
-# obfuscators a background task
-_BATCH = 1024
+# obfuscators that the background makes at once: enough to pay for large tables
+_BATCH = 8192
 
 
 def short_exponent_residues(
@@ -159,7 +158,8 @@ class ObfuscatorPool:
     """Obfuscators made ahead in a background thread, for encryptions to come.
 
     `prepare(count)` returns at once; `take(count)` hands out what is ready and makes the rest.
-    Each is used once. Pass the pool to `EncryptedVector.encrypt`.
+    Each is used once. Pass the pool to `EncryptedVector.encrypt`. The thread ends with its work,
+    and with the process.
     """
 
     def __init__(
@@ -179,44 +179,70 @@ class ObfuscatorPool:
             )
 
         self._make = make
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="obfuscators")
-        self._lock = threading.Lock()
-        self._batches: list[tuple[int, Future[Any]]] = []
+        self._changed = threading.Condition()
+        self._wanted = self._making = self._ready = self._batch = 0
+        self._made: list[Residues] = []
+
+    @property
+    def ahead(self) -> int:
+        """Obfuscators that are ready, or will be."""
+        with self._changed:
+            return self._ready + self._making + self._wanted
 
     def prepare(self, count: int) -> None:
         """Start making `count` more in the background."""
         if count < 0:
             raise MisuseError(f"{count} obfuscators asked for")
-        with self._lock:
-            for _ in range(count // _BATCH):
-                self._batches.append((_BATCH, self._thread.submit(self._make, _BATCH)))
-            if count % _BATCH:
-                rest = count % _BATCH
-                self._batches.append((rest, self._thread.submit(self._make, rest)))
+        with self._changed:
+            self._wanted += count
+            if count and not self._making:
+                self._next()
+                threading.Thread(target=self._work, name="obfuscators", daemon=True).start()
+
+    def _next(self) -> None:
+        self._making = min(self._wanted, _BATCH)
+        self._wanted -= self._making
+        self._batch += 1
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        while self._making:
+            try:
+                made = self._make(self._making)
+            except BaseException:  # what could not be made here fails again where it is asked for
+                with self._changed:
+                    self._wanted = 0
+                    self._next()
+                raise
+            with self._changed:
+                self._made.append(made)
+                self._ready += self._making
+                self._next()
 
     def take(self, count: int) -> Residues:
-        """`count` residues of `self.ring`, never handed out before."""
-        parts: list[Residues] = []
-        missing = count
-        with self._lock:
-            while missing and self._batches:
-                size, batch = self._batches.pop(0)
-                made = batch.result()
-                used = min(size, missing)
-                parts.append(self.ring.take(made, np.arange(used)))
-                if used < size:
-                    rest: Future[Any] = Future()
-                    rest.set_result(self.ring.take(made, np.arange(used, size)))
-                    self._batches.insert(0, (size - used, rest))
-                missing -= used
-        if missing or not parts:
-            parts.append(self._make(missing))
-        return self.ring.concatenate(parts)
+        """`count` residues of `self.ring`, never handed out before.
+
+        What the thread has not begun is made here, with all threads.
+        """
+        with self._changed:
+            begun = self._batch
+            self._wanted -= min(self._wanted, max(0, count - self._ready - self._making))
+            while self._ready < count and self._making and self._batch == begun:
+                self._changed.wait()
+            used = min(self._ready, count)
+            whole = self.ring.concatenate([*self._made, self.ring.ones(0)])
+            left = self.ring.take(whole, np.arange(used, self._ready))
+            self._made, self._ready = [left], self._ready - used
+        taken = self.ring.take(whole, np.arange(used))
+        return self.ring.concatenate([taken, self._make(count - used)] if used < count else [taken])
 
     def close(self) -> None:
-        """Stop the background thread and forget what it made."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
-        self._batches.clear()
+        """Make no more, and forget what was made."""
+        with self._changed:
+            self._wanted = 0
+            while self._making:
+                self._changed.wait()
+            self._made, self._ready = [], 0
 
     def __repr__(self) -> str:
         return f"ObfuscatorPool(bits={self.public.bits})"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.paillier import PrivateKey, generate_keypair
+from federated.paillier import ObfuscatorPool, PrivateKey, generate_keypair
 from federated.vertical.guards import check_label, check_own_columns, folds_of
 from federated.vertical.messages import (
     MOST_EXPONENT,
@@ -60,6 +60,8 @@ SCORE_BITS = 30
 
 # scores of all partners together stay below 2^SUM_BITS
 SUM_BITS = 30
+# obfuscators made for the next pass while this one goes on: 26 MB at 3072 bits
+MOST_AHEAD = 1 << 15
 # room in an envelope beside the ciphertexts
 SPARE = 1 << 16
 
@@ -137,6 +139,7 @@ class LabelParty(Role[VerticalFit]):
         self._steps, self._fold_steps = steps, fold_steps if self._folds else 0
         self._plan = passes(self._steps, self._folds, self._fold_steps)
         self._key = key
+        self._obfuscators: ObfuscatorPool | None = None
 
     def begin(self) -> Turn[VerticalFit]:
         """Send the plan to all."""
@@ -160,6 +163,23 @@ class LabelParty(Role[VerticalFit]):
         )
         state = Calling(self._key.to_bytes(), {})
         return Turn(state, [(name, setup) for name in self._partners], progress=0.0)
+
+    def ahead(self) -> None:
+        """Make the obfuscators of the next pass while the partners add up."""
+        if isinstance(self.state, Calling):
+            number, alone, data = 0, False, self.state.key
+        elif isinstance(self.state, Gathering | Scoring):
+            progress = self.state.progress
+            number, data = progress.number + 1, progress.key
+            alone = self._layout(self._private(data)).alone(list(progress.columns.values()))
+        else:
+            return
+        if number < len(self._plan):
+            key = self._private(data)
+            rows = int(np.count_nonzero(self._training(self._plan[number].fold)))
+            pool = self._pool(key)
+            wanted = min(MOST_AHEAD, rows * (self._layout(key).row_groups + alone))
+            pool.prepare(max(0, wanted - pool.ahead))
 
     def on_ready(self, state: Calling, ready: Ready, peer: str) -> Turn[VerticalFit]:
         """Once all are ready, fit the own columns alone and ask for the first sums."""
@@ -247,6 +267,7 @@ class LabelParty(Role[VerticalFit]):
             residual,
             self.context.random,
             alone=layout.alone(list(progress.columns.values())),
+            obfuscators=self._pool(key),
         )
         asked = EncryptedRows(progress.number, progress.mix, sent.rows, sent.weights)
         return Turn(
@@ -400,6 +421,11 @@ class LabelParty(Role[VerticalFit]):
         if self._key is None or self._key.to_bytes() != data:
             self._key = PrivateKey.from_bytes(data)
         return self._key
+
+    def _pool(self, key: PrivateKey) -> ObfuscatorPool:
+        if self._obfuscators is None or self._obfuscators.public != key.public:
+            self._obfuscators = ObfuscatorPool(key, random=self.context.random)
+        return self._obfuscators
 
     def _training(self, fold: int) -> Rows:
         return training_rows(self._y >= 0, self._fold, fold)

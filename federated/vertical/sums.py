@@ -15,7 +15,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.paillier import EncryptedVector, Packing, Plaintexts, PrivateKey, PublicKey
+from federated.paillier import (
+    EncryptedVector,
+    ObfuscatorPool,
+    Packing,
+    Plaintexts,
+    PrivateKey,
+    PublicKey,
+)
 from federated.vertical.basis import uniform_integers
 from federated.vertical.newton import Floats
 from psi.protocol import MisuseError, PeerError, Random
@@ -146,6 +153,7 @@ def encrypt_rows(
     random: Random,
     *,
     alone: bool,
+    obfuscators: ObfuscatorPool | None = None,
 ) -> RowCiphertexts:
     """Encrypt r_i and D_i x_i for a design scaled to magnitudes of at most 1, intercept first."""
     products = design * curvature[:, None]
@@ -153,14 +161,18 @@ def encrypt_rows(
     numbers = np.rint(np.ldexp(values, ROW)).astype(np.int64)
     parts = [
         EncryptedVector.encrypt(
-            key, layout.row.pack(numbers[:, start : start + layout.row.slots]), random=random
+            key,
+            layout.row.pack(numbers[:, start : start + layout.row.slots]),
+            random=random,
+            obfuscators=obfuscators,
         ).to_bytes()
         for start in range(0, layout.own + 1, layout.row.slots)
     ]
     weights = b""
     if alone:
         plain = Plaintexts.from_int64(numbers[:, 0], bound_bits=ROW_BITS)
-        weights = EncryptedVector.encrypt(key, plain, random=random).to_bytes()
+        sealed = EncryptedVector.encrypt(key, plain, random=random, obfuscators=obfuscators)
+        weights = sealed.to_bytes()
     return RowCiphertexts(b"".join(parts), weights)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import secrets
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -309,6 +311,35 @@ def test_obfuscators_made_ahead(path: str, toy: PrivateKey) -> None:
         seen |= {data[at : at + 128] for at in range(0, len(data), 128)}
     assert len(seen) == 10
     pool.close()
+
+
+def test_a_pool_makes_no_more_than_it_was_asked_for(toy: PrivateKey) -> None:
+    pool = ObfuscatorPool(toy)
+    pool.prepare(5)
+    assert pool.ahead == 5
+    assert pool.ring.length(pool.take(9)) == 9
+    assert pool.ahead == 0
+    pool.prepare(6)
+    assert pool.ring.length(pool.take(2)) == 2
+    assert pool.ahead == 4
+    pool.close()
+    assert pool.ahead == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_pool_whose_thread_fails_makes_them_when_they_are_taken(toy: PrivateKey) -> None:
+    def random(count: int) -> bytes:
+        if threading.current_thread().name == "obfuscators":
+            raise OSError("no randomness")
+        return secrets.token_bytes(count)
+
+    pool = ObfuscatorPool(toy, random=random)
+    pool.prepare(3)
+    for thread in threading.enumerate():
+        if thread.name == "obfuscators":
+            thread.join()
+    assert pool.ring.length(pool.take(3)) == 3
+    assert pool.ahead == 0
 
 
 def test_tables_grow_with_the_load(path: str) -> None:

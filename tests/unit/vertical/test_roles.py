@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from federated.paillier import use_path
+from federated.paillier import randomness, use_path
 from federated.vertical import FeatureParty, LabelParty, VerticalFit, score_vectors, sigmoid
 from federated.vertical.messages import (
     Direction,
@@ -195,6 +196,27 @@ def test_rows_of_the_bank_travel_encrypted() -> None:
     ciphertexts = {first.rows[i : i + 128] for i in range(0, len(first.rows), 128)}
     assert len(ciphertexts) == 200
     assert first.rows != second.rows
+
+
+def test_obfuscators_are_made_ahead_and_none_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    real = randomness.short_exponent_residues
+
+    def counted(key: Any, count: int, **options: Any) -> Any:
+        if threading.current_thread().name == "obfuscators":
+            made.append(count)
+        return real(key, count, **options)
+
+    monkeypatch.setattr(randomness, "short_exponent_residues", counted)
+    world = make_world(150, 2, (6,), folds=2, unlabelled=10)
+    pair, results = run(world, steps=2, fold_steps=1)
+    sent = [m.rows + m.weights for _, m in inbox(pair, "bureau", EncryptedRows)]
+    size = pair.roles["bank"]._key.public.ciphertext_bytes  # type: ignore[attr-defined]
+    assert sum(made) <= sum(len(rows) for rows in sent) // size  # what had not begun is not made
+    assert made
+    every = [rows[at : at + size] for rows in sent for at in range(0, len(rows), size)]
+    assert len(set(every)) == len(every)
+    assert distance(joined(world, results), world.central()) < 1e-2
 
 
 # kill and restore
