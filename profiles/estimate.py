@@ -21,7 +21,7 @@ sealing, journal. Counted with the curve's part taken out of a run."""
 VOLE = 4
 """What an item costs by VOLE beside its handling, in tag hashes."""
 VOLE_START = 0.3
-VOLE_BYTES = 3.4e6
+VOLE_BYTES, VOLE_CHECKED_BYTES = 3.4e6, 6.6e6
 """A chunk's fixed part: seconds once, bytes a chunk."""
 ENCRYPTION_PRODUCTS = 330
 MASK_BITS = 40
@@ -51,10 +51,14 @@ def align_estimate(receiver: int, sender: int) -> Estimate:
     return Estimate(seconds, 40.0 * (receiver + sender), 64.0 * receiver + 16.0 * sender)
 
 
-def vole_estimate(receiver: int, sender: int) -> Estimate:
-    """One VOLE intersection with both parties on this machine; memory is items and one chunk."""
+def vole_estimate(receiver: int, sender: int, *, checks: bool = False) -> Estimate:
+    """One VOLE intersection with both parties on this machine; memory is items and one chunk.
+
+    Checks against parties that cheat take more noise and longer tags.
+    """
     seconds = VOLE_START + (receiver + sender) * (VOLE + HANDLING) * align_rates().tag
-    wire = VOLE_BYTES * max(1.0, receiver / 2**20) + 21.0 * receiver + 11.0 * sender
+    start, tag = (VOLE_CHECKED_BYTES, 16.0) if checks else (VOLE_BYTES, 11.0)
+    wire = start * max(1.0, receiver / 2**20) + 21.0 * receiver + tag * sender
     return Estimate(seconds, 2.5e8 + 60.0 * (receiver + sender), wire)
 
 

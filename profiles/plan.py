@@ -59,11 +59,14 @@ def estimate(contract: Contract) -> Estimate:
     me = rows[contract.receiver]
     total = Estimate(STARTING, 0, 0)
     for align in contract.align:
-        one = vole_estimate if PROTOCOLS[align.protocol].blocks else align_estimate
         levels = len(contract.party(contract.receiver).keys)
         terms = AlignSettings(align.protocol, align.reveal, align.duplicates)
         keys = levels if in_one_run(terms, levels) else 1
-        total += one(me * keys, rows[align.partner] * keys)
+        sizes = me * keys, rows[align.partner] * keys
+        if PROTOCOLS[align.protocol].blocks:
+            total += vole_estimate(*sizes, checks=align.protocol == "vole-malicious")
+        else:
+            total += align_estimate(*sizes)
     for aggregate in contract.aggregate:
         shared = min(me, rows[aggregate.partner])
         ciphers = ciphertexts(aggregate, shared)

@@ -1,6 +1,7 @@
 """Random instances of VOLE set intersection against Python's sets: no miss, no false match.
 
     python tools/fuzz_vole.py                                   # 10,000 instances, planted overlaps
+    python tools/fuzz_vole.py --protocol vole-malicious
     NUMBA_BOUNDSCHECK=1 XDG_CACHE_HOME=$(mktemp -d) python tools/fuzz_vole.py --every-size 300
     python tools/fuzz_vole.py --instances 300 --columns 1.05    # rows that do not peel, every time
 
@@ -19,10 +20,11 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from psi.align import PROTOCOLS
 from psi.ecdh import Items
 from psi.identifiers import key_buffer
 from psi.protocol import Context, Pair
-from psi.vole import Receiver, Sender, parameters
+from psi.vole import parameters
 
 LARGEST = 2_000
 
@@ -32,6 +34,7 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=10_000)
     parser.add_argument("--every-size", type=int, help="all sizes up to this, once each")
     parser.add_argument("--columns", type=float, help="columns an item, few enough to force gaps")
+    parser.add_argument("--protocol", default="vole", choices=("vole", "vole-malicious"))
     parser.add_argument("--seed", type=int, default=1, help="of the instances, not of the protocol")
     options = parser.parse_args()
     if options.columns:
@@ -39,7 +42,7 @@ def main() -> None:
     chance, begun, matches = random.Random(options.seed), time.monotonic(), 0
     cases = list(sizes(options.every_size, options.instances, chance))
     for number, (mine, theirs, shared) in enumerate(cases):
-        matches += check(mine, theirs, shared, chance)
+        matches += check(options.protocol, mine, theirs, shared, chance)
         if number % 500 == 499:
             print(f"{number + 1} of {len(cases)}", file=sys.stderr)  # noqa: T201
     seconds = time.monotonic() - begun
@@ -59,17 +62,17 @@ def sizes(every: int | None, count: int, chance: random.Random) -> Iterator[tupl
         yield mine, theirs, chance.choice([0, min(1, least), least, chance.randint(0, least)])
 
 
-def check(mine: int, theirs: int, shared: int, chance: random.Random) -> int:
+def check(name: str, mine: int, theirs: int, shared: int, chance: random.Random) -> int:
     """One run in mode both; raises where it is not exact."""
     pool = [f"{value:x}" for value in chance.sample(range(1 << 40), mine + theirs - shared)]
     left, right = pool[:mine], pool[mine - shared :]
     chance.shuffle(left)
     chance.shuffle(right)
-    session = secrets.token_bytes(32)
+    session, made = secrets.token_bytes(32), PROTOCOLS[name]
     places = [Context(session, "fuzz", party, secrets.token_bytes) for party in "rs"]
     found = Pair(
-        Receiver(places[0], "s", _items(left), reveal="both", minimum=0, largest=10**6),
-        Sender(places[1], "r", _items(right), reveal="both", largest=10**6),
+        made.receiver(places[0], "s", _items(left), reveal="both", minimum=0, largest=10**6),
+        made.sender(places[1], "r", _items(right), reveal="both", largest=10**6),
     ).run()
     ours, peers = found["r"].own, found["s"].own
     wanted = set(left) & set(right)

@@ -111,10 +111,11 @@ def test_the_aligned_pairs_equal_a_plain_join(
     assert (np.diff(found[0].rows) >= 0).all()
 
 
-def test_a_level_at_a_time_where_records_have_no_numbers() -> None:
+@pytest.mark.parametrize("protocol", ["vole", "vole-malicious"])
+def test_a_level_at_a_time_where_records_have_no_numbers(protocol: str) -> None:
     mine: Keys = [["a", None, "c", "c"], ["1", "2", "3", "4"]]
     theirs: Keys = [[None, "c", "c", "a"], ["2", "4", "9", "3"]]
-    found = run(mine, theirs, protocol="vole")
+    found = run(mine, theirs, protocol=protocol)
     assert pairs(*found) == joined(mine, theirs, True) == [(0, 3, 0), (1, 0, 1), (2, 1, 0)]
 
 

@@ -138,21 +138,22 @@ def test_measures_have_one_spelling(tmp_path: Path) -> None:
     )
 
 
-def test_a_protocol_that_cannot_is_refused_with_one_that_can(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["vole", "vole-malicious"])
+def test_a_protocol_that_cannot_is_refused_with_one_that_can(tmp_path: Path, name: str) -> None:
     head = GOOD.split("[[aggregate]]", maxsplit=1)[0]
     single = head.replace('[["id"], ["phone", "name"]]', '[["id"]]')
     single = single.replace('[["id_no"], ["mobile", "name"]]', '[["id_no"]]')
     single = single.replace('[["identity_number"], ["phone", "name"]]', '[["identity_number"]]')
     assert load(tmp_path, single).open_protocol
-    assert not load(tmp_path, single + 'protocol = "vole"').open_protocol
+    assert not load(tmp_path, single + f'protocol = "{name}"').open_protocol
     for line in ('reveal = "cardinality"', 'minimum_checked_by = "partner"', "keep_tags_days = 3"):
         assert not load(tmp_path, f"{single}{line}\n").open_protocol
-        with pytest.raises(JobError, match=r'protocol vole allowed \(take protocol = "ecdh"'):
-            load(tmp_path, f'{single}{line}\nprotocol = "vole"\n')
+        with pytest.raises(JobError, match=rf'protocol {name} allowed \(take protocol = "ecdh"'):
+            load(tmp_path, f'{single}{line}\nprotocol = "{name}"\n')
 
 
 def test_large_balanced_sets_take_vole_where_all_accept_it() -> None:
-    large, both = LARGE, ("ecdh", "vole")
+    large, both = LARGE, ("ecdh", "vole", "vole-malicious")
     assert choose([(large, large)], both)[0] == "vole"
     for sizes, allowed, why in (
         ([(large, large)], ("ecdh",), "policy"),

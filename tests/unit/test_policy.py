@@ -57,6 +57,11 @@ def _align(**changes: object) -> Change:
         (Policy(limits=Limits(reveal=("receiver",))), None, "reveal 'both' asked"),
         (Policy(limits=Limits(protocols=("none",))), None, "protocol 'ecdh' asked"),
         (Policy(limits=Limits(suites=("ed25519",))), None, "suite 'ecdh-curve25519"),
+        (
+            Policy(limits=Limits(protocols=("ecdh", "vole"))),
+            _align(protocol="vole-malicious", alternative=""),
+            "protocol 'vole-malicious' asked",
+        ),
         (Policy(limits=Limits(minimum_overlap=51)), None, "a minimum overlap of 50 asked"),
         (Policy(limits=Limits(minimum_group=11)), None, "groups of 10 asked, at least 11"),
         (Policy(limits=Limits(minimum_checked_by="partner")), None, "by the partner allowed"),

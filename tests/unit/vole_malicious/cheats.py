@@ -20,6 +20,7 @@ from psi.protocol.codec import _BY_TYPE
 from psi.vole import base_ot
 from psi.vole.correlation import Noise, owner_noise
 from psi.vole.extension import BASE, owner_rows
+from psi.vole.parameters import store_for
 from psi.vole_malicious import base_ot as checked_ot
 
 SIZE = 40
@@ -37,11 +38,14 @@ R = TypeVar("R", bound=vole.Receiver)
 S = TypeVar("S", bound=vole.Sender)
 
 
-def roles(receiver: type[R], sender: type[S]) -> tuple[R, S]:
+def roles(
+    receiver: type[R], sender: type[S], count: int = SIZE, reveal: str = "both"
+) -> tuple[R, S]:
     """Both roles, of the same items."""
+    both = items(range(count))
     return (
-        receiver(context("r"), "s", items(range(SIZE)), reveal="both", minimum=0, largest=10**6),
-        sender(context("s"), "r", items(range(SIZE)), reveal="both", largest=10**6),
+        receiver(context("r"), "s", both, reveal=reveal, minimum=0, largest=10**6),
+        sender(context("s"), "r", both, reveal=reveal, largest=10**6),
     )
 
 
@@ -66,7 +70,7 @@ def run(
         yield encode(replace(envelope, sequence=at))
 
     found: dict[str, Matches] = Pair(*both, wire=wire).run()
-    assert found["r"].count == found["s"].count
+    assert found["s"].count in (-1, found["r"].count)
     return found["r"].count
 
 
@@ -124,6 +128,34 @@ class UnevenChecked(_UnevenRows, vole_malicious.Receiver):
         messages, *rest = super()._rows(state, chunk)
         self._spoil(messages)
         return messages, *rest
+
+
+class _Overfull:
+    """A receiver that puts more items into its store than it states: `SIZE`."""
+
+    _items: Items
+
+    def begin(self) -> Any:
+        self._shape = store_for(SIZE)
+        return self._stating(super().begin)  # type: ignore[misc]
+
+    def on_answer(self, *args: Any) -> Any:
+        return self._stating(lambda: super(_Overfull, self).on_answer(*args))  # type: ignore[misc]
+
+    def _stating(self, turn: Callable[[], Any]) -> Any:
+        real, self._items = self._items, items(range(SIZE))
+        try:
+            return turn()
+        finally:
+            self._items = real
+
+
+class OverfullPlain(_Overfull, vole.Receiver):
+    pass
+
+
+class OverfullChecked(_Overfull, vole_malicious.Receiver):
+    pass
 
 
 class OpenReceiver(_Open, vole.Receiver):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from psi import vole, vole_malicious
-from psi.protocol import PeerError
+from psi.protocol import EnvironmentFailed, PeerError
 from psi.vole.extension import bit_row
 from psi.vole.messages import Answer, Encoded, Extension, Tags, Trees
+from psi.vole.parameters import store_for
 from psi.vole_malicious.messages import Challenge, Proof, Rows
 from tests.unit.vole_malicious.cheats import (
     SIZE,
@@ -20,6 +21,8 @@ from tests.unit.vole_malicious.cheats import (
     OpenCheckedSender,
     OpenReceiver,
     OpenSender,
+    OverfullChecked,
+    OverfullPlain,
     ReaderChecked,
     ReaderPlain,
     UnevenChecked,
@@ -137,6 +140,19 @@ def test_an_altered_total_loses_matches_of_the_plain_protocol_unseen() -> None:
             *roles(vole_malicious.Receiver, vole_malicious.Sender),
             change={Trees: spoil_totals},
         )
+
+
+@pytest.mark.parametrize(
+    ("receiver", "sender"),
+    [(OverfullPlain, vole.Sender), (OverfullChecked, vole_malicious.Sender)],
+)
+def test_a_receiver_fits_more_than_it_states_but_no_more_than_columns(
+    receiver: type[vole.Receiver], sender: type[vole.Sender]
+) -> None:
+    """Neither protocol sees it: the chapter states the bound, a sender's `largest_set` the rest."""
+    assert run(*roles(receiver, sender, 2 * SIZE, "receiver")) == 2 * SIZE
+    with pytest.raises(EnvironmentFailed, match="no solution"):
+        run(*roles(receiver, sender, store_for(SIZE).bin_columns + 1))
 
 
 def test_another_size_than_the_receiver_was_told() -> None:
