@@ -72,7 +72,9 @@ def materials(wheels: list[Wheel]) -> dict[str, object]:
 
 
 def main(folder: Path) -> int:
-    """Write both files; returns the number of packages."""
+    """Write both files; returns the number of packages. Raises `ValueError` for one to be built."""
+    for path in sorted([*folder.glob("*.tar.gz"), *folder.glob("*.zip")]):
+        raise ValueError(f"{path.name} is no wheel: pip download --only-binary :all:")
     wheels = [read_wheel(path) for path in sorted(folder.glob("*.whl"))]
     (folder / "requirements.lock").write_text(lock(wheels), encoding="utf-8")
     text = json.dumps(materials(wheels), indent=1) + "\n"
@@ -83,4 +85,7 @@ def main(folder: Path) -> int:
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
         sys.exit("usage: python tools/wheelhouse.py FOLDER")
-    sys.stdout.write(f"{main(Path(sys.argv[1]))} packages\n")
+    try:
+        sys.stdout.write(f"{main(Path(sys.argv[1]))} packages\n")
+    except ValueError as error:
+        sys.exit(str(error))

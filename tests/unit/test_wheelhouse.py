@@ -5,6 +5,8 @@ import runpy
 import zipfile
 from pathlib import Path
 
+import pytest
+
 TOOL = Path(__file__).parents[2] / "tools" / "wheelhouse.py"
 
 
@@ -19,3 +21,6 @@ def test_a_lock_file_and_a_bill_of_materials(tmp_path: Path) -> None:
     (part,) = json.loads((tmp_path / "sbom.json").read_text())["components"]
     assert part["purl"] == "pkg:pypi/thing@1.0"
     assert part["licenses"] == [{"license": {"name": "MIT"}}]
+    (tmp_path / "other-2.0.tar.gz").touch()  # it could not be installed by the lock file
+    with pytest.raises(ValueError, match=r"other-2.0.tar.gz is no wheel"):
+        tool["main"](tmp_path)
