@@ -48,6 +48,9 @@ MESSAGES: dict[str, dict[str, str]] = {
         "Answer": "how many records the sender brings; random values to begin with",
         "Extension": "random values, masked",
         "Trees": "random values, masked",
+        "Rows": "a proof that the receiver's random values hide what they should",
+        "Challenge": "a random number with which the sender's trees are checked",
+        "Proof": "a hash by which the receiver checks that the sender's trees are in order",
         "Encoded": (
             "the receiver's records, encoded and masked by random values: it looks random "
             "to the sender"

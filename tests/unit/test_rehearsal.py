@@ -140,6 +140,7 @@ def test_a_contract_in_a_file_and_a_job_file_are_rehearsed_too(home: Path, tmp_p
     (tmp_path / "contract.json").write_text(
         json.dumps({"id": "as show says", "contract": contract})
     )
+    (tmp_path / "job.toml").write_text(JOB.split("[[aggregate]]", maxsplit=1)[0])
     for name in ("contract.json", "job.toml"):
         assert "Ended after its last step" in command(tmp_path / name, "--home", home)
     (tmp_path / "contract.json").write_text('{"contract": 5}')
