@@ -63,9 +63,9 @@ PEOPLE = [f"planted{i:03d}" for i in range(60)]
 class World:
     """A bureau with a home of its own, and a bank that asks what it likes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, job: str = JOB) -> None:
         self.folder, self.jobs = folder, 0
-        (folder / "job.toml").write_text(JOB)
+        (folder / "job.toml").write_text(job)
         self.job = Job.load(folder / "job.toml")
         mobile = [f"mobile{i}" for i in range(60)]
         table = pa.table({"id": PEOPLE, "mobile": mobile, "loans": np.arange(60.0)})
@@ -90,7 +90,9 @@ class World:
         self.home = home or self.folder / str(self.jobs)
         router, errors = MemoryRouter(list(NAMES)), dict[str, BaseException]()
         segments = ["a", "b"] * (len(people) // 2) + ["a"] * (len(people) % 2)
-        bank = MemorySource({"bank.people": pa.table({"id": people, "segment": segments})})
+        moved = ["b", *segments[1:]]
+        asked_by = pa.table({"id": people, "segment": segments, "moved": moved})
+        bank = MemorySource({"bank.people": asked_by})
         found: list[Outcome] = []
 
         def play(name: str) -> None:
@@ -143,6 +145,19 @@ def test_a_prober_gets_an_answer_once(tmp_path: Path) -> None:
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or b"planted" not in file.read_bytes()
     assert not world.run(PEOPLE[:40])[1]
+
+
+def test_two_segments_of_one_job_do_not_give_one_record_away(tmp_path: Path) -> None:
+    section = JOB[JOB.index("[[aggregate]]") :].replace("segment", "moved")
+    outcome, errors = World(tmp_path, JOB + section).run(PEOPLE)
+    assert not errors
+    assert outcome is not None
+    (_, first), (terms, second) = outcome.aggregates
+    assert terms.by == "moved"
+    assert not np.isnan(first.values[0]).any()
+    assert np.isnan(second.values[0]).all()
+    told = [line["body"] for line in read_ledger(tmp_path / "1" / "bureau" / "ledger.jsonl")]
+    assert any("each combination of a segment by moved" in b.get("learns", "") for b in told)
 
 
 def test_killed_between_reserve_and_disclosure_a_job_goes_on_and_pays_once(
