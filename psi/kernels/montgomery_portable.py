@@ -1,7 +1,8 @@
 """Residues mod N^2 by gmpy2: the path for CPUs without AVX-512 IFMA.
 
 Residues are lists of gmpy2 integers in [0, N^2). gmpy2 releases the interpreter's lock around
-its arithmetic when asked to, so rows are spread over threads.
+its arithmetic when asked to, so rows are spread over threads: where an operation is long enough
+to be worth the lock's change of hands, which single products are not.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ Numbers = list[Any]
 Index = NDArray[np.int64]
 # fewer operations than this are not worth a thread
 GRAIN = 64
+# products mod fewer bits take no longer than the lock's change of hands (two threads: 0.9 of one)
+SPREAD_BITS = 4096
 
 
 def _spread(work: Callable[[int, int], Numbers], count: int, cost: int = 1) -> Numbers:
@@ -79,11 +82,8 @@ class PortableRing:
             a, b = b, a
         if len(b) == 1:
             other = b[0]
-            return _spread(lambda lo, hi: [x * other % square for x in a[lo:hi]], len(a))
-        return _spread(
-            lambda lo, hi: [x * y % square for x, y in zip(a[lo:hi], b[lo:hi], strict=True)],
-            len(a),
-        )
+            return [x * other % square for x in a]
+        return [x * y % square for x, y in zip(a, b, strict=True)]
 
     def inverse(self, a: Numbers) -> Numbers:
         if not a:
@@ -104,13 +104,7 @@ class PortableRing:
     def times_plain(self, a: Numbers, plain: Words) -> Numbers:
         modulus, square = self._modulus, self._square
         factors = from_words(plain)
-        return _spread(
-            lambda lo, hi: [
-                x * (1 + m * modulus) % square
-                for x, m in zip(a[lo:hi], factors[lo:hi], strict=True)
-            ],
-            len(a),
-        )
+        return [x * (1 + m * modulus) % square for x, m in zip(a, factors, strict=True)]
 
     def power_shared(
         self, a: Numbers, exponent: int, *, secret: bool = False, constant_time: bool = False
@@ -232,6 +226,8 @@ class PortableFixedBase:
                 ]
             return products
 
+        if square.bit_length() < SPREAD_BITS - 1:  # N of 2048 bits may have a square of 4095
+            return work(0, len(exponents))
         return _spread(work, len(exponents), len(tables))
 
 
