@@ -22,8 +22,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
     """List proposals and jobs: who asks, what for, and what has become of it.
 
-    waiting: an officer is to decide. approved, denied, expired: decided. running, done, refused,
-    failed: at the running node. Look closer with `show`.
+    called: a party calls, its proposal is not here yet. waiting: an officer is to decide. approved,
+    denied, expired: decided. running, done, refused, failed: at the running node. Look closer with
+    `show`.
     """
     import json
 
@@ -180,6 +181,8 @@ def _rows(home: Path) -> list[dict[str, Any]]:
         )
     for job in live.values():
         rest = {"received": job["began"], "ends": 0, "by": "", "why": job["error"], "live": True}
+        if job["state"] == "waiting":
+            rest["state"] = "called"  # `show` and `approve` do not find it yet
         rows.append({key: job[key] for key in job if key not in ("error", "began")} | rest)
     return rows
 
@@ -224,6 +227,7 @@ def _described(entry: Any, place: Any) -> list[str]:
         lines.append(f"approved by {plain(entry.rule)}, {when(request.received)}")
     else:
         lines.append(f"waits for an officer until {when(entry.ends)}:")
+        lines.append(f"  fedprofile node rehearse {request.id} --home {place.path}")
         lines.append(f"  fedprofile node approve {request.id} --home {place.path}")
         lines.append(f"  fedprofile node deny {request.id} --why REASON --home {place.path}")
     return lines

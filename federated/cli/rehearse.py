@@ -68,7 +68,7 @@ def rehearse(from_job_file: Callable[[Path], Contract]) -> Callable[..., None]:
         if as_json:
             typer.echo(json.dumps(plain_data(found, policy), indent=1, ensure_ascii=True))
         else:
-            typer.echo("\n".join(in_lines(found, policy)))
+            typer.echo("\n".join(_folded(line) for line in in_lines(found, policy)))
 
     return rehearse
 
@@ -124,6 +124,19 @@ def _shown() -> Iterator[Progress]:
     yield report
     if last[0]:
         typer.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _folded(line: str) -> str:
+    """A line for this terminal, what follows its first row further in; as it is for a file."""
+    import shutil
+    import sys
+    import textwrap
+
+    if not sys.stdout.isatty():
+        return line
+    inner = " " * (len(line) - len(line.lstrip()) + 4)
+    width = max(40, shutil.get_terminal_size().columns)
+    return textwrap.fill(line, width, subsequent_indent=inner, drop_whitespace=True)
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -27,6 +27,8 @@ from federated.party.policy import Officers, Policy
 from federated.party.quota import Quota
 from federated.party.source import MemorySource
 from federated.party.words import asked_of, in_words, look_twice
+from federated.wire import local
+from federated.wire.flower.node import Job as Live
 from profiles.job import Job
 from profiles.proposal import draft
 from psi.protocol import Declined, InputError, MisuseError, PeerError, Refused
@@ -206,6 +208,23 @@ def test_what_a_rule_approved_is_listed_and_shown(tmp_path: Path) -> None:
     assert "approved by rule monthly, " in shown
     assert "node approve" not in shown
     assert json.loads(node("show", "0101", "--json"))["by"] == "rule monthly"
+
+
+def test_a_call_whose_proposal_is_not_here_yet_waits_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    desk(tmp_path)
+    identities = tuple(IDS.values())
+    live = [
+        Live(Call(bytes([n] * 32), "bank", identities), None)  # type: ignore[arg-type]
+        for n in (1, 2)
+    ]
+    monkeypatch.setattr(local, "ask", lambda path, **asked: {"jobs": [j.summary() for j in live]})
+    Inbox(tmp_path / "desk").put(request(contract(tmp_path, 2)), time.time() + 60)
+    said = CliRunner().invoke(app, ["jobs", "--home", str(tmp_path)]).output
+    assert "01010101  called " in said
+    assert "02020202  waiting " in said
 
 
 def test_counts_of_a_day_survive_a_restart(tmp_path: Path) -> None:
