@@ -13,6 +13,7 @@ import numpy as np
 
 from psi.kernels.cache import kernel, part
 from psi.kernels.simd import parallel_rows, readonly
+from psi.kernels.words import load64, prefetch
 
 __all__ = ["distinct"]
 
@@ -20,6 +21,8 @@ Index = np.ndarray[Any, np.dtype[np.int32]]
 
 _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _EIGHT, _HALF = np.uint64(8), np.uint64(32)
+_AHEAD = 16
+"""Rows whose slots are asked for before their turn: the table is larger than the caches."""
 
 
 @kernel
@@ -28,14 +31,16 @@ def _hash_rows(low, high, data, offsets, seed, out):  # type: ignore[no-untyped-
     for row in range(low, high):
         at, end = offsets[row], offsets[row + 1]
         state = seed ^ (np.uint64(end - at) * _FIRST)
-        while at < end:
-            stop = min(at + 8, end)
-            word = np.uint64(0)
-            for i in range(at, stop):
-                word = (word << _EIGHT) | np.uint64(data[i])
-            state = (state ^ word) * _FIRST
+        while at + 8 <= end:
+            state = (state ^ load64(data, at)) * _FIRST
             state ^= state >> _HALF
-            at = stop
+            at += 8
+        word = np.uint64(0)
+        while at < end:
+            word = (word << _EIGHT) | np.uint64(data[at])
+            at += 1
+        state = (state ^ word) * _FIRST
+        state ^= state >> _HALF
         state *= _SECOND
         out[row] = state ^ (state >> _HALF)
 
@@ -53,31 +58,34 @@ def _equal(data, offsets, one, other):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _number_rows(  # type: ignore[no-untyped-def]
-    data, offsets, wanted, hashes, prints, rows, mask, code, first
-):
+def _number_rows(data, offsets, wanted, hashes, slots, code, first):  # type: ignore[no-untyped-def]
     """code[row] = number of its string, first[number] = its first row; how many there are.
 
-    A slot holds 32 bits of the hash that did not choose the slot, and the row (-1: free).
+    A slot holds 32 bits of the hash that did not choose the slot, and the row plus one (0: free).
     """
-    count = 0
-    for row in range(len(code)):
+    count, rows = 0, len(code)
+    mask, low = np.uint64(len(slots) - 1), np.uint64(0xFFFFFFFF)
+    for row in range(rows):
+        if row + _AHEAD < rows:
+            prefetch(slots, np.int64(hashes[row + _AHEAD] & mask))
         code[row] = -1
         if not wanted[row]:
             continue
-        place = np.int64(hashes[row] & mask)
-        fingerprint = np.uint32(hashes[row] >> _HALF)
+        place = hashes[row] & mask
+        mark = hashes[row] & ~low
         while True:
-            other = np.int64(rows[place])
-            if other < 0:
-                prints[place], rows[place] = fingerprint, row
+            slot = slots[place]
+            if slot == np.uint64(0):
+                slots[place] = mark | np.uint64(row + 1)
                 code[row], first[count] = count, row
                 count += 1
                 break
-            if prints[place] == fingerprint and _equal(data, offsets, row, other):
-                code[row] = code[other]
-                break
-            place = np.int64(np.uint64(place + 1) & mask)
+            if slot & ~low == mark:
+                other = np.int64(slot & low) - 1
+                if _equal(data, offsets, row, other):
+                    code[row] = code[other]
+                    break
+            place = (place + np.uint64(1)) & mask
     return count
 
 
@@ -101,7 +109,6 @@ def distinct(
     strings = readonly(np.asarray(data, np.uint8)), readonly(np.asarray(offsets, np.int64))
     if count:
         parallel_rows(_hash_rows, count, *strings, np.uint64(seed), hashes)
-    prints, rows = np.zeros(size, np.uint32), np.full(size, -1, np.int32)
     chosen = readonly(np.asarray(wanted, bool))
-    found = _number_rows(*strings, chosen, hashes, prints, rows, np.uint64(size - 1), code, first)
+    found = _number_rows(*strings, chosen, hashes, np.zeros(size, np.uint64), code, first)
     return code, first[:found].copy()

@@ -41,9 +41,15 @@ def _scatter_pieces(low, high, rows, group, step, places, out, index):  # type: 
         for i in range(piece * step, min((piece + 1) * step, len(group))):
             place = places[piece, group[i]]
             places[piece, group[i]] = place + 1
-            for word in range(rows.shape[1]):
-                out[place, word] = rows[i, word]
             index[place] = i
+            if rows.shape[1] == 4:
+                out[place, 0], out[place, 1] = rows[i, 0], rows[i, 1]
+                out[place, 2], out[place, 3] = rows[i, 2], rows[i, 3]
+            elif rows.shape[1] == 2:
+                out[place, 0], out[place, 1] = rows[i, 0], rows[i, 1]
+            else:
+                for word in range(rows.shape[1]):
+                    out[place, word] = rows[i, word]
 
 
 def group_rows(rows: Words, group: Groups, groups: int) -> tuple[Words, Groups, Index]:

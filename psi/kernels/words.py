@@ -1,4 +1,4 @@
-"""Words at any place of a byte buffer, and products of two 64-bit words, inside kernels."""
+"""Words at any place of a buffer, and products of two 64-bit words, inside kernels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["high_product", "load32", "load64"]
+__all__ = ["high_product", "load32", "load64", "prefetch"]
 
 _I32, _I64, _I128 = ir.IntType(32), ir.IntType(64), ir.IntType(128)
 
@@ -39,6 +39,26 @@ def _high_product(_context: Any, _x: Any, _y: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
+@intrinsic
+def _prefetch(_context: Any, data: Any, _place: Any) -> Any:
+    """Ask for the cache line of `data[place]`, whichever place that is."""
+
+    def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        byte, name = ir.IntType(8).as_pointer(), "llvm.prefetch.p0"
+        function = b.module.globals.get(name)
+        if function is None:
+            kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
+            function = ir.Function(b.module, kind, name)
+        base = context.make_array(signature.args[0])(context, b, args[0]).data
+        at = b.bitcast(b.gep(base, [args[1]]), byte)
+        to_read, keep, data_cache = (ir.Constant(_I32, value) for value in (0, 3, 1))
+        b.call(function, [at, to_read, keep, data_cache])
+        return context.get_dummy_value()
+
+    return types.void(data, types.int64), generate
+
+
 load32: Any = _loader(_I32, types.uint32)
 load64: Any = _loader(_I64, types.uint64)
 high_product: Any = _high_product
+prefetch: Any = _prefetch
