@@ -19,13 +19,13 @@ from psi.kernels.cache import kernel
 from psi.kernels.simd import parallel_rows, readonly
 from psi.kernels.words import load32
 
-__all__ = ["Blake2s"]
+__all__ = ["BLOCK", "Blake2s"]
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Index = np.ndarray[Any, np.dtype[np.int64]]
 
-_BLOCK = 64
+BLOCK = 64
 _LARGEST = 1 << 30
 """Bytes of the longest string: block counters have 32 bits here."""
 
@@ -38,7 +38,7 @@ def _digest_rows(  # type: ignore[no-untyped-def]
 
     Strings are data[offsets[r]:offsets[r + 1]], or `width` bytes each if `width` is not 0.
     """
-    blocks = max(1, (longest + _BLOCK - 1) // _BLOCK)
+    blocks = max(1, (longest + BLOCK - 1) // BLOCK)
     message = np.zeros(blocks * 16 * LANES, np.uint32)
     state = np.empty(8 * LANES, np.uint32)
     count = np.zeros(LANES, np.uint32)
@@ -57,7 +57,7 @@ def _digest_rows(  # type: ignore[no-untyped-def]
                 start = offsets[row]
                 length = offsets[row + 1] - start
             lengths[lane] = length
-            most = max(most, (length + _BLOCK - 1) // _BLOCK)
+            most = max(most, (length + BLOCK - 1) // BLOCK)
             words = length >> 2
             for i in range(words):
                 message[i * LANES + lane] = load32(data, start + 4 * i)
@@ -70,12 +70,12 @@ def _digest_rows(  # type: ignore[no-untyped-def]
             for lane in range(LANES):
                 state[i * LANES + lane] = chain[i]
         for block in range(most):
-            done = block * _BLOCK
+            done = block * BLOCK
             for lane in range(LANES):
                 left = lengths[lane] - done
                 active[lane] = np.uint32(0xFFFFFFFF) if left > 0 else np.uint32(0)
-                final[lane] = np.uint32(0xFFFFFFFF) if left <= _BLOCK else np.uint32(0)
-                count[lane] = np.uint32(_BLOCK + min(lengths[lane], done + _BLOCK))
+                final[lane] = np.uint32(0xFFFFFFFF) if left <= BLOCK else np.uint32(0)
+                count[lane] = np.uint32(BLOCK + min(lengths[lane], done + BLOCK))
             compress(state, message, block, count, final, active)
         message[: most * 16 * LANES] = np.uint32(0)
         for lane in range(lanes):
@@ -96,14 +96,14 @@ class Blake2s:
         if not 1 <= len(self.key) <= 32 or len(self.person) > 8:
             raise ValueError("a key of 1 to 32 bytes and a person of at most 8 are allowed")
 
-    def _chain(self) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    def chain(self) -> np.ndarray[Any, np.dtype[np.uint32]]:
         """The chaining value after the block that holds the key."""
         block = struct.pack("<BBBBIIHBB8x8s", 32, len(self.key), 1, 1, 0, 0, 0, 0, 0, self.person)
         parameters = np.frombuffer(block, "<u4").astype(np.uint32)
         state = np.repeat(IV ^ parameters, LANES)
-        words = np.frombuffer(self.key.ljust(_BLOCK, b"\0"), "<u4").astype(np.uint32)
+        words = np.frombuffer(self.key.ljust(BLOCK, b"\0"), "<u4").astype(np.uint32)
         ones = np.full(LANES, 0xFFFFFFFF, np.uint32)
-        count = np.full(LANES, _BLOCK, np.uint32)
+        count = np.full(LANES, BLOCK, np.uint32)
         _compress_once(state, np.repeat(words, LANES), count, np.zeros(LANES, np.uint32), ones)
         return np.ascontiguousarray(state[::LANES])
 
@@ -141,7 +141,7 @@ class Blake2s:
         out = np.empty((count, 4), np.uint64)
         digest = hashlib.blake2s(key=self.key, person=self.person).digest()
         empty = np.frombuffer(digest, "<u8").astype(np.uint64)
-        inputs = [readonly(x) for x in (self._chain(), empty, np.asarray(data, np.uint8), ends)]
+        inputs = [readonly(x) for x in (self.chain(), empty, np.asarray(data, np.uint8), ends)]
         args = (*inputs, width, readonly(rows), longest, out)
         parallel_rows(_digest_rows, count, *args, block=LANES, least=2048)
         return out

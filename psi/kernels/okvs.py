@@ -23,7 +23,7 @@ from psi.kernels.okvs_gap import close_gap
 from psi.kernels.okvs_rows import DENSE, row_of
 from psi.kernels.simd import parallel_rows, readonly
 
-__all__ = ["DENSE", "LARGEST_BIN", "decode", "encode"]
+__all__ = ["DENSE", "LARGEST_BIN", "check", "decode", "dense_tables", "encode", "value_of"]
 
 LARGEST_BIN = 1 << 16
 """Sparse columns of a bin at most: what the digest's words have bits for."""
@@ -125,8 +125,8 @@ def _encode_bins(low, high, digests, starts, bins, sparse, out, failed):  # type
 
 
 @part
-def _dense_tables(store, sparse, tables):  # type: ignore[no-untyped-def]
-    """tables[g, m] = sum of the dense elements 8 g + i over the bits i of m."""
+def dense_tables(store, sparse, tables):  # type: ignore[no-untyped-def]
+    """tables[g, m] = sum of a bin's dense elements 8 g + i over the bits i of m."""
     for group in range(DENSE // 8):
         tables[group, 0, 0], tables[group, 0, 1] = np.uint64(0), np.uint64(0)
         for i in range(8):
@@ -136,21 +136,29 @@ def _dense_tables(store, sparse, tables):  # type: ignore[no-untyped-def]
                     tables[group, half + m, word] = tables[group, m, word] ^ store[element, word]
 
 
+@part
+def value_of(w2, w3, bins, sparse, store, tables):  # type: ignore[no-untyped-def]
+    """What a bin's elements hold for the item with these digest words."""
+    r0, r1, r2, mask = row_of(w2, w3, bins, sparse)
+    low = store[r0, 0] ^ store[r1, 0] ^ store[r2, 0]
+    high = store[r0, 1] ^ store[r1, 1] ^ store[r2, 1]
+    for group in range(DENSE // 8):
+        chosen = (mask >> np.uint64(8 * group)) & np.uint64(255)
+        low ^= tables[group, chosen, 0]
+        high ^= tables[group, chosen, 1]
+    return low, high
+
+
 @kernel
 def _decode_bins(low, high, digests, starts, bins, sparse, store, out):  # type: ignore[no-untyped-def]
     tables = np.empty((DENSE // 8, 256, 2), np.uint64)
     for b in range(low, high):
         mine = store[b * (sparse + DENSE) : (b + 1) * (sparse + DENSE)]
         if starts[b + 1] > starts[b]:
-            _dense_tables(mine, sparse, tables)
+            dense_tables(mine, sparse, tables)
         for row in range(starts[b], starts[b + 1]):
-            r0, r1, r2, mask = row_of(digests[row, 2], digests[row, 3], bins, sparse)
-            for word in range(2):
-                value = mine[r0, word] ^ mine[r1, word] ^ mine[r2, word]
-                for group in range(DENSE // 8):
-                    part_of = (mask >> np.uint64(8 * group)) & np.uint64(255)
-                    value ^= tables[group, part_of, word]
-                out[row, word] = value
+            found = value_of(digests[row, 2], digests[row, 3], bins, sparse, mine, tables)
+            out[row, 0], out[row, 1] = found
 
 
 def encode(digests: Words, starts: Index, bins: int, sparse: int) -> Words | None:
@@ -160,7 +168,7 @@ def encode(digests: Words, starts: Index, bins: int, sparse: int) -> Words | Non
     (`int64[k + 1]`); `bins` is the number of bins of the whole set, which digests refer to.
     Elements: `uint64[k · (sparse + DENSE), 2]`. All digests must differ.
     """
-    _check(digests, starts, sparse)
+    check(digests, starts, sparse)
     count = len(starts) - 1
     out = np.empty((count * (sparse + DENSE), 2), np.uint64)
     failed = np.zeros(count, np.bool_)
@@ -171,19 +179,19 @@ def encode(digests: Words, starts: Index, bins: int, sparse: int) -> Words | Non
 
 def decode(digests: Words, starts: Index, bins: int, sparse: int, store: Words) -> Words:
     """What the store holds for each item: `uint64[n, 2]`; the rest as for `encode`."""
-    _check(digests, starts, sparse)
+    check(digests, starts, sparse, store)
     count = len(starts) - 1
-    if len(store) != count * (sparse + DENSE):
-        raise ValueError(f"a store of {len(store)} elements for {count} bins")
     out = np.empty((len(digests), 2), np.uint64)
     args = readonly(digests), readonly(starts), bins, sparse, readonly(store), out
     parallel_rows(_decode_bins, count, *args, block=1, least=1)
     return out
 
 
-def _check(digests: Words, starts: Index, sparse: int) -> None:
-    """Kernels check no bounds."""
+def check(digests: Words, starts: Index, sparse: int, store: Words | None = None) -> None:
+    """Kernels check no bounds. Raises `ValueError` on what does not fit together."""
     if digests.ndim != 2 or digests.shape[1] != 4 or not 3 <= sparse <= LARGEST_BIN:
         raise ValueError(f"digests {digests.shape} and {sparse} sparse columns found")
     if starts[0] != 0 or starts[-1] != len(digests) or (np.diff(starts) < 0).any():
         raise ValueError("starts of bins that do not fit the digests")
+    if store is not None and store.shape != ((len(starts) - 1) * (sparse + DENSE), 2):
+        raise ValueError(f"a store {store.shape} for {len(starts) - 1} bins")

@@ -8,14 +8,13 @@ import numpy as np
 
 from psi.ecdh.items import Items
 from psi.kernels.blake2s import Blake2s
-from psi.kernels.gf128 import add_products
 from psi.kernels.grouping import group_rows
-from psi.kernels.okvs import decode
 from psi.kernels.okvs_rows import bins_of
+from psi.kernels.okvs_tags import tags_of_items
 from psi.vole.parameters import Part, Store
 from psi.vole.secrets import Session
 
-__all__ = ["Binned", "owner_tags", "sender_tags"]
+__all__ = ["Binned", "tags_of"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Rows = np.ndarray[Any, np.dtype[np.int32]]
@@ -23,8 +22,6 @@ Index = np.ndarray[Any, np.dtype[np.int64]]
 
 _BLOCK = 1 << 18
 """Items hashed at a time where digests are not kept."""
-_TAGGED = 1 << 16
-"""Values hashed at a time, while they are in a core's cache."""
 
 
 class Binned:
@@ -68,38 +65,18 @@ class Binned:
         return self._digests[low - base : high - base], starts
 
 
-def owner_tags(
-    digests: Words, starts: Index, store: Store, vector: Words, session: Session, width: int
-) -> Words:
-    """The receiver's tags `uint64[k, 2]` of bins whose part of C is `vector`."""
-    values = decode(digests, starts, store.bins, store.sparse, vector)
-    return _tags(values, digests, session, width)
-
-
-def sender_tags(
+def tags_of(
     digests: Words,
     starts: Index,
     store: Store,
     vector: Words,
-    secret: Words,
     session: Session,
     width: int,
+    secret: Words | None = None,
 ) -> Words:
-    """The sender's, whose `vector` is B plus Δ times what came; `secret: uint64[2]` is Δ."""
-    values = decode(digests, starts, store.bins, store.sparse, vector)
-    add_products(values, digests[:, :2], secret)
-    return _tags(values, digests, session, width)
+    """Tags `uint64[k, 2]` of bins: the receiver's by their part of C.
 
-
-def _tags(values: Words, digests: Words, session: Session, width: int) -> Words:
-    """The first `width` bytes of H(value, digest): word 1 whole, the rest in word 0."""
+    The sender's by its part of B plus Δ times what came, and by `secret: uint64[2]`, which is Δ.
+    """
     hashed = Blake2s(session.key("tags"), b"voletags")
-    tags = np.empty((len(values), 2), np.uint64)
-    table = np.empty((min(len(values), _TAGGED), 6), np.uint64)
-    for start in range(0, len(values), _TAGGED):
-        part = table[: len(values) - start]
-        part[:, :2] = values[start : start + _TAGGED]
-        part[:, 2:] = digests[start : start + _TAGGED]
-        tags[start : start + _TAGGED] = hashed.rows(part)[:, :2]
-    tags[:, 0] &= np.uint64((1 << 8 * (width - 8)) - 1)
-    return tags
+    return tags_of_items(digests, starts, store.bins, store.sparse, vector, hashed, width, secret)

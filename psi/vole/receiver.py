@@ -26,7 +26,7 @@ from psi.vole import base_ot
 from psi.vole.base_ot import BaseTransfers
 from psi.vole.correlation import Noise, owner_leaves, owner_noise, owner_vectors
 from psi.vole.extension import BASE, bit_row, owner_keys, owner_rows, products
-from psi.vole.items import Binned, owner_tags
+from psi.vole.items import Binned, tags_of
 from psi.vole.limits import check_path
 from psi.vole.lookup import Lookup
 from psi.vole.messages import (
@@ -224,7 +224,7 @@ class Receiver(Role[Matches]):
             values = add_first(elements, both[part.low : part.high])
             messages.append((self._peer, Encoded(number, elements)))
             digests, starts = binned.part(part)
-            tags = owner_tags(digests, starts, shape, values, session, width)
+            tags = tags_of(digests, starts, shape, values, session, width)
             low, high = binned.starts[part.first], binned.starts[part.last]
             self._lookup.put(number, tags, binned.index[low:high])
         if chunk + 1 == shape.chunks:

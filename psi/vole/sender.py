@@ -27,7 +27,7 @@ from psi.vole import base_ot
 from psi.vole.base_ot import BaseTransfers
 from psi.vole.correlation import helper_leaves, helper_vector
 from psi.vole.extension import BASE, choice_words, helper_keys, helper_rows, products
-from psi.vole.items import Binned, sender_tags
+from psi.vole.items import Binned, tags_of
 from psi.vole.limits import check_path
 from psi.vole.messages import (
     TAG_WINDOW,
@@ -220,7 +220,7 @@ class Sender(Role[Matches]):
         vector = self._vector(state, place.chunk)[place.low : place.high].copy()
         add_products(vector, part.elements, secret)
         digests, starts = self._sorted(state).part(place)
-        tags = sender_tags(digests, starts, shape, vector, secret, session, width)
+        tags = tags_of(digests, starts, shape, vector, session, width, secret)
         self.context.store.put("tags", part.part, tags)
         state = replace(state, parts=part.part + 1)
         done = 0.05 + 0.9 * state.parts / len(parts)

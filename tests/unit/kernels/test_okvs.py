@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 
 import numpy as np
 import pytest
 
+from psi.kernels.blake2s import Blake2s
+from psi.kernels.gf128 import add_products
 from psi.kernels.okvs import DENSE, LARGEST_BIN, decode, encode
 from psi.kernels.okvs_rows import bins_of
+from psi.kernels.okvs_tags import tags_of_items
+from psi.kernels.tag_lists import pack_tags
 
 
 def items(count: int, bins: int) -> tuple[np.ndarray, np.ndarray]:
@@ -78,5 +83,32 @@ def test_bad_shapes_are_refused() -> None:
     for sparse in (2, LARGEST_BIN + 1):
         with pytest.raises(ValueError, match="sparse columns"):
             encode(digests, starts, 1, sparse)
-    with pytest.raises(ValueError, match="a store of"):
+    with pytest.raises(ValueError, match="a store"):
         decode(digests, starts, 1, 20, np.zeros((20, 2), np.uint64))
+
+
+@pytest.mark.parametrize("width", [8, 10, 16])
+@pytest.mark.parametrize("factor", [None, "drawn"])
+def test_tags_are_hashes_of_what_the_store_holds(width: int, factor: str | None) -> None:
+    digests, starts = items(205, 3)
+    sparse, key = 90, secrets.token_bytes(32)
+    store = np.frombuffer(secrets.token_bytes(16 * 3 * (sparse + DENSE)), np.uint64).reshape(-1, 2)
+    values, by = decode(digests, starts, 3, sparse, store), None
+    if factor:
+        by = np.frombuffer(secrets.token_bytes(16), np.uint64)
+        add_products(values, digests[:, :2], by)
+    found = tags_of_items(digests, starts, 3, sparse, store, Blake2s(key, b"tags"), width, by)
+    rows = zip(pack_tags(found, width), values, digests, strict=True)
+    for tag, value, item in rows:
+        text = value.tobytes() + item.tobytes()
+        digest = hashlib.blake2s(text, key=key, person=b"tags").digest()
+        assert tag.tobytes() == (digest[8:16] + digest[:8])[:width]
+    assert (found[:, 0] <= np.uint64(2 ** (8 * (width - 8)) - 1)).all()
+
+
+def test_a_store_of_another_size_is_refused() -> None:
+    digests, starts = items(5, 1)
+    with pytest.raises(ValueError, match="store"):
+        tags_of_items(digests, starts, 1, 12, np.zeros((59, 2), np.uint64), Blake2s(b"k"), 8)
+    with pytest.raises(ValueError, match="bytes"):
+        tags_of_items(digests, starts, 1, 12, np.zeros((60, 2), np.uint64), Blake2s(b"k"), 7)
