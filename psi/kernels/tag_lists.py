@@ -21,8 +21,6 @@ Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Index = np.ndarray[Any, np.dtype[np.int32]]
 
 _PIECE = 1 << 13
-_WHOLE = 8
-"""Bytes of word 1."""
 
 
 @kernel
@@ -46,9 +44,8 @@ def pack_tags(tags: Words, width: int) -> Bytes:
 @part
 def _tag(data, width, i):  # type: ignore[no-untyped-def]
     """Both words of packed tag i of the flat `data`."""
-    at, low = i * width, np.uint64(0)
-    for k in range(_WHOLE, width):
-        low |= np.uint64(data[at + k]) << np.uint64(8 * (k - _WHOLE))
+    at, cut = i * width, 16 - width
+    low = load64(data, at + width - 8) >> np.uint64(8 * cut) if cut < 8 else np.uint64(0)
     return low, load64(data, at)
 
 
