@@ -26,7 +26,8 @@ __all__ = ["Player", "first_failed", "play"]
 class Player(threading.Thread):
     """One participant on a thread of its own; keeps its result or its error.
 
-    With `draft` it proposes, otherwise it joins.
+    With `draft` it proposes, otherwise it joins. `ended` is what to wait for: a `join` that Ctrl-C
+    interrupts takes the thread for ended (CPython issue 90882) while it still writes.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Player(threading.Thread):
         self.session, self._participant, self._draft = session, participant, draft
         self.result: tuple[Agreed, Outcome] | None = None
         self.error: BaseException | None = None
+        self.ended = threading.Event()
 
     def run(self) -> None:
         try:
@@ -46,6 +48,8 @@ class Player(threading.Thread):
         except BaseException as error:
             self.error = error
             self.session.close()  # whatever failed, the others must not wait for it
+        finally:
+            self.ended.set()
 
 
 def play(router: MemoryRouter, players: Sequence[Player]) -> None:
@@ -54,8 +58,8 @@ def play(router: MemoryRouter, players: Sequence[Player]) -> None:
         player.start()
     try:
         for player in players:
-            while player.is_alive():
-                player.join(0.2)  # short, so that Ctrl-C is heard
+            while not player.ended.wait(0.2):  # short, so that Ctrl-C is heard
+                continue
     except KeyboardInterrupt:
         _stop(router, players)
         raise
@@ -73,4 +77,4 @@ def _stop(router: MemoryRouter, players: Sequence[Player], patience: float = 20.
         router.endpoint(player.session.name).close()
     end = time.monotonic() + patience
     for player in players:
-        player.join(max(0.0, end - time.monotonic()))
+        player.ended.wait(max(0.0, end - time.monotonic()))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import json
 import pkgutil
 import re
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -189,6 +191,26 @@ def test_a_table_below_the_minimum_ends_the_rehearsal_as_it_would_end_the_job(
     keyless = MemorySource({"bureau.people": pa.table({"id": ["", ""], "loans": [1.0, 2.0]})})
     with pytest.raises(InputError, match="no row has a usable key"):
         rehearse(job, "bureau", keyless, Policy())
+
+
+def test_an_interrupted_rehearsal_leaves_nothing(
+    job: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before, pressed = set(tmp_path.iterdir()), threading.Event()
+    bank = MemorySource({"bank.people": pa.table({"id": [f"planted{i}" for i in range(40)]})})
+    unmeasured = job.with_party(replace(job.party("bank"), segment=""))
+
+    def press_ctrl_c(party: str, step: str, share: float) -> None:
+        if step.startswith("align") and not pressed.is_set():
+            pressed.set()
+            _thread.interrupt_main()
+            time.sleep(0.3)  # still at work when the interrupt is heard
+
+    with pytest.raises(KeyboardInterrupt):
+        rehearse(unmeasured, "bank", bank, Policy(), progress=press_ctrl_c)
+    time.sleep(0.5)
+    assert set(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("kind", KINDS)
