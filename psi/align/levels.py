@@ -15,7 +15,7 @@ from psi.ecdh import Items, Matches
 from psi.identifiers import key_buffer
 from psi.kernels.distinct import distinct
 
-__all__ = ["Book", "Index", "Level", "distinct_keys", "only"]
+__all__ = ["Book", "Index", "Level", "distinct_keys"]
 
 Index = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
 
@@ -55,18 +55,20 @@ class Book:
         return cls(keys, np.ones(len(keys[0]), bool), [], [], [])
 
     def next_level(self) -> Level:
+        """The distinct keys of the rows that hold no key which matched before."""
+        if self.matched:
+            level = self.levels[-1]
+            hit = np.zeros(len(level.first) + 1, bool)
+            hit[self.matched[-1]] = True
+            self.free &= ~hit[level.code]
         level = distinct_keys(self.keys[len(self.levels)], self.free)
         self.levels.append(level)
         return level
 
     def close_level(self, found: Matches) -> None:
-        """Note the matches; all rows that hold a matched key are taken."""
-        level = self.levels[-1]
+        """Note the matches."""
         self.matched.append(found.own)
         self.sizes.append(found.size_peer)
-        hit = np.zeros(len(level.first) + 1, bool)
-        hit[found.own] = True
-        self.free &= ~hit[level.code]
 
     def match_of_row(self) -> Index:
         """For each own row the number of its match, counted over all levels; -1: none."""
@@ -78,6 +80,13 @@ class Book:
             found = number[level.code]
             result = np.where(found >= 0, found, result)
             base += len(own)
+        return result
+
+    def match_of_first_row(self) -> Index:
+        """The same for the first row of each match only; -1 for the others."""
+        first = self.first_rows()
+        result = np.full(len(self.free), -1, np.int64)
+        result[first] = np.arange(len(first))
         return result
 
     def first_rows(self) -> Index:
@@ -93,6 +102,8 @@ class Book:
     @property
     def keyed(self) -> int:
         """Rows with a usable key of any level."""
+        if any(keys.null_count == 0 for keys in self.keys):
+            return len(self.free)
         usable = np.zeros(len(self.free), bool)
         for keys in self.keys:
             usable |= pc.is_valid(keys).to_numpy(zero_copy_only=False).astype(bool)
@@ -102,10 +113,3 @@ class Book:
     def repeats(self) -> int:
         """Rows that share their key with an earlier row, at the level that takes them."""
         return sum(int((lv.code >= 0).sum()) - len(lv.first) for lv in self.levels)
-
-
-def only(match_of_row: Index, first: Index) -> Index:
-    """Keep the first row of each match."""
-    kept = np.full_like(match_of_row, -1)
-    kept[first] = match_of_row[first]
-    return kept

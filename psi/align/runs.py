@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from psi.align.levels import Book, Index, only
+from psi.align.levels import Book, Index
 from psi.align.order import OrderReceiver, OrderSender
 from psi.align.protocols import PROTOCOLS
 from psi.align.waterfall import ChosenReceiver, ChosenSender, Records, enough, paired
@@ -112,9 +112,7 @@ def receive(
             return _counted_receiver(book, found)
         book.close_level(found)
     size_sender = max(book.sizes, default=0)
-    order = book.match_of_row()
-    if not join:
-        order = only(order, book.first_rows())
+    order = book.match_of_row() if join else book.match_of_first_row()
     rows = np.flatnonzero(order >= 0)
     counts = np.ones(len(book.first_rows()), np.int64)
     if settings.reveal == "both":
@@ -153,9 +151,7 @@ def send(
     if settings.reveal != "both":
         hidden = Alignment(none, none.astype(np.uint8), -1, size_receiver, book.keyed, 0, 0)
         return hidden
-    of_row = book.match_of_row()
-    if not join:
-        of_row = only(of_row, book.first_rows())
+    of_row = book.match_of_row() if join else book.match_of_first_row()
     holders = np.argsort(np.where(of_row < 0, len(of_row), of_row), kind="stable")
     counts = np.bincount(of_row[of_row >= 0], minlength=len(book.first_rows()))
     matches = yield "order", _order_sender(peer, counts.astype(np.int64), join)
