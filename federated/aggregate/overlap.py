@@ -47,6 +47,8 @@ HUBS = 64
 MOST_CELLS = 256
 """Cells that programmes are solved for; more that are left count as isolated."""
 SLACK = 1e-6
+INFEASIBLE = 2
+"""SciPy's status of a programme that no factors satisfy."""
 
 
 def withheld(cells: Ints, values: Ints, told: Sequence[Flags], least: int) -> Flags:
@@ -166,6 +168,8 @@ def _least(cells: Ints, weights: Ints, least: int, cell: int) -> Floats | None:
         bounds=[(None, None)] * factors + [(0.0, 1.0)] * count,
         method="highs",
     )
-    if solved.status != 0 or solved.fun >= least - SLACK:
+    if solved.status == INFEASIBLE or (solved.status == 0 and solved.fun >= least - SLACK):
         return None
+    if solved.status != 0:  # no answer is no permission: as if every group were needed
+        return np.arange(starts[1], dtype=np.float64)
     return np.asarray(solved.x[: starts[1]])

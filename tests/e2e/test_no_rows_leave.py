@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
 
-from federated.party import steps
+from federated.party import segments, steps
 from federated.party.account import read_account
 from federated.party.compare import compare
 from federated.party.identity_file import read_identity
@@ -86,13 +87,17 @@ def test_a_whole_job_writes_no_identifier_anywhere(
 
 
 @pytest.mark.parametrize("error", [ValueError, InputError])
-@pytest.mark.parametrize("place", ["numeric_matrix", "snapshot_hash", "MeasureParty"])
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [(segments, "numeric_matrix"), (steps, "snapshot_hash"), (segments, "MeasureParty")],
+)
 def test_an_exception_with_a_row_crosses_as_a_class_and_a_code(
     small: Path,
     wire: list[Tapped],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     error: Callable[[str], Exception],
+    module: ModuleType,
     place: str,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -102,7 +107,7 @@ def test_an_exception_with_a_row_crosses_as_a_class_and_a_code(
     def broken(*args: object, **more: object) -> None:
         raise error(ROW)
 
-    monkeypatch.setattr(steps, place, broken)
+    monkeypatch.setattr(module, place, broken)
     with pytest.raises(Exception, match="planted"):  # where it happened, its owner may read it
         run(small)
     planted = identifiers(small)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 from itertools import combinations
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,16 @@ def test_many_small_cells_take_no_programme(monkeypatch: pytest.MonkeyPatch) -> 
     cells, values = by_cell(np.stack([fine, coarse]), np.ones(30_000))
     assert (values < 20).all()
     assert withheld(cells, values, [np.ones(1000, bool), np.ones(6, bool)], 20).all()
+
+
+def test_a_programme_without_an_answer_is_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = np.repeat([0, 1], 30)
+    second = np.where(np.arange(60) == 0, 1, first)
+    cells, values = by_cell(np.stack([second, first]), np.ones(60))
+    assert withheld(cells, values, [np.ones(2, bool)] * 2, 1).all()
+    stopped = SimpleNamespace(status=4, fun=None, x=None)
+    monkeypatch.setattr("scipy.optimize.linprog", lambda *_, **__: stopped)
+    assert not withheld(cells, values, [np.ones(2, bool)] * 2, 2).any()
 
 
 def test_too_many_cells_to_look_at_are_not_told() -> None:
