@@ -11,7 +11,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,32 +108,20 @@ def rehearse(
     least = max((terms.minimum_overlap for terms in draft.align), default=0)
     wanted = least + least // 4 + _SPARE
     excerpt = Excerpt(source, max(rows, wanted) if rows else 0)
-    names = [terms.name for terms in draft.parties]
-    keys = {name: PartyKeys.generate(name) for name in names}
+    keys = {terms.name: PartyKeys.generate(terms.name) for terms in draft.parties}
     contract = _redated(draft, keys, clock())
-    own = contract.party(me)
-    table = load_table(own, excerpt)
+    table = load_table(contract.party(me), excerpt)
     shared = _shared(contract, me, table, wanted)
-    others = {name: _size(contract, shared.num_rows) for name in names if name != me}
+    others = {name: _size(contract, shared.num_rows) for name in keys if name != me}
     rng = np.random.default_rng()
-    sources: dict[str, Source] = {me: excerpt}
+    deciders = {me: _Decider(me, excerpt, policy)}
     for name, size in others.items():
         invented = invented_table(contract, name, me, shared, size, rng)
-        sources[name] = MemorySource({contract.party(name).table: invented})
+        made = MemorySource({contract.party(name).table: invented})
+        deciders[name] = _Decider(name, made, _ANY)
+    router = MemoryRouter(list(keys))
     with tempfile.TemporaryDirectory(prefix="fedprofile-rehearsal-") as place:
-        router, players = MemoryRouter(names), list[Player]()
-        mine = _Decider(me, excerpt, policy)
-        pinned = {name: keys[name].identity for name in names}
-        for name in names:
-            session = Session(
-                bytes.fromhex(contract.nonce), keys[name], pinned, router.endpoint(name),
-                Path(place) / name, clock=clock, progress=progress if name == me else None,
-            )  # fmt: skip
-            decider = mine if name == me else _Decider(name, sources[name], _ANY)
-            participant = Participant(session, sources[name], decider=decider)
-            players.append(
-                Player(session, participant, contract if name == contract.proposer else None)
-            )
+        players = _players(contract, keys, deciders, router, Path(place), clock, (me, progress))
         play(router, players)
         messages = _exchanges(Path(place) / me / "ledger.jsonl")
     (result,) = (player.result for player in players if player.name == me)
@@ -143,21 +131,44 @@ def rehearse(
         me=me,
         messages=messages,
         rows=table.num_rows,
-        of=excerpt.sizes[own.table],
+        of=excerpt.sizes[contract.party(me).table],
         others=others,
         shared=shared.num_rows,
         around=carried - sum(entry.bytes for entry in messages),
         seconds=time.monotonic() - begun,
         either=any(terms.alternative for terms in draft.align),
         ended=_why(players, me),
-        refused=mine.refused,
+        refused=deciders[me].refused,
     )
+
+
+def _players(
+    contract: Contract,
+    keys: Mapping[str, PartyKeys],
+    deciders: Mapping[str, _Decider],
+    router: MemoryRouter,
+    place: Path,
+    clock: Callable[[], float],
+    shown: tuple[str, Progress | None],
+) -> list[Player]:
+    """Every party with a session of its own in `place`; the progress of one is `shown`."""
+    pinned, found = {name: keys[name].identity for name in keys}, list[Player]()
+    for name, decider in deciders.items():
+        session = Session(
+            bytes.fromhex(contract.nonce), keys[name], pinned, router.endpoint(name),
+            place / name, clock=clock, progress=shown[1] if name == shown[0] else None,
+        )  # fmt: skip
+        participant = Participant(session, decider.source, decider=decider)
+        found.append(Player(session, participant, contract if name == contract.proposer else None))
+    return found
 
 
 class _Decider(AutoDecider):
     """The party's policy, asked as the desk asks it, without officers, peers or counts."""
 
-    refused = ""
+    def __init__(self, name: str, source: Source, policy: Policy) -> None:
+        super().__init__(name, source, policy)
+        self.source, self.refused = source, ""
 
     def decide(self, request: Request, stop: threading.Event) -> Decision:
         del stop
