@@ -40,7 +40,6 @@ __all__ = [
     "HASHES",
     "checksum",
     "leaves_value",
-    "masked",
     "prove",
     "tree_digest",
     "tree_seed",
@@ -55,16 +54,11 @@ HASHES = 2
 """Values of each row, of 128 bits each, and random elements at its end."""
 
 
-def masked(row: Words, random: Words) -> Words:
-    """An owner's input made ready: padded to whole elements, then its random ones.
-
-    `uint64[w]` with w even, `random: uint64[2 · HASHES]`, to `uint64[w + 4]`.
-    """
-    return np.concatenate([row, random])
-
-
 def weights(session: Session, chunk: int, messages: tuple[Words, Words]) -> tuple[Words, Words]:
-    """Weights for both messages of a chunk, `uint64[HASHES, n, 2]` each for rows of n + HASHES."""
+    """Weights of both messages' rows, `uint64[HASHES, n, 2]` each for rows of n elements.
+
+    A row's random elements at the end have weight one in a value of their own, zero in the other.
+    """
     drawn = hashlib.blake2b(digest_size=KEY, key=session.key("weights"), person=b"vole rows")
     drawn.update(chunk.to_bytes(8, "little"))
     for message in messages:
@@ -75,17 +69,17 @@ def weights(session: Session, chunk: int, messages: tuple[Words, Words]) -> tupl
     for which, message in enumerate(messages):
         table = np.empty((message.shape[1] // 2 - HASHES, 2), np.uint64)
         table[:, 0], table[:, 1] = which, np.arange(len(table))
-        rows = oracle.rows(table).reshape(-1, HASHES, 2)
-        found.append(np.ascontiguousarray(rows.swapaxes(0, 1)))
+        each = np.zeros((HASHES, message.shape[1] // 2, 2), np.uint64)
+        each[:, :-HASHES] = oracle.rows(table).reshape(-1, HASHES, 2).swapaxes(0, 1)
+        each[:, -HASHES:, 0] = np.eye(HASHES, dtype=np.uint64)
+        found.append(each)
     return found[0], found[1]
 
 
 def _values(rows: Words, weighing: Words) -> Words:
-    """Both values of each row: `uint64[k, 2(n + HASHES)]` to `uint64[k, HASHES, 2]`."""
+    """Both values of each row: `uint64[k, 2n]` to `uint64[k, HASHES, 2]`."""
     elements = rows.reshape(len(rows), -1, 2)
-    body, ends = elements[:, :-HASHES], elements[:, -HASHES:]
-    found = [inner_products(body, weighing[i]) for i in range(HASHES)]
-    return np.stack(found, axis=1) ^ ends
+    return np.stack([inner_products(elements, each) for each in weighing], axis=1)
 
 
 def prove(
