@@ -154,6 +154,8 @@ class Policy:
 
     def approve(self, contract: Contract, me: PartyTerms, source: Source) -> None:
         """Raise `Declined` with the rule that says no."""
+        if contract.proposer != me.name:  # whoever called for the session may be another
+            _one_of("proposer", contract.proposer, self.proposals.parties)
         self._check_proposal(contract)
         self._check_align(contract)
         self._check_steps(contract, me)

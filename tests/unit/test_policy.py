@@ -49,6 +49,7 @@ def _align(**changes: object) -> Change:
 @pytest.mark.parametrize(
     ("policy", "change", "said"),
     [
+        (Policy(proposals=Proposals(parties=("registry",))), None, "proposer 'bank' asked"),
         (Policy(proposals=Proposals(purposes=("fraud",))), None, "purpose 'retention' asked"),
         (Policy(proposals=Proposals(entities=("company",))), None, "entity 'consumer' asked"),
         (Policy(proposals=Proposals(receivers=("bureau",))), None, "receiver 'bank' asked"),
@@ -84,6 +85,11 @@ def test_what_a_policy_refuses(
 
 def test_the_floors_allow_an_ordinary_job(contract: Contract) -> None:
     Policy().approve(contract, contract.party("bureau"), source())
+
+
+def test_who_may_propose_does_not_bind_this_partys_own_jobs(contract: Contract) -> None:
+    policy = Policy(proposals=Proposals(parties=("registry",)))
+    policy.approve(contract, contract.party("bank"), MemorySource({"bank.consumers": PEOPLE}))
 
 
 def test_a_policy_narrows_what_the_table_allows_and_never_widens_it() -> None:
