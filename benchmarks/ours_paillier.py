@@ -48,7 +48,7 @@ def measure(bits: int, count: int, *, constant_time: bool) -> None:
         lambda: EncryptedVector.encrypt(private, plain, constant_time=constant_time),
     )  # fmt: skip
     figures.add("add", count, lambda: vector.add(vector))
-    few = vector[: max(64, count // 16)]
+    few = vector[: max(256, count // 16)]  # long enough to be worth two threads
     factors = rng.integers(0, 1 << 31, len(few))
     figures.add("mul_plain", len(few), lambda: few.multiply_plain(factors))
     segment_sum(figures, vector, rng.integers(0, 1000, SEGMENT_ROWS * count))

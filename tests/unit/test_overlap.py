@@ -70,7 +70,7 @@ def by_cell(codes: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndar
     return cells, np.bincount(place, present, len(cells)).astype(np.int64)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(groupings(2), st.integers(2, 3))
 def test_with_two_groupings_exactly_what_isolates_is_found(
     rows: list[tuple[int, list[int], int]], least: int
@@ -81,7 +81,7 @@ def test_with_two_groupings_exactly_what_isolates_is_found(
     assert (found is not None) == attack(codes, [np.ones(3, bool)] * 2, present, least)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(groupings(3), st.integers(2, 3))
 def test_nothing_is_left_that_speaks_of_too_few(
     rows: list[tuple[int, list[int], int]], least: int
