@@ -127,9 +127,9 @@ class Role(Generic[R]):
     def ahead(self) -> None:
         """Work that needs no further message, for the time until the next one comes.
 
-        Drivers call it once a step's messages are out. It only fills what a role that was
-        restored makes again when it is needed, and never changes the state: whether it is called
-        makes a difference to the clock alone.
+        Drivers call it once a step's messages are out. It only makes what a role that was restored
+        makes again when it is needed, be it in memory or as parts of its store, and never changes
+        the state: whether it is called makes a difference to the clock alone.
         """
 
     def start(self) -> Step[R]:

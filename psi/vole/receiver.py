@@ -44,7 +44,7 @@ from psi.vole.messages import (
     Tags,
     Trees,
 )
-from psi.vole.parameters import Vector, parts_of, store_for, tag_bytes, vector_of_chunk
+from psi.vole.parameters import Part, Vector, parts_of, store_for, tag_bytes, vector_of_chunk
 from psi.vole.secrets import KEY, Session, commitment, run_name
 
 __all__ = ["Receiver"]
@@ -107,11 +107,14 @@ class Receiver(Role[Matches]):
         self._binned: Binned | None = None
         self._owned: dict[int, tuple[Noise, Words, Words]] = {}
         self._solved: dict[int, list[Words]] = {}
+        self._values: dict[int, list[Words]] = {}
+        self._kept = -1
 
     def ahead(self) -> None:
-        """The store of the chunk whose trees are to come, or own tags in order for the first."""
+        """Own tags of the last chunk, then the store of the next; at the end tags in order."""
         if not isinstance(self.state, Receiving):
             return
+        self._keep_tags(self.state)
         if self.state.chunk < self._shape.chunks:
             self._solve(self.state, self.state.chunk)
         elif self.state.tagged == 0:
@@ -167,22 +170,30 @@ class Receiver(Role[Matches]):
         vector = self._correlation(chunk)
         if (len(trees.sums), len(trees.totals)) != (vector.trees * vector.depth, vector.trees):
             raise PeerError("trees of another number or depth than the sizes ask for")
+        self._keep_tags(state)
+        self.context.store.put("sums", chunk, trees.sums)
+        self.context.store.put("totals", chunk, trees.totals)
+        return self._planted(state, *self._leaves(state, chunk, trees.sums, trees.totals))
+
+    def _leaves(
+        self, state: Receiving, chunk: int, sums: Words, totals: Words
+    ) -> tuple[Words, Words]:
+        """Room with a chunk's leaves, and what the products left here."""
+        vector = self._correlation(chunk)
         if chunk not in self._owned:
             self._own(state, chunk)
         noise, known, own = self._owned.pop(chunk)
-        left, right = trees.sums[:, :2], trees.sums[:, 2:]
+        left, right = sums[:, :2], sums[:, 2:]
         mask = (np.uint64(0) - noise.bits.astype(np.uint64))[:, None]
         siblings = (left ^ (mask & (left ^ right)) ^ known).reshape(-1, vector.depth, 2)
-        room = owner_leaves(
-            noise, siblings, trees.totals ^ own[: vector.trees], Session(state.coin), chunk, vector
-        )
-        return self._planted(state, room, own)
+        mine = totals ^ own[: vector.trees]
+        return owner_leaves(noise, siblings, mine, Session(state.coin), chunk, vector), own
 
     def _planted(self, state: Receiving, room: Words, own: Words) -> Turn[Matches]:
         """On with the chunk whose leaves have come; `own` is what the products left here."""
         del own
         chunk = state.chunk
-        both = owner_vectors(room, Session(state.coin), chunk, self._correlation(chunk))
+        both = self._vectors(state, room, chunk)
         messages: list[tuple[str, Any]] = []
         if chunk + AHEAD < self._shape.chunks:
             messages += [(self._peer, m) for m in self._extend(state, chunk + AHEAD, b"")]
@@ -194,14 +205,20 @@ class Receiver(Role[Matches]):
             progress=Share(0.05 + 0.8 * done, len(self._items)),
         )
 
+    def _vectors(self, state: Receiving, room: Words, chunk: int) -> Words:
+        return owner_vectors(room, Session(state.coin), chunk, self._correlation(chunk))
+
+    def _parts(self, chunk: int) -> list[tuple[int, Part]]:
+        """A chunk's parts with their numbers."""
+        return [(n, part) for n, part in enumerate(parts_of(self._shape)) if part.chunk == chunk]
+
     def _solve(self, state: Receiving, chunk: int) -> list[Words]:
         """The chunk's part of the store, unmasked, in parts: `uint64[columns, 2]` each."""
         if chunk not in self._solved:
             binned, shape = self._sorted(state), self._shape
             solved = [
                 encode(*binned.part(part), shape.bins, shape.sparse)
-                for part in parts_of(shape)
-                if part.chunk == chunk
+                for _, part in self._parts(chunk)
             ]
             found = [elements for elements in solved if elements is not None]
             if len(found) < len(solved):
@@ -213,23 +230,44 @@ class Receiver(Role[Matches]):
         return self._solved[chunk]
 
     def _encoded(self, state: Receiving, chunk: int, both: Words) -> list[tuple[str, Any]]:
-        """The chunk's store plus A in parts; own tags, by C, are kept."""
-        session, shape = Session(state.coin), self._shape
-        binned, solved = self._sorted(state), self._solve(state, chunk)
+        """The chunk's store plus A, in parts; C is left for its own tags."""
+        solved = self._solve(state, chunk)
         del self._solved[chunk]
-        width = self._width(state.size_peer)
-        messages: list[tuple[str, Any]] = []
-        parts = [(n, part) for n, part in enumerate(parts_of(shape)) if part.chunk == chunk]
-        for (number, part), elements in zip(parts, solved, strict=True):
-            values = add_first(elements, both[part.low : part.high])
-            messages.append((self._peer, Encoded(number, elements)))
+        parts = self._parts(chunk)
+        self._values[chunk] = [
+            add_first(elements, both[part.low : part.high])
+            for (_, part), elements in zip(parts, solved, strict=True)
+        ]
+        numbers = (number for number, _ in parts)
+        return [(self._peer, Encoded(n, e)) for n, e in zip(numbers, solved, strict=True)]
+
+    def _keep_tags(self, state: Receiving) -> None:
+        """Put the own tags of the last chunk into the store, if they are not there.
+
+        They are made once the chunk's messages are out, while the sender works on these. A role
+        that was restored cannot tell, and makes them again from the trees.
+        """
+        chunk = state.chunk - 1
+        if chunk < 0 or chunk == self._kept or state.tagged:
+            return
+        values, parts = self._values.pop(chunk, None), self._parts(chunk)
+        if values is None:
+            sums, totals = (self.context.store.get(name, chunk) for name in ("sums", "totals"))
+            both = self._vectors(state, self._leaves(state, chunk, sums, totals)[0], chunk)
+            values = [np.ascontiguousarray(both[part.low : part.high, 2:]) for _, part in parts]
+        session, binned, width = (
+            Session(state.coin),
+            self._sorted(state),
+            self._width(state.size_peer),
+        )
+        for (number, part), mine in zip(parts, values, strict=True):
             digests, starts = binned.part(part)
-            tags = tags_of(digests, starts, shape, values, session, width)
+            tags = tags_of(digests, starts, self._shape, mine, session, width)
             low, high = binned.starts[part.first], binned.starts[part.last]
             self._lookup.put(number, tags, binned.index[low:high])
-        if chunk + 1 == shape.chunks:
+        self._kept = chunk
+        if chunk + 1 == self._shape.chunks:
             self._binned = None
-        return messages
 
     def _sorted(self, state: Receiving) -> Binned:
         if self._binned is None:
@@ -244,6 +282,7 @@ class Receiver(Role[Matches]):
         expected = min(TAGS, state.size_peer - state.tagged)
         if part.tags.shape != (expected, width):
             raise PeerError(f"tags of shape {part.tags.shape} found, {(expected, width)} expected")
+        self._keep_tags(state)
         self._lookup.take(state.parts, part.tags, state.tagged)
         state = replace(state, tagged=state.tagged + expected, parts=state.parts + 1)
         if state.tagged == state.size_peer:
