@@ -45,7 +45,7 @@ ENDED = ("fedprofile job stop", "fedprofile job resume")
 """For a run that is under way: tests/e2e/test_hub_faults.py."""
 STAY = ("hub start", "node start", "fedprofile run")
 """Commands that the document lets run on, in a terminal of their own."""
-PATIENCE = 60.0
+PATIENCE = 180.0
 WATCH = """
 import sys
 def note(event, values):
