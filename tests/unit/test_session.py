@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from federated.party.account import verify_ledger
+from federated.party.journal import can_resume
 from federated.party.keys import Identity, PartyKeys
 from federated.party.session import Session
 from federated.wire.routers import Endpoint, MemoryRouter, SocketEndpoint
 from psi.protocol import (
     Context,
+    EnvironmentFailed,
     InputError,
     PeerError,
     PeerGone,
@@ -143,6 +145,24 @@ def test_the_death_of_one_ends_the_others_with_a_reason(
     assert any("b has ended the session with InputError" in str(w.error) for w in workers.values())
     for name in NAMES:
         assert "planted" not in (tmp_path / name / "ledger.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(PeerError("rows that differ"), False), (EnvironmentFailed("disk"), True)]
+)
+def test_a_party_that_was_cheated_cannot_be_made_to_go_on(
+    tmp_path: Path, error: Exception, kept: bool
+) -> None:
+    """A second guess under the same secrets would be one: the journal goes with the first."""
+
+    def die(session: Session) -> object:
+        session.connect()
+        session.run("one", Exchange(session.context("one"), session.peers))
+        raise error
+
+    made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint)
+    run(made, {"b": die})
+    assert can_resume(tmp_path / "b") == kept
 
 
 def test_a_wrong_pin_ends_the_handshake(tmp_path: Path) -> None:
