@@ -81,7 +81,7 @@ class Session:
         self._home = home
         self.ledger = Ledger(home / "ledger.jsonl", keys, clock, session, pinned)
         self.records: list[StepRecord] = []
-        self.clock, self.random, self.timeout = clock, random, timeout
+        self.clock, self.random = clock, random
         self._endpoint = endpoint
         self._journal = Journal(home, session, random, RESULTS)
         self._progress = progress or (lambda party, step, share: None)

@@ -67,7 +67,7 @@ class Worker(threading.Thread):
 
 
 def sessions(
-    tmp_path: Path, endpoints: Callable[[str], Endpoint], **pins: Identity
+    tmp_path: Path, endpoints: Callable[[str], Endpoint], timeout: float = 20.0, **pins: Identity
 ) -> list[Session]:
     keys = {name: PartyKeys.generate(name) for name in NAMES}
     pinned = {name: keys[name].identity for name in NAMES}
@@ -75,7 +75,9 @@ def sessions(
     made = []
     for name in NAMES:
         known = {**pinned, **(pins if name == "a" else {})}
-        session = Session(nonce, keys[name], known, endpoints(name), tmp_path / name, timeout=20)
+        session = Session(
+            nonce, keys[name], known, endpoints(name), tmp_path / name, timeout=timeout
+        )
         made.append(session)
     return made
 
@@ -174,8 +176,7 @@ def test_a_wrong_pin_ends_the_handshake(tmp_path: Path) -> None:
 
 
 def test_silence_ends_with_a_reason(tmp_path: Path) -> None:
-    made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint)
-    made[0].timeout = made[1].timeout = 0.5
+    made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint, timeout=0.5)
 
     def sleep(session: Session) -> object:
         session.connect()
