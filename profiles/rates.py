@@ -55,7 +55,7 @@ def align_rates() -> AlignRates:
         + _seconds(lambda: oprf.finalize(answers, public, blinds)),
         answer=_seconds(lambda: oprf.evaluate(blinded, k)),
         own=_seconds(lambda: oprf.own(oprf.encode(data, offsets), k)),
-        tag=_seconds(lambda: tag_hash(b"rates", data, offsets, blinded), times=5),
+        tag=_seconds(lambda: tag_hash(b"rates", data, offsets, blinded), times=25),
     )
 
 

@@ -53,8 +53,6 @@ class Party(threading.Thread):
                 self.outcome = self._play(Participant(session, self.source))
             except Killed:
                 session.ledger.close()
-                if not session.resumable:
-                    return
             except BaseException as error:
                 self.error = error
                 return
@@ -116,10 +114,9 @@ def test_a_job_goes_on_after_a_kill(small: Path, tmp_path: Path) -> None:
 def test_a_job_goes_on_wherever_it_is_killed(small: Path, tmp_path: Path, victim: str) -> None:
     plain = play(small, tmp_path / "plain", {})
     back = 0
-    for fatal in range(1, plain[victim].frames + 1):
+    for fatal in range(1 + NAMES.index(victim), plain[victim].frames + 1, 2):  # every other one
         home = tmp_path / f"{victim}-{fatal}"
-        parties = play(small, home, {victim: fatal}) if fatal > 4 else {}
-        if parties:
-            back += parties[victim].lives == 2
-            check(parties, plain, home)
-    assert back > 10
+        parties = play(small, home, {victim: fatal})
+        back += parties[victim].lives == 2
+        check(parties, plain, home)
+    assert back > 5
