@@ -19,8 +19,8 @@ HANDLING = 10
 """What a row costs beside the curve, in tag hashes: reading, cleaning, distinct keys, buckets,
 sealing, journal. Counted with the curve's part taken out of a run."""
 VOLE_OWN, VOLE_THEIRS = 7.6, 3.3
-"""What an item of the receiver's and one of the sender's cost by VOLE with all of their handling, in
-tag hashes: fitted, as the next one, to jobs of 10³ to 10⁶ items a side on an idle machine."""
+"""What an item of the receiver's and one of the sender's cost by VOLE with all of their handling,
+in tag hashes: fitted, as the next one, to jobs of 10³ to 10⁶ items a side on an idle machine."""
 VOLE_START = 0.1
 VOLE_BYTES, VOLE_CHECKED_BYTES = 3.4e6, 6.6e6
 """A chunk's fixed part: seconds once, bytes a chunk."""

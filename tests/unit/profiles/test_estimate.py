@@ -39,6 +39,7 @@ kinds = [["credit_code"]]
 protocol = "PROTOCOL"
 """
 ESTIMATES = {"ecdh": align_estimate, "vole": vole_estimate}
+WITHIN = {"ecdh": (0.7, 1.3), "vole": (0.5, 2.0)}  # by VOLE memory decides, of which no rate tells
 
 
 def write_world(folder: Path, receiver: int, sender: int, protocol: str = "ecdh") -> None:
@@ -90,7 +91,8 @@ def test_an_alignment_takes_what_was_estimated(
         matched = aligned(tmp_path, f"out{attempt}")
         ratios.append(expected / (clock() - begun))
         assert matched == min(sizes) // 2
-        if 0.7 < ratios[-1] < 1.3:
+        low, high = WITHIN[protocol]
+        if low < ratios[-1] < high:
             return
     pytest.fail(f"estimated over taken: {ratios}")
 
