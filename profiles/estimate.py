@@ -1,8 +1,8 @@
 """What a job will take: seconds, memory and bytes on the wire, before it starts.
 
 Counts of operations times the seconds of one operation, which `rates` measures on this machine
-when it is asked. Alignment is within 30% of what then happens where the machine's load stays
-what it is; training and aggregation within a factor of two.
+when it is asked. Alignment by ECDH is within 30% of what then happens where the machine's load
+stays what it is; alignment by VOLE, training and aggregation are within a factor of two.
 """
 
 from __future__ import annotations
