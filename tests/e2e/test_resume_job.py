@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from federated.party.outcome import Outcome
 from federated.party.participant import Participant
 from federated.party.session import Session
 from federated.party.source import Source
-from federated.wire.routers import MemoryRouter
+from federated.wire.routers import Endpoint, MemoryRouter
 from profiles.job import Job
 from profiles.proposal import draft
 from profiles.tables import open_tables
@@ -29,11 +30,17 @@ KEYS = {name: PartyKeys.generate(name) for name in NAMES}
 PINNED = {name: keys.identity for name, keys in KEYS.items()}
 
 
+class Router(Protocol):
+    """Makes a party's endpoint."""
+
+    def endpoint(self, name: str) -> Endpoint: ...
+
+
 class Party(threading.Thread):
     """One participant; killed at its nth frame, it begins anew with the same folder."""
 
     def __init__(
-        self, home: Path, name: str, job: Job, source: Source, router: MemoryRouter, fatal: int
+        self, home: Path, name: str, job: Job, source: Source, router: Router, fatal: int
     ) -> None:
         super().__init__(daemon=True)
         self.home, self.party, self.job, self.source = home / name, name, job, source
