@@ -1,4 +1,4 @@
-"""One job between two parties over memory and over TCP: the same outcome. For a hub see test_hub."""
+"""One job of two parties over memory and over TCP: the same outcome (for a hub see test_hub)."""
 
 from __future__ import annotations
 
