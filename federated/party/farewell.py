@@ -2,7 +2,8 @@
 
     any party -> all others   Farewell   sealed, outside of the count of frames
 
-A peer learns whether it can come back. What a party that declines a proposal says of it goes along.
+The others learn whether its sender can come back. What a party that declines a proposal says of it
+goes along.
 """
 
 from __future__ import annotations

@@ -81,6 +81,9 @@ class Sealed:
     frame: SealedFrame
     data: bytes
 
+    def __repr__(self) -> str:
+        return f"<sealed {self.envelope!r}>"
+
 
 class Frames:
     """The frames of one party in one session, over `endpoint`.
