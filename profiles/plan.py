@@ -62,11 +62,14 @@ def estimate(contract: Contract) -> Estimate:
         levels = len(contract.party(contract.receiver).keys)
         terms = AlignSettings(align.protocol, align.reveal, align.duplicates)
         keys = levels if in_one_run(terms, levels) else 1
-        sizes = me * keys, rows[align.partner] * keys
+        theirs = rows[align.partner]
+        sizes = me * keys, theirs * keys
         if PROTOCOLS[align.protocol].blocks:
             total += vole_estimate(*sizes, checks=align.protocol == "vole-malicious")
         else:
             total += align_estimate(*sizes)
+        if align.minimum_checked_by == "partner":
+            total += align_estimate(theirs * levels, me * levels)
     for aggregate in contract.aggregate:
         shared = min(me, rows[aggregate.partner])
         ciphers = ciphertexts(aggregate, shared)

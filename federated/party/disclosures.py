@@ -64,7 +64,9 @@ def _align(contract: Contract, terms: AlignTerms) -> list[Disclosure]:
         Disclosure(step, terms.partner, f"how many records {me} brings", line),
     ]
     if terms.minimum_checked_by == "partner":
-        before = f"how many records it shares with {me}, before anything else is told"
+        several = len(contract.party(me).keys) > 1 and terms.reveal != "cardinality"
+        keys = ", and how many of their keys are the same, but not which records" * several
+        before = f"how many records it shares with {me}{keys}, before anything else is told"
         sizes.append(Disclosure(step, terms.partner, before, "align.minimum_checked_by"))
     if terms.keep_tags_days:
         asked = (

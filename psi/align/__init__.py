@@ -12,8 +12,8 @@ Both then hold the same list of pairs: ordered by the receiver's row, then by th
 `collapse` lets the first row of a key stand for all with that key; `join` gives all pairs, as
 SQL's inner join would. Rows whose key is null match nothing.
 
-A minimum that protects the sender is counted first (`minimum_checked_by = "partner"`): a run of
-the first level that tells the sender how many items match, and nobody anything else. With a
+A minimum that protects the sender is counted first (`minimum_checked_by = "partner"`, see
+`counting`): a run that tells the sender how many records are shared, by keys of any level. With a
 `keeper` the sender's tags are kept for later runs (`prepared`); that takes one level of keys.
 
 `receive` and `send` are generators: they yield (name, role builder) for each protocol run and

@@ -61,7 +61,7 @@ PROTOCOLS = {
         ecdh.Receiver,
         ecdh.Sender,
         ("receiver", "both", "cardinality", "places"),
-        "ecdh-curve25519-elligator2-sha512-v2",
+        "ecdh-curve25519-elligator2-sha512-v3",
         records=True,
     ),
     "vole": Intersection(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from psi.align.counting import let_count, take_count
 from psi.align.levels import Book, Index
 from psi.align.order import OrderReceiver, OrderSender
 from psi.align.protocols import PROTOCOLS
@@ -92,13 +93,15 @@ def receive(
     peer: str, keys: Sequence[pa.Array], settings: AlignSettings, keeper: TagKeeper | None = None
 ) -> Runs:
     """The receiver's side over all levels of `keys` (strings, null: no key)."""
+    if settings.reveal in SHUFFLED:
+        keys = keys[:1]
+    if settings.minimum_checked_by == "partner":
+        yield from let_count(peer, keys, settings.protocol, settings.largest_set)
     if in_one_run(settings, len(keys)):
         return (yield from _receive_records(peer, keys, settings))
     book, join = Book.open(keys), settings.duplicates == "join"
     for number in range(len(keys)):
         level = book.next_level()
-        if number == 0 and settings.minimum_checked_by == "partner":
-            yield "count", _sender(peer, level.items, _counting(settings))
         held = None
         if keeper is not None:
             held = yield "tags", _tag_receiver(peer, keeper.held(), settings)
@@ -129,14 +132,16 @@ def send(
     peer: str, keys: Sequence[pa.Array], settings: AlignSettings, keeper: TagKeeper | None = None
 ) -> Runs:
     """The sender's side over all levels of `keys`."""
+    if settings.reveal in SHUFFLED:
+        keys = keys[:1]
+    if settings.minimum_checked_by == "partner":
+        least = settings.minimum_overlap
+        yield from take_count(peer, keys, settings.protocol, settings.largest_set, least)
     if in_one_run(settings, len(keys)):
         return (yield from _send_records(peer, keys, settings))
     book, join = Book.open(keys), settings.duplicates == "join"
     for number in range(len(keys)):
         level = book.next_level()
-        if number == 0 and settings.minimum_checked_by == "partner":
-            counting, least = _counting(settings), settings.minimum_overlap
-            yield "count", _receiver(peer, level.items, counting, least, None)
         prepared = None
         if keeper is not None:
             prepared = keeper.prepared(level.items)
@@ -169,8 +174,6 @@ def send(
 def _receive_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) -> Runs:
     """The receiver's side of all levels in one run."""
     mine = Records.of(keys)
-    if settings.minimum_checked_by == "partner":
-        yield "count", _sender(peer, mine.of_level(0), _counting(settings))
     terms = _record_terms(settings, len(keys)) | {"records": True, "minimum": 0}
     role = PROTOCOLS[settings.protocol].receiver
     found: Matches = yield "0", lambda context: role(context, peer, mine.items, **terms)
@@ -188,9 +191,6 @@ def _receive_records(peer: str, keys: Sequence[pa.Array], settings: AlignSetting
 def _send_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) -> Runs:
     """The sender's side of all levels in one run."""
     mine = Records.of(keys)
-    if settings.minimum_checked_by == "partner":
-        counting, least = _counting(settings), settings.minimum_overlap
-        yield "count", _receiver(peer, mine.of_level(0), counting, least, None)
     terms = _record_terms(settings, len(keys)) | {"records": mine.record}
     role = PROTOCOLS[settings.protocol].sender
     found: Matches = yield "0", lambda context: role(context, peer, mine.items, **terms)
@@ -222,10 +222,6 @@ def _counted_sender(book: Book, found: Matches, *, places: bool) -> Alignment:
     sizes = (found.size_peer, book.keyed)
     counts = (len(book.free) - book.keyed, book.repeats)
     return Alignment(none, none.astype(np.uint8), found.count, *sizes, *counts, of_row)
-
-
-def _counting(settings: AlignSettings) -> AlignSettings:
-    return replace(settings, reveal="cardinality")
 
 
 def _receiver(

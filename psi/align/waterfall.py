@@ -38,6 +38,7 @@ from psi.protocol import (
     Context,
     Done,
     PeerError,
+    Random,
     Range,
     Refused,
     Role,
@@ -47,13 +48,16 @@ from psi.protocol import (
 
 __all__ = ["ChosenReceiver", "ChosenSender", "Records", "enough", "paired"]
 
+_FILLER = 32
+"""Bytes of a random item, which nobody has."""
+
 
 @dataclass(frozen=True)
 class Records:
     """One side's records: the items of all levels, each item's level and record, and their rows.
 
     `level: uint8[n]`, `record: int64[n]` for n items; `row[r]` stands for record r; `first[i]`
-    is the first row that holds item i. `widths` says how many items each level has.
+    is the first row that holds item i.
     """
 
     items: Items
@@ -61,7 +65,6 @@ class Records:
     record: Index
     row: Index
     first: Index
-    widths: tuple[int, ...]
     rows: int
     keyed: int
 
@@ -79,15 +82,32 @@ class Records:
             stands = stands[stands]
         first = np.concatenate([found.first for found in levels])
         row, record = np.unique(stands[first], return_inverse=True)
-        widths = tuple(len(found.first) for found in levels)
+        widths = [len(found.first) for found in levels]
         level = np.repeat(np.arange(len(levels), dtype=np.uint8), widths)
         items = Items.joined([found.items for found in levels])
-        return cls(items, level, record, row, first, widths, rows, int(keyed.sum()))
+        return cls(items, level, record, row, first, rows, int(keyed.sum()))
 
-    def of_level(self, level: int) -> Items:
-        """The items of one level."""
-        ends = np.cumsum([0, *self.widths])
-        return self.items.part(int(ends[level]), int(ends[level + 1]))
+    def grouped(self, size: int, random: Random) -> Items:
+        """The items in groups of `size`, each of one record, filled up with random items.
+
+        A record with more than that takes several groups (`splits` counts those that are too many).
+        """
+        order = np.argsort(self.record, kind="stable")
+        held = np.bincount(self.record, minlength=len(self.row))
+        groups = -(-held // size)
+        within = np.arange(len(order)) - np.repeat(np.cumsum(held) - held, held)
+        slot = np.full(int(groups.sum()) * size, -1, np.int64)
+        slot[np.repeat((np.cumsum(groups) - groups) * size, held) + within] = order
+        blank = slot < 0
+        slot[blank] = len(order) + np.arange(int(blank.sum()))
+        made = np.frombuffer(random(_FILLER * int(blank.sum())), np.uint8)
+        filler = Items(made, np.arange(0, len(made) + 1, _FILLER, dtype=np.int64))
+        return Items.joined([self.items, filler]).take(slot)
+
+    def splits(self, size: int) -> int:
+        """By how much the groups of `size` are more than the records."""
+        held = np.bincount(self.record, minlength=len(self.row))
+        return int((-(-held // size)).sum()) - len(self.row)
 
     @property
     def nulls(self) -> int:

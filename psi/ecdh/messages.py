@@ -34,11 +34,15 @@ Scalar = Annotated[bytes, Length(32)]
 @message(0x20)
 @dataclass(frozen=True)
 class Blinded:
-    """A chunk of the receiver's blinded items, from item `offset` of `total`."""
+    """A chunk of the receiver's blinded items, from item `offset` of `total`.
+
+    Replies that are shuffled keep each `group` of so many items together.
+    """
 
     total: Size
     offset: Size
     points: PointRows
+    group: Annotated[int, Range(1, 4096)] = 1
 
 
 @message(0x21)

@@ -23,6 +23,7 @@ from psi.ecdh.messages import (
     chunks,
     replies,
 )
+from psi.kernels.pairing import linked
 from psi.kernels.scalars import random_scalar
 from psi.protocol import (
     Context,
@@ -75,12 +76,17 @@ class Receiver(Role[Matches]):
         largest: int,
         held: Held | None = None,
         records: bool = False,
+        group: int = 1,
     ) -> None:
-        """`records`: the sender tells the number of each tag's record."""
+        """`records`: the sender tells the number of each tag's record.
+
+        With `records`, `cardinality` counts records of both sides: its items are those of a record
+        in each group of so many (see `psi.align.counting`).
+        """
         super().__init__(context)
         self._peer, self._items, self._reveal = peer, items, reveal
         self._minimum, self._largest, self._held = minimum, largest, held
-        self._shuffled, self._records = reveal in SHUFFLED, records
+        self._shuffled, self._records, self._group = reveal in SHUFFLED, records, group
         # an item's answer gives two values where each has its own blind (see `oprf.finalize`)
         self._values = 1 if self._shuffled else 2
         self._bits = bucket_bits(self._values * len(items))
@@ -118,7 +124,7 @@ class Receiver(Role[Matches]):
             points = oprf.blind_all(oprf.encode(part.data, part.offsets), _scalar(blind))
         else:
             points = oprf.blind(part.data, part.offsets, oprf.blinds(blind, number, len(part)))
-        return Blinded(size, start, points)
+        return Blinded(size, start, points, self._group)
 
     def _complete(self, state: Receiving) -> bool:
         return state.evaluated == len(self._items) and state.tagged == state.size_peer
@@ -179,6 +185,8 @@ class Receiver(Role[Matches]):
         sides = ("own", parts), ("peer", state.parts)
         own, positions, record = meet_opened(self.context.store, *sides, size, self._bits)
         count = len(own)
+        if self._shuffled and self._records:
+            count = linked(own // self._group, record)
         if count < self._minimum:
             raise Refused(
                 f"{count} shared records found, at least {self._minimum} needed",
@@ -190,7 +198,9 @@ class Receiver(Role[Matches]):
             own, positions = own[:0], np.sort(positions)
         if self._reveal == "cardinality":
             positions = positions[:0]
-        matches = Matches(count, state.size_peer, own, positions, record[: count * self._records])
+        if not self._records or self._shuffled:
+            record = record[:0]
+        matches = Matches(count, state.size_peer, own, positions, record)
         report: list[tuple[str, Any]] = []
         if self._reveal == "both":
             told = positions.astype(np.uint32)

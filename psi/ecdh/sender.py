@@ -38,7 +38,7 @@ from psi.protocol import (
     gathered,
     message,
 )
-from psi.shuffling import SEED, permutation
+from psi.shuffling import SEED, in_groups, permutation
 
 __all__ = ["Sender"]
 
@@ -46,12 +46,15 @@ Index = np.ndarray[Any, np.dtype[np.int64]]
 _NO_POINTS = np.empty((0, 32), np.uint8)
 _NO_TAGS = np.empty((0, 2), np.uint64)
 _NO_NUMBERS = np.empty(0, np.uint32)
+_POINTS, _NUMBERS = 1, 2
+"""What an order is of, where one seed makes two."""
 
 
 @message(0x25)
 @dataclass(frozen=True)
 class Sending:
-    """Sender: key, seeds of its orders; what came and what went so far (-1: nothing came)."""
+    """Sender: key, seeds of its orders; what came and what went so far (-1: nothing came); the
+    size of the receiver's groups."""
 
     key: Scalar
     tag_order: Annotated[bytes, Length(SEED)]
@@ -61,6 +64,7 @@ class Sending:
     given: Size
     tagged: Size
     reported: Size
+    group: Annotated[int, Range(1, 4096)] = 1
 
 
 def _scalar(value: bytes) -> int:
@@ -91,13 +95,14 @@ class Sender(Role[Matches]):
         """With `prepared` its key is used; `spend` counts the items asked of it, or refuses.
 
         `records: int64[n]` numbers the record that each item belongs to; the receiver learns
-        which of the items it shares belong to one record. For `reveal = "receiver"`.
+        which of the items it shares belong to one record. For `reveal = "receiver"`, and for
+        `cardinality`, where the receiver may also have replies shuffled in groups.
         """
         super().__init__(context)
         self._peer, self._items, self._reveal, self._largest = peer, items, reveal, largest
         self._prepared, self._spend = prepared, spend or (lambda items: None)
         self._shuffled = reveal in SHUFFLED
-        self._orders: dict[bytes, Index] = {}
+        self._orders: dict[tuple[bytes, int], Index] = {}
         self._key, self._records = b"", records
 
     def begin(self) -> Turn[Matches]:
@@ -114,6 +119,9 @@ class Sender(Role[Matches]):
         if part.total > self._largest:
             raise Refused(f"the receiver's set has {part.total} items, {self._largest} allowed")
         size = part.total if state.size_peer < 0 else state.size_peer
+        group = part.group if state.size_peer < 0 else state.group
+        if size % group or part.group != group or (group > 1 and self._records is None):
+            raise PeerError("blinded items in groups that are not whole, change, or are not due")
         finished = 0 <= state.size_peer <= state.evaluated
         if part.total != size or part.offset != state.evaluated or finished:
             raise PeerError("blinded items out of order")
@@ -123,7 +131,8 @@ class Sender(Role[Matches]):
         if state.size_peer < 0:
             self._spend(size)
         points = oprf.evaluate(part.points, _scalar(state.key))
-        state = replace(state, size_peer=size, evaluated=state.evaluated + len(points))
+        evaluated = state.evaluated + len(points)
+        state = replace(state, size_peer=size, evaluated=evaluated, group=group)
         if self._shuffled:
             self.context.store.put("held", part.offset // limits.CHUNK, points)
             return self._reply(state, _NO_POINTS)
@@ -135,7 +144,7 @@ class Sender(Role[Matches]):
             raise PeerError("more asked than there is")
         points = _NO_POINTS
         if self._shuffled and state.given < state.size_peer:
-            order = self._order(state.point_order, state.size_peer)
+            order = self._order(state.point_order, state.size_peer, _POINTS, state.group)
             held = gathered(self.context.store, "held", chunks(state.size_peer), _NO_POINTS)
             points = held[order[state.given : state.given + limits.CHUNK]]
         return self._reply(state, points)
@@ -155,7 +164,7 @@ class Sender(Role[Matches]):
             return Turn(state, reply, progress=Share(0.95 * done, items))
         self.context.store.clear()
         none = np.empty(0, np.int64)
-        placed = self._reveal == "places" or self._records is not None
+        placed = self._reveal == "places" or (self._records is not None and not self._shuffled)
         own = self._order(state.tag_order, total) if placed else none
         return Turn(Done(), reply, Matches(-1, state.size_peer, own, none), 1.0)
 
@@ -168,10 +177,10 @@ class Sender(Role[Matches]):
     def _all_given(self, state: Sending) -> bool:
         return state.given == state.size_peer and state.tagged == len(self._items)
 
-    def _order(self, seed: bytes, count: int) -> Index:
-        if seed not in self._orders:
-            self._orders[seed] = permutation(count, seed)
-        return self._orders[seed]
+    def _order(self, seed: bytes, count: int, use: int = 0, group: int = 1) -> Index:
+        if (seed, use) not in self._orders:
+            self._orders[seed, use] = in_groups(permutation(count, seed, use), group)
+        return self._orders[seed, use]
 
     def _own_tags(self, state: Sending, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Tags of the own items at places `start` to `stop` of the secret order; sealed records.
@@ -187,7 +196,7 @@ class Sender(Role[Matches]):
         words = own_tags(self.context.session, chosen, key, kept=False, plain=plain, pads=pads)
         if self._records is None:
             return words, _NO_NUMBERS
-        numbers = self._order(state.point_order, int(self._records.max()) + 1)
+        numbers = self._order(state.point_order, int(self._records.max()) + 1, _NUMBERS)
         sealed = numbers[self._records[rows]].astype(np.uint32) ^ words[:, 2].astype(np.uint32)
         return np.ascontiguousarray(words[:, :2]), sealed
 

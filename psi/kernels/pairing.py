@@ -1,4 +1,4 @@
-"""Pairs taken first come, first served: each member once on either side."""
+"""Pairs of members of two sides: taken first come, first served; and how they hang together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from psi.kernels.cache import kernel
 from psi.kernels.simd import readonly
 
-__all__ = ["first_come"]
+__all__ = ["first_come", "linked"]
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -34,3 +34,33 @@ def first_come(left: Index, right: Index) -> np.ndarray[Any, np.dtype[np.bool_]]
         inputs = readonly(left.astype(np.int64)), readonly(right.astype(np.int64))
         _first_come(*inputs, *taken, out)
     return out
+
+
+@kernel
+def _linked(left, right, above):  # type: ignore[no-untyped-def]
+    joined = 0
+    for i in range(len(left)):
+        a, b = left[i], right[i]
+        while above[a] != a:
+            above[a] = above[above[a]]
+            a = above[a]
+        while above[b] != b:
+            above[b] = above[above[b]]
+            b = above[b]
+        if a != b:
+            above[a] = b
+            joined += 1
+    return joined
+
+
+def linked(left: Index, right: Index) -> int:
+    """In how many connected parts these pairs fall, pairs being linked that share a member.
+
+    However pairs are taken until none is left whose sides are both free, at least one of each
+    part is.
+    """
+    lefts, a = np.unique(left, return_inverse=True)
+    rights, b = np.unique(right, return_inverse=True)
+    above = np.arange(len(lefts) + len(rights))
+    inputs = readonly(a.astype(np.int64)), readonly((b + len(lefts)).astype(np.int64))
+    return len(above) - int(_linked(*inputs, above)) if len(left) else 0

@@ -162,9 +162,6 @@ def test_too_few_records_are_refused_before_the_sender_learns_any(reveal: str) -
     theirs: Keys = [["a", "x", "y"], ["1", "2", "9"]]
     with pytest.raises(Refused, match="2 shared records found, at least 3 needed"):
         run(mine, theirs, reveal=reveal, minimum_overlap=3)
-    with pytest.raises(Refused, match="1 shared records found, at least 2 needed"):
-        # the partner counts keys of the first level
-        run(mine, theirs, reveal=reveal, minimum_overlap=2, minimum_checked_by="partner")
 
 
 def sides(wire: Any = None, stores: Any = None) -> dict[str, Matches]:

@@ -265,7 +265,7 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
         ),
         run=RunFacts(
             3072,
-            "ECDH on Curve25519 (ecdh-curve25519-elligator2-sha512-v2)",
+            "ECDH on Curve25519 (ecdh-curve25519-elligator2-sha512-v3)",
             "AVX-512 IFMA kernels",
             41.3,
             (
