@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Json = Annotated[Path | None, typer.Option("--json", help="Write the rows here.")]
-Plot = Annotated[Path | None, typer.Option("--plot", help="Write an HTML plot here.")]
+Plot = Annotated[Path | None, typer.Option("--plot", help="Write a drawing (SVG) here.")]
 
 
 def _told(text: str) -> None:
@@ -31,6 +31,11 @@ def _numbers(text: str) -> list[int]:
         return [int(float(part)) for part in text.split(",") if part]
     except ValueError:
         raise typer.BadParameter(f"{text!r} found, numbers such as 1e5,1e6 allowed") from None
+
+
+def _largest(text: str) -> dict[str, int]:
+    pairs = [part.partition("=") for part in _names(text)]
+    return {name: _numbers(size)[0] if size else 0 for name, _, size in pairs}
 
 
 def _names(text: str) -> list[str]:
@@ -49,13 +54,24 @@ def psi(
     source: Annotated[str, typer.Option(help="memory or parquet.")] = "memory",
     runs: Annotated[int, typer.Option(min=1, help="Runs; medians are told.")] = 3,
     timeout: Annotated[float, typer.Option(help="Seconds after which a run has hung.")] = 300.0,
+    network: Annotated[
+        str,
+        typer.Option(help="loopback, or rates of a cable between namespaces: 100mbit,1gbit."),
+    ] = "loopback",
+    largest: Annotated[
+        str, typer.Option(help="Leave subjects out of larger sizes: ours-ecdh=1e6,spu-ecdh=1e5.")
+    ] = "",
     json: Json = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep other rows that the file of --json has.")
+    ] = False,
     plot: Plot = None,
 ) -> None:
-    """Private set intersection: two processes over loopback, half of the items shared.
+    """Private set intersection: two processes, half of the items shared.
 
     With --json a plot of time against size is written beside the rows, unless --plot names another.
     """
+    from benchmarks.plots import plot_sizes, races
     from benchmarks.psi import measure
 
     senders = _numbers(sizes)
@@ -66,14 +82,17 @@ def psi(
         list(zip(receivers, senders, strict=True)),
         _names(subjects) + _names(against),
         mode=mode, source=source, runs=runs, told=_told, timeout=timeout,
+        networks=_names(network), largest=_largest(largest),
     )  # fmt: skip
     show.print_table(found)
     if json is not None:
+        if keep and json.exists():
+            found = files.merged(files.load(json), found)
         files.save(json, found)
     if plot is None and json is not None:
-        plot = json.with_suffix(".html")
-    if plot is not None:
-        show.plot(found, plot, "size_b", "wall_s", "Private set intersection")
+        plot = json.with_suffix(".svg")
+    if plot is not None and races(found, "loopback"):
+        plot_sizes(found, plot)
 
 
 @app.command()
@@ -163,17 +182,33 @@ def show_file(path: Path) -> None:
 @app.command("plot")
 def plot_file(
     path: Path,
-    out: Annotated[Path, typer.Argument(help="The HTML page to write.")],
+    out: Annotated[Path, typer.Argument(help="The drawing (SVG) to write.")],
     bandwidth: Annotated[
         bool, typer.Option(help="Time against bandwidth, computed, instead of against size.")
     ] = False,
+    size: Annotated[
+        str, typer.Option(help="Items a side with --bandwidth; what was raced over networks.")
+    ] = "0",
 ) -> None:
     """Draw the rows of set intersection that an earlier run wrote."""
+    from benchmarks import plots
+
     rows = files.load(path)
     if bandwidth:
-        show.plot_bandwidth(rows, out, "Private set intersection over a network")
+        plots.plot_bandwidth(rows, out, _numbers(size)[0])
     else:
-        show.plot(rows, out, "size_b", "wall_s", "Private set intersection")
+        plots.plot_sizes(rows, out)
+
+
+@app.command("tables")
+def tables_file(
+    document: Annotated[Path, typer.Argument(help="A page with <!-- rows: … --> marks.")],
+) -> None:
+    """Write the tables of a page anew from the rows that its marks name."""
+    from benchmarks import tables
+
+    for line in tables.rewrite(document):
+        _told(line)
 
 
 def main() -> None:

@@ -122,13 +122,11 @@ def warm(bits: int) -> None:
 
 
 def main() -> None:
-    role, case, port, _ = options()
+    start = options()
+    role, case = start.role, start.case
     warm(case["bits"])
-    addresses = {
-        name: ("127.0.0.1", port + place) for place, name in enumerate(("receiver", "sender"))
-    }
-    meet(role, port)
-    endpoint = SocketEndpoint(role, addresses)
+    meet(role, start.port, start.hosts)
+    endpoint = SocketEndpoint(role, start.addresses())
     watch = Stopwatch()
     context = Context(SESSION, "aggregate", role, secrets.token_bytes)
     result = drive(endpoint, ROLES[case["direction"]][role](context, case), [])

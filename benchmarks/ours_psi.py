@@ -74,27 +74,27 @@ def run(endpoint: SocketEndpoint, runs: align.Runs, folder: Path | None) -> alig
             return result
 
 
-def warm(protocol: str) -> None:
+def warm(protocol: str, source: str = "memory") -> None:
     """Load the compiled kernels: a node that runs has them."""
-    if PROTOCOLS[protocol].blocks:
-        warm_vole(protocol)
-    data, offsets = np.zeros(16, np.uint8), np.array([0, 8, 16], np.int64)
+    data, offsets = np.zeros(16, np.uint8), np.array([0, 8, 15], np.int64)
     take_strings(data, offsets, distinct(data, offsets, np.ones(2, bool), 0)[1])
+    if source != "memory":
+        clean(pa.array(["91110000600037341L"]), "credit_code")
+    if PROTOCOLS[protocol].blocks:
+        warm_roles(protocol, Items(data, offsets))
+        return
     points = oprf.own(oprf.encode(data, offsets), 8)
     blinds = oprf.blinds(bytes(32), 0, 2)
     blinded = oprf.blind(data, offsets, blinds)
     oprf.finalize(oprf.evaluate(blinded, 8), oprf.public_key(8), blinds)
     tags = tag_hash(b"warm", data, offsets, points)
     join(tags, tags)
-    clean(pa.array(["91110000600037341L"]), "credit_code")
 
 
-def warm_vole(protocol: str) -> None:
-    """Both roles once, on two items."""
-    data, offsets = np.zeros(16, np.uint8), np.array([0, 8, 15], np.int64)
+def warm_roles(protocol: str, items: Items) -> None:
+    """Both roles once, on few items."""
     places = [Context(SESSION, "warm", party, secrets.token_bytes) for party in ("r", "s")]
-    terms: dict[str, Any] = {"reveal": "both", "largest": 2}
-    items = Items(data, offsets)
+    terms: dict[str, Any] = {"reveal": "both", "largest": len(items)}
     receiver = PROTOCOLS[protocol].receiver(places[0], "s", items, minimum=0, **terms)
     Pair(receiver, PROTOCOLS[protocol].sender(places[1], "r", items, **terms)).run()
 
@@ -147,7 +147,8 @@ def keys_of(source: str, table: Path, column: pa.Array) -> list[pa.Array]:
 
 
 def main() -> None:
-    role, case, port, variant = options()
+    start = options()
+    role, case, variant = start.role, start.case, start.variant
     me, peer = role, "sender" if role == "receiver" else "receiver"
     with tempfile.TemporaryDirectory() as folder:
         table, out = Path(folder) / "in.parquet", Path(folder) / "out.parquet"
@@ -157,12 +158,9 @@ def main() -> None:
             column = pa.array(credit_codes(role, case), pa.large_string())
             pq.write_table(pa.table({"code": column}), table)
         protocol = variant if variant in PROTOCOLS else "ecdh"
-        warm(protocol)
-        addresses = {
-            name: ("127.0.0.1", port + place) for place, name in enumerate(("receiver", "sender"))
-        }
-        meet(role, port)
-        endpoint = SocketEndpoint(me, addresses)
+        warm(protocol, case["source"])
+        meet(role, start.port, start.hosts)
+        endpoint = SocketEndpoint(me, start.addresses())
         settings = align.AlignSettings(protocol=protocol, reveal=case["mode"])
         side = align.receive if role == "receiver" else align.send
         keeper, offline = None, None

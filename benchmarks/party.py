@@ -10,18 +10,40 @@ import json
 import resource
 import socket
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROLES = ("receiver", "sender")
+HOSTS = ("127.0.0.1", "127.0.0.1")
+"""Where the roles listen unless the race says otherwise."""
 
 
-def options() -> tuple[str, dict[str, Any], int, str]:
-    """(role, case, port, variant) from the command line."""
+class Start(NamedTuple):
+    """What a party is started with; `hosts` are the addresses of receiver and sender."""
+
+    role: str
+    case: dict[str, Any]
+    port: int
+    variant: str
+    hosts: tuple[str, ...]
+
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """Where each role may listen."""
+        places = zip(ROLES, self.hosts, strict=True)
+        return {role: (host, self.port + i) for i, (role, host) in enumerate(places)}
+
+
+def options() -> Start:
+    """From the command line."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--role", choices=["sender", "receiver"], required=True)
+    parser.add_argument("--role", choices=ROLES, required=True)
     parser.add_argument("--case", type=json.loads, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--variant", default="")
+    parser.add_argument("--hosts", default=",".join(HOSTS))
     found = parser.parse_args()
-    return found.role, found.case, found.port, found.variant
+    hosts = tuple(found.hosts.split(","))
+    return Start(found.role, found.case, found.port, found.variant, hosts)
 
 
 def ids(role: str, case: dict[str, Any]) -> list[str]:
@@ -41,16 +63,16 @@ def id_ranges(role: str, case: dict[str, Any]) -> list[tuple[str, int]]:
     return [("0", shared), ("1" if role == "receiver" else "2", size - shared)]
 
 
-def meet(role: str, port: int) -> None:
+def meet(role: str, port: int, hosts: tuple[str, ...] = HOSTS) -> None:
     """Return once the other party is there too."""
     if role == "receiver":
-        with socket.create_server(("127.0.0.1", port)) as server:
+        with socket.create_server((hosts[0], port)) as server:
             link, _ = server.accept()
     else:
         end = time.monotonic() + 600
         while True:
             try:
-                link = socket.create_connection(("127.0.0.1", port))
+                link = socket.create_connection((hosts[0], port))
                 break
             except OSError:
                 if time.monotonic() > end:
@@ -59,6 +81,15 @@ def meet(role: str, port: int) -> None:
     with link:
         link.sendall(b"!")
         link.recv(1)
+
+
+def carried(counters: str = "", device: str = "lo") -> int:
+    """Bytes that a network device has received, by the kernel's counters (else those of now)."""
+    try:
+        lines = (counters or Path("/proc/net/dev").read_text(encoding="utf-8")).splitlines()
+    except OSError:
+        return 0
+    return next((int(x.split()[1]) for x in lines if x.strip().startswith(f"{device}:")), 0)
 
 
 class Stopwatch:

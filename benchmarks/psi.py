@@ -1,10 +1,11 @@
-"""The suite `psi`: two processes, sets of equal size (or --mode unbalanced ones), half shared."""
+"""The suite `psi`: two processes, sets of equal size (or unbalanced ones), half shared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from benchmarks.networks import LOOPBACK, Network, network
 from benchmarks.race import race
 from benchmarks.rows import Row, median_row
 from benchmarks.subjects import Subject, find
@@ -24,10 +25,13 @@ def measure(
     runs: int,
     told: Told,
     timeout: float = 300.0,
+    networks: Sequence[str] = (LOOPBACK,),
+    largest: Mapping[str, int] | None = None,
 ) -> list[Row]:
-    """Medians of `runs` interleaved runs of every subject on every pair of sizes.
+    """Medians of `runs` interleaved runs of every subject on every pair of sizes and network.
 
     A subject that failed once on a case is not run on it again; the medians are of its good runs.
+    Where `largest` names a subject it is left out of larger cases.
     """
     subjects: dict[str, Subject | str] = {}
     for name in names:
@@ -36,22 +40,43 @@ def measure(
         except FedprofileError as error:
             subjects[name] = str(error)
     rows = []
-    for size_a, size_b in sizes:
-        case = {
-            "size_a": size_a, "size_b": size_b, "mode": mode, "source": source,
-            "matched": min(size_a, size_b) // 2,
-        }  # fmt: skip
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-        for number in range(runs):
-            for name, subject in subjects.items():
-                if found[name] and "error" in found[name][-1]:
-                    continue
-                told(f"{name}, {size_a:,} x {size_b:,}, run {number + 1} of {runs}")
-                if isinstance(subject, str):
-                    found[name].append({"error": subject})
-                else:
-                    found[name].append(race(subject, case, timeout))
-        for name in names:
-            good = [run for run in found[name] if "error" not in run] or found[name]
-            rows.append(median_row("psi", name, case, good, "loopback"))
+    for text in networks:
+        with network(text) as over:
+            for size_a, size_b in sizes:
+                case = {
+                    "size_a": size_a, "size_b": size_b, "mode": mode, "source": source,
+                    "matched": min(size_a, size_b) // 2,
+                }  # fmt: skip
+                able = {
+                    name: subject
+                    for name, subject in subjects.items()
+                    if max(size_a, size_b) <= (largest or {}).get(name, max(size_a, size_b))
+                }
+                rows += _measure_case(able, case, over, runs, told, timeout)
+    return rows
+
+
+def _measure_case(
+    subjects: Mapping[str, Subject | str],
+    case: dict[str, Any],
+    over: Network,
+    runs: int,
+    told: Told,
+    timeout: float,
+) -> list[Row]:
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in subjects}
+    for number in range(runs):
+        for name, subject in subjects.items():
+            if found[name] and "error" in found[name][-1]:
+                continue
+            sizes = f"{case['size_a']:,} x {case['size_b']:,}"
+            told(f"{name}, {sizes}, {over.name}, run {number + 1} of {runs}")
+            if isinstance(subject, str):
+                found[name].append({"error": subject})
+            else:
+                found[name].append(race(subject, case, timeout, over))
+    rows = []
+    for name, each in found.items():
+        good = [run for run in each if "error" not in run] or each
+        rows.append(median_row("psi", name, case, good, over.name))
     return rows

@@ -1,11 +1,11 @@
-"""Two parties of one subject as two processes over loopback, timed from their own clocks.
+"""Two parties of one subject as two processes, timed from their own clocks.
 
-A party is started with `--role sender|receiver --case JSON --port P`, loads what it needs,
-meets the other on port P, may use P + 1 as well, and prints one JSON object: `wall_s` from the
-moment both are there, `cpu_s` since then (all threads), `wire_bytes` it sent, `peak_mb` of its
-process, `matched`, `version`, and `offline_s` where it prepared something for many runs. Where a
-peer cannot tell what it sent, the loopback device's
-counter stands in, headers included.
+A party is started with `--role sender|receiver --case JSON --port P --hosts A,B`, loads what it
+needs, meets the other on port P of the receiver's address A, may use P + 1 as well, and prints
+one JSON object: `wall_s` from the moment both are there, `cpu_s` since then (all threads),
+`wire_bytes` it sent, `peak_mb` of its process, `matched`, `version`, and `offline_s` where it
+prepared something for many runs. Where a peer cannot tell what it sent, the device's counter
+stands in, headers included.
 """
 
 from __future__ import annotations
@@ -14,23 +14,26 @@ import json
 import os
 import socket
 import subprocess
-from pathlib import Path
 from typing import Any
 
+from benchmarks.networks import Network
+from benchmarks.party import ROLES
 from benchmarks.subjects import Subject
 
 __all__ = ["race"]
 
-ROLES = ("receiver", "sender")
 
-
-def race(subject: Subject, case: dict[str, Any], timeout: float) -> dict[str, Any]:
+def race(
+    subject: Subject, case: dict[str, Any], timeout: float, network: Network | None = None
+) -> dict[str, Any]:
     """One run: the slower party's wall clock, the others' figures one a party."""
-    port, before = _free_ports(), _loopback_bytes()
+    network = network or Network()
+    port, before = _free_ports(), network.carried()
     environment = os.environ | subject.environment
+    given = ("--case", json.dumps(case), "--port", str(port), "--hosts", ",".join(network.hosts))
     parties = [
         subprocess.Popen(
-            (*subject.command, "--role", role, "--case", json.dumps(case), "--port", str(port)),
+            (*network.inside(role), *subject.command, "--role", role, *given),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
@@ -58,7 +61,7 @@ def race(subject: Subject, case: dict[str, Any], timeout: float) -> dict[str, An
         "version": first["version"],
         "wall_s": max(one["wall_s"] for one in found),
         "cpu_s": [one["cpu_s"] for one in found],
-        "wire_bytes": sum(sent) if None not in sent else _loopback_bytes() - before,
+        "wire_bytes": sum(sent) if None not in sent else network.carried() - before,
         "peak_mb": [one["peak_mb"] for one in found],
     }
     prepared = [one["offline_s"] for one in found if "offline_s" in one]
@@ -80,12 +83,3 @@ def _free_ports() -> int:
             except (OSError, OverflowError):
                 continue
             return port
-
-
-def _loopback_bytes() -> int:
-    """What the loopback device has carried so far."""
-    try:
-        lines = Path("/proc/net/dev").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.strip().startswith("lo:")), 0)

@@ -23,7 +23,7 @@ from federated.party.files import write_atomic
 from psi.kernels.montgomery import best_path
 from psi.protocol import InputError
 
-__all__ = ["Row", "load", "machine", "median_row", "save"]
+__all__ = ["Row", "load", "machine", "median_row", "merged", "save"]
 
 _KINDS = {
     "suite": str, "subject": str, "version": str, "case": dict, "metrics": dict,
@@ -91,6 +91,16 @@ def _median(values: list[Any]) -> Any:
 def save(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows."""
     write_atomic(path, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
+def merged(before: Sequence[Row], found: Sequence[Row]) -> list[Row]:
+    """Earlier rows, but those that were measured again, and what was found."""
+
+    def name(row: Row) -> tuple[object, ...]:
+        return row.suite, row.subject, row.network, sorted(row.case.items())
+
+    again = [name(row) for row in found]
+    return [row for row in before if name(row) not in again] + list(found)
 
 
 def load(path: Path) -> list[Row]:

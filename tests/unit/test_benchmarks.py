@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import aggregate, paillier, rows, show, wire
+from benchmarks import aggregate, paillier, rows, wire
 from benchmarks.codes import credit_codes
 from benchmarks.psi import measure
 from benchmarks.subjects import find, peers
@@ -118,12 +118,3 @@ def test_vole_races_too() -> None:
     )
     assert row.error == ""
     assert row.metrics["wire_bytes"] > 2048 * 1321
-
-
-def test_plots_are_pages_of_their_own(tmp_path: Path) -> None:
-    row = rows.median_row("psi", "ours-vole", CASE, RUNS, "loopback")
-    assert show.seconds_over(row, 80) == row.metrics["wall_s"] + 1
-    show.plot([row], tmp_path / "size.html", "size_b", "wall_s", "sizes")
-    show.plot_bandwidth([row], tmp_path / "bandwidth.html", "networks")
-    for name in ("size", "bandwidth"):
-        assert "ours-vole" in (tmp_path / f"{name}.html").read_text(encoding="utf-8")

@@ -14,10 +14,10 @@ from party import Stopwatch, ids, meet, options
 
 
 def main():
-    role, case, port, _ = options()
+    role, case, port, _, hosts = options()
     items = ids(role, case)
-    meet(role, port)
-    link = connect(role, port + 1)
+    meet(role, port, hosts)
+    link = connect(role, hosts[0], port + 1)
     watch = Stopwatch()
     if role == "sender":
         server = psi.server.CreateWithNewKey(True)
@@ -36,13 +36,13 @@ def main():
     watch.report(version("openmined_psi"), len(client.GetIntersection(setup, reply)), sent)
 
 
-def connect(role, port):
+def connect(role, host, port):
     if role == "receiver":
-        with socket.create_server(("127.0.0.1", port)) as server:
+        with socket.create_server((host, port)) as server:
             return server.accept()[0]
     while True:
         try:
-            return socket.create_connection(("127.0.0.1", port))
+            return socket.create_connection((host, port))
         except OSError:
             time.sleep(0.005)
 

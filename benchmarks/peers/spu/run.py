@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from party import Stopwatch, ids, meet, options
+from party import Stopwatch, carried, ids, meet, options
 from spu import psi
 from spu.libspu import link
 
@@ -26,13 +26,15 @@ KINDS = {
 
 
 def main():
-    role, case, port, variant = options()
+    role, case, port, variant, hosts = options()
+    if variant == "ub" and hosts[0] != "127.0.0.1":
+        sys.exit("ub counts the loopback device's bytes: it is measured there only")
     items = ids(role, case)
     parties = link.Desc()
     parties.recv_timeout_ms = 3_600_000
-    parties.add_party("receiver", f"127.0.0.1:{port + 1}")
-    parties.add_party("sender", f"127.0.0.1:{port}")
-    meet(role, port)
+    parties.add_party("receiver", f"{hosts[0]}:{port + 1}")
+    parties.add_party("sender", f"{hosts[1]}:{port}")
+    meet(role, port, hosts)
     context = link.create_brpc(parties, 0 if role == "receiver" else 1)
     run = {"ub": unbalanced, "csv": from_csv}.get(variant, in_memory)
     run(role, case, variant, items, context)
@@ -109,12 +111,6 @@ def unbalanced(role, case, variant, items, context):
             matched = len(out.read_text().splitlines()) - 1
             sent = carried() - before
         watch.report(version("spu"), matched, sent, offline)
-
-
-def carried():
-    """Bytes that the loopback device has carried: the library does not say what it sent."""
-    lines = Path("/proc/net/dev").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.strip().startswith("lo:"))
 
 
 main()
