@@ -33,6 +33,7 @@ __all__ = ["describe", "estimate"]
 
 STARTING = 1.0
 """Seconds for keys, handshake, contract and ledger heads."""
+KEPT = "while the partner keeps its tags and its records stay the same"
 PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 
 
@@ -48,6 +49,8 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
         f"  about {_seconds(cost.seconds)}, {cost.memory / 1e6 + 400:.0f} MB of memory a party, "
         f"{cost.wire / 1e6:.0f} MB on the wire",
     ]
+    if any(align.keep_tags_days for align in contract.align):
+        lines.append(f"  of which {_seconds(_kept_seconds(contract))} are not spent again {KEPT}")
     if source is None:
         lines.append(f"  taking {rows} rows a table; give --tables to use the real ones")
     return "\n".join(lines)
@@ -89,6 +92,12 @@ def estimate(contract: Contract) -> Estimate:
             passes = train.steps + train.folds * train.fold_steps
             total += train_estimate(shared, own, columns, passes, train.key_bits)
     return total
+
+
+def _kept_seconds(contract: Contract) -> float:
+    """What the partners take to tag their items."""
+    rows = {party.name: party.rows for party in contract.parties}
+    return sum(align_estimate(0, rows[align.partner]).seconds for align in contract.align)
 
 
 def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str]:

@@ -48,6 +48,7 @@ def steps_of(job: Job) -> list[str]:
     if job.align and any(k not in KINDS for level in job.align.kinds for k in level):
         steps.append("keys")  # kinds that take long
     for partner in job.partners() if job.align else []:
+        steps += [f"align/{partner}/{run}" for run in _before(job)]
         steps += [f"align/{partner}/{level}" for level in range(levels)]
         steps += [f"align/{partner}/order"]
     steps += ["select"] * (len(job.partners()) > 1)
@@ -56,6 +57,13 @@ def steps_of(job: Job) -> list[str]:
     steps += [f"join_sum/{i}/{j.partner}" for i, j in enumerate(job.join_sums)]
     steps += [f"train/{job.train.task}"] if job.train else []
     return [*steps, "finish"]
+
+
+def _before(job: Job) -> list[str]:
+    """Runs that come before the shared records are found."""
+    spec = job.align
+    counted, kept = spec and spec.minimum_checked_by == "partner", spec and spec.keep_tags_days
+    return ["count"] * bool(counted) + ["tags"] * bool(kept)
 
 
 def _runs(job: Job) -> int:

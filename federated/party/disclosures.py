@@ -72,7 +72,7 @@ def _align(contract: Contract, terms: AlignTerms) -> list[Disclosure]:
         asked = (
             f"for {terms.keep_tags_days} days, under one key and over several jobs, which of at "
             f"most {terms.keep_tags_items} records it asks {terms.partner} has; whether that set "
-            "has changed"
+            "has changed, and so which of the records that it asks again are new in it or gone"
         )
         sizes.append(Disclosure(step, me, asked, "align.keep_tags_days"))
     if terms.reveal == "cardinality":

@@ -30,6 +30,7 @@ from psi.protocol import (
     Random,
     Range,
     Refused,
+    Share,
     decode,
     encode,
     message,
@@ -84,12 +85,14 @@ class KeptTags:
         theirs: PartyTerms,
         random: Random,
         clock: Callable[[], float],
+        progress: Callable[[Share], None] = lambda share: None,
     ) -> None:
+        """`progress` is told how far the making of new tags is."""
         sides = [(side.table, side.keys, side.kinds) for side in (mine, theirs)]
         about = hashlib.sha256(repr((peer.fingerprint, sides)).encode()).hexdigest()[:24]
         self._folder, self._file, self._peer = folder, f"{peer.name}-{about}", peer.name
         self._terms, self._random, self._clock = terms, random, clock
-        self._vault = _vault(folder, random) if folder else None
+        self._vault, self._progress = _vault(folder, random) if folder else None, progress
         self._present: Prepared | None = None
 
     def __repr__(self) -> str:
@@ -121,7 +124,7 @@ class KeptTags:
                 if old.items == digest.digest() and old.expires > self._clock():
                     self._present = Prepared(old.name, old.key, old.tag_order, old.tags)
                     return self._present
-        new = self._present = prepare(items, self._random)
+        new = self._present = prepare(items, self._random, self._progress)
         if self._vault:
             record = _Prepared(
                 new.name, new.key, new.tag_order, digest.digest(), self._until(), new.tags

@@ -190,8 +190,9 @@ class Steps:
             if self._session.name == self._contract.receiver
             else (theirs, self._me)
         )
+        told = lambda share: session.tell(f"align/{terms.partner}/tags", share)  # noqa: E731
         return KeptTags(
-            self._kept, session.pinned[peer], terms, *ends, session.random, session.clock
+            self._kept, session.pinned[peer], terms, *ends, session.random, session.clock, told
         )
 
     def _levels(self, step: str, runs: align.Runs) -> Alignment:

@@ -23,6 +23,7 @@ unequal sets, with precomputation).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -57,15 +58,16 @@ Size = Annotated[int, Range(0, LARGEST)]
 _NONE = np.empty((0, 2), np.uint64)
 
 
-def prepare(items: Items, random: Random) -> Prepared:
-    """A key of its own for `items`, and their tags in a secret order."""
+def prepare(
+    items: Items, random: Random, progress: Callable[[Share], None] = lambda share: None
+) -> Prepared:
+    """A key of its own for `items`, and their tags in a secret order; `progress` is told of it."""
     name, key, seed = random(ID), random_scalar(random), random(SEED)
-    order = permutation(len(items), seed)
-    parts = [
-        own_tags(name, items.take(order[start : start + CHUNK]), key, kept=True)
-        for start in range(0, len(items), CHUNK)
-    ]
-    tags = np.concatenate([_NONE, *parts])
+    order, tags = permutation(len(items), seed), np.empty((len(items), 2), np.uint64)
+    for start in range(0, len(items), CHUNK):
+        part = items.take(order[start : start + CHUNK])
+        tags[start : start + CHUNK] = own_tags(name, part, key, kept=True)
+        progress(Share((start + len(part)) / len(items), len(items)))
     return Prepared(name, key.to_bytes(32, "little"), seed, tags)
 
 
