@@ -59,7 +59,7 @@ def vole_estimate(receiver: int, sender: int, *, checks: bool = False) -> Estima
     """
     items = VOLE_OWN * receiver + VOLE_THEIRS * sender
     seconds = VOLE_START + items * align_rates().tag
-    start, tag = (VOLE_CHECKED_BYTES, 16.0) if checks else (VOLE_BYTES, 11.0)
+    start, tag = (VOLE_CHECKED_BYTES, 10.2) if checks else (VOLE_BYTES, 8.2)
     wire = start * max(1.0, receiver / 2**20) + 21.0 * receiver + tag * sender
     return Estimate(seconds, 2.5e8 + 60.0 * (receiver + sender), wire)
 

@@ -2,7 +2,7 @@
 
     python tools/vole_parameters.py
 
-prints the page's three tables. A test compares them with the page; the sizes come from
+prints the page's tables. A test compares them with the page; the sizes come from
 `psi.vole.parameters`, so page, code and this script cannot drift apart.
 """
 
@@ -17,10 +17,11 @@ from psi.vole.parameters import (
     Vector,
     parts_of,
     store_for,
-    tag_bytes,
+    tag_form,
     vector_of_chunk,
 )
-from psi.vole_malicious import parameters as checked
+from psi.vole.suite import PLAIN, Suite
+from psi.vole_malicious.parameters import CHECKED
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 _DEGREES = 12
@@ -82,15 +83,21 @@ def _power_of_block(places: int, trees: int) -> list[int]:
     ]
 
 
-def wire_bytes(items: int, *, checks: bool = False) -> float:
+def tag_wire(items: int, suite: Suite) -> float:
+    """Bytes of a tag on the wire: its own, a bit, and its share of the steps."""
+    form = suite.tags(items, items)
+    return form.width + (1 + 2.0**form.leading / items) / 8
+
+
+def wire_bytes(items: int, suite: Suite) -> float:
     """Bytes of all messages of a run of equal sets with `reveal = "receiver"`, without headers."""
     store = store_for(items)
-    total = 32.0 * 512 + items * (checked.TAG if checks else tag_bytes(items, items))
+    total = 32.0 * 512 + items * tag_wire(items, suite)
     total += 16.0 * sum(part.high - part.low for part in parts_of(store))
     for chunk in range(store.chunks):
-        vector = (checked.correlation if checks else vector_of_chunk)(store, chunk)
+        vector = suite.correlation(store, chunk)
         total += vector.trees * (48 * vector.depth + 2048 + 16)
-        total += (4 * 4096 + 2048 + 4 * 16 + 2 * 32) * checks
+        total += (4 * 4096 + 2048 + 4 * 16 + 2 * 32) * suite.proves
     return total
 
 
@@ -98,8 +105,8 @@ def sizes_table() -> str:
     """What the code takes for some sizes of both sets."""
     lines = [
         "| items a side | bins | sparse columns a bin | columns an item | chunks | trees | depth "
-        "| tag, bytes | bytes an item of both sets |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| tag, bits | tag on the wire, bytes | bytes an item of both sets |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for items in SIZES:
         store = store_for(items)
@@ -107,8 +114,8 @@ def sizes_table() -> str:
         columns = store.bins * store.bin_columns / items
         lines.append(
             f"| {items:,} | {store.bins} | {store.sparse:,} | {columns:.3f} | {store.chunks} "
-            f"| {vector.trees:,} | {vector.depth} | {tag_bytes(items, items)} "
-            f"| {wire_bytes(items) / (2 * items):.1f} |"
+            f"| {vector.trees:,} | {vector.depth} | {tag_form(items, items).bits} "
+            f"| {tag_wire(items, PLAIN):.2f} | {wire_bytes(items, PLAIN) / (2 * items):.1f} |"
         )
     return "\n".join(lines)
 
@@ -147,25 +154,53 @@ def fitted(items: int, questions: int) -> float:
     return low / items
 
 
+def stood_for(items: int, questions: int, bits: int) -> float:
+    """How many times its stated size a sender that cheats has items under its tags, on average.
+
+    It hashes 2^questions items and sends the tags that most of them have. C(2^questions, k)
+    2^(-bits (k - 1)) tags at most have k of them or more, on average over the hash.
+    """
+    total, most = 0.0, 1
+    while True:
+        log = most * questions - math.lgamma(most + 1) / math.log(2) - bits * (most - 1)
+        total += min(1.0, 2 ** min(0.0, log - math.log2(items)))
+        if most > 1 and log - math.log2(items) < -10:
+            return total
+        most += 1
+
+
 def checks_table() -> str:
-    """What the checked protocol takes, and what its checks leave."""
+    """What the checked protocol takes."""
     lines = [
-        "| items a side | trees | depth | bits against chance in the check of trees "
-        "| times its size that a receiver fits in by 2^64 hashes | by 2^80 | by 2^112 "
-        "| bytes an item of both sets |",
-        "|---|---|---|---|---|---|---|---|",
+        "| items a side | trees | depth | bits against chance in the check of trees | tag, bits "
+        "| tag on the wire, bytes | bytes an item of both sets |",
+        "|---|---|---|---|---|---|---|",
     ]
     for items in SIZES:
-        vector = checked.correlation(store_for(items), 0)
-        fits = " | ".join(f"{fitted(items, questions):.2f}" for questions in (64, 80, 112))
+        vector = CHECKED.correlation(store_for(items), 0)
         lines.append(
             f"| {items:,} | {vector.trees:,} | {vector.depth} "
-            f"| {(127 - vector.depth) / 2:.1f} | {fits} "
-            f"| {wire_bytes(items, checks=True) / (2 * items):.1f} |"
+            f"| {(127 - vector.depth) / 2:.1f} | {CHECKED.tags(items, items).bits} "
+            f"| {tag_wire(items, CHECKED):.2f} | {wire_bytes(items, CHECKED) / (2 * items):.1f} |"
         )
     return "\n".join(lines)
 
 
+def cheats_table() -> str:
+    """How many times its stated size a party that cheats has, by how many hashes it makes."""
+    lines = [
+        "| items a side | a receiver, by 2^64 hashes | by 2^80 | by 2^112 "
+        "| a sender, by 2^48 hashes | by 2^64 | by 2^80 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for items in SIZES:
+        fits = [f"{fitted(items, questions):.2f}" for questions in (64, 80, 112)]
+        bits = CHECKED.tags(items, items).bits
+        fits += [f"{stood_for(items, questions, bits):.2f}" for questions in (48, 64, 80)]
+        lines.append(f"| {items:,} | " + " | ".join(fits) + " |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    tables = sizes_table(), attacks_table(), checks_table()
+    tables = sizes_table(), attacks_table(), checks_table(), cheats_table()
     print("\n\n".join(tables), f"\n\nwanted: {COMPUTATIONAL} bits")  # noqa: T201

@@ -2,6 +2,7 @@
 
 A tag is the head of H(value, digest) with H keyed BLAKE2s, where the value is the store's for
 the item or, with a factor, that plus the factor times the item's own value (digest words 0, 1).
+The hash's second half is for whoever has to show later that it knew what was hashed.
 """
 
 from __future__ import annotations
@@ -41,9 +42,12 @@ def _word(state, lane, place):  # type: ignore[no-untyped-def]
 
 @kernel
 def _tag_bins(  # type: ignore[no-untyped-def]
-    low, high, digests, starts, bins, sparse, store, factor, chain, kept, out
+    low, high, digests, starts, bins, sparse, store, factor, chain, kept, out, rest
 ):
-    """out[row] = two words of the hash, the first cut to `kept`; `factor` is empty or one."""
+    """out[row] = two words of the hash, the first cut to `kept`; `factor` is empty or one.
+
+    rest[row] = the other two, unless `rest` is empty.
+    """
     tables = np.empty((DENSE // 8, 256, 2), np.uint64)
     message, state = np.zeros(16 * LANES, np.uint32), np.empty(8 * LANES, np.uint32)
     every = np.full(LANES, 0xFFFFFFFF, np.uint32)
@@ -77,6 +81,9 @@ def _tag_bins(  # type: ignore[no-untyped-def]
             for lane in range(lanes):
                 out[first + lane, 0] = _word(state, lane, 0) & kept
                 out[first + lane, 1] = _word(state, lane, 1)
+                if len(rest) > 0:
+                    rest[first + lane, 0] = _word(state, lane, 2)
+                    rest[first + lane, 1] = _word(state, lane, 3)
 
 
 def tags_of_items(
@@ -86,20 +93,24 @@ def tags_of_items(
     sparse: int,
     store: Words,
     hashed: Blake2s,
-    width: int,
+    bits: int,
     factor: Words | None = None,
-) -> Words:
-    """`width` bytes, 8 to 16, of each item's tag: all of word 1, and the low ones of word 0.
+    *,
+    halves: bool = False,
+) -> tuple[Words, Words]:
+    """`bits`, 64 to 128, of each item's tag: all of word 1, and the low ones of word 0.
 
-    `factor: uint64[2]`, or none; the rest as for `okvs.decode`. To `uint64[n, 2]`.
+    `factor: uint64[2]`, or none; the rest as for `okvs.decode`. To `uint64[n, 2]` and, with
+    `halves`, the hash's second halves in the same shape; no rows of these otherwise.
     """
     check(digests, starts, sparse, store)
-    if not 8 <= width <= 16:
-        raise ValueError(f"tags of {width} bytes found, 8 to 16 allowed")
+    if not 64 <= bits <= 128:
+        raise ValueError(f"tags of {bits} bits found, 64 to 128 allowed")
     out = np.empty((len(digests), 2), np.uint64)
+    rest = np.empty((len(digests) if halves else 0, 2), np.uint64)
     by = np.empty(0, np.uint64) if factor is None else factor
     inputs = readonly(digests), readonly(starts), bins, sparse, readonly(store), readonly(by)
-    kept = np.uint64((1 << 8 * (width - 8)) - 1)
-    args = *inputs, readonly(hashed.chain()), kept, out
+    kept = np.uint64((1 << (bits - 64)) - 1)
+    args = *inputs, readonly(hashed.chain()), kept, out, rest
     parallel_rows(_tag_bins, len(starts) - 1, *args, block=1, least=1)
-    return out
+    return out, rest

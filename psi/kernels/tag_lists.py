@@ -1,7 +1,11 @@
-"""Tags as they travel, packed and in ascending order, and looked up in a list in the same order.
+"""Tags in ascending order: as they travel, and looked up in a list in the same order.
 
-A tag is two words, of which word 1 is whole and comes first; of word 0 the low bytes are left.
-Both lists are walked side by side, each piece of the packed one from where it falls in the other.
+A tag is two words, of which word 1 is whole and comes first; of word 0 some low bits are left.
+In ascending order the leading bits of one say little beyond those of the one before: they travel
+as steps, a bit a tag and a bit a step, the others as bytes (Elias 1974, Fano 1971). Of n uniform
+tags that saves about log2(n) - 1.5 bits each, all that their order is worth but half a bit.
+
+Both lists are walked side by side, each piece of the other's from where it falls in the own one.
 """
 
 from __future__ import annotations
@@ -12,41 +16,101 @@ import numpy as np
 
 from psi.kernels.cache import kernel, part
 from psi.kernels.simd import parallel_rows, readonly
-from psi.kernels.words import load64
 
-__all__ = ["look_up", "pack_tags"]
+__all__ = ["look_up", "pack_tags", "unpack_tags"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Index = np.ndarray[Any, np.dtype[np.int32]]
 
 _PIECE = 1 << 13
+_ALL = np.uint64((1 << 64) - 1)
 
 
 @kernel
-def _pack_rows(low, high, tags, out):  # type: ignore[no-untyped-def]
+def _rest_rows(low, high, tags, leading, spare, out):  # type: ignore[no-untyped-def]
+    """out[i] = the bits behind the leading ones: `spare` of word 0, then word 1's, as bytes."""
+    kept = _ALL >> np.uint64(leading)
     for i in range(low, high):
-        for k in range(8):
-            out[i, k] = (tags[i, 1] >> np.uint64(8 * k)) & np.uint64(255)
-        for k in range(8, out.shape[1]):
-            out[i, k] = (tags[i, 0] >> np.uint64(8 * (k - 8))) & np.uint64(255)
+        rest = tags[i, 1] & kept
+        first, second = tags[i, 0], rest
+        if spare < 64:
+            first |= rest << np.uint64(spare)
+            second = rest >> np.uint64(64 - spare) if spare > 0 else np.uint64(0)
+        for k in range(out.shape[1]):
+            word = first if k < 8 else second
+            out[i, k] = (word >> np.uint64(8 * (k & 7))) & np.uint64(255)
 
 
-def pack_tags(tags: Words, width: int) -> Bytes:
-    """The first `width` bytes, 8 to 16, of each: `uint64[n, 2]` to `uint8[n, width]`."""
-    if not 8 <= width <= 16:
-        raise ValueError(f"tags of {width} bytes found, 8 to 16 allowed")
-    out = np.empty((len(tags), width), np.uint8)
-    parallel_rows(_pack_rows, len(tags), readonly(tags), out, least=_PIECE)
+@kernel
+def _whole_rows(low, high, leads, rests, leading, spare, out):  # type: ignore[no-untyped-def]
+    """The tags with these leading bits and what `_rest_rows` made of the others."""
+    for i in range(low, high):
+        first, second = np.uint64(0), np.uint64(0)
+        for k in range(rests.shape[1]):
+            byte = np.uint64(rests[i, k]) << np.uint64(8 * (k & 7))
+            if k < 8:
+                first |= byte
+            else:
+                second |= byte
+        if spare == 0:
+            rest, first = first, np.uint64(0)
+        elif spare < 64:
+            rest = first >> np.uint64(spare) | second << np.uint64(64 - spare)
+            first &= _ALL >> np.uint64(64 - spare)
+        else:
+            rest = second
+        if leading > 0:
+            rest |= leads[i] << np.uint64(64 - leading)
+        out[i, 0], out[i, 1] = first, rest
+
+
+def _spare(leading: int, width: int) -> int:
+    """Bits of word 0 in tags of so many leading bits and `width` bytes."""
+    spare = leading + 8 * width - 64
+    if not (0 <= spare <= 64 and 0 <= leading < 64 and width <= 16):
+        raise ValueError(f"tags of {spare + 64} bits found, 64 to 128 allowed")
+    return spare
+
+
+def pack_tags(tags: Words, leading: int, width: int) -> tuple[int, Bytes, Bytes]:
+    """Ascending tags of `leading` bits and `width` bytes: `uint64[n, 2]`.
+
+    To the first tag's leading bits, the steps to the others' as bits packed in bytes (a one a tag,
+    a zero a step), and the rest of each: `uint8[n, width]`.
+    """
+    spare, out = _spare(leading, width), np.empty((len(tags), width), np.uint8)
+    parallel_rows(_rest_rows, len(tags), readonly(tags), leading, spare, out, least=_PIECE)
+    if not len(tags):
+        return 0, np.empty(0, np.uint8), out
+    leads = _leads(tags, leading)
+    places = leads - leads[0] + np.arange(len(tags))
+    marks = np.zeros(int(places[-1]) + 1, np.uint8)
+    marks[places] = 1
+    return int(leads[0]), np.packbits(marks, bitorder="little"), out
+
+
+def _leads(tags: Words, leading: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    if leading == 0:
+        return np.zeros(len(tags), np.int64)
+    return (tags[:, 1] >> np.uint64(64 - leading)).astype(np.int64)
+
+
+def unpack_tags(first: int, steps: Bytes, rests: Bytes, leading: int) -> Words | None:
+    """The tags that `pack_tags` packed: `uint64[n, 2]`; None if these bytes are of no tags."""
+    spare, count = _spare(leading, rests.shape[1]), len(rests)
+    places = np.flatnonzero(np.unpackbits(steps, bitorder="little"))
+    if len(places) != count or (count and places[0]):
+        return None
+    if count and len(steps) != places[-1] // 8 + 1:
+        return None
+    leads = first + places - np.arange(count)
+    if count and int(leads[-1]) >> leading:
+        return None
+    out = np.empty((count, 2), np.uint64)
+    inputs = readonly(leads.astype(np.uint64)), readonly(rests), leading, spare, out
+    parallel_rows(_whole_rows, count, *inputs, least=_PIECE)
     return out
-
-
-@part
-def _tag(data, width, i):  # type: ignore[no-untyped-def]
-    """Both words of packed tag i of the flat `data`."""
-    at, cut = i * width, 16 - width
-    low = load64(data, at + width - 8) >> np.uint64(8 * cut) if cut < 8 else np.uint64(0)
-    return low, load64(data, at)
 
 
 @part
@@ -68,15 +132,15 @@ def _bound(tags, low, high):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _walk_rows(low, high, own, data, width, partner, falls):  # type: ignore[no-untyped-def]
-    """partner[j] = the first i with the tag of own[j]; `falls[0]` where data do not ascend."""
+def _walk_rows(low, high, own, tags, partner, falls):  # type: ignore[no-untyped-def]
+    """partner[j] = the first i with the tag of own[j]; `falls[0]` where tags do not ascend."""
     count = len(own)
     last_low, last_high = np.uint64(0), np.uint64(0)
     if low > 0:
-        last_low, last_high = _tag(data, width, low - 1)
+        last_low, last_high = tags[low - 1, 0], tags[low - 1, 1]
     place = -1
     for i in range(low, high):
-        tag_low, tag_high = _tag(data, width, i)
+        tag_low, tag_high = tags[i, 0], tags[i, 1]
         if tag_high < last_high or (tag_high == last_high and tag_low < last_low):
             falls[0] = True
         again = i > 0 and tag_high == last_high and tag_low == last_low
@@ -92,32 +156,29 @@ def _walk_rows(low, high, own, data, width, partner, falls):  # type: ignore[no-
 
 
 @kernel
-def _span(own, data, width, count):  # type: ignore[no-untyped-def]
-    """The own tags between the first packed one and the last, both included."""
-    low, high = _tag(data, width, 0)
-    first = _bound(own, low, high)
-    low, high = _tag(data, width, count - 1)
+def _span(own, tags):  # type: ignore[no-untyped-def]
+    """The own tags between the first of the others and the last, both included."""
+    first = _bound(own, tags[0, 0], tags[0, 1])
+    low, high = tags[-1, 0], tags[-1, 1]
     last = _bound(own, low, high)
     while last < len(own) and own[last, 1] == high and own[last, 0] == low:
         last += 1
     return first, max(first, last)
 
 
-def look_up(own: Words, data: Bytes) -> tuple[Index, Index] | None:
-    """Places of own tags that are among the packed ones, ascending, and which those are.
+def look_up(own: Words, tags: Words) -> tuple[Index, Index] | None:
+    """Places of own tags that are among the others, ascending, and which those are.
 
-    `own: uint64[n, 2]` ascends, its words as `pack_tags` cuts them; `data: uint8[k, width]`.
-    To `int32[m]` each. Where the packed tags repeat one, the first stands. None if they do not
-    ascend.
+    `own: uint64[n, 2]` ascends, as do `tags: uint64[k, 2]`. To `int32[m]` each. Where the others
+    repeat a tag, the first stands. None if they do not ascend.
     """
-    if not len(data):
+    if not len(tags):
         return np.empty(0, np.int32), np.empty(0, np.int32)
-    count, width = data.shape
-    flat, mine = readonly(data).reshape(-1), readonly(own)
-    first, last = _span(mine, flat, width, count)
+    mine, others = readonly(own), readonly(tags)
+    first, last = _span(mine, others)
     partner, falls = np.full(last - first, -1, np.int32), np.zeros(1, np.bool_)
-    inputs = readonly(mine[first:last]), flat, width, partner, falls
-    parallel_rows(_walk_rows, count, *inputs, block=1, least=_PIECE)
+    inputs = readonly(mine[first:last]), others, partner, falls
+    parallel_rows(_walk_rows, len(tags), *inputs, block=1, least=_PIECE)
     if falls[0]:
         return None
     places = np.flatnonzero(partner >= 0).astype(np.int32)

@@ -11,7 +11,7 @@ from psi.kernels.blake2s import Blake2s
 from psi.kernels.grouping import group_rows
 from psi.kernels.okvs_rows import bins_of
 from psi.kernels.okvs_tags import tags_of_items
-from psi.vole.parameters import Part, Store
+from psi.vole.parameters import Part, Store, TagForm
 from psi.vole.secrets import Session
 
 __all__ = ["Binned", "tags_of"]
@@ -71,12 +71,15 @@ def tags_of(
     store: Store,
     vector: Words,
     session: Session,
-    width: int,
+    form: TagForm,
     secret: Words | None = None,
-) -> Words:
+    *,
+    halves: bool = False,
+) -> tuple[Words, Words]:
     """Tags `uint64[k, 2]` of bins: the receiver's by their part of C.
 
     The sender's by its part of B plus Δ times what came, and by `secret: uint64[2]`, which is Δ.
+    With `halves` also the second halves of the hashes that the tags are the heads of.
     """
-    hashed = Blake2s(session.key("tags"), b"voletags")
-    return tags_of_items(digests, starts, store.bins, store.sparse, vector, hashed, width, secret)
+    hashed, sizes = Blake2s(session.key("tags"), b"voletags"), (store.bins, store.sparse)
+    return tags_of_items(digests, starts, *sizes, vector, hashed, form.bits, secret, halves=halves)

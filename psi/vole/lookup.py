@@ -15,7 +15,6 @@ from psi.protocol import PeerError, Store, gathered
 __all__ = ["Lookup"]
 
 Tags = np.ndarray[Any, np.dtype[np.uint64]]
-Packed = np.ndarray[Any, np.dtype[np.uint8]]
 Rows = np.ndarray[Any, np.dtype[np.uint32]]
 _NO_TAGS, _NO_ITEMS = np.empty((0, 2), np.uint64), np.empty(0, np.uint32)
 _NO_PAIRS = np.empty((0, 2), np.uint32)
@@ -58,12 +57,12 @@ class Lookup:
         self._item = gathered(self._store, f"items.{bucket}", self._parts, _NO_ITEMS)[order]
         self._bucket = bucket
 
-    def take(self, part: int, tags: Packed, start: int) -> None:
-        """Look up the sender's tags from number `start` on: `uint8[k, width]`.
+    def take(self, part: int, tags: Tags, start: int) -> None:
+        """Look up the sender's tags from number `start` on: `uint64[k, 2]`.
 
         Raises `PeerError` if they do not ascend.
         """
-        leading = tags[:, 7].astype(np.int32) << 8 | tags[:, 6]
+        leading = (tags[:, 1] >> np.uint64(48)).astype(np.int32)
         bucket = leading >> (16 - self._bits)
         steps = np.diff(bucket)
         if (steps < 0).any():
@@ -76,7 +75,7 @@ class Lookup:
         ]
         self._store.put("found", part, np.concatenate(found or [_NO_PAIRS]))
 
-    def _pairs(self, bucket: int, tags: Packed, start: int) -> Rows:
+    def _pairs(self, bucket: int, tags: Tags, start: int) -> Rows:
         self.load(bucket)
         found = look_up(self._tags, tags)
         if found is None:

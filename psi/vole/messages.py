@@ -37,6 +37,8 @@ TAGS = 1 << 18
 """Tags of a message, and places of a report."""
 TAG_WINDOW = 8
 """Messages of tags before the sender waits to be asked for more."""
+_STEPS = 3 * TAGS // 8
+"""Bytes of steps: a bit for each of the tags, and less than one more for each but by no chance."""
 _TREES = 1 << 13
 _DEPTH = 16
 
@@ -101,10 +103,12 @@ class Encoded:
 @message(0x39)
 @dataclass(frozen=True)
 class Tags:
-    """The sender's next tags, all of them in ascending order."""
+    """The sender's next tags, all of them in ascending order, as `tag_lists.pack_tags` has them."""
 
     offset: Size
-    tags: Annotated[np.ndarray, Array("uint8", width=-1, most=TAGS)]
+    first: Size
+    steps: Annotated[np.ndarray, Array("uint8", most=_STEPS)]
+    rests: Annotated[np.ndarray, Array("uint8", width=-1, most=TAGS)]
 
 
 @message(0x3A)

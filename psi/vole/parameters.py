@@ -21,11 +21,13 @@ __all__ = [
     "STATISTICAL",
     "Part",
     "Store",
+    "TagForm",
     "Vector",
+    "leading_bits",
     "noise_weight",
     "parts_of",
     "store_for",
-    "tag_bytes",
+    "tag_form",
     "vector_for",
     "vector_of_chunk",
 ]
@@ -98,6 +100,19 @@ class Vector:
     size: int
     trees: int
     depth: int
+
+
+@dataclass(frozen=True)
+class TagForm:
+    """The bits of a tag: `leading` ones, which travel as steps from tag to tag, and bytes."""
+
+    leading: int
+    width: int
+
+    @property
+    def bits(self) -> int:
+        """All of them."""
+        return self.leading + 8 * self.width
 
 
 def _most_in_a_bin(items: int, bins: int, bits: float) -> int:
@@ -179,7 +194,13 @@ def vector_for(columns: int, noise: int = NOISE) -> Vector:
     return Vector(size, trees, depth)
 
 
-def tag_bytes(receiver: int, sender: int) -> int:
-    """Bytes of a tag: a chance match among all pairs has probability below 2^-40."""
+def leading_bits(sender: int) -> int:
+    """Bits that ascending tags of so many items share with their neighbours, nearly."""
+    return max(0, sender.bit_length() - 1)
+
+
+def tag_form(receiver: int, sender: int) -> TagForm:
+    """Bits so that a chance match among all pairs has probability below 2^-40; at least 64."""
     pairs = math.log2(max(1, receiver)) + math.log2(max(1, sender))
-    return max(8, math.ceil((STATISTICAL + pairs) / 8))
+    leading = leading_bits(sender)
+    return TagForm(leading, math.ceil((max(64, STATISTICAL + pairs) - leading) / 8))

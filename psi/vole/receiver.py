@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from psi.ecdh.items import Items, Matches
-from psi.kernels.expand_convolute import add_first
-from psi.kernels.okvs import encode
-from psi.protocol import (
-    Context,
-    Done,
-    EnvironmentFailed,
-    Length,
-    PeerError,
-    Refused,
-    Role,
-    Share,
-    Turn,
-    message,
-)
+from psi.kernels.tag_lists import unpack_tags
+from psi.protocol import Context, Done, PeerError, Refused, Role, Share, Turn
 from psi.vole import base_ot
-from psi.vole.base_ot import BaseTransfers
 from psi.vole.correlation import Noise, owner_leaves, owner_noise, owner_vectors
 from psi.vole.extension import BASE, bit_row, owner_keys, owner_rows, products
-from psi.vole.items import Binned, tags_of
+from psi.vole.items import tags_of
 from psi.vole.limits import check_path
 from psi.vole.lookup import Lookup
 from psi.vole.messages import (
@@ -34,46 +21,23 @@ from psi.vole.messages import (
     TAG_WINDOW,
     TAGS,
     Answer,
-    Coin,
     Encoded,
     Extension,
     More,
     Opening,
-    Report,
-    Size,
     Tags,
     Trees,
 )
-from psi.vole.parameters import Part, Vector, parts_of, store_for, tag_bytes, vector_of_chunk
+from psi.vole.own_set import OwnSet
+from psi.vole.parameters import TagForm, Vector, parts_of, store_for
+from psi.vole.reports import reports
 from psi.vole.secrets import KEY, Session, commitment, run_name
+from psi.vole.states import Opened, Receiving
+from psi.vole.suite import PLAIN, Suite
 
 __all__ = ["Receiver"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
-
-
-@message(0x3C)
-@dataclass(frozen=True)
-class Opened:
-    """Receiver: its part of the coin, and its secret of the base transfers with its point."""
-
-    coin: Coin
-    secret: Annotated[bytes, Length(32)]
-    point: Annotated[bytes, Length(32)]
-
-
-@message(0x3D)
-@dataclass(frozen=True)
-class Receiving:
-    """Receiver: the coin, keys of the base transfers, the seed of its noise; what came so far."""
-
-    coin: Coin
-    keys: Annotated[bytes, Length(4 * BASE * base_ot.KEY)]
-    seed: Annotated[bytes, Length(KEY)]
-    size_peer: Size
-    chunk: Size
-    tagged: Size
-    parts: Size
 
 
 class Receiver(Role[Matches]):
@@ -85,8 +49,7 @@ class Receiver(Role[Matches]):
         (Receiving, Tags): "on_tags",
     }
     receiving: ClassVar[type[Receiving]] = Receiving
-    transfers: ClassVar[BaseTransfers] = base_ot
-    name: ClassVar[str] = "vole"
+    suite: ClassVar[Suite] = PLAIN
 
     def __init__(
         self,
@@ -99,14 +62,14 @@ class Receiver(Role[Matches]):
         largest: int,
     ) -> None:
         super().__init__(context)
-        check_path(len(items), reveal, self.name)
+        check_path(len(items), reveal, self.suite.name)
         self._peer, self._items, self._reveal = peer, items, reveal
         self._minimum, self._largest = minimum, largest
+        self._proves = self.suite.proves and reveal == "both"
         self._shape = store_for(len(items))
+        self._set = OwnSet(items, self._shape)
         self._lookup = Lookup(context.store, len(items), len(parts_of(self._shape)))
-        self._binned: Binned | None = None
         self._owned: dict[int, tuple[Noise, Words, Words]] = {}
-        self._solved: dict[int, list[Words]] = {}
         self._values: dict[int, list[Words]] = {}
         self._kept = -1
 
@@ -116,13 +79,13 @@ class Receiver(Role[Matches]):
             return
         self._keep_tags(self.state)
         if self.state.chunk < self._shape.chunks:
-            self._solve(self.state, self.state.chunk)
+            self._set.solve(Session(self.state.coin), self.state.chunk)
         elif self.state.tagged == 0:
             self._lookup.load(0)
 
     def begin(self) -> Turn[Matches]:
         coin = self.context.random(KEY)
-        secret, point = self.transfers.offer(self.context.random)
+        secret, point = self.suite.transfers.offer(self.context.random)
         opening = Opening(len(self._items), commitment(coin, self.context.session), point)
         return Turn(Opened(coin, secret, point), [(self._peer, opening)], progress=0.0)
 
@@ -135,17 +98,17 @@ class Receiver(Role[Matches]):
         mine = self.context
         name = run_name(mine.session, mine.step, len(self._items), answer.total)
         session = Session.toss(name, state.coin, answer.coin)
-        keys = self.transfers.give(state.secret, state.point, answer.points, name).tobytes()
+        keys = self.suite.transfers.give(state.secret, state.point, answer.points, name).tobytes()
         after = self.receiving(session.coin, keys, mine.random(KEY), answer.total, 0, 0, 0)
         ahead = range(min(AHEAD, self._shape.chunks))
         first = [m for c in ahead for m in self._extend(after, c, state.coin if c == 0 else b"")]
         return Turn(after, [(self._peer, m) for m in first], progress=0.05)
 
     def _correlation(self, chunk: int) -> Vector:
-        return vector_of_chunk(self._shape, chunk)
+        return self.suite.correlation(self._shape, chunk)
 
-    def _width(self, size_peer: int) -> int:
-        return tag_bytes(len(self._items), size_peer)
+    def _form(self, state: Receiving) -> TagForm:
+        return self.suite.tags(len(self._items), state.size_peer)
 
     def _own(self, state: Receiving, chunk: int) -> tuple[Words, Words]:
         """The messages of transfers and products; what they leave here is kept for the trees."""
@@ -197,7 +160,9 @@ class Receiver(Role[Matches]):
         messages: list[tuple[str, Any]] = []
         if chunk + AHEAD < self._shape.chunks:
             messages += [(self._peer, m) for m in self._extend(state, chunk + AHEAD, b"")]
-        messages += self._encoded(state, chunk, both)
+        masked, self._values[chunk] = self._set.masked(Session(state.coin), chunk, both)
+        numbers = (number for number, _ in self._set.parts(chunk))
+        messages += [(self._peer, Encoded(n, e)) for n, e in zip(numbers, masked, strict=True)]
         done = (chunk + 1) / self._shape.chunks
         return Turn(
             replace(state, chunk=chunk + 1),
@@ -208,83 +173,49 @@ class Receiver(Role[Matches]):
     def _vectors(self, state: Receiving, room: Words, chunk: int) -> Words:
         return owner_vectors(room, Session(state.coin), chunk, self._correlation(chunk))
 
-    def _parts(self, chunk: int) -> list[tuple[int, Part]]:
-        """A chunk's parts with their numbers."""
-        return [(n, part) for n, part in enumerate(parts_of(self._shape)) if part.chunk == chunk]
-
-    def _solve(self, state: Receiving, chunk: int) -> list[Words]:
-        """The chunk's part of the store, unmasked, in parts: `uint64[columns, 2]` each."""
-        if chunk not in self._solved:
-            binned, shape = self._sorted(state), self._shape
-            solved = [
-                encode(*binned.part(part), shape.bins, shape.sparse)
-                for _, part in self._parts(chunk)
-            ]
-            found = [elements for elements in solved if elements is not None]
-            if len(found) < len(solved):
-                raise EnvironmentFailed(
-                    "the key-value store has no solution this time",
-                    hint="run again: the chance of this is below 2^-40",
-                )
-            self._solved[chunk] = found
-        return self._solved[chunk]
-
-    def _encoded(self, state: Receiving, chunk: int, both: Words) -> list[tuple[str, Any]]:
-        """The chunk's store plus A, in parts; C is left for its own tags."""
-        solved = self._solve(state, chunk)
-        del self._solved[chunk]
-        parts = self._parts(chunk)
-        self._values[chunk] = [
-            add_first(elements, both[part.low : part.high])
-            for (_, part), elements in zip(parts, solved, strict=True)
-        ]
-        numbers = (number for number, _ in parts)
-        return [(self._peer, Encoded(n, e)) for n, e in zip(numbers, solved, strict=True)]
-
     def _keep_tags(self, state: Receiving) -> None:
         """Put the own tags of the last chunk into the store, if they are not there.
 
         They are made once the chunk's messages are out, while the sender works on these. A role
         that was restored cannot tell, and makes them again from the trees.
         """
-        chunk = state.chunk - 1
+        chunk, store = state.chunk - 1, self.context.store
         if chunk < 0 or chunk == self._kept or state.tagged:
             return
-        values, parts = self._values.pop(chunk, None), self._parts(chunk)
+        values, parts = self._values.pop(chunk, None), self._set.parts(chunk)
         if values is None:
-            sums, totals = (self.context.store.get(name, chunk) for name in ("sums", "totals"))
+            sums, totals = (store.get(name, chunk) for name in ("sums", "totals"))
             both = self._vectors(state, self._leaves(state, chunk, sums, totals)[0], chunk)
             values = [np.ascontiguousarray(both[part.low : part.high, 2:]) for _, part in parts]
-        session, binned, width = (
-            Session(state.coin),
-            self._sorted(state),
-            self._width(state.size_peer),
-        )
+        session, form = Session(state.coin), self._form(state)
+        binned = self._set.binned(session)
         for (number, part), mine in zip(parts, values, strict=True):
-            digests, starts = binned.part(part)
-            tags = tags_of(digests, starts, self._shape, mine, session, width)
-            low, high = binned.starts[part.first], binned.starts[part.last]
-            self._lookup.put(number, tags, binned.index[low:high])
+            tags, halves = tags_of(
+                *binned.part(part), self._shape, mine, session, form, halves=self._proves
+            )
+            items = binned.index[binned.starts[part.first] : binned.starts[part.last]]
+            self._lookup.put(number, tags, items)
+            if self._proves:
+                store.put("halves", number, halves)
+                store.put("owners", number, items.astype(np.uint32))
         self._kept = chunk
         if chunk + 1 == self._shape.chunks:
-            self._binned = None
-
-    def _sorted(self, state: Receiving) -> Binned:
-        if self._binned is None:
-            self._binned = Binned(self._items, Session(state.coin), self._shape)
-        return self._binned
+            self._set.release()
 
     def on_tags(self, state: Receiving, part: Tags, peer: str) -> Turn[Matches]:
         del peer
-        width = self._width(state.size_peer)
+        form = self._form(state)
         if state.chunk < self._shape.chunks or part.offset != state.tagged:
             raise PeerError("tags out of order")
-        expected = min(TAGS, state.size_peer - state.tagged)
-        if part.tags.shape != (expected, width):
-            raise PeerError(f"tags of shape {part.tags.shape} found, {(expected, width)} expected")
+        expected = (min(TAGS, state.size_peer - state.tagged), form.width)
+        if part.rests.shape != expected:
+            raise PeerError(f"tags of shape {part.rests.shape} found, {expected} expected")
+        tags = unpack_tags(part.first, part.steps, part.rests, form.leading)
+        if tags is None:
+            raise PeerError("steps of tags that are no steps")
         self._keep_tags(state)
-        self._lookup.take(state.parts, part.tags, state.tagged)
-        state = replace(state, tagged=state.tagged + expected, parts=state.parts + 1)
+        self._lookup.take(state.parts, tags, state.tagged)
+        state = replace(state, tagged=state.tagged + len(tags), parts=state.parts + 1)
         if state.tagged == state.size_peer:
             return self._finish(state)
         asked = [(self._peer, More())] if state.parts % TAG_WINDOW == 0 else []
@@ -293,17 +224,21 @@ class Receiver(Role[Matches]):
 
     def _finish(self, state: Receiving) -> Turn[Matches]:
         own, peer = self._lookup.matches(state.parts)
+        matched = np.zeros(state.size_peer, bool)
+        matched[peer] = True
+        if int(matched.sum()) < len(peer):
+            raise PeerError("one tag for two items")
         if len(own) < self._minimum:
             raise Refused(
                 f"{len(own)} shared records found, at least {self._minimum} needed",
                 hint="check key columns and kinds with fedprofile preflight",
             )
+        told = self._told(own, peer) if self._reveal == "both" else []
         self.context.store.clear()
-        messages: list[tuple[str, Any]] = []
-        if self._reveal == "both":
-            told = peer.astype(np.uint32)
-            messages = [
-                (self._peer, Report(len(told), start, told[start : start + TAGS]))
-                for start in range(0, max(len(told), 1), TAGS)
-            ]
-        return Turn(Done(), messages, Matches(len(own), state.size_peer, own, peer), 1.0)
+        matches = Matches(len(own), state.size_peer, own, peer)
+        return Turn(Done(), [(self._peer, m) for m in told], matches, 1.0)
+
+    def _told(self, own: np.ndarray, peer: np.ndarray) -> list[Any]:
+        """What the sender is told of the matches: of which items, and of which of its tags."""
+        del own
+        return list(reports(peer))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,20 +11,8 @@ from psi.ecdh.items import Items, Matches
 from psi.kernels.gf128 import add_products
 from psi.kernels.grouping import sort_tags
 from psi.kernels.tag_lists import pack_tags
-from psi.protocol import (
-    Context,
-    Done,
-    Length,
-    PeerError,
-    Refused,
-    Role,
-    Share,
-    Turn,
-    gathered,
-    message,
-)
+from psi.protocol import Context, Done, PeerError, Refused, Role, Share, Turn, gathered
 from psi.vole import base_ot
-from psi.vole.base_ot import BaseTransfers
 from psi.vole.correlation import helper_leaves, helper_vector
 from psi.vole.extension import BASE, choice_words, helper_keys, helper_rows, products
 from psi.vole.items import Binned, tags_of
@@ -33,51 +21,25 @@ from psi.vole.messages import (
     TAG_WINDOW,
     TAGS,
     Answer,
-    Coin,
     Encoded,
     Extension,
     More,
     Opening,
     Report,
-    Size,
     Tags,
     Trees,
 )
-from psi.vole.parameters import Store, Vector, parts_of, store_for, tag_bytes, vector_of_chunk
+from psi.vole.parameters import Store, TagForm, Vector, parts_of, store_for
+from psi.vole.reports import all_told, take_report
 from psi.vole.secrets import KEY, Session, commitment, run_name
+from psi.vole.states import SECRET, Sending, Waiting
+from psi.vole.suite import PLAIN, Suite
 
 __all__ = ["Sender"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Rows = np.ndarray[Any, np.dtype[np.int32]]
-_SECRET = BASE // 8
 _NONE = np.empty((0, 2), np.uint64)
-
-
-@message(0x3E)
-@dataclass(frozen=True)
-class Waiting:
-    """Sender: nothing came yet."""
-
-
-@message(0x3F)
-@dataclass(frozen=True)
-class Sending:
-    """Sender: what it drew and was given; what came and went so far.
-
-    `coin` is its own part until `committed` is empty, and the session's then.
-    """
-
-    size_peer: Size
-    committed: Annotated[bytes, Length(KEY)]
-    coin: Coin
-    secrets: Annotated[bytes, Length(2 * _SECRET)]
-    keys: Annotated[bytes, Length(2 * BASE * base_ot.KEY)]
-    seed: Annotated[bytes, Length(KEY)]
-    extended: Size
-    parts: Size
-    tagged: Size
-    reported: Size
 
 
 class Sender(Role[Matches]):
@@ -91,19 +53,19 @@ class Sender(Role[Matches]):
         (Sending, Report): "on_report",
     }
     sending: ClassVar[type[Sending]] = Sending
-    transfers: ClassVar[BaseTransfers] = base_ot
-    name: ClassVar[str] = "vole"
+    suite: ClassVar[Suite] = PLAIN
 
     def __init__(
         self, context: Context, peer: str, items: Items, *, reveal: str, largest: int
     ) -> None:
         super().__init__(context)
-        check_path(len(items), reveal, self.name)
+        check_path(len(items), reveal, self.suite.name)
         self._peer, self._items, self._reveal, self._largest = peer, items, reveal, largest
+        self._proves = self.suite.proves and reveal == "both"
         self._binned: Binned | None = None
         self._leaves: dict[int, Words] = {}
         self._vectors: dict[int, Words] = {}
-        self._ordered: tuple[Words, Rows] | None = None
+        self._ordered: tuple[Words, Rows, Rows] | None = None
 
     def ahead(self) -> None:
         """The vector that the next part of the store is for, and the items in their bins."""
@@ -125,10 +87,10 @@ class Sender(Role[Matches]):
         if len(opening.commitment) != KEY or len(opening.point) != 32:
             raise PeerError("a commitment or a point of another length than the protocol's")
         random = self.context.random
-        coin, secrets, seed = random(KEY), random(2 * _SECRET), random(KEY)
+        coin, secrets, seed = random(KEY), random(2 * SECRET), random(KEY)
         name = self._name(opening.total)
         bits = np.unpackbits(np.frombuffer(secrets, np.uint8), bitorder="little")
-        points, keys = self.transfers.choose(opening.point, bits, name, random)
+        points, keys = self.suite.transfers.choose(opening.point, bits, name, random)
         after = self.sending(
             opening.total, opening.commitment, coin, secrets, keys.tobytes(), seed, 0, 0, 0, 0
         )
@@ -142,10 +104,10 @@ class Sender(Role[Matches]):
         return store_for(state.size_peer)
 
     def _correlation(self, state: Sending, chunk: int) -> Vector:
-        return vector_of_chunk(self._shape(state), chunk)
+        return self.suite.correlation(self._shape(state), chunk)
 
-    def _width(self, state: Sending) -> int:
-        return tag_bytes(state.size_peer, len(self._items))
+    def _form(self, state: Sending) -> TagForm:
+        return self.suite.tags(state.size_peer, len(self._items))
 
     def _opened(self, state: Sending, part: Extension) -> Sending:
         """The session's coin, once the receiver's part is known and fits its commitment."""
@@ -159,10 +121,6 @@ class Sender(Role[Matches]):
         session = Session.toss(self._name(state.size_peer), part.coin, state.coin)
         return replace(state, committed=b"", coin=session.coin)
 
-    def _inputs(self, vector: Vector) -> tuple[int, int]:
-        """Bits and field elements that the receiver has to put into transfers and products."""
-        return vector.trees * vector.depth, vector.trees
-
     def _checked(self, state: Sending, part: Extension, chosen: Words, helped: Words) -> Sending:
         """The state after the rows that an extension gave; nothing is checked in this setting."""
         del part, chosen, helped
@@ -175,7 +133,7 @@ class Sender(Role[Matches]):
             raise PeerError("an extension out of order")
         chunk, vector = part.chunk, self._correlation(state, part.chunk)
         count = vector.trees * vector.depth
-        bits, values = self._inputs(vector)
+        bits, values = self.suite.inputs(vector)
         if part.transfers.shape != (BASE, choice_words(bits)):
             raise PeerError("transfers of another number than the sizes ask for")
         if part.products.shape != (BASE, 2 * values):
@@ -183,7 +141,7 @@ class Sender(Role[Matches]):
         state = self._opened(state, part)
         session, tweak = Session(state.coin), Session(state.coin).key("transfers")
         keys = np.frombuffer(state.keys, np.uint8).reshape(-1, base_ot.KEY)
-        ours, delta = state.secrets[:_SECRET], state.secrets[_SECRET:]
+        ours, delta = state.secrets[:SECRET], state.secrets[SECRET:]
         chosen = helper_rows(keys[:BASE], ours, chunk, part.transfers)
         helped = helper_rows(keys[BASE:], delta, chunk, part.products)
         state = self._checked(state, part, chosen, helped)
@@ -208,20 +166,24 @@ class Sender(Role[Matches]):
 
     def on_encoded(self, state: Sending, part: Encoded, peer: str) -> Turn[Matches]:
         del peer
-        shape = self._shape(state)
+        shape, store = self._shape(state), self.context.store
         parts = parts_of(shape)
         if part.part != state.parts or state.parts == len(parts):
             raise PeerError("parts of the store out of order")
         place = parts[part.part]
         if place.chunk >= state.extended or len(part.elements) != place.high - place.low:
             raise PeerError("a part of the store that is not due, or of another size")
-        session, width = Session(state.coin), self._width(state)
-        secret = np.frombuffer(state.secrets[_SECRET:], "<u8").astype(np.uint64)
+        session, form = Session(state.coin), self._form(state)
+        secret = np.frombuffer(state.secrets[SECRET:], "<u8").astype(np.uint64)
         vector = self._vector(state, place.chunk)[place.low : place.high].copy()
         add_products(vector, part.elements, secret)
         digests, starts = self._sorted(state).part(place)
-        tags = tags_of(digests, starts, shape, vector, session, width, secret)
-        self.context.store.put("tags", part.part, tags)
+        tags, halves = tags_of(
+            digests, starts, shape, vector, session, form, secret, halves=self._proves
+        )
+        store.put("tags", part.part, tags)
+        if self._proves:
+            store.put("halves", part.part, halves)
         state = replace(state, parts=part.part + 1)
         done = 0.05 + 0.9 * state.parts / len(parts)
         if state.parts < len(parts):
@@ -235,16 +197,15 @@ class Sender(Role[Matches]):
             raise PeerError("more asked than there is")
         return self._give(state)
 
-    def _tags(self, state: Sending) -> tuple[Words, Rows]:
-        """All tags in ascending order, and in `both` which item each is of."""
+    def _tags(self, state: Sending) -> tuple[Words, Rows, Rows]:
+        """All tags in ascending order, each one's place among those of the parts, and in `both`
+        the item at each such place."""
         if self._ordered is None:
-            shape = self._shape(state)
-            tags, rows = sort_tags(
-                gathered(self.context.store, "tags", len(parts_of(shape)), _NONE)
-            )
+            parts, index = len(parts_of(self._shape(state))), np.empty(0, np.int32)
+            tags, order = sort_tags(gathered(self.context.store, "tags", parts, _NONE))
             if self._reveal == "both":
-                rows = self._sorted(state).index[rows]
-            self._ordered = tags, rows
+                index = self._sorted(state).index
+            self._ordered = tags, order, index
             self._binned = None
         return self._ordered
 
@@ -254,13 +215,13 @@ class Sender(Role[Matches]):
         return self._binned
 
     def _give(self, state: Sending) -> Turn[Matches]:
-        total, width = len(self._items), self._width(state)
-        tags, _ = self._tags(state)
+        total, form = len(self._items), self._form(state)
+        tags = self._tags(state)[0]
         end = min(total, state.tagged + TAG_WINDOW * TAGS)
-        messages = [
-            (self._peer, Tags(start, pack_tags(tags[start : min(start + TAGS, end)], width)))
-            for start in range(state.tagged, max(end, 1), TAGS)
-        ]
+        messages = []
+        for start in range(state.tagged, max(end, 1), TAGS):
+            packed = pack_tags(tags[start : min(start + TAGS, end)], form.leading, form.width)
+            messages.append((self._peer, Tags(start, *packed)))
         state = replace(state, tagged=end)
         if end < total or self._reveal == "both":
             return Turn(state, messages, progress=0.95)
@@ -268,28 +229,27 @@ class Sender(Role[Matches]):
         none = np.empty(0, np.int64)
         return Turn(Done(), messages, Matches(-1, state.size_peer, none, none), 1.0)
 
+    def _all_given(self, state: Sending) -> bool:
+        """Whether the receiver has all tags, and is to report."""
+        made = state.parts == len(parts_of(self._shape(state)))
+        return self._reveal == "both" and made and state.tagged == len(self._items)
+
     def on_report(self, state: Sending, report: Report, peer: str) -> Turn[Matches]:
         del peer
-        total, places = len(self._items), report.places
-        given = state.parts == len(parts_of(self._shape(state))) and state.tagged == total
-        if self._reveal != "both" or not given:
+        store, total = self.context.store, len(self._items)
+        if not self._all_given(state):
             raise PeerError("a report that is not due")
-        if report.total > min(state.size_peer, total) or report.offset != state.reported:
-            raise PeerError("a report with too many places, or out of order")
-        if len(places) != min(TAGS, report.total - state.reported):
-            raise PeerError("a report of another length than announced")
-        if len(places) and int(places.max()) >= total:
-            raise PeerError("a report of places that do not exist")
-        self.context.store.put("report", report.offset // TAGS, places)
-        reported = state.reported + len(places)
+        take_report(store, report, state.reported, min(state.size_peer, total), total)
+        reported = state.reported + len(report.places)
         if reported < report.total:
             return Turn(replace(state, reported=reported))
-        parts = max(1, -(-report.total // TAGS))
-        told = gathered(self.context.store, "report", parts, places[:0]).astype(np.int64)
-        seen = np.zeros(total, bool)
-        seen[told] = True
-        if int(seen.sum()) != len(told):
-            raise PeerError("a report with repeated places")
-        own = self._tags(state)[1][told].astype(np.int64)
-        self.context.store.clear()
+        told = all_told(store, report.total, total)
+        _, order, index = self._tags(state)
+        places = order[told]
+        self._believe(state, places)
+        own = index[places].astype(np.int64)
+        store.clear()
         return Turn(Done(), result=Matches(len(own), state.size_peer, own, told))
+
+    def _believe(self, state: Sending, places: Rows) -> None:
+        """Nothing shows in this setting that the receiver holds what it reports."""

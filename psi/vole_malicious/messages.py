@@ -12,9 +12,10 @@ from psi.vole.messages import Size
 from psi.vole.secrets import KEY
 from psi.vole_malicious.checks import HASHES
 
-__all__ = ["Challenge", "Hash", "Proof", "Rows", "Sums"]
+__all__ = ["Challenge", "Evidence", "Half", "Hash", "Proof", "Rows", "Sums"]
 
 Hash = Annotated[bytes, Length(KEY)]
+Half = Annotated[bytes, Length(KEY // 2)]
 Sums = Annotated[np.ndarray, Array("uint64", width=2, most=2 * HASHES)]
 
 
@@ -43,3 +44,11 @@ class Proof:
     """Sender, before the first Tags: the hash of the values of all chunks' trees."""
 
     digest: Hash
+
+
+@message(0x6D)
+@dataclass(frozen=True)
+class Evidence:
+    """Receiver, before the first Report: the sum of the second halves of all matches' hashes."""
+
+    total: Half

@@ -1,4 +1,4 @@
-"""The receiver: proves its rows, and holds the sender to its trees before it reads a tag."""
+"""The receiver: proves its rows, holds the sender to its trees, shows that it holds its matches."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from psi import vole
 from psi.ecdh.items import Matches
 from psi.protocol import PeerError, Turn, message
 from psi.vole import extension
-from psi.vole.base_ot import KEY, BaseTransfers
+from psi.vole.base_ot import KEY
 from psi.vole.correlation import owner_noise
 from psi.vole.extension import BASE
 from psi.vole.messages import Answer, Extension, Tags, Trees
-from psi.vole.parameters import Vector
-from psi.vole.receiver import Opened, Receiving, Words
+from psi.vole.parameters import parts_of
+from psi.vole.receiver import Words
 from psi.vole.secrets import Session, derive, words
-from psi.vole_malicious import base_ot, checks, parameters
-from psi.vole_malicious.messages import Challenge, Hash, Proof, Rows
+from psi.vole.states import Opened, Receiving
+from psi.vole_malicious import checks
+from psi.vole_malicious.evidence import held
+from psi.vole_malicious.messages import Challenge, Evidence, Hash, Proof, Rows
+from psi.vole_malicious.parameters import CHECKED
 
 __all__ = ["Receiver"]
 
@@ -44,15 +47,7 @@ class Receiver(vole.Receiver):
         (Checking, Tags): "on_tags",
     }
     receiving = Checking
-    transfers: ClassVar[BaseTransfers] = base_ot
-    name = "vole-malicious"
-
-    def _correlation(self, chunk: int) -> Vector:
-        return parameters.correlation(self._shape, chunk)
-
-    def _width(self, size_peer: int) -> int:
-        del size_peer
-        return parameters.TAG
+    suite = CHECKED
 
     def _extend(self, state: Receiving, chunk: int, coin: bytes) -> list[Any]:
         session = Session(state.coin)
@@ -105,3 +100,7 @@ class Receiver(vole.Receiver):
         if not cast(Checking, state).proven:
             raise PeerError("tags before the proof of the trees")
         return super().on_tags(state, part, peer)
+
+    def _told(self, own: np.ndarray, peer: np.ndarray) -> list[Any]:
+        total = held(self.context.store, len(parts_of(self._shape)), own, len(self._items))
+        return [Evidence(total), *super()._told(own, peer)]

@@ -1,7 +1,8 @@
-"""The sender: answers rows it has checked, and proves its trees before it gives a tag."""
+"""The sender: answers rows it has checked, proves its trees, believes matches that are held."""
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, cast
 
@@ -11,20 +12,21 @@ from psi import vole
 from psi.ecdh.items import Matches
 from psi.protocol import Length, PeerError, Turn, message
 from psi.vole import extension
-from psi.vole.base_ot import BaseTransfers
 from psi.vole.correlation import helper_leaves
-from psi.vole.extension import BASE
 from psi.vole.messages import AHEAD, Encoded, Extension, More, Opening, Report, Size
-from psi.vole.parameters import Vector, parts_of
+from psi.vole.parameters import parts_of
 from psi.vole.secrets import KEY as HASH
 from psi.vole.secrets import Session
-from psi.vole.sender import Sending, Waiting, Words
-from psi.vole_malicious import base_ot, checks, parameters
-from psi.vole_malicious.messages import Challenge, Hash, Proof, Rows
+from psi.vole.sender import Rows as Places
+from psi.vole.sender import Words
+from psi.vole.states import SECRET, Sending, Waiting
+from psi.vole_malicious import checks
+from psi.vole_malicious.evidence import reported
+from psi.vole_malicious.messages import Challenge, Evidence, Half, Hash, Proof, Rows
+from psi.vole_malicious.parameters import CHECKED
 
 __all__ = ["Sender"]
 
-_SECRET = BASE // 8
 _ELEMENT = 16
 
 
@@ -33,7 +35,8 @@ _ELEMENT = 16
 class Proving(Sending):
     """Sender: also the proof of rows to come, and the trees' values so far with their number.
 
-    `products` are those of the trees' check in chunks that wait for their challenge.
+    `products` are those of the trees' check in chunks that wait for their challenge; `evidence` is
+    for the report.
     """
 
     sums: Annotated[bytes, Length(2 * checks.HASHES * _ELEMENT)] = b""
@@ -41,6 +44,7 @@ class Proving(Sending):
     products: Annotated[bytes, Length(AHEAD * _ELEMENT)] = b""
     trees: Hash = b""
     challenged: Size = 0
+    evidence: Half = b""
 
 
 class Sender(vole.Sender):
@@ -53,21 +57,11 @@ class Sender(vole.Sender):
         (Proving, Challenge): "on_challenge",
         (Proving, Encoded): "on_encoded",
         (Proving, More): "on_more",
+        (Proving, Evidence): "on_evidence",
         (Proving, Report): "on_report",
     }
     sending = Proving
-    transfers: ClassVar[BaseTransfers] = base_ot
-    name = "vole-malicious"
-
-    def _correlation(self, state: Sending, chunk: int) -> Vector:
-        return parameters.correlation(self._shape(state), chunk)
-
-    def _width(self, state: Sending) -> int:
-        del state
-        return parameters.TAG
-
-    def _inputs(self, vector: Vector) -> tuple[int, int]:
-        return parameters.inputs(vector)
+    suite = CHECKED
 
     def on_rows(self, state: Proving, rows: Rows, peer: str) -> Turn[Matches]:
         del peer
@@ -82,7 +76,7 @@ class Sender(vole.Sender):
         state = cast(Proving, state)
         if not state.digest or state.extended >= state.challenged + AHEAD:
             raise PeerError("an extension without the proof of its rows, or ahead of its time")
-        rows, secrets = (chosen, helped), (state.secrets[:_SECRET], state.secrets[_SECRET:])
+        rows, secrets = (chosen, helped), (state.secrets[:SECRET], state.secrets[SECRET:])
         sums = np.frombuffer(state.sums, "<u8").reshape(-1, 2)
         if not checks.verify(
             Session(state.coin),
@@ -129,3 +123,22 @@ class Sender(vole.Sender):
         return replace(
             turn, messages=[(self._peer, Proof(cast(Proving, state).trees)), *turn.messages]
         )
+
+    def on_evidence(self, state: Proving, shown: Evidence, peer: str) -> Turn[Matches]:
+        del peer
+        if state.evidence or not self._all_given(state):
+            raise PeerError("evidence that is not due")
+        if len(shown.total) != _ELEMENT:
+            raise PeerError("evidence of another form than the protocol's")
+        return Turn(replace(state, evidence=shown.total))
+
+    def on_report(self, state: Sending, report: Report, peer: str) -> Turn[Matches]:
+        if not cast(Proving, state).evidence:
+            raise PeerError("a report before its evidence")
+        return super().on_report(state, report, peer)
+
+    def _believe(self, state: Sending, places: Places) -> None:
+        parts = len(parts_of(self._shape(state)))
+        total = reported(self.context.store, parts, places, len(self._items))
+        if not hmac.compare_digest(total, cast(Proving, state).evidence):
+            raise PeerError("a report of items that the receiver does not hold")

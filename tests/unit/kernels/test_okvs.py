@@ -13,7 +13,6 @@ from psi.kernels.gf128 import add_products
 from psi.kernels.okvs import DENSE, LARGEST_BIN, decode, encode
 from psi.kernels.okvs_rows import bins_of
 from psi.kernels.okvs_tags import tags_of_items
-from psi.kernels.tag_lists import pack_tags
 
 
 def items(count: int, bins: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,9 +86,9 @@ def test_bad_shapes_are_refused() -> None:
         decode(digests, starts, 1, 20, np.zeros((20, 2), np.uint64))
 
 
-@pytest.mark.parametrize("width", [8, 10, 16])
+@pytest.mark.parametrize("bits", [64, 83, 128])
 @pytest.mark.parametrize("factor", [None, "drawn"])
-def test_tags_are_hashes_of_what_the_store_holds(width: int, factor: str | None) -> None:
+def test_tags_are_hashes_of_what_the_store_holds(bits: int, factor: str | None) -> None:
     digests, starts = items(205, 3)
     sparse, key = 90, secrets.token_bytes(32)
     store = np.frombuffer(secrets.token_bytes(16 * 3 * (sparse + DENSE)), np.uint64).reshape(-1, 2)
@@ -97,18 +96,22 @@ def test_tags_are_hashes_of_what_the_store_holds(width: int, factor: str | None)
     if factor:
         by = np.frombuffer(secrets.token_bytes(16), np.uint64)
         add_products(values, digests[:, :2], by)
-    found = tags_of_items(digests, starts, 3, sparse, store, Blake2s(key, b"tags"), width, by)
-    rows = zip(pack_tags(found, width), values, digests, strict=True)
-    for tag, value, item in rows:
+    given, hashed = (digests, starts, 3, sparse, store), Blake2s(key, b"tags")
+    found, halves = tags_of_items(*given, hashed, bits, by, halves=True)
+    for tag, half, value, item in zip(found, halves, values, digests, strict=True):
         text = value.tobytes() + item.tobytes()
         digest = hashlib.blake2s(text, key=key, person=b"tags").digest()
-        assert tag.tobytes() == (digest[8:16] + digest[:8])[:width]
-    assert (found[:, 0] <= np.uint64(2 ** (8 * (width - 8)) - 1)).all()
+        assert tag[1].tobytes() == digest[8:16]
+        assert int(tag[0]) == int.from_bytes(digest[:8], "little") % 2 ** (bits - 64)
+        assert half.tobytes() == digest[16:]
+    alone, nothing = tags_of_items(*given, hashed, bits, by)
+    assert np.array_equal(alone, found)
+    assert nothing.shape == (0, 2)
 
 
 def test_a_store_of_another_size_is_refused() -> None:
     digests, starts = items(5, 1)
     with pytest.raises(ValueError, match="store"):
-        tags_of_items(digests, starts, 1, 12, np.zeros((59, 2), np.uint64), Blake2s(b"k"), 8)
-    with pytest.raises(ValueError, match="bytes"):
-        tags_of_items(digests, starts, 1, 12, np.zeros((60, 2), np.uint64), Blake2s(b"k"), 7)
+        tags_of_items(digests, starts, 1, 12, np.zeros((59, 2), np.uint64), Blake2s(b"k"), 64)
+    with pytest.raises(ValueError, match="bits"):
+        tags_of_items(digests, starts, 1, 12, np.zeros((60, 2), np.uint64), Blake2s(b"k"), 63)

@@ -20,9 +20,10 @@ from psi.vole.parameters import (
     noise_weight,
     parts_of,
     store_for,
-    tag_bytes,
+    tag_form,
     vector_of_chunk,
 )
+from psi.vole_malicious.parameters import CHECKED
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "PARAMETERS.md").read_text("utf-8")
@@ -37,6 +38,7 @@ def test_page_and_tool_say_the_same(tool: dict[str, Any]) -> None:
     assert tool["sizes_table"]() in PAGE
     assert tool["attacks_table"]() in PAGE
     assert tool["checks_table"]() in PAGE
+    assert tool["cheats_table"]() in PAGE
 
 
 def test_the_page_states_what_the_code_takes() -> None:
@@ -77,6 +79,14 @@ def test_sizes_fit_each_other(items: int) -> None:
 
 
 def test_tags_are_as_long_as_chance_asks() -> None:
-    assert [tag_bytes(n, n) for n in (0, 1, 4096, 10**5, 10**6, 10**7)] == [8, 8, 8, 10, 10, 11]
-    for mine, theirs in ((10**6, 10**6), (10**3, 10**7)):
-        assert 8 * tag_bytes(mine, theirs) >= STATISTICAL + math.log2(mine * theirs)
+    found = [tag_form(n, n).bits for n in (0, 1, 4096, 10**5, 10**6, 10**7)]
+    assert found == [64, 64, 68, 80, 83, 87]
+    for mine, theirs in ((10**6, 10**6), (10**3, 10**7), (10**7, 10**3), (LARGEST, LARGEST)):
+        assert tag_form(mine, theirs).bits >= STATISTICAL + math.log2(mine * theirs)
+
+
+def test_no_sender_makes_one_tag_stand_for_many_items_in_time(tool: dict[str, Any]) -> None:
+    for items in (1, 1_000, 10**6, 10**7, LARGEST):
+        bits = CHECKED.tags(items, items).bits
+        assert bits >= STATISTICAL + math.log2(items**2)
+        assert tool["stood_for"](items, 46, bits) < 1.1

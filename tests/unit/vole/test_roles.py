@@ -14,6 +14,7 @@ import pytest
 from psi import buckets
 from psi.ecdh import Items
 from psi.identifiers import key_buffer
+from psi.kernels.tag_lists import unpack_tags
 from psi.protocol import (
     Context,
     Envelope,
@@ -44,7 +45,7 @@ def test_several_chunks_parts_and_messages(monkeypatch: pytest.MonkeyPatch) -> N
     """The way of large sets, at a size for tests: more bins, chunks, buckets, tags and reports."""
     monkeypatch.setattr(parameters, "BIN", 100)
     monkeypatch.setattr(buckets, "BUCKET", 700)
-    for module in ("receiver", "sender"):
+    for module in ("receiver", "sender", "reports"):
         monkeypatch.setattr(f"psi.vole.{module}.TAGS", 64)
     for place in ("store_for", "parts_of", "vector_for"):
         getattr(parameters, place).cache_clear()
@@ -76,6 +77,12 @@ def spoiled(change: type, **fields: Any) -> pytest.ExceptionInfo[PeerError]:
     return caught
 
 
+def in_one_step(steps: np.ndarray) -> np.ndarray:
+    """All forty tags with the same leading bits, so that the others fall somewhere."""
+    del steps
+    return np.full(5, 255, np.uint8)
+
+
 def encode_number(change: type) -> int:
     from psi.protocol.codec import _TYPE_OF
 
@@ -94,8 +101,10 @@ def encode_number(change: type) -> int:
         (Encoded, {"part": lambda p: 1}, "out of order"),
         (Encoded, {"elements": lambda e: e[1:]}, "of another size"),
         (Tags, {"offset": lambda o: 1}, "out of order"),
-        (Tags, {"tags": lambda t: t[1:]}, "tags of shape"),
-        (Tags, {"tags": lambda t: t[::-1]}, "out of order"),
+        (Tags, {"rests": lambda r: r[1:]}, "tags of shape"),
+        (Tags, {"steps": lambda s: s[:-1]}, "no steps"),
+        (Tags, {"first": lambda f: f + 32}, "no steps"),
+        (Tags, {"steps": in_one_step, "first": lambda f: 0}, "out of order"),
         (Report, {"total": lambda t: 41}, "too many places"),
         (Report, {"places": lambda p: p[1:]}, "another length"),
         (Report, {"places": lambda p: p + np.uint32(40)}, "do not exist"),
@@ -116,12 +125,11 @@ def test_what_it_cannot_do_names_what_can(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_the_sender_sends_tells_no_order() -> None:
     """Tags ascend, whatever order the items have."""
-    sent: list[np.ndarray] = []
     for theirs in (range(50), reversed(range(50))):
         link = Pair(*pair(range(10), theirs, "receiver"))
         link.run()
         last = [e.payload for e in link.sent if e.sender == "s"][-1]
-        sent.append(decode(last, Tags).tags)
-    for tags in sent:
-        first = tags[:, :8].copy().view("<u8")[:, 0]
-        assert (np.diff(first.astype(object)) > 0).all()
+        part = decode(last, Tags)
+        found = unpack_tags(part.first, part.steps, part.rests, parameters.tag_form(10, 50).leading)
+        assert found is not None
+        assert (np.diff(found[:, 1].astype(object)) > 0).all()

@@ -20,8 +20,12 @@ from psi.protocol.codec import _BY_TYPE
 from psi.vole import base_ot
 from psi.vole.correlation import Noise, owner_noise
 from psi.vole.extension import BASE, owner_rows
+from psi.vole.messages import Report
+from psi.vole.own_set import OwnSet
 from psi.vole.parameters import store_for
+from psi.vole.suite import PLAIN, Suite
 from psi.vole_malicious import base_ot as checked_ot
+from psi.vole_malicious.parameters import CHECKED
 
 SIZE = 40
 
@@ -137,6 +141,7 @@ class _Overfull:
 
     def begin(self) -> Any:
         self._shape = store_for(SIZE)
+        self._set = OwnSet(self._items, self._shape)
         return self._stating(super().begin)  # type: ignore[misc]
 
     def on_answer(self, *args: Any) -> Any:
@@ -219,7 +224,7 @@ class _Reader:
     read: list[np.ndarray]
 
     def on_extension(self, state: Any, part: Any, peer: str) -> Any:
-        both = self.transfers.both  # type: ignore[attr-defined]
+        both = self.suite.transfers.both  # type: ignore[attr-defined]
         self.read = [
             owner_rows(keys, part.chunk, np.zeros(message.shape[1], np.uint64))[0] ^ message
             for keys, message in (
@@ -231,8 +236,28 @@ class _Reader:
 
 
 class ReaderPlain(_Reader, vole.Sender):
-    transfers: ClassVar[Any] = BothLogarithms()
+    suite: ClassVar[Suite] = replace(PLAIN, transfers=BothLogarithms())
 
 
 class ReaderChecked(_Reader, vole_malicious.Sender):
-    transfers: ClassVar[Any] = BothLogarithmsChecked()
+    suite: ClassVar[Suite] = replace(CHECKED, transfers=BothLogarithmsChecked())
+
+
+class _Boaster:
+    """A receiver that reports tags of items that it does not hold."""
+
+    lies: int = 1
+
+    def _told(self, own: Any, peer: Any) -> list[Any]:
+        others = np.setdiff1d(np.arange(SIZE), peer)[: self.lies]
+        *first, report = super()._told(own, peer)  # type: ignore[misc]
+        places = np.concatenate([report.places, others.astype(np.uint32)])
+        return [*first, Report(len(places), 0, places)]
+
+
+class BoasterPlain(_Boaster, vole.Receiver):
+    pass
+
+
+class BoasterChecked(_Boaster, vole_malicious.Receiver):
+    pass

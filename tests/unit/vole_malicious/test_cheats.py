@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from psi import vole, vole_malicious
-from psi.protocol import EnvironmentFailed, PeerError
+from psi.protocol import EnvironmentFailed, Pair, PeerError
 from psi.vole.extension import bit_row
 from psi.vole.messages import Answer, Encoded, Extension, Tags, Trees
 from psi.vole.parameters import store_for
-from psi.vole_malicious.messages import Challenge, Proof, Rows
+from psi.vole_malicious.messages import Challenge, Evidence, Proof, Rows
 from tests.unit.vole_malicious.cheats import (
     SIZE,
+    BoasterChecked,
+    BoasterPlain,
     OpenCheckedReceiver,
     OpenCheckedSender,
     OpenReceiver,
@@ -27,6 +29,8 @@ from tests.unit.vole_malicious.cheats import (
     ReaderPlain,
     UnevenChecked,
     UnevenPlain,
+    context,
+    items,
     roles,
     run,
 )
@@ -155,6 +159,45 @@ def test_a_receiver_fits_more_than_it_states_but_no_more_than_columns(
         run(*roles(receiver, sender, store_for(SIZE).bin_columns + 1))
 
 
+def boast(receiver: type[Any], sender: type[Any], lies: int) -> int:
+    """How many records the sender believes to share where ten are."""
+    places = context("r"), context("s")
+    boaster = receiver(places[0], "s", items(range(30, 70)), reveal="both", minimum=0, largest=100)
+    boaster.lies = lies
+    believer = sender(places[1], "r", items(range(SIZE)), reveal="both", largest=100)
+    return int(Pair(boaster, believer).run()["s"].count)
+
+
+def test_a_receiver_reports_what_it_does_not_hold_in_the_plain_protocol() -> None:
+    assert boast(BoasterPlain, vole.Sender, 30) == SIZE
+
+
+@pytest.mark.parametrize("lies", [1, 2, 30])
+def test_a_report_of_what_is_not_held_is_caught(lies: int) -> None:
+    with pytest.raises(PeerError, match="does not hold"):
+        boast(BoasterChecked, vole_malicious.Sender, lies)
+    assert boast(BoasterChecked, vole_malicious.Sender, 0) == 10
+
+
+def test_a_receiver_may_leave_matches_out() -> None:
+    """What the chapter says is not promised."""
+
+    class Modest(vole_malicious.Receiver):
+        def _told(self, own: Any, peer: Any) -> list[Any]:
+            return super()._told(own[:4], peer[:4])
+
+    assert boast(Modest, vole_malicious.Sender, 0) == 4
+
+
+def test_one_tag_for_two_items_ends_the_run() -> None:
+    """A sender that had found two items with one tag would have both of them matched by it."""
+    receiver, sender = roles(vole_malicious.Receiver, vole_malicious.Sender)
+    matches = receiver._lookup.matches
+    receiver._lookup.matches = lambda parts: (matches(parts)[0], matches(parts)[1] // 2)  # type: ignore[method-assign]
+    with pytest.raises(PeerError, match="one tag for two items"):
+        run(receiver, sender)
+
+
 def test_another_size_than_the_receiver_was_told() -> None:
     """Sizes name the run: keys made under different names do not fit."""
     change: dict[type, Change] = {Answer: lambda answer: replace(answer, total=answer.total + 1)}
@@ -181,7 +224,10 @@ def test_messages_of_another_run(kind: type) -> None:
 def test_altered_tags_and_stores_lose_matches_and_tell_nothing() -> None:
     """Both are the own loss of who sends them: no error, and no match that is not one."""
     both: tuple[tuple[type, Change], ...] = (
-        (Tags, lambda part: replace(part, tags=part.tags ^ (np.arange(16) == 15).astype(np.uint8))),
+        (
+            Tags,
+            lambda part: replace(part, rests=part.rests ^ (np.arange(12) == 0).astype(np.uint8)),
+        ),
         (Encoded, lambda part: replace(part, elements=part.elements[::-1].copy())),
     )
     for kind, change in both:
@@ -204,6 +250,8 @@ def test_altered_tags_and_stores_lose_matches_and_tell_nothing() -> None:
         (Challenge, {"seed": lambda s: bytes(32)}, "trees that are not those"),
         (Proof, {"digest": lambda d: bytes(32)}, "trees that are not those"),
         (Proof, {"digest": lambda d: b""}, "trees that are not those"),
+        (Evidence, {"total": lambda t: t[1:]}, "another form"),
+        (Evidence, {"total": lambda t: bytes(16)}, "does not hold"),
     ],
 )
 def test_malformed_messages(kind: type, fields: dict[str, Change], why: str) -> None:
@@ -220,6 +268,7 @@ def test_malformed_messages(kind: type, fields: dict[str, Change], why: str) -> 
         (Rows, "without the proof of its rows"),
         (Challenge, "before the challenge"),
         (Proof, "before the proof of the trees"),
+        (Evidence, "before its evidence"),
     ],
 )
 def test_no_check_can_be_left_out(left_out: type, why: str) -> None:

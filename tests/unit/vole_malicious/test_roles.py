@@ -42,13 +42,13 @@ def test_each_chunk_is_checked() -> None:
     assert found["r"].own.tolist() == list(range(6_000, 6_500))
     assert np.array_equal(found["s"].own, np.arange(500))
     numbers = [envelope.payload[1] for envelope in link.sent]
-    assert [numbers.count(code) for code in (0x68, 0x69, 0x6A)] == [3, 3, 1]
+    assert [numbers.count(code) for code in (0x68, 0x69, 0x6A, 0x6D)] == [3, 3, 1, 1]
 
 
 @pytest.mark.parametrize("items_", [0, 1, 300, 10**4, 10**5, 10**6, 10**7])
 def test_sizes(items_: int) -> None:
     store = parameters.store_for(items_)
-    vector = checked.correlation(store, 0)
+    vector = checked.CHECKED.correlation(store, 0)
     assert vector.trees >= checked.NOISE == 1733
     assert 0 <= 2 * vector.size - (vector.trees << vector.depth) < 2 * SIZES
     bits, values = checked.inputs(vector)
