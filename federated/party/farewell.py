@@ -58,5 +58,9 @@ def farewell(error: BaseException) -> Farewell:
 
 
 def may_go_on(error: BaseException) -> bool:
-    """Whether a job that ended with this error at this party can go on here later."""
+    """Whether a job that ended with this error at this party can go on here later.
+
+    So it can after an exception that is not ours, as after a kill: a message that caused it has its
+    line in the ledger, and no other is taken in its place (see `Ledger.frame`).
+    """
     return not isinstance(error, FedprofileError) or isinstance(error, _NOBODYS_FAULT)

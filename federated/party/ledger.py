@@ -104,10 +104,14 @@ class Ledger:
         self._path, self._keys, self._clock, self._session = path, keys, clock, session
         self._number, self._last, self._signature = 0, START, ""
         self._facts: set[tuple[str, str]] = set()
+        self._taken: dict[tuple[str, int], str] = {}
         self.frames: dict[tuple[str, str], int] = {}
         self.heads: dict[str, Head] = {}
         for line in _whole_lines(path):
             self._take(line)
+            if line["kind"] == "received":
+                body = line["body"]
+                self._taken[body["peer"], body["frame"]] = body["sha256"]
             if line["kind"] == "opened" and line["body"].get("session") != session.hex():
                 raise InputError(f"{path.name} is of another session")
         try:
@@ -148,10 +152,15 @@ class Ledger:
         if (kind, _text(body)) not in self._facts:
             self.write(kind, **body)
 
-    def frame(self, way: str, peer: str, number: int, **body: Any) -> None:
-        """Note frame `number` "sent" to or "received" from a peer, unless it was noted before."""
+    def frame(self, way: str, peer: str, number: int, *, sha256: str, **body: Any) -> None:
+        """Note frame `number` "sent" to or "received" from a peer, unless it was noted before.
+
+        Raises `PeerError` where an earlier life of this party has taken another one in its place.
+        """
         if number >= self.frames.get((way, peer), 0):
-            self.write(way, peer=peer, frame=number, **body)
+            self.write(way, peer=peer, frame=number, sha256=sha256, **body)
+        elif way == "received" and self._taken.get((peer, number), sha256) != sha256:
+            raise PeerError(f"frame #{number} of {peer} is another than before the restart")
 
     def head(self) -> Head:
         """The present head: what the next frame carries."""

@@ -10,10 +10,11 @@
       Encoded (its store plus A, in parts)    ──►
                                               ◄──       Proof (of its trees)
                                               ◄──       Tags (of its items, ascending)
-      Report (reveal = "both")                ──►
+      Evidence, Report (reveal = "both")      ──►
 
 The protocol of `psi.vole` with Masny and Rindal's base transfers, a proof beside each extension,
-one of the trees before the first tag, more noise and longer tags; no round more.
+one of the trees before the first tag, evidence that reported matches are held, more noise and
+longer tags; no round more.
 
 | reveal | receiver learns | sender learns |
 |---|---|---|
@@ -22,8 +23,8 @@ one of the trees before the first tag, more noise and longer tags; no round more
 
 Adversary: malicious, with abort. What a receiver put into its store is fixed before it sees a tag,
 at most some 2.5 times its stated size; a sender that guesses about the receiver's noise is stopped
-where it errs. Neither is bound to true items, and the report is the receiver's word. Arguments,
-bounds and sources: docs/protocols/vole_psi_malicious.md, docs/PARAMETERS.md.
+where it errs. Neither is bound to true items, and the receiver may leave matches out of its report.
+Arguments, bounds and sources: docs/protocols/vole_psi_malicious.md, docs/PARAMETERS.md.
 """
 
 from psi.vole import REVEALS

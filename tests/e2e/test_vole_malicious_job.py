@@ -12,12 +12,14 @@ from federated.party.account import verify_ledger
 from federated.party.contract import Contract
 from federated.party.desk import AutoDecider
 from federated.party.ledger import read_ledger
+from federated.party.outcome import Outcome
+from federated.party.participant import Participant
 from federated.party.policy import Limits, Policy
 from profiles.job import Job
 from profiles.plan import describe
 from profiles.run import run_job
 from profiles.tables import open_tables
-from psi.protocol import Declined
+from psi.protocol import Declined, PeerGone
 from tests.e2e.conftest import JOB
 from tests.e2e.hub_world import World
 from tests.e2e.test_hub import BUREAU
@@ -75,6 +77,27 @@ def test_goes_on_after_a_kill(job: Path, tmp_path: Path, victim: str, fatal: int
     parties = play(job, tmp_path / "home", {victim: fatal})
     assert parties[victim].lives == 2
     check(parties, job, tmp_path / "home")
+
+
+def test_nobody_comes_back_with_another_set(
+    job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contract's hash of a table is the commitment to its set, across a kill too."""
+    play_once = Party._play
+
+    def meddle(party: Party, participant: Participant) -> Outcome:
+        if party.lives == 2:
+            bureau = pd.read_csv(job / "bureau.csv")
+            bureau.loc[0, "id_no"] = "id99999"
+            bureau.to_csv(job / "bureau.csv", index=False)
+        return play_once(party, participant)
+
+    monkeypatch.setattr(Party, "_play", meddle)
+    parties = play(job, tmp_path / "home", {"bureau": 12})
+    assert parties["bureau"].lives == 2
+    assert "the table changed after the contract was signed" in str(parties["bureau"].error)
+    assert not (tmp_path / "home" / "bureau" / "journal").exists()
+    assert isinstance(parties["bank"].error, PeerGone)
 
 
 @pytest.mark.slow

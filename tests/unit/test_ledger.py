@@ -106,8 +106,8 @@ def test_a_party_that_comes_back_notes_facts_and_frames_once(tmp_path: Path) -> 
         book = ledger(path, 0)
         book.once("disclosure", step="align bureau", matched=3)
         for number in range(2):
-            book.frame("sent", "bureau", number, step="align", bytes=5)
-            book.frame("received", "bureau", number, step="align", head=head.plain())
+            book.frame("sent", "bureau", number, sha256="", step="align", bytes=5)
+            book.frame("received", "bureau", number, sha256="", step="align", head=head.plain())
         assert book.frames == {("sent", "bureau"): 2, ("received", "bureau"): 2}
         assert book.heads == {"bureau": head}
         book.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import threading
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
@@ -17,6 +20,7 @@ from federated.party.ledger import read_ledger
 from federated.party.session import Session
 from federated.wire.routers import Endpoint, MemoryRouter
 from federated.wire.sealing import SealedFrame
+from psi.protocol import Context, Done, Length, PeerError, Role, Turn, message
 from psi.protocol.codec import peek
 from tests.unit.test_session import NAMES, Exchange
 
@@ -147,3 +151,91 @@ def test_two_are_killed_in_their_handshakes(tmp_path: Path, first: int, second: 
         assert not party.is_alive()
         assert party.error is None, [(p.party, p.error) for p in parties]
         assert party.total == 6
+
+
+@message(0xF1)
+@dataclass(frozen=True)
+class Guess:
+    word: Annotated[bytes, Length(32)]
+
+
+@message(0xF2)
+@dataclass(frozen=True)
+class Hearing:
+    """The victim's state."""
+
+
+class Guesser(Role[bool]):
+    def __init__(self, context: Context, word: bytes) -> None:
+        super().__init__(context)
+        self.word = word
+
+    def begin(self) -> Turn[bool]:
+        return Turn(Done(), [("b", Guess(self.word))], True)
+
+
+class Victim(Role[bytes]):
+    """It breaks down at a wrong word, which shows its sender that the word was wrong."""
+
+    transitions = {(Hearing, Guess): "on_guess"}  # noqa: RUF012
+
+    def begin(self) -> Turn[bytes]:
+        return Turn(Hearing())
+
+    def on_guess(self, state: Hearing, guess: Guess, peer: str) -> Turn[bytes]:
+        del state, peer
+        if guess.word == b"wrong":
+            raise IndexError("not an error of ours")
+        return Turn(Done(), result=guess.word)
+
+
+def life(
+    name: str, home: Path, router: MemoryRouter, nonce: bytes, role: type, *words: bytes
+) -> threading.Thread:
+    """One life of a party that runs one step; how it ended is in its `name`."""
+    pinned = {other: PINNED[other] for other in "ab"}
+    session = Session(nonce, KEYS[name], pinned, router.endpoint(name), home / name, timeout=5)
+
+    def live() -> None:
+        try:
+            session.connect()
+            if words and not (home / "before").exists():
+                shutil.copytree(home / name / "journal", home / "before")
+            session.run("one", role(session.context("one"), *words))
+        except Exception as error:
+            session.abort(error)
+            thread.name = f"{type(error).__name__}: {error}"
+
+    thread = threading.Thread(target=live, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("again", [b"wrong", b"another"])
+def test_a_crash_that_a_message_caused_gives_no_second_guess(tmp_path: Path, again: bytes) -> None:
+    """A cheating peer goes back to before its message, and sends another in its place."""
+    router, nonce = MemoryRouter(["a", "b"]), secrets.token_bytes(32)
+    both = [
+        life("a", tmp_path, router, nonce, Guesser, b"wrong"),
+        life("b", tmp_path, router, nonce, Victim),
+    ]
+    for thread in both:
+        thread.join(20)
+    assert both[1].name == "IndexError: not an error of ours"
+    assert (tmp_path / "b" / "journal").exists()  # an honest job could go on with a mended program
+    if again != b"wrong":  # its journal from before, its ledger as it is
+        shutil.rmtree(tmp_path / "a" / "journal")
+        shutil.copytree(tmp_path / "before", tmp_path / "a" / "journal")
+    router = MemoryRouter(["a", "b"])
+    both = [
+        life("a", tmp_path, router, nonce, Guesser, again),
+        life("b", tmp_path, router, nonce, Victim),
+    ]
+    for thread in both:
+        thread.join(20)
+    if again == b"wrong":
+        assert both[1].name == "IndexError: not an error of ours"
+    else:
+        assert both[1].name.startswith(PeerError.__name__)
+        assert "frame #0 of a is another than before the restart" in both[1].name
+        assert not (tmp_path / "b" / "journal").exists()

@@ -47,7 +47,7 @@ def test_as_many_leading_bits_as_tags_take_two_bits_or_less_a_tag() -> None:
 def test_what_are_no_packed_tags_is_told() -> None:
     first, steps, rests = pack_tags(tags(300, 80), 8, 9)
     beyond = np.append(steps, np.uint8(1))
-    for bad in (
+    for lead, bits, left in (
         (first, steps, rests[1:]),
         (first, steps[:-1], rests),
         (first, beyond, rests),
@@ -55,7 +55,7 @@ def test_what_are_no_packed_tags_is_told() -> None:
         (256, steps, rests),
         (first, steps & np.uint8(254), rests[1:]),
     ):
-        assert unpack_tags(*bad, 8) is None
+        assert unpack_tags(lead, bits, left, 8) is None
     for leading, width in ((0, 7), (0, 17), (9, 15)):
         with pytest.raises(ValueError, match="64 to 128 allowed"):
             pack_tags(tags(3, 64), leading, width)
