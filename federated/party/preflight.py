@@ -7,7 +7,7 @@ into a mail. Nothing here leaves the party.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.party.advice import of_column, of_level
+from federated.party.key_columns import cleaned_key
 from psi.identifiers import Cleaned, clean, combine, guess_kind
 from psi.identifiers.columns import as_text
 from psi.protocol.errors import InputError, MisuseError
@@ -107,6 +109,7 @@ class PreflightReport:
     rows_: int
     columns: tuple[ColumnReport, ...]
     levels: tuple[LevelReport, ...]
+    duplicates: str = "collapse"
 
     @property
     def usable(self) -> int:
@@ -117,8 +120,12 @@ class PreflightReport:
     def suggestions(self) -> tuple[str, ...]:
         """What to fix, one sentence each."""
         found = [text for column in self.columns for text in column.suggestions]
+        found += [text for level in self.levels for text in of_level(level, self)]
         if self.usable == 0:
             found.append("no row has a usable key: nothing can match")
+        elif self.usable * 2 < self.rows_:
+            missing = self.rows_ - self.usable
+            found.append(f"{missing:,} rows have no usable key: add another level of keys")
         return tuple(found)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -137,22 +144,41 @@ class PreflightReport:
 
     def to_text(self) -> str:
         """The report for a terminal."""
-        lines = [f"{self.rows_} rows, {self.usable} with a usable key"]
+        keyed = f"{self.usable:,} with a usable key ({_share(self.usable, self.rows_)})"
+        lines = [f"{self.rows_:,} rows, {keyed}"]
         for column in self.columns:
-            lines.append(f"{column.column} ({column.kind}): {column.usable} usable")
-            counts = {"null": column.nulls, **column.invalid}
-            told = [f"{reason} {count}" for reason, count in counts.items() if count]
+            usable = f"{column.usable:,} usable ({_share(column.usable, column.rows)})"
+            lines.append(f"{column.column} ({column.kind}): {usable}")
+            counts = {"null or blank": column.nulls, **column.invalid}
+            told = [f"{reason} {count:,}" for reason, count in _largest(counts) if count]
             if told:
                 lines.append(f"  unusable: {', '.join(told)}")
-            if column.changed or column.duplicates:
-                lines.append(f"  normalised: {column.changed}, duplicates: {column.duplicates}")
+            if column.changed:
+                wide = f", {column.full_width:,} with full-width characters" * bool(
+                    column.full_width
+                )
+                lines.append(f"  spelling normalised: {column.changed:,}{wide}")
         for number, level in enumerate(self.levels, start=1):
+            repeats = f" ({level.duplicates:,} rows repeat one)" * bool(level.duplicates)
             lines.append(
-                f"key {number} ({' + '.join(level.columns)}): {level.usable} usable, "
-                f"{level.distinct} distinct, {level.reached} rows use it first"
+                f"key {number} ({' + '.join(level.columns)}): {level.usable:,} usable, "
+                f"{level.distinct:,} distinct{repeats}, best key of {level.reached:,} rows"
             )
-        lines.extend(f"suggestion: {text}" for text in self.suggestions)
+        if self.suggestions:
+            lines.append("what to do:")
+        lines.extend(f"  - {text}" for text in self.suggestions)
         return "\n".join(lines)
+
+
+def _share(part: int, whole: int) -> str:
+    """Per cent, never rounded to all or nothing."""
+    if part in (0, whole) or not whole:
+        return "100%" if part else "0%"
+    return f"{min(99.9, max(0.1, 100 * part / whole)):.1f}%"
+
+
+def _largest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda entry: -entry[1])
 
 
 def preflight(
@@ -160,6 +186,7 @@ def preflight(
     keys: Sequence[Sequence[str]],
     kinds: Mapping[str, str],
     *,
+    duplicates: str = "collapse",
     progress: Callable[[str, float], None] | None = None,
 ) -> PreflightReport:
     """Check the key columns of one party's table.
@@ -168,6 +195,7 @@ def preflight(
         table: holds every key column.
         keys: the waterfall: levels of one or more columns, tried in order.
         kinds: identifier kind by column; a column without one is checked as `text`.
+        duplicates: what the job does with rows that share a key, `collapse` or `join`.
         progress: told a column whose kind takes long, and the share of it that is done.
 
     Raises:
@@ -185,7 +213,7 @@ def preflight(
     cleaned = {}
     for name in names:
         told = partial(progress, name) if progress else None
-        cleaned[name] = clean(table.column(name), kinds.get(name, "text"), progress=told)
+        cleaned[name] = cleaned_key(table, name, kinds.get(name, "text"), told)
     columns = tuple(_column(name, table.column(name), cleaned[name], kinds) for name in names)
     levels = []
     waiting = np.ones(table.num_rows, dtype=np.bool_)
@@ -196,7 +224,7 @@ def preflight(
         distinct = int(pc.count_distinct(key).as_py())
         levels.append(LevelReport(tuple(level), int(usable.sum()), distinct, reached))
         waiting &= ~usable
-    return PreflightReport(table.num_rows, columns, tuple(levels))
+    return PreflightReport(table.num_rows, columns, tuple(levels), duplicates)
 
 
 def _count(text: pa.Array, pattern: str) -> int:
@@ -213,9 +241,12 @@ def _column(
     distinct = int(pc.count_distinct(cleaned.values).as_py())
     filled = cleaned.rows - nulls
     guessed = ""
-    if name not in kinds or (filled and cleaned.usable < 0.5 * filled):
+    plain = cleaned.kind == "text"
+    if plain or name not in kinds or (filled and cleaned.usable < 0.5 * filled):
         sample = text.drop_null().slice(0, _SAMPLE)
         guessed = guess_kind(name, sample) or ""
+        if plain and name in kinds and guessed == "number":
+            guessed = ""  # digits may be text on purpose
         # A guess must beat the kind that was given, not only pass.
         better = guessed and name in kinds and clean(sample, guessed, threads=1).usable
         if guessed == cleaned.kind or (name in kinds and 2 * (better or 0) < len(sample)):
@@ -235,46 +266,4 @@ def _column(
         suggested_kind=guessed,
         suggestions=(),
     )
-    return _with_suggestions(found, values.type)
-
-
-def _with_suggestions(report: ColumnReport, given: pa.DataType) -> ColumnReport:
-    """Sentences that say what to do, worst first."""
-    name, found = report.column, []
-    if report.mojibake:
-        found.append(
-            f"{name}: {report.mojibake} rows are garbled: the file was read in another "
-            'encoding than it was written in; set encoding = "gbk" or "utf-8" in tables.toml'
-        )
-    if report.scientific or report.invalid.get("number not exact"):
-        found.append(
-            f"{name}: {report.scientific + report.invalid.get('number not exact', 0)} rows lost "
-            "digits as floating-point numbers: export the column as text"
-        )
-    if report.suggested_kind:
-        kind = report.suggested_kind
-        found.append(f'{name}: looks like {kind}: set kinds = {{ {name} = "{kind}" }}')
-    if report.invalid.get("masked"):
-        found.append(
-            f"{name}: {report.invalid['masked']} rows are masked with *: they cannot match; ask "
-            "for the column unmasked"
-        )
-    if report.invalid.get("wrong checksum"):
-        found.append(
-            f"{name}: {report.invalid['wrong checksum']} rows have a wrong check digit: typing "
-            "or scanning errors (O for 0, I for 1), or another kind of identifier"
-        )
-    if report.invalid.get("wrong length") and pa.types.is_integer(given):
-        found.append(f"{name}: whole numbers lose leading zeros: read the column as text")
-    if report.nulls * 2 > report.rows:
-        found.append(
-            f"{name}: {report.nulls} of {report.rows} rows are empty: add another key level"
-        )
-    if report.byte_order_marks:
-        found.append(f"{name}: {report.byte_order_marks} byte-order marks inside the data, removed")
-    if report.duplicates * 10 > report.rows:
-        found.append(
-            f"{name}: {report.duplicates} rows repeat an earlier key: they match as in a join, "
-            "unless the job collapses duplicates"
-        )
-    return ColumnReport(**{**vars(report), "suggestions": tuple(found)})
+    return replace(found, suggestions=tuple(of_column(found, values.type)))

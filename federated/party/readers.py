@@ -48,6 +48,12 @@ class CsvFormat:
 
 def missing_column(where: str, column: str, known: Sequence[str]) -> InputError:
     """The error for a column that a table does not have."""
+    if len(known) == 1:
+        for mark in (";", "\t", "|", ","):
+            if column in (name.strip('" ') for name in known[0].split(mark)):
+                shown = "\\t" if mark == "\t" else mark
+                hint = f'the fields are divided by another mark: set delimiter = "{shown}"'
+                return InputError(f"{where}: no column {column!r}", hint=f"{hint} in tables.toml")
     close = get_close_matches(column, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"columns: {_few(known)}"
     return InputError(f"{where}: no column {column!r}", hint=hint)
@@ -62,21 +68,40 @@ def _parse_options(form: CsvFormat, **extra: Any) -> pcsv.ParseOptions:
     return pcsv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True, **extra)
 
 
+def _marked_utf16(path: Path) -> bool:
+    """Whether a file begins with the mark of UTF-16."""
+    with pa.input_stream(path) as start:
+        return start.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
 def _encoding_error(where: str, path: Path, form: CsvFormat) -> InputError:
-    others = []
-    with path.open("rb") as start:
-        marked = start.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    for name in ("utf-16",) if marked else ("utf-8", "gb18030"):
-        if codecs.lookup(name) == codecs.lookup(form.encoding):
-            continue
-        try:
-            with path.open(encoding=name) as file:
-                file.read(1 << 16)
-        except (UnicodeError, OSError):
-            continue
-        others.append('"gbk"' if name == "gb18030" else f'"{name}"')
-    hint = f"try encoding = {' or '.join(others)} in tables.toml" if others else ""
-    return InputError(f"{where}: {path.name} is not {form.encoding} text", hint=hint)
+    """Where the text stops being of its encoding, and which other one the whole file is in."""
+    line, others = _first_bad_line(path, form.encoding), []
+    for name in ("utf-16",) if _marked_utf16(path) else ("utf-8", "gb18030"):
+        same = codecs.lookup(name) == codecs.lookup(form.encoding)
+        if not same and not _first_bad_line(path, name):
+            others.append('"gbk"' if name == "gb18030" else f'"{name}"')
+    hint = f"try encoding = {' or '.join(others)} in tables.toml"
+    if not others:
+        hint = "it may mix encodings, as files put together from several do: export it again as one"
+    place = f" from line {line:,} on" if line > 1 else ""
+    return InputError(f"{where}: {path.name} is not {form.encoding} text{place}", hint=hint)
+
+
+def _first_bad_line(path: Path, encoding: str) -> int:
+    """The number of the first line that is not of this encoding; 0 if all are."""
+    decoder, line = codecs.getincrementaldecoder(encoding)(), 1
+    with pa.input_stream(path) as file:  # compressed files as Arrow reads them
+        while part := file.read(1 << 20):
+            try:
+                line += decoder.decode(part).count("\n")
+            except UnicodeDecodeError as error:
+                return line + error.object[: error.start].count(b"\n")
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return line
+    return 0
 
 
 def csv_columns(where: str, path: Path, form: CsvFormat) -> list[str]:
@@ -87,6 +112,8 @@ def csv_columns(where: str, path: Path, form: CsvFormat) -> list[str]:
     """
     parse = _parse_options(form, invalid_row_handler=lambda _row: "skip")
     try:
+        if _marked_utf16(path) and not codecs.lookup(form.encoding).name.startswith("utf-16"):
+            raise _encoding_error(where, path, form)
         reader = pcsv.open_csv(
             path,
             read_options=pcsv.ReadOptions(encoding=form.encoding, block_size=1 << 22),

@@ -40,6 +40,7 @@ from federated.party.contract import (
 )
 from federated.party.encoding import Encoder
 from federated.party.kept_tags import KeptTags
+from federated.party.key_columns import check_key, cleaned_key
 from federated.party.matrix import binary_label, numeric_matrix
 from federated.party.outcome import Outcome, Trained
 from federated.party.release_guard import ReleaseGuard
@@ -52,7 +53,7 @@ from federated.party.told import FileTold, NothingTold
 from federated.vertical import FeatureParty, LabelParty
 from psi import align
 from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
-from psi.identifiers import Cleaned, check_kind, clean, combine
+from psi.identifiers import Cleaned, check_kind, combine
 from psi.protocol import InputError, PeerError
 
 __all__ = ["Steps", "facts_of"]
@@ -78,8 +79,11 @@ def facts_of(terms: PartyTerms, source: Source, salt: bytes) -> PartyTerms:
     `salt` stays with the party, so that nobody can guess a small table from its hash.
     """
     for kind in dict.fromkeys(kind for level in terms.kinds for kind in level):
-        check_kind(kind)  # a missing package is told before anything is signed
+        check_kind(kind)  # a missing package is told before a table is read
     table = load_table(terms, source)
+    for columns, kinds in zip(terms.keys, terms.kinds, strict=False):
+        for column, kind in zip(columns, kinds, strict=False):
+            check_key(table, column, kind)  # and a column that holds no keys before a signature
     width = len(Encoder.fit(table, terms.features).names) if terms.features else 0
     snapshot = snapshot_hash(table, salt=salt)
     return replace(terms, rows=len(table), snapshot=snapshot, design_columns=width)
@@ -176,7 +180,7 @@ class Steps:
     def _cleaned(self, column: str, kind: str) -> Cleaned:
         """A key column; of the rarer kinds, which take long, the progress is shown."""
         told = lambda share: self._session.tell("keys", share)  # noqa: E731
-        return clean(self._table.column(column), kind, progress=told)
+        return cleaned_key(self._table, column, kind, told)
 
     def _reveal(self, terms: AlignTerms) -> str:
         """A count that is to be summed over needs the places that match."""

@@ -30,6 +30,7 @@ def preflight(
 
     spec = Job.load(job)
     file = TablesFile.load(tables)
+    repeats = spec.align.duplicates if spec.align else "collapse"
     bound = [p for p in spec.parties if p.table in file and party in ("", p.name)]
     if not bound:
         known = ", ".join(p.name for p in spec.parties)
@@ -45,5 +46,5 @@ def preflight(
         }
         typer.echo(f"{found.name}: {found.table}")
         with column_bars() as progress:
-            report = check(table, found.keys, kinds, progress=progress)
+            report = check(table, found.keys, kinds, duplicates=repeats, progress=progress)
         typer.echo(report.to_text() + "\n")

@@ -56,11 +56,24 @@ def test_no_value_is_shown(report: PreflightReport) -> None:
 
 def test_text_says_what_to_do(report: PreflightReport) -> None:
     text = report.to_text()
-    assert text.startswith("7 rows, 5 with a usable key\nid (identity_number): 2 usable\n")
-    assert "  unusable: null 2, masked 1, wrong length 2" in text
-    assert "key 2 (mobile + name): 5 usable, 3 distinct, 3 rows use it first" in text
-    assert "suggestion: id: 1 rows are masked with *" in text
-    assert "suggestion: name: 1 rows are garbled" in text
+    first = "7 rows, 5 with a usable key (71.4%)\nid (identity_number): 2 usable (28.6%)\n"
+    assert text.startswith(first)
+    assert "  unusable: null or blank 2, wrong length 2, masked 1\n" in text
+    assert "  spelling normalised: 1, 1 with full-width characters\n" in text
+    second = "5 usable, 3 distinct (2 rows repeat one), best key of 3 rows"
+    assert f"key 2 (mobile + name): {second}" in text
+    assert "what to do:\n  - id: 1 rows are masked with *" in text
+    assert "  - name: 1 rows are garbled" in text
+
+
+def test_repeated_keys_are_told_of_levels_and_as_the_job_takes_them() -> None:
+    table = pa.table({"tel": ["13800138000"] * 20, "name": [f"n{i}" for i in range(20)]})
+    kinds = {"tel": "phone", "name": "name"}
+    assert preflight(table, [["tel", "name"]], kinds).suggestions == ()
+    (told,) = preflight(table, [["tel"]], kinds).suggestions
+    assert "the first stands for all" in told
+    (told,) = preflight(table, [["tel"]], kinds, duplicates="join").suggestions
+    assert "how often" in told
 
 
 @pytest.mark.parametrize(
@@ -73,6 +86,11 @@ def test_text_says_what_to_do(report: PreflightReport) -> None:
         ([IDENTITY[:-1] + "1"], {"key": "identity_number"}, "wrong check digit"),
         ([1380013800, 13800138000], {"key": "phone"}, "lose leading zeros"),
         ([None, None, IDENTITY], {"key": "identity_number"}, "2 of 3 rows are empty"),
+        ([None, None, IDENTITY], {"key": "identity_number"}, "2 rows have no usable key"),
+        ([None, None], {"key": "text"}, "empty in all rows"),
+        (["9111000060003734"] * 3, {"key": "credit_code"}, "wrong length"),
+        (["无", "待补", "91110000600037341L"], {"key": "credit_code"}, "notes in place of a value"),
+        (["91110000600037341L", "91110000600037341l"], {"key": "text"}, "looks like credit_code"),
         (["a", "a"], {"key": "text"}, "1 rows repeat an earlier key"),
         (["锟斤拷", "b"], {"key": "name"}, "garbled"),
         (["*"], {"key": "phone"}, "no row has a usable key"),
@@ -87,7 +105,7 @@ def test_a_clean_column_needs_no_advice() -> None:
     table = pa.table({"id": [str(i) for i in range(1, 50)]})
     report = preflight(table, [["id"]], {"id": "number"})
     assert report.suggestions == ()
-    assert report.to_text().splitlines()[0] == "49 rows, 49 with a usable key"
+    assert report.to_text().splitlines()[0] == "49 rows, 49 with a usable key (100%)"
     accents = pa.table({"name": ["José Ñandú", "Zoë Ångström", "张三"]})
     assert preflight(accents, [["name"]], {"name": "name"}).suggestions == ()
 
@@ -102,3 +120,13 @@ def test_wrong_calls() -> None:
         preflight(table, [["ids"]], {})
     with pytest.raises(MisuseError, match="allowed: identity_number"):
         preflight(table, [["id"]], {"id": "idcard"})
+
+
+def test_a_column_that_holds_no_keys_is_named() -> None:
+    table = pa.table({"flag": [True, False]})
+    with pytest.raises(MisuseError, match="key column 'flag' as text: found a column of type bool"):
+        preflight(table, [["flag"]], {})
+    broken = pa.array([b"\xff", b"a"]).cast(pa.string(), safe=False)
+    damaged = pa.table({"id": pa.Array.from_buffers(pa.string(), 2, broken.buffers())})
+    with pytest.raises(InputError, match="key column 'id': found text that is not valid utf-8"):
+        preflight(damaged, [["id"]], {"id": "name"})

@@ -278,8 +278,26 @@ def test_wrong_encoding_suggests_the_right_one(bind: Bind) -> None:
     with pytest.raises(InputError, match=r'data.csv is not utf-8 text \(try encoding = "gbk"'):
         table.load()
     late = bind(b"a,b\n" + b"1,2\n" * 300_000 + "张,3\n".encode("gbk"))
-    with pytest.raises(InputError, match="not utf-8 text"):
+    with pytest.raises(InputError, match="not utf-8 text from line 300,002 on"):
         late.load()
+
+
+def test_mixed_encodings_and_unnamed_utf_16_are_told_apart(bind: Bind) -> None:
+    mixed = bind("a,b\n张,1\n".encode() + "李四,2\n".encode("gbk") + b"\xff,3\n")
+    with pytest.raises(InputError, match=r"not utf-8 text from line 3 on .it may mix encodings"):
+        mixed.load()
+    zipped = bind(gzip.compress("a,b\n1,1\n李四,2\n".encode("gbk")), name="data.csv.gz")
+    with pytest.raises(InputError, match=r'from line 3 on .try encoding = "gbk"'):
+        zipped.load()
+    with pytest.raises(InputError, match='try encoding = "utf-16"'):
+        bind("a,b\n张,1\n".encode("utf-16")).load()
+
+
+@pytest.mark.parametrize(("mark", "shown"), [(";", ";"), ("\t", r"\\t"), ("|", r"\|")])
+def test_another_delimiter_is_suggested(bind: Bind, mark: str, shown: str) -> None:
+    table = bind(f'"id"{mark}"name"\n1{mark}x\n')
+    with pytest.raises(InputError, match=f'set delimiter = "{shown}" in tables.toml'):
+        table.load(["id"])
 
 
 def test_compressed_and_damaged_files(bind: Bind) -> None:

@@ -1,0 +1,75 @@
+"""What to do about keys that preflight found wanting: a sentence each, without a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from federated.party.preflight import ColumnReport, LevelReport, PreflightReport
+
+__all__ = ["of_column", "of_level"]
+
+
+def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
+    """Sentences that say what to do, worst first."""
+    name, found = report.column, list[str]()
+    if report.mojibake:
+        found.append(
+            f"{name}: {report.mojibake:,} rows are garbled: the file was read in another "
+            'encoding than it was written in; set encoding = "gbk" or "utf-8" in tables.toml'
+        )
+    inexact = report.scientific + report.invalid.get("number not exact", 0)
+    if inexact:
+        found.append(
+            f"{name}: {inexact:,} rows lost digits as floating-point numbers (9.1E+17): export the "
+            "column as text, from the source and not from a spreadsheet"
+        )
+    if report.suggested_kind:
+        kind = report.suggested_kind
+        found.append(
+            f"{name}: looks like {kind}: name that kind in [align] kinds of the job, or set kinds "
+            f'= {{ {name} = "{kind}" }} in tables.toml'
+        )
+    if report.invalid.get("masked"):
+        found.append(
+            f"{name}: {report.invalid['masked']:,} rows are masked with *: they cannot match; ask "
+            "for the column unmasked"
+        )
+    if report.invalid.get("wrong checksum"):
+        found.append(
+            f"{name}: {report.invalid['wrong checksum']:,} rows have a wrong check digit: typing "
+            "or scanning errors (O for 0, I for 1), or another kind of identifier"
+        )
+    if pa.types.is_integer(given) and report.invalid.get("wrong length"):
+        found.append(f"{name}: whole numbers lose leading zeros: read the column as text")
+    elif report.invalid.get("wrong length", 0) * 200 > report.rows:
+        found.append(
+            f"{name}: {report.invalid['wrong length']:,} rows have the wrong length: values cut "
+            "off, leading zeros lost, or another kind of identifier"
+        )
+    strange = report.invalid.get("bad character", 0) - report.scientific
+    if strange * 200 > report.rows:
+        found.append(
+            f"{name}: {strange:,} rows hold characters that no {report.kind} has: notes in "
+            "place of a value (none, to follow), or values of another column"
+        )
+    if report.nulls == report.rows:
+        found.append(f"{name}: empty in all rows: see whether the export lost it")
+    elif report.nulls * 2 > report.rows:
+        found.append(f"{name}: {report.nulls:,} of {report.rows:,} rows are empty")
+    if report.byte_order_marks:
+        marks = report.byte_order_marks
+        found.append(f"{name}: {marks:,} byte-order marks inside the data, removed")
+    return found
+
+
+def of_level(level: LevelReport, report: PreflightReport) -> list[str]:
+    """What repeated keys of one level mean."""
+    if level.duplicates * 10 <= report.rows_:
+        return []
+    told = f"{' + '.join(level.columns)}: {level.duplicates:,} rows repeat an earlier key"
+    if report.duplicates == "join":
+        return [f"{told}: each matches, and the other party learns how often each key occurs"]
+    return [f'{told}: the first stands for all; [align] duplicates = "join" would keep each']
