@@ -43,6 +43,7 @@ from federated.aggregate.amount_party import AmountParty
 from federated.aggregate.amounts import Amount
 from federated.aggregate.categories import OTHER
 from federated.aggregate.category_party import CategoryParty
+from federated.aggregate.history import History
 from federated.aggregate.measure_party import MeasureParty
 from federated.aggregate.pair import aggregate_by_category, aggregate_by_segment
 from federated.aggregate.result import AggregateResult, CategoryResult, MeasureResult
@@ -56,6 +57,7 @@ __all__ = [
     "AmountParty",
     "CategoryParty",
     "CategoryResult",
+    "History",
     "MeasureParty",
     "MeasureResult",
     "SegmentParty",

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import numpy as np
 
+from federated.aggregate import history as histories
 from federated.aggregate.adding import chunks, encrypt_rows, random_numbers
+from federated.aggregate.history import History, counted, history_of
 from federated.aggregate.messages import (
     GROUPS,
     WINDOW,
@@ -48,17 +50,26 @@ class Opening:
     kept: Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
 
 
-Earlier = tuple[np.ndarray, int]
-"""What an earlier section told of each column, `bool[groups, columns]`, and its minimum group."""
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier section told of each column, `bool[groups, columns]`; its minimum group.
+
+    `job` is its job's number in the history, -1 for this one.
+    """
+
+    kept: np.ndarray
+    minimum: int
+    job: int = -1
 
 
 class MeasureParty(Role[MeasureResult]):
     """Holds the key. Its result are the groups' row counts, which it learns, and what was kept.
 
     `values` is `float64[rows, columns]`, the columns in the order in which `asked` names them
-    first, NaN where a value is missing. `earlier` are the results of earlier sections over the
-    same rows, of the same columns, with the minimum that each had; all False where such a section
-    did not ask for a column.
+    first, NaN where a value is missing. `earlier` are the results of earlier sections of the same
+    columns, all False where such a section did not ask for one: of this job, then of those in the
+    `history` of the rows. `there[j]` says of that job's rows which values they had, `bool[rows,
+    columns]`, all true in columns that it did not tell.
     """
 
     transitions = {  # noqa: RUF012
@@ -76,19 +87,28 @@ class MeasureParty(Role[MeasureResult]):
         asked: Sequence[Asked],
         minimum_group: int,
         earlier: Sequence[Earlier] = (),
+        history: History | None = None,
+        there: Sequence[np.ndarray] = (),
     ) -> None:
         super().__init__(context)
-        self._earlier = list(earlier)
+        self._history = history or history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
+        self._earlier, self._there = list(earlier), list(there)
         self._receiver, self._key, self._minimum = receiver, key, minimum_group
-        self._slots = MeasureSlots(asked, len(values), key.bits)
+        self._records = len(self._history.places)
+        self._slots = MeasureSlots(asked, self._records, key.bits)
         self._values = values
 
     @cached_property
+    def _counted(self) -> histories.Counted:
+        return counted(self._history, np.isfinite(self._values), self._there, self._minimum)
+
+    @cached_property
     def _rows(self) -> MeasuredRows:
-        return MeasuredRows(self._slots, self._values, self._minimum)
+        return MeasuredRows(self._slots, self._values, self._counted.flags)
 
     def begin(self) -> Turn[MeasureResult]:
-        count = len(self._rows.values)
+        self._rows  # noqa: B018 (refuses bad values before anything is sent)
+        count = self._records
         first = min(WINDOW, chunks(count))
         key = Key(self._key.public.to_bytes(), count, 1)
         messages = [(self._receiver, key)] + [
@@ -99,67 +119,88 @@ class MeasureParty(Role[MeasureResult]):
     def _chunk(self, number: int) -> Rows:
         rows, layout = self._rows, self._slots.layout
         return encrypt_rows(
-            self._key, rows.pack, layout.ciphers, len(rows.values), number, self.context.random
+            self._key, rows.pack, layout.ciphers, self._records, number, self.context.random
         )
 
     def on_next(self, state: Encrypting, found: Next, peer: str) -> Turn[MeasureResult]:
         del found
-        total = chunks(len(self._values))
+        total = chunks(self._records)
         if state.sent >= total:
             raise PeerError("more rows asked than there are")
         after = Encrypting(state.sent + 1)
         return Turn(after, [(peer, self._chunk(state.sent))], progress=0.8 * after.sent / total)
 
     def on_counts(self, state: Encrypting, found: Counted, peer: str) -> Turn[MeasureResult]:
+        if state.sent < chunks(self._records):
+            raise PeerError("counts that are not due")
+        self._check_cells(found)
         cells, public = found.cells, self._key.public
-        every = [found.groups, *(len(kept) for kept, _ in self._earlier)]
-        if cells.shape != (len(cells), len(every)) or state.sent < chunks(len(self._values)):
-            raise PeerError("counts that are not due, or of other sections")
-        if (cells < 0).any() or (cells > every).any() or len(np.unique(cells, axis=0)) < len(cells):
-            raise PeerError("groups that do not exist, or the same twice")
         vector = EncryptedVector.from_bytes(public, found.data, len(cells))
         counts = self._slots.counts(vector.decrypt(self._key).to_ints())
-        there = np.where(self._rows.counted, self._rows.there, 0)
-        whole = np.append(len(self._values), there)
-        if (counts.sum(axis=0) != whole).any() or (counts[:, 1:] > counts[:, :1]).any():
-            raise PeerError("counts that do not add up to the aligned rows")
-        groups = np.zeros((1 + found.groups, counts.shape[1]), np.int64)
+        self._check_counts(cells, counts)
+        groups = np.zeros((2 + found.groups, counts.shape[1]), np.int64)
         np.add.at(groups, cells[:, 0], counts)
-        kept = self._kept(groups[1:])
+        kept = self._kept(groups[2:])
         self._withhold(kept, cells, counts)
         told = kept.astype(np.uint8)
-        return Turn(Opening(groups[1:, 0].copy(), told), [(peer, Kept(told))], progress=0.9)
+        return Turn(Opening(groups[2:, 0].copy(), told), [(peer, Kept(told))], progress=0.9)
+
+    def _check_cells(self, found: Counted) -> None:
+        cells, every = found.cells, [found.groups, *(len(e.kept) for e in self._earlier)]
+        if cells.shape != (len(cells), len(every)):
+            raise PeerError("counts of other sections")
+        apart = (cells[:, 1:] < 0).any(axis=1)  # counted by the newest grouping alone
+        if (cells[:, 0] < 0).any() or (cells[apart, 1:] != -1).any():
+            raise PeerError("groups that do not exist")
+        if (cells > np.add(every, 1)).any() or len(np.unique(cells, axis=0)) < len(cells):
+            raise PeerError("groups that do not exist, or the same twice")
+
+    def _check_counts(self, cells: np.ndarray, counts: np.ndarray) -> None:
+        """All records are in the cells, and those that a job does not have where they belong."""
+        whole = np.append(self._records, self._counted.flags.sum(axis=0))
+        if (counts.sum(axis=0) != whole).any() or (counts[:, 1:] > counts[:, :1]).any():
+            raise PeerError("counts that do not add up to the aligned rows")
+        gone = self._records - len(self._values)
+        absent = [
+            gone,
+            *(gone if e.job < 0 else self._history.absent(e.job) for e in self._earlier),
+        ]
+        found = [int(counts[groups == 0, 0].sum()) for groups in cells.T]
+        exact = bool((cells >= 0).all())
+        if found[0] != gone or any(
+            f > a or (exact and f < a) for f, a in zip(found, absent, strict=True)
+        ):
+            raise PeerError("counts that do not add up to the records that are not aligned")
 
     def _kept(self, counts: np.ndarray) -> np.ndarray:
         """Which groups, and which of their columns, have enough behind them."""
-        rows, measured = counts[:, 0], self._rows
-        rest = len(measured.values) - int(rows.sum())
+        rows, flags = counts[:, 0], self._counted.flags
+        rest = len(self._values) - int(rows.sum())
         groups = suppress(rows, self._minimum, rest=(rest, rest))
         kept = [groups]
-        missing = (len(measured.values) - measured.there).tolist()
-        for j, counted in enumerate(measured.counted.tolist()):
-            least = counts[:, 1 + j]
-            rest_least = int(measured.there[j] - least.sum())
-            if not counted:  # in the worst case all that are missing lack in one group
-                least, rest_least = np.maximum(rows - missing[j], 0), max(rest - missing[j], 0)
-            allowed = groups & (measured.there[j] >= self._minimum)
-            kept.append(
-                suppress(least, self._minimum, rows=rows, allowed=allowed, rest=(rest_least, rest))
-            )
+        for j, less in enumerate(
+            self._counted.wrong.tolist()
+        ):  # in the worst case all of these are in one group
+            least = np.maximum(counts[:, 1 + j] - less, 0)
+            others = int(flags[: len(self._values), j].sum() - counts[:, 1 + j].sum())
+            among = (max(0, others - less), rest)
+            kept.append(suppress(least, self._minimum, rows=rows, allowed=groups, rest=among))
         return np.stack(kept, axis=1)
 
     def _withhold(self, kept: np.ndarray, cells: np.ndarray, counts: np.ndarray) -> None:
         """Of `kept`, what would give little away together with earlier sections, no more."""
-        for j, counted in enumerate(self._rows.counted.tolist()):
-            told = [(flags[:, j], minimum) for flags, minimum in self._earlier]
-            if not any(flags.any() for flags, _ in told):
+        for j, wrong in enumerate(self._counted.wrong.tolist()):
+            told = [i for i, earlier in enumerate(self._earlier) if earlier.kept[:, j].any()]
+            if not told:
                 continue
-            least = min([self._minimum, *(m for flags, m in told if flags.any())])
-            values = counts[:, 1 + j] if counted else counts[:, 0]
-            if not counted:  # as many as that of any rows may lack a value
-                least += len(self._values) - int(self._rows.there[j])
-            every = [kept[:, 1 + j], *(flags for flags, _ in told)]
-            kept[:, 1 + j] = withheld(cells, values, every, least)
+            least = wrong + min([self._minimum, *(self._earlier[i].minimum for i in told)])
+            every = [kept[:, 1 + j], *(self._earlier[i].kept[:, j] for i in told)]
+            columns = [0, *(1 + i for i in told)]
+            kept[:, 1 + j] = withheld(
+                cells[:, columns], counts[:, 1 + j], every, least,
+                hidden=bool(self._counted.hidden[j]),
+                alike=all(self._earlier[i].job < 0 for i in told),
+            )  # fmt: skip
 
     def on_sums(self, state: Opening, found: Returned, peer: str) -> Turn[MeasureResult]:
         chosen = np.flatnonzero(state.kept[:, 1:].any(axis=1))

@@ -70,7 +70,8 @@ class Counted:
     """Which cells the rows lie in, and each cell's sums, masked but for the counts, re-randomised.
 
     Cells are the combinations of groups that occur: the group of this section first, then that of
-    each earlier section that has told of the same columns; from 1 on, 0 for none.
+    each earlier section that has told of the same columns; from 2 on, 1 for none, 0 for records
+    that the section does not have; -1 in all earlier ones where these are not told apart.
     """
 
     groups: Annotated[int, Range(1, GROUPS)]

@@ -1,7 +1,7 @@
 """From measured columns to the slots of a row, and from opened sums back to statistics.
 
-Slot 0 holds counts that the partner will open: a one for the row and, for columns of which
-enough rows miss a value, a one where it is there. For each column then follow: a one where a
+Slot 0 holds counts that the partner will open: a one for the row and, for each column, a one where
+its value counts (`history.counted`). For each column then follow: a one where a
 value is there, the value, its square, and a one for each thing that is counted; only what the
 statistics need. Values are fixed point, integers throughout, so that a variance is exact up to
 the rounding of its inputs.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ Asked = tuple[str, Statistic]
 
 
 class MeasureSlots:
-    """Where the measures of `rows` rows lie in the ciphertexts of a row.
+    """Where the measures of `rows` records lie in the ciphertexts of one.
 
     `names[s]` is (column number, what), what being "counts", "there", "value", "square" or the
     number of an asked statistic and of its indicator.
@@ -129,12 +128,15 @@ def _statistic(number: int, statistic: Statistic, slots: dict[Any, int]) -> Any:
 class MeasuredRows:
     """A partner's rows: `values` is `float64[rows, columns]`, NaN where one is missing.
 
+    `flags` is `bool[records, columns]`, the rows first, then records that are not aligned any more
+    and have no values: of which the partner opens counts, in slot 0.
+
     Raises `InputError` for infinite values, and for those of 2^40 and beyond where their sums
     are asked: names the column and the number of rows, never a value.
     """
 
-    def __init__(self, slots: MeasureSlots, values: Floats, minimum: int) -> None:
-        self.slots, self.values, self.minimum = slots, values, minimum
+    def __init__(self, slots: MeasureSlots, values: Floats, flags: np.ndarray) -> None:
+        self.slots, self.values, self.flags = slots, values, flags
         for number, name in enumerate(slots.columns):
             column = values[:, number]
             summed = (number, "value") in slots.names
@@ -142,26 +144,14 @@ class MeasuredRows:
             over = np.abs(column) >= LARGEST if summed else np.zeros(0, bool)
             _check(name, len(column), "too large to add up", over, "divide them by 1000")
 
-    @cached_property
-    def there(self) -> np.ndarray:
-        """How many rows have a value: `int64[columns]`."""
-        return np.asarray(np.isfinite(self.values).sum(axis=0))
-
-    @property
-    def counted(self) -> np.ndarray:
-        """Of which columns the partner opens counts of values: enough rows have and lack one.
-
-        A column that few rows have, or few lack, would show in which group these are.
-        """
-        missing = len(self.values) - self.there
-        return (missing >= self.minimum) & (self.there >= self.minimum)
-
     def pack(self, start: int, stop: int, cipher: int) -> Any:
-        """Plaintexts of one ciphertext of rows `start` to `stop`."""
+        """Plaintexts of one ciphertext of records `start` to `stop`."""
         slots = self.slots
         part = self.values[start:stop]
+        gone = np.full((stop - start - len(part), part.shape[1]), np.nan)
+        part = np.vstack([part, gone])
         there = np.isfinite(part)
-        seen = np.vstack([np.ones((1, len(part)), bool), (there & self.counted).T])
+        seen = np.vstack([np.ones((1, len(part)), bool), self.flags[start:stop].T])
         bits = slots.layout.places[0].bits
         columns: list[np.ndarray] = [flags(seen, slots.headroom, bits)]
         for number in range(len(slots.columns)):

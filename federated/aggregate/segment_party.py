@@ -78,9 +78,9 @@ class Unmasking:
 class SegmentParty(Role[AggregateResult]):
     """Learns the statistics of the groups that the partner keeps.
 
-    `codes` is `int64[rows]`: the number of each row's group in `groups`, -1 for none; `earlier`
-    the same for each earlier section that has told of the same columns, -1 for what it did not
-    tell. The partner counts the rows in each combination.
+    `codes` is `int64[records]`: the number of each record's group in `groups`, `NONE` without one,
+    `ABSENT` where it is not aligned any more; `earlier` the same for each earlier section that has
+    told of the same columns. The partner counts the records in each combination.
     """
 
     transitions = {  # noqa: RUF012
@@ -110,16 +110,10 @@ class SegmentParty(Role[AggregateResult]):
     def begin(self) -> Turn[AggregateResult]:
         if not self._groups:
             raise Refused("no group has a shared record")
-        if len(self._groups) > GROUPS:
+        if len(self._groups) > GROUPS - 2:
             raise InputError(
-                f"{len(self._groups)} groups found, at most {GROUPS} allowed",
+                f"{len(self._groups)} groups found, at most {GROUPS - 2} allowed",
                 hint="group by a coarser column",
-            )
-        if len(self._cells[0]) > GROUPS:
-            raise InputError(
-                f"{len(self._cells[0])} combinations of groups with those of earlier sections "
-                f"on the same columns, at most {GROUPS} allowed",
-                hint="group by coarser columns, or ask for the columns in one section",
             )
         return Turn(Adding(b"", 0, b""))
 
@@ -130,7 +124,7 @@ class SegmentParty(Role[AggregateResult]):
 
     @cached_property
     def _cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Each cell's groups from 1 on, `int64[cells, groupings]`, and each row's cell."""
+        """Each cell's groups, `int64[cells, groupings]`, and each record's cell."""
         return numbered_cells(self._every)
 
     @cached_property
@@ -194,8 +188,9 @@ class SegmentParty(Role[AggregateResult]):
             raise PeerError("kept groups of another shape than was asked")
         chosen = np.flatnonzero(kept[:, 1:].any(axis=1))
         cells = self._cells[0]
+        own = np.maximum(cells[:, 0] - 2, -1)
         parts = [
-            vector.segment_sum(cells[:, 0] - 1, len(self._groups), bound=vector.bound).take(chosen)
+            vector.segment_sum(own, len(self._groups), bound=vector.bound).take(chosen)
             for vector in read_sums(public, slots.layout, state.sums, len(cells))
         ]
         masked, masks = EncryptedVector.concatenate(parts).mask_uniform(self.context.random)

@@ -122,7 +122,16 @@ def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
         f"how many shared records each segment of {me} has, and how many of these have a value in "
         f"each column that at least {least} of them have and {least} lack"
     )
+    past = (
+        f"the same for each combination of a segment of {me} with those that earlier jobs told of "
+        f"the same columns, among at least {least} records that were in the same jobs"
+    )
+    stood = (
+        "which rows of earlier jobs on the same columns are one record of "
+        f"{terms.partner}'s, where at least {least} were in the same jobs"
+    )
     found = [Disclosure(step, me, groups, line), Disclosure(step, terms.partner, sizes, line)]
+    found += [Disclosure(step, terms.partner, past, line), Disclosure(step, me, stood, line)]
     earlier = dict.fromkeys(t.by for t in earlier_sections(contract, terms) if t.by != terms.by)
     if earlier:
         crossed = f"the same for each combination of a segment by {terms.by} with those by "

@@ -30,6 +30,9 @@ def step_limit(contract: Contract | None, step: str) -> int:
     if kind == "align":
         # points, tags and orders of both sides, over all their chunks
         return _FLOOR + 512 * total
+    if kind == "known":
+        # where each record stood, now aligned or not any more, in each of many earlier jobs
+        return _FLOOR + 512 * total
     if kind == "select":
         return _FLOOR + 64 * total
     bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]

@@ -10,7 +10,8 @@ desk/            proposals that wait, and what officers said
 quota.json       how many jobs and rows each proposer has had today
 tables.toml      what logical tables are bound to
 policy.toml      what this party allows
-tags/            prepared tags, and told.json, exact counts that were told (0600), between jobs
+tags/            between jobs (0600): prepared tags; told.json, exact counts that were told; asked/,
+                 the groups of this party's own rows in jobs it received
 releases/        what was disclosed of which columns to whom, for how long it is remembered (0600)
 jobs/SESSION/    one folder a job: ledger, journal while it runs
 """

@@ -1,7 +1,8 @@
 """What one party has let others learn of its columns, from one job to the next.
 
     releases/book        which job disclosed what of which columns to whom, sealed
-    releases/tags-JOB    whom it was about: one keyed tag an entity, sealed
+    releases/tags-JOB    whom it was about: one keyed tag a row, sealed
+    releases/section-JOB-NUMBER   which values a section's rows had and what it told, sealed
     releases/key         opens both (0600); the key of the tags lies in the book
 
 Before a step discloses anything, it is reserved here: looked at together with everything before,
@@ -31,6 +32,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.aggregate.history import Past
 from federated.party.contract import Contract, PartyTerms
 from federated.party.differencing import Tags, exposure, nearest
 from federated.party.plain import canonical, from_canonical
@@ -38,13 +40,25 @@ from federated.party.release_limits import ReleaseLimits
 from federated.party.vault import Vault
 from psi.identifiers.keys import key_buffer
 from psi.kernels.blake2s import Blake2s
-from psi.protocol import Array, EnvironmentFailed, Random, Refused, decode, encode, message
+from psi.protocol import (
+    Array,
+    EnvironmentFailed,
+    Length,
+    Random,
+    Range,
+    Refused,
+    Text,
+    decode,
+    encode,
+    message,
+)
 
-__all__ = ["Joined", "Level", "Release", "Releases"]
+__all__ = ["Joined", "Level", "Release", "Releases", "ToldSection"]
 
 DAY = 24 * 3600
 MICRO = 1_000_000
 LARGEST = 1 << 30
+GROUPS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -110,6 +124,35 @@ class _Tagged:
     tags: Annotated[np.ndarray, Array("uint64", most=LARGEST)]
 
 
+@message(0xD4)
+@dataclass(frozen=True)
+class ToldSection:
+    """A section by the receiver's segment: which values its rows had, and what it told.
+
+    `there` is `uint8[rows, columns]`, `kept` `uint8[groups, columns]`; until it is `done` all may
+    have been told.
+    """
+
+    columns: Annotated[tuple[Annotated[str, Text(256)], ...], Length(1 << 10)]
+    minimum: Annotated[int, Range(0, 1 << 40)]
+    there: Annotated[np.ndarray, Array("uint8", width=-1, most=LARGEST)]
+    kept: Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
+    done: bool
+
+    def flags(self, columns: Sequence[str]) -> np.ndarray:
+        """What was told of other columns' list: `bool[groups, columns]`, false where not asked."""
+        kept = self.kept if self.done else np.ones((GROUPS, len(self.columns)), np.uint8)
+        found = np.zeros((len(kept), len(columns)), bool)
+        for place, column in enumerate(self.columns):
+            if column in columns:
+                found[:, columns.index(column)] = kept[:, place]
+        return found
+
+    def with_kept(self, kept: np.ndarray) -> ToldSection:
+        """The same at its end."""
+        return replace(self, kept=kept.astype(np.uint8), done=True)
+
+
 class Releases:
     """One party's book in `folder`; several processes of the party may share it."""
 
@@ -158,7 +201,7 @@ class Releases:
             columns -= {c for entry in own.entries for c in entry.columns if own.compared}
             if joined is not None and columns:
                 book, tags = self._tags(book, own, me, joined)
-                self._compare(book, own, columns, tags)
+                self._compare(book, own, columns, _distinct(tags))
                 if not own.compared:
                     self._vault.write(f"tags-{session}", encode(_Tagged(tags)), session.encode())
                     own = replace(own, compared=True)
@@ -188,6 +231,48 @@ class Releases:
                 }
                 for job in self._present().jobs for entry in job.entries
             ]  # fmt: skip
+
+    # sections by segment, for the audit of later ones
+
+    def keep_section(self, session: str, number: int, section: ToldSection) -> None:
+        """Keep a section of a job that has reserved it, in place of what was kept of it."""
+        with self._locked():
+            if any(job.session == session for job in self._present().jobs):
+                name = f"section-{session}-{number}"
+                self._vault.write(name, encode(section), name.encode())
+
+    def section(self, session: str, number: int) -> ToldSection | None:
+        """What was kept of a section; None if its job is not in the book."""
+        name = f"section-{session}-{number}"
+        data = self._vault.read(name, name.encode())
+        return decode(data, ToldSection) if data is not None else None
+
+    def past(
+        self, contract: Contract, me: PartyTerms, columns: set[str]
+    ) -> tuple[Tags, list[Past]] | None:
+        """This job's tags row by row, and earlier jobs that told its receiver of these columns.
+
+        None where nothing is compared.
+        """
+        with self._locked():
+            book = self._present()
+            own = next((job for job in book.jobs if job.session == contract.nonce), None)
+            if own is None or not own.compared:
+                return None
+            found = []
+            for job in book.jobs:
+                alike = (job.table, job.receiver) == (me.table, contract.receiver)
+                if not job.compared or not alike or job is own:
+                    continue
+                numbers = [
+                    int(entry.step.split("/")[1])
+                    for entry in job.entries
+                    if entry.step.startswith("aggregate/") and columns & set(entry.columns)
+                ]
+                kept = [n for n in numbers if self.section(job.session, n) is not None]
+                if kept:
+                    found.append(Past(job.session, tuple(kept), self._read_tags(job.session)))
+            return self._read_tags(own.session), found
 
     # the rules
 
@@ -248,7 +333,7 @@ class Releases:
             looked.add(key)
             for job in before:
                 if job.session not in tags:
-                    tags[job.session] = self._read_tags(job.session)
+                    tags[job.session] = _distinct(self._read_tags(job.session))
             earlier = [tags[job.session] for job in before]
             near = nearest(asked, earlier, least)
             if near is not None:
@@ -302,10 +387,10 @@ class Releases:
         self._vault.write("book", canonical(book if book.jobs else _Book()))
 
     def _sweep(self, jobs: Sequence[_Job]) -> None:
-        """Remove tags that no job in the book stands for."""
-        kept = {f"tags-{job.session}" for job in jobs}
-        for file in self._folder.glob("tags-*"):
-            if file.name not in kept:
+        """Remove tags and sections that no job in the book stands for."""
+        kept = {job.session for job in jobs}
+        for file in [*self._folder.glob("tags-*"), *self._folder.glob("section-*")]:
+            if file.name.split("-")[1] not in kept:
                 file.unlink(missing_ok=True)
 
     @contextlib.contextmanager
@@ -324,7 +409,7 @@ class Releases:
 
 
 def _tagged(arrays: Sequence[pa.Array], keys: Sequence[bytes]) -> Tags:
-    """A tag an entity, by the first level that names it: sorted and distinct."""
+    """A tag a row, by the first level that names its entity; 0 where none does."""
     found = np.zeros(len(arrays[0]), np.uint64)
     left = np.ones(len(found), bool)
     for array, key in zip(arrays, keys, strict=True):
@@ -334,7 +419,12 @@ def _tagged(arrays: Sequence[pa.Array], keys: Sequence[bytes]) -> Tags:
             data, offsets = key_buffer(array.take(pa.array(rows)))
             found[rows] = Blake2s(key, b"release1").strings(data, offsets)[:, 0]
         left &= ~named
-    return np.unique(found[~left])
+    return found
+
+
+def _distinct(tags: Tags) -> Tags:
+    """The entities that are named, sorted."""
+    return np.unique(tags[tags != 0])
 
 
 def _level_key(secret: bytes, place: tuple[str, str], level: Level) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from federated.aggregate import AggregateResult, CategoryResult, MeasureResult
+from federated.aggregate import AggregateResult, CategoryResult, History, MeasureResult
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.party.contract import (
@@ -29,7 +29,7 @@ RESULTS: dict[str, type] = {
     for cls in (
         AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
         CategoryTerms, Contract, Disclosure, FeatureFit,
-        Held, HorizontalFit, JoinSumResult, JoinSumTerms, Matches, Measure, MeasureResult,
+        Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, Matches, Measure, MeasureResult,
         PartyTerms, Shown, Suites, TrainTerms, VerticalFit,
     )
 }  # fmt: skip

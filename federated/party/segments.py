@@ -1,11 +1,15 @@
 """The step "a partner's measures by the receiver's segment" at one party.
 
 Sections of one contract towards one partner are over the same rows, so what an earlier one told
-counts in a later one that asks for the same column: `Segments` remembers it, at both parties.
+counts in a later one that asks for the same column: `Segments` remembers it, at both parties. What
+sections of earlier contracts told counts as well: the partner says before the first section where
+its records stood in them (`history`), from its book of releases; the receiver looks up the groups
+that it kept (`asked`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +18,21 @@ import pyarrow.compute as pc
 
 from federated.aggregate import (
     AggregateResult,
+    History,
     MeasureParty,
     MeasureResult,
     SegmentParty,
     Statistic,
 )
+from federated.aggregate.cells import ABSENT, NONE
+from federated.aggregate.history import history_of
 from federated.aggregate.measure_party import Earlier
 from federated.paillier import PrivateKey
-from federated.party.contract import AggregateTerms, Contract
+from federated.party.asked import Asked, AskedSection
+from federated.party.contract import AggregateTerms, Contract, PartyTerms
 from federated.party.matrix import numeric_matrix
-from psi.protocol import Context
+from federated.party.releases import Releases, ToldSection
+from psi.protocol import Context, Refused
 
 __all__ = ["Segments", "columns_of", "earlier_sections", "groups_of"]
 
@@ -57,18 +66,43 @@ class _Section:
 
 
 class Segments:
-    """What the sections of one contract have told so far, at one party."""
+    """What sections towards one party have told so far: in one contract, and before it.
 
-    def __init__(self, contract: Contract) -> None:
-        self._contract = contract
+    Nothing is kept beyond the contract without `asked` (the receiver) or `releases` (a partner).
+    """
+
+    def __init__(
+        self, contract: Contract, asked: Asked | None = None, releases: Releases | None = None
+    ) -> None:
+        self._contract, self._asked, self._releases = contract, asked, releases
         self._sections: list[_Section] = []
+
+    def least(self, partner: str) -> int:
+        """How many records a history must have to be told."""
+        return max(t.minimum_group for t in self._contract.aggregate if t.partner == partner)
 
     def _earlier(self, terms: AggregateTerms) -> list[_Section]:
         before = earlier_sections(self._contract, terms)
         return [section for section in self._sections if section.terms in before]
 
-    def receiving(self, context: Context, terms: AggregateTerms, table: pa.Table) -> SegmentParty:
-        """The receiver's role over its aligned `table`."""
+    # the receiver
+
+    def ask(self, partner: str, table: pa.Table) -> None:
+        """Keep the groups of the aligned `table` in all sections that ask `partner`."""
+        for terms in self._contract.aggregate:
+            if terms.partner == partner:
+                self._keep(terms, groups_of(table.column(terms.by))[1])
+
+    def _keep(self, terms: AggregateTerms, codes: np.ndarray) -> None:
+        if self._asked is not None:
+            number = self._contract.aggregate.index(terms)
+            section = AskedSection(terms.partner, tuple(columns_of(terms)), codes.astype(np.int32))
+            self._asked.keep(self._contract.nonce, number, section)
+
+    def receiving(
+        self, context: Context, terms: AggregateTerms, table: pa.Table, history: History
+    ) -> SegmentParty:
+        """The receiver's role over its aligned `table`, whose records have this history."""
         asked = [(m.column, Statistic.parse(m.statistic)) for m in terms.measures]
         groups, codes = groups_of(table.column(terms.by))
         earlier = []
@@ -77,16 +111,65 @@ class Segments:
                 [section.kept[c] for c in columns_of(terms) if c in section.kept]
             )
             before = groups_of(table.column(section.terms.by))[1]
-            earlier.append(np.where(np.append(told, False)[before], before, -1))
-        return SegmentParty(context, terms.partner, groups, codes, asked, earlier=earlier)
+            earlier.append(np.where(np.append(told, False)[before], before, NONE))
+        gone = np.full(len(history.places) - history.rows, ABSENT)
+        every = [np.concatenate([part, gone]) for part in (codes, *earlier)]
+        for place, (job, numbers) in enumerate(zip(history.jobs, history.sections, strict=True)):
+            for number in numbers:
+                stood = self._codes(terms, job, number, int(history.sizes[place]))
+                if stood is not None:
+                    every.append(history.codes(place, stood, ABSENT, NONE))
+        return SegmentParty(context, terms.partner, groups, every[0], asked, earlier=every[1:])
 
-    def received(self, terms: AggregateTerms, result: AggregateResult) -> None:
+    def _codes(self, terms: AggregateTerms, job: str, number: int, rows: int) -> np.ndarray | None:
+        """The groups of an earlier job's section; None if it asked for other columns."""
+        found = self._asked.find(job, number) if self._asked is not None else None
+        if found is None or found.partner != terms.partner or len(found.codes) != rows:
+            raise Refused(
+                f"the segments of job {job[:8]}, which {terms.partner} has answered, are not kept "
+                "here any more: what both jobs tell together cannot be audited",
+                hint=f"until {terms.partner}'s officer forgets that job (fedprofile node releases)",
+            )
+        shared = set(found.columns) & set(columns_of(terms))
+        return found.codes.astype(np.int64) if shared else None
+
+    def received(self, terms: AggregateTerms, result: AggregateResult, table: pa.Table) -> None:
         """Remember what the receiver was told."""
         named = zip(result.statistics, result.kept, strict=True)
-        self._sections.append(_Section(terms, {column: kept for (column, _), kept in named}))
+        section = _Section(terms, {column: kept for (column, _), kept in named})
+        self._sections.append(section)
+        told = np.logical_or.reduce(list(section.kept.values()))
+        codes = groups_of(table.column(terms.by))[1]
+        self._keep(terms, np.where(np.append(told, False)[codes], codes, NONE))
+
+    # a partner
+
+    def history(self, me: PartyTerms, table: pa.Table) -> History:
+        """Where this partner's records stood in earlier jobs; what is asked now is put beside them.
+
+        Without a book there are none.
+        """
+        number, least = np.arange(1, 1 + len(table), dtype=np.uint64), self.least(me.name)
+        if self._releases is None:
+            return history_of(number, (), least)
+        mine = {i: t for i, t in enumerate(self._contract.aggregate) if t.partner == me.name}
+        for place, terms in mine.items():
+            columns = columns_of(terms)
+            there = np.isfinite(numeric_matrix(table, columns, where=me.table)).astype(np.uint8)
+            section = ToldSection(tuple(columns), terms.minimum_group, there, there[:0], False)
+            self._releases.keep_section(self._contract.nonce, place, section)
+        columns_now = {column for terms in mine.values() for column in columns_of(terms)}
+        found = self._releases.past(self._contract, me, columns_now)
+        return history_of(number if found is None else found[0], found[1] if found else (), least)
 
     def giving(
-        self, context: Context, terms: AggregateTerms, table: pa.Table, key: PrivateKey, where: str
+        self,
+        context: Context,
+        terms: AggregateTerms,
+        table: pa.Table,
+        key: PrivateKey,
+        where: str,
+        history: History,
     ) -> MeasureParty:
         """The partner's role over its aligned `table`, whose logical name is `where`."""
         asked = [(m.column, Statistic.parse(m.statistic)) for m in terms.measures]
@@ -97,12 +180,49 @@ class Segments:
             groups = len(next(iter(section.kept.values())))
             nothing = np.zeros(groups, bool)
             kept = np.stack([section.kept.get(c, nothing) for c in columns], axis=1)
-            earlier.append((kept, section.terms.minimum_group))
+            earlier.append(Earlier(kept, section.terms.minimum_group))
+        there = []
+        for place, (job, numbers) in enumerate(zip(history.jobs, history.sections, strict=True)):
+            sections = [self._told(job, number) for number in numbers]
+            earlier += [
+                Earlier(told.flags(columns), told.minimum, place)
+                for told in sections
+                if set(told.columns) & set(columns)
+            ]
+            there.append(_there(sections, columns, int(history.sizes[place])))
         return MeasureParty(
-            context, self._contract.receiver, key, values, asked, terms.minimum_group, earlier
-        )
+            context, self._contract.receiver, key, values, asked, terms.minimum_group, earlier,
+            history, there,
+        )  # fmt: skip
+
+    def _told(self, job: str, number: int) -> ToldSection:
+        found = self._releases.section(job, number) if self._releases is not None else None
+        if found is None:
+            raise Refused(
+                f"what job {job[:8]} was told is not in the book any more, and this job, which "
+                "began before, was to be audited with it",
+                hint="propose the job again",
+            )
+        return found
 
     def gave(self, terms: AggregateTerms, result: MeasureResult) -> None:
         """Remember what the partner told."""
         kept = dict(zip(columns_of(terms), result.kept[:, 1:].T, strict=True))
         self._sections.append(_Section(terms, kept))
+        if self._releases is not None:
+            number = self._contract.aggregate.index(terms)
+            section = self._releases.section(self._contract.nonce, number)
+            if section is not None:
+                self._releases.keep_section(
+                    self._contract.nonce, number, section.with_kept(result.kept[:, 1:])
+                )
+
+
+def _there(sections: Sequence[ToldSection], columns: Sequence[str], rows: int) -> np.ndarray:
+    """Which values an earlier job's rows had, true in columns that it was not asked for."""
+    found = np.ones((rows, len(columns)), bool)
+    for section in sections:
+        for place, column in enumerate(section.columns):
+            if column in columns:
+                found[:, columns.index(column)] &= section.there[:, place].astype(bool)
+    return found

@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.aggregate import History
+from federated.aggregate.history import KnownReceiver, KnownSender
 from federated.aggregate.noise import discrete_laplace
 from federated.evaluation import stratified_folds
 from federated.horizontal import (
@@ -29,6 +31,7 @@ from federated.horizontal import (
 from federated.horizontal.branch import Question
 from federated.paillier import PrivateKey, generate_keypair
 from federated.party import category, join_sum
+from federated.party.asked import Asked
 from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
@@ -109,7 +112,11 @@ class Steps:
         if category.needs_noise(contract, session.name):
             discrete_laplace([1])  # a missing package is told before anything is sent
         self._told = NothingTold() if kept is None else FileTold(kept / "told.json")
-        self._segments = Segments(contract)
+        asked = None
+        if kept is not None and session.name == contract.receiver:
+            asked = Asked(kept / "asked", session.random, session.clock)
+        self._segments = Segments(contract, asked, releases)
+        self._histories: dict[str, History] = {}
         self._key: PrivateKey | None = None
         self._guard = ReleaseGuard(session, contract, source, salt, self._table, releases)
         self.outcome = Outcome(contract)
@@ -245,15 +252,33 @@ class Steps:
         step = f"aggregate/{number}/{terms.partner}"
         context, table = self._session.context(step), self._aligned()
         if receiver:
-            result = self._session.run(step, self._segments.receiving(context, terms, table))
-            self._segments.received(terms, result)
+            history = self._history(terms.partner, table, receiver)
+            asking = self._segments.receiving(context, terms, table, history)
+            result = self._session.run(step, asking)
+            self._segments.received(terms, result, table)
             self.outcome.aggregates.append((terms, result))
         else:
             self._guard.before(step, self.outcome.rows)
+            history = self._history(terms.partner, table, receiver)
             key = self._paillier_key(terms.key_bits)
-            role = self._segments.giving(context, terms, table, key, self._me.table)
+            role = self._segments.giving(context, terms, table, key, self._me.table, history)
             self._segments.gave(terms, self._session.run(step, role))
         self._disclosed(f"aggregate {terms.partner}", rows=len(table))
+
+    def _history(self, partner: str, table: pa.Table, receiver: bool) -> History:
+        """Before the first section towards a partner: where its records stood in earlier jobs."""
+        if partner not in self._histories:
+            step, least = f"known/{partner}", self._segments.least(partner)
+            context = self._session.context(step)
+            if receiver:
+                self._segments.ask(partner, table)
+                found = self._session.run(step, KnownReceiver(context, len(table), least))
+            else:
+                made = self._segments.history(self._me, table)
+                role = KnownSender(context, self._contract.receiver, made)
+                found = self._session.run(step, role)
+            self._histories[partner] = found
+        return self._histories[partner]
 
     def _category(self, terms: CategoryTerms, number: int, receiver: bool) -> None:
         step = f"category/{number}/{terms.partner}"

@@ -63,6 +63,12 @@ MESSAGES: dict[str, dict[str, str]] = {
     "select": {
         "Selection": "which of the shared records all parties have, by their numbers",
     },
+    "known": {
+        "Known": (
+            "at which row of earlier jobs on the same columns each shared record stood, without "
+            "names; of records that are not shared any more as well"
+        ),
+    },
     # statistics by segment: the partner's values, encrypted by the partner
     "aggregate": {
         "Key": "the partner's public key; how many rows it will send",
@@ -73,8 +79,9 @@ MESSAGES: dict[str, dict[str, str]] = {
         "Next": "that the next rows may come",
         "Returned": "encrypted sums and counts by segment, masked by random numbers",
         "Counted": (
-            "encrypted counts and masked sums by segment; where an earlier section has told of the "
-            "same columns, by the combinations of both segments, so that the partner can audit them"
+            "encrypted counts and masked sums by segment; where an earlier section or job has told "
+            "of the same columns, by the combinations of both segments, so that the partner can "
+            "audit them"
         ),
         "Kept": "which segments and columns are large enough to be opened",
         "Opened": (

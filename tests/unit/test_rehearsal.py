@@ -56,6 +56,7 @@ STEPS = {
     "psi.align": "align",
     "federated.aggregate.amount_party": "category",
     "federated.aggregate.category_party": "category",
+    "federated.aggregate.history": "known",
     "federated.aggregate": "aggregate",
     "federated.join_sum": "join_sum",
     "federated.vertical": "train",
@@ -132,7 +133,8 @@ def test_an_officer_sees_every_message_of_a_waiting_proposal_and_nothing_changes
     assert found["rows"] == found["rows_of_table"] == ROWS
     steps = list(dict.fromkeys(entry["step"] for entry in found["messages"]))
     assert steps == [
-        "contract", "align/bureau/0", "align/bureau/order", "aggregate/0/bureau", "finish",
+        "contract", "align/bureau/0", "align/bureau/order", "known/bureau", "aggregate/0/bureau",
+        "finish",
     ]  # fmt: skip
     assert all(entry["bytes"] > 0 and entry["holds"] for entry in found["messages"])
 

@@ -104,7 +104,7 @@ class World:
                     Participant(session, self.bureau, releases=self.releases).join()
                     return
                 asked = draft(self.job, PINNED, claimed or nonce, time.time())
-                participant = Participant(session, bank)
+                participant = Participant(session, bank, kept=self.folder / "kept")
                 found.append(participant.propose(asked, complete)[1])
             except BaseException as error:
                 errors[name] = error
@@ -158,6 +158,23 @@ def test_two_segments_of_one_job_do_not_give_one_record_away(tmp_path: Path) -> 
     assert np.isnan(second.values[0]).all()
     told = [line["body"] for line in read_ledger(tmp_path / "1" / "bureau" / "ledger.jsonl")]
     assert any("each combination of a segment by moved" in b.get("learns", "") for b in told)
+
+
+def test_a_later_job_is_audited_with_an_earlier_one(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    outcome, errors = world.run(PEOPLE)
+    assert not errors
+    assert outcome is not None
+    assert not np.isnan(outcome.aggregates[0][1].values[0]).any()
+    outcome, errors = world.run([p for i, p in enumerate(PEOPLE) if i % 6])
+    assert not errors
+    assert outcome is not None
+    assert world.kinds("bank").count("disclosure") == world.kinds("bureau").count("disclosure")
+    told = [line["body"] for line in read_ledger(world.home / "bureau" / "ledger.jsonl")]
+    assert any("those that earlier jobs told" in body.get("learns", "") for body in told)
+    asked = list((tmp_path / "kept" / "asked").glob("*-0-*"))
+    assert len(asked) == 2
+    assert len(list((tmp_path / "releases").glob("section-*-0"))) == 2
 
 
 def test_killed_between_reserve_and_disclosure_a_job_goes_on_and_pays_once(
