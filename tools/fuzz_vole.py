@@ -35,18 +35,23 @@ def main() -> None:
     parser.add_argument("--every-size", type=int, help="all sizes up to this, once each")
     parser.add_argument("--columns", type=float, help="columns an item, few enough to force gaps")
     parser.add_argument("--protocol", default="vole", choices=("vole", "vole-malicious"))
+    parser.add_argument("--minutes", type=float, default=1e9, help="end after these, and say so")
     parser.add_argument("--seed", type=int, default=1, help="of the instances, not of the protocol")
     options = parser.parse_args()
     if options.columns:
         parameters._expansion = lambda items, bits: max(options.columns, 12 / items)  # type: ignore[assignment]
     chance, begun, matches = random.Random(options.seed), time.monotonic(), 0
     cases = list(sizes(options.every_size, options.instances, chance))
-    for number, (mine, theirs, shared) in enumerate(cases):
+    done = 0
+    for mine, theirs, shared in cases:
         matches += check(options.protocol, mine, theirs, shared, chance)
-        if number % 500 == 499:
-            print(f"{number + 1} of {len(cases)}", file=sys.stderr)  # noqa: T201
+        done += 1
+        if done % 500 == 0:
+            print(f"{done} of {len(cases)}", file=sys.stderr)  # noqa: T201
+        if time.monotonic() - begun > 60 * options.minutes:
+            break
     seconds = time.monotonic() - begun
-    print(f"{len(cases)} instances exact, {matches} matches in all, {seconds:.0f} s")  # noqa: T201
+    print(f"{done} instances exact, {matches} matches in all, {seconds:.0f} s")  # noqa: T201
 
 
 def sizes(every: int | None, count: int, chance: random.Random) -> Iterator[tuple[int, int, int]]:

@@ -51,6 +51,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         "Rows": "a proof that the receiver's random values hide what they should",
         "Challenge": "a random number with which the sender's trees are checked",
         "Proof": "a hash by which the receiver checks that the sender's trees are in order",
+        "Evidence": "a sum by which the sender checks that the receiver holds what it reports",
         "Encoded": (
             "the receiver's records, encoded and masked by random values: it looks random "
             "to the sender"

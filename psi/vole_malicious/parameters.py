@@ -25,7 +25,7 @@ NOISE = noise_weight(COMPUTATIONAL + STATISTICAL, DISTANCE)
 128 bits where it passes with probability 2^-40."""
 REST = 10
 """Bytes of a tag behind its leading bits: a chance match with any of 2^40 items of the receiver's
-has probability 2^-40, and to find two items a tag takes a sender that cheats too long."""
+has probability 2^-40, and two items under each of 10^6 tags take 2^60 hashes."""
 LEAST = 96
 """Bits of a tag in any case: in small sets they cost nothing beside the rest."""
 
