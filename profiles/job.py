@@ -366,6 +366,13 @@ def _check(job: Job) -> None:
             f"{job.file}: [align] reveal: '{job.align.reveal}' found, both allowed",
             hint="aggregates and training work on rows that both sides know",
         )
+    joins = job.align is not None and (job.align.reveal, job.align.duplicates) == ("both", "join")
+    if joins and len(job.parties) > 2:
+        raise JobError(
+            f"{job.file}: [align] duplicates: 'join' found, collapse allowed with "
+            f"{len(job.parties)} parties that put their shared rows together",
+            hint='take duplicates = "collapse", or one job for each partner',
+        )
     if job.join_sums and (job.align is None or job.align.reveal != "cardinality"):
         raise JobError(
             f"{job.file}: [align] reveal: cardinality needed for [[join_sum]]",

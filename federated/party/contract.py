@@ -287,6 +287,9 @@ class Contract:
             counted = kept or align.minimum_checked_by == "partner"
             if counted and {align.protocol, align.alternative} - {"ecdh", ""}:
                 raise PeerError("kept tags and a minimum that is counted need the protocol ecdh")
+            joined = align.reveal == "both" and align.duplicates == "join"
+            if joined and len(self.align) > 1:
+                raise PeerError("rows of several partners are put together with one pair for each")
             if align.minimum_checked_by not in ("receiver", "partner"):
                 raise PeerError("the contract names nobody who checks the minimum")
         for join in self.join_sum:

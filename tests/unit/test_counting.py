@@ -46,7 +46,7 @@ def parts(mine: Keys, theirs: Keys) -> int:
     return len({top(node) for node in shared})
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(tables(unique=False), st.booleans())
 def test_the_count_is_never_more_than_what_is_found(sides: tuple[Keys, Keys], join: bool) -> None:
     terms = TERMS | {"duplicates": "join" if join else "collapse"}
