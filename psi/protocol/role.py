@@ -142,8 +142,8 @@ class Role(Generic[R]):
         """Take one envelope. An identical repeat is ignored, a differing one is an error."""
         if not self._screen(envelope):
             return Step()
-        handler, incoming = self._handler_for(envelope)
         try:
+            handler, incoming = self._handler_for(envelope)
             turn = getattr(self, handler)(self.state, incoming, envelope.sender)
         except PeerError as error:
             error.step = error.step or self.context.step
