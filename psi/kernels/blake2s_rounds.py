@@ -42,7 +42,7 @@ _SIGMA = (
 )
 _COLUMNS = tuple((i, i + 4, i + 8, i + 12) for i in range(4))
 _DIAGONALS = tuple((i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4) for i in range(4))
-_WORD = ir.IntType(32)
+_WORD, _BYTE, _INDEX = ir.IntType(32), ir.IntType(8), ir.IntType(64)
 _TYPE = ir.VectorType(_WORD, LANES)
 _ALIGN = 4
 
@@ -67,18 +67,48 @@ def _mix(b: Any, v: list[Any], place: tuple[int, ...], x: Any, y: Any) -> None:
     v[j] = _rotate(b, b.xor(v[j], v[k]), 7)
 
 
+def _orders(module: Any) -> Any:
+    name = "fedprofile_blake2s_orders"
+    if name in module.globals:
+        return module.globals[name]
+    kind = ir.ArrayType(_BYTE, 160)
+    table = ir.GlobalVariable(module, kind, name)
+    table.linkage, table.global_constant = "internal", True
+    table.initializer = ir.Constant(kind, [place for order in _SIGMA for place in order])
+    return table
+
+
 def _emit(b: Any, state_at: Any, block_at: Any, masks: list[Any]) -> None:
     def at(base: Any, i: int) -> Any:
-        return b.gep(base, [ir.Constant(ir.IntType(64), i)])
+        return b.gep(base, [ir.Constant(_INDEX, i)])
 
-    words = [b.load(at(block_at, i), align=_ALIGN) for i in range(16)]
     old = [b.load(at(state_at, i), align=_ALIGN) for i in range(8)]
     count, final, active = (b.load(mask, align=_ALIGN) for mask in masks)
     v = old + [_constant(int(word)) for word in IV]
     v[12], v[14] = b.xor(v[12], count), b.xor(v[14], final)
-    for order in _SIGMA:
-        for number, place in enumerate(_COLUMNS + _DIAGONALS):
-            _mix(b, v, place, words[order[2 * number]], words[order[2 * number + 1]])
+    order = b.bitcast(_orders(b.module), _BYTE.as_pointer())
+
+    def word(first: Any, i: int) -> Any:
+        place = b.load(b.gep(order, [b.add(first, ir.Constant(_INDEX, i))]))
+        return b.load(b.gep(block_at, [b.zext(place, _INDEX)]), align=_ALIGN)
+
+    # a loop, for ten rounds in a row take long to compile and no less to run
+    before, loop, after = b.block, b.append_basic_block(), b.append_basic_block()
+    b.branch(loop)
+    b.position_at_end(loop)
+    first, phis = b.phi(_INDEX), [b.phi(_TYPE) for _ in v]
+    first.add_incoming(ir.Constant(_INDEX, 0), before)
+    for phi, value in zip(phis, v, strict=True):
+        phi.add_incoming(value, before)
+    v = list(phis)
+    for number, place in enumerate(_COLUMNS + _DIAGONALS):
+        _mix(b, v, place, word(first, 2 * number), word(first, 2 * number + 1))
+    following = b.add(first, ir.Constant(_INDEX, 16))
+    first.add_incoming(following, loop)
+    for phi, value in zip(phis, v, strict=True):
+        phi.add_incoming(value, loop)
+    b.cbranch(b.icmp_unsigned("<", following, ir.Constant(_INDEX, 160)), loop, after)
+    b.position_at_end(after)
     for i in range(8):
         change = b.and_(b.xor(v[i], v[i + 8]), active)
         b.store(b.xor(old[i], change), at(state_at, i), align=_ALIGN)
@@ -111,7 +141,7 @@ def _compress(
             array = context.make_array(signature.args[i])(context, b, args[i])
             return b.bitcast(array.data, pointer)
 
-        start = b.mul(args[2], ir.Constant(ir.IntType(64), 16))
+        start = b.mul(args[2], ir.Constant(_INDEX, 16))
         b.call(function, [data(0), b.gep(data(1), [start]), data(3), data(4), data(5)])
         return context.get_dummy_value()
 

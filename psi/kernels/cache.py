@@ -22,7 +22,7 @@ from typing import Any
 
 import llvmlite
 import numba
-from numba.core import caching
+from numba.core import caching, types
 
 from psi.kernels.simd import block_path, cpu_features, kernel_path
 
@@ -159,8 +159,19 @@ def _install() -> None:
 
 
 def part(function: Callable[..., Any]) -> Any:
-    """Compile a part of kernels: not kept by itself, only inside the kernels that call it."""
-    return numba.njit(nogil=True)(function)
+    """Compile a part of kernels: not kept by itself, only inside the kernels that call it.
+
+    Numba would compile it anew for each number that a caller writes out.
+    """
+    made = numba.njit(nogil=True)(function)
+    template_of = made.get_call_template
+
+    def template(args: Any, kws: Any) -> Any:
+        plain = {name: types.unliteral(kind) for name, kind in kws.items()}
+        return template_of(tuple(types.unliteral(kind) for kind in args), plain)
+
+    made.get_call_template = template
+    return made
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -53,7 +53,9 @@ def close_gap(  # type: ignore[no-untyped-def]
                 equations[other] ^= equations[g]
                 for word in range(2):
                     values[other, word] ^= values[g, word]
+    solved = True
     for g in range(held):
+        solved &= leading[g] < DENSE
         for word in range(2):
             store[sparse + leading[g], word] = values[g, word]
     for place in range(sparse):
@@ -61,4 +63,4 @@ def close_gap(  # type: ignore[no-untyped-def]
             if (masks[place] >> np.uint64(leading[g])) & np.uint64(1):
                 for word in range(2):
                     store[place, word] ^= values[g, word]
-    return leading.max() < DENSE
+    return solved

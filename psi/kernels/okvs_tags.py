@@ -28,16 +28,17 @@ _HASHED = 6
 
 
 @part
-def _put(message, lane, place, word):  # type: ignore[no-untyped-def]
-    """Word `place` of a lane's message, as two of 32 bits."""
-    message[2 * place * LANES + lane] = np.uint32(word & np.uint64(0xFFFFFFFF))
-    message[(2 * place + 1) * LANES + lane] = np.uint32(word >> np.uint64(32))
+def _put(message, at, x, y, z):  # type: ignore[no-untyped-def]
+    """Three words into a lane's message, each as two of 32 bits."""
+    half = np.uint64(32)
+    message[at], message[at + LANES] = np.uint32(x), np.uint32(x >> half)
+    message[at + 2 * LANES], message[at + 3 * LANES] = np.uint32(y), np.uint32(y >> half)
+    message[at + 4 * LANES], message[at + 5 * LANES] = np.uint32(z), np.uint32(z >> half)
 
 
 @part
-def _word(state, lane, place):  # type: ignore[no-untyped-def]
-    high = np.uint64(state[(2 * place + 1) * LANES + lane]) << np.uint64(32)
-    return high | np.uint64(state[2 * place * LANES + lane])
+def _word(state, at):  # type: ignore[no-untyped-def]
+    return np.uint64(state[at + LANES]) << np.uint64(32) | np.uint64(state[at])
 
 
 @kernel
@@ -49,9 +50,13 @@ def _tag_bins(  # type: ignore[no-untyped-def]
     rest[row] = the other two, unless `rest` is empty.
     """
     tables = np.empty((DENSE // 8, 256, 2), np.uint64)
-    message, state = np.zeros(16 * LANES, np.uint32), np.empty(8 * LANES, np.uint32)
-    every = np.full(LANES, 0xFFFFFFFF, np.uint32)
-    count = np.full(LANES, BLOCK + 8 * _HASHED, np.uint32)
+    message, state = np.empty(16 * LANES, np.uint32), np.empty(8 * LANES, np.uint32)
+    every, count = np.empty(LANES, np.uint32), np.empty(LANES, np.uint32)
+    for lane in range(LANES):
+        every[lane] = np.uint32(0xFFFFFFFF)
+        count[lane] = np.uint32(BLOCK + 8 * _HASHED)
+    for i in range(16 * LANES):
+        message[i] = np.uint32(0)
     for b in range(low, high):
         mine = store[b * (sparse + DENSE) : (b + 1) * (sparse + DENSE)]
         if starts[b + 1] > starts[b]:
@@ -68,22 +73,18 @@ def _tag_bins(  # type: ignore[no-untyped-def]
                     p0, p1 = multiply(w0, w1, factor[0], factor[1])
                     v0 ^= p0
                     v1 ^= p1
-                _put(message, lane, 0, v0)
-                _put(message, lane, 1, v1)
-                _put(message, lane, 2, w0)
-                _put(message, lane, 3, w1)
-                _put(message, lane, 4, w2)
-                _put(message, lane, 5, w3)
+                _put(message, lane, v0, v1, w0)
+                _put(message, lane + 6 * LANES, w1, w2, w3)
             for i in range(8):
                 for lane in range(LANES):
                     state[i * LANES + lane] = chain[i]
             compress(state, message, 0, count, every, every)
             for lane in range(lanes):
-                out[first + lane, 0] = _word(state, lane, 0) & kept
-                out[first + lane, 1] = _word(state, lane, 1)
+                out[first + lane, 0] = _word(state, lane) & kept
+                out[first + lane, 1] = _word(state, lane + 2 * LANES)
                 if len(rest) > 0:
-                    rest[first + lane, 0] = _word(state, lane, 2)
-                    rest[first + lane, 1] = _word(state, lane, 3)
+                    rest[first + lane, 0] = _word(state, lane + 4 * LANES)
+                    rest[first + lane, 1] = _word(state, lane + 6 * LANES)
 
 
 def tags_of_items(
