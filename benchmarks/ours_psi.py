@@ -160,7 +160,9 @@ def main() -> None:
         protocol = variant if variant in PROTOCOLS else "ecdh"
         warm(protocol, case["source"])
         meet(role, start.port, start.hosts)
+        version = importlib.metadata.version("fedprofile")
         endpoint = SocketEndpoint(me, start.addresses())
+        endpoint.connect(peer)  # as peers make their links before their clocks start
         settings = align.AlignSettings(protocol=protocol, reveal=case["mode"])
         side = align.receive if role == "receiver" else align.send
         keeper, offline = None, None
@@ -177,7 +179,7 @@ def main() -> None:
             pq.write_table(pa.table({"row": found.rows}), out)
         matched = found.matched if found.matched >= 0 else case["matched"]
         sent = endpoint.bytes_sent - before
-        watch.report(importlib.metadata.version("fedprofile"), matched, sent, offline)
+        watch.report(version, matched, sent, offline)
         endpoint.close()
 
 

@@ -124,7 +124,7 @@ class SocketEndpoint:
 
     def send(self, receiver: str, frame: bytes) -> None:
         try:
-            link = self._out.get(receiver) or self._connect(receiver)
+            link = self.connect(receiver)
             link.sendall(_HEAD.pack(len(frame)))
             link.sendall(frame)
         except OSError as error:
@@ -133,6 +133,10 @@ class SocketEndpoint:
 
     def receive(self, timeout: float) -> tuple[str, bytes]:
         return self._box.get(timeout)
+
+    def connect(self, receiver: str) -> socket.socket:
+        """The link to a party, made if there is none yet."""
+        return self._out.get(receiver) or self._connect(receiver)
 
     def close(self) -> None:
         self._closed = True

@@ -55,18 +55,18 @@ def expand(keys: Keys) -> Blocks:
 
     By table lookups, so not for keys that are secret.
     """
-    words = np.empty((44, len(keys), 4), np.uint8)
-    words[:4] = keys.reshape(-1, 4, 4).swapaxes(0, 1)
+    words = np.empty((44, len(keys)), "<u4")
+    words[:4] = np.ascontiguousarray(keys).view("<u4").T
     constant = 1
     for i in range(4, 44):
         word = words[i - 1]
         if i % 4 == 0:
-            word = _SBOX[np.roll(word, -1, axis=1)]
-            word[:, 0] ^= constant
+            turned = (word >> 8) | (word << 24)
+            word = _SBOX[turned.view(np.uint8)].view("<u4") ^ np.uint32(constant)
             constant = constant << 1 ^ (0x11B if constant & 0x80 else 0)
-        words[i] = words[i - 4] ^ word
-    flat = np.ascontiguousarray(words.swapaxes(0, 1)).reshape(len(keys), 11, 16)
-    return flat.view("<u8").astype(np.uint64)
+        np.bitwise_xor(words[i - 4], word, out=words[i])
+    flat = np.ascontiguousarray(words.T).reshape(len(keys), 11, 4)
+    return flat.view("<u8").astype(np.uint64, copy=False)
 
 
 def emit_encrypt(b: Any, states: Sequence[Any], keys_at: Sequence[Any]) -> list[Any]:

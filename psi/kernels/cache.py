@@ -125,7 +125,7 @@ def compiling() -> str:
     if place is None:
         return f"kernels are compiled at every start, for they cannot be kept: {why}"
     if not any(place.iterdir()):
-        return "kernels are compiled for this machine: once, in about ten seconds"
+        return "kernels are compiled for this machine: once, when first needed, in up to 20 s"
     return ""
 
 
@@ -163,12 +163,13 @@ def part(function: Callable[..., Any]) -> Any:
 
     Numba would compile it anew for each number that a caller writes out.
     """
-    made = numba.njit(nogil=True)(function)
-    template_of = made.get_call_template
+    made: Any = numba.njit(nogil=True)(function)
+    template_of: Any = made.get_call_template
+    plain: Any = types.unliteral
 
     def template(args: Any, kws: Any) -> Any:
-        plain = {name: types.unliteral(kind) for name, kind in kws.items()}
-        return template_of(tuple(types.unliteral(kind) for kind in args), plain)
+        named = {name: plain(kind) for name, kind in kws.items()}
+        return template_of(tuple(plain(kind) for kind in args), named)
 
     made.get_call_template = template
     return made

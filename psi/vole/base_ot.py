@@ -33,11 +33,13 @@ from psi.kernels.curve25519 import (
 from psi.kernels.scalars import random_scalar
 from psi.protocol import PeerError, Random
 
-__all__ = ["KEY", "BaseTransfers", "choose", "give", "offer"]
+__all__ = ["KEY", "BaseTransfers", "buffered", "choose", "give", "offer"]
 
 KEY = 16
 """Bytes of a transferred key."""
 _CURVE = 486662
+_P = gmpy2.mpz(PRIME)
+_DRAWN = 1 << 12
 
 Points = np.ndarray[Any, np.dtype[np.uint8]]
 Bits = np.ndarray[Any, np.dtype[np.uint8]]
@@ -64,7 +66,7 @@ def choose(point: bytes, bits: Bits, session: bytes, random: Random) -> tuple[Po
 
     Raises `PeerError` on a bad point.
     """
-    count = len(bits)
+    count, random = len(bits), buffered(random)
     given = np.frombuffer(point, np.uint8).reshape(1, 32)
     _check(given)
     scalars = np.frombuffer(b"".join(_scalar(random) for _ in range(count)), np.uint8)
@@ -100,14 +102,42 @@ def _generator(count: int) -> Points:
 
 
 def _sampled(count: int, random: Random) -> Points:
-    """Uniform points of the prime-order group, drawn without their logarithms."""
+    """Uniform points of the prime-order group, drawn without their logarithms.
+
+    They are sent, so that their making need not take the same time whatever they are.
+    """
     found: list[bytes] = []
     while len(found) < count:
-        u = int.from_bytes(random(32), "little") >> 1
-        if u < PRIME and gmpy2.jacobi(u * (u * u + _CURVE * u + 1), PRIME) == 1:
-            found.append(u.to_bytes(32, "little"))
-    drawn = np.frombuffer(b"".join(found), np.uint8).reshape(count, 32)
-    return multiply(drawn, (8).to_bytes(32, "little"))
+        u = gmpy2.mpz(int.from_bytes(random(32), "little") >> 1)
+        if u < _P and gmpy2.jacobi(u * (u * u + _CURVE * u + 1), _P) == 1:
+            found += _times_eight(u)
+    return np.frombuffer(b"".join(found), np.uint8).reshape(count, 32)
+
+
+def _times_eight(u: Any) -> list[bytes]:
+    """Eight times the point with this u, or nothing where that is the neutral element.
+
+    Three doublings of RFC 7748's ladder.
+    """
+    x, z = u, gmpy2.mpz(1)
+    for _ in range(3):
+        aa, bb = (x + z) ** 2 % _P, (x - z) ** 2 % _P
+        x, z = aa * bb % _P, (aa - bb) * (aa + 121665 * (aa - bb)) % _P
+    return [int(x * gmpy2.invert(z, _P) % _P).to_bytes(32, "little")] if z else []
+
+
+def buffered(random: Random) -> Random:
+    """The same generator, asked for many bytes at a time."""
+    left = bytearray()
+
+    def draw(size: int) -> bytes:
+        while len(left) < size:
+            left.extend(random(_DRAWN))
+        taken = bytes(left[:size])
+        del left[:size]
+        return taken
+
+    return draw
 
 
 def _hash(session: bytes, number: int, giver: bytes, mine: Points, shared: Points) -> bytes:

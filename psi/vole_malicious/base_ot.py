@@ -47,7 +47,7 @@ from psi.kernels.curve25519 import (
 from psi.kernels.roots25519 import root_candidates
 from psi.kernels.scalars import random_scalar
 from psi.protocol import PeerError, Random
-from psi.vole.base_ot import KEY, offer
+from psi.vole.base_ot import KEY, buffered, offer
 
 __all__ = ["KEY", "choose", "give", "offer"]
 
@@ -60,7 +60,6 @@ _CURVE = 486662
 _DST = b"fedprofile-vole-malicious-v1-curve25519_XMD:SHA-512_ELL2_NU_"
 _U = np.uint8(127)
 """Bits of a point's last byte that belong to u."""
-_DRAWN = 1 << 13
 _P = gmpy2.mpz(PRIME)
 _ROOT_OF_MINUS_ONE = gmpy2.powmod(2, (_P - 1) // 4, _P)
 
@@ -70,7 +69,7 @@ def choose(point: bytes, bits: Bits, session: bytes, random: Random) -> tuple[Po
 
     Raises `PeerError` on a bad point.
     """
-    count, draw = len(bits), _buffered(random)
+    count, draw = len(bits), buffered(random)
     given = np.frombuffer(point, np.uint8).reshape(1, 32)
     if not canonical(given).all():
         raise PeerError("a point of the base transfers is not canonical")
@@ -202,20 +201,6 @@ def _torsion() -> tuple[Affine | None, ...]:
     while len(found) < 8:
         found.append(_sum(one, found[-1]))
     return tuple(found)
-
-
-def _buffered(random: Random) -> Random:
-    """The same generator, asked for many bytes at a time."""
-    left = bytearray()
-
-    def draw(size: int) -> bytes:
-        while len(left) < size:
-            left.extend(random(_DRAWN))
-        taken = bytes(left[:size])
-        del left[:size]
-        return taken
-
-    return draw
 
 
 def _bytes(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
