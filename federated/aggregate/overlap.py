@@ -118,29 +118,32 @@ def isolating(
     bound = groups[places > 0]
     if not len(bound):
         return None
+    rest = bool(groups[0] == 1)
     if hidden:
         factors = _cancelling(cells, _slopes(places, int(cells[:, 0].max()) + 1, level=alike))
         if np.abs(factors).max(initial=0.0) > SLACK:
-            return np.asarray(groups[_differ(factors[places])])
+            return np.asarray(groups[_differ(factors[places], rest or alike)])
     small = np.flatnonzero(weights < least)
     if len(small) > MOST_PROGRAMMES:
         return bound
     for cell in small.tolist():
-        apart = _apart(_Programme(cells, weights, least, cell), places)
+        apart = _apart(_Programme(cells, weights, least, cell), places, rest)
         if apart is not None:
             return np.asarray(groups[apart])
     return None
 
 
-def _apart(programme: _Programme, places: Ints) -> Flags | None:
+def _apart(programme: _Programme, places: Ints, rest: bool) -> Flags | None:
     """Which of the first grouping's groups a combination that isolates has use for, or None.
 
-    None of them where it takes their whole, `places` being each group's number in the programme.
+    None of them where it takes their whole; `places` are the groups' numbers in the programme, the
+    first of them that of the `rest`, if there is one.
     """
+    level = rest or programme.shifts
     factors = programme.least()
     if factors is None:
         return None
-    if (found := _differ(factors[places])).any():
+    if (found := _differ(factors[places], level)).any():
         return found
     whole = not programme.shifts and abs(factors[places[0]]) > SLACK
     if whole or programme.least(alone=True) is None:
@@ -152,7 +155,7 @@ def _apart(programme: _Programme, places: Ints) -> Flags | None:
         if factors is None:
             continue
         whole = not programme.shifts and abs(factors[places[0]]) > SLACK
-        if whole or (found := _differ(factors[places])).any():
+        if whole or (found := _differ(factors[places], level)).any():
             return found
     return None
 
@@ -195,8 +198,9 @@ def _speaks(cells: Ints) -> tuple[Any, set[int]]:
     return speaks, {int(start) for start in starts[:-1]}
 
 
-def _differ(factors: Floats) -> Flags:
-    return np.asarray(np.abs(factors - factors[0]) > SLACK)
+def _differ(factors: Floats, level: bool) -> Flags:
+    """Which are not as the first (`level`: their whole is known as well), or not zero."""
+    return np.asarray(np.abs(factors - level * factors[0]) > SLACK)
 
 
 def _blocks(groups: Ints, told: Flags) -> Ints:

@@ -294,6 +294,8 @@ def test_a_receiver_that_adds_rows_twice_is_noticed_by_its_counts() -> None:
         (messages.Counted, lambda m: replace(m, data=m.data[:-1]), "bytes of ciphertexts"),
         (messages.Counted, lambda m: replace(m, cells=m.cells + 1), "groups that do not exist"),
         (messages.Counted, lambda m: replace(m, cells=m.cells[:, [0, 0]]), "other sections"),
+        (messages.Counted, lambda m: replace(m, cells=m.cells - 2), "records that are not aligned"),
+        (messages.Counted, lambda m: replace(m, cells=m.cells - 3), "groups that do not exist"),
         (messages.Returned, lambda m: replace(m, data=m.data[:-1]), "bytes of ciphertexts"),
         (
             messages.Opened,

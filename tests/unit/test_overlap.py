@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.aggregate import AggregateResult
-from federated.aggregate.cells import ABSENT, numbered_cells
+from federated.aggregate.cells import ABSENT, NONE, numbered_cells
+from federated.aggregate.history import Past, counted, history_of
 from federated.aggregate.overlap import isolating, withheld
 from federated.paillier import generate_keypair
 from federated.party.contract import AggregateTerms, Contract, Measure
@@ -150,6 +151,63 @@ def test_too_many_cells_to_look_at_are_not_told() -> None:
     cells, values = by_cell(np.stack([pairs, np.roll(pairs, 1)]), np.ones(1200))
     told = [np.ones(600, bool)] * 2
     assert not withheld(cells, values, told, 4).any()
+
+
+def test_what_cancels_out_may_speak_of_the_hidden_alone() -> None:
+    # of each group as many as it takes have left, but "1" is as it was, as far as can be seen
+    first = np.repeat(np.arange(6), 40)
+    second = np.where((np.arange(240) % 40 < 20) & (first != 1), ABSENT, first)
+    cells, values = by_cell(np.stack([second, first]), np.ones(240))
+    told = [np.ones(6, bool)] * 2
+    assert withheld(cells, values, told, 20, alike=False).all()
+    kept = withheld(cells, values, told, 20, hidden=True, alike=False)
+    # and one more, or the total over all would give it back
+    assert kept.tolist() == [False, False, True, True, True, True]
+    # the same records in the same groups again: within a contract their whole is no news
+    cells, values = by_cell(np.stack([first, first]), np.ones(240))
+    assert withheld(cells, values, told, 20).all()
+    assert not withheld(cells, values, told, 20, hidden=True).any()
+
+
+def test_the_smallest_of_too_many_cells_are_counted_by_the_newest_grouping_alone() -> None:
+    newest, earlier = np.repeat([0, 1], 60), np.arange(120) // 50
+    earlier[:3] = [7, 8, 9]
+    cells, place = numbered_cells([newest, earlier], most=5)
+    assert len(cells) == 4
+    sizes = np.bincount(place)
+    assert cells[sizes == 13].tolist() == [[2, -1]]  # 7, 8, 9 and ten of 1
+    assert cells[(cells >= 0).all(axis=1)].tolist() == [[2, 2], [3, 3], [3, 4]]
+    assert np.array_equal(cells[place, 0], newest + 2)
+
+
+@pytest.mark.parametrize(("size", "churn", "told"), [(12_000, 0.02, True), (12_000, 0.001, False)])
+def test_a_large_group_is_told_month_after_month_if_enough_come_and_go(
+    size: int, churn: float, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four months of customers who leave, come and move between twelve segments."""
+    monkeypatch.setattr("federated.aggregate.overlap.MOST_PROGRAMMES", 0)  # none is needed
+    rng, count = np.random.default_rng(3), round(size * churn)
+    people, segment = np.arange(1, size + 1, dtype=np.uint64), rng.integers(0, 12, size)
+    past: list[Past] = []
+    before: list[np.ndarray] = []
+    for month in range(4):
+        history = history_of(people, past, 20)
+        gone = np.full(len(history.places) - len(people), ABSENT)
+        every = [history.codes(job, codes, ABSENT, NONE) for job, codes in enumerate(before)]
+        cells, place = numbered_cells([np.concatenate([segment, gone]), *every])
+        there = [np.ones((len(codes), 1), bool) for codes in before]
+        found = counted(history, np.ones((len(people), 1), bool), there, 20)
+        values = np.bincount(place, found.flags[:, 0], len(cells)).astype(np.int64)
+        flags, hidden = [np.ones(12, bool)] * (1 + month), bool(found.hidden[0])
+        kept = withheld(cells, values, flags, 20, hidden=hidden, alike=False)
+        assert kept.all() == (told or not month)
+        past.append(Past(str(month), (0,), people))
+        before.append(segment)
+        stay = np.sort(rng.permutation(size)[count:])
+        fresh = people.max() + np.arange(1, 1 + count, dtype=np.uint64)
+        people = np.concatenate([people[stay], fresh])
+        segment = np.concatenate([segment[stay], rng.integers(0, 12, count)])
+        segment[rng.permutation(size)[:count]] = rng.integers(0, 12, count)
 
 
 # inside a contract
