@@ -142,7 +142,7 @@ def transcript(case: str) -> list[Envelope]:
 def test_any_bytes_are_taken_or_refused(case: str) -> None:
     honest = transcript(case)
 
-    @settings(deadline=None, max_examples=25 if case in FAST else 12)
+    @settings(deadline=None, max_examples=25 if case in FAST else 8)
     @given(st.data())
     def played(data: st.DataObject) -> None:
         phase = data.draw(st.integers(0, len(honest) - 1))

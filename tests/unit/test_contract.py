@@ -251,6 +251,12 @@ def test_what_only_one_protocol_can_is_refused_of_the_other(changes: dict[str, o
             wrong.check()
 
 
+def test_joined_duplicates_of_several_partners_are_refused() -> None:
+    by("ecdh", duplicates="join", reveal="receiver").check()
+    with pytest.raises(PeerError, match="one pair for each"):
+        by("ecdh", duplicates="join").check()
+
+
 def test_a_choice_of_protocol_is_settled_before_anyone_signs() -> None:
     left_open = by("ecdh", alternative="vole")
     with pytest.raises(PeerError, match="leaves the protocol"):
