@@ -18,6 +18,7 @@ __all__ = [
     "SCRATCH",
     "divide",
     "power_250",
+    "root_power",
     "unpack",
     "workspace",
 ]
@@ -56,6 +57,19 @@ def power_250(z: int, out: int, t: int) -> list[tuple[Any, ...]]:
         ("multiply", a, d, a),
         ("squares", a, a, 50),
         ("multiply", out, a, c),
+    ]
+
+
+def root_power(z: int, out: int, t: int) -> list[tuple[Any, ...]]:
+    """out = z^((p + 3) / 8), a root of z or of -z where either is a square; rows t..t+3 are used.
+
+    The exponent is 4 (2^250 - 1) + 2.
+    """
+    return [
+        *power_250(z, out, t),
+        ("squares", out, out, 2),
+        ("square", t, z),
+        ("multiply", out, out, t),
     ]
 
 

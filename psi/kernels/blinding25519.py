@@ -22,7 +22,7 @@ from psi.kernels.batches25519 import (
     DIVISOR,
     ROWS,
     divide,
-    power_250,
+    root_power,
     unpack,
     workspace,
 )
@@ -62,13 +62,14 @@ _A, _B, _W = 32, 33, 34
 _H, _R, _D = 35, 36, 37
 _P, _Q, _S = 0, 1, 2
 
-_TO_ROOT = [
-    # the power (p + 3) / 8 = 4 (2^250 - 1) + 2 of a square or its negative is a root
-    *power_250(_H, _R, 12),
-    ("squares", _R, _R, 2),
-    ("square", _P, _H),
-    ("multiply", _R, _R, _P),
-]
+_TO_ROOT = root_power(_H, _R, 12)
+
+
+def _adopt_where(x: int, op: str, y: int, *pairs: tuple[int, int | str]) -> list[tuple[Any, ...]]:
+    """Rows take others' values where x `op` y, "subtract" or "add", is zero."""
+    return [(op, _D, x, y), *(("adopt", row, other, _D) for row, other in pairs)]
+
+
 _TO_EDWARDS = [
     # (X : Y : Z : T) = (s a b (a + b) : w (a - b) : w (a + b) : s a b (a - b))
     ("add", _P, _A, _B),
@@ -109,19 +110,12 @@ _map_point = field_program(
     ("multiply", _W, _W, _ROOT_2),
     # the first where r^2 is h or -h
     ("square", _P, _R),
-    ("subtract", _D, _P, _H),
-    ("adopt", _A, _MINUS_J, _D),
-    ("adopt", _H2, _H, _D),
-    ("adopt", _W, _R, _D),
-    ("add", _D, _P, _H),
-    ("adopt", _A, _MINUS_J, _D),
-    ("adopt", _H2, _H, _D),
-    ("adopt", _W, _R, _D),
+    *_adopt_where(_P, "subtract", _H, (_A, _MINUS_J), (_H2, _H), (_W, _R)),
+    *_adopt_where(_P, "add", _H, (_A, _MINUS_J), (_H2, _H), (_W, _R)),
     # a root of the negative becomes one by the root of -1
+    ("multiply", _Q, _W, _I),
     ("square", _P, _W),
-    ("add", _D, _P, _H2),
-    ("multiply", _P, _W, _I),
-    ("adopt", _W, _P, _D),
+    *_adopt_where(_P, "add", _H2, (_W, _Q)),
     *_TO_EDWARDS,
 )
 _lift = field_program(
@@ -138,14 +132,10 @@ _lift = field_program(
     # all zero where there is no root
     ("constant", _W, 0),
     ("constant", _A, 0),
+    ("multiply", _Q, _R, _I),
     ("square", _P, _R),
-    ("subtract", _D, _P, _H),
-    ("adopt", _W, _R, _D),
-    ("adopt", _A, "a", _D),
-    ("add", _D, _P, _H),
-    ("multiply", _P, _R, _I),
-    ("adopt", _W, _P, _D),
-    ("adopt", _A, "a", _D),
+    *_adopt_where(_P, "subtract", _H, (_W, _R), (_A, "a")),
+    *_adopt_where(_P, "add", _H, (_W, _Q), (_A, "a")),
     *_TO_EDWARDS,
 )
 _twice = field_program(
@@ -221,6 +211,13 @@ _comb = comb(_X)
 
 
 @part
+def _set_constants(constants, work):  # type: ignore[no-untyped-def]
+    """The constants into their rows."""
+    for place in range(len(constants)):
+        unpack(constants[place : place + 1], 0, 0, work, _I + place)
+
+
+@part
 def _take_digits(blinds, first, digits):  # type: ignore[no-untyped-def]
     """The digit words of BLOCK rows, past the end the last row's again."""
     for k in range(BLOCK):
@@ -233,8 +230,7 @@ def _take_digits(blinds, first, digits):  # type: ignore[no-untyped-def]
 def _blind_rows(low, high, uniform, blinds, table, constants, out):  # type: ignore[no-untyped-def]
     work = workspace(ROWS * ROW)
     digits = workspace(DIGIT_WORDS * BLOCK)
-    for place in range(4):
-        unpack(constants[place : place + 1], 0, 0, work, _I + place)
+    _set_constants(constants, work)
     for start in range(low, high, BATCH * BLOCK):
         count = min(BATCH, (high - start + BLOCK - 1) // BLOCK)
         for i in range(count):
@@ -254,8 +250,7 @@ def _blind_rows(low, high, uniform, blinds, table, constants, out):  # type: ign
 def _unblind_rows(low, high, points, blinds, table, constants, plus, minus):  # type: ignore[no-untyped-def]
     work, other = workspace(ROWS * ROW), workspace(ROWS * ROW)
     digits = workspace(DIGIT_WORDS * BLOCK)
-    for place in range(4):
-        unpack(constants[place : place + 1], 0, 0, work, _I + place)
+    _set_constants(constants, work)
     for start in range(low, high, BATCH * BLOCK):
         count = min(BATCH, (high - start + BLOCK - 1) // BLOCK)
         for i in range(count):

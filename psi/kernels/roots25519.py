@@ -16,7 +16,7 @@ from psi.kernels.batches25519 import (
     DIVISOR,
     ROWS,
     divide,
-    power_250,
+    root_power,
     unpack,
     workspace,
 )
@@ -41,11 +41,8 @@ _root = field_program(
     ("constant", _T, 1),
     ("add", _G, _G, _T),
     ("multiply", _G, _G, "a"),
-    # (p + 3) / 8 = (2^250 - 1) 2^2 + 2
-    *power_250(_G, _POWER, _T),
-    ("squares", _POWER, _POWER, 2),
-    ("square", _T, _G),
-    ("multiply", "a", _POWER, _T),
+    *root_power(_G, _POWER, _T),
+    ("copy", "a", _POWER),
     ("constant", "b", 1),
 )
 
