@@ -7,8 +7,10 @@ stays what it is; alignment by VOLE, training and aggregation are within a facto
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from federated.vertical.plan import Pass
 from profiles.rates import align_rates, product_seconds
 
 __all__ = ["Estimate"]
@@ -79,10 +81,17 @@ def join_sum_estimate(places: int, ciphertexts: int, bits: int) -> Estimate:
     return Estimate(products * product_seconds(bits) + 0.5, 3e8, wire)
 
 
-def train_estimate(rows: int, own: int, partner: int, passes: int, bits: int) -> Estimate:
-    """Passes of one encryption a row and two products a row for each column and pair."""
+def train_estimate(rows: int, own: int, partner: int, plan: Sequence[Pass], bits: int) -> Estimate:
+    """Passes of one encryption a row and two products a row for each column and pair.
+
+    Those that keep the curvature have no pairs, and one ciphertext a row.
+    """
     pairs = partner * (partner + 3) // 2
     cipher = max(1, -(-(own + 2) * 112 // (bits - 8)))
-    products = rows * cipher * (ENCRYPTION_PRODUCTS / 2 + 2 * pairs) + pairs * cipher * bits / 2
-    wire = rows * cipher * bits / 4
-    return Estimate(passes * products * product_seconds(bits), 4 * wire, passes * wire)
+    summed = rows * cipher * (ENCRYPTION_PRODUCTS / 2 + 2 * pairs) + pairs * cipher * bits / 2
+    kept = rows * (ENCRYPTION_PRODUCTS / 2 + 3 * partner) + partner * bits / 2
+    fresh = sum(one.curvature for one in plan)
+    products = fresh * summed + (len(plan) - fresh) * kept
+    wire = rows * bits / 4
+    total = wire * (fresh * cipher + len(plan) - fresh)
+    return Estimate(products * product_seconds(bits), 4 * wire * cipher, total)

@@ -16,6 +16,7 @@ from federated.party.limits import ciphertexts
 from federated.party.source import Source
 from federated.party.steps import facts_of
 from federated.party.words import in_words
+from federated.vertical.plan import passes
 from profiles.estimate import (
     Estimate,
     aggregate_estimate,
@@ -89,8 +90,8 @@ def estimate(contract: Contract) -> Estimate:
             shared = min([me, *(rows[name] for name in train.partners)])
             own = contract.party(contract.receiver).design_columns + 1
             columns = sum(contract.party(name).design_columns for name in train.partners)
-            passes = train.steps + train.folds * train.fold_steps
-            total += train_estimate(shared, own, columns, passes, train.key_bits)
+            plan = passes(shared, train.steps, train.folds, train.fold_steps)
+            total += train_estimate(shared, own, columns, plan, train.key_bits)
     return total
 
 

@@ -192,8 +192,9 @@ def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
         Disclosure(
             step,
             me,
-            f"sums over the training rows of {others}'s columns, in a basis that only they know "
-            "and that is new in every step; how many independent columns they have",
+            f"sums over the training rows of {others}'s columns, in bases that only they know "
+            "and that are new wherever products of columns are summed; how many independent "
+            "columns they have",
             line,
         ),
     ]

@@ -10,7 +10,8 @@ Logistic regression without an arbiter, by Newton steps on encrypted sums
     for each pass:
     EncryptedRows: [r_i, D_i x_i], [D_i]      --->
                          WeightedRows: [D_i z_i]    B to C, in B's basis
-                                              <---  Moments: [g], [V], [H] in a fresh basis
+                                              <---  Moments: [g], [V], [H] in a fresh basis;
+                                                     later, of many rows, [g] in the last one
     Direction                                 --->
                                               <---  Scores: counted; masked among partners
     Final: mix of directions                  --->

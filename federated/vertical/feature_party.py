@@ -37,6 +37,7 @@ from federated.vertical.sums import (
     RowCiphertexts,
     cross_sums,
     own_sums,
+    residual_sums,
     weight_rows,
 )
 from psi.protocol import (
@@ -148,23 +149,31 @@ class FeatureParty(Role[FeatureFit]):
             cap=self._cap,
         )
         none = np.zeros(0)
-        memory = Memory(setup, 0, none, none, np.zeros(len(self._x), dtype=np.int64))
+        memory = Memory(setup, 0, none, none, np.zeros(len(self._x), dtype=np.int64), none)
         return Turn(Resting(memory, {}), [(peer, Ready(self._whitened.shape[1]))], progress=0.0)
 
     def on_rows(self, state: Resting, sent: EncryptedRows, peer: str) -> Turn[FeatureFit]:
-        """Draw a fresh basis, sum in it, and pass weighted rows on."""
+        """Sum, in a fresh basis if with the curvature, and pass weighted rows on then."""
         self._from_label_party(peer)
         memory, present = state.memory, self._present(state.memory)
         if present is None or sent.number != present.number:
             raise PeerError("encrypted rows of a pass that is not next")
-        start = self._mixed(memory, sent.mix)
-        basis = draw_basis(self._whitened, self.context.random)
+        if present.curvature:
+            basis = draw_basis(self._whitened, self.context.random)
+            memory = replace(memory, basis=basis.ravel())
+        start, basis = self._mixed(memory, sent.mix), self._basis(memory)
         rows = self._training(memory.setup, present.fold)
         own = BasisRows(
             self._x[rows] @ basis, PENALTY * (basis.T @ start), PENALTY * (basis.T @ basis)
         )
         public, layout = self._key(memory), self._layout(memory)
         ciphertexts = RowCiphertexts(sent.rows, sent.weights)
+        if not present.curvature:
+            data = residual_sums(
+                public, layout, ciphertexts, own.z, own.shrink, self.context.random
+            )
+            moments = Moments(sent.number, data, b"", {})
+            return Turn(Answered(memory, start), [(peer, moments)])
         # of several partners each is sent D alone, whatever its columns
         alone = len(self._partners) > 1 or layout.alone([basis.shape[1]])
         linear, pairs = own_sums(public, layout, ciphertexts, own, self.context.random, alone=alone)
@@ -174,7 +183,7 @@ class FeatureParty(Role[FeatureFit]):
             weighted = WeightedRows(sent.number, basis.shape[1], data)
             messages = [(name, weighted) for name in self._after]
         moments = Moments(sent.number, linear, pairs, {})
-        summing = Summing(memory, basis.ravel(), start, moments)
+        summing = Summing(memory, start, moments)
         for name, early in state.early.items():
             summing = self._crossed(summing, early, name)
         return self._when_complete(summing, messages)
@@ -183,7 +192,8 @@ class FeatureParty(Role[FeatureFit]):
         """Keep weighted rows that came before the label party's."""
         self._from_partner_before(peer)
         present = self._present(state.memory)
-        if present is None or sent.number != present.number or peer in state.early:
+        wanted = present is not None and present.curvature and sent.number == present.number
+        if not wanted or peer in state.early:
             raise PeerError("weighted rows of a pass that is not next")
         return Turn(replace(state, early=state.early | {peer: sent}))
 
@@ -200,7 +210,7 @@ class FeatureParty(Role[FeatureFit]):
         memory, present = state.memory, self._present(state.memory)
         if present is None or sent.number != present.number:
             raise PeerError("a direction of a pass that is not under way")
-        basis = state.basis.reshape(self._x.shape[1], -1)
+        basis = self._basis(memory)
         if len(sent.delta) != basis.shape[1]:
             raise PeerError(f"{len(sent.delta)} numbers of a direction; expected {basis.shape[1]}")
         step = basis @ sent.delta
@@ -251,11 +261,14 @@ class FeatureParty(Role[FeatureFit]):
         return whitening(self._x, PENALTY)
 
     def _plan(self, setup: Setup) -> tuple[Pass, ...]:
-        return passes(setup.steps, setup.folds, setup.fold_steps)
+        return passes(len(self._x), setup.steps, setup.folds, setup.fold_steps)
 
     def _present(self, memory: Memory) -> Pass | None:
         plan = self._plan(memory.setup)
         return plan[memory.number] if memory.number < len(plan) else None
+
+    def _basis(self, memory: Memory) -> Floats:
+        return memory.basis.reshape(self._x.shape[1], -1)
 
     def _layout(self, memory: Memory) -> Layout:
         return Layout(self._key(memory).bits, len(self._x), memory.setup.own)
@@ -310,7 +323,7 @@ class FeatureParty(Role[FeatureFit]):
         memory = state.memory
         present = self._present(memory)
         rows = self._training(memory.setup, present.fold if present else -1)
-        z = self._x[rows] @ state.basis.reshape(self._x.shape[1], -1)
+        z = self._x[rows] @ self._basis(memory)
         data = cross_sums(
             self._key(memory),
             self._layout(memory),
@@ -326,5 +339,5 @@ class FeatureParty(Role[FeatureFit]):
     ) -> Turn[FeatureFit]:
         if set(state.own.cross) != set(self._before):
             return Turn(state, messages)
-        answered = Answered(state.memory, state.basis, state.start)
+        answered = Answered(state.memory, state.start)
         return Turn(answered, [*messages, (self._label_party, state.own)])

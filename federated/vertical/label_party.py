@@ -31,13 +31,8 @@ from federated.vertical.plan import (
     training_rows,
 )
 from federated.vertical.states import Calling, Entry, Gathering, Progress, Scoring
-from federated.vertical.sums import (
-    Layout,
-    encrypt_rows,
-    open_cross,
-    open_linear,
-    open_pairs,
-)
+from federated.vertical.sums import Layout, RowCiphertexts, encrypt_residuals, encrypt_rows
+from federated.vertical.system import System
 from psi.protocol import (
     Context,
     Done,
@@ -137,7 +132,7 @@ class LabelParty(Role[VerticalFit]):
         self._fold = folds_of(folds, self._y)
         self._folds = int(self._fold.max(initial=-1)) + 1
         self._steps, self._fold_steps = steps, fold_steps if self._folds else 0
-        self._plan = passes(self._steps, self._folds, self._fold_steps)
+        self._plan = passes(len(self._x), self._steps, self._folds, self._fold_steps)
         self._key = key
         self._obfuscators: ObfuscatorPool | None = None
 
@@ -175,10 +170,11 @@ class LabelParty(Role[VerticalFit]):
         else:
             return
         if number < len(self._plan):
-            key = self._private(data)
-            rows = int(np.count_nonzero(self._training(self._plan[number].fold)))
+            key, following = self._private(data), self._plan[number]
+            rows = int(np.count_nonzero(self._training(following.fold)))
             pool = self._pool(key)
-            wanted = min(MOST_AHEAD, rows * (self._layout(key).row_groups + alone))
+            each = self._layout(key).row_groups + alone if following.curvature else 1
+            wanted = min(MOST_AHEAD, rows * each)
             pool.prepare(max(0, wanted - pool.ahead))
 
     def on_ready(self, state: Calling, ready: Ready, peer: str) -> Turn[VerticalFit]:
@@ -197,7 +193,7 @@ class LabelParty(Role[VerticalFit]):
         start = np.zeros(self._x.shape[1])
         progress = Progress(
             state.key, columns, 0, start, none, start, none, none, none, none, none,
-            np.zeros(len(self._x)), (),
+            np.zeros(len(self._x)), none, (),
         )  # fmt: skip
         return self._ask(self._refitted(progress, -1))
 
@@ -209,7 +205,8 @@ class LabelParty(Role[VerticalFit]):
         found = self._collect(state.moments, peer, moments)
         if len(found) < len(self._partners):
             return Turn(replace(state, moments=found))
-        own_step, steps, decrement, exponent = self._solve(progress, found)
+        progress, matrix, gradient, total = self._newton(progress, found)
+        own_step, steps, decrement, exponent = self._direction(progress, matrix, gradient, total)
         messages = [
             (name, Direction(progress.number, steps[name], exponent)) for name in self._partners
         ]
@@ -253,22 +250,25 @@ class LabelParty(Role[VerticalFit]):
     # one pass
 
     def _ask(self, progress: Progress) -> Turn[VerticalFit]:
-        """Encrypt the present residuals and curvatures."""
+        """Encrypt the present residuals, and curvatures where they are summed."""
         present = self._plan[progress.number]
         rows = self._training(present.fold)
         _, curvature, residual = self._present_model(progress, rows)
-        key = self._private(progress.key)
-        layout = self._layout(key)
-        sent = encrypt_rows(
-            key,
-            layout,
-            self._x[rows] / self._scale,
-            curvature,
-            residual,
-            self.context.random,
-            alone=layout.alone(list(progress.columns.values())),
-            obfuscators=self._pool(key),
-        )
+        key, random = self._private(progress.key), self.context.random
+        if present.curvature:
+            layout = self._layout(key)
+            sent = encrypt_rows(
+                key,
+                layout,
+                self._x[rows] / self._scale,
+                curvature,
+                residual,
+                random,
+                alone=layout.alone(list(progress.columns.values())),
+                obfuscators=self._pool(key),
+            )
+        else:
+            sent = RowCiphertexts(encrypt_residuals(key, residual, random, self._pool(key)), b"")
         asked = EncryptedRows(progress.number, progress.mix, sent.rows, sent.weights)
         return Turn(
             Gathering(progress, {}),
@@ -276,43 +276,47 @@ class LabelParty(Role[VerticalFit]):
             progress=Share(progress.number / len(self._plan), len(self._plan) * len(self._x)),
         )
 
-    def _solve(
+    def _newton(
         self, progress: Progress, found: dict[str, Moments]
+    ) -> tuple[Progress, Floats, Floats, float]:
+        """The pass's matrix, kept if the next one wants it, its gradient, and sum of curvatures."""
+        present = self._plan[progress.number]
+        rows = self._training(present.fold)
+        _, curvature, residual = self._present_model(progress, rows)
+        own, total = self._x[rows], float(curvature.sum())
+        system = System(
+            self._private(progress.key),
+            self._layout(self._private(progress.key)),
+            own.shape[1],
+            progress.columns,
+            self._partners,
+        )
+        gradient = own.T @ residual + self._own_penalty * progress.own
+        if not present.curvature:
+            kept = progress.newton.reshape(system.size, -1)
+            # the intercept's entry is the sum of the curvatures then
+            return progress, kept * (total / kept[0, 0]), system.gradient(gradient, found), total
+        square = (own * curvature[:, None]).T @ own + np.diag(self._own_penalty)
+        matrix, gradient = system.whole(square, gradient, self._scale, found)
+        following = self._plan[progress.number + 1 : progress.number + 2]
+        keeps = any(not one.curvature for one in following)
+        return (
+            replace(progress, newton=matrix.ravel() if keeps else np.zeros(0)),
+            matrix,
+            gradient,
+            total,
+        )
+
+    def _direction(
+        self, progress: Progress, matrix: Floats, gradient: Floats, total: float
     ) -> tuple[Floats, dict[str, Floats], float, int]:
         """The Newton step: own, every partner's, the decrement, and the scores' scale."""
-        key = self._private(progress.key)
-        layout = self._layout(key)
-        alone = layout.alone(list(progress.columns.values()))
-        rows = self._training(self._plan[progress.number].fold)
-        _, curvature, residual = self._present_model(progress, rows)
-        own = self._x[rows]
-        a = own.shape[1]
-        starts = np.cumsum([a] + [progress.columns[name] for name in self._partners])
-        at = {
-            name: slice(low, high)
-            for name, low, high in zip(self._partners, starts, starts[1:], strict=False)
-        }
-        matrix = np.zeros((starts[-1], starts[-1]))
-        gradient = np.zeros(starts[-1])
-        matrix[:a, :a] = (own * curvature[:, None]).T @ own + np.diag(self._own_penalty)
-        gradient[:a] = own.T @ residual + self._own_penalty * progress.own
-        for place, name in enumerate(self._partners):
-            moments, part = found[name], at[name]
-            k = progress.columns[name]
-            gradient[part], mixed = open_linear(key, layout, moments.linear, k)
-            matrix[part, :a] = mixed * self._scale
-            matrix[:a, part] = matrix[part, :a].T
-            matrix[part, part] = open_pairs(key, layout, moments.pairs, k, alone=alone)
-            if list(moments.cross) != sorted(self._partners[:place]):
-                raise PeerError("sums with other partners than those before")
-            for before, data in moments.cross.items():
-                block = open_cross(key, layout, data, k, progress.columns[before])
-                matrix[part, at[before]] = block
-                matrix[at[before], part] = block.T
+        a = self._x.shape[1]
         step = -solve_symmetric(matrix, gradient)
-        steps = {name: step[part] for name, part in at.items()}
+        ends = np.cumsum([progress.columns[name] for name in self._partners])
         moved = step[a:]
-        power = float(moved @ matrix[a:, a:] @ moved) / max(float(curvature.sum()), 1e-300)
+        steps = dict(zip(self._partners, np.split(moved, ends[:-1]), strict=True))
+        power = float(moved @ matrix[a:, a:] @ moved) / max(total, 1e-300)
         exponent = 0
         if np.isfinite(power) and power > 0:
             exponent = int(np.clip(np.rint(-0.5 * np.log2(power)), -MOST_EXPONENT, MOST_EXPONENT))

@@ -21,6 +21,10 @@ MOST_STEPS = 20
 MOST_FOLDS = 50
 # below this many rows a column, Newton needs more vectors to come as close
 ROWS_A_COLUMN = 10
+MANY_ROWS = 4096
+"""Aligned rows from which on sums are precise enough, and costly enough, to be kept."""
+# of many rows, the passes that sum the curvature; the others keep it
+CURVATURE_PASSES = 2
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,14 @@ class Pass:
     """One Newton pass: over all labelled rows (`fold` -1) or over those outside `fold`.
 
     `last` marks the pass of a fold that shows held-out scores in place of a direction's.
+    `curvature` marks one that sums the curvature, in a fresh basis; the others keep curvature
+    and basis of the latest that did.
     """
 
     number: int
     fold: int
     last: bool
+    curvature: bool
 
 
 def score_vectors(steps: int, folds: int, fold_steps: int) -> int:
@@ -66,13 +73,16 @@ def score_vectors(steps: int, folds: int, fold_steps: int) -> int:
     return steps + (folds - 1) * (fold_steps - 1) + 1
 
 
-def passes(steps: int, folds: int, fold_steps: int) -> tuple[Pass, ...]:
-    """Every pass of a fit, in order."""
+def passes(rows: int, steps: int, folds: int, fold_steps: int) -> tuple[Pass, ...]:
+    """Every pass of a fit over so many aligned rows, in order."""
     score_vectors(steps, folds, fold_steps)
+    summed = CURVATURE_PASSES if rows >= MANY_ROWS else MOST_STEPS * (1 + MOST_FOLDS)
     order = [(-1, False)] * steps
     for fold in range(folds):
         order += [(fold, step == fold_steps - 1) for step in range(fold_steps)]
-    return tuple(Pass(number, fold, last) for number, (fold, last) in enumerate(order))
+    return tuple(
+        Pass(number, fold, last, number < summed) for number, (fold, last) in enumerate(order)
+    )
 
 
 def training_rows(labelled: Rows, folds: NDArray[np.int16], fold: int) -> Rows:

@@ -38,6 +38,7 @@ _Gram = Annotated[NDArray[np.float64], Array("float64", most=4 * MOST_STEPS**2)]
 _Rows = Annotated[NDArray[np.float64], Array("float64", most=MOST_ROWS)]
 _Table = Annotated[NDArray[np.float64], Array("float64", most=MOST_ROWS * MOST_STEPS)]
 _Vectors = Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS * MOST_STEPS)]
+_Matrix = Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS**2)]
 
 
 # the feature party
@@ -47,7 +48,8 @@ _Vectors = Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS * M
 class Memory:
     """What stays through all passes; `number` is the next one's.
 
-    Directions are `float64[t, b]`, flat; `disclosed` counts for each row.
+    Directions are `float64[t, b]`, flat; `disclosed` counts for each row; `basis` is that of
+    the latest pass which drew one, `float64[b, k]`, flat.
     """
 
     setup: Setup
@@ -55,6 +57,7 @@ class Memory:
     directions: _Vectors
     fold_directions: _Vectors
     disclosed: Annotated[NDArray[np.int64], Array("int64", most=MOST_ROWS)]
+    basis: _Matrix
 
 
 @message(0x70)
@@ -78,7 +81,6 @@ class Summing:
     """Own sums are made; weighted rows of some partners are missing."""
 
     memory: Memory
-    basis: _Vectors
     start: _Vectors
     own: Moments
 
@@ -89,7 +91,6 @@ class Answered:
     """Sums are sent: the label party's direction is next."""
 
     memory: Memory
-    basis: _Vectors
     start: _Vectors
 
 
@@ -111,7 +112,8 @@ class Progress:
     `own`, `mix` are the present model; `final_own`, `final_mix` the full fit's. `scores`
     is `float64[t, n]` flat for the directions of the full fit, `fold_scores` for those of the
     present fold; `gram` and `fold_gram` are the products of all directions in either case.
-    `held` has the score of every row that was held out.
+    `held` has the score of every row that was held out. `newton` is the system's matrix of the
+    latest pass that summed the curvature, flat, if the next one keeps it.
     """
 
     key: Annotated[bytes, Length(1 << 12)]
@@ -126,6 +128,7 @@ class Progress:
     fold_scores: _Table
     fold_gram: _Gram
     held: _Rows
+    newton: _Matrix
     log: Annotated[tuple[Entry, ...], Length(1 << 11)]
 
 

@@ -4,6 +4,8 @@ layout = Layout(key_bits, rows, own)                  # public; both sides deriv
 sent = encrypt_rows(key, layout, design, curvature, residual, random)   # label party
 linear, pairs = own_sums(public, layout, sent, basis, random)           # feature party
 open_linear(key, layout, linear, k), open_pairs(key, layout, pairs, k)  # label party
+
+A pass that keeps the curvature takes encrypt_residuals, residual_sums and open_gradient.
 """
 
 from __future__ import annotations
@@ -32,18 +34,22 @@ __all__ = [
     "Layout",
     "RowCiphertexts",
     "cross_sums",
+    "encrypt_residuals",
     "encrypt_rows",
     "open_cross",
+    "open_gradient",
     "open_linear",
     "open_pairs",
     "own_sums",
+    "residual_sums",
     "weight_rows",
 ]
 
 # fraction bits: of residuals and curvatures, of basis columns, of cross columns
 ROW, LINEAR, CROSS = 30, 20, 18
-# of pairs of columns: rounding averages out over many rows, and every bit costs time
-PAIR_FEW, PAIR_MANY, MANY_ROWS = 18, 14, 4096
+# of pairs of columns: they make the matrix, which steers the steps but not where they end, and
+# every bit costs time
+PAIR = 14
 # a residual is at most 1 in magnitude, so a row's numbers stay below 2^ROW_BITS
 ROW_BITS = ROW + 1
 # every sum gets uniform noise of up to 2^-NOISE, which hides its low digits
@@ -77,17 +83,12 @@ class Layout:
     @cached_property
     def pair(self) -> Packing:
         """Of opened pair sums, many pairs in a plaintext."""
-        return self._fit(ROW_BITS, self.pair_bits)
+        return self._fit(ROW_BITS, PAIR)
 
     @cached_property
     def cross(self) -> Packing:
         """Of D_i z_i for a partner's row z_i."""
         return self._fit(ROW_BITS + self.cross_bits, CROSS)
-
-    @property
-    def pair_bits(self) -> int:
-        """Fraction bits of a pair's weights."""
-        return PAIR_MANY if self.rows >= MANY_ROWS else PAIR_FEW
 
     def alone(self, columns: Sequence[int]) -> bool:
         """Whether D_i is encrypted by itself too, for partners with so many columns.
@@ -170,10 +171,25 @@ def encrypt_rows(
     ]
     weights = b""
     if alone:
-        plain = Plaintexts.from_int64(numbers[:, 0], bound_bits=ROW_BITS)
-        sealed = EncryptedVector.encrypt(key, plain, random=random, obfuscators=obfuscators)
-        weights = sealed.to_bytes()
+        weights = _encrypt_alone(key, numbers[:, 0], random, obfuscators)
     return RowCiphertexts(b"".join(parts), weights)
+
+
+def _encrypt_alone(
+    key: PrivateKey, numbers: NDArray[np.int64], random: Random, obfuscators: ObfuscatorPool | None
+) -> bytes:
+    plain = Plaintexts.from_int64(numbers, bound_bits=ROW_BITS)
+    sealed = EncryptedVector.encrypt(key, plain, random=random, obfuscators=obfuscators)
+    return sealed.to_bytes()
+
+
+def encrypt_residuals(
+    key: PrivateKey, residual: Floats, random: Random, obfuscators: ObfuscatorPool | None = None
+) -> bytes:
+    """Encrypt r_i alone, a ciphertext a row."""
+    return _encrypt_alone(
+        key, np.rint(np.ldexp(residual, ROW)).astype(np.int64), random, obfuscators
+    )
 
 
 def open_linear(
@@ -189,6 +205,13 @@ def open_linear(
     return table[:, 1], np.delete(table, 1, axis=1)
 
 
+def open_gradient(key: PrivateKey, layout: Layout, data: bytes, columns: int) -> Floats:
+    """g `float64[k]` of one partner, from sums of residuals alone. Raises PeerError."""
+    single = Packing(1, layout.row.slot_bits)
+    values = _open(key, single, data, columns)
+    return np.ldexp(values[:, 0], -(ROW + LINEAR))
+
+
 def open_pairs(
     key: PrivateKey, layout: Layout, data: bytes, columns: int, *, alone: bool
 ) -> Floats:
@@ -199,7 +222,7 @@ def open_pairs(
         flat = values.T.ravel()[: len(first)]
     else:
         flat = _open_lowest(key, layout.row.slot_bits, data, len(first))
-    flat = np.ldexp(flat, -(ROW + layout.pair_bits))
+    flat = np.ldexp(flat, -(ROW + PAIR))
     matrix = np.zeros((columns, columns))
     matrix[first, second] = flat
     matrix[second, first] = flat
@@ -249,10 +272,33 @@ def own_sums(
             sums = sums.add_plain(Plaintexts.from_ints(shifted))
         linear.append(sums.rerandomise(for_key_holder=True, random=random).to_bytes())
     if alone or lowest is None:
-        pairs = _packed_pairs(_alone(public, sent, n), layout, basis, random)
+        pairs = _packed_pairs(_alone(public, sent.weights, n), layout, basis, random)
     else:
         pairs = _masked_pairs(lowest, layout, basis, random)
     return b"".join(linear), pairs.rerandomise(for_key_holder=True, random=random).to_bytes()
+
+
+def residual_sums(
+    public: PublicKey,
+    layout: Layout,
+    sent: RowCiphertexts,
+    z: Floats,
+    shrink: Floats,
+    random: Random,
+) -> bytes:
+    """g alone, encrypted and re-randomised for the key's holder. Raises PeerError."""
+    n, k = z.shape
+    if len(sent.rows) != n * public.ciphertext_bytes or sent.weights:
+        raise PeerError("encrypted residuals of another length than the plan's")
+    single = Packing(1, layout.row.slot_bits)
+    added = np.rint(np.ldexp(shrink, ROW + LINEAR))
+    sums = (
+        _alone(public, sent.rows, n)
+        .weighted_sums(_weights_of(z, layout, LINEAR))
+        .add_plain(Plaintexts.from_ints([int(value) for value in added]))
+        .add_plain(_noise(single, (k, 1), ROW + LINEAR, random))
+    )
+    return sums.rerandomise(for_key_holder=True, random=random).to_bytes()
 
 
 def weight_rows(
@@ -260,7 +306,7 @@ def weight_rows(
 ) -> bytes:
     """For each row D_i z_i, packed, for the partners after this one."""
     n, k = z.shape
-    curvature = _alone(public, sent, n)
+    curvature = _alone(public, sent.weights, n)
     numbers = _weights_of(z, layout, CROSS)
     parts = []
     for start in range(0, k, layout.cross.slots):
@@ -311,7 +357,7 @@ def _packed_pairs(
         sum(penalty[pair] << (packing.slot_bits * slot) for slot, pair in enumerate(column))
         for column in order.T
     ]
-    noise = _noise(packing, (groups, packing.slots), ROW + layout.pair_bits, random)
+    noise = _noise(packing, (groups, packing.slots), ROW + PAIR, random)
     return packed.add_plain(Plaintexts.from_ints(added)).add_plain(noise)
 
 
@@ -323,7 +369,7 @@ def _masked_pairs(
     slot_bits = layout.row.slot_bits
     size = ((layout.row.slots - 1) * slot_bits + MASK + 7) // 8
     stream = random(size * len(sums))
-    noise = uniform_integers((len(sums),), ROW + layout.pair_bits - NOISE, random)
+    noise = uniform_integers((len(sums),), ROW + PAIR - NOISE, random)
     added = [
         value + int(small) + (int.from_bytes(stream[size * i : size * (i + 1)]) << slot_bits)
         for i, (value, small) in enumerate(zip(penalty, noise, strict=True))
@@ -335,7 +381,7 @@ def _pair_sums(
     vector: EncryptedVector, layout: Layout, basis: BasisRows
 ) -> tuple[EncryptedVector, list[int]]:
     """Sums weighted by every pair of columns, and the penalty's integers to add to them."""
-    z, bits = basis.z, layout.pair_bits
+    z, bits = basis.z, PAIR
     first, second = np.triu_indices(z.shape[1])
     blocks = [
         vector.weighted_sums(
@@ -347,8 +393,8 @@ def _pair_sums(
     return EncryptedVector.concatenate(blocks), [int(value) for value in penalty]
 
 
-def _alone(public: PublicKey, sent: RowCiphertexts, count: int) -> EncryptedVector:
-    return EncryptedVector.from_bytes(public, sent.weights, count, bound_bits=ROW_BITS)
+def _alone(public: PublicKey, data: bytes, count: int) -> EncryptedVector:
+    return EncryptedVector.from_bytes(public, data, count, bound_bits=ROW_BITS)
 
 
 def _weights_of(values: Floats, layout: Layout, bits: int) -> NDArray[np.int64]:

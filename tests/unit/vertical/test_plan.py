@@ -17,7 +17,7 @@ from psi.protocol import MisuseError, Refused
 def test_score_vectors_of_a_row(steps: int, folds: int, fold_steps: int, vectors: int) -> None:
     assert score_vectors(steps, folds, fold_steps) == vectors
     # counted from the plan, for a row that is held out in fold 0
-    plan = passes(steps, folds, fold_steps)
+    plan = passes(1000, steps, folds, fold_steps)
     shown = [one for one in plan if one.fold < 0 or one.last == (one.fold == 0)]
     assert len(shown) == vectors
 
