@@ -42,7 +42,16 @@ from psi.protocol import (
     message,
 )
 
-__all__ = ["History", "Known", "KnownReceiver", "KnownSender", "Past", "counted", "history_of"]
+__all__ = [
+    "Followed",
+    "History",
+    "Known",
+    "KnownReceiver",
+    "KnownSender",
+    "Past",
+    "followed",
+    "history_of",
+]
 
 GONE = -1
 """Was not in that job."""
@@ -203,7 +212,7 @@ def history_of(now: Tags, past: Sequence[Past], least: int) -> History:
 
 
 @dataclass(frozen=True)
-class Counted:
+class Followed:
     """For which records a column counts, `flags: bool[records, columns]`.
 
     `wrong: int64[columns]` is how many of these have no value: a combination must speak of so many
@@ -216,7 +225,7 @@ class Counted:
     hidden: Flags
 
 
-def counted(history: History, there: Flags, earlier: Sequence[Flags], least: int) -> Counted:
+def followed(history: History, there: Flags, earlier: Sequence[Flags], least: int) -> Followed:
     """A value counts if it is there now and was in every job that told of the column.
 
     As far as that job had the record: `there` is `bool[rows, columns]`, `earlier` the same for each
@@ -243,7 +252,7 @@ def counted(history: History, there: Flags, earlier: Sequence[Flags], least: int
         wrong[column] = lack[few].sum()
         hidden[column] |= ((have > 0) & (have < least)).any()
         found[:, column] = (found[:, column] & (have >= least)[kinds]) | few[kinds]
-    return Counted(found, wrong, hidden)
+    return Followed(found, wrong, hidden)
 
 
 def _kinds(rows: int, places: np.ndarray) -> Ints:

@@ -9,9 +9,8 @@ from typing import Annotated
 
 import numpy as np
 
-from federated.aggregate import history as histories
 from federated.aggregate.adding import chunks, encrypt_rows, random_numbers
-from federated.aggregate.history import History, counted, history_of
+from federated.aggregate.history import Followed, History, followed, history_of
 from federated.aggregate.messages import (
     GROUPS,
     WINDOW,
@@ -99,8 +98,8 @@ class MeasureParty(Role[MeasureResult]):
         self._values = values
 
     @cached_property
-    def _counted(self) -> histories.Counted:
-        return counted(self._history, np.isfinite(self._values), self._there, self._minimum)
+    def _counted(self) -> Followed:
+        return followed(self._history, np.isfinite(self._values), self._there, self._minimum)
 
     @cached_property
     def _rows(self) -> MeasuredRows:

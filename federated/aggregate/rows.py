@@ -1,7 +1,7 @@
 """From measured columns to the slots of a row, and from opened sums back to statistics.
 
 Slot 0 holds counts that the partner will open: a one for the row and, for each column, a one where
-its value counts (`history.counted`). For each column then follow: a one where a
+its value counts (`history.followed`). For each column then follow: a one where a
 value is there, the value, its square, and a one for each thing that is counted; only what the
 statistics need. Values are fixed point, integers throughout, so that a variance is exact up to
 the rounding of its inputs.

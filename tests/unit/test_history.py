@@ -24,7 +24,7 @@ from federated.aggregate.history import (
     KnownReceiver,
     KnownSender,
     Past,
-    counted,
+    followed,
     history_of,
 )
 from federated.paillier import generate_keypair
@@ -260,15 +260,15 @@ def test_a_column_that_few_of_a_history_have_or_lack_is_not_counted() -> None:
     history = history_of(tags(*range(1, 9)), [past(*range(1, 5), *range(20, 24))], 3)
     there = np.array([[1, 1, 1, 0, 1, 0, 0, 0]], bool).T
     before = np.array([[1, 1, 1, 1, 1, 1, 1, 0]], bool).T
-    found = counted(history, there, [before], 3)
+    found = followed(history, there, [before], 3)
     assert found.flags[:, 0].tolist() == [True] * 4 + [False] * 4 + [True] * 4
     assert found.wrong.tolist() == [2]  # one lacks it now, one that left had lacked it
     assert found.hidden.tolist() == [True]
-    found = counted(history, there, [np.ones((8, 1), bool)], 1)
+    found = followed(history, there, [np.ones((8, 1), bool)], 1)
     assert found.flags[:, 0].tolist() == [*there[:, 0].tolist(), True, True, True, True]
     assert found.wrong.tolist() == [0]
     assert found.hidden.tolist() == [True]  # one had a value and has none
-    found = counted(history, ~there | there, [np.ones((8, 1), bool)], 1)
+    found = followed(history, ~there | there, [np.ones((8, 1), bool)], 1)
     assert found.flags.all()
     assert not found.hidden.any()
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from federated.aggregate import AggregateResult
 from federated.aggregate.cells import ABSENT, NONE, numbered_cells
-from federated.aggregate.history import Past, counted, history_of
+from federated.aggregate.history import Past, followed, history_of
 from federated.aggregate.overlap import isolating, withheld
 from federated.paillier import generate_keypair
 from federated.party.contract import AggregateTerms, Contract, Measure
@@ -196,7 +196,7 @@ def test_a_large_group_is_told_month_after_month_if_enough_come_and_go(
         every = [history.codes(job, codes, ABSENT, NONE) for job, codes in enumerate(before)]
         cells, place = numbered_cells([np.concatenate([segment, gone]), *every])
         there = [np.ones((len(codes), 1), bool) for codes in before]
-        found = counted(history, np.ones((len(people), 1), bool), there, 20)
+        found = followed(history, np.ones((len(people), 1), bool), there, 20)
         values = np.bincount(place, found.flags[:, 0], len(cells)).astype(np.int64)
         flags, hidden = [np.ones(12, bool)] * (1 + month), bool(found.hidden[0])
         kept = withheld(cells, values, flags, 20, hidden=hidden, alike=False)
