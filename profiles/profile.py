@@ -93,9 +93,14 @@ def build_profiles(
 
 
 def spread(values: Array, rows: Array, total: int) -> Array:
-    """float64[total] with `values` at `rows` and NaN elsewhere: aligned rows to all rows."""
+    """float64[total] with `values` at `rows` and NaN elsewhere: aligned rows to all rows.
+
+    A row in several pairs gets their mean.
+    """
     found = np.full(total, np.nan)
-    found[rows] = values
+    pairs = np.bincount(rows, minlength=total)
+    there = pairs > 0
+    found[there] = np.bincount(rows, values, minlength=total)[there] / pairs[there]
     return found
 
 

@@ -168,6 +168,12 @@ def test_profiles_have_a_row_an_entity() -> None:
     assert found.column("match_grade").to_pylist() == [1, None, 2]
 
 
+def test_a_row_in_several_pairs_shows_their_mean() -> None:
+    found = spread(np.array([0.2, 0.4, 0.9]), np.array([3, 3, 0]), 4)
+    assert np.allclose(found, [0.9, np.nan, np.nan, 0.3], equal_nan=True)
+    assert np.isnan(spread(np.zeros(0), np.zeros(0, np.int64), 2)).all()
+
+
 def test_profiles_of_facts_alone() -> None:
     facts = pa.table({"name": ["x"], "key": [5]})
     assert build_profiles(facts, entity="key").to_pydict() == {"entity": [5], "name": ["x"]}
