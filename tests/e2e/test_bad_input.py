@@ -232,6 +232,7 @@ def _under_way(small: Path) -> bool:
     return any("handshake" in ledger.read_text("utf-8") for ledger in ledgers)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_with_130_and_leaves_nothing(small: Path) -> None:
     command = [sys.executable, "-m", "profiles", "run", "job.toml", "--tables", "tables.toml"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}

@@ -195,6 +195,7 @@ def test_a_table_below_the_minimum_ends_the_rehearsal_as_it_would_end_the_job(
         rehearse(job, "bureau", keyless, Policy())
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_rehearsal_leaves_nothing(
     job: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,19 @@
+"""What tests of all kinds share."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Interrupts are heeded, here and in processes started from here.
+
+    A shell tells what it starts in the background to ignore them.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
