@@ -27,6 +27,7 @@ from federated.paillier import (
 )
 from federated.vertical.basis import uniform_integers
 from federated.vertical.newton import Floats
+from federated.vertical.plan import MANY_ROWS
 from psi.protocol import MisuseError, PeerError, Random
 
 __all__ = [
@@ -47,9 +48,9 @@ __all__ = [
 
 # fraction bits: of residuals and curvatures, of basis columns, of cross columns
 ROW, LINEAR, CROSS = 30, 20, 18
-# of pairs of columns: they make the matrix, which steers the steps but not where they end, and
-# every bit costs time
-PAIR = 14
+# of pairs of columns: rounding averages out over many rows, and every bit costs time; over few
+# it would show in scores after one step
+PAIR_FEW, PAIR_MANY = 18, 14
 # a residual is at most 1 in magnitude, so a row's numbers stay below 2^ROW_BITS
 ROW_BITS = ROW + 1
 # every sum gets uniform noise of up to 2^-NOISE, which hides its low digits
@@ -83,12 +84,17 @@ class Layout:
     @cached_property
     def pair(self) -> Packing:
         """Of opened pair sums, many pairs in a plaintext."""
-        return self._fit(ROW_BITS, PAIR)
+        return self._fit(ROW_BITS, self.pair_bits)
 
     @cached_property
     def cross(self) -> Packing:
         """Of D_i z_i for a partner's row z_i."""
         return self._fit(ROW_BITS + self.cross_bits, CROSS)
+
+    @property
+    def pair_bits(self) -> int:
+        """Fraction bits of a pair's weights."""
+        return PAIR_MANY if self.rows >= MANY_ROWS else PAIR_FEW
 
     def alone(self, columns: Sequence[int]) -> bool:
         """Whether D_i is encrypted by itself too, for partners with so many columns.
@@ -222,7 +228,7 @@ def open_pairs(
         flat = values.T.ravel()[: len(first)]
     else:
         flat = _open_lowest(key, layout.row.slot_bits, data, len(first))
-    flat = np.ldexp(flat, -(ROW + PAIR))
+    flat = np.ldexp(flat, -(ROW + layout.pair_bits))
     matrix = np.zeros((columns, columns))
     matrix[first, second] = flat
     matrix[second, first] = flat
@@ -357,7 +363,7 @@ def _packed_pairs(
         sum(penalty[pair] << (packing.slot_bits * slot) for slot, pair in enumerate(column))
         for column in order.T
     ]
-    noise = _noise(packing, (groups, packing.slots), ROW + PAIR, random)
+    noise = _noise(packing, (groups, packing.slots), ROW + layout.pair_bits, random)
     return packed.add_plain(Plaintexts.from_ints(added)).add_plain(noise)
 
 
@@ -369,7 +375,7 @@ def _masked_pairs(
     slot_bits = layout.row.slot_bits
     size = ((layout.row.slots - 1) * slot_bits + MASK + 7) // 8
     stream = random(size * len(sums))
-    noise = uniform_integers((len(sums),), ROW + PAIR - NOISE, random)
+    noise = uniform_integers((len(sums),), ROW + layout.pair_bits - NOISE, random)
     added = [
         value + int(small) + (int.from_bytes(stream[size * i : size * (i + 1)]) << slot_bits)
         for i, (value, small) in enumerate(zip(penalty, noise, strict=True))
@@ -381,7 +387,7 @@ def _pair_sums(
     vector: EncryptedVector, layout: Layout, basis: BasisRows
 ) -> tuple[EncryptedVector, list[int]]:
     """Sums weighted by every pair of columns, and the penalty's integers to add to them."""
-    z, bits = basis.z, PAIR
+    z, bits = basis.z, layout.pair_bits
     first, second = np.triu_indices(z.shape[1])
     blocks = [
         vector.weighted_sums(
