@@ -23,6 +23,7 @@ both had these rows; only where it has two records for one of the partner's it l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -59,6 +60,8 @@ MEMBER = -2
 """Was in that job, in no group that counts."""
 
 JOBS = 1 << 10
+# earlier jobs are named by their sessions; the receiver looks for files and tells of them by these
+_SESSION = re.compile("[0-9a-f]{64}")
 LARGEST = 1 << 30
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -158,6 +161,8 @@ class KnownReceiver(Role[History]):
             raise PeerError("a history of other rows than are aligned")
         if not len(found.sections) == len(found.sizes) == jobs == len(set(found.jobs)):
             raise PeerError("a history of jobs without their sections")
+        if not all(_SESSION.fullmatch(job) for job in found.jobs):
+            raise PeerError("a history of jobs by names that are no session's")
         for job, size in enumerate(found.sizes.tolist()):
             stood = places[:, job][places[:, job] >= 0]
             if (places[:, job] < MEMBER).any() or (stood >= size).any():

@@ -177,9 +177,8 @@ class MeasureParty(Role[MeasureResult]):
         rest = len(self._values) - int(rows.sum())
         groups = suppress(rows, self._minimum, rest=(rest, rest))
         kept = [groups]
-        for j, less in enumerate(
-            self._counted.wrong.tolist()
-        ):  # in the worst case all of these are in one group
+        # in the worst case all that count without a value are in one group
+        for j, less in enumerate(self._counted.wrong.tolist()):
             least = np.maximum(counts[:, 1 + j] - less, 0)
             others = int(flags[: len(self._values), j].sum() - counts[:, 1 + j].sum())
             among = (max(0, others - less), rest)

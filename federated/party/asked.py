@@ -66,4 +66,5 @@ class Asked:
         return decode(data, AskedSection) if data is not None else None
 
     def _file(self, name: str) -> Path | None:
-        return next(self._folder.glob(f"{name}-*"), None)
+        # compared as it stands: a peer named the session, and a pattern would be followed
+        return next((f for f in self._folder.glob("*-*-*") if f.name.startswith(f"{name}-")), None)

@@ -229,7 +229,7 @@ def tags(*numbers: int) -> np.ndarray:
 
 
 def past(*numbers: int) -> Past:
-    return Past("job", (0,), tags(*numbers))
+    return Past("5e" * 32, (0,), tags(*numbers))
 
 
 def test_records_that_left_come_after_the_aligned_rows() -> None:
@@ -279,6 +279,7 @@ def test_a_column_that_few_of_a_history_have_or_lack_is_not_counted() -> None:
         ({"rows": 5}, "other rows than are aligned"),
         ({"jobs": ("a", "b")}, "other rows than are aligned"),
         ({"sections": ()}, "jobs without their sections"),
+        *[({"jobs": (name,)}, "no session's") for name in ("*" * 64, "../asked/key", "5E" * 32)],
         ({"sizes": np.array([3])}, "rows that do not exist"),
         ({"places": np.array([[0], [1], [1], [3]], np.int32)}, "two records are one"),
         ({"places": np.array([[0], [1], [2], [-1]], np.int32)}, "fewer than 2 records share"),

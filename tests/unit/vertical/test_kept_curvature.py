@@ -14,8 +14,17 @@ from psi.protocol import Envelope, Pair, PeerError, decode, encode
 from psi.protocol.codec import peek
 from psi.protocol.harness import Wire
 from psi.protocol.role import Role
-from tests.unit.vertical.test_roles import Restarting, deliver, inbox, joined, run
-from tests.unit.vertical.world import distance, feature_parties, label_party, make_world
+from tests.unit.vertical.world import (
+    Restarting,
+    deliver,
+    distance,
+    feature_parties,
+    inbox,
+    joined,
+    label_party,
+    make_world,
+    run,
+)
 
 
 @pytest.fixture

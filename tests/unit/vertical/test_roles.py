@@ -33,37 +33,24 @@ from psi.protocol import (
     encode,
 )
 from psi.protocol.codec import peek
-from psi.protocol.role import Role
 from tests.unit.paillier.keys import full_key
 from tests.unit.vertical.world import (
     NAMES,
-    SESSION,
+    Restarting,
     World,
     context,
+    deliver,
     distance,
     feature_parties,
+    inbox,
+    joined,
     label_party,
     make_world,
     pair_secrets,
+    run,
 )
 
 EVERY = (Setup, Ready, EncryptedRows, WeightedRows, Moments, Direction, Scores, Final)
-
-
-def run(world: World, *, cap: int = 8, **options: Any) -> tuple[Pair, dict[str, Any]]:
-    pair = Pair(label_party(world, **options), *feature_parties(world, cap=cap).values())
-    return pair, pair.run()
-
-
-def joined(world: World, results: dict[str, Any]) -> np.ndarray:
-    fit = results["bank"]
-    parts = [results[name].coefficients for name in world.parts]
-    return np.concatenate([[fit.intercept], fit.coefficients, *parts])
-
-
-def inbox(pair: Pair, party: str, kind: type[Any]) -> list[tuple[str, Any]]:
-    found = [e for e in pair.sent if e.receiver == party and peek(e.payload) is kind]
-    return [(e.sender, decode(e.payload, kind)) for e in found]
 
 
 @pytest.mark.parametrize("widths", [(8,), (4, 4), (3, 3, 3)])
@@ -222,27 +209,6 @@ def test_obfuscators_are_made_ahead_and_none_in_vain(monkeypatch: pytest.MonkeyP
 # kill and restore
 
 
-class Restarting(Pair):
-    """Before every envelope its receiver dies and comes back from what it saved."""
-
-    def __init__(self, world: World, **options: Any) -> None:
-        super().__init__(label_party(world, **options), *feature_parties(world).values())
-        self.world, self.options, self.restarts = world, options, 0
-
-    def deliver(self) -> None:
-        party = decode(self._queue[0], Envelope).receiver
-        fresh: Role[Any] = (
-            # built with another key: the one in the checkpoint counts
-            label_party(self.world, seed=f"{self.restarts}", bits=1024, **self.options)
-            if party == "bank"
-            else feature_parties(self.world, seed=f"{self.restarts}")[party]
-        )
-        fresh.restore(self.roles[party].save())
-        self.roles[party] = fresh
-        self.restarts += 1
-        super().deliver()
-
-
 @pytest.mark.parametrize("widths", [(6,), (3, 2, 2)])
 def test_a_party_may_die_before_every_message(widths: tuple[int, ...]) -> None:
     world = make_world(150, 2, widths, folds=2)
@@ -265,11 +231,6 @@ def test_an_identical_repeat_is_ignored() -> None:
 
 
 # guards
-
-
-def deliver(role: Role[Any], message: Any, sender: str, sequence: int = 0) -> Any:
-    step, receiver = role.context.step, role.context.party
-    return role.receive(Envelope(SESSION, step, sender, receiver, sequence, encode(message)))
 
 
 def setup_of(world: World, **options: Any) -> Setup:

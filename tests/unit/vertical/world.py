@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.vertical import FeatureParty, LabelParty, fit_logistic, sigmoid
-from psi.protocol import Context
+from psi.protocol import Context, Envelope, Pair, decode, encode
+from psi.protocol.codec import peek
+from psi.protocol.role import Role
 from tests.unit.paillier.keys import stream, toy_key
 
 NAMES = ("bureau", "registry", "telecom")
@@ -125,3 +127,45 @@ def feature_parties(
 def distance(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
     """Largest difference relative to the largest wanted."""
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+
+
+def run(world: World, *, cap: int = 8, **options: Any) -> tuple[Pair, dict[str, Any]]:
+    pair = Pair(label_party(world, **options), *feature_parties(world, cap=cap).values())
+    return pair, pair.run()
+
+
+def joined(world: World, results: dict[str, Any]) -> np.ndarray:
+    fit = results["bank"]
+    parts = [results[name].coefficients for name in world.parts]
+    return np.concatenate([[fit.intercept], fit.coefficients, *parts])
+
+
+def inbox(pair: Pair, party: str, kind: type[Any]) -> list[tuple[str, Any]]:
+    found = [e for e in pair.sent if e.receiver == party and peek(e.payload) is kind]
+    return [(e.sender, decode(e.payload, kind)) for e in found]
+
+
+class Restarting(Pair):
+    """Before every envelope its receiver dies and comes back from what it saved."""
+
+    def __init__(self, world: World, **options: Any) -> None:
+        super().__init__(label_party(world, **options), *feature_parties(world).values())
+        self.world, self.options, self.restarts = world, options, 0
+
+    def deliver(self) -> None:
+        party = decode(self._queue[0], Envelope).receiver
+        fresh: Role[Any] = (
+            # built with another key: the one in the checkpoint counts
+            label_party(self.world, seed=f"{self.restarts}", bits=1024, **self.options)
+            if party == "bank"
+            else feature_parties(self.world, seed=f"{self.restarts}")[party]
+        )
+        fresh.restore(self.roles[party].save())
+        self.roles[party] = fresh
+        self.restarts += 1
+        super().deliver()
+
+
+def deliver(role: Role[Any], message: Any, sender: str, sequence: int = 0) -> Any:
+    step, receiver = role.context.step, role.context.party
+    return role.receive(Envelope(SESSION, step, sender, receiver, sequence, encode(message)))
