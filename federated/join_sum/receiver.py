@@ -46,7 +46,11 @@ class Adding:
 
 
 class SumReceiver(Role[JoinSumResult]):
-    """Knows which of the sender's places match: `places: int64[k]`, distinct, of `total`."""
+    """Knows which of the sender's places match: `places: int64[k]`, distinct, of `total`.
+
+    With `records` the sender's records have places, each of one key or more: `total` is of keys,
+    and the sender says how many records there are.
+    """
 
     transitions = {  # noqa: RUF012
         (Adding, Key): "on_key",
@@ -63,11 +67,13 @@ class SumReceiver(Role[JoinSumResult]):
         columns: Sequence[str],
         statistics: Sequence[tuple[str, str]],
         *,
+        records: bool = False,
         minimum_key_bits: int = 2048,
     ) -> None:
         """`statistics` are pairs of a column and "count", "sum" or "mean"."""
         super().__init__(context)
-        self._sender, self._total = sender, total
+        self._sender, self._most = sender, total
+        self._least = int(places.max(initial=-1)) + 1 if records else total
         self._columns, self._statistics = list(columns), list(statistics)
         self._bits = minimum_key_bits
         # bin 0 what matches, bin 1 the rest
@@ -84,17 +90,17 @@ class SumReceiver(Role[JoinSumResult]):
             self._public = PublicKey.from_bytes(data, minimum_bits=self._bits)
         return self._public
 
-    def _layout(self, public: PublicKey) -> Layout:
-        return Layout(len(self._columns), self._total, public.bits)
+    def _layout(self, public: PublicKey, places: int) -> Layout:
+        return Layout(len(self._columns), places, public.bits)
 
     def on_key(self, state: Adding, found: Key, peer: str) -> Turn[JoinSumResult]:
         if state.public_key:
             raise PeerError("a second key")
         if found.columns != len(self._columns):
             raise PeerError(f"{found.columns} columns found, {len(self._columns)} in the contract")
-        if found.places != self._total:
-            raise PeerError(f"{found.places} places found, {self._total} in the intersection")
-        layout = self._layout(self._key(found.public_key))
+        if not self._least <= found.places <= self._most:
+            raise PeerError(f"{found.places} places found, {self._most} in the intersection")
+        layout = self._layout(self._key(found.public_key), found.places)
         state = replace(state, public_key=found.public_key, places=found.places)
         return self._finish(state, peer) if not layout.chunks else Turn(state)
 
@@ -102,7 +108,7 @@ class SumReceiver(Role[JoinSumResult]):
         if not state.public_key:
             raise PeerError("rows before their key")
         public = self._key(state.public_key)
-        layout = self._layout(public)
+        layout = self._layout(public, state.places)
         if found.number != state.added:
             raise PeerError("rows out of order")
         start, stop = layout.part(found.number)
@@ -126,7 +132,7 @@ class SumReceiver(Role[JoinSumResult]):
     def _finish(self, state: Adding, peer: str) -> Turn[JoinSumResult]:
         """Mask the values, leave the counts, hide from the key holder what was added up."""
         public = self._key(state.public_key)
-        layout, random = self._layout(public), self.context.random
+        layout, random = self._layout(public, state.places), self.context.random
         packing, columns = layout.packing, layout.columns
         total = self._sum(state, public, layout)
         width = (layout.sum_bits + MASK_BITS) // 8 + 1
@@ -156,7 +162,7 @@ class SumReceiver(Role[JoinSumResult]):
         del peer
         if not state.masks:
             raise PeerError("opened sums that are not due")
-        layout = self._layout(self._key(state.public_key))
+        layout = self._layout(self._key(state.public_key), state.places)
         columns, counts = layout.columns, found.counts
         if len(counts) != columns or (counts < 0).any() or (counts > self._shared).any():
             raise PeerError("counts of values beyond the shared keys")

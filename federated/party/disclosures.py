@@ -59,14 +59,14 @@ def parties_of(contract: Contract, step: str) -> set[str]:
 
 def _align(contract: Contract, terms: AlignTerms) -> list[Disclosure]:
     step, me, line = f"align {terms.partner}", contract.receiver, "align.reveal"
+    several = len(contract.party(me).keys) > 1
+    alike = ", and how many of their keys are the same, but not which records" * several
     sizes = [
         Disclosure(step, me, f"how many records {terms.partner} brings", line),
         Disclosure(step, terms.partner, f"how many records {me} brings", line),
     ]
     if terms.minimum_checked_by == "partner":
-        several = len(contract.party(me).keys) > 1 and terms.reveal != "cardinality"
-        keys = ", and how many of their keys are the same, but not which records" * several
-        before = f"how many records it shares with {me}{keys}, before anything else is told"
+        before = f"how many records it shares with {me}{alike}, before anything else is told"
         sizes.append(Disclosure(step, terms.partner, before, "align.minimum_checked_by"))
     if terms.keep_tags_days:
         asked = (
@@ -76,13 +76,13 @@ def _align(contract: Contract, terms: AlignTerms) -> list[Disclosure]:
         )
         sizes.append(Disclosure(step, me, asked, "align.keep_tags_days"))
     if terms.reveal == "cardinality":
-        count = f"how many records it shares with {terms.partner}, not which"
+        count = f"how many records it shares with {terms.partner}{alike or ', not which'}"
         return [*sizes, Disclosure(step, me, count, line)]
     found = [Disclosure(step, me, f"which of its own records {terms.partner} has", line), *sizes]
     if terms.reveal == "both":
         which = f"which of its own records {me} has"
         found.insert(1, Disclosure(step, terms.partner, which, line))
-    if len(contract.party(me).keys) > 1:
+    if several:
         found += _keys_of_levels(contract, terms, step, line)
     if terms.duplicates == "join":
         often = "how often the other holds each shared record"

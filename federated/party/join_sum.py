@@ -20,12 +20,15 @@ def columns_of(terms: JoinSumTerms) -> list[str]:
     return list(dict.fromkeys(measure.column for measure in terms.measures))
 
 
-def receiving(context: Context, terms: JoinSumTerms, found: Alignment) -> Role[JoinSumResult]:
-    """The receiver's role."""
+def receiving(
+    context: Context, terms: JoinSumTerms, found: Alignment, *, records: bool
+) -> Role[JoinSumResult]:
+    """The receiver's role; `records`: keys have several levels, so places are of records."""
     statistics = [(m.column, m.statistic) for m in terms.measures]
     return SumReceiver(
-        context, terms.partner, found.places, found.size_sender, columns_of(terms), statistics
-    )
+        context, terms.partner, found.places, found.size_sender, columns_of(terms), statistics,
+        records=records,
+    )  # fmt: skip
 
 
 def sending(

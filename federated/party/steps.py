@@ -298,7 +298,8 @@ class Steps:
         context = self._session.context(step)
         if receiver:
             found = self.outcome.alignments[terms.partner]
-            result = self._session.run(step, join_sum.receiving(context, terms, found))
+            adding = join_sum.receiving(context, terms, found, records=len(self._me.keys) > 1)
+            result = self._session.run(step, adding)
             self.outcome.join_sums.append((terms, result))
             counts = {"shared": result.shared}
         else:

@@ -52,9 +52,10 @@ class Alignment:
 
     `grade[i]` is the key level that matched pair i. `rows` is empty at a side that does not
     learn them; `matched` is -1 where even the count stays hidden. Sizes are rows with a key.
-    With `reveal = "places"` the sender's distinct keys have places in a secret order: `places`
-    are those that match, ascending, at the receiver, whose `size_sender` counts them all; and
-    at the sender the place of each of its rows (-1: no key).
+    With `reveal = "places"` the sender's distinct keys, or its records where keys have several
+    levels, have places in a secret order: `places` are those that match, ascending, at the
+    receiver, whose `size_sender` is as many as there are keys; and at the sender the place of each
+    of its rows (-1: no key).
     """
 
     rows: Index
@@ -85,16 +86,14 @@ class TagKeeper(Protocol):
 
 def in_one_run(settings: AlignSettings, levels: int) -> bool:
     """Whether keys of several levels go together (see `waterfall`), or a level at a time."""
-    rows = settings.reveal in ("receiver", "both") and settings.duplicates == "collapse"
-    return levels > 1 and rows and PROTOCOLS[settings.protocol].records
+    single = settings.reveal in SHUFFLED or settings.duplicates == "collapse"
+    return levels > 1 and single and PROTOCOLS[settings.protocol].records
 
 
 def receive(
     peer: str, keys: Sequence[pa.Array], settings: AlignSettings, keeper: TagKeeper | None = None
 ) -> Runs:
     """The receiver's side over all levels of `keys` (strings, null: no key)."""
-    if settings.reveal in SHUFFLED:
-        keys = keys[:1]
     if settings.minimum_checked_by == "partner":
         yield from let_count(peer, keys, settings.protocol, settings.largest_set)
     if in_one_run(settings, len(keys)):
@@ -132,8 +131,6 @@ def send(
     peer: str, keys: Sequence[pa.Array], settings: AlignSettings, keeper: TagKeeper | None = None
 ) -> Runs:
     """The sender's side over all levels of `keys`."""
-    if settings.reveal in SHUFFLED:
-        keys = keys[:1]
     if settings.minimum_checked_by == "partner":
         least = settings.minimum_overlap
         yield from take_count(peer, keys, settings.protocol, settings.largest_set, least)
@@ -174,10 +171,15 @@ def send(
 def _receive_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) -> Runs:
     """The receiver's side of all levels in one run."""
     mine = Records.of(keys)
-    terms = _record_terms(settings, len(keys)) | {"records": True, "minimum": 0}
+    least, terms = settings.minimum_overlap, _record_terms(settings, len(keys))
+    terms |= {"records": True, "minimum": least if settings.reveal in SHUFFLED else 0}
     role = PROTOCOLS[settings.protocol].receiver
     found: Matches = yield "0", lambda context: role(context, peer, mine.items, **terms)
-    chosen, least = paired(mine, found), settings.minimum_overlap
+    none = np.empty(0, np.int64)
+    if settings.reveal in SHUFFLED:
+        hidden = none.astype(np.uint8), found.count, mine.keyed, found.size_peer
+        return Alignment(none, *hidden, mine.nulls, mine.repeats, found.peer)
+    chosen = paired(mine, found)
     if settings.reveal == "both":
         places = found.peer[chosen]
         yield "order", lambda context: ChosenReceiver(context, peer, places, least)
@@ -196,7 +198,9 @@ def _send_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) 
     found: Matches = yield "0", lambda context: role(context, peer, mine.items, **terms)
     none, sizes = np.empty(0, np.int64), (found.size_peer, mine.keyed)
     if settings.reveal != "both":
-        return Alignment(none, none.astype(np.uint8), -1, *sizes, 0, 0)
+        placed = settings.reveal == "places"
+        of_row = np.append(found.record, -1)[mine.of_row] if placed else none
+        return Alignment(none, none.astype(np.uint8), -1, *sizes, 0, 0, of_row)
     places = yield "order", lambda context: ChosenSender(context, mine.record[found.own])
     item = found.own[places]
     rows = mine.row[mine.record[item]]
@@ -204,7 +208,8 @@ def _send_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) 
 
 
 def _record_terms(settings: AlignSettings, levels: int) -> dict[str, Any]:
-    return {"reveal": "receiver", "largest": min(LARGEST, settings.largest_set * levels)}
+    reveal = settings.reveal if settings.reveal in SHUFFLED else "receiver"
+    return {"reveal": reveal, "largest": min(LARGEST, settings.largest_set * levels)}
 
 
 def _counted_receiver(book: Book, found: Matches) -> Alignment:

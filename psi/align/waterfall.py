@@ -57,7 +57,8 @@ class Records:
     """One side's records: the items of all levels, each item's level and record, and their rows.
 
     `level: uint8[n]`, `record: int64[n]` for n items; `row[r]` stands for record r; `first[i]`
-    is the first row that holds item i.
+    is the first row that holds item i; `of_row[j]` is the record of row j, by its best key (-1:
+    no key).
     """
 
     items: Items
@@ -65,7 +66,7 @@ class Records:
     record: Index
     row: Index
     first: Index
-    rows: int
+    of_row: Index
     keyed: int
 
     @classmethod
@@ -85,7 +86,8 @@ class Records:
         widths = [len(found.first) for found in levels]
         level = np.repeat(np.arange(len(levels), dtype=np.uint8), widths)
         items = Items.joined([found.items for found in levels])
-        return cls(items, level, record, row, first, rows, int(keyed.sum()))
+        of_row = np.where(keyed, np.searchsorted(row, stands), -1)
+        return cls(items, level, record, row, first, of_row, int(keyed.sum()))
 
     def grouped(self, size: int, random: Random) -> Items:
         """The items in groups of `size`, each of one record, filled up with random items.
@@ -112,7 +114,7 @@ class Records:
     @property
     def nulls(self) -> int:
         """Rows without any key."""
-        return self.rows - self.keyed
+        return len(self.of_row) - self.keyed
 
     @property
     def repeats(self) -> int:

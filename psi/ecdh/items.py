@@ -60,7 +60,8 @@ class Matches:
     positions; at the sender `own` are its items in the order of the receiver's report. With
     `places` the receiver's `own` is empty, `peer` ascends, and the sender's `own` is its item at
     every place. Where the sender numbers records, `record` is the number with each match at the
-    receiver, and the sender's `own` is its item at every place.
+    receiver, and the sender's `own` is its item at every place. Where it numbers records for
+    `places`, these are numbers of records, and the sender's `record` is the number of each.
     """
 
     count: int

@@ -80,8 +80,9 @@ class Receiver(Role[Matches]):
     ) -> None:
         """`records`: the sender tells the number of each tag's record.
 
-        With `records`, `cardinality` counts records of both sides: its items are those of a record
-        in each group of so many (see `psi.align.counting`).
+        With `records`, `cardinality` and `places` are of the sender's records, each once. With a
+        `group` what is counted are records of both sides: its items are those of a record in each
+        group of so many (see `psi.align.counting`).
         """
         super().__init__(context)
         self._peer, self._items, self._reveal = peer, items, reveal
@@ -185,8 +186,11 @@ class Receiver(Role[Matches]):
         sides = ("own", parts), ("peer", state.parts)
         own, positions, record = meet_opened(self.context.store, *sides, size, self._bits)
         count = len(own)
+        if record.max(initial=0) >= max(1, state.size_peer):
+            raise PeerError("numbers of records that do not exist")
         if self._shuffled and self._records:
-            count = linked(own // self._group, record)
+            shared = np.unique(record).astype(np.int64)
+            count = len(shared) if self._group == 1 else linked(own // self._group, record)
         if count < self._minimum:
             raise Refused(
                 f"{count} shared records found, at least {self._minimum} needed",
@@ -195,7 +199,7 @@ class Receiver(Role[Matches]):
         self.context.store.clear()
         if self._shuffled:
             # rows of shuffled replies mean nothing; the order of the places would say which item
-            own, positions = own[:0], np.sort(positions)
+            own, positions = own[:0], shared if self._records else np.sort(positions)
         if self._reveal == "cardinality":
             positions = positions[:0]
         if not self._records or self._shuffled:

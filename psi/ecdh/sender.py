@@ -95,8 +95,8 @@ class Sender(Role[Matches]):
         """With `prepared` its key is used; `spend` counts the items asked of it, or refuses.
 
         `records: int64[n]` numbers the record that each item belongs to; the receiver learns
-        which of the items it shares belong to one record. For `reveal = "receiver"`, and for
-        `cardinality`, where the receiver may also have replies shuffled in groups.
+        which of the items it shares belong to one record. For `reveal = "receiver"` and what is
+        shuffled; for `cardinality` the receiver may also have replies shuffled in groups.
         """
         super().__init__(context)
         self._peer, self._items, self._reveal, self._largest = peer, items, reveal, largest
@@ -166,7 +166,9 @@ class Sender(Role[Matches]):
         none = np.empty(0, np.int64)
         placed = self._reveal == "places" or (self._records is not None and not self._shuffled)
         own = self._order(state.tag_order, total) if placed else none
-        return Turn(Done(), reply, Matches(-1, state.size_peer, own, none), 1.0)
+        numbered = self._records is not None and self._reveal == "places"
+        numbers = self._numbers(state) if numbered else none
+        return Turn(Done(), reply, Matches(-1, state.size_peer, own, none, numbers), 1.0)
 
     def _public(self, state: Sending) -> bytes:
         """What the receiver takes its blinds off with; one blind for all needs nothing."""
@@ -196,9 +198,13 @@ class Sender(Role[Matches]):
         words = own_tags(self.context.session, chosen, key, kept=False, plain=plain, pads=pads)
         if self._records is None:
             return words, _NO_NUMBERS
-        numbers = self._order(state.point_order, int(self._records.max()) + 1, _NUMBERS)
-        sealed = numbers[self._records[rows]].astype(np.uint32) ^ words[:, 2].astype(np.uint32)
-        return np.ascontiguousarray(words[:, :2]), sealed
+        numbers = self._numbers(state)[self._records[rows]].astype(np.uint32)
+        return np.ascontiguousarray(words[:, :2]), numbers ^ words[:, 2].astype(np.uint32)
+
+    def _numbers(self, state: Sending) -> Index:
+        """The number that each record goes by."""
+        count = int(self._records.max(initial=-1)) + 1 if self._records is not None else 0
+        return self._order(state.point_order, count, _NUMBERS)
 
     def on_report(self, state: Sending, report: Report, peer: str) -> Turn[Matches]:
         del peer

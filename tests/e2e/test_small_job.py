@@ -156,6 +156,8 @@ def test_auto_takes_vole_where_every_party_accepts_it(
 JOIN_SUM = """
 [align]
 reveal = "cardinality"
+minimum_overlap = 210
+minimum_checked_by = "partner"
 
 [[join_sum]]
 measures = ["bureau.loans", "bureau.usage:mean", "bureau.rare:count"]
@@ -165,9 +167,15 @@ measures = ["bureau.loans", "bureau.usage:mean", "bureau.rare:count"]
 def test_sums_over_records_that_nobody_learns(small: Path) -> None:
     bureau = pd.read_csv(small / "bureau.csv").assign(rare=np.nan)
     bureau.loc[:18, "rare"] = 1.0
-    bureau = pd.concat([bureau, bureau[:3].assign(id_no=["x1", "x2", bureau.id_no[9]])])
+    bank = pd.read_csv(small / "bank.csv").set_index("id")
+    bureau["called"] = bank.name[bureau.id_no].to_numpy()
+    strangers = bureau[:3].assign(id_no=["x1", "x2", bureau.id_no[39]], called=["y1", "y2", "y3"])
+    bureau.loc[:29, "id_no"] = None  # found by name
+    bureau = pd.concat([bureau, strangers])
     bureau.to_csv(small / "bureau.csv", index=False)
     text = (small / "job.toml").read_text().split("[align]")[0]
+    text = text.replace('[["id"]]', '[["id"], ["name"]]')
+    text = text.replace('["id_no"]', '["id_no"], ["called"]')
     text = text.replace('features = ["loans", "overdue", "usage", "queries"]', "")
     (small / "job.toml").write_text(text + JOIN_SUM)
     result = run(small, "out")
@@ -184,4 +192,6 @@ def test_sums_over_records_that_nobody_learns(small: Path) -> None:
     lines = read_ledger(small / "out" / "parties" / "bureau" / "ledger.jsonl")
     told = [line["body"] for line in lines if line["kind"] == "disclosure"]
     assert [t["to"] for t in told if t["step"] == "join_sum bureau"] == ["bank", "bureau"]
+    alike = [t["to"] for t in told if "how many of their keys are the same" in t["learns"]]
+    assert alike == ["bureau", "bank"]
     assert terms.minimum_group == 20

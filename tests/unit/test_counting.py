@@ -94,6 +94,57 @@ def test_nothing_is_told_before_the_count_and_chunks_are_counted_whole(
     assert isinstance(build(context("s", "count")), Receiver)
 
 
+def shared_records(mine: Keys, theirs: Keys) -> set[int]:
+    """Rows that stand for records of `theirs` that share a key with `mine`, by plain loops."""
+    held = [set(level) - {None} for level in mine]
+    records = Records.of([pa.array(k, pa.string()) for k in theirs])
+    found = set()
+    for item, level in enumerate(records.level):
+        text = records.items.take(np.array([item])).data.tobytes().decode()
+        if text.split(":", 1)[1] in held[level]:
+            found.add(int(records.row[records.record[item]]))
+    return found
+
+
+@settings(deadline=None, max_examples=12)
+@given(tables(unique=False), st.sampled_from(["collapse", "join"]))
+def test_hidden_records_are_counted_by_keys_of_all_levels(
+    sides: tuple[Keys, Keys], duplicates: str
+) -> None:
+    expected = shared_records(*sides)
+    count = len(expected)
+    found = run(*sides, reveal="cardinality", minimum_overlap=count, duplicates=duplicates)
+    assert (found[0].matched, found[1].matched) == (count, -1)
+    assert not any(len(a.rows) + len(a.places) for a in found)
+    with pytest.raises(Refused, match=f"{count} shared records found"):
+        run(*sides, reveal="cardinality", minimum_overlap=count + 1, duplicates=duplicates)
+    receiver, sender = run(*sides, reveal="places", duplicates=duplicates)
+    matched = np.flatnonzero(np.isin(sender.places, receiver.places))
+    assert receiver.matched == len(receiver.places) == count
+    assert sender.places.max(initial=-1) < receiver.size_sender or not receiver.size_sender
+    assert expected == set(np.intersect1d(matched, sorted(expected)).tolist())
+    assert count == len(set(sender.places[matched].tolist()))
+
+
+@pytest.mark.parametrize("reveal", ["cardinality", "places"])
+def test_the_partner_counts_all_levels_where_records_stay_hidden(reveal: str) -> None:
+    mine: Keys = [["a", "b", None, "d"], ["1", "2", "3", "4"]]
+    theirs: Keys = [["a", "x", "c", None], ["1", "2", "3", "9"]]
+    assert run(mine, theirs, reveal=reveal, minimum_overlap=3, **TERMS)[0].matched == 3
+    with pytest.raises(Refused, match="3 shared records found, at least 4 needed"):
+        run(mine, theirs, reveal=reveal, minimum_overlap=4, **TERMS)
+
+
+def test_numbers_of_records_that_do_not_exist_are_refused() -> None:
+    """A sender cannot make the receiver hold a place for each of 2^32 records."""
+    mine = Records.of([pa.array(["a", "b"])] * 2)
+    terms: dict[str, Any] = {"reveal": "places", "largest": 1000}
+    receiving = Receiver(context("r"), "s", mine.items, minimum=0, records=True, **terms)
+    wrong = Sender(context("s"), "r", mine.items, records=np.arange(4) * 1000, **terms)
+    with pytest.raises(PeerError, match="numbers of records that do not exist"):
+        Pair(receiving, wrong).run()
+
+
 def test_groups_are_full_and_fillers_differ() -> None:
     keys = [pa.array(["a", None, "b"], pa.string()), pa.array([None, None, "2"], pa.string())]
     records = Records.of(keys)

@@ -28,6 +28,7 @@ from psi.protocol import (
     encode,
 )
 from tests.unit.paillier.keys import full_key
+from tests.unit.test_align import run
 
 KEY = generate_keypair(1024, allow_toy=True)
 COLUMNS = ["a", "b"]
@@ -163,6 +164,36 @@ def test_what_goes_back_to_the_key_holder_is_hidden_by_a_uniform_r_to_the_n(
     monkeypatch.setattr(vector, "full_width_residues", counted)
     Pair(*roles(np.ones((4, 2)), [0, 1])).run()
     assert full == [Layout(2, 4, 1024).ciphertexts]
+
+
+def test_keys_of_several_levels_add_up_each_record_once() -> None:
+    mine = [["a", "b", None, "d"], ["1", "2", "3", None]]
+    theirs = [["a", "x", None, "a", None, "e"], ["1", "2", "3", "8", None, "9"]]
+    found, placed = run(mine, theirs, reveal="places")
+    values = np.array([[1.0, np.nan], [2, 5], [4, 6], [8, 7], [16, 8], [32, 9]])
+    assert (found.matched, found.size_sender) == (3, 8)
+    for duplicates, total in (("collapse", 7.0), ("join", 15.0)):
+        held = place_values(values, placed.places, COLUMNS, duplicates=duplicates)
+        assert len(held) == 4
+        where = [Context(b"session", "x", name, secrets.token_bytes) for name in ("bank", "bureau")]
+        adding = SumReceiver(
+            where[0], "bureau", found.places, found.size_sender, COLUMNS, STATISTICS,
+            records=True, minimum_key_bits=1024,
+        )  # fmt: skip
+        summed = Pair(adding, SumSender(where[1], "bank", KEY, held, 2)).run()["bank"]
+        assert summed.shared == 3
+        assert summed.values[0] == total
+
+
+@pytest.mark.parametrize("places", [1, 7])
+def test_fewer_places_than_match_and_more_than_keys_are_refused(places: int) -> None:
+    receiver, sender = roles(np.ones((places, 2)), [])
+    adding = SumReceiver(
+        receiver.context, "bureau", np.array([0, 4]), 6, COLUMNS, STATISTICS,
+        records=True, minimum_key_bits=1024,
+    )  # fmt: skip
+    with pytest.raises(PeerError, match=f"{places} places found"):
+        Pair(adding, sender).run()
 
 
 @pytest.mark.parametrize("spoil", ["late key", "many columns", "places", "order", "length"])

@@ -150,7 +150,8 @@ def test_the_same_text_at_two_levels_is_two_keys() -> None:
 def test_which_terms_go_in_one_run() -> None:
     assert in_one_run(AlignSettings(), 2)
     assert in_one_run(AlignSettings(reveal="receiver"), 3)
-    assert not in_one_run(AlignSettings(reveal="cardinality"), 2)
+    assert in_one_run(AlignSettings(reveal="cardinality", duplicates="join"), 2)
+    assert in_one_run(AlignSettings(reveal="places"), 2)
     assert not in_one_run(AlignSettings(duplicates="join"), 2)
     assert not in_one_run(AlignSettings(protocol="vole"), 2)
     assert not in_one_run(AlignSettings(), 1)
