@@ -9,7 +9,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from federated.party.preflight import ColumnReport, LevelReport, PreflightReport
 
-__all__ = ["of_column", "of_level"]
+__all__ = ["of_column", "of_level", "problems"]
 
 
 def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
@@ -29,14 +29,28 @@ def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
     if report.suggested_kind:
         kind = report.suggested_kind
         found.append(
-            f"{name}: looks like {kind}: name that kind in [align] kinds of the job, or set kinds "
-            f'= {{ {name} = "{kind}" }} in tables.toml'
+            f"{name}: looks like {kind}: another column may be meant; if not, name that kind in "
+            f'[align] kinds of the job, or in tables.toml, kinds = {{ {name} = "{kind}" }}, where '
+            "a table is bound without a job"
         )
     if report.invalid.get("masked"):
         found.append(
             f"{name}: {report.invalid['masked']:,} rows are masked with *: they cannot match; ask "
             "for the column unmasked"
         )
+    if report.byte_order_marks:
+        marks = report.byte_order_marks
+        found.append(f"{name}: {marks:,} byte-order marks inside the data, removed")
+    if report.nulls == report.rows:
+        found.append(f"{name}: empty in all rows: see whether the export lost it")
+    elif report.nulls * 2 > report.rows:
+        found.append(f"{name}: {report.nulls:,} of {report.rows:,} rows are empty")
+    return found + ([] if report.suggested_kind else _of_form(report, given))
+
+
+def _of_form(report: ColumnReport, given: pa.DataType) -> list[str]:
+    """What is said of values that have not the form of their kind."""
+    name, found = report.column, list[str]()
     if report.invalid.get("wrong checksum"):
         found.append(
             f"{name}: {report.invalid['wrong checksum']:,} rows have a wrong check digit: typing "
@@ -55,13 +69,6 @@ def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
             f"{name}: {strange:,} rows hold characters that no {report.kind} has: notes in "
             "place of a value (none, to follow), or values of another column"
         )
-    if report.nulls == report.rows:
-        found.append(f"{name}: empty in all rows: see whether the export lost it")
-    elif report.nulls * 2 > report.rows:
-        found.append(f"{name}: {report.nulls:,} of {report.rows:,} rows are empty")
-    if report.byte_order_marks:
-        marks = report.byte_order_marks
-        found.append(f"{name}: {marks:,} byte-order marks inside the data, removed")
     return found
 
 
@@ -73,3 +80,22 @@ def of_level(level: LevelReport, report: PreflightReport) -> list[str]:
     if report.duplicates == "join":
         return [f"{told}: each matches, and the other party learns how often each key occurs"]
     return [f'{told}: the first stands for all; [align] duplicates = "join" would keep each']
+
+
+def problems(report: PreflightReport) -> list[str]:
+    """Why a job cannot succeed with these keys, whatever the other party brings."""
+    if report.usable == 0:
+        return ["no row has a usable key: nothing can match"]
+    items, found = sum(level.distinct for level in report.levels), list[str]()
+    most = report.usable if report.duplicates == "join" else min(report.usable, items)
+    if most < report.minimum:
+        found.append(
+            f"{most:,} records at most can match, and fewer than {report.minimum:,} end the job: "
+            "[align] minimum_overlap"
+        )
+    if report.largest and items > report.largest * len(report.levels):
+        found.append(
+            f"{items:,} different keys; the other party takes {report.largest:,} a level: "
+            "[align] largest_set"
+        )
+    return found

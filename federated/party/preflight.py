@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.party.advice import of_column, of_level
+from federated.party.advice import of_column, of_level, problems
 from federated.party.key_columns import cleaned_key
 from psi.identifiers import Cleaned, clean, combine, guess_kind
 from psi.identifiers.columns import as_text
@@ -27,6 +27,7 @@ _SAMPLE = 2000
 # UTF-8 read as Latin-1 or Windows-1252, GBK read twice, and the replacement character.
 _MOJIBAKE = "[\u00c2-\u00f4][\u0080-\u00bf]|\ufffd|锟斤拷|烫烫|屯屯|锘|ï»¿"
 _FULL_WIDTH = "[\uff01-\uff5e\u3000]"
+_NOTHING = "nothing to mend"
 _SCIENTIFIC = r"^\d(?:\.\d+)?[eE]\+?\d+$"
 
 
@@ -104,12 +105,14 @@ class LevelReport:
 
 @dataclass(frozen=True)
 class PreflightReport:
-    """One party's report on its own keys."""
+    """One party's report on its own keys; `minimum` and `largest` are the job's, 0: none."""
 
     rows_: int
     columns: tuple[ColumnReport, ...]
     levels: tuple[LevelReport, ...]
     duplicates: str = "collapse"
+    minimum: int = 0
+    largest: int = 0
 
     @property
     def usable(self) -> int:
@@ -117,13 +120,16 @@ class PreflightReport:
         return sum(level.reached for level in self.levels)
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the job cannot succeed with these keys, one sentence each; none if it can."""
+        return tuple(problems(self))
+
+    @property
     def suggestions(self) -> tuple[str, ...]:
         """What to fix, one sentence each."""
         found = [text for column in self.columns for text in column.suggestions]
         found += [text for level in self.levels for text in of_level(level, self)]
-        if self.usable == 0:
-            found.append("no row has a usable key: nothing can match")
-        elif self.usable * 2 < self.rows_:
+        if 0 < self.usable * 2 < self.rows_:
             missing = self.rows_ - self.usable
             found.append(f"{missing:,} rows have no usable key: add another level of keys")
         return tuple(found)
@@ -135,6 +141,8 @@ class PreflightReport:
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         return {
+            "ok": not self.problems,
+            "problems": list(self.problems),
             "rows": self.rows_,
             "usable": self.usable,
             "columns": self.rows(),
@@ -157,17 +165,19 @@ class PreflightReport:
                 wide = f", {column.full_width:,} with full-width characters" * bool(
                     column.full_width
                 )
-                lines.append(f"  spelling normalised: {column.changed:,}{wide}")
+                lines.append(f"  brought to one spelling: {column.changed:,}{wide}")
         for number, level in enumerate(self.levels, start=1):
             repeats = f" ({level.duplicates:,} rows repeat one)" * bool(level.duplicates)
             lines.append(
                 f"key {number} ({' + '.join(level.columns)}): {level.usable:,} usable, "
-                f"{level.distinct:,} distinct{repeats}, best key of {level.reached:,} rows"
+                f"{level.distinct:,} distinct{repeats}, first usable key of {level.reached:,} rows"
             )
-        if self.suggestions:
-            lines.append("what to do:")
-        lines.extend(f"  - {text}" for text in self.suggestions)
-        return "\n".join(lines)
+        for what, texts in (
+            ("the job cannot succeed with these keys:", self.problems),
+            ("what to do:", self.suggestions),
+        ):
+            lines += [what] * bool(texts) + [f"  - {text}" for text in texts]
+        return "\n".join(lines if self.problems or self.suggestions else [*lines, _NOTHING])
 
 
 def _share(part: int, whole: int) -> str:
@@ -187,6 +197,8 @@ def preflight(
     kinds: Mapping[str, str],
     *,
     duplicates: str = "collapse",
+    minimum: int = 0,
+    largest: int = 0,
     progress: Callable[[str, float], None] | None = None,
 ) -> PreflightReport:
     """Check the key columns of one party's table.
@@ -196,6 +208,8 @@ def preflight(
         keys: the waterfall: levels of one or more columns, tried in order.
         kinds: identifier kind by column; a column without one is checked as `text`.
         duplicates: what the job does with rows that share a key, `collapse` or `join`.
+        minimum: how many shared records the job needs.
+        largest: how many distinct keys the other party takes; 0: any number.
         progress: told a column whose kind takes long, and the share of it that is done.
 
     Raises:
@@ -224,7 +238,7 @@ def preflight(
         distinct = int(pc.count_distinct(key).as_py())
         levels.append(LevelReport(tuple(level), int(usable.sum()), distinct, reached))
         waiting &= ~usable
-    return PreflightReport(table.num_rows, columns, tuple(levels), duplicates)
+    return PreflightReport(table.num_rows, columns, tuple(levels), duplicates, minimum, largest)
 
 
 def _count(text: pa.Array, pattern: str) -> int:
@@ -245,8 +259,8 @@ def _column(
     if plain or name not in kinds or (filled and cleaned.usable < 0.5 * filled):
         sample = text.drop_null().slice(0, _SAMPLE)
         guessed = guess_kind(name, sample) or ""
-        if plain and name in kinds and guessed == "number":
-            guessed = ""  # digits may be text on purpose
+        if name in kinds and guessed == "number":
+            guessed = ""  # digits may be text on purpose, and digits of any kind are a number
         # A guess must beat the kind that was given, not only pass.
         better = guessed and name in kinds and clean(sample, guessed, threads=1).usable
         if guessed == cleaned.kind or (name in kinds and 2 * (better or 0) < len(sample)):

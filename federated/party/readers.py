@@ -54,7 +54,10 @@ def missing_column(where: str, column: str, known: Sequence[str]) -> InputError:
                 shown = "\\t" if mark == "\t" else mark
                 hint = f'the fields are divided by another mark: set delimiter = "{shown}"'
                 return InputError(f"{where}: no column {column!r}", hint=f"{hint} in tables.toml")
+    folded = {name.strip().casefold(): name for name in known}
     close = get_close_matches(column, known, n=1)
+    if column.strip().casefold() in folded:
+        close = [folded[column.strip().casefold()]]
     hint = f"did you mean {close[0]!r}?" if close else f"columns: {_few(known)}"
     return InputError(f"{where}: no column {column!r}", hint=hint)
 
@@ -84,6 +87,10 @@ def _encoding_error(where: str, path: Path, form: CsvFormat) -> InputError:
     hint = f"try encoding = {' or '.join(others)} in tables.toml"
     if not others:
         hint = "it may mix encodings, as files put together from several do: export it again as one"
+        western = not _first_bad_line(path, "windows-1252")  # which takes nearly all bytes
+        if western and _first_bad_line(path, "ascii") == line:
+            it = 'if it is Western European, set encoding = "windows-1252" in tables.toml'
+            hint = f"{it}; if not, {hint}"
     place = f" from line {line:,} on" if line > 1 else ""
     return InputError(f"{where}: {path.name} is not {form.encoding} text{place}", hint=hint)
 

@@ -30,17 +30,15 @@ def guess_kind(column_name: str, sample: pa.Array | pa.ChunkedArray) -> str | No
     """The most likely kind of a column from its name and some of its values, or None.
 
     The name counts only if at least some values pass; without a telling name, most values
-    must pass a kind that has a form of its own.
+    must pass a kind that has a form of its own. `number` comes last: digits pass it whatever
+    else they are.
     """
     lowered = column_name.lower()
     named = [kind for kind, pattern in _NAMES.items() if re.search(pattern, lowered)]
-    for kind in named:
-        if _share(sample, kind) >= 0.2:
-            return kind
-    for kind in _BY_FORM:
-        if _share(sample, kind) >= _ENOUGH:
-            return kind
-    return None
+    wanted = [(kind, 0.2) for kind in named if kind != "number"]
+    wanted += [(kind, _ENOUGH) for kind in _BY_FORM]
+    wanted += [("number", 0.2)] * ("number" in named)
+    return next((kind for kind, least in wanted if _share(sample, kind) >= least), None)
 
 
 def _share(sample: pa.Array | pa.ChunkedArray, kind: str) -> float:

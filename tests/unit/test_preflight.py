@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
 from federated.party.preflight import PreflightReport, preflight
+from profiles.cli import app
 from psi.protocol.errors import InputError, MisuseError
 
 CANARY = "CANARY7Q"
@@ -59,8 +63,8 @@ def test_text_says_what_to_do(report: PreflightReport) -> None:
     first = "7 rows, 5 with a usable key (71.4%)\nid (identity_number): 2 usable (28.6%)\n"
     assert text.startswith(first)
     assert "  unusable: null or blank 2, wrong length 2, masked 1\n" in text
-    assert "  spelling normalised: 1, 1 with full-width characters\n" in text
-    second = "5 usable, 3 distinct (2 rows repeat one), best key of 3 rows"
+    assert "  brought to one spelling: 1, 1 with full-width characters\n" in text
+    second = "5 usable, 3 distinct (2 rows repeat one), first usable key of 3 rows"
     assert f"key 2 (mobile + name): {second}" in text
     assert "what to do:\n  - id: 1 rows are masked with *" in text
     assert "  - name: 1 rows are garbled" in text
@@ -79,8 +83,12 @@ def test_repeated_keys_are_told_of_levels_and_as_the_job_takes_them() -> None:
 @pytest.mark.parametrize(
     ("values", "kinds", "said"),
     [
-        (["91110000600037341L", "91110000600037341l"], {}, 'set kinds = { key = "credit_code" }'),
-        ([IDENTITY] * 3, {"key": "credit_code"}, 'set kinds = { key = "identity_number" }'),
+        (["91110000600037341L", "91110000600037341l"], {}, 'kinds = { key = "credit_code" }'),
+        (
+            [IDENTITY] * 3,
+            {"key": "credit_code"},
+            "looks like identity_number: another column may be meant",
+        ),
         (["1.38E+10", "1.39E+10"], {"key": "phone"}, "lost digits as floating-point numbers"),
         ([1.1e17, 2.0], {"key": "number"}, "1 rows lost digits"),
         ([IDENTITY[:-1] + "1"], {"key": "identity_number"}, "wrong check digit"),
@@ -93,7 +101,6 @@ def test_repeated_keys_are_told_of_levels_and_as_the_job_takes_them() -> None:
         (["91110000600037341L", "91110000600037341l"], {"key": "text"}, "looks like credit_code"),
         (["a", "a"], {"key": "text"}, "1 rows repeat an earlier key"),
         (["锟斤拷", "b"], {"key": "name"}, "garbled"),
-        (["*"], {"key": "phone"}, "no row has a usable key"),
     ],
 )
 def test_suggestions(values: list[object], kinds: dict[str, str], said: str) -> None:
@@ -101,11 +108,95 @@ def test_suggestions(values: list[object], kinds: dict[str, str], said: str) -> 
     assert any(said in text for text in report.suggestions)
 
 
+@pytest.mark.parametrize(
+    ("values", "terms", "said"),
+    [
+        (["*"], {}, "no row has a usable key: nothing can match"),
+        (["1", "1", "2"], {"minimum": 3}, "2 records at most can match, and fewer than 3 end"),
+        (["1", "1", "2"], {"minimum": 3, "duplicates": "join"}, ""),
+        (["1", "1", "2"], {"minimum": 2}, ""),
+        (["1", "2", "2"], {"largest": 1}, "2 different keys; the other party takes 1 a level"),
+        (["1", "2", "2"], {"largest": 2}, ""),
+    ],
+)
+def test_what_a_job_cannot_succeed_with(values: list[str], terms: Any, said: str) -> None:
+    report = preflight(pa.table({"id": values}), [["id"]], {"id": "number"}, **terms)
+    assert bool(report.problems) == bool(said)
+    assert report.as_dict()["ok"] is not bool(said)
+    assert said in "".join(report.problems)
+    told = "the job cannot succeed with these keys:\n  - "
+    assert (told in report.to_text()) == bool(said)
+
+
+def test_a_wrong_kind_is_all_that_is_said_of_its_values() -> None:
+    table = pa.table({"id_no": ["13800138000"] * 9 + [None]})
+    report = preflight(table, [["id_no"]], {"id_no": "identity_number"})
+    (told,) = report.suggestions
+    assert "id_no: looks like phone" in told
+
+
+JOB = """
+[job]
+name = "trial"
+purpose = "test"
+
+[[party]]
+name = "bank"
+table = "bank.t"
+keys = [["id"]]
+
+[[party]]
+name = "bureau"
+table = "bureau.t"
+keys = [["id_no"]]
+
+[align]
+kinds = [["phone"]]
+minimum_overlap = 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "usable"),
+    [
+        ("13800138000\n13900139000\n1\n", 0, 2),
+        ("13800138000\n13800138000\n", 4, 2),
+        ("x\ny\n", 4, 0),
+    ],
+)
+def test_exit_code_and_data_for_programs(tmp_path: Path, rows: str, code: int, usable: int) -> None:
+    (tmp_path / "job.toml").write_text(JOB)
+    (tmp_path / "tables.toml").write_text('[bureau.t]\npath = "t.csv"\n')
+    (tmp_path / "t.csv").write_text("id_no\n" + rows)
+    words = ["preflight", str(tmp_path / "job.toml"), "--tables", str(tmp_path / "tables.toml")]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == code
+    (found,) = json.loads(done.output)
+    assert (found["party"], found["table"]) == ("bureau", "bureau.t")
+    assert (found["ok"], found["usable"]) == (code == 0, usable)
+    plain = CliRunner().invoke(app, words)
+    assert plain.exit_code == code
+    assert plain.output.startswith("bureau: bureau.t\n")
+    assert ("the job cannot succeed" in plain.output) == (code == 4)
+
+
+def test_a_job_that_matches_no_rows_has_no_keys_to_check(tmp_path: Path) -> None:
+    head, *_ = JOB.split("[align]")
+    for keys in ('keys = [["id"]]', 'keys = [["id_no"]]'):
+        head = head.replace(keys, 'features = ["a"]')
+    train = '[train]\ntask = "t"\nsplit = "horizontal"\nlabel = "y"\n'
+    (tmp_path / "job.toml").write_text(head + train)
+    (tmp_path / "tables.toml").write_text('[bureau.t]\npath = "t.csv"\n')
+    words = ["preflight", str(tmp_path / "job.toml"), "--tables", str(tmp_path / "tables.toml")]
+    assert "no [[party]] keys to check" in str(CliRunner().invoke(app, words).exception)
+
+
 def test_a_clean_column_needs_no_advice() -> None:
     table = pa.table({"id": [str(i) for i in range(1, 50)]})
     report = preflight(table, [["id"]], {"id": "number"})
     assert report.suggestions == ()
-    assert report.to_text().splitlines()[0] == "49 rows, 49 with a usable key (100%)"
+    lines = report.to_text().splitlines()
+    assert (lines[0], lines[-1]) == ("49 rows, 49 with a usable key (100%)", "nothing to mend")
     accents = pa.table({"name": ["José Ñandú", "Zoë Ångström", "张三"]})
     assert preflight(accents, [["name"]], {"name": "name"}).suggestions == ()
 

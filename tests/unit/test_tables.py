@@ -251,6 +251,8 @@ def test_missing_file_and_missing_column(bind: Bind) -> None:
     table = bind("income,age\n1,2\n")
     with pytest.raises(InputError, match=r"no column 'incone'.*did you mean 'income'"):
         table.load(["incone"])
+    with pytest.raises(InputError, match=r"did you mean 'income'"):
+        table.load(["INCOME"])
     with pytest.raises(InputError, match=r"\[bank.t\]: no column 'zz' \(columns: income, age\)"):
         table.load(["zz"])
     (table.file.parent / "data.csv").unlink()
@@ -289,6 +291,9 @@ def test_mixed_encodings_and_unnamed_utf_16_are_told_apart(bind: Bind) -> None:
     zipped = bind(gzip.compress("a,b\n1,1\n李四,2\n".encode("gbk")), name="data.csv.gz")
     with pytest.raises(InputError, match=r'from line 3 on .try encoding = "gbk"'):
         zipped.load()
+    western = bind("a,b\nx,1\nJosé,2\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r'from line 3 on .if .* encoding = "windows-1252"'):
+        western.load(["a"])
     with pytest.raises(InputError, match='try encoding = "utf-16"'):
         bind("a,b\n张,1\n".encode("utf-16")).load()
 

@@ -61,6 +61,7 @@ def test_key_buffer_refuses_nulls_and_other_types() -> None:
         ("c2", ["a@b.cn", "c@d.cn"], "email"),
         ("customer_name", ["张三"], "name"),
         ("loan_id", [4959, 4961], "number"),
+        ("id_no", ["13800138000"], "phone"),
         ("birth", ["1990-01-02"], "date"),
         ("remark", ["hello", "world"], None),
         ("flag", [True], None),
