@@ -30,6 +30,7 @@ ENTITIES = ("consumer", "company", "government")
 REVEALS = ("both", "receiver", "cardinality")
 STATISTICS = ("count", "sum", "mean")
 KEY_BITS = (2048, 8192)
+LEFT_OUT = ("positive", "labelled", "none")
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class TargetSpec:
     top: int
     managers: str
     name: str
+    columns: tuple[str, ...] = ()
+    leave_out: str = "positive"
 
 
 @dataclass(frozen=True)
@@ -348,12 +351,14 @@ def _profile(section: Section | None) -> ProfileSpec:
 def _target(section: Section, train: TrainSpec | None, receiver: str) -> TargetSpec:
     product, top = section.text("product"), section.integer("top", 100, 1, 10**8)
     managers, name = section.text("managers", ""), section.text("name", "")
+    columns = section.texts("columns", [])
+    leave_out = section.text("leave_out", "positive", LEFT_OUT)
     if train is None:
         raise section.fail("product", product, "a target list with a [train] section")
     if managers and managers.split(".", 1)[0] != receiver:
         raise section.fail("managers", managers, f'"{receiver}.TABLE"')
     section.done()
-    return TargetSpec(product, top, managers, name)
+    return TargetSpec(product, top, managers, name, columns, leave_out)
 
 
 def _check(job: Job) -> None:

@@ -20,6 +20,7 @@ from profiles.baseline import Comparison, compare
 from profiles.federation import Federation
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
+from profiles.own_table import eligible, entity_column, managers_of, own_facts, own_table
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData
 from profiles.report.render import render_report
@@ -57,7 +58,7 @@ def write_outputs(
     """
     if job.horizontal:
         return _write_horizontal(job, federation, sources, folder, baseline, synthetic)
-    table = _own_table(job, sources[job.receiver])
+    table = own_table(job, sources[job.receiver])
     outcome = federation.outcome
     total = table.num_rows
     alone = {t.terms.task: fit_alone(t, table) for t in outcome.trained}
@@ -65,8 +66,8 @@ def write_outputs(
     found = _segments(job, federation, table, scores)
     grades = np.full(total, -1, np.int64)
     grades[outcome.rows] = outcome.grades
-    facts = table.select(_facts(job, table))
-    profiles = build_profiles(facts, None, scores, found, why, grades, entity=_entity(job))
+    facts = table.select(own_facts(job, table))
+    profiles = build_profiles(facts, None, scores, found, why, grades, entity=entity_column(job))
     write_parquet_atomic(profiles, folder / "profiles.parquet")
     files = ["profiles.parquet"]
     targets = _targets(job, profiles, sources[job.receiver])
@@ -135,33 +136,6 @@ def _write_texts(folder: Path, metrics: dict[str, Any], report: ReportData) -> t
     return "metrics.json", "report.html"
 
 
-def _own_table(job: Job, source: Source) -> pa.Table:
-    """Keys, features, segments and facts of the receiver, all its rows."""
-    spec = job.party(job.receiver)
-    keys = [column for level in spec.keys for column in level]
-    by = [a.by for a in job.aggregates]
-    shown = [t.name for t in job.targets if t.name]
-    managed = _optional(source, spec.table, ("branch", "manager"))
-    columns = [*keys, *job.profile.facts, *shown, *by, *spec.features, *managed]
-    return source.load(spec.table, list(dict.fromkeys(columns)), keys=keys)
-
-
-def _optional(source: Source, table: str, wanted: tuple[str, ...]) -> list[str]:
-    known = source.columns(table)
-    return [name for name in wanted if name in known]
-
-
-def _entity(job: Job) -> str:
-    """The column that names an entity: the first fact, else the first key."""
-    return (*job.profile.facts, job.party(job.receiver).keys[0][0])[0]
-
-
-def _facts(job: Job, table: pa.Table) -> list[str]:
-    features = set(job.party(job.receiver).features)
-    facts = [name for name in table.column_names if name not in features]
-    return facts + [name for name in job.party(job.receiver).features if name not in facts]
-
-
 def _scores(
     federation: Federation, alone: Mapping[str, Alone], total: int
 ) -> tuple[dict[str, np.ndarray], dict[str, pa.Array]]:
@@ -191,17 +165,20 @@ def _segments(
 def _targets(job: Job, profiles: pa.Table, source: Source) -> pa.Table | None:
     if job.train is None or not job.targets:
         return None
-    lists = []
-    for target in job.targets:
-        managers = None
-        if target.managers:
-            managers = source.load(target.managers, source.columns(target.managers))
-        lists.append(
-            target_list(
-                profiles, target.product, job.train.task, target.top, managers, name=target.name
-            )
+    lists = [
+        target_list(
+            profiles,
+            target.product,
+            job.train.task,
+            target.top,
+            managers_of(target, source),
+            eligible=eligible(job, target, source),
+            name=target.name,
+            columns=target.columns,
         )
-    return pa.concat_tables(lists)
+        for target in job.targets
+    ]
+    return pa.concat_tables(lists, promote_options="default")
 
 
 def _round(value: float | None) -> float | None:

@@ -26,6 +26,7 @@ from profiles.estimate import (
     vole_estimate,
 )
 from profiles.job import Job
+from profiles.own_table import check_own
 from profiles.proposal import nameless_draft
 from psi.align import PROTOCOLS, AlignSettings, in_one_run
 from psi.kernels.montgomery import best_path
@@ -40,6 +41,8 @@ PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 
 def describe(job: Job, source: Source | None, rows: int) -> str:
     """The whole plan as text. `rows` stands for every table where `source` is None."""
+    if source is not None:
+        check_own(job, source)
     contract, taken = _contract(job, source, rows)
     lines = [f"{job.name}", f"purpose: {job.purpose}; about: {job.entity}", "", *in_words(contract)]
     cost = estimate(contract)

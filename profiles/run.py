@@ -21,6 +21,7 @@ from federated.party.source import Source
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs
+from profiles.own_table import check_own
 from psi.align import PROTOCOLS, AlignSettings, in_one_run
 from psi.identifiers import KINDS
 from psi.protocol import EnvironmentFailed, MisuseError
@@ -99,6 +100,7 @@ def run_job(
     if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
         raise MisuseError(f"{out} exists", hint="give another --out, or --overwrite")
     by_name = sources if isinstance(sources, Mapping) else {p.name: sources for p in job.parties}
+    check_own(job, by_name[job.receiver])
     with _staged(out) as staging:
         with progress or nullcontext(_quiet) as report:
             run = over or _here

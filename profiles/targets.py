@@ -7,6 +7,7 @@ in proportion to their capacity. Everything is decided by the input, nothing by 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,26 @@ from federated.text import csv_safe, csv_safe_column
 from profiles.profile import reasons_column, score_column
 from psi.protocol.errors import InputError, MisuseError
 
-__all__ = ["NO_CAPACITY", "NO_MANAGERS", "assigned_share", "csv_bytes", "target_list", "write_csv"]
+__all__ = [
+    "NO_CAPACITY",
+    "NO_MANAGERS",
+    "RESERVED",
+    "assigned_share",
+    "check_managers",
+    "csv_bytes",
+    "target_list",
+    "write_csv",
+]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 NO_MANAGERS = "no managers are named"
 NO_CAPACITY = "all managers are at capacity"
+RESERVED = (
+    *("product", "rank", "entity", "name", "score", "segment", "segment_name", "reasons"),
+    *("manager", "assigned_by", "unassigned"),
+)
+"""The columns of every list."""
 _HOW = ("relationship", "branch", "capacity")
 _SLACK = 1.25  # without capacities: a manager takes up to a quarter more than an even share
 
@@ -39,6 +54,7 @@ def target_list(
     *,
     eligible: np.ndarray | None = None,
     name: str = "",
+    columns: Sequence[str] = (),
     branch: str = "branch",
     relationship: str = "manager",
 ) -> pa.Table:
@@ -54,12 +70,14 @@ def target_list(
             even share.
         eligible: bool[rows], who may be on the list; all by default.
         name: a profiles' column to show beside the entity.
+        columns: more of them, under their own names: what a manager needs to reach the entity.
         branch: the profiles' column with the entity's branch, used if it is there.
         relationship: the profiles' column with the manager who knows the entity, used if it
             is there.
 
-    Returns: `product`, `rank` from 1, `entity`, `name`, `score`, `segment`, `reasons`,
-        `manager`, `assigned_by` ("relationship", "branch", "capacity"), `unassigned` (why).
+    Returns: `product`, `rank` from 1, `entity`, `name`, then `columns`, `score`, `segment`,
+        `segment_name`, `reasons`, `manager`, `assigned_by` ("relationship", "branch",
+        "capacity"), `unassigned` (why).
         Ties in score are ordered by the entity's text.
 
     Raises:
@@ -70,16 +88,18 @@ def target_list(
         raise MisuseError(f"the profiles have no score of {score!r}")
     chosen = profiles.take(pa.array(_ranked(profiles, score_column(score), top, eligible)))
     rows = chosen.num_rows
-    columns: dict[str, Any] = {
+    found: dict[str, Any] = {
         "product": pa.array([product]).take(pa.array(np.zeros(rows, np.int64))),
         "rank": pa.array(np.arange(1, rows + 1)),
         "entity": chosen.column("entity"),
         "name": _column(chosen, name, pa.string()) if name else pa.nulls(rows, pa.string()),
+        **{column: chosen.column(column) for column in columns},
         "score": chosen.column(score_column(score)),
         "segment": _column(chosen, "segment", pa.int32()),
+        "segment_name": _column(chosen, "segment_name", pa.string()),
         "reasons": _column(chosen, reasons_column(score), pa.list_(pa.string())),
     }
-    return pa.table({**columns, **_assigned(chosen, managers, branch, relationship)})
+    return pa.table({**found, **_assigned(chosen, managers, branch, relationship)})
 
 
 def assigned_share(targets: pa.Table) -> float:
@@ -92,7 +112,7 @@ def csv_bytes(table: pa.Table) -> bytes:
     """A table as CSV that a spreadsheet may open: no cell is read as a formula.
 
     UTF-8 with a byte-order mark, so that spreadsheets take it for UTF-8; lists are joined by
-    "; ". Numbers stay numbers.
+    "; ". Numbers stay numbers, those with a fraction to six places.
     """
     columns: dict[str, Any] = {}
     for field, column in zip(table.schema, table.columns, strict=True):
@@ -101,6 +121,8 @@ def csv_bytes(table: pa.Table) -> bytes:
             kept = pc.binary_join(column.cast(pa.list_(pa.string())), "; ")
         elif pa.types.is_dictionary(field.type):
             kept = column.cast(field.type.value_type)
+        elif pa.types.is_floating(field.type):
+            kept = pc.round(column, 6)
         if pa.types.is_string(kept.type) or pa.types.is_large_string(kept.type):
             kept = csv_safe_column(kept)
         columns[csv_safe(field.name)] = kept
@@ -178,19 +200,43 @@ def _assigned(
     }
 
 
+def check_managers(managers: pa.Table, *, where: str = "the managers' table") -> None:
+    """Raises `InputError` where a table of managers cannot be used, naming it as `where`."""
+    if "manager" not in managers.column_names:
+        raise InputError(
+            f"{where} has no column 'manager'",
+            hint="manager, and optionally branch and capacity, are read",
+        )
+    names = _column(managers, "manager", pa.string())
+    missing, different = names.null_count, len(pc.unique(names.drop_null()))
+    if missing or different + missing < len(names):
+        raise InputError(
+            f"{where}: {missing} of {len(names)} rows have no name in 'manager', "
+            f"{len(names) - missing - different} repeat one",
+            hint="one row a manager",
+        )
+    if "capacity" in managers.column_names:
+        negative = int((_capacity(managers, where) < 0).sum())
+        if negative:
+            raise InputError(f"{where}: {negative} of {len(names)} capacities are negative")
+
+
+def _capacity(managers: pa.Table, where: str) -> np.ndarray:
+    try:
+        found = managers.column("capacity").cast(pa.float64())
+    except pa.ArrowInvalid:
+        raise InputError(f"{where}: 'capacity' holds texts, a number of leads needed") from None
+    return np.asarray(found.to_numpy(), np.float64)
+
+
 def _managers(managers: pa.Table, leads: int) -> tuple[pa.Array, pa.Array, Ints]:
     """Names, branches and capacities, checked, in the order of names."""
-    if "manager" not in managers.column_names:
-        raise InputError("the managers' table has no column 'manager'")
+    check_managers(managers)
     managers = managers.sort_by("manager")
     names = _column(managers, "manager", pa.string()).combine_chunks()
-    if names.null_count or len(pc.unique(names)) < len(names):
-        raise InputError("the managers' table names a manager twice or leaves one without a name")
     even = np.full(len(names), int(np.ceil(_SLACK * leads / len(names))))
     if "capacity" in managers.column_names:
-        given = managers.column("capacity").cast(pa.float64()).to_numpy()
-        if (given < 0).any():
-            raise InputError("the managers' table holds a negative capacity")
+        given = _capacity(managers, "")
         even = np.where(np.isnan(given), even, np.floor(np.minimum(np.nan_to_num(given), leads)))
     branches = _column(managers, "branch", pa.string())
     if isinstance(branches, pa.ChunkedArray):

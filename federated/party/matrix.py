@@ -11,7 +11,14 @@ import pyarrow.compute as pc
 
 from psi.protocol.errors import InputError
 
-__all__ = ["binary_label", "categorical", "is_text", "null_counts", "numeric_matrix"]
+__all__ = [
+    "binary_label",
+    "categorical",
+    "is_text",
+    "known_labels",
+    "null_counts",
+    "numeric_matrix",
+]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -125,3 +132,14 @@ def binary_label(table: pa.Table, column: str, *, positive: str = "", where: str
         raise InputError(f"{place}: no row has the class that positive names")
     found = pc.equal(text, wanted).cast(pa.float64()).to_numpy(zero_copy_only=False)
     return np.asarray(found, dtype=np.float64)
+
+
+def known_labels(
+    table: pa.Table, column: str, *, positive: str = "", where: str = ""
+) -> np.ndarray:
+    """int8[rows]: 1, 0, and -1 where the label is missing. Raises as `binary_label` does."""
+    known = pc.is_valid(table.column(column)).to_numpy().astype(bool)
+    found = np.full(table.num_rows, -1, np.int8)
+    labelled = table.filter(pa.array(known))
+    found[known] = binary_label(labelled, column, positive=positive, where=where)
+    return found

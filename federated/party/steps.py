@@ -12,7 +12,6 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from federated.aggregate import History
 from federated.aggregate.history import KnownReceiver, KnownSender
@@ -44,7 +43,7 @@ from federated.party.contract import (
 from federated.party.encoding import Encoder
 from federated.party.kept_tags import KeptTags
 from federated.party.key_columns import check_key, cleaned_key
-from federated.party.matrix import binary_label, numeric_matrix
+from federated.party.matrix import known_labels, numeric_matrix
 from federated.party.outcome import Outcome, Trained
 from federated.party.release_guard import ReleaseGuard
 from federated.party.releases import Releases
@@ -440,9 +439,4 @@ def _common(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _labels(table: pa.Table, terms: TrainTerms, where: str) -> np.ndarray:
-    """int8[rows]: 1, 0, and -1 where the label is missing."""
-    known = pc.is_valid(table.column(terms.label)).to_numpy().astype(bool)
-    found = np.full(table.num_rows, -1, np.int8)
-    labelled = table.filter(pa.array(known))
-    found[known] = binary_label(labelled, terms.label, positive=terms.positive, where=where)
-    return found
+    return known_labels(table, terms.label, positive=terms.positive, where=where)

@@ -123,8 +123,12 @@ def test_wrong_input_is_named() -> None:
         target_list(table, "x", "deposit", 0)
     with pytest.raises(InputError, match="no column 'manager'"):
         target_list(table, "x", "deposit", 5, pa.table({"who": ["a"]}))
-    with pytest.raises(InputError, match="twice"):
+    with pytest.raises(InputError, match="0 of 2 rows have no name in 'manager', 1 repeat one"):
         target_list(table, "x", "deposit", 5, pa.table({"manager": ["a", "a"]}))
+    with pytest.raises(InputError, match="1 of 3 rows have no name in 'manager', 0 repeat one"):
+        target_list(table, "x", "deposit", 5, pa.table({"manager": ["a", None, "b"]}))
+    with pytest.raises(InputError, match="'capacity' holds texts"):
+        target_list(table, "x", "deposit", 5, pa.table({"manager": ["a"], "capacity": ["few"]}))
     with pytest.raises(InputError, match="negative"):
         target_list(table, "x", "deposit", 5, pa.table({"manager": ["a"], "capacity": [-1]}))
 
@@ -168,3 +172,13 @@ def test_csv_runs_nothing(tmp_path: Path) -> None:
         "王",
     ]
     assert rows[1][1:] == ["'=a; b", "-1", "'=k"]
+
+
+def test_columns_stand_beside_the_entity() -> None:
+    table = profiles().append_column("phone", pa.array([f"1{p:010d}" for p in range(1000)]))
+    found = target_list(table, "renewal", "deposit", 5, columns=["phone", "branch"])
+    assert found.column_names[:7] == [
+        *("product", "rank", "entity", "name", "phone", "branch", "score"),
+    ]
+    places = [int(entity[1:]) for entity in found.column("entity").to_pylist()]
+    assert found.column("phone").to_pylist() == [f"1{place:010d}" for place in places]

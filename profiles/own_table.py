@@ -1,0 +1,104 @@
+"""The receiver's own tables: what profiles and target lists take from them.
+
+Looked at before a job starts: what is disclosed in a job is disclosed once, so a slip in the part
+that the other parties never see must not show after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+import numpy as np
+import pyarrow as pa
+
+from federated.party.matrix import known_labels
+from federated.party.source import Source
+from profiles.job import Job, TargetSpec
+from profiles.targets import RESERVED, check_managers
+from psi.protocol.errors import InputError, JobError
+
+__all__ = ["check_own", "eligible", "entity_column", "managers_of", "own_facts", "own_table"]
+
+
+def check_own(job: Job, source: Source) -> None:
+    """Look for every column and table of the receiver's that its outputs will need.
+
+    Raises:
+        JobError, InputError: naming the job file's key, what is missing and what is there.
+    """
+    if job.horizontal:
+        return
+    table = job.party(job.receiver).table
+    known = source.columns(table)
+    for place, target in enumerate(job.targets, start=1):
+        taken = [c for c in target.columns if c in RESERVED or c == entity_column(job)]
+        if taken:
+            raise JobError(
+                f"{job.file}: [[target]] {place} columns: {taken[0]!r} is in every list already",
+                hint="leave it out, or give the table's column another name",
+            )
+    for key, columns in _shown(job):
+        for column in columns:
+            if column not in known:
+                close = get_close_matches(column, known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"columns: {', '.join(known)}"
+                raise InputError(f"{job.file}: {key}: {table} has no column {column!r}", hint=hint)
+    for target in job.targets:
+        managers = managers_of(target, source)
+        if managers is not None:
+            check_managers(managers, where=target.managers)
+
+
+def own_table(job: Job, source: Source) -> pa.Table:
+    """Keys, features, segments and facts of the receiver, all its rows."""
+    spec = job.party(job.receiver)
+    keys = [column for level in spec.keys for column in level]
+    by = [a.by for a in job.aggregates]
+    known = source.columns(spec.table)
+    managed = [name for name in ("branch", "manager") if name in known]
+    shown = [column for _, columns in _shown(job) for column in columns]
+    columns = [*keys, *shown, *by, *spec.features, *managed]
+    return source.load(spec.table, list(dict.fromkeys(columns)), keys=keys)
+
+
+def own_facts(job: Job, table: pa.Table) -> list[str]:
+    """The columns of `own_table` in the order of the profiles: features last."""
+    features = job.party(job.receiver).features
+    facts = [name for name in table.column_names if name not in features]
+    return facts + [name for name in features if name not in facts]
+
+
+def entity_column(job: Job) -> str:
+    """The column that names an entity: the first fact, else the first key."""
+    return (*job.profile.facts, job.party(job.receiver).keys[0][0])[0]
+
+
+def managers_of(target: TargetSpec, source: Source) -> pa.Table | None:
+    """The managers of a list, None where the job names none."""
+    if not target.managers:
+        return None
+    return source.load(target.managers, source.columns(target.managers))
+
+
+def eligible(job: Job, target: TargetSpec, source: Source) -> np.ndarray | None:
+    """bool[rows of the receiver]: who may be on a list, None for everybody.
+
+    By default nobody whose label already is the outcome: a customer who has left cannot be kept,
+    one who has bought need not be asked.
+    """
+    if job.train is None or target.leave_out == "none":
+        return None
+    table, column = job.party(job.receiver).table, job.train.label
+    label = known_labels(
+        source.load(table, [column]), column, positive=job.train.positive, where=table
+    )
+    return label < 0 if target.leave_out == "labelled" else label != 1
+
+
+def _shown(job: Job) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Columns that are carried into the outputs, by the key of the job file that names them."""
+    yield "[profile] facts", job.profile.facts
+    for place, target in enumerate(job.targets, start=1):
+        yield f"[[target]] {place} name", (target.name,) if target.name else ()
+        yield f"[[target]] {place} columns", target.columns
