@@ -1,15 +1,14 @@
 """Clean a column of identifiers: one spelling for each, null for what cannot be one.
 
 `clean(clean(x).values) == clean(x)`, and no error, log line or `repr` holds a value. The
-coded kinds run as numba kernels over Arrow buffers, in threads and with no Python loop over
-rows; only distinct values that are not ASCII pay for Unicode normalisation. Rarer kinds (`rarer`)
-are checked by python-stdnum and phonenumbers, over distinct values.
+coded kinds, and plain text, run as numba kernels over Arrow buffers, in threads and with no Python
+loop over rows; only distinct values of other characters pay for Unicode normalisation. Rarer kinds
+(`rarer`) are checked by python-stdnum and phonenumbers, over distinct values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -20,12 +19,12 @@ import pyarrow.compute as pc
 
 from psi.identifiers import codes, phones, rarer, text
 from psi.identifiers.columns import as_text, fold_wide
-from psi.kernels.simd import threads as cores
+from psi.identifiers.rows import Kernel, run_rows
 from psi.protocol.errors import MisuseError
 
 __all__ = ["KINDS", "Cleaned", "check_kind", "clean"]
 
-_KERNELS: dict[str, codes.Kernel] = {
+_KERNELS: dict[str, Kernel] = {
     "identity_number": codes.identity_number,
     "credit_code": codes.credit_code,
     "lei": codes.lei,
@@ -39,7 +38,6 @@ _EXPRESSIONS: dict[str, Callable[[pa.Array], text.Parsed]] = {
     "date": text.date,
     "text": text.free_text,
 }
-_CHUNK_ROWS = 1 << 17
 
 KINDS: tuple[str, ...] = (*_KERNELS, *_EXPRESSIONS)
 """The kinds that `clean` knows by itself; `stdnum:MODULE` and `phone:REGION` come on top."""
@@ -116,7 +114,7 @@ def clean(
     given, inexact = as_text(column)
     if kind in _KERNELS:
         folded, wide = fold_wide(given, crosses=kind == "identity_number")
-        values, state = _run(_KERNELS[kind], folded, threads)
+        values, state = run_rows(_KERNELS[kind], folded, threads)
         if wide is not None:
             state[wide & (state == codes.KEPT)] = codes.CHANGED
     elif rare is not None:
@@ -141,64 +139,3 @@ def _express(
     state[usable] = np.where(same[usable], codes.KEPT, codes.CHANGED)
     state[pc.is_null(given).to_numpy(zero_copy_only=False)] = codes.NULL
     return values, state
-
-
-def _run(
-    kernel: codes.Kernel, column: pa.Array, threads: int
-) -> tuple[pa.Array, np.ndarray[Any, np.dtype[np.uint8]]]:
-    """Run a row kernel over slices of a large_string array."""
-    workers = threads or cores()
-    slices = [column.slice(at, _CHUNK_ROWS) for at in range(0, len(column), _CHUNK_ROWS)]
-    if len(slices) < 2 or workers < 2:
-        parts = [_run_slice(kernel, part) for part in slices]
-    else:
-        _run_slice(kernel, column.slice(0, 0))  # compile once, before the threads ask for it
-        with ThreadPoolExecutor(workers) as pool:
-            parts = list(pool.map(lambda part: _run_slice(kernel, part), slices))
-    if not parts:
-        return pa.array([], type=pa.large_string()), np.zeros(0, dtype=np.uint8)
-    values = pa.concat_arrays([part for part, _ in parts])
-    return values, np.concatenate([state for _, state in parts])
-
-
-def _run_slice(
-    kernel: codes.Kernel, part: pa.Array
-) -> tuple[pa.Array, np.ndarray[Any, np.dtype[np.uint8]]]:
-    rows = len(part)
-    data, offsets = string_buffers(part)
-    valid = (
-        pc.is_valid(part).to_numpy(zero_copy_only=False)
-        if part.null_count
-        else np.ones(rows, dtype=np.bool_)
-    )
-    room = int(offsets[-1] - offsets[0]) + codes.GROWTH * rows
-    out = np.empty(room, dtype=np.uint8)
-    starts = np.zeros(rows + 1, dtype=np.int64)
-    state = np.empty(rows, dtype=np.uint8)
-    used = kernel(data, offsets, valid, out, starts[1:], state)
-    mask = np.packbits(state <= codes.CHANGED, bitorder="little")
-    values = pa.LargeStringArray.from_buffers(
-        rows, pa.py_buffer(starts), pa.py_buffer(out[:used]), pa.py_buffer(mask)
-    )
-    return values, state
-
-
-def string_buffers(
-    part: pa.Array,
-) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int64]]]:
-    """Zero-copy `(data, offsets)` of a large_string array; offsets need not begin at 0.
-
-    Both are read-only whatever the input, so that kernels compile once.
-    """
-    _, offset_buffer, data_buffer = part.buffers()
-    rows = len(part)
-    if offset_buffer is None or offset_buffer.size == 0:
-        offsets = np.zeros(rows + 1, dtype=np.int64)
-    else:
-        offsets = np.frombuffer(offset_buffer, dtype=np.int64)[part.offset : part.offset + rows + 1]
-    if data_buffer is None or data_buffer.size == 0:
-        data = np.zeros(0, dtype=np.uint8)
-    else:
-        data = np.frombuffer(data_buffer, dtype=np.uint8)
-    data.flags.writeable = offsets.flags.writeable = False
-    return data, offsets

@@ -15,7 +15,6 @@ MOD 97-10).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,14 +38,11 @@ __all__ = [
     "WRONG_DATE",
     "WRONG_FORMAT",
     "WRONG_LENGTH",
-    "Kernel",
     "credit_code",
     "identity_number",
     "lei",
     "number",
 ]
-
-Kernel = Callable[[Any, Any, Any, Any, Any, Any], int]
 
 KEPT, CHANGED = 0, 1
 (

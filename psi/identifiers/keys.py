@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from psi.identifiers.clean import Cleaned, string_buffers
+from psi.identifiers.clean import Cleaned
 from psi.identifiers.columns import one_array
+from psi.identifiers.rows import string_buffers
 from psi.protocol.errors import MisuseError
 
 __all__ = ["combine", "key_buffer"]

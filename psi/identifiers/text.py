@@ -1,4 +1,7 @@
-"""Kinds without a check digit, as Arrow expressions: email, name, birth date, free text.
+"""Kinds without a check digit: email, name, birth date, free text.
+
+Text that needs no Unicode tables goes through kernels (`folding`, `dates`), the rest is Arrow
+expressions over distinct values.
 
 Each function takes a large_string array and returns `(values, failed)`: the clean values,
 null where unusable, and a uint8 state a row that says why (0: not said).
@@ -6,6 +9,7 @@ null where unusable, and a uint8 state a row that says why (0: not said).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from psi.identifiers import codes
+from psi.identifiers.dates import BEHIND, FRONT, WHOLE, dated
+from psi.identifiers.folding import NAME, PLAIN, folded
+from psi.identifiers.rows import States, run_rows
 from psi.protocol.errors import InputError
 
 __all__ = ["Parsed", "date", "email", "free_text", "name", "name_birth_date"]
 
-States = np.ndarray[Any, np.dtype[np.uint8]]
 Parsed = tuple[pa.Array, States]
 
 _PLACEHOLDERS = pa.array(
@@ -40,11 +46,18 @@ def _spaces(values: pa.Array) -> pa.Array:
 
 
 def _plain(values: pa.Array) -> pa.Array:
-    """Invisible marks out, NFKC, lower case. Twice: lower-casing can undo the normal form."""
+    """Invisible marks out, NFKC, lower case, single spaces."""
+    return folded(values, PLAIN, _plain_unicode)
+
+
+def _plain_unicode(values: pa.Array) -> pa.Array:
+    """The same of any text. Lower-casing can undo the normal form: then both are done again."""
     values = pc.replace_substring_regex(values, r"\p{Cf}+", "")
-    for _ in range(2):
-        values = pc.utf8_lower(_guarded(values, "NFKC"))
-    return _spaces(_guarded(values, "NFKC"))
+    lowered = pc.utf8_lower(_guarded(values, "NFKC"))
+    values = _guarded(lowered, "NFKC")
+    if not values.equals(lowered):
+        values = _guarded(pc.utf8_lower(values), "NFKC")
+    return _spaces(values)
 
 
 def _bools(values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -95,9 +108,18 @@ def email(values: pa.Array) -> Parsed:
     return _drop(values, failed)
 
 
-def _name(values: pa.Array) -> pa.Array:
-    values = _guarded(_plain(values), "NFKD")
+def _masked(values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows have an asterisk, of either width."""
+    return _bools(pc.or_(pc.match_substring(values, "*"), pc.match_substring(values, "＊")))
+
+
+def _name_unicode(values: pa.Array) -> pa.Array:
+    values = _guarded(_plain_unicode(values), "NFKD")
     values = _guarded(pc.replace_substring_regex(values, "[\u0300-\u036f]+", ""), "NFKC")
+    return folded(values, NAME, _name_marks, joined=True)  # without accents many are plain
+
+
+def _name_marks(values: pa.Array) -> pa.Array:
     values = pc.replace_substring_regex(values, r"['’‘ʼ`]+", "")
     values = _spaces(pc.replace_substring_regex(values, r"[\p{P}\p{S}]+", " "))
     chinese = pc.match_substring_regex(values, r"\p{Han}")
@@ -109,60 +131,25 @@ def name(values: pa.Array) -> Parsed:
 
     Names with Chinese characters lose all spaces and middle dots, others keep single spaces.
     """
-    masked = _bools(pc.match_substring_regex(values, "[*＊]"))
-    values = _name(values)
+    masked = _masked(values)
+    values = folded(values, NAME, _name_unicode, joined=True)
     failed = _vet(values)
     failed[masked] = codes.MASKED
     return _drop(values, failed)
 
 
-_DATE = (
-    r"(?:(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})"
-    r"|(?P<y2>\d{4})[ ]?[\-/.年][ ]?(?P<m2>\d{1,2})[ ]?[\-/.月][ ]?(?P<d2>\d{1,2})[ ]?日?)"
-    r"(?:[ t]+0{1,2}:00(?::00(?:\.0+)?)?)?"
-)
-_MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
-
-
-def _digits(parts: pa.Array, names: tuple[str, str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """One named group out of its two places, as int64; 0 where there is no match."""
-    first, second = (pc.struct_field(parts, key) for key in names)
-    found = pc.if_else(pc.equal(first, ""), second, first)
-    found = pc.fill_null(found, "0")
-    return np.asarray(pc.cast(found, pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def _dates(parts: pa.Array, failed: States) -> pa.Array:
-    """yyyymmdd of a parsed struct array; marks what is no calendar date in `failed`."""
-    year, month, day = (_digits(parts, (key, f"{key}2")) for key in "ymd")
-    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
-    sane = (year >= 1800) & (year <= 2099) & (month >= 1) & (month <= 12) & (day >= 1)
-    last = _MONTH_DAYS[np.where(sane, month, 0)] - ((month == 2) & ~leap)
-    failed[~(sane & (day <= last)) & (failed == 0)] = codes.WRONG_DATE
-    packed = pa.array(year * 10000 + month * 100 + day)
-    return packed.cast(pa.large_string())
-
-
 def date(values: pa.Array) -> Parsed:
     """Calendar date, year first (2001-2-3, 2001/02/03, 20010203, 2001年2月3日), to yyyymmdd."""
-    values = _plain(values)
-    parts = pc.extract_regex(values, f"^{_DATE}$")
-    failed = np.zeros(len(values), dtype=np.uint8)
-    failed[~_bools(pc.is_valid(parts))] = codes.WRONG_FORMAT
-    failed[_bools(pc.equal(values, ""))] = codes.EMPTY
-    return _drop(_dates(parts, failed), failed)
+    return run_rows(partial(dated, WHOLE), _plain(values))
 
 
 def name_birth_date(values: pa.Array) -> Parsed:
     """Name with a birth date behind it in one column, to `name|yyyymmdd`."""
-    masked = _bools(pc.match_substring_regex(values, "[*＊]"))
+    masked = _masked(values)
     values = _plain(values)
-    parts = pc.extract_regex(values, rf"^(?P<name>.*?[^\d])[\s,;|/_\-(]*{_DATE}[\s)]*$")
-    failed = np.zeros(len(values), dtype=np.uint8)
-    failed[~_bools(pc.is_valid(parts))] = codes.WRONG_FORMAT
-    failed[_bools(pc.equal(values, ""))] = codes.EMPTY
-    born = _dates(parts, failed)
-    found, unusable = name(pc.struct_field(parts, "name"))
+    born, failed = run_rows(partial(dated, BEHIND), values)
+    front, _ = run_rows(partial(dated, FRONT), values)
+    found, unusable = name(front)
     failed = np.where((failed == 0) & (unusable != 0), unusable, failed).astype(np.uint8)
     failed[masked] = codes.MASKED
     bar = pa.scalar("|", type=pa.large_string())

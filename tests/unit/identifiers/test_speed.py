@@ -1,4 +1,4 @@
-"""The coded kinds stay under a microsecond a row on one core."""
+"""The kinds that kernels do stay under a microsecond of processor time a row."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ SPELLINGS = {
     "lei": ["213800KUD8LAJWSQ9D15", "213800-kud8-lajwsq9d15", "213800KUD8LXJWSQ9D15"],
     "phone": ["13800138000", "+86 138 0013 8000", "(010) 6552-9988"],
     "number": ["000123456", "98765432.0", "12"],
+    "name": ["张三", "Anna-Lena O'Brien", "Peter  MILLER"],
+    "name_birth_date": ["张三 1990-1-2", "O'Brien, 19900102", "Miller (1990年1月2日)"],
+    "date": ["1990-01-02", "1990年1月2日", "19900102"],
+    "text": ["A remark", "一句话", "x"],
+    "email": ["a.b@example.com", "A@B.org", "no mail"],
 }
 
 
@@ -30,6 +35,6 @@ def test_under_a_microsecond_a_row(kind: str) -> None:
 
 
 def _seconds(rows: pa.Array, kind: str) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     clean(rows, kind, threads=1)
-    return time.perf_counter() - start
+    return time.process_time() - start
