@@ -16,7 +16,7 @@ import numpy as np
 
 from psi.kernels.blake2s_rounds import IV, LANES, compress
 from psi.kernels.cache import kernel
-from psi.kernels.simd import parallel_rows, readonly
+from psi.kernels.simd import parallel_rows, readonly, room_for
 from psi.kernels.words import load32
 
 __all__ = ["BLOCK", "Blake2s"]
@@ -107,24 +107,28 @@ class Blake2s:
         _compress_once(state, np.repeat(words, LANES), count, np.zeros(LANES, np.uint32), ones)
         return np.ascontiguousarray(state[::LANES])
 
-    def strings(self, data: Bytes, offsets: Index, rows: Index | None = None) -> Words:
-        """Digests of the strings data[offsets[i]:offsets[i + 1]]: `uint64[n, 4]`.
+    def strings(
+        self, data: Bytes, offsets: Index, rows: Index | None = None, into: Words | None = None
+    ) -> Words:
+        """Digests of the strings data[offsets[i]:offsets[i + 1]]: `uint64[n, 4]`, `into` if given.
 
         With `rows` only those strings, in that order. Raises `ValueError` on offsets that
         leave the data.
         """
         ends = np.asarray(offsets, np.int64)
         chosen = np.empty(0, np.int64) if rows is None else rows
-        count = len(ends) - 1 if rows is None else len(chosen)
-        if not count:
+        if not (len(ends) - 1 if rows is None else len(chosen)):
             return np.empty((0, 4), np.uint64)
-        lengths = np.diff(ends)
-        longest = int(lengths.max())
-        if ends[0] < 0 or ends[-1] > len(data) or lengths.min() < 0 or longest > _LARGEST:
-            raise ValueError(f"offsets that leave a buffer of {len(data)} bytes")
         if len(chosen) and not 0 <= chosen.min() <= chosen.max() < len(ends) - 1:
             raise ValueError("rows that do not exist")
-        return self._run(count, data, ends, 0, chosen, longest)
+        # of a large set a caller asks for one share of the rows after the other
+        starts, lasts = (ends[:-1], ends[1:]) if rows is None else (ends[chosen], ends[chosen + 1])
+        lengths = lasts - starts
+        longest = int(lengths.max())
+        inside = starts.min() >= 0 and lasts.max() <= len(data)
+        if not inside or lengths.min() < 0 or longest > _LARGEST:
+            raise ValueError(f"offsets that leave a buffer of {len(data)} bytes")
+        return self._run(len(lengths), data, ends, 0, chosen, longest, into)
 
     def rows(self, table: Words) -> Words:
         """Digests of the rows of a table, as bytes: `uint64[n, width]` to `uint64[n, 4]`."""
@@ -136,9 +140,16 @@ class Blake2s:
         return self._run(len(table), flat, none, width, none, width)
 
     def _run(
-        self, count: int, data: Bytes, ends: Index, width: int, rows: Index, longest: int
+        self,
+        count: int,
+        data: Bytes,
+        ends: Index,
+        width: int,
+        rows: Index,
+        longest: int,
+        into: Words | None = None,
     ) -> Words:
-        out = np.empty((count, 4), np.uint64)
+        out = room_for((count, 4), into)
         digest = hashlib.blake2s(key=self.key, person=self.person).digest()
         empty = np.frombuffer(digest, "<u8").astype(np.uint64)
         inputs = [readonly(x) for x in (self.chain(), empty, np.asarray(data, np.uint8), ends)]

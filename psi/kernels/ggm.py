@@ -68,8 +68,8 @@ def _puncture_rows(  # type: ignore[no-untyped-def]
 ):
     """Trees without the path to leaf missing[i], from the sums beside that path.
 
-    The leaves go to the last two words of the room's rows, the missing one so that all of its
-    tree add up to totals[i].
+    The leaves go to the last two words of the room's rows, after zeros, the missing one so that
+    all of its tree add up to totals[i].
     """
     size, column = np.int64(1) << depth, room.shape[1] - 2
     leaves, total = np.empty((size, 2), np.uint64), np.empty(16, np.uint64)
@@ -91,6 +91,8 @@ def _puncture_rows(  # type: ignore[no-untyped-def]
         for i in range(size):
             first ^= leaves[i, 0]
             second ^= leaves[i, 1]
+            for word in range(column):
+                room[base + i, word] = np.uint64(0)
             room[base + i, column], room[base + i, column + 1] = leaves[i, 0], leaves[i, 1]
         room[base + path, column], room[base + path, column + 1] = first, second
 
@@ -142,8 +144,8 @@ def punctured_trees(
     """All leaves but `missing[i]` of tree i, and that one so that they add up to `totals[i]`.
 
     `siblings: uint64[t, depth, 2]`: of each level the sum of the nodes on the side that the
-    path does not take. `totals: uint64[t, 2]`. The leaves go to the last two columns of
-    `room: uint64[m, w]`, m at least t · 2^depth.
+    path does not take. `totals: uint64[t, 2]`. The leaves go to the last two columns of the first
+    t · 2^depth rows of `room: uint64[m, w]`, zeros to the others.
     """
     count, size = len(missing), 1 << depth
     if room.ndim != 2 or room.shape[1] < 2 or len(room) < count * size:
@@ -157,7 +159,7 @@ def punctured_trees(
         _portable(depth, keys, leaves, missing, siblings)
         sums = np.bitwise_xor.reduce(leaves.reshape(count, size, 2), axis=1)
         leaves[np.arange(count) * size + missing] = sums ^ totals
-        room[: count * size, -2:] = leaves
+        room[: count * size, :-2], room[: count * size, -2:] = 0, leaves
         return
     inputs = _expanded(keys), readonly(missing), readonly(siblings), readonly(totals)
     parallel_rows(_puncture_rows, count, depth, *inputs, room)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from psi.kernels.cache import kernel
-from psi.kernels.simd import parallel_rows, readonly, threads
+from psi.kernels.simd import parallel_rows, readonly, room_for, threads
 
 __all__ = ["group_rows", "join", "sort_tags"]
 
@@ -52,11 +52,13 @@ def _scatter_pieces(low, high, rows, group, step, places, out, index):  # type: 
                     out[place, word] = rows[i, word]
 
 
-def group_rows(rows: Words, group: Groups, groups: int) -> tuple[Words, Groups, Index]:
+def group_rows(
+    rows: Words, group: Groups, groups: int, into: Words | None = None
+) -> tuple[Words, Groups, Index]:
     """Rows in the order of their groups, which row each was, and where each group begins.
 
     `rows: uint64[n, w]`, `group: int32[n]` below `groups`; rows of one group keep their order.
-    To `uint64[n, w]`, `int32[n]`, `int64[groups + 1]`.
+    To `uint64[n, w]` (`into`, if it is given), `int32[n]`, `int64[groups + 1]`.
     """
     if len(group) != len(rows) or (len(group) and not 0 <= group.min() <= group.max() < groups):
         raise ValueError("a group for each row is needed, below their number")
@@ -68,7 +70,8 @@ def group_rows(rows: Words, group: Groups, groups: int) -> tuple[Words, Groups, 
     places = np.ascontiguousarray(ends - counts)
     starts = np.zeros(groups + 1, np.int64)
     np.cumsum(counts.sum(axis=0), out=starts[1:])
-    out, index = np.empty_like(rows), np.empty(len(rows), np.int32)
+    out = room_for(rows.shape, into)
+    index = np.empty(len(rows), np.int32)
     inputs = readonly(rows), readonly(group), step, places, out, index
     parallel_rows(_scatter_pieces, pieces, *inputs, block=1, least=1)
     return out, index, starts

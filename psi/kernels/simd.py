@@ -29,6 +29,7 @@ __all__ = [
     "kernel_path",
     "parallel_rows",
     "readonly",
+    "room_for",
     "threads",
 ]
 
@@ -104,6 +105,15 @@ def readonly(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def room_for(shape: tuple[int, ...], into: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
+    """`into`, which must be `uint64` of that shape and contiguous; a new array if it is None."""
+    if into is None:
+        return np.empty(shape, np.uint64)
+    if into.shape != shape or into.dtype != np.uint64 or not into.flags.c_contiguous:
+        raise ValueError(f"room of shape {into.shape} for rows of shape {shape}")
+    return into
 
 
 @cache

@@ -16,6 +16,7 @@ import numpy as np
 
 from psi.kernels.cache import kernel, part
 from psi.kernels.simd import parallel_rows, readonly
+from psi.kernels.words import load64, store64
 
 __all__ = ["look_up", "pack_tags", "unpack_tags"]
 
@@ -27,42 +28,82 @@ _PIECE = 1 << 13
 _ALL = np.uint64((1 << 64) - 1)
 
 
-@kernel
-def _rest_rows(low, high, tags, leading, spare, out):  # type: ignore[no-untyped-def]
-    """out[i] = the bits behind the leading ones: `spare` of word 0, then word 1's, as bytes."""
-    kept = _ALL >> np.uint64(leading)
-    for i in range(low, high):
-        rest = tags[i, 1] & kept
-        first, second = tags[i, 0], rest
-        if spare < 64:
-            first |= rest << np.uint64(spare)
-            second = rest >> np.uint64(64 - spare) if spare > 0 else np.uint64(0)
-        for k in range(out.shape[1]):
-            word = first if k < 8 else second
-            out[i, k] = (word >> np.uint64(8 * (k & 7))) & np.uint64(255)
+@part
+def _halves(low, high, leading, spare):  # type: ignore[no-untyped-def]
+    """The bits of a tag behind the leading ones, `spare` of word 0 and then word 1's, as words."""
+    rest = high & (_ALL >> np.uint64(leading))
+    if spare == 64:
+        return low, rest
+    over = rest >> np.uint64(64 - spare) if spare > 0 else np.uint64(0)
+    return low | rest << np.uint64(spare), over
+
+
+@part
+def _tag(first, second, spare):  # type: ignore[no-untyped-def]
+    """Word 0, and word 1 without its leading bits, of what `_halves` made of them."""
+    if spare == 64:
+        return first, second
+    over = second << np.uint64(64 - spare) if spare > 0 else np.uint64(0)
+    return first & ((np.uint64(1) << np.uint64(spare)) - np.uint64(1)), first >> np.uint64(
+        spare
+    ) | over
 
 
 @kernel
-def _whole_rows(low, high, leads, rests, leading, spare, out):  # type: ignore[no-untyped-def]
-    """The tags with these leading bits and what `_rest_rows` made of the others."""
-    for i in range(low, high):
-        first, second = np.uint64(0), np.uint64(0)
-        for k in range(rests.shape[1]):
-            byte = np.uint64(rests[i, k]) << np.uint64(8 * (k & 7))
-            if k < 8:
-                first |= byte
-            else:
-                second |= byte
-        if spare == 0:
-            rest, first = first, np.uint64(0)
-        elif spare < 64:
-            rest = first >> np.uint64(spare) | second << np.uint64(64 - spare)
-            first &= _ALL >> np.uint64(64 - spare)
+def _pack(tags, leading, spare, width, steps, out):  # type: ignore[no-untyped-def]
+    """Marks in `steps`, and the rest of each tag in `width` bytes of `out`.
+
+    Words are written whole: what they have too much the next tag's overwrite.
+    """
+    count = len(tags)
+    first = (tags[0, 1] >> np.uint64(1)) >> np.uint64(63 - leading)
+    for i in range(count):
+        lead = (tags[i, 1] >> np.uint64(1)) >> np.uint64(63 - leading)
+        place = lead - first + np.uint64(i)
+        steps[place >> np.uint64(3)] |= np.uint8(1 << (place & np.uint64(7)))
+        low, high = _halves(tags[i, 0], tags[i, 1], leading, spare)
+        at = i * width
+        if at + 16 <= len(out):
+            store64(out, at, low)
+            store64(out, at + 8, high)
         else:
-            rest = second
-        if leading > 0:
-            rest |= leads[i] << np.uint64(64 - leading)
-        out[i, 0], out[i, 1] = first, rest
+            for k in range(width):
+                word = low if k < 8 else high
+                out[at + k] = (word >> np.uint64(8 * (k & 7))) & np.uint64(255)
+
+
+@kernel
+def _unpack(first, steps, rests, width, leading, spare, leads, out):  # type: ignore[no-untyped-def]
+    """The tags of what `_pack` made; how many marks there are, at most eight too many.
+
+    `leads` has room for that.
+    """
+    count, marks = len(out), 0
+    for k in range(len(steps)):
+        for j in range(8):
+            leads[marks] = first + np.uint64(8 * k + j - marks)
+            marks += (steps[k] >> j) & 1
+        if marks > count:
+            return marks
+    low_bits = _ALL if width >= 8 else _ALL >> np.uint64(64 - 8 * width)
+    high_bits = (
+        _ALL if width == 16 else (np.uint64(1) << np.uint64(8 * max(width - 8, 0))) - (np.uint64(1))
+    )
+    for i in range(count):
+        at, low, high = i * width, np.uint64(0), np.uint64(0)
+        if at + 16 <= len(rests):
+            low, high = load64(rests, at) & low_bits, load64(rests, at + 8) & high_bits
+        else:
+            for k in range(width):
+                byte = np.uint64(rests[at + k]) << np.uint64(8 * (k & 7))
+                if k < 8:
+                    low |= byte
+                else:
+                    high |= byte
+        low, high = _tag(low, high, spare)
+        out[i, 0] = low
+        out[i, 1] = high | (leads[i] << np.uint64(1)) << np.uint64(63 - leading)
+    return marks
 
 
 def _spare(leading: int, width: int) -> int:
@@ -79,37 +120,27 @@ def pack_tags(tags: Words, leading: int, width: int) -> tuple[int, Bytes, Bytes]
     To the first tag's leading bits, the steps to the others' as bits packed in bytes (a one a tag,
     a zero a step), and the rest of each: `uint8[n, width]`.
     """
-    spare, out = _spare(leading, width), np.empty((len(tags), width), np.uint8)
-    parallel_rows(_rest_rows, len(tags), readonly(tags), leading, spare, out, least=_PIECE)
+    spare, out = _spare(leading, width), np.empty(len(tags) * width, np.uint8)
     if not len(tags):
-        return 0, np.empty(0, np.uint8), out
-    leads = _leads(tags, leading)
-    places = leads - leads[0] + np.arange(len(tags))
-    marks = np.zeros(int(places[-1]) + 1, np.uint8)
-    marks[places] = 1
-    return int(leads[0]), np.packbits(marks, bitorder="little"), out
-
-
-def _leads(tags: Words, leading: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    if leading == 0:
-        return np.zeros(len(tags), np.int64)
-    return (tags[:, 1] >> np.uint64(64 - leading)).astype(np.int64)
+        return 0, np.empty(0, np.uint8), out.reshape(0, width)
+    first, last = (int(tags[i, 1]) >> (64 - leading) for i in (0, -1))
+    steps = np.zeros((last - first + len(tags) + 7) // 8, np.uint8)
+    _pack(readonly(tags), leading, spare, width, steps, out)
+    return first, steps, out.reshape(-1, width)
 
 
 def unpack_tags(first: int, steps: Bytes, rests: Bytes, leading: int) -> Words | None:
     """The tags that `pack_tags` packed: `uint64[n, 2]`; None if these bytes are of no tags."""
-    spare, count = _spare(leading, rests.shape[1]), len(rests)
-    places = np.flatnonzero(np.unpackbits(steps, bitorder="little"))
-    if len(places) != count or (count and places[0]):
+    count, width = rests.shape
+    spare = _spare(leading, width)
+    if not count:
+        return None if len(steps) else np.empty((0, 2), np.uint64)
+    leads, out = np.empty(count + 9, np.uint64), np.empty((count, 2), np.uint64)
+    sent = np.uint64(first), readonly(steps), readonly(rests).reshape(-1), width
+    marks = _unpack(*sent, leading, spare, leads, out)
+    # the first mark and the last are where they have to be, and no tag is beyond the largest
+    if marks != count or not steps[0] & 1 or not steps[-1] or int(leads[count - 1]) >> leading:
         return None
-    if count and len(steps) != places[-1] // 8 + 1:
-        return None
-    leads = first + places - np.arange(count)
-    if count and int(leads[-1]) >> leading:
-        return None
-    out = np.empty((count, 2), np.uint64)
-    inputs = readonly(leads.astype(np.uint64)), readonly(rests), leading, spare, out
-    parallel_rows(_whole_rows, count, *inputs, least=_PIECE)
     return out
 
 

@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["high_product", "load32", "load64", "prefetch"]
+__all__ = ["high_product", "load32", "load64", "prefetch", "store64"]
 
 _I32, _I64, _I128 = ir.IntType(32), ir.IntType(64), ir.IntType(128)
 
@@ -26,6 +26,18 @@ def _loader(word: Any, kind: Any) -> Any:
         return kind(data, types.int64), generate
 
     return load
+
+
+@intrinsic
+def _store64(_context: Any, data: Any, _place: Any, _word: Any) -> Any:
+    """A word to byte `place` of `data: uint8[]`, little endian: the caller's bounds."""
+
+    def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        base = context.make_array(signature.args[0])(context, b, args[0]).data
+        b.store(args[2], b.bitcast(b.gep(base, [args[1]]), _I64.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(data, types.int64, types.uint64), generate
 
 
 @intrinsic
@@ -62,3 +74,4 @@ load32: Any = _loader(_I32, types.uint32)
 load64: Any = _loader(_I64, types.uint64)
 high_product: Any = _high_product
 prefetch: Any = _prefetch
+store64: Any = _store64

@@ -25,6 +25,7 @@ from psi.vole.secrets import Session, derive, words
 
 __all__ = [
     "Noise",
+    "Rooms",
     "helper_leaves",
     "helper_vector",
     "owner_leaves",
@@ -66,42 +67,69 @@ def _code_key(session: Session, chunk: int) -> bytes:
     return derive(session.key("code"), str(chunk))
 
 
-def helper_leaves(seed: bytes, session: Session, chunk: int, vector: Vector) -> tuple[Words, Words]:
-    """Room with the trees' leaves, and their level sums `uint64[t, d, 2, 2]`."""
+class Rooms:
+    """Room for the leaves of one or two vectors, two an output, and the slack of the code.
+
+    What a chunk leaves is given to the next: memory from the system is paid by the page.
+    """
+
+    def __init__(self, vectors: int) -> None:
+        self._words, self._free = 2 * vectors, list[Words]()
+
+    def __repr__(self) -> str:
+        return f"<{len(self._free)} free rooms>"
+
+    def take(self, vector: Vector) -> Words:
+        """Rows for a vector's leaves, with anything in them, and zeros behind these."""
+        rows = 2 * vector.size + SLACK
+        room = self._free.pop() if self._free else np.empty((0, self._words), np.uint64)
+        if len(room) < rows:
+            room = np.empty((rows, self._words), np.uint64)
+        room[vector.trees << vector.depth :] = 0
+        return room
+
+    def give(self, room: Words) -> None:
+        """Let another chunk have it."""
+        self._free.append(room)
+
+    def clear(self) -> None:
+        """No more chunks to come."""
+        self._free = []
+
+
+def helper_leaves(seed: bytes, session: Session, chunk: int, vector: Vector, room: Words) -> Words:
+    """The trees' leaves into their room; their level sums `uint64[t, d, 2, 2]`."""
     seeds = words(derive(seed, "seeds"), chunk, 2 * vector.trees).reshape(-1, 2)
-    room = _room(1, vector)
     into = room[: vector.trees << vector.depth]
-    _, sums = expand_trees(seeds, _tree_keys(session, chunk, vector), vector.depth, into)
-    return room, sums
+    return expand_trees(seeds, _tree_keys(session, chunk, vector), vector.depth, into)[1]
 
 
 def helper_vector(room: Words, session: Session, chunk: int, vector: Vector) -> Words:
-    """B, `uint64[size, 2]`, in place of the leaves."""
+    """B, `uint64[size, 2]`, in place of the leaves: the first rows of their room."""
     compress(room, vector.size, _code_key(session, chunk))
     return room[: vector.size]
 
 
 def owner_leaves(
-    noise: Noise, siblings: Words, totals: Words, session: Session, chunk: int, vector: Vector
-) -> Words:
-    """Room with the sparse vector e and the trees' leaves plus e·Δ, side by side.
+    noise: Noise,
+    siblings: Words,
+    totals: Words,
+    session: Session,
+    chunk: int,
+    vector: Vector,
+    room: Words,
+) -> None:
+    """The sparse vector e and the trees' leaves plus e·Δ, side by side, into their room.
 
     `siblings: uint64[t, d, 2]`: sums beside the path. `totals: uint64[t, 2]`: what all leaves
     of a tree add up to, plus b_i, plus the owner's own c_i.
     """
-    room = _room(2, vector)
     keys = _tree_keys(session, chunk, vector)
     punctured_trees(noise.places, siblings, totals, keys, vector.depth, room)
     room[(np.arange(vector.trees) << vector.depth) + noise.places, :2] = noise.values
-    return room
 
 
 def owner_vectors(room: Words, session: Session, chunk: int, vector: Vector) -> Words:
     """A and C side by side, `uint64[size, 4]`, in place of what `owner_leaves` made."""
     compress(room, vector.size, _code_key(session, chunk))
     return room[: vector.size]
-
-
-def _room(vectors: int, vector: Vector) -> Words:
-    """Zeros for the leaves of one or two vectors, two an output, and the slack of the code."""
-    return np.zeros((2 * vector.size + SLACK, 2 * vectors), np.uint64)

@@ -35,9 +35,12 @@ class Binned:
         self._items, self._store = items, store
         self._hash = Blake2s(session.key("items"), b"voleitem")
         self._chunk, self._digests = -1, np.empty((0, 4), np.uint64)
+        self._rooms: list[Words] = []
         if store.chunks == 1:
             digests = self._hash.strings(items.data, items.offsets)
-            self._digests, self.index, self.starts = self._grouped(digests)
+            self._digests, self.index, self.starts = group_rows(
+                digests, bins_of(digests, store.bins), store.bins
+            )
             self._chunk = 0
             return
         group = np.empty(len(items), np.int32)
@@ -48,21 +51,35 @@ class Binned:
         nothing = np.empty((len(items), 0), np.uint64)
         _, self.index, self.starts = group_rows(nothing, group, store.bins)
 
-    def _grouped(self, digests: Words) -> tuple[Words, Rows, Index]:
-        return group_rows(digests, bins_of(digests, self._store.bins), self._store.bins)
+    def release(self) -> None:
+        """Let go of the digests: they are made again if they are asked for."""
+        self._chunk, self._digests, self._rooms = -1, np.empty((0, 4), np.uint64), []
 
     def part(self, part: Part) -> tuple[Words, Index]:
         """Digests `uint64[k, 4]` of the part's bins, and where each of these begins."""
         begin, end = self._store.bins_of_chunk(part.chunk)
         base = self.starts[begin]
         if part.chunk != self._chunk:
+            hashed, grouped = self._two_rooms()
             # in the items' own order, which memory likes better than that of the bins
             rows = np.sort(self.index[base : self.starts[end]]).astype(np.int64)
-            digests = self._hash.strings(self._items.data, self._items.offsets, rows)
-            self._digests, self._chunk = self._grouped(digests)[0], part.chunk
+            items, bins = self._items, self._store.bins
+            digests = self._hash.strings(items.data, items.offsets, rows, hashed[: len(rows)])
+            into = grouped[: len(rows)]
+            self._digests = group_rows(digests, bins_of(digests, bins), bins, into)[0]
+            self._chunk = part.chunk
         low, high = self.starts[part.first], self.starts[part.last]
         starts = self.starts[part.first : part.last + 1] - low
         return self._digests[low - base : high - base], starts
+
+    def _two_rooms(self) -> list[Words]:
+        """Room for the digests of any chunk, twice; the same for each."""
+        if not self._rooms:
+            store = self._store
+            bins = np.array([store.bins_of_chunk(chunk) for chunk in range(store.chunks)])
+            most = int(np.diff(self.starts[bins], axis=1).max())
+            self._rooms = [np.empty((most, 4), np.uint64) for _ in range(2)]
+        return self._rooms
 
 
 def tags_of(

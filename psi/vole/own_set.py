@@ -11,7 +11,7 @@ from psi.kernels.expand_convolute import add_first
 from psi.kernels.okvs import encode
 from psi.protocol import EnvironmentFailed
 from psi.vole.items import Binned
-from psi.vole.parameters import Part, Store, parts_of
+from psi.vole.parameters import Store, chunk_of
 from psi.vole.secrets import Session
 
 __all__ = ["OwnSet"]
@@ -25,7 +25,7 @@ class OwnSet:
     def __init__(self, items: Items, shape: Store) -> None:
         self._items, self._shape = items, shape
         self._binned: Binned | None = None
-        self._solved: dict[int, list[Words]] = {}
+        self._solved: dict[int, Words] = {}
 
     def __repr__(self) -> str:
         return f"<set of {len(self._items)} items>"
@@ -40,33 +40,21 @@ class OwnSet:
         """Let go of the digests: no more tags are due."""
         self._binned = None
 
-    def parts(self, chunk: int) -> list[tuple[int, Part]]:
-        """A chunk's parts with their numbers."""
-        return [(n, part) for n, part in enumerate(parts_of(self._shape)) if part.chunk == chunk]
-
-    def solve(self, session: Session, chunk: int) -> list[Words]:
-        """The chunk's part of the store, unmasked, in parts: `uint64[columns, 2]` each."""
+    def solve(self, session: Session, chunk: int) -> Words:
+        """The chunk's share of the store, unmasked: `uint64[columns, 2]`."""
         if chunk not in self._solved:
-            binned, shape = self.binned(session), self._shape
-            solved = [
-                encode(*binned.part(part), shape.bins, shape.sparse)
-                for _, part in self.parts(chunk)
-            ]
-            found = [elements for elements in solved if elements is not None]
-            if len(found) < len(solved):
+            digests, starts = self.binned(session).part(chunk_of(self._shape, chunk))
+            elements = encode(digests, starts, self._shape.bins, self._shape.sparse)
+            if elements is None:
                 raise EnvironmentFailed(
                     "the key-value store has no solution this time",
                     hint="run again: the chance of this is below 2^-40",
                 )
-            self._solved[chunk] = found
+            self._solved[chunk] = elements
         return self._solved[chunk]
 
-    def masked(self, session: Session, chunk: int, both: Words) -> tuple[list[Words], list[Words]]:
-        """The chunk's store plus A, in parts, and C, for `both: uint64[size, 4]` side by side."""
-        solved = self.solve(session, chunk)
+    def masked(self, session: Session, chunk: int, both: Words) -> tuple[Words, Words]:
+        """The chunk's store plus A, and C, for `both: uint64[size, 4]` side by side."""
+        elements = self.solve(session, chunk)
         del self._solved[chunk]
-        values = [
-            add_first(elements, both[part.low : part.high])
-            for elements, (_, part) in zip(solved, self.parts(chunk), strict=True)
-        ]
-        return solved, values
+        return elements, add_first(elements, both[: len(elements)])

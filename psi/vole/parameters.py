@@ -23,6 +23,7 @@ __all__ = [
     "Store",
     "TagForm",
     "Vector",
+    "chunk_of",
     "leading_bits",
     "noise_weight",
     "parts_of",
@@ -172,6 +173,12 @@ def parts_of(store: Store) -> tuple[Part, ...]:
             low, high = (store.bin_columns * (b - begin) for b in (first, last))
             found.append(Part(chunk, first, last, low, high))
     return tuple(found)
+
+
+def chunk_of(store: Store, chunk: int) -> Part:
+    """A whole chunk as one part."""
+    begin, end = store.bins_of_chunk(chunk)
+    return Part(chunk, begin, end, 0, store.bin_columns * (end - begin))
 
 
 def vector_of_chunk(store: Store, chunk: int, noise: int = NOISE) -> Vector:

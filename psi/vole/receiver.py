@@ -11,7 +11,7 @@ from psi.ecdh.items import Items, Matches
 from psi.kernels.tag_lists import unpack_tags
 from psi.protocol import Context, Done, PeerError, Refused, Role, Share, Turn
 from psi.vole import base_ot
-from psi.vole.correlation import Noise, owner_leaves, owner_noise, owner_vectors
+from psi.vole.correlation import Noise, Rooms, owner_leaves, owner_noise, owner_vectors
 from psi.vole.extension import BASE, bit_row, owner_keys, owner_rows, products
 from psi.vole.items import tags_of
 from psi.vole.limits import check_path
@@ -29,7 +29,7 @@ from psi.vole.messages import (
     Trees,
 )
 from psi.vole.own_set import OwnSet
-from psi.vole.parameters import TagForm, Vector, parts_of, store_for
+from psi.vole.parameters import TagForm, Vector, chunk_of, parts_of, store_for
 from psi.vole.reports import reports
 from psi.vole.secrets import KEY, Session, commitment, run_name
 from psi.vole.states import Opened, Receiving
@@ -68,9 +68,10 @@ class Receiver(Role[Matches]):
         self._proves = self.suite.proves and reveal == "both"
         self._shape = store_for(len(items))
         self._set = OwnSet(items, self._shape)
-        self._lookup = Lookup(context.store, len(items), len(parts_of(self._shape)))
+        self._lookup = Lookup(context.store, len(items), self._shape.chunks)
         self._owned: dict[int, tuple[Noise, Words, Words]] = {}
-        self._values: dict[int, list[Words]] = {}
+        self._values: dict[int, Words] = {}
+        self._rooms = Rooms(2)
         self._kept = -1
 
     def ahead(self) -> None:
@@ -150,7 +151,9 @@ class Receiver(Role[Matches]):
         mask = (np.uint64(0) - noise.bits.astype(np.uint64))[:, None]
         siblings = (left ^ (mask & (left ^ right)) ^ known).reshape(-1, vector.depth, 2)
         mine = totals ^ own[: vector.trees]
-        return owner_leaves(noise, siblings, mine, Session(state.coin), chunk, vector), own
+        room = self._rooms.take(vector)
+        owner_leaves(noise, siblings, mine, Session(state.coin), chunk, vector, room)
+        return room, own
 
     def _planted(self, state: Receiving, room: Words, own: Words) -> Turn[Matches]:
         """On with the chunk whose leaves have come; `own` is what the products left here."""
@@ -161,8 +164,12 @@ class Receiver(Role[Matches]):
         if chunk + AHEAD < self._shape.chunks:
             messages += [(self._peer, m) for m in self._extend(state, chunk + AHEAD, b"")]
         masked, self._values[chunk] = self._set.masked(Session(state.coin), chunk, both)
-        numbers = (number for number, _ in self._set.parts(chunk))
-        messages += [(self._peer, Encoded(n, e)) for n, e in zip(numbers, masked, strict=True)]
+        self._rooms.give(room)
+        messages += [
+            (self._peer, Encoded(number, masked[part.low : part.high]))
+            for number, part in enumerate(parts_of(self._shape))
+            if part.chunk == chunk
+        ]
         done = (chunk + 1) / self._shape.chunks
         return Turn(
             replace(state, chunk=chunk + 1),
@@ -182,25 +189,26 @@ class Receiver(Role[Matches]):
         chunk, store = state.chunk - 1, self.context.store
         if chunk < 0 or chunk == self._kept or state.tagged:
             return
-        values, parts = self._values.pop(chunk, None), self._set.parts(chunk)
+        values, whole = self._values.pop(chunk, None), chunk_of(self._shape, chunk)
         if values is None:
             sums, totals = (store.get(name, chunk) for name in ("sums", "totals"))
-            both = self._vectors(state, self._leaves(state, chunk, sums, totals)[0], chunk)
-            values = [np.ascontiguousarray(both[part.low : part.high, 2:]) for _, part in parts]
-        session, form = Session(state.coin), self._form(state)
-        binned = self._set.binned(session)
-        for (number, part), mine in zip(parts, values, strict=True):
-            tags, halves = tags_of(
-                *binned.part(part), self._shape, mine, session, form, halves=self._proves
-            )
-            items = binned.index[binned.starts[part.first] : binned.starts[part.last]]
-            self._lookup.put(number, tags, items)
-            if self._proves:
-                store.put("halves", number, halves)
-                store.put("owners", number, items.astype(np.uint32))
+            room, _ = self._leaves(state, chunk, sums, totals)
+            values = self._vectors(state, room, chunk)[: whole.high, 2:].copy()
+            self._rooms.give(room)
+        session = Session(state.coin)
+        binned, form = self._set.binned(session), self._form(state)
+        tags, halves = tags_of(
+            *binned.part(whole), self._shape, values, session, form, halves=self._proves
+        )
+        items = binned.index[binned.starts[whole.first] : binned.starts[whole.last]]
+        self._lookup.put(chunk, tags, items.astype(np.uint32))
+        if self._proves:
+            store.put("halves", chunk, halves)
+            store.put("owners", chunk, items.astype(np.uint32))
         self._kept = chunk
         if chunk + 1 == self._shape.chunks:
             self._set.release()
+            self._rooms.clear()
 
     def on_tags(self, state: Receiving, part: Tags, peer: str) -> Turn[Matches]:
         del peer
@@ -218,7 +226,9 @@ class Receiver(Role[Matches]):
         state = replace(state, tagged=state.tagged + len(tags), parts=state.parts + 1)
         if state.tagged == state.size_peer:
             return self._finish(state)
-        asked = [(self._peer, More())] if state.parts % TAG_WINDOW == 0 else []
+        # asked as a window begins to come: the sender makes the next while this is looked up
+        beyond = (state.parts - 1 + TAG_WINDOW) * TAGS < state.size_peer
+        asked = [(self._peer, More())] if state.parts % TAG_WINDOW == 1 and beyond else []
         done = 0.85 + 0.1 * state.tagged / state.size_peer
         return Turn(state, asked, progress=Share(done, len(self._items)))
 

@@ -9,11 +9,10 @@ import numpy as np
 
 from psi.ecdh.items import Items, Matches
 from psi.kernels.gf128 import add_products
-from psi.kernels.grouping import sort_tags
 from psi.kernels.tag_lists import pack_tags
-from psi.protocol import Context, Done, PeerError, Refused, Role, Share, Turn, gathered
+from psi.protocol import Context, Done, PeerError, Refused, Role, Share, Turn
 from psi.vole import base_ot
-from psi.vole.correlation import helper_leaves, helper_vector
+from psi.vole.correlation import Rooms, helper_leaves, helper_vector
 from psi.vole.extension import BASE, choice_words, helper_keys, helper_rows, products
 from psi.vole.items import Binned, tags_of
 from psi.vole.limits import check_path
@@ -29,6 +28,7 @@ from psi.vole.messages import (
     Tags,
     Trees,
 )
+from psi.vole.ordered import Ordered
 from psi.vole.parameters import Store, TagForm, Vector, parts_of, store_for
 from psi.vole.reports import all_told, take_report
 from psi.vole.secrets import KEY, Session, commitment, run_name
@@ -38,7 +38,7 @@ from psi.vole.suite import PLAIN, Suite
 __all__ = ["Sender"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
-Rows = np.ndarray[Any, np.dtype[np.int32]]
+Rows = np.ndarray[Any, np.dtype[np.uint32]]
 _NONE = np.empty((0, 2), np.uint64)
 
 
@@ -63,12 +63,14 @@ class Sender(Role[Matches]):
         self._peer, self._items, self._reveal, self._largest = peer, items, reveal, largest
         self._proves = self.suite.proves and reveal == "both"
         self._binned: Binned | None = None
+        self._rooms = Rooms(1)
         self._leaves: dict[int, Words] = {}
         self._vectors: dict[int, Words] = {}
-        self._ordered: tuple[Words, Rows, Rows] | None = None
+        self._ordered: Ordered | None = None
 
     def ahead(self) -> None:
-        """The vector that the next part of the store is for, and the items in their bins."""
+        """The vector that the next part of the store is for, and the items in their bins; at the
+        end the next tags in order."""
         state = self.state
         if not isinstance(state, Sending) or not state.extended:
             return
@@ -76,6 +78,8 @@ class Sender(Role[Matches]):
         if state.parts < len(parts) and parts[state.parts].chunk < state.extended:
             self._vector(state, parts[state.parts].chunk)
             self._sorted(state).part(parts[state.parts])
+        elif state.parts == len(parts) and state.tagged < len(self._items):
+            self._tags(state).rows(state.tagged, state.tagged + 1)
 
     def begin(self) -> Turn[Matches]:
         return Turn(Waiting(), progress=0.0)
@@ -147,21 +151,25 @@ class Sender(Role[Matches]):
         state = self._checked(state, part, chosen, helped)
         masks = helper_keys(chosen, ours, chunk, count, tweak)
         totals = products(helped)[: vector.trees]
-        leaves, sums = helper_leaves(state.seed, session, chunk, vector)
-        self._leaves[chunk] = leaves
+        self._leaves[chunk] = self._rooms.take(vector)
+        sums = helper_leaves(state.seed, session, chunk, vector, self._leaves[chunk])
         totals ^= sums[:, -1, 0] ^ sums[:, -1, 1]
         hidden = sums.reshape(count, 4) ^ masks.reshape(count, 4)
         state = replace(state, extended=chunk + 1)
         return Turn(state, [(self._peer, Trees(chunk, hidden, totals))])
 
     def _vector(self, state: Sending, chunk: int) -> Words:
-        """B of a chunk; made again from the seed where a restored role lacks it."""
+        """Room that begins with B of a chunk; made again where a restored role lacks it."""
         if chunk not in self._vectors:
             session, vector = Session(state.coin), self._correlation(state, chunk)
-            room = self._leaves.pop(chunk, None)
-            if room is None:
-                room = helper_leaves(state.seed, session, chunk, vector)[0]
-            self._vectors = {chunk: helper_vector(room, session, chunk, vector)}
+            for room in self._vectors.values():
+                self._rooms.give(room)
+            room = self._leaves.pop(chunk, _NONE)
+            if room is _NONE:
+                room = self._rooms.take(vector)
+                helper_leaves(state.seed, session, chunk, vector, room)
+            helper_vector(room, session, chunk, vector)
+            self._vectors = {chunk: room}
         return self._vectors[chunk]
 
     def on_encoded(self, state: Sending, part: Encoded, peer: str) -> Turn[Matches]:
@@ -181,7 +189,9 @@ class Sender(Role[Matches]):
         tags, halves = tags_of(
             digests, starts, shape, vector, session, form, secret, halves=self._proves
         )
-        store.put("tags", part.part, tags)
+        base = self._sorted(state).starts[place.first]
+        numbers = np.arange(base, base + len(tags), dtype=np.uint32)
+        self._tags(state).put(part.part, tags, numbers)
         if self._proves:
             store.put("halves", part.part, halves)
         state = replace(state, parts=part.part + 1)
@@ -189,6 +199,8 @@ class Sender(Role[Matches]):
         if state.parts < len(parts):
             return Turn(state, progress=Share(done, len(self._items)))
         self._vectors = {}
+        self._rooms.clear()
+        self._sorted(state).release()
         return self._give(state)
 
     def on_more(self, state: Sending, asked: More, peer: str) -> Turn[Matches]:
@@ -197,16 +209,12 @@ class Sender(Role[Matches]):
             raise PeerError("more asked than there is")
         return self._give(state)
 
-    def _tags(self, state: Sending) -> tuple[Words, Rows, Rows]:
-        """All tags in ascending order, each one's place among those of the parts, and in `both`
-        the item at each such place."""
+    def _tags(self, state: Sending) -> Ordered:
+        """All tags in ascending order, in `both` with each one's place among those of the parts."""
         if self._ordered is None:
-            parts, index = len(parts_of(self._shape(state))), np.empty(0, np.int32)
-            tags, order = sort_tags(gathered(self.context.store, "tags", parts, _NONE))
-            if self._reveal == "both":
-                index = self._sorted(state).index
-            self._ordered = tags, order, index
-            self._binned = None
+            parts, numbered = len(parts_of(self._shape(state))), self._reveal == "both"
+            store, total = self.context.store, len(self._items)
+            self._ordered = Ordered(store, total, parts, numbered=numbered)
         return self._ordered
 
     def _sorted(self, state: Sending) -> Binned:
@@ -216,11 +224,11 @@ class Sender(Role[Matches]):
 
     def _give(self, state: Sending) -> Turn[Matches]:
         total, form = len(self._items), self._form(state)
-        tags = self._tags(state)[0]
+        tags = self._tags(state)
         end = min(total, state.tagged + TAG_WINDOW * TAGS)
         messages = []
         for start in range(state.tagged, max(end, 1), TAGS):
-            packed = pack_tags(tags[start : min(start + TAGS, end)], form.leading, form.width)
+            packed = pack_tags(tags.rows(start, min(start + TAGS, end)), form.leading, form.width)
             messages.append((self._peer, Tags(start, *packed)))
         state = replace(state, tagged=end)
         if end < total or self._reveal == "both":
@@ -244,10 +252,9 @@ class Sender(Role[Matches]):
         if reported < report.total:
             return Turn(replace(state, reported=reported))
         told = all_told(store, report.total, total)
-        _, order, index = self._tags(state)
-        places = order[told]
+        places = self._tags(state).numbers()[told]
         self._believe(state, places)
-        own = index[places].astype(np.int64)
+        own = self._sorted(state).index[places].astype(np.int64)
         store.clear()
         return Turn(Done(), result=Matches(len(own), state.size_peer, own, told))
 

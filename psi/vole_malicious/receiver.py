@@ -16,7 +16,6 @@ from psi.vole.base_ot import KEY
 from psi.vole.correlation import owner_noise
 from psi.vole.extension import BASE
 from psi.vole.messages import Answer, Extension, Tags, Trees
-from psi.vole.parameters import parts_of
 from psi.vole.receiver import Words
 from psi.vole.secrets import Session, derive, words
 from psi.vole.states import Opened, Receiving
@@ -102,5 +101,5 @@ class Receiver(vole.Receiver):
         return super().on_tags(state, part, peer)
 
     def _told(self, own: np.ndarray, peer: np.ndarray) -> list[Any]:
-        total = held(self.context.store, len(parts_of(self._shape)), own, len(self._items))
+        total = held(self.context.store, self._shape.chunks, own, len(self._items))
         return [Evidence(total), *super()._told(own, peer)]

@@ -102,10 +102,12 @@ class Sender(vole.Sender):
         if len(challenge.seed) != HASH:
             raise PeerError("a challenge of another form than the protocol's")
         session, vector = Session(state.coin), self._correlation(state, chunk)
-        room = helper_leaves(state.seed, session, chunk, vector)[0]
+        room = self._rooms.take(vector)
+        helper_leaves(state.seed, session, chunk, vector, room)
         weighing = checks.tree_weights(challenge.seed, vector)
         product = np.frombuffer(state.products[:_ELEMENT], "<u8").astype(np.uint64)
         value = checks.leaves_value(room, weighing, product)
+        self._rooms.give(room)
         digest = checks.tree_digest(session, state.trees, chunk, value)
         kept = state.products[_ELEMENT:]
         return Turn(replace(state, products=kept, trees=digest, challenged=chunk + 1))

@@ -12,13 +12,14 @@ from psi.kernels.gf128 import add_products
 from psi.protocol import PeerError
 from psi.vole import base_ot, extension
 from psi.vole.correlation import (
+    Rooms,
     helper_leaves,
     helper_vector,
     owner_leaves,
     owner_noise,
     owner_vectors,
 )
-from psi.vole.parameters import vector_for
+from psi.vole.parameters import Vector, vector_for
 from psi.vole.secrets import Session, commitment, run_name
 
 TWEAK = bytes(range(32))
@@ -82,17 +83,28 @@ def test_transfers_and_products(count: int) -> None:
         assert (own == found).all()
 
 
+def used_room(vectors: int, vector: Vector) -> np.ndarray:
+    """Room that another chunk has used."""
+    rooms = Rooms(vectors)
+    for size in (300, 2 * vector.size, 100):
+        room = rooms.take(vector_for(size))
+        room[:] = 7
+        rooms.give(room)
+    return rooms.take(vector)
+
+
 @pytest.mark.parametrize("columns", [1, 60, 1500, 6000])
 def test_the_correlation_holds(columns: int) -> None:
     vector, session, chunk = vector_for(columns), Session(secrets.token_bytes(32)), 2
     delta = np.frombuffer(secrets.token_bytes(16), np.uint64)
     noise = owner_noise(secrets.token_bytes(32), chunk, vector)
-    leaves, sums = helper_leaves(secrets.token_bytes(32), session, chunk, vector)
+    leaves, room = used_room(1, vector), used_room(2, vector)
+    sums = helper_leaves(secrets.token_bytes(32), session, chunk, vector, leaves)
     sides = noise.bits.reshape(vector.trees, vector.depth)
     beside = np.take_along_axis(sums, sides[:, :, None, None].astype(np.intp), 2)[:, :, 0]
     totals = sums[:, -1, 0] ^ sums[:, -1, 1]
     add_products(totals, noise.values, delta)
-    room = owner_leaves(noise, beside, totals, session, chunk, vector)
+    owner_leaves(noise, beside, totals, session, chunk, vector, room)
     both = owner_vectors(room, session, chunk, vector)
     a, c = both[:, :2], both[:, 2:]
     b = helper_vector(leaves, session, chunk, vector)
