@@ -56,7 +56,7 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
     if any(align.keep_tags_days for align in contract.align):
         lines.append(f"  of which {_seconds(_kept_seconds(contract))} are not spent again {KEPT}")
     if source is None:
-        lines.append(f"  taking {rows} rows a table; give --tables to use the real ones")
+        lines.append(f"  taking {rows:,} rows a table; give --tables to use the real ones")
     return "\n".join(lines)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 
 from federated.party.call import make_call
 from federated.party.completion import complete
@@ -28,11 +28,12 @@ from profiles.federation import Federation
 from profiles.job import Job
 from profiles.proposal import draft
 from profiles.runs import Run, RunFolder, Started, runs_in
-from psi.protocol import FedprofileError, JobError, MisuseError, PeerGone, Refused
+from psi.protocol import Declined, FedprofileError, JobError, MisuseError, PeerGone, Refused
 
 __all__ = ["HubLink", "federate_remote", "unfinished", "withdraw"]
 
 HOUR = 3600.0
+STOPPED = "stopped by this party"
 LOOK = 0.5
 """Seconds between two looks at who is connected and whether the run is to stop."""
 
@@ -100,19 +101,23 @@ def federate_remote(
     run = Run(nonce.hex(), job.name, job.purpose, me, list(parties), started, int(time.time()))
     with _held(place, run, Path(job.file)) as held:
         mount = LocalMount(link.socket, me, nonce, list(parties), limit)
-        over = threading.Event()
+        over, halt, called = Event(), Event(), Event()
+        watch = (place, mount, report, over, halt, called)
+        Thread(target=_look, args=watch, daemon=True).start()
         try:
             write_identity(folder / me / "identity.json", keys.identity)
             session = Session(
                 nonce, keys, parties, mount.endpoint, place.path,
                 progress=report, timeout=wait, hold=True,
             )  # fmt: skip
-            participant = Participant(session, source, decider=decider, kept=link.home.tags)
+            participant = Participant(
+                session, source, decider=decider, stop=halt, kept=link.home.tags
+            )
             asked = draft(job, parties, nonce, time.time())
             if not session.resumed:
-                participant.consider(asked)  # this party's own officers first
+                _consider(participant, asked, link.home, halt)  # this party's own officers first
             mount.call(make_call(nonce, keys, parties))
-            threading.Thread(target=_look, args=(place, mount, report, over), daemon=True).start()
+            called.set()
             agreed, outcome = participant.propose(asked, finish)
         finally:
             over.set()
@@ -147,16 +152,45 @@ def _held(place: RunFolder, run: Run, job_file: Path) -> Iterator[contextlib.Exi
             stopped = place.stop_file.exists()
             place.end("stopped" if stopped else "failed", error.message, error.hint)
             raise
+        except KeyboardInterrupt:
+            place.end("failed", "interrupted")
+            again = f"fedprofile job resume {run.id} goes on with it, job stop {run.id} ends it"
+            raise KeyboardInterrupt(*([again] * place.resumable)) from None
         except BaseException as error:
             place.end("failed", type(error).__name__)
             raise
 
 
-def _look(place: RunFolder, mount: LocalMount, report: Progress, over: threading.Event) -> None:
+def _consider(participant: Participant, asked: Contract, home: NodeHome, halt: Event) -> None:
+    """Ask this party's own policy and officers; a wait for them ends where the run is stopped."""
+    try:
+        participant.consider(asked)
+    except Declined as error:
+        if halt.is_set():
+            raise Refused(STOPPED) from None
+        raise Declined(
+            f"{home.name} itself says no: {error.message}",
+            hint=f"{error.hint}; {home.policy}, and permissions and keys in tables.toml, say what "
+            "is allowed. Nobody else has been asked yet",
+        ) from None
+
+
+def _look(
+    place: RunFolder,
+    mount: LocalMount,
+    report: Progress,
+    over: Event,
+    halt: Event,
+    called: Event,
+) -> None:
     """Say who does not answer or is not connected; end the job if it is to stop."""
     told: dict[str, str] = {}
     while not over.wait(LOOK):
-        missing = mount.endpoint.missing()
+        if place.stop_file.exists():
+            halt.set()
+            mount.endpoint.stop(Refused(STOPPED))
+            return
+        missing = mount.endpoint.missing() if called.is_set() else {}
         for peer, connected in missing.items():
             word = CALLED if connected else AWAY
             if told.get(peer) != word:
@@ -165,9 +199,6 @@ def _look(place: RunFolder, mount: LocalMount, report: Progress, over: threading
         for peer in told.keys() - missing.keys():
             if told.pop(peer):
                 report(peer, "connected", 0.0)
-        if place.stop_file.exists():
-            mount.endpoint.stop(Refused("stopped by this party"))
-            return
 
 
 def unfinished(job: Job, link: HubLink) -> RunFolder:
@@ -193,7 +224,7 @@ def withdraw(link: HubLink, keys: PartyKeys, place: RunFolder, patience: float =
         if place.resumable:
             missing = _say_farewell(link, keys, place, run, patience)
         place.begin(run, place.job_file)
-        place.end("stopped", "stopped by this party")
+        place.end("stopped", STOPPED)
     return missing
 
 
@@ -208,7 +239,7 @@ def _say_farewell(
         mount.call(make_call(nonce, keys, parties))
         with contextlib.suppress(PeerGone):  # who does not answer is among those not reached
             session.connect()
-        session.abort(Refused("stopped by this party"))
+        session.abort(Refused(STOPPED))
         return sorted(session.unanswered)
     finally:
         mount.close()

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from federated.cli.group import Group
+
 app = typer.Typer(
+    cls=Group,
     help="Run the hub that party nodes connect to: it relays sealed envelopes.",
     no_args_is_help=True,
 )
@@ -22,7 +25,9 @@ def init(
         list[str], typer.Option("--host", help="A name or address by which nodes reach the hub.")
     ],
     home: Home = HOME,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8443,
+    port: Annotated[
+        int, typer.Option("--port", help="The one port it listens at.", min=1, max=65535)
+    ] = 8443,
     listen: Annotated[str, typer.Option("--listen", help="The address to listen on.")] = "0.0.0.0",  # noqa: S104
     party: Annotated[
         str, typer.Option("--party", help="Also make a party of this name, mounted in the hub.")
@@ -89,7 +94,9 @@ def invite(
     name: Annotated[str, typer.Argument(help="The node's name: what contracts will call it.")],
     home: Home = HOME,
     out: Annotated[Path | None, typer.Option("--out", help="Where to write the invite.")] = None,
-    hours: Annotated[float, typer.Option("--hours", min=0.01, max=720)] = 72.0,
+    hours: Annotated[
+        float, typer.Option("--hours", help="How long the invite can be used.", min=0.01, max=720)
+    ] = 72.0,
 ) -> None:
     """Write an invite: a file that registers one node, once, within its hours.
 

@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from federated.cli.group import Group
+
 __all__ = ["app", "purge"]
 
-app = typer.Typer(help="This party's keys: a copy of them, or new ones.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="This party's keys: a copy of them, or new ones.", no_args_is_help=True
+)
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 HOME = Path("fedprofile-node")

@@ -9,8 +9,10 @@ import typer
 
 from federated.cli import keys as node_keys
 from federated.cli import node_ledger, node_releases, officer, peers, policy, table
+from federated.cli.group import Group
 
 app = typer.Typer(
+    cls=Group,
     help="Run a party node: it keeps this party's data at home and decides on jobs.",
     no_args_is_help=True,
 )

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+
+from federated.cli.group import Group
 
 if TYPE_CHECKING:
     from federated.party.node_home import NodeHome
@@ -17,7 +18,7 @@ Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 Job = Annotated[str, typer.Argument(help="A job: the id that `node jobs` shows, or its session.")]
 
 
-class _ShowIsDefault(TyperGroup):
+class _ShowIsDefault(Group):
     """`node ledger JOB` is short for `node ledger show JOB`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -27,7 +28,8 @@ class _ShowIsDefault(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_ShowIsDefault, help="Read, check and export this node's ledgers: `node ledger [JOB]`."
+    cls=_ShowIsDefault,
+    help="Read, check and export this node's ledgers: `node ledger [JOB]`.",
 )
 
 

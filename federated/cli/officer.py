@@ -15,6 +15,7 @@ __all__ = ["approve", "deny", "jobs", "pause", "show", "stop", "unpause"]
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 HOME = Path("fedprofile-node")
+ENDED = ("refused", "failed", "denied")
 Job = Annotated[str, typer.Argument(help="The first digits of the job, as `jobs` shows them.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -40,7 +41,9 @@ def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
     for row in rows:
         step = f" {row['step']}" if row["state"] == "running" else ""
         what = f'"{plain(row["job"], 60)}" for "{plain(row["purpose"], 40)}"' if row["job"] else ""
-        typer.echo(f"{row['id']}  {row['state'] + step:<16} {row['proposer']:<16} {what}".rstrip())
+        why = f": {plain(row['why'], 200)}" if row["why"] and row["state"] in ENDED else ""
+        line = f"{row['id']}  {row['state'] + step:<16} {row['proposer']:<16} {what}".rstrip()
+        typer.echo(line + why)
     if not rows:
         typer.echo("no job has been proposed")
 
@@ -56,6 +59,8 @@ def show(job: Job, home: Home = HOME, as_json: AsJson = False) -> None:
     from federated.party.plain import to_plain
 
     inbox, place = inbox_of(home)
+    if not as_json and _without_officer(job, home):
+        return
     entry = inbox.find(job)
     if as_json:
         contract = to_plain(entry.request.contract)
@@ -185,6 +190,21 @@ def _rows(home: Path) -> list[dict[str, Any]]:
             rest["state"] = "called"  # `show` and `approve` do not find it yet
         rows.append({key: job[key] for key in job if key not in ("error", "began")} | rest)
     return rows
+
+
+def _without_officer(job: str, home: Path) -> bool:
+    """Whether `job` ended before an officer was asked; then says how."""
+    from federated.text import plain
+
+    found = [row for row in _rows(home) if row["session"].startswith(job.lower())]
+    if len(found) != 1 or found[0].get("ends") or found[0]["state"] not in ENDED:
+        return False
+    row = found[0]
+    what = f' "{plain(row["job"])}" for "{plain(row["purpose"])}"' if row["job"] else ""
+    typer.echo(f"{row['proposer']} proposed {row['id']}{what}")
+    typer.echo(f"{row['state']} before an officer was asked: {plain(row['why'], 200)}")
+    typer.echo(f"  fedprofile node ledger {row['id']} --home {home}")
+    return True
 
 
 def _described(entry: Any, place: Any) -> list[str]:

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from federated.cli.group import Group
+
 app = typer.Typer(
+    cls=Group,
     help="The other parties' keys: a contract counts only if every key in it is confirmed.",
     invoke_without_command=True,
 )
-authority = typer.Typer(help="Whose signature under a key this party believes.")
+authority = typer.Typer(cls=Group, help="Whose signature under a key this party believes.")
 app.add_typer(authority, name="authority")
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]

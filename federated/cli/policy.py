@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="This party's policy: the file policy.toml in the node's folder.")
+from federated.cli.group import Group
+
+app = typer.Typer(cls=Group, help="This party's policy: the file policy.toml in the node's folder.")
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 HOME = Path("fedprofile-node")

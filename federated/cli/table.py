@@ -7,7 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from federated.cli.group import Group
+
 app = typer.Typer(
+    cls=Group,
     help="This party's tables: where they are, and what each column may be used for.",
     no_args_is_help=True,
 )
@@ -65,7 +68,8 @@ def add(
     Nothing is copied: tables.toml gets where it is, its keys, and what columns are for. Only counts
     are shown, never a value.
 
-        fedprofile node table add people --path /data/people.parquet --key id_no \\
+    \b
+        fedprofile node table add people --path /data/people.parquet --key id_no
             --column open_loans=feature --column income=never
     """
     from federated.party.node_home import NodeHome

@@ -315,20 +315,24 @@ class Frames:
 
     def _gone(self, frame: SealedFrame) -> PeerGone:
         """The error for a peer's goodbye; its reason is told only if the seal holds."""
-        text = f"{frame.sender} has ended the session"
+        text, hint = f"{frame.sender} has ended the session", "its own log and ledger say why"
         try:
             envelope = self.channels[frame.sender].open(frame)
             if envelope is not None:
                 word = decode(envelope.payload, Farewell)
                 text += f" with {word}"
                 self.final = not word.returns
+                if word.reason:
+                    hint = (
+                        "change the job, or talk to its officer: it has told nothing of its table"
+                    )
                 head = self._peer_head(frame.sender)
                 self._ledger.write(
                     "farewell", peer=frame.sender, error=word.error, head=head.plain()
                 )
         except (PeerError, KeyError):
             pass
-        return PeerGone(text, hint=f"its own log and ledger at {frame.sender} say why")
+        return PeerGone(text, hint=hint)
 
     def _note(self, way: str, peer: str, frame: SealedFrame, payload: bytes, **more: Any) -> None:
         kind = peek(payload)

@@ -27,6 +27,8 @@ ENTITIES = ("consumer", "company", "government")
 REVEALS = ("both", "receiver", "cardinality")
 STEPS = ("align", "aggregate", "join_sum", "category", "train")
 """The kinds of steps, as the contract's fields are called."""
+_NAMED = 5
+"""Columns that a refusal names one by one."""
 _USES = {"never": 0, "aggregate": 1, "feature": 2, "label": 3}
 
 
@@ -233,6 +235,7 @@ class Policy:
         uses["label"] = (me.label,) if me.label else ()
         segment = tuple(part.strip() for part in me.segment.split(",") if part.strip())
         uses["segment"] = segment
+        refused: dict[tuple[str, str], list[str]] = {}  # all at once, not one a proposal
         try:
             keys = source.keys(me.table)
             for use, columns in uses.items():
@@ -240,20 +243,26 @@ class Policy:
                     most = self.permission(me.table, column, source.permission(me.table, column))
                     needed = "aggregate" if use == "segment" else use
                     if _USES[most] < _USES[needed]:
-                        raise _forbidden(me.table, column, use, most)
-            for column in {column for level in me.keys for column in level}:
+                        refused.setdefault((use, most), []).append(column)
+            for column in dict.fromkeys(column for level in me.keys for column in level):
                 given = source.permission(me.table, column)
                 if column not in keys if keys else self._never(me.table, column, given):
-                    raise _forbidden(me.table, column, "key", "no such key")
+                    refused.setdefault(("key", "no such key"), []).append(column)
         except JobError:
             raise Declined(f"table {me.table!r} is not bound at this party") from None
+        if refused:
+            raise Declined("; ".join(_forbidden(me.table, *at) for at in refused.items()))
 
     def _never(self, table: str, column: str, given: str) -> bool:
         return self.permission(table, column, given) == "never"
 
 
-def _forbidden(table: str, column: str, use: str, most: str) -> Declined:
-    return Declined(f"column {column!r} of {table} asked as {use}, {most} allowed by its owner")
+def _forbidden(table: str, asked: tuple[str, str], columns: list[str]) -> str:
+    use, most = asked
+    named = ", ".join(repr(column) for column in columns[:_NAMED])
+    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    what = "columns" if len(columns) > 1 else "column"
+    return f"{what} {named}{more} of {table} asked as {use}, {most} allowed by its owner"
 
 
 def _one_of(what: str, found: str, allowed: tuple[str, ...]) -> None:

@@ -18,12 +18,12 @@ def in_words(policy: Policy) -> list[str]:
     lines = [
         f"{_any(asks.parties, 'any confirmed party')} may propose, for "
         f"{_any(asks.purposes, 'any purpose')}, on {', '.join(asks.days)} from {begins} to {ends}",
-        f"at most {asks.jobs_a_day} jobs and {asks.rows_a_day} rows a day of one proposer, "
+        f"at most {asks.jobs_a_day} jobs and {asks.rows_a_day:,} rows a day of one proposer, "
         f"{asks.open} of its proposals waiting",
         f"results go to {_any(asks.receivers, 'any party')}, kept for at most "
         f"{asks.retention_days} days",
-        f"reveal {' or '.join(limits.reveal)}; at least {limits.minimum_overlap} shared records, "
-        f"groups of {limits.minimum_group}; sets of at most {limits.largest_set}; keys of "
+        f"reveal {' or '.join(limits.reveal)}; at least {limits.minimum_overlap:,} shared records, "
+        f"groups of {limits.minimum_group}; sets of at most {limits.largest_set:,}; keys of "
         f"{limits.key_bits} bits",
         f"of one column at most {policy.releases.releases_per_column} answers to one receiver in "
         f"{policy.releases.keep_days} days, any two apart by {policy.releases.minimum_difference} "

@@ -84,7 +84,7 @@ def _script(character: str) -> str:
 
 def _party(contract: Contract, terms: PartyTerms) -> str:
     what = "receiver, " if terms.name == contract.receiver else ""
-    rows = f"{terms.rows} rows" if terms.rows else "rows not told yet"
+    rows = f"{terms.rows:,} rows" if terms.rows else "rows not told yet"
     columns = f"{len(terms.features)} columns for training" if terms.features else "no features"
     measures = f", measures {', '.join(terms.measures)}" if terms.measures else ""
     return f"{terms.name} ({what}{terms.table}, {rows}): {columns}{measures}"
@@ -125,11 +125,12 @@ def _steps(contract: Contract) -> list[str]:
                 "under a mask, and their total"
             )
         else:
-            steps = train.steps or "as many as its rows and columns allow"
+            chosen = "as many Newton steps as its rows and columns allow"
+            steps = f"{train.steps} Newton steps" if train.steps else chosen
             in_folds = f", and {train.fold_steps or 'a few'} in each of {train.folds} folds"
             lines.append(
-                f"{me} and {', '.join(train.partners)} fit '{train.task}': {steps} Newton "
-                f"steps{in_folds * bool(train.folds)}, on rows encrypted under {me}'s "
+                f"{me} and {', '.join(train.partners)} fit '{train.task}': {steps}"
+                f"{in_folds * bool(train.folds)}, on rows encrypted under {me}'s "
                 f"{train.key_bits}-bit key"
             )
     return lines
@@ -150,8 +151,8 @@ def _guards(contract: Contract) -> list[str]:
             else f"checked by {contract.receiver}, so a promise towards {align.partner}"
         )
         lines.append(
-            f"{align.partner} refuses a set of more than {align.largest_set} records; fewer than "
-            f"{align.minimum_overlap} shared records end the job ({who})"
+            f"{align.partner} refuses a set of more than {align.largest_set:,} records; fewer than "
+            f"{align.minimum_overlap:,} shared records end the job ({who})"
         )
         if align.keep_tags_days:
             lines.append(
@@ -192,7 +193,8 @@ def _guards(contract: Contract) -> list[str]:
 def _score_guard(contract: Contract, partners: tuple[str, ...], vectors: int) -> str:
     total = sum(contract.party(name).design_columns for name in partners)
     most = f"at most {vectors} numbers a record" if vectors else "some numbers a record"
-    return (
-        f"{', '.join(partners)} disclose {most}, fewer than their {total or ''} columns, and "
-        "count them"
-    ).replace("  ", " ")
+    one = len(partners) == 1
+    words = ("discloses", "its", "counts") if one else ("disclose", "their", "count")
+    discloses, whose, counts = words
+    columns = f"{whose} {total} columns" if total else f"{whose} columns"
+    return f"{', '.join(partners)} {discloses} {most}, fewer than {columns}, and {counts} them"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federated.cli import hub, node
+from federated.cli.group import Group
 from federated.cli.rehearse import rehearse
 from profiles.cli import demo, job, ledger, plan, preflight, run, selftest
 from psi.protocol.errors import FedprofileError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 app = typer.Typer(
+    cls=Group,
     name="fedprofile",
     help="Know shared customers better without sharing them: private set intersection, "
     "encrypted aggregates and federated training between organisations.",
@@ -89,8 +91,10 @@ def main() -> None:
         if error.hint:
             typer.echo(f"hint: {error.hint}", err=True)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
         typer.echo("interrupted: earlier outputs are as they were", err=True)
+        if error.args and error.args[0]:
+            typer.echo(f"hint: {error.args[0]}", err=True)
         sys.stdout.flush()
         # a party's thread may still be in a kernel, which an orderly exit would wait for
         os._exit(INTERRUPTED)

@@ -23,7 +23,7 @@ def demo(
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
-    """Run the main job on a synthetic bank, business registry and credit bureau.
+    """Run four jobs on a synthetic bank, business registry and credit bureau.
 
     Three parties in one process, each with its own keys, contract, sealed channels, journal
     and ledger: the code that a deployment runs.

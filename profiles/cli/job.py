@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from federated.cli.group import Group
+
 app = typer.Typer(
+    cls=Group,
     help="Look at, resume and stop the jobs that this party has proposed over a hub.",
     no_args_is_help=True,
 )

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Read and check a party's ledger.", no_args_is_help=True)
+from federated.cli.group import Group
+
+app = typer.Typer(cls=Group, help="Read and check a party's ledger.", no_args_is_help=True)
 
 LedgerFile = Annotated[Path, typer.Argument(help="A ledger.jsonl file.")]
 OnlyDisclosures = Annotated[

@@ -227,6 +227,29 @@ def test_a_call_whose_proposal_is_not_here_yet_waits_for_nobody(
     assert "02020202  waiting " in said
 
 
+def test_what_the_policy_refused_is_listed_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    desk(tmp_path)
+    refused = Live(Call(bytes([1] * 32), "bank", tuple(IDS.values())), None)  # type: ignore[arg-type]
+    refused.draft = contract(tmp_path)
+    refused.state, refused.error = "refused", "purpose 'retention' asked, fraud allowed by policy"
+    monkeypatch.setattr(local, "ask", lambda path, **asked: {"jobs": [refused.summary()]})
+
+    def node(*words: str) -> str:
+        return CliRunner().invoke(app, [*words, "--home", str(tmp_path)]).output
+
+    (line,) = node("jobs").splitlines()
+    assert line.endswith(
+        '"small churn" for "retention": purpose \'retention\' asked, fraud allowed by policy'
+    )
+    shown = node("show", "0101")
+    assert "bank proposed 01010101" in shown
+    assert "refused before an officer was asked: purpose 'retention' asked" in shown
+    assert f"fedprofile node ledger 01010101 --home {tmp_path}" in shown
+
+
 def test_counts_of_a_day_survive_a_restart(tmp_path: Path) -> None:
     now = [time.time()]
     policy = "[proposals]\njobs_a_day = 2\nrows_a_day = 100\n"

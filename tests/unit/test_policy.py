@@ -112,6 +112,23 @@ def test_keys_that_the_owner_named_are_the_only_ones(contract: Contract, tmp_pat
         Policy().approve(contract.with_party(probing), probing, tables)
 
 
+def test_every_column_that_is_refused_is_named_at_once(contract: Contract) -> None:
+    me = replace(contract.party("bureau"), features=("loans", "overdue", "usage", "queries"))
+    asked = replace(contract.with_party(me), aggregate=())
+    asked = asked.with_party(replace(me, measures=("secret",)))
+    tables = source(loans="aggregate", usage="aggregate", queries="never", secret="never")
+    with pytest.raises(Declined) as said:
+        Policy().approve(asked, asked.party("bureau"), tables)
+    assert said.value.message == (
+        "column 'secret' of bureau.people asked as aggregate, never allowed by its owner; "
+        "columns 'loans', 'usage' of bureau.people asked as feature, aggregate allowed by its "
+        "owner; column 'queries' of bureau.people asked as feature, never allowed by its owner"
+    )
+    many = replace(me, features=tuple(f"c{n}" for n in range(7)), measures=())
+    with pytest.raises(Declined, match=r"columns 'c0', .*'c4' and 2 more of bureau.people"):
+        Policy(unlisted="never").approve(asked.with_party(many), many, tables)
+
+
 @pytest.mark.parametrize("table", ["bureau.../../etc/passwd", 'bureau.people"; drop table x', "no"])
 def test_tables_with_paths_or_sql_in_their_names_are_not_there(
     contract: Contract, tmp_path: Path, table: str

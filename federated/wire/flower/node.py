@@ -64,6 +64,7 @@ class Job:
     state: str = "waiting"
     step: str = ""
     share: float = 0.0
+    draft: Contract | None = None
     contract: Contract | None = None
     error: str = ""
     began: float = field(default_factory=time.time)
@@ -76,13 +77,14 @@ class Job:
 
     def summary(self) -> dict[str, Any]:
         """What `node jobs` shows."""
+        asked = self.contract or self.draft
         return {
             "id": self.id,
             "session": self.call.session.hex(),
             "proposer": self.call.proposer,
             "parties": [party.name for party in self.call.parties],
-            "job": self.contract.job if self.contract else "",
-            "purpose": self.contract.purpose if self.contract else "",
+            "job": asked.job if asked else "",
+            "purpose": asked.purpose if asked else "",
             "state": self.state,
             "step": self.step,
             "share": round(self.share, 3),
@@ -391,7 +393,7 @@ class _Noting:
         return self._decider.admit(call)
 
     def decide(self, request: Any, stop: threading.Event) -> Any:
-        self._job.state = "waiting"
+        self._job.state, self._job.draft = "waiting", request.contract
         return self._decider.decide(request, stop)
 
     def allows(self, contract: Contract) -> None:

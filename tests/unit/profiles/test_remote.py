@@ -1,0 +1,93 @@
+"""A proposer's own policy and officers come first, and a run can be stopped while they think."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from federated.party.desk import Decision, Request
+from federated.party.keys import PartyKeys
+from federated.party.node_home import NodeHome
+from federated.party.source import MemorySource
+from profiles import remote
+from profiles.job import Job
+from profiles.runs import RunFolder, Started, runs_in
+from psi.protocol import Declined, Refused
+from tests.e2e.conftest import JOB
+
+KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau")}
+
+
+class Mount:
+    """A hub that nobody may call."""
+
+    def __init__(self, *given: Any) -> None:
+        self.endpoint, self.name = self, "bank"
+
+    def call(self, data: bytes) -> None:
+        raise AssertionError("the others were called")
+
+    def stop(self, error: BaseException) -> None:
+        """Nothing is under way."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Officer:
+    """Says no by policy, or thinks until the run is stopped."""
+
+    def __init__(self, why: str, asked: threading.Event) -> None:
+        self.why, self.asked = why, asked
+
+    def decide(self, request: Request, stop: threading.Event) -> Decision:
+        self.asked.set()
+        if self.why:
+            return Decision(False, "policy", self.why)
+        assert stop.wait(20), "the run was stopped and nobody was told"
+        return Decision(False, "nobody", "the proposal ended before it was decided on")
+
+
+def propose(folder: Path, monkeypatch: pytest.MonkeyPatch, officer: Officer) -> None:
+    (folder / "job.toml").write_text(JOB)
+    (folder / "node.toml").write_text('name = "bank"\nhub = "nowhere:1"\n')
+    link = remote.HubLink(folder)
+    pinned = {name: keys.identity for name, keys in KEYS.items()}
+    monkeypatch.setattr(NodeHome, "pinned", lambda self: pinned)
+    monkeypatch.setattr(remote, "LocalMount", Mount)
+    remote.federate_remote(
+        Job.load(folder / "job.toml"), MemorySource({}), link, KEYS["bank"], folder / "parties",
+        Started("t", "o", False), decider=officer,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def test_a_refusal_of_its_own_policy_says_whose_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    officer = Officer("column 'x' of bank.people asked as feature", threading.Event())
+    with pytest.raises(Declined, match="bank itself says no: column 'x'") as error:
+        propose(tmp_path, monkeypatch, officer)
+    assert str(tmp_path / "policy.toml") in error.value.hint
+    assert "Nobody else has been asked" in error.value.hint
+    (run,) = (folder.load() for folder in runs_in(tmp_path / "jobs"))
+    assert run.state == "failed"
+
+
+def test_a_run_is_stopped_while_its_own_officer_thinks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    officer = Officer("", threading.Event())
+
+    def stop() -> None:
+        assert officer.asked.wait(20)
+        runs_in(tmp_path / "jobs")[0].stop_file.touch()
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(Refused, match="stopped by this party"):
+        propose(tmp_path, monkeypatch, officer)
+    (folder,) = runs_in(tmp_path / "jobs")
+    assert isinstance(folder, RunFolder)
+    assert folder.load().state == "stopped"
