@@ -32,6 +32,7 @@ from federated.wire.routers import Endpoint
 from psi.protocol import (
     Context,
     FedprofileError,
+    PeerError,
     PeerGone,
     Random,
     Role,
@@ -168,8 +169,11 @@ class Session:
         """32 bytes known to this party and `peer` only, bound to the contract and `label`."""
         return self._frames.channels[peer].export(label)
 
-    def run(self, step: str, role: Role[R]) -> R:
-        """Drive one role to its result; a step that was finished before gives it at once."""
+    def run(self, step: str, role: Role[R], peers: Collection[str] | None = None) -> R:
+        """Drive one role to its result; a step that was finished before gives it at once.
+
+        Only `peers` have a part in the step, by default all: `PeerError` where another speaks.
+        """
         record, begun = StepRecord(step), time.monotonic()
         self.records.append(record)
         try:
@@ -192,6 +196,8 @@ class Session:
             envelope = self._frames.next(step, record)
             if envelope is None:
                 continue
+            if peers is not None and envelope.sender not in peers:
+                raise PeerError(f"{envelope.sender} has no part in this step", step=step)
             turn = role.receive(envelope)
             self._emit(step, role, turn, record)
         record.seconds = time.monotonic() - begun

@@ -174,7 +174,7 @@ class Steps:
         )
         keeper = self._keeper(terms, peer) if terms.keep_tags_days else None
         side = align.receive if receiver else align.send
-        found = self._levels(step, side(peer, keys, settings, keeper))
+        found = self._levels(step, side(peer, keys, settings, keeper), peer)
         self.outcome.alignments[peer] = found
         self._disclosed(
             f"align {terms.partner}",
@@ -205,13 +205,13 @@ class Steps:
             self._kept, session.pinned[peer], terms, *ends, session.random, session.clock, told
         )
 
-    def _levels(self, step: str, runs: align.Runs) -> Alignment:
+    def _levels(self, step: str, runs: align.Runs, peer: str) -> Alignment:
         """Drive an alignment: one protocol run a level, and one for the order."""
         try:
             name, build = next(runs)
             while True:
                 level = f"{step}/{name}"
-                result = self._session.run(level, build(self._session.context(level)))
+                result = self._session.run(level, build(self._session.context(level)), [peer])
                 name, build = runs.send(result)
         except StopIteration as stop:
             return cast(Alignment, stop.value)
@@ -224,7 +224,7 @@ class Steps:
             keep = np.arange(len(found.rows))
             if len(self._contract.align) > 1:
                 role = SelectSender(self._session.context("select"), len(found.rows))
-                keep = self._session.run("select", role)
+                keep = self._session.run("select", role, [self._contract.receiver])
         else:
             positions = _common({name: a.rows for name, a in alignments.items()})
             if len(alignments) > 1:
@@ -253,7 +253,7 @@ class Steps:
         if receiver:
             history = self._history(terms.partner, table, receiver)
             asking = self._segments.receiving(context, terms, table, history)
-            result = self._session.run(step, asking)
+            result = self._session.run(step, asking, [terms.partner])
             self._segments.received(terms, result, table)
             self.outcome.aggregates.append((terms, result))
         else:
@@ -261,7 +261,8 @@ class Steps:
             history = self._history(terms.partner, table, receiver)
             key = self._paillier_key(terms.key_bits)
             role = self._segments.giving(context, terms, table, key, self._me.table, history)
-            self._segments.gave(terms, self._session.run(step, role))
+            found = self._session.run(step, role, [self._contract.receiver])
+            self._segments.gave(terms, found)
         self._disclosed(f"aggregate {terms.partner}", rows=len(table))
 
     def _history(self, partner: str, table: pa.Table, receiver: bool) -> History:
@@ -271,7 +272,8 @@ class Steps:
             context = self._session.context(step)
             if receiver:
                 self._segments.ask(partner, table)
-                found = self._session.run(step, KnownReceiver(context, len(table), least))
+                asking = KnownReceiver(context, len(table), least)
+                found = self._session.run(step, asking, [partner])
             else:
                 made = self._segments.history(self._me, table)
                 role = KnownSender(context, self._contract.receiver, made)
@@ -285,11 +287,13 @@ class Steps:
         if receiver:
             key = self._paillier_key(terms.key_bits)
             role = category.receiving(context, terms, table, key, groups_of, where=self._me.table)
-            self.outcome.categories.append((terms, self._session.run(step, role)))
+            result = self._session.run(step, role, [terms.partner])
+            self.outcome.categories.append((terms, result))
         else:
             self._guard.before(step, self.outcome.rows)
             rows = self.outcome.rows
-            self._session.run(step, category.giving(context, terms, table, rows, self._told))
+            giving = category.giving(context, terms, table, rows, self._told)
+            self._session.run(step, giving, [self._contract.receiver])
         self._disclosed(f"category {terms.partner}", rows=len(table))
 
     def _join_sum(self, terms: JoinSumTerms, number: int, receiver: bool) -> None:
@@ -314,7 +318,8 @@ class Steps:
                 duplicates=align.duplicates,
                 where=self._me.table,
             )
-            counts = {"shared": int(self._session.run(step, role)[0])}
+            counted = self._session.run(step, role, [self._contract.receiver])
+            counts = {"shared": int(counted[0])}
         self._disclosed(f"join_sum {terms.partner}", **counts)
 
     def _label_party(self, terms: TrainTerms) -> None:
@@ -336,7 +341,7 @@ class Steps:
             fold_steps=terms.fold_steps,
             key=self._paillier_key(terms.key_bits),
         )
-        fit = self._session.run(step, role)
+        fit = self._session.run(step, role, terms.partners)
         self.outcome.trained.append(
             Trained(
                 terms,
@@ -368,7 +373,7 @@ class Steps:
             cap=terms.score_vectors,
             secrets={name: self._session.shared_secret(name, step) for name in others},
         )
-        fit = self._session.run(step, role)
+        fit = self._session.run(step, role, [self._contract.receiver, *others])
         self.outcome.coefficients[terms.task] = fit.coefficients
         self._disclosed(f"train {terms.task}", rows=len(table), score_vectors=fit.score_vectors)
 
@@ -382,10 +387,11 @@ class Steps:
         if receiver:
             fit = self._conduct(step, branch, plan)
         else:
+            asker = [self._contract.receiver]
             for number in range(plan.rounds):
                 named = f"{step}/{number}"
-                run(named, AnswerRound(context(named), plan, number, branch.answer))
-            fit = run(f"{step}/model", HearModel(context(f"{step}/model"), plan))
+                run(named, AnswerRound(context(named), plan, number, branch.answer), asker)
+            fit = run(f"{step}/model", HearModel(context(f"{step}/model"), plan), asker)
         self.outcome.horizontal.append((terms, fit))
         self._disclosed(f"train {terms.task}", rows=fit.rows)
 

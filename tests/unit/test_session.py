@@ -201,3 +201,24 @@ def test_a_role_is_saved_before_its_messages_leave(tmp_path: Path) -> None:
     run(made, {})
     assert seen
     assert all(seen)
+
+
+def test_a_party_that_has_no_part_in_a_step_is_not_heard(tmp_path: Path) -> None:
+    """Else it could be taken for the one that a step is with, and be answered in its place."""
+
+    def alone(session: Session) -> object:
+        session.connect()
+        return session.run("one", Exchange(session.context("one"), ["b"]), ["b"])
+
+    def intruder(session: Session) -> object:
+        session.connect()
+        return session.run("one", Exchange(session.context("one"), ["a"]))
+
+    def silent(session: Session) -> object:
+        session.connect()
+        return session.run("two", Exchange(session.context("two"), session.peers))
+
+    made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint)
+    workers = run(made, {"a": alone, "b": silent, "c": intruder})
+    assert isinstance(workers["a"].error, PeerError)
+    assert str(workers["a"].error) == "one: c has no part in this step"
