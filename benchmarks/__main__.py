@@ -129,6 +129,7 @@ def aggregate(
     rows: Annotated[int, typer.Option(min=1, help="Aligned rows.")] = 1_000_000,
     groups: Annotated[int, typer.Option(min=1, help="Groups.")] = 100,
     measures: Annotated[int, typer.Option(min=1, help="Columns of the partner's.")] = 5,
+    sections: Annotated[int, typer.Option(min=1, help="Segments, in `segment`.")] = 1,
     runs: Annotated[int, typer.Option(min=1, help="Runs; medians are told.")] = 1,
     json: Json = None,
 ) -> None:
@@ -140,7 +141,7 @@ def aggregate(
         raise typer.BadParameter(f"{directions!r} found, {', '.join(DIRECTIONS)} allowed")
     found = measure(
         wanted, _numbers(bits),
-        rows=rows, groups=groups, measures=measures, runs=runs, told=_told,
+        rows=rows, groups=groups, measures=measures, sections=sections, runs=runs, told=_told,
     )  # fmt: skip
     show.print_table(found)
     if json is not None:

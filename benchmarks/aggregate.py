@@ -30,18 +30,23 @@ def measure(
     rows: int,
     groups: int,
     measures: int,
+    sections: int = 1,
     runs: int,
     told: Told,
     subject: str = "ours",
     timeout: float = 900.0,
 ) -> list[Row]:
-    """Medians of `runs` runs of each direction at each key size, in bits."""
+    """Medians of `runs` runs of each direction at each key size, in bits.
+
+    `sections` are as many segments of the receiver's, each over the same measures.
+    """
     ours, found = find(subject, "aggregate"), []
     for bits in sizes:
         for direction in directions:
             case = {
                 "direction": direction, "rows": rows, "measures": measures, "bits": bits,
                 "groups": groups if direction != "join_sum" else 1,
+                "sections": sections if direction == "segment" else 1,
             }  # fmt: skip
             covered = {"matched": rows if direction != "join_sum" else rows // 2}
             done: list[dict[str, Any]] = []

@@ -1,10 +1,11 @@
-"""Our side of an encrypted aggregation: one role a party over the socket router."""
+"""Our side of an encrypted aggregation: one role a step over the socket router."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,25 +13,35 @@ import numpy as np
 from benchmarks.ours_psi import SESSION, drive
 from benchmarks.party import Stopwatch, meet, options
 from federated.aggregate import (
+    AggregateResult,
     Amount,
     AmountParty,
     CategoryParty,
     CategoryResult,
+    Grouping,
     MeasureParty,
+    MeasureSlots,
+    RowsReceiver,
+    RowsSender,
+    Section,
     SegmentParty,
     Statistic,
 )
+from federated.aggregate.history import followed, history_of
+from federated.aggregate.measure_party import Earlier
 from federated.join_sum import JoinSumResult, SumReceiver, SumSender, place_values
 from federated.paillier import EncryptedVector, Plaintexts, generate_keypair
 from federated.wire.routers import SocketEndpoint
-from psi.protocol import Context, Role
+from psi.protocol import Context, Envelope, Role
 
 MINIMUM = 20
 LARGEST = 1e6
 MISSING = 0.05
 
 Case = dict[str, Any]
-Build = Callable[[Context, Case], Role[Any]]
+Run = Callable[[str, Callable[[Context], Role[Any]]], Any]
+"""Drives the role of a step to its result."""
+Side = Callable[[Run, Case], Any]
 
 
 def names(case: Case) -> list[str]:
@@ -41,10 +52,6 @@ def means(case: Case) -> list[tuple[str, str]]:
     return [(name, "mean") for name in names(case)]
 
 
-def asked(case: Case) -> list[tuple[str, Statistic]]:
-    return [(name, Statistic("mean")) for name in names(case)]
-
-
 def measures(case: Case) -> np.ndarray:
     """The partner's columns: uniform amounts to the cent, some of them missing."""
     rng = np.random.default_rng(7)
@@ -53,17 +60,53 @@ def measures(case: Case) -> np.ndarray:
     return values
 
 
-def segment_receiver(context: Context, case: Case) -> Role[Any]:
-    groups = [f"g{number}" for number in range(case["groups"])]
-    codes = np.random.default_rng(8).permutation(np.arange(case["rows"]) % case["groups"])
-    return SegmentParty(
-        context, "sender", groups, codes, asked(case), minimum_key_bits=case["bits"]
+def section(case: Case) -> Section:
+    return Section(tuple((name, Statistic("mean")) for name in names(case)), MINIMUM)
+
+
+def segment_receiver(run: Run, case: Case) -> AggregateResult:
+    """All sections, by a segment of its own each; the first one's result."""
+    sections, groups = [section(case)] * case["sections"], [f"g{n}" for n in range(case["groups"])]
+    rng, every = np.random.default_rng(8), list[np.ndarray]()
+    for _ in sections:
+        every.append(rng.permutation(np.arange(case["rows"]) % case["groups"]))
+    groupings = [Grouping(groups, codes, tuple(every[:i])) for i, codes in enumerate(every)]
+    added = run(
+        "rows",
+        lambda context: RowsReceiver(context, sections, groupings, minimum_key_bits=case["bits"]),
     )
+    found: list[AggregateResult] = []
+    for number, grouping in enumerate(groupings):
+        told = [result.kept[0] for result in found]
+        build = partial(
+            SegmentParty, partner="sender", sections=sections, number=number, grouping=grouping,
+            added=added, told=told, minimum_key_bits=case["bits"],
+        )  # fmt: skip
+        found.append(run(f"aggregate/{number}", build))
+    return found[0]
 
 
-def segment_sender(context: Context, case: Case) -> Role[Any]:
-    key = generate_keypair(case["bits"])
-    return MeasureParty(context, "receiver", key, measures(case), asked(case), MINIMUM)
+def segment_sender(run: Run, case: Case) -> None:
+    key, sections, values = generate_keypair(case["bits"]), [section(case)], measures(case)
+    sections *= case["sections"]
+    slots = MeasureSlots(sections, len(values), key.bits)
+    history = history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
+    counted = followed(history, np.isfinite(values), (), MINIMUM)
+    flags = [counted.flags] * len(sections)
+    run("rows", lambda context: RowsSender(context, "receiver", key, slots, values, flags))
+    earlier: list[Earlier] = []
+    for number in range(len(sections)):
+        build = partial(
+            MeasureParty, key=key, slots=slots.of(number), counted=counted, history=history,
+            earlier=tuple(earlier),
+        )  # fmt: skip
+        told = run(f"aggregate/{number}", build)
+        earlier.append(Earlier(told.kept[:, 1:], MINIMUM))
+
+
+def one(build: Callable[[Context, Case], Role[Any]]) -> Side:
+    """A side of a single role."""
+    return lambda run, case: run("aggregate", lambda context: build(context, case))
 
 
 def join_receiver(context: Context, case: Case) -> Role[Any]:
@@ -97,12 +140,12 @@ def category_sender(context: Context, case: Case) -> Role[Any]:
     )  # fmt: skip
 
 
-ROLES: dict[str, dict[str, Build]] = {
-    # a direction is added by its two roles, and its name in benchmarks.aggregate
+SIDES: dict[str, dict[str, Side]] = {
+    # a direction is added by its two sides, and its name in benchmarks.aggregate
     "segment": {"receiver": segment_receiver, "sender": segment_sender},
     # exact, so that what came out can be checked: a noise of a hundred draws takes no time
-    "category": {"receiver": amount_receiver, "sender": category_sender},
-    "join_sum": {"receiver": join_receiver, "sender": join_sender},
+    "category": {"receiver": one(amount_receiver), "sender": one(category_sender)},
+    "join_sum": {"receiver": one(join_receiver), "sender": one(join_sender)},
 }
 
 
@@ -128,8 +171,13 @@ def main() -> None:
     meet(role, start.port, start.hosts)
     endpoint = SocketEndpoint(role, start.addresses())
     watch = Stopwatch()
-    context = Context(SESSION, "aggregate", role, secrets.token_bytes)
-    result = drive(endpoint, ROLES[case["direction"]][role](context, case), [])
+    waiting: list[Envelope] = []
+
+    def run(step: str, build: Callable[[Context], Role[Any]]) -> Any:
+        context = Context(SESSION, step, role, secrets.token_bytes)
+        return drive(endpoint, build(context), waiting)
+
+    result = SIDES[case["direction"]][role](run, case)
     covered = _covered(result) if role == "receiver" else 0
     watch.report(importlib.metadata.version("fedprofile"), covered, endpoint.bytes_sent)
     endpoint.close()

@@ -67,9 +67,16 @@ def vole_estimate(receiver: int, sender: int, *, checks: bool = False) -> Estima
     return Estimate(seconds, 2.5e8 + 60.0 * (receiver + sender), wire)
 
 
-def aggregate_estimate(rows: int, groups: int, ciphers: int, bits: int) -> Estimate:
-    """Packed ciphertexts a row, one product each, a few powers a group; memory is chunks."""
-    products = ciphers * (rows * (ENCRYPTION_PRODUCTS / 2 + 1) + groups * 8 * bits)
+def aggregate_estimate(
+    rows: int, groups: int, ciphers: int, bits: int, sections: int = 1
+) -> Estimate:
+    """Packed ciphertexts a row, a product each and a few powers a group for each section.
+
+    Rows are encrypted once; memory is chunks.
+    """
+    products = ciphers * (
+        rows * (ENCRYPTION_PRODUCTS / 2 + sections) + sections * groups * 8 * bits
+    )
     wire = rows * ciphers * bits / 4
     return Estimate(products * product_seconds(bits) + 0.5, 3e8, wire)
 

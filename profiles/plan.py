@@ -77,10 +77,13 @@ def estimate(contract: Contract) -> Estimate:
             total += align_estimate(*sizes)
         if align.minimum_checked_by == "partner":
             total += align_estimate(theirs * levels, me * levels)
-    for aggregate in contract.aggregate:
-        shared = min(me, rows[aggregate.partner])
-        ciphers = ciphertexts(aggregate, shared)
-        total += aggregate_estimate(shared, 50, ciphers, aggregate.key_bits)
+    for partner in dict.fromkeys(aggregate.partner for aggregate in contract.aggregate):
+        sections = [a for a in contract.aggregate if a.partner == partner]
+        shared = min(me, rows[partner])
+        ciphers = ciphertexts(contract, partner, shared)
+        total += aggregate_estimate(
+            shared, 50, ciphers, sections[0].key_bits, sections=len(sections)
+        )
     for category in contract.category:
         shared = min(me, rows[category.partner])
         ciphers, groups = cipher_count(category, shared), len(category.categories) + 1

@@ -53,8 +53,12 @@ def steps_of(job: Job) -> list[str]:
         steps += [f"align/{partner}/{level}" for level in range(levels)]
         steps += [f"align/{partner}/order"]
     steps += ["select"] * (len(job.partners()) > 1)
-    steps += [f"known/{partner}" for partner in dict.fromkeys(a.partner for a in job.aggregates)]
-    steps += [f"aggregate/{i}/{a.partner}" for i, a in enumerate(job.aggregates)]
+    begun: set[str] = set()
+    for i, asked in enumerate(job.aggregates):
+        if asked.partner not in begun:
+            steps += [f"known/{asked.partner}", f"rows/{asked.partner}"]
+        begun.add(asked.partner)
+        steps.append(f"aggregate/{i}/{asked.partner}")
     steps += [f"category/{i}/{c.partner}" for i, c in enumerate(job.categories)]
     steps += [f"join_sum/{i}/{j.partner}" for i, j in enumerate(job.join_sums)]
     steps += [f"train/{job.train.task}"] if job.train else []

@@ -1,17 +1,22 @@
 """Encrypted aggregation over aligned rows, in two directions.
 
-A partner's measures by the receiver's private segment (`MeasureParty`, `SegmentParty`):
+A partner's measures by the receiver's private segments. Rows go once, whatever the number of
+sections (`RowsSender`, `RowsReceiver`):
 
-    partner (key holder)                            receiver (segment)
+    partner (key holder)                            receiver (segments)
       Key, Rows, Rows, ...: packed ciphertexts  ──►
                                                 ◄──  Next, while rows are missing
+
+then each section (`MeasureParty`, `SegmentParty`):
+
                                                 ◄──  Counted: counts of each group, the rest masked
       Kept: which groups and columns may be opened ─►
                                                 ◄──  Returned: sums of those, masked uniformly
       Opened: still masked, what is not kept blanked ►
 
-A row's plaintext holds every measure in slots of its own, and a one. The receiver adds rows up by
-group without reading them. The partner opens the counts first and drops groups below its minimum,
+A row's plaintext holds every measure in slots of its own, and for each section a one. The receiver
+adds rows up by group without reading them. The partner opens the counts of a section first and
+drops groups below its minimum,
 and columns with too few values behind them in a group, and what would give a few rows away together
 with earlier sections (`overlap`); only then does it open sums, which carry
 masks uniform mod n, and puts a random number into every slot that is not to be told. The receiver
@@ -43,23 +48,32 @@ from federated.aggregate.amount_party import AmountParty
 from federated.aggregate.amounts import Amount
 from federated.aggregate.categories import OTHER
 from federated.aggregate.category_party import CategoryParty
+from federated.aggregate.cells import Grouping
 from federated.aggregate.history import History
 from federated.aggregate.measure_party import MeasureParty
 from federated.aggregate.pair import aggregate_by_category, aggregate_by_segment
 from federated.aggregate.result import AggregateResult, CategoryResult, MeasureResult
+from federated.aggregate.rows import MeasureSlots, Section
+from federated.aggregate.rows_party import Added, RowsReceiver, RowsSender
 from federated.aggregate.segment_party import SegmentParty
 from federated.aggregate.statistics import Statistic
 
 __all__ = [
     "OTHER",
+    "Added",
     "AggregateResult",
     "Amount",
     "AmountParty",
     "CategoryParty",
     "CategoryResult",
+    "Grouping",
     "History",
     "MeasureParty",
     "MeasureResult",
+    "MeasureSlots",
+    "RowsReceiver",
+    "RowsSender",
+    "Section",
     "SegmentParty",
     "Statistic",
     "aggregate_by_category",

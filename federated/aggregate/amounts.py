@@ -132,9 +132,10 @@ class AmountRows:
     def pack(self, start: int, stop: int, cipher: int) -> Plaintexts:
         """Plaintexts of one ciphertext of rows `start` to `stop`."""
         part, codes = self.whole[start:stop], self.codes[start:stop]
+        layout, width = self.slots.layout, part.shape[1]
         columns = [
-            np.where(codes == segment, part[:, number], 0)
-            for segment in range(self.slots.parts)
-            for number in range(part.shape[1])
+            np.where(codes == place // width, part[:, place % width], 0)
+            for place, slot in enumerate(layout.places)
+            if slot.cipher == cipher
         ]
-        return self.slots.layout.pack(columns, cipher, self.slots.headroom)
+        return layout.pack(columns, cipher, self.slots.headroom)

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import numpy as np
 
-from federated.aggregate.adding import add_rows, chunks, no_sums, random_numbers, read_sums
+from federated.aggregate.adding import Target, add_rows, chunks, no_sums, random_numbers, read_sums
 from federated.aggregate.amounts import Amount, AmountSlots
+from federated.aggregate.layout import Layout
 from federated.aggregate.messages import CHUNK, WINDOW, Blob, Kept, Key, Next, Returned, Rows
 from federated.aggregate.noise import Noise, discrete_laplace, most_noise
 from federated.aggregate.suppression import tell_counts
@@ -81,6 +82,10 @@ class CategoryParty(Role[np.ndarray]):
     def _slots(self, public: PublicKey, parts: int) -> AmountSlots:
         return AmountSlots(self._amounts, parts, len(self._codes), public.bits, self._epsilon)
 
+    def _target(self, layout: Layout, start: int = 0) -> Target:
+        codes = self._codes[start : start + CHUNK]
+        return Target(range(layout.ciphers), codes, self._categories)
+
     def on_key(self, state: Summing, found: Key, peer: str) -> Turn[np.ndarray]:
         if state.public:
             raise PeerError("a second key")
@@ -89,7 +94,7 @@ class CategoryParty(Role[np.ndarray]):
         if self._parts not in (None, found.parts):
             raise PeerError(f"{found.parts} segments announced, {self._parts} in the contract")
         public = self._public(found.public)
-        sums = no_sums(public, self._slots(public, found.parts).layout, self._categories)
+        sums = no_sums(public, self._target(self._slots(public, found.parts).layout))
         state = Summing(found.public, found.parts, 0, sums)
         return self._returned(state, peer) if not found.rows else Turn(state)
 
@@ -99,10 +104,8 @@ class CategoryParty(Role[np.ndarray]):
             raise PeerError("rows that are not due")
         public = self._public(state.public)
         slots = self._slots(public, state.parts)
-        codes = self._codes[start : start + CHUNK]
-        sums = add_rows(
-            public, slots.layout, slots.headroom, state.sums, found, codes, self._categories
-        )
+        target = self._target(slots.layout, start)
+        (sums,) = add_rows(public, slots.layout, slots.headroom, found, [target], [state.sums])
         state = Summing(state.public, state.parts, state.added + 1, sums)
         if state.added == total:
             return self._returned(state, peer)
@@ -119,7 +122,7 @@ class CategoryParty(Role[np.ndarray]):
         if kept is None:
             kept = np.ones(len(rows), bool) if self._epsilon else tell_counts(rows, self._minimum)
         chosen = np.flatnonzero(kept)
-        vectors = read_sums(public, slots.layout, state.sums, self._categories)
+        vectors = read_sums(public, slots.layout, self._target(slots.layout), state.sums)
         fresh = b""
         if len(chosen):
             parts = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-__all__ = ["ABSENT", "MOST_CELLS", "NONE", "numbered_cells"]
+__all__ = ["ABSENT", "MOST_CELLS", "NONE", "Grouping", "numbered_cells"]
 
 NONE = -1
 """The code of a row that is in no group of a grouping."""
@@ -40,3 +42,44 @@ def numbered_cells(
     cells[np.argsort(-sizes, kind="stable")[max(0, room) :], 1:] = -1
     cells, joined = np.unique(cells, axis=0, return_inverse=True)
     return cells, joined.reshape(-1)[place]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A section's groups at the receiver, and each record's: `codes` is `int64[records]`.
+
+    `NONE` is the code of a record in none, `ABSENT` of one that is not aligned any more.
+    `earlier` has the same codes for each section that may have told of the same columns: of this
+    contract first, in whatever group, then of earlier ones, in the groups that these told.
+    """
+
+    groups: list[str]
+    codes: np.ndarray
+    earlier: tuple[np.ndarray, ...] = ()
+
+    @cached_property
+    def _numbered(self) -> tuple[np.ndarray, np.ndarray]:
+        return numbered_cells([self.codes, *self.earlier])
+
+    @property
+    def cells(self) -> np.ndarray:
+        """Each cell's groups: `int64[cells, 1 + earlier]`."""
+        return self._numbered[0]
+
+    @property
+    def place(self) -> np.ndarray:
+        """Each record's cell."""
+        return self._numbered[1]
+
+    def told(self, told: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The cells that are left to tell apart, and which of them each cell goes into.
+
+        `told[i]`, `bool[groups]`, says which groups the i-th earlier section has told. Records
+        of the others are in none there.
+        """
+        cells = self.cells.copy()
+        for column, kept in zip(cells.T[1:], told, strict=False):
+            known = np.append(kept, [True, True, True])[column - 2]  # absent, none and not counted
+            column[~known] = NONE + 2
+        found, into = np.unique(cells, axis=0, return_inverse=True)
+        return found, into.reshape(-1)

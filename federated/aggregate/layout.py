@@ -3,7 +3,6 @@
 A plaintext is the sum over its slots of v 2^offset, every v a signed integer that stays below
 2^bits in magnitude whatever is added to it; one more bit holds the sign. Because `bits` is of the
 final sum (all rows, and whatever noise or blank is put on top), slots never run into each other.
-The first ciphertext may leave bits free above its slots.
 """
 
 from __future__ import annotations
@@ -42,18 +41,16 @@ class Layout:
     places: tuple[Place, ...]
 
     @classmethod
-    def fit(cls, key_bits: int, sizes: Sequence[int], *, spare: int = 0) -> Layout:
+    def fit(cls, key_bits: int, sizes: Sequence[int]) -> Layout:
         """Slots of these bits, in as few ciphertexts as their order allows.
 
-        `spare` bits stay free above the first ciphertext's slots. Raises `MisuseError` if one
-        slot alone does not fit.
+        Raises `MisuseError` if one slot alone does not fit.
         """
         places: list[Place] = []
-        cipher, offset = 0, 0
+        cipher, offset, room = 0, 0, key_bits - 2
         for bits in sizes:
-            room = key_bits - 2 - (spare if cipher == 0 else 0)
             if offset and offset + bits + 1 > room:
-                cipher, offset, room = cipher + 1, 0, key_bits - 2
+                cipher, offset = cipher + 1, 0
             if bits + 1 > room:
                 raise MisuseError(f"a sum of {bits} bits does not fit a {key_bits}-bit key")
             places.append(Place(cipher, offset, bits))
@@ -79,15 +76,14 @@ class Layout:
         return sum(place.top for place in self.of(cipher))
 
     def pack(self, columns: Sequence[np.ndarray], cipher: int, headroom: int) -> Plaintexts:
-        """One ciphertext's plaintexts from all slots' values of n rows.
+        """One ciphertext's plaintexts from its slots' values of n rows.
 
         A column is `int64[n]`, or `uint64[n, k]` of two's complement. `headroom` bits of every
         slot are left for sums, so that the bound of one row is so much smaller than the slots.
         """
-        own = [(p, c) for p, c in zip(self.places, columns, strict=True) if p.cipher == cipher]
         width = word_count(self.bits(cipher) + 1)
         words = np.zeros((len(columns[0]), width), np.uint64)
-        for place, column in own:
+        for place, column in zip(self.of(cipher), columns, strict=True):
             _put(words, place.offset, _lifted(column, place.bits))
         signed = add(words, negate(to_words([self.shift(cipher)], width)))
         return Plaintexts(signed, 1 << (self.bits(cipher) - headroom))

@@ -1,43 +1,29 @@
-"""The partner: encrypts its measures, opens counts, then sums of what is large enough."""
+"""The partner: opens counts, audits them, then opens sums of what is large enough."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated
 
 import numpy as np
 
-from federated.aggregate.adding import chunks, encrypt_rows, random_numbers
-from federated.aggregate.history import Followed, History, followed, history_of
-from federated.aggregate.messages import (
-    GROUPS,
-    WINDOW,
-    Counted,
-    Kept,
-    Key,
-    Next,
-    Opened,
-    Returned,
-    Rows,
-)
+from federated.aggregate.history import Followed, History
+from federated.aggregate.messages import GROUPS, Counted, Kept, Opened, Returned
 from federated.aggregate.overlap import withheld
 from federated.aggregate.result import MeasureResult
-from federated.aggregate.rows import Asked, Floats, MeasuredRows, MeasureSlots
+from federated.aggregate.rows import SectionSlots
 from federated.aggregate.suppression import suppress
 from federated.paillier import EncryptedVector, Plaintexts, PrivateKey
-from psi.protocol import Array, Context, Done, PeerError, Range, Role, Turn, message
+from psi.protocol import Array, Context, Done, PeerError, Role, Turn, message
 
 __all__ = ["Earlier", "MeasureParty"]
 
 
-@message(0x46)
+@message(0x58)
 @dataclass(frozen=True)
-class Encrypting:
-    """How many messages of rows have been sent."""
-
-    sent: Annotated[int, Range(0, 1 << 30)]
+class Counting:
+    """Waiting for the counts of the receiver's cells."""
 
 
 @message(0x47)
@@ -64,74 +50,35 @@ class Earlier:
 class MeasureParty(Role[MeasureResult]):
     """Holds the key. Its result are the groups' row counts, which it learns, and what was kept.
 
-    `values` is `float64[rows, columns]`, the columns in the order in which `asked` names them
-    first, NaN where a value is missing. `earlier` are the results of earlier sections of the same
-    columns, all False where such a section did not ask for one: of this job, then of those in the
-    `history` of the rows. `there[j]` says of that job's rows which values they had, `bool[rows,
-    columns]`, all true in columns that it did not tell.
+    `counted` says which values of the section's columns count (`followed`). `earlier` are the
+    results of earlier sections of the same columns, all False where such a section did not ask for
+    one: of this job, then of those in the `history` of the rows.
     """
 
     transitions = {  # noqa: RUF012
-        (Encrypting, Next): "on_next",
-        (Encrypting, Counted): "on_counts",
+        (Counting, Counted): "on_counts",
         (Opening, Returned): "on_sums",
     }
 
     def __init__(
         self,
         context: Context,
-        receiver: str,
         key: PrivateKey,
-        values: Floats,
-        asked: Sequence[Asked],
-        minimum_group: int,
+        slots: SectionSlots,
+        counted: Followed,
+        history: History,
         earlier: Sequence[Earlier] = (),
-        history: History | None = None,
-        there: Sequence[np.ndarray] = (),
     ) -> None:
         super().__init__(context)
-        self._history = history or history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
-        self._earlier, self._there = list(earlier), list(there)
-        self._receiver, self._key, self._minimum = receiver, key, minimum_group
-        self._records = len(self._history.places)
-        self._slots = MeasureSlots(asked, self._records, key.bits)
-        self._values = values
-
-    @cached_property
-    def _counted(self) -> Followed:
-        return followed(self._history, np.isfinite(self._values), self._there, self._minimum)
-
-    @cached_property
-    def _rows(self) -> MeasuredRows:
-        return MeasuredRows(self._slots, self._values, self._counted.flags)
+        self._key, self._slots, self._minimum = key, slots, slots.section.minimum
+        self._counted, self._history, self._earlier = counted, history, list(earlier)
+        self._records, self._aligned = len(history.places), history.rows
 
     def begin(self) -> Turn[MeasureResult]:
-        self._rows  # noqa: B018 (refuses bad values before anything is sent)
-        count = self._records
-        first = min(WINDOW, chunks(count))
-        key = Key(self._key.public.to_bytes(), count, 1)
-        messages = [(self._receiver, key)] + [
-            (self._receiver, self._chunk(i)) for i in range(first)
-        ]
-        return Turn(Encrypting(first), messages, progress=0.8 * first / max(1, chunks(count)))
+        return Turn(Counting())
 
-    def _chunk(self, number: int) -> Rows:
-        rows, layout = self._rows, self._slots.layout
-        return encrypt_rows(
-            self._key, rows.pack, layout.ciphers, self._records, number, self.context.random
-        )
-
-    def on_next(self, state: Encrypting, found: Next, peer: str) -> Turn[MeasureResult]:
-        del found
-        total = chunks(self._records)
-        if state.sent >= total:
-            raise PeerError("more rows asked than there are")
-        after = Encrypting(state.sent + 1)
-        return Turn(after, [(peer, self._chunk(state.sent))], progress=0.8 * after.sent / total)
-
-    def on_counts(self, state: Encrypting, found: Counted, peer: str) -> Turn[MeasureResult]:
-        if state.sent < chunks(self._records):
-            raise PeerError("counts that are not due")
+    def on_counts(self, state: Counting, found: Counted, peer: str) -> Turn[MeasureResult]:
+        del state
         self._check_cells(found)
         cells, public = found.cells, self._key.public
         vector = EncryptedVector.from_bytes(public, found.data, len(cells))
@@ -142,7 +89,7 @@ class MeasureParty(Role[MeasureResult]):
         kept = self._kept(groups[2:])
         self._withhold(kept, cells, counts)
         told = kept.astype(np.uint8)
-        return Turn(Opening(groups[2:, 0].copy(), told), [(peer, Kept(told))], progress=0.9)
+        return Turn(Opening(groups[2:, 0].copy(), told), [(peer, Kept(told))], progress=0.6)
 
     def _check_cells(self, found: Counted) -> None:
         cells, every = found.cells, [found.groups, *(len(e.kept) for e in self._earlier)]
@@ -159,7 +106,7 @@ class MeasureParty(Role[MeasureResult]):
         whole = np.append(self._records, self._counted.flags.sum(axis=0))
         if (counts.sum(axis=0) != whole).any() or (counts[:, 1:] > counts[:, :1]).any():
             raise PeerError("counts that do not add up to the aligned rows")
-        gone = self._records - len(self._values)
+        gone = self._records - self._aligned
         absent = [
             gone,
             *(gone if e.job < 0 else self._history.absent(e.job) for e in self._earlier),
@@ -174,13 +121,13 @@ class MeasureParty(Role[MeasureResult]):
     def _kept(self, counts: np.ndarray) -> np.ndarray:
         """Which groups, and which of their columns, have enough behind them."""
         rows, flags = counts[:, 0], self._counted.flags
-        rest = len(self._values) - int(rows.sum())
+        rest = self._aligned - int(rows.sum())
         groups = suppress(rows, self._minimum, rest=(rest, rest))
         kept = [groups]
         # in the worst case all that count without a value are in one group
         for j, less in enumerate(self._counted.wrong.tolist()):
             least = np.maximum(counts[:, 1 + j] - less, 0)
-            others = int(flags[: len(self._values), j].sum() - counts[:, 1 + j].sum())
+            others = int(flags[: self._aligned, j].sum() - counts[:, 1 + j].sum())
             among = (max(0, others - less), rest)
             kept.append(suppress(least, self._minimum, rows=rows, allowed=groups, rest=among))
         return np.stack(kept, axis=1)
@@ -202,22 +149,13 @@ class MeasureParty(Role[MeasureResult]):
 
     def on_sums(self, state: Opening, found: Returned, peer: str) -> Turn[MeasureResult]:
         chosen = np.flatnonzero(state.kept[:, 1:].any(axis=1))
-        count = len(chosen) * self._slots.layout.ciphers
-        public = self._key.public
+        count, public = len(chosen) * len(self._slots.ciphers), self._key.public
         vector = EncryptedVector.from_bytes(public, found.data, count)
         data = b""
         if count:
-            blanks = Plaintexts.from_ints(self._blanks(state.kept[chosen, 1:]), bound=public.half)
-            data = vector.decrypt(self._key).minus(blanks, public).to_bytes()
+            kept = state.kept[chosen, 1:].astype(bool)
+            blanks = self._slots.blanks(kept, self.context.random)
+            hidden = Plaintexts.from_ints([-blank for blank in blanks], bound=public.half)
+            data = vector.decrypt(self._key).minus(hidden, public).to_bytes()
         result = MeasureResult(state.rows, state.kept.astype(bool))
         return Turn(Done(), [(peer, Opened(data))], result, 1.0)
-
-    def _blanks(self, kept: np.ndarray) -> list[int]:
-        """What is taken off every opened sum: a random number in each slot that is not told."""
-        layout, groups = self._slots.layout, len(kept)
-        found = np.zeros((layout.ciphers, groups), object)
-        for (number, _), place in zip(self._slots.names, layout.places, strict=True):
-            hidden = np.flatnonzero(kept[:, number] == 0) if number >= 0 else np.arange(groups)
-            numbers = random_numbers(len(hidden), place.bits - 1, self.context.random)
-            found[place.cipher, hidden] -= np.array([n << place.offset for n in numbers], object)
-        return [int(number) for number in found.reshape(-1)]

@@ -12,8 +12,12 @@ from federated.aggregate.amount_party import AmountParty
 from federated.aggregate.amounts import Amount
 from federated.aggregate.categories import coded, with_other
 from federated.aggregate.category_party import CategoryParty
+from federated.aggregate.cells import Grouping
+from federated.aggregate.history import followed, history_of
 from federated.aggregate.measure_party import MeasureParty
 from federated.aggregate.result import AggregateResult, CategoryResult
+from federated.aggregate.rows import MeasureSlots, Section
+from federated.aggregate.rows_party import RowsReceiver, RowsSender
 from federated.aggregate.segment_party import SegmentParty
 from federated.aggregate.statistics import Statistic
 from federated.paillier import DEFAULT_BITS, PrivateKey, generate_keypair
@@ -49,14 +53,24 @@ def aggregate_by_segment(
     private = key or generate_keypair(DEFAULT_BITS)
     session = secrets.token_bytes(32)
 
-    def context(party: str) -> Context:
-        return Context(session, "aggregate", party, secrets.token_bytes)
+    def context(party: str, step: str) -> Context:
+        return Context(session, step, party, secrets.token_bytes)
 
-    groups, codes = grouped(segment)
+    section, grouping = Section(tuple(asked), minimum_group), Grouping(*grouped(segment))
+    slots = MeasureSlots([section], len(values), private.bits)
+    history = history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
+    counted = followed(history, np.isfinite(values), (), minimum_group)
+    rows = Pair(
+        RowsReceiver(
+            context("receiver", "rows"), [section], [grouping], minimum_key_bits=private.bits
+        ),
+        RowsSender(context("partner", "rows"), "receiver", private, slots, values, [counted.flags]),
+    ).run()
     receiver = SegmentParty(
-        context("receiver"), "partner", groups, codes, asked, minimum_key_bits=private.bits
-    )
-    partner = MeasureParty(context("partner"), "receiver", private, values, asked, minimum_group)
+        context("receiver", "aggregate"), "partner", [section], 0, grouping, rows["receiver"],
+        minimum_key_bits=private.bits,
+    )  # fmt: skip
+    partner = MeasureParty(context("partner", "aggregate"), private, slots.of(0), counted, history)
     found: AggregateResult = Pair(receiver, partner).run()["receiver"]
     return found
 

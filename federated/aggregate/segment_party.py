@@ -1,4 +1,4 @@
-"""The receiver: adds the partner's ciphertexts up by its private segment."""
+"""The receiver: has the counts of its cells audited, then the sums of what is kept opened."""
 
 from __future__ import annotations
 
@@ -9,60 +9,22 @@ from typing import Annotated
 
 import numpy as np
 
-from federated.aggregate.adding import add_rows, chunks, no_sums, random_numbers, read_sums
-from federated.aggregate.cells import numbered_cells
-from federated.aggregate.messages import (
-    CHUNK,
-    GROUPS,
-    WINDOW,
-    Blob,
-    Counted,
-    Kept,
-    Key,
-    Next,
-    Opened,
-    Returned,
-    Rows,
-)
+from federated.aggregate.adding import read_sums
+from federated.aggregate.cells import Grouping
+from federated.aggregate.messages import GROUPS, Blob, Counted, Kept, Opened, Returned
 from federated.aggregate.result import AggregateResult
-from federated.aggregate.rows import GUARD, Asked, MeasureSlots
+from federated.aggregate.rows import MeasureSlots, Section
+from federated.aggregate.rows_party import Added, target_of
 from federated.paillier import EncryptedVector, Plaintexts, PublicKey
-from psi.protocol import (
-    Array,
-    Context,
-    Done,
-    InputError,
-    Length,
-    PeerError,
-    Range,
-    Refused,
-    Role,
-    Turn,
-    message,
-)
+from psi.protocol import Array, Context, Done, PeerError, Role, Turn, message
 
 __all__ = ["SegmentParty"]
-
-KeyBytes = Annotated[bytes, Length(4096)]
-
-
-@message(0x48)
-@dataclass(frozen=True)
-class Adding:
-    """Waiting for the key, then for rows: how many messages have been added, and the sums."""
-
-    public: KeyBytes
-    added: Annotated[int, Range(0, 1 << 30)]
-    sums: Blob
 
 
 @message(0x49)
 @dataclass(frozen=True)
 class Choosing:
-    """All rows are added; waiting for which groups may be opened."""
-
-    public: KeyBytes
-    sums: Blob
+    """Waiting for which groups may be opened."""
 
 
 @message(0x4A)
@@ -70,22 +32,19 @@ class Choosing:
 class Unmasking:
     """Waiting for the opened sums, to take the masks off."""
 
-    public: KeyBytes
     kept: Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
     masks: Blob
 
 
 class SegmentParty(Role[AggregateResult]):
-    """Learns the statistics of the groups that the partner keeps.
+    """Learns the statistics of the groups that the partner keeps in one section.
 
-    `codes` is `int64[records]`: the number of each record's group in `groups`, `NONE` without one,
-    `ABSENT` where it is not aligned any more; `earlier` the same for each earlier section that has
-    told of the same columns. The partner counts the records in each combination.
+    `added` is what came of the rows of all `sections`, this one being number `number`;
+    `told[i]`, `bool[groups]`, which groups the i-th of the grouping's earlier sections has told:
+    those of this contract. Records of others are told apart by what is told of them alone.
     """
 
     transitions = {  # noqa: RUF012
-        (Adding, Key): "on_key",
-        (Adding, Rows): "on_rows",
         (Choosing, Kept): "on_kept",
         (Unmasking, Opened): "on_opened",
     }
@@ -94,134 +53,78 @@ class SegmentParty(Role[AggregateResult]):
         self,
         context: Context,
         partner: str,
-        groups: Sequence[str],
-        codes: np.ndarray,
-        asked: Sequence[Asked],
+        sections: Sequence[Section],
+        number: int,
+        grouping: Grouping,
+        added: Added,
         *,
-        earlier: Sequence[np.ndarray] = (),
+        told: Sequence[np.ndarray] = (),
         minimum_key_bits: int = 2048,
     ) -> None:
         super().__init__(context)
-        self._every = [codes, *earlier]
-        self._partner, self._groups, self._codes = partner, list(groups), codes
-        self._asked, self._bits = list(asked), minimum_key_bits
-        self._key: PublicKey | None = None
+        self._partner, self._number, self._grouping = partner, number, grouping
+        self._added, self._groups = added, grouping.groups
+        self._public = PublicKey.from_bytes(added.public, minimum_bits=minimum_key_bits)
+        records = len(grouping.codes)
+        self._slots = MeasureSlots(sections, records, self._public.bits).of(number)
+        self._cells, self._into = grouping.told(told)
 
     def begin(self) -> Turn[AggregateResult]:
-        if not self._groups:
-            raise Refused("no group has a shared record")
-        if len(self._groups) > GROUPS - 2:
-            raise InputError(
-                f"{len(self._groups)} groups found, at most {GROUPS - 2} allowed",
-                hint="group by a coarser column",
-            )
-        return Turn(Adding(b"", 0, b""))
-
-    def _public(self, data: bytes) -> PublicKey:
-        if self._key is None:
-            self._key = PublicKey.from_bytes(data, minimum_bits=self._bits)
-        return self._key
+        """Send the cells' counts back, all else in their ciphertexts masked."""
+        slots, random = self._slots, self.context.random
+        first = self._sums[slots.ciphers.index(slots.counted_in)]
+        bound = 1 << (slots.layout.bits(slots.counted_in) - 1)
+        masks = Plaintexts.from_ints(slots.hiding(len(first), random), bound=bound)
+        fresh = first.add_plain(masks).rerandomise(for_key_holder=True, random=random)
+        counted = Counted(len(self._groups), self._cells, fresh.to_bytes())
+        return Turn(Choosing(), [(self._partner, counted)], progress=0.3)
 
     @cached_property
-    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Each cell's groups, `int64[cells, groupings]`, and each record's cell."""
-        return numbered_cells(self._every)
+    def _sums(self) -> list[EncryptedVector]:
+        """Of the cells that are to be told apart, by ciphertext of a row."""
+        target = target_of(self._slots, self._grouping)
+        data = self._added.sums[self._number].tobytes()
+        found = read_sums(self._public, self._slots.layout, target, data)
+        count = len(self._cells)
+        return [v.segment_sum(self._into, count, bound=v.bound) for v in found]
 
-    @cached_property
+    @property
     def _counts(self) -> np.ndarray:
         """Rows in each group."""
-        known = self._codes[self._codes >= 0]
+        known = self._grouping.codes[self._grouping.codes >= 0]
         return np.bincount(known, minlength=len(self._groups)).astype(np.int64)
 
-    def _slots(self, public: PublicKey) -> MeasureSlots:
-        return MeasureSlots(self._asked, len(self._codes), public.bits)
-
-    def on_key(self, state: Adding, found: Key, peer: str) -> Turn[AggregateResult]:
-        if state.public:
-            raise PeerError("a second key")
-        if found.rows != len(self._codes):
-            raise PeerError(f"{found.rows} rows announced, {len(self._codes)} are aligned")
-        public = self._public(found.public)
-        sums = no_sums(public, self._slots(public).layout, len(self._cells[0]))
-        state = Adding(found.public, 0, sums)
-        return self._counted(state, peer) if not found.rows else Turn(state)
-
-    def on_rows(self, state: Adding, found: Rows, peer: str) -> Turn[AggregateResult]:
-        total = chunks(len(self._codes))
-        start = state.added * CHUNK
-        if not state.public or found.start != start or state.added >= total:
-            raise PeerError("rows that are not due")
-        public = self._public(state.public)
-        slots = self._slots(public)
-        cells, place = self._cells
-        sums = add_rows(
-            public, slots.layout, slots.headroom, state.sums, found,
-            place[start : start + CHUNK], len(cells),
-        )  # fmt: skip
-        state = Adding(state.public, state.added + 1, sums)
-        if state.added == total:
-            return self._counted(state, peer)
-        more = [(peer, Next())] if state.added - 1 + WINDOW < total else []
-        return Turn(state, more, progress=0.8 * state.added / total)
-
-    def _counted(self, state: Adding, peer: str) -> Turn[AggregateResult]:
-        """Send the cells' counts back, all else in their ciphertexts masked."""
-        public, random = self._public(state.public), self.context.random
-        slots = self._slots(public)
-        cells = self._cells[0]
-        first = read_sums(public, slots.layout, state.sums, len(cells))[0]
-        low = slots.count_bits
-        width = slots.layout.bits(0) - low + GUARD
-        masks = [r << low for r in random_numbers(len(first), width, random)]
-        bound = 1 << (low + width)
-        masked = first.add_plain(Plaintexts.from_ints(masks, bound=bound))
-        fresh = masked.rerandomise(for_key_holder=True, random=random)
-        choosing = Choosing(state.public, state.sums)
-        counted = Counted(len(self._groups), cells, fresh.to_bytes())
-        return Turn(choosing, [(peer, counted)], progress=0.85)
-
     def on_kept(self, state: Choosing, found: Kept, peer: str) -> Turn[AggregateResult]:
-        public, kept = self._public(state.public), found.kept
-        slots = self._slots(public)
-        shape = (len(self._groups), 1 + len(slots.columns))
+        del state
+        kept, random = found.kept, self.context.random
+        shape = (len(self._groups), 1 + len(self._slots.columns))
         if kept.shape != shape or (kept > kept[:, :1]).any() or (kept > 1).any():
             raise PeerError("kept groups of another shape than was asked")
         chosen = np.flatnonzero(kept[:, 1:].any(axis=1))
-        cells = self._cells[0]
-        own = np.maximum(cells[:, 0] - 2, -1)
+        own = np.maximum(self._cells[:, 0] - 2, -1)
         parts = [
             vector.segment_sum(own, len(self._groups), bound=vector.bound).take(chosen)
-            for vector in read_sums(public, slots.layout, state.sums, len(cells))
+            for vector in self._sums
         ]
-        masked, masks = EncryptedVector.concatenate(parts).mask_uniform(self.context.random)
-        fresh = masked.rerandomise(for_key_holder=True, random=self.context.random)
-        after = Unmasking(state.public, kept, masks.to_bytes())
-        return Turn(after, [(peer, Returned(fresh.to_bytes()))], progress=0.9)
+        masked, masks = EncryptedVector.concatenate(parts).mask_uniform(random)
+        fresh = masked.rerandomise(for_key_holder=True, random=random)
+        after = Unmasking(kept, masks.to_bytes())
+        return Turn(after, [(peer, Returned(fresh.to_bytes()))], progress=0.6)
 
     def on_opened(self, state: Unmasking, opened: Opened, peer: str) -> Turn[AggregateResult]:
         del peer
-        public = self._public(state.public)
-        slots = self._slots(public)
-        kept = state.kept.astype(bool)
-        chosen = np.flatnonzero(kept[:, 1:].any(axis=1))
-        count = len(chosen) * slots.layout.ciphers
+        public, slots, kept = self._public, self._slots, state.kept.astype(bool)
+        told = int(kept[:, 1:].any(axis=1).sum())
+        count = told * len(slots.ciphers)
         masks = Plaintexts.from_bytes(state.masks, count, bound=public.half)
         plain = Plaintexts.from_bytes(opened.data, count, bound=public.half)
         numbers = plain.minus(masks, public).to_ints() if count else []
-        sums: list[np.ndarray] = []
-        for cipher in range(slots.layout.ciphers):
-            part = numbers[cipher * len(chosen) : (cipher + 1) * len(chosen)]
-            for slot in slots.layout.unpack(part, cipher):
-                whole = np.zeros(len(self._groups), object)
-                whole[chosen] = slot
-                sums.append(whole)
-        values = slots.statistics(sums, kept[:, 1:])
-        told = [kept[:, 1 + slots.columns.index(column)] for column, _ in self._asked]
+        asked = slots.section.asked
         result = AggregateResult(
             self._groups,
             np.where(kept[:, 0], self._counts, 0),
-            [(column, statistic.text) for column, statistic in self._asked],
-            values,
-            told,
+            [(column, statistic.text) for column, statistic in asked],
+            slots.statistics(slots.unpack(numbers, told), kept[:, 1:]),
+            [kept[:, 1 + slots.columns.index(column)] for column, _ in asked],
         )
         return Turn(Done(), result=result, progress=1.0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from federated.aggregate import Amount, Statistic
 from federated.party.keys import Identity, PartyKeys
@@ -193,7 +193,7 @@ class Suites:
     align: str = PROTOCOLS["ecdh"].suite
     seal: str = "x25519+mlkem768-chacha20poly1305-v1"
     sign: str = "ed25519"
-    aggregate: str = "paillier-djn-v1"
+    aggregate: str = "paillier-djn-v2"
 
 
 def suites_for(align: tuple[AlignTerms, ...]) -> Suites:
@@ -264,8 +264,14 @@ class Contract:
         """Raise `PeerError` unless the contract is whole and consistent in itself."""
         if self.version != VERSION:
             raise PeerError(f"contract version {self.version} found, {VERSION} allowed")
-        if self.suites != suites_for(self.align):
-            raise PeerError("the contract asks for a suite that this version does not have")
+        own = asdict(suites_for(self.align))
+        unlike = [kind for kind, name in asdict(self.suites).items() if name != own[kind]]
+        if unlike:
+            here = ", ".join(own[kind] for kind in unlike)
+            raise PeerError(
+                f"the contract asks for a suite that this version does not have ({here} is here)",
+                hint="all parties of a job need versions with the same suites",
+            )
         names = [terms.name for terms in self.parties]
         if len(set(names)) != len(names) or len(names) < 2:
             raise PeerError("a contract needs two parties or more, each with its own name")

@@ -6,11 +6,11 @@ first part of the frame, not to measure anything.
 
 from __future__ import annotations
 
-from federated.aggregate import Statistic
-from federated.aggregate.rows import MeasureSlots
+from federated.aggregate import MeasureSlots
 from federated.join_sum import Layout
 from federated.party import category
-from federated.party.contract import AggregateTerms, Contract
+from federated.party.contract import Contract
+from federated.party.segments import section_of
 
 __all__ = ["BEFORE_CONTRACT", "ciphertexts", "step_limit"]
 
@@ -37,8 +37,8 @@ def step_limit(contract: Contract | None, step: str) -> int:
         return _FLOOR + 64 * total
     bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
     key = max(bits, default=3072) // 4
-    if kind == "aggregate":
-        ciphers = max((ciphertexts(terms, most) for terms in contract.aggregate), default=1)
+    if kind in ("rows", "aggregate"):
+        ciphers = max(ciphertexts(contract, name, most) for name in contract.partners())
         return _FLOOR + (key + 64) * 2 * most * ciphers
     if kind == "category":
         sizes = [
@@ -55,7 +55,10 @@ def step_limit(contract: Contract | None, step: str) -> int:
     return BEFORE_CONTRACT
 
 
-def ciphertexts(terms: AggregateTerms, rows: int) -> int:
-    """Ciphertexts that each of so many rows takes."""
-    asked = [(m.column, Statistic.parse(m.statistic)) for m in terms.measures]
-    return MeasureSlots(asked, rows, terms.key_bits).layout.ciphers
+def ciphertexts(contract: Contract, partner: str, rows: int) -> int:
+    """Ciphertexts that each of so many rows takes for all sections that ask this partner."""
+    asked = [terms for terms in contract.aggregate if terms.partner == partner]
+    if not asked:
+        return 0
+    sections = [section_of(terms) for terms in asked]
+    return MeasureSlots(sections, rows, asked[0].key_bits).layout.ciphers

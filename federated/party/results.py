@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from federated.aggregate import AggregateResult, CategoryResult, History, MeasureResult
+from federated.aggregate import Added, AggregateResult, CategoryResult, History, MeasureResult
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.party.contract import (
@@ -27,7 +27,7 @@ __all__ = ["RESULTS"]
 RESULTS: dict[str, type] = {
     cls.__qualname__: cls
     for cls in (
-        AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
+        Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
         CategoryTerms, Contract, Disclosure, FeatureFit,
         Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, Matches, Measure, MeasureResult,
         PartyTerms, Shown, Suites, TrainTerms, VerticalFit,

@@ -17,15 +17,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.aggregate import (
+    Added,
     AggregateResult,
+    Grouping,
     History,
     MeasureParty,
     MeasureResult,
+    MeasureSlots,
+    RowsReceiver,
+    RowsSender,
+    Section,
     SegmentParty,
     Statistic,
 )
 from federated.aggregate.cells import ABSENT, NONE
-from federated.aggregate.history import history_of
+from federated.aggregate.history import Followed, followed, history_of
 from federated.aggregate.measure_party import Earlier
 from federated.paillier import PrivateKey
 from federated.party.asked import Asked, AskedSection
@@ -34,12 +40,18 @@ from federated.party.matrix import numeric_matrix
 from federated.party.releases import Releases, ToldSection
 from psi.protocol import Context, Refused
 
-__all__ = ["Segments", "columns_of", "earlier_sections", "groups_of"]
+__all__ = ["Segments", "columns_of", "earlier_sections", "groups_of", "section_of"]
 
 
 def columns_of(terms: AggregateTerms) -> list[str]:
     """The partner's columns, once each, in the order of the measures."""
     return list(dict.fromkeys(measure.column for measure in terms.measures))
+
+
+def section_of(terms: AggregateTerms) -> Section:
+    """What the terms ask, as the roles take it."""
+    asked = tuple((m.column, Statistic.parse(m.statistic)) for m in terms.measures)
+    return Section(asked, terms.minimum_group)
 
 
 def earlier_sections(contract: Contract, terms: AggregateTerms) -> list[AggregateTerms]:
@@ -76,6 +88,8 @@ class Segments:
     ) -> None:
         self._contract, self._asked, self._releases = contract, asked, releases
         self._sections: list[_Section] = []
+        self._groupings: dict[str, list[Grouping]] = {}
+        self._counts: list[Followed] = []
 
     def least(self, partner: str) -> int:
         """How many records a history must have to be told."""
@@ -99,19 +113,28 @@ class Segments:
             section = AskedSection(terms.partner, tuple(columns_of(terms)), codes.astype(np.int32))
             self._asked.keep(self._contract.nonce, number, section)
 
-    def receiving(
-        self, context: Context, terms: AggregateTerms, table: pa.Table, history: History
-    ) -> SegmentParty:
-        """The receiver's role over its aligned `table`, whose records have this history."""
-        asked = [(m.column, Statistic.parse(m.statistic)) for m in terms.measures]
+    def adding(
+        self, context: Context, partner: str, table: pa.Table, history: History
+    ) -> RowsReceiver:
+        """The receiver's role for the rows of all sections towards `partner`.
+
+        They are over its aligned `table`, whose records have this history.
+        """
+        self._groupings[partner] = [
+            self._grouping(terms, table, history) for terms in self._towards(partner)
+        ]
+        return RowsReceiver(context, self._asked_of(partner), self._groupings[partner])
+
+    def _towards(self, partner: str) -> list[AggregateTerms]:
+        return [terms for terms in self._contract.aggregate if terms.partner == partner]
+
+    def _asked_of(self, partner: str) -> list[Section]:
+        return [section_of(terms) for terms in self._towards(partner)]
+
+    def _grouping(self, terms: AggregateTerms, table: pa.Table, history: History) -> Grouping:
         groups, codes = groups_of(table.column(terms.by))
-        earlier = []
-        for section in self._earlier(terms):
-            told = np.logical_or.reduce(
-                [section.kept[c] for c in columns_of(terms) if c in section.kept]
-            )
-            before = groups_of(table.column(section.terms.by))[1]
-            earlier.append(np.where(np.append(told, False)[before], before, NONE))
+        before = earlier_sections(self._contract, terms)
+        earlier = [groups_of(table.column(section.by))[1] for section in before]
         gone = np.full(len(history.places) - history.rows, ABSENT)
         every = [np.concatenate([part, gone]) for part in (codes, *earlier)]
         for place, (job, numbers) in enumerate(zip(history.jobs, history.sections, strict=True)):
@@ -119,7 +142,19 @@ class Segments:
                 stood = self._codes(terms, job, number, int(history.sizes[place]))
                 if stood is not None:
                     every.append(history.codes(place, stood, ABSENT, NONE))
-        return SegmentParty(context, terms.partner, groups, every[0], asked, earlier=every[1:])
+        return Grouping(groups, every[0], tuple(every[1:]))
+
+    def receiving(self, context: Context, terms: AggregateTerms, added: Added) -> SegmentParty:
+        """The receiver's role in one section, after `adding`."""
+        told = [
+            np.logical_or.reduce([section.kept[c] for c in columns_of(terms) if c in section.kept])
+            for section in self._earlier(terms)
+        ]
+        number = self._towards(terms.partner).index(terms)
+        return SegmentParty(
+            context, terms.partner, self._asked_of(terms.partner), number,
+            self._groupings[terms.partner][number], added, told=told,
+        )  # fmt: skip
 
     def _codes(self, terms: AggregateTerms, job: str, number: int, rows: int) -> np.ndarray | None:
         """The groups of an earlier job's section; None if it asked for other columns."""
@@ -162,38 +197,51 @@ class Segments:
         found = self._releases.past(self._contract, me, columns_now)
         return history_of(number if found is None else found[0], found[1] if found else (), least)
 
-    def giving(
+    def sending(
         self,
         context: Context,
-        terms: AggregateTerms,
+        me: PartyTerms,
         table: pa.Table,
         key: PrivateKey,
-        where: str,
         history: History,
+    ) -> RowsSender:
+        """The partner's role for the rows of all sections towards it: those of `table`."""
+        sections = self._asked_of(me.name)
+        slots = MeasureSlots(sections, len(history.places), key.bits)
+        values = numeric_matrix(table, slots.columns, where=me.table)
+        self._counts = []
+        for section in sections:
+            own = values[:, [slots.columns.index(column) for column in section.columns]]
+            there = [
+                _there([self._told(job, n) for n in numbers], section.columns, int(size))
+                for job, numbers, size in zip(
+                    history.jobs, history.sections, history.sizes, strict=True
+                )
+            ]
+            self._counts.append(followed(history, np.isfinite(own), there, section.minimum))
+        flags = [counted.flags for counted in self._counts]
+        return RowsSender(context, self._contract.receiver, key, slots, values, flags)
+
+    def giving(
+        self, context: Context, terms: AggregateTerms, key: PrivateKey, history: History
     ) -> MeasureParty:
-        """The partner's role over its aligned `table`, whose logical name is `where`."""
-        asked = [(m.column, Statistic.parse(m.statistic)) for m in terms.measures]
+        """The partner's role in one section, after `sending`."""
         columns = columns_of(terms)
-        values = numeric_matrix(table, columns, where=where)
         earlier: list[Earlier] = []
         for section in self._earlier(terms):
             groups = len(next(iter(section.kept.values())))
             nothing = np.zeros(groups, bool)
             kept = np.stack([section.kept.get(c, nothing) for c in columns], axis=1)
             earlier.append(Earlier(kept, section.terms.minimum_group))
-        there = []
         for place, (job, numbers) in enumerate(zip(history.jobs, history.sections, strict=True)):
-            sections = [self._told(job, number) for number in numbers]
             earlier += [
                 Earlier(told.flags(columns), told.minimum, place)
-                for told in sections
+                for told in (self._told(job, number) for number in numbers)
                 if set(told.columns) & set(columns)
             ]
-            there.append(_there(sections, columns, int(history.sizes[place])))
-        return MeasureParty(
-            context, self._contract.receiver, key, values, asked, terms.minimum_group, earlier,
-            history, there,
-        )  # fmt: skip
+        number = self._towards(terms.partner).index(terms)
+        slots = MeasureSlots(self._asked_of(terms.partner), len(history.places), key.bits)
+        return MeasureParty(context, key, slots.of(number), self._counts[number], history, earlier)
 
     def _told(self, job: str, number: int) -> ToldSection:
         found = self._releases.section(job, number) if self._releases is not None else None

@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
-from federated.aggregate import History
+from federated.aggregate import Added, History
 from federated.aggregate.history import KnownReceiver, KnownSender
 from federated.aggregate.noise import discrete_laplace
 from federated.evaluation import stratified_folds
@@ -116,6 +116,8 @@ class Steps:
             asked = Asked(kept / "asked", session.random, session.clock)
         self._segments = Segments(contract, asked, releases)
         self._histories: dict[str, History] = {}
+        self._added: dict[str, Added] = {}
+        self._sent_rows = False
         self._key: PrivateKey | None = None
         self._guard = ReleaseGuard(session, contract, source, salt, self._table, releases)
         self.outcome = Outcome(contract)
@@ -252,7 +254,8 @@ class Steps:
         context, table = self._session.context(step), self._aligned()
         if receiver:
             history = self._history(terms.partner, table, receiver)
-            asking = self._segments.receiving(context, terms, table, history)
+            added = self._added_rows(terms.partner, table, history)
+            asking = self._segments.receiving(context, terms, added)
             result = self._session.run(step, asking, [terms.partner])
             self._segments.received(terms, result, table)
             self.outcome.aggregates.append((terms, result))
@@ -260,10 +263,28 @@ class Steps:
             self._guard.before(step, self.outcome.rows)
             history = self._history(terms.partner, table, receiver)
             key = self._paillier_key(terms.key_bits)
-            role = self._segments.giving(context, terms, table, key, self._me.table, history)
+            self._send_rows(table, key, history)
+            role = self._segments.giving(context, terms, key, history)
             found = self._session.run(step, role, [self._contract.receiver])
             self._segments.gave(terms, found)
         self._disclosed(f"aggregate {terms.partner}", rows=len(table))
+
+    def _added_rows(self, partner: str, table: pa.Table, history: History) -> Added:
+        """Before the first section towards a partner: its rows, added up for all of them."""
+        if partner not in self._added:
+            step = f"rows/{partner}"
+            role = self._segments.adding(self._session.context(step), partner, table, history)
+            self._added[partner] = self._session.run(step, role, [partner])
+        return self._added[partner]
+
+    def _send_rows(self, table: pa.Table, key: PrivateKey, history: History) -> None:
+        """Before this partner's first section: its rows, for all of them."""
+        if not self._sent_rows:
+            step = f"rows/{self._session.name}"
+            context = self._session.context(step)
+            role = self._segments.sending(context, self._me, table, key, history)
+            self._session.run(step, role, [self._contract.receiver])
+            self._sent_rows = True
 
     def _history(self, partner: str, table: pa.Table, receiver: bool) -> History:
         """Before the first section towards a partner: where its records stood in earlier jobs."""

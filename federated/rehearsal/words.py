@@ -71,13 +71,15 @@ MESSAGES: dict[str, dict[str, str]] = {
         ),
     },
     # statistics by segment: the partner's values, encrypted by the partner
-    "aggregate": {
+    "rows": {
         "Key": "the partner's public key; how many rows it will send",
         "Rows": (
-            "the partner's values of the shared records, encrypted under its own key: the "
-            "receiver can add them up, not read them"
+            "the partner's values of the shared records, encrypted under its own key, once for all "
+            "sections: the receiver can add them up, not read them"
         ),
         "Next": "that the next rows may come",
+    },
+    "aggregate": {
         "Returned": "encrypted sums and counts by segment, masked by random numbers",
         "Counted": (
             "encrypted counts and masked sums by segment; where an earlier section or job has told "

@@ -13,16 +13,21 @@ from hypothesis import strategies as st
 
 from federated.aggregate import (
     AggregateResult,
+    Grouping,
     MeasureParty,
+    MeasureSlots,
+    RowsReceiver,
+    RowsSender,
+    Section,
     SegmentParty,
     Statistic,
     aggregate_by_segment,
-    measure_party,
     messages,
-    segment_party,
 )
+from federated.aggregate.history import followed, history_of
+from federated.aggregate.measure_party import Earlier
 from federated.aggregate.messages import Kept, Rows
-from federated.aggregate.rows import MeasureSlots
+from federated.aggregate.rows import SectionSlots
 from federated.aggregate.suppression import suppress
 from federated.paillier import EncryptedVector, generate_keypair
 from federated.paillier.randomness import full_width_residues
@@ -45,26 +50,99 @@ ASKED = [
 ]  # fmt: skip
 
 
-def roles(
-    values: np.ndarray,
-    codes: list[int],
-    groups: int,
-    minimum: int = 3,
-    asked: list[tuple[str, str]] = ASKED,
-) -> tuple[SegmentParty, MeasureParty]:
-    def context(party: str) -> Context:
-        return Context(b"session", "aggregate", party, secrets.token_bytes)
+class Parties:
+    """A bank and a bureau with these sections, each by `codes` of its own."""
 
-    names = [f"g{i}" for i in range(groups)]
-    wanted = [(column, Statistic.parse(text)) for column, text in asked]
-    segment = SegmentParty(
-        context("bank"), "bureau", names, np.array(codes, np.int64), wanted, minimum_key_bits=1024
-    )
-    return segment, MeasureParty(context("bureau"), "bank", KEY, values, wanted, minimum)
+    def __init__(
+        self,
+        values: np.ndarray,
+        codes: list[int],
+        groups: int,
+        minimum: int = 3,
+        asked: list[tuple[str, str]] = ASKED,
+        *more: tuple[list[int], int, list[tuple[str, str]]],
+        names: str = "abcd",
+        wire: Any = None,
+    ) -> None:
+        self.wire, self.sent = wire, list[Envelope]()
+        self.rows: dict[str, Any] = {}
+        told = [(codes, minimum, asked), *more]
+        self.sections = [
+            Section(tuple((column, Statistic.parse(text)) for column, text in wanted), least)
+            for _, least, wanted in told
+        ]
+        self.groupings = list[Grouping]()
+        for place, (own, _, _) in enumerate(told):
+            shares = [i for i in range(place) if self.shares(i, place)]
+            earlier = tuple(self.groupings[i].codes for i in shares)
+            names_of = [f"g{i}" for i in range(groups)]
+            self.groupings.append(Grouping(names_of, np.array(own, np.int64), earlier))
+        self.slots = MeasureSlots(self.sections, len(values), KEY.bits)
+        self.values = values[:, [names.index(column) for column in self.slots.columns]]
+        self.history = history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
+        self.counted = [
+            followed(
+                self.history,
+                np.isfinite(values[:, [names.index(c) for c in section.columns]]),
+                (),
+                section.minimum,
+            )
+            for section in self.sections
+        ]
+
+    def shares(self, one: int, other: int) -> bool:
+        return bool(set(self.sections[one].columns) & set(self.sections[other].columns))
+
+    def context(self, party: str, step: str) -> Context:
+        return Context(b"session", step, party, secrets.token_bytes)
+
+    def row_roles(self) -> tuple[Any, Any]:
+        flags = [counted.flags for counted in self.counted]
+        return (
+            RowsReceiver(
+                self.context("bank", "rows"), self.sections, self.groupings, minimum_key_bits=1024
+            ),
+            RowsSender(self.context("bureau", "rows"), "bank", KEY, self.slots, self.values, flags),
+        )
+
+    def roles(self, number: int, before: list[dict[str, Any]]) -> tuple[Any, Any]:
+        section = self.sections[number]
+        told, earlier = list[np.ndarray](), list[Earlier]()
+        for i in (i for i in range(number) if self.shares(i, number)):
+            own = self.sections[i].columns
+            kept = before[i]["bureau"].kept[:, 1:]
+            nothing = np.zeros(len(kept), bool)
+            each = [kept[:, own.index(c)] if c in own else nothing for c in section.columns]
+            earlier.append(Earlier(np.stack(each, axis=1), self.sections[i].minimum))
+            told.append(np.asarray(earlier[-1].kept.any(axis=1)))
+        return (
+            SegmentParty(
+                self.context("bank", "aggregate"), "bureau", self.sections, number,
+                self.groupings[number], self.rows["bank"], told=told, minimum_key_bits=1024,
+            ),
+            MeasureParty(
+                self.context("bureau", "aggregate"), KEY, self.slots.of(number),
+                self.counted[number], self.history, earlier,
+            ),
+        )  # fmt: skip
+
+    def run_all(self) -> list[dict[str, Any]]:
+        link = Pair(*self.row_roles(), wire=self.wire)
+        self.rows = link.run()
+        self.sent += link.sent
+        found = list[dict[str, Any]]()
+        for number in range(len(self.sections)):
+            link = Pair(*self.roles(number, found), wire=self.wire)
+            found.append(link.run())
+            self.sent += link.sent
+        return found
+
+    def run(self) -> dict[str, Any]:
+        return self.run_all()[0]
 
 
 def run(values: np.ndarray, codes: list[int], groups: int, minimum: int = 3) -> dict[str, Any]:
-    return Pair(*roles(values, codes, groups, minimum)).run()
+    return Parties(values, codes, groups, minimum).run()
 
 
 value = st.one_of(st.just(np.nan), st.floats(-1e6, 1e6, width=32), st.integers(-12, 12))
@@ -100,8 +178,7 @@ def test_kept_groups_equal_a_plain_group_by(rows: list[tuple[float, float, int]]
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=20), st.sampled_from([0.0, 1e6, 1e11]))
 def test_variance_does_not_cancel_around_a_large_mean(spread: list[float], centre: float) -> None:
     values = np.round(np.array(spread) + centre, 5)[:, None]
-    pair = roles(values, [0] * len(values), 1, asked=[("a", "variance")])
-    found = Pair(*pair).run()["bank"]
+    found = Parties(values, [0] * len(values), 1, asked=[("a", "variance")]).run()["bank"]
     exact = np.rint(values[:, 0] * 2**20)
     exact = (exact - exact[0]) / 2**20
     assert found.values[0][0] == pytest.approx(np.var(exact, ddof=1), rel=1e-9, abs=1e-12)
@@ -159,43 +236,43 @@ def test_a_column_with_too_few_values_in_a_kept_group_is_not_told() -> None:
 def test_what_is_not_kept_opens_as_noise_at_the_receiver(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen: list[list[np.ndarray]] = []
-    real = MeasureSlots.statistics
+    seen: list[dict[Any, np.ndarray]] = []
+    real = SectionSlots.statistics
 
-    def spy(self: MeasureSlots, sums: Any, kept: np.ndarray) -> Any:
+    def spy(self: SectionSlots, sums: Any, kept: np.ndarray) -> Any:
         seen.append(sums)
         return real(self, sums, kept)
 
-    monkeypatch.setattr(MeasureSlots, "statistics", spy)
+    monkeypatch.setattr(SectionSlots, "statistics", spy)
     values = np.column_stack([np.full(9, 7.0), np.ones(9)])
     values[[0, 1, 2, 3], 0] = np.nan  # the first group has one value, the second has four
     run(values, [0] * 5 + [1] * 4, 2)
     run(values, [0] * 5 + [1] * 4, 2)
-    first, second = (dict(zip(range(20), sums, strict=False)) for sums in seen)
-    names = roles(values, [0], 1)[1]._slots.names
-    hidden = names.index((0, "value"))
-    told = names.index((1, "value"))
-    assert first[told][0] == second[told][0] == 5 << 20
-    assert first[hidden][0] != second[hidden][0]
-    assert min(first[hidden][0], second[hidden][0]) > 1 << 80
-    assert first[0][0] > 1 << 20  # the counts are blanked too
+    first, second = seen
+    assert first["b", "value"][0] == second["b", "value"][0] == 5 << 20
+    assert first["a", "value"][0] != second["a", "value"][0]
+    assert min(first["a", "value"][0], second["a", "value"][0]) > 1 << 80
+    counts = next(name for name in first if not name[0])
+    assert first[counts][0] > 1 << 20  # the counts are blanked too
 
 
 def test_the_partner_learns_sizes_and_no_other_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    real = MeasureSlots.counts
+    seen: list[list[int]] = []
+    real = SectionSlots.counts
 
-    def spy(self: MeasureSlots, opened: list[int]) -> np.ndarray:
-        seen.extend(opened)
+    def spy(self: SectionSlots, opened: list[int]) -> np.ndarray:
+        slots = self.layout.unpack(opened, 0)
+        seen.append([int(slot[0]) for slot in slots])
         return real(self, opened)
 
-    monkeypatch.setattr(MeasureSlots, "counts", spy)
+    monkeypatch.setattr(SectionSlots, "counts", spy)
     values = np.ones((9, 2))
     codes = [0, 0, 0, 1, 1, 1, 1, 2, -1]
     assert run(values, codes, 3)["bureau"].rows.tolist() == [3, 4, 1]
     run(values, codes, 3)
-    low = MeasureSlots([("a", Statistic("mean"))], 9, 1024).count_bits
-    assert all(a >> low != b >> low for a, b in zip(seen[:4], seen[4:], strict=True))
+    assert seen[0][0] == seen[1][0]
+    assert len(seen[0]) > 5
+    assert all(a != b for a, b in zip(seen[0][1:], seen[1][1:], strict=True))
 
 
 def test_all_that_returns_to_the_key_holder_has_full_width_randomness(
@@ -208,10 +285,11 @@ def test_all_that_returns_to_the_key_holder_has_full_width_randomness(
         return full_width_residues(public, count, random=random)
 
     monkeypatch.setattr("federated.paillier.vector.full_width_residues", spy)
-    link = Pair(*roles(np.ones((9, 2)), [0] * 5 + [1] * 4, 2))
+    link = Parties(np.ones((9, 2)), [0] * 5 + [1] * 4, 2)
     link.run()
     both: Any = (messages.Counted, messages.Returned)
-    sent: list[Any] = [decode(e.payload, *both) for e in link.sent if e.sender == "bank"]
+    from_bank = [e for e in link.sent if e.sender == "bank" and e.step == "aggregate"]
+    sent: list[Any] = [decode(e.payload, *both) for e in from_bank]
     returned = [len(message.data) // KEY.public.ciphertext_bytes for message in sent]
     assert full == returned
     assert sum(full) >= 4
@@ -244,12 +322,10 @@ def test_a_column_of_too_many_groups_is_refused() -> None:
 
 
 def test_rows_are_sent_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (messages, measure_party, segment_party):
-        if hasattr(module, "CHUNK"):
-            monkeypatch.setattr(module, "CHUNK", 4)
+    monkeypatch.setattr("federated.aggregate.rows_party.CHUNK", 4)
     monkeypatch.setattr("federated.aggregate.adding.CHUNK", 4)
     values, codes = np.arange(60.0).reshape(30, 2), [0, 1, 2] * 10
-    link = Pair(*roles(values, codes, 3))
+    link = Parties(values, codes, 3)
     found = link.run()["bank"]
     kinds = [type(decode(e.payload, *EVERY)).__name__ for e in link.sent]
     assert kinds.count("Rows") == 8
@@ -280,7 +356,7 @@ def test_a_receiver_that_adds_rows_twice_is_noticed_by_its_counts() -> None:
         return replace(found, data=rows.add(rows).to_bytes())
 
     with pytest.raises(PeerError, match="aggregate: counts that do not add up"):
-        Pair(*roles(np.ones((5, 2)), [0] * 5, 1), wire=altered(messages.Counted, doubled)).run()
+        Parties(np.ones((5, 2)), [0] * 5, 1, wire=altered(messages.Counted, doubled)).run()
 
 
 @pytest.mark.parametrize(
@@ -306,23 +382,34 @@ def test_a_receiver_that_adds_rows_twice_is_noticed_by_its_counts() -> None:
 )
 def test_malformed_messages_end_with_the_step(kind: type, change: Any, told: str) -> None:
     with pytest.raises(PeerError, match=told):
-        Pair(*roles(np.ones((5, 2)), [0] * 5, 1), wire=altered(kind, change)).run()
+        Parties(np.ones((5, 2)), [0] * 5, 1, wire=altered(kind, change)).run()
 
 
-@pytest.mark.parametrize("kill", range(7))
-def test_killed_and_restored_at_every_message(kill: int) -> None:
-    values, codes = np.arange(20.0).reshape(10, 2), [0] * 5 + [1] * 5
-    link = Pair(*roles(values, codes, 2))
+def killed(make: Any, kill: int) -> Any:
+    """Both roles, restored after so many messages."""
+    link = Pair(*make())
     for party, role in link.roles.items():
         link._take(party, role.start())
-    for _ in range(min(kill, 6)):
-        link.deliver()
-    for fresh in roles(values, codes, 2):
+    for _ in range(kill):
+        if link._queue:
+            link.deliver()
+    for fresh in make():
         fresh.restore(link.roles[fresh.context.party].save())
         link.roles[fresh.context.party] = fresh
     while link._queue:
         link.deliver()
-    assert link.results["bank"].values[0].tolist() == [4.0, 14.0]
+    return link.results
+
+
+@pytest.mark.parametrize("kill", range(6))
+def test_killed_and_restored_at_every_message(kill: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("federated.aggregate.rows_party.CHUNK", 3)
+    monkeypatch.setattr("federated.aggregate.adding.CHUNK", 3)
+    values, codes = np.arange(20.0).reshape(10, 2), [0] * 5 + [1] * 5
+    parties = Parties(values, codes, 2)
+    parties.rows = killed(parties.row_roles, kill)
+    found = killed(lambda: parties.roles(0, []), kill)
+    assert found["bank"].values[0].tolist() == [4.0, 14.0]
 
 
 def test_altered_bytes_end_in_a_typed_error() -> None:
@@ -335,7 +422,7 @@ def test_altered_bytes_end_in_a_typed_error() -> None:
             return (encode(replace(envelope, payload=bytes(payload))),)
 
         with pytest.raises((PeerError, Refused)):
-            Pair(*roles(np.ones((5, 2)), [0] * 5, 1), wire=wire).run()
+            Parties(np.ones((5, 2)), [0] * 5, 1, wire=wire).run()
 
 
 def test_one_call_for_notebooks() -> None:
@@ -359,9 +446,90 @@ def test_many_measures_take_several_ciphertexts_a_row() -> None:
     asked = [(name, text) for name in "abcd" for text in ("variance", "histogram[0,1]")]
     rng = np.random.default_rng(1)
     values, codes = rng.normal(size=(12, 4)), [0] * 6 + [1] * 6
-    pair = roles(values, codes, 2, asked=asked)
-    assert pair[1]._slots.layout.ciphers > 1
-    found = Pair(*pair).run()["bank"]
+    parties = Parties(values, codes, 2, 3, asked)
+    assert parties.slots.layout.ciphers > 1
+    found = parties.run()["bank"]
     wanted = pd.DataFrame(values).groupby(np.array(codes)).var()
     for column in range(4):
         assert found.values[2 * column] == pytest.approx(wanted[column].to_numpy(), abs=1e-5)
+
+
+# several sections, whose rows go once
+
+MORE = [("b", "sum"), ("c", "share>2"), ("b", "histogram[-10,0,10]"), ("c", "variance")]
+
+
+def test_sections_over_the_same_rows_send_them_once_and_equal_sections_alone() -> None:
+    rng = np.random.default_rng(3)
+    values = np.round(rng.normal(0, 10, (60, 3)), 3)
+    values[rng.random(values.shape) < 0.2] = np.nan
+    one, two = rng.integers(0, 3, 60).tolist(), rng.integers(-1, 2, 60).tolist()
+    both = Parties(values, one, 3, 3, ASKED, (two, 5, MORE), names="abc")
+    assert [both.slots.of(number).ciphers for number in range(2)] == [[0], [0, 1]]
+    found = both.run_all()
+    sent = [decode(e.payload, *EVERY) for e in both.sent]
+    assert sum(isinstance(m, Rows) for m in sent) == 1
+    alone = Parties(values, one, 3, 3, ASKED, names="abc").run()
+    for mine, theirs in zip(found[0]["bank"].values, alone["bank"].values, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    frame, told = pd.DataFrame(values, columns=[*"abc"]).assign(g=two), found[1]["bank"]
+    assert any(kept.any() for kept in told.kept)
+    for number, (column, text) in enumerate(MORE[:2]):
+        for g in np.flatnonzero(told.kept[number]).tolist():
+            own = frame[frame.g == g][column].dropna()
+            wanted = own.sum() if text == "sum" else (own > 2).mean()
+            assert told.values[number][g] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_section_tells_neither_party_more_than_it_would_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other section's counts open as noise at the partner, its measures at the receiver."""
+    counted: list[dict[Any, int]] = []
+    opened: list[dict[Any, int]] = []
+    real = SectionSlots.counts, SectionSlots.statistics
+
+    def counts(self: SectionSlots, numbers: list[int]) -> np.ndarray:
+        places = zip(self.whole.names, self.layout.places, strict=True)
+        names = [name for name, place in places if place.cipher == self.counted_in]
+        slots = self.layout.unpack(numbers, self.counted_in)
+        counted.append({n: int(s[0]) for n, s in zip(names, slots, strict=True)})
+        return real[0](self, numbers)
+
+    def statistics(self: SectionSlots, sums: Any, kept: np.ndarray) -> Any:
+        opened.append({name: int(whole[0]) for name, whole in sums.items()})
+        return real[1](self, sums, kept)
+
+    monkeypatch.setattr(SectionSlots, "counts", counts)
+    monkeypatch.setattr(SectionSlots, "statistics", statistics)
+    mean, variance = [("a", "mean")], [("a", "variance"), ("b", "count")]
+    more = ([1] * 4 + [0] * 4, 2, variance)
+    Parties(np.ones((8, 2)), [0] * 4 + [1] * 4, 2, 2, mean, more).run_all()
+    first, second = Section((("a", Statistic("mean")),), 2), (("a", "b"), 2)
+    for number, own in enumerate([("", first.counted), ("", second)]):
+        others = {name: value for name, value in counted[number].items() if name != own}
+        assert len(others) == 5
+        assert min(others.values()) > 1 << 20
+        assert counted[number][own] & 0xF == 4
+    needed: list[set[tuple[str, Any]]] = [
+        {("a", "there"), ("a", "value")},
+        {("a", "there"), ("a", "value"), ("a", "square"), ("b", "there")},
+    ]
+    for number, names in enumerate(needed):
+        told = {name: value for name, value in opened[number].items() if name in names}
+        hidden = {name: value for name, value in opened[number].items() if name not in names}
+        assert max(told.values()) <= 4 << 40
+        assert min(hidden.values()) > 1 << 20
+        assert len(hidden) == len(opened[number]) - len(names)
+
+
+def test_what_an_earlier_section_did_not_tell_does_not_part_the_cells() -> None:
+    one, two = [0] * 4 + [1] * 6 + [2], [0] * 6 + [1] * 4 + [0]
+    parties = Parties(np.ones((11, 1)), one, 3, 3, [("a", "sum")], (two, 3, [("a", "sum")]))
+    parties.run_all()
+    sent = [decode(e.payload, *EVERY) for e in parties.sent]
+    cells = [m.cells.tolist() for m in sent if isinstance(m, messages.Counted)]
+    assert cells[0] == [[2], [3], [4]]
+    # group 2 is too small, so group 0 is not told either: their records are together now
+    assert parties.groupings[1].cells.tolist() == [[2, 2], [2, 3], [2, 4], [3, 3]]
+    assert cells[1] == [[2, 1], [2, 3], [3, 3]]

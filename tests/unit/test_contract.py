@@ -83,7 +83,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data + b" ",
         lambda data: data.replace(b'"job":"churn"', b'"job":"ch\\u0007urn"'),
         lambda data: data.replace(b'"version":1', b'"version":2'),
-        lambda data: data.replace(b"paillier-djn-v1", b"paillier-djn-v0"),
+        lambda data: data.replace(b"paillier-djn-v2", b"paillier-djn-v1"),
         lambda data: b"\xff" + data,
     ],
 )
@@ -93,6 +93,12 @@ def test_other_spellings_and_foreign_terms_are_refused(spoil: object) -> None:
     assert spoiled != data
     with pytest.raises(PeerError):
         Contract.from_bytes(spoiled)
+
+
+def test_a_contract_of_another_suite_is_told_which_is_here() -> None:
+    old = contract().to_bytes().replace(b"paillier-djn-v2", b"paillier-djn-v1")
+    with pytest.raises(PeerError, match=r"does not have \(paillier-djn-v2 is here\)"):
+        Contract.from_bytes(old)
 
 
 def test_a_join_and_sum_needs_a_count_with_its_partner() -> None:

@@ -80,8 +80,12 @@ class Parties:
             KnownReceiver(context("bank"), len(people), self.minimum),
             KnownSender(context("bureau"), "bank", self.history),
         ).run()
-        receiver = sides[0].receiving(context("bank"), terms, bank, known["bank"])
-        partner = sides[1].giving(context("bureau"), terms, bureau, KEY, "people", self.history)
+        rows = Pair(
+            sides[0].adding(context("bank"), "bureau", bank, known["bank"]),
+            sides[1].sending(context("bureau"), me, bureau, KEY, self.history),
+        ).run()
+        receiver = sides[0].receiving(context("bank"), terms, rows["bank"])
+        partner = sides[1].giving(context("bureau"), terms, KEY, self.history)
         results = Pair(receiver, partner).run()
         if told:
             sides[0].received(terms, results["bank"], bank)

@@ -17,10 +17,16 @@ from federated.aggregate import (
     Amount,
     AmountParty,
     CategoryParty,
+    Grouping,
     MeasureParty,
+    MeasureSlots,
+    RowsReceiver,
+    RowsSender,
+    Section,
     SegmentParty,
     Statistic,
 )
+from federated.aggregate.history import followed, history_of
 from federated.join_sum import SumReceiver, SumSender, place_values
 from federated.paillier import EncryptedVector, PrivateKey
 from psi.kernels.montgomery_words import from_words
@@ -37,13 +43,23 @@ def context(party: str, protocol: str) -> Context:
 
 
 def aggregate(key: PrivateKey) -> tuple[str, Roles]:
-    values, codes = np.arange(24.0).reshape(12, 2), np.arange(12) % 3
-    asked = [("a", Statistic.parse("mean")), ("b", Statistic.parse("sum"))]
+    values = np.arange(24.0).reshape(12, 2)
+    asked = (("a", Statistic.parse("mean")), ("b", Statistic.parse("sum")))
+    section, grouping = Section(asked, 3), Grouping([*"xyz"], np.arange(12) % 3)
+    slots, history = (
+        MeasureSlots([section], 12, key.bits),
+        history_of(np.arange(1, 13, dtype=np.uint64), (), 0),
+    )
+    counted = followed(history, np.isfinite(values), (), 3)
+    added = Pair(
+        RowsReceiver(context("bank", "rows"), [section], [grouping], minimum_key_bits=key.bits),
+        RowsSender(context("bureau", "rows"), "bank", key, slots, values, [counted.flags]),
+    ).run()["bank"]
     bank = SegmentParty(
-        context("bank", "aggregate"), "bureau", [*"xyz"], codes, asked,
+        context("bank", "aggregate"), "bureau", [section], 0, grouping, added,
         minimum_key_bits=key.bits,
     )  # fmt: skip
-    bureau = MeasureParty(context("bureau", "aggregate"), "bank", key, values, asked, 3)
+    bureau = MeasureParty(context("bureau", "aggregate"), key, slots.of(0), counted, history)
     return "bureau", [bank, bureau]
 
 

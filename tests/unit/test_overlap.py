@@ -226,16 +226,18 @@ def run(
     """All sections in order: what the bank was told, and what the bureau counted."""
     sides = {name: Segments(made) for name in ("bank", "bureau")}
     history = sides["bureau"].history(made.party("bureau"), bureau)
+
+    def context(party: str) -> Context:
+        return Context(b"session", "aggregate", party, secrets.token_bytes)
+
+    added = Pair(
+        sides["bank"].adding(context("bank"), "bureau", bank, history),
+        sides["bureau"].sending(context("bureau"), made.party("bureau"), bureau, KEY, history),
+    ).run()["bank"]
     found, rows = [], []
     for terms in made.aggregate:
-
-        def context(party: str) -> Context:
-            return Context(b"session", "aggregate", party, secrets.token_bytes)
-
-        receiver = sides["bank"].receiving(context("bank"), terms, bank, history)
-        partner = sides["bureau"].giving(
-            context("bureau"), terms, bureau, KEY, "bureau.people", history
-        )
+        receiver = sides["bank"].receiving(context("bank"), terms, added)
+        partner = sides["bureau"].giving(context("bureau"), terms, KEY, history)
         results = Pair(receiver, partner).run()
         sides["bank"].received(terms, results["bank"], bank)
         sides["bureau"].gave(terms, results["bureau"])

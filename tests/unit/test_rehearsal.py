@@ -54,6 +54,7 @@ STEPS = {
     "psi.ecdh": "align",
     "psi.vole": "align",
     "psi.align": "align",
+    "federated.aggregate.rows_party": "rows",
     "federated.aggregate.amount_party": "category",
     "federated.aggregate.category_party": "category",
     "federated.aggregate.history": "known",
@@ -133,8 +134,8 @@ def test_an_officer_sees_every_message_of_a_waiting_proposal_and_nothing_changes
     assert found["rows"] == found["rows_of_table"] == ROWS
     steps = list(dict.fromkeys(entry["step"] for entry in found["messages"]))
     assert steps == [
-        "contract", "align/bureau/0", "align/bureau/order", "known/bureau", "aggregate/0/bureau",
-        "finish",
+        "contract", "align/bureau/0", "align/bureau/order", "known/bureau", "rows/bureau",
+        "aggregate/0/bureau", "finish",
     ]  # fmt: skip
     assert all(entry["bytes"] > 0 and entry["holds"] for entry in found["messages"])
 
