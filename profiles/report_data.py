@@ -13,6 +13,7 @@ from profiles.aggregate_report import by_category, by_segment
 from profiles.baseline import Comparison
 from profiles.federation import Federation
 from profiles.job import Job
+from profiles.plan import PATHS
 from profiles.report.data import (
     Aggregated,
     GroupRow,
@@ -27,11 +28,16 @@ from profiles.report.data import (
     TargetSummary,
 )
 from profiles.segments import Segments
-from psi.kernels.simd import kernel_path
+from psi.kernels.montgomery import best_path
 
 __all__ = ["report_data"]
 
 SHOWN = 25
+LEFT_OUT = {
+    "positive": "who is known to have the outcome already",
+    "labelled": "whose outcome is known",
+    "none": "",
+}
 
 
 def report_data(
@@ -68,7 +74,7 @@ def report_data(
         ),
         categories=tuple(by_category(t, r, job.entity) for t, r in outcome.categories),
         segments=tuple(_segments(segment, scores)) if segment else (),
-        targets=tuple(_targets(job, targets)) if targets is not None else (),
+        targets=tuple(_targets(job, targets, scores)) if targets is not None else (),
         disclosures=contract.disclosures,
         run=_run(federation),
         notes=tuple(_check(check) for check in checks),
@@ -144,7 +150,8 @@ def _segments(segment: Segments, scores: Mapping[str, np.ndarray]) -> list[Segme
     return lines
 
 
-def _targets(job: Job, targets: pa.Table) -> list[TargetSummary]:
+def _targets(job: Job, targets: pa.Table, scores: Mapping[str, np.ndarray]) -> list[TargetSummary]:
+    task = job.train.task if job.train else ""
     found = []
     for spec in job.targets:
         part = targets.filter(pc.equal(targets.column("product"), spec.product))
@@ -162,12 +169,36 @@ def _targets(job: Job, targets: pa.Table) -> list[TargetSummary]:
             )
             for row in rows
         )
-        assigned = part.num_rows - part.column("manager").null_count if spec.managers else None
         why = part.column("unassigned").drop_null().value_counts().to_pylist()
-        unassigned = tuple((w["values"], int(w["counts"])) for w in why) if spec.managers else ()
-        task = job.train.task if job.train else ""
-        found.append(TargetSummary(spec.product, task, part.num_rows, lines, assigned, unassigned))
+        named = bool(spec.managers)
+        found.append(
+            TargetSummary(
+                spec.product,
+                task,
+                part.num_rows,
+                lines,
+                part.num_rows - part.column("manager").null_count if named else None,
+                tuple((w["values"], int(w["counts"])) for w in why) if named else (),
+                mean=_mean(part.column("score").to_numpy()),
+                average=_mean(scores.get(task, np.empty(0))),
+                managers=_by_manager(part) if named else (),
+                left_out=LEFT_OUT[spec.leave_out],
+            )
+        )
     return found
+
+
+def _mean(score: np.ndarray) -> float | None:
+    known = score[np.isfinite(score)]
+    return float(known.mean()) if len(known) else None
+
+
+def _by_manager(part: pa.Table) -> tuple[tuple[str, int, float], ...]:
+    """(manager, leads, their mean score), most leads first."""
+    held = part.filter(pc.is_valid(part.column("manager"))).group_by("manager")
+    rows = held.aggregate([("score", "count"), ("score", "mean")]).to_pylist()
+    found = ((str(r["manager"]), int(r["score_count"]), float(r["score_mean"])) for r in rows)
+    return tuple(sorted(found, key=lambda line: (-line[1], line[0])))
 
 
 def _run(federation: Federation) -> RunFacts:
@@ -180,7 +211,7 @@ def _run(federation: Federation) -> RunFacts:
     bits += [t.key_bits for t in contract.join_sum] + [t.key_bits for t in contract.category]
     suites = contract.suites
     facts = (("sealing", suites.seal), ("signatures", suites.sign), ("paillier", suites.aggregate))
-    kernel = "AVX-512 IFMA" if kernel_path() == "wide" else "portable"
+    kernel = PATHS[best_path()]
     return RunFacts(max(bits, default=0), suites.align, kernel, federation.seconds, steps, facts)
 
 

@@ -257,7 +257,10 @@ class TargetLine:
 class TargetSummary:
     """One target list: how long it is, how many have a manager, and its first lines.
 
-    `assigned` is None where the job names no managers; `unassigned` are (why, entities).
+    `assigned` is None where the job names no managers; `unassigned` are (why, entities);
+    `managers` are (manager, entities, their mean score), most entities first. `mean` is the mean
+    score of the list and `average` that of all entities, None where there is none. `left_out` says
+    who is not listed.
     """
 
     product: str
@@ -266,7 +269,11 @@ class TargetSummary:
     lines: tuple[TargetLine, ...]
     assigned: int | None = None
     unassigned: tuple[tuple[str, int], ...] = ()
-    file: str = "targets.parquet"
+    file: str = "targets.csv"
+    mean: float | None = None
+    average: float | None = None
+    managers: tuple[tuple[str, int, float], ...] = ()
+    left_out: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ __all__ = ["render_report"]
 
 _TEXT_LIMIT = 600
 _SHOWN_TARGETS = 10
+_SHOWN_MANAGERS = 30
 _SHOWN_COLUMNS = 12
 
 
@@ -52,6 +53,7 @@ def render_report(data: ReportData) -> str:
             parties=_colours(data),
             learned=_learned(data),
             shown_targets=_SHOWN_TARGETS,
+            shown_managers=_SHOWN_MANAGERS,
             sections=_sections(data),
         )
     )
@@ -135,15 +137,15 @@ def _learned(data: ReportData) -> list[tuple[str, list[Any]]]:
 
 
 def _sections(data: ReportData) -> list[tuple[str, str]]:
-    """Anchors and titles of the sections that are there."""
+    """Anchors and titles of the sections that are there: what to do first, how it came after."""
     several = len(data.models) > 1
-    found = [("match", "Match" if data.matches else "Parties")]
+    found = [("targets", "Targets")] if data.targets else []
+    found += [("segments", "Segments")] if data.segments else []
     for place, model in enumerate(data.models):
         found.append((f"task-{place}", model.task if several else "Scores"))
-    found += [("segments", "Segments")] if data.segments else []
     found += [("aggregates", "Partners' statistics")] if data.aggregates else []
     found += [("categories", "By category")] if data.categories else []
-    found += [("targets", "Targets")] if data.targets else []
+    found += [("match", "Match" if data.matches else "Parties")]
     found += [("disclosures", "Who learned what")] if data.disclosures else []
     found += [("run", "Run")] if data.run or data.contract else []
     return found

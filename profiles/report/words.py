@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from federated.evaluation import Interval
-from profiles.report.data import Match, Model, ReportData
+from profiles.report.data import Match, Model, ReportData, TargetSummary
 
 __all__ = [
     "count",
@@ -137,22 +137,27 @@ def match_words(match: Match, receiver: str) -> str:
 
 
 def lede(data: ReportData) -> list[str]:
-    """The report in two or three sentences."""
-    told = []
+    """The report in a few sentences: whom to approach, then what that rests on."""
+    told = [_target_words(target, data.entity) for target in data.targets if target.total]
     others = [party.name for party in data.parties if party.name != data.receiver]
     if data.matched is not None and data.entities and others:
         told.append(
-            f"{data.receiver} shares {count(data.matched)} of its {count(data.entities)} "
-            f"{entities(data.entity)} with {listed(others)}."
+            f"Of its {count(data.entities)} {entities(data.entity)} {data.receiver} shares "
+            f"{count(data.matched)} with {listed(others)}."
         )
     elif others and data.models:
         told.append(f"{listed([party.name for party in data.parties])} trained together.")
-    told += [sentence for model in data.models for sentence in _model_words(model)]
-    leads = sum(target.total for target in data.targets)
-    if leads:
-        products = listed([target.product for target in data.targets])
-        told.append(f"{count(leads)} {entities(data.entity)} are listed for {products}.")
-    return told
+    return told + [sentence for model in data.models for sentence in _model_words(model)]
+
+
+def _target_words(target: TargetSummary, entity: str) -> str:
+    whom = f"{count(target.total)} {entities(entity)} are listed for {target.product}"
+    if target.mean is None or target.average is None:
+        return f"{whom}."
+    return (
+        f"{whom}: their score for {target.score} is {percent(target.mean)} on average, against "
+        f"{percent(target.average)} of all."
+    )
 
 
 def _model_words(model: Model) -> list[str]:

@@ -217,6 +217,10 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
                 lines,
                 1981,
                 ((text(4, "all managers are at capacity"), 19),),
+                mean=0.472,
+                average=0.113,
+                managers=((text(5, "Ann Lee"), 1100, 0.481), (text(6, "Bo Wu"), 881, 0.46)),
+                left_out="who is known to have the outcome already",
             ),
         ),
         disclosures=(

@@ -80,7 +80,11 @@ def test_everything_is_there() -> None:
     for words in (
         "Synthetic data.",
         "consumer churn with bureau data",
-        "bank shares 6,904 of its 12,000 consumers with bureau and registry.",
+        "Of its 12,000 consumers bank shares 6,904 with bureau and registry.",
+        "2,000 consumers are listed for deposit renewal: their score for churn is 47% on average, "
+        "against 11% of all.",
+        "Nobody is listed who is known to have the outcome already.",
+        "Ann Lee 1,100 48%",
         "58% of bank's consumers",
         "95% interval",
         "by identity number: 6,901",
@@ -102,6 +106,13 @@ def test_everything_is_there() -> None:
         "41 s",
     ):
         assert words in page.text.replace(" ,", ","), words
+
+
+def test_whom_to_approach_comes_first() -> None:
+    _, page = friendly()
+    places = [page.text.index(words) for words in ("Whom to approach", "Groups of like", "blinded")]
+    assert places == sorted(places)
+    assert page.text.index("are listed for") < page.text.index("bank shares 6,904")
 
 
 def test_headings_descend_and_every_picture_has_words() -> None:
