@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from federated.cli.lists import print_rows
 from federated.party.keys import Identity
 
 __all__ = ["DIFFER", "export", "overview", "show", "verify"]
@@ -19,36 +20,25 @@ _LONG = {"terms", "signatures", "sha256", "hmac", "head", "parties", "digest", "
 
 def show(path: Path, kinds: Iterable[str] = ()) -> None:
     """Print a ledger as a table, only lines of `kinds` where any are given."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from federated.party.ledger import read_ledger
-    from federated.text import plain
 
     wanted = set(kinds)
-    table = Table("#", "time (UTC)", "kind", "step", "peer", "what", box=None, pad_edge=False)
+    rows = []
     for line in read_ledger(path):
         if wanted and line["kind"] not in wanted:
             continue
         body = dict(line["body"])
         step, peer = str(body.pop("step", "")), str(body.pop("peer", body.pop("to", "")))
         when = datetime.fromtimestamp(line["time"], UTC).strftime("%Y-%m-%d %H:%M:%S")
-        cells = (str(line["number"] + 1), when, line["kind"], step, peer, _what(body))
-        table.add_row(*(Text(plain(cell, 160)) for cell in cells))
-    Console().print(table)
+        rows.append((str(line["number"] + 1), when, line["kind"], step, peer, _what(body)))
+    print_rows(("#", "time (UTC)", "kind", "step", "peer", "what"), rows, 160)
 
 
 def overview(paths: Iterable[Path]) -> None:
     """Print one line a ledger: job, purpose, how it ended."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from federated.party.ledger import read_ledger
-    from federated.text import plain
 
-    table = Table("job", "began (UTC)", "lines", "end", "name", "purpose", box=None, pad_edge=False)
+    rows = []
     for path in paths:
         lines = read_ledger(path)
         terms: dict[str, Any] = next(
@@ -59,9 +49,8 @@ def overview(paths: Iterable[Path]) -> None:
         when = datetime.fromtimestamp(lines[0]["time"], UTC).strftime("%Y-%m-%d %H:%M:%S")
         state = end[ends[-1]["kind"]] if ends else "open"
         job, purpose = str(terms.get("job", "")), str(terms.get("purpose", ""))
-        cells = (path.parent.name[:8], when, str(len(lines)), state, job, purpose)
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    Console().print(table)
+        rows.append((path.parent.name[:8], when, str(len(lines)), state, job, purpose))
+    print_rows(("job", "began (UTC)", "lines", "end", "name", "purpose"), rows)
 
 
 def export(paths: Iterable[Path], out: Path | None, since: str, form: str) -> None:

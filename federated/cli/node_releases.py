@@ -68,14 +68,10 @@ def releases(
 def _print(book: Releases) -> None:
     from datetime import UTC, datetime
 
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from federated.text import plain
+    from federated.cli.lists import print_rows
 
     heads = ("job", "to", "purpose", "table", "columns", "step", "epsilon", "made", "until")
-    table = Table(*heads, box=None, pad_edge=False)
+    rows = []
     for line in book.lines():
         days = [
             datetime.fromtimestamp(int(line[key]), UTC).strftime("%Y-%m-%d")
@@ -83,6 +79,5 @@ def _print(book: Releases) -> None:
         ]
         noise = f"{int(line['micro_epsilon']) / 1e6:g}" if line["micro_epsilon"] else "exact"
         names = [str(line[key]) for key in ("receiver", "purpose", "table", "columns", "step")]
-        cells = (str(line["session"])[:8], *names, noise, *days)
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    Console().print(table)
+        rows.append((str(line["session"])[:8], *names, noise, *days))
+    print_rows(heads, rows)

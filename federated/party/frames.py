@@ -45,6 +45,12 @@ FINISH = "finish"
 MOST_RESENDS = 100
 """Restarts of one peer in one job."""
 
+REFUSED = (
+    "a rule there says no, and the reason stays there: too few shared records, or a second answer "
+    "about the same columns; its officer can tell"
+)
+"""What is said of a refusal after a table was looked at: its reason may tell of the table."""
+
 _HANDSHAKE, _RESUME = "handshake", "resume"
 
 
@@ -322,6 +328,8 @@ class Frames:
                 word = decode(envelope.payload, Farewell)
                 text += f" with {word}"
                 self.final = not word.returns
+                if word.error == "Refused":
+                    hint = REFUSED
                 if word.reason:
                     hint = (
                         "change the job, or talk to its officer: it has told nothing of its table"

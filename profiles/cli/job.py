@@ -31,11 +31,7 @@ def list_runs(hub: Hub, as_json: AsJson = False) -> None:
     import json
     from dataclasses import asdict
 
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from federated.text import plain
+    from federated.cli.lists import print_rows
     from profiles.remote import HubLink
     from profiles.runs import runs_in
 
@@ -48,15 +44,12 @@ def list_runs(hub: Hub, as_json: AsJson = False) -> None:
         ]
         typer.echo(json.dumps(found, indent=1))
         return
-    table = Table(
-        "id", "job", "began (UTC)", "state", "step", "waits for", box=None, pad_edge=False
-    )
+    rows = []
     for run, can in runs:
         state = f"{run.state}, can resume" if can and run.state != "running" else run.state
         waits = ", ".join(run.waits_for())
-        cells = (run.id, run.job, _when(run.began), state, run.step, waits)
-        table.add_row(*(Text(plain(cell, 60)) for cell in cells))
-    Console().print(table)
+        rows.append((run.id, run.job, _when(run.began), state, run.step, waits))
+    print_rows(("id", "job", "began (UTC)", "state", "step", "waits for"), rows, 60)
 
 
 @app.command()

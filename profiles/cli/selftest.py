@@ -7,17 +7,13 @@ import typer
 
 def selftest() -> None:
     """Check kernels, keys, randomness and the compile cache of this installation."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from federated.cli.lists import print_rows
     from profiles.selfcheck import checks
 
-    table = Table("", "check", "found", box=None, pad_edge=False)
-    failed = 0
-    for name, good, detail in checks():
-        failed += not good
-        table.add_row("ok" if good else "FAILED", name, detail)
-    Console().print(table)
+    found = list(checks())
+    failed = sum(not good for _, good, _ in found)
+    rows = [("ok" if good else "FAILED", name, detail) for name, good, detail in found]
+    print_rows(("", "check", "found"), rows)
     if failed:
         typer.echo(f"error: {failed} checks failed", err=True)
         raise typer.Exit(1)

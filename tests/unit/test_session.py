@@ -16,10 +16,13 @@ from federated.party.session import Session
 from federated.wire.routers import Endpoint, MemoryRouter, SocketEndpoint
 from psi.protocol import (
     Context,
+    Declined,
     EnvironmentFailed,
+    FedprofileError,
     InputError,
     PeerError,
     PeerGone,
+    Refused,
     Role,
     Turn,
     message,
@@ -222,3 +225,25 @@ def test_a_party_that_has_no_part_in_a_step_is_not_heard(tmp_path: Path) -> None
     workers = run(made, {"a": alone, "b": silent, "c": intruder})
     assert isinstance(workers["a"].error, PeerError)
     assert str(workers["a"].error) == "one: c has no part in this step"
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "hint"),
+    [
+        (Declined("purpose 'ads' asked"), "Declined: purpose 'ads' asked", "change the job"),
+        (Refused("planted: 7 shared"), "with Refused", "a second answer about the same columns"),
+        (InputError("planted"), "with InputError", "its own log and ledger"),
+    ],
+)
+def test_the_end_of_another_says_what_can_be_done(
+    tmp_path: Path, error: FedprofileError, said: str, hint: str
+) -> None:
+    def end(session: Session) -> object:
+        session.connect()
+        raise error
+
+    made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint)
+    errors = [worker.error for worker in run(made, {"b": end}).values()]
+    told = [e for e in errors if isinstance(e, PeerGone) and said in e.message and hint in e.hint]
+    assert told
+    assert not [e for e in told if "planted" in str(e)]

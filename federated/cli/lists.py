@@ -1,0 +1,36 @@
+"""Lists that commands print: folded to the terminal, one line a row into a file or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import typer
+
+__all__ = ["print_rows"]
+
+_WIDE = 10_000
+"""Columns where there is no terminal: nothing is folded, so lines can be searched."""
+
+
+def print_rows(heads: Sequence[str], rows: Iterable[Sequence[str]], longest: int = 600) -> None:
+    """Print rows of text under heads. Cells are made plain and cut at `longest` characters."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from federated.text import plain
+
+    table = Table(box=None, pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(cell, longest)) for cell in row))
+    if sys.stdout.isatty():
+        Console().print(table)
+        return
+    console = Console(width=_WIDE)
+    with console.capture() as text:
+        console.print(table)
+    for line in text.get().splitlines():
+        typer.echo(line.rstrip())
