@@ -163,7 +163,7 @@ def part(function: Callable[..., Any]) -> Any:
 
     Numba would compile it anew for each number that a caller writes out.
     """
-    made: Any = numba.njit(nogil=True)(function)
+    made: Any = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     template_of: Any = made.get_call_template
     plain: Any = types.unliteral
 
@@ -178,4 +178,6 @@ def part(function: Callable[..., Any]) -> Any:
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel: without the GIL, kept between processes where the cache is allowed."""
     _install()
-    return numba.njit(nogil=True, cache=cache_directory() is not None)(function)
+    return numba.njit(nogil=True, no_cfunc_wrapper=True, cache=cache_directory() is not None)(
+        function
+    )

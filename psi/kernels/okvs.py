@@ -83,45 +83,54 @@ def _peel(rows, columns, stack, order, pivots, live, gap):  # type: ignore[no-un
     return peeled, held
 
 
-@kernel
-def _encode_bins(low, high, digests, starts, bins, sparse, out, failed):  # type: ignore[no-untyped-def]
-    """Solve bins low..high; `failed[b]` where the gap could not be closed."""
-    most = np.int64(0)
-    for b in range(low, high):
-        most = max(most, starts[b + 1] - starts[b])
-    rows = np.empty((most, 3), np.uint32)
-    columns = np.empty(sparse, np.uint64)
-    stack = np.empty(sparse + 3 * most, np.uint32)
-    order, pivots = np.empty(most, np.uint32), np.empty(most, np.uint32)
-    live = np.empty(most + 1, np.bool_)
-    gap = np.empty(DENSE, np.int64)
-    more = np.uint64(1) << np.uint64(32)
-    for b in range(low, high):
-        count, first = starts[b + 1] - starts[b], starts[b]
-        store = out[b * (sparse + DENSE) : (b + 1) * (sparse + DENSE)]
-        columns[:] = np.uint64(0)
-        for r in range(count):
-            places = row_of(digests[first + r, 2], digests[first + r, 3], bins, sparse)
-            for k in range(3):
-                rows[r, k] = places[k]
-                _toggle(columns, np.int64(places[k]), r, more)
-        peeled, held = _peel(rows[:count], columns, stack, order, pivots, live, gap)
-        store[:] = np.uint64(0)
-        for i in range(peeled - 1, -1, -1):
-            row, pivot = np.int64(order[i]), np.int64(pivots[i])
-            r0, r1, r2 = rows[row, 0], rows[row, 1], rows[row, 2]
-            for word in range(2):
-                # the pivot's own element is still zero
-                value = digests[first + row, word] ^ store[r0, word] ^ store[r1, word]
-                store[pivot, word] = value ^ store[r2, word]
-        if held > 0:
-            solved = close_gap(
-                digests[first : first + count], rows, order, pivots, peeled, gap, held,
-                bins, sparse, store,
-            )  # fmt: skip
-            failed[b] = not solved
-        elif held < 0:
-            failed[b] = True
+def _encoder(closing: bool) -> Any:
+    """A kernel that solves bins low..high; `failed[b]` where there is a gap that is not closed.
+
+    Nearly no set has a gap, and what closes them takes long to compile: a kernel of its own.
+    """
+
+    @kernel
+    def encode_bins(low, high, digests, starts, bins, sparse, out, failed):  # type: ignore[no-untyped-def]
+        most = np.int64(0)
+        for b in range(low, high):
+            most = max(most, starts[b + 1] - starts[b])
+        rows = np.empty((most, 3), np.uint32)
+        columns = np.empty(sparse, np.uint64)
+        stack = np.empty(sparse + 3 * most, np.uint32)
+        order, pivots = np.empty(most, np.uint32), np.empty(most, np.uint32)
+        live = np.empty(most + 1, np.bool_)
+        gap = np.empty(DENSE, np.int64)
+        more = np.uint64(1) << np.uint64(32)
+        for b in range(low, high):
+            count, first = starts[b + 1] - starts[b], starts[b]
+            store = out[b * (sparse + DENSE) : (b + 1) * (sparse + DENSE)]
+            columns[:] = np.uint64(0)
+            for r in range(count):
+                places = row_of(digests[first + r, 2], digests[first + r, 3], bins, sparse)
+                for k in range(3):
+                    rows[r, k] = places[k]
+                    _toggle(columns, np.int64(places[k]), r, more)
+            peeled, held = _peel(rows[:count], columns, stack, order, pivots, live, gap)
+            store[:] = np.uint64(0)
+            for i in range(peeled - 1, -1, -1):
+                row, pivot = np.int64(order[i]), np.int64(pivots[i])
+                r0, r1, r2 = rows[row, 0], rows[row, 1], rows[row, 2]
+                for word in range(2):
+                    # the pivot's own element is still zero
+                    value = digests[first + row, word] ^ store[r0, word] ^ store[r1, word]
+                    store[pivot, word] = value ^ store[r2, word]
+            failed[b] = held != 0
+            if closing and held > 0:
+                solved = close_gap(
+                    digests[first : first + count], rows, order, pivots, peeled, gap, held,
+                    bins, sparse, store,
+                )  # fmt: skip
+                failed[b] = not solved
+
+    return encode_bins
+
+
+_encode_bins, _encode_gaps = _encoder(False), _encoder(True)
 
 
 @part
@@ -174,6 +183,8 @@ def encode(digests: Words, starts: Index, bins: int, sparse: int) -> Words | Non
     failed = np.zeros(count, np.bool_)
     args = readonly(digests), readonly(starts), bins, sparse, out, failed
     parallel_rows(_encode_bins, count, *args, block=1, least=1)
+    for b in np.flatnonzero(failed):
+        _encode_gaps(b, b + 1, *args)
     return None if failed.any() else out
 
 
