@@ -68,14 +68,14 @@ PROTOCOLS = {
         vole.Receiver,
         vole.Sender,
         vole.REVEALS,
-        "vole-gf128-expandconvolute21-regular1321-blake2s-v2",
+        "vole-gf128-expandconvolute21-regular1321-blake2s-v3",
         blocks=True,
     ),
     "vole-malicious": Intersection(
         vole_malicious.Receiver,
         vole_malicious.Sender,
         vole_malicious.REVEALS,
-        "vole-malicious-gf128-expandconvolute21-regular1733-blake2s-v2",
+        "vole-malicious-gf128-expandconvolute21-regular1733-blake2s-v3",
         blocks=True,
     ),
 }

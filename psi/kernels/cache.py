@@ -31,6 +31,7 @@ __all__ = ["cache_directory", "cache_refusal", "compiling", "kernel", "part"]
 _HERE = Path(__file__).parent
 _PACKAGES = _HERE.parents[1]
 _OURS = ("psi", "federated", "profiles")
+_njit: Any = numba.njit
 
 
 @cache
@@ -161,9 +162,10 @@ def _install() -> None:
 def part(function: Callable[..., Any]) -> Any:
     """Compile a part of kernels: not kept by itself, only inside the kernels that call it.
 
-    Numba would compile it anew for each number that a caller writes out.
+    Python cannot call it: its wrappers would take long to compile. Numba would compile it anew for
+    each number that a caller writes out.
     """
-    made: Any = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    made: Any = _njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     template_of: Any = made.get_call_template
     plain: Any = types.unliteral
 
@@ -178,6 +180,5 @@ def part(function: Callable[..., Any]) -> Any:
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel: without the GIL, kept between processes where the cache is allowed."""
     _install()
-    return numba.njit(nogil=True, no_cfunc_wrapper=True, cache=cache_directory() is not None)(
-        function
-    )
+    kept = cache_directory() is not None
+    return _njit(nogil=True, no_cfunc_wrapper=True, cache=kept)(function)

@@ -1,8 +1,8 @@
 """Many transfers, and products with a secret, from 128 base transfers each.
 
 The helper (the PSI sender) chose in the base transfers by the bits of a secret of 128 bits and
-holds one key of each pair; the owner (the PSI receiver) holds both. Both stretch their keys; the
-owner's message is the difference of its two streams plus its input.
+holds one key of each pair; the owner (the PSI receiver) holds both. Both stretch their keys by
+AES-128 in counter mode; the owner's message is the difference of its two streams plus its input.
 
 - *Transfers* (the secret s is used for nothing else): input bits r_i; the helper gets rows
   Q_i = T_i + r_i·s, so that H(i, Q_i) and H(i, Q_i + s) are two keys of which the owner knows
@@ -21,6 +21,7 @@ import numpy as np
 
 from psi.kernels.blake2s import Blake2s
 from psi.kernels.gf128 import combine
+from psi.vole.secrets import words
 
 __all__ = [
     "BASE",
@@ -33,7 +34,6 @@ __all__ = [
     "products",
 ]
 
-_STRETCH = b"fedprofile vole v1"
 BASE = 128
 """Base transfers for each of both."""
 
@@ -89,13 +89,11 @@ def products(rows: Words) -> Words:
 
 
 def _streams(keys: Bytes, chunk: int, width: int) -> Words:
-    """Each key stretched by BLAKE2s with chunk and number: `uint8[k, 16]` to `uint64[k, width]`."""
-    blocks = -(-width // 4)
-    table = np.empty((len(keys), blocks, 4), np.uint64)
-    table[:, :, :2] = np.ascontiguousarray(keys).view("<u8")[:, None]
-    table[:, :, 2], table[:, :, 3] = chunk, np.arange(blocks)
-    drawn = Blake2s(_STRETCH, b"volerows").rows(table.reshape(-1, 4))
-    return np.ascontiguousarray(drawn.reshape(len(keys), -1)[:, :width])
+    """Each key's stream of this chunk: `uint8[k, 16]` to `uint64[k, width]`, width even.
+
+    OpenSSL's AES: a key of a base transfer makes one stream and nothing else.
+    """
+    return np.stack([words(key.tobytes(), chunk, width) for key in keys])
 
 
 def _transposed(rows: Words, count: int) -> Words:
