@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import typer
 
 from federated.party.notes import APPROVAL, AWAY, CALLED
 from federated.party.session import Progress
@@ -24,7 +27,8 @@ STANDS = {
 @contextmanager
 def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
     """A bar over the steps of one party, with the present step's rate and the time it still takes,
-    and a line for each other party that is heard of.
+    and a line for each other party that is heard of. Where there is no terminal, a line of the log
+    for each step of the party, and for whom it waits.
 
     Safe to call from every party's thread.
     """
@@ -51,7 +55,10 @@ def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
     console = Console(stderr=True)
     if compiling():
         console.print(compiling(), style="dim", highlight=False, markup=False)
-    with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
+    if not console.is_terminal:
+        yield _log_lines(steps, party)
+        return
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task("starting", total=len(steps), own=True)
 
         def report(who: str, step: str, share: float) -> None:
@@ -67,6 +74,22 @@ def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
 
         yield report
         bar.update(task, description="done", completed=len(steps))
+
+
+def _log_lines(steps: list[str], party: str) -> Progress:
+    """Prints each new step of the party, and where another one waits or is waited for."""
+    lock, last = threading.Lock(), dict[str, str]()
+
+    def report(who: str, step: str, share: float) -> None:
+        del share
+        with lock:
+            before, last[who] = last.get(who), step
+            if before == step or not (step in STANDS or (who == party and step in steps)):
+                return
+            now = time.strftime("%H:%M:%S")
+            typer.echo(f"{now} {who}: {STANDS.get(step, step)}", err=True)
+
+    return report
 
 
 @contextmanager
