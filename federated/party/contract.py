@@ -28,6 +28,7 @@ __all__ = [
     "Disclosure",
     "JoinSumTerms",
     "Measure",
+    "OtherVersion",
     "PartyTerms",
     "Suites",
     "TrainTerms",
@@ -40,6 +41,10 @@ VERSION = 1
 MOST_CATEGORIES = 1000
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
+
+
+class OtherVersion(PeerError):
+    """Two versions that do not go together. Names versions and suites only, so it is told."""
 
 
 @dataclass(frozen=True)
@@ -263,12 +268,12 @@ class Contract:
     def check(self) -> None:
         """Raise `PeerError` unless the contract is whole and consistent in itself."""
         if self.version != VERSION:
-            raise PeerError(f"contract version {self.version} found, {VERSION} allowed")
+            raise OtherVersion(f"contract version {self.version} found, {VERSION} allowed")
         own = asdict(suites_for(self.align))
         unlike = [kind for kind, name in asdict(self.suites).items() if name != own[kind]]
         if unlike:
             here = ", ".join(own[kind] for kind in unlike)
-            raise PeerError(
+            raise OtherVersion(
                 f"the contract asks for a suite that this version does not have ({here} is here)",
                 hint="all parties of a job need versions with the same suites",
             )

@@ -3,7 +3,7 @@
     any party -> all others   Farewell   sealed, outside of the count of frames
 
 The others learn whether its sender can come back. What a party that declines a proposal says of it
-goes along.
+goes along, and which suites one of another version has.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from federated.party.contract import OtherVersion
 from federated.text import plain
 from psi.protocol import (
     Declined,
@@ -30,7 +31,8 @@ _MAY_GO_ON = (FedprofileError.exit_code, PeerGone.exit_code, EnvironmentFailed.e
 @message(0xAA)
 @dataclass(frozen=True)
 class Farewell:
-    """Class and exit code of an error; `reason` is a declining party's, empty otherwise."""
+    """Class and exit code of an error; `reason` is that of a party that declines, or is of another
+    version; empty otherwise."""
 
     kind: Annotated[str, Text(64)]
     code: int
@@ -53,7 +55,7 @@ class Farewell:
 def farewell(error: BaseException) -> Farewell:
     """What the others are told of this error."""
     code = error.exit_code if isinstance(error, FedprofileError) else 1
-    reason = plain(error.message, 200) if isinstance(error, Declined) else ""
+    reason = plain(error.message, 200) if isinstance(error, Declined | OtherVersion) else ""
     return Farewell(type(error).__name__[:64], code, reason)
 
 

@@ -328,9 +328,11 @@ class Frames:
                 word = decode(envelope.payload, Farewell)
                 text += f" with {word}"
                 self.final = not word.returns
-                if word.error == "Refused":
+                if word.error == "OtherVersion":
+                    hint = "all parties of a job need versions with the same suites"
+                elif word.error == "Refused":
                     hint = REFUSED
-                if word.reason:
+                elif word.reason:
                     hint = (
                         "change the job, or talk to its officer: it has told nothing of its table"
                     )

@@ -121,9 +121,22 @@ class Inbox:
         write_atomic(self._file(request.session, "request"), json.dumps(data))
 
     def all(self) -> list[Waiting]:
-        """Every request on file, oldest first."""
-        found = [self._read(file) for file in self.folder.glob("*.request")]
-        return sorted(found, key=lambda entry: entry.request.received)
+        """Every request on file that this version can read, oldest first."""
+        return self._sorted()[0]
+
+    def unread(self) -> list[str]:
+        """Names of requests' files that this version cannot read: another's, or damaged."""
+        return self._sorted()[1]
+
+    def _sorted(self) -> tuple[list[Waiting], list[str]]:
+        """A file that cannot be read must not hide the others: nobody could decide any more."""
+        found, unread = [], []
+        for file in sorted(self.folder.glob("*.request")):
+            try:
+                found.append(self._read(file))
+            except InputError:
+                unread.append(file.name)
+        return sorted(found, key=lambda entry: entry.request.received), unread
 
     def find(self, name: str) -> Waiting:
         """By the first digits of its session; raises `InputError` if none or several fit."""
@@ -228,7 +241,10 @@ class Inbox:
             request = Request(session, str(data["me"]), contract, float(data["received"]))
             ends, rule = int(data["ends"]), str(data.get("rule", ""))
         except (KeyError, ValueError, TypeError, PeerError):
-            raise InputError(f"{file.name}: malformed", hint="remove it") from None
+            raise InputError(
+                f"{file.name}: not a request that this version can read",
+                hint="another version's, or damaged: remove it; its job is proposed anew",
+            ) from None
         entry = Waiting(request, ends, user, rule=rule)
         words = [word for word in self._words(session) if self._valid(word, entry)]
         return replace(entry, words=tuple(sorted(words, key=lambda w: (w.approved, w.made))))

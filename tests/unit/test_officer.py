@@ -250,6 +250,23 @@ def test_what_the_policy_refused_is_listed_with_its_reason(
     assert f"fedprofile node ledger 01010101 --home {tmp_path}" in shown
 
 
+def test_a_request_of_another_version_hides_no_other(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    asked = desk(tmp_path)
+    Inbox(tmp_path / "desk").put(request(contract(tmp_path, 2)), time.time() + 60)
+    (old,) = (tmp_path / "desk").glob("*.request")
+    new = old.read_text().replace("-v", "-v9")
+    assert new != old.read_text()
+    (tmp_path / "desk" / f"{'03' * 32}.request").write_text(new)
+
+    done = CliRunner().invoke(app, ["jobs", "--home", str(tmp_path)])
+    assert "02020202  waiting " in done.output
+    assert "03030303  another version's, or damaged: " in done.output
+    assert asked.admit(Call(bytes(32), "bank", tuple(IDS.values()))).approved
+    with pytest.raises(InputError, match="not a request that this version can read"):
+        Inbox(tmp_path / "desk").find("0303")
+
+
 def test_counts_of_a_day_survive_a_restart(tmp_path: Path) -> None:
     now = [time.time()]
     policy = "[proposals]\njobs_a_day = 2\nrows_a_day = 100\n"
@@ -301,7 +318,10 @@ def test_altered_files_of_a_desk_are_refused(tmp_path: Path) -> None:
     file.unlink()
     file.symlink_to("/etc/passwd")
     with pytest.raises(InputError):
-        inbox.all()
+        inbox.find("0101")
+    assert inbox.all() == []
+    assert inbox.unread() == [f"{'01' * 32}.request"]
+    assert inbox.word(request(contract(tmp_path))) is None  # nothing counts of what cannot be read
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from federated.party.account import verify_ledger
+from federated.party.contract import OtherVersion
 from federated.party.journal import can_resume
 from federated.party.keys import Identity, PartyKeys
 from federated.party.session import Session
@@ -233,6 +234,7 @@ def test_a_party_that_has_no_part_in_a_step_is_not_heard(tmp_path: Path) -> None
         (Declined("purpose 'ads' asked"), "Declined: purpose 'ads' asked", "change the job"),
         (Refused("planted: 7 shared"), "with Refused", "a second answer about the same columns"),
         (InputError("planted"), "with InputError", "its own log and ledger"),
+        (OtherVersion("suite b-v2 is here"), "OtherVersion: suite b-v2", "the same suites"),
     ],
 )
 def test_the_end_of_another_says_what_can_be_done(
