@@ -233,13 +233,13 @@ class PortableFixedBase:
 
 def window_digits(exponents: Words, window: int, windows: int) -> NDArray[np.int64]:
     """Base-2^window digits, least significant first, of `uint64[n, E]`: `int64[windows, n]`."""
-    width = exponents.shape[1]
+    words = np.ascontiguousarray(exponents.T)  # a word of all rows in one piece
     digits = np.zeros((windows, len(exponents)), dtype=np.int64)
     mask = np.uint64((1 << window) - 1)
-    for place in range(min(windows, -(-64 * width // window))):
+    for place in range(min(windows, -(-64 * len(words) // window))):
         word, shift = divmod(place * window, 64)
-        value = exponents[:, word] >> np.uint64(shift)
-        if shift + window > 64 and word + 1 < width:
-            value = value | (exponents[:, word + 1] << np.uint64(64 - shift))
-        digits[place] = (value & mask).astype(np.int64)
+        value = words[word] >> np.uint64(shift)
+        if shift + window > 64 and word + 1 < len(words):
+            value |= words[word + 1] << np.uint64(64 - shift)
+        np.bitwise_and(value, mask, out=digits[place].view(np.uint64))
     return digits
