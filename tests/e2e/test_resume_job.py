@@ -30,6 +30,23 @@ KEYS = {name: PartyKeys.generate(name) for name in NAMES}
 PINNED = {name: keys.identity for name, keys in KEYS.items()}
 
 
+SECOND = """
+[[aggregate]]
+by = "bank.segment"
+measures = ["bureau.queries:sum", "bureau.loans:sum"]
+minimum_group = 12
+
+[train]"""
+
+
+@pytest.fixture
+def sections(small: Path) -> Path:
+    """The small job with a second section over the same rows."""
+    job = small / "job.toml"
+    job.write_text(job.read_text().replace("\n[train]", SECOND))
+    return small
+
+
 class Router(Protocol):
     """Makes a party's endpoint."""
 
@@ -103,27 +120,30 @@ def check(parties: dict[str, Party], plain: dict[str, Party], home: Path) -> Non
     assert whole is not None
     scores = bank.trained[0].scores, whole.trained[0].scores
     assert np.abs(scores[0] - scores[1]).max() < 1e-4
-    means = [outcome.aggregates[0][1].values[0] for outcome in (bank, whole)]
-    assert np.allclose(means[0], means[1])
+    told = [outcome.aggregates for outcome in (bank, whole)]
+    assert len(told[0]) == 2
+    for (_, mine), (_, expected_of) in zip(*told, strict=True):
+        for values, exact in zip(mine.values, expected_of.values, strict=True):
+            np.testing.assert_array_equal(values, exact)
 
 
-def test_a_job_goes_on_after_a_kill(small: Path, tmp_path: Path) -> None:
-    plain = play(small, tmp_path / "plain", {})
+def test_a_job_goes_on_after_a_kill(sections: Path, tmp_path: Path) -> None:
+    plain = play(sections, tmp_path / "plain", {})
     for victim in NAMES:
         home = tmp_path / victim
-        parties = play(small, home, {victim: plain[victim].frames // 2})
+        parties = play(sections, home, {victim: plain[victim].frames // 2})
         assert parties[victim].lives == 2
         check(parties, plain, home)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", NAMES)
-def test_a_job_goes_on_wherever_it_is_killed(small: Path, tmp_path: Path, victim: str) -> None:
-    plain = play(small, tmp_path / "plain", {})
+def test_a_job_goes_on_wherever_it_is_killed(sections: Path, tmp_path: Path, victim: str) -> None:
+    plain = play(sections, tmp_path / "plain", {})
     back = 0
     for fatal in range(1 + NAMES.index(victim), plain[victim].frames + 1, 2):  # every other one
         home = tmp_path / f"{victim}-{fatal}"
-        parties = play(small, home, {victim: fatal})
+        parties = play(sections, home, {victim: fatal})
         back += parties[victim].lives == 2
         check(parties, plain, home)
     assert back > 5
