@@ -163,6 +163,8 @@ class KnownReceiver(Role[History]):
             raise PeerError("a history of jobs without their sections")
         if not all(_SESSION.fullmatch(job) for job in found.jobs):
             raise PeerError("a history of jobs by names that are no session's")
+        if self.context.session.hex() in found.jobs:
+            raise PeerError("a history in which this job is an earlier one")
         for job, size in enumerate(found.sizes.tolist()):
             stood = places[:, job][places[:, job] >= 0]
             if (places[:, job] < MEMBER).any() or (stood >= size).any():

@@ -309,6 +309,10 @@ class Contract:
                 raise PeerError("a join and sum needs a cardinality intersection with its partner")
         for category in self.category:
             _check_category(category)
+        for terms in self.aggregate:
+            first = next(t for t in self.aggregate if t.partner == terms.partner)
+            if terms.key_bits != first.key_bits:
+                raise PeerError("sections over one partner's rows need keys of one size")
         for measure in (m for terms in self.aggregate for m in terms.measures):
             if not _spelled(measure.statistic):
                 raise PeerError("the contract asks for a statistic that this version does not have")

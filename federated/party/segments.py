@@ -123,7 +123,10 @@ class Segments:
         self._groupings[partner] = [
             self._grouping(terms, table, history) for terms in self._towards(partner)
         ]
-        return RowsReceiver(context, self._asked_of(partner), self._groupings[partner])
+        bits = self._towards(partner)[0].key_bits
+        return RowsReceiver(
+            context, self._asked_of(partner), self._groupings[partner], minimum_key_bits=bits
+        )
 
     def _towards(self, partner: str) -> list[AggregateTerms]:
         return [terms for terms in self._contract.aggregate if terms.partner == partner]
@@ -154,6 +157,7 @@ class Segments:
         return SegmentParty(
             context, terms.partner, self._asked_of(terms.partner), number,
             self._groupings[terms.partner][number], added, told=told,
+            minimum_key_bits=terms.key_bits,
         )  # fmt: skip
 
     def _codes(self, terms: AggregateTerms, job: str, number: int, rows: int) -> np.ndarray | None:

@@ -118,7 +118,7 @@ class Steps:
         self._histories: dict[str, History] = {}
         self._added: dict[str, Added] = {}
         self._sent_rows = False
-        self._key: PrivateKey | None = None
+        self._keys: dict[int, PrivateKey] = {}
         self._guard = ReleaseGuard(session, contract, source, salt, self._table, releases)
         self.outcome = Outcome(contract)
 
@@ -243,11 +243,12 @@ class Steps:
         return self._table.take(pa.array(self.outcome.rows))
 
     def _paillier_key(self, bits: int) -> PrivateKey:
-        """This party's key for this job; made once, when it is first needed."""
-        if self._key is None:
+        """This party's key of so many bits for this job; made once, when it is first needed."""
+        if bits not in self._keys:
             make = lambda: generate_keypair(bits, random=self._session.random).to_bytes()  # noqa: E731
-            self._key = PrivateKey.from_bytes(self._session.keep("paillier", make))
-        return self._key
+            kept = self._session.keep(f"paillier-{bits}", make)
+            self._keys[bits] = PrivateKey.from_bytes(kept)
+        return self._keys[bits]
 
     def _aggregate(self, terms: AggregateTerms, number: int, receiver: bool) -> None:
         step = f"aggregate/{number}/{terms.partner}"
@@ -392,6 +393,7 @@ class Steps:
             matrix,
             partners=list(terms.partners),
             cap=terms.score_vectors,
+            minimum_key_bits=terms.key_bits,
             secrets={name: self._session.shared_secret(name, step) for name in others},
         )
         fit = self._session.run(step, role, [self._contract.receiver, *others])

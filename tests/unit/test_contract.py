@@ -101,6 +101,13 @@ def test_a_contract_of_another_suite_is_told_which_is_here() -> None:
         Contract.from_bytes(old)
 
 
+def test_sections_over_the_same_rows_take_keys_of_one_size() -> None:
+    made = contract()
+    other = replace(made.aggregate[0], key_bits=2048)
+    with pytest.raises(PeerError, match="keys of one size"):
+        replace(made, aggregate=(*made.aggregate, other)).check()
+
+
 def test_a_join_and_sum_needs_a_count_with_its_partner() -> None:
     summed = JoinSumTerms("bureau", (Measure("a", "sum"),), 20, 3072)
     made = contract()

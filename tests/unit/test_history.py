@@ -299,6 +299,16 @@ def test_a_malformed_history_is_refused(change: dict[str, Any], told: str) -> No
         role.on_known(role.state, replace(known, **change), "bureau")
 
 
+def test_a_job_is_not_an_earlier_one_of_itself() -> None:
+    """Its groups are kept by then, and the partner could put them beside themselves, shifted."""
+    history = history_of(tags(1, 2, 3, 4), [past(4, 3, 2, 1)], 2)
+    role = KnownReceiver(replace(context("bank"), session=bytes.fromhex("5e" * 32)), 4, 2)
+    role.start()
+    known = Known(history.rows, history.jobs, history.sections, history.sizes, history.places)
+    with pytest.raises(PeerError, match="this job is an earlier one"):
+        role.on_known(role.state, known, "bureau")
+
+
 def test_a_history_comes_back_as_it_was_told() -> None:
     history = history_of(tags(1, 2, 3), [past(3, 2, 1)], 2)
     found: dict[str, History] = Pair(
