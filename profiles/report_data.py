@@ -223,6 +223,8 @@ def _step_name(step: str) -> str:
         return f"align with {first}, " + (f"key {int(second) + 1}" if second.isdigit() else second)
     if kind in ("aggregate", "join_sum", "category"):
         return f"{kind.replace('_', ' and ')} with {second}"
+    if kind == "rows":
+        return f"rows of {first}"
     return f"{kind} {rest}".strip()
 
 

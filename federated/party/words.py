@@ -98,11 +98,12 @@ def _steps(contract: Contract) -> list[str]:
             f"{contract.suites.align}{_alternative(align)}); no identifier leaves either in the "
             "clear"
         )
-    for aggregate in contract.aggregate:
+    for partner in dict.fromkeys(aggregate.partner for aggregate in contract.aggregate):
+        sections = [a for a in contract.aggregate if a.partner == partner]
+        what = "; ".join(f"by {a.by}: {measured_words(a)}" for a in sections)
         lines.append(
-            f"{aggregate.partner} sends its values encrypted under its own {aggregate.key_bits}"
-            f"-bit key; {me} adds them up by {aggregate.by} without reading them: "
-            f"{measured_words(aggregate)}"
+            f"{partner} sends its values encrypted under its own {sections[0].key_bits}-bit key, "
+            f"once; {me} adds them up without reading them, {what}"
         )
     for category in contract.category:
         noise = "adds noise to every sum" if category.epsilon else "adds no noise"

@@ -21,6 +21,7 @@ from federated.party.contract import (
 from federated.party.disclosures import check_disclosures, disclosures
 from federated.party.keys import Identity, PartyKeys
 from federated.party.negotiation import Agreed, Approver, Proposer
+from federated.party.words import in_words
 from psi.align import PROTOCOLS
 from psi.protocol import Context, Pair, PeerError, Refused
 
@@ -99,6 +100,17 @@ def test_a_contract_of_another_suite_is_told_which_is_here() -> None:
     old = contract().to_bytes().replace(b"paillier-djn-v2", b"paillier-djn-v1")
     with pytest.raises(PeerError, match=r"does not have \(paillier-djn-v2 is here\)"):
         Contract.from_bytes(old)
+
+
+def test_sections_over_the_same_rows_are_one_sentence() -> None:
+    made = contract()
+    second = replace(made.aggregate[0], by="region", measures=(Measure("b", "sum"),))
+    lines = in_words(replace(made, aggregate=(*made.aggregate, second)))
+    (line,) = [line for line in lines if "sends its values" in line]
+    assert line.endswith(
+        "3072-bit key, once; bank adds them up without reading them, "
+        f"by {made.aggregate[0].by}: mean of a; by region: sum of b"
+    )
 
 
 def test_sections_over_the_same_rows_take_keys_of_one_size() -> None:
