@@ -21,7 +21,7 @@ import numpy as np
 
 from psi.kernels.blake2s import Blake2s
 from psi.kernels.gf128 import combine
-from psi.vole.secrets import words
+from psi.vole.secrets import fill
 
 __all__ = [
     "BASE",
@@ -57,15 +57,19 @@ def bit_row(bits: Bits) -> Words:
 
 def owner_rows(keys: Bytes, chunk: int, row: Words) -> tuple[Words, Words]:
     """The owner's message for its input `uint64[w]`, and its own rows: `uint64[128, w]` each."""
-    zero, one = (_streams(keys[:, side], chunk, len(row)) for side in range(2))
-    return zero ^ one ^ row, zero
+    zero, masked = (_streams(keys[:, side], chunk, len(row)) for side in range(2))
+    masked ^= zero
+    masked ^= row
+    return masked, zero
 
 
 def helper_rows(keys: Bytes, secret: bytes, chunk: int, message: Words) -> Words:
     """The owner's rows, plus its input in those where the secret's bit is set."""
     bits = np.unpackbits(np.frombuffer(secret, np.uint8), bitorder="little")
     masks = (np.uint64(0) - bits.astype(np.uint64))[:, None]
-    return _streams(keys, chunk, message.shape[1]) ^ (message & masks)
+    rows = _streams(keys, chunk, message.shape[1])
+    rows ^= message & masks
+    return rows
 
 
 def owner_keys(rows: Words, chunk: int, count: int, tweak: bytes) -> Words:
@@ -93,7 +97,10 @@ def _streams(keys: Bytes, chunk: int, width: int) -> Words:
 
     OpenSSL's AES: a key of a base transfer makes one stream and nothing else.
     """
-    return np.stack([words(key.tobytes(), chunk, width) for key in keys])
+    rows = np.empty((len(keys), width), np.uint64)
+    for key, row in zip(keys, rows, strict=True):
+        fill(key.tobytes(), chunk, row)
+    return rows
 
 
 def _transposed(rows: Words, count: int) -> Words:

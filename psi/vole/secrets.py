@@ -10,7 +10,7 @@ import numpy as np
 
 from psi.kernels import aes
 
-__all__ = ["KEY", "Session", "commitment", "derive", "run_name", "words"]
+__all__ = ["KEY", "Session", "commitment", "derive", "fill", "run_name", "words"]
 
 KEY = 32
 """Bytes of a coin and of a derived key."""
@@ -28,8 +28,13 @@ def derive(key: bytes, name: str) -> bytes:
 def words(key: bytes, chunk: int, count: int) -> Words:
     """`uint64[count]`, count even: this chunk's part of the key's stream (AES-128, counter)."""
     out = np.empty(count, np.uint64)
-    aes.stream(key[:16], chunk * _STRIDE, out)
+    fill(key[:16], chunk, out)
     return out
+
+
+def fill(key: bytes, chunk: int, out: Words) -> None:
+    """The same into `out: uint64[n]`, n even, for a key of 16 bytes."""
+    aes.stream(key, chunk * _STRIDE, out)
 
 
 def run_name(session: bytes, step: str, receiver: int, sender: int) -> bytes:
