@@ -44,9 +44,10 @@ def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
         why = f": {plain(row['why'], 200)}" if row["why"] and row["state"] in ENDED else ""
         line = f"{row['id']}  {row['state'] + step:<16} {row['proposer']:<16} {what}".rstrip()
         typer.echo(line + why)
-    for name in inbox.unread():
+    unread = inbox.unread()
+    for name in unread:
         typer.echo(f"{name[:8]}  another version's, or damaged: {inbox.folder / name}", err=True)
-    if not rows:
+    if not rows and not unread:
         typer.echo("no job has been proposed")
 
 

@@ -71,7 +71,8 @@ def add(
     peer = Peers(place.path).add(file, place.identity)
     name = peer.identity.name
     typer.echo(f"{name}: {peer.identity.fingerprint}")
-    typer.echo(peer.confirmed or f"next: compare by telephone, then: peers confirm {name} …")
+    then = f"fedprofile node peers confirm {name} FINGERPRINT --home {home}"
+    typer.echo(peer.confirmed or f"next: compare by telephone, then: {then}")
 
 
 @app.command()

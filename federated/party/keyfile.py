@@ -74,7 +74,7 @@ def load_keys(path: Path, passphrase: bytes) -> PartyKeys:
         plain = _cipher(passphrase, file.salt).decrypt(file.nonce, file.sealed, _bound(file.name))
     except (InvalidTag, ValueError):
         raise InputError(
-            f"{path.name} does not open", hint="is this the passphrase it was made with?"
+            f"{path} does not open", hint="is this the passphrase it was made with?"
         ) from None
     halves = (Ed25519PrivateKey.from_private_bytes(plain[i : i + 32]) for i in (0, 32))
     return PartyKeys(file.name, *halves)

@@ -70,9 +70,12 @@ class NodeHome:
             data = tomllib.loads(file.read_text("utf-8"))
             return cls(path, str(data["name"]), str(data["hub"]))
         except OSError:
-            raise InputError(f"{path}: no node here", hint="fedprofile node init INVITE") from None
+            raise InputError(
+                f"{path}: no party's folder",
+                hint="name the folder that fedprofile node init, or hub init --party, has made",
+            ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError):
-            raise InputError(f"{file.name}: malformed") from None
+            raise InputError(f"{file}: malformed") from None
 
     @property
     def keys(self) -> Path:

@@ -127,7 +127,13 @@ def vouch(keys: PartyKeys, identity: Identity, out: Path) -> None:
 
 def check_fingerprint(identity: Identity, fingerprint: str) -> None:
     """Raise `MisuseError` unless this is the identity's fingerprint, spaces and case aside."""
-    if "".join(fingerprint.split()).lower() != identity.fingerprint.replace(" ", ""):
+    given, whole = "".join(fingerprint.split()).lower(), identity.fingerprint.replace(" ", "")
+    if len(given) != len(whole) or set(given) - set("0123456789abcdef"):
+        raise MisuseError(
+            f"{len(given)} characters of a fingerprint found, {len(whole)} hex digits needed",
+            hint="all of it, as the other officer reads it out",
+        )
+    if given != whole:
         raise MisuseError(
             f"this is not the fingerprint of the key of {identity.name} that is here",
             hint="somebody's file was altered or is old: do not go on, ask for it anew",

@@ -53,7 +53,7 @@ def read_key(path: Path, passphrase: bytes | None) -> ec.EllipticCurvePrivateKey
         raise InputError(f"{path.name}: {error.strerror}") from None
     except (ValueError, TypeError):
         raise InputError(
-            f"{path.name} does not open", hint="is this the passphrase it was made with?"
+            f"{path} does not open", hint="is this the passphrase it was made with?"
         ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise InputError(f"{path.name}: an elliptic curve key is needed")

@@ -159,7 +159,7 @@ def test_a_nodes_folder(tmp_path: Path) -> None:
     assert (tmp_path / "node").stat().st_mode & 0o777 == 0o700
     with pytest.raises(MisuseError, match="holds a node already"):
         NodeHome.create(tmp_path / "node", "bureau", "hub.example:8443")
-    with pytest.raises(InputError, match="no node here"):
+    with pytest.raises(InputError, match="no party's folder"):
         NodeHome.open(tmp_path / "nowhere")
 
 

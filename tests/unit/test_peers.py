@@ -10,7 +10,7 @@ import pytest
 from federated.party.identity_file import write_identity
 from federated.party.keys import Identity, PartyKeys
 from federated.party.node_home import NodeHome
-from federated.party.peers import Peers, vouch
+from federated.party.peers import Peers, check_fingerprint, vouch
 from psi.protocol import InputError, MisuseError
 
 KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "chamber")}
@@ -90,3 +90,14 @@ def test_names_that_are_no_names(tmp_path: Path, name: str) -> None:
 def test_a_party_is_not_its_own_peer(tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="own name"):
         Peers(home(tmp_path).path).add(file_of(tmp_path, IDS["bureau"]), IDS["bureau"])
+
+
+@pytest.mark.parametrize("part", ["", "1f3a 9c02", "zz" * 20])
+def test_a_part_of_a_fingerprint_is_no_alarm(part: str) -> None:
+    identity = PartyKeys.generate("bureau").identity
+    check_fingerprint(identity, identity.fingerprint.upper())
+    with pytest.raises(MisuseError, match="of a fingerprint found, 40 hex digits needed"):
+        check_fingerprint(identity, part)
+    other = PartyKeys.generate("bureau").identity.fingerprint
+    with pytest.raises(MisuseError, match="not the fingerprint of the key of bureau"):
+        check_fingerprint(identity, other)
