@@ -31,7 +31,7 @@ def show(path: Path, kinds: Iterable[str] = ()) -> None:
         step, peer = str(body.pop("step", "")), str(body.pop("peer", body.pop("to", "")))
         when = datetime.fromtimestamp(line["time"], UTC).strftime("%Y-%m-%d %H:%M:%S")
         rows.append((str(line["number"] + 1), when, line["kind"], step, peer, _what(body)))
-    print_rows(("#", "time (UTC)", "kind", "step", "peer", "what"), rows, 160)
+    print_rows(("#", "time (UTC)", "kind", "step", "peer", "what"), rows)
 
 
 def overview(paths: Iterable[Path]) -> None:
@@ -99,8 +99,17 @@ def _what(body: dict[str, Any]) -> str:
     for key in ("digest", "sha256", "hmac"):
         if key in body:
             words.append(f"{key} {str(body[key])[:12]}")
-    words += [f"{key} {value}" for key, value in body.items() if key not in _LONG]
+    words += [f"{key} {_plainly(value)}" for key, value in body.items() if key not in _LONG]
     return ", ".join(words)
+
+
+def _plainly(value: Any) -> str:
+    """A value without a programmer's brackets and quotes."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plainly(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(_plainly(inner) for inner in value)
+    return str(value)
 
 
 def verify(path: Path, owner: Identity, against: Path | None, echo: Callable[[str], None]) -> int:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from federated.cli import ledger_views
 from federated.cli.lists import print_rows
+from federated.party.keys import PartyKeys
+from federated.party.ledger import Ledger
 
 
 def test_a_row_is_one_whole_line_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,3 +22,16 @@ def test_a_row_is_one_whole_line_where_no_terminal_is(capsys: pytest.CaptureFixt
     assert "\x1b" not in second
     print_rows(("job",), [("c" * 700,)])
     assert len(capsys.readouterr().out.splitlines()[1]) <= 600
+
+
+def test_a_ledger_is_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = PartyKeys.generate("bureau")
+    ledger = Ledger(tmp_path / "ledger.jsonl", keys, lambda: 0.0, bytes(32), {})
+    ledger.write("handshake", peers={"bank": "8923 9ca8"})
+    ledger.write("reserved", step="train/churn", columns=[f"column_{n}" for n in range(20)])
+    ledger.close()
+    ledger_views.show(tmp_path / "ledger.jsonl")
+    *_, handshake, reserved = capsys.readouterr().out.splitlines()
+    assert handshake.endswith("peers bank 8923 9ca8")
+    assert reserved.endswith("column_18, column_19")
+    assert not set("{}[]'") & set(handshake + reserved)
