@@ -196,10 +196,10 @@ def test_a_party_that_dies_in_a_step_ends_the_others(
 ) -> None:
     ordinary = Session.run
 
-    def dying(self: Session, step: str, role: object) -> object:
+    def dying(self: Session, step: str, role: object, *peers: object) -> object:
         if self.name == "bureau" and step.startswith("train"):
             raise MemoryError
-        return ordinary(self, step, role)  # type: ignore[arg-type]
+        return ordinary(self, step, role, *peers)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Session, "run", dying)
     begun = time.monotonic()
