@@ -16,12 +16,11 @@ then each section (`MeasureParty`, `SegmentParty`):
 
 A row's plaintext holds every measure in slots of its own, and for each section a one. The receiver
 adds rows up by group without reading them. The partner opens the counts of a section first and
-drops groups below its minimum,
-and columns with too few values behind them in a group, and what would give a few rows away together
-with earlier sections (`overlap`); only then does it open sums, which carry
-masks uniform mod n, and puts a random number into every slot that is not to be told. The receiver
-learns the statistics of what was kept; the partner learns how many rows each group has, and of
-columns with enough missing values how many of these each group has, not which.
+drops groups below its minimum, columns with too few values behind them in a group, and what would
+give a few rows away together with earlier sections (`overlap`); only then does it open sums, which
+carry masks uniform mod n, and puts a random number into every slot that is not to be told. The
+receiver learns the statistics of what was kept; the partner learns how many rows each group has,
+and of columns with enough missing values how many of these each group has, not which.
 
 The receiver's amounts by a partner's private category (`AmountParty`, `CategoryParty`), and by the
 receiver's segment too:
