@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from federated.party.contract import LONGEST_TASK
 from federated.party.sections import Section, load_toml
 from profiles.aggregate_section import AggregateSpec, CategorySpec, read_aggregates
 from psi.align import PROTOCOLS
@@ -311,6 +312,8 @@ def _train(section: Section | None, names: list[str], receiver: str) -> TrainSpe
     if section is None:
         return None
     task = section.text("task")
+    if len(task.encode()) > LONGEST_TASK:
+        raise section.fail("task", task, f"at most {LONGEST_TASK} bytes of UTF-8")
     model = section.text("model", "logistic", ("logistic",))
     split = section.text("split", "vertical", ("vertical", "horizontal"))
     label = section.text("label")

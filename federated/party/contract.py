@@ -20,6 +20,7 @@ from psi.align import PROTOCOLS
 from psi.protocol import MisuseError, PeerError, Refused
 
 __all__ = [
+    "LONGEST_TASK",
     "AggregateTerms",
     "AlignTerms",
     "AmountTerms",
@@ -41,6 +42,8 @@ VERSION = 1
 MOST_CATEGORIES = 1000
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
+LONGEST_TASK = 64
+"""UTF-8 bytes of a task's name, which is part of its step's."""
 
 
 class OtherVersion(PeerError):
@@ -282,6 +285,7 @@ class Contract:
             raise PeerError("a contract needs two parties or more, each with its own name")
         for name in (self.receiver, self.proposer, *self._partners_of_steps()):
             self.party(name)
+        self._check_shapes()
         if len(self.nonce) != 64 or not 0 < self.not_before < self.expires:
             raise PeerError("the contract's nonce or validity is malformed")
         for align in self.align:
@@ -321,6 +325,31 @@ class Contract:
                 raise PeerError("the contract holds control characters")
         if max(len(text) for text in (*names, self.job, self.purpose)) > LONGEST:
             raise PeerError(f"a name or purpose of more than {LONGEST} characters")
+
+    def _check_shapes(self) -> None:
+        """What steps take for granted of keys, partners and numbers."""
+        partners = [terms.partner for terms in self.align]
+        if len(set(partners)) != len(partners) or self.receiver in self._partners_of_steps():
+            raise PeerError("the contract aligns a party twice, or the receiver with itself")
+        for terms in self.parties:
+            if [len(level) for level in terms.keys] != [len(level) for level in terms.kinds]:
+                raise PeerError("the contract names another number of kinds than of key columns")
+        aligned = [self.party(name) for name in (self.receiver, *partners) if partners]
+        levels = {len(terms.keys) for terms in aligned}
+        if aligned and (len(levels) != 1 or not all(all(terms.keys) for terms in aligned)):
+            raise PeerError("the contract's parties have different levels of keys")
+        if aligned and (0 in levels or len({terms.kinds for terms in aligned}) != 1):
+            raise PeerError("the contract's parties have no keys, or keys of different kinds")
+        for align in self.align:
+            if align.duplicates not in ("collapse", "join"):
+                raise PeerError("the contract names an unknown way with duplicates")
+        for train in self.train:
+            if train.split not in ("vertical", "horizontal"):
+                raise PeerError("the contract names an unknown way to split")
+            if len(train.task.encode("utf-8", "replace")) > LONGEST_TASK:
+                raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
+        if min(_numbers(self), default=0) < 0:
+            raise PeerError("the contract has a negative number where none can be")
 
     def check_time(self, now: float) -> None:
         """Raise `Refused` outside the validity."""
@@ -398,6 +427,17 @@ def _spelled(statistic: str) -> bool:
         return Statistic.parse(statistic).text == statistic
     except MisuseError:
         return False
+
+
+def _numbers(value: object) -> list[int]:
+    """All whole numbers but those that may be negative: the seed and the ranges of amounts."""
+    if isinstance(value, int):
+        return [value]
+    if isinstance(value, tuple | list):
+        return [number for entry in value for number in _numbers(entry)]
+    names = getattr(value, "__dataclass_fields__", ())
+    counted = [name for name in names if name not in ("seed", "low", "high")]
+    return [number for name in counted for number in _numbers(getattr(value, name))]
 
 
 def _texts(value: object) -> list[str]:

@@ -130,7 +130,7 @@ class Journal:
 
     def spool(self, step: str) -> Spool:
         """Room for a step's large arrays."""
-        name = step.encode().hex() if len(step) < 60 else str(len(self._steps))
+        name = step.encode().hex() if len(step.encode()) < 60 else str(len(self._steps))
         spool = Spool(self._folder / f"spool-{name}", self._random)
         self._spools.append(spool)
         return spool

@@ -115,6 +115,10 @@ class KeptTags:
 
     def prepared(self, items: Items) -> Prepared:
         """The sender's tags of these items: those from before, or new ones under a new key."""
+        with self._locked():  # one set at a time: a second job waits for the first one's
+            return self._prepared(items)
+
+    def _prepared(self, items: Items) -> Prepared:
         digest = hashlib.sha256(np.ascontiguousarray(items.offsets).data)
         digest.update(np.ascontiguousarray(items.data).data)
         data = self._vault.read(f"{self._file}.prepared") if self._vault else None
@@ -137,10 +141,9 @@ class KeptTags:
         if self._present is None:
             raise MisuseError("items asked before tags were prepared")
         with self._locked():
-            data = self._vault.read(f"{self._file}.asked") if self._vault else None
-            before = decode(data, _Asked) if data is not None else None
-            fresh = before is None or before.name != self._present.name
-            asked = items + (0 if fresh or before is None else before.items)
+            file = f"{self._file}.{self._present.name.hex()[:16]}.asked"  # a count for each key
+            data = self._vault.read(file) if self._vault else None
+            asked = items + (decode(data, _Asked).items if data is not None else 0)
             if asked > self._terms.keep_tags_items:
                 raise Refused(
                     f"{asked} items asked of one set of tags, "
@@ -148,7 +151,7 @@ class KeptTags:
                     hint="wait until the tags expire, or agree on more",
                 )
             if self._vault:
-                self._vault.write(f"{self._file}.asked", encode(_Asked(self._present.name, asked)))
+                self._vault.write(file, encode(_Asked(self._present.name, asked)))
 
     def _until(self) -> int:
         return int(self._clock()) + self._terms.keep_tags_days * DAY
@@ -178,7 +181,7 @@ def expired_tags(folder: Path, now: float, random: Random) -> list[Path]:
         for file in sorted(folder.glob(f"*.{ending}")):
             data = vault.read(file.name)
             if data is not None and decode(data, kind).expires <= now:
-                found += [file, *folder.glob(f"{file.stem}.asked")]
+                found += [file, *folder.glob(f"{file.stem}*.asked")]
     return found
 
 

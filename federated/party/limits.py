@@ -1,7 +1,8 @@
 """How many bytes each step may bring from one peer: bounds from the contract, generous ones.
 
 They are there so that a party that sends gigabytes where kilobytes are due is cut off at the
-first part of the frame, not to measure anything.
+first part of the frame, not to measure anything. A step that the contract does not have may bring
+nothing: each name that a party made up would have bytes of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from federated.aggregate import MeasureSlots
 from federated.join_sum import Layout
 from federated.party import category
 from federated.party.contract import Contract
+from federated.party.notes import NOTES
 from federated.party.segments import section_of
+from federated.wire.routers import FAREWELL
+from psi.align.counting import MOST
 
 __all__ = ["BEFORE_CONTRACT", "ciphertexts", "step_limit"]
 
@@ -18,18 +22,23 @@ BEFORE_CONTRACT = 8 << 20
 """Bytes of handshake, contract, finish and abort from one peer."""
 
 _FLOOR = 16 << 20
+_ALWAYS = ("handshake", "contract", "finish", FAREWELL, NOTES, "")
+_RUNS = ("count", "tags", "order")
 
 
 def step_limit(contract: Contract | None, step: str) -> int:
     """The most bytes that one peer may send in `step`; `contract` is None until it is signed."""
     kind = step.split("/", maxsplit=1)[0]
-    if contract is None or kind in ("handshake", "contract", "finish", "abort", ""):
+    if contract is None or step in _ALWAYS:
         return BEFORE_CONTRACT
+    if not _has(contract, step):
+        return 0
     rows = [terms.rows for terms in contract.parties]
     most, total = max(rows, default=0), sum(rows)
     if kind == "align":
-        # points, tags and orders of both sides, over all their chunks
-        return _FLOOR + 512 * total
+        # points, tags and orders of both sides, over all their chunks and levels; groups of a count
+        levels = len(contract.party(contract.receiver).keys)
+        return _FLOOR + max(512, 64 * MOST) * levels * total
     if kind == "known":
         # where each record stood, now aligned or not any more, in each of many earlier jobs
         return _FLOOR + 512 * total
@@ -52,7 +61,27 @@ def step_limit(contract: Contract | None, step: str) -> int:
         columns = sum(terms.design_columns for terms in contract.parties) + 1
         steps = max([t.steps + t.folds * t.fold_steps for t in contract.train], default=1) + 2
         return _FLOOR + (key + 64) * most * steps * 2 + key * columns * columns * steps
-    return BEFORE_CONTRACT
+    return 0
+
+
+def _has(contract: Contract, step: str) -> bool:
+    """Whether the contract has this step, as `steps` names it."""
+    kind, *rest = step.split("/")
+    if kind in ("aggregate", "category", "join_sum") and len(rest) == 2:
+        partners = [terms.partner for terms in getattr(contract, kind)]
+        return any(rest == [f"{number}", name] for number, name in enumerate(partners))
+    if kind == "align" and len(rest) == 2:
+        levels = len(contract.party(contract.receiver).keys)
+        runs = [*_RUNS, *(f"{level}" for level in range(levels))]
+        return rest[1] in runs and any(terms.partner == rest[0] for terms in contract.align)
+    if kind in ("known", "rows"):
+        return any([terms.partner] == rest for terms in contract.aggregate)
+    if kind == "train":
+        tasks = {f"train/{terms.task}" for terms in contract.train}
+        front, _, last = step.rpartition("/")
+        several = front in tasks and (last == "model" or (last.isdecimal() and len(last) < 5))
+        return step in tasks or several
+    return step == "select"
 
 
 def ciphertexts(contract: Contract, partner: str, rows: int) -> int:

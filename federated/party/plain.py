@@ -38,9 +38,9 @@ def from_plain(cls: type[T], data: Any, where: str = "") -> T:
         raise PeerError(f"{where}: an object is needed")
     hints = get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    if sorted(data) != sorted(names):
-        odd = sorted(set(data) ^ set(names))
-        raise PeerError(f"{where}: fields missing or unknown: {', '.join(odd)[:200]}")
+    missing, unknown = [name for name in names if name not in data], len(set(data) - set(names))
+    if missing or unknown:  # another party's names for fields are not shown
+        raise PeerError(f"{where}: fields missing: {missing or 'none'}; unknown: {unknown}")
     return cls(**{name: _value(hints[name], data[name], f"{where}.{name}") for name in names})
 
 
@@ -74,9 +74,10 @@ def from_canonical(cls: type[T], data: bytes) -> T:
     """The dataclass in canonical bytes; any other spelling of the same data is refused."""
     try:
         plain = json.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, ValueError, RecursionError):
+        value = from_plain(cls, plain)
+        same = canonical(value) == data
+    except (ValueError, RecursionError, MisuseError):  # numbers too large, surrogates
         raise PeerError(f"{cls.__name__}: not canonical JSON") from None
-    value = from_plain(cls, plain)
-    if canonical(value) != data:
+    if not same:
         raise PeerError(f"{cls.__name__}: not in canonical form")
     return value

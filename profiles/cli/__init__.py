@@ -35,6 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 INTERRUPTED = 130
+LONGEST_LINE = 2000
 
 
 def _version(wanted: bool) -> None:
@@ -77,6 +78,8 @@ def main() -> None:
     """Run the command line; every known error is one line, with what to do, and its number."""
     import click
 
+    from federated.text import plain
+
     try:
         code = app(standalone_mode=False) or 0
         if code == INTERRUPTED:
@@ -87,9 +90,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except FedprofileError as error:
         where = f"{error.step}: " if error.step else ""
-        typer.echo(f"error: {where}{error.message}", err=True)
+        typer.echo(plain(f"error: {where}{error.message}", LONGEST_LINE), err=True)
         if error.hint:
-            typer.echo(f"hint: {error.hint}", err=True)
+            typer.echo(plain(f"hint: {error.hint}", LONGEST_LINE), err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         typer.echo("interrupted: earlier outputs are as they were", err=True)

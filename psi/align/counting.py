@@ -51,7 +51,7 @@ def let_count(peer: str, keys: Sequence[pa.Array], protocol: str, largest: int) 
         yield "count", lambda context: role(context, peer, items, **terms)
         return
     mine = Records.of(keys)
-    terms |= {"records": mine.record}
+    terms |= {"records": mine.record, "groups": True}
     yield "count", lambda context: role(context, peer, mine.items, **terms)
 
 

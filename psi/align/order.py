@@ -78,8 +78,9 @@ class OrderSender(Role[Index]):
 
     def on_order(self, state: Ordering, order: Order, peer: str) -> Turn[Index]:
         matches = order.matches.astype(np.int64)
-        seen = np.bincount(matches[matches >= 0], minlength=state.size)
-        good = len(seen) == state.size and (seen > 0).all() and (matches >= 0).all()
+        there = (matches >= 0) & (matches < state.size)  # before anything is counted by them
+        seen = np.bincount(matches[there], minlength=state.size)
+        good = there.all() and (seen > 0).all()
         if not good or (not self._join and (seen > 1).any()):
             raise PeerError("an order that does not fit the matches")
         reply = [(peer, Multiplicities(self._counts.astype(np.int32)))] if self._join else []

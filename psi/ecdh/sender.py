@@ -91,19 +91,20 @@ class Sender(Role[Matches]):
         prepared: Prepared | None = None,
         spend: Callable[[int], None] | None = None,
         records: Index | None = None,
+        groups: bool = False,
     ) -> None:
         """With `prepared` its key is used; `spend` counts the items asked of it, or refuses.
 
         `records: int64[n]` numbers the record that each item belongs to; the receiver learns
         which of the items it shares belong to one record. For `reveal = "receiver"` and what is
-        shuffled; for `cardinality` the receiver may also have replies shuffled in groups.
+        shuffled; with `groups` the receiver may have replies shuffled in groups of its choosing.
         """
         super().__init__(context)
         self._peer, self._items, self._reveal, self._largest = peer, items, reveal, largest
         self._prepared, self._spend = prepared, spend or (lambda items: None)
         self._shuffled = reveal in SHUFFLED
         self._orders: dict[tuple[bytes, int], Index] = {}
-        self._key, self._records = b"", records
+        self._key, self._records, self._groups = b"", records, groups
 
     def begin(self) -> Turn[Matches]:
         random, made = self.context.random, self._prepared
@@ -120,7 +121,7 @@ class Sender(Role[Matches]):
             raise Refused(f"the receiver's set has {part.total} items, {self._largest} allowed")
         size = part.total if state.size_peer < 0 else state.size_peer
         group = part.group if state.size_peer < 0 else state.group
-        if size % group or part.group != group or (group > 1 and self._records is None):
+        if size % group or part.group != group or (group > 1 and not self._groups):
             raise PeerError("blinded items in groups that are not whole, change, or are not due")
         finished = 0 <= state.size_peer <= state.evaluated
         if part.total != size or part.offset != state.evaluated or finished:

@@ -8,7 +8,8 @@
 
 Bytes are `version (1) | type (1) | fields in order`. Integers are 8 bytes, signed, little
 endian. Every length is bounded before anything is allocated, and trailing bytes are an
-error, so one message has exactly one encoding. Nothing here evaluates what it reads.
+error, so one message has exactly one encoding. Nothing here evaluates what it reads, and no
+`repr` of a message shows what it carries.
 """
 
 from __future__ import annotations
@@ -121,9 +122,25 @@ def message(number: int) -> Callable[[type[T]], type[T]]:
             raise MisuseError(f"message type {number} found, 1 to 255 allowed")
         _BY_TYPE[number] = cls
         _TYPE_OF[cls] = number
+        if hasattr(cls.__repr__, "__wrapped__"):  # the dataclass's own
+            setattr(cls, "__repr__", _shown)  # noqa: B010
         return cls
 
     return register
+
+
+def _shown(value: Any) -> str:
+    """A message with its numbers and sizes: what it carries may be keys, rows or identifiers."""
+    told = [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value)]
+    return f"<{type(value).__qualname__} {', '.join(f'{k}: {_size(v)}' for k, v in told)}>"
+
+
+def _size(value: Any) -> str:
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{list(value.shape)}"
+    return f"{len(value)}" if hasattr(value, "__len__") else type(value).__name__
 
 
 def encode(value: Any) -> bytes:

@@ -77,7 +77,7 @@ def counted(r: Context, s: Context) -> list[Role[Any]]:
     groups = RECORDS.grouped(2, secrets.token_bytes)
     return [
         Receiver(r, "s", groups, minimum=0, records=True, group=2, **terms),
-        Sender(s, "r", RECORDS.items, records=RECORDS.record, **terms),
+        Sender(s, "r", RECORDS.items, records=RECORDS.record, groups=True, **terms),
     ]
 
 

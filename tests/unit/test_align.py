@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import tracemalloc
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from psi import align, buckets, oprf
 from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
+from psi.align.order import OrderReceiver, OrderSender
 from psi.ecdh import Held, Items, Prepared, Receiver, Sender, messages, prepare
 from psi.ecdh.messages import Blinded, Reply
 from psi.identifiers import key_buffer
@@ -398,6 +400,19 @@ def test_identifiers_and_scalars_do_not_print() -> None:
     for step in (receiver.start(), sender.start()):
         shown = repr(step) + repr(receiver) + repr(sender) + repr(items("planted-1"))
         assert "planted" not in shown
+
+
+@pytest.mark.parametrize("wrong", [[0, 10**7], [0, -1], [0, 0], [0]])
+def test_an_order_that_does_not_fit_is_refused_before_it_is_counted(wrong: list[int]) -> None:
+    """A match of 2^31 must not make the sender hold a count for each number up to it."""
+    receiver = OrderReceiver(context("r"), "s", np.array(wrong), 2, False)
+    sender = OrderSender(context("s"), "r", np.ones(2, np.int64), False)
+    tracemalloc.start()
+    with pytest.raises(PeerError, match="does not fit the matches"):
+        Pair(receiver, sender).run()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1 << 20
 
 
 def test_selection_keeps_the_receivers_order() -> None:

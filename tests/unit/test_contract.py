@@ -86,6 +86,14 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data.replace(b'"version":1', b'"version":2'),
         lambda data: data.replace(b"paillier-djn-v2", b"paillier-djn-v1"),
         lambda data: b"\xff" + data,
+        lambda data: data.replace(b'"seed":7', b'"seed":9007199254740993'),
+        lambda data: data.replace(b'"seed":7', b'"seed":' + b"9" * 5000),
+        lambda data: data.replace(b'"job":"churn"', b'"job":"\\ud800"'),
+        lambda data: data.replace(b'"retention_days":', b'"retention_days":-'),
+        lambda data: data.replace(b'"duplicates":"collapse"', b'"duplicates":"sum"'),
+        lambda data: data.replace(b'"split":"vertical"', b'"split":"both"'),
+        lambda data: data.replace(b'"keep_tags_days":0', b'"keep_tags_days":-1'),
+        lambda data: data.replace(b'"task":"churn"', b'"task":"' + b"x" * 65 + b'"'),
     ],
 )
 def test_other_spellings_and_foreign_terms_are_refused(spoil: object) -> None:
@@ -118,6 +126,37 @@ def test_sections_over_the_same_rows_take_keys_of_one_size() -> None:
     other = replace(made.aggregate[0], key_bits=2048)
     with pytest.raises(PeerError, match="keys of one size"):
         replace(made, aggregate=(*made.aggregate, other)).check()
+
+
+def test_names_of_fields_from_elsewhere_are_not_shown() -> None:
+    """Errors stand on terminals and in logs."""
+    data = contract().to_bytes()[:-1] + b',"z\\u001b[2Jplanted":1}'
+    with pytest.raises(PeerError, match="unknown: 1") as caught:
+        Contract.from_bytes(data)
+    assert "planted" not in str(caught.value)
+
+
+def test_keys_and_kinds_have_one_shape_and_partners_are_others() -> None:
+    made = contract()
+    made.check()
+    bank, bureau = made.party("bank"), made.party("bureau")
+    two = replace(bureau, keys=(("a",), ("b",)), kinds=(("text",), ("text",)))
+    for other, said in (
+        (replace(bureau, kinds=()), "kinds than of key columns"),
+        (replace(bureau, kinds=(("text", "text"),)), "kinds than of key columns"),
+        (two, "different levels"),
+        (replace(bureau, keys=((),), kinds=((),)), "different levels"),
+        (replace(bureau, kinds=(("phone",),)), "keys of different kinds"),
+    ):
+        with pytest.raises(PeerError, match=said):
+            made.with_party(other).check()
+    keyless = [replace(party, keys=(), kinds=()) for party in (bank, bureau)]
+    with pytest.raises(PeerError, match="no keys"):
+        made.with_party(keyless[0]).with_party(keyless[1]).check()
+    with pytest.raises(PeerError, match="aligns a party twice"):
+        replace(made, align=made.align * 2).check()
+    with pytest.raises(PeerError, match="or the receiver with itself"):
+        replace(made, align=(replace(made.align[0], partner="bank"),)).check()
 
 
 def test_a_join_and_sum_needs_a_count_with_its_partner() -> None:

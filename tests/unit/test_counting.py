@@ -183,7 +183,7 @@ def test_replies_do_not_tell_which_group_is_which() -> None:
     groups = mine.grouped(2, secrets.token_bytes)
     terms_of_counter = terms | {"minimum": 0, "records": True, "group": 2}
     counting = Receiver(places["s"], "r", groups, **terms_of_counter)
-    counted = Sender(places["r"], "s", mine.items, records=mine.record, **terms)
+    counted = Sender(places["r"], "s", mine.items, records=mine.record, groups=True, **terms)
     found = Pair(counting, counted, wire=wire).run()["s"]
     assert found.count == 40
     assert len(found.own) == len(found.peer) == len(found.record) == 0
@@ -203,7 +203,7 @@ def test_killed_and_restored_at_every_message() -> None:
         groups = mine.grouped(2, secrets.token_bytes)
         return [
             Receiver(places[0], "r", groups, minimum=0, records=True, group=2, **terms),
-            Sender(places[1], "s", mine.items, records=mine.record, **terms),
+            Sender(places[1], "s", mine.items, records=mine.record, groups=True, **terms),
         ]
 
     link = Pair(*roles())
@@ -222,10 +222,23 @@ def test_killed_and_restored_at_every_message() -> None:
 def test_points_that_make_no_whole_groups_are_refused() -> None:
     items = Records.of([pa.array(["a", "b", "c"])]).items
     terms: dict[str, Any] = {"reveal": "cardinality", "largest": 1000}
-    for size, records in ((2, np.arange(3)), (3, None)):
+    for size, due in ((2, True), (3, False)):
         counting = Receiver(context("s"), "r", items, minimum=0, records=True, group=size, **terms)
+        counted = Sender(context("r"), "s", items, records=np.arange(3), groups=due, **terms)
         with pytest.raises(PeerError, match="groups that are not whole"):
-            Pair(counting, Sender(context("r"), "s", items, records=records, **terms)).run()
+            Pair(counting, counted).run()
+
+
+def test_who_counts_hidden_records_has_no_groups_of_its_choosing() -> None:
+    """They would show which of the receiver's nameless records share with which of the sender's."""
+    keys = [pa.array(["a", "b"]), pa.array(["1", "2"])]
+    agreed = AlignSettings(reveal="cardinality")
+    name, build = next(align.send("r", keys, agreed))
+    terms: dict[str, Any] = {"reveal": "cardinality", "largest": 1000, "minimum": 0}
+    mine = Records.of(keys)
+    asking = Receiver(context("r", name), "s", mine.items, records=True, group=2, **terms)
+    with pytest.raises(PeerError, match="or are not due"):
+        Pair(asking, build(context("s", name))).run()
 
 
 def test_connected_parts() -> None:

@@ -167,8 +167,25 @@ def test_limits_grow_with_the_contract(tmp_path: Path) -> None:
     (tmp_path / "job.toml").write_text(JOB)
     contract = draft(Job.load(tmp_path / "job.toml"), TWO, NONCE, time.time())
     assert step_limit(None, "align/bureau/0") == BEFORE_CONTRACT
-    for step in ("handshake", "contract", "finish", "no such step"):
+    for step in ("handshake", "contract", "finish", "abort", "progress"):
         assert step_limit(contract, step) == BEFORE_CONTRACT
+    made_up = ["no such step", "align", "align/bureau", "align/bank/0", "align/bureau/7"]
+    made_up += [
+        "align/bureau/0/x",
+        "aggregate/1/bureau",
+        "known/bank",
+        "train/other",
+        "category/0/x",
+    ]
+    assert {step_limit(contract, step) for step in made_up} == {0}
+    for step in (
+        "align/bureau/count",
+        "align/bureau/order",
+        "known/bureau",
+        "rows/bureau",
+        "select",
+    ):
+        assert step_limit(contract, step) > BEFORE_CONTRACT
     large = replace(contract.party("bureau"), rows=10**6)
     grown = contract.with_party(large)
     for step in ("align/bureau/0", "aggregate/0/bureau", "train/churn"):

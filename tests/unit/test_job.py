@@ -84,6 +84,7 @@ def test_a_job_is_read_with_its_defaults(tmp_path: Path) -> None:
         ("bureau.loans:mean", "bureau.loans:histogram[]", "histogram"),
         ('label = "bank.churned"', 'label = "bureau.churned"', "the receiver holds the label"),
         ('task = "churn"', 'task = "churn"\nfolds = 1', "folds"),
+        ('task = "churn"', f'task = "{"流失" * 11}"', "task: '流失"),
         ('task = "churn"', 'task = "churn"\nmodel = "forest"', "model: 'forest' found, logistic"),
         ("top = 10", "top = 0", "top: 0 found, 1 to"),
         ("[[target]]", "[target]", r"write \[\[target\]\]"),

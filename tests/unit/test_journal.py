@@ -83,6 +83,13 @@ def test_altered_files_and_other_sessions_do_not_open(tmp_path: Path) -> None:
         journal(tmp_path)
 
 
+def test_steps_with_long_names_have_spools(tmp_path: Path) -> None:
+    spool = journal(tmp_path).spool("train/" + "流失预测" * 12)
+    spool.put("own", 0, np.arange(3))
+    spool.flush()
+    assert (spool.get("own", 0) == np.arange(3)).all()
+
+
 def test_spools_are_sealed_and_private(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", secrets.token_bytes, memory=0)
     rows = np.frombuffer(b"planted!" * 6, np.uint64).reshape(3, 2)

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import secrets
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from federated.party import kept_tags
 from federated.party.contract import AlignTerms, PartyTerms
 from federated.party.kept_tags import DAY, KeptTags
 from federated.party.keys import PartyKeys
-from psi.ecdh import Held, Items
+from psi.ecdh import Held, Items, Prepared, prepare
 from psi.identifiers import key_buffer
 from psi.protocol import EnvironmentFailed, InputError, Refused
 
@@ -78,6 +82,33 @@ def test_items_asked_are_counted_over_processes_and_for_one_key(world: World) ->
     changed = world.kept()
     changed.prepared(items("a", "b"))
     changed.spend(10)
+
+
+def test_a_set_that_was_replaced_does_not_take_the_count_of_its_successor(world: World) -> None:
+    """A job that began before the table changed ends after one that began later."""
+    before, after, last = (world.kept() for _ in range(3))
+    before.prepared(items("a"))
+    after.prepared(items("a", "b"))
+    after.spend(6)
+    before.spend(6)
+    last.prepared(items("a", "b"))
+    with pytest.raises(Refused, match="12 items asked"):
+        last.spend(6)
+
+
+def test_jobs_that_begin_together_share_one_set(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with a key of its own would have the whole number of items to ask."""
+
+    def slow(*args: Any) -> Prepared:
+        time.sleep(0.2)
+        return prepare(*args)
+
+    monkeypatch.setattr(kept_tags, "prepare", slow)
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda _: world.kept().prepared(items("a", "b")), range(2)))
+    assert made[0].name == made[1].name
 
 
 def test_held_tags_expire(world: World) -> None:

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from federated.text import csv_safe, csv_safe_column, plain, plain_column, slug
+from profiles.cli import main
 
 ANY = st.text(st.characters(), max_size=60)
 
@@ -94,3 +95,17 @@ def test_slug() -> None:
     assert slug("Term deposit!") == "term_deposit"
     assert slug("流失 2") == "流失_2"
     assert slug("../..\x00") == "unnamed"
+
+
+def test_errors_on_the_terminal_hold_no_sequences_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They may name what another party sent, or a file."""
+    words = ["preflight", "no\x1b[2Jsuch\u202e.toml", "--tables", "t.toml"]
+    monkeypatch.setattr("sys.argv", ["fedprofile", *words])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().err
+    assert "error: " in told
+    assert "\x1b" not in told
+    assert "\u202e" not in told

@@ -15,6 +15,7 @@ from psi.protocol import (
     MisuseError,
     Range,
     Text,
+    codec,
     decode,
     encode,
     message,
@@ -99,3 +100,15 @@ def test_any_bytes_give_a_message_or_a_codec_error(data: bytes) -> None:
     except CodecError:
         return
     assert encode(value) == b"\x01\xfa" + data
+
+
+def test_no_repr_shows_what_a_message_carries() -> None:
+    """States at rest hold keys, messages rows: what is printed of them are numbers and sizes."""
+    rows = np.full((2, 4), 77, np.uint8)
+    made = Sample(5, True, b"planted", rows, Inner("planted"), (78,), {"planted": b"planted"})
+    assert repr(made) == (
+        "<Sample count: 5, flag: True, blob: 7, rows: uint8[2, 4], inner: Inner, parts: 1, "
+        "table: 1, maybe: NoneType>"
+    )
+    shown = [kind for kind in codec._TYPE_OF if not hasattr(kind.__repr__, "__wrapped__")]
+    assert len(shown) == len(codec._TYPE_OF)
