@@ -46,7 +46,12 @@ Carrier = Callable[[Parcel], None]
 """Hands a parcel on; may block while the way is full."""
 
 StepLimit = Callable[[str], int]
-"""The most bytes one peer may send in a step, all frames together."""
+"""The most bytes one peer may send in a step, all frames together.
+
+Of "" it is that of any step before a contract is known."""
+
+SMALL_STEPS = 8
+"""How many steps with no more than that a peer has in all, whatever it calls them."""
 
 
 @dataclass
@@ -78,6 +83,7 @@ class _Way:
     answered: bool = False
     closed: bool = False
     by_step: dict[str, int] = field(default_factory=dict)
+    small: int = 0
     sending: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -458,13 +464,15 @@ class PostEndpoint:
 
     def _weigh(self, way: _Way, parcel: Parcel) -> None:
         total = way.by_step.get(parcel.step, 0) + parcel.size
-        most = self.limit(parcel.step)
-        if total > most:
+        most, least = self.limit(parcel.step), self.limit("")
+        small = way.small + parcel.size * (most <= least)
+        if total > most or small > SMALL_STEPS * least:
             raise PeerError(
-                f"{total} bytes from {parcel.sender}, at most {most} allowed in this step",
+                f"{max(total, small)} bytes from {parcel.sender}, "
+                f"at most {most} allowed in this step",
                 step=parcel.step,
             )
-        way.by_step[parcel.step] = total
+        way.by_step[parcel.step], way.small = total, small
 
 
 def hand_on(endpoint: PostEndpoint, parcel: Parcel) -> None:

@@ -108,6 +108,21 @@ def test_more_than_a_step_may_weigh_ends_the_session() -> None:
         ends["b"].receive(2.0)
 
 
+def test_steps_that_a_peer_makes_up_have_no_bytes_of_their_own_each() -> None:
+    """Before a contract is known, any name of a step may be one."""
+    ends = pair(limit=1000)
+
+    def frame(step: str) -> bytes:
+        return encode(SealedFrame(JOB, step, "a", "b", 0, 0, bytes(600)))
+
+    for number in range(20):
+        ends["a"].send("b", frame(f"made up {number}"))
+    for _ in range(8000 // len(frame("made up 10"))):
+        ends["b"].receive(2.0)
+    with pytest.raises(PeerError, match="at most 1000 allowed"):
+        ends["b"].receive(2.0)
+
+
 def test_a_sender_that_ignores_the_window_ends_the_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
