@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -33,15 +33,35 @@ def items(values: Iterable[int]) -> Items:
     return Items(*key_buffer(pa.array([str(v) for v in values], pa.large_string())))
 
 
+def role_of(context: Context, values: Items, reveal: str) -> Role[Any]:
+    if context.party == "r":
+        return Receiver(context, "s", values, reveal=reveal, minimum=0, largest=10**6)
+    return Sender(context, "r", values, reveal=reveal, largest=10**6)
+
+
 def pair(mine: Iterable[int], theirs: Iterable[int], reveal: str = "both") -> list[Role[Any]]:
     context = [Context(bytes(32), "x", party, secrets.token_bytes) for party in "rs"]
-    return [
-        Receiver(context[0], "s", items(mine), reveal=reveal, minimum=0, largest=10**6),
-        Sender(context[1], "r", items(theirs), reveal=reveal, largest=10**6),
-    ]
+    sets = items(mine), items(theirs)
+    return [role_of(c, values, reveal) for c, values in zip(context, sets, strict=True)]
 
 
-def test_several_chunks_parts_and_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+class Forgetful(Pair):
+    """Both roles are made again after each message, from what they saved and their stores."""
+
+    def __init__(self, sets: dict[str, Items], *roles: Role[Any]) -> None:
+        super().__init__(*roles)
+        self._sets = sets
+
+    def deliver(self) -> None:
+        super().deliver()
+        for party, role in self.roles.items():
+            if party not in self.results:
+                self.roles[party] = role_of(role.context, self._sets[party], "both")
+                self.roles[party].restore(role.save())
+
+
+@pytest.fixture
+def large_way(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The way of large sets, at a size for tests: more bins, chunks, buckets, tags and reports."""
     monkeypatch.setattr(parameters, "BIN", 100)
     monkeypatch.setattr(buckets, "BUCKET", 700)
@@ -49,16 +69,28 @@ def test_several_chunks_parts_and_messages(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(f"psi.vole.{module}.TAGS", 64)
     for place in ("store_for", "parts_of", "vector_for"):
         getattr(parameters, place).cache_clear()
-    try:
-        assert parameters.store_for(5000).chunks == 2
-        link = Pair(*pair(range(5000), range(2500, 6000)))
-        found = link.run()
-    finally:
-        for place in ("store_for", "parts_of", "vector_for"):
-            getattr(parameters, place).cache_clear()
-    assert found["r"].own.tolist() == list(range(2500, 5000))
-    assert np.array_equal(found["s"].own, np.arange(2500))
+    yield
+    for place in ("store_for", "parts_of", "vector_for"):
+        getattr(parameters, place).cache_clear()
+
+
+@pytest.mark.usefixtures("large_way")
+@pytest.mark.parametrize("theirs", [3500, 512, 513, 1024])
+def test_several_chunks_parts_and_messages(theirs: int) -> None:
+    """Windows of 512 tags, whole ones and one more; some of them go over buckets' ends."""
+    assert parameters.store_for(5000).chunks == 2
+    found = Pair(*pair(range(5000), range(4800, 4800 + theirs))).run()
+    assert found["r"].own.tolist() == list(range(4800, 5000))
+    assert np.array_equal(found["s"].own, np.arange(200))
     assert np.array_equal(found["s"].peer, found["r"].peer)
+
+
+@pytest.mark.usefixtures("large_way")
+def test_roles_that_forget_all_after_each_message_come_to_the_same() -> None:
+    sets = {"r": items(range(4000)), "s": items(range(3900, 5400))}
+    found = Forgetful(sets, *pair(range(4000), range(3900, 5400))).run()
+    assert found["r"].own.tolist() == list(range(3900, 4000))
+    assert np.array_equal(found["s"].own, np.arange(100))
 
 
 def spoiled(change: type, **fields: Any) -> pytest.ExceptionInfo[PeerError]:
