@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pyarrow as pa
 
-if TYPE_CHECKING:
-    from federated.party.preflight import ColumnReport, LevelReport, PreflightReport
+from federated.party.preflight_report import ColumnReport, LevelReport, PreflightReport
 
-__all__ = ["of_column", "of_level", "problems"]
+__all__ = ["of_column", "of_report", "problems"]
 
 
 def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
@@ -72,7 +69,7 @@ def _of_form(report: ColumnReport, given: pa.DataType) -> list[str]:
     return found
 
 
-def of_level(level: LevelReport, report: PreflightReport) -> list[str]:
+def _of_level(level: LevelReport, report: PreflightReport) -> list[str]:
     """What repeated keys of one level mean."""
     if level.duplicates * 10 <= report.rows_:
         return []
@@ -80,6 +77,16 @@ def of_level(level: LevelReport, report: PreflightReport) -> list[str]:
     if report.duplicates == "join":
         return [f"{told}: each matches, and the other party learns how often each key occurs"]
     return [f'{told}: the first stands for all; [align] duplicates = "join" would keep each']
+
+
+def of_report(report: PreflightReport) -> list[str]:
+    """What to fix: of each column, of each level, of all."""
+    found = [text for column in report.columns for text in column.suggestions]
+    found += [text for level in report.levels for text in _of_level(level, report)]
+    if 0 < report.usable * 2 < report.rows_:
+        missing = report.rows_ - report.usable
+        found.append(f"{missing:,} rows have no usable key: add another level of keys")
+    return found
 
 
 def problems(report: PreflightReport) -> list[str]:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from federated.party.preflight import PreflightReport, preflight
+from federated.party.preflight import preflight
+from federated.party.preflight_report import PreflightReport
 from profiles.cli import app
 from psi.protocol.errors import InputError, MisuseError
 
