@@ -35,6 +35,7 @@ _FALL, _RISE = ("falling fast", "falling", "falling slightly"), ("rising slightl
 _CHANGE = (*_FALL, *_RISE, "rising fast")
 _CHANGE_WORDS = ("trend", "change", "slope", "growth", "delta", "momentum")
 _SMALL = 0.005  # shown as 0.00, so not a reason
+_SHARE = 0.1  # of the largest: what is less does not explain the score
 
 
 def column_words(name: str) -> str:
@@ -94,8 +95,8 @@ def linear_reasons(
         words: source column to what people call it.
         zeros: from `true_zeros`; a trend can then be said to rise or fall.
 
-    Each reads like "balance trend falling (+0.42)"; contributions that would show as 0.00 are
-    left out. Ties go to the earlier column.
+    Each reads like "balance trend falling (+0.42)"; contributions that would show as 0.00, or
+    are below a tenth of the row's largest, are left out. Ties go to the earlier column.
 
     Raises:
         MisuseError: shapes that do not fit.
@@ -126,7 +127,8 @@ def linear_reasons(
         parts = np.hstack([parts, np.stack(list(others.values()), axis=1)])
     order = np.argsort(-np.abs(parts), axis=1, kind="stable")
     code, parts = np.take_along_axis(code, order, 1), np.take_along_axis(parts, order, 1)
-    shown = np.abs(parts) >= _SMALL
+    sizes = np.abs(parts)
+    shown = sizes >= np.maximum(_SMALL, _SHARE * sizes[:, :1])
     flat = _joined(texts, code[shown], parts[shown])
     offsets = np.concatenate([[0], np.cumsum(shown.sum(axis=1))]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), flat)

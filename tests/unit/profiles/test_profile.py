@@ -74,13 +74,14 @@ def test_segments_of_few_or_equal_or_missing_values() -> None:
 
 
 def test_reasons_are_the_largest_contributions() -> None:
-    matrix = np.array([[2.0, -1.0, 1.0, 0.1], [-2.0, 1.0, 0.0, -0.1]])
-    names = ["balance", "inflow_trend", "channel=branch", "age"]
+    matrix = np.array([[2.0, -1.0, 1.0, 0.1, 1.0], [-2.0, 1.0, 0.0, -0.1, 0.0]])
+    names = ["balance", "inflow_trend", "channel=branch", "age", "channel=post"]
     told = linear_reasons(
         matrix,
         names,
-        np.array([-0.5, -0.42, 0.1, 0.001]),
+        np.array([-0.5, -0.42, 0.3, 0.001, 0.19]),
         {"bureau": np.array([0.7, -0.001])},
+        top=4,
         words={"balance": "account balance"},
         zeros={"balance": 0.5, "inflow_trend": -0.25},
     ).to_pylist()
@@ -88,13 +89,13 @@ def test_reasons_are_the_largest_contributions() -> None:
         "account balance very high (-1.00)",
         "partner bureau (+0.70)",
         "inflow trend falling (+0.42)",
-        "channel is branch (+0.05)",
+        "channel is branch (+0.15)",
     ]
-    # a contribution of 0.00 is no reason, a partner's neither
+    # what is 0.00 is no reason, a partner's neither, nor what is below a tenth of the largest
     assert told[1] == [
         "account balance very low (+1.00)",
         "inflow trend rising (-0.42)",
-        "channel is not branch (-0.05)",
+        "channel is not branch (-0.15)",
     ]
 
 
