@@ -386,6 +386,14 @@ def _check(job: Job) -> None:
             f"{job.file}: [align] reveal: cardinality needed for [[join_sum]]",
             hint="where both sides know the shared rows, use [[aggregate]]",
         )
+    products = [target.product for target in job.targets]
+    twice = [product for product in dict.fromkeys(products) if products.count(product) > 1]
+    if twice:
+        raise JobError(
+            f"{job.file}: [[target]] product: {twice[0]!r} found {products.count(twice[0])} times, "
+            "allowed: once",
+            hint="a list is known by its product: name each differently",
+        )
     if job.train is not None and not job.horizontal:
         trained = [p.name for p in job.parties if p.name != job.receiver and p.features]
         if not trained:

@@ -87,6 +87,7 @@ def test_a_job_is_read_with_its_defaults(tmp_path: Path) -> None:
         ('task = "churn"', f'task = "{"流失" * 11}"', "task: '流失"),
         ('task = "churn"', 'task = "churn"\nmodel = "forest"', "model: 'forest' found, logistic"),
         ("top = 10", "top = 0", "top: 0 found, 1 to"),
+        ("top = 10", 'top = 10\n[[target]]\nproduct = "renewal"', "'renewal' found 2 times"),
         ("[[target]]", "[target]", r"write \[\[target\]\]"),
         ("[train]", "[[train]]", r"write \[train\]"),
         ("[align]", '[align]\nreveal = "receiver"', "both allowed"),
