@@ -299,7 +299,7 @@ class Steps:
             else:
                 made = self._segments.history(self._me, table)
                 role = KnownSender(context, self._contract.receiver, made)
-                found = self._session.run(step, role)
+                found = self._session.run(step, role, [self._contract.receiver])
             self._histories[partner] = found
         return self._histories[partner]
 
@@ -324,7 +324,7 @@ class Steps:
         if receiver:
             found = self.outcome.alignments[terms.partner]
             adding = join_sum.receiving(context, terms, found, records=len(self._me.keys) > 1)
-            result = self._session.run(step, adding)
+            result = self._session.run(step, adding, [terms.partner])
             self.outcome.join_sums.append((terms, result))
             counts = {"shared": result.shared}
         else:
@@ -346,7 +346,7 @@ class Steps:
 
     def _label_party(self, terms: TrainTerms) -> None:
         step, table = f"train/{terms.task}", self._aligned()
-        label = _labels(table, terms, self._me.table)
+        label = known_labels(table, terms.label, positive=terms.positive, where=self._me.table)
         labelled = label >= 0
         encoder = Encoder.fit(table, self._me.features)
         matrix, names = encoder.transform(table)
@@ -434,7 +434,7 @@ class Steps:
 
     def _branch(self, terms: TrainTerms, step: str) -> tuple[Branch, Plan]:
         table = self._table
-        label = _labels(table, terms, self._me.table)
+        label = known_labels(table, terms.label, positive=terms.positive, where=self._me.table)
         known = label >= 0
         x = numeric_matrix(table, self._me.features, where=self._me.table)[known]
         missing = int(np.isnan(x).sum())
@@ -465,7 +465,3 @@ def _common(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         _, first = np.unique(own[inside], return_index=True)
         keep[name] = inside[np.sort(first)]
     return keep
-
-
-def _labels(table: pa.Table, terms: TrainTerms, where: str) -> np.ndarray:
-    return known_labels(table, terms.label, positive=terms.positive, where=where)

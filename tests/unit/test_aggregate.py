@@ -1,6 +1,7 @@
+"""Statistics by segment: a plain group by of what is kept, and typed errors for what is wrong."""
+
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
@@ -12,139 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federated.aggregate import (
-    AggregateResult,
-    Grouping,
-    MeasureParty,
-    MeasureSlots,
-    RowsReceiver,
-    RowsSender,
-    Section,
-    SegmentParty,
-    Statistic,
-    aggregate_by_segment,
-    messages,
-)
-from federated.aggregate.history import followed, history_of
-from federated.aggregate.measure_party import Earlier
+from federated.aggregate import AggregateResult, aggregate_by_segment, messages
 from federated.aggregate.messages import Kept, Rows
 from federated.aggregate.rows import SectionSlots
 from federated.aggregate.suppression import suppress
-from federated.paillier import EncryptedVector, generate_keypair
+from federated.paillier import EncryptedVector
 from federated.paillier.randomness import full_width_residues
-from psi.protocol import (
-    Context,
-    Envelope,
-    InputError,
-    MisuseError,
-    Pair,
-    PeerError,
-    Refused,
-    decode,
-    encode,
-)
-
-KEY = generate_keypair(1024, allow_toy=True)
-ASKED = [
-    ("a", "mean"), ("a", "sum"), ("b", "count"), ("b", "variance"), ("a", "share>0.5"),
-    ("b", "histogram[-10,0,10]"),
-]  # fmt: skip
-
-
-class Parties:
-    """A bank and a bureau with these sections, each by `codes` of its own."""
-
-    def __init__(
-        self,
-        values: np.ndarray,
-        codes: list[int],
-        groups: int,
-        minimum: int = 3,
-        asked: list[tuple[str, str]] = ASKED,
-        *more: tuple[list[int], int, list[tuple[str, str]]],
-        names: str = "abcd",
-        wire: Any = None,
-    ) -> None:
-        self.wire, self.sent = wire, list[Envelope]()
-        self.rows: dict[str, Any] = {}
-        told = [(codes, minimum, asked), *more]
-        self.sections = [
-            Section(tuple((column, Statistic.parse(text)) for column, text in wanted), least)
-            for _, least, wanted in told
-        ]
-        self.groupings = list[Grouping]()
-        for place, (own, _, _) in enumerate(told):
-            shares = [i for i in range(place) if self.shares(i, place)]
-            earlier = tuple(self.groupings[i].codes for i in shares)
-            names_of = [f"g{i}" for i in range(groups)]
-            self.groupings.append(Grouping(names_of, np.array(own, np.int64), earlier))
-        self.slots = MeasureSlots(self.sections, len(values), KEY.bits)
-        self.values = values[:, [names.index(column) for column in self.slots.columns]]
-        self.history = history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
-        self.counted = [
-            followed(
-                self.history,
-                np.isfinite(values[:, [names.index(c) for c in section.columns]]),
-                (),
-                section.minimum,
-            )
-            for section in self.sections
-        ]
-
-    def shares(self, one: int, other: int) -> bool:
-        return bool(set(self.sections[one].columns) & set(self.sections[other].columns))
-
-    def context(self, party: str, step: str) -> Context:
-        return Context(b"session", step, party, secrets.token_bytes)
-
-    def row_roles(self) -> tuple[Any, Any]:
-        flags = [counted.flags for counted in self.counted]
-        return (
-            RowsReceiver(
-                self.context("bank", "rows"), self.sections, self.groupings, minimum_key_bits=1024
-            ),
-            RowsSender(self.context("bureau", "rows"), "bank", KEY, self.slots, self.values, flags),
-        )
-
-    def roles(self, number: int, before: list[dict[str, Any]]) -> tuple[Any, Any]:
-        section = self.sections[number]
-        told, earlier = list[np.ndarray](), list[Earlier]()
-        for i in (i for i in range(number) if self.shares(i, number)):
-            own = self.sections[i].columns
-            kept = before[i]["bureau"].kept[:, 1:]
-            nothing = np.zeros(len(kept), bool)
-            each = [kept[:, own.index(c)] if c in own else nothing for c in section.columns]
-            earlier.append(Earlier(np.stack(each, axis=1), self.sections[i].minimum))
-            told.append(np.asarray(earlier[-1].kept.any(axis=1)))
-        return (
-            SegmentParty(
-                self.context("bank", "aggregate"), "bureau", self.sections, number,
-                self.groupings[number], self.rows["bank"], told=told, minimum_key_bits=1024,
-            ),
-            MeasureParty(
-                self.context("bureau", "aggregate"), KEY, self.slots.of(number),
-                self.counted[number], self.history, earlier,
-            ),
-        )  # fmt: skip
-
-    def run_all(self) -> list[dict[str, Any]]:
-        link = Pair(*self.row_roles(), wire=self.wire)
-        self.rows = link.run()
-        self.sent += link.sent
-        found = list[dict[str, Any]]()
-        for number in range(len(self.sections)):
-            link = Pair(*self.roles(number, found), wire=self.wire)
-            found.append(link.run())
-            self.sent += link.sent
-        return found
-
-    def run(self) -> dict[str, Any]:
-        return self.run_all()[0]
-
-
-def run(values: np.ndarray, codes: list[int], groups: int, minimum: int = 3) -> dict[str, Any]:
-    return Parties(values, codes, groups, minimum).run()
-
+from psi.protocol import Envelope, InputError, MisuseError, Pair, PeerError, Refused, decode, encode
+from tests.unit.aggregate_parties import EVERY, KEY, Parties, run
 
 value = st.one_of(st.just(np.nan), st.floats(-1e6, 1e6, width=32), st.integers(-12, 12))
 
@@ -335,11 +211,6 @@ def test_rows_are_sent_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.values[0].tolist() == frame[0].tolist()
 
 
-EVERY = (
-    messages.Key, Rows, messages.Next, messages.Counted, messages.Returned, Kept, messages.Opened,
-)  # fmt: skip
-
-
 def altered(kind: type, change: Any) -> Any:
     def wire(data: bytes) -> Iterable[bytes]:
         envelope = decode(data, Envelope)
@@ -464,84 +335,3 @@ def test_many_measures_take_several_ciphertexts_a_row() -> None:
     wanted = pd.DataFrame(values).groupby(np.array(codes)).var()
     for column in range(4):
         assert found.values[2 * column] == pytest.approx(wanted[column].to_numpy(), abs=1e-5)
-
-
-# several sections, whose rows go once
-
-MORE = [("b", "sum"), ("c", "share>2"), ("b", "histogram[-10,0,10]"), ("c", "variance")]
-
-
-def test_sections_over_the_same_rows_send_them_once_and_equal_sections_alone() -> None:
-    rng = np.random.default_rng(3)
-    values = np.round(rng.normal(0, 10, (60, 3)), 3)
-    values[rng.random(values.shape) < 0.2] = np.nan
-    one, two = rng.integers(0, 3, 60).tolist(), rng.integers(-1, 2, 60).tolist()
-    both = Parties(values, one, 3, 3, ASKED, (two, 5, MORE), names="abc")
-    assert [both.slots.of(number).ciphers for number in range(2)] == [[0], [0, 1]]
-    found = both.run_all()
-    sent = [decode(e.payload, *EVERY) for e in both.sent]
-    assert sum(isinstance(m, Rows) for m in sent) == 1
-    alone = Parties(values, one, 3, 3, ASKED, names="abc").run()
-    for mine, theirs in zip(found[0]["bank"].values, alone["bank"].values, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-    frame, told = pd.DataFrame(values, columns=[*"abc"]).assign(g=two), found[1]["bank"]
-    assert any(kept.any() for kept in told.kept)
-    for number, (column, text) in enumerate(MORE[:2]):
-        for g in np.flatnonzero(told.kept[number]).tolist():
-            own = frame[frame.g == g][column].dropna()
-            wanted = own.sum() if text == "sum" else (own > 2).mean()
-            assert told.values[number][g] == pytest.approx(wanted, abs=1e-4)
-
-
-def test_a_section_tells_neither_party_more_than_it_would_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The other section's counts open as noise at the partner, its measures at the receiver."""
-    counted: list[dict[Any, int]] = []
-    opened: list[dict[Any, int]] = []
-    real = SectionSlots.counts, SectionSlots.statistics
-
-    def counts(self: SectionSlots, numbers: list[int]) -> np.ndarray:
-        places = zip(self.whole.names, self.layout.places, strict=True)
-        names = [name for name, place in places if place.cipher == self.counted_in]
-        slots = self.layout.unpack(numbers, self.counted_in)
-        counted.append({n: int(s[0]) for n, s in zip(names, slots, strict=True)})
-        return real[0](self, numbers)
-
-    def statistics(self: SectionSlots, sums: Any, kept: np.ndarray) -> Any:
-        opened.append({name: int(whole[0]) for name, whole in sums.items()})
-        return real[1](self, sums, kept)
-
-    monkeypatch.setattr(SectionSlots, "counts", counts)
-    monkeypatch.setattr(SectionSlots, "statistics", statistics)
-    mean, variance = [("a", "mean")], [("a", "variance"), ("b", "count")]
-    more = ([1] * 4 + [0] * 4, 2, variance)
-    Parties(np.ones((8, 2)), [0] * 4 + [1] * 4, 2, 2, mean, more).run_all()
-    first, second = Section((("a", Statistic("mean")),), 2), (("a", "b"), 2)
-    for number, own in enumerate([("", first.counted), ("", second)]):
-        others = {name: value for name, value in counted[number].items() if name != own}
-        assert len(others) == 5
-        assert min(others.values()) > 1 << 20
-        assert counted[number][own] & 0xF == 4
-    needed: list[set[tuple[str, Any]]] = [
-        {("a", "there"), ("a", "value")},
-        {("a", "there"), ("a", "value"), ("a", "square"), ("b", "there")},
-    ]
-    for number, names in enumerate(needed):
-        told = {name: value for name, value in opened[number].items() if name in names}
-        hidden = {name: value for name, value in opened[number].items() if name not in names}
-        assert max(told.values()) <= 4 << 40
-        assert min(hidden.values()) > 1 << 20
-        assert len(hidden) == len(opened[number]) - len(names)
-
-
-def test_what_an_earlier_section_did_not_tell_does_not_part_the_cells() -> None:
-    one, two = [0] * 4 + [1] * 6 + [2], [0] * 6 + [1] * 4 + [0]
-    parties = Parties(np.ones((11, 1)), one, 3, 3, [("a", "sum")], (two, 3, [("a", "sum")]))
-    parties.run_all()
-    sent = [decode(e.payload, *EVERY) for e in parties.sent]
-    cells = [m.cells.tolist() for m in sent if isinstance(m, messages.Counted)]
-    assert cells[0] == [[2], [3], [4]]
-    # group 2 is too small, so group 0 is not told either: their records are together now
-    assert parties.groupings[1].cells.tolist() == [[2, 2], [2, 3], [2, 4], [3, 3]]
-    assert cells[1] == [[2, 1], [2, 3], [3, 3]]
