@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from federated.party.contract import LONGEST_TASK
+from federated.party.contract import FINEST_SCORES, LONGEST_TASK, MODELS
 from federated.party.sections import Section, load_toml
 from profiles.aggregate_section import AggregateSpec, CategorySpec, read_aggregates
 from psi.align import PROTOCOLS
@@ -81,6 +81,8 @@ class TrainSpec:
     steps: int
     folds: int
     fold_steps: int
+    score_bits: int
+    row_bits: int
     test_table: str
 
 
@@ -314,7 +316,7 @@ def _train(section: Section | None, names: list[str], receiver: str) -> TrainSpe
     task = section.text("task")
     if len(task.encode()) > LONGEST_TASK:
         raise section.fail("task", task, f"at most {LONGEST_TASK} bytes of UTF-8")
-    model = section.text("model", "logistic", ("logistic",))
+    model = section.text("model", "logistic", MODELS)
     split = section.text("split", "vertical", ("vertical", "horizontal"))
     label = section.text("label")
     party, _, column = label.rpartition(".")
@@ -335,6 +337,8 @@ def _train(section: Section | None, names: list[str], receiver: str) -> TrainSpe
         section.integer("steps", 0, 0, 20),
         section.integer("folds", 5, 0, 20),
         section.integer("fold_steps", 0, 0, 10),
+        section.integer("score_bits", 4, 1, FINEST_SCORES) if split == "vertical" else 0,
+        section.integer("row_bits", 16, 1, 1000) if split == "vertical" else 0,
         test,
     )
     if spec.folds == 1:

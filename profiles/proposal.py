@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from federated.party.contract import (
+    VERSION,
     AggregateTerms,
     AlignTerms,
     AmountTerms,
@@ -32,7 +33,7 @@ CLOCK_SKEW = 300
 def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float) -> Contract:
     """The contract that `job` asks for, without the facts of anyone's table."""
     contract = Contract(
-        version=1,
+        version=VERSION,
         nonce=nonce.hex(),
         job=job.name,
         purpose=job.purpose,
@@ -155,16 +156,18 @@ def _train(job: Job) -> tuple[TrainTerms, ...]:
     partners = [name for name in job.partners() if job.party(name).features]
     return (
         TrainTerms(
-            spec.task,
-            spec.model,
-            spec.split,
-            spec.label,
-            spec.positive,
-            tuple(partners),
-            spec.steps,
-            spec.folds,
-            spec.fold_steps,
-            0,
-            job.key_bits,
+            task=spec.task,
+            model=spec.model,
+            split=spec.split,
+            label=spec.label,
+            positive=spec.positive,
+            partners=tuple(partners),
+            steps=spec.steps,
+            folds=spec.folds,
+            fold_steps=spec.fold_steps,
+            score_vectors=0,
+            score_bits=spec.score_bits,
+            row_bits=spec.row_bits,
+            key_bits=job.key_bits,
         ),
     )

@@ -38,7 +38,11 @@ __all__ = [
     "verify_signatures",
 ]
 
-VERSION = 1
+VERSION = 2
+MODELS = ("logistic",)
+"""What `TrainTerms.model` may ask for."""
+FINEST_SCORES = 12
+"""The most `score_bits` of a vector."""
 MOST_CATEGORIES = 1000
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
@@ -162,13 +166,15 @@ class JoinSumTerms:
     key_bits: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainTerms:
     """One model across the label party and the feature parties.
 
     `split` is "vertical" (columns at different parties) or "horizontal" (rows at different
     parties). `score_vectors` is the most numbers a row that the label party may learn of the
-    other parties' part of the score.
+    other parties' part of the score; each of them is told with noise of 2^-`score_bits` of its
+    standard deviation, and `row_bits` is the most that all of them together may tell of a row,
+    in bits, in the mean of rows. Both are 0 where rows are split.
     """
 
     task: str
@@ -181,6 +187,8 @@ class TrainTerms:
     folds: int
     fold_steps: int
     score_vectors: int
+    score_bits: int
+    row_bits: int
     key_bits: int
 
 
@@ -202,6 +210,7 @@ class Suites:
     seal: str = "x25519+mlkem768-chacha20poly1305-v1"
     sign: str = "ed25519"
     aggregate: str = "paillier-djn-v2"
+    train: str = "newton-subspace-v2"
 
 
 def suites_for(align: tuple[AlignTerms, ...]) -> Suites:
@@ -344,10 +353,7 @@ class Contract:
             if align.duplicates not in ("collapse", "join"):
                 raise PeerError("the contract names an unknown way with duplicates")
         for train in self.train:
-            if train.split not in ("vertical", "horizontal"):
-                raise PeerError("the contract names an unknown way to split")
-            if len(train.task.encode("utf-8", "replace")) > LONGEST_TASK:
-                raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
+            _check_train(train)
         if min(_numbers(self), default=0) < 0:
             raise PeerError("the contract has a negative number where none can be")
 
@@ -420,6 +426,21 @@ def _check_category(terms: CategoryTerms) -> None:
         raise PeerError("the contract's list of categories is empty, too long or has repeats")
     if not all(Amount(a.column, a.low, a.high).valid for a in terms.amounts):
         raise PeerError("the contract has an amount without a range")
+
+
+def _check_train(terms: TrainTerms) -> None:
+    if terms.split not in ("vertical", "horizontal"):
+        raise PeerError("the contract names an unknown way to split")
+    if terms.model not in MODELS:
+        raise PeerError("the contract asks for a model that this version does not have")
+    if len(terms.task.encode("utf-8", "replace")) > LONGEST_TASK:
+        raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
+    if terms.split == "vertical" and not 1 <= terms.score_bits <= FINEST_SCORES:
+        raise PeerError(
+            f"scores of {terms.score_bits} bits in the contract, 1 to {FINEST_SCORES} allowed"
+        )
+    if terms.split == "vertical" and terms.row_bits < 1:
+        raise PeerError("the contract does not say how many bits of a row a training may tell")
 
 
 def _spelled(statistic: str) -> bool:

@@ -17,10 +17,18 @@ from federated.party.contract import (
     TrainTerms,
 )
 from federated.party.segments import earlier_sections
+from federated.vertical import told_bits
 from psi.align import AlignSettings, in_one_run
 from psi.protocol import PeerError
 
-__all__ = ["category_words", "check_disclosures", "disclosures", "measured_words", "parties_of"]
+__all__ = [
+    "category_words",
+    "check_disclosures",
+    "disclosures",
+    "measured_words",
+    "parties_of",
+    "told_words",
+]
 
 
 def disclosures(contract: Contract) -> tuple[Disclosure, ...]:
@@ -180,13 +188,12 @@ def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
     step, line, me = f"train {terms.task}", "train", contract.receiver
     others = " and ".join(terms.partners)
     summed = " (their sum only)" if len(terms.partners) > 1 else ""
-    vectors = terms.score_vectors or "some (the final contract says how many)"
     found = [
         Disclosure(
             step,
             me,
-            f"for each shared record {vectors} numbers of the score part of "
-            f"{others}{summed}, the final score among them",
+            f"for each shared record {told_words(terms)} of the score part of {others}{summed}, "
+            "the final score among them",
             "train.score_vectors",
         ),
         Disclosure(
@@ -207,6 +214,15 @@ def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
         fold = "which shared records have a label, and their validation fold"
         found.append(Disclosure(step, name, fold, "train.folds"))
     return found
+
+
+def told_words(terms: TrainTerms) -> str:
+    """How much a training tells of a record: "2 numbers of 4 bits, 8.1 bits in all at most,"."""
+    each = f"of {terms.score_bits} bits"
+    if not terms.score_vectors:
+        return f"some numbers {each}, {terms.row_bits} bits a record at most in the mean,"
+    told = told_bits(terms.score_vectors, terms.score_bits)
+    return f"{terms.score_vectors} numbers {each}, {told:.1f} bits a record at most in the mean,"
 
 
 def _horizontal(terms: TrainTerms) -> list[Disclosure]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import unicodedata
 
 from federated.party.category import bound
-from federated.party.contract import AlignTerms, Contract, PartyTerms
-from federated.party.disclosures import category_words, measured_words
+from federated.party.contract import AlignTerms, Contract, PartyTerms, TrainTerms
+from federated.party.disclosures import category_words, measured_words, told_words
 from federated.party.guards import guards
 from federated.text import plain
 
@@ -187,15 +187,15 @@ def _guards(contract: Contract) -> list[str]:
         )
     for train in contract.train:
         if train.split == "vertical":
-            lines.append(_score_guard(contract, train.partners, train.score_vectors))
+            lines.append(_score_guard(train))
     return lines
 
 
-def _score_guard(contract: Contract, partners: tuple[str, ...], vectors: int) -> str:
-    total = sum(contract.party(name).design_columns for name in partners)
-    most = f"at most {vectors} numbers a record" if vectors else "some numbers a record"
-    one = len(partners) == 1
-    words = ("discloses", "its", "counts") if one else ("disclose", "their", "count")
-    discloses, whose, counts = words
-    columns = f"{whose} {total} columns" if total else f"{whose} columns"
-    return f"{', '.join(partners)} {discloses} {most}, fewer than {columns}, and {counts} them"
+def _score_guard(terms: TrainTerms) -> str:
+    one = len(terms.partners) == 1
+    adds, counts = ("adds", "counts") if one else ("add", "count")
+    who, noise = ", ".join(terms.partners), f"2^-{terms.score_bits}"
+    return (
+        f"{who} {adds} fresh noise, {noise} of its standard deviation, to every number of a score "
+        f"and {counts} them: {told_words(terms)} whatever is asked"
+    )

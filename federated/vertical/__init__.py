@@ -28,7 +28,7 @@ from __future__ import annotations
 from federated.vertical.feature_party import FeatureFit, FeatureParty, Shown
 from federated.vertical.label_party import PENALTY, LabelParty, VerticalFit
 from federated.vertical.newton import LogisticFit, fit_logistic, sigmoid
-from federated.vertical.plan import Steps, choose_steps, score_vectors
+from federated.vertical.plan import Steps, choose_steps, score_vectors, told_bits
 
 __all__ = [
     "PENALTY",
@@ -43,4 +43,5 @@ __all__ = [
     "fit_logistic",
     "score_vectors",
     "sigmoid",
+    "told_bits",
 ]

@@ -6,6 +6,7 @@ derives differently ends the session.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,16 @@ from numpy.typing import NDArray
 
 from psi.protocol import MisuseError, Refused
 
-__all__ = ["Pass", "Rows", "Steps", "choose_steps", "passes", "score_vectors", "training_rows"]
+__all__ = [
+    "Pass",
+    "Rows",
+    "Steps",
+    "choose_steps",
+    "passes",
+    "score_vectors",
+    "told_bits",
+    "training_rows",
+]
 
 Rows = NDArray[np.bool_]
 
@@ -71,6 +81,16 @@ def score_vectors(steps: int, folds: int, fold_steps: int) -> int:
     if not 1 <= fold_steps <= MOST_STEPS:
         raise MisuseError(f"{fold_steps} steps a fold found, 1 to {MOST_STEPS} allowed")
     return steps + (folds - 1) * (fold_steps - 1) + 1
+
+
+def told_bits(vectors: int, score_bits: int) -> float:
+    """The most that so many score vectors tell of a row together, in bits, in the mean of rows.
+
+    A vector of variance 1 under independent Gaussian noise of sd 2^-b tells
+    ½ log2(1 + 4^b) bits at most, with equality for a Gaussian one (Shannon 1948); noise is
+    fresh in each, so bits of several add up at most. A row far from the mean tells more.
+    """
+    return vectors * 0.5 * math.log2(1.0 + 4.0**score_bits)
 
 
 def passes(rows: int, steps: int, folds: int, fold_steps: int) -> tuple[Pass, ...]:

@@ -43,11 +43,29 @@ def terms(name: str, **changes: object) -> PartyTerms:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
+def train(partners: tuple[str, ...]) -> TrainTerms:
+    return TrainTerms(
+        task="churn",
+        model="logistic",
+        split="vertical",
+        label="y",
+        positive="",
+        partners=partners,
+        steps=3,
+        folds=5,
+        fold_steps=1,
+        score_vectors=4,
+        score_bits=4,
+        row_bits=17,
+        key_bits=3072,
+    )
+
+
 def contract(*names: str) -> Contract:
     parties = names or ("bank", "bureau")
     partners = parties[1:]
     made = Contract(
-        version=1,
+        version=2,
         nonce=secrets.token_hex(32),
         job="churn",
         purpose="retention",
@@ -63,7 +81,7 @@ def contract(*names: str) -> Contract:
             AlignTerms(p, "ecdh", "both", 10, "receiver", 1000, "collapse", 0, 0) for p in partners
         ),
         aggregate=(AggregateTerms("bureau", "segment", (Measure("a", "mean"),), 20, 3072),),
-        train=(TrainTerms("churn", "logistic", "vertical", "y", "", partners, 3, 5, 1, 4, 3072),),
+        train=(train(partners),),
     )
     return replace(made, disclosures=disclosures(made))
 
@@ -83,7 +101,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data[:-1] + b',"z":1}',
         lambda data: data + b" ",
         lambda data: data.replace(b'"job":"churn"', b'"job":"ch\\u0007urn"'),
-        lambda data: data.replace(b'"version":1', b'"version":2'),
+        lambda data: data.replace(b'"version":2', b'"version":1'),
         lambda data: data.replace(b"paillier-djn-v2", b"paillier-djn-v1"),
         lambda data: b"\xff" + data,
         lambda data: data.replace(b'"seed":7', b'"seed":9007199254740993'),
@@ -92,6 +110,12 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data.replace(b'"retention_days":', b'"retention_days":-'),
         lambda data: data.replace(b'"duplicates":"collapse"', b'"duplicates":"sum"'),
         lambda data: data.replace(b'"split":"vertical"', b'"split":"both"'),
+        lambda data: data.replace(b'"model":"logistic"', b'"model":""'),
+        lambda data: data.replace(b'"model":"logistic"', b'"model":"trees"'),
+        lambda data: data.replace(b'"score_bits":4', b'"score_bits":0'),
+        lambda data: data.replace(b'"score_bits":4', b'"score_bits":13'),
+        lambda data: data.replace(b'"row_bits":17', b'"row_bits":0'),
+        lambda data: data.replace(b"newton-subspace-v2", b"newton-subspace-v1"),
         lambda data: data.replace(b'"keep_tags_days":0', b'"keep_tags_days":-1'),
         lambda data: data.replace(b'"task":"churn"', b'"task":"' + b"x" * 65 + b'"'),
     ],
