@@ -126,6 +126,11 @@ class AggregateTerms:
     minimum_group: int
     key_bits: int
 
+    @property
+    def columns(self) -> list[str]:
+        """The partner's columns, once each, in the order of the measures."""
+        return list(dict.fromkeys(measure.column for measure in self.measures))
+
 
 @dataclass(frozen=True)
 class AmountTerms:
@@ -271,6 +276,12 @@ class Contract:
     def partners(self) -> list[str]:
         """All parties but the receiver, in the contract's order."""
         return [terms.name for terms in self.parties if terms.name != self.receiver]
+
+    def earlier_sections(self, terms: AggregateTerms) -> list[AggregateTerms]:
+        """The sections before this one that ask the same partner for one of the same columns."""
+        before = self.aggregate[: self.aggregate.index(terms)]
+        columns = set(terms.columns)
+        return [t for t in before if t.partner == terms.partner and columns & set(t.columns)]
 
     def with_party(self, terms: PartyTerms) -> Contract:
         """The same contract with one party's terms replaced."""

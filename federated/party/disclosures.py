@@ -16,7 +16,6 @@ from federated.party.contract import (
     JoinSumTerms,
     TrainTerms,
 )
-from federated.party.segments import earlier_sections
 from federated.vertical import told_bits
 from psi.align import AlignSettings, in_one_run
 from psi.protocol import PeerError
@@ -140,7 +139,7 @@ def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
     )
     found = [Disclosure(step, me, groups, line), Disclosure(step, terms.partner, sizes, line)]
     found += [Disclosure(step, terms.partner, past, line), Disclosure(step, me, stood, line)]
-    earlier = dict.fromkeys(t.by for t in earlier_sections(contract, terms) if t.by != terms.by)
+    earlier = dict.fromkeys(t.by for t in contract.earlier_sections(terms) if t.by != terms.by)
     if earlier:
         crossed = f"the same for each combination of a segment by {terms.by} with those by "
         crossed += " and ".join(earlier)

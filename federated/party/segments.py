@@ -40,25 +40,13 @@ from federated.party.matrix import numeric_matrix
 from federated.party.releases import Releases, ToldSection
 from psi.protocol import Context, Refused
 
-__all__ = ["Segments", "columns_of", "earlier_sections", "groups_of", "section_of"]
-
-
-def columns_of(terms: AggregateTerms) -> list[str]:
-    """The partner's columns, once each, in the order of the measures."""
-    return list(dict.fromkeys(measure.column for measure in terms.measures))
+__all__ = ["Segments", "groups_of", "section_of"]
 
 
 def section_of(terms: AggregateTerms) -> Section:
     """What the terms ask, as the roles take it."""
     asked = tuple((m.column, Statistic.parse(m.statistic)) for m in terms.measures)
     return Section(asked, terms.minimum_group)
-
-
-def earlier_sections(contract: Contract, terms: AggregateTerms) -> list[AggregateTerms]:
-    """The sections before this one that ask the same partner for one of the same columns."""
-    before = contract.aggregate[: contract.aggregate.index(terms)]
-    columns = set(columns_of(terms))
-    return [t for t in before if t.partner == terms.partner and columns & set(columns_of(t))]
 
 
 def groups_of(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
@@ -96,7 +84,7 @@ class Segments:
         return max(t.minimum_group for t in self._contract.aggregate if t.partner == partner)
 
     def _earlier(self, terms: AggregateTerms) -> list[_Section]:
-        before = earlier_sections(self._contract, terms)
+        before = self._contract.earlier_sections(terms)
         return [section for section in self._sections if section.terms in before]
 
     # the receiver
@@ -110,7 +98,7 @@ class Segments:
     def _keep(self, terms: AggregateTerms, codes: np.ndarray) -> None:
         if self._asked is not None:
             number = self._contract.aggregate.index(terms)
-            section = AskedSection(terms.partner, tuple(columns_of(terms)), codes.astype(np.int32))
+            section = AskedSection(terms.partner, tuple(terms.columns), codes.astype(np.int32))
             self._asked.keep(self._contract.nonce, number, section)
 
     def adding(
@@ -136,7 +124,7 @@ class Segments:
 
     def _grouping(self, terms: AggregateTerms, table: pa.Table, history: History) -> Grouping:
         groups, codes = groups_of(table.column(terms.by))
-        before = earlier_sections(self._contract, terms)
+        before = self._contract.earlier_sections(terms)
         earlier = [groups_of(table.column(section.by))[1] for section in before]
         gone = np.full(len(history.places) - history.rows, ABSENT)
         every = [np.concatenate([part, gone]) for part in (codes, *earlier)]
@@ -150,7 +138,7 @@ class Segments:
     def receiving(self, context: Context, terms: AggregateTerms, added: Added) -> SegmentParty:
         """The receiver's role in one section, after `adding`."""
         told = [
-            np.logical_or.reduce([section.kept[c] for c in columns_of(terms) if c in section.kept])
+            np.logical_or.reduce([section.kept[c] for c in terms.columns if c in section.kept])
             for section in self._earlier(terms)
         ]
         number = self._towards(terms.partner).index(terms)
@@ -169,7 +157,7 @@ class Segments:
                 "here any more: what both jobs tell together cannot be audited",
                 hint=f"until {terms.partner}'s officer forgets that job (fedprofile node releases)",
             )
-        shared = set(found.columns) & set(columns_of(terms))
+        shared = set(found.columns) & set(terms.columns)
         return found.codes.astype(np.int64) if shared else None
 
     def received(self, terms: AggregateTerms, result: AggregateResult, table: pa.Table) -> None:
@@ -193,11 +181,11 @@ class Segments:
             return history_of(number, (), least)
         mine = {i: t for i, t in enumerate(self._contract.aggregate) if t.partner == me.name}
         for place, terms in mine.items():
-            columns = columns_of(terms)
+            columns = terms.columns
             there = np.isfinite(numeric_matrix(table, columns, where=me.table)).astype(np.uint8)
             section = ToldSection(tuple(columns), terms.minimum_group, there, there[:0], False)
             self._releases.keep_section(self._contract.nonce, place, section)
-        columns_now = {column for terms in mine.values() for column in columns_of(terms)}
+        columns_now = {column for terms in mine.values() for column in terms.columns}
         found = self._releases.past(self._contract, me, columns_now)
         return history_of(number if found is None else found[0], found[1] if found else (), least)
 
@@ -230,7 +218,7 @@ class Segments:
         self, context: Context, terms: AggregateTerms, key: PrivateKey, history: History
     ) -> MeasureParty:
         """The partner's role in one section, after `sending`."""
-        columns = columns_of(terms)
+        columns = terms.columns
         earlier: list[Earlier] = []
         for section in self._earlier(terms):
             groups = len(next(iter(section.kept.values())))
@@ -259,7 +247,7 @@ class Segments:
 
     def gave(self, terms: AggregateTerms, result: MeasureResult) -> None:
         """Remember what the partner told."""
-        kept = dict(zip(columns_of(terms), result.kept[:, 1:].T, strict=True))
+        kept = dict(zip(terms.columns, result.kept[:, 1:].T, strict=True))
         self._sections.append(_Section(terms, kept))
         if self._releases is not None:
             number = self._contract.aggregate.index(terms)

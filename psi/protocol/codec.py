@@ -24,7 +24,7 @@ import numpy as np
 
 from psi.protocol.errors import CodecError, MisuseError
 
-__all__ = ["Array", "Length", "Range", "Text", "decode", "encode", "message"]
+__all__ = ["Array", "Length", "Range", "Text", "decode", "encode", "message", "registered"]
 
 VERSION = 1
 WIDEST = 1 << 16
@@ -115,9 +115,10 @@ def message(number: int) -> Callable[[type[T]], type[T]]:
     """Register a frozen dataclass as the message of type byte `number` (1 to 255)."""
 
     def register(cls: type[T]) -> type[T]:
-        taken = _BY_TYPE.get(number)
-        if taken is not None and taken.__qualname__ != cls.__qualname__:
-            raise MisuseError(f"message type {number} is taken by {taken.__qualname__}")
+        taken = _BY_TYPE.get(number, cls)
+        if (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+            where = f"{taken.__module__}.{taken.__qualname__}"
+            raise MisuseError(f"message type {number} is taken by {where}")
         if not 1 <= number <= 255:
             raise MisuseError(f"message type {number} found, 1 to 255 allowed")
         _BY_TYPE[number] = cls
@@ -127,6 +128,11 @@ def message(number: int) -> Callable[[type[T]], type[T]]:
         return cls
 
     return register
+
+
+def registered() -> dict[int, type]:
+    """Every message class imported so far, by its number."""
+    return dict(sorted(_BY_TYPE.items()))
 
 
 def _shown(value: Any) -> str:

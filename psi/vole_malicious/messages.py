@@ -19,7 +19,7 @@ Half = Annotated[bytes, Length(KEY // 2)]
 Sums = Annotated[np.ndarray, Array("uint64", width=2, most=2 * HASHES)]
 
 
-@message(0x68)
+@message(0x10)
 @dataclass(frozen=True)
 class Rows:
     """Receiver, before each Extension: that all rows of its two messages hide one input each."""
@@ -29,7 +29,7 @@ class Rows:
     digest: Hash
 
 
-@message(0x69)
+@message(0x11)
 @dataclass(frozen=True)
 class Challenge:
     """Receiver, once a chunk's trees are here: what their weights are drawn from."""
@@ -38,7 +38,7 @@ class Challenge:
     seed: Hash
 
 
-@message(0x6A)
+@message(0x12)
 @dataclass(frozen=True)
 class Proof:
     """Sender, before the first Tags: the hash of the values of all chunks' trees."""
@@ -46,7 +46,7 @@ class Proof:
     digest: Hash
 
 
-@message(0x6D)
+@message(0x15)
 @dataclass(frozen=True)
 class Evidence:
     """Receiver, before the first Report: the sum of the second halves of all matches' hashes."""

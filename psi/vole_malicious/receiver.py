@@ -27,7 +27,7 @@ from psi.vole_malicious.parameters import CHECKED
 __all__ = ["Receiver"]
 
 
-@message(0x6B)
+@message(0x13)
 @dataclass(frozen=True)
 class Checking(Receiving):
     """Receiver: also the hash of all trees' values so far; once the sender's fits it, `proven`."""

@@ -30,7 +30,7 @@ __all__ = ["Sender"]
 _ELEMENT = 16
 
 
-@message(0x6C)
+@message(0x14)
 @dataclass(frozen=True)
 class Proving(Sending):
     """Sender: also the proof of rows to come, and the trees' values so far with their number.

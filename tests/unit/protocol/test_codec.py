@@ -112,3 +112,14 @@ def test_no_repr_shows_what_a_message_carries() -> None:
     )
     shown = [kind for kind in codec._TYPE_OF if not hasattr(kind.__repr__, "__wrapped__")]
     assert len(shown) == len(codec._TYPE_OF)
+
+
+def test_a_second_class_of_one_number_is_refused_whatever_its_name() -> None:
+    @dataclass(frozen=True)
+    class Sample:
+        count: Annotated[int, Range(0, 1)]
+
+    Sample.__qualname__ = "Sample"  # as a class of this name in another module would be
+    Sample.__module__ = "elsewhere"
+    with pytest.raises(MisuseError, match=r"250 is taken by .*test_codec.Sample"):
+        message(250)(Sample)

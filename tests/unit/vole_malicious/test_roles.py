@@ -42,7 +42,7 @@ def test_each_chunk_is_checked() -> None:
     assert found["r"].own.tolist() == list(range(6_000, 6_500))
     assert np.array_equal(found["s"].own, np.arange(500))
     numbers = [envelope.payload[1] for envelope in link.sent]
-    assert [numbers.count(code) for code in (0x68, 0x69, 0x6A, 0x6D)] == [3, 3, 1, 1]
+    assert [numbers.count(code) for code in (0x10, 0x11, 0x12, 0x15)] == [3, 3, 1, 1]
 
 
 @pytest.mark.parametrize("items_", [0, 1, 300, 10**4, 10**5, 10**6, 10**7])
