@@ -7,6 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.sources import cluster
+
+__all__ = ["cluster"]
+
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:

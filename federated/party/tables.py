@@ -22,11 +22,12 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pyarrow as pa
 
 from federated.party import readers
+from federated.party.databases import read_stored
 from federated.party.matrix import categorical, null_counts, numeric_matrix
 from federated.party.readers import CsvFormat, missing_column
 from federated.party.snapshot import snapshot_hash
@@ -150,12 +151,8 @@ class Table:
         for column in columns:
             if column not in known:
                 raise missing_column(self.where, column, known)
-        selected = expression.select(*columns)
-        if urlsplit(self.connection).scheme != "duckdb":
-            # Other databases promise no row order; results must not depend on it.
-            selected = selected.order_by(columns)
         try:
-            table = selected.to_pyarrow()
+            table = read_stored(expression, columns, text)
         except Exception as error:  # drivers raise types of their own, with rows in the text
             raise InputError(
                 f"{self.where}: reading {self.table!r} failed ({type(error).__name__})"

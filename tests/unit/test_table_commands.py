@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import tempfile
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -145,48 +140,6 @@ def test_ls(home: NodeHome, tmp_path: Path) -> None:
     rows = {row["name"]: row for row in json.loads(done.output)}
     assert rows["bureau.one"]["columns"] == ["id", "loans", "income"]
     assert "no file" in rows["bureau.gone"]["problem"]
-
-
-def _postgres() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    on_path = shutil.which("initdb")
-    return found[-1] if found else Path(on_path).parent if on_path else None
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """The socket folder of a private PostgreSQL, run by a user that is not root."""
-    binaries = _postgres()
-    pytest.importorskip("psycopg", reason="pip install 'fedprofile[postgres]'")
-    if binaries is None:
-        pytest.skip("no PostgreSQL here: apt install postgresql")
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    if user:
-        shutil.chown(folder, "postgres")
-
-    def run(*words: str) -> None:
-        subprocess.run([*user, *words], check=True, capture_output=True, cwd=folder, timeout=60)
-
-    data = str(folder / "data")
-    run(str(binaries / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    run(
-        str(binaries / "pg_ctl"),
-        "-D",
-        data,
-        "-w",
-        "-l",
-        str(folder / "log"),
-        "-o",
-        options,
-        "start",
-    )
-    try:
-        yield str(folder)
-    finally:
-        run(str(binaries / "pg_ctl"), "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(folder)
 
 
 @pytest.mark.postgres
