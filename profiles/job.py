@@ -316,6 +316,8 @@ def _train(section: Section | None, names: list[str], receiver: str) -> TrainSpe
     task = section.text("task")
     if len(task.encode()) > LONGEST_TASK:
         raise section.fail("task", task, f"at most {LONGEST_TASK} bytes of UTF-8")
+    if "/" in task or not task:
+        raise section.fail("task", task, "a name without a slash")
     model = section.text("model", "logistic", MODELS)
     split = section.text("split", "vertical", ("vertical", "horizontal"))
     label = section.text("label")
@@ -390,6 +392,12 @@ def _check(job: Job) -> None:
             f"{job.file}: [align] reveal: cardinality needed for [[join_sum]]",
             hint="where both sides know the shared rows, use [[aggregate]]",
         )
+    for key, specs in (
+        ("aggregate", [*job.aggregates, *job.categories]),
+        ("join_sum", job.join_sums),
+    ):
+        if len(set(specs)) < len(specs):
+            raise JobError(f"{job.file}: [[{key}]]: two sections found that ask the same")
     products = [target.product for target in job.targets]
     twice = [product for product in dict.fromkeys(products) if products.count(product) > 1]
     if twice:

@@ -72,7 +72,7 @@ def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
         table=spec.table,
         keys=spec.keys,
         kinds=kinds if spec.keys else (),
-        features=spec.features,
+        features=spec.features if job.train else (),
         measures=_measures(job, name),
         label=job.train.label if job.train and (receiver or job.horizontal) else "",
         segment=_segments(job) if receiver else "",

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from federated.aggregate import Amount, Statistic
+from federated.party.columns import check_columns
 from federated.party.keys import Identity, PartyKeys
 from federated.party.plain import canonical, from_canonical
 from psi.align import PROTOCOLS
@@ -345,6 +346,8 @@ class Contract:
                 raise PeerError("the contract holds control characters")
         if max(len(text) for text in (*names, self.job, self.purpose)) > LONGEST:
             raise PeerError(f"a name or purpose of more than {LONGEST} characters")
+        self._check_steps()
+        check_columns(self)
 
     def _check_shapes(self) -> None:
         """What steps take for granted of keys, partners and numbers."""
@@ -367,6 +370,22 @@ class Contract:
             _check_train(train)
         if min(_numbers(self), default=0) < 0:
             raise PeerError("the contract has a negative number where none can be")
+
+    def _check_steps(self) -> None:
+        """Steps are told apart, and stand on rows that both sides know where they need them."""
+        if any(len(set(same)) < len(same) for same in (self.aggregate, self.category)):
+            raise PeerError("the contract asks the same twice")
+        if len(set(self.join_sum)) < len(self.join_sum):
+            raise PeerError("the contract asks the same twice")
+        tasks = [terms.task for terms in self.train]
+        if len(set(tasks)) != len(tasks) or not all(tasks) or "/" in "".join(tasks):
+            raise PeerError("each task needs a name of its own, without a slash")
+        joined = [terms.partner for terms in self.aggregate]
+        joined += [terms.partner for terms in self.category]
+        joined += [name for t in self.train if t.split == "vertical" for name in t.partners]
+        known = {terms.partner for terms in self.align if terms.reveal == "both"}
+        if joined and (not set(joined) <= known or len(known) < len(self.align)):
+            raise PeerError("a step over joined rows, which not every alignment tells both sides")
 
     def check_time(self, now: float) -> None:
         """Raise `Refused` outside the validity."""

@@ -12,6 +12,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from federated.party.columns import KEY, USES, columns_used
 from federated.party.contract import Contract, PartyTerms
 from federated.party.keys import Identity
 from federated.party.plain import to_plain
@@ -29,6 +30,8 @@ STEPS = ("align", "aggregate", "join_sum", "category", "train")
 """The kinds of steps, as the contract's fields are called."""
 _NAMED = 5
 """Columns that a refusal names one by one."""
+_NEEDED = {"feature": "feature", "label": "label"}
+"""What a use needs; every other one needs "aggregate"."""
 _USES = {"never": 0, "aggregate": 1, "feature": 2, "label": 3}
 
 
@@ -107,7 +110,8 @@ class Rule:
     def matches(self, contract: Contract, me: PartyTerms) -> bool:
         """Whether this rule speaks for the contract at party `me`."""
         asked = {step for step in STEPS if getattr(contract, step)}
-        uses = {*me.features, *me.measures, *([me.label] if me.label else [])}
+        used = columns_used(contract, me.name)
+        uses = {column for use in USES if use != KEY for column in used[use]}
         return (
             _within([contract.proposer], self.parties)
             and _within([contract.purpose], self.purposes)
@@ -162,17 +166,20 @@ class Policy:
         self._check_align(contract)
         self._check_steps(contract, me)
         self._check_noise(contract, me)
-        self._check_columns(me, source)
+        self._check_columns(contract, me, source)
 
     def rule(self, contract: Contract, me: PartyTerms) -> Rule | None:
         """The first rule that approves this contract, if one does."""
         return next((rule for rule in self.rules if rule.matches(contract, me)), None)
 
-    def permission(self, table: str, column: str, given: str) -> str:
-        """What a column may be used for at most; `given`: what tables.toml says, or ""."""
+    def permission(self, table: str, column: str, given: str, *, key: bool = False) -> str:
+        """What a column may be used for at most; `given`: what tables.toml says, or "".
+
+        A `key` of which nothing is said is for matching only, whatever holds for other columns.
+        """
         own = self.columns.get(table, {})
         listed = [use for use in (given, own.get(column, own.get("*", ""))) if use]
-        return min(listed or [self.unlisted], key=_USES.__getitem__)
+        return min(listed or ["never" if key else self.unlisted], key=_USES.__getitem__)
 
     def _check_proposal(self, contract: Contract) -> None:
         rules = self.proposals
@@ -230,31 +237,27 @@ class Policy:
                 found, most = terms.epsilon / 1000, self.limits.largest_epsilon / 1000
                 raise Declined(f"epsilon {found:g} asked, at most {most:g} allowed by policy")
 
-    def _check_columns(self, me: PartyTerms, source: Source) -> None:
-        uses = {"aggregate": me.measures, "feature": me.features}
-        uses["label"] = (me.label,) if me.label else ()
-        segment = tuple(part.strip() for part in me.segment.split(",") if part.strip())
-        uses["segment"] = segment
+    def _check_columns(self, contract: Contract, me: PartyTerms, source: Source) -> None:
+        used = columns_used(contract, me.name)
         refused: dict[tuple[str, str], list[str]] = {}  # all at once, not one a proposal
         try:
-            keys = source.keys(me.table)
-            for use, columns in uses.items():
-                for column in columns:
-                    most = self.permission(me.table, column, source.permission(me.table, column))
-                    needed = "aggregate" if use == "segment" else use
-                    if _USES[most] < _USES[needed]:
+            named = source.keys(me.table)
+            keys = {*named, *used[KEY]}
+            for use in USES:
+                for column in used[use]:
+                    given = source.permission(me.table, column)
+                    if use == KEY:
+                        never = self.permission(me.table, column, given) == "never"
+                        if column not in named if named else never:
+                            refused.setdefault((use, "no such key"), []).append(column)
+                        continue
+                    most = self.permission(me.table, column, given, key=column in keys)
+                    if _USES[most] < _USES[_NEEDED.get(use, "aggregate")]:
                         refused.setdefault((use, most), []).append(column)
-            for column in dict.fromkeys(column for level in me.keys for column in level):
-                given = source.permission(me.table, column)
-                if column not in keys if keys else self._never(me.table, column, given):
-                    refused.setdefault(("key", "no such key"), []).append(column)
         except JobError:
             raise Declined(f"table {me.table!r} is not bound at this party") from None
         if refused:
             raise Declined("; ".join(_forbidden(me.table, *at) for at in refused.items()))
-
-    def _never(self, table: str, column: str, given: str) -> bool:
-        return self.permission(table, column, given) == "never"
 
 
 def _forbidden(table: str, asked: tuple[str, str], columns: list[str]) -> str:

@@ -10,12 +10,23 @@ from __future__ import annotations
 import unicodedata
 
 from federated.party.category import bound
+from federated.party.columns import KEY, columns_used
 from federated.party.contract import AlignTerms, Contract, PartyTerms, TrainTerms
 from federated.party.disclosures import category_words, measured_words, told_words
 from federated.party.guards import guards
 from federated.text import plain
 
 __all__ = ["asked_of", "in_words", "look_twice"]
+
+_ASKED = {
+    "feature": "for training",
+    "aggregate": "for aggregates",
+    "category": "as private category",
+    "join and sum": "for sums over records that nobody sees",
+    "amount": "as amounts",
+    "segment": "as segments",
+    "label": "as label",
+}
 
 
 def in_words(contract: Contract) -> list[str]:
@@ -36,14 +47,11 @@ def asked_of(contract: Contract, name: str) -> list[str]:
         " + ".join(f"{column} ({kind})" for column, kind in zip(*level, strict=False))
         for level in levels
     ]
-    uses = {
-        "to match by": ", then ".join(keys),
-        "for training": ", ".join(terms.features),
-        "for aggregates": ", ".join(terms.measures),
-        "as segments": terms.segment,
-        "as label": terms.label,
-    }
-    lines = [f"table {terms.table}", *(f"  {use}: {what}" for use, what in uses.items() if what)]
+    used = columns_used(contract, name)
+    lines = [f"table {terms.table}"]
+    lines += [f"  to match by: {', then '.join(keys)}"] if used[KEY] else []
+    for use, said in _ASKED.items():
+        lines += [f"  {said}: {', '.join(used[use])}"] if used[use] else []
     return [" " * (len(line) - len(line.lstrip())) + plain(line, 10_000) for line in lines]
 
 
@@ -66,9 +74,7 @@ def _named(contract: Contract) -> dict[str, str]:
     """Every name in a contract that somebody chose, by what it names."""
     texts = {"job": contract.job, "purpose": contract.purpose}
     for terms in contract.parties:
-        columns = [c for level in terms.keys for c in level]
-        columns += [*terms.features, *terms.measures, terms.label]
-        columns += [part.strip() for part in terms.segment.split(",")]
+        columns = [c for found in columns_used(contract, terms.name).values() for c in found]
         texts |= {f"party {terms.name}": terms.name, f"table {terms.table}": terms.table}
         texts |= {f"column {column}": column for column in columns}
     for by in contract.category:

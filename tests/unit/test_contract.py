@@ -64,6 +64,10 @@ def train(partners: tuple[str, ...]) -> TrainTerms:
 def contract(*names: str) -> Contract:
     parties = names or ("bank", "bureau")
     partners = parties[1:]
+    uses: dict[str, dict[str, object]] = {
+        "bank": {"segment": "segment", "label": "y"},
+        "bureau": {"measures": ("a",)},
+    }
     made = Contract(
         version=2,
         nonce=secrets.token_hex(32),
@@ -76,7 +80,7 @@ def contract(*names: str) -> Contract:
         expires=NOW + 1000,
         retention_days=30,
         seed=7,
-        parties=tuple(terms(name) for name in parties),
+        parties=tuple(terms(name, **uses.get(name, {})) for name in parties),
         align=tuple(
             AlignTerms(p, "ecdh", "both", 10, "receiver", 1000, "collapse", 0, 0) for p in partners
         ),
@@ -183,9 +187,18 @@ def test_keys_and_kinds_have_one_shape_and_partners_are_others() -> None:
         replace(made, align=(replace(made.align[0], partner="bank"),)).check()
 
 
+def counting(made: Contract, measures: tuple[str, ...] = ("a",)) -> Contract:
+    """The same parties with nothing asked of joined rows."""
+    parties = tuple(
+        replace(p, features=(), label="", segment="", measures=measures * (p.name == "bureau"))
+        for p in made.parties
+    )
+    return replace(made, parties=parties, aggregate=(), train=())
+
+
 def test_a_join_and_sum_needs_a_count_with_its_partner() -> None:
     summed = JoinSumTerms("bureau", (Measure("a", "sum"),), 20, 3072)
-    made = contract()
+    made = counting(contract())
     with pytest.raises(PeerError, match="cardinality intersection"):
         replace(made, join_sum=(summed,)).check()
     counted = replace(made.align[0], reveal="cardinality")
@@ -314,6 +327,8 @@ def test_a_proposer_that_changes_anothers_facts_is_caught() -> None:
 def by(protocol: str, **changes: object) -> Contract:
     made = contract("bank", "bureau", "registry")
     align = tuple(replace(t, protocol=protocol, **changes) for t in made.align)  # type: ignore[arg-type]
+    if changes.get("reveal", "both") != "both":
+        made = counting(made, ())
     return replace(made, align=align, suites=Suites(PROTOCOLS[protocol].suite))
 
 

@@ -40,6 +40,11 @@ label = "bank.churned"
 product = "renewal"
 top = 10
 """
+SECTION = """[[aggregate]]
+by = "bank.segment"
+measures = ["bureau.loans:mean", "bureau.overdue"]
+
+"""
 
 
 def load(tmp_path: Path, text: str) -> Job:
@@ -86,6 +91,8 @@ def test_a_job_is_read_with_its_defaults(tmp_path: Path) -> None:
         ('task = "churn"', 'task = "churn"\nfolds = 1', "folds"),
         ('task = "churn"', f'task = "{"流失" * 11}"', "task: '流失"),
         ('task = "churn"', 'task = "churn"\nmodel = "forest"', "model: 'forest' found, logistic"),
+        ('task = "churn"', 'task = "churn/0"', "task: 'churn/0' found, a name without a slash"),
+        ("[[target]]", f"{SECTION}[[target]]", r"\[\[aggregate\]\]: two sections found"),
         ("top = 10", "top = 0", "top: 0 found, 1 to"),
         ("top = 10", 'top = 10\n[[target]]\nproduct = "renewal"', "'renewal' found 2 times"),
         ("[[target]]", "[target]", r"write \[\[target\]\]"),

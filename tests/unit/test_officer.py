@@ -390,6 +390,9 @@ def test_no_text_of_a_contract_may_hold_what_a_terminal_obeys(tmp_path: Path) ->
         100, 3, 2048,
     )  # fmt: skip
     whole = replace(whole, category=(category,))
+    for name, column in (("bank", "balance"), ("bureau", "trade")):
+        mine = whole.party(name)
+        whole = whole.with_party(replace(mine, measures=(*mine.measures, column)))
     assert Contract.from_bytes(whole.to_bytes()) == whole
     tried = list(spoiled(to_plain(whole), "a\x1b[2Jb"))
     assert len(tried) > 60
@@ -401,9 +404,10 @@ def test_no_text_of_a_contract_may_hold_what_a_terminal_obeys(tmp_path: Path) ->
 def test_names_with_markup_are_shown_as_they_are_and_pointed_out(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
     made = contract(tmp_path)
-    hostile = replace(
-        made.party("bureau"), features=("<script>alert(1)</script>", "loans, overdue"), label="`id`"
-    )
+    columns = ("<script>alert(1)</script>", "loans, overdue")
+    hostile = replace(made.party("bureau"), features=columns)
+    made = made.with_party(replace(made.party("bank"), label="`id`"))
+    made = replace(made, train=tuple(replace(t, label="`id`") for t in made.train))
     desk(tmp_path)
     Inbox(tmp_path / "desk").put(request(made.with_party(hostile)), time.time() + 60)
     home = ["--home", str(tmp_path)]

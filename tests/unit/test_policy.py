@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from federated.party.contract import Contract, PartyTerms
+from federated.party.contract import CategoryTerms, Contract, Measure, PartyTerms
 from federated.party.keys import PartyKeys
 from federated.party.policy import STEPS, Limits, Policy, Proposals, Rule
 from federated.party.policy_file import NEW_POLICY, load_policy
@@ -114,7 +114,8 @@ def test_keys_that_the_owner_named_are_the_only_ones(contract: Contract, tmp_pat
 
 def test_every_column_that_is_refused_is_named_at_once(contract: Contract) -> None:
     me = replace(contract.party("bureau"), features=("loans", "overdue", "usage", "queries"))
-    asked = replace(contract.with_party(me), aggregate=())
+    section = replace(contract.aggregate[0], measures=(Measure("secret", "mean"),))
+    asked = replace(contract, aggregate=(section,))
     asked = asked.with_party(replace(me, measures=("secret",)))
     tables = source(loans="aggregate", usage="aggregate", queries="never", secret="never")
     with pytest.raises(Declined) as said:
@@ -124,9 +125,34 @@ def test_every_column_that_is_refused_is_named_at_once(contract: Contract) -> No
         "columns 'loans', 'usage' of bureau.people asked as feature, aggregate allowed by its "
         "owner; column 'queries' of bureau.people asked as feature, never allowed by its owner"
     )
-    many = replace(me, features=tuple(f"c{n}" for n in range(7)), measures=())
+    many = replace(asked.party("bureau"), features=tuple(f"c{n}" for n in range(7)))
     with pytest.raises(Declined, match=r"columns 'c0', .*'c4' and 2 more of bureau.people"):
         Policy(unlisted="never").approve(asked.with_party(many), many, tables)
+
+
+def test_a_key_is_for_matching_unless_its_owner_says_more(contract: Contract) -> None:
+    section = replace(contract.aggregate[0], measures=(Measure("id_no", "mean"),))
+    me = replace(contract.party("bureau"), measures=("id_no",))
+    asked = replace(contract.with_party(me), aggregate=(section,))
+    asked.check()
+    for said in ({}, {"id_no": "never"}):
+        with pytest.raises(Declined, match=r"'id_no' .* asked as aggregate, never"):
+            Policy().approve(asked, me, source(**said))
+    Policy().approve(asked, me, source(id_no="aggregate"))
+    named = Policy(columns={"bureau.people": {"id_no": "aggregate"}})
+    named.approve(asked, me, source())
+
+
+def test_a_rule_speaks_for_the_columns_that_steps_use(contract: Contract) -> None:
+    """One for others would sign a category that nobody has looked at."""
+    rule = Rule("loans", columns=("loans", "usage", "overdue", "queries"))
+    me = contract.party("bureau")
+    assert Policy(rules=(rule,)).rule(contract, me) == rule
+    trade = CategoryTerms("bureau", "trade", ("steel",), "", (), "laplace", 100, 20, 3072)
+    asked = replace(contract, category=(trade,))
+    assert Policy(rules=(rule,)).rule(asked, me) is None
+    mine = asked.party("bank")
+    assert Policy(rules=(replace(rule, columns=("balance", "tenure")),)).rule(asked, mine) is None
 
 
 @pytest.mark.parametrize("table", ["bureau.../../etc/passwd", 'bureau.people"; drop table x', "no"])

@@ -167,7 +167,9 @@ def test_a_policy_that_refuses_is_told_before_anything_is_read(home: Path) -> No
 @pytest.fixture
 def job(tmp_path: Path) -> Contract:
     (tmp_path / "job.toml").write_text(JOB)
-    return replace(nameless_draft(Job.load(tmp_path / "job.toml")), aggregate=())
+    made = replace(nameless_draft(Job.load(tmp_path / "job.toml")), aggregate=())
+    parties = tuple(replace(p, measures=(), segment="") for p in made.parties)
+    return replace(made, parties=parties)
 
 
 def people(rows: int) -> MemorySource:
@@ -203,7 +205,6 @@ def test_an_interrupted_rehearsal_leaves_nothing(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before, pressed = set(tmp_path.iterdir()), threading.Event()
     bank = MemorySource({"bank.people": pa.table({"id": [f"planted{i}" for i in range(40)]})})
-    unmeasured = job.with_party(replace(job.party("bank"), segment=""))
 
     def press_ctrl_c(party: str, step: str, share: float) -> None:
         if step.startswith("align") and not pressed.is_set():
@@ -212,7 +213,7 @@ def test_an_interrupted_rehearsal_leaves_nothing(
             time.sleep(0.3)  # still at work when the interrupt is heard
 
     with pytest.raises(KeyboardInterrupt):
-        rehearse(unmeasured, "bank", bank, Policy(), progress=press_ctrl_c)
+        rehearse(job, "bank", bank, Policy(), progress=press_ctrl_c)
     time.sleep(0.5)
     assert set(tmp_path.iterdir()) == before
 
