@@ -79,7 +79,7 @@ def federate(
         session = Session(
             nonce, keys[name], pinned, router.endpoint(name), folder, progress=progress
         )
-        write_identity(folder / "identity.json", pinned[name])
+        write_identity(folder / "identity.json", pinned[name], private=True)
         participant = Participant(session, sources[name], (policies or {}).get(name))
         players.append(Player(session, participant, asked if name == job.receiver else None))
     play(router, players)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from federated.party.files import make_folder
 from federated.text import slug
 from profiles.reasons import linear_reasons, partner_contribution
 from profiles.segments import Segments, segments
@@ -119,7 +120,7 @@ def write_parquet_atomic(table: pa.Table, path: Path) -> None:
     """
     temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             pq.write_table(table, file, compression="zstd")

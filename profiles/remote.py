@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from federated.party.call import make_call
 from federated.party.completion import complete
 from federated.party.contract import Contract
 from federated.party.desk import Decider
+from federated.party.files import write_atomic
 from federated.party.identity_file import write_identity
 from federated.party.journal import signed_contract, sweep
 from federated.party.keys import PartyKeys
@@ -98,6 +98,9 @@ def federate_remote(
         place.note(party, step, share)
         progress(party, step, share)
 
+    def copy_ledger() -> None:
+        write_atomic(folder / me / "ledger.jsonl", (place.path / "ledger.jsonl").read_bytes())
+
     run = Run(nonce.hex(), job.name, job.purpose, me, list(parties), started, int(time.time()))
     with _held(place, run, Path(job.file)) as held:
         mount = LocalMount(link.socket, me, nonce, list(parties), limit)
@@ -105,7 +108,7 @@ def federate_remote(
         watch = (place, mount, report, over, halt, called)
         Thread(target=_look, args=watch, daemon=True).start()
         try:
-            write_identity(folder / me / "identity.json", keys.identity)
+            write_identity(folder / me / "identity.json", keys.identity, private=True)
             session = Session(
                 nonce, keys, parties, mount.endpoint, place.path,
                 progress=report, timeout=wait, hold=True,
@@ -123,12 +126,12 @@ def federate_remote(
             over.set()
             mount.close()
             if (place.path / "ledger.jsonl").exists():
-                shutil.copyfile(place.path / "ledger.jsonl", folder / me / "ledger.jsonl")
+                copy_ledger()
         lock = held.pop_all()
 
     def wrote(files: dict[str, str]) -> None:
         session.note_outputs(files)
-        shutil.copyfile(place.path / "ledger.jsonl", folder / me / "ledger.jsonl")
+        copy_ledger()
 
     def settle() -> None:
         session.forget()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federated.party.completion import HORIZONTAL_STEPS
+from federated.party.files import make_folder
 from federated.party.session import Progress
 from federated.party.source import Source
 from profiles.federation import Federation, federate
@@ -139,7 +140,7 @@ def _quiet(party: str, step: str, share: float) -> None:
 def _staged(out: Path) -> Iterator[Path]:
     """A folder beside `out`; after a failure only the ledgers stay, in `out`.failed."""
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent)
         staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
         raise EnvironmentFailed(f"cannot write beside {out}: {error.strerror}") from None

@@ -20,9 +20,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from federated.party.files import write_atomic
+from federated.party.files import make_folder, private_file, write_atomic
 from federated.party.journal import can_resume
 from federated.party.notes import APPROVAL, AWAY, CALLED
 from psi.protocol import EnvironmentFailed, InputError, MisuseError
@@ -156,8 +156,8 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Hold the lock; raises `MisuseError` if a process holds it."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file: TextIO = (self.path / "lock").open("w")
+            make_folder(self.path)
+            file = private_file(self.path / "lock", "w")
         except OSError as error:
             raise EnvironmentFailed(f"cannot write into {self.path}: {error.strerror}") from None
         with file:

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import numpy as np
 
+from federated.party.files import make_folder
 from federated.party.vault import Vault
 from psi.protocol import Array, EnvironmentFailed, Length, Random, Text, decode, encode, message
 
@@ -48,7 +49,7 @@ class Asked:
     def keep(self, session: str, number: int, section: AskedSection) -> None:
         """Keep a section, in place of what was kept of it; those whose day has come go."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self._folder)
         except OSError as error:
             raise EnvironmentFailed(f"{self._folder.name}: {error.strerror}") from None
         today, name = int(self._clock()) // DAY, f"{session}-{number}"

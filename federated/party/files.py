@@ -1,4 +1,8 @@
-"""Files that are old or new after a kill at any moment, never half."""
+"""Files that are old or new after a kill at any moment, never half, and their owner's alone.
+
+Whatever this software writes is about people or about a party's dealings, so a file has mode 0600
+and a folder 0700 unless it is made for others: identities, vouchers, what officers exchange.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,11 @@ import errno
 import os
 import tempfile
 from pathlib import Path
+from typing import IO, Any
 
 from psi.protocol import EnvironmentFailed
 
-__all__ = ["disk_failed", "write_atomic"]
+__all__ = ["disk_failed", "make_folder", "private_file", "write_atomic"]
 
 
 def disk_failed(what: str, error: OSError, hint: str = "") -> EnvironmentFailed:
@@ -19,17 +24,37 @@ def disk_failed(what: str, error: OSError, hint: str = "") -> EnvironmentFailed:
     return EnvironmentFailed(f"{what}: {error.strerror}", hint=hint)
 
 
-def write_atomic(
-    path: Path, data: bytes | str, *, private: bool = False, sync: bool = True
-) -> None:
-    """Write to a temporary name beside `path`, sync, rename. `private`: mode 0600.
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, with mode 0700.
+
+    One that is there stays as it is. Raises `OSError`.
+    """
+    missing = [path, *path.parents]
+    missing = missing[: next((n for n, folder in enumerate(missing) if folder.is_dir()), None)]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def private_file(path: Path, mode: str) -> IO[Any]:
+    """`open` for a file that is appended to or locked: made with mode 0600. Raises `OSError`."""
+
+    def opener(name: str, flags: int) -> int:
+        handle = os.open(name, flags, 0o600)
+        os.fchmod(handle, 0o600)  # one that an earlier version has made
+        return handle
+
+    return open(path, mode, opener=opener)
+
+
+def write_atomic(path: Path, data: bytes | str, *, private: bool = True, sync: bool = True) -> None:
+    """Write to a temporary name beside `path`, sync, rename: mode 0600, or 0644 for others.
 
     Without `sync` a kill leaves old or new all the same, a power failure perhaps neither.
     """
     content = data.encode("utf-8") if isinstance(data, str) else data
     temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)

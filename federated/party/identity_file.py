@@ -15,15 +15,15 @@ __all__ = ["read_identity", "write_identity"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
-def write_identity(path: Path, identity: Identity) -> None:
-    """Name, both public keys and the fingerprint."""
+def write_identity(path: Path, identity: Identity, *, private: bool = False) -> None:
+    """Name, both public keys and the fingerprint: made to be handed on unless `private`."""
     data = {
         "name": identity.name,
         "organisation": identity.organisation.hex(),
         "sealing": identity.sealing.hex(),
         "fingerprint": identity.fingerprint,
     }
-    write_atomic(path, json.dumps(data, indent=2) + "\n")
+    write_atomic(path, json.dumps(data, indent=2) + "\n", private=private)
 
 
 def read_identity(path: Path) -> Identity:

@@ -118,7 +118,7 @@ class Inbox:
             "rule": rule,
             "contract": request.contract.to_bytes().decode(),
         }
-        write_atomic(self._file(request.session, "request"), json.dumps(data))
+        write_atomic(self._file(request.session, "request"), json.dumps(data), private=False)
 
     def all(self) -> list[Waiting]:
         """Every request on file that this version can read, oldest first."""
@@ -171,7 +171,7 @@ class Inbox:
                 hint="policy [officers]: users, and four_eyes for this party's own proposals",
             )
         kind = f"decision.{os.geteuid()}"
-        write_atomic(self._file(entry.request.session, kind), json.dumps(data))
+        write_atomic(self._file(entry.request.session, kind), json.dumps(data), private=False)
         return word
 
     def word(self, request: Request) -> tuple[Word, bytes] | None:
@@ -213,7 +213,7 @@ class Inbox:
     def pause(self, why: str) -> None:
         """From now on no proposal is heard."""
         data = {"why": why, "by": user_name(os.geteuid()), "since": int(self._clock())}
-        write_atomic(self.folder / "paused", json.dumps(data))
+        write_atomic(self.folder / "paused", json.dumps(data), private=False)
 
     def unpause(self) -> bool:
         """Proposals are heard again; False if they were."""

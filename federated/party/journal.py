@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from federated.party.files import disk_failed
+from federated.party.files import disk_failed, make_folder, private_file
 from federated.party.records import pack, unpack
 from federated.party.spool import Spool
 from federated.party.vault import Vault
@@ -141,8 +141,8 @@ class Journal:
         """Keep a frame that will be sent."""
         try:
             if peer not in self._logs:
-                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._logs[peer] = self._path(peer).open("ab")
+                make_folder(self._folder)
+                self._logs[peer] = private_file(self._path(peer), "ab")
                 self._ends[peer] = self._logs[peer].tell()
             self._logs[peer].write(len(frame).to_bytes(_SIZE, "little"))
             self._logs[peer].write(frame)

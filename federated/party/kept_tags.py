@@ -1,8 +1,12 @@
 """Prepared tags from one job to the next: sealed files, an expiry, and a count of what was asked.
 
-The sender's file holds the key and tags made for one receiver, table and key columns, and a
-digest of the items; the receiver's holds the tags. Both end at the sender's date. The count of
-items that the receiver asked under one key is written before anything is answered.
+The sender's file holds the key and tags made for one receiver, of one table by certain key columns,
+and a digest of the items; the receiver's holds the tags. Both end at the sender's date. The count
+of items that the receiver asked is written before anything is answered.
+
+A receiver is its organisation's key, and a table is the sender's: under another name of its own, of
+its table or of its columns the same receiver finds the same tags and the same count. What it asks
+by several of the sender's key columns adds up.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from typing import Annotated
 import numpy as np
 
 from federated.party.contract import AlignTerms, PartyTerms
+from federated.party.files import make_folder, private_file
 from federated.party.keys import Identity
 from federated.party.vault import Vault
 from psi.ecdh import LARGEST, Held, Items, Prepared, prepare
@@ -65,15 +70,16 @@ class _Prepared:
 @message(0xAF)
 @dataclass(frozen=True)
 class _Asked:
-    name: Annotated[bytes, Length(32)]
-    items: Annotated[int, Range(0, 2**40)]
+    """Items by "COLUMNS SET EXPIRES": which key columns, which set, until when they count."""
+
+    items: Annotated[dict[str, Annotated[int, Range(0, 2**40)]], Length(1 << 12)]
 
 
 class KeptTags:
     """What one party keeps for one peer (a `psi.align.TagKeeper`).
 
-    `mine` and `theirs` name the tables and key columns, so that tags of other columns are other
-    tags. Without a folder nothing outlives the job.
+    `sender` names the table and key columns that the tags are of. Without a folder nothing
+    outlives the job.
     """
 
     def __init__(
@@ -81,19 +87,20 @@ class KeptTags:
         folder: Path | None,
         peer: Identity,
         terms: AlignTerms,
-        mine: PartyTerms,
-        theirs: PartyTerms,
+        sender: PartyTerms,
         random: Random,
         clock: Callable[[], float],
         progress: Callable[[Share], None] = lambda share: None,
     ) -> None:
         """`progress` is told how far the making of new tags is."""
-        sides = [(side.table, side.keys, side.kinds) for side in (mine, theirs)]
-        about = hashlib.sha256(repr((peer.fingerprint, sides)).encode()).hexdigest()[:24]
-        self._folder, self._file, self._peer = folder, f"{peer.name}-{about}", peer.name
+        self._place = _short((peer.organisation.hex(), sender.table))
+        self._columns = _short((sender.keys, sender.kinds))
+        self._file = f"{self._place}-{self._columns}"
+        self._folder, self._peer = folder, peer.name
         self._terms, self._random, self._clock = terms, random, clock
         self._vault, self._progress = _vault(folder, random) if folder else None, progress
         self._present: Prepared | None = None
+        self._expires = 0
 
     def __repr__(self) -> str:
         return f"<kept tags for {self._peer}>"
@@ -127,11 +134,13 @@ class KeptTags:
                 old = decode(data, _Prepared)
                 if old.items == digest.digest() and old.expires > self._clock():
                     self._present = Prepared(old.name, old.key, old.tag_order, old.tags)
+                    self._expires = old.expires
                     return self._present
         new = self._present = prepare(items, self._random, self._progress)
+        self._expires = self._until()
         if self._vault:
             record = _Prepared(
-                new.name, new.key, new.tag_order, digest.digest(), self._until(), new.tags
+                new.name, new.key, new.tag_order, digest.digest(), self._expires, new.tags
             )
             self._vault.write(f"{self._file}.prepared", encode(record))
         return new
@@ -141,9 +150,13 @@ class KeptTags:
         if self._present is None:
             raise MisuseError("items asked before tags were prepared")
         with self._locked():
-            file = f"{self._file}.{self._present.name.hex()[:16]}.asked"  # a count for each key
+            file, now = f"{self._place}.asked", self._clock()
             data = self._vault.read(file) if self._vault else None
-            asked = items + (decode(data, _Asked).items if data is not None else 0)
+            before = decode(data, _Asked).items if data is not None else {}
+            counts = {key: n for key, n in before.items() if int(key.split()[2]) > now}
+            mine = f"{self._columns} {self._present.name.hex()} {self._expires}"
+            counts[mine] = counts.get(mine, 0) + items
+            asked = counts[mine] + _by_other_columns(counts, self._columns)
             if asked > self._terms.keep_tags_items:
                 raise Refused(
                     f"{asked} items asked of one set of tags, "
@@ -151,7 +164,7 @@ class KeptTags:
                     hint="wait until the tags expire, or agree on more",
                 )
             if self._vault:
-                self._vault.write(file, encode(_Asked(self._present.name, asked)))
+                self._vault.write(file, encode(_Asked(counts)))
 
     def _until(self) -> int:
         return int(self._clock()) + self._terms.keep_tags_days * DAY
@@ -163,12 +176,12 @@ class KeptTags:
             yield
             return
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with (self._folder / f".{self._file}.lock").open("a") as handle:
+            make_folder(self._folder)
+            with private_file(self._folder / f".{self._place}.lock", "ab") as handle:
                 fcntl.flock(handle, fcntl.LOCK_EX)
                 yield
         except OSError as error:
-            raise EnvironmentFailed(f"{self._file}.asked: {error.strerror}") from None
+            raise EnvironmentFailed(f"{self._place}.asked: {error.strerror}") from None
 
 
 def expired_tags(folder: Path, now: float, random: Random) -> list[Path]:
@@ -181,8 +194,34 @@ def expired_tags(folder: Path, now: float, random: Random) -> list[Path]:
         for file in sorted(folder.glob(f"*.{ending}")):
             data = vault.read(file.name)
             if data is not None and decode(data, kind).expires <= now:
-                found += [file, *folder.glob(f"{file.stem}*.asked")]
+                found.append(file)
+    for file in sorted(folder.glob("*.asked")):
+        data = vault.read(file.name)
+        if data is not None and _over(data, now):
+            found.append(file)
     return found
+
+
+def _over(data: bytes, now: float) -> bool:
+    """Whether all that a file counts has expired; one of an older form counts nothing."""
+    try:
+        counts = decode(data, _Asked).items
+        return all(int(key.split()[2]) <= now for key in counts)
+    except (CodecError, ValueError, IndexError):
+        return True
+
+
+def _by_other_columns(counts: dict[str, int], own: str) -> int:
+    """Items asked by other key columns; of a set that was replaced the larger count stands."""
+    most: dict[str, int] = {}
+    for key, items in counts.items():
+        columns = key.split()[0]
+        most[columns] = max(most.get(columns, 0), items)
+    return sum(items for columns, items in most.items() if columns != own)
+
+
+def _short(about: object) -> str:
+    return hashlib.sha256(repr(about).encode()).hexdigest()[:24]
 
 
 def _vault(folder: Path, random: Random) -> Vault:

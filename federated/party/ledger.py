@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from federated.party.files import disk_failed
+from federated.party.files import disk_failed, make_folder
 from federated.party.keys import Identity, PartyKeys
 from psi.protocol import InputError, PeerError
 
@@ -115,7 +115,7 @@ class Ledger:
             if line["kind"] == "opened" and line["body"].get("session") != session.hex():
                 raise InputError(f"{path.name} is of another session")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.fchmod(self._file, 0o600)
         except OSError as error:

@@ -22,7 +22,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from federated.party.files import write_atomic
+from federated.party.files import make_folder, write_atomic
 from federated.party.identity_file import read_identity
 from federated.party.keyfile import check_private, load_keys
 from federated.party.keys import Identity, PartyKeys
@@ -52,14 +52,15 @@ class NodeHome:
         """A new folder, mode 0700. Raises `MisuseError` if a node is there, unless `again`."""
         if not again:
             cls.refuse_existing(path)
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         path.chmod(0o700)
         home = cls(path, name, hub)
         for folder in (home.peers, home.jobs, home.desk):
             folder.mkdir(exist_ok=True, mode=0o700)
         if not home.policy.exists():
-            write_atomic(home.policy, NEW_POLICY)
-        write_atomic(path / "node.toml", f'version = 1\nname = "{name}"\nhub = "{hub}"\n')
+            write_atomic(home.policy, NEW_POLICY, private=False)
+        text = f'version = 1\nname = "{name}"\nhub = "{hub}"\n'
+        write_atomic(path / "node.toml", text, private=False)  # officers are other users
         return home
 
     @classmethod

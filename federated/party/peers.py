@@ -71,7 +71,7 @@ class Peers:
         voucher = self._folder / f"{identity.name}.voucher"
         voucher.unlink(missing_ok=True)
         if "voucher" in _load(file):
-            write_atomic(voucher, file.read_bytes())
+            write_atomic(voucher, file.read_bytes(), private=False)
         return Peer(identity, self._how(identity, self._book(), self.authorities()))
 
     def confirm(self, name: str, fingerprint: str, by: str) -> Peer:
@@ -122,7 +122,8 @@ def vouch(keys: PartyKeys, identity: Identity, out: Path) -> None:
     """Write an identity with this party's signature: who names it an authority believes it."""
     signature = keys.sign_organisation(_signed(identity)).hex()
     write_identity(out, identity)
-    write_atomic(out, json.dumps(_load(out) | {"voucher": signature}, indent=2) + "\n")
+    text = json.dumps(_load(out) | {"voucher": signature}, indent=2) + "\n"
+    write_atomic(out, text, private=False)
 
 
 def check_fingerprint(identity: Identity, fingerprint: str) -> None:

@@ -35,6 +35,7 @@ import pyarrow.compute as pc
 from federated.aggregate.history import Past
 from federated.party.contract import Contract, PartyTerms
 from federated.party.differencing import Tags, exposure, nearest
+from federated.party.files import make_folder
 from federated.party.plain import canonical, from_canonical
 from federated.party.release_limits import ReleaseLimits
 from federated.party.vault import Vault
@@ -397,7 +398,7 @@ class Releases:
     def _locked(self) -> Iterator[None]:
         """Two jobs are looked at one after the other, or each could pass without the other."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self._folder)
             handle = os.open(self._folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o600)
         except OSError as error:
             raise EnvironmentFailed(f"{self._folder.name}: {error.strerror}") from None

@@ -196,15 +196,10 @@ class Steps:
         return "places" if joined else terms.reveal
 
     def _keeper(self, terms: AlignTerms, peer: str) -> KeptTags:
-        theirs, session = self._contract.party(peer), self._session
-        ends = (
-            (self._me, theirs)
-            if self._session.name == self._contract.receiver
-            else (theirs, self._me)
-        )
+        session, sender = self._session, self._contract.party(terms.partner)
         told = lambda share: session.tell(f"align/{terms.partner}/tags", share)  # noqa: E731
         return KeptTags(
-            self._kept, session.pinned[peer], terms, *ends, session.random, session.clock, told
+            self._kept, session.pinned[peer], terms, sender, session.random, session.clock, told
         )
 
     def _levels(self, step: str, runs: align.Runs, peer: str) -> Alignment:

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from federated.party.files import write_atomic
+from federated.party.files import make_folder, write_atomic
 from federated.wire.certificates import Authority, certificate_key, make_key, write_key
 from psi.protocol import EnvironmentFailed, InputError, MisuseError, PeerError
 
@@ -88,7 +88,7 @@ class HubHome:
         """A new hub: authority, server certificate, keys. Raises `MisuseError` if one is there."""
         if (path / "hub.toml").exists():
             raise MisuseError(f"{path} holds a hub already", hint="give another --home")
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         path.chmod(0o700)
         authority, key = Authority.create("fedprofile hub"), make_key()
         write_atomic(path / "authority.key", authority.key_bytes(), private=True)

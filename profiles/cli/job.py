@@ -137,7 +137,7 @@ def stop(run_id: Id, hub: Hub, passphrase_file: PassphraseFile = None) -> None:
     folder = find_run(link.home.jobs, run_id)
     run = folder.load()
     if run.state == "running":
-        folder.stop_file.touch()
+        folder.stop_file.touch(mode=0o600)
         typer.echo(f"run {run.id} ends at its next message")
         return
     if not folder.resumable:

@@ -4,7 +4,8 @@ Numba's cache is code on disk, so it lives in a directory of the user's own: und
 `$XDG_CACHE_HOME/fedprofile` (or `~/.cache/fedprofile`), mode 0700, named by a hash of all
 sources in this package, of the versions, the CPU and the path. Kernels of other packages of
 ours also carry the hash of their own package. A directory that others own or can write to is
-refused: kernels then compile anew in each process, and `fedprofile selftest` says why.
+refused, and so is one below a folder in which others could put another in its place: kernels then
+compile anew in each process, and `fedprofile selftest` says why.
 """
 
 from __future__ import annotations
@@ -77,7 +78,12 @@ def _prepared() -> tuple[Path | None, str]:
         return None, "this user has no home directory (set XDG_CACHE_HOME)"
     place = home / f"kernels-{_fingerprint()}"
     try:
-        home.parent.mkdir(parents=True, exist_ok=True)
+        home.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home = home.parent.resolve(strict=True) / home.name  # what is looked at is what is used
+        place = home / place.name
+        above = _replaceable(home)
+        if above is not None:
+            return None, f"{above}: others could put another folder into it (chmod go-w)"
         for path in (home, place):
             path.mkdir(exist_ok=True, mode=0o700)
         states = [(path, path.lstat()) for path in (home, place)]
@@ -92,6 +98,21 @@ def _prepared() -> tuple[Path | None, str]:
         return None, f"{place}: not writable"
     _prune(home, place)
     return place, ""
+
+
+def _replaceable(home: Path) -> Path | None:
+    """The first folder above `home`, links resolved, where others could move what lies in it.
+
+    Only this user and root may own one or write to it; in a sticky one, such as /tmp, nobody moves
+    what is another's.
+    """
+    for folder in home.parents:
+        found = folder.lstat()
+        if found.st_uid not in (os.getuid(), 0):
+            return folder
+        if stat.S_IMODE(found.st_mode) & 0o022 and not found.st_mode & stat.S_ISVTX:
+            return folder
+    return None
 
 
 def _prune(home: Path, keep: Path, most: int = 3) -> None:

@@ -15,7 +15,7 @@ import pytest
 from federated.party import kept_tags
 from federated.party.contract import AlignTerms, PartyTerms
 from federated.party.kept_tags import DAY, KeptTags
-from federated.party.keys import PartyKeys
+from federated.party.keys import Identity, PartyKeys
 from psi.ecdh import Held, Items, Prepared, prepare
 from psi.identifiers import key_buffer
 from psi.protocol import EnvironmentFailed, InputError, Refused
@@ -37,16 +37,12 @@ class World:
     def __init__(self, folder: Path | None) -> None:
         self.now, self.folder = 1e9, folder
 
-    def kept(self, column: str = "id", terms: AlignTerms = TERMS) -> KeptTags:
-        return KeptTags(
-            self.folder,
-            BANK,
-            terms,
-            party("bank", column),
-            party("bureau"),
-            secrets.token_bytes,
-            lambda: self.now,
-        )
+    def kept(
+        self, column: str = "id", terms: AlignTerms = TERMS, peer: Identity = BANK
+    ) -> KeptTags:
+        sender = party("bureau", column)
+        clock = lambda: self.now  # noqa: E731
+        return KeptTags(self.folder, peer, terms, sender, secrets.token_bytes, clock)
 
 
 @pytest.fixture
@@ -82,6 +78,37 @@ def test_items_asked_are_counted_over_processes_and_for_one_key(world: World) ->
     changed = world.kept()
     changed.prepared(items("a", "b"))
     changed.spend(10)
+
+
+def test_another_name_of_the_same_organisation_has_no_allowance_of_its_own(world: World) -> None:
+    """It would ask as often as it finds names, for everybody in the sender's table."""
+    kept = world.kept()
+    name = kept.prepared(items("a")).name
+    kept.spend(10)
+    renamed = world.kept(peer=replace(BANK, name="subsidiary", sealing=b"s" * 32))
+    assert renamed.prepared(items("a")).name == name  # one set: tags under two keys cannot meet
+    with pytest.raises(Refused, match="11 items asked"):
+        renamed.spend(1)
+    other = world.kept(peer=PartyKeys.generate("bank").identity)
+    other.prepared(items("a"))
+    other.spend(10)
+
+
+def test_what_is_asked_by_other_key_columns_adds_up(world: World) -> None:
+    kept = world.kept()
+    kept.prepared(items("a"))
+    kept.spend(7)
+    by_phone = world.kept("phone")
+    by_phone.prepared(items("b"))
+    by_phone.spend(3)
+    with pytest.raises(Refused, match="11 items asked"):
+        by_phone.spend(1)
+    with pytest.raises(Refused, match="11 items asked"):
+        kept.spend(1)
+    world.now += 31 * DAY
+    late = world.kept("phone")
+    late.prepared(items("b"))
+    late.spend(10)
 
 
 def test_a_set_that_was_replaced_does_not_take_the_count_of_its_successor(world: World) -> None:

@@ -57,17 +57,17 @@ class World:
         self.folder, self.now, self.jobs = folder, 1.8e9, 0
         self.keys = {name: PartyKeys.generate(name) for name in ("bank", "registry")}
         self.shares: list[tuple[str, str, float]] = []
-        (folder / "job.toml").write_text(JOB)
-        (folder / "tables.toml").write_text(TABLES)
 
     def bind(self, name: str, ids: range) -> None:
         table = pa.table({"id": [f"id{i}" for i in ids]})
         pq.write_table(table, self.folder / f"{name}.parquet")
 
-    def run(self, asked: range) -> tuple[Outcome, int]:
+    def run(self, asked: range, table: str = "companies") -> tuple[Outcome, int]:
         """The bank's outcome, and the bytes that the registry sent it."""
         self.bind("bank", asked)
         self.jobs += 1
+        (self.folder / "job.toml").write_text(JOB.replace("bank.companies", f"bank.{table}"))
+        (self.folder / "tables.toml").write_text(TABLES.replace("bank.companies", f"bank.{table}"))
         job = Job.load(self.folder / "job.toml")
         source = open_tables(self.folder / "tables.toml")
         router, nonce = MemoryRouter(list(self.keys)), secrets.token_bytes(32)
@@ -120,6 +120,13 @@ def test_what_is_asked_is_counted_over_jobs(world: World) -> None:
     with pytest.raises((Refused, PeerGone), match="12 items asked of one set of tags, 10 allowed"):
         world.run(range(8, 12))
     assert world.run(range(8, 10))[0].rows.tolist() == []
+
+
+def test_another_name_for_the_receivers_table_gets_no_allowance_of_its_own(world: World) -> None:
+    world.run(range(8))
+    assert world.run(range(8, 10), "clients")[0].rows.tolist() == []
+    with pytest.raises((Refused, PeerGone), match="14 items asked of one set of tags"):
+        world.run(range(10, 14), "prospects")
 
 
 def test_other_records_and_an_expiry_make_new_tags(world: World) -> None:

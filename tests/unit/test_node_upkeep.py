@@ -42,11 +42,11 @@ def home(tmp_path: Path) -> NodeHome:
 
 def tags(home: NodeHome, peer: str, days: int) -> None:
     terms = AlignTerms(peer, "ecdh", "both", 0, "receiver", 9, "collapse", days, 9)
-    sides = [PartyTerms(name, "", "", f"{name}.t", (), ()) for name in ("bureau", peer)]
-    identity = PartyKeys.generate(peer).identity
-    keeper = KeptTags(
-        home.tags, identity, terms, sides[0], sides[1], secrets.token_bytes, time.time
+    sender, identity = (
+        PartyTerms(peer, "", "", f"{peer}.t", (), ()),
+        PartyKeys.generate(peer).identity,
     )
+    keeper = KeptTags(home.tags, identity, terms, sender, secrets.token_bytes, time.time)
     keeper.keep(Held(bytes(32), np.zeros((3, 2), np.uint64)))
 
 
@@ -64,6 +64,7 @@ def test_what_is_old_goes_and_leaves_a_line(home: NodeHome, tmp_path: Path) -> N
     inbox.put(request(contract(tmp_path, 1)), now - 6 * DAY)
     inbox.put(request(contract(tmp_path, 2)), now - 3 * DAY)
     tags(home, "bank", 1)
+    (of_bank,) = home.tags.glob("*.held")
     tags(home, "chamber", 30)
     old = expired(home, Retention(5, 10), now, secrets.token_bytes)
     assert [folder.name for folder in old.jobs] == ["old"]
@@ -72,7 +73,7 @@ def test_what_is_old_goes_and_leaves_a_line(home: NodeHome, tmp_path: Path) -> N
     old = expired(home, Retention(5, 10), now + 1 * DAY - 60, secrets.token_bytes)
     assert old.tags == ()
     late = expired(home, Retention(5, 10), now + 1.5 * DAY, secrets.token_bytes)
-    assert [file.name.split("-")[0] for file in late.tags] == ["bank"]
+    assert late.tags == (of_bank,)
     keys = home.load_keys(SECRET)
     remove(home, late, keys, time.time)
     assert {folder.name for folder in home.jobs.iterdir()} >= {"going-on"}
