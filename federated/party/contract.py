@@ -397,42 +397,19 @@ class Contract:
     @property
     def asked(self) -> bytes:
         """32 bytes that name what is asked, whatever the nonce and the day it is asked on."""
-        undated = replace(
-            self.drafted,
-            nonce="",
-            not_before=0,
-            expires=self.expires - self.not_before,
-            align=self.align,
-            train=self.train,
-        )
-        return hashlib.sha256(undated.to_bytes()).digest()
-
-    @property
-    def drafted(self) -> Contract:
-        """What the draft of this contract must have said: all but tables' facts, what is chosen by
-        them (`check_final` compares those), and disclosures, which follow."""
         parties = tuple(
             replace(p, rows=0, snapshot="", protocols=(), design_columns=0) for p in self.parties
         )
-        align = tuple(replace(a, protocol="", alternative="") for a in self.align)
-        train = tuple(
-            replace(t, steps=0, folds=0, fold_steps=0, score_vectors=0) for t in self.train
+        undated = replace(
+            self,
+            parties=parties,
+            nonce="",
+            not_before=0,
+            expires=self.expires - self.not_before,
+            disclosures=(),
+            suites=Suites(),
         )
-        same = replace(self, parties=parties, align=align, train=train)
-        return replace(same, disclosures=(), suites=Suites())
-
-    def check_final(self, draft: Contract) -> None:
-        """Raise `PeerError` unless this contract asks what `draft` asked, and no more passes."""
-        same = self.drafted == draft.drafted
-        for align, asked in zip(self.align, draft.align, strict=False):
-            same &= align.protocol in (asked.protocol, asked.alternative)
-        for final, first in zip(self.train, draft.train, strict=False):
-            more = final.folds > first.folds
-            more |= first.steps > 0 and final.steps > first.steps
-            more |= first.fold_steps > 0 and final.fold_steps > first.fold_steps
-            same &= not more
-        if not same:
-            raise PeerError("the final contract is not the one that was drafted")
+        return hashlib.sha256(undated.to_bytes()).digest()
 
     def _partners_of_steps(self) -> list[str]:
         trained = [name for terms in self.train for name in terms.partners]

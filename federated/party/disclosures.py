@@ -7,6 +7,7 @@ officer reads are the words that the steps imply.
 from __future__ import annotations
 
 from federated.aggregate import Statistic
+from federated.party.completion import HORIZONTAL_STEPS
 from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
@@ -225,6 +226,6 @@ def told_words(terms: TrainTerms) -> str:
 
 
 def _horizontal(terms: TrainTerms) -> list[Disclosure]:
-    step = f"train {terms.task}"
-    sums = "the model, and sums over all parties' rows (counts, moments, gradients, curvature)"
-    return [Disclosure(step, "every party", sums, "train")]
+    step, steps = f"train {terms.task}", terms.steps or HORIZONTAL_STEPS
+    sums = "the model, and sums over all parties' rows (counts, moments, gradients, curvature), "
+    return [Disclosure(step, "every party", f"{sums}again in each of {steps} steps", "train")]

@@ -6,9 +6,10 @@
     approver -> proposer   Signed      the approver's signature over the same bytes
     proposer -> approver   Complete    all signatures
 
-An approver fills in only its own terms and signs only if nothing else of the draft changed
-and its policy agrees; nobody starts before it holds and has verified every signature. The
-contract's nonce is the session's: one that was signed before is of another session.
+An approver fills in only its own terms. It derives the final contract itself, from the draft that
+it has kept and everybody's facts, and signs that one alone, if its policy agrees; nobody starts
+before it holds and has verified every signature. The contract's nonce is the session's: one that
+was signed before is of another session.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from federated.party.plain import canonical, from_canonical
 from psi.protocol import (
     Context,
     Done,
+    FedprofileError,
     Idle,
     Length,
     PeerError,
@@ -32,7 +34,7 @@ from psi.protocol import (
     message,
 )
 
-__all__ = ["Agreed", "Approver", "Proposer"]
+__all__ = ["Agreed", "Approver", "Proposer", "check_draft", "derived"]
 
 Contracted = Annotated[bytes, Length(1 << 20)]
 Complete = Callable[[Contract], Contract]
@@ -146,21 +148,60 @@ class Proposer(Role[Agreed]):
 
 def _own_facts(drafted: PartyTerms, data: bytes) -> PartyTerms:
     terms = from_canonical(PartyTerms, data)
-    told = replace(
-        drafted,
-        rows=terms.rows,
-        snapshot=terms.snapshot,
-        design_columns=terms.design_columns,
-        protocols=terms.protocols,
-    )
-    if told != terms:
+    if _with_facts(drafted, terms) != terms:
         raise PeerError("a party changed more than its own table's facts")
     return terms
+
+
+def _with_facts(terms: PartyTerms, told: PartyTerms) -> PartyTerms:
+    """The same terms with the facts that `told` has."""
+    return replace(
+        terms,
+        rows=told.rows,
+        snapshot=told.snapshot,
+        design_columns=told.design_columns,
+        protocols=told.protocols,
+    )
+
+
+_BARE = PartyTerms("", "", "", "", (), ())
+"""Terms without facts."""
+
+
+def derived(draft: Contract, final: Contract, complete: Complete) -> Contract:
+    """The contract that `draft` comes to with the facts that `final` states of all tables.
+
+    Raises `PeerError` where there is none.
+    """
+    made = draft
+    for terms in final.parties:
+        made = made.with_party(_with_facts(draft.party(terms.name), terms))
+    try:
+        made = complete(made)
+    except FedprofileError as error:
+        raise PeerError(f"the draft comes to no contract: {error.message}") from None
+    return replace(made, disclosures=disclosures(made))
+
+
+def check_draft(draft: Contract) -> None:
+    """Raise `PeerError` if a draft says what is told or derived later only, or lists what it likes.
+
+    An officer reads it: what the final contract does not hold to must not be there.
+    """
+    for terms in draft.parties:
+        if terms.name != draft.proposer and terms != _with_facts(terms, _BARE):
+            raise PeerError("the draft states facts of another party's table")
+    if any(terms.score_vectors for terms in draft.train):
+        raise PeerError(
+            "the draft states the number of score vectors, which follows from its terms"
+        )
+    check_disclosures(draft)
 
 
 class Approver(Role[Agreed]):
     """States its table's facts, checks and signs the contract, and waits for all signatures.
 
+    `complete` is what a proposer has: it derives the final contract from a draft with all facts.
     `consider` sees the draft before this party has said anything, and may wait for an officer;
     `facts` fills in this party's own terms; `approve` sees the final contract. The first and the
     last raise `Refused` where policy or officer say no.
@@ -180,11 +221,12 @@ class Approver(Role[Agreed]):
         pinned: dict[str, Identity],
         facts: Callable[[Contract], PartyTerms],
         approve: Approve,
+        complete: Complete,
         consider: Approve = lambda draft: None,
     ) -> None:
         super().__init__(context)
         self._keys, self._pinned, self._facts, self._approve = keys, pinned, facts, approve
-        self._consider = consider
+        self._complete, self._consider = complete, consider
 
     def begin(self) -> Turn[Agreed]:
         return Turn(_Waiting(b""))
@@ -194,6 +236,7 @@ class Approver(Role[Agreed]):
             raise PeerError("a second draft in one session")
         draft = Contract.from_bytes(message.contract)
         self._check(draft, peer)
+        check_draft(draft)
         self._consider(draft)
         mine = self._facts(draft)
         filled = draft.with_party(mine)
@@ -205,10 +248,8 @@ class Approver(Role[Agreed]):
         filled = Contract.from_bytes(state.contract)
         if contract.party(self.context.party) != filled.party(self.context.party):
             raise PeerError("the final contract changes this party's own terms")
-        if any(terms.alternative for terms in contract.align):
-            raise PeerError("the final contract leaves the protocol of set intersection open")
-        contract.check_final(filled)
-        check_disclosures(contract)
+        if contract != derived(filled, contract, self._complete):
+            raise PeerError("the final contract is not what its draft comes to")
         self._approve(contract)
         mine = sign(self._keys, message.contract)
         signatures = {peer: message.signature, self.context.party: mine}

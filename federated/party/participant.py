@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from federated.party import completion
 from federated.party.contract import Contract, PartyTerms, suites_for
 from federated.party.desk import AutoDecider, Decider, Request
-from federated.party.disclosures import check_disclosures
 from federated.party.negotiation import Agreed, Approver, Proposer
 from federated.party.notes import APPROVAL
 from federated.party.outcome import Outcome
@@ -81,6 +81,7 @@ class Participant:
                 self._session.pinned,
                 self._facts,
                 self._approve_signed,
+                completion.complete,
                 self.consider,
             )
         )
@@ -145,7 +146,6 @@ class Participant:
         self._considered = draft.nonce
 
     def _approve_signed(self, contract: Contract) -> None:
-        check_disclosures(contract)
         contract.check_time(self._session.clock())
         self._approve(contract)
 

@@ -11,6 +11,7 @@ import unicodedata
 
 from federated.party.category import bound
 from federated.party.columns import KEY, columns_used
+from federated.party.completion import HORIZONTAL_STEPS
 from federated.party.contract import AlignTerms, Contract, PartyTerms, TrainTerms
 from federated.party.disclosures import category_words, measured_words, told_words
 from federated.party.guards import guards
@@ -128,8 +129,9 @@ def _steps(contract: Contract) -> list[str]:
     for train in contract.train:
         if train.split == "horizontal":
             lines.append(
-                f"all parties train '{train.task}' on their own rows; {me} sees each one's sums "
-                "under a mask, and their total"
+                f"all parties train '{train.task}' on their own rows in "
+                f"{train.steps or HORIZONTAL_STEPS} steps; {me} sees each one's sums under a mask, "
+                "and their total"
             )
         else:
             chosen = "as many Newton steps as its rows and columns allow"

@@ -119,13 +119,25 @@ class World:
             folder / "releases", self.policy.releases, secrets.token_bytes, time.time
         )
 
-    def run(self, job: str, bank: pa.Table, change: Change = keep, final: Change = keep) -> Run:
-        """Play a job whose draft the bank changes, and the final contract after its completion."""
+    def run(
+        self,
+        job: str,
+        bank: pa.Table,
+        change: Change = keep,
+        final: Change = keep,
+        *,
+        listed: bool = True,
+    ) -> Run:
+        """Play a job whose draft the bank changes, and the final contract after its completion.
+
+        Unless it is `listed` the draft's list of disclosures is as `change` leaves it.
+        """
         self.jobs += 1
         place = self.folder / str(self.jobs)
         place.mkdir()
         asked, router = change(drafted(place, job)), MemoryRouter(list(NAMES))
-        asked, nonce = replace(asked, disclosures=disclosures(asked)), bytes.fromhex(asked.nonce)
+        nonce = bytes.fromhex(asked.nonce)
+        asked = replace(asked, disclosures=disclosures(asked)) if listed else asked
         errors, found = dict[str, BaseException](), list[tuple[Outcome, Contract]]()
 
         def play(name: str) -> None:

@@ -27,6 +27,7 @@ from psi.protocol import Context, Pair, PeerError, Refused
 
 KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "registry")}
 NOW = 1_800_000_000
+VOLE = Suites(PROTOCOLS["vole"].suite)
 
 
 def terms(name: str, **changes: object) -> PartyTerms:
@@ -242,14 +243,22 @@ def test_each_party_is_told_of_the_shared_rows_first() -> None:
     assert found[1].to == "bureau"
 
 
+def unfilled(*names: str) -> Contract:
+    """A draft: nothing in it that is derived later."""
+    made = contract(*names)
+    made = replace(made, train=tuple(replace(t, score_vectors=0) for t in made.train))
+    return replace(made, disclosures=disclosures(made))
+
+
 def negotiate(
     pinned: dict[str, Identity] | None = None,
     approve: object = None,
     complete: object = None,
     draft: Contract | None = None,
     session: bytes = b"",
+    derive: object = None,
 ) -> dict[str, Agreed]:
-    draft = draft or contract("bank", "bureau", "registry")
+    draft = draft or unfilled("bank", "bureau", "registry")
     known = pinned or {name: keys.identity for name, keys in KEYS.items()}
 
     def context(name: str) -> Context:
@@ -273,6 +282,7 @@ def negotiate(
             known,
             facts_at(name),
             approve or (lambda made: None),  # type: ignore[arg-type]
+            derive or (lambda made: made),  # type: ignore[arg-type]
         )
         for name in ("bureau", "registry")
     ]
@@ -303,15 +313,16 @@ def test_a_policy_that_says_no_ends_the_negotiation() -> None:
 
 
 def test_a_proposer_that_changes_the_purpose_after_the_draft_is_caught() -> None:
-    with pytest.raises(PeerError, match="not the one that was drafted"):
+    with pytest.raises(PeerError, match="not what its draft comes to"):
         negotiate(complete=lambda made: replace(made, purpose="marketing"))
 
 
 def test_a_contract_that_was_signed_in_an_earlier_job_is_not_signed_again() -> None:
-    earlier = negotiate()["bureau"].contract
+    draft = unfilled("bank", "bureau", "registry")
+    earlier = negotiate(draft=draft)["bureau"].contract
     with pytest.raises(PeerError, match="of another session"):
-        negotiate(draft=earlier, session=secrets.token_bytes(32))
-    fresh = replace(earlier, nonce=secrets.token_hex(32))
+        negotiate(draft=draft, session=secrets.token_bytes(32))
+    fresh = replace(draft, nonce=secrets.token_hex(32))
     with pytest.raises(PeerError, match="of another session"):
         negotiate(draft=fresh, complete=lambda made: earlier)
 
@@ -325,11 +336,15 @@ def test_a_proposer_that_changes_anothers_facts_is_caught() -> None:
 
 
 def by(protocol: str, **changes: object) -> Contract:
-    made = contract("bank", "bureau", "registry")
+    return changed_to(protocol, contract("bank", "bureau", "registry"), changes)
+
+
+def changed_to(protocol: str, made: Contract, changes: dict[str, object]) -> Contract:
     align = tuple(replace(t, protocol=protocol, **changes) for t in made.align)  # type: ignore[arg-type]
     if changes.get("reveal", "both") != "both":
         made = counting(made, ())
-    return replace(made, align=align, suites=Suites(PROTOCOLS[protocol].suite))
+    made = replace(made, align=align, suites=Suites(PROTOCOLS[protocol].suite))
+    return replace(made, disclosures=disclosures(made))
 
 
 def test_the_suite_is_that_of_the_protocol() -> None:
@@ -361,13 +376,23 @@ def test_joined_duplicates_of_several_partners_are_refused() -> None:
 
 
 def test_a_choice_of_protocol_is_settled_before_anyone_signs() -> None:
-    left_open = by("ecdh", alternative="vole")
-    with pytest.raises(PeerError, match="leaves the protocol"):
-        negotiate(draft=left_open)
+    left_open = changed_to("ecdh", unfilled("bank", "bureau", "registry"), {"alternative": "vole"})
 
     def settle(made: Contract) -> Contract:
         told = [terms.protocols for terms in made.parties]
         assert told == [(), ("ecdh",), ("ecdh",)]
         return replace(made, align=by("ecdh").align)
 
-    assert negotiate(draft=left_open, complete=settle)["bureau"].contract.align[0].alternative == ""
+    for final in (settle, lambda made: replace(made, align=by("vole").align, suites=VOLE)):
+        with pytest.raises(PeerError, match="not what its draft comes to"):
+            negotiate(draft=left_open, complete=final)
+    found = negotiate(draft=left_open, complete=settle, derive=settle)
+    assert found["bureau"].contract.align[0].alternative == ""
+
+
+def test_a_draft_that_comes_to_nothing_is_not_signed() -> None:
+    def none(made: Contract) -> Contract:
+        raise Refused("too few columns")
+
+    with pytest.raises(PeerError, match="comes to no contract: too few columns"):
+        negotiate(derive=none)

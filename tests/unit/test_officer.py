@@ -15,11 +15,13 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.cli.node import app
+from federated.party.completion import complete
 from federated.party.contract import AmountTerms, CategoryTerms, Contract
 from federated.party.desk import Call, Request
 from federated.party.identity_file import write_identity
 from federated.party.inbox import Inbox, Waiting, Word
 from federated.party.keys import PartyKeys
+from federated.party.negotiation import check_draft, derived
 from federated.party.officer import Desk, counts
 from federated.party.peers import Peers
 from federated.party.plain import canonical, to_plain
@@ -333,26 +335,29 @@ def test_altered_files_of_a_desk_are_refused(tmp_path: Path) -> None:
         lambda c: replace(c, align=tuple(replace(a, minimum_overlap=0) for a in c.align)),
         lambda c: replace(c, aggregate=tuple(replace(a, minimum_group=3) for a in c.aggregate)),
         lambda c: replace(c, train=tuple(replace(t, steps=9) for t in c.train)),
+        lambda c: replace(c, train=tuple(replace(t, steps=1) for t in c.train)),
         lambda c: replace(c, train=tuple(replace(t, folds=20) for t in c.train)),
+        lambda c: replace(c, train=tuple(replace(t, folds=0, fold_steps=0) for t in c.train)),
         lambda c: replace(c, train=(*c.train, *c.train)),
         lambda c: c.with_party(replace(c.party("bank"), features=("balance",))),
         lambda c: replace(c, expires=c.expires + 1),
         lambda c: replace(c, seed=8),
+        lambda c: replace(c, disclosures=c.disclosures[1:]),
     ],
 )
-def test_a_final_contract_that_asks_for_more_than_its_draft_is_not_signed(
+def test_a_final_contract_is_the_one_that_follows_from_its_draft(
     tmp_path: Path, change: Callable[[Contract], Contract]
 ) -> None:
-    made = contract(tmp_path)
-    with pytest.raises(PeerError, match="not the one that was drafted"):
-        change(made).check_final(made)
-
-
-def test_a_final_contract_adds_facts_and_fewer_passes(tmp_path: Path) -> None:
-    made = contract(tmp_path)
-    facts = replace(made.party("bank"), rows=5, snapshot="ab", design_columns=2)
-    train = tuple(replace(t, steps=1, folds=0, fold_steps=0, score_vectors=2) for t in made.train)
-    replace(made.with_party(facts), train=train, disclosures=()).check_final(made)
+    asked = contract(tmp_path)
+    check_draft(asked)
+    filled = asked
+    for terms in asked.parties:
+        filled = filled.with_party(replace(terms, rows=200, snapshot="ab", design_columns=4))
+    made = derived(asked, filled, complete)
+    assert made == derived(asked, made, complete)
+    assert made.train[0].score_vectors > 0
+    final = change(made)
+    assert final != derived(asked, final, complete)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,149 @@
+"""A draft with open numbers, and a final contract that fills them in as its proposer likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from federated.party.contract import Contract, suites_for
+from federated.party.words import in_words
+from psi.protocol import PeerError
+from tests.attacks.world import World, keep
+
+COLUMNS, ROWS = 24, 240
+HEAD = """
+[job]
+name = "churn"
+purpose = "retention"
+key_bits = 3072
+"""
+FEATURES = [f"b{j}" for j in range(COLUMNS)]
+PARTY = """
+[[party]]
+name = "{0}"
+table = "{0}.people"
+features = {1}
+"""
+VERTICAL = f"""{HEAD}
+{PARTY.format("bank", '["a"]')}
+keys = [["id"]]
+{PARTY.format("bureau", FEATURES).replace("'", '"')}
+keys = [["id"]]
+
+[align]
+minimum_overlap = 100
+
+[train]
+task = "churn"
+label = "bank.left"
+folds = 0
+"""
+HORIZONTAL = f"""{HEAD}
+{PARTY.format("bank", '["a"]')}
+{PARTY.format("bureau", '["a"]')}
+
+[train]
+task = "churn"
+split = "horizontal"
+label = "left"
+folds = 0
+"""
+
+
+def tables() -> tuple[pa.Table, pa.Table]:
+    rng = np.random.default_rng(3)
+    ids, own = [f"id{i:04d}" for i in range(ROWS)], rng.normal(size=ROWS)
+    left = rng.integers(0, 2, ROWS)
+    bureau = {"id": ids, "a": own, "left": left} | dict.fromkeys(FEATURES, own)
+    return pa.table({"id": ids, "a": own, "left": left}), pa.table(bureau)
+
+
+def world(folder: Path) -> World:
+    allowed = {"id": "never", "a": "feature", "left": "label"} | dict.fromkeys(FEATURES, "feature")
+    return World(folder, tables()[1], allowed)
+
+
+def trained(**changes: object) -> Callable[[Contract], Contract]:
+    return lambda made: replace(made, train=(replace(made.train[0], **changes),))  # type: ignore[arg-type]
+
+
+def by_vole(made: Contract) -> Contract:
+    """What the draft allows for large sets, at these small ones."""
+    other = [terms for terms in ("vole", "vole-malicious") if terms != made.align[0].protocol]
+    align = (replace(made.align[0], protocol=other[-1], alternative=""),)
+    return replace(made, align=align, suites=suites_for(align))
+
+
+@pytest.mark.parametrize(
+    ("job", "final"),
+    [
+        (VERTICAL, trained(steps=20, score_vectors=20)),
+        (VERTICAL, trained(score_vectors=20)),
+        (VERTICAL, trained(score_bits=12)),
+        (VERTICAL, trained(row_bits=1000)),
+        (VERTICAL, by_vole),
+        (VERTICAL, lambda made: replace(made, suites=replace(made.suites, seal="none"))),
+        (HORIZONTAL, trained(steps=20)),
+        (HORIZONTAL, trained(steps=1)),
+    ],
+)
+def test_a_final_contract_is_what_its_draft_comes_to(
+    tmp_path: Path, job: str, final: Callable[[Contract], Contract]
+) -> None:
+    here = world(tmp_path)
+    found = here.run(job, tables()[0], final=final)
+    assert found.outcome is None
+    assert len(here.officer.read) == 1
+    assert isinstance(found.errors["bureau"], PeerError)
+
+
+def facts(party: str, **told: object) -> Callable[[Contract], Contract]:
+    return lambda made: made.with_party(replace(made.party(party), **told))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (trained(score_vectors=1), "score vectors"),
+        (facts("bureau", design_columns=1000), "another party's table"),
+        (facts("bureau", rows=10**6), "another party's table"),
+        (facts("bureau", protocols=("vole",)), "another party's table"),
+    ],
+)
+def test_a_draft_does_not_say_what_is_only_derived(
+    tmp_path: Path, change: Callable[[Contract], Contract], said: str
+) -> None:
+    """An officer would read numbers that the final contract does not hold to."""
+    here = world(tmp_path)
+    found = here.run(VERTICAL, tables()[0], change)
+    assert found.outcome is None
+    assert here.officer.read == []
+    assert said in str(found.errors["bureau"])
+
+
+def test_a_draft_that_leaves_a_disclosure_out_is_read_by_no_officer(tmp_path: Path) -> None:
+    here = world(tmp_path)
+
+    def silent(made: Contract) -> Contract:
+        return replace(made, disclosures=made.disclosures[:1])
+
+    found = here.run(VERTICAL, tables()[0], silent, listed=False)
+    assert found.outcome is None
+    assert here.officer.read == []
+    assert "list of disclosures" in str(found.errors["bureau"])
+
+
+def test_the_officer_reads_the_most_that_open_numbers_come_to(tmp_path: Path) -> None:
+    for job, most in ((VERTICAL, "16 bits a record at most"), (HORIZONTAL, "12 steps")):
+        place = tmp_path / str(len(most))
+        place.mkdir()
+        here = world(place)
+        here.run(job, tables()[0], keep, final=trained(steps=20))
+        (asked,) = here.officer.read
+        assert any(most in line for line in in_words(asked))
+        assert any(most in entry.learns for entry in asked.disclosures)
