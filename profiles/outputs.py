@@ -232,12 +232,19 @@ def _metrics(
         "job": job.name,
         "synthetic": synthetic,
         "entities": report.entities,
-        "matched": report.matched,
+        "matched": _pairs(federation, report),
+        "matched_entities": report.matched,
         "models": models,
         "aggregates": aggregate_metrics(federation.outcome),
         "targets": {t.product: t.total for t in report.targets},
         "run": run,
     }
+
+
+def _pairs(federation: Federation, report: ReportData) -> int | None:
+    """What steps count: pairs of rows where both sides know them, else the shared records."""
+    both = all(terms.reveal == "both" for terms in federation.contract.align)
+    return len(federation.outcome.rows) if federation.contract.align and both else report.matched
 
 
 def _short(value: float) -> float | None:

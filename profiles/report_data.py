@@ -86,9 +86,11 @@ def _matched(federation: Federation) -> int | None:
     aligned = federation.contract.align
     if not aligned or (len(aligned) > 1 and any(a.reveal != "both" for a in aligned)):
         return None
-    if aligned[0].reveal != "both":
-        return federation.outcome.alignments[aligned[0].partner].matched
-    return len(np.unique(federation.outcome.rows))
+    found = federation.outcome.alignments[aligned[0].partner]
+    if aligned[0].reveal == "cardinality":
+        return found.matched
+    rows = found.rows if aligned[0].reveal == "receiver" else federation.outcome.rows
+    return len(np.unique(rows))
 
 
 def _party(contract: Contract, terms: PartyTerms) -> PartyLine:

@@ -92,7 +92,7 @@ def _align(contract: Contract, terms: AlignTerms) -> list[Disclosure]:
         found.insert(1, Disclosure(step, terms.partner, which, line))
     if several:
         found += _keys_of_levels(contract, terms, step, line)
-    if terms.duplicates == "join":
+    if terms.duplicates == "join" and terms.reveal == "both":
         often = "how often the other holds each shared record"
         found += [Disclosure(step, name, often, "align.duplicates") for name in (me, terms.partner)]
     return found

@@ -449,8 +449,13 @@ class Steps:
 
 
 def _common(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """For each partner, which of its aligned pairs have a row that all partners share."""
+    """For each partner, which of its aligned pairs have a row that all partners share.
+
+    One partner shares all of its pairs, however often a row is in one.
+    """
     every = list(rows.values())
+    if len(every) == 1:
+        return {name: np.arange(len(own)) for name, own in rows.items()}
     shared = np.unique(every[0])
     for own in every[1:]:
         shared = np.intersect1d(shared, own)
