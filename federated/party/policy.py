@@ -26,6 +26,7 @@ ANY = ("*",)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ENTITIES = ("consumer", "company", "government")
 REVEALS = ("both", "receiver", "cardinality")
+DUPLICATES = ("collapse", "join")
 STEPS = ("align", "aggregate", "join_sum", "category", "train")
 """The kinds of steps, as the contract's fields are called."""
 _NAMED = 5
@@ -74,6 +75,7 @@ class Limits:
     unnoised_categories: bool = False
     largest_epsilon: int = 10_000
     key_bits: int = 2048
+    duplicates: tuple[str, ...] = DUPLICATES
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class Policy:
         limits = self.limits
         for align in contract.align:
             _one_of("reveal", align.reveal, limits.reveal)
+            _one_of("duplicates", align.duplicates, limits.duplicates)
             if align.alternative not in limits.protocols:
                 _one_of("protocol", align.protocol, limits.protocols)
             _at_most("largest set", align.largest_set, limits.largest_set)

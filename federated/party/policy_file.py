@@ -13,6 +13,7 @@ from pathlib import Path
 from federated.party.policy import (
     ANY,
     DAYS,
+    DUPLICATES,
     ENTITIES,
     REVEALS,
     STEPS,
@@ -46,6 +47,7 @@ retention_days = 90           # a receiver may keep the outputs for so long, at 
 
 [limits]
 reveal = ["both", "receiver", "cardinality"]
+duplicates = ["collapse"]     # "join" too: all pairs of rows with one key, as SQL's inner join
 minimum_overlap = 100         # a contract must ask for at least so many shared records
 minimum_group = 20            # and for groups of at least so many
 largest_set = 10_000_000      # and for sets of at most so many records
@@ -148,6 +150,7 @@ def _limits(section: Section) -> Limits:
         section.flag("unnoised_categories", default.unnoised_categories),
         round(1000 * section.number("largest_epsilon", default.largest_epsilon / 1000, 0.01, 20)),
         section.integer("key_bits", default.key_bits, default.key_bits, 8192),
+        duplicates=section.names("duplicates", DUPLICATES, DUPLICATES),
     )
     section.done()
     return found

@@ -22,9 +22,9 @@ def in_words(policy: Policy) -> list[str]:
         f"{asks.open} of its proposals waiting",
         f"results go to {_any(asks.receivers, 'any party')}, kept for at most "
         f"{asks.retention_days} days",
-        f"reveal {' or '.join(limits.reveal)}; at least {limits.minimum_overlap:,} shared records, "
-        f"groups of {limits.minimum_group}; sets of at most {limits.largest_set:,}; keys of "
-        f"{limits.key_bits} bits",
+        f"reveal {' or '.join(limits.reveal)}; duplicates {' or '.join(limits.duplicates)}",
+        f"at least {limits.minimum_overlap:,} shared records, groups of {limits.minimum_group}; "
+        f"sets of at most {limits.largest_set:,}; keys of {limits.key_bits} bits",
         f"of one column at most {policy.releases.releases_per_column} answers to one receiver in "
         f"{policy.releases.keep_days} days, any two apart by {policy.releases.minimum_difference} "
         "entities",

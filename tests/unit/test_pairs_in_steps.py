@@ -70,7 +70,10 @@ minimum_group = 3
 """
 REPEATS = ("receiver", "partner", "both", "many")
 ONE, TWO = '[["id"]]', '[["id"], ["tel"]]'
-PAIRS = "bank.t b join bureau.t u on b.id = u.id"
+PAIRS = """
+create view pairs as select b.id, b.row as mine, u.row as theirs, g, money, z, y, amount, kind
+from bank b join bureau u on b.id = u.id
+"""
 
 
 def tables(repeats: str) -> dict[str, pa.Table]:
@@ -97,15 +100,14 @@ def tables(repeats: str) -> dict[str, pa.Table]:
     return {"bank.t": pa.table(bank), "bureau.t": pa.table(bureau)}
 
 
-def sql(data: dict[str, pa.Table], query: str) -> list[tuple[Any, ...]]:
+def sql(data: dict[str, pa.Table], query: str, *given: str) -> list[tuple[Any, ...]]:
+    """The answer over `bank`, `bureau` and their inner join `pairs`."""
     with duckdb.connect() as db:
         for name, table in data.items():
-            schema, view = name.split(".")
-            db.execute(f"create schema {schema}")
             numbered = table.append_column("row", pa.array(range(len(table))))
-            db.register(f"{schema}_{view}", numbered)
-            db.execute(f"create view {name} as select * from {schema}_{view}")
-        return db.execute(query).fetchall()
+            db.register(name.split(".")[0], numbered)
+        db.execute(PAIRS)
+        return db.execute(query, given).fetchall()
 
 
 def run(folder: Path, data: dict[str, pa.Table], steps: str, align: str, keys: str) -> Federation:
@@ -128,26 +130,27 @@ def test_every_step_is_over_the_pairs_of_an_inner_join(
     data = tables(repeats)
     steps = AGGREGATE + CATEGORY + TRAIN if protocol == "ecdh" else AGGREGATE
     found = run(tmp_path, data, steps, f'protocol = "{protocol}"\n', keys)
-    pairs = sql(data, f"select b.row, u.row from {PAIRS} order by 1, 2")
+    pairs = sql(data, "select mine, theirs from pairs order by 1, 2")
     ends = [found.outcomes[name].rows.tolist() for name in ("bank", "bureau")]
     assert list(zip(*ends, strict=True)) == pairs
     _, told = found.outcome.aggregates[0]
-    numbers = "count(amount), sum(amount), var_samp(amount)"
-    for group, values in enumerate(
-        sql(data, f"select count(*), {numbers} from {PAIRS} group by g order by g")
-    ):
+    by_group = """
+    select count(*), count(amount), sum(amount), var_samp(amount) from pairs group by g order by g
+    """
+    for group, values in enumerate(sql(data, by_group)):
         assert told.rows[group] == values[0]
         np.testing.assert_allclose([v[group] for v in told.values], values[1:], rtol=1e-9)
     if protocol != "ecdh":
         return
     _, by_kind = found.outcome.categories[0]
-    for place, kind in enumerate(["u.kind = 'p'", "u.kind = 'q'", "u.kind = 'r'"]):
-        ((count, money),) = sql(data, f"select count(*), sum(money) from {PAIRS} where {kind}")
+    for place, kind in enumerate("pqr"):
+        of_kind = "select count(*), sum(money) from pairs where kind = ?"
+        ((count, money),) = sql(data, of_kind, kind)
         assert abs(by_kind.counts[place, 0] - count) < 20 * by_kind.scales[0]
         assert abs(by_kind.sums[0][place, 0] - money) < 20 * by_kind.scales[1]
     (trained,) = found.outcome.trained
-    wanted = sql(data, f"select b.y, b.z from {PAIRS} order by b.row, u.row")
-    assert trained.label.tolist() == [y for y, _ in wanted]
+    wanted = sql(data, "select y from pairs order by mine, theirs")
+    assert trained.label.tolist() == [y for (y,) in wanted]
     assert len(trained.scores) == len(pairs)
 
 
@@ -159,7 +162,7 @@ def test_where_only_the_receiver_knows_the_join_it_is_a_semi_join(
     data = tables(repeats)
     align = f'protocol = "{protocol}"\nreveal = "receiver"\n'
     found = run(tmp_path, data, "", align, ONE)
-    rows = sql(data, "select row from bank.t where id in (select id from bureau.t) order by 1")
+    rows = sql(data, "select row from bank where id in (select id from bureau) order by 1")
     assert [(row,) for row in found.outcome.alignments["bureau"].rows.tolist()] == rows
     told = [d for d in found.contract.disclosures if "how often" in d.learns]
     assert not told  # nobody learns the other's repeats
@@ -171,22 +174,21 @@ def test_where_nobody_knows_the_join_sums_are_over_shared_keys(
 ) -> None:
     data = tables(repeats)
     found = run(tmp_path, data, JOIN_SUM, 'reveal = "cardinality"\n', ONE)
-    shared = "from bureau.t where id in (select id from bank.t)"
     _, told = found.outcome.join_sums[0]
-    assert [(told.shared,)] == sql(data, f"select count(distinct id) {shared}")
-    ((keys, total),) = sql(
-        data, f"select count(distinct id) filter (amount is not null), sum(amount) {shared}"
-    )
-    assert told.values.tolist() == [keys, total]
+    over_keys = """
+    select count(distinct id), count(distinct id) filter (amount is not null), sum(amount)
+    from bureau where id in (select id from bank)
+    """
+    assert [(told.shared, *told.values.tolist())] == sql(data, over_keys)
 
 
 @pytest.mark.parametrize("repeats", REPEATS)
 @pytest.mark.parametrize(
     ("reveal", "wanted"),
     [
-        ("both", f"select count(*), count(distinct b.row) from {PAIRS}"),
-        ("receiver", "select count(*), count(*) from bank.t where id in (select id from bureau.t)"),
-        ("cardinality", f"select count(distinct b.id), count(distinct b.id) from {PAIRS}"),
+        ("both", "select count(*), count(distinct mine) from pairs"),
+        ("receiver", "select count(*), count(*) from bank where id in (select id from bureau)"),
+        ("cardinality", "select count(distinct id), count(distinct id) from pairs"),
     ],
 )
 def test_outputs_say_how_many_pairs_and_how_many_records(

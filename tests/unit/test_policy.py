@@ -56,6 +56,11 @@ def _align(**changes: object) -> Change:
         (Policy(proposals=Proposals(valid_hours=2)), None, "validity in hours: 24 asked"),
         (Policy(proposals=Proposals(retention_days=7)), None, "retention in days: 30 asked"),
         (Policy(limits=Limits(reveal=("receiver",))), None, "reveal 'both' asked"),
+        (
+            Policy(limits=Limits(duplicates=("collapse",))),
+            _align(duplicates="join"),
+            "duplicates 'join' asked, collapse allowed",
+        ),
         (Policy(limits=Limits(protocols=("none",))), None, "protocol 'ecdh' asked"),
         (Policy(limits=Limits(suites=("ed25519",))), None, "suite 'ecdh-curve25519"),
         (
@@ -217,6 +222,7 @@ def test_the_policy_of_a_new_node(tmp_path: Path) -> None:
     assert policy.unlisted == "never"
     assert policy.officers.four_eyes
     assert policy.limits.key_bits == 3072
+    assert policy.limits.duplicates == ("collapse",)
     assert load_policy(tmp_path / "none.toml").rules == ()
     assert "no rule approves anything by itself" in in_words(policy)
     lines = [line.removeprefix("# ") for line in NEW_POLICY.splitlines()]
