@@ -43,10 +43,13 @@ class Comparison:
 
 
 def compare(
-    trained: Trained, outcomes: Mapping[str, Outcome], sources: Mapping[str, Source]
+    trained: Trained, outcomes: Mapping[str, Outcome], tables: Mapping[str, Source]
 ) -> Comparison:
-    """Fit centrally with the same rows, encoding and folds, and compare."""
-    matrix, federated = _joined(trained, outcomes, sources)
+    """Fit centrally with the same rows, encoding and folds, and compare.
+
+    `tables` are every party's copies of the job.
+    """
+    matrix, federated = _joined(trained, outcomes, tables)
     label, folds = trained.label, trained.folds
     known = label >= 0
     whole = _fit(matrix[known], label[known])
@@ -74,14 +77,14 @@ def compare(
 
 
 def _joined(
-    trained: Trained, outcomes: Mapping[str, Outcome], sources: Mapping[str, Source]
+    trained: Trained, outcomes: Mapping[str, Outcome], tables: Mapping[str, Source]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The joined design matrix and the federated coefficients in the same order."""
     contract = next(iter(outcomes.values())).contract
     blocks, coefficients = [trained.own_matrix], [trained.coefficients]
     for name in trained.terms.partners:
         terms = contract.party(name)
-        rows = load_table(terms, sources[name]).take(outcomes[name].rows)
+        rows = load_table(terms, tables[name]).take(outcomes[name].rows)
         blocks.append(Encoder.fit(rows, terms.features).transform(rows)[0])
         coefficients.append(outcomes[name].coefficients[trained.terms.task])
     return np.hstack(blocks), np.concatenate(coefficients)

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from federated.party.contract import Contract
@@ -24,6 +25,7 @@ from federated.party.source import Source
 from federated.party.stage import Player, first_failed, play
 from federated.wire.routers import MemoryRouter
 from profiles.job import Job
+from profiles.own_table import extracts
 from profiles.proposal import draft
 from psi.protocol import FedprofileError, PeerGone
 
@@ -39,10 +41,12 @@ class Federation:
     records: dict[str, list[StepRecord]]
     wire_bytes: dict[tuple[str, str], int]
     seconds: float
+    tables: Mapping[str, Source]
+    """The job's own copies of the tables of those parties that are here, until it is settled."""
     settle: Callable[[], None] = lambda: None
     """To be called once its outputs are in place: what it could be made from again goes."""
     wrote: Callable[[dict[str, str]], None] = lambda files: None
-    """Notes names and hashes of output files in the receiver's ledger."""
+    """To be called when they are made: notes their names and hashes in the receiver's ledger."""
 
     @property
     def outcome(self) -> Outcome:
@@ -62,8 +66,12 @@ def federate(
     *,
     progress: Progress | None = None,
     policies: Mapping[str, Policy] | None = None,
+    hold: bool = False,
 ) -> Federation:
     """Run the job; `home` gets one folder a party with its ledger and identity.
+
+    With `hold` the parties' copies of their tables stay until `wrote` is called: outputs are made
+    of them.
 
     Raises the error of the party that failed first, not those of the parties that it left.
     """
@@ -73,14 +81,17 @@ def federate(
     pinned = {name: keys[name].identity for name in names}
     router, nonce = MemoryRouter(names), secrets.token_bytes(32)
     asked = draft(job, pinned, nonce, time.time())
-    players = []
+    players, tables = list[Player](), dict[str, Source]()
     for name in names:
         folder = home / name
         session = Session(
-            nonce, keys[name], pinned, router.endpoint(name), folder, progress=progress
+            nonce, keys[name], pinned, router.endpoint(name), folder, progress=progress, hold=hold
         )
         write_identity(folder / "identity.json", pinned[name], private=True)
-        participant = Participant(session, sources[name], (policies or {}).get(name))
+        source, policy = sources[name], (policies or {}).get(name)
+        also = partial(extracts, job, name, source)
+        participant = Participant(session, source, policy, also=also)
+        tables[name] = participant.tables
         players.append(Player(session, participant, asked if name == job.receiver else None))
     play(router, players)
     _raise_first(players)
@@ -91,10 +102,15 @@ def federate(
         raise FedprofileError("a party ended without a result")
     records = {player.name: player.session.records for player in players}
     seconds = time.monotonic() - begun
-    (receiver,) = (p.session for p in players if p.name == job.receiver)
-    return Federation(
-        outcomes, ended[0], records, dict(router.bytes_sent), seconds, wrote=receiver.note_outputs
-    )
+    sessions = {player.name: player.session for player in players}
+
+    def wrote(files: dict[str, str]) -> None:
+        sessions[job.receiver].note_outputs(files)
+        for session in sessions.values():
+            session.forget()
+
+    traffic = dict(router.bytes_sent)
+    return Federation(outcomes, ended[0], records, traffic, seconds, tables, wrote=wrote)
 
 
 def _raise_first(players: list[Player]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
@@ -42,17 +40,16 @@ def _scores(rows: Rows, x: np.ndarray) -> np.ndarray:
     return np.asarray(model.predict_proba((x - mean) / scale)[:, 1])
 
 
-def horizontal_model(
-    job: Job, federation: Federation, sources: Mapping[str, Source]
-) -> tuple[Model, HorizontalFit]:
+def horizontal_model(job: Job, federation: Federation) -> tuple[Model, HorizontalFit]:
     """The common model beside one party's own, on rows that neither has seen."""
     terms, fit = federation.outcome.horizontal[0]
     spec = job.train
     table = spec.test_table if spec else ""
     owner = table.split(".", 1)[0] if table else job.receiver
     features = job.party(owner).features
-    own = _rows(sources[owner], job.party(owner).table, features, terms)
-    test = _rows(sources[owner], table, features, terms) if table else own
+    tables = federation.tables[owner]
+    own = _rows(tables, job.party(owner).table, features, terms)
+    test = _rows(tables, table, features, terms) if table else own
     seen = f"on {table}, rows that nobody trained on" if table else f"on {owner}'s own rows"
     before = scored(f"{owner} alone", test[1], _scores(own, test[0]))
     after = scored("all parties", test[1], fit.predict(test[0]))
@@ -79,10 +76,10 @@ def horizontal_model(
     return model, fit
 
 
-def compare_pooled(job: Job, federation: Federation, sources: Mapping[str, Source]) -> Comparison:
+def compare_pooled(job: Job, federation: Federation) -> Comparison:
     """The same model fitted on all parties' rows in one process."""
     terms, fit = federation.outcome.horizontal[0]
-    parts = [_rows(sources[p.name], p.table, p.features, terms) for p in job.parties]
+    parts = [_rows(federation.tables[p.name], p.table, p.features, terms) for p in job.parties]
     pooled = np.vstack([x for x, _ in parts]), np.concatenate([y for _, y in parts])
     model, _, _ = _central(pooled)
     theirs = np.concatenate([model.coef_[0], model.intercept_])

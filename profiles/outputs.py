@@ -46,7 +46,6 @@ class Outputs:
 def write_outputs(
     job: Job,
     federation: Federation,
-    sources: Mapping[str, Source],
     folder: Path,
     *,
     baseline: bool,
@@ -54,11 +53,13 @@ def write_outputs(
 ) -> Outputs:
     """Write profiles.parquet, targets.parquet and .csv, metrics.json and report.html.
 
-    A horizontal job has the last two.
+    A horizontal job has the last two. All rows are those of the job's copies of the tables, so
+    that they are the rows that the steps saw.
     """
     if job.horizontal:
-        return _write_horizontal(job, federation, sources, folder, baseline, synthetic)
-    table = own_table(job, sources[job.receiver])
+        return _write_horizontal(job, federation, folder, baseline, synthetic)
+    tables = federation.tables[job.receiver]
+    table = own_table(job, tables)
     outcome = federation.outcome
     total = table.num_rows
     alone = {t.terms.task: fit_alone(t, table) for t in outcome.trained}
@@ -70,13 +71,15 @@ def write_outputs(
     profiles = build_profiles(facts, None, scores, found, why, grades, entity=entity_column(job))
     write_parquet_atomic(profiles, folder / "profiles.parquet")
     files = ["profiles.parquet"]
-    targets = _targets(job, profiles, sources[job.receiver])
+    targets = _targets(job, profiles, tables)
     if targets is not None:
         write_parquet_atomic(targets, folder / "targets.parquet")
         write_csv(targets, folder / "targets.csv")
         files += ["targets.parquet", "targets.csv"]
     models = [measured(t, alone[t.terms.task], job.receiver) for t in outcome.trained]
-    checks = [compare(t, federation.outcomes, sources) for t in outcome.trained] if baseline else []
+    checks = []
+    if baseline:
+        checks = [compare(t, federation.outcomes, federation.tables) for t in outcome.trained]
     report = report_data(
         job,
         federation,
@@ -97,13 +100,12 @@ def write_outputs(
 def _write_horizontal(
     job: Job,
     federation: Federation,
-    sources: Mapping[str, Source],
     folder: Path,
     baseline: bool,
     synthetic: bool,
 ) -> Outputs:
-    model, fit = horizontal_model(job, federation, sources)
-    checks = [compare_pooled(job, federation, sources)] if baseline else []
+    model, fit = horizontal_model(job, federation)
+    checks = [compare_pooled(job, federation)] if baseline else []
     report = report_data(
         job,
         federation,
@@ -162,7 +164,7 @@ def _segments(
     return segments(matrix, job.profile.segments, job.seed, names, score=first)
 
 
-def _targets(job: Job, profiles: pa.Table, source: Source) -> pa.Table | None:
+def _targets(job: Job, profiles: pa.Table, tables: Source) -> pa.Table | None:
     if job.train is None or not job.targets:
         return None
     lists = [
@@ -171,8 +173,8 @@ def _targets(job: Job, profiles: pa.Table, source: Source) -> pa.Table | None:
             target.product,
             job.train.task,
             target.top,
-            managers_of(target, source),
-            eligible=eligible(job, target, source),
+            managers_of(target, tables),
+            eligible=eligible(job, target, tables),
             name=target.name,
             columns=target.columns,
         )

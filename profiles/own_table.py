@@ -1,7 +1,8 @@
 """The receiver's own tables: what profiles and target lists take from them.
 
 Looked at before a job starts: what is disclosed in a job is disclosed once, so a slip in the part
-that the other parties never see must not show after it.
+that the other parties never see must not show after it. Read once, with what the steps read: the
+outputs are made of the job's copy of the tables, in which every row has its place.
 """
 
 from __future__ import annotations
@@ -12,13 +13,22 @@ from difflib import get_close_matches
 import numpy as np
 import pyarrow as pa
 
+from federated.party.kept_tables import Extract
 from federated.party.matrix import known_labels
 from federated.party.source import Source
 from profiles.job import Job, TargetSpec
 from profiles.targets import RESERVED, check_managers
 from psi.protocol.errors import InputError, JobError
 
-__all__ = ["check_own", "eligible", "entity_column", "managers_of", "own_facts", "own_table"]
+__all__ = [
+    "check_own",
+    "eligible",
+    "entity_column",
+    "extracts",
+    "managers_of",
+    "own_facts",
+    "own_table",
+]
 
 
 def check_own(job: Job, source: Source) -> None:
@@ -50,16 +60,39 @@ def check_own(job: Job, source: Source) -> None:
             check_managers(managers, where=target.managers)
 
 
-def own_table(job: Job, source: Source) -> pa.Table:
-    """Keys, features, segments and facts of the receiver, all its rows."""
+def extracts(job: Job, party: str, source: Source) -> list[Extract]:
+    """What a party's outputs will need of its tables: to be kept with what the contract names."""
+    found = []
+    if job.horizontal and job.train is not None:
+        table = job.train.test_table
+        if table and table.split(".", 1)[0] == party:
+            features = job.party(party).features
+            found.append(Extract(table, (*features, job.train.label)))
+    elif party == job.receiver:
+        spec = job.party(party)
+        found.append(Extract(spec.table, tuple(_own_columns(job, source)), _key_columns(job)))
+        for name in dict.fromkeys(target.managers for target in job.targets if target.managers):
+            found.append(Extract(name, tuple(source.columns(name))))
+    return found
+
+
+def own_table(job: Job, tables: Source) -> pa.Table:
+    """Keys, features, segments and facts of the receiver, all its rows, of the job's copy."""
+    table = job.party(job.receiver).table
+    return tables.load(table, _own_columns(job, tables), keys=_key_columns(job))
+
+
+def _key_columns(job: Job) -> tuple[str, ...]:
+    return tuple(column for level in job.party(job.receiver).keys for column in level)
+
+
+def _own_columns(job: Job, source: Source) -> list[str]:
     spec = job.party(job.receiver)
-    keys = [column for level in spec.keys for column in level]
-    by = [a.by for a in job.aggregates]
     known = source.columns(spec.table)
     managed = [name for name in ("branch", "manager") if name in known]
     shown = [column for _, columns in _shown(job) for column in columns]
-    columns = [*keys, *shown, *by, *spec.features, *managed]
-    return source.load(spec.table, list(dict.fromkeys(columns)), keys=keys)
+    by = [a.by for a in job.aggregates]
+    return list(dict.fromkeys([*_key_columns(job), *shown, *by, *spec.features, *managed]))
 
 
 def own_facts(job: Job, table: pa.Table) -> list[str]:
@@ -81,8 +114,8 @@ def managers_of(target: TargetSpec, source: Source) -> pa.Table | None:
     return source.load(target.managers, source.columns(target.managers))
 
 
-def eligible(job: Job, target: TargetSpec, source: Source) -> np.ndarray | None:
-    """bool[rows of the receiver]: who may be on a list, None for everybody.
+def eligible(job: Job, target: TargetSpec, tables: Source) -> np.ndarray | None:
+    """bool[rows of the job's copy]: who may be on a list, None for everybody.
 
     By default nobody whose label already is the outcome: a customer who has left cannot be kept,
     one who has bought need not be asked.
@@ -91,7 +124,7 @@ def eligible(job: Job, target: TargetSpec, source: Source) -> np.ndarray | None:
         return None
     table, column = job.party(job.receiver).table, job.train.label
     label = known_labels(
-        source.load(table, [column]), column, positive=job.train.positive, where=table
+        tables.load(table, [column]), column, positive=job.train.positive, where=table
     )
     return label < 0 if target.leave_out == "labelled" else label != 1
 

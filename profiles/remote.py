@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
@@ -26,6 +27,7 @@ from federated.party.source import Source
 from federated.wire.local import LocalMount
 from profiles.federation import Federation
 from profiles.job import Job
+from profiles.own_table import extracts
 from profiles.proposal import draft
 from profiles.runs import Run, RunFolder, Started, runs_in
 from psi.protocol import Declined, FedprofileError, JobError, MisuseError, PeerGone, Refused
@@ -113,8 +115,9 @@ def federate_remote(
                 nonce, keys, parties, mount.endpoint, place.path,
                 progress=report, timeout=wait, hold=True,
             )  # fmt: skip
+            also = partial(extracts, job, me, source)
             participant = Participant(
-                session, source, decider=decider, stop=halt, kept=link.home.tags
+                session, source, decider=decider, stop=halt, kept=link.home.tags, also=also
             )
             asked = draft(job, parties, nonce, time.time())
             if not session.resumed:
@@ -140,7 +143,8 @@ def federate_remote(
 
     seconds = time.monotonic() - begun
     records, traffic = {me: session.records}, dict(mount.endpoint.traffic)
-    return Federation({me: outcome}, agreed, records, traffic, seconds, settle, wrote)
+    tables = {me: participant.tables}
+    return Federation({me: outcome}, agreed, records, traffic, seconds, tables, settle, wrote)
 
 
 @contextlib.contextmanager
@@ -254,6 +258,12 @@ def _check(job: Job, link: HubLink) -> None:
         raise JobError(
             f"{job.file}: the receiver is {job.receiver}, this party is {me}",
             hint="the receiver proposes its own job",
+        )
+    test = job.train.test_table if job.train else ""
+    if test and test.split(".", 1)[0] != me:
+        raise JobError(
+            f"{job.file}: [train] test: {test} is another party's, over a hub {me}.TABLE is needed",
+            hint="no party's rows leave it, those of a last test neither",
         )
     unknown = [party.name for party in job.parties if party.name not in pinned]
     if unknown:

@@ -94,10 +94,12 @@ def run_job(
     synthetic: bool = False,
     progress: AbstractContextManager[Progress] | None = None,
     over: Callable[[Job, Mapping[str, Source], Path, Progress], Federation] | None = None,
+    resumed: bool = False,
 ) -> JobResult:
     """Run `job` and write its outputs to `out`.
 
-    `over` runs the federation, by default with all parties in this process.
+    `over` runs the federation, by default with all parties in this process. A job that is
+    `resumed` has its own copy of the tables: the live ones are not looked at again.
 
     `sources` is one source for all parties, or one each by name. `baseline` also fits the
     model on the joined columns. Raises what any party raised; `out` is then as it was.
@@ -105,14 +107,13 @@ def run_job(
     if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
         raise MisuseError(f"{out} exists", hint="give another --out, or --overwrite")
     by_name = sources if isinstance(sources, Mapping) else {p.name: sources for p in job.parties}
-    check_own(job, by_name[job.receiver])
+    if not resumed:
+        check_own(job, by_name[job.receiver])
     with _staged(out) as staging:
         with progress or nullcontext(_quiet) as report:
             run = over or _here
             federation = run(job, by_name, staging / "parties", report)
-        outputs = write_outputs(
-            job, federation, by_name, staging, baseline=baseline, synthetic=synthetic
-        )
+        outputs = write_outputs(job, federation, staging, baseline=baseline, synthetic=synthetic)
         federation.wrote(_hashes(staging))
         _replace(staging, out)
     federation.settle()
@@ -120,7 +121,7 @@ def run_job(
 
 
 def _here(job: Job, sources: Mapping[str, Source], home: Path, progress: Progress) -> Federation:
-    return federate(job, sources, home, progress=progress)
+    return federate(job, sources, home, progress=progress, hold=True)
 
 
 def _hashes(folder: Path) -> dict[str, str]:

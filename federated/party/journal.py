@@ -5,6 +5,7 @@
     journal/value-NAME       what was made outside of roles: keys, salts
     journal/sent-PEER        every frame that went to a peer, as it went
     journal/spool-…/         large arrays of the present step
+    journal/table-…          the job's own copy of the tables (see `kept_tables`)
 
 All but the frames, which are sealed for their peers already, is sealed under a key of this
 party's own (0600). A point counts the results and bytes of frames that it stands on, and is
@@ -86,8 +87,9 @@ class Journal:
     def __init__(
         self, home: Path, session: bytes, random: Random, classes: Mapping[str, type]
     ) -> None:
-        self._folder, self._random, self._classes = home / "journal", random, classes
-        self._vault = Vault(self._folder, "key", b"fedprofile journal v1" + session, random)
+        self.folder = home / "journal"
+        self._random, self._classes = random, classes
+        self._vault = Vault(self.folder, "key", b"fedprofile journal v1" + session, random)
         self._logs: dict[str, Any] = {}
         self._ends: dict[str, int] = {}
         self._spools: list[Spool] = []
@@ -131,7 +133,7 @@ class Journal:
     def spool(self, step: str) -> Spool:
         """Room for a step's large arrays."""
         name = step.encode().hex() if len(step.encode()) < 60 else str(len(self._steps))
-        spool = Spool(self._folder / f"spool-{name}", self._random)
+        spool = Spool(self.folder / f"spool-{name}", self._random)
         self._spools.append(spool)
         return spool
 
@@ -141,7 +143,7 @@ class Journal:
         """Keep a frame that will be sent."""
         try:
             if peer not in self._logs:
-                make_folder(self._folder)
+                make_folder(self.folder)
                 self._logs[peer] = private_file(self._path(peer), "ab")
                 self._ends[peer] = self._logs[peer].tell()
             self._logs[peer].write(len(frame).to_bytes(_SIZE, "little"))
@@ -185,7 +187,7 @@ class Journal:
         """Remove it all, the key first."""
         self._vault.destroy()
         self.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         """Close the files; everything up to the last point stays."""
@@ -195,7 +197,7 @@ class Journal:
         self._logs = {}
 
     def _last_point(self) -> Point | None:
-        if not (self._folder / "point").exists():
+        if not (self.folder / "point").exists():
             return None
         data = self._vault.read("point")
         return None if data is None else decode(data, Point)
@@ -210,7 +212,7 @@ class Journal:
         self._ends[peer] = end
 
     def _path(self, peer: str) -> Path:
-        return self._folder / f"sent-{peer}"
+        return self.folder / f"sent-{peer}"
 
 
 def signed_contract(home: Path, session: bytes, random: Random) -> bytes | None:

@@ -13,7 +13,7 @@ policy.toml      what this party allows
 tags/            between jobs (0600): prepared tags; told.json, exact counts that were told; asked/,
                  the groups of this party's own rows in jobs it received
 releases/        what was disclosed of which columns to whom, for how long it is remembered (0600)
-jobs/SESSION/    one folder a job: ledger, journal while it runs
+jobs/SESSION/    one folder a job: ledger; while it runs the journal, with its copy of the table
 """
 
 from __future__ import annotations

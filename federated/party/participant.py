@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from federated.party import completion
 from federated.party.contract import Contract, PartyTerms, suites_for
 from federated.party.desk import AutoDecider, Decider, Request
+from federated.party.kept_tables import Extract
 from federated.party.negotiation import Agreed, Approver, Proposer
 from federated.party.notes import APPROVAL
 from federated.party.outcome import Outcome
 from federated.party.policy import Policy
+from federated.party.release_guard import planned
 from federated.party.releases import Releases
 from federated.party.session import Session
 from federated.party.source import Source
-from federated.party.steps import Steps, facts_of
+from federated.party.steps import Steps, facts_of, used_columns
 from psi.align import PROTOCOLS
+from psi.identifiers import check_kind
 from psi.protocol import Refused
 from psi.vole import runs_here
 
@@ -40,10 +43,15 @@ class Participant:
         stop: threading.Event | None = None,
         kept: Path | None = None,
         releases: Releases | None = None,
+        also: Callable[[], Sequence[Extract]] = tuple,
     ) -> None:
-        """What outlives a job: `kept`, a folder for prepared tags, and the book of `releases`."""
+        """What outlives a job: `kept`, a folder for prepared tags, and the book of `releases`.
+
+        `also` says what the party needs of its tables beyond the contract's columns.
+        """
+        self.tables, self._also = session.tables(source), also
         self._releases = releases
-        self._session, self._source, self._kept = session, source, kept
+        self._session, self._kept = session, kept
         self._decider = decider or AutoDecider(session.name, source, policy)
         self._stop = stop or threading.Event()
         self._considered = ""
@@ -98,7 +106,7 @@ class Participant:
             steps = Steps(
                 self._session,
                 agreed.contract,
-                self._source,
+                self.tables,
                 self._salt,
                 self._kept,
                 self._releases,
@@ -112,10 +120,26 @@ class Participant:
 
     def _facts(self, draft: Contract) -> PartyTerms:
         """This party's terms with its table's facts and, where there is a choice, its protocols."""
-        own = facts_of(draft.party(self._session.name), self._source, self._salt)
+        self._read_tables(draft)
+        own = facts_of(draft.party(self._session.name), self.tables, self._salt)
         if not any(terms.alternative for terms in draft.align):
             return own
         return replace(own, protocols=self._protocols(draft, own.rows))
+
+    def _read_tables(self, draft: Contract) -> None:
+        """Take this job's copy of the tables, unless an earlier life of this party has taken it."""
+        me = draft.party(self._session.name)
+        for kind in dict.fromkeys(kind for level in me.kinds for kind in level):
+            check_kind(kind)  # a missing package is told before a table is read
+        keys = tuple(column for level in me.keys for column in level)
+        own = Extract(me.table, tuple(used_columns(me)), keys)
+        if self.tables.holds(own):
+            return
+        naming = list[str]()
+        if self._releases is not None and any(r.columns for r in planned(draft, me.name)):
+            naming = self._releases.naming(me.table, draft.receiver)
+        named = tuple(column for column in naming if column not in own.columns)
+        self.tables.keep([own, Extract(me.table, named, named), *self._also()])
 
     def _protocols(self, draft: Contract, rows: int) -> tuple[str, ...]:
         """Protocols that the policy would approve for this draft and that this machine can run."""

@@ -211,6 +211,14 @@ class Releases:
             whole = replace(own, entries=(*own.entries, entry))
             self._keep(replace(book, jobs=(*others, whole)))
 
+    def naming(self, table: str, receiver: str) -> list[str]:
+        """The columns by which a table's entities were named towards a receiver in earlier jobs."""
+        with self._locked():
+            place = (table, receiver)
+            names = [n for n in self._present().names if (n.table, n.receiver) == place]
+            every = (column for n in names for level in n.levels for column in level.columns)
+            return list(dict.fromkeys(every))
+
     def forget(self, session: bytes) -> bool:
         """Drop a job from the book, on an officer's word; whether it was there."""
         with self._locked():

@@ -21,6 +21,7 @@ from federated.party.farewell import farewell, may_go_on
 from federated.party.finish import Finish
 from federated.party.frames import FINISH, Frames, Progress, StepRecord
 from federated.party.journal import CONTRACT, Journal
+from federated.party.kept_tables import KeptTables
 from federated.party.keys import Identity, PartyKeys
 from federated.party.ledger import Ledger
 from federated.party.negotiation import Agreed
@@ -28,6 +29,7 @@ from federated.party.notes import NOTES, Note, NotesOut
 from federated.party.plain import to_plain
 from federated.party.records import pack
 from federated.party.results import RESULTS
+from federated.party.source import Source
 from federated.wire.routers import Endpoint
 from psi.protocol import (
     Context,
@@ -141,6 +143,10 @@ class Session:
     def context(self, step: str) -> Context:
         """What a role of this session is built with."""
         return Context(self.id, step, self.name, self.random, self._journal.spool(step))
+
+    def tables(self, source: Source) -> KeptTables:
+        """This job's own copy of the tables of `source`: in its journal, and gone with it."""
+        return KeptTables(source, self._journal.folder, self.id, self.random)
 
     def keep(self, name: str, make: Callable[[], bytes]) -> bytes:
         """A value that must be the same after a restart: kept, or made now and kept."""

@@ -58,7 +58,7 @@ from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
 from psi.identifiers import Cleaned, check_kind, combine
 from psi.protocol import InputError, PeerError
 
-__all__ = ["Steps", "facts_of"]
+__all__ = ["Steps", "facts_of", "load_table", "used_columns"]
 
 
 def used_columns(terms: PartyTerms) -> list[str]:

@@ -117,6 +117,7 @@ def resume(
         overwrite=started.overwrite,
         progress=None if quiet else progress_bar(steps_of(spec), spec.receiver),
         over=over_hub(hub, passphrase_file, wait * 3600, started, folder),
+        resumed=True,
     )
     print_summary(result)
 

@@ -74,6 +74,7 @@ def run(
         baseline=plaintext_baseline,
         progress=None if quiet else progress_bar(steps_of(spec), spec.receiver),
         over=over_hub(hub, passphrase_file, wait * 3600, started, resume) if hub else None,
+        resumed=resume,
     )
     print_summary(result)
 
