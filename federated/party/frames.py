@@ -333,9 +333,8 @@ class Frames:
                 elif word.error == "Refused":
                     hint = REFUSED
                 elif word.reason:
-                    hint = (
-                        "change the job, or talk to its officer: it has told nothing of its table"
-                    )
+                    hint = "change the job, or talk to its officer"
+                    hint += ": it has told nothing of its table" * (word.error == "Declined")
                 head = self._peer_head(frame.sender)
                 self._ledger.write(
                     "farewell", peer=frame.sender, error=word.error, head=head.plain()

@@ -16,7 +16,8 @@ from federated.party.negotiation import Agreed, Approver, Proposer
 from federated.party.notes import APPROVAL
 from federated.party.outcome import Outcome
 from federated.party.policy import Policy
-from federated.party.release_guard import planned
+from federated.party.release import planned
+from federated.party.release_guard import foresee
 from federated.party.releases import Releases
 from federated.party.session import Session
 from federated.party.source import Source
@@ -49,7 +50,7 @@ class Participant:
 
         `also` says what the party needs of its tables beyond the contract's columns.
         """
-        self.tables, self._also = session.tables(source), also
+        self.tables, self._also, self._source = session.tables(source), also, source
         self._releases = releases
         self._session, self._kept = session, kept
         self._decider = decider or AutoDecider(session.name, source, policy)
@@ -135,11 +136,21 @@ class Participant:
         own = Extract(me.table, tuple(used_columns(me)), keys)
         if self.tables.holds(own):
             return
-        naming = list[str]()
-        if self._releases is not None and any(r.columns for r in planned(draft, me.name)):
-            naming = self._releases.naming(me.table, draft.receiver)
+        self.tables.keep([own, *self._remembered(draft, own), *self._also()])
+
+    def _remembered(self, draft: Contract, own: Extract) -> list[Extract]:
+        """What the book of releases needs: columns that named entities, and that were told of."""
+        me, book = draft.party(self._session.name), self._releases
+        asked = [release for release in planned(draft, me.name) if release.columns]
+        if book is None or not asked:
+            return []
+        naming = book.naming(me.table, draft.receiver)
         named = tuple(column for column in naming if column not in own.columns)
-        self.tables.keep([own, Extract(me.table, named, named), *self._also()])
+        found, there = [Extract(me.table, named, named)], set[str]()
+        weighed = book.weighed(me.table, draft.receiver) if any(r.bits for r in asked) else []
+        if weighed:
+            there = set(self._source.columns(me.table)) - {*own.columns, *named}
+        return [*found, Extract(me.table, tuple(c for c in weighed if c in there))]
 
     def _protocols(self, draft: Contract, rows: int) -> tuple[str, ...]:
         """Protocols that the policy would approve for this draft and that this machine can run."""
@@ -160,6 +171,7 @@ class Participant:
         """Have policy or officer decide on a draft; raises `Declined` where they say no."""
         if self._considered == draft.nonce:
             return
+        self._foresee(draft, draft=True)
         request = Request(self._session.id, self._session.name, draft, self._session.clock())
         self._session.tell(APPROVAL, 0.0)
         decision = self._decider.decide(request, self._stop)
@@ -174,4 +186,14 @@ class Participant:
         self._approve(contract)
 
     def _approve(self, contract: Contract) -> None:
+        self._foresee(contract)
         self._decider.check(contract)
+
+    def _foresee(self, contract: Contract, *, draft: bool = False) -> None:
+        """The book of releases before anybody else: no officer is asked for what it refuses."""
+        me = self._session.name
+        try:
+            foresee(contract, me, self.tables, self._releases, draft=draft)
+        except Refused as error:
+            self._session.ledger.once("refused", by="guard", why=error.message, job=contract.job)
+            raise

@@ -12,10 +12,12 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from federated.party.budget import check_counts
 from federated.party.columns import KEY, USES, columns_used
 from federated.party.contract import Contract, PartyTerms
 from federated.party.keys import Identity
 from federated.party.plain import to_plain
+from federated.party.release import planned
 from federated.party.release_limits import ReleaseLimits
 from federated.party.source import Source
 from psi.protocol import Declined, JobError
@@ -168,6 +170,7 @@ class Policy:
         self._check_align(contract)
         self._check_steps(contract, me)
         self._check_noise(contract, me)
+        self._check_budgets(contract, me)
         self._check_columns(contract, me, source)
 
     def rule(self, contract: Contract, me: PartyTerms) -> Rule | None:
@@ -219,13 +222,19 @@ class Policy:
         for train in contract.train:
             if train.split != "vertical" or me.name not in train.partners:
                 continue
-            _at_most("score vectors", train.score_vectors, self.limits.score_vectors)
             total = sum(contract.party(name).design_columns for name in train.partners)
             if total and train.score_vectors >= total:
                 raise Declined(
                     f"{train.score_vectors} score vectors asked, fewer than the {total} "
                     "partner columns allowed"
                 )
+
+    def _check_budgets(self, contract: Contract, me: PartyTerms) -> None:
+        """What the whole contract tells of this party's columns, whatever was told before."""
+        told = [release for release in planned(contract, me.name) if release.columns]
+        vectors = sum(release.vectors for release in told)
+        _at_most("score vectors of all trainings together", vectors, self.limits.score_vectors)
+        check_counts(me.table, self.releases, told, contract.purpose)
 
     def _check_noise(self, contract: Contract, me: PartyTerms) -> None:
         for terms in contract.category:

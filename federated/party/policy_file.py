@@ -42,6 +42,7 @@ from = ["*"]                  # names of parties that may propose; "*": any conf
 purposes = ["*"]              # as jobs name them: ["retention", "fraud"]
 open = 4                      # proposals of one party that may wait at a time
 jobs_a_day = 10               # of one party
+rows_a_day = 20_000_000       # that this party brings to one party's jobs
 valid_hours = 168             # a contract may start for so long, at most
 retention_days = 90           # a receiver may keep the outputs for so long, at most
 
@@ -51,6 +52,10 @@ duplicates = ["collapse"]     # "join" too: all pairs of rows with one key, as S
 minimum_overlap = 100         # a contract must ask for at least so many shared records
 minimum_group = 20            # and for groups of at least so many
 largest_set = 10_000_000      # and for sets of at most so many records
+keep_tags_days = 31           # tags may serve later jobs for so long
+keep_tags_items = 10_000_000  # and so many records may be asked under them
+score_vectors = 4             # numbers a record that all trainings of a contract may tell
+largest_epsilon = 1.0         # the weakest noise for tables by this party's categories
 key_bits = 3072
 
 [columns]
@@ -62,9 +67,12 @@ users = []                    # users of this machine who decide; []: whoever ma
 wait_hours = 72               # a proposal that nobody decides on is refused after so long
 four_eyes = true              # who proposes a job of this party's own may not approve it
 
-[releases]                    # what may be learned of one column over several jobs
+[releases]                    # what one receiver may learn, over a contract and all before it
+row_share = 0.6               # bits told of a row, as a share of those that it holds
 minimum_difference = 10       # any two answers differ in so many entities, or one gives no answer
-releases_per_column = 24      # to one receiver, within keep_days
+releases_per_column = 24      # within keep_days
+thresholds_per_column = 20    # distinct ones, of shares and histograms
+epsilon_per_column = 1.0      # of noised answers together; for each purpose that is named above
 keep_days = 400
 
 [retention]                   # what `fedprofile node purge` removes
@@ -85,12 +93,13 @@ def load_policy(path: Path) -> Policy:
     if not path.exists():
         return Policy()
     root = Section(path.name, "", load_toml(path))
+    proposals = _proposals(root.table("proposals") or Section(path.name, "[proposals]", {}))
     policy = Policy(
-        _proposals(root.table("proposals") or Section(path.name, "[proposals]", {})),
+        proposals,
         _limits(root.table("limits") or Section(path.name, "[limits]", {})),
         _officers(root.table("officers") or Section(path.name, "[officers]", {})),
         _retention(root.table("retention") or Section(path.name, "[retention]", {})),
-        read_release_limits(root.table("releases")),
+        read_release_limits(root.table("releases"), proposals.purposes),
         *_columns(root.table("columns") or Section(path.name, "[columns]", {})),
         tuple(_rule(section) for section in root.tables("approve")),
     )

@@ -25,9 +25,10 @@ def in_words(policy: Policy) -> list[str]:
         f"reveal {' or '.join(limits.reveal)}; duplicates {' or '.join(limits.duplicates)}",
         f"at least {limits.minimum_overlap:,} shared records, groups of {limits.minimum_group}; "
         f"sets of at most {limits.largest_set:,}; keys of {limits.key_bits} bits",
-        f"of one column at most {policy.releases.releases_per_column} answers to one receiver in "
-        f"{policy.releases.keep_days} days, any two apart by {policy.releases.minimum_difference} "
-        "entities",
+        f"trainings of a contract tell at most {limits.score_vectors} numbers a record; tags serve "
+        f"later jobs for at most {limits.keep_tags_days} days and {limits.keep_tags_items:,} "
+        "records",
+        *_releases(policy),
         f"columns that nothing is said about: {policy.unlisted}",
     ]
     lines += [_rule(rule) for rule in policy.rules] or ["no rule approves anything by itself"]
@@ -54,6 +55,8 @@ def doubts(policy: Policy, tables: Mapping[str, Table]) -> list[str]:
                 if not value
             ]
             found.append(f'rule "{rule.name}" says nothing of {", ".join(missing)}: any will do')
+    if policy.releases.row_share >= 1:
+        found.append("[releases] row_share: whole rows may be told")
     if policy.unlisted != "never":
         found.append(f"columns that nothing is said about may be used as {policy.unlisted}")
     for name, columns in policy.columns.items():
@@ -69,6 +72,20 @@ def doubts(policy: Policy, tables: Mapping[str, Table]) -> list[str]:
             if column not in (*known, "*"):
                 found.append(f"[columns] {name}: no column {column!r}")
     return found
+
+
+def _releases(policy: Policy) -> list[str]:
+    told, by = policy.releases, "each purpose" if policy.releases.purposes else "all purposes"
+    noised = [e for e in (told.epsilon, told.epsilon_per_column) if e is not None]
+    exact = ", and no exact ones" if told.epsilon is not None else ""
+    return [
+        f"in {told.keep_days} days one receiver learns at most {told.row_share:.0%} of the bits "
+        "that a row holds, in the columns it asks for and in all together",
+        f"of one column at most {told.releases_per_column} answers to one receiver, any two apart "
+        f"by {told.minimum_difference} entities; {told.thresholds_per_column} distinct thresholds",
+        f"noised answers on one column of epsilon {min(noised):g} together for {by}{exact}; tables "
+        f"by a category of epsilon {policy.limits.largest_epsilon / 1000:g} at most",
+    ]
 
 
 def _any(names: tuple[str, ...], otherwise: str) -> str:

@@ -1,46 +1,45 @@
 """Before a step discloses something of a party's columns: reserve it, or refuse.
 
 What the steps of a contract disclose of a party's columns is derived from the contract alone
-(`planned`), so that the first step can look ahead at all of them.
+(`release.planned`), so that the first step can look ahead at all of them. `foresee` looks at the
+whole contract before it is signed: what can be refused without knowing which records will be joined
+is refused before anything is disclosed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from federated.party.contract import Contract
-from federated.party.releases import Level, Release, Releases
+from federated.party.holdings import Holdings
+from federated.party.release import planned
+from federated.party.releases import Level, Releases
 from federated.party.session import Session
 from federated.party.snapshot import snapshot_hash
 from federated.party.source import Source
 from psi.identifiers import clean, combine
 from psi.protocol import PeerError, Refused
 
-__all__ = ["ReleaseGuard", "planned"]
+__all__ = ["ReleaseGuard", "foresee"]
 
 
-def planned(contract: Contract, party: str) -> Iterator[Release]:
-    """What the steps of a contract disclose to the receiver of a partner's columns, in order."""
-    for number, terms in enumerate(contract.aggregate):
-        if terms.partner == party:
-            columns = dict.fromkeys(measure.column for measure in terms.measures)
-            yield Release(f"aggregate/{number}/{party}", tuple(columns))
-    for number, by in enumerate(contract.category):
-        if by.partner == party:
-            yield Release(f"category/{number}/{party}", (by.category,), by.epsilon / 1000)
-    for number, join in enumerate(contract.join_sum):
-        if join.partner == party:
-            columns = dict.fromkeys(measure.column for measure in join.measures)
-            yield Release(f"join_sum/{number}/{party}", tuple(columns))
-    for train in contract.train:
-        mine, step = contract.party(party), f"train/{train.task}"
-        if train.split == "vertical" and party in train.partners:
-            yield Release(step, mine.features)
-        if train.split == "horizontal" and party != contract.receiver:
-            yield Release(step, tuple(dict.fromkeys([*mine.features, mine.label])))
+def foresee(
+    contract: Contract, party: str, source: Source, releases: Releases | None, *, draft: bool
+) -> None:
+    """Raise `OverBudget` where this party's book says no to a contract, whatever is joined.
+
+    A `draft` leaves open how much a training tells: only counts are looked at.
+    """
+    me, asked = contract.party(party), [r for r in planned(contract, party) if r.columns]
+    if releases is None or not asked:
+        return
+    if draft:
+        asked = [replace(release, bits=0.0) for release in asked]
+    releases.foresee(contract, me, asked, Holdings(source, me))
 
 
 class ReleaseGuard:
@@ -59,6 +58,7 @@ class ReleaseGuard:
         self._salt, self._table, self._releases = salt, table, releases
         self._me = contract.party(session.name)
         self._planned = [r for r in planned(contract, session.name) if r.columns]
+        self._holds = Holdings(source, self._me, table)
 
     def before(self, step: str, rows: np.ndarray | None) -> None:
         """Reserve the disclosure of a step over these rows; None where they are hidden.
@@ -71,7 +71,7 @@ class ReleaseGuard:
         ahead = self._planned[self._planned.index(asked) + 1 :]
         joined = None if rows is None else lambda levels: self._keys(levels, rows)
         try:
-            self._releases.reserve(self._contract, self._me, asked, joined, ahead)
+            self._releases.reserve(self._contract, self._me, asked, joined, ahead, self._holds)
         except Refused as error:
             self._session.ledger.write("refused", by="guard", why=error.message, step=step)
             raise

@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,10 +32,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.aggregate.history import Past
+from federated.party.book import MICRO, Book, Entry, Job, Level, Names, read_book
+from federated.party.budget import Earlier, Holds, check_bits, check_counts
 from federated.party.contract import Contract, PartyTerms
 from federated.party.differencing import Tags, exposure, nearest
 from federated.party.files import make_folder
-from federated.party.plain import canonical, from_canonical
+from federated.party.plain import canonical
+from federated.party.release import Release
 from federated.party.release_limits import ReleaseLimits
 from federated.party.vault import Vault
 from psi.identifiers.keys import key_buffer
@@ -45,6 +47,7 @@ from psi.protocol import (
     Array,
     EnvironmentFailed,
     Length,
+    MisuseError,
     Random,
     Range,
     Refused,
@@ -57,66 +60,16 @@ from psi.protocol import (
 __all__ = ["Joined", "Level", "Release", "Releases", "ToldSection"]
 
 DAY = 24 * 3600
-MICRO = 1_000_000
 LARGEST = 1 << 30
 GROUPS = 1 << 16
-
-
-@dataclass(frozen=True)
-class Level:
-    """Columns that name an entity, and the kinds by which they are cleaned."""
-
-    columns: tuple[str, ...]
-    kinds: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Release:
-    """One step's disclosure: of which columns, and with how much noise (0: none)."""
-
-    step: str
-    columns: tuple[str, ...]
-    epsilon: float = 0.0
 
 
 Joined = Callable[[Sequence[Level]], list[pa.Array]]
 """The joined records' keys at this party, one array a level; null where a record has none."""
 
 
-@dataclass(frozen=True)
-class _Entry:
-    step: str
-    columns: tuple[str, ...]
-    micro: int  # epsilon, rounded up
-
-
-@dataclass(frozen=True)
-class _Job:
-    session: str
-    contract: str  # its digest
-    table: str
-    receiver: str
-    purpose: str
-    made: int
-    expires: int
-    entries: tuple[_Entry, ...]
-    compared: bool
-
-
-@dataclass(frozen=True)
-class _Names:
-    """How entities of a table are named towards one receiver, level by level."""
-
-    table: str
-    receiver: str
-    levels: tuple[Level, ...]
-
-
-@dataclass(frozen=True)
-class _Book:
-    tag_key: str = ""
-    names: tuple[_Names, ...] = ()
-    jobs: tuple[_Job, ...] = ()
+def _unmeasured(columns: frozenset[str]) -> float:
+    raise MisuseError(f"bits of {len(columns)} columns are told, and no table says what they hold")
 
 
 @message(0xD3)
@@ -173,42 +126,39 @@ class Releases:
         release: Release,
         joined: Joined | None,
         ahead: Sequence[Release] = (),
+        holds: Holds = _unmeasured,
     ) -> None:
         """Count what a step is about to disclose; raises `Refused` where a limit says no.
 
-        `joined` is None where this party does not learn which records are joined: then only the
-        number of releases is looked at. Steps `ahead` are looked at too, and reserved later.
+        `joined` is None where this party does not learn which records are joined: then all that
+        was told before counts for each. Steps `ahead` are looked at too, and reserved later.
+        `holds` says how many bits a row holds; it is asked only where bits are told.
         """
         session = contract.nonce
         with self._locked():
             book = self._present()
-            own = next((job for job in book.jobs if job.session == session), None)
-            digest = contract.digest.hex()
-            if own is not None and own.contract != digest:
-                raise Refused(
-                    f"this session's releases were reserved for another contract of {own.table}",
-                    hint="propose the job again",
-                )
-            done = {entry.step for entry in own.entries} if own else set()
-            if release.step in done:
+            later = [other for other in ahead if other.step != release.step]
+            own, every = self._asked(book, contract, me, [release, *later])
+            if every[:1] != [release]:
                 return  # a job that goes on has paid
-            own = own or _Job(
-                session, digest, me.table, contract.receiver, contract.purpose, int(self._clock()),
-                int(self._clock()) + self._limits.keep_days * DAY, (), compared=False,
-            )  # fmt: skip
-            every = [release, *(r for r in ahead if r.step not in done | {release.step})]
             self._count(book, own, every)
             columns = {c for r in every if self._is_compared(r) for c in r.columns}
             columns -= {c for entry in own.entries for c in entry.columns if own.compared}
-            if joined is not None and columns:
+            tags = None
+            if joined is not None and (columns or any(r.bits for r in every)):
                 book, tags = self._tags(book, own, me, joined)
-                self._compare(book, own, columns, _distinct(tags))
-                if not own.compared:
+            self._weigh(book, own, every, tags, holds)
+            if tags is not None:
+                if columns:
+                    self._compare(book, own, columns, _distinct(tags))
+                if not own.tagged:
                     self._vault.write(f"tags-{session}", encode(_Tagged(tags)), session.encode())
-                    own = replace(own, compared=True)
-            entry = _Entry(release.step, release.columns, _micro(release.epsilon))
+                own = replace(own, tagged=True, compared=own.compared or bool(columns))
             others = tuple(job for job in book.jobs if job.session != session)
-            whole = replace(own, entries=(*own.entries, entry))
+            whole = replace(own, entries=(*own.entries, Entry.of(release)))
+            if release.bits:
+                told = frozenset(c for entry in whole.entries if entry.bits for c in entry.columns)
+                whole = replace(whole, holds=int(holds(told) * MICRO))
             self._keep(replace(book, jobs=(*others, whole)))
 
     def naming(self, table: str, receiver: str) -> list[str]:
@@ -218,6 +168,30 @@ class Releases:
             names = [n for n in self._present().names if (n.table, n.receiver) == place]
             every = (column for n in names for level in n.levels for column in level.columns)
             return list(dict.fromkeys(every))
+
+    def weighed(self, table: str, receiver: str) -> list[str]:
+        """The columns of a table of which a receiver was told bits in earlier jobs."""
+        with self._locked():
+            jobs = [j for j in self._present().jobs if (j.table, j.receiver) == (table, receiver)]
+            entries = [entry for job in jobs for entry in job.entries if entry.bits]
+            return list(dict.fromkeys(c for entry in entries for c in entry.columns))
+
+    def foresee(
+        self,
+        contract: Contract,
+        me: PartyTerms,
+        releases: Sequence[Release],
+        holds: Holds = _unmeasured,
+    ) -> None:
+        """Raise `OverBudget` where `reserve` would refuse, whichever records will be joined.
+
+        Nothing is reserved. What depends on the records, which nobody knows yet, is left to it.
+        """
+        with self._locked():
+            book = self._present()
+            own, every = self._asked(book, contract, me, releases)
+            self._count(book, own, every)
+            self._weigh(book, own, every, None, holds, foreseen=True)
 
     def forget(self, session: bytes) -> bool:
         """Drop a job from the book, on an officer's word; whether it was there."""
@@ -236,10 +210,38 @@ class Releases:
                     "session": job.session, "table": job.table, "purpose": job.purpose,
                     "receiver": job.receiver, "made": job.made, "expires": job.expires,
                     "step": entry.step, "columns": ", ".join(entry.columns),
-                    "micro_epsilon": entry.micro,
+                    "micro_epsilon": entry.epsilon, "micro_bits": entry.bits,
+                    "thresholds": len({edge for edges in entry.thresholds for edge in edges}),
                 }
                 for job in self._present().jobs for entry in job.entries
             ]  # fmt: skip
+
+    def told(self, table: str, receiver: str, columns: frozenset[str] | None = None) -> float:
+        """Bits that one receiver was told of a row at most, by releases that touch `columns`.
+
+        None takes all columns. Of a row: of that one of which most was told.
+        """
+        with self._locked():
+            fixed, weights, tags = 0, [], []
+            for job in self._present().jobs:
+                touching = [
+                    e for e in job.entries if columns is None or columns.intersection(e.columns)
+                ]
+                bits = sum(entry.bits for entry in touching)
+                if not bits or (job.table, job.receiver) != (table, receiver):
+                    continue
+                if job.tagged:
+                    tags.append(_distinct(self._read_tags(job.session)))
+                    weights.append(np.full(len(tags[-1]), bits, np.int64))
+                else:
+                    fixed += bits
+        most = 0
+        if tags:
+            rows, place = np.unique(np.concatenate(tags), return_inverse=True)
+            sums = np.zeros(len(rows), np.int64)
+            np.add.at(sums, place, np.concatenate(weights))
+            most = int(sums.max(initial=0))
+        return (fixed + most) / MICRO
 
     # sections by segment, for the audit of later ones
 
@@ -290,39 +292,69 @@ class Releases:
         noised = release.epsilon > 0 and self._limits.epsilon is not None
         return self._limits.minimum_difference > 0 and not noised
 
-    def _count(self, book: _Book, own: _Job, fresh: Sequence[Release]) -> None:
-        """Releases and noise of each column, towards this receiver."""
-        alike = [j for j in book.jobs if (j.table, j.receiver) == (own.table, own.receiver)]
-        for column in dict.fromkeys(c for release in fresh for c in release.columns):
-            asked = [release for release in fresh if column in release.columns]
-            spent = [
-                (job.purpose, entry.micro)
-                for job in alike
-                for entry in job.entries
-                if column in entry.columns
-            ]
-            most = self._limits.releases_per_column
-            if len(spent) + len(asked) > most:
-                raise Refused(
-                    f"column {column!r} of {own.table}: {len(spent) + len(asked)} releases asked "
-                    f"within {self._limits.keep_days} days, {most} allowed by policy"
-                )
-            if self._limits.epsilon is None:
-                continue
-            if any(release.epsilon <= 0 for release in asked):
-                raise Refused(
-                    f"column {column!r} of {own.table}: an answer without noise asked, policy "
-                    "allows noised ones only"
-                )
-            before = sum(micro for purpose, micro in spent if purpose == own.purpose)
-            total = before + sum(_micro(release.epsilon) for release in asked)
-            if total > round(self._limits.epsilon * MICRO):
-                raise Refused(
-                    f"column {column!r} of {own.table}: epsilon {total / MICRO:g} asked in all for "
-                    f"this purpose, {self._limits.epsilon:g} allowed by policy"
-                )
+    def _asked(
+        self, book: Book, contract: Contract, me: PartyTerms, releases: Sequence[Release]
+    ) -> tuple[Job, list[Release]]:
+        """This contract's record, as it is or to be, and those of its releases not yet in it."""
+        session, digest, now = contract.nonce, contract.digest.hex(), int(self._clock())
+        own = next((job for job in book.jobs if job.session == session), None)
+        if own is not None and own.contract != digest:
+            raise Refused(
+                f"this session's releases were reserved for another contract of {own.table}",
+                hint="propose the job again",
+            )
+        if own is None:
+            expires = now + self._limits.keep_days * DAY
+            about = (session, digest, me.table, contract.receiver, contract.purpose)
+            own = Job(*about, now, expires, (), tagged=False, compared=False, holds=0)
+        done = {entry.step for entry in own.entries}
+        return own, [release for release in releases if release.step not in done]
 
-    def _compare(self, book: _Book, own: _Job, columns: set[str], asked: Tags) -> None:
+    def _before(self, book: Book, own: Job) -> list[Job]:
+        """Earlier jobs on the same table to the same receiver."""
+        place = (own.table, own.receiver)
+        return [
+            job
+            for job in book.jobs
+            if job.session != own.session and (job.table, job.receiver) == place
+        ]
+
+    def _count(self, book: Book, own: Job, fresh: Sequence[Release]) -> None:
+        """Releases, thresholds and noise of each column, towards this receiver."""
+        jobs = [*self._before(book, own), own]
+        told = [(job.purpose, entry) for job in jobs for entry in job.entries]
+        check_counts(own.table, self._limits, fresh, own.purpose, told)
+
+    def _weigh(
+        self,
+        book: Book,
+        own: Job,
+        fresh: Sequence[Release],
+        tags: Tags | None,
+        holds: Holds,
+        *,
+        foreseen: bool = False,
+    ) -> None:
+        """Bits of each record, towards this receiver.
+
+        Before records are known (`foreseen`) those of earlier jobs, where known, count for none.
+        """
+        if not any(release.bits for release in fresh):
+            return
+        jobs = [job for job in self._before(book, own) if any(e.bits for e in job.entries)]
+        before = []
+        for job in jobs:
+            about = None
+            if job.tagged and foreseen:
+                about = np.zeros(0, bool)
+            elif job.tagged and tags is not None:
+                about = np.isin(_distinct(tags), _distinct(self._read_tags(job.session)))
+            before.append(Earlier(job.entries, job.expires, about))
+        least = max((job.holds for job in jobs), default=0) / MICRO
+        now = self._clock()
+        check_bits(own.table, self._limits, holds, fresh, own.entries, before, now, least)
+
+    def _compare(self, book: Book, own: Job, columns: set[str], asked: Tags) -> None:
         """Refuse what differs too little from an earlier answer, or from several together."""
         least = self._limits.minimum_difference
         tags: dict[str, Tags] = {}
@@ -353,9 +385,9 @@ class Releases:
 
     # tags
 
-    def _tags(self, book: _Book, own: _Job, me: PartyTerms, joined: Joined) -> tuple[_Book, Tags]:
+    def _tags(self, book: Book, own: Job, me: PartyTerms, joined: Joined) -> tuple[Book, Tags]:
         """The tags of a job's entities: those from before, or made now."""
-        if own.compared:
+        if own.tagged:
             return book, self._read_tags(own.session)
         place = (own.table, own.receiver)
         names = next((n for n in book.names if (n.table, n.receiver) == place), None)
@@ -364,7 +396,7 @@ class Releases:
         levels = tuple(dict.fromkeys([*levels, *asked]))
         key = book.tag_key or self._random(32).hex()
         others = tuple(n for n in book.names if (n.table, n.receiver) != place)
-        whole = replace(book, tag_key=key, names=(*others, _Names(*place, levels)))
+        whole = replace(book, tag_key=key, names=(*others, Names(*place, levels)))
         keys = [_level_key(bytes.fromhex(key), place, level) for level in levels]
         return whole, _tagged(joined(levels), keys)
 
@@ -379,10 +411,10 @@ class Releases:
 
     # the file
 
-    def _present(self) -> _Book:
+    def _present(self) -> Book:
         """The book without what has expired."""
         data = self._vault.read("book")
-        book = from_canonical(_Book, data) if data is not None else _Book()
+        book = read_book(data) if data is not None else Book()
         now = self._clock()
         jobs = tuple(job for job in book.jobs if job.expires > now)
         if len(jobs) == len(book.jobs):
@@ -390,12 +422,12 @@ class Releases:
         fresh = replace(book, jobs=jobs)
         self._keep(fresh)
         self._sweep(jobs)
-        return fresh if jobs else _Book()
+        return fresh if jobs else Book()
 
-    def _keep(self, book: _Book) -> None:
-        self._vault.write("book", canonical(book if book.jobs else _Book()))
+    def _keep(self, book: Book) -> None:
+        self._vault.write("book", (book if book.jobs else Book()).to_bytes())
 
-    def _sweep(self, jobs: Sequence[_Job]) -> None:
+    def _sweep(self, jobs: Sequence[Job]) -> None:
         """Remove tags and sections that no job in the book stands for."""
         kept = {job.session for job in jobs}
         for file in [*self._folder.glob("tags-*"), *self._folder.glob("section-*")]:
@@ -441,11 +473,7 @@ def _level_key(secret: bytes, place: tuple[str, str], level: Level) -> bytes:
     return hashlib.blake2s(about, key=secret, person=b"relkeys1").digest()
 
 
-def _micro(epsilon: float) -> int:
-    return math.ceil(round(epsilon * MICRO, 3))
-
-
-def _stands(table: str, column: str, job: _Job | None) -> Refused:
+def _stands(table: str, column: str, job: Job | None) -> Refused:
     """One answer for all that is too near, which the asker could have worked out."""
     earlier = f" (job {job.session[:8]}, and those before it)" if job else ""
     return Refused(

@@ -20,7 +20,7 @@ from federated.party.contract import (
     TrainTerms,
 )
 from federated.party.policy_file import NEW_POLICY
-from federated.party.release_guard import planned
+from federated.party.release import planned
 from federated.party.steps import used_columns
 from psi.protocol import Declined, PeerError
 from tests.attacks.world import World, drafted

@@ -24,10 +24,13 @@ OPEN = """
 [officers]
 four_eyes = false
 
+[releases]
+row_share = 100.0
+
 [[approve]]
 name = "everything"
 """
-"""A policy under which every job runs at once: for tests of other things."""
+"""A policy under which every job runs at once, on tables of few rows: for tests of other things."""
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ path = "{folder}/bureau.csv"
 keys = ["id_no"]
 permissions = {{ loans = "feature", overdue = "feature", usage = "feature", queries = "feature" }}
 """
-POLICY = '[columns]\nunlisted = "never"\n'
+POLICY = '[releases]\nrow_share = 100.0\n[columns]\nunlisted = "never"\n'
 
 
 @pytest.fixture

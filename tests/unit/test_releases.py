@@ -274,7 +274,7 @@ def test_asking_by_another_key_does_not_make_old_records_new(tmp_path: Path) -> 
 
 
 def test_noise_is_counted_by_column_and_purpose(tmp_path: Path) -> None:
-    bureau = Bureau(tmp_path, epsilon=1.0)
+    bureau = Bureau(tmp_path, epsilon=1.0, purposes=("retention", "marketing"))
     noised = Release("aggregate/0/bureau", ("loans",), epsilon=0.4)
     assert bureau.asked(PEOPLE, noised)
     assert bureau.asked(PEOPLE, noised)  # the same people again: noise is what protects them
