@@ -12,7 +12,7 @@ from pathlib import Path
 from federated.party.contract import FINEST_SCORES, LONGEST_TASK, MODELS
 from federated.party.sections import Section, load_toml
 from profiles.aggregate_section import AggregateSpec, CategorySpec, read_aggregates
-from psi.align import PROTOCOLS
+from psi.align import ALTERNATIVE, PROTOCOLS
 from psi.identifiers import check_kind
 from psi.protocol import JobError, MisuseError
 
@@ -144,7 +144,7 @@ class Job:
         if spec is None or spec.protocol != "auto":
             return False
         counted = spec.keep_tags_days or spec.minimum_checked_by == "partner"
-        return spec.reveal in PROTOCOLS["vole"].reveals and not counted
+        return spec.reveal in PROTOCOLS[ALTERNATIVE].reveals and not counted
 
     def partners(self) -> list[str]:
         """All parties but the receiver."""

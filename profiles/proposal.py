@@ -23,6 +23,7 @@ from federated.party.contract import (
 from federated.party.disclosures import disclosures
 from federated.party.keys import Identity, PartyKeys
 from profiles.job import Job
+from psi.align import ALTERNATIVE
 
 __all__ = ["draft", "nameless_draft"]
 
@@ -108,7 +109,7 @@ def _align(job: Job) -> tuple[AlignTerms, ...]:
             spec.duplicates,
             spec.keep_tags_days,
             spec.keep_tags_items,
-            "vole" if job.open_protocol else "",
+            ALTERNATIVE if job.open_protocol else "",
         )
         for partner in job.partners()
     )

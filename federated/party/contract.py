@@ -17,7 +17,7 @@ from federated.aggregate import Amount, Statistic
 from federated.party.columns import check_columns
 from federated.party.keys import Identity, PartyKeys
 from federated.party.plain import canonical, from_canonical
-from psi.align import PROTOCOLS
+from psi.align import ALTERNATIVE, PROTOCOLS
 from psi.protocol import MisuseError, PeerError, Refused
 
 __all__ = [
@@ -317,8 +317,10 @@ class Contract:
             found = PROTOCOLS.get(align.protocol)
             if found is None or align.reveal not in found.reveals or align.reveal == "places":
                 raise PeerError("the contract names a protocol that cannot do what it asks")
-            other = PROTOCOLS.get(align.alternative or align.protocol)
-            if other is None or align.reveal not in other.reveals:
+            other = align.alternative
+            if other and (other != ALTERNATIVE or align.protocol != "ecdh"):
+                raise PeerError(f"{other!r} found as alternative, {ALTERNATIVE} to ecdh allowed")
+            if other and align.reveal not in PROTOCOLS[other].reveals:
                 raise PeerError("the contract names a protocol that cannot do what it asks")
             counted = kept or align.minimum_checked_by == "partner"
             if counted and {align.protocol, align.alternative} - {"ecdh", ""}:

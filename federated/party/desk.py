@@ -16,7 +16,7 @@ from typing import Protocol
 
 from federated.party.contract import Contract
 from federated.party.keys import Identity
-from federated.party.policy import Policy
+from federated.party.policy import ONE_PROCESS, Policy
 from federated.party.source import Source
 from psi.protocol import Declined
 
@@ -92,7 +92,7 @@ class AutoDecider:
     """Approves whatever the floors of a `Policy` allow: tests, and parties of one process."""
 
     def __init__(self, name: str, source: Source, policy: Policy | None = None) -> None:
-        self._name, self._source, self._policy = name, source, policy or Policy()
+        self._name, self._source, self._policy = name, source, policy or ONE_PROCESS
 
     def admit(self, call: Call) -> Decision:
         """Every caller whose keys are pinned is let in."""

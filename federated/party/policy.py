@@ -20,9 +20,11 @@ from federated.party.plain import to_plain
 from federated.party.release import planned
 from federated.party.release_limits import ReleaseLimits
 from federated.party.source import Source
+from psi.align import PROTOCOLS
 from psi.protocol import Declined, JobError
 
-__all__ = ["ANY", "DAYS", "Limits", "Officers", "Policy", "Proposals", "Retention", "Rule"]
+__all__ = ["ANY", "DAYS", "ONE_PROCESS"]
+__all__ += ["Limits", "Officers", "Policy", "Proposals", "Retention", "Rule"]
 
 ANY = ("*",)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -60,7 +62,8 @@ class Proposals:
 class Limits:
     """What every contract must keep to.
 
-    `unnoised_categories` lets others add their amounts up by this party's categories without
+    `protocols` of any kind ("*") are those that hold against parties that lie; plain vole has to be
+    named. `unnoised_categories` lets others add their amounts up by this party's categories without
     noise; `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise.
     """
 
@@ -202,14 +205,29 @@ class Policy:
         for align in contract.align:
             _one_of("reveal", align.reveal, limits.reveal)
             _one_of("duplicates", align.duplicates, limits.duplicates)
-            if align.alternative not in limits.protocols:
-                _one_of("protocol", align.protocol, limits.protocols)
+            if not align.alternative or not self._allows(align.alternative):
+                self._check_protocol(align.protocol)
             _at_most("largest set", align.largest_set, limits.largest_set)
             _at_least("a minimum overlap", align.minimum_overlap, limits.minimum_overlap)
             if limits.minimum_checked_by == "partner" != align.minimum_checked_by:
                 raise Declined("a minimum checked by the receiver asked, by the partner allowed")
             _at_most("days of kept tags", align.keep_tags_days, limits.keep_tags_days)
             _at_most("items under kept tags", align.keep_tags_items, limits.keep_tags_items)
+
+    def _allows(self, protocol: str) -> bool:
+        """Any protocol that holds against parties that lie, or what the policy names."""
+        named = self.limits.protocols
+        return protocol in named or (ANY[0] in named and not PROTOCOLS[protocol].trusting)
+
+    def _check_protocol(self, protocol: str) -> None:
+        if self._allows(protocol):
+            return
+        trusting = PROTOCOLS[protocol].trusting
+        hint = "a party that lies can read the other's whole set by it; name it where none would"
+        allowed = " or ".join(name for name in PROTOCOLS if self._allows(name)) or "none"
+        raise Declined(
+            f"protocol {protocol!r} asked, {allowed} allowed by policy", hint=hint * trusting
+        )
 
     def _check_steps(self, contract: Contract, me: PartyTerms) -> None:
         for terms in (terms for step in STEPS for terms in getattr(contract, step)):
@@ -270,6 +288,10 @@ class Policy:
             raise Declined(f"table {me.table!r} is not bound at this party") from None
         if refused:
             raise Declined("; ".join(_forbidden(me.table, *at) for at in refused.items()))
+
+
+ONE_PROCESS = Policy(limits=Limits(protocols=tuple(PROTOCOLS)))
+"""For parties that run in one process, and so trust it: the floors, and what the job names."""
 
 
 def _forbidden(table: str, asked: tuple[str, str], columns: list[str]) -> str:

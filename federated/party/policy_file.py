@@ -48,6 +48,7 @@ retention_days = 90           # a receiver may keep the outputs for so long, at 
 
 [limits]
 reveal = ["both", "receiver", "cardinality"]
+protocols = ["ecdh", "vole-malicious"]   # plain "vole": a party that lies reads the other's set
 duplicates = ["collapse"]     # "join" too: all pairs of rows with one key, as SQL's inner join
 minimum_overlap = 100         # a contract must ask for at least so many shared records
 minimum_group = 20            # and for groups of at least so many

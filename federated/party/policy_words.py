@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from federated.party.policy import ANY, Policy, Rule
 from federated.party.tables import Table
+from psi.align import PROTOCOLS
 from psi.protocol import FedprofileError
 
 __all__ = ["doubts", "in_words"]
@@ -57,6 +58,8 @@ def doubts(policy: Policy, tables: Mapping[str, Table]) -> list[str]:
             found.append(f'rule "{rule.name}" says nothing of {", ".join(missing)}: any will do')
     if policy.releases.row_share >= 1:
         found.append("[releases] row_share: whole rows may be told")
+    trusting = [name for name in policy.limits.protocols if _trusts(name)]
+    found += [f"by {name} a party that lies can read the other's whole set" for name in trusting]
     if policy.unlisted != "never":
         found.append(f"columns that nothing is said about may be used as {policy.unlisted}")
     for name, columns in policy.columns.items():
@@ -86,6 +89,10 @@ def _releases(policy: Policy) -> list[str]:
         f"noised answers on one column of epsilon {min(noised):g} together for {by}{exact}; tables "
         f"by a category of epsilon {policy.limits.largest_epsilon / 1000:g} at most",
     ]
+
+
+def _trusts(protocol: str) -> bool:
+    return protocol in PROTOCOLS and PROTOCOLS[protocol].trusting
 
 
 def _any(names: tuple[str, ...], otherwise: str) -> str:

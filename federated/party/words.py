@@ -16,6 +16,7 @@ from federated.party.contract import AlignTerms, Contract, PartyTerms, TrainTerm
 from federated.party.disclosures import category_words, measured_words, told_words
 from federated.party.guards import guards
 from federated.text import plain
+from psi.align import PROTOCOLS
 
 __all__ = ["asked_of", "in_words", "look_twice"]
 
@@ -163,6 +164,13 @@ def _guards(contract: Contract) -> list[str]:
             f"{align.partner} refuses a set of more than {align.largest_set:,} records; fewer than "
             f"{align.minimum_overlap:,} shared records end the job ({who})"
         )
+        if PROTOCOLS[align.protocol].trusting:
+            lines.append(
+                f"{align.protocol} checks nobody: {me}, if it breaks the protocol's form in one "
+                f"run, which {align.partner} does not see, can test any identifier afterwards, and "
+                f"so read {align.partner}'s whole set by dictionary; {align.partner}, if it does, "
+                f"may learn which records {me} has. Parties have to trust each other's software"
+            )
         if align.keep_tags_days:
             lines.append(
                 f"{align.partner}'s tags serve all jobs of {align.keep_tags_days} days; it counts "

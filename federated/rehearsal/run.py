@@ -32,6 +32,7 @@ from federated.party.steps import load_table
 from federated.rehearsal.excerpt import Excerpt
 from federated.rehearsal.invented import invented_table, key_rows
 from federated.wire.routers import MemoryRouter
+from psi.align import PROTOCOLS
 from psi.protocol import Declined, FedprofileError, InputError
 
 __all__ = ["ROWS", "Exchange", "Rehearsal", "rehearse"]
@@ -43,7 +44,7 @@ _SPARE = 20
 _ANY = Policy(
     limits=Limits(
         minimum_group=0, unnoised_categories=True, largest_epsilon=10**9, key_bits=0,
-        score_vectors=10**9,
+        score_vectors=10**9, protocols=tuple(PROTOCOLS),
     )
 )  # fmt: skip
 """What the invented parties allow: whether the real ones would is theirs to say."""
@@ -177,6 +178,9 @@ class _Decider(AutoDecider):
         except Declined as no:
             return Decision(False, "policy", no.message)
         return Decision(True, "rehearsal")
+
+    def allows(self, contract: Contract) -> None:
+        super().check(contract)  # what is only tried is no refusal
 
     def check(self, contract: Contract) -> None:
         try:

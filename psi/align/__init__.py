@@ -21,10 +21,11 @@ are sent its result, so they are as free of IO as the roles.
 """
 
 from psi.align.order import SelectReceiver, SelectSender
-from psi.align.protocols import LARGE, PROTOCOLS, choose
+from psi.align.protocols import ALTERNATIVE, LARGE, PROTOCOLS, choose
 from psi.align.runs import Alignment, AlignSettings, Runs, TagKeeper, in_one_run, receive, send
 
 __all__ = [
+    "ALTERNATIVE",
     "LARGE",
     "PROTOCOLS",
     "AlignSettings",

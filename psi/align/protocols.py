@@ -15,10 +15,13 @@ from psi import ecdh, vole, vole_malicious
 from psi.ecdh import Items, Matches
 from psi.protocol import Context, Role
 
-__all__ = ["LARGE", "PROTOCOLS", "Intersection", "choose"]
+__all__ = ["ALTERNATIVE", "LARGE", "PROTOCOLS", "Intersection", "choose"]
 
-LARGE = 50_000
-"""Records a side from which on `choose` takes vole: below, its fixed part outweighs the gain."""
+ALTERNATIVE = "vole-malicious"
+"""What `choose` takes for large sets: it holds against parties that lie, as ecdh does."""
+LARGE = 100_000
+"""Records a side from which on it is less of everything than ecdh: bytes are even there (8.0 MB,
+where at 10^4 they are five times as many), and seconds 0.2 to 4.6 (docs/BENCHMARKS.md)."""
 BALANCE = 10
 """How many times larger one side may be."""
 
@@ -54,6 +57,8 @@ class Intersection:
     """Whether the sender can number the records that its items belong to."""
     blocks: bool = False
     """Whether large sets need a processor with AES and carry-less products."""
+    trusting: bool = False
+    """Whether a party that lies learns more than of items it names: taken where all name it."""
 
 
 PROTOCOLS = {
@@ -70,6 +75,7 @@ PROTOCOLS = {
         vole.REVEALS,
         "vole-gf128-expandconvolute21-regular1321-blake2s-v3",
         blocks=True,
+        trusting=True,
     ),
     "vole-malicious": Intersection(
         vole_malicious.Receiver,
@@ -84,13 +90,15 @@ PROTOCOLS = {
 def choose(sizes: Sequence[tuple[int, int]], allowed: Collection[str]) -> tuple[str, str]:
     """The protocol for sets of these sizes (receiver, sender), and why.
 
-    `allowed` are the protocols that every party accepts. Vole rests on a younger assumption, so it
-    is taken only where it saves much.
+    `allowed` are the protocols that every party accepts. The alternative rests on a younger
+    assumption than ecdh, so it is taken only where it saves much. Plain vole is never chosen.
     """
-    if "vole" not in allowed:
-        return "ecdh", "not every party's policy and processor allow vole"
+    if ALTERNATIVE not in allowed:
+        return "ecdh", f"not every party's policy and processor allow {ALTERNATIVE}"
+    if "ecdh" not in allowed:
+        return ALTERNATIVE, "not every party's policy allows ecdh"
     if min(min(pair) for pair in sizes) < LARGE:
-        return "ecdh", f"vole pays from {LARGE:,} records a side on"
+        return "ecdh", f"{ALTERNATIVE} pays from {LARGE:,} records a side on"
     if any(max(pair) > BALANCE * min(pair) for pair in sizes):
-        return "ecdh", f"vole pays where no side is more than {BALANCE} times as large"
-    return "vole", "large sets of about equal size, and every party allows its assumption"
+        return "ecdh", f"{ALTERNATIVE} pays where no side is more than {BALANCE} times as large"
+    return ALTERNATIVE, "large sets of about equal size, and every party allows its assumption"

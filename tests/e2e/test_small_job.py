@@ -127,14 +127,14 @@ def test_jobs_that_only_align(small: Path, reveal: str) -> None:
     assert len(partner.rows) == 0
 
 
-@pytest.mark.parametrize("accepts", [("ecdh", "vole"), ("ecdh",)])
-def test_auto_takes_vole_where_every_party_accepts_it(
+@pytest.mark.parametrize("accepts", [("ecdh", "vole", "vole-malicious"), ("ecdh", "vole")])
+def test_auto_takes_vole_with_checks_where_every_party_accepts_it(
     small: Path, accepts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Careful(AutoDecider):
         def check(self, contract: Contract) -> None:
             if self._name == "bureau" and contract.align[0].protocol not in accepts:
-                raise Refused("protocol vole asked, ecdh allowed by policy")
+                raise Refused("protocol vole-malicious asked, ecdh allowed by policy")
             super().check(contract)
 
     monkeypatch.setattr("psi.align.protocols.LARGE", 200)
@@ -143,11 +143,12 @@ def test_auto_takes_vole_where_every_party_accepts_it(
     text = text.replace('features = ["loans", "overdue", "usage", "queries"]', "")
     (small / "job.toml").write_text(text)
     plan = describe(Job.load(small / "job.toml"), open_tables(small / "tables.toml"), 0)
-    assert "set intersection by vole: large sets of about equal size" in plan
+    assert "set intersection by vole-malicious: large sets of about equal size" in plan
     result = run(small, "out")
     contract = result.federation.contract
-    assert contract.align[0].protocol == accepts[-1]
-    assert contract.suites.align.startswith(accepts[-1])
+    taken = "vole-malicious" if "vole-malicious" in accepts else "ecdh"
+    assert contract.align[0].protocol == taken
+    assert contract.suites.align.startswith(taken)
     assert result.federation.outcome.alignments["bureau"].matched == 220
     rows = [outcome.rows for outcome in result.federation.outcomes.values()]
     ids = [pd.read_csv(small / f"{name}.csv").iloc[:, 0] for name in result.federation.outcomes]

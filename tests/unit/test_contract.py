@@ -27,7 +27,7 @@ from psi.protocol import Context, Pair, PeerError, Refused
 
 KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "registry")}
 NOW = 1_800_000_000
-VOLE = Suites(PROTOCOLS["vole"].suite)
+VOLE = Suites(PROTOCOLS["vole-malicious"].suite)
 
 
 def terms(name: str, **changes: object) -> PartyTerms:
@@ -364,7 +364,8 @@ def test_the_suite_is_that_of_the_protocol() -> None:
 )
 def test_what_only_one_protocol_can_is_refused_of_the_other(changes: dict[str, object]) -> None:
     by("ecdh", **changes).check()
-    for wrong in (by("vole", **changes), by("ecdh", alternative="vole", **changes)):
+    other = {"alternative": "vole-malicious"} | changes
+    for wrong in (by("vole", **changes), by("ecdh", **other)):
         with pytest.raises(PeerError, match=r"cannot do what it asks|need the protocol ecdh"):
             wrong.check()
 
@@ -376,14 +377,19 @@ def test_joined_duplicates_of_several_partners_are_refused() -> None:
 
 
 def test_a_choice_of_protocol_is_settled_before_anyone_signs() -> None:
-    left_open = changed_to("ecdh", unfilled("bank", "bureau", "registry"), {"alternative": "vole"})
+    left_open = changed_to(
+        "ecdh", unfilled("bank", "bureau", "registry"), {"alternative": "vole-malicious"}
+    )
 
     def settle(made: Contract) -> Contract:
         told = [terms.protocols for terms in made.parties]
         assert told == [(), ("ecdh",), ("ecdh",)]
         return replace(made, align=by("ecdh").align)
 
-    for final in (settle, lambda made: replace(made, align=by("vole").align, suites=VOLE)):
+    for final in (
+        settle,
+        lambda made: replace(made, align=by("vole-malicious").align, suites=VOLE),
+    ):
         with pytest.raises(PeerError, match="not what its draft comes to"):
             negotiate(draft=left_open, complete=final)
     found = negotiate(draft=left_open, complete=settle, derive=settle)

@@ -161,14 +161,17 @@ def test_a_protocol_that_cannot_is_refused_with_one_that_can(tmp_path: Path, nam
             load(tmp_path, f'{single}{line}\nprotocol = "{name}"\n')
 
 
-def test_large_balanced_sets_take_vole_where_all_accept_it() -> None:
+def test_large_balanced_sets_take_vole_with_checks_where_all_accept_it() -> None:
     large, both = LARGE, ("ecdh", "vole", "vole-malicious")
-    assert choose([(large, large)], both)[0] == "vole"
+    assert choose([(large, large)], both)[0] == "vole-malicious"
     for sizes, allowed, why in (
         ([(large, large)], ("ecdh",), "policy"),
-        ([(large, large - 1)], both, "50,000 records"),
+        ([(large, large)], ("ecdh", "vole"), "policy"),
+        ([(large, large - 1)], both, "100,000 records"),
         ([(large, large), (large, 20 * large)], both, "10 times"),
     ):
         name, told = choose(sizes, allowed)
         assert name == "ecdh"
         assert why in told
+    name, told = choose([(10, 10)], ("vole-malicious",))
+    assert (name, told) == ("vole-malicious", "not every party's policy allows ecdh")

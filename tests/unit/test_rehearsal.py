@@ -29,7 +29,7 @@ from federated.party.inbox import Inbox
 from federated.party.keys import PartyKeys
 from federated.party.ledger import read_ledger
 from federated.party.plain import to_plain
-from federated.party.policy import Policy
+from federated.party.policy import ONE_PROCESS, Policy
 from federated.party.source import MemorySource
 from federated.rehearsal import in_lines, plain_data, rehearse
 from federated.rehearsal.invented import made
@@ -410,7 +410,7 @@ def test_the_messages_are_those_of_the_real_job(tmp_path: Path, text: str) -> No
             if line["kind"] in ("sent", "received")
         ]
         mine = MemorySource({f"{me}.people": tables[f"{me}.people"]})
-        found = rehearse(nameless_draft(job), me, mine, Policy())
+        found = rehearse(nameless_draft(job), me, mine, ONE_PROCESS)
         assert found.ended == ""
         rehearsed = [(e.step, e.way, e.peer, e.message) for e in found.messages]
         assert shapes(rehearsed) == shapes(real)
