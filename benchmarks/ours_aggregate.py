@@ -92,8 +92,8 @@ def segment_sender(run: Run, case: Case) -> None:
     slots = MeasureSlots(sections, len(values), key.bits)
     history = history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
     counted = followed(history, np.isfinite(values), (), MINIMUM)
-    flags = [counted.flags] * len(sections)
-    run("rows", lambda context: RowsSender(context, "receiver", key, slots, values, flags))
+    every = [counted] * len(sections)
+    run("rows", lambda context: RowsSender(context, "receiver", key, slots, values, every))
     earlier: list[Earlier] = []
     for number in range(len(sections)):
         build = partial(

@@ -387,6 +387,12 @@ def _check(job: Job) -> None:
             f"{len(job.parties)} parties that put their shared rows together",
             hint='take duplicates = "collapse", or one job for each partner',
         )
+    if joins and any(not spec.epsilon for spec in job.categories):
+        raise JobError(
+            f"{job.file}: [[aggregate]] noise: 'none' found, laplace allowed with "
+            'duplicates = "join"',
+            hint='exact counts are guarded record by record: take duplicates = "collapse"',
+        )
     if job.join_sums and (job.align is None or job.align.reveal != "cardinality"):
         raise JobError(
             f"{job.file}: [align] reveal: cardinality needed for [[join_sum]]",

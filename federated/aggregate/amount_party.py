@@ -39,7 +39,7 @@ class AmountParty(Role[CategoryResult]):
     """Holds the key. Learns counts and sums by the partner's category.
 
     `values` is `float64[rows, amounts]`. For a two-way table `segments` names its own groups and
-    `codes`, `int64[rows]`, gives each row's, -1 for none.
+    `codes`, `int64[rows]`, gives each row's, -1 for none. One record is in `most` rows at most.
     """
 
     transitions = {  # noqa: RUF012
@@ -60,13 +60,14 @@ class AmountParty(Role[CategoryResult]):
         epsilon: int,
         segments: Sequence[str] = ("",),
         codes: np.ndarray | None = None,
+        most: int = 1,
     ) -> None:
         super().__init__(context)
         self._partner, self._key = partner, key
         self._categories, self._segments = list(categories), list(segments)
         self._values = values
         self._codes = np.zeros(len(values), np.int64) if codes is None else codes
-        self._slots = AmountSlots(amounts, len(segments), len(values), key.bits, epsilon)
+        self._slots = AmountSlots(amounts, len(segments), len(values), key.bits, epsilon, most)
 
     @cached_property
     def _rows(self) -> AmountRows:

@@ -65,11 +65,18 @@ class AmountSlots:
     """Where counts and amounts of `parts` segments lie in the ciphertexts of a row.
 
     `epsilon` is the whole release's, in thousandths; 0: no noise. It is shared out evenly over the
-    counts and each amount. One record that moves to another category changes two cells of each.
+    counts and each amount. One record is in `most` rows: if it moves to another category, two cells
+    of each change by as much as these rows hold.
     """
 
     def __init__(
-        self, amounts: Sequence[Amount], parts: int, rows: int, key_bits: int, epsilon: int
+        self,
+        amounts: Sequence[Amount],
+        parts: int,
+        rows: int,
+        key_bits: int,
+        epsilon: int,
+        most: int = 1,
     ) -> None:
         if not 1 <= parts <= MOST_PARTS:
             raise MisuseError(f"{parts} segments found, 1 to {MOST_PARTS} allowed")
@@ -78,7 +85,8 @@ class AmountSlots:
         self.largest = [1, *(amount.largest for amount in amounts)]
         shares = len(self.largest)
         self.scales = [
-            -(-2 * largest * shares * 1000 // epsilon) if epsilon else 0 for largest in self.largest
+            -(-2 * most * largest * shares * 1000 // epsilon) if epsilon else 0
+            for largest in self.largest
         ]
         """Of the noise on counts, and on each amount's sums."""
         sizes = [

@@ -34,7 +34,8 @@ class Summing:
 class CategoryParty(Role[np.ndarray]):
     """Learns sizes only. Its result are its own counts, `int64[categories]`.
 
-    `codes` is `int64[rows]`, each row's category. With `epsilon` (thousandths) every cell gets
+    `codes` is `int64[rows]`, each row's category, -1 for a row that is left out; one record is in
+    `most` of them at most, for which the noise is. With `epsilon` (thousandths) every cell gets
     noise of its own and all categories are told; with 0 there is none, and categories of fewer
     than `minimum_group` rows are not told.
     """
@@ -56,6 +57,7 @@ class CategoryParty(Role[np.ndarray]):
         kept: np.ndarray | None = None,
         parts: int | None = 1,
         minimum_key_bits: int = 2048,
+        most: int = 1,
         noise: Noise = discrete_laplace,
     ) -> None:
         """`parts` is how many segments the receiver may have; None: it says.
@@ -67,9 +69,12 @@ class CategoryParty(Role[np.ndarray]):
         self._codes, self._categories, self._amounts = codes, categories, list(amounts)
         self._epsilon, self._minimum, self._parts = epsilon, minimum_group, parts
         self._bits, self._noise, self._kept = minimum_key_bits, noise, kept
+        self._most = most
         self._key: PublicKey | None = None
         if not epsilon and parts != 1:
             raise MisuseError("a two-way table needs noise: nobody sees its small cells")
+        if not epsilon and most > 1:
+            raise MisuseError("exact counts need one row for each record")
 
     def begin(self) -> Turn[np.ndarray]:
         return Turn(Summing(b"", 0, 0, b""))
@@ -80,7 +85,8 @@ class CategoryParty(Role[np.ndarray]):
         return self._key
 
     def _slots(self, public: PublicKey, parts: int) -> AmountSlots:
-        return AmountSlots(self._amounts, parts, len(self._codes), public.bits, self._epsilon)
+        rows = len(self._codes)
+        return AmountSlots(self._amounts, parts, rows, public.bits, self._epsilon, most=self._most)
 
     def _target(self, layout: Layout, start: int = 0) -> Target:
         codes = self._codes[start : start + CHUNK]

@@ -25,11 +25,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import numpy as np
 
+from federated.aggregate.pairs import Pairs
 from psi.protocol import (
     Array,
     Context,
@@ -67,15 +68,20 @@ LARGEST = 1 << 30
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Tags = np.ndarray[Any, np.dtype[np.uint64]]
+_NOBODY: Tags = np.zeros(0, np.uint64)
 
 
 @dataclass(frozen=True)
 class Past:
-    """One earlier job: its name, its sections by number, its records' tags row by row (0: none)."""
+    """One earlier job: its name, its sections by number, its records' tags row by row (0: none).
+
+    `others` are the tags of records that were in it and count in none of its rows.
+    """
 
     job: str
     sections: tuple[int, ...]
     tags: Tags
+    others: Tags = field(default_factory=lambda: _NOBODY)
 
 
 @dataclass(frozen=True)
@@ -96,9 +102,9 @@ class History:
     shown: Flags
     left_out: int = 0
 
-    def absent(self, job: int) -> int:
-        """How many records that job did not have."""
-        return int((self.places[:, job] == GONE).sum())
+    def absent(self, job: int, ones: Flags) -> int:
+        """How many of the records that count that job did not have."""
+        return int((self.places[ones, job] == GONE).sum())
 
     def codes(self, job: int, groups: np.ndarray, absent: int, none: int) -> np.ndarray:
         """Each record's group in a section of that job, by those of its rows: `int64[records]`."""
@@ -182,12 +188,15 @@ class KnownReceiver(Role[History]):
         return Turn(Done(), result=history)
 
 
-def history_of(now: Tags, past: Sequence[Past], least: int) -> History:
-    """The history that the partner tells, from its records' tags in the order of their rows."""
+def history_of(now: Tags, past: Sequence[Past], least: int, others: Tags = _NOBODY) -> History:
+    """The history that the partner tells, from its records' tags in the order of their rows.
+
+    `others` are those of records that count in no row of this job.
+    """
     every = [now, *(job.tags for job in past)]
     names, numbers = np.unique(np.concatenate(every), return_inverse=True)
     jobs = np.split(numbers.reshape(-1), np.cumsum([len(tags) for tags in every])[:-1])
-    clear = names != 0
+    clear = (names != 0) & ~np.isin(names, np.concatenate([others, *(job.others for job in past)]))
     for tags in jobs:
         clear &= np.bincount(tags, minlength=len(names)) < 2
     record = np.full(len(names), -1)
@@ -222,23 +231,35 @@ def history_of(now: Tags, past: Sequence[Past], least: int) -> History:
 class Followed:
     """For which records a column counts, `flags: bool[records, columns]`.
 
-    `wrong: int64[columns]` is how many of these have no value: a combination must speak of so many
-    more. `hidden: bool[columns]` says whether some records have a value now or had one, and do not
-    count, or not as they were.
+    `ones: bool[records]` says which count as rows. `wrong: int64[columns]` is how many that count
+    have no value: a combination must speak of so many more. `hidden: bool[columns]` says whether
+    some records have a value now or had one, and do not count, or not as they were; `uncounted`
+    whether some count nowhere that are in the rows' groups as they are now.
     """
 
     flags: Flags
+    ones: Flags
     wrong: Ints
     hidden: Flags
+    uncounted: bool = False
 
 
-def followed(history: History, there: Flags, earlier: Sequence[Flags], least: int) -> Followed:
+def followed(
+    history: History,
+    there: Flags,
+    earlier: Sequence[Flags],
+    least: int,
+    pairs: Pairs | None = None,
+) -> Followed:
     """A value counts if it is there now and was in every job that told of the column.
 
     As far as that job had the record: `there` is `bool[rows, columns]`, `earlier` the same for each
-    job's rows, all true where it told nothing of a column.
+    job's rows, all true where it told nothing of a column. `pairs` says which rows count.
     """
-    found = np.repeat(history.shown[:, None], there.shape[1], axis=1)
+    ones = np.ones(len(history.places), bool)
+    if pairs is not None:
+        ones[: history.rows] = pairs.counts
+    found = np.repeat((history.shown & ones)[:, None], there.shape[1], axis=1)
     found[: history.rows] &= there
     ever = np.zeros_like(found)
     ever[: history.rows] = there
@@ -247,10 +268,12 @@ def followed(history: History, there: Flags, earlier: Sequence[Flags], least: in
         had = flags[history.places[stood, number]]
         found[stood] &= had
         ever[stood] |= had
-    untrue = history.left_out > 0 or not history.shown.all()
+    uncounted = pairs is not None and not pairs.all_count
+    untrue = history.left_out > 0 or not history.shown[ones].all()
+    untrue |= uncounted and len(history.jobs) > 0
     hidden = np.asarray((ever & ~found).any(axis=0) | untrue)
     kinds = _kinds(history.rows, history.places)
-    sizes = np.bincount(kinds, minlength=1)
+    sizes = np.bincount(kinds, ones, minlength=1).astype(np.int64)
     wrong = np.zeros(there.shape[1], np.int64)
     for column in range(there.shape[1]):
         have = np.bincount(kinds, found[:, column], minlength=1).astype(np.int64)
@@ -258,8 +281,8 @@ def followed(history: History, there: Flags, earlier: Sequence[Flags], least: in
         few = (lack > 0) & (lack < least)
         wrong[column] = lack[few].sum()
         hidden[column] |= ((have > 0) & (have < least)).any()
-        found[:, column] = (found[:, column] & (have >= least)[kinds]) | few[kinds]
-    return Followed(found, wrong, hidden)
+        found[:, column] = (found[:, column] & (have >= least)[kinds]) | (few[kinds] & ones)
+    return Followed(found, ones, wrong, hidden, uncounted)
 
 
 def _kinds(rows: int, places: np.ndarray) -> Ints:

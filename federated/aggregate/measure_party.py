@@ -72,7 +72,8 @@ class MeasureParty(Role[MeasureResult]):
         super().__init__(context)
         self._key, self._slots, self._minimum = key, slots, slots.section.minimum
         self._counted, self._history, self._earlier = counted, history, list(earlier)
-        self._records, self._aligned = len(history.places), history.rows
+        self._records = int(counted.ones.sum())
+        self._aligned = int(counted.ones[: history.rows].sum())
 
     def begin(self) -> Turn[MeasureResult]:
         return Turn(Counting())
@@ -86,7 +87,7 @@ class MeasureParty(Role[MeasureResult]):
         self._check_counts(cells, counts)
         groups = np.zeros((2 + found.groups, counts.shape[1]), np.int64)
         np.add.at(groups, cells[:, 0], counts)
-        kept = self._kept(groups[2:])
+        kept = self._kept(groups[2:], self._occupied(cells, 2 + found.groups))
         self._withhold(kept, cells, counts)
         told = kept.astype(np.uint8)
         return Turn(Opening(groups[2:, 0].copy(), told), [(peer, Kept(told))], progress=0.6)
@@ -109,7 +110,10 @@ class MeasureParty(Role[MeasureResult]):
         gone = self._records - self._aligned
         absent = [
             gone,
-            *(gone if e.job < 0 else self._history.absent(e.job) for e in self._earlier),
+            *(
+                gone if e.job < 0 else self._history.absent(e.job, self._counted.ones)
+                for e in self._earlier
+            ),
         ]
         found = [int(counts[groups == 0, 0].sum()) for groups in cells.T]
         exact = bool((cells >= 0).all())
@@ -118,16 +122,24 @@ class MeasureParty(Role[MeasureResult]):
         ):
             raise PeerError("counts that do not add up to the records that are not aligned")
 
-    def _kept(self, counts: np.ndarray) -> np.ndarray:
+    def _occupied(self, cells: np.ndarray, groups: int) -> np.ndarray:
+        """Which groups, the rest second, may hold records that count nowhere: `bool[groups]`."""
+        found = np.zeros(groups, bool)
+        if self._counted.uncounted:
+            found[cells[:, 0]] = True
+        return found
+
+    def _kept(self, counts: np.ndarray, occupied: np.ndarray) -> np.ndarray:
         """Which groups, and which of their columns, have enough behind them."""
-        rows, flags = counts[:, 0], self._counted.flags
-        rest = self._aligned - int(rows.sum())
-        groups = suppress(rows, self._minimum, rest=(rest, rest))
+        flags = self._counted.flags[: self._history.rows]
+        others = self._aligned - int(counts[:, 0].sum())
+        rows, rest = np.maximum(counts[:, 0], occupied[2:]), max(others, int(occupied[1]))
+        groups = suppress(counts[:, 0], self._minimum, rows=rows, rest=(others, rest))
         kept = [groups]
         # in the worst case all that count without a value are in one group
         for j, less in enumerate(self._counted.wrong.tolist()):
             least = np.maximum(counts[:, 1 + j] - less, 0)
-            others = int(flags[: self._aligned, j].sum() - counts[:, 1 + j].sum())
+            others = int(flags[:, j].sum() - counts[:, 1 + j].sum())
             among = (max(0, others - less), rest)
             kept.append(suppress(least, self._minimum, rows=rows, allowed=groups, rest=among))
         return np.stack(kept, axis=1)
@@ -145,6 +157,7 @@ class MeasureParty(Role[MeasureResult]):
                 cells[:, columns], counts[:, 1 + j], every, least,
                 hidden=bool(self._counted.hidden[j]),
                 alike=all(self._earlier[i].job < 0 for i in told),
+                occupied=self._counted.uncounted,
             )  # fmt: skip
 
     def on_sums(self, state: Opening, found: Returned, peer: str) -> Turn[MeasureResult]:

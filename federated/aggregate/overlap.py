@@ -68,6 +68,7 @@ def withheld(
     *,
     hidden: bool = False,
     alike: bool = True,
+    occupied: bool = False,
 ) -> Flags:
     """Which groups of the newest grouping may be told, of those it would: `bool[groups]`.
 
@@ -79,6 +80,7 @@ def withheld(
         least: no combination may speak of fewer values.
         hidden: some values are in none of these cells, or in a wrong one.
         alike: all groupings are of the same records, the hidden ones too.
+        occupied: each of the cells may hold values that are not counted.
     """
     kept = np.asarray(told[0], bool).copy()
     sizes = np.bincount(cells[:, 0], values, minlength=len(kept) + 2)[2:]
@@ -88,7 +90,7 @@ def withheld(
     blocks = np.stack([_blocks(c, flags) for c, flags in zip(cells.T, told, strict=True)], axis=1)
     while kept.any():
         blocks[:, 0] = _blocks(cells[:, 0], kept)
-        used = isolating(blocks, values, least, hidden=hidden, alike=alike)
+        used = isolating(blocks, values, least, hidden=hidden, alike=alike, occupied=occupied)
         if used is None:
             break
         chosen = used[used > 1] - 2
@@ -100,7 +102,13 @@ def withheld(
 
 
 def isolating(
-    blocks: Ints, values: Ints, least: int, *, hidden: bool = False, alike: bool = True
+    blocks: Ints,
+    values: Ints,
+    least: int,
+    *,
+    hidden: bool = False,
+    alike: bool = True,
+    occupied: bool = False,
 ) -> Ints | None:
     """The first grouping's groups that a combination which isolates needs; None: there is none.
 
@@ -108,7 +116,8 @@ def isolating(
     `values` as in `withheld`. With more than two groupings the combination may be one that could
     be told.
     """
-    blocks, values = blocks[values > 0], values[values > 0]
+    if not occupied:
+        blocks, values = blocks[values > 0], values[values > 0]
     groups = np.unique(blocks[:, 0])
     groups = groups[groups > 0]  # the rest first, if there is one
     nobody = np.zeros((1, blocks.shape[1]), np.int64)  # as many as it takes, in no grouping

@@ -64,7 +64,7 @@ def aggregate_by_segment(
         RowsReceiver(
             context("receiver", "rows"), [section], [grouping], minimum_key_bits=private.bits
         ),
-        RowsSender(context("partner", "rows"), "receiver", private, slots, values, [counted.flags]),
+        RowsSender(context("partner", "rows"), "receiver", private, slots, values, [counted]),
     ).run()
     receiver = SegmentParty(
         context("receiver", "aggregate"), "partner", [section], 0, grouping, rows["receiver"],

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from federated.aggregate.adding import random_numbers
+from federated.aggregate.history import Followed
 from federated.aggregate.layout import Layout, flags
 from federated.aggregate.statistics import Statistic
 from psi.protocol import InputError, PeerError, Random
@@ -246,19 +247,30 @@ def _statistic(statistic: Statistic, slots: dict[Any, int]) -> Any:
 class MeasuredRows:
     """A partner's rows: `values` is `float64[rows, columns]`, NaN where one is missing.
 
-    `counted` has for each section `bool[records, columns]` of its columns, the rows first, then
-    records that are not aligned any more and have no values: of which the partner opens counts.
+    `counted` says of each section which records count, the rows' first, then those that are not
+    aligned any more and have no values; `at` which record each row stands for, -1 for none, where
+    that is not the record of its number.
 
     Raises `InputError` for infinite values, and for those of 2^40 and beyond where their sums
     are asked: names the column and the number of rows, never a value.
     """
 
-    def __init__(self, slots: MeasureSlots, values: Floats, counted: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self,
+        slots: MeasureSlots,
+        values: Floats,
+        counted: Sequence[Followed],
+        at: np.ndarray | None = None,
+    ) -> None:
         self.slots, self.values = slots, values
         self._flags: dict[Any, np.ndarray] = {}
         for section, own in zip(slots.sections, counted, strict=True):
             order = [section.columns.index(column) for column in section.counted[0]]
-            self._flags.setdefault(section.counted, own[:, order])
+            seen = np.column_stack([own.ones, own.flags[:, order]])
+            if at is not None:
+                nobody = np.zeros((1, seen.shape[1]), bool)
+                seen = np.vstack([seen, nobody])[at]
+            self._flags.setdefault(section.counted, seen)
         for number, name in enumerate(slots.columns):
             column = values[:, number]
             summed = (name, "value") in slots.names
@@ -278,8 +290,7 @@ class MeasuredRows:
                 continue
             values = part[:, slots.columns.index(name)] if name else part[:, 0]
             if not name:
-                seen = [np.ones(stop - start, bool), *self._flags[what][start:stop].T]
-                columns.append(flags(seen, slots.headroom, place.bits))
+                columns.append(flags(self._flags[what][start:stop].T, slots.headroom, place.bits))
             elif what == "there":
                 columns.append(np.isfinite(values).astype(np.int64))
             elif what == "value":

@@ -20,6 +20,7 @@ import numpy as np
 
 from federated.aggregate.adding import Target, add_rows, chunks, encrypt_rows, no_sums
 from federated.aggregate.cells import Grouping
+from federated.aggregate.history import Followed
 from federated.aggregate.messages import CHUNK, GROUPS, WINDOW, Blob, Key, Next, Rows
 from federated.aggregate.rows import Floats, MeasuredRows, MeasureSlots, Section, SectionSlots
 from federated.paillier import PrivateKey, PublicKey
@@ -76,7 +77,8 @@ class RowsSender(Role[int]):
     """Holds the key. Its result is how many messages it sent.
 
     `values` is `float64[rows, columns]` in the order of the slots' columns, NaN where a value is
-    missing; `counted` is `bool[records, columns]` for each section (see `MeasuredRows`).
+    missing; `counted` says of each section which records count, and `at` which rows stand for
+    them (see `MeasuredRows`).
     """
 
     transitions = {(Encrypting, Next): "on_next"}  # noqa: RUF012
@@ -88,15 +90,16 @@ class RowsSender(Role[int]):
         key: PrivateKey,
         slots: MeasureSlots,
         values: Floats,
-        counted: Sequence[np.ndarray],
+        counted: Sequence[Followed],
+        at: np.ndarray | None = None,
     ) -> None:
         super().__init__(context)
         self._receiver, self._key, self._slots = receiver, key, slots
-        self._values, self._counted = values, counted
+        self._values, self._counted, self._at = values, counted, at
 
     @cached_property
     def _rows(self) -> MeasuredRows:
-        return MeasuredRows(self._slots, self._values, self._counted)
+        return MeasuredRows(self._slots, self._values, self._counted, self._at)
 
     def begin(self) -> Turn[int]:
         self._rows  # noqa: B018 (refuses bad values before anything is sent)

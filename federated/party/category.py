@@ -12,6 +12,7 @@ from federated.aggregate import Amount, AmountParty, CategoryParty, CategoryResu
 from federated.aggregate.amounts import MOST_PARTS, AmountSlots
 from federated.aggregate.audit import Told
 from federated.aggregate.categories import with_other
+from federated.aggregate.pairs import Pairs
 from federated.paillier import PrivateKey
 from federated.party.contract import CategoryTerms, Contract
 from federated.party.matrix import categorical, numeric_matrix
@@ -60,8 +61,12 @@ def receiving(
     grouped: Grouped,
     *,
     where: str,
+    most: int = 1,
 ) -> Role[CategoryResult]:
-    """The receiver's role over its aligned `table`, whose logical name is `where`."""
+    """The receiver's role over its aligned `table`, whose logical name is `where`.
+
+    One record is in `most` pairs at most.
+    """
     amounts = amounts_of(terms)
     values = numeric_matrix(table, [a.column for a in amounts], where=where)
     segments, codes = [""], np.zeros(len(table), np.int64)
@@ -69,16 +74,23 @@ def receiving(
         segments, codes = grouped(table.column(terms.segment))
     return AmountParty(
         context, terms.partner, key, amounts, values, with_other(terms.categories),
-        epsilon=terms.epsilon, segments=segments, codes=codes,
+        epsilon=terms.epsilon, segments=segments, codes=codes, most=most,
     )  # fmt: skip
 
 
 def giving(
-    context: Context, terms: CategoryTerms, table: pa.Table, rows: np.ndarray, before: Told
+    context: Context,
+    terms: CategoryTerms,
+    table: pa.Table,
+    rows: np.ndarray,
+    before: Told,
+    pairs: Pairs | None = None,
+    most: int = 1,
 ) -> Role[np.ndarray]:
     """The partner's role over its aligned `table`, which are these `rows` of its own.
 
     Exact counts are audited together with what was told `before`, and kept there ahead of telling.
+    One record counts with `most` of its pairs at most.
     """
     names, values = with_other(terms.categories), categorical(table, terms.category)
     kept = None
@@ -89,8 +101,10 @@ def giving(
         before.add(subject, told)
     found = pc.index_in(values, pa.array(names, pa.large_string()))
     codes = found.fill_null(len(names) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
+    if pairs is not None:  # by several keys a record may be in more pairs than by one
+        codes[~pairs.within(most)] = -1
     return CategoryParty(
         context, codes, len(names), amounts_of(terms), epsilon=terms.epsilon,
         minimum_group=terms.minimum_group, parts=None if terms.segment else 1,
-        kept=kept, minimum_key_bits=terms.key_bits,
+        kept=kept, minimum_key_bits=terms.key_bits, most=most,
     )  # fmt: skip

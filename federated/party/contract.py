@@ -274,6 +274,11 @@ class Contract:
                 return terms
         raise PeerError("the contract names a party that it does not list")
 
+    def joins(self, partner: str) -> bool:
+        """Whether rows with one key are all joined with this partner's, so that steps see pairs."""
+        found = [a for a in self.align if a.partner == partner and a.reveal == "both"]
+        return any(align.duplicates == "join" for align in found)
+
     def partners(self) -> list[str]:
         """All parties but the receiver, in the contract's order."""
         return [terms.name for terms in self.parties if terms.name != self.receiver]
@@ -336,6 +341,8 @@ class Contract:
                 raise PeerError("a join and sum needs a cardinality intersection with its partner")
         for category in self.category:
             _check_category(category)
+            if category.noise == "none" and self.joins(category.partner):
+                raise PeerError("exact counts by category need duplicates = collapse")
         for terms in self.aggregate:
             first = next(t for t in self.aggregate if t.partner == terms.partner)
             if terms.key_bits != first.key_bits:

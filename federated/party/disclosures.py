@@ -121,14 +121,15 @@ def _select(contract: Contract) -> list[Disclosure]:
 
 def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
     step, line, me = f"aggregate {terms.partner}", "aggregate", contract.receiver
-    least = terms.minimum_group
+    least, joined = terms.minimum_group, contract.joins(terms.partner)
+    over, one = (", over all pairs of rows", f" of one row at {me}") if joined else ("", "")
     groups = (
-        f"{measured_words(terms)} for each of its segments of at least {least} shared records "
-        "with a value"
+        f"{measured_words(terms)} for each of its segments of at least {least} shared records{one} "
+        f"with a value{over}"
     )
     sizes = (
-        f"how many shared records each segment of {me} has, and how many of these have a value in "
-        f"each column that at least {least} of them have and {least} lack"
+        f"how many shared records{one} each segment of {me} has, and how many of these have a "
+        f"value in each column that at least {least} of them have and {least} lack"
     )
     past = (
         f"the same for each combination of a segment of {me} with those that earlier jobs told of "
@@ -177,8 +178,9 @@ def _category(contract: Contract, terms: CategoryTerms) -> list[Disclosure]:
         exact = f"{told}, where {terms.minimum_group} or more, or none, are in one; exact numbers"
         chosen = f"category membership of entities of {me}'s choosing: it chooses the amounts"
         return [Disclosure(step, me, exact, line), Disclosure(step, me, chosen, line)]
+    every = ", for all pairs of rows of a record together" * contract.joins(terms.partner)
     noised = f"{told}, each with noise of its own (discrete Laplace, epsilon "
-    found = [Disclosure(step, me, f"{noised}{terms.epsilon / 1000:g} in all)", line)]
+    found = [Disclosure(step, me, f"{noised}{terms.epsilon / 1000:g} in all{every})", line)]
     if terms.segment:
         found.append(Disclosure(step, terms.partner, f"how many segments {me} has", line))
     return found

@@ -60,10 +60,11 @@ class ReleaseGuard:
         self._planned = [r for r in planned(contract, session.name) if r.columns]
         self._holds = Holdings(source, self._me, table)
 
-    def before(self, step: str, rows: np.ndarray | None) -> None:
+    def before(self, step: str, rows: np.ndarray | None, stands: np.ndarray | None = None) -> None:
         """Reserve the disclosure of a step over these rows; None where they are hidden.
 
-        Raises `Refused`, noted in the ledger, where this party's limits say no.
+        `stands` says which of them counts for each of the receiver's, if rows repeat. Raises
+        `Refused`, noted in the ledger, where this party's limits say no.
         """
         asked = next((release for release in self._planned if release.step == step), None)
         if self._releases is None or asked is None:
@@ -71,7 +72,9 @@ class ReleaseGuard:
         ahead = self._planned[self._planned.index(asked) + 1 :]
         joined = None if rows is None else lambda levels: self._keys(levels, rows)
         try:
-            self._releases.reserve(self._contract, self._me, asked, joined, ahead, self._holds)
+            self._releases.reserve(
+                self._contract, self._me, asked, joined, ahead, self._holds, stands
+            )
         except Refused as error:
             self._session.ledger.write("refused", by="guard", why=error.message, step=step)
             raise

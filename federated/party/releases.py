@@ -78,6 +78,15 @@ class _Tagged:
     tags: Annotated[np.ndarray, Array("uint64", most=LARGEST)]
 
 
+@message(0xD6)
+@dataclass(frozen=True)
+class _Paired:
+    """Of pairs in which records repeat: all tags, and the pair that counts for each row, or -1."""
+
+    tags: Annotated[np.ndarray, Array("uint64", most=LARGEST)]
+    stands: Annotated[np.ndarray, Array("int32", most=LARGEST)]
+
+
 @message(0xD4)
 @dataclass(frozen=True)
 class ToldSection:
@@ -127,12 +136,14 @@ class Releases:
         joined: Joined | None,
         ahead: Sequence[Release] = (),
         holds: Holds = _unmeasured,
+        stands: np.ndarray | None = None,
     ) -> None:
         """Count what a step is about to disclose; raises `Refused` where a limit says no.
 
         `joined` is None where this party does not learn which records are joined: then all that
         was told before counts for each. Steps `ahead` are looked at too, and reserved later.
-        `holds` says how many bits a row holds; it is asked only where bits are told.
+        `holds` says how many bits a row holds; it is asked only where bits are told. Where records
+        repeat among the joined, `stands` says which counts for each of the other's rows.
         """
         session = contract.nonce
         with self._locked():
@@ -152,7 +163,8 @@ class Releases:
                 if columns:
                     self._compare(book, own, columns, _distinct(tags))
                 if not own.tagged:
-                    self._vault.write(f"tags-{session}", encode(_Tagged(tags)), session.encode())
+                    kept = encode(_Tagged(tags) if stands is None else _paired(tags, stands))
+                    self._vault.write(f"tags-{session}", kept, session.encode())
                 own = replace(own, tagged=True, compared=own.compared or bool(columns))
             others = tuple(job for job in book.jobs if job.session != session)
             whole = replace(own, entries=(*own.entries, Entry.of(release)))
@@ -260,7 +272,7 @@ class Releases:
 
     def past(
         self, contract: Contract, me: PartyTerms, columns: set[str]
-    ) -> tuple[Tags, list[Past]] | None:
+    ) -> tuple[Past, list[Past]] | None:
         """This job's tags row by row, and earlier jobs that told its receiver of these columns.
 
         None where nothing is compared.
@@ -282,8 +294,8 @@ class Releases:
                 ]
                 kept = [n for n in numbers if self.section(job.session, n) is not None]
                 if kept:
-                    found.append(Past(job.session, tuple(kept), self._read_tags(job.session)))
-            return self._read_tags(own.session), found
+                    found.append(self._past(job.session, tuple(kept)))
+            return self._past(own.session, ()), found
 
     # the rules
 
@@ -400,14 +412,26 @@ class Releases:
         keys = [_level_key(bytes.fromhex(key), place, level) for level in levels]
         return whole, _tagged(joined(levels), keys)
 
+    def _past(self, session: str, sections: tuple[int, ...]) -> Past:
+        """A job's records as its rows had them, and those that count in none."""
+        tagged = self._read(session)
+        if isinstance(tagged, _Tagged):
+            return Past(session, sections, tagged.tags)
+        rows = np.append(tagged.tags, np.uint64(0))[tagged.stands]
+        return Past(session, sections, rows, np.setdiff1d(_distinct(tagged.tags), rows))
+
     def _read_tags(self, session: str) -> Tags:
+        return self._read(session).tags
+
+    def _read(self, session: str) -> _Tagged | _Paired:
         data = self._vault.read(f"tags-{session}", session.encode())
         if data is None:
             raise EnvironmentFailed(
                 f"tags of job {session[:8]} are missing: no answer can be compared with it",
                 hint="restore the folder of releases, or forget that job",
             )
-        return decode(data, _Tagged).tags
+        kinds: tuple[type[_Tagged | _Paired], ...] = (_Tagged, _Paired)
+        return decode(data, *kinds)
 
     # the file
 
@@ -461,6 +485,10 @@ def _tagged(arrays: Sequence[pa.Array], keys: Sequence[bytes]) -> Tags:
             found[rows] = Blake2s(key, b"release1").strings(data, offsets)[:, 0]
         left &= ~named
     return found
+
+
+def _paired(tags: Tags, stands: np.ndarray) -> _Paired:
+    return _Paired(tags, stands.astype(np.int32))
 
 
 def _distinct(tags: Tags) -> Tags:

@@ -33,6 +33,7 @@ from federated.aggregate import (
 from federated.aggregate.cells import ABSENT, NONE
 from federated.aggregate.history import Followed, followed, history_of
 from federated.aggregate.measure_party import Earlier
+from federated.aggregate.pairs import Pairs
 from federated.paillier import PrivateKey
 from federated.party.asked import Asked, AskedSection
 from federated.party.contract import AggregateTerms, Contract, PartyTerms
@@ -78,6 +79,14 @@ class Segments:
         self._sections: list[_Section] = []
         self._groupings: dict[str, list[Grouping]] = {}
         self._counts: list[Followed] = []
+        self._pairs: Pairs | None = None
+
+    def over(self, pairs: Pairs) -> None:
+        """The aligned rows are these pairs; without, each is a record of its own."""
+        self._pairs = pairs
+
+    def _paired(self, rows: int) -> Pairs:
+        return Pairs.single(rows) if self._pairs is None else self._pairs
 
     def least(self, partner: str) -> int:
         """How many records a history must have to be told."""
@@ -90,10 +99,14 @@ class Segments:
     # the receiver
 
     def ask(self, partner: str, table: pa.Table) -> None:
-        """Keep the groups of the aligned `table` in all sections that ask `partner`."""
+        """Keep the groups of the aligned `table` in all sections that ask `partner`, row by row."""
         for terms in self._contract.aggregate:
             if terms.partner == partner:
-                self._keep(terms, groups_of(table.column(terms.by))[1])
+                self._keep(terms, self._codes_of(terms, table))
+
+    def _codes_of(self, terms: AggregateTerms, table: pa.Table) -> np.ndarray:
+        """The group of each row: its pairs have the same."""
+        return groups_of(table.column(terms.by))[1][self._paired(len(table)).first]
 
     def _keep(self, terms: AggregateTerms, codes: np.ndarray) -> None:
         if self._asked is not None:
@@ -106,7 +119,7 @@ class Segments:
     ) -> RowsReceiver:
         """The receiver's role for the rows of all sections towards `partner`.
 
-        They are over its aligned `table`, whose records have this history.
+        They are over its aligned `table`, whose rows have this history.
         """
         self._groupings[partner] = [
             self._grouping(terms, table, history) for terms in self._towards(partner)
@@ -128,11 +141,12 @@ class Segments:
         earlier = [groups_of(table.column(section.by))[1] for section in before]
         gone = np.full(len(history.places) - history.rows, ABSENT)
         every = [np.concatenate([part, gone]) for part in (codes, *earlier)]
+        records = _records(history, self._paired(len(table)).row)
         for place, (job, numbers) in enumerate(zip(history.jobs, history.sections, strict=True)):
             for number in numbers:
                 stood = self._codes(terms, job, number, int(history.sizes[place]))
                 if stood is not None:
-                    every.append(history.codes(place, stood, ABSENT, NONE))
+                    every.append(history.codes(place, stood, ABSENT, NONE)[records])
         return Grouping(groups, every[0], tuple(every[1:]))
 
     def receiving(self, context: Context, terms: AggregateTerms, added: Added) -> SegmentParty:
@@ -166,7 +180,7 @@ class Segments:
         section = _Section(terms, {column: kept for (column, _), kept in named})
         self._sections.append(section)
         told = np.logical_or.reduce(list(section.kept.values()))
-        codes = groups_of(table.column(terms.by))[1]
+        codes = self._codes_of(terms, table)
         self._keep(terms, np.where(np.append(told, False)[codes], codes, NONE))
 
     # a partner
@@ -174,20 +188,26 @@ class Segments:
     def history(self, me: PartyTerms, table: pa.Table) -> History:
         """Where this partner's records stood in earlier jobs; what is asked now is put beside them.
 
-        Without a book there are none.
+        Without a book there are none. Records that count in no row have no history.
         """
-        number, least = np.arange(1, 1 + len(table), dtype=np.uint64), self.least(me.name)
+        pairs = self._paired(len(table))
+        number, least = np.arange(1, 1 + pairs.rows, dtype=np.uint64), self.least(me.name)
+        number[~pairs.counts] = 0
         if self._releases is None:
             return history_of(number, (), least)
         mine = {i: t for i, t in enumerate(self._contract.aggregate) if t.partner == me.name}
         for place, terms in mine.items():
             columns = terms.columns
-            there = np.isfinite(numeric_matrix(table, columns, where=me.table)).astype(np.uint8)
+            values = numeric_matrix(table, columns, where=me.table)
+            there = pairs.any(np.isfinite(values)).astype(np.uint8)
             section = ToldSection(tuple(columns), terms.minimum_group, there, there[:0], False)
             self._releases.keep_section(self._contract.nonce, place, section)
         columns_now = {column for terms in mine.values() for column in terms.columns}
         found = self._releases.past(self._contract, me, columns_now)
-        return history_of(number if found is None else found[0], found[1] if found else (), least)
+        if found is None:
+            return history_of(number, (), least)
+        now, past = found
+        return history_of(now.tags, past, least, now.others)
 
     def sending(
         self,
@@ -198,24 +218,29 @@ class Segments:
         history: History,
     ) -> RowsSender:
         """The partner's role for the rows of all sections towards it: those of `table`."""
-        sections = self._asked_of(me.name)
-        slots = MeasureSlots(sections, len(history.places), key.bits)
+        sections, pairs = self._asked_of(me.name), self._paired(len(table))
+        at = _records(history, pairs.at)
+        slots = MeasureSlots(sections, len(at), key.bits)
         values = numeric_matrix(table, slots.columns, where=me.table)
         self._counts = []
         for section in sections:
             own = values[:, [slots.columns.index(column) for column in section.columns]]
+            now = pairs.any(np.isfinite(own))
             there = [
                 _there([self._told(job, n) for n in numbers], section.columns, int(size))
                 for job, numbers, size in zip(
                     history.jobs, history.sections, history.sizes, strict=True
                 )
             ]
-            self._counts.append(followed(history, np.isfinite(own), there, section.minimum))
-        flags = [counted.flags for counted in self._counts]
-        return RowsSender(context, self._contract.receiver, key, slots, values, flags)
+            self._counts.append(followed(history, now, there, section.minimum, pairs))
+        return RowsSender(context, self._contract.receiver, key, slots, values, self._counts, at)
 
     def giving(
-        self, context: Context, terms: AggregateTerms, key: PrivateKey, history: History
+        self,
+        context: Context,
+        terms: AggregateTerms,
+        key: PrivateKey,
+        history: History,
     ) -> MeasureParty:
         """The partner's role in one section, after `sending`."""
         columns = terms.columns
@@ -232,7 +257,8 @@ class Segments:
                 if set(told.columns) & set(columns)
             ]
         number = self._towards(terms.partner).index(terms)
-        slots = MeasureSlots(self._asked_of(terms.partner), len(history.places), key.bits)
+        rows = len(self._paired(history.rows)) + len(history.places) - history.rows
+        slots = MeasureSlots(self._asked_of(terms.partner), rows, key.bits)
         return MeasureParty(context, key, slots.of(number), self._counts[number], history, earlier)
 
     def _told(self, job: str, number: int) -> ToldSection:
@@ -256,6 +282,11 @@ class Segments:
                 self._releases.keep_section(
                     self._contract.nonce, number, section.with_kept(result.kept[:, 1:])
                 )
+
+
+def _records(history: History, rows: np.ndarray) -> np.ndarray:
+    """The records that these rows are, and after them those that are not aligned any more."""
+    return np.append(rows, np.arange(history.rows, len(history.places)))
 
 
 def _there(sections: Sequence[ToldSection], columns: Sequence[str], rows: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from federated.aggregate import Added, History
 from federated.aggregate.history import KnownReceiver, KnownSender
 from federated.aggregate.noise import discrete_laplace
+from federated.aggregate.pairs import Pairs
 from federated.evaluation import stratified_folds
 from federated.horizontal import (
     AnswerRound,
@@ -53,8 +54,9 @@ from federated.party.snapshot import snapshot_hash
 from federated.party.source import Source
 from federated.party.told import FileTold, NothingTold
 from federated.vertical import FeatureParty, LabelParty
+from federated.vertical.guards import check_classes, check_records
 from psi import align
-from psi.align import Alignment, AlignSettings, SelectReceiver, SelectSender
+from psi.align import Alignment, AlignSettings, Records, SelectReceiver, SelectSender
 from psi.identifiers import Cleaned, check_kind, combine
 from psi.protocol import InputError, PeerError
 
@@ -116,6 +118,11 @@ class Steps:
             asked = Asked(kept / "asked", session.random, session.clock)
         self._segments = Segments(contract, asked, releases)
         self._histories: dict[str, History] = {}
+        # where rows repeat, with one partner only: pairs, this party's own record of each, and how
+        # many of them one record is in at most
+        self._pairs: Pairs | None = None
+        self._own: np.ndarray | None = None
+        self._most = 1
         self._added: dict[str, Added] = {}
         self._sent_rows = False
         self._keys: dict[int, PrivateKey] = {}
@@ -178,6 +185,11 @@ class Steps:
         side = align.receive if receiver else align.send
         found = self._levels(step, side(peer, keys, settings, keeper), peer)
         self.outcome.alignments[peer] = found
+        if terms.duplicates == "join" and len(found.entry):
+            self._own = Records.of(keys).of_row[found.rows]
+            self._pairs = Pairs(found.entry, found.entry if receiver else self._own)
+            self._segments.over(self._pairs)
+            self._most = found.most
         self._disclosed(
             f"align {terms.partner}",
             matched=found.matched,
@@ -234,6 +246,11 @@ class Steps:
         if len(self._contract.align) > 1:
             self._disclosed("select", matched=len(keep))
 
+    @property
+    def _stands(self) -> np.ndarray | None:
+        """The pair that counts for each of the receiver's rows, if records repeat among them."""
+        return None if self._pairs is None else self._pairs.stands
+
     def _aligned(self) -> pa.Table:
         return self._table.take(pa.array(self.outcome.rows))
 
@@ -256,7 +273,7 @@ class Steps:
             self._segments.received(terms, result, table)
             self.outcome.aggregates.append((terms, result))
         else:
-            self._guard.before(step, self.outcome.rows)
+            self._guard.before(step, self.outcome.rows, self._stands)
             history = self._history(terms.partner, table, receiver)
             key = self._paillier_key(terms.key_bits)
             self._send_rows(table, key, history)
@@ -269,7 +286,8 @@ class Steps:
         """Before the first section towards a partner: its rows, added up for all of them."""
         if partner not in self._added:
             step = f"rows/{partner}"
-            role = self._segments.adding(self._session.context(step), partner, table, history)
+            context = self._session.context(step)
+            role = self._segments.adding(context, partner, table, history)
             self._added[partner] = self._session.run(step, role, [partner])
         return self._added[partner]
 
@@ -289,7 +307,8 @@ class Steps:
             context = self._session.context(step)
             if receiver:
                 self._segments.ask(partner, table)
-                asking = KnownReceiver(context, len(table), least)
+                rows = len(table) if self._pairs is None else self._pairs.rows
+                asking = KnownReceiver(context, rows, least)
                 found = self._session.run(step, asking, [partner])
             else:
                 made = self._segments.history(self._me, table)
@@ -303,13 +322,17 @@ class Steps:
         context, table = self._session.context(step), self._aligned()
         if receiver:
             key = self._paillier_key(terms.key_bits)
-            role = category.receiving(context, terms, table, key, groups_of, where=self._me.table)
+            role = category.receiving(
+                context, terms, table, key, groups_of, where=self._me.table, most=self._most
+            )
             result = self._session.run(step, role, [terms.partner])
             self.outcome.categories.append((terms, result))
         else:
-            self._guard.before(step, self.outcome.rows)
+            self._guard.before(step, self.outcome.rows, self._stands)
             rows = self.outcome.rows
-            giving = category.giving(context, terms, table, rows, self._told)
+            giving = category.giving(
+                context, terms, table, rows, self._told, self._pairs, self._most
+            )
             self._session.run(step, giving, [self._contract.receiver])
         self._disclosed(f"category {terms.partner}", rows=len(table))
 
@@ -345,6 +368,8 @@ class Steps:
         labelled = label >= 0
         encoder = Encoder.fit(table, self._me.features)
         matrix, names = encoder.transform(table)
+        if self._own is not None:
+            check_classes(label[np.unique(self._own, return_index=True)[1]])
         folds = np.full(len(label), -1, np.int64)
         if terms.folds:
             folds[labelled] = stratified_folds(label[labelled], terms.folds, self._contract.seed)
@@ -379,8 +404,10 @@ class Steps:
 
     def _feature_party(self, terms: TrainTerms) -> None:
         step, table = f"train/{terms.task}", self._aligned()
-        self._guard.before(step, self.outcome.rows)
+        self._guard.before(step, self.outcome.rows, self._stands)
         matrix, _ = Encoder.fit(table, self._me.features).transform(table)
+        if self._own is not None:
+            check_records(matrix, self._own)
         others = [name for name in terms.partners if name != self._session.name]
         role = FeatureParty(
             self._session.context(step),

@@ -187,6 +187,8 @@ def _guards(contract: Contract) -> list[str]:
             moved = [f"{m:,}" for m in bound(category)]
             named = ["a count", *(f"a sum of {a.column}" for a in category.amounts)]
             each = ", ".join(f"{n} by up to {m}" for n, m in zip(named, moved, strict=True))
+            if contract.joins(category.partner):
+                each += ", each times the pairs that one record is in at most"
             lines.append(
                 f"{category.partner}'s noise moves {each}, in 95 of 100 cases; it hides which "
                 f"category a record is in as long as {me} keeps to the ranges of its amounts"

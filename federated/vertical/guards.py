@@ -12,7 +12,10 @@ from federated.vertical.newton import Floats
 from federated.vertical.plan import MOST_FOLDS, Rows, score_vectors
 from psi.protocol import InputError, MisuseError, PeerError, Refused
 
-__all__ = ["check_columns", "check_label", "check_own_columns", "check_setup", "folds_of"]
+__all__ = [
+    "check_classes", "check_columns", "check_label", "check_own_columns", "check_records",
+    "check_setup", "folds_of",
+]  # fmt: skip
 
 # the fewest rows that differ from a column's most frequent value, and labelled ones among them
 SUPPORT, LABELLED_SUPPORT = 20, 5
@@ -33,6 +36,15 @@ def check_columns(x: Floats) -> None:
         raise InputError("columns with values that are not finite numbers")
     _check_rows(len(x), x.shape[1], "aligned")
     _check_support(x, SUPPORT, "aligned")
+
+
+def check_records(x: Floats, records: NDArray[np.int64]) -> None:
+    """The same support by records, where one has several rows: `records` is each row's."""
+    rare = 0
+    for column in x.T:
+        _, place, counts = np.unique(column, return_inverse=True, return_counts=True)
+        rare += len(np.unique(records[place.reshape(-1) != counts.argmax()])) < SUPPORT
+    _refuse_rare(rare, x.shape[1], SUPPORT, "records")
 
 
 def check_setup(setup: Setup, x: Floats, *, rank: int, alone: bool, cap: int) -> None:
@@ -74,10 +86,14 @@ def _check_rows(rows: int, columns: int, what: str) -> None:
 
 def _check_support(x: Floats, least: int, what: str) -> None:
     rare = sum(_off_mode(column) < least for column in x.T)
+    _refuse_rare(rare, x.shape[1], least, f"{what} rows")
+
+
+def _refuse_rare(rare: int, columns: int, least: int, what: str) -> None:
     if rare:
         raise Refused(
-            f"{rare} of {x.shape[1]} columns differ from their most frequent value in fewer than "
-            f"{least} {what} rows",
+            f"{rare} of {columns} columns differ from their most frequent value in fewer than "
+            f"{least} {what}",
             hint="their coefficients would speak of single rows: leave these columns out",
         )
 
@@ -121,14 +137,20 @@ def check_label(label: NDArray[Any], rows: int, columns: int) -> NDArray[np.int8
     y = np.asarray(label)
     if y.shape != (rows,) or not np.isin(y, (-1, 0, 1)).all():
         raise MisuseError("one label a row is needed: 1, 0, or -1 for none")
+    counts = check_classes(y)
+    _check_rows(sum(counts), columns, "labelled")
+    return y.astype(np.int8)
+
+
+def check_classes(y: NDArray[Any]) -> list[int]:
+    """How many are 0 and 1, each enough."""
     counts = [int(np.count_nonzero(y == value)) for value in (0, 1)]
     if min(counts) < CLASS_ROWS:
         raise Refused(
             f"{min(counts)} labelled rows of one class; at least {CLASS_ROWS} are allowed",
             hint="more shared records with a label are needed",
         )
-    _check_rows(sum(counts), columns, "labelled")
-    return y.astype(np.int8)
+    return counts
 
 
 def folds_of(folds: NDArray[Any] | None, label: NDArray[np.int8]) -> NDArray[np.int16]:

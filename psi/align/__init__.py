@@ -23,6 +23,7 @@ are sent its result, so they are as free of IO as the roles.
 from psi.align.order import SelectReceiver, SelectSender
 from psi.align.protocols import ALTERNATIVE, LARGE, PROTOCOLS, choose
 from psi.align.runs import Alignment, AlignSettings, Runs, TagKeeper, in_one_run, receive, send
+from psi.align.waterfall import Records
 
 __all__ = [
     "ALTERNATIVE",
@@ -30,6 +31,7 @@ __all__ = [
     "PROTOCOLS",
     "AlignSettings",
     "Alignment",
+    "Records",
     "Runs",
     "SelectReceiver",
     "SelectSender",

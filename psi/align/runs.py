@@ -55,7 +55,8 @@ class Alignment:
     With `reveal = "places"` the sender's distinct keys, or its records where keys have several
     levels, have places in a secret order: `places` are those that match, ascending, at the
     receiver, whose `size_sender` is as many as there are keys; and at the sender the place of each
-    of its rows (-1: no key).
+    of its rows (-1: no key). `entry[i]` says which of the receiver's aligned rows pair i is of,
+    rising from 0, where pairs are told; `most` is how many pairs one match has at most.
     """
 
     rows: Index
@@ -66,6 +67,8 @@ class Alignment:
     nulls: int
     duplicates: int
     places: Index = field(default_factory=lambda: np.empty(0, np.int64))
+    entry: Index = field(default_factory=lambda: np.empty(0, np.int64))
+    most: int = 1
 
 
 class TagKeeper(Protocol):
@@ -123,7 +126,7 @@ def receive(
     grade = book.grades()[order[rows]][pairs]
     return Alignment(
         rows[pairs], grade, len(counts), book.keyed, size_sender,
-        len(book.free) - book.keyed, book.repeats,
+        len(book.free) - book.keyed, book.repeats, entry=pairs, most=_most(order[rows], counts),
     )  # fmt: skip
 
 
@@ -165,7 +168,13 @@ def send(
     return Alignment(
         rows, grade, len(counts), size_receiver, book.keyed,
         len(book.free) - book.keyed, book.repeats,
+        entry=np.repeat(np.arange(len(matches)), repeats), most=_most(matches, counts),
     )  # fmt: skip
+
+
+def _most(matches: Index, counts: Index) -> int:
+    """The most pairs of one match: how often the receiver has it times how often the sender has."""
+    return int((np.bincount(matches, minlength=len(counts)) * counts).max(initial=1))
 
 
 def _receive_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) -> Runs:
@@ -187,7 +196,10 @@ def _receive_records(peer: str, keys: Sequence[pa.Array], settings: AlignSetting
         enough(len(chosen), least)
     item = found.own[chosen]
     rows, sizes = mine.row[mine.record[item]], (mine.keyed, found.size_peer)
-    return Alignment(rows, mine.level[item], len(chosen), *sizes, mine.nulls, mine.repeats)
+    return Alignment(
+        rows, mine.level[item], len(chosen), *sizes, mine.nulls, mine.repeats,
+        entry=np.arange(len(rows)),
+    )  # fmt: skip
 
 
 def _send_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) -> Runs:
@@ -204,7 +216,10 @@ def _send_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) 
     places = yield "order", lambda context: ChosenSender(context, mine.record[found.own])
     item = found.own[places]
     rows = mine.row[mine.record[item]]
-    return Alignment(rows, mine.level[item], len(rows), *sizes, mine.nulls, mine.repeats)
+    return Alignment(
+        rows, mine.level[item], len(rows), *sizes, mine.nulls, mine.repeats,
+        entry=np.arange(len(rows)),
+    )  # fmt: skip
 
 
 def _record_terms(settings: AlignSettings, levels: int) -> dict[str, Any]:

@@ -78,12 +78,13 @@ class Parties:
         return Context(b"session", step, party, secrets.token_bytes)
 
     def row_roles(self) -> tuple[Any, Any]:
-        flags = [counted.flags for counted in self.counted]
         return (
             RowsReceiver(
                 self.context("bank", "rows"), self.sections, self.groupings, minimum_key_bits=1024
             ),
-            RowsSender(self.context("bureau", "rows"), "bank", KEY, self.slots, self.values, flags),
+            RowsSender(
+                self.context("bureau", "rows"), "bank", KEY, self.slots, self.values, self.counted
+            ),
         )
 
     def roles(self, number: int, before: list[dict[str, Any]]) -> tuple[Any, Any]:

@@ -239,7 +239,7 @@ def past(*numbers: int) -> Past:
 def test_records_that_left_come_after_the_aligned_rows() -> None:
     found = history_of(tags(5, 6, 7, 8), [past(9, 7, 6, 4)], 2)
     assert found.places[:, 0].tolist() == [GONE, 2, 1, GONE, 3, 0]
-    assert (found.rows, found.absent(0), found.left_out) == (4, 2, 0)
+    assert (found.rows, found.absent(0, found.shown), found.left_out) == (4, 2, 0)
     assert found.shown.all()
     codes = found.codes(0, np.array([10, 11, 12, NONE]), ABSENT, NONE)
     assert codes.tolist() == [ABSENT, 12, 11, ABSENT, NONE, 10]
@@ -315,3 +315,27 @@ def test_a_history_comes_back_as_it_was_told() -> None:
         KnownReceiver(context("bank"), 3, 2), KnownSender(context("bureau"), "bank", history)
     ).run()
     assert found["bank"].places.tolist() == history.places.tolist() == [[2], [1], [0]]
+
+
+def test_a_record_that_counted_in_no_row_of_a_job_has_no_history() -> None:
+    before = replace(past(1, 2, 0), others=tags(3))
+    found = history_of(tags(1, 2, 3), [before], 2)
+    assert found.shown[:3].tolist() == [True, True, False]
+    assert history_of(tags(1, 2, 0), [past(1, 2, 3)], 2, tags(3)).shown[:2].all()
+    assert history_of(tags(1, 2, 0), [past(1, 2, 3)], 2, tags(3)).left_out == 1
+
+
+def test_the_book_keeps_which_pair_counts_for_each_row(tmp_path: Path) -> None:
+    """The receiver has c0 twice, and c1 once, of which the partner has two rows."""
+    parties = Parties(tmp_path)
+    made = parties.contract()
+    names = pa.array(["c0", "c0", "c1", "c1", "c2"], pa.string())
+    stands = np.array([-1, -1, 2, 4])
+    me, release = made.party("bureau"), Release("aggregate/0/bureau", ("a",))
+    parties.releases.reserve(made, me, release, lambda levels: [names] * len(levels), stands=stands)
+    now, _ = parties.releases.past(made, me, {"a"}) or (None, None)
+    assert now is not None
+    assert (now.tags == 0).tolist() == [True, True, False, False]
+    assert len(np.unique(now.tags)) == 3
+    assert len(now.others) == 1
+    assert not np.isin(now.others, now.tags).any()

@@ -53,7 +53,7 @@ def aggregate(key: PrivateKey) -> tuple[str, Roles]:
     counted = followed(history, np.isfinite(values), (), 3)
     added = Pair(
         RowsReceiver(context("bank", "rows"), [section], [grouping], minimum_key_bits=key.bits),
-        RowsSender(context("bureau", "rows"), "bank", key, slots, values, [counted.flags]),
+        RowsSender(context("bureau", "rows"), "bank", key, slots, values, [counted]),
     ).run()["bank"]
     bank = SegmentParty(
         context("bank", "aggregate"), "bureau", [section], 0, grouping, added,

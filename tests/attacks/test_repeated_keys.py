@@ -1,0 +1,178 @@
+"""A receiver that holds one person's row many times, where all pairs are joined (issue 15, 7).
+
+Its input is its own and every message is by the product's code. A person of the bureau's must not
+become a group by being there 25 times, nor outweigh the noise by being there 500 times; and the
+other way round, a customer of the bank's must not show the bureau its segment by having many rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from federated.aggregate.rows import SectionSlots
+from federated.party.policy_file import NEW_POLICY
+from psi.protocol import JobError, PeerError
+from tests.attacks.world import World, drafted
+
+JOINED = NEW_POLICY.replace('duplicates = ["collapse"]', 'duplicates = ["collapse", "join"]')
+JOINED = JOINED.replace("key_bits = 3072", "key_bits = 2048")
+HEAD = """
+[job]
+name = "segments"
+purpose = "retention"
+key_bits = 2048
+[[party]]
+name = "bank"
+table = "bank.people"
+keys = [["id"]]
+[[party]]
+name = "bureau"
+table = "bureau.people"
+keys = [["id"]]
+[align]
+minimum_overlap = 100
+duplicates = "join"
+"""
+MEAN = """
+[[aggregate]]
+by = "bank.seg"
+measures = ["bureau.income:mean"]
+minimum_group = 20
+"""
+CATEGORY = """
+[[aggregate]]
+by = "bureau.sector"
+categories = ["public", "private"]
+epsilon = 0.1
+"""
+ALLOW = {"income": "aggregate", "sector": "aggregate"}
+N = 200
+IDS = [f"id{i:04d}" for i in range(N)]
+TARGET = IDS[17]
+
+
+TRAIN = """
+[train]
+task = "churn"
+label = "bank.y"
+folds = 0
+steps = 1
+"""
+
+
+def bureau(seed: int = 5, more: int = 0) -> pa.Table:
+    """One row a person; the target has `more` besides."""
+    rng = np.random.default_rng(seed)
+    income = np.round(rng.lognormal(10, 0.5, N + more), 2)
+    sector = [["public", "private", "none"][i] for i in rng.integers(0, 3, N + more)]
+    return pa.table({"id": [*IDS, *[TARGET] * more], "income": income, "sector": sector})
+
+
+def world(folder: Path, table: pa.Table, policy: str = JOINED) -> World:
+    return World(folder, table, ALLOW, policy=policy)
+
+
+def test_a_new_node_joins_no_repeats(tmp_path: Path) -> None:
+    policy = NEW_POLICY.replace("key_bits = 3072", "key_bits = 2048")
+    done = world(tmp_path, bureau(), policy).run(HEAD + MEAN, pa.table({"id": IDS, "seg": IDS}))
+    assert done.outcome is None
+    assert "duplicates 'join' asked, collapse allowed" in str(done.errors["bureau"])
+
+
+@pytest.mark.parametrize("book", [True, False])
+def test_one_person_many_times_is_no_group(tmp_path: Path, book: bool) -> None:
+    policy = JOINED if book else JOINED.replace("minimum_difference = 10", "minimum_difference = 0")
+    people = [i for i in IDS if i != TARGET] + [TARGET] * 25
+    bank = pa.table({"id": people, "seg": ["rest"] * (N - 1) + ["T"] * 25})
+    done = world(tmp_path, bureau(), policy).run(HEAD + MEAN, bank)
+    assert done.outcome is not None, done.errors
+    _, told = done.outcome.aggregates[0]
+    assert np.isnan(told.values[0]).all()  # the others' sum would give hers by the total
+
+
+@pytest.mark.parametrize("book", [True, False])
+def test_weights_do_not_isolate_a_person_between_two_groups(tmp_path: Path, book: bool) -> None:
+    """Both groups are of the same twenty persons and more, but one holds the target 25 times."""
+    policy = JOINED if book else JOINED.replace("minimum_difference = 10", "minimum_difference = 0")
+    others = [i for i in IDS if i != TARGET][:40]
+    people = others + [TARGET] * 25 + others + [TARGET] + IDS[60:]
+    seg = ["one"] * 65 + ["two"] * 41 + ["rest"] * (N - 60)
+    table = bureau()
+    done = world(tmp_path, table, policy).run(HEAD + MEAN, pa.table({"id": people, "seg": seg}))
+    assert done.outcome is not None, done.errors
+    _, told = done.outcome.aggregates[0]
+    one, two = (told.values[0][told.groups.index(g)] for g in ("one", "two"))
+    income = table.column("income")[17].as_py()
+    assert not np.isclose((one * 65 - two * 41) / 24, income)
+
+
+def test_noise_covers_all_pairs_of_a_person(tmp_path: Path) -> None:
+    """500 rows of one person move a count by 500: at epsilon .1 the noise is of scale 10,000."""
+    people = [i for i in IDS if i != TARGET] + [TARGET] * 500
+    done = world(tmp_path, bureau()).run(HEAD + CATEGORY, pa.table({"id": people}))
+    assert done.outcome is not None, done.errors
+    _, told = done.outcome.categories[0]
+    assert told.scales == [2 * 500 * 10]
+
+
+def test_many_rows_at_the_bureau_do_not_show_it_a_customers_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A customer with 300 loans is one more in the counts that the bureau opens, not 300."""
+    opened: list[np.ndarray] = []
+    real = SectionSlots.counts
+
+    def counts(self: SectionSlots, found: Any) -> np.ndarray:
+        opened.append(real(self, found))
+        return opened[-1]
+
+    monkeypatch.setattr(SectionSlots, "counts", counts)
+    bank = pa.table({"id": IDS, "seg": ["a", "b"] * (N // 2)})
+    done = world(tmp_path, bureau(more=299)).run(HEAD + MEAN, bank)
+    assert done.outcome is not None, done.errors
+    assert opened[0].tolist() == [[N // 2, N // 2]] * 2
+    _, told = done.outcome.aggregates[0]
+    assert told.rows.tolist() == [N // 2, N // 2 + 299]
+    assert not np.isnan(told.values[0]).any()
+
+
+def test_training_is_guarded_by_records_too(tmp_path: Path) -> None:
+    """A column in which one person differs 25 times; a class that is one customer 25 times."""
+    rare = pa.array([float(i == TARGET) for i in IDS])
+    table = bureau().append_column("rare", rare)
+    rng = np.random.default_rng(1)
+    columns = [f"f{i}" for i in range(4)]
+    for name in columns:
+        table = table.append_column(name, pa.array(rng.normal(size=N)))
+    allow = dict.fromkeys(["rare", *columns], "feature")
+
+    def job(*features: str) -> str:
+        own = HEAD.replace(
+            'keys = [["id"]]\n[align]', f'keys = [["id"]]\nfeatures = {[*features]}\n[align]'
+        )
+        return own.replace("'", '"') + TRAIN
+
+    people = IDS + [TARGET] * 24
+    y = rng.integers(0, 2, len(people))
+    place = World(tmp_path, table, allow, policy=JOINED)
+    done = place.run(job("rare", *columns), pa.table({"id": people, "y": y}))
+    assert "fewer than 20 records" in str(done.errors["bureau"])
+    one = np.array([int(i == TARGET) for i in people])
+    done = place.run(job(*columns), pa.table({"id": people, "y": one}))
+    assert "1 labelled rows of one class" in str(done.errors["bank"])
+
+
+def test_exact_counts_by_category_need_one_row_for_each_record(tmp_path: Path) -> None:
+    exact = CATEGORY.replace("epsilon = 0.1", 'noise = "none"')
+    with pytest.raises(JobError, match="'none' found, laplace allowed"):
+        drafted(tmp_path, HEAD + exact)
+    made = drafted(tmp_path, HEAD + CATEGORY)
+    bare = replace(made.category[0], noise="none", epsilon=0)
+    with pytest.raises(PeerError, match="duplicates = collapse"):
+        replace(made, category=(bare,)).check()
