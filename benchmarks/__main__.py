@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -172,6 +173,33 @@ def wire(
         _told(f"bar: {BARS[task]:g}\n")
         if json is not None:
             files.save(json, found)
+
+
+@app.command()
+def attack(
+    only: Annotated[str, typer.Option(help="Attacks by name, all if none is given.")] = "",
+    size: Annotated[str, typer.Option(help="tiny, quick or full.")] = "quick",
+    full: Annotated[bool, typer.Option("--full", help="The same as --size full.")] = False,
+    sets: Annotated[str, typer.Option(help="Data sets, the size's if none is given.")] = "",
+    json: Json = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep other rows that the file of --json has.")
+    ] = False,
+) -> None:
+    """What each party recovers from the product as it is, over real data ($FEDPROFILE_DATA)."""
+    from benchmarks.attack import registry
+
+    if size not in registry.SCALES:
+        raise typer.BadParameter(f"{size!r} found, {', '.join(registry.SCALES)} allowed")
+    scale = registry.SCALES["full" if full else size]
+    if sets:
+        scale = replace(scale, sets=tuple(_names(sets)))
+    found = list(registry.measure(_names(only), scale, _told))
+    registry.print_findings(found)
+    if json is not None:
+        if keep and json.exists():
+            found = files.merged(files.load(json), found)
+        files.save(json, found)
 
 
 @app.command("show")

@@ -1,0 +1,151 @@
+"""The receiver recovers the partner's rows from what trainings tell it: blind, and as an insider.
+
+`trainings`: one training, as the product tells it now. `months`: the same job each month on the
+same records, by whole jobs under a new node's policy, until it refuses; then both attacks on
+everything that was told. `shares`: what the insider decodes from a given share of the bits that
+the columns hold, whoever chose the directions: what a budget is to be read by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.attack import insider, lattice
+from benchmarks.attack.data import Floats, Joined, bound, joined, load
+from benchmarks.attack.finding import Finding, Scale
+from benchmarks.attack.folds import trained
+from benchmarks.attack.plain import Fit, fitted
+from benchmarks.attack.world import World, why
+from psi.protocol import FedprofileError
+
+__all__ = ["months", "shares", "trainings"]
+
+MONTHS = 12
+BAR = 0.05
+# shares of the bits held that `shares` spends, and on how many vectors; fewer in a quick run
+SHARES, SOME_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0), (0.4, 0.6)
+VECTORS, SOME_VECTORS = (1, 2, 4, 7), (1, 2)
+SHARE_SEEDS = 3
+# rows of sets whose columns are continuous are all distinct: a lattice has nothing to find
+DISCRETE = ("credit_default", "bank_marketing", "invented")
+
+
+def trainings(scale: Scale) -> Iterator[Finding]:
+    """One training by the product's roles; what the receiver was told, attacked."""
+    for name in scale.sets:
+        found = load(name, scale.rows)
+        try:
+            fit = fitted(found)
+        except FedprofileError as error:
+            yield Finding("", "vertical", found.told, "receiver", "", refused=why(error))
+            continue
+        yield from _recovered(found, [fit], "vertical, emulated without encryption")
+        if scale.full and name == scale.sets[0]:
+            fit = fitted(found, clear=False, key_bits=scale.key_bits)
+            yield from _recovered(found, [fit], f"vertical, encrypted, {scale.key_bits} bits")
+
+
+def months(scale: Scale) -> Iterator[Finding]:
+    """Twelve jobs on the same records under the policy of a new node."""
+    for name in scale.sets if scale.full else scale.sets[:1]:
+        tables = bound(name)
+        if scale.rows:
+            tables = tables.take(np.arange(min(scale.rows, len(tables.own))))
+        world = World(tables.partner, dict.fromkeys(tables.features[1], "feature"))
+        fits: list[Fit] = []
+        refused = ""
+        for _ in range(MONTHS):
+            try:
+                fits.append(trained(tables, world)[1])
+            except FedprofileError as error:
+                refused = why(error)
+                break
+        design = joined(tables)
+        protocol = "vertical, whole jobs, emulated without encryption"
+        yield Finding(
+            "", protocol, design.told, "receiver", "monthly jobs that the default policy runs",
+            float(len(fits)), more={"of": MONTHS, "then": refused},
+        )  # fmt: skip
+        if fits:
+            yield from _recovered(design, fits, protocol, f", after {len(fits)} jobs")
+
+
+def shares(scale: Scale) -> Iterator[Finding]:
+    """Bits told over bits held, against whole rows decoded."""
+    seeds = min(scale.seeds, SHARE_SEEDS) if scale.full else 1
+    for name in scale.sets if scale.full else scale.sets[:1]:
+        found = load(name, scale.rows)
+        rank = int(np.linalg.matrix_rank(found.partner))
+        for share in SHARES if scale.full else SOME_SHARES:
+            worst: dict[str, tuple[float, int]] = {}
+            for count in VECTORS if scale.full else SOME_VECTORS:
+                each = share * found.entropy / count
+                if each < insider.bits_of(1) or count > rank:
+                    continue
+                score_bits = insider.score_bits_for(each)
+                for family, played in insider.families(found, count, score_bits, seeds):
+                    worst[family] = max(worst.get(family, (0.0, 0)), (played, count))
+            for family, (figure, count) in worst.items():
+                yield Finding(
+                    "", "vertical, score vectors with noise", found.told,
+                    "receiver, lies: steers the directions" if family == "chosen" else "receiver",
+                    f"whole rows by an insider, share {share:g} of the bits told, {family}",
+                    figure, found.mode,
+                    more={"share": share, "family": family, "vectors": count,
+                          "bits_held": found.entropy, "bits_told": share * found.entropy},
+                )  # fmt: skip
+
+
+def _recovered(found: Joined, fits: list[Fit], protocol: str, when: str = "") -> Iterator[Finding]:
+    told = np.column_stack([numbers for fit in fits for numbers in _told(fit)])
+    # held-out scores of one fold lie along one direction each
+    rows = _largest_cell(fits)
+    numbers = told[rows]
+    kept = np.isfinite(numbers).all(axis=0)
+    numbers = numbers[:, kept]
+    signal, noise = _split(found.partner[rows], numbers)
+    bits = float(0.5 * np.log2(1.0 + (signal / np.maximum(noise, 1e-12)) ** 2).sum())
+    more = {"vectors": int(numbers.shape[1]), "bits_told": bits, "bits_held": found.entropy}
+    who, what = "receiver, semi-honest", "whole rows of the partner recovered" + when
+    if found.name in DISCRETE:
+        blind = lattice.decoded_blind(numbers, found.partner[rows])
+        yield Finding(
+            "", protocol, found.told, who, f"{what}, knowing none (up to one linear map)",
+            blind, found.mode, BAR, more=more,
+        )  # fmt: skip
+    share = _insider(found, rows, numbers, noise)
+    yield Finding(
+        "", protocol, found.told, who, f"{what}, by an insider", share, found.mode, BAR, more=more
+    )
+
+
+def _told(fit: Fit) -> list[Floats]:
+    return [*fit.vectors.T, fit.held]
+
+
+def _largest_cell(fits: list[Fit]) -> np.ndarray:
+    """Rows that were in the same fold in every job: their numbers share their directions."""
+    together = np.unique(np.column_stack([fit.fold for fit in fits]), axis=0, return_inverse=True)
+    cells = np.asarray(together[1]).reshape(-1)
+    return np.flatnonzero(cells == np.argmax(np.bincount(cells)))
+
+
+def _split(partner: Floats, numbers: Floats) -> tuple[Floats, Floats]:
+    """Standard deviations of what the columns explain, and of the noise."""
+    design = np.column_stack([partner, np.ones(len(partner))])
+    exact = design @ np.linalg.lstsq(design, numbers, rcond=None)[0]
+    return exact.std(axis=0), (numbers - exact).std(axis=0)
+
+
+def _insider(found: Joined, rows: np.ndarray, numbers: Floats, noise: Floats) -> float:
+    """Share of these rows whose tuple the insider gets, with directions known exactly."""
+    design = np.column_stack([found.partner, np.ones(len(found.partner))])
+    directions = np.linalg.lstsq(design[rows], numbers, rcond=None)[0]
+    first, which, counts = found.tuples
+    tried = np.random.default_rng(0).permutation(len(rows))[: insider.TRIED]
+    guess = insider.decode(
+        numbers[tried], design[first] @ directions, noise, np.log(counts / len(which))
+    )
+    return float((guess == which[rows][tried]).mean())
