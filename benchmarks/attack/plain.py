@@ -32,6 +32,9 @@ from federated.vertical.sums import RowCiphertexts
 from psi.protocol import Context, Pair
 from psi.protocol.role import Role
 
+# what a job's file says of itself where it says nothing
+SCORE_BITS, ROW_BITS = 4, 16
+
 __all__ = ["Fit", "dealt", "fitted", "in_the_clear", "roles", "watched"]
 
 
@@ -89,8 +92,13 @@ def fitted(
     """
     rng = np.random.default_rng(seed)
     fold = dealt(joined.label, folds, rng) if folds else None
-    chosen = choose_steps(len(joined.label), joined.partner.shape[1], folds, (steps, fold_steps))
-    given = {"steps": chosen.steps, "fold_steps": chosen.fold_steps or 1, "folds": fold} | more
+    bits = {"score_bits": SCORE_BITS, "row_bits": ROW_BITS} | more
+    taken = inspect.signature(choose_steps).parameters
+    chosen = choose_steps(
+        len(joined.label), joined.partner.shape[1], folds, wanted=(steps, fold_steps),
+        **{name: value for name, value in bits.items() if name in taken},
+    )  # fmt: skip
+    given = {"steps": chosen.steps, "fold_steps": chosen.fold_steps or 1, "folds": fold} | bits
     pair = Pair(*roles(joined, key_bits=key_bits, seed=seed, cap=chosen.score_vectors, **given))
     with in_the_clear() if clear else contextlib.nullcontext(), watched() as fits:
         results = pair.run()
