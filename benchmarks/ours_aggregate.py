@@ -73,14 +73,14 @@ def segment_receiver(run: Run, case: Case) -> AggregateResult:
     groupings = [Grouping(groups, codes, tuple(every[:i])) for i, codes in enumerate(every)]
     added = run(
         "rows",
-        lambda context: RowsReceiver(context, sections, groupings, minimum_key_bits=case["bits"]),
+        lambda context: RowsReceiver(context, sections, groupings, key_bits=case["bits"]),
     )
     found: list[AggregateResult] = []
     for number, grouping in enumerate(groupings):
         told = [result.kept[0] for result in found]
         build = partial(
             SegmentParty, partner="sender", sections=sections, number=number, grouping=grouping,
-            added=added, told=told, minimum_key_bits=case["bits"],
+            added=added, told=told, key_bits=case["bits"],
         )  # fmt: skip
         found.append(run(f"aggregate/{number}", build))
     return found[0]
@@ -113,7 +113,7 @@ def join_receiver(context: Context, case: Case) -> Role[Any]:
     places = np.random.default_rng(9).permutation(case["rows"])[: case["matched"]]
     return SumReceiver(
         context, "sender", np.sort(places), case["rows"], names(case), means(case),
-        minimum_key_bits=case["bits"],
+        key_bits=case["bits"],
     )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def category_sender(context: Context, case: Case) -> Role[Any]:
     codes = np.random.default_rng(8).permutation(np.arange(case["rows"]) % case["groups"])
     return CategoryParty(
         context, codes, case["groups"], amounts(case),
-        epsilon=0, minimum_group=MINIMUM, minimum_key_bits=case["bits"],
+        epsilon=0, minimum_group=MINIMUM, key_bits=case["bits"],
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ class CategoryParty(Role[np.ndarray]):
         minimum_group: int,
         kept: np.ndarray | None = None,
         parts: int | None = 1,
-        minimum_key_bits: int = 2048,
+        key_bits: int = 2048,
         most: int = 1,
         noise: Noise = discrete_laplace,
     ) -> None:
@@ -68,7 +68,7 @@ class CategoryParty(Role[np.ndarray]):
         super().__init__(context)
         self._codes, self._categories, self._amounts = codes, categories, list(amounts)
         self._epsilon, self._minimum, self._parts = epsilon, minimum_group, parts
-        self._bits, self._noise, self._kept = minimum_key_bits, noise, kept
+        self._bits, self._noise, self._kept = key_bits, noise, kept
         self._most = most
         self._key: PublicKey | None = None
         if not epsilon and parts != 1:
@@ -81,7 +81,7 @@ class CategoryParty(Role[np.ndarray]):
 
     def _public(self, data: bytes) -> PublicKey:
         if self._key is None:
-            self._key = PublicKey.from_bytes(data, minimum_bits=self._bits)
+            self._key = PublicKey.from_bytes(data, bits=self._bits)
         return self._key
 
     def _slots(self, public: PublicKey, parts: int) -> AmountSlots:

@@ -62,13 +62,13 @@ def aggregate_by_segment(
     counted = followed(history, np.isfinite(values), (), minimum_group)
     rows = Pair(
         RowsReceiver(
-            context("receiver", "rows"), [section], [grouping], minimum_key_bits=private.bits
+            context("receiver", "rows"), [section], [grouping], key_bits=private.bits
         ),
         RowsSender(context("partner", "rows"), "receiver", private, slots, values, [counted]),
     ).run()
     receiver = SegmentParty(
         context("receiver", "aggregate"), "partner", [section], 0, grouping, rows["receiver"],
-        minimum_key_bits=private.bits,
+        key_bits=private.bits,
     )  # fmt: skip
     partner = MeasureParty(context("partner", "aggregate"), private, slots.of(0), counted, history)
     found: AggregateResult = Pair(receiver, partner).run()["receiver"]
@@ -133,7 +133,7 @@ def aggregate_by_category(
     partner = CategoryParty(
         context("partner"), coded(category, names), len(names), amounts,
         epsilon=thousandths, minimum_group=minimum_group, parts=len(segments),
-        minimum_key_bits=private.bits,
+        key_bits=private.bits,
     )  # fmt: skip
     found: CategoryResult = Pair(receiver, partner).run()["receiver"]
     return found

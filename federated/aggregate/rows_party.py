@@ -139,11 +139,11 @@ class RowsReceiver(Role[Added]):
         sections: Sequence[Section],
         groupings: Sequence[Grouping],
         *,
-        minimum_key_bits: int = 2048,
+        key_bits: int = 2048,
     ) -> None:
         super().__init__(context)
         self._sections, self._groupings = list(sections), list(groupings)
-        self._records, self._bits = len(groupings[0].codes), minimum_key_bits
+        self._records, self._bits = len(groupings[0].codes), key_bits
         self._key: PublicKey | None = None
 
     def begin(self) -> Turn[Added]:
@@ -159,7 +159,7 @@ class RowsReceiver(Role[Added]):
 
     def _public(self, data: bytes) -> PublicKey:
         if self._key is None:
-            self._key = PublicKey.from_bytes(data, minimum_bits=self._bits)
+            self._key = PublicKey.from_bytes(data, bits=self._bits)
         return self._key
 
     def _targets(self, slots: MeasureSlots) -> list[Target]:

@@ -59,12 +59,12 @@ class SegmentParty(Role[AggregateResult]):
         added: Added,
         *,
         told: Sequence[np.ndarray] = (),
-        minimum_key_bits: int = 2048,
+        key_bits: int = 2048,
     ) -> None:
         super().__init__(context)
         self._partner, self._number, self._grouping = partner, number, grouping
         self._added, self._groups = added, grouping.groups
-        self._public = PublicKey.from_bytes(added.public, minimum_bits=minimum_key_bits)
+        self._public = PublicKey.from_bytes(added.public, bits=key_bits)
         records = len(grouping.codes)
         self._slots = MeasureSlots(sections, records, self._public.bits).of(number)
         self._cells, self._into = grouping.told(told)

@@ -48,7 +48,7 @@ def join_and_sum(
     session = secrets.token_bytes(32)
     receiver = SumReceiver(
         Context(session, "join_sum", "receiver", secrets.token_bytes),
-        "sender", mine.places, mine.size_sender, list(values), asked, minimum_key_bits=key.bits,
+        "sender", mine.places, mine.size_sender, list(values), asked, key_bits=key.bits,
     )  # fmt: skip
     context = Context(session, "join_sum", "sender", secrets.token_bytes)
     sender = SumSender(context, "receiver", key, placed, minimum)

@@ -68,14 +68,14 @@ class SumReceiver(Role[JoinSumResult]):
         statistics: Sequence[tuple[str, str]],
         *,
         records: bool = False,
-        minimum_key_bits: int = 2048,
+        key_bits: int = 2048,
     ) -> None:
         """`statistics` are pairs of a column and "count", "sum" or "mean"."""
         super().__init__(context)
         self._sender, self._most = sender, total
         self._least = int(places.max(initial=-1)) + 1 if records else total
         self._columns, self._statistics = list(columns), list(statistics)
-        self._bits = minimum_key_bits
+        self._bits = key_bits
         # bin 0 what matches, bin 1 the rest
         self._bin = np.ones(total, np.int64)
         self._bin[places] = 0
@@ -87,7 +87,7 @@ class SumReceiver(Role[JoinSumResult]):
 
     def _key(self, data: bytes) -> PublicKey:
         if self._public is None:
-            self._public = PublicKey.from_bytes(data, minimum_bits=self._bits)
+            self._public = PublicKey.from_bytes(data, bits=self._bits)
         return self._public
 
     def _layout(self, public: PublicKey, places: int) -> Layout:

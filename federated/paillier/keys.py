@@ -50,18 +50,20 @@ class PublicKey:
         self._lock = threading.Lock()
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, minimum_bits: int = MINIMUM_BITS) -> PublicKey:
+    def from_bytes(cls, data: bytes, *, bits: int | None = None) -> PublicKey:
         """Read and check n as `to_bytes` wrote it, big-endian.
 
-        `minimum_bits` below 2048 is for tests. Raises PeerError.
+        With `bits` it must be exactly so long: a longer key costs whoever computes with it, a
+        shorter one whoever trusts in it. Fewer than 2048 are for tests. Raises PeerError.
         """
-        n = gmpy2.mpz.from_bytes(data, "big")
-        bits = 8 * len(data)
-        if not minimum_bits <= bits <= MAXIMUM_BITS or bits % 16:
-            allowed = f"{minimum_bits} to {MAXIMUM_BITS}, a multiple of 16"
-            raise PeerError(f"paillier modulus of {bits} bits; allowed are {allowed}")
-        if n.bit_length() != bits:
-            raise PeerError(f"paillier modulus of {n.bit_length()} bits declared as {bits}")
+        n, found = gmpy2.mpz.from_bytes(data, "big"), 8 * len(data)
+        if bits is not None and found != bits:
+            raise PeerError(f"paillier modulus of {found} bits; allowed are {bits}")
+        if bits is None and (not MINIMUM_BITS <= found <= MAXIMUM_BITS or found % 16):
+            allowed = f"{MINIMUM_BITS} to {MAXIMUM_BITS}, a multiple of 16"
+            raise PeerError(f"paillier modulus of {found} bits; allowed are {allowed}")
+        if n.bit_length() != found:
+            raise PeerError(f"paillier modulus of {n.bit_length()} bits declared as {found}")
         if n % 2 == 0:
             raise PeerError("paillier modulus is even")
         if gmpy2.gcd(n, _primorial() % n) != 1:

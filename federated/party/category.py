@@ -106,5 +106,5 @@ def giving(
     return CategoryParty(
         context, codes, len(names), amounts_of(terms), epsilon=terms.epsilon,
         minimum_group=terms.minimum_group, parts=None if terms.segment else 1,
-        kept=kept, minimum_key_bits=terms.key_bits, most=most,
+        kept=kept, key_bits=terms.key_bits, most=most,
     )  # fmt: skip

@@ -27,7 +27,7 @@ def receiving(
     statistics = [(m.column, m.statistic) for m in terms.measures]
     return SumReceiver(
         context, terms.partner, found.places, found.size_sender, columns_of(terms), statistics,
-        records=records, minimum_key_bits=terms.key_bits,
+        records=records, key_bits=terms.key_bits,
     )  # fmt: skip
 
 

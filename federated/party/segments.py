@@ -126,7 +126,7 @@ class Segments:
         ]
         bits = self._towards(partner)[0].key_bits
         return RowsReceiver(
-            context, self._asked_of(partner), self._groupings[partner], minimum_key_bits=bits
+            context, self._asked_of(partner), self._groupings[partner], key_bits=bits
         )
 
     def _towards(self, partner: str) -> list[AggregateTerms]:
@@ -159,7 +159,7 @@ class Segments:
         return SegmentParty(
             context, terms.partner, self._asked_of(terms.partner), number,
             self._groupings[terms.partner][number], added, told=told,
-            minimum_key_bits=terms.key_bits,
+            key_bits=terms.key_bits,
         )  # fmt: skip
 
     def _codes(self, terms: AggregateTerms, job: str, number: int, rows: int) -> np.ndarray | None:

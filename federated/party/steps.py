@@ -415,7 +415,7 @@ class Steps:
             matrix,
             partners=list(terms.partners),
             cap=terms.score_vectors,
-            minimum_key_bits=terms.key_bits,
+            key_bits=terms.key_bits,
             secrets={name: self._session.shared_secret(name, step) for name in others},
         )
         fit = self._session.run(step, role, [self._contract.receiver, *others])

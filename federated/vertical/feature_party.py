@@ -87,7 +87,7 @@ class FeatureParty(Role[FeatureFit]):
         partners: all feature parties in the contract's order, this one among them.
         cap: the most score vectors that the contract allows.
         secrets: for each other feature party 32 bytes that only the two know, new for each step.
-        minimum_key_bits: of the label party's key; below 2048 for tests only.
+        key_bits: of the label party's key; below 2048 for tests only.
 
     Raises:
         InputError: columns that are not finite.
@@ -113,14 +113,14 @@ class FeatureParty(Role[FeatureFit]):
         partners: Sequence[str],
         cap: int,
         secrets: Mapping[str, bytes] | None = None,
-        minimum_key_bits: int = MINIMUM_BITS,
+        key_bits: int = MINIMUM_BITS,
     ) -> None:
         super().__init__(context)
         self._label_party = label_party
         self._x = np.ascontiguousarray(x, dtype=np.float64)
         self._partners = list(partners)
         self._secrets = dict(secrets or {})
-        self._cap, self._key_bits = cap, minimum_key_bits
+        self._cap, self._key_bits = cap, key_bits
         self._public: PublicKey | None = None
         check_columns(self._x)
         names = set(self._partners)
@@ -140,7 +140,7 @@ class FeatureParty(Role[FeatureFit]):
     def on_setup(self, state: Waiting, setup: Setup, peer: str) -> Turn[FeatureFit]:
         """Check the plan against the contract's cap and the guards."""
         self._from_label_party(peer)
-        self._public = PublicKey.from_bytes(setup.key, minimum_bits=self._key_bits)
+        self._public = PublicKey.from_bytes(setup.key, bits=self._key_bits)
         check_setup(
             setup,
             self._x,
@@ -275,7 +275,7 @@ class FeatureParty(Role[FeatureFit]):
 
     def _key(self, memory: Memory) -> PublicKey:
         if self._public is None:
-            self._public = PublicKey.from_bytes(memory.setup.key, minimum_bits=self._key_bits)
+            self._public = PublicKey.from_bytes(memory.setup.key, bits=self._key_bits)
         return self._public
 
     @staticmethod

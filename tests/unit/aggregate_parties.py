@@ -80,7 +80,7 @@ class Parties:
     def row_roles(self) -> tuple[Any, Any]:
         return (
             RowsReceiver(
-                self.context("bank", "rows"), self.sections, self.groupings, minimum_key_bits=1024
+                self.context("bank", "rows"), self.sections, self.groupings, key_bits=1024
             ),
             RowsSender(
                 self.context("bureau", "rows"), "bank", KEY, self.slots, self.values, self.counted
@@ -100,7 +100,7 @@ class Parties:
         return (
             SegmentParty(
                 self.context("bank", "aggregate"), "bureau", self.sections, number,
-                self.groupings[number], self.rows["bank"], told=told, minimum_key_bits=1024,
+                self.groupings[number], self.rows["bank"], told=told, key_bits=1024,
             ),
             MeasureParty(
                 self.context("bureau", "aggregate"), KEY, self.slots.of(number),

@@ -66,7 +66,7 @@ def roles(
     )  # fmt: skip
     registry = CategoryParty(
         context("registry"), np.array(codes, np.int64), categories, amounts, epsilon=epsilon,
-        minimum_group=minimum, parts=len(segments), minimum_key_bits=1024, noise=noise,
+        minimum_group=minimum, parts=len(segments), key_bits=1024, noise=noise,
     )  # fmt: skip
     return bank, registry
 

@@ -45,7 +45,7 @@ def roles(
     placed = place_values(values, every, COLUMNS)
     receiver = SumReceiver(
         context("bank"), "bureau", np.array(list(places), np.int64), len(values), COLUMNS,
-        STATISTICS, minimum_key_bits=1024,
+        STATISTICS, key_bits=1024,
     )  # fmt: skip
     return receiver, SumSender(context("bureau"), "bank", KEY, placed, minimum)
 
@@ -178,7 +178,7 @@ def test_keys_of_several_levels_add_up_each_record_once() -> None:
         where = [Context(b"session", "x", name, secrets.token_bytes) for name in ("bank", "bureau")]
         adding = SumReceiver(
             where[0], "bureau", found.places, found.size_sender, COLUMNS, STATISTICS,
-            records=True, minimum_key_bits=1024,
+            records=True, key_bits=1024,
         )  # fmt: skip
         summed = Pair(adding, SumSender(where[1], "bank", KEY, held, 2)).run()["bank"]
         assert summed.shared == 3
@@ -190,7 +190,7 @@ def test_fewer_places_than_match_and_more_than_keys_are_refused(places: int) -> 
     receiver, sender = roles(np.ones((places, 2)), [])
     adding = SumReceiver(
         receiver.context, "bureau", np.array([0, 4]), 6, COLUMNS, STATISTICS,
-        records=True, minimum_key_bits=1024,
+        records=True, key_bits=1024,
     )  # fmt: skip
     with pytest.raises(PeerError, match=f"{places} places found"):
         Pair(adding, sender).run()

@@ -52,12 +52,12 @@ def aggregate(key: PrivateKey) -> tuple[str, Roles]:
     )
     counted = followed(history, np.isfinite(values), (), 3)
     added = Pair(
-        RowsReceiver(context("bank", "rows"), [section], [grouping], minimum_key_bits=key.bits),
+        RowsReceiver(context("bank", "rows"), [section], [grouping], key_bits=key.bits),
         RowsSender(context("bureau", "rows"), "bank", key, slots, values, [counted]),
     ).run()["bank"]
     bank = SegmentParty(
         context("bank", "aggregate"), "bureau", [section], 0, grouping, added,
-        minimum_key_bits=key.bits,
+        key_bits=key.bits,
     )  # fmt: skip
     bureau = MeasureParty(context("bureau", "aggregate"), key, slots.of(0), counted, history)
     return "bureau", [bank, bureau]
@@ -72,7 +72,7 @@ def category(key: PrivateKey) -> tuple[str, Roles]:
     )  # fmt: skip
     bureau = CategoryParty(
         context("bureau", "category"), codes, 3, amounts, epsilon=1000, minimum_group=3,
-        parts=2, minimum_key_bits=key.bits, noise=lambda scales: [1] * len(scales),
+        parts=2, key_bits=key.bits, noise=lambda scales: [1] * len(scales),
     )  # fmt: skip
     return "bank", [bank, bureau]
 
@@ -81,7 +81,7 @@ def join_sum(key: PrivateKey) -> tuple[str, Roles]:
     values, places = np.arange(24.0).reshape(12, 2), np.arange(12)
     bank = SumReceiver(
         context("bank", "join_sum"), "bureau", places[:5], 12, ["a", "b"], [("a", "sum")],
-        minimum_key_bits=key.bits,
+        key_bits=key.bits,
     )  # fmt: skip
     placed = place_values(values, places, ["a", "b"])
     return "bureau", [bank, SumSender(context("bureau", "join_sum"), "bank", key, placed, 3)]

@@ -45,7 +45,7 @@ def test_other_sizes_are_refused(bits: int) -> None:
 def test_bytes_and_back() -> None:
     key = toy_key(512)
     assert PrivateKey.from_bytes(key.to_bytes()) == key
-    assert PublicKey.from_bytes(key.public.to_bytes(), minimum_bits=512) == key.public
+    assert PublicKey.from_bytes(key.public.to_bytes(), bits=512) == key.public
     full = full_key(2048).public
     assert PublicKey.from_bytes(full.to_bytes()) == full
 

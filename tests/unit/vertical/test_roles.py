@@ -373,7 +373,7 @@ def test_unequal_secrets_of_partners_are_noticed() -> None:
         partners=list(world.parts),
         cap=8,
         secrets={"bureau": bytes(32)},
-        minimum_key_bits=512,
+        key_bits=512,
     )
     with pytest.raises(PeerError, match="do not cancel"):
         Pair(label_party(world), *parties.values()).run()

@@ -118,7 +118,7 @@ def feature_parties(
             partners=names,
             cap=cap,
             secrets=pair_secrets(names, name),
-            minimum_key_bits=bits,
+            key_bits=bits,
         )
         for name, part in world.parts.items()
     }
