@@ -61,9 +61,7 @@ def aggregate_by_segment(
     history = history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
     counted = followed(history, np.isfinite(values), (), minimum_group)
     rows = Pair(
-        RowsReceiver(
-            context("receiver", "rows"), [section], [grouping], key_bits=private.bits
-        ),
+        RowsReceiver(context("receiver", "rows"), [section], [grouping], key_bits=private.bits),
         RowsSender(context("partner", "rows"), "receiver", private, slots, values, [counted]),
     ).run()
     receiver = SegmentParty(

@@ -7,19 +7,27 @@ nothing: each name that a party made up would have bytes of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from federated.aggregate import MeasureSlots
+from federated.horizontal import Plan
+from federated.horizontal.branch import BINS
 from federated.join_sum import Layout
 from federated.party import category
-from federated.party.contract import Contract
+from federated.party.contract import Contract, TrainTerms
 from federated.party.notes import NOTES
 from federated.party.segments import section_of
+from federated.vertical.messages import MOST_COLUMNS
 from federated.wire.routers import FAREWELL
 from psi.align.counting import MOST
 
-__all__ = ["BEFORE_CONTRACT", "ciphertexts", "step_limit"]
+__all__ = ["BEFORE_CONTRACT", "REPEATED", "ciphertexts", "step_limit"]
 
 BEFORE_CONTRACT = 8 << 20
 """Bytes of handshake, contract, finish and abort from one peer."""
+
+REPEATED = 16
+"""How many rows a key has at most in the mean where `duplicates = "join"` pairs them all."""
 
 _FLOOR = 16 << 20
 _ALWAYS = ("handshake", "contract", "finish", FAREWELL, NOTES, "")
@@ -27,41 +35,66 @@ _RUNS = ("count", "tags", "order")
 
 
 def step_limit(contract: Contract | None, step: str) -> int:
-    """The most bytes that one peer may send in `step`; `contract` is None until it is signed."""
-    kind = step.split("/", maxsplit=1)[0]
+    """The most bytes that one peer may send in `step`; `contract` is None until it is signed.
+
+    A row count is a party's own word, and so is a number of columns: `largest_set` and what the
+    vertical roles take bound them, and over joined rows the smaller side does.
+    """
+    kind, *rest = step.split("/")
     if contract is None or step in _ALWAYS:
         return BEFORE_CONTRACT
     if not _has(contract, step):
         return 0
-    rows = [terms.rows for terms in contract.parties]
-    most, total = max(rows, default=0), sum(rows)
+    rows = _rows(contract)
+    total = sum(rows.values())
     if kind == "align":
         # points, tags and orders of both sides, over all their chunks and levels; groups of a count
         levels = len(contract.party(contract.receiver).keys)
-        return _FLOOR + max(512, 64 * MOST) * levels * total
+        pair = rows[contract.receiver] + rows[rest[0]]
+        return _FLOOR + max(512, 64 * MOST) * levels * pair
     if kind == "known":
         # where each record stood, now aligned or not any more, in each of many earlier jobs
-        return _FLOOR + 512 * total
+        return _FLOOR + 512 * (rows[contract.receiver] + rows[rest[0]])
     if kind == "select":
         return _FLOOR + 64 * total
-    bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
-    key = max(bits, default=3072) // 4
     if kind in ("rows", "aggregate"):
-        ciphers = max(ciphertexts(contract, name, most) for name in contract.partners())
-        return _FLOOR + (key + 64) * 2 * most * ciphers
+        bits = max(t.key_bits for t in contract.aggregate) // 4
+        joined = _joined(contract, [rest[-1]], rows)
+        return _FLOOR + (bits + 64) * 2 * joined * ciphertexts(contract, rest[-1], joined)
     if kind == "category":
-        sizes = [
-            terms.key_bits // 4 * category.ciphertexts(terms, most) for terms in contract.category
-        ]
-        return _FLOOR + 2 * most * max(sizes, default=0)
+        terms = contract.category[int(rest[0])]
+        joined = _joined(contract, [terms.partner], rows)
+        return _FLOOR + 2 * joined * (terms.key_bits // 4) * category.ciphertexts(terms, joined)
     if kind == "join_sum":
-        plans = [Layout(len(t.measures), most, t.key_bits) for t in contract.join_sum]
-        return _FLOOR + max((p.key_bits // 4 * p.ciphertexts * most for p in plans), default=0)
-    if kind == "train":
-        columns = sum(terms.design_columns for terms in contract.parties) + 1
-        steps = max([t.steps + t.folds * t.fold_steps for t in contract.train], default=1) + 2
-        return _FLOOR + (key + 64) * most * steps * 2 + key * columns * columns * steps
-    return 0
+        sums = contract.join_sum[int(rest[0])]
+        plan = Layout(len(sums.measures), rows[sums.partner], sums.key_bits)
+        return _FLOOR + plan.key_bits // 4 * plan.ciphertexts * rows[sums.partner]
+    return _trained(contract, rest[0], rows)
+
+
+def _trained(contract: Contract, task: str, rows: dict[str, int]) -> int:
+    terms = next(terms for terms in contract.train if terms.task == task)
+    if terms.split == "horizontal":
+        width = max(len(party.features) for party in contract.parties) + 2
+        return _FLOOR + 16 * (terms.folds + 1) * (width * width + 2 * BINS)
+    names, key = [contract.receiver, *terms.partners], terms.key_bits // 4
+    columns = sum(min(contract.party(name).design_columns, MOST_COLUMNS) for name in names) + 1
+    steps = terms.steps + terms.folds * terms.fold_steps + 2
+    joined = _joined(contract, terms.partners, rows)
+    return _FLOOR + (key + 64) * joined * steps * 2 + key * columns * columns * steps
+
+
+def _rows(contract: Contract) -> dict[str, int]:
+    """What each party may have at most of what it says that it has."""
+    most = [a.largest_set * (REPEATED if a.duplicates == "join" else 1) for a in contract.align]
+    return {terms.name: min(terms.rows, max(most, default=0)) for terms in contract.parties}
+
+
+def _joined(contract: Contract, partners: Sequence[str], rows: dict[str, int]) -> int:
+    """Rows that these partners and the receiver can share: no more than the smallest has."""
+    found = [rows[contract.receiver], *(rows[name] for name in partners)]
+    repeated = any(a.duplicates == "join" for a in contract.align)
+    return max(found) if repeated else min(found)
 
 
 def _has(contract: Contract, step: str) -> bool:
@@ -77,11 +110,17 @@ def _has(contract: Contract, step: str) -> bool:
     if kind in ("known", "rows"):
         return any([terms.partner] == rest for terms in contract.aggregate)
     if kind == "train":
-        tasks = {f"train/{terms.task}" for terms in contract.train}
-        front, _, last = step.rpartition("/")
-        several = front in tasks and (last == "model" or (last.isdecimal() and len(last) < 5))
-        return step in tasks or several
+        return any(_is_train(terms, step) for terms in contract.train)
     return step == "select"
+
+
+def _is_train(terms: TrainTerms, step: str) -> bool:
+    if terms.split != "horizontal":
+        return step == f"train/{terms.task}"
+    front, _, last = step.rpartition("/")
+    rounds = Plan(0, terms.folds, terms.steps).rounds
+    one = last == "model" or last in {f"{number}" for number in range(rounds)}
+    return front == f"train/{terms.task}" and one
 
 
 def ciphertexts(contract: Contract, partner: str, rows: int) -> int:

@@ -186,7 +186,47 @@ def test_limits_grow_with_the_contract(tmp_path: Path) -> None:
         "select",
     ):
         assert step_limit(contract, step) > BEFORE_CONTRACT
-    large = replace(contract.party("bureau"), rows=10**6)
-    grown = contract.with_party(large)
+    grown = sized(contract, bank=10**6, bureau=10**6)
     for step in ("align/bureau/0", "aggregate/0/bureau", "train/churn"):
         assert BEFORE_CONTRACT < step_limit(contract, step) < step_limit(grown, step)
+
+
+def sized(made: Contract, **rows: int) -> Contract:
+    for name, count in rows.items():
+        made = made.with_party(replace(made.party(name), rows=count, design_columns=4))
+    return made
+
+
+def test_a_peers_word_on_its_own_table_raises_no_limit_beyond_what_is_agreed(
+    tmp_path: Path,
+) -> None:
+    """Rows and columns are what each party says: 2^40 of them would let a flood through."""
+    (tmp_path / "job.toml").write_text(JOB)
+    contract = draft(Job.load(tmp_path / "job.toml"), TWO, NONCE, time.time())
+    align = (replace(contract.align[0], largest_set=10**6),)
+    contract = sized(replace(contract, align=align), bank=5000, bureau=10**6)
+    lying = sized(contract, bureau=2**40)
+    wide = lying.with_party(replace(lying.party("bureau"), design_columns=2**40))
+    for step in ("align/bureau/0", "known/bureau", "select"):
+        assert step_limit(lying, step) == step_limit(contract, step)
+    small = sized(contract, bureau=5000)
+    for step in ("rows/bureau", "aggregate/0/bureau"):
+        assert step_limit(lying, step) == step_limit(small, step)
+    assert step_limit(wide, "train/churn") < 2 * 5000 * 1000 * 20 + 512 * 5000**2 * 10
+    paired = tuple(replace(a, duplicates="join") for a in align)
+    assert step_limit(replace(wide, align=paired), "rows/bureau") < 2**50
+
+
+def test_rounds_beyond_the_contracts_bring_nothing(tmp_path: Path) -> None:
+    """A step of any name would have bytes of its own, ten thousand of them for each task."""
+    (tmp_path / "job.toml").write_text(JOB)
+    contract = draft(Job.load(tmp_path / "job.toml"), TWO, NONCE, time.time())
+    train = replace(contract.train[0], split="horizontal", steps=2, folds=5)
+    pooled = sized(replace(contract, train=(train,), align=(), aggregate=()), bureau=2**40)
+    allowed = ["train/churn/0", "train/churn/1", "train/churn/2", "train/churn/3"]
+    for step in [*allowed, "train/churn/model"]:
+        assert BEFORE_CONTRACT < step_limit(pooled, step) < 1 << 25
+    for step in ("train/churn/4", "train/churn/03", "train/churn/9999", "train/churn/x"):
+        assert step_limit(pooled, step) == 0
+    assert step_limit(pooled, "train/churn/\u0661") == 0
+    assert {step_limit(contract, step) for step in [*allowed, "train/churn/model"]} == {0}
