@@ -34,6 +34,9 @@ _FILLERS = "\u115f\u1160\u3164\uffa0"  # letters by category, blank on the scree
 _MARKS = r"(\p{M}{3})\p{M}+"
 # what Excel and its relatives take for the start of a formula, their full-width forms too
 _FORMULA = "=+-@\t\r\n|%＝＋－＠"
+# Text that they take for a number or a date, and write back as another: leading zeros, more than
+# 15 digits, 12E4, 1-2 and 3/4.
+_REWRITTEN = r"^(?:0\d+(?:\.\d+)?|\d{16,}|\d+[eE]\d+|\d{1,2}[-/]\d{1,2})$"
 
 
 def plain(text: str, limit: int = LIMIT) -> str:
@@ -70,7 +73,11 @@ def plain_column(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArr
 
 
 def csv_safe(text: str) -> str:
-    """`text` without control characters, with an apostrophe before what looks like a formula."""
+    """`text` without control characters, with an apostrophe before what a spreadsheet changes.
+
+    That is what looks like a formula, and numbers that would lose digits: leading zeros, more than
+    15 digits.
+    """
     found = csv_safe_column(pa.array([text.encode("utf-8", "replace").decode()]))[0].as_py()
     return str(found)
 
@@ -81,6 +88,7 @@ def csv_safe_column(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.Chunked
     # looked for before and after cleaning: a tab or a hidden character must not shield a sign
     first = f"^[{re.escape(_FORMULA)}]"
     risky = pc.or_(pc.match_substring_regex(column, first), pc.match_substring_regex(shown, first))
+    risky = pc.or_(risky, pc.match_substring_regex(shown, _REWRITTEN))
     marked = pc.binary_join_element_wise(
         pa.scalar("'", shown.type), shown, pa.scalar("", shown.type)
     )

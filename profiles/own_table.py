@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from federated.party.kept_tables import Extract
 from federated.party.matrix import known_labels
+from federated.party.roles import check_role
 from federated.party.source import Source
 from profiles.job import Job, TargetSpec
 from profiles.targets import RESERVED, check_managers
@@ -29,6 +30,8 @@ __all__ = [
     "own_facts",
     "own_table",
 ]
+
+_ROLE = {"facts": "fact", "name": "name", "columns": "list column"}
 
 
 def check_own(job: Job, source: Source) -> None:
@@ -54,10 +57,22 @@ def check_own(job: Job, source: Source) -> None:
                 close = get_close_matches(column, known, n=1)
                 hint = f"did you mean {close[0]!r}?" if close else f"columns: {', '.join(known)}"
                 raise InputError(f"{job.file}: {key}: {table} has no column {column!r}", hint=hint)
+    _check_types(job, source)
     for target in job.targets:
         managers = managers_of(target, source)
         if managers is not None:
             check_managers(managers, where=target.managers)
+
+
+def _check_types(job: Job, source: Source) -> None:
+    """Refuse a column whose type the outputs cannot have."""
+    table, entity = job.party(job.receiver).table, entity_column(job)
+    roles = [(entity, "entity")]
+    roles += [(c, "segment") for c in ("branch", "manager") if c in source.columns(table)]
+    roles += [(c, _ROLE[key.split()[-1]]) for key, columns in _shown(job) for c in columns]
+    found = source.load(table, list(dict.fromkeys(column for column, _ in roles)))
+    for column, role in roles:
+        check_role(found, column, role, where=table)
 
 
 def extracts(job: Job, party: str, source: Source) -> list[Extract]:

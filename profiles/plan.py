@@ -115,7 +115,7 @@ def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str
     contract = nameless_draft(job)
     for terms in contract.parties:
         if source is not None:
-            contract = contract.with_party(facts_of(terms, source, b""))
+            contract = contract.with_party(facts_of(terms, source, b"", contract))
         else:
             width = len(terms.features)
             contract = contract.with_party(replace(terms, rows=rows, design_columns=width))

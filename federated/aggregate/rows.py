@@ -33,9 +33,9 @@ GUARD = 40
 """Bits by which a blank is wider than what it hides: it shows with probability below 2^-40."""
 
 FRACTION_BITS = 20
-VALUE_BITS = 60
+VALUE_BITS = 61
 LARGEST = 2.0 ** (VALUE_BITS - FRACTION_BITS)
-"""Values reach up to 2^40, in steps of 2^-20."""
+"""Values reach up to 2^41, in steps of 2^-20."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Asked = tuple[str, Statistic]
@@ -251,7 +251,7 @@ class MeasuredRows:
     aligned any more and have no values; `at` which record each row stands for, -1 for none, where
     that is not the record of its number.
 
-    Raises `InputError` for infinite values, and for those of 2^40 and beyond where their sums
+    Raises `InputError` for infinite values, and for those of 2^41 and beyond where their sums
     are asked: names the column and the number of rows, never a value.
     """
 
@@ -318,7 +318,7 @@ def _scaled(column: Floats) -> np.ndarray:
 
 
 def _square(whole: np.ndarray) -> np.ndarray:
-    """Squares of `int64[n]` below 2^60 in magnitude: `uint64[n, 2]`."""
+    """Squares of `int64[n]` below 2^61 in magnitude: `uint64[n, 2]`."""
     size = np.abs(whole).astype(np.uint64)
     half, low_half = np.uint64(32), np.uint64((1 << 32) - 1)
     high, low = size >> half, size & low_half

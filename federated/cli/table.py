@@ -188,7 +188,7 @@ def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
 
 def _checked(table: Any, entry: dict[str, Any]) -> list[str]:
     """The table's columns, all named ones among them."""
-    from federated.party.readers import missing_column
+    from federated.readers import missing_column
 
     columns: list[str] = table.columns()
     named = [*entry["keys"], *entry.get("permissions", {}), *entry.get("kinds", {})]

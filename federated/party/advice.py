@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 
 from federated.party.preflight_report import ColumnReport, LevelReport, PreflightReport
+from federated.readers.advice import quoted_name
 
 __all__ = ["of_column", "of_report", "problems"]
 
@@ -35,6 +38,7 @@ def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
             f"{name}: {report.invalid['masked']:,} rows are masked with *: they cannot match; ask "
             "for the column unmasked"
         )
+    found += _of_values(report)
     if report.byte_order_marks:
         marks = report.byte_order_marks
         found.append(f"{name}: {marks:,} byte-order marks inside the data, removed")
@@ -43,6 +47,40 @@ def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
     elif report.nulls * 2 > report.rows:
         found.append(f"{name}: {report.nulls:,} of {report.rows:,} rows are empty")
     return found + ([] if report.suggested_kind else _of_form(report, given))
+
+
+def _of_values(report: ColumnReport) -> list[str]:
+    """What is said of values that are not what they seem."""
+    name, found = report.column, list[str]()
+    if report.fractions:
+        found.append(
+            f"{name}: {report.fractions:,} rows are whole numbers with .0 behind them, as programs "
+            "write numbers beside gaps: they match 100001 only as kind number; name it in [align] "
+            "kinds, or export the column as whole numbers"
+        )
+    if report.times:
+        found.append(
+            f"{name}: {report.times:,} rows have a time of day: a moment, or a date that was moved "
+            "to another time zone; export the date alone"
+        )
+    if report.words:
+        found.append(
+            f"{name}: {report.words:,} rows hold a word for nothing (NA, NULL, None, nan …), taken "
+            f"as missing; nulls = {{ {quoted_name(name)} = [] }} in tables.toml keeps them"
+        )
+    if report.fillers:
+        marks = ", ".join(json.dumps(mark, ensure_ascii=False) for mark, _ in report.fillers)
+        count = sum(count for _, count in report.fillers)
+        found.append(
+            f"{name}: {count:,} rows hold what people write for nothing, and match each other: set "
+            f"nulls = {{ {quoted_name(name)} = [{marks}] }} in tables.toml if they mean missing"
+        )
+    if report.mistyped:
+        found.append(
+            f"{name}: {report.mistyped:,} rows are valid with the digit 0 for the letter O, or 1 "
+            "for I or l: correct them at the source"
+        )
+    return found
 
 
 def _of_form(report: ColumnReport, given: pa.DataType) -> list[str]:

@@ -19,7 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.party.matrix import categorical, is_text, numeric_matrix
+from federated.party.matrix import categorical, numeric_matrix
+from federated.party.roles import check_role
+from federated.party.taken import CATEGORY, refuse_unclear
+from federated.readers.canonical import canonical
 from psi.protocol.errors import InputError, MisuseError
 
 __all__ = ["DEFAULT_SUPPORT", "CategoryColumn", "Encoder", "NumberColumn"]
@@ -100,7 +103,8 @@ class Encoder:
             categories: columns to take as categories though they hold numbers.
 
         Raises:
-            InputError: no training row, dates, or text that is mostly numbers.
+            InputError: no training row, a type that is no feature, or text of which its owner
+                must say whether it is numbers.
             MisuseError: a mask of another length, a column the table does not have.
         """
         rows = np.ones(table.num_rows, dtype=np.bool_) if rows is None else rows
@@ -115,11 +119,11 @@ class Encoder:
             raise MisuseError(f"the table has no column {unknown[0]!r}")
         fitted: list[Column] = []
         notes: list[str] = []
-        training = table.select(list(columns)).filter(pa.array(rows))
+        table = canonical(table.select(list(columns)))
+        training = table.filter(pa.array(rows))
         for name in columns:
-            if name in categories or is_text(table.schema.field(name).type):
-                if name not in categories:
-                    _refuse_dirty_numbers(table, name)
+            check_role(table, name, "feature")
+            if name in categories or refuse_unclear(table, name).kind == CATEGORY:
                 found: Column = _fit_category(training, name, minimum_support, notes)
             else:
                 found = _fit_number(training, name, minimum_support, notes)
@@ -202,16 +206,6 @@ def _column_from(entry: Mapping[str, Any]) -> Column:
         return NumberColumn(**fields)
     fields["categories"] = tuple(fields["categories"])
     return CategoryColumn(**fields)
-
-
-def _refuse_dirty_numbers(table: pa.Table, name: str) -> None:
-    """Text that is mostly numbers is a column of numbers with a fault, not categories."""
-    text = categorical(table, name)
-    filled = len(text) - text.null_count
-    numeric = pc.match_substring_regex(text, r"^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$")
-    numbers = int(pc.sum(numeric).as_py() or 0)
-    if filled // 2 < numbers < filled:
-        numeric_matrix(table, [name])  # raises, with the count
 
 
 def _fit_number(training: pa.Table, name: str, support: int, notes: list[str]) -> NumberColumn:

@@ -17,17 +17,18 @@ numbers `int64`, others `double`, a NaN is null.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from federated.party.plain import canonical, from_canonical
 from federated.party.source import Source
 from federated.party.vault import Vault
+from federated.readers.canonical import canonical_column
 from psi.protocol import InputError, Random
 
 __all__ = ["Extract", "KeptTables"]
@@ -83,7 +84,7 @@ class KeptTables:
         found = self._source.load(extract.table, extract.columns, keys=extract.keys)
         mark = self._random(16).hex()
         copy = _Copy(extract.table, extract.columns, extract.keys, found.num_rows, mark)
-        table = pa.table({name: _plain(found.column(name)) for name in found.column_names})
+        table = _plain_table(found)
         del found
         for number in range(_parts(copy)):
             part = table.slice(number * PART, PART).combine_chunks()
@@ -160,24 +161,29 @@ def _stream(part: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
+def _plain_table(table: pa.Table) -> pa.Table:
+    """Every column in its plain type, with what its reader noted of it."""
+    columns = [_plain(column) for column in table.columns]
+    fields = [
+        pa.field(field.name, column.type, metadata=field.metadata)
+        for field, column in zip(table.schema, columns, strict=True)
+    ]
+    return pa.table(columns, schema=pa.schema(fields)) if fields else table
+
+
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The column in the one type that its values have here."""
+    column = canonical_column(column)
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _plain(column.cast(kind.value_type))
-    if pa.types.is_string(kind) or pa.types.is_string_view(kind):
-        return column.cast(pa.large_string())
     if pa.types.is_integer(kind) and kind != pa.uint64():
         return column.cast(pa.int64())
     if pa.types.is_decimal(kind) and kind.precision <= _DIGITS:
-        return _plain(column.cast(pa.int64() if kind.scale == 0 else pa.float64()))
+        return column.cast(pa.int64() if kind.scale == 0 else pa.float64())
     if pa.types.is_floating(kind):
-        values = column.cast(pa.float64())
-        missing = pc.is_nan(values)
-        gaps = pc.any(missing).as_py()
-        return pc.if_else(missing, pa.scalar(None, pa.float64()), values) if gaps else values
+        return column.cast(pa.float64())
     if pa.types.is_timestamp(kind):
-        return column.cast(pa.timestamp("us", kind.tz))
+        with contextlib.suppress(pa.ArrowInvalid):  # parts of a microsecond stay
+            return column.cast(pa.timestamp("us", kind.tz))
     return column
 
 

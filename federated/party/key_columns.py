@@ -18,13 +18,14 @@ def cleaned_key(
     """The column as identifiers of this kind; `progress` is told of kinds that take long.
 
     Raises:
-        InputError: text that is not valid UTF-8.
-        MisuseError: an unknown kind, or a type that holds no identifiers.
+        InputError: a type that holds no identifiers, or text that is not valid UTF-8.
+        MisuseError: an unknown kind.
     """
     try:
         return clean(table.column(column), kind, progress=progress)
     except InputError as error:
-        raise InputError(f"key column {column!r}: {error.message}", hint=error.hint) from None
+        message = f"key column {column!r} as {kind}: {error.message}"
+        raise InputError(message, hint=error.hint) from None
     except MisuseError as error:
         message = f"key column {column!r} as {kind}: {error.message}"
         raise MisuseError(message, hint=error.hint) from None

@@ -122,7 +122,7 @@ class Participant:
     def _facts(self, draft: Contract) -> PartyTerms:
         """This party's terms with its table's facts and, where there is a choice, its protocols."""
         self._read_tables(draft)
-        own = facts_of(draft.party(self._session.name), self.tables, self._salt)
+        own = facts_of(draft.party(self._session.name), self.tables, self._salt, draft)
         if not any(terms.alternative for terms in draft.align):
             return own
         return replace(own, protocols=self._protocols(draft, own.rows))

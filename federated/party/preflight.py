@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from federated.party.advice import of_column, of_report, problems
 from federated.party.key_columns import cleaned_key
 from federated.party.preflight_report import ColumnReport, LevelReport, PreflightReport
+from federated.readers.fillers import FILLERS
+from federated.readers.settle import notes_of
 from psi.identifiers import Cleaned, clean, combine, guess_kind
 from psi.identifiers.columns import as_text
 from psi.protocol.errors import InputError, MisuseError
@@ -24,6 +26,10 @@ _SAMPLE = 2000
 _MOJIBAKE = "[\u00c2-\u00f4][\u0080-\u00bf]|\ufffd|锟斤拷|烫烫|屯屯|锘|ï»¿"
 _FULL_WIDTH = "[\uff01-\uff5e\u3000]"
 _SCIENTIFIC = r"^\d(?:\.\d+)?[eE]\+?\d+$"
+_TIME = r"[\dT] ?\d{1,2}:\d{2}"
+_MIDNIGHT = r"[\dT] ?0?0:00(?::00(?:\.0*)?)?\s*$"
+_CODED = ("identity_number", "credit_code", "lei", "phone", "number")
+_FILLERS = pa.array(sorted({one.strip() for one in FILLERS}), pa.large_string())
 
 
 def preflight(
@@ -63,7 +69,10 @@ def preflight(
     for name in names:
         told = partial(progress, name) if progress else None
         cleaned[name] = cleaned_key(table, name, kinds.get(name, "text"), told)
-    columns = tuple(_column(name, table.column(name), cleaned[name], kinds) for name in names)
+    words = {name: int(notes_of(table.schema.field(name)).get("words", 0)) for name in names}
+    columns = tuple(
+        _column(name, table.column(name), cleaned[name], kinds, words[name]) for name in names
+    )
     levels = []
     waiting = np.ones(table.num_rows, dtype=np.bool_)
     for level in keys:
@@ -81,8 +90,35 @@ def _count(text: pa.Array, pattern: str) -> int:
     return int(pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0)
 
 
+def _mistyped(text: pa.Array, cleaned: Cleaned) -> int:
+    """Rows that are valid with the digit 0 for the letter O, or 1 for I and l."""
+    if cleaned.kind not in _CODED or not cleaned.invalid:
+        return 0
+    unusable = text.filter(pc.is_null(cleaned.values))
+    swapped = pc.replace_substring_regex(unusable, "[Oo]", "0")
+    swapped = pc.replace_substring_regex(swapped, "[Il]", "1")
+    changed = swapped.filter(pc.fill_null(pc.not_equal(swapped, unusable), False))
+    return clean(changed, cleaned.kind).usable
+
+
+def _fillers(text: pa.Array, kind: str) -> tuple[tuple[str, int], ...]:
+    """What stands for nothing among keys that could be any text, most frequent first."""
+    if kind != "text":
+        return ()  # no other kind takes such a value
+    trimmed = pc.utf8_trim_whitespace(text)
+    counted = pc.value_counts(trimmed.filter(pc.fill_null(pc.is_in(trimmed, _FILLERS), False)))
+    found = zip(
+        counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True
+    )
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+
+
 def _column(
-    name: str, values: pa.ChunkedArray, cleaned: Cleaned, kinds: Mapping[str, str]
+    name: str,
+    values: pa.ChunkedArray,
+    cleaned: Cleaned,
+    kinds: Mapping[str, str],
+    words: int,
 ) -> ColumnReport:
     text, _ = as_text(values)
     wide = text.filter(pc.fill_null(pc.invert(pc.string_is_ascii(text)), False))
@@ -115,5 +151,10 @@ def _column(
         scientific=_count(text, _SCIENTIFIC),
         suggested_kind=guessed,
         suggestions=(),
+        words=words,
+        fractions=_count(text, r"^\s*\d+\.0+\s*$") if cleaned.kind != "number" else 0,
+        mistyped=_mistyped(text, cleaned),
+        times=_count(text, _TIME) - _count(text, _MIDNIGHT) if "date" in cleaned.kind else 0,
+        fillers=_fillers(text, cleaned.kind),
     )
     return replace(found, suggestions=tuple(of_column(found, values.type)))

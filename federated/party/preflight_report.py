@@ -13,7 +13,12 @@ _NOTHING = "nothing to mend"
 
 @dataclass(frozen=True)
 class ColumnReport:
-    """One key column: how many rows are usable, and why the others are not."""
+    """One key column: how many rows are usable, and why the others are not.
+
+    `words`: taken as missing for a word such as NULL; `fractions`: whole numbers that end in .0;
+    `mistyped`: valid with 0 for O or 1 for I; `times`: with a time of day; `fillers`: what stands
+    for nothing on a public list, with its count.
+    """
 
     column: str
     kind: str
@@ -28,6 +33,11 @@ class ColumnReport:
     scientific: int
     suggested_kind: str
     suggestions: tuple[str, ...]
+    words: int = 0
+    fractions: int = 0
+    mistyped: int = 0
+    times: int = 0
+    fillers: tuple[tuple[str, int], ...] = ()
 
     @property
     def usable(self) -> int:
@@ -49,6 +59,11 @@ class ColumnReport:
             "byte_order_marks": self.byte_order_marks,
             "mojibake": self.mojibake,
             "scientific": self.scientific,
+            "words": self.words,
+            "fractions": self.fractions,
+            "mistyped": self.mistyped,
+            "times": self.times,
+            "fillers": dict(self.fillers),
             "suggested_kind": self.suggested_kind,
             "suggestions": list(self.suggestions),
         }

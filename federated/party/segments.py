@@ -37,7 +37,7 @@ from federated.aggregate.pairs import Pairs
 from federated.paillier import PrivateKey
 from federated.party.asked import Asked, AskedSection
 from federated.party.contract import AggregateTerms, Contract, PartyTerms
-from federated.party.matrix import numeric_matrix
+from federated.party.matrix import categorical, numeric_matrix
 from federated.party.releases import Releases, ToldSection
 from psi.protocol import Context, Refused
 
@@ -52,9 +52,9 @@ def section_of(terms: AggregateTerms) -> Section:
 
 def groups_of(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
     """Group names in sorted order and each row's group number, -1 where the value is null."""
-    text = column.cast(pa.string()).combine_chunks()
+    text = categorical(pa.table({"segment": column}), "segment", role="segment")
     names = sorted(value for value in text.unique().to_pylist() if value is not None)
-    codes = pc.index_in(text, value_set=pa.array(names, pa.string()))
+    codes = pc.index_in(text, value_set=pa.array(names, pa.large_string()))
     return names, codes.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 

@@ -10,6 +10,8 @@ from typing import Protocol
 import pyarrow as pa
 
 from federated.party.tables import TablesFile
+from federated.readers.canonical import canonical
+from federated.readers.settle import Declared, settle
 from psi.protocol import InputError
 
 __all__ = ["FileSource", "MemorySource", "Source"]
@@ -76,7 +78,6 @@ class MemorySource:
         self._tables, self._permissions = tables, permissions or {}
 
     def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
-        del keys
         if table not in self._tables:
             raise InputError(f"no table {table!r}", hint=_close(table, self._tables))
         found = self._tables[table]
@@ -86,7 +87,8 @@ class MemorySource:
                 raise InputError(f"{table}: no column {column!r}", hint=hint)
         if found.num_rows == 0:
             raise InputError(f"{table}: the table is empty")
-        return found.select(list(columns))
+        chosen = canonical(found.select(list(dict.fromkeys(columns))))
+        return settle(chosen, Declared(), textual=False, text=keys, where=table)
 
     def columns(self, table: str) -> list[str]:
         if table not in self._tables:

@@ -43,15 +43,17 @@ from federated.party.contract import (
 )
 from federated.party.encoding import Encoder
 from federated.party.kept_tags import KeptTags
-from federated.party.key_columns import check_key, cleaned_key
+from federated.party.key_columns import cleaned_key
 from federated.party.matrix import known_labels, numeric_matrix
 from federated.party.outcome import Outcome, Trained
+from federated.party.preconditions import check_columns, check_table
 from federated.party.release_guard import ReleaseGuard
 from federated.party.releases import Releases
 from federated.party.segments import Segments, groups_of
 from federated.party.session import Session
 from federated.party.snapshot import snapshot_hash
 from federated.party.source import Source
+from federated.party.taken import mark
 from federated.party.told import FileTold, NothingTold
 from federated.vertical import FeatureParty, LabelParty
 from federated.vertical.guards import check_classes, check_records
@@ -74,20 +76,23 @@ def used_columns(terms: PartyTerms) -> list[str]:
 def load_table(terms: PartyTerms, source: Source) -> pa.Table:
     """The columns of this party that the contract names."""
     keys = [column for level in terms.keys for column in level]
-    return source.load(terms.table, used_columns(terms), keys=keys)
+    return mark(source.load(terms.table, used_columns(terms), keys=keys), terms.features)
 
 
-def facts_of(terms: PartyTerms, source: Source, salt: bytes) -> PartyTerms:
+def facts_of(
+    terms: PartyTerms, source: Source, salt: bytes, draft: Contract | None = None
+) -> PartyTerms:
     """This party's terms with row count, snapshot hash and number of design columns.
 
-    `salt` stays with the party, so that nobody can guess a small table from its hash.
+    `salt` stays with the party, so that nobody can guess a small table from its hash. With the
+    `draft`, all that its steps need of the table is looked at.
     """
     for kind in dict.fromkeys(kind for level in terms.kinds for kind in level):
         check_kind(kind)  # a missing package is told before a table is read
     table = load_table(terms, source)
-    for columns, kinds in zip(terms.keys, terms.kinds, strict=False):
-        for column, kind in zip(columns, kinds, strict=False):
-            check_key(table, column, kind)  # and a column that holds no keys before a signature
+    check_columns(terms, table)
+    if draft is not None:
+        check_table(draft, terms.name, table)
     width = len(Encoder.fit(table, terms.features).names) if terms.features else 0
     snapshot = snapshot_hash(table, salt=salt)
     return replace(terms, rows=len(table), snapshot=snapshot, design_columns=width)

@@ -26,13 +26,13 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from federated.party import readers
-from federated.party.databases import read_stored
+from federated import readers
+from federated.party.declared import FORM_KEYS, TYPES, csv_format, read_declared
 from federated.party.matrix import categorical, null_counts, numeric_matrix
-from federated.party.readers import CsvFormat, missing_column
 from federated.party.snapshot import snapshot_hash
+from federated.readers import CsvFormat, Reader, missing_column
+from federated.readers.settle import Declared, settle
 from psi.identifiers import check_kind
-from psi.identifiers.columns import as_text
 from psi.protocol.errors import InputError, JobError, MisuseError
 
 __all__ = [
@@ -49,14 +49,10 @@ __all__ = [
 
 PERMISSIONS = ("never", "aggregate", "feature", "label")
 """What a column may be used for at most."""
-TYPES = ("string", "number")
-"""Column types that a tables file may force."""
 
-_PARQUET = (".parquet", ".pq")
 _TEXT_KEYS = ("path", "connection", "table", "encoding", "delimiter", "row_number")
-_MAP_KEYS = ("types", "kinds", "permissions")
-_LIST_KEYS = ("nulls", "keys")
-_KNOWN_KEYS = (*_TEXT_KEYS, *_LIST_KEYS, *_MAP_KEYS)
+_MAP_KEYS = ("kinds", "permissions")
+_KNOWN_KEYS = (*_TEXT_KEYS, "keys", *_MAP_KEYS, *FORM_KEYS)
 _ENV_ONLY = re.compile(r"(?:\$\{\w+\})+")
 _SECRET_WORDS = re.compile(r"(?i)(?:pass|pwd|token|secret|key|credential)\w*=([^&;\s]*)")
 
@@ -70,7 +66,7 @@ class Table:
     connection: str = field(default="", repr=False)
     table: str = ""
     csv: CsvFormat = field(default_factory=CsvFormat)
-    types: Mapping[str, str] = field(default_factory=dict)
+    declared: Declared = field(default_factory=Declared)
     kinds: Mapping[str, str] = field(default_factory=dict)
     permissions: Mapping[str, str] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
@@ -96,16 +92,13 @@ class Table:
 
     def columns(self) -> list[str]:
         """Names of the columns, without reading the rows."""
-        if self.connection:
-            names = [str(name) for name in self._expression().columns]
-        elif _is_parquet(self.location()):
-            names = readers.parquet_columns(self.where, self.location())
-        else:
-            names = readers.csv_columns(self.where, self.location(), self.csv)
-        return [*([self.row_number] if self.row_number else []), *names]
+        return self._named(self._reader().columns())
+
+    def _named(self, stored: list[str]) -> list[str]:
+        return [*([self.row_number] if self.row_number else []), *stored]
 
     def load(self, columns: Sequence[str] | None = None, *, keys: Sequence[str] = ()) -> pa.Table:
-        """Read the named columns (all if None), in that order.
+        """Read the named columns (all if None), in that order, as `settle` takes them.
 
         Columns in `keys`, in `kinds` and of type "string" are read as text, so that leading
         zeros survive.
@@ -113,51 +106,30 @@ class Table:
         Raises:
             InputError: no file, no such column, no rows, a file that cannot be read.
         """
-        wanted = list(dict.fromkeys(self.columns() if columns is None else columns))
+        reader = self._reader()
+        known = reader.columns()
+        for column in self.declared.named() - {self.row_number}:
+            if column not in known:
+                raise missing_column(self.where, column, known)
+        wanted = list(dict.fromkeys(self._named(known) if columns is None else columns))
         stored = [name for name in wanted if name != self.row_number]
-        text = [n for n in stored if n in keys or n in self.kinds or n in self.types]
-        table = self._read(stored or self.columns()[bool(self.row_number) :][:1], text)
+        text = {n for n in stored if n in keys or n in self.kinds}
+        strings = {n for n in stored if self.declared.types.get(n) == "string"}
+        table = reader.read(stored or known[:1], text | strings)
         if table.num_rows == 0:
             raise InputError(f"{self.where}: the table is empty")
-        for name in stored:
-            at = table.schema.get_field_index(name)
-            if self.types.get(name) == "number":
-                values = numeric_matrix(table, [name], where=self.where)[:, 0]
-                table = table.set_column(at, name, pa.array(values, from_pandas=True))
-            elif self.types.get(name) == "string":
-                table = table.set_column(at, name, as_text(table.column(name))[0])
+        textual = reader.textual
+        table = settle(table, self.declared, textual=textual, text=text, where=self.where)
         if self.row_number in wanted:
             numbers = pa.array(range(1, table.num_rows + 1), type=pa.int64())
             table = table.append_column(self.row_number, numbers)
         return table.select(wanted)
 
-    def _read(self, columns: list[str], text: list[str]) -> pa.Table:
-        if self.connection:
-            return self._read_database(columns, text)
-        path = self.location()
-        if _is_parquet(path):
-            table = readers.read_parquet(self.where, path, columns)
-        else:
-            table = readers.read_csv(self.where, path, self.csv, columns, text)
-        return _as_text(table, text)
-
-    def _expression(self) -> Any:
+    def _reader(self) -> Reader:
+        if not self.connection:
+            return readers.of_path(self.where, self.location(), self.csv)
         url = _substitute(self.connection, self.where, "connection", bare=False)
-        return readers.database_table(self.where, url, self.table, self.file.parent)
-
-    def _read_database(self, columns: list[str], text: list[str]) -> pa.Table:
-        expression = self._expression()
-        known = [str(name) for name in expression.columns]
-        for column in columns:
-            if column not in known:
-                raise missing_column(self.where, column, known)
-        try:
-            table = read_stored(expression, columns, text)
-        except Exception as error:  # drivers raise types of their own, with rows in the text
-            raise InputError(
-                f"{self.where}: reading {self.table!r} failed ({type(error).__name__})"
-            ) from None
-        return _as_text(table, text)
+        return readers.of_database(self.where, url, self.table, self.file.parent)
 
 
 @dataclass(frozen=True)
@@ -248,7 +220,6 @@ def _parse(name: str, entry: Mapping[str, Any], file: Path) -> Table:
             check_kind(kind)
         except MisuseError as error:
             raise JobError(f"{where} kinds.{column}: {error.message}", hint=error.hint) from None
-    _allowed(where, "types", maps["types"], TYPES)
     _allowed(where, "permissions", maps["permissions"], PERMISSIONS)
     if bool(text["path"]) == bool(text["connection"]):
         raise JobError(f"{where}: exactly one of path and connection is needed")
@@ -256,34 +227,19 @@ def _parse(name: str, entry: Mapping[str, Any], file: Path) -> Table:
         if not text["table"]:
             raise JobError(f"{where} table: missing, the name of a table in the database is needed")
         _no_password(where, text["connection"])
-    lists = {key: _strings(where, key, entry.get(key, [])) for key in _LIST_KEYS}
     return Table(
         name=name,
         path=text["path"],
         connection=text["connection"],
         table=text["table"],
-        csv=_csv_format(where, text, lists["nulls"]),
-        types=maps["types"],
+        csv=csv_format(where, entry),
+        declared=read_declared(where, entry),
         kinds=maps["kinds"],
         permissions=maps["permissions"],
-        keys=lists["keys"],
+        keys=_strings(where, "keys", entry.get("keys", [])),
         row_number=text["row_number"],
         file=file,
     )
-
-
-def _csv_format(where: str, text: Mapping[str, str], nulls: tuple[str, ...]) -> CsvFormat:
-    encoding = text["encoding"] or "utf-8"
-    try:
-        "".encode(encoding)
-    except LookupError:
-        raise JobError(
-            f"{where} encoding: found {encoding!r}, allowed: a Python codec such as utf-8, gbk"
-        ) from None
-    delimiter = text["delimiter"] or ("\t" if text["path"].endswith(".tsv") else ",")
-    if len(delimiter) != 1 or not delimiter.isascii():
-        raise JobError(f"{where} delimiter: found {delimiter!r}, allowed: one ASCII character")
-    return CsvFormat(encoding, delimiter, nulls)
 
 
 def _string(where: str, key: str, value: object) -> str:
@@ -341,19 +297,3 @@ def _substitute(text: str, where: str, key: str, *, bare: bool) -> str:
 
     pattern = r"\$\{(\w+)\}|\$(\w+)" if bare else r"\$\{(\w+)\}()"
     return re.sub(pattern, value, text)
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() in _PARQUET or path.is_dir()
-
-
-def _as_text(table: pa.Table, text: Sequence[str]) -> pa.Table:
-    """Cast the key columns of typed sources to text; integers and dates keep their digits."""
-    for name in text:
-        at = table.schema.get_field_index(name)
-        kind = table.schema.field(at).type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        if pa.types.is_integer(kind) or pa.types.is_dictionary(table.schema.field(at).type):
-            table = table.set_column(at, name, table.column(at).cast(kind).cast(pa.string()))
-    return table

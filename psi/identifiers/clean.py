@@ -106,8 +106,8 @@ def clean(
         progress: of the rarer kinds, told the share that is done.
 
     Raises:
-        MisuseError: unknown kind, or a column type that holds no identifiers.
-        InputError: text that is not valid UTF-8.
+        MisuseError: unknown kind.
+        InputError: a column type that holds no identifiers, or text that is not valid UTF-8.
         EnvironmentFailed: a package that the kind needs is not installed.
     """
     rare = _rare(kind)

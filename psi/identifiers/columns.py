@@ -1,7 +1,8 @@
 """Arrow columns of any usable type as text, ready for the cleaners.
 
 Numbers, dates and categories become the text a person would have typed, so that one party's
-integer column meets the other's text column.
+integer column meets the other's text column: whole numbers their digits, whatever their type;
+midnight its date, another time of day the date and the time, in the column's own zone.
 """
 
 from __future__ import annotations
@@ -58,8 +59,7 @@ def as_text(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, int]:
     A float above 2**53 has lost digits of the identifier it held: it becomes null.
 
     Raises:
-        MisuseError: for a type that holds no identifiers (boolean, binary, nested).
-        InputError: when text is not valid UTF-8.
+        InputError: for a type that holds no identifiers (boolean, binary, nested).
     """
     array = one_array(column)
     kind = array.type
@@ -71,16 +71,37 @@ def as_text(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, int]:
         return array.cast(pa.large_string()), 0
     if pa.types.is_null(kind):
         return pa.nulls(len(array), pa.large_string()), 0
-    if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_integer(kind):
         return array.cast(pa.large_string()), 0
+    if pa.types.is_decimal(kind):
+        return _decimal_text(array), 0
     if pa.types.is_floating(kind):
         return _float_text(array)
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+    if pa.types.is_date(kind):
         return pc.strftime(array, format="%Y-%m-%d").cast(pa.large_string()), 0
-    raise MisuseError(
-        f"found a column of type {kind}, allowed: text, whole numbers, dates",
-        hint="read the key column as text",
+    if pa.types.is_timestamp(kind):
+        return _time_text(array), 0
+    raise InputError(
+        f"found a column of type {kind}, allowed: text, numbers, dates",
+        hint="export the column as text",
     )
+
+
+def _decimal_text(column: pa.Array) -> pa.Array:
+    """Digits, and a fraction without the zeros at its end: 12.50 as a float would be written."""
+    if column.type.scale < 0:  # which print as powers of ten
+        column = column.cast(pa.decimal256(76, 0))
+    text = column.cast(pa.large_string())
+    if column.type.scale <= 0:
+        return text
+    return pc.replace_substring_regex(text, r"\.?0+$", "")
+
+
+def _time_text(column: pa.Array) -> pa.Array:
+    """`2026-01-02`, or `2026-01-02 03:04:05.06` where it is not midnight."""
+    text = pc.strftime(column, format="%Y-%m-%d %H:%M:%S").cast(pa.large_string())
+    text = pc.replace_substring_regex(text, r"(\.\d*?)0+$", r"\1")
+    return pc.replace_substring_regex(text, r"(?: 00:00:00)?\.?$", "")
 
 
 _INVISIBLE = r"\p{Cf}+"

@@ -113,9 +113,18 @@ def _masked(values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return _bools(pc.or_(pc.match_substring(values, "*"), pc.match_substring(values, "＊")))
 
 
+# Letters that no normal form takes apart, as passports and telegrams spell them (ICAO 9303-3).
+_LETTERS = {
+    "ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ŧ": "t", "ŋ": "n", "ĸ": "k",
+    "ƀ": "b", "ɨ": "i", "ß": "ss", "æ": "ae", "œ": "oe", "þ": "th",
+}  # fmt: skip
+
+
 def _name_unicode(values: pa.Array) -> pa.Array:
     values = _guarded(_plain_unicode(values), "NFKD")
     values = _guarded(pc.replace_substring_regex(values, "[\u0300-\u036f]+", ""), "NFKC")
+    for letter, spelled in _LETTERS.items():
+        values = pc.replace_substring(values, letter, spelled)
     return folded(values, NAME, _name_marks, joined=True)  # without accents many are plain
 
 
@@ -127,7 +136,7 @@ def _name_marks(values: pa.Array) -> pa.Array:
 
 
 def name(values: pa.Array) -> Parsed:
-    """Name of a person or company: lower case, accents and punctuation gone.
+    """Name of a person or company: lower case, accents and punctuation gone, ł l, ø o, ß ss, æ ae.
 
     Names with Chinese characters lose all spaces and middle dots, others keep single spaces.
     """

@@ -216,9 +216,11 @@ def test_wrong_calls() -> None:
 
 def test_a_column_that_holds_no_keys_is_named() -> None:
     table = pa.table({"flag": [True, False]})
-    with pytest.raises(MisuseError, match="key column 'flag' as text: found a column of type bool"):
+    with pytest.raises(InputError, match="key column 'flag' as text: found a column of type bool"):
         preflight(table, [["flag"]], {})
     broken = pa.array([b"\xff", b"a"]).cast(pa.string(), safe=False)
     damaged = pa.table({"id": pa.Array.from_buffers(pa.string(), 2, broken.buffers())})
-    with pytest.raises(InputError, match="key column 'id': found text that is not valid utf-8"):
+    with pytest.raises(
+        InputError, match="key column 'id' as name: found text that is not valid utf-8"
+    ):
         preflight(damaged, [["id"]], {"id": "name"})

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from federated.party.matrix import binary_label
-from federated.party.readers import arrow_expression, duckdb_connection
 from federated.party.tables import (
     Table,
     TablesFile,
@@ -21,6 +20,7 @@ from federated.party.tables import (
     numeric_matrix,
     snapshot_hash,
 )
+from federated.readers import arrow_expression, duckdb_connection
 from psi.protocol.errors import InputError, JobError
 
 CANARY = "CANARY7Q"
@@ -61,7 +61,7 @@ def test_only_the_named_columns_in_that_order(bind: Bind) -> None:
 def test_keys_keep_leading_zeros(bind: Bind) -> None:
     table = bind("id,mobile,zip,n\n007,013,0123,1\n", 'kinds = { mobile = "phone" }')
     found = table.load(["id", "mobile", "zip", "n"], keys=["id"]).to_pydict()
-    assert found == {"id": ["007"], "mobile": ["013"], "zip": [123], "n": [1]}
+    assert found == {"id": ["007"], "mobile": ["013"], "zip": ["0123"], "n": [1]}
     typed = bind("zip\n0123\n", 'types = { zip = "string" }')
     assert typed.load().to_pydict() == {"zip": ["0123"]}
 
@@ -79,7 +79,7 @@ def test_encodings_and_quoted_commas(bind: Bind, encoding: str) -> None:
 
 
 def test_delimiter_nulls_and_newlines_in_quotes(bind: Bind) -> None:
-    table = bind('a;b\n1;"x\ny"\n?;NA\n', 'delimiter = ";"\nnulls = ["?"]')
+    table = bind('a;b\n1;"x\ny"\n?;NA\n', 'delimiter = ";"\nnulls = ["?", "NA"]')
     assert table.load().to_pydict() == {"a": [1, None], "b": ["x\ny", None]}
 
 
@@ -355,7 +355,7 @@ def test_values_that_are_not_numbers_are_counted_not_shown(bind: Bind) -> None:
     with pytest.raises(InputError, match="1 values are infinite"):
         numeric_matrix(pa.table({"a": [1.0, float("inf")]}), ["a"])
     dates = pa.table({"a": pa.array([0], type=pa.date32())})
-    with pytest.raises(InputError, match=r"found date32.*turn a date into"):
+    with pytest.raises(InputError, match=r"found date32.*\(turn a date into"):
         numeric_matrix(dates, ["a"])
 
 

@@ -5,7 +5,7 @@ the next, and from a file or from the database that it was loaded into, rows com
 which they are stored:
 
     DuckDB      keeps the order of insertion by itself
-    SQLite      by its row number (sqlite.org/rowidtable.html)
+    SQLite      by its row number (sqlite.org/rowidtable.html): `sqlite_file`
     PostgreSQL  by the row's place in its file, `ctid` (documentation, 5.6 System Columns), tables
                 of a partitioned one after the other
 
@@ -15,7 +15,6 @@ columns that can be ordered: not by those asked for, or two questions would see 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,8 +25,6 @@ __all__ = ["read_stored"]
 
 _EXACT = ("duckdb", "postgres")
 """Engines whose whole numbers come as they are; others pass through floats where some are null."""
-_UNNUMBERED = re.compile(r"(?i)\bwithout\s+rowid\b")
-_ROW_NUMBERS = ("_rowid_", "rowid", "oid")
 _HAVE_CTID = ("r", "p", "m")  # tables, partitioned ones, materialised views
 
 
@@ -71,23 +68,13 @@ def _has_order(kind: Any) -> bool:
 def _places(connection: Any, expression: Any) -> dict[str, str]:
     """SQL of the columns that say where a row is stored, by names that the table does not use."""
     taken = {str(name).lower() for name in expression.columns}
-    if connection.name == "sqlite" and _numbers_rows(connection, expression.op().name):
-        free = next((name for name in _ROW_NUMBERS if name not in taken), "")
-        found = [free] if free else []
-    elif connection.name == "postgres" and _kind_of(connection, expression) in _HAVE_CTID:
+    if connection.name == "postgres" and _kind_of(connection, expression) in _HAVE_CTID:
         place = "(ctid::text::point)"
         found = ["tableoid::bigint", f"{place}[0]::bigint", f"{place}[1]::bigint"]
     else:
         found = []
     names = (name for name in (f"place_{i}" for i in range(1 << 20)) if name not in taken)
     return dict(zip(names, found, strict=False))
-
-
-def _numbers_rows(connection: Any, name: str) -> bool:
-    """Whether this is an SQLite table that numbers its rows."""
-    query = "SELECT type, sql FROM sqlite_master WHERE name = ?"
-    found = connection.con.execute(query, (name,)).fetchone()
-    return bool(found) and found[0] == "table" and not _UNNUMBERED.search(str(found[1]))
 
 
 def _kind_of(connection: Any, expression: Any) -> str:

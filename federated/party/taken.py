@@ -1,0 +1,136 @@
+"""What a column is taken for in training, decided once over the whole table.
+
+A column of Arrow numbers is numbers. Text is categories, unless every value is a number: then it is
+numbers if it has a fraction, a sign or many different values, and codes (categories) if it has
+leading zeros or few. Text that is mostly numbers, or hundreds of numbers written out (1,234.50), is
+neither until the table's owner says which: it would be pooled into one category in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.readers.advice import how_to_read, quoted_name
+from federated.readers.canonical import is_text
+from federated.readers.fillers import WORDS
+from federated.readers.numbers import fitting
+from federated.readers.settle import noted, notes_of
+from psi.protocol.errors import InputError
+
+__all__ = ["CATEGORY", "NUMBER", "Taken", "mark", "refuse_unclear", "taken_for"]
+
+CATEGORY, NUMBER = "category", "number"
+MANY = 100
+"""More different values than these are no codes."""
+FEW = 10
+"""Up to so many different texts are categories, also where each spells a number (10%, 20%)."""
+
+_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
+_DATE = r"^\d{4}\D{1,2}\d{1,2}\D{1,2}\d{1,2}(?:\D.*)?$|^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:\D.*)?$"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """`kind` is `CATEGORY`, `NUMBER` or "" where the owner must say; `why` then tells what to do.
+
+    `distinct` counts different values.
+    """
+
+    kind: str
+    why: str = ""
+    hint: str = ""
+    distinct: int = 0
+
+
+def taken_for(table: pa.Table, name: str) -> Taken:
+    """What a column is taken for: as it was marked, or by its values."""
+    field = table.schema.field(name)
+    notes = notes_of(field)
+    if "taken" in notes:
+        return Taken(**notes["taken"])
+    return _decided(name, table.column(name), notes)
+
+
+def mark(table: pa.Table, features: Sequence[str]) -> pa.Table:
+    """The table with what its `features` are taken for: it holds for any choice of its rows."""
+    for name in dict.fromkeys(features):
+        if name in table.column_names and is_text(table.schema.field(name).type):
+            found = taken_for(table, name)
+            place = table.schema.get_field_index(name)
+            field = noted(table.schema.field(name), {"taken": vars(found)})
+            table = table.set_column(place, field, table.column(name))
+    return table
+
+
+def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken:
+    if not is_text(values.type):
+        return Taken(NUMBER)
+    text = values.cast(pa.large_string())
+    distinct = pc.unique(pc.utf8_trim_whitespace(text)).drop_null()
+    distinct = distinct.filter(pc.not_equal(distinct, ""))
+    many = len(distinct)
+    if notes.get("declared"):
+        return Taken(CATEGORY, distinct=many)
+    known = distinct.filter(pc.invert(pc.is_in(distinct, value_set=_WORDS)))
+    numbers = _count(known, _NUMBER)
+    if known and numbers == len(known):
+        return _of_numbers(name, distinct, known, many)
+    if numbers * 2 > len(known):
+        return Taken("", _share(text), how_to_read(text, name), many)
+    if many > FEW:
+        if 2 * _count(known, _DATE) > len(known) and many > MANY:
+            hint = f"turn it into an age or a number of days, or types = {{ {quoted_name(name)} = "
+            return Taken("", f"{many:,} different dates", f'{hint}"string" }}', many)
+        if fitting(known):
+            hint = how_to_read(text, name)
+            return Taken("", f"{many:,} different texts that spell numbers", hint, many)
+    return Taken(CATEGORY, distinct=many)
+
+
+def _of_numbers(name: str, distinct: pa.Array, known: pa.Array, many: int) -> Taken:
+    """Text in which every value is a number."""
+    codes = _count(known, r"^[+-]?0\d") > 0
+    if codes and many > MANY:
+        key = quoted_name(name)
+        return Taken(
+            "",
+            f"{many:,} different numbers, some with leading zeros",
+            f'in tables.toml set types = {{ {key} = "number" }}, or {{ {key} = "string" }} to take '
+            "them as categories",
+            many,
+        )
+    if codes or (many <= MANY and _count(known, r"[.eE+-]") == 0):
+        return Taken(CATEGORY, distinct=many)
+    return Taken(NUMBER, distinct=many)
+
+
+def _share(text: pa.ChunkedArray) -> str:
+    trimmed = pc.utf8_trim_whitespace(text)
+    numeric = pc.or_(pc.match_substring_regex(trimmed, _NUMBER), pc.is_in(trimmed, _WORDS))
+    wrong = int(pc.sum(pc.invert(numeric)).as_py() or 0)
+    return f"{wrong:,} of {len(text):,} values are not numeric, the others are"
+
+
+def _count(text: pa.Array, pattern: str) -> int:
+    return int(pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0)
+
+
+def refuse_unclear(table: pa.Table, name: str, where: str = "") -> Taken:
+    """What a feature is taken for.
+
+    Raises:
+        InputError: its owner must say first.
+    """
+    found = taken_for(table, name)
+    if not found.kind:
+        place = f"{where}: column" if where else "column"
+        raise InputError(f"{place} {name!r}: {found.why}", hint=found.hint)
+    return found
+
+
+_WORDS = pa.array(sorted(set(WORDS)), pa.large_string())

@@ -1,0 +1,80 @@
+"""What every reader of tables is: columns by name, values as they are written, one clear error."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import pyarrow as pa
+
+from psi.protocol.errors import InputError
+
+__all__ = ["CsvFormat", "Reader", "missing_column"]
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """How a CSV file is written; `quote` and `escape` are "" where there is none."""
+
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str = ""
+
+
+class Reader(ABC):
+    """A source of one table's columns.
+
+    `textual` sources hold text only (CSV, the folders of a hive table): what a column is has to be
+    found out. `where` names the table in errors.
+    """
+
+    textual = False
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    @abstractmethod
+    def columns(self) -> list[str]:
+        """Names of the columns, without reading the rows."""
+
+    @abstractmethod
+    def read(self, columns: Sequence[str], text: Collection[str] = ()) -> pa.Table:
+        """The named columns, whole, in canonical types (`canonical`).
+
+        Those in `text` may come as text where parts of a table have several types.
+
+        Raises:
+            InputError: no such column, or what cannot be read: never with a value.
+        """
+
+    def known(self, columns: Sequence[str]) -> list[str]:
+        """The columns there are; raises `InputError` if a named one is not among them."""
+        there = self.columns()
+        for column in columns:
+            if column not in there:
+                raise missing_column(self.where, column, there)
+        return there
+
+
+def missing_column(where: str, column: str, known: Sequence[str]) -> InputError:
+    """The error for a column that a table does not have."""
+    if len(known) == 1:
+        for mark in (";", "\t", "|", ","):
+            if column in (name.strip('" ') for name in known[0].split(mark)):
+                shown = "\\t" if mark == "\t" else mark
+                hint = f'the fields are divided by another mark: set delimiter = "{shown}"'
+                return InputError(f"{where}: no column {column!r}", hint=f"{hint} in tables.toml")
+    folded = {name.strip().casefold(): name for name in known}
+    close = get_close_matches(column, known, n=1)
+    if column.strip().casefold() in folded:
+        close = [folded[column.strip().casefold()]]
+    hint = f"did you mean {close[0]!r}?" if close else f"columns: {_few(known)}"
+    return InputError(f"{where}: no column {column!r}", hint=hint)
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:12])
+    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown

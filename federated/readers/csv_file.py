@@ -1,0 +1,280 @@
+"""CSV files: every column as text, as it is written; all rows, or an error with a line.
+
+`pyarrow.csv` splits the fields, in the file's own encoding. A pass of our own (`scan`) goes first:
+it knows the lines, finds quotes that never close, and counts the records, so that none is lost.
+No error holds a cell: Arrow's own messages quote rows, so they are replaced, not wrapped.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pcsv
+
+from federated.readers.base import CsvFormat, Reader
+from federated.readers.scan import Scan, Scanner
+from federated.readers.sniff import open_text, unreadable
+from psi.protocol.errors import InputError
+
+__all__ = ["CsvReader"]
+
+_BLOCK = 1 << 22
+_LONGEST = 1 << 30
+_LONGEST_HEADER = 1 << 26
+
+
+class CsvReader(Reader):
+    """One CSV file."""
+
+    textual = True
+
+    def __init__(self, where: str, path: Path, form: CsvFormat) -> None:
+        super().__init__(where)
+        self._path, self._form = path, form
+
+    def columns(self) -> list[str]:
+        """The header.
+
+        Raises:
+            InputError: an empty file, another encoding, or a file that is no CSV.
+        """
+        scanner, held = self._scanner(), b""
+        for block in self._blocks():
+            scanner.feed(block)
+            held += block
+            if scanner.header_bytes or len(held) > _LONGEST_HEADER:
+                break
+        found = scanner.done()
+        if found.open_line:
+            raise self._quote(found)
+        if not found.header_bytes or len(held) > _LONGEST_HEADER:
+            if not held.strip():
+                raise InputError(f"{self.where}: {self._path.name} is empty")
+            raise InputError(f"{self.where}: {self._path.name} has no line breaks, so no header")
+        return self._header(held[: found.header_bytes])
+
+    def _header(self, line: bytes) -> list[str]:
+        form = self._form
+        if line.count(0) * 4 > len(line):
+            found = f"{self._path.name} is mostly NUL bytes in line 1"
+            hint = 'if it is UTF-16, set encoding = "utf-16-le" in tables.toml'
+            raise InputError(f"{self.where}: {found}", hint=hint)
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError:
+            raise self._encoding() from None
+        quoting: dict[str, Any] = {"quoting": csv.QUOTE_NONE}
+        if form.quote:
+            quoting = {"quotechar": form.quote}
+        rows = csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=form.delimiter,
+            escapechar=form.escape or None,
+            **quoting,
+        )
+        try:
+            names = next((row for row in rows if row), [])
+        except csv.Error:
+            raise InputError(f"{self.where}: {self._path.name} has no header as csv has") from None
+        if names and names[0].lower().startswith("sep=") and len(names) <= 2:
+            raise InputError(
+                f"{self.where}: {self._path.name} begins with a line sep=, no header",
+                hint='delete that line; the mark goes to delimiter = "..." in tables.toml',
+            )
+        return names
+
+    def read(self, columns: Sequence[str], text: Collection[str] = ()) -> pa.Table:
+        """All columns as text, empty fields as "".
+
+        Raises:
+            InputError: lines with too many or too few fields, a quote that does not close (each
+                with its line), another encoding, fewer rows than the file has.
+        """
+        del text
+        header = self.known(columns)
+        for column in columns:
+            if header.count(column) > 1:
+                found = f"{self._path.name} has {header.count(column)} columns {column!r}"
+                raise InputError(f"{self.where}: {found}")
+        scan = self._scan()
+        if scan.records < 2:
+            return pa.table({name: pa.array([], pa.string()) for name in columns})
+        table = self._parsed(header, columns, scan)
+        if table.num_rows != scan.records - 1:
+            raise InputError(
+                f"{self.where}: {self._path.name}: {table.num_rows:,} of {scan.records - 1:,} rows "
+                "could be read",
+                hint="if it is still being written, wait; else export it again",
+            )
+        return table
+
+    def _parsed(self, header: list[str], columns: Sequence[str], scan: Scan) -> pa.Table:
+        form = self._form
+        try:
+            return pcsv.read_csv(
+                self._stream(),
+                read_options=pcsv.ReadOptions(
+                    encoding=form.encoding,
+                    column_names=header,
+                    skip_rows=scan.header_lines,
+                    block_size=max(1 << 20, scan.longest + 1024),
+                ),
+                parse_options=pcsv.ParseOptions(
+                    delimiter=form.delimiter,
+                    quote_char=form.quote or False,
+                    escape_char=form.escape or False,
+                    newlines_in_values=True,
+                ),
+                convert_options=pcsv.ConvertOptions(
+                    include_columns=list(columns),
+                    column_types=dict.fromkeys(columns, pa.string()),
+                    strings_can_be_null=False,
+                    check_utf8=True,
+                ),
+            )
+        except UnicodeError:
+            raise self._encoding() from None
+        except pa.ArrowInvalid as error:
+            if "UTF8" in str(error):
+                raise self._encoding() from None
+            raise InputError(f"{self.where}: {self._path.name} cannot be read as csv") from None
+        except OSError as error:
+            raise unreadable(self.where, self._path, error) from None
+
+    def _scanner(self) -> Scanner:
+        return Scanner(self._form.delimiter, self._form.quote, self._form.escape)
+
+    def _scan(self) -> Scan:
+        """The file's records, checked. The same file is passed over once."""
+        found = _kept(self._path, _stamp(self._path), self._form, self)
+        name, form = self._path.name, self._form
+        if found.open_line or found.broken_line:
+            raise self._quote(found)
+        if found.ragged:
+            more = f"; {found.ragged:,} such lines in all" if found.ragged > 1 else ""
+            hint = f"check delimiter = {form.delimiter!r} and the quotes around it"
+            if form.quote and not form.escape and self._escaped():
+                hint = 'quotes are written \\" here: set escape = "\\\\" in tables.toml'
+            raise InputError(
+                f"{self.where}: {name} line {found.ragged_line} has {found.ragged_fields} fields, "
+                f"the header {found.width}{more}",
+                hint=hint,
+            )
+        if found.longest > _LONGEST:
+            raise InputError(f"{self.where}: {name} has a row of more than 1 GB")
+        return found
+
+    def _quote(self, found: Scan) -> InputError:
+        """A quote that does not close where it should."""
+        line = found.open_line or found.broken_line
+        if found.broken_line and found.broken_line <= line:
+            line = found.broken_line
+            what = f"and closes within line {found.broken_end} only"
+        else:
+            what = "and never closes"
+        return InputError(
+            f"{self.where}: {self._path.name} line {line}: a quote opens {what}",
+            hint='close it, or double it inside a quoted text; set quote = "" in tables.toml where '
+            "quotes are ordinary characters",
+        )
+
+    def _escaped(self) -> bool:
+        """Whether quotes within the file are written with a backslash."""
+        return any(b'\\"' in block for block in self._blocks())
+
+    def _stream(self) -> pa.NativeFile:
+        return open_text(self.where, self._path)
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The file as UTF-8, without a byte-order mark."""
+        form, first = self._form, True
+        name = codecs.lookup(form.encoding).name
+        try:
+            if _marked_utf16(self._stream()) and not name.startswith("utf-16"):
+                raise self._encoding()
+            with self._stream() as stream:
+                decoder = None if name.startswith("utf-8") else codecs.getincrementaldecoder(name)()
+                while True:
+                    raw = stream.read(_BLOCK)
+                    block = decoder.decode(raw, not raw).encode("utf-8") if decoder else raw
+                    if first and block:
+                        block, first = block.removeprefix(codecs.BOM_UTF8), False
+                    if block:
+                        yield block
+                    if not raw:
+                        return
+        except UnicodeError:
+            raise self._encoding() from None
+        except OSError as error:
+            raise unreadable(self.where, self._path, error) from None
+
+    def _encoding(self) -> InputError:
+        """Where the text stops being of its encoding, and which other one the whole file is in."""
+        form = self._form
+        line, others = self._first_bad_line(form.encoding), []
+        marked = _marked_utf16(self._stream())
+        for name in ("utf-16",) if marked else ("utf-8", "gb18030"):
+            same = codecs.lookup(name) == codecs.lookup(form.encoding)
+            if not same and not self._first_bad_line(name):
+                others.append('"gbk"' if name == "gb18030" else f'"{name}"')
+        hint = f"try encoding = {' or '.join(others)} in tables.toml"
+        if not others:
+            hint = "it may mix encodings, as files put together from several do: export it as one"
+            western = not self._first_bad_line("windows-1252")  # which takes nearly all bytes
+            if western and self._first_bad_line("ascii") == line:
+                it = 'if it is Western European, set encoding = "windows-1252" in tables.toml'
+                hint = f"{it}; if not, {hint}"
+        place = f" from line {line:,} on" if line > 1 else ""
+        found = f"{self._path.name} is not {form.encoding} text{place}"
+        return InputError(f"{self.where}: {found}", hint=hint)
+
+    def _first_bad_line(self, encoding: str) -> int:
+        """The number of the first line that is not of this encoding; 0 if all are."""
+        decoder, line = codecs.getincrementaldecoder(encoding)(), 1
+        with self._stream() as file:
+            while part := file.read(1 << 20):
+                try:
+                    line += decoder.decode(part).count("\n")
+                except UnicodeDecodeError as error:
+                    return line + error.object[: error.start].count(b"\n")
+        try:
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return line
+        return 0
+
+
+def _marked_utf16(stream: pa.NativeFile) -> bool:
+    """Whether a file begins with the mark of UTF-16."""
+    with stream:
+        return stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    found = os.stat(path)
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@lru_cache(maxsize=64)
+def _whole(path: Path, stamp: tuple[int, int, int], form: CsvFormat) -> list[Scan]:
+    """A place for the scan of a file as it is now."""
+    del path, stamp, form
+    return []
+
+
+def _kept(path: Path, stamp: tuple[int, int, int], form: CsvFormat, reader: CsvReader) -> Scan:
+    place = _whole(path, stamp, form)
+    if not place:
+        scanner = reader._scanner()
+        for block in reader._blocks():
+            scanner.feed(block)
+        place.append(scanner.done())
+    return place[0]

@@ -1,0 +1,180 @@
+"""Tables in databases, through Ibis; DuckDB files are opened for reading only.
+
+No error holds a connection's URL, which may name a password, or a driver's own text, which quotes
+rows.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from federated.readers.base import Reader
+from federated.readers.canonical import canonical
+from federated.readers.stored import read_stored
+from psi.protocol.errors import InputError
+
+__all__ = ["DatabaseReader", "arrow_expression", "database_file", "duckdb_connection"]
+
+
+class _ArrowNames:
+    """A DuckDB 2 connection under the method names that Ibis 12 calls it by."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        renamed = {
+            "fetch_arrow_table": "to_arrow_table",
+            "fetch_record_batch": "to_arrow_reader",
+        }
+        return getattr(self._connection, renamed.get(name, name))
+
+    def execute(self, *args: Any, **kwargs: Any) -> _ArrowNames:
+        self._connection.execute(*args, **kwargs)
+        return self
+
+    def cursor(self) -> _ArrowNames:
+        return _ArrowNames(self._connection.cursor())
+
+    def __enter__(self) -> _ArrowNames:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+
+def duckdb_connection(path: str | Path = ":memory:", *, read_only: bool = False) -> Any:
+    """An Ibis connection to DuckDB; every DuckDB connection is made here.
+
+    Extensions are neither installed nor loaded, by themselves or by a query, and no query
+    reads or writes another file: DuckDB lets none of these be turned on again. Arrow tables
+    come in by `arrow_expression`, files by this package's readers.
+    """
+    import duckdb
+    import ibis
+
+    connection: Any = duckdb.connect(
+        str(path),
+        read_only=read_only,
+        config={
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+        },
+    )
+    if not hasattr(connection, "fetch_arrow_table"):
+        connection = _ArrowNames(connection)
+        # About a copy of a few rows of schema, and about an old name of a method.
+        for message in ("Arrow output on a DB-API result", r"fetch_arrow_table\(\) is deprecated"):
+            warnings.filterwarnings("ignore", message=message)
+    return ibis.duckdb.from_connection(connection)
+
+
+def arrow_expression(connection: Any, name: str, table: pa.Table) -> Any:
+    """An Ibis expression over an Arrow table, without a copy, under `name` on a connection."""
+    connection.con.register(name, table)
+    return connection.table(name)
+
+
+def database_file(where: str, url: str, base: Path) -> Path:
+    """The file of `SCHEME:///file.db`: beside tables.toml, or an absolute path.
+
+    Nothing is created. Raises `InputError` where there is no such file.
+    """
+    scheme, _, path = url.partition("://")
+    beside = base / path.lstrip("/")
+    places = [beside]
+    if path.startswith("/"):
+        absolute = Path("/" + path.lstrip("/"))
+        # A bare name is the file beside tables.toml, whatever lies at the root.
+        places = [beside, absolute] if absolute.parent == Path("/") else [absolute, beside]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise InputError(
+            f"{where}: no database file {places[0]}",
+            hint=f"{scheme}:///NAME is beside tables.toml, {scheme}:////PATH an absolute path",
+        )
+    return found
+
+
+class DatabaseReader(Reader):
+    """`SCHEMA.TABLE` or `TABLE` behind a connection URL."""
+
+    def __init__(self, where: str, url: str, table: str, base: Path) -> None:
+        super().__init__(where)
+        self._url, self._table, self._base = url, table, base
+        self._scheme = urlsplit(url).scheme
+
+    def columns(self) -> list[str]:
+        """Raises `InputError`: no such database or table, or no driver for it."""
+        return [str(name) for name in self._expression.columns]
+
+    def read(self, columns: Sequence[str], text: Collection[str] = ()) -> pa.Table:
+        """Raises `InputError`, naming the column whose type cannot be read."""
+        self.known(columns)
+        try:
+            return canonical(read_stored(self._expression, columns, list(text)))
+        except Exception as error:  # drivers raise types of their own, with rows in the text
+            raise self._failed(columns, error) from None
+
+    def _failed(self, columns: Sequence[str], error: Exception) -> InputError:
+        """Which column it was, where one alone fails too."""
+        schema = self._expression.schema()
+        for name in columns:
+            try:
+                canonical(self._expression.select(name).to_pyarrow())
+            except Exception as own:
+                return InputError(
+                    f"{self.where}: column {name!r} of type {schema[name]} cannot be read "
+                    f"({type(own).__name__})",
+                    hint="leave it out, or make a view of the table that casts it to text",
+                )
+        return InputError(f"{self.where}: reading {self._table!r} failed ({type(error).__name__})")
+
+    @cached_property
+    def _expression(self) -> Any:
+        connection = self._connection()
+        schema, _, table = self._table.rpartition(".")
+        try:
+            return connection.table(table, database=schema or None)
+        except Exception as error:
+            found = f"cannot open table {self._table!r} ({type(error).__name__})"
+            raise InputError(f"{self.where}: {found}") from None
+
+    def _connection(self) -> Any:
+        try:
+            if self._scheme == "duckdb":
+                path = database_file(self.where, self._url, self._base)
+                return duckdb_connection(path, read_only=True)
+            import ibis
+
+            return ibis.connect(self._url)
+        except InputError:
+            raise
+        except ImportError:
+            raise InputError(
+                f"{self.where}: no driver for {self._scheme}",
+                hint=f"pip install 'ibis-framework[{self._scheme}]'",
+            ) from None
+        except Exception as error:  # drivers raise types of their own, the password in the text
+            raise self._unopened(error) from None
+
+    def _unopened(self, error: Exception) -> InputError:
+        locked = re.search(r"lock on file.*?\(PID (\d+)\)", str(error), re.DOTALL)
+        if self._scheme == "duckdb" and "lock" in str(error).lower():
+            holder = f"process {locked.group(1)}" if locked else "another process"
+            return InputError(
+                f"{self.where}: the database is locked: {holder} has it open for writing",
+                hint="close it there, or bind a copy of the file",
+            )
+        found = f"cannot connect to {self._scheme} ({type(error).__name__})"
+        return InputError(f"{self.where}: {found}")

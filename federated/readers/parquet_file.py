@@ -1,0 +1,62 @@
+"""One Parquet file, by its columns' names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from federated.readers.base import Reader
+from federated.readers.canonical import canonical
+from psi.protocol.errors import InputError
+
+__all__ = ["ParquetReader"]
+
+
+class ParquetReader(Reader):
+    """A file; a folder of them is `federated.readers.folder`."""
+
+    def __init__(self, where: str, path: Path) -> None:
+        super().__init__(where)
+        self._path = path
+
+    def columns(self) -> list[str]:
+        """Names in the file's order."""
+        try:
+            with pq.ParquetFile(self._path) as file:
+                return [str(name) for name in file.schema_arrow.names]
+        except (pa.ArrowException, OSError):
+            raise self._damaged() from None
+
+    def rows(self) -> int:
+        """How many rows the file says it has."""
+        try:
+            with pq.ParquetFile(self._path) as file:
+                return int(file.metadata.num_rows)
+        except (pa.ArrowException, OSError):
+            raise self._damaged() from None
+
+    def read(self, columns: Sequence[str], text: Collection[str] = ()) -> pa.Table:
+        """Raises `InputError`: a missing or repeated column, a damaged file."""
+        del text
+        there = self.known(columns)
+        for column in columns:
+            if there.count(column) > 1:
+                found = f"{self._path.name} has {there.count(column)} columns {column!r}"
+                raise InputError(f"{self.where}: {found}")
+        try:
+            with pq.ParquetFile(self._path) as file:
+                table = file.read(columns=list(columns), use_threads=True)
+                rows = file.metadata.num_rows
+        except (pa.ArrowException, OSError):
+            raise self._damaged() from None
+        if not columns:
+            return pa.table({})
+        if table.num_rows != rows:
+            raise self._damaged()
+        return canonical(table.select(list(columns)))
+
+    def _damaged(self) -> InputError:
+        return InputError(f"{self.where}: {self._path.name} cannot be read as parquet")
