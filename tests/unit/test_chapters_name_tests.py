@@ -1,0 +1,30 @@
+"""A chapter's claim about a party that lies stands beside the name of a test that exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHAPTERS = sorted((ROOT / "docs" / "protocols").glob("*.md"))
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_tests_that_a_chapter_names_exist(chapter: Path) -> None:
+    for file, name in NAMED.findall(chapter.read_text(encoding="utf-8")):
+        path = ROOT / file
+        assert path.exists(), f"{chapter.name}: no file {file}"
+        found = re.search(rf"^def {name}\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert found, f"{chapter.name}: no test {name} in {file}"
+
+
+@pytest.mark.parametrize(
+    "name", ["aggregate", "differencing", "ecdh_psi", "join_sum", "vole_psi", "vole_psi_malicious"]
+)
+def test_a_chapter_says_what_a_party_that_lies_gets(name: str) -> None:
+    text = (ROOT / "docs" / "protocols" / f"{name}.md").read_text(encoding="utf-8")
+    assert "| who lies, and how | what it gets | played by |" in text
+    assert NAMED.search(text)
