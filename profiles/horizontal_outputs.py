@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from federated.evaluation import auc_interval
+from federated.evaluation import auc, auc_interval
 from federated.horizontal import HorizontalFit
 from federated.party.contract import TrainTerms
 from federated.party.matrix import binary_label, numeric_matrix
@@ -28,6 +28,18 @@ def _rows(source: Source, table: str, features: tuple[str, ...], terms: TrainTer
     return numeric_matrix(found, features, where=table), label.astype(np.int64)
 
 
+def _tested(job: Job) -> tuple[str, str]:
+    """The table that no party trained on, or "", and who has the rows to measure on."""
+    table = job.train.test_table if job.train else ""
+    return table, table.split(".", 1)[0] if table else job.receiver
+
+
+def _test_rows(job: Job, federation: Federation, terms: TrainTerms) -> Rows:
+    table, owner = _tested(job)
+    party = job.party(owner)
+    return _rows(federation.tables[owner], table or party.table, party.features, terms)
+
+
 def _central(rows: Rows) -> tuple[LogisticRegression, np.ndarray, np.ndarray]:
     x, y = rows
     mean, scale = x.mean(axis=0), np.where(x.std(axis=0) > 1e-9, x.std(axis=0), 1.0)
@@ -43,27 +55,27 @@ def _scores(rows: Rows, x: np.ndarray) -> np.ndarray:
 def horizontal_model(job: Job, federation: Federation) -> tuple[Model, HorizontalFit]:
     """The common model beside one party's own, on rows that neither has seen."""
     terms, fit = federation.outcome.horizontal[0]
-    spec = job.train
-    table = spec.test_table if spec else ""
-    owner = table.split(".", 1)[0] if table else job.receiver
+    table, owner = _tested(job)
     features = job.party(owner).features
-    tables = federation.tables[owner]
-    own = _rows(tables, job.party(owner).table, features, terms)
-    test = _rows(tables, table, features, terms) if table else own
+    own = _rows(federation.tables[owner], job.party(owner).table, features, terms)
+    test = _test_rows(job, federation, terms)
     seen = f"on {table}, rows that nobody trained on" if table else f"on {owner}'s own rows"
     before = scored(f"{owner} alone", test[1], _scores(own, test[0]))
     after = scored("all parties", test[1], fit.predict(test[0]))
-    notes = []
+    notes = [
+        f"All sums of one party together tell at most {terms.row_bits} bits of any of its rows: "
+        "the noise for that is part of the model."
+    ]
     if len(fit.fold_aucs):
         interval = auc_interval(fit.fold_aucs)
         notes.append(
-            f"Cross-validation over all parties' rows, from masked histograms: mean AUC "
-            f"{interval.mean:.4f}, 95% interval {interval.low:.4f} to {interval.high:.4f}."
+            f"Cross-validation over all parties' rows, from masked and noised histograms: mean "
+            f"AUC {interval.mean:.3f}, 95% interval {interval.low:.3f} to {interval.high:.3f}."
         )
     standard = (own[0] - fit.mean) / fit.scale
     model = Model(
         terms.task,
-        "logistic regression by masked federated averaging",
+        "logistic regression by masked and noised sums",
         (before, after),
         fit.rows,
         fit.positives,
@@ -77,18 +89,21 @@ def horizontal_model(job: Job, federation: Federation) -> tuple[Model, Horizonta
 
 
 def compare_pooled(job: Job, federation: Federation) -> Comparison:
-    """The same model fitted on all parties' rows in one process."""
+    """The same model fitted on all parties' rows in one process, without bounds or noise.
+
+    AUCs are of the rows that `horizontal_model` is measured on.
+    """
     terms, fit = federation.outcome.horizontal[0]
     parts = [_rows(federation.tables[p.name], p.table, p.features, terms) for p in job.parties]
     pooled = np.vstack([x for x, _ in parts]), np.concatenate([y for _, y in parts])
     model, _, _ = _central(pooled)
     theirs = np.concatenate([model.coef_[0], model.intercept_])
     ours = np.concatenate([fit.coefficients, [fit.intercept]])
-    scores = _scores(pooled, pooled[0])
+    x, y = _test_rows(job, federation, terms)
     return Comparison(
-        float(np.abs(scores - fit.predict(pooled[0])).max()),
-        float(np.abs(theirs - ours).max() / np.abs(theirs[:-1]).max()),
-        float("nan"),
-        float("nan"),
-        float("nan"),
+        score_difference=float(np.abs(_scores(pooled, x) - fit.predict(x)).max()),
+        coefficient_difference=float(np.abs(theirs - ours).max() / np.abs(theirs[:-1]).max()),
+        fold_score_difference=float("nan"),
+        central_auc=auc(y, _scores(pooled, x)),
+        federated_auc=auc(y, fit.predict(x)),
     )

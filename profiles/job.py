@@ -340,7 +340,7 @@ def _train(section: Section | None, names: list[str], receiver: str) -> TrainSpe
         section.integer("folds", 5, 0, 20),
         section.integer("fold_steps", 0, 0, 10),
         section.integer("score_bits", 4, 1, FINEST_SCORES) if split == "vertical" else 0,
-        section.integer("row_bits", 16, 1, 1000) if split == "vertical" else 0,
+        section.integer("row_bits", 16 if split == "vertical" else 1, 1, 1000),
         test,
     )
     if spec.folds == 1:

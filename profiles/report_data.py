@@ -236,5 +236,6 @@ def _check(check: Comparison) -> str:
         "Compared with the same model fitted on all data in one process: scores differ "
         f"by at most {scores:.1e}, coefficients by {coefficients:.1e} of the largest"
     )
-    gap = abs(check.fold_auc_difference)
-    return f"{text}, the mean AUC of the folds by {gap:.1e}." if np.isfinite(gap) else f"{text}."
+    gap, folds = abs(check.fold_auc_difference), np.isfinite(check.fold_score_difference)
+    what = "the mean AUC of the folds" if folds else "the AUC"
+    return f"{text}, {what} by {gap:.1e}." if np.isfinite(gap) else f"{text}."

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from federated.horizontal import Plan
 from federated.party.completion import HORIZONTAL_STEPS
 from federated.party.files import make_folder
 from federated.party.session import Progress
@@ -43,7 +44,7 @@ def steps_of(job: Job) -> list[str]:
     """The receiver's steps in order, for a progress bar."""
     levels = _runs(job)
     if job.train and job.horizontal:
-        rounds = 1 + (job.train.steps or HORIZONTAL_STEPS) + bool(job.train.folds)
+        rounds = Plan(0, job.train.folds, job.train.steps or HORIZONTAL_STEPS).rounds
         task = f"train/{job.train.task}"
         return ["contract", *(f"{task}/{n}" for n in range(rounds)), f"{task}/model", "finish"]
     steps = ["contract"]

@@ -1,12 +1,14 @@
 """The receiver of a horizontal training reads one row by the question that it asks.
 
-A model so steep that p(1 - p) is zero but near one hyperplane makes the curvature's total run over
-the rows of one value of one column. The party that answers is the product's `Branch`; the receiver
-is the one other party, so that it takes off the mask it added itself.
+A model so steep that p is 0 or 1 but near one hyperplane decides on the rows of one value of one
+column: gradients of two such planes, one on each side, differ by these rows. The party that answers
+is the product's `Branch`; the receiver is the one other party, so that it takes off the mask it
+added itself.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,16 +16,17 @@ import numpy as np
 from benchmarks.attack.data import Floats, Joined, load
 from benchmarks.attack.finding import Finding, Scale
 from benchmarks.attack.world import why
-from federated.horizontal.branch import Branch, Question
-from federated.horizontal.secure_sum import SecureSum, add_masked
+from federated.horizontal import Branch, NoiseKey, Plan, SecureSum, add_masked
+from federated.horizontal.branch import Question
 from psi.protocol import FedprofileError
 
 __all__ = ["steep"]
 
-STEEP = 2000.0
+STEEP = 200.0
+APART = 0.1
 FOLDS = 5
 ROWS = 10_000
-CLOSE = 1e-6
+CLOSE = 1e-2
 
 
 def steep(scale: Scale) -> Iterator[Finding]:
@@ -43,31 +46,34 @@ def steep(scale: Scale) -> Iterator[Finding]:
 def _read(found: Joined) -> float:
     x = np.column_stack([found.own, found.partner])
     rows, columns = x.shape
-    secret = b"s" * 32
+    plan, secret = Plan(columns, FOLDS), b"s" * 32
     fold = np.arange(rows) % FOLDS
-    branch = Branch(x, found.label, fold, SecureSum("a", {"b": secret}))
+    masks, key = SecureSum("a", {"b": secret}), NoiseKey(secrets.token_bytes(32))
+    branch = Branch(x, found.label, fold, masks, plan, key)
     own = SecureSum("b", {"a": secret})
     # a value that one row alone has, as bisection over a few rounds would find it
-    column, value = _rare(x)
-    models = np.zeros((FOLDS + 1, columns + 1))
-    models[:, column], models[:, -1] = STEEP, -STEEP * value
-    question = Question(3, "step", models, np.zeros(columns), np.ones(columns))
-    answer = branch.answer(question)
-    total = add_masked([answer, own.mask(np.zeros(len(answer)), f"{3} step")], 2)
-    first = total.reshape(FOLDS + 1, -1)[0]
-    pairs = first[1 + columns + 1 :]
-    curvature = np.zeros((columns + 1, columns + 1))
-    curvature[np.triu_indices(columns + 1)] = pairs
-    told = curvature[:, -1] / curvature[-1, -1]
-    who = int(np.flatnonzero(x[:, column] == value)[0])
-    return float((np.abs(told[:-1] - x[who]) < CLOSE).mean())
+    mean, scale = x.mean(axis=0), np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
+    z = (x - mean) / scale
+    column, value = _rare(z)
+    told = []
+    for number, at in ((3, value - APART), (4, value + APART)):
+        model = np.zeros((1, columns + 1))
+        model[:, column], model[:, -1] = STEEP, -STEEP * at
+        question = Question(number, "step", model, mean, scale, np.zeros(0))
+        answer = branch.answer(question)
+        nothing = np.zeros(len(answer))
+        mine = own.mask(nothing, f"{number} step", nothing.astype(np.int64))
+        told.append(add_masked([answer, mine], 2))
+    row = (told[0] - told[1])[:-1]
+    who = int(np.flatnonzero(z[:, column] == value)[0])
+    return float((np.abs(row - z[who]) < CLOSE).mean())
 
 
 def _rare(x: Floats) -> tuple[int, float]:
     for column in np.argsort([-len(np.unique(one)) for one in x.T]):
         values, counts = np.unique(x[:, column], return_counts=True)
         gaps = np.diff(values, prepend=-np.inf, append=np.inf)
-        lonely = (counts == 1) & (np.minimum(gaps[:-1], gaps[1:]) > 40 / STEEP)
+        lonely = (counts == 1) & (np.minimum(gaps[:-1], gaps[1:]) > 2 * APART)
         if lonely.any():
             return int(column), float(values[lonely][0])
     return 0, float(x[0, 0])

@@ -9,7 +9,9 @@ steps, preconditioned by the common curvature. docs/protocols/horizontal.md has 
 from __future__ import annotations
 
 from federated.horizontal.branch import Branch
-from federated.horizontal.logistic import Coordinator, HorizontalFit, Plan
+from federated.horizontal.logistic import Coordinator, HorizontalFit
+from federated.horizontal.noise import NoiseKey
+from federated.horizontal.plan import Plan
 from federated.horizontal.rounds import AnswerRound, AskRound, HearModel, TellModel
 from federated.horizontal.secure_sum import SecureSum, add_masked
 
@@ -20,6 +22,7 @@ __all__ = [
     "Coordinator",
     "HearModel",
     "HorizontalFit",
+    "NoiseKey",
     "Plan",
     "SecureSum",
     "TellModel",

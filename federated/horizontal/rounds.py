@@ -1,7 +1,7 @@
 """The rounds of horizontal training between the parties: a question to all, a masked vector back.
 
     receiver -> every other   Ask      the round's stage and models
-    every other -> receiver   Masked   its sums over its own rows, under masks that cancel
+    every other -> receiver   Masked   noised sums over its own rows, under masks that cancel
     receiver -> every other   Fitted   the model, once all rounds are done
 
 The receiver coordinates: it adds its own masked vector to the others' and sees their total. Each
@@ -20,8 +20,9 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.horizontal.branch import BINS, Question
-from federated.horizontal.logistic import HorizontalFit, Plan
+from federated.horizontal.branch import Question
+from federated.horizontal.logistic import HorizontalFit
+from federated.horizontal.plan import Plan
 from psi.protocol import (
     Array,
     Context,
@@ -53,6 +54,7 @@ class _Ask:
     models: _Floats
     mean: _Floats
     scale: _Floats
+    edges: _Floats
 
 
 @message(0x91)
@@ -97,11 +99,11 @@ class AskRound(Role[dict[str, Any]]):
 
     def begin(self) -> Turn[dict[str, Any]]:
         q = self._question
-        asked = _Ask(q.number, q.stage, q.models.ravel(), q.mean, q.scale)
+        asked = _Ask(q.number, q.stage, q.models.ravel(), q.mean, q.scale, q.edges)
         return Turn(_Asking({}), [(peer, asked) for peer in self._peers])
 
     def on_masked(self, state: _Asking, incoming: _Masked, peer: str) -> Turn[dict[str, Any]]:
-        found, due = len(incoming.values), _size(self._plan, self._question.stage)
+        found, due = len(incoming.values), self._plan.size(self._question.stage)
         if found != due:
             raise PeerError(f"{found} sums found, {due} expected")
         answers = state.answers | {peer: incoming.values.tobytes()}
@@ -127,11 +129,11 @@ class AnswerRound(Role[bool]):
         del state
         if (asked.number, asked.stage) != (self._number, self._plan.stage(self._number)):
             raise PeerError("a question that the plan does not have in this round")
-        shape = (self._plan.folds + 1, self._plan.columns + 1)
+        shape = (self._plan.models(asked.stage), self._plan.width)
         if len(asked.models) != shape[0] * shape[1]:
             raise PeerError(f"{len(asked.models)} numbers of models found, {shape} expected")
         models = asked.models.reshape(shape)
-        question = Question(asked.number, asked.stage, models, asked.mean, asked.scale)
+        question = Question(asked.number, asked.stage, models, asked.mean, asked.scale, asked.edges)
         return Turn(Done(), [(peer, _Masked(self._answer(question)))], True)
 
 
@@ -174,13 +176,3 @@ class HearModel(Role[HorizontalFit]):
             told.rows, told.positives, told.fold_aucs, told.log,
         )  # fmt: skip
         return Turn(Done(), result=fit)
-
-
-def _size(plan: Plan, stage: str) -> int:
-    """How many sums answer a question."""
-    width = plan.columns + 1
-    if stage == "moments":
-        return 2 + 2 * plan.columns
-    if stage == "scores":
-        return 2 * plan.folds * BINS
-    return (plan.folds + 1) * (1 + width + width * (width + 1) // 2)

@@ -14,17 +14,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from federated.horizontal.noise import stream
 from psi.protocol import InputError, MisuseError, PeerError
 
 __all__ = ["FRACTION_BITS", "SecureSum", "add_masked"]
 
 FRACTION_BITS = 24
+_MASKS = b"fedprofile secure sum v1 "
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
 Masked = np.ndarray[Any, np.dtype[np.uint64]]
 
 
@@ -42,27 +41,26 @@ class SecureSum:
     def __repr__(self) -> str:
         return f"<secure sum of {self._party} with {len(self._secrets)} others>"
 
-    def mask(self, values: Floats, label: str) -> Masked:
-        """Values in fixed point under the masks of the round `label`, which is used once."""
+    def mask(self, values: Floats, label: str, noise: Ints) -> Masked:
+        """Values in fixed point, with `noise` in its last place, under the masks of the round
+        `label`, which is used once."""
         if label in self._used:
             raise MisuseError("masks may be used once only")
         self._used.add(label)
         limit = 2.0 ** (62 - FRACTION_BITS) / (len(self._secrets) + 1)
-        over = int((~(np.abs(values) < limit)).sum())
+        reach = np.abs(values) + np.abs(noise) * 2.0**-FRACTION_BITS
+        over = int((~(reach < limit)).sum())
         if over:
-            raise InputError(f"{over} sums are not finite or too large to add up")
-        total = np.rint(values * 2.0**FRACTION_BITS).astype(np.int64).view(np.uint64)
+            raise InputError(
+                f"{over} sums are not finite or too large to add up",
+                hint="give the columns of large values in larger units",
+            )
+        fixed = np.rint(values * 2.0**FRACTION_BITS).astype(np.int64)
+        total = (fixed + noise).view(np.uint64)
         for peer in sorted(self._secrets):
-            stream = _stream(self._secrets[peer], label, len(values))
-            total = total + stream if self._party < peer else total - stream
+            mask = stream(self._secrets[peer], _MASKS + label.encode(), len(values))
+            total = total + mask if self._party < peer else total - mask
         return np.asarray(total)
-
-
-def _stream(secret: bytes, label: str, count: int) -> Masked:
-    info = b"fedprofile secure sum v1 " + label.encode()
-    key = HKDF(SHA256(), 32, None, info).derive(secret)
-    data = Cipher(ChaCha20(key, bytes(16)), None).encryptor().update(bytes(8 * count))
-    return np.frombuffer(data, "<u8").astype(np.uint64)
 
 
 def add_masked(parts: Sequence[Masked], parties: int) -> Floats:

@@ -11,7 +11,7 @@ from psi.protocol import JobError
 
 __all__ = ["HORIZONTAL_STEPS", "chosen_protocol", "complete"]
 
-HORIZONTAL_STEPS = 12
+HORIZONTAL_STEPS = 6
 """Steps of horizontal training where the draft leaves them open."""
 
 

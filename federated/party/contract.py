@@ -45,6 +45,8 @@ MODELS = ("logistic",)
 FINEST_SCORES = 12
 """The most `score_bits` of a vector."""
 MOST_CATEGORIES = 1000
+MOST_ROUNDS = 20
+"""Steps, and folds, of a training whose rows are split."""
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
 LONGEST_TASK = 64
@@ -180,7 +182,8 @@ class TrainTerms:
     parties). `score_vectors` is the most numbers a row that the label party may learn of the
     other parties' part of the score; each of them is told with noise of 2^-`score_bits` of its
     standard deviation, and `row_bits` is the most that all of them together may tell of a row,
-    in bits, in the mean of rows. Both are 0 where rows are split.
+    in bits, in the mean of rows. Where rows are split there are no score vectors, and `row_bits` is
+    the most that all sums of one party tell of any of its rows, whatever the receiver asks.
     """
 
     task: str
@@ -455,7 +458,9 @@ def _check_train(terms: TrainTerms) -> None:
         raise PeerError(
             f"scores of {terms.score_bits} bits in the contract, 1 to {FINEST_SCORES} allowed"
         )
-    if terms.split == "vertical" and terms.row_bits < 1:
+    if terms.split == "horizontal" and max(terms.steps, terms.folds) > MOST_ROUNDS:
+        raise PeerError(f"more than {MOST_ROUNDS} steps or folds of a training in the contract")
+    if terms.row_bits < 1:
         raise PeerError("the contract does not say how many bits of a row a training may tell")
 
 

@@ -228,6 +228,16 @@ def told_words(terms: TrainTerms) -> str:
 
 
 def _horizontal(terms: TrainTerms) -> list[Disclosure]:
-    step, steps = f"train {terms.task}", terms.steps or HORIZONTAL_STEPS
-    sums = "the model, and sums over all parties' rows (counts, moments, gradients, curvature), "
-    return [Disclosure(step, "every party", f"{sums}again in each of {steps} steps", "train")]
+    steps = terms.steps or HORIZONTAL_STEPS
+    told = (
+        "the model, and sums over all parties' rows (positives, values, squares, products, scores "
+        f"by label, and gradients in each of {steps} steps), each under noise of every party's "
+        f"own: together at most {bits_of_a_row(terms)} of any row, also to a receiver that asks "
+        "what it likes; how many rows have a label"
+    )
+    return [Disclosure(f"train {terms.task}", "every party", told, "train.row_bits")]
+
+
+def bits_of_a_row(terms: TrainTerms) -> str:
+    """ "1 bit", "4 bits": the most that all sums of a training whose rows are split tell."""
+    return f"{terms.row_bits} {'bit' if terms.row_bits == 1 else 'bits'}"

@@ -37,8 +37,8 @@ def guards(contract: Contract, party: str) -> list[str]:
         )
     if pooled:
         found.append(
-            f"{party} gives sums over all of its own rows that have a label: {asker} cannot choose "
-            "them, so no comparison with earlier jobs is made"
+            f"{party} gives sums over all of its own rows that have a label, under noise of its "
+            f"own: {asker} cannot choose the rows, so no comparison with earlier jobs is made"
         )
     if joined or pooled or any(j.partner == party for j in contract.join_sum):
         found.append(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from federated.aggregate import MeasureSlots
 from federated.horizontal import Plan
-from federated.horizontal.branch import BINS
+from federated.horizontal.plan import BINS
 from federated.join_sum import Layout
 from federated.party import category
 from federated.party.contract import Contract, TrainTerms

@@ -5,7 +5,8 @@ step can look ahead at all of them, a policy can add them up before a signature,
 reads the sums.
 
 Bits a row, in the mean of rows: a training tells what its score vectors tell (`told_bits`), and
-while a draft leaves their number open the `row_bits` that it may tell at most. A table by a noised
+while a draft leaves their number open the `row_bits` that it may tell at most; where rows are split
+each party's noise keeps all sums to `row_bits`, of any row. A table by a noised
 category tells at most epsilon log2 e (the log-likelihood of no row moves by more). A table without
 noise, over amounts of the receiver's choosing, tells the whole category. Sums by segment count as
 0: the mean of a group of 20 tells somebody who knows none of the others .04 bits of one
@@ -74,7 +75,7 @@ def planned(contract: Contract, party: str) -> Iterator[Release]:
             yield Release(step, mine.features, bits=bits, vectors=vectors, known=known)
         if train.split == "horizontal" and party != contract.receiver:
             columns = tuple(dict.fromkeys([*mine.features, mine.label]))
-            yield Release(step, columns, known=False)
+            yield Release(step, columns, bits=float(train.row_bits), known=False)
 
 
 def _sums(step: str, measures: Sequence[Measure], known: bool) -> Release:

@@ -24,6 +24,7 @@ from federated.horizontal import (
     Branch,
     HearModel,
     HorizontalFit,
+    NoiseKey,
     Plan,
     SecureSum,
     TellModel,
@@ -470,14 +471,19 @@ class Steps:
                 f"{self._me.table}: {missing} feature values are missing",
                 hint="fill them in before horizontal training",
             )
+        plan = Plan(
+            x.shape[1], terms.folds, terms.steps, terms.row_bits, len(self._contract.parties)
+        )
+        random = self._session.random
+        key = NoiseKey(self._session.keep(f"noise-{terms.task.encode().hex()}", lambda: random(32)))
         folds = np.full(len(x), -1, np.int64)
-        if terms.folds:
-            folds = stratified_folds(label[known], terms.folds, self._contract.seed)
+        if terms.folds:  # by a seed of this party's own: who knows the contract's knows no label
+            folds = stratified_folds(label[known], terms.folds, key.seed(b"folds"))
         masks = SecureSum(
             self._session.name,
             {peer: self._session.shared_secret(peer, step) for peer in self._session.peers},
         )
-        return Branch(x, label[known], folds, masks), Plan(x.shape[1], terms.folds, terms.steps)
+        return Branch(x, label[known], folds, masks, plan, key), plan
 
 
 def _common(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from federated.party.category import bound
 from federated.party.columns import KEY, columns_used
 from federated.party.completion import HORIZONTAL_STEPS
 from federated.party.contract import AlignTerms, Contract, PartyTerms, TrainTerms
-from federated.party.disclosures import category_words, measured_words, told_words
+from federated.party.disclosures import bits_of_a_row, category_words, measured_words, told_words
 from federated.party.guards import guards
 from federated.text import plain
 from psi.align import PROTOCOLS
@@ -204,9 +204,16 @@ def _guards(contract: Contract) -> list[str]:
             f"as counted in what {contract.receiver} sends back"
         )
     for train in contract.train:
-        if train.split == "vertical":
-            lines.append(_score_guard(train))
+        lines.append(_score_guard(train) if train.split == "vertical" else _pooled_guard(train))
     return lines
+
+
+def _pooled_guard(terms: TrainTerms) -> str:
+    return (
+        f"every party bounds what one of its rows adds to the sums of '{terms.task}' and adds noise"
+        f" in proportion: all sums together tell at most {bits_of_a_row(terms)} of a row, whatever "
+        "is asked and whoever colludes; it answers nothing that fewer than 20 of its rows decide"
+    )
 
 
 def _score_guard(terms: TrainTerms) -> str:

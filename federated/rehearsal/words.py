@@ -136,8 +136,8 @@ MESSAGES: dict[str, dict[str, str]] = {
         "Final": "the final coefficients of the partner's columns, as a mix of its directions",
         "Ask": "the round's question: the present model, and how columns are standardised",
         "Masked": (
-            "sums over one party's own rows (counts, moments, gradients), under masks that "
-            "cancel only in the total of all parties"
+            "sums over one party's own rows (positives, values, products, gradients, scores by "
+            "label), with its own noise, under masks that cancel only in the total of all parties"
         ),
         "Fitted": "the model, its quality, how many rows all parties have together",
     },

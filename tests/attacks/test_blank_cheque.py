@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from federated.party.completion import HORIZONTAL_STEPS
 from federated.party.contract import Contract, suites_for
 from federated.party.words import in_words
 from psi.protocol import PeerError
@@ -139,7 +140,10 @@ def test_a_draft_that_leaves_a_disclosure_out_is_read_by_no_officer(tmp_path: Pa
 
 
 def test_the_officer_reads_the_most_that_open_numbers_come_to(tmp_path: Path) -> None:
-    for job, most in ((VERTICAL, "16 bits a record at most"), (HORIZONTAL, "12 steps")):
+    for job, most in (
+        (VERTICAL, "16 bits a record at most"),
+        (HORIZONTAL, f"{HORIZONTAL_STEPS} steps"),
+    ):
         place = tmp_path / str(len(most))
         place.mkdir()
         here = world(place)

@@ -131,8 +131,14 @@ def test_two_jobs_of_four_parties_at_once(tmp_path: Path, world: World) -> None:
         ]
         for metrics in found:
             metrics.pop("run")
-        assert found[0] == found[1]
         assert found[0]["job"] == job
+        if job == "rows":  # each run has noise of its own
+            here, over = (
+                metrics["models"]["default"]["scores"]["all parties"] for metrics in found
+            )
+            assert over["auc"] == pytest.approx(here["auc"], abs=0.05)
+        else:
+            assert found[0] == found[1]
     one, two = (
         pd.read_parquet(tmp_path / f"{place}-columns" / "profiles.parquet")
         for place in ("memory", "hub")

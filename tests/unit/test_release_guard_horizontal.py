@@ -104,6 +104,6 @@ def test_plan_and_show_say_that_it_is_counted_and_not_compared(tmp_path: Path) -
     (tmp_path / "job.toml").write_text(JOB)
     contract = nameless_draft(Job.load(tmp_path / "job.toml"))
     pooled, capped = guards(contract, "south")
-    assert "north cannot choose them, so no comparison" in pooled
+    assert "north cannot choose the rows, so no comparison" in pooled
     assert "south caps how often a column is disclosed to north" in capped
     assert guards(contract, "north") == []

@@ -71,7 +71,8 @@ class MaskedFedAvg(FedAvg):
 
 def _record(coordinator: Coordinator) -> ArrayRecord:
     question = coordinator.question()
-    named = {"models": question.models, "mean": question.mean, "scale": question.scale}
+    names = ("models", "mean", "scale", "edges")
+    named = {name: getattr(question, name) for name in names}
     return ArrayRecord({name: Array(np.ascontiguousarray(a)) for name, a in named.items()})
 
 
@@ -139,8 +140,9 @@ class AskGrid(Grid):
 def _question(message: Message) -> Question:
     arrays: Any = message.content["arrays"]
     config: Any = message.content["config"]
-    models, mean, scale = (np.asarray(arrays[k].numpy()) for k in ("models", "mean", "scale"))
-    return Question(int(config["number"]), str(config["stage"]), models, mean, scale)
+    names = ("models", "mean", "scale", "edges")
+    models, mean, scale, edges = (np.asarray(arrays[name].numpy()) for name in names)
+    return Question(int(config["number"]), str(config["stage"]), models, mean, scale, edges)
 
 
 def _reply(message: Message, masked: np.ndarray) -> Message:

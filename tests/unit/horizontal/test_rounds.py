@@ -10,7 +10,6 @@ import pytest
 
 from federated.horizontal import AnswerRound, AskRound, HearModel, HorizontalFit, Plan, TellModel
 from federated.horizontal.branch import Question
-from federated.horizontal.rounds import _size
 from psi.protocol import Context, PeerError
 
 PLAN = Plan(3, folds=2, steps=2)
@@ -20,8 +19,10 @@ def context(party: str) -> Context:
     return Context(bytes(32), "train/x/1", party, bytes)
 
 
-def question(number: int = 1, stage: str = "step", rows: int = 3) -> Question:
-    return Question(number, stage, np.ones((rows, 4)), np.zeros(3), np.ones(3))
+def question(number: int = 3, models: int | None = None, stage: str = "") -> Question:
+    stage = stage or PLAN.stage(number)
+    ones = np.ones((PLAN.models(stage) if models is None else models, 4))
+    return Question(number, stage, ones, np.zeros(3), np.ones(3), np.zeros(PLAN.edges(stage)))
 
 
 def sums(count: int) -> Callable[[Question], Any]:
@@ -42,30 +43,37 @@ def play(asked: Question, answer: AnswerRound) -> Any:
     return again.receive(masked).result
 
 
-@pytest.mark.parametrize(("number", "stage"), [(0, "moments"), (1, "step"), (3, "scores")])
-def test_a_round(number: int, stage: str) -> None:
-    count = _size(PLAN, stage)
-    found = play(question(number, stage), AnswerRound(context("b"), PLAN, number, sums(count)))
+def test_the_rounds_of_a_plan() -> None:
+    stages = [PLAN.stage(number) for number in range(PLAN.rounds)]
+    assert stages == ["sums", "spread", "products", "step", "folds", "scores"]
+    bare = Plan(3, folds=0, steps=1)
+    assert [bare.stage(number) for number in range(bare.rounds)] == stages[:3]
+
+
+@pytest.mark.parametrize("number", range(PLAN.rounds))
+def test_a_round(number: int) -> None:
+    count = PLAN.size(PLAN.stage(number))
+    found = play(question(number), AnswerRound(context("b"), PLAN, number, sums(count)))
     assert found["b"].tolist() == list(range(count))
 
 
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        (question(2, "step"), "the plan does not have"),
-        (question(1, "moments"), "the plan does not have"),
-        (question(1, "scores"), "the plan does not have"),
-        (question(1, "step", rows=2), "8 numbers of models found"),
+        (question(2), "the plan does not have"),
+        (question(3, stage="sums"), "the plan does not have"),
+        (question(3, stage="scores"), "the plan does not have"),
+        (question(3, models=2), "8 numbers of models found"),
     ],
 )
 def test_a_question_of_another_round_is_not_answered(asked: Question, why: str) -> None:
     with pytest.raises(PeerError, match=why):
-        play(asked, AnswerRound(context("b"), PLAN, 1, sums(45)))
+        play(asked, AnswerRound(context("b"), PLAN, 3, sums(4)))
 
 
 def test_an_answer_of_another_size_is_refused() -> None:
-    with pytest.raises(PeerError, match="7 sums found, 45 expected"):
-        play(question(), AnswerRound(context("b"), PLAN, 1, sums(7)))
+    with pytest.raises(PeerError, match="7 sums found, 4 expected"):
+        play(question(), AnswerRound(context("b"), PLAN, 3, sums(7)))
 
 
 def test_the_model_reaches_all_and_must_fit_the_plan() -> None:
