@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from federated.join_sum import Layout
 from federated.party.category import ciphertexts as cipher_count
+from federated.party.column_report import columns_taken, in_lines
 from federated.party.completion import chosen_protocol, complete
 from federated.party.contract import Contract
 from federated.party.disclosures import disclosures
@@ -16,6 +17,7 @@ from federated.party.limits import ciphertexts
 from federated.party.source import Source
 from federated.party.steps import facts_of
 from federated.party.words import in_words
+from federated.text import plain
 from federated.vertical.plan import passes
 from profiles.estimate import (
     Estimate,
@@ -28,6 +30,7 @@ from profiles.estimate import (
 from profiles.job import Job
 from profiles.own_table import check_own
 from profiles.proposal import nameless_draft
+from profiles.roles import roles_of
 from psi.align import PROTOCOLS, AlignSettings, in_one_run
 from psi.kernels.montgomery import best_path
 
@@ -55,9 +58,23 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
     ]
     if any(align.keep_tags_days for align in contract.align):
         lines.append(f"  of which {_seconds(_kept_seconds(contract))} are not spent again {KEPT}")
+    if source is not None:
+        lines += _columns(job, source)
     if source is None:
         lines.append(f"  taking {rows:,} rows a table; give --tables to use the real ones")
     return "\n".join(lines)
+
+
+def _columns(job: Job, source: Source) -> list[str]:
+    """What every column that the job names is taken for."""
+    lines = ["", "What the columns are taken for"]
+    for party in job.parties:
+        roles = roles_of(job, party.name)
+        keys = [column for level in party.keys for column in level]
+        table = source.load(party.table, list(roles), keys=keys)
+        lines.append(f"  {party.table}, {table.num_rows:,} rows")
+        lines += [f"    {plain(line, 1000)}" for line in in_lines(columns_taken(table, roles))]
+    return lines
 
 
 def estimate(contract: Contract) -> Estimate:

@@ -60,6 +60,16 @@ def add(
     null: Annotated[
         list[str] | None, typer.Option("--null", help="A text that means missing.")
     ] = None,
+    decimal: Annotated[str, typer.Option("--decimal", help="The mark before a fraction.")] = "",
+    thousands: Annotated[str, typer.Option("--thousands", help="The mark in 1,234.")] = "",
+    as_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            metavar="NAME=TYPE",
+            help="What a column is: string, number, percent, money, uuid or hex.",
+        ),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Bind a bound name anew.")] = False,
     home: Home = HOME,
 ) -> None:
@@ -72,6 +82,7 @@ def add(
         fedprofile node table add people --path /data/people.parquet --key id_no
             --column open_loans=feature --column income=never
     """
+    from federated.party.column_report import columns_taken
     from federated.party.node_home import NodeHome
     from federated.party.preflight import preflight
     from federated.party.table_file import put_table, table_name
@@ -89,18 +100,27 @@ def add(
         "nulls": null or [],
         "keys": key,
         "kinds": _pairs("--kind", kind),
-        "types": dict.fromkeys(text or [], "string"),
+        "decimal": decimal,
+        "thousands": thousands,
+        "types": dict.fromkeys(text or [], "string") | _pairs("--type", as_type),
         "permissions": _pairs("--column", column),
     }
     entry = {name: value for name, value in entry.items() if value}
     found = table_of(whole, entry, place.tables)
     columns = _checked(found, entry)
-    report = preflight(found.load(key, keys=key), [[one] for one in key], found.kinds)
+    loaded = _loaded(found, columns, key)
+    report = preflight(loaded, [[one] for one in key], found.kinds)
+    roles = {"feature": ["feature"], "label": ["label"]}
+    uses = {one: found.permissions.get(one, "as the policy says") for one in columns}
+    taken = columns_taken(loaded, {c: roles.get(uses[c], []) for c in loaded.column_names})
     put_table(place.tables, whole, entry, replace=replace)
     typer.echo(f"{whole}: {report.rows_} rows")
-    for one in columns:
-        use = "key" if one in key else found.permissions.get(one, "as the policy says")
-        typer.echo(f"  {plain(one):<30} {use}")
+    for one in taken:
+        use = "key" if one.column in key else uses[one.column]
+        gaps = f", {one.missing:,} missing" if one.missing else ""
+        typer.echo(f"  {plain(one.column):<30} {use}; {one.taken}{gaps}")
+        for told in one.wrong if one.column not in key else ():
+            typer.echo(f"    - {plain(told, 1000)}")
     for level in report.levels:
         typer.echo(
             f"key {plain(level.columns[0])}: {level.usable} usable, {level.distinct} distinct"
@@ -184,6 +204,16 @@ def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
             raise MisuseError(f"{option} {text[:64]!r} found, NAME=VALUE once a name allowed")
         pairs[name] = value
     return pairs
+
+
+def _loaded(table: Any, columns: list[str], key: list[str]) -> Any:
+    """All columns, or those that a job may name where another is of a type that cannot be read."""
+    from psi.protocol import InputError
+
+    try:
+        return table.load(columns, keys=key)
+    except InputError:
+        return table.load(list(dict.fromkeys([*key, *table.permissions])), keys=key)
 
 
 def _checked(table: Any, entry: dict[str, Any]) -> list[str]:

@@ -59,6 +59,11 @@ class Declared:
         """The texts that mean missing; None where the table does not say."""
         return self.nulls.get(column, self.nulls.get(""))
 
+    def marks(self, column: str) -> bool:
+        """Whether marks in numbers are declared for this column."""
+        form = self.spelling(column)
+        return (form.decimal, form.thousands) != (".", "")
+
     def spelling(self, column: str) -> Spelling:
         """How numbers of a column are written."""
         kind = self.types.get(column, "number")
@@ -137,7 +142,7 @@ def _settled(
         values = _forced(values, name, declared, nulls, where)
     elif kind and not _number(values.type):
         raise InputError(f"{_place(where, name)}: found {values.type}, declared {kind!r}")
-    elif textual and not key and is_text(values.type) and values.null_count < len(values):
+    elif not key and is_text(values.type) and (textual or declared.marks(name)):
         values = _numbers(values, name, declared, nulls, notes)
     return values, notes
 
@@ -256,9 +261,8 @@ def _numbers(
     text = values if nulls is not None else _without(values, WORDS)
     if text.null_count == len(text):
         return values
-    form = declared.spelling(name)
-    if (form.decimal, form.thousands) != (".", ""):
-        found, wrong = spelled(text, form)
+    if declared.marks(name):
+        found, wrong = spelled(text, declared.spelling(name))
         codes = pc.any(pc.match_substring_regex(text, r"^-?0\d")).as_py()
         numbers = None if wrong.any() or codes else found
     else:
@@ -267,5 +271,5 @@ def _numbers(
         return values
     if text.null_count > values.null_count:
         notes["words"] = text.null_count - values.null_count
-    del notes["textual"]
+    notes.pop("textual", None)
     return numbers

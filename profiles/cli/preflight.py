@@ -18,20 +18,25 @@ def preflight(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Check key columns: rows, nulls, invalid by reason, duplicates, and what to do.
+    """Check key columns: rows, nulls, invalid by reason, duplicates, and what to do; say of every
+    other column that the job names what it is taken for.
 
     Counts only; no value is shown and nothing is sent. Ends with exit code 0 where the job can
-    succeed with these keys, also if there is something to mend; with 4 where a table cannot be
-    read or lacks a key column, no row has a usable key, or fewer than [align] minimum_overlap
-    or more than largest_set have one; with 3 where a file is wrong.
+    succeed with these columns, also if there is something to mend; with 4 where a table cannot be
+    read or lacks a key column, a column cannot be what the job takes it for, no row has a usable
+    key, or fewer than [align] minimum_overlap or more than largest_set have one; with 3 where a
+    file is wrong.
     """
     import json
 
+    from federated.party.column_report import columns_taken, in_lines
     from federated.party.preflight import preflight as check
     from federated.party.source import FileSource
     from federated.party.tables import TablesFile
+    from federated.text import plain
     from profiles.cli.screen import column_bars
     from profiles.job import AlignSpec, Job
+    from profiles.roles import roles_of
     from psi.protocol import InputError, JobError
 
     spec = Job.load(job)
@@ -48,7 +53,9 @@ def preflight(
     reports = []
     for found in bound:
         names = list(dict.fromkeys(column for level in found.keys for column in level))
-        table = FileSource(file).load(found.table, names, keys=names)
+        roles = roles_of(spec, found.name)
+        table = FileSource(file).load(found.table, [*roles], keys=names)
+        taken = columns_taken(table, {c: r for c, r in roles.items() if r != ["key"]})
         kinds = {
             c: k
             for cs, ks in zip(found.keys, align.kinds, strict=False)
@@ -59,9 +66,14 @@ def preflight(
                 table, found.keys, kinds, duplicates=align.duplicates, progress=progress,
                 minimum=align.minimum_overlap, largest=align.largest_set,
             )  # fmt: skip
-        reports.append({"party": found.name, "table": found.table, **report.as_dict()})
+        told = {"party": found.name, "table": found.table, **report.as_dict()}
+        told["taken"] = [one.as_dict() for one in taken]
+        told["ok"] = bool(told["ok"]) and not any(one.problem for one in taken)
+        reports.append(told)
         if not as_json:
-            typer.echo(f"{found.name}: {found.table}\n{report.to_text()}\n")
+            lines = ["other columns:", *(f"  {line}" for line in in_lines(taken))] if taken else []
+            shown = "\n".join([report.to_text(), *(plain(line, 1000) for line in lines)])
+            typer.echo(f"{found.name}: {found.table}\n{shown}\n")
     if as_json:
         typer.echo(json.dumps(reports, indent=1))
     if not all(report["ok"] for report in reports):

@@ -7,6 +7,8 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from federated.party.encoding import Encoder
@@ -49,10 +51,14 @@ WRITTEN = {
 }  # fmt: skip
 
 
-def source(folder: Path, column: list[str], name: str, more: str = "") -> FileSource:
+def source(
+    folder: Path, column: list[str], name: str, more: str = "", kind: str = "csv"
+) -> FileSource:
     cells = "".join(f'"{i}","{text}"\n' for i, text in enumerate(column))
     (folder / "t.csv").write_text(f'"id","{name}"\n' + cells, encoding="utf-8")
-    (folder / "tables.toml").write_text(f'[p.t]\npath = "t.csv"\n{more}\n', encoding="utf-8")
+    rows = pa.table({"id": [str(i) for i in range(len(column))], name: column})
+    pq.write_table(rows, folder / "t.parquet")
+    (folder / "tables.toml").write_text(f'[p.t]\npath = "t.{kind}"\n{more}\n', encoding="utf-8")
     return FileSource(TablesFile.load(folder / "tables.toml"))
 
 
@@ -68,19 +74,19 @@ def merged(keys: list[str]) -> str:
     return "\n".join(keys)
 
 
-@pytest.mark.parametrize("name", ["amount", "贷款 余额"])
+@pytest.mark.parametrize(("name", "kind"), [("amount", "csv"), ("贷款 余额", "parquet")])
 @pytest.mark.parametrize("form", WRITTEN)
-def test_numbers_written_for_people(form: str, name: str, tmp_path: Path) -> None:
+def test_numbers_written_for_people(form: str, name: str, kind: str, tmp_path: Path) -> None:
     column, want = WRITTEN[form]
-    table = source(tmp_path, column, name).load("p.t", [name])
+    table = source(tmp_path, column, name, kind=kind).load("p.t", [name])
     with pytest.raises(InputError, match=name) as caught:
         Encoder.fit(mark(table, [name]), [name])
     keys = merged(said(caught.value.hint))
-    table = source(tmp_path, column, name, keys).load("p.t", [name])
+    table = source(tmp_path, column, name, keys, kind).load("p.t", [name])
     np.testing.assert_allclose(numeric_matrix(table, [name])[:, 0], want, rtol=1e-12)
     assert Encoder.fit(mark(table, [name]), [name]).names[0] == name
     as_text = re.findall(r'types = \{ [^}]*= "string" \}', caught.value.hint)
-    table = source(tmp_path, column, name, as_text[0]).load("p.t", [name])
+    table = source(tmp_path, column, name, as_text[0], kind).load("p.t", [name])
     assert table[name].to_pylist() == column
     Encoder.fit(mark(table, [name]), [name])
 
