@@ -20,6 +20,7 @@ from profiles.baseline import Comparison, compare
 from profiles.federation import Federation
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
+from profiles.leakage import leakage_metrics
 from profiles.own_table import eligible, entity_column, managers_of, own_facts, own_table
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData
@@ -194,7 +195,8 @@ def _metrics(
     checks: list[Comparison],
     synthetic: bool,
 ) -> dict[str, Any]:
-    """Numbers that depend on job and data only, and, under `run`, those of this run."""
+    """Numbers that depend on job and data only; under `run` those of this run, and under `leakage`
+    what was told of partners' rows, by it and before."""
     models = {}
     for model in report.models:
         models[model.task] = {
@@ -239,6 +241,7 @@ def _metrics(
         "models": models,
         "aggregates": aggregate_metrics(federation.outcome),
         "targets": {t.product: t.total for t in report.targets},
+        "leakage": leakage_metrics(report.leakage),
         "run": run,
     }
 

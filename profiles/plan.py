@@ -13,7 +13,9 @@ from federated.party.column_report import columns_taken, in_lines
 from federated.party.completion import chosen_protocol, complete
 from federated.party.contract import Contract
 from federated.party.disclosures import disclosures
+from federated.party.holdings import Holdings
 from federated.party.limits import ciphertexts
+from federated.party.row_bits import row_bits, row_words
 from federated.party.source import Source
 from federated.party.steps import facts_of
 from federated.party.words import in_words
@@ -48,6 +50,7 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
         check_own(job, source)
     contract, taken = _contract(job, source, rows)
     lines = [f"{job.name}", f"purpose: {job.purpose}; about: {job.entity}", "", *in_words(contract)]
+    lines += _told(contract, source)
     cost = estimate(contract)
     lines += ["", taken] if taken else []
     lines += [
@@ -75,6 +78,22 @@ def _columns(job: Job, source: Source) -> list[str]:
         lines.append(f"  {party.table}, {table.num_rows:,} rows")
         lines += [f"    {plain(line, 1000)}" for line in in_lines(columns_taken(table, roles))]
     return lines
+
+
+def _told(contract: Contract, source: Source | None) -> list[str]:
+    """Bits of a row, of each partner; what a row holds where its table is at hand."""
+    lines = list[str]()
+    for name in contract.partners():
+        row = row_bits(contract, name)
+        if row is not None and source is not None:
+            holds = Holdings(source, contract.party(name))
+            row = row_bits(contract, name, held=holds(row.columns))
+        lines += row_words(row) if row is not None else []
+    if not lines:
+        return []
+    if source is None:
+        lines.append("how many a row holds is known with --tables, and to the partner")
+    return ["", "Bits of a row", *(f"  {plain(line, 2000)}" for line in lines)]
 
 
 def estimate(contract: Contract) -> Estimate:

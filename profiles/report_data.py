@@ -13,6 +13,7 @@ from profiles.aggregate_report import by_category, by_segment
 from profiles.baseline import Comparison
 from profiles.federation import Federation
 from profiles.job import Job
+from profiles.leakage import leakage
 from profiles.plan import PATHS
 from profiles.report.data import (
     Aggregated,
@@ -76,6 +77,7 @@ def report_data(
         segments=tuple(_segments(segment, scores)) if segment else (),
         targets=tuple(_targets(job, targets, scores)) if targets is not None else (),
         disclosures=contract.disclosures,
+        leakage=leakage(federation),
         run=_run(federation),
         notes=tuple(_check(check) for check in checks),
     )

@@ -69,8 +69,13 @@ def _print(book: Releases) -> None:
     from datetime import UTC, datetime
 
     from federated.cli.lists import print_rows
+    from federated.party.row_bits import told_words
+    from federated.text import plain
 
-    heads = ("job", "to", "purpose", "table", "columns", "step", "epsilon", "made", "until")
+    heads = (
+        "job", "to", "purpose", "table", "columns", "step", "bits of a row", "thresholds",
+        "epsilon", "made", "until",
+    )  # fmt: skip
     rows = []
     for line in book.lines():
         days = [
@@ -79,5 +84,9 @@ def _print(book: Releases) -> None:
         ]
         noise = f"{int(line['micro_epsilon']) / 1e6:g}" if line["micro_epsilon"] else "exact"
         names = [str(line[key]) for key in ("receiver", "purpose", "table", "columns", "step")]
-        rows.append((str(line["session"])[:8], *names, noise, *days))
+        bits = f"{int(line['micro_bits']) / 1e6:.1f}"
+        edges = str(line["thresholds"] or "-")
+        rows.append((str(line["session"])[:8], *names, bits, edges, noise, *days))
     print_rows(heads, rows)
+    for row in book.so_far():
+        typer.echo(plain(told_words(row), 2000))

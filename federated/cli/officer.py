@@ -58,7 +58,9 @@ def show(job: Job, home: Home = HOME, as_json: AsJson = False) -> None:
     refuses a contract whose list differs.
     """
     import json
+    from dataclasses import asdict
 
+    from federated.cli.row_bits import row_bits_of
     from federated.party.plain import to_plain
 
     inbox, place = inbox_of(home)
@@ -68,7 +70,9 @@ def show(job: Job, home: Home = HOME, as_json: AsJson = False) -> None:
     if as_json:
         contract = to_plain(entry.request.contract)
         row = next(row for row in _rows(home) if row["session"] == entry.request.session.hex())
-        typer.echo(json.dumps(row | {"contract": contract}, indent=1, ensure_ascii=True))
+        bits, _ = row_bits_of(entry.request, place)
+        more = {"contract": contract, "row_bits": asdict(bits) if bits else None}
+        typer.echo(json.dumps(row | more, indent=1, ensure_ascii=True))
         return
     typer.echo("\n".join(_described(entry, place)))
 
@@ -213,7 +217,9 @@ def _without_officer(job: str, home: Path) -> bool:
 def _described(entry: Any, place: Any) -> list[str]:
     from datetime import UTC, datetime
 
+    from federated.cli.row_bits import row_bits_of
     from federated.party.peers import Peers
+    from federated.party.row_bits import row_words
     from federated.party.words import asked_of, in_words, look_twice
     from federated.text import plain
 
@@ -232,9 +238,12 @@ def _described(entry: Any, place: Any) -> list[str]:
         *(f"  {line}" for line in asked_of(contract, request.me)),
         "",
         *in_words(contract),
-        "",
-        "Keys",
     ]
+    bits, unknown = row_bits_of(request, place)
+    if bits is not None:
+        told = [*row_words(bits), *unknown]
+        lines += ["", "Bits of a row", *(f"  {plain(text, 2000)}" for text in told)]
+    lines += ["", "Keys"]
     for terms in contract.parties:
         print_ = terms.identity.fingerprint
         how = "this party" if terms.name == request.me else known.get(print_) or "NOT CONFIRMED"

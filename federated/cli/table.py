@@ -125,6 +125,8 @@ def add(
         typer.echo(
             f"key {plain(level.columns[0])}: {level.usable} usable, {level.distinct} distinct"
         )
+    for line in _holds(found, place, key, loaded):
+        typer.echo(line)
     for hint in report.suggestions:
         typer.echo(f"suggestion: {plain(hint)}")
 
@@ -214,6 +216,35 @@ def _loaded(table: Any, columns: list[str], key: list[str]) -> Any:
         return table.load(columns, keys=key)
     except InputError:
         return table.load(list(dict.fromkeys([*key, *table.permissions])), keys=key)
+
+
+def _holds(table: Any, place: Any, keys: list[str], rows: Any) -> list[str]:
+    """How many bits a row holds in the columns that may be used for training."""
+    from federated.party.book import MICRO
+    from federated.party.budget import allowed_bits
+    from federated.party.entropy import joint_entropy
+    from federated.party.policy_file import load_policy
+    from psi.protocol import InputError
+
+    policy = load_policy(place.policy)
+    offered = [
+        name
+        for name in rows.column_names
+        if name not in keys
+        and policy.permission(table.name, name, table.permissions.get(name, ""))
+        in ("feature", "label")
+    ]
+    if not offered:
+        return []
+    try:
+        held = joint_entropy(rows, offered)
+    except InputError as error:
+        return [f"what a row holds is not known: {error.message}"]
+    told = allowed_bits(policy.releases, held) / MICRO
+    return [
+        f"a row holds {held:.1f} bits in what is offered for training ({len(offered)} columns); "
+        f"{told:.1f} may be told to one receiver"
+    ]
 
 
 def _checked(table: Any, entry: dict[str, Any]) -> list[str]:

@@ -51,7 +51,8 @@ class Outcome:
 
     `rows` are this party's row numbers of the entities that all parties share, in the
     receiver's order; `grades` say by which key each was found. `coefficients` are a feature
-    party's own part of each model, in its standardised columns.
+    party's own part of each model, in its standardised columns. `before` says how many bits of a
+    row earlier jobs told this receiver, by partner; None where nothing outlives a job.
     """
 
     contract: Contract
@@ -63,4 +64,5 @@ class Outcome:
     join_sums: list[tuple[JoinSumTerms, JoinSumResult]] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
     coefficients: dict[str, np.ndarray] = field(default_factory=dict)
+    before: dict[str, float] | None = None
     horizontal: list[tuple[TrainTerms, HorizontalFit]] = field(default_factory=list)

@@ -33,7 +33,8 @@ class Release:
     `epsilon` is that of its noise, 0 for exact answers. `bits` are told of a row, in the mean.
     `vectors` are numbers a row, of which the `bits` are. `thresholds` are the distinct edges of
     shares and histograms, one tuple a column. `known`: this party learns which records it is about.
-    `whole`: a policy that allows it has let the whole column be told.
+    `whole`: a policy that allows it has let the whole column be told. `open`: a draft has not fixed
+    yet how much is told, `bits` are the most.
     """
 
     step: str
@@ -44,6 +45,7 @@ class Release:
     thresholds: tuple[tuple[str, ...], ...] = ()
     known: bool = True
     whole: bool = False
+    open: bool = False
 
     def edges(self, column: str) -> set[str]:
         """The thresholds of one column."""
@@ -70,9 +72,14 @@ def planned(contract: Contract, party: str) -> Iterator[Release]:
     for train in contract.train:
         mine, step = contract.party(party), f"train/{train.task}"
         if train.split == "vertical" and party in train.partners:
-            bits = _train_bits(train)
-            vectors = train.score_vectors
-            yield Release(step, mine.features, bits=bits, vectors=vectors, known=known)
+            yield Release(
+                step,
+                mine.features,
+                bits=_train_bits(train),
+                vectors=train.score_vectors,
+                known=known,
+                open=not train.score_vectors,
+            )
         if train.split == "horizontal" and party != contract.receiver:
             columns = tuple(dict.fromkeys([*mine.features, mine.label]))
             yield Release(step, columns, bits=float(train.row_bits), known=False)

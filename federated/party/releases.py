@@ -33,13 +33,14 @@ import pyarrow.compute as pc
 
 from federated.aggregate.history import Past
 from federated.party.book import MICRO, Book, Entry, Job, Level, Names, read_book
-from federated.party.budget import Earlier, Holds, check_bits, check_counts
+from federated.party.budget import Earlier, Holds, allowed_bits, check_bits, check_counts
 from federated.party.contract import Contract, PartyTerms
 from federated.party.differencing import Tags, exposure, nearest
 from federated.party.files import make_folder
 from federated.party.plain import canonical
 from federated.party.release import Release
 from federated.party.release_limits import ReleaseLimits
+from federated.party.row_bits import RowBits
 from federated.party.vault import Vault
 from psi.identifiers.keys import key_buffer
 from psi.kernels.blake2s import Blake2s
@@ -184,9 +185,26 @@ class Releases:
     def weighed(self, table: str, receiver: str) -> list[str]:
         """The columns of a table of which a receiver was told bits in earlier jobs."""
         with self._locked():
-            jobs = [j for j in self._present().jobs if (j.table, j.receiver) == (table, receiver)]
+            jobs = [
+                j
+                for j in self._present(keep=False).jobs
+                if (j.table, j.receiver) == (table, receiver)
+            ]
             entries = [entry for job in jobs for entry in job.entries if entry.bits]
             return list(dict.fromkeys(c for entry in entries for c in entry.columns))
+
+    def so_far(self) -> list[RowBits]:
+        """What each receiver was told of a row of each table; `held` is at least so much."""
+        with self._locked():
+            jobs = [j for j in self._present(keep=False).jobs if any(e.bits for e in j.entries)]
+        found = []
+        for table, receiver in dict.fromkeys((job.table, job.receiver) for job in jobs):
+            held = max(j.holds for j in jobs if (j.table, j.receiver) == (table, receiver)) / MICRO
+            columns, told = tuple(self.weighed(table, receiver)), self.told(table, receiver)
+            most = allowed_bits(self._limits, held) / MICRO
+            row = RowBits(table, receiver, columns, 0.0, told=told, held=held, allowed=most)
+            found.append(row)
+        return found
 
     def foresee(
         self,
@@ -235,7 +253,7 @@ class Releases:
         """
         with self._locked():
             fixed, weights, tags = 0, [], []
-            for job in self._present().jobs:
+            for job in self._present(keep=False).jobs:
                 touching = [
                     e for e in job.entries if columns is None or columns.intersection(e.columns)
                 ]
@@ -435,8 +453,11 @@ class Releases:
 
     # the file
 
-    def _present(self) -> Book:
-        """The book without what has expired."""
+    def _present(self, *, keep: bool = True) -> Book:
+        """The book without what has expired; with `keep` that goes from the disk too.
+
+        Whoever only looks may be another user than the node's, whose files the node cannot read.
+        """
         data = self._vault.read("book")
         book = read_book(data) if data is not None else Book()
         now = self._clock()
@@ -444,8 +465,9 @@ class Releases:
         if len(jobs) == len(book.jobs):
             return book
         fresh = replace(book, jobs=jobs)
-        self._keep(fresh)
-        self._sweep(jobs)
+        if keep:
+            self._keep(fresh)
+            self._sweep(jobs)
         return fresh if jobs else Book()
 
     def _keep(self, book: Book) -> None:

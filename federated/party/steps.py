@@ -45,6 +45,7 @@ from federated.party.contract import (
 from federated.party.encoding import Encoder
 from federated.party.kept_tags import KeptTags
 from federated.party.key_columns import cleaned_key
+from federated.party.learned import note_learned
 from federated.party.matrix import known_labels, numeric_matrix
 from federated.party.outcome import Outcome, Trained
 from federated.party.preconditions import check_columns, check_table
@@ -138,6 +139,8 @@ class Steps:
     def run(self) -> Outcome:
         """All steps in the contract's order."""
         receiver = self._session.name == self._contract.receiver
+        if receiver and self._kept is not None:
+            self.outcome.before = note_learned(self._kept / "learned.json", self._contract)
         for terms in self._contract.align:
             if receiver or terms.partner == self._session.name:
                 self._align(terms, receiver)

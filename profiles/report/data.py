@@ -27,6 +27,7 @@ from federated.evaluation import (
     roc_curve,
 )
 from federated.party.contract import Disclosure
+from federated.party.row_bits import RowBits
 from profiles.reasons import encoded_words
 from psi.protocol.errors import MisuseError
 
@@ -38,6 +39,7 @@ __all__ = [
     "Histogram",
     "HistogramRow",
     "Importance",
+    "Leakage",
     "Match",
     "Model",
     "PartyLine",
@@ -277,6 +279,20 @@ class TargetSummary:
 
 
 @dataclass(frozen=True)
+class Leakage:
+    """How much of one partner's columns a run told. `row`: bits of a row, None if there are none.
+
+    `epsilon` is the largest of a column, `releases` and `thresholds` are the most of one.
+    """
+
+    partner: str
+    row: RowBits | None
+    releases: int
+    thresholds: int
+    epsilon: float
+
+
+@dataclass(frozen=True)
 class StepFacts:
     """One step of the run, at the receiver."""
 
@@ -304,7 +320,8 @@ class ReportData:
     """The whole report. `created` is a date in words; the caller has the clock.
 
     `matched` counts the receiver's entities that all partners share, `entities` all of them;
-    None where the job joins no rows. `disclosures` are those of the contract.
+    None where the job joins no rows. `disclosures` are those of the contract, `leakage` says how
+    much they come to.
     """
 
     job: str
@@ -324,6 +341,7 @@ class ReportData:
     segments: tuple[SegmentLine, ...] = ()
     targets: tuple[TargetSummary, ...] = ()
     disclosures: tuple[Disclosure, ...] = ()
+    leakage: tuple[Leakage, ...] = ()
     run: RunFacts | None = None
     notes: tuple[str, ...] = ()
 

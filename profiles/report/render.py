@@ -147,6 +147,7 @@ def _sections(data: ReportData) -> list[tuple[str, str]]:
     found += [("categories", "By category")] if data.categories else []
     found += [("match", "Match" if data.matches else "Parties")]
     found += [("disclosures", "Who learned what")] if data.disclosures else []
+    found += [("leakage", "How much was told")] if data.leakage else []
     found += [("run", "Run")] if data.run or data.contract else []
     return found
 
@@ -206,6 +207,7 @@ def _environment() -> Environment:
         words.entities,
         words.gain_words,
         words.interval_words,
+        words.leakage_words,
         words.megabytes,
         words.number,
         words.percent,

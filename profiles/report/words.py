@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from federated.evaluation import Interval
-from profiles.report.data import Match, Model, ReportData, TargetSummary
+from profiles.report.data import Leakage, Match, Model, ReportData, TargetSummary
 
 __all__ = [
     "count",
@@ -14,6 +14,7 @@ __all__ = [
     "entities",
     "gain_words",
     "interval_words",
+    "leakage_words",
     "lede",
     "listed",
     "match_words",
@@ -178,3 +179,33 @@ def _model_words(model: Model) -> list[str]:
         f"For {model.task}, what the partners know {verb} the AUC from "
         f"{three(first.mean_auc)} to {three(last.mean_auc)}."
     ]
+
+
+def leakage_words(entry: Leakage) -> list[str]:
+    """Sentences on how much of a partner's columns was told, by this run and before."""
+    row, lines = entry.row, list[str]()
+    if row is not None:
+        where = f"in {len(row.columns)} column{'s' * (len(row.columns) > 1)}"
+        lines.append(f"This run told {row.asked:.1f} bits of a row, in the mean of rows, {where}.")
+        if row.told is None:
+            lines.append("Of earlier runs nothing is kept where all parties run in one process.")
+        else:
+            lines.append(
+                f"Earlier runs told up to {row.told:.1f} bits of a row that was in all of them: "
+                f"{row.total:.1f} with this one."
+            )
+        if row.held is None:
+            lines.append(f"How many a row holds is known to {entry.partner} alone.")
+        else:
+            lines.append(f"A row holds {row.held:.1f} bits in them.")
+        if row.share is not None:
+            lines.append(
+                f"Somebody who knows which rows {entry.partner} has, and some of them in full, "
+                f"reads {percent(row.share)} of whole rows from that, by what was "
+                "measured on one table."
+            )
+    if entry.epsilon:
+        lines.append(f"Noised tables spent epsilon {entry.epsilon:g} of a column.")
+    sums = f"A column was in {entry.releases} answer{'s' * (entry.releases > 1)}"
+    edges = f", with {entry.thresholds} thresholds" if entry.thresholds else ""
+    return [*lines, f"{sums}{edges}."]

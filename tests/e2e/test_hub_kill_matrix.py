@@ -107,6 +107,7 @@ def journals(world: World) -> list[Path]:
 def outputs(out: Path) -> dict[str, object]:
     found: dict[str, object] = json.loads((out / "metrics.json").read_text("utf-8"))
     found.pop("run")
+    found.pop("leakage")  # runs before are in it
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from federated.party.contract import Disclosure
+from federated.party.row_bits import RowBits
 from profiles.report import (
     Aggregated,
     CategoryMeasure,
@@ -13,6 +14,7 @@ from profiles.report import (
     Histogram,
     HistogramRow,
     Importance,
+    Leakage,
     Match,
     Model,
     PartyLine,
@@ -266,6 +268,12 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
                 "the coefficients of its own columns, with the sums they are computed from",
                 "train",
             ),
+        ),
+        leakage=(
+            Leakage(
+                partner, RowBits(partner, "bank", ("a", "b"), 8.0, False, 4.0, 14.3), 2, 4, 0.5
+            ),
+            Leakage(other, None, 1, 0, 0.0),
         ),
         run=RunFacts(
             3072,

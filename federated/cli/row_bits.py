@@ -1,0 +1,49 @@
+"""Bits of a row for an officer, from this node's table and book where its user may read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from federated.party.desk import Request
+    from federated.party.node_home import NodeHome
+    from federated.party.row_bits import RowBits
+
+__all__ = ["row_bits_of"]
+
+
+def row_bits_of(request: Request, place: NodeHome) -> tuple[RowBits | None, list[str]]:
+    """What a proposal tells of a row of this party's table, and what is not known of that here.
+
+    An officer may be another user than the node's, who may read neither book nor table.
+    """
+    import secrets
+    import time
+
+    from federated.party.holdings import Holdings
+    from federated.party.release_limits import load_release_limits
+    from federated.party.releases import Releases
+    from federated.party.row_bits import row_bits
+    from federated.party.source import FileSource
+    from federated.party.tables import TablesFile
+    from psi.protocol import FedprofileError
+
+    contract, me = request.contract, request.contract.party(request.me)
+    row, unknown = row_bits(contract, request.me), list[str]()
+    if row is None:
+        return None, []
+    limits, told, held = load_release_limits(place.policy), None, None
+    try:
+        if place.releases.exists():
+            book = Releases(place.releases, limits, secrets.token_bytes, time.time)
+            told = book.told(me.table, contract.receiver, frozenset(row.columns))
+        else:
+            told = 0.0
+    except (FedprofileError, OSError):
+        unknown.append("what was told before is in a book that this user cannot read")
+    try:
+        source = FileSource(TablesFile.load(place.tables))
+        held = Holdings(source, me)(row.columns)
+    except (FedprofileError, OSError):
+        unknown.append("what a row holds is in a table that this user cannot read")
+    return row_bits(contract, request.me, told=told, held=held, limits=limits), unknown

@@ -1,0 +1,186 @@
+"""How much of a row is told: in `plan`, `node show`, `node releases`, metrics and report."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from federated.cli.row_bits import row_bits_of
+from federated.party.contract import Contract
+from federated.party.desk import Request
+from federated.party.keys import PartyKeys
+from federated.party.learned import note_learned
+from federated.party.node_home import NodeHome
+from federated.party.release_limits import ReleaseLimits
+from federated.party.releases import Releases
+from federated.party.row_bits import RowBits, row_bits, row_words
+from federated.party.source import MemorySource
+from profiles.cli import app
+from profiles.job import Job
+from profiles.plan import describe
+from profiles.proposal import draft
+from profiles.report.data import Leakage
+from profiles.report.words import leakage_words
+from psi.protocol import InputError
+from tests.unit.test_budget import bits
+from tests.unit.test_releases import PEOPLE, by_id
+
+JOB = """
+[job]
+name = "bits"
+purpose = "test"
+
+[[party]]
+name = "bank"
+table = "bank.people"
+keys = [["id"]]
+features = ["age"]
+
+[[party]]
+name = "bureau"
+table = "bureau.people"
+keys = [["id"]]
+features = ["loans", "limit", "odd"]
+
+[align]
+minimum_overlap = 5
+
+[train]
+task = "t"
+label = "bank.y"
+steps = 1
+folds = 2
+fold_steps = 1
+"""
+IDS = {name: PartyKeys.generate(name).identity for name in ("bank", "bureau")}
+ROWS = 1024
+
+
+def bureau() -> pa.Table:
+    """Ten bits a row: five in each of two columns, nothing more in the third."""
+    number = np.arange(ROWS)
+    ids = [f"p{n}" for n in number]
+    columns = {"loans": number % 32, "limit": number // 32, "odd": number % 2}
+    return pa.table({"id": ids, **columns})
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    (tmp_path / "job.toml").write_text(JOB)
+    return Job.load(tmp_path / "job.toml")
+
+
+@pytest.fixture
+def asked(job: Job) -> Contract:
+    return draft(job, IDS, secrets.token_bytes(32), time.time())
+
+
+def final(asked: Contract) -> Contract:
+    return replace(asked, train=(replace(asked.train[0], score_vectors=2),))
+
+
+def test_from_the_contract_alone(asked: Contract) -> None:
+    row = row_bits(asked, "bureau")
+    assert row == RowBits("bureau", "bank", ("loans", "limit", "odd"), 16.0, open=True)
+    assert row_words(row) == [
+        "this contract tells bank at most 16.0 bits of a row of bureau, in 3 columns"
+    ]
+    assert row_bits(asked, "bank") is None
+    decided = row_bits(final(asked), "bureau", told=1.0, held=10.0, limits=ReleaseLimits())
+    assert decided is not None
+    assert row_words(decided)[0] == (
+        "this contract tells bank 8.0 bits of a row of bureau, in 3 columns"
+    )
+    assert row_words(decided)[1:3] == [
+        "1.0 bits of some rows were told before: 9.0 in all",
+        "a row holds 10.0 bits in them; 6.0 may be told",
+    ]
+    assert "decodes 35.4% of whole rows" in row_words(decided)[3]
+    assert row_words(decided)[4:] == ["rows of which more would be told are refused"]
+
+
+def test_a_plan_says_it_with_and_without_tables(job: Job) -> None:
+    people = bureau()
+    bank = people.select(["id"]).append_column("age", pa.array(np.arange(ROWS) % 70))
+    bank = bank.append_column("y", pa.array(np.arange(ROWS) % 2))
+    tables = MemorySource({"bank.people": bank, "bureau.people": people})
+    told = describe(job, tables, 100)
+    assert "a row holds 10.0 bits in them" in told
+    assert "decodes" in told
+    told = describe(job, None, 100)
+    assert "Bits of a row\n  this contract tells bank" in told
+    assert "how many a row holds is known with --tables, and to the partner" in told
+
+
+def test_an_officer_sees_what_was_told_and_what_a_row_holds(
+    tmp_path: Path, asked: Contract
+) -> None:
+    home = NodeHome.create(tmp_path / "node", "bureau", "localhost:1")
+    request = Request(bytes.fromhex(asked.nonce), "bureau", final(asked))
+    row, unknown = row_bits_of(request, home)
+    assert row is not None
+    assert (row.told, row.held) == (0.0, None)
+    assert unknown == ["what a row holds is in a table that this user cannot read"]
+    pq.write_table(bureau(), tmp_path / "bureau.parquet")
+    home.tables.write_text(f'[bureau.people]\npath = "{tmp_path}/bureau.parquet"\n')
+    book = Releases(home.releases, ReleaseLimits(), secrets.token_bytes, time.time)
+    told = bits(2.0, "loans")
+    earlier = replace(asked, nonce="ab" * 32)
+    me = earlier.party("bureau")
+    book.reserve(earlier, me, told, by_id(PEOPLE), (), lambda columns: 5.0)
+    row, unknown = row_bits_of(request, home)
+    assert row is not None
+    assert (row.told, row.held, row.allowed, unknown) == (2.0, 10.0, 6.0, [])
+    words = ["node", "releases", "--home", str(home.path)]
+    listed = CliRunner().invoke(app, words, env={"COLUMNS": "300"}).output
+    assert "2.0" in listed
+    assert (
+        "bank was told 2.0 bits of a row of bureau.people at most, in 1 columns that held 5.0: "
+        "3.0 may be told; an insider" in listed
+    )
+
+
+def test_a_receiver_notes_what_it_was_told(tmp_path: Path, asked: Contract) -> None:
+    file, first = tmp_path / "kept" / "learned.json", final(asked)
+    assert note_learned(file, first) == {"bureau": 0.0}
+    assert note_learned(file, first) == {"bureau": 0.0}  # a job that goes on
+    assert file.stat().st_mode & 0o077 == 0
+    second = replace(first, nonce="cd" * 32)
+    assert note_learned(file, second)["bureau"] == pytest.approx(8.0056, abs=1e-4)
+    me = second.party("bureau")
+    others = replace(second, nonce="ef" * 32).with_party(replace(me, features=("other",)))
+    assert note_learned(file, others) == {"bureau": 0.0}
+    elsewhere = replace(second, nonce="01" * 32).with_party(replace(me, table="bureau.firms"))
+    assert note_learned(file, elsewhere) == {"bureau": 0.0}
+    assert note_learned(tmp_path / "none.json", replace(asked, train=())) == {}
+    assert not (tmp_path / "none.json").exists()
+    file.write_text(json.dumps({"lines": 1}))
+    with pytest.raises(InputError, match="what was told before cannot be read"):
+        note_learned(file, second)
+
+
+def test_a_report_says_it_in_words() -> None:
+    row = RowBits("bureau", "bank", ("a", "b"), 8.0056)
+    said = leakage_words(Leakage("bureau", row, 1, 0, 0.0))
+    assert said == [
+        "This run told 8.0 bits of a row, in the mean of rows, in 2 columns.",
+        "Of earlier runs nothing is kept where all parties run in one process.",
+        "How many a row holds is known to bureau alone.",
+        "A column was in 1 answer.",
+    ]
+    said = leakage_words(Leakage("bureau", replace(row, told=4.0, held=14.3), 2, 3, 0.5))
+    assert "Earlier runs told up to 4.0 bits of a row that was in all of them: 12.0 with" in said[1]
+    assert "reads 30% of whole rows from that" in said[3]
+    assert said[4:] == [
+        "Noised tables spent epsilon 0.5 of a column.",
+        "A column was in 2 answers, with 3 thresholds.",
+    ]
