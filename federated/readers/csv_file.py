@@ -53,7 +53,8 @@ class CsvReader(Reader):
             if scanner.header_bytes or len(held) > _LONGEST_HEADER:
                 break
         found = scanner.done()
-        if found.open_line:
+        # after the header a quote may close in a block that was not looked at: `read` will say
+        if found.open_line and not found.header_bytes:
             raise self._quote(found)
         if not found.header_bytes or len(held) > _LONGEST_HEADER:
             if not held.strip():

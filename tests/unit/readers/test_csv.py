@@ -192,3 +192,13 @@ def test_codes_keep_their_zeros_and_numbers_are_numbers(bind: Bind) -> None:
         "big": ["12345678901234567890", "1"], "sci": ["1E5", "2E5"], "blank": [None, None],
         "word": [None, 5],
     }  # fmt: skip
+
+
+def test_a_quote_that_a_block_ends_within_is_no_open_quote(
+    bind: Bind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names of the columns need no more than the file's first block."""
+    monkeypatch.setattr("federated.readers.csv_file._BLOCK", 16)
+    table = bind('id,job\n1,"self-employed"\n2,"retired"\n')
+    assert table.columns() == ["id", "job"]
+    assert table.load(["job"]).column("job").to_pylist() == ["self-employed", "retired"]
