@@ -20,7 +20,7 @@ from profiles.report.data import (
 )
 from profiles.report.words import entities
 
-__all__ = ["aggregate_metrics", "by_category", "by_segment", "category_metrics"]
+__all__ = ["aggregate_metrics", "by_category", "by_segment", "category_metrics", "join_sum_metrics"]
 
 
 def by_segment(terms: AggregateTerms, result: AggregateResult) -> Aggregated:
@@ -55,6 +55,23 @@ def _histogram(result: AggregateResult, number: int) -> Histogram:
         if kept:
             rows.append(HistogramRow(group, tuple(int(count) for count in counts)))
     return Histogram(column, Statistic.parse(text).bins, tuple(rows))
+
+
+def join_sum_metrics(outcome: Outcome) -> list[dict[str, Any]]:
+    """Counts and sums over hidden intersections; null where too few values stand behind one."""
+    return [
+        {
+            "partner": terms.partner,
+            "shared": int(result.shared),
+            "values": {
+                f"{column}:{statistic}": float(value) if kept else None
+                for (column, statistic), value, kept in zip(
+                    result.statistics, result.values, result.kept, strict=True
+                )
+            },
+        }
+        for terms, result in outcome.join_sums
+    ]
 
 
 def by_category(terms: CategoryTerms, result: CategoryResult, entity: str) -> CategoryTable:

@@ -8,7 +8,7 @@ from federated.aggregate import OTHER, Amount, Statistic
 from federated.party.sections import Section
 from psi.protocol import MisuseError
 
-__all__ = ["AggregateSpec", "CategorySpec", "read_aggregates"]
+__all__ = ["AggregateSpec", "CategorySpec", "read_aggregates", "split_measure"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ class CategorySpec:
     minimum_group: int
 
 
+def split_measure(measure: str) -> tuple[str, str]:
+    """`(PARTY.COLUMN, STATISTIC)`, split at the last colon: a column may have one in its name."""
+    source, colon, statistic = measure.rpartition(":")
+    return (source, statistic) if colon else (measure, "")
+
+
 def read_aggregates(
     section: Section, names: list[str], receiver: str
 ) -> list[AggregateSpec | CategorySpec]:
@@ -64,7 +70,7 @@ def _by_segment(
 ) -> list[AggregateSpec]:
     by_partner: dict[str, dict[tuple[str, str], None]] = {}
     for measure in section.texts("measures"):
-        source, _, statistic = measure.partition(":")
+        source, statistic = split_measure(measure)
         partner, _, measured = source.partition(".")
         if partner not in names or partner == receiver or not measured:
             raise section.fail("measures", measure, '"PARTNER.COLUMN:mean"')
@@ -88,7 +94,7 @@ def _by_category(
         raise section.fail("categories", list(categories), allowed)
     amounts = []
     for measure in section.texts("measures", []):
-        source, _, text = measure.partition(":")
+        source, text = split_measure(measure)
         party, _, column = source.partition(".")
         if party != receiver or not column:
             hint = "counts come in any case"

@@ -11,7 +11,12 @@ from pathlib import Path
 
 from federated.party.contract import FINEST_SCORES, LONGEST_TASK, MODELS
 from federated.party.sections import Section, load_toml
-from profiles.aggregate_section import AggregateSpec, CategorySpec, read_aggregates
+from profiles.aggregate_section import (
+    AggregateSpec,
+    CategorySpec,
+    read_aggregates,
+    split_measure,
+)
 from psi.align import ALTERNATIVE, PROTOCOLS
 from psi.identifiers import check_kind
 from psi.protocol import JobError, MisuseError
@@ -300,7 +305,7 @@ def _measures(
     """Columns and statistics by partner."""
     by_partner: dict[str, list[tuple[str, str]]] = {}
     for measure in section.texts("measures"):
-        source, _, statistic = measure.partition(":")
+        source, statistic = split_measure(measure)
         partner, _, measured = source.partition(".")
         if partner not in names or partner == receiver or not measured:
             raise section.fail("measures", measure, f'"PARTNER.COLUMN:{usual}"')
@@ -321,7 +326,9 @@ def _train(section: Section | None, names: list[str], receiver: str) -> TrainSpe
     model = section.text("model", "logistic", MODELS)
     split = section.text("split", "vertical", ("vertical", "horizontal"))
     label = section.text("label")
-    party, _, column = label.rpartition(".")
+    party, _, column = label.partition(".")
+    if split == "horizontal" and party not in names:
+        party, column = "", label
     if split == "vertical" and party != receiver:
         raise section.fail("label", label, f'"{receiver}.COLUMN"', "the receiver holds the label")
     if split == "horizontal" and party:

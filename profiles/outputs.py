@@ -15,7 +15,7 @@ import pyarrow as pa
 from federated.party.encoding import Encoder
 from federated.party.files import write_atomic
 from federated.party.source import Source
-from profiles.aggregate_report import aggregate_metrics, category_metrics
+from profiles.aggregate_report import aggregate_metrics, category_metrics, join_sum_metrics
 from profiles.baseline import Comparison, compare
 from profiles.federation import Federation
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
@@ -240,6 +240,7 @@ def _metrics(
         "matched_entities": report.matched,
         "models": models,
         "aggregates": aggregate_metrics(federation.outcome),
+        "join_sums": join_sum_metrics(federation.outcome),
         "targets": {t.product: t.total for t in report.targets},
         "leakage": leakage_metrics(report.leakage),
         "run": run,

@@ -14,6 +14,7 @@ def print_summary(result: JobResult) -> None:
     from rich.text import Text
 
     from federated.text import plain
+    from profiles.aggregate_report import join_sum_metrics
 
     console = Console()
     report = result.outputs.report
@@ -32,6 +33,12 @@ def print_summary(result: JobResult) -> None:
                 highlight=False,
                 markup=False,
             )
+    for summed in join_sum_metrics(result.federation.outcome):
+        console.print(f"shared with {summed['partner']}  {summed['shared']}", highlight=False)
+        for name, value in summed["values"].items():
+            shown = "withheld, too few values" if value is None else f"{value:.10g}"
+            told = f"{plain(name, 60)} of {summed['partner']}  {shown}"
+            console.print(told, highlight=False, markup=False)
     for target in report.targets:
         given = f", {target.assigned} with a manager" if target.assigned is not None else ""
         console.print(f"targets {plain(target.product, 40)}: {target.total}{given}", markup=False)

@@ -191,6 +191,10 @@ def test_sums_over_records_that_nobody_learns(small: Path) -> None:
     html = (small / "out" / "report.html").read_text()
     assert "over all shared consumers" in html
     assert "sum of loans" in html
+    (summed,) = json.loads((small / "out" / "metrics.json").read_text())["join_sums"]
+    assert (summed["partner"], summed["shared"]) == ("bureau", 220)
+    assert next(iter(summed["values"].values())) == pytest.approx(shared.loans.sum())
+    assert list(summed["values"].values())[2] is None
     lines = read_ledger(small / "out" / "parties" / "bureau" / "ledger.jsonl")
     told = [line["body"] for line in lines if line["kind"] == "disclosure"]
     assert [t["to"] for t in told if t["step"] == "join_sum bureau"] == ["bank", "bureau"]

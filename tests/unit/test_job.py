@@ -65,6 +65,15 @@ def test_a_job_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert (job.train.label_party, job.train.label) == ("bank", "churned")
 
 
+def test_columns_with_dots_and_colons_in_their_names(tmp_path: Path) -> None:
+    text = GOOD.replace('"bank.churned"', '"bank.churned.90d"')
+    text = text.replace('"bureau.loans:mean"', '"bureau.loans:open.all:mean"')
+    job = load(tmp_path, text)
+    assert job.train is not None
+    assert (job.train.label_party, job.train.label) == ("bank", "churned.90d")
+    assert job.aggregates[0].measures == (("loans:open.all", "mean"), ("overdue", "mean"))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
