@@ -114,7 +114,7 @@ def roles(joined: Joined, *, key_bits: int, seed: int, **more: Any) -> list[Role
 
     given = {
         "partners": ["partner"], "label": joined.label, "key": _key(key_bits),
-        "label_party": "bank", "key_bits": min(key_bits, MINIMUM_BITS),
+        "label_party": "bank", "key_bits": key_bits,
     } | more  # fmt: skip
 
     def made(kind: Any, party: str, x: Floats, stream: int) -> Any:

@@ -117,7 +117,8 @@ class Frames:
         self._random, self._timeout, self._progress = random, timeout, progress
         self._peers = [name for name in pinned if name != self._name]
         self._hands = Handshakes(session, keys, pinned, journal)
-        self._arrivals = Arrivals(dict.fromkeys(self._peers, 0), gaps=ledger.reopened)
+        self._shelf, nothing = journal.shelf(), dict.fromkeys(self._peers, 0)
+        self._arrivals = Arrivals(nothing, self._shelf, gaps=ledger.reopened)
         self._resends = dict.fromkeys(self._peers, 0)
         self._gone_peer: PeerGone | None = None
         self._notes = NotesIn()
@@ -155,7 +156,7 @@ class Frames:
             self.channels[peer] = Channel.restore(self._name, peer, saved)
             self._note_forgotten(peer)
         opened = {peer: channel.opened for peer, channel in self.channels.items()}
-        self._arrivals = Arrivals(opened, gaps=True)
+        self._arrivals = Arrivals(opened, self._shelf, gaps=True)
 
     def reconnect(self) -> None:
         """What is missing on either side is sent again."""
@@ -236,8 +237,7 @@ class Frames:
             sender, data = self._receive(step)
             if data == GOODBYE:
                 continue
-            self._arrive(sender, data)
-            frame = self._arrivals.take(step)
+            frame = self._arrive(sender, data, step) or self._arrivals.take(step)
         envelope = self.channels[frame.sender].open(frame)
         if envelope is not None:
             record.received += len(frame.sealed)
@@ -268,11 +268,12 @@ class Frames:
             if step == _RESUME and not self.unanswered:
                 return sender, data
 
-    def _arrive(self, sender: str, data: bytes) -> None:
+    def _arrive(self, sender: str, data: bytes, step: str = "") -> SealedFrame | None:
+        """Take a frame in; it comes back if `step` wants it next, and otherwise waits."""
         arrived = self._checked(sender, data)
         if arrived.step == FAREWELL:
             raise self._gone(arrived)
-        self._arrivals.put(arrived)
+        return self._arrivals.put(arrived, step)
 
     def _checked(self, sender: str, data: bytes) -> SealedFrame:
         frame = decode(data, SealedFrame)

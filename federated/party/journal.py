@@ -5,6 +5,7 @@
     journal/value-NAME       what was made outside of roles: keys, salts
     journal/sent-PEER        every frame that went to a peer, as it went
     journal/spool-…/         large arrays of the present step
+    journal/ahead            frames that came before their step, sealed by their senders
     journal/table-…          the job's own copy of the tables (see `kept_tables`)
 
 All but the frames, which are sealed for their peers already, is sealed under a key of this
@@ -27,6 +28,7 @@ from typing import Annotated, Any
 
 from federated.party.files import disk_failed, make_folder, private_file
 from federated.party.records import pack, unpack
+from federated.party.shelf import Shelf
 from federated.party.spool import Spool
 from federated.party.vault import Vault
 from psi.protocol import (
@@ -93,6 +95,7 @@ class Journal:
         self._logs: dict[str, Any] = {}
         self._ends: dict[str, int] = {}
         self._spools: list[Spool] = []
+        self._shelves: list[Shelf] = []
         self._steps: list[str] = []
         self.point = self._last_point()
         for peer, end in self.point.frames.items() if self.point else ():
@@ -136,6 +139,11 @@ class Journal:
         spool = Spool(self.folder / f"spool-{name}", self._random)
         self._spools.append(spool)
         return spool
+
+    def shelf(self) -> Shelf:
+        """Room for frames that come before their step."""
+        self._shelves.append(Shelf(self.folder / "ahead"))
+        return self._shelves[-1]
 
     # frames and points
 
@@ -195,6 +203,8 @@ class Journal:
             with contextlib.suppress(OSError):  # a full disk: what is lost was never sent
                 file.close()
         self._logs = {}
+        while self._shelves:
+            self._shelves.pop().close()
 
     def _last_point(self) -> Point | None:
         if not (self.folder / "point").exists():

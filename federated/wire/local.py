@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from federated.wire.parcels import PART, Kind, Parcel, notice, read_parcel
+from federated.wire.parcels import PART, Kind, Parcel, Refusal, notice, read_parcel
 from federated.wire.post import PostEndpoint, StepLimit, hand_on
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, PeerGone
 
@@ -118,8 +118,8 @@ class LocalServer:
         finally:
             party.stop()
             for peer in spoken_to:  # it has ended without a word
-                text = "its process has ended"
-                self._switch.route(notice(Kind.REFUSED, job, name, peer, text), name)
+                gone = notice(Kind.REFUSED, job, name, peer, Refusal.GONE)
+                self._switch.route(gone, name)
             self._switch.mount(job, name, None)
 
 

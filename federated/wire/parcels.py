@@ -9,13 +9,13 @@ connection has lost is sent again, and nothing is taken twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Annotated
 
 from psi.protocol import Length, PeerError, Range, Text, decode, encode, message
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["LARGEST_FRAME", "PART", "Kind", "Parcel", "notice", "read_parcel"]
+__all__ = ["LARGEST_FRAME", "PART", "Kind", "Parcel", "Refusal", "notice", "read_parcel"]
 
 PART = 16 << 20
 """Bytes of a frame in one parcel, at most."""
@@ -37,7 +37,35 @@ class Kind(IntEnum):
     AWAY = 4
     """From the coordinator: the receiver of an earlier parcel is not connected."""
     REFUSED = 5
-    """A node's answer to a call: it opens no session; `step` says why."""
+    """No session, or its end, in the clear: `step` is a `Refusal`."""
+
+
+class Refusal(StrEnum):
+    """What is said where there is no sealed channel: a code, for the hub reads it, and the caller
+    may be a stranger. The reason stands in the log of whoever refuses."""
+
+    CLOSED = "closed"
+    ENDED = "ended"
+    GONE = "gone"
+    HEAVY = "heavy"
+
+    @property
+    def words(self) -> str:
+        """For whoever is refused."""
+        return _WORDS[self]
+
+    @classmethod
+    def read(cls, code: str) -> Refusal:
+        """The refusal that a parcel brings; what is no code says no more than that it is one."""
+        return cls(code) if code in tuple(cls) else cls.CLOSED
+
+
+_WORDS = {
+    Refusal.CLOSED: "it opens no session; its officer can tell why",
+    Refusal.ENDED: "the job has ended there",
+    Refusal.GONE: "its process has ended",
+    Refusal.HEAVY: "the hub carries no more bytes of this step",
+}
 
 
 @message(0xD0)

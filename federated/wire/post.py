@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from federated.wire.parcels import PART, Kind, Parcel
+from federated.wire.parcels import PART, Kind, Parcel, Refusal
 from federated.wire.routers import FAREWELL, GOODBYE
 from federated.wire.sealing import frame_step
 from psi.protocol import PeerError, PeerGone
@@ -482,5 +482,5 @@ def hand_on(endpoint: PostEndpoint, parcel: Parcel) -> None:
     elif parcel.kind == Kind.AWAY:
         endpoint.away(parcel.sender)
     elif parcel.kind == Kind.REFUSED:
-        why = "".join(c for c in parcel.step if c.isprintable())
+        why = Refusal.read(parcel.step).words
         endpoint.fail(PeerGone(f"{parcel.sender}: {why}", hint="its node's log says more"))

@@ -189,7 +189,7 @@ def test_every_use_of_every_party_is_held_to_its_terms(tmp_path: Path) -> None:
     with pytest.raises(PeerError, match="a step uses 'debt' of bureau as measure"):
         alone.check()
     alone.with_party(replace(alone.party("bureau"), measures=("debt",))).check()
-    pooled = replace(train, split="horizontal", score_bits=0, row_bits=0)
+    pooled = replace(train, split="horizontal", score_bits=0)
     every = replace(alone, align=(), join_sum=(), train=(pooled,))
     rows = {"keys": (), "kinds": (), "features": ("age",), "label": "left"}
     for name in ("bank", "bureau"):

@@ -93,7 +93,9 @@ def test_an_officer_reads_denies_and_approves(small: Path, world: World) -> None
     assert "columns that nothing is said about: never" in node(world, "policy", "check")
     node(world, "pause", "--why", "audit")
     done = world.command(*run, "--out", str(small / "p"), "--hub", str(world.hub), check=False)
-    assert "takes no new jobs at present" in done.stderr
+    assert "it opens no session; its officer can tell why" in done.stderr
+    assert "takes no new jobs at present" not in done.stderr
+    assert "takes no new jobs at present" in world.log("bureau")
     assert "paused by" in node(world, "jobs")
     node(world, "unpause")
     assert "NOT CONFIRMED" not in node(world, "peers")

@@ -95,9 +95,9 @@ def test_an_officer_says_no_before_anything_is_said_about_the_table(tmp_path: Pa
     (tmp_path / "job.toml").write_text(JOB)
     job = Job.load(tmp_path / "job.toml")
     bank = pa.table(
-        {name: ["a", "b"] for name in ("id", "name", "segment")}
-        | {name: [1.0, 2.0] for name in ("balance", "tenure")}
-        | {"churned": [0, 1]}
+        {name: [f"a{i}" for i in range(60)] for name in ("id", "name", "segment")}
+        | {name: [float(i) for i in range(60)] for name in ("balance", "tenure")}
+        | {"churned": [i % 2 for i in range(60)]}
     )
     router, officer = MemoryRouter(list(TWO)), Officer()
     sources = {"bank": MemorySource({"bank.consumers": bank}), "bureau": Untouched({})}

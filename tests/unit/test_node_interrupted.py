@@ -6,13 +6,18 @@ import os
 import secrets
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest import mock
+
+import pytest
 
 from federated.party.call import VALID, make_call
+from federated.party.desk import Decision
 from federated.party.journal import can_begin, can_resume, was_interrupted
+from federated.party.keys import PartyKeys
 from federated.party.session import Session
 from federated.wire.flower.node import NodeDaemon
-from federated.wire.parcels import Kind, Parcel, notice
+from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from federated.wire.routers import MemoryRouter
 from psi.protocol import Refused
 from tests.unit.test_node_replay import KEYS, PINNED, node
@@ -58,7 +63,7 @@ def test_what_may_come_back_is_away_and_what_has_ended_is_refused(node: NodeDaem
     assert session.resumed
     session.abort(Refused("no"))
     (word,) = part(node)
-    assert (word.kind, word.step) == (Kind.REFUSED, "the job has ended here")
+    assert (word.kind, word.step) == (Kind.REFUSED, Refusal.ENDED)
 
 
 def test_one_that_had_said_nothing_begins_afresh(node: NodeDaemon) -> None:
@@ -87,3 +92,28 @@ def test_a_proposal_whose_proposer_does_not_come_back_is_let_go(node: NodeDaemon
     assert ID not in node.jobs
     assert not (place / "journal").exists()
     assert (place / "ledger.jsonl").exists()
+
+
+def test_a_call_is_refused_by_a_code_that_tells_no_reason(
+    node: NodeDaemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever carries it reads it, and the caller may be a stranger: one word for every rule."""
+    stranger = PartyKeys.generate("stranger")
+    decider, fleet = mock.Mock(), cast(Any, node.fleet)
+    decider.admit.return_value = Decision(False, "policy", "planted: 3 of your proposals wait")
+    node._decider = decider
+    with_stranger = PINNED | {"stranger": stranger.identity}
+    calls = [
+        ("bank", make_call(ID, KEYS["bank"], PINNED)),
+        ("bank", b"planted"),
+        ("stranger", make_call(ID, stranger, with_stranger)),
+        ("bank", make_call(ID, KEYS["bank"], with_stranger)),
+        ("bank", make_call(secrets.token_bytes(32), KEYS["bank"], PINNED)),
+    ]
+    for sender, data in calls:
+        fleet.sent.clear()
+        node._arrived(notice(Kind.CALL, ID, sender, "bureau", data=data))
+        (word,) = fleet.sent
+        assert (word.kind, word.step, word.data) == (Kind.REFUSED, "closed", b"")
+    assert "planted: 3 of your proposals wait" in caplog.text  # at home all is said
+    assert Refusal.read("planted") is Refusal.CLOSED  # nor is another's text shown

@@ -91,7 +91,7 @@ def test_what_was_signed_in_an_earlier_job_is_not_accepted_again(
     assert node.jobs[first].state == "done"
     before = (node.home.job(first) / "ledger.jsonl").read_bytes()
 
-    with pytest.raises(PeerGone, match="this session has been here before"):
+    with pytest.raises(PeerGone, match="the job has ended there"):
         propose(node, tmp_path, first, first)  # the same call, the same contract
     assert (node.home.job(first) / "ledger.jsonl").read_bytes() == before
 

@@ -38,7 +38,7 @@ from federated.party.session import Session
 from federated.party.source import Source
 from federated.wire.flower.fleet import Fleet, FleetKeys
 from federated.wire.local import LocalServer
-from federated.wire.parcels import Kind, Parcel, notice
+from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from federated.wire.post import PostEndpoint, hand_on
 from psi.protocol import EnvironmentFailed, FedprofileError, Refused
 
@@ -216,7 +216,7 @@ class NodeDaemon:
             away = notice(Kind.AWAY, parcel.job, self.home.name, parcel.sender, parcel.step)
             self.fleet.put(away)  # whoever runs it may start it again
         elif parcel.kind == Kind.PART:
-            self.fleet.put(self._refusal(parcel, Refused("the job has ended here")))
+            self._refuse(parcel, Refusal.ENDED)
 
     def _keep_early(self, parcel: Parcel) -> None:
         with self._lock:
@@ -237,14 +237,16 @@ class NodeDaemon:
                 raise Refused("a call under another name than its own")
             place = self.home.job(call.session)
             if place.exists() and not (can_resume(place) or can_begin(place)):
-                raise Refused("this session has been here before", hint="propose the job again")
+                _log.warning("a call for a session that has been here before")
+                self._refuse(parcel, Refusal.ENDED)
+                return
             with self._lock:
                 if sum(j.state in ("waiting", "running") for j in self.jobs.values()) >= MOST_JOBS:
                     raise Refused(f"{MOST_JOBS} jobs run here already", hint="try again later")
             self._decider.admit(call).enforce()
         except FedprofileError as error:
             _log.warning("a call was refused: %s", error.message)
-            self.fleet.put(self._refusal(parcel, error))
+            self._refuse(parcel, Refusal.CLOSED)
             return
         self._begin(call, parcel.data)
 
@@ -271,11 +273,9 @@ class NodeDaemon:
         signed = signed_contract(self.home.job(call.session), call.session, secrets.token_bytes)
         return Contract.from_bytes(signed) if signed else None
 
-    def _refusal(self, parcel: Parcel, error: FedprofileError) -> Parcel:
-        """A caller learns why only if it is a peer; a stranger learns that it is none."""
-        known = parcel.sender in self._pinned()
-        why = error.message if known else "you are not among this node's peers"
-        return notice(Kind.REFUSED, parcel.job, self.home.name, parcel.sender, why)
+    def _refuse(self, parcel: Parcel, code: Refusal) -> None:
+        """Say no with a code: the hub reads it, and policy and peers are nobody's business."""
+        self.fleet.put(notice(Kind.REFUSED, parcel.job, self.home.name, parcel.sender, code))
 
     def _begin(self, call: Call, data: bytes) -> None:
         names = [party.name for party in call.parties]

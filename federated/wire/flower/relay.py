@@ -30,7 +30,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from federated.wire.flower.packing import MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
 from federated.wire.hub_home import NodeEntry
-from federated.wire.parcels import Kind, Parcel, notice
+from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError
 
 __all__ = ["LocalParty", "Peer", "Relay"]
@@ -266,7 +266,7 @@ class Relay:
             why = f"more than the {self._most_a_step >> 20} MB a step that this hub carries"
             _log.warning("%s sends %s %s", parcel.sender, parcel.receiver, why)
             for one, other in ((parcel.sender, parcel.receiver), (parcel.receiver, parcel.sender)):
-                self.route(notice(Kind.REFUSED, parcel.job, one, other, why), one)
+                self.route(notice(Kind.REFUSED, parcel.job, one, other, Refusal.HEAVY), one)
         if parcel.sender in self._peers:
             self._peers[parcel.sender].dropped += 1
         return False
