@@ -25,6 +25,7 @@ from federated.party.keys import PartyKeys
 from federated.party.ledger import read_ledger
 from federated.party.participant import Participant
 from federated.party.policy import Limits, Policy
+from federated.party.release_limits import ReleaseLimits
 from federated.party.session import Progress, Session
 from federated.party.source import MemorySource, Source
 from federated.party.stage import Player, first_failed, play
@@ -45,7 +46,10 @@ _ANY = Policy(
     limits=Limits(
         minimum_group=0, unnoised_categories=True, largest_epsilon=10**9, key_bits=0,
         score_vectors=10**9, protocols=tuple(PROTOCOLS),
-    )
+    ),
+    releases=ReleaseLimits(
+        releases_per_column=10**9, epsilon_per_column=1e9, thresholds_per_column=10**9
+    ),
 )  # fmt: skip
 """What the invented parties allow: whether the real ones would is theirs to say."""
 

@@ -41,6 +41,13 @@ def test_outputs_ledgers_and_repeatability(small: Path) -> None:
     again = json.loads((small / "second" / "metrics.json").read_text())
     run_block, _ = metrics.pop("run"), again.pop("run")
     assert metrics == again
+    leakage = metrics["leakage"]["bureau"]
+    assert leakage["columns"] == 4
+    assert leakage["bits_of_a_row"] > 0
+    assert leakage["bits_of_a_row_before"] is None  # nothing is kept in one process
+    assert leakage["bits_a_row_holds"] == 7.78  # log2 of 220 rows that differ
+    assert leakage["thresholds_of_a_column"] == 3
+    assert "How much was told" in (folder / "report.html").read_text("utf-8")
     check = run_block["plaintext_baseline"][0]
     assert check["score_difference"] < 1e-3
     assert check["coefficient_difference"] < 1e-3

@@ -16,6 +16,7 @@ from federated.party.keys import PartyKeys
 from federated.party.policy import STEPS, Limits, Policy, Proposals, Rule
 from federated.party.policy_file import NEW_POLICY, load_policy
 from federated.party.policy_words import doubts, in_words
+from federated.party.release_limits import ReleaseLimits
 from federated.party.source import FileSource, MemorySource
 from federated.party.tables import TablesFile
 from profiles.job import Job
@@ -225,6 +226,11 @@ def test_the_policy_of_a_new_node(tmp_path: Path) -> None:
     assert policy.limits.duplicates == ("collapse",)
     assert load_policy(tmp_path / "none.toml").rules == ()
     assert "no rule approves anything by itself" in in_words(policy)
+    said = "\n".join(in_words(policy))
+    assert "at most 60% of the bits that a row holds" in said
+    assert "noised answers on one column of epsilon 1 together for all purposes" in said
+    assert "at most 4 numbers a record" in said
+    assert "20 distinct thresholds" in said
     lines = [line.removeprefix("# ") for line in NEW_POLICY.splitlines()]
 
     whole = "\n".join(lines[3:])  # the examples in comments hold too
@@ -232,6 +238,26 @@ def test_the_policy_of_a_new_node(tmp_path: Path) -> None:
     loaded = load_policy(tmp_path / "policy.toml")
     assert loaded.rules[0].columns == ("open_loans", "overdue_12m")
     assert doubts(loaded, {}) == ["[columns] bureau.repayment: no such table in tables.toml"]
+
+
+def test_a_new_node_sets_every_budget_tighter_than_the_floors_or_as_tight(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(NEW_POLICY)
+    new, floor, text = load_policy(tmp_path / "policy.toml"), Policy(), NEW_POLICY
+    budgets = {
+        "releases": {f.name for f in fields(ReleaseLimits)} - {"purposes", "epsilon"},
+        "limits": {"score_vectors", "largest_epsilon", "keep_tags_days", "keep_tags_items"},
+        "proposals": {"rows_a_day", "jobs_a_day", "open", "retention_days"},
+    }
+    for section, names in budgets.items():
+        for name in names:
+            assert f"\n{name} = " in text
+            given = getattr(getattr(new, section), name)
+            assert given <= getattr(getattr(floor, section), name)
+    assert new.releases == ReleaseLimits(epsilon_per_column=1.0, thresholds_per_column=20)
+    assert (new.limits.score_vectors, new.limits.largest_epsilon) == (4, 1000)
+    assert doubts(replace(new, releases=ReleaseLimits(row_share=1.0)), {}) == [
+        "[releases] row_share: whole rows may be told"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -89,10 +89,7 @@ class World:
         nonce = nonce or secrets.token_bytes(32)
         self.home = home or self.folder / str(self.jobs)
         router, errors = MemoryRouter(list(NAMES)), dict[str, BaseException]()
-        segments = ["a", "b"] * (len(people) // 2) + ["a"] * (len(people) % 2)
-        moved = ["b", *segments[1:]]
-        asked_by = pa.table({"id": people, "segment": segments, "moved": moved})
-        bank = MemorySource({"bank.people": asked_by})
+        bank = MemorySource({"bank.people": self.asking(people)})
         found: list[Outcome] = []
 
         def play(name: str) -> None:
@@ -116,6 +113,11 @@ class World:
             thread.join(60)
             assert not thread.is_alive()
         return (found[0] if found else None), errors
+
+    def asking(self, people: Sequence[str]) -> pa.Table:
+        """The bank's own table."""
+        segments = ["a", "b"] * (len(people) // 2) + ["a"] * (len(people) % 2)
+        return pa.table({"id": people, "segment": segments, "moved": ["b", *segments[1:]]})
 
     def kinds(self, name: str) -> list[str]:
         return [line["kind"] for line in read_ledger(self.home / name / "ledger.jsonl")]

@@ -1,0 +1,89 @@
+"""What a contract tells of a party's columns, kind by kind, from the contract alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import e, log2
+
+import pytest
+
+from federated.party.contract import (
+    AggregateTerms,
+    AlignTerms,
+    AmountTerms,
+    CategoryTerms,
+    Contract,
+    JoinSumTerms,
+    Measure,
+    TrainTerms,
+)
+from federated.party.release import Release, planned
+from federated.vertical import told_bits
+from tests.unit.test_releases import contract
+
+ALIGN = AlignTerms("bureau", "ecdh", "both", 10, "receiver", 1000, "collapse", 0, 0)
+TRAIN = TrainTerms(
+    task="churn", model="logistic", split="vertical", label="y", positive="",
+    partners=("bureau",), steps=1, folds=2, fold_steps=1, score_vectors=2, score_bits=4,
+    row_bits=9, key_bits=3072,
+)  # fmt: skip
+AMOUNT = AmountTerms("balance", 0, 100)
+NAMES = ("public", "private", "none")
+
+
+def told(asked: Contract) -> list[Release]:
+    return list(planned(replace(asked, align=asked.align or (ALIGN,)), "bureau"))
+
+
+def category(epsilon: int, amounts: tuple[AmountTerms, ...] = ()) -> CategoryTerms:
+    noise = "laplace" if epsilon else "none"
+    return CategoryTerms("bureau", "sector", NAMES, "", amounts, noise, epsilon, 20, 3072)
+
+
+def test_sums_count_their_distinct_thresholds_by_column() -> None:
+    asked = (
+        Measure("loans", "mean"),
+        Measure("loans", "share>2"),
+        Measure("usage", "share>0.5"),
+        Measure("loans", "histogram[1,2,3]"),
+        Measure("usage", "variance"),
+    )
+    terms = AggregateTerms("bureau", "segment", asked, 20, 3072)
+    (release,) = told(replace(contract(), aggregate=(terms,)))
+    assert release.columns == ("loans", "usage")
+    assert release.edges("loans") == {"1.0", "2.0", "3.0"}
+    assert release.edges("usage") == {"0.5"}
+    assert (release.bits, release.known, release.step) == (0, True, "aggregate/0/bureau")
+    (release,) = told(
+        replace(
+            contract(),
+            align=(replace(ALIGN, reveal="cardinality"),),
+            join_sum=(JoinSumTerms("bureau", asked, 20, 3072),),
+        )
+    )
+    assert (release.bits, release.known, len(release.edges("loans"))) == (0, False, 3)
+
+
+def test_trainings_tell_their_vectors_and_at_most_row_bits_while_these_are_open() -> None:
+    asked = contract(features=("a", "b"))
+    (release,) = told(replace(asked, train=(TRAIN,)))
+    assert release == Release(
+        "train/churn", ("a", "b"), bits=told_bits(2, 4), vectors=2, known=True
+    )
+    (release,) = told(replace(asked, train=(replace(TRAIN, score_vectors=0),)))
+    assert (release.bits, release.vectors, release.open) == (9.0, 0, True)
+    pooled = replace(TRAIN, split="horizontal", partners=(), score_vectors=0, row_bits=1)
+    (release,) = told(replace(contract(features=("a", "b"), label="y"), train=(pooled,)))
+    assert (release.columns, release.bits) == (("a", "b", "y"), 1.0)
+    assert (release.open, release.known) == (False, False)
+    assert list(planned(replace(asked, train=(pooled,)), "bank")) == []
+
+
+def test_a_category_tells_its_epsilon_or_all() -> None:
+    (release,) = told(replace(contract(), category=(category(500, (AMOUNT,)),)))
+    assert release.bits == pytest.approx(0.5 * log2(e))
+    assert (release.epsilon, release.whole) == (0.5, False)
+    (release,) = told(replace(contract(), category=(category(0, (AMOUNT,)),)))
+    assert (release.bits, release.whole) == (2.0, True)  # three names and all else
+    (release,) = told(replace(contract(), category=(category(0),)))  # counts of groups alone
+    assert (release.bits, release.whole) == (0.0, False)
