@@ -25,9 +25,12 @@ from federated.party.taken import CATEGORY, refuse_unclear
 from federated.readers.canonical import canonical
 from psi.protocol.errors import InputError, MisuseError
 
-__all__ = ["DEFAULT_SUPPORT", "CategoryColumn", "Encoder", "NumberColumn"]
+__all__ = ["DEFAULT_SUPPORT", "CategoryColumn", "Encoder", "NumberColumn", "independent_columns"]
 
 DEFAULT_SUPPORT = 20
+_ROWS = 1 << 17
+# Squared singular values below this share of the largest are those of dependent columns.
+_NULL = 1e-12
 OTHER = "other"
 MISSING = "missing"
 
@@ -198,6 +201,21 @@ class Encoder:
             return cls(columns, tuple(data["notes"]), int(data["minimum_support"]))
         except (KeyError, TypeError, ValueError):
             raise MisuseError("this is no saved encoder") from None
+
+
+def independent_columns(table: pa.Table, features: Sequence[str]) -> int:
+    """How many encoded columns are no sums of the others: score vectors must be fewer.
+
+    Raises as `Encoder.fit` does.
+    """
+    encoder = Encoder.fit(table, features)
+    width = len(encoder.names)
+    gram = np.zeros((width, width))
+    for start in range(0, table.num_rows, _ROWS):
+        part, _ = encoder.transform(table.slice(start, _ROWS))
+        gram += part.T @ part
+    sizes = np.linalg.eigvalsh(gram) if width else np.zeros(0)
+    return int((sizes > _NULL * max(sizes.max(initial=0.0), np.finfo(np.float64).tiny)).sum())
 
 
 def _column_from(entry: Mapping[str, Any]) -> Column:

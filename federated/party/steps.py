@@ -42,7 +42,7 @@ from federated.party.contract import (
     PartyTerms,
     TrainTerms,
 )
-from federated.party.encoding import Encoder
+from federated.party.encoding import Encoder, independent_columns
 from federated.party.kept_tags import KeptTags
 from federated.party.key_columns import cleaned_key
 from federated.party.learned import note_learned
@@ -84,7 +84,7 @@ def load_table(terms: PartyTerms, source: Source) -> pa.Table:
 def facts_of(
     terms: PartyTerms, source: Source, salt: bytes, draft: Contract | None = None
 ) -> PartyTerms:
-    """This party's terms with row count, snapshot hash and number of design columns.
+    """This party's terms with row count, snapshot hash and number of independent design columns.
 
     `salt` stays with the party, so that nobody can guess a small table from its hash. With the
     `draft`, all that its steps need of the table is looked at.
@@ -95,7 +95,7 @@ def facts_of(
     check_columns(terms, table)
     if draft is not None:
         check_table(draft, terms.name, table)
-    width = len(Encoder.fit(table, terms.features).names) if terms.features else 0
+    width = independent_columns(table, terms.features) if terms.features else 0
     snapshot = snapshot_hash(table, salt=salt)
     return replace(terms, rows=len(table), snapshot=snapshot, design_columns=width)
 
