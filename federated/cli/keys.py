@@ -77,7 +77,8 @@ def purge(
     """Remove what is older than the policy keeps it; a line in the node's ledger says what went.
 
     Requests with their decisions after `requests_days`, folders of ended jobs with their ledgers
-    after `jobs_days` (policy.toml, [retention]), kept tags after the date in their contract.
+    after `jobs_days` (policy.toml, [retention]), kept tags after the date in their contract; the
+    journals of jobs that were left, with their copies of tables, once their contract has expired.
     """
     import secrets
     import time
@@ -92,5 +93,6 @@ def purge(
     would = "would go" if dry_run else "removed"
     if old and not dry_run:
         remove(place, old, place.load_keys(passphrase(passphrase_file)), time.time)
-    what = f"{len(old.requests)} requests, {len(old.jobs)} jobs, {len(old.tags)} files of tags"
+    what = f"{len(old.requests)} requests, {len(old.jobs)} jobs, {len(old.journals)} journals, "
+    what += f"{len(old.tags)} files of tags"
     typer.echo(f"{would}: {what}")

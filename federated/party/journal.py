@@ -44,12 +44,15 @@ from psi.protocol import (
 
 __all__ = [
     "CONTRACT",
+    "DRAFT",
+    "ENDED",
     "HANDSHAKE",
     "Journal",
     "Point",
     "abandon",
     "can_begin",
     "can_resume",
+    "left_value",
     "signed_contract",
     "sweep",
     "was_interrupted",
@@ -57,6 +60,12 @@ __all__ = [
 
 CONTRACT = "contract"
 """The value that holds the signed contract's bytes."""
+
+DRAFT = "draft"
+"""The value that holds the draft of a party that proposes."""
+
+ENDED = "ended"
+"""The mark of a job whose last step is done."""
 
 HANDSHAKE = "handshake-"
 """Begins the names of the values that hold a handshake each."""
@@ -91,7 +100,7 @@ class Journal:
     ) -> None:
         self.folder = home / "journal"
         self._random, self._classes = random, classes
-        self._vault = Vault(self.folder, "key", b"fedprofile journal v1" + session, random)
+        self._vault = _vault(home, session, random)
         self._logs: dict[str, Any] = {}
         self._ends: dict[str, int] = {}
         self._spools: list[Spool] = []
@@ -227,11 +236,18 @@ class Journal:
 
 def signed_contract(home: Path, session: bytes, random: Random) -> bytes | None:
     """The canonical bytes of the contract that a job's folder was left under, if any."""
-    if not can_resume(home):
+    return left_value(home, session, CONTRACT, random) if can_resume(home) else None
+
+
+def left_value(home: Path, session: bytes, name: str, random: Random) -> bytes | None:
+    """A value that a journal holds, which a process may be writing to; None if there is none."""
+    if not (home / "journal" / "key").exists():
         return None
-    journal = Journal(home, session, random, {})
-    journal.close()
-    return journal.kept(CONTRACT)
+    return _vault(home, session, random).read(f"value-{name}", name.encode())
+
+
+def _vault(home: Path, session: bytes, random: Random) -> Vault:
+    return Vault(home / "journal", "key", b"fedprofile journal v1" + session, random)
 
 
 def sweep(home: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from federated.party import completion
 from federated.party.contract import Contract, PartyTerms, suites_for
 from federated.party.desk import AutoDecider, Decider, Request
+from federated.party.journal import DRAFT
 from federated.party.kept_tables import Extract
 from federated.party.negotiation import Agreed, Approver, Proposer
 from federated.party.notes import APPROVAL
@@ -74,7 +75,7 @@ class Participant:
             return final
 
         def role() -> Proposer:
-            asked = Contract.from_bytes(self._session.keep("draft", draft.to_bytes))
+            asked = Contract.from_bytes(self._session.keep(DRAFT, draft.to_bytes))
             own = self._facts(asked)
             context = self._session.context(CONTRACT)
             return Proposer(context, self._session.keys, asked.with_party(own), finish)

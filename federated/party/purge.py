@@ -1,4 +1,4 @@
-"""What a node forgets when its time is over: requests, folders of ended jobs, kept tags.
+"""What a node forgets when its time is over: requests, folders of ended jobs, journals, kept tags.
 
 A line in the node's own ledger says what was removed, and the last hash of each job's ledger, so
 that a later copy of one can still be told from an invented one. It is written before anything goes.
@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from federated.party.contract import Contract
 from federated.party.inbox import Inbox
-from federated.party.journal import can_resume
+from federated.party.journal import CONTRACT, DRAFT, ENDED, abandon, can_resume, left_value
 from federated.party.kept_tags import expired_tags
 from federated.party.keys import PartyKeys
 from federated.party.ledger import Ledger, read_ledger
@@ -27,14 +28,19 @@ DAY = 24 * 3600
 
 @dataclass(frozen=True)
 class Expired:
-    """What is older than the policy keeps it: sessions of requests and jobs, files of tags."""
+    """What is older than the policy keeps it: sessions of requests and jobs, files of tags.
+
+    `journals` are folders of jobs that were left and cannot go on: their journals go, with their
+    copies of the tables; their ledgers stay.
+    """
 
     requests: tuple[bytes, ...]
     jobs: tuple[Path, ...]
     tags: tuple[Path, ...]
+    journals: tuple[Path, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.requests or self.jobs or self.tags)
+        return bool(self.requests or self.jobs or self.tags or self.journals)
 
 
 def expired(home: NodeHome, retention: Retention, now: float, random: Random) -> Expired:
@@ -42,12 +48,32 @@ def expired(home: NodeHome, retention: Retention, now: float, random: Random) ->
     before = now - retention.requests_days * DAY
     requests = [e.request.session for e in Inbox(home.desk).all() if e.ends < before]
     before = now - retention.jobs_days * DAY
-    jobs = [
-        folder
-        for folder in sorted(home.jobs.iterdir())
-        if folder.is_dir() and not can_resume(folder) and _last_change(folder) < before
-    ]
-    return Expired(tuple(requests), tuple(jobs), tuple(expired_tags(home.tags, now, random)))
+    folders = [folder for folder in sorted(home.jobs.iterdir()) if folder.is_dir()]
+    jobs = [f for f in folders if not can_resume(f) and _last_change(f) < before]
+    left = [f for f in folders if f not in jobs and _is_left(f, now, random)]
+    tags = expired_tags(home.tags, now, random)
+    return Expired(tuple(requests), tuple(jobs), tuple(tags), tuple(left))
+
+
+def _is_left(folder: Path, now: float, random: Random) -> bool:
+    """Whether a journal serves nothing any more: nobody can go on, or make outputs, from it.
+
+    Its contract has expired, or the draft that was to become one, and for a day nothing was
+    written. The outputs of a job that has ended may be made while they may be kept.
+    """
+    if not (folder / "journal" / "key").exists() or _last_change(folder) > now - DAY:
+        return False
+    try:
+        session = bytes.fromhex(folder.name)
+        signed = left_value(folder, session, CONTRACT, random)
+        asked = signed or left_value(folder, session, DRAFT, random)
+        if asked is None:
+            return not can_resume(folder)
+        contract = Contract.from_bytes(asked)
+        ended = left_value(folder, session, ENDED, random) is not None
+    except (ValueError, FedprofileError):
+        return False
+    return contract.expires + ended * contract.retention_days * DAY < now
 
 
 def remove(home: NodeHome, old: Expired, keys: PartyKeys, clock: Callable[[], float]) -> None:
@@ -59,6 +85,7 @@ def remove(home: NodeHome, old: Expired, keys: PartyKeys, clock: Callable[[], fl
             requests=[session.hex() for session in old.requests],
             jobs={folder.name: _last_hash(folder) for folder in old.jobs},
             tags=[file.name for file in old.tags],
+            journals=[folder.name for folder in old.journals],
         )
         ledger.sync()
     finally:
@@ -70,6 +97,8 @@ def remove(home: NodeHome, old: Expired, keys: PartyKeys, clock: Callable[[], fl
             shutil.rmtree(folder)
         for file in old.tags:
             file.unlink(missing_ok=True)
+        for folder in old.journals:
+            abandon(folder)
     except OSError as error:
         raise EnvironmentFailed(
             f"not all could be removed: {error.strerror}", hint="purge again"

@@ -20,7 +20,7 @@ from typing import TypeVar
 from federated.party.farewell import farewell, may_go_on
 from federated.party.finish import Finish
 from federated.party.frames import FINISH, Frames, Progress, StepRecord
-from federated.party.journal import CONTRACT, Journal
+from federated.party.journal import CONTRACT, ENDED, Journal
 from federated.party.kept_tables import KeptTables
 from federated.party.keys import Identity, PartyKeys
 from federated.party.ledger import Ledger
@@ -47,8 +47,6 @@ __all__ = ["Progress", "Session", "StepRecord"]
 R = TypeVar("R")
 
 TIMEOUT = 3600.0
-ENDED = "ended"
-"""The journal's mark of a job whose last step is done."""
 
 _CONTRACT = "contract"
 _RESULTS_KEY = b"fedprofile result key v1\n"

@@ -6,16 +6,21 @@ import os
 import secrets
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 from federated.cli.node import app
 from federated.party.contract import AlignTerms, PartyTerms
+from federated.party.files import write_atomic
 from federated.party.identity_file import read_identity, write_identity
 from federated.party.inbox import Inbox
+from federated.party.journal import CONTRACT, DRAFT, ENDED, Journal
+from federated.party.kept_tables import Extract, KeptTables
 from federated.party.kept_tags import KeptTags
 from federated.party.keyfile import check_private, save_keys
 from federated.party.keys import PartyKeys
@@ -24,6 +29,7 @@ from federated.party.node_home import NodeHome
 from federated.party.policy import Retention
 from federated.party.purge import expired, node_ledger, remove
 from federated.party.rotation import backup, rotate
+from federated.party.source import MemorySource
 from psi.ecdh import Held
 from psi.protocol import MisuseError
 from tests.unit.test_officer import contract, request
@@ -86,9 +92,50 @@ def test_what_is_old_goes_and_leaves_a_line(home: NodeHome, tmp_path: Path) -> N
     assert "old" in line["body"]["jobs"]
 
 
+@pytest.mark.parametrize(
+    ("left", "days", "goes"),
+    [
+        ("signed", 0.5, False),  # its contract has expired, and somebody may still be at it
+        ("signed", 2, True),
+        ("asked", 2, True),
+        ("ended", 2, False),  # its outputs can still be made
+        ("ended", 40, True),
+        ("another version's", 40, False),
+    ],
+)
+def test_a_copy_of_a_table_goes_once_nobody_can_go_on(
+    home: NodeHome, tmp_path: Path, left: str, days: float, goes: bool
+) -> None:
+    now, session = time.time(), bytes([7] * 32)
+    ends = int(now - days * DAY)
+    made = replace(contract(tmp_path, 7), not_before=ends - DAY, expires=ends, retention_days=30)
+    folder = home.jobs / session.hex()
+    write_atomic(folder / "ledger.jsonl", "")
+    journal = Journal(folder, session, secrets.token_bytes, {})
+    journal.save("", b"", b"", {})
+    data = b"{}" if left == "another version's" else made.to_bytes()
+    journal.keep(DRAFT if left == "asked" else CONTRACT, data)
+    if left == "ended":
+        journal.keep(ENDED, b"")
+    journal.close()
+    source = MemorySource({"bureau.people": pa.table({"id": ["planted"]})})
+    kept = KeptTables(source, journal.folder, session, secrets.token_bytes)
+    kept.keep([Extract("bureau.people", ("id",))])
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (now - days * DAY,) * 2)
+    old = expired(home, Retention(), now, secrets.token_bytes)
+    assert old.jobs == ()
+    assert [place == folder for place in old.journals] == [True] * goes
+    remove(home, old, home.load_keys(SECRET), time.time)
+    assert (folder / "ledger.jsonl").exists()
+    assert (folder / "journal").exists() is not goes
+    line = read_ledger(home.path / "ledger.jsonl")[-1]
+    assert line["body"]["journals"] == [session.hex()] * goes
+
+
 def test_the_command_says_what_would_go(home: NodeHome) -> None:
     done = CliRunner().invoke(app, ["purge", "--dry-run", "--home", str(home.path)])
-    assert done.output == "would go: 0 requests, 0 jobs, 0 files of tags\n"
+    assert done.output == "would go: 0 requests, 0 jobs, 0 journals, 0 files of tags\n"
 
 
 def test_new_keys(home: NodeHome) -> None:

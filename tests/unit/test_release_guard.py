@@ -26,7 +26,7 @@ from federated.party.source import MemorySource
 from federated.wire.routers import MemoryRouter
 from profiles.job import Job
 from profiles.proposal import draft
-from psi.protocol import PeerGone, Refused
+from psi.protocol import PeerError, PeerGone, Refused
 
 JOB = """
 [job]
@@ -117,7 +117,9 @@ class World:
     def asking(self, people: Sequence[str]) -> pa.Table:
         """The bank's own table."""
         segments = ["a", "b"] * (len(people) // 2) + ["a"] * (len(people) % 2)
-        return pa.table({"id": people, "segment": segments, "moved": ["b", *segments[1:]]})
+        mobile = [f"mobile{int(name[-3:])}" for name in people]
+        found = {"id": people, "mobile": mobile, "segment": segments}
+        return pa.table({**found, "moved": ["b", *segments[1:]]})
 
     def kinds(self, name: str) -> list[str]:
         return [line["kind"] for line in read_ledger(self.home / name / "ledger.jsonl")]
@@ -223,6 +225,35 @@ def test_a_session_that_is_used_again_pays_again(tmp_path: Path) -> None:
     assert outcome is None
     assert isinstance(errors["bureau"], Refused)
     assert "reserved for another contract" in str(errors["bureau"])
+
+
+def test_records_are_named_as_before_from_the_copy_that_the_job_took(tmp_path: Path) -> None:
+    """A job that matches by another key: the columns of the first job's key are read with its own.
+
+    What the table holds by the time of the step is of another night, and would name others.
+    """
+
+    class Refreshing(MemorySource):
+        reads = 0
+
+        def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
+            self.reads += 1
+            found = super().load(table, columns, keys=keys)
+            return found if self.reads == 1 else found[::-1].slice(3)
+
+    world = World(tmp_path)
+    assert not world.run(PEOPLE)[1]
+    text = JOB.replace('keys = [["id"]]', 'keys = [["mobile"]]').replace("loans", "debts")
+    (tmp_path / "job.toml").write_text(text)
+    world.job = Job.load(tmp_path / "job.toml")
+    table = world.bureau.load("bureau.people", ["id", "mobile", "loans"])
+    table = table.append_column("debts", table.column("loans"))
+    for people, refused in ((PEOPLE, False), (PEOPLE[:-1], True)):
+        world.bureau = Refreshing({"bureau.people": table})
+        _, errors = world.run(people)
+        assert not isinstance(errors.get("bureau"), PeerError)
+        assert isinstance(errors.get("bureau"), Refused) is refused
+        assert world.bureau.reads == 1
 
 
 def test_plan_and_show_say_which_guard_applies(tmp_path: Path) -> None:
