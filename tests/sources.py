@@ -85,8 +85,7 @@ def _duckdb(table: pa.Table, folder: Path, name: str, request: pytest.FixtureReq
 def _sqlite(table: pa.Table, folder: Path, name: str, request: pytest.FixtureRequest) -> str:
     del request
     file = folder / "tables.sqlite"
-    kinds = {"int64": "integer", "double": "real"}
-    columns = ", ".join(f'"{f.name}" {kinds.get(str(f.type), "text")}' for f in table.schema)
+    columns = _columns(table, {"int64": "integer", "double": "real"})
     with sqlite3.connect(file) as database:
         database.execute(f'create table "{name}" ({columns})')
         marks = ", ".join("?" * table.num_columns)
@@ -100,8 +99,7 @@ def _psql(table: pa.Table, folder: Path, name: str, request: pytest.FixtureReque
 
     socket = request.getfixturevalue("cluster")
     schema = f"s{abs(hash(str(folder)))}"
-    kinds = {"int64": "bigint", "double": "double precision"}
-    columns = ", ".join(f'"{f.name}" {kinds.get(str(f.type), "text")}' for f in table.schema)
+    columns = _columns(table, {"int64": "bigint", "double": "double precision"})
     with psycopg.connect(host=socket, user="postgres", dbname="postgres") as database:
         database.execute(f"create schema if not exists {schema}")
         database.execute(f'create table {schema}."{name}" ({columns})')
@@ -110,6 +108,12 @@ def _psql(table: pa.Table, folder: Path, name: str, request: pytest.FixtureReque
                 copy.write_row(row)
     url = f"postgres://postgres@/postgres?host={socket}"
     return f'connection = "{url}"\ntable = "{schema}.{name}"'
+
+
+def _columns(table: pa.Table, kinds: dict[str, str]) -> str:
+    """Names and types for SQL."""
+    kinds = kinds | {"date32[day]": "date", "bool": "boolean", "timestamp[us]": "timestamp"}
+    return ", ".join(f'"{f.name}" {kinds.get(str(f.type), "text")}' for f in table.schema)
 
 
 def _rows(table: pa.Table) -> list[tuple[Any, ...]]:

@@ -11,8 +11,9 @@ facts that a contract is signed over (row count, snapshot) are of the copy.
 Parts are sealed under the journal's key, for this session, and go with the journal: at the job's
 end, when its outputs are written, or when it is given up. Like a spool's they are not synced.
 
-Whatever a table was read from, equal values have equal types here: text is `large_string`, whole
-numbers `int64`, others `double`, a NaN is null.
+Whatever a table was read from, equal values have equal types here: text is `large_string`, a column
+of whole numbers `int64` (a CSV file does not tell 34 from 34.0), of others `double`; a NaN is null,
+and a column of nulls has no type. Keys are text.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from federated.party.plain import canonical, from_canonical
 from federated.party.source import Source
@@ -84,7 +86,7 @@ class KeptTables:
         found = self._source.load(extract.table, extract.columns, keys=extract.keys)
         mark = self._random(16).hex()
         copy = _Copy(extract.table, extract.columns, extract.keys, found.num_rows, mark)
-        table = _plain_table(found)
+        table = _plain_table(found, extract.keys)
         del found
         for number in range(_parts(copy)):
             part = table.slice(number * PART, PART).combine_chunks()
@@ -161,13 +163,15 @@ def _stream(part: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _plain_table(table: pa.Table) -> pa.Table:
-    """Every column in its plain type, with what its reader noted of it."""
-    columns = [_plain(column) for column in table.columns]
-    fields = [
-        pa.field(field.name, column.type, metadata=field.metadata)
-        for field, column in zip(table.schema, columns, strict=True)
-    ]
+def _plain_table(table: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Every column in its plain type, keys as text, with what its reader noted of it."""
+    columns, fields = [], []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        found = _plain(column)
+        if field.name in keys and (pa.types.is_integer(found.type) or pa.types.is_null(found.type)):
+            found = found.cast(pa.large_string())
+        columns.append(found)
+        fields.append(pa.field(field.name, found.type, metadata=field.metadata))
     return pa.table(columns, schema=pa.schema(fields)) if fields else table
 
 
@@ -175,17 +179,23 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The column in the one type that its values have here."""
     column = canonical_column(column)
     kind = column.type
+    if column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column))])
     if pa.types.is_integer(kind) and kind != pa.uint64():
         return column.cast(pa.int64())
-    if pa.types.is_decimal(kind) and kind.precision <= _DIGITS:
-        return column.cast(pa.int64() if kind.scale == 0 else pa.float64())
-    if pa.types.is_floating(kind):
-        return column.cast(pa.float64())
+    if pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.precision <= _DIGITS):
+        return _numbers(column.cast(pa.float64()))
     if pa.types.is_timestamp(kind):
         with contextlib.suppress(pa.ArrowInvalid):  # parts of a microsecond stay
             return column.cast(pa.timestamp("us", kind.tz))
     return column
 
 
-_DIGITS = 15
-"""Decimal digits that a double holds exactly."""
+def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Doubles; whole ones, where all are, as whole numbers."""
+    whole = pc.and_(pc.equal(column, pc.floor(column)), pc.less_equal(pc.abs(column), _WHOLE))
+    return column.cast(pa.int64()) if pc.all(whole).as_py() else column
+
+
+_DIGITS, _WHOLE = 15, 2.0**53
+"""Decimal digits that a double holds exactly, and whole numbers up to which it holds all."""

@@ -22,11 +22,13 @@ PEOPLE = pa.table(
         "id": pa.array(["planted7", None, "b"] * 100).dictionary_encode(),
         "loans": pa.array([1, 2, None] * 100, pa.int32()),
         "share": pa.array([0.5, np.nan, None] * 100, pa.float32()),
+        "age": pa.array([34.0, np.nan, -1.0] * 100),
+        "none": pa.array([None, np.nan, None] * 100, pa.float64()),
         "sum": pa.array([decimal.Decimal("1.25"), None, decimal.Decimal(3)] * 100),
         "at": pa.array([datetime(2026, 1, 2), None, datetime(2026, 1, 3)] * 100, pa.timestamp("s")),
     }
 )
-WANTED = Extract("bank.people", ("id", "loans", "share", "sum", "at"), ("id",))
+WANTED = Extract("bank.people", ("id", "loans", "share", "age", "none", "sum", "at"), ("id",))
 
 
 class Source(MemorySource):
@@ -70,14 +72,16 @@ def test_equal_values_have_equal_types(source: Source, tmp_path: Path) -> None:
     found = kept.load("bank.people", WANTED.columns)
     kinds = {field.name: str(field.type) for field in found.schema}
     assert kinds == {
-        "id": "large_string", "loans": "int64", "share": "double", "sum": "double",
-        "at": "timestamp[us]",
+        "id": "large_string", "loans": "int64", "share": "double", "age": "int64",
+        "none": "null", "sum": "double", "at": "timestamp[us]",
     }  # fmt: skip
     first = found.slice(0, 3).to_pydict()
     assert first == {
         "id": ["planted7", None, "b"],
         "loans": [1, 2, None],
         "share": [0.5, None, None],
+        "age": [34, None, -1],
+        "none": [None, None, None],
         "sum": [1.25, None, 3.0],
         "at": [datetime(2026, 1, 2), None, datetime(2026, 1, 3)],
     }

@@ -1,14 +1,19 @@
-"""A table's rows come in the order in which it is stored, whatever columns are asked for."""
+"""What every source of tables promises: one order of rows, whole values, the same copy of them."""
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from federated.party.kept_tables import Extract, KeptTables
+from federated.party.snapshot import snapshot_hash
+from federated.party.source import FileSource
 from federated.party.tables import Table, TablesFile
 from tests.sources import KINDS, entry
 
@@ -16,23 +21,29 @@ ROWS = 500
 
 
 def people() -> pa.Table:
-    """Rows in no order of any column; keys repeat; numbers of 18 digits, and nulls."""
+    """Rows in no order of any column; keys repeat; every type, and nulls in every column."""
     rng = np.random.default_rng(3)
     number = 110101199001010000 + rng.integers(0, 400, ROWS)  # above 2^53, some of them twice
-    missing = rng.random(ROWS) < 0.1
-    return pa.table(
-        {
-            "id": pa.array(number, mask=missing),
-            "name": pa.array([f"n{i}" for i in rng.integers(0, 300, ROWS)], pa.string()),
-            "balance": rng.normal(size=ROWS),
-            "label": rng.integers(0, 2, ROWS),
-        }
-    )
+    days = [date(1990, 1, 1) + timedelta(int(day)) for day in rng.integers(0, 9999, ROWS)]
+    columns = {
+        "id": number,
+        "name": [f"{i:03d}" for i in rng.integers(0, 300, ROWS)],
+        "said": ["it's", 'a "quoted", one', "张三", " spaced "] * (ROWS // 4),
+        "balance": rng.normal(size=ROWS) * 10.0 ** rng.integers(-9, 9, ROWS),
+        "label": rng.integers(0, 2, ROWS),
+        "months": rng.integers(0, 99, ROWS).astype(float),
+        "notes": np.full(ROWS, "x"),
+        "open": rng.random(ROWS) < 0.5,
+        "since": days,
+        "at": [datetime(d.year, d.month, d.day, 7, d.day % 24, d.day) for d in days],
+    }
+    gaps = {name: rng.random(ROWS) < (0.1 if name != "notes" else 2) for name in columns}
+    return pa.table({name: pa.array(of, mask=gaps[name]) for name, of in columns.items()})
 
 
 def bound(kind: str, folder: Path, request: pytest.FixtureRequest) -> Table:
     lines = entry(kind, people(), folder, "people", request)
-    (folder / "tables.toml").write_text(f"[bank.people]\n{lines}\n")
+    (folder / "tables.toml").write_text(f"[bank.people]\n{lines}\ntypes = {{ name = 'string' }}\n")
     return TablesFile.load(folder / "tables.toml")["bank.people"]
 
 
@@ -41,7 +52,7 @@ def test_columns_asked_apart_are_of_the_same_rows(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     table, stored = bound(kind, tmp_path, request), people()
-    for columns in (["label"], ["balance", "id"], ["name", "label"], None):
+    for columns in (["label"], ["balance", "id"], ["name", "label", "since"], None):
         found = table.load(columns)
         for name in found.column_names:
             assert found.column(name).to_pylist() == stored.column(name).to_pylist()
@@ -54,6 +65,28 @@ def test_numbers_that_are_keys_keep_their_digits(
     found = bound(kind, tmp_path, request).load(["id"], keys=["id"]).column("id")
     stored = [None if n is None else str(n) for n in people().column("id").to_pylist()]
     assert found.to_pylist() == stored
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_copy_that_a_job_takes_is_the_same_from_each(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Values, types, chunks: what comes after it cannot tell where the table was."""
+    bound(kind, tmp_path, request)
+    source = FileSource(TablesFile.load(tmp_path / "tables.toml"))
+    kept = KeptTables(source, tmp_path / "journal", bytes(32), secrets.token_bytes)
+    names = tuple(people().column_names)
+    kept.keep([Extract("bank.people", names, ("id",))])
+    found, kinds = kept.load("bank.people", names), ["large_string"] * 3
+    kinds += ["double", "int64", "int64", "null", "bool", "date32[day]", "timestamp[us]"]
+    stored = {
+        name: pa.nulls(ROWS) if name == "notes" else column.cast(found.schema.field(name).type)
+        for name, column in zip(names, people().columns, strict=True)
+    }
+    assert [str(field.type) for field in found.schema] == kinds
+    assert found.equals(pa.table(stored))
+    assert {column.num_chunks for column in found.columns} == {1}
+    assert snapshot_hash(found) == snapshot_hash(pa.table(stored))
 
 
 @pytest.mark.parametrize("made", ["view", "without rowid", "own names"])
