@@ -112,7 +112,6 @@ def _psql(table: pa.Table, folder: Path, name: str, request: pytest.FixtureReque
 
 def _columns(table: pa.Table, kinds: dict[str, str]) -> str:
     """Names and types for SQL."""
-    kinds = kinds | {"date32[day]": "date", "bool": "boolean", "timestamp[us]": "timestamp"}
     return ", ".join(f'"{f.name}" {kinds.get(str(f.type), "text")}' for f in table.schema)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +20,9 @@ ROWS = 500
 
 
 def people() -> pa.Table:
-    """Rows in no order of any column; keys repeat; every type, and nulls in every column."""
+    """Rows in no order of any column; keys repeat; texts, numbers, and nulls in every column."""
     rng = np.random.default_rng(3)
     number = 110101199001010000 + rng.integers(0, 400, ROWS)  # above 2^53, some of them twice
-    days = [date(1990, 1, 1) + timedelta(int(day)) for day in rng.integers(0, 9999, ROWS)]
     columns = {
         "id": number,
         "name": [f"{i:03d}" for i in rng.integers(0, 300, ROWS)],
@@ -33,9 +31,6 @@ def people() -> pa.Table:
         "label": rng.integers(0, 2, ROWS),
         "months": rng.integers(0, 99, ROWS).astype(float),
         "notes": np.full(ROWS, "x"),
-        "open": rng.random(ROWS) < 0.5,
-        "since": days,
-        "at": [datetime(d.year, d.month, d.day, 7, d.day % 24, d.day) for d in days],
     }
     gaps = {name: rng.random(ROWS) < (0.1 if name != "notes" else 2) for name in columns}
     return pa.table({name: pa.array(of, mask=gaps[name]) for name, of in columns.items()})
@@ -52,7 +47,7 @@ def test_columns_asked_apart_are_of_the_same_rows(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     table, stored = bound(kind, tmp_path, request), people()
-    for columns in (["label"], ["balance", "id"], ["name", "label", "since"], None):
+    for columns in (["label"], ["balance", "id"], ["name", "label"], None):
         found = table.load(columns)
         for name in found.column_names:
             assert found.column(name).to_pylist() == stored.column(name).to_pylist()
@@ -78,7 +73,7 @@ def test_the_copy_that_a_job_takes_is_the_same_from_each(
     names = tuple(people().column_names)
     kept.keep([Extract("bank.people", names, ("id",))])
     found, kinds = kept.load("bank.people", names), ["large_string"] * 3
-    kinds += ["double", "int64", "int64", "null", "bool", "date32[day]", "timestamp[us]"]
+    kinds += ["double", "int64", "int64", "null"]
     stored = {
         name: pa.nulls(ROWS) if name == "notes" else column.cast(found.schema.field(name).type)
         for name, column in zip(names, people().columns, strict=True)
