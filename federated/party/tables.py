@@ -284,16 +284,21 @@ def _no_password(where: str, url: str) -> None:
 
 
 def _substitute(text: str, where: str, key: str, *, bare: bool) -> str:
-    """`${NAME}` (and `$NAME` if bare) from the environment; URLs get it percent-encoded."""
+    """`${NAME}` (and `$NAME` if bare) from the environment; URLs get it percent-encoded.
+
+    Where it is bare, `$$` is a dollar sign, and so is one before what begins no name (`$2026`).
+    """
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1) or match.group(2)
+        if not name:
+            return "$"
         if name not in os.environ:
             raise JobError(
                 f"{where} {key}: the environment variable {name} is not set",
-                hint=f"export {name}=...",
+                hint=f"export {name}=..." + "; a dollar sign itself is $$" * bare,
             )
         return os.environ[name] if bare else quote(os.environ[name], safe="")
 
-    pattern = r"\$\{(\w+)\}|\$(\w+)" if bare else r"\$\{(\w+)\}()"
+    pattern = r"\$\{(\w+)\}|\$([A-Za-z_]\w*)|\$\$" if bare else r"\$\{(\w+)\}()"
     return re.sub(pattern, value, text)

@@ -78,7 +78,8 @@ def _cast(text: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
 
 def _keeps_digits(text: pa.ChunkedArray, found: pa.ChunkedArray) -> bool:
     """Whether floats say all that was written."""
-    if not _all(pc.or_(_like(text, _PLAIN), _like(text, _POWER))):
+    plain = _like(text, _PLAIN)
+    if not _all(plain) and not _all(_like(text.filter(pc.invert(plain)), _POWER)):
         return False
     long = pc.greater(pc.utf8_length(text), 16)  # 15 digits survive a float
     if _any(long):

@@ -149,7 +149,7 @@ def _settled(
 
 def unwritten(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Null where a text is blank."""
-    blank = pc.match_substring_regex(values, r"^[\s\p{Z}]*$")
+    blank = pc.or_(pc.equal(pc.binary_length(values), 0), pc.utf8_is_space(values))
     if not pc.any(blank).as_py():
         return values
     return pc.if_else(pc.fill_null(blank, True), pa.scalar(None, values.type), values)
@@ -258,6 +258,10 @@ def _numbers(
     notes: dict[str, Any],
 ) -> pa.ChunkedArray:
     """Numbers where all values are some, words for nothing left out; else the text."""
+    plain = None if declared.marks(name) else plain_numbers(values)
+    if plain is not None and values.null_count < len(values):  # most columns, without more ado
+        notes.pop("textual", None)
+        return plain
     text = values if nulls is not None else _without(values, WORDS)
     if text.null_count == len(text):
         return values

@@ -121,6 +121,18 @@ def test_environment_in_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert table.load().num_rows == 1
 
 
+def test_dollar_signs_in_a_path(tmp_path: Path) -> None:
+    for name in ("数据$2026", "a$b", "x$"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t.csv").write_text("id\n1\n")
+        written = name.replace("$b", "$$b")
+        (tmp_path / "tables.toml").write_text(f'[p.t]\npath = "{written}/t.csv"\n')
+        assert TablesFile.load(tmp_path / "tables.toml")["p.t"].load().num_rows == 1
+    (tmp_path / "tables.toml").write_text('[p.t]\npath = "a$b/t.csv"\n')
+    with pytest.raises(JobError, match=r"variable b is not set .*a dollar sign itself is \$\$"):
+        TablesFile.load(tmp_path / "tables.toml")["p.t"].load()
+
+
 def test_duckdb_through_ibis(tmp_path: Path) -> None:
     duckdb = pytest.importorskip("duckdb")
     with duckdb.connect(str(tmp_path / "file.db")) as connection:
