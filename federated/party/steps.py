@@ -58,6 +58,7 @@ from federated.party.source import Source
 from federated.party.taken import mark
 from federated.party.told import FileTold, NothingTold
 from federated.vertical import FeatureParty, LabelParty
+from federated.vertical import Steps as Passes
 from federated.vertical.guards import check_classes, check_records
 from psi import align
 from psi.align import Alignment, AlignSettings, Records, SelectReceiver, SelectSender
@@ -425,6 +426,7 @@ class Steps:
             partners=list(terms.partners),
             cap=terms.score_vectors,
             key_bits=terms.key_bits,
+            planned=Passes(terms.steps, terms.folds, terms.fold_steps),
             secrets={name: self._session.shared_secret(name, step) for name in others},
         )
         fit = self._session.run(step, role, [self._contract.receiver, *others])

@@ -27,6 +27,7 @@ from federated.vertical.newton import Floats
 from federated.vertical.plan import (
     Pass,
     Rows,
+    Steps,
     passes,
     training_rows,
 )
@@ -88,6 +89,8 @@ class FeatureParty(Role[FeatureFit]):
         cap: the most score vectors that the contract allows.
         secrets: for each other feature party 32 bytes that only the two know, new for each step.
         key_bits: of the label party's key; below 2048 for tests only.
+        planned: the contract's passes, from which the label party may not depart; None: any
+            within the cap, where there is no contract.
 
     Raises:
         InputError: columns that are not finite.
@@ -114,6 +117,7 @@ class FeatureParty(Role[FeatureFit]):
         cap: int,
         secrets: Mapping[str, bytes] | None = None,
         key_bits: int = MINIMUM_BITS,
+        planned: Steps | None = None,
     ) -> None:
         super().__init__(context)
         self._label_party = label_party
@@ -121,6 +125,7 @@ class FeatureParty(Role[FeatureFit]):
         self._partners = list(partners)
         self._secrets = dict(secrets or {})
         self._cap, self._key_bits = cap, key_bits
+        self._planned = planned
         self._public: PublicKey | None = None
         check_columns(self._x)
         names = set(self._partners)
@@ -141,6 +146,9 @@ class FeatureParty(Role[FeatureFit]):
         """Check the plan against the contract's cap and the guards."""
         self._from_label_party(peer)
         self._public = PublicKey.from_bytes(setup.key, bits=self._key_bits)
+        found = Steps(setup.steps, setup.folds, setup.fold_steps)
+        if self._planned not in (None, found):  # each pass opens sums, whatever vectors it tells
+            raise PeerError(f"passes of {found} planned, of {self._planned} contracted")
         check_setup(
             setup,
             self._x,

@@ -13,8 +13,12 @@ import pytest
 from federated.party.completion import HORIZONTAL_STEPS
 from federated.party.contract import Contract, suites_for
 from federated.party.words import in_words
+from federated.vertical import Steps
+from federated.vertical.messages import Setup
 from psi.protocol import PeerError
 from tests.attacks.world import World, keep
+from tests.unit.paillier.keys import toy_key
+from tests.unit.vertical.world import deliver, feature_parties, make_world
 
 COLUMNS, ROWS = 24, 240
 HEAD = """
@@ -60,7 +64,8 @@ def tables() -> tuple[pa.Table, pa.Table]:
     rng = np.random.default_rng(3)
     ids, own = [f"id{i:04d}" for i in range(ROWS)], rng.normal(size=ROWS)
     left = rng.integers(0, 2, ROWS)
-    bureau = {"id": ids, "a": own, "left": left} | dict.fromkeys(FEATURES, own)
+    bureau = {"id": ids, "a": own, "left": left}
+    bureau |= {name: rng.normal(size=ROWS) for name in FEATURES}
     return pa.table({"id": ids, "a": own, "left": left}), pa.table(bureau)
 
 
@@ -151,3 +156,26 @@ def test_the_officer_reads_the_most_that_open_numbers_come_to(tmp_path: Path) ->
         (asked,) = here.officer.read
         assert any(most in line for line in in_words(asked))
         assert any(most in entry.learns for entry in asked.disclosures)
+
+
+@pytest.mark.parametrize("planned", [Steps(3, 0, 0), Steps(2, 2, 1), Steps(1, 50, 1)])
+def test_a_receiver_runs_no_other_passes_than_contracted(planned: Steps) -> None:
+    """As many vectors or fewer, and up to 51 passes: each opens sums over the training rows."""
+    contracted = Steps(3, 0, 0)
+    assert planned.score_vectors <= contracted.score_vectors
+    made = make_world(1200, 2, (6,))
+    (party,) = feature_parties(made).values()
+    party._planned = contracted
+    party.start()
+    folds = np.arange(1200, dtype=np.int16) % planned.folds if planned.folds else -np.ones(1200)
+    labelled = (made.label >= 0).astype(np.uint8)
+    where = np.where(labelled == 1, folds, -1).astype(np.int16)
+    setup = Setup(
+        toy_key(512).public.to_bytes(), labelled, where, planned.steps, planned.folds,
+        planned.fold_steps, 2,
+    )  # fmt: skip
+    if planned == contracted:
+        deliver(party, setup, "bank")
+        return
+    with pytest.raises(PeerError, match="contracted"):
+        deliver(party, setup, "bank")
