@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from federated.aggregate import Amount
 from federated.party.contract import FINEST_SCORES, LONGEST_TASK, MODELS
 from federated.party.sections import Section, load_toml
 from profiles.aggregate_section import (
@@ -71,6 +72,8 @@ class JoinSumSpec:
     partner: str
     measures: tuple[tuple[str, str], ...]
     minimum_group: int
+    epsilon: int
+    ranges: tuple[Amount, ...]
 
 
 @dataclass(frozen=True)
@@ -293,26 +296,43 @@ def _align(
 
 
 def _join_sums(section: Section, names: list[str], receiver: str) -> list[JoinSumSpec]:
-    by_partner = _measures(section, names, receiver, "sum")
+    noised = section.text("noise", "laplace", ("laplace", "none")) == "laplace"
+    asked: dict[str, list[tuple[str, str]]] = {}
+    ranges: dict[str, dict[str, Amount]] = {}
+    for measure in section.texts("measures"):
+        source, text = split_measure(measure)
+        partner, _, column = source.partition(".")
+        if partner not in names or partner == receiver or not column:
+            raise section.fail("measures", measure, '"PARTNER.COLUMN:sum[LOW,HIGH]"')
+        statistic, bracket, limits = (text or "sum").partition("[")
+        if statistic not in STATISTICS:
+            raise section.fail("measures", measure, f"{', '.join(STATISTICS)} as statistic")
+        asked.setdefault(partner, []).append((column, statistic))
+        found = ranges.setdefault(partner, {})
+        if noised and statistic != "count":
+            limit = _range(section, measure, column, bracket + limits)
+            if found.setdefault(column, limit) != limit:
+                raise section.fail("measures", measure, f"one range for column {column!r}")
+        elif bracket:
+            hint = "a range is for sums and means with noise"
+            raise section.fail("measures", measure, f"{statistic} without a range", hint)
+    epsilon = round(1000 * section.number("epsilon", 1.0, 0.01, 20.0)) if noised else 0
     group = section.integer("minimum_group", 20, 3, 10**6)
     section.done()
-    return [JoinSumSpec(p, tuple(ms), group) for p, ms in by_partner.items()]
+    return [
+        JoinSumSpec(p, tuple(ms), group, epsilon, tuple(ranges[p].values()))
+        for p, ms in asked.items()
+    ]
 
 
-def _measures(
-    section: Section, names: list[str], receiver: str, usual: str
-) -> dict[str, list[tuple[str, str]]]:
-    """Columns and statistics by partner."""
-    by_partner: dict[str, list[tuple[str, str]]] = {}
-    for measure in section.texts("measures"):
-        source, statistic = split_measure(measure)
-        partner, _, measured = source.partition(".")
-        if partner not in names or partner == receiver or not measured:
-            raise section.fail("measures", measure, f'"PARTNER.COLUMN:{usual}"')
-        if (statistic or usual) not in STATISTICS:
-            raise section.fail("measures", measure, f"{', '.join(STATISTICS)} as statistic")
-        by_partner.setdefault(partner, []).append((measured, statistic or usual))
-    return by_partner
+def _range(section: Section, measure: str, column: str, text: str) -> Amount:
+    """What values are clipped to, from "[0,5000]"."""
+    try:
+        return Amount.parse(column, f"sum{text}")
+    except MisuseError as error:
+        allowed = error.message.removesuffix(", allowed")
+        hint = 'the noise is for this range; noise = "none": exact, where the partner allows it'
+        raise section.fail("measures", measure, allowed, hint) from None
 
 
 def _train(section: Section | None, names: list[str], receiver: str) -> TrainSpec | None:

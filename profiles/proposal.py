@@ -144,7 +144,12 @@ def _category(job: Job) -> tuple[CategoryTerms, ...]:
 def _join_sum(job: Job) -> tuple[JoinSumTerms, ...]:
     return tuple(
         JoinSumTerms(
-            j.partner, tuple(Measure(*m) for m in j.measures), j.minimum_group, job.key_bits
+            j.partner,
+            tuple(Measure(*m) for m in j.measures),
+            j.minimum_group,
+            job.key_bits,
+            j.epsilon,
+            tuple(AmountTerms(r.column, r.low, r.high) for r in j.ranges),
         )
         for j in job.join_sums
     )

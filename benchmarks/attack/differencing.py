@@ -154,11 +154,13 @@ def _copies(tables: Bound, column: str) -> float:
 def _sums(tables: Bound, column: str) -> float:
     world, values = _world(tables, column), _values(tables, column)
     ids, n = tables.own.column("id"), len(tables.own)
+    low, high = int(np.floor(np.nanmin(values))), int(np.ceil(np.nanmax(values)))
     job = (
         heading(align='reveal = "cardinality"', key_bits=KEY_BITS)
         + f"""
 [[join_sum]]
-measures = ["partner.{column}:sum"]
+measures = ["partner.{column}:sum[{low},{high}]"]
+epsilon = {0.9 / (AIMED + 1):g}
 minimum_group = 20
 """
     )

@@ -13,7 +13,8 @@ sender encrypts, place after place, its values, for each a flag that it is there
 receiver adds the matching places up without reading them. The sums come back under masks that
 are 64 bits longer than any sum can be; the counts come back bare, and the sender, having read
 them from the very ciphertext that it is to open, opens no column with fewer than `minimum`
-values behind it.
+values behind it. To all that it opens it adds noise, by default (`noising`): two jobs that differ
+by one key would otherwise tell that key's values.
 
 The receiver learns how many keys are shared, and count, sum or mean of each column that is large
 enough; the sender learns the counts. Chunks have 2^13 ciphertexts, four are in flight: memory
@@ -30,6 +31,7 @@ from __future__ import annotations
 
 from federated.join_sum.call import join_and_sum
 from federated.join_sum.layout import Layout
+from federated.join_sum.noising import Noising
 from federated.join_sum.placed import Placed, place_values
 from federated.join_sum.receiver import JoinSumResult, SumReceiver
 from federated.join_sum.sender import SumSender
@@ -37,6 +39,7 @@ from federated.join_sum.sender import SumSender
 __all__ = [
     "JoinSumResult",
     "Layout",
+    "Noising",
     "Placed",
     "SumReceiver",
     "SumSender",

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
+from federated.join_sum.noising import Noising
 from federated.join_sum.placed import place_values
 from federated.join_sum.receiver import JoinSumResult, SumReceiver
 from federated.join_sum.sender import SumSender
@@ -29,12 +30,16 @@ def join_and_sum(
     minimum: int = 20,
     duplicates: str = "collapse",
     key: PrivateKey | None = None,
+    epsilon: float = 0.0,
+    ranges: Mapping[str, tuple[int, int]] | None = None,
 ) -> JoinSumResult:
     """Count and sum of the sender's `values` over the keys that both hold.
 
     `values` has one array by column, one number a sender's key, NaN where it is missing;
     `statistics` are "COLUMN:count", ":sum" or ":mean", by default the sum of every column.
-    `key` is the sender's, made for this call without one. Raises what either role raises.
+    `key` is the sender's, made for this call without one. With `epsilon`, to a thousandth, the
+    sender adds noise to all numbers, and `ranges` has LOW and HIGH of each column that is summed.
+    Raises what either role raises.
 
         >>> found = join_and_sum(["a", "b"], ["b", "c"], {"debt": [7.5, 1.0]}, minimum=1)
         >>> found.shared, found.values.tolist()
@@ -45,13 +50,16 @@ def join_and_sum(
     mine, theirs = _places(keys, sender_keys)
     matrix = np.column_stack([np.asarray(column, np.float64) for column in values.values()])
     placed = place_values(matrix, theirs.places, list(values), duplicates=duplicates)
-    session = secrets.token_bytes(32)
+    session, columns = secrets.token_bytes(32), list(values)
+    noising = Noising(columns, ranges or {}, round(1000 * epsilon)) if epsilon else None
+    summed = [any(c == name and s != "count" for c, s in asked) for name in columns]
     receiver = SumReceiver(
         Context(session, "join_sum", "receiver", secrets.token_bytes),
-        "sender", mine.places, mine.size_sender, list(values), asked, key_bits=key.bits,
+        "sender", mine.places, mine.size_sender, columns, asked, key_bits=key.bits,
+        noising=noising,
     )  # fmt: skip
     context = Context(session, "join_sum", "sender", secrets.token_bytes)
-    sender = SumSender(context, "receiver", key, placed, minimum)
+    sender = SumSender(context, "receiver", key, placed, minimum, summed=summed, noising=noising)
     found: JoinSumResult = Pair(receiver, sender).run()["receiver"]
     return found
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from federated.join_sum.layout import FRACTION_BITS, MASK_BITS, Layout
 from federated.join_sum.messages import Key, Next, Opened, Places, Rows, Small, Summed
+from federated.join_sum.noising import Noising
 from federated.paillier import EncryptedVector, Plaintexts, PublicKey
 from psi.protocol import Context, Done, Length, PeerError, Range, Role, Turn, message
 
@@ -23,7 +24,8 @@ class JoinSumResult:
     """How many keys are shared, and one number a statistic.
 
     `values: float64[s]` is NaN where `kept: bool[s]` is false: too few values stand behind it.
-    `counts: int64[columns]` are values behind each column, 0 where too few.
+    `counts: int64[columns]` are values behind each column, 0 where too few. All but `shared` have
+    the sender's noise where the contract says so.
     """
 
     shared: int
@@ -69,13 +71,14 @@ class SumReceiver(Role[JoinSumResult]):
         *,
         records: bool = False,
         key_bits: int = 2048,
+        noising: Noising | None = None,
     ) -> None:
         """`statistics` are pairs of a column and "count", "sum" or "mean"."""
         super().__init__(context)
         self._sender, self._most = sender, total
         self._least = int(places.max(initial=-1)) + 1 if records else total
         self._columns, self._statistics = list(columns), list(statistics)
-        self._bits = key_bits
+        self._bits, self._noising = key_bits, noising
         # bin 0 what matches, bin 1 the rest
         self._bin = np.ones(total, np.int64)
         self._bin[places] = 0
@@ -164,12 +167,18 @@ class SumReceiver(Role[JoinSumResult]):
             raise PeerError("opened sums that are not due")
         layout = self._layout(self._key(state.public_key), state.places)
         columns, counts = layout.columns, found.counts
-        if len(counts) != columns or (counts < 0).any() or (counts > self._shared).any():
+        noised, far = self._noising, [0] * columns
+        most = self._shared + (noised.farthest_count if noised else 0)
+        if len(counts) != columns or (counts < 0).any() or (counts > most).any():
             raise PeerError("counts of values beyond the shared keys")
+        summed = {column for column, statistic in self._statistics if statistic != "count"}
+        told = [bool(n) and c in summed for c, n in zip(self._columns, counts, strict=True)]
+        far = noised.farthest_sums if noised else far
         sums = _numbers(found.sums, columns, layout.packing.slot_bits // 8 + 1, signed=True)
         masks = _numbers(state.masks, columns, len(state.masks) // columns, signed=False)
-        plain = [s - m if n else 0 for s, m, n in zip(sums, masks, counts.tolist(), strict=True)]
-        if any(abs(value) >> layout.sum_bits for value in plain):
+        plain = [s - m if n else 0 for s, m, n in zip(sums, masks, told, strict=True)]
+        largest = [(1 << layout.sum_bits) + extra for extra in far]
+        if any(abs(value) >= most for value, most in zip(plain, largest, strict=True)):
             raise PeerError("opened sums beyond what was sent")
         return Turn(Done(), result=self._result(plain, counts), progress=1.0)
 

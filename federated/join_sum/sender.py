@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 
+from federated.aggregate.noise import Noise, discrete_laplace
 from federated.join_sum.layout import Layout
 from federated.join_sum.messages import Key, Next, Opened, Places, Rows, Summed
+from federated.join_sum.noising import Noising
 from federated.join_sum.placed import Placed
 from federated.paillier import EncryptedVector, PrivateKey
 from psi.ecdh import LARGEST
@@ -34,7 +37,9 @@ class Giving:
 class SumSender(Role[Ints]):
     """Its result is what it learned: how many places match, and with a value in each column.
 
-    `int64[columns + 1]`, the places first. `minimum` values or more must stand behind a sum.
+    `int64[columns + 1]`, the places first. `minimum` values or more must stand behind a sum, as
+    counted with noise where there is any; only columns that are `summed`, by default all, have
+    their sums opened. `noising` bounds the values and sizes the noise; None: exact numbers.
     """
 
     transitions = {  # noqa: RUF012
@@ -43,11 +48,22 @@ class SumSender(Role[Ints]):
     }
 
     def __init__(
-        self, context: Context, receiver: str, key: PrivateKey, placed: Placed, minimum: int
+        self,
+        context: Context,
+        receiver: str,
+        key: PrivateKey,
+        placed: Placed,
+        minimum: int,
+        *,
+        summed: Sequence[bool] | None = None,
+        noising: Noising | None = None,
+        noise: Noise = discrete_laplace,
     ) -> None:
         super().__init__(context)
-        self._receiver, self._key, self._placed = receiver, key, placed
-        self._minimum = minimum
+        self._receiver, self._key, self._minimum = receiver, key, max(1, minimum)
+        self._placed = noising.bounded(placed) if noising else placed
+        self._summed = list(summed or [True] * placed.values.shape[1])
+        self._noising, self._noise = noising, noise
         self._layout = Layout(placed.values.shape[1], len(placed), key.bits)
 
     def begin(self) -> Turn[Ints]:
@@ -98,12 +114,17 @@ class SumSender(Role[Ints]):
         shared = counts.pop()
         if not 0 <= shared <= layout.places or not all(0 <= c <= shared for c in counts):
             raise PeerError("counts that do not add up to the places sent")
-        enough = [count >= self._minimum for count in counts]
+        learned = np.array([shared, *counts], np.int64)
+        told = learned[1:]
+        if self._noising is not None:
+            drawn, added = self._noising.draw(self._noise)
+            told = told + drawn
+            masked = [value + number for value, number in zip(masked, added, strict=True)]
+        enough = told >= self._minimum
         width = layout.packing.slot_bits // 8 + 1
         sums = b"".join(
-            (value if good else 0).to_bytes(width, "little", signed=True)
-            for value, good in zip(masked, enough, strict=True)
+            (value if good and asked else 0).to_bytes(width, "little", signed=True)
+            for value, good, asked in zip(masked, enough, self._summed, strict=True)
         )
-        told = np.where(enough, counts, 0).astype(np.int64)
-        learned = np.array([shared, *counts], np.int64)
+        told = np.where(enough, told, 0)
         return Turn(Done(), [(peer, Opened(told, sums))], learned, 1.0)

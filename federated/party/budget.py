@@ -79,6 +79,7 @@ def check_counts(
             raise OverBudget(
                 f"{where}: {found} releases asked within {days} days, {most} allowed by policy"
             )
+        _check_hidden(where, limits, fresh, [entry for _, entry in spent])
         _check_edges(where, limits, column, fresh, [entry for _, entry in spent])
         alike = [entry for why, entry in spent if _same_purpose(limits, why, purpose)]
         _check_epsilon(where, limits, fresh, alike)
@@ -87,6 +88,24 @@ def check_counts(
 def _same_purpose(limits: ReleaseLimits, one: str, other: str) -> bool:
     """A purpose that the policy does not name is whatever the asker calls it."""
     return one == other or not {one, other} <= set(limits.purposes)
+
+
+def _check_hidden(
+    where: str, limits: ReleaseLimits, fresh: Sequence[Release], spent: Sequence[Entry]
+) -> None:
+    """An exact sum over records that nobody learns cannot be compared, so it stands alone.
+
+    Beside another exact one, over the same records but one, it would tell that one's value.
+    """
+    exact = [release.step for release in fresh if not release.epsilon]
+    exact += [entry.step for entry in spent if not entry.epsilon]
+    sums = [step for step in exact if step.split("/")[0] in ("aggregate", "join_sum")]
+    if len(sums) > 1 and any(step.startswith("join_sum/") for step in sums):
+        raise OverBudget(
+            f"{where}: {len(sums)} exact sums asked in all within {limits.keep_days} days, one of "
+            "them over records that nobody learns, which allows no other",
+            hint="[[join_sum]] noise: two that differ by one record would tell its value",
+        )
 
 
 def _check_edges(

@@ -137,7 +137,7 @@ class AggregateTerms:
 
 @dataclass(frozen=True)
 class AmountTerms:
-    """A column of the receiver's, in whole numbers, clipped to `low` to `high`."""
+    """A column, and the whole numbers `low` to `high` to which its values are clipped."""
 
     column: str
     low: int
@@ -166,12 +166,19 @@ class CategoryTerms:
 
 @dataclass(frozen=True)
 class JoinSumTerms:
-    """Statistics of the partner's columns over an intersection whose records nobody learns."""
+    """Statistics of the partner's columns over an intersection whose records nobody learns.
+
+    `epsilon`, in thousandths, is of the partner's noise on all numbers of the release; `ranges`
+    has one for each column that is summed, to which its values are clipped. 0 and none: exact
+    numbers.
+    """
 
     partner: str
     measures: tuple[Measure, ...]
     minimum_group: int
     key_bits: int
+    epsilon: int = 0
+    ranges: tuple[AmountTerms, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,6 +346,7 @@ class Contract:
             if align.minimum_checked_by not in ("receiver", "partner"):
                 raise PeerError("the contract names nobody who checks the minimum")
         for join in self.join_sum:
+            _check_join_sum(join)
             hidden = [a.protocol for a in self.align if _counts(a, join.partner)]
             if not hidden or "places" not in PROTOCOLS[hidden[0]].reveals:
                 raise PeerError("a join and sum needs a cardinality intersection with its partner")
@@ -433,6 +441,16 @@ class Contract:
 
 def _counts(align: AlignTerms, partner: str) -> bool:
     return align.partner == partner and align.reveal == "cardinality"
+
+
+def _check_join_sum(terms: JoinSumTerms) -> None:
+    if not terms.measures or {m.statistic for m in terms.measures} - {"count", "sum", "mean"}:
+        raise PeerError("the contract asks for a statistic that this version does not have")
+    summed = {m.column for m in terms.measures if m.statistic != "count"}
+    if sorted(r.column for r in terms.ranges) != sorted(summed if terms.epsilon else ()):
+        raise PeerError("a sum with noise needs one range for each column, others have none")
+    if not all(Amount(r.column, r.low, r.high).valid for r in terms.ranges):
+        raise PeerError("the contract has a range that is empty or too wide")
 
 
 def _check_category(terms: CategoryTerms) -> None:

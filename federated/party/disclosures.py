@@ -156,9 +156,20 @@ def measured_words(terms: AggregateTerms) -> str:
 
 def _join_sum(contract: Contract, terms: JoinSumTerms) -> list[Disclosure]:
     step, line, me = f"join_sum {terms.partner}", "join_sum", contract.receiver
-    what = ", ".join(f"{m.statistic} of {m.column}" for m in terms.measures)
+    ranges = {r.column: f" ({r.low} to {r.high})" for r in terms.ranges}
+    what = ", ".join(
+        f"{m.statistic} of {m.column}{ranges.get(m.column, '') * (m.statistic != 'count')}"
+        for m in terms.measures
+    )
     behind = f"over the records it shares with {terms.partner}, not which, for columns with a value"
     sums = f"{what} {behind} in at least {terms.minimum_group} of them; in how many"
+    if terms.epsilon:
+        sums += (
+            "; each number with noise of its own (discrete Laplace, epsilon "
+            f"{terms.epsilon / 1000:g} in all)"
+        )
+    else:
+        sums += "; exact numbers"
     counts = f"how many records it shares with {me}, and how many of these have a value, by column"
     return [Disclosure(step, me, sums, line), Disclosure(step, terms.partner, counts, line)]
 

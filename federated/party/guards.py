@@ -32,8 +32,8 @@ def guards(contract: Contract, party: str) -> list[str]:
     hidden = [a for a in contract.align if a.partner == party and a.reveal != "both"]
     if hidden or any(j.partner == party for j in contract.join_sum):
         found.append(
-            f"{party} sees blinded items only, so it cannot compare {asker}'s jobs: caps on sets "
-            "and a count of jobs are its guard"
+            f"{party} sees blinded items only, so it cannot compare {asker}'s jobs: caps on sets, "
+            "a count of jobs and noise on sums are its guard"
         )
     if pooled:
         found.append(

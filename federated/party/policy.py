@@ -64,7 +64,8 @@ class Limits:
 
     `protocols` of any kind ("*") are those that hold against parties that lie; plain vole has to be
     named. `unnoised_categories` lets others add their amounts up by this party's categories without
-    noise; `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise.
+    noise, `unnoised_join_sums` sum this party's columns over records that nobody learns;
+    `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise.
     """
 
     reveal: tuple[str, ...] = REVEALS
@@ -78,6 +79,7 @@ class Limits:
     keep_tags_items: int = 10**9
     score_vectors: int = 1000
     unnoised_categories: bool = False
+    unnoised_join_sums: bool = False
     largest_epsilon: int = 10_000
     key_bits: int = 2048
     duplicates: tuple[str, ...] = DUPLICATES
@@ -173,6 +175,7 @@ class Policy:
         self._check_align(contract)
         self._check_steps(contract, me)
         self._check_noise(contract, me)
+        self._check_join_sums(contract, me)
         self._check_budgets(contract, me)
         self._check_columns(contract, me, source)
 
@@ -263,9 +266,26 @@ class Policy:
                     f"amounts by {terms.category!r} asked without noise, not allowed by policy",
                     hint="without it, chosen amounts tell which record is in which category",
                 )
-            if terms.epsilon > self.limits.largest_epsilon:
-                found, most = terms.epsilon / 1000, self.limits.largest_epsilon / 1000
-                raise Declined(f"epsilon {found:g} asked, at most {most:g} allowed by policy")
+            self._check_epsilon(terms.epsilon)
+
+    def _check_join_sums(self, contract: Contract, me: PartyTerms) -> None:
+        for terms in contract.join_sum:
+            if terms.partner != me.name:
+                continue
+            if not terms.epsilon and not self.limits.unnoised_join_sums:
+                raise Declined(
+                    "sums over records that nobody learns asked without noise, not allowed by "
+                    "policy",
+                    hint="without it, two jobs that differ by one record tell that one's values",
+                )
+            self._check_epsilon(terms.epsilon)
+
+    def _check_epsilon(self, epsilon: int) -> None:
+        most = self.limits.largest_epsilon
+        if epsilon > most:
+            raise Declined(
+                f"epsilon {epsilon / 1000:g} asked, at most {most / 1000:g} allowed by policy"
+            )
 
     def _check_columns(self, contract: Contract, me: PartyTerms, source: Source) -> None:
         used = columns_used(contract, me.name)
@@ -290,7 +310,7 @@ class Policy:
             raise Declined("; ".join(_forbidden(me.table, *at) for at in refused.items()))
 
 
-ONE_PROCESS = Policy(limits=Limits(protocols=tuple(PROTOCOLS)))
+ONE_PROCESS = Policy(limits=Limits(protocols=tuple(PROTOCOLS), unnoised_join_sums=True))
 """For parties that run in one process, and so trust it: the floors, and what the job names."""
 
 

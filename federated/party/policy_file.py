@@ -158,6 +158,7 @@ def _limits(section: Section) -> Limits:
         section.integer("keep_tags_items", default.keep_tags_items, 0, default.keep_tags_items),
         section.integer("score_vectors", default.score_vectors, 0, default.score_vectors),
         section.flag("unnoised_categories", default.unnoised_categories),
+        section.flag("unnoised_join_sums", default.unnoised_join_sums),
         round(1000 * section.number("largest_epsilon", default.largest_epsilon / 1000, 0.01, 20)),
         section.integer("key_bits", default.key_bits, default.key_bits, 8192),
         duplicates=section.names("duplicates", DUPLICATES, DUPLICATES),

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from federated.aggregate import Statistic
 from federated.party.contract import CategoryTerms, Contract, Measure, TrainTerms
@@ -68,7 +68,9 @@ def planned(contract: Contract, party: str) -> Iterator[Release]:
             yield _category(f"category/{number}/{party}", by, known)
     for number, join in enumerate(contract.join_sum):
         if join.partner == party:
-            yield _sums(f"join_sum/{number}/{party}", join.measures, False)
+            sums = _sums(f"join_sum/{number}/{party}", join.measures, False)
+            epsilon = join.epsilon / 1000
+            yield replace(sums, epsilon=epsilon, bits=epsilon * math.log2(math.e))
     for train in contract.train:
         mine, step = contract.party(party), f"train/{train.task}"
         if train.split == "vertical" and party in train.partners:

@@ -118,7 +118,8 @@ class Steps:
         self._table = load_table(self._me, source)
         if snapshot_hash(self._table, salt=salt) != self._me.snapshot:
             raise PeerError("the table changed after the contract was signed", step="tables")
-        if category.needs_noise(contract, session.name):
+        me = session.name
+        if category.needs_noise(contract, me) or join_sum.needs_noise(contract, me):
             discrete_laplace([1])  # a missing package is told before anything is sent
         self._told = NothingTold() if kept is None else FileTold(kept / "told.json")
         asked = None

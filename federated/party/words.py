@@ -12,9 +12,10 @@ import unicodedata
 from federated.party.category import bound
 from federated.party.columns import KEY, columns_used
 from federated.party.completion import HORIZONTAL_STEPS
-from federated.party.contract import AlignTerms, Contract, PartyTerms, TrainTerms
+from federated.party.contract import AlignTerms, Contract, JoinSumTerms, PartyTerms, TrainTerms
 from federated.party.disclosures import bits_of_a_row, category_words, measured_words, told_words
 from federated.party.guards import guards
+from federated.party.join_sum import noising_of
 from federated.text import plain
 from psi.align import PROTOCOLS
 
@@ -199,6 +200,7 @@ def _guards(contract: Contract) -> list[str]:
                 f"records; amounts that {me} chose cleverly would tell it who is in which"
             )
     for join in contract.join_sum:
+        lines.append(_hidden_noise(contract, join))
         lines.append(
             f"{join.partner} opens no sum with fewer than {join.minimum_group} values behind it, "
             f"as counted in what {contract.receiver} sends back"
@@ -206,6 +208,27 @@ def _guards(contract: Contract) -> list[str]:
     for train in contract.train:
         lines.append(_score_guard(train) if train.split == "vertical" else _pooled_guard(train))
     return lines
+
+
+def _hidden_noise(contract: Contract, terms: JoinSumTerms) -> str:
+    noising, me = noising_of(terms), contract.receiver
+    if noising is None:
+        return (
+            f"{terms.partner} adds no noise to its sums over records that nobody learns: with "
+            f"another exact sum over the same but one, {me} would have that one's values, so its "
+            "book of releases allows no other"
+        )
+    count, sums = noising.moves()
+    each = ", ".join(
+        [
+            f"a count by up to {count:,.0f}",
+            *(f"a sum of {column} by up to {moved:,.0f}" for column, moved in sums.items()),
+        ]
+    )
+    return (
+        f"{terms.partner}'s noise moves {each}, in 95 of 100 cases; it hides whether a record is "
+        f"shared, and its values, as long as {me} keeps to the protocol"
+    )
 
 
 def _pooled_guard(terms: TrainTerms) -> str:

@@ -44,7 +44,8 @@ ROWS = 10_000
 _SPARE = 20
 _ANY = Policy(
     limits=Limits(
-        minimum_group=0, unnoised_categories=True, largest_epsilon=10**9, key_bits=0,
+        minimum_group=0, unnoised_categories=True, unnoised_join_sums=True,
+        largest_epsilon=10**9, key_bits=0,
         score_vectors=10**9, protocols=tuple(PROTOCOLS),
     ),
     releases=ReleaseLimits(

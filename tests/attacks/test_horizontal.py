@@ -166,7 +166,6 @@ def test_close_models_that_the_checks_let_through_do_not_give_a_row() -> None:
     change = victim.told(question(3, first)) - victim.told(question(4, second))
     p = 0.5
     true = -p * (1 - p) * 1e-3 * (z.T @ z[:, 0])
-    assert np.abs(change[:-1] - true).min() < np.inf
     assert np.std(change[:-1] - true) > 20 * np.abs(true).max()
 
 

@@ -170,6 +170,7 @@ minimum_checked_by = "partner"
 
 [[join_sum]]
 measures = ["bureau.loans", "bureau.usage:mean", "bureau.rare:count"]
+noise = "none"
 """
 
 

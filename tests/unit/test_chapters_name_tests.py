@@ -22,7 +22,16 @@ def test_tests_that_a_chapter_names_exist(chapter: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["aggregate", "differencing", "ecdh_psi", "join_sum", "vole_psi", "vole_psi_malicious"]
+    "name",
+    [
+        "aggregate",
+        "differencing",
+        "ecdh_psi",
+        "horizontal",
+        "join_sum",
+        "vole_psi",
+        "vole_psi_malicious",
+    ],
 )
 def test_a_chapter_says_what_a_party_that_lies_gets(name: str) -> None:
     text = (ROOT / "docs" / "protocols" / f"{name}.md").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import pytest
 from federated.party.contract import (
     AggregateTerms,
     AlignTerms,
+    AmountTerms,
     Contract,
     JoinSumTerms,
     Measure,
@@ -204,6 +205,21 @@ def test_a_join_and_sum_needs_a_count_with_its_partner() -> None:
         replace(made, join_sum=(summed,)).check()
     counted = replace(made.align[0], reveal="cardinality")
     replace(made, align=(counted,), join_sum=(summed,)).check()
+    both = (Measure("a", "sum"), Measure("a", "mean"))
+    noised = replace(summed, measures=both, epsilon=400, ranges=(AmountTerms("a", 0, 9),))
+    replace(made, align=(counted,), join_sum=(noised,)).check()
+    for wrong in (
+        replace(noised, ranges=()),
+        replace(noised, ranges=(AmountTerms("b", 0, 9),)),
+        replace(noised, ranges=(AmountTerms("a", 0, 9),) * 2),
+        replace(noised, epsilon=0),
+        replace(noised, measures=(Measure("a", "count"),)),
+        replace(noised, ranges=(AmountTerms("a", 9, 0),)),
+    ):
+        with pytest.raises(PeerError, match="range"):
+            replace(made, align=(counted,), join_sum=(wrong,)).check()
+    with pytest.raises(PeerError, match="statistic"):
+        replace(made, align=(counted,), join_sum=(replace(summed, measures=()),)).check()
     # what a join and sum runs on is no way to align
     with pytest.raises(PeerError, match="cannot do what it asks"):
         replace(made, align=(replace(counted, reveal="places"),)).check()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from federated.aggregate import Amount
 from profiles.job import Job
 from psi.align import LARGE, choose
 from psi.protocol import JobError
@@ -126,6 +127,7 @@ def test_a_mistake_names_file_key_found_and_allowed(
 
 def test_join_and_sum_needs_a_count(tmp_path: Path) -> None:
     section = '[align]\nreveal = "cardinality"\n[[join_sum]]\nmeasures = ["bureau.loans"]\n'
+    section += 'noise = "none"\n'
     text = GOOD.split("[align]", maxsplit=1)[0] + section
     job = load(tmp_path, text)
     assert [(j.partner, j.measures) for j in job.join_sums] == [("bureau", (("loans", "sum"),))]
@@ -134,6 +136,27 @@ def test_join_and_sum_needs_a_count(tmp_path: Path) -> None:
         load(tmp_path, text.replace('"cardinality"', '"both"'))
     with pytest.raises(JobError, match=r"PARTNER\.COLUMN:sum"):
         load(tmp_path, text.replace("bureau.loans", "bank.loans"))
+
+
+def test_a_join_and_sum_has_noise_unless_it_says_otherwise(tmp_path: Path) -> None:
+    section = '[align]\nreveal = "cardinality"\n[[join_sum]]\nmeasures = [{}]\n'
+    text = GOOD.split("[align]", maxsplit=1)[0] + section
+    both = '"bureau.loans:sum[0,9]", "bureau.loans:mean[0,9]", "bureau.x:count"'
+    (found,) = load(tmp_path, text.format(both)).join_sums
+    assert found.measures == (("loans", "sum"), ("loans", "mean"), ("x", "count"))
+    assert (found.epsilon, found.ranges) == (1000, (Amount("loans", 0, 9),))
+    for asked, why in (
+        ('"bureau.loans"', "LOW,HIGH"),
+        ('"bureau.loans:mean"', "LOW,HIGH"),
+        ('"bureau.loans:sum[9,0]"', "LOW,HIGH"),
+        ('"bureau.loans:sum[0,9]", "bureau.loans:mean[0,8]"', "one range for column 'loans'"),
+        ('"bureau.loans:count[0,9]"', "count without a range"),
+        ('"bureau.loans:median[0,9]"', "count, sum, mean as statistic"),
+    ):
+        with pytest.raises(JobError, match=why):
+            load(tmp_path, text.format(asked))
+    with pytest.raises(JobError, match="sum without a range"):
+        load(tmp_path, text.format('"bureau.loans:sum[0,9]"') + 'noise = "none"\n')
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

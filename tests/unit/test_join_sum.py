@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federated.join_sum import Layout, Placed, SumReceiver, SumSender, join_and_sum, place_values
+from federated.aggregate.noise import Noise
+from federated.join_sum import (
+    Layout,
+    Noising,
+    Placed,
+    SumReceiver,
+    SumSender,
+    join_and_sum,
+    place_values,
+)
 from federated.join_sum import layout as layouts
 from federated.join_sum.messages import Key, Opened, Rows, Summed
 from federated.paillier import EncryptedVector, generate_keypair, randomness, vector
@@ -295,3 +304,109 @@ def test_nothing_secret_prints() -> None:
         step = role.start()
         assert "424242" not in repr(role) + repr(step)
     assert repr(Placed(np.full((3, 2), 42), np.ones((3, 2), bool))) == "<values of 3 places>"
+
+
+# noise
+
+RANGES = {"a": (-10, 100)}
+
+
+def noised(
+    values: np.ndarray, places: Iterable[int], noise: Noise, minimum: int = 1, epsilon: int = 1000
+) -> dict[str, Any]:
+    """Both results of a run over columns a (summed) and b (counted) whose noise is given."""
+    noising = Noising(COLUMNS, RANGES, epsilon)
+    receiver, sender = roles(values, places, minimum)
+    receiver._noising, receiver._statistics = noising, [("a", "sum"), ("a", "mean"), ("b", "count")]
+    sender = SumSender(
+        sender.context, "bank", KEY, place_values(values, np.arange(len(values)), COLUMNS),
+        minimum, summed=[True, False], noising=noising, noise=noise,
+    )  # fmt: skip
+    return Pair(receiver, sender).run()
+
+
+def fixed(count: int, total: int) -> Noise:
+    """Counts and sums moved by so much, in units of the grid."""
+    return lambda scales: [count if scale == 3 else total for scale in scales]
+
+
+def test_noise_moves_what_is_told_and_values_are_clipped() -> None:
+    values = np.array([[5.5, 1.0], [1e9, np.nan], [-1e9, 2.0], [np.nan, 3.0]])
+    found = noised(values, [0, 1, 2, 3], fixed(2, 7 << 20))["bank"]
+    assert found.counts.tolist() == [3 + 2, 3 + 2]
+    assert found.values.tolist() == [5.5 + 100 - 10 + 7, (5.5 + 100 - 10 + 7) / 5, 5.0]
+    assert found.shared == 4
+    learned = noised(values, [0, 1, 2, 3], fixed(2, 7 << 20))["bureau"]
+    assert learned.tolist() == [4, 3, 3]
+
+
+def test_what_is_kept_is_decided_by_the_noised_count() -> None:
+    values = np.ones((4, 2))
+    assert noised(values, [0, 1, 2], fixed(-2, 0), minimum=2)["bank"].kept.tolist() == [False] * 3
+    assert noised(values, [0, 1], fixed(3, 0), minimum=5)["bank"].counts.tolist() == [5, 5]
+    none = noised(values, [0], fixed(-3, 0), minimum=0)["bank"]
+    assert none.counts.tolist() == [0, 0]  # never a negative one
+
+
+def test_a_column_that_is_only_counted_tells_no_sum() -> None:
+    """It was opened all the same, and thrown away by who follows the protocol."""
+    values = np.array([[1.0, 5.0], [2.0, 6.0]])
+    for summed in (None, [True, False]):
+        receiver, _ = roles(values, [0, 1])
+        placed = place_values(values, np.arange(2), COLUMNS)
+        sender = SumSender(receiver.context, "bank", KEY, placed, 1, summed=summed)
+        sender.context = roles(values, [0])[1].context
+        link = Pair(receiver, sender)
+        assert link.run()["bank"].values.tolist() == [3.0, 1.5, 2.0]
+        (opened,) = [decode(e.payload, Opened) for e in link.sent if e.payload[1] == 0x54]
+        half = len(opened.sums) // 2
+        assert (opened.sums[half:] == bytes(half)) is (summed is not None)
+
+
+def test_the_scales_of_noise() -> None:
+    noising = Noising(COLUMNS, RANGES, 500)  # three numbers: two counts and a sum
+    assert (noising.count_scale, noising.sum_scales[1]) == (6, 0)
+    assert noising.sum_scales[0] * noising.steps[0] == 6 * 110 << 20
+    wide = Noising(["a"], {"a": (0, 10**12)}, 10)
+    assert 45 * wide.sum_scales[0] < 2**63
+    assert wide.steps[0] > 1
+    placed = wide.bounded(Placed(np.array([[123456789 << 20]]), np.ones((1, 1), bool)))
+    assert placed.values[0, 0] % wide.steps[0] == 0
+
+
+def test_noise_as_it_is_drawn_hides_one_record() -> None:
+    keys, values = [str(i) for i in range(40)], {"a": np.arange(40.0)}
+    more, less = (
+        [
+            join_and_sum(
+                keys[:n], keys, values, ["a:sum"], key=KEY, epsilon=0.5, ranges={"a": (0, 40)}
+            ).values[0]
+            for _ in range(12)
+        ]
+        for n in (40, 39)
+    )
+    assert len({*more, *less}) == 24
+    assert np.std(more) > 39  # what the last record adds
+    with pytest.raises(MisuseError, match="ranges"):
+        Noising(["a"], {"b": (0, 1)}, 100)
+
+
+@pytest.mark.parametrize(("counts", "sums"), [([10**6, 1], 0), ([2, 2], 1 << 100)])
+def test_what_no_noise_reaches_is_refused(counts: list[int], sums: int) -> None:
+    values = np.ones((4, 2))
+    receiver, _ = roles(values, [0, 1])
+    receiver._noising = Noising(COLUMNS, RANGES, 1000)
+
+    def wire(data: bytes) -> Iterable[bytes]:
+        envelope = decode(data, Envelope)
+        if envelope.payload[1] == 0x54:
+            found = decode(envelope.payload, Opened)
+            width = len(found.sums) // 2
+            value = int.from_bytes(found.sums[:width], "little", signed=True) + sums
+            added = value.to_bytes(width, "little", signed=True) + found.sums[width:]
+            found = Opened(np.array(counts, np.int64), added)
+            envelope = replace(envelope, payload=encode(found))
+        return (encode(envelope),)
+
+    with pytest.raises(PeerError):
+        Pair(receiver, roles(values, [0, 1])[1], wire=wire).run()

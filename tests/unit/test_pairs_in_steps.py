@@ -66,6 +66,7 @@ steps = 1
 JOIN_SUM = """
 [[join_sum]]
 measures = ["bureau.amount:count", "bureau.amount:sum"]
+noise = "none"
 minimum_group = 3
 """
 REPEATS = ("receiver", "partner", "both", "many")

@@ -306,7 +306,7 @@ minimum_checked_by = "partner"
 minimum_overlap = 20
 
 [[join_sum]]
-measures = ["bureau.loans:mean"]
+measures = ["bureau.loans:mean[-10,10]"]
 minimum_group = 5
 """
 CATEGORY = """
