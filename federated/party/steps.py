@@ -63,7 +63,7 @@ from federated.vertical.guards import check_classes, check_records
 from psi import align
 from psi.align import Alignment, AlignSettings, Records, SelectReceiver, SelectSender
 from psi.identifiers import Cleaned, check_kind, combine
-from psi.protocol import InputError, PeerError
+from psi.protocol import InputError, PeerError, Refused
 
 __all__ = ["Steps", "facts_of", "load_table", "used_columns"]
 
@@ -194,7 +194,11 @@ class Steps:
         )
         keeper = self._keeper(terms, peer) if terms.keep_tags_days else None
         side = align.receive if receiver else align.send
-        found = self._levels(step, side(peer, keys, settings, keeper), peer)
+        try:
+            found = self._levels(step, side(peer, keys, settings, keeper), peer)
+        except Refused as error:
+            error.message = f"with {peer}: {error.message}"  # one of several, it may be
+            raise
         self.outcome.alignments[peer] = found
         if terms.duplicates == "join" and len(found.entry):
             self._own = Records.of(keys).of_row[found.rows]

@@ -10,7 +10,7 @@ from federated.party.contract import Contract
 from profiles.federation import federate
 from profiles.job import Job
 from profiles.tables import open_tables
-from psi.protocol import JobError
+from psi.protocol import JobError, Refused
 
 PARTIES = ("bank", "bureau", "telco")
 HEAD = """
@@ -79,3 +79,10 @@ def test_joined_duplicates_of_several_partners_are_refused(tmp_path: Path) -> No
         Job.load(path)
     write(tmp_path, ALIGN + 'duplicates = "join"\nreveal = "receiver"\n')
     assert Job.load(path).align is not None
+
+
+def test_the_partner_that_shares_too_few_is_named(tmp_path: Path) -> None:
+    job, tables = Job.load(write(tmp_path)), open_tables(tmp_path / "tables.toml")
+    (tmp_path / "telco.csv").write_text("id,tel\nn,77\nm,78\n")
+    with pytest.raises(Refused, match="with telco: 0 shared records found, at least 1 needed"):
+        federate(job, dict.fromkeys(PARTIES, tables), tmp_path / "out")
