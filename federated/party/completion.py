@@ -47,7 +47,12 @@ def _fixed(contract: Contract, terms: TrainTerms) -> TrainTerms:
     if columns < 1:
         raise JobError("[[party]] features: no usable column at the partners")
     chosen = choose_steps(
-        rows, columns, terms.folds, wanted=(terms.steps or None, terms.fold_steps or None)
+        rows,
+        columns,
+        terms.folds,
+        score_bits=terms.score_bits,
+        row_bits=terms.row_bits,
+        wanted=(terms.steps or None, terms.fold_steps or None),
     )
     return replace(
         terms,

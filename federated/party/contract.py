@@ -17,6 +17,7 @@ from federated.aggregate import Amount, Statistic
 from federated.party.columns import check_columns
 from federated.party.keys import Identity, PartyKeys
 from federated.party.plain import canonical, from_canonical
+from federated.vertical import told_bits
 from psi.align import ALTERNATIVE, PROTOCOLS
 from psi.protocol import MisuseError, PeerError, Refused
 
@@ -480,6 +481,13 @@ def _check_train(terms: TrainTerms) -> None:
         raise PeerError(f"more than {MOST_ROUNDS} steps or folds of a training in the contract")
     if terms.row_bits < 1:
         raise PeerError("the contract does not say how many bits of a row a training may tell")
+    if terms.split == "vertical" and told_bits(terms.score_vectors, terms.score_bits) > (
+        terms.row_bits
+    ):
+        raise PeerError(
+            f"{terms.score_vectors} numbers of {terms.score_bits} bits in the contract, "
+            f"{terms.row_bits} bits of a row allowed by it"
+        )
 
 
 def _spelled(statistic: str) -> bool:

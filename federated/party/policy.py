@@ -240,15 +240,6 @@ class Policy:
             group = getattr(terms, "minimum_group", None)
             if group is not None:
                 _at_least("groups", group, self.limits.minimum_group)
-        for train in contract.train:
-            if train.split != "vertical" or me.name not in train.partners:
-                continue
-            total = sum(contract.party(name).design_columns for name in train.partners)
-            if total and train.score_vectors >= total:
-                raise Declined(
-                    f"{train.score_vectors} score vectors asked, fewer than the {total} "
-                    "partner columns allowed"
-                )
 
     def _check_budgets(self, contract: Contract, me: PartyTerms) -> None:
         """What the whole contract tells of this party's columns, whatever was told before."""

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from federated.vertical.newton import Floats
 from psi.protocol import Random
 
-__all__ = ["draw_basis", "haar", "log_uniform", "pair_masks", "uniform_integers", "whitening"]
+__all__ = [
+    "draw_basis",
+    "gaussians",
+    "haar",
+    "log_uniform",
+    "pair_masks",
+    "uniform_integers",
+    "whitening",
+]
 
 # singular values below this share of the largest are null directions
 NULL = 1e-9
@@ -37,11 +45,14 @@ def whitening(x: Floats, penalty: float) -> Floats:
 
 def haar(size: int, random: Random) -> Floats:
     """An orthogonal matrix, uniform over all (Mezzadri 2007): QR of Gaussians, signs fixed."""
-    u = _uniform(2 * size * size, random)
-    radius = np.sqrt(-2.0 * np.log(u[: size * size]))
-    gaussian = radius * np.cos(2.0 * np.pi * u[size * size :])
-    q, r = np.linalg.qr(gaussian.reshape(size, size))
+    q, r = np.linalg.qr(gaussians(size * size, random).reshape(size, size))
     return np.asarray(q * np.where(np.diag(r) < 0, -1.0, 1.0))
+
+
+def gaussians(count: int, random: Random) -> Floats:
+    """Independent standard normal numbers, `float64[count]` (Box and Muller 1958)."""
+    u = _uniform(2 * count, random)
+    return np.asarray(np.sqrt(-2.0 * np.log(u[:count])) * np.cos(2.0 * np.pi * u[count:]))
 
 
 def log_uniform(size: int, random: Random) -> Floats:

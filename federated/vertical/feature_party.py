@@ -12,8 +12,9 @@ import numpy as np
 from federated.paillier import MINIMUM_BITS, PublicKey
 from federated.vertical.basis import draw_basis, pair_masks, whitening
 from federated.vertical.guards import check_columns, check_setup
-from federated.vertical.label_party import PENALTY, SCORE_BITS
+from federated.vertical.label_party import PENALTY
 from federated.vertical.messages import (
+    MOST_EXPONENT,
     Direction,
     EncryptedRows,
     Final,
@@ -31,6 +32,7 @@ from federated.vertical.plan import (
     passes,
     training_rows,
 )
+from federated.vertical.rounding import fixed_point, own_exponent, rounded
 from federated.vertical.states import Answered, Memory, Resting, Summing, Waiting
 from federated.vertical.sums import (
     BasisRows,
@@ -87,6 +89,9 @@ class FeatureParty(Role[FeatureFit]):
         x: `float64[n, b]`, design columns of the aligned rows, standardised.
         partners: all feature parties in the contract's order, this one among them.
         cap: the most score vectors that the contract allows.
+        score_bits: each is told with noise of 2^-`score_bits` of its standard deviation.
+        row_bits: the most bits of a row that the contract allows.
+        others: design columns of the other feature parties, as the contract has them.
         secrets: for each other feature party 32 bytes that only the two know, new for each step.
         key_bits: of the label party's key; below 2048 for tests only.
         planned: the contract's passes, from which the label party may not depart; None: any
@@ -115,6 +120,9 @@ class FeatureParty(Role[FeatureFit]):
         *,
         partners: Sequence[str],
         cap: int,
+        score_bits: int,
+        row_bits: int,
+        others: int = 0,
         secrets: Mapping[str, bytes] | None = None,
         key_bits: int = MINIMUM_BITS,
         planned: Steps | None = None,
@@ -126,6 +134,7 @@ class FeatureParty(Role[FeatureFit]):
         self._secrets = dict(secrets or {})
         self._cap, self._key_bits = cap, key_bits
         self._planned = planned
+        self._score_bits, self._row_bits, self._others = score_bits, row_bits, others
         self._public: PublicKey | None = None
         check_columns(self._x)
         names = set(self._partners)
@@ -152,9 +161,10 @@ class FeatureParty(Role[FeatureFit]):
         check_setup(
             setup,
             self._x,
-            rank=self._whitened.shape[1],
-            alone=len(self._partners) == 1,
+            others=self._others,
             cap=self._cap,
+            score_bits=self._score_bits,
+            row_bits=self._row_bits,
         )
         none = np.zeros(0)
         memory = Memory(setup, 0, none, none, np.zeros(len(self._x), dtype=np.int64), none)
@@ -222,30 +232,23 @@ class FeatureParty(Role[FeatureFit]):
         if len(sent.delta) != basis.shape[1]:
             raise PeerError(f"{len(sent.delta)} numbers of a direction; expected {basis.shape[1]}")
         step = basis @ sent.delta
-        products = np.zeros(0)
         memory = replace(memory, number=memory.number + 1)
+        rows = self._shown_rows(memory.setup, present)
         if present.last:
-            vector = state.start + step
-            rows = memory.setup.fold == present.fold
+            vector, products = state.start + step, np.zeros(0)
             memory = replace(memory, fold_directions=np.zeros(0))
         else:
-            vector = np.ldexp(step, sent.exponent)
-            every = present.fold < 0
-            rows = (
-                np.ones(len(self._x), dtype=np.bool_)
-                if every
-                else self._training(memory.setup, present.fold)
-            )
-            if every:
+            vector = np.ldexp(step, self._exponent(sent, self._x[rows] @ step))
+        memory = self._count(memory, rows)
+        scores = _in_range(self._x[rows] @ vector)
+        if not present.last:
+            if present.fold < 0:
                 memory = replace(memory, directions=np.append(memory.directions, vector))
             else:
                 memory = replace(memory, fold_directions=np.append(memory.fold_directions, vector))
-            products = self._directions(memory) @ vector
-        memory = self._count(memory, rows)
-        numbers = np.append(self._x[rows] @ vector, products)
-        if not np.abs(numbers).max(initial=0.0) < 2.0**SIZE_BITS:
-            raise PeerError("a direction whose scores are out of range")
-        fixed = np.rint(np.ldexp(numbers, SCORE_BITS)).astype(np.int64).view(np.uint64)
+            products = _in_range(self._directions(memory) @ vector)
+        told = rounded(scores, self._score_bits, self.context.random)
+        fixed = np.append(told, fixed_point(products)).view(np.uint64)
         label = self.context.session + f"|{self.context.step}|{present.number}".encode()
         masked = fixed + pair_masks(self._secrets, self.context.party, label, len(fixed))
         share = memory.number / len(self._plan(memory.setup))
@@ -301,12 +304,16 @@ class FeatureParty(Role[FeatureFit]):
             raise PeerError(f"{len(mix)} mixing coefficients; expected {len(directions)}")
         return np.asarray(mix @ directions)
 
-    def _shown(self, setup: Setup, one: Pass) -> Shown:
+    def _shown_rows(self, setup: Setup, one: Pass) -> Rows:
+        """`bool[n]`: the rows whose scores a pass discloses."""
         if one.last:
-            return Shown(one.fold, int(np.count_nonzero(setup.fold == one.fold)))
+            return np.asarray(setup.fold == one.fold)
         if one.fold < 0:
-            return Shown(-1, len(self._x))
-        return Shown(one.fold, int(np.count_nonzero(self._training(setup, one.fold))))
+            return np.ones(len(self._x), dtype=np.bool_)
+        return self._training(setup, one.fold)
+
+    def _shown(self, setup: Setup, one: Pass) -> Shown:
+        return Shown(one.fold, int(np.count_nonzero(self._shown_rows(setup, one))))
 
     # guards
 
@@ -316,6 +323,14 @@ class FeatureParty(Role[FeatureFit]):
         if disclosed.max(initial=0) > self._cap:
             raise PeerError(f"more score vectors asked than the {self._cap} contracted")
         return replace(memory, disclosed=disclosed)
+
+    def _exponent(self, sent: Direction, scores: Floats) -> int:
+        """Of the scale that scores are told in: its own, or among several the one in common."""
+        if len(self._partners) > 1:
+            return sent.exponent
+        if sent.exponent:
+            raise PeerError("a scale for scores that this party scales by itself")
+        return own_exponent(scores, MOST_EXPONENT)
 
     def _from_label_party(self, peer: str) -> None:
         if peer != self._label_party:
@@ -349,3 +364,9 @@ class FeatureParty(Role[FeatureFit]):
             return Turn(state, messages)
         answered = Answered(state.memory, state.start)
         return Turn(answered, [*messages, (self._label_party, state.own)])
+
+
+def _in_range(numbers: Floats) -> Floats:
+    if not np.abs(numbers).max(initial=0.0) < 2.0**SIZE_BITS:
+        raise PeerError("a direction whose scores are out of range")
+    return numbers

@@ -9,20 +9,35 @@ from numpy.typing import NDArray
 
 from federated.vertical.messages import MOST_COLUMNS, MOST_ROWS, Setup
 from federated.vertical.newton import Floats
-from federated.vertical.plan import MOST_FOLDS, Rows, score_vectors
+from federated.vertical.plan import MOST_FOLDS, Rows, score_vectors, told_bits
 from psi.protocol import InputError, MisuseError, PeerError, Refused
 
 __all__ = [
-    "check_classes", "check_columns", "check_label", "check_own_columns", "check_records",
-    "check_setup", "folds_of",
-]  # fmt: skip
+    "ROWS_A_COLUMN",
+    "check_classes",
+    "check_columns",
+    "check_folds",
+    "check_label",
+    "check_own_columns",
+    "check_records",
+    "check_setup",
+    "check_width",
+    "folds_of",
+]
 
-# the fewest rows that differ from a column's most frequent value, and labelled ones among them
+# the fewest rows that differ from a column's most frequent value: of a feature party's columns
+# aligned ones, and labelled ones among them; of the label party's own labelled ones
 SUPPORT, LABELLED_SUPPORT = 20, 5
 # the fewest labelled rows of a fold, and of a class
 FOLD_ROWS, CLASS_ROWS = 20, 20
-# labelled rows a column of a party, at least
-ROWS_A_COLUMN = 2
+ROWS_A_COLUMN = 4
+"""The fewest labelled rows for each column of all parties together, and aligned ones for one's own.
+
+A pass opens a sum for each own column with each of a partner's, and gives a partner a number for
+each of its columns: with as many columns as rows these are the rows.
+"""
+# the most that a fold's size may differ from the mean: so many standard deviations of a random deal
+UNEVEN = 6.0
 
 
 # the feature party
@@ -34,7 +49,7 @@ def check_columns(x: Floats) -> None:
         raise MisuseError(f"columns of shape {x.shape} found, rows x 1 to {MOST_COLUMNS} allowed")
     if not np.isfinite(x).all():
         raise InputError("columns with values that are not finite numbers")
-    _check_rows(len(x), x.shape[1], "aligned")
+    check_width(len(x), x.shape[1], "aligned")
     _check_support(x, SUPPORT, "aligned")
 
 
@@ -47,11 +62,12 @@ def check_records(x: Floats, records: NDArray[np.int64]) -> None:
     _refuse_rare(rare, x.shape[1], SUPPORT, "records")
 
 
-def check_setup(setup: Setup, x: Floats, *, rank: int, alone: bool, cap: int) -> None:
-    """The label party's plan against the contract's cap and this party's columns.
+def check_setup(
+    setup: Setup, x: Floats, *, others: int, cap: int, score_bits: int, row_bits: int
+) -> None:
+    """The label party's plan against the contract's caps and this party's columns.
 
-    `alone`: no other feature party, so that the vectors must be fewer than this party's rank.
-    Raises PeerError or Refused.
+    `others`: columns of the other feature parties. Raises PeerError or Refused.
     """
     n = len(x)
     if len(setup.labelled) != n or len(setup.fold) != n:
@@ -62,20 +78,20 @@ def check_setup(setup: Setup, x: Floats, *, rank: int, alone: bool, cap: int) ->
         raise PeerError(error.message) from None
     if vectors > cap:
         raise PeerError(f"{vectors} score vectors planned, at most {cap} contracted")
-    if alone and vectors >= rank:
-        raise Refused(
-            f"{vectors} score vectors for {rank} independent columns; fewer are allowed",
-            hint="add columns, or contract fewer steps",
+    if told_bits(vectors, score_bits) > row_bits:
+        raise PeerError(
+            f"{vectors} numbers of {score_bits} bits planned, {row_bits} bits of a row contracted"
         )
     labelled = setup.labelled == 1
     if setup.labelled.max(initial=0) > 1 or np.any(setup.fold[~labelled] != -1):
         raise PeerError("labelled rows or folds are malformed")
-    _check_rows(int(np.count_nonzero(labelled)), x.shape[1], "labelled")
+    check_width(int(np.count_nonzero(labelled)), setup.own + x.shape[1] + others)
     _check_support(x[labelled], LABELLED_SUPPORT, "labelled")
     _check_folds(setup, labelled)
 
 
-def _check_rows(rows: int, columns: int, what: str) -> None:
+def check_width(rows: int, columns: int, what: str = "labelled") -> None:
+    """Raise Refused unless columns are much fewer than rows, `what` says of which kind."""
     if rows < ROWS_A_COLUMN * columns:
         raise Refused(
             f"{rows} {what} rows for {columns} columns; "
@@ -111,12 +127,22 @@ def _check_folds(setup: Setup, labelled: Rows) -> None:
     folds = setup.fold[labelled]
     if folds.min(initial=0) < 0 or folds.max(initial=0) >= setup.folds:
         raise PeerError("a labelled row without a fold")
-    sizes = np.bincount(folds, minlength=setup.folds)
-    if sizes.min() < FOLD_ROWS or sizes.max() > 2 * sizes.min():
-        raise PeerError(
-            f"folds of {int(sizes.min())} to {int(sizes.max())} rows; even sizes of at least "
-            f"{FOLD_ROWS} are allowed"
-        )
+    uneven = _uneven(np.bincount(folds, minlength=setup.folds))
+    if uneven:
+        raise PeerError(uneven)
+
+
+def _uneven(sizes: NDArray[np.int64]) -> str:
+    """What is wrong with folds of these sizes: folds are dealt at random, not in equal numbers."""
+    mean = sizes.mean()
+    far = UNEVEN * np.sqrt(mean * (1 - 1 / len(sizes)))
+    even = sizes.max() <= 2 * sizes.min() or np.abs(sizes - mean).max() <= far
+    if sizes.min() >= FOLD_ROWS and even:
+        return ""
+    return (
+        f"folds of {int(sizes.min())} to {int(sizes.max())} rows; even sizes of at least "
+        f"{FOLD_ROWS} are allowed"
+    )
 
 
 # the label party
@@ -132,13 +158,14 @@ def check_own_columns(x: Floats) -> Floats:
     return own
 
 
-def check_label(label: NDArray[Any], rows: int, columns: int) -> NDArray[np.int8]:
+def check_label(label: NDArray[Any], own: Floats) -> NDArray[np.int8]:
     """`int8[n]`: 1, 0 and -1, with enough of both classes and enough for the own columns."""
     y = np.asarray(label)
-    if y.shape != (rows,) or not np.isin(y, (-1, 0, 1)).all():
+    if y.shape != (len(own),) or not np.isin(y, (-1, 0, 1)).all():
         raise MisuseError("one label a row is needed: 1, 0, or -1 for none")
     counts = check_classes(y)
-    _check_rows(sum(counts), columns, "labelled")
+    check_width(sum(counts), own.shape[1] + 1)
+    _check_support(own[y >= 0], SUPPORT, "labelled")
     return y.astype(np.int8)
 
 
@@ -165,3 +192,17 @@ def folds_of(folds: NDArray[Any] | None, label: NDArray[np.int8]) -> NDArray[np.
     if found.max(initial=-1) >= 0 and not np.array_equal(found >= 0, label >= 0):
         raise MisuseError("every labelled row needs a fold, and no other")
     return found.astype(np.int16)
+
+
+def check_folds(folds: NDArray[np.int16], label: NDArray[np.int8]) -> None:
+    """Raise Refused for folds that a partner would not take, or that hold one class only."""
+    count = int(folds.max(initial=-1)) + 1
+    hint = "use fewer folds, or folds = 0"
+    if not count:
+        return
+    classes = [np.bincount(folds[label == value], minlength=count) for value in (0, 1)]
+    uneven = _uneven(classes[0] + classes[1])
+    if uneven:
+        raise Refused(uneven, hint=hint)
+    if min(found.min() for found in classes) < 1:
+        raise Refused("a fold without rows of one class; both are needed in each", hint=hint)

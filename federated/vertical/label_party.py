@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.paillier import ObfuscatorPool, PrivateKey, generate_keypair
-from federated.vertical.guards import check_label, check_own_columns, folds_of
+from federated.vertical.guards import (
+    check_folds,
+    check_label,
+    check_own_columns,
+    check_width,
+    folds_of,
+)
 from federated.vertical.messages import (
     MOST_EXPONENT,
     Direction,
@@ -30,6 +36,7 @@ from federated.vertical.plan import (
     score_vectors,
     training_rows,
 )
+from federated.vertical.rounding import FRACTION_BITS
 from federated.vertical.states import Calling, Entry, Gathering, Progress, Scoring
 from federated.vertical.sums import Layout, RowCiphertexts, encrypt_residuals, encrypt_rows
 from federated.vertical.system import System
@@ -45,13 +52,10 @@ from psi.protocol import (
 )
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["PENALTY", "SCORE_BITS", "LabelParty", "VerticalFit"]
+__all__ = ["PENALTY", "LabelParty", "VerticalFit"]
 
 PENALTY = 1.0
 """λ: scikit-learn's C = 1."""
-
-SCORE_BITS = 30
-"""Fraction bits of disclosed scores."""
 
 # scores of all partners together stay below 2^SUM_BITS
 SUM_BITS = 30
@@ -128,8 +132,9 @@ class LabelParty(Role[VerticalFit]):
             raise MisuseError("partners must be distinct, at least one, without the label party")
         own = check_own_columns(x)
         self._x = np.column_stack([np.ones(len(own)), own])
-        self._y = check_label(label, *self._x.shape)
+        self._y = check_label(label, own)
         self._fold = folds_of(folds, self._y)
+        check_folds(self._fold, self._y)
         self._folds = int(self._fold.max(initial=-1)) + 1
         self._steps, self._fold_steps = steps, fold_steps if self._folds else 0
         self._plan = passes(len(self._x), self._steps, self._folds, self._fold_steps)
@@ -182,13 +187,8 @@ class LabelParty(Role[VerticalFit]):
         columns = self._collect(state.columns, peer, ready.columns)
         if len(columns) < len(self._partners):
             return Turn(replace(state, columns=columns))
-        vectors = score_vectors(self._steps, self._folds, self._fold_steps)
-        if vectors >= sum(columns.values()):
-            raise Refused(
-                f"{vectors} score vectors for {sum(columns.values())} independent columns of the "
-                "partners; fewer are allowed",
-                hint="lower steps or fold_steps, or set folds = 0",
-            )
+        labelled = int(np.count_nonzero(self._y >= 0))
+        check_width(labelled, self._x.shape[1] + sum(columns.values()))
         none = np.zeros(0)
         start = np.zeros(self._x.shape[1])
         progress = Progress(
@@ -318,7 +318,8 @@ class LabelParty(Role[VerticalFit]):
         steps = dict(zip(self._partners, np.split(moved, ends[:-1]), strict=True))
         power = float(moved @ matrix[a:, a:] @ moved) / max(total, 1e-300)
         exponent = 0
-        if np.isfinite(power) and power > 0:
+        # one partner scales its scores by itself; several need one scale, to be added up
+        if len(self._partners) > 1 and np.isfinite(power) and power > 0:
             exponent = int(np.clip(np.rint(-0.5 * np.log2(power)), -MOST_EXPONENT, MOST_EXPONENT))
         decrement = float(-gradient @ step)
         if not np.isfinite(decrement):
@@ -474,7 +475,7 @@ def _summed(parts: list[Scores], count: int) -> Floats:
     total = np.zeros(count, dtype=np.uint64)
     for part in parts:
         total += part.values
-    numbers = np.ldexp(total.view(np.int64).astype(np.float64), -SCORE_BITS)
+    numbers = np.ldexp(total.view(np.int64).astype(np.float64), -FRACTION_BITS)
     if not np.abs(numbers).max(initial=0.0) < 2.0**SUM_BITS:
         raise PeerError("scores out of range: the partners' masks do not cancel")
     return np.asarray(numbers)

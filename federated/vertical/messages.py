@@ -90,7 +90,7 @@ class Moments:
 @message(0x65)
 @dataclass(frozen=True)
 class Direction:
-    """Label party: a direction in the partner's basis, to be shown times 2^exponent."""
+    """Label party: a direction in the partner's basis; among several, shown times 2^exponent."""
 
     number: _Number
     delta: Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS)]

@@ -29,7 +29,7 @@ Rows = NDArray[np.bool_]
 
 MOST_STEPS = 20
 MOST_FOLDS = 50
-# below this many rows a column, Newton needs more vectors to come as close
+# below this many rows a column, Newton needs more steps to come as close
 ROWS_A_COLUMN = 10
 MANY_ROWS = 4096
 """Aligned rows from which on sums are precise enough, and costly enough, to be kept."""
@@ -115,31 +115,36 @@ def choose_steps(
     rows: int,
     columns: int,
     folds: int,
+    *,
+    score_bits: int,
+    row_bits: int,
     wanted: tuple[int | None, int | None] = (None, None),
 ) -> Steps:
-    """The passes to run: what is wanted, else the most accurate that the columns allow.
+    """The passes to run: what is wanted, else as few as a good model takes and the bits allow.
+
+    One step and a pass a fold come within .002 of the mean AUC where rows are many for the
+    columns; where they are few, up to three (docs/protocols/vertical_logistic.md).
 
     Args:
         rows: aligned rows, at most.
         columns: the feature parties' design columns together.
         folds: of the cross-validation, 0 for none.
+        score_bits, row_bits: of a number, and of a row in all: see `told_bits`.
         wanted: steps and steps a fold, None for a choice by this function.
 
     Raises:
-        Refused: every choice would disclose as many score vectors as there are columns.
+        Refused: every choice would tell more than `row_bits` of a row.
     """
-    short = rows < ROWS_A_COLUMN * columns
-    steps_first = [wanted[0]] if wanted[0] else [5, 4, 3, 2] if short else [3, 2]
-    fold_first = [wanted[1]] if wanted[1] else [2, 1] if short else [1]
-    fewest = 0
-    for steps in steps_first:
-        for fold_steps in fold_first:
-            chosen = Steps(steps, folds, fold_steps if folds else 0)
-            if chosen.score_vectors < columns:
-                return chosen
-            fewest = chosen.score_vectors
+    few = rows < ROWS_A_COLUMN * columns
+    fold_steps = (wanted[1] or 1) if folds else 0
+    vectors = 0
+    for steps in [wanted[0]] if wanted[0] else [3, 2, 1] if few else [1]:
+        chosen = Steps(steps, folds, fold_steps)
+        vectors = chosen.score_vectors
+        if told_bits(vectors, score_bits) <= row_bits:
+            return chosen
     raise Refused(
-        f"the fit would disclose {fewest} score vectors, fewer than the partners' {columns} "
-        "columns allowed",
-        hint="ask the partner for more columns, lower steps or fold_steps, or set folds = 0",
+        f"the fit would tell {told_bits(vectors, score_bits):.2f} bits of a row, "
+        f"{row_bits} allowed by row_bits",
+        hint="lower score_bits, steps or fold_steps, set folds = 0, or agree on more row_bits",
     )

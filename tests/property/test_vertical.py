@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from federated.vertical import choose_steps, score_vectors, sigmoid
+from federated.vertical import choose_steps, score_vectors, sigmoid, told_bits
 from psi.protocol import (
     Envelope,
     Pair,
@@ -40,7 +40,9 @@ def test_the_fit_is_the_central_one(
     # fewer of a class are refused, and so are folds of fewer rows
     assume(np.bincount(world.label[world.labelled]).min() >= 20)
     try:
-        chosen = choose_steps(rows, sum(widths), folds)
+        chosen = choose_steps(
+            rows, sum(widths), folds, score_bits=12, row_bits=60, wanted=(3, None)
+        )
     except Refused:
         return
     pair = Pair(
@@ -52,11 +54,11 @@ def test_the_fit_is_the_central_one(
     parts = [results[name].coefficients for name in world.parts]
     found = np.concatenate([[fit.intercept], fit.coefficients, *parts])
     central = world.central()
-    # two vectors come within 1e-2, three within 1e-3 even on few rows
-    near = 2e-2 if chosen.steps == 2 else 1e-3
+    # three vectors come within 1e-3 even on few rows
+    near = 1e-3
     assert distance(found, central) < near
     assert np.abs(fit.scores - sigmoid(world.joined() @ central)).max() < near
-    assert fit.score_vectors == chosen.score_vectors < sum(widths)
+    assert fit.score_vectors == chosen.score_vectors
     assert all(results[name].score_vectors <= chosen.score_vectors for name in world.parts)
 
 
@@ -94,15 +96,24 @@ def test_altered_bytes_are_accepted_or_a_peer_error(
     folds=st.sampled_from([0, 2, 5, 10]),
     steps=st.one_of(st.none(), st.integers(1, 20)),
     fold_steps=st.one_of(st.none(), st.integers(1, 4)),
+    bits=st.tuples(st.integers(1, 12), st.integers(1, 100)),
 )
-def test_a_plan_discloses_fewer_vectors_than_columns_or_is_refused(
-    rows: int, columns: int, folds: int, steps: int | None, fold_steps: int | None
+def test_a_plan_tells_no_more_bits_than_allowed_or_is_refused(
+    rows: int,
+    columns: int,
+    folds: int,
+    steps: int | None,
+    fold_steps: int | None,
+    bits: tuple[int, int],
 ) -> None:
+    score, row = bits
     try:
-        chosen = choose_steps(rows, columns, folds, (steps, fold_steps))
+        chosen = choose_steps(
+            rows, columns, folds, score_bits=score, row_bits=row, wanted=(steps, fold_steps)
+        )
     except Refused:
         return
-    assert chosen.score_vectors < columns
+    assert told_bits(chosen.score_vectors, score) <= row
     assert chosen.score_vectors == score_vectors(chosen.steps, folds, chosen.fold_steps)
     assert steps is None or chosen.steps == steps
     assert fold_steps is None or not folds or chosen.fold_steps == fold_steps

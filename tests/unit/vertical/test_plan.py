@@ -1,11 +1,14 @@
-"""How many passes, how many score vectors, and when there are too few columns."""
+"""How many passes, how many score vectors, and how many bits these tell."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from federated.vertical import choose_steps, score_vectors
+from federated.vertical import choose_steps, score_vectors, told_bits
 from federated.vertical.plan import passes, training_rows
 from psi.protocol import MisuseError, Refused
 
@@ -28,24 +31,44 @@ def test_counts_that_make_no_fit_are_misuse(wrong: tuple[int, int, int]) -> None
         score_vectors(*wrong)
 
 
-def test_the_most_accurate_plan_that_the_columns_allow() -> None:
-    assert choose_steps(24_000, 10, 5).score_vectors == 4
-    few = choose_steps(24_000, 6, 5)
-    assert (few.steps, few.fold_steps, few.score_vectors) == (3, 1, 4)
-    fewer = choose_steps(24_000, 4, 5)
-    assert (fewer.steps, fewer.fold_steps, fewer.score_vectors) == (2, 1, 3)
-    assert choose_steps(24_000, 4, 0).score_vectors == 3
-    short = choose_steps(328, 67, 5)
-    assert (short.steps, short.fold_steps, short.score_vectors) == (5, 2, 10)
+def test_the_bits_that_vectors_tell() -> None:
+    # one vector of variance 1 under noise of variance 1/256: the Gaussian channel's capacity
+    assert told_bits(1, 4) == pytest.approx(0.5 * math.log2(257))
+    assert told_bits(2, 4) == pytest.approx(8.0, abs=0.1)
+    assert told_bits(0, 12) == 0.0
+
+
+def chosen(
+    rows: int,
+    columns: int,
+    folds: int,
+    wanted: Any = (None, None),
+    *,
+    score: int = 4,
+    row: int = 16,
+) -> tuple[int, int, int]:
+    found = choose_steps(rows, columns, folds, score_bits=score, row_bits=row, wanted=wanted)
+    return found.steps, found.fold_steps, found.score_vectors
+
+
+def test_as_few_passes_as_a_good_model_takes() -> None:
+    assert chosen(24_000, 10, 5) == (1, 1, 2)
+    assert chosen(24_000, 1, 5) == (1, 1, 2)  # a partner with one column can take part
+    assert chosen(24_000, 10, 0) == (1, 0, 1)
+    # few rows for the columns: more steps, as the bits allow
+    assert chosen(328, 67, 5) == (2, 1, 3)
+    assert chosen(328, 67, 5, row=17) == (3, 1, 4)
+    assert chosen(328, 67, 5, row=9) == (1, 1, 2)
 
 
 def test_what_is_wanted_is_taken_or_refused() -> None:
-    assert choose_steps(24_000, 10, 5, (4, 1)).score_vectors == 5
-    assert choose_steps(24_000, 10, 5, (None, 1)).steps == 3
-    with pytest.raises(Refused, match="10 score vectors, fewer than the partners' 10 columns"):
-        choose_steps(24_000, 10, 5, (5, 2))
-    with pytest.raises(Refused, match="folds = 0"):
-        choose_steps(24_000, 3, 5)
+    assert chosen(24_000, 10, 5, (4, 1), row=21) == (4, 1, 5)
+    assert chosen(24_000, 10, 5, (None, 2), row=25) == (1, 2, 6)
+    with pytest.raises(Refused, match=r"20\.01 bits of a row, 16 allowed by row_bits"):
+        chosen(24_000, 10, 5, (4, 1))
+    with pytest.raises(Refused, match=r"8\.01 bits of a row, 8 allowed"):
+        chosen(24_000, 10, 5, row=8)
+    assert chosen(24_000, 10, 5, score=3, row=7) == (1, 1, 2)
 
 
 def test_training_rows_are_labelled_and_outside_the_fold() -> None:

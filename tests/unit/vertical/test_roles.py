@@ -259,13 +259,12 @@ def test_the_counter_holds_whatever_the_plan_says(monkeypatch: pytest.MonkeyPatc
     assert len(inbox(pair, "bank", Scores)) == 2
 
 
-def test_as_many_vectors_as_columns_are_refused() -> None:
-    world = make_world(150, 2, (3,))
-    with pytest.raises(Refused, match="3 score vectors for 3 independent columns"):
-        deliver(started(world), setup_of(world, steps=3), "bank")
-    two = make_world(150, 2, (2, 1))
-    with pytest.raises(Refused, match="3 score vectors for 3 independent columns"):
-        Pair(label_party(two, steps=3), *feature_parties(two).values()).run()
+def test_a_plan_above_the_bits_is_an_error() -> None:
+    world = make_world(150, 2, (6,))
+    party = started(world, score_bits=4, row_bits=12)
+    with pytest.raises(PeerError, match="3 numbers of 4 bits planned, 12 bits of a row contracted"):
+        deliver(party, setup_of(world, steps=3), "bank")
+    deliver(started(world, score_bits=4, row_bits=13), setup_of(world, steps=3), "bank")
 
 
 @pytest.mark.parametrize(
@@ -292,14 +291,20 @@ def test_too_few_labelled_rows_are_refused() -> None:
     setup = setup_of(world)
     labelled = np.zeros(150, np.uint8)
     labelled[:11] = 1
-    with pytest.raises(Refused, match="11 labelled rows for 6 columns"):
+    with pytest.raises(Refused, match="11 labelled rows for 9 columns"):
         deliver(started(world), replace(setup, labelled=labelled), "bank")
 
 
 def test_a_key_below_the_floor_is_an_error() -> None:
     world = make_world(150, 2, (6,))
     party = FeatureParty(
-        context("bureau"), "bank", world.parts["bureau"], partners=["bureau"], cap=3
+        context("bureau"),
+        "bank",
+        world.parts["bureau"],
+        partners=["bureau"],
+        cap=3,
+        score_bits=4,
+        row_bits=16,
     )
     party.start()
     with pytest.raises(PeerError, match="512 bits"):
@@ -352,7 +357,9 @@ def altered(kind: type[Any], change: Any) -> Any:
         (Scores, lambda m: replace(m, values=m.values[1:]), "length"),
         (Scores, lambda m: replace(m, values=m.values + np.uint64(1 << 62)), "do not cancel"),
         (Direction, lambda m: replace(m, delta=m.delta[1:]), "numbers of a direction"),
-        (Direction, lambda m: replace(m, delta=m.delta * 1e12), "out of range"),
+        (Direction, lambda m: replace(m, delta=m.delta * np.nan), "finite numbers"),
+        (Direction, lambda m: replace(m, delta=m.delta * 1e300), "out of range"),
+        (Direction, lambda m: replace(m, exponent=1), "scales by itself"),
         (Direction, lambda m: replace(m, number=1), "not under way"),
     ],
 )
@@ -361,6 +368,13 @@ def test_altered_messages_end_the_session(kind: type[Any], change: Any, reason: 
     bank, parties = label_party(world), feature_parties(world)
     with pytest.raises(PeerError, match=reason):
         Pair(bank, *parties.values(), wire=altered(kind, change)).run()
+
+
+def test_a_scale_out_of_range_is_an_error_among_several() -> None:
+    world = make_world(150, 2, (4, 4))
+    wire = altered(Direction, lambda m: replace(m, exponent=m.exponent + 30))
+    with pytest.raises(PeerError, match="out of range"):
+        Pair(label_party(world), *feature_parties(world).values(), wire=wire).run()
 
 
 def test_unequal_secrets_of_partners_are_noticed() -> None:
@@ -372,6 +386,8 @@ def test_unequal_secrets_of_partners_are_noticed() -> None:
         world.parts["registry"],
         partners=list(world.parts),
         cap=8,
+        score_bits=4,
+        row_bits=40,
         secrets={"bureau": bytes(32)},
         key_bits=512,
     )
@@ -399,13 +415,19 @@ def test_arguments_of_a_feature_party() -> None:
     bad[3, 3] = np.nan
 
     def build(columns: np.ndarray = x, **options: Any) -> FeatureParty:
-        chosen: dict[str, Any] = {"partners": ["bureau"], "cap": 3, **options}
+        chosen: dict[str, Any] = {
+            "partners": ["bureau"],
+            "cap": 3,
+            "score_bits": 4,
+            "row_bits": 16,
+            **options,
+        }
         return FeatureParty(context("bureau"), "bank", columns, **chosen)
 
     with pytest.raises(InputError, match="not finite"):
         build(bad)
     with pytest.raises(Refused, match="rows a column"):
-        build(x[:11])
+        build(x[:23])
     with pytest.raises(MisuseError, match="shape"):
         build(x[:, :0])
     with pytest.raises(MisuseError, match="distinct"):
@@ -439,8 +461,8 @@ def test_arguments_of_a_label_party() -> None:
         label_party(world, steps=0)
     with pytest.raises(MisuseError, match="distinct"):
         LabelParty(context("bank"), ["bank"], world.own, world.label)
-    wide = np.random.default_rng(0).normal(size=(150, 75))
-    with pytest.raises(Refused, match="150 labelled rows for 76 columns"):
+    wide = np.random.default_rng(0).normal(size=(150, 37))
+    with pytest.raises(Refused, match="150 labelled rows for 38 columns"):
         label_party(replace(world, own=wide))
 
 

@@ -17,6 +17,8 @@ from tests.unit.paillier.keys import stream, toy_key
 
 NAMES = ("bureau", "registry", "telecom")
 SESSION = bytes(range(32))
+EXACT = 28
+"""Bits of a score that leave Newton's arithmetic to look at; a contract has 12 at most."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,13 @@ def label_party(world: World, *, bits: int = 512, seed: str = "", **options: Any
 
 
 def feature_parties(
-    world: World, *, cap: int = 8, seed: str = "", bits: int = 512
+    world: World,
+    *,
+    cap: int = 8,
+    seed: str = "",
+    bits: int = 512,
+    score_bits: int = EXACT,
+    row_bits: int = 1000,
 ) -> dict[str, FeatureParty]:
     names = list(world.parts)
     return {
@@ -117,6 +125,9 @@ def feature_parties(
             part,
             partners=names,
             cap=cap,
+            score_bits=score_bits,
+            row_bits=row_bits,
+            others=sum(other.shape[1] for key, other in world.parts.items() if key != name),
             secrets=pair_secrets(names, name),
             key_bits=bits,
         )
@@ -129,8 +140,11 @@ def distance(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 
-def run(world: World, *, cap: int = 8, **options: Any) -> tuple[Pair, dict[str, Any]]:
-    pair = Pair(label_party(world, **options), *feature_parties(world, cap=cap).values())
+def run(
+    world: World, *, cap: int = 8, score_bits: int = EXACT, **options: Any
+) -> tuple[Pair, dict[str, Any]]:
+    parties = feature_parties(world, cap=cap, score_bits=score_bits)
+    pair = Pair(label_party(world, **options), *parties.values())
     return pair, pair.run()
 
 

@@ -1,0 +1,44 @@
+"""How finely a feature party tells a score vector: with fresh noise of its own, in fixed point.
+
+A vector v over the rows that are shown becomes round(2^30 (v + s g)): g is Gaussian, drawn anew
+for every number from the operating system's generator, and s = 2^-b sd(v), sd over these rows. Of
+a row it tells ½ log2(1 + 4^b) bits in the mean of the rows, whatever the partner's columns are: a
+Gaussian v is the worst case (Shannon 1948). A row far from the vector's mean tells more.
+
+The Gaussians are Box and Muller's (1958) from 53-bit uniforms. What their last digits could say
+(Mironov 2012) is rounded away: the grid of 2^-30 is far coarser than a double's spacing there.
+A vector is told once: a role that goes on sends the bytes it has kept (federated/party/journal.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.vertical.basis import gaussians
+from federated.vertical.newton import Floats
+from psi.protocol import Random
+
+__all__ = ["FRACTION_BITS", "fixed_point", "own_exponent", "rounded"]
+
+FRACTION_BITS = 30
+"""Fraction bits of the numbers that a partner sends."""
+
+
+def rounded(vector: Floats, score_bits: int, random: Random) -> NDArray[np.int64]:
+    """The vector `[rows]` with fresh noise of 2^-`score_bits` of its sd, in fixed point."""
+    noise = float(vector.std()) * 2.0**-score_bits if len(vector) else 0.0
+    return fixed_point(vector + noise * gaussians(len(vector), random))
+
+
+def fixed_point(numbers: Floats) -> NDArray[np.int64]:
+    """Numbers below 2^33 in magnitude, to FRACTION_BITS fraction bits."""
+    return np.rint(np.ldexp(numbers, FRACTION_BITS)).astype(np.int64)
+
+
+def own_exponent(vector: Floats, most: int) -> int:
+    """The power of two, at most 2^±`most`, that brings the vector's root mean square near 1."""
+    power = float(np.mean(vector**2)) if len(vector) else 0.0
+    if not (np.isfinite(power) and power > 0):
+        return 0
+    return int(np.clip(np.rint(-0.5 * np.log2(power)), -most, most))
