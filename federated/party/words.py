@@ -206,7 +206,10 @@ def _guards(contract: Contract) -> list[str]:
             f"as counted in what {contract.receiver} sends back"
         )
     for train in contract.train:
-        lines.append(_score_guard(train) if train.split == "vertical" else _pooled_guard(train))
+        if train.split == "vertical":
+            lines += [_score_guard(train), _columns_guard(contract, train)]
+        else:
+            lines.append(_pooled_guard(train))
     return lines
 
 
@@ -246,4 +249,13 @@ def _score_guard(terms: TrainTerms) -> str:
     return (
         f"{who} {adds} fresh noise, {noise} of its standard deviation, to every number of a score "
         f"and {counts} them: {told_words(terms)} whatever is asked"
+    )
+
+
+def _columns_guard(contract: Contract, terms: TrainTerms) -> str:
+    every = " and ".join([contract.receiver, *terms.partners])
+    return (
+        f"{every} see none of each other's columns: one that lies about its own (a column for a "
+        "single record) reads one row of the others', or one label, for each such column and pass; "
+        "each refuses such columns of its own, and together more than one for four labelled records"
     )
