@@ -44,7 +44,7 @@ def test_noise_is_fresh_and_from_the_generator_that_is_given() -> None:
     vector = np.arange(100.0)
     assert (told(vector, 4) != told(vector, 4)).all()
     same = [rounded(vector, 4, stream("noise")) for _ in range(2)]
-    assert np.array_equal(*same)
+    assert np.array_equal(same[0], same[1])
 
 
 def test_no_rows_and_a_vector_that_is_the_same_in_all_rows() -> None:
