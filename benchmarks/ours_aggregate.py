@@ -27,7 +27,8 @@ from federated.aggregate import (
     SegmentParty,
     Statistic,
 )
-from federated.aggregate.history import followed, history_of
+from federated.aggregate.binned import counted_alone
+from federated.aggregate.history import history_of
 from federated.aggregate.measure_party import Earlier
 from federated.join_sum import JoinSumResult, SumReceiver, SumSender, place_values
 from federated.paillier import EncryptedVector, Plaintexts, generate_keypair
@@ -91,7 +92,7 @@ def segment_sender(run: Run, case: Case) -> None:
     sections *= case["sections"]
     slots = MeasureSlots(sections, len(values), key.bits)
     history = history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
-    counted = followed(history, np.isfinite(values), (), MINIMUM)
+    counted = counted_alone(sections[0], values, slots.grids)
     every = [counted] * len(sections)
     run("rows", lambda context: RowsSender(context, "receiver", key, slots, values, every))
     earlier: list[Earlier] = []
@@ -101,7 +102,7 @@ def segment_sender(run: Run, case: Case) -> None:
             earlier=tuple(earlier),
         )  # fmt: skip
         told = run(f"aggregate/{number}", build)
-        earlier.append(Earlier(told.kept[:, 1:], MINIMUM))
+        earlier.append(Earlier(told.kept[:, 1 : 1 + len(slots.columns)], MINIMUM))
 
 
 def one(build: Callable[[Context, Case], Role[Any]]) -> Side:

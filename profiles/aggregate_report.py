@@ -48,12 +48,12 @@ def by_segment(terms: AggregateTerms, result: AggregateResult) -> Aggregated:
 
 def _histogram(result: AggregateResult, number: int) -> Histogram:
     column, text = result.statistics[number]
+    told = zip(result.groups, result.values[number], result.there[column].tolist(), strict=True)
     rows = []
-    for group, counts, kept in zip(
-        result.groups, result.values[number], result.kept[number], strict=True
-    ):
-        if kept:
-            rows.append(HistogramRow(group, tuple(int(count) for count in counts)))
+    for group, counts, there in told:
+        if there:
+            known = tuple(None if math.isnan(count) else int(count) for count in counts)
+            rows.append(HistogramRow(group, known, there))
     return Histogram(column, Statistic.parse(text).bins, tuple(rows))
 
 

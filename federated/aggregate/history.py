@@ -30,12 +30,15 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from federated.aggregate.grid import Binned
 from federated.aggregate.pairs import Pairs
+from federated.aggregate.statistics import Statistic
 from psi.protocol import (
     Array,
     Context,
     Done,
     Length,
+    MisuseError,
     PeerError,
     Range,
     Role,
@@ -51,8 +54,10 @@ __all__ = [
     "KnownReceiver",
     "KnownSender",
     "Past",
+    "asked_of",
     "followed",
     "history_of",
+    "kinds_of",
 ]
 
 GONE = -1
@@ -90,7 +95,8 @@ class History:
 
     `places` is `int32[records, jobs]`: the row in that job, or `GONE`, or `MEMBER`. The first
     `rows` records are those that are aligned now. `sections[j]` are the numbers of the sections of
-    `jobs[j]`, `sizes[j]` is how many rows that job had. At the partner `shown` says which records'
+    `jobs[j]`, `sizes[j]` is how many rows that job had; `asked` are the shares and histograms that
+    any of them told, as "COLUMN:STATISTIC". At the partner `shown` says which records'
     histories are true, `bool[records]`, and `left_out` how many are not told of at all.
     """
 
@@ -101,6 +107,7 @@ class History:
     places: np.ndarray
     shown: Flags
     left_out: int = 0
+    asked: tuple[str, ...] = ()
 
     def absent(self, job: int, ones: Flags) -> int:
         """How many of the records that count that job did not have."""
@@ -127,6 +134,7 @@ class Known:
     ]
     sizes: Annotated[np.ndarray, Array("int64", most=JOBS)]
     places: Annotated[np.ndarray, Array("int32", width=-1, most=LARGEST)]
+    asked: Annotated[tuple[Annotated[str, Text(2048)], ...], Length(JOBS)]
 
 
 @message(0x57)
@@ -144,7 +152,7 @@ class KnownSender(Role[History]):
 
     def begin(self) -> Turn[History]:
         made = self._history
-        known = Known(made.rows, made.jobs, made.sections, made.sizes, made.places)
+        known = Known(made.rows, made.jobs, made.sections, made.sizes, made.places, made.asked)
         return Turn(Done(), [(self._receiver, known)], made)
 
 
@@ -183,9 +191,21 @@ class KnownReceiver(Role[History]):
             raise PeerError(f"a history that fewer than {self._least} records share")
         shown = np.ones(len(places), bool)
         history = History(
-            found.rows, found.jobs, found.sections, found.sizes, places.astype(np.int32), shown
-        )
+            found.rows, found.jobs, found.sections, found.sizes, places.astype(np.int32), shown,
+            asked=found.asked,
+        )  # fmt: skip
+        for asked in found.asked:
+            asked_of(asked)
         return Turn(Done(), result=history)
+
+
+def asked_of(text: str) -> tuple[str, Statistic]:
+    """A column and what was asked of it; raises `PeerError` where that is no statistic."""
+    column, _, statistic = text.rpartition(":")
+    try:
+        return column, Statistic.parse(statistic)
+    except MisuseError:
+        raise PeerError("a history of statistics that this version does not have") from None
 
 
 def history_of(now: Tags, past: Sequence[Past], least: int, others: Tags = _NOBODY) -> History:
@@ -234,7 +254,8 @@ class Followed:
     `ones: bool[records]` says which count as rows. `wrong: int64[columns]` is how many that count
     have no value: a combination must speak of so many more. `hidden: bool[columns]` says whether
     some records have a value now or had one, and do not count, or not as they were; `uncounted`
-    whether some count nowhere that are in the rows' groups as they are now.
+    whether some count nowhere that are in the rows' groups as they are now. `bins` says in which
+    atom each counts, for columns whose shares or histograms are asked.
     """
 
     flags: Flags
@@ -242,6 +263,7 @@ class Followed:
     wrong: Ints
     hidden: Flags
     uncounted: bool = False
+    bins: tuple[Binned | None, ...] = ()
 
 
 def followed(
@@ -272,7 +294,7 @@ def followed(
     untrue = history.left_out > 0 or not history.shown[ones].all()
     untrue |= uncounted and len(history.jobs) > 0
     hidden = np.asarray((ever & ~found).any(axis=0) | untrue)
-    kinds = _kinds(history.rows, history.places)
+    kinds = kinds_of(history)
     sizes = np.bincount(kinds, ones, minlength=1).astype(np.int64)
     wrong = np.zeros(there.shape[1], np.int64)
     for column in range(there.shape[1]):
@@ -283,6 +305,11 @@ def followed(
         hidden[column] |= ((have > 0) & (have < least)).any()
         found[:, column] = (found[:, column] & (have >= least)[kinds]) | (few[kinds] & ones)
     return Followed(found, ones, wrong, hidden, uncounted)
+
+
+def kinds_of(history: History) -> Ints:
+    """Records of one history have one number: `int64[records]`."""
+    return _kinds(history.rows, history.places)
 
 
 def _kinds(rows: int, places: np.ndarray) -> Ints:

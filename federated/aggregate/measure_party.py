@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 
+from federated.aggregate.grid import Edges
 from federated.aggregate.history import Followed, History
 from federated.aggregate.messages import GROUPS, Counted, Kept, Opened, Returned
+from federated.aggregate.open_edges import Parted, columns_kept, open_edges
 from federated.aggregate.overlap import withheld
 from federated.aggregate.result import MeasureResult
 from federated.aggregate.rows import SectionSlots
@@ -39,12 +41,23 @@ class Opening:
 class Earlier:
     """What an earlier section told of each column, `bool[groups, columns]`; its minimum group.
 
-    `job` is its job's number in the history, -1 for this one.
+    `job` is its job's number in the history, -1 for this one. `edges` has for each column those
+    that its shares and histograms asked for, and `open`, `bool[groups, edges]`, which it told.
     """
 
     kept: np.ndarray
     minimum: int
     job: int = -1
+    edges: tuple[Edges, ...] = ()
+    open: tuple[np.ndarray, ...] = ()
+
+    def parted(self, column: int, groups: np.ndarray) -> Parted:
+        """As the audit of a column takes it; `groups` are the cells' in this section."""
+        nothing = np.zeros((len(self.kept), 0), bool)
+        edges, opened = self.edges[column] if self.edges else (), nothing
+        if self.open:
+            opened = self.open[column]
+        return Parted(groups, self.kept[:, column], edges, opened, self.job < 0)
 
 
 class MeasureParty(Role[MeasureResult]):
@@ -82,14 +95,20 @@ class MeasureParty(Role[MeasureResult]):
         del state
         self._check_cells(found)
         cells, public = found.cells, self._key.public
-        vector = EncryptedVector.from_bytes(public, found.data, len(cells))
-        counts = self._slots.counts(vector.decrypt(self._key).to_ints())
+        count = len(cells) * len(self._slots.counted_in)
+        vector = EncryptedVector.from_bytes(public, found.data, count)
+        counts, atoms = self._slots.counts(vector.decrypt(self._key).to_ints())
         self._check_counts(cells, counts)
+        self._check_atoms(counts, atoms)
         groups = np.zeros((2 + found.groups, counts.shape[1]), np.int64)
         np.add.at(groups, cells[:, 0], counts)
         kept = self._kept(groups[2:], self._occupied(cells, 2 + found.groups))
         self._withhold(kept, cells, counts)
-        told = kept.astype(np.uint8)
+        edges = [
+            self._opened(column, kept, cells, counts[:, 1 + column], atoms[column])
+            for column in range(kept.shape[1] - 1)
+        ]
+        told = np.hstack([kept, *edges]).astype(np.uint8)
         return Turn(Opening(groups[2:, 0].copy(), told), [(peer, Kept(told))], progress=0.6)
 
     def _check_cells(self, found: Counted) -> None:
@@ -121,6 +140,18 @@ class MeasureParty(Role[MeasureResult]):
             f > a or (exact and f < a) for f, a in zip(found, absent, strict=True)
         ):
             raise PeerError("counts that do not add up to the records that are not aligned")
+
+    def _check_atoms(self, counts: np.ndarray, atoms: Sequence[np.ndarray]) -> None:
+        """Each column's values lie in its atoms, where they count at all."""
+        for column, found in enumerate(atoms):
+            bins = self._counted.bins[column] if found.shape[1] else None
+            if bins is None:
+                continue
+            every = np.bincount(bins.atoms[bins.atoms >= 0], minlength=found.shape[1])
+            if (found.sum(axis=0) != every).any() or (
+                found.sum(axis=1) > counts[:, 1 + column]
+            ).any():
+                raise PeerError("counts that do not add up to the values of a column")
 
     def _occupied(self, cells: np.ndarray, groups: int) -> np.ndarray:
         """Which groups, the rest second, may hold records that count nowhere: `bool[groups]`."""
@@ -160,8 +191,50 @@ class MeasureParty(Role[MeasureResult]):
                 occupied=self._counted.uncounted,
             )  # fmt: skip
 
+    def _opened(
+        self,
+        column: int,
+        kept: np.ndarray,
+        cells: np.ndarray,
+        there: np.ndarray,
+        atoms: np.ndarray,
+    ) -> np.ndarray:
+        """Above which of the column's edges values are told of each group: `bool[groups, edges]`.
+
+        Where earlier sections told parts of it, `kept` loses groups whose values, all together,
+        would give theirs away.
+        """
+        edges, bins = self._slots.section.edges[column], self._counted.bins
+        nothing = np.zeros((len(kept), len(edges)), bool)
+        which = bins[column] if bins else None
+        if which is None:
+            return nothing
+        if (cells < 0).any():  # too many cells to be counted apart
+            return nothing
+        grid = self._slots.whole.grids[self._slots.columns[column]]
+        earlier = [
+            e.parted(column, cells[:, 1 + i])
+            for i, e in enumerate(self._earlier)
+            if e.kept[:, column].any()
+        ]
+        minimums = [e.minimum for e in self._earlier if e.kept[:, column].any()]
+        least, wrong = min([self._minimum, *minimums]) + which.wrong, which.wrong
+        few = (there > atoms.sum(axis=1))[:, None]
+        held = (few & which.missing) | which.loose
+        newest = Parted(cells[:, 0], kept[:, 1 + column], edges, ~nothing)
+        if any(e.open.any() for e in earlier):
+            kept[:, 1 + column] = columns_kept(newest, earlier, grid, atoms, held, least)
+            newest = replace(newest, told=kept[:, 1 + column])
+        if not edges:
+            return nothing
+        return open_edges(
+            newest, earlier, grid, atoms, held, (self._minimum + wrong, least),
+            hidden=bool(self._counted.hidden[column]) or which.hidden,
+        )  # fmt: skip
+
     def on_sums(self, state: Opening, found: Returned, peer: str) -> Turn[MeasureResult]:
-        chosen = np.flatnonzero(state.kept[:, 1:].any(axis=1))
+        columns = len(self._slots.columns)
+        chosen = np.flatnonzero(state.kept[:, 1 : 1 + columns].any(axis=1))
         count, public = len(chosen) * len(self._slots.ciphers), self._key.public
         vector = EncryptedVector.from_bytes(public, found.data, count)
         data = b""

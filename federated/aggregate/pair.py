@@ -10,10 +10,11 @@ import numpy as np
 
 from federated.aggregate.amount_party import AmountParty
 from federated.aggregate.amounts import Amount
+from federated.aggregate.binned import counted_alone
 from federated.aggregate.categories import coded, with_other
 from federated.aggregate.category_party import CategoryParty
 from federated.aggregate.cells import Grouping
-from federated.aggregate.history import followed, history_of
+from federated.aggregate.history import history_of
 from federated.aggregate.measure_party import MeasureParty
 from federated.aggregate.result import AggregateResult, CategoryResult
 from federated.aggregate.rows import MeasureSlots, Section
@@ -59,7 +60,7 @@ def aggregate_by_segment(
     section, grouping = Section(tuple(asked), minimum_group), Grouping(*grouped(segment))
     slots = MeasureSlots([section], len(values), private.bits)
     history = history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
-    counted = followed(history, np.isfinite(values), (), minimum_group)
+    counted = counted_alone(section, values, slots.grids)
     rows = Pair(
         RowsReceiver(context("receiver", "rows"), [section], [grouping], key_bits=private.bits),
         RowsSender(context("partner", "rows"), "receiver", private, slots, values, [counted]),

@@ -87,11 +87,28 @@ class Pairs:
         found[self.stands[self.counts]] = np.flatnonzero(self.counts)
         return found
 
+    @cached_property
+    def own(self) -> Flags:
+        """Which pairs are of the record that counts in their row."""
+        standing = np.append(self.record, -1)[self.stands][self.row]
+        return np.asarray(self.record == standing)
+
     def any(self, flags: Flags) -> Flags:
         """Of `bool[pairs, columns]`, whether the record that counts has one in each row."""
-        standing = np.append(self.record, -1)[self.stands][self.row]
-        own = flags & (self.record == standing)[:, None]
+        own = flags & self.own[:, None]
         return np.asarray(np.logical_or.reduceat(own, self.first, axis=0)) if len(own) else own
+
+    def one(self, codes: np.ndarray) -> np.ndarray:
+        """Of codes of pairs, the one of the record that counts in each row; -1 is none.
+
+        And -1 is where its pairs have several.
+        """
+        if not len(codes):
+            return codes
+        known = self.own & (codes >= 0)
+        most = np.maximum.reduceat(np.where(known, codes, -1), self.first)
+        least = np.minimum.reduceat(np.where(known, codes, np.iinfo(codes.dtype).max), self.first)
+        return np.where(most == least, most, -1).astype(codes.dtype)
 
     def within(self, most: int) -> Flags:
         """Which pairs are among the first `most` of their record."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ class AggregateResult:
     `rows[g]` is the number of shared records of a group, 0 where it is not told; `statistics[s]`
     a column and what was asked of it. `values[s]` is `float64[groups]`, for a histogram
     `float64[groups, bins]`, NaN where `kept[s][g]` is false because too few values stand behind.
+    Bins of few values are not told apart from a neighbour: NaN, and what is missing to the number
+    of values is theirs together. `there` is how many values of each column a group has,
+    `int64[groups]`, 0 where the column is not told of it.
     """
 
     groups: list[str]
@@ -28,6 +31,7 @@ class AggregateResult:
     statistics: list[tuple[str, str]]
     values: list[Floats]
     kept: list[np.ndarray]
+    there: dict[str, np.ndarray] = field(default_factory=dict)
 
     def table(self) -> dict[str, list[Any]]:
         """Columns by name, ready for `pandas.DataFrame`; a bin of a histogram is a column."""
@@ -45,7 +49,8 @@ class AggregateResult:
 class MeasureResult:
     """What the partner holds at the end: each group's rows, `int64[groups]`, and what it told.
 
-    `kept` is `bool[groups, 1 + columns]`: whether the group was told at all, then each column.
+    `kept` is `bool[groups, 1 + columns + edges]`: whether the group was told at all, then each
+    column, then above which edges of the columns' shares and histograms.
     """
 
     rows: np.ndarray

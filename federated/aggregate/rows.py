@@ -1,11 +1,12 @@
-"""From measured columns to the slots of a row, and from opened sums back to statistics.
+"""The slots of a row, and from opened sums back to statistics.
 
 A row is encrypted once for all sections of a contract that ask the same partner. Its slots are
 first, for each set of columns that sections ask, counts that the partner will open: a one for the
-row and, for each column, a one where its value counts (`history.followed`). For each column then
-follow: a one where a value is there, the value, its square, and a one for each thing that is
-counted; what any of the sections needs. Values are fixed point, integers throughout, so that a
-variance is exact up to the rounding of its inputs.
+row and, for each column, a one where its value counts (`history.followed`); and for each column of
+which shares or bins are asked, a one in the place of the atom in which it counts (`binned`). For
+each column then follow: a one where a value is there, the value, its square, and for each edge a
+one for a value above it; what any of the sections needs. Values are fixed point, integers
+throughout, so that a variance is exact up to the rounding of its inputs.
 
 Every slot has `GUARD` bits more than its sum: room for the blank that hides what is not told, be
 it to the partner, which opens the counts of one section, or to the receiver.
@@ -13,21 +14,31 @@ it to the partner, which opens the counts of one section, or to the receiver.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from federated.aggregate.adding import random_numbers
-from federated.aggregate.history import Followed
-from federated.aggregate.layout import Layout, flags
+from federated.aggregate.grid import Edges, grid_of
+from federated.aggregate.layout import Layout
 from federated.aggregate.statistics import Statistic
-from psi.protocol import InputError, PeerError, Random
+from psi.protocol import PeerError, Random
 
-__all__ = ["GUARD", "Asked", "MeasureSlots", "MeasuredRows", "Section", "SectionSlots"]
+__all__ = [
+    "FRACTION_BITS",
+    "GUARD",
+    "LARGEST",
+    "Asked",
+    "Bins",
+    "MeasureSlots",
+    "Section",
+    "SectionSlots",
+]
 
 GUARD = 40
 """Bits by which a blank is wider than what it hides: it shows with probability below 2^-40."""
@@ -59,6 +70,11 @@ class Section:
         """Which values are counted: sections that agree in it share their counts."""
         return tuple(sorted(self.columns)), self.minimum
 
+    @cached_property
+    def edges(self) -> list[Edges]:
+        """Of each of its columns, those of its shares and histograms."""
+        return [grid_of(s.edges for c, s in self.asked if c == column) for column in self.columns]
+
     def needs(self) -> set[tuple[str, Any]]:
         """The slots that its statistics are made of: (column, what)."""
         found: set[tuple[str, Any]] = set()
@@ -68,32 +84,56 @@ class Section:
                 found.add((column, "value"))
             if statistic.kind == "variance":
                 found.add((column, "square"))
-            found |= {(column, (statistic, j)) for j in range(len(statistic.numbers))}
+            found |= {(column, edge) for edge in statistic.edges}
         return found
+
+
+class Bins(NamedTuple):
+    """Counts that one slot holds: of a column's atoms from `start` to `stop`."""
+
+    column: str
+    minimum: int
+    start: int
+    stop: int
 
 
 class MeasureSlots:
     """Where the measures of `rows` records lie in the ciphertexts of one.
 
-    `names[s]` is (column, what), what being "there", "value", "square" or a statistic and the
-    number of its indicator; of counts ("", what is counted).
+    `names[s]` is (column, what), what being "there", "value", "square" or an edge; of counts
+    ("", what is counted). `grids` are the edges of each column, of this contract and of `earlier`
+    jobs that asked of the same columns.
     """
 
-    def __init__(self, sections: Sequence[Section], rows: int, key_bits: int) -> None:
+    def __init__(
+        self,
+        sections: Sequence[Section],
+        rows: int,
+        key_bits: int,
+        earlier: Sequence[Asked] = (),
+    ) -> None:
         self.sections = list(sections)
         self.columns = list(dict.fromkeys(c for section in sections for c in section.columns))
         self.rows, self.headroom = rows, max(1, rows).bit_length()
-        counted = dict.fromkeys(section.counted for section in sections)
-        wanted = set().union(*(section.needs() for section in sections))
-        bits: dict[tuple[str, Any], int] = {
-            ("", found): (1 + len(found[0])) * self.headroom for found in counted
+        every = [asked for section in sections for asked in section.asked]
+        self.grids = {
+            column: grid_of(s.edges for c, s in [*every, *earlier] if c == column)
+            for column in self.columns
         }
+        wanted = set().union(*(section.needs() for section in sections))
+        room = max(1, (key_bits // 2 - GUARD) // self.headroom)
+        bits: dict[tuple[str, Any], int] = {}
+        for section in sections:
+            names = section.counted[0]
+            bits["", section.counted] = (1 + len(names)) * self.headroom
+            for column in names:
+                for bins in self.bins(column, section.minimum, room):
+                    bits["", bins] = (bins.stop - bins.start) * self.headroom
         for column in self.columns:
-            asked = [s for section in sections for c, s in section.asked if c == column]
-            ones = [(s, j) for s in dict.fromkeys(asked) for j in range(len(s.numbers))]
+            edges = grid_of(s.edges for c, s in every if c == column)
             widths: list[tuple[Any, int]] = [
                 ("there", 1), ("value", VALUE_BITS), ("square", 2 * VALUE_BITS),
-                *((one, 1) for one in ones),
+                *((edge, 1) for edge in edges),
             ]  # fmt: skip
             bits |= {
                 (column, what): width + self.headroom
@@ -102,6 +142,14 @@ class MeasureSlots:
             }
         self.names = list(bits)
         self.layout = Layout.fit(key_bits, [size + GUARD + 1 for size in bits.values()])
+
+    def bins(self, column: str, minimum: int, room: int) -> list[Bins]:
+        """The counts of a column's atoms, `room` of them in a slot; none where none are asked."""
+        atoms = 1 + len(self.grids[column]) if self.grids[column] else 0
+        return [
+            Bins(column, minimum, start, min(atoms, start + room))
+            for start in range(0, atoms, room)
+        ]
 
     def of(self, number: int) -> SectionSlots:
         """The slots as one section reads them."""
@@ -126,65 +174,102 @@ class SectionSlots:
         return self.section.columns
 
     @cached_property
-    def _counts(self) -> int:
-        return self.whole.names.index(("", self.section.counted))
-
-    @property
-    def counted_in(self) -> int:
-        """The ciphertext that the section's counts are in."""
-        return self.layout.places[self._counts].cipher
+    def _counts(self) -> list[int]:
+        """The slots that the partner opens: the section's own counts, then those of its atoms."""
+        own = set(self.columns), self.section.minimum
+        found = [self.whole.names.index(("", self.section.counted))]
+        for number, (_, what) in enumerate(self.whole.names):
+            if isinstance(what, Bins) and what.column in own[0] and what.minimum == own[1]:
+                found.append(number)
+        return found
 
     @cached_property
-    def read(self) -> list[int]:
-        """Of each slot the number of the section's column that it speaks of, -1 for none."""
-        needs = self.section.needs()
-        return [self.columns.index(n[0]) if n in needs else -1 for n in self.whole.names]
+    def counted_in(self) -> list[int]:
+        """The ciphertexts that the section's counts are in."""
+        return sorted({self.layout.places[number].cipher for number in self._counts})
+
+    def shown(self, kept: np.ndarray) -> np.ndarray:
+        """Which slots are told of each group, `bool[slots, groups]`.
+
+        `kept` is `bool[groups, columns + edges]`: the section's columns, then the edges of each.
+        """
+        found = np.zeros((len(self.whole.names), len(kept)), bool)
+        needs, at = self.section.needs(), len(self.columns)
+        for number, (column, edges) in enumerate(
+            zip(self.columns, self.section.edges, strict=True)
+        ):
+            own = {edge: kept[:, at + place] for place, edge in enumerate(edges)}
+            at += len(edges)
+            for slot, name in enumerate(self.whole.names):
+                if name[0] == column and name in needs:
+                    found[slot] = own.get(name[1], kept[:, number])
+        return found
 
     @cached_property
     def ciphers(self) -> list[int]:
         """The ciphertexts of a row in which there is something for the section."""
-        places = zip(self.layout.places, self.read, strict=True)
-        return sorted({place.cipher for place, column in places if column >= 0} | {self.counted_in})
+        needs = self.section.needs()
+        places = zip(self.layout.places, self.whole.names, strict=True)
+        return sorted({p.cipher for p, name in places if name in needs} | {*self.counted_in})
 
-    def counts(self, opened: Sequence[int]) -> np.ndarray:
-        """Rows and values there, `int64[cells, 1 + columns]`, of sums of `counted_in`.
+    def counts(self, opened: Sequence[int]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Rows and values there, `int64[cells, 1 + columns]`, and each column's atoms.
 
-        Raises `PeerError` for what no counts can be.
+        Those are `int64[cells, atoms]`, of no atoms where none count. `opened` are the sums of all
+        of `counted_in`, one after the other. Raises `PeerError` for what no counts can be.
         """
-        headroom, place = self.whole.headroom, self.layout.places[self._counts]
-        at = self.layout.of(place.cipher).index(place)
-        numbers = self.layout.unpack(opened, place.cipher)[at]
+        cells = len(opened) // len(self.counted_in)
+        each = {
+            cipher: opened[at * cells : (at + 1) * cells]
+            for at, cipher in enumerate(self.counted_in)
+        }
+        rows, *atoms = (self._numbers(number, each) for number in self._counts)
         names = self.section.counted[0]
-        if any(not 0 <= number < 1 << headroom * (1 + len(names)) for number in numbers):
+        order = [0, *(1 + names.index(column) for column in self.columns)]
+        nothing = np.zeros((cells, 0), np.int64)
+        return rows[:, order], [
+            np.hstack(
+                [nothing]
+                + [
+                    part
+                    for part, number in zip(atoms, self._counts[1:], strict=True)
+                    if self.whole.names[number][1].column == column
+                ]
+            )
+            for column in self.columns
+        ]
+
+    def _numbers(self, number: int, opened: Mapping[int, Sequence[int]]) -> np.ndarray:
+        """The counts in one slot, `int64[cells, counts]`."""
+        headroom, place = self.whole.headroom, self.layout.places[number]
+        what = self.whole.names[number][1]
+        width = what.stop - what.start if isinstance(what, Bins) else 1 + len(what[0])
+        at = self.layout.of(place.cipher).index(place)
+        numbers = self.layout.unpack(opened[place.cipher], place.cipher)[at]
+        if any(not 0 <= value < 1 << headroom * width for value in numbers):
             raise PeerError("counts that do not add up to the aligned rows")
         mask = (1 << headroom) - 1
-        shifts = [0, *(headroom * (1 + names.index(column)) for column in self.columns)]
         return np.array(
-            [[int(number) >> shift & mask for shift in shifts] for number in numbers], np.int64
-        ).reshape(len(opened), len(shifts))
+            [[int(value) >> headroom * i & mask for i in range(width)] for value in numbers],
+            np.int64,
+        ).reshape(len(numbers), width)
 
     def hiding(self, count: int, random: Random) -> list[int]:
-        """For `count` sums of `counted_in`: a random number in each slot but the counts."""
-        kept = np.ones(len(self.whole.names), bool)
-        kept[self._counts] = False
-        return self._blanks(self.counted_in, kept, count, random)
+        """For `count` sums of each of `counted_in`: a random number in each slot but the counts."""
+        hidden = np.ones((len(self.whole.names), count), bool)
+        hidden[self._counts] = False
+        return [n for cipher in self.counted_in for n in self._blanks(cipher, hidden, random)]
 
     def blanks(self, kept: np.ndarray, random: Random) -> list[int]:
-        """A random number in each slot that is not told, cipher by cipher.
+        """A random number in each slot that is not told, cipher by cipher; `kept` as in `shown`."""
+        hidden = ~self.shown(kept)
+        return [n for cipher in self.ciphers for n in self._blanks(cipher, hidden, random)]
 
-        `kept` is `bool[groups, columns]`: which of the section's columns are told of a group.
-        """
-        found: list[int] = []
-        told = np.hstack([kept, np.zeros((len(kept), 1), bool)])[:, self.read].T
-        for cipher in self.ciphers:
-            found += self._blanks(cipher, ~told, len(kept), random)
-        return found
-
-    def _blanks(self, cipher: int, hidden: np.ndarray, count: int, random: Random) -> list[int]:
-        """`hidden` is `bool[slots]` or `bool[slots, count]`."""
-        found = np.zeros(count, object)
+    def _blanks(self, cipher: int, hidden: np.ndarray, random: Random) -> list[int]:
+        """`hidden` is `bool[slots, count]`."""
+        found = np.zeros(hidden.shape[1], object)
         for place, each in zip(self.layout.places, hidden, strict=True):
-            where = np.flatnonzero(np.broadcast_to(each, count))
+            where = np.flatnonzero(each)
             if place.cipher == cipher and len(where):
                 numbers = random_numbers(len(where), place.bits - 1, random)
                 found[where] += np.array([n << place.offset for n in numbers], object)
@@ -206,22 +291,36 @@ class SectionSlots:
     def statistics(self, sums: dict[tuple[str, Any], np.ndarray], kept: np.ndarray) -> list[Floats]:
         """Each asked statistic: `float64[groups]`, a histogram's `[groups, bins]`.
 
-        `sums` are those of `unpack`, over the groups of which something is told; `kept` is
-        `bool[groups, columns]` over all, NaN where not. Raises `PeerError` for sums that no rows
-        can have.
+        `sums` are those of `unpack`, over the groups of which something is told; `kept` is as in
+        `shown`, over all groups; NaN where something is not told. Raises `PeerError` for sums that
+        no rows can have.
         """
-        found, place = [], np.cumsum(kept.any(axis=1)) - 1
+        found = []
+        told = kept[:, : len(self.columns)]
+        place, shown = np.cumsum(told.any(axis=1)) - 1, self.shown(kept)
         for column, statistic in self.section.asked:
-            number = self.columns.index(column)
             width = len(statistic.bins)
             values = np.full((len(kept), width) if width else len(kept), np.nan)
-            slots = {what: whole for (name, what), whole in sums.items() if name == column}
-            for group in np.flatnonzero(kept[:, number]).tolist():
-                values[group] = _statistic(
-                    statistic, {what: int(whole[place[group]]) for what, whole in slots.items()}
-                )
+            for group in np.flatnonzero(told[:, self.columns.index(column)]).tolist():
+                slots = {
+                    name[1]: int(sums[name][place[group]])
+                    for number, name in enumerate(self.whole.names)
+                    if name[0] == column and shown[number, group]
+                }
+                values[group] = _statistic(statistic, slots)
             found.append(values)
         return found
+
+    def there(
+        self, sums: dict[tuple[str, Any], np.ndarray], kept: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """How many values of each column each group has, 0 where the column is not told of it."""
+        told = kept[:, : len(self.columns)]
+        place = np.cumsum(told.any(axis=1)) - 1
+        return {
+            column: np.where(own, np.append(sums[column, "there"], 0)[place], 0).astype(np.int64)
+            for column, own in zip(self.columns, told.T, strict=True)
+        }
 
 
 def _statistic(statistic: Statistic, slots: dict[Any, int]) -> Any:
@@ -238,92 +337,8 @@ def _statistic(statistic: Statistic, slots: dict[Any, int]) -> Any:
         if spread < 0 or there < 2:
             raise PeerError("sums of squares that no values have")
         return float(Fraction(spread, (there * (there - 1)) << (2 * FRACTION_BITS)))
-    counted = [slots[statistic, j] for j in range(len(statistic.numbers))]
-    if min(counted) < 0 or sum(counted) > there:
+    known = [there, *(slots[edge] for edge in statistic.edges if edge in slots), 0]
+    if any(low > high for high, low in pairwise(known)):
         raise PeerError("counts of values beyond the rows of their group")
-    return counted[0] / there if statistic.kind == "share" else [there - sum(counted), *counted]
-
-
-class MeasuredRows:
-    """A partner's rows: `values` is `float64[rows, columns]`, NaN where one is missing.
-
-    `counted` says of each section which records count, the rows' first, then those that are not
-    aligned any more and have no values; `at` which record each row stands for, -1 for none, where
-    that is not the record of its number.
-
-    Raises `InputError` for infinite values, and for those of 2^41 and beyond where their sums
-    are asked: names the column and the number of rows, never a value.
-    """
-
-    def __init__(
-        self,
-        slots: MeasureSlots,
-        values: Floats,
-        counted: Sequence[Followed],
-        at: np.ndarray | None = None,
-    ) -> None:
-        self.slots, self.values = slots, values
-        self._flags: dict[Any, np.ndarray] = {}
-        for section, own in zip(slots.sections, counted, strict=True):
-            order = [section.columns.index(column) for column in section.counted[0]]
-            seen = np.column_stack([own.ones, own.flags[:, order]])
-            if at is not None:
-                nobody = np.zeros((1, seen.shape[1]), bool)
-                seen = np.vstack([seen, nobody])[at]
-            self._flags.setdefault(section.counted, seen)
-        for number, name in enumerate(slots.columns):
-            column = values[:, number]
-            summed = (name, "value") in slots.names
-            _check(name, len(column), "infinite", np.isinf(column), "clean the column")
-            over = np.abs(column) >= LARGEST if summed else np.zeros(0, bool)
-            _check(name, len(column), "too large to add up", over, "divide them by 1000")
-
-    def pack(self, start: int, stop: int, cipher: int) -> Any:
-        """Plaintexts of one ciphertext of records `start` to `stop`."""
-        slots, part = self.slots, self.values[start:stop]
-        gone = np.full((stop - start - len(part), part.shape[1]), np.nan)
-        part = np.vstack([part, gone])
-        columns: list[np.ndarray] = []
-        ones: dict[tuple[str, Statistic], list[np.ndarray]] = {}
-        for (name, what), place in zip(slots.names, slots.layout.places, strict=True):
-            if place.cipher != cipher:
-                continue
-            values = part[:, slots.columns.index(name)] if name else part[:, 0]
-            if not name:
-                columns.append(flags(self._flags[what][start:stop].T, slots.headroom, place.bits))
-            elif what == "there":
-                columns.append(np.isfinite(values).astype(np.int64))
-            elif what == "value":
-                columns.append(_scaled(values))
-            elif what == "square":
-                columns.append(_square(_scaled(values)))
-            else:
-                statistic, number = what
-                if (name, statistic) not in ones:
-                    ones[name, statistic] = statistic.indicators(values)
-                columns.append(ones[name, statistic][number].astype(np.int64))
-        return slots.layout.pack(columns, cipher, slots.headroom)
-
-
-def _check(column: str, rows: int, what: str, wrong: np.ndarray, hint: str) -> None:
-    count = int(np.count_nonzero(wrong))
-    if count:
-        raise InputError(f"column {column!r}: {count} of {rows} values are {what}", hint=hint)
-
-
-def _scaled(column: Floats) -> np.ndarray:
-    """Fixed point, 0 where a value is missing: `int64[rows]`."""
-    known = np.where(np.isfinite(column), column, 0.0)
-    return np.rint(np.ldexp(known, FRACTION_BITS)).astype(np.int64)
-
-
-def _square(whole: np.ndarray) -> np.ndarray:
-    """Squares of `int64[n]` below 2^61 in magnitude: `uint64[n, 2]`."""
-    size = np.abs(whole).astype(np.uint64)
-    half, low_half = np.uint64(32), np.uint64((1 << 32) - 1)
-    high, low = size >> half, size & low_half
-    middle = (high * low) << np.uint64(1)
-    bottom = low * low
-    total = bottom + (middle << half)
-    carry = (total < bottom).astype(np.uint64)
-    return np.stack([total, high * high + (middle >> half) + carry], axis=1)
+    counted = statistic.counts(there, slots)
+    return counted if statistic.kind == "histogram" else counted[0] / there

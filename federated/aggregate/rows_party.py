@@ -21,8 +21,9 @@ import numpy as np
 from federated.aggregate.adding import Target, add_rows, chunks, encrypt_rows, no_sums
 from federated.aggregate.cells import Grouping
 from federated.aggregate.history import Followed
+from federated.aggregate.measured import MeasuredRows
 from federated.aggregate.messages import CHUNK, GROUPS, WINDOW, Blob, Key, Next, Rows
-from federated.aggregate.rows import Floats, MeasuredRows, MeasureSlots, Section, SectionSlots
+from federated.aggregate.rows import Asked, Floats, MeasureSlots, Section, SectionSlots
 from federated.paillier import PrivateKey, PublicKey
 from psi.protocol import (
     Context,
@@ -129,7 +130,10 @@ class RowsSender(Role[int]):
 
 
 class RowsReceiver(Role[Added]):
-    """Adds the rows up by the cells of each of the `sections`, whose groups are `groupings`."""
+    """Adds the rows up by the cells of each of the `sections`, whose groups are `groupings`.
+
+    `earlier` are the shares and histograms that earlier jobs told of the same columns.
+    """
 
     transitions = {(Adding, Key): "on_key", (Adding, Rows): "on_rows"}  # noqa: RUF012
 
@@ -139,10 +143,12 @@ class RowsReceiver(Role[Added]):
         sections: Sequence[Section],
         groupings: Sequence[Grouping],
         *,
+        earlier: Sequence[Asked] = (),
         key_bits: int = 2048,
     ) -> None:
         super().__init__(context)
         self._sections, self._groupings = list(sections), list(groupings)
+        self._earlier = list(earlier)
         self._records, self._bits = len(groupings[0].codes), key_bits
         self._key: PublicKey | None = None
 
@@ -173,7 +179,7 @@ class RowsReceiver(Role[Added]):
         if found.rows != self._records:
             raise PeerError(f"{found.rows} rows announced, {self._records} are aligned")
         public = self._public(found.public)
-        slots = MeasureSlots(self._sections, self._records, public.bits)
+        slots = MeasureSlots(self._sections, self._records, public.bits, self._earlier)
         sums = tuple(no_sums(public, target) for target in self._targets(slots))
         return self._turn(Adding(found.public, 0, sums), [])
 
@@ -182,7 +188,7 @@ class RowsReceiver(Role[Added]):
         if not state.public or found.start != start or state.added >= total:
             raise PeerError("rows that are not due")
         public = self._public(state.public)
-        slots = MeasureSlots(self._sections, self._records, public.bits)
+        slots = MeasureSlots(self._sections, self._records, public.bits, self._earlier)
         part = [
             Target(target.ciphers, target.codes[start : start + CHUNK], target.groups)
             for target in self._targets(slots)

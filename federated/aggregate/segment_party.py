@@ -13,7 +13,7 @@ from federated.aggregate.adding import read_sums
 from federated.aggregate.cells import Grouping
 from federated.aggregate.messages import GROUPS, Blob, Counted, Kept, Opened, Returned
 from federated.aggregate.result import AggregateResult
-from federated.aggregate.rows import MeasureSlots, Section
+from federated.aggregate.rows import Asked, MeasureSlots, Section
 from federated.aggregate.rows_party import Added, target_of
 from federated.paillier import EncryptedVector, Plaintexts, PublicKey
 from psi.protocol import Array, Context, Done, PeerError, Role, Turn, message
@@ -42,6 +42,7 @@ class SegmentParty(Role[AggregateResult]):
     `added` is what came of the rows of all `sections`, this one being number `number`;
     `told[i]`, `bool[groups]`, which groups the i-th of the grouping's earlier sections has told:
     those of this contract. Records of others are told apart by what is told of them alone.
+    `earlier` are the shares and histograms that earlier jobs told of the same columns.
     """
 
     transitions = {  # noqa: RUF012
@@ -59,6 +60,7 @@ class SegmentParty(Role[AggregateResult]):
         added: Added,
         *,
         told: Sequence[np.ndarray] = (),
+        earlier: Sequence[Asked] = (),
         key_bits: int = 2048,
     ) -> None:
         super().__init__(context)
@@ -66,15 +68,17 @@ class SegmentParty(Role[AggregateResult]):
         self._added, self._groups = added, grouping.groups
         self._public = PublicKey.from_bytes(added.public, bits=key_bits)
         records = len(grouping.codes)
-        self._slots = MeasureSlots(sections, records, self._public.bits).of(number)
+        self._slots = MeasureSlots(sections, records, self._public.bits, earlier).of(number)
         self._cells, self._into = grouping.told(told)
 
     def begin(self) -> Turn[AggregateResult]:
         """Send the cells' counts back, all else in their ciphertexts masked."""
         slots, random = self._slots, self.context.random
-        first = self._sums[slots.ciphers.index(slots.counted_in)]
-        bound = 1 << (slots.layout.bits(slots.counted_in) - 1)
-        masks = Plaintexts.from_ints(slots.hiding(len(first), random), bound=bound)
+        first = EncryptedVector.concatenate(
+            [self._sums[slots.ciphers.index(cipher)] for cipher in slots.counted_in]
+        )
+        bound = 1 << (max(slots.layout.bits(cipher) for cipher in slots.counted_in) - 1)
+        masks = Plaintexts.from_ints(slots.hiding(len(self._cells), random), bound=bound)
         fresh = first.add_plain(masks).rerandomise(for_key_holder=True, random=random)
         counted = Counted(len(self._groups), self._cells, fresh.to_bytes())
         return Turn(Choosing(), [(self._partner, counted)], progress=0.3)
@@ -97,10 +101,14 @@ class SegmentParty(Role[AggregateResult]):
     def on_kept(self, state: Choosing, found: Kept, peer: str) -> Turn[AggregateResult]:
         del state
         kept, random = found.kept, self.context.random
-        shape = (len(self._groups), 1 + len(self._slots.columns))
+        columns, edges = len(self._slots.columns), self._slots.section.edges
+        shape = (len(self._groups), 1 + columns + sum(map(len, edges)))
         if kept.shape != shape or (kept > kept[:, :1]).any() or (kept > 1).any():
             raise PeerError("kept groups of another shape than was asked")
-        chosen = np.flatnonzero(kept[:, 1:].any(axis=1))
+        of = np.repeat(np.arange(1, 1 + columns), [len(each) for each in edges])
+        if (kept[:, 1 + columns :] > kept[:, of]).any():
+            raise PeerError("kept parts of columns that are not kept")
+        chosen = np.flatnonzero(kept[:, 1 : 1 + columns].any(axis=1))
         own = np.maximum(self._cells[:, 0] - 2, -1)
         parts = [
             vector.segment_sum(own, len(self._groups), bound=vector.bound).take(chosen)
@@ -114,17 +122,26 @@ class SegmentParty(Role[AggregateResult]):
     def on_opened(self, state: Unmasking, opened: Opened, peer: str) -> Turn[AggregateResult]:
         del peer
         public, slots, kept = self._public, self._slots, state.kept.astype(bool)
-        told = int(kept[:, 1:].any(axis=1).sum())
+        columns = kept[:, 1 : 1 + len(slots.columns)]
+        told = int(columns.any(axis=1).sum())
         count = told * len(slots.ciphers)
         masks = Plaintexts.from_bytes(state.masks, count, bound=public.half)
         plain = Plaintexts.from_bytes(opened.data, count, bound=public.half)
         numbers = plain.minus(masks, public).to_ints() if count else []
-        asked = slots.section.asked
+        asked, sums = slots.section.asked, slots.unpack(numbers, told)
+        values, there = slots.statistics(sums, kept[:, 1:]), slots.there(sums, kept[:, 1:])
         result = AggregateResult(
             self._groups,
             np.where(kept[:, 0], self._counts, 0),
             [(column, statistic.text) for column, statistic in asked],
-            slots.statistics(slots.unpack(numbers, told), kept[:, 1:]),
-            [kept[:, 1 + slots.columns.index(column)] for column, _ in asked],
+            values,
+            [_known(found) & (there[c] > 0) for (c, _), found in zip(asked, values, strict=True)],
+            there,
         )
         return Turn(Done(), result=result, progress=1.0)
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    """Of which groups something of a statistic is told."""
+    known = ~np.isnan(values)
+    return np.asarray(known if known.ndim == 1 else known.any(axis=1))

@@ -10,14 +10,10 @@ public grid: below 0, 0 to 1, 1 to 2, 2 to 5, 5 and more; a value on an edge bel
 from __future__ import annotations
 
 import math
-import operator
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
-
-import numpy as np
 
 from psi.protocol import MisuseError
 
@@ -27,12 +23,6 @@ ALLOWED = "count, sum, mean, variance, share>NUMBER or histogram[NUMBER,...]"
 MOST_EDGES = 50
 PLAIN = ("count", "sum", "mean", "variance")
 
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
 _SHARE = re.compile(r"share\s*(>=|<=|>|<)\s*(.+)")
 _HISTOGRAM = re.compile(r"histogram\s*\[(.*)\]")
 _WORDS = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
@@ -86,16 +76,23 @@ class Statistic:
         inner = [f"{a} to {b}" for a, b in pairwise(edges)]
         return (f"below {edges[0]}", *inner, f"{edges[-1]} and more")
 
-    def indicators(self, values: np.ndarray) -> list[np.ndarray]:
-        """What is counted, as 0 and 1 a row: one column for a share, all bins but the first."""
-        with np.errstate(invalid="ignore"):
-            if self.kind == "share":
-                return [_COMPARE[self.compare](values, self.numbers[0])]
-            edges = (*self.numbers, np.inf)
-            return [
-                (values >= low) & ((values < high) | np.isinf(high))
-                for low, high in pairwise(edges)
-            ]
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """Where it cuts the line, rising: a value on an edge is above it.
+
+        What is told of a group is how many of its values are above each.
+        """
+        if self.kind == "share" and self.compare in (">", "<="):
+            return (math.nextafter(self.numbers[0], math.inf),)
+        return self.numbers
+
+    def counts(self, there: int, above: Mapping[float, int]) -> list[float]:
+        """A histogram's bins, or the values that a share counts: NaN where an edge is not told."""
+        found = [float(there), *(float(above.get(edge, math.nan)) for edge in self.edges), 0.0]
+        parts = [high - low for high, low in pairwise(found)]
+        if self.kind == "histogram":
+            return parts
+        return parts[1:] if self.compare in (">", ">=") else parts[:1]
 
 
 def _numbers(text: str) -> tuple[float, ...]:

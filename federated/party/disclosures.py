@@ -125,15 +125,19 @@ def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
     over, one = (", over all pairs of rows", f" of one row at {me}") if joined else ("", "")
     groups = (
         f"{measured_words(terms)} for each of its segments of at least {least} shared records{one} "
-        f"with a value{over}"
+        f"with a value{over}{_ranges(terms)}"
     )
+    alike = [t for t in contract.aggregate if t.partner == terms.partner]
+    cut = any(_ranges(t, set(terms.columns)) for t in alike)
+    within = f", or in each range between thresholds that at least {least} are in" * cut
     sizes = (
         f"how many shared records{one} each segment of {me} has, and how many of these have a "
-        f"value in each column that at least {least} of them have and {least} lack"
+        f"value in each column that at least {least} of them have and {least} lack{within}"
     )
     past = (
         f"the same for each combination of a segment of {me} with those that earlier jobs told of "
-        f"the same columns, among at least {least} records that were in the same jobs"
+        f"the same columns, and in ranges between these jobs' thresholds, among at least {least} "
+        "records that were in the same jobs"
     )
     stood = (
         "which rows of earlier jobs on the same columns are one record of "
@@ -147,6 +151,15 @@ def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
         crossed += " and ".join(earlier)
         found.append(Disclosure(step, terms.partner, crossed, line))
     return found
+
+
+def _ranges(terms: AggregateTerms, columns: set[str] | None = None) -> str:
+    """What holds for shares and histograms of these columns, if any is asked."""
+    asked = [m for m in terms.measures if columns is None or m.column in columns]
+    if not any(Statistic.parse(m.statistic).edges for m in asked):
+        return ""
+    least = terms.minimum_group
+    return f", with no range between thresholds told apart that holds some but fewer than {least}"
 
 
 def measured_words(terms: AggregateTerms) -> str:

@@ -3,6 +3,7 @@
     releases/book        which job disclosed what of which columns to whom, sealed
     releases/tags-JOB    whom it was about: one keyed tag a row, sealed
     releases/section-JOB-NUMBER   which values a section's rows had and what it told, sealed
+    releases/parts-JOB-NUMBER     in which part of its shares and histograms they were, sealed
     releases/key         opens both (0600); the key of the tags lies in the book
 
 Before a step discloses anything, it is reserved here: looked at together with everything before,
@@ -31,7 +32,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.aggregate.history import Past
+from federated.aggregate.binned import NO_PART
+from federated.aggregate.grid import grid_of
+from federated.aggregate.history import Past, asked_of
 from federated.party.book import MICRO, Book, Entry, Job, Level, Names, read_book
 from federated.party.budget import Earlier, Holds, allowed_bits, check_bits, check_counts
 from federated.party.contract import Contract, PartyTerms
@@ -58,7 +61,7 @@ from psi.protocol import (
     message,
 )
 
-__all__ = ["Joined", "Level", "Release", "Releases", "ToldSection"]
+__all__ = ["Joined", "Level", "Release", "Releases", "ToldParts", "ToldSection"]
 
 DAY = 24 * 3600
 LARGEST = 1 << 30
@@ -115,6 +118,46 @@ class ToldSection:
     def with_kept(self, kept: np.ndarray) -> ToldSection:
         """The same at its end."""
         return replace(self, kept=kept.astype(np.uint8), done=True)
+
+
+@message(0xD7)
+@dataclass(frozen=True)
+class ToldParts:
+    """The shares and histograms of a section: in which part each row was, and what was told.
+
+    `asked` are "COLUMN:STATISTIC", column by column. For the edges of each column `parts` is
+    `uint16[rows, columns]`, and `open` above which of them it told, `uint8[groups, edges]`, one
+    column after the other; until it is `done` all may have been told.
+    """
+
+    asked: Annotated[tuple[Annotated[str, Text(2048)], ...], Length(1 << 10)]
+    parts: Annotated[np.ndarray, Array("uint16", width=-1, most=LARGEST)]
+    open: Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
+    done: bool
+
+    @property
+    def edges(self) -> dict[str, tuple[float, ...]]:
+        """Of each column."""
+        every = [asked_of(text) for text in self.asked]
+        return {
+            column: grid_of(s.edges for c, s in every if c == column)
+            for column in dict.fromkeys(column for column, _ in every)
+        }
+
+    def of(self, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """The part of each row, and `bool[groups, edges]`: above which edges a column was told."""
+        at = 0
+        for place, (name, edges) in enumerate(self.edges.items()):
+            if name == column:
+                told = self.open[:, at : at + len(edges)].astype(bool)
+                every = np.ones((GROUPS, len(edges)), bool)
+                return self.parts[:, place], told if self.done else every
+            at += len(edges)
+        return np.full(len(self.parts), NO_PART, np.uint16), np.zeros((len(self.open), 0), bool)
+
+    def with_open(self, told: np.ndarray) -> ToldParts:
+        """The same at its end."""
+        return replace(self, open=told.astype(np.uint8), done=True)
 
 
 class Releases:
@@ -287,6 +330,19 @@ class Releases:
         name = f"section-{session}-{number}"
         data = self._vault.read(name, name.encode())
         return decode(data, ToldSection) if data is not None else None
+
+    def keep_parts(self, session: str, number: int, parts: ToldParts) -> None:
+        """Keep the shares and histograms of a section of a job that has reserved it."""
+        with self._locked():
+            if any(job.session == session for job in self._present().jobs):
+                name = f"parts-{session}-{number}"
+                self._vault.write(name, encode(parts), name.encode())
+
+    def parts(self, session: str, number: int) -> ToldParts | None:
+        """What was kept of a section's shares and histograms; None if it had none."""
+        name = f"parts-{session}-{number}"
+        data = self._vault.read(name, name.encode())
+        return decode(data, ToldParts) if data is not None else None
 
     def past(
         self, contract: Contract, me: PartyTerms, columns: set[str]
@@ -476,9 +532,10 @@ class Releases:
     def _sweep(self, jobs: Sequence[Job]) -> None:
         """Remove tags and sections that no job in the book stands for."""
         kept = {job.session for job in jobs}
-        for file in [*self._folder.glob("tags-*"), *self._folder.glob("section-*")]:
-            if file.name.split("-")[1] not in kept:
-                file.unlink(missing_ok=True)
+        for kind in ("tags-*", "section-*", "parts-*"):
+            for file in self._folder.glob(kind):
+                if file.name.split("-")[1] not in kept:
+                    file.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ that it kept (`asked`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -30,15 +30,17 @@ from federated.aggregate import (
     SegmentParty,
     Statistic,
 )
+from federated.aggregate.binned import PastParts, binned
 from federated.aggregate.cells import ABSENT, NONE
-from federated.aggregate.history import Followed, followed, history_of
+from federated.aggregate.grid import Binned, atoms_of
+from federated.aggregate.history import Followed, asked_of, followed, history_of
 from federated.aggregate.measure_party import Earlier
 from federated.aggregate.pairs import Pairs
 from federated.paillier import PrivateKey
 from federated.party.asked import Asked, AskedSection
 from federated.party.contract import AggregateTerms, Contract, PartyTerms
 from federated.party.matrix import categorical, numeric_matrix
-from federated.party.releases import Releases, ToldSection
+from federated.party.releases import Releases, ToldParts, ToldSection
 from psi.protocol import Context, Refused
 
 __all__ = ["Segments", "groups_of", "section_of"]
@@ -60,10 +62,14 @@ def groups_of(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
 
 @dataclass(frozen=True)
 class _Section:
-    """What one section told: of each of its columns which groups, `bool[groups]`."""
+    """What one section told: of each of its columns which groups, `bool[groups]`.
+
+    At the partner also above which edges, `bool[groups, edges]`.
+    """
 
     terms: AggregateTerms
     kept: dict[str, np.ndarray]
+    open: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Segments:
@@ -78,6 +84,7 @@ class Segments:
         self._contract, self._asked, self._releases = contract, asked, releases
         self._sections: list[_Section] = []
         self._groupings: dict[str, list[Grouping]] = {}
+        self._before: dict[str, list[tuple[str, Statistic]]] = {}
         self._counts: list[Followed] = []
         self._pairs: Pairs | None = None
 
@@ -125,9 +132,11 @@ class Segments:
             self._grouping(terms, table, history) for terms in self._towards(partner)
         ]
         bits = self._towards(partner)[0].key_bits
+        self._before[partner] = [asked_of(text) for text in history.asked]
         return RowsReceiver(
-            context, self._asked_of(partner), self._groupings[partner], key_bits=bits
-        )
+            context, self._asked_of(partner), self._groupings[partner],
+            earlier=self._before[partner], key_bits=bits,
+        )  # fmt: skip
 
     def _towards(self, partner: str) -> list[AggregateTerms]:
         return [terms for terms in self._contract.aggregate if terms.partner == partner]
@@ -159,7 +168,7 @@ class Segments:
         return SegmentParty(
             context, terms.partner, self._asked_of(terms.partner), number,
             self._groupings[terms.partner][number], added, told=told,
-            key_bits=terms.key_bits,
+            earlier=self._before[terms.partner], key_bits=terms.key_bits,
         )  # fmt: skip
 
     def _codes(self, terms: AggregateTerms, job: str, number: int, rows: int) -> np.ndarray | None:
@@ -176,8 +185,7 @@ class Segments:
 
     def received(self, terms: AggregateTerms, result: AggregateResult, table: pa.Table) -> None:
         """Remember what the receiver was told."""
-        named = zip(result.statistics, result.kept, strict=True)
-        section = _Section(terms, {column: kept for (column, _), kept in named})
+        section = _Section(terms, {column: n > 0 for column, n in result.there.items()})
         self._sections.append(section)
         told = np.logical_or.reduce(list(section.kept.values()))
         codes = self._codes_of(terms, table)
@@ -202,12 +210,31 @@ class Segments:
             there = pairs.any(np.isfinite(values)).astype(np.uint8)
             section = ToldSection(tuple(columns), terms.minimum_group, there, there[:0], False)
             self._releases.keep_section(self._contract.nonce, place, section)
+            self._keep_parts(place, section_of(terms), values, pairs)
         columns_now = {column for terms in mine.values() for column in terms.columns}
         found = self._releases.past(self._contract, me, columns_now)
         if found is None:
             return history_of(number, (), least)
         now, past = found
-        return history_of(now.tags, past, least, now.others)
+        told = [self._releases.parts(job.job, n) for job in past for n in job.sections]
+        asked = [text for parts in told if parts for text in parts.asked]
+        asked = [text for text in asked if asked_of(text)[0] in columns_now]
+        return replace(
+            history_of(now.tags, past, least, now.others), asked=tuple(dict.fromkeys(asked))
+        )
+
+    def _keep_parts(self, place: int, section: Section, values: np.ndarray, pairs: Pairs) -> None:
+        """Keep in which part of its shares and histograms each row is, before they are told."""
+        every = [(c, s) for name in section.columns for c, s in section.asked if c == name]
+        told = [(column, s.text) for column, s in every if s.edges]
+        if self._releases is None or not told:
+            return
+        edges = [(at, each) for at, each in enumerate(section.edges) if each]
+        parts = [pairs.one(atoms_of(values[:, at], each)).astype(np.uint16) for at, each in edges]
+        nothing = np.zeros((0, sum(len(each) for _, each in edges)), np.uint8)
+        asked = tuple(dict.fromkeys(f"{column}:{text}" for column, text in told))
+        kept = ToldParts(asked, np.stack(parts, axis=1), nothing, False)
+        self._releases.keep_parts(self._contract.nonce, place, kept)
 
     def sending(
         self,
@@ -220,7 +247,8 @@ class Segments:
         """The partner's role for the rows of all sections towards it: those of `table`."""
         sections, pairs = self._asked_of(me.name), self._paired(len(table))
         at = _records(history, pairs.at)
-        slots = MeasureSlots(sections, len(at), key.bits)
+        self._before[me.name] = [asked_of(text) for text in history.asked]
+        slots = MeasureSlots(sections, len(at), key.bits, self._before[me.name])
         values = numeric_matrix(table, slots.columns, where=me.table)
         self._counts = []
         for section in sections:
@@ -232,7 +260,12 @@ class Segments:
                     history.jobs, history.sections, history.sizes, strict=True
                 )
             ]
-            self._counts.append(followed(history, now, there, section.minimum, pairs))
+            counted = followed(history, now, there, section.minimum, pairs)
+            bins = tuple(
+                self._binned(history, slots.grids[c], c, section.minimum, own[:, at], flags, pairs)
+                for at, (c, flags) in enumerate(zip(section.columns, counted.flags.T, strict=True))
+            )
+            self._counts.append(replace(counted, bins=bins))
         return RowsSender(context, self._contract.receiver, key, slots, values, self._counts, at)
 
     def giving(
@@ -249,16 +282,27 @@ class Segments:
             groups = len(next(iter(section.kept.values())))
             nothing = np.zeros(groups, bool)
             kept = np.stack([section.kept.get(c, nothing) for c in columns], axis=1)
-            earlier.append(Earlier(kept, section.terms.minimum_group))
+            own = section_of(section.terms)
+            edges = dict(zip(own.columns, own.edges, strict=True))
+            earlier.append(
+                Earlier(
+                    kept, section.terms.minimum_group,
+                    edges=tuple(edges.get(c, ()) for c in columns),
+                    open=tuple(section.open.get(c, nothing[:, None][:, :0]) for c in columns),
+                )
+            )  # fmt: skip
         for place, (job, numbers) in enumerate(zip(history.jobs, history.sections, strict=True)):
-            earlier += [
-                Earlier(told.flags(columns), told.minimum, place)
-                for told in (self._told(job, number) for number in numbers)
-                if set(told.columns) & set(columns)
-            ]
+            for number in numbers:
+                told = self._told(job, number)
+                if set(told.columns) & set(columns):
+                    kept = told.flags(columns)
+                    earlier.append(
+                        Earlier(kept, told.minimum, place, *self._parts(job, number, kept, columns))
+                    )
         number = self._towards(terms.partner).index(terms)
         rows = len(self._paired(history.rows)) + len(history.places) - history.rows
-        slots = MeasureSlots(self._asked_of(terms.partner), rows, key.bits)
+        before = self._before[terms.partner]
+        slots = MeasureSlots(self._asked_of(terms.partner), rows, key.bits, before)
         return MeasureParty(context, key, slots.of(number), self._counts[number], history, earlier)
 
     def _told(self, job: str, number: int) -> ToldSection:
@@ -273,15 +317,59 @@ class Segments:
 
     def gave(self, terms: AggregateTerms, result: MeasureResult) -> None:
         """Remember what the partner told."""
-        kept = dict(zip(terms.columns, result.kept[:, 1:].T, strict=True))
-        self._sections.append(_Section(terms, kept))
-        if self._releases is not None:
-            number = self._contract.aggregate.index(terms)
-            section = self._releases.section(self._contract.nonce, number)
-            if section is not None:
-                self._releases.keep_section(
-                    self._contract.nonce, number, section.with_kept(result.kept[:, 1:])
-                )
+        columns, edges = terms.columns, section_of(terms).edges
+        kept = result.kept[:, 1 : 1 + len(columns)]
+        opened = result.kept[:, 1 + len(columns) :]
+        each = np.split(opened, np.cumsum([len(own) for own in edges])[:-1], axis=1)
+        of = dict(zip(columns, kept.T, strict=True)), dict(zip(columns, each, strict=True))
+        self._sections.append(_Section(terms, *of))
+        if self._releases is None:
+            return
+        nonce, number = self._contract.nonce, self._contract.aggregate.index(terms)
+        if (section := self._releases.section(nonce, number)) is not None:
+            self._releases.keep_section(nonce, number, section.with_kept(kept))
+        if (parts := self._releases.parts(nonce, number)) is not None:
+            self._releases.keep_parts(nonce, number, parts.with_open(opened))
+
+    def _binned(
+        self,
+        history: History,
+        grid: tuple[float, ...],
+        column: str,
+        minimum: int,
+        values: np.ndarray,
+        flags: np.ndarray,
+        pairs: Pairs,
+    ) -> Binned | None:
+        """In which atom of a column each record counts; None where no parts of it are asked."""
+        if not grid:
+            return None
+        earlier = [
+            PastParts(place, parts.edges[column], parts.of(column)[0])
+            for place, (job, numbers) in enumerate(zip(history.jobs, history.sections, strict=True))
+            for parts in (self._told_parts(job, number) for number in numbers)
+            if parts is not None and column in parts.edges
+        ]
+        return binned(history, flags, grid, atoms_of(values, grid), earlier, minimum, pairs)
+
+    def _told_parts(self, job: str, number: int) -> ToldParts | None:
+        return None if self._releases is None else self._releases.parts(job, number)
+
+    def _parts(
+        self, job: str, number: int, kept: np.ndarray, columns: Sequence[str]
+    ) -> tuple[tuple[tuple[float, ...], ...], tuple[np.ndarray, ...]]:
+        """The edges of each column in a section of an earlier job, and those that it told."""
+        parts = self._told_parts(job, number)
+        edges = tuple((parts.edges if parts else {}).get(column, ()) for column in columns)
+        nothing = np.zeros((len(kept), 0), bool)
+        opened = [
+            parts.of(column)[1] if parts and own else nothing
+            for column, own in zip(columns, edges, strict=True)
+        ]
+        # a job that ended between its two notes: all may have been told
+        every = [np.ones((len(kept), own.shape[1]), bool) for own in opened]
+        pairs = zip(opened, every, strict=True)
+        return edges, tuple(own if len(own) == len(kept) else all_ for own, all_ in pairs)
 
 
 def _records(history: History, rows: np.ndarray) -> np.ndarray:

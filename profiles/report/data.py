@@ -152,16 +152,19 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class HistogramRow:
-    """How many of one group's entities fall into each bin."""
+    """How many of one group's entities fall into each bin, of `total` that have a value.
+
+    None where a bin is not told apart from a neighbour.
+    """
 
     group: str
-    counts: tuple[int, ...]
+    counts: tuple[int | None, ...]
+    total: int
 
     @property
-    def shares(self) -> tuple[float, ...]:
+    def shares(self) -> tuple[float | None, ...]:
         """Of the group's entities with a value."""
-        total = max(1, sum(self.counts))
-        return tuple(count / total for count in self.counts)
+        return tuple(None if count is None else count / self.total for count in self.counts)
 
 
 @dataclass(frozen=True)

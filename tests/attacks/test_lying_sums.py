@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from federated.aggregate.measured import MeasuredRows
 from federated.aggregate.messages import Rows
-from federated.aggregate.rows import MeasuredRows, SectionSlots
+from federated.aggregate.rows import SectionSlots
 from federated.join_sum.messages import Rows as PlaceRows
 from federated.paillier import Plaintexts
 from psi.protocol import Envelope, Pair, decode, encode
@@ -69,12 +70,13 @@ def test_a_partner_reads_the_groups_of_rows_by_powers_of_two_in_the_counts(
             for row, number in enumerate(honest, start)
         ])  # fmt: skip
 
-    def read(self: SectionSlots, opened: Any) -> np.ndarray:
+    def read(self: SectionSlots, opened: Any) -> tuple[np.ndarray, list[np.ndarray]]:
         place = self.layout.places[0]
         sums = [int(n) >> place.offset & ((1 << place.bits) - 1) for n in opened]
         seen.extend(sums)
         rows = [number.bit_count() for number in sums]
-        return np.array([[count, count] for count in rows], np.int64)
+        counts = np.array([[count, count] for count in rows], np.int64)
+        return counts, [np.zeros((len(rows), 0), np.int64)]
 
     monkeypatch.setattr(MeasuredRows, "pack", powers)
     monkeypatch.setattr(SectionSlots, "counts", read)

@@ -128,9 +128,10 @@ def test_many_rows_at_the_bureau_do_not_show_it_a_customers_segment(
     opened: list[np.ndarray] = []
     real = SectionSlots.counts
 
-    def counts(self: SectionSlots, found: Any) -> np.ndarray:
-        opened.append(real(self, found))
-        return opened[-1]
+    def counts(self: SectionSlots, found: Any) -> tuple[np.ndarray, list[np.ndarray]]:
+        rows, atoms = real(self, found)
+        opened.append(rows)
+        return rows, atoms
 
     monkeypatch.setattr(SectionSlots, "counts", counts)
     bank = pa.table({"id": IDS, "seg": ["a", "b"] * (N // 2)})

@@ -18,7 +18,8 @@ from federated.aggregate import (
     Statistic,
     messages,
 )
-from federated.aggregate.history import followed, history_of
+from federated.aggregate.binned import counted_alone
+from federated.aggregate.history import history_of
 from federated.aggregate.measure_party import Earlier
 from federated.aggregate.messages import Kept, Rows
 from federated.paillier import generate_keypair
@@ -62,13 +63,9 @@ class Parties:
         self.values = values[:, [names.index(column) for column in self.slots.columns]]
         self.history = history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0)
         self.counted = [
-            followed(
-                self.history,
-                np.isfinite(values[:, [names.index(c) for c in section.columns]]),
-                (),
-                section.minimum,
-            )
+            counted_alone(section, values[:, [names.index(c) for c in section.columns]], grids)
             for section in self.sections
+            for grids in [self.slots.grids]
         ]
 
     def shares(self, one: int, other: int) -> bool:
@@ -92,10 +89,21 @@ class Parties:
         told, earlier = list[np.ndarray](), list[Earlier]()
         for i in (i for i in range(number) if self.shares(i, number)):
             own = self.sections[i].columns
-            kept = before[i]["bureau"].kept[:, 1:]
+            whole = before[i]["bureau"].kept
+            kept = whole[:, 1 : 1 + len(own)]
             nothing = np.zeros(len(kept), bool)
             each = [kept[:, own.index(c)] if c in own else nothing for c in section.columns]
-            earlier.append(Earlier(np.stack(each, axis=1), self.sections[i].minimum))
+            edges = dict(zip(own, self.sections[i].edges, strict=True))
+            parts = np.cumsum([len(edges[c]) for c in own])[:-1]
+            opened = dict(zip(own, np.split(whole[:, 1 + len(own) :], parts, axis=1), strict=True))
+            none = np.zeros((len(kept), 0), bool)
+            earlier.append(
+                Earlier(
+                    np.stack(each, axis=1), self.sections[i].minimum,
+                    edges=tuple(edges.get(c, ()) for c in section.columns),
+                    open=tuple(opened.get(c, none) for c in section.columns),
+                )
+            )  # fmt: skip
             told.append(np.asarray(earlier[-1].kept.any(axis=1)))
         return (
             SegmentParty(

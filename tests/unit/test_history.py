@@ -288,13 +288,14 @@ def test_a_column_that_few_of_a_history_have_or_lack_is_not_counted() -> None:
         ({"places": np.array([[0], [1], [1], [3]], np.int32)}, "two records are one"),
         ({"places": np.array([[0], [1], [2], [-1]], np.int32)}, "fewer than 2 records share"),
         ({"places": np.array([[0], [1], [2], [-3]], np.int32)}, "rows that do not exist"),
+        ({"asked": ("a:median",)}, "statistics that this version does not have"),
     ],
 )
 def test_a_malformed_history_is_refused(change: dict[str, Any], told: str) -> None:
     history = history_of(tags(1, 2, 3, 4), [past(1, 2, 3, 4)], 2)
     role = KnownReceiver(context("bank"), 4, 2)
     role.start()
-    known = Known(history.rows, history.jobs, history.sections, history.sizes, history.places)
+    known = Known(history.rows, history.jobs, history.sections, history.sizes, history.places, ())
     with pytest.raises(PeerError, match=told):
         role.on_known(role.state, replace(known, **change), "bureau")
 
@@ -304,7 +305,7 @@ def test_a_job_is_not_an_earlier_one_of_itself() -> None:
     history = history_of(tags(1, 2, 3, 4), [past(4, 3, 2, 1)], 2)
     role = KnownReceiver(replace(context("bank"), session=bytes.fromhex("5e" * 32)), 4, 2)
     role.start()
-    known = Known(history.rows, history.jobs, history.sections, history.sizes, history.places)
+    known = Known(history.rows, history.jobs, history.sections, history.sizes, history.places, ())
     with pytest.raises(PeerError, match="this job is an earlier one"):
         role.on_known(role.state, known, "bureau")
 

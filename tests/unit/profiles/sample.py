@@ -157,8 +157,8 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
                         text(1, "open loans"),
                         ("below 0", "0 to 2", "2 and more"),
                         (
-                            HistogramRow(text(1, "affluent"), (0, 1002, 202)),
-                            HistogramRow("young", (0, 1301, 84)),
+                            HistogramRow(text(1, "affluent"), (0, 1002, 202), 1204),
+                            HistogramRow("young", (0, None, None), 1385),
                         ),
                     ),
                 ),
