@@ -240,7 +240,7 @@ def suites_for(align: tuple[AlignTerms, ...]) -> Suites:
 
 @dataclass(frozen=True)
 class Contract:
-    """All terms of one job. `seed` drives splits and sampling, never a secret."""
+    """All terms of one job. `seed` drives the receiver's clusters, and nothing that others see."""
 
     version: int
     nonce: str

@@ -204,7 +204,7 @@ class Encoder:
 
 
 def independent_columns(table: pa.Table, features: Sequence[str]) -> int:
-    """How many encoded columns are no sums of the others: score vectors must be fewer.
+    """How many encoded columns are no sums of the others.
 
     Raises as `Encoder.fit` does.
     """

@@ -11,6 +11,7 @@ from pathlib import Path
 from federated.party import completion
 from federated.party.contract import Contract, PartyTerms, suites_for
 from federated.party.desk import AutoDecider, Decider, Request
+from federated.party.folds import FoldKey
 from federated.party.journal import DRAFT
 from federated.party.kept_tables import Extract
 from federated.party.negotiation import Agreed, Approver, Proposer
@@ -137,7 +138,18 @@ class Participant:
         own = Extract(me.table, tuple(used_columns(me)), keys)
         if self.tables.holds(own):
             return
-        self.tables.keep([own, *self._remembered(draft, own), *self._also()])
+        self.tables.keep(
+            [own, *self._remembered(draft, own), *self._naming(draft, own), *self._also()]
+        )
+
+    def _naming(self, draft: Contract, own: Extract) -> list[Extract]:
+        """What the deal of folds needs: columns that named this receiver's records so far."""
+        dealt = any(train.split == "vertical" and train.folds for train in draft.train)
+        if self._kept is None or not dealt or self._session.name != draft.receiver:
+            return []
+        there = set(self._source.columns(own.table)) - set(own.columns)
+        named = tuple(column for column in FoldKey.naming(self._kept) if column in there)
+        return [Extract(own.table, named, named)]
 
     def _remembered(self, draft: Contract, own: Extract) -> list[Extract]:
         """What the book of releases needs: columns that named entities, and that were told of."""

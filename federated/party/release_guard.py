@@ -70,7 +70,7 @@ class ReleaseGuard:
         if self._releases is None or asked is None:
             return
         ahead = self._planned[self._planned.index(asked) + 1 :]
-        joined = None if rows is None else lambda levels: self._keys(levels, rows)
+        joined = None if rows is None else lambda levels: self.keys(levels, rows)
         try:
             self._releases.reserve(
                 self._contract, self._me, asked, joined, ahead, self._holds, stands
@@ -80,7 +80,7 @@ class ReleaseGuard:
             raise
         self._session.ledger.once("reserved", step=step, columns=list(asked.columns))
 
-    def _keys(self, levels: Sequence[Level], rows: np.ndarray) -> list[pa.Array]:
+    def keys(self, levels: Sequence[Level], rows: np.ndarray) -> list[pa.Array]:
         """What names the joined records, by columns that may not be those of this contract."""
         table = self._table
         more = {c for level in levels for c in level.columns} - set(table.column_names)

@@ -43,6 +43,7 @@ from federated.party.contract import (
     TrainTerms,
 )
 from federated.party.encoding import Encoder, independent_columns
+from federated.party.folds import FoldKey, dealt
 from federated.party.kept_tags import KeptTags
 from federated.party.key_columns import cleaned_key
 from federated.party.learned import note_learned
@@ -114,6 +115,7 @@ class Steps:
         releases: Releases | None = None,
     ) -> None:
         self._session, self._contract, self._kept = session, contract, kept
+        self._source = source
         self._me = contract.party(session.name)
         self._table = load_table(self._me, source)
         if snapshot_hash(self._table, salt=salt) != self._me.snapshot:
@@ -381,19 +383,17 @@ class Steps:
         step, table = f"train/{terms.task}", self._aligned()
         label = known_labels(table, terms.label, positive=terms.positive, where=self._me.table)
         labelled = label >= 0
-        encoder = Encoder.fit(table, self._me.features)
+        encoder = Encoder.fit(table, self._me.features, labelled)  # sums run over these rows
         matrix, names = encoder.transform(table)
         if self._own is not None:
             check_classes(label[np.unique(self._own, return_index=True)[1]])
-        folds = np.full(len(label), -1, np.int64)
-        if terms.folds:
-            folds[labelled] = stratified_folds(label[labelled], terms.folds, self._contract.seed)
+        folds = self._folds(terms, table, labelled)
         role = LabelParty(
             self._session.context(step),
             list(terms.partners),
             matrix,
             label,
-            folds=folds,
+            folds=folds if terms.folds else None,
             steps=terms.steps,
             fold_steps=terms.fold_steps,
             key=self._paillier_key(terms.key_bits),
@@ -416,6 +416,24 @@ class Steps:
             )
         )
         self._disclosed(f"train {terms.task}", rows=len(label), score_vectors=fit.score_vectors)
+
+    def _folds(self, terms: TrainTerms, table: pa.Table, labelled: np.ndarray) -> np.ndarray:
+        """`int64[rows]`: each labelled row's fold, the same whenever this job goes on; else -1."""
+        if not terms.folds:
+            return np.full(len(labelled), -1, np.int64)
+        session, me = self._session, self._me
+
+        def deal() -> bytes:
+            if self._kept is None:
+                key = FoldKey.of_job(session.keep("fold-key", lambda: session.random(32)), me)
+            else:
+                there = [*self._table.column_names, *self._source.columns(me.table)]
+                key = FoldKey.kept(self._kept, me, there, session.random)
+            names = self._guard.keys(key.levels, self.outcome.rows)
+            return key.deal(names, table, terms.folds).astype("<i2").tobytes()
+
+        name = f"folds-{terms.task.encode().hex()}"
+        return dealt(session.keep(name, deal), labelled)
 
     def _feature_party(self, terms: TrainTerms) -> None:
         step, table = f"train/{terms.task}", self._aligned()

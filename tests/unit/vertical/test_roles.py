@@ -438,6 +438,23 @@ def test_arguments_of_a_feature_party() -> None:
         build(partners=["bureau", "registry"], secrets={"registry": b"short"})
 
 
+def test_folds_of_a_random_deal_are_taken_and_poor_ones_refused_before_a_word() -> None:
+    world = make_world(300, 2, (6,), folds=2)
+    draw = np.random.default_rng(0)
+    for folds in (2, 5, 8):
+        dealt = replace(world, folds=draw.integers(0, folds, 300))
+        deliver(started(dealt), setup_of(dealt, steps=1), "bank")
+    small = replace(world, folds=np.where(np.arange(300) < 19, 1, 0))
+    with pytest.raises(Refused, match="folds of 19 to 281 rows"):
+        label_party(small)
+    one_class = np.where(world.label == 1, 0, 1)
+    with pytest.raises(Refused, match="without rows of one class"):
+        label_party(replace(world, folds=one_class))
+    uneven = replace(world, folds=np.where(np.arange(300) < 40, 1, 0))
+    with pytest.raises(Refused, match="folds of 40 to 260 rows"):
+        label_party(uneven)
+
+
 def test_arguments_of_a_label_party() -> None:
     world = make_world(150, 2, (6,), folds=3)
     few = np.zeros(150, np.int8)
