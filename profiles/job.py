@@ -6,12 +6,14 @@ docs/JOB_FILE.md documents every key.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from federated.aggregate import Amount
 from federated.party.contract import FINEST_SCORES, LONGEST_TASK, MODELS
-from federated.party.sections import Section, load_toml
+from federated.party.sections import Section, load_toml, parse_toml
 from profiles.aggregate_section import (
     AggregateSpec,
     CategorySpec,
@@ -37,6 +39,8 @@ ENTITIES = ("consumer", "company", "government")
 REVEALS = ("both", "receiver", "cardinality")
 STATISTICS = ("count", "sum", "mean")
 KEY_BITS = (2048, 8192)
+UNNAMED = "job"
+"""Stands for a job file that is none."""
 LEFT_OUT = ("positive", "labelled", "none")
 
 
@@ -137,9 +141,21 @@ class Job:
     targets: tuple[TargetSpec, ...]
 
     @classmethod
-    def load(cls, path: Path) -> Job:
-        """Read and validate; raises `JobError`."""
-        return _job(Section(str(path), "", load_toml(path)))
+    def load(cls, job: str | Path | Mapping[str, Any]) -> Job:
+        """Read and validate a job.
+
+        Args:
+            job: the path of a job file; its text, of several lines; or what the text parses to.
+
+        Raises:
+            JobError: naming the file (`job`, where there is none), the key, what was found and
+                what is allowed.
+        """
+        if isinstance(job, Mapping):
+            return _job(Section(UNNAMED, "", dict(job)))
+        if isinstance(job, str) and "\n" in job:
+            return _job(Section(UNNAMED, "", parse_toml(job, UNNAMED)))
+        return _job(Section(str(job), "", load_toml(Path(job))))
 
     def party(self, name: str) -> PartySpec:
         """The party of that name."""

@@ -254,6 +254,10 @@ def _say_farewell(
 
 def _check(job: Job, link: HubLink) -> None:
     me, pinned = link.home.name, link.home.pinned()
+    if not Path(job.file).is_file():
+        raise JobError(
+            f"{job.file}: over a hub the job must be a file", hint="a run that goes on reads it"
+        )
     if job.receiver != me:
         raise JobError(
             f"{job.file}: the receiver is {job.receiver}, this party is {me}",

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from federated.horizontal import Plan
 from federated.party.completion import HORIZONTAL_STEPS
@@ -28,16 +29,40 @@ from psi.align import PROTOCOLS, AlignSettings, in_one_run
 from psi.identifiers import KINDS
 from psi.protocol import EnvironmentFailed, MisuseError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["JobResult", "run_job", "steps_of"]
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """Where the outputs are, and what they say."""
+    """Where the outputs are, and what they say.
+
+    `outputs` holds them as Arrow tables, with numbers and report; `federation` what came out at
+    each party, and the contract.
+    """
 
     out: Path
     outputs: Outputs
     federation: Federation
+
+    @property
+    def profiles(self) -> pd.DataFrame | None:
+        """One row an entity of the receiver; None for a horizontal job."""
+        found = self.outputs.profiles
+        return None if found is None else found.to_pandas()
+
+    @property
+    def targets(self) -> pd.DataFrame | None:
+        """The target lists, best first in each; None where the job asks for none."""
+        found = self.outputs.targets
+        return None if found is None else found.to_pandas()
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The numbers of metrics.json."""
+        return self.outputs.metrics
 
 
 def steps_of(job: Job) -> list[str]:
@@ -88,7 +113,7 @@ def _runs(job: Job) -> int:
 def run_job(
     job: Job,
     sources: Source | Mapping[str, Source],
-    out: Path,
+    out: str | Path,
     *,
     overwrite: bool = False,
     baseline: bool = False,
@@ -97,14 +122,24 @@ def run_job(
     over: Callable[[Job, Mapping[str, Source], Path, Progress], Federation] | None = None,
     resumed: bool = False,
 ) -> JobResult:
-    """Run `job` and write its outputs to `out`.
+    """Run `job` with all parties in this process and write its outputs to `out`.
 
-    `over` runs the federation, by default with all parties in this process. A job that is
-    `resumed` has its own copy of the tables: the live ones are not looked at again.
+    Args:
+        job: from `Job.load`.
+        sources: one source of all parties' tables, from `open_tables`, or one each by name.
+        out: a folder, which is made; it must be empty unless `overwrite`.
+        overwrite: replace what is in `out`.
+        baseline: also fit the model on the joined columns in one process, and compare.
+        synthetic: the report says that the data are made up.
+        progress: a context that is told (party, step, share).
+        over: runs the federation instead, over a hub say.
+        resumed: the job goes on and has its own copy of the tables: the live ones are not looked
+            at again.
 
-    `sources` is one source for all parties, or one each by name. `baseline` also fits the
-    model on the joined columns. Raises what any party raised; `out` is then as it was.
+    Raises:
+        FedprofileError: whatever any party raised; `out` is then as it was.
     """
+    out = Path(out)
     if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
         raise MisuseError(f"{out} exists", hint="give another --out, or --overwrite")
     by_name = sources if isinstance(sources, Mapping) else {p.name: sources for p in job.parties}

@@ -10,21 +10,27 @@ from typing import Any
 
 from psi.protocol import JobError
 
-__all__ = ["Section", "load_toml"]
+__all__ = ["Section", "load_toml", "parse_toml"]
 
 
 def load_toml(path: Path) -> dict[str, Any]:
     """The parsed file; raises `JobError` with file, line and column if it is not TOML."""
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        return parse_toml(path.read_text("utf-8-sig"), str(path))
     except FileNotFoundError:
         raise JobError(f"{path}: no such file") from None
     except OSError as error:
         raise JobError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise JobError(f"{path}: not UTF-8", hint="TOML files are UTF-8") from None
+
+
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """The parsed text of the file `name`; raises `JobError` with line and column as `load_toml`."""
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise JobError(f"{path}: not TOML: {error}") from None
+        raise JobError(f"{name}: not TOML: {error}") from None
 
 
 class Section:

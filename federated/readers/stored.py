@@ -68,7 +68,8 @@ def _has_order(kind: Any) -> bool:
 def _places(connection: Any, expression: Any) -> dict[str, str]:
     """SQL of the columns that say where a row is stored, by names that the table does not use."""
     taken = {str(name).lower() for name in expression.columns}
-    if connection.name == "postgres" and _kind_of(connection, expression) in _HAVE_CTID:
+    stored = hasattr(expression.op(), "namespace")  # a table, not something made of one
+    if stored and connection.name == "postgres" and _kind_of(connection, expression) in _HAVE_CTID:
         place = "(ctid::text::point)"
         found = ["tableoid::bigint", f"{place}[0]::bigint", f"{place}[1]::bigint"]
     else:
