@@ -104,17 +104,6 @@ CASES: list[tuple[str, Callable[[Path], object], type[FedprofileError], str]] = 
         Refused,
         "asked as feature, never allowed by its owner",
     ),
-    (
-        "too few columns",
-        lambda f: replace_in(
-            f,
-            "job.toml",
-            'features = ["loans", "overdue", "usage", "queries"]',
-            'features = ["loans"]',
-        ),
-        Refused,
-        "columns",
-    ),
 ]
 
 

@@ -1,0 +1,37 @@
+"""Two runs of one job, compared: everything is the same but what fresh noise and folds move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+__all__ = ["assert_alike", "assert_metrics_alike"]
+
+MOVED = ("score", "reasons", "segment", "rank", "manager")
+"""Beginnings of columns that follow from the scores."""
+
+
+def assert_alike(one: pd.DataFrame, two: pd.DataFrame, task: str) -> None:
+    """The same entities in the same order, the same facts; scores but for their noise."""
+    assert list(one.columns) == list(two.columns)
+    still = [name for name in one.columns if not name.startswith(MOVED)]
+    pd.testing.assert_frame_equal(one[still], two[still])
+    scores = [frame[f"score_{task}"].to_numpy() for frame in (one, two)]
+    assert np.corrcoef(*scores)[0, 1] > 0.95
+
+
+def assert_metrics_alike(one: dict[str, Any], two: dict[str, Any]) -> None:
+    """The same numbers; measures of scores within what noise moves them by."""
+    assert one.keys() == two.keys()
+    for name in one.keys() - {"models"}:
+        assert one[name] == two[name], name
+    assert one["models"].keys() == two["models"].keys()
+    for task, model in one["models"].items():
+        other = two["models"][task]
+        assert (model["rows"], model["positives"]) == (other["rows"], other["positives"])
+        assert model["scores"].keys() == other["scores"].keys()
+        for which, scores in model["scores"].items():
+            assert other["scores"][which]["auc"] == pytest.approx(scores["auc"], abs=0.06)
