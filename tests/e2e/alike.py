@@ -19,8 +19,8 @@ def assert_alike(one: pd.DataFrame, two: pd.DataFrame, task: str) -> None:
     assert list(one.columns) == list(two.columns)
     still = [name for name in one.columns if not name.startswith(MOVED)]
     pd.testing.assert_frame_equal(one[still], two[still])
-    scores = [frame[f"score_{task}"].to_numpy() for frame in (one, two)]
-    assert np.corrcoef(*scores)[0, 1] > 0.95
+    first, second = (frame[f"score_{task}"].to_numpy(np.float64) for frame in (one, two))
+    assert np.corrcoef(first, second)[0, 1] > 0.95
 
 
 def assert_metrics_alike(one: dict[str, Any], two: dict[str, Any]) -> None:

@@ -55,7 +55,16 @@ def joined(public: bytes) -> tuple[Role[Any], Any]:
 
 def trained(public: bytes) -> tuple[Role[Any], Any]:
     columns = np.random.default_rng(1).normal(size=(60, 3))
-    role = FeatureParty(CONTEXT, "bureau", columns, partners=["me"], key_bits=3072, **OPEN)
+    role = FeatureParty(
+        CONTEXT,
+        "bureau",
+        columns,
+        partners=["me"],
+        key_bits=3072,
+        score_bits=4,
+        row_bits=16,
+        **OPEN,
+    )
     labelled, folds = np.ones(60, np.uint8), np.full(60, -1, np.int16)
     return role, vertical.messages.Setup(public, labelled, folds, 1, 0, 0, 1)
 
