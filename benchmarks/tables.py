@@ -29,6 +29,9 @@ _PEERS = {
 }
 """Whom each subject of ours is measured by."""
 
+BY_SHARE = "rows-by-bits-told"
+"""The attack whose rows have a table of their own."""
+
 Cells = list[list[str]]
 
 
@@ -104,7 +107,50 @@ def _networks(rows: Sequence[Row]) -> Cells:
     return lines
 
 
+def _attacks(rows: Sequence[Row]) -> Cells:
+    """What an attacker gets, and would get without the protocol; shares of bits by themselves."""
+    lines = [["protocol", "data", "who", "what", "gets", "without", "bar"]]
+    for row in rows:
+        if row.subject != BY_SHARE:
+            metrics = row.metrics
+            told = _share(metrics.get("figure"))
+            refused = metrics.get("refused") or row.error
+            bar = metrics.get("bar")
+            verdict = "" if bar is None else f"+{bar:g}: {'holds' if metrics['held'] else 'broken'}"
+            lines.append([
+                row.case["protocol"], row.case["data"], row.case["who"], row.case["what"],
+                f"refused: {refused}" if refused else told, _share(metrics.get("baseline")),
+                verdict,
+            ])  # fmt: skip
+    return [[cell.replace("|", "/") for cell in line] for line in lines]
+
+
+def _insider(rows: Sequence[Row]) -> Cells:
+    """Whole rows that an insider decodes, by the share of the bits that is told."""
+    found = [row for row in rows if row.subject == BY_SHARE]
+    families = list(dict.fromkeys(row.metrics["family"] for row in found))
+    lines = [["data", "bits held", "share told", "bits left", *families, "most frequent row"]]
+    for data, share in dict.fromkeys((r.case["data"], r.metrics["share"]) for r in found):
+        these = {
+            row.metrics["family"]: row.metrics
+            for row in found
+            if (row.case["data"], row.metrics["share"]) == (data, share)
+        }
+        one = next(iter(these.values()))
+        held, told = one["bits_held"], one["bits_told"]
+        cells = [_share(these[name]["figure"]) if name in these else "" for name in families]
+        left = f"{held - told:.1f}"
+        lines.append([data, f"{held:.2f}", f"{share:g}", left, *cells, _share(one["baseline"])])
+    return lines
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".") or "0"
+
+
 TABLES: dict[str, Callable[[Sequence[Row]], Cells]] = {
+    "attacks": _attacks,
+    "insider": _insider,
     "walls": _walls,
     "ratios": _ratios,
     "costs": _costs,

@@ -34,7 +34,7 @@ def repeats(scale: Scale) -> Iterator[Finding]:
     """Means of one of the partner's columns by the bank's segments."""
     plays: tuple[tuple[str, str, Callable[[Bound, str], float]], ...] = (
         ("bank, semi-honest", "the same mean in two jobs, one person fewer", _two_jobs),
-        ("bank, lies: alters its segments", "two segments that differ in one person", _segments),
+        ("bank, semi-honest", "two segments that differ in one person", _segments),
         ("bank, lies: repeats rows of its table", 'one person as a group, "join"', _copies),
     )
     for name in scale.sets[:1]:

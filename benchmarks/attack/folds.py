@@ -8,6 +8,7 @@ and the number of rows of the class so far, modulo the folds, is all that has to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,15 +16,21 @@ from numpy.typing import NDArray
 
 from benchmarks.attack.data import Bound, Floats, bound, joined
 from benchmarks.attack.finding import Finding, Scale
+from benchmarks.attack.insider import bits_of
 from benchmarks.attack.plain import Fit, in_the_clear, watched
-from benchmarks.attack.world import Result, World, heading
+from benchmarks.attack.world import Result, World, heading, why
 from federated.evaluation import auc, mean_auc
 from federated.vertical.newton import fit_logistic, sigmoid
+from psi.protocol import Declined, FedprofileError, Refused
 
-__all__ = ["folds", "labels_of", "trained"]
+__all__ = ["SCORE_BITS", "folds", "labels_of", "trained"]
 
 CENTRAL = 0.002
 FOLDS = 5
+# numbers of a row that a training of one step and one pass a fold tells
+VECTORS = 2
+SCORE_BITS = (0, 4, 3, 2, 1)
+"""What is tried in turn until a new node's policy lets the job pass; 0: the job's defaults."""
 
 
 def folds(scale: Scale) -> Iterator[Finding]:
@@ -32,7 +39,15 @@ def folds(scale: Scale) -> Iterator[Finding]:
         found = bound(name)
         if scale.rows:
             found = found.take(np.arange(min(scale.rows, len(found.own))))
-        result, fit = trained(found)
+        played = _first(found)
+        if isinstance(played, FedprofileError):
+            yield Finding(
+                "", "vertical, whole job, emulated without encryption",
+                f"{name}, {len(found.own):,} rows", "partner, semi-honest", "AUC of labels",
+                refused=why(played),
+            )  # fmt: skip
+            continue
+        result, fit = played
         made = result.bank.trained[0]
         known = made.label >= 0
         y = made.label[known].astype(np.int8)
@@ -56,14 +71,34 @@ def folds(scale: Scale) -> Iterator[Finding]:
             "", "vertical, whole job, emulated without encryption", where, "nobody",
             f"mean AUC of {FOLDS} folds: central minus federated", gap, 0.0, CENTRAL,
             more={"central": central, "steps": made.terms.steps,
-                  "score_vectors": made.terms.score_vectors},
+                  "score_vectors": made.terms.score_vectors,
+                  "score_bits": made.terms.score_bits, "row_bits": made.terms.row_bits},
         )  # fmt: skip
 
 
-def trained(found: Bound, world: World | None = None) -> tuple[Result, Fit]:
-    """One job that trains the set's label over all columns, and what each side saw."""
+def _first(found: Bound) -> tuple[Result, Fit] | FedprofileError:
+    """The first job that a new node runs, or what the last one was refused for."""
+    refused: FedprofileError = Refused("nothing was asked")
+    for score_bits in SCORE_BITS:
+        try:
+            return trained(found, score_bits=score_bits)
+        except (Refused, Declined) as error:
+            refused = error
+    return refused
+
+
+def trained(found: Bound, world: World | None = None, score_bits: int = 0) -> tuple[Result, Fit]:
+    """One job that trains the set's label over all columns, and what each side saw.
+
+    `score_bits`: how finely scores are told, with as many bits of a row as two of them take; the
+    job's own defaults for 0. Raises what a party raised that stopped the job.
+    """
     own, partner = found.features
-    positive = f'positive = "{found.positive}"' if found.positive else ""
+    more = [f'positive = "{found.positive}"'] if found.positive else []
+    if score_bits:
+        most = math.ceil(VECTORS * bits_of(score_bits))
+        more += [f"score_bits = {score_bits}", f"row_bits = {most}"]
+    asked = "\n".join(more)
     job = (
         heading(own, partner)
         + f"""
@@ -71,7 +106,7 @@ def trained(found: Bound, world: World | None = None) -> tuple[Result, Fit]:
 task = "attack"
 label = "bank.{found.label}"
 folds = {FOLDS}
-{positive}
+{asked}
 """
     )
     world = world or World(found.partner, dict.fromkeys(partner, "feature"))

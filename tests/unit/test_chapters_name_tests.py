@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CHAPTERS = sorted((ROOT / "docs" / "protocols").glob("*.md"))
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+ALONE = re.compile(r"`(test_\w+)`")
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
@@ -19,6 +20,14 @@ def test_tests_that_a_chapter_names_exist(chapter: Path) -> None:
         assert path.exists(), f"{chapter.name}: no file {file}"
         found = re.search(rf"^def {name}\(", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert found, f"{chapter.name}: no test {name} in {file}"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_tests_that_a_chapter_names_without_their_file_exist(chapter: Path) -> None:
+    wanted = set(ALONE.findall(chapter.read_text(encoding="utf-8")))
+    if wanted:
+        text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").rglob("test_*.py"))
+        assert wanted <= set(re.findall(r"^def (test_\w+)\(", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize(
