@@ -111,7 +111,7 @@ def _attacks(rows: Sequence[Row]) -> Cells:
     """What an attacker gets, and would get without the protocol; shares of bits by themselves."""
     lines = [["protocol", "data", "who", "what", "gets", "without", "bar"]]
     for row in rows:
-        if row.subject != BY_SHARE:
+        if row.suite == "attack" and row.subject != BY_SHARE:
             metrics = row.metrics
             told = _share(metrics.get("figure"))
             refused = metrics.get("refused") or row.error

@@ -114,7 +114,7 @@ def test_names_at_the_edge_do_not_overlap() -> None:
 def test_tables_come_from_the_rows(tmp_path: Path) -> None:
     rows.save(tmp_path / "rows.json", RACES)
     marks = "".join(
-        f"<!-- rows: rows.json {kind} -->\nold\n<!-- end of rows -->\n" for kind in tables.TABLES
+        f"<!-- rows: rows.json {kind} -->\nstale\n<!-- end of rows -->\n" for kind in tables.TABLES
     )
     page = tmp_path / "page.md"
     page.write_text(f"before\n{marks}after\n", encoding="utf-8")
@@ -122,7 +122,7 @@ def test_tables_come_from_the_rows(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "old" not in text
+    assert "stale" not in text
     assert "| 1,000,000 | 1 | 2 |  |\n" in text
     assert "| 1,000,000 | 0.50 |\n" in text
     assert "| 100 Mb/s | 1,000,000 | ours-vole | 9 s | 8.5 s | 0.94 |\n" in text
