@@ -128,7 +128,7 @@ def test_tables_come_from_the_rows(tmp_path: Path) -> None:
     assert "| 100 Mb/s | 1,000,000 | ours-vole | 9 s | 8.5 s | 0.94 |\n" in text
     tables.rewrite(page)
     assert page.read_text(encoding="utf-8") == text
-    with pytest.raises(InputError, match="table 'speeds' found, walls, ratios"):
+    with pytest.raises(InputError, match="table 'speeds' found, attacks, insider, walls, ratios"):
         tables.rewritten("<!-- rows: rows.json speeds -->\n<!-- end of rows -->", tmp_path)
 
 
