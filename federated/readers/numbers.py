@@ -152,7 +152,9 @@ def fitting(text: pa.Array) -> list[tuple[Spelling, int]]:
             continue
         if found and read > found[0][1]:
             found, seen = [], []
-        numbers = np.asarray(pc.fill_null(values.cast(pa.float64()), np.nan).to_numpy())
+        # only to tell forms apart: long whole numbers may be rounded here
+        rounded = values.cast(pa.float64(), safe=False)
+        numbers = np.asarray(pc.fill_null(rounded, np.nan).to_numpy())
         if not any(np.array_equal(numbers, other, equal_nan=True) for other in seen):
             found.append((form, read))
             seen.append(numbers)

@@ -108,6 +108,9 @@ def outputs(out: Path) -> dict[str, object]:
     found: dict[str, object] = json.loads((out / "metrics.json").read_text("utf-8"))
     found.pop("run")
     found.pop("leakage")  # runs before are in it
+    models: dict[str, dict[str, object]] = json.loads(json.dumps(found.pop("models")))
+    # each run tells scores under noise of its own: what of a model stays the same
+    found["rows"] = {name: (model["rows"], model["positives"]) for name, model in models.items()}
     return found
 
 

@@ -114,7 +114,8 @@ def test_an_attack_gives_rows(name: str) -> None:
 def test_an_attack_by_whole_jobs_gives_rows(name: str) -> None:
     rows = list(measure([name], SCALES["tiny"], lambda text: None))
     assert rows
-    assert not any(row.error for row in rows)
+    missing = ("fpylll", "cysignals")  # optional: rows of the lattice say so without them
+    assert not [e for e in (row.error for row in rows) if e and not any(m in e for m in missing)]
 
 
 def test_the_command_writes_rows(tmp_path: Path) -> None:
