@@ -26,6 +26,7 @@ __all__ = [
     "spread16",
     "spread32",
     "spread64",
+    "weigh",
 ]
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
@@ -175,3 +176,48 @@ def _spread(bits: int) -> Any:
 spread16: Any = _spread(16)
 spread32: Any = _spread(32)
 spread64: Any = _spread(64)
+
+
+def _weigh() -> Any:
+    """Both 64-bit lanes of leaf `leaf` of every tree, from block `key` of its batch.
+
+    They are added to `rows`, and times `g0` and `g1` to `weighted`, a tree each, in row `row`.
+    """
+
+    def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        places = _Places(context, b, signature, args)
+        nodes, rows, weighted = places.data(0), places.data(4), places.data(5)
+        start = places.pack(args[1])
+        old = [b.load(places.at(nodes, b.add(start, s)), align=8) for s in _STEPS]
+        found = _hash(b, old, places.key(2, args[3]))
+        weights = ir.Constant(_KIND, ir.Undefined)
+        for i in range(_WORDS):
+            weights = b.insert_element(weights, args[7 + i % 2], ir.Constant(_I32, i))
+        row = places.pack(args[6])
+        for s, x in zip(_STEPS, found, strict=True):
+            at = places.at(rows, b.add(row, s))
+            b.store(b.add(b.load(at, align=8), x), at, align=8)
+            at = places.at(weighted, b.add(row, s))
+            b.store(b.add(b.load(at, align=8), b.mul(x, weights)), at, align=8)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def step(
+        _context: Any,
+        nodes: Any,
+        _leaf: Any,
+        keys: Any,
+        _key: Any,
+        rows: Any,
+        _weighted: Any,
+        _row: Any,
+        _g0: Any,
+        _g1: Any,
+    ) -> Any:
+        n = types.int64
+        return types.void(nodes, n, keys, n, rows, rows, n, n, n), generate
+
+    return step
+
+
+weigh: Any = _weigh()

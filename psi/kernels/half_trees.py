@@ -21,12 +21,12 @@ Source: Guo et al. 2022 (eprint 2022/1431).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from psi.kernels import aes
+from psi.kernels import half_trees_portable as portable
 from psi.kernels.aes import KEY_WORDS
 from psi.kernels.cache import kernel, part
 from psi.kernels.half_tree_steps import (
@@ -37,13 +37,23 @@ from psi.kernels.half_tree_steps import (
     spread16,
     spread32,
     spread64,
+    weigh,
 )
+from psi.kernels.half_trees_portable import GROUP, LeafSums, groups_of
 from psi.kernels.simd import block_path, readonly
 
-__all__ = ["GROUP", "LANES", "BinTrees", "LeafSums", "bin_pass", "groups_of", "value_pass"]
+__all__ = [
+    "GROUP",
+    "LANES",
+    "BinTrees",
+    "LeafSums",
+    "bin_lookup",
+    "bin_pass",
+    "groups_of",
+    "value_lookup",
+    "value_pass",
+]
 
-GROUP = 1024
-"""Rows whose trees are made under one public key."""
 LANES = (16, 32, 64)
 """Bits of a lane."""
 _MULTIPLE = 64
@@ -52,15 +62,8 @@ _MULTIPLE = 64
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Keys = np.ndarray[Any, np.dtype[np.uint8]]
 Bins = np.ndarray[Any, np.dtype[np.uint16]]
-LeafSums = tuple[Words, np.ndarray[Any, Any]]
-"""`row_sums: uint64[n, 2 * blocks]`, and `bin_sums`: lanes `[2^depth, blocks * 128 / bits]`."""
 BinTrees = Words
 """`uint64[depth, n, 2]`: of each level the sum of the nodes beside the path."""
-
-
-def groups_of(rows: int) -> int:
-    """Public keys that the trees of so many rows take."""
-    return -(-rows // GROUP)
 
 
 @part
@@ -95,33 +98,74 @@ def _turned(turns, base, level, masks):  # type: ignore[no-untyped-def]
         masks[2 * t], masks[2 * t + 1] = mask, mask
 
 
+@part
+def _grow_values(  # type: ignore[no-untyped-def]
+    depth, base, first, turns, delta, tree_keys, told, nodes, masks, left
+):
+    """The leaves of a pack from its first nodes; `told` gets sums of first children."""
+    group = base // GROUP
+    for t in range(PACK):
+        right = np.uint64(0) - np.uint64(turns[base + t] & 1)
+        for w in range(2):
+            nodes[2 * t + w] = first[base + t, w] ^ (delta[w] & right)
+            nodes[2 * (PACK + t) + w] = first[base + t, w] ^ (delta[w] & ~right)
+    for level in range(1, depth):
+        half = 1 << level
+        _turned(turns, base, level, masks)
+        left[:] = np.uint64(0)
+        for j in range(half):
+            grow_left(nodes, j, half, tree_keys, group, masks, left)
+        if told.shape[0]:
+            for t in range(PACK):
+                for w in range(2):
+                    told[base + t, level - 1, w] = left[2 * t + w]
+
+
+@part
+def _grow_bins(  # type: ignore[no-untyped-def]
+    depth, base, bins, turns, beside, tree_keys, nodes, masks, both
+):
+    """The leaves of a pack but those on the rows' paths, from the sums beside them."""
+    group = base // GROUP
+    for t in range(PACK):
+        on = np.uint64(0) - np.uint64(bins[base + t] & 1)  # all ones where the path goes right
+        for w in range(2):
+            value = beside[0, base + t, w]
+            nodes[2 * t + w] = value & on
+            nodes[2 * (PACK + t) + w] = value & ~on
+    for level in range(1, depth):
+        half = 1 << level
+        _turned(turns, base, level, masks)
+        both[:] = np.uint64(0)
+        for j in range(half):
+            grow_both(nodes, j, half, tree_keys, group, masks, both)
+        for t in range(PACK):
+            b = np.int64(bins[base + t])
+            path = b & (half - 1)
+            right = np.uint64(0) - np.uint64((b >> level) & 1)
+            for w in range(2):
+                first, second = 2 * (path * PACK + t) + w, 2 * ((path + half) * PACK + t) + w
+                told = beside[level, base + t, w]
+                # both children of the missing node are wrong: the one beside the path becomes
+                # what its level's sum says, the other zero
+                mended_first = nodes[first] ^ both[2 * t + w] ^ told
+                mended_second = nodes[second] ^ both[2 * (PACK + t) + w] ^ told
+                nodes[first] = mended_first & right
+                nodes[second] = mended_second & ~right
+
+
 @kernel
 def _value_rows(  # type: ignore[no-untyped-def]
     depth, blocks, bits, first, turns, delta, tree_keys, leaf_keys, told, row_sums, sums
 ):
-    """Trees from their first nodes; `told: uint64[n, depth - 1, 2]` gets sums of first children."""
     size, masks = 1 << depth, np.empty(2 * PACK, np.uint64)
     nodes, left = np.empty(size * PACK * 2, np.uint64), np.zeros(4 * PACK, np.uint64)
     rows = np.empty(max(1, blocks) * PACK * 2, np.uint64)
     for base in range(0, first.shape[0], PACK):
-        group = base // GROUP
-        for t in range(PACK):
-            right = np.uint64(0) - np.uint64(turns[base + t] & 1)
-            for w in range(2):
-                nodes[2 * t + w] = first[base + t, w] ^ (delta[w] & right)
-                nodes[2 * (PACK + t) + w] = first[base + t, w] ^ (delta[w] & ~right)
-        for level in range(1, depth):
-            half = 1 << level
-            _turned(turns, base, level, masks)
-            left[:] = np.uint64(0)
-            for j in range(half):
-                grow_left(nodes, j, half, tree_keys, group, masks, left)
-            if told.shape[0]:
-                for t in range(PACK):
-                    for w in range(2):
-                        told[base + t, level - 1, w] = left[2 * t + w]
+        _grow_values(depth, base, first, turns, delta, tree_keys, told, nodes, masks, left)
         if blocks:
-            _leaves(nodes, size, blocks, bits, leaf_keys, group * blocks, sums, rows)
+            key = base // GROUP * blocks
+            _leaves(nodes, size, blocks, bits, leaf_keys, key, sums, rows)
             _kept(rows, blocks, base, row_sums)
 
 
@@ -129,40 +173,61 @@ def _value_rows(  # type: ignore[no-untyped-def]
 def _bin_rows(  # type: ignore[no-untyped-def]
     depth, blocks, bits, bins, turns, beside, tree_keys, leaf_keys, row_sums, sums
 ):
-    """Trees without their paths, from the sums beside them."""
     size, masks = 1 << depth, np.empty(2 * PACK, np.uint64)
     nodes, both = np.empty(size * PACK * 2, np.uint64), np.zeros(4 * PACK, np.uint64)
     rows = np.empty(max(1, blocks) * PACK * 2, np.uint64)
     for base in range(0, bins.shape[0], PACK):
-        group = base // GROUP
-        for t in range(PACK):
-            on = np.uint64(0) - np.uint64(bins[base + t] & 1)  # all ones where the path goes right
-            for w in range(2):
-                value = beside[0, base + t, w]
-                nodes[2 * t + w] = value & on
-                nodes[2 * (PACK + t) + w] = value & ~on
-        for level in range(1, depth):
-            half = 1 << level
-            _turned(turns, base, level, masks)
-            both[:] = np.uint64(0)
-            for j in range(half):
-                grow_both(nodes, j, half, tree_keys, group, masks, both)
-            for t in range(PACK):
-                b = np.int64(bins[base + t])
-                path = b & (half - 1)
-                right = np.uint64(0) - np.uint64((b >> level) & 1)
-                # the left and the right child of the missing node: both are wrong
-                for w in range(2):
-                    l, r = 2 * (path * PACK + t) + w, 2 * ((path + half) * PACK + t) + w  # noqa: E741
-                    told = beside[level, base + t, w]
-                    # the side beside the path becomes what its level's sum says, the other zero
-                    mended_left = nodes[l] ^ both[2 * t + w] ^ told
-                    mended_right = nodes[r] ^ both[2 * (PACK + t) + w] ^ told
-                    nodes[l] = mended_left & right
-                    nodes[r] = mended_right & ~right
+        _grow_bins(depth, base, bins, turns, beside, tree_keys, nodes, masks, both)
         if blocks:
-            _leaves(nodes, size, blocks, bits, leaf_keys, group * blocks, sums, rows)
+            key = base // GROUP * blocks
+            _leaves(nodes, size, blocks, bits, leaf_keys, key, sums, rows)
             _kept(rows, blocks, base, row_sums)
+
+
+@part
+def _weighted(nodes, size, blocks, keys, key, table, rows, products):  # type: ignore[no-untyped-def]
+    rows[:], products[:] = np.uint64(0), np.uint64(0)
+    for j in range(blocks):
+        for k in range(size):
+            weigh(nodes, k, keys, key + j, rows, products, j, table[k, 2 * j], table[k, 2 * j + 1])
+
+
+@kernel
+def _value_lookup(  # type: ignore[no-untyped-def]
+    depth, blocks, first, turns, delta, tree_keys, leaf_keys, table, told, row_sums, products
+):
+    """`products: uint64[n]` gets the sum of all lanes of a row times their weights."""
+    size, masks = 1 << depth, np.empty(2 * PACK, np.uint64)
+    nodes, left = np.empty(size * PACK * 2, np.uint64), np.zeros(4 * PACK, np.uint64)
+    rows, each = np.empty(blocks * PACK * 2, np.uint64), np.empty(blocks * PACK * 2, np.uint64)
+    for base in range(0, first.shape[0], PACK):
+        _grow_values(depth, base, first, turns, delta, tree_keys, told, nodes, masks, left)
+        _weighted(nodes, size, blocks, leaf_keys, base // GROUP * blocks, table, rows, each)
+        _kept(rows, blocks, base, row_sums)
+        _totals(each, blocks, base, products)
+
+
+@kernel
+def _bin_lookup(  # type: ignore[no-untyped-def]
+    depth, blocks, bins, turns, beside, tree_keys, leaf_keys, table, row_sums, products
+):
+    size, masks = 1 << depth, np.empty(2 * PACK, np.uint64)
+    nodes, both = np.empty(size * PACK * 2, np.uint64), np.zeros(4 * PACK, np.uint64)
+    rows, each = np.empty(blocks * PACK * 2, np.uint64), np.empty(blocks * PACK * 2, np.uint64)
+    for base in range(0, bins.shape[0], PACK):
+        _grow_bins(depth, base, bins, turns, beside, tree_keys, nodes, masks, both)
+        _weighted(nodes, size, blocks, leaf_keys, base // GROUP * blocks, table, rows, each)
+        _kept(rows, blocks, base, row_sums)
+        _totals(each, blocks, base, products)
+
+
+@part
+def _totals(each, blocks, base, products):  # type: ignore[no-untyped-def]
+    for t in range(PACK):
+        total = np.uint64(0)
+        for j in range(blocks):
+            total += each[2 * (j * PACK + t)] + each[2 * (j * PACK + t) + 1]
+        products[base + t] = total
 
 
 def value_pass(
@@ -197,9 +262,8 @@ def value_pass(
     _check(rows, depth, tree_keys, blocks, bits, leaf_keys, turns)
     left = np.zeros((rows if told else 0, depth - 1, 2), np.uint64)
     if block_path() == "portable":
-        return left, _portable_values(
-            first, turns, delta, depth, tree_keys, left, blocks, bits, leaf_keys
-        )
+        leaves = portable.value_leaves(first, turns, delta, depth, tree_keys, left)
+        return left, portable.sums(leaves, rows, depth, blocks, bits, leaf_keys)
     row_sums, sums = _room(rows, depth, blocks)
     keys = _expanded(tree_keys), _expanded(leaf_keys if leaf_keys is not None else tree_keys[:1])
     given = readonly(first), readonly(turns), readonly(delta)
@@ -231,12 +295,68 @@ def bin_pass(
     if rows and int(bins.max()) >> depth:
         raise ValueError(f"a bin beyond the {1 << depth} leaves")
     if block_path() == "portable":
-        return _portable_bins(bins, turns, beside, tree_keys, blocks, bits, leaf_keys)
+        leaves = portable.bin_leaves(bins, turns, beside, tree_keys)
+        return portable.sums(leaves, rows, depth, blocks, bits, leaf_keys)
     row_sums, sums = _room(rows, depth, blocks)
     keys = _expanded(tree_keys), _expanded(leaf_keys if leaf_keys is not None else tree_keys[:1])
     given = readonly(bins), readonly(turns), readonly(beside)
     _bin_rows(depth, blocks, bits, *given, *keys, row_sums, sums)
     return row_sums, _folded(sums, depth, blocks, bits)
+
+
+def value_lookup(
+    first: Words, turns: Bins, delta: Words, tree_keys: Keys, leaf_keys: Keys, table: Words
+) -> tuple[Words, Words]:
+    """Of each row, its lanes' sums over the leaves, and those weighted by a public table.
+
+    Args:
+        first, turns, delta, tree_keys: as in `value_pass`.
+        leaf_keys: `uint8[groups_of(n) * blocks, 16]`, for half as many blocks as lanes.
+        table: `uint64[2^depth, lanes]`, an even number of lanes: the weight of each leaf.
+
+    Returns:
+        `uint64[n, lanes]` and `uint64[n]`.
+    """
+    rows, depth, blocks = len(first), *_table(table)
+    _check(rows, depth, tree_keys, blocks, 64, leaf_keys, turns)
+    row_sums, products = np.empty((rows, 2 * blocks), np.uint64), np.empty(rows, np.uint64)
+    if block_path() == "portable":
+        none = np.zeros((0, 0, 2), np.uint64)
+        leaves = portable.value_leaves(first, turns, delta, depth, tree_keys, none)
+        portable.lookup(leaves, leaf_keys, table, row_sums, products)
+        return row_sums, products
+    none = np.zeros((0, depth - 1, 2), np.uint64)
+    given = readonly(first), readonly(turns), readonly(delta)
+    keys = _expanded(tree_keys), _expanded(leaf_keys), readonly(table)
+    _value_lookup(depth, blocks, *given, *keys, none, row_sums, products)
+    return row_sums, products
+
+
+def bin_lookup(
+    bins: Bins, turns: Bins, beside: BinTrees, tree_keys: Keys, leaf_keys: Keys, table: Words
+) -> tuple[Words, Words]:
+    """The bin holder's side of `value_lookup`; its wrong leaf is in both results."""
+    rows, depth, blocks = len(bins), *_table(table)
+    _check(rows, depth, tree_keys, blocks, 64, leaf_keys, turns)
+    if depth != len(beside):
+        raise ValueError(f"a table of {len(table)} leaves for trees of {len(beside)} levels")
+    row_sums, products = np.empty((rows, 2 * blocks), np.uint64), np.empty(rows, np.uint64)
+    if block_path() == "portable":
+        leaves = portable.bin_leaves(bins, turns, beside, tree_keys)
+        portable.lookup(leaves, leaf_keys, table, row_sums, products)
+        return row_sums, products
+    given = readonly(bins), readonly(turns), readonly(beside)
+    keys = _expanded(tree_keys), _expanded(leaf_keys), readonly(table)
+    _bin_lookup(depth, blocks, *given, *keys, row_sums, products)
+    return row_sums, products
+
+
+def _table(table: Words) -> tuple[int, int]:
+    """Levels and blocks of a table's trees."""
+    size, lanes = table.shape
+    if lanes % 2 or not lanes or size & (size - 1) or size < 2:
+        raise ValueError(f"a table of shape {table.shape}")
+    return size.bit_length() - 1, lanes // 2
 
 
 def _check(
@@ -275,100 +395,3 @@ def _folded(sums: Words, depth: int, blocks: int, bits: int) -> np.ndarray[Any, 
         return np.zeros((size, 0), kind)
     pieces = sums.reshape(size, blocks, PIECES, 2).view(kind)
     return np.ascontiguousarray(pieces.sum(axis=2, dtype=kind).reshape(size, -1))
-
-
-# without the CPU's instructions
-
-
-def _h(key: bytes, nodes: Words) -> Words:
-    """H of nodes `uint64[..., 2]`."""
-    turned = np.empty_like(nodes)
-    turned[..., 0], turned[..., 1] = nodes[..., 0] ^ nodes[..., 1], nodes[..., 0]
-    found = aes.encrypt(key, turned.reshape(-1, 2)).reshape(nodes.shape)
-    return np.asarray(found ^ turned)
-
-
-def _changes(turns: Bins, level: int) -> Words:
-    """All ones, `uint64[rows, 1]`, where children change sides."""
-    return (np.uint64(0) - (turns.astype(np.uint64) >> np.uint64(level) & np.uint64(1)))[:, None]
-
-
-def _groups(rows: int) -> Iterator[tuple[int, slice]]:
-    for group in range(groups_of(rows)):
-        yield group, slice(group * GROUP, min((group + 1) * GROUP, rows))
-
-
-def _added(
-    nodes: Words, keys: list[bytes], bits: int, row_sums: Words, bin_sums: np.ndarray[Any, Any]
-) -> None:
-    """Lanes of the leaves `uint64[size, rows, 2]` of one group."""
-    kind, per = np.dtype(f"u{bits // 8}"), 128 // bits
-    for j, key in enumerate(keys):
-        lanes = _h(key, nodes).view(kind)
-        row_sums[:, 2 * j : 2 * j + 2] = lanes.sum(axis=0, dtype=kind).view(np.uint64)
-        bin_sums[:, j * per : (j + 1) * per] += lanes.sum(axis=1, dtype=kind)
-
-
-def _portable_room(rows: int, depth: int, blocks: int, bits: int) -> LeafSums:
-    kind = np.dtype(f"u{bits // 8}")
-    bin_sums = np.zeros((1 << depth, blocks * 128 // bits), kind)
-    return np.empty((rows, 2 * blocks), np.uint64), bin_sums
-
-
-def _portable_values(
-    first: Words,
-    turns: Bins,
-    delta: Words,
-    depth: int,
-    tree_keys: Keys,
-    told: Words,
-    blocks: int,
-    bits: int,
-    leaf_keys: Keys | None,
-) -> LeafSums:
-    row_sums, bin_sums = _portable_room(len(first), depth, blocks, bits)
-    for group, rows in _groups(len(first)):
-        change = _changes(turns[rows], 0)
-        nodes = np.stack([first[rows] ^ (delta & change), first[rows] ^ (delta & ~change)])
-        for level in range(1, depth):
-            left = _h(tree_keys[group].tobytes(), nodes)
-            left ^= nodes & _changes(turns[rows], level)
-            if len(told):
-                told[rows, level - 1] = np.bitwise_xor.reduce(left, axis=0)
-            nodes = np.concatenate([left, nodes ^ left])
-        if leaf_keys is not None and blocks:
-            keys = [k.tobytes() for k in leaf_keys[group * blocks : (group + 1) * blocks]]
-            _added(nodes, keys, bits, row_sums[rows], bin_sums)
-    return row_sums, bin_sums
-
-
-def _portable_bins(
-    bins: Bins,
-    turns: Bins,
-    beside: BinTrees,
-    tree_keys: Keys,
-    blocks: int,
-    bits: int,
-    leaf_keys: Keys | None,
-) -> LeafSums:
-    depth = len(beside)
-    row_sums, bin_sums = _portable_room(len(bins), depth, blocks, bits)
-    for group, rows in _groups(len(bins)):
-        own = bins[rows].astype(np.int64)
-        each, place = np.arange(len(own)), own & 1
-        nodes = np.zeros((2, len(own), 2), np.uint64)
-        nodes[1 - place, each] = beside[0, rows]
-        for level in range(1, depth):
-            half = 1 << level
-            left = _h(tree_keys[group].tobytes(), nodes)
-            left ^= nodes & _changes(turns[rows], level)
-            nodes = np.concatenate([left, nodes ^ left])
-            sums = np.bitwise_xor.reduce(nodes.reshape(2, half, len(own), 2), axis=1)
-            way = own >> level & 1
-            there = (own & (half - 1)) + (1 - way) * half
-            nodes[there, each] ^= sums[1 - way, each] ^ beside[level, rows]
-            nodes[(own & (half - 1)) + way * half, each] = 0
-        if leaf_keys is not None and blocks:
-            keys = [k.tobytes() for k in leaf_keys[group * blocks : (group + 1) * blocks]]
-            _added(nodes, keys, bits, row_sums[rows], bin_sums)
-    return row_sums, bin_sums

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from psi.kernels import aes
-from psi.kernels.half_trees import GROUP, bin_pass, groups_of, value_pass
+from psi.kernels.half_trees import (
+    GROUP,
+    bin_lookup,
+    bin_pass,
+    groups_of,
+    value_lookup,
+    value_pass,
+)
 from psi.kernels.transposition import columns_of
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
@@ -102,6 +109,22 @@ def test_a_leaf_is_what_the_paper_says() -> None:
     assert np.array_equal(rows, wanted)
     assert np.array_equal(sums[3], h(leaf[0], nodes[3]).sum(axis=0, dtype=np.uint64))
     assert np.array_equal(nodes[0] ^ nodes[1] ^ nodes[2] ^ nodes[3], np.tile(delta, (64, 1)))
+
+
+@pytest.mark.parametrize("depth", [1, 3, 8])
+def test_lookups_give_shares_of_products_row_by_row(depth: int) -> None:
+    for rows, lanes in ((64, 2), (GROUP + 64, 6)):
+        dealt = Dealt(rows, depth, depth)
+        rng = np.random.default_rng(2)
+        bins = rng.integers(0, 1 << depth, rows).astype(np.uint16)
+        table, values = words(rng, 1 << depth, lanes), words(rng, rows, lanes)
+        leaf, turns = keys(rng, groups_of(rows) * lanes // 2), dealt.made ^ bins
+        pads, own = value_lookup(dealt.first, turns, dealt.delta, dealt.tree_keys, leaf, table)
+        sent = values + pads
+        mine, found = bin_lookup(bins, turns, dealt.beside, dealt.tree_keys, leaf, table)
+        share = found + (table[bins] * (sent - mine)).sum(axis=1, dtype=np.uint64)
+        wanted = (table[bins] * values).sum(axis=1, dtype=np.uint64)
+        assert np.array_equal(share - own, wanted)
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
