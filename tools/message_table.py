@@ -25,6 +25,7 @@ RANGES = {
     ): "set intersection (`vole_malicious` 0x10 on, `ecdh` and order 0x20 on, `vole` 0x34 on)",
     (0x40, 0x5F): "aggregation (0x50 on: join and sum)",
     (0x60, 0x7F): "vertical training",
+    (0x80, 0x8F): "private sums",
     (0x90, 0x9F): "horizontal training",
     (0xA0, 0xDF): "party and wire",
 }
