@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.sharing.chunks import WINDOW, Chunk, chunks_of
+from federated.sharing.chunks import WINDOW, Chunk, chunks_of, coin_of, name_of, shares_of
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import (
     MOST_COLUMNS,
@@ -50,7 +50,7 @@ from psi.protocol import (
 )
 from psi.vole_malicious import base_ot
 
-__all__ = ["BinHolder", "shares_of"]
+__all__ = ["BinHolder"]
 
 Lanes = NDArray[np.uint64]
 _Count = Annotated[int, Range(0, 1 << 40)]
@@ -77,19 +77,11 @@ class Adding:
     transcript: Transcript
     seeds: Annotated[bytes, Length(GROUPS * LEAVES * 16)]
     coin: Annotated[bytes, Length(SEED)]
-    lanes: Annotated[int, Range(1, MOST_LANES)]
     asked: _Count
     corrected: _Count
     checked: _Count
     added: _Count
     shares: _Shares
-
-
-def shares_of(flat: Lanes, depths: Sequence[int], lanes: int) -> list[Lanes]:
-    """Each column's share `uint64[2^depth, lanes]`, from all of them one after the other."""
-    ends = np.cumsum([lanes << depth for depth in depths])[:-1]
-    parts = np.split(flat, ends)
-    return [part.reshape(-1, lanes) for part in parts]
 
 
 class BinHolder(Role[list[Lanes]]):
@@ -100,6 +92,7 @@ class BinHolder(Role[list[Lanes]]):
         peer: the value holder.
         bins: for each column `int[n]`, from 0 on; a row without a bin needs one of its own.
         sizes: for each column how many bins there are, 2 to 4,096.
+        lanes: how many numbers a row the value holder is to send.
 
     Its result has for each column `uint64[2^depth, lanes]`, 2^depth the power of two from the
     column's size on. Added to the value holder's, it gives the sums, modulo 2^64.
@@ -117,7 +110,12 @@ class BinHolder(Role[list[Lanes]]):
     }
 
     def __init__(
-        self, context: Context, peer: str, bins: Sequence[NDArray[Any]], sizes: Sequence[int]
+        self,
+        context: Context,
+        peer: str,
+        bins: Sequence[NDArray[Any]],
+        sizes: Sequence[int],
+        lanes: int,
     ) -> None:
         super().__init__(context)
         if not bins or len(bins) != len(sizes) or len({len(column) for column in bins}) != 1:
@@ -128,7 +126,7 @@ class BinHolder(Role[list[Lanes]]):
                 raise MisuseError(f"{size} bins found, 2 to {1 << MOST_DEPTH} allowed")
             if not self._rows or column.min() < 0 or column.max() >= size:
                 raise InputError(f"rows with a bin outside of 0 to {size - 1}, or no rows")
-        self._peer = peer
+        self._peer, self._lanes = peer, lanes
         self._bins = [np.asarray(column, np.uint16) for column in bins]
         self._depths = tuple(depth_of(size) for size in sizes)
         self._chunks = chunks_of(self._rows, self._depths)
@@ -146,12 +144,14 @@ class BinHolder(Role[list[Lanes]]):
         transcript = state.transcript.hear(encode(sent))
         if len(sent.points) != 2 * BASE:
             raise PeerError(f"{len(sent.points)} points of base transfers, {2 * BASE} expected")
+        if sent.lanes != self._lanes:
+            raise PeerError(f"{sent.lanes} numbers a row found, {self._lanes} agreed")
         name = self._name()
         both = base_ot.give(state.secret, state.point, sent.points, name)
         seeds, told = choosing_seeds(both, transcript.random("seeds"), name)
         coin = coin_of(name, state.point, sent.points.tobytes(), told)
-        none = np.zeros(sum(sent.lanes << depth for depth in self._depths), np.uint64)
-        begun = Adding(transcript, seeds.tobytes(), coin, sent.lanes, 0, 0, 0, 0, none)
+        none = np.zeros(sum(self._lanes << depth for depth in self._depths), np.uint64)
+        begun = Adding(transcript, seeds.tobytes(), coin, 0, 0, 0, 0, none)
         turn = self._ask(begun)
         return replace(turn, messages=[(peer, Seeds(told)), *turn.messages])
 
@@ -161,7 +161,7 @@ class BinHolder(Role[list[Lanes]]):
         flat = sent.told
         if len(flat) != 2 * chunk.rows * (chunk.depth - 1) or len(sent.nonce) != NONCE:
             raise PeerError("corrections of trees of another shape")
-        trees = self._trees(state, chunk).corrected(
+        trees = self._asked(chunk).corrected(
             flat.reshape(chunk.rows, chunk.depth - 1, 2), sent.nonce
         )
         store = self.context.store
@@ -172,10 +172,9 @@ class BinHolder(Role[list[Lanes]]):
 
     def on_zeroed(self, state: Adding, sent: Zeroed, peer: str) -> Turn[list[Lanes]]:
         """Check a chunk's trees, and turn them to the bins."""
-        before = state
         state, chunk = self._next(state, sent, state.checked, state.corrected)
         nonce = self.context.store.get("challenge", chunk.place).tobytes()
-        trees = self._kept(before, chunk)
+        trees = self._kept(chunk)
         trees.check(nonce, Zeros(sent.lane, sent.sums))
         _, turns = trees.turned(self._of(chunk))
         return Turn(replace(state, checked=state.checked + 1), [(peer, Turned(chunk.place, turns))])
@@ -184,15 +183,15 @@ class BinHolder(Role[list[Lanes]]):
         """Add a chunk's values up."""
         del peer
         state, chunk = self._next(state, sent, state.added, state.checked)
-        if len(sent.lanes) != chunk.rows * state.lanes or len(sent.nonce) != NONCE:
+        if len(sent.lanes) != chunk.rows * self._lanes or len(sent.nonce) != NONCE:
             raise PeerError("values of another shape")
-        trees, _ = self._kept(state, chunk).turned(self._of(chunk))
-        share = trees.share(sent.nonce, sent.lanes.reshape(chunk.rows, state.lanes), 64)
+        trees, _ = self._kept(chunk).turned(self._of(chunk))
+        share = trees.share(sent.nonce, sent.lanes.reshape(chunk.rows, self._lanes), 64)
         shares = state.shares.copy()
-        shares_of(shares, self._depths, state.lanes)[chunk.column][:] += share
+        shares_of(shares, self._depths, self._lanes)[chunk.column][:] += share
         state = replace(state, added=state.added + 1, shares=shares)
         if state.added == len(self._chunks):
-            found = shares_of(state.shares, self._depths, state.lanes)
+            found = shares_of(state.shares, self._depths, self._lanes)
             return Turn(Done(), result=found, progress=1.0)
         return self._ask(state)
 
@@ -240,15 +239,14 @@ class BinHolder(Role[list[Lanes]]):
         seeds = np.frombuffer(state.seeds, np.uint8).reshape(GROUPS, LEAVES, 16)
         return Choosing(seeds, state.coin)
 
-    def _trees(self, state: Adding, chunk: Chunk) -> BinTrees:
-        del state
+    def _asked(self, chunk: Chunk) -> BinTrees:
         store = self.context.store
         made = store.get("made", chunk.place)
         return BinTrees(store.get("beside", chunk.place), b"", made, made)
 
-    def _kept(self, state: Adding, chunk: Chunk) -> BinTrees:
+    def _kept(self, chunk: Chunk) -> BinTrees:
         nonce = self.context.store.get("nonce", chunk.place).tobytes()
-        return replace(self._trees(state, chunk), nonce=nonce)
+        return replace(self._asked(chunk), nonce=nonce)
 
     def _of(self, chunk: Chunk) -> NDArray[np.uint16]:
         found = np.zeros(padded(chunk.high - chunk.low), np.uint16)
@@ -257,17 +255,3 @@ class BinHolder(Role[list[Lanes]]):
 
     def _name(self) -> bytes:
         return name_of(self.context.session, self.context.step, self._rows, self._depths)
-
-
-def name_of(session: bytes, step: str, rows: int, depths: Sequence[int]) -> bytes:
-    """32 bytes that name one run."""
-    text = f"{len(session)} {rows} {list(depths)} {step} ".encode() + session
-    return hashlib.blake2s(text, person=b"sharerun").digest()
-
-
-def coin_of(name: bytes, *parts: bytes) -> bytes:
-    """What the streams of one run hang on: everything that was said before them."""
-    drawn = hashlib.blake2s(name, person=b"sharecoi")
-    for part in parts:
-        drawn.update(len(part).to_bytes(8, "little") + part)
-    return drawn.digest()

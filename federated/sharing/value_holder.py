@@ -14,8 +14,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.sharing.bin_holder import coin_of, name_of, shares_of
-from federated.sharing.chunks import WINDOW, Chunk, chunks_of
+from federated.sharing.chunks import WINDOW, Chunk, chunks_of, coin_of, name_of, shares_of
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import (
     MOST_COLUMNS,
@@ -109,6 +108,7 @@ class ValueHolder(Role[list[Lanes]]):
         lanes: values a row.
         give: the values of a range of rows, two's complement for negative ones. It is asked for
             every column and range, and again after a restart, and must give the same.
+        columns: how many columns of bins the peer may bring.
 
     Its result has for each of the peer's columns `uint64[2^depth, lanes]`.
 
@@ -125,11 +125,14 @@ class ValueHolder(Role[list[Lanes]]):
         (Giving, Turned): "on_turned",
     }
 
-    def __init__(self, context: Context, peer: str, rows: int, lanes: int, give: Give) -> None:
+    def __init__(
+        self, context: Context, peer: str, rows: int, lanes: int, give: Give, *, columns: int
+    ) -> None:
         super().__init__(context)
         if rows < 1 or not 1 <= lanes <= MOST_LANES:
             raise MisuseError(f"{rows} rows of {lanes} lanes, up to {MOST_LANES} allowed")
         self._peer, self._rows, self._lanes, self._give = peer, rows, lanes, give
+        self._columns = columns
 
     def begin(self) -> Turn[list[Lanes]]:
         return Turn(Listening())
@@ -139,8 +142,10 @@ class ValueHolder(Role[list[Lanes]]):
         del state
         if peer != self._peer:
             raise PeerError("an offer that only the bin holder may send")
-        if sent.rows != self._rows or not sent.depths:
+        if sent.rows != self._rows:
             raise PeerError(f"{sent.rows} rows at the bin holder, {self._rows} here")
+        if len(sent.depths) != self._columns:
+            raise PeerError(f"{len(sent.depths)} columns of bins found, {self._columns} agreed")
         about = self.context.session + self.context.step.encode()
         transcript = Transcript.begin(self.context.random, about).hear(encode(sent))
         drawn = np.frombuffer(transcript.draw("delta", BASE // 8), np.uint8)

@@ -24,8 +24,10 @@ def context(party: str) -> Context:
 def pair(bins: list[Any], sizes: list[int], values: Any) -> Pair:
     rows, lanes = values.shape
     give = lambda low, high: values[low:high]  # noqa: E731
-    holder = BinHolder(context("bank"), "bureau", bins, sizes)
-    return Pair(holder, ValueHolder(context("bureau"), "bank", rows, lanes, give))
+    holder = BinHolder(context("bank"), "bureau", bins, sizes, lanes)
+    return Pair(
+        holder, ValueHolder(context("bureau"), "bank", rows, lanes, give, columns=len(bins))
+    )
 
 
 def histogram(bins: Any, values: Any, size: int) -> Any:
@@ -68,8 +70,8 @@ def test_roles_made_again_after_each_message_say_the_same() -> None:
     def made(name: str) -> Any:
         where = Context(b"s" * 32, "sums/0", name, secrets.token_bytes, stores[name])
         if name == "bank":
-            return BinHolder(where, "bureau", bins, [5, 2])
-        return ValueHolder(where, "bank", 200, 2, lambda low, high: values[low:high])
+            return BinHolder(where, "bureau", bins, [5, 2], 2)
+        return ValueHolder(where, "bank", 200, 2, lambda low, high: values[low:high], columns=2)
 
     run = Pair(made("bank"), made("bureau"))
     for name, role in run.roles.items():
@@ -93,9 +95,9 @@ def test_a_party_from_an_older_copy_reuses_no_pad() -> None:
 
     def made(held: Any) -> ValueHolder:
         where = Context(b"s" * 32, "sums/0", "bureau", secrets.token_bytes, store)
-        return ValueHolder(where, "bank", 64, 1, lambda low, high: held[low:high])
+        return ValueHolder(where, "bank", 64, 1, lambda low, high: held[low:high], columns=1)
 
-    run = Pair(BinHolder(context("bank"), "bureau", bins, [4]), made(values))
+    run = Pair(BinHolder(context("bank"), "bureau", bins, [4], 1), made(values))
     for name, role in run.roles.items():
         run._take(name, role.start())
     while Turned is not peek(decode(run._queue[0], Envelope).payload):
@@ -113,18 +115,28 @@ def test_a_party_from_an_older_copy_reuses_no_pad() -> None:
 
 def test_a_bin_that_there_is_not_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(InputError, match="outside of 0 to 4"):
-        BinHolder(context("bank"), "bureau", [np.array([0, 5])], [5])
+        BinHolder(context("bank"), "bureau", [np.array([0, 5])], [5], 1)
     with pytest.raises(InputError, match="no rows"):
-        BinHolder(context("bank"), "bureau", [np.zeros(0, np.int64)], [5])
+        BinHolder(context("bank"), "bureau", [np.zeros(0, np.int64)], [5], 1)
 
 
 def test_another_number_of_rows_ends_the_session() -> None:
     bins, values = world(64, [4], 1)
     give = lambda low, high: values[low:high]  # noqa: E731
-    one = BinHolder(context("bank"), "bureau", bins, [4])
-    other = ValueHolder(context("bureau"), "bank", 65, 1, give)
+    one = BinHolder(context("bank"), "bureau", bins, [4], 1)
+    other = ValueHolder(context("bureau"), "bank", 65, 1, give, columns=1)
     with pytest.raises(PeerError, match="64 rows at the bin holder, 65 here"):
         Pair(one, other).run()
+
+
+def test_other_columns_or_numbers_a_row_than_agreed_end_the_session() -> None:
+    bins, values = world(64, [4, 4], 2)
+    give = lambda low, high: values[low:high]  # noqa: E731
+    for lanes, columns, said in ((1, 2, "2 numbers a row found, 1"), (2, 1, "2 columns of bins")):
+        one = BinHolder(context("bank"), "bureau", bins, [4, 4], lanes)
+        other = ValueHolder(context("bureau"), "bank", 64, 2, give, columns=columns)
+        with pytest.raises(PeerError, match=said):
+            Pair(one, other).run()
 
 
 def test_what_is_sent_tells_neither_bins_nor_values() -> None:
@@ -162,8 +174,8 @@ def test_a_value_holder_that_spoils_a_correction_is_stopped_before_turns() -> No
             spoilt[3] ^= np.uint64(1)
             return type(turn)(turn.state, [(peer, Corrected(told.place, told.nonce, spoilt))])
 
-    holder = BinHolder(context("bank"), "bureau", bins, [16])
-    liar = Liar(context("bureau"), "bank", 64, 1, lambda low, high: values[low:high])
+    holder = BinHolder(context("bank"), "bureau", bins, [16], 1)
+    liar = Liar(context("bureau"), "bank", 64, 1, lambda low, high: values[low:high], columns=1)
     run = Pair(holder, liar)
     with pytest.raises(PeerError, match="do not fit their check"):
         run.run()
