@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Tags", "difference", "exposure", "nearest"]
+__all__ = ["Tags", "difference", "exposure", "inside", "nearest"]
 
 _BITS = 63
 
@@ -37,7 +37,7 @@ Tags = np.ndarray[Any, np.dtype[np.uint64]]
 def difference(one: Tags, other: Tags) -> int:
     """How many entities lie in exactly one of two sets."""
     small, large = (one, other) if len(one) < len(other) else (other, one)
-    return len(one) + len(other) - 2 * int(np.count_nonzero(_inside(small, large)))
+    return len(one) + len(other) - 2 * int(np.count_nonzero(inside(small, large)))
 
 
 def nearest(asked: Tags, earlier: Sequence[Tags], least: int) -> int | None:
@@ -60,7 +60,7 @@ def _cells(sets: Sequence[Tags]) -> tuple[np.ndarray, np.ndarray]:
     """`(int64[sets, cells] of 0 and 1, int64[cells] sizes)`; who lies in no set is in no cell."""
     everyone = sets[0]
     for one in sets[1:]:
-        fresh = one[~_inside(one, everyone)]
+        fresh = one[~inside(one, everyone)]
         everyone = np.insert(everyone, np.searchsorted(everyone, fresh), fresh)
     words = -(-len(sets) // _BITS)
     member = np.zeros((len(everyone), words), np.int64)
@@ -73,8 +73,8 @@ def _cells(sets: Sequence[Tags]) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(rows, np.int64), sizes
 
 
-def _inside(asked: Tags, within: Tags) -> np.ndarray:
-    """bool[asked]: both are sorted."""
+def inside(asked: Tags, within: Tags) -> np.ndarray:
+    """`bool[asked]`, which of them are in `within`; both are sorted."""
     if not len(within):
         return np.zeros(len(asked), bool)
     at = np.searchsorted(within, asked)

@@ -38,7 +38,7 @@ from federated.aggregate.history import Past, asked_of
 from federated.party.book import MICRO, Book, Entry, Job, Level, Names, read_book
 from federated.party.budget import Earlier, Holds, allowed_bits, check_bits, check_counts
 from federated.party.contract import Contract, PartyTerms
-from federated.party.differencing import Tags, exposure, nearest
+from federated.party.differencing import Tags, exposure, inside, nearest
 from federated.party.files import make_folder
 from federated.party.plain import canonical
 from federated.party.release import Release
@@ -428,13 +428,13 @@ class Releases:
         if not any(release.bits for release in fresh):
             return
         jobs = [job for job in self._before(book, own) if any(e.bits for e in job.entries)]
-        before = []
+        before, asked = [], None if tags is None else _distinct(tags)
         for job in jobs:
             about = None
             if job.tagged and foreseen:
                 about = np.zeros(0, bool)
-            elif job.tagged and tags is not None:
-                about = np.isin(_distinct(tags), _distinct(self._read_tags(job.session)))
+            elif job.tagged and asked is not None:
+                about = inside(asked, _distinct(self._read_tags(job.session)))
             before.append(Earlier(job.entries, job.expires, about))
         least = max((job.holds for job in jobs), default=0) / MICRO
         now = self._clock()
