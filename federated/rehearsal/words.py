@@ -141,6 +141,21 @@ MESSAGES: dict[str, dict[str, str]] = {
         ),
         "Fitted": "the model, its quality, how many rows all parties have together",
     },
+    # private sums; no step of a contract uses them yet
+    "sums": {
+        "Offer": (
+            "a random point; how many rows there are, and the sizes of the trees, "
+            "so how many bins each column has at most"
+        ),
+        "Points": "random points, and how many numbers a row will follow",
+        "Seeds": "random sums that let the other side make all of its seeds but hidden ones",
+        "Asked": "random choices under pads, with a check of them; no bin",
+        "Corrected": "random corrections that complete the trees of seeds",
+        "Challenged": "a random number that decides how the trees are checked",
+        "Zeroed": "zeros under pads, and sums of pads: the check of the trees",
+        "Turned": "each row's bin under a pad that only the sender can take away",
+        "Values": "numbers of each row under pads, of which the other side gets sums, also padded",
+    },
 }
 
 

@@ -62,6 +62,7 @@ STEPS = {
     "federated.join_sum": "join_sum",
     "federated.vertical": "train",
     "federated.horizontal": "train",
+    "federated.sharing": "sums",
     "federated.party.negotiation": "contract",
     "federated.party.finish": "finish",
 }
