@@ -30,7 +30,7 @@ Rows = NDArray[np.bool_]
 MOST_STEPS = 20
 MOST_FOLDS = 50
 # below this many rows a column, Newton needs more steps to come as close
-ROWS_A_COLUMN = 10
+ROWS_A_COLUMN = 20
 MANY_ROWS = 4096
 """Aligned rows from which on sums are precise enough, and costly enough, to be kept."""
 # of many rows, the passes that sum the curvature; the others keep it

@@ -38,7 +38,8 @@ def fixed_point(numbers: Floats) -> NDArray[np.int64]:
 
 def own_exponent(vector: Floats, most: int) -> int:
     """The power of two, at most 2^±`most`, that brings the vector's root mean square near 1."""
-    power = float(np.mean(vector**2)) if len(vector) else 0.0
+    with np.errstate(over="ignore"):  # what is out of range is refused by whoever tells it
+        power = float(np.mean(vector**2)) if len(vector) else 0.0
     if not (np.isfinite(power) and power > 0):
         return 0
     return int(np.clip(np.rint(-0.5 * np.log2(power)), -most, most))

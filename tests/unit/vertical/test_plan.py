@@ -57,6 +57,7 @@ def test_as_few_passes_as_a_good_model_takes() -> None:
     assert chosen(24_000, 10, 0) == (1, 0, 1)
     # few rows for the columns: more steps, as the bits allow
     assert chosen(328, 67, 5) == (2, 1, 3)
+    assert chosen(682, 62, 5) == (2, 1, 3)  # berka: 71 columns, 62 of them independent
     assert chosen(328, 67, 5, row=17) == (3, 1, 4)
     assert chosen(328, 67, 5, row=9) == (1, 1, 2)
 
