@@ -8,8 +8,9 @@ policy can ask it of a contract alone, and a book before anything is sent.
 
 `check_bits` bounds what is told of a record. Of each set of columns that a step asks for, and of
 all columns told so far together: whatever was told by releases that touch one of them, this
-contract's whole, may be at most `row_share` of the bits that a row holds in them. A release over
-more columns counts whole for each set that it touches, so asking for parts first gains nothing.
+contract's whole, may be at most `row_share` of the bits that a row holds in them, and leave
+`row_left` of them. A release over more columns counts whole for each set that it touches, so asking
+for parts first gains nothing.
 Columns of which only noised tables were told are bounded by their epsilon instead.
 
 A refusal tells what the asker knows (its own jobs, their records and bits, what it asks) and one
@@ -146,9 +147,13 @@ def _check_epsilon(
 
 
 def allowed_bits(limits: ReleaseLimits, holds: float) -> int:
-    """The bound, in millionths: a share of what a row holds, in whole tenths of a bit downwards."""
-    tenths = math.floor(min(holds, 1e6) * limits.row_share * 10 + 1e-9)
-    return tenths * _TENTH
+    """The bound, in millionths: a share of what a row holds, with some bits left, downwards to
+    whole tenths of a bit.
+    """
+    most = min(holds, 1e6) * limits.row_share
+    if limits.row_share < 1:
+        most = min(most, holds - limits.row_left)
+    return max(0, math.floor(most * 10 + 1e-9)) * _TENTH
 
 
 def check_bits(
@@ -191,7 +196,7 @@ def check_bits(
                 f"{mine / MICRO:.1f} bits of a row of {table} asked, {worst / MICRO:.1f} told "
                 f"before, {most / MICRO:.1f} allowed: a row holds {held:.1f} in "
                 f"{len(columns)} columns; {' or '.join(passing) or 'nothing'} would pass",
-                hint="policy: [releases] row_share",
+                hint="policy: [releases] row_share, row_left",
             )
 
 

@@ -69,7 +69,8 @@ wait_hours = 72               # a proposal that nobody decides on is refused aft
 four_eyes = true              # who proposes a job of this party's own may not approve it
 
 [releases]                    # what one receiver may learn, over a contract and all before it
-row_share = 0.6               # bits told of a row, as a share of those that it holds
+row_share = 0.4               # bits told of a row, as a share of those that it holds
+row_left = 7                  # and so many of them stay untold at least
 minimum_difference = 10       # any two answers differ in so many entities, or one gives no answer
 releases_per_column = 24      # within keep_days
 thresholds_per_column = 20    # distinct ones, of shares and histograms

@@ -81,9 +81,10 @@ def _releases(policy: Policy) -> list[str]:
     told, by = policy.releases, "each purpose" if policy.releases.purposes else "all purposes"
     noised = [e for e in (told.epsilon, told.epsilon_per_column) if e is not None]
     exact = ", and no exact ones" if told.epsilon is not None else ""
+    left = f", and all but {told.row_left:g} of them" if told.row_share < 1 else ""
     return [
         f"in {told.keep_days} days one receiver learns at most {told.row_share:.0%} of the bits "
-        "that a row holds, in the columns it asks for and in all together",
+        f"that a row holds{left}, in the columns it asks for and in all together",
         f"of one column at most {told.releases_per_column} answers to one receiver, any two apart "
         f"by {told.minimum_difference} entities; {told.thresholds_per_column} distinct thresholds",
         f"noised answers on one column of epsilon {min(noised):g} together for {by}{exact}; tables "

@@ -21,6 +21,8 @@ class ReleaseLimits:
     budget. `keep_days`: for how long all this is remembered.
 
     `row_share`: the share of the bits that a row holds which all that is told of it may come to.
+    `row_left`: the bits of a row that must stay untold at least, for a table that holds few; with
+    a `row_share` of 1 or more, whole rows are allowed and it does not count.
     `epsilon_per_column`: the most differential privacy that noised answers may spend on a column
     for one purpose, beside exact ones. `thresholds_per_column`: the most distinct thresholds of
     shares and histograms. `purposes`: those that the policy names, each with an epsilon of its own;
@@ -31,7 +33,8 @@ class ReleaseLimits:
     releases_per_column: int = 24
     epsilon: float | None = None
     keep_days: int = 400
-    row_share: float = 0.6
+    row_share: float = 0.4
+    row_left: float = 7.0
     epsilon_per_column: float = 10.0
     thresholds_per_column: int = 50
     purposes: tuple[str, ...] = ()
@@ -54,6 +57,7 @@ def read_release_limits(section: Section | None, purposes: tuple[str, ...] = ())
         epsilon=epsilon or None,
         keep_days=section.integer("keep_days", default.keep_days, 1, 36500),
         row_share=section.number("row_share", default.row_share, 0.0, 1000.0),
+        row_left=section.number("row_left", default.row_left, 0.0, 64.0),
         epsilon_per_column=section.number(
             "epsilon_per_column", default.epsilon_per_column, 0.0, 1e6
         ),

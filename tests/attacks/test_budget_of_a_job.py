@@ -71,7 +71,7 @@ class Months(World):
         return {line["body"]["step"] for line in lines if line["kind"] == "sent"}
 
     def limit(self, **limits: float) -> None:
-        self.releases._limits = ReleaseLimits(**limits)  # type: ignore[arg-type]
+        self.releases._limits = ReleaseLimits(**{"row_left": 0.0, **limits})  # type: ignore[arg-type]
 
 
 class Killed(BaseException):

@@ -227,7 +227,7 @@ def test_the_policy_of_a_new_node(tmp_path: Path) -> None:
     assert load_policy(tmp_path / "none.toml").rules == ()
     assert "no rule approves anything by itself" in in_words(policy)
     said = "\n".join(in_words(policy))
-    assert "at most 60% of the bits that a row holds" in said
+    assert "at most 40% of the bits that a row holds, and all but 7 of them" in said
     assert "noised answers on one column of epsilon 1 together for all purposes" in said
     assert "at most 4 numbers a record" in said
     assert "20 distinct thresholds" in said

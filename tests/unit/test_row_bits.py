@@ -102,7 +102,7 @@ def test_from_the_contract_alone(asked: Contract) -> None:
     )
     assert row_words(decided)[1:3] == [
         "1.0 bits of some rows were told before: 9.0 in all",
-        "a row holds 10.0 bits in them; 6.0 may be told",
+        "a row holds 10.0 bits in them; 3.0 may be told",
     ]
     assert "decodes 35.4% of whole rows" in row_words(decided)[3]
     assert row_words(decided)[4:] == ["rows of which more would be told are refused"]
@@ -136,16 +136,16 @@ def test_an_officer_sees_what_was_told_and_what_a_row_holds(
     told = bits(2.0, "loans")
     earlier = replace(asked, nonce="ab" * 32)
     me = earlier.party("bureau")
-    book.reserve(earlier, me, told, by_id(PEOPLE), (), lambda columns: 5.0)
+    book.reserve(earlier, me, told, by_id(PEOPLE), (), lambda columns: 12.0)
     row, unknown = row_bits_of(request, home)
     assert row is not None
-    assert (row.told, row.held, row.allowed, unknown) == (2.0, 10.0, 6.0, [])
+    assert (row.told, row.held, row.allowed, unknown) == (2.0, 10.0, 3.0, [])
     words = ["node", "releases", "--home", str(home.path)]
     listed = CliRunner().invoke(app, words, env={"COLUMNS": "300"}).output
     assert "2.0" in listed
     assert (
-        "bank was told 2.0 bits of a row of bureau.people at most, in 1 columns that held 5.0: "
-        "3.0 may be told; an insider" in listed
+        "bank was told 2.0 bits of a row of bureau.people at most, in 1 columns that held 12.0: "
+        "4.8 may be told; an insider" in listed
     )
 
 

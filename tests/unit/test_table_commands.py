@@ -46,7 +46,7 @@ def test_a_table_is_opened_shown_and_bound(home: NodeHome, tmp_path: Path) -> No
     assert "bureau.people: 4 rows" in shown
     assert "key id: 3 usable, 2 distinct" in shown
     assert "as the policy says" in shown
-    held = "a row holds 2.0 bits in what is offered for training (1 columns); 1.2 may be told"
+    held = "a row holds 2.0 bits in what is offered for training (1 columns); 0.0 may be told"
     assert held in shown
     text = home.tables.read_text()
     assert text.startswith('# by hand\n[bureau.old]\npath = "x.csv" # stays\n')
