@@ -20,6 +20,7 @@ from federated.horizontal import Branch, Coordinator, NoiseKey, Plan, SecureSum,
 from federated.horizontal.branch import Question, effective_rows
 from federated.horizontal.plan import BINS, SHARES
 from federated.party.limits import step_limit
+from federated.party.policy_file import NEW_POLICY
 from psi.protocol import PeerError, Refused
 from tests.attacks.world import World, drafted
 
@@ -345,7 +346,8 @@ def test_the_contracts_seed_does_not_say_which_rows_are_in_a_fold(tmp_path: Path
 
     for job in ("one", "two"):
         (tmp_path / job).mkdir()
-        world = World(tmp_path / job, people(), permissions)
+        few = NEW_POLICY.replace("row_left = 7", "row_left = 0")  # 80 rows hold 6.3 bits
+        world = World(tmp_path / job, people(), permissions, policy=few)
         with mock.patch("federated.party.steps.Branch", noted):
             assert world.run(JOB, people()).errors == {}
     assert len(folds) == 4
