@@ -175,6 +175,11 @@ class Job:
         return [party.name for party in self.parties if party.name != self.receiver]
 
     @property
+    def trains(self) -> tuple[TrainSpec, ...]:
+        """The trainings."""
+        return () if self.train is None else (self.train,)
+
+    @property
     def horizontal(self) -> bool:
         """Whether rows, not columns, are at different parties."""
         return self.train is not None and self.train.split == "horizontal"

@@ -77,7 +77,9 @@ def write_outputs(
         write_parquet_atomic(targets, folder / "targets.parquet")
         write_csv(targets, folder / "targets.csv")
         files += ["targets.parquet", "targets.csv"]
-    models = [measured(t, alone[t.terms.task], job.receiver) for t in outcome.trained]
+    features = list(dict.fromkeys(job.party(job.receiver).features))
+    aligned = table.select(features).take(pa.array(outcome.rows))
+    models = [measured(t, alone[t.terms.task], job.receiver, aligned) for t in outcome.trained]
     checks = []
     if baseline:
         checks = [compare(t, federation.outcomes, federation.tables) for t in outcome.trained]
@@ -203,6 +205,7 @@ def _metrics(
             "rows": model.rows,
             "positives": model.positives,
             "gain": _interval(model.gain),
+            "warnings": list(model.warnings),
             "scores": {
                 s.name: {
                     "auc": _round(s.auc),

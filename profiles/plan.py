@@ -30,6 +30,7 @@ from profiles.estimate import (
     vole_estimate,
 )
 from profiles.job import Job
+from profiles.leaks import with_leaks
 from profiles.own_table import check_own
 from profiles.proposal import nameless_draft
 from profiles.roles import roles_of
@@ -76,7 +77,8 @@ def _columns(job: Job, source: Source) -> list[str]:
         keys = [column for level in party.keys for column in level]
         table = source.load(party.table, list(roles), keys=keys)
         lines.append(f"  {party.table}, {table.num_rows:,} rows")
-        lines += [f"    {plain(line, 1000)}" for line in in_lines(columns_taken(table, roles))]
+        taken = with_leaks(job, party.name, table, columns_taken(table, roles))
+        lines += [f"    {plain(line, 1000)}" for line in in_lines(taken)]
     return lines
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from sklearn.linear_model import LogisticRegression
 
 from federated.party.outcome import Trained
+from profiles.leaks import LEAK, partners_part, telling_columns
 from profiles.reasons import linear_reasons, partner_contribution, true_zeros
 from profiles.report.data import Model, linear_importance, paired_gain, scored
 
@@ -50,8 +51,11 @@ def _fit(matrix: np.ndarray, label: np.ndarray) -> LogisticRegression:
     return model.fit(matrix, label)
 
 
-def measured(trained: Trained, alone: Alone, receiver: str) -> Model:
-    """Both models on rows that they did not see, and what moves the joined one."""
+def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -> Model:
+    """Both models on rows that they did not see, and what moves the joined one.
+
+    `aligned` holds the receiver's features of the aligned rows as they were read.
+    """
     folded = bool((trained.folds >= 0).any())
     folds = trained.folds if folded else None
     joined = trained.fold_scores if folded else trained.scores
@@ -59,6 +63,11 @@ def measured(trained: Trained, alone: Alone, receiver: str) -> Model:
     after = scored("joined", trained.label, joined, folds)
     seen = "on held-out folds" if folded else "on the training rows: no folds were asked for"
     labelled = trained.label[trained.label >= 0]
+    names = " and ".join(trained.terms.partners)
+    leaks = telling_columns(aligned, aligned.column_names, trained.terms.label, trained.label)
+    warnings = [f"{receiver}'s {one.column}: {one.words}." for one in leaks]
+    if after.mean_auc > LEAK:  # and not only where many columns meet few rows
+        warnings += filter(None, [partners_part(trained.label, _partners(trained), names)])
     return Model(
         trained.terms.task,
         "logistic regression",
@@ -71,10 +80,11 @@ def measured(trained: Trained, alone: Alone, receiver: str) -> Model:
             trained.own_matrix,
             trained.columns,
             trained.coefficients,
-            {" and ".join(trained.terms.partners): (_partners(trained), trained.partner_columns)},
+            {names: (_partners(trained), trained.partner_columns)},
         ),
         gain=paired_gain(before, after),
         notes=trained.encoder.notes,
+        warnings=tuple(warnings),
     )
 
 

@@ -13,6 +13,7 @@ from federated.party.peers import Peers
 from federated.party.policy_file import load_policy
 from federated.party.tables import TablesFile
 from federated.wire.certificates import read_certificate
+from federated.wire.proxy import not_reached_hint
 from psi.protocol import FedprofileError
 
 __all__ = ["examine"]
@@ -73,7 +74,7 @@ def _hub(home: NodeHome) -> str:
     except ssl.SSLCertVerificationError as error:
         return f"its certificate does not hold ({error.verify_message}); is the clock right?"
     except (OSError, ValueError) as error:
-        return f"not reached ({type(error).__name__}); is it running, does a firewall let us out?"
+        return f"not reached ({type(error).__name__}); {not_reached_hint()}"
 
 
 def _tables(home: NodeHome) -> str:

@@ -25,6 +25,9 @@ __all__ = ["ColumnTaken", "columns_taken", "in_lines"]
 
 _TAIL = 100.0
 """A largest value so many times as far from the median as 95 in 100 values are: a heavy tail."""
+_HELD = 0.8
+"""The least share of the variance in a hundredth of the rows of a heavy tail; .07 where normal."""
+_MANY_ROWS = 1000
 _QUOTED = r"^\s+[\"'].*[\"']\s*$"
 
 
@@ -176,7 +179,27 @@ def _of_numbers(table: pa.Table, name: str) -> list[str]:
             "a few values lie far beyond all others: they would decide a mean or a model; see "
             "whether they are errors, or take the logarithm"
         ]
+    held = _held(values)
+    if held > _HELD:
+        how = (
+            "take the logarithm" if values.min() > 0 else "take the logarithm of 1 more, or cap it"
+        )
+        return [
+            f"a heavy tail: one row in a hundred holds {held:.0%} of the variance, and would "
+            f"decide a model; {how}"
+        ]
     return []
+
+
+def _held(values: np.ndarray) -> float:
+    """The share of the variance that the hundredth of the rows farthest from the mean holds."""
+    if values.size < _MANY_ROWS or len(np.unique(values)) <= MANY:
+        return 0.0
+    scaled = values / max(float(np.abs(values).max()), 1e-300)  # squares then stay finite
+    squares = (scaled - scaled.mean()) ** 2
+    far = values.size // 100
+    total = float(squares.sum())
+    return float(np.partition(squares, -far)[-far:].sum()) / total if total else 0.0
 
 
 _STAND_INS = pa.array(sorted({text.strip() for text in FILLERS if text.strip()}), pa.large_string())

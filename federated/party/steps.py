@@ -397,6 +397,7 @@ class Steps:
             steps=terms.steps,
             fold_steps=terms.fold_steps,
             key=self._paillier_key(terms.key_bits),
+            records=self._own,
         )
         fit = self._session.run(step, role, terms.partners)
         self.outcome.trained.append(
@@ -454,6 +455,7 @@ class Steps:
             key_bits=terms.key_bits,
             planned=Passes(terms.steps, terms.folds, terms.fold_steps),
             secrets={name: self._session.shared_secret(name, step) for name in others},
+            records=self._own,
         )
         fit = self._session.run(step, role, [self._contract.receiver, *others])
         self.outcome.coefficients[terms.task] = fit.coefficients

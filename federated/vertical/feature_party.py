@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federated.paillier import MINIMUM_BITS, PublicKey
 from federated.vertical.basis import draw_basis, pair_masks, whitening
@@ -96,6 +97,7 @@ class FeatureParty(Role[FeatureFit]):
         key_bits: of the label party's key; below 2048 for tests only.
         planned: the contract's passes, from which the label party may not depart; None: any
             within the cap, where there is no contract.
+        records: `int64[n]`, each row's record, where one has several rows.
 
     Raises:
         InputError: columns that are not finite.
@@ -126,6 +128,7 @@ class FeatureParty(Role[FeatureFit]):
         secrets: Mapping[str, bytes] | None = None,
         key_bits: int = MINIMUM_BITS,
         planned: Steps | None = None,
+        records: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(context)
         self._label_party = label_party
@@ -133,7 +136,7 @@ class FeatureParty(Role[FeatureFit]):
         self._partners = list(partners)
         self._secrets = dict(secrets or {})
         self._cap, self._key_bits = cap, key_bits
-        self._planned = planned
+        self._planned, self._records = planned, records
         self._score_bits, self._row_bits, self._others = score_bits, row_bits, others
         self._public: PublicKey | None = None
         check_columns(self._x)
@@ -165,6 +168,7 @@ class FeatureParty(Role[FeatureFit]):
             cap=self._cap,
             score_bits=self._score_bits,
             row_bits=self._row_bits,
+            records=self._records,
         )
         none = np.zeros(0)
         memory = Memory(setup, 0, none, none, np.zeros(len(self._x), dtype=np.int64), none)

@@ -63,11 +63,19 @@ def check_records(x: Floats, records: NDArray[np.int64]) -> None:
 
 
 def check_setup(
-    setup: Setup, x: Floats, *, others: int, cap: int, score_bits: int, row_bits: int
+    setup: Setup,
+    x: Floats,
+    *,
+    others: int,
+    cap: int,
+    score_bits: int,
+    row_bits: int,
+    records: NDArray[np.int64] | None = None,
 ) -> None:
     """The label party's plan against the contract's caps and this party's columns.
 
-    `others`: columns of the other feature parties. Raises PeerError or Refused.
+    `others`: columns of the other feature parties. `records`: each row's, where one has several.
+    Raises PeerError or Refused.
     """
     n = len(x)
     if len(setup.labelled) != n or len(setup.fold) != n:
@@ -87,7 +95,7 @@ def check_setup(
         raise PeerError("labelled rows or folds are malformed")
     check_width(int(np.count_nonzero(labelled)), setup.own + x.shape[1] + others)
     _check_support(x[labelled], LABELLED_SUPPORT, "labelled")
-    _check_folds(setup, labelled)
+    _check_folds(setup, labelled, records)
 
 
 def check_width(rows: int, columns: int, what: str = "labelled") -> None:
@@ -119,7 +127,7 @@ def _off_mode(column: Floats) -> int:
     return len(column) - int(counts.max())
 
 
-def _check_folds(setup: Setup, labelled: Rows) -> None:
+def _check_folds(setup: Setup, labelled: Rows, records: NDArray[np.int64] | None) -> None:
     if not setup.folds:
         if np.any(setup.fold != -1):
             raise PeerError("folds of rows without a cross-validation")
@@ -127,12 +135,23 @@ def _check_folds(setup: Setup, labelled: Rows) -> None:
     folds = setup.fold[labelled]
     if folds.min(initial=0) < 0 or folds.max(initial=0) >= setup.folds:
         raise PeerError("a labelled row without a fold")
-    uneven = _uneven(np.bincount(folds, minlength=setup.folds))
+    sizes = _sizes(folds, setup.folds, None if records is None else records[labelled])
+    uneven = _uneven(sizes, "rows" if records is None else "records")
     if uneven:
         raise PeerError(uneven)
 
 
-def _uneven(sizes: NDArray[np.int64]) -> str:
+def _sizes(
+    folds: NDArray[np.int16], count: int, records: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """Rows of each fold; records, where one has several rows: they are dealt together."""
+    if records is None:
+        return np.bincount(folds, minlength=count)
+    _, first = np.unique(np.stack([folds, records]), axis=1, return_index=True)
+    return np.bincount(folds[first], minlength=count)
+
+
+def _uneven(sizes: NDArray[np.int64], what: str) -> str:
     """What is wrong with folds of these sizes: folds are dealt at random, not in equal numbers."""
     mean = sizes.mean()
     far = UNEVEN * np.sqrt(mean * (1 - 1 / len(sizes)))
@@ -140,7 +159,7 @@ def _uneven(sizes: NDArray[np.int64]) -> str:
     if sizes.min() >= FOLD_ROWS and even:
         return ""
     return (
-        f"folds of {int(sizes.min())} to {int(sizes.max())} rows; even sizes of at least "
+        f"folds of {int(sizes.min())} to {int(sizes.max())} {what}; even sizes of at least "
         f"{FOLD_ROWS} are allowed"
     )
 
@@ -194,14 +213,23 @@ def folds_of(folds: NDArray[Any] | None, label: NDArray[np.int8]) -> NDArray[np.
     return found.astype(np.int16)
 
 
-def check_folds(folds: NDArray[np.int16], label: NDArray[np.int8]) -> None:
-    """Raise Refused for folds that a partner would not take, or that hold one class only."""
+def check_folds(
+    folds: NDArray[np.int16],
+    label: NDArray[np.int8],
+    records: NDArray[np.int64] | None = None,
+) -> None:
+    """Raise Refused for folds that a partner would not take, or that hold one class only.
+
+    `records` is each row's, where one has several.
+    """
     count = int(folds.max(initial=-1)) + 1
     hint = "use fewer folds, or folds = 0"
     if not count:
         return
     classes = [np.bincount(folds[label == value], minlength=count) for value in (0, 1)]
-    uneven = _uneven(classes[0] + classes[1])
+    known = label >= 0
+    sizes = _sizes(folds[known], count, None if records is None else records[known])
+    uneven = _uneven(sizes, "rows" if records is None else "records")
     if uneven:
         raise Refused(uneven, hint=hint)
     if min(found.min() for found in classes) < 1:

@@ -101,6 +101,7 @@ class LabelParty(Role[VerticalFit]):
         steps: passes over all labelled rows.
         fold_steps: passes of each fold.
         key: for Paillier; made anew (3072 bits) if None.
+        records: `int64[n]`, each row's record, where one has several rows.
 
     Raises:
         InputError: columns that are not finite.
@@ -125,6 +126,7 @@ class LabelParty(Role[VerticalFit]):
         steps: int = 3,
         fold_steps: int = 2,
         key: PrivateKey | None = None,
+        records: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(context)
         self._partners = list(partners)
@@ -134,7 +136,7 @@ class LabelParty(Role[VerticalFit]):
         self._x = np.column_stack([np.ones(len(own)), own])
         self._y = check_label(label, own)
         self._fold = folds_of(folds, self._y)
-        check_folds(self._fold, self._y)
+        check_folds(self._fold, self._y, records)
         self._folds = int(self._fold.max(initial=-1)) + 1
         self._steps, self._fold_steps = steps, fold_steps if self._folds else 0
         self._plan = passes(len(self._x), self._steps, self._folds, self._fold_steps)

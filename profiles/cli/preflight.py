@@ -36,6 +36,7 @@ def preflight(
     from federated.text import plain
     from profiles.cli.screen import column_bars
     from profiles.job import AlignSpec, Job
+    from profiles.leaks import with_leaks
     from profiles.roles import roles_of
     from psi.protocol import InputError, JobError
 
@@ -56,6 +57,7 @@ def preflight(
         roles = roles_of(spec, found.name)
         table = FileSource(file).load(found.table, [*roles], keys=names)
         taken = columns_taken(table, {c: r for c, r in roles.items() if r != ["key"]})
+        taken = with_leaks(spec, found.name, table, taken)
         kinds = {
             c: k
             for cs, ks in zip(found.keys, align.kinds, strict=False)

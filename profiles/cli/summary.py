@@ -33,6 +33,8 @@ def print_summary(result: JobResult) -> None:
                 highlight=False,
                 markup=False,
             )
+        for warning in model.warnings:
+            console.print(f"look at this: {plain(warning, 400)}", highlight=False, markup=False)
     for summed in join_sum_metrics(result.federation.outcome):
         console.print(f"shared with {summed['partner']}  {summed['shared']}", highlight=False)
         for name, value in summed["values"].items():

@@ -126,7 +126,10 @@ class Importance:
 
 @dataclass(frozen=True)
 class Model:
-    """One trained task. `scores` begin with the one to compare with (alone), if there is one."""
+    """One trained task. `scores` begin with the one to compare with (alone), if there is one.
+
+    `warnings` point at columns that tell the outcome by themselves.
+    """
 
     task: str
     model: str
@@ -138,6 +141,7 @@ class Model:
     importance: tuple[Importance, ...] = ()
     gain: Interval | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

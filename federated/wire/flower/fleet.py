@@ -46,6 +46,7 @@ from federated.wire.certificates import read_certificate, read_key, request_cert
 from federated.wire.flower.packing import MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
 from federated.wire.hub_home import Invite
 from federated.wire.parcels import Parcel
+from federated.wire.proxy import not_reached_hint
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, Refused
 
 __all__ = ["Fleet", "FleetKeys", "enrol"]
@@ -368,7 +369,8 @@ def enrol(invite: Invite, key: Any) -> bytes:
         "request": request_certificate(key, invite.name).decode(),
     }
     try:
-        with httpx.Client(verify=_context(invite.authority), timeout=30.0) as client:
+        trusted = _context(invite.authority)
+        with httpx.Client(verify=trusted, timeout=30.0, trust_env=False) as client:
             response = client.post(
                 f"https://{invite.hub}/v1/enrol",
                 json=body,
@@ -377,7 +379,7 @@ def enrol(invite: Invite, key: Any) -> bytes:
     except httpx.HTTPError as error:
         raise EnvironmentFailed(
             f"the hub at {invite.hub} is not reached ({type(error).__name__})",
-            hint="is it running, and does a firewall let this machine out to it?",
+            hint=not_reached_hint(),
         ) from None
     if response.status_code != 200:
         code, text = _said(response)

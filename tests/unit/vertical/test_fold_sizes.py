@@ -1,0 +1,37 @@
+"""Folds are even in records: one that has many rows is in one fold with all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from federated.vertical.guards import check_folds
+from psi.protocol import Refused
+
+
+def pairs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """200 records in five folds, 40 in each; the first has 300 rows."""
+    records = np.repeat(np.arange(200), np.where(np.arange(200) == 0, 300, 1))
+    folds = (records % 5).astype(np.int16)
+    return folds, (np.arange(len(records)) % 2).astype(np.int8), records
+
+
+def test_a_record_with_many_rows_does_not_make_a_fold_uneven() -> None:
+    folds, label, records = pairs()
+    check_folds(folds, label, records)
+    with pytest.raises(Refused, match="folds of 40 to 339 rows"):
+        check_folds(folds, label)
+
+
+def test_many_rows_of_few_records_do_not_make_a_fold_large_enough() -> None:
+    folds, label, records = pairs()
+    few = np.where(folds == 0, 0, records)  # 339 rows of one record
+    with pytest.raises(Refused, match="folds of 1 to 40 records"):
+        check_folds(folds, label, few)
+
+
+def test_rows_without_a_label_are_in_no_fold() -> None:
+    folds, label, records = pairs()
+    label[::7] = -1
+    folds[::7] = -1
+    check_folds(folds, label, records)
