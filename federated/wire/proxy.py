@@ -1,8 +1,7 @@
-"""Proxies in the environment: a hub is reached without them, and advice names them.
+"""Proxies in the environment, where a hub is not reached: advice names them.
 
-A hub is one address, told in an invite and pinned by its certificate: a proxy meant for web pages
-neither knows it nor lets its long connections through. Where a firewall lets out by a proxy only,
-whoever runs the machine has to hear that the proxy was not asked.
+An invite is used as the environment says, like any request to a site. The lasting connection to the
+hub is direct: a proxy meant for web pages ends it. Whoever runs the machine has to hear which.
 """
 
 from __future__ import annotations
@@ -12,14 +11,19 @@ from collections.abc import Mapping
 
 __all__ = ["not_reached_hint"]
 
-_NAMES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+_NAMES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
-def not_reached_hint(environment: Mapping[str, str] | None = None) -> str:
-    """What to look at where a hub is not reached; names of variables only, never their values."""
+def not_reached_hint(hub: str = "", environment: Mapping[str, str] | None = None) -> str:
+    """What to look at where a hub is not reached; names of variables only, never their values.
+
+    `hub` is its host where the connection went through a proxy that is set, "" where it is direct.
+    """
     given = os.environ if environment is None else environment
-    named = [name for name in _NAMES if given.get(name)]
     hint = "is it running, and does a firewall let this machine out to it?"
-    if not named:
-        return hint
-    return f"{hint} ({named[0]} is set here: the hub is reached directly, not through that proxy)"
+    for name in _NAMES:
+        if given.get(name) and hub:
+            return f"{name} is set here: set no_proxy={hub} to reach the hub without that proxy"
+        if given.get(name):
+            return f"{hint} ({name} is set here: the hub is reached directly, not through it)"
+    return hint

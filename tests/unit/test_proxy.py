@@ -1,4 +1,4 @@
-"""A hub is reached without the environment's proxies, and advice names one that is set."""
+"""Where a hub is not reached, advice names a proxy that is set, and never its address."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from federated.wire.proxy import not_reached_hint
 
 
 def test_no_proxy_is_named_where_none_is_set() -> None:
-    assert "proxy" not in not_reached_hint({"https_proxy": "", "PATH": "/bin"})
+    assert "proxy" not in not_reached_hint("hub.example", {"https_proxy": "", "PATH": "/bin"})
 
 
-@pytest.mark.parametrize("name", ["https_proxy", "HTTP_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
 def test_a_proxy_is_named_by_its_variable_never_its_value(name: str) -> None:
-    hint = not_reached_hint({name: "http://user:word@proxy.example:3128"})
-    assert f"{name} is set here" in hint
-    assert "word" not in hint
-    assert "example" not in hint
+    given = {name: "http://user:word@proxy.example:3128"}
+    through, direct = not_reached_hint("hub.bank", given), not_reached_hint("", given)
+    assert f"{name} is set here: set no_proxy=hub.bank" in through
+    assert f"{name} is set here: the hub is reached directly" in direct
+    for hint in (through, direct):
+        assert not {"word", "example"} & set(hint.replace(":", " ").replace(".", " ").split())

@@ -369,8 +369,7 @@ def enrol(invite: Invite, key: Any) -> bytes:
         "request": request_certificate(key, invite.name).decode(),
     }
     try:
-        trusted = _context(invite.authority)
-        with httpx.Client(verify=trusted, timeout=30.0, trust_env=False) as client:
+        with httpx.Client(verify=_context(invite.authority), timeout=30.0) as client:
             response = client.post(
                 f"https://{invite.hub}/v1/enrol",
                 json=body,
@@ -379,7 +378,7 @@ def enrol(invite: Invite, key: Any) -> bytes:
     except httpx.HTTPError as error:
         raise EnvironmentFailed(
             f"the hub at {invite.hub} is not reached ({type(error).__name__})",
-            hint=not_reached_hint(),
+            hint=not_reached_hint(invite.hub.rpartition(":")[0]),
         ) from None
     if response.status_code != 200:
         code, text = _said(response)
