@@ -66,6 +66,7 @@ def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
     spec = job.party(name)
     receiver = name == job.receiver
     kinds = job.align.kinds if job.align else ()
+    labels = tuple(dict.fromkeys(train.label for train in job.trains))
     return PartyTerms(
         name=name,
         organisation=identity.organisation.hex(),
@@ -73,10 +74,10 @@ def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
         table=spec.table,
         keys=spec.keys,
         kinds=kinds if spec.keys else (),
-        features=spec.features if job.train else (),
+        features=spec.features if job.trains else (),
         measures=_measures(job, name),
-        label=job.train.label if job.train and (receiver or job.horizontal) else "",
-        segment=_segments(job) if receiver else "",
+        labels=labels if receiver or job.horizontal else (),
+        segments=_segments(job) if receiver else (),
     )
 
 
@@ -89,9 +90,9 @@ def _measures(job: Job, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(columns))
 
 
-def _segments(job: Job) -> str:
+def _segments(job: Job) -> tuple[str, ...]:
     columns = [a.by for a in job.aggregates] + [c.segment for c in job.categories if c.segment]
-    return ", ".join(dict.fromkeys(columns))
+    return tuple(dict.fromkeys(columns))
 
 
 def _align(job: Job) -> tuple[AlignTerms, ...]:

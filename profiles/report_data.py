@@ -99,7 +99,7 @@ def _party(contract: Contract, terms: PartyTerms) -> PartyLine:
     horizontal = any(t.split == "horizontal" for t in contract.train)
     use = "training" if contract.train else "its segments"
     if terms.name == contract.receiver:
-        role = "receiver, holds the label" if terms.label else "receiver"
+        role = "receiver, holds the label" if terms.labels else "receiver"
     else:
         role = "feature party" if terms.features else "partner"
     uses = []

@@ -12,9 +12,9 @@ from federated.text import plain
 from psi.protocol import PeerError
 
 if TYPE_CHECKING:
-    from federated.party.contract import Contract, PartyTerms
+    from federated.party.contract import Contract
 
-__all__ = ["KEY", "USES", "check_columns", "columns_used", "segment_columns"]
+__all__ = ["KEY", "USES", "check_columns", "columns_used"]
 
 KEY = "key"
 MEASURES = ("aggregate", "category", "join and sum", "amount")
@@ -55,11 +55,6 @@ def columns_used(contract: Contract, party: str) -> dict[str, tuple[str, ...]]:
     return {use: tuple(dict.fromkeys(columns)) for use, columns in used.items()}
 
 
-def segment_columns(terms: PartyTerms) -> tuple[str, ...]:
-    """The columns in a party's list of segments."""
-    return tuple(part.strip() for part in terms.segment.split(",") if part.strip())
-
-
 def check_columns(contract: Contract) -> None:
     """Raise `PeerError` unless each party's terms name the columns that steps use, for that use.
 
@@ -70,9 +65,9 @@ def check_columns(contract: Contract) -> None:
         named = {
             KEY: [column for level in terms.keys for column in level],
             "measure": terms.measures,
-            "segment": segment_columns(terms),
+            "segment": terms.segments,
             "feature": terms.features,
-            "label": (terms.label,) if terms.label else (),
+            "label": terms.labels,
         }
         read = {use: set(used[use]) for use in (KEY, "segment", "feature", "label")}
         read["measure"] = {column for use in MEASURES for column in used[use]}

@@ -40,7 +40,7 @@ __all__ = [
     "verify_signatures",
 ]
 
-VERSION = 2
+VERSION = 3
 MODELS = ("logistic",)
 """What `TrainTerms.model` may ask for."""
 FINEST_SCORES = 12
@@ -73,8 +73,8 @@ class PartyTerms:
     kinds: tuple[tuple[str, ...], ...]
     features: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
-    label: str = ""
-    segment: str = ""
+    labels: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
     rows: int = 0
     snapshot: str = ""
     protocols: tuple[str, ...] = ()

@@ -104,12 +104,12 @@ def _check_segments(table: pa.Table, columns: Iterable[str], where: str) -> None
 
 
 def _check_label(table: pa.Table, train: TrainTerms, terms: PartyTerms) -> None:
-    label = known_labels(table, terms.label, positive=train.positive, where=terms.table)
+    label = known_labels(table, train.label, positive=train.positive, where=terms.table)
     counts = [int(np.count_nonzero(label == value)) for value in (0, 1)]
     least = max(_CLASS_ROWS, train.folds)
     if train.split == "vertical" and min(counts) < least:
         raise Refused(
-            f"{terms.table}: label {terms.label!r} has {min(counts):,} rows of its rarer class, at "
+            f"{terms.table}: label {train.label!r} has {min(counts):,} rows of its rarer class, at "
             f"least {least:,} are needed",
             hint="more rows with a label are needed, or fewer folds",
         )

@@ -83,7 +83,7 @@ def planned(contract: Contract, party: str) -> Iterator[Release]:
                 open=not train.score_vectors,
             )
         if train.split == "horizontal" and party != contract.receiver:
-            columns = tuple(dict.fromkeys([*mine.features, mine.label]))
+            columns = tuple(dict.fromkeys([*mine.features, train.label]))
             yield Release(step, columns, bits=float(train.row_bits), known=False)
 
 

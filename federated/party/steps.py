@@ -72,9 +72,8 @@ __all__ = ["Steps", "facts_of", "load_table", "used_columns"]
 def used_columns(terms: PartyTerms) -> list[str]:
     """Every column of this party that the contract names, once."""
     keys = [column for level in terms.keys for column in level]
-    segment = [name.strip() for name in terms.segment.split(",") if name.strip()]
-    label = [terms.label] if terms.label else []
-    return list(dict.fromkeys([*keys, *terms.features, *terms.measures, *segment, *label]))
+    own = [*terms.segments, *terms.labels]
+    return list(dict.fromkeys([*keys, *terms.features, *terms.measures, *own]))
 
 
 def load_table(terms: PartyTerms, source: Source) -> pa.Table:

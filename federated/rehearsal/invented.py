@@ -66,10 +66,11 @@ def invented_table(
         columns.setdefault(column, pa.array(rng.normal(size=rows).round(6)))
     for column in terms.measures:
         columns.setdefault(column, _measured(contract, name, column, rows, rng))
-    for column in filter(None, (part.strip() for part in terms.segment.split(","))):
+    for column in terms.segments:
         columns.setdefault(column, _chosen(SEGMENTS, rows, rng))
-    if terms.label:
-        columns[terms.label] = _labels(contract, rows, rng)
+    for train in contract.train:
+        if train.label in terms.labels:
+            columns[train.label] = _labels(train.positive, rows, rng)
     return pa.table(columns)
 
 
@@ -84,8 +85,7 @@ def _measured(contract: Contract, name: str, column: str, rows: int, rng: Rng) -
     return pa.array(rng.normal(size=rows).round(6))
 
 
-def _labels(contract: Contract, rows: int, rng: Rng) -> pa.Array:
-    positive = next((train.positive for train in contract.train), "")
+def _labels(positive: str, rows: int, rng: Rng) -> pa.Array:
     if positive:
         return _chosen((positive, f"not {positive}"), rows, rng)
     return pa.array(rng.integers(0, 1, rows, endpoint=True))

@@ -100,7 +100,7 @@ def category_in_the_step(made: Contract) -> Contract:
 
 def category_as_a_segment(made: Contract) -> Contract:
     made = replace(made, category=(category("trade"),))
-    return made.with_party(replace(made.party("bureau"), segment="trade"))
+    return made.with_party(replace(made.party("bureau"), segments=("trade",)))
 
 
 def more_in_the_terms(made: Contract) -> Contract:
@@ -108,7 +108,7 @@ def more_in_the_terms(made: Contract) -> Contract:
 
 
 def label_of_the_bureau(made: Contract) -> Contract:
-    return made.with_party(replace(made.party("bureau"), label="born"))
+    return made.with_party(replace(made.party("bureau"), labels=("born",)))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,13 @@ def whole(made: Contract) -> Contract:
     )  # fmt: skip
     mine, theirs = made.party("bank"), made.party("bureau")
     made = replace(made, category=(by,), train=(train,)).with_party(
-        replace(mine, features=("age",), label="left", segment="seg, town", measures=("balance",))
+        replace(
+            mine,
+            features=("age",),
+            labels=("left",),
+            segments=("seg", "town"),
+            measures=("balance",),
+        )
     )
     return made.with_party(replace(theirs, features=("debt",), measures=("loans", "trade")))
 
@@ -183,7 +189,7 @@ def test_every_use_of_every_party_is_held_to_its_terms(tmp_path: Path) -> None:
     counted = replace(made.align[0], reveal="cardinality", alternative="")
     summed = JoinSumTerms("bureau", (Measure("debt", "sum"),), 20, 3072)
     alone = replace(made, align=(counted,), aggregate=(), category=(), train=(), join_sum=(summed,))
-    bare = {"features": (), "label": "", "segment": "", "measures": ()}
+    bare = {"features": (), "labels": (), "segments": (), "measures": ()}
     for name in ("bank", "bureau"):
         alone = alone.with_party(replace(made.party(name), **bare))  # type: ignore[arg-type]
     with pytest.raises(PeerError, match="a step uses 'debt' of bureau as measure"):
@@ -196,7 +202,7 @@ def test_every_use_of_every_party_is_held_to_its_terms(tmp_path: Path) -> None:
         every = every.with_party(replace(every.party(name), **rows))  # type: ignore[arg-type]
     every.check()
     with pytest.raises(PeerError, match="a step uses 'left' of bureau as label"):
-        every.with_party(replace(every.party("bureau"), label="sex")).check()
+        every.with_party(replace(every.party("bureau"), labels=("sex",))).check()
 
 
 def test_what_is_read_and_what_is_booked_are_the_columns_that_steps_use(tmp_path: Path) -> None:

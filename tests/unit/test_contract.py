@@ -67,11 +67,11 @@ def contract(*names: str) -> Contract:
     parties = names or ("bank", "bureau")
     partners = parties[1:]
     uses: dict[str, dict[str, object]] = {
-        "bank": {"segment": "segment", "label": "y"},
+        "bank": {"segments": ("segment",), "labels": ("y",)},
         "bureau": {"measures": ("a",)},
     }
     made = Contract(
-        version=2,
+        version=3,
         nonce=secrets.token_hex(32),
         job="churn",
         purpose="retention",
@@ -107,7 +107,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data[:-1] + b',"z":1}',
         lambda data: data + b" ",
         lambda data: data.replace(b'"job":"churn"', b'"job":"ch\\u0007urn"'),
-        lambda data: data.replace(b'"version":2', b'"version":1'),
+        lambda data: data.replace(b'"version":3', b'"version":1'),
         lambda data: data.replace(b"paillier-djn-v3", b"paillier-djn-v1"),
         lambda data: b"\xff" + data,
         lambda data: data.replace(b'"seed":7', b'"seed":9007199254740993'),
@@ -192,7 +192,7 @@ def test_keys_and_kinds_have_one_shape_and_partners_are_others() -> None:
 def counting(made: Contract, measures: tuple[str, ...] = ("a",)) -> Contract:
     """The same parties with nothing asked of joined rows."""
     parties = tuple(
-        replace(p, features=(), label="", segment="", measures=measures * (p.name == "bureau"))
+        replace(p, features=(), labels=(), segments=(), measures=measures * (p.name == "bureau"))
         for p in made.parties
     )
     return replace(made, parties=parties, aggregate=(), train=())

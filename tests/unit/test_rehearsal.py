@@ -169,7 +169,7 @@ def test_a_policy_that_refuses_is_told_before_anything_is_read(home: Path) -> No
 def job(tmp_path: Path) -> Contract:
     (tmp_path / "job.toml").write_text(JOB)
     made = replace(nameless_draft(Job.load(tmp_path / "job.toml")), aggregate=())
-    parties = tuple(replace(p, measures=(), segment="") for p in made.parties)
+    parties = tuple(replace(p, measures=(), segments=()) for p in made.parties)
     return replace(made, parties=parties)
 
 

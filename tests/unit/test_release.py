@@ -73,7 +73,7 @@ def test_trainings_tell_their_vectors_and_at_most_row_bits_while_these_are_open(
     (release,) = told(replace(asked, train=(replace(TRAIN, score_vectors=0),)))
     assert (release.bits, release.vectors, release.open) == (9.0, 0, True)
     pooled = replace(TRAIN, split="horizontal", partners=(), score_vectors=0, row_bits=1)
-    (release,) = told(replace(contract(features=("a", "b"), label="y"), train=(pooled,)))
+    (release,) = told(replace(contract(features=("a", "b"), labels=("y",)), train=(pooled,)))
     assert (release.columns, release.bits) == (("a", "b", "y"), 1.0)
     assert (release.open, release.known) == (False, False)
     assert list(planned(replace(asked, train=(pooled,)), "bank")) == []
