@@ -197,7 +197,7 @@ def test_every_use_of_every_party_is_held_to_its_terms(tmp_path: Path) -> None:
     alone.with_party(replace(alone.party("bureau"), measures=("debt",))).check()
     pooled = replace(train, split="horizontal", score_bits=0)
     every = replace(alone, align=(), join_sum=(), train=(pooled,))
-    rows = {"keys": (), "kinds": (), "features": ("age",), "label": "left"}
+    rows = {"keys": (), "kinds": (), "features": ("age",), "labels": ("left",)}
     for name in ("bank", "bureau"):
         every = every.with_party(replace(every.party(name), **rows))  # type: ignore[arg-type]
     every.check()
