@@ -131,17 +131,22 @@ def aggregate(
     groups: Annotated[int, typer.Option(min=1, help="Groups.")] = 100,
     measures: Annotated[int, typer.Option(min=1, help="Columns of the partner's.")] = 5,
     sections: Annotated[int, typer.Option(min=1, help="Segments, in `segment`.")] = 1,
+    protocols: Annotated[
+        str, typer.Option(help="paillier at each key size, and sums where a direction has them.")
+    ] = "paillier",
     runs: Annotated[int, typer.Option(min=1, help="Runs; medians are told.")] = 1,
     json: Json = None,
 ) -> None:
-    """Encrypted aggregation after alignment: two processes over loopback."""
-    from benchmarks.aggregate import DIRECTIONS, measure
+    """Aggregation after alignment, encrypted or by private sums: two processes over loopback."""
+    from benchmarks.aggregate import DIRECTIONS, PROTOCOLS, measure
 
     wanted = _names(directions)
     if not set(wanted) <= set(DIRECTIONS):
         raise typer.BadParameter(f"{directions!r} found, {', '.join(DIRECTIONS)} allowed")
+    if not set(_names(protocols)) <= set(PROTOCOLS):
+        raise typer.BadParameter(f"{protocols!r} found, {', '.join(PROTOCOLS)} allowed")
     found = measure(
-        wanted, _numbers(bits),
+        wanted, _numbers(bits), protocols=_names(protocols),
         rows=rows, groups=groups, measures=measures, sections=sections, runs=runs, told=_told,
     )  # fmt: skip
     show.print_table(found)

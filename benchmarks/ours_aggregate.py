@@ -1,4 +1,4 @@
-"""Our side of an encrypted aggregation: one role a step over the socket router."""
+"""Our side of an aggregation, encrypted or by private sums: a role a step on the socket router."""
 
 from __future__ import annotations
 
@@ -29,11 +29,20 @@ from federated.aggregate import (
 )
 from federated.aggregate.binned import counted_alone
 from federated.aggregate.history import history_of
-from federated.aggregate.measure_party import Earlier
+from federated.aggregate.lane_rows import LaneRows
+from federated.aggregate.lanes import Kind, lanes_of
+from federated.aggregate.rows import Asking
+from federated.aggregate.section_audit import Earlier
+from federated.aggregate.share_kinds import KindsReceiver, KindsSender
+from federated.aggregate.share_measure import ShareMeasureParty
+from federated.aggregate.share_messages import CELLS
+from federated.aggregate.share_segment import ShareSegmentParty
 from federated.join_sum import JoinSumResult, SumReceiver, SumSender, place_values
 from federated.paillier import EncryptedVector, Plaintexts, generate_keypair
+from federated.sharing.bin_holder import BinHolder
+from federated.sharing.value_holder import ValueHolder
 from federated.wire.routers import SocketEndpoint
-from psi.protocol import Context, Envelope, Role
+from psi.protocol import Context, Envelope, Pair, Role
 
 MINIMUM = 20
 LARGEST = 1e6
@@ -141,6 +150,61 @@ def category_sender(context: Context, case: Case) -> Role[Any]:
     )  # fmt: skip
 
 
+def shared_receiver(run: Run, case: Case) -> AggregateResult:
+    """The first section's result, as in `segment_receiver`, by private sums."""
+    sections, groups = [section(case)] * case["sections"], [f"g{n}" for n in range(case["groups"])]
+    rng, every = np.random.default_rng(8), list[np.ndarray]()
+    for _ in sections:
+        every.append(rng.permutation(np.arange(case["rows"]) % case["groups"]))
+    asking, found = Asking(sections, case["rows"]), list[AggregateResult]()
+    kinds = run("lanes", lambda context: KindsReceiver(context, sections)).kinds
+    for number, codes in enumerate(every):
+        grouping = Grouping(groups, codes, tuple(every[:number]), CELLS)
+        cells, into = grouping.told([result.kept[0] for result in found])
+        bins, size = into[grouping.place], max(2, len(cells))
+        of = [Kind(bool(own), bool(wide)) for own, wide in kinds[number]]
+        lanes = lanes_of(asking, number, of)
+        (shares,) = run(
+            f"sums/{number}", partial(
+                BinHolder, peer="sender", bins=[bins], sizes=[size], lanes=lanes.lanes
+            )
+        )  # fmt: skip
+        build = partial(
+            ShareSegmentParty, partner="sender", lanes=lanes, groups=groups, cells=cells,
+            sizes=np.bincount(bins, minlength=len(cells)),
+            rows=np.bincount(codes, minlength=len(groups)), shares=shares[: len(cells)],
+        )  # fmt: skip
+        found.append(run(f"aggregate/{number}", build))
+    return found[0]
+
+
+def shared_sender(run: Run, case: Case) -> None:
+    sections, values = [section(case)] * case["sections"], measures(case)
+    asking, history = (
+        Asking(sections, len(values)),
+        history_of(np.arange(1, 1 + len(values), dtype=np.uint64), (), 0),
+    )
+    counted = counted_alone(sections[0], values, asking.grids)
+    bound = int.from_bytes(secrets.token_bytes(8), "little") | 1
+    every = [LaneRows(asking, i, values, counted, bound) for i in range(len(sections))]
+    kinds = [rows.lanes.kinds for rows in every]
+    run("lanes", lambda context: KindsSender(context, "receiver", kinds))
+    earlier: list[Earlier] = []
+    for number, rows in enumerate(every):
+        (shares,) = run(
+            f"sums/{number}", partial(
+                ValueHolder, peer="receiver", rows=len(values), lanes=rows.lanes.lanes,
+                give=rows.give, columns=1,
+            )
+        )  # fmt: skip
+        build = partial(
+            ShareMeasureParty, lanes=rows.lanes, bound=bound, shares=shares, asking=asking,
+            counted=counted, history=history, earlier=tuple(earlier),
+        )  # fmt: skip
+        told = run(f"aggregate/{number}", build)
+        earlier.append(Earlier(told.kept[:, 1 : 1 + len(asking.columns)], MINIMUM))
+
+
 SIDES: dict[str, dict[str, Side]] = {
     # a direction is added by its two sides, and its name in benchmarks.aggregate
     "segment": {"receiver": segment_receiver, "sender": segment_sender},
@@ -148,6 +212,10 @@ SIDES: dict[str, dict[str, Side]] = {
     "category": {"receiver": one(amount_receiver), "sender": one(category_sender)},
     "join_sum": {"receiver": one(join_receiver), "sender": one(join_sender)},
 }
+SHARED: dict[str, dict[str, Side]] = {
+    "segment": {"receiver": shared_receiver, "sender": shared_sender},
+}
+"""The same by private sums."""
 
 
 def _covered(result: Any) -> int:
@@ -165,10 +233,23 @@ def warm(bits: int) -> None:
     total.mask_uniform()[0].rerandomise(for_key_holder=True).decrypt(key)
 
 
+def warm_sums() -> None:
+    """The same for private sums: both roles once on few rows."""
+    at = [Context(SESSION, "warm", party, secrets.token_bytes) for party in ("r", "s")]
+    values = np.zeros((64, 2), np.uint64)
+    bins, give = [np.zeros(64, np.int64)], lambda low, high: values[low:high]
+    Pair(BinHolder(at[0], "s", bins, [4], 2), ValueHolder(at[1], "r", 64, 2, give, columns=1)).run()
+
+
 def main() -> None:
     start = options()
     role, case = start.role, start.case
-    warm(case["bits"])
+    sides = SIDES
+    if case.get("protocol") == "sums":
+        sides = SHARED
+        warm_sums()
+    else:
+        warm(case["bits"])
     meet(role, start.port, start.hosts)
     endpoint = SocketEndpoint(role, start.addresses())
     watch = Stopwatch()
@@ -178,7 +259,7 @@ def main() -> None:
         context = Context(SESSION, step, role, secrets.token_bytes)
         return drive(endpoint, build(context), waiting)
 
-    result = SIDES[case["direction"]][role](run, case)
+    result = sides[case["direction"]][role](run, case)
     covered = _covered(result) if role == "receiver" else 0
     watch.report(importlib.metadata.version("fedprofile"), covered, endpoint.bytes_sent)
     endpoint.close()

@@ -26,7 +26,8 @@ RANGES = {
     (0x40, 0x5F): "aggregation (0x50 on: join and sum)",
     (0x60, 0x7F): "vertical training",
     (0x80, 0x8F): "private sums",
-    (0x90, 0x9F): "horizontal training",
+    (0x90, 0x94): "horizontal training",
+    (0x95, 0x9F): "statistics by private sums",
     (0xA0, 0xDF): "party and wire",
 }
 HEAD = """# Numbers of messages

@@ -50,16 +50,18 @@ class Grouping:
 
     `NONE` is the code of a record in none, `ABSENT` of one that is not aligned any more.
     `earlier` has the same codes for each section that may have told of the same columns: of this
-    contract first, in whatever group, then of earlier ones, in the groups that these told.
+    contract first, in whatever group, then of earlier ones, in the groups that these told. At
+    `most` so many cells are told apart.
     """
 
     groups: list[str]
     codes: np.ndarray
     earlier: tuple[np.ndarray, ...] = ()
+    most: int = MOST_CELLS
 
     @cached_property
     def _numbered(self) -> tuple[np.ndarray, np.ndarray]:
-        return numbered_cells([self.codes, *self.earlier])
+        return numbered_cells([self.codes, *self.earlier], self.most)
 
     @property
     def cells(self) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from federated.aggregate.layout import flags
 from federated.aggregate.rows import FRACTION_BITS, LARGEST, Bins, Floats, MeasureSlots
 from psi.protocol import InputError
 
-__all__ = ["MeasuredRows"]
+__all__ = ["MeasuredRows", "check_values", "scaled", "square", "standing"]
 
 
 class MeasuredRows:
@@ -40,18 +40,14 @@ class MeasuredRows:
         for section, own in zip(slots.sections, counted, strict=True):
             order = [section.columns.index(column) for column in section.counted[0]]
             seen = np.column_stack([own.ones, own.flags[:, order]])
-            self._flags.setdefault(section.counted, _at(seen, at, False))
+            self._flags.setdefault(section.counted, standing(seen, at, False))
             for number, name in enumerate(section.columns):
                 bins = own.bins[number] if own.bins else None
                 if bins is not None:
-                    atoms = _at(bins.atoms, at, NO_ATOM)
+                    atoms = standing(bins.atoms, at, NO_ATOM)
                     self._atoms.setdefault((name, section.minimum), atoms)
-        for number, name in enumerate(slots.columns):
-            column = values[:, number]
-            summed = (name, "value") in slots.names
-            _check(name, len(column), "infinite", np.isinf(column), "clean the column")
-            over = np.abs(column) >= LARGEST if summed else np.zeros(0, bool)
-            _check(name, len(column), "too large to add up", over, "divide them by 1000")
+        summed = {name for name in slots.columns if (name, "value") in slots.names}
+        check_values(slots.columns, values, summed)
 
     def pack(self, start: int, stop: int, cipher: int) -> Any:
         """Plaintexts of one ciphertext of records `start` to `stop`."""
@@ -70,9 +66,9 @@ class MeasuredRows:
             if what == "there":
                 columns.append(np.isfinite(values).astype(np.int64))
             elif what == "value":
-                columns.append(_scaled(values))
+                columns.append(scaled(values))
             elif what == "square":
-                columns.append(_square(_scaled(values)))
+                columns.append(square(scaled(values)))
             else:
                 with np.errstate(invalid="ignore"):
                     columns.append((values >= what).astype(np.int64))
@@ -86,12 +82,26 @@ class MeasuredRows:
         return np.asarray(np.arange(what.start, what.stop)[:, None] == atoms)
 
 
-def _at(found: np.ndarray, at: np.ndarray | None, otherwise: Any) -> np.ndarray:
-    """What each row stands for, if that is not the record of its number."""
+def standing(found: np.ndarray, at: np.ndarray | None, otherwise: Any) -> np.ndarray:
+    """Of what records have, `found[records, ...]`, what each row stands for: `at` are its records.
+
+    None: those of its number. A row that stands for nobody, -1, has `otherwise`.
+    """
     if at is None:
         return found
     nobody = np.full((1, *found.shape[1:]), otherwise, found.dtype)
     return np.asarray(np.concatenate([found, nobody])[at])
+
+
+def check_values(columns: Sequence[str], values: Floats, summed: Collection[str]) -> None:
+    """Raise `InputError` for infinite values, and for too large ones in columns that are `summed`.
+
+    Names the column and the number of rows, never a value.
+    """
+    for name, column in zip(columns, values.T, strict=True):
+        _check(name, len(column), "infinite", np.isinf(column), "clean the column")
+        over = np.abs(column) >= LARGEST if name in summed else np.zeros(0, bool)
+        _check(name, len(column), "too large to add up", over, "divide them by 1000")
 
 
 def _check(column: str, rows: int, what: str, wrong: np.ndarray, hint: str) -> None:
@@ -100,13 +110,13 @@ def _check(column: str, rows: int, what: str, wrong: np.ndarray, hint: str) -> N
         raise InputError(f"column {column!r}: {count} of {rows} values are {what}", hint=hint)
 
 
-def _scaled(column: Floats) -> np.ndarray:
+def scaled(column: Floats) -> np.ndarray:
     """Fixed point, 0 where a value is missing: `int64[rows]`."""
     known = np.where(np.isfinite(column), column, 0.0)
     return np.rint(np.ldexp(known, FRACTION_BITS)).astype(np.int64)
 
 
-def _square(whole: np.ndarray) -> np.ndarray:
+def square(whole: np.ndarray) -> np.ndarray:
     """Squares of `int64[n]` below 2^61 in magnitude: `uint64[n, 2]`."""
     size = np.abs(whole).astype(np.uint64)
     half, low_half = np.uint64(32), np.uint64((1 << 32) - 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from federated.aggregate.statistics import Statistic
 
-__all__ = ["AggregateResult", "CategoryResult", "MeasureResult"]
+__all__ = ["AggregateResult", "CategoryResult", "MeasureResult", "known_of"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -91,3 +91,9 @@ class CategoryResult:
         for name, sums in zip(self.amounts, self.sums, strict=True):
             found[f"{name}:sum"] = sums.reshape(-1).tolist()
         return found
+
+
+def known_of(values: Floats) -> np.ndarray:
+    """Of which groups something of a statistic is told: `bool[groups]`."""
+    known = ~np.isnan(values)
+    return np.asarray(known if known.ndim == 1 else known.any(axis=1))

@@ -33,10 +33,13 @@ __all__ = [
     "FRACTION_BITS",
     "GUARD",
     "LARGEST",
+    "VALUE_BITS",
     "Asked",
+    "Asking",
     "Bins",
     "MeasureSlots",
     "Section",
+    "SectionNames",
     "SectionSlots",
 ]
 
@@ -97,12 +100,31 @@ class Bins(NamedTuple):
     stop: int
 
 
-class MeasureSlots:
+class Asking:
+    """What some sections ask of `rows` records of one partner's, whatever adds them up.
+
+    `grids` are the edges of each column, of this contract and of `earlier` jobs that asked of the
+    same columns. `headroom` is the bits that a count of the records takes.
+    """
+
+    def __init__(
+        self, sections: Sequence[Section], rows: int, earlier: Sequence[Asked] = ()
+    ) -> None:
+        self.sections = list(sections)
+        self.columns = list(dict.fromkeys(c for section in sections for c in section.columns))
+        self.rows, self.headroom = rows, max(1, rows).bit_length()
+        self.every = [asked for section in sections for asked in section.asked]
+        self.grids = {
+            column: grid_of(s.edges for c, s in [*self.every, *earlier] if c == column)
+            for column in self.columns
+        }
+
+
+class MeasureSlots(Asking):
     """Where the measures of `rows` records lie in the ciphertexts of one.
 
     `names[s]` is (column, what), what being "there", "value", "square" or an edge; of counts
-    ("", what is counted). `grids` are the edges of each column, of this contract and of `earlier`
-    jobs that asked of the same columns.
+    ("", what is counted).
     """
 
     def __init__(
@@ -112,14 +134,7 @@ class MeasureSlots:
         key_bits: int,
         earlier: Sequence[Asked] = (),
     ) -> None:
-        self.sections = list(sections)
-        self.columns = list(dict.fromkeys(c for section in sections for c in section.columns))
-        self.rows, self.headroom = rows, max(1, rows).bit_length()
-        every = [asked for section in sections for asked in section.asked]
-        self.grids = {
-            column: grid_of(s.edges for c, s in [*every, *earlier] if c == column)
-            for column in self.columns
-        }
+        super().__init__(sections, rows, earlier)
         wanted = set().union(*(section.needs() for section in sections))
         room = max(1, (key_bits // 2 - GUARD) // self.headroom)
         bits: dict[tuple[str, Any], int] = {}
@@ -130,7 +145,7 @@ class MeasureSlots:
                 for bins in self.bins(column, section.minimum, room):
                     bits["", bins] = (bins.stop - bins.start) * self.headroom
         for column in self.columns:
-            edges = grid_of(s.edges for c, s in every if c == column)
+            edges = grid_of(s.edges for c, s in self.every if c == column)
             widths: list[tuple[Any, int]] = [
                 ("there", 1), ("value", VALUE_BITS), ("square", 2 * VALUE_BITS),
                 *((edge, 1) for edge in edges),
@@ -156,22 +171,89 @@ class MeasureSlots:
         return SectionSlots(self, self.sections[number])
 
 
+class SectionNames:
+    """What one section makes its statistics of, from sums by (column, what)."""
+
+    section: Section
+
+    @property
+    def names(self) -> Sequence[tuple[str, Any]]:
+        """All that is summed, in its order; other sections' too."""
+        raise NotImplementedError
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Those that the section asks."""
+        return self.section.columns
+
+    def shown(self, kept: np.ndarray) -> np.ndarray:
+        """Which slots are told of each group, `bool[slots, groups]`.
+
+        `kept` is `bool[groups, columns + edges]`: the section's columns, then the edges of each.
+        """
+        found = np.zeros((len(self.names), len(kept)), bool)
+        needs, at = self.section.needs(), len(self.columns)
+        for number, (column, edges) in enumerate(
+            zip(self.columns, self.section.edges, strict=True)
+        ):
+            own = {edge: kept[:, at + place] for place, edge in enumerate(edges)}
+            at += len(edges)
+            for slot, name in enumerate(self.names):
+                if name[0] == column and name in needs:
+                    found[slot] = own.get(name[1], kept[:, number])
+        return found
+
+    def statistics(self, sums: dict[tuple[str, Any], np.ndarray], kept: np.ndarray) -> list[Floats]:
+        """Each asked statistic: `float64[groups]`, a histogram's `[groups, bins]`.
+
+        `sums` are those of `unpack`, over the groups of which something is told; `kept` is as in
+        `shown`, over all groups; NaN where something is not told. Raises `PeerError` for sums that
+        no rows can have.
+        """
+        found = []
+        told = kept[:, : len(self.columns)]
+        place, shown = np.cumsum(told.any(axis=1)) - 1, self.shown(kept)
+        for column, statistic in self.section.asked:
+            width = len(statistic.bins)
+            values = np.full((len(kept), width) if width else len(kept), np.nan)
+            for group in np.flatnonzero(told[:, self.columns.index(column)]).tolist():
+                slots = {
+                    name[1]: int(sums[name][place[group]])
+                    for number, name in enumerate(self.names)
+                    if name[0] == column and shown[number, group]
+                }
+                values[group] = _statistic(statistic, slots)
+            found.append(values)
+        return found
+
+    def there(
+        self, sums: dict[tuple[str, Any], np.ndarray], kept: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """How many values of each column each group has, 0 where the column is not told of it."""
+        told = kept[:, : len(self.columns)]
+        place = np.cumsum(told.any(axis=1)) - 1
+        return {
+            column: np.where(own, np.append(sums[column, "there"], 0)[place], 0).astype(np.int64)
+            for column, own in zip(self.columns, told.T, strict=True)
+        }
+
+
 @dataclass(frozen=True)
-class SectionSlots:
+class SectionSlots(SectionNames):
     """What one section reads of the slots: its counts and what its statistics are made of."""
 
     whole: MeasureSlots
     section: Section
 
     @property
+    def names(self) -> Sequence[tuple[str, Any]]:
+        """All slots of a row, in their order."""
+        return self.whole.names
+
+    @property
     def layout(self) -> Layout:
         """Of the whole row."""
         return self.whole.layout
-
-    @cached_property
-    def columns(self) -> list[str]:
-        """Those that the section asks."""
-        return self.section.columns
 
     @cached_property
     def _counts(self) -> list[int]:
@@ -187,23 +269,6 @@ class SectionSlots:
     def counted_in(self) -> list[int]:
         """The ciphertexts that the section's counts are in."""
         return sorted({self.layout.places[number].cipher for number in self._counts})
-
-    def shown(self, kept: np.ndarray) -> np.ndarray:
-        """Which slots are told of each group, `bool[slots, groups]`.
-
-        `kept` is `bool[groups, columns + edges]`: the section's columns, then the edges of each.
-        """
-        found = np.zeros((len(self.whole.names), len(kept)), bool)
-        needs, at = self.section.needs(), len(self.columns)
-        for number, (column, edges) in enumerate(
-            zip(self.columns, self.section.edges, strict=True)
-        ):
-            own = {edge: kept[:, at + place] for place, edge in enumerate(edges)}
-            at += len(edges)
-            for slot, name in enumerate(self.whole.names):
-                if name[0] == column and name in needs:
-                    found[slot] = own.get(name[1], kept[:, number])
-        return found
 
     @cached_property
     def ciphers(self) -> list[int]:
@@ -287,40 +352,6 @@ class SectionSlots:
             names = [name for name, place in places if place.cipher == cipher]
             found |= dict(zip(names, self.layout.unpack(part, cipher), strict=True))
         return found
-
-    def statistics(self, sums: dict[tuple[str, Any], np.ndarray], kept: np.ndarray) -> list[Floats]:
-        """Each asked statistic: `float64[groups]`, a histogram's `[groups, bins]`.
-
-        `sums` are those of `unpack`, over the groups of which something is told; `kept` is as in
-        `shown`, over all groups; NaN where something is not told. Raises `PeerError` for sums that
-        no rows can have.
-        """
-        found = []
-        told = kept[:, : len(self.columns)]
-        place, shown = np.cumsum(told.any(axis=1)) - 1, self.shown(kept)
-        for column, statistic in self.section.asked:
-            width = len(statistic.bins)
-            values = np.full((len(kept), width) if width else len(kept), np.nan)
-            for group in np.flatnonzero(told[:, self.columns.index(column)]).tolist():
-                slots = {
-                    name[1]: int(sums[name][place[group]])
-                    for number, name in enumerate(self.whole.names)
-                    if name[0] == column and shown[number, group]
-                }
-                values[group] = _statistic(statistic, slots)
-            found.append(values)
-        return found
-
-    def there(
-        self, sums: dict[tuple[str, Any], np.ndarray], kept: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """How many values of each column each group has, 0 where the column is not told of it."""
-        told = kept[:, : len(self.columns)]
-        place = np.cumsum(told.any(axis=1)) - 1
-        return {
-            column: np.where(own, np.append(sums[column, "there"], 0)[place], 0).astype(np.int64)
-            for column, own in zip(self.columns, told.T, strict=True)
-        }
 
 
 def _statistic(statistic: Statistic, slots: dict[Any, int]) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from federated.aggregate.adding import read_sums
 from federated.aggregate.cells import Grouping
 from federated.aggregate.messages import GROUPS, Blob, Counted, Kept, Opened, Returned
-from federated.aggregate.result import AggregateResult
+from federated.aggregate.result import AggregateResult, known_of
 from federated.aggregate.rows import Asked, MeasureSlots, Section
 from federated.aggregate.rows_party import Added, target_of
 from federated.paillier import EncryptedVector, Plaintexts, PublicKey
@@ -135,13 +135,7 @@ class SegmentParty(Role[AggregateResult]):
             np.where(kept[:, 0], self._counts, 0),
             [(column, statistic.text) for column, statistic in asked],
             values,
-            [_known(found) & (there[c] > 0) for (c, _), found in zip(asked, values, strict=True)],
+            [known_of(found) & (there[c] > 0) for (c, _), found in zip(asked, values, strict=True)],
             there,
         )
         return Turn(Done(), result=result, progress=1.0)
-
-
-def _known(values: np.ndarray) -> np.ndarray:
-    """Of which groups something of a statistic is told."""
-    known = ~np.isnan(values)
-    return np.asarray(known if known.ndim == 1 else known.any(axis=1))

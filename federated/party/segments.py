@@ -34,8 +34,8 @@ from federated.aggregate.binned import PastParts, binned
 from federated.aggregate.cells import ABSENT, NONE
 from federated.aggregate.grid import Binned, atoms_of
 from federated.aggregate.history import Followed, asked_of, followed, history_of
-from federated.aggregate.measure_party import Earlier
 from federated.aggregate.pairs import Pairs
+from federated.aggregate.section_audit import Earlier
 from federated.paillier import PrivateKey
 from federated.party.asked import Asked, AskedSection
 from federated.party.contract import AggregateTerms, Contract, PartyTerms

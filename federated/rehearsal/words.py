@@ -91,6 +91,26 @@ MESSAGES: dict[str, dict[str, str]] = {
             "the same sums, decrypted and still masked: the receiver alone can take the "
             "masks off; what is too small is blank"
         ),
+        # by private sums
+        "Committed": (
+            "how many segments there are, which combinations with those of earlier sections or "
+            "jobs occur, and a hash of padded counts, to which the receiver is held"
+        ),
+        "Bound": "a random number and pads, by which both sides check the numbers of rows",
+        "Showed": (
+            "the receiver's part of counts by segment: with its own part the partner knows how "
+            "many records, and how many values, each segment has"
+        ),
+        "Given": (
+            "which segments and columns are large enough to be told; the partner's part of their "
+            "sums, which only the receiver can complete; how many values they have"
+        ),
+    },
+    "lanes": {
+        "LaneKinds": (
+            "of each column two bits: whether its values, without their signs, add up to 2^42 or "
+            "more, and whether some of them do not count in the partner's audit"
+        ),
     },
     # the receiver's amounts by a category of the partner's
     "category": {

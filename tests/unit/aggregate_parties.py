@@ -20,8 +20,8 @@ from federated.aggregate import (
 )
 from federated.aggregate.binned import counted_alone
 from federated.aggregate.history import history_of
-from federated.aggregate.measure_party import Earlier
 from federated.aggregate.messages import Kept, Rows
+from federated.aggregate.section_audit import Earlier
 from federated.paillier import generate_keypair
 from psi.protocol import Context, Envelope, Pair
 
@@ -84,7 +84,10 @@ class Parties:
             ),
         )
 
-    def roles(self, number: int, before: list[dict[str, Any]]) -> tuple[Any, Any]:
+    def told(
+        self, number: int, before: list[dict[str, Any]]
+    ) -> tuple[list[np.ndarray], list[Earlier]]:
+        """Which groups earlier sections told of the same columns: to the bank, at the bureau."""
         section = self.sections[number]
         told, earlier = list[np.ndarray](), list[Earlier]()
         for i in (i for i in range(number) if self.shares(i, number)):
@@ -105,6 +108,10 @@ class Parties:
                 )
             )  # fmt: skip
             told.append(np.asarray(earlier[-1].kept.any(axis=1)))
+        return told, earlier
+
+    def roles(self, number: int, before: list[dict[str, Any]]) -> tuple[Any, Any]:
+        told, earlier = self.told(number, before)
         return (
             SegmentParty(
                 self.context("bank", "aggregate"), "bureau", self.sections, number,

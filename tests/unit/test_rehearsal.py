@@ -58,6 +58,7 @@ STEPS = {
     "federated.aggregate.amount_party": "category",
     "federated.aggregate.category_party": "category",
     "federated.aggregate.history": "known",
+    "federated.aggregate.share_kinds": "lanes",
     "federated.aggregate": "aggregate",
     "federated.join_sum": "join_sum",
     "federated.vertical": "train",
