@@ -30,6 +30,7 @@ class Comparison:
     the columns of the party that `outcomes` hold; `fold_auc_difference` that of the mean AUCs.
     """
 
+    task: str
     score_difference: float
     coefficient_difference: float
     fold_score_difference: float
@@ -68,6 +69,7 @@ def compare(
         held = folds >= 0
         fold_difference = float(np.abs(fold_scores - trained.fold_scores)[held].max())
     return Comparison(
+        trained.terms.task,
         float(np.abs(scores - trained.scores).max()),
         float(np.abs(central - own).max() / np.abs(central[:-1]).max()),
         fold_difference,

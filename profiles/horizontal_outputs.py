@@ -30,7 +30,7 @@ def _rows(source: Source, table: str, features: tuple[str, ...], terms: TrainTer
 
 def _tested(job: Job) -> tuple[str, str]:
     """The table that no party trained on, or "", and who has the rows to measure on."""
-    table = job.train.test_table if job.train else ""
+    table = job.trains[0].test_table
     return table, table.split(".", 1)[0] if table else job.receiver
 
 
@@ -101,6 +101,7 @@ def compare_pooled(job: Job, federation: Federation) -> Comparison:
     ours = np.concatenate([fit.coefficients, [fit.intercept]])
     x, y = _test_rows(job, federation, terms)
     return Comparison(
+        task=terms.task,
         score_difference=float(np.abs(_scores(pooled, x) - fit.predict(x)).max()),
         coefficient_difference=float(np.abs(theirs - ours).max() / np.abs(theirs[:-1]).max()),
         fold_score_difference=float("nan"),

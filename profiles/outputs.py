@@ -168,13 +168,13 @@ def _segments(
 
 
 def _targets(job: Job, profiles: pa.Table, tables: Source) -> pa.Table | None:
-    if job.train is None or not job.targets:
+    if not job.targets:
         return None
     lists = [
         target_list(
             profiles,
             target.product,
-            job.train.task,
+            target.task,
             target.top,
             managers_of(target, tables),
             eligible=eligible(job, target, tables),
@@ -227,6 +227,7 @@ def _metrics(
     if checks:
         run["plaintext_baseline"] = [
             {
+                "task": c.task,
                 "score_difference": _short(c.score_difference),
                 "coefficient_difference": _short(c.coefficient_difference),
                 "fold_score_difference": _short(c.fold_score_difference),

@@ -78,11 +78,12 @@ def _check_types(job: Job, source: Source) -> None:
 def extracts(job: Job, party: str, source: Source) -> list[Extract]:
     """What a party's outputs will need of its tables: to be kept with what the contract names."""
     found = []
-    if job.horizontal and job.train is not None:
-        table = job.train.test_table
+    if job.horizontal:
+        (train,) = job.trains
+        table = train.test_table
         if table and table.split(".", 1)[0] == party:
             features = job.party(party).features
-            found.append(Extract(table, (*features, job.train.label)))
+            found.append(Extract(table, (*features, train.label)))
     elif party == job.receiver:
         spec = job.party(party)
         found.append(Extract(spec.table, tuple(_own_columns(job, source)), _key_columns(job)))
@@ -135,11 +136,11 @@ def eligible(job: Job, target: TargetSpec, tables: Source) -> np.ndarray | None:
     By default nobody whose label already is the outcome: a customer who has left cannot be kept,
     one who has bought need not be asked.
     """
-    if job.train is None or target.leave_out == "none":
+    if target.leave_out == "none":
         return None
-    table, column = job.party(job.receiver).table, job.train.label
+    table, train = job.party(job.receiver).table, job.train(target.task)
     label = known_labels(
-        tables.load(table, [column]), column, positive=job.train.positive, where=table
+        tables.load(table, [train.label]), train.label, positive=train.positive, where=table
     )
     return label < 0 if target.leave_out == "labelled" else label != 1
 

@@ -157,11 +157,8 @@ def _join_sum(job: Job) -> tuple[JoinSumTerms, ...]:
 
 
 def _train(job: Job) -> tuple[TrainTerms, ...]:
-    spec = job.train
-    if spec is None:
-        return ()
     partners = [name for name in job.partners() if job.party(name).features]
-    return (
+    return tuple(
         TrainTerms(
             task=spec.task,
             model=spec.model,
@@ -176,5 +173,6 @@ def _train(job: Job) -> tuple[TrainTerms, ...]:
             score_bits=spec.score_bits,
             row_bits=spec.row_bits,
             key_bits=job.key_bits,
-        ),
+        )
+        for spec in job.trains
     )

@@ -263,7 +263,7 @@ def _check(job: Job, link: HubLink) -> None:
             f"{job.file}: the receiver is {job.receiver}, this party is {me}",
             hint="the receiver proposes its own job",
         )
-    test = job.train.test_table if job.train else ""
+    test = next((train.test_table for train in job.trains), "")
     if test and test.split(".", 1)[0] != me:
         raise JobError(
             f"{job.file}: [train] test: {test} is another party's, over a hub {me}.TABLE is needed",

@@ -155,7 +155,6 @@ def _segments(segment: Segments, scores: Mapping[str, np.ndarray]) -> list[Segme
 
 
 def _targets(job: Job, targets: pa.Table, scores: Mapping[str, np.ndarray]) -> list[TargetSummary]:
-    task = job.train.task if job.train else ""
     found = []
     for spec in job.targets:
         part = targets.filter(pc.equal(targets.column("product"), spec.product))
@@ -178,13 +177,13 @@ def _targets(job: Job, targets: pa.Table, scores: Mapping[str, np.ndarray]) -> l
         found.append(
             TargetSummary(
                 spec.product,
-                task,
+                spec.task,
                 part.num_rows,
                 lines,
                 part.num_rows - part.column("manager").null_count if named else None,
                 tuple((w["values"], int(w["counts"])) for w in why) if named else (),
                 mean=_mean(part.column("score").to_numpy()),
-                average=_mean(scores.get(task, np.empty(0))),
+                average=_mean(scores.get(spec.task, np.empty(0))),
                 managers=_by_manager(part) if named else (),
                 left_out=LEFT_OUT[spec.leave_out],
             )
@@ -235,8 +234,8 @@ def _step_name(step: str) -> str:
 def _check(check: Comparison) -> str:
     scores, coefficients = check.score_difference, check.coefficient_difference
     text = (
-        "Compared with the same model fitted on all data in one process: scores differ "
-        f"by at most {scores:.1e}, coefficients by {coefficients:.1e} of the largest"
+        f"{check.task}: compared with the same model fitted on all data in one process, scores "
+        f"differ by at most {scores:.1e}, coefficients by {coefficients:.1e} of the largest"
     )
     gap, folds = abs(check.fold_auc_difference), np.isfinite(check.fold_score_difference)
     what = "the mean AUC of the folds" if folds else "the AUC"

@@ -23,8 +23,8 @@ def _pairs(job: Job, party: str) -> Iterator[tuple[str, str]]:
     spec, receiver = job.party(party), party == job.receiver
     yield from ((column, "key") for level in spec.keys for column in level)
     yield from ((column, "feature") for column in spec.features)
-    if job.train and (receiver or job.horizontal):
-        yield job.train.label, "label"
+    if receiver or job.horizontal:
+        yield from ((train.label, "label") for train in job.trains)
     for section in job.aggregates:
         if receiver:
             yield section.by, "segment"

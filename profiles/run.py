@@ -68,9 +68,10 @@ class JobResult:
 def steps_of(job: Job) -> list[str]:
     """The receiver's steps in order, for a progress bar."""
     levels = _runs(job)
-    if job.train and job.horizontal:
-        rounds = Plan(0, job.train.folds, job.train.steps or HORIZONTAL_STEPS).rounds
-        task = f"train/{job.train.task}"
+    if job.horizontal:
+        (train,) = job.trains
+        rounds = Plan(0, train.folds, train.steps or HORIZONTAL_STEPS).rounds
+        task = f"train/{train.task}"
         return ["contract", *(f"{task}/{n}" for n in range(rounds)), f"{task}/model", "finish"]
     steps = ["contract"]
     if job.align and any(k not in KINDS for level in job.align.kinds for k in level):
@@ -88,7 +89,7 @@ def steps_of(job: Job) -> list[str]:
         steps.append(f"aggregate/{i}/{asked.partner}")
     steps += [f"category/{i}/{c.partner}" for i, c in enumerate(job.categories)]
     steps += [f"join_sum/{i}/{j.partner}" for i, j in enumerate(job.join_sums)]
-    steps += [f"train/{job.train.task}"] if job.train else []
+    steps += [f"train/{train.task}" for train in job.trains]
     return [*steps, "finish"]
 
 

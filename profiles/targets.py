@@ -39,7 +39,8 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 NO_MANAGERS = "no managers are named"
 NO_CAPACITY = "all managers are at capacity"
 RESERVED = (
-    *("product", "rank", "entity", "name", "score", "segment", "segment_name", "reasons"),
+    *("product", "rank", "entity", "name", "task", "score", "matched"),
+    *("segment", "segment_name", "reasons"),
     *("manager", "assigned_by", "unassigned"),
 )
 """The columns of every list."""
@@ -79,8 +80,9 @@ def target_list(
         relationship: the profiles' column with the manager who knows the entity, used if it
             is there.
 
-    Returns: `product`, `rank` from 1, `entity`, `name`, then `columns`, `score`, `segment`,
-        `segment_name`, `reasons`, `manager`, `assigned_by` ("relationship", "branch",
+    Returns: `product`, `rank` from 1, `entity`, `name`, then `columns`, `task`, `score`, `matched`
+        (false: by the receiver's own model, as nothing is known of the entity elsewhere),
+        `segment`, `segment_name`, `reasons`, `manager`, `assigned_by` ("relationship", "branch",
         "capacity"), `unassigned` (why).
         Ties in score are ordered by the entity's text.
 
@@ -98,7 +100,9 @@ def target_list(
         "entity": chosen.column("entity"),
         "name": _column(chosen, name, pa.string()) if name else pa.nulls(rows, pa.string()),
         **{column: chosen.column(column) for column in columns},
+        "task": pa.array([score]).take(pa.array(np.zeros(rows, np.int64))),
         "score": chosen.column(score_column(score)),
+        "matched": _column(chosen, "matched", pa.bool_()),
         "segment": _column(chosen, "segment", pa.int32()),
         "segment_name": _column(chosen, "segment_name", pa.string()),
         "reasons": _column(chosen, reasons_column(score), pa.list_(pa.string())),

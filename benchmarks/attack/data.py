@@ -122,7 +122,7 @@ def bound(name: str) -> Bound:
         raise MisuseError(f"set {name!r} found, {', '.join(SETS)} allowed")
     job = Job.load(EXAMPLES / name / "job.toml")
     source = open_tables(EXAMPLES / name / "tables.toml")
-    label, positive = (job.train.label, job.train.positive) if job.train else ("", "")
+    label, positive = next(((t.label, t.positive) for t in job.trains), ("", ""))
     parties = [job.party(name) for name in (job.receiver, *job.partners())]
     tables, keys = [], []
     for party in parties:

@@ -160,6 +160,13 @@ class Section:
             raise JobError(f"{self.file}: [[{key}]]: write [{key}], there is one at most")
         return Section(self.file, f"[{key}]", value)
 
+    def one_or_several(self, key: str) -> list[Section]:
+        """The section `[key]`, or those of `[[key]]`; empty if there is none."""
+        if isinstance(self._data.get(key), list):
+            return self.tables(key)
+        one = self.table(key)
+        return [] if one is None else [one]
+
     def done(self) -> None:
         """Raise `JobError` if a key is left that nobody asked for."""
         for key in self._data:

@@ -64,6 +64,11 @@ path = "bureau.csv"
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """A folder with job.toml, tables.toml, bank.csv and bureau.csv."""
+    return make_small(tmp_path)
+
+
+def make_small(tmp_path: Path) -> Path:
+    """The same, in a folder that is there."""
     rng = np.random.default_rng(5)
     n = 260
     ids = [f"id{i:05d}" for i in range(n)]

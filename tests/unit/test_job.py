@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,16 +63,14 @@ def test_a_job_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert job.aggregates[0].measures == (("loans", "mean"), ("overdue", "mean"))
     assert job.align is not None
     assert job.align.reveal == "both"
-    assert job.train is not None
-    assert (job.train.label_party, job.train.label) == ("bank", "churned")
+    assert (job.trains[0].label_party, job.trains[0].label) == ("bank", "churned")
 
 
 def test_columns_with_dots_and_colons_in_their_names(tmp_path: Path) -> None:
     text = GOOD.replace('"bank.churned"', '"bank.churned.90d"')
     text = text.replace('"bureau.loans:mean"', '"bureau.loans:open.all:mean"')
     job = load(tmp_path, text)
-    assert job.train is not None
-    assert (job.train.label_party, job.train.label) == ("bank", "churned.90d")
+    assert (job.trains[0].label_party, job.trains[0].label) == ("bank", "churned.90d")
     assert job.aggregates[0].measures == (("loans:open.all", "mean"), ("overdue", "mean"))
 
 
@@ -102,11 +101,12 @@ def test_columns_with_dots_and_colons_in_their_names(tmp_path: Path) -> None:
         ('task = "churn"', f'task = "{"流失" * 11}"', "task: '流失"),
         ('task = "churn"', 'task = "churn"\nmodel = "forest"', "model: 'forest' found, logistic"),
         ('task = "churn"', 'task = "churn/0"', "task: 'churn/0' found, a name without a slash"),
+        ("top = 10", 'top = 10\ntask = "chrun"', "'chrun' found, churn allowed"),
         ("[[target]]", f"{SECTION}[[target]]", r"\[\[aggregate\]\]: two sections found"),
         ("top = 10", "top = 0", "top: 0 found, 1 to"),
         ("top = 10", 'top = 10\n[[target]]\nproduct = "renewal"', "'renewal' found 2 times"),
         ("[[target]]", "[target]", r"write \[\[target\]\]"),
-        ("[train]", "[[train]]", r"write \[train\]"),
+        ("[train]", "[train]\nsteps = 21", "steps: 21 found, 0 to 20 allowed"),
         ("[align]", '[align]\nreveal = "receiver"', "both allowed"),
         ('features = ["loans", "overdue"]', "", "no partner brings any"),
         ('features = ["balance"]', 'features = ["balance", "balance"]', "repeated entry"),
@@ -207,3 +207,56 @@ def test_large_balanced_sets_take_vole_with_checks_where_all_accept_it() -> None
         assert why in told
     name, told = choose([(10, 10)], ("vole-malicious",))
     assert (name, told) == ("vole-malicious", "not every party's policy allows ecdh")
+
+
+SECOND = """[[train]]
+task = "{task}"
+label = "bank.{label}"
+{more}
+
+"""
+
+
+def several(task: str = "loan", label: str = "borrowed", more: str = "") -> str:
+    """Two trainings, and a list for the second."""
+    text = GOOD.replace("[train]", "[[train]]").replace("top = 10", f'task = "{task}"')
+    return text.replace(
+        "[[target]]", SECOND.format(task=task, label=label, more=more) + "[[target]]"
+    )
+
+
+def test_several_trainings_share_one_alignment(tmp_path: Path) -> None:
+    job = load(tmp_path, several())
+    assert [(train.task, train.label) for train in job.trains] == [
+        ("churn", "churned"), ("loan", "borrowed"),
+    ]  # fmt: skip
+    assert [target.task for target in job.targets] == ["loan"]
+    assert job.train("loan").label == "borrowed"
+    alone = load(tmp_path, GOOD.replace("[train]", "[[train]]"))
+    assert alone == load(tmp_path, GOOD)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (several(task="Churn "), "task: 'churn' found more than once"),
+        (several(label="churned"), "label: 'churned' found in two trainings"),
+        (
+            re.sub(r"keys = .*\n|kinds = .*\n", "", several(more='split = "horizontal"'))
+            .replace('label = "bank.', 'split = "horizontal"\nlabel = "', 1)
+            .replace('label = "bank.', 'label = "')
+            .replace("[align]", ""),
+            "2 found, one allowed",
+        ),
+    ],
+)
+def test_trainings_are_told_apart(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(JobError, match=message):
+        load(tmp_path, text)
+
+
+def test_a_list_names_its_training_where_there_are_several(tmp_path: Path) -> None:
+    text = several()
+    spoiled = text[: text.rindex('task = "loan"')] + text[text.rindex('task = "loan"') + 13 :]
+    with pytest.raises(JobError, match=r"\[\[target\]\] 1 task: missing"):
+        load(tmp_path, spoiled)

@@ -177,8 +177,8 @@ def test_csv_runs_nothing(tmp_path: Path) -> None:
 def test_columns_stand_beside_the_entity() -> None:
     table = profiles().append_column("phone", pa.array([f"1{p:010d}" for p in range(1000)]))
     found = target_list(table, "renewal", "deposit", 5, columns=["phone", "branch"])
-    assert found.column_names[:7] == [
-        *("product", "rank", "entity", "name", "phone", "branch", "score"),
+    assert found.column_names[:9] == [
+        *("product", "rank", "entity", "name", "phone", "branch", "task", "score", "matched"),
     ]
     places = [int(entity[1:]) for entity in found.column("entity").to_pylist()]
     assert found.column("phone").to_pylist() == [f"1{place:010d}" for place in places]

@@ -1,0 +1,89 @@
+"""What concerns several sections of a job file: refused before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from federated.text import slug
+from psi.protocol import JobError
+
+if TYPE_CHECKING:
+    from profiles.job import Job
+
+__all__ = ["check_job"]
+
+
+def check_job(job: Job) -> None:
+    """What concerns several sections."""
+    needs_rows = bool(job.aggregates or job.categories) or bool(job.trains and not job.horizontal)
+    if job.align is not None and needs_rows and job.align.reveal != "both":
+        raise JobError(
+            f"{job.file}: [align] reveal: '{job.align.reveal}' found, both allowed",
+            hint="aggregates and training work on rows that both sides know",
+        )
+    joins = job.align is not None and (job.align.reveal, job.align.duplicates) == ("both", "join")
+    if joins and len(job.parties) > 2:
+        raise JobError(
+            f"{job.file}: [align] duplicates: 'join' found, collapse allowed with "
+            f"{len(job.parties)} parties that put their shared rows together",
+            hint='take duplicates = "collapse", or one job for each partner',
+        )
+    if joins and any(not spec.epsilon for spec in job.categories):
+        raise JobError(
+            f"{job.file}: [[aggregate]] noise: 'none' found, laplace allowed with "
+            'duplicates = "join"',
+            hint='exact counts are guarded record by record: take duplicates = "collapse"',
+        )
+    if job.join_sums and (job.align is None or job.align.reveal != "cardinality"):
+        raise JobError(
+            f"{job.file}: [align] reveal: cardinality needed for [[join_sum]]",
+            hint="where both sides know the shared rows, use [[aggregate]]",
+        )
+    for key, specs in (
+        ("aggregate", [*job.aggregates, *job.categories]),
+        ("join_sum", job.join_sums),
+    ):
+        if len(set(specs)) < len(specs):
+            raise JobError(f"{job.file}: [[{key}]]: two sections found that ask the same")
+    products = [target.product for target in job.targets]
+    twice = [product for product in dict.fromkeys(products) if products.count(product) > 1]
+    if twice:
+        raise JobError(
+            f"{job.file}: [[target]] product: {twice[0]!r} found {products.count(twice[0])} times, "
+            "allowed: once",
+            hint="a list is known by its product: name each differently",
+        )
+    _check_trains(job)
+    if job.trains and not job.horizontal:
+        trained = [p.name for p in job.parties if p.name != job.receiver and p.features]
+        if not trained:
+            raise JobError(f"{job.file}: [[party]] features: no partner brings any")
+    if job.horizontal and len({party.features for party in job.parties}) != 1:
+        raise JobError(
+            f"{job.file}: [[party]] features: a horizontal job needs the same everywhere"
+        )
+
+
+def _check_trains(job: Job) -> None:
+    """Trainings are told apart, and each asks something of its own."""
+    if job.horizontal and len(job.trains) > 1:
+        raise JobError(
+            f"{job.file}: [[train]]: {len(job.trains)} found, one allowed with split = "
+            '"horizontal"',
+            hint="several trainings share one alignment, which a horizontal job has not",
+        )
+    names = [slug(train.task) for train in job.trains]  # what columns are called
+    for train in job.trains:
+        if names.count(slug(train.task)) > 1:
+            raise JobError(
+                f"{job.file}: [[train]] task: {train.task!r} found more than once, or another "
+                "that becomes the same column",
+                hint="scores are known by their task: name each differently",
+            )
+    asked = [(train.label, train.positive) for train in job.trains]
+    twice = [label for label, positive in asked if asked.count((label, positive)) > 1]
+    if twice:
+        raise JobError(
+            f"{job.file}: [[train]] label: {twice[0]!r} found in two trainings, one allowed",
+            hint="a second answer to the same question tells more of the rows, and nothing new",
+        )

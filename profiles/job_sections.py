@@ -1,0 +1,216 @@
+"""Reads each section of a job file, and refuses what no section of its kind may say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from federated.aggregate import Amount
+from federated.party.contract import FINEST_SCORES, LONGEST_TASK, MODELS
+from federated.party.sections import Section
+from profiles.aggregate_section import split_measure
+from profiles.specs import (
+    AlignSpec,
+    JoinSumSpec,
+    PartySpec,
+    ProfileSpec,
+    TargetSpec,
+    TrainSpec,
+)
+from psi.align import PROTOCOLS
+from psi.identifiers import check_kind
+from psi.protocol import JobError, MisuseError
+
+__all__ = [
+    "is_horizontal",
+    "read_align",
+    "read_join_sums",
+    "read_party",
+    "read_profile",
+    "read_target",
+    "read_train",
+]
+
+REVEALS = ("both", "receiver", "cardinality")
+STATISTICS = ("count", "sum", "mean")
+LEFT_OUT = ("positive", "labelled", "none")
+
+
+def is_horizontal(root: Section) -> bool:
+    found = root._data.get("train")
+    trains = found if isinstance(found, list) else [found]
+    return any(isinstance(t, dict) and t.get("split") == "horizontal" for t in trains)
+
+
+def read_party(section: Section, horizontal: bool) -> PartySpec:
+    name = section.text("name")
+    if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii() or len(name) > 40:
+        raise section.fail("name", name, "up to 40 letters, digits, - and _")
+    table = section.text("table")
+    if table.split(".", 1)[0] != name or "." not in table:
+        raise section.fail("table", table, f'"{name}.TABLE"', "tables are named party.table")
+    keys = () if horizontal else section.lists("keys")
+    features = section.texts("features", [])
+    section.done()
+    return PartySpec(name, table, keys, features)
+
+
+def _check_vole(section: Section, spec: AlignSpec) -> None:
+    """What the protocol cannot do, each with the one that can."""
+    hint, name = 'take protocol = "ecdh", or "auto"', spec.protocol
+    if spec.reveal not in PROTOCOLS[name].reveals:
+        raise section.fail("reveal", spec.reveal, f"receiver or both with protocol {name}", hint)
+    if spec.minimum_checked_by == "partner":
+        raise section.fail("minimum_checked_by", "partner", f"receiver with protocol {name}", hint)
+    if spec.keep_tags_days:
+        found = str(spec.keep_tags_days)
+        raise section.fail("keep_tags_days", found, f"0 with protocol {name}", hint)
+
+
+def read_align(
+    section: Section | None, file: str, parties: tuple[PartySpec, ...], horizontal: bool
+) -> AlignSpec | None:
+    if horizontal:
+        if section is not None:
+            raise JobError(
+                f"{file}: [align]: a horizontal job joins no rows", hint="remove [align]"
+            )
+        return None
+    section = section or Section(file, "[align]", {})
+    shape = [len(level) for level in parties[0].keys]
+    for party in parties[1:]:
+        if [len(level) for level in party.keys] != shape:
+            raise JobError(
+                f"{file}: [[party]] keys: {party.name} and {parties[0].name} differ in the number "
+                "of keys or of their columns",
+                hint="level by level, the same number of columns in the same order",
+            )
+    protocol = section.text("protocol", "auto", ("auto", *PROTOCOLS))
+    kinds = section.lists("kinds", [["text"] * n for n in shape])
+    if [len(level) for level in kinds] != shape:
+        raise section.fail("kinds", "another shape", "one kind for each key column of [[party]]")
+    for kind in (kind for level in kinds for kind in level):
+        try:
+            check_kind(kind)
+        except MisuseError as error:
+            raise JobError(f"{file}: [align] kinds: {error.message}", hint=error.hint) from None
+    spec = AlignSpec(
+        protocol,
+        section.text("reveal", "both", REVEALS),
+        kinds,
+        section.integer("minimum_overlap", 100, 0, 10**9),
+        section.text("minimum_checked_by", "receiver", ("receiver", "partner")),
+        section.integer("largest_set", 10_000_000, 1, 10**9),
+        section.text("duplicates", "collapse", ("collapse", "join")),
+        section.integer("keep_tags_days", 0, 0, 366),
+        section.integer("keep_tags_items", 100_000, 1, 10**9),
+    )
+    if spec.keep_tags_days and (len(shape) > 1 or spec.reveal == "cardinality"):
+        raise section.fail(
+            "keep_tags_days", str(spec.keep_tags_days), "0 with several levels of keys or a count"
+        )
+    if protocol != "auto" and PROTOCOLS[protocol].blocks:
+        _check_vole(section, spec)
+    section.done()
+    return spec if spec.keep_tags_days else replace(spec, keep_tags_items=0)
+
+
+def read_join_sums(section: Section, names: list[str], receiver: str) -> list[JoinSumSpec]:
+    noised = section.text("noise", "laplace", ("laplace", "none")) == "laplace"
+    asked: dict[str, list[tuple[str, str]]] = {}
+    ranges: dict[str, dict[str, Amount]] = {}
+    for measure in section.texts("measures"):
+        source, text = split_measure(measure)
+        partner, _, column = source.partition(".")
+        if partner not in names or partner == receiver or not column:
+            raise section.fail("measures", measure, '"PARTNER.COLUMN:sum[LOW,HIGH]"')
+        statistic, bracket, limits = (text or "sum").partition("[")
+        if statistic not in STATISTICS:
+            raise section.fail("measures", measure, f"{', '.join(STATISTICS)} as statistic")
+        asked.setdefault(partner, []).append((column, statistic))
+        found = ranges.setdefault(partner, {})
+        if noised and statistic != "count":
+            limit = _range(section, measure, column, bracket + limits)
+            if found.setdefault(column, limit) != limit:
+                raise section.fail("measures", measure, f"one range for column {column!r}")
+        elif bracket:
+            hint = "a range is for sums and means with noise"
+            raise section.fail("measures", measure, f"{statistic} without a range", hint)
+    epsilon = round(1000 * section.number("epsilon", 1.0, 0.01, 20.0)) if noised else 0
+    group = section.integer("minimum_group", 20, 3, 10**6)
+    section.done()
+    return [
+        JoinSumSpec(p, tuple(ms), group, epsilon, tuple(ranges[p].values()))
+        for p, ms in asked.items()
+    ]
+
+
+def _range(section: Section, measure: str, column: str, text: str) -> Amount:
+    """What values are clipped to, from "[0,5000]"."""
+    try:
+        return Amount.parse(column, f"sum{text}")
+    except MisuseError as error:
+        allowed = error.message.removesuffix(", allowed")
+        hint = 'the noise is for this range; noise = "none": exact, where the partner allows it'
+        raise section.fail("measures", measure, allowed, hint) from None
+
+
+def read_train(section: Section, names: list[str], receiver: str) -> TrainSpec:
+    task = section.text("task")
+    if len(task.encode()) > LONGEST_TASK:
+        raise section.fail("task", task, f"at most {LONGEST_TASK} bytes of UTF-8")
+    if "/" in task or not task:
+        raise section.fail("task", task, "a name without a slash")
+    model = section.text("model", "logistic", MODELS)
+    split = section.text("split", "vertical", ("vertical", "horizontal"))
+    label = section.text("label")
+    party, _, column = label.partition(".")
+    if split == "horizontal" and party not in names:
+        party, column = "", label
+    if split == "vertical" and party != receiver:
+        raise section.fail("label", label, f'"{receiver}.COLUMN"', "the receiver holds the label")
+    if split == "horizontal" and party:
+        raise section.fail("label", label, '"COLUMN"', "every party has its own label column")
+    test = section.text("test", "") if split == "horizontal" else ""
+    if test and test.split(".", 1)[0] not in names:
+        raise section.fail("test", test, '"PARTY.TABLE"')
+    spec = TrainSpec(
+        task,
+        model,
+        split,
+        party,
+        column,
+        section.text("positive", ""),
+        section.integer("steps", 0, 0, 20),
+        section.integer("folds", 5, 0, 20),
+        section.integer("fold_steps", 0, 0, 10),
+        section.integer("score_bits", 4, 1, FINEST_SCORES) if split == "vertical" else 0,
+        section.integer("row_bits", 16 if split == "vertical" else 1, 1, 1000),
+        test,
+    )
+    if spec.folds == 1:
+        raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
+    section.done()
+    return spec
+
+
+def read_profile(section: Section | None) -> ProfileSpec:
+    if section is None:
+        return ProfileSpec()
+    spec = ProfileSpec(section.integer("segments", 6, 1, 30), section.texts("facts", []))
+    section.done()
+    return spec
+
+
+def read_target(section: Section, trains: tuple[TrainSpec, ...], receiver: str) -> TargetSpec:
+    product, top = section.text("product"), section.integer("top", 100, 1, 10**8)
+    managers, name = section.text("managers", ""), section.text("name", "")
+    columns = section.texts("columns", [])
+    leave_out = section.text("leave_out", "positive", LEFT_OUT)
+    if not trains:
+        raise section.fail("product", product, "a target list with a [train] section")
+    tasks = [train.task for train in trains]
+    task = section.text("task", tasks[0] if len(tasks) == 1 else None, tasks)
+    if managers and managers.split(".", 1)[0] != receiver:
+        raise section.fail("managers", managers, f'"{receiver}.TABLE"')
+    section.done()
+    return TargetSpec(product, task, top, managers, name, columns, leave_out)

@@ -1,0 +1,91 @@
+"""What the sections of a job file say: one class a section, checked where they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from federated.aggregate import Amount
+
+__all__ = [
+    "AlignSpec",
+    "JoinSumSpec",
+    "PartySpec",
+    "ProfileSpec",
+    "TargetSpec",
+    "TrainSpec",
+]
+
+
+@dataclass(frozen=True)
+class PartySpec:
+    """One `[[party]]`."""
+
+    name: str
+    table: str
+    keys: tuple[tuple[str, ...], ...]
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AlignSpec:
+    """`[align]`; with `auto` row counts and policies decide on the protocol."""
+
+    protocol: str = "auto"
+    reveal: str = "both"
+    kinds: tuple[tuple[str, ...], ...] = ()
+    minimum_overlap: int = 100
+    minimum_checked_by: str = "receiver"
+    largest_set: int = 10_000_000
+    duplicates: str = "collapse"
+    keep_tags_days: int = 0
+    keep_tags_items: int = 0
+
+
+@dataclass(frozen=True)
+class JoinSumSpec:
+    """One `[[join_sum]]`, split by partner."""
+
+    partner: str
+    measures: tuple[tuple[str, str], ...]
+    minimum_group: int
+    epsilon: int
+    ranges: tuple[Amount, ...]
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """`[train]`, or one of `[[train]]`."""
+
+    task: str
+    model: str
+    split: str
+    label_party: str
+    label: str
+    positive: str
+    steps: int
+    folds: int
+    fold_steps: int
+    score_bits: int
+    row_bits: int
+    test_table: str
+
+
+@dataclass(frozen=True)
+class ProfileSpec:
+    """`[profile]`."""
+
+    segments: int = 6
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """One `[[target]]`; `task` is the training by whose score it ranks."""
+
+    product: str
+    task: str
+    top: int
+    managers: str
+    name: str
+    columns: tuple[str, ...] = ()
+    leave_out: str = "positive"
