@@ -39,9 +39,9 @@ from federated.aggregate.share_messages import CELLS
 from federated.aggregate.share_segment import ShareSegmentParty
 from federated.join_sum import JoinSumResult, SumReceiver, SumSender, place_values
 from federated.paillier import EncryptedVector, Plaintexts, generate_keypair
+from federated.session.routers import SocketEndpoint
 from federated.sharing.bin_holder import BinHolder
 from federated.sharing.value_holder import ValueHolder
-from federated.wire.routers import SocketEndpoint
 from psi.protocol import Context, Envelope, Pair, Role
 
 MINIMUM = 20

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.codes import credit_codes
 from benchmarks.party import Stopwatch, id_ranges, meet, options
-from federated.party.spool import Spool
-from federated.wire.routers import SocketEndpoint
+from federated.session.routers import SocketEndpoint
+from federated.store.spool import Spool
 from psi import align, oprf
 from psi.align import PROTOCOLS
 from psi.ecdh import Held, Items, Prepared, prepare

@@ -40,7 +40,7 @@ def wait_for(path: Path, patience: float = 120.0) -> None:
 
 def _endpoint(kind: str, folder: Path, name: str) -> Any:
     if kind == "process":
-        from federated.wire.routers import SocketEndpoint
+        from federated.session.routers import SocketEndpoint
 
         ports = json.loads((folder / "ports").read_text())
         return SocketEndpoint(name, {n: ("127.0.0.1", p) for n, p in ports.items()})
@@ -147,9 +147,9 @@ def _relay(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> di
 def _align(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
     """Set intersection of `size` items a side in a sealed session, the kernels warm."""
     del rounds
-    from federated.party.identity_file import read_identity, write_identity
-    from federated.party.keys import PartyKeys
-    from federated.party.session import Session
+    from federated.keys.identity_file import read_identity, write_identity
+    from federated.keys.party_keys import PartyKeys
+    from federated.session.session import Session
     from psi import align
 
     keys = PartyKeys.generate(name)

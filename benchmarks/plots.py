@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.networks import LOOPBACK, rate_of, told_rate
 from benchmarks.rows import Row
 from benchmarks.svg import Line, chart
-from federated.party.files import write_atomic
+from federated.store.files import write_atomic
 from psi.protocol import InputError
 
 __all__ = ["plot_bandwidth", "plot_sizes", "races", "seconds_over"]

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from federated.party.files import write_atomic
+from federated.store.files import write_atomic
 from psi.kernels.montgomery import best_path
 from psi.protocol import InputError
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.networks import LOOPBACK, rate_of
 from benchmarks.plots import races, seconds_over
 from benchmarks.rows import Row, load
-from federated.party.files import write_atomic
+from federated.store.files import write_atomic
 from psi.protocol import InputError
 
 __all__ = ["TABLES", "rewrite", "rewritten"]

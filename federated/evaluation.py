@@ -217,7 +217,7 @@ def stratified_folds(label: Array, folds: int, seed: int) -> Ints:
     """int64[rows]: a fold from 0 to `folds` - 1 for each row, each class spread evenly.
 
     Whoever is told these folds and knows the seed reads labels from them: they stay with the party
-    that deals them (folds that partners are told come from `federated.party.folds`).
+    that deals them (folds that partners are told come from `federated.steps.folds`).
     The same label, folds and seed give the same result in every process and version of
     numpy: only the generator's raw stream, which numpy keeps fixed, is used. Fold sizes, and
     those of each class in them, differ by at most one.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from federated.aggregate import AggregateResult, CategoryResult, Statistic
-from federated.party.contract import AggregateTerms, CategoryTerms
-from federated.party.outcome import Outcome
+from federated.contract.terms import AggregateTerms, CategoryTerms
+from federated.steps.outcome import Outcome
 from profiles.report.data import (
     Aggregated,
     CategoryMeasure,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from federated.aggregate import OTHER, Amount, Statistic
-from federated.party.sections import Section
+from federated.toml_sections import Section
 from psi.protocol import MisuseError
 
 __all__ = ["AggregateSpec", "CategorySpec", "read_aggregates", "split_measure"]

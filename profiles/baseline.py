@@ -13,10 +13,10 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from federated.evaluation import auc
-from federated.party.encoding import Encoder
-from federated.party.outcome import Outcome, Trained
-from federated.party.source import Source
-from federated.party.steps import load_table
+from federated.steps.outcome import Outcome, Trained
+from federated.steps.runner import load_table
+from federated.tables.encoding import Encoder
+from federated.tables.source import Source
 
 __all__ = ["Comparison", "compare"]
 

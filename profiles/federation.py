@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from federated.party.contract import Contract
-from federated.party.identity_file import write_identity
-from federated.party.keys import PartyKeys
-from federated.party.negotiation import Agreed
-from federated.party.outcome import Outcome
-from federated.party.participant import Participant
-from federated.party.policy import Policy
-from federated.party.session import Progress, Session, StepRecord
-from federated.party.source import Source
-from federated.party.stage import Player, first_failed, play
-from federated.wire.routers import MemoryRouter
+from federated.approval.policy import Policy
+from federated.contract.negotiation import Agreed
+from federated.contract.terms import Contract
+from federated.keys.identity_file import write_identity
+from federated.keys.party_keys import PartyKeys
+from federated.node.in_process import Player, first_failed, play
+from federated.node.participant import Participant
+from federated.session.routers import MemoryRouter
+from federated.session.session import Progress, Session, StepRecord
+from federated.steps.outcome import Outcome
+from federated.tables.source import Source
 from profiles.job import Job
 from profiles.own_table import extracts
 from profiles.proposal import draft

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from federated.contract.terms import TrainTerms
 from federated.evaluation import auc, auc_interval
 from federated.horizontal import HorizontalFit
-from federated.party.contract import TrainTerms
-from federated.party.matrix import binary_label, numeric_matrix
-from federated.party.source import Source
+from federated.tables.matrix import binary_label, numeric_matrix
+from federated.tables.source import Source
 from profiles.baseline import Comparison
 from profiles.federation import Federation
 from profiles.job import Job

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from federated.party.sections import Section, load_toml, parse_toml
+from federated.toml_sections import Section, load_toml, parse_toml
 from profiles.aggregate_section import (
     AggregateSpec,
     CategorySpec,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from federated.party.contract import Contract
-from federated.party.holdings import Holdings
-from federated.party.release import Release, planned
-from federated.party.row_bits import RowBits, row_bits
+from federated.contract.terms import Contract
+from federated.releases.holdings import Holdings
+from federated.releases.release import Release, planned
+from federated.releases.row_bits import RowBits, row_bits
 from profiles.federation import Federation
 from profiles.report.data import Leakage
 

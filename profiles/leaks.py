@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.evaluation import auc
-from federated.party.column_report import ColumnTaken
-from federated.party.matrix import categorical, known_labels, numeric_matrix
-from federated.party.taken import MANY, NUMBER, taken_for
+from federated.tables.column_report import ColumnTaken
+from federated.tables.inferred import MANY, NUMBER, taken_for
+from federated.tables.matrix import categorical, known_labels, numeric_matrix
 from profiles.job import Job
 from psi.protocol.errors import InputError
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from federated.party.encoding import Encoder
-from federated.party.files import write_atomic
-from federated.party.source import Source
+from federated.store.files import write_atomic
+from federated.tables.encoding import Encoder
+from federated.tables.source import Source
 from profiles.aggregate_report import aggregate_metrics, category_metrics, join_sum_metrics
 from profiles.baseline import Comparison, compare
 from profiles.federation import Federation

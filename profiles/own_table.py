@@ -13,10 +13,10 @@ from difflib import get_close_matches
 import numpy as np
 import pyarrow as pa
 
-from federated.party.kept_tables import Extract
-from federated.party.matrix import known_labels
-from federated.party.roles import check_role
-from federated.party.source import Source
+from federated.tables.column_roles import check_role
+from federated.tables.kept_tables import Extract
+from federated.tables.matrix import known_labels
+from federated.tables.source import Source
 from profiles.job import Job, TargetSpec
 from profiles.targets import RESERVED, check_managers
 from psi.protocol.errors import InputError, JobError

@@ -1,24 +1,24 @@
 """`plan`: a job in plain words, before any contact.
 
-The words are `federated.party.words`, those that another party's officer reads.
+The words are `federated.contract.words`, those that another party's officer reads.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from federated.contract.completion import chosen_protocol, complete
+from federated.contract.disclosures import disclosures
+from federated.contract.terms import Contract
+from federated.contract.words import in_words
 from federated.join_sum import Layout
-from federated.party.category import ciphertexts as cipher_count
-from federated.party.column_report import columns_taken, in_lines
-from federated.party.completion import chosen_protocol, complete
-from federated.party.contract import Contract
-from federated.party.disclosures import disclosures
-from federated.party.holdings import Holdings
-from federated.party.limits import ciphertexts
-from federated.party.row_bits import row_bits, row_words
-from federated.party.source import Source
-from federated.party.steps import facts_of
-from federated.party.words import in_words
+from federated.releases.holdings import Holdings
+from federated.releases.row_bits import row_bits, row_words
+from federated.steps.by_category import ciphertexts as cipher_count
+from federated.steps.byte_limits import ciphertexts
+from federated.steps.runner import facts_of
+from federated.tables.column_report import columns_taken, in_lines
+from federated.tables.source import Source
 from federated.text import plain
 from federated.vertical.plan import passes
 from profiles.estimate import (

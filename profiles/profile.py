@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from federated.party.files import make_folder
+from federated.store.files import make_folder
 from federated.text import slug
 from profiles.reasons import linear_reasons, partner_contribution
 from profiles.segments import Segments, segments

@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from federated.party.contract import (
+from federated.contract.disclosures import disclosures
+from federated.contract.terms import (
     VERSION,
     AggregateTerms,
     AlignTerms,
@@ -20,8 +21,7 @@ from federated.party.contract import (
     TrainTerms,
     suites_for,
 )
-from federated.party.disclosures import disclosures
-from federated.party.keys import Identity, PartyKeys
+from federated.keys.party_keys import Identity, PartyKeys
 from profiles.job import Job
 from psi.align import ALTERNATIVE
 

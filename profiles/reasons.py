@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.party.encoding import Encoder, NumberColumn
+from federated.tables.encoding import Encoder, NumberColumn
 from federated.text import plain
 from psi.protocol.errors import MisuseError
 
@@ -63,7 +63,7 @@ def phrase(
 ) -> str:
     """One encoded column at one value, in words.
 
-    `name` is as `federated.party.encoding` writes it: "balance" (a standardised number),
+    `name` is as `federated.tables.encoding` writes it: "balance" (a standardised number),
     "channel=branch", "balance:missing", "channel:other" (0 or 1). `words` says source columns
     otherwise than by their own names. `zero` is the encoded value of 0: with it, a column
     named as a change (trend, growth, …) rises or falls; without, it is high or low.

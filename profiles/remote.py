@@ -10,20 +10,20 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
-from federated.party.call import make_call
-from federated.party.completion import complete
-from federated.party.contract import Contract
-from federated.party.desk import Decider
-from federated.party.files import write_atomic
-from federated.party.identity_file import write_identity
-from federated.party.journal import signed_contract, sweep
-from federated.party.keys import PartyKeys
-from federated.party.limits import step_limit
-from federated.party.node_home import NodeHome
-from federated.party.notes import AWAY, CALLED
-from federated.party.participant import Participant
-from federated.party.session import Progress, Session
-from federated.party.source import Source
+from federated.approval.call import make_call
+from federated.approval.decision import Decider
+from federated.contract.completion import complete
+from federated.contract.terms import Contract
+from federated.keys.identity_file import write_identity
+from federated.keys.party_keys import PartyKeys
+from federated.node.home import NodeHome
+from federated.node.participant import Participant
+from federated.session.journal import signed_contract, sweep
+from federated.session.progress import AWAY, CALLED
+from federated.session.session import Progress, Session
+from federated.steps.byte_limits import step_limit
+from federated.store.files import write_atomic
+from federated.tables.source import Source
 from federated.wire.local import LocalMount
 from profiles.federation import Federation
 from profiles.job import Job

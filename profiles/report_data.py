@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.party.contract import Contract, PartyTerms
+from federated.contract.terms import Contract, PartyTerms
 from profiles.aggregate_report import by_category, by_segment
 from profiles.baseline import Comparison
 from profiles.federation import Federation

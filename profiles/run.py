@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from federated.contract.completion import HORIZONTAL_STEPS
 from federated.horizontal import Plan
-from federated.party.completion import HORIZONTAL_STEPS
-from federated.party.files import make_folder
-from federated.party.session import Progress
-from federated.party.source import Source
+from federated.session.session import Progress
+from federated.store.files import make_folder
+from federated.tables.source import Source
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs

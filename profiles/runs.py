@@ -22,9 +22,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from federated.party.files import make_folder, private_file, write_atomic
-from federated.party.journal import can_resume
-from federated.party.notes import APPROVAL, AWAY, CALLED
+from federated.session.journal import can_resume
+from federated.session.progress import APPROVAL, AWAY, CALLED
+from federated.store.files import make_folder, private_file, write_atomic
 from psi.protocol import EnvironmentFailed, InputError, MisuseError
 
 __all__ = ["Run", "RunFolder", "Started", "find_run", "runs_in"]

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from sklearn.linear_model import LogisticRegression
 
-from federated.party.outcome import Trained
+from federated.steps.outcome import Trained
 from profiles.leaks import LEAK, partners_part, telling_columns
 from profiles.reasons import linear_reasons, partner_contribution, true_zeros
 from profiles.report.data import Model, linear_importance, paired_gain, scored

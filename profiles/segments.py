@@ -57,7 +57,7 @@ def segments(
         matrix: float64[rows, d]; a NaN counts as the column's mean.
         k: at most so many segments; fewer if fewer rows differ.
         seed: drives the start of k-means and the sample of a table above 25,000 rows.
-        names: d names as `federated.party.encoding` writes them, for the descriptions.
+        names: d names as `federated.tables.encoding` writes them, for the descriptions.
         score: float64[rows]; segments are then numbered by falling mean score (NaN ignored)
             instead of by size.
         words: source column to what people call it.

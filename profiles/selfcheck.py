@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
+from federated.keys.party_keys import PartyKeys
 from federated.paillier import DEFAULT_BITS, MINIMUM_BITS
 from federated.paillier import selfcheck as paillier
-from federated.party.keys import PartyKeys
-from federated.wire.sealing import Handshake, SealedFrame
+from federated.session.sealing import Handshake, SealedFrame
 from psi.kernels import selfcheck as kernels
 from psi.protocol import Envelope, PeerError, decode, encode
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from federated.party.source import FileSource, MemorySource, Source
-from federated.party.tables import TablesFile
 from federated.readers.stored import read_stored
+from federated.tables.bindings import TablesFile
+from federated.tables.source import FileSource, MemorySource, Source
 from psi.protocol import InputError, MisuseError
 
 __all__ = ["GivenTables", "open_tables"]

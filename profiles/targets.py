@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from federated.party.files import write_atomic
-from federated.party.roles import check_role
 from federated.readers.canonical import canonical_column
+from federated.store.files import write_atomic
+from federated.tables.column_roles import check_role
 from federated.text import csv_safe, csv_safe_column
 from profiles.profile import reasons_column, score_column
 from psi.protocol.errors import InputError, MisuseError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from federated.party.session import Session
+from federated.session.session import Session
 from psi.protocol import Context, Random
 
 __all__ = ["outputs", "seed_sessions"]

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from federated.party.encoding import DEFAULT_SUPPORT, Encoder
-from federated.party.matrix import known_labels
+from federated.tables.encoding import DEFAULT_SUPPORT, Encoder
+from federated.tables.matrix import known_labels
 from profiles.job import Job
 from profiles.tables import open_tables
 from psi.protocol import MisuseError

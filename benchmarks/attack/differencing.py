@@ -17,7 +17,7 @@ import pyarrow as pa
 from benchmarks.attack.data import Bound, Floats, bound
 from benchmarks.attack.finding import Finding, Scale
 from benchmarks.attack.world import World, heading, why
-from federated.party.matrix import numeric_matrix
+from federated.tables.matrix import numeric_matrix
 from psi.protocol import FedprofileError
 
 __all__ = ["repeats", "sums"]

@@ -17,8 +17,8 @@ import pyarrow as pa
 from benchmarks.attack.data import Bound, Floats, bound
 from benchmarks.attack.finding import Finding, Scale
 from benchmarks.attack.world import World, heading, why
-from federated.party.contract import Contract
-from federated.party.matrix import numeric_matrix
+from federated.contract.terms import Contract
+from federated.tables.matrix import numeric_matrix
 from psi.protocol import FedprofileError
 
 __all__ = ["bins", "noised"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from federated.party.desk import Decider, Request
-from federated.party.node_home import NodeHome
-from federated.party.officer import Desk
-from federated.party.source import Source
+from federated.approval.decision import Decider, Request
+from federated.approval.officer import Desk
+from federated.node.home import NodeHome
+from federated.tables.source import Source
 
 __all__ = ["make_decider"]
 

@@ -8,10 +8,10 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 
-from federated.party.node_home import NodeHome
-from federated.party.peers import Peers
-from federated.party.policy_file import load_policy
-from federated.party.tables import TablesFile
+from federated.approval.policy_file import load_policy
+from federated.keys.peers import Peers
+from federated.node.home import NodeHome
+from federated.tables.bindings import TablesFile
 from federated.wire.certificates import read_certificate
 from federated.wire.proxy import not_reached_hint
 from psi.protocol import FedprofileError

@@ -44,10 +44,10 @@ def init(
     import secrets
 
     from federated.cli.passphrase import passphrase
-    from federated.party.identity_file import write_identity
-    from federated.party.keyfile import save_keys
-    from federated.party.keys import PartyKeys
-    from federated.party.node_home import NodeHome
+    from federated.keys.identity_file import write_identity
+    from federated.keys.keyfile import save_keys
+    from federated.keys.party_keys import PartyKeys
+    from federated.node.home import NodeHome
     from federated.wire.hub_home import HubHome
 
     secret = passphrase(passphrase_file, new=True) if party else b""

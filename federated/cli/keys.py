@@ -32,8 +32,8 @@ def rotate(home: Home = HOME, passphrase_file: PassphraseFile = None) -> None:
     import secrets
 
     from federated.cli.passphrase import passphrase
-    from federated.party.node_home import NodeHome
-    from federated.party.rotation import rotate as make_new
+    from federated.node.home import NodeHome
+    from federated.node.rotation import rotate as make_new
     from federated.wire.local import ask
     from psi.protocol import EnvironmentFailed, MisuseError
 
@@ -60,8 +60,8 @@ def backup(
     Keys stay sealed under the passphrase: keep that elsewhere, for whoever holds both is the party.
     To restore: `tar -xzf FILE -C NEW-FOLDER`. Jobs, their ledgers and kept tags are not in it.
     """
-    from federated.party.node_home import NodeHome
-    from federated.party.rotation import backup as copy
+    from federated.node.home import NodeHome
+    from federated.node.rotation import backup as copy
 
     names = copy(NodeHome.open(home), out)
     typer.echo(f"{out}: {', '.join(names)}")
@@ -83,10 +83,10 @@ def purge(
     import secrets
     import time
 
+    from federated.approval.policy_file import load_policy
     from federated.cli.passphrase import passphrase
-    from federated.party.node_home import NodeHome
-    from federated.party.policy_file import load_policy
-    from federated.party.purge import expired, remove
+    from federated.node.home import NodeHome
+    from federated.node.purge import expired, remove
 
     place = NodeHome.open(home)
     old = expired(place, load_policy(place.policy).retention, time.time(), secrets.token_bytes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from federated.cli.lists import print_rows
-from federated.party.keys import Identity
+from federated.keys.party_keys import Identity
 
 __all__ = ["DIFFER", "export", "overview", "show", "verify"]
 
@@ -20,7 +20,7 @@ _LONG = {"terms", "signatures", "sha256", "hmac", "head", "parties", "digest", "
 
 def show(path: Path, kinds: Iterable[str] = ()) -> None:
     """Print a ledger as a table, only lines of `kinds` where any are given."""
-    from federated.party.ledger import read_ledger
+    from federated.ledger.lines import read_ledger
 
     wanted = set(kinds)
     rows = []
@@ -36,7 +36,7 @@ def show(path: Path, kinds: Iterable[str] = ()) -> None:
 
 def overview(paths: Iterable[Path]) -> None:
     """Print one line a ledger: job, purpose, how it ended."""
-    from federated.party.ledger import read_ledger
+    from federated.ledger.lines import read_ledger
 
     rows = []
     for path in paths:
@@ -58,9 +58,9 @@ def export(paths: Iterable[Path], out: Path | None, since: str, form: str) -> No
     import json
     import sys
 
-    from federated.party.files import write_atomic
-    from federated.party.ledger import read_ledger
-    from federated.party.ledger_export import events
+    from federated.ledger.export import events
+    from federated.ledger.lines import read_ledger
+    from federated.store.files import write_atomic
     from psi.protocol import MisuseError
 
     if form != "jsonl":
@@ -114,8 +114,8 @@ def _plainly(value: Any) -> str:
 
 def verify(path: Path, owner: Identity, against: Path | None, echo: Callable[[str], None]) -> int:
     """Check a ledger, and another's account of the same job against it; the exit code."""
-    from federated.party.account import read_account
-    from federated.party.compare import compare
+    from federated.ledger.account import read_account
+    from federated.ledger.compare import compare
     from psi.protocol import InputError
 
     names = (path.name, against.name) if against and against.name != path.name else ()

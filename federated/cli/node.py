@@ -63,11 +63,11 @@ def init(
     import secrets
 
     from federated.cli.passphrase import passphrase
-    from federated.party.files import write_atomic
-    from federated.party.identity_file import write_identity
-    from federated.party.keyfile import save_keys
-    from federated.party.keys import PartyKeys
-    from federated.party.node_home import NodeHome
+    from federated.keys.identity_file import write_identity
+    from federated.keys.keyfile import save_keys
+    from federated.keys.party_keys import PartyKeys
+    from federated.node.home import NodeHome
+    from federated.store.files import write_atomic
     from federated.wire.certificates import make_key, write_key
     from federated.wire.flower.fleet import enrol
     from federated.wire.hub_home import read_invite
@@ -109,12 +109,12 @@ def start(
     import logging
     import signal
 
+    from federated.approval.policy_file import load_policy
     from federated.cli.deciding import make_decider
     from federated.cli.passphrase import passphrase
-    from federated.party.node_home import NodeHome
-    from federated.party.policy_file import load_policy
-    from federated.party.source import FileSource
-    from federated.party.tables import TablesFile
+    from federated.node.home import NodeHome
+    from federated.tables.bindings import TablesFile
+    from federated.tables.source import FileSource
     from federated.wire.flower.node import NodeDaemon
     from psi.protocol import InputError
 
@@ -144,7 +144,7 @@ def doctor(home: Home = HOME, passphrase_file: PassphraseFile = None) -> None:
     """Check what a node needs: files, modes, keys, clock, hub, tables. Changes nothing."""
     from federated.cli.doctor import examine
     from federated.cli.passphrase import passphrase
-    from federated.party.node_home import NodeHome
+    from federated.node.home import NodeHome
 
     place = NodeHome.open(home)
     bad = 0

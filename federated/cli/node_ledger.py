@@ -11,7 +11,7 @@ import typer
 from federated.cli.group import Group
 
 if TYPE_CHECKING:
-    from federated.party.node_home import NodeHome
+    from federated.node.home import NodeHome
 
 HOME = Path("fedprofile-node")
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
@@ -43,7 +43,7 @@ def show(
 ) -> None:
     """Print one job's ledger as a table; without JOB, the jobs there are."""
     from federated.cli import ledger_views
-    from federated.party.node_home import NodeHome
+    from federated.node.home import NodeHome
 
     node = NodeHome.open(home)
     if job:
@@ -66,7 +66,7 @@ def verify(
     Ends with exit code 9 and one line a finding where two accounts differ.
     """
     from federated.cli import ledger_views
-    from federated.party.node_home import NodeHome
+    from federated.node.home import NodeHome
     from psi.protocol import MisuseError
 
     node = NodeHome.open(home)
@@ -91,7 +91,7 @@ def export(
 ) -> None:
     """Write a job's ledger, or all of them, as JSON lines for a SIEM; fields in docs/LEDGER.md."""
     from federated.cli import ledger_views
-    from federated.party.node_home import NodeHome
+    from federated.node.home import NodeHome
 
     node = NodeHome.open(home)
     paths = [_ledger(node, job)] if job else _ledgers(node)

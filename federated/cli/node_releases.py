@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from federated.party.releases import Releases
+    from federated.releases.memory import Releases
 
 HOME = Path("fedprofile-node")
 
@@ -39,10 +39,10 @@ def releases(
     import time
 
     from federated.cli.passphrase import passphrase
-    from federated.party.ledger import Ledger
-    from federated.party.node_home import NodeHome
-    from federated.party.release_limits import load_release_limits
-    from federated.party.releases import Releases
+    from federated.ledger.lines import Ledger
+    from federated.node.home import NodeHome
+    from federated.releases.limits import load_release_limits
+    from federated.releases.memory import Releases
     from psi.protocol import MisuseError
 
     node = NodeHome.open(home)
@@ -69,7 +69,7 @@ def _print(book: Releases) -> None:
     from datetime import UTC, datetime
 
     from federated.cli.lists import print_rows
-    from federated.party.row_bits import told_words
+    from federated.releases.row_bits import told_words
     from federated.text import plain
 
     heads = (

@@ -61,7 +61,7 @@ def show(job: Job, home: Home = HOME, as_json: AsJson = False) -> None:
     from dataclasses import asdict
 
     from federated.cli.row_bits import row_bits_of
-    from federated.party.plain import to_plain
+    from federated.store.plain import to_plain
 
     inbox, place = inbox_of(home)
     if not as_json and _without_officer(job, home):
@@ -146,10 +146,10 @@ def stop(
 
 
 def inbox_of(home: Path) -> tuple[Any, Any]:
-    from federated.party.inbox import Inbox
-    from federated.party.node_home import NodeHome
-    from federated.party.officer import counts
-    from federated.party.policy_file import load_policy
+    from federated.approval.inbox import Inbox
+    from federated.approval.officer import counts
+    from federated.approval.policy_file import load_policy
+    from federated.node.home import NodeHome
 
     place = NodeHome.open(home)
     return Inbox(place.desk, counts(load_policy(place.policy))), place
@@ -218,9 +218,9 @@ def _described(entry: Any, place: Any) -> list[str]:
     from datetime import UTC, datetime
 
     from federated.cli.row_bits import row_bits_of
-    from federated.party.peers import Peers
-    from federated.party.row_bits import row_words
-    from federated.party.words import asked_of, in_words, look_twice
+    from federated.contract.words import asked_of, in_words, look_twice
+    from federated.keys.peers import Peers
+    from federated.releases.row_bits import row_words
     from federated.text import plain
 
     def when(seconds: float) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from federated.party.keyfile import check_private
+from federated.keys.keyfile import check_private
 from psi.protocol import InputError, MisuseError
 
 __all__ = ["PASSPHRASE_FILE", "passphrase"]

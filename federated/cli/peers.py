@@ -38,8 +38,8 @@ def peers(
     """
     import json
 
-    from federated.party.node_home import NodeHome
-    from federated.party.peers import Peers
+    from federated.keys.peers import Peers
+    from federated.node.home import NodeHome
 
     if context.invoked_subcommand is not None:
         return
@@ -64,8 +64,8 @@ def add(
     home: Home = HOME,
 ) -> None:
     """Take up another party's identity file; it counts once it is confirmed."""
-    from federated.party.node_home import NodeHome
-    from federated.party.peers import Peers
+    from federated.keys.peers import Peers
+    from federated.node.home import NodeHome
 
     place = NodeHome.open(home)
     peer = Peers(place.path).add(file, place.identity)
@@ -87,9 +87,9 @@ def confirm(
     """
     import os
 
-    from federated.party.inbox import user_name
-    from federated.party.node_home import NodeHome
-    from federated.party.peers import Peers
+    from federated.approval.inbox import user_name
+    from federated.keys.peers import Peers
+    from federated.node.home import NodeHome
 
     place = NodeHome.open(home)
     by = user_name(os.geteuid())
@@ -100,8 +100,8 @@ def confirm(
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="The party.")], home: Home = HOME) -> None:
     """Forget a party: contracts that name it are refused from now on."""
-    from federated.party.node_home import NodeHome
-    from federated.party.peers import Peers
+    from federated.keys.peers import Peers
+    from federated.node.home import NodeHome
 
     Peers(NodeHome.open(home).path).remove(name)
     typer.echo(f"{name} is forgotten")
@@ -118,10 +118,10 @@ def vouch(
 ) -> None:
     """Sign another party's identity, for those who named this party an authority."""
     from federated.cli.passphrase import passphrase
-    from federated.party.identity_file import read_identity
-    from federated.party.node_home import NodeHome
-    from federated.party.peers import Peers
-    from federated.party.peers import vouch as sign
+    from federated.keys.identity_file import read_identity
+    from federated.keys.peers import Peers
+    from federated.keys.peers import vouch as sign
+    from federated.node.home import NodeHome
     from psi.protocol import Refused
 
     place, identity = NodeHome.open(home), read_identity(file)
@@ -143,8 +143,8 @@ def add_authority(
 
     Choose somebody who checks keys by profession, and whom the bank cannot instruct.
     """
-    from federated.party.node_home import NodeHome
-    from federated.party.peers import Peers
+    from federated.keys.peers import Peers
+    from federated.node.home import NodeHome
 
     place = NodeHome.open(home)
     found = Peers(place.path).name_authority(file, "".join(fingerprint))
@@ -154,8 +154,8 @@ def add_authority(
 @authority.command("list")
 def list_authorities(home: Home = HOME) -> None:
     """List the authorities that this party has named."""
-    from federated.party.node_home import NodeHome
-    from federated.party.peers import Peers
+    from federated.keys.peers import Peers
+    from federated.node.home import NodeHome
 
     for found in Peers(NodeHome.open(home).path).authorities():
         typer.echo(f"{found.name:<20} {found.fingerprint}")

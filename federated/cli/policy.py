@@ -27,10 +27,10 @@ def check(home: Home = HOME) -> None:
     Tables and columns that it names are looked up in tables.toml, for a misspelt one protects
     nothing.
     """
-    from federated.party.node_home import NodeHome
-    from federated.party.policy_file import load_policy
-    from federated.party.policy_words import doubts, in_words
-    from federated.party.tables import TablesFile
+    from federated.approval.policy_file import load_policy
+    from federated.approval.policy_words import doubts, in_words
+    from federated.node.home import NodeHome
+    from federated.tables.bindings import TablesFile
 
     place = NodeHome.open(home)
     policy = load_policy(place.policy)

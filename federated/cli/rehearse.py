@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from federated.party.contract import Contract
-    from federated.party.session import Progress
+    from federated.contract.terms import Contract
+    from federated.session.session import Progress
 
 __all__ = ["rehearse"]
 
@@ -48,12 +48,12 @@ def rehearse(from_job_file: Callable[[Path], Contract]) -> Callable[..., None]:
         import json
         import signal
 
-        from federated.party.node_home import NodeHome
-        from federated.party.policy_file import load_policy
-        from federated.party.source import FileSource
-        from federated.party.tables import TablesFile
+        from federated.approval.policy_file import load_policy
+        from federated.node.home import NodeHome
         from federated.rehearsal import in_lines, plain_data
         from federated.rehearsal import rehearse as play
+        from federated.tables.bindings import TablesFile
+        from federated.tables.source import FileSource
         from psi.protocol import InputError
 
         place = NodeHome.open(home)
@@ -89,8 +89,8 @@ def _draft(job: str, home: Path, from_job_file: Callable[[Path], Contract]) -> C
 def _from_file(path: Path) -> Contract:
     import json
 
-    from federated.party.contract import Contract
-    from federated.party.plain import from_plain
+    from federated.contract.terms import Contract
+    from federated.store.plain import from_plain
     from psi.protocol import InputError, PeerError
 
     try:

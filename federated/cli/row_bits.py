@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from federated.party.desk import Request
-    from federated.party.node_home import NodeHome
-    from federated.party.row_bits import RowBits
+    from federated.approval.decision import Request
+    from federated.node.home import NodeHome
+    from federated.releases.row_bits import RowBits
 
 __all__ = ["row_bits_of"]
 
@@ -20,12 +20,12 @@ def row_bits_of(request: Request, place: NodeHome) -> tuple[RowBits | None, list
     import secrets
     import time
 
-    from federated.party.holdings import Holdings
-    from federated.party.release_limits import load_release_limits
-    from federated.party.releases import Releases
-    from federated.party.row_bits import row_bits
-    from federated.party.source import FileSource
-    from federated.party.tables import TablesFile
+    from federated.releases.holdings import Holdings
+    from federated.releases.limits import load_release_limits
+    from federated.releases.memory import Releases
+    from federated.releases.row_bits import row_bits
+    from federated.tables.bindings import TablesFile
+    from federated.tables.source import FileSource
     from psi.protocol import FedprofileError
 
     contract, me = request.contract, request.contract.party(request.me)

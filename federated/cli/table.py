@@ -82,11 +82,11 @@ def add(
         fedprofile node table add people --path /data/people.parquet --key id_no
             --column open_loans=feature --column income=never
     """
-    from federated.party.column_report import columns_taken
-    from federated.party.node_home import NodeHome
-    from federated.party.preflight import preflight
-    from federated.party.table_file import put_table, table_name
-    from federated.party.tables import table_of
+    from federated.node.home import NodeHome
+    from federated.tables.bindings import table_of
+    from federated.tables.column_report import columns_taken
+    from federated.tables.preflight import preflight
+    from federated.tables.table_file import put_table, table_name
     from federated.text import plain
 
     place = NodeHome.open(home)
@@ -139,8 +139,8 @@ def list_tables(
     """List the bound tables with keys and permissions, and whether each opens now."""
     import json
 
-    from federated.party.node_home import NodeHome
-    from federated.party.tables import TablesFile
+    from federated.node.home import NodeHome
+    from federated.tables.bindings import TablesFile
     from federated.text import plain
     from psi.protocol import FedprofileError
 
@@ -180,8 +180,8 @@ def list_tables(
 @app.command()
 def remove(name: Name, home: Home = HOME) -> None:
     """Unbind a table: jobs that name it are refused from now on. The data stays where it is."""
-    from federated.party.node_home import NodeHome
-    from federated.party.table_file import remove_table, table_name
+    from federated.node.home import NodeHome
+    from federated.tables.table_file import remove_table, table_name
 
     place = NodeHome.open(home)
     whole = table_name(place.name, name)
@@ -220,10 +220,10 @@ def _loaded(table: Any, columns: list[str], key: list[str]) -> Any:
 
 def _holds(table: Any, place: Any, keys: list[str], rows: Any) -> list[str]:
     """How many bits a row holds in the columns that may be used for training."""
-    from federated.party.book import MICRO
-    from federated.party.budget import allowed_bits
-    from federated.party.entropy import joint_entropy
-    from federated.party.policy_file import load_policy
+    from federated.approval.policy_file import load_policy
+    from federated.releases.book import MICRO
+    from federated.releases.budget import allowed_bits
+    from federated.releases.entropy import joint_entropy
     from psi.protocol import InputError
 
     policy = load_policy(place.policy)

@@ -3,7 +3,7 @@
 Text of every layout becomes large_string; dictionaries and run-end encoding are written out; bytes
 that are text (Impala and Hive mark none) become text; half floats become floats; NaN is null, as
 in every other format; UUIDs become text. Nested types, times, durations and other bytes stay: what
-may be done with a column of these is for the one who asks (`federated.party.roles`).
+may be done with a column of these is for the one who asks (`federated.tables.column_roles`).
 """
 
 from __future__ import annotations

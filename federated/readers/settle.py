@@ -104,7 +104,7 @@ def noted(field: pa.Field, notes: Mapping[str, Any]) -> pa.Field:
 def notes_of(field: pa.Field) -> dict[str, Any]:
     """What was noted of a column: `declared` (its type), `words` (how many were taken as missing).
 
-    And `taken`, by `federated.party.taken`.
+    And `taken`, by `federated.tables.inferred`.
     """
     held = (field.metadata or {}).get(_NOTE)
     found: dict[str, Any] = json.loads(held) if held else {}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from federated.party.source import Source
+from federated.tables.source import Source
 
 __all__ = ["Excerpt"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.party.contract import Contract, PartyTerms
+from federated.contract.terms import Contract, PartyTerms
 from psi.identifiers import clean, combine
 
 __all__ = ["invented_table", "key_rows", "made"]

@@ -18,21 +18,21 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from federated.party.contract import Contract
-from federated.party.desk import AutoDecider, Decision, Request
-from federated.party.disclosures import disclosures
-from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger
-from federated.party.participant import Participant
-from federated.party.policy import Limits, Policy
-from federated.party.release_limits import ReleaseLimits
-from federated.party.session import Progress, Session
-from federated.party.source import MemorySource, Source
-from federated.party.stage import Player, first_failed, play
-from federated.party.steps import load_table
+from federated.approval.decision import AutoDecider, Decision, Request
+from federated.approval.policy import Limits, Policy
+from federated.contract.disclosures import disclosures
+from federated.contract.terms import Contract
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import read_ledger
+from federated.node.in_process import Player, first_failed, play
+from federated.node.participant import Participant
 from federated.rehearsal.excerpt import Excerpt
 from federated.rehearsal.invented import invented_table, key_rows
-from federated.wire.routers import MemoryRouter
+from federated.releases.limits import ReleaseLimits
+from federated.session.routers import MemoryRouter
+from federated.session.session import Progress, Session
+from federated.steps.runner import load_table
+from federated.tables.source import MemorySource, Source
 from psi.align import PROTOCOLS
 from psi.protocol import Declined, FedprofileError, InputError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from federated.party.policy import Policy
+from federated.approval.policy import Policy
 from federated.rehearsal.run import Exchange, Rehearsal
 from federated.rehearsal.words import holds
 from federated.text import plain, sized

@@ -1,5 +1,5 @@
 """The hub's small certificate authority. It secures the channel to the hub and nothing else:
-who a party is to other parties is pinned between them (`federated.party.keys`)."""
+who a party is to other parties is pinned between them (`federated.keys.party_keys`)."""
 
 from __future__ import annotations
 

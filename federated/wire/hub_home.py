@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from federated.party.files import make_folder, write_atomic
+from federated.store.files import make_folder, write_atomic
 from federated.wire.certificates import Authority, certificate_key, make_key, write_key
 from psi.protocol import EnvironmentFailed, InputError, MisuseError, PeerError
 

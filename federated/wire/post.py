@@ -17,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from federated.session.routers import FAREWELL, GOODBYE
+from federated.session.sealing import frame_step
 from federated.wire.parcels import PART, Kind, Parcel, Refusal
-from federated.wire.routers import FAREWELL, GOODBYE
-from federated.wire.sealing import frame_step
 from psi.protocol import PeerError, PeerGone
 
 __all__ = ["WINDOW", "Carrier", "PostEndpoint", "StepLimit", "hand_on"]

@@ -19,7 +19,7 @@ from profiles.cli import demo, job, ledger, plan, preflight, run, selftest
 from psi.protocol.errors import FedprofileError
 
 if TYPE_CHECKING:
-    from federated.party.contract import Contract
+    from federated.contract.terms import Contract
 
 __all__ = ["app", "main"]
 

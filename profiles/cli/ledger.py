@@ -42,7 +42,7 @@ def verify(
     it. Ends with exit code 9 and one line a finding where the two accounts differ.
     """
     from federated.cli import ledger_views
-    from federated.party.identity_file import read_identity
+    from federated.keys.identity_file import read_identity
 
     raise typer.Exit(ledger_views.verify(file, read_identity(identity), against, typer.echo))
 

@@ -29,10 +29,10 @@ def preflight(
     """
     import json
 
-    from federated.party.column_report import columns_taken, in_lines
-    from federated.party.preflight import preflight as check
-    from federated.party.source import FileSource
-    from federated.party.tables import TablesFile
+    from federated.tables.bindings import TablesFile
+    from federated.tables.column_report import columns_taken, in_lines
+    from federated.tables.preflight import preflight as check
+    from federated.tables.source import FileSource
     from federated.text import plain
     from profiles.cli.screen import column_bars
     from profiles.job import AlignSpec, Job

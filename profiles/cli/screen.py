@@ -10,8 +10,8 @@ from typing import Any
 
 import typer
 
-from federated.party.notes import APPROVAL, AWAY, CALLED
-from federated.party.session import Progress
+from federated.session.progress import APPROVAL, AWAY, CALLED
+from federated.session.session import Progress
 
 __all__ = ["STANDS", "column_bars", "progress_bar"]
 

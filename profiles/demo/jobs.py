@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from federated.party.files import write_atomic
-from federated.party.session import Progress
-from federated.party.source import MemorySource
+from federated.session.session import Progress
+from federated.store.files import write_atomic
+from federated.tables.source import MemorySource
 from profiles.demo.world import build
 from profiles.job import Job
 from profiles.run import JobResult, run_job, steps_of

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from federated.contract.terms import Disclosure
 from federated.evaluation import (
     Calibration,
     Interval,
@@ -26,8 +27,7 @@ from federated.evaluation import (
     mean_interval,
     roc_curve,
 )
-from federated.party.contract import Disclosure
-from federated.party.row_bits import RowBits
+from federated.releases.row_bits import RowBits
 from profiles.reasons import encoded_words
 from psi.protocol.errors import MisuseError
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from federated.aggregate import AggregateResult
-from federated.party.policy_file import NEW_POLICY
+from federated.approval.policy_file import NEW_POLICY
 from tests.attacks.world import World
 
 MANY = NEW_POLICY.replace("key_bits = 3072", "key_bits = 2048")

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.completion import HORIZONTAL_STEPS
-from federated.party.contract import Contract, suites_for
-from federated.party.words import in_words
+from federated.contract.completion import HORIZONTAL_STEPS
+from federated.contract.terms import Contract, suites_for
+from federated.contract.words import in_words
 from federated.vertical import Steps
 from federated.vertical.messages import Setup
 from psi.protocol import PeerError

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.budget import OverBudget
-from federated.party.desk import AutoDecider, Decision, Request
-from federated.party.ledger import read_ledger
-from federated.party.release_limits import ReleaseLimits
-from federated.party.releases import Releases
-from federated.party.session import Session
-from federated.party.source import MemorySource
+from federated.approval.decision import AutoDecider, Decision, Request
+from federated.ledger.lines import read_ledger
+from federated.releases.budget import OverBudget
+from federated.releases.limits import ReleaseLimits
+from federated.releases.memory import Releases
+from federated.session.session import Session
+from federated.tables.source import MemorySource
 from profiles.job import Job
 from psi.protocol import Refused
 from tests.unit.test_release_guard import JOB, World

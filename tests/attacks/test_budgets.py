@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.budget import OverBudget
-from federated.party.contract import Contract
-from federated.party.ledger import read_ledger
-from federated.party.policy_file import NEW_POLICY
-from federated.party.releases import Releases
+from federated.approval.policy_file import NEW_POLICY
+from federated.contract.terms import Contract
+from federated.ledger.lines import read_ledger
+from federated.releases.budget import OverBudget
+from federated.releases.memory import Releases
 from psi.protocol import Refused
 from tests.attacks.world import Run, World
 from tests.unit.test_budget import months, train

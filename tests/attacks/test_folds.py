@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from federated.approval.policy_file import NEW_POLICY
 from federated.evaluation import auc, stratified_folds
-from federated.party.policy_file import NEW_POLICY
 from federated.vertical import FeatureParty, fit_logistic, sigmoid
 from federated.vertical.messages import Setup
 from psi.protocol import Refused

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from federated.approval.policy_file import NEW_POLICY
 from federated.horizontal import Branch, Coordinator, NoiseKey, Plan, SecureSum, add_masked
 from federated.horizontal.branch import Question, effective_rows
 from federated.horizontal.plan import BINS, SHARES
-from federated.party.limits import step_limit
-from federated.party.policy_file import NEW_POLICY
+from federated.steps.byte_limits import step_limit
 from psi.protocol import PeerError, Refused
 from tests.attacks.world import World, drafted
 
@@ -348,7 +348,7 @@ def test_the_contracts_seed_does_not_say_which_rows_are_in_a_fold(tmp_path: Path
         (tmp_path / job).mkdir()
         few = NEW_POLICY.replace("row_left = 7", "row_left = 0")  # 80 rows hold 6.3 bits
         world = World(tmp_path / job, people(), permissions, policy=few)
-        with mock.patch("federated.party.steps.Branch", noted):
+        with mock.patch("federated.steps.runner.Branch", noted):
             assert world.run(JOB, people()).errors == {}
     assert len(folds) == 4
     assert len({fold.tobytes() for fold in folds}) == 4

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pyarrow import csv
 
-from federated.party.entropy import joint_entropy
-from federated.party.insider import MEASURED, insider_share
+from federated.releases.entropy import joint_entropy
+from federated.releases.insider import MEASURED, insider_share
 from federated.vertical import told_bits
 
 DATA = os.environ.get("FEDPROFILE_DATA", "")

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.policy_file import NEW_POLICY
-from federated.party.words import in_words
+from federated.approval.policy_file import NEW_POLICY
+from federated.contract.words import in_words
 from psi.protocol import Declined
 from tests.attacks.world import Run, World
 

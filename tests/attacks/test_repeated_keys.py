@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from federated.aggregate.rows import SectionSlots
-from federated.party.policy_file import NEW_POLICY
+from federated.approval.policy_file import NEW_POLICY
 from psi.protocol import JobError, PeerError
 from tests.attacks.world import World, drafted
 

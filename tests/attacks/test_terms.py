@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.columns import columns_used
-from federated.party.contract import (
+from federated.approval.policy_file import NEW_POLICY
+from federated.contract.columns import columns_used
+from federated.contract.terms import (
     AmountTerms,
     CategoryTerms,
     Contract,
@@ -19,9 +20,8 @@ from federated.party.contract import (
     Measure,
     TrainTerms,
 )
-from federated.party.policy_file import NEW_POLICY
-from federated.party.release import planned
-from federated.party.steps import used_columns
+from federated.releases.release import planned
+from federated.steps.runner import used_columns
 from psi.protocol import Declined, PeerError
 from tests.attacks.world import World, drafted
 

@@ -20,13 +20,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.completion import chosen_protocol
-from federated.party.contract import suites_for
-from federated.party.policy import ONE_PROCESS, Limits, Policy
-from federated.party.policy_file import load_policy
-from federated.party.policy_words import doubts
-from federated.party.source import MemorySource
-from federated.party.words import in_words
+from federated.approval.policy import ONE_PROCESS, Limits, Policy
+from federated.approval.policy_file import load_policy
+from federated.approval.policy_words import doubts
+from federated.contract.completion import chosen_protocol
+from federated.contract.terms import suites_for
+from federated.contract.words import in_words
+from federated.tables.source import MemorySource
 from psi import vole
 from psi.align import ALTERNATIVE, LARGE, PROTOCOLS, choose
 from psi.ecdh import Items

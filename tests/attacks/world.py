@@ -16,19 +16,19 @@ from unittest import mock
 
 import pyarrow as pa
 
-from federated.party.completion import complete
-from federated.party.contract import Contract
-from federated.party.desk import AutoDecider, Decision, Request
-from federated.party.disclosures import disclosures
-from federated.party.keys import PartyKeys
-from federated.party.outcome import Outcome
-from federated.party.participant import Participant
-from federated.party.policy import Policy, Rule
-from federated.party.policy_file import NEW_POLICY, load_policy
-from federated.party.releases import Releases
-from federated.party.session import Session
-from federated.party.source import MemorySource
-from federated.wire.routers import MemoryRouter
+from federated.approval.decision import AutoDecider, Decision, Request
+from federated.approval.policy import Policy, Rule
+from federated.approval.policy_file import NEW_POLICY, load_policy
+from federated.contract.completion import complete
+from federated.contract.disclosures import disclosures
+from federated.contract.terms import Contract
+from federated.keys.party_keys import PartyKeys
+from federated.node.participant import Participant
+from federated.releases.memory import Releases
+from federated.session.routers import MemoryRouter
+from federated.session.session import Session
+from federated.steps.outcome import Outcome
+from federated.tables.source import MemorySource
 from profiles.job import Job
 from profiles.proposal import draft
 from psi.protocol import Declined

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from federated.party.identity_file import read_identity
-from federated.party.peers import Peers
+from federated.keys.identity_file import read_identity
+from federated.keys.peers import Peers
 from federated.wire.local import ask
 from profiles.cli import app
 from psi.protocol import EnvironmentFailed

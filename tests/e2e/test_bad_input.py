@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from federated.party.session import Session
+from federated.session.session import Session
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
@@ -169,7 +169,7 @@ def test_a_full_disk_loses_nothing(small: Path, monkeypatch: pytest.MonkeyPatch)
     (small / "out").mkdir()
     (small / "out" / "report.html").write_text("earlier")
 
-    monkeypatch.setattr("federated.party.vault.write_atomic", _failing)
+    monkeypatch.setattr("federated.store.vault.write_atomic", _failing)
     with pytest.raises(EnvironmentFailed, match="No space left"):
         run(small, overwrite=True)
     assert (small / "out" / "report.html").read_text() == "earlier"

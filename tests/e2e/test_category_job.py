@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from federated.aggregate import OTHER
-from federated.party.ledger import read_ledger
-from federated.party.policy import Limits, Policy
+from federated.approval.policy import Limits, Policy
+from federated.ledger.lines import read_ledger
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.plan import describe

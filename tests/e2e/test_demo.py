@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from federated.party.account import read_account
-from federated.party.compare import compare
-from federated.party.identity_file import read_identity
-from federated.party.source import MemorySource
+from federated.keys.identity_file import read_identity
+from federated.ledger.account import read_account
+from federated.ledger.compare import compare
+from federated.tables.source import MemorySource
 from profiles.demo import World, build
 from profiles.demo.jobs import JOBS
 from profiles.federation import Federation, federate

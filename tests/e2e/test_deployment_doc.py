@@ -25,8 +25,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from federated.party.account import verify_ledger
-from federated.party.identity_file import read_identity
+from federated.keys.identity_file import read_identity
+from federated.ledger.account import verify_ledger
 from federated.wire.local import ask
 from profiles.cli import app
 from profiles.demo.people import identity_numbers

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from federated.party.source import Source
+from federated.tables.source import Source
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables

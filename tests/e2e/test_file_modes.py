@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.files import make_folder, private_file, write_atomic
-from federated.party.node_home import NodeHome
+from federated.node.home import NodeHome
+from federated.store.files import make_folder, private_file, write_atomic
 from profiles.demo.jobs import write_world
 from profiles.job import Job
 from profiles.run import run_job

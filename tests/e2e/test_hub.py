@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from federated.party.account import verify_ledger
-from federated.party.identity_file import read_identity
-from federated.party.ledger import read_ledger
+from federated.keys.identity_file import read_identity
+from federated.ledger.account import verify_ledger
+from federated.ledger.lines import read_ledger
 from tests.e2e.alike import assert_alike, assert_metrics_alike
 from tests.e2e.hub_world import World
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.handshakes import Plain
-from federated.party.keys import PartyKeys
-from federated.party.session import Session
+from federated.keys.party_keys import PartyKeys
+from federated.session.handshakes import Plain
+from federated.session.sealing import Handshake
+from federated.session.session import Session
 from federated.wire import post
 from federated.wire.parcels import Kind, Parcel
-from federated.wire.sealing import Handshake
 from psi.protocol import PeerError, PeerGone, decode, encode
 from tests.e2e.hub_nodes import JOB, Member, Place
 from tests.unit.test_session import Exchange

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.ledger import read_ledger
+from federated.ledger.lines import read_ledger
 from federated.wire.local import ask
 from psi.protocol import EnvironmentFailed
 from tests.e2e.conftest import JOB

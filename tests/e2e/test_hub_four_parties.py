@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from federated.party.ledger import read_ledger
+from federated.ledger.lines import read_ledger
 from tests.e2e.alike import assert_alike, assert_metrics_alike
 from tests.e2e.hub_world import World
 from tests.e2e.test_hub_faults import end_of, jobs_of

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.account import verify_ledger
-from federated.party.identity_file import read_identity
+from federated.keys.identity_file import read_identity
+from federated.ledger.account import verify_ledger
 from tests.e2e.hub_world import World
 from tests.e2e.test_hub_faults import BANK, BUREAU, at, end_of, propose, runs, world
 

@@ -12,11 +12,12 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-from federated.party import segments, steps
-from federated.party.account import read_account
-from federated.party.compare import compare
-from federated.party.identity_file import read_identity
-from federated.wire.routers import MemoryRouter
+from federated.keys.identity_file import read_identity
+from federated.ledger.account import read_account
+from federated.ledger.compare import compare
+from federated.session.routers import MemoryRouter
+from federated.steps import by_segment as segments
+from federated.steps import runner as steps
 from profiles.federation import federate
 from profiles.job import Job
 from profiles.tables import open_tables

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.ledger import read_ledger
+from federated.ledger.lines import read_ledger
 from tests.e2e.hub_world import World
 
 TABLES = """

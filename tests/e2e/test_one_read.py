@@ -11,10 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from federated.party.contract import Contract
-from federated.party.desk import AutoDecider
-from federated.party.source import Source
-from federated.wire.routers import MemoryRouter
+from federated.approval.decision import AutoDecider
+from federated.contract.terms import Contract
+from federated.session.routers import MemoryRouter
+from federated.tables.source import Source
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.run import run_job
@@ -67,7 +67,7 @@ def test_tables_that_refresh_while_an_officer_thinks(
                 refresh(managed)
             super().check(contract)
 
-    monkeypatch.setattr("federated.party.participant.AutoDecider", Slow)
+    monkeypatch.setattr("federated.node.participant.AutoDecider", Slow)
     assert run(managed, "refreshed", baseline=True) == plain
     assert refreshed
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from federated.party.identity_file import read_identity
-from federated.party.ledger import read_ledger
+from federated.keys.identity_file import read_identity
+from federated.ledger.lines import read_ledger
 from profiles.demo.people import credit_codes
 from tests.e2e.hub_world import World
 

@@ -11,15 +11,15 @@ from typing import Protocol
 import numpy as np
 import pytest
 
-from federated.party.account import read_account, verify_ledger
-from federated.party.compare import compare
-from federated.party.completion import complete
-from federated.party.keys import PartyKeys
-from federated.party.outcome import Outcome
-from federated.party.participant import Participant
-from federated.party.session import Session
-from federated.party.source import Source
-from federated.wire.routers import Endpoint, MemoryRouter
+from federated.contract.completion import complete
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.account import read_account, verify_ledger
+from federated.ledger.compare import compare
+from federated.node.participant import Participant
+from federated.session.routers import Endpoint, MemoryRouter
+from federated.session.session import Session
+from federated.steps.outcome import Outcome
+from federated.tables.source import Source
 from profiles.job import Job
 from profiles.proposal import draft
 from profiles.tables import open_tables

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from federated.wire.routers import SocketEndpoint
+from federated.session.routers import SocketEndpoint
 from profiles.job import Job
 from profiles.tables import open_tables
 from tests.e2e.hub_world import free_port

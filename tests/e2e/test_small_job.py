@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from federated.party.account import verify_ledger
-from federated.party.contract import Contract
-from federated.party.desk import AutoDecider
-from federated.party.identity_file import read_identity
-from federated.party.ledger import read_ledger
+from federated.approval.decision import AutoDecider
+from federated.contract.terms import Contract
+from federated.keys.identity_file import read_identity
+from federated.ledger.account import verify_ledger
+from federated.ledger.lines import read_ledger
 from profiles.job import Job
 from profiles.plan import describe
 from profiles.run import JobResult, run_job
@@ -147,7 +147,7 @@ def test_auto_takes_vole_with_checks_where_every_party_accepts_it(
             super().check(contract)
 
     monkeypatch.setattr("psi.align.protocols.LARGE", 200)
-    monkeypatch.setattr("federated.party.participant.AutoDecider", Careful)
+    monkeypatch.setattr("federated.node.participant.AutoDecider", Careful)
     text = (small / "job.toml").read_text().split("[[aggregate]]")[0]
     text = text.replace('features = ["loans", "overdue", "usage", "queries"]', "")
     (small / "job.toml").write_text(text)

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from federated.party.account import verify_ledger
-from federated.party.contract import Contract
-from federated.party.desk import AutoDecider
-from federated.party.ledger import read_ledger
-from federated.party.outcome import Outcome
-from federated.party.participant import Participant
-from federated.party.policy import Limits, Policy
+from federated.approval.decision import AutoDecider
+from federated.approval.policy import Limits, Policy
+from federated.contract.terms import Contract
+from federated.ledger.account import verify_ledger
+from federated.ledger.lines import read_ledger
+from federated.node.participant import Participant
+from federated.steps.outcome import Outcome
 from profiles.job import Job
 from profiles.plan import describe
 from profiles.run import run_job
@@ -124,7 +124,7 @@ def test_a_policy_without_its_assumption_refuses(
         def __init__(self, name: str, source: object, given: Policy | None) -> None:
             super().__init__(name, source, policy if name == "bureau" else given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("federated.party.participant.AutoDecider", Own)
+    monkeypatch.setattr("federated.node.participant.AutoDecider", Own)
     with pytest.raises(Declined, match="protocol 'vole-malicious' asked, ecdh or vole allowed"):
         run_job(Job.load(job / "job.toml"), open_tables(job / "tables.toml"), job / "out")
 
@@ -147,7 +147,7 @@ def test_auto_takes_it_for_large_sets_and_never_the_plain_one(
             super().__init__(name, source, policy if name == "bureau" else given)  # type: ignore[arg-type]
 
     monkeypatch.setattr("psi.align.protocols.LARGE", 200)
-    monkeypatch.setattr("federated.party.participant.AutoDecider", Own)
+    monkeypatch.setattr("federated.node.participant.AutoDecider", Own)
     folder = asking(small)
     asked, source = Job.load(folder / "job.toml"), open_tables(folder / "tables.toml")
     assert "set intersection by vole-malicious" in describe(asked, source, 0)

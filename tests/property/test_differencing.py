@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federated.party.differencing import Tags, difference, exposure, nearest
+from federated.releases.differencing import Tags, difference, exposure, nearest
 
 people = st.sets(st.integers(0, 11), max_size=12)
 

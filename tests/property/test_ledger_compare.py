@@ -21,13 +21,13 @@ from typer.testing import CliRunner
 
 from federated.cli import ledger_views
 from federated.cli.ledger_views import DIFFER
-from federated.party.account import Finding, read_account
-from federated.party.compare import compare
-from federated.party.identity_file import read_identity, write_identity
-from federated.party.keys import PartyKeys
-from federated.party.ledger import Head, line_digest
-from federated.party.node_home import NodeHome
-from federated.party.source import MemorySource
+from federated.keys.identity_file import read_identity, write_identity
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.account import Finding, read_account
+from federated.ledger.compare import compare
+from federated.ledger.lines import Head, line_digest
+from federated.node.home import NodeHome
+from federated.tables.source import MemorySource
 from profiles import federation
 from profiles.cli import app
 from profiles.federation import federate

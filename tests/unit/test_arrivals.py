@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.arrivals import Arrivals
-from federated.party.shelf import MEMORY, Shelf
-from federated.wire.sealing import SealedFrame
+from federated.session.arrivals import Arrivals
+from federated.session.sealing import SealedFrame
+from federated.session.shelf import MEMORY, Shelf
 from psi.protocol import PeerError
 
 SIZE = 1 << 20

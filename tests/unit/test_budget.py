@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from federated.party.book import MICRO, Book, read_book
-from federated.party.budget import OverBudget, allowed_bits
-from federated.party.contract import Contract
-from federated.party.plain import canonical
-from federated.party.release import Release
-from federated.party.release_limits import ReleaseLimits, load_release_limits
-from federated.party.releases import Releases
-from federated.party.vault import Vault
+from federated.contract.terms import Contract
+from federated.releases.book import MICRO, Book, read_book
+from federated.releases.budget import OverBudget, allowed_bits
+from federated.releases.limits import ReleaseLimits, load_release_limits
+from federated.releases.memory import Releases
+from federated.releases.release import Release
+from federated.store.plain import canonical
+from federated.store.vault import Vault
 from federated.vertical import told_bits
 from psi.protocol import EnvironmentFailed, JobError, MisuseError, Refused
 from tests.unit.test_releases import DAY, PEOPLE, Clock, by_id, contract

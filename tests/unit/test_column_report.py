@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from federated.party.column_report import columns_taken, in_lines
-from federated.party.source import FileSource, MemorySource
-from federated.party.tables import TablesFile
+from federated.tables.bindings import TablesFile
+from federated.tables.column_report import columns_taken, in_lines
+from federated.tables.source import FileSource, MemorySource
 from profiles.cli import app
 
 CANARY = "CANARY7Q"

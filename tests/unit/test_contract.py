@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from federated.party.contract import (
+from federated.contract.disclosures import check_disclosures, disclosures
+from federated.contract.negotiation import Agreed, Approver, Proposer
+from federated.contract.terms import (
     AggregateTerms,
     AlignTerms,
     AmountTerms,
@@ -19,10 +21,8 @@ from federated.party.contract import (
     sign,
     verify_signatures,
 )
-from federated.party.disclosures import check_disclosures, disclosures
-from federated.party.keys import Identity, PartyKeys
-from federated.party.negotiation import Agreed, Approver, Proposer
-from federated.party.words import in_words
+from federated.contract.words import in_words
+from federated.keys.party_keys import Identity, PartyKeys
 from psi.align import PROTOCOLS
 from psi.protocol import Context, Pair, PeerError, Refused
 

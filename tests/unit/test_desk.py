@@ -11,19 +11,19 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from federated.party.call import make_call, read_call
-from federated.party.completion import complete
-from federated.party.contract import Contract
-from federated.party.desk import AutoDecider, Call, Decision, Request
-from federated.party.keyfile import load_keys, save_keys
-from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger
-from federated.party.limits import BEFORE_CONTRACT, step_limit
-from federated.party.node_home import NodeHome
-from federated.party.participant import Participant
-from federated.party.session import Session
-from federated.party.source import MemorySource
-from federated.wire.routers import MemoryRouter
+from federated.approval.call import make_call, read_call
+from federated.approval.decision import AutoDecider, Call, Decision, Request
+from federated.contract.completion import complete
+from federated.contract.terms import Contract
+from federated.keys.keyfile import load_keys, save_keys
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import read_ledger
+from federated.node.home import NodeHome
+from federated.node.participant import Participant
+from federated.session.routers import MemoryRouter
+from federated.session.session import Session
+from federated.steps.byte_limits import BEFORE_CONTRACT, step_limit
+from federated.tables.source import MemorySource
 from profiles.job import Job
 from profiles.proposal import draft
 from psi.protocol import EnvironmentFailed, InputError, MisuseError, PeerError, PeerGone, Refused

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.encoding import Encoder
+from federated.tables.encoding import Encoder
 from psi.protocol.errors import InputError, MisuseError
 
 CANARY = "CANARY7Q"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federated.party.entropy import column_entropies, joint_entropy
+from federated.releases.entropy import column_entropies, joint_entropy
 from psi.protocol import InputError
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.book import Level
-from federated.party.contract import PartyTerms
-from federated.party.folds import FoldKey, dealt
+from federated.contract.terms import PartyTerms
+from federated.releases.book import Level
+from federated.steps.folds import FoldKey, dealt
 from psi.protocol import EnvironmentFailed, InputError
 
 ID = Level(("id",), ("text",))

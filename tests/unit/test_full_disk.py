@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.account import verify_ledger
-from federated.party.keys import PartyKeys
-from federated.party.session import Session
-from federated.wire.routers import MemoryRouter
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.account import verify_ledger
+from federated.session.routers import MemoryRouter
+from federated.session.session import Session
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerGone
 from tests.unit.test_session import Exchange
 

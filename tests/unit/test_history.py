@@ -27,12 +27,12 @@ from federated.aggregate.history import (
     followed,
     history_of,
 )
+from federated.contract.terms import AggregateTerms, Contract, Measure
 from federated.paillier import generate_keypair
-from federated.party.asked import Asked
-from federated.party.contract import AggregateTerms, Contract, Measure
-from federated.party.release_limits import ReleaseLimits
-from federated.party.releases import Release, Releases
-from federated.party.segments import Segments
+from federated.releases.limits import ReleaseLimits
+from federated.releases.memory import Release, Releases
+from federated.steps.by_segment import Segments
+from federated.steps.groups_asked import Asked
 from psi.protocol import Context, Pair, PeerError, Refused
 from tests.unit.attacker import few_spoken_of
 from tests.unit.test_contract import contract

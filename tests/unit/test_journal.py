@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federated.party.journal import Journal, sweep
-from federated.party.records import pack, unpack
-from federated.party.spool import Spool
-from federated.party.vault import Vault
+from federated.session.journal import Journal, sweep
+from federated.store.records import pack, unpack
+from federated.store.spool import Spool
+from federated.store.vault import Vault
 from psi.protocol import EnvironmentFailed, InputError, MisuseError
 
 SESSION = b"s" * 32

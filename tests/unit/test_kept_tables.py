@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party import kept_tables
-from federated.party.kept_tables import Extract, KeptTables
-from federated.party.source import MemorySource
+from federated.tables import kept_tables
+from federated.tables.kept_tables import Extract, KeptTables
+from federated.tables.source import MemorySource
 from psi.protocol import InputError
 
 PEOPLE = pa.table(

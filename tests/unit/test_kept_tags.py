@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party import kept_tags
-from federated.party.contract import AlignTerms, PartyTerms
-from federated.party.kept_tags import DAY, KeptTags
-from federated.party.keys import Identity, PartyKeys
+from federated.contract.terms import AlignTerms, PartyTerms
+from federated.keys.party_keys import Identity, PartyKeys
+from federated.steps import kept_tags
+from federated.steps.kept_tags import DAY, KeptTags
 from psi.ecdh import Held, Items, Prepared, prepare
 from psi.identifiers import key_buffer
 from psi.protocol import EnvironmentFailed, InputError, Refused

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from federated.party.kept_tags import DAY
-from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger
-from federated.party.outcome import Outcome
-from federated.party.participant import Participant
-from federated.party.session import Session
-from federated.party.stage import Player, first_failed, play
-from federated.wire.routers import MemoryRouter
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import read_ledger
+from federated.node.in_process import Player, first_failed, play
+from federated.node.participant import Participant
+from federated.session.routers import MemoryRouter
+from federated.session.session import Session
+from federated.steps.kept_tags import DAY
+from federated.steps.outcome import Outcome
 from profiles.job import Job
 from profiles.proposal import draft
 from profiles.tables import open_tables

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 
 from federated import aggregate, join_sum, vertical
+from federated.contract.terms import AmountTerms, CategoryTerms, JoinSumTerms, Measure
 from federated.paillier import generate_keypair
-from federated.party import category
-from federated.party import join_sum as join_sum_step
-from federated.party.contract import AmountTerms, CategoryTerms, JoinSumTerms, Measure
-from federated.party.segments import Segments
-from federated.party.told import NothingTold
+from federated.steps import by_category as category
+from federated.steps import join_sum as join_sum_step
+from federated.steps.by_segment import Segments
+from federated.steps.categories_told import NothingTold
 from federated.vertical import FeatureParty
 from psi.protocol import Context, Envelope, PeerError, Role, encode
 from tests.unit.test_contract import contract

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.account import verify_ledger
-from federated.party.files import write_atomic
-from federated.party.identity_file import read_identity, write_identity
-from federated.party.keys import PartyKeys
-from federated.party.ledger import Head, Ledger, check_head, read_ledger
+from federated.keys.identity_file import read_identity, write_identity
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.account import verify_ledger
+from federated.ledger.lines import Head, Ledger, check_head, read_ledger
+from federated.store.files import write_atomic
 from psi.protocol import EnvironmentFailed, InputError, PeerError
 
 KEYS = PartyKeys.generate("bank")

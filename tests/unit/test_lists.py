@@ -8,8 +8,8 @@ import pytest
 
 from federated.cli import ledger_views
 from federated.cli.lists import print_rows
-from federated.party.keys import PartyKeys
-from federated.party.ledger import Ledger
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import Ledger
 
 
 def test_a_row_is_one_whole_line_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:

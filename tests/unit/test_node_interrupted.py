@@ -11,14 +11,14 @@ from unittest import mock
 
 import pytest
 
-from federated.party.call import VALID, make_call
-from federated.party.desk import Decision
-from federated.party.journal import can_begin, can_resume, was_interrupted
-from federated.party.keys import PartyKeys
-from federated.party.session import Session
+from federated.approval.call import VALID, make_call
+from federated.approval.decision import Decision
+from federated.keys.party_keys import PartyKeys
+from federated.session.journal import can_begin, can_resume, was_interrupted
+from federated.session.routers import MemoryRouter
+from federated.session.session import Session
 from federated.wire.flower.node import NodeDaemon
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
-from federated.wire.routers import MemoryRouter
 from psi.protocol import Refused
 from tests.unit.test_node_replay import KEYS, PINNED, node
 

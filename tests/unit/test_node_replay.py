@@ -11,17 +11,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from federated.party.call import make_call
-from federated.party.completion import complete
-from federated.party.desk import AutoDecider
-from federated.party.identity_file import write_identity
-from federated.party.keyfile import save_keys
-from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger
-from federated.party.node_home import NodeHome
-from federated.party.participant import Participant
-from federated.party.session import Session
-from federated.party.source import MemorySource
+from federated.approval.call import make_call
+from federated.approval.decision import AutoDecider
+from federated.contract.completion import complete
+from federated.keys.identity_file import write_identity
+from federated.keys.keyfile import save_keys
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import read_ledger
+from federated.node.home import NodeHome
+from federated.node.participant import Participant
+from federated.session.session import Session
+from federated.tables.source import MemorySource
 from federated.wire.certificates import make_key, write_key
 from federated.wire.flower import node as nodes
 from federated.wire.parcels import Kind, Parcel, notice

@@ -14,22 +14,22 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from federated.approval.inbox import Inbox
+from federated.approval.policy import Retention
 from federated.cli.node import app
-from federated.party.contract import AlignTerms, PartyTerms
-from federated.party.files import write_atomic
-from federated.party.identity_file import read_identity, write_identity
-from federated.party.inbox import Inbox
-from federated.party.journal import CONTRACT, DRAFT, ENDED, Journal
-from federated.party.kept_tables import Extract, KeptTables
-from federated.party.kept_tags import KeptTags
-from federated.party.keyfile import check_private, save_keys
-from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger
-from federated.party.node_home import NodeHome
-from federated.party.policy import Retention
-from federated.party.purge import expired, node_ledger, remove
-from federated.party.rotation import backup, rotate
-from federated.party.source import MemorySource
+from federated.contract.terms import AlignTerms, PartyTerms
+from federated.keys.identity_file import read_identity, write_identity
+from federated.keys.keyfile import check_private, save_keys
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import read_ledger
+from federated.node.home import NodeHome
+from federated.node.purge import expired, node_ledger, remove
+from federated.node.rotation import backup, rotate
+from federated.session.journal import CONTRACT, DRAFT, ENDED, Journal
+from federated.steps.kept_tags import KeptTags
+from federated.store.files import write_atomic
+from federated.tables.kept_tables import Extract, KeptTables
+from federated.tables.source import MemorySource
 from psi.ecdh import Held
 from psi.protocol import MisuseError
 from tests.unit.test_officer import contract, request

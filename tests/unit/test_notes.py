@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from federated.party import notes
-from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger
-from federated.party.notes import NOTES, Note, NotesIn, NotesOut
-from federated.party.session import Session
-from federated.wire.routers import Endpoint, MemoryRouter
-from federated.wire.sealing import frame_step
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import read_ledger
+from federated.session import progress as notes
+from federated.session.progress import NOTES, Note, NotesIn, NotesOut
+from federated.session.routers import Endpoint, MemoryRouter
+from federated.session.sealing import frame_step
+from federated.session.session import Session
 from psi.protocol import PeerGone
 from tests.unit.test_session import Exchange
 

@@ -14,21 +14,21 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from federated.approval.decision import Call, Request
+from federated.approval.inbox import Inbox, Waiting, Word
+from federated.approval.officer import Desk, counts
+from federated.approval.policy import Officers, Policy
+from federated.approval.quota import Quota
 from federated.cli.node import app
-from federated.party.completion import complete
-from federated.party.contract import AmountTerms, CategoryTerms, Contract
-from federated.party.desk import Call, Request
-from federated.party.identity_file import write_identity
-from federated.party.inbox import Inbox, Waiting, Word
-from federated.party.keys import PartyKeys
-from federated.party.negotiation import check_draft, derived
-from federated.party.officer import Desk, counts
-from federated.party.peers import Peers
-from federated.party.plain import canonical, to_plain
-from federated.party.policy import Officers, Policy
-from federated.party.quota import Quota
-from federated.party.source import MemorySource
-from federated.party.words import asked_of, in_words, look_twice
+from federated.contract.completion import complete
+from federated.contract.negotiation import check_draft, derived
+from federated.contract.terms import AmountTerms, CategoryTerms, Contract
+from federated.contract.words import asked_of, in_words, look_twice
+from federated.keys.identity_file import write_identity
+from federated.keys.party_keys import PartyKeys
+from federated.keys.peers import Peers
+from federated.store.plain import canonical, to_plain
+from federated.tables.source import MemorySource
 from federated.wire import local
 from federated.wire.flower.node import Job as Live
 from profiles.job import Job

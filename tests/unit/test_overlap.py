@@ -17,10 +17,10 @@ from federated.aggregate import AggregateResult
 from federated.aggregate.cells import ABSENT, NONE, numbered_cells
 from federated.aggregate.history import Past, followed, history_of
 from federated.aggregate.overlap import isolating, withheld
+from federated.contract.disclosures import disclosures
+from federated.contract.terms import AggregateTerms, Contract, Measure
 from federated.paillier import generate_keypair
-from federated.party.contract import AggregateTerms, Contract, Measure
-from federated.party.disclosures import disclosures
-from federated.party.segments import Segments
+from federated.steps.by_segment import Segments
 from psi.protocol import Context, Pair
 from tests.unit.attacker import few_spoken_of
 from tests.unit.test_contract import contract

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.source import MemorySource
+from federated.tables.source import MemorySource
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.run import run_job

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.identity_file import write_identity
-from federated.party.keys import Identity, PartyKeys
-from federated.party.node_home import NodeHome
-from federated.party.peers import Peers, check_fingerprint, vouch
+from federated.keys.identity_file import write_identity
+from federated.keys.party_keys import Identity, PartyKeys
+from federated.keys.peers import Peers, check_fingerprint, vouch
+from federated.node.home import NodeHome
 from psi.protocol import InputError, MisuseError
 
 KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "chamber")}

@@ -11,14 +11,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from federated.party.contract import CategoryTerms, Contract, Measure, PartyTerms
-from federated.party.keys import PartyKeys
-from federated.party.policy import STEPS, Limits, Policy, Proposals, Rule
-from federated.party.policy_file import NEW_POLICY, load_policy
-from federated.party.policy_words import doubts, in_words
-from federated.party.release_limits import ReleaseLimits
-from federated.party.source import FileSource, MemorySource
-from federated.party.tables import TablesFile
+from federated.approval.policy import STEPS, Limits, Policy, Proposals, Rule
+from federated.approval.policy_file import NEW_POLICY, load_policy
+from federated.approval.policy_words import doubts, in_words
+from federated.contract.terms import CategoryTerms, Contract, Measure, PartyTerms
+from federated.keys.party_keys import PartyKeys
+from federated.releases.limits import ReleaseLimits
+from federated.tables.bindings import TablesFile
+from federated.tables.source import FileSource, MemorySource
 from profiles.job import Job
 from profiles.proposal import draft
 from psi.protocol import Declined, JobError

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
+from federated.session.routers import FAREWELL, GOODBYE
+from federated.session.sealing import SealedFrame
 from federated.wire import post
 from federated.wire.parcels import PART, Kind, Parcel, read_parcel
 from federated.wire.post import PostEndpoint
-from federated.wire.routers import FAREWELL, GOODBYE
-from federated.wire.sealing import SealedFrame
 from psi.protocol import CodecError, PeerError, PeerGone, Refused, encode
 
 JOB = bytes(range(32))

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.source import MemorySource
-from federated.party.steps import facts_of
+from federated.steps.runner import facts_of
+from federated.tables.source import MemorySource
 from profiles.federation import federate
 from profiles.job import Job
 from profiles.proposal import nameless_draft

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from federated.party.preflight import preflight
-from federated.party.preflight_report import PreflightReport
+from federated.tables.preflight import preflight
+from federated.tables.preflight_report import PreflightReport
 from profiles.cli import app
 from psi.protocol.errors import InputError, MisuseError
 

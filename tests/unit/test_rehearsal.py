@@ -23,17 +23,17 @@ from typer.testing import CliRunner
 
 import federated
 import psi
-from federated.party.contract import Contract
-from federated.party.desk import Request
-from federated.party.inbox import Inbox
-from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger
-from federated.party.plain import to_plain
-from federated.party.policy import ONE_PROCESS, Policy
-from federated.party.source import MemorySource
+from federated.approval.decision import Request
+from federated.approval.inbox import Inbox
+from federated.approval.policy import ONE_PROCESS, Policy
+from federated.contract.terms import Contract
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import read_ledger
 from federated.rehearsal import in_lines, plain_data, rehearse
 from federated.rehearsal.invented import made
 from federated.rehearsal.words import MESSAGES, holds
+from federated.store.plain import to_plain
+from federated.tables.source import MemorySource
 from profiles.cli import app
 from profiles.federation import federate
 from profiles.job import Job
@@ -64,8 +64,8 @@ STEPS = {
     "federated.vertical": "train",
     "federated.horizontal": "train",
     "federated.sharing": "sums",
-    "federated.party.negotiation": "contract",
-    "federated.party.finish": "finish",
+    "federated.contract.negotiation": "contract",
+    "federated.session.last_round": "finish",
 }
 
 

@@ -7,7 +7,7 @@ from math import e, log2
 
 import pytest
 
-from federated.party.contract import (
+from federated.contract.terms import (
     AggregateTerms,
     AlignTerms,
     AmountTerms,
@@ -17,7 +17,7 @@ from federated.party.contract import (
     Measure,
     TrainTerms,
 )
-from federated.party.release import Release, planned
+from federated.releases.release import Release, planned
 from federated.vertical import told_bits
 from tests.unit.test_releases import contract
 

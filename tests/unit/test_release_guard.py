@@ -12,18 +12,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.completion import complete
-from federated.party.contract import Contract
-from federated.party.guards import guards
-from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger
-from federated.party.outcome import Outcome
-from federated.party.participant import Participant
-from federated.party.release_limits import ReleaseLimits
-from federated.party.releases import Releases
-from federated.party.session import Session
-from federated.party.source import MemorySource
-from federated.wire.routers import MemoryRouter
+from federated.contract.completion import complete
+from federated.contract.guards import guards
+from federated.contract.terms import Contract
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import read_ledger
+from federated.node.participant import Participant
+from federated.releases.limits import ReleaseLimits
+from federated.releases.memory import Releases
+from federated.session.routers import MemoryRouter
+from federated.session.session import Session
+from federated.steps.outcome import Outcome
+from federated.tables.source import MemorySource
 from profiles.job import Job
 from profiles.proposal import draft
 from psi.protocol import PeerError, PeerGone, Refused

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from federated.party.guards import guards
-from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger
-from federated.party.participant import Participant
-from federated.party.release_limits import ReleaseLimits
-from federated.party.releases import Releases
-from federated.party.session import Session
-from federated.party.source import MemorySource
-from federated.party.stage import Player, first_failed, play
-from federated.wire.routers import MemoryRouter
+from federated.contract.guards import guards
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import read_ledger
+from federated.node.in_process import Player, first_failed, play
+from federated.node.participant import Participant
+from federated.releases.limits import ReleaseLimits
+from federated.releases.memory import Releases
+from federated.session.routers import MemoryRouter
+from federated.session.session import Session
+from federated.tables.source import MemorySource
 from profiles.job import Job
 from profiles.proposal import draft, nameless_draft
 from psi.protocol import Refused

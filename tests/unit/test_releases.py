@@ -15,13 +15,13 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from federated.party.account import verify_ledger
-from federated.party.contract import Contract, PartyTerms
-from federated.party.keys import PartyKeys
-from federated.party.ledger import Ledger, read_ledger
-from federated.party.node_home import NodeHome
-from federated.party.release_limits import ReleaseLimits, load_release_limits
-from federated.party.releases import Level, Release, Releases, _level_key, _tagged
+from federated.contract.terms import Contract, PartyTerms
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.account import verify_ledger
+from federated.ledger.lines import Ledger, read_ledger
+from federated.node.home import NodeHome
+from federated.releases.limits import ReleaseLimits, load_release_limits
+from federated.releases.memory import Level, Release, Releases, _level_key, _tagged
 from profiles.cli import app
 from psi.protocol import EnvironmentFailed, InputError, JobError, Refused
 

@@ -12,14 +12,14 @@ from typing import Annotated
 
 import pytest
 
-from federated.party.account import read_account, verify_ledger
-from federated.party.compare import compare
-from federated.party.journal import can_begin
-from federated.party.keys import PartyKeys
-from federated.party.ledger import read_ledger
-from federated.party.session import Session
-from federated.wire.routers import Endpoint, MemoryRouter
-from federated.wire.sealing import SealedFrame
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.account import read_account, verify_ledger
+from federated.ledger.compare import compare
+from federated.ledger.lines import read_ledger
+from federated.session.journal import can_begin
+from federated.session.routers import Endpoint, MemoryRouter
+from federated.session.sealing import SealedFrame
+from federated.session.session import Session
 from psi.protocol import Context, Done, Length, PeerError, Role, Turn, message
 from psi.protocol.codec import peek
 from tests.unit.test_session import NAMES, Exchange

@@ -14,16 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from federated.approval.decision import Request
 from federated.cli.row_bits import row_bits_of
-from federated.party.contract import Contract
-from federated.party.desk import Request
-from federated.party.keys import PartyKeys
-from federated.party.learned import note_learned
-from federated.party.node_home import NodeHome
-from federated.party.release_limits import ReleaseLimits
-from federated.party.releases import Releases
-from federated.party.row_bits import RowBits, row_bits, row_words
-from federated.party.source import MemorySource
+from federated.contract.terms import Contract
+from federated.keys.party_keys import PartyKeys
+from federated.node.home import NodeHome
+from federated.releases.learned import note_learned
+from federated.releases.limits import ReleaseLimits
+from federated.releases.memory import Releases
+from federated.releases.row_bits import RowBits, row_bits, row_words
+from federated.tables.source import MemorySource
 from profiles.cli import app
 from profiles.job import Job
 from profiles.plan import describe

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from federated.party.keys import PartyKeys
-from federated.wire.sealing import Channel, Handshake, SealedFrame
+from federated.keys.party_keys import PartyKeys
+from federated.session.sealing import Channel, Handshake, SealedFrame
 from psi.protocol import Envelope, PeerError, decode, encode
 
 SESSION = secrets.token_bytes(32)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.account import verify_ledger
-from federated.party.contract import OtherVersion
-from federated.party.journal import can_resume
-from federated.party.keys import Identity, PartyKeys
-from federated.party.session import Session
-from federated.wire.routers import Endpoint, MemoryRouter, SocketEndpoint
+from federated.contract.terms import OtherVersion
+from federated.keys.party_keys import Identity, PartyKeys
+from federated.ledger.account import verify_ledger
+from federated.session.journal import can_resume
+from federated.session.routers import Endpoint, MemoryRouter, SocketEndpoint
+from federated.session.session import Session
 from psi.protocol import (
     Context,
     Declined,

@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.cli.node import app
-from federated.party.node_home import NodeHome
-from federated.party.source import FileSource
-from federated.party.table_file import put_table, remove_table
-from federated.party.tables import TablesFile
+from federated.node.home import NodeHome
+from federated.tables.bindings import TablesFile
+from federated.tables.source import FileSource
+from federated.tables.table_file import put_table, remove_table
 from psi.protocol import FedprofileError, InputError, JobError, MisuseError
 
 ROWS = pa.table(

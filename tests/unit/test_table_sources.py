@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.kept_tables import Extract, KeptTables
-from federated.party.snapshot import snapshot_hash
-from federated.party.source import FileSource
-from federated.party.tables import Table, TablesFile
+from federated.tables.bindings import Table, TablesFile
+from federated.tables.kept_tables import Extract, KeptTables
+from federated.tables.snapshot import snapshot_hash
+from federated.tables.source import FileSource
 from tests.sources import KINDS, entry
 
 ROWS = 500

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from federated.party.matrix import binary_label
-from federated.party.tables import (
+from federated.readers import arrow_expression, duckdb_connection
+from federated.tables.bindings import (
     Table,
     TablesFile,
     categorical,
@@ -20,7 +20,7 @@ from federated.party.tables import (
     numeric_matrix,
     snapshot_hash,
 )
-from federated.readers import arrow_expression, duckdb_connection
+from federated.tables.matrix import binary_label
 from psi.protocol.errors import InputError, JobError
 
 CANARY = "CANARY7Q"

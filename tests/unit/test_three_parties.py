@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.contract import Contract
+from federated.contract.terms import Contract
 from profiles.federation import federate
 from profiles.job import Job
 from profiles.tables import open_tables

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from federated.aggregate import OTHER
 from federated.aggregate.audit import Told
-from federated.party.told import FileTold, NothingTold, subject_of, tell
+from federated.steps.categories_told import FileTold, NothingTold, subject_of, tell
 from psi.protocol import InputError
 
 

@@ -16,11 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from federated.party.call import VALID, read_call
-from federated.party.contract import Contract
-from federated.party.desk import Call, Decider
-from federated.party.files import write_atomic
-from federated.party.journal import (
+from federated.approval.call import VALID, read_call
+from federated.approval.decision import Call, Decider
+from federated.contract.terms import Contract
+from federated.keys.party_keys import Identity, PartyKeys
+from federated.node.home import NodeHome
+from federated.node.participant import Participant
+from federated.releases.limits import ReleaseLimits, load_release_limits
+from federated.releases.memory import Releases
+from federated.session.journal import (
     abandon,
     can_begin,
     can_resume,
@@ -28,14 +32,10 @@ from federated.party.journal import (
     sweep,
     was_interrupted,
 )
-from federated.party.keys import Identity, PartyKeys
-from federated.party.limits import step_limit
-from federated.party.node_home import NodeHome
-from federated.party.participant import Participant
-from federated.party.release_limits import ReleaseLimits, load_release_limits
-from federated.party.releases import Releases
-from federated.party.session import Session
-from federated.party.source import Source
+from federated.session.session import Session
+from federated.steps.byte_limits import step_limit
+from federated.store.files import write_atomic
+from federated.tables.source import Source
 from federated.wire.flower.fleet import Fleet, FleetKeys
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, Refusal, notice

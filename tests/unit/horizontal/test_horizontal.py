@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from federated.flower.server_app import conduct
 from federated.horizontal import Branch, HorizontalFit, NoiseKey, Plan, SecureSum, add_masked
 from federated.horizontal.branch import Question
-from federated.wire.flower.server_app import conduct
 from psi.protocol import InputError, MisuseError, PeerError, Refused
 
 NAMES = ["north", "centre", "south"]

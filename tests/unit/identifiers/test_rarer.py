@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from federated.party.preflight import preflight
-from federated.party.tables import TablesFile
+from federated.tables.bindings import TablesFile
+from federated.tables.preflight import preflight
 from psi.identifiers import check_kind, clean
 from psi.protocol import EnvironmentFailed, JobError, MisuseError, Share
 

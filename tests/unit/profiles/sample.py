@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from federated.party.contract import Disclosure
-from federated.party.row_bits import RowBits
+from federated.contract.terms import Disclosure
+from federated.releases.row_bits import RowBits
 from profiles.report import (
     Aggregated,
     CategoryMeasure,

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.party.column_report import columns_taken
-from federated.party.source import MemorySource
+from federated.tables.column_report import columns_taken
+from federated.tables.source import MemorySource
 from profiles.job import Job
 from profiles.leaks import partners_part, telling_columns, with_leaks
 

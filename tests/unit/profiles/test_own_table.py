@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from federated.party.source import MemorySource
+from federated.tables.source import MemorySource
 from profiles.job import Job
 from profiles.own_table import check_own, eligible
 from profiles.plan import describe

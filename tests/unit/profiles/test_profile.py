@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from federated.party.encoding import Encoder
+from federated.tables.encoding import Encoder
 from profiles.profile import (
     build_profiles,
     linear_reasons,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from federated.party.desk import Decision, Request
-from federated.party.keys import PartyKeys
-from federated.party.node_home import NodeHome
-from federated.party.source import MemorySource
+from federated.approval.decision import Decision, Request
+from federated.keys.party_keys import PartyKeys
+from federated.node.home import NodeHome
+from federated.tables.source import MemorySource
 from profiles import remote
 from profiles.job import Job
 from profiles.runs import RunFolder, Started, runs_in

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from federated.party.notes import APPROVAL, AWAY
+from federated.session.progress import APPROVAL, AWAY
 from profiles.runs import Run, RunFolder, Started, find_run, runs_in
 from psi.protocol import InputError, MisuseError
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from federated.party.notes import APPROVAL, AWAY
+from federated.session.progress import APPROVAL, AWAY
 from profiles.cli.screen import progress_bar
 
 

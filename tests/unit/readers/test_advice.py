@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from federated.party.encoding import Encoder
-from federated.party.matrix import numeric_matrix
-from federated.party.preflight import preflight
-from federated.party.source import FileSource
-from federated.party.tables import TablesFile
-from federated.party.taken import mark, refuse_unclear
+from federated.tables.bindings import TablesFile
+from federated.tables.encoding import Encoder
+from federated.tables.inferred import mark, refuse_unclear
+from federated.tables.matrix import numeric_matrix
+from federated.tables.preflight import preflight
+from federated.tables.source import FileSource
 from psi.protocol import InputError
 
 ROWS = 400

@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from federated.party.tables import Table, TablesFile
+from federated.tables.bindings import Table, TablesFile
 from psi.protocol import InputError
 from tests.sources import KINDS, entry
 

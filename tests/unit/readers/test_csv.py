@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from federated.party.tables import Table, TablesFile
 from federated.readers.scan import Scanner
+from federated.tables.bindings import Table, TablesFile
 from psi.protocol import InputError
 
 CANARY = "CANARY7Q"

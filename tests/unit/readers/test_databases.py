@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from federated.party.tables import Table, TablesFile
+from federated.tables.bindings import Table, TablesFile
 from psi.protocol import InputError
 
 

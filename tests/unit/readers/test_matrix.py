@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from federated.party.encoding import Encoder
-from federated.party.key_columns import check_key, cleaned_key
-from federated.party.matrix import categorical, known_labels, numeric_matrix
-from federated.party.roles import ROLES, check_role, kind_of
-from federated.party.segments import groups_of
-from federated.party.source import FileSource, MemorySource
-from federated.party.tables import TablesFile
+from federated.steps.by_segment import groups_of
+from federated.tables.bindings import TablesFile
+from federated.tables.column_roles import ROLES, check_role, kind_of
+from federated.tables.encoding import Encoder
+from federated.tables.key_columns import check_key, cleaned_key
+from federated.tables.matrix import categorical, known_labels, numeric_matrix
+from federated.tables.source import FileSource, MemorySource
 from federated.text import csv_safe
 from profiles.targets import csv_bytes
 from psi.protocol import InputError

@@ -1,0 +1,161 @@
+"""The decider of a node: policy first, then a rule, then this party's officer.
+
+The policy is read anew for every question, so that a change needs no restart and one made between
+draft and signature counts. What waits for an officer lies in the inbox, and so does the answer: it
+can be given while the node is down.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from federated.approval.decision import Call, Decision, Request
+from federated.approval.inbox import Inbox, Waiting, Word, user_name
+from federated.approval.policy import Policy
+from federated.approval.policy_file import load_policy
+from federated.approval.quota import Quota
+from federated.contract.terms import Contract
+from federated.keys.peers import Peers
+from federated.tables.source import Source
+from psi.protocol import Declined, FedprofileError
+
+__all__ = ["Desk", "counts"]
+
+_POLL = 0.5
+_log = logging.getLogger("fedprofile.desk")
+
+
+def counts(policy: Policy) -> Callable[[Word, Waiting], bool]:
+    """Whose word counts under a policy: `Inbox`'s `valid`."""
+
+    def valid(word: Word, entry: Waiting) -> bool:
+        officers = policy.officers
+        named = not officers.users or user_name(word.user) in officers.users
+        return named and not (entry.own and officers.four_eyes and word.user == entry.user)
+
+    return valid
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A party's policy and officers. `home` is the node's folder.
+
+    `tell` is called with the request and why it waits, once, when it begins to wait.
+    """
+
+    name: str
+    home: Path
+    source: Source
+    tell: Callable[[Request, str], None] = lambda request, why: None
+    clock: Callable[[], float] = time.time
+    _given: dict[str, bytes] = field(default_factory=dict)
+
+    def policy(self) -> Policy:
+        """This party's policy as it is now; raises `Declined`, and logs what is wrong with it."""
+        try:
+            return load_policy(self.home / "policy.toml")
+        except FedprofileError as error:
+            _log.error("%s", error)
+            raise Declined("this party's policy cannot be read") from None
+
+    def inbox(self, policy: Policy) -> Inbox:
+        """The requests and words on file, those that count under `policy`."""
+        return Inbox(self.home / "desk", counts(policy), self.clock)
+
+    def admit(self, call: Call) -> Decision:
+        """Yes, unless paused, at a wrong hour, by a wrong party, or too many wait already."""
+        try:
+            policy = self.policy()
+            inbox = self.inbox(policy)
+            if inbox.paused is not None:
+                raise Declined("this party takes no new jobs at present")
+            now = dt.datetime.fromtimestamp(self.clock())
+            policy.admit(call.proposer, call.parties, now)
+            waiting = [
+                entry
+                for entry in inbox.all()
+                if entry.state(self.clock()) == "waiting"
+                and entry.request.contract.proposer == call.proposer
+                and entry.request.session != call.session
+            ]
+            if len(waiting) >= policy.proposals.open:
+                raise Declined(f"{len(waiting)} of your proposals wait for this party's officer")
+        except Declined as no:
+            return Decision(False, "policy", no.message)
+        return Decision(True, "policy")
+
+    def decide(self, request: Request, stop: threading.Event) -> Decision:
+        """By policy, by rule, or by an officer, however long that takes."""
+        contract = request.contract
+        me, own = contract.party(self.name), contract.proposer == self.name
+        try:
+            policy = self.policy()
+            if own and self.inbox(policy).paused is not None:
+                raise Declined("this party is paused", hint="fedprofile node unpause")
+            self._check_peers(contract)
+            policy.approve(contract, me, self.source)
+        except Declined as no:
+            return Decision(False, "policy", no.message)
+        by, rule = "", None if own else policy.rule(contract, me)
+        if own and not policy.officers.four_eyes:
+            by = f"proposer {user_name(os.geteuid())}"
+        elif rule is not None:
+            by = f"rule {rule.name}"
+        if by:  # on file, so that officers see what ran without them
+            self.inbox(policy).put(request, self._until(request, policy), by)
+            return Decision(True, by)
+        return self._wait(request, policy, stop)
+
+    def allows(self, contract: Contract) -> None:
+        """The policy's word on a contract, with nothing counted. Raises `Declined`."""
+        self.policy().approve(contract, contract.party(self.name), self.source)
+
+    def check(self, contract: Contract) -> None:
+        """The policy once more, with row counts, and the day's counts. Raises `Declined`."""
+        policy, me = self.policy(), contract.party(self.name)
+        self._check_peers(contract)
+        policy.approve(contract, me, self.source)
+        given = self._given.pop(contract.nonce, None)
+        if given and not self.inbox(policy).use(given, bytes.fromhex(contract.nonce)):
+            raise Declined("the officer's approval was spent on another session")
+        Quota(self.home / "quota.json", self.clock).take(contract, policy, me.rows)
+
+    def _check_peers(self, contract: Contract) -> None:
+        """Raise `Declined` unless the key of every other party is confirmed here, now."""
+        confirmed = Peers(self.home).confirmed()
+        for terms in contract.parties:
+            if terms.name != self.name and confirmed.get(terms.name) != terms.identity:
+                raise Declined(f"the key of {terms.name} is not confirmed at this party")
+
+    def _until(self, request: Request, policy: Policy) -> float:
+        patience = request.received + policy.officers.wait_hours * 3600
+        return min(float(request.contract.expires), patience)
+
+    def _wait(self, request: Request, policy: Policy, stop: threading.Event) -> Decision:
+        ends, inbox = self._until(request, policy), self.inbox(policy)
+        inbox.put(request, ends)
+        told = False
+        while self.clock() < ends:
+            found = self.inbox(self.policy()).word(request)
+            if found is not None:
+                word, session = found
+                self._given[request.contract.nonce] = session
+                if not word.approved:  # an approval is spent by the signature, in `check`
+                    inbox.use(session, request.session)
+                return word.decision
+            if not told:
+                told = True
+                eyes = (
+                    "another user's" if request.contract.proposer == self.name else "an officer's"
+                )
+                self.tell(request, f"waits for {eyes} word")
+            if stop.wait(_POLL):
+                return Decision(False, "nobody", "the proposal ended before it was decided on")
+        return Decision(False, "nobody", "no officer has decided in time")

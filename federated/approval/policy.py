@@ -1,0 +1,333 @@
+"""What a party allows, whatever the proposer wants: floors, caps, columns, and rules that approve.
+
+A `Policy` is plain data with three questions. `admit`: may this party call at all, now? `approve`:
+does this contract stay within what the party allows? `rule`: does a named rule approve it, or is it
+for an officer? All look at the contract and the clock only, never at a row. The defaults here are
+the floors of this software; `policy_file` reads a party's own from `policy.toml`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from federated.contract.columns import KEY, USES, columns_used
+from federated.contract.terms import Contract, PartyTerms
+from federated.keys.party_keys import Identity
+from federated.releases.budget import check_counts
+from federated.releases.limits import ReleaseLimits
+from federated.releases.release import planned
+from federated.store.plain import to_plain
+from federated.tables.source import Source
+from psi.align import PROTOCOLS
+from psi.protocol import Declined, JobError
+
+__all__ = ["ANY", "DAYS", "ONE_PROCESS"]
+__all__ += ["Limits", "Officers", "Policy", "Proposals", "Retention", "Rule"]
+
+ANY = ("*",)
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+ENTITIES = ("consumer", "company", "government")
+REVEALS = ("both", "receiver", "cardinality")
+DUPLICATES = ("collapse", "join")
+STEPS = ("align", "aggregate", "join_sum", "category", "train")
+"""The kinds of steps, as the contract's fields are called."""
+_NAMED = 5
+"""Columns that a refusal names one by one."""
+_NEEDED = {"feature": "feature", "label": "label"}
+"""What a use needs; every other one needs "aggregate"."""
+_USES = {"never": 0, "aggregate": 1, "feature": 2, "label": 3}
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Who may propose what, when and how often. `*` in a list is anyone or anything."""
+
+    parties: tuple[str, ...] = ANY
+    fingerprints: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ANY
+    entities: tuple[str, ...] = ENTITIES
+    receivers: tuple[str, ...] = ANY
+    days: tuple[str, ...] = DAYS
+    hours: tuple[int, int] = (0, 24 * 60)
+    open: int = 16
+    jobs_a_day: int = 1000
+    rows_a_day: int = 10**12
+    valid_hours: int = 24 * 366
+    retention_days: int = 3650
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What every contract must keep to.
+
+    `protocols` of any kind ("*") are those that hold against parties that lie; plain vole has to be
+    named. `unnoised_categories` lets others add their amounts up by this party's categories without
+    noise, `unnoised_join_sums` sum this party's columns over records that nobody learns;
+    `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise.
+    """
+
+    reveal: tuple[str, ...] = REVEALS
+    protocols: tuple[str, ...] = ANY
+    suites: tuple[str, ...] = ANY
+    minimum_overlap: int = 0
+    minimum_checked_by: str = "receiver"
+    minimum_group: int = 3
+    largest_set: int = 10**9
+    keep_tags_days: int = 366
+    keep_tags_items: int = 10**9
+    score_vectors: int = 1000
+    unnoised_categories: bool = False
+    unnoised_join_sums: bool = False
+    largest_epsilon: int = 10_000
+    key_bits: int = 2048
+    duplicates: tuple[str, ...] = DUPLICATES
+
+
+@dataclass(frozen=True)
+class Officers:
+    """Who decides where no rule does. `users`: names of this machine's users; empty: anyone who
+    may write to the desk."""
+
+    users: tuple[str, ...] = ()
+    wait_hours: int = 72
+    four_eyes: bool = True
+
+
+@dataclass(frozen=True)
+class Retention:
+    """For how many days a node keeps requests with their decisions, and folders of ended jobs."""
+
+    requests_days: int = 365
+    jobs_days: int = 3650
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Approves by itself what matches all its conditions; an empty one matches everything."""
+
+    name: str
+    parties: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    reveal: tuple[str, ...] = ()
+    largest_set: int = 10**9
+
+    def matches(self, contract: Contract, me: PartyTerms) -> bool:
+        """Whether this rule speaks for the contract at party `me`."""
+        asked = {step for step in STEPS if getattr(contract, step)}
+        used = columns_used(contract, me.name)
+        uses = {column for use in USES if use != KEY for column in used[use]}
+        return (
+            _within([contract.proposer], self.parties)
+            and _within([contract.purpose], self.purposes)
+            and _within([me.table], self.tables)
+            and _within(uses, self.columns)
+            and _within(asked, self.steps)
+            and _within({a.reveal for a in contract.align}, self.reveal)
+            and all(a.largest_set <= self.largest_set for a in contract.align)
+        )
+
+
+def _within(found: Sequence[str] | set[str], allowed: tuple[str, ...]) -> bool:
+    return not allowed or allowed == ANY or set(found) <= set(allowed)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A party's own limits; the defaults are the floors of this software.
+
+    `columns[table][column]` is the most that a column may be used for (never, aggregate, feature,
+    label), on top of the permissions of `tables.toml`; `unlisted` is for columns named in neither.
+    """
+
+    proposals: Proposals = Proposals()
+    limits: Limits = Limits()
+    officers: Officers = Officers()
+    retention: Retention = Retention()
+    releases: ReleaseLimits = field(default_factory=ReleaseLimits)
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unlisted: str = "label"
+    rules: tuple[Rule, ...] = ()
+
+    def admit(self, proposer: str, parties: Sequence[Identity], now: dt.datetime) -> None:
+        """Raise `Declined` if this proposer may not call, at this local time, for these parties."""
+        rules = self.proposals
+        _one_of("proposer", proposer, rules.parties)
+        day = DAYS[now.weekday()]
+        begins, ends = rules.hours
+        if day not in rules.days or not begins <= now.hour * 60 + now.minute < ends:
+            raise Declined("proposals are not heard at this hour", hint="policy: [proposals]")
+        if rules.fingerprints:
+            allowed = {_bare(print_) for print_ in rules.fingerprints}
+            for party in parties:
+                if _bare(party.fingerprint) not in allowed:
+                    raise Declined(f"the key of {party.name} is not one that policy accepts")
+
+    def approve(self, contract: Contract, me: PartyTerms, source: Source) -> None:
+        """Raise `Declined` with the rule that says no."""
+        if contract.proposer != me.name:  # whoever called for the session may be another
+            _one_of("proposer", contract.proposer, self.proposals.parties)
+        self._check_proposal(contract)
+        self._check_align(contract)
+        self._check_steps(contract, me)
+        self._check_noise(contract, me)
+        self._check_join_sums(contract, me)
+        self._check_budgets(contract, me)
+        self._check_columns(contract, me, source)
+
+    def rule(self, contract: Contract, me: PartyTerms) -> Rule | None:
+        """The first rule that approves this contract, if one does."""
+        return next((rule for rule in self.rules if rule.matches(contract, me)), None)
+
+    def permission(self, table: str, column: str, given: str, *, key: bool = False) -> str:
+        """What a column may be used for at most; `given`: what tables.toml says, or "".
+
+        A `key` of which nothing is said is for matching only, whatever holds for other columns.
+        """
+        own = self.columns.get(table, {})
+        listed = [use for use in (given, own.get(column, own.get("*", ""))) if use]
+        return min(listed or ["never" if key else self.unlisted], key=_USES.__getitem__)
+
+    def _check_proposal(self, contract: Contract) -> None:
+        rules = self.proposals
+        _one_of("purpose", contract.purpose, rules.purposes)
+        _one_of("entity", contract.entity, rules.entities)
+        _one_of("receiver", contract.receiver, rules.receivers)
+        hours = (contract.expires - contract.not_before) // 3600
+        _at_most("validity in hours", hours, rules.valid_hours)
+        _at_most("retention in days", contract.retention_days, rules.retention_days)
+        for name in to_plain(contract.suites).values():
+            _one_of("suite", name, self.limits.suites)
+
+    def _check_align(self, contract: Contract) -> None:
+        limits = self.limits
+        for align in contract.align:
+            _one_of("reveal", align.reveal, limits.reveal)
+            _one_of("duplicates", align.duplicates, limits.duplicates)
+            if not align.alternative or not self._allows(align.alternative):
+                self._check_protocol(align.protocol)
+            _at_most("largest set", align.largest_set, limits.largest_set)
+            _at_least("a minimum overlap", align.minimum_overlap, limits.minimum_overlap)
+            if limits.minimum_checked_by == "partner" != align.minimum_checked_by:
+                raise Declined("a minimum checked by the receiver asked, by the partner allowed")
+            _at_most("days of kept tags", align.keep_tags_days, limits.keep_tags_days)
+            _at_most("items under kept tags", align.keep_tags_items, limits.keep_tags_items)
+
+    def _allows(self, protocol: str) -> bool:
+        """Any protocol that holds against parties that lie, or what the policy names."""
+        named = self.limits.protocols
+        return protocol in named or (ANY[0] in named and not PROTOCOLS[protocol].trusting)
+
+    def _check_protocol(self, protocol: str) -> None:
+        if self._allows(protocol):
+            return
+        trusting = PROTOCOLS[protocol].trusting
+        hint = "a party that lies can read the other's whole set by it; name it where none would"
+        allowed = " or ".join(name for name in PROTOCOLS if self._allows(name)) or "none"
+        raise Declined(
+            f"protocol {protocol!r} asked, {allowed} allowed by policy", hint=hint * trusting
+        )
+
+    def _check_steps(self, contract: Contract, me: PartyTerms) -> None:
+        for terms in (terms for step in STEPS for terms in getattr(contract, step)):
+            bits, least = getattr(terms, "key_bits", None), self.limits.key_bits
+            if bits is not None and bits < least:
+                raise Declined(f"key of {bits} bits asked, at least {least} allowed")
+            group = getattr(terms, "minimum_group", None)
+            if group is not None:
+                _at_least("groups", group, self.limits.minimum_group)
+
+    def _check_budgets(self, contract: Contract, me: PartyTerms) -> None:
+        """What the whole contract tells of this party's columns, whatever was told before."""
+        told = [release for release in planned(contract, me.name) if release.columns]
+        vectors = sum(release.vectors for release in told)
+        _at_most("score vectors of all trainings together", vectors, self.limits.score_vectors)
+        check_counts(me.table, self.releases, told, contract.purpose)
+
+    def _check_noise(self, contract: Contract, me: PartyTerms) -> None:
+        for terms in contract.category:
+            if terms.partner != me.name:
+                continue
+            if not terms.epsilon and not self.limits.unnoised_categories:
+                raise Declined(
+                    f"amounts by {terms.category!r} asked without noise, not allowed by policy",
+                    hint="without it, chosen amounts tell which record is in which category",
+                )
+            self._check_epsilon(terms.epsilon)
+
+    def _check_join_sums(self, contract: Contract, me: PartyTerms) -> None:
+        for terms in contract.join_sum:
+            if terms.partner != me.name:
+                continue
+            if not terms.epsilon and not self.limits.unnoised_join_sums:
+                raise Declined(
+                    "sums over records that nobody learns asked without noise, not allowed by "
+                    "policy",
+                    hint="without it, two jobs that differ by one record tell that one's values",
+                )
+            self._check_epsilon(terms.epsilon)
+
+    def _check_epsilon(self, epsilon: int) -> None:
+        most = self.limits.largest_epsilon
+        if epsilon > most:
+            raise Declined(
+                f"epsilon {epsilon / 1000:g} asked, at most {most / 1000:g} allowed by policy"
+            )
+
+    def _check_columns(self, contract: Contract, me: PartyTerms, source: Source) -> None:
+        used = columns_used(contract, me.name)
+        refused: dict[tuple[str, str], list[str]] = {}  # all at once, not one a proposal
+        try:
+            named = source.keys(me.table)
+            keys = {*named, *used[KEY]}
+            for use in USES:
+                for column in used[use]:
+                    given = source.permission(me.table, column)
+                    if use == KEY:
+                        never = self.permission(me.table, column, given) == "never"
+                        if column not in named if named else never:
+                            refused.setdefault((use, "no such key"), []).append(column)
+                        continue
+                    most = self.permission(me.table, column, given, key=column in keys)
+                    if _USES[most] < _USES[_NEEDED.get(use, "aggregate")]:
+                        refused.setdefault((use, most), []).append(column)
+        except JobError:
+            raise Declined(f"table {me.table!r} is not bound at this party") from None
+        if refused:
+            raise Declined("; ".join(_forbidden(me.table, *at) for at in refused.items()))
+
+
+ONE_PROCESS = Policy(limits=Limits(protocols=tuple(PROTOCOLS), unnoised_join_sums=True))
+"""For parties that run in one process, and so trust it: the floors, and what the job names."""
+
+
+def _forbidden(table: str, asked: tuple[str, str], columns: list[str]) -> str:
+    use, most = asked
+    named = ", ".join(repr(column) for column in columns[:_NAMED])
+    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    what = "columns" if len(columns) > 1 else "column"
+    return f"{what} {named}{more} of {table} asked as {use}, {most} allowed by its owner"
+
+
+def _one_of(what: str, found: str, allowed: tuple[str, ...]) -> None:
+    if allowed != ANY and found not in allowed:
+        listed = " or ".join(allowed) or "none"
+        raise Declined(f"{what} {found!r} asked, {listed} allowed by policy")
+
+
+def _at_most(what: str, found: int, most: int) -> None:
+    if found > most:
+        raise Declined(f"{what}: {found} asked, at most {most} allowed by policy")
+
+
+def _at_least(what: str, found: int, least: int) -> None:
+    if found < least:
+        raise Declined(f"{what} of {found} asked, at least {least} allowed by policy")
+
+
+def _bare(fingerprint: str) -> str:
+    return "".join(fingerprint.split()).lower()

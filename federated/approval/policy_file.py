@@ -1,0 +1,211 @@
+"""`policy.toml`: reads a party's policy strictly, and writes the one that a new node begins with.
+
+Every mistake is a `JobError` that names the file, the key, what was found and what is allowed. A
+key that is left out sets no limit of the party's own: the floors of `Policy` hold.
+docs/POLICY.md has every key.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from federated.approval.policy import (
+    ANY,
+    DAYS,
+    DUPLICATES,
+    ENTITIES,
+    REVEALS,
+    STEPS,
+    Limits,
+    Officers,
+    Policy,
+    Proposals,
+    Retention,
+    Rule,
+)
+from federated.releases.limits import read_release_limits
+from federated.tables.bindings import PERMISSIONS
+from federated.toml_sections import Section, load_toml
+from psi.align import PROTOCOLS
+from psi.protocol import JobError
+
+__all__ = ["NEW_POLICY", "load_policy"]
+
+NEW_POLICY = """\
+# What this party allows. Read anew at every proposal: a change needs no restart.
+# `fedprofile node policy check` says whether it is well-formed and what it means;
+# docs/POLICY.md has every key. Nothing is approved without an officer until you write a rule.
+
+[proposals]
+from = ["*"]                  # names of parties that may propose; "*": any confirmed peer
+purposes = ["*"]              # as jobs name them: ["retention", "fraud"]
+open = 4                      # proposals of one party that may wait at a time
+jobs_a_day = 10               # of one party
+rows_a_day = 20_000_000       # that this party brings to one party's jobs
+valid_hours = 168             # a contract may start for so long, at most
+retention_days = 90           # a receiver may keep the outputs for so long, at most
+
+[limits]
+reveal = ["both", "receiver", "cardinality"]
+protocols = ["ecdh", "vole-malicious"]   # plain "vole": a party that lies reads the other's set
+duplicates = ["collapse"]     # "join" too: all pairs of rows with one key, as SQL's inner join
+minimum_overlap = 100         # a contract must ask for at least so many shared records
+minimum_group = 20            # and for groups of at least so many
+largest_set = 10_000_000      # and for sets of at most so many records
+keep_tags_days = 31           # tags may serve later jobs for so long
+keep_tags_items = 10_000_000  # and so many records may be asked under them
+score_vectors = 4             # numbers a record that all trainings of a contract may tell
+largest_epsilon = 1.0         # the weakest noise for tables by this party's categories
+key_bits = 3072
+
+[columns]
+unlisted = "never"            # columns that neither tables.toml nor this file names
+# "bureau.repayment" = { income = "never", open_loans = "feature" }
+
+[officers]
+users = []                    # users of this machine who decide; []: whoever may write to the desk
+wait_hours = 72               # a proposal that nobody decides on is refused after so long
+four_eyes = true              # who proposes a job of this party's own may not approve it
+
+[releases]                    # what one receiver may learn, over a contract and all before it
+row_share = 0.4               # bits told of a row, as a share of those that it holds
+row_left = 7                  # and so many of them stay untold at least
+minimum_difference = 10       # any two answers differ in so many entities, or one gives no answer
+releases_per_column = 24      # within keep_days
+thresholds_per_column = 20    # distinct ones, of shares and histograms
+epsilon_per_column = 1.0      # of noised answers together; for each purpose that is named above
+keep_days = 400
+
+[retention]                   # what `fedprofile node purge` removes
+requests_days = 365
+jobs_days = 3650
+
+# [[approve]]                 # without an officer, within all limits above
+# name = "monthly churn"
+# from = ["bank"]
+# purposes = ["retention"]
+# tables = ["bureau.repayment"]
+# columns = ["open_loans", "overdue_12m"]
+"""
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy in a file, or one that approves nothing by itself if there is no file."""
+    if not path.exists():
+        return Policy()
+    root = Section(path.name, "", load_toml(path))
+    proposals = _proposals(root.table("proposals") or Section(path.name, "[proposals]", {}))
+    policy = Policy(
+        proposals,
+        _limits(root.table("limits") or Section(path.name, "[limits]", {})),
+        _officers(root.table("officers") or Section(path.name, "[officers]", {})),
+        _retention(root.table("retention") or Section(path.name, "[retention]", {})),
+        read_release_limits(root.table("releases"), proposals.purposes),
+        *_columns(root.table("columns") or Section(path.name, "[columns]", {})),
+        tuple(_rule(section) for section in root.tables("approve")),
+    )
+    root.done()
+    names = [rule.name for rule in policy.rules]
+    if len(set(names)) != len(names):
+        raise JobError(f"{path.name}: [[approve]] name: used twice, a name of its own needed")
+    return policy
+
+
+def _proposals(section: Section) -> Proposals:
+    default = Proposals()
+    found = Proposals(
+        section.texts("from", list(ANY)),
+        section.texts("fingerprints", []),
+        section.texts("purposes", list(ANY)),
+        section.names("entities", ENTITIES, ENTITIES),
+        section.texts("receivers", list(ANY)),
+        section.names("days", DAYS, DAYS),
+        _hours(section),
+        section.integer("open", default.open, 1, 16),
+        section.integer("jobs_a_day", default.jobs_a_day, 0, 10**6),
+        section.integer("rows_a_day", default.rows_a_day, 0, 10**12),
+        section.integer("valid_hours", default.valid_hours, 1, default.valid_hours),
+        section.integer("retention_days", default.retention_days, 0, default.retention_days),
+    )
+    for print_ in found.fingerprints:
+        if not re.fullmatch(r"[0-9a-f]{40}", "".join(print_.split()).lower()):
+            raise section.fail("fingerprints", print_, "40 hexadecimal digits")
+    section.done()
+    return found
+
+
+def _hours(section: Section) -> tuple[int, int]:
+    text = section.text("hours", "00:00-24:00")
+    found = re.fullmatch(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)", text)
+    numbers = [int(group) for group in found.groups()] if found else [0, 0, 0, 0]
+    begins, ends = numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]
+    if not 0 <= begins < ends <= 24 * 60:
+        raise section.fail("hours", text, '"HH:MM-HH:MM" within one day')
+    return begins, ends
+
+
+def _limits(section: Section) -> Limits:
+    default = Limits()
+    found = Limits(
+        section.names("reveal", REVEALS, REVEALS),
+        section.names("protocols", ANY, (*ANY, *PROTOCOLS)),
+        section.texts("suites", list(ANY)),
+        section.integer("minimum_overlap", default.minimum_overlap, 0, 10**9),
+        section.text("minimum_checked_by", "receiver", ("receiver", "partner")),
+        section.integer("minimum_group", default.minimum_group, default.minimum_group, 10**6),
+        section.integer("largest_set", default.largest_set, 1, default.largest_set),
+        section.integer("keep_tags_days", default.keep_tags_days, 0, default.keep_tags_days),
+        section.integer("keep_tags_items", default.keep_tags_items, 0, default.keep_tags_items),
+        section.integer("score_vectors", default.score_vectors, 0, default.score_vectors),
+        section.flag("unnoised_categories", default.unnoised_categories),
+        section.flag("unnoised_join_sums", default.unnoised_join_sums),
+        round(1000 * section.number("largest_epsilon", default.largest_epsilon / 1000, 0.01, 20)),
+        section.integer("key_bits", default.key_bits, default.key_bits, 8192),
+        duplicates=section.names("duplicates", DUPLICATES, DUPLICATES),
+    )
+    section.done()
+    return found
+
+
+def _officers(section: Section) -> Officers:
+    default = Officers()
+    found = Officers(
+        section.texts("users", []),
+        section.integer("wait_hours", default.wait_hours, 1, 24 * 366),
+        section.flag("four_eyes", default.four_eyes),
+    )
+    section.done()
+    return found
+
+
+def _retention(section: Section) -> Retention:
+    default = Retention()
+    found = Retention(
+        section.integer("requests_days", default.requests_days, 1, 36500),
+        section.integer("jobs_days", default.jobs_days, 1, 36500),
+    )
+    section.done()
+    return found
+
+
+def _columns(section: Section) -> tuple[dict[str, dict[str, str]], str]:
+    unlisted = section.text("unlisted", "label", PERMISSIONS)
+    tables = {table: section.mapping(table, PERMISSIONS) for table in section.rest()}
+    section.done()
+    return tables, unlisted
+
+
+def _rule(section: Section) -> Rule:
+    found = Rule(
+        section.text("name"),
+        section.texts("from", []),
+        section.texts("purposes", []),
+        section.texts("tables", []),
+        section.texts("columns", []),
+        section.names("steps", (), STEPS),
+        section.names("reveal", (), REVEALS),
+        section.integer("largest_set", 10**9, 1, 10**9),
+    )
+    section.done()
+    return found

@@ -1,0 +1,113 @@
+"""A policy in plain words, and what in it is probably not meant so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from federated.approval.policy import ANY, Policy, Rule
+from federated.tables.bindings import Table
+from psi.align import PROTOCOLS
+from psi.protocol import FedprofileError
+
+__all__ = ["doubts", "in_words"]
+
+
+def in_words(policy: Policy) -> list[str]:
+    """What it allows, in the order in which a proposal meets it."""
+    asks, limits, officers = policy.proposals, policy.limits, policy.officers
+    begins, ends = (f"{minute // 60:02}:{minute % 60:02}" for minute in asks.hours)
+    lines = [
+        f"{_any(asks.parties, 'any confirmed party')} may propose, for "
+        f"{_any(asks.purposes, 'any purpose')}, on {', '.join(asks.days)} from {begins} to {ends}",
+        f"at most {asks.jobs_a_day} jobs and {asks.rows_a_day:,} rows a day of one proposer, "
+        f"{asks.open} of its proposals waiting",
+        f"results go to {_any(asks.receivers, 'any party')}, kept for at most "
+        f"{asks.retention_days} days",
+        f"reveal {' or '.join(limits.reveal)}; duplicates {' or '.join(limits.duplicates)}",
+        f"at least {limits.minimum_overlap:,} shared records, groups of {limits.minimum_group}; "
+        f"sets of at most {limits.largest_set:,}; keys of {limits.key_bits} bits",
+        f"trainings of a contract tell at most {limits.score_vectors} numbers a record; tags serve "
+        f"later jobs for at most {limits.keep_tags_days} days and {limits.keep_tags_items:,} "
+        "records",
+        *_releases(policy),
+        f"columns that nothing is said about: {policy.unlisted}",
+    ]
+    lines += [_rule(rule) for rule in policy.rules] or ["no rule approves anything by itself"]
+    who = ", ".join(officers.users) or "whoever may write to the desk"
+    lines.append(f"officers: {who}; a proposal waits for {officers.wait_hours} hours")
+    eyes = "another user than its proposer" if officers.four_eyes else "its proposer alone"
+    lines.append(f"a job of this party's own is approved by {eyes}")
+    return lines
+
+
+def doubts(policy: Policy, tables: Mapping[str, Table]) -> list[str]:
+    """Sentences on what protects nothing or approves everything."""
+    found = []
+    for rule in policy.rules:
+        if not (rule.parties and rule.purposes and rule.tables and rule.columns):
+            missing = [
+                name
+                for name, value in (
+                    ("from", rule.parties),
+                    ("purposes", rule.purposes),
+                    ("tables", rule.tables),
+                    ("columns", rule.columns),
+                )
+                if not value
+            ]
+            found.append(f'rule "{rule.name}" says nothing of {", ".join(missing)}: any will do')
+    if policy.releases.row_share >= 1:
+        found.append("[releases] row_share: whole rows may be told")
+    trusting = [name for name in policy.limits.protocols if _trusts(name)]
+    found += [f"by {name} a party that lies can read the other's whole set" for name in trusting]
+    if policy.unlisted != "never":
+        found.append(f"columns that nothing is said about may be used as {policy.unlisted}")
+    for name, columns in policy.columns.items():
+        if name not in tables:
+            found.append(f"[columns] {name}: no such table in tables.toml")
+            continue
+        try:
+            known = tables[name].columns()
+        except FedprofileError:
+            found.append(f"[columns] {name}: the table does not open now")
+            continue
+        for column in columns:
+            if column not in (*known, "*"):
+                found.append(f"[columns] {name}: no column {column!r}")
+    return found
+
+
+def _releases(policy: Policy) -> list[str]:
+    told, by = policy.releases, "each purpose" if policy.releases.purposes else "all purposes"
+    noised = [e for e in (told.epsilon, told.epsilon_per_column) if e is not None]
+    exact = ", and no exact ones" if told.epsilon is not None else ""
+    left = f", and all but {told.row_left:g} of them" if told.row_share < 1 else ""
+    return [
+        f"in {told.keep_days} days one receiver learns at most {told.row_share:.0%} of the bits "
+        f"that a row holds{left}, in the columns it asks for and in all together",
+        f"of one column at most {told.releases_per_column} answers to one receiver, any two apart "
+        f"by {told.minimum_difference} entities; {told.thresholds_per_column} distinct thresholds",
+        f"noised answers on one column of epsilon {min(noised):g} together for {by}{exact}; tables "
+        f"by a category of epsilon {policy.limits.largest_epsilon / 1000:g} at most",
+    ]
+
+
+def _trusts(protocol: str) -> bool:
+    return protocol in PROTOCOLS and PROTOCOLS[protocol].trusting
+
+
+def _any(names: tuple[str, ...], otherwise: str) -> str:
+    return otherwise if names == ANY else " or ".join(names) or "nobody"
+
+
+def _rule(rule: Rule) -> str:
+    conditions = {
+        "from": rule.parties,
+        "for": rule.purposes,
+        "on": rule.tables,
+        "columns": rule.columns,
+        "steps": rule.steps,
+        "reveal": rule.reveal,
+    }
+    said = "; ".join(f"{word} {', '.join(names)}" for word, names in conditions.items() if names)
+    return f'rule "{rule.name}" approves by itself: {said or "everything within the limits"}'

@@ -1,0 +1,70 @@
+"""How many jobs and rows each proposer has had today: counts that survive a restart.
+
+One small file, replaced as a whole under a lock, so that a node and a proposing command of the
+same party count together. Days are UTC. A session counts once, however often it is looked at.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from federated.approval.policy import Policy
+from federated.contract.terms import Contract
+from federated.store.files import write_atomic
+from psi.protocol import Declined, EnvironmentFailed
+
+__all__ = ["Quota"]
+
+Counts = dict[str, list[int | str]]
+
+
+class Quota:
+    """The day's counts of a node, in `file`."""
+
+    def __init__(self, file: Path, clock: Callable[[], float]) -> None:
+        self._file, self._clock = file, clock
+
+    def take(self, contract: Contract, policy: Policy, rows: int) -> None:
+        """Count a contract and this party's `rows` in it; raises `Declined` beyond the day's."""
+        with self._locked():
+            day, sessions = self._today()
+            sessions[contract.nonce] = [contract.proposer, rows]
+            of = [entry for entry in sessions.values() if entry[0] == contract.proposer]
+            jobs, total = len(of), sum(int(entry[1]) for entry in of)
+            most = policy.proposals
+            if jobs > most.jobs_a_day:
+                raise Declined(f"{jobs} jobs on one day asked, {most.jobs_a_day} allowed by policy")
+            if total > most.rows_a_day:
+                raise Declined(
+                    f"{total} rows on one day asked, {most.rows_a_day} allowed by policy"
+                )
+            data = {"day": day, "sessions": sessions}
+            write_atomic(self._file, json.dumps(data), private=True)
+
+    def _today(self) -> tuple[str, Counts]:
+        day = dt.datetime.fromtimestamp(self._clock(), dt.UTC).date().isoformat()
+        try:
+            data = json.loads(self._file.read_text("utf-8"))
+            return day, dict(data["sessions"]) if data["day"] == day else {}
+        except FileNotFoundError:
+            return day, {}
+        except (OSError, ValueError, KeyError, TypeError):
+            # a count that cannot be read must not become a count of nothing
+            raise EnvironmentFailed(
+                f"{self._file.name} cannot be read", hint="remove it: today's counts begin again"
+            ) from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = os.open(self._file.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)

@@ -1,0 +1,90 @@
+"""Which columns of a party a contract's steps use, and what for: one pure function of the contract.
+
+Policy, rules, words and the contract's own check stand on it, so that what is asked about, what is
+approved and what is read are the same columns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from federated.text import plain
+from psi.protocol import PeerError
+
+if TYPE_CHECKING:
+    from federated.contract.terms import Contract
+
+__all__ = ["KEY", "USES", "check_columns", "columns_used"]
+
+KEY = "key"
+MEASURES = ("aggregate", "category", "join and sum", "amount")
+"""Uses of a party's measures: its numbers by a segment, its private category, its numbers over an
+intersection that nobody sees, and amounts that it gives away encrypted."""
+USES = (KEY, *MEASURES, "segment", "feature", "label")
+
+
+def columns_used(contract: Contract, party: str) -> dict[str, tuple[str, ...]]:
+    """The columns of one party that steps of the contract read, by use, each once and in order.
+
+    The keys are `USES`, all of them. Raises `PeerError` if the contract has no such party.
+    """
+    me, receiver = contract.party(party), party == contract.receiver
+    used: dict[str, list[str]] = {use: [] for use in USES}
+    if any(receiver or terms.partner == party for terms in contract.align):
+        used[KEY] += [column for level in me.keys for column in level]
+    for section in contract.aggregate:
+        if section.partner == party:
+            used["aggregate"] += [measure.column for measure in section.measures]
+        if receiver:
+            used["segment"].append(section.by)
+    for category in contract.category:
+        if category.partner == party:
+            used["category"].append(category.category)
+        if receiver:
+            used["segment"] += [category.segment] if category.segment else []
+            used["amount"] += [amount.column for amount in category.amounts]
+    for join in contract.join_sum:
+        if join.partner == party:
+            used["join and sum"] += [measure.column for measure in join.measures]
+    for train in contract.train:
+        pooled = train.split == "horizontal"
+        if pooled or receiver or party in train.partners:
+            used["feature"] += me.features
+        if pooled or receiver:
+            used["label"].append(train.label)
+    return {use: tuple(dict.fromkeys(columns)) for use, columns in used.items()}
+
+
+def check_columns(contract: Contract) -> None:
+    """Raise `PeerError` unless each party's terms name the columns that steps use, for that use.
+
+    Nor may they name any that no step uses: the terms are what a party's officer reads.
+    """
+    for terms in contract.parties:
+        used = columns_used(contract, terms.name)
+        named = {
+            KEY: [column for level in terms.keys for column in level],
+            "measure": terms.measures,
+            "segment": terms.segments,
+            "feature": terms.features,
+            "label": terms.labels,
+        }
+        read = {use: set(used[use]) for use in (KEY, "segment", "feature", "label")}
+        read["measure"] = {column for use in MEASURES for column in used[use]}
+        for use, columns in named.items():
+            more, idle = read[use] - set(columns), set(columns) - read[use]
+            if more:
+                raise PeerError(
+                    f"a step uses {_quoted(more)} of {plain(terms.name)} as {use}, which its terms "
+                    "do not name for that"
+                )
+            if idle:
+                raise PeerError(
+                    f"the terms of {plain(terms.name)} name {_quoted(idle)} as {use}, which no "
+                    "step uses"
+                )
+
+
+def _quoted(columns: set[str]) -> str:
+    first, *more = sorted(columns)
+    return f"{plain(first, 60)!r}" + (f" and {len(more)} more" if more else "")

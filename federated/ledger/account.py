@@ -1,0 +1,244 @@
+"""An account of a job: one party's ledger, and whether it is whole in itself.
+
+That is: chained and signed by its owner from the first line on; a contract that everybody has
+signed; frames numbered without a gap; and heads of the other parties that they have signed.
+`compare` sets two accounts against each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from federated.contract.terms import Contract, verify_signatures
+from federated.keys.party_keys import Identity
+from federated.ledger.lines import FORMAT, START, Head, check_head, line_digest, parse_lines
+from federated.store.plain import canonical, from_canonical
+from psi.protocol import FedprofileError, InputError, PeerError
+
+__all__ = ["Account", "Finding", "Line", "read_account", "verify_ledger"]
+
+Line = Mapping[str, Any]
+UNKNOWN = Identity("", b"", b"")
+AFTER = ("ended", "forgotten", "outputs", "purged", "resumed")
+"""What may be said of a job that has come to its end: what was made of it, and done with it."""
+ONCE = ("opened", "handshake", "approved", "contract", "result", "disclosure", "finished")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, and where: the line's number in its file, from 1.
+
+    `open`: an honest party may be the reason, for the job broke off, or a party came back too
+    late, while a frame was under way or before a line could be written.
+    """
+
+    file: str
+    line: int
+    text: str
+    open: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.text}"
+
+
+@dataclass
+class Account:
+    """One party's ledger of a job, and what was found in it alone.
+
+    `parties` are the keys that its owner had pinned; the sealing halves are left empty.
+    """
+
+    file: str
+    owner: Identity
+    lines: list[dict[str, Any]]
+    session: bytes = b""
+    parties: dict[str, Identity] = field(default_factory=dict)
+    contract: Contract | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The owner's."""
+        return self.owner.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the owner says that the job came to its end."""
+        return any(line["kind"] == "finished" for line in self.lines)
+
+    @property
+    def unheard(self) -> list[str]:
+        """Parties whose last frame its owner missed: it came back after they had ended."""
+        return [
+            str(name) for _, line in self.of_kind("finished") for name in line["body"]["unheard"]
+        ]
+
+    def of_kind(self, *kinds: str) -> Iterator[tuple[int, Line]]:
+        """Lines of these kinds with their numbers in the file."""
+        for number, line in enumerate(self.lines, start=1):
+            if line["kind"] in kinds:
+                yield number, line
+
+    def note(self, line: int, text: str) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(self.file, line, text))
+
+    def signed_by(self, owner: Identity) -> None:
+        """Check the signatures of an account that was read without its owner's key."""
+        self.owner = owner
+        if not self.findings:
+            _check_chain(self)
+
+
+def verify_ledger(path: Path, owner: Identity) -> int:
+    """The number of lines, all whole and signed by `owner`; raises `InputError` if not."""
+    account = read_account(path, owner)
+    for finding in account.findings:
+        raise InputError(str(finding))
+    return len(account.lines)
+
+
+def read_account(path: Path, owner: Identity | None = None, name: str = "") -> Account:
+    """The account in a ledger file, with all that is wrong with it by itself.
+
+    Without `owner` its signatures are still to be checked, by `signed_by`. Findings call the
+    file `name`.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"ledger {path.name}: {error.strerror}") from None
+    account = Account(name or path.name, owner or UNKNOWN, [])
+    try:
+        account.lines = parse_lines(account.file, data)
+    except InputError as error:
+        where, _, text = error.message.removeprefix(f"{account.file}, line ").partition(": ")
+        account.note(int(where), text)
+        return account
+    checks = (_check_opening, _check_chain, _check_bodies, _check_facts, _check_contract)
+    for check in (*checks, _check_heads):
+        if not account.findings:
+            check(account)
+    return account
+
+
+def _check_opening(account: Account) -> None:
+    first = account.lines[0] if account.lines else None
+    if first is None or first["kind"] != "opened" or first["body"].get("format") != FORMAT:
+        account.note(1, "the first line does not open a ledger of this format")
+        return
+    try:
+        account.session = bytes.fromhex(first["body"]["session"])
+        account.parties = {
+            name: Identity(name, bytes.fromhex(keys["organisation"]), b"")
+            for name, keys in first["body"]["parties"].items()
+        }
+    except (KeyError, ValueError, TypeError, AttributeError):
+        account.note(1, "the first line does not name session and parties")
+        return
+    if account.owner == UNKNOWN:
+        account.owner = Identity(first["party"], b"", b"")
+    if first["party"] != account.name or account.name not in account.parties:
+        account.note(1, f"the ledger is {first['party']}'s, not {account.name}'s")
+
+
+def _check_chain(account: Account) -> None:
+    """Up to the first broken link: what follows it says nothing."""
+    last = START
+    for number, line in enumerate(account.lines, start=1):
+        head = Head(number - 1, line["hash"], line["signature"])
+        if line["number"] != number - 1 or line["previous"] != last:
+            account.note(number, "a line before it is missing or was moved")
+        elif line["hash"] != line_digest(line):
+            account.note(number, "the line was altered")
+        elif line["party"] != account.name:
+            account.note(number, f"a line of {line['party']} in the ledger of {account.name}")
+        elif account.owner.organisation and not _signs(account.owner, head, account.session):
+            account.note(number, f"not signed by {account.name}")
+        else:
+            last = line["hash"]
+            continue
+        return
+
+
+def _signs(owner: Identity, head: Head, session: bytes) -> bool:
+    try:
+        check_head(head, owner, session)
+    except PeerError:
+        return False
+    return True
+
+
+def _check_bodies(account: Account) -> None:
+    """Whether lines have what is read of them later, and frames are numbered without a gap."""
+    expected: dict[tuple[str, str], int] = {}
+    for number, line in account.of_kind("sent", "received", "farewell", "finished"):
+        kind, body = line["kind"], line["body"]
+        try:
+            if kind == "finished":
+                _ = [(int(at), str(digest)) for at, digest in body["heads"].values()]
+                _ = list(body["unheard"])
+            if kind in {"received", "farewell"}:
+                _head(body)
+            if kind in {"sent", "received"}:
+                way, found = (kind, str(body["peer"])), int(body["frame"])
+                due, expected[way] = expected.get(way, 0), found + 1
+                if found != due:
+                    account.note(number, f"frame {found} of {way[1]} noted where {due} is due")
+        except (KeyError, ValueError, TypeError, AttributeError):
+            account.note(number, f"a line of kind {kind} that lacks what such a line has")
+
+
+def _check_facts(account: Account) -> None:
+    """What is said once is there once, and nothing is said after the end."""
+    told: set[tuple[str, str]] = set()
+    for number, line in account.of_kind(*ONCE):
+        fact = line["kind"], json.dumps(line["body"], sort_keys=True)
+        if fact in told or (line["kind"] == "opened" and number > 1):
+            account.note(number, f"a line of kind {line['kind']} that was there before")
+        told.add(fact)
+    for end, _ in account.of_kind("finished"):
+        for number, line in enumerate(account.lines[end:], start=end + 1):
+            if line["kind"] not in AFTER:
+                account.note(number, "a line after the end")
+
+
+def _check_contract(account: Account) -> None:
+    """The contract's own bytes, everybody's signatures, and the keys that the owner had pinned."""
+    for number, line in account.of_kind("contract"):
+        body = line["body"]
+        try:
+            contract = from_canonical(Contract, canonical(body["terms"]))
+            if contract.digest.hex() != body["digest"]:
+                raise PeerError("its hash is another")
+            signatures = {name: bytes.fromhex(text) for name, text in body["signatures"].items()}
+            verify_signatures(contract, signatures)
+            keys = {p.name: p.identity.organisation for p in contract.parties}
+            if keys != {name: p.organisation for name, p in account.parties.items()}:
+                raise PeerError("it names other keys than the first line")
+            account.contract = contract
+        except (FedprofileError, KeyError, ValueError, TypeError, AttributeError) as error:
+            why = error.message if isinstance(error, FedprofileError) else "malformed"
+            account.note(number, f"the contract does not hold: {why}")
+
+
+def _check_heads(account: Account) -> None:
+    """The heads kept of others are signed by them, and none falls behind an earlier one."""
+    before: dict[str, Head] = {}
+    for number, line in account.of_kind("received", "farewell"):
+        peer, head = line["body"]["peer"], _head(line["body"])
+        owner, last = account.parties.get(peer), before.get(peer)
+        if owner is None or not _signs(owner, head, account.session):
+            account.note(number, f"the head it keeps was not signed by {peer}")
+        elif last and head.number <= last.number and head.digest != last.digest:
+            account.note(number, f"the head it keeps of {peer} falls behind an earlier one")
+        before[peer] = head
+
+
+def _head(body: Line) -> Head:
+    number, digest, signature = body["head"]
+    return Head(int(number), str(digest), str(signature))

@@ -1,0 +1,272 @@
+"""The ledger: what one party agreed to, sent, received and disclosed, line by line.
+
+A JSON-lines file, one a job. Each line holds the hash of the one before it and a signature by
+the party's organisation key over session, number and hash: the *head* at that line. Every frame
+that leaves carries the sender's head of that moment, sealed, and its receiver notes it, so that
+each party holds proof of the others' accounts from the first message on, even of a job that
+broke off. Lines hold names, sizes and hashes, never a row, an identifier or a key.
+
+docs/LEDGER.md lists the kinds of lines and their fields.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from federated.keys.party_keys import Identity, PartyKeys
+from federated.store.files import disk_failed, make_folder
+from psi.protocol import InputError, PeerError
+
+__all__ = [
+    "FORMAT",
+    "START",
+    "Head",
+    "Ledger",
+    "check_head",
+    "line_digest",
+    "parse_lines",
+    "read_ledger",
+]
+
+FORMAT = 2
+START = "0" * 64
+_KEYS = {
+    "number": int,
+    "time": int,
+    "party": str,
+    "kind": str,
+    "body": dict,
+    "previous": str,
+    "hash": str,
+    "signature": str,
+}
+_SIZE = 8 + 32 + 64
+
+
+@dataclass(frozen=True)
+class Head:
+    """A line's number and hash, signed by its owner for one session: what other parties keep."""
+
+    number: int
+    digest: str
+    signature: str
+
+    def to_bytes(self) -> bytes:
+        """104 bytes: what a frame carries."""
+        parts = bytes.fromhex(self.digest) + bytes.fromhex(self.signature)
+        return self.number.to_bytes(8, "big") + parts
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Head:
+        """The head in a frame; raises `PeerError` on another length."""
+        if len(data) != _SIZE:
+            raise PeerError(f"a ledger head of {len(data)} bytes found, {_SIZE} expected")
+        return cls(int.from_bytes(data[:8], "big"), data[8:40].hex(), data[40:].hex())
+
+    def plain(self) -> list[Any]:
+        """As a ledger line holds it."""
+        return [self.number, self.digest, self.signature]
+
+
+def check_head(head: Head, owner: Identity, session: bytes) -> None:
+    """Raise `PeerError` unless `owner` signed this head for this session."""
+    try:
+        signature, signed = bytes.fromhex(head.signature), _signed(session, head)
+    except (ValueError, OverflowError):
+        raise PeerError("malformed ledger head") from None
+    owner.check_organisation(signature, signed, "ledger head")
+
+
+class Ledger:
+    """Appends to one party's ledger of one job; opens and checks what is there already.
+
+    `parties` are noted where the ledger begins.
+
+    `frames[way, peer]` counts the frames noted in each direction, `heads[peer]` is the last head
+    that came from a peer; `reopened` says whether an earlier life of this party has written here.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        keys: PartyKeys,
+        clock: Callable[[], float],
+        session: bytes,
+        parties: Mapping[str, Identity],
+    ) -> None:
+        self._path, self._keys, self._clock, self._session = path, keys, clock, session
+        self._number, self._last, self._signature = 0, START, ""
+        self._facts: set[tuple[str, str]] = set()
+        self._taken: dict[tuple[str, int], str] = {}
+        self.frames: dict[tuple[str, str], int] = {}
+        self.heads: dict[str, Head] = {}
+        for line in _whole_lines(path):
+            self._take(line)
+            if line["kind"] == "received":
+                body = line["body"]
+                self._taken[body["peer"], body["frame"]] = body["sha256"]
+            if line["kind"] == "opened" and line["body"].get("session") != session.hex():
+                raise InputError(f"{path.name} is of another session")
+        try:
+            make_folder(path.parent)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.fchmod(self._file, 0o600)
+        except OSError as error:
+            raise disk_failed(f"ledger {path.name}", error) from None
+        self._open, self.reopened = True, self._number > 0
+        if not self.reopened:
+            who = {
+                name: {"organisation": p.organisation.hex(), "fingerprint": p.fingerprint}
+                for name, p in parties.items()
+            }
+            self.write("opened", format=FORMAT, session=session.hex(), parties=who)
+
+    def __repr__(self) -> str:
+        return f"<ledger of {self._keys.identity.name}, {self._number} lines>"
+
+    def write(self, kind: str, **body: Any) -> None:
+        """Append one line; a kill afterwards does not lose it."""
+        line = {
+            "number": self._number,
+            "time": int(self._clock()),
+            "party": self._keys.identity.name,
+            "kind": kind,
+            "body": body,
+            "previous": self._last,
+        }
+        digest = line_digest(line)
+        signed = _signed(self._session, Head(self._number, digest, ""))
+        line |= {"hash": digest, "signature": self._keys.sign_organisation(signed).hex()}
+        self._append(_text(line).encode() + b"\n")
+        self._take(line)
+
+    def once(self, kind: str, **body: Any) -> None:
+        """Append a line unless this very one is there: a party that comes back says it again."""
+        if (kind, _text(body)) not in self._facts:
+            self.write(kind, **body)
+
+    def frame(self, way: str, peer: str, number: int, *, sha256: str, **body: Any) -> None:
+        """Note frame `number` "sent" to or "received" from a peer, unless it was noted before.
+
+        Raises `PeerError` where an earlier life of this party has taken another one in its place.
+        """
+        if number >= self.frames.get((way, peer), 0):
+            self.write(way, peer=peer, frame=number, sha256=sha256, **body)
+        elif way == "received" and self._taken.get((peer, number), sha256) != sha256:
+            raise PeerError(f"frame #{number} of {peer} is another than before the restart")
+
+    def head(self) -> Head:
+        """The present head: what the next frame carries."""
+        return Head(self._number - 1, self._last, self._signature)
+
+    def sync(self) -> None:
+        """To the disk: before a head leaves, so that a power failure cannot take its line back."""
+        try:
+            os.fdatasync(self._file)
+        except OSError as error:
+            raise disk_failed(f"ledger {self._path.name}", error) from None
+
+    def close(self) -> None:
+        """Sync and close."""
+        if self._open:
+            self._open = False
+            try:
+                self.sync()
+            finally:
+                os.close(self._file)
+
+    def _append(self, data: bytes) -> None:
+        """One write a line, so that a kill leaves none of it half there."""
+        before = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            os.ftruncate(self._file, before)
+            raise disk_failed(f"ledger {self._path.name}", error) from None
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        """Go on behind a line: one just written, or one from before a restart."""
+        if line["number"] != self._number or line["previous"] != self._last:
+            where = f"{self._path.name}, line {self._number + 1}"
+            raise InputError(f"{where}: a line before it is missing or was moved")
+        self._number, self._last = line["number"] + 1, line["hash"]
+        self._signature = line["signature"]
+        kind, body = line["kind"], line["body"]
+        if "frame" in body:
+            self.frames[kind, body["peer"]] = body["frame"] + 1
+        else:
+            self._facts.add((kind, _text(body)))
+        if "head" in body:
+            self.heads[body["peer"]] = Head(*body["head"])
+
+
+def read_ledger(path: Path) -> list[dict[str, Any]]:
+    """All lines of a ledger file. Raises `InputError` if one is not a ledger line."""
+    return parse_lines(path.name, _read(path))
+
+
+def parse_lines(name: str, data: bytes) -> list[dict[str, Any]]:
+    """The lines in a ledger's bytes; a broken one is named by `name` and its number."""
+    texts = data.split(b"\n")
+    if texts.pop():
+        raise InputError(f"{name}, line {len(texts) + 1}: the line breaks off")
+    lines = []
+    for number, text in enumerate(texts, start=1):
+        try:
+            line = json.loads(text)
+            if not isinstance(line, dict) or line.keys() != _KEYS.keys():
+                raise ValueError
+            if any(type(line[key]) is not kind for key, kind in _KEYS.items()):
+                raise ValueError
+            if _text(line).encode() != text:
+                raise ValueError  # spelled in another way than it was written
+        except (ValueError, RecursionError):
+            raise InputError(f"{name}, line {number}: not a ledger line") from None
+        lines.append(line)
+    return lines
+
+
+def line_digest(line: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of all of a line but its hash and signature."""
+    return hashlib.sha256(
+        _text({k: v for k, v in line.items() if k not in ("hash", "signature")}).encode()
+    ).hexdigest()
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """What is there; a last line that a power failure left half written is cut off."""
+    if not path.exists():
+        return []
+    data = _read(path)
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        os.truncate(path, len(whole))
+    lines = parse_lines(path.name, whole)
+    for number, line in enumerate(lines, start=1):
+        if line["hash"] != line_digest(line):
+            raise InputError(f"{path.name}, line {number}: the line was altered")
+    return lines
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"ledger {path.name}: {error.strerror}") from None
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _signed(session: bytes, head: Head) -> bytes:
+    number = head.number.to_bytes(8, "big")
+    return b"fedprofile ledger v2\n" + session + number + bytes.fromhex(head.digest)

@@ -1,0 +1,159 @@
+"""The folder of one party node: what lies where, and what must be private.
+
+node.toml        name, hub address, version of this layout
+keys             organisation and sealing keys, sealed under the passphrase (0600)
+identity.json    the public identity: hand it to the other parties
+hub.crt          the hub's certificate authority, from the invite
+node.crt, node.key   this node's certificate, and its key under the passphrase (0600)
+peers/, authorities/, confirmed.json   other parties' identities, and which are confirmed
+desk/            proposals that wait, and what officers said
+quota.json       how many jobs and rows each proposer has had today
+tables.toml      what logical tables are bound to
+policy.toml      what this party allows
+tags/            between jobs (0600): prepared tags; told.json, exact counts that were told; asked/,
+                 the groups of this party's own rows in jobs it received; learned.json, the bits
+                 of partners' rows that these told; folds, the key that deals its records into
+                 validation folds: if it is lost, they are dealt anew
+releases/        what was disclosed of which columns to whom, for how long it is remembered (0600)
+jobs/SESSION/    one folder a job: ledger; while it runs the journal, with its copy of the table
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from federated.approval.policy_file import NEW_POLICY
+from federated.keys.identity_file import read_identity
+from federated.keys.keyfile import check_private, load_keys
+from federated.keys.party_keys import Identity, PartyKeys
+from federated.keys.peers import Peers
+from federated.store.files import make_folder, write_atomic
+from psi.protocol import InputError, MisuseError
+
+__all__ = ["NodeHome"]
+
+
+@dataclass(frozen=True)
+class NodeHome:
+    """Paths and settings of one node."""
+
+    path: Path
+    name: str
+    hub: str
+
+    @staticmethod
+    def refuse_existing(path: Path) -> None:
+        """Raise `MisuseError` if a node is there already."""
+        if (path / "node.toml").exists():
+            raise MisuseError(f"{path} holds a node already", hint="give another --home")
+
+    @classmethod
+    def create(cls, path: Path, name: str, hub: str, *, again: bool = False) -> NodeHome:
+        """A new folder, mode 0700. Raises `MisuseError` if a node is there, unless `again`."""
+        if not again:
+            cls.refuse_existing(path)
+        make_folder(path)
+        path.chmod(0o700)
+        home = cls(path, name, hub)
+        for folder in (home.peers, home.jobs, home.desk):
+            folder.mkdir(exist_ok=True, mode=0o700)
+        if not home.policy.exists():
+            write_atomic(home.policy, NEW_POLICY, private=False)
+        text = f'version = 1\nname = "{name}"\nhub = "{hub}"\n'
+        write_atomic(path / "node.toml", text, private=False)  # officers are other users
+        return home
+
+    @classmethod
+    def open(cls, path: Path) -> NodeHome:
+        """The node in a folder. Raises `InputError` if there is none."""
+        file = path / "node.toml"
+        try:
+            data = tomllib.loads(file.read_text("utf-8"))
+            return cls(path, str(data["name"]), str(data["hub"]))
+        except OSError:
+            raise InputError(
+                f"{path}: no party's folder",
+                hint="name the folder that fedprofile node init, or hub init --party, has made",
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError):
+            raise InputError(f"{file}: malformed") from None
+
+    @property
+    def keys(self) -> Path:
+        """The sealed key file."""
+        return self.path / "keys"
+
+    @property
+    def peers(self) -> Path:
+        """Other parties' identities."""
+        return self.path / "peers"
+
+    @property
+    def tables(self) -> Path:
+        """Bindings of logical tables."""
+        return self.path / "tables.toml"
+
+    @property
+    def policy(self) -> Path:
+        """What this party allows."""
+        return self.path / "policy.toml"
+
+    @property
+    def desk(self) -> Path:
+        """Proposals that wait for an officer."""
+        return self.path / "desk"
+
+    @property
+    def jobs(self) -> Path:
+        """One folder a job, named by its session in hexadecimal."""
+        return self.path / "jobs"
+
+    @property
+    def tags(self) -> Path:
+        """Prepared tags of set intersections, its own and others'."""
+        return self.path / "tags"
+
+    @property
+    def releases(self) -> Path:
+        """The book of what this party has disclosed of its columns."""
+        return self.path / "releases"
+
+    @property
+    def certificate(self) -> Path:
+        """This node's certificate."""
+        return self.path / "node.crt"
+
+    @property
+    def certificate_key(self) -> Path:
+        """The certificate's key, under the passphrase."""
+        return self.path / "node.key"
+
+    @property
+    def authority(self) -> Path:
+        """The hub's certificate authority."""
+        return self.path / "hub.crt"
+
+    @property
+    def identity(self) -> Identity:
+        """This party's public identity."""
+        return read_identity(self.path / "identity.json")
+
+    def load_keys(self, passphrase: bytes) -> PartyKeys:
+        """This party's private keys."""
+        return load_keys(self.keys, passphrase)
+
+    def pinned(self) -> dict[str, Identity]:
+        """The other parties whose keys are confirmed, and this one, by name."""
+        mine = self.identity
+        return Peers(self.path).confirmed() | {mine.name: mine}
+
+    def check(self) -> None:
+        """Raise `EnvironmentFailed` if a private file can be read by others."""
+        for path in (self.keys, self.certificate_key):
+            check_private(path)
+
+    def job(self, session: bytes) -> Path:
+        """The folder of one job."""
+        return self.jobs / session.hex()

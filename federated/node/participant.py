@@ -1,0 +1,212 @@
+"""One organisation in one job: its keys, tables and policy, from first contact to ledger heads."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from federated.approval.decision import AutoDecider, Decider, Request
+from federated.approval.policy import Policy
+from federated.contract import completion
+from federated.contract.negotiation import Agreed, Approver, Proposer
+from federated.contract.terms import Contract, PartyTerms, suites_for
+from federated.releases.memory import Releases
+from federated.releases.release import planned
+from federated.session.journal import DRAFT
+from federated.session.progress import APPROVAL
+from federated.session.session import Session
+from federated.steps.folds import FoldKey
+from federated.steps.outcome import Outcome
+from federated.steps.release_guard import foresee
+from federated.steps.runner import Steps, facts_of, used_columns
+from federated.tables.kept_tables import Extract
+from federated.tables.source import Source
+from psi.align import PROTOCOLS
+from psi.identifiers import check_kind
+from psi.protocol import Refused
+from psi.vole import runs_here
+
+__all__ = ["Participant"]
+
+CONTRACT = "contract"
+
+
+class Participant:
+    """Runs one job at one party: `propose` at the proposer, `join` at everyone else."""
+
+    def __init__(
+        self,
+        session: Session,
+        source: Source,
+        policy: Policy | None = None,
+        decider: Decider | None = None,
+        stop: threading.Event | None = None,
+        kept: Path | None = None,
+        releases: Releases | None = None,
+        also: Callable[[], Sequence[Extract]] = tuple,
+    ) -> None:
+        """What outlives a job: `kept`, a folder for prepared tags, and the book of `releases`.
+
+        `also` says what the party needs of its tables beyond the contract's columns.
+        """
+        self.tables, self._also, self._source = session.tables(source), also, source
+        self._releases = releases
+        self._session, self._kept = session, kept
+        self._decider = decider or AutoDecider(session.name, source, policy)
+        self._stop = stop or threading.Event()
+        self._considered = ""
+        self._salt = session.keep("salt", lambda: secrets.token_bytes(32))
+
+    def propose(
+        self, draft: Contract, complete: Callable[[Contract], Contract]
+    ) -> tuple[Agreed, Outcome]:
+        """Draft, collect everyone's facts and signatures, run the steps.
+
+        This party's own policy and officers are asked first, unless `consider` was called.
+        """
+        if not self._session.resumed:
+            self.consider(draft)
+
+        def finish(contract: Contract) -> Contract:
+            final = complete(contract)
+            self._approve(final)
+            return final
+
+        def role() -> Proposer:
+            asked = Contract.from_bytes(self._session.keep(DRAFT, draft.to_bytes))
+            own = self._facts(asked)
+            context = self._session.context(CONTRACT)
+            return Proposer(context, self._session.keys, asked.with_party(own), finish)
+
+        return self._run(role)
+
+    def join(self) -> tuple[Agreed, Outcome]:
+        """Wait for a draft, state facts, approve by policy, run the steps."""
+        return self._run(
+            lambda: Approver(
+                self._session.context(CONTRACT),
+                self._session.keys,
+                self._session.pinned,
+                self._facts,
+                self._approve_signed,
+                completion.complete,
+                self.consider,
+            )
+        )
+
+    def _run(self, role: Callable[[], Proposer | Approver]) -> tuple[Agreed, Outcome]:
+        """The whole job; whatever goes wrong is told to the others before it is raised."""
+        try:
+            first = role()
+            self._session.connect()
+            agreed = self._session.run(CONTRACT, first)
+            self._session.bind(agreed)
+            if self._session.resumed:
+                self._decider.check(agreed.contract)  # the policy may be another by now
+            steps = Steps(
+                self._session,
+                agreed.contract,
+                self.tables,
+                self._salt,
+                self._kept,
+                self._releases,
+            )
+            outcome = steps.run()
+            self._session.finish()
+        except BaseException as error:
+            self._session.abort(error)
+            raise
+        return agreed, outcome
+
+    def _facts(self, draft: Contract) -> PartyTerms:
+        """This party's terms with its table's facts and, where there is a choice, its protocols."""
+        self._read_tables(draft)
+        own = facts_of(draft.party(self._session.name), self.tables, self._salt, draft)
+        if not any(terms.alternative for terms in draft.align):
+            return own
+        return replace(own, protocols=self._protocols(draft, own.rows))
+
+    def _read_tables(self, draft: Contract) -> None:
+        """Take this job's copy of the tables, unless an earlier life of this party has taken it."""
+        me = draft.party(self._session.name)
+        for kind in dict.fromkeys(kind for level in me.kinds for kind in level):
+            check_kind(kind)  # a missing package is told before a table is read
+        keys = tuple(column for level in me.keys for column in level)
+        own = Extract(me.table, tuple(used_columns(me)), keys)
+        if self.tables.holds(own):
+            return
+        self.tables.keep(
+            [own, *self._remembered(draft, own), *self._naming(draft, own), *self._also()]
+        )
+
+    def _naming(self, draft: Contract, own: Extract) -> list[Extract]:
+        """What the deal of folds needs: columns that named this receiver's records so far."""
+        dealt = any(train.split == "vertical" and train.folds for train in draft.train)
+        if self._kept is None or not dealt or self._session.name != draft.receiver:
+            return []
+        there = set(self._source.columns(own.table)) - set(own.columns)
+        named = tuple(column for column in FoldKey.naming(self._kept) if column in there)
+        return [Extract(own.table, named, named)]
+
+    def _remembered(self, draft: Contract, own: Extract) -> list[Extract]:
+        """What the book of releases needs: columns that named entities, and that were told of."""
+        me, book = draft.party(self._session.name), self._releases
+        asked = [release for release in planned(draft, me.name) if release.columns]
+        if book is None or not asked:
+            return []
+        naming = book.naming(me.table, draft.receiver)
+        named = tuple(column for column in naming if column not in own.columns)
+        found, there = [Extract(me.table, named, named)], set[str]()
+        weighed = book.weighed(me.table, draft.receiver) if any(r.bits for r in asked) else []
+        if weighed:
+            there = set(self._source.columns(me.table)) - {*own.columns, *named}
+        return [*found, Extract(me.table, tuple(c for c in weighed if c in there))]
+
+    def _protocols(self, draft: Contract, rows: int) -> tuple[str, ...]:
+        """Protocols that the policy would approve for this draft and that this machine can run."""
+        found = []
+        for name in PROTOCOLS:
+            align = tuple(replace(t, protocol=name, alternative="") for t in draft.align)
+            asked = replace(draft, align=align, suites=suites_for(align))
+            asked = replace(asked, aggregate=(), join_sum=(), category=(), train=())
+            try:
+                self._decider.allows(asked)
+            except Refused:
+                continue
+            if not PROTOCOLS[name].blocks or runs_here(rows):
+                found.append(name)
+        return tuple(found)
+
+    def consider(self, draft: Contract) -> None:
+        """Have policy or officer decide on a draft; raises `Declined` where they say no."""
+        if self._considered == draft.nonce:
+            return
+        self._foresee(draft, draft=True)
+        request = Request(self._session.id, self._session.name, draft, self._session.clock())
+        self._session.tell(APPROVAL, 0.0)
+        decision = self._decider.decide(request, self._stop)
+        self._session.tell(CONTRACT, 0.0)
+        word = "approved" if decision.approved else "refused"
+        self._session.ledger.once(word, by=decision.by, why=decision.why, job=draft.job)
+        decision.enforce()
+        self._considered = draft.nonce
+
+    def _approve_signed(self, contract: Contract) -> None:
+        contract.check_time(self._session.clock())
+        self._approve(contract)
+
+    def _approve(self, contract: Contract) -> None:
+        self._foresee(contract)
+        self._decider.check(contract)
+
+    def _foresee(self, contract: Contract, *, draft: bool = False) -> None:
+        """The book of releases before anybody else: no officer is asked for what it refuses."""
+        me = self._session.name
+        try:
+            foresee(contract, me, self.tables, self._releases, draft=draft)
+        except Refused as error:
+            self._session.ledger.once("refused", by="guard", why=error.message, job=contract.job)
+            raise

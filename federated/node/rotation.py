@@ -1,0 +1,69 @@
+"""New keys for a party, and a copy of what makes it the party that it is.
+
+former/FINGERPRINT.json           an earlier identity: its ledgers are verified by it
+former/FINGERPRINT.ledger.jsonl   the node's ledger up to then; its last line names the new keys
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from pathlib import Path
+
+from federated.keys.identity_file import write_identity
+from federated.keys.keyfile import save_keys
+from federated.keys.party_keys import Identity, PartyKeys
+from federated.node.home import NodeHome
+from federated.node.purge import node_ledger
+from federated.session.journal import can_resume
+from federated.store.files import write_atomic
+from psi.protocol import MisuseError, Random
+
+__all__ = ["backup", "rotate"]
+
+KEPT = (
+    "node.toml", "keys", "identity.json", "hub.crt", "node.crt", "node.key", "confirmed.json",
+    "policy.toml", "tables.toml", "ledger.jsonl", "peers", "authorities", "former",
+)  # fmt: skip
+
+
+def rotate(home: NodeHome, keys: PartyKeys, passphrase: bytes, random: Random) -> Identity:
+    """Make new keys under the same passphrase; the earlier private keys are gone afterwards.
+
+    Raises `MisuseError` while a job can still go on: its contract is signed by the earlier keys.
+    """
+    going_on = [folder.name[:8] for folder in home.jobs.glob("*") if can_resume(folder)]
+    if going_on:
+        raise MisuseError(
+            f"jobs can still go on under the present keys: {', '.join(going_on)}",
+            hint="let them end, or stop them",
+        )
+    new, old = PartyKeys.generate(home.name), keys.identity
+    name = old.fingerprint.replace(" ", "")
+    former = home.path / "former"
+    write_identity(former / f"{name}.json", old)
+    ledger = node_ledger(home, keys, time.time)
+    ledger.write("rotated", to=new.identity.fingerprint)
+    ledger.close()
+    (home.path / "ledger.jsonl").rename(former / f"{name}.ledger.jsonl")
+    save_keys(home.keys, new, passphrase, random)
+    write_identity(home.path / "identity.json", new.identity)
+    ledger = node_ledger(home, new, time.time)
+    ledger.write("rotated", since=old.fingerprint)
+    ledger.close()
+    return new.identity
+
+
+def backup(home: NodeHome, out: Path) -> list[str]:
+    """Write keys (sealed as they are), identities and settings into a tar file of mode 0600."""
+    if out.exists():
+        raise MisuseError(f"{out} exists", hint="give another name")
+    data, names = io.BytesIO(), []
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name in KEPT:
+            if (home.path / name).exists():
+                archive.add(home.path / name, arcname=name)
+                names.append(name)
+    write_atomic(out, data.getvalue(), private=True)
+    return names

@@ -1,0 +1,195 @@
+"""The records of a party's book of releases, and the books of versions before.
+
+Whole numbers only, as the canonical form has no others: epsilons and bits in millionths, rounded
+up. A book of version 1 knew neither bits nor thresholds; what it lacks is taken at its worst, until
+its entries end or an officer forgets them: a training told whole rows, for its score vectors were
+exact; a table without noise told its category; sums had as many thresholds as there can be. A book
+of a later version is refused, never read as something else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+
+from federated.releases.release import Release
+from federated.store.plain import canonical, from_canonical
+from psi.protocol import EnvironmentFailed
+
+__all__ = [
+    "ANY_EDGES",
+    "MICRO",
+    "WHOLE",
+    "Book",
+    "Entry",
+    "Job",
+    "Level",
+    "Names",
+    "micro",
+    "read_book",
+]
+
+VERSION = 2
+MICRO = 1_000_000
+WHOLE = 1000 * MICRO
+"""Bits of what may have told everything."""
+ANY_EDGES = "*"
+"""Stands for more thresholds than can be counted: of sums of which it is not known."""
+
+
+def micro(value: float) -> int:
+    """Millionths, rounded up."""
+    return math.ceil(round(value * MICRO, 3))
+
+
+@dataclass(frozen=True)
+class Level:
+    """Columns that name an entity, and the kinds by which they are cleaned."""
+
+    columns: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One step's release: `epsilon` and `bits` in millionths, `thresholds` column by column."""
+
+    step: str
+    columns: tuple[str, ...]
+    epsilon: int
+    bits: int
+    thresholds: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, release: Release) -> Entry:
+        """What is kept of a release."""
+        return cls(
+            release.step,
+            release.columns,
+            micro(release.epsilon),
+            micro(release.bits),
+            release.thresholds,
+        )
+
+    def edges(self, column: str) -> set[str]:
+        """The thresholds of one column."""
+        pairs = zip(self.columns, self.thresholds, strict=False)
+        return {edge for name, edges in pairs if name == column for edge in edges}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job's releases to one receiver. `contract` is its digest.
+
+    `tagged`: which records it was about is kept. `compared`: they stand for later comparisons.
+    `holds`: the bits that a row held in all columns of which it told bits, in millionths; 0: none.
+    """
+
+    session: str
+    contract: str
+    table: str
+    receiver: str
+    purpose: str
+    made: int
+    expires: int
+    entries: tuple[Entry, ...]
+    tagged: bool
+    compared: bool
+    holds: int
+
+
+@dataclass(frozen=True)
+class Names:
+    """How entities of a table are named towards one receiver, level by level."""
+
+    table: str
+    receiver: str
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
+class Book:
+    """All that is remembered; `tag_key` is hexadecimal, "" before the first tag."""
+
+    version: int = VERSION
+    tag_key: str = ""
+    names: tuple[Names, ...] = ()
+    jobs: tuple[Job, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """What is sealed into the file."""
+        return canonical(self)
+
+
+def read_book(data: bytes) -> Book:
+    """The book in these bytes. Raises `EnvironmentFailed` for one of a later version."""
+    found = json.loads(data)
+    version = found.get("version", 1) if isinstance(found, dict) else None
+    if version == 1:
+        return _from_first(from_canonical(_FirstBook, data))
+    if version != VERSION:
+        raise EnvironmentFailed(
+            f"the book of releases is of version {version!r}, {VERSION} and before are read here",
+            hint="run the version of this software that wrote it",
+        )
+    return from_canonical(Book, data)
+
+
+# version 1
+
+
+@dataclass(frozen=True)
+class _FirstEntry:
+    step: str
+    columns: tuple[str, ...]
+    micro: int
+
+
+@dataclass(frozen=True)
+class _FirstJob:
+    session: str
+    contract: str
+    table: str
+    receiver: str
+    purpose: str
+    made: int
+    expires: int
+    entries: tuple[_FirstEntry, ...]
+    compared: bool
+
+
+@dataclass(frozen=True)
+class _FirstBook:
+    tag_key: str
+    names: tuple[Names, ...]
+    jobs: tuple[_FirstJob, ...]
+
+
+def _from_first(old: _FirstBook) -> Book:
+    jobs = tuple(
+        Job(
+            job.session,
+            job.contract,
+            job.table,
+            job.receiver,
+            job.purpose,
+            job.made,
+            job.expires,
+            tuple(_at_worst(entry) for entry in job.entries),
+            job.compared,
+            job.compared,
+            0,
+        )
+        for job in old.jobs
+    )
+    return Book(VERSION, old.tag_key, old.names, jobs)
+
+
+def _at_worst(entry: _FirstEntry) -> Entry:
+    kind = entry.step.split("/")[0]
+    bits = WHOLE if kind == "train" else 0
+    if kind == "category":
+        bits = micro(entry.micro / MICRO * math.log2(math.e)) or WHOLE
+    edges = (ANY_EDGES,) if kind in ("aggregate", "join_sum") else ()
+    return Entry(entry.step, entry.columns, entry.micro, bits, (edges,) * len(entry.columns))

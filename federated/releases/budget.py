@@ -1,0 +1,247 @@
+"""What a party may still tell one receiver of its columns: sums over a contract and all before it.
+
+Pure functions over what was told, what is asked and how many bits a row holds; `releases` keeps
+the one, `release` derives the other, `entropy` measures the third.
+
+`check_counts` needs no record: releases, distinct thresholds and epsilon, column by column. So a
+policy can ask it of a contract alone, and a book before anything is sent.
+
+`check_bits` bounds what is told of a record. Of each set of columns that a step asks for, and of
+all columns told so far together: whatever was told by releases that touch one of them, this
+contract's whole, may be at most `row_share` of the bits that a row holds in them, and leave
+`row_left` of them. A release over more columns counts whole for each set that it touches, so asking
+for parts first gains nothing.
+Columns of which only noised tables were told are bounded by their epsilon instead.
+
+A refusal tells what the asker knows (its own jobs, their records and bits, what it asks) and one
+number of the whole table: on which side of its total the party's bound lies. The bound is rounded
+down to a tenth of a bit. See docs/protocols/differencing.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from federated.contract.terms import FINEST_SCORES
+from federated.releases.book import ANY_EDGES, MICRO, Entry, micro
+from federated.releases.limits import ReleaseLimits
+from federated.releases.release import Release
+from federated.vertical import told_bits
+from psi.protocol import Declined
+
+__all__ = ["Earlier", "Holds", "OverBudget", "allowed_bits", "check_bits", "check_counts"]
+
+DAY = 24 * 3600
+_TENTH = MICRO // 10
+
+Holds = Callable[[frozenset[str]], float]
+"""How many bits a row of the table holds in these columns."""
+
+
+class OverBudget(Declined):
+    """More is asked than may be told. The asker is told in these words, which are worth it: it
+    could work them out but for a bound of the whole table's, and learns what would pass.
+    """
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier job told, and when that is forgotten.
+
+    `about` is `bool[records]`, which of those that are asked now; None: it may be any.
+    """
+
+    entries: tuple[Entry, ...]
+    expires: int
+    about: np.ndarray | None = None
+
+
+def check_counts(
+    table: str,
+    limits: ReleaseLimits,
+    asked: Sequence[Release],
+    purpose: str,
+    told: Sequence[tuple[str, Entry]] = (),
+) -> None:
+    """Raise `OverBudget` where a column's releases, thresholds or epsilon would pass a limit.
+
+    `told` are this receiver's earlier releases with their purposes.
+    """
+    for column in dict.fromkeys(c for release in asked for c in release.columns):
+        fresh = [release for release in asked if column in release.columns]
+        spent = [(why, entry) for why, entry in told if column in entry.columns]
+        where, days = f"column {column!r} of {table}", limits.keep_days
+        found, most = len(spent) + len(fresh), limits.releases_per_column
+        if found > most:
+            raise OverBudget(
+                f"{where}: {found} releases asked within {days} days, {most} allowed by policy"
+            )
+        _check_hidden(where, limits, fresh, [entry for _, entry in spent])
+        _check_edges(where, limits, column, fresh, [entry for _, entry in spent])
+        alike = [entry for why, entry in spent if _same_purpose(limits, why, purpose)]
+        _check_epsilon(where, limits, fresh, alike)
+
+
+def _same_purpose(limits: ReleaseLimits, one: str, other: str) -> bool:
+    """A purpose that the policy does not name is whatever the asker calls it."""
+    return one == other or not {one, other} <= set(limits.purposes)
+
+
+def _check_hidden(
+    where: str, limits: ReleaseLimits, fresh: Sequence[Release], spent: Sequence[Entry]
+) -> None:
+    """An exact sum over records that nobody learns cannot be compared, so it stands alone.
+
+    Beside another exact one, over the same records but one, it would tell that one's value.
+    """
+    exact = [release.step for release in fresh if not release.epsilon]
+    exact += [entry.step for entry in spent if not entry.epsilon]
+    sums = [step for step in exact if step.split("/")[0] in ("aggregate", "join_sum")]
+    if len(sums) > 1 and any(step.startswith("join_sum/") for step in sums):
+        raise OverBudget(
+            f"{where}: {len(sums)} exact sums asked in all within {limits.keep_days} days, one of "
+            "them over records that nobody learns, which allows no other",
+            hint="[[join_sum]] noise: two that differ by one record would tell its value",
+        )
+
+
+def _check_edges(
+    where: str,
+    limits: ReleaseLimits,
+    column: str,
+    fresh: Sequence[Release],
+    spent: Sequence[Entry],
+) -> None:
+    asked = set().union(*(release.edges(column) for release in fresh))
+    if not asked:
+        return
+    told = set().union(*(entry.edges(column) for entry in spent))
+    most = limits.thresholds_per_column
+    if ANY_EDGES in told:
+        raise OverBudget(
+            f"{where}: thresholds asked, and an earlier version has told nobody knows how many",
+            hint=f"within {limits.keep_days} days, or until that job is forgotten",
+        )
+    if len(asked | told) > most:
+        raise OverBudget(
+            f"{where}: {len(asked | told)} thresholds asked in all, {most} allowed by policy"
+        )
+
+
+def _check_epsilon(
+    where: str, limits: ReleaseLimits, fresh: Sequence[Release], spent: Sequence[Entry]
+) -> None:
+    if limits.epsilon is not None and any(release.epsilon <= 0 for release in fresh):
+        raise OverBudget(f"{where}: an answer without noise asked, policy allows noised ones only")
+    budgets = [b for b in (limits.epsilon, limits.epsilon_per_column) if b is not None]
+    asked, most = sum(micro(release.epsilon) for release in fresh), min(budgets)
+    total = asked + sum(entry.epsilon for entry in spent)
+    if asked and total > round(most * MICRO):
+        raise OverBudget(
+            f"{where}: epsilon {total / MICRO:g} asked in all, {most:g} allowed by policy"
+        )
+
+
+def allowed_bits(limits: ReleaseLimits, holds: float) -> int:
+    """The bound, in millionths: a share of what a row holds, with some bits left, downwards to
+    whole tenths of a bit.
+    """
+    most = min(holds, 1e6) * limits.row_share
+    if limits.row_share < 1:
+        most = min(most, holds - limits.row_left)
+    return max(0, math.floor(most * 10 + 1e-9)) * _TENTH
+
+
+def check_bits(
+    table: str,
+    limits: ReleaseLimits,
+    holds: Holds,
+    asked: Sequence[Release],
+    own: Sequence[Entry],
+    before: Sequence[Earlier],
+    now: float,
+    least: float = 0.0,
+) -> None:
+    """Raise `OverBudget` where a record would have been told more than its share of bits.
+
+    Args:
+        asked: what this contract is about to tell; `own`: what it has told already.
+        before: earlier jobs to the same receiver.
+        least: bits that a row held in columns of earlier jobs, which may be gone by now.
+    """
+    weighing = [release for release in asked if release.bits > 0 and not release.whole]
+    if not weighing:
+        return
+    entries = [*own, *(Entry.of(release) for release in asked)]
+    everything = [e for job in before for e in job.entries] + entries
+    sets = [(frozenset(release.columns), False) for release in weighing]
+    sets.append((frozenset(c for e in everything if e.bits for c in e.columns), True))
+    for columns, whole in dict.fromkeys(sets):
+        touching = [e for e in everything if _told(e, columns)]
+        if all(entry.epsilon for entry in touching):
+            continue
+        held = max(holds(columns), least) if whole else holds(columns)
+        most = allowed_bits(limits, held)
+        mine = sum(_told(entry, columns) for entry in entries)
+        jobs = [(sum(_told(e, columns) for e in job.entries), job) for job in before]
+        jobs = [(bits, job) for bits, job in jobs if bits]
+        worst = _worst(jobs)
+        if mine + worst > most:
+            passing = list(_would_pass(weighing, entries, columns, jobs, most, now))
+            raise OverBudget(
+                f"{mine / MICRO:.1f} bits of a row of {table} asked, {worst / MICRO:.1f} told "
+                f"before, {most / MICRO:.1f} allowed: a row holds {held:.1f} in "
+                f"{len(columns)} columns; {' or '.join(passing) or 'nothing'} would pass",
+                hint="policy: [releases] row_share, row_left",
+            )
+
+
+def _told(entry: Entry, columns: frozenset[str]) -> int:
+    return entry.bits if columns.intersection(entry.columns) else 0
+
+
+def _worst(jobs: Iterable[tuple[int, Earlier]]) -> int:
+    """The most that was told of one of the records that are asked."""
+    fixed, told = 0, np.zeros(1, np.int64)
+    for bits, job in jobs:
+        if job.about is None:
+            fixed += bits
+        else:
+            told = told + bits * job.about
+    return fixed + int(told.max(initial=0))
+
+
+def _would_pass(
+    weighing: Sequence[Release],
+    entries: Sequence[Entry],
+    columns: frozenset[str],
+    jobs: Sequence[tuple[int, Earlier]],
+    most: int,
+    now: float,
+) -> Iterator[str]:
+    """Finer noise, records that were told less, or waiting: what there is of these."""
+    mine, worst = sum(_told(entry, columns) for entry in entries), _worst(jobs)
+    scores = [r for r in weighing if r.vectors and columns.intersection(r.columns)]
+    rest = mine - sum(micro(release.bits) for release in scores)
+    vectors = sum(release.vectors for release in scores)
+    for bits in range(FINEST_SCORES, 0, -1) if scores else ():
+        if rest + micro(told_bits(vectors, bits)) + worst <= most:
+            yield f"score_bits = {bits}"
+            break
+    if mine > most:
+        return
+    about = [job.about for _, job in jobs if job.about is not None]
+    if about:
+        spent = sum(bits * job.about for bits, job in jobs if job.about is not None)
+        fixed = sum(bits for bits, job in jobs if job.about is None)
+        fresh = int(np.count_nonzero(spent + fixed + mine <= most))
+        if fresh:
+            yield f"{fresh} of {len(about[0])} records"
+    for day in sorted(job.expires for _, job in jobs):
+        if mine + _worst((bits, job) for bits, job in jobs if job.expires > day) <= most:
+            yield f"the same in {max(1, math.ceil((day - now) / DAY))} days"
+            break

@@ -1,0 +1,590 @@
+"""What one party has let others learn of its columns, from one job to the next.
+
+    releases/book        which job disclosed what of which columns to whom, sealed
+    releases/tags-JOB    whom it was about: one keyed tag a row, sealed
+    releases/section-JOB-NUMBER   which values a section's rows had and what it told, sealed
+    releases/parts-JOB-NUMBER     in which part of its shares and histograms they were, sealed
+    releases/key         opens both (0600); the key of the tags lies in the book
+
+Before a step discloses anything, it is reserved here: looked at together with everything before,
+written and synced, all under a lock. A kill afterwards does not give it back, and a job that goes
+on finds its own reservation and pays nothing. Entries end with their time to be kept; tags go
+with them, and the key of the tags with the last.
+
+Tags are keyed BLAKE2s of the entity's cleaned key at this party, under a key for each table and
+receiver: without the key they say nothing, and nobody else could make them. Which columns name an
+entity is fixed by the first job that is kept, whatever columns a later job matches by, so that a
+receiver cannot make old records look new by asking for another key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.aggregate.binned import NO_PART
+from federated.aggregate.grid import grid_of
+from federated.aggregate.history import Past, asked_of
+from federated.contract.terms import Contract, PartyTerms
+from federated.releases.book import MICRO, Book, Entry, Job, Level, Names, read_book
+from federated.releases.budget import Earlier, Holds, allowed_bits, check_bits, check_counts
+from federated.releases.differencing import Tags, exposure, inside, nearest
+from federated.releases.limits import ReleaseLimits
+from federated.releases.release import Release
+from federated.releases.row_bits import RowBits
+from federated.store.files import make_folder
+from federated.store.plain import canonical
+from federated.store.vault import Vault
+from psi.identifiers.keys import key_buffer
+from psi.kernels.blake2s import Blake2s
+from psi.protocol import (
+    Array,
+    EnvironmentFailed,
+    Length,
+    MisuseError,
+    Random,
+    Range,
+    Refused,
+    Text,
+    decode,
+    encode,
+    message,
+)
+
+__all__ = ["Joined", "Level", "Release", "Releases", "ToldParts", "ToldSection"]
+
+DAY = 24 * 3600
+LARGEST = 1 << 30
+GROUPS = 1 << 16
+
+
+Joined = Callable[[Sequence[Level]], list[pa.Array]]
+"""The joined records' keys at this party, one array a level; null where a record has none."""
+
+
+def _unmeasured(columns: frozenset[str]) -> float:
+    raise MisuseError(f"bits of {len(columns)} columns are told, and no table says what they hold")
+
+
+@message(0xD3)
+@dataclass(frozen=True)
+class _Tagged:
+    tags: Annotated[np.ndarray, Array("uint64", most=LARGEST)]
+
+
+@message(0xD6)
+@dataclass(frozen=True)
+class _Paired:
+    """Of pairs in which records repeat: all tags, and the pair that counts for each row, or -1."""
+
+    tags: Annotated[np.ndarray, Array("uint64", most=LARGEST)]
+    stands: Annotated[np.ndarray, Array("int32", most=LARGEST)]
+
+
+@message(0xD4)
+@dataclass(frozen=True)
+class ToldSection:
+    """A section by the receiver's segment: which values its rows had, and what it told.
+
+    `there` is `uint8[rows, columns]`, `kept` `uint8[groups, columns]`; until it is `done` all may
+    have been told.
+    """
+
+    columns: Annotated[tuple[Annotated[str, Text(256)], ...], Length(1 << 10)]
+    minimum: Annotated[int, Range(0, 1 << 40)]
+    there: Annotated[np.ndarray, Array("uint8", width=-1, most=LARGEST)]
+    kept: Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
+    done: bool
+
+    def flags(self, columns: Sequence[str]) -> np.ndarray:
+        """What was told of other columns' list: `bool[groups, columns]`, false where not asked."""
+        kept = self.kept if self.done else np.ones((GROUPS, len(self.columns)), np.uint8)
+        found = np.zeros((len(kept), len(columns)), bool)
+        for place, column in enumerate(self.columns):
+            if column in columns:
+                found[:, columns.index(column)] = kept[:, place]
+        return found
+
+    def with_kept(self, kept: np.ndarray) -> ToldSection:
+        """The same at its end."""
+        return replace(self, kept=kept.astype(np.uint8), done=True)
+
+
+@message(0xD7)
+@dataclass(frozen=True)
+class ToldParts:
+    """The shares and histograms of a section: in which part each row was, and what was told.
+
+    `asked` are "COLUMN:STATISTIC", column by column. For the edges of each column `parts` is
+    `uint16[rows, columns]`, and `open` above which of them it told, `uint8[groups, edges]`, one
+    column after the other; until it is `done` all may have been told.
+    """
+
+    asked: Annotated[tuple[Annotated[str, Text(2048)], ...], Length(1 << 10)]
+    parts: Annotated[np.ndarray, Array("uint16", width=-1, most=LARGEST)]
+    open: Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
+    done: bool
+
+    @property
+    def edges(self) -> dict[str, tuple[float, ...]]:
+        """Of each column."""
+        every = [asked_of(text) for text in self.asked]
+        return {
+            column: grid_of(s.edges for c, s in every if c == column)
+            for column in dict.fromkeys(column for column, _ in every)
+        }
+
+    def of(self, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """The part of each row, and `bool[groups, edges]`: above which edges a column was told."""
+        at = 0
+        for place, (name, edges) in enumerate(self.edges.items()):
+            if name == column:
+                told = self.open[:, at : at + len(edges)].astype(bool)
+                every = np.ones((GROUPS, len(edges)), bool)
+                return self.parts[:, place], told if self.done else every
+            at += len(edges)
+        return np.full(len(self.parts), NO_PART, np.uint16), np.zeros((len(self.open), 0), bool)
+
+    def with_open(self, told: np.ndarray) -> ToldParts:
+        """The same at its end."""
+        return replace(self, open=told.astype(np.uint8), done=True)
+
+
+class Releases:
+    """One party's book in `folder`; several processes of the party may share it."""
+
+    def __init__(
+        self, folder: Path, limits: ReleaseLimits, random: Random, clock: Callable[[], float]
+    ) -> None:
+        self._folder, self._limits, self._random, self._clock = folder, limits, random, clock
+        self._vault = Vault(folder, "key", b"fedprofile releases v1", random)
+
+    def __repr__(self) -> str:
+        return f"<releases in {self._folder.name}>"
+
+    def reserve(
+        self,
+        contract: Contract,
+        me: PartyTerms,
+        release: Release,
+        joined: Joined | None,
+        ahead: Sequence[Release] = (),
+        holds: Holds = _unmeasured,
+        stands: np.ndarray | None = None,
+    ) -> None:
+        """Count what a step is about to disclose; raises `Refused` where a limit says no.
+
+        `joined` is None where this party does not learn which records are joined: then all that
+        was told before counts for each. Steps `ahead` are looked at too, and reserved later.
+        `holds` says how many bits a row holds; it is asked only where bits are told. Where records
+        repeat among the joined, `stands` says which counts for each of the other's rows.
+        """
+        session = contract.nonce
+        with self._locked():
+            book = self._present()
+            later = [other for other in ahead if other.step != release.step]
+            own, every = self._asked(book, contract, me, [release, *later])
+            if every[:1] != [release]:
+                return  # a job that goes on has paid
+            self._count(book, own, every)
+            columns = {c for r in every if self._is_compared(r) for c in r.columns}
+            columns -= {c for entry in own.entries for c in entry.columns if own.compared}
+            tags = None
+            if joined is not None and (columns or any(r.bits for r in every)):
+                book, tags = self._tags(book, own, me, joined)
+            self._weigh(book, own, every, tags, holds)
+            if tags is not None:
+                if columns:
+                    self._compare(book, own, columns, _distinct(tags))
+                if not own.tagged:
+                    kept = encode(_Tagged(tags) if stands is None else _paired(tags, stands))
+                    self._vault.write(f"tags-{session}", kept, session.encode())
+                own = replace(own, tagged=True, compared=own.compared or bool(columns))
+            others = tuple(job for job in book.jobs if job.session != session)
+            whole = replace(own, entries=(*own.entries, Entry.of(release)))
+            if release.bits:
+                told = frozenset(c for entry in whole.entries if entry.bits for c in entry.columns)
+                whole = replace(whole, holds=int(holds(told) * MICRO))
+            self._keep(replace(book, jobs=(*others, whole)))
+
+    def naming(self, table: str, receiver: str) -> list[str]:
+        """The columns by which a table's entities were named towards a receiver in earlier jobs."""
+        with self._locked():
+            place = (table, receiver)
+            names = [n for n in self._present().names if (n.table, n.receiver) == place]
+            every = (column for n in names for level in n.levels for column in level.columns)
+            return list(dict.fromkeys(every))
+
+    def weighed(self, table: str, receiver: str) -> list[str]:
+        """The columns of a table of which a receiver was told bits in earlier jobs."""
+        with self._locked():
+            jobs = [
+                j
+                for j in self._present(keep=False).jobs
+                if (j.table, j.receiver) == (table, receiver)
+            ]
+            entries = [entry for job in jobs for entry in job.entries if entry.bits]
+            return list(dict.fromkeys(c for entry in entries for c in entry.columns))
+
+    def so_far(self) -> list[RowBits]:
+        """What each receiver was told of a row of each table; `held` is at least so much."""
+        with self._locked():
+            jobs = [j for j in self._present(keep=False).jobs if any(e.bits for e in j.entries)]
+        found = []
+        for table, receiver in dict.fromkeys((job.table, job.receiver) for job in jobs):
+            held = max(j.holds for j in jobs if (j.table, j.receiver) == (table, receiver)) / MICRO
+            columns, told = tuple(self.weighed(table, receiver)), self.told(table, receiver)
+            most = allowed_bits(self._limits, held) / MICRO
+            row = RowBits(table, receiver, columns, 0.0, told=told, held=held, allowed=most)
+            found.append(row)
+        return found
+
+    def foresee(
+        self,
+        contract: Contract,
+        me: PartyTerms,
+        releases: Sequence[Release],
+        holds: Holds = _unmeasured,
+    ) -> None:
+        """Raise `OverBudget` where `reserve` would refuse, whichever records will be joined.
+
+        Nothing is reserved. What depends on the records, which nobody knows yet, is left to it.
+        """
+        with self._locked():
+            book = self._present()
+            own, every = self._asked(book, contract, me, releases)
+            self._count(book, own, every)
+            self._weigh(book, own, every, None, holds, foreseen=True)
+
+    def forget(self, session: bytes) -> bool:
+        """Drop a job from the book, on an officer's word; whether it was there."""
+        with self._locked():
+            book = self._present()
+            left = tuple(job for job in book.jobs if job.session != session.hex())
+            self._keep(replace(book, jobs=left))
+            self._sweep(left)
+            return len(left) < len(book.jobs)
+
+    def lines(self) -> list[dict[str, str | int]]:
+        """What is in the book, for its owner's eyes: one entry a job and step."""
+        with self._locked():
+            return [
+                {
+                    "session": job.session, "table": job.table, "purpose": job.purpose,
+                    "receiver": job.receiver, "made": job.made, "expires": job.expires,
+                    "step": entry.step, "columns": ", ".join(entry.columns),
+                    "micro_epsilon": entry.epsilon, "micro_bits": entry.bits,
+                    "thresholds": len({edge for edges in entry.thresholds for edge in edges}),
+                }
+                for job in self._present().jobs for entry in job.entries
+            ]  # fmt: skip
+
+    def told(self, table: str, receiver: str, columns: frozenset[str] | None = None) -> float:
+        """Bits that one receiver was told of a row at most, by releases that touch `columns`.
+
+        None takes all columns. Of a row: of that one of which most was told.
+        """
+        with self._locked():
+            fixed, weights, tags = 0, [], []
+            for job in self._present(keep=False).jobs:
+                touching = [
+                    e for e in job.entries if columns is None or columns.intersection(e.columns)
+                ]
+                bits = sum(entry.bits for entry in touching)
+                if not bits or (job.table, job.receiver) != (table, receiver):
+                    continue
+                if job.tagged:
+                    tags.append(_distinct(self._read_tags(job.session)))
+                    weights.append(np.full(len(tags[-1]), bits, np.int64))
+                else:
+                    fixed += bits
+        most = 0
+        if tags:
+            rows, place = np.unique(np.concatenate(tags), return_inverse=True)
+            sums = np.zeros(len(rows), np.int64)
+            np.add.at(sums, place, np.concatenate(weights))
+            most = int(sums.max(initial=0))
+        return (fixed + most) / MICRO
+
+    # sections by segment, for the audit of later ones
+
+    def keep_section(self, session: str, number: int, section: ToldSection) -> None:
+        """Keep a section of a job that has reserved it, in place of what was kept of it."""
+        with self._locked():
+            if any(job.session == session for job in self._present().jobs):
+                name = f"section-{session}-{number}"
+                self._vault.write(name, encode(section), name.encode())
+
+    def section(self, session: str, number: int) -> ToldSection | None:
+        """What was kept of a section; None if its job is not in the book."""
+        name = f"section-{session}-{number}"
+        data = self._vault.read(name, name.encode())
+        return decode(data, ToldSection) if data is not None else None
+
+    def keep_parts(self, session: str, number: int, parts: ToldParts) -> None:
+        """Keep the shares and histograms of a section of a job that has reserved it."""
+        with self._locked():
+            if any(job.session == session for job in self._present().jobs):
+                name = f"parts-{session}-{number}"
+                self._vault.write(name, encode(parts), name.encode())
+
+    def parts(self, session: str, number: int) -> ToldParts | None:
+        """What was kept of a section's shares and histograms; None if it had none."""
+        name = f"parts-{session}-{number}"
+        data = self._vault.read(name, name.encode())
+        return decode(data, ToldParts) if data is not None else None
+
+    def past(
+        self, contract: Contract, me: PartyTerms, columns: set[str]
+    ) -> tuple[Past, list[Past]] | None:
+        """This job's tags row by row, and earlier jobs that told its receiver of these columns.
+
+        None where nothing is compared.
+        """
+        with self._locked():
+            book = self._present()
+            own = next((job for job in book.jobs if job.session == contract.nonce), None)
+            if own is None or not own.compared:
+                return None
+            found = []
+            for job in book.jobs:
+                alike = (job.table, job.receiver) == (me.table, contract.receiver)
+                if not job.compared or not alike or job is own:
+                    continue
+                numbers = [
+                    int(entry.step.split("/")[1])
+                    for entry in job.entries
+                    if entry.step.startswith("aggregate/") and columns & set(entry.columns)
+                ]
+                kept = [n for n in numbers if self.section(job.session, n) is not None]
+                if kept:
+                    found.append(self._past(job.session, tuple(kept)))
+            return self._past(own.session, ()), found
+
+    # the rules
+
+    def _is_compared(self, release: Release) -> bool:
+        """Noised answers under a budget are bounded by the budget."""
+        noised = release.epsilon > 0 and self._limits.epsilon is not None
+        return self._limits.minimum_difference > 0 and not noised
+
+    def _asked(
+        self, book: Book, contract: Contract, me: PartyTerms, releases: Sequence[Release]
+    ) -> tuple[Job, list[Release]]:
+        """This contract's record, as it is or to be, and those of its releases not yet in it."""
+        session, digest, now = contract.nonce, contract.digest.hex(), int(self._clock())
+        own = next((job for job in book.jobs if job.session == session), None)
+        if own is not None and own.contract != digest:
+            raise Refused(
+                f"this session's releases were reserved for another contract of {own.table}",
+                hint="propose the job again",
+            )
+        if own is None:
+            expires = now + self._limits.keep_days * DAY
+            about = (session, digest, me.table, contract.receiver, contract.purpose)
+            own = Job(*about, now, expires, (), tagged=False, compared=False, holds=0)
+        done = {entry.step for entry in own.entries}
+        return own, [release for release in releases if release.step not in done]
+
+    def _before(self, book: Book, own: Job) -> list[Job]:
+        """Earlier jobs on the same table to the same receiver."""
+        place = (own.table, own.receiver)
+        return [
+            job
+            for job in book.jobs
+            if job.session != own.session and (job.table, job.receiver) == place
+        ]
+
+    def _count(self, book: Book, own: Job, fresh: Sequence[Release]) -> None:
+        """Releases, thresholds and noise of each column, towards this receiver."""
+        jobs = [*self._before(book, own), own]
+        told = [(job.purpose, entry) for job in jobs for entry in job.entries]
+        check_counts(own.table, self._limits, fresh, own.purpose, told)
+
+    def _weigh(
+        self,
+        book: Book,
+        own: Job,
+        fresh: Sequence[Release],
+        tags: Tags | None,
+        holds: Holds,
+        *,
+        foreseen: bool = False,
+    ) -> None:
+        """Bits of each record, towards this receiver.
+
+        Before records are known (`foreseen`) those of earlier jobs, where known, count for none.
+        """
+        if not any(release.bits for release in fresh):
+            return
+        jobs = [job for job in self._before(book, own) if any(e.bits for e in job.entries)]
+        before, asked = [], None if tags is None else _distinct(tags)
+        for job in jobs:
+            about = None
+            if job.tagged and foreseen:
+                about = np.zeros(0, bool)
+            elif job.tagged and asked is not None:
+                about = inside(asked, _distinct(self._read_tags(job.session)))
+            before.append(Earlier(job.entries, job.expires, about))
+        least = max((job.holds for job in jobs), default=0) / MICRO
+        now = self._clock()
+        check_bits(own.table, self._limits, holds, fresh, own.entries, before, now, least)
+
+    def _compare(self, book: Book, own: Job, columns: set[str], asked: Tags) -> None:
+        """Refuse what differs too little from an earlier answer, or from several together."""
+        least = self._limits.minimum_difference
+        tags: dict[str, Tags] = {}
+        looked: set[tuple[str, ...]] = set()
+        for column in sorted(columns):
+            before = [
+                job
+                for job in book.jobs
+                if job.session != own.session
+                and job.compared
+                and (job.table, job.receiver) == (own.table, own.receiver)
+                and any(column in entry.columns for entry in job.entries)
+            ]
+            key = tuple(job.session for job in before)
+            if key in looked:
+                continue
+            looked.add(key)
+            for job in before:
+                if job.session not in tags:
+                    tags[job.session] = _distinct(self._read_tags(job.session))
+            earlier = [tags[job.session] for job in before]
+            near = nearest(asked, earlier, least)
+            if near is not None:
+                raise _stands(own.table, column, before[near])
+            together = exposure([*earlier, asked], least)
+            if together and together > exposure(earlier, least):
+                raise _stands(own.table, column, before[-1] if before else None)
+
+    # tags
+
+    def _tags(self, book: Book, own: Job, me: PartyTerms, joined: Joined) -> tuple[Book, Tags]:
+        """The tags of a job's entities: those from before, or made now."""
+        if own.tagged:
+            return book, self._read_tags(own.session)
+        place = (own.table, own.receiver)
+        names = next((n for n in book.names if (n.table, n.receiver) == place), None)
+        levels = names.levels if names else ()
+        asked = [Level(c, k) for c, k in zip(me.keys, me.kinds, strict=True)]
+        levels = tuple(dict.fromkeys([*levels, *asked]))
+        key = book.tag_key or self._random(32).hex()
+        others = tuple(n for n in book.names if (n.table, n.receiver) != place)
+        whole = replace(book, tag_key=key, names=(*others, Names(*place, levels)))
+        keys = [_level_key(bytes.fromhex(key), place, level) for level in levels]
+        return whole, _tagged(joined(levels), keys)
+
+    def _past(self, session: str, sections: tuple[int, ...]) -> Past:
+        """A job's records as its rows had them, and those that count in none."""
+        tagged = self._read(session)
+        if isinstance(tagged, _Tagged):
+            return Past(session, sections, tagged.tags)
+        rows = np.append(tagged.tags, np.uint64(0))[tagged.stands]
+        return Past(session, sections, rows, np.setdiff1d(_distinct(tagged.tags), rows))
+
+    def _read_tags(self, session: str) -> Tags:
+        return self._read(session).tags
+
+    def _read(self, session: str) -> _Tagged | _Paired:
+        data = self._vault.read(f"tags-{session}", session.encode())
+        if data is None:
+            raise EnvironmentFailed(
+                f"tags of job {session[:8]} are missing: no answer can be compared with it",
+                hint="restore the folder of releases, or forget that job",
+            )
+        kinds: tuple[type[_Tagged | _Paired], ...] = (_Tagged, _Paired)
+        return decode(data, *kinds)
+
+    # the file
+
+    def _present(self, *, keep: bool = True) -> Book:
+        """The book without what has expired; with `keep` that goes from the disk too.
+
+        Whoever only looks may be another user than the node's, whose files the node cannot read.
+        """
+        data = self._vault.read("book")
+        book = read_book(data) if data is not None else Book()
+        now = self._clock()
+        jobs = tuple(job for job in book.jobs if job.expires > now)
+        if len(jobs) == len(book.jobs):
+            return book
+        fresh = replace(book, jobs=jobs)
+        if keep:
+            self._keep(fresh)
+            self._sweep(jobs)
+        return fresh if jobs else Book()
+
+    def _keep(self, book: Book) -> None:
+        self._vault.write("book", (book if book.jobs else Book()).to_bytes())
+
+    def _sweep(self, jobs: Sequence[Job]) -> None:
+        """Remove tags and sections that no job in the book stands for."""
+        kept = {job.session for job in jobs}
+        for kind in ("tags-*", "section-*", "parts-*"):
+            for file in self._folder.glob(kind):
+                if file.name.split("-")[1] not in kept:
+                    file.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Two jobs are looked at one after the other, or each could pass without the other."""
+        try:
+            make_folder(self._folder)
+            handle = os.open(self._folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise EnvironmentFailed(f"{self._folder.name}: {error.strerror}") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _tagged(arrays: Sequence[pa.Array], keys: Sequence[bytes]) -> Tags:
+    """A tag a row, by the first level that names its entity; 0 where none does."""
+    found = np.zeros(len(arrays[0]), np.uint64)
+    left = np.ones(len(found), bool)
+    for array, key in zip(arrays, keys, strict=True):
+        named = pc.is_valid(array).to_numpy(zero_copy_only=False) & left
+        rows = np.flatnonzero(named)
+        if len(rows):
+            data, offsets = key_buffer(array.take(pa.array(rows)))
+            found[rows] = Blake2s(key, b"release1").strings(data, offsets)[:, 0]
+        left &= ~named
+    return found
+
+
+def _paired(tags: Tags, stands: np.ndarray) -> _Paired:
+    return _Paired(tags, stands.astype(np.int32))
+
+
+def _distinct(tags: Tags) -> Tags:
+    """The entities that are named, sorted."""
+    return np.unique(tags[tags != 0])
+
+
+def _level_key(secret: bytes, place: tuple[str, str], level: Level) -> bytes:
+    about = canonical({"place": list(place), "columns": level.columns, "kinds": level.kinds})
+    return hashlib.blake2s(about, key=secret, person=b"relkeys1").digest()
+
+
+def _stands(table: str, column: str, job: Job | None) -> Refused:
+    """One answer for all that is too near, which the asker could have worked out."""
+    earlier = f" (job {job.session[:8]}, and those before it)" if job else ""
+    return Refused(
+        f"column {column!r} of {table}: too few records apart from earlier answers{earlier}, "
+        "or too few at all",
+        hint="what those jobs gave stands; a new answer needs other records",
+    )

@@ -1,0 +1,102 @@
+"""How many bits of a row a contract tells, were told before, and a row holds: data and words.
+
+`plan`, `node show`, metrics and the report say the same from here. From the contract alone comes
+what it tells; what was told before and what a row holds is known at home only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from federated.contract.terms import Contract
+from federated.releases.book import MICRO
+from federated.releases.budget import allowed_bits
+from federated.releases.insider import insider_share
+from federated.releases.limits import ReleaseLimits
+from federated.releases.release import planned
+
+__all__ = ["RowBits", "row_bits", "row_words", "told_words"]
+
+
+@dataclass(frozen=True)
+class RowBits:
+    """Bits of a row of one party's table, told to a contract's receiver; None: not known here.
+
+    `asked` is what the contract tells, at most if it leaves that `open`; `told` what was told
+    before of some row, by releases that touch one of the `columns`; `held` what a row holds in
+    these, `allowed` what may be told in all.
+    """
+
+    party: str
+    receiver: str
+    columns: tuple[str, ...]
+    asked: float
+    open: bool = False
+    told: float | None = None
+    held: float | None = None
+    allowed: float | None = None
+
+    @property
+    def total(self) -> float:
+        """This contract's and, where known, all before it."""
+        return self.asked + (self.told or 0.0)
+
+    @property
+    def share(self) -> float | None:
+        """What an insider decodes at that point, of whole rows."""
+        return None if self.held is None else insider_share(self.total, self.held)
+
+
+def row_bits(
+    contract: Contract,
+    party: str,
+    *,
+    told: float | None = None,
+    held: float | None = None,
+    limits: ReleaseLimits | None = None,
+) -> RowBits | None:
+    """What `contract` tells of a row of a party's table; None where that is nothing."""
+    weighed = [release for release in planned(contract, party) if release.bits > 0]
+    if not weighed:
+        return None
+    columns = tuple(dict.fromkeys(c for release in weighed for c in release.columns))
+    asked = sum(release.bits for release in weighed)
+    undecided = any(release.open for release in weighed)
+    allowed = allowed_bits(limits, held) / MICRO if limits and held is not None else None
+    return RowBits(party, contract.receiver, columns, asked, undecided, told, held, allowed)
+
+
+def row_words(row: RowBits) -> list[str]:
+    """Sentences for an officer or an analyst."""
+    most = "at most " * row.open
+    what = f"{len(row.columns)} column{'s' * (len(row.columns) > 1)}"
+    text = f"this contract tells {row.receiver} {most}{row.asked:.1f} bits of a row of {row.party}"
+    lines = [f"{text}, in {what}"]
+    if row.told is not None:
+        lines.append(f"{row.told:.1f} bits of some rows were told before: {row.total:.1f} in all")
+    if row.held is not None:
+        may = f"; {row.allowed:.1f} may be told" if row.allowed is not None else ""
+        lines.append(f"a row holds {row.held:.1f} bits in them{may}")
+    if row.share is not None:
+        lines.append(_insider(row.share))
+    if row.allowed is not None and row.total > row.allowed:
+        lines.append("rows of which more would be told are refused")
+    return lines
+
+
+def told_words(row: RowBits) -> str:
+    """One line on what a receiver was told so far; `party` is the table's name."""
+    what = f"{row.receiver} was told {row.total:.1f} bits of a row of {row.party} at most"
+    if not row.held:
+        return f"{what}; what a row held was not measured then"
+    return (
+        f"{what}, in {len(row.columns)} columns that held {row.held:.1f}: {row.allowed or 0:.1f} "
+        f"may be told; {_insider(row.share or 0.0)}"
+    )
+
+
+def _insider(share: float) -> str:
+    return (
+        f"an insider, who knows which rows there are and some in full, decodes {share:.1%} of "
+        "whole rows at that point, by what was measured on one table"
+    )

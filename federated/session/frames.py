@@ -1,0 +1,364 @@
+"""A session's frames: sealed, numbered, kept to be sent again, each with its sender's ledger head.
+
+What comes is opened in its sender's order, its head checked and kept, and both noted in the ledger.
+A party that was killed asks for what it lacks, and its peers for what they lack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from federated.keys.party_keys import Identity, PartyKeys
+from federated.ledger.lines import Head, Ledger, check_head
+from federated.session.arrivals import Arrivals
+from federated.session.farewell import Farewell
+from federated.session.handshakes import Handshakes, Plain
+from federated.session.journal import Journal, Point
+from federated.session.progress import NOTES, Note, NotesIn
+from federated.session.routers import FAREWELL, GOODBYE, Endpoint
+from federated.session.sealing import ASIDE, NO_CONTRACT, Channel, SealedFrame, frame_step
+from psi.protocol import (
+    Envelope,
+    FedprofileError,
+    InputError,
+    PeerError,
+    PeerGone,
+    Random,
+    Range,
+    Text,
+    decode,
+    encode,
+    message,
+)
+from psi.protocol.codec import peek
+
+__all__ = ["FINISH", "Frames", "Progress", "Sealed", "StepRecord"]
+
+Progress = Callable[[str, str, float], None]
+"""Called with party, step and the share of the step that is done (0 to 1)."""
+
+FINISH = "finish"
+"""The last step: a peer that has closed its connection by then has done its part."""
+
+MOST_RESENDS = 100
+"""Restarts of one peer in one job."""
+
+REFUSED = (
+    "a rule there says no, and the reason stays there: too few shared records, or a second answer "
+    "about the same columns; its officer can tell"
+)
+"""What is said of a refusal after a table was looked at: its reason may tell of the table."""
+
+_HANDSHAKE, _RESUME = "handshake", "resume"
+
+
+@message(0xA6)
+@dataclass(frozen=True)
+class _Again:
+    """A party that was killed is back: the other sends its frames again from `received` on.
+
+    With `asks` it is to say what it has received too.
+    """
+
+    sender: Annotated[str, Text(64)]
+    receiver: Annotated[str, Text(64)]
+    received: Annotated[int, Range(0, 2**40)]
+    asks: Annotated[int, Range(0, 1)]
+
+
+@dataclass
+class StepRecord:
+    """What one step took at this party: seconds, bytes each way, messages."""
+
+    step: str
+    seconds: float = 0.0
+    sent: int = 0
+    received: int = 0
+    messages: int = 0
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """An envelope, its frame and the bytes of the frame."""
+
+    envelope: Envelope
+    frame: SealedFrame
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"<sealed {self.envelope!r}>"
+
+
+class Frames:
+    """The frames of one party in one session, over `endpoint`.
+
+    `progress` hears what others say of theirs; nothing received for `timeout` seconds is an error.
+    `final` says that a peer has left for good, `unanswered` which peers have not said where they
+    are since this party came back.
+    """
+
+    def __init__(
+        self,
+        session: bytes,
+        keys: PartyKeys,
+        pinned: dict[str, Identity],
+        endpoint: Endpoint,
+        journal: Journal,
+        ledger: Ledger,
+        *,
+        random: Random,
+        timeout: float,
+        progress: Progress,
+    ) -> None:
+        self._session, self._pinned, self._name = session, pinned, keys.identity.name
+        self._endpoint, self._journal, self._ledger = endpoint, journal, ledger
+        self._random, self._timeout, self._progress = random, timeout, progress
+        self._peers = [name for name in pinned if name != self._name]
+        self._hands = Handshakes(session, keys, pinned, journal)
+        self._shelf, nothing = journal.shelf(), dict.fromkeys(self._peers, 0)
+        self._arrivals = Arrivals(nothing, self._shelf, gaps=ledger.reopened)
+        self._resends = dict.fromkeys(self._peers, 0)
+        self._gone_peer: PeerGone | None = None
+        self._notes = NotesIn()
+        self.contract, self.final, self.unanswered = NO_CONTRACT, False, set(self._peers)
+        self.channels: dict[str, Channel] = {}
+
+    def __repr__(self) -> str:
+        return f"<frames of {self._name} with {', '.join(self._peers)}>"
+
+    @property
+    def begun(self) -> bool:
+        """Whether this party may have said something to a peer, in this life or an earlier one."""
+        return self._hands.begun
+
+    # channels
+
+    def shake_hands(self) -> None:
+        """Handshake with every peer. Raises `PeerError` on a wrong key."""
+        self.channels = self._hands.channels
+        for peer, data in self._hands.begin():
+            self._endpoint.send(peer, data)
+        if self._ledger.reopened:  # what came to an earlier life of this party is lost
+            self._ask(0)
+        while not self._hands.done:
+            sender, data = self._receive(_HANDSHAKE)
+            if peek(data) is SealedFrame:
+                self._arrive(sender, data)
+
+    def restore(self, point: Point) -> None:
+        """The channels as they were at a point."""
+        if sorted(point.channels) != sorted(self._peers):
+            raise InputError("the journal is of other parties", hint="run the job again")
+        self.contract = point.contract
+        for peer, saved in point.channels.items():
+            self.channels[peer] = Channel.restore(self._name, peer, saved)
+            self._note_forgotten(peer)
+        opened = {peer: channel.opened for peer, channel in self.channels.items()}
+        self._arrivals = Arrivals(opened, self._shelf, gaps=True)
+
+    def reconnect(self) -> None:
+        """What is missing on either side is sent again."""
+        self._ask(1)
+        try:
+            while self.unanswered:
+                sender, data = self._receive(_RESUME)
+                if data == GOODBYE:
+                    self.unanswered.discard(sender)
+                    self._gone_peer = PeerGone(f"{sender} has closed its connection")
+                elif (
+                    peek(data) is not _Again
+                    and (frame := self._checked(sender, data)).step != FAREWELL
+                ):
+                    self._arrivals.put(frame)  # a farewell is from before
+        except PeerGone as error:
+            self._gone_peer = error  # where only the heads are missing, `finish` does without
+
+    def _ask(self, asks: int) -> None:
+        for peer in self._peers:
+            known = self.channels.get(peer)
+            again = _Again(self._name, peer, known.opened if known else 0, asks)
+            self._endpoint.send(peer, encode(again))
+
+    def bind(self, contract: bytes) -> None:
+        """From now on every frame is bound to the contract with this hash."""
+        self.contract = contract
+        for channel in self.channels.values():
+            channel.contract = contract
+
+    def save(self) -> dict[str, bytes]:
+        """The channels with their keys, by peer: for a sealed checkpoint only."""
+        return {peer: channel.save() for peer, channel in self.channels.items()}
+
+    # out
+
+    def seal(self, envelopes: Iterable[Envelope]) -> list[Sealed]:
+        """Seal with the present ledger head, and keep: a kill afterwards sends them again."""
+        head, sealed = self._ledger.head().to_bytes(), []
+        for envelope in envelopes:
+            frame = self.channels[envelope.receiver].seal(envelope, head)
+            sealed.append(Sealed(envelope, frame, encode(frame)))
+        for one in sealed:
+            self._journal.log(one.frame.receiver, one.data)
+        return sealed
+
+    def send(self, sealed: Iterable[Sealed], record: StepRecord) -> None:
+        """Send what was sealed, once the point that stands on it is written."""
+        for one in sealed:
+            self._note("sent", one.frame.receiver, one.frame, one.envelope.payload)
+            record.sent += len(one.data)
+            record.messages += 1
+            self._endpoint.send(one.frame.receiver, one.data)
+
+    def send_aside(self, peer: str, step: str, payload: bytes, head: bytes = b"") -> None:
+        """Send outside of the count, to a peer there is a channel to."""
+        envelope = Envelope(self._session, step, self._name, peer, 0, payload)
+        aside = self.channels[peer].seal_aside(envelope, self._random, head)
+        self._endpoint.send(peer, encode(aside))
+
+    def part(self, word: Farewell) -> None:
+        """Say farewell to every peer that can be reached."""
+        head = self._ledger.head().to_bytes()
+        for peer in self.channels:
+            try:
+                self.send_aside(peer, FAREWELL, encode(word), head)
+            except FedprofileError:
+                continue
+
+    # in
+
+    def next(self, step: str, record: StepRecord) -> Envelope | None:
+        """The next envelope of a step, None for a repeat. Raises `PeerGone` if a peer has left."""
+        frame = self._arrivals.take(step)
+        while frame is None:
+            if self._gone_peer is not None:
+                raise self._gone_peer
+            sender, data = self._receive(step)
+            if data == GOODBYE:
+                continue
+            frame = self._arrive(sender, data, step) or self._arrivals.take(step)
+        envelope = self.channels[frame.sender].open(frame)
+        if envelope is not None:
+            record.received += len(frame.sealed)
+            head = self._peer_head(frame.sender)
+            self._note("received", frame.sender, frame, envelope.payload, head=head.plain())
+        return envelope
+
+    def _receive(self, step: str) -> tuple[str, bytes]:
+        """The next frame; a goodbye is an error unless this party is at its end too."""
+        while True:
+            sender, data = self._endpoint.receive(self._timeout)
+            if data == GOODBYE:
+                if step not in (FINISH, _RESUME):
+                    raise PeerGone(f"{sender} has closed its connection", step=step)
+                return sender, data
+            if frame_step(data) == NOTES:
+                self._noted(sender, data)
+                continue
+            if peek(data) is Plain:
+                for answer in self._hands.take(sender, data):
+                    self._endpoint.send(sender, answer)
+                if step == _HANDSHAKE:
+                    return sender, data
+                continue
+            if peek(data) is not _Again:
+                return sender, data
+            self._resend(sender, decode(data, _Again))
+            if step == _RESUME and not self.unanswered:
+                return sender, data
+
+    def _arrive(self, sender: str, data: bytes, step: str = "") -> SealedFrame | None:
+        """Take a frame in; it comes back if `step` wants it next, and otherwise waits."""
+        arrived = self._checked(sender, data)
+        if arrived.step == FAREWELL:
+            raise self._gone(arrived)
+        return self._arrivals.put(arrived, step)
+
+    def _checked(self, sender: str, data: bytes) -> SealedFrame:
+        frame = decode(data, SealedFrame)
+        if frame.sender != sender or frame.sender not in self._peers:
+            raise PeerError("a frame names another sender than its connection", step=frame.step)
+        if frame.session != self._session or frame.receiver != self._name:
+            raise PeerError("a frame of another session", step=frame.step)
+        return frame
+
+    def _peer_head(self, peer: str) -> Head:
+        """The head that the last frame brought; it may not fall behind one kept before."""
+        head, before = Head.from_bytes(self.channels[peer].peer_head), self._ledger.heads.get(peer)
+        check_head(head, self._pinned[peer], self._session)
+        if before and head.number <= before.number and head.digest != before.digest:
+            raise PeerError(f"{peer} has rewritten its ledger", hint="keep both ledgers")
+        return head
+
+    def _resend(self, sender: str, asked: _Again) -> None:
+        """A peer is back, or answers: it gets the frames that it lacks, as they were."""
+        if asked.sender != sender or sender not in self._peers or asked.receiver != self._name:
+            raise PeerError("a question in another's name")
+        self._resends[sender] += 1
+        if self._resends[sender] > MOST_RESENDS:
+            raise PeerError(f"{sender} asks for its frames too often")
+        if asked.asks:
+            mine = _Again(self._name, sender, self._arrivals.expected(sender), 0)
+            self._endpoint.send(sender, encode(mine))
+        for plain in self._hands.again(sender) if asked.received == 0 else ():
+            self._endpoint.send(sender, plain)
+        for frame in self._journal.frames(sender, asked.received):
+            self._endpoint.send(sender, frame)
+        self.unanswered.discard(sender)
+
+    def _noted(self, sender: str, data: bytes) -> None:
+        """A peer's progress, for the screen; what does not open is dropped."""
+        try:
+            frame = self._checked(sender, data)
+            if frame.counter != ASIDE or sender not in self.channels:
+                return
+            envelope = self.channels[sender].open(frame)
+            found = self._notes.news(sender, decode(envelope.payload, Note)) if envelope else None
+        except PeerError:
+            return
+        if found is not None:
+            self._progress(sender, *found)
+
+    def _gone(self, frame: SealedFrame) -> PeerGone:
+        """The error for a peer's goodbye; its reason is told only if the seal holds."""
+        text, hint = f"{frame.sender} has ended the session", "its own log and ledger say why"
+        try:
+            envelope = self.channels[frame.sender].open(frame)
+            if envelope is not None:
+                word = decode(envelope.payload, Farewell)
+                text += f" with {word}"
+                self.final = not word.returns
+                if word.error == "OtherVersion":
+                    hint = "all parties of a job need versions with the same suites"
+                elif word.error == "Refused":
+                    hint = REFUSED
+                elif word.reason:
+                    hint = "change the job, or talk to its officer"
+                    hint += ": it has told nothing of its table" * (word.error == "Declined")
+                head = self._peer_head(frame.sender)
+                self._ledger.write(
+                    "farewell", peer=frame.sender, error=word.error, head=head.plain()
+                )
+        except (PeerError, KeyError):
+            pass
+        return PeerGone(text, hint=hint)
+
+    def _note(self, way: str, peer: str, frame: SealedFrame, payload: bytes, **more: Any) -> None:
+        kind = peek(payload)
+        self._ledger.frame(
+            way,
+            peer,
+            frame.counter,
+            step=frame.step,
+            message=kind.__qualname__.lstrip("_") if kind else "unknown",
+            bytes=len(frame.sealed),
+            sha256=frame.digest.hex(),
+            **more,
+        )
+
+    def _note_forgotten(self, peer: str) -> None:
+        """Frames that the last point stands on, where a kill came before their lines."""
+        for data in self._journal.frames(peer, self._ledger.frames.get(("sent", peer), 0)):
+            frame = decode(data, SealedFrame)
+            self._note("sent", peer, frame, self.channels[peer].recall(frame))

@@ -1,0 +1,292 @@
+"""What a killed party needs to go on: where it stands, finished results, and what it sent.
+
+    journal/point            the step it is in, the role at rest, its channels: before every send
+    journal/result-N         the result of the Nth finished step
+    journal/value-NAME       what was made outside of roles: keys, salts
+    journal/sent-PEER        every frame that went to a peer, as it went
+    journal/spool-…/         large arrays of the present step
+    journal/ahead            frames that came before their step, sealed by their senders
+    journal/table-…          the job's own copy of the tables (see `kept_tables`)
+
+All but the frames, which are sealed for their peers already, is sealed under a key of this
+party's own (0600). A point counts the results and bytes of frames that it stands on, and is
+written after them and before anything is sent; what a kill left beyond it is redone. The folder
+is removed, key first, at the job's end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from federated.session.shelf import Shelf
+from federated.store.files import disk_failed, make_folder, private_file
+from federated.store.records import pack, unpack
+from federated.store.spool import Spool
+from federated.store.vault import Vault
+from psi.protocol import (
+    InputError,
+    Length,
+    Random,
+    Range,
+    Text,
+    decode,
+    encode,
+    message,
+)
+
+__all__ = [
+    "CONTRACT",
+    "DRAFT",
+    "ENDED",
+    "HANDSHAKE",
+    "Journal",
+    "Point",
+    "abandon",
+    "can_begin",
+    "can_resume",
+    "left_value",
+    "signed_contract",
+    "sweep",
+    "was_interrupted",
+]
+
+CONTRACT = "contract"
+"""The value that holds the signed contract's bytes."""
+
+DRAFT = "draft"
+"""The value that holds the draft of a party that proposes."""
+
+ENDED = "ended"
+"""The mark of a job whose last step is done."""
+
+HANDSHAKE = "handshake-"
+"""Begins the names of the values that hold a handshake each."""
+
+_SIZE = 8
+
+
+@message(0xA8)
+@dataclass(frozen=True)
+class Point:
+    """A party at rest: finished steps, the present one ("": none) with its role, the channels.
+
+    `frames[peer]` counts the bytes of the log of frames to that peer.
+    """
+
+    finished: Annotated[int, Range(0, 1 << 20)]
+    step: Annotated[str, Text(128)]
+    role: Annotated[bytes, Length(1 << 31)]
+    contract: Annotated[bytes, Length(32)]
+    channels: Annotated[dict[str, Annotated[bytes, Length(1 << 28)]], Length(64)]
+    frames: Annotated[dict[str, Annotated[int, Range(0, 2**50)]], Length(64)]
+
+    def __repr__(self) -> str:
+        return f"<point at {self.step or 'rest'} after {self.finished} steps>"
+
+
+class Journal:
+    """One party's journal of one job, in `home/journal`."""
+
+    def __init__(
+        self, home: Path, session: bytes, random: Random, classes: Mapping[str, type]
+    ) -> None:
+        self.folder = home / "journal"
+        self._random, self._classes = random, classes
+        self._vault = _vault(home, session, random)
+        self._logs: dict[str, Any] = {}
+        self._ends: dict[str, int] = {}
+        self._spools: list[Spool] = []
+        self._shelves: list[Shelf] = []
+        self._steps: list[str] = []
+        self.point = self._last_point()
+        for peer, end in self.point.frames.items() if self.point else ():
+            self._cut(peer, end)
+
+    def __repr__(self) -> str:
+        return f"<journal with {self.point}>"
+
+    # results and values
+
+    def result(self, step: str) -> Any:
+        """The result of the next finished step, which must be `step`; raises `LookupError`."""
+        number = len(self._steps)
+        if self.point is None or number >= self.point.finished:
+            raise LookupError
+        data = self._vault.read(f"result-{number}", step.encode())
+        if data is None:
+            raise InputError(f"the result of {step} is missing", hint="run the job again")
+        self._steps.append(step)
+        return unpack(data, self._classes)
+
+    def finish(self, step: str, result: Any) -> None:
+        """Keep a result; it counts from the next point on."""
+        number = len(self._steps)
+        self._vault.write(f"result-{number}", pack(result, self._classes), step.encode())
+        self._steps.append(step)
+        while self._spools:
+            self._spools.pop().clear()
+
+    def keep(self, name: str, value: bytes) -> None:
+        """Keep a value that was made outside of roles."""
+        self._vault.write(f"value-{name}", value, name.encode())
+
+    def kept(self, name: str) -> bytes | None:
+        """That value, None if there is none."""
+        return self._vault.read(f"value-{name}", name.encode())
+
+    def spool(self, step: str) -> Spool:
+        """Room for a step's large arrays."""
+        name = step.encode().hex() if len(step.encode()) < 60 else str(len(self._steps))
+        spool = Spool(self.folder / f"spool-{name}", self._random)
+        self._spools.append(spool)
+        return spool
+
+    def shelf(self) -> Shelf:
+        """Room for frames that come before their step."""
+        self._shelves.append(Shelf(self.folder / "ahead"))
+        return self._shelves[-1]
+
+    # frames and points
+
+    def log(self, peer: str, frame: bytes) -> None:
+        """Keep a frame that will be sent."""
+        try:
+            if peer not in self._logs:
+                make_folder(self.folder)
+                self._logs[peer] = private_file(self._path(peer), "ab")
+                self._ends[peer] = self._logs[peer].tell()
+            self._logs[peer].write(len(frame).to_bytes(_SIZE, "little"))
+            self._logs[peer].write(frame)
+        except OSError as error:
+            raise disk_failed("journal", error) from None
+        self._ends[peer] += _SIZE + len(frame)
+
+    def save(self, step: str, role: bytes, contract: bytes, channels: dict[str, bytes]) -> None:
+        """Everything so far becomes the point to go on from."""
+        for spool in self._spools:
+            spool.flush()
+        try:
+            for file in self._logs.values():
+                file.flush()
+                os.fdatasync(file.fileno())
+        except OSError as error:
+            raise disk_failed("journal", error) from None
+        self.point = Point(len(self._steps), step, role, contract, channels, dict(self._ends))
+        self._vault.write("point", encode(self.point))
+
+    def frames(self, peer: str, first: int) -> Iterator[bytes]:
+        """The frames that went to `peer`, from number `first` on."""
+        if peer in self._logs:
+            self._logs[peer].flush()
+        path = self._path(peer)
+        if not path.exists():
+            return
+        end = self._ends.get(peer, 0)
+        with path.open("rb") as file:
+            number = 0
+            while file.tell() < end:
+                size = int.from_bytes(file.read(_SIZE), "little")
+                if number >= first:
+                    yield file.read(size)
+                else:
+                    file.seek(size, os.SEEK_CUR)
+                number += 1
+
+    def destroy(self) -> None:
+        """Remove it all, the key first."""
+        self._vault.destroy()
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close the files; everything up to the last point stays."""
+        for file in self._logs.values():
+            with contextlib.suppress(OSError):  # a full disk: what is lost was never sent
+                file.close()
+        self._logs = {}
+        while self._shelves:
+            self._shelves.pop().close()
+
+    def _last_point(self) -> Point | None:
+        if not (self.folder / "point").exists():
+            return None
+        data = self._vault.read("point")
+        return None if data is None else decode(data, Point)
+
+    def _cut(self, peer: str, end: int) -> None:
+        """Forget frames that were logged after the last point: they were never sent."""
+        try:
+            with self._path(peer).open("r+b") as file:
+                file.truncate(end)
+        except OSError as error:
+            raise disk_failed("journal", error) from None
+        self._ends[peer] = end
+
+    def _path(self, peer: str) -> Path:
+        return self.folder / f"sent-{peer}"
+
+
+def signed_contract(home: Path, session: bytes, random: Random) -> bytes | None:
+    """The canonical bytes of the contract that a job's folder was left under, if any."""
+    return left_value(home, session, CONTRACT, random) if can_resume(home) else None
+
+
+def left_value(home: Path, session: bytes, name: str, random: Random) -> bytes | None:
+    """A value that a journal holds, which a process may be writing to; None if there is none."""
+    if not (home / "journal" / "key").exists():
+        return None
+    return _vault(home, session, random).read(f"value-{name}", name.encode())
+
+
+def _vault(home: Path, session: bytes, random: Random) -> Vault:
+    return Vault(home / "journal", "key", b"fedprofile journal v1" + session, random)
+
+
+def sweep(home: Path) -> None:
+    """Remove what a party left that died before its job had a point to go on from."""
+    if not can_resume(home):
+        abandon(home)
+
+
+def abandon(home: Path) -> None:
+    """Remove a job's journal, its key first: nothing can go on from there any more."""
+    (home / "journal" / "key").unlink(missing_ok=True)
+    shutil.rmtree(home / "journal", ignore_errors=True)
+
+
+def can_resume(home: Path) -> bool:
+    """Whether a job's folder holds a point to go on from, or a handshake that was begun."""
+    folder = home / "journal"
+    return (folder / "point").exists() or any(folder.glob(f"value-{HANDSHAKE}*"))
+
+
+def can_begin(home: Path) -> bool:
+    """Whether a job's folder is of a party that has said nothing to the others yet.
+
+    It may begin under the same session, as if it had never been there.
+    """
+    return not can_resume(home) and set(_first_kinds(home)) <= {"opened", "ended"}
+
+
+def was_interrupted(home: Path) -> bool:
+    """Whether a party stopped here without an end: it can go on, or has said nothing yet."""
+    return can_resume(home) or set(_first_kinds(home)) <= {"opened"}
+
+
+def _first_kinds(home: Path) -> list[str]:
+    """Kinds of a ledger's first lines: a party that has ended without a word has two."""
+    try:
+        with (home / "ledger.jsonl").open("rb") as file:
+            return [str(json.loads(line)["kind"]) for line in itertools.islice(file, 3)]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError):
+        return ["unknown"]

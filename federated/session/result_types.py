@@ -1,0 +1,35 @@
+"""The classes that results of steps are made of, by name: what a journal may hold."""
+
+from __future__ import annotations
+
+from federated.aggregate import Added, AggregateResult, CategoryResult, History, MeasureResult
+from federated.contract.negotiation import Agreed
+from federated.contract.terms import (
+    AggregateTerms,
+    AlignTerms,
+    AmountTerms,
+    CategoryTerms,
+    Contract,
+    Disclosure,
+    JoinSumTerms,
+    Measure,
+    PartyTerms,
+    Suites,
+    TrainTerms,
+)
+from federated.horizontal import HorizontalFit
+from federated.join_sum import JoinSumResult
+from federated.vertical import FeatureFit, Shown, VerticalFit
+from psi.ecdh import Held, Matches
+
+__all__ = ["RESULTS"]
+
+RESULTS: dict[str, type] = {
+    cls.__qualname__: cls
+    for cls in (
+        Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
+        CategoryTerms, Contract, Disclosure, FeatureFit,
+        Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, Matches, Measure, MeasureResult,
+        PartyTerms, Shown, Suites, TrainTerms, VerticalFit,
+    )
+}  # fmt: skip

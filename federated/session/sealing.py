@@ -1,0 +1,345 @@
+"""Sealed channels between two parties: what the coordinator relays and cannot read.
+
+Handshake, once a job and pair (the name that sorts first is the initiator):
+
+    initiator -> responder   Hello   X25519 and ML-KEM-768 public keys, signed
+    responder -> initiator   Answer  X25519 public key, ML-KEM ciphertext, signed over both
+
+Both signatures are by the pinned sealing keys and cover the session and both names; the
+responder's covers the whole transcript. Keys come from HKDF-SHA256 over both shared secrets,
+with the transcript's hash as salt: one ChaCha20-Poly1305 key a direction, counter nonces,
+and an exporter. A farewell or a note of progress has a key of its own, from the direction's key and
+a random salt. A recording is safe unless X25519 *and* ML-KEM-768 both fall; signatures are
+Ed25519 alone, so a quantum computer of the future forges nothing about the past.
+
+Every frame's associated data binds session, contract hash, step, sequence, counter, sender
+and receiver. Beside the payload a frame carries a head of its sender's ledger, sealed under the
+same key with nonces of its own, so that a large payload is not copied for it.
+
+Sources: SIGMA (Krawczyk 2003), FIPS 203, RFC 7748, RFC 5869, RFC 8439.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from federated.keys.party_keys import Identity, PartyKeys
+from psi.protocol import Envelope, Length, PeerError, Random, Range, Text, decode, encode, message
+from psi.protocol.codec import peek
+from psi.protocol.envelope import LARGEST_PAYLOAD
+
+__all__ = ["ASIDE", "NO_CONTRACT", "Channel", "Handshake", "SealedFrame", "frame_step"]
+
+NO_CONTRACT = bytes(32)
+"""Stands for the contract's hash while the contract is still being agreed."""
+
+
+ASIDE = 2**40
+"""The number of frames that are outside of the count."""
+
+_SALT = 32
+_ASIDE_LABEL = b"fedprofile aside v1"
+
+
+@message(0xA1)
+@dataclass(frozen=True)
+class _Hello:
+    session: Annotated[bytes, Length(32)]
+    x25519: Annotated[bytes, Length(32)]
+    mlkem: Annotated[bytes, Length(1184)]
+    signature: Annotated[bytes, Length(64)]
+
+
+@message(0xA2)
+@dataclass(frozen=True)
+class _Answer:
+    x25519: Annotated[bytes, Length(32)]
+    mlkem: Annotated[bytes, Length(1088)]
+    signature: Annotated[bytes, Length(64)]
+
+
+@message(0xA3)
+@dataclass(frozen=True)
+class SealedFrame:
+    """What a router carries: the way and number in clear, payload and ledger head sealed."""
+
+    session: Annotated[bytes, Length(32)]
+    step: Annotated[str, Text(128)]
+    sender: Annotated[str, Text(64)]
+    receiver: Annotated[str, Text(64)]
+    sequence: Annotated[int, Range(0, 2**40)]
+    counter: Annotated[int, Range(0, 2**40)]
+    sealed: Annotated[bytes, Length(LARGEST_PAYLOAD + 64)]
+    head: Annotated[bytes, Length(256)] = b""
+
+    def __repr__(self) -> str:
+        return f"<sealed {self.step} {self.sender}->{self.receiver} #{self.counter}>"
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of what is sealed: 32 bytes that both ends know it by."""
+        found = hashlib.sha256(self.sealed)
+        found.update(self.head)
+        return found.digest()
+
+
+@message(0xA4)
+@dataclass(frozen=True)
+class _ChannelState:
+    """A channel at rest, for a sealed checkpoint."""
+
+    key_out: Annotated[bytes, Length(32)]
+    key_in: Annotated[bytes, Length(32)]
+    exporter: Annotated[bytes, Length(32)]
+    sent: Annotated[int, Range()]
+    received: Annotated[tuple[bytes, ...], Length(1 << 22)]
+    contract: Annotated[bytes, Length(32)]
+
+
+class Handshake:
+    """One party's side of the handshake with one peer; ephemeral keys live here only."""
+
+    def __init__(
+        self, session: bytes, keys: PartyKeys, peer: Identity, secret: bytes = b""
+    ) -> None:
+        self._session, self._keys, self._peer = session, keys, peer
+        if secret:
+            self._x25519 = X25519PrivateKey.from_private_bytes(secret[:32])
+            self._mlkem = MLKEM768PrivateKey.from_seed_bytes(secret[32:])
+        else:
+            self._x25519 = X25519PrivateKey.generate()
+            self._mlkem = MLKEM768PrivateKey.generate()
+        self.initiator = keys.identity.name < peer.name
+
+    def __repr__(self) -> str:
+        return f"<handshake of {self._keys.identity.name} with {self._peer.name}>"
+
+    @property
+    def secret(self) -> bytes:
+        """96 bytes of which this very handshake can be made again."""
+        return self._x25519.private_bytes_raw() + self._mlkem.private_bytes_raw()
+
+    def hello(self) -> bytes:
+        """The initiator's message."""
+        x25519, mlkem = self._public()
+        signature = self._keys.sign_sealing(self._bind(b"hello", x25519, mlkem))
+        return encode(_Hello(self._session, x25519, mlkem, signature))
+
+    def answer(self, data: bytes) -> tuple[bytes, Channel]:
+        """The responder's message and its channel."""
+        hello = decode(data, _Hello)
+        if hello.session != self._session:
+            raise PeerError("handshake of another session", step="handshake")
+        begun = self._bind(b"hello", hello.x25519, hello.mlkem)
+        self._peer.check_sealing(hello.signature, begun, "handshake")
+        secret, ciphertext = _kem_public(hello.mlkem).encapsulate()
+        shared = _exchange(self._x25519, hello.x25519) + secret
+        x25519 = self._x25519.public_key().public_bytes_raw()
+        transcript = self._bind(b"answer", begun, hello.signature, x25519, ciphertext)
+        signature = self._keys.sign_sealing(transcript)
+        return encode(_Answer(x25519, ciphertext, signature)), self._channel(shared, transcript)
+
+    def finish(self, data: bytes) -> Channel:
+        """The initiator's channel, from the responder's answer."""
+        answer = decode(data, _Answer)
+        begun = self._bind(b"hello", *self._public())
+        hello_signature = self._keys.sign_sealing(begun)  # Ed25519 signs the same way twice
+        transcript = self._bind(b"answer", begun, hello_signature, answer.x25519, answer.mlkem)
+        self._peer.check_sealing(answer.signature, transcript, "handshake")
+        try:
+            secret = self._mlkem.decapsulate(answer.mlkem)
+        except ValueError:
+            raise PeerError("malformed key encapsulation", step="handshake") from None
+        return self._channel(_exchange(self._x25519, answer.x25519) + secret, transcript)
+
+    def _public(self) -> tuple[bytes, bytes]:
+        x25519, mlkem = self._x25519.public_key(), self._mlkem.public_key()
+        return x25519.public_bytes_raw(), mlkem.public_bytes_raw()
+
+    def _bind(self, label: bytes, *parts: bytes) -> bytes:
+        names = sorted((self._keys.identity.name, self._peer.name))
+        fields = [b"fedprofile handshake v1", label, self._session]
+        fields += [name.encode() for name in names] + list(parts)
+        digest = hashlib.sha256()
+        for field in fields:
+            digest.update(len(field).to_bytes(4, "big") + field)
+        return digest.digest()
+
+    def _channel(self, shared: bytes, transcript: bytes) -> Channel:
+        names = (self._keys.identity.name, self._peer.name)
+        material = HKDF(SHA256(), 96, transcript, b"fedprofile channel v1").derive(shared)
+        first, second, exporter = material[:32], material[32:64], material[64:]
+        out, into = (first, second) if self.initiator else (second, first)
+        return Channel(*names, _ChannelState(out, into, exporter, 0, (), NO_CONTRACT))
+
+
+def _exchange(mine: X25519PrivateKey, theirs: bytes) -> bytes:
+    try:
+        return mine.exchange(X25519PublicKey.from_public_bytes(theirs))
+    except ValueError:
+        raise PeerError("low-order key in the handshake", step="handshake") from None
+
+
+def _kem_public(data: bytes) -> MLKEM768PublicKey:
+    try:
+        return MLKEM768PublicKey.from_public_bytes(data)
+    except ValueError:
+        raise PeerError("malformed ML-KEM key", step="handshake") from None
+
+
+class Channel:
+    """Seals what goes to one peer and opens what comes from it, in order.
+
+    A frame that repeats an earlier one byte for byte opens to None; one that differs from
+    the first of its number, or skips a number, raises `PeerError`. `peer_head` is the ledger
+    head in the frame that was opened last.
+    """
+
+    def __init__(self, me: str, peer: str, state: _ChannelState) -> None:
+        self.me, self.peer = me, peer
+        self._out = ChaCha20Poly1305(state.key_out)
+        self._in = ChaCha20Poly1305(state.key_in)
+        self._keys = (state.key_out, state.key_in, state.exporter)
+        self._sent = state.sent
+        self._received = list(state.received)
+        self.contract = state.contract
+        self.peer_head = b""
+
+    def __repr__(self) -> str:
+        return f"<channel {self.me}<->{self.peer}, {self._sent} sent, {len(self._received)} read>"
+
+    @property
+    def opened(self) -> int:
+        """How many frames of the peer's were opened."""
+        return len(self._received)
+
+    def seal(self, envelope: Envelope, head: bytes = b"") -> SealedFrame:
+        """The frame for one envelope, with a ledger head; each call uses the next counter."""
+        counter = self._sent
+        self._sent += 1
+        return self._seal(envelope, counter, head)
+
+    def seal_aside(self, envelope: Envelope, random: Random, head: bytes = b"") -> SealedFrame:
+        """A frame outside of the count, for a farewell or a note of progress.
+
+        A party may come back with the counters of its last point, so such a frame uses none of
+        them: it is sealed under a key of its own, made from 32 random bytes that go with it. It
+        binds the session but no contract, so that it opens before and after one is signed.
+        """
+        salt = random(_SALT)
+        cipher = ChaCha20Poly1305(_aside_key(self._keys[0], salt))
+        frame = _sealed(cipher, 0, _header(envelope, ASIDE), envelope.payload, head, _ASIDE_LABEL)
+        return replace(frame, sealed=salt + frame.sealed)
+
+    def _seal(self, envelope: Envelope, counter: int, head: bytes) -> SealedFrame:
+        header = _header(envelope, counter)
+        return _sealed(self._out, counter, header, envelope.payload, head, self._label())
+
+    def open(self, frame: SealedFrame) -> Envelope | None:
+        """The envelope in a frame; None for an identical repeat."""
+        if frame.sender != self.peer or frame.receiver != self.me:
+            raise PeerError("frame for another channel", step=frame.step)
+        if frame.counter == ASIDE:
+            cipher = ChaCha20Poly1305(_aside_key(self._keys[1], frame.sealed[:_SALT]))
+            inner = replace(frame, sealed=frame.sealed[_SALT:])
+            return self._opened(inner, cipher, 0, _ASIDE_LABEL)
+        if frame.counter < len(self._received):
+            if self._received[frame.counter] != frame.digest:
+                raise PeerError("a repeated frame differs from the first", step=frame.step)
+            return None
+        if frame.counter > len(self._received):
+            found, expected = frame.counter, len(self._received)
+            raise PeerError(f"frame #{found} found, #{expected} expected", step=frame.step)
+        envelope = self._opened(frame, self._in, frame.counter, self._label())
+        self._received.append(frame.digest)
+        return envelope
+
+    def recall(self, frame: SealedFrame) -> bytes:
+        """The payload of a frame that this end has sealed under the present contract."""
+        return _decrypt(self._out, _nonce(frame.counter), frame.sealed, frame, self._label())
+
+    def _opened(
+        self, frame: SealedFrame, cipher: ChaCha20Poly1305, number: int, label: bytes
+    ) -> Envelope:
+        payload = _decrypt(cipher, _nonce(number), frame.sealed, frame, label)
+        self.peer_head = _decrypt(cipher, _head_nonce(number), frame.head, frame, label)
+        return Envelope(
+            frame.session, frame.step, frame.sender, frame.receiver, frame.sequence, payload
+        )
+
+    def export(self, label: str) -> bytes:
+        """32 bytes that both ends share and nobody else, for the protocol named `label`."""
+        info = b"fedprofile export v1" + self.contract + label.encode()
+        return HKDF(SHA256(), 32, None, info).derive(self._keys[2])
+
+    def save(self) -> bytes:
+        """The channel with its keys: for a sealed checkpoint only."""
+        received = tuple(self._received)
+        return encode(_ChannelState(*self._keys, self._sent, received, self.contract))
+
+    @classmethod
+    def restore(cls, me: str, peer: str, data: bytes) -> Channel:
+        """The channel that `save()` kept."""
+        return cls(me, peer, decode(data, _ChannelState))
+
+    def _label(self) -> bytes:
+        return b"fedprofile frame v1" + self.contract
+
+
+def frame_step(data: bytes) -> str:
+    """The step that a frame names on its outside; "handshake" where nothing is sealed yet."""
+    if peek(data) is not SealedFrame:
+        return "handshake"
+    at = 2 + 8 + 32  # version and type, length of the session, the session
+    size = int.from_bytes(data[at : at + 8], "little")
+    return data[at + 8 : at + 8 + size].decode("utf-8", "replace")
+
+
+def _header(envelope: Envelope, counter: int) -> SealedFrame:
+    way = (envelope.step, envelope.sender, envelope.receiver, envelope.sequence)
+    return SealedFrame(envelope.session, *way, counter, b"")
+
+
+def _sealed(
+    cipher: ChaCha20Poly1305,
+    number: int,
+    header: SealedFrame,
+    payload: bytes,
+    head: bytes,
+    label: bytes,
+) -> SealedFrame:
+    bound = label + encode(header)
+    sealed = cipher.encrypt(_nonce(number), payload, bound)
+    return replace(header, sealed=sealed, head=cipher.encrypt(_head_nonce(number), head, bound))
+
+
+def _decrypt(
+    cipher: ChaCha20Poly1305, nonce: bytes, data: bytes, frame: SealedFrame, label: bytes
+) -> bytes:
+    try:
+        return cipher.decrypt(nonce, data, label + encode(replace(frame, sealed=b"", head=b"")))
+    except InvalidTag:
+        raise PeerError("a frame was altered or sealed otherwise", step=frame.step) from None
+
+
+def _aside_key(key: bytes, salt: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt, b"fedprofile aside v1").derive(key)
+
+
+def _nonce(counter: int) -> bytes:
+    return counter.to_bytes(12, "big")
+
+
+def _head_nonce(counter: int) -> bytes:
+    """Counters take five bytes of a nonce; those of heads begin with a one."""
+    return (1 << 88 | counter).to_bytes(12, "big")

@@ -1,0 +1,291 @@
+"""A session: one party's part of one job, from handshake to the last signed ledger heads.
+
+It drives one role after another: hands it what comes, keeps what comes of it in the journal and the
+ledger, sends what it wants sent (see `frames`). It is the only place where protocol meets disk and
+clock. It runs only the steps it is told to by the party (see `steps`), which takes them from the
+signed contract.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TypeVar
+
+from federated.contract.negotiation import Agreed
+from federated.keys.party_keys import Identity, PartyKeys
+from federated.ledger.lines import Ledger
+from federated.session.farewell import farewell, may_go_on
+from federated.session.frames import FINISH, Frames, Progress, StepRecord
+from federated.session.journal import CONTRACT, ENDED, Journal
+from federated.session.last_round import Finish
+from federated.session.progress import NOTES, Note, NotesOut
+from federated.session.result_types import RESULTS
+from federated.session.routers import Endpoint
+from federated.store.plain import to_plain
+from federated.store.records import pack
+from federated.tables.kept_tables import KeptTables
+from federated.tables.source import Source
+from psi.protocol import (
+    Context,
+    FedprofileError,
+    PeerError,
+    PeerGone,
+    Random,
+    Role,
+    Step,
+    encode,
+)
+
+__all__ = ["Progress", "Session", "StepRecord"]
+
+R = TypeVar("R")
+
+TIMEOUT = 3600.0
+
+_CONTRACT = "contract"
+_RESULTS_KEY = b"fedprofile result key v1\n"
+
+
+class Session:
+    """One party in one job. `session` is the job's 32-byte nonce, known to all parties.
+
+    Where `home` holds the journal of this session, the party was killed: `connect` and `run`
+    go on from its last point instead of beginning. `watchers` are parties that are told of
+    this one's progress. With `hold` the journal stays until `forget`, so that a party that is
+    killed between the job's end and its outputs loses nothing.
+    """
+
+    def __init__(
+        self,
+        session: bytes,
+        keys: PartyKeys,
+        pinned: dict[str, Identity],
+        endpoint: Endpoint,
+        home: Path,
+        *,
+        random: Random = secrets.token_bytes,
+        clock: Callable[[], float] = time.time,
+        progress: Progress | None = None,
+        timeout: float = TIMEOUT,
+        watchers: Collection[str] = (),
+        hold: bool = False,
+    ) -> None:
+        self.id, self.keys, self.pinned = session, keys, pinned
+        self.name = keys.identity.name
+        self.peers = [name for name in pinned if name != self.name]
+        self._home = home
+        self.ledger = Ledger(home / "ledger.jsonl", keys, clock, session, pinned)
+        self.records: list[StepRecord] = []
+        self.clock, self.random = clock, random
+        self._endpoint = endpoint
+        self._journal = Journal(home, session, random, RESULTS)
+        self._progress = progress or (lambda party, step, share: None)
+        self._watchers, self._hold = watchers, hold
+        self._notes = NotesOut(self._send_note, clock)
+        self._frames = Frames(
+            session, keys, pinned, endpoint, self._journal, self.ledger,
+            random=random, timeout=timeout, progress=self._progress,
+        )  # fmt: skip
+        self._point = self._journal.point
+        self._back = self.resumable
+
+    def __repr__(self) -> str:
+        return f"<session of {self.name} with {', '.join(self.peers)}>"
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a later session could go on from here."""
+        return self._journal.point is not None or self._frames.begun
+
+    @property
+    def resumed(self) -> bool:
+        """Whether this session goes on from an earlier one's journal."""
+        return self._back
+
+    @property
+    def unanswered(self) -> set[str]:
+        """After `connect` of a session that goes on: peers that have not said where they are."""
+        return set(self._frames.unanswered)
+
+    def tell(self, step: str, share: float) -> None:
+        """Show this party's progress here and, now and then, to those who watch."""
+        self._progress(self.name, step, share)
+        if self._watchers and self._frames.channels:
+            self._notes.tell(step, share)
+
+    def _send_note(self, note: Note) -> None:
+        for peer in self._watchers:
+            self._frames.send_aside(peer, NOTES, encode(note))
+
+    def connect(self) -> None:
+        """Handshake with every peer, or go on. Raises `PeerError` on a wrong key."""
+        if self._point is not None:
+            self._frames.restore(self._point)
+            self._note_back(self._point.step, self._point.finished)
+        else:
+            if self._back:
+                self._note_back("handshake", 0)
+            self._frames.shake_hands()
+            prints = {peer: self.pinned[peer].fingerprint for peer in self.peers}
+            self.ledger.once("handshake", peers=prints)
+            self._save("", b"")  # a proposal may wait for an officer for days from here on
+        if self._back and self._journal.kept(ENDED) is None:
+            self._frames.reconnect()
+
+    def context(self, step: str) -> Context:
+        """What a role of this session is built with."""
+        return Context(self.id, step, self.name, self.random, self._journal.spool(step))
+
+    def tables(self, source: Source) -> KeptTables:
+        """This job's own copy of the tables of `source`: in its journal, and gone with it."""
+        return KeptTables(source, self._journal.folder, self.id, self.random)
+
+    def keep(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """A value that must be the same after a restart: kept, or made now and kept."""
+        value = self._journal.kept(name)
+        if value is None:
+            value = make()
+            self._journal.keep(name, value)
+        return value
+
+    def bind(self, agreed: Agreed) -> None:
+        """From now on every frame is bound to this contract. Raises `Refused` if it has expired."""
+        if self._journal.kept(ENDED) is None:
+            agreed.contract.check_time(self.clock())
+        if self._frames.contract == agreed.contract.digest:
+            return  # bound before it was killed
+        self._journal.keep(CONTRACT, agreed.contract.to_bytes())
+        self._frames.bind(agreed.contract.digest)
+        self.ledger.once(
+            "contract",
+            digest=agreed.contract.digest.hex(),
+            terms=to_plain(agreed.contract),
+            signatures={name: sig.hex() for name, sig in agreed.signatures.items()},
+        )
+
+    def shared_secret(self, peer: str, label: str) -> bytes:
+        """32 bytes known to this party and `peer` only, bound to the contract and `label`."""
+        return self._frames.channels[peer].export(label)
+
+    def run(self, step: str, role: Role[R], peers: Collection[str] | None = None) -> R:
+        """Drive one role to its result; a step that was finished before gives it at once.
+
+        Only `peers` have a part in the step, by default all: `PeerError` where another speaks.
+        """
+        record, begun = StepRecord(step), time.monotonic()
+        self.records.append(record)
+        try:
+            kept: R = self._journal.result(step)
+            self._note_result(step, kept)
+            self.tell(step, 1.0)
+            return kept
+        except LookupError:
+            pass
+        self.tell(step, 0.0)
+        if self._point is not None and self._point.step == step:
+            role.restore(self._point.role)
+            turn: Step[R] = Step()
+        else:
+            turn = role.start()
+        self._point = None
+        self._emit(step, role, turn, record)
+        while turn.result is None:
+            role.ahead()
+            envelope = self._frames.next(step, record)
+            if envelope is None:
+                continue
+            if peers is not None and envelope.sender not in peers:
+                raise PeerError(f"{envelope.sender} has no part in this step", step=step)
+            turn = role.receive(envelope)
+            self._emit(step, role, turn, record)
+        record.seconds = time.monotonic() - begun
+        self.tell(step, 1.0)
+        return turn.result
+
+    def finish(self) -> None:
+        """Hear the others' last heads, note what is held of each, remove the journal.
+
+        A party that comes back after the others have ended has all results, and of them the
+        heads of the frames that it has read.
+        """
+        role, unheard = Finish(self.context(FINISH), self.peers), list[str]()
+        if self.peers:
+            try:
+                self.run(FINISH, role)
+            except PeerGone:
+                if not self.resumed:
+                    raise
+                unheard = role.unheard
+        heads = {peer: [head.number, head.digest] for peer, head in self.ledger.heads.items()}
+        self.ledger.once("finished", heads=heads, unheard=unheard)
+        if self._hold:
+            self._journal.keep(ENDED, b"")
+        self.close()
+        if not self._hold:
+            self.forget()
+
+    def note_outputs(self, files: dict[str, str]) -> None:
+        """After the end: names and SHA-256 of the files that were made of the results."""
+        ledger = Ledger(self._home / "ledger.jsonl", self.keys, self.clock, self.id, self.pinned)
+        ledger.once("outputs", files=files)
+        ledger.close()
+
+    def forget(self) -> None:
+        """Remove the journal: nothing can go on from here any more."""
+        self._journal.destroy()
+
+    def abort(self, error: BaseException) -> None:
+        """Tell the peers that this party ends, by class and code only; note it; close.
+
+        The journal stays where nobody is to blame: the job can go on later.
+        """
+        with contextlib.suppress(FedprofileError):  # a full disk: the others are told all the same
+            self.ledger.write("ended", error=type(error).__name__)
+            self.ledger.sync()
+        self._frames.part(farewell(error))
+        with contextlib.suppress(FedprofileError):
+            self.close()
+        if self._frames.final or not may_go_on(error) or not self.resumable:
+            self.forget()
+
+    def close(self) -> None:
+        """Close ledger, journal and endpoint."""
+        self._notes.close()
+        try:
+            self.ledger.close()
+        finally:
+            self._journal.close()
+            self._endpoint.close()
+
+    def _emit(self, step: str, role: Role[R], turn: Step[R], record: StepRecord) -> None:
+        """Keep what came of a turn, then send it: a kill in between sends it again."""
+        if turn.progress is not None:
+            self.tell(step, turn.progress)
+        sealed = self._frames.seal(turn.messages)
+        if turn.result is not None:
+            self._journal.finish(step, turn.result)
+        if sealed or turn.result is not None:
+            self.ledger.sync()  # what a head or a point stands on does not get lost
+            self._save(*(("", b"") if turn.result is not None else (step, role.save())))
+        self._frames.send(sealed, record)
+        if turn.result is not None:
+            self._note_result(step, turn.result)
+
+    def _save(self, step: str, role: bytes) -> None:
+        self._journal.save(step, role, self._frames.contract, self._frames.save())
+
+    def _note_back(self, step: str, finished: int) -> None:
+        self.ledger.write("resumed", step=step, finished=finished)
+
+    def _note_result(self, step: str, result: object) -> None:
+        """A hash of a step's result that only this party can make again."""
+        if step not in (FINISH, _CONTRACT):
+            key = hashlib.sha256(self.keys.sign_organisation(_RESULTS_KEY + self.id)).digest()
+            found = hmac.digest(key, pack(result, RESULTS), "sha256")
+            self.ledger.once("result", step=step, hmac=found.hex())

@@ -1,0 +1,146 @@
+"""What to do about keys that preflight found wanting: a sentence each, without a value."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+
+from federated.readers.advice import quoted_name
+from federated.tables.preflight_report import ColumnReport, LevelReport, PreflightReport
+
+__all__ = ["of_column", "of_report", "problems"]
+
+
+def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
+    """Sentences that say what to do, worst first."""
+    name, found = report.column, list[str]()
+    if report.mojibake:
+        found.append(
+            f"{name}: {report.mojibake:,} rows are garbled: the file was read in another "
+            'encoding than it was written in; set encoding = "gbk" or "utf-8" in tables.toml'
+        )
+    inexact = report.scientific + report.invalid.get("number not exact", 0)
+    if inexact:
+        found.append(
+            f"{name}: {inexact:,} rows lost digits as floating-point numbers (9.1E+17): export the "
+            "column as text, from the source and not from a spreadsheet"
+        )
+    if report.suggested_kind:
+        kind = report.suggested_kind
+        found.append(
+            f"{name}: looks like {kind}: another column may be meant; if not, name that kind in "
+            f'[align] kinds of the job, or in tables.toml, kinds = {{ {name} = "{kind}" }}, where '
+            "a table is bound without a job"
+        )
+    if report.invalid.get("masked"):
+        found.append(
+            f"{name}: {report.invalid['masked']:,} rows are masked with *: they cannot match; ask "
+            "for the column unmasked"
+        )
+    found += _of_values(report)
+    if report.byte_order_marks:
+        marks = report.byte_order_marks
+        found.append(f"{name}: {marks:,} byte-order marks inside the data, removed")
+    if report.nulls == report.rows:
+        found.append(f"{name}: empty in all rows: see whether the export lost it")
+    elif report.nulls * 2 > report.rows:
+        found.append(f"{name}: {report.nulls:,} of {report.rows:,} rows are empty")
+    return found + ([] if report.suggested_kind else _of_form(report, given))
+
+
+def _of_values(report: ColumnReport) -> list[str]:
+    """What is said of values that are not what they seem."""
+    name, found = report.column, list[str]()
+    if report.fractions:
+        found.append(
+            f"{name}: {report.fractions:,} rows are whole numbers with .0 behind them, as programs "
+            "write numbers beside gaps: they match 100001 only as kind number; name it in [align] "
+            "kinds, or export the column as whole numbers"
+        )
+    if report.times:
+        found.append(
+            f"{name}: {report.times:,} rows have a time of day: a moment, or a date that was moved "
+            "to another time zone; export the date alone"
+        )
+    if report.words:
+        found.append(
+            f"{name}: {report.words:,} rows hold a word for nothing (NA, NULL, None, nan …), taken "
+            f"as missing; nulls = {{ {quoted_name(name)} = [] }} in tables.toml keeps them"
+        )
+    if report.fillers:
+        marks = ", ".join(json.dumps(mark, ensure_ascii=False) for mark, _ in report.fillers)
+        count = sum(count for _, count in report.fillers)
+        found.append(
+            f"{name}: {count:,} rows hold what people write for nothing, and match each other: set "
+            f"nulls = {{ {quoted_name(name)} = [{marks}] }} in tables.toml if they mean missing"
+        )
+    if report.mistyped:
+        found.append(
+            f"{name}: {report.mistyped:,} rows are valid with the digit 0 for the letter O, or 1 "
+            "for I or l: correct them at the source"
+        )
+    return found
+
+
+def _of_form(report: ColumnReport, given: pa.DataType) -> list[str]:
+    """What is said of values that have not the form of their kind."""
+    name, found = report.column, list[str]()
+    if report.invalid.get("wrong checksum"):
+        found.append(
+            f"{name}: {report.invalid['wrong checksum']:,} rows have a wrong check digit: typing "
+            "or scanning errors (O for 0, I for 1), or another kind of identifier"
+        )
+    if pa.types.is_integer(given) and report.invalid.get("wrong length"):
+        found.append(f"{name}: whole numbers lose leading zeros: read the column as text")
+    elif report.invalid.get("wrong length", 0) * 200 > report.rows:
+        found.append(
+            f"{name}: {report.invalid['wrong length']:,} rows have the wrong length: values cut "
+            "off, leading zeros lost, or another kind of identifier"
+        )
+    strange = report.invalid.get("bad character", 0) - report.scientific
+    if strange * 200 > report.rows:
+        found.append(
+            f"{name}: {strange:,} rows hold characters that no {report.kind} has: notes in "
+            "place of a value (none, to follow), or values of another column"
+        )
+    return found
+
+
+def _of_level(level: LevelReport, report: PreflightReport) -> list[str]:
+    """What repeated keys of one level mean."""
+    if level.duplicates * 10 <= report.rows_:
+        return []
+    told = f"{' + '.join(level.columns)}: {level.duplicates:,} rows repeat an earlier key"
+    if report.duplicates == "join":
+        return [f"{told}: each matches, and the other party learns how often each key occurs"]
+    return [f'{told}: the first stands for all; [align] duplicates = "join" would keep each']
+
+
+def of_report(report: PreflightReport) -> list[str]:
+    """What to fix: of each column, of each level, of all."""
+    found = [text for column in report.columns for text in column.suggestions]
+    found += [text for level in report.levels for text in _of_level(level, report)]
+    if 0 < report.usable * 2 < report.rows_:
+        missing = report.rows_ - report.usable
+        found.append(f"{missing:,} rows have no usable key: add another level of keys")
+    return found
+
+
+def problems(report: PreflightReport) -> list[str]:
+    """Why a job cannot succeed with these keys, whatever the other party brings."""
+    if report.usable == 0:
+        return ["no row has a usable key: nothing can match"]
+    items, found = sum(level.distinct for level in report.levels), list[str]()
+    most = report.usable if report.duplicates == "join" else min(report.usable, items)
+    if most < report.minimum:
+        found.append(
+            f"{most:,} records at most can match, and fewer than {report.minimum:,} end the job: "
+            "[align] minimum_overlap"
+        )
+    if report.largest and items > report.largest * len(report.levels):
+        found.append(
+            f"{items:,} different keys; the other party takes {report.largest:,} a level: "
+            "[align] largest_set"
+        )
+    return found

@@ -1,0 +1,205 @@
+"""What each column of a table is taken for, with counts, and what about it looks wrong.
+
+For the owner's eyes before a job: counts and names only, never a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.readers.advice import quoted_name
+from federated.readers.fillers import FILLERS
+from federated.readers.settle import notes_of
+from federated.tables.column_roles import check_role, kind_of
+from federated.tables.inferred import MANY, NUMBER, taken_for
+from federated.tables.matrix import numeric_matrix
+from psi.protocol.errors import InputError
+
+__all__ = ["ColumnTaken", "columns_taken", "in_lines"]
+
+_TAIL = 100.0
+"""A largest value so many times as far from the median as 95 in 100 values are: a heavy tail."""
+_HELD = 0.8
+"""The least share of the variance in a hundredth of the rows of a heavy tail; .07 where normal."""
+_MANY_ROWS = 1000
+_QUOTED = r"^\s+[\"'].*[\"']\s*$"
+
+
+@dataclass(frozen=True)
+class ColumnTaken:
+    """One column: what it is taken for, how many rows have no value, how many values differ.
+
+    `wrong` has a sentence for each thing that looks wrong; `problem`: one of them ends the job.
+    """
+
+    column: str
+    roles: tuple[str, ...]
+    taken: str
+    rows: int
+    missing: int
+    distinct: int
+    wrong: tuple[str, ...] = ()
+    problem: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "column": self.column,
+            "roles": list(self.roles),
+            "taken": self.taken,
+            "rows": self.rows,
+            "missing": self.missing,
+            "distinct": self.distinct,
+            "wrong": list(self.wrong),
+            "problem": self.problem,
+        }
+
+
+def columns_taken(table: pa.Table, roles: Mapping[str, Sequence[str]]) -> list[ColumnTaken]:
+    """A report on the columns that `roles` names, those of `federated.tables.column_roles`.
+
+    A column without a role is looked at as a fact.
+    """
+    return [_column(table, name, tuple(asked)) for name, asked in roles.items()]
+
+
+def in_lines(found: Iterable[ColumnTaken]) -> list[str]:
+    """For a terminal: a line a column, what looks wrong below it."""
+    lines = []
+    for one in found:
+        roles = f" ({', '.join(one.roles)})" if one.roles else ""
+        gaps = f", {one.missing:,} of {one.rows:,} missing" if one.missing else ""
+        lines.append(f"{one.column}{roles}: {one.taken}{gaps}")
+        lines += [f"  - {text}" for text in one.wrong]
+    return lines
+
+
+def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
+    values = table.column(name)
+    kind, notes = kind_of(values.type), notes_of(table.schema.field(name))
+    missing, distinct, wrong, problem = values.null_count, _distinct(values, kind), [], False
+    trained = "feature" in roles
+    taken = _words(values.type, kind, distinct)
+    if missing == len(values):
+        taken, wrong = "empty", ["no row has a value: see whether the export lost it"]
+    elif kind == "text":
+        found = taken_for(table, name)
+        if found.kind == NUMBER:
+            taken = "numbers in text"
+        elif found.kind:
+            taken = f"text, {distinct:,} different" if not trained else f"{distinct:,} categories"
+        else:
+            wrong.append(f"{found.why}: {found.hint}")
+            problem = trained
+        wrong += _of_text(values, name, distinct, trained and bool(found.kind))
+    elif kind == "number" and {"feature", "measure"} & set(roles):
+        wrong += _of_numbers(table, name)
+    if notes.get("words"):
+        wrong.append(
+            f"{notes['words']:,} words for nothing (NA, NULL …) are taken as missing: nulls = {{ "
+            f"{quoted_name(name)} = [] }} in tables.toml keeps them"
+        )
+    for role in roles:
+        try:
+            _check(table, name, role)
+        except InputError as error:
+            wrong.append(f"{error.message}{f': {error.hint}' if error.hint else ''}")
+            problem = True
+    rows = len(values)
+    return ColumnTaken(name, roles, taken, rows, missing, distinct, tuple(wrong), problem)
+
+
+def _check(table: pa.Table, name: str, role: str) -> None:
+    """What this role asks of type and values. Raises `InputError`."""
+    check_role(table, name, role)
+    if role == "measure":
+        numeric_matrix(table, [name])
+
+
+def _distinct(values: pa.ChunkedArray, kind: str) -> int:
+    if kind in ("nested", "list", "other", "bytes", "nothing"):
+        return 0
+    return int(pc.count_distinct(values).as_py())
+
+
+def _words(type_: pa.DataType, kind: str, distinct: int) -> str:
+    if kind == "number":
+        whole = "whole numbers" if pa.types.is_integer(type_) else "numbers"
+        return f"{whole}, {distinct:,} different"
+    if kind == "timestamp":
+        return f"times with a date{f', zone {type_.tz}' if type_.tz else ''}"
+    names = {"boolean": "yes or no", "date": "dates", "time": "times of day", "nothing": "empty"}
+    return names.get(kind, f"text, {distinct:,} different" if kind == "text" else str(type_))
+
+
+def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) -> list[str]:
+    """What looks wrong about text."""
+    found, trimmed = list[str](), pc.utf8_trim_whitespace(values)
+    marks = pc.value_counts(trimmed.filter(pc.fill_null(pc.is_in(trimmed, _STAND_INS), False)))
+    if len(marks):
+        shown = ", ".join(f'"{text}"' for text in sorted(marks.field("values").to_pylist())[:8])
+        count = int(pc.sum(marks.field("counts")).as_py())
+        key = quoted_name(name)
+        found.append(
+            f"{count:,} rows hold {shown}, values here: if they mean missing, set nulls = {{ {key} "
+            f"= [{shown}] }} in tables.toml"
+        )
+    blanks = int(pc.sum(pc.not_equal(trimmed, values)).as_py() or 0)
+    if blanks:
+        found.append(f"{blanks:,} rows have blanks around their text")
+    quoted = int(pc.sum(pc.match_substring_regex(values, _QUOTED)).as_py() or 0)
+    if quoted:
+        found.append(f"{quoted:,} rows have quotes behind a blank, which are part of the text")
+    if category and distinct > MANY:
+        found.append(
+            f"{distinct:,} categories: those with fewer than 20 rows are pooled into one; group "
+            "them, or leave the column out"
+        )
+    return found
+
+
+def _of_numbers(table: pa.Table, name: str) -> list[str]:
+    try:
+        values = numeric_matrix(table, [name])[:, 0]
+    except InputError:
+        return []  # said by the role
+    values = values[np.isfinite(values)]
+    if values.size < 20:
+        return []
+    low, middle, high = np.percentile(values, (2.5, 50, 97.5))
+    reach, usual = float(np.abs(values - middle).max()), max(high - middle, middle - low)
+    if usual > 0 and reach > _TAIL * usual:
+        return [
+            "a few values lie far beyond all others: they would decide a mean or a model; see "
+            "whether they are errors, or take the logarithm"
+        ]
+    held = _held(values)
+    if held > _HELD:
+        how = (
+            "take the logarithm" if values.min() > 0 else "take the logarithm of 1 more, or cap it"
+        )
+        return [
+            f"a heavy tail: one row in a hundred holds {held:.0%} of the variance, and would "
+            f"decide a model; {how}"
+        ]
+    return []
+
+
+def _held(values: np.ndarray) -> float:
+    """The share of the variance that the hundredth of the rows farthest from the mean holds."""
+    if values.size < _MANY_ROWS or len(np.unique(values)) <= MANY:
+        return 0.0
+    scaled = values / max(float(np.abs(values).max()), 1e-300)  # squares then stay finite
+    squares = (scaled - scaled.mean()) ** 2
+    far = values.size // 100
+    total = float(squares.sum())
+    return float(np.partition(squares, -far)[-far:].sum()) / total if total else 0.0
+
+
+_STAND_INS = pa.array(sorted({text.strip() for text in FILLERS if text.strip()}), pa.large_string())

@@ -1,0 +1,201 @@
+"""A job's own copy of its party's tables: read once, sealed, and handed to all that need rows.
+
+    journal/table-NAME           what the copy of a table holds
+    journal/table-NAME-NUMBER    its rows, a part at a time, as an Arrow stream
+
+In a job a row is known by its place: steps, outputs and a party that was killed must count places
+in the same rows. So a table is read once, before its facts are stated, and nothing in the job
+reads it again: rows that are written to it while an officer thinks belong to the next job. The
+facts that a contract is signed over (row count, snapshot) are of the copy.
+
+Parts are sealed under the journal's key, for this session, and go with the journal: at the job's
+end, when its outputs are written, or when it is given up. Like a spool's they are not synced.
+
+Whatever a table was read from, equal values have equal types here: text is `large_string`, a column
+of whole numbers `int64` (a CSV file does not tell 34 from 34.0), of others `double`; a NaN is null,
+and a column of nulls has no type. Keys are text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.readers.canonical import canonical_column
+from federated.store.plain import canonical, from_canonical
+from federated.store.vault import Vault
+from federated.tables.source import Source
+from psi.protocol import InputError, Random
+
+__all__ = ["Extract", "KeptTables"]
+
+PART = 1 << 17
+"""Rows of a part: the copy is read and sealed so many at a time."""
+
+
+@dataclass(frozen=True)
+class Extract:
+    """Columns of a table that a job will need; those in `keys` as text."""
+
+    table: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Copy:
+    table: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...]
+    rows: int
+    mark: str  # binds the parts to this copy: one that was begun and left has another
+
+
+class KeptTables:
+    """One party's tables in one job (a `Source`): only what was kept is there."""
+
+    def __init__(self, source: Source, folder: Path, session: bytes, random: Random) -> None:
+        """`folder` is the job's journal."""
+        self._source, self._random = source, random
+        self._vault = Vault(folder, "key", b"fedprofile kept table v1" + session, random)
+
+    def __repr__(self) -> str:
+        return "<a job's copy of its tables>"
+
+    def keep(self, extracts: Iterable[Extract]) -> None:
+        """Read each table once and seal what was read, in place of an earlier copy.
+
+        Raises what reading raises; `EnvironmentFailed` where the disk is full.
+        """
+        wanted: dict[str, Extract] = {}
+        for extract in extracts:
+            before = wanted.get(extract.table, Extract(extract.table, ()))
+            columns = tuple(dict.fromkeys([*before.columns, *extract.columns]))
+            keys = tuple(dict.fromkeys([*before.keys, *extract.keys]))
+            wanted[extract.table] = Extract(extract.table, columns, keys)
+        for extract in wanted.values():
+            self._keep(extract)
+
+    def _keep(self, extract: Extract) -> None:
+        found = self._source.load(extract.table, extract.columns, keys=extract.keys)
+        mark = self._random(16).hex()
+        copy = _Copy(extract.table, extract.columns, extract.keys, found.num_rows, mark)
+        table = _plain_table(found, extract.keys)
+        del found
+        for number in range(_parts(copy)):
+            part = table.slice(number * PART, PART).combine_chunks()
+            bound = f"{copy.mark}/{number}".encode()
+            self._vault.write(f"{_name(copy.table)}-{number}", _stream(part), bound, sync=False)
+        self._vault.write(_name(copy.table), canonical(copy), copy.table.encode())
+
+    def holds(self, extract: Extract) -> bool:
+        """Whether these columns of a table were kept, those in `keys`, and no others, as text."""
+        copy, columns = self._copy(extract.table), set(extract.columns)
+        if copy is None or not columns <= set(copy.columns):
+            return False
+        return columns & set(extract.keys) == columns & set(copy.keys)
+
+    def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
+        """The named columns of the copy.
+
+        Raises:
+            InputError: they were not kept, or the copy is damaged.
+        """
+        del keys  # what is text was said when the table was read
+        copy = self._copy(table)
+        missing = [name for name in columns if copy is None or name not in copy.columns]
+        if copy is None or missing:
+            what = f"has no column {missing[0]!r}" if copy and missing else "was not kept"
+            raise InputError(f"{table}: this job's copy of it {what}", hint="propose the job again")
+        names = list(dict.fromkeys(columns))
+        if not names:
+            return pa.table({"": pa.nulls(copy.rows)}).select([])
+        return pa.concat_tables(self._part(copy, n).select(names) for n in range(_parts(copy)))
+
+    def columns(self, table: str) -> list[str]:
+        """The columns that were kept of a table."""
+        copy = self._copy(table)
+        return list(copy.columns) if copy else []
+
+    def permission(self, table: str, column: str) -> str:
+        """What the owner allows a column for."""
+        return self._source.permission(table, column)
+
+    def keys(self, table: str) -> tuple[str, ...]:
+        """The columns that a job may match by."""
+        return self._source.keys(table)
+
+    def _copy(self, table: str) -> _Copy | None:
+        data = self._vault.read(_name(table), table.encode())
+        return None if data is None else from_canonical(_Copy, data)
+
+    def _part(self, copy: _Copy, number: int) -> pa.Table:
+        bound = f"{copy.mark}/{number}".encode()
+        data = self._vault.read(f"{_name(copy.table)}-{number}", bound)
+        if data is None:
+            raise InputError(
+                f"{copy.table}: a part of this job's copy is missing", hint="propose the job again"
+            )
+        with pa.ipc.open_stream(data) as stream:
+            return stream.read_all()
+
+
+def _name(table: str) -> str:
+    """A file's name, whatever characters the table's has."""
+    return f"table-{hashlib.sha256(table.encode()).hexdigest()[:16]}"
+
+
+def _parts(copy: _Copy) -> int:
+    return -(-copy.rows // PART)
+
+
+def _stream(part: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(sink, part.schema, options=options) as stream:
+        stream.write_table(part)
+    return bytes(sink.getvalue())
+
+
+def _plain_table(table: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Every column in its plain type, keys as text, with what its reader noted of it."""
+    columns, fields = [], []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        found = _plain(column)
+        if field.name in keys and (pa.types.is_integer(found.type) or pa.types.is_null(found.type)):
+            found = found.cast(pa.large_string())
+        columns.append(found)
+        fields.append(pa.field(field.name, found.type, metadata=field.metadata))
+    return pa.table(columns, schema=pa.schema(fields)) if fields else table
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column in the one type that its values have here."""
+    column = canonical_column(column)
+    kind = column.type
+    if column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column))])
+    if pa.types.is_integer(kind) and kind != pa.uint64():
+        return column.cast(pa.int64())
+    if pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.precision <= _DIGITS):
+        return _numbers(column.cast(pa.float64()))
+    if pa.types.is_timestamp(kind):
+        with contextlib.suppress(pa.ArrowInvalid):  # parts of a microsecond stay
+            return column.cast(pa.timestamp("us", kind.tz))
+    return column
+
+
+def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Doubles; whole ones, where all are, as whole numbers."""
+    whole = pc.and_(pc.equal(column, pc.floor(column)), pc.less_equal(pc.abs(column), _WHOLE))
+    return column.cast(pa.int64()) if pc.all(whole).as_py() else column
+
+
+_DIGITS, _WHOLE = 15, 2.0**53
+"""Decimal digits that a double holds exactly, and whole numbers up to which it holds all."""

@@ -1,0 +1,160 @@
+"""What each side finds out about its own keys before any cryptography: nothing leaves the party."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.readers.fillers import FILLERS
+from federated.readers.settle import notes_of
+from federated.tables.advice import of_column, of_report, problems
+from federated.tables.key_columns import cleaned_key
+from federated.tables.preflight_report import ColumnReport, LevelReport, PreflightReport
+from psi.identifiers import Cleaned, clean, combine, guess_kind
+from psi.identifiers.columns import as_text
+from psi.protocol.errors import InputError, MisuseError
+
+__all__ = ["preflight"]
+
+_SAMPLE = 2000
+# UTF-8 read as Latin-1 or Windows-1252, GBK read twice, and the replacement character.
+_MOJIBAKE = "[\u00c2-\u00f4][\u0080-\u00bf]|\ufffd|锟斤拷|烫烫|屯屯|锘|ï»¿"
+_FULL_WIDTH = "[\uff01-\uff5e\u3000]"
+_SCIENTIFIC = r"^\d(?:\.\d+)?[eE]\+?\d+$"
+_TIME = r"[\dT] ?\d{1,2}:\d{2}"
+_MIDNIGHT = r"[\dT] ?0?0:00(?::00(?:\.0*)?)?\s*$"
+_CODED = ("identity_number", "credit_code", "lei", "phone", "number")
+_FILLERS = pa.array(sorted({one.strip() for one in FILLERS}), pa.large_string())
+
+
+def preflight(
+    table: pa.Table,
+    keys: Sequence[Sequence[str]],
+    kinds: Mapping[str, str],
+    *,
+    duplicates: str = "collapse",
+    minimum: int = 0,
+    largest: int = 0,
+    progress: Callable[[str, float], None] | None = None,
+) -> PreflightReport:
+    """Check the key columns of one party's table.
+
+    Args:
+        table: holds every key column.
+        keys: the waterfall: levels of one or more columns, tried in order.
+        kinds: identifier kind by column; a column without one is checked as `text`.
+        duplicates: what the job does with rows that share a key, `collapse` or `join`.
+        minimum: how many shared records the job needs.
+        largest: how many distinct keys the other party takes; 0: any number.
+        progress: told a column whose kind takes long, and the share of it that is done.
+
+    Raises:
+        InputError: no rows, or a key column that the table does not have.
+        MisuseError: unknown kind, or no key at all.
+    """
+    if not keys or not all(keys):
+        raise MisuseError("found no key columns, allowed: at least 1 in every level")
+    if table.num_rows == 0:
+        raise InputError("the table is empty")
+    names = list(dict.fromkeys(name for level in keys for name in level))
+    for name in names:
+        if name not in table.column_names:
+            raise InputError(f"no key column {name!r}")
+    cleaned = {}
+    for name in names:
+        told = partial(progress, name) if progress else None
+        cleaned[name] = cleaned_key(table, name, kinds.get(name, "text"), told)
+    words = {name: int(notes_of(table.schema.field(name)).get("words", 0)) for name in names}
+    columns = tuple(
+        _column(name, table.column(name), cleaned[name], kinds, words[name]) for name in names
+    )
+    levels = []
+    waiting = np.ones(table.num_rows, dtype=np.bool_)
+    for level in keys:
+        key = combine([cleaned[name] for name in level])
+        usable = np.asarray(pc.is_valid(key).to_numpy(zero_copy_only=False), dtype=np.bool_)
+        reached = int((usable & waiting).sum())
+        distinct = int(pc.count_distinct(key).as_py())
+        levels.append(LevelReport(tuple(level), int(usable.sum()), distinct, reached))
+        waiting &= ~usable
+    found = PreflightReport(table.num_rows, columns, tuple(levels), duplicates, minimum, largest)
+    return replace(found, problems=tuple(problems(found)), suggestions=tuple(of_report(found)))
+
+
+def _count(text: pa.Array, pattern: str) -> int:
+    return int(pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0)
+
+
+def _mistyped(text: pa.Array, cleaned: Cleaned) -> int:
+    """Rows that are valid with the digit 0 for the letter O, or 1 for I and l."""
+    if cleaned.kind not in _CODED or not cleaned.invalid:
+        return 0
+    unusable = text.filter(pc.is_null(cleaned.values))
+    swapped = pc.replace_substring_regex(unusable, "[Oo]", "0")
+    swapped = pc.replace_substring_regex(swapped, "[Il]", "1")
+    changed = swapped.filter(pc.fill_null(pc.not_equal(swapped, unusable), False))
+    return clean(changed, cleaned.kind).usable
+
+
+def _fillers(text: pa.Array, kind: str) -> tuple[tuple[str, int], ...]:
+    """What stands for nothing among keys that could be any text, most frequent first."""
+    if kind != "text":
+        return ()  # no other kind takes such a value
+    trimmed = pc.utf8_trim_whitespace(text)
+    counted = pc.value_counts(trimmed.filter(pc.fill_null(pc.is_in(trimmed, _FILLERS), False)))
+    found = zip(
+        counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True
+    )
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+
+
+def _column(
+    name: str,
+    values: pa.ChunkedArray,
+    cleaned: Cleaned,
+    kinds: Mapping[str, str],
+    words: int,
+) -> ColumnReport:
+    text, _ = as_text(values)
+    wide = text.filter(pc.fill_null(pc.invert(pc.string_is_ascii(text)), False))
+    reasons = dict(cleaned.reasons)
+    nulls = reasons.pop("null", 0) + reasons.pop("empty", 0)
+    distinct = int(pc.count_distinct(cleaned.values).as_py())
+    filled = cleaned.rows - nulls
+    guessed = ""
+    plain = cleaned.kind == "text"
+    if plain or name not in kinds or (filled and cleaned.usable < 0.5 * filled):
+        sample = text.drop_null().slice(0, _SAMPLE)
+        guessed = guess_kind(name, sample) or ""
+        if name in kinds and guessed == "number":
+            guessed = ""  # digits may be text on purpose, and digits of any kind are a number
+        # A guess must beat the kind that was given, not only pass.
+        better = guessed and name in kinds and clean(sample, guessed, threads=1).usable
+        if guessed == cleaned.kind or (name in kinds and 2 * (better or 0) < len(sample)):
+            guessed = ""
+    found = ColumnReport(
+        column=name,
+        kind=cleaned.kind,
+        rows=cleaned.rows,
+        nulls=nulls,
+        invalid=reasons,
+        changed=cleaned.changed,
+        duplicates=cleaned.usable - distinct,
+        full_width=_count(wide, _FULL_WIDTH),
+        byte_order_marks=_count(wide, "\ufeff"),
+        mojibake=_count(wide, _MOJIBAKE),
+        scientific=_count(text, _SCIENTIFIC),
+        suggested_kind=guessed,
+        suggestions=(),
+        words=words,
+        fractions=_count(text, r"^\s*\d+\.0+\s*$") if cleaned.kind != "number" else 0,
+        mistyped=_mistyped(text, cleaned),
+        times=_count(text, _TIME) - _count(text, _MIDNIGHT) if "date" in cleaned.kind else 0,
+        fillers=_fillers(text, cleaned.kind),
+    )
+    return replace(found, suggestions=tuple(of_column(found, values.type)))
