@@ -1,0 +1,1 @@
+"""Who says yes: calls, the policy, the inbox, an officer."""

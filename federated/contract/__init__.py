@@ -1,0 +1,1 @@
+"""What one job may do: its terms, their check, disclosures, words, negotiation."""

@@ -1,7 +1,7 @@
 """Which guard stands against answers that single people could be worked out from by comparing jobs.
 
 One pure function, so that `plan` and `node show` say the same. What the guards do is in
-`differencing` and `releases`, and what they do not in docs/THREAT_MODEL.md.
+`federated.releases`, and what they do not in docs/THREAT_MODEL.md.
 """
 
 from __future__ import annotations

@@ -13,9 +13,8 @@ from federated.contract.columns import KEY, columns_used
 from federated.contract.completion import HORIZONTAL_STEPS
 from federated.contract.disclosures import bits_of_a_row, category_words, measured_words, told_words
 from federated.contract.guards import guards
+from federated.contract.noise import moved_by_category, noising_of
 from federated.contract.terms import AlignTerms, Contract, JoinSumTerms, PartyTerms, TrainTerms
-from federated.steps.by_category import bound
-from federated.steps.join_sum import noising_of
 from federated.text import plain
 from psi.align import PROTOCOLS
 
@@ -185,7 +184,7 @@ def _guards(contract: Contract) -> list[str]:
         )
     for category in contract.category:
         if category.epsilon:
-            moved = [f"{m:,}" for m in bound(category)]
+            moved = [f"{m:,}" for m in moved_by_category(category)]
             named = ["a count", *(f"a sum of {a.column}" for a in category.amounts)]
             each = ", ".join(f"{n} by up to {m}" for n, m in zip(named, moved, strict=True))
             if contract.joins(category.partner):

@@ -1,0 +1,1 @@
+"""A party as it runs: its home, its part in a job, purge and rotation."""

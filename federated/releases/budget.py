@@ -1,6 +1,6 @@
 """What a party may still tell one receiver of its columns: sums over a contract and all before it.
 
-Pure functions over what was told, what is asked and how many bits a row holds; `releases` keeps
+Pure functions over what was told, what is asked and how many bits a row holds; `memory` keeps
 the one, `release` derives the other, `entropy` measures the third.
 
 `check_counts` needs no record: releases, distinct thresholds and epsilon, column by column. So a

@@ -2,7 +2,7 @@
 
 Kept in one file of this party's own (0600), written before a job's first step, so that a job that
 breaks off counts as well. It knows jobs and not which records they were about: sums are the most
-that was told of a row. The partner's own book is the one that counts (`releases`); this one binds
+that was told of a row. The partner's own book is the one that counts (`memory`); this one binds
 nobody.
 """
 

@@ -173,7 +173,7 @@ class Frames:
                 ):
                     self._arrivals.put(frame)  # a farewell is from before
         except PeerGone as error:
-            self._gone_peer = error  # where only the heads are missing, `finish` does without
+            self._gone_peer = error  # where only the heads are missing, `last_round` does without
 
     def _ask(self, asks: int) -> None:
         for peer in self._peers:

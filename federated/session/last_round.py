@@ -1,7 +1,7 @@
 """The last round of a job: each party tells every other that it has ended.
 
-The signed ledger heads that the parties keep of each other travel with every frame (see `ledger`);
-this round brings those that cover all of the steps.
+The signed ledger heads that the parties keep of each other travel with every frame
+(`federated.ledger`); this round brings those that cover all of the steps.
 
     every party -> every other   Ended   nothing but that it has all its results
 

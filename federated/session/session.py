@@ -2,8 +2,8 @@
 
 It drives one role after another: hands it what comes, keeps what comes of it in the journal and the
 ledger, sends what it wants sent (see `frames`). It is the only place where protocol meets disk and
-clock. It runs only the steps it is told to by the party (see `steps`), which takes them from the
-signed contract.
+clock. It runs only the steps it is told to by the party (`federated.steps`), which takes them from
+the signed contract.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     journal/ahead    whole frames as they came, sealed for this party by their senders
 
 A peer decides when it sends, so what it sends ahead must not fill this party's memory; how many
-bytes there can be in all is the contract's (see `limits`). The file is begun anew by each process:
-a peer sends again what this party has not opened.
+bytes there can be in all is the contract's (`federated.steps.byte_limits`). The file is begun anew
+by each process: a peer sends again what this party has not opened.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""A contract's steps at one party: roles built from tables, and driven."""

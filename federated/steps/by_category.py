@@ -8,43 +8,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.aggregate import Amount, AmountParty, CategoryParty, CategoryResult
+from federated.aggregate import AmountParty, CategoryParty, CategoryResult
 from federated.aggregate.amounts import MOST_PARTS, AmountSlots
 from federated.aggregate.audit import Told
 from federated.aggregate.categories import with_other
 from federated.aggregate.pairs import Pairs
-from federated.contract.terms import CategoryTerms, Contract
+from federated.contract.noise import amounts_of
+from federated.contract.terms import CategoryTerms
 from federated.paillier import PrivateKey
 from federated.steps.categories_told import subject_of, tell
 from federated.tables.matrix import categorical, numeric_matrix
 from psi.protocol import Context, Role
 
-__all__ = [
-    "amounts_of",
-    "bound",
-    "ciphertexts",
-    "giving",
-    "needs_noise",
-    "receiving",
-]
+__all__ = ["ciphertexts", "giving", "receiving"]
 
 Grouped = Callable[[pa.ChunkedArray], tuple[list[str], np.ndarray]]
-
-
-def amounts_of(terms: CategoryTerms) -> list[Amount]:
-    """The receiver's columns with their ranges."""
-    return [Amount(a.column, a.low, a.high) for a in terms.amounts]
-
-
-def needs_noise(contract: Contract, party: str) -> bool:
-    """Whether this party is to add noise in this contract."""
-    return any(t.partner == party and t.epsilon for t in contract.category)
-
-
-def bound(terms: CategoryTerms) -> list[int]:
-    """How far noise moves a count, and a sum of each amount, in 95 of 100 cases."""
-    slots = AmountSlots(amounts_of(terms), 1, 1, terms.key_bits, terms.epsilon)
-    return [3 * scale for scale in slots.scales]
 
 
 def ciphertexts(terms: CategoryTerms, rows: int) -> int:

@@ -4,7 +4,7 @@ Sections of one contract towards one partner are over the same rows, so what an 
 counts in a later one that asks for the same column: `Segments` remembers it, at both parties. What
 sections of earlier contracts told counts as well: the partner says before the first section where
 its records stood in them (`history`), from its book of releases; the receiver looks up the groups
-that it kept (`asked`).
+that it kept (`groups_asked`).
 """
 
 from __future__ import annotations

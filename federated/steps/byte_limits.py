@@ -98,7 +98,7 @@ def _joined(contract: Contract, partners: Sequence[str], rows: dict[str, int]) -
 
 
 def _has(contract: Contract, step: str) -> bool:
-    """Whether the contract has this step, as `steps` names it."""
+    """Whether the contract has this step, as `runner` names it."""
     kind, *rest = step.split("/")
     if kind in ("aggregate", "category", "join_sum") and len(rest) == 2:
         partners = [terms.partner for terms in getattr(contract, kind)]

@@ -4,7 +4,7 @@
     asked/key                   opens them (0600)
 
 No record is named: a row is a place in the order that the job had. The partner remembers whom it
-stood for (`releases`), and says in a later job which rows are still aligned.
+stood for (`federated.releases`), and says in a later job which rows are still aligned.
 """
 
 from __future__ import annotations

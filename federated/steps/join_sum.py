@@ -5,32 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from federated.contract.terms import Contract, JoinSumTerms
-from federated.join_sum import JoinSumResult, Noising, SumReceiver, SumSender, place_values
+from federated.contract.noise import noising_of, summed_columns
+from federated.contract.terms import JoinSumTerms
+from federated.join_sum import JoinSumResult, SumReceiver, SumSender, place_values
 from federated.paillier import PrivateKey
 from federated.tables.matrix import numeric_matrix
 from psi.align import Alignment
 from psi.protocol import Context, Role
 
-__all__ = ["columns_of", "needs_noise", "noising_of", "receiving", "sending"]
-
-
-def columns_of(terms: JoinSumTerms) -> list[str]:
-    """The partner's columns, each once."""
-    return list(dict.fromkeys(measure.column for measure in terms.measures))
-
-
-def noising_of(terms: JoinSumTerms) -> Noising | None:
-    """The noise that the terms ask for; None without."""
-    if not terms.epsilon:
-        return None
-    ranges = {r.column: (r.low, r.high) for r in terms.ranges}
-    return Noising(columns_of(terms), ranges, terms.epsilon)
-
-
-def needs_noise(contract: Contract, party: str) -> bool:
-    """Whether this party is to add noise to a sum over hidden records."""
-    return any(t.partner == party and t.epsilon for t in contract.join_sum)
+__all__ = ["receiving", "sending"]
 
 
 def receiving(
@@ -39,7 +22,7 @@ def receiving(
     """The receiver's role; `records`: keys have several levels, so places are of records."""
     statistics = [(m.column, m.statistic) for m in terms.measures]
     return SumReceiver(
-        context, terms.partner, found.places, found.size_sender, columns_of(terms), statistics,
+        context, terms.partner, found.places, found.size_sender, summed_columns(terms), statistics,
         records=records, key_bits=terms.key_bits, noising=noising_of(terms),
     )  # fmt: skip
 
@@ -56,7 +39,7 @@ def sending(
     where: str,
 ) -> Role[np.ndarray]:
     """The partner's role over its `table`, whose logical name is `where`."""
-    columns = columns_of(terms)
+    columns = summed_columns(terms)
     values = numeric_matrix(table, columns, where=where)
     placed = place_values(values, found.places, columns, duplicates=duplicates)
     asked = {m.column for m in terms.measures if m.statistic != "count"}

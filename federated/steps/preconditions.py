@@ -15,8 +15,8 @@ import pyarrow as pa
 from federated.aggregate.messages import GROUPS
 from federated.aggregate.noise import discrete_laplace
 from federated.aggregate.rows import LARGEST
+from federated.contract.noise import needs_noise
 from federated.contract.terms import Contract, PartyTerms, TrainTerms
-from federated.steps import by_category as category
 from federated.steps.by_segment import groups_of
 from federated.tables.column_roles import check_role
 from federated.tables.inferred import refuse_unclear
@@ -54,7 +54,7 @@ def check_table(contract: Contract, party: str, table: pa.Table) -> None:
         EnvironmentFailed: a package that a step needs is not installed.
     """
     terms = contract.party(party)
-    if category.needs_noise(contract, party):
+    if needs_noise(contract, party):
         discrete_laplace([1])
     asked = [m for a in contract.aggregate if a.partner == party for m in a.measures]
     asked += [m for j in contract.join_sum if j.partner == party for m in j.measures]

@@ -17,6 +17,7 @@ from federated.aggregate import Added, History
 from federated.aggregate.history import KnownReceiver, KnownSender
 from federated.aggregate.noise import discrete_laplace
 from federated.aggregate.pairs import Pairs
+from federated.contract.noise import needs_noise
 from federated.contract.terms import (
     AggregateTerms,
     AlignTerms,
@@ -121,7 +122,7 @@ class Steps:
         if snapshot_hash(self._table, salt=salt) != self._me.snapshot:
             raise PeerError("the table changed after the contract was signed", step="tables")
         me = session.name
-        if category.needs_noise(contract, me) or join_sum.needs_noise(contract, me):
+        if needs_noise(contract, me):
             discrete_laplace([1])  # a missing package is told before anything is sent
         self._told = NothingTold() if kept is None else FileTold(kept / "told.json")
         asked = None

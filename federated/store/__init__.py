@@ -1,0 +1,1 @@
+"""What lies on disk: atomic writes, canonical records, sealed files, spools."""

@@ -1,0 +1,1 @@
+"""A party's tables: bound to files, loaded once a job, checked, cleaned, encoded."""

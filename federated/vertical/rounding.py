@@ -7,7 +7,7 @@ Gaussian v is the worst case (Shannon 1948). A row far from the vector's mean te
 
 The Gaussians are Box and Muller's (1958) from 53-bit uniforms. What their last digits could say
 (Mironov 2012) is rounded away: the grid of 2^-30 is far coarser than a double's spacing there.
-A vector is told once: a role that goes on sends the bytes it has kept (federated/session/journal.py).
+A vector is told once: a role that goes on sends the bytes it has kept (`session.journal`).
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def run(folder: Path, releases: Releases) -> tuple[BaseException | None, list[st
 
 
 def book(folder: Path, **limits: object) -> Releases:
-    found = ReleaseLimits(**limits)  # type: ignore[arg-type]
+    found = ReleaseLimits(**{"row_left": 0.0} | limits)  # type: ignore[arg-type]  # 60 rows hold 5.9
     return Releases(folder / "releases", found, secrets.token_bytes, time.time)
 
 
