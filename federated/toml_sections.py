@@ -90,6 +90,17 @@ class Section:
             return self.texts(key)
         return (self.text(key),)
 
+    def has(self, key: str) -> bool:
+        """Whether the key is there, and not taken yet."""
+        return key in self._data
+
+    def renames(self, key: str) -> dict[str, str]:
+        """A table of text = text."""
+        value = self._take(key, {}, "a table")
+        if not isinstance(value, dict) or not all(isinstance(v, str) and v for v in value.values()):
+            raise self.fail(key, value, "a table of text = text")
+        return dict(value)
+
     def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
         """A list of strings without repeats."""
         value = self._take(key, default, "a list of texts")

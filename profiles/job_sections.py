@@ -212,5 +212,17 @@ def read_target(section: Section, trains: tuple[TrainSpec, ...], receiver: str) 
     task = section.text("task", tasks[0] if len(tasks) == 1 else None, tasks)
     if managers and managers.split(".", 1)[0] != receiver:
         raise section.fail("managers", managers, f'"{receiver}.TABLE"')
+    branch = _branch(section) if section.has("branch") else None
+    relationship = section.text("relationship", "") if section.has("relationship") else None
+    renames = section.renames("managers_columns")
+    known = ("manager", "capacity", *(branch or ("branch",)))
+    for given in (key for key in renames if key not in known):
+        raise section.fail("managers_columns", given, " or ".join(known))
     section.done()
-    return TargetSpec(product, task, top, managers, name, columns, leave_out)
+    routed = (branch, relationship, tuple(renames.items()))
+    return TargetSpec(product, task, top, managers, name, columns, leave_out, *routed)
+
+
+def _branch(section: Section) -> tuple[str, ...]:
+    """A column or several; an empty list: none."""
+    return tuple(name for name in section.one_or_more("branch") if name)

@@ -21,14 +21,15 @@ from profiles.federation import Federation
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
 from profiles.leakage import leakage_metrics
-from profiles.own_table import eligible, entity_column, managers_of, own_facts, own_table
+from profiles.own_table import eligible, entity_column, managers_of, own_facts, own_table, routed
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData
 from profiles.report.render import render_report
 from profiles.report_data import report_data
 from profiles.scoring import Alone, fit_alone, measured, reasons
 from profiles.segments import Segments, segments
-from profiles.targets import target_list, write_csv
+from profiles.spreadsheet import write_csv
+from profiles.targets import target_list
 
 __all__ = ["Outputs", "write_outputs"]
 
@@ -180,6 +181,7 @@ def _targets(job: Job, profiles: pa.Table, tables: Source) -> pa.Table | None:
             eligible=eligible(job, target, tables),
             name=target.name,
             columns=target.columns,
+            routing=routed(job, target, tables),
         )
         for target in job.targets
     ]
@@ -246,6 +248,7 @@ def _metrics(
         "aggregates": aggregate_metrics(federation.outcome),
         "join_sums": join_sum_metrics(federation.outcome),
         "targets": {t.product: t.total for t in report.targets},
+        "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),
         "run": run,
     }

@@ -18,7 +18,9 @@ from federated.tables.kept_tables import Extract
 from federated.tables.matrix import known_labels
 from federated.tables.source import Source
 from profiles.job import Job, TargetSpec
-from profiles.targets import RESERVED, check_managers
+from profiles.managers import check_managers
+from profiles.routing import Routing, check_shared, routing_of
+from profiles.targets import RESERVED
 from psi.protocol.errors import InputError, JobError
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "managers_of",
     "own_facts",
     "own_table",
+    "routed",
 ]
 
 _ROLE = {"facts": "fact", "name": "name", "columns": "list column"}
@@ -61,14 +64,17 @@ def check_own(job: Job, source: Source) -> None:
     for target in job.targets:
         managers = managers_of(target, source)
         if managers is not None:
-            check_managers(managers, where=target.managers)
+            routing = routed(job, target, source)
+            check_managers(managers, routing, where=target.managers)
+            own = source.load(table, list(routing.own_columns))
+            check_shared(routing, own, managers, f"{job.file}: [[target]] {target.product!r}")
 
 
 def _check_types(job: Job, source: Source) -> None:
     """Refuse a column whose type the outputs cannot have."""
     table, entity = job.party(job.receiver).table, entity_column(job)
     roles = [(entity, "entity")]
-    roles += [(c, "segment") for c in ("branch", "manager") if c in source.columns(table)]
+    roles += [(c, "segment") for c in _routing_columns(job, source)]
     roles += [(c, _ROLE[key.split()[-1]]) for key, columns in _shown(job) for c in columns]
     found = source.load(table, list(dict.fromkeys(column for column, _ in roles)))
     for column, role in roles:
@@ -104,11 +110,25 @@ def _key_columns(job: Job) -> tuple[str, ...]:
 
 def _own_columns(job: Job, source: Source) -> list[str]:
     spec = job.party(job.receiver)
-    known = source.columns(spec.table)
-    managed = [name for name in ("branch", "manager") if name in known]
+    managed = _routing_columns(job, source)
     shown = [column for _, columns in _shown(job) for column in columns]
     by = [a.by for a in job.aggregates]
     return list(dict.fromkeys([*_key_columns(job), *shown, *by, *spec.features, *managed]))
+
+
+def _routing_columns(job: Job, source: Source) -> list[str]:
+    """What leads go to managers by; what is called branch or manager is carried in any case."""
+    known = source.columns(job.party(job.receiver).table)
+    routed_by = [c for t in job.targets for c in routed(job, t, source).own_columns]
+    named = [c for c in ("branch", "manager") if c in known and c not in routed_by]
+    return [*named, *dict.fromkeys(routed_by)]
+
+
+def routed(job: Job, target: TargetSpec, source: Source) -> Routing:
+    """By which columns a list's leads go to managers; raises `InputError` as `routing_of` does."""
+    if not target.managers:
+        return Routing((), "")
+    return routing_of(target, job.party(job.receiver).table, source, job.file)
 
 
 def own_facts(job: Job, table: pa.Table) -> list[str]:

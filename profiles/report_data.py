@@ -169,10 +169,10 @@ def _targets(job: Job, targets: pa.Table, scores: Mapping[str, np.ndarray]) -> l
                 name=str(row.get("name") or ""),
                 segment=str(row.get("segment") or ""),
                 unassigned=str(row.get("unassigned") or ""),
+                matched=row.get("matched") is not False,
             )
             for row in rows
         )
-        why = part.column("unassigned").drop_null().value_counts().to_pylist()
         named = bool(spec.managers)
         found.append(
             TargetSummary(
@@ -181,14 +181,22 @@ def _targets(job: Job, targets: pa.Table, scores: Mapping[str, np.ndarray]) -> l
                 part.num_rows,
                 lines,
                 part.num_rows - part.column("manager").null_count if named else None,
-                tuple((w["values"], int(w["counts"])) for w in why) if named else (),
+                _counted(part, "unassigned") if named else (),
                 mean=_mean(part.column("score").to_numpy()),
                 average=_mean(scores.get(spec.task, np.empty(0))),
                 managers=_by_manager(part) if named else (),
                 left_out=LEFT_OUT[spec.leave_out],
+                assigned_by=_counted(part, "assigned_by") if named else (),
+                unmatched=int(pc.sum(pc.invert(part.column("matched"))).as_py() or 0),
             )
         )
     return found
+
+
+def _counted(part: pa.Table, column: str) -> tuple[tuple[str, int], ...]:
+    """Each value of a column with its rows, in the order of the list."""
+    found = part.column(column).drop_null().value_counts().to_pylist()
+    return tuple((str(one["values"]), int(one["counts"])) for one in found)
 
 
 def _mean(score: np.ndarray) -> float | None:

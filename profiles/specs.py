@@ -80,7 +80,12 @@ class ProfileSpec:
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """One `[[target]]`; `task` is the training by whose score it ranks."""
+    """One `[[target]]`; `task` is the training by whose score it ranks.
+
+    `branch` are columns that a lead and its manager share, `relationship` the column with the
+    manager who knows the entity; None: what is called so. `managers_columns` says how the managers'
+    table calls them.
+    """
 
     product: str
     task: str
@@ -89,3 +94,6 @@ class TargetSpec:
     name: str
     columns: tuple[str, ...] = ()
     leave_out: str = "positive"
+    branch: tuple[str, ...] | None = None
+    relationship: str | None = None
+    managers_columns: tuple[tuple[str, str], ...] = ()

@@ -260,16 +260,18 @@ class TargetLine:
     name: str = ""
     segment: str = ""
     unassigned: str = ""
+    matched: bool = True
 
 
 @dataclass(frozen=True)
 class TargetSummary:
     """One target list: how long it is, how many have a manager, and its first lines.
 
-    `assigned` is None where the job names no managers; `unassigned` are (why, entities);
+    `assigned` is None where the job names no managers, `assigned_by` are (how, entities) of these;
+    `unassigned` are (why, entities);
     `managers` are (manager, entities, their mean score), most entities first. `mean` is the mean
     score of the list and `average` that of all entities, None where there is none. `left_out` says
-    who is not listed.
+    who is not listed; `unmatched` of the listed have a score of the receiver's own model.
     """
 
     product: str
@@ -283,6 +285,8 @@ class TargetSummary:
     average: float | None = None
     managers: tuple[tuple[str, int, float], ...] = ()
     left_out: str = ""
+    unmatched: int = 0
+    assigned_by: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from profiles.targets import (
-    NO_CAPACITY,
-    NO_MANAGERS,
-    assigned_share,
-    csv_bytes,
-    target_list,
-    write_csv,
-)
+from profiles.managers import NO_CAPACITY, NO_MANAGERS
+from profiles.routing import Routing
+from profiles.spreadsheet import csv_bytes, write_csv
+from profiles.targets import assigned_share, target_list
 from psi.protocol.errors import InputError, MisuseError
 
 
@@ -182,3 +178,34 @@ def test_columns_stand_beside_the_entity() -> None:
     ]
     places = [int(entity[1:]) for entity in found.column("entity").to_pylist()]
     assert found.column("phone").to_pylist() == [f"1{place:010d}" for place in places]
+
+
+def test_branch_and_language_are_named_by_the_job() -> None:
+    """Leads go to a manager who shares both, else the branch, else to whoever has room."""
+    leads = pa.table(
+        {
+            "entity": [f"c{place}" for place in range(8)],
+            "支行": ["0010", "0010 ", "0010", "0020", "0020", "0020", None, "0030"],
+            "tongue": ["zh", "fr", "fr", "zh", "fr", None, "fr", "zh"],
+            "knows": [None, None, None, None, None, "Bo", None, None],
+            "score_deposit": np.linspace(0.9, 0.2, 8),
+            "matched": [True, True, True, True, True, True, False, True],
+        }
+    )
+    managers = pa.table(
+        {
+            "姓名": ["Ann", "Bo", "Cy", "Di"],
+            "office": ["0010", "0010", "0020", "0040"],
+            "tongue": ["zh", "fr", "zh", "fr"],
+            "most": [2, 3, 2, 9],
+        }
+    )
+    routing = Routing((("支行", "office"), ("tongue", "tongue")), "knows", "姓名", "most")
+    found = target_list(leads, "renewal", "deposit", 8, managers, routing=routing).to_pandas()
+    both, alone = "支行 and tongue", "支行"
+    assert list(zip(found["manager"], found["assigned_by"], strict=True)) == [
+        ("Ann", both), ("Bo", both), ("Bo", both), ("Cy", both), ("Cy", alone),
+        ("Bo", "relationship"), ("Di", "capacity"), ("Di", "capacity"),
+    ]  # fmt: skip
+    assert found["matched"].tolist() == [True] * 6 + [False, True]
+    assert set(found["task"]) == {"deposit"}

@@ -23,7 +23,7 @@ from federated.tables.key_columns import check_key, cleaned_key
 from federated.tables.matrix import categorical, known_labels, numeric_matrix
 from federated.tables.source import FileSource, MemorySource
 from federated.text import csv_safe
-from profiles.targets import csv_bytes
+from profiles.spreadsheet import csv_bytes
 from psi.protocol import InputError
 
 ROWS = 120

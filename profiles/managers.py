@@ -1,0 +1,205 @@
+"""Which customer manager takes which lead.
+
+A lead goes to the manager who knows the entity; else to one who shares its branch, and whatever
+else the job names; else to whoever has room. Within each of these steps better leads choose first,
+and managers fill up evenly in proportion to their capacity. Everything is decided by the input,
+nothing by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.party.roles import check_role
+from profiles.routing import Routing, compared
+from psi.protocol.errors import InputError
+
+__all__ = ["NO_CAPACITY", "NO_MANAGERS", "assigned", "check_managers", "column_of"]
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+NO_MANAGERS = "no managers are named"
+NO_CAPACITY = "all managers are at capacity"
+_SLACK = 1.25  # without capacities: a manager takes up to a quarter more than an even share
+
+
+def assigned(leads: pa.Table, managers: pa.Table | None, routing: Routing) -> dict[str, pa.Array]:
+    """`manager`, `assigned_by` and `unassigned` of each lead, leads in their order.
+
+    `assigned_by` is "relationship", the lead's columns that a manager shares ("branch", "branch and
+    language"), or "capacity".
+    """
+    rows = leads.num_rows
+    if managers is None or not managers.num_rows:
+        return {
+            "manager": pa.nulls(rows, pa.string()),
+            "assigned_by": pa.nulls(rows, pa.string()),
+            "unassigned": pa.array([NO_MANAGERS]).take(pa.array(np.zeros(rows, np.int64))),
+        }
+    managers = _checked(managers, routing)
+    names = compared(managers.column(routing.manager))
+    capacity = _capacities(managers, routing.capacity, rows)
+    known = _code(compared(column_of(leads, routing.relationship, pa.string())), names)
+    chosen = np.where(_place(known) < np.append(capacity, 0)[known], known, -1)
+    how, steps = np.where(chosen >= 0, 0, -1), ["relationship"]
+    for columns, mine, theirs in _rounds(leads, managers, routing):
+        steps.append(columns)
+        waiting = np.flatnonzero((chosen < 0) & (mine >= 0))
+        found = _fill(mine[waiting], theirs, capacity, chosen)
+        chosen[waiting], how[waiting[found >= 0]] = found, len(steps) - 1
+    return {
+        "manager": names.take(pa.array(chosen, mask=chosen < 0)),
+        "assigned_by": pa.array(steps).take(pa.array(how, mask=how < 0)),
+        "unassigned": pa.array([NO_CAPACITY]).take(
+            pa.array(np.zeros(rows, np.int64), mask=chosen >= 0)
+        ),
+    }
+
+
+def _rounds(
+    leads: pa.Table, managers: pa.Table, routing: Routing
+) -> Iterator[tuple[str, Ints, Ints]]:
+    """Who may take whom: by all shared columns, by all but the last, …, by none.
+
+    Each with its name and the group of leads and of managers, -1 for neither.
+    """
+    there = [
+        (mine, theirs)
+        for mine, theirs in routing.shared
+        if mine in leads.column_names and theirs in managers.column_names
+    ]
+    groups = [_groups(leads.column(mine), managers.column(theirs)) for mine, theirs in there]
+    for many in range(len(there), 0, -1):
+        mine, theirs = groups[0]
+        for more, others in groups[1:many]:
+            mine, theirs = _both(mine, theirs, more, others)
+        yield " and ".join(column for column, _ in there[:many]), mine, theirs
+    yield "capacity", np.zeros(leads.num_rows, np.int64), np.zeros(managers.num_rows, np.int64)
+
+
+def _groups(leads: Any, managers: Any) -> tuple[Ints, Ints]:
+    theirs = compared(managers)
+    ids = pc.unique(theirs.drop_null())
+    return _code(compared(leads), ids), _code(theirs, ids)
+
+
+def _both(mine: Ints, theirs: Ints, more: Ints, others: Ints) -> tuple[Ints, Ints]:
+    """Groups that agree in both, numbered anew from 0."""
+    width = int(others.max(initial=0)) + 1
+    pairs = [
+        np.where((first < 0) | (second < 0), -1, first * width + second)
+        for first, second in ((mine, more), (theirs, others))
+    ]
+    ids = np.unique(pairs[1][pairs[1] >= 0])
+    if not len(ids):
+        return np.full(len(mine), -1, np.int64), np.full(len(theirs), -1, np.int64)
+    places = [np.minimum(np.searchsorted(ids, found), len(ids) - 1) for found in pairs]
+    return tuple(  # type: ignore[return-value]
+        np.where(ids[place] == found, place, -1) for place, found in zip(places, pairs, strict=True)
+    )
+
+
+def check_managers(
+    managers: pa.Table,
+    routing: Routing = Routing(),  # noqa: B008
+    *,
+    where: str = "the managers' table",
+) -> None:
+    """Raises `InputError` where a table of managers cannot be used, naming it as `where`."""
+    if routing.manager not in managers.column_names:
+        raise InputError(
+            f"{where} has no column {routing.manager!r}",
+            hint="manager, and optionally branch and capacity, are read; managers_columns in "
+            "[[target]] says how else they are called",
+        )
+    roles = [(routing.manager, "name"), (routing.capacity, "measure")]
+    for column, role in [*roles, *((theirs, "segment") for _, theirs in routing.shared)]:
+        if column in managers.column_names:
+            check_role(managers, column, role, where=where)
+    names = compared(managers.column(routing.manager))
+    missing, different = names.null_count, len(pc.unique(names.drop_null()))
+    if missing or different + missing < len(names):
+        raise InputError(
+            f"{where}: {missing} of {len(names)} rows have no name in {routing.manager!r}, "
+            f"{len(names) - missing - different} repeat one",
+            hint="one row a manager",
+        )
+    if routing.capacity in managers.column_names:
+        negative = int((_capacity(managers, routing.capacity, where) < 0).sum())
+        if negative:
+            raise InputError(f"{where}: {negative} of {len(names)} capacities are negative")
+
+
+def _capacity(managers: pa.Table, column: str, where: str) -> np.ndarray:
+    try:
+        found = managers.column(column).cast(pa.float64())
+    except pa.ArrowInvalid:
+        raise InputError(f"{where}: {column!r} holds texts, a number of leads needed") from None
+    return np.asarray(found.to_numpy(), np.float64)
+
+
+def _checked(managers: pa.Table, routing: Routing) -> pa.Table:
+    """The table, in the order of names."""
+    check_managers(managers, routing)
+    return managers.take(pc.sort_indices(compared(managers.column(routing.manager))))
+
+
+def _capacities(managers: pa.Table, column: str, leads: int) -> Ints:
+    """How many leads each takes; a quarter more than an even share where nothing is said."""
+    even = np.full(managers.num_rows, int(np.ceil(_SLACK * leads / managers.num_rows)))
+    if column in managers.column_names:
+        given = _capacity(managers, column, "")
+        even = np.where(np.isnan(given), even, np.floor(np.minimum(np.nan_to_num(given), leads)))
+    return even.astype(np.int64)
+
+
+def _code(column: Any, ids: pa.Array) -> Ints:
+    """The place of each value in `ids`, -1 for a null or another."""
+    found = pc.index_in(column, value_set=ids, skip_nulls=True).fill_null(-1)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _place(group: Ints) -> Ints:
+    """How many earlier entries have the same group."""
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(group) else order
+    place = np.empty(len(group), np.int64)
+    start = np.repeat(first, np.diff(np.append(first, len(group))))
+    place[order] = np.arange(len(group)) - start
+    return place
+
+
+def _fill(group: Ints, managers: Ints, capacity: Ints, chosen: Ints) -> Ints:
+    """For each waiting lead a manager of its group, or -1: the i-th of a group takes its i-th slot.
+
+    A manager with room for c leads, u of them taken, has slots at (u + ½)/c, (u + 1½)/c, …;
+    taken in this order they fill all managers to about the same share.
+    """
+    used = np.bincount(chosen[chosen >= 0], minlength=len(capacity))
+    room = np.where(managers >= 0, capacity - used, 0)
+    owner = np.repeat(np.arange(len(capacity)), room)
+    share = (used[owner] + _place(owner) + 0.5) / capacity[owner]
+    order = np.lexsort((owner, share, managers[owner]))
+    owner = owner[order]
+    groups = max(int(managers.max(initial=-1)), int(group.max(initial=-1))) + 1
+    slots = np.bincount(managers[owner], minlength=groups)
+    first = np.concatenate([[0], np.cumsum(slots)])
+    place = _place(group)
+    fits = place < slots[group]
+    found = np.full(len(group), -1, np.int64)
+    found[fits] = owner[first[group[fits]] + place[fits]]
+    return found
+
+
+def column_of(table: pa.Table, name: str, kind: pa.DataType) -> Any:
+    """A column, or nulls where there is none."""
+    if name in table.column_names:
+        column = table.column(name)
+        return column.cast(kind) if pa.types.is_string(kind) else column
+    return pa.nulls(table.num_rows, kind)
