@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.party.roles import check_role
+from federated.tables.column_roles import check_role
 from profiles.routing import Routing, compared
 from psi.protocol.errors import InputError
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.party.source import Source
+from federated.tables.source import Source
 from profiles.specs import TargetSpec
 from psi.protocol.errors import InputError
 

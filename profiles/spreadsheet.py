@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from federated.party.files import write_atomic
 from federated.readers.canonical import canonical_column
+from federated.store.files import write_atomic
 from federated.text import csv_safe, csv_safe_column
 
 __all__ = ["csv_bytes", "write_csv"]

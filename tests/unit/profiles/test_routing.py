@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from federated.party.source import MemorySource
+from federated.tables.source import MemorySource
 from profiles.job import Job
 from profiles.own_table import check_own, routed
 from psi.protocol import FedprofileError, InputError, JobError
