@@ -13,8 +13,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from federated.evaluation import auc
+from federated.steps.facts import load_table
 from federated.steps.outcome import Outcome, Trained
-from federated.steps.runner import load_table
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from federated.aggregate import Amount
-from federated.contract.terms import FINEST_SCORES, LONGEST_TASK, MODELS
+from federated.contract.kinds.train import LONGEST_TASK, MODELS
+from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.toml_sections import Section
 from profiles.aggregate_section import split_measure
 from profiles.specs import (

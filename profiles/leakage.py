@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from federated.contract.release import Release, planned
 from federated.contract.terms import Contract
 from federated.releases.holdings import Holdings
-from federated.releases.release import Release, planned
 from federated.releases.row_bits import RowBits, row_bits
 from profiles.federation import Federation
 from profiles.report.data import Leakage

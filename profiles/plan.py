@@ -7,34 +7,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from federated.contract.completion import chosen_protocol, complete
+from federated.contract.completion import complete
+from federated.contract.cost import Estimate
 from federated.contract.disclosures import disclosures
+from federated.contract.kinds import KINDS
+from federated.contract.kinds.align import chosen_protocol, tagging
 from federated.contract.terms import Contract
 from federated.contract.words import in_words
-from federated.join_sum import Layout
 from federated.releases.holdings import Holdings
 from federated.releases.row_bits import row_bits, row_words
-from federated.steps.by_category import ciphertexts as cipher_count
-from federated.steps.byte_limits import ciphertexts
 from federated.steps.runner import facts_of
 from federated.tables.column_report import columns_taken, in_lines
 from federated.tables.source import Source
 from federated.text import plain
-from federated.vertical.plan import passes
-from profiles.estimate import (
-    Estimate,
-    aggregate_estimate,
-    align_estimate,
-    join_sum_estimate,
-    train_estimate,
-    vole_estimate,
-)
 from profiles.job import Job
 from profiles.leaks import with_leaks
 from profiles.own_table import check_own
 from profiles.proposal import nameless_draft
+from profiles.rates import MeasuredRates
 from profiles.roles import roles_of
-from psi.align import PROTOCOLS, AlignSettings, in_one_run
+from psi.align import PROTOCOLS
 from psi.kernels.montgomery import best_path
 
 __all__ = ["describe", "estimate"]
@@ -61,7 +53,9 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
         f"{cost.wire / 1e6:.0f} MB on the wire",
     ]
     if any(align.keep_tags_days for align in contract.align):
-        lines.append(f"  of which {_seconds(_kept_seconds(contract))} are not spent again {KEPT}")
+        lines.append(
+            f"  of which {_seconds(tagging(contract, MeasuredRates()))} are not spent again {KEPT}"
+        )
     if source is not None:
         lines += _columns(job, source)
     if source is None:
@@ -100,49 +94,8 @@ def _told(contract: Contract, source: Source | None) -> list[str]:
 
 def estimate(contract: Contract) -> Estimate:
     """The cost of all steps together."""
-    rows = {party.name: party.rows for party in contract.parties}
-    me = rows[contract.receiver]
-    total = Estimate(STARTING, 0, 0)
-    for align in contract.align:
-        levels = len(contract.party(contract.receiver).keys)
-        terms = AlignSettings(align.protocol, align.reveal, align.duplicates)
-        keys = levels if in_one_run(terms, levels) else 1
-        theirs = rows[align.partner]
-        sizes = me * keys, theirs * keys
-        if PROTOCOLS[align.protocol].blocks:
-            total += vole_estimate(*sizes, checks=align.protocol == "vole-malicious")
-        else:
-            total += align_estimate(*sizes)
-        if align.minimum_checked_by == "partner":
-            total += align_estimate(theirs * levels, me * levels)
-    for partner in dict.fromkeys(aggregate.partner for aggregate in contract.aggregate):
-        sections = [a for a in contract.aggregate if a.partner == partner]
-        shared = min(me, rows[partner])
-        ciphers = ciphertexts(contract, partner, shared)
-        total += aggregate_estimate(
-            shared, 50, ciphers, sections[0].key_bits, sections=len(sections)
-        )
-    for category in contract.category:
-        shared = min(me, rows[category.partner])
-        ciphers, groups = cipher_count(category, shared), len(category.categories) + 1
-        total += aggregate_estimate(shared, groups, ciphers, category.key_bits)
-    for join in contract.join_sum:
-        layout = Layout(len(join.measures), rows[join.partner], join.key_bits)
-        total += join_sum_estimate(layout.places, layout.ciphertexts, join.key_bits)
-    for train in contract.train:
-        if train.split == "vertical":
-            shared = min([me, *(rows[name] for name in train.partners)])
-            own = contract.party(contract.receiver).design_columns + 1
-            columns = sum(contract.party(name).design_columns for name in train.partners)
-            plan = passes(shared, train.steps, train.folds, train.fold_steps)
-            total += train_estimate(shared, own, columns, plan, train.key_bits)
-    return total
-
-
-def _kept_seconds(contract: Contract) -> float:
-    """What the partners take to tag their items."""
-    rows = {party.name: party.rows for party in contract.parties}
-    return sum(align_estimate(0, rows[align.partner]).seconds for align in contract.align)
+    costs = (cost for kind in KINDS for cost in kind.cost(contract, MeasuredRates()))
+    return sum(costs, start=Estimate(STARTING, 0, 0))
 
 
 def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str]:

@@ -9,36 +9,22 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
+from federated.contract.cost import AlignRates
 from psi import oprf
 from psi.kernels.hashing import tag_hash
 from psi.kernels.montgomery import square_ring
 from psi.kernels.scalars import random_scalar
 
-__all__ = ["AlignRates", "align_rates", "product_seconds"]
+__all__ = ["MeasuredRates", "align_rates", "product_seconds"]
 
 _clock = time.perf_counter
 _ITEMS = 4096
 _ITEM_BYTES = 18
 _RESIDUES = 1024
-
-
-@dataclass(frozen=True)
-class AlignRates:
-    """Seconds an item on all cores: at the receiver, and at the sender for items of each side.
-
-    `tag` is the hash of one tag, which stands for the memory and ordinary arithmetic of the
-    machine.
-    """
-
-    receiver: float
-    answer: float
-    own: float
-    tag: float
 
 
 @cache
@@ -69,6 +55,18 @@ def product_seconds(bits: int) -> float:
     residues = ring.load(words.reshape(_RESIDUES, width))
     ring.multiply(residues, residues)
     return _seconds(lambda: ring.multiply(residues, residues), _RESIDUES, times=3)
+
+
+class MeasuredRates:
+    """This machine's, each measured when it is first asked for."""
+
+    def align(self) -> AlignRates:
+        """Of set intersection."""
+        return align_rates()
+
+    def product(self, bits: int) -> float:
+        """Seconds a product modulo the square of a number of `bits`, on all cores."""
+        return product_seconds(bits)
 
 
 def _seconds(call: Callable[[], object], rows: int = _ITEMS, times: int = 1) -> float:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from federated.contract.completion import HORIZONTAL_STEPS
+from federated.contract.kinds.train_horizontal import HORIZONTAL_STEPS
 from federated.horizontal import Plan
 from federated.session.session import Progress
 from federated.store.files import make_folder

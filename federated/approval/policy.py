@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from federated.contract.columns import KEY, USES, columns_used
+from federated.contract.kinds import KINDS
+from federated.contract.release import planned
 from federated.contract.terms import Contract, PartyTerms
 from federated.keys.party_keys import Identity
 from federated.releases.budget import check_counts
 from federated.releases.limits import ReleaseLimits
-from federated.releases.release import planned
 from federated.store.plain import to_plain
 from federated.tables.source import Source
 from psi.align import PROTOCOLS
@@ -31,7 +32,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ENTITIES = ("consumer", "company", "government")
 REVEALS = ("both", "receiver", "cardinality")
 DUPLICATES = ("collapse", "join")
-STEPS = ("align", "aggregate", "join_sum", "category", "train")
+STEPS = tuple(dict.fromkeys(kind.name for kind in KINDS))
 """The kinds of steps, as the contract's fields are called."""
 _NAMED = 5
 """Columns that a refusal names one by one."""
@@ -175,7 +176,6 @@ class Policy:
         self._check_align(contract)
         self._check_steps(contract, me)
         self._check_noise(contract, me)
-        self._check_join_sums(contract, me)
         self._check_budgets(contract, me)
         self._check_columns(contract, me, source)
 
@@ -233,7 +233,7 @@ class Policy:
         )
 
     def _check_steps(self, contract: Contract, me: PartyTerms) -> None:
-        for terms in (terms for step in STEPS for terms in getattr(contract, step)):
+        for terms in (terms for kind in KINDS for terms in kind.terms(contract)):
             bits, least = getattr(terms, "key_bits", None), self.limits.key_bits
             if bits is not None and bits < least:
                 raise Declined(f"key of {bits} bits asked, at least {least} allowed")
@@ -249,34 +249,16 @@ class Policy:
         check_counts(me.table, self.releases, told, contract.purpose)
 
     def _check_noise(self, contract: Contract, me: PartyTerms) -> None:
-        for terms in contract.category:
-            if terms.partner != me.name:
-                continue
-            if not terms.epsilon and not self.limits.unnoised_categories:
-                raise Declined(
-                    f"amounts by {terms.category!r} asked without noise, not allowed by policy",
-                    hint="without it, chosen amounts tell which record is in which category",
-                )
-            self._check_epsilon(terms.epsilon)
-
-    def _check_join_sums(self, contract: Contract, me: PartyTerms) -> None:
-        for terms in contract.join_sum:
-            if terms.partner != me.name:
-                continue
-            if not terms.epsilon and not self.limits.unnoised_join_sums:
-                raise Declined(
-                    "sums over records that nobody learns asked without noise, not allowed by "
-                    "policy",
-                    hint="without it, two jobs that differ by one record tell that one's values",
-                )
-            self._check_epsilon(terms.epsilon)
-
-    def _check_epsilon(self, epsilon: int) -> None:
         most = self.limits.largest_epsilon
-        if epsilon > most:
-            raise Declined(
-                f"epsilon {epsilon / 1000:g} asked, at most {most / 1000:g} allowed by policy"
-            )
+        for epsilon, exact in (each for kind in KINDS for each in kind.unnoised(contract, me.name)):
+            if not epsilon and not getattr(self.limits, exact.limit):
+                raise Declined(
+                    f"{exact.asked} asked without noise, not allowed by policy", hint=exact.hint
+                )
+            if epsilon > most:
+                raise Declined(
+                    f"epsilon {epsilon / 1000:g} asked, at most {most / 1000:g} allowed by policy"
+                )
 
     def _check_columns(self, contract: Contract, me: PartyTerms, source: Source) -> None:
         used = columns_used(contract, me.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from federated.contract.kinds import KINDS
 from federated.text import plain
 from psi.protocol import PeerError
 
@@ -28,30 +29,11 @@ def columns_used(contract: Contract, party: str) -> dict[str, tuple[str, ...]]:
 
     The keys are `USES`, all of them. Raises `PeerError` if the contract has no such party.
     """
-    me, receiver = contract.party(party), party == contract.receiver
+    contract.party(party)
     used: dict[str, list[str]] = {use: [] for use in USES}
-    if any(receiver or terms.partner == party for terms in contract.align):
-        used[KEY] += [column for level in me.keys for column in level]
-    for section in contract.aggregate:
-        if section.partner == party:
-            used["aggregate"] += [measure.column for measure in section.measures]
-        if receiver:
-            used["segment"].append(section.by)
-    for category in contract.category:
-        if category.partner == party:
-            used["category"].append(category.category)
-        if receiver:
-            used["segment"] += [category.segment] if category.segment else []
-            used["amount"] += [amount.column for amount in category.amounts]
-    for join in contract.join_sum:
-        if join.partner == party:
-            used["join and sum"] += [measure.column for measure in join.measures]
-    for train in contract.train:
-        pooled = train.split == "horizontal"
-        if pooled or receiver or party in train.partners:
-            used["feature"] += me.features
-        if pooled or receiver:
-            used["label"].append(train.label)
+    for kind in KINDS:
+        for use, columns in kind.used(contract, party):
+            used[use] += columns
     return {use: tuple(dict.fromkeys(columns)) for use, columns in used.items()}
 
 

@@ -6,6 +6,7 @@ One pure function, so that `plan` and `node show` say the same. What the guards 
 
 from __future__ import annotations
 
+from federated.contract.kinds import KINDS
 from federated.contract.terms import Contract
 
 __all__ = ["guards"]
@@ -16,13 +17,14 @@ def guards(contract: Contract, party: str) -> list[str]:
     if party == contract.receiver:
         return []
     asker, found = contract.receiver, list[str]()
-    joined: list[object] = [
-        *(terms for terms in contract.aggregate if terms.partner == party),
-        *(terms for terms in contract.category if terms.partner == party),
-        *(t for t in contract.train if t.split == "vertical" and party in t.partners),
-    ]
+    joined = any(
+        party in kind.partners(terms)
+        for kind in KINDS
+        if kind.joined
+        for terms in kind.terms(contract)
+    )
     pooled = any(t.split == "horizontal" for t in contract.train)
-    known = bool(contract.align) and all(a.reveal == "both" for a in contract.align)
+    known = bool(contract.align) and contract.known
     if joined and known:
         found.append(
             f"{party} knows the joined records: it compares them, by keyed tags it keeps, with "

@@ -13,16 +13,20 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from federated.aggregate import Amount, Statistic
 from federated.contract.columns import check_columns
+from federated.contract.kinds import KINDS
+from federated.contract.kinds.align import AlignTerms
+from federated.contract.kinds.by_category import CategoryTerms
+from federated.contract.kinds.by_segment import AggregateTerms
+from federated.contract.kinds.join_sum import JoinSumTerms
+from federated.contract.kinds.train import TrainTerms
+from federated.contract.parts import AmountTerms, Disclosure, Measure
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.store.plain import canonical, from_canonical
-from federated.vertical import told_bits
-from psi.align import ALTERNATIVE, PROTOCOLS
-from psi.protocol import MisuseError, PeerError, Refused
+from psi.align import PROTOCOLS
+from psi.protocol import PeerError, Refused
 
 __all__ = [
-    "LONGEST_TASK",
     "AggregateTerms",
     "AlignTerms",
     "AmountTerms",
@@ -41,17 +45,8 @@ __all__ = [
 ]
 
 VERSION = 3
-MODELS = ("logistic",)
-"""What `TrainTerms.model` may ask for."""
-FINEST_SCORES = 12
-"""The most `score_bits` of a vector."""
-MOST_CATEGORIES = 1000
-MOST_ROUNDS = 20
-"""Steps, and folds, of a training whose rows are split."""
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
-LONGEST_TASK = 64
-"""UTF-8 bytes of a task's name, which is part of its step's."""
 
 
 class OtherVersion(PeerError):
@@ -88,135 +83,6 @@ class PartyTerms:
         except ValueError:
             raise PeerError("a public key in the contract is not hexadecimal") from None
         return Identity(self.name, *keys)
-
-
-@dataclass(frozen=True)
-class AlignTerms:
-    """Find the shared entities of the receiver and one partner.
-
-    `minimum_checked_by` is "receiver" (a promise to the partner) or "partner" (counted first).
-    With `keep_tags_days` the partner's tags serve all runs of so many days, for at most
-    `keep_tags_items` of the receiver's items in all; 0: fresh ones for each run. A draft may name
-    an `alternative` protocol, taken if all parties accept it and the sets suit it.
-    """
-
-    partner: str
-    protocol: str
-    reveal: str
-    minimum_overlap: int
-    minimum_checked_by: str
-    largest_set: int
-    duplicates: str
-    keep_tags_days: int
-    keep_tags_items: int
-    alternative: str = ""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A column of the partner's and the statistic asked of it, as `Statistic` spells it."""
-
-    column: str
-    statistic: str
-
-
-@dataclass(frozen=True)
-class AggregateTerms:
-    """Statistics of the partner's columns by the receiver's segment."""
-
-    partner: str
-    by: str
-    measures: tuple[Measure, ...]
-    minimum_group: int
-    key_bits: int
-
-    @property
-    def columns(self) -> list[str]:
-        """The partner's columns, once each, in the order of the measures."""
-        return list(dict.fromkeys(measure.column for measure in self.measures))
-
-
-@dataclass(frozen=True)
-class AmountTerms:
-    """A column, and the whole numbers `low` to `high` to which its values are clipped."""
-
-    column: str
-    low: int
-    high: int
-
-
-@dataclass(frozen=True)
-class CategoryTerms:
-    """Counts, and sums of the receiver's amounts, by a partner's private category.
-
-    `categories` is a public list of names. `segment` is a column of the receiver's for a two-way
-    table, "" for none. `noise` is "laplace" with `epsilon` thousandths for the whole release, or
-    "none" with 0: then categories of fewer than `minimum_group` records are not told.
-    """
-
-    partner: str
-    category: str
-    categories: tuple[str, ...]
-    segment: str
-    amounts: tuple[AmountTerms, ...]
-    noise: str
-    epsilon: int
-    minimum_group: int
-    key_bits: int
-
-
-@dataclass(frozen=True)
-class JoinSumTerms:
-    """Statistics of the partner's columns over an intersection whose records nobody learns.
-
-    `epsilon`, in thousandths, is of the partner's noise on all numbers of the release; `ranges`
-    has one for each column that is summed, to which its values are clipped. 0 and none: exact
-    numbers.
-    """
-
-    partner: str
-    measures: tuple[Measure, ...]
-    minimum_group: int
-    key_bits: int
-    epsilon: int = 0
-    ranges: tuple[AmountTerms, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainTerms:
-    """One model across the label party and the feature parties.
-
-    `split` is "vertical" (columns at different parties) or "horizontal" (rows at different
-    parties). `score_vectors` is the most numbers a row that the label party may learn of the
-    other parties' part of the score; each of them is told with noise of 2^-`score_bits` of its
-    standard deviation, and `row_bits` is the most that all of them together may tell of a row,
-    in bits, in the mean of rows. Where rows are split there are no score vectors, and `row_bits` is
-    the most that all sums of one party tell of any of its rows, whatever the receiver asks.
-    """
-
-    task: str
-    model: str
-    split: str
-    label: str
-    positive: str
-    partners: tuple[str, ...]
-    steps: int
-    folds: int
-    fold_steps: int
-    score_vectors: int
-    score_bits: int
-    row_bits: int
-    key_bits: int
-
-
-@dataclass(frozen=True)
-class Disclosure:
-    """What one party learns of another's data by design, and which term allows it."""
-
-    step: str
-    to: str
-    learns: str
-    line: str
 
 
 @dataclass(frozen=True)
@@ -290,6 +156,11 @@ class Contract:
         found = [a for a in self.align if a.partner == partner and a.reveal == "both"]
         return any(align.duplicates == "join" for align in found)
 
+    @property
+    def known(self) -> bool:
+        """Whether every alignment tells both sides which records they share."""
+        return all(terms.reveal == "both" for terms in self.align)
+
     def partners(self) -> list[str]:
         """All parties but the receiver, in the contract's order."""
         return [terms.name for terms in self.parties if terms.name != self.receiver]
@@ -320,48 +191,21 @@ class Contract:
         names = [terms.name for terms in self.parties]
         if len(set(names)) != len(names) or len(names) < 2:
             raise PeerError("a contract needs two parties or more, each with its own name")
-        for name in (self.receiver, self.proposer, *self._partners_of_steps()):
+        asked = [(kind, terms) for kind in KINDS for terms in kind.terms(self)]
+        partners = [name for kind, terms in asked for name in kind.partners(terms)]
+        for name in (self.receiver, self.proposer, *partners):
             self.party(name)
-        self._check_shapes()
+        if self.receiver in partners:
+            raise PeerError("the contract aligns a party twice, or the receiver with itself")
+        if min(_numbers(self), default=0) < 0:
+            raise PeerError("the contract has a negative number where none can be")
+        for terms in self.parties:
+            if [len(level) for level in terms.keys] != [len(level) for level in terms.kinds]:
+                raise PeerError("the contract names another number of kinds than of key columns")
         if len(self.nonce) != 64 or not 0 < self.not_before < self.expires:
             raise PeerError("the contract's nonce or validity is malformed")
-        for align in self.align:
-            kept = align.keep_tags_days > 0
-            single = all(len(p.keys) == 1 for p in self.parties)
-            if kept and (not single or align.reveal == "cardinality"):
-                raise PeerError("tags are kept for one level of keys, and never for a count only")
-            found = PROTOCOLS.get(align.protocol)
-            if found is None or align.reveal not in found.reveals or align.reveal == "places":
-                raise PeerError("the contract names a protocol that cannot do what it asks")
-            other = align.alternative
-            if other and (other != ALTERNATIVE or align.protocol != "ecdh"):
-                raise PeerError(f"{other!r} found as alternative, {ALTERNATIVE} to ecdh allowed")
-            if other and align.reveal not in PROTOCOLS[other].reveals:
-                raise PeerError("the contract names a protocol that cannot do what it asks")
-            counted = kept or align.minimum_checked_by == "partner"
-            if counted and {align.protocol, align.alternative} - {"ecdh", ""}:
-                raise PeerError("kept tags and a minimum that is counted need the protocol ecdh")
-            joined = align.reveal == "both" and align.duplicates == "join"
-            if joined and len(self.align) > 1:
-                raise PeerError("rows of several partners are put together with one pair for each")
-            if align.minimum_checked_by not in ("receiver", "partner"):
-                raise PeerError("the contract names nobody who checks the minimum")
-        for join in self.join_sum:
-            _check_join_sum(join)
-            hidden = [a.protocol for a in self.align if _counts(a, join.partner)]
-            if not hidden or "places" not in PROTOCOLS[hidden[0]].reveals:
-                raise PeerError("a join and sum needs a cardinality intersection with its partner")
-        for category in self.category:
-            _check_category(category)
-            if category.noise == "none" and self.joins(category.partner):
-                raise PeerError("exact counts by category need duplicates = collapse")
-        for terms in self.aggregate:
-            first = next(t for t in self.aggregate if t.partner == terms.partner)
-            if terms.key_bits != first.key_bits:
-                raise PeerError("sections over one partner's rows need keys of one size")
-        for measure in (m for terms in self.aggregate for m in terms.measures):
-            if not _spelled(measure.statistic):
-                raise PeerError("the contract asks for a statistic that this version does not have")
+        for kind in KINDS:
+            kind.check(self)
         for text in _texts(self):
             if text != unicodedata.normalize("NFC", text) or not text.isprintable():
                 raise PeerError("the contract holds control characters")
@@ -370,42 +214,18 @@ class Contract:
         self._check_steps()
         check_columns(self)
 
-    def _check_shapes(self) -> None:
-        """What steps take for granted of keys, partners and numbers."""
-        partners = [terms.partner for terms in self.align]
-        if len(set(partners)) != len(partners) or self.receiver in self._partners_of_steps():
-            raise PeerError("the contract aligns a party twice, or the receiver with itself")
-        for terms in self.parties:
-            if [len(level) for level in terms.keys] != [len(level) for level in terms.kinds]:
-                raise PeerError("the contract names another number of kinds than of key columns")
-        aligned = [self.party(name) for name in (self.receiver, *partners) if partners]
-        levels = {len(terms.keys) for terms in aligned}
-        if aligned and (len(levels) != 1 or not all(all(terms.keys) for terms in aligned)):
-            raise PeerError("the contract's parties have different levels of keys")
-        if aligned and (0 in levels or len({terms.kinds for terms in aligned}) != 1):
-            raise PeerError("the contract's parties have no keys, or keys of different kinds")
-        for align in self.align:
-            if align.duplicates not in ("collapse", "join"):
-                raise PeerError("the contract names an unknown way with duplicates")
-        for train in self.train:
-            _check_train(train)
-        if min(_numbers(self), default=0) < 0:
-            raise PeerError("the contract has a negative number where none can be")
-
     def _check_steps(self) -> None:
         """Steps are told apart, and stand on rows that both sides know where they need them."""
-        if any(len(set(same)) < len(same) for same in (self.aggregate, self.category)):
-            raise PeerError("the contract asks the same twice")
-        if len(set(self.join_sum)) < len(self.join_sum):
-            raise PeerError("the contract asks the same twice")
+        for same in (self.aggregate, self.category, self.join_sum):
+            if len(set(same)) < len(same):
+                raise PeerError("the contract asks the same twice")
         tasks = [terms.task for terms in self.train]
         if len(set(tasks)) != len(tasks) or not all(tasks) or "/" in "".join(tasks):
             raise PeerError("each task needs a name of its own, without a slash")
-        joined = [terms.partner for terms in self.aggregate]
-        joined += [terms.partner for terms in self.category]
-        joined += [name for t in self.train if t.split == "vertical" for name in t.partners]
-        known = {terms.partner for terms in self.align if terms.reveal == "both"}
-        if joined and (not set(joined) <= known or len(known) < len(self.align)):
+        stand = [(kind, terms) for kind in KINDS if kind.joined for terms in kind.terms(self)]
+        joined = {name for kind, terms in stand for name in kind.partners(terms)}
+        told = {terms.partner for terms in self.align if terms.reveal == "both"}
+        if joined and (not joined <= told or len(told) < len(self.align)):
             raise PeerError("a step over joined rows, which not every alignment tells both sides")
 
     def check_time(self, now: float) -> None:
@@ -431,70 +251,6 @@ class Contract:
             suites=Suites(),
         )
         return hashlib.sha256(undated.to_bytes()).digest()
-
-    def _partners_of_steps(self) -> list[str]:
-        trained = [name for terms in self.train for name in terms.partners]
-        aligned = [terms.partner for terms in self.align]
-        summed = [terms.partner for terms in self.join_sum]
-        summed += [terms.partner for terms in self.category]
-        return aligned + [terms.partner for terms in self.aggregate] + summed + trained
-
-
-def _counts(align: AlignTerms, partner: str) -> bool:
-    return align.partner == partner and align.reveal == "cardinality"
-
-
-def _check_join_sum(terms: JoinSumTerms) -> None:
-    if not terms.measures or {m.statistic for m in terms.measures} - {"count", "sum", "mean"}:
-        raise PeerError("the contract asks for a statistic that this version does not have")
-    summed = {m.column for m in terms.measures if m.statistic != "count"}
-    if sorted(r.column for r in terms.ranges) != sorted(summed if terms.epsilon else ()):
-        raise PeerError("a sum with noise needs one range for each column, others have none")
-    if not all(Amount(r.column, r.low, r.high).valid for r in terms.ranges):
-        raise PeerError("the contract has a range that is empty or too wide")
-
-
-def _check_category(terms: CategoryTerms) -> None:
-    names = terms.categories
-    noised = terms.noise == "laplace" and terms.epsilon > 0
-    bare = terms.noise == "none" and terms.epsilon == 0 and not terms.segment
-    if not (noised or bare):
-        raise PeerError("the contract asks for a noise that this version does not have")
-    if not 0 < len(names) <= MOST_CATEGORIES or len(set(names)) != len(names):
-        raise PeerError("the contract's list of categories is empty, too long or has repeats")
-    if not all(Amount(a.column, a.low, a.high).valid for a in terms.amounts):
-        raise PeerError("the contract has an amount without a range")
-
-
-def _check_train(terms: TrainTerms) -> None:
-    if terms.split not in ("vertical", "horizontal"):
-        raise PeerError("the contract names an unknown way to split")
-    if terms.model not in MODELS:
-        raise PeerError("the contract asks for a model that this version does not have")
-    if len(terms.task.encode("utf-8", "replace")) > LONGEST_TASK:
-        raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
-    if terms.split == "vertical" and not 1 <= terms.score_bits <= FINEST_SCORES:
-        raise PeerError(
-            f"scores of {terms.score_bits} bits in the contract, 1 to {FINEST_SCORES} allowed"
-        )
-    if terms.split == "horizontal" and max(terms.steps, terms.folds) > MOST_ROUNDS:
-        raise PeerError(f"more than {MOST_ROUNDS} steps or folds of a training in the contract")
-    if terms.row_bits < 1:
-        raise PeerError("the contract does not say how many bits of a row a training may tell")
-    if terms.split == "vertical" and told_bits(terms.score_vectors, terms.score_bits) > (
-        terms.row_bits
-    ):
-        raise PeerError(
-            f"{terms.score_vectors} numbers of {terms.score_bits} bits in the contract, "
-            f"{terms.row_bits} bits of a row allowed by it"
-        )
-
-
-def _spelled(statistic: str) -> bool:
-    try:
-        return Statistic.parse(statistic).text == statistic
-    except MisuseError:
-        return False
 
 
 def _numbers(value: object) -> list[int]:

@@ -12,16 +12,17 @@ from federated.approval.decision import AutoDecider, Decider, Request
 from federated.approval.policy import Policy
 from federated.contract import completion
 from federated.contract.negotiation import Agreed, Approver, Proposer
+from federated.contract.release import planned
 from federated.contract.terms import Contract, PartyTerms, suites_for
 from federated.releases.memory import Releases
-from federated.releases.release import planned
 from federated.session.journal import DRAFT
 from federated.session.progress import APPROVAL
 from federated.session.session import Session
+from federated.steps.facts import used_columns
 from federated.steps.folds import FoldKey
 from federated.steps.outcome import Outcome
 from federated.steps.release_guard import foresee
-from federated.steps.runner import Steps, facts_of, used_columns
+from federated.steps.runner import facts_of, run_steps
 from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
 from psi.align import PROTOCOLS
@@ -106,7 +107,7 @@ class Participant:
             self._session.bind(agreed)
             if self._session.resumed:
                 self._decider.check(agreed.contract)  # the policy may be another by now
-            steps = Steps(
+            outcome = run_steps(
                 self._session,
                 agreed.contract,
                 self.tables,
@@ -114,7 +115,6 @@ class Participant:
                 self._kept,
                 self._releases,
             )
-            outcome = steps.run()
             self._session.finish()
         except BaseException as error:
             self._session.abort(error)

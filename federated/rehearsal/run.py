@@ -31,7 +31,7 @@ from federated.rehearsal.invented import invented_table, key_rows
 from federated.releases.limits import ReleaseLimits
 from federated.session.routers import MemoryRouter
 from federated.session.session import Progress, Session
-from federated.steps.runner import load_table
+from federated.steps.facts import load_table
 from federated.tables.source import MemorySource, Source
 from psi.align import PROTOCOLS
 from psi.protocol import Declined, FedprofileError, InputError

@@ -13,7 +13,7 @@ import json
 import math
 from dataclasses import dataclass
 
-from federated.releases.release import Release
+from federated.contract.release import Release
 from federated.store.plain import canonical, from_canonical
 from psi.protocol import EnvironmentFailed
 

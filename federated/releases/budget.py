@@ -26,10 +26,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from federated.contract.terms import FINEST_SCORES
+from federated.contract.kinds.train_vertical import FINEST_SCORES
+from federated.contract.release import Release
 from federated.releases.book import ANY_EDGES, MICRO, Entry, micro
 from federated.releases.limits import ReleaseLimits
-from federated.releases.release import Release
 from federated.vertical import told_bits
 from psi.protocol import Declined
 

@@ -12,9 +12,9 @@ import fcntl
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.releases.book import MICRO, micro
-from federated.releases.release import planned
 from federated.store.files import disk_failed, make_folder, private_file, write_atomic
 from federated.store.plain import canonical, from_canonical
 from psi.protocol import InputError, PeerError

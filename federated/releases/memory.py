@@ -35,12 +35,12 @@ import pyarrow.compute as pc
 from federated.aggregate.binned import NO_PART
 from federated.aggregate.grid import grid_of
 from federated.aggregate.history import Past, asked_of
+from federated.contract.release import Release
 from federated.contract.terms import Contract, PartyTerms
 from federated.releases.book import MICRO, Book, Entry, Job, Level, Names, read_book
 from federated.releases.budget import Earlier, Holds, allowed_bits, check_bits, check_counts
 from federated.releases.differencing import Tags, exposure, inside, nearest
 from federated.releases.limits import ReleaseLimits
-from federated.releases.release import Release
 from federated.releases.row_bits import RowBits
 from federated.store.files import make_folder
 from federated.store.plain import canonical

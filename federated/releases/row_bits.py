@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.releases.book import MICRO
 from federated.releases.budget import allowed_bits
 from federated.releases.insider import insider_share
 from federated.releases.limits import ReleaseLimits
-from federated.releases.release import planned
 
 __all__ = ["RowBits", "row_bits", "row_words", "told_words"]
 

@@ -1,4 +1,4 @@
-"""The step "amounts by a partner's category" at one party: its role from the contract's terms."""
+"""Counts, and sums of the receiver's amounts, by a partner's private category, at one party."""
 
 from __future__ import annotations
 
@@ -9,26 +9,62 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.aggregate import AmountParty, CategoryParty, CategoryResult
-from federated.aggregate.amounts import MOST_PARTS, AmountSlots
 from federated.aggregate.audit import Told
 from federated.aggregate.categories import with_other
 from federated.aggregate.pairs import Pairs
-from federated.contract.noise import amounts_of
-from federated.contract.terms import CategoryTerms
+from federated.contract.kinds.by_category import amounts_of
+from federated.contract.terms import CategoryTerms, Contract
 from federated.paillier import PrivateKey
-from federated.steps.categories_told import subject_of, tell
+from federated.steps.by_segment import check_segments
+from federated.steps.categories_told import FileTold, NothingTold, subject_of, tell
+from federated.steps.numbers import check_numbers
+from federated.steps.sections_told import groups_of
+from federated.steps.step import Step
+from federated.steps.work import Work
+from federated.tables.column_roles import check_role
 from federated.tables.matrix import categorical, numeric_matrix
 from psi.protocol import Context, Role
 
-__all__ = ["ciphertexts", "giving", "receiving"]
+__all__ = ["ByCategory", "giving", "receiving"]
 
 Grouped = Callable[[pa.ChunkedArray], tuple[list[str], np.ndarray]]
 
 
-def ciphertexts(terms: CategoryTerms, rows: int) -> int:
-    """Ciphertexts that each of so many rows takes, at most."""
-    parts = MOST_PARTS if terms.segment else 1
-    return AmountSlots(amounts_of(terms), parts, rows, terms.key_bits, terms.epsilon).layout.ciphers
+class ByCategory(Step):
+    """Each table is a step."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._told = NothingTold() if work.kept is None else FileTold(work.kept / "told.json")
+
+    @staticmethod
+    def check(contract: Contract, party: str, table: pa.Table) -> None:
+        where = contract.party(party).table
+        for terms in contract.category:
+            if terms.partner == party:
+                check_role(table, terms.category, "category", where=where)
+            if contract.receiver == party:
+                check_numbers(table, [amount.column for amount in terms.amounts], where)
+                check_segments(table, [terms.segment] if terms.segment else [], where)
+
+    def run(self) -> None:
+        for number, terms in enumerate(self._work.contract.category):
+            if self._work.takes_part(terms.partner):
+                self._table(terms, f"category/{number}/{terms.partner}")
+
+    def _table(self, terms: CategoryTerms, step: str) -> None:
+        work, table = self._work, self._work.aligned()
+        context = work.session.context(step)
+        if work.receives:
+            key, where = work.paillier_key(terms.key_bits), work.me.table
+            role = receiving(context, terms, table, key, groups_of, where=where, most=work.most)
+            work.outcome.categories.append((terms, work.run(step, role, [terms.partner])))
+        else:
+            work.reserve(step)
+            rows = work.outcome.rows
+            told = giving(context, terms, table, rows, self._told, work.pairs, work.most)
+            work.run(step, told, [work.contract.receiver])
+        work.disclosed(f"category {terms.partner}", rows=len(table))
 
 
 def receiving(

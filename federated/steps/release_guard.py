@@ -14,10 +14,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.releases.holdings import Holdings
 from federated.releases.memory import Level, Releases
-from federated.releases.release import planned
 from federated.session.session import Session
 from federated.tables.snapshot import snapshot_hash
 from federated.tables.source import Source

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.contract.completion import HORIZONTAL_STEPS
+from federated.contract.kinds.train_horizontal import HORIZONTAL_STEPS
 from federated.contract.terms import Contract, suites_for
 from federated.contract.words import in_words
 from federated.vertical import Steps

@@ -348,7 +348,7 @@ def test_the_contracts_seed_does_not_say_which_rows_are_in_a_fold(tmp_path: Path
         (tmp_path / job).mkdir()
         few = NEW_POLICY.replace("row_left = 7", "row_left = 0")  # 80 rows hold 6.3 bits
         world = World(tmp_path / job, people(), permissions, policy=few)
-        with mock.patch("federated.steps.runner.Branch", noted):
+        with mock.patch("federated.steps.train_horizontal.Branch", noted):
             assert world.run(JOB, people()).errors == {}
     assert len(folds) == 4
     assert len({fold.tobytes() for fold in folds}) == 4

@@ -12,6 +12,7 @@ import pytest
 
 from federated.approval.policy_file import NEW_POLICY
 from federated.contract.columns import columns_used
+from federated.contract.release import planned
 from federated.contract.terms import (
     AmountTerms,
     CategoryTerms,
@@ -20,8 +21,7 @@ from federated.contract.terms import (
     Measure,
     TrainTerms,
 )
-from federated.releases.release import planned
-from federated.steps.runner import used_columns
+from federated.steps.facts import used_columns
 from psi.protocol import Declined, PeerError
 from tests.attacks.world import World, drafted
 

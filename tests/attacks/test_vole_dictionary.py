@@ -23,7 +23,7 @@ import pytest
 from federated.approval.policy import ONE_PROCESS, Limits, Policy
 from federated.approval.policy_file import load_policy
 from federated.approval.policy_words import doubts
-from federated.contract.completion import chosen_protocol
+from federated.contract.kinds.align import chosen_protocol
 from federated.contract.terms import suites_for
 from federated.contract.words import in_words
 from federated.tables.source import MemorySource

@@ -16,8 +16,7 @@ from federated.keys.identity_file import read_identity
 from federated.ledger.account import read_account
 from federated.ledger.compare import compare
 from federated.session.routers import MemoryRouter
-from federated.steps import by_segment as segments
-from federated.steps import runner as steps
+from federated.steps import sections_told, work
 from profiles.federation import federate
 from profiles.job import Job
 from profiles.tables import open_tables
@@ -90,7 +89,7 @@ def test_a_whole_job_writes_no_identifier_anywhere(
 @pytest.mark.parametrize("error", [ValueError, InputError])
 @pytest.mark.parametrize(
     ("module", "place"),
-    [(segments, "numeric_matrix"), (steps, "snapshot_hash"), (segments, "MeasureParty")],
+    [(sections_told, "numeric_matrix"), (work, "snapshot_hash"), (sections_told, "MeasureParty")],
 )
 def test_an_exception_with_a_row_crosses_as_a_class_and_a_code(
     small: Path,

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from federated.contract.release import Release
 from federated.contract.terms import Contract
 from federated.releases.book import MICRO, Book, read_book
 from federated.releases.budget import OverBudget, allowed_bits
 from federated.releases.limits import ReleaseLimits, load_release_limits
 from federated.releases.memory import Releases
-from federated.releases.release import Release
 from federated.store.plain import canonical
 from federated.store.vault import Vault
 from federated.vertical import told_bits

@@ -31,8 +31,8 @@ from federated.contract.terms import AggregateTerms, Contract, Measure
 from federated.paillier import generate_keypair
 from federated.releases.limits import ReleaseLimits
 from federated.releases.memory import Release, Releases
-from federated.steps.by_segment import Segments
 from federated.steps.groups_asked import Asked
+from federated.steps.sections_told import Segments
 from psi.protocol import Context, Pair, PeerError, Refused
 from tests.unit.attacker import few_spoken_of
 from tests.unit.test_contract import contract

@@ -15,8 +15,8 @@ from federated.contract.terms import AmountTerms, CategoryTerms, JoinSumTerms, M
 from federated.paillier import generate_keypair
 from federated.steps import by_category as category
 from federated.steps import join_sum as join_sum_step
-from federated.steps.by_segment import Segments
 from federated.steps.categories_told import NothingTold
+from federated.steps.sections_told import Segments
 from federated.vertical import FeatureParty
 from psi.protocol import Context, Envelope, PeerError, Role, encode
 from tests.unit.test_contract import contract

@@ -20,7 +20,7 @@ from federated.aggregate.overlap import isolating, withheld
 from federated.contract.disclosures import disclosures
 from federated.contract.terms import AggregateTerms, Contract, Measure
 from federated.paillier import generate_keypair
-from federated.steps.by_segment import Segments
+from federated.steps.sections_told import Segments
 from psi.protocol import Context, Pair
 from tests.unit.attacker import few_spoken_of
 from tests.unit.test_contract import contract

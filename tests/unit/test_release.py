@@ -7,6 +7,7 @@ from math import e, log2
 
 import pytest
 
+from federated.contract.release import Release, planned
 from federated.contract.terms import (
     AggregateTerms,
     AlignTerms,
@@ -17,7 +18,6 @@ from federated.contract.terms import (
     Measure,
     TrainTerms,
 )
-from federated.releases.release import Release, planned
 from federated.vertical import told_bits
 from tests.unit.test_releases import contract
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.codes import credit_codes
+from federated.contract.cost import align_estimate, vole_estimate
 from profiles import rates
-from profiles.estimate import align_estimate, vole_estimate
 from profiles.federation import federate
 from profiles.job import Job
 from profiles.plan import describe
@@ -85,7 +85,7 @@ def test_an_alignment_takes_what_was_estimated(
     ratios = []
     for attempt in range(3):  # both are read off a machine that others may be using
         rates.align_rates.cache_clear()
-        expected = ESTIMATES[protocol](*sizes).seconds
+        expected = ESTIMATES[protocol](rates.MeasuredRates(), *sizes).seconds
         rates.align_rates.cache_clear()
         begun = clock()
         matched = aligned(tmp_path, f"out{attempt}")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from federated.steps.by_segment import groups_of
+from federated.steps.sections_told import groups_of
 from federated.tables.bindings import TablesFile
 from federated.tables.column_roles import ROLES, check_role, kind_of
 from federated.tables.encoding import Encoder

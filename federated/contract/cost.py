@@ -1,19 +1,19 @@
 """What a job will take: seconds, memory and bytes on the wire, before it starts.
 
-Counts of operations times the seconds of one operation, which `rates` measures on this machine
-when it is asked. Alignment by ECDH is within 30% of what then happens where the machine's load
-stays what it is; alignment by VOLE, training and aggregation are within a factor of two.
+Counts of operations times the seconds of one operation, which whoever asks has measured (`Rates`).
+Alignment by ECDH is within 30% of what then happens where the machine's load stays what it is;
+alignment by VOLE, training and aggregation are within a factor of two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from federated.vertical.plan import Pass
-from profiles.rates import align_rates, product_seconds
 
-__all__ = ["Estimate"]
+__all__ = ["AlignRates", "Estimate", "Rates"]
 __all__ += ["aggregate_estimate", "align_estimate", "join_sum_estimate", "train_estimate"]
 __all__ += ["vole_estimate"]
 
@@ -32,6 +32,30 @@ MASK_BITS = 40
 
 
 @dataclass(frozen=True)
+class AlignRates:
+    """Seconds an item on all cores: at the receiver, and at the sender for items of each side.
+
+    `tag` is the hash of one tag, which stands for the memory and ordinary arithmetic of the
+    machine.
+    """
+
+    receiver: float
+    answer: float
+    own: float
+    tag: float
+
+
+class Rates(Protocol):
+    """How fast a machine is."""
+
+    def align(self) -> AlignRates:
+        """Of set intersection."""
+
+    def product(self, bits: int) -> float:
+        """Seconds a product modulo the square of a number of `bits`, on all cores."""
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Seconds, peak bytes of memory at one party, bytes on the wire in all."""
 
@@ -44,31 +68,31 @@ class Estimate:
         return Estimate(self.seconds + other.seconds, memory, self.wire + other.wire)
 
 
-def align_estimate(receiver: int, sender: int) -> Estimate:
+def align_estimate(rates: Rates, receiver: int, sender: int) -> Estimate:
     """One ECDH intersection with both parties on this machine.
 
     Memory is the items and their row numbers; tags lie on disk.
     """
-    rates = align_rates()
-    seconds = receiver * (rates.receiver + rates.answer) + sender * rates.own
-    seconds += (2 * receiver + sender + HANDLING * (receiver + sender)) * rates.tag
+    item = rates.align()
+    seconds = receiver * (item.receiver + item.answer) + sender * item.own
+    seconds += (2 * receiver + sender + HANDLING * (receiver + sender)) * item.tag
     return Estimate(seconds, 40.0 * (receiver + sender), 64.0 * receiver + 16.0 * sender)
 
 
-def vole_estimate(receiver: int, sender: int, *, checks: bool = False) -> Estimate:
+def vole_estimate(rates: Rates, receiver: int, sender: int, *, checks: bool = False) -> Estimate:
     """One VOLE intersection with both parties on this machine; memory is items and one chunk.
 
     Checks against parties that cheat take more noise and longer tags.
     """
     items = VOLE_OWN * receiver + VOLE_THEIRS * sender
-    seconds = VOLE_START + items * align_rates().tag
+    seconds = VOLE_START + items * rates.align().tag
     start, tag = (VOLE_CHECKED_BYTES, 10.2) if checks else (VOLE_BYTES, 8.2)
     wire = start * max(1.0, receiver / 2**20) + 21.0 * receiver + tag * sender
     return Estimate(seconds, 2.5e8 + 60.0 * (receiver + sender), wire)
 
 
 def aggregate_estimate(
-    rows: int, groups: int, ciphers: int, bits: int, sections: int = 1
+    rates: Rates, rows: int, groups: int, ciphers: int, bits: int, sections: int = 1
 ) -> Estimate:
     """Packed ciphertexts a row, a product each and a few powers a group for each section.
 
@@ -78,17 +102,19 @@ def aggregate_estimate(
         rows * (ENCRYPTION_PRODUCTS / 2 + sections) + sections * groups * 8 * bits
     )
     wire = rows * ciphers * bits / 4
-    return Estimate(products * product_seconds(bits) + 0.5, 3e8, wire)
+    return Estimate(products * rates.product(bits) + 0.5, 3e8, wire)
 
 
-def join_sum_estimate(places: int, ciphertexts: int, bits: int) -> Estimate:
+def join_sum_estimate(rates: Rates, places: int, ciphertexts: int, bits: int) -> Estimate:
     """Packed ciphertexts a place, a product and a half each; memory is chunks and tables."""
     products = places * ciphertexts * (ENCRYPTION_PRODUCTS / 2 + 1.5)
     wire = places * ciphertexts * bits / 4
-    return Estimate(products * product_seconds(bits) + 0.5, 3e8, wire)
+    return Estimate(products * rates.product(bits) + 0.5, 3e8, wire)
 
 
-def train_estimate(rows: int, own: int, partner: int, plan: Sequence[Pass], bits: int) -> Estimate:
+def train_estimate(
+    rates: Rates, rows: int, own: int, partner: int, plan: Sequence[Pass], bits: int
+) -> Estimate:
     """Passes of one encryption a row and two products a row for each column and pair.
 
     Those that keep the curvature have no pairs, and one ciphertext a row.
@@ -101,4 +127,4 @@ def train_estimate(rows: int, own: int, partner: int, plan: Sequence[Pass], bits
     products = fresh * summed + (len(plan) - fresh) * kept
     wire = rows * bits / 4
     total = wire * (fresh * cipher + len(plan) - fresh)
-    return Estimate(products * product_seconds(bits), 4 * wire * cipher, total)
+    return Estimate(products * rates.product(bits), 4 * wire * cipher, total)

@@ -1,0 +1,189 @@
+"""Statistics of a partner's columns by the receiver's segment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from federated.aggregate import MeasureSlots, Section, Statistic
+from federated.contract.cost import Estimate, Rates, aggregate_estimate
+from federated.contract.kinds.kind import Kind
+from federated.contract.parts import Disclosure, Measure, Release, spelled
+from federated.contract.rows import FLOOR, joined_rows, most_rows
+from psi.protocol import PeerError
+
+if TYPE_CHECKING:
+    from federated.contract.terms import Contract
+
+__all__ = ["AggregateTerms", "BySegment", "measured_words", "section_of", "told_sums"]
+
+_GROUPS = 50
+"""Segments that an estimate takes a column to have."""
+
+
+@dataclass(frozen=True)
+class AggregateTerms:
+    """Statistics of the partner's columns by the receiver's segment."""
+
+    partner: str
+    by: str
+    measures: tuple[Measure, ...]
+    minimum_group: int
+    key_bits: int
+
+    @property
+    def columns(self) -> list[str]:
+        """The partner's columns, once each, in the order of the measures."""
+        return list(dict.fromkeys(measure.column for measure in self.measures))
+
+
+class BySegment(Kind[AggregateTerms]):
+    """Sections: several of one contract may ask the same partner, over the same rows."""
+
+    name = "aggregate"
+    joined = True
+
+    def terms(self, contract: Contract) -> Sequence[AggregateTerms]:
+        return contract.aggregate
+
+    def partners(self, terms: AggregateTerms) -> Sequence[str]:
+        return [terms.partner]
+
+    def check(self, contract: Contract) -> None:
+        bits: dict[str, int] = {}
+        for terms in contract.aggregate:
+            if bits.setdefault(terms.partner, terms.key_bits) != terms.key_bits:
+                raise PeerError("sections over one partner's rows need keys of one size")
+            if not all(spelled(measure.statistic) for measure in terms.measures):
+                raise PeerError("the contract asks for a statistic that this version does not have")
+
+    def used(self, contract: Contract, party: str) -> Iterator[tuple[str, Sequence[str]]]:
+        for terms in contract.aggregate:
+            if terms.partner == party:
+                yield "aggregate", terms.columns
+            if contract.receiver == party:
+                yield "segment", [terms.by]
+
+    def disclosures(self, contract: Contract) -> Iterator[Disclosure]:
+        for terms in contract.aggregate:
+            yield from _aggregate(contract, terms)
+
+    def words(self, contract: Contract) -> Iterator[str]:
+        for partner, sections in _by_partner(contract).items():
+            what = "; ".join(f"by {a.by}: {measured_words(a)}" for a in sections)
+            yield (
+                f"{partner} sends its values encrypted under its own {sections[0].key_bits}-bit "
+                f"key, once; {contract.receiver} adds them up without reading them, {what}"
+            )
+
+    def guards(self, contract: Contract) -> Iterator[str]:
+        for terms in contract.aggregate:
+            yield f"{terms.partner} opens no group of fewer than {terms.minimum_group} records"
+
+    def releases(self, contract: Contract, party: str) -> Iterator[Release]:
+        for number, terms in enumerate(contract.aggregate):
+            if terms.partner == party:
+                step = f"aggregate/{number}/{party}"
+                yield told_sums(step, terms.measures, known=contract.known)
+
+    def limit(self, contract: Contract, step: str) -> int | None:
+        kind, *rest = step.split("/")
+        partner = rest[-1] if rest else ""
+        if partner not in _by_partner(contract):
+            return None
+        if kind == "known" and len(rest) == 1:
+            # where each record stood, now aligned or not any more, in each of many earlier jobs
+            rows = most_rows(contract)
+            return FLOOR + 512 * (rows[contract.receiver] + rows[partner])
+        names = [f"{number}/{t.partner}" for number, t in enumerate(contract.aggregate)]
+        told = kind == "aggregate" and "/".join(rest) in names
+        if not told and not (kind == "rows" and len(rest) == 1):
+            return None
+        bits = max(terms.key_bits for terms in contract.aggregate) // 4
+        joined = joined_rows(contract, [partner])
+        return FLOOR + (bits + 64) * 2 * joined * _ciphertexts(contract, partner, joined)
+
+    def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
+        rows = {party.name: party.rows for party in contract.parties}
+        for partner, sections in _by_partner(contract).items():
+            shared = min(rows[contract.receiver], rows[partner])
+            ciphers, bits = _ciphertexts(contract, partner, shared), sections[0].key_bits
+            yield aggregate_estimate(rates, shared, _GROUPS, ciphers, bits, sections=len(sections))
+
+
+def _by_partner(contract: Contract) -> dict[str, list[AggregateTerms]]:
+    found: dict[str, list[AggregateTerms]] = {}
+    for terms in contract.aggregate:
+        found.setdefault(terms.partner, []).append(terms)
+    return found
+
+
+def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
+    step, line, me = f"aggregate {terms.partner}", "aggregate", contract.receiver
+    least, joined = terms.minimum_group, contract.joins(terms.partner)
+    over, one = (", over all pairs of rows", f" of one row at {me}") if joined else ("", "")
+    groups = (
+        f"{measured_words(terms)} for each of its segments of at least {least} shared records{one} "
+        f"with a value{over}{_ranges(terms)}"
+    )
+    alike = [t for t in contract.aggregate if t.partner == terms.partner]
+    cut = any(_ranges(t, set(terms.columns)) for t in alike)
+    within = f", or in each range between thresholds that at least {least} are in" * cut
+    sizes = (
+        f"how many shared records{one} each segment of {me} has, and how many of these have a "
+        f"value in each column that at least {least} of them have and {least} lack{within}"
+    )
+    past = (
+        f"the same for each combination of a segment of {me} with those that earlier jobs told of "
+        f"the same columns, and in ranges between these jobs' thresholds, among at least {least} "
+        "records that were in the same jobs"
+    )
+    stood = (
+        "which rows of earlier jobs on the same columns are one record of "
+        f"{terms.partner}'s, where at least {least} were in the same jobs"
+    )
+    found = [Disclosure(step, me, groups, line), Disclosure(step, terms.partner, sizes, line)]
+    found += [Disclosure(step, terms.partner, past, line), Disclosure(step, me, stood, line)]
+    earlier = dict.fromkeys(t.by for t in contract.earlier_sections(terms) if t.by != terms.by)
+    if earlier:
+        crossed = f"the same for each combination of a segment by {terms.by} with those by "
+        crossed += " and ".join(earlier)
+        found.append(Disclosure(step, terms.partner, crossed, line))
+    return found
+
+
+def _ranges(terms: AggregateTerms, columns: set[str] | None = None) -> str:
+    """What holds for shares and histograms of these columns, if any is asked."""
+    asked = [m for m in terms.measures if columns is None or m.column in columns]
+    if not any(Statistic.parse(m.statistic).edges for m in asked):
+        return ""
+    least = terms.minimum_group
+    return f", with no range between thresholds told apart that holds some but fewer than {least}"
+
+
+def measured_words(terms: AggregateTerms) -> str:
+    """The measures for people: "mean of open_loans, share above 0.8 of utilisation"."""
+    return ", ".join(f"{Statistic.parse(m.statistic).words} of {m.column}" for m in terms.measures)
+
+
+def section_of(terms: AggregateTerms) -> Section:
+    """What the terms ask, as the roles take it."""
+    asked = tuple((m.column, Statistic.parse(m.statistic)) for m in terms.measures)
+    return Section(asked, terms.minimum_group)
+
+
+def _ciphertexts(contract: Contract, partner: str, rows: int) -> int:
+    """Ciphertexts that each of so many rows takes for all sections that ask this partner."""
+    asked = [terms for terms in contract.aggregate if terms.partner == partner]
+    sections = [section_of(terms) for terms in asked]
+    return MeasureSlots(sections, rows, asked[0].key_bits).layout.ciphers
+
+
+def told_sums(step: str, measures: Sequence[Measure], *, known: bool) -> Release:
+    """The release of statistics that count as no bits of a row, with their thresholds."""
+    edges: dict[str, dict[str, None]] = {}
+    for measure in measures:
+        numbers = Statistic.parse(measure.statistic).numbers
+        edges.setdefault(measure.column, {}).update((repr(number), None) for number in numbers)
+    return Release(step, tuple(edges), thresholds=tuple(map(tuple, edges.values())), known=known)

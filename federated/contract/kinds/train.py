@@ -1,0 +1,55 @@
+"""The terms of a training, whichever way its data are split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psi.protocol import PeerError
+
+__all__ = ["LONGEST_TASK", "MODELS", "SPLITS", "TrainTerms", "check_train"]
+
+MODELS = ("logistic",)
+"""What `TrainTerms.model` may ask for."""
+SPLITS = ("vertical", "horizontal")
+"""Columns at different parties, or rows."""
+LONGEST_TASK = 64
+"""UTF-8 bytes of a task's name, which is part of its step's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTerms:
+    """One model across the label party and the feature parties.
+
+    `split` is "vertical" (columns at different parties) or "horizontal" (rows at different
+    parties). `score_vectors` is the most numbers a row that the label party may learn of the
+    other parties' part of the score; each of them is told with noise of 2^-`score_bits` of its
+    standard deviation, and `row_bits` is the most that all of them together may tell of a row,
+    in bits, in the mean of rows. Where rows are split there are no score vectors, and `row_bits` is
+    the most that all sums of one party tell of any of its rows, whatever the receiver asks.
+    """
+
+    task: str
+    model: str
+    split: str
+    label: str
+    positive: str
+    partners: tuple[str, ...]
+    steps: int
+    folds: int
+    fold_steps: int
+    score_vectors: int
+    score_bits: int
+    row_bits: int
+    key_bits: int
+
+
+def check_train(terms: TrainTerms) -> None:
+    """Raise `PeerError` unless the terms of a training are whole, whatever its split."""
+    if terms.split not in SPLITS:
+        raise PeerError("the contract names an unknown way to split")
+    if terms.model not in MODELS:
+        raise PeerError("the contract asks for a model that this version does not have")
+    if len(terms.task.encode("utf-8", "replace")) > LONGEST_TASK:
+        raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
+    if terms.row_bits < 1:
+        raise PeerError("the contract does not say how many bits of a row a training may tell")

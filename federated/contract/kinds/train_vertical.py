@@ -1,0 +1,208 @@
+"""One model over joined rows whose columns are at different parties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from federated.contract.cost import Estimate, Rates, train_estimate
+from federated.contract.kinds.kind import Kind
+from federated.contract.kinds.train import TrainTerms, check_train
+from federated.contract.parts import Disclosure, Release
+from federated.contract.rows import FLOOR, joined_rows
+from federated.vertical import choose_steps, told_bits
+from federated.vertical.messages import MOST_COLUMNS
+from federated.vertical.plan import passes
+from psi.protocol import JobError, PeerError
+
+if TYPE_CHECKING:
+    from federated.contract.terms import Contract
+
+__all__ = ["FINEST_SCORES", "TrainVertical"]
+
+FINEST_SCORES = 12
+"""The most `score_bits` of a vector."""
+
+
+class TrainVertical(Kind[TrainTerms]):
+    """Newton steps on encrypted rows, between the label party and feature parties."""
+
+    name = "train"
+    joined = True
+
+    def terms(self, contract: Contract) -> Sequence[TrainTerms]:
+        return [terms for terms in contract.train if terms.split != "horizontal"]
+
+    def partners(self, terms: TrainTerms) -> Sequence[str]:
+        return terms.partners
+
+    def check(self, contract: Contract) -> None:
+        for terms in self.terms(contract):
+            check_train(terms)
+            if not 1 <= terms.score_bits <= FINEST_SCORES:
+                raise PeerError(
+                    f"scores of {terms.score_bits} bits in the contract, 1 to {FINEST_SCORES} "
+                    "allowed"
+                )
+            if told_bits(terms.score_vectors, terms.score_bits) > terms.row_bits:
+                raise PeerError(
+                    f"{terms.score_vectors} numbers of {terms.score_bits} bits in the contract, "
+                    f"{terms.row_bits} bits of a row allowed by it"
+                )
+
+    def used(self, contract: Contract, party: str) -> Iterator[tuple[str, Sequence[str]]]:
+        for terms in self.terms(contract):
+            if party in (contract.receiver, *terms.partners):
+                yield "feature", contract.party(party).features
+            if party == contract.receiver:
+                yield "label", [terms.label]
+
+    def completed(self, contract: Contract) -> Contract:
+        mine = self.terms(contract)
+        train = tuple(_fixed(contract, t) if t in mine else t for t in contract.train)
+        return replace(contract, train=train)
+
+    def disclosures(self, contract: Contract) -> Iterator[Disclosure]:
+        for terms in self.terms(contract):
+            yield from _vertical(contract, terms)
+
+    def words(self, contract: Contract) -> Iterator[str]:
+        me = contract.receiver
+        for terms in self.terms(contract):
+            chosen = "as many Newton steps as its rows and columns allow"
+            steps = f"{terms.steps} Newton steps" if terms.steps else chosen
+            in_folds = f", and {terms.fold_steps or 'a few'} in each of {terms.folds} folds"
+            yield (
+                f"{me} and {', '.join(terms.partners)} fit '{terms.task}': {steps}"
+                f"{in_folds * bool(terms.folds)}, on rows encrypted under {me}'s "
+                f"{terms.key_bits}-bit key"
+            )
+
+    def guards(self, contract: Contract) -> Iterator[str]:
+        for terms in self.terms(contract):
+            yield _score_guard(terms)
+            yield _columns_guard(contract, terms)
+
+    def releases(self, contract: Contract, party: str) -> Iterator[Release]:
+        for terms in self.terms(contract):
+            if party in terms.partners:
+                yield Release(
+                    f"train/{terms.task}",
+                    contract.party(party).features,
+                    bits=_bits(terms),
+                    vectors=terms.score_vectors,
+                    known=contract.known,
+                    open=not terms.score_vectors,
+                )
+
+    def limit(self, contract: Contract, step: str) -> int | None:
+        for terms in self.terms(contract):
+            if step == f"train/{terms.task}":
+                return _limit(contract, terms)
+        return None
+
+    def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
+        rows = {party.name: party.rows for party in contract.parties}
+        for terms in self.terms(contract):
+            shared = min(rows[name] for name in (contract.receiver, *terms.partners))
+            own = contract.party(contract.receiver).design_columns + 1
+            columns = sum(contract.party(name).design_columns for name in terms.partners)
+            plan = passes(shared, terms.steps, terms.folds, terms.fold_steps)
+            yield train_estimate(rates, shared, own, columns, plan, terms.key_bits)
+
+
+def _limit(contract: Contract, terms: TrainTerms) -> int:
+    names, key = [contract.receiver, *terms.partners], terms.key_bits // 4
+    columns = sum(min(contract.party(name).design_columns, MOST_COLUMNS) for name in names) + 1
+    steps = terms.steps + terms.folds * terms.fold_steps + 2
+    joined = joined_rows(contract, terms.partners)
+    return FLOOR + (key + 64) * joined * steps * 2 + key * columns * columns * steps
+
+
+def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
+    step, line, me = f"train {terms.task}", "train", contract.receiver
+    others = " and ".join(terms.partners)
+    summed = " (their sum only)" if len(terms.partners) > 1 else ""
+    found = [
+        Disclosure(
+            step,
+            me,
+            f"for each shared record {_told_words(terms)} of the score part of {others}{summed}, "
+            "the final score among them",
+            "train.score_vectors",
+        ),
+        Disclosure(
+            step,
+            me,
+            f"sums over the training rows of {others}'s columns, in bases that only they know "
+            "and that are new wherever products of columns are summed; how many independent "
+            "columns they have",
+            line,
+        ),
+    ]
+    if len(terms.partners) > 1:
+        canonical = "how far the partners' columns are correlated with each other"
+        found.append(Disclosure(step, me, canonical, line))
+    for name in terms.partners:
+        own = f"the coefficients of its own columns after every step, and how many columns {me} has"
+        found.append(Disclosure(step, name, own, line))
+        fold = "which shared records have a label, and their validation fold"
+        found.append(Disclosure(step, name, fold, "train.folds"))
+    return found
+
+
+def _told_words(terms: TrainTerms) -> str:
+    """How much a training tells of a record: "2 numbers of 4 bits, 8.1 bits in all at most,"."""
+    each = f"of {terms.score_bits} bits"
+    if not terms.score_vectors:
+        return f"some numbers {each}, {terms.row_bits} bits a record at most in the mean,"
+    told = told_bits(terms.score_vectors, terms.score_bits)
+    return f"{terms.score_vectors} numbers {each}, {told:.1f} bits a record at most in the mean,"
+
+
+def _fixed(contract: Contract, terms: TrainTerms) -> TrainTerms:
+    columns = sum(contract.party(name).design_columns for name in terms.partners)
+    rows = min(party.rows for party in contract.parties)
+    if columns < 1:
+        raise JobError("[[party]] features: no usable column at the partners")
+    chosen = choose_steps(
+        rows,
+        columns,
+        terms.folds,
+        score_bits=terms.score_bits,
+        row_bits=terms.row_bits,
+        wanted=(terms.steps or None, terms.fold_steps or None),
+    )
+    return replace(
+        terms,
+        steps=chosen.steps,
+        folds=chosen.folds,
+        fold_steps=chosen.fold_steps,
+        score_vectors=chosen.score_vectors,
+    )
+
+
+def _score_guard(terms: TrainTerms) -> str:
+    one = len(terms.partners) == 1
+    adds, counts = ("adds", "counts") if one else ("add", "count")
+    who, noise = ", ".join(terms.partners), f"2^-{terms.score_bits}"
+    return (
+        f"{who} {adds} fresh noise, {noise} of its standard deviation, to every number of a score "
+        f"and {counts} them: {_told_words(terms)} whatever is asked"
+    )
+
+
+def _columns_guard(contract: Contract, terms: TrainTerms) -> str:
+    every = " and ".join([contract.receiver, *terms.partners])
+    return (
+        f"{every} see none of each other's columns: one that lies about its own (a column for a "
+        "single record) reads one row of the others', or one label, for each such column and pass; "
+        "each refuses such columns of its own, and together more than one for four labelled records"
+    )
+
+
+def _bits(terms: TrainTerms) -> float:
+    if not terms.score_vectors:
+        return float(terms.row_bits)
+    return told_bits(terms.score_vectors, terms.score_bits)

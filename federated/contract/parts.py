@@ -1,0 +1,85 @@
+"""What terms of several kinds of steps are made of, and what all kinds say in the same form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from federated.aggregate import Statistic
+from psi.protocol import MisuseError
+
+__all__ = ["AmountTerms", "Disclosure", "Measure", "Release", "Unnoised", "spelled"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of the partner's and the statistic asked of it, as `Statistic` spells it."""
+
+    column: str
+    statistic: str
+
+
+@dataclass(frozen=True)
+class AmountTerms:
+    """A column, and the whole numbers `low` to `high` to which its values are clipped."""
+
+    column: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """What one party learns of another's data by design, and which term allows it."""
+
+    step: str
+    to: str
+    learns: str
+    line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unnoised:
+    """The limit of a policy that exact answers need, and how a refusal says it."""
+
+    limit: str
+    asked: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """One step's disclosure of a party's columns to the receiver.
+
+    `epsilon` is that of its noise, 0 for exact answers. `bits` are told of a row, in the mean.
+    `vectors` are numbers a row, of which the `bits` are. `thresholds` are the distinct edges of
+    shares and histograms, one tuple a column. `known`: this party learns which records it is about.
+    `whole`: a policy that allows it has let the whole column be told. `open`: a draft has not fixed
+    yet how much is told, `bits` are the most.
+    """
+
+    step: str
+    columns: tuple[str, ...]
+    epsilon: float = 0.0
+    bits: float = 0.0
+    vectors: int = 0
+    thresholds: tuple[tuple[str, ...], ...] = ()
+    known: bool = True
+    whole: bool = False
+    open: bool = False
+
+    def edges(self, column: str) -> set[str]:
+        """The thresholds of one column."""
+        return {
+            edge
+            for name, edges in zip(self.columns, self.thresholds, strict=False)
+            if name == column
+            for edge in edges
+        }
+
+
+def spelled(statistic: str) -> bool:
+    """Whether a statistic is one of this version's, written as `Statistic` writes it."""
+    try:
+        return Statistic.parse(statistic).text == statistic
+    except MisuseError:
+        return False

@@ -1,0 +1,30 @@
+"""What one step of a contract tells of a party's columns: derived from the contract alone.
+
+Every budget counts these: bits of a row, epsilon, thresholds, releases, numbers a row. So the first
+step can look ahead at all of them, a policy can add them up before a signature, and an officer
+reads the sums.
+
+Bits a row, in the mean of rows: a training tells what its score vectors tell (`told_bits`), and
+while a draft leaves their number open the `row_bits` that it may tell at most; where rows are split
+each party's noise keeps all sums to `row_bits`, of any row. A table by a noised
+category tells at most epsilon log2 e (the log-likelihood of no row moves by more). A table without
+noise, over amounts of the receiver's choosing, tells the whole category. Sums by segment count as
+0: the mean of a group of 20 tells somebody who knows none of the others .04 bits of one
+(1/2 log2(20/19), for normal values); their budgets are releases, thresholds and minimum groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from federated.contract.kinds import KINDS
+from federated.contract.parts import Release
+from federated.contract.terms import Contract
+
+__all__ = ["Release", "planned"]
+
+
+def planned(contract: Contract, party: str) -> Iterator[Release]:
+    """What the steps of a contract tell the receiver of a partner's columns, in order."""
+    for kind in KINDS:
+        yield from kind.releases(contract, party)

@@ -1,0 +1,187 @@
+"""What every kind of step promises, whichever it is."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from federated.approval.policy import STEPS as RULES
+from federated.approval.policy import Limits
+from federated.contract.columns import USES
+from federated.contract.completion import complete
+from federated.contract.cost import AlignRates
+from federated.contract.disclosures import disclosures, parties_of
+from federated.contract.kinds import KINDS, Kind
+from federated.contract.release import planned
+from federated.contract.terms import Contract
+from federated.contract.words import in_words
+from federated.keys.party_keys import PartyKeys
+from federated.steps.byte_limits import step_limit
+from federated.steps.runner import STEPS
+from federated.store.plain import canonical, from_canonical
+from profiles.job import Job
+from profiles.proposal import draft
+from psi.protocol import PeerError
+
+HEAD = """
+[job]
+name = "all"
+purpose = "test"
+key_bits = 2048
+[[party]]
+name = "bank"
+table = "bank.people"
+keys = [["id"]]
+features = ["a"]
+[[party]]
+name = "bureau"
+table = "bureau.people"
+keys = [["id"]]
+features = ["b", "c"]
+"""
+JOINED = """
+[align]
+minimum_overlap = 20
+[[aggregate]]
+by = "bank.segment"
+measures = ["bureau.loans:mean", "bureau.loans:share>2"]
+[[aggregate]]
+by = ["bank.segment", "bureau.trade"]
+categories = ["x", "y"]
+measures = ["bank.balance:sum[0,50]"]
+epsilon = 0.5
+[[train]]
+task = "churn"
+label = "bank.churned"
+"""
+HIDDEN = """
+[align]
+reveal = "cardinality"
+[[join_sum]]
+measures = ["bureau.loans:mean[0,9]"]
+"""
+POOLED = """
+[[train]]
+task = "default"
+split = "horizontal"
+label = "bad"
+"""
+JOBS = {
+    "joined": HEAD + JOINED,
+    "hidden": re.sub(r"features = .*\n", "", HEAD) + HIDDEN,
+    "pooled": re.sub(r"keys = .*\n", "", HEAD).replace('["b", "c"]', '["a"]') + POOLED,
+}
+
+
+class Rates:
+    """A machine on which everything takes a microsecond."""
+
+    def align(self) -> AlignRates:
+        return AlignRates(1e-6, 1e-6, 1e-6, 1e-6)
+
+    def product(self, bits: int) -> float:
+        return 1e-6
+
+
+def contract(name: str) -> Contract:
+    identities = {n: PartyKeys.generate(n).identity for n in ("bank", "bureau")}
+    made = draft(Job.load(JOBS[name]), identities, bytes(32), time.time())
+    parties = [replace(p, rows=5000, design_columns=3, protocols=("ecdh",)) for p in made.parties]
+    made = complete(replace(made, parties=tuple(parties)))
+    made = replace(made, disclosures=disclosures(made))
+    made.check()
+    return made
+
+
+CONTRACTS = {name: contract(name) for name in JOBS}
+
+
+def each() -> list[Any]:
+    """Every kind, with a contract that has terms of it."""
+    found = []
+    for kind in KINDS:
+        made = [c for c in CONTRACTS.values() if kind.terms(c)]
+        assert made, f"no job here has a step of the kind {type(kind).__name__}"
+        found.append(pytest.param(kind, made[0], id=type(kind).__name__))
+    return found
+
+
+def test_every_kind_has_its_running_side_and_a_name_for_rules() -> None:
+    assert [step.__name__ for step in STEPS] == [type(kind).__name__ for kind in KINDS]
+    assert {kind.name for kind in KINDS} == set(RULES)
+    assert {kind.name for kind in KINDS} <= {field.name for field in fields(Contract)}
+
+
+@pytest.mark.parametrize(("kind", "made"), each())
+def test_what_it_says_of_itself(kind: Kind[Any], made: Contract) -> None:
+    told = list(kind.disclosures(made))
+    assert told, "who learns what"
+    assert all(entry.learns and entry.line for entry in told)
+    assert {entry.to for entry in told} <= {"bank", "bureau", "every party"}
+    assert all(parties_of(made, entry.step) <= {"bank", "bureau"} for entry in told)
+    assert list(kind.words(made))
+    assert list(kind.guards(made)), "what bounds it"
+    text = "\n".join(in_words(made))
+    assert all(words in text for words in [*kind.words(made), *kind.guards(made)])
+
+
+@pytest.mark.parametrize(("kind", "made"), each())
+def test_it_names_the_columns_that_it_reads_and_tells(kind: Kind[Any], made: Contract) -> None:
+    used = {name: dict(kind.used(made, name)) for name in ("bank", "bureau")}
+    assert any(columns for found in used.values() for columns in found.values())
+    assert all(set(found) <= set(USES) for found in used.values())
+    for release in kind.releases(made, "bureau"):
+        assert set(release.columns) <= {c for found in used["bureau"].values() for c in found}
+        assert release in list(planned(made, "bureau"))
+        assert step_limit(made, release.step) or step_limit(made, f"{release.step}/0")
+    assert not list(kind.releases(made, "bank")), "nothing of the receiver's is told to itself"
+
+
+@pytest.mark.parametrize(("kind", "made"), each())
+def test_its_steps_are_bounded_and_no_others_are_its_own(kind: Kind[Any], made: Contract) -> None:
+    found = set[str]()
+    for head in ("align", "select", "known", "rows", kind.name):
+        for rest in ("", "/bureau", "/0/bureau", "/bureau/0", "/churn", "/default/0"):
+            limit = kind.limit(made, head + rest)
+            if limit is not None:
+                assert 0 < limit < 1 << 40
+                found.add(head + rest)
+    assert found
+    others = [other for other in KINDS if other is not kind]
+    assert all(other.limit(made, step) is None for other in others for step in found)
+    assert kind.limit(made, f"{kind.name}/999/nobody") is None
+
+
+@pytest.mark.parametrize(("kind", "made"), each())
+def test_a_party_that_takes_part_is_in_the_contract(kind: Kind[Any], made: Contract) -> None:
+    for terms in kind.terms(made):
+        assert set(kind.partners(terms)) <= {"bureau"}
+    gone = replace(made, parties=tuple(p for p in made.parties if p.name != "bureau"))
+    with pytest.raises(PeerError):
+        gone.check()
+
+
+@pytest.mark.parametrize(("kind", "made"), each())
+def test_terms_with_an_unknown_field_are_refused(kind: Kind[Any], made: Contract) -> None:
+    data = made.to_bytes()
+    first = canonical(kind.terms(made)[0])
+    assert first in data
+    more = first[:-1] + b',"zz":1}'
+    with pytest.raises(PeerError):
+        from_canonical(Contract, data.replace(first, more, 1))
+
+
+@pytest.mark.parametrize(("kind", "made"), each())
+def test_noise_and_cost_are_told(kind: Kind[Any], made: Contract) -> None:
+    for epsilon, exact in kind.unnoised(made, "bureau"):
+        assert epsilon >= 0
+        assert hasattr(Limits(), exact.limit)
+        assert exact.asked
+        assert exact.hint
+    cost = list(kind.cost(made, Rates()))
+    assert all(one.seconds > 0 and one.wire > 0 for one in cost)
+    assert cost or kind.terms(made)[0].split == "horizontal"
