@@ -23,6 +23,7 @@ from federated.node.participant import Participant
 from federated.session.routers import MemoryRouter
 from federated.session.session import Progress, Session, StepRecord
 from federated.steps.outcome import Outcome
+from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
 from profiles.job import Job
 from profiles.own_table import extracts
@@ -67,8 +68,11 @@ def federate(
     progress: Progress | None = None,
     policies: Mapping[str, Policy] | None = None,
     hold: bool = False,
+    frozen: FrozenColumns | None = None,
 ) -> Federation:
     """Run the job; `home` gets one folder a party with its ledger and identity.
+
+    `frozen` says what the parties' columns were taken for in the last job.
 
     With `hold` the parties' copies of their tables stay until `wrote` is called: outputs are made
     of them.
@@ -90,7 +94,7 @@ def federate(
         write_identity(folder / "identity.json", pinned[name], private=True)
         source, policy = sources[name], (policies or {}).get(name)
         also = partial(extracts, job, name, source)
-        participant = Participant(session, source, policy, also=also)
+        participant = Participant(session, source, policy, also=also, frozen=frozen)
         tables[name] = participant.tables
         players.append(Player(session, participant, asked if name == job.receiver else None))
     play(router, players)

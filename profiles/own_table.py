@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.tables.column_roles import check_role
+from federated.tables.frozen import FrozenColumns
 from federated.tables.kept_tables import Extract
 from federated.tables.matrix import known_labels
 from federated.tables.source import Source
@@ -37,8 +38,10 @@ __all__ = [
 _ROLE = {"facts": "fact", "name": "name", "columns": "list column"}
 
 
-def check_own(job: Job, source: Source) -> None:
+def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> None:
     """Look for every column and table of the receiver's that its outputs will need.
+
+    With `frozen` they are held to what they were taken for in the last job.
 
     Raises:
         JobError, InputError: naming the job file's key, what is missing and what is there.
@@ -60,7 +63,7 @@ def check_own(job: Job, source: Source) -> None:
                 close = get_close_matches(column, known, n=1)
                 hint = f"did you mean {close[0]!r}?" if close else f"columns: {', '.join(known)}"
                 raise InputError(f"{job.file}: {key}: {table} has no column {column!r}", hint=hint)
-    _check_types(job, source)
+    _check_types(job, source, frozen)
     for target in job.targets:
         managers = managers_of(target, source)
         if managers is not None:
@@ -70,13 +73,17 @@ def check_own(job: Job, source: Source) -> None:
             check_shared(routing, own, managers, f"{job.file}: [[target]] {target.product!r}")
 
 
-def _check_types(job: Job, source: Source) -> None:
+def _check_types(job: Job, source: Source, frozen: FrozenColumns | None) -> None:
     """Refuse a column whose type the outputs cannot have."""
     table, entity = job.party(job.receiver).table, entity_column(job)
     roles = [(entity, "entity")]
     roles += [(c, "segment") for c in _routing_columns(job, source)]
     roles += [(c, _ROLE[key.split()[-1]]) for key, columns in _shown(job) for c in columns]
     found = source.load(table, list(dict.fromkeys(column for column, _ in roles)))
+    if frozen is not None:
+        # features are looked at where they are trained on, with the same file
+        features = [c for c in job.party(job.receiver).features if c in found.column_names]
+        frozen.check(table, found, features)
     for column, role in roles:
         check_role(found, column, role, where=table)
 

@@ -23,6 +23,7 @@ from federated.session.progress import AWAY, CALLED
 from federated.session.session import Progress, Session
 from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
+from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
 from federated.wire.local import LocalMount
 from profiles.federation import Federation
@@ -68,6 +69,7 @@ def federate_remote(
     progress: Progress = lambda party, step, share: None,
     wait: float = 24 * HOUR,
     resume: RunFolder | None = None,
+    frozen: FrozenColumns | None = None,
 ) -> Federation:
     """Propose `job` to the other parties' nodes and run this party's side of it.
 
@@ -117,8 +119,9 @@ def federate_remote(
             )  # fmt: skip
             also = partial(extracts, job, me, source)
             participant = Participant(
-                session, source, decider=decider, stop=halt, kept=link.home.tags, also=also
-            )
+                session, source, decider=decider, stop=halt, kept=link.home.tags, also=also,
+                frozen=frozen,
+            )  # fmt: skip
             asked = draft(job, parties, nonce, time.time())
             if not session.resumed:
                 _consider(participant, asked, link.home, halt)  # this party's own officers first

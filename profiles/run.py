@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from federated.contract.kinds.train_horizontal import HORIZONTAL_STEPS
 from federated.horizontal import Plan
 from federated.session.session import Progress
 from federated.store.files import make_folder
+from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
 from profiles.federation import Federation, federate
 from profiles.job import Job
@@ -122,6 +124,7 @@ def run_job(
     progress: AbstractContextManager[Progress] | None = None,
     over: Callable[[Job, Mapping[str, Source], Path, Progress], Federation] | None = None,
     resumed: bool = False,
+    frozen: FrozenColumns | None = None,
 ) -> JobResult:
     """Run `job` with all parties in this process and write its outputs to `out`.
 
@@ -136,6 +139,7 @@ def run_job(
         over: runs the federation instead, over a hub say.
         resumed: the job goes on and has its own copy of the tables: the live ones are not looked
             at again.
+        frozen: what columns were taken for in the last run, to which this one is held.
 
     Raises:
         FedprofileError: whatever any party raised; `out` is then as it was.
@@ -145,20 +149,29 @@ def run_job(
         raise MisuseError(f"{out} exists", hint="give another --out, or --overwrite")
     by_name = sources if isinstance(sources, Mapping) else {p.name: sources for p in job.parties}
     if not resumed:
-        check_own(job, by_name[job.receiver])
+        check_own(job, by_name[job.receiver], frozen)
     with _staged(out) as staging:
         with progress or nullcontext(_quiet) as report:
-            run = over or _here
+            run = over or partial(_here, frozen=frozen)
             federation = run(job, by_name, staging / "parties", report)
         outputs = write_outputs(job, federation, staging, baseline=baseline, synthetic=synthetic)
         federation.wrote(_hashes(staging))
         _replace(staging, out)
     federation.settle()
+    if frozen is not None:
+        frozen.note()
     return JobResult(out, outputs, federation)
 
 
-def _here(job: Job, sources: Mapping[str, Source], home: Path, progress: Progress) -> Federation:
-    return federate(job, sources, home, progress=progress, hold=True)
+def _here(
+    job: Job,
+    sources: Mapping[str, Source],
+    home: Path,
+    progress: Progress,
+    *,
+    frozen: FrozenColumns | None = None,
+) -> Federation:
+    return federate(job, sources, home, progress=progress, hold=True, frozen=frozen)
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -189,6 +189,24 @@ def remove(name: Name, home: Home = HOME) -> None:
     typer.echo(f"{whole} is not bound any more")
 
 
+@app.command()
+def accept(name: Name, home: Home = HOME) -> None:
+    """Take a table's columns for what they are now, where jobs are stopped by a change.
+
+    A node remembers what each column was taken for (numbers, categories, dates …) in the last job,
+    and stops a job where that is another now: an export has changed, and a score would be too. The
+    next job that ends well is remembered instead.
+    """
+    from federated.node.home import NodeHome, frozen_columns
+    from federated.tables.table_file import table_name
+
+    place = NodeHome.open(home)
+    whole = table_name(place.name, name)
+    known = frozen_columns(place).forget(whole)
+    said = "is forgotten; the next job looks anew" if known else "was not known: nothing to accept"
+    typer.echo(f"what the columns of {whole} were taken for {said}")
+
+
 def _path(path: Path | None) -> str:
     """Absolute, for a node is started anywhere; a path that begins with $NAME stays as it is."""
     if path is None:

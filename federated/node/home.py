@@ -9,6 +9,7 @@ peers/, authorities/, confirmed.json   other parties' identities, and which are 
 desk/            proposals that wait, and what officers said
 quota.json       how many jobs and rows each proposer has had today
 tables.toml      what logical tables are bound to
+columns.json     what their columns were taken for in the last job; a change stops the next (0600)
 policy.toml      what this party allows
 tags/            between jobs (0600): prepared tags; told.json, exact counts that were told; asked/,
                  the groups of this party's own rows in jobs it received; learned.json, the bits
@@ -20,6 +21,7 @@ jobs/SESSION/    one folder a job: ledger; while it runs the journal, with its c
 
 from __future__ import annotations
 
+import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +32,10 @@ from federated.keys.keyfile import check_private, load_keys
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.keys.peers import Peers
 from federated.store.files import make_folder, write_atomic
+from federated.tables.frozen import FrozenColumns
 from psi.protocol import InputError, MisuseError
 
-__all__ = ["NodeHome"]
+__all__ = ["NodeHome", "frozen_columns"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,11 @@ class NodeHome:
         return self.path / "releases"
 
     @property
+    def columns(self) -> Path:
+        """What its tables' columns were taken for in the last job."""
+        return self.path / "columns.json"
+
+    @property
     def certificate(self) -> Path:
         """This node's certificate."""
         return self.path / "node.crt"
@@ -157,3 +165,9 @@ class NodeHome:
     def job(self, session: bytes) -> Path:
         """The folder of one job."""
         return self.jobs / session.hex()
+
+
+def frozen_columns(home: NodeHome) -> FrozenColumns:
+    """What the columns of this node's tables were taken for in the last job."""
+    how = "fedprofile node table accept TABLE takes them for what they are now"
+    return FrozenColumns(home.columns, time.time, how=how)

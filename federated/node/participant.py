@@ -23,6 +23,7 @@ from federated.steps.folds import FoldKey
 from federated.steps.outcome import Outcome
 from federated.steps.release_guard import foresee
 from federated.steps.runner import facts_of, run_steps
+from federated.tables.frozen import FrozenColumns
 from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
 from psi.align import PROTOCOLS
@@ -48,14 +49,16 @@ class Participant:
         kept: Path | None = None,
         releases: Releases | None = None,
         also: Callable[[], Sequence[Extract]] = tuple,
+        frozen: FrozenColumns | None = None,
     ) -> None:
-        """What outlives a job: `kept`, a folder for prepared tags, and the book of `releases`.
+        """What outlives a job: `kept`, a folder for prepared tags, the book of `releases`, and what
+        columns are `frozen` as.
 
         `also` says what the party needs of its tables beyond the contract's columns.
         """
         self.tables, self._also, self._source = session.tables(source), also, source
         self._releases = releases
-        self._session, self._kept = session, kept
+        self._session, self._kept, self._frozen = session, kept, frozen
         self._decider = decider or AutoDecider(session.name, source, policy)
         self._stop = stop or threading.Event()
         self._considered = ""
@@ -124,7 +127,8 @@ class Participant:
     def _facts(self, draft: Contract) -> PartyTerms:
         """This party's terms with its table's facts and, where there is a choice, its protocols."""
         self._read_tables(draft)
-        own = facts_of(draft.party(self._session.name), self.tables, self._salt, draft)
+        me = draft.party(self._session.name)
+        own = facts_of(me, self.tables, self._salt, draft, self._frozen)
         if not any(terms.alternative for terms in draft.align):
             return own
         return replace(own, protocols=self._protocols(draft, own.rows))

@@ -15,7 +15,7 @@ from federated.session.session import Session
 from federated.steps.align import Align
 from federated.steps.by_category import ByCategory
 from federated.steps.by_segment import BySegment
-from federated.steps.facts import load_table, stated
+from federated.steps.facts import load_table, stated, used_columns
 from federated.steps.join_sum import JoinSum
 from federated.steps.outcome import Outcome
 from federated.steps.preconditions import check_columns, check_packages
@@ -23,6 +23,7 @@ from federated.steps.step import Step
 from federated.steps.train_horizontal import TrainHorizontal
 from federated.steps.train_vertical import TrainVertical
 from federated.steps.work import Work
+from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
 from psi.identifiers import check_kind
 
@@ -40,11 +41,16 @@ STEPS: tuple[type[Step], ...] = (
 
 
 def facts_of(
-    terms: PartyTerms, source: Source, salt: bytes, draft: Contract | None = None
+    terms: PartyTerms,
+    source: Source,
+    salt: bytes,
+    draft: Contract | None = None,
+    frozen: FrozenColumns | None = None,
 ) -> PartyTerms:
     """This party's terms with row count, snapshot hash and number of independent design columns.
 
-    With the `draft`, all that its steps need of the table is looked at.
+    With the `draft`, all that its steps need of the table is looked at; with `frozen`, whether its
+    columns are taken for what they were in the last job.
 
     Raises:
         InputError: a column that a step could not use, with how many values are in the way.
@@ -54,6 +60,11 @@ def facts_of(
     for kind in dict.fromkeys(kind for level in terms.kinds for kind in level):
         check_kind(kind)  # a missing package is told before a table is read
     table = load_table(terms, source)
+    if frozen is not None:
+        keys = {column for level in terms.keys for column in level}  # text, whatever they were
+        held = [column for column in used_columns(terms) if column not in keys]
+        trained = [column for column in terms.features if column not in keys]
+        frozen.check(terms.table, table.select(held), trained)
     check_columns(terms, table)
     if draft is not None:
         check_packages(draft, terms.name)

@@ -42,6 +42,14 @@ def run(
         bool,
         typer.Option("--resume", help="Go on with an unfinished run of this job, with --hub."),
     ] = False,
+    accept_columns: Annotated[
+        bool,
+        typer.Option(
+            "--accept-columns",
+            help="Take columns for what they are now, where that is not what the last run of this "
+            "job took them for.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Run a job with all parties on this machine, or with --hub with the others at their nodes.
@@ -65,6 +73,7 @@ def run(
         )
     if resume and not hub:
         raise MisuseError("--resume needs --hub", hint="a run on one machine begins again")
+    held = frozen_columns(job, accept_columns)
     started = Started(str(tables.absolute()), str(out.absolute()), overwrite)
     result = run_job(
         spec,
@@ -73,14 +82,34 @@ def run(
         overwrite=overwrite,
         baseline=plaintext_baseline,
         progress=None if quiet else progress_bar(steps_of(spec), spec.receiver),
-        over=over_hub(hub, passphrase_file, wait * 3600, started, resume) if hub else None,
+        over=over_hub(hub, passphrase_file, wait * 3600, started, resume, held) if hub else None,
         resumed=resume,
+        frozen=held,
     )
     print_summary(result)
 
 
+def frozen_columns(job: Path, accept: bool) -> Any:
+    """What the last run of this job file took columns for: NAME.columns.json beside it."""
+    import time
+
+    from federated.tables.frozen import FrozenColumns
+
+    return FrozenColumns(
+        job.with_suffix(".columns.json"),
+        time.time,
+        accept=accept,
+        how="fedprofile run --accept-columns takes them for what they are now",
+    )
+
+
 def over_hub(
-    hub: Path, passphrase_file: Path | None, wait: float, started: Any, resume: Any
+    hub: Path,
+    passphrase_file: Path | None,
+    wait: float,
+    started: Any,
+    resume: Any,
+    frozen: Any = None,
 ) -> Any:
     """Run the federation over this hub or node; `resume` is a run, or whether to find one."""
     from federated.cli.deciding import make_decider
@@ -102,6 +131,7 @@ def over_hub(
             decider=make_decider(link.home, source, _waits(link.home.path)),
             progress=progress,
             wait=wait,
+            frozen=frozen,
             resume=unfinished(job, link) if resume is True else resume or None,
         )
 

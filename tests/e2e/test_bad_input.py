@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from federated.session.session import Session
+from profiles.cli import app
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
@@ -240,3 +243,23 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(small: Path) -> None:
     assert "Traceback" not in errors
     assert not (small / "out").exists()
     assert not list(small.glob(".out-*"))
+
+
+def test_columns_that_changed_since_the_last_run_stop_the_next(small: Path) -> None:
+    job, tables, out = (str(small / name) for name in ("job.toml", "tables.toml", "out"))
+    asked = ["run", job, "--tables", tables, "--out", out, "--overwrite", "--quiet"]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    assert (small / "job.columns.json").exists()
+    bureau = pd.read_csv(small / "bureau.csv")
+    bureau["loans"] = np.where(bureau.index % 2, "many", "few")
+    bureau.to_csv(small / "bureau.csv", index=False)
+    job_text = (small / "job.toml").read_text()
+    (small / "job.toml").write_text(
+        "\n".join(line for line in job_text.splitlines() if "bureau.loans" not in line)
+    )
+    stopped = CliRunner().invoke(app, asked)
+    assert isinstance(stopped.exception, InputError), stopped.output
+    assert "'loans' was numbers, is categories" in str(stopped.exception)
+    assert "--accept-columns" in stopped.exception.hint
+    assert CliRunner().invoke(app, [*asked, "--accept-columns"]).exit_code == 0
+    assert CliRunner().invoke(app, asked).exit_code == 0

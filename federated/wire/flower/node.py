@@ -20,7 +20,7 @@ from federated.approval.call import VALID, read_call
 from federated.approval.decision import Call, Decider
 from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity, PartyKeys
-from federated.node.home import NodeHome
+from federated.node.home import NodeHome, frozen_columns
 from federated.node.participant import Participant
 from federated.releases.limits import ReleaseLimits, load_release_limits
 from federated.releases.memory import Releases
@@ -318,6 +318,7 @@ class NodeDaemon:
                 timeout=self._timeout,
                 watchers=[call.proposer],
             )
+            frozen = frozen_columns(self.home)
             participant = Participant(
                 session,
                 self._source,
@@ -327,8 +328,10 @@ class NodeDaemon:
                 releases=Releases(
                     self.home.releases, self._limits(), secrets.token_bytes, time.time
                 ),
+                frozen=frozen,
             )
             participant.join()
+            frozen.note()
             job.state = "done"
             _log.info("job %s is done", job.id)
         except Refused as error:
