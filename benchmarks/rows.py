@@ -31,7 +31,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One measurement of one subject on one case."""
 
@@ -79,7 +79,16 @@ def median_row(
         names = [name for name in runs[0] if name not in ("version", "cores")]
         metrics = {name: _median([run[name] for run in runs]) for name in names}
         metrics["runs"] = len(runs)
-    return Row(suite, subject, version, case, metrics, cores, network, machine())
+    return Row(
+        suite=suite,
+        subject=subject,
+        version=version,
+        case=case,
+        metrics=metrics,
+        cores=cores,
+        network=network,
+        machine=machine(),
+    )
 
 
 def _median(values: list[Any]) -> Any:

@@ -95,7 +95,7 @@ class Lift:
     captured: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """Bins from the lowest scores up: mean score, observed rate with its 95 % Wilson interval.
 
@@ -210,7 +210,15 @@ def calibration(label: Array, score: Array, bins: int = 10) -> Calibration:
     low, high = _wilson(observed, rows)
     error = float((np.abs(predicted - observed) * rows).sum() / rows.sum())
     brier = float(np.mean((score - label) ** 2))
-    return Calibration(rows.astype(np.int64), predicted, observed, low, high, error, brier)
+    return Calibration(
+        rows=rows.astype(np.int64),
+        predicted=predicted,
+        observed=observed,
+        low=low,
+        high=high,
+        error=error,
+        brier=brier,
+    )
 
 
 def stratified_folds(label: Array, folds: int, seed: int) -> Ints:

@@ -35,12 +35,12 @@ def by_segment(terms: AggregateTerms, result: AggregateResult) -> Aggregated:
         lines.append(GroupRow(group, count or None, values if count else (), why))
     histograms = [_histogram(result, s) for s, statistic in enumerate(asked) if statistic.bins]
     return Aggregated(
-        terms.partner,
-        terms.by,
-        tuple(f"{asked[s].words} of {result.statistics[s][0]}" for s in flat),
-        tuple(lines),
-        terms.minimum_group,
-        terms.key_bits,
+        partner=terms.partner,
+        by=terms.by,
+        measures=tuple(f"{asked[s].words} of {result.statistics[s][0]}" for s in flat),
+        rows=tuple(lines),
+        minimum_group=terms.minimum_group,
+        key_bits=terms.key_bits,
         kinds=tuple(asked[s].kind for s in flat),
         histograms=tuple(histograms),
     )
@@ -86,14 +86,14 @@ def by_category(terms: CategoryTerms, result: CategoryResult, entity: str) -> Ca
         )
     ]
     return CategoryTable(
-        terms.partner,
-        terms.category,
-        tuple(result.categories),
-        terms.segment,
-        tuple(result.segments),
-        tuple(measures),
-        terms.epsilon / 1000,
-        terms.minimum_group,
+        partner=terms.partner,
+        category=terms.category,
+        categories=tuple(result.categories),
+        segment=terms.segment,
+        segments=tuple(result.segments),
+        measures=tuple(measures),
+        epsilon=terms.epsilon / 1000,
+        minimum_group=terms.minimum_group,
     )
 
 

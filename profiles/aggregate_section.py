@@ -24,7 +24,7 @@ class AggregateSpec:
     minimum_group: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CategorySpec:
     """The receiver's amounts by a partner's category, and by `segment` if it is not empty.
 
@@ -113,4 +113,12 @@ def _by_category(
         epsilon = round(1000 * section.number("epsilon", 1.0, 0.01, 20.0))
     group = section.integer("minimum_group", 20, 3, 10**6)
     section.done()
-    return CategorySpec(partner, category, categories, segment, tuple(amounts), epsilon, group)
+    return CategorySpec(
+        partner=partner,
+        category=category,
+        categories=categories,
+        segment=segment,
+        amounts=tuple(amounts),
+        epsilon=epsilon,
+        minimum_group=group,
+    )

@@ -33,7 +33,7 @@ from psi.protocol import FedprofileError, PeerGone
 __all__ = ["Federation", "federate"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Federation:
     """What came out at each party, the contract, and what every step took."""
 
@@ -114,7 +114,15 @@ def federate(
             session.forget()
 
     traffic = dict(router.bytes_sent)
-    return Federation(outcomes, ended[0], records, traffic, seconds, tables, wrote=wrote)
+    return Federation(
+        outcomes=outcomes,
+        agreed=ended[0],
+        records=records,
+        wire_bytes=traffic,
+        seconds=seconds,
+        tables=tables,
+        wrote=wrote,
+    )
 
 
 def _raise_first(players: list[Player]) -> None:

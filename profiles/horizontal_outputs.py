@@ -74,11 +74,11 @@ def horizontal_model(job: Job, federation: Federation) -> tuple[Model, Horizonta
         )
     standard = (own[0] - fit.mean) / fit.scale
     model = Model(
-        terms.task,
-        "logistic regression by masked and noised sums",
-        (before, after),
-        fit.rows,
-        fit.positives,
+        task=terms.task,
+        model="logistic regression by masked and noised sums",
+        scores=(before, after),
+        rows=fit.rows,
+        positives=fit.positives,
         split="horizontal",
         evaluation=seen,
         importance=linear_importance("all parties", standard, features, fit.coefficients),

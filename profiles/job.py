@@ -55,7 +55,7 @@ UNNAMED = "job"
 """Stands for a job file that is none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """A whole job file."""
 
@@ -152,23 +152,23 @@ def _job(root: Section) -> Job:
     targets = tuple(read_target(s, trains, receiver) for s in root.tables("target"))
     root.done()
     job = Job(
-        root.file,
-        name,
-        purpose,
-        entity,
-        seed,
-        key_bits,
-        receiver,
-        valid,
-        retention,
-        parties,
-        align,
-        aggregates,
-        categories,
-        sums,
-        trains,
-        profile,
-        targets,
+        file=root.file,
+        name=name,
+        purpose=purpose,
+        entity=entity,
+        seed=seed,
+        key_bits=key_bits,
+        receiver=receiver,
+        valid_hours=valid,
+        retention_days=retention,
+        parties=parties,
+        align=align,
+        aggregates=aggregates,
+        categories=categories,
+        join_sums=sums,
+        trains=trains,
+        profile=profile,
+        targets=targets,
     )
     check_job(job)
     return job

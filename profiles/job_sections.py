@@ -95,15 +95,15 @@ def read_align(
         except MisuseError as error:
             raise JobError(f"{file}: [align] kinds: {error.message}", hint=error.hint) from None
     spec = AlignSpec(
-        protocol,
-        section.text("reveal", "both", REVEALS),
-        kinds,
-        section.integer("minimum_overlap", 100, 0, 10**9),
-        section.text("minimum_checked_by", "receiver", ("receiver", "partner")),
-        section.integer("largest_set", 10_000_000, 1, 10**9),
-        section.text("duplicates", "collapse", ("collapse", "join")),
-        section.integer("keep_tags_days", 0, 0, 366),
-        section.integer("keep_tags_items", 100_000, 1, 10**9),
+        protocol=protocol,
+        reveal=section.text("reveal", "both", REVEALS),
+        kinds=kinds,
+        minimum_overlap=section.integer("minimum_overlap", 100, 0, 10**9),
+        minimum_checked_by=section.text("minimum_checked_by", "receiver", ("receiver", "partner")),
+        largest_set=section.integer("largest_set", 10_000_000, 1, 10**9),
+        duplicates=section.text("duplicates", "collapse", ("collapse", "join")),
+        keep_tags_days=section.integer("keep_tags_days", 0, 0, 366),
+        keep_tags_items=section.integer("keep_tags_items", 100_000, 1, 10**9),
     )
     if spec.keep_tags_days and (len(shape) > 1 or spec.reveal == "cardinality"):
         raise section.fail(
@@ -175,18 +175,18 @@ def read_train(section: Section, names: list[str], receiver: str) -> TrainSpec:
     if test and test.split(".", 1)[0] not in names:
         raise section.fail("test", test, '"PARTY.TABLE"')
     spec = TrainSpec(
-        task,
-        model,
-        split,
-        party,
-        column,
-        section.text("positive", ""),
-        section.integer("steps", 0, 0, 20),
-        section.integer("folds", 5, 0, 20),
-        section.integer("fold_steps", 0, 0, 10),
-        section.integer("score_bits", 4, 1, FINEST_SCORES) if split == "vertical" else 0,
-        section.integer("row_bits", 16 if split == "vertical" else 1, 1, 1000),
-        test,
+        task=task,
+        model=model,
+        split=split,
+        label_party=party,
+        label=column,
+        positive=section.text("positive", ""),
+        steps=section.integer("steps", 0, 0, 20),
+        folds=section.integer("folds", 5, 0, 20),
+        fold_steps=section.integer("fold_steps", 0, 0, 10),
+        score_bits=section.integer("score_bits", 4, 1, FINEST_SCORES) if split == "vertical" else 0,
+        row_bits=section.integer("row_bits", 16 if split == "vertical" else 1, 1, 1000),
+        test_table=test,
     )
     if spec.folds == 1:
         raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
@@ -220,8 +220,18 @@ def read_target(section: Section, trains: tuple[TrainSpec, ...], receiver: str) 
     for given in (key for key in renames if key not in known):
         raise section.fail("managers_columns", given, " or ".join(known))
     section.done()
-    routed = (branch, relationship, tuple(renames.items()))
-    return TargetSpec(product, task, top, managers, name, columns, leave_out, *routed)
+    return TargetSpec(
+        product=product,
+        task=task,
+        top=top,
+        managers=managers,
+        name=name,
+        columns=columns,
+        leave_out=leave_out,
+        branch=branch,
+        relationship=relationship,
+        managers_columns=tuple(renames.items()),
+    )
 
 
 def _branch(section: Section) -> tuple[str, ...]:

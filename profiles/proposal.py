@@ -101,16 +101,16 @@ def _align(job: Job) -> tuple[AlignTerms, ...]:
     spec = job.align
     return tuple(
         AlignTerms(
-            partner,
-            "ecdh" if spec.protocol == "auto" else spec.protocol,
-            spec.reveal,
-            spec.minimum_overlap,
-            spec.minimum_checked_by,
-            spec.largest_set,
-            spec.duplicates,
-            spec.keep_tags_days,
-            spec.keep_tags_items,
-            ALTERNATIVE if job.open_protocol else "",
+            partner=partner,
+            protocol="ecdh" if spec.protocol == "auto" else spec.protocol,
+            reveal=spec.reveal,
+            minimum_overlap=spec.minimum_overlap,
+            minimum_checked_by=spec.minimum_checked_by,
+            largest_set=spec.largest_set,
+            duplicates=spec.duplicates,
+            keep_tags_days=spec.keep_tags_days,
+            keep_tags_items=spec.keep_tags_items,
+            alternative=ALTERNATIVE if job.open_protocol else "",
         )
         for partner in job.partners()
     )
@@ -128,15 +128,15 @@ def _aggregate(job: Job) -> tuple[AggregateTerms, ...]:
 def _category(job: Job) -> tuple[CategoryTerms, ...]:
     return tuple(
         CategoryTerms(
-            c.partner,
-            c.category,
-            c.categories,
-            c.segment,
-            tuple(AmountTerms(a.column, a.low, a.high) for a in c.amounts),
-            "laplace" if c.epsilon else "none",
-            c.epsilon,
-            c.minimum_group,
-            job.key_bits,
+            partner=c.partner,
+            category=c.category,
+            categories=c.categories,
+            segment=c.segment,
+            amounts=tuple(AmountTerms(a.column, a.low, a.high) for a in c.amounts),
+            noise="laplace" if c.epsilon else "none",
+            epsilon=c.epsilon,
+            minimum_group=c.minimum_group,
+            key_bits=job.key_bits,
         )
         for c in job.categories
     )

@@ -105,7 +105,15 @@ def federate_remote(
     def copy_ledger() -> None:
         write_atomic(folder / me / "ledger.jsonl", (place.path / "ledger.jsonl").read_bytes())
 
-    run = Run(nonce.hex(), job.name, job.purpose, me, list(parties), started, int(time.time()))
+    run = Run(
+        session=nonce.hex(),
+        job=job.name,
+        purpose=job.purpose,
+        me=me,
+        parties=list(parties),
+        started=started,
+        began=int(time.time()),
+    )
     with _held(place, run, Path(job.file)) as held:
         mount = LocalMount(link.socket, me, nonce, list(parties), limit)
         over, halt, called = Event(), Event(), Event()
@@ -147,7 +155,16 @@ def federate_remote(
     seconds = time.monotonic() - begun
     records, traffic = {me: session.records}, dict(mount.endpoint.traffic)
     tables = {me: participant.tables}
-    return Federation({me: outcome}, agreed, records, traffic, seconds, tables, settle, wrote)
+    return Federation(
+        outcomes={me: outcome},
+        agreed=agreed,
+        records=records,
+        wire_bytes=traffic,
+        seconds=seconds,
+        tables=tables,
+        settle=settle,
+        wrote=wrote,
+    )
 
 
 @contextlib.contextmanager

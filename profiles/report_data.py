@@ -125,7 +125,15 @@ def _match(job: Job, federation: Federation, partner: str) -> Match:
     )
     rows = federation.contract.party(job.receiver).rows
     partner_rows = federation.contract.party(partner).rows
-    return Match(partner, rows, partner_rows, found.matched, reveal, grades, left)
+    return Match(
+        partner=partner,
+        receiver_rows=rows,
+        partner_rows=partner_rows,
+        matched=found.matched,
+        reveal=reveal,
+        grades=grades,
+        left_out=left,
+    )
 
 
 def _join_sums(federation: Federation) -> list[Aggregated]:
@@ -138,7 +146,14 @@ def _join_sums(federation: Federation) -> list[Aggregated]:
         measures = tuple(f"{m.statistic} of {m.column}" for m in terms.measures)
         line = GroupRow("all, not known which", result.shared, values)
         found.append(
-            Aggregated(terms.partner, "", measures, (line,), terms.minimum_group, terms.key_bits)
+            Aggregated(
+                partner=terms.partner,
+                by="",
+                measures=measures,
+                rows=(line,),
+                minimum_group=terms.minimum_group,
+                key_bits=terms.key_bits,
+            )
         )
     return found
 
@@ -176,12 +191,12 @@ def _targets(job: Job, targets: pa.Table, scores: Mapping[str, np.ndarray]) -> l
         named = bool(spec.managers)
         found.append(
             TargetSummary(
-                spec.product,
-                spec.task,
-                part.num_rows,
-                lines,
-                part.num_rows - part.column("manager").null_count if named else None,
-                _counted(part, "unassigned") if named else (),
+                product=spec.product,
+                score=spec.task,
+                total=part.num_rows,
+                lines=lines,
+                assigned=part.num_rows - part.column("manager").null_count if named else None,
+                unassigned=_counted(part, "unassigned") if named else (),
                 mean=_mean(part.column("score").to_numpy()),
                 average=_mean(scores.get(spec.task, np.empty(0))),
                 managers=_by_manager(part) if named else (),

@@ -42,7 +42,7 @@ class Started:
     overwrite: bool
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Run:
     """One run. `state` is running, done, failed or stopped; `at` holds step and share by party."""
 

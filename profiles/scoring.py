@@ -69,11 +69,11 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     if after.mean_auc > LEAK:  # and not only where many columns meet few rows
         warnings += filter(None, [partners_part(trained.label, _partners(trained), names)])
     return Model(
-        trained.terms.task,
-        "logistic regression",
-        (before, after),
-        len(labelled),
-        int(labelled.sum()),
+        task=trained.terms.task,
+        model="logistic regression",
+        scores=(before, after),
+        rows=len(labelled),
+        positives=int(labelled.sum()),
         evaluation=seen,
         importance=linear_importance(
             receiver,

@@ -26,7 +26,7 @@ class PartySpec:
     features: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AlignSpec:
     """`[align]`; with `auto` row counts and policies decide on the protocol."""
 
@@ -52,7 +52,7 @@ class JoinSumSpec:
     ranges: tuple[Amount, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSpec:
     """`[train]`, or one of `[[train]]`."""
 
@@ -78,7 +78,7 @@ class ProfileSpec:
     facts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TargetSpec:
     """One `[[target]]`; `task` is the training by whose score it ranks.
 

@@ -45,7 +45,14 @@ def trainings(scale: Scale) -> Iterator[Finding]:
         try:
             fit = fitted(found)
         except FedprofileError as error:
-            yield Finding("", "vertical", found.told, "receiver", "", refused=why(error))
+            yield Finding(
+                attack="",
+                protocol="vertical",
+                data=found.told,
+                who="receiver",
+                what="",
+                refused=why(error),
+            )
             continue
         yield from _recovered(found, [fit], "vertical, emulated without encryption")
         if scale.full and name == "credit_default":
@@ -83,9 +90,14 @@ def _months(tables: Bound, score_bits: int) -> Iterator[Finding]:
     protocol = "vertical, whole jobs, emulated without encryption"
     asked = f"score_bits = {score_bits}" if score_bits else "the job's defaults"
     yield Finding(
-        "", protocol, design.told, "receiver", f"monthly jobs that a new node runs, {asked}",
-        float(len(fits)), more={"of": MONTHS, "then": refused, "score_bits": score_bits},
-    )  # fmt: skip
+        attack="",
+        protocol=protocol,
+        data=design.told,
+        who="receiver",
+        what=f"monthly jobs that a new node runs, {asked}",
+        figure=float(len(fits)),
+        more={"of": MONTHS, "then": refused, "score_bits": score_bits},
+    )
     if fits:
         yield from _recovered(design, fits, protocol, f", after {len(fits)} jobs, {asked}")
 
@@ -107,13 +119,23 @@ def shares(scale: Scale) -> Iterator[Finding]:
                     worst[family] = max(worst.get(family, (0.0, 0)), (played, count))
             for family, (figure, count) in worst.items():
                 yield Finding(
-                    "", "vertical, score vectors with noise", found.told,
-                    "receiver, lies: steers the directions" if family == "chosen" else "receiver",
-                    f"whole rows by an insider, share {share:g} of the bits told, {family}",
-                    figure, found.mode,
-                    more={"share": share, "family": family, "vectors": count,
-                          "bits_held": found.entropy, "bits_told": share * found.entropy},
-                )  # fmt: skip
+                    attack="",
+                    protocol="vertical, score vectors with noise",
+                    data=found.told,
+                    who="receiver, lies: steers the directions"
+                    if family == "chosen"
+                    else "receiver",
+                    what=f"whole rows by an insider, share {share:g} of the bits told, {family}",
+                    figure=figure,
+                    baseline=found.mode,
+                    more={
+                        "share": share,
+                        "family": family,
+                        "vectors": count,
+                        "bits_held": found.entropy,
+                        "bits_told": share * found.entropy,
+                    },
+                )
 
 
 def _recovered(found: Joined, fits: list[Fit], protocol: str, when: str = "") -> Iterator[Finding]:
@@ -130,12 +152,27 @@ def _recovered(found: Joined, fits: list[Fit], protocol: str, when: str = "") ->
     if found.name in DISCRETE:
         blind = lattice.decoded_blind(numbers, found.partner[rows])
         yield Finding(
-            "", protocol, found.told, who, f"{what}, knowing none (up to one linear map)",
-            blind, found.mode, BAR, more=more,
-        )  # fmt: skip
+            attack="",
+            protocol=protocol,
+            data=found.told,
+            who=who,
+            what=f"{what}, knowing none (up to one linear map)",
+            figure=blind,
+            baseline=found.mode,
+            bar=BAR,
+            more=more,
+        )
     share = _insider(found, rows, numbers, noise)
     yield Finding(
-        "", protocol, found.told, who, f"{what}, by an insider", share, found.mode, BAR, more=more
+        attack="",
+        protocol=protocol,
+        data=found.told,
+        who=who,
+        what=f"{what}, by an insider",
+        figure=share,
+        baseline=found.mode,
+        bar=BAR,
+        more=more,
     )
 
 

@@ -48,12 +48,24 @@ def intersection(scale: Scale) -> Iterator[Finding]:
     try:
         share = _played(SHARED, HIDDEN, TESTED if scale.full else 2 * (SHARED + HIDDEN))
         yield Finding(
-            "", "set intersection, vole", f"invented, {SHARED + HIDDEN:,} records", who, what,
-            share, 0.0,
-        )  # fmt: skip
+            attack="",
+            protocol="set intersection, vole",
+            data=f"invented, {SHARED + HIDDEN:,} records",
+            who=who,
+            what=what,
+            figure=share,
+            baseline=0.0,
+        )
     except FedprofileError as error:
         yield Finding(
-            "", "set intersection, vole", "invented", who, what, None, 0.0, refused=why(error)
+            attack="",
+            protocol="set intersection, vole",
+            data="invented",
+            who=who,
+            what=what,
+            figure=None,
+            baseline=0.0,
+            refused=why(error),
         )
     for name in scale.sets[:1]:
         found = bound(name)
@@ -67,12 +79,17 @@ def intersection(scale: Scale) -> Iterator[Finding]:
                 refusals.append(why(error))
         taken, _ = choose([(10**6, 10**6)], allowed)
         yield Finding(
-            "", "set intersection, whole jobs", f"{name}, {len(found.own):,} rows",
-            "receiver", 'plain vole under the default policy: 1 if "auto" takes it for 10^6 '
+            attack="",
+            protocol="set intersection, whole jobs",
+            data=f"{name}, {len(found.own):,} rows",
+            who="receiver",
+            what='plain vole under the default policy: 1 if "auto" takes it for 10^6 '
             "records a side",
-            float(taken == "vole"), 0.0, 0.0,
+            figure=float(taken == "vole"),
+            baseline=0.0,
+            bar=0.0,
             more={"auto": taken, "allowed": sorted(allowed), "refusals": refusals},
-        )  # fmt: skip
+        )
 
 
 def _job(found: Bound, protocol: str) -> None:

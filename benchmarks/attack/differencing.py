@@ -73,9 +73,26 @@ def _played(
 ) -> Finding:
     data = f"{name}, {len(tables.own):,} rows, column {column}"
     try:
-        return Finding("", protocol, data, who, what, play(tables, column), 0.0)
+        return Finding(
+            attack="",
+            protocol=protocol,
+            data=data,
+            who=who,
+            what=what,
+            figure=play(tables, column),
+            baseline=0.0,
+        )
     except FedprofileError as error:
-        return Finding("", protocol, data, who, what, None, 0.0, refused=why(error))
+        return Finding(
+            attack="",
+            protocol=protocol,
+            data=data,
+            who=who,
+            what=what,
+            figure=None,
+            baseline=0.0,
+            refused=why(error),
+        )
 
 
 def _world(tables: Bound, column: str) -> World:

@@ -32,7 +32,7 @@ class Scale:
     full: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One figure of one attack.
 
@@ -83,9 +83,15 @@ class Finding:
         if self.refused:
             metrics["refused"] = self.refused
         return Row(
-            "attack", self.attack, "", case, metrics | self.more | {"seconds": seconds}, 1,
-            "none", machine(),
-        )  # fmt: skip
+            suite="attack",
+            subject=self.attack,
+            version="",
+            case=case,
+            metrics=metrics | self.more | {"seconds": seconds},
+            cores=1,
+            network="none",
+            machine=machine(),
+        )
 
 
 Attack = Callable[[Scale], Iterator[Finding]]
@@ -101,5 +107,7 @@ def found_by(name: str, attack: Attack, scale: Scale) -> Iterator[Row]:
             begun = now
     except (FedprofileError, ImportError) as error:
         why = f"{type(error).__name__}: {error}"[:300]
-        failed = Finding(name, "", "", "", "").row(round(time.perf_counter() - begun, 1))
+        failed = Finding(attack=name, protocol="", data="", who="", what="").row(
+            round(time.perf_counter() - begun, 1)
+        )
         yield replace(failed, metrics={"error": why})

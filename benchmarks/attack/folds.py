@@ -42,10 +42,13 @@ def folds(scale: Scale) -> Iterator[Finding]:
         played = _first(found)
         if isinstance(played, FedprofileError):
             yield Finding(
-                "", "vertical, whole job, emulated without encryption",
-                f"{name}, {len(found.own):,} rows", "partner, semi-honest", "AUC of labels",
+                attack="",
+                protocol="vertical, whole job, emulated without encryption",
+                data=f"{name}, {len(found.own):,} rows",
+                who="partner, semi-honest",
+                what="AUC of labels",
                 refused=why(played),
-            )  # fmt: skip
+            )
             continue
         result, fit = played
         made = result.bank.trained[0]
@@ -62,18 +65,34 @@ def folds(scale: Scale) -> Iterator[Finding]:
         ):
             guess = labels_of(fold, FOLDS, result.contract.seed, prior)
             yield Finding(
-                "", "vertical, whole job, emulated without encryption", where,
-                "partner, semi-honest", f"AUC of labels {what}", auc(y, guess), base, 0.02,
-            )  # fmt: skip
+                attack="",
+                protocol="vertical, whole job, emulated without encryption",
+                data=where,
+                who="partner, semi-honest",
+                what=f"AUC of labels {what}",
+                figure=auc(y, guess),
+                baseline=base,
+                bar=0.02,
+            )
         central = _central(made.own_matrix[known], design.partner[known], y, made.folds[known])
         gap = central - mean_auc(y, made.fold_scores[known], made.folds[known])
         yield Finding(
-            "", "vertical, whole job, emulated without encryption", where, "nobody",
-            f"mean AUC of {FOLDS} folds: central minus federated", gap, 0.0, CENTRAL,
-            more={"central": central, "steps": made.terms.steps,
-                  "score_vectors": made.terms.score_vectors,
-                  "score_bits": made.terms.score_bits, "row_bits": made.terms.row_bits},
-        )  # fmt: skip
+            attack="",
+            protocol="vertical, whole job, emulated without encryption",
+            data=where,
+            who="nobody",
+            what=f"mean AUC of {FOLDS} folds: central minus federated",
+            figure=gap,
+            baseline=0.0,
+            bar=CENTRAL,
+            more={
+                "central": central,
+                "steps": made.terms.steps,
+                "score_vectors": made.terms.score_vectors,
+                "score_bits": made.terms.score_bits,
+                "row_bits": made.terms.row_bits,
+            },
+        )
 
 
 def _first(found: Bound) -> tuple[Result, Fit] | FedprofileError:

@@ -38,9 +38,26 @@ def steep(scale: Scale) -> Iterator[Finding]:
         what = "columns of one row read, of all"
         try:
             share = _read(found)
-            yield Finding("", "horizontal", data, who, what, share, 0.0)
+            yield Finding(
+                attack="",
+                protocol="horizontal",
+                data=data,
+                who=who,
+                what=what,
+                figure=share,
+                baseline=0.0,
+            )
         except FedprofileError as error:
-            yield Finding("", "horizontal", data, who, what, None, 0.0, refused=why(error))
+            yield Finding(
+                attack="",
+                protocol="horizontal",
+                data=data,
+                who=who,
+                what=what,
+                figure=None,
+                baseline=0.0,
+                refused=why(error),
+            )
 
 
 def _read(found: Joined) -> float:

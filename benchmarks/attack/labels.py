@@ -43,13 +43,17 @@ def coefficients(scale: Scale) -> Iterator[Finding]:
         ]
         base, found = (np.array(column) for column in zip(*pairs, strict=True))
         yield Finding(
-            "", "vertical, emulated without encryption", joined.told, "partner, semi-honest",
-            f"AUC of labels it does not know, with {KNOWN} known: all it sees beyond its own "
+            attack="",
+            protocol="vertical, emulated without encryption",
+            data=joined.told,
+            who="partner, semi-honest",
+            what=f"AUC of labels it does not know, with {KNOWN} known: all it sees beyond its own "
             "columns and final coefficients",
-            float(found.mean()), float(base.mean()),
-            BAR if len(joined.label) >= MANY else None,
+            figure=float(found.mean()),
+            baseline=float(base.mean()),
+            bar=BAR if len(joined.label) >= MANY else None,
             more={"seeds": scale.seeds, "largest_above": float((found - base).max())},
-        )  # fmt: skip
+        )
 
 
 def inferred(joined: Joined, fit: Fit, rng: np.random.Generator) -> tuple[float, float]:

@@ -49,9 +49,26 @@ def receiver(scale: Scale) -> Iterator[Finding]:
             what = f"rows of the partner out of {AIMED} aimed at (up to one linear map)"
             try:
                 share = _receiver(found, lies)
-                yield Finding("", PROTOCOL, found.told, who, what, share, 0.0)
+                yield Finding(
+                    attack="",
+                    protocol=PROTOCOL,
+                    data=found.told,
+                    who=who,
+                    what=what,
+                    figure=share,
+                    baseline=0.0,
+                )
             except FedprofileError as error:
-                yield Finding("", PROTOCOL, found.told, who, what, None, 0.0, refused=why(error))
+                yield Finding(
+                    attack="",
+                    protocol=PROTOCOL,
+                    data=found.told,
+                    who=who,
+                    what=what,
+                    figure=None,
+                    baseline=0.0,
+                    refused=why(error),
+                )
 
 
 def partner(scale: Scale) -> Iterator[Finding]:
@@ -74,9 +91,26 @@ def partner(scale: Scale) -> Iterator[Finding]:
                 with _skipped(feature_party, *_PARTNER * lies):
                     own = fitted(wide, folds=0).coefficients[-len(rows) :]
                 right = float(((own > 0) == (y[rows] == 1)).mean())
-                yield Finding("", PROTOCOL, found.told, who, what, right, max(share, 1 - share))
+                yield Finding(
+                    attack="",
+                    protocol=PROTOCOL,
+                    data=found.told,
+                    who=who,
+                    what=what,
+                    figure=right,
+                    baseline=max(share, 1 - share),
+                )
             except FedprofileError as error:
-                yield Finding("", PROTOCOL, found.told, who, what, None, None, refused=why(error))
+                yield Finding(
+                    attack="",
+                    protocol=PROTOCOL,
+                    data=found.told,
+                    who=who,
+                    what=what,
+                    figure=None,
+                    baseline=None,
+                    refused=why(error),
+                )
 
 
 def _aimed(found: Joined) -> int:

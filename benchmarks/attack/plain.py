@@ -38,7 +38,7 @@ SCORE_BITS, ROW_BITS = 4, 16
 __all__ = ["Fit", "dealt", "fitted", "in_the_clear", "roles", "watched"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Fit:
     """What each side saw of one training.
 
@@ -211,9 +211,16 @@ def _fit(seen: _Seen, shown: list[tuple[Pass, Floats]]) -> Fit:
             vectors.append(numbers[:n])
     none = np.zeros(0)
     return Fit(
-        np.array(vectors).T, held, np.array(seen.before[:-1]), np.array(seen.after),
-        seen.before[-1], tuple(one for one, _ in shown), seen.setup, none, none,
-    )  # fmt: skip
+        vectors=np.array(vectors).T,
+        held=held,
+        before=np.array(seen.before[:-1]),
+        after=np.array(seen.after),
+        coefficients=seen.before[-1],
+        plan=tuple(one for one, _ in shown),
+        setup=seen.setup,
+        scores=none,
+        fold_scores=none,
+    )
 
 
 # the sums, in the clear

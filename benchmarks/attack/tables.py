@@ -61,16 +61,29 @@ def noised(scale: Scale) -> Iterator[Finding]:
             more = {"jobs": played, "then": refused} if played and refused else {"jobs": played}
             if not totals:
                 yield Finding(
-                    "", "category, whole jobs", where, "bank, semi-honest", what, None, base,
-                    refused=refused, more=more,
-                )  # fmt: skip
+                    attack="",
+                    protocol="category, whole jobs",
+                    data=where,
+                    who="bank, semi-honest",
+                    what=what,
+                    figure=None,
+                    baseline=base,
+                    refused=refused,
+                    more=more,
+                )
                 continue
             guess = names[np.argmax(np.mean(totals, axis=0), axis=0)]
             right = np.where(np.isin(truth, common), truth, names[-1]) == guess
             yield Finding(
-                "", "category, whole jobs", where, "bank, semi-honest", what,
-                float(right.mean()), base, more=more,
-            )  # fmt: skip
+                attack="",
+                protocol="category, whole jobs",
+                data=where,
+                who="bank, semi-honest",
+                what=what,
+                figure=float(right.mean()),
+                baseline=base,
+                more=more,
+            )
 
 
 def _tables(
@@ -138,7 +151,16 @@ minimum_group = {GROUP}
         try:
             result = world.run(job, bank).bank.aggregates[0][1]
         except FedprofileError as error:
-            yield Finding("", protocol, where, who, what, None, 0.0, refused=why(error))
+            yield Finding(
+                attack="",
+                protocol=protocol,
+                data=where,
+                who=who,
+                what=what,
+                figure=None,
+                baseline=0.0,
+                refused=why(error),
+            )
             continue
         place = result.groups.index("aimed")
         read: list[float] = []
@@ -148,4 +170,6 @@ minimum_group = {GROUP}
                 read += [part[at - 1]] * int(round(counts[at]))
         truth = sorted(values[:GROUP].tolist())
         right = sum(min(read.count(v), truth.count(v)) for v in set(truth)) / GROUP
-        yield Finding("", protocol, where, who, what, right, 0.0)
+        yield Finding(
+            attack="", protocol=protocol, data=where, who=who, what=what, figure=right, baseline=0.0
+        )

@@ -123,12 +123,12 @@ class AmountParty(Role[CategoryResult]):
                 place += 1
         cells = cells.reshape(shape)
         result = CategoryResult(
-            self._categories,
-            self._segments,
-            [amount.column for amount in slots.amounts],
-            cells[:, :, 0].copy(),
-            [cells[:, :, 1 + a].copy() for a in range(len(slots.amounts))],
-            slots.scales,
-            self._rows.clipped,
+            categories=self._categories,
+            segments=self._segments,
+            amounts=[amount.column for amount in slots.amounts],
+            counts=cells[:, :, 0].copy(),
+            sums=[cells[:, :, 1 + a].copy() for a in range(len(slots.amounts))],
+            scales=slots.scales,
+            clipped=self._rows.clipped,
         )
         return Turn(Done(), result=result, progress=1.0)

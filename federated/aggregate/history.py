@@ -89,7 +89,7 @@ class Past:
     others: Tags = field(default_factory=lambda: _NOBODY)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class History:
     """Where each record stood.
 
@@ -191,9 +191,14 @@ class KnownReceiver(Role[History]):
             raise PeerError(f"a history that fewer than {self._least} records share")
         shown = np.ones(len(places), bool)
         history = History(
-            found.rows, found.jobs, found.sections, found.sizes, places.astype(np.int32), shown,
+            rows=found.rows,
+            jobs=found.jobs,
+            sections=found.sections,
+            sizes=found.sizes,
+            places=places.astype(np.int32),
+            shown=shown,
             asked=found.asked,
-        )  # fmt: skip
+        )
         for asked in found.asked:
             asked_of(asked)
         return Turn(Done(), result=history)
@@ -237,13 +242,13 @@ def history_of(now: Tags, past: Sequence[Past], least: int, others: Tags = _NOBO
         places[np.flatnonzero(hidden)] = np.where(places[like] == GONE, GONE, MEMBER)
     stay = np.append(np.ones(len(now), bool), shown[len(now) :])
     return History(
-        len(now),
-        tuple(job.job for job in past),
-        tuple(job.sections for job in past),
-        np.array([len(job.tags) for job in past], np.int64),
-        places[stay],
-        shown[stay],
-        len(stay) - int(stay.sum()),
+        rows=len(now),
+        jobs=tuple(job.job for job in past),
+        sections=tuple(job.sections for job in past),
+        sizes=np.array([len(job.tags) for job in past], np.int64),
+        places=places[stay],
+        shown=shown[stay],
+        left_out=len(stay) - int(stay.sum()),
     )
 
 

@@ -57,7 +57,7 @@ class MeasureResult:
     kept: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CategoryResult:
     """Counts and sums by the partner's category, and by the receiver's segment if it has any.
 

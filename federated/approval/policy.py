@@ -41,7 +41,7 @@ _NEEDED = {"feature": "feature", "label": "label"}
 _USES = {"never": 0, "aggregate": 1, "feature": 2, "label": 3}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Proposals:
     """Who may propose what, when and how often. `*` in a list is anyone or anything."""
 
@@ -59,7 +59,7 @@ class Proposals:
     retention_days: int = 3650
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """What every contract must keep to.
 
@@ -104,7 +104,7 @@ class Retention:
     jobs_days: int = 3650
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """Approves by itself what matches all its conditions; an empty one matches everything."""
 
@@ -137,7 +137,7 @@ def _within(found: Sequence[str] | set[str], allowed: tuple[str, ...]) -> bool:
     return not allowed or allowed == ANY or set(found) <= set(allowed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """A party's own limits; the defaults are the floors of this software.
 

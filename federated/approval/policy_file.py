@@ -96,14 +96,16 @@ def load_policy(path: Path) -> Policy:
         return Policy()
     root = Section(path.name, "", load_toml(path))
     proposals = _proposals(root.table("proposals") or Section(path.name, "[proposals]", {}))
+    columns, unlisted = _columns(root.table("columns") or Section(path.name, "[columns]", {}))
     policy = Policy(
-        proposals,
-        _limits(root.table("limits") or Section(path.name, "[limits]", {})),
-        _officers(root.table("officers") or Section(path.name, "[officers]", {})),
-        _retention(root.table("retention") or Section(path.name, "[retention]", {})),
-        read_release_limits(root.table("releases"), proposals.purposes),
-        *_columns(root.table("columns") or Section(path.name, "[columns]", {})),
-        tuple(_rule(section) for section in root.tables("approve")),
+        proposals=proposals,
+        limits=_limits(root.table("limits") or Section(path.name, "[limits]", {})),
+        officers=_officers(root.table("officers") or Section(path.name, "[officers]", {})),
+        retention=_retention(root.table("retention") or Section(path.name, "[retention]", {})),
+        releases=read_release_limits(root.table("releases"), proposals.purposes),
+        columns=columns,
+        unlisted=unlisted,
+        rules=tuple(_rule(section) for section in root.tables("approve")),
     )
     root.done()
     names = [rule.name for rule in policy.rules]
@@ -115,18 +117,20 @@ def load_policy(path: Path) -> Policy:
 def _proposals(section: Section) -> Proposals:
     default = Proposals()
     found = Proposals(
-        section.texts("from", list(ANY)),
-        section.texts("fingerprints", []),
-        section.texts("purposes", list(ANY)),
-        section.names("entities", ENTITIES, ENTITIES),
-        section.texts("receivers", list(ANY)),
-        section.names("days", DAYS, DAYS),
-        _hours(section),
-        section.integer("open", default.open, 1, 16),
-        section.integer("jobs_a_day", default.jobs_a_day, 0, 10**6),
-        section.integer("rows_a_day", default.rows_a_day, 0, 10**12),
-        section.integer("valid_hours", default.valid_hours, 1, default.valid_hours),
-        section.integer("retention_days", default.retention_days, 0, default.retention_days),
+        parties=section.texts("from", list(ANY)),
+        fingerprints=section.texts("fingerprints", []),
+        purposes=section.texts("purposes", list(ANY)),
+        entities=section.names("entities", ENTITIES, ENTITIES),
+        receivers=section.texts("receivers", list(ANY)),
+        days=section.names("days", DAYS, DAYS),
+        hours=_hours(section),
+        open=section.integer("open", default.open, 1, 16),
+        jobs_a_day=section.integer("jobs_a_day", default.jobs_a_day, 0, 10**6),
+        rows_a_day=section.integer("rows_a_day", default.rows_a_day, 0, 10**12),
+        valid_hours=section.integer("valid_hours", default.valid_hours, 1, default.valid_hours),
+        retention_days=section.integer(
+            "retention_days", default.retention_days, 0, default.retention_days
+        ),
     )
     for print_ in found.fingerprints:
         if not re.fullmatch(r"[0-9a-f]{40}", "".join(print_.split()).lower()):
@@ -148,20 +152,30 @@ def _hours(section: Section) -> tuple[int, int]:
 def _limits(section: Section) -> Limits:
     default = Limits()
     found = Limits(
-        section.names("reveal", REVEALS, REVEALS),
-        section.names("protocols", ANY, (*ANY, *PROTOCOLS)),
-        section.texts("suites", list(ANY)),
-        section.integer("minimum_overlap", default.minimum_overlap, 0, 10**9),
-        section.text("minimum_checked_by", "receiver", ("receiver", "partner")),
-        section.integer("minimum_group", default.minimum_group, default.minimum_group, 10**6),
-        section.integer("largest_set", default.largest_set, 1, default.largest_set),
-        section.integer("keep_tags_days", default.keep_tags_days, 0, default.keep_tags_days),
-        section.integer("keep_tags_items", default.keep_tags_items, 0, default.keep_tags_items),
-        section.integer("score_vectors", default.score_vectors, 0, default.score_vectors),
-        section.flag("unnoised_categories", default.unnoised_categories),
-        section.flag("unnoised_join_sums", default.unnoised_join_sums),
-        round(1000 * section.number("largest_epsilon", default.largest_epsilon / 1000, 0.01, 20)),
-        section.integer("key_bits", default.key_bits, default.key_bits, 8192),
+        reveal=section.names("reveal", REVEALS, REVEALS),
+        protocols=section.names("protocols", ANY, (*ANY, *PROTOCOLS)),
+        suites=section.texts("suites", list(ANY)),
+        minimum_overlap=section.integer("minimum_overlap", default.minimum_overlap, 0, 10**9),
+        minimum_checked_by=section.text("minimum_checked_by", "receiver", ("receiver", "partner")),
+        minimum_group=section.integer(
+            "minimum_group", default.minimum_group, default.minimum_group, 10**6
+        ),
+        largest_set=section.integer("largest_set", default.largest_set, 1, default.largest_set),
+        keep_tags_days=section.integer(
+            "keep_tags_days", default.keep_tags_days, 0, default.keep_tags_days
+        ),
+        keep_tags_items=section.integer(
+            "keep_tags_items", default.keep_tags_items, 0, default.keep_tags_items
+        ),
+        score_vectors=section.integer(
+            "score_vectors", default.score_vectors, 0, default.score_vectors
+        ),
+        unnoised_categories=section.flag("unnoised_categories", default.unnoised_categories),
+        unnoised_join_sums=section.flag("unnoised_join_sums", default.unnoised_join_sums),
+        largest_epsilon=round(
+            1000 * section.number("largest_epsilon", default.largest_epsilon / 1000, 0.01, 20)
+        ),
+        key_bits=section.integer("key_bits", default.key_bits, default.key_bits, 8192),
         duplicates=section.names("duplicates", DUPLICATES, DUPLICATES),
     )
     section.done()
@@ -198,14 +212,14 @@ def _columns(section: Section) -> tuple[dict[str, dict[str, str]], str]:
 
 def _rule(section: Section) -> Rule:
     found = Rule(
-        section.text("name"),
-        section.texts("from", []),
-        section.texts("purposes", []),
-        section.texts("tables", []),
-        section.texts("columns", []),
-        section.names("steps", (), STEPS),
-        section.names("reveal", (), REVEALS),
-        section.integer("largest_set", 10**9, 1, 10**9),
+        name=section.text("name"),
+        parties=section.texts("from", []),
+        purposes=section.texts("purposes", []),
+        tables=section.texts("tables", []),
+        columns=section.texts("columns", []),
+        steps=section.names("steps", (), STEPS),
+        reveal=section.names("reveal", (), REVEALS),
+        largest_set=section.integer("largest_set", 10**9, 1, 10**9),
     )
     section.done()
     return found

@@ -164,7 +164,7 @@ def _with_facts(terms: PartyTerms, told: PartyTerms) -> PartyTerms:
     )
 
 
-_BARE = PartyTerms("", "", "", "", (), ())
+_BARE = PartyTerms(name="", organisation="", sealing="", table="", keys=(), kinds=())
 """Terms without facts."""
 
 

@@ -46,7 +46,7 @@ class Unnoised:
     hint: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Release:
     """One step's disclosure of a party's columns to the receiver.
 

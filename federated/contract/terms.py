@@ -53,7 +53,7 @@ class OtherVersion(PeerError):
     """Two versions that do not go together. Names versions and suites only, so it is told."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PartyTerms:
     """One party: who it is, which table it brings, which columns and what each is for.
 
@@ -104,7 +104,7 @@ def suites_for(align: tuple[AlignTerms, ...]) -> Suites:
     return Suites(align=PROTOCOLS[names.pop()].suite)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Contract:
     """All terms of one job. `seed` drives the receiver's clusters, and nothing that others see."""
 

@@ -32,7 +32,7 @@ LONGEST_STEP = 2.0
 """Root mean square by which a step may move the rows' scores."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HorizontalFit:
     """The model, in standardised and clipped columns, and what was learned with it.
 
@@ -96,9 +96,15 @@ class Coordinator:
         """The fit, once all rounds are done."""
         w = self._model
         return HorizontalFit(
-            w[:-1], float(w[-1]), self._mean, self._scale, self._rows, round(self._positives),
-            self._aucs, np.array(self._log),
-        )  # fmt: skip
+            coefficients=w[:-1],
+            intercept=float(w[-1]),
+            mean=self._mean,
+            scale=self._scale,
+            rows=self._rows,
+            positives=round(self._positives),
+            fold_aucs=self._aucs,
+            log=np.array(self._log),
+        )
 
     def _sums(self, sums: Floats) -> None:
         columns, rows, positives = self.plan.columns, float(sums[0]), float(sums[1])

@@ -64,7 +64,7 @@ class _Masked:
 
 
 @message(0x92)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Fitted:
     coefficients: _Floats
     mean: _Floats
@@ -149,7 +149,14 @@ class TellModel(Role[HorizontalFit]):
     def begin(self) -> Turn[HorizontalFit]:
         f = self._fit
         told = _Fitted(
-            f.coefficients, f.mean, f.scale, f.fold_aucs, f.log, f.intercept, f.rows, f.positives
+            coefficients=f.coefficients,
+            mean=f.mean,
+            scale=f.scale,
+            fold_aucs=f.fold_aucs,
+            log=f.log,
+            intercept=f.intercept,
+            rows=f.rows,
+            positives=f.positives,
         )
         return Turn(Done(), [(peer, told) for peer in self._peers], f)
 
@@ -172,7 +179,13 @@ class HearModel(Role[HorizontalFit]):
         if columns != {self._plan.columns} or not np.isfinite(told.coefficients).all():
             raise PeerError("a model of another shape")
         fit = HorizontalFit(
-            told.coefficients, told.intercept, told.mean, told.scale,
-            told.rows, told.positives, told.fold_aucs, told.log,
-        )  # fmt: skip
+            coefficients=told.coefficients,
+            intercept=told.intercept,
+            mean=told.mean,
+            scale=told.scale,
+            rows=told.rows,
+            positives=told.positives,
+            fold_aucs=told.fold_aucs,
+            log=told.log,
+        )
         return Turn(Done(), result=fit)

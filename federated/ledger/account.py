@@ -45,7 +45,7 @@ class Finding:
         return f"{self.file}, line {self.line}: {self.text}"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Account:
     """One party's ledger of a job, and what was found in it alone.
 
@@ -112,7 +112,7 @@ def read_account(path: Path, owner: Identity | None = None, name: str = "") -> A
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"ledger {path.name}: {error.strerror}") from None
-    account = Account(name or path.name, owner or UNKNOWN, [])
+    account = Account(file=name or path.name, owner=owner or UNKNOWN, lines=[])
     try:
         account.lines = parse_lines(account.file, data)
     except InputError as error:

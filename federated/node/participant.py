@@ -95,9 +95,9 @@ class Participant:
                 self._session.keys,
                 self._session.pinned,
                 self._facts,
-                self._approve_signed,
-                completion.complete,
-                self.consider,
+                approve=self._approve_signed,
+                complete=completion.complete,
+                consider=self.consider,
             )
         )
 

@@ -32,7 +32,7 @@ _START, _PLAIN, _QUOTED, _CLOSED, _TRAILING, _ESCAPED, _ESCAPED_QUOTED = range(7
 _ORDINARY, _DELIMITER, _QUOTE, _CR, _LF, _ESCAPE, _SPACE = range(7)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scan:
     """What a scan found; lines count from 1, 0 where there is none."""
 

@@ -67,7 +67,7 @@ class Exchange:
     bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rehearsal:
     """What a rehearsal found. `contract` is as far as it came: the final one, or the draft.
 

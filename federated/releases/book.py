@@ -78,7 +78,7 @@ class Entry:
         return {edge for name, edges in pairs if name == column for edge in edges}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One job's releases to one receiver. `contract` is its digest.
 
@@ -146,7 +146,7 @@ class _FirstEntry:
     micro: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _FirstJob:
     session: str
     contract: str
@@ -169,17 +169,17 @@ class _FirstBook:
 def _from_first(old: _FirstBook) -> Book:
     jobs = tuple(
         Job(
-            job.session,
-            job.contract,
-            job.table,
-            job.receiver,
-            job.purpose,
-            job.made,
-            job.expires,
-            tuple(_at_worst(entry) for entry in job.entries),
-            job.compared,
-            job.compared,
-            0,
+            session=job.session,
+            contract=job.contract,
+            table=job.table,
+            receiver=job.receiver,
+            purpose=job.purpose,
+            made=job.made,
+            expires=job.expires,
+            entries=tuple(_at_worst(entry) for entry in job.entries),
+            tagged=job.compared,
+            compared=job.compared,
+            holds=0,
         )
         for job in old.jobs
     )

@@ -10,7 +10,7 @@ from federated.toml_sections import Section, load_toml
 __all__ = ["ReleaseLimits", "load_release_limits", "read_release_limits"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReleaseLimits:
     """Limits on what is disclosed of the columns of a table to one receiver.
 

@@ -245,7 +245,15 @@ class Releases:
             held = max(j.holds for j in jobs if (j.table, j.receiver) == (table, receiver)) / MICRO
             columns, told = tuple(self.weighed(table, receiver)), self.told(table, receiver)
             most = allowed_bits(self._limits, held) / MICRO
-            row = RowBits(table, receiver, columns, 0.0, told=told, held=held, allowed=most)
+            row = RowBits(
+                party=table,
+                receiver=receiver,
+                columns=columns,
+                asked=0.0,
+                told=told,
+                held=held,
+                allowed=most,
+            )
             found.append(row)
         return found
 
@@ -391,8 +399,19 @@ class Releases:
             )
         if own is None:
             expires = now + self._limits.keep_days * DAY
-            about = (session, digest, me.table, contract.receiver, contract.purpose)
-            own = Job(*about, now, expires, (), tagged=False, compared=False, holds=0)
+            own = Job(
+                session=session,
+                contract=digest,
+                table=me.table,
+                receiver=contract.receiver,
+                purpose=contract.purpose,
+                made=now,
+                expires=expires,
+                entries=(),
+                tagged=False,
+                compared=False,
+                holds=0,
+            )
         done = {entry.step for entry in own.entries}
         return own, [release for release in releases if release.step not in done]
 

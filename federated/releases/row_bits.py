@@ -18,7 +18,7 @@ from federated.releases.limits import ReleaseLimits
 __all__ = ["RowBits", "row_bits", "row_words", "told_words"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RowBits:
     """Bits of a row of one party's table, told to a contract's receiver; None: not known here.
 
@@ -63,7 +63,16 @@ def row_bits(
     asked = sum(release.bits for release in weighed)
     undecided = any(release.open for release in weighed)
     allowed = allowed_bits(limits, held) / MICRO if limits and held is not None else None
-    return RowBits(party, contract.receiver, columns, asked, undecided, told, held, allowed)
+    return RowBits(
+        party=party,
+        receiver=contract.receiver,
+        columns=columns,
+        asked=asked,
+        open=undecided,
+        told=told,
+        held=held,
+        allowed=allowed,
+    )
 
 
 def row_words(row: RowBits) -> list[str]:

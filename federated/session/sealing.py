@@ -69,7 +69,7 @@ class _Answer:
 
 
 @message(0xA3)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SealedFrame:
     """What a router carries: the way and number in clear, payload and ledger head sealed."""
 
@@ -306,8 +306,15 @@ def frame_step(data: bytes) -> str:
 
 
 def _header(envelope: Envelope, counter: int) -> SealedFrame:
-    way = (envelope.step, envelope.sender, envelope.receiver, envelope.sequence)
-    return SealedFrame(envelope.session, *way, counter, b"")
+    return SealedFrame(
+        session=envelope.session,
+        step=envelope.step,
+        sender=envelope.sender,
+        receiver=envelope.receiver,
+        sequence=envelope.sequence,
+        counter=counter,
+        sealed=b"",
+    )
 
 
 def _sealed(

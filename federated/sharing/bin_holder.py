@@ -70,7 +70,7 @@ class Offering:
 
 
 @message(0x8C)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adding:
     """How far the chunks are: asked, corrected, checked, added; shares of all columns, flat."""
 
@@ -151,7 +151,16 @@ class BinHolder(Role[list[Lanes]]):
         seeds, told = choosing_seeds(both, transcript.random("seeds"), name)
         coin = coin_of(name, state.point, sent.points.tobytes(), told)
         none = np.zeros(sum(self._lanes << depth for depth in self._depths), np.uint64)
-        begun = Adding(transcript, seeds.tobytes(), coin, 0, 0, 0, 0, none)
+        begun = Adding(
+            transcript=transcript,
+            seeds=seeds.tobytes(),
+            coin=coin,
+            asked=0,
+            corrected=0,
+            checked=0,
+            added=0,
+            shares=none,
+        )
         turn = self._ask(begun)
         return replace(turn, messages=[(peer, Seeds(told)), *turn.messages])
 

@@ -83,7 +83,7 @@ class Choosing:
 
 
 @message(0x8F)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Giving:
     """How far the chunks are: answered, proved, given; shares of all columns, flat."""
 
@@ -165,7 +165,17 @@ class ValueHolder(Role[list[Lanes]]):
         none = np.zeros(sum(self._lanes << depth for depth in state.depths), np.uint64)
         transcript = state.transcript.hear(encode(sent))
         return Turn(
-            Giving(transcript, state.depths, state.bits, seeds.tobytes(), coin, 0, 0, 0, none)
+            Giving(
+                transcript=transcript,
+                depths=state.depths,
+                bits=state.bits,
+                seeds=seeds.tobytes(),
+                coin=coin,
+                answered=0,
+                proved=0,
+                given=0,
+                shares=none,
+            )
         )
 
     def on_asked(self, state: Giving, sent: Asked, peer: str) -> Turn[list[Lanes]]:

@@ -87,7 +87,7 @@ class Align(Step):
         session, sender = self._work.session, self._work.contract.party(terms.partner)
         told = lambda share: session.tell(f"align/{terms.partner}/tags", share)  # noqa: E731
         kept, pinned = self._work.kept, session.pinned[peer]
-        return KeptTags(kept, pinned, terms, sender, session.random, session.clock, told)
+        return KeptTags(kept, pinned, terms, sender, session.random, session.clock, progress=told)
 
     def _levels(self, step: str, runs: align.Runs, peer: str) -> Alignment:
         """Drive an alignment: one protocol run a level, and one for the order."""

@@ -23,7 +23,7 @@ from psi.align import Alignment
 __all__ = ["Outcome", "Trained"]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Trained:
     """One model at the label party.
 
@@ -45,7 +45,7 @@ class Trained:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Outcome:
     """Alignment, aggregates, models: empty where this party has no part in them.
 

@@ -261,7 +261,7 @@ class Segments:
                 for at, (c, flags) in enumerate(zip(section.columns, counted.flags.T, strict=True))
             )
             self._counts.append(replace(counted, bins=bins))
-        return RowsSender(context, self._contract.receiver, key, slots, values, self._counts, at)
+        return RowsSender(context, self._contract.receiver, key, slots, values, self._counts, at=at)
 
     def giving(
         self,

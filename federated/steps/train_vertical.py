@@ -65,18 +65,20 @@ class TrainVertical(Step):
         fit = work.run(step, role, terms.partners)
         work.outcome.trained.append(
             Trained(
-                terms,
-                encoder,
-                list(names),
-                sum(work.contract.party(name).design_columns for name in terms.partners),
-                fit.coefficients,
-                fit.intercept,
-                label,
-                folds,
-                fit.scores,
-                fit.fold_scores,
-                matrix,
-                list(fit.log),
+                terms=terms,
+                encoder=encoder,
+                columns=list(names),
+                partner_columns=sum(
+                    work.contract.party(name).design_columns for name in terms.partners
+                ),
+                coefficients=fit.coefficients,
+                intercept=fit.intercept,
+                label=label,
+                folds=folds,
+                scores=fit.scores,
+                fold_scores=fit.fold_scores,
+                own_matrix=matrix,
+                log=list(fit.log),
             )
         )
         work.disclosed(f"train {terms.task}", rows=len(label), score_vectors=fit.score_vectors)

@@ -59,7 +59,7 @@ class Work:
         if any(release.epsilon for release in planned(contract, session.name)):
             discrete_laplace([1])  # a missing package is told before anything is sent
         self.guard = ReleaseGuard(session, contract, source, salt, self.table, releases)
-        self.outcome = Outcome(contract)
+        self.outcome = Outcome(contract=contract)
         self.pairs: Pairs | None = None
         self.own: np.ndarray | None = None
         self.most = 1

@@ -57,7 +57,7 @@ _ENV_ONLY = re.compile(r"(?:\$\{\w+\})+")
 _SECRET_WORDS = re.compile(r"(?i)(?:pass|pwd|token|secret|key|credential)\w*=([^&;\s]*)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """One logical table: where it is, how it is read, what its columns are."""
 

@@ -31,7 +31,7 @@ _MANY_ROWS = 1000
 _QUOTED = r"^\s+[\"'].*[\"']\s*$"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ColumnTaken:
     """One column: what it is taken for, how many rows have no value, how many values differ.
 
@@ -112,7 +112,16 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
             wrong.append(f"{error.message}{f': {error.hint}' if error.hint else ''}")
             problem = True
     rows = len(values)
-    return ColumnTaken(name, roles, taken, rows, missing, distinct, tuple(wrong), problem)
+    return ColumnTaken(
+        column=name,
+        roles=roles,
+        taken=taken,
+        rows=rows,
+        missing=missing,
+        distinct=distinct,
+        wrong=tuple(wrong),
+        problem=problem,
+    )
 
 
 def _check(table: pa.Table, name: str, role: str) -> None:

@@ -82,7 +82,14 @@ def preflight(
         distinct = int(pc.count_distinct(key).as_py())
         levels.append(LevelReport(tuple(level), int(usable.sum()), distinct, reached))
         waiting &= ~usable
-    found = PreflightReport(table.num_rows, columns, tuple(levels), duplicates, minimum, largest)
+    found = PreflightReport(
+        rows_=table.num_rows,
+        columns=columns,
+        levels=tuple(levels),
+        duplicates=duplicates,
+        minimum=minimum,
+        largest=largest,
+    )
     return replace(found, problems=tuple(problems(found)), suggestions=tuple(of_report(found)))
 
 

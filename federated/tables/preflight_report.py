@@ -11,7 +11,7 @@ __all__ = ["ColumnReport", "LevelReport", "PreflightReport"]
 _NOTHING = "nothing to mend"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ColumnReport:
     """One key column: how many rows are usable, and why the others are not.
 
@@ -98,7 +98,7 @@ class LevelReport:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PreflightReport:
     """One party's report on its own keys; `minimum` and `largest` are the job's, 0: none.
 

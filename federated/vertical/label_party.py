@@ -65,7 +65,7 @@ MOST_AHEAD = 1 << 15
 SPARE = 1 << 16
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class VerticalFit:
     """What the label party holds at the end.
 
@@ -155,13 +155,13 @@ class LabelParty(Role[VerticalFit]):
                 hint="train on a sample of the rows",
             )
         setup = Setup(
-            self._key.public.to_bytes(),
-            (self._y >= 0).astype(np.uint8),
-            self._fold,
-            self._steps,
-            self._folds,
-            self._fold_steps,
-            self._x.shape[1],
+            key=self._key.public.to_bytes(),
+            labelled=(self._y >= 0).astype(np.uint8),
+            fold=self._fold,
+            steps=self._steps,
+            folds=self._folds,
+            fold_steps=self._fold_steps,
+            own=self._x.shape[1],
         )
         state = Calling(self._key.to_bytes(), {})
         return Turn(state, [(name, setup) for name in self._partners], progress=0.0)
@@ -194,9 +194,21 @@ class LabelParty(Role[VerticalFit]):
         none = np.zeros(0)
         start = np.zeros(self._x.shape[1])
         progress = Progress(
-            state.key, columns, 0, start, none, start, none, none, none, none, none,
-            np.zeros(len(self._x)), none, (),
-        )  # fmt: skip
+            key=state.key,
+            columns=columns,
+            number=0,
+            own=start,
+            mix=none,
+            final_own=start,
+            final_mix=none,
+            scores=none,
+            gram=none,
+            fold_scores=none,
+            fold_gram=none,
+            held=np.zeros(len(self._x)),
+            newton=none,
+            log=(),
+        )
         return self._ask(self._refitted(progress, -1))
 
     def on_moments(self, state: Gathering, moments: Moments, peer: str) -> Turn[VerticalFit]:
@@ -386,14 +398,14 @@ class LabelParty(Role[VerticalFit]):
         held = np.where(self._fold >= 0, sigmoid(progress.held), np.nan)
         gram = progress.gram.reshape(len(mix), len(mix))
         fit = VerticalFit(
-            progress.final_own[1:],
-            float(progress.final_own[0]),
-            scores,
-            held,
-            mix,
-            float(np.sqrt(max(0.0, float(mix @ gram @ mix)))),
-            score_vectors(self._steps, self._folds, self._fold_steps),
-            tuple(
+            coefficients=progress.final_own[1:],
+            intercept=float(progress.final_own[0]),
+            scores=scores,
+            fold_scores=held,
+            mix=mix,
+            partner_norm=float(np.sqrt(max(0.0, float(mix @ gram @ mix)))),
+            score_vectors=score_vectors(self._steps, self._folds, self._fold_steps),
+            log=tuple(
                 {
                     "fold": one.fold,
                     "rows": one.rows,

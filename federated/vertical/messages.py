@@ -34,7 +34,7 @@ _Ciphertexts = Annotated[bytes, Length(LARGEST_PAYLOAD)]
 
 
 @message(0x60)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setup:
     """Label party to all: n of its key, labelled rows, folds (-1: none), steps, own columns."""
 

@@ -105,7 +105,7 @@ class Entry:
     decrement: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """Everything between two passes; `number` is the next one's.
 

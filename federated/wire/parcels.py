@@ -69,7 +69,7 @@ _WORDS = {
 
 
 @message(0xD0)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parcel:
     """`stream` names the sender's endpoint, made afresh by each process; `number` counts its
     parts to this receiver from 0; `taken` of `taken_stream` is the count for the other way.
@@ -102,7 +102,20 @@ def notice(
 ) -> Parcel:
     """A parcel that is no part of a frame."""
     none = bytes(8)
-    return Parcel(kind, job, sender, receiver, text[:120], none, 0, none, 0, len(data), 0, data)
+    return Parcel(
+        kind=kind,
+        job=job,
+        sender=sender,
+        receiver=receiver,
+        step=text[:120],
+        stream=none,
+        number=0,
+        taken_stream=none,
+        taken=0,
+        size=len(data),
+        offset=0,
+        data=data,
+    )
 
 
 def read_parcel(data: bytes) -> Parcel:

@@ -54,7 +54,7 @@ SMALL_STEPS = 8
 """How many steps with no more than that a peer has in all, whatever it calls them."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Way:
     """One peer: what goes there and what comes from there."""
 
@@ -332,9 +332,19 @@ class PostEndpoint:
     ) -> Parcel:
         way.untold = 0
         parcel = Parcel(
-            kind, self.job, self.name, receiver, step, self._stream(way), way.sent,
-            way.stream, way.granted, size, offset, data,
-        )  # fmt: skip
+            kind=kind,
+            job=self.job,
+            sender=self.name,
+            receiver=receiver,
+            step=step,
+            stream=self._stream(way),
+            number=way.sent,
+            taken_stream=way.stream,
+            taken=way.granted,
+            size=size,
+            offset=offset,
+            data=data,
+        )
         way.sent += 1
         way.progress = way.progress if way.kept_bytes else time.monotonic()
         way.kept.append(parcel)
@@ -346,9 +356,19 @@ class PostEndpoint:
             way = self._ways[peer]
             way.untold, way.last_told = 0, time.monotonic()
             parcel = Parcel(
-                Kind.TAKEN, self.job, self.name, peer, "", self._stream(way), 0,
-                way.stream, way.granted, 0, 0, b"",
-            )  # fmt: skip
+                kind=Kind.TAKEN,
+                job=self.job,
+                sender=self.name,
+                receiver=peer,
+                step="",
+                stream=self._stream(way),
+                number=0,
+                taken_stream=way.stream,
+                taken=way.granted,
+                size=0,
+                offset=0,
+                data=b"",
+            )
         self._carry(parcel)
 
     def _parted(self, way: _Way) -> bool:

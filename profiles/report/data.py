@@ -68,7 +68,7 @@ class PartyLine:
     columns: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Match:
     """One alignment. `matched` is -1 where even the count stays hidden from the receiver.
 
@@ -85,7 +85,7 @@ class Match:
     left_out: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored:
     """One score of one task, measured: "bank alone", "joined".
 
@@ -124,7 +124,7 @@ class Importance:
     columns: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """One trained task. `scores` begin with the one to compare with (alone), if there is one.
 
@@ -180,7 +180,7 @@ class Histogram:
     rows: tuple[HistogramRow, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Aggregated:
     """A partner's statistics by the receiver's groups, opened from encrypted sums.
 
@@ -220,7 +220,7 @@ class CategoryMeasure:
         return max(0.0, value or 0.0) / largest if largest > 0 else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CategoryTable:
     """The receiver's counts and sums by a partner's category, and by its own segment if any.
 
@@ -248,7 +248,7 @@ class SegmentLine:
     scores: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TargetLine:
     """One entity of a target list."""
 
@@ -263,7 +263,7 @@ class TargetLine:
     matched: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TargetSummary:
     """One target list: how long it is, how many have a manager, and its first lines.
 
@@ -326,7 +326,7 @@ class RunFacts:
     facts: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReportData:
     """The whole report. `created` is a date in words; the caller has the clock.
 
@@ -377,14 +377,14 @@ def scored(name: str, label: Array, score: Array, folds: Array | None = None) ->
     probability = 0.0 <= float(score.min()) <= float(score.max()) <= 1.0
     by_fold = None if folds is None else fold_aucs(label, score, np.asarray(folds)[held])
     return Scored(
-        name,
-        curve.thin(400),
-        auc(label, score),
-        ks(label, score),
-        lift(label, score),
-        calibration(label, score) if probability else None,
-        None if by_fold is None else auc_interval(by_fold),
-        () if by_fold is None else tuple(by_fold.tolist()),
+        name=name,
+        roc=curve.thin(400),
+        auc=auc(label, score),
+        ks=ks(label, score),
+        lift=lift(label, score),
+        calibration=calibration(label, score) if probability else None,
+        interval=None if by_fold is None else auc_interval(by_fold),
+        fold_aucs=() if by_fold is None else tuple(by_fold.tolist()),
     )
 
 

@@ -25,7 +25,7 @@ _COLOURS = ("@joined", "@third", "@fourth", "@fifth")
 _POINTS = (0.01, 0.05, 0.10, 0.20, 0.50)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Figure:
     """One plot: Plotly data and layout, and the same in words and as a table."""
 
@@ -110,18 +110,18 @@ def _roc(model: Model) -> Figure:
     rows.append(("AUC", *(f"{s.auc:.4f}" for s in model.scores)))
     said = "; ".join(f"{plain(s.name)}: AUC {s.auc:.3f}" for s in model.scores)
     return Figure(
-        "roc",
-        "ROC",
-        "How many positives are found, for each share of false alarms. The further the curve "
-        "bends to the upper left, the better; the dotted diagonal is chance.",
-        f"ROC curves. {said}.",
-        (_reference([0, 1], [0, 1]), *data),
-        {
+        kind="roc",
+        title="ROC",
+        caption="How many positives are found, for each share of false alarms. The further the "
+        "curve bends to the upper left, the better; the dotted diagonal is chance.",
+        description=f"ROC curves. {said}.",
+        data=(_reference([0, 1], [0, 1]), *data),
+        layout={
             "xaxis": _percent("false alarms among negatives"),
             "yaxis": _percent("positives found"),
         },
-        ("false alarms", *(s.name for s in model.scores)),
-        tuple(rows),
+        head=("false alarms", *(s.name for s in model.scores)),
+        rows=tuple(rows),
     )
 
 
@@ -156,19 +156,19 @@ def _ks(model: Model) -> Figure:
     said = "; ".join(f"{plain(s.name)}: KS {s.ks:.3f}" for s in model.scores)
     most = max(s.ks for s in model.scores)
     return Figure(
-        "ks",
-        "KS",
-        "How far positives and negatives are apart when rows are taken from the highest score "
-        "down. The peak is the Kolmogorov–Smirnov distance.",
-        f"Distance of the two classes by share of rows. {said}.",
-        (*data, *peaks),
-        {
+        kind="ks",
+        title="KS",
+        caption="How far positives and negatives are apart when rows are taken from the highest "
+        "score down. The peak is the Kolmogorov–Smirnov distance.",
+        description=f"Distance of the two classes by share of rows. {said}.",
+        data=(*data, *peaks),
+        layout={
             "xaxis": _percent("rows, highest scores first"),
             "yaxis": _percent("positives found less false alarms", range=[0, most * 1.22])
             | {"dtick": None, "nticks": 5},
         },
-        ("score", "KS", "reached at"),
-        tuple(rows),
+        head=("score", "KS", "reached at"),
+        rows=tuple(rows),
     )
 
 
@@ -204,13 +204,13 @@ def _lift(model: Model) -> Figure:
         for s in model.scores
     )
     return Figure(
-        "lift",
-        "Lift",
-        "How much more often than on average the outcome occurs, in tenths of the rows from "
-        "the highest scores down. The dotted line is the average.",
-        f"Lift by decile. {said}.",
-        (_reference([0.4, bins + 0.6], [1, 1]), *data),
-        {
+        kind="lift",
+        title="Lift",
+        caption="How much more often than on average the outcome occurs, in tenths of the rows "
+        "from the highest scores down. The dotted line is the average.",
+        description=f"Lift by decile. {said}.",
+        data=(_reference([0.4, bins + 0.6], [1, 1]), *data),
+        layout={
             "barmode": "group",
             "bargap": 0.28,
             "bargroupgap": 0.06,
@@ -218,8 +218,8 @@ def _lift(model: Model) -> Figure:
             | {"range": [0.4, bins + 0.6]},
             "yaxis": _axis("times the average rate", rangemode="tozero", nticks=6),
         },
-        tuple(head),
-        tuple(rows),
+        head=tuple(head),
+        rows=tuple(rows),
     )
 
 
@@ -242,15 +242,15 @@ def _calibration(model: Model) -> Figure:
     )
     side = {"range": [0, most], "dtick": None, "nticks": 6}
     return Figure(
-        "calibration",
-        "Calibration",
-        "Does a score of 20% mean that it happens in 20 of 100? Each point is a tenth of the "
-        "rows with a 95% interval; on the dotted diagonal the score reads as a probability.",
-        f"Predicted against observed rates. {said}.",
-        (_reference([0, most], [0, most]), *data),
-        {"xaxis": _percent("predicted", **side), "yaxis": _percent("observed", **side)},
-        ("score", "rows", "predicted", "observed", "95% interval"),
-        tuple(rows),
+        kind="calibration",
+        title="Calibration",
+        caption="Does a score of 20% mean that it happens in 20 of 100? Each point is a tenth of "
+        "the rows with a 95% interval; on the dotted diagonal the score reads as a probability.",
+        description=f"Predicted against observed rates. {said}.",
+        data=(_reference([0, most], [0, most]), *data),
+        layout={"xaxis": _percent("predicted", **side), "yaxis": _percent("observed", **side)},
+        head=("score", "rows", "predicted", "observed", "95% interval"),
+        rows=tuple(rows),
     )
 
 

@@ -45,7 +45,7 @@ class _Sender(Protocol):
     ) -> Role[Matches]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Intersection:
     """Both roles of one protocol, what it can reveal, and its suite's name in a contract."""
 
@@ -63,25 +63,25 @@ class Intersection:
 
 PROTOCOLS = {
     "ecdh": Intersection(
-        ecdh.Receiver,
-        ecdh.Sender,
-        ("receiver", "both", "cardinality", "places"),
-        "ecdh-curve25519-elligator2-sha512-v3",
+        receiver=ecdh.Receiver,
+        sender=ecdh.Sender,
+        reveals=("receiver", "both", "cardinality", "places"),
+        suite="ecdh-curve25519-elligator2-sha512-v3",
         records=True,
     ),
     "vole": Intersection(
-        vole.Receiver,
-        vole.Sender,
-        vole.REVEALS,
-        "vole-gf128-expandconvolute21-regular1321-blake2s-v3",
+        receiver=vole.Receiver,
+        sender=vole.Sender,
+        reveals=vole.REVEALS,
+        suite="vole-gf128-expandconvolute21-regular1321-blake2s-v3",
         blocks=True,
         trusting=True,
     ),
     "vole-malicious": Intersection(
-        vole_malicious.Receiver,
-        vole_malicious.Sender,
-        vole_malicious.REVEALS,
-        "vole-malicious-gf128-expandconvolute21-regular1733-blake2s-v3",
+        receiver=vole_malicious.Receiver,
+        sender=vole_malicious.Sender,
+        reveals=vole_malicious.REVEALS,
+        suite="vole-malicious-gf128-expandconvolute21-regular1733-blake2s-v3",
         blocks=True,
     ),
 }

@@ -46,7 +46,7 @@ class AlignSettings:
     largest_set: int = LARGEST
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Alignment:
     """One side's row number for every aligned pair, in the receiver's row order.
 
@@ -125,9 +125,16 @@ def receive(
     pairs = np.repeat(np.arange(len(rows)), counts[order[rows]])
     grade = book.grades()[order[rows]][pairs]
     return Alignment(
-        rows[pairs], grade, len(counts), book.keyed, size_sender,
-        len(book.free) - book.keyed, book.repeats, entry=pairs, most=_most(order[rows], counts),
-    )  # fmt: skip
+        rows=rows[pairs],
+        grade=grade,
+        matched=len(counts),
+        size_receiver=book.keyed,
+        size_sender=size_sender,
+        nulls=len(book.free) - book.keyed,
+        duplicates=book.repeats,
+        entry=pairs,
+        most=_most(order[rows], counts),
+    )
 
 
 def send(
@@ -154,7 +161,15 @@ def send(
     size_receiver = max(book.sizes, default=0)
     none = np.empty(0, np.int64)
     if settings.reveal != "both":
-        hidden = Alignment(none, none.astype(np.uint8), -1, size_receiver, book.keyed, 0, 0)
+        hidden = Alignment(
+            rows=none,
+            grade=none.astype(np.uint8),
+            matched=-1,
+            size_receiver=size_receiver,
+            size_sender=book.keyed,
+            nulls=0,
+            duplicates=0,
+        )
         return hidden
     of_row = book.match_of_row() if join else book.match_of_first_row()
     holders = np.argsort(np.where(of_row < 0, len(of_row), of_row), kind="stable")
@@ -166,10 +181,16 @@ def send(
     rows = holders[np.repeat(starts[matches], repeats) + within]
     grade = np.repeat(book.grades()[matches], repeats)
     return Alignment(
-        rows, grade, len(counts), size_receiver, book.keyed,
-        len(book.free) - book.keyed, book.repeats,
-        entry=np.repeat(np.arange(len(matches)), repeats), most=_most(matches, counts),
-    )  # fmt: skip
+        rows=rows,
+        grade=grade,
+        matched=len(counts),
+        size_receiver=size_receiver,
+        size_sender=book.keyed,
+        nulls=len(book.free) - book.keyed,
+        duplicates=book.repeats,
+        entry=np.repeat(np.arange(len(matches)), repeats),
+        most=_most(matches, counts),
+    )
 
 
 def _most(matches: Index, counts: Index) -> int:
@@ -186,8 +207,16 @@ def _receive_records(peer: str, keys: Sequence[pa.Array], settings: AlignSetting
     found: Matches = yield "0", lambda context: role(context, peer, mine.items, **terms)
     none = np.empty(0, np.int64)
     if settings.reveal in SHUFFLED:
-        hidden = none.astype(np.uint8), found.count, mine.keyed, found.size_peer
-        return Alignment(none, *hidden, mine.nulls, mine.repeats, found.peer)
+        return Alignment(
+            rows=none,
+            grade=none.astype(np.uint8),
+            matched=found.count,
+            size_receiver=mine.keyed,
+            size_sender=found.size_peer,
+            nulls=mine.nulls,
+            duplicates=mine.repeats,
+            places=found.peer,
+        )
     chosen = paired(mine, found)
     if settings.reveal == "both":
         places = found.peer[chosen]
@@ -195,11 +224,17 @@ def _receive_records(peer: str, keys: Sequence[pa.Array], settings: AlignSetting
     else:
         enough(len(chosen), least)
     item = found.own[chosen]
-    rows, sizes = mine.row[mine.record[item]], (mine.keyed, found.size_peer)
+    rows = mine.row[mine.record[item]]
     return Alignment(
-        rows, mine.level[item], len(chosen), *sizes, mine.nulls, mine.repeats,
+        rows=rows,
+        grade=mine.level[item],
+        matched=len(chosen),
+        size_receiver=mine.keyed,
+        size_sender=found.size_peer,
+        nulls=mine.nulls,
+        duplicates=mine.repeats,
         entry=np.arange(len(rows)),
-    )  # fmt: skip
+    )
 
 
 def _send_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) -> Runs:
@@ -208,18 +243,33 @@ def _send_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) 
     terms = _record_terms(settings, len(keys)) | {"records": mine.record}
     role = PROTOCOLS[settings.protocol].sender
     found: Matches = yield "0", lambda context: role(context, peer, mine.items, **terms)
-    none, sizes = np.empty(0, np.int64), (found.size_peer, mine.keyed)
+    none = np.empty(0, np.int64)
     if settings.reveal != "both":
         placed = settings.reveal == "places"
         of_row = np.append(found.record, -1)[mine.of_row] if placed else none
-        return Alignment(none, none.astype(np.uint8), -1, *sizes, 0, 0, of_row)
+        return Alignment(
+            rows=none,
+            grade=none.astype(np.uint8),
+            matched=-1,
+            size_receiver=found.size_peer,
+            size_sender=mine.keyed,
+            nulls=0,
+            duplicates=0,
+            places=of_row,
+        )
     places = yield "order", lambda context: ChosenSender(context, mine.record[found.own])
     item = found.own[places]
     rows = mine.row[mine.record[item]]
     return Alignment(
-        rows, mine.level[item], len(rows), *sizes, mine.nulls, mine.repeats,
+        rows=rows,
+        grade=mine.level[item],
+        matched=len(rows),
+        size_receiver=found.size_peer,
+        size_sender=mine.keyed,
+        nulls=mine.nulls,
+        duplicates=mine.repeats,
         entry=np.arange(len(rows)),
-    )  # fmt: skip
+    )
 
 
 def _record_terms(settings: AlignSettings, levels: int) -> dict[str, Any]:
@@ -229,9 +279,16 @@ def _record_terms(settings: AlignSettings, levels: int) -> dict[str, Any]:
 
 def _counted_receiver(book: Book, found: Matches) -> Alignment:
     none = np.empty(0, np.int64)
-    sizes = (book.keyed, found.size_peer)
-    counts = (len(book.free) - book.keyed, book.repeats)
-    return Alignment(none, none.astype(np.uint8), found.count, *sizes, *counts, found.peer)
+    return Alignment(
+        rows=none,
+        grade=none.astype(np.uint8),
+        matched=found.count,
+        size_receiver=book.keyed,
+        size_sender=found.size_peer,
+        nulls=len(book.free) - book.keyed,
+        duplicates=book.repeats,
+        places=found.peer,
+    )
 
 
 def _counted_sender(book: Book, found: Matches, *, places: bool) -> Alignment:
@@ -239,9 +296,16 @@ def _counted_sender(book: Book, found: Matches, *, places: bool) -> Alignment:
     place = np.full(len(found.own) + 1, -1, np.int64)
     place[found.own] = np.arange(len(found.own))
     of_row = place[book.levels[-1].code] if places else none
-    sizes = (found.size_peer, book.keyed)
-    counts = (len(book.free) - book.keyed, book.repeats)
-    return Alignment(none, none.astype(np.uint8), found.count, *sizes, *counts, of_row)
+    return Alignment(
+        rows=none,
+        grade=none.astype(np.uint8),
+        matched=found.count,
+        size_receiver=found.size_peer,
+        size_sender=book.keyed,
+        nulls=len(book.free) - book.keyed,
+        duplicates=book.repeats,
+        places=of_row,
+    )
 
 
 def _receiver(

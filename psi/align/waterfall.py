@@ -52,7 +52,7 @@ _FILLER = 32
 """Bytes of a random item, which nobody has."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Records:
     """One side's records: the items of all levels, each item's level and record, and their rows.
 
@@ -87,7 +87,15 @@ class Records:
         level = np.repeat(np.arange(len(levels), dtype=np.uint8), widths)
         items = Items.joined([found.items for found in levels])
         of_row = np.where(keyed, np.searchsorted(row, stands), -1)
-        return cls(items, level, record, row, first, of_row, int(keyed.sum()))
+        return cls(
+            items=items,
+            level=level,
+            record=record,
+            row=row,
+            first=first,
+            of_row=of_row,
+            keyed=int(keyed.sum()),
+        )
 
     def grouped(self, size: int, random: Random) -> Items:
         """The items in groups of `size`, each of one record, filled up with random items.

@@ -41,7 +41,7 @@ __all__ = ["Receiver"]
 
 
 @message(0x24)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Receiving:
     """Receiver: blind, or the seed of blinds; the sender's public key; messages sent and
     answered; points and tags that came; parts of tags."""
@@ -96,10 +96,32 @@ class Receiver(Role[Matches]):
         random = self.context.random
         r = random_scalar(random).to_bytes(32, "little") if self._shuffled else random(SEED)
         if self._held is None:
-            return self._ask(Receiving(r, b"", 0, 0, 0, 0, 0, 0))
+            return self._ask(
+                Receiving(
+                    blind=r,
+                    public=b"",
+                    asked=0,
+                    answered=0,
+                    evaluated=0,
+                    tagged=0,
+                    parts=0,
+                    size_peer=0,
+                )
+            )
         tags = self._held.tags
         spread(self.context.store, "peer", 0, tags, 0, self._bits)
-        return self._ask(Receiving(r, b"", 0, 0, 0, len(tags), 1, len(tags)))
+        return self._ask(
+            Receiving(
+                blind=r,
+                public=b"",
+                asked=0,
+                answered=0,
+                evaluated=0,
+                tagged=len(tags),
+                parts=1,
+                size_peer=len(tags),
+            )
+        )
 
     def _ask(self, state: Receiving) -> Turn[Matches]:
         """Keep the window full: the next chunks, then requests for what is held back."""

@@ -51,7 +51,7 @@ _POINTS, _NUMBERS = 1, 2
 
 
 @message(0x25)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sending:
     """Sender: key, seeds of its orders; what came and what went so far (-1: nothing came); the
     size of the receiver's groups."""
@@ -110,10 +110,30 @@ class Sender(Role[Matches]):
         random, made = self.context.random, self._prepared
         if made is not None:
             return Turn(
-                Sending(made.key, made.tag_order, random(SEED), -1, 0, 0, len(made.tags), 0)
+                Sending(
+                    key=made.key,
+                    tag_order=made.tag_order,
+                    point_order=random(SEED),
+                    size_peer=-1,
+                    evaluated=0,
+                    given=0,
+                    tagged=len(made.tags),
+                    reported=0,
+                )
             )
         k = random_scalar(random).to_bytes(32, "little")
-        return Turn(Sending(k, random(SEED), random(SEED), -1, 0, 0, 0, 0))
+        return Turn(
+            Sending(
+                key=k,
+                tag_order=random(SEED),
+                point_order=random(SEED),
+                size_peer=-1,
+                evaluated=0,
+                given=0,
+                tagged=0,
+                reported=0,
+            )
+        )
 
     def on_blinded(self, state: Sending, part: Blinded, peer: str) -> Turn[Matches]:
         del peer

@@ -100,7 +100,15 @@ class Receiver(Role[Matches]):
         name = run_name(mine.session, mine.step, len(self._items), answer.total)
         session = Session.toss(name, state.coin, answer.coin)
         keys = self.suite.transfers.give(state.secret, state.point, answer.points, name).tobytes()
-        after = self.receiving(session.coin, keys, mine.random(KEY), answer.total, 0, 0, 0)
+        after = self.receiving(
+            coin=session.coin,
+            keys=keys,
+            seed=mine.random(KEY),
+            size_peer=answer.total,
+            chunk=0,
+            tagged=0,
+            parts=0,
+        )
         ahead = range(min(AHEAD, self._shape.chunks))
         first = [m for c in ahead for m in self._extend(after, c, state.coin if c == 0 else b"")]
         return Turn(after, [(self._peer, m) for m in first], progress=0.05)

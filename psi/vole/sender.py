@@ -96,7 +96,16 @@ class Sender(Role[Matches]):
         bits = np.unpackbits(np.frombuffer(secrets, np.uint8), bitorder="little")
         points, keys = self.suite.transfers.choose(opening.point, bits, name, random)
         after = self.sending(
-            opening.total, opening.commitment, coin, secrets, keys.tobytes(), seed, 0, 0, 0, 0
+            size_peer=opening.total,
+            committed=opening.commitment,
+            coin=coin,
+            secrets=secrets,
+            keys=keys.tobytes(),
+            seed=seed,
+            extended=0,
+            parts=0,
+            tagged=0,
+            reported=0,
         )
         return Turn(after, [(self._peer, Answer(len(self._items), coin, points))], progress=0.05)
 

@@ -28,7 +28,7 @@ class Opened:
 
 
 @message(0x3D)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Receiving:
     """Receiver: the coin, keys of the base transfers, the seed of its noise; what came so far."""
 
@@ -48,7 +48,7 @@ class Waiting:
 
 
 @message(0x3F)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sending:
     """Sender: what it drew and was given; what came and went so far.
 

@@ -171,9 +171,14 @@ def test_a_receiver_runs_no_other_passes_than_contracted(planned: Steps) -> None
     labelled = (made.label >= 0).astype(np.uint8)
     where = np.where(labelled == 1, folds, -1).astype(np.int16)
     setup = Setup(
-        toy_key(512).public.to_bytes(), labelled, where, planned.steps, planned.folds,
-        planned.fold_steps, 2,
-    )  # fmt: skip
+        key=toy_key(512).public.to_bytes(),
+        labelled=labelled,
+        fold=where,
+        steps=planned.steps,
+        folds=planned.folds,
+        fold_steps=planned.fold_steps,
+        own=2,
+    )
     if planned == contracted:
         deliver(party, setup, "bank")
         return

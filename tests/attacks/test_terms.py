@@ -91,7 +91,17 @@ def measure_in_the_terms_too(made: Contract) -> Contract:
 
 
 def category(column: str) -> CategoryTerms:
-    return CategoryTerms("bureau", column, ("steel",), "", (), "laplace", 1000, 20, 3072)
+    return CategoryTerms(
+        partner="bureau",
+        category=column,
+        categories=("steel",),
+        segment="",
+        amounts=(),
+        noise="laplace",
+        epsilon=1000,
+        minimum_group=20,
+        key_bits=3072,
+    )
 
 
 def category_in_the_step(made: Contract) -> Contract:
@@ -148,9 +158,16 @@ def test_a_rule_for_one_column_approves_no_category_of_another(tmp_path: Path) -
 def whole(made: Contract) -> Contract:
     """Each use of a column once, at both parties, in one honest contract or another."""
     by = CategoryTerms(
-        "bureau", "trade", ("steel",), "town", (AmountTerms("balance", 0, 9),), "laplace",
-        100, 20, 3072,
-    )  # fmt: skip
+        partner="bureau",
+        category="trade",
+        categories=("steel",),
+        segment="town",
+        amounts=(AmountTerms("balance", 0, 9),),
+        noise="laplace",
+        epsilon=100,
+        minimum_group=20,
+        key_bits=3072,
+    )
     train = TrainTerms(
         task="churn", model="logistic", split="vertical", label="left", positive="",
         partners=("bureau",), steps=1, folds=0, fold_steps=0, score_vectors=1, score_bits=4,

@@ -117,7 +117,20 @@ def test_invites_are_used_once_by_one_name_and_in_time(tmp_path: Path, place: Pl
 
 def test_a_node_cannot_speak_for_another(place: Place) -> None:
     a, b, c = (place.member(name).start() for name in "abc")
-    forged = Parcel(Kind.PART, JOB, "c", "b", "handshake", bytes(8), 0, bytes(8), 0, 4, 0, b"evil")
+    forged = Parcel(
+        kind=Kind.PART,
+        job=JOB,
+        sender="c",
+        receiver="b",
+        step="handshake",
+        stream=bytes(8),
+        number=0,
+        taken_stream=bytes(8),
+        taken=0,
+        size=4,
+        offset=0,
+        data=b"evil",
+    )
     a.fleet.put(forged)
     c.endpoint.send("b", b"true")
     assert b.endpoint.receive(20) == ("c", b"true")

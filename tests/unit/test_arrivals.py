@@ -17,7 +17,16 @@ SIZE = 1 << 20
 
 def frame(number: int, step: str = "later", size: int = SIZE) -> SealedFrame:
     data = number.to_bytes(4, "big") * (size // 4)
-    return SealedFrame(bytes(32), step, "bureau", "bank", number, number, data, b"head")
+    return SealedFrame(
+        session=bytes(32),
+        step=step,
+        sender="bureau",
+        receiver="bank",
+        sequence=number,
+        counter=number,
+        sealed=data,
+        head=b"head",
+    )
 
 
 def arrivals(folder: Path, *, gaps: bool = False) -> tuple[Arrivals, Shelf]:

@@ -82,11 +82,22 @@ def test_folds_of_a_known_order_are_labels_and_others_are_not() -> None:
 
 
 def test_a_finding_says_whether_its_bar_holds() -> None:
-    held = Finding("a", "p", "d", "w", "x", 0.71, 0.70, 0.02)
+    held = Finding(
+        attack="a", protocol="p", data="d", who="w", what="x", figure=0.71, baseline=0.70, bar=0.02
+    )
     assert held.held
-    assert not Finding("a", "p", "d", "w", "x", 0.75, 0.70, 0.02).held
-    assert Finding("a", "p", "d", "w", "x", bar=0.02, refused="no").held
-    assert Finding("a", "p", "d", "w", "x", 0.75, 0.70).held is None
+    assert not Finding(
+        attack="a", protocol="p", data="d", who="w", what="x", figure=0.75, baseline=0.70, bar=0.02
+    ).held
+    assert Finding(
+        attack="a", protocol="p", data="d", who="w", what="x", bar=0.02, refused="no"
+    ).held
+    assert (
+        Finding(
+            attack="a", protocol="p", data="d", who="w", what="x", figure=0.75, baseline=0.70
+        ).held
+        is None
+    )
     assert verdict(held.row(0.0)) == "holds"
 
 

@@ -34,11 +34,11 @@ def holds(columns: frozenset[str]) -> float:
 
 def train(*columns: str, vectors: int = 1, score_bits: int = 1, task: str = "t") -> Release:
     bits = told_bits(vectors, score_bits)
-    return Release(f"train/{task}", columns, bits=bits, vectors=vectors)
+    return Release(step=f"train/{task}", columns=columns, bits=bits, vectors=vectors)
 
 
 def bits(amount: float, *columns: str) -> Release:
-    return Release("train/t", columns, bits=amount)
+    return Release(step="train/t", columns=columns, bits=amount)
 
 
 class Bureau:
@@ -212,14 +212,17 @@ def test_what_needs_no_record_is_refused_before_one_is_known(tmp_path: Path) -> 
         foreseen(bits(2.1, "b"))
     foreseen(bits(2.0, "b"))
     with pytest.raises(OverBudget, match=r"'a' of bureau.people: 3 releases asked within 400 days"):
-        foreseen(Release("aggregate/0/bureau", ("a",)), Release("aggregate/1/bureau", ("a",)))
+        foreseen(
+            Release(step="aggregate/0/bureau", columns=("a",)),
+            Release(step="aggregate/1/bureau", columns=("a",)),
+        )
     assert len(bureau.book.lines()) == 2
 
 
 def test_thresholds_are_counted_once_each_over_sections_and_jobs(tmp_path: Path) -> None:
     def asked(number: int, *edges: int) -> Release:
         found = tuple(repr(float(edge)) for edge in edges)
-        return Release(f"aggregate/{number}/bureau", ("a",), thresholds=(found,))
+        return Release(step=f"aggregate/{number}/bureau", columns=("a",), thresholds=(found,))
 
     bureau, samples = Bureau(tmp_path, thresholds_per_column=4), months(6)
     assert not bureau.asked(samples[0], asked(0, 1, 2), asked(1, 3, 4, 5))
@@ -228,13 +231,15 @@ def test_thresholds_are_counted_once_each_over_sections_and_jobs(tmp_path: Path)
     assert not bureau.asked(samples[2], asked(0, 4, 5))
     assert "'a' of bureau.people: 5 thresholds asked in all, 4 allowed by policy" in bureau.told
     assert bureau.asked(samples[3], asked(0, 4))
-    assert bureau.asked(samples[4], Release("aggregate/0/bureau", ("a",), thresholds=((),)))
+    assert bureau.asked(
+        samples[4], Release(step="aggregate/0/bureau", columns=("a",), thresholds=((),))
+    )
 
 
 def test_epsilon_is_summed_over_a_contract_and_the_book(tmp_path: Path) -> None:
     def table(epsilon: float, number: int = 0) -> Release:
         told = epsilon * log2(e)
-        return Release(f"category/{number}/bureau", ("a",), epsilon=epsilon, bits=told)
+        return Release(step=f"category/{number}/bureau", columns=("a",), epsilon=epsilon, bits=told)
 
     bureau, samples = Bureau(tmp_path, epsilon_per_column=1.0), months(4)
     assert not bureau.asked(samples[0], *(table(1.0, number) for number in range(24)))
@@ -252,7 +257,7 @@ def test_epsilon_is_summed_over_a_contract_and_the_book(tmp_path: Path) -> None:
 
 
 def test_a_table_without_noise_is_for_the_policy_to_allow_and_counts_later(tmp_path: Path) -> None:
-    whole = Release("category/0/bureau", ("a",), bits=3.0, whole=True)
+    whole = Release(step="category/0/bureau", columns=("a",), bits=3.0, whole=True)
     bureau = Bureau(tmp_path)
     assert bureau.asked(PEOPLE, whole)
     assert not bureau.asked(PEOPLE[:500], bits(0.1, "a"))
@@ -296,7 +301,9 @@ def test_a_training_of_the_version_before_told_everything(tmp_path: Path) -> Non
     earlier_book(tmp_path, ("train/t", 0))
     bureau = Bureau(tmp_path)
     assert not bureau.asked(PEOPLE, bits(0.1, "a"))
-    assert bureau.asked(PEOPLE, Release("aggregate/0/bureau", ("a",), thresholds=(("1.0",),)))
+    assert bureau.asked(
+        PEOPLE, Release(step="aggregate/0/bureau", columns=("a",), thresholds=(("1.0",),))
+    )
     assert [line["step"] for line in bureau.book.lines()] == ["train/t", "aggregate/0/bureau"]
     bureau.clock.now = 2e9 + 1
     assert bureau.asked(PEOPLE, bits(0.1, "a"))
@@ -305,7 +312,7 @@ def test_a_training_of_the_version_before_told_everything(tmp_path: Path) -> Non
 def test_sums_of_the_version_before_had_thresholds_that_nobody_counted(tmp_path: Path) -> None:
     earlier_book(tmp_path, ("aggregate/0/bureau", 0))
     bureau = Bureau(tmp_path)
-    asked = Release("aggregate/0/bureau", ("a",), thresholds=(("1.0",),))
+    asked = Release(step="aggregate/0/bureau", columns=("a",), thresholds=(("1.0",),))
     assert not bureau.asked(PEOPLE, asked)
     assert "an earlier version has told nobody knows how many" in bureau.told
     assert bureau.asked(PEOPLE, replace(asked, thresholds=()))

@@ -34,12 +34,12 @@ VOLE = Suites(PROTOCOLS["vole-malicious"].suite)
 def terms(name: str, **changes: object) -> PartyTerms:
     identity = KEYS[name].identity
     base = PartyTerms(
-        name,
-        identity.organisation.hex(),
-        identity.sealing.hex(),
-        f"{name}.people",
-        (("id",),),
-        (("text",),),
+        name=name,
+        organisation=identity.organisation.hex(),
+        sealing=identity.sealing.hex(),
+        table=f"{name}.people",
+        keys=(("id",),),
+        kinds=(("text",),),
         features=("a", "b"),
     )
     return replace(base, **changes)  # type: ignore[arg-type]
@@ -84,7 +84,18 @@ def contract(*names: str) -> Contract:
         seed=7,
         parties=tuple(terms(name, **uses.get(name, {})) for name in parties),
         align=tuple(
-            AlignTerms(p, "ecdh", "both", 10, "receiver", 1000, "collapse", 0, 0) for p in partners
+            AlignTerms(
+                partner=p,
+                protocol="ecdh",
+                reveal="both",
+                minimum_overlap=10,
+                minimum_checked_by="receiver",
+                largest_set=1000,
+                duplicates="collapse",
+                keep_tags_days=0,
+                keep_tags_items=0,
+            )
+            for p in partners
         ),
         aggregate=(AggregateTerms("bureau", "segment", (Measure("a", "mean"),), 20, 3072),),
         train=(train(partners),),

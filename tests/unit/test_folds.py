@@ -20,7 +20,9 @@ PHONE = Level(("phone",), ("phone",))
 
 def terms(*levels: Level, table: str = "bank.people") -> PartyTerms:
     columns, kinds = tuple(x.columns for x in levels), tuple(x.kinds for x in levels)
-    return PartyTerms("bank", "", "", table, columns, kinds)
+    return PartyTerms(
+        name="bank", organisation="", sealing="", table=table, keys=columns, kinds=kinds
+    )
 
 
 def kept(folder: Path, *levels: Level, there: tuple[str, ...] = ("id", "phone")) -> FoldKey:

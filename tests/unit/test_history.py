@@ -71,7 +71,10 @@ class Parties:
         made = self.contract((column,))
         me, terms = made.party("bureau"), made.aggregate[0]
         bank, bureau = pa.table({"segment": segments}), pa.table({column: values})
-        release, names = Release("aggregate/0/bureau", (column,)), pa.array(people, pa.string())
+        release, names = (
+            Release(step="aggregate/0/bureau", columns=(column,)),
+            pa.array(people, pa.string()),
+        )
         self.releases.reserve(made, me, release, lambda levels: [names] * len(levels))
         sides = Segments(made, asked=self.asked), Segments(made, releases=self.releases)
         sides[0].ask("bureau", bank)
@@ -332,7 +335,7 @@ def test_the_book_keeps_which_pair_counts_for_each_row(tmp_path: Path) -> None:
     made = parties.contract()
     names = pa.array(["c0", "c0", "c1", "c1", "c2"], pa.string())
     stands = np.array([-1, -1, 2, 4])
-    me, release = made.party("bureau"), Release("aggregate/0/bureau", ("a",))
+    me, release = made.party("bureau"), Release(step="aggregate/0/bureau", columns=("a",))
     parties.releases.reserve(made, me, release, lambda levels: [names] * len(levels), stands=stands)
     now, _ = parties.releases.past(made, me, {"a"}) or (None, None)
     assert now is not None

@@ -21,12 +21,29 @@ from psi.identifiers import key_buffer
 from psi.protocol import EnvironmentFailed, InputError, Refused
 
 BANK = PartyKeys.generate("bank").identity
-TERMS = AlignTerms("bureau", "ecdh", "both", 0, "receiver", 10**6, "collapse", 30, 10)
+TERMS = AlignTerms(
+    partner="bureau",
+    protocol="ecdh",
+    reveal="both",
+    minimum_overlap=0,
+    minimum_checked_by="receiver",
+    largest_set=10**6,
+    duplicates="collapse",
+    keep_tags_days=30,
+    keep_tags_items=10,
+)
 
 
 def party(name: str, column: str = "id") -> PartyTerms:
     keys, kinds = ((column,),), (("text",),)
-    return PartyTerms(name, "00" * 32, "00" * 32, f"{name}.people", keys, kinds)
+    return PartyTerms(
+        name=name,
+        organisation="00" * 32,
+        sealing="00" * 32,
+        table=f"{name}.people",
+        keys=keys,
+        kinds=kinds,
+    )
 
 
 def items(*values: str) -> Items:

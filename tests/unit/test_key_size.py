@@ -40,7 +40,15 @@ def by_segment(public: bytes) -> tuple[Role[Any], Any]:
 def by_category(public: bytes) -> tuple[Role[Any], Any]:
     amounts = (AmountTerms("balance", 0, 100),)
     terms = CategoryTerms(
-        "bureau", "segment", ("x", "y"), "", amounts, "laplace", 1000, 20, key_bits=3072
+        partner="bureau",
+        category="segment",
+        categories=("x", "y"),
+        segment="",
+        amounts=amounts,
+        noise="laplace",
+        epsilon=1000,
+        minimum_group=20,
+        key_bits=3072,
     )
     role = category.giving(CONTEXT, terms, TABLE, np.arange(2), NothingTold())
     return role, aggregate.messages.Key(public, 2, 1)
@@ -66,7 +74,9 @@ def trained(public: bytes) -> tuple[Role[Any], Any]:
         **OPEN,
     )
     labelled, folds = np.ones(60, np.uint8), np.full(60, -1, np.int16)
-    return role, vertical.messages.Setup(public, labelled, folds, 1, 0, 0, 1)
+    return role, vertical.messages.Setup(
+        key=public, labelled=labelled, fold=folds, steps=1, folds=0, fold_steps=0, own=1
+    )
 
 
 @pytest.mark.parametrize("made", [by_segment, by_category, joined, trained])

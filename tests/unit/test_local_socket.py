@@ -96,7 +96,20 @@ def test_a_party_that_dies_without_a_word(board: tuple[Switchboard, Path]) -> No
 def test_a_mounted_party_speaks_for_itself_only(board: tuple[Switchboard, Path]) -> None:
     switch, path = board
     a, b = mount(path, "a"), mount(path, "b")
-    forged = Parcel(Kind.PART, JOB, "b", "a", "s", bytes(8), 0, bytes(8), 0, 1, 0, b"x")
+    forged = Parcel(
+        kind=Kind.PART,
+        job=JOB,
+        sender="b",
+        receiver="a",
+        step="s",
+        stream=bytes(8),
+        number=0,
+        taken_stream=bytes(8),
+        taken=0,
+        size=1,
+        offset=0,
+        data=b"x",
+    )
     a.carry(forged)
     with pytest.raises((PeerGone, PeerError)):
         a.endpoint.receive(10)

@@ -47,9 +47,19 @@ def home(tmp_path: Path) -> NodeHome:
 
 
 def tags(home: NodeHome, peer: str, days: int) -> None:
-    terms = AlignTerms(peer, "ecdh", "both", 0, "receiver", 9, "collapse", days, 9)
+    terms = AlignTerms(
+        partner=peer,
+        protocol="ecdh",
+        reveal="both",
+        minimum_overlap=0,
+        minimum_checked_by="receiver",
+        largest_set=9,
+        duplicates="collapse",
+        keep_tags_days=days,
+        keep_tags_items=9,
+    )
     sender, identity = (
-        PartyTerms(peer, "", "", f"{peer}.t", (), ()),
+        PartyTerms(name=peer, organisation="", sealing="", table=f"{peer}.t", keys=(), kinds=()),
         PartyKeys.generate(peer).identity,
     )
     keeper = KeptTags(home.tags, identity, terms, sender, secrets.token_bytes, time.time)

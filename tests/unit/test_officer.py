@@ -219,7 +219,7 @@ def test_a_call_whose_proposal_is_not_here_yet_waits_for_nobody(
     desk(tmp_path)
     identities = tuple(IDS.values())
     live = [
-        Live(Call(bytes([n] * 32), "bank", identities), None)  # type: ignore[arg-type]
+        Live(call=Call(bytes([n] * 32), "bank", identities), endpoint=None)  # type: ignore[arg-type]
         for n in (1, 2)
     ]
     monkeypatch.setattr(local, "ask", lambda path, **asked: {"jobs": [j.summary() for j in live]})
@@ -234,7 +234,7 @@ def test_what_the_policy_refused_is_listed_with_its_reason(
 ) -> None:
     (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
     desk(tmp_path)
-    refused = Live(Call(bytes([1] * 32), "bank", tuple(IDS.values())), None)  # type: ignore[arg-type]
+    refused = Live(call=Call(bytes([1] * 32), "bank", tuple(IDS.values())), endpoint=None)  # type: ignore[arg-type]
     refused.draft = contract(tmp_path)
     refused.state, refused.error = "refused", "purpose 'retention' asked, fraud allowed by policy"
     monkeypatch.setattr(local, "ask", lambda path, **asked: {"jobs": [refused.summary()]})
@@ -391,9 +391,16 @@ def spoiled(value: Any, text: str) -> Iterator[Any]:
 def test_no_text_of_a_contract_may_hold_what_a_terminal_obeys(tmp_path: Path) -> None:
     whole = contract(tmp_path)
     category = CategoryTerms(
-        "bureau", "trade", ("retail",), "segment", (AmountTerms("balance", 0, 9),), "laplace",
-        100, 3, 2048,
-    )  # fmt: skip
+        partner="bureau",
+        category="trade",
+        categories=("retail",),
+        segment="segment",
+        amounts=(AmountTerms("balance", 0, 9),),
+        noise="laplace",
+        epsilon=100,
+        minimum_group=3,
+        key_bits=2048,
+    )
     whole = replace(whole, category=(category,))
     for name, column in (("bank", "balance"), ("bureau", "trade")):
         mine = whole.party(name)

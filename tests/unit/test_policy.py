@@ -151,10 +151,20 @@ def test_a_key_is_for_matching_unless_its_owner_says_more(contract: Contract) ->
 
 def test_a_rule_speaks_for_the_columns_that_steps_use(contract: Contract) -> None:
     """One for others would sign a category that nobody has looked at."""
-    rule = Rule("loans", columns=("loans", "usage", "overdue", "queries"))
+    rule = Rule(name="loans", columns=("loans", "usage", "overdue", "queries"))
     me = contract.party("bureau")
     assert Policy(rules=(rule,)).rule(contract, me) == rule
-    trade = CategoryTerms("bureau", "trade", ("steel",), "", (), "laplace", 100, 20, 3072)
+    trade = CategoryTerms(
+        partner="bureau",
+        category="trade",
+        categories=("steel",),
+        segment="",
+        amounts=(),
+        noise="laplace",
+        epsilon=100,
+        minimum_group=20,
+        key_bits=3072,
+    )
     asked = replace(contract, category=(trade,))
     assert Policy(rules=(rule,)).rule(asked, me) is None
     mine = asked.party("bank")
@@ -194,8 +204,8 @@ def test_who_may_call_and_when() -> None:
 def test_rules_match_all_their_conditions(contract: Contract) -> None:
     me = contract.party("bureau")
     full = Rule(
-        "churn", ("bank",), ("retention",), ("bureau.people",),
-        ("loans", "overdue", "usage", "queries"), STEPS, ("both",),
+        name="churn", parties=("bank",), purposes=("retention",), tables=("bureau.people",),
+        columns=("loans", "overdue", "usage", "queries"), steps=STEPS, reveal=("both",),
     )  # fmt: skip
     assert Policy(rules=(full,)).rule(contract, me) == full
     for other in (

@@ -113,7 +113,17 @@ def test_steps_that_a_peer_makes_up_have_no_bytes_of_their_own_each() -> None:
     ends = pair(limit=1000)
 
     def frame(step: str) -> bytes:
-        return encode(SealedFrame(JOB, step, "a", "b", 0, 0, bytes(600)))
+        return encode(
+            SealedFrame(
+                session=JOB,
+                step=step,
+                sender="a",
+                receiver="b",
+                sequence=0,
+                counter=0,
+                sealed=bytes(600),
+            )
+        )
 
     for number in range(20):
         ends["a"].send("b", frame(f"made up {number}"))
@@ -131,18 +141,18 @@ def test_a_sender_that_ignores_the_window_ends_the_session(
     for number in range(100):
         end.deliver(
             Parcel(
-                Kind.PART,
-                JOB,
-                "a",
-                "b",
-                "handshake",
-                bytes(8),
-                number,
-                bytes(8),
-                0,
-                100,
-                0,
-                bytes(100),
+                kind=Kind.PART,
+                job=JOB,
+                sender="a",
+                receiver="b",
+                step="handshake",
+                stream=bytes(8),
+                number=number,
+                taken_stream=bytes(8),
+                taken=0,
+                size=100,
+                offset=0,
+                data=bytes(100),
             )
         )
     while not end._arrived.empty():
@@ -153,7 +163,22 @@ def test_a_sender_that_ignores_the_window_ends_the_session(
 
 def test_strangers_and_silence() -> None:
     end = PostEndpoint("b", JOB, ["a"], lambda parcel: None, lambda step: 1 << 40)
-    end.deliver(Parcel(Kind.PART, JOB, "c", "b", "s", bytes(8), 0, bytes(8), 0, 3, 0, b"abc"))
+    end.deliver(
+        Parcel(
+            kind=Kind.PART,
+            job=JOB,
+            sender="c",
+            receiver="b",
+            step="s",
+            stream=bytes(8),
+            number=0,
+            taken_stream=bytes(8),
+            taken=0,
+            size=3,
+            offset=0,
+            data=b"abc",
+        )
+    )
     with pytest.raises(PeerGone, match="nothing received"):
         end.receive(0.2)
 
@@ -179,7 +204,20 @@ def test_a_restarted_peer_starts_over() -> None:
 
 
 def test_parcels_with_wrong_sizes_are_refused() -> None:
-    parcel = Parcel(Kind.PART, JOB, "a", "b", "s", bytes(8), 0, bytes(8), 0, 2, 0, b"abc")
+    parcel = Parcel(
+        kind=Kind.PART,
+        job=JOB,
+        sender="a",
+        receiver="b",
+        step="s",
+        stream=bytes(8),
+        number=0,
+        taken_stream=bytes(8),
+        taken=0,
+        size=2,
+        offset=0,
+        data=b"abc",
+    )
     with pytest.raises(PeerError):
         read_parcel(parcel.to_bytes())
     with pytest.raises(CodecError):
@@ -218,7 +256,22 @@ def test_first_words_do_not_begin_anything_anew() -> None:
 
 def test_a_frame_under_another_step_than_it_says() -> None:
     end = PostEndpoint("b", JOB, ["a"], lambda parcel: None, lambda step: 1 << 40)
-    end.deliver(Parcel(Kind.PART, JOB, "a", "b", "align", bytes(8), 0, bytes(8), 0, 3, 0, b"abc"))
+    end.deliver(
+        Parcel(
+            kind=Kind.PART,
+            job=JOB,
+            sender="a",
+            receiver="b",
+            step="align",
+            stream=bytes(8),
+            number=0,
+            taken_stream=bytes(8),
+            taken=0,
+            size=3,
+            offset=0,
+            data=b"abc",
+        )
+    )
     with pytest.raises(PeerError, match="another step"):
         end.receive(1.5)
 
@@ -235,7 +288,17 @@ def test_who_is_stopped_can_still_say_farewell() -> None:
 
 
 def sealed(step: str) -> bytes:
-    return encode(SealedFrame(JOB, step, "a", "b", 0, 0, b"sealed"))
+    return encode(
+        SealedFrame(
+            session=JOB,
+            step=step,
+            sender="a",
+            receiver="b",
+            sequence=0,
+            counter=0,
+            sealed=b"sealed",
+        )
+    )
 
 
 def test_frames_of_two_threads_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:

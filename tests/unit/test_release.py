@@ -21,7 +21,17 @@ from federated.contract.terms import (
 from federated.vertical import told_bits
 from tests.unit.test_releases import contract
 
-ALIGN = AlignTerms("bureau", "ecdh", "both", 10, "receiver", 1000, "collapse", 0, 0)
+ALIGN = AlignTerms(
+    partner="bureau",
+    protocol="ecdh",
+    reveal="both",
+    minimum_overlap=10,
+    minimum_checked_by="receiver",
+    largest_set=1000,
+    duplicates="collapse",
+    keep_tags_days=0,
+    keep_tags_items=0,
+)
 TRAIN = TrainTerms(
     task="churn", model="logistic", split="vertical", label="y", positive="",
     partners=("bureau",), steps=1, folds=2, fold_steps=1, score_vectors=2, score_bits=4,
@@ -37,7 +47,17 @@ def told(asked: Contract) -> list[Release]:
 
 def category(epsilon: int, amounts: tuple[AmountTerms, ...] = ()) -> CategoryTerms:
     noise = "laplace" if epsilon else "none"
-    return CategoryTerms("bureau", "sector", NAMES, "", amounts, noise, epsilon, 20, 3072)
+    return CategoryTerms(
+        partner="bureau",
+        category="sector",
+        categories=NAMES,
+        segment="",
+        amounts=amounts,
+        noise=noise,
+        epsilon=epsilon,
+        minimum_group=20,
+        key_bits=3072,
+    )
 
 
 def test_sums_count_their_distinct_thresholds_by_column() -> None:
@@ -68,7 +88,7 @@ def test_trainings_tell_their_vectors_and_at_most_row_bits_while_these_are_open(
     asked = contract(features=("a", "b"))
     (release,) = told(replace(asked, train=(TRAIN,)))
     assert release == Release(
-        "train/churn", ("a", "b"), bits=told_bits(2, 4), vectors=2, known=True
+        step="train/churn", columns=("a", "b"), bits=told_bits(2, 4), vectors=2, known=True
     )
     (release,) = told(replace(asked, train=(replace(TRAIN, score_vectors=0),)))
     assert (release.bits, release.vectors, release.open) == (9.0, 0, True)

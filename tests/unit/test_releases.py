@@ -26,7 +26,7 @@ from profiles.cli import app
 from psi.protocol import EnvironmentFailed, InputError, JobError, Refused
 
 DAY = 24 * 3600.0
-LOANS = Release("aggregate/0/bureau", ("loans",))
+LOANS = Release(step="aggregate/0/bureau", columns=("loans",))
 PEOPLE = [f"planted{i:05d}" for i in range(1000)]
 
 
@@ -39,15 +39,35 @@ class Clock:
 
 
 def party(name: str, **more: object) -> PartyTerms:
-    terms = PartyTerms(name, "ab" * 32, "cd" * 32, f"{name}.people", (("id",),), (("text",),))
+    terms = PartyTerms(
+        name=name,
+        organisation="ab" * 32,
+        sealing="cd" * 32,
+        table=f"{name}.people",
+        keys=(("id",),),
+        kinds=(("text",),),
+    )
     return replace(terms, **more)  # type: ignore[arg-type]
 
 
 def contract(receiver: str = "bank", purpose: str = "retention", **mine: object) -> Contract:
     return Contract(
-        1, secrets.token_hex(32), "job", purpose, "consumer", receiver, receiver, 1, 2, 30, 0,
-        (party(receiver), party("bureau", **mine)), (), (), (),
-    )  # fmt: skip
+        version=1,
+        nonce=secrets.token_hex(32),
+        job="job",
+        purpose=purpose,
+        entity="consumer",
+        proposer=receiver,
+        receiver=receiver,
+        not_before=1,
+        expires=2,
+        retention_days=30,
+        seed=0,
+        parties=(party(receiver), party("bureau", **mine)),
+        align=(),
+        aggregate=(),
+        train=(),
+    )
 
 
 def by_id(people: Sequence[str | None]) -> Callable[[Sequence[Level]], list[pa.Array]]:
@@ -127,9 +147,9 @@ def test_few_people_are_refused_at_once(tmp_path: Path) -> None:
 
 def test_other_columns_tables_and_receivers_are_apart(tmp_path: Path) -> None:
     bureau = Bureau(tmp_path)
-    assert bureau.asked(PEOPLE, Release("aggregate/0/bureau", ("loans", "overdue")))
-    assert bureau.asked(PEOPLE, Release("aggregate/0/bureau", ("usage",)))
-    assert not bureau.asked(PEOPLE, Release("train/churn", ("usage", "queries")))
+    assert bureau.asked(PEOPLE, Release(step="aggregate/0/bureau", columns=("loans", "overdue")))
+    assert bureau.asked(PEOPLE, Release(step="aggregate/0/bureau", columns=("usage",)))
+    assert not bureau.asked(PEOPLE, Release(step="train/churn", columns=("usage", "queries")))
     assert bureau.asked(PEOPLE, job=contract("telecom"))
     assert bureau.asked(PEOPLE, job=contract(table="bureau.firms"))
     assert not bureau.asked(PEOPLE, job=contract(purpose="marketing"))
@@ -137,13 +157,19 @@ def test_other_columns_tables_and_receivers_are_apart(tmp_path: Path) -> None:
 
 def test_all_steps_of_a_job_are_looked_at_first_and_counted_one_by_one(tmp_path: Path) -> None:
     bureau = Bureau(tmp_path, releases_per_column=2)
-    ahead = [Release("aggregate/1/bureau", ("usage",)), Release("train/churn", ("loans",))]
+    ahead = [
+        Release(step="aggregate/1/bureau", columns=("usage",)),
+        Release(step="train/churn", columns=("loans",)),
+    ]
     job = contract()
     for step in (LOANS, *ahead):
         bureau.book.reserve(job, job.party("bureau"), step, by_id(PEOPLE), ahead)
     assert [line["step"] for line in bureau.book.lines()] == [LOANS.step, *(r.step for r in ahead)]
     other = contract()
-    first, late = Release("aggregate/0/bureau", ("queries",)), Release("train/x", ("loans",))
+    first, late = (
+        Release(step="aggregate/0/bureau", columns=("queries",)),
+        Release(step="train/x", columns=("loans",)),
+    )
     with pytest.raises(Refused, match=r"'loans' of bureau.people: 3 releases asked within 400"):
         bureau.book.reserve(other, other.party("bureau"), first, by_id(PEOPLE[:500]), [late])
     assert len(bureau.book.lines()) == 3
@@ -275,7 +301,7 @@ def test_asking_by_another_key_does_not_make_old_records_new(tmp_path: Path) -> 
 
 def test_noise_is_counted_by_column_and_purpose(tmp_path: Path) -> None:
     bureau = Bureau(tmp_path, epsilon=1.0, purposes=("retention", "marketing"))
-    noised = Release("aggregate/0/bureau", ("loans",), epsilon=0.4)
+    noised = Release(step="aggregate/0/bureau", columns=("loans",), epsilon=0.4)
     assert bureau.asked(PEOPLE, noised)
     assert bureau.asked(PEOPLE, noised)  # the same people again: noise is what protects them
     assert not bureau.asked(PEOPLE, noised)
@@ -289,7 +315,7 @@ def test_noise_is_counted_by_column_and_purpose(tmp_path: Path) -> None:
 
 def test_without_a_budget_noised_answers_are_compared_too(tmp_path: Path) -> None:
     bureau = Bureau(tmp_path)
-    noised = Release("aggregate/0/bureau", ("loans",), epsilon=0.4)
+    noised = Release(step="aggregate/0/bureau", columns=("loans",), epsilon=0.4)
     assert bureau.asked(PEOPLE, noised)
     assert not bureau.asked(PEOPLE, noised)
 
@@ -314,7 +340,9 @@ def test_limits_come_from_the_policy_file(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     assert load_release_limits(file) == ReleaseLimits()
     file.write_text("[releases]\nminimum_difference = 20\nepsilon = 2\n")
-    assert load_release_limits(file) == ReleaseLimits(20, 24, 2.0, 400)
+    assert load_release_limits(file) == ReleaseLimits(
+        minimum_difference=20, releases_per_column=24, epsilon=2.0, keep_days=400
+    )
     for wrong in ("epsilon = -1", "epsilon = true", "minimum_difference = 0.5", "mininum = 3"):
         file.write_text(f"[releases]\n{wrong}\n")
         with pytest.raises(JobError, match=r"policy.toml: \[releases\]"):

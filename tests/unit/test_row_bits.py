@@ -90,7 +90,9 @@ def final(asked: Contract) -> Contract:
 
 def test_from_the_contract_alone(asked: Contract) -> None:
     row = row_bits(asked, "bureau")
-    assert row == RowBits("bureau", "bank", ("loans", "limit", "odd"), 16.0, open=True)
+    assert row == RowBits(
+        party="bureau", receiver="bank", columns=("loans", "limit", "odd"), asked=16.0, open=True
+    )
     assert row_words(row) == [
         "this contract tells bank at most 16.0 bits of a row of bureau, in 3 columns"
     ]
@@ -169,7 +171,7 @@ def test_a_receiver_notes_what_it_was_told(tmp_path: Path, asked: Contract) -> N
 
 
 def test_a_report_says_it_in_words() -> None:
-    row = RowBits("bureau", "bank", ("a", "b"), 8.0056)
+    row = RowBits(party="bureau", receiver="bank", columns=("a", "b"), asked=8.0056)
     said = leakage_words(Leakage("bureau", row, 1, 0, 0.0))
     assert said == [
         "This run told 8.0 bits of a row, in the mean of rows, in 2 columns.",

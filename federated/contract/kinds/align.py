@@ -22,7 +22,7 @@ __all__ = ["Align", "AlignTerms", "chosen_protocol", "tagging"]
 _RUNS = ("count", "tags", "order")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AlignTerms:
     """Find the shared entities of the receiver and one partner.
 

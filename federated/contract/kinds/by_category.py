@@ -24,7 +24,7 @@ _MOST = 1000
 """Categories of one list."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CategoryTerms:
     """Counts, and sums of the receiver's amounts, by a partner's private category.
 
@@ -190,4 +190,6 @@ def _release(step: str, terms: CategoryTerms, known: bool) -> Release:
     epsilon = terms.epsilon / 1000
     whole = not epsilon and bool(terms.amounts)
     bits = math.log2(len(terms.categories) + 1) if whole else epsilon * math.log2(math.e)
-    return Release(step, (terms.category,), epsilon, bits, known=known, whole=whole)
+    return Release(
+        step=step, columns=(terms.category,), epsilon=epsilon, bits=bits, known=known, whole=whole
+    )

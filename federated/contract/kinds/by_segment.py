@@ -186,4 +186,6 @@ def told_sums(step: str, measures: Sequence[Measure], *, known: bool) -> Release
     for measure in measures:
         numbers = Statistic.parse(measure.statistic).numbers
         edges.setdefault(measure.column, {}).update((repr(number), None) for number in numbers)
-    return Release(step, tuple(edges), thresholds=tuple(map(tuple, edges.values())), known=known)
+    return Release(
+        step=step, columns=tuple(edges), thresholds=tuple(map(tuple, edges.values())), known=known
+    )

@@ -78,7 +78,7 @@ class TrainHorizontal(Kind[TrainTerms]):
             if party != contract.receiver:
                 columns = tuple(dict.fromkeys([*mine.features, terms.label]))
                 bits = float(terms.row_bits)
-                yield Release(f"train/{terms.task}", columns, bits=bits, known=False)
+                yield Release(step=f"train/{terms.task}", columns=columns, bits=bits, known=False)
 
     def limit(self, contract: Contract, step: str) -> int | None:
         width = max(len(party.features) for party in contract.parties) + 2

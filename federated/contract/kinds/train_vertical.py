@@ -88,8 +88,8 @@ class TrainVertical(Kind[TrainTerms]):
         for terms in self.terms(contract):
             if party in terms.partners:
                 yield Release(
-                    f"train/{terms.task}",
-                    contract.party(party).features,
+                    step=f"train/{terms.task}",
+                    columns=contract.party(party).features,
                     bits=_bits(terms),
                     vectors=terms.score_vectors,
                     known=contract.known,

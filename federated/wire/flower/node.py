@@ -54,7 +54,7 @@ KEPT_JOBS = 100
 _log = logging.getLogger("fedprofile.node")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Job:
     """A job at this node. `state` is waiting, running, done, refused or failed."""
 
@@ -288,7 +288,7 @@ class NodeDaemon:
             lambda step: step_limit(job.contract, step),
         )
         place = self.home.job(call.session)
-        job = Job(call, endpoint, contract=self._signed(call))
+        job = Job(call=call, endpoint=endpoint, contract=self._signed(call))
         with self._lock:
             ended = [s for s, j in self.jobs.items() if j.state not in ("waiting", "running")]
             for session in ended[:-KEPT_JOBS]:

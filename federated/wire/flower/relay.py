@@ -62,7 +62,7 @@ class LocalParty(Protocol):
         """Hand over one parcel."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Peer:
     """A registered node as the relay sees it."""
 
@@ -142,7 +142,7 @@ class Relay:
         node = self._state.create_node(
             NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, public_key_to_bytes(key), HEARTBEAT, name=entry.name
         )
-        peer = Peer(entry.name, node)
+        peer = Peer(name=entry.name, node=node)
         self._peers[entry.name] = self._by_node[node] = self._by_key[entry.key] = peer
 
     def _drop(self, key: str, peer: Peer) -> None:

@@ -78,7 +78,14 @@ def test_an_answer_of_another_size_is_refused() -> None:
 
 def test_the_model_reaches_all_and_must_fit_the_plan() -> None:
     fit = HorizontalFit(
-        np.arange(3.0), 0.5, np.zeros(3), np.ones(3), 900, 300, np.array([0.7, 0.8]), np.zeros(2)
+        coefficients=np.arange(3.0),
+        intercept=0.5,
+        mean=np.zeros(3),
+        scale=np.ones(3),
+        rows=900,
+        positives=300,
+        fold_aucs=np.array([0.7, 0.8]),
+        log=np.zeros(2),
     )
     tell = TellModel(context("a"), ["b"], fit)
     turn = tell.start()

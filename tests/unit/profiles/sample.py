@@ -67,11 +67,11 @@ def model(
         Importance(partner, f"all columns of {partner}", 0.72, 0, 3),
     ]
     return Model(
-        task,
-        "Logistic regression",
-        (alone, joined),
-        rows,
-        int(label.sum()),
+        task=task,
+        model="Logistic regression",
+        scores=(alone, joined),
+        rows=rows,
+        positives=int(label.sum()),
         evaluation="Scores are from five-fold cross-validation: no row was scored by a model "
         "that saw it.",
         importance=tuple(importance),
@@ -90,14 +90,16 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
     people = ("Wang Xiaoming", "李娜", "José Núñez", "Siobhán O’Brien", "Anna Schmidt")
     lines = tuple(
         TargetLine(
-            place,
-            f"C{10482 + 917 * place}",
-            0.93 - 0.011 * place,
-            tuple(text(place, reason) for reason in reasons),
-            "" if place == 7 else text(place, ("Li Wei", "M. Okafor", "S. Lindqvist")[place % 3]),
-            text(place, people[place % 5]),
-            "segment 1",
-            "all managers are at capacity" if place == 7 else "",
+            rank=place,
+            entity=f"C{10482 + 917 * place}",
+            score=0.93 - 0.011 * place,
+            reasons=tuple(text(place, reason) for reason in reasons),
+            manager=""
+            if place == 7
+            else text(place, ("Li Wei", "M. Okafor", "S. Lindqvist")[place % 3]),
+            name=text(place, people[place % 5]),
+            segment="segment 1",
+            unassigned="all managers are at capacity" if place == 7 else "",
         )
         for place in range(1, 26)
     )
@@ -120,14 +122,20 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
         matched=6_904,
         matches=(
             Match(
-                partner,
-                12_000,
-                9_400,
-                7_412,
+                partner=partner,
+                receiver_rows=12_000,
+                partner_rows=9_400,
+                matched=7_412,
                 grades=((text(6, "identity number"), 6_901), ("phone and name", 511)),
                 left_out=((text(7, "key null or invalid"), 233), ("duplicate rows", 61)),
             ),
-            Match(other, 12_000, 15_250, 9_870, grades=(("identity number", 9_870),)),
+            Match(
+                partner=other,
+                receiver_rows=12_000,
+                partner_rows=15_250,
+                matched=9_870,
+                grades=(("identity number", 9_870),),
+            ),
         ),
         models=(
             model(
@@ -139,18 +147,18 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
         ),
         aggregates=(
             Aggregated(
-                partner,
-                text(9, "segment"),
-                (text(0, "mean of overdue 12m"), "share above 2 of open loans"),
-                (
+                partner=partner,
+                by=text(9, "segment"),
+                measures=(text(0, "mean of overdue 12m"), "share above 2 of open loans"),
+                rows=(
                     GroupRow(text(1, "affluent"), 1204, (0.214, 0.162)),
                     GroupRow("mass", 4311, (0.873, None)),
                     GroupRow("private", None, suppressed="fewer than 20 shared records"),
                     GroupRow("young", 1385, (1.127, 0.094)),
                     GroupRow("staff", None, suppressed="would give away a smaller group"),
                 ),
-                20,
-                3072,
+                minimum_group=20,
+                key_bits=3072,
                 kinds=("mean", "share"),
                 histograms=(
                     Histogram(
@@ -166,27 +174,27 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
         ),
         categories=(
             CategoryTable(
-                other,
-                text(3, "industry"),
-                (text(1, "retail"), "transport", "(other)"),
-                "",
-                ("",),
-                (
+                partner=other,
+                category=text(3, "industry"),
+                categories=(text(1, "retail"), "transport", "(other)"),
+                segment="",
+                segments=("",),
+                measures=(
                     CategoryMeasure("shared consumers", ((801.0,), (322.0,), (-3.0,)), 18.0),
                     CategoryMeasure(text(9, "sum of balance"), ((7e6,), (2e6,), (9e3,)), 1e5, 12),
                 ),
-                1.0,
-                20,
+                epsilon=1.0,
+                minimum_group=20,
             ),
             CategoryTable(
-                other,
-                "industry",
-                ("retail", "(other)"),
-                text(4, "segment"),
-                (text(1, "affluent"), "young"),
-                (CategoryMeasure("shared consumers", ((400.0, 12.0), (7.0, 55.0)), 18.0),),
-                0.5,
-                20,
+                partner=other,
+                category="industry",
+                categories=("retail", "(other)"),
+                segment=text(4, "segment"),
+                segments=(text(1, "affluent"), "young"),
+                measures=(CategoryMeasure("shared consumers", ((400.0, 12.0), (7.0, 55.0)), 18.0),),
+                epsilon=0.5,
+                minimum_group=20,
             ),
         ),
         segments=(
@@ -213,12 +221,12 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
         ),
         targets=(
             TargetSummary(
-                text(3, "deposit renewal"),
-                "churn",
-                2000,
-                lines,
-                1981,
-                ((text(4, "all managers are at capacity"), 19),),
+                product=text(3, "deposit renewal"),
+                score="churn",
+                total=2000,
+                lines=lines,
+                assigned=1981,
+                unassigned=((text(4, "all managers are at capacity"), 19),),
                 mean=0.472,
                 average=0.113,
                 managers=((text(5, "Ann Lee"), 1100, 0.481), (text(6, "Bo Wu"), 881, 0.46)),
@@ -271,7 +279,19 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
         ),
         leakage=(
             Leakage(
-                partner, RowBits(partner, "bank", ("a", "b"), 8.0, False, 4.0, 14.3), 2, 4, 0.5
+                partner,
+                RowBits(
+                    party=partner,
+                    receiver="bank",
+                    columns=("a", "b"),
+                    asked=8.0,
+                    open=False,
+                    told=4.0,
+                    held=14.3,
+                ),
+                2,
+                4,
+                0.5,
             ),
             Leakage(other, None, 1, 0, 0.0),
         ),
@@ -296,7 +316,12 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
 def smallest() -> ReportData:
     """A job without anything but its parties."""
     return ReportData(
-        "count only", "fraud", "company", "bank", "today", (PartyLine("bank", "receiver", 5),)
+        job="count only",
+        purpose="fraud",
+        entity="company",
+        receiver="bank",
+        created="today",
+        parties=(PartyLine("bank", "receiver", 5),),
     )
 
 
@@ -304,12 +329,12 @@ def horizontal() -> ReportData:
     """Three branches, one score, no rows joined."""
     one = model("default")
     together = Model(
-        "default",
-        one.model,
-        (one.scores[1],),
-        one.rows,
-        one.positives,
-        "horizontal",
+        task="default",
+        model=one.model,
+        scores=(one.scores[1],),
+        rows=one.rows,
+        positives=one.positives,
+        split="horizontal",
         importance=tuple(
             Importance("every party", f"x{n}", 0.5 / n, 1 - 2 * (n % 2)) for n in range(1, 24)
         ),
@@ -321,12 +346,12 @@ def horizontal() -> ReportData:
         ),
     )
     return ReportData(
-        "card default across branches",
-        "credit risk",
-        "consumer",
-        "north",
-        "today",
-        parties,
+        job="card default across branches",
+        purpose="credit risk",
+        entity="consumer",
+        receiver="north",
+        created="today",
+        parties=parties,
         models=(together,),
         disclosures=lines,
     )

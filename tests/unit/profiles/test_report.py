@@ -227,7 +227,9 @@ def test_several_tasks_have_sections_of_their_own() -> None:
 
 
 def test_a_hidden_match() -> None:
-    match = Match("bureau", 100, 200, -1, "cardinality")
+    match = Match(
+        partner="bureau", receiver_rows=100, partner_rows=200, matched=-1, reveal="cardinality"
+    )
     page = Page(render_report(replace(smallest(), matches=(match,))))
     assert "how many they share is not disclosed" in page.text
     assert "nobody knows which records are shared" in page.text
@@ -239,7 +241,7 @@ def test_empty_values_do_not_break_it() -> None:
         data,
         entities=0,
         matched=0,
-        matches=(Match("bureau", 0, 0, 0),),
+        matches=(Match(partner="bureau", receiver_rows=0, partner_rows=0, matched=0),),
         models=(replace(data.models[0], scores=(), gain=None, importance=(), rows=0, positives=0),),
         targets=(replace(data.targets[0], total=0, assigned=0, lines=(), unassigned=()),),
         run=None,

@@ -18,7 +18,15 @@ def begun(tmp_path: Path, session: str = SESSION) -> RunFolder:
     job.write_text("[job]\n")
     folder = RunFolder(tmp_path / "jobs" / session)
     started = Started("/t/tables.toml", "/t/out", False)
-    run = Run(session, "churn", "retention", "bank", ["bank", "bureau"], started, 1000)
+    run = Run(
+        session=session,
+        job="churn",
+        purpose="retention",
+        me="bank",
+        parties=["bank", "bureau"],
+        started=started,
+        began=1000,
+    )
     folder.path.mkdir(parents=True)
     folder.begin(run, job)
     return folder

@@ -28,7 +28,7 @@ class Inner:
 
 
 @message(250)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     count: Annotated[int, Range(0, 100)]
     flag: bool
@@ -105,7 +105,15 @@ def test_any_bytes_give_a_message_or_a_codec_error(data: bytes) -> None:
 def test_no_repr_shows_what_a_message_carries() -> None:
     """States at rest hold keys, messages rows: what is printed of them are numbers and sizes."""
     rows = np.full((2, 4), 77, np.uint8)
-    made = Sample(5, True, b"planted", rows, Inner("planted"), (78,), {"planted": b"planted"})
+    made = Sample(
+        count=5,
+        flag=True,
+        blob=b"planted",
+        rows=rows,
+        inner=Inner("planted"),
+        parts=(78,),
+        table={"planted": b"planted"},
+    )
     assert repr(made) == (
         "<Sample count: 5, flag: True, blob: 7, rows: uint8[2, 4], inner: Inner, parts: 1, "
         "table: 1, maybe: NoneType>"
