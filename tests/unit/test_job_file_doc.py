@@ -1,0 +1,346 @@
+"""docs/JOB_FILE.md against the reader, row by row: keys, defaults, ranges, choices and examples."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from federated.tables.bindings import _KNOWN_KEYS, TablesFile
+from federated.toml_sections import Section
+from profiles.job import Job
+from psi.protocol import JobError
+
+DOC = (Path(__file__).parents[2] / "docs" / "JOB_FILE.md").read_text("utf-8")
+HEADS = {
+    "[job]": "[job]", "[[party]]": "[[party]]", "[align]": "[align]",
+    "[[aggregate]]": "[[aggregate]]", "[[join_sum]]": "[[join_sum]]", "[train]": "[train]",
+    "[profile]": "[profile]", "[[target]]": "[[target]]",
+}  # fmt: skip
+BY_CATEGORY = "[[aggregate]] by category"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: what it says of one key."""
+
+    section: str
+    key: str
+    kind: str
+    default: str
+    example: str
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a row; a bar inside a code span is text."""
+    marked = re.sub(r"`[^`]*`", lambda found: found.group().replace("|", "\0"), line)
+    return [cell.strip().replace("\0", "|") for cell in marked.strip().strip("|").split("|")]
+
+
+def rows() -> Iterator[Row]:
+    section, headed = "", False
+    for line in DOC.splitlines():
+        if line.startswith("## "):
+            name = line[3:].split(" ")[0].rstrip(",")
+            section, headed = HEADS.get(name, name), False
+        if not line.startswith("|"):
+            headed = False
+            continue
+        if line.startswith("| key | type |"):
+            headed = True
+            if section == "[[aggregate]]" and any(r == section for r in seen):
+                section = BY_CATEGORY
+            seen.append(section)
+        elif headed and not line.startswith("|---"):
+            key, kind, default, _, example = cells(line)
+            for name in re.findall(r"`([^`]+)`", key):
+                yield Row(section, name, kind, default, example)
+
+
+seen: list[str] = []
+ROWS = list(rows())
+PARTIES = [
+    {"name": "bank", "table": "bank.people", "keys": [["id"]], "features": ["x"]},
+    {"name": "bureau", "table": "bureau.people", "keys": [["id"]], "features": ["y"]},
+    {"name": "registry", "table": "registry.people", "keys": [["id"]]},
+    {"name": "north", "table": "north.people", "keys": [["id"]]},
+]
+TRAIN = {"task": "churn", "label": "bank.churned"}
+
+
+def base(section: str) -> dict[str, Any]:
+    """A whole job with one of `section`, in which its documented examples stand."""
+    job: dict[str, Any] = {
+        "job": {"name": "n", "purpose": "p"},
+        "party": [dict(party) for party in PARTIES],
+        "align": {},
+    }
+    by = {"by": "registry.industry", "categories": ["a"], "measures": ["bank.balance:sum[0,9]"]}
+    more: dict[str, dict[str, Any]] = {
+        "[[aggregate]]": {"aggregate": [{"by": "bank.segment", "measures": ["bureau.a"]}]},
+        BY_CATEGORY: {"aggregate": [by]},
+        "[[join_sum]]": {
+            "align": {"reveal": "cardinality"},
+            "join_sum": [{"measures": ["bureau.debt:sum[0,9]"]}],
+        },
+        "[train]": {"train": [dict(TRAIN)]},
+        "[profile]": {"profile": {}},
+        "[[target]]": {"train": [dict(TRAIN)], "target": [{"product": "p"}]},
+    }
+    return job | more.get(section, {})
+
+
+def place(job: dict[str, Any], section: str) -> dict[str, Any]:
+    """The table of `section` in such a job."""
+    name = section.split("]", maxsplit=1)[0].strip("[]")
+    found = job[name]
+    return found[0] if isinstance(found, list) else found  # type: ignore[no-any-return]
+
+
+@dataclass
+class Asked:
+    """What the reader asked of one section: its keys, with default and bounds."""
+
+    keys: set[str] = field(default_factory=set)
+    default: dict[str, Any] = field(default_factory=dict)
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    choices: dict[str, list[str]] = field(default_factory=dict)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Asked]:
+    """Reads jobs from now on, and keeps what was asked by section."""
+    found: dict[str, Asked] = {}
+
+    def of(section: Section) -> Asked:
+        return found.setdefault(re.sub(r" \d+$", "", section.name), Asked())
+
+    whole = {
+        name: getattr(Section, name) for name in ("_take", "integer", "number", "text", "done")
+    }
+
+    def take(self: Section, key: str, default: Any, needed: str) -> Any:
+        of(self).keys.add(key)
+        of(self).default[key] = default
+        return whole["_take"](self, key, default, needed)
+
+    def bounded(name: str) -> Any:
+        def read(self: Section, key: str, default: Any, low: float, high: float) -> Any:
+            of(self).bounds[key] = (low, high)
+            return whole[name](self, key, default, low, high)
+
+        return read
+
+    def text(self: Section, key: str, default: Any = None, one_of: Any = ()) -> str:
+        of(self).choices[key] = list(one_of)
+        return whole["text"](self, key, default, one_of)  # type: ignore[no-any-return]
+
+    def done(self: Section) -> None:
+        of(self).keys |= set(self._known)
+        whole["done"](self)
+
+    monkeypatch.setattr(Section, "_take", take)
+    for name in ("integer", "number"):
+        monkeypatch.setattr(Section, name, bounded(name))
+    monkeypatch.setattr(Section, "text", text)
+    monkeypatch.setattr(Section, "done", done)
+    return found
+
+
+def reader(section: str) -> str:
+    """What the reader calls a section of the document."""
+    return {"[train]": "[[train]]", BY_CATEGORY: "[[aggregate]]"}.get(section, section)
+
+
+def of(section: str) -> list[Row]:
+    return [row for row in ROWS if row.section == section]
+
+
+SECTIONS = [*HEADS.values(), BY_CATEGORY]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_reader_knows_the_documented_keys_and_no_others(
+    section: str, asked: dict[str, Asked]
+) -> None:
+    Job.load(base(section))
+    job = base(section)
+    if section == "[[target]]":  # asked for where they are there only
+        place(job, section).update({"branch": "b", "relationship": "r"})
+    if section == "[train]":  # a horizontal training asks for more
+        Job.load(horizontal())
+    Job.load(job)
+    known = set(asked[reader(section)].keys)
+    if section == "[train]":
+        known |= asked["[train]"].keys
+    documented = {row.key for row in of(section)}
+    assert len(documented) == len(of(section)), "a key stands twice"
+    assert known == documented
+
+
+def horizontal(**train: Any) -> dict[str, Any]:
+    parties = [{k: v for k, v in p.items() if k != "keys"} | {"features": ["x"]} for p in PARTIES]
+    settings = {"task": "t", "label": "y", "split": "horizontal", **train}
+    return {"job": base("")["job"], "party": parties, "train": settings}
+
+
+POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+
+def number(text: str) -> float:
+    """2³¹−1, 10⁹, .5"""
+    power = re.fullmatch(r"(\d+)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)(?:−(\d+))?", text)
+    if power:
+        return int(power[1]) ** int(power[2].translate(POWERS)) - int(power[3] or 0)
+    return float(text)
+
+
+def bounds(kind: str) -> tuple[float, float] | None:
+    """The range of a type cell: "0, 2 to 20" is from 0."""
+    digits = r"[\d.]+[⁰¹²³⁴⁵⁶⁷⁸⁹]*(?:−\d+)?"
+    found = re.match(rf"(?:({digits}), )?({digits}) to ({digits})", kind)
+    return (number(found[1] or found[2]), number(found[3])) if found else None
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_ranges_and_choices_are_what_the_reader_takes(
+    section: str, asked: dict[str, Asked]
+) -> None:
+    Job.load(base(section))
+    found = asked[reader(section)]
+    for row in of(section):
+        if row.key in found.bounds:
+            assert bounds(row.kind) == found.bounds[row.key], row
+        else:
+            assert bounds(row.kind) is None, row
+        choices = found.choices.get(row.key)
+        if choices and row.key not in ("receiver", "task"):  # a party's name, a training's
+            assert set(re.findall(r"`([^`]+)`", row.kind)) == set(choices), row
+
+
+SPECIAL = {
+    ("[job]", "receiver"): "bank",  # the first party
+    ("[align]", "kinds"): [["text"]],  # all text
+    ("[[target]]", "task"): "churn",  # the only one
+    ("[[target]]", "managers_columns"): {},  # the same names
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_defaults_are_what_the_reader_takes(section: str, asked: dict[str, Asked]) -> None:
+    Job.load(base(section))
+    found = asked[reader(section)].default
+    for row in of(section):
+        if row.key not in found:
+            assert re.match(r"`\w+`, where there is one|none|needed", row.default), row
+        elif (section, row.key) in SPECIAL:
+            assert found[row.key] == SPECIAL[section, row.key], row
+        elif row.default.startswith("needed"):
+            assert found[row.key] is None, row
+        elif row.default.startswith(("none", "known")):
+            assert found[row.key] == "", row
+        else:
+            shown = re.match(r"`([^`]*)`", row.default)
+            assert shown, row
+            assert found[row.key] == value(shown[1]), row
+    if section == "[train]":
+        Job.load(horizontal())
+        assert asked["[train]"].default["row_bits"] == 1  # as its cell says behind "horizontal"
+
+
+def value(text: str) -> Any:
+    """What a cell's code stands for in TOML; a bare word is a text."""
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in ROWS if r.example], ids=lambda row: f"{row.section} {row.key}"
+)
+def test_examples_are_read(row: Row) -> None:
+    given = value(row.example.strip("`"))
+    if row.section == "[train]" and row.key in ("split", "test"):
+        Job.load(horizontal(**{row.key: given}))
+        return
+    job = base(row.section)
+    if row.key == "keys":
+        for party in job["party"]:
+            party["keys"] = given
+    elif row.key == "kinds":
+        place(job, row.section)["kinds"] = given
+    elif (row.section, row.key) == ("[[party]]", "name"):
+        job["party"][0] |= {"name": "agency", "table": "agency.t"}
+        job["party"][1] |= {"name": given}
+    elif (row.section, row.key) == ("[[party]]", "table"):
+        job["party"][1]["table"] = given
+    else:
+        target = place(job, row.section)
+        if row.key == "duplicates":  # of two parties
+            del job["party"][2:]
+        if row.key == "by" and row.section == BY_CATEGORY:
+            target["categories"] = ["a", "b"]
+        if row.key == "noise":
+            measures = target["measures"] if row.section == BY_CATEGORY else ["bureau.debt:sum"]
+            target["measures"] = measures
+        if row.key == "managers_columns":
+            target["branch"] = ["branch"]
+        target[row.key] = given
+    Job.load(job)
+
+
+def test_the_first_example_and_that_of_several_trainings_are_jobs() -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", DOC, re.DOTALL)
+    first = next(block for block in blocks if block.startswith("[job]"))
+    job = Job.load(first)
+    assert [party.name for party in job.parties] == ["bank", "bureau"]
+    several = next(block for block in blocks if "[[train]]" in block)
+    whole = first[: first.index("[train]")] + several
+    assert [train.task for train in Job.load(whole).trains] == ["churn", "will borrow"]
+
+
+def test_a_key_out_of_its_range_is_refused_by_name() -> None:
+    """Both ends of every documented range hold, and the next value does not."""
+    for row in ROWS:
+        limits = bounds(row.kind)
+        if limits is None or row.section == "[[join_sum]]":
+            continue
+        low, high = limits
+        for given in (low - 1, high + 1):
+            job = base(row.section)
+            wrong = given if row.key == "epsilon" else int(given)
+            place(job, row.section)[row.key] = wrong
+            with pytest.raises(JobError, match=row.key):
+                Job.load(job)
+
+
+def test_tables_toml_knows_the_documented_keys_and_no_others(tmp_path: Path) -> None:
+    part = DOC.split("## tables.toml", 1)[1].split("\n### ", 1)[0]
+    lines = [cells(line) for line in part.splitlines() if line.startswith("| `")]
+    documented = {key for line in lines for key in re.findall(r"`([^`]+)`", line[0])}
+    assert documented == set(_KNOWN_KEYS)
+    for line in lines:
+        keys, shown = re.findall(r"`([^`]+)`", line[0]), re.findall(r"`([^`]+)`", line[2])
+        for key in keys:
+            for text in [shown[keys.index(key)]] if len(keys) == len(shown) else shown:
+                body = f'path = "t.csv"\n{key} = {text}'
+                if key in ("path", "connection", "table"):
+                    body = f"{key} = {text}" + '\ntable = "t"' * (key == "connection")
+                if key == "table":
+                    continue  # its cell's example is the connection
+                (tmp_path / "tables.toml").write_text(f"[bank.t]\n{body}\n", "utf-8")
+                TablesFile.load(tmp_path / "tables.toml")
+
+
+def test_an_unknown_key_is_refused_with_those_that_are_known() -> None:
+    for section in SECTIONS:
+        job = base(section)
+        place(job, section)["nonsense_key"] = 1
+        with pytest.raises(JobError, match="nonsense_key: unknown key"):
+            Job.load(job)
