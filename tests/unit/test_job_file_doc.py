@@ -196,7 +196,7 @@ def number(text: str) -> float:
     """2³¹−1, 10⁹, .5"""
     power = re.fullmatch(r"(\d+)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)(?:−(\d+))?", text)
     if power:
-        return int(power[1]) ** int(power[2].translate(POWERS)) - int(power[3] or 0)
+        return float(int(power[1]) ** int(power[2].translate(POWERS)) - int(power[3] or 0))
     return float(text)
 
 
