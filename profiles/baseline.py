@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from federated.evaluation import auc
+from federated.models import Part
 from federated.steps.facts import load_table
 from federated.steps.outcome import Outcome, Trained
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
+from profiles.central import central
 
 __all__ = ["Comparison", "compare"]
 
@@ -53,17 +54,17 @@ def compare(
     matrix, federated = _joined(trained, outcomes, tables)
     label, folds = trained.label, trained.folds
     known = label >= 0
-    whole = _fit(matrix[known], label[known])
-    central = np.concatenate([whole.coef_[0], whole.intercept_])
-    own = np.concatenate([federated, [trained.intercept]])
-    scores = _scores(whole, matrix)
+    model = trained.model
+    whole = central(model, matrix[known], label[known])
+    scores = model.predict(whole.scores(matrix))
     fold_scores, central_auc, federated_auc = trained.fold_scores, np.nan, np.nan
     fold_difference = np.nan
     if (folds >= 0).any():
         fold_scores = np.full(len(label), np.nan)
         for fold in range(folds.max() + 1):
             train, test = known & (folds != fold), folds == fold
-            fold_scores[test] = _scores(_fit(matrix[train], label[train]), matrix[test])
+            part = central(model, matrix[train], label[train])
+            fold_scores[test] = model.predict(part.scores(matrix[test]))
         central_auc = _mean_auc(label, fold_scores, folds)
         federated_auc = _mean_auc(label, trained.fold_scores, folds)
         held = folds >= 0
@@ -71,7 +72,7 @@ def compare(
     return Comparison(
         trained.terms.task,
         float(np.abs(scores - trained.scores).max()),
-        float(np.abs(central - own).max() / np.abs(central[:-1]).max()),
+        whole.difference(federated),
         fold_difference,
         central_auc,
         federated_auc,
@@ -80,26 +81,16 @@ def compare(
 
 def _joined(
     trained: Trained, outcomes: Mapping[str, Outcome], tables: Mapping[str, Source]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The joined design matrix and the federated coefficients in the same order."""
+) -> tuple[np.ndarray, Part]:
+    """The joined design matrix and the federated model over its columns."""
     contract = next(iter(outcomes.values())).contract
-    blocks, coefficients = [trained.own_matrix], [trained.coefficients]
+    blocks, parts = [trained.own_matrix], []
     for name in trained.terms.partners:
         terms = contract.party(name)
         rows = load_table(terms, tables[name]).take(outcomes[name].rows)
         blocks.append(Encoder.fit(rows, terms.features).transform(rows)[0])
-        coefficients.append(outcomes[name].coefficients[trained.terms.task])
-    return np.hstack(blocks), np.concatenate(coefficients)
-
-
-def _fit(matrix: np.ndarray, label: np.ndarray) -> LogisticRegression:
-    return LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(
-        matrix, label
-    )
-
-
-def _scores(model: LogisticRegression, matrix: np.ndarray) -> np.ndarray:
-    return np.asarray(model.predict_proba(matrix)[:, 1])
+        parts.append(outcomes[name].parts[trained.terms.task])
+    return np.hstack(blocks), trained.part.joined(parts)
 
 
 def _mean_auc(label: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> float:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from federated.contract.terms import TrainTerms
 from federated.evaluation import auc, auc_interval
 from federated.horizontal import HorizontalFit
+from federated.models import Part, model_named
 from federated.tables.matrix import binary_label, numeric_matrix
 from federated.tables.source import Source
 from profiles.baseline import Comparison
+from profiles.central import central
 from profiles.federation import Federation
 from profiles.job import Job
-from profiles.report.data import Model, linear_importance, paired_gain, scored
+from profiles.report.data import Model, importance_of, paired_gain, scored
 
 __all__ = ["compare_pooled", "horizontal_model"]
 
@@ -40,16 +41,17 @@ def _test_rows(job: Job, federation: Federation, terms: TrainTerms) -> Rows:
     return _rows(federation.tables[owner], table or party.table, party.features, terms)
 
 
-def _central(rows: Rows) -> tuple[LogisticRegression, np.ndarray, np.ndarray]:
+def _central(terms: TrainTerms, rows: Rows) -> tuple[Part, np.ndarray, np.ndarray]:
+    """The model of these rows alone, their means and scales."""
     x, y = rows
     mean, scale = x.mean(axis=0), np.where(x.std(axis=0) > 1e-9, x.std(axis=0), 1.0)
-    model = LogisticRegression(solver="newton-cholesky", tol=1e-12, max_iter=1000)
-    return model.fit((x - mean) / scale, y), mean, scale
+    return central(model_named(terms.model), (x - mean) / scale, y), mean, scale
 
 
-def _scores(rows: Rows, x: np.ndarray) -> np.ndarray:
-    model, mean, scale = _central(rows)
-    return np.asarray(model.predict_proba((x - mean) / scale)[:, 1])
+def _scores(terms: TrainTerms, rows: Rows, x: np.ndarray) -> np.ndarray:
+    """Predictions for `x` of the model of these rows alone."""
+    part, mean, scale = _central(terms, rows)
+    return model_named(terms.model).predict(part.scores((x - mean) / scale))
 
 
 def horizontal_model(job: Job, federation: Federation) -> tuple[Model, HorizontalFit]:
@@ -60,7 +62,7 @@ def horizontal_model(job: Job, federation: Federation) -> tuple[Model, Horizonta
     own = _rows(federation.tables[owner], job.party(owner).table, features, terms)
     test = _test_rows(job, federation, terms)
     seen = f"on {table}, rows that nobody trained on" if table else f"on {owner}'s own rows"
-    before = scored(f"{owner} alone", test[1], _scores(own, test[0]))
+    before = scored(f"{owner} alone", test[1], _scores(terms, own, test[0]))
     after = scored("all parties", test[1], fit.predict(test[0]))
     notes = [
         f"All sums of one party together tell at most {terms.row_bits} bits of any of its rows: "
@@ -75,13 +77,13 @@ def horizontal_model(job: Job, federation: Federation) -> tuple[Model, Horizonta
     standard = (own[0] - fit.mean) / fit.scale
     model = Model(
         task=terms.task,
-        model="logistic regression by masked and noised sums",
+        model=f"{model_named(terms.model).words} by masked and noised sums",
         scores=(before, after),
         rows=fit.rows,
         positives=fit.positives,
         split="horizontal",
         evaluation=seen,
-        importance=linear_importance("all parties", standard, features, fit.coefficients),
+        importance=importance_of("all parties", standard, features, fit.part),
         gain=paired_gain(before, after),
         notes=tuple(notes),
     )
@@ -96,15 +98,13 @@ def compare_pooled(job: Job, federation: Federation) -> Comparison:
     terms, fit = federation.outcome.horizontal[0]
     parts = [_rows(federation.tables[p.name], p.table, p.features, terms) for p in job.parties]
     pooled = np.vstack([x for x, _ in parts]), np.concatenate([y for _, y in parts])
-    model, _, _ = _central(pooled)
-    theirs = np.concatenate([model.coef_[0], model.intercept_])
-    ours = np.concatenate([fit.coefficients, [fit.intercept]])
+    theirs, _, _ = _central(terms, pooled)
     x, y = _test_rows(job, federation, terms)
     return Comparison(
         task=terms.task,
-        score_difference=float(np.abs(_scores(pooled, x) - fit.predict(x)).max()),
-        coefficient_difference=float(np.abs(theirs - ours).max() / np.abs(theirs[:-1]).max()),
+        score_difference=float(np.abs(_scores(terms, pooled, x) - fit.predict(x)).max()),
+        coefficient_difference=theirs.difference(fit.part),
         fold_score_difference=float("nan"),
-        central_auc=auc(y, _scores(pooled, x)),
+        central_auc=auc(y, _scores(terms, pooled, x)),
         federated_auc=auc(y, fit.predict(x)),
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from federated.aggregate import Amount
-from federated.contract.kinds.train import LONGEST_TASK, MODELS
+from federated.contract.kinds.train import LONGEST_TASK
 from federated.contract.kinds.train_vertical import FINEST_SCORES
+from federated.models import LOGISTIC, MODELS
 from federated.toml_sections import Section
 from profiles.aggregate_section import split_measure
 from profiles.specs import (
@@ -161,7 +162,7 @@ def read_train(section: Section, names: list[str], receiver: str) -> TrainSpec:
         raise section.fail("task", task, f"at most {LONGEST_TASK} bytes of UTF-8")
     if "/" in task or not task:
         raise section.fail("task", task, "a name without a slash")
-    model = section.text("model", "logistic", MODELS)
+    model = section.text("model", LOGISTIC.name, tuple(MODELS))
     split = section.text("split", "vertical", ("vertical", "horizontal"))
     label = section.text("label")
     party, _, column = label.partition(".")

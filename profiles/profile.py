@@ -14,19 +14,15 @@ import pyarrow.parquet as pq
 
 from federated.store.files import make_folder
 from federated.text import slug
-from profiles.reasons import linear_reasons, partner_contribution
 from profiles.segments import Segments, segments
 from psi.protocol.errors import EnvironmentFailed, MisuseError
 
 __all__ = [
     "build_profiles",
-    "linear_reasons",
-    "partner_contribution",
     "reasons_column",
     "score_column",
     "segments",
     "spread",
-    "spread_list",
     "write_parquet_atomic",
 ]
 
@@ -103,13 +99,6 @@ def spread(values: Array, rows: Array, total: int) -> Array:
     there = pairs > 0
     found[there] = np.bincount(rows, values, minlength=total)[there] / pairs[there]
     return found
-
-
-def spread_list(values: pa.Array, rows: Array, total: int) -> pa.Array:
-    """The same of a list column, null elsewhere."""
-    place = np.full(total, -1, np.int64)
-    place[rows] = np.arange(len(values))
-    return values.take(pa.array(place, mask=place < 0))
 
 
 def write_parquet_atomic(table: pa.Table, path: Path) -> None:

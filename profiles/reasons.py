@@ -1,7 +1,8 @@
-"""Why a score is what it is, in words: contributions to a linear model's log-odds.
+"""Why a score is what it is, in words: what each column contributes.
 
-A contribution is (value - average) times coefficient, so an average entity has none. Of a
-partner the receiver knows one number a row: what all its columns contribute together.
+A contribution moves a score from that of the average entity, so an average entity has none; the
+model says what it is. Of a partner the receiver knows one number a row: what all its columns
+contribute together.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.models import Part
 from federated.tables.encoding import Encoder, NumberColumn
 from federated.text import plain
 from psi.protocol.errors import MisuseError
@@ -20,9 +22,8 @@ from psi.protocol.errors import MisuseError
 __all__ = [
     "column_words",
     "encoded_words",
-    "linear_reasons",
-    "partner_contribution",
     "phrase",
+    "score_reasons",
     "true_zeros",
 ]
 
@@ -73,10 +74,10 @@ def phrase(
     return _phrases(name, words or {}, change)[int(level)]
 
 
-def linear_reasons(
+def score_reasons(
     matrix: Floats,
     names: Sequence[str],
-    coefficients: Floats,
+    part: Part,
     partners: Mapping[str, Floats] | None = None,
     *,
     top: int = 3,
@@ -88,8 +89,8 @@ def linear_reasons(
     Args:
         matrix: float64[rows, d], the receiver's encoded columns.
         names: d names as the encoder writes them.
-        coefficients: float64[d].
-        partners: name to float64[rows], from `partner_contribution`; each is one more reason.
+        part: the receiver's part of the model, of d columns.
+        partners: name to float64[rows], from `Trained.partners`; each is one more reason.
             "bureau and registry" where only their sum is known.
         top: at most this many of the receiver's own columns.
         words: source column to what people call it.
@@ -101,17 +102,17 @@ def linear_reasons(
     Raises:
         MisuseError: shapes that do not fit.
     """
-    matrix, coefficients = np.asarray(matrix, np.float64), np.asarray(coefficients, np.float64)
+    matrix = np.asarray(matrix, np.float64)
     rows, width = matrix.shape
-    if len(names) != width or coefficients.shape != (width,):
+    if not len(names) == part.width == width:
         raise MisuseError(
-            f"found {len(names)} names and {coefficients.size} coefficients for {width} columns"
+            f"found {len(names)} names and a part of {part.width} for {width} columns"
         )
     others = {name: np.asarray(value, np.float64) for name, value in (partners or {}).items()}
     if any(value.shape != (rows,) for value in others.values()):
         raise MisuseError("a partner's contributions need one number a row")
     offset = matrix.mean(axis=0) if rows else np.zeros(width)
-    kept, parts = _largest(matrix, offset, coefficients, min(top, width))
+    kept, parts = _largest(matrix, offset, part, min(top, width))
     known = zeros or {}
     change = [name in known and _is_change(name, words or {}) for name in names]
     shift = np.array([known[n] if c else 0.0 for n, c in zip(names, change, strict=True)])
@@ -134,28 +135,14 @@ def linear_reasons(
     return pa.ListArray.from_arrays(pa.array(offsets), flat)
 
 
-def partner_contribution(
-    scores: Floats, matrix: Floats, coefficients: Floats, intercept: float
-) -> Floats:
-    """What all partners together add to each row's log-odds, centred: float64[rows].
-
-    It is the log-odds of the final score, which the receiver knows, less its own part.
-    """
-    clipped = np.clip(np.asarray(scores, np.float64), 1e-12, 1 - 1e-12)
-    rest = np.log(clipped / (1 - clipped)) - matrix @ coefficients - intercept
-    return np.asarray(rest - rest.mean() if rest.size else rest, np.float64)
-
-
-def _largest(
-    matrix: Floats, offset: Floats, coefficients: Floats, top: int
-) -> tuple[np.ndarray, Floats]:
+def _largest(matrix: Floats, offset: Floats, part: Part, top: int) -> tuple[np.ndarray, Floats]:
     """Columns of the largest contributions and these, [rows, top]; in blocks, to save memory."""
     kept = np.empty((len(matrix), top), np.int64)
     parts = np.empty((len(matrix), top))
     block = max(1, 2**22 // max(1, matrix.shape[1]))
     for start in range(0, len(matrix), block):
         stop = start + block
-        found = (matrix[start:stop] - offset) * coefficients
+        found = part.contributions(matrix[start:stop], offset)
         order = np.argsort(-np.abs(found), axis=1, kind="stable")[:, :top]
         kept[start:stop] = order
         parts[start:stop] = np.take_along_axis(found, order, axis=1)

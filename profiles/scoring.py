@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from sklearn.linear_model import LogisticRegression
 
+from federated.models import Part
 from federated.steps.outcome import Trained
+from profiles.central import central
 from profiles.leaks import LEAK, partners_part, telling_columns
-from profiles.reasons import linear_reasons, partner_contribution, true_zeros
-from profiles.report.data import Model, linear_importance, paired_gain, scored
+from profiles.reasons import score_reasons, true_zeros
+from profiles.report.data import Model, importance_of, paired_gain, scored
 
 __all__ = ["Alone", "fit_alone", "measured", "reasons"]
 
@@ -27,28 +28,23 @@ class Alone:
     fold_scores: np.ndarray
     everyone: np.ndarray
     matrix: np.ndarray
-    coefficients: np.ndarray
+    part: Part
 
 
 def fit_alone(trained: Trained, table: pa.Table) -> Alone:
     """Fit on the aligned, labelled rows with the same folds; score all rows of `table`."""
     known, label, folds = trained.label >= 0, trained.label, trained.folds
     everyone = trained.encoder.transform(table)[0]
-    whole = _fit(trained.own_matrix[known], label[known])
+    model, own = trained.model, trained.own_matrix
+    whole = central(model, own[known], label[known])
     fold_scores = np.full(len(label), np.nan)
     for fold in range(int(folds.max(initial=-1)) + 1):
         train, held = known & (folds != fold), folds == fold
-        model = _fit(trained.own_matrix[train], label[train])
-        fold_scores[held] = model.predict_proba(trained.own_matrix[held])[:, 1]
+        part = central(model, own[train], label[train])
+        fold_scores[held] = model.predict(part.scores(own[held]))
     if not (folds >= 0).any():
-        fold_scores = whole.predict_proba(trained.own_matrix)[:, 1]
-    scores = np.asarray(whole.predict_proba(everyone)[:, 1])
-    return Alone(fold_scores, scores, everyone, np.asarray(whole.coef_[0]))
-
-
-def _fit(matrix: np.ndarray, label: np.ndarray) -> LogisticRegression:
-    model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-10, max_iter=1000)
-    return model.fit(matrix, label)
+        fold_scores = model.predict(whole.scores(own))
+    return Alone(fold_scores, model.predict(whole.scores(everyone)), everyone, whole)
 
 
 def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -> Model:
@@ -67,30 +63,24 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     leaks = telling_columns(aligned, aligned.column_names, trained.terms.label, trained.label)
     warnings = [f"{receiver}'s {one.column}: {one.words}." for one in leaks]
     if after.mean_auc > LEAK:  # and not only where many columns meet few rows
-        warnings += filter(None, [partners_part(trained.label, _partners(trained), names)])
+        warnings += filter(None, [partners_part(trained.label, trained.partners(), names)])
     return Model(
         task=trained.terms.task,
-        model="logistic regression",
+        model=trained.model.words,
         scores=(before, after),
         rows=len(labelled),
         positives=int(labelled.sum()),
         evaluation=seen,
-        importance=linear_importance(
+        importance=importance_of(
             receiver,
             trained.own_matrix,
             trained.columns,
-            trained.coefficients,
-            {names: (_partners(trained), trained.partner_columns)},
+            trained.part,
+            {names: (trained.partners(), trained.partner_columns)},
         ),
         gain=paired_gain(before, after),
         notes=trained.encoder.notes,
         warnings=tuple(warnings),
-    )
-
-
-def _partners(trained: Trained) -> np.ndarray:
-    return partner_contribution(
-        trained.scores, trained.own_matrix, trained.coefficients, trained.intercept
     )
 
 
@@ -101,14 +91,14 @@ def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.
     the receiver's own model.
     """
     names, zeros = " and ".join(trained.terms.partners), true_zeros(trained.encoder)
-    joined = linear_reasons(
+    joined = score_reasons(
         trained.own_matrix,
         trained.columns,
-        trained.coefficients,
-        {names: _partners(trained)},
+        trained.part,
+        {names: trained.partners()},
         zeros=zeros,
     )
-    own = linear_reasons(alone.matrix, trained.columns, alone.coefficients, zeros=zeros)
+    own = score_reasons(alone.matrix, trained.columns, alone.part, zeros=zeros)
     place = np.arange(total)
     place[rows] = total + np.arange(len(rows))
     return pa.concat_arrays([own, joined]).take(pa.array(place))

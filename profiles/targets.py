@@ -14,7 +14,7 @@ from profiles.profile import reasons_column, score_column
 from profiles.routing import Routing
 from psi.protocol.errors import MisuseError
 
-__all__ = ["RESERVED", "assigned_share", "target_list"]
+__all__ = ["RESERVED", "target_list"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -81,12 +81,6 @@ def target_list(
         "reasons": column_of(chosen, reasons_column(score), pa.list_(pa.string())),
     }
     return pa.table({**found, **assigned(chosen, managers, routing)})
-
-
-def assigned_share(targets: pa.Table) -> float:
-    """The share of a target list that has a manager; 0 for an empty one."""
-    held = targets.num_rows - targets.column("manager").null_count
-    return float(held / targets.num_rows) if targets.num_rows else 0.0
 
 
 def _ranked(profiles: pa.Table, column: str, top: int, eligible: np.ndarray | None) -> Ints:

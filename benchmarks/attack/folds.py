@@ -20,7 +20,8 @@ from benchmarks.attack.insider import bits_of
 from benchmarks.attack.plain import Fit, in_the_clear, watched
 from benchmarks.attack.world import Result, World, heading, why
 from federated.evaluation import auc, mean_auc
-from federated.vertical.newton import fit_logistic, sigmoid
+from federated.models.logistic import sigmoid
+from federated.vertical.newton import fit_logistic
 from psi.protocol import Declined, FedprofileError, Refused
 
 __all__ = ["SCORE_BITS", "folds", "labels_of", "trained"]

@@ -17,6 +17,7 @@ import numpy as np
 from federated.horizontal.noise import LARGEST_NOISE, NoiseKey
 from federated.horizontal.plan import BINS, CLIP, LEAST, Plan
 from federated.horizontal.secure_sum import FRACTION_BITS, SecureSum
+from federated.models.logistic import LOGISTIC
 from psi.protocol import InputError, PeerError, Refused
 
 __all__ = ["Branch", "Question", "clipped", "effective_rows"]
@@ -161,8 +162,7 @@ class Branch:
                 f"others in {few} columns"
             )
         for model in question.models:
-            p = _sigmoid(z @ model)
-            rows = effective_rows(p * (1 - p))
+            rows = effective_rows(LOGISTIC.curvature(z @ model))
             if rows < LEAST:
                 raise Refused(
                     f"a model that {rows:.1f} of this party's rows decide on, at least {LEAST} "
@@ -233,7 +233,7 @@ class Branch:
         """What each row adds to a gradient: its residual, and itself at its bounded length."""
         z, shrunk = self._rows(question)
         rows = z * shrunk[:, None]
-        return _sigmoid(rows @ question.models[0]) - self._y, rows
+        return LOGISTIC.slope(rows @ question.models[0], self._y), rows
 
     def _rows(self, question: Question) -> tuple[Floats, Floats]:
         """Standardised rows with a 1 at the end, and the factor that bounds each one's length."""
@@ -244,7 +244,3 @@ class Branch:
             length = np.sqrt((z**2).sum(axis=1))
             self._standardised = key, z, np.minimum(1.0, self._plan.radius / length)
         return self._standardised[1:]
-
-
-def _sigmoid(z: Floats) -> Floats:
-    return np.asarray(0.5 * (1 + np.tanh(z / 2)))

@@ -22,6 +22,8 @@ import numpy as np
 
 from federated.horizontal.branch import Question, clipped
 from federated.horizontal.plan import BINS, Plan
+from federated.models.linear import LinearPart
+from federated.models.logistic import LOGISTIC
 from psi.protocol import Refused
 
 __all__ = ["Coordinator", "HorizontalFit"]
@@ -49,10 +51,14 @@ class HorizontalFit:
     fold_aucs: Floats
     log: Floats
 
+    @property
+    def part(self) -> LinearPart:
+        """The model over standardised and clipped columns."""
+        return LinearPart(self.coefficients, self.intercept)
+
     def predict(self, x: Floats) -> Floats:
         """Probabilities of `float64[n, d]` rows in original units."""
-        z = clipped(x, self.mean, self.scale) @ self.coefficients + self.intercept
-        return np.asarray(0.5 * (1 + np.tanh(z / 2)))
+        return LOGISTIC.predict(self.part.scores(clipped(x, self.mean, self.scale)))
 
 
 class Coordinator:

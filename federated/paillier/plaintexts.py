@@ -115,15 +115,6 @@ class Plaintexts:
         numbers = (int(number) for number in from_words(self.words))
         return [number - modulus if number >= top else number for number in numbers]
 
-    def to_int64(self) -> NDArray[np.int64]:
-        """As `int64[n]`; MisuseError where one does not fit."""
-        low = self.words[:, 0].astype(np.int64)
-        sign = (low >> 63).view(np.uint64)
-        over = int(np.count_nonzero(np.any(self.words[:, 1:] != sign[:, None], axis=1)))
-        if over:
-            raise MisuseError(f"{over} of {len(self)} plaintexts exceed 64 bits")
-        return low
-
     def to_bytes(self) -> bytes:
         """Rows of the fewest words that hold `bound` and a sign, little-endian."""
         width = word_count(self.bound.bit_length() + 1)

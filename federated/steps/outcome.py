@@ -17,6 +17,8 @@ from federated.contract.terms import (
 )
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
+from federated.models import Model, Part
+from federated.steps.saved_model import SavedModel
 from federated.tables.encoding import Encoder
 from psi.align import Alignment
 
@@ -27,16 +29,17 @@ __all__ = ["Outcome", "Trained"]
 class Trained:
     """One model at the label party.
 
-    `scores` has one probability a row of the aligned rows; `fold_scores` those from the
-    models that did not see the row, NaN without a label or without cross-validation.
+    `part` is the model's over the label party's own encoded columns, `own_matrix`. `scores` has
+    one prediction a row of the aligned rows; `fold_scores` those from the models that did not see
+    the row, NaN without a label or without cross-validation.
     """
 
     terms: TrainTerms
     encoder: Encoder
     columns: list[str]
     partner_columns: int
-    coefficients: np.ndarray
-    intercept: float
+    model: Model
+    part: Part
     label: np.ndarray
     folds: np.ndarray
     scores: np.ndarray
@@ -44,14 +47,26 @@ class Trained:
     own_matrix: np.ndarray
     log: list[dict[str, Any]] = field(default_factory=list)
 
+    def partners(self) -> np.ndarray:
+        """What all partners together add to each row's score, centred: `float64[rows]`.
+
+        It is the score, which the label party knows, less its own part.
+        """
+        rest = self.model.link(self.scores) - self.part.scores(self.own_matrix)
+        return np.asarray(rest - rest.mean() if rest.size else rest)
+
+    def saved(self) -> SavedModel:
+        """The label party's part with its encoding, to keep."""
+        return SavedModel(self.terms.task, self.model, self.part, self.encoder)
+
 
 @dataclass(kw_only=True)
 class Outcome:
     """Alignment, aggregates, models: empty where this party has no part in them.
 
     `rows` are this party's row numbers of the entities that all parties share, in the
-    receiver's order; `grades` say by which key each was found. `coefficients` are a feature
-    party's own part of each model, in its standardised columns. `before` says how many bits of a
+    receiver's order; `grades` say by which key each was found. `parts` are a feature party's
+    own parts of each task's model, over its encoded columns. `before` says how many bits of a
     row earlier jobs told this receiver, by partner; None where nothing outlives a job.
     """
 
@@ -63,6 +78,6 @@ class Outcome:
     categories: list[tuple[CategoryTerms, CategoryResult]] = field(default_factory=list)
     join_sums: list[tuple[JoinSumTerms, JoinSumResult]] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
-    coefficients: dict[str, np.ndarray] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
     before: dict[str, float] | None = None
     horizontal: list[tuple[TrainTerms, HorizontalFit]] = field(default_factory=list)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.contract.terms import Contract, PartyTerms, TrainTerms
+from federated.models import LinearPart, model_named
 from federated.steps.folds import FoldKey, dealt
 from federated.steps.outcome import Trained
 from federated.steps.step import Step
@@ -71,8 +72,8 @@ class TrainVertical(Step):
                 partner_columns=sum(
                     work.contract.party(name).design_columns for name in terms.partners
                 ),
-                coefficients=fit.coefficients,
-                intercept=fit.intercept,
+                model=model_named(terms.model),
+                part=LinearPart(fit.coefficients, fit.intercept),
                 label=label,
                 folds=folds,
                 scores=fit.scores,
@@ -123,7 +124,7 @@ class TrainVertical(Step):
             records=work.own,
         )
         fit = work.run(step, role, [work.contract.receiver, *others])
-        work.outcome.coefficients[terms.task] = fit.coefficients
+        work.outcome.parts[terms.task] = LinearPart(fit.coefficients)
         work.disclosed(f"train {terms.task}", rows=len(table), score_vectors=fit.score_vectors)
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from federated.vertical.feature_party import FeatureFit, FeatureParty, Shown
 from federated.vertical.label_party import PENALTY, LabelParty, VerticalFit
-from federated.vertical.newton import LogisticFit, fit_logistic, sigmoid
+from federated.vertical.newton import LogisticFit, fit_logistic
 from federated.vertical.plan import Steps, choose_steps, score_vectors, told_bits
 
 __all__ = [
@@ -42,6 +42,5 @@ __all__ = [
     "choose_steps",
     "fit_logistic",
     "score_vectors",
-    "sigmoid",
     "told_bits",
 ]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.models.logistic import LOGISTIC
 from federated.paillier import ObfuscatorPool, PrivateKey, generate_keypair
 from federated.vertical.guards import (
     check_folds,
@@ -28,7 +29,7 @@ from federated.vertical.messages import (
     Scores,
     Setup,
 )
-from federated.vertical.newton import Floats, fit_logistic, objective, sigmoid, solve_symmetric
+from federated.vertical.newton import Floats, fit_logistic, solve_symmetric
 from federated.vertical.plan import (
     Pass,
     Rows,
@@ -394,8 +395,8 @@ class LabelParty(Role[VerticalFit]):
     def _finish(self, progress: Progress) -> Turn[VerticalFit]:
         vectors = progress.scores.reshape(-1, len(self._x))
         mix = progress.final_mix
-        scores = sigmoid(self._x @ progress.final_own + mix @ vectors)
-        held = np.where(self._fold >= 0, sigmoid(progress.held), np.nan)
+        scores = LOGISTIC.predict(self._x @ progress.final_own + mix @ vectors)
+        held = np.where(self._fold >= 0, LOGISTIC.predict(progress.held), np.nan)
         gram = progress.gram.reshape(len(mix), len(mix))
         fit = VerticalFit(
             coefficients=progress.final_own[1:],
@@ -463,8 +464,7 @@ class LabelParty(Role[VerticalFit]):
     def _present_model(self, progress: Progress, rows: Rows) -> tuple[Floats, Floats, Floats]:
         """Scores, curvatures and residuals of the training rows."""
         scores = self._x[rows] @ progress.own + progress.mix @ self._vectors(progress)[:, rows]
-        probability = sigmoid(scores)
-        return scores, probability * (1.0 - probability), probability - self._y[rows]
+        return scores, LOGISTIC.curvature(scores), LOGISTIC.slope(scores, self._y[rows])
 
     def _logged(self, progress: Progress, present: Pass, decrement: float) -> Progress:
         rows = self._training(present.fold)
@@ -472,7 +472,7 @@ class LabelParty(Role[VerticalFit]):
         t = len(progress.mix)
         partners = float(progress.mix @ progress.fold_gram.reshape(t, t) @ progress.mix)
         own = float(self._own_penalty @ progress.own**2)
-        value = objective(scores, self._y[rows], 0.5 * (own + PENALTY * partners))
+        value = LOGISTIC.loss(scores, self._y[rows]) + 0.5 * (own + PENALTY * partners)
         entry = Entry(present.fold, int(np.count_nonzero(rows)), value, decrement)
         return replace(progress, log=(*progress.log, entry))
 

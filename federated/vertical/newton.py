@@ -1,7 +1,6 @@
 """Logistic regression with a quadratic penalty by damped Newton steps, in plain numpy.
 
-The label party fits its own columns and the score vectors it was shown with it; the same
-function gives the baselines, of the bank alone and of the joined columns in one process.
+The label party fits its own columns and the score vectors that it was shown with it, once a pass.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.models.logistic import LOGISTIC
 from psi.protocol import MisuseError
 
-__all__ = ["Floats", "LogisticFit", "fit_logistic", "objective", "sigmoid", "solve_symmetric"]
+__all__ = ["Floats", "LogisticFit", "fit_logistic", "solve_symmetric"]
 
 Floats = NDArray[np.float64]
 
@@ -32,19 +32,6 @@ class LogisticFit:
     objective: float
     iterations: int
     converged: bool
-
-
-def sigmoid(scores: Floats) -> Floats:
-    """1 / (1 + exp(-z)) without overflow."""
-    small = np.exp(-np.abs(scores))
-    return np.where(scores >= 0, 1.0, small) / (1.0 + small)
-
-
-def objective(scores: Floats, y: NDArray[Any], penalty: float) -> float:
-    """Sum of the log losses of scores z for labels 0 and 1, plus the penalty."""
-    # the sign form keeps the digits where z is large and right
-    signed = np.where(np.asarray(y) == 1, -scores, scores)
-    return float(np.logaddexp(0.0, signed).sum() + penalty)
 
 
 def solve_symmetric(matrix: Floats, right: Floats) -> Floats:
@@ -99,17 +86,16 @@ def fit_logistic(
     label = np.asarray(y, dtype=np.float64)
     w = np.zeros(p) if start is None else np.array(start, dtype=np.float64)
     scores = x @ w
-    value = objective(scores, label, 0.5 * float(w @ matrix @ w))
+    value = LOGISTIC.loss(scores, label) + 0.5 * float(w @ matrix @ w)
     for iteration in range(iterations):
-        probability = sigmoid(scores)
-        gradient = x.T @ (probability - label) + matrix @ w
-        curvature = probability * (1.0 - probability)
+        gradient = x.T @ LOGISTIC.slope(scores, label) + matrix @ w
+        curvature = LOGISTIC.curvature(scores)
         step = solve_symmetric((x * curvature[:, None]).T @ x + matrix, gradient)
         decrease = float(gradient @ step)
         if 0 <= 0.5 * decrease <= tolerance * max(1.0, value):
             # one more full step is free and squares the error, where it does not rise
             last = w - step
-            final = objective(x @ last, label, 0.5 * float(last @ matrix @ last))
+            final = LOGISTIC.loss(x @ last, label) + 0.5 * float(last @ matrix @ last)
             better = final <= value
             return LogisticFit(
                 last if better else w, final if better else value, iteration + 1, True
@@ -140,7 +126,7 @@ def _descend(
     for _ in range(HALVINGS):
         trial = w - size * step
         scores = x @ trial
-        reached = objective(scores, label, 0.5 * float(trial @ matrix @ trial))
+        reached = LOGISTIC.loss(scores, label) + 0.5 * float(trial @ matrix @ trial)
         if reached <= value - SUFFICIENT * size * decrease:
             return trial, scores, reached
         size /= 2

@@ -19,7 +19,7 @@ from profiles.report.data import (
     StepFacts,
     TargetLine,
     TargetSummary,
-    linear_importance,
+    importance_of,
     paired_gain,
     scored,
 )
@@ -44,7 +44,7 @@ __all__ = [
     "StepFacts",
     "TargetLine",
     "TargetSummary",
-    "linear_importance",
+    "importance_of",
     "paired_gain",
     "render_report",
     "scored",

@@ -27,6 +27,7 @@ from federated.evaluation import (
     mean_interval,
     roc_curve,
 )
+from federated.models import Part
 from federated.releases.row_bits import RowBits
 from profiles.reasons import encoded_words
 from psi.protocol.errors import MisuseError
@@ -50,7 +51,7 @@ __all__ = [
     "StepFacts",
     "TargetLine",
     "TargetSummary",
-    "linear_importance",
+    "importance_of",
     "paired_gain",
     "scored",
 ]
@@ -401,30 +402,30 @@ def paired_gain(before: Scored, after: Scored) -> Interval | None:
     return mean_interval(np.subtract(after.fold_aucs, before.fold_aucs))
 
 
-def linear_importance(
+def importance_of(
     receiver: str,
     matrix: Array,
     names: Sequence[str],
-    coefficients: Array,
+    part: Part,
     partners: Mapping[str, tuple[Array, int]] | None = None,
 ) -> tuple[Importance, ...]:
-    """How far each of the receiver's columns, and each partner as a whole, moves a linear score.
+    """How far each of the receiver's columns, and each partner as a whole, moves a score.
 
     Args:
         receiver: its name.
         matrix: [rows, d], its encoded columns.
         names: d names as the encoder writes them.
-        coefficients: [d].
+        part: the receiver's part of the model, of d columns.
         partners: name to (contribution [rows], number of columns it stands for); the
-            contribution from `profiles.reasons.partner_contribution`.
+            contribution from `Trained.partners`.
     """
-    spread = np.asarray(matrix, np.float64).std(axis=0) if len(matrix) else np.zeros(len(names))
+    sizes, signs = part.importance(np.asarray(matrix, np.float64))
     own = [
-        Importance(receiver, encoded_words(name), float(abs(weight) * size), int(np.sign(weight)))
-        for name, weight, size in zip(names, np.asarray(coefficients), spread, strict=True)
+        Importance(receiver, encoded_words(name), float(size), int(sign))
+        for name, size, sign in zip(names, sizes, signs, strict=True)
     ]
     theirs = [
-        Importance(name, f"all columns of {name}", float(np.std(part)), 0, columns)
-        for name, (part, columns) in (partners or {}).items()
+        Importance(name, f"all columns of {name}", float(np.std(moved)), 0, columns)
+        for name, (moved, columns) in (partners or {}).items()
     ]
     return (*own, *theirs)

@@ -17,7 +17,8 @@ import pytest
 
 from federated.approval.policy_file import NEW_POLICY
 from federated.evaluation import auc, stratified_folds
-from federated.vertical import FeatureParty, fit_logistic, sigmoid
+from federated.models.logistic import sigmoid
+from federated.vertical import FeatureParty, fit_logistic
 from federated.vertical.messages import Setup
 from psi.protocol import Refused
 from tests.attacks.training import Seen, train

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federated.vertical import fit_logistic, guards, label_party, sigmoid
+from federated.models.logistic import sigmoid
+from federated.vertical import fit_logistic, guards, label_party
 from federated.vertical.messages import Setup
 from federated.vertical.system import System
 from psi.protocol import Pair, Refused, decode

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from federated.vertical import fit_logistic, sigmoid
+from federated.models.logistic import sigmoid
+from federated.vertical import fit_logistic
 from federated.vertical.newton import solve_symmetric
 from federated.vertical.plan import passes
 

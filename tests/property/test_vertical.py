@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from federated.vertical import choose_steps, score_vectors, sigmoid, told_bits
+from federated.models.logistic import sigmoid
+from federated.vertical import choose_steps, score_vectors, told_bits
 from psi.protocol import (
     Envelope,
     Pair,

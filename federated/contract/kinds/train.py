@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from federated.models import MODELS
 from psi.protocol import PeerError
 
-__all__ = ["LONGEST_TASK", "MODELS", "SPLITS", "TrainTerms", "check_train"]
+__all__ = ["LONGEST_TASK", "SPLITS", "TrainTerms", "check_train"]
 
-MODELS = ("logistic",)
-"""What `TrainTerms.model` may ask for."""
 SPLITS = ("vertical", "horizontal")
 """Columns at different parties, or rows."""
 LONGEST_TASK = 64

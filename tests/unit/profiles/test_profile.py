@@ -9,18 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from federated.models import LinearPart
 from federated.tables.encoding import Encoder
 from profiles.profile import (
     build_profiles,
-    linear_reasons,
-    partner_contribution,
     reasons_column,
     score_column,
     spread,
-    spread_list,
     write_parquet_atomic,
 )
-from profiles.reasons import phrase, true_zeros
+from profiles.reasons import phrase, score_reasons, true_zeros
 from profiles.segments import segments
 from psi.protocol.errors import EnvironmentFailed, InputError, MisuseError
 
@@ -76,10 +74,10 @@ def test_segments_of_few_or_equal_or_missing_values() -> None:
 def test_reasons_are_the_largest_contributions() -> None:
     matrix = np.array([[2.0, -1.0, 1.0, 0.1, 1.0], [-2.0, 1.0, 0.0, -0.1, 0.0]])
     names = ["balance", "inflow_trend", "channel=branch", "age", "channel=post"]
-    told = linear_reasons(
+    told = score_reasons(
         matrix,
         names,
-        np.array([-0.5, -0.42, 0.3, 0.001, 0.19]),
+        LinearPart(np.array([-0.5, -0.42, 0.3, 0.001, 0.19])),
         {"bureau": np.array([0.7, -0.001])},
         top=4,
         words={"balance": "account balance"},
@@ -100,13 +98,15 @@ def test_reasons_are_the_largest_contributions() -> None:
 
 
 def test_reasons_without_rows_or_columns() -> None:
-    assert linear_reasons(np.zeros((0, 2)), ["a", "b"], np.zeros(2)).to_pylist() == []
-    alone = linear_reasons(np.zeros((2, 0)), [], np.zeros(0), {"p": np.array([1.0, 0.0])})
+    assert score_reasons(np.zeros((0, 2)), ["a", "b"], LinearPart(np.zeros(2))).to_pylist() == []
+    alone = score_reasons(
+        np.zeros((2, 0)), [], LinearPart(np.zeros(0)), {"p": np.array([1.0, 0.0])}
+    )
     assert alone.to_pylist() == [["partner p (+1.00)"], []]
     with pytest.raises(MisuseError):
-        linear_reasons(np.zeros((2, 2)), ["a"], np.zeros(2))
+        score_reasons(np.zeros((2, 2)), ["a"], LinearPart(np.zeros(2)))
     with pytest.raises(MisuseError):
-        linear_reasons(np.zeros((2, 1)), ["a"], np.zeros(1), {"p": np.zeros(3)})
+        score_reasons(np.zeros((2, 1)), ["a"], LinearPart(np.zeros(1)), {"p": np.zeros(3)})
 
 
 def test_words_for_encoded_columns() -> None:
@@ -126,15 +126,6 @@ def test_true_zeros_are_zero_encoded() -> None:
     assert true_zeros(encoder) == {"a_trend": pytest.approx(matrix[10, 0])}
 
 
-def test_partner_contribution_is_what_is_left() -> None:
-    random = np.random.default_rng(3)
-    own, theirs = random.normal(size=(50, 2)), random.normal(size=50)
-    coefficients = np.array([0.3, -0.2])
-    score = 1 / (1 + np.exp(-(own @ coefficients + theirs - 1)))
-    found = partner_contribution(score, own, coefficients, -1.0)
-    np.testing.assert_allclose(found, theirs - theirs.mean(), atol=1e-9)
-
-
 def test_profiles_have_a_row_an_entity() -> None:
     facts = pa.table(
         {"id": ["a", "b", "c"], "branch": ["n", None, "s"], "segment": ["x", "y", "x"]}
@@ -146,7 +137,7 @@ def test_profiles_have_a_row_an_entity() -> None:
         features,
         {"Term deposit": spread(np.array([0.7, 0.2]), rows, 3)},
         segments(np.array([[0.0], [0.1], [9.0]]), 2, 7, ["balance"]),
-        {"Term deposit": spread_list(pa.array([["r"], []]), rows, 3)},
+        {"Term deposit": pa.array([[], None, ["r"]])},
         np.array([0, -1, 1]),
     )
     assert found.column_names == [

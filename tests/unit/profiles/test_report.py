@@ -17,10 +17,11 @@ import plotly.graph_objects as go
 import pytest
 
 from federated.evaluation import Interval
+from federated.models import LinearPart
 from profiles.report import (
     Match,
     ReportData,
-    linear_importance,
+    importance_of,
     paired_gain,
     render_report,
     scored,
@@ -276,11 +277,11 @@ def test_paired_gain() -> None:
         paired_gain(replace(first, fold_aucs=(0.5,)), second)
 
 
-def test_linear_importance() -> None:
+def test_importance_of() -> None:
     matrix = np.array([[1.0, 0], [-1, 1], [1, 0], [-1, 1]])
     part = np.array([2.0, -2, 2, -2])
-    found = linear_importance(
-        "bank", matrix, ["a_b", "c=d"], np.array([-0.5, 0.4]), {"p": (part, 3)}
+    found = importance_of(
+        "bank", matrix, ["a_b", "c=d"], LinearPart(np.array([-0.5, 0.4])), {"p": (part, 3)}
     )
     assert [(e.party, e.column, e.direction, e.columns) for e in found] == [
         ("bank", "a b", -1, 1),
@@ -288,7 +289,7 @@ def test_linear_importance() -> None:
         ("p", "all columns of p", 0, 3),
     ]
     assert [e.value for e in found] == pytest.approx([0.5, 0.2, 2.0])
-    assert linear_importance("bank", np.zeros((0, 0)), [], np.zeros(0)) == ()
+    assert importance_of("bank", np.zeros((0, 0)), [], LinearPart(np.zeros(0))) == ()
 
 
 def test_no_clear_difference_is_said() -> None:

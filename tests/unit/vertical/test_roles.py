@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from federated.models.logistic import sigmoid
 from federated.paillier import randomness, use_path
-from federated.vertical import FeatureParty, LabelParty, VerticalFit, score_vectors, sigmoid
+from federated.vertical import FeatureParty, LabelParty, VerticalFit, score_vectors
 from federated.vertical.messages import (
     Direction,
     EncryptedRows,

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.vertical import FeatureParty, LabelParty, fit_logistic, sigmoid
+from federated.models.logistic import sigmoid
+from federated.vertical import FeatureParty, LabelParty, fit_logistic
 from psi.protocol import Context, Envelope, Pair, decode, encode
 from psi.protocol.codec import peek
 from psi.protocol.role import Role

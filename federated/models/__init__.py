@@ -1,0 +1,40 @@
+"""Models: what leaves a fit, one model a file.
+
+A model says how a score becomes a prediction and what a wrong one costs; a part is what one party
+holds of a fitted model. Whoever fits, scores, explains, compares or keeps a model does it by
+these two, so that a new one is its own file and a line here.
+"""
+
+from __future__ import annotations
+
+from federated.models.linear import LinearPart
+from federated.models.logistic import LOGISTIC, Logistic
+from federated.models.model import Model, Part
+from federated.models.saved import load_part, save_part
+from psi.protocol import MisuseError
+
+__all__ = [
+    "LOGISTIC",
+    "MODELS",
+    "LinearPart",
+    "Logistic",
+    "Model",
+    "Part",
+    "load_part",
+    "model_named",
+    "save_part",
+]
+
+MODELS: dict[str, Model] = {model.name: model for model in (LOGISTIC,)}
+"""Every model by the name that contracts, job files and saved models give it."""
+
+
+def model_named(name: str) -> Model:
+    """The model of a name.
+
+    Raises:
+        MisuseError: there is none; the message says which there are.
+    """
+    if name not in MODELS:
+        raise MisuseError(f"found model {name!r}, allowed: {', '.join(MODELS)}")
+    return MODELS[name]

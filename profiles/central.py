@@ -1,0 +1,37 @@
+"""Models fitted in one process by a library: what federated training is compared with.
+
+One function a model. The federated side has its own solvers, so this is a second opinion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from federated.models import LOGISTIC, LinearPart, Model, Part
+
+__all__ = ["CENTRAL", "central"]
+
+
+def central(model: Model, matrix: np.ndarray, label: np.ndarray) -> Part:
+    """The model fitted on rows that are all here.
+
+    Args:
+        model: what to fit, with the penalty that federated training has (1 on half the sum of
+            squares; none on the intercept).
+        matrix: `float64[n, d]`, encoded columns.
+        label: `[n]`, an answer a row.
+    """
+    return CENTRAL[model.name](matrix, label)
+
+
+def _logistic(matrix: np.ndarray, label: np.ndarray) -> LinearPart:
+    fit = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12, max_iter=1000)
+    fit.fit(matrix, label)
+    return LinearPart(np.asarray(fit.coef_[0]), float(fit.intercept_[0]))
+
+
+CENTRAL: dict[str, Callable[[np.ndarray, np.ndarray], Part]] = {LOGISTIC.name: _logistic}
+"""By the model's name."""
