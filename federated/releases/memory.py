@@ -21,20 +21,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from federated.aggregate.binned import NO_PART
-from federated.aggregate.grid import grid_of
-from federated.aggregate.history import Past, asked_of
+from federated.aggregate.history import Past
 from federated.contract.release import Release
 from federated.contract.terms import Contract, PartyTerms
 from federated.releases.book import MICRO, Book, Entry, Job, Level, Names, read_book
@@ -42,31 +37,22 @@ from federated.releases.budget import Earlier, Holds, allowed_bits, check_bits, 
 from federated.releases.differencing import Tags, exposure, inside, nearest
 from federated.releases.limits import ReleaseLimits
 from federated.releases.row_bits import RowBits
+from federated.releases.tags import Paired, Tagged, distinct, level_key, paired, tags_of
+from federated.releases.told import ToldParts, ToldSection
 from federated.store.files import make_folder
-from federated.store.plain import canonical
 from federated.store.vault import Vault
-from psi.identifiers.keys import key_buffer
-from psi.kernels.blake2s import Blake2s
 from psi.protocol import (
-    Array,
     EnvironmentFailed,
-    Length,
     MisuseError,
     Random,
-    Range,
     Refused,
-    Text,
     decode,
     encode,
-    message,
 )
 
-__all__ = ["Joined", "Level", "Release", "Releases", "ToldParts", "ToldSection"]
+__all__ = ["Joined", "Releases"]
 
 DAY = 24 * 3600
-LARGEST = 1 << 30
-GROUPS = 1 << 16
-
 
 Joined = Callable[[Sequence[Level]], list[pa.Array]]
 """The joined records' keys at this party, one array a level; null where a record has none."""
@@ -74,90 +60,6 @@ Joined = Callable[[Sequence[Level]], list[pa.Array]]
 
 def _unmeasured(columns: frozenset[str]) -> float:
     raise MisuseError(f"bits of {len(columns)} columns are told, and no table says what they hold")
-
-
-@message(0xD3)
-@dataclass(frozen=True)
-class _Tagged:
-    tags: Annotated[np.ndarray, Array("uint64", most=LARGEST)]
-
-
-@message(0xD6)
-@dataclass(frozen=True)
-class _Paired:
-    """Of pairs in which records repeat: all tags, and the pair that counts for each row, or -1."""
-
-    tags: Annotated[np.ndarray, Array("uint64", most=LARGEST)]
-    stands: Annotated[np.ndarray, Array("int32", most=LARGEST)]
-
-
-@message(0xD4)
-@dataclass(frozen=True)
-class ToldSection:
-    """A section by the receiver's segment: which values its rows had, and what it told.
-
-    `there` is `uint8[rows, columns]`, `kept` `uint8[groups, columns]`; until it is `done` all may
-    have been told.
-    """
-
-    columns: Annotated[tuple[Annotated[str, Text(256)], ...], Length(1 << 10)]
-    minimum: Annotated[int, Range(0, 1 << 40)]
-    there: Annotated[np.ndarray, Array("uint8", width=-1, most=LARGEST)]
-    kept: Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
-    done: bool
-
-    def flags(self, columns: Sequence[str]) -> np.ndarray:
-        """What was told of other columns' list: `bool[groups, columns]`, false where not asked."""
-        kept = self.kept if self.done else np.ones((GROUPS, len(self.columns)), np.uint8)
-        found = np.zeros((len(kept), len(columns)), bool)
-        for place, column in enumerate(self.columns):
-            if column in columns:
-                found[:, columns.index(column)] = kept[:, place]
-        return found
-
-    def with_kept(self, kept: np.ndarray) -> ToldSection:
-        """The same at its end."""
-        return replace(self, kept=kept.astype(np.uint8), done=True)
-
-
-@message(0xD7)
-@dataclass(frozen=True)
-class ToldParts:
-    """The shares and histograms of a section: in which part each row was, and what was told.
-
-    `asked` are "COLUMN:STATISTIC", column by column. For the edges of each column `parts` is
-    `uint16[rows, columns]`, and `open` above which of them it told, `uint8[groups, edges]`, one
-    column after the other; until it is `done` all may have been told.
-    """
-
-    asked: Annotated[tuple[Annotated[str, Text(2048)], ...], Length(1 << 10)]
-    parts: Annotated[np.ndarray, Array("uint16", width=-1, most=LARGEST)]
-    open: Annotated[np.ndarray, Array("uint8", width=-1, most=GROUPS)]
-    done: bool
-
-    @property
-    def edges(self) -> dict[str, tuple[float, ...]]:
-        """Of each column."""
-        every = [asked_of(text) for text in self.asked]
-        return {
-            column: grid_of(s.edges for c, s in every if c == column)
-            for column in dict.fromkeys(column for column, _ in every)
-        }
-
-    def of(self, column: str) -> tuple[np.ndarray, np.ndarray]:
-        """The part of each row, and `bool[groups, edges]`: above which edges a column was told."""
-        at = 0
-        for place, (name, edges) in enumerate(self.edges.items()):
-            if name == column:
-                told = self.open[:, at : at + len(edges)].astype(bool)
-                every = np.ones((GROUPS, len(edges)), bool)
-                return self.parts[:, place], told if self.done else every
-            at += len(edges)
-        return np.full(len(self.parts), NO_PART, np.uint16), np.zeros((len(self.open), 0), bool)
-
-    def with_open(self, told: np.ndarray) -> ToldParts:
-        """The same at its end."""
-        return replace(self, open=told.astype(np.uint8), done=True)
 
 
 class Releases:
@@ -205,9 +107,9 @@ class Releases:
             self._weigh(book, own, every, tags, holds)
             if tags is not None:
                 if columns:
-                    self._compare(book, own, columns, _distinct(tags))
+                    self._compare(book, own, columns, distinct(tags))
                 if not own.tagged:
-                    kept = encode(_Tagged(tags) if stands is None else _paired(tags, stands))
+                    kept = encode(Tagged(tags) if stands is None else paired(tags, stands))
                     self._vault.write(f"tags-{session}", kept, session.encode())
                 own = replace(own, tagged=True, compared=own.compared or bool(columns))
             others = tuple(job for job in book.jobs if job.session != session)
@@ -312,7 +214,7 @@ class Releases:
                 if not bits or (job.table, job.receiver) != (table, receiver):
                     continue
                 if job.tagged:
-                    tags.append(_distinct(self._read_tags(job.session)))
+                    tags.append(distinct(self._read_tags(job.session)))
                     weights.append(np.full(len(tags[-1]), bits, np.int64))
                 else:
                     fixed += bits
@@ -447,13 +349,13 @@ class Releases:
         if not any(release.bits for release in fresh):
             return
         jobs = [job for job in self._before(book, own) if any(e.bits for e in job.entries)]
-        before, asked = [], None if tags is None else _distinct(tags)
+        before, asked = [], None if tags is None else distinct(tags)
         for job in jobs:
             about = None
             if job.tagged and foreseen:
                 about = np.zeros(0, bool)
             elif job.tagged and asked is not None:
-                about = inside(asked, _distinct(self._read_tags(job.session)))
+                about = inside(asked, distinct(self._read_tags(job.session)))
             before.append(Earlier(job.entries, job.expires, about))
         least = max((job.holds for job in jobs), default=0) / MICRO
         now = self._clock()
@@ -479,7 +381,7 @@ class Releases:
             looked.add(key)
             for job in before:
                 if job.session not in tags:
-                    tags[job.session] = _distinct(self._read_tags(job.session))
+                    tags[job.session] = distinct(self._read_tags(job.session))
             earlier = [tags[job.session] for job in before]
             near = nearest(asked, earlier, least)
             if near is not None:
@@ -502,28 +404,28 @@ class Releases:
         key = book.tag_key or self._random(32).hex()
         others = tuple(n for n in book.names if (n.table, n.receiver) != place)
         whole = replace(book, tag_key=key, names=(*others, Names(*place, levels)))
-        keys = [_level_key(bytes.fromhex(key), place, level) for level in levels]
-        return whole, _tagged(joined(levels), keys)
+        keys = [level_key(bytes.fromhex(key), place, level) for level in levels]
+        return whole, tags_of(joined(levels), keys)
 
     def _past(self, session: str, sections: tuple[int, ...]) -> Past:
         """A job's records as its rows had them, and those that count in none."""
         tagged = self._read(session)
-        if isinstance(tagged, _Tagged):
+        if isinstance(tagged, Tagged):
             return Past(session, sections, tagged.tags)
         rows = np.append(tagged.tags, np.uint64(0))[tagged.stands]
-        return Past(session, sections, rows, np.setdiff1d(_distinct(tagged.tags), rows))
+        return Past(session, sections, rows, np.setdiff1d(distinct(tagged.tags), rows))
 
     def _read_tags(self, session: str) -> Tags:
         return self._read(session).tags
 
-    def _read(self, session: str) -> _Tagged | _Paired:
+    def _read(self, session: str) -> Tagged | Paired:
         data = self._vault.read(f"tags-{session}", session.encode())
         if data is None:
             raise EnvironmentFailed(
                 f"tags of job {session[:8]} are missing: no answer can be compared with it",
                 hint="restore the folder of releases, or forget that job",
             )
-        kinds: tuple[type[_Tagged | _Paired], ...] = (_Tagged, _Paired)
+        kinds: tuple[type[Tagged | Paired], ...] = (Tagged, Paired)
         return decode(data, *kinds)
 
     # the file
@@ -569,34 +471,6 @@ class Releases:
             yield
         finally:
             os.close(handle)
-
-
-def _tagged(arrays: Sequence[pa.Array], keys: Sequence[bytes]) -> Tags:
-    """A tag a row, by the first level that names its entity; 0 where none does."""
-    found = np.zeros(len(arrays[0]), np.uint64)
-    left = np.ones(len(found), bool)
-    for array, key in zip(arrays, keys, strict=True):
-        named = pc.is_valid(array).to_numpy(zero_copy_only=False) & left
-        rows = np.flatnonzero(named)
-        if len(rows):
-            data, offsets = key_buffer(array.take(pa.array(rows)))
-            found[rows] = Blake2s(key, b"release1").strings(data, offsets)[:, 0]
-        left &= ~named
-    return found
-
-
-def _paired(tags: Tags, stands: np.ndarray) -> _Paired:
-    return _Paired(tags, stands.astype(np.int32))
-
-
-def _distinct(tags: Tags) -> Tags:
-    """The entities that are named, sorted."""
-    return np.unique(tags[tags != 0])
-
-
-def _level_key(secret: bytes, place: tuple[str, str], level: Level) -> bytes:
-    about = canonical({"place": list(place), "columns": level.columns, "kinds": level.kinds})
-    return hashlib.blake2s(about, key=secret, person=b"relkeys1").digest()
 
 
 def _stands(table: str, column: str, job: Job | None) -> Refused:

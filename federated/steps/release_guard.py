@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from federated.contract.release import planned
 from federated.contract.terms import Contract
+from federated.releases.book import Level
 from federated.releases.holdings import Holdings
-from federated.releases.memory import Level, Releases
+from federated.releases.memory import Releases
 from federated.session.session import Session
 from federated.tables.snapshot import snapshot_hash
 from federated.tables.source import Source

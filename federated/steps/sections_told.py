@@ -39,7 +39,8 @@ from federated.aggregate.section_audit import Earlier
 from federated.contract.kinds.by_segment import section_of
 from federated.contract.terms import AggregateTerms, Contract, PartyTerms
 from federated.paillier import PrivateKey
-from federated.releases.memory import Releases, ToldParts, ToldSection
+from federated.releases.memory import Releases
+from federated.releases.told import ToldParts, ToldSection
 from federated.steps.groups_asked import Asked, AskedSection
 from federated.tables.matrix import categorical, numeric_matrix
 from psi.protocol import Context, Refused

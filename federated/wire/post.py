@@ -14,12 +14,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from federated.session.routers import FAREWELL, GOODBYE
 from federated.session.sealing import frame_step
 from federated.wire.parcels import PART, Kind, Parcel, Refusal
+from federated.wire.way import Way
 from psi.protocol import PeerError, PeerGone
 
 __all__ = ["WINDOW", "Carrier", "PostEndpoint", "StepLimit", "hand_on"]
@@ -54,39 +55,6 @@ SMALL_STEPS = 8
 """How many steps with no more than that a peer has in all, whatever it calls them."""
 
 
-@dataclass(kw_only=True)
-class _Way:
-    """One peer: what goes there and what comes from there."""
-
-    # going out
-    epoch: int = 0
-    sent: int = 0
-    taken_there: int = 0
-    kept: deque[Parcel] = field(default_factory=deque)
-    kept_bytes: int = 0
-    progress: float = 0.0
-    peer: bytes = bytes(4)
-    away_since: float = 0.0
-    last_told: float = field(default_factory=time.monotonic)
-    # coming in
-    stream: bytes = bytes(8)
-    taken: int = 0
-    ahead: dict[int, Parcel] = field(default_factory=dict)
-    ahead_bytes: int = 0
-    building: bytearray | None = None
-    past: set[bytes] = field(default_factory=set)
-    waiting: int = 0
-    granted: int = 0
-    beyond: int = 0
-    untold: int = 0
-    last_come: float = 0.0
-    answered: bool = False
-    closed: bool = False
-    by_step: dict[str, int] = field(default_factory=dict)
-    small: int = 0
-    sending: threading.Lock = field(default_factory=threading.Lock)
-
-
 class PostEndpoint:
     """One party's door to the others in one job, over whatever `carry` sends parcels by.
 
@@ -101,7 +69,7 @@ class PostEndpoint:
         self.limit = limit
         self._carry = carry
         self._me = os.urandom(4)
-        self._ways = {peer: _Way() for peer in peers if peer != name}
+        self._ways = {peer: Way() for peer in peers if peer != name}
         self._arrived: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
         self._changed = threading.Condition()
         self._failure: BaseException | None = None
@@ -174,7 +142,7 @@ class PostEndpoint:
             self._carry(bye)
         with self._changed:
             self._changed.wait_for(
-                lambda: self._failure or all(self._parted(way) for way in self._ways.values()),
+                lambda: self._failure or all(way.parted() for way in self._ways.values()),
                 patience,
             )
 
@@ -275,7 +243,7 @@ class PostEndpoint:
             if self._failure is not None:
                 return
             for peer, way in self._ways.items():
-                oldest = self._oldest(way)
+                oldest = way.oldest()
                 if oldest is not None and now - way.progress > PATIENCE:
                     way.progress = now
                     stuck.append(oldest)
@@ -313,7 +281,7 @@ class PostEndpoint:
         if self._stopped is not None and not farewell:
             raise self._stopped
 
-    def _free(self, way: _Way, size: int) -> bool:
+    def _free(self, way: Way, size: int) -> bool:
         return (
             bool(self._failure or self._stopped)
             or not way.kept_bytes
@@ -322,7 +290,7 @@ class PostEndpoint:
 
     def _numbered(
         self,
-        way: _Way,
+        way: Way,
         receiver: str,
         kind: Kind,
         step: str,
@@ -371,25 +339,20 @@ class PostEndpoint:
             )
         self._carry(parcel)
 
-    def _parted(self, way: _Way) -> bool:
-        """Whether there is nobody to wait for on this way, or nothing."""
-        gone = way.closed or way.away_since or way.peer == bytes(4)
-        return bool(gone) or self._oldest(way) is None
-
-    def _stream(self, way: _Way) -> bytes:
+    def _stream(self, way: Way) -> bytes:
         """Who sends, and how often it has begun to count anew on this way."""
         return self._me + way.epoch.to_bytes(4, "big")
 
-    def _meet(self, way: _Way, peer: bytes) -> None:
+    def _meet(self, way: Way, peer: bytes) -> None:
         """A peer is heard of for the first time, or has another endpoint than before."""
         if way.peer != bytes(4):
             way.past.add(way.peer)
-            way.stream, way.taken, way.granted, way.beyond, way.untold = bytes(8), 0, 0, 0, 0
-            way.ahead, way.ahead_bytes, way.building, way.closed = {}, 0, None, False
+            way.begin(bytes(8))
+            way.closed = False
             self._count_anew(way)
         way.peer = peer
 
-    def _count_anew(self, way: _Way) -> None:
+    def _count_anew(self, way: Way) -> None:
         """The new endpoint knows nothing: whole frames it may not have, numbered from 0."""
         way.epoch, way.sent, way.taken_there = way.epoch + 1, len(way.kept), 0
         stream = self._stream(way)
@@ -398,7 +361,7 @@ class PostEndpoint:
         ]
         way.kept, way.kept_bytes = deque(again), sum(len(parcel.data) for parcel in again)
 
-    def _note_taken(self, way: _Way, parcel: Parcel) -> None:
+    def _note_taken(self, way: Way, parcel: Parcel) -> None:
         """Let go of frames that the peer has taken whole."""
         if parcel.taken_stream != self._stream(way) or parcel.taken <= way.taken_there:
             return
@@ -411,17 +374,12 @@ class PostEndpoint:
                 way.kept.popleft()
         way.kept_bytes = sum(len(p.data) for p in way.kept if p.number >= way.taken_there)
 
-    def _oldest(self, way: _Way) -> Parcel | None:
-        """The first part that the peer has not taken."""
-        return next((p for p in way.kept if p.number >= way.taken_there), None)
-
-    def _put(self, way: _Way, parcel: Parcel) -> bool:
+    def _put(self, way: Way, parcel: Parcel) -> bool:
         """Take a part in its turn; True if the sender should be told at once."""
         if parcel.stream != way.stream:
             if parcel.stream[4:] < way.stream[4:]:
                 return False  # numbered before the peer began anew
-            way.stream, way.taken, way.granted, way.beyond, way.untold = parcel.stream, 0, 0, 0, 0
-            way.ahead, way.ahead_bytes, way.building = {}, 0, None
+            way.begin(parcel.stream)
         way.last_come = time.monotonic()
         if parcel.number < way.taken:
             return True  # a repeat: it was not told that this was taken
@@ -435,7 +393,7 @@ class PostEndpoint:
             urgent |= self._take(way, early)
         return urgent
 
-    def _keep_ahead(self, way: _Way, parcel: Parcel) -> None:
+    def _keep_ahead(self, way: Way, parcel: Parcel) -> None:
         if parcel.number in way.ahead:
             return
         if way.ahead_bytes + len(parcel.data) > 2 * WINDOW or len(way.ahead) > 4096:
@@ -443,7 +401,7 @@ class PostEndpoint:
         way.ahead[parcel.number] = parcel
         way.ahead_bytes += len(parcel.data)
 
-    def _take(self, way: _Way, parcel: Parcel) -> bool:
+    def _take(self, way: Way, parcel: Parcel) -> bool:
         if parcel.kind == Kind.BYE:
             way.taken += 1
             way.untold += 1
@@ -475,14 +433,14 @@ class PostEndpoint:
             self._arrived.put((parcel.sender, frame, parcel.size))
         return self._grant(way) and way.untold >= WINDOW // 4
 
-    def _grant(self, way: _Way) -> bool:
+    def _grant(self, way: Way) -> bool:
         """Let the peer go on past what was taken, unless too much still waits to be read."""
         if way.waiting > WINDOW // 2:
             return False
         way.granted, way.beyond = way.taken, 0
         return True
 
-    def _weigh(self, way: _Way, parcel: Parcel) -> None:
+    def _weigh(self, way: Way, parcel: Parcel) -> None:
         total = way.by_step.get(parcel.step, 0) + parcel.size
         most, least = self.limit(parcel.step), self.limit("")
         small = way.small + parcel.size * (most <= least)

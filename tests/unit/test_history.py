@@ -27,10 +27,11 @@ from federated.aggregate.history import (
     followed,
     history_of,
 )
+from federated.contract.release import Release
 from federated.contract.terms import AggregateTerms, Contract, Measure
 from federated.paillier import generate_keypair
 from federated.releases.limits import ReleaseLimits
-from federated.releases.memory import Release, Releases
+from federated.releases.memory import Releases
 from federated.steps.groups_asked import Asked
 from federated.steps.sections_told import Segments
 from psi.protocol import Context, Pair, PeerError, Refused

@@ -15,13 +15,16 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from federated.contract.release import Release
 from federated.contract.terms import Contract, PartyTerms
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.account import verify_ledger
 from federated.ledger.lines import Ledger, read_ledger
 from federated.node.home import NodeHome
+from federated.releases.book import Level
 from federated.releases.limits import ReleaseLimits, load_release_limits
-from federated.releases.memory import Level, Release, Releases, _level_key, _tagged
+from federated.releases.memory import Releases
+from federated.releases.tags import level_key, tags_of
 from profiles.cli import app
 from psi.protocol import EnvironmentFailed, InputError, JobError, Refused
 
@@ -271,16 +274,16 @@ def test_what_lies_on_the_disk_says_nothing_without_the_key(tmp_path: Path) -> N
 def test_tags_differ_between_parties_receivers_and_levels(tmp_path: Path) -> None:
     level, people = Level(("id",), ("text",)), [pa.array(PEOPLE[:3], pa.large_string())]
     keys = {
-        _level_key(secret, place, level)
+        level_key(secret, place, level)
         for secret in (bytes(32), b"x" * 32)
         for place in (("t", "bank"), ("t", "telecom"), ("u", "bank"))
     }
     assert len(keys) == 6
-    found = np.concatenate([_tagged(people, [key]) for key in keys])
+    found = np.concatenate([tags_of(people, [key]) for key in keys])
     assert len(np.unique(found)) == 18
     with_null = [pa.array(["a", None, "c"]), pa.array(["x", "y", "a"])]
     first, second = keys.pop(), keys.pop()
-    assert len(_tagged(with_null, [first, second])) == 3
+    assert len(tags_of(with_null, [first, second])) == 3
 
 
 def test_asking_by_another_key_does_not_make_old_records_new(tmp_path: Path) -> None:

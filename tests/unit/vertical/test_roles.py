@@ -11,7 +11,7 @@ import pytest
 
 from federated.models.logistic import sigmoid
 from federated.paillier import randomness, use_path
-from federated.vertical import FeatureParty, LabelParty, VerticalFit, score_vectors
+from federated.vertical import FeatureParty, VerticalFit, score_vectors
 from federated.vertical.messages import (
     Direction,
     EncryptedRows,
@@ -24,8 +24,6 @@ from federated.vertical.messages import (
 )
 from psi.protocol import (
     Envelope,
-    InputError,
-    MisuseError,
     Pair,
     PeerError,
     PhaseError,
@@ -36,7 +34,6 @@ from psi.protocol import (
 from psi.protocol.codec import peek
 from tests.unit.paillier.keys import full_key
 from tests.unit.vertical.world import (
-    NAMES,
     Restarting,
     World,
     context,
@@ -47,7 +44,6 @@ from tests.unit.vertical.world import (
     joined,
     label_party,
     make_world,
-    pair_secrets,
     run,
 )
 
@@ -410,35 +406,6 @@ def test_a_column_that_speaks_of_few_rows_is_refused() -> None:
         deliver(started(world), setup_of(world), "bank")
 
 
-def test_arguments_of_a_feature_party() -> None:
-    x = make_world(150, 2, (6,)).parts["bureau"]
-    bad = x.copy()
-    bad[3, 3] = np.nan
-
-    def build(columns: np.ndarray = x, **options: Any) -> FeatureParty:
-        chosen: dict[str, Any] = {
-            "partners": ["bureau"],
-            "cap": 3,
-            "score_bits": 4,
-            "row_bits": 16,
-            **options,
-        }
-        return FeatureParty(context("bureau"), "bank", columns, **chosen)
-
-    with pytest.raises(InputError, match="not finite"):
-        build(bad)
-    with pytest.raises(Refused, match="rows a column"):
-        build(x[:23])
-    with pytest.raises(MisuseError, match="shape"):
-        build(x[:, :0])
-    with pytest.raises(MisuseError, match="distinct"):
-        build(partners=["registry"])
-    with pytest.raises(MisuseError, match="one secret for each"):
-        build(partners=["bureau", "registry"])
-    with pytest.raises(MisuseError, match="32 bytes"):
-        build(partners=["bureau", "registry"], secrets={"registry": b"short"})
-
-
 def test_folds_of_a_random_deal_are_taken_and_poor_ones_refused_before_a_word() -> None:
     world = make_world(300, 2, (6,), folds=2)
     draw = np.random.default_rng(0)
@@ -454,48 +421,6 @@ def test_folds_of_a_random_deal_are_taken_and_poor_ones_refused_before_a_word() 
     uneven = replace(world, folds=np.where(np.arange(300) < 40, 1, 0))
     with pytest.raises(Refused, match="folds of 40 to 260 rows"):
         label_party(uneven)
-
-
-def test_arguments_of_a_label_party() -> None:
-    world = make_world(150, 2, (6,), folds=3)
-    few = np.zeros(150, np.int8)
-    few[:19] = 1
-    with pytest.raises(Refused, match="19 labelled rows of one class"):
-        label_party(replace(world, label=few))
-    with pytest.raises(MisuseError, match="one label a row"):
-        label_party(replace(world, label=world.label[1:]))
-    with pytest.raises(MisuseError, match="one label a row"):
-        label_party(replace(world, label=world.label + np.int8(1)))
-    with pytest.raises(InputError, match="not finite"):
-        label_party(replace(world, own=world.own * np.inf))
-    with pytest.raises(MisuseError, match="fold"):
-        label_party(replace(world, folds=np.zeros(3, np.int64)))
-    with pytest.raises(MisuseError, match="numbered"):
-        label_party(replace(world, folds=np.full(150, 50)))
-    partly = replace(world, label=np.where(np.arange(150) < 20, -1, world.label).astype(np.int8))
-    with pytest.raises(MisuseError, match="every labelled row"):
-        label_party(partly)
-    with pytest.raises(MisuseError, match="steps"):
-        label_party(world, steps=0)
-    with pytest.raises(MisuseError, match="distinct"):
-        LabelParty(context("bank"), ["bank"], world.own, world.label)
-    wide = np.random.default_rng(0).normal(size=(150, 37))
-    with pytest.raises(Refused, match="150 labelled rows for 38 columns"):
-        label_party(replace(world, own=wide))
-
-
-def test_nothing_is_told_by_a_repr() -> None:
-    world = make_world(150, 2, (6,))
-    pair, results = run(world, steps=2)
-    for role in pair.roles.values():
-        assert repr(role).endswith("state Done>")
-    assert "array" not in repr(results["bank"])
-    assert "array" not in repr(results["bureau"])
-
-
-def test_secrets_of_pairs_are_symmetric() -> None:
-    one, other = NAMES[0], NAMES[1]
-    assert pair_secrets(NAMES, one)[other] == pair_secrets(NAMES, other)[one]
 
 
 @pytest.mark.slow
