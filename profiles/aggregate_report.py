@@ -42,6 +42,7 @@ def by_segment(terms: AggregateTerms, result: AggregateResult) -> Aggregated:
         minimum_group=terms.minimum_group,
         key_bits=terms.key_bits,
         kinds=tuple(asked[s].kind for s in flat),
+        shared=terms.protocol == "sums",
         histograms=tuple(histograms),
     )
 

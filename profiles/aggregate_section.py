@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from federated.aggregate import OTHER, Amount, Statistic
+from federated.contract.kinds.by_segment import AGGREGATE_PROTOCOLS
 from federated.toml_sections import Section
 from psi.protocol import MisuseError
 
@@ -15,13 +16,15 @@ __all__ = ["AggregateSpec", "CategorySpec", "read_aggregates", "split_measure"]
 class AggregateSpec:
     """A partner's measures by the receiver's column: one `[[aggregate]]`, split by partner.
 
-    A measure is a column and a statistic as `Statistic.text` spells it.
+    A measure is a column and a statistic as `Statistic.text` spells it. `protocol` is "paillier" or
+    "sums": `auto` is Paillier.
     """
 
     by: str
     partner: str
     measures: tuple[tuple[str, str], ...]
     minimum_group: int
+    protocol: str = "paillier"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +84,10 @@ def _by_segment(
             raise section.fail("measures", measure, allowed) from None
         by_partner.setdefault(partner, {})[measured, asked.text] = None
     group = section.integer("minimum_group", 20, 3, 10**6)
+    named = section.text("protocol", "auto", ("auto", *AGGREGATE_PROTOCOLS))
     section.done()
-    return [AggregateSpec(column, p, tuple(ms), group) for p, ms in by_partner.items()]
+    by = "paillier" if named == "auto" else named
+    return [AggregateSpec(column, p, tuple(ms), group, by) for p, ms in by_partner.items()]
 
 
 def _by_category(

@@ -34,6 +34,13 @@ def check_job(job: Job) -> None:
             'duplicates = "join"',
             hint='exact counts are guarded record by record: take duplicates = "collapse"',
         )
+    for partner in job.partners():
+        ways = dict.fromkeys(a.protocol for a in job.aggregates if a.partner == partner)
+        if len(ways) > 1:
+            raise JobError(
+                f"{job.file}: [[aggregate]] protocol: {' and '.join(ways)} found towards "
+                f"{partner}, one protocol for all sections of a partner allowed",
+            )
     if job.join_sums and (job.align is None or job.align.reveal != "cardinality"):
         raise JobError(
             f"{job.file}: [align] reveal: cardinality needed for [[join_sum]]",

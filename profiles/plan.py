@@ -12,6 +12,7 @@ from federated.contract.cost import Estimate
 from federated.contract.disclosures import disclosures
 from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import chosen_protocol, tagging
+from federated.contract.kinds.by_segment import sums_instead
 from federated.contract.terms import Contract
 from federated.contract.words import in_words
 from federated.releases.holdings import Holdings
@@ -52,6 +53,7 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
         f"  about {_seconds(cost.seconds)}, {cost.memory / 1e6 + 400:.0f} MB of memory a party, "
         f"{cost.wire / 1e6:.0f} MB on the wire",
     ]
+    lines += _sums_instead(contract)
     if any(align.keep_tags_days for align in contract.align):
         lines.append(
             f"  of which {_seconds(tagging(contract, MeasuredRates()))} are not spent again {KEPT}"
@@ -61,6 +63,19 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
     if source is None:
         lines.append(f"  taking {rows:,} rows a table; give --tables to use the real ones")
     return "\n".join(lines)
+
+
+def _sums_instead(contract: Contract) -> list[str]:
+    """What private sums would save, where statistics by segment are encrypted."""
+    found = sums_instead(contract, MeasuredRates())
+    if found is None:
+        return []
+    now, then = found
+    return [
+        f"  of which statistics by segment {_seconds(now.seconds)} and {now.wire / 1e6:.0f} MB; by "
+        f'private sums (protocol = "sums", where all policies name it) {_seconds(then.seconds)} '
+        f"and {then.wire / 1e6:.0f} MB"
+    ]
 
 
 def _columns(job: Job, source: Source) -> list[str]:

@@ -52,7 +52,7 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         join_sum=_join_sum(job),
         category=_category(job),
     )
-    contract = replace(contract, suites=suites_for(contract.align))
+    contract = replace(contract, suites=suites_for(contract.align, contract.aggregate))
     return replace(contract, disclosures=disclosures(contract))
 
 
@@ -119,7 +119,12 @@ def _align(job: Job) -> tuple[AlignTerms, ...]:
 def _aggregate(job: Job) -> tuple[AggregateTerms, ...]:
     return tuple(
         AggregateTerms(
-            a.partner, a.by, tuple(Measure(*m) for m in a.measures), a.minimum_group, job.key_bits
+            a.partner,
+            a.by,
+            tuple(Measure(*m) for m in a.measures),
+            a.minimum_group,
+            0 if a.protocol == "sums" else job.key_bits,
+            a.protocol,
         )
         for a in job.aggregates
     )

@@ -15,11 +15,12 @@ import numpy as np
 
 from federated.contract.cost import AlignRates
 from psi import oprf
+from psi.kernels.half_trees import groups_of, value_pass
 from psi.kernels.hashing import tag_hash
 from psi.kernels.montgomery import square_ring
 from psi.kernels.scalars import random_scalar
 
-__all__ = ["MeasuredRates", "align_rates", "product_seconds"]
+__all__ = ["MeasuredRates", "align_rates", "block_seconds", "product_seconds"]
 
 _clock = time.perf_counter
 _ITEMS = 4096
@@ -57,6 +58,21 @@ def product_seconds(bits: int) -> float:
     return _seconds(lambda: ring.multiply(residues, residues), _RESIDUES, times=3)
 
 
+@cache
+def block_seconds() -> float:
+    """Seconds a block of AES takes in trees of private sums, on one core."""
+    depth, rows = 5, 2048
+    first = np.frombuffer(secrets.token_bytes(16 * rows), np.uint64).reshape(rows, 2)
+    keys = np.frombuffer(secrets.token_bytes(16 * groups_of(rows)), np.uint8).reshape(-1, 16)
+    none = np.zeros(rows, np.uint16)
+
+    def grow() -> object:
+        return value_pass(first, none, first[0], depth, keys, blocks=1, bits=64, leaf_keys=keys)
+
+    grow()
+    return _seconds(grow, rows * ((2 << depth) - 2), times=3)
+
+
 class MeasuredRates:
     """This machine's, each measured when it is first asked for."""
 
@@ -67,6 +83,10 @@ class MeasuredRates:
     def product(self, bits: int) -> float:
         """Seconds a product modulo the square of a number of `bits`, on all cores."""
         return product_seconds(bits)
+
+    def block(self) -> float:
+        """Seconds a block of AES in trees of private sums, on one core."""
+        return block_seconds()
 
 
 def _seconds(call: Callable[[], object], rows: int = _ITEMS, times: int = 1) -> float:

@@ -236,8 +236,11 @@ def _run(federation: Federation) -> RunFacts:
     bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
     bits += [t.key_bits for t in contract.join_sum] + [t.key_bits for t in contract.category]
     suites = contract.suites
+    facts: tuple[tuple[str, str], ...]
     facts = (("sealing", suites.seal), ("signatures", suites.sign), ("paillier", suites.aggregate))
     kernel = PATHS[best_path()]
+    if suites.sums:
+        facts += (("private sums", suites.sums),)
     return RunFacts(max(bits, default=0), suites.align, kernel, federation.seconds, steps, facts)
 
 
@@ -247,10 +250,10 @@ def _step_name(step: str) -> str:
     first, _, second = rest.partition("/")
     if kind == "align":
         return f"align with {first}, " + (f"key {int(second) + 1}" if second.isdigit() else second)
-    if kind in ("aggregate", "join_sum", "category"):
+    if kind in ("aggregate", "join_sum", "category", "sums"):
         return f"{kind.replace('_', ' and ')} with {second}"
-    if kind == "rows":
-        return f"rows of {first}"
+    if kind in ("rows", "lanes"):
+        return f"{kind} of {first}"
     return f"{kind} {rest}".strip()
 
 

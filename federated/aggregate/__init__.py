@@ -52,7 +52,7 @@ from federated.aggregate.history import History
 from federated.aggregate.measure_party import MeasureParty
 from federated.aggregate.pair import aggregate_by_category, aggregate_by_segment
 from federated.aggregate.result import AggregateResult, CategoryResult, MeasureResult
-from federated.aggregate.rows import MeasureSlots, Section
+from federated.aggregate.rows import Asking, MeasureSlots, Section
 from federated.aggregate.rows_party import Added, RowsReceiver, RowsSender
 from federated.aggregate.segment_party import SegmentParty
 from federated.aggregate.statistics import Statistic
@@ -63,6 +63,7 @@ __all__ = [
     "AggregateResult",
     "Amount",
     "AmountParty",
+    "Asking",
     "CategoryParty",
     "CategoryResult",
     "Grouping",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from federated.contract.columns import KEY, USES, columns_used
 from federated.contract.kinds import KINDS
+from federated.contract.kinds.by_segment import AGGREGATE_PROTOCOLS, AggregateTerms
 from federated.contract.release import planned
 from federated.contract.terms import Contract, PartyTerms
 from federated.keys.party_keys import Identity
@@ -64,9 +65,10 @@ class Limits:
     """What every contract must keep to.
 
     `protocols` of any kind ("*") are those that hold against parties that lie; plain vole has to be
-    named. `unnoised_categories` lets others add their amounts up by this party's categories without
-    noise, `unnoised_join_sums` sum this party's columns over records that nobody learns;
-    `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise.
+    named. `aggregate_protocols` are those that add statistics up. `unnoised_categories` lets others
+    add their amounts up by this party's categories without noise, `unnoised_join_sums` sum this
+    party's columns over records that nobody learns; `largest_epsilon`, in thousandths, is the
+    weakest noise allowed otherwise.
     """
 
     reveal: tuple[str, ...] = REVEALS
@@ -84,6 +86,7 @@ class Limits:
     largest_epsilon: int = 10_000
     key_bits: int = 2048
     duplicates: tuple[str, ...] = DUPLICATES
+    aggregate_protocols: tuple[str, ...] = ("paillier",)
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,7 @@ class Policy:
         hours = (contract.expires - contract.not_before) // 3600
         _at_most("validity in hours", hours, rules.valid_hours)
         _at_most("retention in days", contract.retention_days, rules.retention_days)
-        for name in to_plain(contract.suites).values():
+        for name in filter(None, to_plain(contract.suites).values()):
             _one_of("suite", name, self.limits.suites)
 
     def _check_align(self, contract: Contract) -> None:
@@ -235,7 +238,12 @@ class Policy:
     def _check_steps(self, contract: Contract, me: PartyTerms) -> None:
         for terms in (terms for kind in KINDS for terms in kind.terms(contract)):
             bits, least = getattr(terms, "key_bits", None), self.limits.key_bits
-            if bits is not None and bits < least:
+            keyless = False
+            if isinstance(terms, AggregateTerms):
+                allowed = self.limits.aggregate_protocols
+                _one_of("statistics by protocol", terms.protocol, allowed)
+                keyless = terms.shared
+            if bits is not None and bits < least and not keyless:
                 raise Declined(f"key of {bits} bits asked, at least {least} allowed")
             group = getattr(terms, "minimum_group", None)
             if group is not None:
@@ -283,7 +291,11 @@ class Policy:
             raise Declined("; ".join(_forbidden(me.table, *at) for at in refused.items()))
 
 
-ONE_PROCESS = Policy(limits=Limits(protocols=tuple(PROTOCOLS), unnoised_join_sums=True))
+ONE_PROCESS = Policy(
+    limits=Limits(
+        protocols=tuple(PROTOCOLS), unnoised_join_sums=True, aggregate_protocols=AGGREGATE_PROTOCOLS
+    )
+)
 """For parties that run in one process, and so trust it: the floors, and what the job names."""
 
 

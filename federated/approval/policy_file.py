@@ -24,6 +24,7 @@ from federated.approval.policy import (
     Retention,
     Rule,
 )
+from federated.contract.kinds.by_segment import AGGREGATE_PROTOCOLS
 from federated.releases.limits import read_release_limits
 from federated.tables.bindings import PERMISSIONS
 from federated.toml_sections import Section, load_toml
@@ -53,6 +54,7 @@ duplicates = ["collapse"]     # "join" too: all pairs of rows with one key, as S
 minimum_overlap = 100         # a contract must ask for at least so many shared records
 minimum_group = 20            # and for groups of at least so many
 largest_set = 10_000_000      # and for sets of at most so many records
+aggregate_protocols = ["paillier"]       # what adds statistics up; "sums" too: faster, newer
 keep_tags_days = 31           # tags may serve later jobs for so long
 keep_tags_items = 10_000_000  # and so many records may be asked under them
 score_vectors = 4             # numbers a record that all trainings of a contract may tell
@@ -177,6 +179,9 @@ def _limits(section: Section) -> Limits:
         ),
         key_bits=section.integer("key_bits", default.key_bits, default.key_bits, 8192),
         duplicates=section.names("duplicates", DUPLICATES, DUPLICATES),
+        aggregate_protocols=section.names(
+            "aggregate_protocols", default.aggregate_protocols, AGGREGATE_PROTOCOLS
+        ),
     )
     section.done()
     return found

@@ -24,6 +24,7 @@ def in_words(policy: Policy) -> list[str]:
         f"results go to {_any(asks.receivers, 'any party')}, kept for at most "
         f"{asks.retention_days} days",
         f"reveal {' or '.join(limits.reveal)}; duplicates {' or '.join(limits.duplicates)}",
+        f"statistics added up by {' or '.join(limits.aggregate_protocols) or 'nothing'}",
         f"at least {limits.minimum_overlap:,} shared records, groups of {limits.minimum_group}; "
         f"sets of at most {limits.largest_set:,}; keys of {limits.key_bits} bits",
         f"trainings of a contract tell at most {limits.score_vectors} numbers a record; tags serve "

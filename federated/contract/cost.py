@@ -15,7 +15,7 @@ from federated.vertical.plan import Pass
 
 __all__ = ["AlignRates", "Estimate", "Rates"]
 __all__ += ["aggregate_estimate", "align_estimate", "join_sum_estimate", "train_estimate"]
-__all__ += ["vole_estimate"]
+__all__ += ["sums_estimate", "vole_estimate"]
 
 HANDLING = 10
 """What a row costs beside the curve, in tag hashes: reading, cleaning, distinct keys, buckets,
@@ -27,6 +27,8 @@ in tag hashes: fitted, as the next one, to jobs of 10³ to 10⁶ items a side on
 VOLE_START = 0.1
 VOLE_BYTES, VOLE_CHECKED_BYTES = 3.4e6, 6.6e6
 """A chunk's fixed part: seconds once, bytes a chunk."""
+SUMS_HANDLING = 8
+"""What a row of private sums costs beside its trees, in tag hashes: transfers, pads, messages."""
 ENCRYPTION_PRODUCTS = 330
 MASK_BITS = 40
 
@@ -53,6 +55,9 @@ class Rates(Protocol):
 
     def product(self, bits: int) -> float:
         """Seconds a product modulo the square of a number of `bits`, on all cores."""
+
+    def block(self) -> float:
+        """Seconds a block of AES in trees of private sums, on one core."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,18 @@ def aggregate_estimate(
     )
     wire = rows * ciphers * bits / 4
     return Estimate(products * rates.product(bits) + 0.5, 3e8, wire)
+
+
+def sums_estimate(rates: Rates, rows: int, groups: int, lanes: int) -> Estimate:
+    """One section by private sums: trees of so many leaves a row, made, checked and used once.
+
+    Both parties work at the same time; memory is chunks.
+    """
+    depth = max(1, (groups - 1).bit_length())
+    blocks = (4 + -(-lanes // 2)) << depth
+    seconds = rows * (blocks * rates.block() + SUMS_HANDLING * rates.align().tag)
+    wire = rows * (4.0 * depth + 16 * (depth - 1) + 10 + 8 * lanes)
+    return Estimate(seconds + 0.1, 3e8 + 16.0 * rows, wire)
 
 
 def join_sum_estimate(rates: Rates, places: int, ciphertexts: int, bits: int) -> Estimate:

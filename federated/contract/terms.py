@@ -22,6 +22,7 @@ from federated.contract.kinds.join_sum import JoinSumTerms
 from federated.contract.kinds.train import TrainTerms
 from federated.contract.parts import AmountTerms, Disclosure, Measure
 from federated.keys.party_keys import Identity, PartyKeys
+from federated.sharing import SUITE as SUMS
 from federated.store.plain import canonical, from_canonical
 from psi.align import PROTOCOLS
 from psi.protocol import PeerError, Refused
@@ -87,21 +88,23 @@ class PartyTerms:
 
 @dataclass(frozen=True)
 class Suites:
-    """Names and versions of the cryptography that this contract allows."""
+    """Names and versions of the cryptography that this contract allows; `sums` if a step has it."""
 
     align: str = PROTOCOLS["ecdh"].suite
     seal: str = "x25519+mlkem768-chacha20poly1305-v1"
     sign: str = "ed25519"
     aggregate: str = "paillier-djn-v3"
     train: str = "newton-subspace-v2"
+    sums: str = ""
 
 
-def suites_for(align: tuple[AlignTerms, ...]) -> Suites:
-    """This version's suites for these alignments, which are all by one protocol."""
+def suites_for(align: tuple[AlignTerms, ...], aggregate: tuple[AggregateTerms, ...] = ()) -> Suites:
+    """This version's suites for these alignments, all by one protocol, and these aggregates."""
     names = {terms.protocol for terms in align} or {"ecdh"}
     if len(names) > 1 or not names <= set(PROTOCOLS):
         raise PeerError("the contract names several protocols of set intersection, or none")
-    return Suites(align=PROTOCOLS[names.pop()].suite)
+    shared = any(terms.shared for terms in aggregate)
+    return Suites(align=PROTOCOLS[names.pop()].suite, sums=SUMS * shared)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,10 +183,10 @@ class Contract:
         """Raise `PeerError` unless the contract is whole and consistent in itself."""
         if self.version != VERSION:
             raise OtherVersion(f"contract version {self.version} found, {VERSION} allowed")
-        own = asdict(suites_for(self.align))
+        own = asdict(suites_for(self.align, self.aggregate))
         unlike = [kind for kind, name in asdict(self.suites).items() if name != own[kind]]
         if unlike:
-            here = ", ".join(own[kind] for kind in unlike)
+            here = ", ".join(own[kind] or "none" for kind in unlike)
             raise OtherVersion(
                 f"the contract asks for a suite that this version does not have ({here} is here)",
                 hint="all parties of a job need versions with the same suites",

@@ -21,6 +21,7 @@ import pyarrow as pa
 from federated.approval.decision import AutoDecider, Decision, Request
 from federated.approval.policy import Limits, Policy
 from federated.contract.disclosures import disclosures
+from federated.contract.kinds.by_segment import AGGREGATE_PROTOCOLS
 from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import read_ledger
@@ -47,6 +48,7 @@ _ANY = Policy(
         minimum_group=0, unnoised_categories=True, unnoised_join_sums=True,
         largest_epsilon=10**9, key_bits=0,
         score_vectors=10**9, protocols=tuple(PROTOCOLS),
+        aggregate_protocols=AGGREGATE_PROTOCOLS,
     ),
     releases=ReleaseLimits(
         releases_per_column=10**9, epsilon_per_column=1e9, thresholds_per_column=10**9

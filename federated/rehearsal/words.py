@@ -161,7 +161,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         ),
         "Fitted": "the model, its quality, how many rows all parties have together",
     },
-    # private sums; no step of a contract uses them yet
+    # private sums, of which statistics by segment are made
     "sums": {
         "Offer": (
             "a random point; how many rows there are, and the sizes of the trees, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from federated.aggregate import Added, AggregateResult, CategoryResult, History, MeasureResult
+from federated.aggregate.share_messages import LaneKinds
 from federated.contract.negotiation import Agreed
 from federated.contract.terms import (
     AggregateTerms,
@@ -29,7 +30,7 @@ RESULTS: dict[str, type] = {
     for cls in (
         Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
         CategoryTerms, Contract, Disclosure, FeatureFit,
-        Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, Matches, Measure, MeasureResult,
-        PartyTerms, Shown, Suites, TrainTerms, VerticalFit,
+        Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LaneKinds, Matches, Measure,
+        MeasureResult, PartyTerms, Shown, Suites, TrainTerms, VerticalFit,
     )
 }  # fmt: skip

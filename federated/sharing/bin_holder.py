@@ -170,11 +170,11 @@ class BinHolder(Role[list[Lanes]]):
         flat = sent.told
         if len(flat) != 2 * chunk.rows * (chunk.depth - 1) or len(sent.nonce) != NONCE:
             raise PeerError("corrections of trees of another shape")
-        trees = self._asked(chunk).corrected(
-            flat.reshape(chunk.rows, chunk.depth - 1, 2), sent.nonce
-        )
+        told = flat.reshape(chunk.rows, chunk.depth - 1, 2)
+        trees = self._asked(chunk).corrected(told, sent.nonce)
         store = self.context.store
-        store.put("beside", chunk.place, trees.beside)
+        # under a name of their own: a kill here corrects what was asked once more
+        store.put("trees", chunk.place, trees.beside)
         store.put("nonce", chunk.place, np.frombuffer(sent.nonce, np.uint8))
         state = replace(state, corrected=state.corrected + 1)
         return Turn(state, [(peer, Challenged(chunk.place, self._challenge(state, chunk)))])
@@ -182,7 +182,9 @@ class BinHolder(Role[list[Lanes]]):
     def on_zeroed(self, state: Adding, sent: Zeroed, peer: str) -> Turn[list[Lanes]]:
         """Check a chunk's trees, and turn them to the bins."""
         state, chunk = self._next(state, sent, state.checked, state.corrected)
-        nonce = self.context.store.get("challenge", chunk.place).tobytes()
+        store = self.context.store
+        nonce = store.get("challenge", chunk.place).tobytes()
+        store.put("beside", chunk.place, np.zeros((0, 0, 2), np.uint64))  # not needed any more
         trees = self._kept(chunk)
         trees.check(nonce, Zeros(sent.lane, sent.sums))
         _, turns = trees.turned(self._of(chunk))
@@ -192,6 +194,8 @@ class BinHolder(Role[list[Lanes]]):
         """Add a chunk's values up."""
         del peer
         state, chunk = self._next(state, sent, state.added, state.checked)
+        if chunk.place:
+            self.context.store.put("trees", chunk.place - 1, np.zeros((0, 0, 2), np.uint64))
         if len(sent.lanes) != chunk.rows * self._lanes or len(sent.nonce) != NONCE:
             raise PeerError("values of another shape")
         trees, _ = self._kept(chunk).turned(self._of(chunk))
@@ -254,8 +258,9 @@ class BinHolder(Role[list[Lanes]]):
         return BinTrees(store.get("beside", chunk.place), b"", made, made)
 
     def _kept(self, chunk: Chunk) -> BinTrees:
-        nonce = self.context.store.get("nonce", chunk.place).tobytes()
-        return replace(self._asked(chunk), nonce=nonce)
+        store = self.context.store
+        made, nonce = store.get("made", chunk.place), store.get("nonce", chunk.place).tobytes()
+        return BinTrees(store.get("trees", chunk.place), nonce, made, made)
 
     def _of(self, chunk: Chunk) -> NDArray[np.uint16]:
         found = np.zeros(padded(chunk.high - chunk.low), np.uint16)

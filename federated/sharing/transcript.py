@@ -34,7 +34,7 @@ class Transcript:
 
     def hear(self, data: bytes) -> Transcript:
         """After one message more; `data` are its encoded bytes."""
-        text = hashlib.blake2s(data, person=b"sharemsg").digest()
+        text = hashlib.sha256(data).digest()  # many megabytes: most CPUs have instructions for it
         return replace(self, heard=hashlib.blake2s(self.heard + text, person=b"sharehrd").digest())
 
     def draw(self, name: str, size: int) -> bytes:

@@ -34,9 +34,10 @@ from typing import Any
 import numpy as np
 
 from federated.sharing.seeds import BASE, GROUP_BITS, GROUPS, LEAVES
-from psi.kernels import aes
+from psi.kernels.aes_streams import streams
 from psi.kernels.blake2s import Blake2s
 from psi.kernels.gf128_sums import inner_products
+from psi.kernels.subset_sums import subset_sums
 from psi.kernels.transposition import columns_of
 from psi.protocol import PeerError, Random
 
@@ -73,7 +74,7 @@ class Choosing:
     coin: bytes
 
     @cached_property
-    def _keys(self) -> list[list[bytes]]:
+    def _keys(self) -> Bytes:
         return _keys(self.seeds, self.coin)
 
     def choose(
@@ -90,8 +91,9 @@ class Choosing:
         tail = np.frombuffer(random(16 * CHECKED), "<u8").astype(np.uint64)
         choices = np.concatenate([bits, tail])
         rows, message = np.empty((BASE, width), np.uint64), np.empty((GROUPS, width), np.uint64)
-        for group, streams in enumerate(_streams(self._keys, number, width)):
-            _weigh(streams, 0, rows[group * GROUP_BITS : (group + 1) * GROUP_BITS], message[group])
+        for group, drawn in enumerate(_streams(self._keys, number, width)):
+            own = rows[group * GROUP_BITS : (group + 1) * GROUP_BITS]
+            subset_sums(drawn, 0, own, message[group])
         message ^= choices
         weights = _weights(self.coin, number, message)
         sums = _values(choices[None], weights)[0]
@@ -108,7 +110,7 @@ class Delta:
     coin: bytes
 
     @cached_property
-    def _keys(self) -> list[list[bytes]]:
+    def _keys(self) -> Bytes:
         return _keys(self.seeds, self.coin)
 
     @property
@@ -123,16 +125,12 @@ class Delta:
             raise PeerError(f"transfers of another number than the {count} that are due")
         rows, rest = np.empty((BASE, width), np.uint64), np.empty(width, np.uint64)
         places = self.bits.reshape(GROUPS, GROUP_BITS) @ (1 << np.arange(GROUP_BITS))
-        for group, streams in enumerate(_streams(self._keys, number, width)):
-            streams[places[group]] = 0
-            _weigh(
-                streams,
-                int(places[group]),
-                rows[group * GROUP_BITS : (group + 1) * GROUP_BITS],
-                rest,
-            )
         on = (np.uint64(0) - self.bits.astype(np.uint64))[:, None]
-        rows ^= on & np.repeat(sent.rows, GROUP_BITS, axis=0)
+        for group, drawn in enumerate(_streams(self._keys, number, width)):
+            drawn[places[group]] = 0
+            own = rows[group * GROUP_BITS : (group + 1) * GROUP_BITS]
+            subset_sums(drawn, int(places[group]), own, rest)
+            own ^= on[group * GROUP_BITS : (group + 1) * GROUP_BITS] & sent.rows[group]
         weights = _weights(self.coin, number, sent.rows)
         values = _values(rows, weights) ^ (on[:, :, None] & sent.sums)
         if not hmac.compare_digest(_digest(self.coin, number, values), sent.digest):
@@ -140,40 +138,21 @@ class Delta:
         return columns_of(rows)[:count]
 
 
-def _keys(seeds: Bytes, coin: bytes) -> list[list[bytes]]:
-    """This connection's key of every seed."""
-    return [
-        [
-            hashlib.blake2s(seed.tobytes(), digest_size=16, key=coin, person=b"sharestr").digest()
-            for seed in group
-        ]
+def _keys(seeds: Bytes, coin: bytes) -> Bytes:
+    """This connection's key of every seed: `uint8[GROUPS, LEAVES, 16]`."""
+    made = [
+        hashlib.blake2s(seed.tobytes(), digest_size=16, key=coin, person=b"sharestr").digest()
         for group in seeds
+        for seed in group
     ]
+    return np.frombuffer(b"".join(made), np.uint8).reshape(GROUPS, LEAVES, 16)
 
 
-def _streams(keys: list[list[bytes]], number: int, width: int) -> Iterator[Words]:
+def _streams(keys: Bytes, number: int, width: int) -> Iterator[Words]:
     """Of each group its streams `uint64[LEAVES, width]`, in one room."""
     room = np.empty((LEAVES, width), np.uint64)
     for group in keys:
-        for key, row in zip(group, room, strict=True):
-            aes.stream(key, number * _STRIDE, row)
-        yield room
-
-
-def _weigh(streams: Words, shift: int, rows: Words, total: Words) -> None:
-    """rows[t] = sum of the streams x with bit t of x + shift set; total = sum of all.
-
-    Spoils the streams: the half with the highest bit set is folded away, bit by bit.
-    """
-    if shift:
-        streams = streams[np.arange(LEAVES) ^ shift]
-    size = LEAVES
-    for t in reversed(range(GROUP_BITS)):
-        half = size >> 1
-        np.bitwise_xor.reduce(streams[half:size], axis=0, out=rows[t])
-        streams[:half] ^= streams[half:size]
-        size = half
-    total[:] = streams[0]
+        yield streams(group, number * _STRIDE, room)
 
 
 def _weights(coin: bytes, number: int, message: Words) -> Words:

@@ -32,6 +32,7 @@ import numpy as np
 from federated.sharing.keys import public_keys
 from federated.sharing.transfers import CHECKED, Choosing, Delta, Transfers, words_of
 from psi.kernels.half_trees import bin_pass, groups_of, value_pass
+from psi.kernels.subset_sums import add_to_bins
 from psi.protocol import PeerError, Random
 
 __all__ = ["CHUNK", "BinTrees", "ValueTrees", "Zeros", "depth_of", "lanes_of", "padded"]
@@ -188,14 +189,5 @@ class BinTrees:
 
         own, sums = _batch(run, nonce, rows, lanes, bits)
         share = np.ascontiguousarray(sums)
-        _placed(values, own, self.bins, share)
+        add_to_bins(values, own, self.bins, share)  # the wrong leaf at each row's bin cancels
         return share
-
-
-def _placed(values: Lanes, own: Lanes, bins: Bins, share: Lanes) -> None:
-    """share[b_i] += c_i - T_i, modulo the lanes' ring: by sorting, for `add.at` is slow."""
-    order = np.argsort(bins, kind="stable")
-    moved = (values - own)[order]
-    found, starts = np.unique(bins[order], return_index=True)
-    if len(found):
-        share[found] += np.add.reduceat(moved, starts, axis=0, dtype=share.dtype)

@@ -204,11 +204,13 @@ class ValueHolder(Role[list[Lanes]]):
     def on_turned(self, state: Giving, sent: Turned, peer: str) -> Turn[list[Lanes]]:
         """A chunk's values, padded."""
         state, chunk = self._next(state, sent, state.given, state.proved)
+        if chunk.place:  # the one before is given, and a state that says so is saved
+            self.context.store.put("first", chunk.place - 1, np.zeros((0, 2), np.uint64))
         trees = self._trees(state, chunk).turned(sent.turns)
         values = np.zeros((chunk.rows, self._lanes), np.uint64)
         values[: chunk.high - chunk.low] = self._give(chunk.low, chunk.high)
         # other values, whatever made them so, have other pads
-        text = hashlib.blake2s(np.ascontiguousarray(values, "<u8").tobytes()).hexdigest()
+        text = hashlib.sha256(np.ascontiguousarray(values, "<u8").data).hexdigest()
         nonce = state.transcript.draw(f"values {chunk.place} {text}", NONCE)
         pads, sums = trees.sums(nonce, self._lanes, 64)
         shares = state.shares.copy()

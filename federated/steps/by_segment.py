@@ -10,11 +10,13 @@ from federated.aggregate import Added, History
 from federated.aggregate.history import KnownReceiver, KnownSender
 from federated.aggregate.messages import GROUPS
 from federated.aggregate.rows import LARGEST
+from federated.aggregate.share_messages import CELLS
 from federated.contract.terms import AggregateTerms, Contract
 from federated.paillier import PrivateKey
 from federated.steps.groups_asked import Asked
 from federated.steps.numbers import check_numbers
 from federated.steps.sections_told import Segments, groups_of
+from federated.steps.segment_sums import SharedSections
 from federated.steps.step import Step
 from federated.steps.work import Work
 from federated.tables.column_roles import check_role
@@ -37,6 +39,7 @@ class BySegment(Step):
         self._histories: dict[str, History] = {}
         self._added: dict[str, Added] = {}
         self._sent_rows = False
+        self._sums = SharedSections(work, self._segments)
 
     @staticmethod
     def check(contract: Contract, party: str, table: pa.Table) -> None:
@@ -47,6 +50,8 @@ class BySegment(Step):
         check_numbers(table, summed, where, most=LARGEST)
         if contract.receiver == party:
             check_segments(table, [terms.by for terms in contract.aggregate], where)
+            shared = [terms.by for terms in contract.aggregate if terms.shared]
+            check_segments(table, shared, where, CELLS, 'or take protocol = "paillier"')
 
     def run(self) -> None:
         if self._work.pairs is not None:
@@ -60,18 +65,25 @@ class BySegment(Step):
         context = work.session.context(step)
         if work.receives:
             history = self._history(terms.partner, table)
-            added = self._added_rows(terms.partner, table, history)
-            asking = self._segments.receiving(context, terms, added)
-            result = work.run(step, asking, [terms.partner])
+            if terms.shared:
+                result = self._sums.ask(terms, table, history)
+            else:
+                added = self._added_rows(terms.partner, table, history)
+                asking = self._segments.receiving(context, terms, added)
+                result = work.run(step, asking, [terms.partner])
             self._segments.received(terms, result, table)
             work.outcome.aggregates.append((terms, result))
         else:
             work.reserve(step)
             history = self._history(terms.partner, table)
-            key = work.paillier_key(terms.key_bits)
-            self._send_rows(table, key, history)
-            role = self._segments.giving(context, terms, key, history)
-            self._segments.gave(terms, work.run(step, role, [work.contract.receiver]))
+            if terms.shared:
+                told = self._sums.answer(terms, table, history)
+            else:
+                key = work.paillier_key(terms.key_bits)
+                self._send_rows(table, key, history)
+                role = self._segments.giving(context, terms, key, history)
+                told = work.run(step, role, [work.contract.receiver])
+            self._segments.gave(terms, told)
         work.disclosed(f"aggregate {terms.partner}", rows=len(table))
 
     def _added_rows(self, partner: str, table: pa.Table, history: History) -> Added:
@@ -109,16 +121,18 @@ class BySegment(Step):
         return self._histories[partner]
 
 
-def check_segments(table: pa.Table, columns: Iterable[str], where: str) -> None:
+def check_segments(
+    table: pa.Table, columns: Iterable[str], where: str, most: int = GROUPS, other: str = ""
+) -> None:
     """Raise `InputError` unless each column has segments, and no more than a message holds."""
     for column in dict.fromkeys(columns):
         check_role(table, column, "segment", where=where)
         names, _ = groups_of(table.column(column))
         if not names:
             raise InputError(f"{where}: column {column!r} is empty: there is no segment in it")
-        if len(names) > GROUPS - 2:
+        if len(names) > most - 2:
             raise InputError(
                 f"{where}: column {column!r} has {len(names):,} different values, at most "
-                f"{GROUPS - 2:,} segments allowed",
-                hint="group by a coarser column",
+                f"{most - 2:,} segments allowed",
+                hint=f"group by a coarser column{', ' * bool(other)}{other}",
             )

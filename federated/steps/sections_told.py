@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from federated.aggregate import (
     Added,
     AggregateResult,
+    Asking,
     Grouping,
     History,
     MeasureParty,
@@ -31,11 +32,12 @@ from federated.aggregate import (
     Statistic,
 )
 from federated.aggregate.binned import PastParts, binned
-from federated.aggregate.cells import ABSENT, NONE
+from federated.aggregate.cells import ABSENT, MOST_CELLS, NONE
 from federated.aggregate.grid import Binned, atoms_of
 from federated.aggregate.history import Followed, asked_of, followed, history_of
 from federated.aggregate.pairs import Pairs
 from federated.aggregate.section_audit import Earlier
+from federated.aggregate.share_messages import CELLS
 from federated.contract.kinds.by_segment import section_of
 from federated.contract.terms import AggregateTerms, Contract, PartyTerms
 from federated.paillier import PrivateKey
@@ -124,15 +126,19 @@ class Segments:
 
         They are over its aligned `table`, whose rows have this history.
         """
-        self._groupings[partner] = [
-            self._grouping(terms, table, history) for terms in self._towards(partner)
-        ]
+        self.group(partner, table, history)
         bits = self._towards(partner)[0].key_bits
-        self._before[partner] = [asked_of(text) for text in history.asked]
         return RowsReceiver(
             context, self._asked_of(partner), self._groupings[partner],
             earlier=self._before[partner], key_bits=bits,
         )  # fmt: skip
+
+    def group(self, partner: str, table: pa.Table, history: History) -> None:
+        """Keep the groups of all sections towards `partner` over the receiver's aligned `table`."""
+        self._groupings[partner] = [
+            self._grouping(terms, table, history) for terms in self._towards(partner)
+        ]
+        self._before[partner] = [asked_of(text) for text in history.asked]
 
     def _towards(self, partner: str) -> list[AggregateTerms]:
         return [terms for terms in self._contract.aggregate if terms.partner == partner]
@@ -152,20 +158,31 @@ class Segments:
                 stood = self._codes(terms, job, number, int(history.sizes[place]))
                 if stood is not None:
                     every.append(history.codes(place, stood, ABSENT, NONE)[records])
-        return Grouping(groups, every[0], tuple(every[1:]))
+        most = CELLS if terms.protocol == "sums" else MOST_CELLS
+        return Grouping(groups, every[0], tuple(every[1:]), most)
 
     def receiving(self, context: Context, terms: AggregateTerms, added: Added) -> SegmentParty:
         """The receiver's role in one section, after `adding`."""
-        told = [
+        return SegmentParty(
+            context, terms.partner, self._asked_of(terms.partner), self.place(terms),
+            self.grouping(terms), added, told=self.told(terms),
+            earlier=self._before[terms.partner], key_bits=terms.key_bits,
+        )  # fmt: skip
+
+    def place(self, terms: AggregateTerms) -> int:
+        """The section's number among those towards its partner."""
+        return self._towards(terms.partner).index(terms)
+
+    def grouping(self, terms: AggregateTerms) -> Grouping:
+        """The groups of a section, after `group`."""
+        return self._groupings[terms.partner][self.place(terms)]
+
+    def told(self, terms: AggregateTerms) -> list[np.ndarray]:
+        """Which groups the contract's earlier sections on the same columns told."""
+        return [
             np.logical_or.reduce([section.kept[c] for c in terms.columns if c in section.kept])
             for section in self._earlier(terms)
         ]
-        number = self._towards(terms.partner).index(terms)
-        return SegmentParty(
-            context, terms.partner, self._asked_of(terms.partner), number,
-            self._groupings[terms.partner][number], added, told=told,
-            earlier=self._before[terms.partner], key_bits=terms.key_bits,
-        )  # fmt: skip
 
     def _codes(self, terms: AggregateTerms, job: str, number: int, rows: int) -> np.ndarray | None:
         """The groups of an earlier job's section; None if it asked for other columns."""
@@ -241,14 +258,37 @@ class Segments:
         history: History,
     ) -> RowsSender:
         """The partner's role for the rows of all sections towards it: those of `table`."""
-        sections, pairs = self._asked_of(me.name), self._paired(len(table))
-        at = _records(history, pairs.at)
+        sections, at = self._asked_of(me.name), _records(history, self._paired(len(table)).at)
         self._before[me.name] = [asked_of(text) for text in history.asked]
         slots = MeasureSlots(sections, len(at), key.bits, self._before[me.name])
-        values = numeric_matrix(table, slots.columns, where=me.table)
+        values = self.count(me, table, history, slots)
+        return RowsSender(context, self._contract.receiver, key, slots, values, self._counts, at=at)
+
+    def asking(self, partner: str, records: int) -> Asking:
+        """What all sections towards `partner`, and earlier jobs, ask of so many records."""
+        return Asking(self._asked_of(partner), records, self._before[partner])
+
+    def counting(
+        self, me: PartyTerms, table: pa.Table, history: History
+    ) -> tuple[Asking, np.ndarray, list[Followed], np.ndarray]:
+        """At the partner: what is asked, values of its columns, what counts in each section.
+
+        And the record that each row stands for.
+        """
+        at = _records(history, self._paired(len(table)).at)
+        self._before[me.name] = [asked_of(text) for text in history.asked]
+        asking = self.asking(me.name, len(at))
+        return asking, self.count(me, table, history, asking), self._counts, at
+
+    def count(
+        self, me: PartyTerms, table: pa.Table, history: History, asking: Asking
+    ) -> np.ndarray:
+        """Keep which values count in each section; the values `float64[rows, columns]`."""
+        pairs = self._paired(len(table))
+        values = numeric_matrix(table, asking.columns, where=me.table)
         self._counts = []
-        for section in sections:
-            own = values[:, [slots.columns.index(column) for column in section.columns]]
+        for section in asking.sections:
+            own = values[:, [asking.columns.index(column) for column in section.columns]]
             now = pairs.any(np.isfinite(own))
             there = [
                 _there([self._told(job, n) for n in numbers], section.columns, int(size))
@@ -258,11 +298,11 @@ class Segments:
             ]
             counted = followed(history, now, there, section.minimum, pairs)
             bins = tuple(
-                self._binned(history, slots.grids[c], c, section.minimum, own[:, at], flags, pairs)
+                self._binned(history, asking.grids[c], c, section.minimum, own[:, at], flags, pairs)
                 for at, (c, flags) in enumerate(zip(section.columns, counted.flags.T, strict=True))
             )
             self._counts.append(replace(counted, bins=bins))
-        return RowsSender(context, self._contract.receiver, key, slots, values, self._counts, at=at)
+        return values
 
     def giving(
         self,
@@ -272,6 +312,14 @@ class Segments:
         history: History,
     ) -> MeasureParty:
         """The partner's role in one section, after `sending`."""
+        rows = len(self._paired(history.rows)) + len(history.places) - history.rows
+        before, number = self._before[terms.partner], self.place(terms)
+        slots = MeasureSlots(self._asked_of(terms.partner), rows, key.bits, before)
+        earlier = self.audited(terms, history)
+        return MeasureParty(context, key, slots.of(number), self._counts[number], history, earlier)
+
+    def audited(self, terms: AggregateTerms, history: History) -> list[Earlier]:
+        """What earlier sections, of this job and of others, told of the section's columns."""
         columns = terms.columns
         earlier: list[Earlier] = []
         for section in self._earlier(terms):
@@ -295,11 +343,7 @@ class Segments:
                     earlier.append(
                         Earlier(kept, told.minimum, place, *self._parts(job, number, kept, columns))
                     )
-        number = self._towards(terms.partner).index(terms)
-        rows = len(self._paired(history.rows)) + len(history.places) - history.rows
-        before = self._before[terms.partner]
-        slots = MeasureSlots(self._asked_of(terms.partner), rows, key.bits, before)
-        return MeasureParty(context, key, slots.of(number), self._counts[number], history, earlier)
+        return earlier
 
     def _told(self, job: str, number: int) -> ToldSection:
         found = self._releases.section(job, number) if self._releases is not None else None

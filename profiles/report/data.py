@@ -183,10 +183,11 @@ class Histogram:
 
 @dataclass(frozen=True, kw_only=True)
 class Aggregated:
-    """A partner's statistics by the receiver's groups, opened from encrypted sums.
+    """A partner's statistics by the receiver's groups, opened from sums that nobody saw before.
 
-    `measures` name the columns of the table, such as "mean of open_loans", and `kinds` say
-    which of them are shares ("share"). `by` is empty where the sums are over all shared entities.
+    Encrypted ones, or `shared`: private sums. `measures` name the columns of the table, such as
+    "mean of open_loans", and `kinds` say which of them are shares ("share"). `by` is empty where
+    the sums are over all shared entities.
     """
 
     partner: str
@@ -196,6 +197,7 @@ class Aggregated:
     minimum_group: int
     key_bits: int = 0
     kinds: tuple[str, ...] = ()
+    shared: bool = False
     histograms: tuple[Histogram, ...] = ()
 
 

@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from federated.aggregate import MeasureSlots, Section, Statistic
-from federated.contract.cost import Estimate, Rates, aggregate_estimate
+from federated.aggregate import Asking, MeasureSlots, Section, Statistic
+from federated.aggregate.lanes import Kind as LaneKind
+from federated.aggregate.lanes import lanes_of, most_lanes
+from federated.aggregate.share_messages import CELLS
+from federated.contract.cost import Estimate, Rates, aggregate_estimate, sums_estimate
 from federated.contract.kinds.kind import Kind
 from federated.contract.parts import Disclosure, Measure, Release, spelled
 from federated.contract.rows import FLOOR, joined_rows, most_rows
+from federated.sharing import MOST_LANES, SUITE
+from federated.sharing.messages import MOST_DEPTH
 from psi.protocol import PeerError
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["AggregateTerms", "BySegment", "measured_words", "section_of", "told_sums"]
+__all__ = ["AGGREGATE_PROTOCOLS", "AggregateTerms", "BySegment"]
+__all__ += ["measured_words", "section_of", "sums_instead", "told_sums"]
+
+AGGREGATE_PROTOCOLS = ("paillier", "sums")
+"""What `AggregateTerms.protocol` may be."""
 
 _GROUPS = 50
 """Segments that an estimate takes a column to have."""
+_A_ROW = 8 * MOST_LANES + 20 * MOST_DEPTH + 64
+"""Bytes of a row by private sums: its numbers, trees and transfers, check and turns."""
+_CELLS = 8 * (MOST_LANES + (1 << 6)) * CELLS
+"""And of the cells that are opened: their numbers, and their groups in earlier sections."""
 
 
 @dataclass(frozen=True)
 class AggregateTerms:
-    """Statistics of the partner's columns by the receiver's segment."""
+    """Statistics of the partner's columns by the receiver's segment.
+
+    `protocol` adds them up: "paillier", with keys of `key_bits`, or "sums", with 0.
+    """
 
     partner: str
     by: str
     measures: tuple[Measure, ...]
     minimum_group: int
     key_bits: int
+    protocol: str = "paillier"
+
+    @property
+    def shared(self) -> bool:
+        """Whether private sums add up."""
+        return self.protocol == "sums"
 
     @property
     def columns(self) -> list[str]:
@@ -51,12 +73,18 @@ class BySegment(Kind[AggregateTerms]):
         return [terms.partner]
 
     def check(self, contract: Contract) -> None:
-        bits: dict[str, int] = {}
+        for sections in _by_partner(contract).values():
+            if len({(terms.protocol, terms.key_bits) for terms in sections}) > 1:
+                raise PeerError("sections over one partner's rows need one protocol and key size")
+            if sections[0].protocol not in AGGREGATE_PROTOCOLS:
+                raise PeerError("the contract names a way to add up that this version has not")
+            if sections[0].shared != (sections[0].key_bits == 0):
+                raise PeerError("private sums have no key, and encryption has one")
         for terms in contract.aggregate:
-            if bits.setdefault(terms.partner, terms.key_bits) != terms.key_bits:
-                raise PeerError("sections over one partner's rows need keys of one size")
             if not all(spelled(measure.statistic) for measure in terms.measures):
                 raise PeerError("the contract asks for a statistic that this version does not have")
+            if terms.shared:
+                _check_lanes(contract, terms)
 
     def used(self, contract: Contract, party: str) -> Iterator[tuple[str, Sequence[str]]]:
         for terms in contract.aggregate:
@@ -72,6 +100,13 @@ class BySegment(Kind[AggregateTerms]):
     def words(self, contract: Contract) -> Iterator[str]:
         for partner, sections in _by_partner(contract).items():
             what = "; ".join(f"by {a.by}: {measured_words(a)}" for a in sections)
+            if sections[0].shared:
+                yield (
+                    f"{partner} sends its values for each section under pads of which "
+                    f"{contract.receiver} can take sums only ({SUITE}); both then hold shares of "
+                    f"the sums by segment and open what {partner} allows, {what}"
+                )
+                continue
             yield (
                 f"{partner} sends its values encrypted under its own {sections[0].key_bits}-bit "
                 f"key, once; {contract.receiver} adds them up without reading them, {what}"
@@ -79,7 +114,13 @@ class BySegment(Kind[AggregateTerms]):
 
     def guards(self, contract: Contract) -> Iterator[str]:
         for terms in contract.aggregate:
-            yield f"{terms.partner} opens no group of fewer than {terms.minimum_group} records"
+            least = f"{terms.partner} opens no group of fewer than {terms.minimum_group} records"
+            if terms.shared:
+                least += (
+                    f", counted by a number in its rows that {contract.receiver} does not know and "
+                    "so cannot count twice. How many values a column has in a group is not held so"
+                )
+            yield least
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for number, terms in enumerate(contract.aggregate):
@@ -98,18 +139,59 @@ class BySegment(Kind[AggregateTerms]):
             return FLOOR + 512 * (rows[contract.receiver] + rows[partner])
         names = [f"{number}/{t.partner}" for number, t in enumerate(contract.aggregate)]
         told = kind == "aggregate" and "/".join(rest) in names
+        shared = _by_partner(contract)[partner][0].shared
+        joined = joined_rows(contract, [partner])
+        if shared:
+            if kind == "sums" and "/".join(rest) in names:
+                return FLOOR + 2 * joined * _A_ROW
+            return FLOOR + _CELLS if told or (kind == "lanes" and len(rest) == 1) else None
         if not told and not (kind == "rows" and len(rest) == 1):
             return None
         bits = max(terms.key_bits for terms in contract.aggregate) // 4
-        joined = joined_rows(contract, [partner])
         return FLOOR + (bits + 64) * 2 * joined * _ciphertexts(contract, partner, joined)
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
         rows = {party.name: party.rows for party in contract.parties}
         for partner, sections in _by_partner(contract).items():
-            shared = min(rows[contract.receiver], rows[partner])
-            ciphers, bits = _ciphertexts(contract, partner, shared), sections[0].key_bits
-            yield aggregate_estimate(rates, shared, _GROUPS, ciphers, bits, sections=len(sections))
+            both = min(rows[contract.receiver], rows[partner])
+            if sections[0].shared:
+                yield from (_sums_cost(terms, rates, both) for terms in sections)
+                continue
+            ciphers, bits = _ciphertexts(contract, partner, both), sections[0].key_bits
+            yield aggregate_estimate(rates, both, _GROUPS, ciphers, bits, sections=len(sections))
+
+
+def sums_instead(contract: Contract, rates: Rates) -> tuple[Estimate, Estimate] | None:
+    """What encrypted sections take, and what they would by private sums; None without any."""
+    encrypted = tuple(terms for terms in contract.aggregate if not terms.shared)
+    if not encrypted:
+        return None
+    then = tuple(replace(terms, protocol="sums", key_bits=0) for terms in encrypted)
+    none = Estimate(0, 0, 0)
+    kind, found = BySegment(), list[Estimate]()
+    for sections in (encrypted, then):
+        asked = replace(contract, aggregate=sections)
+        found.append(sum(kind.cost(asked, rates), start=none))
+    return found[0], found[1]
+
+
+def _sums_cost(terms: AggregateTerms, rates: Rates, rows: int) -> Estimate:
+    """Of one section, if its values are neither wide nor counted otherwise than they are there."""
+    asking = Asking([section_of(terms)], rows)
+    lanes = lanes_of(asking, 0, [LaneKind(own=False, wide=False) for _ in asking.columns])
+    return sums_estimate(rates, rows, _GROUPS, lanes.lanes)
+
+
+def _check_lanes(contract: Contract, terms: AggregateTerms) -> None:
+    """Raise `PeerError` for a section of more numbers a row than private sums take."""
+    rows = max(contract.party(terms.partner).rows, contract.party(contract.receiver).rows)
+    asking = Asking([section_of(terms)], rows)
+    found = most_lanes(asking.sections[0], list(asking.grids.values()), rows)
+    if found > MOST_LANES:
+        raise PeerError(
+            f"by {terms.by}: up to {found} numbers a row, {MOST_LANES} allowed by private sums",
+            hint='ask fewer thresholds or columns at once, or protocol = "paillier"',
+        )
 
 
 def _by_partner(contract: Contract) -> dict[str, list[AggregateTerms]]:
@@ -145,6 +227,13 @@ def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
     )
     found = [Disclosure(step, me, groups, line), Disclosure(step, terms.partner, sizes, line)]
     found += [Disclosure(step, terms.partner, past, line), Disclosure(step, me, stood, line)]
+    if terms.shared:
+        kinds = (
+            f"of each column of {terms.partner}'s, whether some values do not count in its audit "
+            f"(fewer than {least} records have them, lack them or share their past), and whether "
+            "those that are summed, without their signs, add up to 2^42 or more"
+        )
+        found.append(Disclosure(step, me, kinds, "aggregate.protocol"))
     earlier = dict.fromkeys(t.by for t in contract.earlier_sections(terms) if t.by != terms.by)
     if earlier:
         crossed = f"the same for each combination of a segment by {terms.by} with those by "

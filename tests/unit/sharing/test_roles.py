@@ -62,8 +62,12 @@ def test_shares_add_up_over_several_chunks(monkeypatch: pytest.MonkeyPatch) -> N
         assert np.array_equal(whole, histogram(own, values, len(whole)))
 
 
-def test_roles_made_again_after_each_message_say_the_same() -> None:
-    """A kill anywhere: what a restored role sends is what it would have sent."""
+@pytest.mark.parametrize("kept", [False, True], ids=["after", "before its state was saved"])
+def test_roles_made_again_after_each_message_say_the_same(kept: bool) -> None:
+    """A kill anywhere: what a restored role sends is what it would have sent.
+
+    `kept`: its arrays were kept already, its state was not, and it takes the message once more.
+    """
     bins, values = world(200, [5, 2], 2)
     stores = {name: MemoryStore() for name in ("bank", "bureau")}
 
@@ -77,6 +81,16 @@ def test_roles_made_again_after_each_message_say_the_same() -> None:
     for name, role in run.roles.items():
         run._take(name, role.start())
     while run._queue:
+        if kept:
+            envelope = decode(run._queue[0], Envelope)
+            early, again = run.roles[envelope.receiver].save(), made(envelope.receiver)
+            first = run.roles[envelope.receiver].receive(envelope).messages
+            again.restore(early)
+            run.roles[envelope.receiver] = again
+            again.receive(envelope)
+            again.restore(early)
+            assert again.receive(envelope).messages == first
+            again.restore(early)
         run.deliver()
         for name in [name for name in run.roles if name not in run.results]:
             saved, again = run.roles[name].save(), made(name)

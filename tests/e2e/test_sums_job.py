@@ -1,0 +1,128 @@
+"""A whole job whose statistics are added up by private sums: as under encryption, and refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from federated.aggregate import AggregateResult
+from federated.approval.policy import ONE_PROCESS, Limits, Policy
+from federated.contract.terms import Suites
+from federated.ledger.account import verify_ledger
+from federated.ledger.lines import read_ledger
+from profiles.federation import federate
+from profiles.job import Job
+from profiles.plan import describe
+from profiles.run import run_job
+from profiles.tables import open_tables
+from psi.protocol import Declined, JobError
+from tests.e2e.test_resume_job import NAMES, PINNED, Party, play
+
+SUITES = tuple(name for name in vars(Suites()).values() if name)
+MORE = """
+[[aggregate]]
+by = "bank.tenure"
+measures = ["bureau.queries:sum", "bureau.loans:histogram[0,1]"]
+minimum_group = 3
+"""
+
+
+def prepare(folder: Path, protocol: str, more: str = MORE) -> Path:
+    """The small job without its training, its sections by this protocol."""
+    text = (folder / "job.toml").read_text().split("[train]")[0]
+    text = text.replace('features = ["loans", "overdue", "usage", "queries"]', "")
+    text = text.replace('features = ["balance", "tenure"]', "")
+    sections = (text + more).replace("minimum_group", f'protocol = "{protocol}"\nminimum_group')
+    (folder / f"{protocol}.toml").write_text(sections)
+    return folder / f"{protocol}.toml"
+
+
+def told(found: list[tuple[object, AggregateResult]]) -> list[dict[str, list[object]]]:
+    return [json.loads(json.dumps(result.table())) for _, result in found]
+
+
+def test_a_job_by_sums_tells_what_it_tells_under_encryption(small: Path) -> None:
+    tables, found = open_tables(small / "tables.toml"), {}
+    for protocol in ("auto", "sums"):
+        job = Job.load(prepare(small, protocol))
+        result = run_job(job, tables, small / protocol)
+        found[protocol] = result.federation.outcome.aggregates
+    assert [repr(a) for a in told(found["auto"])] == [repr(a) for a in told(found["sums"])]
+    assert any(np.isfinite(v).any() for _, r in found["sums"] for v in r.values)
+    assert [terms.protocol for terms, _ in found["auto"]] == ["paillier"] * 2
+    text = describe(Job.load(small / "sums.toml"), tables, 1000)
+    assert "under pads of which bank can take sums only (half-tree-sums-v1)" in text
+    assert "add up to 2^42 or more" in text
+    html = (small / "sums" / "report.html").read_text()
+    assert "private sums" in html
+    lines = read_ledger(small / "sums" / "parties" / "bureau" / "ledger.jsonl")
+    (signed,) = [line["body"]["terms"] for line in lines if line["kind"] == "contract"]
+    assert signed["suites"]["sums"] == "half-tree-sums-v1"
+    assert [section["protocol"] for section in signed["aggregate"]] == ["sums"] * 2
+    learns = [line["body"]["line"] for line in lines if line["kind"] == "disclosure"]
+    assert "aggregate.protocol" in learns
+
+
+def test_a_policy_that_does_not_name_sums_refuses_them(small: Path) -> None:
+    tables = open_tables(small / "tables.toml")
+    job = Job.load(prepare(small, "sums"))
+    for number, (limits, said) in enumerate(
+        (
+            (Limits(), "statistics by protocol 'sums' asked, paillier allowed by policy"),
+            (replace(ONE_PROCESS.limits, suites=SUITES), "suite 'half-tree-sums-v1' asked"),
+        )
+    ):
+        with pytest.raises(Declined, match=said):
+            federate(
+                job,
+                dict.fromkeys(NAMES, tables),
+                small / f"out-{number}",
+                policies={"bureau": Policy(limits=limits)},
+            )
+
+
+def test_sections_towards_one_partner_have_one_protocol(small: Path) -> None:
+    path = prepare(small, "sums")
+    path.write_text(path.read_text().replace('"sums"', '"paillier"', 1))
+    with pytest.raises(JobError, match="one protocol"):
+        Job.load(path)
+
+
+def check(parties: dict[str, Party], plain: dict[str, Party], home: Path) -> None:
+    for name, party in parties.items():
+        assert party.error is None, [(p.party, p.error) for p in parties.values()]
+        verify_ledger(home / name / "ledger.jsonl", PINNED[name])
+    mine, theirs = parties["bank"].outcome, plain["bank"].outcome
+    assert mine is not None
+    assert theirs is not None
+    assert [repr(a) for a in told(mine.aggregates)] == [repr(a) for a in told(theirs.aggregates)]
+
+
+def test_a_job_by_sums_goes_on_after_a_kill(small: Path, tmp_path: Path) -> None:
+    (small / "job.toml").write_text(prepare(small, "sums").read_text())
+    plain = play(small, tmp_path / "plain", {})
+    for victim, part in (("bank", 0.6), ("bureau", 0.75)):
+        fatal = {victim: int(plain[victim].frames * part)}
+        parties = play(small, tmp_path / victim, fatal)
+        assert parties[victim].lives == 2
+        check(parties, plain, tmp_path / victim)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", NAMES)
+def test_a_job_by_sums_goes_on_wherever_it_is_killed(
+    small: Path, tmp_path: Path, victim: str
+) -> None:
+    (small / "job.toml").write_text(prepare(small, "sums").read_text())
+    plain = play(small, tmp_path / "plain", {})
+    back = 0
+    for fatal in range(1, plain[victim].frames + 1):
+        home = tmp_path / f"{victim}-{fatal}"
+        parties = play(small, home, {victim: fatal})
+        back += parties[victim].lives == 2
+        check(parties, plain, home)
+    assert back > 20
