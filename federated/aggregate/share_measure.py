@@ -61,6 +61,7 @@ class ShareMeasureParty(Role[MeasureResult]):
         self,
         context: Context,
         lanes: SectionLanes,
+        *,
         bound: int,
         shares: Shares,
         asking: Asking,

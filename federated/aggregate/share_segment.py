@@ -89,12 +89,12 @@ class ShareSegmentParty(Role[AggregateResult]):
         context: Context,
         partner: str,
         lanes: SectionLanes,
+        *,
         groups: list[str],
         cells: np.ndarray,
         sizes: np.ndarray,
         rows: np.ndarray,
         shares: Shares,
-        *,
         exact: bool = True,
     ) -> None:
         super().__init__(context)

@@ -84,10 +84,10 @@ class ReceiverSums:
         grouping, cells, bins = self._bins(terms)
         known = grouping.codes[grouping.codes >= 0]
         return ShareSegmentParty(
-            context, self._partner, self._lanes(terms), grouping.groups, cells,
-            np.bincount(bins, minlength=len(cells)),
-            np.bincount(known, minlength=len(grouping.groups)).astype(np.int64),
-            shares[0][: len(cells)], exact=self._exact,
+            context, self._partner, self._lanes(terms), groups=grouping.groups, cells=cells,
+            sizes=np.bincount(bins, minlength=len(cells)),
+            rows=np.bincount(known, minlength=len(grouping.groups)).astype(np.int64),
+            shares=shares[0][: len(cells)], exact=self._exact,
         )  # fmt: skip
 
 
@@ -132,8 +132,9 @@ class PartnerSums:
         """The role that opens what it came to."""
         number = self._segments.place(terms)
         return ShareMeasureParty(
-            context, self._rows[number].lanes, self._bound(number), shares[0], self._asking,
-            self._counted[number], self._history, self._segments.audited(terms, self._history),
+            context, self._rows[number].lanes, bound=self._bound(number), shares=shares[0],
+            asking=self._asking, counted=self._counted[number], history=self._history,
+            earlier=self._segments.audited(terms, self._history),
         )  # fmt: skip
 
 

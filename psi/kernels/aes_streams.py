@@ -34,8 +34,7 @@ BLOCKS = _VECTORS * _WORDS // 2
 """Blocks that a step encrypts."""
 
 
-@intrinsic
-def _substituted(_context: Any, _word: Any) -> Any:
+def _typed_substituted(_context: Any, _word: Any) -> Any:
     """Each byte of a word of 32 bits through the S-box."""
 
     def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
@@ -55,8 +54,7 @@ def _substituted(_context: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
-def _swapped(_context: Any, _word: Any) -> Any:
+def _typed_swapped(_context: Any, _word: Any) -> Any:
     """The bytes of a word of 64 bits in the other order."""
 
     def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
@@ -65,8 +63,7 @@ def _swapped(_context: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
-def _encrypt(_context: Any, room: Any, _at: Any, keys: Any) -> Any:
+def _typed_encrypt(_context: Any, room: Any, _at: Any, keys: Any) -> Any:
     """`BLOCKS` blocks of `room` from word `at` on, in place, under the round keys `keys`."""
 
     def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
@@ -86,6 +83,11 @@ def _encrypt(_context: Any, room: Any, _at: Any, keys: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(room, types.int64, keys), generate
+
+
+_substituted: Any = intrinsic(_typed_substituted)
+_swapped: Any = intrinsic(_typed_swapped)
+_encrypt: Any = intrinsic(_typed_encrypt)
 
 
 @part

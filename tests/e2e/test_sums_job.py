@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def prepare(folder: Path, protocol: str, more: str = MORE) -> Path:
     return folder / f"{protocol}.toml"
 
 
-def told(found: list[tuple[object, AggregateResult]]) -> list[dict[str, list[object]]]:
+def told(found: Sequence[tuple[object, AggregateResult]]) -> list[dict[str, list[object]]]:
     return [json.loads(json.dumps(result.table())) for _, result in found]
 
 

@@ -55,13 +55,14 @@ class SharedParties(Parties):
         shares = self.shared(number, bins, max(2, len(cells)), rows)
         return (
             self.bank(
-                self.context("bank", "aggregate"), "bureau", rows.lanes, grouping.groups, cells,
-                np.bincount(bins, minlength=len(cells)), self.sizes(grouping),
-                shares["bank"][: len(cells)],
+                self.context("bank", "aggregate"), "bureau", rows.lanes, groups=grouping.groups,
+                cells=cells, sizes=np.bincount(bins, minlength=len(cells)),
+                rows=self.sizes(grouping), shares=shares["bank"][: len(cells)],
             ),
             self.bureau(
-                self.context("bureau", "aggregate"), rows.lanes, self.bound, shares["bureau"],
-                self.asking, self.counted[number], self.history, earlier,
+                self.context("bureau", "aggregate"), rows.lanes, bound=self.bound,
+                shares=shares["bureau"], asking=self.asking, counted=self.counted[number],
+                history=self.history, earlier=earlier,
             ),
         )  # fmt: skip
 

@@ -127,8 +127,8 @@ def test_a_receiver_that_says_more_rows_than_there_are_is_stopped() -> None:
     codes = [0] + [1] * 40
 
     class Claims(ShareSegmentParty):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given)
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
             self._shares = self._shares.copy()
             self._shares[0, 0] += np.uint64(19)  # as if a row's bound were one
             self._shares[0, 1] += np.uint64(19)

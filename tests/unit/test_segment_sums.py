@@ -12,7 +12,7 @@ from federated.aggregate import AggregateResult
 from federated.aggregate.history import KnownReceiver, KnownSender
 from federated.contract.terms import Contract
 from federated.releases.memory import Release
-from federated.steps.by_segment import Segments
+from federated.steps.sections_told import Segments
 from federated.steps.segment_sums import PartnerSums, ReceiverSums
 from psi.protocol import Pair
 from tests.unit.test_history import Parties, context, month
@@ -38,7 +38,10 @@ class ShareParties(Parties):
         made = self.contract((column,))
         me, terms = made.party("bureau"), made.aggregate[0]
         bank, bureau = pa.table({"segment": segments}), pa.table({column: values})
-        release, names = Release("aggregate/0/bureau", (column,)), pa.array(people, pa.string())
+        release, names = (
+            Release(step="aggregate/0/bureau", columns=(column,)),
+            pa.array(people, pa.string()),
+        )
         self.releases.reserve(made, me, release, lambda levels: [names] * len(levels))
         sides = Segments(made, asked=self.asked), Segments(made, releases=self.releases)
         sides[0].ask("bureau", bank)
