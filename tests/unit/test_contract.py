@@ -15,6 +15,7 @@ from federated.contract.terms import (
     Contract,
     JoinSumTerms,
     Measure,
+    OtherVersion,
     PartyTerms,
     Suites,
     TrainTerms,
@@ -167,6 +168,25 @@ def test_sections_over_the_same_rows_take_keys_of_one_size() -> None:
     other = replace(made.aggregate[0], key_bits=2048)
     with pytest.raises(PeerError, match="keys of one size"):
         replace(made, aggregate=(*made.aggregate, other)).check()
+    shared = replace(made.aggregate[0], key_bits=0, protocol="sums")
+    with pytest.raises(PeerError, match="need one protocol"):
+        replace(made, aggregate=(*made.aggregate, shared)).check()
+
+
+def test_private_sums_have_their_suite_and_no_key() -> None:
+    made = contract()
+    shared = replace(made.aggregate[0], key_bits=0, protocol="sums")
+    with pytest.raises(OtherVersion, match="suite"):
+        replace(made, aggregate=(shared,)).check()
+    suites = replace(made.suites, sums="half-tree-sums-v1")
+    replace(made, aggregate=(shared,), suites=suites).check()
+    for terms in (replace(shared, key_bits=3072), replace(made.aggregate[0], key_bits=0)):
+        own = suites if terms.shared else made.suites
+        with pytest.raises(PeerError, match="private sums have no key"):
+            replace(made, aggregate=(terms,), suites=own).check()
+    wide = tuple(Measure("a", f"share>{number}") for number in range(200))
+    with pytest.raises(PeerError, match="256 allowed by private sums"):
+        replace(made, aggregate=(replace(shared, measures=wide),), suites=suites).check()
 
 
 def test_names_of_fields_from_elsewhere_are_not_shown() -> None:

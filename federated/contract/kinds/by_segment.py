@@ -75,7 +75,9 @@ class BySegment(Kind[AggregateTerms]):
     def check(self, contract: Contract) -> None:
         for sections in _by_partner(contract).values():
             if len({(terms.protocol, terms.key_bits) for terms in sections}) > 1:
-                raise PeerError("sections over one partner's rows need one protocol and key size")
+                raise PeerError(
+                    "sections over one partner's rows need one protocol, and keys of one size"
+                )
             if sections[0].protocol not in AGGREGATE_PROTOCOLS:
                 raise PeerError("the contract names a way to add up that this version has not")
             if sections[0].shared != (sections[0].key_bits == 0):
