@@ -169,8 +169,9 @@ def test_sections_over_the_same_rows_take_keys_of_one_size() -> None:
     with pytest.raises(PeerError, match="keys of one size"):
         replace(made, aggregate=(*made.aggregate, other)).check()
     shared = replace(made.aggregate[0], key_bits=0, protocol="sums")
+    suites = replace(made.suites, sums="half-tree-sums-v1")
     with pytest.raises(PeerError, match="need one protocol"):
-        replace(made, aggregate=(*made.aggregate, shared)).check()
+        replace(made, aggregate=(*made.aggregate, shared), suites=suites).check()
 
 
 def test_private_sums_have_their_suite_and_no_key() -> None:
@@ -184,7 +185,7 @@ def test_private_sums_have_their_suite_and_no_key() -> None:
         own = suites if terms.shared else made.suites
         with pytest.raises(PeerError, match="private sums have no key"):
             replace(made, aggregate=(terms,), suites=own).check()
-    wide = tuple(Measure("a", f"share>{number}") for number in range(200))
+    wide = tuple(Measure("a", f"share>{number}") for number in range(300))
     with pytest.raises(PeerError, match="256 allowed by private sums"):
         replace(made, aggregate=(replace(shared, measures=wide),), suites=suites).check()
 
