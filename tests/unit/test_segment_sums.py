@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from federated.aggregate import AggregateResult
 from federated.aggregate.history import KnownReceiver, KnownSender
+from federated.contract.parts import Release
 from federated.contract.terms import Contract
-from federated.releases.memory import Release
 from federated.steps.sections_told import Segments
 from federated.steps.segment_sums import PartnerSums, ReceiverSums
 from psi.protocol import Pair
