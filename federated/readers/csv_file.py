@@ -100,6 +100,8 @@ class CsvReader(Reader):
                 with its line), another encoding, fewer rows than the file has.
         """
         del text
+        if not set(columns) <= set(self.columns()):
+            self._scan()  # lines above the header are the likelier cause, and are said with theirs
         header = self.known(columns)
         for column in columns:
             if header.count(column) > 1:
@@ -156,14 +158,12 @@ class CsvReader(Reader):
     def _scan(self) -> Scan:
         """The file's records, checked. The same file is passed over once."""
         found = _kept(self._path, _stamp(self._path), self._form, self)
-        name, form = self._path.name, self._form
+        name = self._path.name
         if found.open_line or found.broken_line:
             raise self._quote(found)
         if found.ragged:
             more = f"; {found.ragged:,} such lines in all" if found.ragged > 1 else ""
-            hint = f"check delimiter = {form.delimiter!r} and the quotes around it"
-            if form.quote and not form.escape and self._escaped():
-                hint = 'quotes are written \\" here: set escape = "\\\\" in tables.toml'
+            hint = self._ragged_hint(found)
             raise InputError(
                 f"{self.where}: {name} line {found.ragged_line} has {found.ragged_fields} fields, "
                 f"the header {found.width}{more}",
@@ -172,6 +172,19 @@ class CsvReader(Reader):
         if found.longest > _LONGEST:
             raise InputError(f"{self.where}: {name} has a row of more than 1 GB")
         return found
+
+    def _ragged_hint(self, found: Scan) -> str:
+        """What makes lines differ in their fields, as far as the file shows it."""
+        form, wider = self._form, found.ragged_fields > found.width
+        if form.quote and not form.escape and self._escaped():
+            return 'quotes are written \\" here: set escape = "\\\\" in tables.toml'
+        if any(b"\0" in block for block in self._blocks()):
+            return "it holds NUL bytes: it was cut or damaged while it was written; export it again"
+        if found.ragged == found.records - 1 and found.ragged_fields == found.width + 1:
+            return f"each line ends in {form.delimiter!r} and the header does not: add one there"
+        if wider and 2 * found.ragged > found.records:
+            return f"is line {found.ragged_line} the header? delete the lines above it"
+        return f"check delimiter = {form.delimiter!r} and the quotes around it"
 
     def _quote(self, found: Scan) -> InputError:
         """A quote that does not close where it should."""
@@ -220,7 +233,15 @@ class CsvReader(Reader):
     def _encoding(self) -> InputError:
         """Where the text stops being of its encoding, and which other one the whole file is in."""
         form = self._form
-        line, others = self._first_bad_line(form.encoding), []
+        line, others = self._first_bad_line(form.encoding), list[str]()
+        name = codecs.lookup(form.encoding).name
+        if name == "utf-8" and 0 < self._first_bad_line("ascii") < line:
+            # other encodings take nearly any bytes, and would garble what is read well so far
+            return InputError(
+                f"{self.where}: {self._path.name} is not {form.encoding} text from line {line:,} "
+                "on, and is before",
+                hint="it mixes encodings, as files put together from several do: export it as one",
+            )
         marked = _marked_utf16(self._stream())
         for name in ("utf-16",) if marked else ("utf-8", "gb18030"):
             same = codecs.lookup(name) == codecs.lookup(form.encoding)

@@ -75,6 +75,24 @@ def _of_values(report: ColumnReport) -> list[str]:
             f"{name}: {count:,} rows hold what people write for nothing, and match each other: set "
             f"nulls = {{ {quoted_name(name)} = [{marks}] }} in tables.toml if they mean missing"
         )
+    if report.wrapped:
+        found.append(
+            f'{name}: {report.wrapped:,} rows are written for a spreadsheet (="0123" or an '
+            "apostrophe before it), which is part of the text and matches nothing: export the "
+            "column without"
+        )
+    if report.control:
+        found.append(
+            f"{name}: {report.control:,} rows hold NUL or other control characters: the export or "
+            "a copy of it is damaged"
+        )
+    if report.uneven[1]:
+        low, high = report.uneven
+        found.append(
+            f"{name}: numbers of {low} to {high} digits without a leading zero: if the other party "
+            "writes them with (000123), they match as kind number only, or a spreadsheet has "
+            "taken the zeros: export the column as text"
+        )
     if report.mistyped:
         found.append(
             f"{name}: {report.mistyped:,} rows are valid with the digit 0 for the letter O, or 1 "

@@ -17,7 +17,7 @@ from federated.readers.advice import quoted_name
 from federated.readers.fillers import FILLERS
 from federated.readers.settle import notes_of
 from federated.tables.column_roles import check_role, kind_of
-from federated.tables.inferred import MANY, NUMBER, taken_for
+from federated.tables.inferred import CATEGORY, MANY, NUMBER, taken_for
 from federated.tables.matrix import numeric_matrix
 from psi.protocol.errors import InputError
 
@@ -28,6 +28,7 @@ _TAIL = 100.0
 _HELD = 0.8
 """The least share of the variance in a hundredth of the rows of a heavy tail; .07 where normal."""
 _MANY_ROWS = 1000
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _QUOTED = r"^\s+[\"'].*[\"']\s*$"
 
 
@@ -94,10 +95,12 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
             taken = "numbers in text"
         elif found.kind:
             taken = f"text, {distinct:,} different" if not trained else f"{distinct:,} categories"
-        else:
+        elif trained or not roles:  # a fact is carried as it is written, a key is read as its kind
             wrong.append(f"{found.why}: {found.hint}")
             problem = trained
-        wrong += _of_text(values, name, distinct, trained and bool(found.kind))
+        wrong += _of_text(values, name, distinct, trained and found.kind == CATEGORY)
+        if trained and found.kind == NUMBER:
+            wrong += _of_numbers(table, name)
     elif kind == "number" and {"feature", "measure"} & set(roles):
         wrong += _of_numbers(table, name)
     if notes.get("words"):
@@ -162,6 +165,12 @@ def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) 
     blanks = int(pc.sum(pc.not_equal(trimmed, values)).as_py() or 0)
     if blanks:
         found.append(f"{blanks:,} rows have blanks around their text")
+    control = int(pc.sum(pc.match_substring_regex(values, _CONTROL)).as_py() or 0)
+    if control:
+        found.append(
+            f"{control:,} rows hold NUL or other control characters: the export or a copy of it is "
+            "damaged"
+        )
     quoted = int(pc.sum(pc.match_substring_regex(values, _QUOTED)).as_py() or 0)
     if quoted:
         found.append(f"{quoted:,} rows have quotes behind a blank, which are part of the text")

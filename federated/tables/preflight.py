@@ -28,6 +28,8 @@ _FULL_WIDTH = "[\uff01-\uff5e\u3000]"
 _SCIENTIFIC = r"^\d(?:\.\d+)?[eE]\+?\d+$"
 _TIME = r"[\dT] ?\d{1,2}:\d{2}"
 _MIDNIGHT = r"[\dT] ?0?0:00(?::00(?:\.0*)?)?\s*$"
+_WRAPPED = r"""^\s*(?:="[^"]*"|'[^']+)\s*$"""
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _CODED = ("identity_number", "credit_code", "lei", "phone", "number")
 _FILLERS = pa.array(sorted({one.strip() for one in FILLERS}), pa.large_string())
 
@@ -108,6 +110,15 @@ def _mistyped(text: pa.Array, cleaned: Cleaned) -> int:
     return clean(changed, cleaned.kind).usable
 
 
+def _uneven(text: pa.Array, kind: str) -> tuple[int, int]:
+    """The fewest and most digits where all texts are numbers of differing lengths, none from 0."""
+    known = pc.utf8_trim_whitespace(text.drop_null())
+    if kind != "text" or not len(known) or _count(known, r"^[1-9]\d*$") < len(known):
+        return 0, 0
+    ends = pc.min_max(pc.utf8_length(known)).as_py()
+    return (ends["min"], ends["max"]) if ends["min"] < ends["max"] else (0, 0)
+
+
 def _fillers(text: pa.Array, kind: str) -> tuple[tuple[str, int], ...]:
     """What stands for nothing among keys that could be any text, most frequent first."""
     if kind != "text":
@@ -163,5 +174,8 @@ def _column(
         mistyped=_mistyped(text, cleaned),
         times=_count(text, _TIME) - _count(text, _MIDNIGHT) if "date" in cleaned.kind else 0,
         fillers=_fillers(text, cleaned.kind),
+        wrapped=_count(text, _WRAPPED),
+        control=_count(text, _CONTROL),
+        uneven=_uneven(text, cleaned.kind),
     )
     return replace(found, suggestions=tuple(of_column(found, values.type)))

@@ -17,7 +17,9 @@ class ColumnReport:
 
     `words`: taken as missing for a word such as NULL; `fractions`: whole numbers that end in .0;
     `mistyped`: valid with 0 for O or 1 for I; `times`: with a time of day; `fillers`: what stands
-    for nothing on a public list, with its count.
+    for nothing on a public list, with its count; `wrapped`: written for a spreadsheet (="0123",
+    '0123); `control`: with NUL and the like; `uneven`: the fewest and most digits of numbers that
+    have no leading zero among them, where these differ.
     """
 
     column: str
@@ -38,6 +40,9 @@ class ColumnReport:
     mistyped: int = 0
     times: int = 0
     fillers: tuple[tuple[str, int], ...] = ()
+    wrapped: int = 0
+    control: int = 0
+    uneven: tuple[int, int] = (0, 0)
 
     @property
     def usable(self) -> int:

@@ -298,7 +298,7 @@ def test_wrong_encoding_suggests_the_right_one(bind: Bind) -> None:
 
 def test_mixed_encodings_and_unnamed_utf_16_are_told_apart(bind: Bind) -> None:
     mixed = bind("a,b\n张,1\n".encode() + "李四,2\n".encode("gbk") + b"\xff,3\n")
-    with pytest.raises(InputError, match=r"not utf-8 text from line 3 on .it may mix encodings"):
+    with pytest.raises(InputError, match=r"from line 3 on, and is before .it mixes encodings"):
         mixed.load()
     zipped = bind(gzip.compress("a,b\n1,1\n李四,2\n".encode("gbk")), name="data.csv.gz")
     with pytest.raises(InputError, match=r'from line 3 on .try encoding = "gbk"'):

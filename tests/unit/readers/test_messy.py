@@ -1,0 +1,94 @@
+"""Files as people send them: read as they are written, or refused with a line and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from federated.tables.bindings import TablesFile
+from federated.tables.column_report import columns_taken
+from federated.tables.preflight import preflight
+from federated.tables.source import MemorySource
+from psi.protocol import InputError
+
+LINES = [f"{i:06d},city {i % 3},{i}.5" for i in range(60)]
+HEAD = "id,city,amount"
+
+
+def load(folder: Path, text: str | bytes) -> pa.Table:
+    data = text.encode() if isinstance(text, str) else text
+    (folder / "t.csv").write_bytes(data)
+    (folder / "tables.toml").write_text('[bank.t]\npath = "t.csv"\n')
+    table = TablesFile.load(folder / "tables.toml")["bank.t"]
+    return table.load(["id", "city", "amount"], keys=["id"])
+
+
+def whole(*lines: str) -> str:
+    return "\n".join([*lines, ""])
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (whole(HEAD, *(f"{line}," for line in LINES)), "line 2 has 4 fields", "add one there"),
+        (whole("Report", "by Ann", "", HEAD, *LINES), "line 4 has 3 fields", "is line 4 the head"),
+        (whole(HEAD, *LINES).encode() + b"\0" * 99, "line 62 has 1 fields", "NUL bytes"),
+        (whole(HEAD, *LINES, "only,two"), "line 62 has 2 fields", "check delimiter"),
+        (
+            whole(HEAD, *LINES).replace("city 0", "Köln").encode()
+            + whole(*LINES).replace("city", "Zürich").encode("latin-1"),
+            "from line 62 on, and is before",
+            "mixes encodings",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(
+    tmp_path: Path, text: str | bytes, message: str, hint: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load(tmp_path, text)
+    assert hint in caught.value.hint
+
+
+def test_a_delimiter_added_to_the_header_as_advised_reads_the_file(tmp_path: Path) -> None:
+    found = load(tmp_path, whole(f"{HEAD},", *(f"{line}," for line in LINES)))
+    assert found.num_rows == len(LINES)
+    assert found.column("id")[7].as_py() == "000007"
+
+
+def report(**columns: list[str]) -> str:
+    table = MemorySource({"p.t": pa.table(columns)}).load("p.t", list(columns), keys=["id"])
+    return " ".join(preflight(table, [["id"]], {"id": "text"}).suggestions)
+
+
+def test_keys_as_spreadsheets_leave_them_are_pointed_at() -> None:
+    plain = [f"{i:06d}" for i in range(50)]
+    assert report(id=plain) == ""
+    assert "50 rows are written for a spreadsheet" in report(id=[f'="{one}"' for one in plain])
+    assert "50 rows are written for a spreadsheet" in report(id=[f"'{one}" for one in plain])
+    assert "50 rows hold NUL" in report(id=[f"{one}\0" for one in plain])
+    lost = report(id=[str(i + 1) for i in range(50)])
+    assert "numbers of 1 to 2 digits without a leading zero" in lost
+    assert report(id=[str(1000 + i) for i in range(50)]) == ""
+
+
+def test_advice_is_for_what_a_column_is_used_for() -> None:
+    """A fact is carried as it is: nobody has to declare it. Numbers in text are no categories."""
+    table = pa.table(
+        {
+            "code": [f"{i:06d}" for i in range(300)],
+            "amount": [f"{i}.50" for i in range(299)] + ["99999999999.5"],
+            "note": ["ok\0"] * 300,
+        }
+    )
+    loaded = MemorySource({"p.t": table}).load("p.t", table.column_names)
+    roles = {"code": ["key", "fact"], "amount": ["feature"], "note": ["fact"]}
+    told = {one.column: " ".join(one.wrong) for one in columns_taken(loaded, roles)}
+    assert told["code"] == ""
+    assert "categories" not in told["amount"]
+    assert "far beyond all others" in told["amount"]
+    assert "300 rows hold NUL" in told["note"]
+    bare = {one.column: " ".join(one.wrong) for one in columns_taken(loaded, {"code": []})}
+    assert "leading zeros" in bare["code"]
