@@ -164,7 +164,7 @@ class PreflightReport:
                 f"{level.distinct:,} distinct{repeats}, first usable key of {level.reached:,} rows"
             )
         for what, texts in (
-            ("the job cannot succeed with these keys:", self.problems),
+            ("the job cannot succeed with this table:", self.problems),
             ("what to do:", self.suggestions),
         ):
             lines += [what] * bool(texts) + [f"  - {text}" for text in texts]

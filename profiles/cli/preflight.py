@@ -23,11 +23,13 @@ def preflight(
 
     Counts only; no value is shown and nothing is sent. Ends with exit code 0 where the job can
     succeed with these columns, also if there is something to mend; with 4 where a table cannot be
-    read or lacks a key column, a column cannot be what the job takes it for, no row has a usable
-    key, or fewer than [align] minimum_overlap or more than largest_set have one; with 3 where a
-    file is wrong.
+    read or lacks a key column, a column cannot be what the job takes it for, what it holds is in
+    the way of a step (a label with three classes, a manager twice), no row has a usable key, or
+    fewer than [align] minimum_overlap or more than largest_set have one; with 3 where a file is
+    wrong.
     """
     import json
+    from dataclasses import replace
 
     from federated.tables.bindings import TablesFile
     from federated.tables.column_report import columns_taken, in_lines
@@ -35,6 +37,7 @@ def preflight(
     from federated.tables.source import FileSource
     from federated.text import plain
     from profiles.cli.screen import column_bars
+    from profiles.in_the_way import in_the_way
     from profiles.job import AlignSpec, Job
     from profiles.leaks import with_leaks
     from profiles.roles import roles_of
@@ -55,7 +58,8 @@ def preflight(
     for found in bound:
         names = list(dict.fromkeys(column for level in found.keys for column in level))
         roles = roles_of(spec, found.name)
-        table = FileSource(file).load(found.table, [*roles], keys=names)
+        source = FileSource(file)
+        table = source.load(found.table, [*roles], keys=names)
         taken = columns_taken(table, {c: r for c, r in roles.items() if r != ["key"]})
         taken = with_leaks(spec, found.name, table, taken)
         kinds = {
@@ -68,6 +72,8 @@ def preflight(
                 table, found.keys, kinds, duplicates=align.duplicates, progress=progress,
                 minimum=align.minimum_overlap, largest=align.largest_set,
             )  # fmt: skip
+        if not any(one.problem for one in taken):
+            report = replace(report, problems=(*report.problems, *in_the_way(spec, found, source)))
         told = {"party": found.name, "table": found.table, **report.as_dict()}
         told["taken"] = [one.as_dict() for one in taken]
         told["ok"] = bool(told["ok"]) and not any(one.problem for one in taken)

@@ -125,7 +125,7 @@ def test_what_a_job_cannot_succeed_with(values: list[str], terms: Any, said: str
     assert bool(report.problems) == bool(said)
     assert report.as_dict()["ok"] is not bool(said)
     assert said in "".join(report.problems)
-    told = "the job cannot succeed with these keys:\n  - "
+    told = "the job cannot succeed with this table:\n  - "
     assert (told in report.to_text()) == bool(said)
 
 

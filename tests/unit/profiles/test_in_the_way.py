@@ -1,0 +1,87 @@
+"""`preflight` says of a party's tables what the job itself would end with, before any contact."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from profiles.cli import app
+
+JOB = """
+[job]
+name = "trial"
+purpose = "test"
+[[party]]
+name = "bank"
+table = "bank.t"
+keys = [["id"]]
+features = ["x"]
+[[party]]
+name = "bureau"
+table = "bureau.t"
+keys = [["id"]]
+features = ["y"]
+[align]
+minimum_overlap = 2
+[[aggregate]]
+by = "bank.g"
+measures = ["bureau.y:sum"]
+[train]
+task = "churn"
+label = "bank.left"
+[[target]]
+product = "p"
+managers = "bank.m"
+"""
+
+
+def said(folder: Path, party: str, **changes: object) -> tuple[int, str]:
+    rng = np.random.default_rng(2)
+    bank = pd.DataFrame(
+        {"id": range(90), "x": rng.normal(size=90), "g": ["a", "b"] * 45, "left": [0, 1, 0] * 30}
+    )
+    bureau = pd.DataFrame({"id": range(90), "y": rng.normal(size=90)})
+    managers = pd.DataFrame({"manager": ["Ann", "Bo"]})
+    for column, values in changes.items():
+        table = {"y": bureau, "manager": managers}.get(column, bank)
+        table[column] = values
+    for name, table in (("bank", bank), ("bureau", bureau), ("managers", managers)):
+        table.to_csv(folder / f"{name}.csv", index=False)
+    files = {"bank.t": "bank", "bank.m": "managers", "bureau.t": "bureau"}
+    (folder / "tables.toml").write_text(
+        "".join(f'[{name}]\npath = "{file}.csv"\n' for name, file in files.items())
+    )
+    (folder / "job.toml").write_text(JOB)
+    words = ["preflight", str(folder / "job.toml"), "--tables", str(folder / "tables.toml")]
+    done = CliRunner().invoke(app, [*words, "--party", party, "--json"])
+    (found,) = json.loads(done.output)
+    return done.exit_code, " ".join(found["problems"])
+
+
+def test_tables_in_which_nothing_is_in_the_way(tmp_path: Path) -> None:
+    assert said(tmp_path, "bank") == (0, "")
+    assert said(tmp_path, "bureau") == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("party", "column", "values", "message"),
+    [
+        ("bank", "left", [0, 1, 2] * 30, "found 3 classes, allowed: 2"),
+        ("bank", "left", [0] * 90, "found 1 classes, allowed: 2"),
+        ("bank", "left", [1] * 5 + [0] * 85, "5 rows of its rarer class"),
+        ("bank", "g", [f"g{i}" for i in range(90)], ""),
+        ("bank", "manager", ["Ann", "Ann"], "1 repeat one"),
+        ("bureau", "y", [3e13] * 90, "too large to add up"),
+    ],
+)
+def test_what_would_end_the_job_later_is_a_problem_now(
+    tmp_path: Path, party: str, column: str, values: list[object], message: str
+) -> None:
+    code, problems = said(tmp_path, party, **{column: values})
+    assert message in problems
+    assert code == (4 if message else 0)
