@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,10 @@ class Reader(ABC):
         return there
 
 
+_VALUE = r"\s*[+-]?[\d.,/:-]*\d[\d.,/: -]*\s*"
+"""What is a number or a date, and no column's name."""
+
+
 def missing_column(where: str, column: str, known: Sequence[str]) -> InputError:
     """The error for a column that a table does not have."""
     if len(known) == 1:
@@ -67,6 +72,10 @@ def missing_column(where: str, column: str, known: Sequence[str]) -> InputError:
                 shown = "\\t" if mark == "\t" else mark
                 hint = f'the fields are divided by another mark: set delimiter = "{shown}"'
                 return InputError(f"{where}: no column {column!r}", hint=f"{hint} in tables.toml")
+    if any(re.fullmatch(_VALUE, name) for name in known):
+        # names that are values are somebody's row, which no error shows
+        hint = "the first line looks like a row, not like names: put a header above it"
+        return InputError(f"{where}: no column {column!r}", hint=hint)
     folded = {name.strip().casefold(): name for name in known}
     close = get_close_matches(column, known, n=1)
     if column.strip().casefold() in folded:

@@ -178,8 +178,8 @@ class CsvReader(Reader):
         form, wider = self._form, found.ragged_fields > found.width
         if form.quote and not form.escape and self._escaped():
             return 'quotes are written \\" here: set escape = "\\\\" in tables.toml'
-        if any(b"\0" in block for block in self._blocks()):
-            return "it holds NUL bytes: it was cut or damaged while it was written; export it again"
+        if any(b"\0" in block or b"\x1a" in block for block in self._blocks()):
+            return "it holds NUL or end-of-file characters: cut or damaged while it was written"
         if found.ragged == found.records - 1 and found.ragged_fields == found.width + 1:
             return f"each line ends in {form.delimiter!r} and the header does not: add one there"
         if wider and 2 * found.ragged > found.records:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ managers = "bank.m"
 """
 
 
-def said(folder: Path, party: str, **changes: object) -> tuple[int, str]:
+def said(folder: Path, party: str, **changes: Any) -> tuple[int, str]:
     rng = np.random.default_rng(2)
     bank = pd.DataFrame(
         {"id": range(90), "x": rng.normal(size=90), "g": ["a", "b"] * 45, "left": [0, 1, 0] * 30}

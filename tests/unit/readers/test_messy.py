@@ -34,7 +34,8 @@ def whole(*lines: str) -> str:
     [
         (whole(HEAD, *(f"{line}," for line in LINES)), "line 2 has 4 fields", "add one there"),
         (whole("Report", "by Ann", "", HEAD, *LINES), "line 4 has 3 fields", "is line 4 the head"),
-        (whole(HEAD, *LINES).encode() + b"\0" * 99, "line 62 has 1 fields", "NUL bytes"),
+        (whole(HEAD, *LINES).encode() + b"\0" * 99, "line 62 has 1 fields", "NUL or end"),
+        (whole(HEAD, *LINES, "\x1a"), "line 62 has 1 fields", "NUL or end"),
         (whole(HEAD, *LINES, "only,two"), "line 62 has 2 fields", "check delimiter"),
         (
             whole(HEAD, *LINES).replace("city 0", "Köln").encode()
@@ -56,6 +57,14 @@ def test_a_delimiter_added_to_the_header_as_advised_reads_the_file(tmp_path: Pat
     found = load(tmp_path, whole(f"{HEAD},", *(f"{line}," for line in LINES)))
     assert found.num_rows == len(LINES)
     assert found.column("id")[7].as_py() == "000007"
+
+
+def test_a_first_line_that_is_a_row_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no column 'id'") as caught:
+        load(tmp_path, whole("110105194912310021,Ann Canary,17.5", *LINES))
+    assert "put a header above it" in caught.value.hint
+    assert "Canary" not in caught.value.hint
+    assert "1101" not in caught.value.hint
 
 
 def report(**columns: list[str]) -> str:
