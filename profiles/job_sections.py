@@ -220,6 +220,7 @@ def read_target(section: Section, trains: tuple[TrainSpec, ...], receiver: str) 
     known = ("manager", "capacity", *(branch or ("branch",)))
     for given in (key for key in renames if key not in known):
         raise section.fail("managers_columns", given, " or ".join(known))
+    channel = section.text("channel", "")
     section.done()
     return TargetSpec(
         product=product,
@@ -232,6 +233,7 @@ def read_target(section: Section, trains: tuple[TrainSpec, ...], receiver: str) 
         branch=branch,
         relationship=relationship,
         managers_columns=tuple(renames.items()),
+        channel=channel,
     )
 
 

@@ -21,7 +21,15 @@ from profiles.federation import Federation
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
 from profiles.leakage import leakage_metrics
-from profiles.own_table import eligible, entity_column, managers_of, own_facts, own_table, routed
+from profiles.own_table import (
+    admission_of,
+    eligible,
+    entity_column,
+    managers_of,
+    own_facts,
+    own_table,
+    routed,
+)
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData
 from profiles.report.render import render_report
@@ -71,7 +79,7 @@ def write_outputs(
     grades[outcome.rows] = outcome.grades
     facts = table.select(own_facts(job, table))
     profiles = build_profiles(facts, None, scores, found, why, grades, entity=entity_column(job))
-    write_parquet_atomic(profiles, folder / "profiles.parquet")
+    write_parquet_atomic(_admitted(profiles, job, tables), folder / "profiles.parquet")
     files = ["profiles.parquet"]
     targets = _targets(job, profiles, tables)
     if targets is not None:
@@ -99,6 +107,12 @@ def write_outputs(
     metrics = _metrics(job, federation, report, checks, synthetic)
     files += _write_texts(folder, metrics, report)
     return Outputs(profiles, targets, metrics, report, tuple(files))
+
+
+def _admitted(profiles: pa.Table, job: Job, tables: Source) -> pa.Table:
+    """Without those who have lost the basis for this job since it was agreed on."""
+    admission = admission_of(tables, job.party(job.receiver).table)
+    return profiles if admission is None else profiles.filter(pa.array(admission.rows))
 
 
 def _write_horizontal(
@@ -250,8 +264,20 @@ def _metrics(
         "targets": {t.product: t.total for t in report.targets},
         "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),
+        "basis": _basis(job, federation),
         "run": run,
     }
+
+
+def _basis(job: Job, federation: Federation) -> dict[str, Any] | None:
+    """How many of the receiver's own rows are in the job, and the others by reason."""
+    table = job.party(job.receiver).table
+    admission = admission_of(federation.tables[job.receiver], table)
+    if admission is None:
+        return None
+    admitted = int(admission.rows.sum())
+    lost = len(admission.rows) - admitted
+    return {"admitted": admitted, "left_out": admission.left_out, "lost_since": lost}
 
 
 def _pairs(federation: Federation, report: ReportData) -> int | None:

@@ -13,9 +13,10 @@ from difflib import get_close_matches
 import numpy as np
 import pyarrow as pa
 
+from federated.tables.basis import ANY, Admission
 from federated.tables.column_roles import check_role
 from federated.tables.frozen import FrozenColumns
-from federated.tables.kept_tables import Extract
+from federated.tables.kept_tables import Extract, KeptTables
 from federated.tables.matrix import known_labels
 from federated.tables.source import Source
 from profiles.job import Job, TargetSpec
@@ -25,6 +26,7 @@ from profiles.targets import RESERVED
 from psi.protocol.errors import InputError, JobError
 
 __all__ = [
+    "admission_of",
     "check_own",
     "eligible",
     "entity_column",
@@ -56,6 +58,13 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
             raise JobError(
                 f"{job.file}: [[target]] {place} columns: {taken[0]!r} is in every list already",
                 hint="leave it out, or give the table's column another name",
+            )
+    for place, target in enumerate(job.targets, start=1):
+        if target.channel and source.basis(table) is None:
+            raise JobError(
+                f"{job.file}: [[target]] {place} channel: {target.channel!r} found, but nothing "
+                f"says by which channels the entities of {table} may be reached",
+                hint=f"name its table of bases: [{table}] basis in tables.toml",
             )
     for key, columns in _shown(job):
         for column in columns:
@@ -161,15 +170,32 @@ def eligible(job: Job, target: TargetSpec, tables: Source) -> np.ndarray | None:
     """bool[rows of the job's copy]: who may be on a list, None for everybody.
 
     By default nobody whose label already is the outcome: a customer who has left cannot be kept,
-    one who has bought need not be asked.
+    one who has bought need not be asked. And nobody who may not be reached by the list's channel,
+    or who has lost the basis for this job.
     """
-    if target.leave_out == "none":
-        return None
     table, train = job.party(job.receiver).table, job.train(target.task)
+    admission = admission_of(tables, table)
+    reached = None if admission is None else _reached(admission, target.channel)
+    if target.leave_out == "none":
+        return reached
     label = known_labels(
         tables.load(table, [train.label]), train.label, positive=train.positive, where=table
     )
-    return label < 0 if target.leave_out == "labelled" else label != 1
+    found = label < 0 if target.leave_out == "labelled" else label != 1
+    return found if reached is None else found & reached
+
+
+def admission_of(tables: Source, table: str) -> Admission | None:
+    """Who of a table is in the job; None where nothing is said of bases, or no job has a copy."""
+    return tables.admission(table) if isinstance(tables, KeptTables) else None
+
+
+def _reached(admission: Admission, channel: str) -> np.ndarray:
+    """Rows that may be reached by a channel; by "" all that are in."""
+    if not channel:
+        return admission.rows
+    nobody = np.zeros(len(admission.rows), bool)
+    return admission.channels.get(channel, admission.channels.get(ANY, nobody))
 
 
 def _shown(job: Job) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -14,6 +14,7 @@ from profiles.baseline import Comparison
 from profiles.federation import Federation
 from profiles.job import Job
 from profiles.leakage import leakage
+from profiles.own_table import admission_of
 from profiles.plan import PATHS
 from profiles.report.data import (
     Aggregated,
@@ -79,8 +80,24 @@ def report_data(
         disclosures=contract.disclosures,
         leakage=leakage(federation),
         run=_run(federation),
-        notes=tuple(_check(check) for check in checks),
+        notes=(*_left_out(job, federation), *(_check(check) for check in checks)),
     )
+
+
+def _left_out(job: Job, federation: Federation) -> list[str]:
+    """How many of the receiver's own rows have no lawful basis for the job, and why."""
+    table = job.party(job.receiver).table
+    admission = admission_of(federation.tables[job.receiver], table)
+    if admission is None:
+        return []
+    counts = dict(admission.left_out)
+    lost = len(admission.rows) - int(admission.rows.sum())
+    counts |= {"lost since the job was agreed on": lost} if lost else {}
+    why = ", ".join(f"{reason}: {n:,}" for reason, n in counts.items())
+    return [
+        f"Rows of {table} left out for want of a basis: {sum(counts.values()):,}"
+        + (f" ({why})." if why else ".")
+    ]
 
 
 def _matched(federation: Federation) -> int | None:

@@ -84,7 +84,7 @@ class TargetSpec:
 
     `branch` are columns that a lead and its manager share, `relationship` the column with the
     manager who knows the entity; None: what is called so. `managers_columns` says how the managers'
-    table calls them.
+    table calls them. `channel`: only who may be reached by it, as the table of bases says.
     """
 
     product: str
@@ -97,3 +97,4 @@ class TargetSpec:
     branch: tuple[str, ...] | None = None
     relationship: str | None = None
     managers_columns: tuple[tuple[str, str], ...] = ()
+    channel: str = ""

@@ -92,6 +92,10 @@ class GivenTables:
         del table
         return ()
 
+    def basis(self, table: str) -> None:
+        """Nothing is said of bases."""
+        del table
+
 
 def _is_frame(table: Any) -> bool:
     return type(table).__module__.split(".")[0] == "pandas" and hasattr(table, "columns")

@@ -33,6 +33,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ENTITIES = ("consumer", "company", "government")
 REVEALS = ("both", "receiver", "cardinality")
 DUPLICATES = ("collapse", "join")
+BASES = ("none", "own", "every")
 STEPS = tuple(dict.fromkeys(kind.name for kind in KINDS))
 """The kinds of steps, as the contract's fields are called."""
 _NAMED = 5
@@ -68,7 +69,8 @@ class Limits:
     named. `aggregate_protocols` are those that add statistics up. `unnoised_categories` lets others
     add their amounts up by this party's categories without noise, `unnoised_join_sums` sum this
     party's columns over records that nobody learns; `largest_epsilon`, in thousandths, is the
-    weakest noise allowed otherwise.
+    weakest noise allowed otherwise. `basis` says whose rows have to be in a job by a lawful basis
+    only: this party's "own", or those of "every" party.
     """
 
     reveal: tuple[str, ...] = REVEALS
@@ -87,6 +89,7 @@ class Limits:
     key_bits: int = 2048
     duplicates: tuple[str, ...] = DUPLICATES
     aggregate_protocols: tuple[str, ...] = ("paillier",)
+    basis: str = "none"
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ class Policy:
         if contract.proposer != me.name:  # whoever called for the session may be another
             _one_of("proposer", contract.proposer, self.proposals.parties)
         self._check_proposal(contract)
+        self._check_basis(contract, me, source)
         self._check_align(contract)
         self._check_steps(contract, me)
         self._check_noise(contract, me)
@@ -205,6 +209,21 @@ class Policy:
         _at_most("retention in days", contract.retention_days, rules.retention_days)
         for name in filter(None, to_plain(contract.suites).values()):
             _one_of("suite", name, self.limits.suites)
+
+    def _check_basis(self, contract: Contract, me: PartyTerms, source: Source) -> None:
+        """Of others it is known with the facts of their tables; of this party's before."""
+        if self.limits.basis == "none":
+            return
+        if source.basis(me.table) is None:
+            raise Declined(
+                f"table {me.table} states no lawful basis for its rows, one needed by policy",
+                hint=f"tables.toml: [{me.table}] basis; policy: [limits] basis",
+            )
+        for terms in contract.parties if self.limits.basis == "every" else ():
+            if terms.rows and not terms.basis:
+                raise Declined(
+                    f"{terms.name} states no lawful basis for its rows, one needed by policy"
+                )
 
     def _check_align(self, contract: Contract) -> None:
         limits = self.limits

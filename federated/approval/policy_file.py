@@ -12,6 +12,7 @@ from pathlib import Path
 
 from federated.approval.policy import (
     ANY,
+    BASES,
     DAYS,
     DUPLICATES,
     ENTITIES,
@@ -173,6 +174,7 @@ def _limits(section: Section) -> Limits:
             "score_vectors", default.score_vectors, 0, default.score_vectors
         ),
         unnoised_categories=section.flag("unnoised_categories", default.unnoised_categories),
+        basis=section.text("basis", default.basis, BASES),
         unnoised_join_sums=section.flag("unnoised_join_sums", default.unnoised_join_sums),
         largest_epsilon=round(
             1000 * section.number("largest_epsilon", default.largest_epsilon / 1000, 0.01, 20)

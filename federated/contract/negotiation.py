@@ -161,6 +161,8 @@ def _with_facts(terms: PartyTerms, told: PartyTerms) -> PartyTerms:
         snapshot=told.snapshot,
         design_columns=told.design_columns,
         protocols=told.protocols,
+        basis=told.basis,
+        legal_entities=told.legal_entities,
     )
 
 

@@ -59,6 +59,8 @@ class PartyTerms:
     """One party: who it is, which table it brings, which columns and what each is for.
 
     `protocols` are those of set intersection that it accepts, told where the draft leaves a choice.
+    `basis` is the table by which it admits only rows with a lawful basis, "" for none stated;
+    `legal_entities` is "admit" where companies and government bodies need no row in it.
     """
 
     name: str
@@ -75,6 +77,8 @@ class PartyTerms:
     snapshot: str = ""
     protocols: tuple[str, ...] = ()
     design_columns: int = 0
+    basis: str = ""
+    legal_entities: str = ""
 
     @property
     def identity(self) -> Identity:
@@ -205,6 +209,8 @@ class Contract:
         for terms in self.parties:
             if [len(level) for level in terms.keys] != [len(level) for level in terms.kinds]:
                 raise PeerError("the contract names another number of kinds than of key columns")
+            if terms.legal_entities not in ("", "admit") or len(terms.basis) > LONGEST:
+                raise PeerError("the contract has a rule of admission that is none")
         if len(self.nonce) != 64 or not 0 < self.not_before < self.expires:
             raise PeerError("the contract's nonce or validity is malformed")
         for kind in KINDS:
@@ -242,7 +248,16 @@ class Contract:
     def asked(self) -> bytes:
         """32 bytes that name what is asked, whatever the nonce and the day it is asked on."""
         parties = tuple(
-            replace(p, rows=0, snapshot="", protocols=(), design_columns=0) for p in self.parties
+            replace(
+                p,
+                rows=0,
+                snapshot="",
+                protocols=(),
+                design_columns=0,
+                basis="",
+                legal_entities="",
+            )
+            for p in self.parties
         )
         undated = replace(
             self,

@@ -95,4 +95,20 @@ def _party(contract: Contract, terms: PartyTerms) -> str:
     rows = f"{terms.rows:,} rows" if terms.rows else "rows not told yet"
     columns = f"{len(terms.features)} columns for training" if terms.features else "no features"
     measures = f", measures {', '.join(terms.measures)}" if terms.measures else ""
-    return f"{terms.name} ({what}{terms.table}, {rows}): {columns}{measures}"
+    admits = f"; {_basis(contract, terms)}" if terms.rows else ""
+    return f"{terms.name} ({what}{terms.table}, {rows}): {columns}{measures}{admits}"
+
+
+def _basis(contract: Contract, terms: PartyTerms) -> str:
+    """By what rule a party's rows are in the job."""
+    if not terms.basis:
+        return "states no lawful basis for its rows"
+    who = ""
+    if terms.legal_entities:
+        who = "; companies and government bodies need none"
+        if contract.entity == "consumer":
+            who = ""
+    return (
+        f"only rows with a basis for '{contract.purpose}' towards the parties that learn of them, "
+        f"on the day of the run, by {terms.basis}{who}"
+    )

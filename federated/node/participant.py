@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from federated.approval.decision import AutoDecider, Decider, Request
 from federated.approval.policy import Policy
@@ -23,6 +26,7 @@ from federated.steps.folds import FoldKey
 from federated.steps.outcome import Outcome
 from federated.steps.release_guard import foresee
 from federated.steps.runner import facts_of, run_steps
+from federated.tables.basis import BasisAsked
 from federated.tables.frozen import FrozenColumns
 from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
@@ -117,6 +121,7 @@ class Participant:
                 self._salt,
                 self._kept,
                 self._releases,
+                self._expired(agreed.contract),
             )
             self._session.finish()
         except BaseException as error:
@@ -143,8 +148,32 @@ class Participant:
         if self.tables.holds(own):
             return
         self.tables.keep(
-            [own, *self._remembered(draft, own), *self._naming(draft, own), *self._also()]
+            [own, *self._remembered(draft, own), *self._naming(draft, own), *self._also()],
+            self._asked_of_bases(draft),
         )
+        admission = self.tables.admission(me.table)
+        if admission is not None:
+            admitted = int(admission.rows.sum())
+            self._session.ledger.once(
+                "admitted", table=me.table, rows=admitted, left_out=admission.left_out
+            )
+
+    def _asked_of_bases(self, contract: Contract) -> BasisAsked:
+        """What this party's rows must have a basis for: today, towards whoever learns of them."""
+        me, others = self._session.name, tuple(contract.partners())
+        recipients = others if me == contract.receiver else (contract.receiver,)
+        day = dt.datetime.fromtimestamp(self._session.clock()).date()
+        return BasisAsked(contract.purpose, recipients, contract.entity, day)
+
+    def _expired(self, contract: Contract) -> np.ndarray | None:
+        """Rows that have lost their basis since the contract was agreed on; None for none."""
+        table = contract.party(self._session.name).table
+        gone = self.tables.expire(table, self._asked_of_bases(contract))
+        admission = self.tables.admission(table)
+        if not gone or admission is None:
+            return None
+        self._session.ledger.once("admitted", table=table, expired=gone)
+        return ~admission.rows
 
     def _naming(self, draft: Contract, own: Extract) -> list[Extract]:
         """What the deal of folds needs: columns that named this receiver's records so far."""

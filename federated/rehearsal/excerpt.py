@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from federated.tables.basis import Basis
 from federated.tables.source import Source
 
 __all__ = ["Excerpt"]
@@ -15,17 +16,18 @@ __all__ = ["Excerpt"]
 class Excerpt:
     """A `Source` over another; `most` rows of each table, 0 for all. `sizes`: rows found.
 
-    Every load takes the same rows, as the steps of a job demand.
+    Every load takes the same rows, as the steps of a job demand; tables of bases stay whole.
     """
 
     def __init__(self, source: Source, most: int) -> None:
         self._source, self._most = source, most
         self.sizes: dict[str, int] = {}
+        self._whole: set[str] = set()
 
     def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
         found = self._source.load(table, columns, keys=keys)
         rows = self.sizes[table] = found.num_rows
-        if not self._most or rows <= self._most:
+        if not self._most or rows <= self._most or table in self._whole:
             return found
         return found.take(pa.array(np.linspace(0, rows - 1, self._most).astype(np.int64)))
 
@@ -37,3 +39,8 @@ class Excerpt:
 
     def keys(self, table: str) -> tuple[str, ...]:
         return self._source.keys(table)
+
+    def basis(self, table: str) -> Basis | None:
+        found = self._source.basis(table)
+        self._whole |= {found.table} if found else set()
+        return found

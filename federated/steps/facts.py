@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from federated.contract.terms import PartyTerms
 from federated.tables.encoding import independent_columns
@@ -12,7 +14,7 @@ from federated.tables.inferred import mark
 from federated.tables.snapshot import snapshot_hash
 from federated.tables.source import Source
 
-__all__ = ["load_table", "stated", "used_columns"]
+__all__ = ["load_table", "stated", "used_columns", "without"]
 
 
 def used_columns(terms: PartyTerms) -> list[str]:
@@ -36,3 +38,16 @@ def stated(terms: PartyTerms, table: pa.Table, salt: bytes) -> PartyTerms:
     width = independent_columns(table, terms.features) if terms.features else 0
     snapshot = snapshot_hash(table, salt=salt)
     return replace(terms, rows=len(table), snapshot=snapshot, design_columns=width)
+
+
+def without(table: pa.Table, terms: PartyTerms, gone: np.ndarray) -> pa.Table:
+    """The table in which rows that are `gone` (bool[n]) have no key and no label.
+
+    They keep their place, match nobody and are trained on by nobody.
+    """
+    out = pa.array(gone)
+    for name in dict.fromkeys([*(c for level in terms.keys for c in level), *terms.labels]):
+        place, field = table.column_names.index(name), table.field(name)
+        nothing = pa.scalar(None, field.type)
+        table = table.set_column(place, field, pc.if_else(out, nothing, table.column(name)))
+    return table

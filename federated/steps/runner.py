@@ -6,7 +6,10 @@ in the contract is not run; what a step disclosed is written into the ledger whe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from federated.contract.terms import Contract, PartyTerms
 from federated.releases.learned import note_learned
@@ -70,7 +73,11 @@ def facts_of(
         check_packages(draft, terms.name)
         for step in STEPS:
             step.check(draft, terms.name, table)
-    return stated(terms, table, salt)
+    own = stated(terms, table, salt)
+    basis = source.basis(terms.table)
+    if basis is None:
+        return own
+    return replace(own, basis=basis.table, legal_entities="admit" if basis.legal_entities else "")
 
 
 def run_steps(
@@ -80,9 +87,10 @@ def run_steps(
     salt: bytes,
     kept: Path | None = None,
     releases: Releases | None = None,
+    gone: np.ndarray | None = None,
 ) -> Outcome:
     """All steps of a contract in its order, at one party; see `Work` for the arguments."""
-    work = Work(session, contract, source, salt, kept, releases)
+    work = Work(session, contract, source, salt, kept, releases, gone)
     steps = [step(work) for step in STEPS]
     if work.receives and kept is not None:
         work.outcome.before = note_learned(kept / "learned.json", contract)

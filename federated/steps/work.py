@@ -16,7 +16,7 @@ from federated.contract.terms import Contract
 from federated.paillier import PrivateKey, generate_keypair
 from federated.releases.memory import Releases
 from federated.session.session import Session
-from federated.steps.facts import load_table
+from federated.steps.facts import load_table, without
 from federated.steps.outcome import Outcome
 from federated.steps.release_guard import ReleaseGuard
 from federated.tables.snapshot import snapshot_hash
@@ -32,6 +32,7 @@ class Work:
     """One job at one party, step by step.
 
     `kept` is a folder for what outlives the job, `releases` this party's book; None for neither.
+    Rows that are `gone` (bool[n]) have lost their basis since: they are in no step.
     Where rows repeat, with one partner only, the aligned rows are `pairs`; `own` is this party's
     own record of each, and one record is in `most` of them at most.
 
@@ -48,6 +49,7 @@ class Work:
         salt: bytes,
         kept: Path | None = None,
         releases: Releases | None = None,
+        gone: np.ndarray | None = None,
     ) -> None:
         self.session, self.contract, self.source, self.kept = session, contract, source, kept
         self.releases = releases
@@ -56,6 +58,8 @@ class Work:
         self.table = load_table(self.me, source)
         if snapshot_hash(self.table, salt=salt) != self.me.snapshot:
             raise PeerError("the table changed after the contract was signed", step="tables")
+        if gone is not None:
+            self.table = without(self.table, self.me, gone)
         if any(release.epsilon for release in planned(contract, session.name)):
             discrete_laplace([1])  # a missing package is told before anything is sent
         self.guard = ReleaseGuard(session, contract, source, salt, self.table, releases)

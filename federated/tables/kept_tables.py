@@ -11,6 +11,9 @@ facts that a contract is signed over (row count, snapshot) are of the copy.
 Parts are sealed under the journal's key, for this session, and go with the journal: at the job's
 end, when its outputs are written, or when it is given up. Like a spool's they are not synced.
 
+Where the table has a basis (`basis`), the copy has only the rows that it admits. It is asked again
+on the day of the run (`expire`): a row that it does not admit any more keeps its place, and is out.
+
 Whatever a table was read from, equal values have equal types here: text is `large_string`, a column
 of whole numbers `int64` (a CSV file does not tell 34 from 34.0), of others `double`; a NaN is null,
 and a column of nulls has no type. Keys are text.
@@ -24,14 +27,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.readers.canonical import canonical_column
 from federated.store.plain import canonical, from_canonical
 from federated.store.vault import Vault
+from federated.tables.basis import Admission, Basis, BasisAsked, admit
 from federated.tables.source import Source
-from psi.protocol import InputError, Random
+from psi.protocol import InputError, Random, Refused
 
 __all__ = ["Extract", "KeptTables"]
 
@@ -57,6 +62,14 @@ class _Copy:
     mark: str  # binds the parts to this copy: one that was begun and left has another
 
 
+@dataclass(frozen=True)
+class _Admitted:
+    table: str
+    basis: str
+    reasons: tuple[str, ...]
+    counts: tuple[int, ...]
+
+
 class KeptTables:
     """One party's tables in one job (a `Source`): only what was kept is there."""
 
@@ -68,10 +81,11 @@ class KeptTables:
     def __repr__(self) -> str:
         return "<a job's copy of its tables>"
 
-    def keep(self, extracts: Iterable[Extract]) -> None:
+    def keep(self, extracts: Iterable[Extract], asked: BasisAsked | None = None) -> None:
         """Read each table once and seal what was read, in place of an earlier copy.
 
-        Raises what reading raises; `EnvironmentFailed` where the disk is full.
+        With what is `asked` of bases, rows without one are left out. Raises what reading raises;
+        `EnvironmentFailed` where the disk is full; `Refused` where no row may be in the job.
         """
         wanted: dict[str, Extract] = {}
         for extract in extracts:
@@ -80,10 +94,17 @@ class KeptTables:
             keys = tuple(dict.fromkeys([*before.keys, *extract.keys]))
             wanted[extract.table] = Extract(extract.table, columns, keys)
         for extract in wanted.values():
-            self._keep(extract)
+            self._keep(extract, asked)
 
-    def _keep(self, extract: Extract) -> None:
+    def _keep(self, extract: Extract, asked: BasisAsked | None) -> None:
+        basis = self._source.basis(extract.table) if asked else None
+        if basis is not None:
+            of = tuple(c for c in (basis.of,) if c not in extract.columns)
+            keys = tuple(dict.fromkeys([*extract.keys, basis.of]))
+            extract = Extract(extract.table, (*extract.columns, *of), keys)
         found = self._source.load(extract.table, extract.columns, keys=extract.keys)
+        if basis is not None and asked is not None:
+            found = self._admitted(extract.table, basis, found, asked)
         mark = self._random(16).hex()
         copy = _Copy(extract.table, extract.columns, extract.keys, found.num_rows, mark)
         table = _plain_table(found, extract.keys)
@@ -94,11 +115,68 @@ class KeptTables:
             self._vault.write(f"{_name(copy.table)}-{number}", _stream(part), bound, sync=False)
         self._vault.write(_name(copy.table), canonical(copy), copy.table.encode())
 
+    def _admitted(self, name: str, basis: Basis, found: pa.Table, asked: BasisAsked) -> pa.Table:
+        admission = admit(basis, self._source, found.column(basis.of), asked)
+        if not admission.rows.any():
+            raise Refused(
+                f"no row of {name} has a basis for this job's purpose and parties",
+                hint=f"the bases stand in {basis.table}",
+            )
+        self._note(name, _Admitted(name, basis.table, *_pairs(admission.left_out)), admission)
+        return found.filter(pa.array(admission.rows))
+
+    def _note(self, name: str, noted: _Admitted, admission: Admission) -> None:
+        """Keep who was left out, and by which channels the others may be reached."""
+        rows = admission.rows
+        flags = {channel: flag[rows] for channel, flag in admission.channels.items()}
+        part = pa.table({name: pa.array(flag) for name, flag in flags.items()})
+        self._vault.write(f"{_name(name)}-basis", canonical(noted), name.encode())
+        self._vault.write(f"{_name(name)}-reach", _stream(part), name.encode(), sync=False)
+
+    def admission(self, table: str) -> Admission | None:
+        """Who is in the job, of the rows of the copy; None where nothing is said of bases.
+
+        `rows` are all but those that `expire` found; who was left out of the copy is counted.
+        """
+        data = self._vault.read(f"{_name(table)}-basis", table.encode())
+        reach = self._vault.read(f"{_name(table)}-reach", table.encode())
+        copy = self._copy(table)
+        if data is None or reach is None or copy is None:
+            return None
+        noted = from_canonical(_Admitted, data)
+        with pa.ipc.open_stream(reach) as stream:
+            flags = stream.read_all()
+        found = self._vault.read(f"{_name(table)}-gone", copy.mark.encode())
+        gone = np.frombuffer(found, bool) if found is not None else np.zeros(copy.rows, bool)
+        channels = {
+            name: flags.column(name).to_numpy(zero_copy_only=False) & ~gone
+            for name in flags.column_names
+        }
+        return Admission(~gone, dict(zip(noted.reasons, noted.counts, strict=True)), channels)
+
+    def expire(self, table: str, asked: BasisAsked) -> int:
+        """Ask the basis again on the day of the run; how many rows it does not admit any more.
+
+        Once a job: a party that was killed goes on with the rows that it had.
+        """
+        copy, basis = self._copy(table), self._source.basis(table)
+        if copy is None or basis is None or basis.of not in copy.columns:
+            return 0
+        name, bound = f"{_name(table)}-gone", copy.mark.encode()
+        found = self._vault.read(name, bound)
+        if found is None:
+            names = self.load(table, [basis.of]).column(basis.of)
+            found = (~admit(basis, self._source, names, asked).rows).tobytes()
+            self._vault.write(name, found, bound)
+        return int(np.frombuffer(found, bool).sum())
+
     def holds(self, extract: Extract) -> bool:
         """Whether these columns of a table were kept, those in `keys`, and no others, as text."""
         copy, columns = self._copy(extract.table), set(extract.columns)
         if copy is None or not columns <= set(copy.columns):
             return False
+        basis = self._source.basis(extract.table)
+        columns -= {basis.of} if basis else set()  # text in any case
         return columns & set(extract.keys) == columns & set(copy.keys)
 
     def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
@@ -131,6 +209,10 @@ class KeptTables:
         """The columns that a job may match by."""
         return self._source.keys(table)
 
+    def basis(self, table: str) -> Basis | None:
+        """By what its rows are admitted to jobs."""
+        return self._source.basis(table)
+
     def _copy(self, table: str) -> _Copy | None:
         data = self._vault.read(_name(table), table.encode())
         return None if data is None else from_canonical(_Copy, data)
@@ -149,6 +231,10 @@ class KeptTables:
 def _name(table: str) -> str:
     """A file's name, whatever characters the table's has."""
     return f"table-{hashlib.sha256(table.encode()).hexdigest()[:16]}"
+
+
+def _pairs(counts: dict[str, int]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    return tuple(counts), tuple(counts.values())
 
 
 def _parts(copy: _Copy) -> int:

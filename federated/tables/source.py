@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from federated.readers.canonical import canonical
 from federated.readers.settle import Declared, settle
+from federated.tables.basis import Basis
 from federated.tables.bindings import TablesFile
 from psi.protocol import InputError
 
@@ -32,6 +33,9 @@ class Source(Protocol):
     def keys(self, table: str) -> tuple[str, ...]:
         """The columns that a job may match by: none where nothing is said."""
 
+    def basis(self, table: str) -> Basis | None:
+        """By what its rows are admitted to jobs; None where nothing is said."""
+
 
 class FileSource:
     """The tables of a `tables.toml`, read again whenever the file has changed."""
@@ -50,6 +54,9 @@ class FileSource:
 
     def keys(self, table: str) -> tuple[str, ...]:
         return self._file()[table].keys
+
+    def basis(self, table: str) -> Basis | None:
+        return self._file()[table].basis
 
     def _file(self) -> TablesFile:
         now = _stamp(self._tables.file)
@@ -74,8 +81,10 @@ class MemorySource:
         self,
         tables: Mapping[str, pa.Table],
         permissions: Mapping[str, Mapping[str, str]] | None = None,
+        bases: Mapping[str, Basis] | None = None,
     ) -> None:
         self._tables, self._permissions = tables, permissions or {}
+        self._bases = bases or {}
 
     def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
         if table not in self._tables:
@@ -101,6 +110,9 @@ class MemorySource:
     def keys(self, table: str) -> tuple[str, ...]:
         del table
         return ()
+
+    def basis(self, table: str) -> Basis | None:
+        return self._bases.get(table)
 
 
 def _close(name: str, known: Mapping[str, object] | Sequence[str]) -> str:

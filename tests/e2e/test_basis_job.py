@@ -1,0 +1,184 @@
+"""Whole jobs on tables whose rows need a lawful basis: who is aligned, profiled and listed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from federated.ledger.lines import read_ledger
+from federated.tables.kept_tables import KeptTables
+from profiles.federation import federate
+from profiles.job import Job
+from profiles.plan import describe
+from profiles.run import run_job
+from profiles.tables import open_tables
+from psi.protocol import Declined, JobError, Refused
+
+JOB = """
+[job]
+name = "who is known"
+purpose = "retention"
+key_bits = 2048
+[[party]]
+name = "bank"
+table = "bank.people"
+keys = [["id"]]
+[[party]]
+name = "telecom"
+table = "telecom.people"
+keys = [["id"]]
+[align]
+minimum_overlap = 1
+"""
+CONSENTS = """id,purpose,given_to,channel,since,until,withdrawn
+A,retention,telecom,,2026-01-01,,
+B,retention,telecom,,2026-01-01,,2026-05-31
+C,fraud,telecom,,2026-01-01,,
+D,retention,telecom,,2025-01-01,2025-12-31,
+F,retention,telecom,sms,2026-01-01,,2026-02-01
+F,retention,telecom,call,2026-01-01,,
+"""
+BASIS = """
+[bank.consents]
+path = "consents.csv"
+[bank.TABLE.basis]
+table = "bank.consents"
+of = "id"
+purpose = "purpose"
+recipient = "given_to"
+channel = "channel"
+from = "since"
+until = "until"
+withdrawn = "withdrawn"
+"""
+TABLES = """
+[bank.people]
+path = "bank.csv"
+[telecom.people]
+path = "telecom.csv"
+"""
+
+
+def lines(home: Path, party: str) -> list[dict[str, Any]]:
+    return [
+        e["body"] for e in read_ledger(home / party / "ledger.jsonl") if e["kind"] == "admitted"
+    ]
+
+
+@pytest.fixture
+def six(tmp_path: Path) -> Path:
+    (tmp_path / "job.toml").write_text(JOB)
+    (tmp_path / "tables.toml").write_text(TABLES + BASIS.replace("TABLE", "people"))
+    (tmp_path / "consents.csv").write_text(CONSENTS)
+    for party in ("bank", "telecom"):
+        (tmp_path / f"{party}.csv").write_text("id\n" + "\n".join("ABCDEF") + "\n")
+    return tmp_path
+
+
+def aligned(folder: Path) -> tuple[str, Any]:
+    job, tables = Job.load(folder / "job.toml"), open_tables(folder / "tables.toml")
+    found = federate(job, {party.name: tables for party in job.parties}, folder / "home", hold=True)
+    rows = found.tables["bank"].load("bank.people", ["id"]).column("id").to_pylist()
+    return "".join(rows[i] for i in found.outcome.rows), found
+
+
+def test_who_has_no_basis_is_left_out_before_anything_is_aligned(six: Path) -> None:
+    shared, found = aligned(six)
+    assert shared == "AF"
+    assert found.contract.party("bank").rows == 2  # what is blinded is made of these rows only
+    assert found.contract.party("bank").basis == "bank.consents"
+    (line,) = lines(six / "home", "bank")
+    left = {"no basis": 1, "for another purpose": 1, "expired": 1, "withdrawn": 1}
+    assert line == {"table": "bank.people", "rows": 2, "left_out": left}
+    assert lines(six / "home", "telecom") == []
+    told = json.dumps([e.learns for e in found.contract.disclosures])
+    assert "left" not in told
+    text = describe(Job.load(six / "job.toml"), open_tables(six / "tables.toml"), 0)
+    assert "only rows with a basis for 'retention' towards the parties that learn of them" in text
+    assert "telecom (telecom.people, 6 rows): no features; states no lawful basis" in text
+
+
+def test_who_loses_the_basis_after_the_contract_is_in_no_step(
+    six: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule is asked again on the day of the run, once: who goes on has the same rows."""
+    asked = KeptTables.expire
+
+    def later(self: KeptTables, table: str, wanted: Any) -> int:
+        if table == "bank.people":
+            text = CONSENTS.replace("call,2026-01-01,,", "call,2026-01-01,,2026-06-01")
+            (six / "consents.csv").write_text(text)
+            found = asked(self, table, wanted)
+            (six / "consents.csv").write_text(CONSENTS)
+            assert asked(self, table, wanted) == found
+            return found
+        return asked(self, table, wanted)
+
+    monkeypatch.setattr(KeptTables, "expire", later)
+    shared, found = aligned(six)
+    assert shared == "A"
+    assert found.outcome.alignments["telecom"].size_receiver == 1
+    assert [line.get("expired") for line in lines(six / "home", "bank")] == [None, 1]
+
+
+def test_nobody_with_a_basis_ends_the_job_and_tells_no_count(six: Path) -> None:
+    (six / "consents.csv").write_text(CONSENTS.replace("retention", "research"))
+    with pytest.raises(Refused, match=r"no row of bank\.people has a basis"):
+        aligned(six)
+
+
+def test_a_policy_may_insist_on_a_basis(six: Path, tmp_path: Path) -> None:
+    from federated.approval.policy_file import load_policy
+
+    job, tables = Job.load(six / "job.toml"), open_tables(six / "tables.toml")
+    sources = {party.name: tables for party in job.parties}
+    (tmp_path / "policy.toml").write_text('[limits]\nbasis = "own"\n')
+    own = load_policy(tmp_path / "policy.toml")
+    (tmp_path / "policy.toml").write_text('[limits]\nbasis = "every"\n')
+    every = load_policy(tmp_path / "policy.toml")
+    assert federate(job, sources, six / "a", policies={"bank": own}).outcome.rows.size == 2
+    with pytest.raises(Declined, match="telecom states no lawful basis"):
+        federate(job, sources, six / "b", policies={"bank": every})
+    with pytest.raises(Declined, match=r"table telecom\.people states no lawful basis"):
+        federate(job, sources, six / "c", policies={"telecom": own})
+
+
+def test_profiles_and_lists_are_of_those_with_a_basis(small: Path) -> None:
+    """And a list has only those who may be reached by its channel."""
+    bank = pd.read_csv(small / "bank.csv")
+    rows = []
+    for place, name in enumerate(bank["id"]):
+        channel = "sms" if place % 2 else "call"
+        withdrawn = "2026-01-01" if place % 10 == 0 else ""
+        rows.append((name, "retention", "bureau", channel, "2025-01-01", "", withdrawn))
+    names = ["id", "purpose", "given_to", "channel", "since", "until", "withdrawn"]
+    pd.DataFrame(rows, columns=names).to_csv(small / "consents.csv", index=False)
+    tables = small / "tables.toml"
+    tables.write_text(tables.read_text() + BASIS.replace("TABLE", "consumers"))
+    job = small / "job.toml"
+    job.write_text(job.read_text() + 'channel = "sms"\n')
+    run_job(Job.load(job), open_tables(tables), small / "out")
+    profiles = pq.read_table(small / "out" / "profiles.parquet").column("entity").to_pylist()
+    gone = {name for name, *_, withdrawn in rows if withdrawn}
+    assert set(profiles) == set(bank["id"]) - gone
+    listed = pq.read_table(small / "out" / "targets.parquet").column("entity").to_pylist()
+    sms = {name for name, _, _, channel, *_ in rows if channel == "sms"}
+    assert listed
+    assert set(listed) <= sms - gone
+    told = json.loads((small / "out" / "metrics.json").read_text())["basis"]
+    assert told == {"admitted": 234, "left_out": {"withdrawn": 26}, "lost_since": 0}
+    assert "left out for want of a basis: 26 (withdrawn: 26)" in (
+        (small / "out" / "report.html").read_text()
+    )
+
+
+def test_a_channel_without_a_table_of_bases_is_told_before_anything_is_sent(small: Path) -> None:
+    job = small / "job.toml"
+    job.write_text(job.read_text() + 'channel = "sms"\n')
+    with pytest.raises(JobError, match=r"\[\[target\]\] 1 channel: 'sms' found"):
+        run_job(Job.load(job), open_tables(small / "tables.toml"), small / "out")
