@@ -117,11 +117,10 @@ def admit(basis: Basis, tables: _Tables, names: pa.ChunkedArray, asked: BasisAsk
         return Admission(every, {}, {ANY: every})
     columns = basis.columns
     found = tables.load(basis.table, list(columns.values()), keys=[columns["entity"]])
-    entities = _text(found.column(columns["entity"]))
-    own = _text(names)
-    known = pc.drop_null(pc.unique(entities))
-    place = pc.index_in(own, value_set=known).fill_null(-1).to_numpy(zero_copy_only=False)
-    code = pc.index_in(entities, value_set=known).fill_null(-1).to_numpy(zero_copy_only=False)
+    named = _text(found.column(columns["entity"])).combine_chunks().dictionary_encode()
+    known = named.dictionary
+    code = named.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    place = pc.index_in(_text(names), value_set=known).fill_null(-1).to_numpy()
     best = np.full(len(known) + 1, _VALID, np.int8)
     reach = {channel: np.ones(len(known) + 1, bool) for channel in _channels(found, columns)}
     for recipient in asked.recipients or ("",):
