@@ -151,7 +151,14 @@ def _share(cumulated: Ints) -> Floats:
 def auc(label: Array, score: Array) -> float:
     """Area under the ROC curve: how often a positive scores above a negative, ties half.
 
+    Args:
+        label: `[n]` of 0 and 1.
+        score: `[n]`, higher for what is likelier 1.
+
     Raises as `roc_curve`.
+
+    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.8]))
+    0.875
     """
     positives, negatives, _ = _cumulate(label, score)
     steps = np.diff(negatives) * (positives[1:] + positives[:-1])  # twice the trapezoids
@@ -159,7 +166,14 @@ def auc(label: Array, score: Array) -> float:
 
 
 def ks(label: Array, score: Array) -> float:
-    """Kolmogorov–Smirnov distance of the scores of the two classes. Raises as `roc_curve`."""
+    """Kolmogorov–Smirnov distance of the scores of the two classes, 0 to 1.
+
+    Args:
+        label: `[n]` of 0 and 1.
+        score: `[n]`, higher for what is likelier 1.
+
+    Raises as `roc_curve`.
+    """
     curve = roc_curve(label, score)
     at = _gap(curve)
     return float(abs(curve.true_positive[at] - curve.false_positive[at]))
@@ -167,6 +181,11 @@ def ks(label: Array, score: Array) -> float:
 
 def lift(label: Array, score: Array, bins: int = 10) -> Lift:
     """Lift by bins of equal size (deciles), highest scores first. Raises as `roc_curve`.
+
+    Args:
+        label: `[n]` of 0 and 1.
+        score: `[n]`, higher for what is likelier 1.
+        bins: how many.
 
     Where tied scores straddle a boundary, each side takes its share of their positives.
     """
@@ -184,7 +203,10 @@ def lift(label: Array, score: Array, bins: int = 10) -> Lift:
 def calibration(label: Array, score: Array, bins: int = 10) -> Calibration:
     """Predicted against observed rate in bins of about equal size; tied scores share a bin.
 
-    `score` holds probabilities.
+    Args:
+        label: `[n]` of 0 and 1.
+        score: `[n]` probabilities.
+        bins: how many.
 
     Raises:
         InputError: no rows.

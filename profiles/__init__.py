@@ -12,8 +12,9 @@ The names below are all that is meant to be imported from here; the rest may mov
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from psi.lazy import handed_out
 
 if TYPE_CHECKING:
     from profiles.job import Job
@@ -23,17 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "JobResult", "describe", "open_tables", "run_job"]
 
-_WHERE = {
-    "Job": "profiles.job",
-    "JobResult": "profiles.run",
-    "describe": "profiles.plan",
-    "open_tables": "profiles.tables",
-    "run_job": "profiles.run",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Imported when it is asked for: a command that only prints its help waits for none of it."""
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_WHERE[name]), name)
+__getattr__ = handed_out(
+    __name__,
+    {
+        "Job": "profiles.job",
+        "JobResult": "profiles.run",
+        "describe": "profiles.plan",
+        "open_tables": "profiles.tables",
+        "run_job": "profiles.run",
+    },
+)

@@ -57,7 +57,13 @@ UNNAMED = "job"
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A whole job file."""
+    """A whole job file, checked. Make one by `Job.load`.
+
+    `file` is where it came from; `name`, `purpose`, `entity`, `seed`, `key_bits`, `receiver`,
+    `valid_hours` and `retention_days` are what `[job]` says; `parties`, `align`, `aggregates`,
+    `categories`, `join_sums`, `trains`, `profile` and `targets` the other sections, each as
+    docs/JOB_FILE.md has it.
+    """
 
     file: str
     name: str

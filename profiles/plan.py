@@ -39,7 +39,16 @@ PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 
 
 def describe(job: Job, source: Source | None, rows: int) -> str:
-    """The whole plan as text. `rows` stands for every table where `source` is None."""
+    """What a job will tell whom, and what it costs, before anybody is asked: the plan as text.
+
+    Args:
+        job: from `Job.load`.
+        source: every party's tables, from `open_tables`; None: nothing is looked at.
+        rows: what every table counts where `source` is None.
+
+    Raises:
+        FedprofileError: what the contract or a table does not allow.
+    """
     if source is not None:
         check_own(job, source)
     contract, taken = _contract(job, source, rows)

@@ -39,10 +39,10 @@ __all__ = ["JobResult", "run_job", "steps_of"]
 
 @dataclass(frozen=True)
 class JobResult:
-    """Where the outputs are, and what they say.
+    """Where the outputs are, and what they say: `profiles`, `targets` and `metrics`.
 
-    `outputs` holds them as Arrow tables, with numbers and report; `federation` what came out at
-    each party, and the contract.
+    `out` is their folder; `outputs` holds them as Arrow tables, with numbers and report;
+    `federation` what came out at each party, and the contract.
     """
 
     out: Path

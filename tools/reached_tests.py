@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("psi", "federated", "profiles", "benchmarks", "tests")
+PLACES = ("psi", "federated", "profiles", "fedprofile", "benchmarks", "tests")
 
 
 def changed(since: str) -> list[str]:

@@ -43,7 +43,11 @@ def aggregate_by_segment(
         segment: each row's group, None for none.
         columns: name to `float[rows]`, NaN where a value is missing; rows in the same order.
         measures: "COLUMN:STATISTIC", spelled as in a job file.
+        minimum_group: groups of fewer rows are not told.
         key: the partner's; a fresh one of 3072 bits otherwise.
+
+    Raises:
+        MisuseError: measures of columns that are not given, or of another length.
     """
     asked = [(c, Statistic.parse(text)) for c, _, text in (m.rpartition(":") for m in measures)]
     names = list(dict.fromkeys(column for column, _ in asked))
@@ -105,7 +109,11 @@ def aggregate_by_category(
         categories: the public list of names.
         epsilon: of the whole release; 0: no noise, and small categories are left out.
         segment: the other party's groups, for a two-way table.
+        minimum_group: without noise, categories of fewer rows are left out.
         key: theirs; a fresh one of 3072 bits otherwise.
+
+    Raises:
+        MisuseError: measures of columns that are not given, or an epsilon below a thousandth.
     """
     amounts = [Amount.parse(c, text) for c, _, text in (m.rpartition(":") for m in measures)]
     if any(len(columns.get(a.column, ())) != len(category) for a in amounts):

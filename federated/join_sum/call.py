@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from federated.join_sum.noising import Noising
@@ -14,8 +13,7 @@ from federated.join_sum.placed import place_values
 from federated.join_sum.receiver import JoinSumResult, SumReceiver
 from federated.join_sum.sender import SumSender
 from federated.paillier import DEFAULT_BITS, PrivateKey, generate_keypair
-from psi import align
-from psi.align import Alignment, AlignSettings
+from psi.align import AlignSettings, intersect
 from psi.protocol import Context, Pair
 
 __all__ = ["join_and_sum"]
@@ -35,11 +33,20 @@ def join_and_sum(
 ) -> JoinSumResult:
     """Count and sum of the sender's `values` over the keys that both hold.
 
-    `values` has one array by column, one number a sender's key, NaN where it is missing;
-    `statistics` are "COLUMN:count", ":sum" or ":mean", by default the sum of every column.
-    `key` is the sender's, made for this call without one. With `epsilon`, to a thousandth, the
-    sender adds noise to all numbers, and `ranges` has LOW and HIGH of each column that is summed.
-    Raises what either role raises.
+    Args:
+        keys: the receiver's, one a row; None for a row without.
+        sender_keys: the sender's.
+        values: column to one number a sender's key, NaN where it is missing.
+        statistics: "COLUMN:count", ":sum" or ":mean"; by default the sum of every column.
+        minimum: the fewest shared keys, and values of a column, of which anything is told.
+        duplicates: "collapse" takes a repeated key once, "join" every pair.
+        key: the sender's; a fresh one of 3072 bits otherwise.
+        epsilon: of the noise that the sender adds to all numbers, to a thousandth; 0: none.
+        ranges: column to LOW and HIGH, within which it is clipped; needed with `epsilon`.
+
+    Raises:
+        Refused: fewer shared keys than `minimum`.
+        MisuseError: a statistic or range of a column that is not given.
 
         >>> found = join_and_sum(["a", "b"], ["b", "c"], {"debt": [7.5, 1.0]}, minimum=1)
         >>> found.shared, found.values.tolist()
@@ -47,7 +54,7 @@ def join_and_sum(
     """
     asked = [(c, s or "sum") for c, _, s in (t.partition(":") for t in statistics or values)]
     key = key or generate_keypair(DEFAULT_BITS)
-    mine, theirs = _places(keys, sender_keys)
+    mine, theirs = intersect(keys, sender_keys, settings=AlignSettings(reveal="places"))
     matrix = np.column_stack([np.asarray(column, np.float64) for column in values.values()])
     placed = place_values(matrix, theirs.places, list(values), duplicates=duplicates)
     session, columns = secrets.token_bytes(32), list(values)
@@ -62,27 +69,3 @@ def join_and_sum(
     sender = SumSender(context, "receiver", key, placed, minimum, summed=summed, noising=noising)
     found: JoinSumResult = Pair(receiver, sender).run()["receiver"]
     return found
-
-
-def _places(
-    keys: Sequence[str | None], sender_keys: Sequence[str | None]
-) -> tuple[Alignment, Alignment]:
-    """Both sides of the intersection."""
-    settings, session = AlignSettings(reveal="places"), secrets.token_bytes(32)
-    runs = (
-        align.receive("sender", [pa.array(keys, pa.string())], settings),
-        align.send("receiver", [pa.array(sender_keys, pa.string())], settings),
-    )
-    names = ("receiver", "sender")
-    roles = [
-        next(run)[1](Context(session, "align", name, secrets.token_bytes))
-        for run, name in zip(runs, names, strict=True)
-    ]
-    results = Pair(*roles).run()
-    ends = []
-    for run, name in zip(runs, names, strict=True):
-        try:
-            run.send(results[name])
-        except StopIteration as stop:
-            ends.append(stop.value)
-    return ends[0], ends[1]

@@ -95,7 +95,15 @@ class Account:
 
 
 def verify_ledger(path: Path, owner: Identity) -> int:
-    """The number of lines, all whole and signed by `owner`; raises `InputError` if not."""
+    """How many lines a ledger has, all whole, in order and signed.
+
+    Args:
+        path: a party's `ledger.jsonl`.
+        owner: that party's public keys.
+
+    Raises:
+        InputError: the first thing that is wrong, with its line.
+    """
     account = read_account(path, owner)
     for finding in account.findings:
         raise InputError(str(finding))

@@ -19,7 +19,14 @@ __all__ = ["SavedModel"]
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A task's model, the part of one party, and how its table becomes encoded columns."""
+    """What a label party keeps of a fit.
+
+    Args:
+        task: the training's name.
+        model: what `part` is a part of.
+        part: over the encoded columns of the label party.
+        encoder: how its table becomes these columns.
+    """
 
     task: str
     model: Model

@@ -20,6 +20,7 @@ A minimum that protects the sender is counted first (`minimum_checked_by = "part
 are sent its result, so they are as free of IO as the roles.
 """
 
+from psi.align.call import intersect
 from psi.align.order import SelectReceiver, SelectSender
 from psi.align.protocols import ALTERNATIVE, LARGE, PROTOCOLS, choose
 from psi.align.runs import Alignment, AlignSettings, Runs, TagKeeper, in_one_run, receive, send
@@ -38,6 +39,7 @@ __all__ = [
     "TagKeeper",
     "choose",
     "in_one_run",
+    "intersect",
     "receive",
     "send",
 ]

@@ -36,7 +36,17 @@ Runs = Generator[tuple[str, Build], Any, "Alignment"]
 
 @dataclass(frozen=True)
 class AlignSettings:
-    """The terms both sides agreed on; `protocol` is a name in `protocols`."""
+    """The terms both sides agreed on.
+
+    Args:
+        protocol: a name in `PROTOCOLS`.
+        reveal: who learns what: "both" the shared rows, "receiver" that side alone, "cardinality"
+            the receiver how many, "places" the receiver places in a secret order of the sender's.
+        duplicates: "collapse" lets the first row of a key stand for all, "join" gives all pairs.
+        minimum_overlap: fewer shared records end the run.
+        minimum_checked_by: "receiver" (a promise), or "partner", which counts first.
+        largest_set: the most keys either side may bring.
+    """
 
     protocol: str = "ecdh"
     reveal: str = "both"
@@ -50,6 +60,8 @@ class AlignSettings:
 class Alignment:
     """One side's row number for every aligned pair, in the receiver's row order.
 
+    `size_receiver` and `size_sender` are how many rows have a key, `nulls` and `duplicates` how
+    many of this side's have none or repeat one.
     `grade[i]` is the key level that matched pair i. `rows` is empty at a side that does not
     learn them; `matched` is -1 where even the count stays hidden. Sizes are rows with a key.
     With `reveal = "places"` the sender's distinct keys, or its records where keys have several

@@ -47,8 +47,9 @@ KINDS: tuple[str, ...] = (*_KERNELS, *_EXPRESSIONS)
 class Cleaned:
     """A cleaned column.
 
-    `values` is a large_string array of the input's length, null where unusable; `reasons`
-    counts the unusable rows by reason; `changed` counts usable rows whose spelling changed.
+    `values` is a large_string array of the input's length, null where unusable; `kind` what it was
+    cleaned as; `reasons` counts the unusable rows by reason; `changed` counts usable rows whose
+    spelling changed.
     """
 
     values: pa.Array = field(repr=False)

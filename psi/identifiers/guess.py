@@ -29,6 +29,10 @@ _ENOUGH = 0.6
 def guess_kind(column_name: str, sample: pa.Array | pa.ChunkedArray) -> str | None:
     """The most likely kind of a column from its name and some of its values, or None.
 
+    Args:
+        column_name: as the table has it.
+        sample: some of its values, as strings.
+
     The name counts only if at least some values pass; without a telling name, most values
     must pass a kind that has a form of its own. `number` comes last: digits pass it whatever
     else they are.

@@ -23,6 +23,9 @@ def combine(columns: Sequence[Cleaned]) -> pa.Array:
     A single column is its own key. Several are joined as `length:value` in bytes, so that no
     two different rows make the same key. Null if any part is null.
 
+    Args:
+        columns: from `clean`, of one length.
+
     Raises:
         MisuseError: no column, or columns of different lengths.
     """

@@ -18,7 +18,7 @@ import psi
 from psi.protocol import Role
 
 ROOT = Path(__file__).parents[2]
-FLOORS = ("psi", "federated", "profiles")
+FLOORS = ("psi", "federated", "profiles", "fedprofile")
 IO = {"os", "io", "pathlib", "socket", "asyncio", "time", "subprocess", "threading", "queue"}
 IO |= {"pandas", "flwr", "duckdb", "ibis"}
 ARITHMETIC = ("psi.kernels", "federated.paillier")

@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-import profiles
 from federated.readers import arrow_expression, duckdb_connection
 from profiles import Job, JobResult, describe, open_tables, run_job
 from psi.protocol import InputError, JobError, MisuseError
@@ -125,9 +124,3 @@ def test_what_is_no_table_is_refused_without_a_cell() -> None:
     ):
         with pytest.raises(InputError, match=told):
             tables.load(table, [column])
-
-
-def test_the_names_that_are_meant_to_be_imported() -> None:
-    assert all(getattr(profiles, name).__doc__ for name in profiles.__all__)
-    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        profiles.nothing  # noqa: B018

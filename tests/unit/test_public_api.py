@@ -1,0 +1,94 @@
+"""What a notebook may import: it is there, says what its arguments are, costs nothing unused."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import federated
+import fedprofile
+import profiles
+import psi
+from psi import AlignSettings, Refused, intersect
+from psi.align import PROTOCOLS
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = (psi, federated, profiles, fedprofile)
+
+
+def arguments(given: Any) -> list[str]:
+    parameters = inspect.signature(given).parameters
+    return [name for name in parameters if name not in ("self", "args", "kwargs")]
+
+
+def unsaid(given: Any) -> list[str]:
+    """Arguments that a docstring does not name."""
+    said = inspect.getdoc(given) or ""
+    if inspect.isclass(given) and issubclass(given, Exception):
+        return [] if said else [given.__name__]
+    return [name for name in arguments(given) if not re.search(rf"\b{name}\b", said)]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_public_names_say_what_their_arguments_are(package: ModuleType) -> None:
+    assert package.__all__
+    for name in package.__all__:
+        given = getattr(package, name)
+        if inspect.isfunction(given) or inspect.isclass(given):
+            assert inspect.getdoc(given), name
+            assert not unsaid(given), f"{name} does not say what {unsaid(given)} are"
+        if inspect.isclass(given) and not issubclass(given, Exception):
+            methods = inspect.getmembers(given, inspect.isroutine)
+            for method, found in methods:
+                if not method.startswith("_") and method in vars(given):
+                    assert inspect.getdoc(found), f"{name}.{method}"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    for package in PACKAGES:
+        with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+            package.nothing  # noqa: B018
+
+
+def test_fedprofile_hands_out_what_the_three_do_and_the_page_lists_it() -> None:
+    every = {name for package in PACKAGES[:3] for name in package.__all__}
+    assert set(fedprofile.__all__) == every
+    page = (ROOT / "docs" / "API.md").read_text("utf-8")
+    assert not [name for name in every if f"`{name}" not in page]
+
+
+def test_the_wheel_has_every_package() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    assert wheel["targets"]["wheel"]["packages"] == [package.__name__ for package in PACKAGES]
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    code = "import sys, fedprofile; print({'numpy', 'pyarrow', 'flwr'} & set(sys.modules))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("protocol", ["ecdh", "vole"])
+def test_two_parties_intersect_in_one_call(protocol: str) -> None:
+    assert protocol in PROTOCOLS
+    mine, theirs = ["a", None, "b", "c"], pa.array(["x", "c", "a"])
+    settings = AlignSettings(protocol=protocol)
+    receiver, sender = intersect(mine, theirs, settings=settings)
+    assert (receiver.rows.tolist(), sender.rows.tolist()) == ([0, 3], [2, 1])
+    assert receiver.matched == 2
+    hidden = AlignSettings(protocol=protocol, reveal="receiver")
+    receiver, sender = intersect(mine, theirs, settings=hidden)
+    assert (receiver.rows.tolist(), len(sender.rows), sender.matched) == ([0, 3], 0, -1)
+    with pytest.raises(Refused):
+        intersect(mine, theirs, settings=AlignSettings(protocol=protocol, minimum_overlap=3))
