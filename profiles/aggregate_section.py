@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from federated.aggregate import OTHER, Amount, Statistic
-from federated.contract.kinds.by_segment import AGGREGATE_PROTOCOLS
+from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.toml_sections import Section
 from psi.protocol import MisuseError
 
@@ -41,6 +41,7 @@ class CategorySpec:
     amounts: tuple[Amount, ...]
     epsilon: int
     minimum_group: int
+    protocol: str = "paillier"
 
 
 def split_measure(measure: str) -> tuple[str, str]:
@@ -84,10 +85,9 @@ def _by_segment(
             raise section.fail("measures", measure, allowed) from None
         by_partner.setdefault(partner, {})[measured, asked.text] = None
     group = section.integer("minimum_group", 20, 3, 10**6)
-    named = section.text("protocol", "auto", ("auto", *AGGREGATE_PROTOCOLS))
+    protocol = _protocol(section)
     section.done()
-    by = "paillier" if named == "auto" else named
-    return [AggregateSpec(column, p, tuple(ms), group, by) for p, ms in by_partner.items()]
+    return [AggregateSpec(column, p, tuple(ms), group, protocol) for p, ms in by_partner.items()]
 
 
 def _by_category(
@@ -117,6 +117,7 @@ def _by_category(
     if noise == "laplace":
         epsilon = round(1000 * section.number("epsilon", 1.0, 0.01, 20.0))
     group = section.integer("minimum_group", 20, 3, 10**6)
+    protocol = _protocol(section)
     section.done()
     return CategorySpec(
         partner=partner,
@@ -126,4 +127,11 @@ def _by_category(
         amounts=tuple(amounts),
         epsilon=epsilon,
         minimum_group=group,
+        protocol=protocol,
     )
+
+
+def _protocol(section: Section) -> str:
+    """What adds up; `auto` is Paillier."""
+    named = section.text("protocol", "auto", ("auto", *AGGREGATE_PROTOCOLS))
+    return "paillier" if named == "auto" else named

@@ -52,7 +52,7 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         join_sum=_join_sum(job),
         category=_category(job),
     )
-    contract = replace(contract, suites=suites_for(contract.align, contract.aggregate))
+    contract = replace(contract, suites=suites_for(contract.align, contract.summed))
     return replace(contract, disclosures=disclosures(contract))
 
 
@@ -141,7 +141,8 @@ def _category(job: Job) -> tuple[CategoryTerms, ...]:
             noise="laplace" if c.epsilon else "none",
             epsilon=c.epsilon,
             minimum_group=c.minimum_group,
-            key_bits=job.key_bits,
+            key_bits=0 if c.protocol == "sums" else job.key_bits,
+            protocol=c.protocol,
         )
         for c in job.categories
     )

@@ -23,7 +23,7 @@ RANGES = {
         0x10,
         0x3F,
     ): "set intersection (`vole_malicious` 0x10 on, `ecdh` and order 0x20 on, `vole` 0x34 on)",
-    (0x40, 0x5F): "aggregation (0x50 on: join and sum)",
+    (0x40, 0x5F): "aggregation (0x50 on: join and sum; 0x59 on: categories by private sums)",
     (0x60, 0x7F): "vertical training",
     (0x80, 0x8F): "private sums",
     (0x90, 0x94): "horizontal training",

@@ -19,7 +19,7 @@ from federated.aggregate.noise import most_noise
 from federated.paillier import Plaintexts
 from psi.protocol import InputError, MisuseError
 
-__all__ = ["LARGEST_AMOUNT", "Amount", "AmountRows", "AmountSlots"]
+__all__ = ["LARGEST_AMOUNT", "Amount", "AmountRows", "AmountSizes", "AmountSlots"]
 
 LARGEST_AMOUNT = 10**12
 MOST_PARTS = 256
@@ -61,8 +61,8 @@ class Amount:
         return f"sum[{self.low},{self.high}]"
 
 
-class AmountSlots:
-    """Where counts and amounts of `parts` segments lie in the ciphertexts of a row.
+class AmountSizes:
+    """How large counts and sums of `parts` segments over so many rows can be, noise included.
 
     `epsilon` is the whole release's, in thousandths; 0: no noise. It is shared out evenly over the
     counts and each amount. One record is in `most` rows: if it moves to another category, two cells
@@ -70,13 +70,7 @@ class AmountSlots:
     """
 
     def __init__(
-        self,
-        amounts: Sequence[Amount],
-        parts: int,
-        rows: int,
-        key_bits: int,
-        epsilon: int,
-        most: int = 1,
+        self, amounts: Sequence[Amount], parts: int, rows: int, epsilon: int, most: int = 1
     ) -> None:
         if not 1 <= parts <= MOST_PARTS:
             raise MisuseError(f"{parts} segments found, 1 to {MOST_PARTS} allowed")
@@ -89,16 +83,32 @@ class AmountSlots:
             for largest in self.largest
         ]
         """Of the noise on counts, and on each amount's sums."""
-        sizes = [
+        self.bits = [
             max(largest.bit_length() + self.headroom, most_noise(scale).bit_length()) + 1
             for largest, scale in zip(self.largest, self.scales, strict=True)
         ]
-        self.layout = Layout.fit(key_bits, sizes * parts)
+        """Of the magnitude of a count, and of each amount's sum."""
 
     @property
     def slot_scales(self) -> list[int]:
         """The noise's scale in each slot."""
         return self.scales * self.parts
+
+
+class AmountSlots(AmountSizes):
+    """Where counts and amounts of `parts` segments lie in the ciphertexts of a row."""
+
+    def __init__(
+        self,
+        amounts: Sequence[Amount],
+        parts: int,
+        rows: int,
+        key_bits: int,
+        epsilon: int,
+        most: int = 1,
+    ) -> None:
+        super().__init__(amounts, parts, rows, epsilon, most)
+        self.layout = Layout.fit(key_bits, self.bits * parts)
 
 
 class AmountRows:
@@ -108,7 +118,7 @@ class AmountRows:
     number of rows.
     """
 
-    def __init__(self, slots: AmountSlots, values: Floats, codes: np.ndarray) -> None:
+    def __init__(self, slots: AmountSizes, values: Floats, codes: np.ndarray) -> None:
         self.slots, self.values, self.codes = slots, values, codes
         for number, amount in enumerate(slots.amounts):
             wrong = int(np.count_nonzero(np.isinf(values[:, number])))
@@ -140,6 +150,8 @@ class AmountRows:
     def pack(self, start: int, stop: int, cipher: int) -> Plaintexts:
         """Plaintexts of one ciphertext of rows `start` to `stop`."""
         part, codes = self.whole[start:stop], self.codes[start:stop]
+        if not isinstance(self.slots, AmountSlots):
+            raise MisuseError("rows of lanes have no ciphertexts")
         layout, width = self.slots.layout, part.shape[1]
         columns = [
             np.where(codes == place // width, part[:, place % width], 0)
@@ -147,3 +159,10 @@ class AmountRows:
             if slot.cipher == cipher
         ]
         return layout.pack(columns, cipher, self.slots.headroom)
+
+    def lanes(self, start: int, stop: int) -> np.ndarray:
+        """The same rows for private sums: `uint64[rows, parts * (1 + amounts)]`."""
+        part, codes = self.whole[start:stop], self.codes[start:stop]
+        inside = codes[:, None] == np.arange(self.slots.parts)
+        found = np.where(inside[:, :, None], part[:, None, :], 0)
+        return found.reshape(len(part), -1).view(np.uint64)

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 
 from federated.contract.columns import KEY, USES, columns_used
 from federated.contract.kinds import KINDS
-from federated.contract.kinds.by_segment import AGGREGATE_PROTOCOLS, AggregateTerms
+from federated.contract.kinds.by_category import CategoryTerms
+from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.release import planned
+from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.contract.terms import Contract, PartyTerms
 from federated.keys.party_keys import Identity
 from federated.releases.budget import check_counts
@@ -258,7 +260,7 @@ class Policy:
         for terms in (terms for kind in KINDS for terms in kind.terms(contract)):
             bits, least = getattr(terms, "key_bits", None), self.limits.key_bits
             keyless = False
-            if isinstance(terms, AggregateTerms):
+            if isinstance(terms, AggregateTerms | CategoryTerms):
                 allowed = self.limits.aggregate_protocols
                 _one_of("statistics by protocol", terms.protocol, allowed)
                 keyless = terms.shared

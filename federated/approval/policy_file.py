@@ -25,7 +25,7 @@ from federated.approval.policy import (
     Retention,
     Rule,
 )
-from federated.contract.kinds.by_segment import AGGREGATE_PROTOCOLS
+from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.releases.limits import read_release_limits
 from federated.tables.bindings import PERMISSIONS
 from federated.toml_sections import Section, load_toml

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from federated.contract.columns import check_columns
@@ -21,6 +21,7 @@ from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
 from federated.contract.kinds.train import TrainTerms
 from federated.contract.parts import AmountTerms, Disclosure, Measure
+from federated.contract.summed import Summed
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.sharing import SUITE as SUMS
 from federated.store.plain import canonical, from_canonical
@@ -102,12 +103,12 @@ class Suites:
     sums: str = ""
 
 
-def suites_for(align: tuple[AlignTerms, ...], aggregate: tuple[AggregateTerms, ...] = ()) -> Suites:
-    """This version's suites for these alignments, all by one protocol, and these aggregates."""
+def suites_for(align: tuple[AlignTerms, ...], summed: Sequence[Summed] = ()) -> Suites:
+    """This version's suites for these alignments, all by one protocol, and what is added up."""
     names = {terms.protocol for terms in align} or {"ecdh"}
     if len(names) > 1 or not names <= set(PROTOCOLS):
         raise PeerError("the contract names several protocols of set intersection, or none")
-    shared = any(terms.shared for terms in aggregate)
+    shared = any(terms.shared for terms in summed)
     return Suites(align=PROTOCOLS[names.pop()].suite, sums=SUMS * shared)
 
 
@@ -158,6 +159,11 @@ class Contract:
                 return terms
         raise PeerError("the contract names a party that it does not list")
 
+    @property
+    def summed(self) -> tuple[Summed, ...]:
+        """Steps that are added up by encryption or by private sums."""
+        return (*self.aggregate, *self.category)
+
     def joins(self, partner: str) -> bool:
         """Whether rows with one key are all joined with this partner's, so that steps see pairs."""
         found = [a for a in self.align if a.partner == partner and a.reveal == "both"]
@@ -187,7 +193,7 @@ class Contract:
         """Raise `PeerError` unless the contract is whole and consistent in itself."""
         if self.version != VERSION:
             raise OtherVersion(f"contract version {self.version} found, {VERSION} allowed")
-        own = asdict(suites_for(self.align, self.aggregate))
+        own = asdict(suites_for(self.align, self.summed))
         unlike = [kind for kind, name in asdict(self.suites).items() if name != own[kind]]
         if unlike:
             here = ", ".join(own[kind] or "none" for kind in unlike)

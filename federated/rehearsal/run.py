@@ -21,7 +21,7 @@ import pyarrow as pa
 from federated.approval.decision import AutoDecider, Decision, Request
 from federated.approval.policy import Limits, Policy
 from federated.contract.disclosures import disclosures
-from federated.contract.kinds.by_segment import AGGREGATE_PROTOCOLS
+from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import read_ledger

@@ -119,6 +119,14 @@ MESSAGES: dict[str, dict[str, str]] = {
         "Next": "that the next rows may come",
         "Returned": "encrypted sums by category, noised where the contract says so",
         "Kept": "which categories are large enough to be told",
+        # by private sums
+        "CategoryShares": (
+            "which categories are told, and the partner's part of their sums, noised where the "
+            "contract says so: the receiver alone can complete them"
+        ),
+    },
+    "parts": {
+        "Parts": "how many segments the receiver has",
     },
     # a sum over an intersection that nobody learns
     "join_sum": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from federated.aggregate import Added, AggregateResult, CategoryResult, History, MeasureResult
 from federated.aggregate.share_messages import LaneKinds
+from federated.aggregate.share_parts import Parts
 from federated.contract.negotiation import Agreed
 from federated.contract.terms import (
     AggregateTerms,
@@ -31,6 +32,6 @@ RESULTS: dict[str, type] = {
         Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
         CategoryTerms, Contract, Disclosure, FeatureFit,
         Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LaneKinds, Matches, Measure,
-        MeasureResult, PartyTerms, Shown, Suites, TrainTerms, VerticalFit,
+        MeasureResult, Parts, PartyTerms, Shown, Suites, TrainTerms, VerticalFit,
     )
 }  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from federated.aggregate import AggregateResult
@@ -127,3 +128,57 @@ def test_a_job_by_sums_goes_on_wherever_it_is_killed(
         back += parties[victim].lives == 2
         check(parties, plain, home)
     assert back > 20
+
+
+CATEGORY = """
+[[aggregate]]
+by = "bureau.trade"
+categories = ["retail", "transport"]
+measures = ["bank.money:sum[0,50]"]
+noise = "none"
+minimum_group = 10
+
+[[aggregate]]
+by = ["bank.segment", "bureau.trade"]
+categories = ["retail", "transport"]
+measures = ["bank.money:sum[0,50]"]
+epsilon = 10.0
+minimum_group = 10
+"""
+
+
+def test_tables_by_a_category_by_sums(small: Path) -> None:
+    rng = np.random.default_rng(6)
+    bureau, bank = (pd.read_csv(small / f"{name}.csv") for name in NAMES[::-1])
+    bureau["trade"] = rng.choice(["retail", "transport", "mining", ""], len(bureau))
+    bank["money"] = (bank.balance * 20).round(1)
+    bureau.to_csv(small / "bureau.csv", index=False)
+    bank.to_csv(small / "bank.csv", index=False)
+    tables, found = open_tables(small / "tables.toml"), {}
+    limits = replace(ONE_PROCESS.limits, unnoised_categories=True)
+    policies = dict.fromkeys(NAMES, replace(ONE_PROCESS, limits=limits))
+    for protocol in ("paillier", "sums"):
+        head = prepare(small, protocol, "").read_text().split("[[aggregate]]")[0]
+        asked = (head + CATEGORY).replace(
+            "minimum_group", f'protocol = "{protocol}"\nminimum_group'
+        )
+        job = Job.load(asked)
+        ran = federate(job, dict.fromkeys(NAMES, tables), small / protocol, policies=policies)
+        found[protocol] = ran.outcome.categories
+        assert bool(ran.contract.suites.sums) == (protocol == "sums")
+    (_, exact), (_, noised) = found["sums"]
+    (_, wanted), (_, other) = found["paillier"]
+    np.testing.assert_array_equal(exact.counts, wanted.counts)
+    np.testing.assert_array_equal(exact.sums, wanted.sums)
+    assert np.isfinite(exact.counts).all()
+    assert noised.segments == other.segments
+    assert noised.scales == other.scales
+    for one, two, scale in zip(
+        (noised.counts, *noised.sums), (other.counts, *other.sums), noised.scales, strict=True
+    ):
+        assert (np.abs(one - two) < 60 * scale).all()
+    with pytest.raises(Declined, match="'sums' asked, paillier allowed"):
+        federate(
+            job, dict.fromkeys(NAMES, tables), small / "no",
+            policies={"bureau": Policy(limits=Limits(unnoised_categories=True))},
+        )  # fmt: skip

@@ -71,6 +71,12 @@ minimum_overlap = 20
 by = "bank.segment"
 measures = ["bureau.loans:mean", "bureau.loans:share>2"]
 protocol = "sums"
+[[aggregate]]
+by = ["bank.segment", "bureau.trade"]
+categories = ["x", "y"]
+measures = ["bank.balance:sum[0,50]"]
+epsilon = 0.5
+protocol = "sums"
 """
 POOLED = """
 [[train]]
@@ -112,13 +118,17 @@ def contract(name: str) -> Contract:
 CONTRACTS = {name: contract(name) for name in JOBS}
 
 
+TWO_WAYS = ("BySegment", "ByCategory")
+"""Kinds that are added up by encryption or by private sums."""
+
+
 def each() -> list[Any]:
     """Every kind, with a contract that has terms of it."""
     found = []
     for kind in KINDS:
         made = {name: c for name, c in CONTRACTS.items() if kind.terms(c)}
         assert made, f"no job here has a step of the kind {type(kind).__name__}"
-        if len(made) > 1 and type(kind).__name__ != "BySegment":  # which has two ways to run
+        if len(made) > 1 and type(kind).__name__ not in TWO_WAYS:
             made = dict([next(iter(made.items()))])
         for name, one in made.items():
             found.append(pytest.param(kind, one, id=f"{type(kind).__name__}-{name}"))

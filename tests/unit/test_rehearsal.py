@@ -59,6 +59,8 @@ STEPS = {
     "federated.aggregate.category_party": "category",
     "federated.aggregate.history": "known",
     "federated.aggregate.share_kinds": "lanes",
+    "federated.aggregate.share_parts": "parts",
+    "federated.aggregate.share_category": "category",
     "federated.aggregate": "aggregate",
     "federated.join_sum": "join_sum",
     "federated.vertical": "train",

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from federated.aggregate import Amount
-from federated.aggregate.amounts import MOST_PARTS, AmountSlots
-from federated.contract.cost import Estimate, Rates, aggregate_estimate
+from federated.aggregate.amounts import MOST_PARTS, AmountSizes, AmountSlots
+from federated.aggregate.share_category import lanes_for
+from federated.contract.cost import Estimate, Rates, aggregate_estimate, sums_estimate
 from federated.contract.kinds.kind import Kind
 from federated.contract.parts import AmountTerms, Disclosure, Release, Unnoised
 from federated.contract.rows import FLOOR, joined_rows
-from psi.protocol import PeerError
+from federated.contract.summed import A_ROW, SEGMENTS, check_protocol
+from federated.sharing import MOST_LANES, SUITE
+from psi.protocol import MisuseError, PeerError
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
@@ -30,7 +33,8 @@ class CategoryTerms:
 
     `categories` is a public list of names. `segment` is a column of the receiver's for a two-way
     table, "" for none. `noise` is "laplace" with `epsilon` thousandths for the whole release, or
-    "none" with 0: then categories of fewer than `minimum_group` records are not told.
+    "none" with 0: then categories of fewer than `minimum_group` records are not told. `protocol`
+    adds up: "paillier", with keys of `key_bits`, or "sums", with 0.
     """
 
     partner: str
@@ -42,6 +46,12 @@ class CategoryTerms:
     epsilon: int
     minimum_group: int
     key_bits: int
+    protocol: str = "paillier"
+
+    @property
+    def shared(self) -> bool:
+        """Whether private sums add up."""
+        return self.protocol == "sums"
 
 
 class ByCategory(Kind[CategoryTerms]):
@@ -59,6 +69,9 @@ class ByCategory(Kind[CategoryTerms]):
     def check(self, contract: Contract) -> None:
         for terms in contract.category:
             _check_category(terms)
+            check_protocol(terms)
+            if terms.shared:
+                _check_lanes(contract, terms)
             if terms.noise == "none" and contract.joins(terms.partner):
                 raise PeerError("exact counts by category need duplicates = collapse")
 
@@ -77,6 +90,14 @@ class ByCategory(Kind[CategoryTerms]):
     def words(self, contract: Contract) -> Iterator[str]:
         for terms in contract.category:
             noise = "adds noise to every sum" if terms.epsilon else "adds no noise"
+            if terms.shared:
+                yield (
+                    f"{contract.receiver} sends its amounts under pads of which {terms.partner} "
+                    f"can take sums only ({SUITE}); both then hold shares of the sums by category, "
+                    f"{terms.partner} {noise} and opens them to {contract.receiver}: "
+                    f"{_words(terms)}"
+                )
+                continue
             yield (
                 f"{contract.receiver} sends its amounts encrypted under its own "
                 f"{terms.key_bits}-bit key; {terms.partner} adds them up without reading them, "
@@ -121,17 +142,26 @@ class ByCategory(Kind[CategoryTerms]):
 
     def limit(self, contract: Contract, step: str) -> int | None:
         for number, terms in enumerate(contract.category):
-            if step == f"category/{number}/{terms.partner}":
-                joined = joined_rows(contract, [terms.partner])
+            which = f"{number}/{terms.partner}"
+            joined = joined_rows(contract, [terms.partner])
+            if terms.shared and step in (f"category/{which}", f"parts/{which}"):
+                return FLOOR
+            if terms.shared and step == f"sums/c{which}":
+                return FLOOR + 2 * joined * A_ROW
+            if step == f"category/{which}":
                 return FLOOR + 2 * joined * (terms.key_bits // 4) * _ciphertexts(terms, joined)
         return None
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
         rows = {party.name: party.rows for party in contract.parties}
         for terms in contract.category:
-            shared = min(rows[contract.receiver], rows[terms.partner])
-            ciphers, groups = _ciphertexts(terms, shared), len(terms.categories) + 1
-            yield aggregate_estimate(rates, shared, groups, ciphers, terms.key_bits)
+            both, groups = min(rows[contract.receiver], rows[terms.partner]), len(terms.categories)
+            if terms.shared:
+                parts = SEGMENTS if terms.segment else 1
+                yield sums_estimate(rates, both, groups + 2, parts * (1 + len(terms.amounts)))
+                continue
+            ciphers = _ciphertexts(terms, both)
+            yield aggregate_estimate(rates, both, groups + 1, ciphers, terms.key_bits)
 
 
 def _check_category(terms: CategoryTerms) -> None:
@@ -144,6 +174,17 @@ def _check_category(terms: CategoryTerms) -> None:
         raise PeerError("the contract's list of categories is empty, too long or has repeats")
     if not all(Amount(a.column, a.low, a.high).valid for a in terms.amounts):
         raise PeerError("the contract has an amount without a range")
+
+
+def _check_lanes(contract: Contract, terms: CategoryTerms) -> None:
+    """Raise `PeerError` where a sum, with its noise, is wider than private sums take."""
+    rows = max(contract.party(terms.partner).rows, contract.party(contract.receiver).rows)
+    try:
+        lanes = lanes_for(AmountSizes(amounts_of(terms), 1, rows, terms.epsilon))
+    except MisuseError as error:
+        raise PeerError(f"by {terms.category}: {error.message}", hint=error.hint) from None
+    if lanes > MOST_LANES:
+        raise PeerError(f"{lanes} numbers a row, {MOST_LANES} allowed by private sums")
 
 
 def _category(contract: Contract, terms: CategoryTerms) -> list[Disclosure]:
@@ -176,8 +217,7 @@ def amounts_of(terms: CategoryTerms) -> list[Amount]:
 
 def _moved(terms: CategoryTerms) -> list[int]:
     """How far noise moves a count, and a sum of each amount, in 95 of 100 cases."""
-    slots = AmountSlots(amounts_of(terms), 1, 1, terms.key_bits, terms.epsilon)
-    return [3 * scale for scale in slots.scales]
+    return [3 * scale for scale in AmountSizes(amounts_of(terms), 1, 1, terms.epsilon).scales]
 
 
 def _ciphertexts(terms: CategoryTerms, rows: int) -> int:

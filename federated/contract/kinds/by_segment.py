@@ -14,23 +14,16 @@ from federated.contract.cost import Estimate, Rates, aggregate_estimate, sums_es
 from federated.contract.kinds.kind import Kind
 from federated.contract.parts import Disclosure, Measure, Release, spelled
 from federated.contract.rows import FLOOR, joined_rows, most_rows
+from federated.contract.summed import A_ROW, SEGMENTS, check_protocol
 from federated.sharing import MOST_LANES, SUITE
-from federated.sharing.messages import MOST_DEPTH
 from psi.protocol import PeerError
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["AGGREGATE_PROTOCOLS", "AggregateTerms", "BySegment"]
+__all__ = ["AggregateTerms", "BySegment"]
 __all__ += ["measured_words", "section_of", "sums_instead", "told_sums"]
 
-AGGREGATE_PROTOCOLS = ("paillier", "sums")
-"""What `AggregateTerms.protocol` may be."""
-
-_GROUPS = 50
-"""Segments that an estimate takes a column to have."""
-_A_ROW = 8 * MOST_LANES + 20 * MOST_DEPTH + 64
-"""Bytes of a row by private sums: its numbers, trees and transfers, check and turns."""
 _CELLS = 8 * (MOST_LANES + (1 << 6)) * CELLS
 """And of the cells that are opened: their numbers, and their groups in earlier sections."""
 
@@ -78,10 +71,7 @@ class BySegment(Kind[AggregateTerms]):
                 raise PeerError(
                     "sections over one partner's rows need one protocol, and keys of one size"
                 )
-            if sections[0].protocol not in AGGREGATE_PROTOCOLS:
-                raise PeerError("the contract names a way to add up that this version has not")
-            if sections[0].shared != (sections[0].key_bits == 0):
-                raise PeerError("private sums have no key, and encryption has one")
+            check_protocol(sections[0])
         for terms in contract.aggregate:
             if not all(spelled(measure.statistic) for measure in terms.measures):
                 raise PeerError("the contract asks for a statistic that this version does not have")
@@ -145,7 +135,7 @@ class BySegment(Kind[AggregateTerms]):
         joined = joined_rows(contract, [partner])
         if shared:
             if kind == "sums" and "/".join(rest) in names:
-                return FLOOR + 2 * joined * _A_ROW
+                return FLOOR + 2 * joined * A_ROW
             return FLOOR + _CELLS if told or (kind == "lanes" and len(rest) == 1) else None
         if not told and not (kind == "rows" and len(rest) == 1):
             return None
@@ -160,7 +150,7 @@ class BySegment(Kind[AggregateTerms]):
                 yield from (_sums_cost(terms, rates, both) for terms in sections)
                 continue
             ciphers, bits = _ciphertexts(contract, partner, both), sections[0].key_bits
-            yield aggregate_estimate(rates, both, _GROUPS, ciphers, bits, sections=len(sections))
+            yield aggregate_estimate(rates, both, SEGMENTS, ciphers, bits, sections=len(sections))
 
 
 def sums_instead(contract: Contract, rates: Rates) -> tuple[Estimate, Estimate] | None:
@@ -181,7 +171,7 @@ def _sums_cost(terms: AggregateTerms, rates: Rates, rows: int) -> Estimate:
     """Of one section, if its values are neither wide nor counted otherwise than they are there."""
     asking = Asking([section_of(terms)], rows)
     lanes = lanes_of(asking, 0, [LaneKind(own=False, wide=False) for _ in asking.columns])
-    return sums_estimate(rates, rows, _GROUPS, lanes.lanes)
+    return sums_estimate(rates, rows, SEGMENTS, lanes.lanes)
 
 
 def _check_lanes(contract: Contract, terms: AggregateTerms) -> None:
