@@ -27,12 +27,14 @@ from federated.aggregate import (
     SegmentParty,
     Statistic,
 )
+from federated.aggregate.amounts import AmountRows, AmountSizes
 from federated.aggregate.binned import counted_alone
 from federated.aggregate.history import history_of
 from federated.aggregate.lane_rows import LaneRows
 from federated.aggregate.lanes import Kind, lanes_of
 from federated.aggregate.rows import Asking
 from federated.aggregate.section_audit import Earlier
+from federated.aggregate.share_category import ShareAmountParty, ShareCategoryParty, lanes_for
 from federated.aggregate.share_kinds import KindsReceiver, KindsSender
 from federated.aggregate.share_measure import ShareMeasureParty
 from federated.aggregate.share_messages import CELLS
@@ -205,6 +207,38 @@ def shared_sender(run: Run, case: Case) -> None:
         earlier.append(Earlier(told.kept[:, 1 : 1 + len(asking.columns)], MINIMUM))
 
 
+def shared_amounts(run: Run, case: Case) -> CategoryResult:
+    sizes = AmountSizes(amounts(case), 1, case["rows"], 0)
+    rows = AmountRows(sizes, measures(case), np.zeros(case["rows"], np.int64))
+    (shares,) = run(
+        "sums", partial(
+            ValueHolder, peer="sender", rows=case["rows"], lanes=lanes_for(sizes), give=rows.lanes,
+            columns=1,
+        )
+    )  # fmt: skip
+    names = [f"g{n}" for n in range(case["groups"])]
+    build = partial(ShareAmountParty, rows=rows, categories=names, segments=[""], shares=shares)
+    found: CategoryResult = run("aggregate", build)
+    return found
+
+
+def shared_category(run: Run, case: Case) -> None:
+    codes = np.random.default_rng(8).permutation(np.arange(case["rows"]) % case["groups"])
+    sizes = AmountSizes(amounts(case), 1, case["rows"], 0)
+    (shares,) = run(
+        "sums", partial(
+            BinHolder, peer="receiver", bins=[codes], sizes=[case["groups"] + 1],
+            lanes=lanes_for(sizes),
+        )
+    )  # fmt: skip
+    run(
+        "aggregate", partial(
+            ShareCategoryParty, receiver="receiver", codes=codes, categories=case["groups"],
+            sizes=sizes, minimum_group=MINIMUM, shares=shares,
+        )
+    )  # fmt: skip
+
+
 SIDES: dict[str, dict[str, Side]] = {
     # a direction is added by its two sides, and its name in benchmarks.aggregate
     "segment": {"receiver": segment_receiver, "sender": segment_sender},
@@ -214,6 +248,7 @@ SIDES: dict[str, dict[str, Side]] = {
 }
 SHARED: dict[str, dict[str, Side]] = {
     "segment": {"receiver": shared_receiver, "sender": shared_sender},
+    "category": {"receiver": shared_amounts, "sender": shared_category},
 }
 """The same by private sums."""
 

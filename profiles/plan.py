@@ -10,9 +10,9 @@ from dataclasses import replace
 from federated.contract.completion import complete
 from federated.contract.cost import Estimate
 from federated.contract.disclosures import disclosures
+from federated.contract.instead import sums_instead
 from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import chosen_protocol, tagging
-from federated.contract.kinds.by_segment import sums_instead
 from federated.contract.terms import Contract
 from federated.contract.words import in_words
 from federated.releases.holdings import Holdings
@@ -75,13 +75,13 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
 
 
 def _sums_instead(contract: Contract) -> list[str]:
-    """What private sums would save, where statistics by segment are encrypted."""
+    """What private sums would save, where statistics are encrypted."""
     found = sums_instead(contract, MeasuredRates())
     if found is None:
         return []
     now, then = found
     return [
-        f"  of which statistics by segment {_seconds(now.seconds)} and {now.wire / 1e6:.0f} MB; by "
+        f"  of which statistics {_seconds(now.seconds)} and {now.wire / 1e6:.0f} MB; by "
         f'private sums (protocol = "sums", where all policies name it) {_seconds(then.seconds)} '
         f"and {then.wire / 1e6:.0f} MB"
     ]

@@ -56,7 +56,10 @@ def test_a_job_by_sums_tells_what_it_tells_under_encryption(small: Path) -> None
     assert [repr(a) for a in told(found["auto"])] == [repr(a) for a in told(found["sums"])]
     assert any(np.isfinite(v).any() for _, r in found["sums"] for v in r.values)
     assert [terms.protocol for terms, _ in found["auto"]] == ["paillier"] * 2
+    plain = describe(Job.load(small / "auto.toml"), tables, 1000)
+    assert 'MB; by private sums (protocol = "sums", where all policies name it)' in plain
     text = describe(Job.load(small / "sums.toml"), tables, 1000)
+    assert "where all policies name it" not in text
     assert "under pads of which bank can take sums only (half-tree-sums-v1)" in text
     assert "add up to 2^42 or more" in text
     html = (small / "sums" / "report.html").read_text()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from federated.aggregate import Asking, MeasureSlots, Section, Statistic
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
 __all__ = ["AggregateTerms", "BySegment"]
-__all__ += ["measured_words", "section_of", "sums_instead", "told_sums"]
+__all__ += ["measured_words", "section_of", "told_sums"]
 
 _CELLS = 8 * (MOST_LANES + (1 << 6)) * CELLS
 """And of the cells that are opened: their numbers, and their groups in earlier sections."""
@@ -151,20 +151,6 @@ class BySegment(Kind[AggregateTerms]):
                 continue
             ciphers, bits = _ciphertexts(contract, partner, both), sections[0].key_bits
             yield aggregate_estimate(rates, both, SEGMENTS, ciphers, bits, sections=len(sections))
-
-
-def sums_instead(contract: Contract, rates: Rates) -> tuple[Estimate, Estimate] | None:
-    """What encrypted sections take, and what they would by private sums; None without any."""
-    encrypted = tuple(terms for terms in contract.aggregate if not terms.shared)
-    if not encrypted:
-        return None
-    then = tuple(replace(terms, protocol="sums", key_bits=0) for terms in encrypted)
-    none = Estimate(0, 0, 0)
-    kind, found = BySegment(), list[Estimate]()
-    for sections in (encrypted, then):
-        asked = replace(contract, aggregate=sections)
-        found.append(sum(kind.cost(asked, rates), start=none))
-    return found[0], found[1]
 
 
 def _sums_cost(terms: AggregateTerms, rates: Rates, rows: int) -> Estimate:
