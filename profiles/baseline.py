@@ -26,7 +26,8 @@ __all__ = ["Comparison", "compare"]
 class Comparison:
     """Differences between the federated and the central model.
 
-    `score_difference` is the largest absolute difference of a probability;
+    `score_difference` is the largest absolute difference of a probability, of a row with a fold
+    from the models that did not see it;
     `coefficient_difference` the largest of a coefficient over the largest coefficient, over
     the columns of the party that `outcomes` hold; `fold_auc_difference` that of the mean AUCs.
     """
@@ -69,6 +70,7 @@ def compare(
         federated_auc = _mean_auc(label, trained.fold_scores, folds)
         held = folds >= 0
         fold_difference = float(np.abs(fold_scores - trained.fold_scores)[held].max())
+        scores = np.where(held, fold_scores, scores)
     return Comparison(
         trained.terms.task,
         float(np.abs(scores - trained.scores).max()),

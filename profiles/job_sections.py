@@ -186,7 +186,7 @@ def read_train(section: Section, names: list[str], receiver: str) -> TrainSpec:
         folds=section.integer("folds", 5, 0, 20),
         fold_steps=section.integer("fold_steps", 0, 0, 10),
         score_bits=section.integer("score_bits", 4, 1, FINEST_SCORES) if split == "vertical" else 0,
-        row_bits=section.integer("row_bits", 16 if split == "vertical" else 1, 1, 1000),
+        row_bits=section.integer("row_bits", 8 if split == "vertical" else 1, 1, 1000),
         test_table=test,
     )
     if spec.folds == 1:

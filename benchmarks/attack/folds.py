@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from benchmarks.attack.data import Bound, Floats, bound, joined
 from benchmarks.attack.finding import Finding, Scale
-from benchmarks.attack.insider import bits_of
 from benchmarks.attack.plain import Fit, in_the_clear, watched
 from benchmarks.attack.world import Result, World, heading, why
 from federated.evaluation import auc, mean_auc
 from federated.models.logistic import sigmoid
+from federated.vertical import told_bits
 from federated.vertical.newton import fit_logistic
 from psi.protocol import Declined, FedprofileError, Refused
 
@@ -116,7 +116,7 @@ def trained(found: Bound, world: World | None = None, score_bits: int = 0) -> tu
     own, partner = found.features
     more = [f'positive = "{found.positive}"'] if found.positive else []
     if score_bits:
-        most = math.ceil(VECTORS * bits_of(score_bits))
+        most = math.ceil(told_bits(VECTORS, score_bits))
         more += [f"score_bits = {score_bits}", f"row_bits = {most}"]
     asked = "\n".join(more)
     job = (

@@ -27,13 +27,13 @@ from benchmarks.attack.data import Floats, Joined
 from federated.paillier import MINIMUM_BITS, PrivateKey, generate_keypair
 from federated.vertical import FeatureParty, LabelParty, feature_party, label_party, system
 from federated.vertical.messages import Setup
-from federated.vertical.plan import Pass, choose_steps
+from federated.vertical.plan import Pass, choose_steps, shown_rows
 from federated.vertical.sums import RowCiphertexts
 from psi.protocol import Context, Pair
 from psi.protocol.role import Role
 
 # what a job's file says of itself where it says nothing
-SCORE_BITS, ROW_BITS = 4, 16
+SCORE_BITS, ROW_BITS = 4, 8
 
 __all__ = ["Fit", "dealt", "fitted", "in_the_clear", "roles", "watched"]
 
@@ -42,11 +42,11 @@ __all__ = ["Fit", "dealt", "fitted", "in_the_clear", "roles", "watched"]
 class Fit:
     """What each side saw of one training.
 
-    vectors: `float64[n, t]`, score vectors of all aligned rows, in order; held: `float64[n]`, the
-    held-out scores, NaN where there are none; before, after: `float64[p, b]`, the partner's own
-    coefficients when a pass begins and after its Newton step; coefficients: its final ones;
-    plan: the passes; setup: the partner's first message; scores, fold_scores: the label party's
-    results.
+    vectors: `float64[n, t]`, score vectors of the labelled rows, in order, NaN elsewhere; held:
+    `float64[n]`, final scores, by the model that did not see the row; before, after:
+    `float64[p, b]`, the partner's own coefficients when a pass begins and after its Newton step;
+    coefficients: its final ones; plan: the passes; setup: the partner's first message; scores,
+    fold_scores: the label party's results.
     """
 
     vectors: Floats
@@ -178,7 +178,8 @@ def watched() -> Iterator[list[Fit]]:
 
     def see_final(self: Any, state: Any, final: Any, peer: str) -> Any:
         found = on_final(self, state, final, peer)
-        fits.append(_fit(of(self), shown[self.context.session]))
+        final = state.memory.final
+        fits.append(_fit(of(self), final, shown[self.context.session]))
         return found
 
     changed: list[tuple[Any, str, Any]] = [
@@ -200,22 +201,24 @@ class _Seen:
     after: list[Floats]
 
 
-def _fit(seen: _Seen, shown: list[tuple[Pass, Floats]]) -> Fit:
-    n = len(seen.setup.labelled)
-    vectors, held = [], np.full(n, np.nan)
+def _fit(seen: _Seen, final: Floats, shown: list[tuple[Pass, Floats]]) -> Fit:
+    labelled = seen.setup.labelled == 1
+    vectors, held = [], np.full(len(labelled), np.nan)
     for one, numbers in shown:
+        rows = shown_rows(one, labelled, seen.setup.fold)
+        told = np.full(len(labelled), np.nan)
+        told[rows] = numbers[: np.count_nonzero(rows)]
         if one.last:
-            rows = seen.setup.fold == one.fold
-            held[rows] = numbers[: np.count_nonzero(rows)]
+            held[rows] = told[rows]
         elif one.fold < 0:
-            vectors.append(numbers[:n])
+            vectors.append(told)
     none = np.zeros(0)
     return Fit(
         vectors=np.array(vectors).T,
         held=held,
-        before=np.array(seen.before[:-1]),
+        before=np.array(seen.before),
         after=np.array(seen.after),
-        coefficients=seen.before[-1],
+        coefficients=final,
         plan=tuple(one for one, _ in shown),
         setup=seen.setup,
         scores=none,

@@ -158,10 +158,11 @@ MESSAGES: dict[str, dict[str, str]] = {
         ),
         "Direction": "the step for the partner's own coefficients, in its own basis",
         "Scores": (
-            "for each shared record one number: the partner's part of the score, added up "
-            "with other partners' under masks where there are several"
+            "one number for each shared record with a label, or for those that the model was not "
+            "trained on: the partner's part of the score with its noise, added up with other "
+            "partners' under masks where there are several"
         ),
-        "Final": "the final coefficients of the partner's columns, as a mix of its directions",
+        "Final": "that the label party has every score: the partner knows its final coefficients",
         "Ask": "the round's question: the present model, and how columns are standardised",
         "Masked": (
             "sums over one party's own rows (positives, values, products, gradients, scores by "

@@ -227,9 +227,9 @@ def _would_pass(
     mine, worst = sum(_told(entry, columns) for entry in entries), _worst(jobs)
     scores = [r for r in weighing if r.vectors and columns.intersection(r.columns)]
     rest = mine - sum(micro(release.bits) for release in scores)
-    vectors = sum(release.vectors for release in scores)
     for bits in range(FINEST_SCORES, 0, -1) if scores else ():
-        if rest + micro(told_bits(vectors, bits)) + worst <= most:
+        finer = sum(micro(told_bits(release.vectors, bits)) for release in scores)
+        if rest + finer + worst <= most:
             yield f"score_bits = {bits}"
             break
     if mine > most:

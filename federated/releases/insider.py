@@ -4,10 +4,10 @@ The insider knows which rows the table has and how often each occurs, and some i
 has the directions of the score vectors; of a row it takes the likeliest. Measured on the ten
 partner columns of credit_default (14.3 bits a row, 30,000 rows) with vectors in random directions,
 which tell as much as so many bits can: one to six vectors at `score_bits` of 1 to 5, the worst of
-three draws. The vectors of one training point nearly the same way and give less: one step and
-held-out scores at 4 bits, 8.0 in all, gave 0.9% of whole rows in a simulation where random
-directions give 7.5%. Other tables differ, so it is a guide and no bound.
-`tests/attacks/test_insider.py` measures it again.
+three draws. The vectors of one training point nearly the same way and give less: two vectors of
+4 bits, 8.0 in all, gave 0.9% of whole rows in a simulation where random directions give 7.5%.
+Other tables differ, so it is a guide and no bound. `tests/attacks/test_insider.py` measures it
+again.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ class Trained:
     """One model at the label party.
 
     `part` is the model's over the label party's own encoded columns, `own_matrix`. `scores` has
-    one prediction a row of the aligned rows; `fold_scores` those from the models that did not see
-    the row, NaN without a label or without cross-validation.
+    one prediction a row of the aligned rows, by the models that did not see the row where it has a
+    fold; `fold_scores` these alone, NaN without a label or without cross-validation.
     """
 
     terms: TrainTerms

@@ -14,11 +14,11 @@ Logistic regression without an arbiter, by Newton steps on encrypted sums
                                                      later, of many rows, [g] in the last one
     Direction                                 --->
                                               <---  Scores: counted; masked among partners
-    Final: mix of directions                  --->
+    Final: the end                            --->
 
-A learns its own coefficients, every row's final score, and before it at most
-`score_vectors(steps, folds, fold_steps)` numbers a row of the partners' score part (of several
-partners their sum); sums over rows in bases that only the partners know. A feature party learns
+A learns its own coefficients and at most `score_vectors(steps, folds, fold_steps)` numbers a row of
+the partners' score part (of several partners their sum), all with noise, of which one is the row's
+final score; sums over rows in bases that only the partners know. A feature party learns
 its own coefficients after every pass, which rows are labelled, and their folds. Semi-honest
 parties that do not collude.
 """
@@ -28,9 +28,16 @@ from __future__ import annotations
 from federated.vertical.feature_party import FeatureFit, FeatureParty, Shown
 from federated.vertical.label_party import PENALTY, LabelParty, VerticalFit
 from federated.vertical.newton import LogisticFit, fit_logistic
-from federated.vertical.plan import Steps, choose_steps, score_vectors, told_bits
+from federated.vertical.plan import (
+    DIRECTION_BITS,
+    Steps,
+    choose_steps,
+    score_vectors,
+    told_bits,
+)
 
 __all__ = [
+    "DIRECTION_BITS",
     "PENALTY",
     "FeatureFit",
     "FeatureParty",

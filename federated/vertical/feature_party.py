@@ -31,6 +31,7 @@ from federated.vertical.plan import (
     Rows,
     Steps,
     passes,
+    shown_rows,
     training_rows,
 )
 from federated.vertical.rounding import fixed_point, own_exponent, rounded
@@ -90,7 +91,8 @@ class FeatureParty(Role[FeatureFit]):
         x: `float64[n, b]`, design columns of the aligned rows, standardised.
         partners: all feature parties in the contract's order, this one among them.
         cap: the most score vectors that the contract allows.
-        score_bits: each is told with noise of 2^-`score_bits` of its standard deviation.
+        score_bits: a row's final number is told with noise of 2^-`score_bits` of the vector's
+            standard deviation, the others with 2^-DIRECTION_BITS of it.
         row_bits: the most bits of a row that the contract allows.
         others: design columns of the other feature parties, as the contract has them.
         secrets: for each other feature party 32 bytes that only the two know, new for each step.
@@ -171,7 +173,15 @@ class FeatureParty(Role[FeatureFit]):
             records=self._records,
         )
         none = np.zeros(0)
-        memory = Memory(setup, 0, none, none, np.zeros(len(self._x), dtype=np.int64), none)
+        memory = Memory(
+            setup=setup,
+            number=0,
+            directions=none,
+            fold_directions=none,
+            final=none,
+            disclosed=np.zeros(len(self._x), dtype=np.int64),
+            basis=none,
+        )
         return Turn(Resting(memory, {}), [(peer, Ready(self._whitened.shape[1]))], progress=0.0)
 
     def on_rows(self, state: Resting, sent: EncryptedRows, peer: str) -> Turn[FeatureFit]:
@@ -241,17 +251,20 @@ class FeatureParty(Role[FeatureFit]):
         if present.last:
             vector, products = state.start + step, np.zeros(0)
             memory = replace(memory, fold_directions=np.zeros(0))
+            if present.fold < 0:
+                memory = replace(memory, final=vector)
         else:
-            vector = np.ldexp(step, self._exponent(sent, self._x[rows] @ step))
+            vector = np.ldexp(step, self._exponent(sent, self._x @ step))
         memory = self._count(memory, rows)
-        scores = _in_range(self._x[rows] @ vector)
+        # the noise is measured by all rows: few, or chosen ones, may lie close together
+        scores = _in_range(self._x @ vector)
         if not present.last:
             if present.fold < 0:
                 memory = replace(memory, directions=np.append(memory.directions, vector))
             else:
                 memory = replace(memory, fold_directions=np.append(memory.fold_directions, vector))
             products = _in_range(self._directions(memory) @ vector)
-        told = rounded(scores, self._score_bits, self.context.random)
+        told = rounded(scores, present.bits(self._score_bits), self.context.random)[rows]
         fixed = np.append(told, fixed_point(products)).view(np.uint64)
         label = self.context.session + f"|{self.context.step}|{present.number}".encode()
         masked = fixed + pair_masks(self._secrets, self.context.party, label, len(fixed))
@@ -259,15 +272,14 @@ class FeatureParty(Role[FeatureFit]):
         return Turn(Resting(memory, {}), [(peer, Scores(present.number, masked))], progress=share)
 
     def on_final(self, state: Resting, sent: Final, peer: str) -> Turn[FeatureFit]:
-        """The coefficients of the final model."""
+        """The end: the coefficients of the full fit are known since its last pass."""
         self._from_label_party(peer)
         memory = state.memory
         if self._present(memory) is not None:
-            raise PeerError("the final model before the last pass")
-        coefficients = self._mixed(memory, sent.mix)
+            raise PeerError("the end before the last pass")
         shown = tuple(self._shown(memory.setup, one) for one in self._plan(memory.setup))
         most = int(memory.disclosed.max(initial=0))
-        return Turn(Done(), result=FeatureFit(coefficients, most, shown), progress=1.0)
+        return Turn(Done(), result=FeatureFit(memory.final, most, shown), progress=1.0)
 
     # what is known of the plan
 
@@ -310,11 +322,7 @@ class FeatureParty(Role[FeatureFit]):
 
     def _shown_rows(self, setup: Setup, one: Pass) -> Rows:
         """`bool[n]`: the rows whose scores a pass discloses."""
-        if one.last:
-            return np.asarray(setup.fold == one.fold)
-        if one.fold < 0:
-            return np.ones(len(self._x), dtype=np.bool_)
-        return self._training(setup, one.fold)
+        return shown_rows(one, setup.labelled == 1, setup.fold)
 
     def _shown(self, setup: Setup, one: Pass) -> Shown:
         return Shown(one.fold, int(np.count_nonzero(self._shown_rows(setup, one))))

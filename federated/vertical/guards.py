@@ -86,10 +86,8 @@ def check_setup(
         raise PeerError(error.message) from None
     if vectors > cap:
         raise PeerError(f"{vectors} score vectors planned, at most {cap} contracted")
-    if told_bits(vectors, score_bits) > row_bits:
-        raise PeerError(
-            f"{vectors} numbers of {score_bits} bits planned, {row_bits} bits of a row contracted"
-        )
+    if (bits := told_bits(vectors, score_bits)) > row_bits:
+        raise PeerError(f"{bits:.2f} bits of a row planned, {row_bits} contracted")
     labelled = setup.labelled == 1
     if setup.labelled.max(initial=0) > 1 or np.any(setup.fold[~labelled] != -1):
         raise PeerError("labelled rows or folds are malformed")

@@ -35,6 +35,7 @@ from federated.vertical.plan import (
     Rows,
     passes,
     score_vectors,
+    shown_rows,
     training_rows,
 )
 from federated.vertical.rounding import FRACTION_BITS
@@ -71,10 +72,9 @@ class VerticalFit:
     """What the label party holds at the end.
 
     coefficients: `float64[a]` of its own columns; intercept;
-    scores: `float64[n]`, a probability for every aligned row;
-    fold_scores: `float64[n]`, from the model that did not see the row; NaN without one;
-    mix: `float64[steps]`, the final model in the disclosed directions;
-    partner_norm: length of the partners' coefficients together;
+    scores: `float64[n]`, a probability for every aligned row; of a row with a fold by the model
+    that did not see it, since no other tells its final number;
+    fold_scores: `float64[n]`, these alone; NaN elsewhere;
     score_vectors: the most numbers it learned of one row's partner score;
     log: for each pass fold (-1: none), training rows, the objective before it, the Newton
     decrement and the number of the partners' columns.
@@ -84,8 +84,6 @@ class VerticalFit:
     intercept: float
     scores: Floats
     fold_scores: Floats
-    mix: Floats
-    partner_norm: float
     score_vectors: int
     log: tuple[dict[str, Any], ...] = field(default=())
 
@@ -99,7 +97,7 @@ class LabelParty(Role[VerticalFit]):
         x: `float64[n, a]`, own design columns of the aligned rows, standardised, no intercept.
         label: `int8[n]`, 1 and 0, -1 where there is none: these rows are only scored.
         folds: `int[n]`, the fold of each labelled row, -1 elsewhere; None for no folds.
-        steps: passes over all labelled rows.
+        steps: passes over all labelled rows before the last one.
         fold_steps: passes of each fold.
         key: for Paillier; made anew (3072 bits) if None.
         records: `int64[n]`, each row's record, where one has several rows.
@@ -206,7 +204,7 @@ class LabelParty(Role[VerticalFit]):
             gram=none,
             fold_scores=none,
             fold_gram=none,
-            held=np.zeros(len(self._x)),
+            final=np.zeros(len(self._x)),
             newton=none,
             log=(),
         )
@@ -243,9 +241,11 @@ class LabelParty(Role[VerticalFit]):
         progress = replace(progress, number=progress.number + 1)
         shown, gram = np.split(numbers, [int(np.count_nonzero(rows))])
         if present.last:
-            held = progress.held.copy()
-            held[rows] = self._x[rows] @ (progress.own + state.own_step) + shown
-            progress = replace(progress, held=held)
+            own, final = progress.own + state.own_step, progress.final.copy()
+            final[rows] = self._x[rows] @ own + shown
+            progress = replace(progress, final=final)
+            if present.fold < 0:
+                progress = replace(progress, final_own=own)
         else:
             progress = self._extended(progress, present, rows, shown, gram)
         if progress.number == len(self._plan):
@@ -374,9 +374,7 @@ class LabelParty(Role[VerticalFit]):
                 fold_gram=gram.ravel(),
             )
         progress = self._refitted(progress, present.fold)
-        if present.fold < 0:
-            progress = replace(progress, final_own=progress.own, final_mix=progress.mix)
-        return progress
+        return progress if present.fold >= 0 else replace(progress, final_mix=progress.mix)
 
     def _refitted(self, progress: Progress, fold: int) -> Progress:
         """The best model over own columns and disclosed scores, on the training rows."""
@@ -393,18 +391,12 @@ class LabelParty(Role[VerticalFit]):
         return replace(progress, own=fit.coefficients[:a], mix=fit.coefficients[a:])
 
     def _finish(self, progress: Progress) -> Turn[VerticalFit]:
-        vectors = progress.scores.reshape(-1, len(self._x))
-        mix = progress.final_mix
-        scores = LOGISTIC.predict(self._x @ progress.final_own + mix @ vectors)
-        held = np.where(self._fold >= 0, LOGISTIC.predict(progress.held), np.nan)
-        gram = progress.gram.reshape(len(mix), len(mix))
+        scores = LOGISTIC.predict(progress.final)
         fit = VerticalFit(
             coefficients=progress.final_own[1:],
             intercept=float(progress.final_own[0]),
             scores=scores,
-            fold_scores=held,
-            mix=mix,
-            partner_norm=float(np.sqrt(max(0.0, float(mix @ gram @ mix)))),
+            fold_scores=np.where(self._fold >= 0, scores, np.nan),
             score_vectors=score_vectors(self._steps, self._folds, self._fold_steps),
             log=tuple(
                 {
@@ -417,7 +409,7 @@ class LabelParty(Role[VerticalFit]):
                 for one in progress.log
             ),
         )
-        return Turn(Done(), [(name, Final(mix)) for name in self._partners], fit, 1.0)
+        return Turn(Done(), [(name, Final()) for name in self._partners], fit, 1.0)
 
     # what is at hand
 
@@ -451,11 +443,7 @@ class LabelParty(Role[VerticalFit]):
         return training_rows(self._y >= 0, self._fold, fold)
 
     def _disclosed(self, present: Pass) -> Rows:
-        if present.last:
-            return np.asarray(self._fold == present.fold)
-        if present.fold < 0:
-            return np.ones(len(self._x), dtype=np.bool_)
-        return self._training(present.fold)
+        return shown_rows(present, self._y >= 0, self._fold)
 
     def _vectors(self, progress: Progress) -> Floats:
         """`float64[t, n]`: score vectors of the full fit, then of the present fold."""

@@ -109,6 +109,4 @@ class Scores:
 @message(0x67)
 @dataclass(frozen=True)
 class Final:
-    """Label party to all: the final model as a mix of directions."""
-
-    mix: _Mix
+    """Label party to all: it has every score; the fit is over."""

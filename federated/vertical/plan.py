@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from psi.protocol import MisuseError, Refused
 
 __all__ = [
+    "DIRECTION_BITS",
     "Pass",
     "Rows",
     "Steps",
     "choose_steps",
     "passes",
     "score_vectors",
+    "shown_rows",
     "told_bits",
     "training_rows",
 ]
@@ -29,6 +31,11 @@ Rows = NDArray[np.bool_]
 
 MOST_STEPS = 20
 MOST_FOLDS = 50
+DIRECTION_BITS = 1
+"""How finely a number is told that only steers the training: with noise of half its deviation.
+
+A row's final number is told at the contract's `score_bits`.
+"""
 # below this many rows a column, Newton needs more steps to come as close
 ROWS_A_COLUMN = 20
 MANY_ROWS = 4096
@@ -39,7 +46,7 @@ CURVATURE_PASSES = 2
 
 @dataclass(frozen=True)
 class Steps:
-    """`steps` passes over all labelled rows, `fold_steps` for each of `folds` folds."""
+    """`steps` passes over all labelled rows and a last one; in each of `folds`, `fold_steps`."""
 
     steps: int
     folds: int
@@ -55,7 +62,8 @@ class Steps:
 class Pass:
     """One Newton pass: over all labelled rows (`fold` -1) or over those outside `fold`.
 
-    `last` marks the pass of a fold that shows held-out scores in place of a direction's.
+    `last` marks a model's last one, which shows its final scores, for the rows that it was not
+    trained on, in place of a direction's for those that it was.
     `curvature` marks one that sums the curvature, in a fresh basis; the others keep curvature
     and basis of the latest that did.
     """
@@ -65,17 +73,21 @@ class Pass:
     last: bool
     curvature: bool
 
+    def bits(self, score_bits: int) -> int:
+        """How finely its scores are told."""
+        return score_bits if self.last else DIRECTION_BITS
+
 
 def score_vectors(steps: int, folds: int, fold_steps: int) -> int:
     """The most numbers a row: one a step, one a fold step but the last in each fold it trains in,
-    and one when it is held out.
+    and the final one.
 
     Raises MisuseError for counts that make no fit.
     """
     if not 1 <= steps <= MOST_STEPS:
         raise MisuseError(f"{steps} steps found, 1 to {MOST_STEPS} allowed")
     if folds == 0:
-        return steps
+        return steps + 1
     if not 2 <= folds <= MOST_FOLDS:
         raise MisuseError(f"{folds} folds found, 0 or 2 to {MOST_FOLDS} allowed")
     if not 1 <= fold_steps <= MOST_STEPS:
@@ -86,20 +98,24 @@ def score_vectors(steps: int, folds: int, fold_steps: int) -> int:
 def told_bits(vectors: int, score_bits: int) -> float:
     """The most that so many score vectors tell of a row together, in bits, in the mean of rows.
 
-    A vector of variance 1 under independent Gaussian noise of sd 2^-b tells
-    ½ log2(1 + 4^b) bits at most, with equality for a Gaussian one (Shannon 1948); noise is
-    fresh in each, so bits of several add up at most. A row far from the mean tells more.
+    The final one is told at `score_bits`, the others at DIRECTION_BITS. A vector of variance 1
+    under independent Gaussian noise of sd 2^-b tells ½ log2(1 + 4^b) bits at most, with equality
+    for a Gaussian one (Shannon 1948); noise is fresh in each, so bits of several add up at most.
+    A row far from the mean tells more.
     """
-    return vectors * 0.5 * math.log2(1.0 + 4.0**score_bits)
+    if not vectors:
+        return 0.0
+    final, steering = (0.5 * math.log2(1.0 + 4.0**b) for b in (score_bits, DIRECTION_BITS))
+    return final + (vectors - 1) * steering
 
 
 def passes(rows: int, steps: int, folds: int, fold_steps: int) -> tuple[Pass, ...]:
     """Every pass of a fit over so many aligned rows, in order."""
     score_vectors(steps, folds, fold_steps)
-    summed = CURVATURE_PASSES if rows >= MANY_ROWS else MOST_STEPS * (1 + MOST_FOLDS)
-    order = [(-1, False)] * steps
+    order = [(-1, False)] * steps + [(-1, True)]
     for fold in range(folds):
         order += [(fold, step == fold_steps - 1) for step in range(fold_steps)]
+    summed = CURVATURE_PASSES if rows >= MANY_ROWS else len(order)
     return tuple(
         Pass(number, fold, last, number < summed) for number, (fold, last) in enumerate(order)
     )
@@ -109,6 +125,14 @@ def training_rows(labelled: Rows, folds: NDArray[np.int16], fold: int) -> Rows:
     """`bool[n]`: labelled rows outside `fold`, all of them for -1."""
     outside: Rows = folds != fold if fold >= 0 else np.ones(len(folds), dtype=np.bool_)
     return labelled & outside
+
+
+def shown_rows(one: Pass, labelled: Rows, folds: NDArray[np.int16]) -> Rows:
+    """`bool[n]`: the rows whose scores a pass shows. Each row is in one last pass only."""
+    if not one.last:
+        return training_rows(labelled, folds, one.fold)
+    held: Rows = folds == one.fold  # for -1 those of no fold: without label, or without folds all
+    return held
 
 
 def choose_steps(
@@ -123,7 +147,7 @@ def choose_steps(
     """The passes to run: what is wanted, else as few as a good model takes and the bits allow.
 
     One step and a pass a fold come within .002 of the mean AUC where rows are many for the
-    columns; where they are few, up to three (docs/protocols/vertical_logistic.md).
+    columns; where they are few, two steps (docs/protocols/vertical_logistic.md).
 
     Args:
         rows: aligned rows, at most.
@@ -138,7 +162,7 @@ def choose_steps(
     few = rows < ROWS_A_COLUMN * columns
     fold_steps = (wanted[1] or 1) if folds else 0
     vectors = 0
-    for steps in [wanted[0]] if wanted[0] else [3, 2, 1] if few else [1]:
+    for steps in [wanted[0]] if wanted[0] else [2, 1] if few else [1]:
         chosen = Steps(steps, folds, fold_steps)
         vectors = chosen.score_vectors
         if told_bits(vectors, score_bits) <= row_bits:

@@ -1,9 +1,12 @@
 """How finely a feature party tells a score vector: with fresh noise of its own, in fixed point.
 
-A vector v over the rows that are shown becomes round(2^30 (v + s g)): g is Gaussian, drawn anew
-for every number from the operating system's generator, and s = 2^-b sd(v), sd over these rows. Of
-a row it tells ½ log2(1 + 4^b) bits in the mean of the rows, whatever the partner's columns are: a
-Gaussian v is the worst case (Shannon 1948). A row far from the vector's mean tells more.
+A vector v over all aligned rows becomes round(2^30 (v + s g)), of which some rows are shown: g is
+Gaussian, drawn anew for every number from the operating system's generator, and s = 2^-b sd(v). By
+all rows, since the label party chooses which are shown: few of them, or like ones, would have a
+small sd, and one alone none. Of a row it tells ½ log2(1 + 4^b) bits in the mean of the rows,
+whatever the partner's columns are: a Gaussian v is the worst case (Shannon 1948). A row far from
+the vector's mean tells more. b is the contract's `score_bits` for a row's final number, and
+DIRECTION_BITS for those that steer the training.
 
 The Gaussians are Box and Muller's (1958) from 53-bit uniforms. What their last digits could say
 (Mironov 2012) is rounded away: the grid of 2^-30 is far coarser than a double's spacing there.

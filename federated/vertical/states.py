@@ -44,18 +44,20 @@ _Matrix = Annotated[NDArray[np.float64], Array("float64", most=MOST_COLUMNS**2)]
 # the feature party
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Memory:
     """What stays through all passes; `number` is the next one's.
 
-    Directions are `float64[t, b]`, flat; `disclosed` counts for each row; `basis` is that of
-    the latest pass which drew one, `float64[b, k]`, flat.
+    Directions are `float64[t, b]`, flat; `final` are the coefficients of the full fit, once it has
+    had its last pass; `disclosed` counts for each row; `basis` is that of the latest pass which
+    drew one, `float64[b, k]`, flat.
     """
 
     setup: Setup
     number: int
     directions: _Vectors
     fold_directions: _Vectors
+    final: _Vector
     disclosed: Annotated[NDArray[np.int64], Array("int64", most=MOST_ROWS)]
     basis: _Matrix
 
@@ -109,10 +111,11 @@ class Entry:
 class Progress:
     """Everything between two passes; `number` is the next one's.
 
-    `own`, `mix` are the present model; `final_own`, `final_mix` the full fit's. `scores`
-    is `float64[t, n]` flat for the directions of the full fit, `fold_scores` for those of the
-    present fold; `gram` and `fold_gram` are the products of all directions in either case.
-    `held` has the score of every row that was held out. `newton` is the system's matrix of the
+    `own`, `mix` are the present model; `final_own` the full fit's, `final_mix` of its directions.
+    `scores` is `float64[t, n]` flat for the directions of the full fit, `fold_scores` for those of
+    the present fold, 0 for rows outside the training; `gram` and `fold_gram` are the products of
+    all directions in either case. `final` has every row's score by the one model whose last pass
+    shows it. `newton` is the system's matrix of the
     latest pass that summed the curvature, flat, if the next one keeps it.
     """
 
@@ -127,7 +130,7 @@ class Progress:
     gram: _Gram
     fold_scores: _Table
     fold_gram: _Gram
-    held: _Rows
+    final: _Rows
     newton: _Matrix
     log: Annotated[tuple[Entry, ...], Length(1 << 11)]
 

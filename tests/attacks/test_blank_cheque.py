@@ -146,7 +146,7 @@ def test_a_draft_that_leaves_a_disclosure_out_is_read_by_no_officer(tmp_path: Pa
 
 def test_the_officer_reads_the_most_that_open_numbers_come_to(tmp_path: Path) -> None:
     for job, most in (
-        (VERTICAL, "16 bits a record at most"),
+        (VERTICAL, "8 bits a record at most"),
         (HORIZONTAL, f"{HORIZONTAL_STEPS} steps"),
     ):
         place = tmp_path / str(len(most))

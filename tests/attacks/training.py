@@ -14,7 +14,7 @@ import numpy as np
 from federated.models.logistic import sigmoid
 from federated.vertical import fit_logistic
 from federated.vertical.newton import solve_symmetric
-from federated.vertical.plan import passes
+from federated.vertical.plan import DIRECTION_BITS, passes
 
 __all__ = ["Seen", "train"]
 
@@ -24,13 +24,12 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 @dataclass(frozen=True)
 class Seen:
     """`vectors` [rows, steps] and `held` [rows] are the label party's, as they were told;
-    `coefficients` [passes, columns] and `final` the partner's own. `scores`: the label party's."""
+    `coefficients` [passes, columns] and `final` the partner's own."""
 
     vectors: Floats
     held: Floats
     coefficients: Floats
     final: Floats
-    scores: Floats
     fold_scores: Floats
 
 
@@ -42,17 +41,18 @@ def train(
     *,
     steps: int,
     score_bits: float,
+    direction_bits: float = DIRECTION_BITS,
     draw: np.random.Generator,
 ) -> Seen:
-    """One partner, all rows labelled, one pass a fold; `score_bits` of infinity: no noise."""
+    """One partner, all rows labelled, one pass a fold; bits of infinity: no noise."""
     rows, k = x.shape
     a = np.column_stack([np.ones(rows), own])
     width = a.shape[1]
     penalty = np.ones(width + k)
     penalty[0] = 0.0
 
-    def told(vector: Floats) -> Floats:
-        noise = draw.normal(size=len(vector)) * vector.std() * 2.0**-score_bits
+    def told(vector: Floats, bits: float) -> Floats:
+        noise = draw.normal(size=len(vector)) * vector.std() * 2.0**-bits
         return np.asarray(vector + noise)
 
     def refit(chosen: np.ndarray) -> Floats:
@@ -67,7 +67,7 @@ def train(
     vectors: list[Floats] = []
     found: list[Floats] = []
     held, fold_scores = np.zeros(rows), np.zeros(rows)
-    kept = np.zeros((0, 0))
+    kept, final = np.zeros((0, 0)), np.zeros(k)
     for one in passes(rows, steps, int(fold.max()) + 1, 1):
         chosen = fold != one.fold if one.fold >= 0 else np.ones(rows, bool)
         mix = refit(chosen)
@@ -83,15 +83,14 @@ def train(
             matrix = kept * (curvature.sum() / kept[0, 0])
         step = -solve_symmetric(matrix, slope)
         if one.last:
-            final, out = weights + step[width:], fold == one.fold
-            held[out] = told(x[out] @ final)
+            model, out = weights + step[width:], fold == one.fold
+            held[out] = told(x @ model, score_bits)[out]
             fold_scores[out] = a[out] @ (mix[:width] + step[:width]) + held[out]
-            found.append(final)
+            found.append(model)
+            if one.fold < 0:
+                final = model
         else:
             directions.append(step[width:])
-            vectors.append(told(x @ step[width:]))
+            vectors.append(told(x @ step[width:], direction_bits))
             found.append(np.array(directions).T @ refit(chosen)[width:])
-    mix = refit(np.ones(rows, bool))
-    whole = np.column_stack([a, *vectors]) @ mix
-    last = np.array(directions).T @ mix[width:]
-    return Seen(np.column_stack(vectors), held, np.array(found), last, whole, fold_scores)
+    return Seen(np.column_stack(vectors), held, np.array(found), final, fold_scores)

@@ -20,7 +20,13 @@ from psi.protocol import (
     decode,
     encode,
 )
-from tests.unit.vertical.world import distance, feature_parties, label_party, make_world
+from tests.unit.vertical.world import (
+    distance,
+    exact,
+    feature_parties,
+    label_party,
+    make_world,
+)
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -50,7 +56,8 @@ def test_the_fit_is_the_central_one(
         label_party(world, steps=chosen.steps, fold_steps=chosen.fold_steps),
         *feature_parties(world, cap=chosen.score_vectors).values(),
     )
-    results = pair.run()
+    with exact():
+        results = pair.run()
     fit = results["bank"]
     parts = [results[name].coefficients for name in world.parts]
     found = np.concatenate([[fit.intercept], fit.coefficients, *parts])
@@ -58,7 +65,10 @@ def test_the_fit_is_the_central_one(
     # three vectors come within 1e-3 even on few rows
     near = 1e-3
     assert distance(found, central) < near
-    assert np.abs(fit.scores - sigmoid(world.joined() @ central)).max() < near
+    final = sigmoid(world.joined() @ central)
+    final = np.where(world.labelled, world.central_folds(), final) if folds else final
+    # a fold takes one pass of its own
+    assert np.abs(fit.scores - final).max() < (0.05 if folds else near)
     assert fit.score_vectors == chosen.score_vectors
     assert all(results[name].score_vectors <= chosen.score_vectors for name in world.parts)
 

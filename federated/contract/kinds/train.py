@@ -21,10 +21,11 @@ class TrainTerms:
 
     `split` is "vertical" (columns at different parties) or "horizontal" (rows at different
     parties). `score_vectors` is the most numbers a row that the label party may learn of the
-    other parties' part of the score; each of them is told with noise of 2^-`score_bits` of its
-    standard deviation, and `row_bits` is the most that all of them together may tell of a row,
-    in bits, in the mean of rows. Where rows are split there are no score vectors, and `row_bits` is
-    the most that all sums of one party tell of any of its rows, whatever the receiver asks.
+    other parties' part of the score; the final one is told with noise of 2^-`score_bits` of the
+    standard deviation, the others with half of it, and `row_bits` is the most that all of them
+    together may tell of a row, in bits, in the mean of rows. Where rows are split there are no
+    score vectors, and `row_bits` is the most that all sums of one party tell of any of its rows,
+    whatever the receiver asks.
     """
 
     task: str

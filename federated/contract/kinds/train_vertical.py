@@ -11,7 +11,7 @@ from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.train import TrainTerms, check_train
 from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, joined_rows
-from federated.vertical import choose_steps, told_bits
+from federated.vertical import DIRECTION_BITS, choose_steps, told_bits
 from federated.vertical.messages import MOST_COLUMNS
 from federated.vertical.plan import passes
 from psi.protocol import JobError, PeerError
@@ -129,7 +129,7 @@ def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
             step,
             me,
             f"for each shared record {_told_words(terms)} of the score part of {others}{summed}, "
-            "the final score among them",
+            "the final score among them; of a record without a label only that one",
             "train.score_vectors",
         ),
         Disclosure(
@@ -153,8 +153,8 @@ def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
 
 
 def _told_words(terms: TrainTerms) -> str:
-    """How much a training tells of a record: "2 numbers of 4 bits, 8.1 bits in all at most,"."""
-    each = f"of {terms.score_bits} bits"
+    """How much a training tells of a record: "2 numbers (the final one of 4 bits, …)"."""
+    each = f"(the final one of {terms.score_bits} bits, any other of {DIRECTION_BITS})"
     if not terms.score_vectors:
         return f"some numbers {each}, {terms.row_bits} bits a record at most in the mean,"
     told = told_bits(terms.score_vectors, terms.score_bits)
@@ -186,10 +186,11 @@ def _fixed(contract: Contract, terms: TrainTerms) -> TrainTerms:
 def _score_guard(terms: TrainTerms) -> str:
     one = len(terms.partners) == 1
     adds, counts = ("adds", "counts") if one else ("add", "count")
-    who, noise = ", ".join(terms.partners), f"2^-{terms.score_bits}"
     return (
-        f"{who} {adds} fresh noise, {noise} of its standard deviation, to every number of a score "
-        f"and {counts} them: {_told_words(terms)} whatever is asked"
+        f"{', '.join(terms.partners)} {adds} fresh noise to every number of a score, "
+        f"2^-{terms.score_bits} of its standard deviation to a record's final one and "
+        f"2^-{DIRECTION_BITS} to any other, and {counts} them: {_told_words(terms)} "
+        "whatever is asked"
     )
 
 

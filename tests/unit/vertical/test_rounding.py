@@ -63,20 +63,22 @@ def test_the_partner_chooses_the_scale_from_its_own_vector() -> None:
 
 def test_every_score_that_is_told_has_noise() -> None:
     """Directions and held-out rows alike: what the label party gets is never the vector itself."""
-    world = make_world(400, 2, (5,), folds=4)
+    world = make_world(400, 2, (5,), folds=4, unlabelled=20)
     parties = feature_parties(world, score_bits=4)
     pair = Pair(label_party(world, steps=2), *parties.values())
     results = pair.run()
     x, seen = world.parts["bureau"], inbox(pair, "bank", Scores)
     shown = [one.rows for one in results["bureau"].disclosures]
-    assert shown == [400, 400, *(int(np.count_nonzero(world.folds == f)) for f in range(4))]
-    rows = [np.ones(400, bool)] * 2 + [world.folds == f for f in range(4)]
-    for (_, message), chosen in zip(seen, rows, strict=True):
+    held = [world.folds == f for f in range(4)]
+    assert shown == [380, 380, 20, *(int(np.count_nonzero(rows)) for rows in held)]
+    rows: list[tuple[np.ndarray, int]] = [(world.labelled, 1)] * 2 + [(~world.labelled, 4)]
+    rows += [(np.asarray(chosen), 4) for chosen in held]
+    for (_, message), (chosen, bits) in zip(seen, rows, strict=True):
         count = int(np.count_nonzero(chosen))
         scores = np.ldexp(message.values[:count].view(np.int64).astype(float), -FRACTION_BITS)
         fitted = x[chosen] @ np.linalg.lstsq(x[chosen], scores, rcond=None)[0]
         off = (scores - fitted).std() / fitted.std()
-        assert 0.7 * 2**-4 < off < 1.3 * 2**-4
+        assert 0.6 * 2**-bits < off < 1.4 * 2**-bits
     assert all(message.exponent == 0 for _, message in inbox(pair, "bureau", Direction))
 
 
@@ -91,3 +93,18 @@ def test_a_restored_party_tells_no_vector_twice() -> None:
     pair.run()
     numbers = [message.number for _, message in inbox(pair, "bank", Scores)]
     assert numbers == sorted(set(numbers))
+
+
+def test_a_row_shown_alone_is_told_no_more_finely() -> None:
+    """The label party says which rows have a label: one without, or like ones, would have no sd."""
+    world = make_world(400, 2, (5,), folds=4, unlabelled=1)
+    off = []
+    for seed in range(12):
+        parties = feature_parties(world, score_bits=1, seed=str(seed))
+        pair = Pair(label_party(world, steps=1), *parties.values())
+        results = pair.run()
+        alone = inbox(pair, "bank", Scores)[1][1].values  # the last pass of the full fit
+        (told,) = np.ldexp(alone.view(np.int64).astype(float), -FRACTION_BITS)
+        scores = world.parts["bureau"] @ results["bureau"].coefficients
+        off.append(float((told - scores[~world.labelled][0]) / scores.std()))
+    assert 0.2 < np.std(off) < 0.9
