@@ -17,7 +17,9 @@ from federated.tables.encoding import Encoder
 from federated.tables.source import Source
 from profiles.aggregate_report import aggregate_metrics, category_metrics, join_sum_metrics
 from profiles.baseline import Comparison, compare
+from profiles.dictionary import dictionary, list_notes, noted, profile_notes
 from profiles.federation import Federation
+from profiles.held_out import held_out_notes, held_out_scores
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
 from profiles.leakage import leakage_metrics
@@ -36,7 +38,7 @@ from profiles.report.render import render_report
 from profiles.report_data import report_data
 from profiles.scoring import Alone, fit_alone, measured, reasons
 from profiles.segments import Segments, segments
-from profiles.spreadsheet import write_csv
+from profiles.spreadsheet import write_csv, write_workbook
 from profiles.targets import target_list
 
 __all__ = ["Outputs", "write_outputs"]
@@ -61,7 +63,7 @@ def write_outputs(
     baseline: bool,
     synthetic: bool,
 ) -> Outputs:
-    """Write profiles.parquet, targets.parquet and .csv, metrics.json and report.html.
+    """Write profiles, target lists and held-out scores, metrics.json and report.html.
 
     A horizontal job has the last two. All rows are those of the job's copies of the tables, so
     that they are the rows that the steps saw.
@@ -79,13 +81,11 @@ def write_outputs(
     grades[outcome.rows] = outcome.grades
     facts = table.select(own_facts(job, table))
     profiles = build_profiles(facts, None, scores, found, why, grades, entity=entity_column(job))
-    write_parquet_atomic(_admitted(profiles, job, tables), folder / "profiles.parquet")
-    files = ["profiles.parquet"]
+    admitted = _admitted(job, tables)
+    shown = profiles if admitted is None else profiles.filter(pa.array(admitted))
     targets = _targets(job, profiles, tables)
-    if targets is not None:
-        write_parquet_atomic(targets, folder / "targets.parquet")
-        write_csv(targets, folder / "targets.csv")
-        files += ["targets.parquet", "targets.csv"]
+    held_out = held_out_scores(outcome, alone, facts, job, admitted)
+    files = _write_tables(job, folder, shown, targets, held_out)
     features = list(dict.fromkeys(job.party(job.receiver).features))
     aligned = table.select(features).take(pa.array(outcome.rows))
     models = [measured(t, alone[t.terms.task], job.receiver, aligned) for t in outcome.trained]
@@ -109,10 +109,37 @@ def write_outputs(
     return Outputs(profiles, targets, metrics, report, tuple(files))
 
 
-def _admitted(profiles: pa.Table, job: Job, tables: Source) -> pa.Table:
-    """Without those who have lost the basis for this job since it was agreed on."""
+def _admitted(job: Job, tables: Source) -> np.ndarray | None:
+    """bool[rows]: all but those who have lost the basis for this job since it was agreed on."""
     admission = admission_of(tables, job.party(job.receiver).table)
-    return profiles if admission is None else profiles.filter(pa.array(admission.rows))
+    return None if admission is None else np.asarray(admission.rows, bool)
+
+
+def _write_tables(
+    job: Job,
+    folder: Path,
+    profiles: pa.Table,
+    targets: pa.Table | None,
+    held_out: pa.Table | None,
+) -> list[str]:
+    """The tables, each column with its note, and the dictionary of all of them."""
+    own = f"of {job.party(job.receiver).table}, as it was read"
+    tables = {"profiles": noted(profiles, profile_notes(job), own)}
+    if targets is not None:
+        tables["targets"] = noted(targets, list_notes(job), own)
+    if held_out is not None:
+        tables["held_out"] = noted(held_out, held_out_notes(job), own)
+    for name, table in tables.items():
+        write_parquet_atomic(table, folder / f"{name}.parquet")
+    files = [f"{name}.parquet" for name in tables]
+    if targets is not None:
+        write_csv(targets, folder / "targets.csv")
+        files += ["targets.csv"]
+        if write_workbook(targets, folder / "targets.xlsx"):
+            files += ["targets.xlsx"]
+    said = dictionary((f"{name}.parquet", table) for name, table in tables.items())
+    write_csv(said, folder / "dictionary.csv")
+    return [*files, "dictionary.csv"]
 
 
 def _write_horizontal(

@@ -37,6 +37,7 @@ __all__ = [
     "routed",
 ]
 
+_COMPUTED = ("segment", "segment_name", "matched", "match_grade")
 _ROLE = {"facts": "fact", "name": "name", "columns": "list column"}
 
 
@@ -78,6 +79,13 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
         if managers is not None:
             routing = routed(job, target, source)
             check_managers(managers, routing, where=target.managers)
+            taken = [column for column in routing.own_columns if column in _COMPUTED]
+            if taken:
+                raise InputError(
+                    f"{job.file}: [[target]] {target.product!r}: {taken[0]!r} of {table} has the "
+                    "name of a column that profiles add",
+                    hint="give the table's column another name",
+                )
             own = source.load(table, list(routing.own_columns))
             check_shared(routing, own, managers, f"{job.file}: [[target]] {target.product!r}")
 

@@ -1,21 +1,33 @@
-"""Tables as CSV for spreadsheets: no cell is run as a formula, and none loses digits."""
+"""Tables for spreadsheets: no cell is run as a formula, and none loses digits.
+
+A CSV file cannot say that 0123 is a text: spreadsheets take it for 123, and an 18-digit number for
+1.1E+17. An apostrophe before it keeps the digits in every one of them, and is seen. A workbook says
+of each cell what it is: it is written beside the CSV where XlsxWriter is installed.
+"""
 
 from __future__ import annotations
 
+import os
+import tempfile
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from federated.readers.canonical import canonical_column
-from federated.store.files import write_atomic
+from federated.store.files import disk_failed, write_atomic
 from federated.text import csv_safe, csv_safe_column
 
-__all__ = ["csv_bytes", "write_csv"]
+__all__ = ["csv_bytes", "write_csv", "write_workbook"]
 
 _DIGITS = 15  # that a spreadsheet keeps
 _LONG = 10**_DIGITS
+_SHEET_ROWS = 200_000
+_CREATED = datetime(2000, 1, 1)
+_CELL = 32_767  # characters that a cell of a workbook holds
 
 
 def csv_bytes(table: pa.Table) -> bytes:
@@ -61,3 +73,67 @@ def _joined(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def write_csv(table: pa.Table, path: Path) -> None:
     """`csv_bytes` into a file of mode 0600, old or new after a kill, never half."""
     write_atomic(path, csv_bytes(table), private=True)
+
+
+def write_workbook(table: pa.Table, path: Path) -> bool:
+    """The table as .xlsx of mode 0600, old or new after a kill; False where none is made.
+
+    Numbers of up to 15 digits are numbers, all else is text as it is: nothing is run as a formula,
+    digits and leading zeros stay. None is written of more rows than people page through.
+    """
+    try:
+        import xlsxwriter
+    except ImportError:
+        return False
+    if table.num_rows > _SHEET_ROWS:
+        return False
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        options = {
+            "constant_memory": True, "tmpdir": str(path.parent),
+            "strings_to_formulas": False, "strings_to_urls": False,
+        }  # fmt: skip
+        with xlsxwriter.Workbook(temporary, options) as book:
+            heading = book.add_format({"bold": True})
+            book.set_properties({"created": _CREATED})  # the same table, the same bytes
+            sheet = book.add_worksheet()
+            sheet.freeze_panes(1, 0)
+            for place, name in enumerate(table.column_names):
+                sheet.write_string(0, place, name, heading)
+            columns = [_plain_cells(table.column(name)).to_pylist() for name in table.column_names]
+            for number, row in enumerate(zip(*columns, strict=True), start=1):
+                _write_row(sheet, number, row)
+        os.chmod(temporary, 0o600)
+        Path(temporary).replace(path)
+        temporary = ""
+    except OSError as error:
+        raise disk_failed(path.name, error) from None
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+    return True
+
+
+def _plain_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers that a spreadsheet keeps whole, booleans, or text without marks before it."""
+    column = canonical_column(column)
+    kind = column.type
+    if pa.types.is_boolean(kind) or pa.types.is_null(kind) or pa.types.is_floating(kind):
+        return pc.round(column, 6) if pa.types.is_floating(kind) else column
+    if pa.types.is_integer(kind) and (pc.max(pc.abs(column)).as_py() or 0) < _LONG:
+        return column
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        column = _joined(column.cast(pa.list_(pa.large_string())))
+    return column.cast(pa.large_string())
+
+
+def _write_row(sheet: Any, number: int, row: tuple[Any, ...]) -> None:
+    for place, value in enumerate(row):
+        if isinstance(value, bool):
+            sheet.write_boolean(number, place, value)
+        elif isinstance(value, str):
+            sheet.write_string(number, place, value[:_CELL])
+        elif value is not None and value == value:  # noqa: PLR0124
+            sheet.write_number(number, place, value)

@@ -60,8 +60,8 @@ class Reader(ABC):
         return there
 
 
-_VALUE = r"\s*[+-]?[\d.,/:-]*\d[\d.,/: -]*\s*"
-"""What is a number or a date, and no column's name."""
+_VALUE = r"\s*[+-]?(?:\d{5,}|\d+[.,]\d+|\d+[-/.]\d+[-/.]\d+)\s*"
+"""A long number, a fraction or a date: no column has such a name, as one may have a year."""
 
 
 def missing_column(where: str, column: str, known: Sequence[str]) -> InputError:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from federated.evaluation import auc
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
@@ -118,3 +119,27 @@ def test_what_all_trainings_tell_is_counted_together(done: tuple[Path, JobResult
     assert contract.party("bank").labels == ("churned", "borrowed")
     assert [terms.score_vectors for terms in contract.train] == [2, 2]
     assert told == pytest.approx(4 * 4.0, abs=0.1)  # four numbers of 4 bits a row in all
+
+
+def test_every_column_of_the_outputs_says_what_it_is(done: tuple[Path, JobResult]) -> None:
+    folder, result = done
+    said = pd.read_csv(folder / "out" / "dictionary.csv")
+    told = {(row.file, row.column): row.description for row in said.itertuples()}
+    for file in ("profiles.parquet", "targets.parquet", "held_out.parquet"):
+        assert file in result.outputs.files
+        for field in pq.read_schema(folder / "out" / file):
+            note = field.metadata[b"description"].decode()
+            assert note == told.pop((file, field.name))
+    assert told == {}
+
+
+def test_held_out_scores_are_those_of_the_metrics(done: tuple[Path, JobResult]) -> None:
+    folder, result = done
+    held = pq.read_table(folder / "out" / "held_out.parquet").to_pandas()
+    models = result.outputs.metrics["models"]
+    assert held["task"].unique().tolist() == list(models)
+    for task, rows in held.groupby("task"):
+        assert len(rows) == models[task]["rows"]
+        for column, name in (("joined", "joined"), ("own", "bank alone")):
+            folds = [auc(part["label"], part[column]) for _, part in rows.groupby("fold")]
+            np.testing.assert_allclose(folds, models[task]["scores"][name]["fold_aucs"], atol=1e-4)

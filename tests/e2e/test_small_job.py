@@ -33,6 +33,7 @@ def test_outputs_ledgers_and_repeatability(small: Path) -> None:
     second = run(small, "second")
     folder = small / "first"
     wanted = {"profiles.parquet", "targets.parquet", "targets.csv", "metrics.json", "report.html"}
+    wanted |= {"targets.xlsx", "held_out.parquet", "dictionary.csv"}
     assert wanted | {"parties"} == {path.name for path in folder.iterdir()}
     _check_profiles(small, folder)
     _check_ledgers(folder)

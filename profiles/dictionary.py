@@ -1,0 +1,78 @@
+"""What every column of the outputs is: a note in the Parquet files, and dictionary.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+
+from profiles.job import Job
+from profiles.own_table import entity_column
+from profiles.profile import reasons_column, score_column
+
+__all__ = ["NOTE", "dictionary", "list_notes", "noted", "profile_notes"]
+
+NOTE = b"description"
+"""The key under which a field's note stands in a Parquet file."""
+
+_MARK = "true: all partners know the entity; false: they do not, and scores are own ones"
+
+
+def profile_notes(job: Job) -> dict[str, str]:
+    """What the columns of profiles.parquet are, by name; facts are the receiver's own columns."""
+    table, own = job.party(job.receiver).table, entity_column(job)
+    notes = {"entity": f"{own} of {table}, as it was read: names the entity"}
+    for train in job.trains:
+        notes[score_column(train.task)] = (
+            f"probability of {train.task}: by the joined model where matched is true, by "
+            f"{job.receiver}'s own model where it is false"
+        )
+        notes[reasons_column(train.task)] = (
+            f"what moves the score of {train.task} most, each with its part of the log-odds "
+            "against the average; partners' columns count as one"
+        )
+    return notes | {
+        "segment": f"cluster of the entity by {job.receiver}'s own features, from 1",
+        "segment_name": "what sets the cluster apart",
+        "matched": _MARK,
+        "match_grade": "level of the keys that found the entity, from 1; empty where not matched",
+    }
+
+
+def list_notes(job: Job) -> dict[str, str]:
+    """What the columns of the target lists are, by name."""
+    return {
+        "product": "names the list",
+        "rank": "from 1, the best first in each list",
+        "entity": profile_notes(job)["entity"],
+        "name": "the column that the job names to show beside the entity",
+        "task": "the training by whose score the list is ranked",
+        "score": f"probability of the task; where not matched, by {job.receiver}'s own model",
+        "matched": _MARK,
+        "segment": "cluster of the entity, from 1",
+        "segment_name": "what sets the cluster apart",
+        "reasons": "what moves the score most, each with its part of the log-odds",
+        "manager": "who approaches the entity; empty: nobody, see unassigned",
+        "assigned_by": "relationship, the columns that lead and manager share, or capacity",
+        "unassigned": "why nobody approaches the entity",
+    }
+
+
+def noted(table: pa.Table, notes: Mapping[str, str], of_others: str) -> pa.Table:
+    """The table with a note on each column; `of_others` is that of columns without one."""
+    fields = [
+        field.with_metadata({NOTE: notes.get(field.name, f"{field.name} {of_others}").encode()})
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def dictionary(files: Iterable[tuple[str, pa.Table]]) -> pa.Table:
+    """One row a column of these noted tables: file, column, type, what it is."""
+    rows = [
+        (file, field.name, str(field.type), (field.metadata or {}).get(NOTE, b"").decode())
+        for file, table in files
+        for field in table.schema
+    ]
+    names = ("file", "column", "type", "description")
+    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
