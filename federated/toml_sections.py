@@ -10,7 +10,7 @@ from typing import Any
 
 from psi.protocol import JobError
 
-__all__ = ["Section", "load_toml", "parse_toml"]
+__all__ = ["TomlSection", "load_toml", "parse_toml"]
 
 
 def load_toml(path: Path) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
         raise JobError(f"{name}: not TOML: {error}") from None
 
 
-class Section:
+class TomlSection:
     """One table of a TOML file; each getter takes a key out, `done()` complains of the rest."""
 
     def __init__(self, file: str, name: str, data: Any) -> None:
@@ -152,16 +152,16 @@ class Section:
         """The keys that nobody has asked for yet."""
         return list(self._data)
 
-    def tables(self, key: str) -> list[Section]:
+    def tables(self, key: str) -> list[TomlSection]:
         """The sections of an array of tables, `[[key]]`."""
         value = self._take(key, [], "an array of tables")
         if isinstance(value, dict):
             raise JobError(f"{self.file}: [{key}]: write [[{key}]], there may be several")
         if not isinstance(value, list):
             raise self.fail(key, value, f"[[{key}]] tables")
-        return [Section(self.file, f"[[{key}]] {i}", v) for i, v in enumerate(value, start=1)]
+        return [TomlSection(self.file, f"[[{key}]] {i}", v) for i, v in enumerate(value, start=1)]
 
-    def table(self, key: str) -> Section | None:
+    def table(self, key: str) -> TomlSection | None:
         """The section `[key]`, or None if it is absent."""
         self._known.append(key)
         if key not in self._data:
@@ -169,9 +169,9 @@ class Section:
         value = self._data.pop(key)
         if isinstance(value, list):
             raise JobError(f"{self.file}: [[{key}]]: write [{key}], there is one at most")
-        return Section(self.file, f"[{key}]", value)
+        return TomlSection(self.file, f"[{key}]", value)
 
-    def one_or_several(self, key: str) -> list[Section]:
+    def one_or_several(self, key: str) -> list[TomlSection]:
         """The section `[key]`, or those of `[[key]]`; empty if there is none."""
         if isinstance(self._data.get(key), list):
             return self.tables(key)

@@ -18,7 +18,7 @@ from profiles.report.data import (
     Histogram,
     HistogramRow,
 )
-from profiles.report.words import entities
+from profiles.report.sentences import entities
 
 __all__ = ["aggregate_metrics", "by_category", "by_segment", "category_metrics", "join_sum_metrics"]
 

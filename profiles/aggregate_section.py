@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from federated.aggregate import OTHER, Amount, Statistic
 from federated.contract.summed import AGGREGATE_PROTOCOLS
-from federated.toml_sections import Section
+from federated.toml_sections import TomlSection
 from psi.protocol import MisuseError
 
 __all__ = ["AggregateSpec", "CategorySpec", "read_aggregates", "split_measure"]
@@ -51,7 +51,7 @@ def split_measure(measure: str) -> tuple[str, str]:
 
 
 def read_aggregates(
-    section: Section, names: list[str], receiver: str
+    section: TomlSection, names: list[str], receiver: str
 ) -> list[AggregateSpec | CategorySpec]:
     """What one section asks of each partner; raises `JobError`."""
     found: dict[bool, tuple[str, str]] = {}
@@ -70,7 +70,7 @@ def read_aggregates(
 
 
 def _by_segment(
-    section: Section, column: str, names: list[str], receiver: str
+    section: TomlSection, column: str, names: list[str], receiver: str
 ) -> list[AggregateSpec]:
     by_partner: dict[str, dict[tuple[str, str], None]] = {}
     for measure in section.texts("measures"):
@@ -91,7 +91,7 @@ def _by_segment(
 
 
 def _by_category(
-    section: Section, partner: str, category: str, segment: str, receiver: str
+    section: TomlSection, partner: str, category: str, segment: str, receiver: str
 ) -> CategorySpec:
     categories = section.texts("categories")
     if OTHER in categories or not 0 < len(categories) <= 1000:
@@ -131,7 +131,7 @@ def _by_category(
     )
 
 
-def _protocol(section: Section) -> str:
+def _protocol(section: TomlSection) -> str:
     """What adds up; `auto` is Paillier."""
     named = section.text("protocol", "auto", ("auto", *AGGREGATE_PROTOCOLS))
     return "paillier" if named == "auto" else named

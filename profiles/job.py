@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from federated.toml_sections import Section, load_toml, parse_toml
+from federated.toml_sections import TomlSection, load_toml, parse_toml
 from profiles.aggregate_section import (
     AggregateSpec,
     CategorySpec,
@@ -95,10 +95,10 @@ class Job:
                 what is allowed.
         """
         if isinstance(job, Mapping):
-            return _job(Section(UNNAMED, "", dict(job)))
+            return _job(TomlSection(UNNAMED, "", dict(job)))
         if isinstance(job, str) and "\n" in job:
-            return _job(Section(UNNAMED, "", parse_toml(job, UNNAMED)))
-        return _job(Section(str(job), "", load_toml(Path(job))))
+            return _job(TomlSection(UNNAMED, "", parse_toml(job, UNNAMED)))
+        return _job(TomlSection(str(job), "", load_toml(Path(job))))
 
     def party(self, name: str) -> PartySpec:
         """The party of that name."""
@@ -127,7 +127,7 @@ class Job:
         return any(train.split == "horizontal" for train in self.trains)
 
 
-def _job(root: Section) -> Job:
+def _job(root: TomlSection) -> Job:
     head = root.table("job")
     if head is None:
         raise JobError(f"{root.file}: [job]: missing", hint="every job file begins with [job]")

@@ -8,7 +8,7 @@ from federated.aggregate import Amount
 from federated.contract.kinds.train import LONGEST_TASK
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.models import LOGISTIC, MODELS
-from federated.toml_sections import Section
+from federated.toml_sections import TomlSection
 from profiles.aggregate_section import split_measure
 from profiles.specs import (
     AlignSpec,
@@ -37,13 +37,13 @@ STATISTICS = ("count", "sum", "mean")
 LEFT_OUT = ("positive", "labelled", "none")
 
 
-def is_horizontal(root: Section) -> bool:
+def is_horizontal(root: TomlSection) -> bool:
     found = root._data.get("train")
     trains = found if isinstance(found, list) else [found]
     return any(isinstance(t, dict) and t.get("split") == "horizontal" for t in trains)
 
 
-def read_party(section: Section, horizontal: bool) -> PartySpec:
+def read_party(section: TomlSection, horizontal: bool) -> PartySpec:
     name = section.text("name")
     if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii() or len(name) > 40:
         raise section.fail("name", name, "up to 40 letters, digits, - and _")
@@ -56,7 +56,7 @@ def read_party(section: Section, horizontal: bool) -> PartySpec:
     return PartySpec(name, table, keys, features)
 
 
-def _check_vole(section: Section, spec: AlignSpec) -> None:
+def _check_vole(section: TomlSection, spec: AlignSpec) -> None:
     """What the protocol cannot do, each with the one that can."""
     hint, name = 'take protocol = "ecdh", or "auto"', spec.protocol
     if spec.reveal not in PROTOCOLS[name].reveals:
@@ -69,7 +69,7 @@ def _check_vole(section: Section, spec: AlignSpec) -> None:
 
 
 def read_align(
-    section: Section | None, file: str, parties: tuple[PartySpec, ...], horizontal: bool
+    section: TomlSection | None, file: str, parties: tuple[PartySpec, ...], horizontal: bool
 ) -> AlignSpec | None:
     if horizontal:
         if section is not None:
@@ -77,7 +77,7 @@ def read_align(
                 f"{file}: [align]: a horizontal job joins no rows", hint="remove [align]"
             )
         return None
-    section = section or Section(file, "[align]", {})
+    section = section or TomlSection(file, "[align]", {})
     shape = [len(level) for level in parties[0].keys]
     for party in parties[1:]:
         if [len(level) for level in party.keys] != shape:
@@ -116,7 +116,7 @@ def read_align(
     return spec if spec.keep_tags_days else replace(spec, keep_tags_items=0)
 
 
-def read_join_sums(section: Section, names: list[str], receiver: str) -> list[JoinSumSpec]:
+def read_join_sums(section: TomlSection, names: list[str], receiver: str) -> list[JoinSumSpec]:
     noised = section.text("noise", "laplace", ("laplace", "none")) == "laplace"
     asked: dict[str, list[tuple[str, str]]] = {}
     ranges: dict[str, dict[str, Amount]] = {}
@@ -146,7 +146,7 @@ def read_join_sums(section: Section, names: list[str], receiver: str) -> list[Jo
     ]
 
 
-def _range(section: Section, measure: str, column: str, text: str) -> Amount:
+def _range(section: TomlSection, measure: str, column: str, text: str) -> Amount:
     """What values are clipped to, from "[0,5000]"."""
     try:
         return Amount.parse(column, f"sum{text}")
@@ -156,7 +156,7 @@ def _range(section: Section, measure: str, column: str, text: str) -> Amount:
         raise section.fail("measures", measure, allowed, hint) from None
 
 
-def read_train(section: Section, names: list[str], receiver: str) -> TrainSpec:
+def read_train(section: TomlSection, names: list[str], receiver: str) -> TrainSpec:
     task = section.text("task")
     if len(task.encode()) > LONGEST_TASK:
         raise section.fail("task", task, f"at most {LONGEST_TASK} bytes of UTF-8")
@@ -195,7 +195,7 @@ def read_train(section: Section, names: list[str], receiver: str) -> TrainSpec:
     return spec
 
 
-def read_profile(section: Section | None) -> ProfileSpec:
+def read_profile(section: TomlSection | None) -> ProfileSpec:
     if section is None:
         return ProfileSpec()
     spec = ProfileSpec(section.integer("segments", 6, 1, 30), section.texts("facts", []))
@@ -203,7 +203,7 @@ def read_profile(section: Section | None) -> ProfileSpec:
     return spec
 
 
-def read_target(section: Section, trains: tuple[TrainSpec, ...], receiver: str) -> TargetSpec:
+def read_target(section: TomlSection, trains: tuple[TrainSpec, ...], receiver: str) -> TargetSpec:
     product, top = section.text("product"), section.integer("top", 100, 1, 10**8)
     managers, name = section.text("managers", ""), section.text("name", "")
     columns = section.texts("columns", [])
@@ -237,6 +237,6 @@ def read_target(section: Section, trains: tuple[TrainSpec, ...], receiver: str) 
     )
 
 
-def _branch(section: Section) -> tuple[str, ...]:
+def _branch(section: TomlSection) -> tuple[str, ...]:
     """A column or several; an empty list: none."""
     return tuple(name for name in section.one_or_more("branch") if name)

@@ -1,6 +1,6 @@
 """`plan`: a job in plain words, before any contact.
 
-The words are `federated.contract.words`, those that another party's officer reads.
+The words are `federated.contract.summary`, those that another party's officer reads.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from federated.contract.disclosures import disclosures
 from federated.contract.instead import sums_instead
 from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import chosen_protocol, tagging
+from federated.contract.summary import in_words
 from federated.contract.terms import Contract
-from federated.contract.words import in_words
 from federated.releases.holdings import Holdings
 from federated.releases.row_bits import row_bits, row_words
 from federated.steps.runner import facts_of

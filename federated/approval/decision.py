@@ -1,4 +1,4 @@
-"""The desk: where a proposed job waits for this party's word, and who gives it.
+"""Who gives a party's word on a proposed job, and on what.
 
 A node is asked twice. First *admit*: another party calls for a session; nothing about the job is
 known but who proposes it and who takes part. Then, inside the sealed session and before this

@@ -26,7 +26,7 @@ from federated.keys.peers import Peers
 from federated.tables.source import Source
 from psi.protocol import Declined, FedprofileError
 
-__all__ = ["Desk", "counts"]
+__all__ = ["NodeDecider", "counts"]
 
 _POLL = 0.5
 _log = logging.getLogger("fedprofile.desk")
@@ -44,7 +44,7 @@ def counts(policy: Policy) -> Callable[[Word, Waiting], bool]:
 
 
 @dataclass(frozen=True)
-class Desk:
+class NodeDecider:
     """A party's policy and officers. `home` is the node's folder.
 
     `tell` is called with the request and why it waits, once, when it begins to wait.

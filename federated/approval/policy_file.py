@@ -28,7 +28,7 @@ from federated.approval.policy import (
 from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.releases.limits import read_release_limits
 from federated.tables.bindings import PERMISSIONS
-from federated.toml_sections import Section, load_toml
+from federated.toml_sections import TomlSection, load_toml
 from psi.align import PROTOCOLS
 from psi.protocol import JobError
 
@@ -97,14 +97,14 @@ def load_policy(path: Path) -> Policy:
     """The policy in a file, or one that approves nothing by itself if there is no file."""
     if not path.exists():
         return Policy()
-    root = Section(path.name, "", load_toml(path))
-    proposals = _proposals(root.table("proposals") or Section(path.name, "[proposals]", {}))
-    columns, unlisted = _columns(root.table("columns") or Section(path.name, "[columns]", {}))
+    root = TomlSection(path.name, "", load_toml(path))
+    proposals = _proposals(root.table("proposals") or TomlSection(path.name, "[proposals]", {}))
+    columns, unlisted = _columns(root.table("columns") or TomlSection(path.name, "[columns]", {}))
     policy = Policy(
         proposals=proposals,
-        limits=_limits(root.table("limits") or Section(path.name, "[limits]", {})),
-        officers=_officers(root.table("officers") or Section(path.name, "[officers]", {})),
-        retention=_retention(root.table("retention") or Section(path.name, "[retention]", {})),
+        limits=_limits(root.table("limits") or TomlSection(path.name, "[limits]", {})),
+        officers=_officers(root.table("officers") or TomlSection(path.name, "[officers]", {})),
+        retention=_retention(root.table("retention") or TomlSection(path.name, "[retention]", {})),
         releases=read_release_limits(root.table("releases"), proposals.purposes),
         columns=columns,
         unlisted=unlisted,
@@ -117,7 +117,7 @@ def load_policy(path: Path) -> Policy:
     return policy
 
 
-def _proposals(section: Section) -> Proposals:
+def _proposals(section: TomlSection) -> Proposals:
     default = Proposals()
     found = Proposals(
         parties=section.texts("from", list(ANY)),
@@ -142,7 +142,7 @@ def _proposals(section: Section) -> Proposals:
     return found
 
 
-def _hours(section: Section) -> tuple[int, int]:
+def _hours(section: TomlSection) -> tuple[int, int]:
     text = section.text("hours", "00:00-24:00")
     found = re.fullmatch(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)", text)
     numbers = [int(group) for group in found.groups()] if found else [0, 0, 0, 0]
@@ -152,7 +152,7 @@ def _hours(section: Section) -> tuple[int, int]:
     return begins, ends
 
 
-def _limits(section: Section) -> Limits:
+def _limits(section: TomlSection) -> Limits:
     default = Limits()
     found = Limits(
         reveal=section.names("reveal", REVEALS, REVEALS),
@@ -189,7 +189,7 @@ def _limits(section: Section) -> Limits:
     return found
 
 
-def _officers(section: Section) -> Officers:
+def _officers(section: TomlSection) -> Officers:
     default = Officers()
     found = Officers(
         section.texts("users", []),
@@ -200,7 +200,7 @@ def _officers(section: Section) -> Officers:
     return found
 
 
-def _retention(section: Section) -> Retention:
+def _retention(section: TomlSection) -> Retention:
     default = Retention()
     found = Retention(
         section.integer("requests_days", default.requests_days, 1, 36500),
@@ -210,14 +210,14 @@ def _retention(section: Section) -> Retention:
     return found
 
 
-def _columns(section: Section) -> tuple[dict[str, dict[str, str]], str]:
+def _columns(section: TomlSection) -> tuple[dict[str, dict[str, str]], str]:
     unlisted = section.text("unlisted", "label", PERMISSIONS)
     tables = {table: section.mapping(table, PERMISSIONS) for table in section.rest()}
     section.done()
     return tables, unlisted
 
 
-def _rule(section: Section) -> Rule:
+def _rule(section: TomlSection) -> Rule:
     found = Rule(
         name=section.text("name"),
         parties=section.texts("from", []),

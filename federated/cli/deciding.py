@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from federated.approval.decision import Decider, Request
-from federated.approval.officer import Desk
+from federated.approval.officer import NodeDecider
 from federated.node.home import NodeHome
 from federated.tables.source import Source
 
@@ -23,4 +23,4 @@ def make_decider(
     home: NodeHome, source: Source, tell: Callable[[Request, str], None] = _to_log
 ) -> Decider:
     """This party's decider: its policy.toml, and its officers where no rule decides."""
-    return Desk(home.name, home.path, source, tell)
+    return NodeDecider(home.name, home.path, source, tell)

@@ -218,7 +218,7 @@ def _described(entry: Any, place: Any) -> list[str]:
     from datetime import UTC, datetime
 
     from federated.cli.row_bits import row_bits_of
-    from federated.contract.words import asked_of, in_words, look_twice
+    from federated.contract.summary import asked_of, in_words, look_twice
     from federated.keys.peers import Peers
     from federated.releases.row_bits import row_words
     from federated.text import plain

@@ -172,7 +172,7 @@ def _players(
 
 
 class _Decider(AutoDecider):
-    """The party's policy, asked as the desk asks it, without officers, peers or counts."""
+    """The party's policy, asked as the node asks it, without officers, peers or counts."""
 
     def __init__(self, name: str, source: Source, policy: Policy) -> None:
         super().__init__(name, source, policy)

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from federated.approval.policy import Policy
+from federated.rehearsal.contents import holds
 from federated.rehearsal.run import Exchange, Rehearsal
-from federated.rehearsal.words import holds
 from federated.text import plain, sized
 
 __all__ = ["in_lines", "plain_data"]

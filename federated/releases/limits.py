@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from federated.toml_sections import Section, load_toml
+from federated.toml_sections import TomlSection, load_toml
 
 __all__ = ["ReleaseLimits", "load_release_limits", "read_release_limits"]
 
@@ -40,7 +40,9 @@ class ReleaseLimits:
     purposes: tuple[str, ...] = ()
 
 
-def read_release_limits(section: Section | None, purposes: tuple[str, ...] = ()) -> ReleaseLimits:
+def read_release_limits(
+    section: TomlSection | None, purposes: tuple[str, ...] = ()
+) -> ReleaseLimits:
     """The limits in a policy's `[releases]`; the defaults where there is none."""
     default = ReleaseLimits(purposes=() if "*" in purposes else purposes)
     if section is None:
@@ -73,7 +75,7 @@ def load_release_limits(policy: Path) -> ReleaseLimits:
     """The limits in a policy file; the defaults where there is no file."""
     if not policy.exists():
         return ReleaseLimits()
-    root = Section(policy.name, "", load_toml(policy))
+    root = TomlSection(policy.name, "", load_toml(policy))
     proposals = root.table("proposals")
     purposes = proposals.texts("purposes", ["*"]) if proposals else ()
     return read_release_limits(root.table("releases"), tuple(purposes))

@@ -34,11 +34,11 @@ from federated.tables.source import Source
 from psi.protocol import (
     Context,
     FedprofileError,
+    Outgoing,
     PeerError,
     PeerGone,
     Random,
     Role,
-    Step,
     encode,
 )
 
@@ -190,7 +190,7 @@ class Session:
         self.tell(step, 0.0)
         if self._point is not None and self._point.step == step:
             role.restore(self._point.role)
-            turn: Step[R] = Step()
+            turn: Outgoing[R] = Outgoing()
         else:
             turn = role.start()
         self._point = None
@@ -263,7 +263,7 @@ class Session:
             self._journal.close()
             self._endpoint.close()
 
-    def _emit(self, step: str, role: Role[R], turn: Step[R], record: StepRecord) -> None:
+    def _emit(self, step: str, role: Role[R], turn: Outgoing[R], record: StepRecord) -> None:
         """Keep what came of a turn, then send it: a kill in between sends it again."""
         if turn.progress is not None:
             self.tell(step, turn.progress)

@@ -13,9 +13,9 @@ from federated.aggregate.rows import LARGEST
 from federated.aggregate.share_messages import CELLS
 from federated.contract.terms import AggregateTerms, Contract
 from federated.paillier import PrivateKey
-from federated.steps.groups_asked import Asked
+from federated.steps.groups_asked import GroupsAsked
 from federated.steps.numbers import check_numbers
-from federated.steps.sections_told import Segments, groups_of
+from federated.steps.sections_told import SectionsTold, groups_of
 from federated.steps.segment_sums import SharedSections
 from federated.steps.step import Step
 from federated.steps.work import Work
@@ -34,8 +34,8 @@ class BySegment(Step):
         self._work, session = work, work.session
         asked = None
         if work.kept is not None and work.receives:
-            asked = Asked(work.kept / "asked", session.random, session.clock)
-        self._segments = Segments(work.contract, asked, work.releases)
+            asked = GroupsAsked(work.kept / "asked", session.random, session.clock)
+        self._segments = SectionsTold(work.contract, asked, work.releases)
         self._histories: dict[str, History] = {}
         self._added: dict[str, Added] = {}
         self._sent_rows = False

@@ -20,7 +20,7 @@ from federated.store.files import make_folder
 from federated.store.vault import Vault
 from psi.protocol import Array, EnvironmentFailed, Length, Random, Text, decode, encode, message
 
-__all__ = ["Asked", "AskedSection"]
+__all__ = ["AskedSection", "GroupsAsked"]
 
 KEEP_DAYS = 731
 DAY = 24 * 3600
@@ -36,7 +36,7 @@ class AskedSection:
     codes: Annotated[np.ndarray, Array("int32", most=1 << 30)]
 
 
-class Asked:
+class GroupsAsked:
     """One receiver's earlier sections in a folder of its own."""
 
     def __init__(self, folder: Path, random: Random, clock: Callable[[], float]) -> None:

@@ -90,7 +90,7 @@ def run_steps(
     gone: np.ndarray | None = None,
 ) -> Outcome:
     """All steps of a contract in its order, at one party; see `Work` for the arguments."""
-    work = Work(session, contract, source, salt, kept, releases, gone)
+    work = Work(session, contract, source, salt, kept, releases, gone=gone)
     steps = [step(work) for step in STEPS]
     if work.receives and kept is not None:
         work.outcome.before = note_learned(kept / "learned.json", contract)

@@ -1,9 +1,9 @@
 """What sections by the receiver's segment have told, and their roles at one party.
 
 Sections of one contract towards one partner are over the same rows, so what an earlier one told
-counts in a later one that asks for the same column: `Segments` remembers it, at both parties. What
-sections of earlier contracts told counts as well: the partner says before the first section where
-its records stood in them (`history`), from its book of releases; the receiver looks up the groups
+counts in a later one that asks for the same column: `SectionsTold` remembers it, at both parties.
+What sections of earlier contracts told counts as well: the partner says before the first section
+where its records stood in them (`history`), from its book of releases; the receiver looks up groups
 that it kept (`groups_asked`).
 """
 
@@ -43,11 +43,11 @@ from federated.contract.terms import AggregateTerms, Contract, PartyTerms
 from federated.paillier import PrivateKey
 from federated.releases.memory import Releases
 from federated.releases.told import ToldParts, ToldSection
-from federated.steps.groups_asked import Asked, AskedSection
+from federated.steps.groups_asked import AskedSection, GroupsAsked
 from federated.tables.matrix import categorical, numeric_matrix
 from psi.protocol import Context, Refused
 
-__all__ = ["Segments", "groups_of"]
+__all__ = ["SectionsTold", "groups_of"]
 
 
 def groups_of(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
@@ -70,14 +70,14 @@ class _Section:
     open: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class Segments:
+class SectionsTold:
     """What sections towards one party have told so far: in one contract, and before it.
 
     Nothing is kept beyond the contract without `asked` (the receiver) or `releases` (a partner).
     """
 
     def __init__(
-        self, contract: Contract, asked: Asked | None = None, releases: Releases | None = None
+        self, contract: Contract, asked: GroupsAsked | None = None, releases: Releases | None = None
     ) -> None:
         self._contract, self._asked, self._releases = contract, asked, releases
         self._sections: list[_Section] = []

@@ -21,7 +21,7 @@ from federated.aggregate.share_segment import ShareSegmentParty
 from federated.contract.kinds.by_segment import section_of
 from federated.contract.terms import AggregateTerms, Contract, PartyTerms
 from federated.sharing import MOST_LANES, BinHolder, ValueHolder
-from federated.steps.sections_told import Segments
+from federated.steps.sections_told import SectionsTold
 from federated.steps.work import Work
 from psi.protocol import Context, MisuseError, Refused
 
@@ -36,7 +36,7 @@ class ReceiverSums:
     def __init__(
         self,
         contract: Contract,
-        segments: Segments,
+        segments: SectionsTold,
         partner: str,
         table: pa.Table,
         history: History,
@@ -97,7 +97,7 @@ class PartnerSums:
     def __init__(
         self,
         contract: Contract,
-        segments: Segments,
+        segments: SectionsTold,
         me: PartyTerms,
         table: pa.Table,
         history: History,
@@ -144,7 +144,7 @@ class SharedSections:
     `lanes/PARTNER` once, then `sums/NUMBER/PARTNER` and `aggregate/NUMBER/PARTNER`.
     """
 
-    def __init__(self, work: Work, segments: Segments) -> None:
+    def __init__(self, work: Work, segments: SectionsTold) -> None:
         self._work, self._segments = work, segments
         self._asking: dict[str, ReceiverSums] = {}
         self._giving: PartnerSums | None = None

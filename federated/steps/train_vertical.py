@@ -13,7 +13,7 @@ from federated.steps.step import Step
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
 from federated.tables.matrix import known_labels
-from federated.vertical import FeatureParty, LabelParty, Steps
+from federated.vertical import FeatureParty, LabelParty, TrainingPlan
 from federated.vertical.guards import check_classes, check_records
 from psi.protocol import Refused
 
@@ -119,7 +119,7 @@ class TrainVertical(Step):
             row_bits=terms.row_bits,
             others=sum(work.contract.party(name).design_columns for name in others),
             key_bits=terms.key_bits,
-            planned=Steps(terms.steps, terms.folds, terms.fold_steps),
+            planned=TrainingPlan(terms.steps, terms.folds, terms.fold_steps),
             secrets={name: work.session.shared_secret(name, step) for name in others},
             records=work.own,
         )

@@ -30,7 +30,7 @@ from federated.vertical.label_party import PENALTY, LabelParty, VerticalFit
 from federated.vertical.newton import LogisticFit, fit_logistic
 from federated.vertical.plan import (
     DIRECTION_BITS,
-    Steps,
+    TrainingPlan,
     choose_steps,
     score_vectors,
     told_bits,
@@ -44,7 +44,7 @@ __all__ = [
     "LabelParty",
     "LogisticFit",
     "Shown",
-    "Steps",
+    "TrainingPlan",
     "VerticalFit",
     "choose_steps",
     "fit_logistic",

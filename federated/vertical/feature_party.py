@@ -29,7 +29,7 @@ from federated.vertical.newton import Floats
 from federated.vertical.plan import (
     Pass,
     Rows,
-    Steps,
+    TrainingPlan,
     passes,
     shown_rows,
     training_rows,
@@ -129,7 +129,7 @@ class FeatureParty(Role[FeatureFit]):
         others: int = 0,
         secrets: Mapping[str, bytes] | None = None,
         key_bits: int = MINIMUM_BITS,
-        planned: Steps | None = None,
+        planned: TrainingPlan | None = None,
         records: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(context)
@@ -160,7 +160,7 @@ class FeatureParty(Role[FeatureFit]):
         """Check the plan against the contract's cap and the guards."""
         self._from_label_party(peer)
         self._public = PublicKey.from_bytes(setup.key, bits=self._key_bits)
-        found = Steps(setup.steps, setup.folds, setup.fold_steps)
+        found = TrainingPlan(setup.steps, setup.folds, setup.fold_steps)
         if self._planned not in (None, found):  # each pass opens sums, whatever vectors it tells
             raise PeerError(f"passes of {found} planned, of {self._planned} contracted")
         check_setup(

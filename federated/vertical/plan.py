@@ -18,7 +18,7 @@ __all__ = [
     "DIRECTION_BITS",
     "Pass",
     "Rows",
-    "Steps",
+    "TrainingPlan",
     "choose_steps",
     "passes",
     "score_vectors",
@@ -45,7 +45,7 @@ CURVATURE_PASSES = 2
 
 
 @dataclass(frozen=True)
-class Steps:
+class TrainingPlan:
     """`steps` passes over all labelled rows and a last one; in each of `folds`, `fold_steps`."""
 
     steps: int
@@ -143,7 +143,7 @@ def choose_steps(
     score_bits: int,
     row_bits: int,
     wanted: tuple[int | None, int | None] = (None, None),
-) -> Steps:
+) -> TrainingPlan:
     """The passes to run: what is wanted, else as few as a good model takes and the bits allow.
 
     One step and a pass a fold come within .002 of the mean AUC where rows are many for the
@@ -163,7 +163,7 @@ def choose_steps(
     fold_steps = (wanted[1] or 1) if folds else 0
     vectors = 0
     for steps in [wanted[0]] if wanted[0] else [2, 1] if few else [1]:
-        chosen = Steps(steps, folds, fold_steps)
+        chosen = TrainingPlan(steps, folds, fold_steps)
         vectors = chosen.score_vectors
         if told_bits(vectors, score_bits) <= row_bits:
             return chosen

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from federated.text import plain
-from profiles.report import words
+from profiles.report import sentences
 from profiles.report.data import Importance, Model, ReportData
 from profiles.report.figures import Figure, figures
 
@@ -49,7 +49,7 @@ def render_report(data: ReportData) -> str:
             scripts=[Markup(script) for script in scripts],  # noqa: S704 our own file and plotly's
             plots=_json([{"data": plot.data, "layout": plot.layout} for plot in plots]),
             models=_models(data, drawn),
-            lede=words.lede(data),
+            lede=sentences.lede(data),
             parties=_colours(data),
             learned=_learned(data),
             shown_targets=_SHOWN_TARGETS,
@@ -202,23 +202,23 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     names: tuple[Callable[..., Any], ...] = (
-        words.count,
-        words.duration,
-        words.entities,
-        words.gain_words,
-        words.interval_words,
-        words.leakage_words,
-        words.megabytes,
-        words.number,
-        words.percent,
-        words.reveal_words,
-        words.sentence,
-        words.signed,
-        words.three,
+        sentences.count,
+        sentences.duration,
+        sentences.entities,
+        sentences.gain_words,
+        sentences.interval_words,
+        sentences.leakage_words,
+        sentences.megabytes,
+        sentences.number,
+        sentences.percent,
+        sentences.reveal_words,
+        sentences.sentence,
+        sentences.signed,
+        sentences.three,
     )
     environment.filters |= {function.__name__: function for function in names}
     environment.filters["width"] = _width
-    environment.globals |= {"match_words": words.match_words, "listed": words.listed}
+    environment.globals |= {"match_words": sentences.match_words, "listed": sentences.listed}
     return environment
 
 

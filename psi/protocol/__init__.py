@@ -16,7 +16,7 @@ from psi.protocol.errors import (
     Refused,
 )
 from psi.protocol.harness import Pair
-from psi.protocol.role import Context, Done, Idle, Random, Role, Share, Step, Turn
+from psi.protocol.role import Context, Done, Idle, Outgoing, Random, Role, Share, Turn
 from psi.protocol.store import MemoryStore, Store, gathered
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Length",
     "MemoryStore",
     "MisuseError",
+    "Outgoing",
     "Pair",
     "PeerError",
     "PeerGone",
@@ -43,7 +44,6 @@ __all__ = [
     "Refused",
     "Role",
     "Share",
-    "Step",
     "Store",
     "Text",
     "Turn",

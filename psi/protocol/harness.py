@@ -15,7 +15,7 @@ from typing import Any
 from psi.protocol.codec import decode, encode
 from psi.protocol.envelope import Envelope
 from psi.protocol.errors import PeerGone
-from psi.protocol.role import Role, Step
+from psi.protocol.role import Outgoing, Role
 
 __all__ = ["Pair"]
 
@@ -48,7 +48,7 @@ class Pair:
         envelope = decode(self._queue.popleft(), Envelope)
         self._take(envelope.receiver, self.roles[envelope.receiver].receive(envelope))
 
-    def _take(self, party: str, step: Step[Any]) -> None:
+    def _take(self, party: str, step: Outgoing[Any]) -> None:
         for envelope in step.messages:
             self.sent.append(envelope)
             self._queue.extend(self._wire(encode(envelope)))

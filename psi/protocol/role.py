@@ -29,7 +29,7 @@ from psi.protocol.envelope import Envelope
 from psi.protocol.errors import MisuseError, PeerError, PhaseError
 from psi.protocol.store import MemoryStore, Store
 
-__all__ = ["Context", "Done", "Idle", "Random", "Role", "Share", "Step", "Turn"]
+__all__ = ["Context", "Done", "Idle", "Outgoing", "Random", "Role", "Share", "Turn"]
 
 Random = Callable[[int], bytes]
 """Bytes from the operating system's generator: `secrets.token_bytes`, passed in."""
@@ -60,7 +60,7 @@ class Share(float):
 
 
 @dataclass(frozen=True)
-class Step(Generic[R]):
+class Outgoing(Generic[R]):
     """What a role wants done: envelopes to send now, and the result once there is one."""
 
     messages: tuple[Envelope, ...] = ()
@@ -132,16 +132,16 @@ class Role(Generic[R]):
         the state: whether it is called makes a difference to the clock alone.
         """
 
-    def start(self) -> Step[R]:
+    def start(self) -> Outgoing[R]:
         """Begin; raises `MisuseError` if the role has begun already."""
         if not isinstance(self.state, Idle):
             raise MisuseError("the role has started already", step=self.context.step)
         return self._take_turn(self.begin())
 
-    def receive(self, envelope: Envelope) -> Step[R]:
+    def receive(self, envelope: Envelope) -> Outgoing[R]:
         """Take one envelope. An identical repeat is ignored, a differing one is an error."""
         if not self._screen(envelope):
-            return Step()
+            return Outgoing()
         try:
             handler, incoming = self._handler_for(envelope)
             turn = getattr(self, handler)(self.state, incoming, envelope.sender)
@@ -197,10 +197,10 @@ class Role(Generic[R]):
             raise PeerError(f"envelope #{found} found, #{expected} expected", step=mine.step)
         return True
 
-    def _take_turn(self, turn: Turn[R]) -> Step[R]:
+    def _take_turn(self, turn: Turn[R]) -> Outgoing[R]:
         self.state = turn.state
         messages = tuple(self._address(peer, encode(m)) for peer, m in turn.messages)
-        return Step(messages, turn.result, turn.progress)
+        return Outgoing(messages, turn.result, turn.progress)
 
     def _address(self, peer: str, payload: bytes) -> Envelope:
         mine = self.context

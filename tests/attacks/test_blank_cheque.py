@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from federated.contract.kinds.train_horizontal import HORIZONTAL_STEPS
+from federated.contract.summary import in_words
 from federated.contract.terms import Contract, suites_for
-from federated.contract.words import in_words
-from federated.vertical import Steps
+from federated.vertical import TrainingPlan
 from federated.vertical.messages import Setup
 from psi.protocol import PeerError
 from tests.attacks.world import World, keep
@@ -158,10 +158,12 @@ def test_the_officer_reads_the_most_that_open_numbers_come_to(tmp_path: Path) ->
         assert any(most in entry.learns for entry in asked.disclosures)
 
 
-@pytest.mark.parametrize("planned", [Steps(3, 0, 0), Steps(2, 2, 1), Steps(1, 50, 1)])
-def test_a_receiver_runs_no_other_passes_than_contracted(planned: Steps) -> None:
+@pytest.mark.parametrize(
+    "planned", [TrainingPlan(3, 0, 0), TrainingPlan(2, 2, 1), TrainingPlan(1, 50, 1)]
+)
+def test_a_receiver_runs_no_other_passes_than_contracted(planned: TrainingPlan) -> None:
     """As many vectors or fewer, and up to 51 passes: each opens sums over the training rows."""
-    contracted = Steps(3, 0, 0)
+    contracted = TrainingPlan(3, 0, 0)
     assert planned.score_vectors <= contracted.score_vectors
     made = make_world(1200, 2, (6,))
     (party,) = feature_parties(made).values()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from federated.approval.policy_file import NEW_POLICY
-from federated.contract.words import in_words
+from federated.contract.summary import in_words
 from psi.protocol import Declined
 from tests.attacks.world import Run, World
 

@@ -24,8 +24,8 @@ from federated.approval.policy import ONE_PROCESS, Limits, Policy
 from federated.approval.policy_file import load_policy
 from federated.approval.policy_words import doubts
 from federated.contract.kinds.align import chosen_protocol
+from federated.contract.summary import in_words
 from federated.contract.terms import suites_for
-from federated.contract.words import in_words
 from federated.tables.source import MemorySource
 from psi import vole
 from psi.align import ALTERNATIVE, LARGE, PROTOCOLS, choose

@@ -8,6 +8,7 @@ import pytest
 
 from federated.contract.disclosures import check_disclosures, disclosures
 from federated.contract.negotiation import Agreed, Approver, Proposer
+from federated.contract.summary import in_words
 from federated.contract.terms import (
     AggregateTerms,
     AlignTerms,
@@ -22,7 +23,6 @@ from federated.contract.terms import (
     sign,
     verify_signatures,
 )
-from federated.contract.words import in_words
 from federated.keys.party_keys import Identity, PartyKeys
 from psi.align import PROTOCOLS
 from psi.protocol import Context, Pair, PeerError, Refused

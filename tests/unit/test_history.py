@@ -32,8 +32,8 @@ from federated.contract.terms import AggregateTerms, Contract, Measure
 from federated.paillier import generate_keypair
 from federated.releases.limits import ReleaseLimits
 from federated.releases.memory import Releases
-from federated.steps.groups_asked import Asked
-from federated.steps.sections_told import Segments
+from federated.steps.groups_asked import GroupsAsked
+from federated.steps.sections_told import SectionsTold
 from psi.protocol import Context, Pair, PeerError, Refused
 from tests.unit.attacker import few_spoken_of
 from tests.unit.test_contract import contract
@@ -52,7 +52,7 @@ class Parties:
     def __init__(self, folder: Path, minimum: int = 3) -> None:
         self.now, self.minimum = 1e9, minimum
         self.releases = Releases(folder / "bureau", LIMITS, secrets.token_bytes, lambda: self.now)
-        self.asked = Asked(folder / "bank", secrets.token_bytes, lambda: self.now)
+        self.asked = GroupsAsked(folder / "bank", secrets.token_bytes, lambda: self.now)
 
     def contract(self, columns: tuple[str, ...] = ("a",)) -> Contract:
         measures = tuple(Measure(column, "sum") for column in columns)
@@ -77,7 +77,7 @@ class Parties:
             pa.array(people, pa.string()),
         )
         self.releases.reserve(made, me, release, lambda levels: [names] * len(levels))
-        sides = Segments(made, asked=self.asked), Segments(made, releases=self.releases)
+        sides = SectionsTold(made, asked=self.asked), SectionsTold(made, releases=self.releases)
         sides[0].ask("bureau", bank)
         self.history = sides[1].history(me, bureau)
         known = Pair(
@@ -173,7 +173,7 @@ def test_without_the_receivers_memory_there_is_no_answer(tmp_path: Path) -> None
     people, segments = month(0)
     parties, values = Parties(tmp_path), np.arange(80.0)
     parties.job(people, segments, values)
-    parties.asked = Asked(tmp_path / "other", secrets.token_bytes, lambda: parties.now)
+    parties.asked = GroupsAsked(tmp_path / "other", secrets.token_bytes, lambda: parties.now)
     with pytest.raises(Refused, match=r"segments of job [0-9a-f]{8}, which bureau has answered"):
         parties.job(people[6:], segments[6:], values[6:])
     for line in parties.releases.lines():

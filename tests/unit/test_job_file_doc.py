@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from federated.tables.bindings import _KNOWN_KEYS, TablesFile
-from federated.toml_sections import Section
+from federated.toml_sections import TomlSection
 from profiles.job import Job
 from psi.protocol import JobError
 
@@ -117,38 +117,38 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Asked]:
     """Reads jobs from now on, and keeps what was asked by section."""
     found: dict[str, Asked] = {}
 
-    def of(section: Section) -> Asked:
+    def of(section: TomlSection) -> Asked:
         return found.setdefault(re.sub(r" \d+$", "", section.name), Asked())
 
     whole = {
-        name: getattr(Section, name) for name in ("_take", "integer", "number", "text", "done")
+        name: getattr(TomlSection, name) for name in ("_take", "integer", "number", "text", "done")
     }
 
-    def take(self: Section, key: str, default: Any, needed: str) -> Any:
+    def take(self: TomlSection, key: str, default: Any, needed: str) -> Any:
         of(self).keys.add(key)
         of(self).default[key] = default
         return whole["_take"](self, key, default, needed)
 
     def bounded(name: str) -> Any:
-        def read(self: Section, key: str, default: Any, low: float, high: float) -> Any:
+        def read(self: TomlSection, key: str, default: Any, low: float, high: float) -> Any:
             of(self).bounds[key] = (low, high)
             return whole[name](self, key, default, low, high)
 
         return read
 
-    def text(self: Section, key: str, default: Any = None, one_of: Any = ()) -> str:
+    def text(self: TomlSection, key: str, default: Any = None, one_of: Any = ()) -> str:
         of(self).choices[key] = list(one_of)
         return whole["text"](self, key, default, one_of)  # type: ignore[no-any-return]
 
-    def done(self: Section) -> None:
+    def done(self: TomlSection) -> None:
         of(self).keys |= set(self._known)
         whole["done"](self)
 
-    monkeypatch.setattr(Section, "_take", take)
+    monkeypatch.setattr(TomlSection, "_take", take)
     for name in ("integer", "number"):
-        monkeypatch.setattr(Section, name, bounded(name))
-    monkeypatch.setattr(Section, "text", text)
-    monkeypatch.setattr(Section, "done", done)
+        monkeypatch.setattr(TomlSection, name, bounded(name))
+    monkeypatch.setattr(TomlSection, "text", text)
+    monkeypatch.setattr(TomlSection, "done", done)
     return found
 
 

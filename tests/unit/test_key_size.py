@@ -16,7 +16,7 @@ from federated.paillier import generate_keypair
 from federated.steps import by_category as category
 from federated.steps import join_sum as join_sum_step
 from federated.steps.categories_told import NothingTold
-from federated.steps.sections_told import Segments
+from federated.steps.sections_told import SectionsTold
 from federated.vertical import FeatureParty
 from psi.protocol import Context, Envelope, PeerError, Role, encode
 from tests.unit.test_contract import contract
@@ -33,7 +33,7 @@ def by_segment(public: bytes) -> tuple[Role[Any], Any]:
     assert made.aggregate[0].key_bits == 3072
     table = pa.table({made.aggregate[0].by: ["x", "y"]})
     history = aggregate.history.history_of(np.array([1, 2], np.uint64), (), 0)
-    role = Segments(made).adding(CONTEXT, "bureau", table, history)
+    role = SectionsTold(made).adding(CONTEXT, "bureau", table, history)
     return role, aggregate.messages.Key(public, 2, 1)
 
 

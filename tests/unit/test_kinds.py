@@ -17,8 +17,8 @@ from federated.contract.cost import AlignRates
 from federated.contract.disclosures import disclosures, parties_of
 from federated.contract.kinds import KINDS, Kind
 from federated.contract.release import planned
+from federated.contract.summary import in_words
 from federated.contract.terms import Contract
-from federated.contract.words import in_words
 from federated.keys.party_keys import PartyKeys
 from federated.steps.byte_limits import step_limit
 from federated.steps.runner import STEPS

@@ -16,14 +16,14 @@ from typer.testing import CliRunner
 
 from federated.approval.decision import Call, Request
 from federated.approval.inbox import Inbox, Waiting, Word
-from federated.approval.officer import Desk, counts
+from federated.approval.officer import NodeDecider, counts
 from federated.approval.policy import Officers, Policy
 from federated.approval.quota import Quota
 from federated.cli.node import app
 from federated.contract.completion import complete
 from federated.contract.negotiation import check_draft, derived
+from federated.contract.summary import asked_of, in_words, look_twice
 from federated.contract.terms import AmountTerms, CategoryTerms, Contract
-from federated.contract.words import asked_of, in_words, look_twice
 from federated.keys.identity_file import write_identity
 from federated.keys.party_keys import PartyKeys
 from federated.keys.peers import Peers
@@ -50,20 +50,20 @@ def request(made: Contract, me: str = "bureau") -> Request:
     return Request(bytes.fromhex(made.nonce), me, made, time.time())
 
 
-def desk(home: Path, policy: str = "", me: str = "bureau") -> Desk:
+def desk(home: Path, policy: str = "", me: str = "bureau") -> NodeDecider:
     (home / "desk").mkdir(exist_ok=True)
     (home / "policy.toml").write_text(policy)
     for name, identity in IDS.items():
         if name != me and not (home / "peers" / f"{name}.json").exists():
             write_identity(home / "peers" / f"{name}.json", identity)
             Peers(home).confirm(name, identity.fingerprint, "ann")
-    return Desk(me, home, MemorySource({}))
+    return NodeDecider(me, home, MemorySource({}))
 
 
 class Asked(threading.Thread):
     """A decision that is being waited for."""
 
-    def __init__(self, at: Desk, asked: Request) -> None:
+    def __init__(self, at: NodeDecider, asked: Request) -> None:
         super().__init__(daemon=True)
         self.at, self.asked, self.stop = at, asked, threading.Event()
         self.start()

@@ -20,7 +20,7 @@ from federated.aggregate.overlap import isolating, withheld
 from federated.contract.disclosures import disclosures
 from federated.contract.terms import AggregateTerms, Contract, Measure
 from federated.paillier import generate_keypair
-from federated.steps.sections_told import Segments
+from federated.steps.sections_told import SectionsTold
 from psi.protocol import Context, Pair
 from tests.unit.attacker import few_spoken_of
 from tests.unit.test_contract import contract
@@ -224,7 +224,7 @@ def run(
     made: Contract, bank: pa.Table, bureau: pa.Table
 ) -> tuple[list[AggregateResult], list[np.ndarray]]:
     """All sections in order: what the bank was told, and what the bureau counted."""
-    sides = {name: Segments(made) for name in ("bank", "bureau")}
+    sides = {name: SectionsTold(made) for name in ("bank", "bureau")}
     history = sides["bureau"].history(made.party("bureau"), bureau)
 
     def context(party: str) -> Context:

@@ -30,8 +30,8 @@ from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import read_ledger
 from federated.rehearsal import in_lines, plain_data, rehearse
+from federated.rehearsal.contents import MESSAGES, holds
 from federated.rehearsal.invented import made
-from federated.rehearsal.words import MESSAGES, holds
 from federated.store.plain import to_plain
 from federated.tables.source import MemorySource
 from profiles.cli import app

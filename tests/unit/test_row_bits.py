@@ -29,7 +29,7 @@ from profiles.job import Job
 from profiles.plan import describe
 from profiles.proposal import draft
 from profiles.report.data import Leakage
-from profiles.report.words import leakage_words
+from profiles.report.sentences import leakage_words
 from psi.protocol import InputError
 from tests.unit.test_budget import bits
 from tests.unit.test_releases import PEOPLE, by_id

@@ -12,7 +12,7 @@ from federated.aggregate import AggregateResult
 from federated.aggregate.history import KnownReceiver, KnownSender
 from federated.contract.parts import Release
 from federated.contract.terms import Contract
-from federated.steps.sections_told import Segments
+from federated.steps.sections_told import SectionsTold
 from federated.steps.segment_sums import PartnerSums, ReceiverSums
 from psi.protocol import Pair
 from tests.unit.test_history import Parties, context, month
@@ -43,7 +43,7 @@ class ShareParties(Parties):
             pa.array(people, pa.string()),
         )
         self.releases.reserve(made, me, release, lambda levels: [names] * len(levels))
-        sides = Segments(made, asked=self.asked), Segments(made, releases=self.releases)
+        sides = SectionsTold(made, asked=self.asked), SectionsTold(made, releases=self.releases)
         sides[0].ask("bureau", bank)
         self.history = sides[1].history(me, bureau)
         known = Pair(

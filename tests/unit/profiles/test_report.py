@@ -26,7 +26,7 @@ from profiles.report import (
     render_report,
     scored,
 )
-from profiles.report import words as said
+from profiles.report import sentences as said
 from profiles.report.figures import figures, label
 from psi.protocol.errors import MisuseError
 from tests.unit.profiles.sample import HOSTILE, horizontal, model, sample, smallest
