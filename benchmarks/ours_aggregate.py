@@ -31,7 +31,7 @@ from federated.aggregate.amounts import AmountRows, AmountSizes
 from federated.aggregate.binned import counted_alone
 from federated.aggregate.history import history_of
 from federated.aggregate.lane_rows import LaneRows
-from federated.aggregate.lanes import Kind, lanes_of
+from federated.aggregate.lanes import lanes_of
 from federated.aggregate.rows import Asking
 from federated.aggregate.section_audit import Earlier
 from federated.aggregate.share_category import ShareAmountParty, ShareCategoryParty, lanes_for
@@ -159,13 +159,12 @@ def shared_receiver(run: Run, case: Case) -> AggregateResult:
     for _ in sections:
         every.append(rng.permutation(np.arange(case["rows"]) % case["groups"]))
     asking, found = Asking(sections, case["rows"]), list[AggregateResult]()
-    kinds = run("lanes", lambda context: KindsReceiver(context, sections)).kinds
+    flags = run("lanes", lambda context: KindsReceiver(context, sections)).own
     for number, codes in enumerate(every):
         grouping = Grouping(groups, codes, tuple(every[:number]), CELLS)
         cells, into = grouping.told([result.kept[0] for result in found])
         bins, size = into[grouping.place], max(2, len(cells))
-        of = [Kind(bool(own), bool(wide)) for own, wide in kinds[number]]
-        lanes = lanes_of(asking, number, of)
+        lanes = lanes_of(asking, number, [bool(own) for own in flags[number]])
         (shares,) = run(
             f"sums/{number}", partial(
                 BinHolder, peer="sender", bins=[bins], sizes=[size], lanes=lanes.lanes
@@ -189,8 +188,8 @@ def shared_sender(run: Run, case: Case) -> None:
     counted = counted_alone(sections[0], values, asking.grids)
     bound = int.from_bytes(secrets.token_bytes(8), "little") | 1
     every = [LaneRows(asking, i, values, counted, bound) for i in range(len(sections))]
-    kinds = [rows.lanes.kinds for rows in every]
-    run("lanes", lambda context: KindsSender(context, "receiver", kinds))
+    flags = [rows.lanes.own for rows in every]
+    run("lanes", lambda context: KindsSender(context, "receiver", flags))
     earlier: list[Earlier] = []
     for number, rows in enumerate(every):
         (shares,) = run(

@@ -9,11 +9,12 @@ import numpy as np
 
 from federated.aggregate.grid import NO_ATOM, atoms_of
 from federated.aggregate.history import Followed
-from federated.aggregate.lanes import Kind, SectionLanes, lanes_of
-from federated.aggregate.measured import check_values, scaled, square, standing
+from federated.aggregate.lanes import FULL, SectionLanes, lanes_of
+from federated.aggregate.measured import check_values, scaled, standing
 from federated.aggregate.rows import Asking, Floats
+from psi.protocol import InputError
 
-__all__ = ["LaneRows"]
+__all__ = ["LaneRows", "check_room"]
 
 Lanes = np.ndarray[Any, np.dtype[np.uint64]]
 _ONE = np.uint64(1)
@@ -27,7 +28,7 @@ class LaneRows:
     and have no values; `at` which record each row stands for, -1 for none, where that is not the
     record of its number. `bound` is a secret odd number.
 
-    Raises `InputError` for values that `measured.check_values` refuses.
+    Raises `InputError` for values that `measured.check_values` or `check_room` refuses.
     """
 
     def __init__(
@@ -50,20 +51,20 @@ class LaneRows:
             for bins in counted.bins or [None] * len(section.columns)
         ]
         grids = [asking.grids[column] for column in section.columns]
-        kinds = [self._kind(place, grid) for place, grid in enumerate(grids)]
-        self.lanes: SectionLanes = lanes_of(asking, number, kinds)
+        for place, name in enumerate(section.columns):
+            if name in summed:
+                check_room(name, values[:, place])
+        own = [self._own(place, grid) for place, grid in enumerate(grids)]
+        self.lanes: SectionLanes = lanes_of(asking, number, own)
         self._bound = np.uint64(bound)
 
-    def _kind(self, place: int, grid: Sequence[float]) -> Kind:
-        """Whether the column is counted as it is there, and whether its sum needs limbs."""
+    def _own(self, place: int, grid: Sequence[float]) -> bool:
+        """Whether the column is counted otherwise than it is there."""
         column = self._column(place, 0, self._rows)
-        there = np.isfinite(column)
-        own = not np.array_equal(there, self._flags[:, place])
+        if not np.array_equal(np.isfinite(column), self._flags[:, place]):
+            return True
         atoms = self._atoms[place]
-        if atoms is not None and not own:
-            own = not np.array_equal(atoms_of(column, tuple(grid)), atoms)
-        total = np.abs(scaled(column)).astype(np.float64).sum()
-        return Kind(own, bool(total >= 2.0**62))  # half of the room: the float is rounded
+        return atoms is not None and not np.array_equal(atoms_of(column, tuple(grid)), atoms)
 
     def _column(self, place: int, start: int, stop: int) -> Floats:
         found = np.full(stop - start, np.nan)
@@ -83,41 +84,26 @@ class LaneRows:
                 flags = np.zeros(stop - start, bool) if atoms is None else atoms[start:stop] == atom
             lane, shift = divmod(number, lanes.packed)
             found[:, 1 + lane] |= flags.astype(np.uint64) << np.uint64(shift * lanes.headroom)
-        at = lanes.first_told
-        for (name, what), limbs in lanes.told:
-            column = self._column(lanes.columns.index(name), start, stop)
-            found[:, at : at + limbs] = _told(column, what, limbs, lanes.limb)
-            at += limbs
+        for at, (name, what) in enumerate(lanes.told, start=lanes.first_told):
+            found[:, at] = _told(self._column(lanes.columns.index(name), start, stop), what)
         return found
 
 
-def _told(column: Floats, what: Any, limbs: int, bits: int) -> Any:
-    """What a column's rows add to the lanes of one name: `uint64[rows, limbs]`."""
+def check_room(name: str, column: Floats, where: str = "") -> None:
+    """Raise `InputError` where a column's values are too large, all together, for a lane."""
+    if np.abs(scaled(column)).astype(np.float64).sum() >= FULL:
+        raise InputError(
+            f"{where}column {name!r}: the magnitudes of {len(column):,} values add up to 2^42 or "
+            "more, which private sums do not hold",
+            hint='divide them by 1000, or take protocol = "paillier"',
+        )
+
+
+def _told(column: Floats, what: Any) -> Any:
+    """What a column's rows add to the lane of one name: `uint64[rows]`."""
     if what == "there":
-        return np.isfinite(column).astype(np.uint64)[:, None]
+        return np.isfinite(column).astype(np.uint64)
     if what == "value":
-        whole = scaled(column)
-        words = np.stack([whole, whole >> 63], axis=1).view(np.uint64)
-    elif what == "square":
-        words = square(scaled(column))
-    else:
-        with np.errstate(invalid="ignore"):
-            return (column >= what).astype(np.uint64)[:, None]
-    return _limbs(words, limbs, bits)
-
-
-def _limbs(words: Lanes, limbs: int, bits: int) -> Lanes:
-    """Numbers of two words, two's complement, as limbs of so many bits, the last with the sign."""
-    found = np.zeros((len(words), limbs), np.uint64)
-    low, high = words[:, 0], words[:, 1].view(np.int64)
-    mask = np.uint64((1 << bits) - 1)
-    for number in range(limbs):
-        word, shift = divmod(number * bits, 64)
-        if word:
-            part = (high >> shift).view(np.uint64)
-        else:
-            part = low >> np.uint64(shift)
-            if shift:
-                part = part | (high.view(np.uint64) << np.uint64(64 - shift))
-        found[:, number] = part if number == limbs - 1 else part & mask
-    return found
+        return scaled(column).view(np.uint64)
+    with np.errstate(invalid="ignore"):
+        return (column >= what).astype(np.uint64)

@@ -6,11 +6,12 @@ A lane is a number modulo 2^64 (`federated.sharing`). A row of the partner's has
   the number of rows that it says a cell has (`share_segment`);
 - *counted* lanes, which the partner opens: for each column a one where its value counts in the
   audit, and a one in the atom in which it does; as many counts side by side as the lane holds;
-- *told* lanes, of which the receiver gets sums: the value, its square, and of columns that are
-  counted otherwise than they are there, a one where a value is there, one for each edge below it.
+- *told* lanes, of which the receiver gets sums: the value, and of columns that are counted otherwise
+  than they are there, a one where a value is there and one for each edge below it.
 
-Values are those of `rows`: fixed point, exact. Where their magnitudes, all together, stay below
-2^63 a lane holds their sum; else, and for squares, a number is cut into limbs whose sums do.
+Values are those of `rows`: fixed point, exact. One lane holds a column's sum: where the magnitudes of
+all rows together reach 2^62 the partner refuses, and squares are not summed. (Numbers cut into parts
+would tell the sum of each part, so more than their sum.)
 """
 
 from __future__ import annotations
@@ -23,33 +24,27 @@ from typing import Any
 import numpy as np
 
 from federated.aggregate.grid import Edges
-from federated.aggregate.rows import VALUE_BITS, Asking, Section, SectionNames
+from federated.aggregate.rows import Asking, Section, SectionNames
 from psi.protocol import PeerError
 
-__all__ = ["Kind", "SectionLanes", "lanes_of", "most_lanes"]
+__all__ = ["FULL", "SectionLanes", "lanes_of", "most_lanes"]
 
 Lanes = np.ndarray[Any, np.dtype[np.uint64]]
 _WORD = 64
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a column is summed: `own` lanes for what is there, `wide` values of several limbs."""
-
-    own: bool
-    wide: bool
+FULL = 2.0**62
+"""Magnitudes that a lane holds, all rows together, in units of 2^-20: half of its room."""
 
 
 @dataclass(frozen=True)
 class SectionLanes(SectionNames):
-    """The lanes of one section over `rows` records, whose `kinds` are of its columns in order.
+    """The lanes of one section over `rows` records; `own` says which columns have such for all.
 
-    `edges` is how many edges each column's grid has: of all sections and of earlier jobs.
+    That is for what is there and for edges. `edges` is how many edges each column's grid has: of all sections and of earlier jobs.
     """
 
     section: Section
     rows: int
-    kinds: tuple[Kind, ...]
+    own: tuple[bool, ...]
     edges: tuple[int, ...]
 
     @cached_property
@@ -58,17 +53,12 @@ class SectionLanes(SectionNames):
         return max(1, self.rows).bit_length()
 
     @cached_property
-    def limb(self) -> int:
-        """Bits of a limb: sums of all rows stay below 2^63."""
-        return _WORD - 1 - self.headroom
-
-    @cached_property
     def names(self) -> Sequence[tuple[str, Any]]:
-        """What is summed: (column, what), what being "there", "value", "square" or an edge."""
+        """What is summed: (column, what), what being "there", "value" or an edge."""
         needs = self.section.needs()
         found: list[tuple[str, Any]] = []
         for column, edges in zip(self.columns, self.section.edges, strict=True):
-            found += [(column, what) for what in ("there", "value", "square", *edges)]
+            found += [(column, what) for what in ("there", "value", *edges)]
         return [name for name in found if name in needs]
 
     @cached_property
@@ -91,27 +81,15 @@ class SectionLanes(SectionNames):
         return -(-len(self.counts) // self.packed)
 
     @cached_property
-    def told(self) -> list[tuple[tuple[str, Any], int]]:
-        """Names that have lanes, with how many limbs: those that the receiver gets sums of."""
-        found = []
-        for name in self.names:
-            kind = self.kinds[self.columns.index(name[0])]
-            if name[1] == "value":
-                found.append((name, self.limbs(VALUE_BITS + 1) if kind.wide else 1))
-            elif name[1] == "square":
-                found.append((name, self.limbs(2 * VALUE_BITS + 1)))
-            elif kind.own:
-                found.append((name, 1))
-        return found
-
-    def limbs(self, bits: int) -> int:
-        """Limbs of a number of so many bits, its sign among them."""
-        return -(-bits // self.limb)
+    def told(self) -> list[tuple[str, Any]]:
+        """Names that have a lane: those that the receiver gets sums of."""
+        own = dict(zip(self.columns, self.own, strict=True))
+        return [name for name in self.names if name[1] == "value" or own[name[0]]]
 
     @cached_property
     def lanes(self) -> int:
         """Lanes of a row, in the order bound, counted, told."""
-        return 1 + self.counted + sum(limbs for _, limbs in self.told)
+        return 1 + self.counted + len(self.told)
 
     @cached_property
     def first_told(self) -> int:
@@ -121,7 +99,7 @@ class SectionLanes(SectionNames):
     def shown_lanes(self, kept: np.ndarray) -> np.ndarray:
         """Of which groups each told lane is told: `bool[groups, lanes]`; `kept` as in `shown`."""
         shown = dict(zip(self.names, self.shown(kept), strict=True))
-        columns = [shown[name] for name, limbs in self.told for _ in range(limbs)]
+        columns = [shown[name] for name in self.told]
         return np.array(columns, bool).reshape(len(columns), len(kept)).T
 
     def opened(self, sums: Lanes) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -153,24 +131,21 @@ class SectionLanes(SectionNames):
 
     def sums(self, lanes: Lanes) -> dict[tuple[str, Any], np.ndarray]:
         """Whole numbers `object[groups]` by name; `lanes` is `uint64[groups, told lanes]`."""
-        found, at = dict[tuple[str, Any], np.ndarray](), 0
-        for name, limbs in self.told:
-            total = lanes[:, at + limbs - 1].view(np.int64).astype(object)
-            for number in reversed(range(limbs - 1)):
-                total = (total << self.limb) + lanes[:, at + number].astype(object)
-            found[name], at = total, at + limbs
-        return found
+        columns = lanes.T.view(np.int64) if lanes.size else lanes.T
+        return {
+            name: column.astype(object) for name, column in zip(self.told, columns, strict=True)
+        }
 
 
-def lanes_of(asking: Asking, number: int, kinds: Sequence[Kind]) -> SectionLanes:
+def lanes_of(asking: Asking, number: int, own: Sequence[bool]) -> SectionLanes:
     """The lanes of the section of this number."""
     section = asking.sections[number]
     edges = tuple(len(asking.grids[column]) for column in section.columns)
-    return SectionLanes(section, asking.rows, tuple(kinds), edges)
+    return SectionLanes(section, asking.rows, tuple(own), edges)
 
 
 def most_lanes(section: Section, grids: Sequence[Edges], rows: int) -> int:
     """The most lanes that a section takes, whatever the values are."""
-    kinds = tuple(Kind(True, True) for _ in section.columns)
-    lanes = SectionLanes(section, rows, kinds, tuple(len(grid) for grid in grids))
+    own = (True,) * len(section.columns)
+    lanes = SectionLanes(section, rows, own, tuple(len(grid) for grid in grids))
     return lanes.lanes

@@ -3,8 +3,7 @@
     partner                                         receiver
       LaneKinds                                 ──►
 
-It tells of each column whether its values, without their signs, add up to 2^42 or more over the
-aligned rows, and whether some of them do not count in the audit, or in another place.
+It tells of each column whether some of its values do not count in the audit, or in another place.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from federated.aggregate.lanes import Kind
 from federated.aggregate.rows import Section
 from federated.aggregate.share_messages import LaneKinds
 from psi.protocol import Context, Done, PeerError, Role, Turn, message
@@ -31,17 +29,12 @@ class HearingKinds:
 class KindsSender(Role[LaneKinds]):
     """Tells the kinds of all sections' columns; gives them back."""
 
-    def __init__(self, context: Context, receiver: str, kinds: Sequence[Sequence[Kind]]) -> None:
+    def __init__(self, context: Context, receiver: str, own: Sequence[Sequence[bool]]) -> None:
         super().__init__(context)
-        self._receiver, self._kinds = receiver, kinds
+        self._receiver, self._own = receiver, own
 
     def begin(self) -> Turn[LaneKinds]:
-        made = LaneKinds(
-            tuple(
-                np.array([[k.own, k.wide] for k in each], np.uint8).reshape(len(each), 2)
-                for each in self._kinds
-            )
-        )
+        made = LaneKinds(tuple(np.array(each, np.uint8) for each in self._own))
         return Turn(Done(), [(self._receiver, made)], made)
 
 
@@ -59,8 +52,8 @@ class KindsReceiver(Role[LaneKinds]):
 
     def on_kinds(self, state: HearingKinds, found: LaneKinds, peer: str) -> Turn[LaneKinds]:
         del state, peer
-        if [len(each) for each in found.kinds] != self._columns:
+        if [len(each) for each in found.own] != self._columns:
             raise PeerError("kinds of other columns than are asked")
-        if any((each > 1).any() for each in found.kinds):
+        if any((each > 1).any() for each in found.own):
             raise PeerError("kinds of columns that this version does not have")
         return Turn(Done(), result=found)

@@ -121,10 +121,9 @@ class ShareMeasureParty(Role[MeasureResult]):
     ) -> np.ndarray:
         """Counts of names without a lane of their own, 0 where not told: `int64[groups, names]`."""
         lanes = self._lanes
-        laned = [name for name, _ in lanes.told]
         shown = dict(zip(lanes.names, lanes.shown(kept), strict=True))
         found = []
-        for column, what in (name for name in lanes.names if name not in laned):
+        for column, what in (name for name in lanes.names if name not in lanes.told):
             place = lanes.columns.index(column)
             counts = flags[:, place]
             if what != "there":

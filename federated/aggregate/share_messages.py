@@ -21,10 +21,10 @@ SECTIONS = 1 << 10
 @message(0x95)
 @dataclass(frozen=True)
 class LaneKinds:
-    """Of each section, for each column: whether it has lanes of its own, and wide values; 0, 1."""
+    """Of each section, for each column: whether it has lanes of its own, 0 or 1."""
 
-    kinds: Annotated[
-        tuple[Annotated[np.ndarray, Array("uint8", width=2, most=COLUMNS)], ...], Length(SECTIONS)
+    own: Annotated[
+        tuple[Annotated[np.ndarray, Array("uint8", most=COLUMNS)], ...], Length(SECTIONS)
     ]
 
 

@@ -141,8 +141,7 @@ class ShareSegmentParty(Role[AggregateResult]):
         if (kept[:, 1 + columns :] & ~kept[:, of]).any():
             raise PeerError("kept parts of columns that are not kept")
         chosen = np.flatnonzero(kept[:, 1 : 1 + columns].any(axis=1))
-        told = [name for name, _ in lanes.told]
-        bare = [name for name in lanes.names if name not in told]
+        bare = [name for name in lanes.names if name not in lanes.told]
         if sent.shares.shape != (len(chosen), lanes.lanes - lanes.first_told):
             raise PeerError("shares of other sums than were asked")
         if sent.numbers.shape != (len(chosen), len(bare)):

@@ -108,8 +108,7 @@ MESSAGES: dict[str, dict[str, str]] = {
     },
     "lanes": {
         "LaneKinds": (
-            "of each column two bits: whether its values, without their signs, add up to 2^42 or "
-            "more, and whether some of them do not count in the partner's audit"
+            "of each column one bit: whether some of its values do not count in the partner's audit"
         ),
     },
     # the receiver's amounts by a category of the partner's

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from federated.aggregate import Added, History
 from federated.aggregate.history import KnownReceiver, KnownSender
+from federated.aggregate.lane_rows import check_room
 from federated.aggregate.messages import GROUPS
 from federated.aggregate.rows import LARGEST
 from federated.aggregate.share_messages import CELLS
@@ -20,6 +21,7 @@ from federated.steps.segment_sums import SharedSections
 from federated.steps.step import Step
 from federated.steps.work import Work
 from federated.tables.column_roles import check_role
+from federated.tables.matrix import numeric_matrix
 from psi.protocol import InputError
 
 __all__ = ["BySegment", "check_segments"]
@@ -48,6 +50,10 @@ class BySegment(Step):
         check_numbers(table, [m.column for m in asked], where)
         summed = [m.column for m in asked if m.statistic in _SUMMED]
         check_numbers(table, summed, where, most=LARGEST)
+        sums = [m.column for a in contract.aggregate if a.partner == party and a.shared
+                for m in a.measures if m.statistic in _SUMMED]  # fmt: skip
+        for column in dict.fromkeys(sums):
+            check_room(column, numeric_matrix(table, [column], where=where)[:, 0], f"{where}: ")
         if contract.receiver == party:
             check_segments(table, [terms.by for terms in contract.aggregate], where)
             shared = [terms.by for terms in contract.aggregate if terms.shared]

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from federated.aggregate import AggregateResult, Asking, Grouping, History, MeasureResult
 from federated.aggregate.lane_rows import LaneRows
-from federated.aggregate.lanes import Kind, SectionLanes, lanes_of
+from federated.aggregate.lanes import SectionLanes, lanes_of
 from federated.aggregate.share_kinds import KindsReceiver, KindsSender
 from federated.aggregate.share_measure import ShareMeasureParty
 from federated.aggregate.share_messages import LaneKinds
@@ -61,8 +61,8 @@ class ReceiverSums:
         if self._kinds is None:
             raise MisuseError("a section before its columns' kinds were told")
         number = self._segments.place(terms)
-        kinds = [Kind(bool(own), bool(wide)) for own, wide in self._kinds.kinds[number]]
-        lanes = lanes_of(self._segments.asking(self._partner, self._records), number, kinds)
+        own = [bool(each) for each in self._kinds.own[number]]
+        lanes = lanes_of(self._segments.asking(self._partner, self._records), number, own)
         return _fitting(terms, lanes)
 
     def _bins(self, terms: AggregateTerms) -> tuple[Grouping, np.ndarray, np.ndarray]:
@@ -119,7 +119,7 @@ class PartnerSums:
 
     def telling(self, context: Context) -> KindsSender:
         """Before the first section."""
-        return KindsSender(context, self._receiver, [rows.lanes.kinds for rows in self._rows])
+        return KindsSender(context, self._receiver, [rows.lanes.own for rows in self._rows])
 
     def adding(self, context: Context, terms: AggregateTerms) -> ValueHolder:
         """The role that adds a section up."""

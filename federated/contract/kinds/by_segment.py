@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from federated.aggregate import Asking, MeasureSlots, Section, Statistic
-from federated.aggregate.lanes import Kind as LaneKind
 from federated.aggregate.lanes import lanes_of, most_lanes
 from federated.aggregate.share_messages import CELLS
 from federated.contract.cost import Estimate, Rates, aggregate_estimate, sums_estimate
@@ -154,14 +153,16 @@ class BySegment(Kind[AggregateTerms]):
 
 
 def _sums_cost(terms: AggregateTerms, rates: Rates, rows: int) -> Estimate:
-    """Of one section, if its values are neither wide nor counted otherwise than they are there."""
+    """Of one section, if its values are counted as they are there."""
     asking = Asking([section_of(terms)], rows)
-    lanes = lanes_of(asking, 0, [LaneKind(own=False, wide=False) for _ in asking.columns])
+    lanes = lanes_of(asking, 0, [False] * len(asking.columns))
     return sums_estimate(rates, rows, SEGMENTS, lanes.lanes)
 
 
 def _check_lanes(contract: Contract, terms: AggregateTerms) -> None:
     """Raise `PeerError` for a section of more numbers a row than private sums take."""
+    if any(Statistic.parse(m.statistic).kind == "variance" for m in terms.measures):
+        raise PeerError(f"by {terms.by}: a variance asked, which private sums do not add up")
     rows = max(contract.party(terms.partner).rows, contract.party(contract.receiver).rows)
     asking = Asking([section_of(terms)], rows)
     found = most_lanes(asking.sections[0], list(asking.grids.values()), rows)
@@ -208,8 +209,7 @@ def _aggregate(contract: Contract, terms: AggregateTerms) -> list[Disclosure]:
     if terms.shared:
         kinds = (
             f"of each column of {terms.partner}'s, whether some values do not count in its audit "
-            f"(fewer than {least} records have them, lack them or share their past), and whether "
-            "those that are summed, without their signs, add up to 2^42 or more"
+            f"(fewer than {least} records have them, lack them or share their past)"
         )
         found.append(Disclosure(step, me, kinds, "aggregate.protocol"))
     earlier = dict.fromkeys(t.by for t in contract.earlier_sections(terms) if t.by != terms.by)
