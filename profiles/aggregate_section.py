@@ -86,6 +86,10 @@ def _by_segment(
         by_partner.setdefault(partner, {})[measured, asked.text] = None
     group = section.integer("minimum_group", 20, 3, 10**6)
     protocol = _protocol(section)
+    every = {text for ms in by_partner.values() for _, text in ms}
+    if protocol == "sums" and "variance" in every:
+        hint = "private sums do not add squares up"
+        raise section.fail("protocol", "sums", "paillier with a variance", hint)
     section.done()
     return [AggregateSpec(column, p, tuple(ms), group, protocol) for p, ms in by_partner.items()]
 

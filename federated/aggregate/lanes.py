@@ -6,12 +6,12 @@ A lane is a number modulo 2^64 (`federated.sharing`). A row of the partner's has
   the number of rows that it says a cell has (`share_segment`);
 - *counted* lanes, which the partner opens: for each column a one where its value counts in the
   audit, and a one in the atom in which it does; as many counts side by side as the lane holds;
-- *told* lanes, of which the receiver gets sums: the value, and of columns that are counted otherwise
-  than they are there, a one where a value is there and one for each edge below it.
+- *told* lanes, of which the receiver gets sums: the value, and of columns that are counted
+  otherwise than they are there, a one where a value is there and one for each edge below it.
 
-Values are those of `rows`: fixed point, exact. One lane holds a column's sum: where the magnitudes of
-all rows together reach 2^62 the partner refuses, and squares are not summed. (Numbers cut into parts
-would tell the sum of each part, so more than their sum.)
+Values are those of `rows`: fixed point, exact. One lane holds a column's sum: where the magnitudes
+of all rows together reach 2^62 the partner refuses, and squares are not summed. (Numbers cut into
+parts would tell the sum of each part, so more than their sum.)
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ FULL = 2.0**62
 class SectionLanes(SectionNames):
     """The lanes of one section over `rows` records; `own` says which columns have such for all.
 
-    That is for what is there and for edges. `edges` is how many edges each column's grid has: of all sections and of earlier jobs.
+    That is for what is there and for edges. `edges` is how many edges each column's grid has: of
+    all sections and of earlier jobs.
     """
 
     section: Section
@@ -132,9 +133,8 @@ class SectionLanes(SectionNames):
     def sums(self, lanes: Lanes) -> dict[tuple[str, Any], np.ndarray]:
         """Whole numbers `object[groups]` by name; `lanes` is `uint64[groups, told lanes]`."""
         columns = lanes.T.view(np.int64) if lanes.size else lanes.T
-        return {
-            name: column.astype(object) for name, column in zip(self.told, columns, strict=True)
-        }
+        pairs = zip(self.told, columns, strict=True)
+        return {name: column.astype(object) for name, column in pairs}
 
 
 def lanes_of(asking: Asking, number: int, own: Sequence[bool]) -> SectionLanes:

@@ -104,7 +104,7 @@ def test_values_that_fill_a_lane_are_refused() -> None:
     parties = SharedParties(values[:3], [0, 0, 0], 1, 3, [("a", "sum")], names="a")
     parties.run_all()
     parties = SharedParties(values, [0] * 90, 1, 3, [("a", "sum")], names="a")
-    with pytest.raises(InputError, match="'a': the magnitudes of 90 values add up to 2.42 or more"):
+    with pytest.raises(InputError, match="'a': the magnitudes of 90 values add up to"):
         parties.run_all()
     SharedParties(values, [0] * 90, 1, 3, [("a", "count")], names="a").run_all()
 
