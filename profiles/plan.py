@@ -21,6 +21,7 @@ from federated.steps.runner import facts_of
 from federated.tables.column_report import columns_taken, in_lines
 from federated.tables.source import Source
 from federated.text import plain
+from federated.vertical.size import most_rows
 from profiles.job import Job
 from profiles.leaks import with_leaks
 from profiles.own_table import check_own
@@ -29,6 +30,7 @@ from profiles.rates import MeasuredRates
 from profiles.roles import roles_of
 from psi.align import PROTOCOLS
 from psi.kernels.montgomery import best_path
+from psi.protocol import Refused
 
 __all__ = ["describe", "estimate"]
 
@@ -67,6 +69,7 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
         lines.append(
             f"  of which {_seconds(tagging(contract, MeasuredRates()))} are not spent again {KEPT}"
         )
+    lines += _too_many(contract)
     if source is not None:
         lines += _columns(job, source)
     if source is None:
@@ -85,6 +88,32 @@ def _sums_instead(contract: Contract) -> list[str]:
         f'private sums (protocol = "sums", where all policies name it) {_seconds(then.seconds)} '
         f"and {then.wire / 1e6:.0f} MB"
     ]
+
+
+def _too_many(contract: Contract) -> list[str]:
+    """Where more rows may be shared than a training can take.
+
+    How many are is known after they are found only: so it is said before. Raises `Refused` where
+    the fewest that the contract allows are too many already.
+    """
+    lines = []
+    for train in (train for train in contract.train if train.split == "vertical"):
+        names = [contract.receiver, *train.partners]
+        own = contract.party(contract.receiver).design_columns
+        most = most_rows(own, train.key_bits)
+        least = max((a.minimum_overlap for a in contract.align), default=0)
+        if least > most:
+            raise Refused(
+                f"[align] minimum_overlap: {least:,} found, training '{train.task}' takes {most:,} "
+                f"rows at most with {own} own columns and {train.key_bits}-bit keys",
+                hint="train on a sample of the rows",
+            )
+        if min(contract.party(name).rows for name in names) > most:
+            lines.append(
+                f"  training '{plain(train.task)}' takes {most:,} joined rows at most: where more "
+                "are shared, the job ends after they are found; bring a sample, or smaller keys"
+            )
+    return lines
 
 
 def _columns(job: Job, source: Source) -> list[str]:

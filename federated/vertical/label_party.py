@@ -39,6 +39,7 @@ from federated.vertical.plan import (
     training_rows,
 )
 from federated.vertical.rounding import FRACTION_BITS
+from federated.vertical.size import fits
 from federated.vertical.states import Calling, Entry, Gathering, Progress, Scoring
 from federated.vertical.sums import Layout, RowCiphertexts, encrypt_residuals, encrypt_rows
 from federated.vertical.system import System
@@ -52,7 +53,6 @@ from psi.protocol import (
     Share,
     Turn,
 )
-from psi.protocol.envelope import LARGEST_PAYLOAD
 
 __all__ = ["PENALTY", "LabelParty", "VerticalFit"]
 
@@ -63,8 +63,6 @@ PENALTY = 1.0
 SUM_BITS = 30
 # obfuscators made for the next pass while this one goes on: 26 MB at 3072 bits
 MOST_AHEAD = 1 << 15
-# room in an envelope beside the ciphertexts
-SPARE = 1 << 16
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -148,7 +146,7 @@ class LabelParty(Role[VerticalFit]):
             self._key = generate_keypair(random=self.context.random)
         size = self._key.public.ciphertext_bytes
         layout = self._layout(self._key)
-        if len(self._x) * size * (layout.row_groups + 1) > LARGEST_PAYLOAD - SPARE:
+        if not fits(layout, len(self._x), size):
             raise Refused(
                 f"{len(self._x)} aligned rows are too many for one message",
                 hint="train on a sample of the rows",
