@@ -82,7 +82,7 @@ def add(
         fedprofile node table add people --path /data/people.parquet --key id_no
             --column open_loans=feature --column income=never
     """
-    from federated.node.home import NodeHome
+    from federated.node.home import NodeHome, frozen_columns
     from federated.tables.bindings import table_of
     from federated.tables.column_report import columns_taken
     from federated.tables.preflight import preflight
@@ -114,6 +114,7 @@ def add(
     uses = {one: found.permissions.get(one, "as the policy says") for one in columns}
     taken = columns_taken(loaded, {c: roles.get(uses[c], []) for c in loaded.column_names})
     put_table(place.tables, whole, entry, replace=replace)
+    frozen_columns(place).forget(whole)  # bound anew, it is looked at anew
     typer.echo(f"{whole}: {report.rows_} rows")
     for one in taken:
         use = "key" if one.column in key else uses[one.column]

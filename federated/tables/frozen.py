@@ -126,10 +126,17 @@ class FrozenColumns:
         return tables
 
     def forget(self, name: str) -> bool:
-        """Drop what one table's columns were taken for; False if nothing was known."""
+        """Drop what one table's columns were taken for; False if nothing was known.
+
+        A file that was altered says nothing of any table: it is dropped whole.
+        """
         with self._lock:
-            tables = _read(self._path, self._how)
-            known = tables.pop(name, None) is not None
+            tables: _Tables = {}
+            try:
+                tables = _read(self._path, self._how)
+                known = tables.pop(name, None) is not None
+            except InputError:
+                known = True
             if known:
                 write_atomic(self._path, _text(tables))
             return known
