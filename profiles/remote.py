@@ -11,12 +11,13 @@ from pathlib import Path
 from threading import Event, Thread
 
 from federated.approval.call import make_call
-from federated.approval.decision import Decider
+from federated.approval.decision import Decider, Undecided
 from federated.contract.completion import complete
 from federated.contract.terms import Contract
 from federated.keys.identity_file import write_identity
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
+from federated.node.lives import check_is_last
 from federated.node.participant import Participant
 from federated.session.journal import signed_contract, sweep
 from federated.session.progress import AWAY, CALLED
@@ -79,6 +80,7 @@ def federate_remote(
     where another has refused.
     """
     _check(job, link)
+    check_is_last(link.home.path)
     for earlier in runs_in(link.home.jobs):
         if not earlier.alive():
             sweep(earlier.path)
@@ -192,9 +194,9 @@ def _consider(participant: Participant, asked: Contract, home: NodeHome, halt: E
     """Ask this party's own policy and officers; a wait for them ends where the run is stopped."""
     try:
         participant.consider(asked)
+    except Undecided as error:
+        raise (Refused(STOPPED) if halt.is_set() else error) from None
     except Declined as error:
-        if halt.is_set():
-            raise Refused(STOPPED) from None
         raise Declined(
             f"{home.name} itself says no: {error.message}",
             hint=f"{error.hint}; {home.policy}, and permissions and keys in tables.toml, say what "

@@ -18,9 +18,17 @@ from federated.approval.policy import ONE_PROCESS, Policy
 from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity
 from federated.tables.source import Source
-from psi.protocol import Declined
+from psi.protocol import Declined, EnvironmentFailed
 
-__all__ = ["AutoDecider", "Call", "Decider", "Decision", "Request"]
+__all__ = ["NOBODY", "AutoDecider", "Call", "Decider", "Decision", "Request", "Undecided"]
+
+
+NOBODY = "nobody"
+"""By whom a proposal is refused on which no officer has decided in time."""
+
+
+class Undecided(EnvironmentFailed):
+    """Nobody has said yes or no, and this process stops asking: the proposal waits on."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Decider(Protocol):
     def decide(self, request: Request, stop: threading.Event) -> Decision:
         """Approve by rule, wait for an officer, or refuse with a reason.
 
-        Returns a refusal soon after `stop` is set: the caller has gone or the node ends.
+        Raises `Undecided` soon after `stop` is set: the caller has gone or the node ends.
         """
 
     def allows(self, contract: Contract) -> None:

@@ -120,6 +120,16 @@ class Inbox:
         }
         write_atomic(self._file(request.session, "request"), json.dumps(data), private=False)
 
+    def first(self, request: Request) -> Request:
+        """The request as it came first, if it is on file already: a restart asks again."""
+        if not self._file(request.session, "request").exists():
+            return request
+        try:
+            before = self._read(self._file(request.session, "request")).request
+        except InputError:
+            return request
+        return before if before.contract == request.contract else request
+
     def all(self) -> list[Waiting]:
         """Every request on file that this version can read, oldest first."""
         return self._sorted()[0]

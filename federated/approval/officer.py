@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from federated.approval.decision import Call, Decision, Request
+from federated.approval.decision import NOBODY, Call, Decision, Request, Undecided
 from federated.approval.inbox import Inbox, Waiting, Word, user_name
 from federated.approval.policy import Policy
 from federated.approval.policy_file import load_policy
@@ -43,7 +43,37 @@ def counts(policy: Policy) -> Callable[[Word, Waiting], bool]:
     return valid
 
 
-@dataclass(frozen=True)
+class _Watched:
+    """The last policy that could be read: a bad save does not end what waits."""
+
+    def __init__(self, file: Path, policy: Policy) -> None:
+        self._file, self.policy = file, policy
+        self._text, self._wrong = _text(file), False
+
+    def changed(self) -> Policy | None:
+        """A policy that was saved since, once; None where there is none, or none that is right."""
+        text = _text(self._file)
+        if text == self._text:
+            return None
+        try:
+            self.policy = load_policy(self._file)
+        except FedprofileError as error:
+            if not self._wrong:
+                _log.error("%s; until it is mended the policy before holds for what waits", error)
+            self._wrong = True
+            return None
+        self._text, self._wrong = text, False
+        return self.policy
+
+
+def _text(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeDecider:
     """A party's policy and officers. `home` is the node's folder.
 
@@ -55,15 +85,26 @@ class NodeDecider:
     source: Source
     tell: Callable[[Request, str], None] = lambda request, why: None
     clock: Callable[[], float] = time.time
+    grace: float = 0.0
     _given: dict[str, bytes] = field(default_factory=dict)
 
     def policy(self) -> Policy:
-        """This party's policy as it is now; raises `Declined`, and logs what is wrong with it."""
-        try:
-            return load_policy(self.home / "policy.toml")
-        except FedprofileError as error:
-            _log.error("%s", error)
-            raise Declined("this party's policy cannot be read") from None
+        """This party's policy as it is now; raises `Declined`, and logs what is wrong with it.
+
+        A file that is wrong is read again for `grace` seconds: somebody is saving it.
+        """
+        end = time.monotonic() + self.grace
+        while True:
+            try:
+                return load_policy(self.home / "policy.toml")
+            except FedprofileError as error:
+                if time.monotonic() < end:
+                    time.sleep(_POLL)
+                    continue
+                _log.error("%s", error)
+                raise Declined(
+                    "this party's policy cannot be read", hint="fedprofile node policy check"
+                ) from None
 
     def inbox(self, policy: Policy) -> Inbox:
         """The requests and words on file, those that count under `policy`."""
@@ -101,6 +142,7 @@ class NodeDecider:
                 raise Declined("this party is paused", hint="fedprofile node unpause")
             self._check_peers(contract)
             policy.approve(contract, me, self.source)
+            Quota(self.home / "quota.json", self.clock).foresee(contract, policy)
         except Declined as no:
             return Decision(False, "policy", no.message)
         by, rule = "", None if own else policy.rule(contract, me)
@@ -139,11 +181,22 @@ class NodeDecider:
         return min(float(request.contract.expires), patience)
 
     def _wait(self, request: Request, policy: Policy, stop: threading.Event) -> Decision:
-        ends, inbox = self._until(request, policy), self.inbox(policy)
+        inbox = self.inbox(policy)
+        request = inbox.first(request)  # a restart does not begin the wait anew
+        ends = self._until(request, policy)
         inbox.put(request, ends)
+        watched = _Watched(self.home / "policy.toml", policy)
         told = False
         while self.clock() < ends:
-            found = self.inbox(self.policy()).word(request)
+            if (changed := watched.changed()) is not None:
+                try:
+                    changed.approve(
+                        request.contract, request.contract.party(self.name), self.source
+                    )
+                except Declined as no:
+                    return Decision(False, "policy", no.message)
+            inbox = self.inbox(watched.policy)
+            found = inbox.word(request)
             if found is not None:
                 word, session = found
                 self._given[request.contract.nonce] = session
@@ -157,5 +210,7 @@ class NodeDecider:
                 )
                 self.tell(request, f"waits for {eyes} word")
             if stop.wait(_POLL):
-                return Decision(False, "nobody", "the proposal ended before it was decided on")
-        return Decision(False, "nobody", "no officer has decided in time")
+                raise Undecided(
+                    "nobody has decided yet", hint="the proposal waits, and so does the answer"
+                )
+        return Decision(False, NOBODY, "no officer has decided in time")

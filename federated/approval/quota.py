@@ -30,6 +30,16 @@ class Quota:
     def __init__(self, file: Path, clock: Callable[[], float]) -> None:
         self._file, self._clock = file, clock
 
+    def foresee(self, contract: Contract, policy: Policy) -> None:
+        """Raise `Declined` where one more job of this proposer is too many; nothing is counted.
+
+        So no officer is asked for what the day's count refuses afterwards.
+        """
+        with self._locked():
+            sessions = self._today()[1]
+        of = [nonce for nonce, (who, _) in sessions.items() if who == contract.proposer]
+        _check_jobs(contract, len({*of, contract.nonce}), policy)
+
     def take(self, contract: Contract, policy: Policy, rows: int) -> None:
         """Count a contract and this party's `rows` in it; raises `Declined` beyond the day's."""
         with self._locked():
@@ -38,11 +48,11 @@ class Quota:
             of = [entry for entry in sessions.values() if entry[0] == contract.proposer]
             jobs, total = len(of), sum(int(entry[1]) for entry in of)
             most = policy.proposals
-            if jobs > most.jobs_a_day:
-                raise Declined(f"{jobs} jobs on one day asked, {most.jobs_a_day} allowed by policy")
+            _check_jobs(contract, jobs, policy)
             if total > most.rows_a_day:
                 raise Declined(
-                    f"{total} rows on one day asked, {most.rows_a_day} allowed by policy"
+                    f"{total} rows for jobs of {contract.proposer} on one day (UTC) asked, "
+                    f"{most.rows_a_day} allowed by policy"
                 )
             data = {"day": day, "sessions": sessions}
             write_atomic(self._file, json.dumps(data), private=True)
@@ -68,3 +78,11 @@ class Quota:
             yield
         finally:
             os.close(lock)
+
+
+def _check_jobs(contract: Contract, jobs: int, policy: Policy) -> None:
+    most = policy.proposals.jobs_a_day
+    if jobs > most:
+        raise Declined(
+            f"{jobs} jobs of {contract.proposer} on one day (UTC) asked, {most} allowed by policy"
+        )

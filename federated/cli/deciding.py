@@ -12,6 +12,9 @@ from federated.tables.source import Source
 
 __all__ = ["make_decider"]
 
+GRACE = 20.0
+"""Seconds that a policy may be wrong, while somebody saves it, before a proposal is refused."""
+
 _log = logging.getLogger("fedprofile.desk")
 
 
@@ -23,4 +26,4 @@ def make_decider(
     home: NodeHome, source: Source, tell: Callable[[Request, str], None] = _to_log
 ) -> Decider:
     """This party's decider: its policy.toml, and its officers where no rule decides."""
-    return NodeDecider(home.name, home.path, source, tell)
+    return NodeDecider(name=home.name, home=home.path, source=source, tell=tell, grace=GRACE)

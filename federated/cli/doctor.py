@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from federated.approval.policy_file import load_policy
 from federated.keys.peers import Peers
 from federated.node.home import NodeHome
+from federated.node.lives import check_is_last
 from federated.tables.bindings import TablesFile
 from federated.wire.certificates import read_certificate
 from federated.wire.proxy import not_reached_hint
@@ -27,6 +28,10 @@ def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[s
     checks: list[tuple[str, Callable[[], str]]] = [
         ("private files can be read by their owner only", lambda: _raised(home.check)),
         ("keys open with the passphrase", lambda: _keys(home, passphrase)),
+        (
+            "this folder is the party's last state",
+            lambda: _raised(lambda: check_is_last(home.path)),
+        ),
         ("certificate", lambda: _certificate(home)),
         (f"hub {home.hub} answers over TLS", lambda: _hub(home)),
         ("tables", lambda: _tables(home)),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from federated.cli import copies
 from federated.cli.group import Group
 
 app = typer.Typer(
@@ -14,6 +15,9 @@ app = typer.Typer(
     help="Run the hub that party nodes connect to: it relays sealed envelopes.",
     no_args_is_help=True,
 )
+
+app.command("backup")(copies.backup_hub)
+app.command("restore")(copies.restore_hub)
 
 Home = Annotated[Path, typer.Option("--home", help="The hub's folder.")]
 HOME = Path("fedprofile-hub")

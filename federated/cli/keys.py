@@ -1,4 +1,4 @@
-"""`fedprofile node keys` and `purge`: what a node must not lose, and what it must forget."""
+"""`fedprofile node keys` and `purge`: new keys, and what a node must forget."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from federated.cli.group import Group
 
 __all__ = ["app", "purge"]
 
-app = typer.Typer(
-    cls=Group, help="This party's keys: a copy of them, or new ones.", no_args_is_help=True
-)
+app = typer.Typer(cls=Group, help="This party's keys: new ones.", no_args_is_help=True)
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 HOME = Path("fedprofile-node")
@@ -49,22 +47,6 @@ def rotate(home: Home = HOME, passphrase_file: PassphraseFile = None) -> None:
         )
         return
     raise MisuseError("the node is running with the present keys", hint="stop it first")
-
-
-@app.command()
-def backup(
-    out: Annotated[Path, typer.Argument(help="A tar file to write.")], home: Home = HOME
-) -> None:
-    """Copy keys, identities, peers, policy and tables.toml into one file (mode 0600).
-
-    Keys stay sealed under the passphrase: keep that elsewhere, for whoever holds both is the party.
-    To restore: `tar -xzf FILE -C NEW-FOLDER`. Jobs, their ledgers and kept tags are not in it.
-    """
-    from federated.node.home import NodeHome
-    from federated.node.rotation import backup as copy
-
-    names = copy(NodeHome.open(home), out)
-    typer.echo(f"{out}: {', '.join(names)}")
 
 
 def purge(

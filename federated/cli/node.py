@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from federated.cli import copies, node_ledger, node_releases, officer, peers, policy, table
 from federated.cli import keys as node_keys
-from federated.cli import node_ledger, node_releases, officer, peers, policy, table
 from federated.cli.group import Group
 
 app = typer.Typer(
@@ -34,6 +34,9 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(table.app, name="table")
 app.add_typer(node_keys.app, name="keys")
 app.command("purge")(node_keys.purge)
+app.command("backup")(copies.backup)
+app.command("restore")(copies.restore)
+app.command("accept-copy")(copies.accept_copy)
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
 HOME = Path("fedprofile-node")
@@ -113,12 +116,14 @@ def start(
     from federated.cli.deciding import make_decider
     from federated.cli.passphrase import passphrase
     from federated.node.home import NodeHome
+    from federated.node.lives import check_is_last
     from federated.tables.bindings import TablesFile
     from federated.tables.source import FileSource
     from federated.wire.flower.node import NodeDaemon
     from psi.protocol import InputError
 
     place = NodeHome.open(home)
+    check_is_last(place.path)
     if not place.tables.exists():
         raise InputError(f"{place.tables}: no table is bound", hint="fedprofile node table add")
     logging.basicConfig(

@@ -13,36 +13,42 @@ import typer
 
 __all__ = ["approve", "deny", "jobs", "pause", "show", "stop", "unpause"]
 
-Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
+Home = Annotated[
+    Path,
+    typer.Option("--home", help="The node's folder.", readable=False),  # 0710 for officers
+]
 HOME = Path("fedprofile-node")
-ENDED = ("refused", "failed", "denied")
+ENDED = ("refused", "failed", "denied", "expired", "interrupted")
 Job = Annotated[str, typer.Argument(help="The first digits of the job, as `jobs` shows them.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
-    """List proposals and jobs: who asks, what for, and what has become of it.
+    """List proposals and jobs, this party's own too: since when, who asks, what has become of it.
 
     called: a party calls, its proposal is not here yet. waiting: an officer is to decide. approved,
-    denied, expired: decided. running, done, refused, failed: at the running node. Look closer with
-    `show`.
+    denied, expired: decided. left: its proposer has gone. running, interrupted (it goes on where it
+    stopped), done, failed; refused: by a rule, the guard or an officer. Look closer with `show`.
     """
     import json
 
+    from federated.cli.job_rows import job_rows
     from federated.text import plain
 
-    rows = _rows(home)
+    inbox, place = inbox_of(home, lists=True)
+    rows = job_rows(inbox, place)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
-    inbox = inbox_of(home)[0]
     if inbox.paused is not None:
         typer.echo(f"paused by {inbox.paused['by']}: {plain(str(inbox.paused['why']))}")
     for row in rows:
         step = f" {row['step']}" if row["state"] == "running" else ""
         what = f'"{plain(row["job"], 60)}" for "{plain(row["purpose"], 40)}"' if row["job"] else ""
         why = f": {plain(row['why'], 200)}" if row["why"] and row["state"] in ENDED else ""
-        line = f"{row['id']}  {row['state'] + step:<16} {row['proposer']:<16} {what}".rstrip()
+        since = _day(row["changed"] or row["received"])
+        line = f"{row['id']}  {row['state'] + step:<16} {since}  {row['proposer']:<16} {what}"
+        line = line.rstrip()
         typer.echo(line + why)
     unread = inbox.unread()
     for name in unread:
@@ -86,9 +92,10 @@ def approve(job: Job, home: Home = HOME) -> None:
     """
     inbox, _ = inbox_of(home)
     entry = inbox.find(job)
+    before = _state_of(home, entry)
     word = inbox.decide(entry, True)
     typer.echo(f"{entry.request.id} is approved by {word.by}")
-    typer.echo(_running(home), err=True)
+    typer.echo(_what_next(home, entry, before), err=True)
 
 
 def deny(
@@ -136,67 +143,38 @@ def stop(
 
     if not now:
         raise MisuseError("stop ends the job for all parties", hint=f"stop {job} --now, if so")
-    inbox_of(home)
-    found = [row["session"] for row in _rows(home) if row["session"].startswith(job.lower())]
+    found = [row for row in _rows(home) if row["session"].startswith(job.lower())]
     if len(found) != 1:
         raise InputError(f"{len(found)} jobs begin with {job[:64]!r}", hint="fedprofile node jobs")
-    if not ask(home / "node.sock", op="stop", job=found[0])["stopped"]:
-        raise InputError(f"{job} does not run at this node")
+    if not ask(home / "node.sock", op="stop", job=found[0]["session"])["stopped"]:
+        raise InputError(f"{job} does not run at this node: it is {found[0]['state']}")
     typer.echo(f"{job} is stopped")
 
 
-def inbox_of(home: Path) -> tuple[Any, Any]:
+def inbox_of(home: Path, *, lists: bool = False) -> tuple[Any, Any]:
+    """The desk and the home; who only `lists` can do so while policy.toml is wrong."""
     from federated.approval.inbox import Inbox
     from federated.approval.officer import counts
+    from federated.approval.policy import Policy
     from federated.approval.policy_file import load_policy
     from federated.node.home import NodeHome
+    from psi.protocol import FedprofileError
 
     place = NodeHome.open(home)
-    return Inbox(place.desk, counts(load_policy(place.policy))), place
+    try:
+        policy = load_policy(place.policy)
+    except FedprofileError as error:
+        if not lists:
+            raise
+        typer.echo(f"{error.message}; until it is mended new proposals are refused", err=True)
+        policy = Policy()
+    return Inbox(place.desk, counts(policy)), place
 
 
 def _rows(home: Path) -> list[dict[str, Any]]:
-    """Proposals on file, with what the running node adds; jobs it has no file of come last."""
-    import time
+    from federated.cli.job_rows import job_rows
 
-    from federated.wire.local import ask
-    from psi.protocol import EnvironmentFailed
-
-    try:
-        live = {job["session"]: job for job in ask(home / "node.sock", op="status")["jobs"]}
-    except EnvironmentFailed:
-        live = {}
-    rows = []
-    for entry in inbox_of(home)[0].all():
-        contract, session = entry.request.contract, entry.request.session.hex()
-        running = live.pop(session, {})
-        state = entry.state(time.time())
-        if running.get("state") not in (None, "waiting"):
-            state = running["state"]
-        rows.append(
-            {
-                "id": entry.request.id,
-                "session": session,
-                "proposer": contract.proposer,
-                "parties": [terms.name for terms in contract.parties],
-                "job": contract.job,
-                "purpose": contract.purpose,
-                "state": state,
-                "step": running.get("step", ""),
-                "share": running.get("share", 0.0),
-                "received": int(entry.request.received),
-                "ends": entry.ends,
-                "by": entry.word.by if entry.word else entry.rule,
-                "why": entry.word.why if entry.word else running.get("error", ""),
-                "live": bool(running),
-            }
-        )
-    for job in live.values():
-        rest = {"received": job["began"], "ends": 0, "by": "", "why": job["error"], "live": True}
-        if job["state"] == "waiting":
-            rest["state"] = "called"  # `show` and `approve` do not find it yet
-        rows.append({key: job[key] for key in job if key not in ("error", "began")} | rest)
-    return rows
+    return job_rows(*inbox_of(home))
 
 
 def _without_officer(job: str, home: Path) -> bool:
@@ -265,12 +243,33 @@ def _described(entry: Any, place: Any) -> list[str]:
     return lines
 
 
-def _running(home: Path) -> str:
-    from federated.wire.local import ask
-    from psi.protocol import EnvironmentFailed
+def _what_next(home: Path, entry: Any, before: str) -> str:
+    """What an approval sets going: it depends on whether somebody still waits for it."""
+    from federated.cli.job_rows import live_jobs
 
-    try:
-        ask(home / "node.sock", op="status")
-    except EnvironmentFailed:
+    row = _row_of(home, entry)
+    if row["live"]:
+        return "it goes on by itself" if entry.own else "the node goes on by itself"
+    if entry.own:
+        return "nobody runs it at present: the word counts once, when the same job is run again"
+    if live_jobs(home) is None and before != "left":
         return "no node runs here: the word counts once it does"
-    return "the node goes on by itself"
+    return (
+        f"{entry.request.contract.proposer} has gone: the word counts once, for its next proposal "
+        "that asks exactly the same"
+    )
+
+
+def _row_of(home: Path, entry: Any) -> dict[str, Any]:
+    session = entry.request.session.hex()
+    return next(row for row in _rows(home) if row["session"] == session)
+
+
+def _state_of(home: Path, entry: Any) -> str:
+    return str(_row_of(home, entry)["state"])
+
+
+def _day(seconds: int) -> str:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")

@@ -17,6 +17,9 @@ tags/            between jobs (0600): prepared tags; told.json, exact counts tha
                  validation folds: if it is lost, they are dealt anew
 releases/        what was disclosed of which columns to whom, for how long it is remembered (0600)
 jobs/SESSION/    one folder a job: ledger; while it runs the journal, with its copy of the table
+life, copy       which life of the party this is, and whether the folder is a copy (lives)
+
+`belongings` is the whole list, with what a copy must hold.
 """
 
 from __future__ import annotations

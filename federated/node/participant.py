@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from federated.approval.decision import AutoDecider, Decider, Request
+from federated.approval.decision import AutoDecider, Decider, Decision, Request, Undecided
 from federated.approval.policy import Policy
 from federated.contract import completion
 from federated.contract.negotiation import Agreed, Approver, Proposer
@@ -32,7 +32,7 @@ from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
 from psi.align import PROTOCOLS
 from psi.identifiers import check_kind
-from psi.protocol import Refused
+from psi.protocol import FedprofileError, Refused
 from psi.vole import runs_here
 
 __all__ = ["Participant"]
@@ -220,12 +220,26 @@ class Participant:
         self._foresee(draft, draft=True)
         request = Request(self._session.id, self._session.name, draft, self._session.clock())
         self._session.tell(APPROVAL, 0.0)
-        decision = self._decider.decide(request, self._stop)
+        decision = self._decided(request)
         self._session.tell(CONTRACT, 0.0)
         word = "approved" if decision.approved else "refused"
-        self._session.ledger.once(word, by=decision.by, why=decision.why, job=draft.job)
+        self._session.ledger.once(word, by=decision.by, why=decision.why, **_named(draft))
         decision.enforce()
         self._considered = draft.nonce
+
+    def _decided(self, request: Request) -> Decision:
+        """The word of policy or officer; whoever leaves for good meanwhile ends the wait."""
+        left: list[FedprofileError] = []
+
+        def leaves(error: FedprofileError) -> None:
+            left.append(error)
+            self._stop.set()
+
+        with self._session.listening(leaves):
+            try:
+                return self._decider.decide(request, self._stop)
+            except Undecided as error:
+                raise (left[0] if left else error) from None
 
     def _approve_signed(self, contract: Contract) -> None:
         contract.check_time(self._session.clock())
@@ -241,5 +255,15 @@ class Participant:
         try:
             foresee(contract, me, self.tables, self._releases, draft=draft)
         except Refused as error:
-            self._session.ledger.once("refused", by="guard", why=error.message, job=contract.job)
+            why = error.message
+            self._session.ledger.once("refused", by="guard", why=why, **_named(contract))
             raise
+
+
+def _named(contract: Contract) -> dict[str, str]:
+    """What a line on a decision says of the job: a denied one has no other that names it."""
+    return {
+        "job": contract.job,
+        "purpose": contract.purpose,
+        "proposer": contract.proposer,
+    }

@@ -1,4 +1,4 @@
-"""New keys for a party, and a copy of what makes it the party that it is.
+"""New keys for a party.
 
 former/FINGERPRINT.json           an earlier identity: its ledgers are verified by it
 former/FINGERPRINT.ledger.jsonl   the node's ledger up to then; its last line names the new keys
@@ -6,10 +6,7 @@ former/FINGERPRINT.ledger.jsonl   the node's ledger up to then; its last line na
 
 from __future__ import annotations
 
-import io
-import tarfile
 import time
-from pathlib import Path
 
 from federated.keys.identity_file import write_identity
 from federated.keys.keyfile import save_keys
@@ -17,15 +14,9 @@ from federated.keys.party_keys import Identity, PartyKeys
 from federated.node.home import NodeHome
 from federated.node.purge import node_ledger
 from federated.session.journal import can_resume
-from federated.store.files import write_atomic
 from psi.protocol import MisuseError, Random
 
-__all__ = ["backup", "rotate"]
-
-KEPT = (
-    "node.toml", "keys", "identity.json", "hub.crt", "node.crt", "node.key", "confirmed.json",
-    "policy.toml", "tables.toml", "ledger.jsonl", "peers", "authorities", "former",
-)  # fmt: skip
+__all__ = ["rotate"]
 
 
 def rotate(home: NodeHome, keys: PartyKeys, passphrase: bytes, random: Random) -> Identity:
@@ -37,7 +28,7 @@ def rotate(home: NodeHome, keys: PartyKeys, passphrase: bytes, random: Random) -
     if going_on:
         raise MisuseError(
             f"jobs can still go on under the present keys: {', '.join(going_on)}",
-            hint="let them end, or stop them",
+            hint="start the node and let them end, or deny or stop them (node stop JOB --now)",
         )
     new, old = PartyKeys.generate(home.name), keys.identity
     name = old.fingerprint.replace(" ", "")
@@ -53,17 +44,3 @@ def rotate(home: NodeHome, keys: PartyKeys, passphrase: bytes, random: Random) -
     ledger.write("rotated", since=old.fingerprint)
     ledger.close()
     return new.identity
-
-
-def backup(home: NodeHome, out: Path) -> list[str]:
-    """Write keys (sealed as they are), identities and settings into a tar file of mode 0600."""
-    if out.exists():
-        raise MisuseError(f"{out} exists", hint="give another name")
-    data, names = io.BytesIO(), []
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for name in KEPT:
-            if (home.path / name).exists():
-                archive.add(home.path / name, arcname=name)
-                names.append(name)
-    write_atomic(out, data.getvalue(), private=True)
-    return names

@@ -6,6 +6,7 @@ A party that was killed asks for what it lacks, and its peers for what they lack
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from federated.session.farewell import Farewell
 from federated.session.handshakes import Handshakes, Plain
 from federated.session.journal import Journal, Point
 from federated.session.progress import NOTES, Note, NotesIn
-from federated.session.routers import FAREWELL, GOODBYE, Endpoint
+from federated.session.routers import FAREWELL, GOODBYE, Endpoint, Silence
 from federated.session.sealing import ASIDE, NO_CONTRACT, Channel, SealedFrame, frame_step
 from psi.protocol import (
     Envelope,
@@ -41,6 +42,9 @@ Progress = Callable[[str, str, float], None]
 
 FINISH = "finish"
 """The last step: a peer that has closed its connection by then has done its part."""
+
+LISTEN = 0.5
+"""Seconds between two looks at what comes while a person decides."""
 
 MOST_RESENDS = 100
 """Restarts of one peer in one job."""
@@ -245,10 +249,34 @@ class Frames:
             self._note("received", frame.sender, frame, envelope.payload, head=head.plain())
         return envelope
 
-    def _receive(self, step: str) -> tuple[str, bytes]:
+    def listen(self, over: threading.Event, gone: Callable[[FedprofileError], None]) -> None:
+        """Until `over`, for a party that waits for a person: answer who comes back, keep the rest.
+
+        A peer that may come back has not left. Nothing else may use these frames meanwhile.
+        """
+        while not over.wait(LISTEN):  # a rule decides at once, and then nobody listens
+            try:
+                sender, data = self._receive(_RESUME, LISTEN)
+                if data == GOODBYE or peek(data) in (_Again, Plain):
+                    continue
+                frame = self._checked(sender, data)
+                if frame.step != FAREWELL:
+                    self._arrivals.put(frame)
+                    continue
+                error: FedprofileError = self._gone(frame)
+                if not self.final:
+                    continue
+            except Silence:
+                continue
+            except FedprofileError as failed:
+                error = failed
+            gone(error)
+            return
+
+    def _receive(self, step: str, timeout: float | None = None) -> tuple[str, bytes]:
         """The next frame; a goodbye is an error unless this party is at its end too."""
         while True:
-            sender, data = self._endpoint.receive(self._timeout)
+            sender, data = self._endpoint.receive(self._timeout if timeout is None else timeout)
             if data == GOODBYE:
                 if step not in (FINISH, _RESUME):
                     raise PeerGone(f"{sender} has closed its connection", step=step)

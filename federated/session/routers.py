@@ -16,7 +16,7 @@ from typing import Protocol
 from psi.protocol import EnvironmentFailed, PeerGone
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["FAREWELL", "GOODBYE", "Endpoint", "MemoryRouter", "SocketEndpoint"]
+__all__ = ["FAREWELL", "GOODBYE", "Endpoint", "MemoryRouter", "Silence", "SocketEndpoint"]
 
 GOODBYE = b""
 """What `receive` returns once a party has closed; no real frame is empty."""
@@ -26,6 +26,10 @@ FAREWELL = "abort"
 
 _HEAD = struct.Struct("<Q")
 _LARGEST_FRAME = LARGEST_PAYLOAD + (1 << 16)
+
+
+class Silence(PeerGone):
+    """Nothing has come for as long as it was waited for."""
 
 
 class Endpoint(Protocol):
@@ -39,7 +43,7 @@ class Endpoint(Protocol):
     def receive(self, timeout: float) -> tuple[str, bytes]:
         """The next frame and who sent it, empty if that party has closed.
 
-        Raises `PeerGone` after `timeout` seconds of silence.
+        Raises `Silence` after `timeout` seconds of silence.
         """
 
     def close(self) -> None:
@@ -60,7 +64,7 @@ class _Mailbox:
             sender, frame = self._queue.get(timeout=timeout)
         except queue.Empty:
             hint = "the other party may be down or still computing; run again to resume"
-            raise PeerGone(f"nothing received for {timeout:.0f} s", hint=hint) from None
+            raise Silence(f"nothing received for {timeout:.0f} s", hint=hint) from None
         return sender, frame or GOODBYE
 
 

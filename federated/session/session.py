@@ -12,8 +12,9 @@ import contextlib
 import hashlib
 import hmac
 import secrets
+import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -137,6 +138,24 @@ class Session:
             self._save("", b"")  # a proposal may wait for an officer for days from here on
         if self._back and self._journal.kept(ENDED) is None:
             self._frames.reconnect()
+
+    @contextlib.contextmanager
+    def listening(self, gone: Callable[[FedprofileError], None]) -> Iterator[None]:
+        """While this party waits for a person: peers that come back are answered.
+
+        `gone` is called with the error if one leaves for good, or this party is to end.
+        """
+        if not self._frames.channels:
+            yield
+            return
+        over = threading.Event()
+        ear = threading.Thread(target=self._frames.listen, args=(over, gone), daemon=True)
+        ear.start()
+        try:
+            yield
+        finally:
+            over.set()
+            ear.join()
 
     def context(self, step: str) -> Context:
         """What a role of this session is built with."""

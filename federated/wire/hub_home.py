@@ -5,6 +5,7 @@
     server.crt, server.key    what nodes see (key 0600)
     nodes.json                name, public key, since when, whether revoked
     invites.json              hashes of open invites' tokens, never the tokens
+    lives.json                the last life of each node, so that an older copy is known (lives_met)
     hub.sock                  for commands and for a party mounted in the hub; the owner's only
 
 Registrations and revocations are files, so a running hub sees them when the file changes, and a
@@ -27,6 +28,7 @@ from typing import Any
 
 from federated.store.files import make_folder, write_atomic
 from federated.wire.certificates import Authority, certificate_key, make_key, write_key
+from federated.wire.lives_met import LivesMet
 from psi.protocol import EnvironmentFailed, InputError, MisuseError, PeerError
 
 __all__ = ["HubHome", "Invite", "NodeEntry", "read_invite", "write_invite"]
@@ -69,6 +71,7 @@ class HubHome:
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self.path, self._clock = path, clock
+        self.lives = LivesMet(path)
         try:
             data = tomllib.loads((path / "hub.toml").read_text("utf-8"))
             self.address = str(data["address"])
@@ -164,6 +167,16 @@ class HubHome:
             raise MisuseError(f"no registered node {name!r}", hint=f"registered: {known}")
         nodes[name] = replace(nodes[name], revoked=int(self._clock()))
         self._write("nodes.json", [asdict(entry) for entry in nodes.values()])
+
+    def restored(self) -> list[str]:
+        """After a copy was restored: open invites are void, lives unknown; the nodes in it.
+
+        An invite that was used since would register a second node, and a node that was revoked
+        since is registered again: its owner has to know.
+        """
+        self._write("invites.json", [])
+        self.lives.forget()
+        return [entry.name for entry in self.nodes().values() if entry.active]
 
     def check(self) -> None:
         """Raise `EnvironmentFailed` if others can read a private file."""

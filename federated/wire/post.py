@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from federated.session.routers import FAREWELL, GOODBYE
+from federated.session.routers import FAREWELL, GOODBYE, Silence
 from federated.session.sealing import frame_step
 from federated.wire.parcels import PART, Kind, Parcel, Refusal
 from federated.wire.way import Way
@@ -116,7 +116,7 @@ class PostEndpoint:
                     self._check()
                 if time.monotonic() >= end:
                     hint = "the other party may be down or still computing; run again to resume"
-                    raise PeerGone(f"nothing received for {timeout:.0f} s", hint=hint) from None
+                    raise Silence(f"nothing received for {timeout:.0f} s", hint=hint) from None
         with self._changed:
             way = self._ways[sender]
             before = way.waiting

@@ -79,6 +79,7 @@ def _nothing_left(world: World) -> None:
         "invites.json", "identity.json", "keys", "node.toml", "bureau.json", "world-bureau.json",
         "ledger.jsonl", "run.json", "job.toml", "lock",
         "policy.toml", "confirmed.json", "quota.json", "quota.lock",
+        "lives.json", "life",
         "folds", ".folds.lock", "learned.json", ".learned.json.lock",
     }  # fmt: skip
     assert not list(world.node("bureau").rglob("journal"))

@@ -133,7 +133,8 @@ def test_an_officer_says_no_before_anything_is_said_about_the_table(tmp_path: Pa
     (line,) = (
         e for e in read_ledger(tmp_path / "bureau" / "ledger.jsonl") if e["kind"] == "refused"
     )
-    assert line["body"] == {"by": "officer K.", "why": "not this purpose", "job": "small churn"}
+    named = {"job": "small churn", "purpose": "retention", "proposer": "bank"}
+    assert line["body"] == {"by": "officer K.", "why": "not this purpose", **named}
 
 
 def test_keys_at_rest(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import tarfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +18,12 @@ from federated.approval.policy import Retention
 from federated.cli.node import app
 from federated.contract.terms import AlignTerms, PartyTerms
 from federated.keys.identity_file import read_identity, write_identity
-from federated.keys.keyfile import check_private, save_keys
+from federated.keys.keyfile import save_keys
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import read_ledger
 from federated.node.home import NodeHome
 from federated.node.purge import expired, node_ledger, remove
-from federated.node.rotation import backup, rotate
+from federated.node.rotation import rotate
 from federated.session.journal import CONTRACT, DRAFT, ENDED, Journal
 from federated.steps.kept_tags import KeptTags
 from federated.store.files import write_atomic
@@ -166,17 +165,3 @@ def test_new_keys(home: NodeHome) -> None:
     point.write_bytes(b"")
     with pytest.raises(MisuseError, match="jobs can still go on"):
         rotate(home, after, SECRET, secrets.token_bytes)
-
-
-def test_a_copy_of_what_must_not_be_lost(home: NodeHome, tmp_path: Path) -> None:
-    out = tmp_path / "copy.tar.gz"
-    assert "keys" in backup(home, out)
-    assert out.stat().st_mode & 0o777 == 0o600
-    with tarfile.open(out) as archive:
-        archive.extractall(tmp_path / "restored", filter="data")
-    restored = NodeHome.open(tmp_path / "restored")
-    check_private(restored.keys)
-    assert restored.load_keys(SECRET).identity == home.identity
-    assert home.load_keys(SECRET).private_bytes()[:32] not in out.read_bytes()
-    with pytest.raises(MisuseError, match="exists"):
-        backup(home, out)

@@ -42,6 +42,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
+from federated.node.lives import OlderCopy
 from federated.wire.certificates import read_certificate, read_key, request_certificate
 from federated.wire.flower.packing import MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
 from federated.wire.hub_home import Invite
@@ -105,7 +106,7 @@ class Fleet:
     """The connection. `on_parcel` is called for each parcel that comes, on one thread.
 
     `on_back` is called after each (re)connection, `on_end` with the error that cannot be mended
-    (revoked, replaced, another version).
+    (revoked, replaced, another version, an older copy). `life` is what `lives.begin` gave.
     """
 
     def __init__(
@@ -115,10 +116,11 @@ class Fleet:
         on_parcel: Callable[[Parcel], None],
         on_back: Callable[[], None] = lambda: None,
         on_end: Callable[[FedprofileError], None] = lambda error: None,
+        life: str = "",
     ) -> None:
         self._on_parcel, self._on_back, self._on_end = on_parcel, on_back, on_end
         self._keys = keys
-        self._client = _client(hub, keys)
+        self._client = _client(hub, keys, life)
         self._node = Node()
         self._open: deque[Message] = deque()
         self._changed = threading.Condition()
@@ -389,7 +391,7 @@ def enrol(invite: Invite, key: Any) -> bytes:
         raise PeerError("the hub's answer to the invite is malformed") from None
 
 
-def _client(hub: str, keys: FleetKeys) -> FleetHttpClient:
+def _client(hub: str, keys: FleetKeys, life: str) -> FleetHttpClient:
     client = FleetHttpClient(
         f"https://{hub}",
         interceptors=[
@@ -408,6 +410,7 @@ def _client(hub: str, keys: FleetKeys) -> FleetHttpClient:
         headers={
             "x-fedprofile-version": VERSION,
             "x-fedprofile-instance": os.urandom(16).hex(),
+            "x-fedprofile-life": life,
         },
     )
     return client
@@ -449,6 +452,12 @@ def _understood(error: httpx.HTTPStatusError) -> Exception:
     if code == "replaced":
         return EnvironmentFailed(
             text, hint="stop the other process, or give each node an invite of its own"
+        )
+    if code == "older":
+        return OlderCopy(
+            "the hub has met a later state of this node than this folder: it is an older copy, "
+            "or another copy of it has run",
+            hint="stop the other one; its officer looks and accepts: fedprofile node accept-copy",
         )
     if code in ("revoked", "stranger", "certificate", "version", "foreign"):
         return Refused(text or f"the hub said {code}")

@@ -175,6 +175,8 @@ class Guard:
         if instance in peer.replaced:
             raise _Turned(409, "replaced", "another process uses this node's keys")
         if call == "activate-node":
+            if not self._home.lives.comes(peer.name, headers.get("x-fedprofile-life", "")):
+                raise _Turned(409, "older", "a later state of this node has been here")
             self._state.deactivate_node(peer.node)
             reply = await self._ask(scope, body)
             if reply.status == 200:

@@ -7,6 +7,7 @@ process of the same user on this machine (`fedprofile run`) speak through the no
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import threading
@@ -17,10 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from federated.approval.call import VALID, read_call
-from federated.approval.decision import Call, Decider
+from federated.approval.decision import Call, Decider, Undecided
 from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.node.home import NodeHome, frozen_columns
+from federated.node.lives import Copy, OlderCopy, begin, mark, met
 from federated.node.participant import Participant
 from federated.releases.limits import ReleaseLimits, load_release_limits
 from federated.releases.memory import Releases
@@ -69,6 +71,7 @@ class Job:
     error: str = ""
     began: float = field(default_factory=time.time)
     thread: threading.Thread | None = None
+    ending: FedprofileError | None = None
 
     @property
     def id(self) -> str:
@@ -114,6 +117,7 @@ class NodeDaemon:
         limits: Callable[[], ReleaseLimits] | None = None,
     ) -> None:
         home.check()
+        life = begin(home.path)
         self._limits = limits or (lambda: load_release_limits(home.policy))
         self.home, self._source, self._decider = home, source, decider
         self._pinned = pinned or home.pinned
@@ -121,7 +125,7 @@ class NodeDaemon:
         self._timeout = timeout
         files = (home.certificate, home.certificate_key, home.authority)
         self.fleet = Fleet(
-            home.hub, FleetKeys(*files, passphrase), self._arrived, self._back, self._ended
+            home.hub, FleetKeys(*files, passphrase), self._arrived, self._back, self._ended, life
         )
         self._lock = threading.RLock()
         self.jobs: dict[bytes, Job] = {}
@@ -152,9 +156,10 @@ class NodeDaemon:
         with self._lock:
             jobs = list(self.jobs.values())
         for job in jobs:
-            job.stop.set()
             stopping = "this node is stopping"
-            job.endpoint.leave(EnvironmentFailed(stopping, hint="start it again: jobs go on"))
+            job.ending = EnvironmentFailed(stopping, hint="start it again: jobs go on")
+            job.endpoint.leave(job.ending)
+            job.stop.set()
         for job in jobs:
             if job.thread is not None:
                 job.thread.join(5)
@@ -166,10 +171,15 @@ class NodeDaemon:
     def stop_job(self, name: str) -> bool:
         """End one job by its id or session now; the others are told."""
         with self._lock:
-            found = [j for s, j in self.jobs.items() if name in (j.id, s.hex())]
+            found = [
+                job
+                for session, job in self.jobs.items()
+                if name in (job.id, session.hex()) and job.state in ("waiting", "running")
+            ]
         for job in found:
+            job.ending = Refused("stopped by this party's officer")
+            job.endpoint.stop(job.ending)
             job.stop.set()
-            job.endpoint.stop(Refused("stopped by this party's officer"))
         return bool(found)
 
     # the switch: processes of this machine
@@ -352,12 +362,18 @@ class NodeDaemon:
     # the connection
 
     def _back(self) -> None:
+        with contextlib.suppress(
+            FedprofileError
+        ):  # a full disk: it is said again at the next start
+            met(self.home.path)
         with self._lock:
             ends = [job.endpoint for job in self.jobs.values()]
         for endpoint in ends:
             threading.Thread(target=endpoint.again, daemon=True).start()
 
     def _ended(self, error: FedprofileError) -> None:
+        if isinstance(error, OlderCopy):
+            mark(self.home.path, Copy("the hub has met a later state of this node", running=True))
         self.failure = error
         with self._lock:
             ends = [job.endpoint for job in self.jobs.values()]
@@ -397,7 +413,10 @@ class _Noting:
 
     def decide(self, request: Any, stop: threading.Event) -> Any:
         self._job.state, self._job.draft = "waiting", request.contract
-        return self._decider.decide(request, stop)
+        try:
+            return self._decider.decide(request, stop)
+        except Undecided as error:
+            raise (self._job.ending or error) from None
 
     def allows(self, contract: Contract) -> None:
         self._decider.allows(contract)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from federated.approval.decision import Decision, Request
+from federated.approval.decision import Decision, Request, Undecided
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
 from federated.tables.source import MemorySource
@@ -48,7 +48,7 @@ class Officer:
         if self.why:
             return Decision(False, "policy", self.why)
         assert stop.wait(20), "the run was stopped and nobody was told"
-        return Decision(False, "nobody", "the proposal ended before it was decided on")
+        raise Undecided("nobody has decided yet")
 
 
 def propose(folder: Path, monkeypatch: pytest.MonkeyPatch, officer: Officer) -> None:

@@ -1,0 +1,95 @@
+"""What `node jobs` lists: every proposal and job of this party, own ones too, as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from federated.approval.inbox import Inbox
+    from federated.node.home import NodeHome
+    from federated.node.states import Found
+
+__all__ = ["job_rows", "live_jobs"]
+
+Row = dict[str, Any]
+
+
+def live_jobs(home: Path) -> dict[str, Row] | None:
+    """What the running node plays, by session; None where no node runs here."""
+    from federated.wire.local import ask
+    from psi.protocol import EnvironmentFailed
+
+    try:
+        return {job["session"]: job for job in ask(home / "node.sock", op="status")["jobs"]}
+    except EnvironmentFailed:
+        return None
+
+
+def job_rows(inbox: Inbox, place: NodeHome) -> list[Row]:
+    """One row a session, oldest first: those on file, in the node's folder, and in the node."""
+    import time
+
+    now, live = time.time(), live_jobs(place.path) or {}
+    entries = {entry.request.session.hex(): entry for entry in inbox.all()}
+    sessions = [*entries, *_folders(place), *live]
+    rows = [
+        _row(session, _found(session, entries, place, live), live.get(session, {}), now)
+        for session in dict.fromkeys(sessions)
+    ]
+    return sorted(rows, key=lambda row: int(row["received"]))
+
+
+def _folders(place: NodeHome) -> list[str]:
+    try:
+        return [
+            f.parent.name for f in place.jobs.glob("*/ledger.jsonl") if len(f.parent.name) == 64
+        ]
+    except OSError:
+        return []  # an officer who is another user reads proposals only
+
+
+def _found(
+    session: str, entries: Mapping[str, Any], place: NodeHome, live: Mapping[str, Row]
+) -> Found:
+    from federated.ledger.ending import told_in
+    from federated.node.states import Found, is_held
+
+    folder = place.jobs / session
+    told, plays = told_in(folder / "ledger.jsonl"), str(live.get(session, {}).get("state", ""))
+    plays = plays if plays in ("waiting", "running") else ""  # what has ended is told on file
+    if not plays and is_held(folder):
+        plays = "running" if told.word == "approved" else "waiting"
+    return Found(entries.get(session), told, folder, plays)
+
+
+def _row(session: str, found: Found, running: Row, now: float) -> Row:
+    from federated.node.states import STATES, state_of
+
+    entry, told = found.entry, found.told
+    contract = entry.request.contract if entry else None
+    word = entry.word if entry else None
+    state = state_of(found, now)
+    if not told.last and running.get("state") in STATES and entry is None and not found.live:
+        state = running["state"]  # it ended before it had a ledger
+    why = running.get("error", "") or told.why or (word.why if word else "")
+    return {
+        "id": session[:8],
+        "session": session,
+        "proposer": contract.proposer if contract else running.get("proposer") or told.proposer,
+        "parties": [terms.name for terms in contract.parties]
+        if contract
+        else running.get("parties") or list(told.parties),
+        "job": contract.job if contract else running.get("job") or told.job,
+        "purpose": contract.purpose if contract else running.get("purpose") or told.purpose,
+        "state": state,
+        "step": running.get("step", ""),
+        "share": running.get("share", 0.0),
+        "received": int(entry.request.received) if entry else running.get("began") or told.began,
+        "changed": max(told.last, word.made if word else 0),
+        "ends": entry.ends if entry else 0,
+        "by": told.by or (word.by if word else entry.rule if entry else ""),
+        "why": why,
+        "live": bool(found.live),
+    }

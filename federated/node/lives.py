@@ -1,0 +1,137 @@
+"""Is this folder the party's last state, or an older copy of it that has forgotten something?
+
+What a guard has forgotten it cannot know by itself, so others remember for it:
+
+- `restore` leaves a mark, `copy`: the folder is a copy, made at that time;
+- `life` names the folder it was begun in by its inode: one that was copied by hand has another;
+- each start of a node is a *life* with a name of its own. It says to the hub "I was A, I am B", and
+  the hub keeps B. An older copy that is started, of a disk image too, says "I was" something that
+  the hub has forgotten already, and is turned away.
+
+Whichever it is, the node answers nothing until its officer accepts (`copies.accept`). What cannot
+be known: a disk image that is put back while the hub was put back as well, and a hub that lies to
+its own profit. One that lies to harm can only keep a node from working, as it can anyway.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from federated.store.files import write_atomic
+from psi.protocol import EnvironmentFailed, InputError
+
+__all__ = ["Copy", "OlderCopy", "adopt", "begin", "check_is_last", "copy_of", "mark", "met"]
+
+_NAME = 8
+
+
+class OlderCopy(EnvironmentFailed):
+    """This folder is a copy, or an older state, of a party: it may have forgotten what it told."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Why a folder is taken for a copy; `made` is when, 0 if unknown.
+
+    `running`: the party was at work when it was made, so it is not its last state.
+    """
+
+    why: str
+    made: int = 0
+    running: bool = False
+
+
+def begin(home: Path) -> str:
+    """A new life of the node in `home`: what it says to its hub, "FORMER:PRESENT".
+
+    Raises `OlderCopy` where the folder is a copy that nobody has accepted.
+    """
+    check_is_last(home)
+    life = _read(home)
+    if not life.get("next"):
+        life["next"] = secrets.token_hex(_NAME)
+    _write(home, life)
+    return f"{life.get('met', '')}:{life['next']}"
+
+
+def met(home: Path) -> None:
+    """The hub has taken this life."""
+    life = _read(home)
+    if life.get("next"):
+        _write(home, {"met": life["next"], "next": ""})
+
+
+def check_is_last(home: Path) -> None:
+    """Raise `OlderCopy` where the folder is a copy that its officer has not accepted."""
+    found = copy_of(home)
+    if found is not None:
+        raise OlderCopy(
+            f"{home}: {found.why}; what this party has told since may be forgotten here, "
+            "so it answers nothing",
+            hint=f"its officer looks and accepts: fedprofile node accept-copy --home {home}",
+        )
+
+
+def copy_of(home: Path) -> Copy | None:
+    """What shows that this folder is a copy; None if nothing does."""
+    file = home / "copy"
+    if file.exists():
+        try:
+            data: dict[str, Any] = json.loads(file.read_text("utf-8"))
+            return Copy(str(data["why"]), int(data["made"]), bool(data["running"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return Copy("it is marked as a copy, and the mark cannot be read", running=True)
+    try:
+        begun = _read(home).get("folder")
+    except InputError:
+        return Copy("what says which life of the party it is cannot be read", running=True)
+    if begun is not None and begun != _folder(home):
+        return Copy("this folder was copied, or moved to another disk", _changed(home), True)
+    return None
+
+
+def mark(home: Path, found: Copy) -> None:
+    """From now on the folder counts as a copy."""
+    write_atomic(home / "copy", json.dumps(asdict(found)) + "\n", private=True)
+
+
+def adopt(home: Path) -> None:
+    """The folder as it is is the party from now on; the hub hears of a new life."""
+    _write(home, {"met": "", "next": ""})
+    (home / "copy").unlink(missing_ok=True)
+
+
+def _read(home: Path) -> dict[str, Any]:
+    try:
+        data = json.loads((home / "life").read_text("utf-8"))
+        return {"met": str(data["met"]), "next": str(data["next"]), "folder": int(data["folder"])}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{home / 'life'}: malformed", hint="fedprofile node accept-copy, then start again"
+        ) from None
+
+
+def _write(home: Path, life: dict[str, Any]) -> None:
+    known = {"met": life.get("met", ""), "next": life.get("next", ""), "folder": _folder(home)}
+    write_atomic(home / "life", json.dumps(known) + "\n", private=True)
+
+
+def _folder(home: Path) -> int:
+    """A folder that is made once; not the home itself, for a mounted disk's root is always 2."""
+    try:
+        return (home / "jobs").stat().st_ino
+    except OSError:
+        return 0
+
+
+def _changed(home: Path) -> int:
+    try:
+        return int((home / "life").stat().st_mtime)
+    except OSError:
+        return 0

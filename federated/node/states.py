@@ -1,0 +1,95 @@
+"""In which state a proposal or job is at this party: one rule for all commands, after any restart.
+
+It is read from what is on file (the proposal with officers' words, the job's ledger and journal)
+and from what runs. docs/STATES.md has the table of states and events.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from federated.approval.decision import NOBODY
+from federated.approval.inbox import Waiting
+from federated.ledger.ending import Told
+from federated.session.journal import can_resume
+
+__all__ = ["STATES", "Found", "is_held", "state_of"]
+
+STATES = {
+    "called": "a party calls; its proposal is not here yet",
+    "waiting": "an officer is to decide",
+    "approved": "an officer or a rule said yes, and nothing has been signed",
+    "denied": "an officer said no",
+    "expired": "nobody decided in time",
+    "left": "its session is gone; a word counts once if exactly the same is asked again",
+    "running": "approved, and at work",
+    "interrupted": "at rest: it goes on where it stopped",
+    "refused": "a rule, the guard or this party's officer ended it",
+    "failed": "it ended without a result",
+    "done": "all steps are done",
+}
+"""Every state, in words."""
+
+_REFUSALS = ("Refused", "Declined")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A job as it is: the proposal if one is on file, what its ledger says, its folder.
+
+    `live` is "waiting" or "running" where a process plays it, "" where none does.
+    """
+
+    entry: Waiting | None
+    told: Told
+    folder: Path
+    live: str = ""
+
+
+def state_of(found: Found, now: float) -> str:
+    """One of `STATES`."""
+    told, entry = found.told, found.entry
+    word = entry.state(now) if entry is not None else ""
+    if told.finished:
+        return "done"
+    if found.live == "waiting":
+        return ("approved" if word == "approved" else "waiting") if entry else "called"
+    if found.live:
+        return found.live
+    if told.word == "refused":
+        if word == "denied":
+            return word
+        return "expired" if told.by == NOBODY else "refused"
+    if told.word == "approved":
+        if told.ended in _REFUSALS:
+            return "refused"
+        return "interrupted" if _at_rest(found.folder) else "failed"
+    if entry is None:
+        return "interrupted" if _at_rest(found.folder) else "failed"
+    gone = told.last and not _at_rest(found.folder)
+    return "left" if word == "waiting" and gone else word
+
+
+def _at_rest(folder: Path) -> bool:
+    try:
+        return can_resume(folder)
+    except OSError:
+        return True  # an officer who is another user does not see jobs
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process of this party plays the job in this folder (a run of its own)."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

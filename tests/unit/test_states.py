@@ -1,0 +1,413 @@
+"""States of a proposal and what happens to it: docs/STATES.md, played by a node and a proposer.
+
+The node is the real one, with its desk, files and commands; the wire is a function call.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from federated.approval import officer
+from federated.approval.call import make_call
+from federated.approval.officer import NodeDecider
+from federated.cli.node import app
+from federated.contract.completion import complete
+from federated.keys.identity_file import write_identity
+from federated.keys.keyfile import save_keys
+from federated.keys.peers import Peers
+from federated.ledger.ending import Told
+from federated.ledger.lines import read_ledger
+from federated.node.home import NodeHome
+from federated.node.participant import Participant
+from federated.node.rotation import rotate
+from federated.node.states import STATES, Found, state_of
+from federated.session import frames
+from federated.session.session import Session
+from federated.tables.source import MemorySource
+from federated.wire.certificates import make_key, write_key
+from federated.wire.flower import node as nodes
+from federated.wire.parcels import Kind, Parcel, notice
+from federated.wire.post import PostEndpoint, hand_on
+from profiles.job import Job
+from profiles.proposal import draft
+from psi.protocol import FedprofileError, MisuseError, PeerGone, Refused
+from tests.unit.test_node_replay import KEYS, PEOPLE, PINNED, SECRET
+from tests.unit.test_release_guard import JOB
+
+OPEN = "[releases]\nrow_share = 100.0\n"
+FORBIDS = OPEN + '[proposals]\npurposes = ["fraud"]\n'
+DOC = Path(__file__).parents[2] / "docs" / "STATES.md"
+
+
+class Wire:
+    """Stands for the hub and a node's connection to it; `cut` loses what is sent."""
+
+    def __init__(self, *args: Any) -> None:
+        self.connected = threading.Event()
+
+    def start(self) -> None:
+        self.connected.set()
+
+    def close(self) -> None:
+        self.connected.clear()
+
+    def put(self, parcel: Parcel) -> None:
+        if self.connected.is_set():
+            Scene.now.to_bank(parcel)
+
+
+class Scene:
+    """The bureau's node, which can be stopped and started, and a bank that proposes one job."""
+
+    now: Scene
+
+    def __init__(self, folder: Path) -> None:
+        Scene.now = self
+        self.folder, self.cut, self.clock = folder, False, 0.0
+        self.home = NodeHome.create(folder / "node", "bureau", "hub:1")
+        save_keys(self.home.keys, KEYS["bureau"], SECRET, secrets.token_bytes)
+        write_identity(self.home.path / "identity.json", PINNED["bureau"])
+        write_identity(self.home.peers / "bank.json", PINNED["bank"])
+        Peers(self.home.path).confirm("bank", PINNED["bank"].fingerprint, "ann")
+        self.home.certificate_key.write_bytes(write_key(make_key(), SECRET))
+        self.home.certificate_key.chmod(0o600)
+        self.policy(OPEN)
+        self.session = secrets.token_bytes(32)
+        self.node: nodes.NodeDaemon | None = None
+        self.comes()
+        self.start()
+
+    def comes(self) -> None:
+        """The bank's process, at the beginning or again."""
+        self.bank = PostEndpoint(
+            "bank", self.session, list(PINNED), self.to_bureau, lambda step: 1 << 24
+        )
+        self.error: BaseException | None = None
+        self.ended = threading.Event()
+
+    def policy(self, text: str) -> None:
+        self.home.policy.write_text(text)
+
+    def start(self) -> None:
+        source = MemorySource({"bureau.people": pa.table({"id": PEOPLE, "loans": [1.0] * 40})})
+        late = lambda: time.time() + self.clock  # noqa: E731
+        desk = NodeDecider(name="bureau", home=self.home.path, source=source, clock=late)
+        self.node = nodes.NodeDaemon(self.home, SECRET, source, desk, timeout=60)
+        self.node.start()
+        self.call()
+
+    def stop(self) -> None:
+        if self.node is not None:
+            node, self.node = self.node, None
+            node.stop()
+
+    def to_bureau(self, parcel: Parcel) -> None:
+        if self.node is None:
+            self.bank.away("bureau")
+        elif not self.cut:
+            self.node._arrived(parcel)
+
+    def to_bank(self, parcel: Parcel) -> None:
+        if not self.cut:
+            hand_on(self.bank, parcel)
+
+    def call(self) -> None:
+        data = make_call(self.session, KEYS["bank"], PINNED)
+        self.to_bureau(notice(Kind.CALL, self.session, "bank", "bureau", data=data))
+
+    def propose(self) -> None:
+        (self.folder / "job.toml").write_text(JOB.split("[[aggregate]]")[0])
+        asked = draft(Job.load(self.folder / "job.toml"), PINNED, self.session, time.time())
+        people = MemorySource({"bank.people": pa.table({"id": PEOPLE})})
+        self.party = Session(
+            self.session, KEYS["bank"], PINNED, self.bank, self.folder / "bank", timeout=60
+        )
+
+        def run() -> None:
+            try:
+                Participant(self.party, people).propose(asked, complete)
+            except BaseException as error:
+                self.error = error
+            self.ended.set()
+
+        threading.Thread(target=run, daemon=True).start()
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def _tick(self) -> None:
+        while not self.ended.wait(0.1):
+            self.bank.tick()
+
+    def row(self) -> dict[str, Any]:
+        done = CliRunner().invoke(app, ["jobs", "--json", "--home", str(self.home.path)])
+        (row,) = json.loads(done.stdout)
+        return dict(row)
+
+    def becomes(self, state: str) -> None:
+        end = time.monotonic() + 20
+        while self.row()["state"] != state:
+            assert time.monotonic() < end, f"{state} expected, {self.row()}, {self.error!r}"
+            time.sleep(0.05)
+
+    def say(self, *words: str) -> str:
+        return CliRunner().invoke(app, [*words, "--home", str(self.home.path)]).output
+
+    def approve(self) -> str:
+        return self.say("approve", self.session.hex()[:8])
+
+    def ends(self) -> BaseException | None:
+        assert self.ended.wait(30), self.row()
+        return self.error
+
+    def lines(self, kind: str) -> list[dict[str, Any]]:
+        return [
+            line["body"]
+            for line in read_ledger(self.home.job(self.session) / "ledger.jsonl")
+            if line["kind"] == kind
+        ]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    monkeypatch.setattr(nodes, "Fleet", Wire)
+    monkeypatch.setattr(nodes, "FleetKeys", lambda *args: None)
+    monkeypatch.setattr(officer, "_POLL", 0.05)
+    monkeypatch.setattr(frames, "LISTEN", 0.05)
+    made = Scene(tmp_path)
+    made.propose()
+    made.becomes("waiting")
+    yield made
+    made.stop()
+    made.ended.set()
+
+
+def nothing(scene: Scene) -> None:
+    """Nothing happens."""
+
+
+def restart(scene: Scene) -> None:
+    """SIGTERM, Ctrl-C, systemctl restart."""
+    before = scene.row()["received"]
+    scene.stop()
+    assert scene.row()["state"] == "waiting"
+    assert not scene.row()["live"]
+    assert scene.lines("refused") == []
+    scene.start()
+    scene.becomes("waiting")
+    assert scene.row()["received"] == before
+
+
+def stopped_meanwhile(scene: Scene) -> None:
+    """The officer says yes while no node runs."""
+    scene.stop()
+    assert "no node runs here: the word counts once it does" in scene.approve()
+    assert scene.row()["state"] == "approved"
+    scene.start()
+
+
+def rotation(scene: Scene) -> None:
+    """New keys would take a waiting proposal's channels from it."""
+    scene.stop()
+    with pytest.raises(MisuseError, match=scene.session.hex()[:8]):
+        rotate(scene.home, KEYS["bureau"], SECRET, secrets.token_bytes)
+    scene.start()
+
+
+def broken_policy(scene: Scene) -> None:
+    """A bad save, for a second."""
+    scene.policy("[proposals\n")
+    time.sleep(0.3)
+    assert "until it is mended" in scene.say("jobs")
+    assert scene.node is not None
+    assert scene.node.jobs[scene.session].state == "waiting"
+    scene.policy(OPEN)
+
+
+def saved_policy(scene: Scene) -> None:
+    """One that allows it as well."""
+    scene.policy(OPEN + "[limits]\nminimum_group = 5\n")
+    time.sleep(0.2)
+    assert scene.row()["state"] == "waiting"
+
+
+def hub_gone(scene: Scene) -> None:
+    """What is sent is lost; afterwards endpoints send it again."""
+    scene.cut = True
+    scene.approve()
+    time.sleep(0.3)
+    scene.cut = False
+    assert scene.node is not None
+    scene.node._back()
+    scene.bank.again()
+
+
+SLOW = pytest.mark.slow
+GO_ON = [
+    pytest.param(nothing, marks=SLOW),
+    restart,
+    stopped_meanwhile,
+    pytest.param(rotation, marks=SLOW),
+    broken_policy,
+    pytest.param(saved_policy, marks=SLOW),
+    pytest.param(hub_gone, marks=SLOW),
+]
+
+
+@pytest.mark.parametrize("event", GO_ON, ids=lambda event: event.__name__)
+def test_what_a_waiting_proposal_outlives(scene: Scene, event: Callable[[Scene], None]) -> None:
+    event(scene)
+    if not scene.row()["by"]:
+        assert "goes on by itself" in scene.approve()
+    assert scene.ends() is None
+    scene.becomes("done")
+    (line,) = scene.lines("approved")
+    assert (line["job"], line["proposer"]) == (scene.row()["job"], "bank")
+    scene.stop()
+    assert scene.row()["state"] == "done"  # and after a restart
+
+
+def forbidding_policy(scene: Scene) -> None:
+    scene.policy(FORBIDS)
+
+
+def too_late(scene: Scene) -> None:
+    scene.clock = 100 * 3600
+
+
+def denied(scene: Scene) -> None:
+    scene.say("deny", scene.session.hex()[:8], "--why", "not this purpose")
+
+
+def denied_while_down(scene: Scene) -> None:
+    scene.stop()
+    denied(scene)
+    assert scene.row()["state"] == "denied"
+    scene.start()
+
+
+ENDS = [
+    (forbidding_policy, "refused", "purpose 'test' asked, fraud allowed by policy"),
+    pytest.param(too_late, "expired", "no officer has decided in time", marks=SLOW),
+    pytest.param(denied, "denied", "not this purpose", marks=SLOW),
+    (denied_while_down, "denied", "not this purpose"),
+]
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "why"), ENDS, ids=lambda one: getattr(one, "__name__", "")
+)
+def test_what_ends_a_waiting_proposal(
+    scene: Scene, event: Callable[[Scene], None], state: str, why: str
+) -> None:
+    event(scene)
+    error = scene.ends()
+    assert isinstance(error, FedprofileError)
+    assert why in error.message
+    scene.becomes(state)
+    (line,) = scene.lines("refused")
+    assert (line["why"], line["job"], line["purpose"]) == (why, scene.row()["job"], "test")
+    scene.stop()
+    assert scene.row()["state"] == state
+    assert scene.row()["why"] == why
+
+
+def test_a_proposer_that_ends_for_good(scene: Scene) -> None:
+    """An officer is not left with a question that nobody asks any more."""
+    scene.bank.stop(Refused("stopped by this party"))
+    assert isinstance(scene.ends(), Refused)
+    scene.becomes("left")
+    assert scene.lines("farewell")[0]["error"] == "Refused"
+    assert not list(scene.home.jobs.glob("*/journal"))
+    assert "bank has gone: the word counts once" in scene.approve()
+
+
+@SLOW
+def test_a_proposer_that_may_come_back(scene: Scene) -> None:
+    """Its process is gone: the hub says so. The officer's word waits for it."""
+    assert scene.node is not None
+    scene.bank.leave(PeerGone("killed"))
+    assert isinstance(scene.ends(), PeerGone)
+    hand_on(
+        scene.node.jobs[scene.session].endpoint,
+        notice(Kind.REFUSED, scene.session, "bank", "bureau", "gone"),
+    )
+    end = time.monotonic() + 10
+    while scene.row()["live"]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert scene.row()["state"] == "waiting"
+    scene.approve()
+    scene.comes()  # job resume
+    scene.call()
+    scene.propose()
+    assert scene.ends() is None
+    scene.becomes("done")
+
+
+@SLOW
+def test_an_officer_who_stops_a_waiting_proposal(scene: Scene) -> None:
+    assert "is stopped" in scene.say("stop", scene.session.hex()[:8], "--now")
+    error = scene.ends()
+    assert isinstance(error, PeerGone)
+    assert "Refused" in error.message
+    scene.becomes("left")
+    stopped = CliRunner().invoke(
+        app, ["stop", scene.session.hex()[:8], "--now", "--home", str(scene.home.path)]
+    )
+    assert "it is left" in str(stopped.exception)
+
+
+@SLOW
+def test_a_node_that_is_revoked(scene: Scene) -> None:
+    assert scene.node is not None
+    scene.node._ended(Refused("this node was revoked"))
+    scene.becomes("left")
+    assert scene.lines("ended")[-1]["error"] == "Refused"
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        (Told(), "failed"),
+        (Told(word="approved", signed=True), "failed"),
+        (Told(word="approved", ended="Refused"), "refused"),
+        (Told(word="approved", finished=True), "done"),
+        (Told(word="refused", by="policy"), "refused"),
+    ],
+)
+def test_of_a_job_that_no_officer_was_asked_for(tmp_path: Path, told: Told, state: str) -> None:
+    assert state_of(Found(None, told, tmp_path), 0.0) == state
+    live = Found(None, told, tmp_path, "running")
+    assert state_of(live, 0.0) == ("done" if told.finished else "running")
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "point").touch()
+    if state == "failed":
+        assert state_of(Found(None, told, tmp_path), 0.0) == "interrupted"
+
+
+def test_the_document_has_every_cell() -> None:
+    """States down, events across, nothing left out; and it knows the states of the code."""
+    lines = DOC.read_text("utf-8").splitlines()
+    begins = next(n for n, line in enumerate(lines) if line.startswith("| event |"))
+    states = [cell.strip(" `") for cell in lines[begins].strip("|").split("|")][1:]
+    rows = [line for line in lines[begins + 2 :] if line.startswith("|")]
+    assert [row.split("|")[1].strip() for row in rows] == EVENTS
+    assert states == ["called", "waiting", "approved", "running", "interrupted"]
+    for row in rows:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert len(cells) == len(states) + 1
+        assert all(cells), row
+    assert all(f"| `{state}` |" in "\n".join(lines) for state in STATES)
+
+
+EVENTS = ["stop, restart", "kill", "`keys rotate`", "policy saved", "policy broken", "revoked"]
+EVENTS += ["hub gone", "proposer gone", "table changed", "clock", "disk full"]
