@@ -150,3 +150,29 @@ def test_a_draft_that_the_book_refuses_waits_for_no_officer(
     errors = world.run(IDS[:400])[1]
     assert "1 releases asked within 400 days, 0 allowed by policy" in str(errors["bureau"])
     assert asked == ["bank"]
+
+
+def two_trainings(score_bits: int) -> str:
+    one = training(score_bits=score_bits).replace("[train]", "[[train]]")
+    return one + one[one.index("[[train]]") :].replace('"t"', '"u"').replace(
+        "bank.y", "bank.segment"
+    )
+
+
+def test_trainings_of_one_job_are_weighed_together_before_alignment(tmp_path: Path) -> None:
+    """What would pass is named, passes, and is one job in the book."""
+    world = Months(tmp_path, two_trainings(4))
+    world.limit(row_share=0.6)  # six bits of ten
+    outcome, errors = world.run(IDS[:400])
+    assert outcome is None
+    assert "10.3 bits of a row of bureau.people asked, 0.0 told before, 6.0 allowed" in str(
+        errors["bureau"]
+    )
+    assert "score_bits = 1 would pass" in str(errors["bureau"])
+    assert world.steps() <= {"contract"}
+    world.ask(two_trainings(1))
+    outcome, errors = world.run(IDS[:400])
+    assert not errors
+    assert outcome is not None
+    assert [trained.terms.task for trained in outcome.trained] == ["t", "u"]
+    assert world.releases.told("bureau.people", "bank") == pytest.approx(4.64, abs=0.01)
