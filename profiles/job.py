@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from federated.contract.parts import ENTITIES
 from federated.toml_sections import TomlSection, load_toml, parse_toml
 from profiles.aggregate_section import (
     AggregateSpec,
@@ -49,7 +50,6 @@ __all__ = [
     "TrainSpec",
 ]
 
-ENTITIES = ("consumer", "company", "government")
 KEY_BITS = (2048, 8192)
 UNNAMED = "job"
 """Stands for a job file that is none."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from federated.aggregate import Amount
-from federated.contract.kinds.train import LONGEST_TASK
+from federated.contract.kinds.align import DUPLICATES, REVEALS
+from federated.contract.kinds.join_sum import STATISTICS
+from federated.contract.kinds.train import LONGEST_TASK, SPLITS
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.models import LOGISTIC, MODELS
 from federated.toml_sections import TomlSection
@@ -32,8 +34,6 @@ __all__ = [
     "read_train",
 ]
 
-REVEALS = ("both", "receiver", "cardinality")
-STATISTICS = ("count", "sum", "mean")
 LEFT_OUT = ("positive", "labelled", "none")
 
 
@@ -102,7 +102,7 @@ def read_align(
         minimum_overlap=section.integer("minimum_overlap", 100, 0, 10**9),
         minimum_checked_by=section.text("minimum_checked_by", "receiver", ("receiver", "partner")),
         largest_set=section.integer("largest_set", 10_000_000, 1, 10**9),
-        duplicates=section.text("duplicates", "collapse", ("collapse", "join")),
+        duplicates=section.text("duplicates", "collapse", DUPLICATES),
         keep_tags_days=section.integer("keep_tags_days", 0, 0, 366),
         keep_tags_items=section.integer("keep_tags_items", 100_000, 1, 10**9),
     )
@@ -163,7 +163,7 @@ def read_train(section: TomlSection, names: list[str], receiver: str) -> TrainSp
     if "/" in task or not task:
         raise section.fail("task", task, "a name without a slash")
     model = section.text("model", LOGISTIC.name, tuple(MODELS))
-    split = section.text("split", "vertical", ("vertical", "horizontal"))
+    split = section.text("split", "vertical", SPLITS)
     label = section.text("label")
     party, _, column = label.partition(".")
     if split == "horizontal" and party not in names:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 from federated.contract.disclosures import disclosures
+from federated.contract.kinds.train import TrainAsked
 from federated.contract.terms import (
     VERSION,
     AggregateTerms,
@@ -23,7 +25,7 @@ from federated.contract.terms import (
 )
 from federated.keys.party_keys import Identity, PartyKeys
 from profiles.job import Job
-from psi.align import ALTERNATIVE
+from psi.align import ALTERNATIVE, AlignSettings
 
 __all__ = ["draft", "nameless_draft"]
 
@@ -99,15 +101,11 @@ def _align(job: Job) -> tuple[AlignTerms, ...]:
     if job.align is None:
         return ()
     spec = job.align
+    protocol = {"protocol": "ecdh"} if spec.protocol == "auto" else {}
     return tuple(
         AlignTerms(
             partner=partner,
-            protocol="ecdh" if spec.protocol == "auto" else spec.protocol,
-            reveal=spec.reveal,
-            minimum_overlap=spec.minimum_overlap,
-            minimum_checked_by=spec.minimum_checked_by,
-            largest_set=spec.largest_set,
-            duplicates=spec.duplicates,
+            **_said(spec, AlignSettings) | protocol,
             keep_tags_days=spec.keep_tags_days,
             keep_tags_items=spec.keep_tags_items,
             alternative=ALTERNATIVE if job.open_protocol else "",
@@ -166,19 +164,15 @@ def _train(job: Job) -> tuple[TrainTerms, ...]:
     partners = [name for name in job.partners() if job.party(name).features]
     return tuple(
         TrainTerms(
-            task=spec.task,
-            model=spec.model,
-            split=spec.split,
-            label=spec.label,
-            positive=spec.positive,
+            **_said(spec, TrainAsked),
             partners=tuple(partners),
-            steps=spec.steps,
-            folds=spec.folds,
-            fold_steps=spec.fold_steps,
             score_vectors=0,
-            score_bits=spec.score_bits,
-            row_bits=spec.row_bits,
             key_bits=job.key_bits,
         )
         for spec in job.trains
     )
+
+
+def _said(spec: Any, asked: type) -> dict[str, Any]:
+    """What a section says of the fields that its terms have too."""
+    return {field.name: getattr(spec, field.name) for field in fields(asked)}

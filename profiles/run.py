@@ -27,7 +27,7 @@ from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs
 from profiles.own_table import check_own
-from psi.align import PROTOCOLS, AlignSettings, in_one_run
+from psi.align import PROTOCOLS, in_one_run
 from psi.identifiers import KINDS
 from psi.protocol import EnvironmentFailed, MisuseError
 
@@ -107,10 +107,7 @@ def _runs(job: Job) -> int:
     levels = len(job.parties[0].keys)
     if job.align is None or job.align.protocol not in PROTOCOLS:
         return levels  # at most: with "auto" the sizes of the tables decide
-    terms = AlignSettings(
-        protocol=job.align.protocol, reveal=job.align.reveal, duplicates=job.align.duplicates
-    )
-    return 1 if in_one_run(terms, levels) else levels
+    return 1 if in_one_run(job.align, levels) else levels
 
 
 def run_job(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from federated.aggregate import Amount
+from federated.contract.kinds.train import TrainAsked
+from psi.align import AlignSettings
 
 __all__ = [
     "AlignSpec",
@@ -27,16 +29,13 @@ class PartySpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignSpec:
+class AlignSpec(AlignSettings):
     """`[align]`; with `auto` row counts and policies decide on the protocol."""
 
     protocol: str = "auto"
-    reveal: str = "both"
     kinds: tuple[tuple[str, ...], ...] = ()
     minimum_overlap: int = 100
-    minimum_checked_by: str = "receiver"
     largest_set: int = 10_000_000
-    duplicates: str = "collapse"
     keep_tags_days: int = 0
     keep_tags_items: int = 0
 
@@ -53,20 +52,10 @@ class JoinSumSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSpec:
+class TrainSpec(TrainAsked):
     """`[train]`, or one of `[[train]]`."""
 
-    task: str
-    model: str
-    split: str
     label_party: str
-    label: str
-    positive: str
-    steps: int
-    folds: int
-    fold_steps: int
-    score_bits: int
-    row_bits: int
     test_table: str
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 
 from federated.contract.columns import KEY, USES, columns_used
 from federated.contract.kinds import KINDS
+from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
+from federated.contract.parts import ENTITIES
 from federated.contract.release import planned
 from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.contract.terms import Contract, PartyTerms
@@ -32,9 +34,6 @@ __all__ += ["Limits", "Officers", "Policy", "Proposals", "Retention", "Rule"]
 
 ANY = ("*",)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-ENTITIES = ("consumer", "company", "government")
-REVEALS = ("both", "receiver", "cardinality")
-DUPLICATES = ("collapse", "join")
 BASES = ("none", "own", "every")
 STEPS = tuple(dict.fromkeys(kind.name for kind in KINDS))
 """The kinds of steps, as the contract's fields are called."""

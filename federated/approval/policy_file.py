@@ -14,9 +14,6 @@ from federated.approval.policy import (
     ANY,
     BASES,
     DAYS,
-    DUPLICATES,
-    ENTITIES,
-    REVEALS,
     STEPS,
     Limits,
     Officers,
@@ -25,6 +22,8 @@ from federated.approval.policy import (
     Retention,
     Rule,
 )
+from federated.contract.kinds.align import DUPLICATES, REVEALS
+from federated.contract.parts import ENTITIES
 from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.releases.limits import read_release_limits
 from federated.tables.bindings import PERMISSIONS

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from federated.aggregate import Statistic
 from psi.protocol import MisuseError
 
-__all__ = ["AmountTerms", "Disclosure", "Measure", "Release", "Unnoised", "spelled"]
+__all__ = ["ENTITIES", "AmountTerms", "Disclosure", "Measure", "Release", "Unnoised", "spelled"]
+
+
+ENTITIES = ("consumer", "company", "government")
+"""What a job may be about."""
 
 
 @dataclass(frozen=True)

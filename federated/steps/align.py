@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from federated.steps.step import Step
 from federated.steps.work import Work
 from federated.tables.key_columns import cleaned_key
 from psi import align
-from psi.align import Alignment, AlignSettings, Records, SelectReceiver, SelectSender
+from psi.align import Alignment, Records, SelectReceiver, SelectSender
 from psi.identifiers import Cleaned, combine
 from psi.protocol import Refused
 
@@ -46,14 +47,7 @@ class Align(Step):
             for columns, kinds in zip(work.me.keys, work.me.kinds, strict=True)
         ]
         peer = terms.partner if work.receives else work.contract.receiver
-        settings = AlignSettings(
-            protocol=terms.protocol,
-            reveal=self._reveal(terms),
-            duplicates=terms.duplicates,
-            minimum_overlap=terms.minimum_overlap,
-            minimum_checked_by=terms.minimum_checked_by,
-            largest_set=terms.largest_set,
-        )
+        settings = replace(terms, reveal=self._reveal(terms))
         keeper = self._keeper(terms, peer) if terms.keep_tags_days else None
         side = align.receive if work.receives else align.send
         try:

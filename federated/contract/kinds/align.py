@@ -17,28 +17,24 @@ from psi.protocol import PeerError
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["Align", "AlignTerms", "chosen_protocol", "tagging"]
+__all__ = ["DUPLICATES", "REVEALS", "Align", "AlignTerms", "chosen_protocol", "tagging"]
 
+REVEALS = ("both", "receiver", "cardinality")
+"""What a job may ask to reveal of who is shared."""
+DUPLICATES = ("collapse", "join")
 _RUNS = ("count", "tags", "order")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignTerms:
-    """Find the shared entities of the receiver and one partner.
+class AlignTerms(AlignSettings):
+    """Find the shared entities of the receiver and one partner, by settings that both agree on.
 
-    `minimum_checked_by` is "receiver" (a promise to the partner) or "partner" (counted first).
     With `keep_tags_days` the partner's tags serve all runs of so many days, for at most
     `keep_tags_items` of the receiver's items in all; 0: fresh ones for each run. A draft may name
     an `alternative` protocol, taken if all parties accept it and the sets suit it.
     """
 
     partner: str
-    protocol: str
-    reveal: str
-    minimum_overlap: int
-    minimum_checked_by: str
-    largest_set: int
-    duplicates: str
     keep_tags_days: int
     keep_tags_items: int
     alternative: str = ""
@@ -130,8 +126,7 @@ class Align(Kind[AlignTerms]):
         rows = {party.name: party.rows for party in contract.parties}
         me, levels = rows[contract.receiver], len(contract.party(contract.receiver).keys)
         for terms in contract.align:
-            settings = AlignSettings(terms.protocol, terms.reveal, terms.duplicates)
-            keys = levels if in_one_run(settings, levels) else 1
+            keys = levels if in_one_run(terms, levels) else 1
             theirs = rows[terms.partner]
             sizes = me * keys, theirs * keys
             if PROTOCOLS[terms.protocol].blocks:
@@ -159,7 +154,7 @@ def _check_keys(contract: Contract) -> None:
 
 
 def _check(contract: Contract, terms: AlignTerms) -> None:
-    if terms.duplicates not in ("collapse", "join"):
+    if terms.duplicates not in DUPLICATES:
         raise PeerError("the contract names an unknown way with duplicates")
     kept = terms.keep_tags_days > 0
     single = all(len(p.keys) == 1 for p in contract.parties)
@@ -220,10 +215,10 @@ def _keys_of_levels(
     contract: Contract, terms: AlignTerms, step: str, line: str
 ) -> list[Disclosure]:
     """What several levels of keys tell beyond which records are shared."""
-    me, settings = contract.receiver, AlignSettings(terms.protocol, terms.reveal, terms.duplicates)
+    me = contract.receiver
     grade = "by which key each shared record was found"
     found = [Disclosure(step, me, grade, line)]
-    if not in_one_run(settings, len(contract.party(me).keys)):
+    if not in_one_run(terms, len(contract.party(me).keys)):
         return [*found, Disclosure(step, terms.partner, grade, line)]
     tied = f"which of its keys are keys of one record of {terms.partner}, where both have them"
     found.append(Disclosure(step, me, tied, line))

@@ -20,7 +20,9 @@ from psi.protocol import PeerError
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["JoinSum", "JoinSumTerms", "noising_of", "summed_columns"]
+__all__ = ["STATISTICS", "JoinSum", "JoinSumTerms", "noising_of", "summed_columns"]
+
+STATISTICS = ("count", "sum", "mean")
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class JoinSum(Kind[JoinSumTerms]):
 
 
 def _check_join_sum(terms: JoinSumTerms) -> None:
-    if not terms.measures or {m.statistic for m in terms.measures} - {"count", "sum", "mean"}:
+    if not terms.measures or {m.statistic for m in terms.measures} - set(STATISTICS):
         raise PeerError("the contract asks for a statistic that this version does not have")
     summed = {m.column for m in terms.measures if m.statistic != "count"}
     if sorted(r.column for r in terms.ranges) != sorted(summed if terms.epsilon else ()):

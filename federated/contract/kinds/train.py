@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from federated.models import MODELS
 from psi.protocol import PeerError
 
-__all__ = ["LONGEST_TASK", "SPLITS", "TrainTerms", "check_train"]
+__all__ = ["LONGEST_TASK", "SPLITS", "TrainAsked", "TrainTerms", "check_train"]
 
 SPLITS = ("vertical", "horizontal")
 """Columns at different parties, or rows."""
@@ -16,16 +16,11 @@ LONGEST_TASK = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainTerms:
-    """One model across the label party and the feature parties.
+class TrainAsked:
+    """What an analyst may say of a training; 0 steps, fold steps: as many as the data allow.
 
     `split` is "vertical" (columns at different parties) or "horizontal" (rows at different
-    parties). `score_vectors` is the most numbers a row that the label party may learn of the
-    other parties' part of the score; the final one is told with noise of 2^-`score_bits` of the
-    standard deviation, the others with half of it, and `row_bits` is the most that all of them
-    together may tell of a row, in bits, in the mean of rows. Where rows are split there are no
-    score vectors, and `row_bits` is the most that all sums of one party tell of any of its rows,
-    whatever the receiver asks.
+    parties); `label` is the column whose value `positive` is to be predicted.
     """
 
     task: str
@@ -33,13 +28,27 @@ class TrainTerms:
     split: str
     label: str
     positive: str
-    partners: tuple[str, ...]
     steps: int
     folds: int
     fold_steps: int
-    score_vectors: int
     score_bits: int
     row_bits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTerms(TrainAsked):
+    """One model across the label party and the feature parties.
+
+    `score_vectors` is the most numbers a row that the label party may learn of the
+    other parties' part of the score; the final one is told with noise of 2^-`score_bits` of the
+    standard deviation, the others with half of it, and `row_bits` is the most that all of them
+    together may tell of a row, in bits, in the mean of rows. Where rows are split there are no
+    score vectors, and `row_bits` is the most that all sums of one party tell of any of its rows,
+    whatever the receiver asks.
+    """
+
+    partners: tuple[str, ...]
+    score_vectors: int
     key_bits: int
 
 
