@@ -203,14 +203,36 @@ class Inbox:
         mark = self._file(decided, "used")
         return not mark.exists() or mark.read_text("utf-8") == session.hex()
 
+    def spend(self, session: bytes) -> bool:
+        """Spend what approved this session, however often it is asked; False if nothing does.
+
+        A rule's approval is the session's own; an officer's word is spent for all others.
+        """
+        mine = next((e for e in self.all() if e.request.session == session), None)
+        if mine is None or mine.rule:
+            return mine is not None
+        found = self.word(mine.request)
+        return found is not None and found[0].approved and self.use(found[1], session)
+
     def use(self, decided: bytes, session: bytes) -> bool:
-        """Spend the word given in session `decided` on `session`; False if it is spent already."""
+        """Spend the word given in session `decided` on `session`; False if it is spent already.
+
+        The mark is on the disk, whole, when this returns: a power failure brings no word back.
+        """
+        file = self._file(decided, "used")
+        beside = file.with_name(f".{file.name}.{session.hex()}")
+        write_atomic(beside, session.hex(), private=False)
         try:
-            mark = os.open(self._file(decided, "used"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            os.link(beside, file)
         except FileExistsError:
             return self._free(decided, session)
-        with os.fdopen(mark, "w") as file:
-            file.write(session.hex())
+        finally:
+            beside.unlink(missing_ok=True)
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
         return True
 
     def remove(self, session: bytes) -> None:

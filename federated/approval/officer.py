@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from federated.approval.decision import NOBODY, Call, Decision, Request, Undecided
@@ -86,7 +86,6 @@ class NodeDecider:
     tell: Callable[[Request, str], None] = lambda request, why: None
     clock: Callable[[], float] = time.time
     grace: float = 0.0
-    _given: dict[str, bytes] = field(default_factory=dict)
 
     def policy(self) -> Policy:
         """This party's policy as it is now; raises `Declined`, and logs what is wrong with it.
@@ -160,13 +159,16 @@ class NodeDecider:
         self.policy().approve(contract, contract.party(self.name), self.source)
 
     def check(self, contract: Contract) -> None:
-        """The policy once more, with row counts, and the day's counts. Raises `Declined`."""
+        """The policy once more, with row counts, the approval, and the day's counts.
+
+        The approval is spent. It is looked up on file: a node that came back since the draft has
+        no memory of it, and signs on no other. Raises `Declined`.
+        """
         policy, me = self.policy(), contract.party(self.name)
         self._check_peers(contract)
         policy.approve(contract, me, self.source)
-        given = self._given.pop(contract.nonce, None)
-        if given and not self.inbox(policy).use(given, bytes.fromhex(contract.nonce)):
-            raise Declined("the officer's approval was spent on another session")
+        if not self.inbox(policy).spend(bytes.fromhex(contract.nonce)):
+            raise Declined("no approval counts for this session: it is spent on another, or gone")
         Quota(self.home / "quota.json", self.clock).take(contract, policy, me.rows)
 
     def _check_peers(self, contract: Contract) -> None:
@@ -199,7 +201,6 @@ class NodeDecider:
             found = inbox.word(request)
             if found is not None:
                 word, session = found
-                self._given[request.contract.nonce] = session
                 if not word.approved:  # an approval is spent by the signature, in `check`
                     inbox.use(session, request.session)
                 return word.decision

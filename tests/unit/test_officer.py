@@ -129,6 +129,47 @@ def test_a_word_given_while_the_node_was_down_counts_once_for_the_same_question(
     assert not third.end()
 
 
+def test_an_approval_counts_once_although_the_node_came_back_before_the_signature(
+    tmp_path: Path,
+) -> None:
+    """A node that is killed after the draft was approved goes on from there: `decide` is not asked
+    again, and what it knew in memory is gone."""
+    first, inbox = request(contract(tmp_path)), Inbox(tmp_path / "desk")
+    inbox.put(first, time.time() + 60)
+    inbox.decide(inbox.find("0101"), True)
+    assert desk(tmp_path).decide(first, NONE).approved
+    desk(tmp_path).check(first.contract)
+    desk(tmp_path).check(first.contract)  # and once more, for the same session
+    other = Asked(desk(tmp_path), request(contract(tmp_path, 2)))
+    other.stop.set()
+    assert not other.end()
+
+
+def test_two_sessions_that_heard_the_same_word_spend_it_once(tmp_path: Path) -> None:
+    first, inbox = request(contract(tmp_path)), Inbox(tmp_path / "desk")
+    inbox.put(first, time.time() + 60)
+    inbox.decide(inbox.find("0101"), True)
+    second = request(contract(tmp_path, 2))
+    assert desk(tmp_path).decide(second, NONE).approved
+    assert desk(tmp_path).decide(first, NONE).approved
+    desk(tmp_path).check(second.contract)
+    with pytest.raises(Declined, match="spent on another"):
+        desk(tmp_path).check(first.contract)
+
+
+def test_no_signature_without_an_approval_on_file(tmp_path: Path) -> None:
+    """A job's state that outlives its request, or that a node has from elsewhere, is none."""
+    asked, inbox = request(contract(tmp_path)), Inbox(tmp_path / "desk")
+    with pytest.raises(Declined, match="no approval counts"):
+        desk(tmp_path).check(asked.contract)
+    inbox.put(asked, time.time() + 60)
+    with pytest.raises(Declined, match="no approval counts"):
+        desk(tmp_path).check(asked.contract)
+    inbox.decide(inbox.find("0101"), False)
+    with pytest.raises(Declined, match="no approval counts"):
+        desk(tmp_path).check(asked.contract)
+
+
 def test_what_nobody_decides_on_expires(tmp_path: Path) -> None:
     now = [time.time()]
     at = replace(desk(tmp_path, "[officers]\nwait_hours = 1\n"), clock=lambda: now[0])
@@ -275,6 +316,9 @@ def test_a_request_of_another_version_hides_no_other(tmp_path: Path) -> None:
 def test_counts_of_a_day_survive_a_restart(tmp_path: Path) -> None:
     now = [time.time()]
     policy = "[proposals]\njobs_a_day = 2\nrows_a_day = 100\n"
+    for nonce in range(1, 5):
+        approved = request(contract(tmp_path, nonce))
+        Inbox(tmp_path / "desk").put(approved, now[0] + 60, "rule all")
     for nonce in (1, 1, 2):  # a resumed job counts once
         replace(desk(tmp_path, policy), clock=lambda: now[0]).check(contract(tmp_path, nonce))
     third = contract(tmp_path, 3)
