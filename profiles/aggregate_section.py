@@ -9,7 +9,7 @@ from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.toml_sections import TomlSection
 from psi.protocol import MisuseError
 
-__all__ = ["AggregateSpec", "CategorySpec", "read_aggregates", "split_measure"]
+__all__ = ["AggregateSpec", "CategorySpec", "read_aggregates", "split_measure", "summed_by"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _by_segment(
             raise section.fail("measures", measure, allowed) from None
         by_partner.setdefault(partner, {})[measured, asked.text] = None
     group = section.integer("minimum_group", 20, 3, 10**6)
-    protocol = _protocol(section)
+    protocol = summed_by(section)
     every = {text for ms in by_partner.values() for _, text in ms}
     if protocol == "sums" and "variance" in every:
         hint = "private sums do not add squares up"
@@ -121,7 +121,7 @@ def _by_category(
     if noise == "laplace":
         epsilon = round(1000 * section.number("epsilon", 1.0, 0.01, 20.0))
     group = section.integer("minimum_group", 20, 3, 10**6)
-    protocol = _protocol(section)
+    protocol = summed_by(section)
     section.done()
     return CategorySpec(
         partner=partner,
@@ -135,7 +135,7 @@ def _by_category(
     )
 
 
-def _protocol(section: TomlSection) -> str:
+def summed_by(section: TomlSection) -> str:
     """What adds up; `auto` is Paillier."""
     named = section.text("protocol", "auto", ("auto", *AGGREGATE_PROTOCOLS))
     return "paillier" if named == "auto" else named

@@ -11,7 +11,7 @@ from federated.contract.kinds.train import LONGEST_TASK, SPLITS
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.models import LOGISTIC, MODELS
 from federated.toml_sections import TomlSection
-from profiles.aggregate_section import split_measure
+from profiles.aggregate_section import split_measure, summed_by
 from profiles.specs import (
     AlignSpec,
     JoinSumSpec,
@@ -139,9 +139,10 @@ def read_join_sums(section: TomlSection, names: list[str], receiver: str) -> lis
             raise section.fail("measures", measure, f"{statistic} without a range", hint)
     epsilon = round(1000 * section.number("epsilon", 1.0, 0.01, 20.0)) if noised else 0
     group = section.integer("minimum_group", 20, 3, 10**6)
+    protocol = summed_by(section)
     section.done()
     return [
-        JoinSumSpec(p, tuple(ms), group, epsilon, tuple(ranges[p].values()))
+        JoinSumSpec(p, tuple(ms), group, epsilon, tuple(ranges[p].values()), protocol)
         for p, ms in asked.items()
     ]
 

@@ -149,12 +149,13 @@ def _category(job: Job) -> tuple[CategoryTerms, ...]:
 def _join_sum(job: Job) -> tuple[JoinSumTerms, ...]:
     return tuple(
         JoinSumTerms(
-            j.partner,
-            tuple(Measure(*m) for m in j.measures),
-            j.minimum_group,
-            job.key_bits,
-            j.epsilon,
-            tuple(AmountTerms(r.column, r.low, r.high) for r in j.ranges),
+            partner=j.partner,
+            measures=tuple(Measure(*m) for m in j.measures),
+            minimum_group=j.minimum_group,
+            key_bits=0 if j.protocol == "sums" else job.key_bits,
+            epsilon=j.epsilon,
+            ranges=tuple(AmountTerms(r.column, r.low, r.high) for r in j.ranges),
+            protocol=j.protocol,
         )
         for j in job.join_sums
     )

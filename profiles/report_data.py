@@ -170,6 +170,7 @@ def _join_sums(federation: Federation) -> list[Aggregated]:
                 rows=(line,),
                 minimum_group=terms.minimum_group,
                 key_bits=terms.key_bits,
+                shared=terms.shared,
             )
         )
     return found

@@ -49,6 +49,7 @@ class JoinSumSpec:
     minimum_group: int
     epsilon: int
     ranges: tuple[Amount, ...]
+    protocol: str = "paillier"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
+from federated.contract.kinds.join_sum import JoinSumTerms
 from federated.contract.parts import ENTITIES
 from federated.contract.release import planned
 from federated.contract.summed import AGGREGATE_PROTOCOLS
@@ -259,7 +260,7 @@ class Policy:
         for terms in (terms for kind in KINDS for terms in kind.terms(contract)):
             bits, least = getattr(terms, "key_bits", None), self.limits.key_bits
             keyless = False
-            if isinstance(terms, AggregateTerms | CategoryTerms):
+            if isinstance(terms, AggregateTerms | CategoryTerms | JoinSumTerms):
                 allowed = self.limits.aggregate_protocols
                 _one_of("statistics by protocol", terms.protocol, allowed)
                 keyless = terms.shared

@@ -162,7 +162,7 @@ class Contract:
     @property
     def summed(self) -> tuple[Summed, ...]:
         """Steps that are added up by encryption or by private sums."""
-        return (*self.aggregate, *self.category)
+        return (*self.aggregate, *self.category, *self.join_sum)
 
     def joins(self, partner: str) -> bool:
         """Whether rows with one key are all joined with this partner's, so that steps see pairs."""

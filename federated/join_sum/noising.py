@@ -91,6 +91,12 @@ class Noising:
         pairs = zip(self.sum_scales, self.steps, strict=True)
         return [most_noise(scale) * step for scale, step in pairs]
 
+    @property
+    def largest(self) -> list[int]:
+        """The largest magnitude of a value of each column, in fixed point; 0 if it is not told."""
+        ranges = [self._ranges.get(column, (0, 0)) for column in self._columns]
+        return [max(abs(low), abs(high)) << FRACTION_BITS for low, high in ranges]
+
     def moves(self) -> tuple[float, dict[str, float]]:
         """How far noise moves a count, and a sum of each column, in 95 of 100 cases."""
         found = zip(self._columns, self.sum_scales, self.steps, strict=True)

@@ -14,7 +14,7 @@ from federated.join_sum.noising import Noising
 from federated.paillier import EncryptedVector, Plaintexts, PublicKey
 from psi.protocol import Context, Done, Length, PeerError, Range, Role, Turn, message
 
-__all__ = ["JoinSumResult", "SumReceiver"]
+__all__ = ["JoinSumResult", "SumReceiver", "result_of"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -180,19 +180,28 @@ class SumReceiver(Role[JoinSumResult]):
         largest = [(1 << layout.sum_bits) + extra for extra in far]
         if any(abs(value) >= most for value, most in zip(plain, largest, strict=True)):
             raise PeerError("opened sums beyond what was sent")
-        return Turn(Done(), result=self._result(plain, counts), progress=1.0)
+        result = result_of(self._shared, self._columns, self._statistics, plain, counts)
+        return Turn(Done(), result=result, progress=1.0)
 
-    def _result(self, sums: list[int], counts: Ints) -> JoinSumResult:
-        values = np.full(len(self._statistics), np.nan)
-        kept = np.zeros(len(self._statistics), bool)
-        for place, (column, statistic) in enumerate(self._statistics):
-            j = self._columns.index(column)
-            kept[place] = counts[j] > 0
-            if kept[place]:
-                total, count = sums[j] / (1 << FRACTION_BITS), int(counts[j])
-                found = {"count": count, "sum": total, "mean": total / count}
-                values[place] = found[statistic]
-        return JoinSumResult(self._shared, self._statistics, values, kept, counts)
+
+def result_of(
+    shared: int,
+    columns: Sequence[str],
+    statistics: Sequence[tuple[str, str]],
+    sums: Sequence[int],
+    counts: Ints,
+) -> JoinSumResult:
+    """The statistics from opened sums, in fixed point, and counts; 0 where too few values are."""
+    values = np.full(len(statistics), np.nan)
+    kept = np.zeros(len(statistics), bool)
+    for place, (column, statistic) in enumerate(statistics):
+        j = columns.index(column)
+        kept[place] = counts[j] > 0
+        if kept[place]:
+            total, count = sums[j] / (1 << FRACTION_BITS), int(counts[j])
+            found = {"count": count, "sum": total, "mean": total / count}
+            values[place] = found[statistic]
+    return JoinSumResult(shared, list(statistics), values, kept, counts)
 
 
 def _numbers(data: bytes, count: int, width: int, *, signed: bool) -> list[int]:

@@ -137,6 +137,21 @@ MESSAGES: dict[str, dict[str, str]] = {
             "how many values each sum has, and the sums, still masked; what has too few "
             "values is blank"
         ),
+        # by private sums
+        "Place": "how many records the partner has",
+        "SumCommitted": "a hash of padded counts, to which the receiver is held",
+        "Bound": "a random number and a pad, by which both sides check the number of records",
+        "Showed": (
+            "the receiver's part of counts: with its own part the partner knows how many records "
+            "are shared, and how many of these have a value"
+        ),
+        "SumShares": (
+            "how many values each column has, and the partner's part of the sums, noised where the "
+            "contract says so: the receiver alone can complete them"
+        ),
+    },
+    "places": {
+        "Place": "how many records the partner has",
     },
     # vertical training, then horizontal
     "train": {

@@ -21,6 +21,7 @@ from federated.contract.terms import (
 )
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
+from federated.join_sum.share_lanes import Place
 from federated.vertical import FeatureFit, Shown, VerticalFit
 from psi.ecdh import Held, Matches
 
@@ -32,6 +33,6 @@ RESULTS: dict[str, type] = {
         Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
         CategoryTerms, Contract, Disclosure, FeatureFit,
         Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LaneKinds, Matches, Measure,
-        MeasureResult, Parts, PartyTerms, Shown, Suites, TrainTerms, VerticalFit,
+        MeasureResult, Parts, PartyTerms, Place, Shown, Suites, TrainTerms, VerticalFit,
     )
 }  # fmt: skip

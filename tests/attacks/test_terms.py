@@ -204,7 +204,9 @@ def test_every_use_of_every_party_is_held_to_its_terms(tmp_path: Path) -> None:
         with pytest.raises(PeerError, match=r"terms do not name|no step uses"):
             other.check()
     counted = replace(made.align[0], reveal="cardinality", alternative="")
-    summed = JoinSumTerms("bureau", (Measure("debt", "sum"),), 20, 3072)
+    summed = JoinSumTerms(
+        partner="bureau", measures=(Measure("debt", "sum"),), minimum_group=20, key_bits=3072
+    )
     alone = replace(made, align=(counted,), aggregate=(), category=(), train=(), join_sum=(summed,))
     bare = {"features": (), "labels": (), "segments": (), "measures": ()}
     for name in ("bank", "bureau"):

@@ -186,3 +186,35 @@ def test_tables_by_a_category_by_sums(small: Path) -> None:
             job, dict.fromkeys(NAMES, tables), small / "no",
             policies={"bureau": Policy(limits=Limits(unnoised_categories=True))},
         )  # fmt: skip
+
+
+HIDDEN = """
+[[join_sum]]
+measures = ["bureau.loans:mean[0,9]", "bureau.queries:sum[0,20]", "bureau.usage:count"]
+epsilon = 10.0
+
+[[join_sum]]
+measures = ["bureau.overdue:sum", "bureau.loans:mean"]
+noise = "none"
+"""
+
+
+def test_a_join_and_sum_by_sums(small: Path) -> None:
+    tables, found = open_tables(small / "tables.toml"), {}
+    for protocol in ("paillier", "sums"):
+        head = prepare(small, protocol, "").read_text().split("[[aggregate]]")[0]
+        head = head.replace("[align]", '[align]\nreveal = "cardinality"')
+        asked = HIDDEN.replace("[[join_sum]]", f'[[join_sum]]\nprotocol = "{protocol}"')
+        job = Job.load(head + asked)
+        ran = federate(job, dict.fromkeys(NAMES, tables), small / protocol)
+        found[protocol] = ran.outcome.join_sums
+    ((terms, noised), (_, exact)), ((_, other), (_, wanted)) = found["sums"], found["paillier"]
+    np.testing.assert_array_equal(exact.values, wanted.values)
+    np.testing.assert_array_equal(exact.counts, wanted.counts)
+    assert np.isfinite(exact.values).all()
+    assert noised.shared == other.shared == exact.shared
+    # two draws of noise of scales 1 and 10
+    assert (np.abs(noised.counts - other.counts) < 60).all()
+    assert abs(noised.values[1] - other.values[1]) < 600
+    assert terms.shared
+    assert "no record is added up twice" in describe(job, tables, 1000)

@@ -234,7 +234,9 @@ def counting(made: Contract, measures: tuple[str, ...] = ("a",)) -> Contract:
 
 
 def test_a_join_and_sum_needs_a_count_with_its_partner() -> None:
-    summed = JoinSumTerms("bureau", (Measure("a", "sum"),), 20, 3072)
+    summed = JoinSumTerms(
+        partner="bureau", measures=(Measure("a", "sum"),), minimum_group=20, key_bits=3072
+    )
     made = counting(contract())
     with pytest.raises(PeerError, match="cardinality intersection"):
         replace(made, join_sum=(summed,)).check()

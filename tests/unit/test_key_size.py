@@ -55,7 +55,9 @@ def by_category(public: bytes) -> tuple[Role[Any], Any]:
 
 
 def joined(public: bytes) -> tuple[Role[Any], Any]:
-    terms = JoinSumTerms("bureau", (Measure("a", "sum"),), 20, 3072)
+    terms = JoinSumTerms(
+        partner="bureau", measures=(Measure("a", "sum"),), minimum_group=20, key_bits=3072
+    )
     found: Any = SimpleNamespace(places=np.array([0]), size_sender=2)
     role = join_sum_step.receiving(CONTEXT, terms, found, records=False)
     return role, join_sum.messages.Key(public, 2, 1)

@@ -64,6 +64,7 @@ reveal = "cardinality"
 [[join_sum]]
 measures = ["bureau.loans:mean[0,9]"]
 """
+HIDDEN_SHARED = HIDDEN + 'protocol = "sums"\n'
 SHARED = """
 [align]
 minimum_overlap = 20
@@ -87,6 +88,7 @@ label = "bad"
 JOBS = {
     "joined": HEAD + JOINED,
     "shared": re.sub(r"features = .*\n", "", HEAD) + SHARED,
+    "hidden shared": re.sub(r"features = .*\n", "", HEAD) + HIDDEN_SHARED,
     "hidden": re.sub(r"features = .*\n", "", HEAD) + HIDDEN,
     "pooled": re.sub(r"keys = .*\n", "", HEAD).replace('["b", "c"]', '["a"]') + POOLED,
 }
@@ -118,7 +120,7 @@ def contract(name: str) -> Contract:
 CONTRACTS = {name: contract(name) for name in JOBS}
 
 
-TWO_WAYS = ("BySegment", "ByCategory")
+TWO_WAYS = ("BySegment", "ByCategory", "JoinSum")
 """Kinds that are added up by encryption or by private sums."""
 
 

@@ -78,7 +78,9 @@ def test_sums_count_their_distinct_thresholds_by_column() -> None:
         replace(
             contract(),
             align=(replace(ALIGN, reveal="cardinality"),),
-            join_sum=(JoinSumTerms("bureau", asked, 20, 3072),),
+            join_sum=(
+                JoinSumTerms(partner="bureau", measures=asked, minimum_group=20, key_bits=3072),
+            ),
         )
     )
     assert (release.bits, release.known, len(release.edges("loans"))) == (0, False, 3)

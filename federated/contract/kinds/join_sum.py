@@ -8,30 +8,33 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from federated.aggregate import Amount
-from federated.contract.cost import Estimate, Rates, join_sum_estimate
+from federated.contract.cost import Estimate, Rates, join_sum_estimate, sums_estimate
 from federated.contract.kinds.by_segment import told_sums
 from federated.contract.kinds.kind import Kind
 from federated.contract.parts import AmountTerms, Disclosure, Measure, Release, Unnoised
 from federated.contract.rows import FLOOR, most_rows
+from federated.contract.summed import A_ROW, check_protocol
 from federated.join_sum import Layout, Noising
+from federated.join_sum.share_lanes import PlaceLanes, check_noised
+from federated.sharing import MOST_LANES, SUITE
 from psi.align import PROTOCOLS
 from psi.protocol import PeerError
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["STATISTICS", "JoinSum", "JoinSumTerms", "noising_of", "summed_columns"]
+__all__ = ["STATISTICS", "JoinSum", "JoinSumTerms", "lanes_of", "noising_of", "summed_columns"]
 
 STATISTICS = ("count", "sum", "mean")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JoinSumTerms:
     """Statistics of the partner's columns over an intersection whose records nobody learns.
 
     `epsilon`, in thousandths, is of the partner's noise on all numbers of the release; `ranges`
     has one for each column that is summed, to which its values are clipped. 0 and none: exact
-    numbers.
+    numbers. `protocol` adds up: "paillier", with keys of `key_bits`, or "sums", with 0.
     """
 
     partner: str
@@ -40,6 +43,12 @@ class JoinSumTerms:
     key_bits: int
     epsilon: int = 0
     ranges: tuple[AmountTerms, ...] = ()
+    protocol: str = "paillier"
+
+    @property
+    def shared(self) -> bool:
+        """Whether private sums add up."""
+        return self.protocol == "sums"
 
 
 class JoinSum(Kind[JoinSumTerms]):
@@ -56,6 +65,9 @@ class JoinSum(Kind[JoinSumTerms]):
     def check(self, contract: Contract) -> None:
         for terms in contract.join_sum:
             _check_join_sum(terms)
+            check_protocol(terms)
+            if terms.shared:
+                _check_lanes(contract, terms)
             hidden = [
                 a.protocol
                 for a in contract.align
@@ -76,6 +88,14 @@ class JoinSum(Kind[JoinSumTerms]):
     def words(self, contract: Contract) -> Iterator[str]:
         for terms in contract.join_sum:
             what = ", ".join(f"{m.statistic} of {m.column}" for m in terms.measures)
+            if terms.shared:
+                yield (
+                    f"{terms.partner} sends its values in a secret order, under pads of which "
+                    f"{contract.receiver} can take sums only ({SUITE}), that of shared records "
+                    f"without learning which these are; both then hold shares of it, and open what "
+                    f"{terms.partner} allows: {what}"
+                )
+                continue
             yield (
                 f"{terms.partner} sends its values in a secret order, encrypted under its own "
                 f"{terms.key_bits}-bit key; {contract.receiver} adds up those of shared records "
@@ -85,9 +105,15 @@ class JoinSum(Kind[JoinSumTerms]):
     def guards(self, contract: Contract) -> Iterator[str]:
         for terms in contract.join_sum:
             yield _hidden_noise(contract, terms)
+            counted = f"it, as counted in what {contract.receiver} sends back"
+            if terms.shared:
+                counted += (
+                    f"; by a number in its values that {contract.receiver} does not know, no "
+                    "record is added up twice"
+                )
             yield (
                 f"{terms.partner} opens no sum with fewer than {terms.minimum_group} values behind "
-                f"it, as counted in what {contract.receiver} sends back"
+                f"{counted}"
             )
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
@@ -111,8 +137,12 @@ class JoinSum(Kind[JoinSumTerms]):
 
     def limit(self, contract: Contract, step: str) -> int | None:
         for number, terms in enumerate(contract.join_sum):
-            if step == f"join_sum/{number}/{terms.partner}":
-                rows = most_rows(contract)[terms.partner]
+            which, rows = f"{number}/{terms.partner}", most_rows(contract)[terms.partner]
+            if terms.shared and step in (f"join_sum/{which}", f"places/{which}"):
+                return FLOOR
+            if terms.shared and step == f"sums/j{which}":
+                return FLOOR + rows * A_ROW
+            if step == f"join_sum/{which}":
                 plan = Layout(len(terms.measures), rows, terms.key_bits)
                 return FLOOR + plan.key_bits // 4 * plan.ciphertexts * rows
         return None
@@ -120,6 +150,9 @@ class JoinSum(Kind[JoinSumTerms]):
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
         for terms in contract.join_sum:
             rows = contract.party(terms.partner).rows
+            if terms.shared:
+                yield sums_estimate(rates, rows, 2, lanes_of(terms, rows).lanes)
+                continue
             layout = Layout(len(terms.measures), rows, terms.key_bits)
             yield join_sum_estimate(rates, layout.places, layout.ciphertexts, terms.key_bits)
 
@@ -132,6 +165,25 @@ def _check_join_sum(terms: JoinSumTerms) -> None:
         raise PeerError("a sum with noise needs one range for each column, others have none")
     if not all(Amount(r.column, r.low, r.high).valid for r in terms.ranges):
         raise PeerError("the contract has a range that is empty or too wide")
+
+
+def _check_lanes(contract: Contract, terms: JoinSumTerms) -> None:
+    """Raise `PeerError` where sums, with their noise, are wider than private sums take."""
+    rows = contract.party(terms.partner).rows
+    noising = noising_of(terms)
+    if noising is not None and not check_noised(noising, rows):
+        raise PeerError(
+            "sums of a wider range than private sums take",
+            hint='a range times the rows below 2^42, or protocol = "paillier"',
+        )
+    if (lanes := lanes_of(terms, rows).lanes) > MOST_LANES:
+        raise PeerError(f"{lanes} numbers a record, {MOST_LANES} allowed by private sums")
+
+
+def lanes_of(terms: JoinSumTerms, places: int) -> PlaceLanes:
+    """The lanes of so many places."""
+    asked = {m.column for m in terms.measures if m.statistic != "count"}
+    return PlaceLanes(tuple(column in asked for column in summed_columns(terms)), places)
 
 
 def _join_sum(contract: Contract, terms: JoinSumTerms) -> list[Disclosure]:
