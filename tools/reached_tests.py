@@ -13,6 +13,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,7 @@ def module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def importers() -> tuple[dict[str, Path], dict[str, set[str]]]:
     """The file of each module, and which modules import it."""
     files = {module(p): p for place in PLACES for p in sorted((ROOT / place).rglob("*.py"))}
