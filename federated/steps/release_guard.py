@@ -61,16 +61,28 @@ class ReleaseGuard:
         self._planned = [r for r in planned(contract, session.name) if r.columns]
         self._holds = Holdings(source, self._me, table)
 
-    def before(self, step: str, rows: np.ndarray | None, stands: np.ndarray | None = None) -> None:
+    def before(
+        self,
+        step: str,
+        rows: np.ndarray | None,
+        stands: np.ndarray | None = None,
+        times: int = 1,
+    ) -> None:
         """Reserve the disclosure of a step over these rows; None where they are hidden.
 
-        `stands` says which of them counts for each of the receiver's, if rows repeat. Raises
-        `Refused`, noted in the ledger, where this party's limits say no.
+        `stands` says which of them counts for each of the receiver's, if rows repeat; of a record
+        all that is told row by row is told so many `times`. Raises `Refused`, noted in the ledger,
+        where this party's limits say no.
         """
         asked = next((release for release in self._planned if release.step == step), None)
         if self._releases is None or asked is None:
             return
         ahead = self._planned[self._planned.index(asked) + 1 :]
+        if times > 1:
+            asked, *ahead = (
+                replace(one, bits=one.bits * times) if one.vectors else one
+                for one in (asked, *ahead)
+            )
         joined = None if rows is None else lambda levels: self.keys(levels, rows)
         try:
             self._releases.reserve(

@@ -104,7 +104,11 @@ class TrainVertical(Step):
 
     def _feature_party(self, terms: TrainTerms) -> None:
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
-        work.reserve(step)
+        several = 1
+        if work.own is not None:  # each of a record's rows is told by itself
+            of_rows = np.unique(np.column_stack([work.own, work.outcome.rows]), axis=0)[:, 0]
+            several = int(np.unique(of_rows, return_counts=True)[1].max())
+        work.reserve(step, times=several)
         matrix, _ = Encoder.fit(table, work.me.features).transform(table)
         if work.own is not None:
             check_records(matrix, work.own)
@@ -122,6 +126,7 @@ class TrainVertical(Step):
             planned=TrainingPlan(terms.steps, terms.folds, terms.fold_steps),
             secrets={name: work.session.shared_secret(name, step) for name in others},
             records=work.own,
+            repeats=None if work.own is None else work.outcome.rows,
         )
         fit = work.run(step, role, [work.contract.receiver, *others])
         work.outcome.parts[terms.task] = LinearPart(fit.coefficients)

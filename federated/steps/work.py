@@ -77,17 +77,18 @@ class Work:
         """Drive a role through the session to its result."""
         return self.session.run(step, role, list(peers))
 
-    def reserve(self, step: str, *, hidden: bool = False) -> None:
+    def reserve(self, step: str, *, hidden: bool = False, times: int = 1) -> None:
         """Before a step discloses something of this party's columns, over all aligned rows.
 
-        `hidden`: which records it is about is not known here. Raises `Refused` where this party's
+        `hidden`: which records it is about is not known here. A record's numbers are told so many
+        `times`, since it has as many rows. Raises `Refused` where this party's
         limits say no.
         """
         stands = None if self.pairs is None else self.pairs.stands
         if hidden:
             self.guard.before(step, None)
         else:
-            self.guard.before(step, self.outcome.rows, stands)
+            self.guard.before(step, self.outcome.rows, stands, times)
 
     def disclosed(self, step: str, **counts: int) -> None:
         """A ledger line for every disclosure of this step that concerns this party."""

@@ -100,6 +100,7 @@ class FeatureParty(Role[FeatureFit]):
         planned: the contract's passes, from which the label party may not depart; None: any
             within the cap, where there is no contract.
         records: `int64[n]`, each row's record, where one has several rows.
+        repeats: `int64[n]`, the row of the table that each is, where one is in several pairs.
 
     Raises:
         InputError: columns that are not finite.
@@ -131,6 +132,7 @@ class FeatureParty(Role[FeatureFit]):
         key_bits: int = MINIMUM_BITS,
         planned: TrainingPlan | None = None,
         records: NDArray[np.int64] | None = None,
+        repeats: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(context)
         self._label_party = label_party
@@ -138,7 +140,7 @@ class FeatureParty(Role[FeatureFit]):
         self._partners = list(partners)
         self._secrets = dict(secrets or {})
         self._cap, self._key_bits = cap, key_bits
-        self._planned, self._records = planned, records
+        self._planned, self._records, self._repeats = planned, records, repeats
         self._score_bits, self._row_bits, self._others = score_bits, row_bits, others
         self._public: PublicKey | None = None
         check_columns(self._x)
@@ -264,7 +266,8 @@ class FeatureParty(Role[FeatureFit]):
             else:
                 memory = replace(memory, fold_directions=np.append(memory.fold_directions, vector))
             products = _in_range(self._directions(memory) @ vector)
-        told = rounded(scores, present.bits(self._score_bits), self.context.random)[rows]
+        bits, random = present.bits(self._score_bits), self.context.random
+        told = rounded(scores, bits, random, self._repeats)[rows]
         fixed = np.append(told, fixed_point(products)).view(np.uint64)
         label = self.context.session + f"|{self.context.step}|{present.number}".encode()
         masked = fixed + pair_masks(self._secrets, self.context.party, label, len(fixed))

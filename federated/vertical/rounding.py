@@ -28,10 +28,18 @@ FRACTION_BITS = 30
 """Fraction bits of the numbers that a partner sends."""
 
 
-def rounded(vector: Floats, score_bits: int, random: Random) -> NDArray[np.int64]:
-    """The vector `[rows]` with fresh noise of 2^-`score_bits` of its sd, in fixed point."""
-    noise = float(vector.std()) * 2.0**-score_bits if len(vector) else 0.0
-    return fixed_point(vector + noise * gaussians(len(vector), random))
+def rounded(
+    vector: Floats, score_bits: int, random: Random, repeats: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """The vector `[rows]` with fresh noise of 2^-`score_bits` of its sd, in fixed point.
+
+    `repeats` says which row of the table each is, where some are in several pairs: these are one
+    in the sd and have one draw, since the mean of many would tell the number itself.
+    """
+    rows = np.arange(len(vector)) if repeats is None else repeats
+    _, first, place = np.unique(rows, return_index=True, return_inverse=True)
+    noise = float(vector[first].std()) * 2.0**-score_bits if len(vector) else 0.0
+    return fixed_point(vector + noise * gaussians(len(first), random)[place.reshape(-1)])
 
 
 def fixed_point(numbers: Floats) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""A receiver that holds one person's row many times, where all pairs are joined (issue 15, 7).
+"""A receiver that holds one person's row many times, where all pairs are joined.
 
 Its input is its own and every message is by the product's code. A person of the bureau's must not
 become a group by being there 25 times, nor outweigh the noise by being there 500 times; and the
@@ -17,6 +17,7 @@ import pytest
 
 from federated.aggregate.rows import SectionSlots
 from federated.approval.policy_file import NEW_POLICY
+from federated.vertical import told_bits
 from psi.protocol import JobError, PeerError
 from tests.attacks.world import World, drafted
 
@@ -168,6 +169,30 @@ def test_training_is_guarded_by_records_too(tmp_path: Path) -> None:
     one = np.array([int(i == TARGET) for i in people])
     done = place.run(job(*columns), pa.table({"id": people, "y": one}))
     assert "1 labelled rows of one class" in str(done.errors["bank"])
+
+
+def test_a_person_of_several_rows_is_told_as_many_times_and_counted_so(tmp_path: Path) -> None:
+    """Three rows of one person tell three times the bits; forty rows of hers at the bank do not."""
+    table, rng = bureau(more=2), np.random.default_rng(1)
+    columns = [f"f{i}" for i in range(4)]
+    for name in columns:
+        table = table.append_column(name, pa.array(rng.normal(size=N + 2)))
+    own = HEAD.replace("[align]", f"features = {columns}\n[align]".replace("'", '"'))
+    people = IDS + [TARGET] * 39
+    bank = pa.table({"id": people, "y": rng.integers(0, 2, len(people))})
+    for share, passes in ((0.8, False), (1, True)):  # a row holds 7.7 bits
+        policy = JOINED.replace("row_share = 0.4", f"row_share = {share}")
+        policy = policy.replace("row_left = 7", "row_left = 0")
+        folder = tmp_path / str(share)
+        folder.mkdir()
+        place = World(folder, table, dict.fromkeys(columns, "feature"), policy=policy)
+        done = place.run(own + TRAIN + "score_bits = 1\n", bank)
+        if passes:
+            assert done.outcome is not None, done.errors
+            told = place.releases.told("bureau.people", "bank")
+            assert told == pytest.approx(3 * told_bits(2, 1), abs=1e-4)
+        else:
+            assert "7.0 bits of a row of bureau.people asked" in str(done.errors["bureau"])
 
 
 def test_exact_counts_by_category_need_one_row_for_each_record(tmp_path: Path) -> None:

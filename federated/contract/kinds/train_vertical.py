@@ -124,12 +124,13 @@ def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
     step, line, me = f"train {terms.task}", "train", contract.receiver
     others = " and ".join(terms.partners)
     summed = " (their sum only)" if len(terms.partners) > 1 else ""
+    rows = "row of a " * any(contract.joins(name) for name in terms.partners)
     found = [
         Disclosure(
             step,
             me,
-            f"for each shared record {_told_words(terms)} of the score part of {others}{summed}, "
-            "the final score among them; of a record without a label only that one",
+            f"for each {rows}shared record {_told_words(terms)} of the score part of "
+            f"{others}{summed}, the final score among them; of a record without a label only that",
             "train.score_vectors",
         ),
         Disclosure(

@@ -47,6 +47,16 @@ def test_noise_is_fresh_and_from_the_generator_that_is_given() -> None:
     assert np.array_equal(same[0], same[1])
 
 
+def test_a_row_in_many_pairs_has_one_draw_and_weighs_once() -> None:
+    """The mean of many draws would be the number; a row many times would make the sd small."""
+    vector = np.append(np.arange(100.0), np.full(5000, 99.0))
+    rows = np.append(np.arange(100), np.full(5000, 99))
+    found = np.ldexp(rounded(vector, 1, secrets.token_bytes, rows).astype(float), -FRACTION_BITS)
+    assert len(set(found[99:])) == 1
+    off = (found - vector)[:100]
+    assert off.std() == pytest.approx(np.arange(100.0).std() / 2, rel=0.35)
+
+
 def test_no_rows_and_a_vector_that_is_the_same_in_all_rows() -> None:
     assert len(rounded(np.zeros(0), 4, os.urandom)) == 0
     assert np.array_equal(told(np.ones(50), 4), np.ones(50))
