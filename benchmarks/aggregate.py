@@ -22,7 +22,7 @@ DIRECTIONS = ("segment", "category", "join_sum")
 `category`, the receiver's amounts by the partner's private category; `join_sum`,
 their sums over a half of the partner's records that neither side learns."""
 PROTOCOLS = ("paillier", "sums")
-SHARED = ("segment", "category")
+SHARED = ("segment", "category", "join_sum")
 """Directions that private sums take."""
 
 

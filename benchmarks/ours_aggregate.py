@@ -40,6 +40,9 @@ from federated.aggregate.share_measure import ShareMeasureParty
 from federated.aggregate.share_messages import CELLS
 from federated.aggregate.share_segment import ShareSegmentParty
 from federated.join_sum import JoinSumResult, SumReceiver, SumSender, place_values
+from federated.join_sum.share_lanes import PlaceLanes
+from federated.join_sum.share_receiver import ShareSumReceiver
+from federated.join_sum.share_sender import ShareSumSender
 from federated.paillier import EncryptedVector, Plaintexts, generate_keypair
 from federated.session.routers import SocketEndpoint
 from federated.sharing.bin_holder import BinHolder
@@ -238,6 +241,42 @@ def shared_category(run: Run, case: Case) -> None:
     )  # fmt: skip
 
 
+def place_lanes(case: Case) -> PlaceLanes:
+    return PlaceLanes((True,) * case["measures"], case["rows"])
+
+
+def shared_joiner(run: Run, case: Case) -> JoinSumResult:
+    places = np.random.default_rng(9).permutation(case["rows"])[: case["matched"]]
+    bins, lanes = np.ones(case["rows"], np.int64), place_lanes(case)
+    bins[places] = 0
+    (shares,) = run(
+        "sums", partial(BinHolder, peer="sender", bins=[bins], sizes=[2], lanes=lanes.lanes)
+    )
+    build = partial(
+        ShareSumReceiver, sender="sender", lanes=lanes, shared=len(places), shares=shares,
+        columns=names(case), statistics=means(case),
+    )  # fmt: skip
+    found: JoinSumResult = run("aggregate", build)
+    return found
+
+
+def shared_joined(run: Run, case: Case) -> None:
+    placed = place_values(measures(case), np.arange(case["rows"]), names(case))
+    lanes, bound = place_lanes(case), int.from_bytes(secrets.token_bytes(8), "little") | 1
+    lanes.check(placed, names(case))
+    (shares,) = run(
+        "sums", partial(
+            ValueHolder, peer="receiver", rows=case["rows"], lanes=lanes.lanes,
+            give=partial(lanes.rows, placed, bound), columns=1,
+        )
+    )  # fmt: skip
+    run(
+        "aggregate", partial(
+            ShareSumSender, lanes=lanes, bound=bound, shares=shares, minimum=MINIMUM
+        )
+    )  # fmt: skip
+
+
 SIDES: dict[str, dict[str, Side]] = {
     # a direction is added by its two sides, and its name in benchmarks.aggregate
     "segment": {"receiver": segment_receiver, "sender": segment_sender},
@@ -248,6 +287,7 @@ SIDES: dict[str, dict[str, Side]] = {
 SHARED: dict[str, dict[str, Side]] = {
     "segment": {"receiver": shared_receiver, "sender": shared_sender},
     "category": {"receiver": shared_amounts, "sender": shared_category},
+    "join_sum": {"receiver": shared_joiner, "sender": shared_joined},
 }
 """The same by private sums."""
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.sharing.chunks import WINDOW, Chunk, chunks_of, coin_of, name_of, shares_of
+from federated.sharing.chunks import WINDOW, Chunk, checked, chunks_of, coin_of, name_of, shares_of
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import (
     MOST_COLUMNS,
@@ -177,6 +177,10 @@ class BinHolder(Role[list[Lanes]]):
         store.put("trees", chunk.place, trees.beside)
         store.put("nonce", chunk.place, np.frombuffer(sent.nonce, np.uint8))
         state = replace(state, corrected=state.corrected + 1)
+        if not checked(self._depths):
+            _, turns = self._kept(chunk).turned(self._of(chunk))
+            after = replace(state, checked=state.checked + 1)
+            return Turn(after, [(peer, Turned(chunk.place, turns))])
         return Turn(state, [(peer, Challenged(chunk.place, self._challenge(state, chunk)))])
 
     def on_zeroed(self, state: Adding, sent: Zeroed, peer: str) -> Turn[list[Lanes]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from federated.sharing.trees import CHUNK, padded
 
-__all__ = ["WINDOW", "Chunk", "chunks_of", "coin_of", "name_of", "shares_of"]
+__all__ = ["WINDOW", "Chunk", "checked", "chunks_of", "coin_of", "name_of", "shares_of"]
 
 Lanes = NDArray[np.uint64]
 
@@ -40,6 +40,11 @@ def chunks_of(rows: int, depths: tuple[int, ...]) -> list[Chunk]:
     ranges = [(low, min(low + CHUNK, rows)) for low in range(0, rows, CHUNK)]
     every = [(column, *ends, depth) for column, depth in enumerate(depths) for ends in ranges]
     return [Chunk(place, *each) for place, each in enumerate(every)]
+
+
+def checked(depths: Sequence[int]) -> bool:
+    """Whether trees are checked: those of one level have no correction that could be spoilt."""
+    return max(depths) > 1
 
 
 def shares_of(flat: Lanes, depths: Sequence[int], lanes: int) -> list[Lanes]:

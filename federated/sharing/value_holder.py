@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.sharing.chunks import WINDOW, Chunk, chunks_of, coin_of, name_of, shares_of
+from federated.sharing.chunks import WINDOW, Chunk, checked, chunks_of, coin_of, name_of, shares_of
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import (
     MOST_COLUMNS,
@@ -189,7 +189,8 @@ class ValueHolder(Role[list[Lanes]]):
         trees, told = ValueTrees.make(side, chunk.place, transfers, chunk.rows, chunk.depth, nonce)
         self.context.store.put("first", chunk.place, trees.first)
         self.context.store.put("nonce", chunk.place, np.frombuffer(nonce, np.uint8))
-        state = replace(state, answered=state.answered + 1)
+        proved = state.proved + (not checked(state.depths))
+        state = replace(state, answered=state.answered + 1, proved=proved)
         return Turn(state, [(peer, Corrected(chunk.place, nonce, told.reshape(-1)))])
 
     def on_challenged(self, state: Giving, sent: Challenged, peer: str) -> Turn[list[Lanes]]:

@@ -10,7 +10,7 @@ import pytest
 
 from federated.sharing import chunks
 from federated.sharing.bin_holder import BinHolder
-from federated.sharing.messages import Corrected, Turned, Values
+from federated.sharing.messages import Corrected, Turned, Values, Zeroed
 from federated.sharing.value_holder import ValueHolder
 from psi.protocol import Context, InputError, MemoryStore, Pair, PeerError, decode
 from psi.protocol.codec import peek
@@ -51,6 +51,20 @@ def test_shares_add_up(rows: int) -> None:
         whole = found["bank"][at] + found["bureau"][at]
         assert np.array_equal(whole, histogram(own, values, len(whole)))
     assert not np.array_equal(found["bank"][0], histogram(bins[0], values, 2))
+
+
+def test_trees_of_one_level_have_nothing_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "CHUNK", 128)
+    bins, values = world(700, [2, 2], 3)
+    run = pair(bins, [2, 2], values)
+    found = run.run()
+    for at, own in enumerate(bins):
+        whole = found["bank"][at] + found["bureau"][at]
+        assert np.array_equal(whole, histogram(own, values, 2))
+    kinds = [peek(e.payload) for e in run.sent]
+    assert Zeroed not in kinds
+    told = [decode(e.payload, Corrected) for e in run.sent if peek(e.payload) is Corrected]
+    assert all(len(each.told) == 0 for each in told)  # what could be spoilt
 
 
 def test_shares_add_up_over_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
