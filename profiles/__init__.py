@@ -17,18 +17,22 @@ from typing import TYPE_CHECKING
 from psi.lazy import handed_out
 
 if TYPE_CHECKING:
+    from profiles.flows.flows import Flows
+    from profiles.flows.taxonomy import Taxonomy
     from profiles.job import Job
     from profiles.plan import describe
     from profiles.run import JobResult, run_job
     from profiles.tables import open_tables
 
-__all__ = ["Job", "JobResult", "describe", "open_tables", "run_job"]
+__all__ = ["Flows", "Job", "JobResult", "Taxonomy", "describe", "open_tables", "run_job"]
 
 __getattr__ = handed_out(
     __name__,
     {
+        "Flows": "profiles.flows.flows",
         "Job": "profiles.job",
         "JobResult": "profiles.run",
+        "Taxonomy": "profiles.flows.taxonomy",
         "describe": "profiles.plan",
         "open_tables": "profiles.tables",
         "run_job": "profiles.run",

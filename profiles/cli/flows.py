@@ -1,0 +1,168 @@
+"""`fedprofile flows`: what a bank's own transactions say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federated.cli.group import Group
+
+if TYPE_CHECKING:
+    from profiles.flows.flows import Flows
+
+app = typer.Typer(
+    cls=Group, help="Type transactions and see where money comes from and goes.",
+    no_args_is_help=True,
+)  # fmt: skip
+taxonomy = typer.Typer(cls=Group, help="See, check and compare the types of flows.")
+app.add_typer(taxonomy, name="taxonomy")
+
+Tables = Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")]
+Name = Annotated[str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Threads = Annotated[int, typer.Option("--threads", help="Of an embedded DuckDB; 0: its choice.")]
+Memory = Annotated[str, typer.Option("--memory", help="Of an embedded DuckDB, such as 4GB.")]
+Layers = Annotated[
+    list[Path] | None, typer.Option("--layer", help="A file of types over those of the wheel.")
+]
+
+
+@app.command()
+def check(tables: Tables, flows: Name = "", as_json: Json = False) -> None:
+    """Say what is understood of the tables, with counts, and what could not be read.
+
+    Counts and sums only. Ends with exit code 4 where no row can be read.
+    """
+    import json
+
+    from federated.text import plain
+    from profiles.flows.check import check_flows
+
+    opened = _opened(tables, flows)
+    found = check_flows(opened)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=1))
+    else:
+        for line in found.lines(opened.settings.digits):
+            typer.echo(plain(line, 1000))
+    if not found.read:
+        raise typer.Exit(4)
+
+
+@app.command("type")
+def type_(
+    tables: Tables,
+    flows: Name = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A Parquet file for the typed rows.")
+    ] = None,
+    threads: Threads = 0,
+    memory: Memory = "",
+) -> None:
+    """Give transactions their types: counts and sums a type, and what has no type yet."""
+    from profiles.flows.export import write_parquet
+    from profiles.flows.summary import shares, type_table, untyped
+
+    opened = _opened(tables, flows, threads, memory)
+    typed = opened.typed()
+    if out is not None:
+        rows = write_parquet(typed, out)
+        typer.echo(f"{out}: {rows:,} rows")
+    else:
+        used = typed.select(
+            "entity", "kind", "way", "minor", "text", "type", "known"
+        )  # the rest is not looked at
+        typed = opened.stored(used, "typed")
+        digits = opened.settings.digits
+        for row in type_table(typed).to_pyarrow().to_pylist():
+            amount = f"{row['minor'] / 10**digits:>20,.{digits}f}"
+            name = row["type"] or "no type"
+            typer.echo(f"{row['kind']} {row['way']:<3} {name:<28} {row['rows']:>12,} {amount}")
+        for what, share in shares(typed).items():
+            typer.echo(f"{what}: {share:,.0f}" if what == "rows" else f"{what}: {share:.1%}")
+        for one in untyped(typed, opened.taxonomy):
+            near = ", ".join(one.near) or "none"
+            typer.echo(f"no type: {one.text!r} {one.kind} {one.way} {one.rows:,} rows, near {near}")
+
+
+@app.command()
+def explain(
+    transaction: Annotated[str, typer.Argument(help="The transaction's id.")],
+    tables: Tables,
+    flows: Name = "",
+) -> None:
+    """Say why one transaction has its type: the rules that hold for it, the first decides."""
+    from profiles.flows.classify import holding
+    from psi.protocol.errors import InputError
+
+    opened = _opened(tables, flows)
+    row, rules = holding(opened.base, opened.taxonomy, transaction)
+    if not row:
+        raise InputError(
+            f"{opened.settings.where}: no readable row has this id",
+            hint="fedprofile flows check counts those that are left out; with several sources an "
+            "id is TABLE/ID",
+        )
+    typer.echo(f"version {opened.taxonomy.version}")
+    if not rules:
+        typer.echo("no rule holds: no type")
+    for i, rule in enumerate(rules):
+        said = "" if i else "  <- this one decides"
+        asked = ", ".join(rule.asked)
+        typer.echo(f"{rule.type} rule {rule.id!r}, priority {rule.priority}, by {asked}{said}")
+
+
+@taxonomy.callback(invoke_without_command=True)
+def show(
+    context: typer.Context,
+    layer: Layers = None,
+    diff: Annotated[
+        Path | None, typer.Option("--diff", help="Show what this layer would change.")
+    ] = None,
+) -> None:
+    """List the types of flows: code, way, purpose group, names."""
+    from federated.text import plain
+    from profiles.flows.taxonomy import Taxonomy
+
+    if context.invoked_subcommand:
+        return
+    found = Taxonomy.load(layer or [])
+    if diff is not None:
+        for line in found.differences(Taxonomy.load([*(layer or []), diff])):
+            typer.echo(plain(line, 1000))
+        return
+    typer.echo(f"version {found.version}, {len(found)} types, {len(found.rules)} rules")
+    for one in found:
+        shown = "" if one.seen else "  (not seen in real data)"
+        typer.echo(
+            plain(
+                f"{one.code:<26} {one.way:<4} {one.group:<10} {one.english} {one.chinese}{shown}",
+                300,
+            )
+        )
+
+
+@taxonomy.command("check")
+def check_types(layer: Layers = None) -> None:
+    """Play each type's own texts through the typing, and look for rules that can never fire.
+
+    Ends with exit code 3 where something is wrong.
+    """
+    from federated.text import plain
+    from profiles.flows.examples import check_taxonomy
+    from profiles.flows.taxonomy import Taxonomy
+
+    found = check_taxonomy(Taxonomy.load(layer or []))
+    for line in found.wrong:
+        typer.echo(plain(line, 500))
+    typer.echo(f"{found.texts} texts, {found.rules} rules, {len(found.wrong)} wrong")
+    if found.wrong:
+        raise typer.Exit(3)
+
+
+def _opened(tables: Path, name: str, threads: int = 0, memory: str = "") -> Flows:
+    from profiles.flows.flows import Flows
+
+    return Flows.load(tables, name, threads=threads, memory=memory)

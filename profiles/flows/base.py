@@ -1,0 +1,290 @@
+"""The base model: a bank's transactions under one set of names, and what could not be read.
+
+One row a transaction, in Ibis, on the engine that holds the tables:
+
+    id, source, account, entity, kind (C, B, G), branch, owner, born,
+    way (in, out), minor (int64, above 0), day (date), second (of the day), currency,
+    counterparty_account, counterparty_name, counterparty_bank, counterparty_kind,
+    channel, code, merchant_code, text, refused
+
+Texts are "" where there is none. `refused` is "" or why the row is left out; nothing is left out
+without being counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import ibis
+
+from profiles.flows.engine import Engine
+from profiles.flows.settings import DIGITS, Bound, FlowSettings, Source
+from profiles.flows.values import add_day, add_minor, as_text
+
+__all__ = ["Base", "base_model"]
+
+REPEATED = "this id came before"
+_TEXTS = (
+    "counterparty_account",
+    "counterparty_name",
+    "counterparty_bank",
+    "counterparty_kind",
+    "channel",
+    "code",
+    "merchant_code",
+    "text",
+)
+
+
+@dataclass(frozen=True)
+class Base:
+    """All rows, refused ones included, and the tables beside them.
+
+    `accounts`: account, entity, kind, branch, owner, opened, closed, died, born. `orders`: account,
+    counterparty_account, minor, category. None where a flow binds none.
+    """
+
+    settings: FlowSettings
+    rows: Any
+    accounts: Any | None
+    orders: Any | None
+
+    @property
+    def good(self) -> Any:
+        """The rows that could be read."""
+        return self.rows.filter(self.rows.refused == "").drop("refused")
+
+
+def base_model(settings: FlowSettings, engine: Engine) -> Base:
+    """The base model of a flow; only ids are read yet, to know whether one comes again.
+
+    Raises:
+        InputError: a column that is not there.
+    """
+    parts = [_source(settings, one, engine) for one in settings.sources]
+    rows = parts[0] if len(parts) == 1 else reduce(lambda a, b: a.union(b), parts)
+    rows = _rated(settings, rows, engine)
+    accounts = _accounts(settings, engine)
+    rows = _owned(rows, accounts)
+    if _repeated(settings, engine):
+        rows = _once(rows)
+    return Base(settings, rows, accounts, _orders(settings, engine))
+
+
+def _source(settings: FlowSettings, source: Source, engine: Engine) -> Any:
+    table = engine.columns_of(source)
+    currency = _text(table, source, "currency")
+    table = table.select(
+        id=as_text(table[source.columns["id"]]),
+        account=_text(table, source, "account"),
+        currency=ibis.ifelse(currency == "", settings.currency, currency),
+        side=_text(table, source, "direction"),
+        _amount=table[source.columns["amount"]],
+        _time=table[source.columns["time"]],
+        **{name: _text(table, source, name) for name in _TEXTS},
+    )
+    odd = {n: [c for c, d in DIGITS.items() if d == n] for n in (0, 3)}
+    digits = ibis.cases(*((table.currency.isin(odd[n]), n) for n in odd), else_=2).cast("int64")
+    table = table.mutate(digits=digits)
+    table = add_minor(
+        table, "_amount", "signed",
+        decimal=source.decimal, thousands=source.thousands, minor=source.minor,
+    )  # fmt: skip
+    table = add_day(table, "_time", "day", source.dates, source.stored_zone, settings.zone)
+    below = ibis.literal(False)
+    if source.inward or source.outward:
+        table = table.mutate(way=_side(table.side, source))
+        if source.negative == "reverse":
+            turned = ibis.cases((table.way == "in", "out"), (table.way == "out", "in"), else_="")
+            table = table.mutate(way=ibis.ifelse(table.signed < 0, turned, table.way))
+        else:
+            below = table.signed < 0
+    else:
+        other = "out" if source.positive == "in" else "in"
+        table = table.mutate(way=ibis.ifelse(table.signed > 0, source.positive, other))
+    refused = ibis.cases(
+        (table.id == "", "no id"),
+        (table.account == "", "no account"),
+        (table.day.isnull(), "no day, or none that can be read"),
+        (table.signed.isnull(), "no amount, or none that can be read"),
+        (table.signed == 0, "the amount is zero"),
+        (below, "the amount is negative beside a direction"),
+        (table.way == "", "an unknown code of direction"),
+        else_="",
+    )
+    number = table.id
+    if len(settings.sources) > 1:  # ids of two tables may be the same
+        number = ibis.literal(f"{source.table}/") + table.id
+    return table.select(
+        "account",
+        "way",
+        "digits",
+        "day",
+        "currency",
+        *_TEXTS,
+        id=number,
+        source=ibis.literal(source.table),
+        minor=table.signed.abs().fill_null(0),
+        second=table.day_second,
+        refused=refused,
+    )
+
+
+def _side(code: Any, source: Source) -> Any:
+    """ "in", "out", or "" for a code that is not declared; `*` stands for all others."""
+    found, sides = [], (("in", source.inward), ("out", source.outward))
+    for side, codes in sides:
+        named = [one for one in codes if one != "*"]
+        if named:
+            found.append((code.isin(named), side))
+    rest = next((side for side, codes in sides if "*" in codes), "")
+    return ibis.cases(*found, else_=rest) if found else ibis.literal(rest)
+
+
+def _rated(settings: FlowSettings, rows: Any, engine: Engine) -> Any:
+    """Amounts in the currency of totals; rows whose currency has no rate on their day refused."""
+    known = rows.currency == settings.currency
+    if settings.rates is None:
+        if all("currency" not in one.columns for one in settings.sources) and all(
+            one.fixed.get("currency", settings.currency) == settings.currency
+            for one in settings.sources
+        ):
+            return rows.drop("digits")
+        without = (rows.refused == "") & ~known
+        refused = ibis.ifelse(without, "no rate for the currency", rows.refused)
+        return rows.mutate(refused=refused).drop("digits")
+    bound, table = settings.rates, engine.columns_of(settings.rates)
+    since: Any = ibis.date(1, 1, 1)
+    if "since" in bound.columns:
+        table = _dated(settings, table, bound.columns["since"], "since_day")
+        since = table.since_day
+    rates = table.select(
+        rated=_text(table, bound, "currency"),
+        rate=table[bound.columns["rate"]].cast("float64"),
+        since=since,
+    )
+    order = ibis.window(group_by="rated", order_by="since")
+    far = ibis.date(9999, 12, 31)
+    rates = rates.filter(rates.rate > 0)
+    rates = rates.mutate(until=rates.since.lead().over(order).fill_null(far))
+    inside = (rows.currency == rates.rated) & (rows.day >= rates.since) & (rows.day < rates.until)
+    joined = rows.left_join(rates, inside)
+    scale = ibis.cases((joined.digits == 0, 1.0), (joined.digits == 3, 1000.0), else_=100.0)
+    value = joined.minor.cast("float64") / scale * joined.rate * float(10**settings.digits)
+    known = joined.currency == settings.currency
+    minor = ibis.ifelse(known, joined.minor, (value.fill_null(0.0) + 0.5).floor().cast("int64"))
+    without = (joined.refused == "") & ~known & joined.rate.isnull()
+    refused = ibis.ifelse(without, "no rate for the currency", joined.refused)
+    joined = joined.mutate(minor=minor, refused=refused)
+    return joined.drop("digits", "rated", "rate", "since", "until")
+
+
+def _accounts(settings: FlowSettings, engine: Engine) -> Any | None:
+    """One row an account; the first of several by their text, counted by `check`."""
+    bound = settings.accounts
+    if bound is None:
+        return None
+    table = engine.columns_of(bound)
+    days: dict[str, Any] = {}
+    for name in ("opened", "closed", "died", "born"):
+        if name in bound.columns:
+            table = _dated(settings, table, bound.columns[name], f"day_{name}")
+        days[name] = f"day_{name}" if name in bound.columns else ibis.null("date")
+    account = _text(table, bound, "account")
+    entity = _text(table, bound, "entity") if "entity" in bound.columns else account
+    kind = _text(table, bound, "kind")
+    if settings.account_kinds:
+        kind = ibis.cases(*((kind == c, k) for c, k in settings.account_kinds.items()), else_="")
+    kind = ibis.ifelse(kind.isin(["C", "B", "G"]), kind, "C") if "kind" in bound.columns else kind
+    kind = kind if "kind" in {*bound.columns, *bound.fixed} else ibis.literal("C")
+    found = table.select(
+        account=account,
+        entity=entity,
+        kind=kind,
+        branch=_text(table, bound, "branch"),
+        owner=_text(table, bound, "name"),
+        **{n: table[d] if isinstance(d, str) else d for n, d in days.items()},
+    )
+    first = ibis.window(group_by="account", order_by=["entity", "kind", "branch", "owner"])
+    found = found.mutate(place=ibis.row_number().over(first))
+    return found.filter((found.place == 0) & (found.account != "")).drop("place")
+
+
+def _owned(rows: Any, accounts: Any | None) -> Any:
+    """Each row with its account's owner; rows outside the account's life are refused."""
+    if accounts is None:
+        none = {"branch": ibis.literal(""), "owner": ibis.literal(""), "born": ibis.null("date")}
+        return rows.mutate(entity=rows.account, kind=ibis.literal("C"), **none)
+    held = accounts.rename(held="account")
+    joined = rows.left_join(held, rows.account == held.held)
+    early = joined.opened.notnull() & (joined.day < joined.opened)
+    late = joined.closed.notnull() & (joined.day > joined.closed)
+    fine = joined.refused == ""
+    refused = ibis.cases(
+        (fine & joined.held.isnull(), "the account is not in the table of accounts"),
+        (fine & early, "before the account was opened"),
+        (fine & late, "after the account was closed"),
+        else_=joined.refused,
+    )
+    joined = joined.mutate(
+        refused=refused,
+        **{n: joined[n].fill_null("") for n in ("entity", "branch", "owner")},
+        kind=joined.kind.fill_null("C"),
+    )
+    return joined.drop("held", "opened", "closed", "died")
+
+
+def _repeated(settings: FlowSettings, engine: Engine) -> bool:
+    """Whether an id comes twice in one source: most often none does, and nothing has to be done."""
+    for source in settings.sources:
+        column = engine.columns_of(source)[source.columns["id"]]
+        number = as_text(column) if column.type().is_string() else column
+        ids = engine.columns_of(source).select(id=number).group_by("id").agg(n=lambda t: t.count())
+        if ids.filter(ids.n > 1).limit(1).count().execute():
+            return True
+    return False
+
+
+def _once(rows: Any) -> Any:
+    """An id that comes again is refused: the first stays, by day, then by what else differs."""
+    more = rows.group_by("id").agg(copies=rows.count())
+    more = more.filter(more.copies > 1).select(again="id")
+    marked = rows.left_join(more, rows.id == more.again)
+    alone = marked.filter(marked.again.isnull()).drop("again")
+    several = marked.filter(marked.again.notnull()).drop("again")
+    order = ["refused", "day", "second", "account", "way", "minor", "text"]
+    place = ibis.row_number().over(ibis.window(group_by="id", order_by=order))
+    several = several.mutate(place=place)
+    repeated = (several.place > 0) & (several.refused == "")
+    several = several.mutate(refused=ibis.ifelse(repeated, REPEATED, several.refused))
+    return alone.union(several.drop("place").select(*alone.columns))
+
+
+def _orders(settings: FlowSettings, engine: Engine) -> Any | None:
+    bound = settings.orders
+    if bound is None:
+        return None
+    table = engine.columns_of(bound)
+    table = table.mutate(digits=ibis.literal(settings.digits, "int64"))
+    table = add_minor(table, bound.columns["amount"], "signed")
+    return table.select(
+        account=_text(table, bound, "account"),
+        counterparty_account=_text(table, bound, "counterparty_account"),
+        minor=table.signed.abs(),
+        category=_text(table, bound, "category"),
+    )
+
+
+def _dated(settings: FlowSettings, table: Any, column: str, made: str) -> Any:
+    return add_day(table, column, made, "yyyy-mm-dd", settings.zone, settings.zone)
+
+
+def _text(table: Any, bound: Bound, name: str) -> Any:
+    if name in bound.fixed:
+        return ibis.literal(bound.fixed[name])
+    if name in bound.joined:
+        first, *others = (as_text(table[column]) for column in bound.joined[name])
+        return reduce(lambda text, more: text + "/" + more, others, first)
+    return as_text(table[bound.columns[name]]) if name in bound.columns else ibis.literal("")

@@ -1,0 +1,167 @@
+"""`flows check`: what is understood of a flow's tables, with counts, and what could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import ibis
+
+from profiles.flows.flows import Flows
+from profiles.flows.settings import Bound, Source
+from profiles.flows.values import LONGEST, as_text
+
+__all__ = ["FlowCheck", "check_flows"]
+
+SHOWN_FROM = 10
+"""A code of direction is shown where so many rows have it: what is rarer may be no code."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowCheck:
+    """What was found; amounts in whole minor units."""
+
+    flow: str
+    currency: str
+    bound: tuple[str, ...]
+    rows: int
+    read: int
+    refused: dict[str, dict[str, int]]
+    inward: int
+    outward: int
+    entities: dict[str, int]
+    first: str
+    last: str
+    empty_months: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {**self.__dict__, "bound": list(self.bound), "notes": list(self.notes)}
+
+    def lines(self, digits: int) -> list[str]:
+        """For people."""
+        scale = 10**digits
+        left = self.rows - self.read
+        found = [f"flows {self.flow}, totals in {self.currency}", *self.bound, ""]
+        found.append(f"rows {self.rows:,}, read {self.read:,}, left out {left:,}")
+        for source, reasons in self.refused.items():
+            found += [f"  {source}: {why}: {count:,}" for why, count in reasons.items()]
+        if self.read:
+            found.append(f"days {self.first} to {self.last}")
+            found.append(
+                f"in {self.inward / scale:,.{digits}f}, out {self.outward / scale:,.{digits}f}"
+            )
+            found.append(
+                "entities: " + ", ".join(f"{k} {n:,}" for k, n in sorted(self.entities.items()))
+            )
+        if self.empty_months:
+            found.append(f"months without a row: {', '.join(self.empty_months)}")
+        return [*found, *self.notes]
+
+
+def check_flows(flows: Flows) -> FlowCheck:
+    """Read every row once and count. Raises `InputError` where a table or column is missing."""
+    base = flows.base
+    rows = flows.stored(
+        base.rows.select("source", "entity", "kind", "way", "minor", "day", "text", "refused"),
+        "checked",
+    )
+    counts = rows.group_by(["source", "refused"]).agg(rows=rows.count()).to_pyarrow().to_pylist()
+    good = rows.filter(rows.refused == "")
+    total = good.agg(
+        inward=good.minor.sum(where=good.way == "in").fill_null(0),
+        outward=good.minor.sum(where=good.way == "out").fill_null(0),
+        first=good.day.min(),
+        last=good.day.max(),
+        long=(good.text.length() > LONGEST).sum().fill_null(0),
+    ).to_pyarrow().to_pylist()[0]  # fmt: skip
+    pairs = good.select("entity", "kind").distinct()
+    kinds = pairs.group_by("kind").agg(entities=pairs.count()).to_pyarrow().to_pylist()
+    several = pairs.group_by("entity").agg(kinds=pairs.count())
+    several = several.filter(several.kinds > 1).count().execute()
+    refused: dict[str, dict[str, int]] = {}
+    for one in sorted(counts, key=lambda c: (c["source"], -c["rows"], c["refused"])):
+        if one["refused"]:
+            refused.setdefault(one["source"], {})[one["refused"]] = one["rows"]
+    notes = _notes(flows, refused)
+    if several:
+        notes.append(
+            f"{several:,} entities are of two kinds: each of their accounts counts under its own"
+        )
+    if total["long"]:
+        notes.append(f"{total['long']:,} texts are longer than {LONGEST} characters: cut there")
+    return FlowCheck(
+        flow=flows.settings.name,
+        currency=flows.settings.currency,
+        bound=tuple(_bound_lines(flows)),
+        rows=sum(one["rows"] for one in counts),
+        read=sum(one["rows"] for one in counts if not one["refused"]),
+        refused=refused,
+        inward=int(total["inward"]),
+        outward=int(total["outward"]),
+        entities={one["kind"]: int(one["entities"]) for one in kinds},
+        first=str(total["first"] or ""),
+        last=str(total["last"] or ""),
+        empty_months=tuple(_empty(good)),
+        notes=tuple(notes),
+    )
+
+
+def _empty(good: Any) -> list[str]:
+    month = good.day.year() * 12 + good.day.month() - 1
+    found = good.select(month=month).distinct().to_pyarrow()["month"].to_pylist()
+    if not found:
+        return []
+    missing = sorted(set(range(min(found), max(found) + 1)) - set(found))
+    return [f"{one // 12}-{one % 12 + 1:02d}" for one in missing]
+
+
+def _bound_lines(flows: Flows) -> list[str]:
+    lines = []
+    parts: list[tuple[str, Bound | None]] = [("transactions", s) for s in flows.settings.sources]
+    parts += [("accounts", flows.settings.accounts), ("orders", flows.settings.orders)]
+    parts += [("rates", flows.settings.rates)]
+    for what, bound in parts:
+        if bound is None:
+            continue
+        said = [f"{f} = {c}" for f, c in bound.columns.items()]
+        said += [f"{f} = {' / '.join(c)}" for f, c in bound.joined.items()]
+        said += [f"{f} is {v!r}" for f, v in bound.fixed.items()]
+        lines.append(f"{what} {bound.table}: {', '.join(said)}")
+    return lines
+
+
+def _notes(flows: Flows, refused: dict[str, dict[str, int]]) -> list[str]:
+    """What to do about what was left out, and what is odd in the tables beside."""
+    notes = []
+    for source in flows.settings.sources:
+        if "an unknown code of direction" in refused.get(source.table, {}):
+            notes.append(_unknown(flows, source))
+    if flows.settings.accounts is not None and "account" in flows.settings.accounts.columns:
+        bound = flows.settings.accounts
+        table = flows.engine.columns_of(bound)
+        account = as_text(table[bound.columns["account"]])
+        twice = table.select(account=account).group_by("account").agg(n=lambda t: t.count())
+        count = twice.filter(twice.n > 1).count().execute()
+        if count:
+            notes.append(
+                f"{bound.where}: {count:,} accounts stand in several rows: the first by entity "
+                "is taken"
+            )
+    return notes
+
+
+def _unknown(flows: Flows, source: Source) -> str:
+    table = flows.engine.columns_of(source)
+    if "direction" not in source.columns:
+        return f"{source.where} in, out: the one direction is in neither"
+    code = as_text(table[source.columns["direction"]])
+    known = [*source.inward, *source.outward]
+    found = table.select(code=code).filter(lambda t: ~t.code.isin(known))
+    found = found.group_by("code").agg(rows=lambda t: t.count())
+    found = found.filter(found.rows >= SHOWN_FROM).order_by(ibis.desc("rows"), "code").limit(8)
+    shown = ", ".join(
+        f"{one['code'][:20]!r} {one['rows']:,}" for one in found.to_pyarrow().to_pylist()
+    )
+    return f"{source.where} in, out: codes in neither: {shown or 'each on a few rows'}"

@@ -1,0 +1,241 @@
+"""Types for transactions, as Ibis expressions: the first rule in the taxonomy's order that holds.
+
+    texts, names    each distinct value is held against the patterns once (`_looked_up`)
+    rows            the other conditions, and those that go with a text
+    type            the least rank of the three; no rule, no type
+
+Each typed row keeps the rule and the taxonomy's version. A reversal cancels its pair: the latest
+flow of the same account and amount the other way within 30 days before, which becomes one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+import ibis
+
+from profiles.flows.base import Base
+from profiles.flows.evidence import with_evidence
+from profiles.flows.rules import Rule
+from profiles.flows.taxonomy import Taxonomy
+from profiles.flows.values import plain_text
+
+__all__ = ["BACK_DAYS", "classify", "holding"]
+
+BACK_DAYS = 30
+PAIRED = "pair of a reversal"
+_NONE = 1_000_000
+_SHORT = ("text", "name")
+
+Looked = Callable[[Rule, str], Any]
+
+
+def classify(base: Base, taxonomy: Taxonomy) -> Any:
+    """The readable rows with `type`, `rule`, `version`, `share`, `known` and `purpose`.
+
+    `type` is "" where no rule holds; `share` is how probable the type is where a rule says less
+    than certain; `known` is "purpose", "mechanism" or ""; `purpose` the purpose group.
+    """
+    rows = base.good
+    mixed = [r for r in taxonomy.rules if not any(r.only(what) for what in _SHORT)]
+    asked = {key for rule in mixed for key in rule.asked}
+    with_text = [r for r in mixed if "text" in r.asked]
+    with_name = [r for r in mixed if "name" in r.asked]
+    rows = _looked_up(rows, "text", taxonomy.rules, with_text)
+    if any(r.only("name") for r in taxonomy.rules) or with_name:
+        rows = _looked_up(rows, "counterparty_name", taxonomy.rules, with_name)
+    else:
+        rows = rows.mutate(by_name=ibis.literal(_NONE))
+    rows = with_evidence(base, rows, asked)
+
+    def looked(rule: Rule, what: str) -> Any:
+        return rows[f"{what}_{rule.rank}"]
+
+    by_row = _least(mixed, rows, lambda rule: _condition(rule, rows, looked))
+    rank = ibis.least(rows.by_text, rows.by_name, by_row).cast("int32")
+    names = list(base.good.columns)
+    rows = rows.select(*names, rank=rank)
+    told = _told(taxonomy)
+    found = rows.left_join(told, rows.rank == told.of).drop("rank", "of")
+    found = found.mutate(
+        type=found.type.fill_null(""),
+        rule=found.rule.fill_null(""),
+        share=found.share.fill_null(0.0),
+        known=found.known.fill_null(""),
+        purpose=found.purpose.fill_null("unknown"),
+        version=ibis.literal(taxonomy.version),
+    )
+    return _cancelled(found, taxonomy)
+
+
+def holding(base: Base, taxonomy: Taxonomy, number: str) -> tuple[dict[str, Any], list[Rule]]:
+    """One readable row by its id, and the rules that hold for it, in their order.
+
+    An empty dict where there is no such row.
+    """
+    one = base.good.filter(base.good.id == number).select("kind", "way", "account")
+    sides = one.to_pyarrow().to_pylist()
+    if not sides:
+        return {}, []
+    kind, way = sides[0]["kind"], sides[0]["way"]
+    # regularity is seen in the account's other rows
+    rows = base.good.filter(base.good.account == sides[0]["account"])
+    rules = [rule for rule in taxonomy.rules if rule.kind == kind and way in rule.ways]
+    rows = rows.mutate(plain=plain_text(rows.text), plain_name=plain_text(rows.counterparty_name))
+    rows = with_evidence(base, rows, {key for rule in rules for key in rule.asked})
+
+    def looked(rule: Rule, what: str) -> Any:
+        return _patterns(rule, what, rows.plain if what == "text" else rows.plain_name)
+
+    rows = rows.filter(rows.id == number)
+    flags = {f"holds_{rule.rank}": _condition(rule, rows, looked) for rule in rules}
+    found = rows.mutate(**flags).to_pyarrow().to_pylist()
+    hits = [rule for rule in rules if found[0][f"holds_{rule.rank}"]]
+    return {k: v for k, v in found[0].items() if not k.startswith("holds_")}, hits
+
+
+def _looked_up(rows: Any, column: str, rules: Iterable[Rule], mixed: Iterable[Rule]) -> Any:
+    """What a text column says of each row: the first rule by it alone, and the others' parts."""
+    what = "text" if column == "text" else "name"
+    distinct = rows.select("kind", "way", column).distinct()
+    looked = distinct.mutate(plain=plain_text(distinct[column]))
+    pure = [rule for rule in rules if rule.only(what)]
+    said = {f"by_{what}": _least(pure, looked, lambda r: _patterns(r, what, looked.plain))}
+    parts = {
+        f"{what}_{r.rank}": _sided(r, looked) & _patterns(r, what, looked.plain) for r in mixed
+    }
+    looked = looked.select(at_kind="kind", at_way="way", at_text=column, **said, **parts)
+    same = [
+        rows[column] == looked.at_text,
+        rows.kind == looked.at_kind,
+        rows.way == looked.at_way,
+    ]
+    return rows.left_join(looked, same).drop("at_kind", "at_way", "at_text")
+
+
+def _least(rules: Iterable[Rule], table: Any, condition: Callable[[Rule], Any]) -> Any:
+    """The rank of the first rule that holds: rules of one kind and way are tried apart."""
+    ordered = sorted(rules, key=lambda rule: rule.rank)
+    sides = []
+    for kind in ("C", "B", "G"):
+        for way in ("in", "out"):
+            mine = [r for r in ordered if r.kind == kind and way in r.ways]
+            if mine:
+                inner = ibis.cases(*((condition(r), r.rank) for r in mine), else_=_NONE)
+                sides.append(((table.kind == kind) & (table.way == way), inner))
+    return ibis.cases(*sides, else_=_NONE) if sides else ibis.literal(_NONE)
+
+
+def _patterns(rule: Rule, what: str, plain: Any) -> Any:
+    """Whether a plain text holds one of the rule's patterns and none of its exceptions."""
+    found = reduce(or_, (plain.contains(one) for one in getattr(rule, what) or ()))
+    for one in rule.without:
+        found = found & ~plain.contains(one)
+    return found
+
+
+def _sided(rule: Rule, table: Any) -> Any:
+    return (table.kind == rule.kind) & table.way.isin(list(rule.ways))
+
+
+def _condition(rule: Rule, rows: Any, looked: Looked) -> Any:
+    """All that a rule asks of a row of its kind and way."""
+    parts = [looked(rule, what) for what in _SHORT if what in rule.asked]
+    if rule.code is not None:
+        parts.append(rows.code.isin(list(rule.code)))
+    if rule.channel is not None:
+        parts.append(rows.channel.isin(list(rule.channel)))
+    if rule.mcc is not None:
+        parts.append(
+            reduce(
+                or_,
+                (
+                    rows.merchant_code == low
+                    if low == high
+                    else (rows.merchant_code.length() == 4)
+                    & (rows.merchant_code >= low)
+                    & (rows.merchant_code <= high)
+                    for low, high in rule.mcc
+                ),
+            )
+        )
+    if rule.counterparty_kind is not None:
+        parts.append(rows.side.isin(list(rule.counterparty_kind)))
+    if rule.order is not None:
+        parts.append(rows.order_category.isin(list(rule.order)))
+    if rule.amounts is not None:
+        parts.append(rows.minor.isin(list(rule.amounts)))
+    for bounds, name in (
+        (rule.amount, "minor"),
+        (rule.age, "age"),
+        (rule.days, "day_of_month"),
+        (rule.hours, "hour"),
+    ):
+        if bounds is not None:
+            parts.append(rows[name].between(*bounds))
+    if rule.month_end is not None:
+        parts.append(rows.last_day == rule.month_end)
+    if rule.regular is not None:
+        parts.append(rows.months >= rule.regular)
+    if rule.own == "known":
+        parts.append(rows.own_here)
+    elif rule.own == "name":
+        parts.append(rows.own_name & ~rows.own_here)
+    return reduce(and_, parts)
+
+
+def _told(taxonomy: Taxonomy) -> Any:
+    """What a rank stands for, as a table."""
+    kinds = {one.code: one for one in taxonomy}
+    rules = taxonomy.rules
+    columns = {
+        "of": [rule.rank for rule in rules],
+        "type": [rule.type for rule in rules],
+        "rule": [rule.id for rule in rules],
+        "share": [rule.share for rule in rules],
+        "known": [kinds[rule.type].known for rule in rules],
+        "purpose": [kinds[rule.type].group for rule in rules],
+    }
+    schema = {"of": "int32", "share": "float64"}
+    return ibis.memtable(columns, schema={n: schema.get(n, "string") for n in columns})
+
+
+def _cancelled(typed: Any, taxonomy: Taxonomy) -> Any:
+    """Reversals and the flows that they undo, a pair each."""
+    codes = taxonomy.codes("reversal")
+    if not codes:
+        return typed
+    backs = typed.filter(typed.type.isin(codes)).select(
+        back="id", back_account="account", back_way="way", back_minor="minor", back_day="day",
+        back_type="type",
+    )  # fmt: skip
+    other = typed.filter(~typed.type.isin(codes)).select("id", "account", "way", "minor", "day")
+    near = other.inner_join(
+        backs,
+        [
+            other.account == backs.back_account,
+            other.minor == backs.back_minor,
+            other.way != backs.back_way,
+            other.day <= backs.back_day,
+            other.day >= backs.back_day - ibis.interval(days=BACK_DAYS),
+        ],
+    )
+    latest = ibis.window(group_by="back", order_by=[ibis.desc("day"), ibis.desc("id")])
+    near = near.mutate(place=ibis.row_number().over(latest))
+    near = near.filter(near.place == 0).drop("place")
+    first = ibis.window(group_by="id", order_by=["back_day", "back"])
+    near = near.mutate(place=ibis.row_number().over(first))
+    pairs = near.filter(near.place == 0).select(undone="id", undone_as="back_type")
+    found = typed.left_join(pairs, typed.id == pairs.undone)
+    undone = found.undone.notnull()
+    found = found.mutate(
+        type=ibis.ifelse(undone, found.undone_as, found.type),
+        rule=ibis.ifelse(undone, PAIRED, found.rule),
+        known=ibis.ifelse(undone, "mechanism", found.known),
+        purpose=ibis.ifelse(undone, "unknown", found.purpose),
+        share=ibis.ifelse(undone, 1.0, found.share),
+    )
+    return found.drop("undone", "undone_as")

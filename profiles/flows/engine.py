@@ -1,0 +1,126 @@
+"""Where flows are typed: an embedded DuckDB, or the database in which the transactions are.
+
+Everything above this file is Ibis; nothing else changes with the engine. Parquet files are streamed
+into DuckDB, CSV files are read whole by this project's reader, which loses no row. A database's
+tables stay where they are, and all of a flow's big tables must be in one database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow.dataset as pads
+
+from federated.readers.base import missing_column
+from federated.readers.database import arrow_expression, database_file, duckdb_connection
+from federated.readers.settle import Declared
+from federated.readers.sniff import is_parquet
+from federated.tables.bindings import Table
+from profiles.flows.settings import Bound
+from psi.protocol.errors import InputError, JobError
+
+__all__ = ["Engine", "open_engine"]
+
+THREADS = 2
+MEMORY = "4GB"
+
+
+class Engine:
+    """An Ibis connection and the tables that it holds, by logical name."""
+
+    def __init__(self, connection: Any, tables: Mapping[str, Any]) -> None:
+        self.connection, self._tables = connection, dict(tables)
+
+    def __repr__(self) -> str:
+        return f"<flows on {self.connection.name}: {', '.join(self._tables)}>"
+
+    def columns_of(self, bound: Bound) -> Any:
+        """The Ibis table of a section, having checked that its columns are there."""
+        table = self._tables[bound.table]
+        known = [str(name) for name in table.columns]
+        for column in bound.names:
+            if column not in known:
+                raise missing_column(bound.where, column, known)
+        return table
+
+
+def open_engine(
+    tables: Mapping[str, Table], wanted: Iterable[str], *, threads: int = 0, memory: str = ""
+) -> Engine:
+    """The engine that holds the wanted tables.
+
+    Args:
+        tables: of the tables file.
+        wanted: logical names.
+        threads, memory: of an embedded DuckDB; by default its own choice.
+
+    Raises:
+        JobError: tables of two databases.
+        InputError: a file or a database that cannot be opened.
+    """
+    names = list(dict.fromkeys(wanted))
+    homes = {tables[name].connection for name in names if tables[name].connection}
+    if len(homes) > 1:
+        raise JobError(
+            f"{tables[names[0]].file.name}: flows over {len(homes)} databases found, one allowed",
+            hint="copy the smaller tables into the database with the transactions",
+        )
+    connection = _connect(tables, names) if homes else duckdb_connection()
+    if connection.name == "duckdb":
+        for setting, value in (("threads", threads), ("memory_limit", memory)):
+            if value:
+                connection.raw_sql(f"SET {setting} = '{value}'")
+    return Engine(connection, {name: _opened(connection, tables[name]) for name in names})
+
+
+def _opened(connection: Any, table: Table) -> Any:
+    if table.connection:
+        schema, _, name = table.table.rpartition(".")
+        try:
+            return connection.table(name, database=schema or None)
+        except Exception as error:  # drivers raise types of their own, with rows in the text
+            found = f"cannot open table {table.table!r} ({type(error).__name__})"
+            raise InputError(f"{table.where}: {found}") from None
+    path = table.location()
+    under = "flows_" + re.sub(r"\W", "_", table.name)
+    plain = path.is_file() and is_parquet(path) and not table.row_number
+    if plain and table.declared == Declared():
+        # streamed: only the columns and rows in use are ever in memory
+        found = pads.dataset(path, format="parquet")
+    else:
+        found = table.load()
+    if connection.name == "duckdb":
+        return arrow_expression(connection, under, found)
+    import ibis
+
+    return ibis.memtable(found if plain is False else found.to_table())
+
+
+def _connect(tables: Mapping[str, Table], names: Iterable[str]) -> Any:
+    import os
+    from urllib.parse import quote
+
+    import ibis
+
+    table = next(tables[name] for name in names if tables[name].connection)
+
+    def value(match: re.Match[str]) -> str:
+        if match.group(1) not in os.environ:
+            name = match.group(1)
+            raise JobError(f"{table.where}: the environment variable {name} is not set")
+        return quote(os.environ[match.group(1)], safe="")
+
+    url = re.sub(r"\$\{(\w+)\}", value, table.connection)
+    try:
+        if url.startswith("duckdb:"):
+            file = database_file(table.where, url, table.file.parent)
+            return duckdb_connection(file, read_only=True)
+        return ibis.connect(url)
+    except InputError:
+        raise
+    except Exception as error:  # the driver's text may hold the password
+        scheme = url.partition(":")[0]
+        found = f"cannot connect to {scheme} ({type(error).__name__})"
+        raise InputError(f"{table.where}: {found}") from None

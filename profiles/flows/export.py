@@ -1,0 +1,68 @@
+"""Typed rows to a file: Parquet in chunks, or a DuckDB file for questions in SQL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from psi.protocol.errors import InputError, MisuseError
+
+__all__ = ["CHUNK", "write_duckdb", "write_parquet"]
+
+CHUNK = 1 << 17
+_PRIVATE = 0o600
+
+
+def write_parquet(table: Any, path: Path) -> int:
+    """Write an Ibis table, `CHUNK` rows at a time; the number of rows.
+
+    The file is the owner's alone to read, and stands under its name when it is whole.
+    """
+    written, beside = 0, path.with_name(f".{path.name}.part")
+    schema = table.schema().to_pyarrow()
+    try:
+        _reserve(beside)
+        with pq.ParquetWriter(beside, schema) as writer:
+            for batch in table.to_pyarrow_batches(chunk_size=CHUNK):
+                writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
+                written += batch.num_rows
+        beside.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        beside.unlink(missing_ok=True)
+    return written
+
+
+def write_duckdb(tables: dict[str, Any], path: Path) -> None:
+    """Write Ibis tables of any engine into a new DuckDB file, by name.
+
+    Raises:
+        MisuseError: the file is there already.
+    """
+    from federated.readers import duckdb_connection
+
+    if path.exists():
+        raise MisuseError(f"{path} is there already", hint="remove it, or name another file")
+    beside = path.with_name(f".{path.name}.part")
+    beside.unlink(missing_ok=True)
+    connection = duckdb_connection(beside)
+    try:
+        beside.chmod(_PRIVATE)
+        for name, table in tables.items():
+            connection.create_table(name, schema=table.schema())
+            for batch in table.to_pyarrow_batches(chunk_size=CHUNK):
+                connection.con.register("batch", batch)
+                # the name is one of this module's callers, never a user's
+                connection.raw_sql(f'INSERT INTO "{name}" SELECT * FROM batch')  # noqa: S608
+        connection.disconnect()
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _reserve(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, _PRIVATE))

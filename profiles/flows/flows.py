@@ -1,0 +1,162 @@
+"""A bank's flows: the door for Python.
+
+from profiles import Flows, Taxonomy
+
+flows = Flows.load("tables.toml")          # or Flows.of(frame, account="acct", ...)
+flows.typed()                               # an Ibis table, nothing read yet
+flows.map().to_pandas()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from federated.readers import arrow_expression, duckdb_connection
+from profiles.flows.base import Base, base_model
+from profiles.flows.classify import classify
+from profiles.flows.engine import Engine, open_engine
+from profiles.flows.settings import FIELDS, Bound, FlowSettings, Source, load_settings
+from profiles.flows.taxonomy import Taxonomy
+from psi.protocol.errors import JobError, MisuseError
+
+__all__ = ["Flows"]
+
+
+class Flows:
+    """The transactions of one `[flows.NAME]` on the engine that holds them."""
+
+    def __init__(self, settings: FlowSettings, engine: Engine) -> None:
+        self.settings, self.engine, self._stored = settings, engine, 0
+
+    def __repr__(self) -> str:
+        return f"<flows {self.settings.name}: {len(self.settings.sources)} tables>"
+
+    @classmethod
+    def load(
+        cls, tables: str | Path, name: str = "", *, threads: int = 0, memory: str = ""
+    ) -> Flows:
+        """The flow of a tables file; the only one, where none is named.
+
+        Args:
+            tables: the file.
+            name: of its `[flows.NAME]`.
+            threads, memory: of an embedded DuckDB, such as 2 and "4GB".
+
+        Raises:
+            JobError: the file is wrong, or has several flows and none is named.
+            InputError: a table that is not there.
+        """
+        bound, flows = load_settings(tables)
+        if not name and len(flows) > 1:
+            raise JobError(f"{Path(tables).name}: several flows", hint=f"one of {', '.join(flows)}")
+        name = name or next(iter(flows))
+        if name not in flows:
+            raise JobError(f"{Path(tables).name}: no flows {name!r}", hint=f"{', '.join(flows)}")
+        settings = flows[name]
+        beside = [settings.accounts, settings.orders, settings.rates]
+        wanted = [s.table for s in settings.sources] + [b.table for b in beside if b]
+        return cls(settings, open_engine(bound, wanted, threads=threads, memory=memory))
+
+    @classmethod
+    def of(
+        cls,
+        transactions: Any,
+        *,
+        accounts: Any = None,
+        currency: str = "CNY",
+        zone: str = "Asia/Shanghai",
+        inward: tuple[str, ...] = (),
+        outward: tuple[str, ...] = (),
+        taxonomy: tuple[str | Path, ...] = (),
+        columns: Mapping[str, str] | None = None,
+    ) -> Flows:
+        """Flows of a table at hand.
+
+        Args:
+            transactions: a pandas DataFrame, an Arrow table or an Ibis table.
+            accounts: one of the same kind with account, entity, kind, name, branch, opened, closed,
+                died, born, as far as they are known.
+            columns: what the columns of transactions are called where not as in the base model.
+            inward, outward: codes of direction; without them the amount's sign says it.
+
+        Raises:
+            MisuseError: something that is no table.
+        """
+        names = dict(columns or {})
+        connection = _connection(transactions)
+        given = {"given.transactions": _table(connection, "transactions", transactions)}
+        there = [str(c) for c in given["given.transactions"].columns]
+        mapped = {f: names.get(f, f) for f in FIELDS if f in names or f in there}
+        source = Source(
+            where="transactions", table="given.transactions", columns=mapped, inward=inward,
+            outward=outward, stored_zone=zone,
+        )  # fmt: skip
+        bound = None
+        if accounts is not None:
+            given["given.accounts"] = _table(connection, "accounts", accounts)
+            held = {str(c): str(c) for c in given["given.accounts"].columns}
+            bound = Bound(where="accounts", table="given.accounts", columns=held)
+        settings = FlowSettings(
+            name="given",
+            file=Path("given"),
+            currency=currency,
+            zone=zone,
+            sources=(source,),
+            accounts=bound,
+            taxonomy=tuple(Path(one) for one in taxonomy),
+        )
+        return cls(settings, Engine(connection, given))
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy under the layers that the flow names."""
+        return Taxonomy.load(self.settings.taxonomy)
+
+    @cached_property
+    def base(self) -> Base:
+        """The base model, refused rows included."""
+        return base_model(self.settings, self.engine)
+
+    def typed(self, taxonomy: Taxonomy | None = None) -> Any:
+        """The readable rows, each with its type: an Ibis table."""
+        return classify(self.base, taxonomy or self.taxonomy)
+
+    def stored(self, table: Any, name: str) -> Any:
+        """`table` computed once and kept on the engine while the connection lasts."""
+        if self.engine.connection.name == "duckdb":
+            self._stored += 1
+            fresh = f"flows_{name}_{self._stored}"
+            return self.engine.connection.create_table(fresh, table, temp=True)
+        return table.cache()
+
+    def with_taxonomy(self, *layers: str | Path) -> Flows:
+        """The same flows under other layers."""
+        paths = tuple(Path(one) for one in layers)
+        return Flows(replace(self.settings, taxonomy=paths), self.engine)
+
+
+def _connection(table: Any) -> Any:
+    if type(table).__module__.split(".")[0] == "ibis":
+        import ibis
+
+        return ibis.get_backend(table)
+    return duckdb_connection()
+
+
+def _table(connection: Any, name: str, table: Any) -> Any:
+    import pyarrow as pa
+
+    module = type(table).__module__.split(".")[0]
+    if module == "ibis":
+        return table
+    if module == "pandas":
+        return arrow_expression(connection, name, pa.Table.from_pandas(table, preserve_index=False))
+    if hasattr(table, "__arrow_c_stream__"):
+        return arrow_expression(connection, name, pa.table(table))
+    raise MisuseError(
+        f"{name}: found {type(table).__name__}, a DataFrame, an Arrow table or an Ibis table needed"
+    )

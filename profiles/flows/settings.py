@@ -1,0 +1,268 @@
+"""`[flows.NAME]` of a `tables.toml`: which of a bank's own columns say what of a transaction.
+
+    [flows.retail]
+    currency = "CNY"
+    zone = "Asia/Shanghai"
+
+    [flows.retail.accounts]
+    table = "bank.accounts"
+    account = "acct_no"
+    entity = "cust_no"
+    kind = { is = "C" }
+
+    [[flows.retail.source]]
+    table = "bank.transfers"
+    id = "serial"
+    account = "acct_no"
+    time = "booked"
+    amount = "amount"
+    direction = "dc"
+    in = ["C"]
+    out = ["D"]
+
+Signs, codes and encodings are declared here; nothing is coded. `docs/FLOWS.md` lists the keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from federated.tables.bindings import Table, table_of
+from federated.toml_sections import TomlSection, load_toml
+from psi.protocol.errors import JobError
+
+__all__ = ["FIELDS", "KINDS", "Bound", "FlowSettings", "Source", "load_settings"]
+
+KINDS = ("C", "B", "G")
+"""Consumers, companies (B) and government bodies."""
+NEEDED = ("id", "account", "time", "amount")
+FIELDS = (
+    *NEEDED,
+    "direction",
+    "currency",
+    "counterparty_account",
+    "counterparty_name",
+    "counterparty_bank",
+    "counterparty_kind",
+    "channel",
+    "code",
+    "merchant_code",
+    "text",
+)
+"""What is known of a transaction, each a column of the bank's or one value for all rows."""
+_JOINED = ("code", "channel", "text", "name")
+"""What may be several columns."""
+_ACCOUNTS = ("account", "entity", "kind", "name", "branch", "opened", "closed", "died", "born")
+_ORDERS = ("account", "amount", "counterparty_account", "category")
+_RATES = ("currency", "rate", "since")
+DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "KWD": 3, "OMR": 3, "TND": 3}
+"""Decimal digits of currencies that do not have two (ISO 4217)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """A table's columns by what they mean.
+
+    `fixed` holds what is one value for all rows, `joined` what is several columns with / between.
+    """
+
+    where: str
+    table: str
+    columns: Mapping[str, str]
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """All columns that are read."""
+        return [*self.columns.values(), *(c for several in self.joined.values() for c in several)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Bound):
+    """One table of transactions.
+
+    `inward`, `outward` are the codes of direction; without a direction column the sign of the
+    amount says it, and `positive` which way a positive one goes. `negative` says what an amount
+    below zero is where there is a direction: "refuse" (counted), or "reverse" (the other way).
+    """
+
+    inward: tuple[str, ...] = ()
+    outward: tuple[str, ...] = ()
+    positive: str = "in"
+    negative: str = "refuse"
+    decimal: str = "."
+    thousands: str = ""
+    minor: bool = False
+    dates: str = "yyyy-mm-dd"
+    stored_zone: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowSettings:
+    """One `[flows.NAME]`."""
+
+    name: str
+    file: Path
+    currency: str
+    zone: str
+    sources: tuple[Source, ...]
+    accounts: Bound | None = None
+    account_kinds: Mapping[str, str] = field(default_factory=dict)
+    orders: Bound | None = None
+    rates: Bound | None = None
+    taxonomy: tuple[Path, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """For errors."""
+        return f"{self.file.name}: [flows.{self.name}]"
+
+    @property
+    def digits(self) -> int:
+        """Decimal digits of the currency in which totals are told."""
+        return DIGITS.get(self.currency, 2)
+
+
+def load_settings(path: str | Path) -> tuple[dict[str, Table], dict[str, FlowSettings]]:
+    """The tables and the flows of a tables file; no data is opened.
+
+    Raises:
+        JobError: names the file, the key, what was found and what is allowed.
+    """
+    file = Path(path)
+    data = load_toml(file)
+    flows = data.pop("flows", {})
+    if not isinstance(flows, dict) or not flows:
+        raise JobError(f"{file.name}: no flows", hint="write a [flows.NAME] section")
+    tables: dict[str, Table] = {}
+    for party, entries in data.items():
+        if not isinstance(entries, dict):
+            raise JobError(f"{file.name}: found {party}, allowed: [party.table] sections")
+        for name, entry in entries.items():
+            if not isinstance(entry, dict):
+                raise JobError(f"{file.name}: found [{party}], allowed: [party.table] sections")
+            tables[f"{party}.{name}"] = table_of(f"{party}.{name}", entry, file)
+    found = {}
+    for name, entry in flows.items():
+        section = TomlSection(file.name, f"[flows.{name}]", entry)
+        found[name] = _flow(name, file, section, tables)
+    return tables, found
+
+
+def _flow(name: str, file: Path, section: TomlSection, tables: Mapping[str, Any]) -> FlowSettings:
+    currency = section.text("currency", "CNY")
+    zone = _zone(section, "zone", section.text("zone", "Asia/Shanghai"))
+    taxonomy = tuple(file.parent / path for path in section.texts("taxonomy", []))
+    accounts, kinds = None, {}
+    given = section.table("accounts")
+    if given is not None:
+        kinds = given.mapping("kinds", KINDS)
+        accounts = _bound(file, f"[flows.{name}.accounts]", given, _ACCOUNTS, tables, ("account",))
+        fixed = accounts.fixed.get("kind", "C")
+        if fixed not in KINDS:
+            raise JobError(f"{accounts.where} kind: {fixed!r} found, C or B or G allowed")
+    beside = {
+        key: _bound(file, f"[flows.{name}.{key}]", one, fields, tables, fields[:2])
+        for key, fields in (("orders", _ORDERS), ("rates", _RATES))
+        if (one := section.table(key)) is not None
+    }
+    sources = [
+        _source(file, f"[[flows.{name}.source]] {i}", one, tables, zone)
+        for i, one in enumerate(section.tables("source"), start=1)
+    ]
+    section.done()
+    if not sources:
+        raise JobError(f"{file.name}: [flows.{name}]: write a [[flows.{name}.source]]")
+    return FlowSettings(
+        name=name,
+        file=file,
+        currency=currency,
+        zone=zone,
+        sources=tuple(sources),
+        accounts=accounts,
+        account_kinds=kinds,
+        orders=beside.get("orders"),
+        rates=beside.get("rates"),
+        taxonomy=taxonomy,
+    )
+
+
+def _source(
+    file: Path, name: str, section: TomlSection, tables: Mapping[str, Any], zone: str
+) -> Source:
+    inward, outward = section.texts("in", []), section.texts("out", [])
+    positive = section.text("positive", "in", ("in", "out"))
+    negative = section.text("negative", "refuse", ("refuse", "reverse"))
+    decimal = section.text("decimal", ".", (".", ","))
+    thousands = section.text("thousands", "", ("", ",", ".", " ", "'", "_"))
+    minor = section.flag("minor", False)
+    dates = section.text("dates", "yyyy-mm-dd")
+    stored = _zone(section, "stored_zone", section.text("stored_zone", zone))
+    for mark in ("yy", "mm", "dd"):
+        if mark not in dates:
+            raise JobError(
+                f"{file.name}: {name} dates: {dates!r} found, yyyy (or yy), mm and dd in it allowed"
+            )
+    bound = _bound(file, name, section, FIELDS, tables, NEEDED)
+    has_way = "direction" in bound.columns or "direction" in bound.fixed
+    if has_way and not (inward or outward):
+        raise JobError(
+            f"{bound.where} in, out: missing, the codes of direction are needed",
+            hint='in = ["C"], out = ["D"]',
+        )
+    if both := sorted(set(inward) & set(outward)):
+        raise JobError(f"{bound.where} in, out: {both[0]!r} found in both, in one allowed")
+    if decimal == thousands:
+        raise JobError(f"{bound.where} decimal, thousands: both are {decimal!r}, two marks needed")
+    return Source(
+        where=bound.where, table=bound.table, columns=bound.columns, fixed=bound.fixed,
+        joined=bound.joined,
+        inward=inward, outward=outward, positive=positive, negative=negative, decimal=decimal,
+        thousands=thousands, minor=minor, dates=dates, stored_zone=stored,
+    )  # fmt: skip
+
+
+def _zone(section: TomlSection, key: str, name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise section.fail(key, name, "a zone such as Asia/Shanghai or UTC") from None
+    return name
+
+
+def _bound(
+    file: Path,
+    name: str,
+    section: TomlSection,
+    fields: tuple[str, ...],
+    tables: Mapping[str, Any],
+    needed: tuple[str, ...],
+) -> Bound:
+    where, columns, fixed = f"{file.name}: {name}", dict[str, str](), dict[str, str]()
+    joined: dict[str, tuple[str, ...]] = {}
+    table = section.text("table")
+    if table not in tables:
+        raise section.fail("table", table, " or ".join(tables) or "a [party.table] section")
+    for key in fields:
+        if not section.has(key):
+            section.text(key, "")
+            continue
+        value = section._data[key]
+        if isinstance(value, dict):
+            fixed[key] = section.renames(key).get("is", "")
+            if not fixed[key]:
+                raise section.fail(key, "such a table", '"COLUMN" or { is = "VALUE" }')
+        elif isinstance(value, list) and key in _JOINED:
+            joined[key] = section.texts(key)
+        else:
+            columns[key] = section.text(key)
+    section.done()
+    for key in needed:
+        if key not in columns and (key in ("id", "time", "amount") or key not in fixed):
+            raise JobError(f"{where} {key}: missing, the name of a column is needed")
+    return Bound(where=where, table=table, columns=columns, fixed=fixed, joined=joined)

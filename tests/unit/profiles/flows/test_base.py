@@ -1,0 +1,176 @@
+"""The base model: a bank's own columns, and what cannot be read, counted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from profiles.flows.check import check_flows
+from profiles.flows.flows import Flows
+from psi.protocol.errors import FedprofileError, InputError, JobError
+from tests.unit.profiles.flows.made import flows_of, rows_of, tables_file
+
+BAD = """1,A,2024-01-31,"1,234.50",C,CNY,x
+2,A,2024-02-30,5,C,CNY,x
+3,B,2024-02-29,0.00,D,USD,x
+4,B,2024-02-29,10.005,D,USD,y
+4,B,2024-02-29,10.005,D,USD,y
+5,B,2024-01-01,abc,D,CNY,y
+6,B,2024-01-01,7,X,CNY,y
+7,A,2024-01-01,7,D,EUR,
+8,A,2019-12-31,7,D,CNY,
+9,B,2024-07-01,7,D,CNY,
+10,Z,2024-01-01,7,D,CNY,
+11,A,2024-01-01,-7,D,CNY,
+12,D,2024-04-01,1,D,CNY,
+"""
+
+
+def test_what_cannot_be_read_is_counted_and_nothing_else(tmp_path: Path) -> None:
+    found = check_flows(Flows.load(tables_file(tmp_path, BAD)))
+    assert found.refused == {
+        "bank.tx": {
+            "after the account was closed": 1,
+            "an unknown code of direction": 1,
+            "before the account was opened": 1,
+            "no amount, or none that can be read": 1,
+            "no day, or none that can be read": 1,
+            "no rate for the currency": 1,
+            "the account is not in the table of accounts": 1,
+            "the amount is negative beside a direction": 1,
+            "the amount is zero": 1,
+            "this id came before": 1,
+        }
+    }
+    assert (found.rows, found.read) == (13, 3)
+    assert found.inward == 123_450
+    assert found.outward == 7_107 + 100  # 10.01 dollars at 7.1
+    assert found.empty_months == ("2024-03",)
+    assert found.entities == {"B": 2, "C": 1}
+    assert any("1 entities are of two kinds" in note for note in found.notes)
+
+
+def test_a_code_of_direction_is_shown_where_it_is_common_only(tmp_path: Path) -> None:
+    rows = "".join(f"{i},A,2024-01-01,5,H,CNY,\n" for i in range(10)) + "99,A,2024-01-01,5,S,CNY,\n"
+    (note,) = check_flows(Flows.load(tables_file(tmp_path, rows))).notes
+    assert "'H' 10" in note
+    assert "'S'" not in note
+
+
+def test_rates_hold_from_their_day_on(tmp_path: Path) -> None:
+    rows = "1,A,2024-02-29,1,C,USD,\n2,A,2024-03-01,1,C,USD,\n3,A,2023-12-31,1,C,USD,\n"
+    base = Flows.load(tables_file(tmp_path, rows)).base
+    assert rows_of(base.good, "id", "minor") == [("1", 710), ("2", 720)]
+
+
+@pytest.mark.parametrize(
+    ("key", "line", "said"),
+    [
+        ("id", 'id = "nr"', "no column 'nr'"),
+        ("out", 'out = ["D", "C"]', "'C' found in both"),
+        ("amount", "", "amount: missing"),
+        ("amount", 'amount = { is = "5" }', "amount: missing"),
+        ("thousands", 'thousands = "."', "two marks needed"),
+        ("text", 'txt = "text"', "did you mean text"),
+        ("time", 'time = "day"\ndates = "dd/mm"', "yyyy"),
+        ("time", 'time = "day"\nstored_zone = "Mars"', "zone"),
+    ],
+)
+def test_a_wrong_section_names_file_and_key(tmp_path: Path, key: str, line: str, said: str) -> None:
+    file = tables_file(tmp_path, BAD, **{key: line})
+    with pytest.raises(FedprofileError) as caught:
+        _ = Flows.load(file).base
+    assert "tables.toml" in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_table_that_is_not_there_and_two_flows(tmp_path: Path) -> None:
+    file = tables_file(tmp_path, BAD, table='table = "bank.t"')
+    with pytest.raises(JobError, match=r"bank\.t"):
+        Flows.load(file)
+    more = '[flows.g]\n[[flows.g.source]]\ntable="bank.tx"\nid="id"\naccount="acct"\n'
+    more += 'time="day"\namount="amt"\n'
+    file = tables_file(tmp_path, BAD, more)
+    with pytest.raises(JobError, match="several flows"):
+        Flows.load(file)
+    assert Flows.load(file, "g").settings.accounts is None
+    (tmp_path / "tx.csv").unlink()
+    with pytest.raises(InputError, match=r"tx\.csv"):
+        Flows.load(file, "g")
+
+
+@pytest.mark.parametrize(
+    ("text", "minor"),
+    [("1,234.56", 123_456), ("(5.00)", -500), ("5.00-", -500), ("￥7", 700), ("-0.01", -1),
+     ("1.005", 101), ("1e3", None), ("", None), ("1.2.3", None), ("12345678901234", None)],
+)  # fmt: skip
+def test_amounts_in_text_are_exact_or_refused(text: str, minor: int | None) -> None:
+    import ibis
+
+    from profiles.flows.values import add_minor
+
+    table = ibis.memtable({"a": [text], "digits": [2]}, schema={"a": "string", "digits": "int64"})
+    found = add_minor(table, "a", "minor", thousands=",").to_pyarrow()
+    assert found["minor"].to_pylist() == [minor]
+
+
+def test_days_are_counted_in_the_zone_through_a_change_of_clocks() -> None:
+    utc = [
+        dt.datetime(2024, 3, 30, 23, 30),  # 00:30 in Prague, winter
+        dt.datetime(2024, 3, 31, 22, 30),  # 00:30, summer
+        dt.datetime(2024, 10, 27, 22, 30),  # 23:30, winter again
+    ]
+    table = pa.table({
+        "id": ["1", "2", "3"],
+        "account": ["A"] * 3,
+        "amount": [1.0] * 3,
+        "time": pa.array(utc, pa.timestamp("us", "UTC")),
+    })  # fmt: skip
+    good = Flows.of(table, zone="Europe/Prague").base.good
+    assert rows_of(good, "day", "second") == [
+        (dt.date(2024, 3, 31), 1800),
+        (dt.date(2024, 4, 1), 1800),
+        (dt.date(2024, 10, 27), 84_600),
+    ]
+
+
+def test_days_without_a_century_and_leap_days() -> None:
+    rows = [
+        {"id": i, "account": "A", "amount": 1.0, "time": t}
+        for i, t in enumerate(["000229", "990229", "301231", "29-1-1", "930101"])
+    ]
+    flows = flows_of(rows)
+    source = flows.settings.sources[0]
+    from dataclasses import replace
+
+    settings = replace(flows.settings, sources=(replace(source, dates="yymmdd"),))
+    found = rows_of(Flows(settings, flows.engine).base.rows, "day")
+    assert found == [
+        (dt.date(2000, 2, 29),), (None,), (dt.date(1930, 12, 31),), (None,),
+        (dt.date(1993, 1, 1),),
+    ]  # fmt: skip
+
+
+def test_ids_of_two_tables_may_be_the_same(tmp_path: Path) -> None:
+    more = """
+[bank.cards]
+path = "cards.csv"
+[[flows.f.source]]
+table = "bank.cards"
+id = "n"
+account = "acct"
+time = "day"
+amount = "amt"
+positive = "out"
+channel = { is = "card" }
+"""
+    (tmp_path / "cards.csv").write_text("n,acct,day,amt\n1,A,2024-01-01,5\n2,A,2024-01-01,-2\n")
+    base = Flows.load(tables_file(tmp_path, "1,A,2024-01-31,1,C,CNY,x\n", more)).base
+    assert rows_of(base.good, "id", "way", "minor", "channel") == [
+        ("bank.cards/1", "out", 500, "card"),
+        ("bank.cards/2", "in", 200, "card"),
+        ("bank.tx/1", "in", 100, ""),
+    ]
