@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import email.utils
 import shutil
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+
+import httpx
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federated.approval.policy_file import load_policy
 from federated.keys.peers import Peers
 from federated.node.home import NodeHome
 from federated.node.lives import check_is_last
 from federated.tables.bindings import TablesFile
-from federated.wire.certificates import read_certificate
+from federated.wire.certificates import read_certificate, read_key
 from federated.wire.proxy import not_reached_hint
 from psi.protocol import FedprofileError
 
@@ -21,6 +25,8 @@ __all__ = ["examine"]
 
 SOON = dt.timedelta(days=30)
 LEAST_DISK = 2 << 30
+MOST_SKEW = 60.0
+"""Seconds; a hub refuses calls from 300 on."""
 
 
 def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[str, str]]:
@@ -33,7 +39,9 @@ def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[s
             lambda: _raised(lambda: check_is_last(home.path)),
         ),
         ("certificate", lambda: _certificate(home)),
+        ("certificate and its key belong together", lambda: _pair(home, passphrase)),
         (f"hub {home.hub} answers over TLS", lambda: _hub(home)),
+        ("clock agrees with the hub's", lambda: _clock(home)),
         ("tables", lambda: _tables(home)),
         ("policy", lambda: _raised(lambda: load_policy(home.policy))),
         ("peers", lambda: _peers(home)),
@@ -64,6 +72,33 @@ def _certificate(home: NodeHome) -> str:
     if left < dt.timedelta(0):
         return f"expired on {ends:%Y-%m-%d}; ask the hub's owner for a new invite"
     return f"expires on {ends:%Y-%m-%d}; ask for a new invite" if left < SOON else ""
+
+
+def _pair(home: NodeHome, passphrase: Callable[[], bytes]) -> str:
+    try:
+        key = read_key(home.certificate_key, passphrase()).public_key()
+        held = read_certificate(home.certificate.read_bytes()).public_key()
+    except (OSError, FedprofileError):
+        return "certificate or key cannot be read"
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_bytes(*form) == held.public_bytes(*form):
+        return ""
+    return "node.crt is of another key than node.key; put back the pair, or ask for a new invite"
+
+
+def _clock(home: NodeHome) -> str:
+    """What a hub says of the time in any answer, this one included: it turns a stranger away."""
+    try:
+        context = ssl.create_default_context(cafile=str(home.authority))
+        with httpx.Client(verify=context, timeout=5, trust_env=False) as client:
+            said = client.post(f"https://{home.hub}/v1/enrol").headers["date"]
+        theirs = email.utils.parsedate_to_datetime(said)
+    except (httpx.HTTPError, OSError, KeyError, ValueError):
+        return ""  # not reached: that is told already
+    skew = abs((theirs - dt.datetime.now(dt.UTC)).total_seconds())
+    if skew < MOST_SKEW:
+        return ""
+    return f"differs by {skew:.0f} s, {MOST_SKEW:.0f} allowed; timedatectl set-ntp true"
 
 
 def _hub(home: NodeHome) -> str:

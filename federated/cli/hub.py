@@ -9,6 +9,7 @@ import typer
 
 from federated.cli import copies
 from federated.cli.group import Group
+from federated.cli.logs import LogFormat, log_to_stderr
 
 app = typer.Typer(
     cls=Group,
@@ -51,14 +52,14 @@ def init(
     from federated.keys.identity_file import write_identity
     from federated.keys.keyfile import save_keys
     from federated.keys.party_keys import PartyKeys
-    from federated.node.home import NodeHome
+    from federated.node.home import MOUNTED, NodeHome
     from federated.wire.hub_home import HubHome
 
     secret = passphrase(passphrase_file, new=True) if party else b""
     made = HubHome.create(home, host, port, listen)
     typer.echo(f"a hub at {made.address}, in {home}")
     if party:
-        place = NodeHome.create(home / "party", party, "mounted")
+        place = NodeHome.create(home / "party", party, MOUNTED)
         keys = PartyKeys.generate(party)
         save_keys(place.keys, keys, secret, secrets.token_bytes)
         write_identity(place.path / "identity.json", keys.identity)
@@ -68,7 +69,7 @@ def init(
 
 
 @app.command()
-def start(home: Home = HOME) -> None:
+def start(home: Home = HOME, log_format: LogFormat = "text") -> None:
     """Run the hub until it is stopped.
 
     One TLS port with client certificates, for nodes; one socket file in the hub's folder, for
@@ -80,12 +81,15 @@ def start(home: Home = HOME) -> None:
     from federated.wire.flower.hub import Hub
     from federated.wire.hub_home import HubHome
 
-    _log_to_stderr()
+    log_to_stderr(log_format)
     hub = Hub(HubHome(home))
     signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
     try:
         hub.start()
-        logging.getLogger("fedprofile.hub").info("listening at %s", hub.home.address)
+        logging.getLogger("fedprofile.hub").info(
+            "listening on %s, port %d; invites say %s",
+            hub.home.host, hub.home.port, hub.home.address,
+        )  # fmt: skip
         hub.serve()
     except KeyboardInterrupt:
         pass
@@ -176,12 +180,3 @@ def status(
 
 def _interrupt() -> None:
     raise KeyboardInterrupt
-
-
-def _log_to_stderr() -> None:
-    import logging
-
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
-    logging.getLogger("fedprofile").setLevel(logging.INFO)

@@ -10,7 +10,10 @@ from typing import Any
 from federated.cli.lists import print_rows
 from federated.keys.party_keys import Identity
 
-__all__ = ["DIFFER", "export", "overview", "show", "verify"]
+__all__ = ["DECISIONS", "DIFFER", "export", "overview", "show", "verify"]
+
+DECISIONS = ("approved", "refused")
+"""Kinds of lines that say yes or no: by a rule, an officer, the guard or the policy."""
 
 DIFFER = 9
 """Exit code where two accounts of a job differ."""
@@ -43,7 +46,7 @@ def overview(paths: Iterable[Path]) -> None:
         lines = read_ledger(path)
         terms: dict[str, Any] = next(
             (line["body"]["terms"] for line in lines if line["kind"] == "contract"), {}
-        )
+        ) or next((line["body"] for line in lines if line["kind"] in DECISIONS), {})
         ends = [x for x in lines if x["kind"] in ("finished", "ended", "resumed")]
         end = {"finished": "finished", "ended": "ended", "resumed": "open"}
         when = datetime.fromtimestamp(lines[0]["time"], UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -53,8 +56,19 @@ def overview(paths: Iterable[Path]) -> None:
     print_rows(("job", "began (UTC)", "lines", "end", "name", "purpose"), rows)
 
 
-def export(paths: Iterable[Path], out: Path | None, since: str, form: str) -> None:
-    """Write ledgers as JSON lines, to a file or the terminal, from a UTC time on."""
+def export(
+    paths: Iterable[Path],
+    out: Path | None,
+    since: str,
+    form: str,
+    *,
+    until: str = "",
+    kinds: Iterable[str] = (),
+) -> None:
+    """Write ledgers as JSON lines, to a file or the terminal, from a UTC time on and up to one.
+
+    Only lines of `kinds` where any are given.
+    """
     import json
     import sys
 
@@ -65,21 +79,32 @@ def export(paths: Iterable[Path], out: Path | None, since: str, form: str) -> No
 
     if form != "jsonl":
         raise MisuseError(f"--format {form} found, jsonl allowed")
-    try:
-        first = datetime.fromisoformat(since) if since else datetime.fromtimestamp(0, UTC)
-    except ValueError:
-        raise MisuseError("--since: a time like 2026-01-31T08:00 is needed") from None
-    first = first if first.tzinfo else first.replace(tzinfo=UTC)
+    first, last = _utc("--since", since), _utc("--until", until)
+    wanted = set(kinds)
     texts = [
         json.dumps(event, ensure_ascii=False) + "\n"
         for path in paths
         for event in events(read_ledger(path))
-        if datetime.fromisoformat(str(event["time"])) >= first
+        if (first is None or datetime.fromisoformat(str(event["time"])) >= first)
+        and (last is None or datetime.fromisoformat(str(event["time"])) < last)
+        and (not wanted or event["event"] in wanted)
     ]
     if out is None:
         sys.stdout.writelines(texts)
     else:
         write_atomic(out, "".join(texts), private=True)
+
+
+def _utc(option: str, text: str) -> datetime | None:
+    from psi.protocol import MisuseError
+
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise MisuseError(f"{option}: a time like 2026-01-31T08:00 is needed") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _what(body: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import typer
 from federated.cli import copies, node_ledger, node_releases, officer, peers, policy, table
 from federated.cli import keys as node_keys
 from federated.cli.group import Group
+from federated.cli.logs import LogFormat, log_to_stderr
 
 app = typer.Typer(
     cls=Group,
@@ -104,6 +105,7 @@ def init(
 def start(
     home: Home = HOME,
     passphrase_file: PassphraseFile = None,
+    log_format: LogFormat = "text",
 ) -> None:
     """Run the node until it is stopped: hear proposals, run approved jobs.
 
@@ -115,23 +117,27 @@ def start(
     from federated.approval.policy_file import load_policy
     from federated.cli.deciding import make_decider
     from federated.cli.passphrase import passphrase
-    from federated.node.home import NodeHome
+    from federated.node.home import MOUNTED, NodeHome
     from federated.node.lives import check_is_last
     from federated.tables.bindings import TablesFile
-    from federated.tables.source import FileSource
+    from federated.tables.source import FileSource, Source
     from federated.wire.flower.node import NodeDaemon
-    from psi.protocol import InputError
+    from psi.protocol import MisuseError
 
     place = NodeHome.open(home)
     check_is_last(place.path)
-    if not place.tables.exists():
-        raise InputError(f"{place.tables}: no table is bound", hint="fedprofile node table add")
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
-    logging.getLogger("fedprofile").setLevel(logging.INFO)
+    if place.hub == MOUNTED:
+        raise MisuseError(
+            f"{place.name} is mounted in its hub and needs no node",
+            hint=f"fedprofile hub start --home {home.parent}; jobs run by --hub {home.parent}",
+        )
+    log_to_stderr(log_format)
     load_policy(place.policy)  # a mistake in it shows now, not at the first proposal
-    source = FileSource(TablesFile.load(place.tables))
+    if place.tables.exists():
+        source: Source = FileSource(TablesFile.load(place.tables))
+    else:  # who only proposes binds its table where it runs
+        logging.getLogger("fedprofile.node").warning("no table is bound: others' jobs are refused")
+        source = FileSource(TablesFile(place.tables, {}))
     node = NodeDaemon(place, passphrase(passphrase_file), source, make_decider(place, source))
     signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
     try:

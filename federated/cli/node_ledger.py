@@ -11,6 +11,7 @@ import typer
 from federated.cli.group import Group
 
 if TYPE_CHECKING:
+    from federated.keys.party_keys import Identity
     from federated.node.home import NodeHome
 
 HOME = Path("fedprofile-node")
@@ -63,18 +64,29 @@ def verify(
 ) -> None:
     """Check this node's ledger of a job, and another party's against it; without JOB, all own.
 
-    Ends with exit code 9 and one line a finding where two accounts differ.
+    A ledger from before new keys is checked with the identity of its time, which lies in `former`.
+    Ends with exit code 9 and one line a finding where two accounts differ, with 4 where one of this
+    node's own is not whole.
     """
     from federated.cli import ledger_views
     from federated.node.home import NodeHome
-    from psi.protocol import MisuseError
+    from psi.protocol import InputError, MisuseError
 
     node = NodeHome.open(home)
     if against is not None and not job:
         raise MisuseError("--against needs a JOB", hint="fedprofile node ledger lists them")
-    for path in [_ledger(node, job)] if job else _ledgers(node):
-        code = ledger_views.verify(path, node.identity, against, typer.echo)
-    raise typer.Exit(code if job else 0)
+    if job:
+        path = _ledger(node, job)
+        raise typer.Exit(ledger_views.verify(path, _owner(node, path), against, typer.echo))
+    bad = 0
+    for path in _ledgers(node):
+        try:
+            ledger_views.verify(path, _owner(node, path), None, typer.echo)
+        except InputError as error:
+            bad += 1
+            typer.echo(f"NOT WHOLE  {error.message}")
+    if bad:
+        raise InputError(f"{bad} ledgers are not whole", hint="the lines above say where")
 
 
 @app.command()
@@ -87,15 +99,35 @@ def export(
     since: Annotated[
         str, typer.Option("--since", help="Only lines from this UTC time on, as 2026-01-31T08:00.")
     ] = "",
+    until: Annotated[str, typer.Option("--until", help="Only lines before this UTC time.")] = "",
+    decisions: Annotated[
+        bool, typer.Option("--decisions", help="Only approvals, denials and refusals.")
+    ] = False,
     form: Annotated[str, typer.Option("--format", help="jsonl: one flat event a line.")] = "jsonl",
 ) -> None:
-    """Write a job's ledger, or all of them, as JSON lines for a SIEM; fields in docs/LEDGER.md."""
+    """Write a job's ledger, or all of them, as JSON lines for a SIEM; fields in docs/LEDGER.md.
+
+    With --decisions, --since and --until: who said yes or no to what in a period, and why.
+    """
     from federated.cli import ledger_views
     from federated.node.home import NodeHome
 
     node = NodeHome.open(home)
     paths = [_ledger(node, job)] if job else _ledgers(node)
-    ledger_views.export(paths, out, since, form)
+    kinds = ledger_views.DECISIONS if decisions else ()
+    ledger_views.export(paths, out, since, form, until=until, kinds=kinds)
+
+
+def _owner(node: NodeHome, path: Path) -> Identity:
+    """The identity under which a ledger was written: the present one, or one before new keys."""
+    from federated.keys.identity_file import read_identity
+    from federated.ledger.account import read_account
+
+    former = sorted((node.path / "former").glob("*.json"))
+    for identity in [node.identity, *map(read_identity, former)] if former else ():
+        if not read_account(path, identity).findings:
+            return identity
+    return node.identity
 
 
 def _ledgers(node: NodeHome) -> list[Path]:

@@ -245,6 +245,8 @@ def _described(entry: Any, place: Any) -> list[str]:
 
 def _what_next(home: Path, entry: Any, before: str) -> str:
     """What an approval sets going: it depends on whether somebody still waits for it."""
+    import os
+
     from federated.cli.job_rows import live_jobs
 
     row = _row_of(home, entry)
@@ -252,6 +254,8 @@ def _what_next(home: Path, entry: Any, before: str) -> str:
         return "it goes on by itself" if entry.own else "the node goes on by itself"
     if entry.own:
         return "nobody runs it at present: the word counts once, when the same job is run again"
+    if os.geteuid() not in (0, home.stat().st_uid):  # another user does not see the node's socket
+        return "the node goes on by itself if it runs; otherwise the word counts once it does"
     if live_jobs(home) is None and before != "left":
         return "no node runs here: the word counts once it does"
     return (

@@ -68,9 +68,17 @@ def add(
     from federated.node.home import NodeHome
 
     place = NodeHome.open(home)
+    before = {peer.identity.name: peer for peer in Peers(place.path).all()}
     peer = Peers(place.path).add(file, place.identity)
     name = peer.identity.name
+    known = before.get(name)
     typer.echo(f"{name}: {peer.identity.fingerprint}")
+    if known is not None and known.identity != peer.identity:
+        was = f"{known.identity.fingerprint} ({known.confirmed or 'not confirmed'})"
+        typer.echo(f"CHANGED: the key of {name} was {was}", err=True)
+        typer.echo(
+            "new keys are announced by telephone; if nobody has, this file is not theirs", err=True
+        )
     then = f"fedprofile node peers confirm {name} FINGERPRINT --home {home}"
     typer.echo(peer.confirmed or f"next: compare by telephone, then: {then}")
 

@@ -115,7 +115,8 @@ class Peers:
         return _load(self._confirmed) if self._confirmed.exists() else {}
 
     def _write(self, book: dict[str, dict[str, str]]) -> None:
-        write_atomic(self._confirmed, json.dumps(book, indent=1) + "\n", private=True)
+        # for officers, who are other users; the folder keeps everybody else out
+        write_atomic(self._confirmed, json.dumps(book, indent=1) + "\n", private=False)
 
 
 def vouch(keys: PartyKeys, identity: Identity, out: Path) -> None:

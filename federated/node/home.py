@@ -38,7 +38,11 @@ from federated.store.files import make_folder, write_atomic
 from federated.tables.frozen import FrozenColumns
 from psi.protocol import InputError, MisuseError
 
-__all__ = ["NodeHome", "frozen_columns"]
+__all__ = ["MOUNTED", "NodeHome", "frozen_columns"]
+
+
+MOUNTED = "mounted"
+"""The hub of a party that has no node: it is mounted in its own hub's process."""
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,7 @@ class Fleet:
         self._arrived: queue.Queue[Parcel | None] = queue.Queue()
         self.connected = threading.Event()
         self.failure: FedprofileError | None = None
+        self._lost = 0.0
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -189,9 +190,16 @@ class Fleet:
                 self.connected.clear()
                 if self._stop.is_set() or self._expired():
                     return
-                _log.warning("the hub is not reached (%s); trying again", type(error).__name__)
+                self._lose(error)
                 self._stop.wait(pause)
                 pause = min(pause * 2, 5.0)
+
+    def _lose(self, error: Exception) -> None:
+        """One line when it is lost; `_activate` says when it is back."""
+        if not self._lost:
+            self._lost = time.monotonic()
+            kind = type(error).__name__
+            _log.warning("the hub is not reached (%s); trying until it is", kind)
 
     def _expired(self) -> bool:
         try:
@@ -208,6 +216,9 @@ class Fleet:
             self._node = Node(node_id=response.node_id)
             self._open.clear()
         self.connected.set()
+        if self._lost:
+            _log.info("the hub is reached again after %.0f s", time.monotonic() - self._lost)
+            self._lost = 0.0
         self._on_back()
 
     def _pull(self) -> None:
@@ -294,7 +305,8 @@ class Fleet:
             except FedprofileError as error:
                 self._end(error)
             except (httpx.TransportError, httpx.HTTPStatusError, RuntimeError) as error:
-                _log.warning("parcels were not sent (%s)", type(error).__name__)
+                if not self._lost:
+                    _log.info("parcels were not sent (%s): again later", type(error).__name__)
             return
 
     def _take_open(self) -> Message | None:

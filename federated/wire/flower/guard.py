@@ -227,6 +227,8 @@ class Guard:
                 self.relay.confirmed(peer, confirmed.message_object_id)
             await reply.send(send)
         else:
+            if call == "deactivate-node":
+                self.relay.left(peer)
             await (await self._ask(scope, body)).send(send)
 
     async def _await_message(self, peer: Peer) -> bool:

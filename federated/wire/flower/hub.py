@@ -28,6 +28,9 @@ __all__ = ["Hub"]
 
 _log = logging.getLogger("fedprofile.hub")
 
+WATCH = 1.0
+"""Seconds between two looks at the registry, and at who is connected."""
+
 
 class _Listener(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """Uvicorn's HTTP protocol, which also tells the application whose certificate it saw."""
@@ -105,6 +108,22 @@ class Hub:
                 )
             time.sleep(0.02)
         self._local = LocalServer(self.home.socket, self.guard.relay, self._answer)
+        threading.Thread(target=self._watch, daemon=True, name="watch").start()
+
+    def _watch(self) -> None:
+        """Revocations take effect without a call; who comes and goes is logged once."""
+        known: dict[str, bool] = {}
+        while not self._server.should_exit:
+            self.guard.refresh()
+            now = time.monotonic()
+            there = {peer.name: peer.online(now) for peer in self.guard.relay.peers()}
+            for name, online in known.items():
+                if name not in there:
+                    _log.warning("%s is revoked", name, extra={"party": name})
+                elif online and not there[name]:
+                    _log.warning("%s is not connected any more", name, extra={"party": name})
+            known = there
+            time.sleep(WATCH)
 
     def serve(self) -> None:
         """Run until a signal or `stop`."""

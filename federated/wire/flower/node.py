@@ -78,6 +78,11 @@ class Job:
         """The name officers use for it."""
         return self.call.session.hex()[:8]
 
+    @property
+    def about(self) -> dict[str, str]:
+        """What a line of the log says of it for programs."""
+        return {"job": self.id, "step": self.step, "party": self.call.proposer}
+
     def summary(self) -> dict[str, Any]:
         """What `node jobs` shows."""
         asked = self.contract or self.draft
@@ -311,6 +316,7 @@ class NodeDaemon:
             target=self._run, args=(job,), daemon=True, name=f"job {job.id}"
         )
         job.thread.start()
+        _log.info("job %s: %s calls", job.id, call.proposer, extra=job.about)
         endpoint.greet()
         for parcel in early:
             endpoint.deliver(parcel)
@@ -343,13 +349,13 @@ class NodeDaemon:
             participant.join()
             frozen.note()
             job.state = "done"
-            _log.info("job %s is done", job.id)
+            _log.info("job %s is done", job.id, extra=job.about)
         except Refused as error:
             job.state, job.error = "refused", error.message
-            _log.info("job %s was refused: %s", job.id, error.message)
+            _log.info("job %s was refused: %s", job.id, error.message, extra=job.about)
         except FedprofileError as error:
             job.state, job.error = "failed", f"{type(error).__name__}: {error.message}"
-            _log.warning("job %s has failed: %s", job.id, error.message)
+            _log.warning("job %s has failed: %s", job.id, error.message, extra=job.about)
         except Exception as error:
             job.state, job.error = "failed", type(error).__name__
             _log.error("job %s has failed: %s", job.id, type(error).__name__)
@@ -414,9 +420,13 @@ class _Noting:
     def decide(self, request: Any, stop: threading.Event) -> Any:
         self._job.state, self._job.draft = "waiting", request.contract
         try:
-            return self._decider.decide(request, stop)
+            found = self._decider.decide(request, stop)
         except Undecided as error:
             raise (self._job.ending or error) from None
+        word, job = "approved" if found.approved else "refused", self._job
+        why = f": {found.why}" if found.why else ""
+        _log.info("job %s is %s by %s%s", job.id, word, found.by, why, extra=job.about)
+        return found
 
     def allows(self, contract: Contract) -> None:
         self._decider.allows(contract)

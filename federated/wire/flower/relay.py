@@ -151,6 +151,12 @@ class Relay:
         self._by_node.pop(peer.node)
         if self._peers.get(peer.name) is peer:
             self._peers.pop(peer.name)
+        peer.epoch += 1  # a call that it has open ends, and its next one is told why
+        self._wake(peer.node)
+
+    def left(self, peer: Peer) -> None:
+        """A node has said that it ends."""
+        peer.seen = float("-inf")
 
     def peer(self, key: str) -> Peer | None:
         """The registered node with this public key (DER, hexadecimal)."""
