@@ -97,6 +97,19 @@ def test_what_comes_out_is_what_comes_out_under_encryption(two_way: bool) -> Non
     assert np.abs(np.array(noised.sums) - one.sums).max() <= 7
 
 
+def test_a_receiver_made_again_before_the_last_message_reads_the_same() -> None:
+    values, codes, _ = table()
+    asked = [Amount("x", 0, 9), Amount("y", 0, 9)]
+    bank, registry = roles(values, codes, asked, noise=counted_noise)
+    link = Pair(bank, registry)
+    for name, role in link.roles.items():
+        link._take(name, role.start())
+    bank.restore(bank.save())
+    link.deliver()
+    again = run(values, codes, asked, noise=counted_noise)
+    np.testing.assert_array_equal(link.results["bank"].sums, again.sums)
+
+
 def test_exact_counts_of_small_categories_are_not_sent() -> None:
     values, codes = np.ones((40, 1)), [0] * 25 + [1] * 13 + [2] * 2
     made = roles(values, codes, [Amount("x", 0, 9)], epsilon=0)

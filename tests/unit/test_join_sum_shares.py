@@ -111,6 +111,18 @@ def test_what_comes_out_is_what_comes_out_under_encryption(noised: bool, minimum
     assert np.array_equal(one["bureau"], other["bureau"])
 
 
+def test_roles_made_again_after_each_message_end_alike() -> None:
+    values, places = table()
+    link = shared(values, places)
+    for name, role in link.roles.items():
+        link._take(name, role.start())
+    while link._queue:
+        link.deliver()
+        for role in link.roles.values():
+            role.restore(role.save())
+    same(link.results["bank"], shared(values, places).run()["bank"])
+
+
 def test_a_place_cannot_be_counted_twice() -> None:
     """Under encryption one place, added up as often as the minimum, gives its value away."""
     values, _ = table()

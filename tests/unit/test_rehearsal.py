@@ -160,6 +160,18 @@ def test_a_contract_in_a_file_and_a_job_file_are_rehearsed_too(home: Path, tmp_p
         command(tmp_path / "job.toml", "--home", home)
 
 
+def test_private_sums_are_rehearsed_where_policy_names_them(home: Path, tmp_path: Path) -> None:
+    asked = JOB.replace("[[aggregate]]", '[[aggregate]]\nprotocol = "sums"')
+    (tmp_path / "job.toml").write_text(asked)
+    assert "'sums' asked, paillier allowed" in command(tmp_path / "job.toml", "--home", home)
+    (home / "policy.toml").write_text('[limits]\naggregate_protocols = ["sums"]\n')
+    found = json.loads(command(tmp_path / "job.toml", "--home", home, "--json"))
+    assert found["ended"] == ""
+    steps = list(dict.fromkeys(entry["step"] for entry in found["messages"]))
+    assert steps[-5:-1] == ["known/bureau", "lanes/bureau", "sums/0/bureau", "aggregate/0/bureau"]
+    assert not [e for e in found["messages"] if e["holds"].startswith("a message of the kind")]
+
+
 def test_a_policy_that_refuses_is_told_before_anything_is_read(home: Path) -> None:
     (home / "policy.toml").write_text('[proposals]\npurposes = ["fraud"]\n')
     text = command("abab", "--home", home)
