@@ -8,11 +8,11 @@ outputs are made of the job's copy of the tables, in which every row has its pla
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 import numpy as np
 import pyarrow as pa
 
+from federated.readers.base import column_hint
 from federated.tables.basis import ANY, Admission
 from federated.tables.column_roles import check_role
 from federated.tables.frozen import FrozenColumns
@@ -70,9 +70,10 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
     for key, columns in _shown(job):
         for column in columns:
             if column not in known:
-                close = get_close_matches(column, known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"columns: {', '.join(known)}"
-                raise InputError(f"{job.file}: {key}: {table} has no column {column!r}", hint=hint)
+                raise InputError(
+                    f"{job.file}: {key}: {table} has no column {column!r}",
+                    hint=column_hint(column, known),
+                )
     _check_types(job, source, frozen)
     for target in job.targets:
         managers = managers_of(target, source)

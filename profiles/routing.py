@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.readers.base import column_hint
 from federated.tables.source import Source
 from profiles.specs import TargetSpec
 from psi.protocol.errors import InputError
@@ -80,7 +81,7 @@ def routing_of(target: TargetSpec, table: str, source: Source, file: str = "") -
 def _there(column: str, known: list[str], table: str, place: str) -> None:
     if column not in known:
         raise InputError(
-            f"{place}: {table} has no column {column!r}", hint=f"columns: {', '.join(known)}"
+            f"{place}: {table} has no column {column!r}", hint=column_hint(column, known)
         )
 
 

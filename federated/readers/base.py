@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from psi.protocol.errors import InputError
 
-__all__ = ["CsvFormat", "Reader", "missing_column"]
+__all__ = ["CsvFormat", "Reader", "column_hint", "missing_column"]
 
 
 @dataclass(frozen=True)
@@ -66,22 +66,29 @@ _VALUE = r"\s*[+-]?(?:\d{5,}|\d+[.,]\d+|\d+[-/.]\d+[-/.]\d+)\s*"
 
 def missing_column(where: str, column: str, known: Sequence[str]) -> InputError:
     """The error for a column that a table does not have."""
+    return InputError(f"{where}: no column {column!r}", hint=column_hint(column, known))
+
+
+def column_hint(column: str, known: Sequence[str]) -> str:
+    """What to do about a column that is not among those that are there; shows no value of a row."""
     if len(known) == 1:
         for mark in (";", "\t", "|", ","):
             if column in (name.strip('" ') for name in known[0].split(mark)):
                 shown = "\\t" if mark == "\t" else mark
-                hint = f'the fields are divided by another mark: set delimiter = "{shown}"'
-                return InputError(f"{where}: no column {column!r}", hint=f"{hint} in tables.toml")
-    if any(re.fullmatch(_VALUE, name) for name in known):
+                return (
+                    f'the fields are divided by another mark: set delimiter = "{shown}" in '
+                    "tables.toml"
+                )
+    if any(re.fullmatch(_VALUE, part) for name in known for part in re.split(r"[;,\t|]", name)):
         # names that are values are somebody's row, which no error shows
-        hint = "the first line looks like a row, not like names: put a header above it"
-        return InputError(f"{where}: no column {column!r}", hint=hint)
+        return "the first line looks like a row, not like names: put a header above it"
     folded = {name.strip().casefold(): name for name in known}
     close = get_close_matches(column, known, n=1)
     if column.strip().casefold() in folded:
         close = [folded[column.strip().casefold()]]
-    hint = f"did you mean {close[0]!r}?" if close else f"columns: {_few(known)}"
-    return InputError(f"{where}: no column {column!r}", hint=hint)
+    if not close and len(known) == 1:
+        return f"its only column is {known[0]!r}: see the delimiter, and lines above the header"
+    return f"did you mean {close[0]!r}?" if close else f"columns: {_few(known)}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -59,9 +59,11 @@ def test_a_delimiter_added_to_the_header_as_advised_reads_the_file(tmp_path: Pat
     assert found.column("id")[7].as_py() == "000007"
 
 
-def test_a_first_line_that_is_a_row_is_not_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_first_line_that_is_a_row_is_not_shown(tmp_path: Path, mark: str) -> None:
+    row = f"110105194912310021{mark}Ann Canary{mark}17.5"
     with pytest.raises(InputError, match="no column 'id'") as caught:
-        load(tmp_path, whole("110105194912310021,Ann Canary,17.5", *LINES))
+        load(tmp_path, whole(row, *(line.replace(",", mark) for line in LINES)))
     assert "put a header above it" in caught.value.hint
     assert "Canary" not in caught.value.hint
     assert "1101" not in caught.value.hint
