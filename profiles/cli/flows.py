@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federated.cli.group import Group
+from profiles.cli import flow_money
 
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
@@ -18,6 +19,9 @@ app = typer.Typer(
 )  # fmt: skip
 taxonomy = typer.Typer(cls=Group, help="See, check and compare the types of flows.")
 app.add_typer(taxonomy, name="taxonomy")
+app.command("map")(flow_money.map_)
+app.command("leaks")(flow_money.leaks)
+app.command("breaks")(flow_money.breaks)
 
 Tables = Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")]
 Name = Annotated[str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")]

@@ -127,7 +127,7 @@ class Flows:
 
     def stored(self, table: Any, name: str) -> Any:
         """`table` computed once and kept on the engine while the connection lasts."""
-        if self.engine.connection.name == "duckdb":
+        if self.engine.connection.name in ("duckdb", "postgres"):
             self._stored += 1
             fresh = f"flows_{name}_{self._stored}"
             return self.engine.connection.create_table(fresh, table, temp=True)

@@ -25,7 +25,7 @@ _PARTS = ("consumer.toml", "company.toml", "government.toml")
 _KINDS = ("C", "B", "G")
 _WAYS = ("in", "out", "both")
 _NEEDED = ("names", "way", "group", "match", "near")
-_FLAGS = ("product", "leak", "series", "seen", "reversal")
+_FLAGS = ("product", "leak", "series", "seen", "reversal", "inside")
 _RULES = ("text", "not", "name", "mcc", "code", "channel", "priority", "rule")
 _KNOWN = (*_NEEDED, *_FLAGS, *_RULES, "iso", "known")
 _CODE = re.compile(r"[CBG]\.[a-z][a-z0-9_]{1,39}")
@@ -38,8 +38,8 @@ class FlowType:
 
     `known` is "purpose", or "mechanism" where only the way of paying is known (cash). `product` is
     money that moves into or out of a product here, `leak` money that leaves for an account or a
-    product elsewhere, `series` what comes or goes month after month. `seen` says that real data
-    have shown it.
+    product elsewhere, `series` what comes or goes month after month, `inside` what moves between
+    accounts here of one entity. `seen` says that real data have shown it.
     """
 
     code: str
@@ -53,6 +53,7 @@ class FlowType:
     leak: bool
     series: bool
     reversal: bool
+    inside: bool
     seen: bool
     match: tuple[str, ...]
     near: tuple[str, ...]
@@ -119,7 +120,7 @@ class Taxonomy:
         return self.types[code]
 
     def codes(self, flag: str) -> list[str]:
-        """The codes of the types that are `leak`, `product`, `series` or `reversal`."""
+        """The codes of the types that are `leak`, `product`, `series`, `reversal` or `inside`."""
         return [one.code for one in self if getattr(one, flag)]
 
     def differences(self, other: Taxonomy) -> list[str]:

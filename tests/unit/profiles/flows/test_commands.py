@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -32,6 +33,37 @@ def test_check_type_and_explain(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "C.fee rule 'text', priority 30, by text  <- this one decides" in text
     with pytest.raises(InputError, match="no readable row has this id"):
         said(capsys, "flows", "explain", "3", "--tables", file)
+
+
+MONEY = """1,A,2024-01-10,100,C,CNY,工资
+2,A,2024-01-12,60,D,CNY,本人他行转出
+3,A,2024-02-10,100,C,CNY,工资
+4,A,2024-03-10,100,C,CNY,工资
+5,A,2024-06-01,1,D,CNY,房租
+"""
+
+
+def test_map_leaks_and_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(tables_file(tmp_path, MONEY))
+    page, base = tmp_path / "map.html", tmp_path / "map.duckdb"
+    text = said(
+        capsys, "flows", "map", "--tables", file, "--html", str(page), "--out", str(base)
+    )  # fmt: skip
+    lines = [line.split() for line in text.splitlines()]
+    assert ["2024-01", "C", "->", "elsewhere", "1", "60.00"] in lines
+    assert ["2024-01", "outside", "->", "C", "1", "100.00"] in lines
+    assert "https://cdn" not in page.read_text("utf-8").split("<body>")[0]
+    with duckdb.connect(str(base), read_only=True) as made:
+        sums = made.execute("select count(*), sum(minor) from flows").fetchone()
+        assert sums == made.execute("select sum(rows), sum(minor) from flow_map").fetchone()
+        assert sums == (5, 36_100)
+    text = said(capsys, "flows", "leaks", "--tables", file, "--days", "3")
+    assert "2024-01 C.salary -> C.own_elsewhere_out" in text
+    assert text.splitlines()[0].endswith(" 60.00")
+    assert text.splitlines()[1].endswith(" 0.00")
+    (line,) = said(capsys, "flows", "breaks", "--tables", file).splitlines()
+    assert line.split() == ["2024-04", "C.salary", "break", "1", "100.00"]
+    assert said(capsys, "flows", "breaks", "--tables", file, "--as-of", "2024-04-20") == ""
 
 
 def test_taxonomy_lists_and_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,129 @@
+"""`fedprofile flows map`, `leaks` and `breaks`: where money comes from, goes and stays away."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from profiles.flows.flows import Flows
+
+__all__ = ["breaks", "leaks", "map_"]
+
+Tables = Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")]
+Name = Annotated[str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")]
+Out = Annotated[Path | None, typer.Option("--out", help="A Parquet file for all rows.")]
+
+
+def map_(
+    tables: Tables,
+    flows: Name = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A new DuckDB file: tables flows and flow_map.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="A page with the picture.")] = None,
+) -> None:
+    """Show what flows between places, month by month: counts and sums only.
+
+    Places are entities here by kind, products here, own accounts here, elsewhere, and outside.
+    """
+    from profiles.flows.export import write_duckdb
+    from profiles.flows.map import by_month, flow_map
+    from profiles.flows.sankey import write_sankey
+
+    opened, typed = _typed(tables, flows)
+    found = opened.stored(flow_map(typed, opened.taxonomy), "map")
+    rows = by_month(found).to_pyarrow().to_pylist()
+    digits = opened.settings.digits
+    for row in rows:
+        amount = f"{row['minor'] / 10**digits:>20,.{digits}f}"
+        pair = f"{row['source']} -> {row['target']}"
+        typer.echo(f"{_month(row['month'])} {pair:<22} {row['rows']:>12,} {amount}")
+    if html is not None:
+        write_sankey(rows, digits, opened.settings.currency, html)
+    if out is not None:
+        write_duckdb({"flows": typed, "flow_map": found}, out)
+
+
+def leaks(
+    tables: Tables,
+    flows: Name = "",
+    days: Annotated[
+        int, typer.Option("--days", min=0, max=400, help="Money that leaves within so many days.")
+    ] = 15,
+    out: Out = None,
+) -> None:
+    """Show what money left for elsewhere, by what it came as: oldest money first.
+
+    Counts and sums a month; `--out` has a row a pair of inflow and outflow.
+    """
+    import ibis
+
+    from profiles.flows import leaks as arithmetic
+    from profiles.flows.export import write_parquet
+
+    opened, typed = _typed(tables, flows)
+    found = arithmetic.leaks(typed, opened.taxonomy, days)
+    if out is not None:
+        typer.echo(f"{out}: {write_parquet(found, out):,} rows")
+        return
+    keys = ["month", "inflow_type", "outflow_type"]
+    sums = found.group_by(keys).agg(rows=found.count(), minor=found.minor.sum())
+    for row in sums.order_by("month", ibis.desc("minor"), *keys[1:]).to_pyarrow().to_pylist():
+        pair = f"{row['inflow_type'] or 'no type'} -> {row['outflow_type']}"
+        typer.echo(f"{_month(row['month'])} {pair:<44} {row['rows']:>9,} {_told(opened, row)}")
+    left = arithmetic.unattributed(typed, opened.taxonomy)
+    total = left.minor.sum().execute()
+    typer.echo(f"brought by no inflow in the data: {_told(opened, {'minor': int(total or 0)})}")
+
+
+def breaks(
+    tables: Tables,
+    flows: Name = "",
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], help="The last day looked at."),
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Show what came month after month and stopped; told 45 days after it last came.
+
+    Counts and sums a month; `--out` has a row a break.
+    """
+    from profiles.flows import breaks as arithmetic
+    from profiles.flows.export import write_parquet
+    from psi.protocol.errors import InputError
+
+    opened, typed = _typed(tables, flows)
+    last = typed.day.max().to_pyarrow().as_py()
+    if last is None:
+        raise InputError(f"{opened.settings.where}: no row can be read")
+    day = as_of.date() if as_of else last
+    found = arithmetic.breaks(opened.base, typed, opened.taxonomy, day)
+    if out is not None:
+        typer.echo(f"{out}: {write_parquet(found, out):,} rows")
+        return
+    keys = ["month", "type", "change"]
+    sums = found.group_by(keys).agg(rows=found.count(), minor=found.minor.sum())
+    for row in sums.order_by(keys).to_pyarrow().to_pylist():
+        what = f"{row['type']} {row['change']}"
+        typer.echo(f"{_month(row['month'])} {what:<40} {row['rows']:>9,} {_told(opened, row)}")
+
+
+def _typed(tables: Path, name: str) -> tuple[Flows, Any]:
+    from profiles.flows.flows import Flows
+
+    opened = Flows.load(tables, name)
+    return opened, opened.stored(opened.typed(), "typed")
+
+
+def _month(number: int) -> str:
+    return f"{number // 12}-{number % 12 + 1:02d}"
+
+
+def _told(flows: Flows, row: dict[str, Any]) -> str:
+    digits = flows.settings.digits
+    return f"{row['minor'] / 10**digits:>20,.{digits}f}"

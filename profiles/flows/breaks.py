@@ -1,0 +1,160 @@
+"""Breaks: what came month after month and stopped.
+
+A series is an entity's flows of one way with one counterparty; its type is the one that most of its
+rows have, so that one oddly typed row ends nothing. It is steady where three of the last four
+months had a row. A break is told when `tell` days have gone by since the last row of a steady
+series; its month is the first one missing. A month in which the series paid twice (a pay day moved
+before the Spring Festival) covers the next as well. A series of the same entity and type with
+another counterparty and about the same amount makes it "payer changed". A death or a closed account
+is no break.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import ibis
+
+from profiles.flows.base import Base
+from profiles.flows.taxonomy import Taxonomy
+from psi.protocol.errors import MisuseError
+
+__all__ = ["TELL", "breaks", "series_of"]
+
+TELL = 45
+"""Days after which a break is told."""
+_COVERED = 30
+_FOLLOWS = 75
+_KEYS = ["entity", "kind", "way", "who"]
+
+
+def series_of(typed: Any, taxonomy: Taxonomy) -> Any:
+    """A row a day of each series: the keys, series_type, day, minor, account, typical.
+
+    `who` is the counterparty's account, else its name, else the type; `typical` the lower median
+    of the series' days, in minor units. Only types that the taxonomy calls series.
+    """
+    rows = typed.filter(typed.type != "")
+    who = ibis.cases(
+        (rows.counterparty_account != "", rows.counterparty_account),
+        (rows.counterparty_name != "", rows.counterparty_name),
+        else_=rows.type,
+    )
+    rows = rows.select("entity", "kind", "way", "type", "day", "minor", "account", who=who)
+    counts = rows.group_by([*_KEYS, "type"]).agg(rows=rows.count())
+    most = ibis.window(group_by=_KEYS, order_by=[ibis.desc("rows"), "type"])
+    counts = counts.mutate(place=ibis.row_number().over(most))
+    kinds = counts.filter((counts.place == 0) & counts.type.isin(taxonomy.codes("series")))
+    kinds = kinds.select(*(kinds[k].name(f"k_{k}") for k in _KEYS), series_type="type")
+    days = rows.group_by([*_KEYS, "day"]).agg(minor=rows.minor.sum(), account=rows.account.max())
+    days = days.mutate(minor=days.minor.cast("int64"))
+    found = days.inner_join(kinds, [days[k] == kinds[f"k_{k}"] for k in _KEYS])
+    found = found.drop(*(f"k_{k}" for k in _KEYS))
+    size = ibis.window(group_by=_KEYS, order_by=["minor", "day"])
+    found = found.mutate(place=ibis.row_number().over(size))
+    sizes = found.group_by(_KEYS).agg(days=found.count())
+    sizes = sizes.rename({f"s_{k}": k for k in _KEYS})
+    joined = found.inner_join(sizes, [found[k] == sizes[f"s_{k}"] for k in _KEYS])
+    middle = joined.filter(joined.place == (joined.days - 1) // 2)
+    middle = middle.select(*(middle[k].name(f"m_{k}") for k in _KEYS), typical="minor")
+    found = found.inner_join(middle, [found[k] == middle[f"m_{k}"] for k in _KEYS])
+    return found.drop("place", *(f"m_{k}" for k in _KEYS))
+
+
+def breaks(base: Base, typed: Any, taxonomy: Taxonomy, as_of: dt.date, tell: int = TELL) -> Any:
+    """A row a break that was told by the day `as_of`.
+
+    Columns: entity, kind, way, who, type, month (the first missing; 12 a year + month - 1), minor
+    (a month), last_day, told, change ("break", "payer changed"), resumed (a day, or null).
+
+    Raises:
+        MisuseError: `as_of` lies after the last day of the data: the silence would be the data's.
+    """
+    last = typed.day.max().to_pyarrow().as_py()
+    if last is None or as_of > last:
+        raise MisuseError(f"as of {as_of}: the data end on {last}", hint="a day that they hold")
+    days = series_of(typed, taxonomy)
+    days = days.filter(days.day <= ibis.literal(as_of))
+    days = days.mutate(month=(days.day.year() * 12 + days.day.month() - 1).cast("int64"))
+    gaps = _steady(days)
+    following = ibis.window(group_by=_KEYS, order_by="day")
+    gaps = gaps.mutate(resumed=gaps.day.lead().over(following))
+    wait = ibis.ifelse(gaps.twice >= 2, tell + _COVERED, tell)
+    until = gaps.resumed.fill_null(ibis.literal(as_of))
+    gaps = gaps.mutate(wait=wait, gap=until.delta(gaps.day, unit="day").cast("int64"))
+    gaps = gaps.filter(gaps.steady & (gaps.gap >= gaps.wait))
+    told = ibis.ifelse(
+        gaps.twice >= 2,
+        (gaps.day + ibis.interval(days=tell + _COVERED)).cast("date"),
+        (gaps.day + ibis.interval(days=tell)).cast("date"),
+    )
+    gaps = gaps.mutate(told=told, missing=gaps.month + ibis.ifelse(gaps.twice >= 2, 2, 1))
+    gaps = _alive(base, gaps)
+    return _changed(days, gaps)
+
+
+def _steady(days: Any) -> Any:
+    """The last row of each month, whether three of the four months up to it had one, and how
+    often the month paid about what is typical."""
+    full = days.minor * 10 >= days.typical * 8
+    months = days.group_by([*_KEYS, "month"]).agg(
+        last=days.day.max(), twice=days.count(where=full).cast("int64")
+    )
+    order = ibis.window(group_by=_KEYS, order_by="month")
+    months = months.mutate(third=months.month.lag(2).over(order))
+    months = months.mutate(steady=(months.third >= months.month - 3).fill_null(False))
+    months = months.select(*(months[k].name(f"n_{k}") for k in _KEYS), "last", "twice", "steady")
+    same = [days[k] == months[f"n_{k}"] for k in _KEYS]
+    found = days.left_join(months, [*same, days.day == months.last])
+    found = found.mutate(steady=found.steady.fill_null(False), twice=found.twice.fill_null(0))
+    return found.drop("last", *(f"n_{k}" for k in _KEYS))
+
+
+def _alive(base: Base, gaps: Any) -> Any:
+    """Without those whose owner died or whose account was closed before the break was told."""
+    if base.accounts is None:
+        return gaps
+    ended = base.accounts.select(held="account", died="died", closed="closed")
+    found = gaps.left_join(ended, gaps.account == ended.held)
+    over = (found.died <= found.told).fill_null(False)
+    over = over | (found.closed <= found.told).fill_null(False)
+    return found.filter(~over).drop("held", "died", "closed")
+
+
+def _changed(days: Any, gaps: Any) -> Any:
+    """Each gap with whether another payer of about the same amount began in its place."""
+    began = days.group_by([*_KEYS, "series_type"]).agg(
+        first=days.day.min(), usual=days.typical.max()
+    )
+    began = began.select(
+        b_entity="entity", b_way="way", b_type="series_type", b_who="who",
+        first="first", usual="usual",
+    )  # fmt: skip
+    near = gaps.inner_join(
+        began,
+        [
+            gaps.entity == began.b_entity,
+            gaps.way == began.b_way,
+            gaps.series_type == began.b_type,
+            gaps.who != began.b_who,
+            began["first"] > gaps.day,
+            began["first"] <= gaps.day + ibis.interval(days=_FOLLOWS),
+            began.usual * 10 >= gaps.typical * 7,
+            began.usual * 10 <= gaps.typical * 13,
+        ],
+    )
+    near = near.group_by([*_KEYS, "day"]).agg(others=near.count())
+    near = near.select(*(near[k].name(f"c_{k}") for k in _KEYS), c_day=near.day, others=near.others)
+    same = [*(gaps[k] == near[f"c_{k}"] for k in _KEYS), gaps.day == near.c_day]
+    found = gaps.left_join(near, same)
+    return found.select(
+        *_KEYS,
+        type=found.series_type,
+        month=found.missing,
+        minor=found.typical,
+        last_day=found.day,
+        told=found.told,
+        change=ibis.ifelse(found.others.notnull(), "payer changed", "break"),
+        resumed=found.resumed,
+    )

@@ -1,0 +1,94 @@
+"""Leaks: money that came in and left for an account or a product elsewhere, by what it came as.
+
+Oldest money first, and spending uses it up. With I the sum of an entity's inflows and O that of its
+outflows up to a row, in order of time, what was spent without an inflow in the data is
+
+    U = max(0, highest O - I so far)
+
+so an outflow uses up the stretch of inflows from (O - U before it) to (O - U after it); the rest of
+it is unattributed. An inflow stands from I before it to I after it; what both have in common is
+the money of that inflow that left by that outflow. All are sums over rows in order: no loop.
+
+Products here use money up and are no leaks; what moves between own accounts here, and reversals
+with their pairs, are not looked at. Within a day what comes in stands before what goes out where
+no time is known; ties go by id.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis
+
+from profiles.flows.taxonomy import Taxonomy
+
+__all__ = ["leaks", "unattributed"]
+
+
+def leaks(typed: Any, taxonomy: Taxonomy, days: int = 15) -> Any:
+    """A row a pair of inflow and leaking outflow, at most `days` days apart, the last included.
+
+    Columns: entity, kind, month (the inflow's, 12 a year + month - 1), inflow, inflow_type,
+    inflow_day, outflow, outflow_type, outflow_day, lag (days), minor.
+    """
+    events = _events(typed, taxonomy)
+    came = events.filter(events.way == "in").select(
+        "entity", "kind",
+        inflow="id", inflow_type="type", inflow_day="day",
+        low=events.come - events.minor, high="come",
+    )  # fmt: skip
+    out = events.filter((events.way == "out") & events.type.isin(taxonomy.codes("leak")))
+    out = out.select(
+        of="entity", outflow="id", outflow_type="type", outflow_day="day",
+        start="used_before", end="used",
+    )  # fmt: skip
+    pairs = came.inner_join(
+        out,
+        [
+            came.entity == out.of,
+            came.low < out.end,
+            out.start < came.high,
+            out.outflow_day <= came.inflow_day + ibis.interval(days=days),
+        ],
+    )
+    minor = ibis.least(pairs.high, pairs.end) - ibis.greatest(pairs.low, pairs.start)
+    pairs = pairs.mutate(
+        minor=minor,
+        lag=pairs.outflow_day.delta(pairs.inflow_day, unit="day").cast("int64"),
+        month=pairs.inflow_day.year() * 12 + pairs.inflow_day.month() - 1,
+    )
+    return pairs.drop("of", "low", "high", "start", "end")
+
+
+def unattributed(typed: Any, taxonomy: Taxonomy) -> Any:
+    """Leaking outflows with money that no inflow in the data brought: entity, outflow, minor."""
+    events = _events(typed, taxonomy)
+    out = events.filter((events.way == "out") & events.type.isin(taxonomy.codes("leak")))
+    left = out.minor - (out.used - out.used_before)
+    found = out.select("entity", outflow="id", outflow_day="day", minor=left)
+    return found.filter(found.minor > 0)
+
+
+def _events(typed: Any, taxonomy: Taxonomy) -> Any:
+    """Rows with `come` (inflows so far), and what of them outflows `used` before and after."""
+    aside = [*taxonomy.codes("inside"), *taxonomy.codes("reversal")]
+    rows = typed.filter(~typed.type.isin(aside))
+    rows = rows.select("entity", "kind", "id", "type", "way", "minor", "day", "second")
+    rows = rows.mutate(
+        amount_in=ibis.ifelse(rows.way == "in", rows.minor, 0).cast("int64"),
+        amount_out=ibis.ifelse(rows.way == "out", rows.minor, 0).cast("int64"),
+    )
+    order = ["day", "second", "way", "id"]
+    so_far = ibis.window(group_by="entity", order_by=order, preceding=None, following=0)
+    rows = rows.mutate(
+        come=rows.amount_in.sum().over(so_far).cast("int64"),
+        gone=rows.amount_out.sum().over(so_far).cast("int64"),
+    )
+    rows = rows.mutate(over=rows.gone - rows.come)
+    rows = rows.mutate(most=ibis.greatest(rows.over.max().over(so_far), 0).cast("int64"))
+    before = ibis.window(group_by="entity", order_by=order)
+    rows = rows.mutate(most_before=rows.most.lag().over(before).fill_null(0))
+    return rows.mutate(
+        used=rows.gone - rows.most,
+        used_before=rows.gone - rows.amount_out - rows.most_before,
+    )
