@@ -218,3 +218,28 @@ def test_a_join_and_sum_by_sums(small: Path) -> None:
     assert abs(noised.values[1] - other.values[1]) < 600
     assert terms.shared
     assert "no record is added up twice" in describe(job, tables, 1000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", NAMES)
+def test_a_join_by_sums_goes_on_wherever_it_is_killed(
+    small: Path, tmp_path: Path, victim: str
+) -> None:
+    head = prepare(small, "sums", "").read_text().split("[[aggregate]]")[0]
+    job = small / "job.toml"
+    exact = "[[join_sum]]" + HIDDEN.rpartition("[[join_sum]]")[2] + 'protocol = "sums"\n'
+    job.write_text(head.replace("[align]", '[align]\nreveal = "cardinality"') + exact)
+    plain = play(small, tmp_path / "plain", {})
+    wanted = plain["bank"].outcome
+    assert wanted is not None
+    back = 0
+    for fatal in range(1, plain[victim].frames + 1):
+        home = tmp_path / f"{victim}-{fatal}"
+        parties = play(small, home, {victim: fatal})
+        back += parties[victim].lives == 2
+        found = parties["bank"].outcome
+        assert found is not None, [(p.party, p.error) for p in parties.values()]
+        ((_, mine),), ((_, theirs),) = found.join_sums, wanted.join_sums
+        np.testing.assert_array_equal(mine.values, theirs.values)
+        verify_ledger(home / victim / "ledger.jsonl", PINNED[victim])
+    assert back > 10
