@@ -113,6 +113,36 @@ def test_weights_do_not_isolate_a_person_between_two_groups(tmp_path: Path, book
     assert not np.isclose((one * 65 - two * 41) / 24, income)
 
 
+@pytest.mark.parametrize("moved", ["person", "row"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_two_segments_that_differ_in_one_row_of_a_repeated_person_do_not_tell_it(
+    tmp_path: Path, moved: str, apart: bool
+) -> None:
+    """The target has two rows. One of them is in another group in the second segment, of the same
+    job or of one a month later; for comparison both are. The difference of sums is her income."""
+    people = [*IDS, TARGET]
+    first = ["one" if n < 100 else "two" for n in range(N)] + ["one"]
+    second = [*first[:-1], "two"]
+    if moved == "person":
+        second[17] = "two"
+    sums = MEAN.replace("income:mean", "income:sum")
+    again = sums.replace("bank.seg", "bank.also")
+    table, place = pa.table({"id": people, "seg": first, "also": second}), world(tmp_path, bureau())
+    found = []
+    for job in [HEAD + sums, HEAD + again] if apart else [HEAD + sums + again]:
+        done = place.run(job, table)
+        if done.outcome is not None:
+            found += [
+                told.values[0][told.groups.index("one")] for _, told in done.outcome.aggregates
+            ]
+    assert not np.isnan(found[0])
+    if apart:
+        assert len(found) == 1
+        assert "too few records apart from earlier answers" in str(done.errors["bureau"])
+    else:
+        assert np.isnan(found[1])
+
+
 def test_noise_covers_all_pairs_of_a_person(tmp_path: Path) -> None:
     """500 rows of one person move a count by 500: at epsilon .1 the noise is of scale 10,000."""
     people = [i for i in IDS if i != TARGET] + [TARGET] * 500
