@@ -42,12 +42,14 @@ class JobResult:
     """Where the outputs are, and what they say: `profiles`, `targets` and `metrics`.
 
     `out` is their folder; `outputs` holds them as Arrow tables, with numbers and report;
-    `federation` what came out at each party, and the contract.
+    `federation` what came out at each party, and the contract. `columns_noted`: false where what
+    columns were taken for could not be written.
     """
 
     out: Path
     outputs: Outputs
     federation: Federation
+    columns_noted: bool = True
 
     @property
     def profiles(self) -> pd.DataFrame | None:
@@ -155,9 +157,8 @@ def run_job(
         federation.wrote(_hashes(staging))
         _replace(staging, out)
     federation.settle()
-    if frozen is not None:
-        frozen.note()
-    return JobResult(out, outputs, federation)
+    noted = frozen is None or frozen.note()
+    return JobResult(out, outputs, federation, columns_noted=noted)
 
 
 def _here(

@@ -103,17 +103,19 @@ class FrozenColumns:
                 f"{self._how}",
             )
 
-    def note(self) -> None:
-        """The job has ended well: what was seen holds from now on."""
+    def note(self) -> bool:
+        """The job has ended well: what was seen holds from now on. False: it cannot be written."""
         with self._lock:
             if not self._seen:
-                return
+                return True
             try:
                 write_atomic(self._path, _text(self._with_seen()))
-            except OSError as error:
-                raise EnvironmentFailed(
-                    f"cannot write {self._path.name}: {error.strerror}"
-                ) from None
+            except (
+                OSError,
+                EnvironmentFailed,
+            ):  # a job file may lie where nobody writes: its outputs are there
+                return False
+            return True
 
     def _with_seen(self) -> _Tables:
         tables: _Tables = {}

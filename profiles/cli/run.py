@@ -87,6 +87,12 @@ def run(
         frozen=held,
     )
     print_summary(result)
+    if not result.columns_noted:
+        typer.echo(
+            f"{job.with_suffix('.columns.json')} cannot be written: the next run will not notice "
+            "where a column is taken for something else",
+            err=True,
+        )
 
 
 def frozen_columns(job: Path, accept: bool) -> Any:

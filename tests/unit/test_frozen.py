@@ -83,6 +83,14 @@ def test_more_columns_are_added_and_other_tables_stay(tmp_path: Path) -> None:
     assert set(known["bank.t"]["columns"]) == set(MAY.column_names)
 
 
+def test_where_nobody_can_write_a_job_ends_all_the_same(tmp_path: Path) -> None:
+    place = tmp_path / "gone"
+    held = frozen(place / "job.columns.json")
+    held.check("bank.t", MAY, ["amount"])
+    place.touch()  # a file where the folder was
+    assert not held.note()
+
+
 def test_an_altered_file_is_refused_and_may_be_accepted_anew(tmp_path: Path) -> None:
     file = tmp_path / "f.json"
     job(file, MAY)

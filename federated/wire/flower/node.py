@@ -347,7 +347,8 @@ class NodeDaemon:
                 frozen=frozen,
             )
             participant.join()
-            frozen.note()
+            if not frozen.note():
+                _log.warning("what columns were taken for cannot be written: see the disk")
             job.state = "done"
             _log.info("job %s is done", job.id, extra=job.about)
         except Refused as error:
