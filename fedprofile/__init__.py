@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         lift,
         verify_ledger,
     )
-    from profiles import Job, JobResult, describe, open_tables, run_job
+    from profiles import Flows, Job, JobResult, Taxonomy, describe, open_tables, run_job
     from psi import (
         KINDS,
         PROTOCOLS,
@@ -66,6 +66,7 @@ __all__ = [
     "Declined",
     "EnvironmentFailed",
     "FedprofileError",
+    "Flows",
     "InputError",
     "Job",
     "JobError",
@@ -77,6 +78,7 @@ __all__ = [
     "PeerGone",
     "Refused",
     "SavedModel",
+    "Taxonomy",
     "aggregate_by_category",
     "aggregate_by_segment",
     "auc",

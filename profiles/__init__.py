@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from profiles.flows.flows import Flows
     from profiles.flows.taxonomy import Taxonomy
     from profiles.job import Job
-    from profiles.plan import describe
+    from profiles.plan_text import describe
     from profiles.run import JobResult, run_job
     from profiles.tables import open_tables
 
@@ -33,7 +33,7 @@ __getattr__ = handed_out(
         "Job": "profiles.job",
         "JobResult": "profiles.run",
         "Taxonomy": "profiles.flows.taxonomy",
-        "describe": "profiles.plan",
+        "describe": "profiles.plan_text",
         "open_tables": "profiles.tables",
         "run_job": "profiles.run",
     },

@@ -1,11 +1,13 @@
-"""`plan`: a job in plain words, before any contact.
+"""What a job will tell whom and what it will cost, before any contact: data, for any screen.
 
-The words are `federated.contract.summary`, those that another party's officer reads.
+`plan_text` says it in words; those on the contract are `federated.contract.summary`, which another
+party's officer reads.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from federated.contract.completion import complete
 from federated.contract.cost import Estimate
@@ -13,14 +15,13 @@ from federated.contract.disclosures import disclosures
 from federated.contract.instead import sums_instead
 from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import chosen_protocol, tagging
-from federated.contract.summary import in_words
 from federated.contract.terms import Contract
 from federated.releases.holdings import Holdings
-from federated.releases.row_bits import row_bits, row_words
+from federated.releases.row_bits import RowBits, row_bits
 from federated.steps.runner import facts_of
-from federated.tables.column_report import columns_taken, in_lines
+from federated.store.plain import to_plain
+from federated.tables.column_report import ColumnTaken, columns_taken
 from federated.tables.source import Source
-from federated.text import plain
 from federated.vertical.size import most_rows
 from profiles.job import Job
 from profiles.leaks import with_leaks
@@ -32,7 +33,7 @@ from psi.align import PROTOCOLS
 from psi.kernels.montgomery import best_path
 from psi.protocol import Refused
 
-__all__ = ["describe", "estimate"]
+__all__ = ["Plan", "TableTaken", "estimate", "planned"]
 
 STARTING = 1.0
 """Seconds for keys, handshake, contract and ledger heads."""
@@ -40,8 +41,68 @@ KEPT = "while the partner keeps its tags and its records stay the same"
 PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 
 
-def describe(job: Job, source: Source | None, rows: int) -> str:
-    """What a job will tell whom, and what it costs, before anybody is asked: the plan as text.
+@dataclass(frozen=True)
+class TableTaken:
+    """A table of the job, its rows, and what each column that the job names is taken for."""
+
+    table: str
+    rows: int
+    taken: tuple[ColumnTaken, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A job before anybody is asked.
+
+    `contract` is the one that would be signed, under keys that are thrown away. `protocol` of set
+    intersection was chosen for `why`; both "" where there is nothing to choose. `told` are bits of
+    a row, by partner. `cost` is that of all steps with all parties on this machine, by the kernels
+    of `path`; `kept` the seconds of it that kept tags save later, None without; `instead` what its
+    statistics cost now and by private sums. `too_many` are trainings, and the most joined rows they
+    take, that may find more. `tables` are what was looked at; where none was, `rows` is what every
+    one is taken to have.
+    """
+
+    job: str
+    purpose: str
+    entity: str
+    contract: Contract
+    protocol: str
+    why: str
+    told: tuple[RowBits, ...]
+    cost: Estimate
+    path: str
+    kept: float | None
+    instead: tuple[Estimate, Estimate] | None
+    too_many: tuple[tuple[str, int], ...]
+    tables: tuple[TableTaken, ...]
+    rows: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data: dicts, lists, texts and numbers."""
+        return {
+            "job": self.job,
+            "purpose": self.purpose,
+            "entity": self.entity,
+            "contract": to_plain(self.contract),
+            "protocol": self.protocol,
+            "why": self.why,
+            "told": [asdict(row) for row in self.told],
+            "cost": asdict(self.cost),
+            "path": self.path,
+            "kept": self.kept,
+            "instead": [asdict(one) for one in self.instead or ()],
+            "too_many": dict(self.too_many),
+            "tables": {
+                one.table: {"rows": one.rows, "taken": [column.as_dict() for column in one.taken]}
+                for one in self.tables
+            },
+            "rows": self.rows,
+        }
+
+
+def planned(job: Job, source: Source | None, rows: int) -> Plan:
+    """What a job will tell whom, and what it costs, before anybody is asked.
 
     Args:
         job: from `Job.load`.
@@ -53,50 +114,33 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
     """
     if source is not None:
         check_own(job, source)
-    contract, taken = _contract(job, source, rows)
-    lines = [f"{job.name}", f"purpose: {job.purpose}; about: {job.entity}", "", *in_words(contract)]
-    lines += _told(contract, source)
-    cost = estimate(contract)
-    lines += ["", taken] if taken else []
-    lines += [
-        "",
-        f"Expected with all parties on this machine, as it is now ({PATHS[best_path()]} kernels)",
-        f"  about {_seconds(cost.seconds)}, {cost.memory / 1e6 + 400:.0f} MB of memory a party, "
-        f"{cost.wire / 1e6:.0f} MB on the wire",
-    ]
-    lines += _sums_instead(contract)
-    if any(align.keep_tags_days for align in contract.align):
-        lines.append(
-            f"  of which {_seconds(tagging(contract, MeasuredRates()))} are not spent again {KEPT}"
-        )
-    lines += _too_many(contract)
-    if source is not None:
-        lines += _columns(job, source)
-    if source is None:
-        lines.append(f"  taking {rows:,} rows a table; give --tables to use the real ones")
-    return "\n".join(lines)
+    contract, protocol, why = _contract(job, source, rows)
+    keeps = any(align.keep_tags_days for align in contract.align)
+    return Plan(
+        job=job.name,
+        purpose=job.purpose,
+        entity=job.entity,
+        contract=contract,
+        protocol=protocol,
+        why=why,
+        told=_told(contract, source),
+        cost=estimate(contract),
+        path=best_path(),
+        kept=tagging(contract, MeasuredRates()) if keeps else None,
+        instead=sums_instead(contract, MeasuredRates()),
+        too_many=_too_many(contract),
+        tables=_tables(job, source) if source is not None else (),
+        rows=rows if source is None else None,
+    )
 
 
-def _sums_instead(contract: Contract) -> list[str]:
-    """What private sums would save, where statistics are encrypted."""
-    found = sums_instead(contract, MeasuredRates())
-    if found is None:
-        return []
-    now, then = found
-    return [
-        f"  of which statistics {_seconds(now.seconds)} and {now.wire / 1e6:.0f} MB; by "
-        f'private sums (protocol = "sums", where all policies name it) {_seconds(then.seconds)} '
-        f"and {then.wire / 1e6:.0f} MB"
-    ]
-
-
-def _too_many(contract: Contract) -> list[str]:
+def _too_many(contract: Contract) -> tuple[tuple[str, int], ...]:
     """Where more rows may be shared than a training can take.
 
     How many are is known after they are found only: so it is said before. Raises `Refused` where
     the fewest that the contract allows are too many already.
     """
-    lines = []
+    found = []
     for train in (train for train in contract.train if train.split == "vertical"):
         names = [contract.receiver, *train.partners]
         own = contract.party(contract.receiver).design_columns
@@ -109,40 +153,32 @@ def _too_many(contract: Contract) -> list[str]:
                 hint="train on a sample of the rows",
             )
         if min(contract.party(name).rows for name in names) > most:
-            lines.append(
-                f"  training '{plain(train.task)}' takes {most:,} joined rows at most: where more "
-                "are shared, the job ends after they are found; bring a sample, or smaller keys"
-            )
-    return lines
+            found.append((train.task, most))
+    return tuple(found)
 
 
-def _columns(job: Job, source: Source) -> list[str]:
+def _tables(job: Job, source: Source) -> tuple[TableTaken, ...]:
     """What every column that the job names is taken for."""
-    lines = ["", "What the columns are taken for"]
+    found = []
     for party in job.parties:
         roles = roles_of(job, party.name)
         keys = [column for level in party.keys for column in level]
         table = source.load(party.table, list(roles), keys=keys)
-        lines.append(f"  {party.table}, {table.num_rows:,} rows")
         taken = with_leaks(job, party.name, table, columns_taken(table, roles))
-        lines += [f"    {plain(line, 1000)}" for line in in_lines(taken)]
-    return lines
+        found.append(TableTaken(party.table, table.num_rows, tuple(taken)))
+    return tuple(found)
 
 
-def _told(contract: Contract, source: Source | None) -> list[str]:
+def _told(contract: Contract, source: Source | None) -> tuple[RowBits, ...]:
     """Bits of a row, of each partner; what a row holds where its table is at hand."""
-    lines = list[str]()
+    found = []
     for name in contract.partners():
         row = row_bits(contract, name)
         if row is not None and source is not None:
             holds = Holdings(source, contract.party(name))
             row = row_bits(contract, name, held=holds(row.columns))
-        lines += row_words(row) if row is not None else []
-    if not lines:
-        return []
-    if source is None:
-        lines.append("how many a row holds is known with --tables, and to the partner")
-    return ["", "Bits of a row", *(f"  {plain(line, 2000)}" for line in lines)]
+        found += [row] if row is not None else []
+    return tuple(found)
 
 
 def estimate(contract: Contract) -> Estimate:
@@ -151,7 +187,7 @@ def estimate(contract: Contract) -> Estimate:
     return sum(costs, start=Estimate(STARTING, 0, 0))
 
 
-def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str]:
+def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str, str]:
     """The contract as it would be, with keys that are thrown away; which protocol, and why.
 
     What the parties' policies say is not known here: they are taken to accept every protocol.
@@ -166,10 +202,5 @@ def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str
     accepting = tuple(replace(p, protocols=tuple(PROTOCOLS)) for p in contract.parties)
     contract = replace(contract, parties=accepting)
     name, why = chosen_protocol(contract)
-    taken = f"set intersection by {name}: {why}" if name else ""
     contract = complete(contract)
-    return replace(contract, disclosures=disclosures(contract)), taken
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min"
+    return replace(contract, disclosures=disclosures(contract)), name, why if name else ""

@@ -66,7 +66,7 @@ def show(job: Job, home: Home = HOME, as_json: AsJson = False) -> None:
     import json
     from dataclasses import asdict
 
-    from federated.cli.row_bits import row_bits_of
+    from federated.node.row_bits import row_bits_of
     from federated.store.plain import to_plain
 
     inbox, place = inbox_of(home)
@@ -195,9 +195,7 @@ def _without_officer(job: str, home: Path) -> bool:
 def _described(entry: Any, place: Any) -> list[str]:
     from datetime import UTC, datetime
 
-    from federated.cli.row_bits import row_bits_of
-    from federated.contract.summary import asked_of, in_words, look_twice
-    from federated.keys.peers import Peers
+    from federated.node.proposal import proposal_shown
     from federated.releases.row_bits import row_words
     from federated.text import plain
 
@@ -205,7 +203,7 @@ def _described(entry: Any, place: Any) -> list[str]:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
     request, contract = entry.request, entry.request.contract
-    known = {peer.identity.fingerprint: peer.confirmed for peer in Peers(place.path).all()}
+    shown = proposal_shown(entry, place)
     lines = [
         f"{contract.proposer} proposes {request.id}, {when(request.received)}",
         f'  job "{plain(contract.job)}", purpose "{plain(contract.purpose)}"',
@@ -213,21 +211,20 @@ def _described(entry: Any, place: Any) -> list[str]:
         f"{contract.retention_days} days",
         "",
         f"What it asks of {request.me}",
-        *(f"  {line}" for line in asked_of(contract, request.me)),
+        *(f"  {line}" for line in shown.asked),
         "",
-        *in_words(contract),
+        *shown.words,
     ]
-    bits, unknown = row_bits_of(request, place)
-    if bits is not None:
-        told = [*row_words(bits), *unknown]
+    if shown.bits is not None:
+        told = [*row_words(shown.bits), *shown.unknown]
         lines += ["", "Bits of a row", *(f"  {plain(text, 2000)}" for text in told)]
     lines += ["", "Keys"]
-    for terms in contract.parties:
-        print_ = terms.identity.fingerprint
-        how = "this party" if terms.name == request.me else known.get(print_) or "NOT CONFIRMED"
-        lines.append(f"  {terms.name}: {print_} ({plain(how)})")
-    odd = look_twice(contract)
-    lines += ["", "Look twice", *(f"  {text}" for text in odd)] if odd else []
+    for key in shown.keys:
+        how = "this party" if key.own else key.confirmed or "NOT CONFIRMED"
+        lines.append(f"  {key.party}: {key.fingerprint} ({plain(how)})")
+    if shown.odd:
+        lines += ["", "Look twice"]
+        lines += [f"  {plain(odd.what)}: {odd.why}" for odd in shown.odd]
     lines.append("")
     if entry.word is not None:
         word = entry.word

@@ -8,6 +8,7 @@ person chose freely (job, purpose) stands in quotation marks.
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 
 from federated.contract.columns import KEY, columns_used
 from federated.contract.guards import guards
@@ -15,7 +16,7 @@ from federated.contract.kinds import KINDS
 from federated.contract.terms import Contract, PartyTerms
 from federated.text import plain
 
-__all__ = ["asked_of", "in_words", "look_twice"]
+__all__ = ["Odd", "asked_of", "in_words", "look_twice"]
 
 _ASKED = {
     "feature": "for training",
@@ -57,18 +58,29 @@ def asked_of(contract: Contract, name: str) -> list[str]:
     return [" " * (len(line) - len(line.lstrip())) + plain(line, 10_000) for line in lines]
 
 
-def look_twice(contract: Contract) -> list[str]:
-    """What in the texts of a contract may be meant to deceive whoever reads them."""
+@dataclass(frozen=True)
+class Odd:
+    """A text of a contract, as "column balance", and why to look at it twice."""
+
+    what: str
+    why: str
+
+
+def look_twice(contract: Contract) -> list[Odd]:
+    """What in the texts of a contract may be meant to deceive whoever reads them.
+
+    `what` is as the proposer wrote it: it is to be cleaned before it is shown.
+    """
     found = []
     for what, text in _named(contract).items():
         scripts = {_script(c) for c in text if c.isalpha()} - {""}
         if len(scripts & {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}) > 1:
             mixed = " and ".join(sorted(script.title() for script in scripts))
-            found.append(f"{plain(what)}: letters of {mixed} that may look alike")
+            found.append(Odd(what, f"letters of {mixed} that may look alike"))
         if any(c in text for c in "<>[]{}`$\\") or ".." in text or "--" in text or ";" in text:
-            found.append(f"{plain(what)}: looks like markup, a path or a command")
+            found.append(Odd(what, "looks like markup, a path or a command"))
         if '"' in text or (what.startswith("column ") and "," in text):
-            found.append(f"{plain(what)}: one name that reads like more than a name")
+            found.append(Odd(what, "one name that reads like more than a name"))
     return found
 
 

@@ -19,6 +19,7 @@ def plan(
     rows: Annotated[
         int, typer.Option("--rows", min=1, help="Rows a table where --tables is not given.")
     ] = 100_000,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say in plain words what each party will send and learn, and what it will cost.
 
@@ -26,8 +27,11 @@ def plan(
     otherwise every table is taken to have --rows rows. How long it takes is worked out from a
     quarter of a second of the real kernels.
     """
+    import json
+
     from profiles.job import Job
-    from profiles.plan import describe
+    from profiles.plan import planned
+    from profiles.plan_text import in_text
     from profiles.tables import open_tables
     from psi.kernels.cache import compiling
 
@@ -35,4 +39,5 @@ def plan(
         typer.echo(compiling(), err=True)
     spec = Job.load(job)
     source = open_tables(tables) if tables else None
-    typer.echo(describe(spec, source, rows))
+    found = planned(spec, source, rows)
+    typer.echo(json.dumps(found.as_dict(), indent=1) if as_json else in_text(found))

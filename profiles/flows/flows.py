@@ -27,7 +27,12 @@ __all__ = ["Flows"]
 
 
 class Flows:
-    """The transactions of one `[flows.NAME]` on the engine that holds them."""
+    """The transactions of one `[flows.NAME]` on the engine that holds them. Make one by `load`.
+
+    Args:
+        settings: what the section says.
+        engine: where its tables are.
+    """
 
     def __init__(self, settings: FlowSettings, engine: Engine) -> None:
         self.settings, self.engine, self._stored = settings, engine, 0

@@ -71,7 +71,12 @@ class FlowType:
 
 
 class Taxonomy:
-    """Types by code, and their rules in the order in which they are tried."""
+    """Types by code, and their rules in the order in which they are tried. Make one by `load`.
+
+    Args:
+        version: of the data.
+        raw: code to what a layer says of the type.
+    """
 
     def __init__(self, version: str, raw: Mapping[str, Mapping[str, Any]]) -> None:
         self.version = version

@@ -14,7 +14,7 @@ from federated.approval.policy import Limits, Policy
 from federated.ledger.lines import read_ledger
 from profiles.federation import Federation, federate
 from profiles.job import Job
-from profiles.plan import describe
+from profiles.plan_text import describe
 from profiles.run import run_job
 from profiles.tables import open_tables
 from psi.protocol import JobError, Refused

@@ -17,7 +17,7 @@ from federated.keys.identity_file import read_identity
 from federated.ledger.account import verify_ledger
 from federated.ledger.lines import read_ledger
 from profiles.job import Job
-from profiles.plan import describe
+from profiles.plan_text import describe
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
 from psi.protocol import Refused

@@ -18,7 +18,7 @@ from federated.ledger.account import verify_ledger
 from federated.ledger.lines import read_ledger
 from profiles.federation import federate
 from profiles.job import Job
-from profiles.plan import describe
+from profiles.plan_text import describe
 from profiles.run import run_job
 from profiles.tables import open_tables
 from psi.protocol import Declined, JobError

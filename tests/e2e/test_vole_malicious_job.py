@@ -17,7 +17,7 @@ from federated.ledger.lines import read_ledger
 from federated.node.participant import Participant
 from federated.steps.outcome import Outcome
 from profiles.job import Job
-from profiles.plan import describe
+from profiles.plan_text import describe
 from profiles.run import run_job
 from profiles.tables import open_tables
 from psi.protocol import Declined

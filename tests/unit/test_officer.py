@@ -493,7 +493,7 @@ def test_what_an_officer_reads(tmp_path: Path) -> None:
     columns = ("[red]x[/]", "..", "a; drop table")
     odd = replace(made, purpose="<b>none</b>", job="ret\u0435ntion")
     odd = odd.with_party(replace(made.party("bureau"), features=columns))
-    found = "\n".join(look_twice(odd))
+    found = "\n".join(f"{one.what}: {one.why}" for one in look_twice(odd))
     for what in ("purpose", "column [red]x[/]", "column ..", "column a; drop table"):
         assert f"{what}: looks like" in found
     assert "job: letters of Cyrillic and Latin" in found

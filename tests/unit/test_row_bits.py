@@ -15,10 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.approval.decision import Request
-from federated.cli.row_bits import row_bits_of
 from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
+from federated.node.row_bits import row_bits_of
 from federated.releases.learned import note_learned
 from federated.releases.limits import ReleaseLimits
 from federated.releases.memory import Releases
@@ -26,7 +26,7 @@ from federated.releases.row_bits import RowBits, row_bits, row_words
 from federated.tables.source import MemorySource
 from profiles.cli import app
 from profiles.job import Job
-from profiles.plan import describe
+from profiles.plan_text import describe
 from profiles.proposal import draft
 from profiles.report.data import Leakage
 from profiles.report.sentences import leakage_words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from federated.contract.cost import align_estimate, vole_estimate
 from profiles import rates
 from profiles.federation import federate
 from profiles.job import Job
-from profiles.plan import describe
+from profiles.plan import planned
+from profiles.plan_text import describe, in_text
 from profiles.tables import open_tables
 from psi.kernels.simd import threads
 
@@ -103,3 +105,10 @@ def test_a_plan_tells_what_the_job_will_take(tmp_path: Path) -> None:
     text = describe(job, tables, 0)
     assert "all parties on this machine" in text
     assert "MB on the wire" in text
+    found = planned(job, tables, 0)
+    assert in_text(found).splitlines()[:4] == text.splitlines()[:4]
+    data = json.loads(json.dumps(found.as_dict()))
+    assert data["contract"]["receiver"] == "bank"
+    assert data["tables"]["registry.companies"]["rows"] == 300
+    assert data["cost"]["wire"] == found.cost.wire
+    assert (data["rows"], planned(job, None, 50).as_dict()["rows"]) == (None, 50)

@@ -11,7 +11,7 @@ import pytest
 from federated.tables.source import MemorySource
 from profiles.job import Job
 from profiles.own_table import check_own, eligible
-from profiles.plan import describe
+from profiles.plan_text import describe
 from profiles.run import run_job
 from psi.protocol.errors import FedprofileError
 

@@ -9,7 +9,7 @@ import pytest
 from federated.vertical.size import fits, most_rows
 from federated.vertical.sums import Layout
 from profiles.job import Job
-from profiles.plan import describe
+from profiles.plan_text import describe
 from psi.protocol import Refused
 
 

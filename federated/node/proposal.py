@@ -1,0 +1,78 @@
+"""What an officer sees of a proposal before a decision: data, for a terminal or another screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from federated.approval.inbox import Waiting
+from federated.contract.summary import Odd, asked_of, in_words, look_twice
+from federated.keys.peers import Peers
+from federated.node.home import NodeHome
+from federated.node.row_bits import row_bits_of
+from federated.releases.row_bits import RowBits
+
+__all__ = ["KeyShown", "ProposalShown", "proposal_shown"]
+
+
+@dataclass(frozen=True)
+class KeyShown:
+    """A party of the contract, its keys' fingerprint, and how it was confirmed, "" if it was not.
+
+    `own` is this party's.
+    """
+
+    party: str
+    fingerprint: str
+    confirmed: str
+    own: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposalShown:
+    """A proposal and all that this node derives from its contract.
+
+    `asked` are lines on this party's table and columns, `words` on the whole contract; `bits` what
+    it tells of a row of this party's, None for nothing, `unknown` what this user cannot read of
+    that; `odd` texts that may be meant to deceive.
+    """
+
+    entry: Waiting
+    asked: tuple[str, ...]
+    words: tuple[str, ...]
+    bits: RowBits | None
+    unknown: tuple[str, ...]
+    keys: tuple[KeyShown, ...]
+    odd: tuple[Odd, ...]
+
+
+def proposal_shown(entry: Waiting, place: NodeHome) -> ProposalShown:
+    """What is to be shown of a proposal.
+
+    Args:
+        entry: from the node's inbox.
+        place: the node's folder.
+
+    Raises:
+        FedprofileError: the policy or the pinned keys cannot be read.
+    """
+    request, contract = entry.request, entry.request.contract
+    known = {peer.identity.fingerprint: peer.confirmed for peer in Peers(place.path).all()}
+    bits, unknown = row_bits_of(request, place)
+    keys = [
+        KeyShown(
+            terms.name,
+            terms.identity.fingerprint,
+            known.get(terms.identity.fingerprint) or "",
+            terms.name == request.me,
+        )
+        for terms in contract.parties
+    ]
+    return ProposalShown(
+        entry=entry,
+        asked=tuple(asked_of(contract, request.me)),
+        words=tuple(in_words(contract)),
+        bits=bits,
+        unknown=tuple(unknown),
+        keys=tuple(keys),
+        odd=tuple(look_twice(contract)),
+    )

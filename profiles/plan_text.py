@@ -1,0 +1,91 @@
+"""A plan as text for a terminal: what `fedprofile plan` prints."""
+
+from __future__ import annotations
+
+from federated.contract.summary import in_words
+from federated.releases.row_bits import row_words
+from federated.tables.column_report import in_lines
+from federated.tables.source import Source
+from federated.text import plain
+from profiles.job import Job
+from profiles.plan import KEPT, PATHS, Plan, planned
+
+__all__ = ["describe", "in_text"]
+
+
+def describe(job: Job, source: Source | None, rows: int) -> str:
+    """What a job will tell whom, and what it costs, before anybody is asked: the plan as text.
+
+    Args:
+        job: from `Job.load`.
+        source: every party's tables, from `open_tables`; None: nothing is looked at.
+        rows: what every table counts where `source` is None.
+
+    Raises:
+        FedprofileError: what the contract or a table does not allow.
+    """
+    return in_text(planned(job, source, rows))
+
+
+def in_text(plan: Plan) -> str:
+    """The whole plan, section by section."""
+    contract, cost = plan.contract, plan.cost
+    lines = [plan.job, f"purpose: {plan.purpose}; about: {plan.entity}", "", *in_words(contract)]
+    lines += _told(plan)
+    if plan.protocol:
+        lines += ["", f"set intersection by {plan.protocol}: {plan.why}"]
+    lines += [
+        "",
+        f"Expected with all parties on this machine, as it is now ({PATHS[plan.path]} kernels)",
+        f"  about {_seconds(cost.seconds)}, {cost.memory / 1e6 + 400:.0f} MB of memory a party, "
+        f"{cost.wire / 1e6:.0f} MB on the wire",
+    ]
+    lines += _sums_instead(plan)
+    if plan.kept is not None:
+        lines.append(f"  of which {_seconds(plan.kept)} are not spent again {KEPT}")
+    for task, most in plan.too_many:
+        lines.append(
+            f"  training '{plain(task)}' takes {most:,} joined rows at most: where more "
+            "are shared, the job ends after they are found; bring a sample, or smaller keys"
+        )
+    lines += _columns(plan)
+    if plan.rows is not None:
+        lines.append(f"  taking {plan.rows:,} rows a table; give --tables to use the real ones")
+    return "\n".join(lines)
+
+
+def _sums_instead(plan: Plan) -> list[str]:
+    """What private sums would save, where statistics are encrypted."""
+    if plan.instead is None:
+        return []
+    now, then = plan.instead
+    return [
+        f"  of which statistics {_seconds(now.seconds)} and {now.wire / 1e6:.0f} MB; by "
+        f'private sums (protocol = "sums", where all policies name it) {_seconds(then.seconds)} '
+        f"and {then.wire / 1e6:.0f} MB"
+    ]
+
+
+def _told(plan: Plan) -> list[str]:
+    """Bits of a row, of each partner; what a row holds where its table is at hand."""
+    lines = [line for row in plan.told for line in row_words(row)]
+    if not lines:
+        return []
+    if plan.rows is not None:
+        lines.append("how many a row holds is known with --tables, and to the partner")
+    return ["", "Bits of a row", *(f"  {plain(line, 2000)}" for line in lines)]
+
+
+def _columns(plan: Plan) -> list[str]:
+    """What every column that the job names is taken for."""
+    if plan.rows is not None:
+        return []
+    lines = ["", "What the columns are taken for"]
+    for found in plan.tables:
+        lines.append(f"  {found.table}, {found.rows:,} rows")
+        lines += [f"    {plain(line, 1000)}" for line in in_lines(found.taken)]
+    return lines
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min"
