@@ -155,6 +155,27 @@ def test_every_step_is_over_the_pairs_of_an_inner_join(
     assert len(trained.scores) == len(pairs)
 
 
+@pytest.mark.parametrize("repeats", ["both", "many"])
+def test_private_sums_count_pairs_and_records_as_encryption_does(
+    tmp_path: Path, repeats: str
+) -> None:
+    data, asked = tables(repeats), AGGREGATE.replace("variance", "mean")
+    shared = (asked + CATEGORY).replace("[[aggregate]]", '[[aggregate]]\nprotocol = "sums"')
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    one = run(tmp_path / "one", data, asked, 'protocol = "ecdh"\n', ONE)
+    other = run(tmp_path / "other", data, shared, 'protocol = "ecdh"\n', ONE)
+    (_, wanted), (_, found) = one.outcome.aggregates[0], other.outcome.aggregates[0]
+    assert found.rows.tolist() == wanted.rows.tolist()
+    np.testing.assert_array_equal(found.values, wanted.values)
+    _, by_kind = other.outcome.categories[0]
+    for place, kind in enumerate("pqr"):
+        of_kind = "select count(*), sum(money) from pairs where kind = ?"
+        ((count, money),) = sql(data, of_kind, kind)
+        assert abs(by_kind.counts[place, 0] - count) < 40 * by_kind.scales[0]
+        assert abs(by_kind.sums[0][place, 0] - money) < 40 * by_kind.scales[1]
+
+
 @pytest.mark.parametrize("repeats", REPEATS)
 @pytest.mark.parametrize("protocol", ["ecdh", "vole", "vole-malicious"])
 def test_where_only_the_receiver_knows_the_join_it_is_a_semi_join(
