@@ -87,6 +87,8 @@ class Flows:
                 died, born, as far as they are known.
             columns: what the columns of transactions are called where not as in the base model.
             inward, outward: codes of direction; without them the amount's sign says it.
+            currency, zone: in which totals are told and days are counted.
+            taxonomy: layers of types over those of the wheel.
 
         Raises:
             MisuseError: something that is no table.

@@ -118,6 +118,7 @@ class Taxonomy:
         return iter(self.types.values())
 
     def __getitem__(self, code: str) -> FlowType:
+        """The type of a code. Raises `JobError`."""
         if code not in self.types:
             close = get_close_matches(code, self.types, n=1)
             hint = f"did you mean {close[0]}?" if close else "fedprofile flows taxonomy lists them"
