@@ -21,6 +21,7 @@ from federated.node.lives import check_is_last
 from federated.node.participant import Participant
 from federated.session.journal import signed_contract, sweep
 from federated.session.progress import AWAY, CALLED
+from federated.session.reasons import Stopped
 from federated.session.session import Progress, Session
 from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
@@ -32,7 +33,7 @@ from profiles.job import Job
 from profiles.own_table import extracts
 from profiles.proposal import draft
 from profiles.runs import Run, RunFolder, Started, runs_in
-from psi.protocol import Declined, FedprofileError, JobError, MisuseError, PeerGone, Refused
+from psi.protocol import Declined, FedprofileError, JobError, MisuseError, PeerGone
 
 __all__ = ["HubLink", "federate_remote", "unfinished", "withdraw"]
 
@@ -195,7 +196,7 @@ def _consider(participant: Participant, asked: Contract, home: NodeHome, halt: E
     try:
         participant.consider(asked)
     except Undecided as error:
-        raise (Refused(STOPPED) if halt.is_set() else error) from None
+        raise (Stopped(STOPPED) if halt.is_set() else error) from None
     except Declined as error:
         raise Declined(
             f"{home.name} itself says no: {error.message}",
@@ -217,7 +218,7 @@ def _look(
     while not over.wait(LOOK):
         if place.stop_file.exists():
             halt.set()
-            mount.endpoint.stop(Refused(STOPPED))
+            mount.endpoint.stop(Stopped(STOPPED))
             return
         missing = mount.endpoint.missing() if called.is_set() else {}
         for peer, connected in missing.items():
@@ -268,7 +269,7 @@ def _say_farewell(
         mount.call(make_call(nonce, keys, parties))
         with contextlib.suppress(PeerGone):  # who does not answer is among those not reached
             session.connect()
-        session.abort(Refused(STOPPED))
+        session.abort(Stopped(STOPPED))
         return sorted(session.unanswered)
     finally:
         mount.close()

@@ -33,7 +33,7 @@ STATES = {
 }
 """Every state, in words."""
 
-_REFUSALS = ("Refused", "Declined")
+_REFUSALS = ("Refused", "Declined", "Stopped")
 
 
 @dataclass(frozen=True)

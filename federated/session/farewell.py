@@ -48,8 +48,10 @@ class Farewell:
         """The error's class, fit to be shown."""
         return "".join(c for c in self.kind if c.isalnum())
 
-    def __str__(self) -> str:
-        return self.error + (f": {plain(self.reason)}" if self.reason else "")
+    @property
+    def shown(self) -> str:
+        """The reason, fit to be shown."""
+        return plain(self.reason)
 
 
 def farewell(error: BaseException) -> Farewell:

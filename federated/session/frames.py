@@ -18,6 +18,7 @@ from federated.session.farewell import Farewell
 from federated.session.handshakes import Handshakes, Plain
 from federated.session.journal import Journal, Point
 from federated.session.progress import NOTES, Note, NotesIn
+from federated.session.reasons import reason_of
 from federated.session.routers import FAREWELL, GOODBYE, Endpoint, Silence
 from federated.session.sealing import ASIDE, NO_CONTRACT, Channel, SealedFrame, frame_step
 from psi.protocol import (
@@ -48,12 +49,6 @@ LISTEN = 0.5
 
 MOST_RESENDS = 100
 """Restarts of one peer in one job."""
-
-REFUSED = (
-    "a rule there says no, and the reason stays there: too few shared records, or a second answer "
-    "about the same columns; its officer can tell"
-)
-"""What is said of a refusal after a table was looked at: its reason may tell of the table."""
 
 _HANDSHAKE, _RESUME = "handshake", "resume"
 
@@ -350,27 +345,19 @@ class Frames:
 
     def _gone(self, frame: SealedFrame) -> PeerGone:
         """The error for a peer's goodbye; its reason is told only if the seal holds."""
-        text, hint = f"{frame.sender} has ended the session", "its own log and ledger say why"
+        word = None
         try:
             envelope = self.channels[frame.sender].open(frame)
             if envelope is not None:
                 word = decode(envelope.payload, Farewell)
-                text += f" with {word}"
                 self.final = not word.returns
-                if word.error == "OtherVersion":
-                    hint = "all parties of a job need versions with the same suites"
-                elif word.error == "Refused":
-                    hint = REFUSED
-                elif word.reason:
-                    hint = "change the job, or talk to its officer"
-                    hint += ": it has told nothing of its table" * (word.error == "Declined")
                 head = self._peer_head(frame.sender)
                 self._ledger.write(
                     "farewell", peer=frame.sender, error=word.error, head=head.plain()
                 )
         except (PeerError, KeyError):
             pass
-        return PeerGone(text, hint=hint)
+        return reason_of(frame.sender, word)
 
     def _note(self, way: str, peer: str, frame: SealedFrame, payload: bytes, **more: Any) -> None:
         kind = peek(payload)

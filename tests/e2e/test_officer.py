@@ -64,8 +64,8 @@ def test_an_officer_reads_denies_and_approves(small: Path, world: World) -> None
     assert "fingerprint compared by the test" in shown
     assert json.loads(node(world, "show", first, "--json"))["contract"]["purpose"] == "retention"
     node(world, "deny", first, "--why", "not without a contract of ours")
-    assert world.processes["denied"].wait(60) == 8
-    assert "Declined: not without a contract of ours" in world.log("denied")
+    assert world.processes["denied"].wait(60) == 6
+    assert "bureau says no: not without a contract of ours" in world.log("denied")
     assert not (small / "denied").exists()
 
     second = waits(world, small, "out")
@@ -88,7 +88,7 @@ def test_an_officer_reads_denies_and_approves(small: Path, world: World) -> None
     done = world.command(
         *run, "--out", str(small / "no"), "--hub", str(world.hub), check=False
     )  # fmt: skip
-    assert done.returncode == 8
+    assert done.returncode == 6
     assert "column 'usage' of bureau.people asked as" in done.stderr
     assert "columns that nothing is said about: never" in node(world, "policy", "check")
     node(world, "pause", "--why", "audit")

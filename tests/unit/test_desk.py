@@ -126,7 +126,7 @@ def test_an_officer_says_no_before_anything_is_said_about_the_table(tmp_path: Pa
     assert isinstance(errors["bureau"], Refused)
     assert errors["bureau"].hint == "decided by officer K."
     assert isinstance(errors["bank"], PeerGone)
-    assert "Declined: not this purpose" in str(errors["bank"])
+    assert "bureau says no: not this purpose" in str(errors["bank"])
     (request,) = officer.seen
     assert request.contract.party("bureau").rows == 0
     assert len(request.id) == 8

@@ -95,7 +95,7 @@ def test_what_was_signed_in_an_earlier_job_is_not_accepted_again(
         propose(node, tmp_path, first, first)  # the same call, the same contract
     assert (node.home.job(first) / "ledger.jsonl").read_bytes() == before
 
-    with pytest.raises(PeerGone, match="PeerError"):
+    with pytest.raises(PeerGone, match="not what was agreed"):
         propose(node, tmp_path, second, first)  # the same contract, in a session of its own
     node.jobs[second].thread.join(30)  # type: ignore[union-attr]
     assert "is of another session" in node.jobs[second].error

@@ -148,7 +148,7 @@ def test_the_death_of_one_ends_the_others_with_a_reason(
         error = workers[name].error
         assert isinstance(error, PeerGone)
         assert "planted" not in str(error)
-    assert any("b has ended the session with InputError" in str(w.error) for w in workers.values())
+    assert any("b ends it: its table does not hold" in str(w.error) for w in workers.values())
     for name in NAMES:
         assert "planted" not in (tmp_path / name / "ledger.jsonl").read_text()
 
@@ -231,10 +231,10 @@ def test_a_party_that_has_no_part_in_a_step_is_not_heard(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("error", "said", "hint"),
     [
-        (Declined("purpose 'ads' asked"), "Declined: purpose 'ads' asked", "change the job"),
-        (Refused("planted: 7 shared"), "with Refused", "a second answer about the same columns"),
-        (InputError("planted"), "with InputError", "its own log and ledger"),
-        (OtherVersion("suite b-v2 is here"), "OtherVersion: suite b-v2", "the same suites"),
+        (Declined("purpose 'ads' asked"), "b says no: purpose 'ads' asked", "change the job"),
+        (Refused("planted: 7 shared"), "b says no", "a second answer about the same columns"),
+        (InputError("planted"), "its table does not hold", "node ledger there"),
+        (OtherVersion("suite b-v2 is here"), "another version: suite b-v2", "the same suites"),
     ],
 )
 def test_the_end_of_another_says_what_can_be_done(

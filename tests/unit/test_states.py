@@ -358,7 +358,8 @@ def test_an_officer_who_stops_a_waiting_proposal(scene: Scene) -> None:
     assert "is stopped" in scene.say("stop", scene.session.hex()[:8], "--now")
     error = scene.ends()
     assert isinstance(error, PeerGone)
-    assert "Refused" in error.message
+    assert error.message == "bureau has stopped the job for good"
+    assert error.exit_code == 6
     scene.becomes("left")
     stopped = CliRunner().invoke(
         app, ["stop", scene.session.hex()[:8], "--now", "--home", str(scene.home.path)]

@@ -34,6 +34,7 @@ from federated.session.journal import (
     sweep,
     was_interrupted,
 )
+from federated.session.reasons import Stopped
 from federated.session.session import Session
 from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
@@ -182,7 +183,7 @@ class NodeDaemon:
                 if name in (job.id, session.hex()) and job.state in ("waiting", "running")
             ]
         for job in found:
-            job.ending = Refused("stopped by this party's officer")
+            job.ending = Stopped("stopped by this party's officer")
             job.endpoint.stop(job.ending)
             job.stop.set()
         return bool(found)
@@ -355,7 +356,7 @@ class NodeDaemon:
             job.state, job.error = "refused", error.message
             _log.info("job %s was refused: %s", job.id, error.message, extra=job.about)
         except FedprofileError as error:
-            job.state, job.error = "failed", f"{type(error).__name__}: {error.message}"
+            job.state, job.error = "failed", error.message
             _log.warning("job %s has failed: %s", job.id, error.message, extra=job.about)
         except Exception as error:
             job.state, job.error = "failed", type(error).__name__

@@ -1,0 +1,71 @@
+"""Why a job ended at another party: one table of words, for screen, log and JSON.
+
+A farewell names the class of an error and never its text (but for what a party that declines says).
+Here the class becomes a sentence that its reader can act on. A name that is not in the table is not
+shown: it is another's text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from federated.session.farewell import Farewell
+from psi.protocol import PeerGone, Refused
+
+__all__ = ["PeerRefused", "Stopped", "reason_of"]
+
+_RESUME = "once it is mended there: fedprofile job resume, on the proposer's side"
+_LOG = "its officer sees why: fedprofile node ledger there, and the node's log"
+
+
+class Stopped(Refused):
+    """A person at this party has ended the job for good."""
+
+
+class PeerRefused(PeerGone):
+    """A rule or a person at another party said no: the job is over, and nobody is away."""
+
+    exit_code = Refused.exit_code
+
+
+@dataclass(frozen=True)
+class _Reason:
+    """What happened, after the party's name; what to do next."""
+
+    what: str
+    hint: str
+
+
+_REASONS = {
+    "Declined": _Reason("says no", "change the job, or talk to its officer: it has told nothing of "
+                        "its table"),
+    "Refused": _Reason("says no", "a rule there says no, and the reason stays there: too few "
+                       "shared records, or a second answer about the same columns; its officer "
+                       "can tell"),
+    "Stopped": _Reason("has stopped the job for good", "ask there; it is proposed anew"),
+    "OtherVersion": _Reason("has another version",
+                            "all parties of a job need versions with the same suites"),
+    "EnvironmentFailed": _Reason("cannot go on: disk, memory, clock or network there", _RESUME),
+    "PeerGone": _Reason("has lost another party of the job", _RESUME),
+    "Silence": _Reason("has heard nothing for too long", _RESUME),
+    "PeerRefused": _Reason("ends it, for another party of the job said no", "that one says why"),
+    "InputError": _Reason("ends it: its table does not hold what the job needs",
+                          f"was a column renamed, or a file moved? {_LOG}"),
+    "JobError": _Reason("ends it: the job does not fit its tables", _LOG),
+    "PeerError": _Reason("ends it: a message or a table is not what was agreed",
+                         f"was a table changed while the job ran? {_LOG}"),
+    "KeyboardInterrupt": _Reason("was interrupted", _RESUME),
+}  # fmt: skip
+_UNKNOWN = _Reason("has ended the session", _LOG)
+_SAME = {"CodecError": "PeerError", "PhaseError": "PeerError", "OlderCopy": "EnvironmentFailed"}
+_SAME |= {"Undecided": "EnvironmentFailed"}
+
+
+def reason_of(peer: str, word: Farewell | None) -> PeerGone:
+    """The error for a peer's farewell; None where its seal does not hold."""
+    if word is None:
+        return PeerGone(f"{peer} {_UNKNOWN.what}", hint=_UNKNOWN.hint)
+    found = _REASONS.get(_SAME.get(word.error, word.error), _UNKNOWN)
+    text = f"{peer} {found.what}" + (f": {word.shown}" if word.reason else "")
+    kind = PeerRefused if word.code == Refused.exit_code else PeerGone
+    return kind(text, hint=found.hint)
