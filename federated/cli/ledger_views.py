@@ -9,50 +9,32 @@ from typing import Any
 
 from federated.cli.lists import print_rows
 from federated.keys.party_keys import Identity
+from federated.ledger.listing import DECISIONS, job_lines, ledger_lines, selected
 
 __all__ = ["DECISIONS", "DIFFER", "export", "overview", "show", "verify"]
-
-DECISIONS = ("approved", "refused")
-"""Kinds of lines that say yes or no: by a rule, an officer, the guard or the policy."""
 
 DIFFER = 9
 """Exit code where two accounts of a job differ."""
 
+_TIME = "%Y-%m-%d %H:%M:%S"
 _LONG = {"terms", "signatures", "sha256", "hmac", "head", "parties", "digest", "heads", "files"}
 
 
 def show(path: Path, kinds: Iterable[str] = ()) -> None:
     """Print a ledger as a table, only lines of `kinds` where any are given."""
-    from federated.ledger.lines import read_ledger
-
-    wanted = set(kinds)
-    rows = []
-    for line in read_ledger(path):
-        if wanted and line["kind"] not in wanted:
-            continue
-        body = dict(line["body"])
-        step, peer = str(body.pop("step", "")), str(body.pop("peer", body.pop("to", "")))
-        when = datetime.fromtimestamp(line["time"], UTC).strftime("%Y-%m-%d %H:%M:%S")
-        rows.append((str(line["number"] + 1), when, line["kind"], step, peer, _what(body)))
+    rows = [
+        (str(one.number), f"{one.time:{_TIME}}", one.kind, one.step, one.peer, _what(one.body))
+        for one in ledger_lines(path, kinds)
+    ]
     print_rows(("#", "time (UTC)", "kind", "step", "peer", "what"), rows)
 
 
 def overview(paths: Iterable[Path]) -> None:
     """Print one line a ledger: job, purpose, how it ended."""
-    from federated.ledger.lines import read_ledger
-
-    rows = []
-    for path in paths:
-        lines = read_ledger(path)
-        terms: dict[str, Any] = next(
-            (line["body"]["terms"] for line in lines if line["kind"] == "contract"), {}
-        ) or next((line["body"] for line in lines if line["kind"] in DECISIONS), {})
-        ends = [x for x in lines if x["kind"] in ("finished", "ended", "resumed")]
-        end = {"finished": "finished", "ended": "ended", "resumed": "open"}
-        when = datetime.fromtimestamp(lines[0]["time"], UTC).strftime("%Y-%m-%d %H:%M:%S")
-        state = end[ends[-1]["kind"]] if ends else "open"
-        job, purpose = str(terms.get("job", "")), str(terms.get("purpose", ""))
-        rows.append((path.parent.name[:8], when, str(len(lines)), state, job, purpose))
+    rows = [
+        (one.session[:8], f"{one.began:{_TIME}}", str(one.lines), one.end, one.job, one.purpose)
+        for one in job_lines(paths)
+    ]
     print_rows(("job", "began (UTC)", "lines", "end", "name", "purpose"), rows)
 
 
@@ -72,22 +54,15 @@ def export(
     import json
     import sys
 
-    from federated.ledger.export import events
-    from federated.ledger.lines import read_ledger
     from federated.store.files import write_atomic
     from psi.protocol import MisuseError
 
     if form != "jsonl":
         raise MisuseError(f"--format {form} found, jsonl allowed")
     first, last = _utc("--since", since), _utc("--until", until)
-    wanted = set(kinds)
     texts = [
         json.dumps(event, ensure_ascii=False) + "\n"
-        for path in paths
-        for event in events(read_ledger(path))
-        if (first is None or datetime.fromisoformat(str(event["time"])) >= first)
-        and (last is None or datetime.fromisoformat(str(event["time"])) < last)
-        and (not wanted or event["event"] in wanted)
+        for event in selected(paths, first, last, kinds)
     ]
     if out is None:
         sys.stdout.writelines(texts)

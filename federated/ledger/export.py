@@ -11,7 +11,7 @@ from typing import Any
 
 from federated.text import plain
 
-__all__ = ["EXPORT", "events"]
+__all__ = ["EXPORT", "Event", "events"]
 
 EXPORT = 1
 """Version of the fields' names; a field may be added without a new one."""

@@ -8,11 +8,49 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.models import LOGISTIC, MODELS, LinearPart, Model, load_part, model_named, save_part
+from federated.contract.kinds.train import check_train
+from federated.models import (
+    LOGISTIC,
+    MODELS,
+    LinearPart,
+    Logistic,
+    Model,
+    load_part,
+    model_named,
+    save_part,
+)
 from federated.steps.saved_model import SavedModel
 from federated.tables.encoding import Encoder
 from profiles.central import CENTRAL, central
-from psi.protocol import MisuseError
+from profiles.job import Job
+from profiles.proposal import nameless_draft
+from psi.protocol import JobError, MisuseError
+
+JOB = """
+[job]
+name = "toys"
+purpose = "test"
+
+[[party]]
+name = "bank"
+table = "bank.people"
+keys = [["id"]]
+features = ["age"]
+
+[[party]]
+name = "bureau"
+table = "bureau.people"
+keys = [["id"]]
+features = ["loans"]
+
+[align]
+minimum_overlap = 20
+
+[train]
+task = "churn"
+label = "bank.left"
+TASK
+"""
 
 SCORES = np.linspace(-4, 4, 33)
 each_model = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
@@ -139,3 +177,26 @@ def test_a_saved_model_scores_rows_of_its_table() -> None:
 def test_an_unknown_model_is_named_with_those_that_are_allowed() -> None:
     with pytest.raises(MisuseError, match="found model 'trees', allowed: logistic"):
         model_named("trees")
+
+
+class Toy(Logistic):
+    """A model that nobody has written yet."""
+
+    name = "toy"
+    words = "a toy"
+
+
+def test_a_new_model_is_its_file_a_line_and_a_central_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Job files, contracts and comparisons take it from `MODELS`; its solver is the third file."""
+    text = JOB.replace("TASK", 'model = "toy"')
+    with pytest.raises(JobError, match="'toy' found, logistic allowed"):
+        Job.load(text)
+    monkeypatch.setitem(MODELS, "toy", Toy())
+    monkeypatch.setitem(CENTRAL, "toy", CENTRAL["logistic"])
+    contract = nameless_draft(Job.load(text))
+    (terms,) = contract.train
+    check_train(terms)
+    assert terms.model == "toy"
+    matrix, label = rows(MODELS["toy"])
+    part = central(model_named(terms.model), matrix, label)
+    assert load_part(save_part(MODELS["toy"], part, {}), MODELS)[0] is MODELS["toy"]

@@ -1,0 +1,114 @@
+"""What a ledger says, line by line, and what many of them say, job by job: data for any screen.
+
+Nothing is checked here: `account` and `compare` do that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from federated.ledger.export import Event, events
+from federated.ledger.lines import read_ledger
+
+__all__ = ["DECISIONS", "JobLine", "LedgerLine", "job_lines", "ledger_lines", "selected"]
+
+DECISIONS = ("approved", "refused")
+"""Kinds of lines that say yes or no: by a rule, an officer, the guard or the policy."""
+
+_ENDS = {"finished": "finished", "ended": "ended", "resumed": "open"}
+
+
+@dataclass(frozen=True)
+class LedgerLine:
+    """One line: its number from 1, time in UTC, kind, step and peer ("" for none), and the rest."""
+
+    number: int
+    time: datetime
+    kind: str
+    step: str
+    peer: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """One ledger: the job's folder, when it began, how many lines, how it ended, what it was."""
+
+    session: str
+    began: datetime
+    lines: int
+    end: str
+    job: str
+    purpose: str
+
+
+def ledger_lines(path: Path, kinds: Iterable[str] = ()) -> list[LedgerLine]:
+    """The lines of a ledger, only those of `kinds` where any are given.
+
+    Args:
+        path: a party's `ledger.jsonl`.
+        kinds: as docs/LEDGER.md names them.
+
+    Raises:
+        InputError: it cannot be read, with the line.
+    """
+    wanted, found = set(kinds), []
+    for line in read_ledger(path):
+        if wanted and line["kind"] not in wanted:
+            continue
+        body = dict(line["body"])
+        step, peer = str(body.pop("step", "")), str(body.pop("peer", body.pop("to", "")))
+        when = datetime.fromtimestamp(line["time"], UTC)
+        found.append(LedgerLine(line["number"] + 1, when, line["kind"], step, peer, body))
+    return found
+
+
+def job_lines(paths: Iterable[Path]) -> list[JobLine]:
+    """One entry a ledger, in the order of `paths`. Raises as `ledger_lines`."""
+    return [_job_line(path) for path in paths]
+
+
+def _job_line(path: Path) -> JobLine:
+    lines = read_ledger(path)
+    terms: dict[str, Any] = next(
+        (line["body"]["terms"] for line in lines if line["kind"] == "contract"), {}
+    ) or next((line["body"] for line in lines if line["kind"] in DECISIONS), {})
+    ends = [_ENDS[line["kind"]] for line in lines if line["kind"] in _ENDS]
+    return JobLine(
+        path.parent.name,
+        datetime.fromtimestamp(lines[0]["time"], UTC),
+        len(lines),
+        ends[-1] if ends else "open",
+        str(terms.get("job", "")),
+        str(terms.get("purpose", "")),
+    )
+
+
+def selected(
+    paths: Iterable[Path],
+    since: datetime | None = None,
+    until: datetime | None = None,
+    kinds: Iterable[str] = (),
+) -> Iterator[Event]:
+    """Flat events of ledgers, for a SIEM.
+
+    Args:
+        paths: ledgers, one after the other.
+        since: only lines from this time on.
+        until: only lines before this one.
+        kinds: only lines of these kinds, where any are given.
+
+    Raises:
+        InputError: a ledger that cannot be read.
+    """
+    wanted = set(kinds)
+    for path in paths:
+        for event in events(read_ledger(path)):
+            when = datetime.fromisoformat(str(event["time"]))
+            inside = (since is None or when >= since) and (until is None or when < until)
+            if inside and (not wanted or event["event"] in wanted):
+                yield event
