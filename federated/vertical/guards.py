@@ -133,10 +133,24 @@ def _check_folds(setup: Setup, labelled: Rows, records: NDArray[np.int64] | None
     folds = setup.fold[labelled]
     if folds.min(initial=0) < 0 or folds.max(initial=0) >= setup.folds:
         raise PeerError("a labelled row without a fold")
+    _check_one_fold(setup.fold, records)
     sizes = _sizes(folds, setup.folds, None if records is None else records[labelled])
     uneven = _uneven(sizes, "rows" if records is None else "records")
     if uneven:
         raise PeerError(uneven)
+
+
+def _check_one_fold(folds: NDArray[np.int16], records: NDArray[np.int64] | None) -> None:
+    """A record in several folds would have a final number in each, at full bits."""
+    if records is None:
+        return
+    each = np.unique(np.stack([folds, records]), axis=1)[1]
+    several = int(np.count_nonzero(np.unique(each, return_counts=True)[1] > 1))
+    if several:
+        raise Refused(
+            f"{several} records are in several folds, or have rows with a label and without",
+            hint='label all rows of a record or none, or set folds = 0 or duplicates = "collapse"',
+        )
 
 
 def _sizes(
@@ -226,6 +240,7 @@ def check_folds(
         return
     classes = [np.bincount(folds[label == value], minlength=count) for value in (0, 1)]
     known = label >= 0
+    _check_one_fold(folds, records)
     sizes = _sizes(folds[known], count, None if records is None else records[known])
     uneven = _uneven(sizes, "rows" if records is None else "records")
     if uneven:
