@@ -134,6 +134,8 @@ def nodes(home: Home = HOME) -> None:
     except EnvironmentFailed:
         online = {}
         typer.echo("the hub is not running", err=True)
+    if place.mounted:
+        typer.echo(f"{place.mounted:<24} mounted")
     for entry in place.nodes().values():
         since = datetime.fromtimestamp(entry.since, UTC).strftime("%Y-%m-%d")
         state = "revoked" if not entry.active else "online" if online.get(entry.name) else "offline"
@@ -167,6 +169,8 @@ def status(
         typer.echo(json.dumps(found, indent=1))
         return
     typer.echo(f"hub at {found['address']}")
+    if found.get("mounted"):
+        typer.echo(f"{found['mounted']:<24} mounted  takes part in this process, by run --hub")
     for node in found["nodes"]:
         state = "online" if node["online"] else "offline"
         megabytes = f"{node['bytes_in'] / 1e6:.1f} MB in, {node['bytes_out'] / 1e6:.1f} MB out"

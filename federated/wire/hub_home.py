@@ -122,6 +122,16 @@ class HubHome:
         """The local socket of a running hub."""
         return self.path / "hub.sock"
 
+    @property
+    def mounted(self) -> str:
+        """The party that takes part in this hub's own process, "" if there is none."""
+        try:
+            return str(
+                tomllib.loads((self.path / "party" / "node.toml").read_text("utf-8"))["name"]
+            )
+        except (OSError, tomllib.TOMLDecodeError, KeyError, UnicodeDecodeError):
+            return ""
+
     def nodes(self) -> dict[str, NodeEntry]:
         """All registered nodes by name, revoked ones too."""
         return {entry["name"]: NodeEntry(**entry) for entry in self._read("nodes.json")}

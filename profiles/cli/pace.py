@@ -46,8 +46,9 @@ class Pace:
         if not self._reports or self._clock() - self._begun < _FIRST or self.speed <= 0:
             return ""
         last, share = self._reports[-1]
-        left = max(0.0, (1.0 - share) / self.speed - (self._clock() - last))
-        told = f"{_duration(left)} left" if share < 1.0 else ""
+        left = (1.0 - share) / self.speed - (self._clock() - last)
+        told = f"{_duration(left)} left" if left >= 1.0 else "nothing heard for longer than usual"
+        told = told if share < 1.0 else ""
         rate = self.speed * self._items
         digits = 10 ** max(0, len(str(int(rate))) - 3)
         items = f"{int(rate) // digits * digits:,} items/s" if rate >= 1 else ""

@@ -57,6 +57,8 @@ def run(
     Contracts, sealing, journals and ledgers are those of a deployment. Outputs are written
     to --out at the end, all or none; an earlier run's outputs stay as they are if this one fails.
     """
+    if hub is not None:
+        check_folder(hub)  # before a second is spent on anything else
     from profiles.cli.screen import progress_bar
     from profiles.cli.summary import print_summary
     from profiles.job import Job
@@ -107,6 +109,17 @@ def frozen_columns(job: Path, accept: bool) -> Any:
         accept=accept,
         how="fedprofile run --accept-columns takes them for what they are now",
     )
+
+
+def check_folder(hub: Path) -> None:
+    """Raise `InputError` unless this is the folder of a hub or of a node."""
+    from psi.protocol.errors import InputError
+
+    if not (hub / "hub.toml").exists() and not (hub / "node.toml").exists():
+        raise InputError(
+            f"{hub}: no hub's folder, and no node's",
+            hint="--hub is the folder of this party's own hub, or of its running node",
+        )
 
 
 def over_hub(

@@ -41,7 +41,7 @@ def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
     from psi.kernels.cache import compiling
 
     lock, pace = threading.Lock(), Pace()
-    adding, others = threading.Lock(), dict[str, Any]()
+    adding, others = threading.Lock(), dict[Any, Any]()
 
     class Speed(ProgressColumn):
         """Rate and time left of the party's own step, counted down between reports."""
@@ -109,9 +109,14 @@ def column_bars() -> Iterator[Callable[[str, float], None]]:
         yield report
 
 
-def _beside(bar: Any, tasks: dict[str, Any], who: str, step: str, share: float) -> None:
+def _beside(bar: Any, tasks: dict[Any, Any], who: str, step: str, share: float) -> None:
     """Another party's line: its step and share, or what it waits for."""
     if who not in tasks:
         tasks[who] = bar.add_task(who, total=1.0)
+        tasks[who, "at"] = ""
     share = 1.0 if step == "finish" else share
-    bar.update(tasks[who], description=f"{who}: {STANDS.get(step, step)}", completed=share)
+    if tasks[who, "at"] != step:  # whoever waits sees since when
+        tasks[who, "at"], tasks[who, "since"] = step, time.strftime("%H:%M")
+    waits = step in STANDS and step != "finish"
+    since = f" (since {tasks[who, 'since']})" if waits else ""
+    bar.update(tasks[who], description=f"{who}: {STANDS.get(step, step)}{since}", completed=share)

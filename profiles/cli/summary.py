@@ -56,5 +56,5 @@ def print_summary(result: JobResult) -> None:
     console.print()
     for name in result.outputs.files:
         console.print(str(result.out / name), highlight=False, markup=False, soft_wrap=True)
-    ledgers = result.out / "parties"
-    console.print(f"{ledgers}/NAME/ledger.jsonl", highlight=False, markup=False, soft_wrap=True)
+    for ledger in sorted((result.out / "parties").glob("*/ledger.jsonl")):
+        console.print(str(ledger), highlight=False, markup=False, soft_wrap=True)

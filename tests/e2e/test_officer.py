@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,12 @@ def node(world: World, *words: str, check: bool = True) -> str:
     return done.stdout + done.stderr
 
 
+def live(world: World) -> list[str]:
+    """The proposals that the running node waits with."""
+    rows = json.loads(node(world, "jobs", "--json"))
+    return [str(row["id"]) for row in rows if row["state"] == "waiting" and row["live"]]
+
+
 def waits(world: World, small: Path, out: str) -> str:
     """The bank proposes; the digits of the proposal that then waits at the bureau."""
     world.spawn(
@@ -46,12 +53,8 @@ def waits(world: World, small: Path, out: str) -> str:
         "--out", str(small / out), "--hub", str(world.hub),
     )  # fmt: skip
 
-    def waiting() -> list[str]:
-        rows = json.loads(node(world, "jobs", "--json"))
-        return [str(row["id"]) for row in rows if row["state"] == "waiting" and row["live"]]
-
-    world.wait(waiting, "nothing waits")
-    return waiting()[0]
+    world.wait(lambda: live(world), "nothing waits")
+    return live(world)[0]
 
 
 @pytest.mark.slow
@@ -69,6 +72,10 @@ def test_an_officer_reads_denies_and_approves(small: Path, world: World) -> None
     assert not (small / "denied").exists()
 
     second = waits(world, small, "out")
+    world.kill("bureau", signal.SIGTERM)  # systemctl restart: nobody has said no
+    assert f"{second}  waiting" in node(world, "jobs")
+    world.start_node("bureau", TABLES.format(folder=small))
+    world.wait(lambda: second in live(world), "it waits no more")
     world.kill("bureau")  # what was asked stays on file, and so does the answer
     assert f"{second}  waiting" in node(world, "jobs")
     assert "the word counts once it does" in node(world, "approve", second)

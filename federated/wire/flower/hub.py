@@ -166,6 +166,7 @@ class Hub:
         return {
             "address": self.home.address,
             "since": int(self._began),
+            "mounted": self.home.mounted,
             "nodes": nodes,
             "turned_away": dict(self.guard.turned_away),
         }

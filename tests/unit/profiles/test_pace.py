@@ -27,7 +27,7 @@ def test_rate_and_time_left_count_down_between_reports() -> None:
     clock.now += 5
     assert pace.words() == "10,000 items/s, 65 s left"
     clock.now += 500
-    assert pace.words() == "10,000 items/s, 0 s left"
+    assert pace.words() == "10,000 items/s, nothing heard for longer than usual"
 
 
 def test_a_new_step_begins_anew_and_recent_reports_count() -> None:
