@@ -232,6 +232,7 @@ def test_copies_of_a_person_in_every_fold_are_refused_by_the_partner() -> None:
     """Each fold's last pass would tell her row once more, with fresh noise, at `score_bits`."""
     honest = make_world(300, 2, (6,), folds=3)
     part = honest.parts["bureau"]
+    assert honest.folds is not None
     rows = np.append(np.arange(300), np.repeat(np.arange(40), 3))
     folds = np.append(honest.folds, np.tile(np.arange(3), 40))
     for found, said in ((honest.folds[rows], ""), (folds, "several folds")):
