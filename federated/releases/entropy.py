@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from psi.protocol import InputError
 
-__all__ = ["column_entropies", "joint_entropy"]
+__all__ = ["joint_entropy"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
@@ -43,11 +43,6 @@ def joint_entropy(table: pa.Table, columns: Sequence[str]) -> float:
             words += numbers
             _mix(words)
     return _entropy(np.unique(words, return_counts=True)[1])
-
-
-def column_entropies(table: pa.Table, columns: Sequence[str]) -> dict[str, float]:
-    """Bits that a row holds in each column for itself."""
-    return {name: joint_entropy(table, [name]) for name in dict.fromkeys(columns)}
 
 
 def _numbers(table: pa.Table, name: str) -> Iterator[Words]:
