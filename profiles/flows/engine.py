@@ -23,9 +23,6 @@ from psi.protocol.errors import InputError, JobError
 
 __all__ = ["Engine", "open_engine"]
 
-THREADS = 2
-MEMORY = "4GB"
-
 
 class Engine:
     """An Ibis connection and the tables that it holds, by logical name."""
@@ -95,7 +92,7 @@ def _opened(connection: Any, table: Table) -> Any:
         return arrow_expression(connection, under, found)
     import ibis
 
-    return ibis.memtable(found if plain is False else found.to_table())
+    return ibis.memtable(found.to_table() if isinstance(found, pads.Dataset) else found)
 
 
 def _connect(tables: Mapping[str, Table], names: Iterable[str]) -> Any:

@@ -21,7 +21,7 @@ PRIORITY = {"code": 10, "channel": 10, "mcc": 20, "text": 30, "name": 35, "rule"
 _LISTS = ("text", "not", "name", "mcc", "code", "channel", "counterparty_kind", "order")
 _PAIRS = ("amount", "age", "days", "hours")
 _KNOWN = (*_LISTS, *_PAIRS, "id", "priority", "amounts", "month_end", "regular", "own", "share")
-_MARKS = "\t\n\r!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_MARKS = "\t\n\r!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~，。、；：？！“”‘’（）【】《》·—…"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,7 +110,7 @@ def test_untyped_texts_are_shown_where_five_entities_have_them() -> None:
 @pytest.mark.parametrize(
     ("pattern", "looked_for"),
     [("Fee", " fee "), ("gongzi*", " gongzi"), ("工资", "工资"), ("ＡＴＭ", " atm "),
-     ("trip.com", " trip com "), ("T3出行", "t3出行")],
+     ("trip.com", " trip com "), ("T3出行", "t3出行"), ("费（手", "费 手")],
 )  # fmt: skip
 def test_latin_patterns_are_words_chinese_ones_are_anywhere(pattern: str, looked_for: str) -> None:
     assert needle(pattern) == looked_for
