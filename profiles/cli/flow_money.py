@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
 
-__all__ = ["breaks", "leaks", "map_"]
+__all__ = ["breaks", "leaks", "map_", "score"]
 
 Tables = Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")]
 Name = Annotated[str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")]
@@ -111,6 +111,41 @@ def breaks(
     for row in sums.order_by(keys).to_pyarrow().to_pylist():
         what = f"{row['type']} {row['change']}"
         typer.echo(f"{_month(row['month'])} {what:<40} {row['rows']:>9,} {_told(opened, row)}")
+
+
+def score(
+    truth: Annotated[Path, typer.Argument(help="CSV or Parquet with columns id and type.")],
+    tables: Tables,
+    flows: Name = "",
+) -> None:
+    """Hold types against a table of what they really are: "" where nobody could say.
+
+    Leaks and breaks are not scored yet.
+    """
+    from federated.readers import arrow_expression, duckdb_connection
+    from federated.tables.bindings import table_of
+    from profiles.flows.score import score_types
+
+    _, typed = _typed(tables, flows)
+    # small beside the flows: only ids and types come out of the engine
+    connection = duckdb_connection()
+    given = table_of("truth.types", {"path": str(truth.resolve())}, truth)
+    real = given.load(["id", "type"], keys=["id", "type"])
+    found = score_types(
+        arrow_expression(connection, "typed", typed.select("id", "type").to_pyarrow()),
+        arrow_expression(connection, "truth", real),
+    )
+    for code, (rows, precision, recall, both) in found.types.items():
+        typer.echo(
+            f"{code:<28} {rows:>9,} precision {precision:.3f} recall {recall:.3f} F1 {both:.3f}"
+        )
+    for what, share in (
+        ("mean F1 over types with 50 rows", found.macro),
+        ("precision of typed", found.precision),
+        ("undecidable left untyped", found.undecided),
+    ):
+        typer.echo(f"{what}: {'no rows' if share is None else f'{share:.3f}'}")
+    typer.echo(f"rows {found.rows:,}, in the truth only {found.unknown:,}")
 
 
 def _typed(tables: Path, name: str) -> tuple[Flows, Any]:

@@ -22,6 +22,7 @@ app.add_typer(taxonomy, name="taxonomy")
 app.command("map")(flow_money.map_)
 app.command("leaks")(flow_money.leaks)
 app.command("breaks")(flow_money.breaks)
+app.command("score")(flow_money.score)
 
 Tables = Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")]
 Name = Annotated[str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")]

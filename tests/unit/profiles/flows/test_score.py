@@ -1,0 +1,44 @@
+"""Types held against the truth, by numbers that can be counted on paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from federated.readers import arrow_expression, duckdb_connection
+from profiles.flows.score import score_types
+from tests.unit.profiles.flows.test_commands import bank, said
+
+
+def test_shares_are_of_the_rows_that_both_have() -> None:
+    # 60 a: 45 found, 10 missed, 5 called b; 50 b, all found; 4 c, called b; 10 undecidable
+    given = [("a", "a")] * 45 + [("a", "")] * 10 + [("a", "b")] * 5 + [("b", "b")] * 50
+    given += [("c", "b")] * 4 + [("", "")] * 9 + [("", "a")]
+    connection = duckdb_connection()
+    ids = [str(i) for i in range(len(given))]
+    truth = pa.table({"id": [*ids, "gone"], "type": [*(one for one, _ in given), "a"]})
+    typed = pa.table({"id": ids, "type": [one for _, one in given]})
+    found = score_types(
+        arrow_expression(connection, "typed", typed), arrow_expression(connection, "truth", truth)
+    )
+    assert (found.rows, found.unknown) == (124, 1)
+    assert found.types["a"] == (60, 1.0, 0.75, pytest.approx(2 * 0.75 / 1.75))
+    assert found.types["b"] == (50, pytest.approx(50 / 59), 1.0, pytest.approx(100 / 109))
+    assert found.types["c"] == (4, 0.0, 0.0, 0.0)
+    assert found.macro == pytest.approx((2 * 0.75 / 1.75 + 100 / 109) / 2)
+    assert found.precision == pytest.approx(95 / 104)
+    assert found.undecided == pytest.approx(0.9)
+
+
+def test_the_command_reads_a_truth_beside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = bank(tmp_path, "1,A,2024-01-10,5,D,CNY,BANK FEE\n2,A,2024-01-12,6,D,CNY,zzz\n")
+    (tmp_path / "truth.csv").write_text("id,type\n1,C.fee\n2,\n3,C.fee\n")
+    text = said(capsys, "flows", "score", str(tmp_path / "truth.csv"), "--tables", file)
+    assert "C.fee" in text
+    assert "precision of typed: 1.000" in text
+    assert "undecidable left untyped: 1.000" in text
+    assert "rows 2, in the truth only 1" in text
