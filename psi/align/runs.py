@@ -108,7 +108,20 @@ def in_one_run(settings: AlignSettings, levels: int) -> bool:
 def receive(
     peer: str, keys: Sequence[pa.Array], settings: AlignSettings, keeper: TagKeeper | None = None
 ) -> Runs:
-    """The receiver's side over all levels of `keys` (strings, null: no key)."""
+    """The receiver's side of an alignment, run by run: yields a name and a role's builder each.
+
+    Args:
+        peer: the sender's name.
+        keys: one array of strings a level, of one length; null where a row has no key.
+        settings: what both agreed on.
+        keeper: of the sender's tags from earlier jobs; None: none are kept.
+
+    Returns:
+        What this side learns, once the last run's result was sent in.
+
+    Raises:
+        Refused: fewer shared records than `settings.minimum_overlap`.
+    """
     if settings.minimum_checked_by == "partner":
         yield from let_count(peer, keys, settings.protocol, settings.largest_set)
     if in_one_run(settings, len(keys)):
@@ -152,7 +165,20 @@ def receive(
 def send(
     peer: str, keys: Sequence[pa.Array], settings: AlignSettings, keeper: TagKeeper | None = None
 ) -> Runs:
-    """The sender's side over all levels of `keys`."""
+    """The sender's side of an alignment, run by run; arguments as in `receive`.
+
+    Args:
+        peer: the receiver's name.
+        keys: one array of strings a level, of one length; null where a row has no key.
+        settings: what both agreed on.
+        keeper: of this side's own tags; None: fresh ones for this job.
+
+    Returns:
+        What this side learns, once the last run's result was sent in.
+
+    Raises:
+        Refused: fewer shared records than `settings.minimum_overlap`, where this side counts first.
+    """
     if settings.minimum_checked_by == "partner":
         least = settings.minimum_overlap
         yield from take_count(peer, keys, settings.protocol, settings.largest_set, least)
