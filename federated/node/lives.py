@@ -58,11 +58,12 @@ def begin(home: Path) -> str:
     return f"{life.get('met', '')}:{life['next']}"
 
 
-def met(home: Path) -> None:
-    """The hub has taken this life."""
-    life = _read(home)
-    if life.get("next"):
-        _write(home, {"met": life["next"], "next": ""})
+def met(home: Path, said: str) -> None:
+    """The hub has taken the life that `begin` gave; another start may have begun one since."""
+    life, present = _read(home), said.rpartition(":")[2]
+    if life.get("met") != present:
+        coming = life.get("next", "")
+        _write(home, {"met": present, "next": "" if coming == present else coming})
 
 
 def check_is_last(home: Path) -> None:

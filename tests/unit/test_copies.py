@@ -46,8 +46,7 @@ def home(tmp_path: Path) -> NodeHome:
     made, keys = NodeHome.create(tmp_path / "node", "bureau", "hub:1"), PartyKeys.generate("bureau")
     save_keys(made.keys, keys, SECRET, secrets.token_bytes)
     write_identity(made.path / "identity.json", keys.identity)
-    begin(made.path)
-    met(made.path)
+    met(made.path, begin(made.path))
     (made.path / "tables.toml").write_text("")
     for name in ("hub.crt", "node.crt", "node.key", "confirmed.json", "columns.json"):
         (made.path / name).write_text(name)
@@ -173,10 +172,14 @@ def test_a_hub_knows_an_older_state(home: NodeHome, tmp_path: Path) -> None:
     hub, life = LivesMet(tmp_path), home.path / "life"
     image = life.read_bytes()
     assert hub.comes("bureau", begin(home.path))  # the process is killed before it notes that
-    assert hub.comes("bureau", begin(home.path))
-    met(home.path)
-    assert hub.comes("bureau", begin(home.path))
-    met(home.path)
+    first = begin(home.path)
+    assert hub.comes("bureau", first)
+    met(home.path, first)
+    begin(home.path)  # another start, which ends before it connects
+    met(home.path, first)  # the first connects again
+    second = begin(home.path)
+    assert hub.comes("bureau", second)
+    met(home.path, second)
     assert hub.comes("registry", f":{'0' * 16}")
     life.write_bytes(image)
     assert not hub.comes("bureau", begin(home.path))

@@ -123,7 +123,7 @@ class NodeDaemon:
         limits: Callable[[], ReleaseLimits] | None = None,
     ) -> None:
         home.check()
-        life = begin(home.path)
+        self._life = begin(home.path)
         self._limits = limits or (lambda: load_release_limits(home.policy))
         self.home, self._source, self._decider = home, source, decider
         self._pinned = pinned or home.pinned
@@ -131,7 +131,12 @@ class NodeDaemon:
         self._timeout = timeout
         files = (home.certificate, home.certificate_key, home.authority)
         self.fleet = Fleet(
-            home.hub, FleetKeys(*files, passphrase), self._arrived, self._back, self._ended, life
+            home.hub,
+            FleetKeys(*files, passphrase),
+            self._arrived,
+            self._back,
+            self._ended,
+            self._life,
         )
         self._lock = threading.RLock()
         self.jobs: dict[bytes, Job] = {}
@@ -373,7 +378,7 @@ class NodeDaemon:
         with contextlib.suppress(
             FedprofileError
         ):  # a full disk: it is said again at the next start
-            met(self.home.path)
+            met(self.home.path, self._life)
         with self._lock:
             ends = [job.endpoint for job in self.jobs.values()]
         for endpoint in ends:
