@@ -204,5 +204,5 @@ def accept(
             session = word.name.partition(".")[0]
             if not (home.desk / f"{session}.used").exists():
                 word.unlink(missing_ok=True)
-    adopt(home.path)
+    adopt(home.path, last=last)
     return [folder.name for folder in left]

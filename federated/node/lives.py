@@ -100,9 +100,17 @@ def mark(home: Path, found: Copy) -> None:
     write_atomic(home / "copy", json.dumps(asdict(found)) + "\n", private=True)
 
 
-def adopt(home: Path) -> None:
-    """The folder as it is is the party from now on; the hub hears of a new life."""
-    _write(home, {"met": "", "next": ""})
+def adopt(home: Path, *, last: bool) -> None:
+    """The folder as it is is the party from now on.
+
+    As its `last` state it tells the hub which life came before, so that the hub can say that it was
+    not; otherwise it is to the hub a new party.
+    """
+    try:
+        life = _read(home) if last else {}
+    except InputError:
+        life = {}
+    _write(home, life)
     (home / "copy").unlink(missing_ok=True)
 
 

@@ -82,12 +82,15 @@ def test_backup_and_restore(small: Path, world: World) -> None:
 
     # the same copy once more is an older state by now: the hub knows, whatever is said here
     world.kill("bureau", 15)
-    shutil.copytree(world.node("bureau"), small / "lost")
-    put_back(world, small, last, "--last")
-    world.kill("bureau", 15)
-    shutil.rmtree(world.node("bureau"))
-    node(world, "restore", str(last), "--home", str(world.node("bureau")))
-    node(world, "accept-copy", "--may-have-forgotten", "--home", str(world.node("bureau")))
+    place = str(world.node("bureau"))
+    shutil.rmtree(place)
+    node(world, "restore", str(last), "--home", place)
+    node(world, "accept-copy", "--last", "--home", place)
+    world.spawn("bureau", "node", "start", "--home", place)
+    assert world.processes.pop("bureau").wait(60) == 7
+    assert "has met a later state" in world.log("bureau")
+    assert node(world, "accept-copy", "--last", "--home", place, check=False).returncode == 2
+    node(world, "accept-copy", "--may-have-forgotten", "--home", place)
     line = read_ledger(world.node("bureau") / "ledger.jsonl")[-1]
     assert line["body"]["last"] is False
     assert not list(world.node("bureau").rglob("journal"))

@@ -129,7 +129,10 @@ def test_the_last_state_goes_on(home: NodeHome, tmp_path: Path) -> None:
         begin(made.path)
     assert accept(made, made.load_keys(SECRET), "ann", last=True, why="the disk was lost") == []
     assert can_resume(made.job(SESSION))
-    assert begin(made.path).startswith(":")
+    hub = LivesMet(tmp_path)
+    said = begin(made.path)
+    assert hub.comes("bureau", said)  # nobody else has been there since
+    assert not hub.comes("bureau", begin(home.path))  # the other copy, started afterwards
     line = read_ledger(made.path / "ledger.jsonl")[-1]
     assert line["kind"] == "restored"
     assert (line["body"]["last"], line["body"]["by"], line["body"]["jobs"]) == (True, "ann", [])
@@ -153,6 +156,7 @@ def test_an_older_state_lets_go_of_what_it_cannot_know(home: NodeHome, tmp_path:
     assert (left.request.session, left.word) == (bytes([1] * 32), None)
     line = read_ledger(made.path / "ledger.jsonl")[-1]
     assert (line["body"]["last"], line["body"]["jobs"]) == (False, [SESSION.hex()])
+    assert begin(made.path).startswith(":")
     check_is_last(made.path)
 
 
