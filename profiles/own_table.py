@@ -8,9 +8,11 @@ outputs are made of the job's copy of the tables, in which every row has its pla
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from federated.readers.base import column_hint
 from federated.tables.basis import ANY, Admission
@@ -67,6 +69,8 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
                 f"says by which channels the entities of {table} may be reached",
                 hint=f"name its table of bases: [{table}] basis in tables.toml",
             )
+        if target.channel:
+            _check_channel(job, place, target.channel, source)
     for key, columns in _shown(job):
         for column in columns:
             if column not in known:
@@ -197,6 +201,24 @@ def eligible(job: Job, target: TargetSpec, tables: Source) -> np.ndarray | None:
 def admission_of(tables: Source, table: str) -> Admission | None:
     """Who of a table is in the job; None where nothing is said of bases, or no job has a copy."""
     return tables.admission(table) if isinstance(tables, KeptTables) else None
+
+
+def _check_channel(job: Job, place: int, channel: str, source: Source) -> None:
+    """Raise `JobError` where no basis names the channel: its list would be of nobody's choosing."""
+    basis = source.basis(job.party(job.receiver).table)
+    if basis is None or "channel" not in basis.columns:
+        return
+    column = basis.columns["channel"]
+    named = pc.unique(source.load(basis.table, [column], keys=[column]).column(column))
+    known = sorted({text.strip() for text in named.to_pylist() if text and text.strip()})
+    if channel not in known:
+        close = get_close_matches(channel.lower(), known, n=1)
+        there = " or ".join(known)
+        raise JobError(
+            f"{job.file}: [[target]] {place} channel: {channel!r} found, {there} named by "
+            f"{basis.table}",
+            hint=f"did you mean {close[0]!r}?" if close else "",
+        )
 
 
 def _reached(admission: Admission, channel: str) -> np.ndarray:

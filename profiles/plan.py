@@ -6,7 +6,8 @@ party's officer reads.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import datetime as dt
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from federated.contract.completion import complete
@@ -18,8 +19,10 @@ from federated.contract.kinds.align import chosen_protocol, tagging
 from federated.contract.terms import Contract
 from federated.releases.holdings import Holdings
 from federated.releases.row_bits import RowBits, row_bits
+from federated.steps.facts import asked_of_bases
 from federated.steps.runner import facts_of
 from federated.store.plain import to_plain
+from federated.tables.admitted import AdmittedTables
 from federated.tables.column_report import ColumnTaken, columns_taken
 from federated.tables.source import Source
 from federated.vertical.size import most_rows
@@ -60,7 +63,7 @@ class Plan:
     of `path`; `kept` the seconds of it that kept tags save later, None without; `instead` what its
     statistics cost now and by private sums. `too_many` are trainings, and the most joined rows they
     take, that may find more. `tables` are what was looked at; where none was, `rows` is what every
-    one is taken to have.
+    one is taken to have. `left_out` counts rows without a lawful basis, by table and reason.
     """
 
     job: str
@@ -77,6 +80,7 @@ class Plan:
     too_many: tuple[tuple[str, int], ...]
     tables: tuple[TableTaken, ...]
     rows: int | None
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data: dicts, lists, texts and numbers."""
@@ -98,6 +102,7 @@ class Plan:
                 for one in self.tables
             },
             "rows": self.rows,
+            "left_out": self.left_out,
         }
 
 
@@ -112,6 +117,8 @@ def planned(job: Job, source: Source | None, rows: int) -> Plan:
     Raises:
         FedprofileError: what the contract or a table does not allow.
     """
+    seen = None if source is None else admitted(job, source)
+    source = seen
     if source is not None:
         check_own(job, source)
     contract, protocol, why = _contract(job, source, rows)
@@ -130,7 +137,18 @@ def planned(job: Job, source: Source | None, rows: int) -> Plan:
         instead=sums_instead(contract, MeasuredRates()),
         too_many=_too_many(contract),
         tables=_tables(job, source) if source is not None else (),
+        left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
         rows=rows if source is None else None,
+    )
+
+
+def admitted(job: Job, source: Source) -> AdmittedTables:
+    """The tables as the job would see them today."""
+    contract = nameless_draft(job)
+    owner = {party.table: party.name for party in job.parties}
+    return AdmittedTables(
+        source,
+        lambda table: asked_of_bases(contract, owner.get(table, job.receiver), dt.date.today()),
     )
 
 

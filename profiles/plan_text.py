@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from federated.contract.summary import in_words
 from federated.releases.row_bits import row_words
+from federated.tables.basis import left_out_words
 from federated.tables.column_report import in_lines
 from federated.tables.source import Source
 from federated.text import plain
@@ -81,6 +82,8 @@ def _columns(plan: Plan) -> list[str]:
     if plan.rows is not None:
         return []
     lines = ["", "What the columns are taken for"]
+    left = plan.left_out.items()
+    lines += [f"  {plain(left_out_words(table, counts), 1000)}" for table, counts in left]
     for found in plan.tables:
         lines.append(f"  {found.table}, {found.rows:,} rows")
         lines += [f"    {plain(line, 1000)}" for line in in_lines(found.taken)]

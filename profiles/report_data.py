@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.contract.terms import Contract, PartyTerms
+from federated.tables.basis import left_out_words
 from profiles.aggregate_report import by_category, by_segment
 from profiles.baseline import Comparison
 from profiles.federation import Federation
@@ -93,11 +94,7 @@ def _left_out(job: Job, federation: Federation) -> list[str]:
     counts = dict(admission.left_out)
     lost = len(admission.rows) - int(admission.rows.sum())
     counts |= {"lost since the job was agreed on": lost} if lost else {}
-    why = ", ".join(f"{reason}: {n:,}" for reason, n in counts.items())
-    return [
-        f"Rows of {table} left out for want of a basis: {sum(counts.values()):,}"
-        + (f" ({why})." if why else ".")
-    ]
+    return [left_out_words(table, counts) + "."]
 
 
 def _matched(federation: Federation) -> int | None:

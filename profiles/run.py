@@ -27,6 +27,7 @@ from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs
 from profiles.own_table import check_own
+from profiles.tables import open_tables
 from psi.align import PROTOCOLS, in_one_run
 from psi.identifiers import KINDS
 from psi.protocol import EnvironmentFailed, MisuseError
@@ -114,7 +115,7 @@ def _runs(job: Job) -> int:
 
 def run_job(
     job: Job,
-    sources: Source | Mapping[str, Source],
+    sources: Source | Mapping[str, Any],
     out: str | Path,
     *,
     overwrite: bool = False,
@@ -129,7 +130,8 @@ def run_job(
 
     Args:
         job: from `Job.load`.
-        sources: one source of all parties' tables, from `open_tables`, or one each by name.
+        sources: one source of all parties' tables, from `open_tables`; or the tables themselves by
+            logical name (`"bank.people"`), as it takes them; or one source each by party.
         out: a folder, which is made; it must be empty unless `overwrite`.
         overwrite: replace what is in `out`.
         baseline: also fit the model on the joined columns in one process, and compare.
@@ -146,7 +148,7 @@ def run_job(
     out = Path(out)
     if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
         raise MisuseError(f"{out} exists", hint="give another --out, or --overwrite")
-    by_name = sources if isinstance(sources, Mapping) else {p.name: sources for p in job.parties}
+    by_name = _by_party(job, sources)
     if not resumed:
         check_own(job, by_name[job.receiver], frozen)
     with _staged(out) as staging:
@@ -159,6 +161,21 @@ def run_job(
     federation.settle()
     noted = frozen is None or frozen.note()
     return JobResult(out, outputs, federation, columns_noted=noted)
+
+
+def _by_party(job: Job, sources: Source | Mapping[str, Any]) -> Mapping[str, Source]:
+    names = [party.name for party in job.parties]
+    if not isinstance(sources, Mapping):
+        return dict.fromkeys(names, sources)
+    if any("." in name for name in sources):
+        return dict.fromkeys(names, open_tables(sources))
+    missing = [name for name in names if name not in sources]
+    if missing:
+        raise MisuseError(
+            f"no tables for the party {missing[0]!r}: found {', '.join(sources) or 'none'}",
+            hint="give a source for each party, or the tables by name: {'bank.people': frame}",
+        )
+    return sources
 
 
 def _here(

@@ -21,7 +21,7 @@ from federated.releases.memory import Releases
 from federated.session.journal import DRAFT
 from federated.session.progress import APPROVAL
 from federated.session.session import Session
-from federated.steps.facts import used_columns
+from federated.steps.facts import asked_of_bases, used_columns
 from federated.steps.folds import FoldKey
 from federated.steps.outcome import Outcome
 from federated.steps.release_guard import foresee
@@ -160,10 +160,8 @@ class Participant:
 
     def _asked_of_bases(self, contract: Contract) -> BasisAsked:
         """What this party's rows must have a basis for: today, towards whoever learns of them."""
-        me, others = self._session.name, tuple(contract.partners())
-        recipients = others if me == contract.receiver else (contract.receiver,)
         day = dt.datetime.fromtimestamp(self._session.clock()).date()
-        return BasisAsked(contract.purpose, recipients, contract.entity, day)
+        return asked_of_bases(contract, self._session.name, day)
 
     def _expired(self, contract: Contract) -> np.ndarray | None:
         """Rows that have lost their basis since the contract was agreed on; None for none."""

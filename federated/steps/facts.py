@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.contract.terms import PartyTerms
+from federated.contract.terms import Contract, PartyTerms
+from federated.tables.basis import BasisAsked
 from federated.tables.encoding import independent_columns
 from federated.tables.inferred import mark
 from federated.tables.snapshot import snapshot_hash
 from federated.tables.source import Source
 
-__all__ = ["load_table", "stated", "used_columns", "without"]
+__all__ = ["asked_of_bases", "load_table", "stated", "used_columns", "without"]
+
+
+def asked_of_bases(contract: Contract, party: str, day: dt.date) -> BasisAsked:
+    """What a party's rows need a basis for: towards whoever learns of them."""
+    partners = tuple(contract.partners())
+    recipients = partners if party == contract.receiver else (contract.receiver,)
+    return BasisAsked(contract.purpose, recipients, contract.entity, day)
 
 
 def used_columns(terms: PartyTerms) -> list[str]:

@@ -23,9 +23,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from psi.protocol import InputError, JobError
+from psi.protocol import InputError, JobError, Refused
 
-__all__ = ["REASONS", "Admission", "Basis", "BasisAsked", "admit", "read_basis"]
+__all__ = ["ANY", "REASONS", "Admission", "Basis", "BasisAsked"]
+__all__ += ["admit", "left_out_words", "nobody_left", "read_basis"]
 
 REASONS = (
     "no basis",
@@ -103,6 +104,20 @@ def read_basis(where: str, found: object) -> Basis | None:
     columns = {key: found[key] for key in (*_TEXTS, *_DAYS) if found.get(key)}
     columns.setdefault("entity", found["of"])
     return Basis(table=found["table"], of=found["of"], columns=columns, legal_entities=bool(legal))
+
+
+def nobody_left(table: str, basis: Basis) -> Refused:
+    """Why a job cannot begin; without a count, since other parties are told."""
+    return Refused(
+        f"no row of {table} has a basis for this job's purpose and parties",
+        hint=f"the bases stand in {basis.table}: see whether they name the purpose as the job does",
+    )
+
+
+def left_out_words(table: str, counts: Mapping[str, int]) -> str:
+    """ "Rows of bank.people left out for want of a basis: 4 (expired: 1, withdrawn: 3)"."""
+    why = f" ({', '.join(f'{reason}: {n:,}' for reason, n in counts.items())})" if counts else ""
+    return f"Rows of {table} left out for want of a basis: {sum(counts.values()):,}{why}"
 
 
 def admit(basis: Basis, tables: _Tables, names: pa.ChunkedArray, asked: BasisAsked) -> Admission:

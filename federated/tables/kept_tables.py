@@ -34,9 +34,9 @@ import pyarrow.compute as pc
 from federated.readers.canonical import canonical_column
 from federated.store.plain import canonical, from_canonical
 from federated.store.vault import Vault
-from federated.tables.basis import Admission, Basis, BasisAsked, admit
+from federated.tables.basis import Admission, Basis, BasisAsked, admit, nobody_left
 from federated.tables.source import Source
-from psi.protocol import InputError, Random, Refused
+from psi.protocol import InputError, Random
 
 __all__ = ["Extract", "KeptTables"]
 
@@ -118,10 +118,7 @@ class KeptTables:
     def _admitted(self, name: str, basis: Basis, found: pa.Table, asked: BasisAsked) -> pa.Table:
         admission = admit(basis, self._source, found.column(basis.of), asked)
         if not admission.rows.any():
-            raise Refused(
-                f"no row of {name} has a basis for this job's purpose and parties",
-                hint=f"the bases stand in {basis.table}",
-            )
+            raise nobody_left(name, basis)
         self._note(name, _Admitted(name, basis.table, *_pairs(admission.left_out)), admission)
         return found.filter(pa.array(admission.rows))
 

@@ -31,6 +31,7 @@ def preflight(
     import json
     from dataclasses import replace
 
+    from federated.tables.basis import left_out_words
     from federated.tables.bindings import TablesFile
     from federated.tables.column_report import columns_taken, in_lines
     from federated.tables.preflight import preflight as check
@@ -40,6 +41,7 @@ def preflight(
     from profiles.in_the_way import in_the_way
     from profiles.job import AlignSpec, Job
     from profiles.leaks import with_leaks
+    from profiles.plan import admitted
     from profiles.roles import roles_of
     from psi.protocol import InputError, JobError
 
@@ -58,7 +60,7 @@ def preflight(
     for found in bound:
         names = list(dict.fromkeys(column for level in found.keys for column in level))
         roles = roles_of(spec, found.name)
-        source = FileSource(file)
+        source = admitted(spec, FileSource(file))
         table = source.load(found.table, [*roles], keys=names)
         taken = columns_taken(table, {c: r for c, r in roles.items() if r != ["key"]})
         taken = with_leaks(spec, found.name, table, taken)
@@ -76,10 +78,13 @@ def preflight(
             report = replace(report, problems=(*report.problems, *in_the_way(spec, found, source)))
         told = {"party": found.name, "table": found.table, **report.as_dict()}
         told["taken"] = [one.as_dict() for one in taken]
+        left = {name: one.left_out for name, one in source.found.items() if name == found.table}
+        told["left_out"] = left.get(found.table, {})
         told["ok"] = bool(told["ok"]) and not any(one.problem for one in taken)
         reports.append(told)
         if not as_json:
             lines = ["other columns:", *(f"  {line}" for line in in_lines(taken))] if taken else []
+            lines += [left_out_words(name, counts) for name, counts in left.items()]
             shown = "\n".join([report.to_text(), *(plain(line, 1000) for line in lines)])
             typer.echo(f"{found.name}: {found.table}\n{shown}\n")
     if as_json:

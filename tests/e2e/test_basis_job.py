@@ -99,6 +99,8 @@ def test_who_has_no_basis_is_left_out_before_anything_is_aligned(six: Path) -> N
     told = json.dumps([e.learns for e in found.contract.disclosures])
     assert "left" not in told
     text = describe(Job.load(six / "job.toml"), open_tables(six / "tables.toml"), 0)
+    assert "Rows of bank.people left out for want of a basis: 4 (no basis: 1, for another" in text
+    assert "bank (receiver, bank.people, 2 rows)" in text
     assert "only rows with a basis for 'retention' towards the parties that learn of them" in text
     assert "telecom (telecom.people, 6 rows): no features; states no lawful basis" in text
 
@@ -130,6 +132,8 @@ def test_nobody_with_a_basis_ends_the_job_and_tells_no_count(six: Path) -> None:
     (six / "consents.csv").write_text(CONSENTS.replace("retention", "research"))
     with pytest.raises(Refused, match=r"no row of bank\.people has a basis"):
         aligned(six)
+    with pytest.raises(Refused, match=r"no row of bank\.people has a basis"):
+        describe(Job.load(six / "job.toml"), open_tables(six / "tables.toml"), 0)
 
 
 def test_a_policy_may_insist_on_a_basis(six: Path, tmp_path: Path) -> None:
@@ -170,6 +174,9 @@ def test_profiles_and_lists_are_of_those_with_a_basis(small: Path) -> None:
     sms = {name for name, _, _, channel, *_ in rows if channel == "sms"}
     assert listed
     assert set(listed) <= sms - gone
+    job.write_text(job.read_text().replace('"sms"', '"SMS"'))
+    with pytest.raises(JobError, match=r"'SMS' found, call or sms named by bank\.consents"):
+        run_job(Job.load(job), open_tables(tables), small / "other")
     told = json.loads((small / "out" / "metrics.json").read_text())["basis"]
     assert told == {"admitted": 234, "left_out": {"withdrawn": 26}, "lost_since": 0}
     assert "left out for want of a basis: 26 (withdrawn: 26)" in (

@@ -80,6 +80,9 @@ def test_a_job_of_tables_at_hand(tmp_path: Path) -> None:
         kind: run_job(Job.load(JOB), open_tables(made(kind)), str(tmp_path / kind))
         for kind in ("frame", "frame with an index", "arrow", "ibis")
     }
+    results["by name"] = run_job(Job.load(JOB), made("frame"), tmp_path / "by name")
+    with pytest.raises(MisuseError, match="no tables for the party 'bank': found none"):
+        run_job(Job.load(JOB), {}, tmp_path / "nothing")
     first = results["frame"]
     assert isinstance(first, JobResult)
     assert isinstance(first.profiles, pd.DataFrame)
