@@ -160,6 +160,7 @@ class TablesFile:
             raise JobError(
                 f"{file.name}: not valid toml {place.group() if place else ''}".rstrip()
             ) from None
+        data.pop("flows", None)  # what binds a bank's own transactions is for `fedprofile flows`
         tables: dict[str, Table] = {}
         for party, entries in data.items():
             if not isinstance(entries, dict) or not all(

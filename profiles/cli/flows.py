@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import click
 import typer
 
 from federated.cli.group import Group
 from profiles.cli import flow_money
+from psi.protocol import InputError
 
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
 
+_ENGINES = ("duckdb", "_duckdb", "psycopg", "pyspark", "py4j", "pyarrow", "ibis")
+
+
+class Engine(Group):
+    """A group of commands that ask an engine, whose errors may quote a value: its class is told."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if type(error).__module__.split(".")[0] not in _ENGINES:
+                raise
+            raise InputError(
+                f"the tables cannot be worked through ({type(error).__name__})",
+                hint="fedprofile flows check says what is understood of them",
+            ) from None
+
+
 app = typer.Typer(
-    cls=Group, help="Type transactions and see where money comes from and goes.",
+    cls=Engine, help="Type transactions and see where money comes from and goes.",
     no_args_is_help=True,
 )  # fmt: skip
 taxonomy = typer.Typer(cls=Group, help="See, check and compare the types of flows.")

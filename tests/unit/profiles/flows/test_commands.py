@@ -9,6 +9,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from federated.tables.bindings import TablesFile
 from profiles.cli import app
 from psi.protocol.errors import InputError
 from tests.unit.profiles.flows.made import HEAD
@@ -96,3 +97,20 @@ def test_taxonomy_lists_and_compares(tmp_path: Path, capsys: pytest.CaptureFixtu
     layer = tmp_path / "bank.toml"
     layer.write_text('version = "b-1"\ndrop = ["C.lottery"]\n')
     assert said(capsys, "flows", "taxonomy", "--diff", str(layer)) == "- C.lottery\n"
+
+
+def test_what_an_engine_says_of_a_value_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object) -> None:
+        raise duckdb.OutOfRangeException("planted 123")
+
+    monkeypatch.setattr("profiles.flows.check.check_flows", fails)
+    with pytest.raises(InputError, match=r"cannot be worked through \(OutOfRange") as error:
+        app(["flows", "check", "--tables", bank(tmp_path, ROWS)], standalone_mode=False)
+    assert "planted" not in str(error.value) + error.value.hint
+    assert error.value.__cause__ is None
+
+
+def test_jobs_and_nodes_pass_these_sections_over(tmp_path: Path) -> None:
+    assert list(TablesFile.load(bank(tmp_path, ROWS))) == ["bank.tx"]
