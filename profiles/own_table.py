@@ -104,8 +104,9 @@ def _check_types(job: Job, source: Source, frozen: FrozenColumns | None) -> None
     found = source.load(table, list(dict.fromkeys(column for column, _ in roles)))
     if frozen is not None:
         # features are looked at where they are trained on, with the same file
-        features = [c for c in job.party(job.receiver).features if c in found.column_names]
-        frozen.check(table, found, features)
+        others = [c for c in found.column_names if c not in _key_columns(job)]
+        features = [c for c in job.party(job.receiver).features if c in others]
+        frozen.check(table, found.select(others), features)
     for column, role in roles:
         check_role(found, column, role, where=table)
 
