@@ -189,7 +189,8 @@ class TomlSection:
         if key in self._data:
             return self._data.pop(key)
         if default is None:
-            hint = _suggest(key, list(self._data))
+            close = difflib.get_close_matches(key, list(self._data), n=1)
+            hint = f"there is {close[0]}, which is no key: {key} is meant?" if close else ""
             raise JobError(f"{self.file}: {self.name} {key}: missing, {needed} needed", hint=hint)
         return default
 

@@ -80,7 +80,11 @@ def test_columns_with_dots_and_colons_in_their_names(tmp_path: Path) -> None:
         ("[job]\n", "[jub]\n", r"job.toml: \[job\]: missing"),
         ('name = "churn"\n', "", r"\[job\] name: missing, a text needed"),
         ('purpose = "retention"', "purpose = 7", r"purpose: a number found, a text allowed"),
-        ('purpose = "retention"', 'purpos = "x"', "purpose: missing.*did you mean purpos"),
+        (
+            'purpose = "retention"',
+            'purpos = "x"',
+            "purpose: missing.*there is purpos, which is no key: purpose is meant",
+        ),
         ('purpose = "retention"', 'purpose = "a\\u001bb"', "printable characters"),
         ("[align]", '[align]\nreveal = "all"', "reveal: 'all' found, both or receiver or"),
         ("[align]", "[align]\nminimum_overlap = -1", "minimum_overlap: -1 found, 0 to"),
