@@ -385,8 +385,9 @@ def test_noise_as_it_is_drawn_hides_one_record() -> None:
         ]
         for n in (40, 39)
     )
-    assert len({*more, *less}) == 24
-    assert np.std(more) > 39  # what the last record adds
+    told = [value for value in (*more, *less) if not np.isnan(value)]  # few are under the minimum
+    assert len(set(told)) == len(told) > 12
+    assert np.nanstd(more) > 39  # what the last record adds
     with pytest.raises(MisuseError, match="ranges"):
         Noising(["a"], {"b": (0, 1)}, 100)
 

@@ -32,6 +32,13 @@ def test_many_rows_of_few_records_do_not_make_a_fold_large_enough() -> None:
 
 def test_rows_without_a_label_are_in_no_fold() -> None:
     folds, label, records = pairs()
-    label[::7] = -1
-    folds[::7] = -1
+    without = records % 7 == 3
+    label[without], folds[without] = -1, -1
     check_folds(folds, label, records)
+
+
+def test_a_record_has_one_fold_and_a_label_in_all_of_its_rows() -> None:
+    folds, label, records = pairs()
+    label[7], folds[7] = -1, -1  # of the record with 300 rows
+    with pytest.raises(Refused, match="1 records are in several folds, or have rows with a label"):
+        check_folds(folds, label, records)
