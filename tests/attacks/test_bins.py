@@ -1,4 +1,4 @@
-"""Histograms and shares that part few values from the rest (issue 15, 11).
+"""Histograms and shares that part few values from the rest.
 
 A receiver asks for a threshold at each value, in one statistic or many, in several sections, by two
 segments, or month after month. Groups are of the minimum and more throughout.
