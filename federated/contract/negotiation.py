@@ -177,7 +177,11 @@ def derived(draft: Contract, final: Contract, complete: Complete) -> Contract:
     """
     made = draft
     for terms in final.parties:
-        made = made.with_party(_with_facts(draft.party(terms.name), terms))
+        drafted = draft.party(terms.name)
+        stated = _with_facts(drafted, terms)
+        if terms.name == draft.proposer:  # its rule of admission is what the officer has read
+            stated = replace(stated, basis=drafted.basis, legal_entities=drafted.legal_entities)
+        made = made.with_party(stated)
     try:
         made = complete(made)
     except FedprofileError as error:

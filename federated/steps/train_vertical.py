@@ -62,6 +62,7 @@ class TrainVertical(Step):
             fold_steps=terms.fold_steps,
             key=work.paillier_key(terms.key_bits),
             records=work.own,
+            most={name: work.contract.party(name).design_columns for name in terms.partners},
         )
         fit = work.run(step, role, terms.partners)
         work.outcome.trained.append(

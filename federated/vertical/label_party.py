@@ -86,6 +86,10 @@ class VerticalFit:
     log: tuple[dict[str, Any], ...] = field(default=())
 
 
+SPARE_COLUMNS = 2
+"""Columns that aligned rows may have more than the whole table: how rare categories are pooled."""
+
+
 class LabelParty(Role[VerticalFit]):
     """Holds the labels; learns its own part of the model and every row's score.
 
@@ -98,6 +102,7 @@ class LabelParty(Role[VerticalFit]):
         steps: passes over all labelled rows before the last one.
         fold_steps: passes of each fold.
         key: for Paillier; made anew (3072 bits) if None.
+        most: how many independent columns each partner stated; None: whatever it says.
         records: `int64[n]`, each row's record, where one has several rows.
 
     Raises:
@@ -124,9 +129,10 @@ class LabelParty(Role[VerticalFit]):
         fold_steps: int = 2,
         key: PrivateKey | None = None,
         records: NDArray[np.int64] | None = None,
+        most: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(context)
-        self._partners = list(partners)
+        self._partners, self._most = list(partners), most or {}
         if not partners or len(set(partners)) != len(partners) or context.party in partners:
             raise MisuseError("partners must be distinct, at least one, without the label party")
         own = check_own_columns(x)
@@ -183,6 +189,11 @@ class LabelParty(Role[VerticalFit]):
 
     def on_ready(self, state: Calling, ready: Ready, peer: str) -> Turn[VerticalFit]:
         """Once all are ready, fit the own columns alone and ask for the first sums."""
+        most = self._most.get(peer)
+        if most is not None and ready.columns > most + SPARE_COLUMNS:
+            raise PeerError(
+                f"{ready.columns} columns brought to a training, {most} stated in the contract"
+            )
         columns = self._collect(state.columns, peer, ready.columns)
         if len(columns) < len(self._partners):
             return Turn(replace(state, columns=columns))

@@ -252,3 +252,19 @@ def test_steps_over_joined_rows_need_them_known(tmp_path: Path) -> None:
     for align in ((), (replace(made.align[0], reveal="receiver"),)):
         with pytest.raises(PeerError, match="not every alignment tells"):
             replace(made, align=align).check()
+
+
+def stated(basis: str) -> Callable[[Contract], Contract]:
+    return lambda made: made.with_party(replace(made.party("bank"), basis=basis))
+
+
+@pytest.mark.parametrize(("then", "runs"), [("bank.consents", True), ("", False)])
+def test_a_basis_that_an_officer_has_read_cannot_be_dropped(
+    tmp_path: Path, then: str, runs: bool
+) -> None:
+    """The proposer's own rule of admission stands in the draft; the contract has it as it was."""
+    place = world(tmp_path)
+    run = place.run(JOB, bank(), stated("bank.consents"), stated(then))
+    assert place.officer.read[0].party("bank").basis == "bank.consents"
+    assert (run.outcome is not None) is runs, run.errors
+    assert runs or isinstance(run.errors["bureau"], PeerError)

@@ -198,9 +198,9 @@ def _score_guard(terms: TrainTerms) -> str:
 def _columns_guard(contract: Contract, terms: TrainTerms) -> str:
     every = " and ".join([contract.receiver, *terms.partners])
     return (
-        f"{every} see none of each other's columns: one that lies about its own (a column for a "
-        "single record) reads one row of the others', or one label, for each such column and pass; "
-        "each refuses such columns of its own, and together more than one for four labelled records"
+        f"{every} cannot check what the others' sums are made of: one that does not run this "
+        "software as it is reads rows of the others', or labels, beyond the bits counted here, "
+        "and nothing shows it; train with parties whose software you trust"
     )
 
 

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from federated.vertical import FeatureParty, LabelParty
+from federated.vertical.label_party import SPARE_COLUMNS
+from federated.vertical.messages import Ready
+from federated.vertical.states import Calling
 from psi.protocol import (
     InputError,
     MisuseError,
+    PeerError,
     Refused,
 )
 from tests.unit.vertical.world import (
@@ -93,3 +97,14 @@ def test_nothing_is_told_by_a_repr() -> None:
 def test_secrets_of_pairs_are_symmetric() -> None:
     one, other = NAMES[0], NAMES[1]
     assert pair_secrets(NAMES, one)[other] == pair_secrets(NAMES, other)[one]
+
+
+def test_a_partner_brings_no_more_columns_than_the_contract_states() -> None:
+    """Each is a number of its choosing that it may have decrypted, in each pass."""
+    world, name = make_world(150, 2, (6,)), "bureau"
+    role = label_party(world, most={name: 4})
+    calling = role.begin().state
+    assert isinstance(calling, Calling)
+    role.on_ready(calling, Ready(4 + SPARE_COLUMNS), name)
+    with pytest.raises(PeerError, match="7 columns brought to a training, 4 stated"):
+        role.on_ready(calling, Ready(5 + SPARE_COLUMNS), name)
