@@ -155,7 +155,7 @@ class MeasureSlots(Asking):
                 for what, width in widths
                 if (column, what) in wanted
             }
-        self.names = list(bits)
+        self.names, self.key_bits = list(bits), key_bits
         self.layout = Layout.fit(key_bits, [size + GUARD + 1 for size in bits.values()])
 
     def bins(self, column: str, minimum: int, room: int) -> list[Bins]:
@@ -310,7 +310,7 @@ class SectionSlots(SectionNames):
         what = self.whole.names[number][1]
         width = what.stop - what.start if isinstance(what, Bins) else 1 + len(what[0])
         at = self.layout.of(place.cipher).index(place)
-        numbers = self.layout.unpack(opened[place.cipher], place.cipher)[at]
+        numbers = self.layout.unpack(opened[place.cipher], place.cipher, masked_above=True)[at]
         if any(not 0 <= value < 1 << headroom * width for value in numbers):
             raise PeerError("counts that do not add up to the aligned rows")
         mask = (1 << headroom) - 1
@@ -319,38 +319,62 @@ class SectionSlots(SectionNames):
             np.int64,
         ).reshape(len(numbers), width)
 
+    @property
+    def most_blank(self) -> int:
+        """No blank exceeds it: with a row's sum, which is as large at most, it fits any modulus."""
+        return 1 << (self.whole.key_bits - 3)
+
     def hiding(self, count: int, random: Random) -> list[int]:
-        """For `count` sums of each of `counted_in`: a random number in each slot but the counts."""
+        """For `count` sums of each of `counted_in`: random numbers wherever no own counts are."""
         hidden = np.ones((len(self.whole.names), count), bool)
         hidden[self._counts] = False
         return [n for cipher in self.counted_in for n in self._blanks(cipher, hidden, random)]
 
     def blanks(self, kept: np.ndarray, random: Random) -> list[int]:
-        """A random number in each slot that is not told, cipher by cipher; `kept` as in `shown`."""
+        """Random numbers wherever nothing is told, cipher by cipher; `kept` as in `shown`."""
         hidden = ~self.shown(kept)
         return [n for cipher in self.ciphers for n in self._blanks(cipher, hidden, random)]
 
     def _blanks(self, cipher: int, hidden: np.ndarray, random: Random) -> list[int]:
-        """`hidden` is `bool[slots, count]`."""
-        found = np.zeros(hidden.shape[1], object)
-        for place, each in zip(self.layout.places, hidden, strict=True):
-            where = np.flatnonzero(each)
-            if place.cipher == cipher and len(where):
+        """`hidden` is `bool[slots, count]`; no number exceeds `most_blank`.
+
+        One number covers all bits above the topmost slot that is told, to the end of the plaintext:
+        where honest parties have nothing, one that lies could have the other open what it likes.
+        """
+        count = hidden.shape[1]
+        found, low = np.zeros(count, object), np.zeros(count, np.int64)
+        own = [
+            (place, each)
+            for place, each in zip(self.layout.places, hidden, strict=True)
+            if place.cipher == cipher
+        ]
+        for place, each in own:
+            low[~each] = place.offset + place.bits + 1
+        for place, each in own:
+            where = np.flatnonzero(each & (place.offset < low))
+            if len(where):
                 numbers = random_numbers(len(where), place.bits - 1, random)
                 found[where] += np.array([n << place.offset for n in numbers], object)
+        for start in np.unique(low).tolist():
+            where, room = np.flatnonzero(low == start), self.whole.key_bits - 2 - start
+            if room > 0:
+                middle = 1 << (room - 1)
+                numbers = random_numbers(len(where), room, random)
+                found[where] += np.array([(n - middle) << start for n in numbers], object)
         return [int(number) for number in found]
 
     def unpack(self, numbers: Sequence[int], groups: int) -> dict[tuple[str, Any], np.ndarray]:
         """The slots of `groups` sums in each of `ciphers`, `object[groups]` each, by their names.
 
-        Raises `PeerError` where one exceeds its bits.
+        What is not told is random.
         """
         found: dict[tuple[str, Any], np.ndarray] = {}
         for at, cipher in enumerate(self.ciphers):
             part = numbers[at * groups : (at + 1) * groups]
             places = zip(self.whole.names, self.layout.places, strict=True)
             names = [name for name, place in places if place.cipher == cipher]
-            found |= dict(zip(names, self.layout.unpack(part, cipher), strict=True))
+            slots = self.layout.unpack(part, cipher, masked_above=True)
+            found |= dict(zip(names, slots, strict=True))
         return found
 
 

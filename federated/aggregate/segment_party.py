@@ -77,8 +77,8 @@ class SegmentParty(Role[AggregateResult]):
         first = EncryptedVector.concatenate(
             [self._sums[slots.ciphers.index(cipher)] for cipher in slots.counted_in]
         )
-        bound = 1 << (max(slots.layout.bits(cipher) for cipher in slots.counted_in) - 1)
-        masks = Plaintexts.from_ints(slots.hiding(len(self._cells), random), bound=bound)
+        blanks = slots.hiding(len(self._cells), random)
+        masks = Plaintexts.from_ints(blanks, bound=slots.most_blank)
         fresh = first.add_plain(masks).rerandomise(for_key_holder=True, random=random)
         counted = Counted(len(self._groups), self._cells, fresh.to_bytes())
         return Turn(Choosing(), [(self._partner, counted)], progress=0.3)
@@ -129,7 +129,10 @@ class SegmentParty(Role[AggregateResult]):
         plain = Plaintexts.from_bytes(opened.data, count, bound=public.half)
         numbers = plain.minus(masks, public).to_ints() if count else []
         asked, sums = slots.section.asked, slots.unpack(numbers, told)
-        values, there = slots.statistics(sums, kept[:, 1:]), slots.there(sums, kept[:, 1:])
+        there = slots.there(sums, kept[:, 1:])
+        if any((each > len(self._grouping.codes)).any() for each in there.values()):
+            raise PeerError("opened counts beyond the aligned rows")
+        values = slots.statistics(sums, kept[:, 1:])
         result = AggregateResult(
             self._groups,
             np.where(kept[:, 0], self._counts, 0),
