@@ -98,7 +98,7 @@ class Suites:
     align: str = PROTOCOLS["ecdh"].suite
     seal: str = "x25519+mlkem768-chacha20poly1305-v1"
     sign: str = "ed25519"
-    aggregate: str = "paillier-djn-v3"
+    aggregate: str = "paillier-djn-v4"
     train: str = "newton-subspace-v3"
     sums: str = ""
 

@@ -120,7 +120,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data + b" ",
         lambda data: data.replace(b'"job":"churn"', b'"job":"ch\\u0007urn"'),
         lambda data: data.replace(b'"version":3', b'"version":1'),
-        lambda data: data.replace(b"paillier-djn-v3", b"paillier-djn-v1"),
+        lambda data: data.replace(b"paillier-djn-v4", b"paillier-djn-v1"),
         lambda data: b"\xff" + data,
         lambda data: data.replace(b'"seed":7', b'"seed":9007199254740993'),
         lambda data: data.replace(b'"seed":7', b'"seed":' + b"9" * 5000),
@@ -147,8 +147,8 @@ def test_other_spellings_and_foreign_terms_are_refused(spoil: object) -> None:
 
 
 def test_a_contract_of_another_suite_is_told_which_is_here() -> None:
-    old = contract().to_bytes().replace(b"paillier-djn-v3", b"paillier-djn-v1")
-    with pytest.raises(PeerError, match=r"does not have \(paillier-djn-v3 is here\)"):
+    old = contract().to_bytes().replace(b"paillier-djn-v4", b"paillier-djn-v1")
+    with pytest.raises(PeerError, match=r"does not have \(paillier-djn-v4 is here\)"):
         Contract.from_bytes(old)
 
 
