@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from federated.paillier import EncryptedVector, Packing, PublicKey
+from federated.paillier import EncryptedVector, Packing, Plaintexts, PublicKey
 from psi.protocol import PeerError
 
 __all__ = ["FRACTION_BITS", "MASK_BITS", "VALUE_BITS", "Layout"]
@@ -70,12 +70,25 @@ class Layout:
         packing = self.packing
         return Packing(packing.slots, packing.slot_bits, self.sum_bits)
 
-    def masked(self) -> Packing:
-        """The packing with the bound of a masked sum."""
-        packing = self.packing
-        return Packing(packing.slots, packing.slot_bits, packing.slot_bits - 1)
+    def used_bits(self) -> list[int]:
+        """Of each plaintext: bits of the slots that a place has in it."""
+        slots, bits = self.packing.slots, self.packing.slot_bits
+        return [min(slots, self.slots - at) * bits for at in range(0, self.slots, slots)]
 
-    def read(self, public: PublicKey, data: bytes, packing: Packing) -> EncryptedVector:
+    def opened(self, plaintexts: Plaintexts) -> list[int]:
+        """A place's slots, whatever lies above them: the receiver's mask does."""
+        packing, half = self.packing, 1 << (self.packing.slot_bits - 1)
+        shifted = [number + half * packing.ones for number in plaintexts.to_ints()]
+        slots = [
+            ((number >> (slot * packing.slot_bits)) & (2 * half - 1)) - half
+            for number in shifted
+            for slot in range(packing.slots)
+        ]
+        return slots[: self.slots]
+
+    def read(
+        self, public: PublicKey, data: bytes, packing: Packing | None = None
+    ) -> EncryptedVector:
         """One ciphertext for each plaintext of a place; raises `PeerError`."""
         return EncryptedVector.from_bytes(public, data, self.ciphertexts, packing=packing)
 

@@ -12,6 +12,7 @@ from federated.join_sum.layout import FRACTION_BITS, MASK_BITS, Layout
 from federated.join_sum.messages import Key, Next, Opened, Places, Rows, Small, Summed
 from federated.join_sum.noising import Noising
 from federated.paillier import EncryptedVector, Plaintexts, PublicKey
+from psi.kernels.montgomery_words import from_words, random_below
 from psi.protocol import Context, Done, Length, PeerError, Range, Role, Turn, message
 
 __all__ = ["JoinSumResult", "SumReceiver", "result_of"]
@@ -133,33 +134,44 @@ class SumReceiver(Role[JoinSumResult]):
         return Turn(state, [(peer, Next())], progress=0.95 * state.added / layout.chunks)
 
     def _finish(self, state: Adding, peer: str) -> Turn[JoinSumResult]:
-        """Mask the values, leave the counts, hide from the key holder what was added up."""
+        """Mask values and all above the slots, leave the counts, hide what was added up."""
         public = self._key(state.public_key)
         layout, random = self._layout(public, state.places), self.context.random
-        packing, columns = layout.packing, layout.columns
+        packing, columns, size = layout.packing, layout.columns, public.ciphertext_bytes
         total = self._sum(state, public, layout)
         width = (layout.sum_bits + MASK_BITS) // 8 + 1
         highest = (1 << (layout.sum_bits + MASK_BITS)) - 1
         drawn = [int.from_bytes(random(width), "little") & highest for _ in range(columns)]
-        slots = drawn + [0] * (layout.ciphertexts * packing.slots - columns)
-        masks = Plaintexts.from_ints(
-            [
-                sum(slots[first + s] << (s * packing.slot_bits) for s in range(packing.slots))
-                for first in range(0, len(slots), packing.slots)
-            ],
-            bound=packing.bound(highest),
-        )
-        masked = total.add_plain(masks).rerandomise(for_key_holder=True, random=random)
+        masked = []
+        for cipher, low in enumerate(layout.used_bits()):
+            values = drawn[cipher * packing.slots : (cipher + 1) * packing.slots]
+            mask = sum(value << (s * packing.slot_bits) for s, value in enumerate(values))
+            mask += self._room(public, low) << low
+            data = total[cipher * size : (cipher + 1) * size]
+            vector = EncryptedVector.from_bytes(public, data, 1, bound_bits=low - 1)
+            masked.append(vector.add_plain(Plaintexts.from_ints([mask])))
+        hidden = EncryptedVector.concatenate(masked).rerandomise(for_key_holder=True, random=random)
         kept = b"".join(mask.to_bytes(width, "little") for mask in drawn)
         messages: list[tuple[str, Any]] = [(peer, Next())] * bool(layout.chunks)
-        messages.append((peer, Summed(masked.to_bytes())))
+        messages.append((peer, Summed(hidden.to_bytes())))
         return Turn(replace(state, masks=kept), messages, progress=0.95)
 
-    def _sum(self, state: Adding, public: PublicKey, layout: Layout) -> EncryptedVector:
+    def _room(self, public: PublicKey, low: int) -> int:
+        """Random, of either sign: times 2^low it fills the plaintexts of a key but for the ends.
+
+        An honest sender has nothing there, and one that lies could put a bit for each place.
+        """
+        most = (public.half >> low) - 1
+        if most < 1:
+            return 0
+        (drawn,) = from_words(random_below(1, 2 * most + 1, self.context.random))
+        return int(drawn) - most
+
+    def _sum(self, state: Adding, public: PublicKey, layout: Layout) -> bytes:
         if state.sums:
-            return layout.read(public, state.sums, layout.summed())
+            return state.sums
         zeros = layout.packing.pack(np.zeros((layout.ciphertexts, 1), np.int64))
-        return EncryptedVector.encrypt(public, zeros, random=self.context.random)
+        return EncryptedVector.encrypt(public, zeros, random=self.context.random).to_bytes()
 
     def on_opened(self, state: Adding, found: Opened, peer: str) -> Turn[JoinSumResult]:
         del peer

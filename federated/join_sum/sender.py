@@ -107,9 +107,8 @@ class SumSender(Role[Ints]):
         layout = self._layout
         if state.answered < layout.chunks:
             raise PeerError("a sum before all chunks")
-        vector = layout.read(self._key.public, found.sums, layout.masked())
-        opened = vector.decrypt(self._key)
-        slots = layout.packing.unpack_objects(opened).reshape(-1)[: layout.slots].tolist()
+        vector = layout.read(self._key.public, found.sums)
+        slots = layout.opened(vector.decrypt(self._key))
         masked, counts = slots[: layout.columns], slots[layout.columns :]
         shared = counts.pop()
         if not 0 <= shared <= layout.places or not all(0 <= c <= shared for c in counts):
