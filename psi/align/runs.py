@@ -197,11 +197,8 @@ def send(
             return _counted_sender(book, found, places=settings.reveal == "places")
         book.close_level(found)
     size_receiver = max(book.sizes, default=0)
-    none = np.empty(0, np.int64)
     if settings.reveal != "both":
-        hidden = Alignment(
-            rows=none,
-            grade=none.astype(np.uint8),
+        hidden = _without_rows(
             matched=-1,
             size_receiver=size_receiver,
             size_sender=book.keyed,
@@ -243,11 +240,8 @@ def _receive_records(peer: str, keys: Sequence[pa.Array], settings: AlignSetting
     terms |= {"records": True, "minimum": least if settings.reveal in SHUFFLED else 0}
     role = PROTOCOLS[settings.protocol].receiver
     found: Matches = yield "0", lambda context: role(context, peer, mine.items, **terms)
-    none = np.empty(0, np.int64)
     if settings.reveal in SHUFFLED:
-        return Alignment(
-            rows=none,
-            grade=none.astype(np.uint8),
+        return _without_rows(
             matched=found.count,
             size_receiver=mine.keyed,
             size_sender=found.size_peer,
@@ -285,9 +279,7 @@ def _send_records(peer: str, keys: Sequence[pa.Array], settings: AlignSettings) 
     if settings.reveal != "both":
         placed = settings.reveal == "places"
         of_row = np.append(found.record, -1)[mine.of_row] if placed else none
-        return Alignment(
-            rows=none,
-            grade=none.astype(np.uint8),
+        return _without_rows(
             matched=-1,
             size_receiver=found.size_peer,
             size_sender=mine.keyed,
@@ -315,11 +307,14 @@ def _record_terms(settings: AlignSettings, levels: int) -> dict[str, Any]:
     return {"reveal": reveal, "largest": min(LARGEST, settings.largest_set * levels)}
 
 
-def _counted_receiver(book: Book, found: Matches) -> Alignment:
+def _without_rows(**told: Any) -> Alignment:
+    """An alignment of which this side learns counts or places only."""
     none = np.empty(0, np.int64)
-    return Alignment(
-        rows=none,
-        grade=none.astype(np.uint8),
+    return Alignment(rows=none, grade=none.astype(np.uint8), **told)
+
+
+def _counted_receiver(book: Book, found: Matches) -> Alignment:
+    return _without_rows(
         matched=found.count,
         size_receiver=book.keyed,
         size_sender=found.size_peer,
@@ -334,9 +329,7 @@ def _counted_sender(book: Book, found: Matches, *, places: bool) -> Alignment:
     place = np.full(len(found.own) + 1, -1, np.int64)
     place[found.own] = np.arange(len(found.own))
     of_row = place[book.levels[-1].code] if places else none
-    return Alignment(
-        rows=none,
-        grade=none.astype(np.uint8),
+    return _without_rows(
         matched=found.count,
         size_receiver=found.size_peer,
         size_sender=book.keyed,
