@@ -99,7 +99,7 @@ class Suites:
     seal: str = "x25519+mlkem768-chacha20poly1305-v1"
     sign: str = "ed25519"
     aggregate: str = "paillier-djn-v4"
-    train: str = "newton-subspace-v3"
+    train: str = "newton-subspace-v4"
     sums: str = ""
 
 

@@ -55,7 +55,7 @@ PAIR_FEW, PAIR_MANY = 18, 14
 ROW_BITS = ROW + 1
 # every sum gets uniform noise of up to 2^-NOISE, which hides its low digits
 NOISE = 22
-# a mask over several slots is this many bits longer than what it hides
+# the mask above the slots that are opened is so many bits longer than what honest rows put there
 MASK = 40
 # pairs of columns weighted at once, against memory
 BLOCK = 256
@@ -202,20 +202,13 @@ def open_linear(
     key: PrivateKey, layout: Layout, data: bytes, columns: int
 ) -> tuple[Floats, Floats]:
     """g `float64[k]` and V `float64[k, a]` of one partner. Raises PeerError."""
-    packing = _opened(layout.row)
-    count = columns * layout.row_groups
-    values = _open(key, packing, data, count)
-    # group after group, each `columns` ciphertexts
-    wide = values.reshape(layout.row_groups, columns, packing.slots).transpose(1, 0, 2)
-    table = np.ldexp(wide.reshape(columns, -1)[:, : layout.own + 1], -(ROW + LINEAR))
+    table = _open_groups(key, layout.row, data, columns, layout.own + 1, ROW + LINEAR)
     return table[:, 1], np.delete(table, 1, axis=1)
 
 
 def open_gradient(key: PrivateKey, layout: Layout, data: bytes, columns: int) -> Floats:
     """g `float64[k]` of one partner, from sums of residuals alone. Raises PeerError."""
-    single = Packing(1, layout.row.slot_bits)
-    values = _open(key, single, data, columns)
-    return np.ldexp(values[:, 0], -(ROW + LINEAR))
+    return _open_groups(key, layout.row, data, columns, 1, ROW + LINEAR)[:, 0]
 
 
 def open_pairs(
@@ -224,10 +217,12 @@ def open_pairs(
     """H, `float64[k, k]`, of one partner. Raises PeerError."""
     first, second = np.triu_indices(columns)
     if alone:
-        values = _open(key, _opened(layout.pair), data, layout.pair_groups(columns))
+        values = _open(
+            key, layout.pair, data, layout.pair_groups(columns), _pair_slots(layout, columns)
+        )
         flat = values.T.ravel()[: len(first)]
     else:
-        flat = _open_lowest(key, layout.row.slot_bits, data, len(first))
+        flat = _open(key, layout.row, data, len(first), 1)[:, 0]
     flat = np.ldexp(flat, -(ROW + layout.pair_bits))
     matrix = np.zeros((columns, columns))
     matrix[first, second] = flat
@@ -237,11 +232,7 @@ def open_pairs(
 
 def open_cross(key: PrivateKey, layout: Layout, data: bytes, columns: int, before: int) -> Floats:
     """`float64[k, before]`: Zᵀ D Z' with a partner of `before` columns. Raises PeerError."""
-    packing = _opened(layout.cross)
-    groups = layout.cross_groups(before)
-    values = _open(key, packing, data, columns * groups)
-    wide = values.reshape(groups, columns, packing.slots).transpose(1, 0, 2)
-    return np.ldexp(wide.reshape(columns, -1)[:, :before], -(ROW + 2 * CROSS))
+    return _open_groups(key, layout.cross, data, columns, before, ROW + 2 * CROSS)
 
 
 # the feature party
@@ -269,8 +260,9 @@ def own_sums(
     for group in range(layout.row_groups):
         part = memoryview(sent.rows)[size * group : size * (group + 1)]
         rows = EncryptedVector.from_bytes(public, part, n, bound_bits=row_bits)
-        noise = _noise(layout.row, (k, layout.row.slots), ROW + LINEAR, random)
-        sums = rows.weighted_sums(weights).add_plain(noise)
+        used = min(layout.row.slots, layout.own + 1 - group * layout.row.slots)
+        hidden = _hidden(layout, layout.row, (k, used), ROW + LINEAR, random)
+        sums = rows.weighted_sums(weights).add_plain(hidden)
         if lowest is None:
             lowest = rows
             shrink = np.rint(np.ldexp(basis.shrink, ROW + LINEAR))
@@ -296,13 +288,12 @@ def residual_sums(
     n, k = z.shape
     if len(sent.rows) != n * public.ciphertext_bytes or sent.weights:
         raise PeerError("encrypted residuals of another length than the plan's")
-    single = Packing(1, layout.row.slot_bits)
     added = np.rint(np.ldexp(shrink, ROW + LINEAR))
     sums = (
         _alone(public, sent.rows, n)
         .weighted_sums(_weights_of(z, layout, LINEAR))
         .add_plain(Plaintexts.from_ints([int(value) for value in added]))
-        .add_plain(_noise(single, (k, 1), ROW + LINEAR, random))
+        .add_plain(_hidden(layout, layout.row, (k, 1), ROW + LINEAR, random))
     )
     return sums.rerandomise(for_key_holder=True, random=random).to_bytes()
 
@@ -334,11 +325,13 @@ def cross_sums(
     if len(data) != size * groups:
         raise PeerError("weighted rows of another length than the plan's")
     numbers = _weights_of(z, layout, CROSS)
+    row_bits = layout.cross.bound((1 << ROW_BITS + layout.cross_bits) - 1).bit_length()
     parts = []
     for group in range(groups):
         part = memoryview(data)[size * group : size * (group + 1)]
-        rows = EncryptedVector.from_bytes(public, part, n, packing=layout.cross)
-        added = _noise(layout.cross, (k, layout.cross.slots), ROW + 2 * CROSS, random)
+        rows = EncryptedVector.from_bytes(public, part, n, bound_bits=row_bits)
+        used = min(layout.cross.slots, before - group * layout.cross.slots)
+        added = _hidden(layout, layout.cross, (k, used), ROW + 2 * CROSS, random)
         sums = rows.weighted_sums(numbers).add_plain(added)
         parts.append(sums.rerandomise(for_key_holder=True, random=random).to_bytes())
     return b"".join(parts)
@@ -351,8 +344,7 @@ def _packed_pairs(
     packing = layout.pair
     k = basis.z.shape[1]
     sums, penalty = _pair_sums(curvature, layout, basis)
-    groups = layout.pair_groups(k)
-    slots = -(-len(sums) // groups)
+    groups, slots = layout.pair_groups(k), _pair_slots(layout, k)
     # the last slot repeats the last pair where pairs run out
     order = np.minimum(np.arange(slots * groups), len(sums) - 1).reshape(slots, groups)
     shift = Plaintexts.from_ints([1 << packing.slot_bits])
@@ -363,24 +355,17 @@ def _packed_pairs(
         sum(penalty[pair] << (packing.slot_bits * slot) for slot, pair in enumerate(column))
         for column in order.T
     ]
-    noise = _noise(packing, (groups, packing.slots), ROW + layout.pair_bits, random)
-    return packed.add_plain(Plaintexts.from_ints(added)).add_plain(noise)
+    hidden = _hidden(layout, packing, (groups, slots), ROW + layout.pair_bits, random)
+    return packed.add_plain(Plaintexts.from_ints(added)).add_plain(hidden)
 
 
 def _masked_pairs(
     rows: EncryptedVector, layout: Layout, basis: BasisRows, random: Random
 ) -> EncryptedVector:
-    """H, a pair a ciphertext, in the lowest slot; the others are masked as one integer."""
+    """H, a pair a ciphertext, in the lowest slot; all above it is masked."""
     sums, penalty = _pair_sums(rows, layout, basis)
-    slot_bits = layout.row.slot_bits
-    size = ((layout.row.slots - 1) * slot_bits + MASK + 7) // 8
-    stream = random(size * len(sums))
-    noise = uniform_integers((len(sums),), ROW + layout.pair_bits - NOISE, random)
-    added = [
-        value + int(small) + (int.from_bytes(stream[size * i : size * (i + 1)]) << slot_bits)
-        for i, (value, small) in enumerate(zip(penalty, noise, strict=True))
-    ]
-    return sums.add_plain(Plaintexts.from_ints(added))
+    hidden = _hidden(layout, layout.row, (len(sums), 1), ROW + layout.pair_bits, random)
+    return sums.add_plain(Plaintexts.from_ints(penalty)).add_plain(hidden)
 
 
 def _pair_sums(
@@ -411,29 +396,68 @@ def _weights_of(values: Floats, layout: Layout, bits: int) -> NDArray[np.int64]:
     return weights
 
 
-def _noise(packing: Packing, shape: tuple[int, int], bits: int, random: Random) -> Plaintexts:
-    """Uniform integers of up to 2^-NOISE in every slot."""
-    size = bits - NOISE
-    return packing.pack(uniform_integers(shape, size, random), value_bits=size + 1)
+def _pair_slots(layout: Layout, columns: int) -> int:
+    """Slots that the pairs of `columns` columns take in each of their ciphertexts."""
+    return -(-(columns * (columns + 1) // 2) // layout.pair_groups(columns))
 
 
-def _opened(packing: Packing) -> Packing:
-    """The same slots, for sums: as large as a slot holds."""
-    return Packing(packing.slots, packing.slot_bits)
+def _hidden(
+    layout: Layout, packing: Packing, shape: tuple[int, int], bits: int, random: Random
+) -> Plaintexts:
+    """For `[ciphertexts, slots]` that are opened: noise in each slot, a mask on all bits above.
+
+    Noise is uniform integers of up to 2^-NOISE. The mask goes to the end of the plaintext: where
+    honest rows have nothing, a label party that lies could place rows to be opened.
+    """
+    count, used = shape
+    size, start = bits - NOISE, used * packing.slot_bits
+    low = packing.pack(uniform_integers(shape, size, random), value_bits=size + 1).to_ints()
+    room = layout.key_bits - 2 - start
+    middle, width = 1 << (room - 1), (room + 7) // 8
+    stream, spare = random(width * count), 8 * width - room
+    masks = [
+        (int.from_bytes(stream[width * i : width * (i + 1)], "little") >> spare) - middle
+        for i in range(count)
+    ]
+    return Plaintexts.from_ints(
+        [each + (mask << start) for each, mask in zip(low, masks, strict=True)],
+        bound=(1 << (layout.key_bits - 3)) + (1 << start),
+    )
 
 
-def _open_lowest(key: PrivateKey, slot_bits: int, data: bytes, count: int) -> Floats:
-    """The lowest slot of ciphertexts whose other slots are masked."""
+def _open_groups(
+    key: PrivateKey, packing: Packing, data: bytes, columns: int, numbers: int, bits: int
+) -> Floats:
+    """`float64[columns, numbers]` from ciphertexts group after group, `columns` in each."""
+    groups = -(-numbers // packing.slots)
+    size = columns * key.public.ciphertext_bytes
+    if len(data) != groups * size:
+        raise PeerError("encrypted sums of another length than the plan's")
+    parts = [
+        _open(
+            key,
+            packing,
+            data[group * size : (group + 1) * size],
+            columns,
+            min(packing.slots, numbers - group * packing.slots),
+        )
+        for group in range(groups)
+    ]
+    return np.ldexp(np.hstack(parts), -bits)
+
+
+def _open(key: PrivateKey, packing: Packing, data: bytes, count: int, used: int) -> Floats:
+    """The lowest `used` slots, `float64[count, used]`; what is above them is masked."""
     if len(data) != count * key.public.ciphertext_bytes:
         raise PeerError("encrypted sums of another length than the plan's")
     opened = EncryptedVector.from_bytes(key.public, data, count).decrypt(key).to_ints()
-    half = 1 << (slot_bits - 1)
-    lowest = [((value + half) & ((1 << slot_bits) - 1)) - half for value in opened]
-    return np.array(lowest, dtype=np.float64)
-
-
-def _open(key: PrivateKey, packing: Packing, data: bytes, count: int) -> Floats:
-    if len(data) != count * key.public.ciphertext_bytes:
-        raise PeerError("encrypted sums of another length than the plan's")
-    vector = EncryptedVector.from_bytes(key.public, data, count, packing=packing)
-    return np.asarray(packing.unpack_objects(vector.decrypt(key)).astype(np.float64))
+    half, cut = 1 << (packing.slot_bits - 1), (1 << packing.slot_bits) - 1
+    # with half a slot added to each no slot borrows from the next
+    shift = half * sum(1 << (packing.slot_bits * slot) for slot in range(used))
+    return np.array(
+        [
+            [((number + shift >> packing.slot_bits * slot) & cut) - half for slot in range(used)]
+            for number in opened
+        ],
+        dtype=np.float64,
+    ).reshape(count, used)

@@ -133,7 +133,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data.replace(b'"score_bits":4', b'"score_bits":0'),
         lambda data: data.replace(b'"score_bits":4', b'"score_bits":13'),
         lambda data: data.replace(b'"row_bits":17', b'"row_bits":0'),
-        lambda data: data.replace(b"newton-subspace-v3", b"newton-subspace-v2"),
+        lambda data: data.replace(b"newton-subspace-v4", b"newton-subspace-v2"),
         lambda data: data.replace(b'"keep_tags_days":0', b'"keep_tags_days":-1'),
         lambda data: data.replace(b'"task":"churn"', b'"task":"' + b"x" * 65 + b'"'),
     ],
