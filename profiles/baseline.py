@@ -90,7 +90,8 @@ def _joined(
     for name in trained.terms.partners:
         terms = contract.party(name)
         rows = load_table(terms, tables[name]).take(outcomes[name].rows)
-        blocks.append(Encoder.fit(rows, terms.features).transform(rows)[0])
+        features = contract.features(trained.terms, name)
+        blocks.append(Encoder.fit(rows, features).transform(rows)[0])
         parts.append(outcomes[name].parts[trained.terms.task])
     return np.hstack(blocks), trained.part.joined(parts)
 

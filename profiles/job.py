@@ -117,6 +117,11 @@ class Job:
         """All parties but the receiver."""
         return [party.name for party in self.parties if party.name != self.receiver]
 
+    def features(self, train: TrainSpec, party: str) -> tuple[str, ...]:
+        """The columns that one party brings to a training."""
+        chosen = {found.party: found.columns for found in train.features}
+        return chosen.get(party, ()) if chosen else self.party(party).features
+
     def train(self, task: str) -> TrainSpec:
         """The training of that name."""
         return next(train for train in self.trains if train.task == task)
@@ -153,7 +158,7 @@ def _job(root: TomlSection) -> Job:
     aggregates = tuple(a for a in asked if isinstance(a, AggregateSpec))
     categories = tuple(a for a in asked if isinstance(a, CategorySpec))
     sums = tuple(j for s in root.tables("join_sum") for j in read_join_sums(s, names, receiver))
-    trains = tuple(read_train(s, names, receiver) for s in root.one_or_several("train"))
+    trains = tuple(read_train(s, parties, receiver) for s in root.one_or_several("train"))
     profile = read_profile(root.table("profile"))
     targets = tuple(read_target(s, trains, receiver) for s in root.tables("target"))
     root.done()

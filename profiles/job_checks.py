@@ -61,10 +61,6 @@ def check_job(job: Job) -> None:
             hint="a list is known by its product: name each differently",
         )
     _check_trains(job)
-    if job.trains and not job.horizontal:
-        trained = [p.name for p in job.parties if p.name != job.receiver and p.features]
-        if not trained:
-            raise JobError(f"{job.file}: [[party]] features: no partner brings any")
     if job.horizontal and len({party.features for party in job.parties}) != 1:
         raise JobError(
             f"{job.file}: [[party]] features: a horizontal job needs the same everywhere"
@@ -79,6 +75,11 @@ def _check_trains(job: Job) -> None:
             '"horizontal"',
             hint="several trainings share one alignment, which a horizontal job has not",
         )
+    if job.horizontal and job.trains[0].features:
+        raise JobError(
+            f'{job.file}: [train] features: found, none allowed with split = "horizontal"',
+            hint="every party brings the same columns: name them in [[party]] features",
+        )
     names = [slug(train.task) for train in job.trains]  # what columns are called
     for train in job.trains:
         if names.count(slug(train.task)) > 1:
@@ -87,10 +88,29 @@ def _check_trains(job: Job) -> None:
                 "that becomes the same column",
                 hint="scores are known by their task: name each differently",
             )
-    asked = [(train.label, train.positive) for train in job.trains]
-    twice = [label for label, positive in asked if asked.count((label, positive)) > 1]
+    if not job.horizontal:
+        _check_features(job)
+    asked = [(train.label, train.positive, frozenset(train.features)) for train in job.trains]
+    twice = [one[0] for one in asked if asked.count(one) > 1]
     if twice:
         raise JobError(
-            f"{job.file}: [[train]] label: {twice[0]!r} found in two trainings, one allowed",
+            f"{job.file}: [[train]] label: {twice[0]!r} found in two trainings by the same "
+            "columns, one allowed",
             hint="a second answer to the same question tells more of the rows, and nothing new",
         )
+
+
+def _check_features(job: Job) -> None:
+    """Every training has a partner's column, and every column a training."""
+    for place, train in enumerate(job.trains, start=1):
+        if not any(job.features(train, name) for name in job.partners()):
+            key = f"[[train]] {place} features" if train.features else "[[party]] features"
+            raise JobError(f"{job.file}: {key}: no partner brings any")
+    for party in job.parties if job.trains else ():
+        used = {column for train in job.trains for column in job.features(train, party.name)}
+        idle = [column for column in party.features if column not in used]
+        if idle:
+            raise JobError(
+                f"{job.file}: [[party]] features: {idle[0]!r} of {party.name} is in no training",
+                hint="leave it out, or name it in a [[train]] features",
+            )

@@ -101,7 +101,6 @@ def with_leaks(
     by others, and tells nothing here.
     """
     told: dict[str, list[str]] = {}
-    features = job.party(party).features
     for train in job.trains:
         if train.label not in table.column_names or not (job.horizontal or party == job.receiver):
             continue
@@ -109,7 +108,7 @@ def with_leaks(
             known = known_labels(table, train.label, positive=train.positive)
         except InputError:
             continue
-        for one in telling_columns(table, features, train.label, known):
+        for one in telling_columns(table, job.features(train, party), train.label, known):
             told.setdefault(one.column, []).append(one.words)
     return [replace(c, wrong=(*c.wrong, *told.get(c.column, ()))) for c in found]
 

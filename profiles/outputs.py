@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from federated.steps.outcome import Outcome, Trained
 from federated.store.files import write_atomic
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
@@ -86,9 +87,10 @@ def write_outputs(
     targets = _targets(job, profiles, tables)
     held_out = held_out_scores(outcome, alone, facts, job, admitted)
     files = _write_tables(job, folder, shown, targets, held_out)
-    features = list(dict.fromkeys(job.party(job.receiver).features))
-    aligned = table.select(features).take(pa.array(outcome.rows))
-    models = [measured(t, alone[t.terms.task], job.receiver, aligned) for t in outcome.trained]
+    models = [
+        measured(t, alone[t.terms.task], job.receiver, _aligned(t, outcome, table))
+        for t in outcome.trained
+    ]
     checks = []
     if baseline:
         checks = [compare(t, federation.outcomes, federation.tables) for t in outcome.trained]
@@ -107,6 +109,12 @@ def write_outputs(
     metrics = _metrics(job, federation, report, checks, synthetic)
     files += _write_texts(folder, metrics, report)
     return Outputs(profiles, targets, metrics, report, tuple(files))
+
+
+def _aligned(trained: Trained, outcome: Outcome, table: pa.Table) -> pa.Table:
+    """The receiver's features of one training, of the shared rows."""
+    chosen = outcome.contract.features(trained.terms, outcome.contract.receiver)
+    return table.select(list(dict.fromkeys(chosen))).take(pa.array(outcome.rows))
 
 
 def _admitted(job: Job, tables: Source) -> np.ndarray | None:
@@ -201,7 +209,8 @@ def _segments(
     job: Job, federation: Federation, table: pa.Table, scores: Mapping[str, np.ndarray]
 ) -> Segments | None:
     trained, own = federation.outcome.trained, job.party(job.receiver).features
-    encoder = trained[0].encoder if trained else Encoder.fit(table, own) if own else None
+    whole = [one for one in trained if not one.terms.features]  # by all own columns
+    encoder = whole[0].encoder if whole else Encoder.fit(table, own) if own else None
     if encoder is None or not encoder.names or not table.num_rows:
         return None
     matrix, names = encoder.transform(table)

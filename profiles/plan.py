@@ -161,7 +161,7 @@ def _too_many(contract: Contract) -> tuple[tuple[str, int], ...]:
     found = []
     for train in (train for train in contract.train if train.split == "vertical"):
         names = [contract.receiver, *train.partners]
-        own = contract.party(contract.receiver).design_columns
+        own = contract.design_columns(train, contract.receiver)
         most = most_rows(own, train.key_bits)
         least = max((a.minimum_overlap for a in contract.align), default=0)
         if least > most:
@@ -215,8 +215,8 @@ def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str
         if source is not None:
             contract = contract.with_party(facts_of(terms, source, b"", contract))
         else:
-            width = len(terms.features)
-            contract = contract.with_party(replace(terms, rows=rows, design_columns=width))
+            widths = tuple(len(contract.features(train, terms.name)) for train in contract.train)
+            contract = contract.with_party(replace(terms, rows=rows, design_columns=widths))
     accepting = tuple(replace(p, protocols=tuple(PROTOCOLS)) for p in contract.parties)
     contract = replace(contract, parties=accepting)
     name, why = chosen_protocol(contract)

@@ -162,11 +162,10 @@ def _join_sum(job: Job) -> tuple[JoinSumTerms, ...]:
 
 
 def _train(job: Job) -> tuple[TrainTerms, ...]:
-    partners = [name for name in job.partners() if job.party(name).features]
     return tuple(
         TrainTerms(
             **_said(spec, TrainAsked),
-            partners=tuple(partners),
+            partners=tuple(name for name in job.partners() if job.features(spec, name)),
             score_vectors=0,
             key_bits=job.key_bits,
         )

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from federated.aggregate import Statistic
 from psi.protocol import MisuseError
 
-__all__ = ["ENTITIES", "AmountTerms", "Disclosure", "Measure", "Release", "Unnoised", "spelled"]
+__all__ = [
+    "ENTITIES",
+    "AmountTerms",
+    "Disclosure",
+    "FeatureTerms",
+    "Measure",
+    "Release",
+    "Unnoised",
+    "spelled",
+]
 
 
 ENTITIES = ("consumer", "company", "government")
@@ -29,6 +38,14 @@ class AmountTerms:
     column: str
     low: int
     high: int
+
+
+@dataclass(frozen=True)
+class FeatureTerms:
+    """Those of a party's features that one training takes."""
+
+    party: str
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
 from federated.contract.kinds.train import TrainTerms
-from federated.contract.parts import AmountTerms, Disclosure, Measure
+from federated.contract.parts import AmountTerms, Disclosure, FeatureTerms, Measure
 from federated.contract.summed import Summed
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.sharing import SUITE as SUMS
@@ -35,6 +35,7 @@ __all__ = [
     "CategoryTerms",
     "Contract",
     "Disclosure",
+    "FeatureTerms",
     "JoinSumTerms",
     "Measure",
     "OtherVersion",
@@ -46,7 +47,7 @@ __all__ = [
     "verify_signatures",
 ]
 
-VERSION = 3
+VERSION = 4
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
 
@@ -60,6 +61,7 @@ class PartyTerms:
     """One party: who it is, which table it brings, which columns and what each is for.
 
     `protocols` are those of set intersection that it accepts, told where the draft leaves a choice.
+    `design_columns` are how many independent columns its features come to in each training.
     `basis` is the table by which it admits only rows with a lawful basis, "" for none stated;
     `legal_entities` is "admit" where companies and government bodies need no row in it.
     """
@@ -77,7 +79,7 @@ class PartyTerms:
     rows: int = 0
     snapshot: str = ""
     protocols: tuple[str, ...] = ()
-    design_columns: int = 0
+    design_columns: tuple[int, ...] = ()
     basis: str = ""
     legal_entities: str = ""
 
@@ -178,6 +180,20 @@ class Contract:
         """All parties but the receiver, in the contract's order."""
         return [terms.name for terms in self.parties if terms.name != self.receiver]
 
+    def features(self, terms: TrainTerms, party: str) -> tuple[str, ...]:
+        """The columns that one party brings to a training."""
+        chosen = {found.party: found.columns for found in terms.features}
+        return chosen.get(party, ()) if chosen else self.party(party).features
+
+    def design_columns(self, terms: TrainTerms, party: str) -> int:
+        """How many independent columns they come to, as that party says; 0 as long as it does not.
+
+        Trainings are told apart by their tasks, so that terms which are being completed count too.
+        """
+        stated = self.party(party).design_columns
+        told = dict(zip((train.task for train in self.train), stated, strict=False))
+        return told.get(terms.task, 0)
+
     def earlier_sections(self, terms: AggregateTerms) -> list[AggregateTerms]:
         """The sections before this one that ask the same partner for one of the same columns."""
         before = self.aggregate[: self.aggregate.index(terms)]
@@ -215,6 +231,8 @@ class Contract:
         for terms in self.parties:
             if [len(level) for level in terms.keys] != [len(level) for level in terms.kinds]:
                 raise PeerError("the contract names another number of kinds than of key columns")
+            if terms.design_columns and len(terms.design_columns) != len(self.train):
+                raise PeerError("a party states columns of other trainings than the contract has")
             if terms.legal_entities not in ("", "admit") or len(terms.basis) > LONGEST:
                 raise PeerError("the contract has a rule of admission that is none")
         if len(self.nonce) != 64 or not 0 < self.not_before < self.expires:
@@ -259,7 +277,7 @@ class Contract:
                 rows=0,
                 snapshot="",
                 protocols=(),
-                design_columns=0,
+                design_columns=(),
                 basis="",
                 legal_entities="",
             )

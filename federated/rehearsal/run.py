@@ -207,7 +207,7 @@ def _redated(draft: Contract, keys: dict[str, PartyKeys], now: float) -> Contrac
             rows=0,
             snapshot="",
             protocols=(),
-            design_columns=0,
+            design_columns=(),
         )
         for terms in draft.parties
     )

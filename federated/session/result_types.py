@@ -13,6 +13,7 @@ from federated.contract.terms import (
     CategoryTerms,
     Contract,
     Disclosure,
+    FeatureTerms,
     JoinSumTerms,
     Measure,
     PartyTerms,
@@ -31,7 +32,7 @@ RESULTS: dict[str, type] = {
     cls.__qualname__: cls
     for cls in (
         Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
-        CategoryTerms, Contract, Disclosure, FeatureFit,
+        CategoryTerms, Contract, Disclosure, FeatureFit, FeatureTerms,
         Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LaneKinds, Matches, Measure,
         MeasureResult, Parts, PartyTerms, Place, Shown, Suites, TrainTerms, VerticalFit,
     )

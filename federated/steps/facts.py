@@ -39,14 +39,21 @@ def load_table(terms: PartyTerms, source: Source) -> pa.Table:
     return mark(source.load(terms.table, used_columns(terms), keys=keys), terms.features)
 
 
-def stated(terms: PartyTerms, table: pa.Table, salt: bytes) -> PartyTerms:
-    """The terms with row count, snapshot hash and number of independent design columns.
+def stated(
+    terms: PartyTerms, table: pa.Table, salt: bytes, draft: Contract | None = None
+) -> PartyTerms:
+    """The terms with row count, snapshot hash and number of independent columns by training.
 
     `salt` stays with the party, so that nobody can guess a small table from its hash.
     """
-    width = independent_columns(table, terms.features) if terms.features else 0
-    snapshot = snapshot_hash(table, salt=salt)
-    return replace(terms, rows=len(table), snapshot=snapshot, design_columns=width)
+    chosen = [draft.features(train, terms.name) for train in draft.train] if draft else []
+    widths = {one: independent_columns(table, one) if one else 0 for one in set(chosen)}
+    return replace(
+        terms,
+        rows=len(table),
+        snapshot=snapshot_hash(table, salt=salt),
+        design_columns=tuple(widths[one] for one in chosen),
+    )
 
 
 def without(table: pa.Table, terms: PartyTerms, gone: np.ndarray) -> pa.Table:

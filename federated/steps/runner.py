@@ -50,9 +50,10 @@ def facts_of(
     draft: Contract | None = None,
     frozen: FrozenColumns | None = None,
 ) -> PartyTerms:
-    """This party's terms with row count, snapshot hash and number of independent design columns.
+    """This party's terms with row count and snapshot hash.
 
-    With the `draft`, all that its steps need of the table is looked at; with `frozen`, whether its
+    With the `draft`, the number of independent columns in each training is stated too, and all that
+    its steps need of the table is looked at; with `frozen`, whether its
     columns are taken for what they were in the last job.
 
     Raises:
@@ -73,7 +74,7 @@ def facts_of(
         check_packages(draft, terms.name)
         for step in STEPS:
             step.check(draft, terms.name, table)
-    own = stated(terms, table, salt)
+    own = stated(terms, table, salt, draft)
     basis = source.basis(terms.table)
     if basis is None:
         return own

@@ -47,11 +47,13 @@ class TrainVertical(Step):
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
         label = known_labels(table, terms.label, positive=terms.positive, where=work.me.table)
         labelled = label >= 0
-        encoder = Encoder.fit(table, work.me.features, labelled)  # sums run over these rows
+        features = work.contract.features(terms, work.me.name)
+        encoder = Encoder.fit(table, features, labelled)  # sums run over these rows
         matrix, names = encoder.transform(table)
         if work.own is not None:
             check_classes(label[np.unique(work.own, return_index=True)[1]])
         folds = self._folds(terms, table, labelled)
+        brought = {name: work.contract.design_columns(terms, name) for name in terms.partners}
         role = LabelParty(
             work.session.context(step),
             list(terms.partners),
@@ -62,7 +64,7 @@ class TrainVertical(Step):
             fold_steps=terms.fold_steps,
             key=work.paillier_key(terms.key_bits),
             records=work.own,
-            most={name: work.contract.party(name).design_columns for name in terms.partners},
+            most=brought,
         )
         fit = work.run(step, role, terms.partners)
         work.outcome.trained.append(
@@ -70,9 +72,7 @@ class TrainVertical(Step):
                 terms=terms,
                 encoder=encoder,
                 columns=list(names),
-                partner_columns=sum(
-                    work.contract.party(name).design_columns for name in terms.partners
-                ),
+                partner_columns=sum(brought.values()),
                 model=model_named(terms.model),
                 part=LinearPart(fit.coefficients, fit.intercept),
                 label=label,
@@ -110,7 +110,8 @@ class TrainVertical(Step):
             of_rows = np.unique(np.column_stack([work.own, work.outcome.rows]), axis=0)[:, 0]
             several = int(np.unique(of_rows, return_counts=True)[1].max())
         work.reserve(step, times=several)
-        matrix, _ = Encoder.fit(table, work.me.features).transform(table)
+        features = work.contract.features(terms, work.me.name)
+        matrix, _ = Encoder.fit(table, features).transform(table)
         if work.own is not None:
             check_records(matrix, work.own)
         others = [name for name in terms.partners if name != work.session.name]
@@ -122,7 +123,7 @@ class TrainVertical(Step):
             cap=terms.score_vectors,
             score_bits=terms.score_bits,
             row_bits=terms.row_bits,
-            others=sum(work.contract.party(name).design_columns for name in others),
+            others=sum(work.contract.design_columns(terms, name) for name in others),
             key_bits=terms.key_bits,
             planned=TrainingPlan(terms.steps, terms.folds, terms.fold_steps),
             secrets={name: work.session.shared_secret(name, step) for name in others},

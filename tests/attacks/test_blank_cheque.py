@@ -116,7 +116,7 @@ def facts(party: str, **told: object) -> Callable[[Contract], Contract]:
     ("change", "said"),
     [
         (trained(score_vectors=1), "score vectors"),
-        (facts("bureau", design_columns=1000), "another party's table"),
+        (facts("bureau", design_columns=(1000,)), "another party's table"),
         (facts("bureau", rows=10**6), "another party's table"),
         (facts("bureau", protocols=("vole",)), "another party's table"),
     ],

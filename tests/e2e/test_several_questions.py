@@ -32,6 +32,15 @@ folds = 3
 steps = 1
 fold_steps = 1
 
+[[train]]
+task = "churn by half"
+label = "bank.churned"
+features = ["bank.balance", "bureau.loans", "bureau.overdue"]
+folds = 2
+steps = 1
+fold_steps = 1
+score_bits = 1
+
 [[aggregate]]
 by = "bank.zone, old"
 measures = ["bureau.loans:sum"]
@@ -41,6 +50,7 @@ minimum_group = 10
 segments = 3
 facts = ["id", "name"]
 """
+TASKS = ["churn", "will borrow", "churn by half"]
 LISTS = "".join(
     f'\n[[target]]\nproduct = "{product}"\ntask = "{task}"\ntop = {top}\n'
     for product, task, top in (
@@ -76,12 +86,13 @@ def test_the_records_are_found_once_and_every_question_is_answered(
     assert sum(step.startswith("align/") for step in steps) == len({"align/bureau/0", "order"})
     assert [step for step in steps if step.startswith(("train/", "aggregate/"))] == [
         "aggregate/0/bureau", "aggregate/1/bureau", "train/churn", "train/will borrow",
+        "train/churn by half",
     ]  # fmt: skip
     metrics = json.loads((folder / "out" / "metrics.json").read_text())
-    assert list(metrics["models"]) == ["churn", "will borrow"]
+    assert list(metrics["models"]) == TASKS
     assert metrics["models"]["churn"]["rows"] == 220
     assert metrics["models"]["will borrow"]["rows"] < 220
-    assert [c["task"] for c in metrics["run"]["plaintext_baseline"]] == ["churn", "will borrow"]
+    assert [c["task"] for c in metrics["run"]["plaintext_baseline"]] == TASKS
     assert [a["by"] for a in metrics["aggregates"]] == ["segment", "zone, old"]
     assert metrics["targets"] == {"stay": 20, "loan": 15, "loan, wide": 30}
 
@@ -116,12 +127,35 @@ def test_what_all_trainings_tell_is_counted_together(done: tuple[Path, JobResult
     _, result = done
     told = result.outputs.metrics["leakage"]["bureau"]["bits_of_a_row"]
     contract = result.federation.contract
-    assert [terms.label for terms in contract.train] == ["churned", "borrowed"]
+    assert [terms.label for terms in contract.train] == ["churned", "borrowed", "churned"]
     assert contract.party("bank").labels == ("churned", "borrowed")
     each = [release.bits for release in planned(contract, "bureau") if release.vectors]
     assert len(each) == len(contract.train)
     assert min(each) > 1
     assert told == pytest.approx(sum(each), abs=0.01)
+
+
+def test_a_training_sees_and_tells_of_the_columns_it_chose_only(
+    done: tuple[Path, JobResult],
+) -> None:
+    _, result = done
+    contract = result.federation.contract
+    whole, _, half = contract.train
+    assert contract.features(whole, "bureau") == ("loans", "overdue", "usage", "queries")
+    assert contract.features(half, "bureau") == ("loans", "overdue")
+    assert contract.party("bureau").design_columns == (4, 4, 2)
+    assert contract.party("bank").design_columns == (2, 2, 1)
+    told = {release.step: release.columns for release in planned(contract, "bureau")}
+    assert told["train/churn by half"] == ("loans", "overdue")
+    trained = {one.terms.task: one for one in result.federation.outcome.trained}
+    assert trained["churn by half"].columns == ["balance"]
+    assert [trained[task].partner_columns for task in TASKS] == [4, 4, 2]
+    (check,) = (
+        one
+        for one in result.outputs.metrics["run"]["plaintext_baseline"]
+        if one["task"] == "churn by half"
+    )
+    assert check["coefficient_difference"] < 0.3  # one step, noise of half a bit
 
 
 def test_every_column_of_the_outputs_says_what_it_is(done: tuple[Path, JobResult]) -> None:

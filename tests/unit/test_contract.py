@@ -8,12 +8,14 @@ import pytest
 
 from federated.contract.disclosures import check_disclosures, disclosures
 from federated.contract.negotiation import Agreed, Approver, Proposer
+from federated.contract.release import planned
 from federated.contract.summary import in_words
 from federated.contract.terms import (
     AggregateTerms,
     AlignTerms,
     AmountTerms,
     Contract,
+    FeatureTerms,
     JoinSumTerms,
     Measure,
     OtherVersion,
@@ -72,7 +74,7 @@ def contract(*names: str) -> Contract:
         "bureau": {"measures": ("a",)},
     }
     made = Contract(
-        version=3,
+        version=4,
         nonce=secrets.token_hex(32),
         job="churn",
         purpose="retention",
@@ -119,7 +121,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data[:-1] + b',"z":1}',
         lambda data: data + b" ",
         lambda data: data.replace(b'"job":"churn"', b'"job":"ch\\u0007urn"'),
-        lambda data: data.replace(b'"version":3', b'"version":1'),
+        lambda data: data.replace(b'"version":4', b'"version":1'),
         lambda data: data.replace(b"paillier-djn-v4", b"paillier-djn-v1"),
         lambda data: b"\xff" + data,
         lambda data: data.replace(b'"seed":7', b'"seed":9007199254740993'),
@@ -319,7 +321,7 @@ def negotiate(
         return Context(here, "contract", name, secrets.token_bytes)
 
     def facts_at(name: str) -> Callable[[Contract], PartyTerms]:
-        told = {"rows": 5, "snapshot": "ab", "design_columns": 2, "protocols": ("ecdh",)}
+        told = {"rows": 5, "snapshot": "ab", "design_columns": (2,), "protocols": ("ecdh",)}
         return lambda draft: replace(draft.party(name), **told)  # type: ignore[arg-type]
 
     proposer = Proposer(
@@ -455,3 +457,52 @@ def test_a_draft_that_comes_to_nothing_is_not_signed() -> None:
 
     with pytest.raises(PeerError, match="comes to no contract: too few columns"):
         negotiate(derive=none)
+
+
+CHOSEN = (FeatureTerms("bank", ("a",)), FeatureTerms("bureau", ("b",)))
+
+
+def choosing(*chosen: FeatureTerms, **more: object) -> Contract:
+    """A second training by its own columns beside one by all."""
+    made = contract()
+    (whole,) = made.train
+    half = replace(whole, task="half", features=chosen, **more)  # type: ignore[arg-type]
+    made = replace(made, train=(whole, half))
+    return replace(made, disclosures=disclosures(made))
+
+
+def test_a_training_takes_the_columns_that_it_names() -> None:
+    made = choosing(*CHOSEN)
+    assert Contract.from_bytes(made.to_bytes()) == made
+    whole, half = made.train
+    assert made.features(whole, "bureau") == ("a", "b")
+    assert made.features(half, "bureau") == ("b",)
+    told = made.with_party(replace(made.party("bureau"), design_columns=(2, 1)))
+    assert [told.design_columns(terms, "bureau") for terms in made.train] == [2, 1]
+    assert [release.columns for release in planned(made, "bureau") if release.vectors] == [
+        ("a", "b"), ("b",),
+    ]  # fmt: skip
+    assert any("bank's a and bureau's b" in line for line in in_words(made))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ((FeatureTerms("bank", ("a",)),), "brings no column"),
+        ((FeatureTerms("bureau", ()),), "brings no column"),
+        ((*CHOSEN, FeatureTerms("registry", ("a",))), "no part in it"),
+        ((*CHOSEN, CHOSEN[1]), "no part in it, or twice"),
+        ((FeatureTerms("bureau", ("z",)),), "do not name for that"),
+    ],
+)
+def test_a_training_names_no_columns_but_those_its_parties_bring(
+    chosen: tuple[FeatureTerms, ...], said: str
+) -> None:
+    with pytest.raises(PeerError, match=said):
+        choosing(*chosen).check()
+
+
+def test_columns_are_stated_for_every_training_or_none() -> None:
+    made = choosing(*CHOSEN)
+    with pytest.raises(PeerError, match="other trainings"):
+        made.with_party(replace(made.party("bureau"), design_columns=(2,))).check()

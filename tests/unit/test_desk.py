@@ -194,7 +194,7 @@ def test_limits_grow_with_the_contract(tmp_path: Path) -> None:
 
 def sized(made: Contract, **rows: int) -> Contract:
     for name, count in rows.items():
-        made = made.with_party(replace(made.party(name), rows=count, design_columns=4))
+        made = made.with_party(replace(made.party(name), rows=count, design_columns=(4,)))
     return made
 
 
@@ -207,7 +207,7 @@ def test_a_peers_word_on_its_own_table_raises_no_limit_beyond_what_is_agreed(
     align = (replace(contract.align[0], largest_set=10**6),)
     contract = sized(replace(contract, align=align), bank=5000, bureau=10**6)
     lying = sized(contract, bureau=2**40)
-    wide = lying.with_party(replace(lying.party("bureau"), design_columns=2**40))
+    wide = lying.with_party(replace(lying.party("bureau"), design_columns=(2**40,)))
     for step in ("align/bureau/0", "known/bureau", "select"):
         assert step_limit(lying, step) == step_limit(contract, step)
     small = sized(contract, bureau=5000)

@@ -42,6 +42,7 @@ label = "bank.churned"
 product = "renewal"
 top = 10
 """
+FEATURE = "bureau.loans"
 SECTION = """[[aggregate]]
 by = "bank.segment"
 measures = ["bureau.loans:mean", "bureau.overdue"]
@@ -244,7 +245,7 @@ def test_several_trainings_share_one_alignment(tmp_path: Path) -> None:
     ("text", "message"),
     [
         (several(task="Churn "), "task: 'churn' found more than once"),
-        (several(label="churned"), "label: 'churned' found in two trainings"),
+        (several(label="churned"), "label: 'churned' found in two trainings by the same"),
         (
             re.sub(r"keys = .*\n|kinds = .*\n", "", several(more='split = "horizontal"'))
             .replace('label = "bank.', 'split = "horizontal"\nlabel = "', 1)
@@ -255,6 +256,32 @@ def test_several_trainings_share_one_alignment(tmp_path: Path) -> None:
     ],
 )
 def test_trainings_are_told_apart(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(JobError, match=message):
+        load(tmp_path, text)
+
+
+def test_a_training_takes_some_of_the_columns(tmp_path: Path) -> None:
+    """What half the columns are worth is a second training with the same label."""
+    half = several(label="churned", more=f'features = ["{FEATURE}"]')
+    job = load(tmp_path, half)
+    party, _, column = FEATURE.partition(".")
+    chosen = next(train for train in job.trains if train.task == "loan")
+    assert {name: job.features(chosen, name) for name in job.partners()} == {party: (column,)}
+    assert job.features(job.train("churn"), party) == job.party(party).features
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (several(more='features = ["bureau.nothing"]'), "'bureau.nothing' found, columns of"),
+        (several(more='features = ["nobody.x"]'), "PARTY.COLUMN"),
+        (several(more="features = []"), "one column or more"),
+        (GOOD.replace("[train]", f'[train]\nfeatures = ["{FEATURE}"]'), "is in no training"),
+    ],
+)
+def test_columns_of_a_training_are_those_of_the_parties(
+    tmp_path: Path, text: str, message: str
+) -> None:
     with pytest.raises(JobError, match=message):
         load(tmp_path, text)
 

@@ -172,8 +172,9 @@ def test_the_reader_knows_the_documented_keys_and_no_others(
     job = base(section)
     if section == "[[target]]":  # asked for where they are there only
         place(job, section).update({"branch": "b", "relationship": "r"})
-    if section == "[train]":  # a horizontal training asks for more
-        Job.load(horizontal())
+    if section == "[train]":
+        place(job, section)["features"] = ["bank.x", "bureau.y"]  # where it is there only
+        Job.load(horizontal())  # asks for more
     Job.load(job)
     known = set(asked[reader(section)].keys)
     if section == "[train]":
@@ -282,6 +283,9 @@ def test_examples_are_read(row: Row) -> None:
         job["party"][1]["table"] = given
     else:
         target = place(job, row.section)
+        if (row.section, row.key) == ("[train]", "features"):
+            for party, columns in zip(job["party"], (["balance"], ["open_loans"]), strict=False):
+                party["features"] = columns
         if row.key == "duplicates":  # of two parties
             del job["party"][2:]
         if row.key == "by" and row.section == BY_CATEGORY:

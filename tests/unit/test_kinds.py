@@ -110,7 +110,10 @@ class Rates:
 def contract(name: str) -> Contract:
     identities = {n: PartyKeys.generate(n).identity for n in ("bank", "bureau")}
     made = draft(Job.load(JOBS[name]), identities, bytes(32), time.time())
-    parties = [replace(p, rows=5000, design_columns=3, protocols=("ecdh",)) for p in made.parties]
+    columns = (3,) * len(made.train)
+    parties = [
+        replace(p, rows=5000, design_columns=columns, protocols=("ecdh",)) for p in made.parties
+    ]
     made = complete(replace(made, parties=tuple(parties)))
     made = replace(made, disclosures=disclosures(made))
     made.check()

@@ -399,7 +399,9 @@ def test_a_final_contract_is_the_one_that_follows_from_its_draft(
     check_draft(asked)
     filled = asked
     for terms in asked.parties:
-        filled = filled.with_party(replace(terms, rows=200, snapshot="ab", design_columns=4))
+        filled = filled.with_party(
+            replace(terms, rows=200, snapshot="ab", design_columns=(4,) * len(filled.train))
+        )
     made = derived(asked, filled, complete)
     assert made == derived(asked, made, complete)
     assert made.train[0].score_vectors > 0

@@ -140,4 +140,4 @@ def test_columns_that_are_sums_of_others_do_not_count(tmp_path: Path) -> None:
     bureau = tables["bureau"]
     bureau["d"] = np.asarray(bureau["a"]) + np.asarray(bureau["b"])
     draft = nameless_draft(loaded(tmp_path))
-    assert facts_of(draft.party("bureau"), source(tables), b"", draft).design_columns == 3
+    assert facts_of(draft.party("bureau"), source(tables), b"", draft).design_columns == (3,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from federated.contract.parts import FeatureTerms
 from federated.models import MODELS
 from psi.protocol import PeerError
 
@@ -20,7 +21,8 @@ class TrainAsked:
     """What an analyst may say of a training; 0 steps, fold steps: as many as the data allow.
 
     `split` is "vertical" (columns at different parties) or "horizontal" (rows at different
-    parties); `label` is the column whose value `positive` is to be predicted.
+    parties); `label` is the column whose value `positive` is to be predicted. `features` are the
+    columns that this training takes, of the parties that bring any; empty: all of all parties'.
     """
 
     task: str
@@ -33,6 +35,7 @@ class TrainAsked:
     fold_steps: int
     score_bits: int
     row_bits: int
+    features: tuple[FeatureTerms, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

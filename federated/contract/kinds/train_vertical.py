@@ -40,6 +40,7 @@ class TrainVertical(Kind[TrainTerms]):
     def check(self, contract: Contract) -> None:
         for terms in self.terms(contract):
             check_train(terms)
+            _check_features(contract, terms)
             if not 1 <= terms.score_bits <= FINEST_SCORES:
                 raise PeerError(
                     f"scores of {terms.score_bits} bits in the contract, 1 to {FINEST_SCORES} "
@@ -54,7 +55,7 @@ class TrainVertical(Kind[TrainTerms]):
     def used(self, contract: Contract, party: str) -> Iterator[tuple[str, Sequence[str]]]:
         for terms in self.terms(contract):
             if party in (contract.receiver, *terms.partners):
-                yield "feature", contract.party(party).features
+                yield "feature", contract.features(terms, party)
             if party == contract.receiver:
                 yield "label", [terms.label]
 
@@ -76,7 +77,7 @@ class TrainVertical(Kind[TrainTerms]):
             yield (
                 f"{me} and {', '.join(terms.partners)} fit '{terms.task}': {steps}"
                 f"{in_folds * bool(terms.folds)}, on rows encrypted under {me}'s "
-                f"{terms.key_bits}-bit key"
+                f"{terms.key_bits}-bit key{_chosen_words(terms)}"
             )
 
     def guards(self, contract: Contract) -> Iterator[str]:
@@ -89,7 +90,7 @@ class TrainVertical(Kind[TrainTerms]):
             if party in terms.partners:
                 yield Release(
                     step=f"train/{terms.task}",
-                    columns=contract.party(party).features,
+                    columns=contract.features(terms, party),
                     bits=_bits(terms),
                     vectors=terms.score_vectors,
                     known=contract.known,
@@ -106,15 +107,30 @@ class TrainVertical(Kind[TrainTerms]):
         rows = {party.name: party.rows for party in contract.parties}
         for terms in self.terms(contract):
             shared = min(rows[name] for name in (contract.receiver, *terms.partners))
-            own = contract.party(contract.receiver).design_columns + 1
-            columns = sum(contract.party(name).design_columns for name in terms.partners)
+            own = contract.design_columns(terms, contract.receiver) + 1
+            columns = sum(contract.design_columns(terms, name) for name in terms.partners)
             plan = passes(shared, terms.steps, terms.folds, terms.fold_steps)
             yield train_estimate(rates, shared, own, columns, plan, terms.key_bits)
 
 
+def _check_features(contract: Contract, terms: TrainTerms) -> None:
+    """Every partner brings a column, and nobody else's are named. Raises `PeerError`."""
+    named = [chosen.party for chosen in terms.features]
+    if len(set(named)) < len(named) or not set(named) <= {contract.receiver, *terms.partners}:
+        raise PeerError("a training names columns of a party that has no part in it, or twice")
+    if not all(contract.features(terms, name) for name in terms.partners):
+        raise PeerError("a training names a partner that brings no column to it")
+
+
+def _chosen_words(terms: TrainTerms) -> str:
+    """Which columns, where it does not take all that the parties bring."""
+    each = (f"{one.party}'s {', '.join(one.columns)}" for one in terms.features if one.columns)
+    return f"; by {' and '.join(each)}" if terms.features else ""
+
+
 def _limit(contract: Contract, terms: TrainTerms) -> int:
     names, key = [contract.receiver, *terms.partners], terms.key_bits // 4
-    columns = sum(min(contract.party(name).design_columns, MOST_COLUMNS) for name in names) + 1
+    columns = sum(min(contract.design_columns(terms, n), MOST_COLUMNS) for n in names) + 1
     steps = terms.steps + terms.folds * terms.fold_steps + 2
     joined = joined_rows(contract, terms.partners)
     return FLOOR + (key + 64) * joined * steps * 2 + key * columns * columns * steps
@@ -163,7 +179,7 @@ def _told_words(terms: TrainTerms) -> str:
 
 
 def _fixed(contract: Contract, terms: TrainTerms) -> TrainTerms:
-    columns = sum(contract.party(name).design_columns for name in terms.partners)
+    columns = sum(contract.design_columns(terms, name) for name in terms.partners)
     rows = min(party.rows for party in contract.parties)
     if columns < 1:
         raise JobError("[[party]] features: no usable column at the partners")
