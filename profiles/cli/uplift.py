@@ -1,0 +1,161 @@
+"""`fedprofile uplift`: what a campaign changed, against those who were held back."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from profiles.campaign import Measured, Uplift
+
+__all__ = ["uplift"]
+
+
+def uplift(
+    campaign: Annotated[
+        Path,
+        typer.Argument(
+            help="campaign.parquet of a run, or any CSV or Parquet with a row a person; or, with "
+            "--by-aggregate, the folder of a run whose partner holds the outcome."
+        ),
+    ],
+    outcome: Annotated[
+        list[str], typer.Option("--outcome", help="A column of outcomes; may be repeated.")
+    ],
+    outcomes: Annotated[
+        Path | None,
+        typer.Option("--outcomes", help="CSV or Parquet with them; the campaign's own by default."),
+    ] = None,
+    contacts: Annotated[
+        Path | None,
+        typer.Option("--contacts", help="CSV or Parquet with everybody who was reached."),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", help="Look at the groups of this column too; may be repeated."),
+    ] = None,
+    entity: Annotated[
+        str, typer.Option("--entity", help="The column that names a person, in all files.")
+    ] = "entity",
+    arm: Annotated[
+        str, typer.Option("--arm", help="The campaign's column that says who was listed.")
+    ] = "arm",
+    control: Annotated[
+        str, typer.Option("--control", help="What that column says of those held back.")
+    ] = "control",
+    absent_is_zero: Annotated[
+        bool,
+        typer.Option(
+            "--absent-is-zero", help="A person whom the outcomes do not name had no outcome."
+        ),
+    ] = False,
+    date: Annotated[
+        str, typer.Option("--date", help="The outcomes' column of days; with --since.")
+    ] = "",
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=["%Y-%m-%d"], help="Outcomes before it do not count."),
+    ] = None,
+    by_aggregate: Annotated[
+        bool,
+        typer.Option(
+            "--by-aggregate",
+            help="Read means and variances by arm from the run's encrypted aggregate.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A Parquet or CSV file with a row an effect.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Plain data in place of text.")] = False,
+) -> None:
+    """Measure what being listed changed, with intervals of 95%.
+
+    Compares all who were listed, reached or not, with those who were held back at random. With
+    --contacts also the effect on those who were reached. Where an interval holds 0 the list cannot
+    tell, and the smallest effect that it can show is said.
+    """
+    from profiles.campaign import Asked, uplift_of
+    from profiles.campaign.by_aggregate import uplift_by_aggregate
+    from psi.protocol.errors import MisuseError
+
+    if bool(date) != (since is not None):
+        raise MisuseError("--date and --since go together")
+    if by_aggregate:
+        given = [
+            n for n, v in (("--outcomes", outcomes), ("--contacts", contacts), ("--by", by)) if v
+        ]
+        if given:
+            raise MisuseError(f"{given[0]} does not go with --by-aggregate")
+        found = uplift_by_aggregate(campaign, outcome, arm=arm, control=control)
+    else:
+        asked = Asked(
+            outcomes=outcome,
+            entity=entity,
+            arm=arm,
+            control=control,
+            by=by or (),
+            absent_is_zero=absent_is_zero,
+            day=date,
+            since=since.date() if since else None,
+        )
+        found = uplift_of(campaign, outcomes, asked, contacts)
+    if out is not None:
+        _write(found, out)
+    if as_json:
+        typer.echo(json.dumps(found.plain(), indent=2, ensure_ascii=False))
+        return
+    for one in found.effects:
+        for line in _lines(one):
+            typer.echo(line)
+    for why, count in found.left_out.items():
+        typer.echo(f"left out: {count:,} {why}")
+    if out is not None:
+        typer.echo(f"{out}: {len(found.effects):,} rows")
+
+
+def _write(found: Uplift, out: Path) -> None:
+    from profiles.profile import write_parquet_atomic
+    from profiles.spreadsheet import write_csv
+    from psi.protocol.errors import MisuseError
+
+    if out.suffix == ".csv":
+        write_csv(found.table(), out)
+    elif out.suffix == ".parquet":
+        write_parquet_atomic(found.table(), out)
+    else:
+        raise MisuseError(
+            f"--out {out}: found {out.suffix or 'no ending'}, .csv or .parquet needed"
+        )
+
+
+def _lines(one: Measured) -> list[str]:
+    of, share = one.effect, one.effect.listed.is_share and one.effect.control.is_share
+    name = f"{one.outcome}, {one.arm}" + (f", {one.group}" if one.group else "")
+    lines = [
+        f"{name}: {one.verdict}; {_told(of.listed.mean, share)} of {of.listed.rows:,} listed, "
+        f"{_told(of.control.mean, share)} of {of.control.rows:,} held back",
+        f"  effect of being listed {_signed(of.difference, share)} "
+        f"[{_signed(of.low, share)}, {_signed(of.high, share)}]",
+    ]
+    if one.verdict == "cannot tell":
+        lines.append(f"  the smallest effect that this list can show: {_told(of.smallest, share)}")
+    if one.reached is not None:
+        met = one.reached
+        lines.append(
+            f"  reached {_told(met.share, True)} more of the listed; effect on them "
+            f"{_signed(met.difference, share)} [{_signed(met.low, share)}, "
+            f"{_signed(met.high, share)}]"
+        )
+    return lines
+
+
+def _told(value: float, share: bool) -> str:
+    return f"{100 * value:.2f}%" if share else f"{value:,.4g}"
+
+
+def _signed(value: float, share: bool) -> str:
+    return f"{100 * value:+.2f} points" if share else f"{value:+,.4g}"

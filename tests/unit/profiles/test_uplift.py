@@ -1,0 +1,121 @@
+"""`fedprofile uplift`: tables of people, outcomes and contacts as people have them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from profiles.campaign import from_sums
+from profiles.cli import app
+
+PEOPLE = 4000
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A campaign with an effect of 10 points on the reached, and numbers with leading zeros."""
+    rng = np.random.default_rng(3)
+    names = [f"{n:08d}" for n in range(PEOPLE)]
+    listed = rng.random(PEOPLE) < 0.8
+    reached = listed & (rng.random(PEOPLE) < 0.5)
+    bought = rng.random(PEOPLE) < 0.05 + 0.1 * reached
+    people = pd.DataFrame({"entity": names, "arm": np.where(listed, "listed", "control")})
+    people["region"] = np.where(rng.random(PEOPLE) < 0.5, "north", "south")
+    people.to_csv(tmp_path / "campaign.csv", index=False)
+    sales = pd.DataFrame({"entity": np.array(names)[bought], "bought": 1, "day": "2026-07-02"})
+    sales.to_csv(tmp_path / "sales.csv", index=False)
+    calls = pd.DataFrame({"entity": np.array(names)[reached]})
+    calls.to_csv(tmp_path / "calls.csv", index=False)
+    return tmp_path
+
+
+def called(folder: Path, *words: str) -> Any:
+    spelled = [str(folder / w) if w.endswith((".csv", ".parquet")) else w for w in words]
+    return CliRunner().invoke(app, ["uplift", str(folder / "campaign.csv"), *spelled])
+
+
+SALES = ("--outcomes", "sales.csv", "--outcome", "bought", "--absent-is-zero")
+
+
+def test_effects_of_being_listed_and_on_the_reached(files: Path) -> None:
+    shown = called(files, *SALES, "--contacts", "calls.csv", "--by", "region", "--json")
+    assert shown.exit_code == 0, shown.output
+    whole, north, south = json.loads(shown.output)["effects"]
+    assert (whole["group"], north["group"], south["group"]) == ("", "region north", "region south")
+    assert north["listed"] + south["listed"] == whole["listed"]
+    assert whole["listed"] + whole["control"] == PEOPLE
+    assert whole["reached_share"] == pytest.approx(0.5, abs=0.05)
+    assert whole["reached_low"] <= 0.1 <= whole["reached_high"]
+    assert whole["low"] <= 0.05 <= whole["high"]
+    assert whole["verdict"] == "more"
+
+
+def test_a_table_of_effects_is_written_and_what_cannot_be_told_is_said(files: Path) -> None:
+    people = pd.read_csv(files / "campaign.csv", dtype=str)
+    people.head(60).to_csv(files / "campaign.csv", index=False)
+    shown = called(files, *SALES, "--out", "effects.csv")
+    assert shown.exit_code == 0, shown.output
+    assert "cannot tell" in shown.output
+    assert "the smallest effect that this list can show" in shown.output
+    assert "rows of the outcomes about nobody in the campaign" in shown.output
+    assert pd.read_csv(files / "effects.csv").loc[0, "verdict"] == "cannot tell"
+
+
+def test_several_rows_of_a_person_add_up_and_early_ones_do_not_count(files: Path) -> None:
+    sales = pd.read_csv(files / "sales.csv", dtype=str)
+    early = sales.assign(day="2026-06-30")
+    pd.concat([sales, sales, early]).to_csv(files / "sales.csv", index=False)
+    shown = called(files, *SALES, "--date", "day", "--since", "2026-07-01", "--json")
+    found = json.loads(shown.output)
+    twice = found["effects"][0]
+    assert found["left_out"] == {"rows of the outcomes from before the campaign": len(sales)}
+    assert twice["mean_control"] == pytest.approx(0.1, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "said"),
+    [
+        ("", SALES[:-1], "says nothing of"),
+        ("", (*SALES[:-3], "--outcome", "sold", "--absent-is-zero"), "no column"),
+        ("", (*SALES, "--control", "held"), "'held' is needed"),
+        ("", (*SALES, "--date", "day"), "--date and --since go together"),
+        ("", (*SALES, "--date", "bought", "--since", "2026-07-01"), "have no day"),
+        ("", (*SALES, "--out", "effects.doc"), ".csv or .parquet needed"),
+        ("both arms", SALES, "1 people are in more than one arm"),
+        ("one arm", SALES, "nobody was listed"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_to_do(
+    files: Path, change: str, words: tuple[str, ...], said: str
+) -> None:
+    people = pd.read_csv(files / "campaign.csv", dtype=str)
+    if change == "both arms":
+        first = people.head(1).assign(arm=lambda t: {"listed": "control"}.get(t.arm[0], "listed"))
+        people = pd.concat([people, first])
+    elif change == "one arm":
+        people["arm"] = "control"
+    people.to_csv(files / "campaign.csv", index=False)
+    shown = called(files, *words)
+    assert shown.exit_code, shown.output
+    assert said in str(shown.exception)
+
+
+def test_means_and_variances_of_a_partner_say_what_people_say() -> None:
+    rng = np.random.default_rng(4)
+    values = {"listed": rng.gamma(1, 5, 300), "control": rng.gamma(1, 4, 200)}
+    told = (
+        [float(v.mean()) for v in values.values()],
+        [float(v.var(ddof=1)) for v in values.values()],
+        None,
+    )
+    (found,) = from_sums(["listed", "control"], [300, 200], {"spend": told}).effects
+    assert found.effect.difference == pytest.approx(
+        values["listed"].mean() - values["control"].mean()
+    )
+    assert found.effect.listed.variance == pytest.approx(values["listed"].var(ddof=1))
