@@ -12,6 +12,7 @@ from federated.aggregate.history import Followed
 from federated.aggregate.lanes import FULL, SectionLanes, lanes_of
 from federated.aggregate.measured import check_values, scaled, standing
 from federated.aggregate.rows import Asking, Floats
+from federated.sharing.bound_counts import tag_numbers
 from psi.protocol import InputError
 
 __all__ = ["LaneRows", "check_room"]
@@ -77,6 +78,8 @@ class LaneRows:
         lanes = self.lanes
         found = np.zeros((stop - start, lanes.lanes), np.uint64)
         found[:, 0] = np.where(self._ones[start:stop], self._bound, np.uint64(0))
+        numbers = tag_numbers(int(self._bound), len(lanes.counts))
+        tag = found[:, lanes.first_told - 1]
         for number, (place, atom) in enumerate(lanes.counts):
             flags = self._flags[start:stop, place]
             if atom >= 0:
@@ -84,6 +87,7 @@ class LaneRows:
                 flags = np.zeros(stop - start, bool) if atoms is None else atoms[start:stop] == atom
             lane, shift = divmod(number, lanes.packed)
             found[:, 1 + lane] |= flags.astype(np.uint64) << np.uint64(shift * lanes.headroom)
+            tag += np.where(flags, numbers[number], np.uint64(0))
         for at, (name, what) in enumerate(lanes.told, start=lanes.first_told):
             found[:, at] = _told(self._column(lanes.columns.index(name), start, stop), what)
         return found

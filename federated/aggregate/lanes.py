@@ -6,6 +6,7 @@ A lane is a number modulo 2^64 (`federated.sharing`). A row of the partner's has
   the number of rows that it says a cell has (`share_segment`);
 - *counted* lanes, which the partner opens: for each column a one where its value counts in the
   audit, and a one in the atom in which it does; as many counts side by side as the lane holds;
+- the *tag* of these counts, which holds the receiver to them (`federated.sharing.bound_counts`);
 - *told* lanes, of which the receiver gets sums: the value, and of columns that are counted
   otherwise than they are there, a one where a value is there and one for each edge below it.
 
@@ -25,6 +26,7 @@ import numpy as np
 
 from federated.aggregate.grid import Edges
 from federated.aggregate.rows import Asking, Section, SectionNames
+from federated.sharing.bound_counts import tags
 from psi.protocol import PeerError
 
 __all__ = ["FULL", "SectionLanes", "lanes_of", "most_lanes"]
@@ -89,13 +91,13 @@ class SectionLanes(SectionNames):
 
     @cached_property
     def lanes(self) -> int:
-        """Lanes of a row, in the order bound, counted, told."""
-        return 1 + self.counted + len(self.told)
+        """Lanes of a row, in the order bound, counted, tag, told."""
+        return self.first_told + len(self.told)
 
     @cached_property
     def first_told(self) -> int:
         """The number of the first told lane."""
-        return 1 + self.counted
+        return 2 + self.counted
 
     def shown_lanes(self, kept: np.ndarray) -> np.ndarray:
         """Of which groups each told lane is told: `bool[groups, lanes]`; `kept` as in `shown`."""
@@ -103,11 +105,11 @@ class SectionLanes(SectionNames):
         columns = [shown[name] for name in self.told]
         return np.array(columns, bool).reshape(len(columns), len(kept)).T
 
-    def opened(self, sums: Lanes) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Values that count and atoms of each cell from opened lanes `uint64[cells, counted]`.
+    def opened(self, sums: Lanes, bound: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Values that count and atoms of each cell from opened `uint64[cells, counted and tag]`.
 
         `int64[cells, columns]`, and of each column `int64[cells, atoms]`. Raises `PeerError` where
-        a lane has more than its counts.
+        a lane has more than its counts, or the tag, by the secret `bound`, is not theirs.
         """
         mask, bits = np.uint64((1 << self.headroom) - 1), self.headroom
         found = np.zeros((len(sums), len(self.counts)), np.int64)
@@ -119,6 +121,8 @@ class SectionLanes(SectionNames):
             held = min(self.packed, len(self.counts) - lane * self.packed) * bits
             if held < _WORD and (sums[:, lane] >> np.uint64(held)).any():
                 raise PeerError("counts that do not add up to the aligned rows")
+        if (tags(found, bound) != sums[:, self.counted]).any():
+            raise PeerError("counts of values that are not those of the rows")
         flags = [number for number, (_, atom) in enumerate(self.counts) if atom < 0]
         atoms = [
             [

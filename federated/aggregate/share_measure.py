@@ -97,7 +97,7 @@ class ShareMeasureParty(Role[MeasureResult]):
         rows = bound_rows(opened[:, 0], self._bound)
         if (rows > np.uint64(lanes.rows)).any():
             raise PeerError("counts of rows that are not those of the trees")
-        flags, atoms = lanes.opened(opened[:, 1:])
+        flags, atoms = lanes.opened(opened[:, 1:], self._bound)
         counts = np.column_stack([rows.astype(np.int64), flags])
         of_groups, told = self._audit.told(cells, state.groups, counts, atoms)
         given = self._given(told, cells, flags, atoms)

@@ -12,9 +12,9 @@ of the rest.
 
 *Bound.* Each row's bound lane is one secret odd number. The receiver is committed to its shares
 before it knows the number: one that says another number of rows in a cell than there are would have
-to guess it (below 2^-40 for a million rows). It checks itself that the bound lanes are those of its
-own rows before it shows anything: a partner that put other numbers there would read cells of
-chosen rows. Counts of values in columns are not bound.
+to guess it (below 2^-40 for a million rows). Counts of values are bound in the same way, by a tag
+(`federated.sharing.bound_counts`). It checks itself that the bound lanes are those of its own rows
+before it shows anything: a partner that put other numbers there would read cells of chosen rows.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A place of the sender's has lanes modulo 2^64: the *bound*, one secret odd number, which holds the
 receiver to the number of places that it says it adds up; a flag for each column's value, side by
-side, which the sender opens; the value of each column that is summed, in fixed point.
+side, which the sender opens, and their tag, which holds the receiver to their counts
+(`federated.sharing.bound_counts`); the value of each column that is summed, in fixed point.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from federated.join_sum.layout import FRACTION_BITS
 from federated.join_sum.messages import COLUMNS
 from federated.join_sum.noising import Noising
 from federated.join_sum.placed import Placed
+from federated.sharing.bound_counts import tags
 from psi.ecdh import LARGEST
 from psi.protocol import Array, InputError, Length, PeerError, Range, message
 
@@ -70,8 +72,8 @@ class PlaceLanes:
 
     @property
     def shown(self) -> int:
-        """Lanes that the sender opens: the bound and the flags."""
-        return 1 + -(-len(self.summed) // (_WORD // self.headroom))
+        """Lanes that the sender opens: the bound, the flags, their tag."""
+        return 2 + -(-len(self.summed) // (_WORD // self.headroom))
 
     @property
     def lanes(self) -> int:
@@ -85,13 +87,17 @@ class PlaceLanes:
         for number, flags in enumerate(placed.there[start:stop].T):
             lane, shift = divmod(number, _WORD // self.headroom)
             found[:, 1 + lane] |= flags.astype(np.uint64) << np.uint64(shift * self.headroom)
+        found[:, self.shown - 1] = tags(placed.there[start:stop], bound)
         chosen = placed.values[start:stop][:, np.array(self.summed, bool)]
         found[:, self.shown :] = chosen.view(np.uint64)
         return found
 
-    def counts(self, opened: Lanes) -> list[int]:
-        """Values behind each column, from opened flags. Raises `PeerError` where there is more."""
-        found, per = [], _WORD // self.headroom
+    def counts(self, opened: Lanes, bound: int) -> list[int]:
+        """Values behind each column, from opened flags and their tag by the secret `bound`.
+
+        Raises `PeerError` where there is more, or where the tag is not theirs.
+        """
+        (*opened, tag), found, per = opened.tolist(), [], _WORD // self.headroom
         for number in range(len(self.summed)):
             lane, shift = divmod(number, per)
             found.append(int(opened[lane]) >> shift * self.headroom & ((1 << self.headroom) - 1))
@@ -99,6 +105,8 @@ class PlaceLanes:
             held = min(per, len(self.summed) - lane * per) * self.headroom
             if int(whole) >> held:
                 raise PeerError("counts that do not add up to the places sent")
+        if int(tags(np.array([found], np.int64), bound)[0]) != tag:
+            raise PeerError("counts of values that are not those of the places")
         return found
 
     def check(self, placed: Placed, names: Sequence[str]) -> None:

@@ -88,7 +88,7 @@ class ShareSumSender(Role[Ints]):
             raise PeerError("shares that are not those committed to")
         opened = sent.shares[0] + self._shares[: lanes.shown]
         shared = int(bound_rows(opened[:1], self._bound)[0])
-        counts = lanes.counts(opened[1:])
+        counts = lanes.counts(opened[1:], self._bound)
         if shared > lanes.places or any(count > shared for count in counts):
             raise PeerError("counts that do not add up to the places sent")
         learned = np.array([shared, *counts], np.int64)

@@ -171,7 +171,7 @@ def test_sections_over_the_same_rows_take_keys_of_one_size() -> None:
     with pytest.raises(PeerError, match="keys of one size"):
         replace(made, aggregate=(*made.aggregate, other)).check()
     shared = replace(made.aggregate[0], key_bits=0, protocol="sums")
-    suites = replace(made.suites, sums="half-tree-sums-v1")
+    suites = replace(made.suites, sums="half-tree-sums-v2")
     with pytest.raises(PeerError, match="need one protocol"):
         replace(made, aggregate=(*made.aggregate, shared), suites=suites).check()
 
@@ -181,7 +181,7 @@ def test_private_sums_have_their_suite_and_no_key() -> None:
     shared = replace(made.aggregate[0], key_bits=0, protocol="sums")
     with pytest.raises(OtherVersion, match="suite"):
         replace(made, aggregate=(shared,)).check()
-    suites = replace(made.suites, sums="half-tree-sums-v1")
+    suites = replace(made.suites, sums="half-tree-sums-v2")
     replace(made, aggregate=(shared,), suites=suites).check()
     for terms in (replace(shared, key_bits=3072), replace(made.aggregate[0], key_bits=0)):
         own = suites if terms.shared else made.suites

@@ -131,7 +131,7 @@ def test_a_place_cannot_be_counted_twice() -> None:
         def __init__(self, *given: Any, **named: Any) -> None:
             super().__init__(*given, **named)
             self._shares = self._shares.copy()
-            self._shares[:2] += np.uint64(19)
+            self._shares[:1] += np.uint64(19)
 
         def on_bound(self, state: Any, sent: Any, peer: str) -> Any:
             number = int.from_bytes(sent.number, "little")
