@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from federated.approval.policy import ONE_PROCESS, Policy
 from federated.contract.terms import Contract
@@ -65,11 +65,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Decision:
-    """Yes or no, by whom ("rule auto-1", an officer's name) and why."""
+    """Yes or no, by whom ("rule auto-1", an officer's name) and why.
+
+    `words` are officers' signed words; `listed` is the list, signed by the party, that names them.
+    """
 
     approved: bool
     by: str
     why: str = ""
+    words: tuple[dict[str, Any], ...] = ()
+    listed: dict[str, Any] | None = None
+
+    @property
+    def signed(self) -> dict[str, Any]:
+        """What a ledger line holds of signatures: nothing where officers have no keys."""
+        return {"words": list(self.words), "officers": self.listed} if self.words else {}
 
     def enforce(self) -> None:
         """Raise `Declined` if the answer is no."""

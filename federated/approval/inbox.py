@@ -2,31 +2,42 @@
 
     desk/SESSION.request         what is asked, by whom, since when, and which rule approved it, if
                                  one did; written by the party's process
-    desk/SESSION.decision.USER   an officer's word, written by the officer's own command
-    desk/SESSION.used            the session in which a decision took effect
+    desk/SESSION.decision.WHO    an officer's word, written by the officer's own command
     desk/paused                  no new jobs, since when and why
+    spent/SESSION                the session in which a decision took effect; beside the desk, so
+                                 that a desk put back from an older copy brings no word back
 
-An officer is the user of this machine who owns the decision file: the kernel says who that is, and
-a user other than root cannot make a file in another's name. The word is bound to what was asked
-(`Contract.asked`), so it cannot be moved to another proposal; where a node lost the session, the
-word counts for the next proposal that asks exactly the same, once.
+Where the party lists officers with keys of their own (`federated.keys.officers`), a word is signed
+by one of them. Otherwise an officer is the user of this machine who owns the decision file: the
+kernel says who that is, and a user other than root cannot make a file in another's name. The word
+is bound to what was asked (`Contract.asked`), so it cannot be moved to another proposal; where a
+node lost the session, the word counts for the next proposal that asks exactly the same, once.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pwd
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from federated.approval.decision import Decision, Request
+from federated.approval.decision import Request
+from federated.approval.words import (
+    Anybody,
+    Counting,
+    Waiting,
+    Word,
+    current_user,
+    user_name,
+    word_of,
+)
 from federated.contract.terms import Contract
-from federated.store.files import write_atomic
+from federated.keys.officers import OfficerKey, Person
+from federated.store.files import make_folder, write_atomic
 from psi.protocol import InputError, MisuseError, PeerError, Refused
 
 __all__ = ["Inbox", "Waiting", "Word", "user_name"]
@@ -34,81 +45,24 @@ __all__ = ["Inbox", "Waiting", "Word", "user_name"]
 _LARGEST = 1 << 20
 
 
-def user_name(uid: int) -> str:
-    """The name of a user of this machine."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
-
-
-@dataclass(frozen=True)
-class Word:
-    """What one officer said, and the user who owns the file."""
-
-    approved: bool
-    why: str
-    asked: bytes
-    user: int
-    by: str
-    made: int
-
-    @property
-    def decision(self) -> Decision:
-        """As the desk speaks of it."""
-        return Decision(self.approved, self.by, self.why)
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A request on file with the words that count for it, denials first.
-
-    `rule` is what approved it without a word, as the ledger names it ("rule monthly"), or "".
-    """
-
-    request: Request
-    ends: int
-    user: int
-    words: tuple[Word, ...] = ()
-    rule: str = ""
-
-    @property
-    def word(self) -> Word | None:
-        """The word that decides."""
-        return next(iter(self.words), None)
-
-    @property
-    def own(self) -> bool:
-        """Whether this party proposes it itself."""
-        return self.request.contract.proposer == self.request.me
-
-    def state(self, now: float) -> str:
-        """waiting, approved, denied or expired."""
-        if self.rule:
-            return "approved"
-        if self.word is not None:
-            return "approved" if self.word.approved else "denied"
-        return "waiting" if now < self.ends else "expired"
-
-
-Valid = Callable[[Word, Waiting], bool]
-
-
 class Inbox:
-    """The files of one desk. `valid` says whose word on a request counts."""
+    """The files of one desk. `counting` says whose word on a request counts."""
 
     def __init__(
         self,
         folder: Path,
-        valid: Valid = lambda word, entry: True,
+        counting: Counting | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.folder, self._valid, self._clock = folder, valid, clock
+        self.folder, self._counting, self._clock = folder, counting or Anybody(), clock
+        self._spent = folder.with_name("spent")
 
     def __repr__(self) -> str:
         return f"<inbox in {self.folder.parent.name}>"
 
-    def put(self, request: Request, ends: float, rule: str = "") -> None:
+    def put(
+        self, request: Request, ends: float, rule: str = "", asker: Person | None = None
+    ) -> None:
         """Keep a request until an officer has decided, or with the `rule` that did."""
         data = {
             "session": request.session.hex(),
@@ -116,6 +70,7 @@ class Inbox:
             "received": int(request.received),
             "ends": int(ends),
             "rule": rule,
+            "asker": asdict(asker) if asker else None,
             "contract": request.contract.to_bytes().decode(),
         }
         write_atomic(self._file(request.session, "request"), json.dumps(data), private=False)
@@ -157,51 +112,64 @@ class Inbox:
             raise InputError(f"{many} {name[:64]!r}", hint="fedprofile node jobs lists them")
         return self._read(files[0])
 
-    def decide(self, entry: Waiting, approved: bool, why: str = "") -> Word:
-        """An officer's word, given as the user who runs this process.
+    def decide(
+        self, entry: Waiting, approved: bool, why: str = "", key: OfficerKey | None = None
+    ) -> Word:
+        """An officer's word: signed by his `key`, or given as the user who runs this process.
 
-        Raises `MisuseError` if the request is decided or expired, `Refused` if this user's word
-        does not count.
+        Raises `MisuseError` if the request is decided or expired, or this officer has approved it,
+        `Refused` if his word does not count.
         """
         state = entry.state(self._clock())
         if state != "waiting":
             raise MisuseError(f"{entry.request.id} is {state} already")
-        sudo = os.environ.get("SUDO_USER", "") if os.geteuid() == 0 else ""
-        data = {
+        user, sudo = current_user()
+        data: dict[str, Any] = {
             "approved": approved,
             "why": why,
             "asked": entry.request.contract.asked.hex(),
             "made": int(self._clock()),
-            "sudo": sudo,
         }
-        word = _word_of(data, os.geteuid())
-        if not self._valid(word, entry):
+        if key is None:
+            data["sudo"] = sudo
+        else:
+            bound = {"party": entry.request.me, "session": entry.request.session.hex()}
+            data = key.sign_word(**bound, **data)
+        word = word_of(data, user)
+        if not self._counting(word, entry):
             raise Refused(
                 f"the word of {word.by} does not count here",
-                hint="policy [officers]: users, and four_eyes for this party's own proposals",
+                hint="`node officers` lists whose key counts, policy [officers] which users where "
+                "nobody is listed; who proposes a job does not approve it (four_eyes)",
             )
-        kind = f"decision.{os.geteuid()}"
+        if approved and word.voice in {said.voice for said in entry.words}:
+            raise MisuseError(
+                f"{word.by} has approved {entry.request.id}", hint="it waits for another officer"
+            )
+        kind = f"decision.{key.name if key else user}"
         write_atomic(self._file(entry.request.session, kind), json.dumps(data), private=False)
         return word
 
-    def word(self, request: Request) -> tuple[Word, bytes] | None:
-        """The word that counts for this request, and the session it was given in.
+    def verdict(self, request: Request) -> tuple[Waiting, bytes] | None:
+        """A request with the words that decide it, and the session they were given in.
 
         That is this one, or an earlier one that asked the same and came to nothing.
         """
         asked, entries = request.contract.asked, self.all()
         mine = next((e for e in entries if e.request.session == request.session), None)
         for entry in entries if mine is not None else ():
-            open_ = entry is mine or entry.ends > self._clock()
-            for word in entry.words if open_ else ():
-                counts = mine is not None and word.asked == asked and self._valid(word, mine)
-                if counts and self._free(entry.request.session, request.session):
-                    return word, entry.request.session
+            if mine is None or (entry is not mine and entry.ends <= self._clock()):
+                continue
+            words = [w for w in entry.words if w.asked == asked and self._counting(w, mine)]
+            found = replace(mine, words=tuple(words))
+            if found.word and self._free(entry.request.session, request.session):
+                return found, entry.request.session
         return None
 
     def _free(self, decided: bytes, session: bytes) -> bool:
-        mark = self._file(decided, "used")
-        return not mark.exists() or mark.read_text("utf-8") == session.hex()
+        earlier = self._file(decided, "used")  # where earlier versions kept it
+        marks = [mark for mark in (self._spent / decided.hex(), earlier) if mark.exists()]
+        return all(mark.read_text("utf-8") == session.hex() for mark in marks)
 
     def spend(self, session: bytes) -> bool:
         """Spend what approved this session, however often it is asked; False if nothing does.
@@ -211,29 +179,36 @@ class Inbox:
         mine = next((e for e in self.all() if e.request.session == session), None)
         if mine is None or mine.rule:
             return mine is not None
-        found = self.word(mine.request)
-        return found is not None and found[0].approved and self.use(found[1], session)
+        found = self.verdict(mine.request)
+        if found is None or found[0].word is None or not found[0].word.approved:
+            return False
+        return self.use(found[1], session)
 
     def use(self, decided: bytes, session: bytes) -> bool:
         """Spend the word given in session `decided` on `session`; False if it is spent already.
 
         The mark is on the disk, whole, when this returns: a power failure brings no word back.
         """
-        file = self._file(decided, "used")
+        make_folder(self._spent)
+        file = self._spent / decided.hex()
         beside = file.with_name(f".{file.name}.{session.hex()}")
-        write_atomic(beside, session.hex(), private=False)
+        write_atomic(beside, session.hex())
         try:
             os.link(beside, file)
         except FileExistsError:
             return self._free(decided, session)
         finally:
             beside.unlink(missing_ok=True)
-        folder = os.open(self.folder, os.O_RDONLY)
+        folder = os.open(self._spent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
         return True
+
+    def spent(self, session: bytes) -> bool:
+        """Whether the words given in this session have taken effect."""
+        return (self._spent / session.hex()).exists()
 
     def remove(self, session: bytes) -> None:
         """Forget a request and what belongs to it."""
@@ -272,29 +247,28 @@ class Inbox:
             contract = Contract.from_bytes(str(data["contract"]).encode())
             request = Request(session, str(data["me"]), contract, float(data["received"]))
             ends, rule = int(data["ends"]), str(data.get("rule", ""))
+            asker = Person(**data["asker"]) if data.get("asker") else None
         except (KeyError, ValueError, TypeError, PeerError):
             raise InputError(
                 f"{file.name}: not a request that this version can read",
                 hint="another version's, or damaged: remove it; its job is proposed anew",
             ) from None
-        entry = Waiting(request, ends, user, rule=rule)
-        words = [word for word in self._words(session) if self._valid(word, entry)]
-        return replace(entry, words=tuple(sorted(words, key=lambda w: (w.approved, w.made))))
+        entry = Waiting(request=request, ends=ends, user=user, rule=rule, asker=asker)
+        words = [word for word in self._words(session) if self._counting(word, entry)]
+        words.sort(key=lambda word: (word.approved, word.made))
+        return replace(entry, words=tuple(words), needed=self._counting.needed(entry))
 
     def _words(self, session: bytes) -> Iterator[Word]:
         for file in self.folder.glob(f"{session.hex()}.decision.*"):
             found = _json(file)
-            if found is not None:
-                yield _word_of(*found)
-
-
-def _word_of(data: dict[str, Any], user: int) -> Word:
-    try:
-        by = user_name(user) + (f" (sudo: {data['sudo']})" if data["sudo"] and user == 0 else "")
-        asked, made = bytes.fromhex(data["asked"]), int(data["made"])
-        return Word(data["approved"] is True, str(data["why"]), asked, user, by, made)
-    except (KeyError, ValueError, TypeError):
-        raise InputError("an officer's decision is malformed", hint="remove it") from None
+            if found is None:
+                continue
+            data, user = found
+            try:
+                if data.get("session", session.hex()) == session.hex():  # not moved here
+                    yield word_of(data, user)
+            except (KeyError, ValueError, TypeError):
+                raise InputError(f"{file.name}: malformed", hint="remove it") from None
 
 
 def _json(file: Path) -> tuple[dict[str, Any], int] | None:

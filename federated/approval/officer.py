@@ -13,34 +13,64 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from federated.approval.decision import NOBODY, Call, Decision, Request, Undecided
-from federated.approval.inbox import Inbox, Waiting, Word, user_name
+from federated.approval.inbox import Inbox
 from federated.approval.policy import Policy
 from federated.approval.policy_file import load_policy
 from federated.approval.quota import Quota
+from federated.approval.words import Waiting, Word, user_name
 from federated.contract.terms import Contract
+from federated.keys.officers import OfficerList, Person, check_word, load_officers
 from federated.keys.peers import Peers
 from federated.tables.source import Source
-from psi.protocol import Declined, FedprofileError
+from psi.protocol import Declined, FedprofileError, Refused
 
-__all__ = ["NodeDecider", "counts"]
+__all__ = ["Counts", "NodeDecider", "counts"]
 
 _POLL = 0.5
 _log = logging.getLogger("fedprofile.desk")
 
 
-def counts(policy: Policy) -> Callable[[Word, Waiting], bool]:
-    """Whose word counts under a policy: `Inbox`'s `valid`."""
+@dataclass(frozen=True)
+class Counts:
+    """Whose word counts under a policy, by the keys of `listed` officers where anybody is listed.
 
-    def valid(word: Word, entry: Waiting) -> bool:
-        officers = policy.officers
+    Four eyes are two users, or two keys: that of whoever had the job proposed, if he signed that,
+    and his who approves; otherwise those of two who approve.
+    """
+
+    policy: Policy
+    listed: OfficerList | None = None
+
+    def __call__(self, word: Word, entry: Waiting) -> bool:
+        """Whether this word on this request counts."""
+        officers = self.policy.officers
+        if self.listed is not None:
+            try:
+                person = check_word(word.signed, self.listed)
+            except Refused:
+                return False
+            alone = entry.own and officers.four_eyes
+            right = word.signed["party"] == entry.request.me
+            return right and not (alone and entry.asker and entry.asker.key == person.key)
         named = not officers.users or user_name(word.user) in officers.users
         return named and not (entry.own and officers.four_eyes and word.user == entry.user)
 
-    return valid
+    def needed(self, entry: Waiting) -> int:
+        """How many officers must approve."""
+        officers = self.policy.officers
+        unsigned = self.listed is not None and entry.asker is None
+        pair = entry.own and officers.four_eyes and unsigned
+        return max(officers.approvals, 2 if pair else 1)
+
+
+def counts(policy: Policy, listed: OfficerList | None = None) -> Counts:
+    """Whose word counts under a policy: `Inbox`'s `counting`."""
+    return Counts(policy, listed)
 
 
 class _Watched:
@@ -77,7 +107,8 @@ def _text(file: Path) -> bytes:
 class NodeDecider:
     """A party's policy and officers. `home` is the node's folder.
 
-    `tell` is called with the request and why it waits, once, when it begins to wait.
+    `tell` is called with the request and why it waits, once, when it begins to wait; `asker` is who
+    has this party propose, if he signed that with a key of his own.
     """
 
     name: str
@@ -86,6 +117,7 @@ class NodeDecider:
     tell: Callable[[Request, str], None] = lambda request, why: None
     clock: Callable[[], float] = time.time
     grace: float = 0.0
+    asker: Person | None = None
 
     def policy(self) -> Policy:
         """This party's policy as it is now; raises `Declined`, and logs what is wrong with it.
@@ -107,7 +139,15 @@ class NodeDecider:
 
     def inbox(self, policy: Policy) -> Inbox:
         """The requests and words on file, those that count under `policy`."""
-        return Inbox(self.home / "desk", counts(policy), self.clock)
+        return Inbox(self.home / "desk", counts(policy, self.listed()), self.clock)
+
+    def listed(self) -> OfficerList | None:
+        """This party's officers, if they have keys of their own. Raises `Declined`."""
+        try:
+            return load_officers(self.home)
+        except FedprofileError as error:
+            _log.error("%s", error)
+            raise Declined("this party's list of officers cannot be read") from None
 
     def admit(self, call: Call) -> Decision:
         """Yes, unless paused, at a wrong hour, by a wrong party, or too many wait already."""
@@ -137,6 +177,7 @@ class NodeDecider:
         me, own = contract.party(self.name), contract.proposer == self.name
         try:
             policy = self.policy()
+            self.listed()
             if own and self.inbox(policy).paused is not None:
                 raise Declined("this party is paused", hint="fedprofile node unpause")
             self._check_peers(contract)
@@ -178,6 +219,10 @@ class NodeDecider:
             if terms.name != self.name and confirmed.get(terms.name) != terms.identity:
                 raise Declined(f"the key of {terms.name} is not confirmed at this party")
 
+    def _plain_list(self) -> dict[str, Any] | None:
+        listed = self.listed()
+        return None if listed is None else listed.plain()
+
     def _until(self, request: Request, policy: Policy) -> float:
         patience = request.received + policy.officers.wait_hours * 3600
         return min(float(request.contract.expires), patience)
@@ -186,7 +231,7 @@ class NodeDecider:
         inbox = self.inbox(policy)
         request = inbox.first(request)  # a restart does not begin the wait anew
         ends = self._until(request, policy)
-        inbox.put(request, ends)
+        inbox.put(request, ends, asker=self.asker)
         watched = _Watched(self.home / "policy.toml", policy)
         told = False
         while self.clock() < ends:
@@ -197,13 +242,16 @@ class NodeDecider:
                     )
                 except Declined as no:
                     return Decision(False, "policy", no.message)
-            inbox = self.inbox(watched.policy)
-            found = inbox.word(request)
+            try:
+                inbox = self.inbox(watched.policy)
+                found = inbox.verdict(request)
+            except Declined:  # the list of officers is another's: nobody's word counts meanwhile
+                found = None
             if found is not None:
-                word, session = found
-                if not word.approved:  # an approval is spent by the signature, in `check`
+                decision, session = found[0].decision, found[1]
+                if not decision.approved:  # an approval is spent by the signature, in `check`
                     inbox.use(session, request.session)
-                return word.decision
+                return replace(decision, listed=self._plain_list())
             if not told:
                 told = True
                 eyes = (

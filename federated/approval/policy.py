@@ -97,11 +97,13 @@ class Limits:
 @dataclass(frozen=True)
 class Officers:
     """Who decides where no rule does. `users`: names of this machine's users; empty: anyone who
-    may write to the desk."""
+    may write to the desk; without a meaning where officers have keys of their own. `approvals`: how
+    many officers must approve."""
 
     users: tuple[str, ...] = ()
     wait_hours: int = 72
     four_eyes: bool = True
+    approvals: int = 1
 
 
 @dataclass(frozen=True)

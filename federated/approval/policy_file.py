@@ -66,7 +66,9 @@ unlisted = "never"            # columns that neither tables.toml nor this file n
 # "bureau.repayment" = { income = "never", open_loans = "feature" }
 
 [officers]
-users = []                    # users of this machine who decide; []: whoever may write to the desk
+users = []                    # users of this machine who decide; []: whoever may write to the desk.
+                              # `fedprofile node officers add` gives officers keys of their own
+approvals = 1                 # how many officers must approve
 wait_hours = 72               # a proposal that nobody decides on is refused after so long
 four_eyes = true              # who proposes a job of this party's own may not approve it
 
@@ -194,6 +196,7 @@ def _officers(section: TomlSection) -> Officers:
         section.texts("users", []),
         section.integer("wait_hours", default.wait_hours, 1, 24 * 366),
         section.flag("four_eyes", default.four_eyes),
+        section.integer("approvals", default.approvals, 1, 9),
     )
     section.done()
     return found

@@ -35,8 +35,11 @@ def in_words(policy: Policy) -> list[str]:
     ]
     lines += [_rule(rule) for rule in policy.rules] or ["no rule approves anything by itself"]
     who = ", ".join(officers.users) or "whoever may write to the desk"
-    lines.append(f"officers: {who}; a proposal waits for {officers.wait_hours} hours")
-    eyes = "another user than its proposer" if officers.four_eyes else "its proposer alone"
+    lines.append(f"officers, while none is listed: {who}")
+    lines.append(
+        f"a proposal waits for {officers.wait_hours} hours; {officers.approvals} must approve it"
+    )
+    eyes = "another person than its proposer" if officers.four_eyes else "its proposer alone"
     lines.append(f"a job of this party's own is approved by {eyes}")
     return lines
 

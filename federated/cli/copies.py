@@ -77,7 +77,7 @@ def accept_copy(
     """
     import os
 
-    from federated.approval.inbox import user_name
+    from federated.approval.words import user_name
     from federated.cli.passphrase import passphrase
     from federated.node.copies import accept
     from federated.node.home import NodeHome

@@ -18,6 +18,7 @@ DIFFER = 9
 
 _TIME = "%Y-%m-%d %H:%M:%S"
 _LONG = {"terms", "signatures", "sha256", "hmac", "head", "parties", "digest", "heads", "files"}
+_LONG |= {"officers", "people", "signature"}
 
 
 def show(path: Path, kinds: Iterable[str] = ()) -> None:
@@ -96,6 +97,10 @@ def _what(body: dict[str, Any]) -> str:
         words += [f"holds {name} up to its line {kept[0] + 1}" for name, kept in heads.items()]
     if isinstance(files := body.get("files"), dict):
         words.append(", ".join(files))
+    if isinstance(body.get("words"), list):
+        names = [str(word.get("officer")) for word in body["words"] if isinstance(word, dict)]
+        words.append(f"signed by {', '.join(names)}")
+        body = {key: value for key, value in body.items() if key != "words"}
     for key in ("digest", "sha256", "hmac"):
         if key in body:
             words.append(f"{key} {str(body[key])[:12]}")

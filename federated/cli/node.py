@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from federated.cli import copies, node_ledger, node_releases, officer, peers, policy, table
+from federated.cli import (
+    copies,
+    node_ledger,
+    node_releases,
+    officer,
+    officers,
+    peers,
+    policy,
+    table,
+)
 from federated.cli import keys as node_keys
 from federated.cli.group import Group
 from federated.cli.logs import LogFormat, log_to_stderr
@@ -30,6 +39,7 @@ for _command in (
     officer.stop,
 ):
     app.command()(_command)
+app.add_typer(officers.app, name="officers")
 app.add_typer(peers.app, name="peers")
 app.add_typer(policy.app, name="policy")
 app.add_typer(table.app, name="table")

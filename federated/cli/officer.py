@@ -20,6 +20,17 @@ Home = Annotated[
 HOME = Path("fedprofile-node")
 ENDED = ("refused", "failed", "denied", "expired", "interrupted")
 Job = Annotated[str, typer.Argument(help="The first digits of the job, as `jobs` shows them.")]
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        envvar="FEDPROFILE_OFFICER_KEY",
+        help="Your own key, where officers have keys (`node officers`).",
+    ),
+]
+KeyPassphrase = Annotated[
+    Path | None, typer.Option("--passphrase-file", help="Opens your own key.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -83,18 +94,27 @@ def show(job: Job, home: Home = HOME, as_json: AsJson = False) -> None:
     typer.echo("\n".join(_described(entry, place)))
 
 
-def approve(job: Job, home: Home = HOME) -> None:
-    """Approve a proposal, in the name of the user who runs this command.
+def approve(
+    job: Job, home: Home = HOME, key: Key = None, passphrase_file: KeyPassphrase = None
+) -> None:
+    """Approve a proposal: signed by your key (--key), or in the name of the user who runs this.
 
     What is approved is what `show` says, and nothing else: if the final contract asks anything
     more, the node does not sign it. A job that this party itself proposes is approved by another
-    user than its proposer (policy: four_eyes).
+    officer than its proposer (policy: four_eyes). Who cannot read a proposal cannot approve it.
     """
-    inbox, _ = inbox_of(home)
+    inbox, place = inbox_of(home)
     entry = inbox.find(job)
     before = _state_of(home, entry)
-    word = inbox.decide(entry, True)
+    officer = _key_of(place, key, passphrase_file)
+    _described(entry, place)  # nobody approves what he cannot read
+    word = inbox.decide(entry, True, key=officer)
+    entry = inbox.find(job)
     typer.echo(f"{entry.request.id} is approved by {word.by}")
+    if entry.word is None:
+        missing = entry.needed - len({said.voice for said in entry.words})
+        typer.echo(f"it waits for {missing} more of this party's officers", err=True)
+        return
     typer.echo(_what_next(home, entry, before), err=True)
 
 
@@ -102,13 +122,15 @@ def deny(
     job: Job,
     why: Annotated[str, typer.Option("--why", help="The reason: the proposer is told.")],
     home: Home = HOME,
+    key: Key = None,
+    passphrase_file: KeyPassphrase = None,
 ) -> None:
     """Deny a proposal; the proposer is told why."""
     from federated.text import plain
 
-    inbox, _ = inbox_of(home)
+    inbox, place = inbox_of(home)
     entry = inbox.find(job)
-    word = inbox.decide(entry, False, plain(why, 200))
+    word = inbox.decide(entry, False, plain(why, 200), _key_of(place, key, passphrase_file))
     typer.echo(f"{entry.request.id} is denied by {word.by}")
 
 
@@ -157,6 +179,7 @@ def inbox_of(home: Path, *, lists: bool = False) -> tuple[Any, Any]:
     from federated.approval.officer import counts
     from federated.approval.policy import Policy
     from federated.approval.policy_file import load_policy
+    from federated.keys.officers import load_officers
     from federated.node.home import NodeHome
     from psi.protocol import FedprofileError
 
@@ -168,7 +191,28 @@ def inbox_of(home: Path, *, lists: bool = False) -> tuple[Any, Any]:
             raise
         typer.echo(f"{error.message}; until it is mended new proposals are refused", err=True)
         policy = Policy()
-    return Inbox(place.desk, counts(policy)), place
+    return Inbox(place.desk, counts(policy, load_officers(home))), place
+
+
+def _key_of(place: Any, file: Path | None, passphrase_file: Path | None) -> Any:
+    """The key that signs a word; None where users of the machine decide."""
+    from federated.cli.passphrase import passphrase
+    from federated.keys.officers import OfficerKey, load_officers
+    from psi.protocol import MisuseError
+
+    if load_officers(place.path) is None:
+        if file is None:
+            return None
+        raise MisuseError(
+            f"{place.name} lists no officers, so no key is asked for",
+            hint="fedprofile node officers add lists one; or leave --key out",
+        )
+    if file is None:
+        raise MisuseError(
+            f"officers of {place.name} sign with keys of their own",
+            hint=f"add --key FILE; fedprofile node officers --home {place.path} lists them",
+        )
+    return OfficerKey.load(file, passphrase(passphrase_file))
 
 
 def _rows(home: Path) -> list[dict[str, Any]]:
@@ -226,13 +270,14 @@ def _described(entry: Any, place: Any) -> list[str]:
         lines += ["", "Look twice"]
         lines += [f"  {plain(odd.what)}: {odd.why}" for odd in shown.odd]
     lines.append("")
-    if entry.word is not None:
-        word = entry.word
+    for word in entry.words:
         said = "approved" if word.approved else "denied"
-        lines.append(f"{said} by {word.by}, {when(word.made)}{': ' * bool(word.why)}{word.why}")
-    elif entry.rule:
+        mark = ", signed by his key" if word.signed else ""
+        why = f": {plain(word.why, 200)}" if word.why else ""
+        lines.append(f"{said} by {plain(word.by)}, {when(word.made)}{mark}{why}")
+    if entry.rule:
         lines.append(f"approved by {plain(entry.rule)}, {when(request.received)}")
-    else:
+    elif entry.word is None:
         lines.append(f"waits for an officer until {when(entry.ends)}:")
         lines.append(f"  fedprofile node rehearse {request.id} --home {place.path}")
         lines.append(f"  fedprofile node approve {request.id} --home {place.path}")

@@ -95,7 +95,7 @@ def confirm(
     """
     import os
 
-    from federated.approval.inbox import user_name
+    from federated.approval.words import user_name
     from federated.keys.peers import Peers
     from federated.node.home import NodeHome
 

@@ -29,9 +29,10 @@ from psi.protocol import (
     message,
 )
 
-__all__ = ["check_private", "load_keys", "save_keys"]
+__all__ = ["check_private", "load_keys", "open_sealed", "save_keys", "save_sealed"]
 
 _COST = 1 << 15
+_PARTY = b"fedprofile keys v1"
 
 
 @message(0xD8)
@@ -61,28 +62,37 @@ def check_private(path: Path) -> None:
 
 def save_keys(path: Path, keys: PartyKeys, passphrase: bytes, random: Random) -> None:
     """Write both private keys, sealed under the passphrase."""
-    salt, nonce, name = random(32), random(12), keys.identity.name
-    sealed = _cipher(passphrase, salt).encrypt(nonce, keys.private_bytes(), _bound(name))
-    write_atomic(path, encode(_KeyFile(name, salt, nonce, sealed)), private=True)
+    save_sealed(path, _PARTY, keys.identity.name, keys.private_bytes(), passphrase, random)
 
 
 def load_keys(path: Path, passphrase: bytes) -> PartyKeys:
     """The keys in a file; raises `InputError` on a wrong passphrase or an altered file."""
+    name, plain = open_sealed(path, _PARTY, passphrase)
+    halves = (Ed25519PrivateKey.from_private_bytes(plain[i : i + 32]) for i in (0, 32))
+    return PartyKeys(name, *halves)
+
+
+def save_sealed(
+    path: Path, use: bytes, name: str, plain: bytes, passphrase: bytes, random: Random
+) -> None:
+    """Write private keys, sealed under the passphrase, for one use and under one name."""
+    salt, nonce = random(32), random(12)
+    sealed = _cipher(passphrase, salt).encrypt(nonce, plain, use + name.encode())
+    write_atomic(path, encode(_KeyFile(name, salt, nonce, sealed)), private=True)
+
+
+def open_sealed(path: Path, use: bytes, passphrase: bytes) -> tuple[str, bytes]:
+    """Name and private bytes; raises `InputError` on a wrong passphrase, use or file."""
     check_private(path)
-    file = decode(path.read_bytes(), _KeyFile)
     try:
-        plain = _cipher(passphrase, file.salt).decrypt(file.nonce, file.sealed, _bound(file.name))
+        file = decode(path.read_bytes(), _KeyFile)
+        cipher = _cipher(passphrase, file.salt)
+        return file.name, cipher.decrypt(file.nonce, file.sealed, use + file.name.encode())
     except (InvalidTag, ValueError):
         raise InputError(
             f"{path} does not open", hint="is this the passphrase it was made with?"
         ) from None
-    halves = (Ed25519PrivateKey.from_private_bytes(plain[i : i + 32]) for i in (0, 32))
-    return PartyKeys(file.name, *halves)
 
 
 def _cipher(passphrase: bytes, salt: bytes) -> ChaCha20Poly1305:
     return ChaCha20Poly1305(Scrypt(salt, 32, _COST, 8, 1).derive(passphrase))
-
-
-def _bound(name: str) -> bytes:
-    return b"fedprofile keys v1" + name.encode()

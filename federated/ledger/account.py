@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from federated.contract.terms import Contract, verify_signatures
+from federated.keys.officers import OfficerList, check_word
 from federated.keys.party_keys import Identity
 from federated.ledger.lines import FORMAT, START, Head, check_head, line_digest, parse_lines
 from federated.store.plain import canonical, from_canonical
@@ -127,8 +128,8 @@ def read_account(path: Path, owner: Identity | None = None, name: str = "") -> A
         where, _, text = error.message.removeprefix(f"{account.file}, line ").partition(": ")
         account.note(int(where), text)
         return account
-    checks = (_check_opening, _check_chain, _check_bodies, _check_facts, _check_contract)
-    for check in (*checks, _check_heads):
+    whole = (_check_opening, _check_chain, _check_bodies, _check_facts)
+    for check in (*whole, _check_contract, _check_words, _check_heads):
         if not account.findings:
             check(account)
     return account
@@ -232,6 +233,31 @@ def _check_contract(account: Account) -> None:
         except (FedprofileError, KeyError, ValueError, TypeError, AttributeError) as error:
             why = error.message if isinstance(error, FedprofileError) else "malformed"
             account.note(number, f"the contract does not hold: {why}")
+
+
+def _check_words(account: Account) -> None:
+    """Officers' own signatures, by keys that the owner's list names, on what the contract asks."""
+    for number, line in account.of_kind("approved", "refused"):
+        body = line["body"]
+        if "words" not in body:
+            continue
+        try:
+            _check_signed_words(account, body, line["kind"] == "approved")
+        except (FedprofileError, KeyError, ValueError, TypeError, AttributeError) as error:
+            why = error.message if isinstance(error, FedprofileError) else "malformed"
+            account.note(number, f"the officers' words do not hold: {why}")
+
+
+def _check_signed_words(account: Account, body: Line, approved: bool) -> None:
+    listed = OfficerList.from_plain(body["officers"], account.parties[account.name])
+    voices = [check_word(word, listed).key for word in body["words"]]
+    if not voices or len(set(voices)) < len(voices):
+        raise PeerError("one officer speaks twice, or none does")
+    if any(word["approved"] is not approved for word in body["words"]):
+        raise PeerError("the line says another thing than its officers")
+    asked = account.contract.asked.hex() if account.contract else None
+    if approved and asked and any(word["asked"] != asked for word in body["words"]):
+        raise PeerError("they are on another question than the contract's")
 
 
 def _check_heads(account: Account) -> None:

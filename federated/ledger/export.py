@@ -94,8 +94,17 @@ def _outputs(body: Mapping[str, Any]) -> Event:
     return {"files": _joined(f"{name} {digest}" for name, digest in body["files"].items())}
 
 
+def _decided(body: Mapping[str, Any]) -> Event:
+    """Who signed with keys of their own; the whole words are in the ledger."""
+    words = body.get("words")
+    signed = {"signed_by": _joined(word["officer"] for word in words)} if words else {}
+    return _known({key: value for key, value in body.items() if key != "words"}) | signed
+
+
 _BODIES: dict[str, Callable[[Mapping[str, Any]], Event]] = {
     "opened": _opened,
+    "approved": _decided,
+    "refused": _decided,
     "handshake": _handshake,
     "contract": _contract,
     "received": _received,

@@ -201,8 +201,7 @@ def accept(
             inbox.remove(bytes.fromhex(folder.name))
     if not last:
         for word in home.desk.glob("*.decision.*"):
-            session = word.name.partition(".")[0]
-            if not (home.desk / f"{session}.used").exists():
+            if not inbox.spent(bytes.fromhex(word.name.partition(".")[0])):
                 word.unlink(missing_ok=True)
     adopt(home.path, last=last)
     return [folder.name for folder in left]

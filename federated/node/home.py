@@ -7,6 +7,8 @@ hub.crt          the hub's certificate authority, from the invite
 node.crt, node.key   this node's certificate, and its key under the passphrase (0600)
 peers/, authorities/, confirmed.json   other parties' identities, and which are confirmed
 desk/            proposals that wait, and what officers said
+spent/           which of their words have taken effect
+officers.json    officers and analysts with keys of their own, a list that the party signs
 quota.json       how many jobs and rows each proposer has had today
 tables.toml      what logical tables are bound to
 columns.json     what their columns were taken for in the last job; a change stops the next (0600)

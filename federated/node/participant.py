@@ -221,7 +221,8 @@ class Participant:
         decision = self._decided(request)
         self._session.tell(CONTRACT, 0.0)
         word = "approved" if decision.approved else "refused"
-        self._session.ledger.once(word, by=decision.by, why=decision.why, **_named(draft))
+        said = {"by": decision.by, "why": decision.why, **decision.signed}
+        self._session.ledger.once(word, **said, **_named(draft))
         decision.enforce()
         self._considered = draft.nonce
 

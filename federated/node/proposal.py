@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from federated.approval.inbox import Waiting
+from federated.approval.words import Waiting
 from federated.contract.summary import Odd, asked_of, in_words, look_twice
 from federated.keys.peers import Peers
 from federated.node.home import NodeHome

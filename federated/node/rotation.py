@@ -10,6 +10,7 @@ import time
 
 from federated.keys.identity_file import write_identity
 from federated.keys.keyfile import save_keys
+from federated.keys.officers import load_officers, write_officers
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.node.home import NodeHome
 from federated.node.purge import node_ledger
@@ -31,6 +32,7 @@ def rotate(home: NodeHome, keys: PartyKeys, passphrase: bytes, random: Random) -
             hint="start the node and let them end, or deny or stop them (node stop JOB --now)",
         )
     new, old = PartyKeys.generate(home.name), keys.identity
+    listed = load_officers(home.path, old)
     name = old.fingerprint.replace(" ", "")
     former = home.path / "former"
     write_identity(former / f"{name}.json", old)
@@ -43,4 +45,6 @@ def rotate(home: NodeHome, keys: PartyKeys, passphrase: bytes, random: Random) -
     ledger = node_ledger(home, new, time.time)
     ledger.write("rotated", since=old.fingerprint)
     ledger.close()
+    if listed is not None:  # whose word counts stays, under the new signature
+        write_officers(home.path, listed.changed(listed.people, new))
     return new.identity

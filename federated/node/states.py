@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federated.approval.decision import NOBODY
-from federated.approval.inbox import Waiting
+from federated.approval.words import Waiting
 from federated.ledger.ending import Told
 from federated.session.journal import can_resume
 

@@ -22,12 +22,14 @@ from federated.cli.hub import app as hub_app
 from federated.cli.node import app
 from federated.keys.identity_file import write_identity
 from federated.keys.keyfile import check_private, save_keys
+from federated.keys.officers import OfficerKey, Person
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import read_ledger
 from federated.node.belongings import BELONGINGS, HUB_BELONGINGS, is_known
 from federated.node.copies import accept, backup, restore
 from federated.node.home import NodeHome
 from federated.node.lives import OlderCopy, begin, check_is_last, copy_of, met
+from federated.node.officers import change_officers
 from federated.node.purge import node_ledger
 from federated.node.rotation import rotate
 from federated.session.journal import Journal, can_resume
@@ -63,6 +65,9 @@ def home(tmp_path: Path) -> NodeHome:
     for number in (1, 3):
         inbox.put(request(contract(tmp_path, number)), time.time() + 3600)
     inbox.decide(inbox.find("01" * 4), True)
+    inbox.use(bytes([9] * 32), bytes([9] * 32))
+    ann = OfficerKey.make("ann", tmp_path / "ann.key", SECRET, secrets.token_bytes)
+    change_officers(made, keys, lambda listed: (Person("ann", ann.public),))
     asked = contract(tmp_path, 1)
     Quota(made.path / "quota.json", time.time).take(asked, load_policy(made.policy), 5)
     ledger = node_ledger(made, keys, time.time)
@@ -115,7 +120,7 @@ def test_new_keys_and_a_moved_folder_forget_nothing(home: NodeHome, tmp_path: Pa
     after = tree(home.path)
     changed = {name for name in before if after.get(name) != before[name]}
     rotating = {thing.name for thing in BELONGINGS if thing.rotates}
-    assert changed == {"keys", "identity.json", "ledger.jsonl"} < rotating
+    assert changed == {"keys", "identity.json", "ledger.jsonl", "officers.json"} < rotating
     assert changed.isdisjoint(thing.name for thing in BELONGINGS if thing.memory)
     home.path.rename(tmp_path / "elsewhere")
     check_is_last(tmp_path / "elsewhere")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +16,11 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.approval.decision import Call, Decision, Request, Undecided
-from federated.approval.inbox import Inbox, Waiting, Word
+from federated.approval.inbox import Inbox
 from federated.approval.officer import NodeDecider, counts
 from federated.approval.policy import Officers, Policy
 from federated.approval.quota import Quota
+from federated.approval.words import Waiting, Word
 from federated.cli.node import app
 from federated.contract.completion import complete
 from federated.contract.negotiation import check_draft, derived
@@ -58,6 +60,10 @@ def desk(home: Path, policy: str = "", me: str = "bureau") -> NodeDecider:
             write_identity(home / "peers" / f"{name}.json", identity)
             Peers(home).confirm(name, identity.fingerprint, "ann")
     return NodeDecider(name=me, home=home, source=MemorySource({}))
+
+
+def said(user: int) -> Word:
+    return Word(approved=True, why="", asked=b"", user=user, by="", made=0)
 
 
 class Asked(threading.Thread):
@@ -157,6 +163,30 @@ def test_two_sessions_that_heard_the_same_word_spend_it_once(tmp_path: Path) -> 
         desk(tmp_path).check(first.contract)
 
 
+def test_a_desk_put_back_from_an_older_copy_brings_no_approval_back(tmp_path: Path) -> None:
+    first, inbox = request(contract(tmp_path)), Inbox(tmp_path / "desk")
+    inbox.put(first, time.time() + 60)
+    inbox.decide(inbox.find("0101"), True)
+    shutil.copytree(tmp_path / "desk", tmp_path / "older")
+    second = request(contract(tmp_path, 2))
+    assert desk(tmp_path).decide(second, NONE).approved
+    desk(tmp_path).check(second.contract)
+    shutil.rmtree(tmp_path / "desk")
+    shutil.copytree(tmp_path / "older", tmp_path / "desk")
+    third = Asked(desk(tmp_path), request(contract(tmp_path, 3)))
+    third.stop.set()
+    assert not third.end()
+    with pytest.raises(Declined, match="no approval counts"):
+        desk(tmp_path).check(third.asked.contract)
+    # nor does one that an earlier version has marked as spent, beside the words
+    (tmp_path / "spent" / first.session.hex()).rename(
+        tmp_path / "desk" / f"{first.session.hex()}.used"
+    )
+    fourth = Asked(desk(tmp_path), request(contract(tmp_path, 4)))
+    fourth.stop.set()
+    assert not fourth.end()
+
+
 def test_no_signature_without_an_approval_on_file(tmp_path: Path) -> None:
     """A job's state that outlives its request, or that a node has from elsewhere, is none."""
     asked, inbox = request(contract(tmp_path)), Inbox(tmp_path / "desk")
@@ -184,14 +214,14 @@ def test_who_proposes_does_not_approve(tmp_path: Path) -> None:
     own = request(contract(tmp_path), "bank")
     me = os.geteuid()
     valid = counts(Policy())
-    entry = Waiting(own, 0, me)
-    assert not valid(Word(True, "", b"", me, "", 0), entry)
-    assert valid(Word(True, "", b"", me + 1, "", 0), entry)
-    assert counts(Policy(officers=Officers(four_eyes=False)))(Word(True, "", b"", me, "", 0), entry)
+    entry = Waiting(request=own, ends=0, user=me)
+    assert not valid(said(me), entry)
+    assert valid(said(me + 1), entry)
+    assert counts(Policy(officers=Officers(four_eyes=False)))(said(me), entry)
     theirs = replace(entry, request=replace(own, me="bureau"))
-    assert valid(Word(True, "", b"", me, "", 0), theirs)
+    assert valid(said(me), theirs)
     only = counts(Policy(officers=Officers(users=("nobody at all",))))
-    assert not only(Word(True, "", b"", me, "", 0), theirs)
+    assert not only(said(me), theirs)
 
     at = desk(tmp_path, me="bank")
     asked = Asked(at, own)
@@ -363,14 +393,16 @@ def test_altered_files_of_a_desk_are_refused(tmp_path: Path) -> None:
     (file,) = (tmp_path / "desk").glob("*.decision.*")
     data = json.loads(file.read_text())
     file.write_text(json.dumps(data | {"asked": "00" * 32}))
-    assert inbox.word(request(contract(tmp_path))) is None  # a word on something else
+    assert inbox.verdict(request(contract(tmp_path))) is None  # a word on something else
     file.unlink()
     file.symlink_to("/etc/passwd")
     with pytest.raises(InputError):
         inbox.find("0101")
     assert inbox.all() == []
     assert inbox.unread() == [f"{'01' * 32}.request"]
-    assert inbox.word(request(contract(tmp_path))) is None  # nothing counts of what cannot be read
+    assert (
+        inbox.verdict(request(contract(tmp_path))) is None
+    )  # nothing counts of what cannot be read
 
 
 @pytest.mark.parametrize(

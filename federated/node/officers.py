@@ -1,0 +1,40 @@
+"""Changes of a party's list of officers: signed, written, and noted in the node's own ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from federated.keys.officers import OfficerList, Person, load_officers, write_officers
+from federated.keys.party_keys import PartyKeys
+from federated.node.home import NodeHome
+from federated.node.purge import node_ledger
+
+__all__ = ["change_officers"]
+
+People = tuple[Person, ...]
+
+
+def change_officers(
+    home: NodeHome, keys: PartyKeys, change: Callable[[People], People]
+) -> OfficerList:
+    """Write the next list; its line is in the node's ledger before it counts.
+
+    Args:
+        home: the node's folder.
+        keys: the party's, whose organisation key signs list and line.
+        change: who is to be listed, of those who are.
+
+    Raises:
+        InputError: the present list is not signed by the party.
+    """
+    listed = load_officers(home.path, keys.identity) or OfficerList(home.name, 0, ())
+    after = listed.changed(change(listed.people), keys)
+    ledger = node_ledger(home, keys, time.time)
+    try:
+        ledger.write("officers", **after.plain())
+        ledger.sync()
+    finally:
+        ledger.close()
+    write_officers(home.path, after)
+    return after
