@@ -10,7 +10,7 @@ from profiles.job import Job
 from profiles.own_table import entity_column
 from profiles.profile import reasons_column, score_column
 
-__all__ = ["NOTE", "dictionary", "list_notes", "noted", "profile_notes"]
+__all__ = ["NOTE", "campaign_notes", "dictionary", "list_notes", "noted", "profile_notes"]
 
 NOTE = b"description"
 """The key under which a field's note stands in a Parquet file."""
@@ -55,6 +55,17 @@ def list_notes(job: Job) -> dict[str, str]:
         "manager": "who approaches the entity; empty: nobody, see unassigned",
         "assigned_by": "relationship, the columns that lead and manager share, or capacity",
         "unassigned": "why nobody approaches the entity",
+    }
+
+
+def campaign_notes(job: Job) -> dict[str, str]:
+    """What the columns of campaign.parquet are, by name; the others are keys of the receiver's."""
+    of_lists = {name: note for name, note in list_notes(job).items() if name != "rank"}
+    return of_lists | {
+        "campaign": "names the campaign",
+        "began": "the day of its first list",
+        "arm": "listed, or control: held back from all lists of the campaign, drawn at random",
+        "rank": "in the list, from 1; empty in the control group",
     }
 
 

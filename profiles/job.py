@@ -22,6 +22,7 @@ from profiles.job_checks import check_job
 from profiles.job_sections import (
     is_horizontal,
     read_align,
+    read_campaign,
     read_join_sums,
     read_party,
     read_profile,
@@ -30,6 +31,7 @@ from profiles.job_sections import (
 )
 from profiles.specs import (
     AlignSpec,
+    CampaignSpec,
     JoinSumSpec,
     PartySpec,
     ProfileSpec,
@@ -42,6 +44,7 @@ from psi.protocol import JobError
 __all__ = [
     "AggregateSpec",
     "AlignSpec",
+    "CampaignSpec",
     "Job",
     "JoinSumSpec",
     "PartySpec",
@@ -61,8 +64,8 @@ class Job:
 
     `file` is where it came from; `name`, `purpose`, `entity`, `seed`, `key_bits`, `receiver`,
     `valid_hours` and `retention_days` are what `[job]` says; `parties`, `align`, `aggregates`,
-    `categories`, `join_sums`, `trains`, `profile` and `targets` the other sections, each as
-    docs/JOB_FILE.md has it.
+    `categories`, `join_sums`, `trains`, `profile`, `targets` and `campaign` the other sections,
+    each as docs/JOB_FILE.md has it.
     """
 
     file: str
@@ -82,6 +85,7 @@ class Job:
     trains: tuple[TrainSpec, ...]
     profile: ProfileSpec
     targets: tuple[TargetSpec, ...]
+    campaign: CampaignSpec | None = None
 
     @classmethod
     def load(cls, job: str | Path | Mapping[str, Any]) -> Job:
@@ -161,6 +165,7 @@ def _job(root: TomlSection) -> Job:
     trains = tuple(read_train(s, parties, receiver) for s in root.one_or_several("train"))
     profile = read_profile(root.table("profile"))
     targets = tuple(read_target(s, trains, receiver) for s in root.tables("target"))
+    campaign = read_campaign(root.table("campaign"), targets)
     root.done()
     job = Job(
         file=root.file,
@@ -180,6 +185,7 @@ def _job(root: TomlSection) -> Job:
         trains=trains,
         profile=profile,
         targets=targets,
+        campaign=campaign,
     )
     check_job(job)
     return job

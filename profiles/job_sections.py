@@ -16,6 +16,7 @@ from federated.toml_sections import TomlSection
 from profiles.aggregate_section import split_measure, summed_by
 from profiles.specs import (
     AlignSpec,
+    CampaignSpec,
     JoinSumSpec,
     PartySpec,
     ProfileSpec,
@@ -29,6 +30,7 @@ from psi.protocol import JobError, MisuseError
 __all__ = [
     "is_horizontal",
     "read_align",
+    "read_campaign",
     "read_join_sums",
     "read_party",
     "read_profile",
@@ -227,6 +229,22 @@ def read_profile(section: TomlSection | None) -> ProfileSpec:
     if section is None:
         return ProfileSpec()
     spec = ProfileSpec(section.integer("segments", 6, 1, 30), section.texts("facts", []))
+    section.done()
+    return spec
+
+
+def read_campaign(
+    section: TomlSection | None, targets: tuple[TargetSpec, ...]
+) -> CampaignSpec | None:
+    if section is None:
+        return None
+    spec = CampaignSpec(
+        section.text("name"),
+        section.number("control", 0.1, 0.01, 0.5),
+        section.integer("days", 365, 1, 3660),
+    )
+    if not targets:
+        raise section.fail("name", spec.name, "a campaign with a [[target]] section")
     section.done()
     return spec
 

@@ -18,20 +18,19 @@ from federated.tables.encoding import Encoder
 from federated.tables.source import Source
 from profiles.aggregate_report import aggregate_metrics, category_metrics, join_sum_metrics
 from profiles.baseline import Comparison, compare
-from profiles.dictionary import dictionary, list_notes, noted, profile_notes
+from profiles.campaign.control import ControlGroup
+from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
 from profiles.federation import Federation
 from profiles.held_out import held_out_notes, held_out_scores
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
 from profiles.leakage import leakage_metrics
+from profiles.lists import Lists, lists_of
 from profiles.own_table import (
     admission_of,
-    eligible,
     entity_column,
-    managers_of,
     own_facts,
     own_table,
-    routed,
 )
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData
@@ -40,7 +39,6 @@ from profiles.report_data import report_data
 from profiles.scoring import Alone, fit_alone, measured, reasons
 from profiles.segments import Segments, segments
 from profiles.spreadsheet import write_csv, write_workbook
-from profiles.targets import target_list
 
 __all__ = ["Outputs", "write_outputs"]
 
@@ -63,6 +61,7 @@ def write_outputs(
     *,
     baseline: bool,
     synthetic: bool,
+    campaign: ControlGroup | None = None,
 ) -> Outputs:
     """Write profiles, target lists and held-out scores, metrics.json and report.html.
 
@@ -84,9 +83,10 @@ def write_outputs(
     profiles = build_profiles(facts, None, scores, found, why, grades, entity=entity_column(job))
     admitted = _admitted(job, tables)
     shown = profiles if admitted is None else profiles.filter(pa.array(admitted))
-    targets = _targets(job, profiles, tables)
+    lists = lists_of(job, profiles, tables, campaign)
+    targets = lists.targets
     held_out = held_out_scores(outcome, alone, facts, job, admitted)
-    files = _write_tables(job, folder, shown, targets, held_out)
+    files = _write_tables(job, folder, shown, lists, held_out)
     models = [
         measured(t, alone[t.terms.task], job.receiver, _aligned(t, outcome, table))
         for t in outcome.trained
@@ -101,6 +101,7 @@ def write_outputs(
         segment=found,
         scores=scores,
         targets=targets,
+        held=lists.held,
         entities=total,
         synthetic=synthetic,
         created=_now(),
@@ -127,14 +128,17 @@ def _write_tables(
     job: Job,
     folder: Path,
     profiles: pa.Table,
-    targets: pa.Table | None,
+    lists: Lists,
     held_out: pa.Table | None,
 ) -> list[str]:
     """The tables, each column with its note, and the dictionary of all of them."""
     own = f"of {job.party(job.receiver).table}, as it was read"
     tables = {"profiles": noted(profiles, profile_notes(job), own)}
+    targets = lists.targets
     if targets is not None:
         tables["targets"] = noted(targets, list_notes(job), own)
+    if lists.campaign is not None:
+        tables["campaign"] = noted(lists.campaign, campaign_notes(job), own)
     if held_out is not None:
         tables["held_out"] = noted(held_out, held_out_notes(job), own)
     for name, table in tables.items():
@@ -218,26 +222,6 @@ def _segments(
     return segments(matrix, job.profile.segments, job.seed, names, score=first)
 
 
-def _targets(job: Job, profiles: pa.Table, tables: Source) -> pa.Table | None:
-    if not job.targets:
-        return None
-    lists = [
-        target_list(
-            profiles,
-            target.product,
-            target.task,
-            target.top,
-            managers_of(target, tables),
-            eligible=eligible(job, target, tables),
-            name=target.name,
-            columns=target.columns,
-            routing=routed(job, target, tables),
-        )
-        for target in job.targets
-    ]
-    return pa.concat_tables(lists, promote_options="default")
-
-
 def _round(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else round(float(value), 4)
 
@@ -298,6 +282,7 @@ def _metrics(
         "aggregates": aggregate_metrics(federation.outcome),
         "join_sums": join_sum_metrics(federation.outcome),
         "targets": {t.product: t.total for t in report.targets},
+        "held_back": {t.product: t.held.people for t in report.targets if t.held},
         "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),
         "basis": _basis(job, federation),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from federated.contract.terms import Contract, PartyTerms
 from federated.tables.basis import left_out_words
 from profiles.aggregate_report import by_category, by_segment
 from profiles.baseline import Comparison
+from profiles.campaign.people import Held
 from profiles.federation import Federation
 from profiles.job import Job
 from profiles.leakage import leakage
@@ -51,6 +53,7 @@ def report_data(
     segment: Segments | None,
     scores: Mapping[str, np.ndarray],
     targets: pa.Table | None,
+    held: Mapping[str, Held] = MappingProxyType({}),
     entities: int | None,
     synthetic: bool,
     created: str,
@@ -77,7 +80,7 @@ def report_data(
         ),
         categories=tuple(by_category(t, r, job.entity) for t, r in outcome.categories),
         segments=tuple(_segments(segment, scores)) if segment else (),
-        targets=tuple(_targets(job, targets, scores)) if targets is not None else (),
+        targets=tuple(_targets(job, targets, scores, held)) if targets is not None else (),
         disclosures=contract.disclosures,
         leakage=leakage(federation),
         run=_run(federation),
@@ -184,7 +187,9 @@ def _segments(segment: Segments, scores: Mapping[str, np.ndarray]) -> list[Segme
     return lines
 
 
-def _targets(job: Job, targets: pa.Table, scores: Mapping[str, np.ndarray]) -> list[TargetSummary]:
+def _targets(
+    job: Job, targets: pa.Table, scores: Mapping[str, np.ndarray], held: Mapping[str, Held]
+) -> list[TargetSummary]:
     found = []
     for spec in job.targets:
         part = targets.filter(pc.equal(targets.column("product"), spec.product))
@@ -217,6 +222,7 @@ def _targets(job: Job, targets: pa.Table, scores: Mapping[str, np.ndarray]) -> l
                 managers=_by_manager(part) if named else (),
                 left_out=LEFT_OUT[spec.leave_out],
                 assigned_by=_counted(part, "assigned_by") if named else (),
+                held=held.get(spec.product),
                 unmatched=int(pc.sum(pc.invert(part.column("matched"))).as_py() or 0),
             )
         )

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from federated.session.session import Progress
 from federated.store.files import make_folder
 from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
+from profiles.campaign.control import ControlGroup
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs
@@ -125,6 +127,7 @@ def run_job(
     over: Callable[[Job, Mapping[str, Source], Path, Progress], Federation] | None = None,
     resumed: bool = False,
     frozen: FrozenColumns | None = None,
+    campaigns: Path | None = None,
 ) -> JobResult:
     """Run `job` with all parties in this process and write its outputs to `out`.
 
@@ -141,6 +144,8 @@ def run_job(
         resumed: the job goes on and has its own copy of the tables: the live ones are not looked
             at again.
         frozen: what columns were taken for in the last run, to which this one is held.
+        campaigns: a folder of the receiver's with the keys of its control groups, made if it is not
+            there; needed where the job has a campaign.
 
     Raises:
         FedprofileError: whatever any party raised; `out` is then as it was.
@@ -151,16 +156,37 @@ def run_job(
     by_name = _by_party(job, sources)
     if not resumed:
         check_own(job, by_name[job.receiver], frozen)
+    group = _control_group(job, campaigns)
     with _staged(out) as staging:
         with progress or nullcontext(_quiet) as report:
             run = over or partial(_here, frozen=frozen)
             federation = run(job, by_name, staging / "parties", report)
-        outputs = write_outputs(job, federation, staging, baseline=baseline, synthetic=synthetic)
+        outputs = write_outputs(
+            job,
+            federation,
+            staging,
+            baseline=baseline,
+            synthetic=synthetic,
+            campaign=group,
+        )
         federation.wrote(_hashes(staging))
         _replace(staging, out)
     federation.settle()
     noted = frozen is None or frozen.note()
     return JobResult(out, outputs, federation, columns_noted=noted)
+
+
+def _control_group(job: Job, campaigns: Path | None) -> ControlGroup | None:
+    """Who is held back: drawn before a step is run, so that a slip is told before a disclosure."""
+    if job.campaign is None:
+        return None
+    if campaigns is None:
+        raise MisuseError(
+            f"{job.file}: [campaign]: a folder is needed for the key of its control group",
+            hint="give campaigns = a folder that lasts: the next list holds back the same people",
+        )
+    today = datetime.now().astimezone().date()
+    return ControlGroup.kept(campaigns, job.campaign, today, job.file)
 
 
 def _by_party(job: Job, sources: Source | Mapping[str, Any]) -> Mapping[str, Source]:

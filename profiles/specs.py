@@ -10,6 +10,7 @@ from psi.align import AlignSettings
 
 __all__ = [
     "AlignSpec",
+    "CampaignSpec",
     "JoinSumSpec",
     "PartySpec",
     "ProfileSpec",
@@ -66,6 +67,15 @@ class ProfileSpec:
 
     segments: int = 6
     facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CampaignSpec:
+    """`[campaign]`: `control` of all people are held back from its lists for so many days."""
+
+    name: str
+    control: float = 0.1
+    days: int = 365
 
 
 @dataclass(frozen=True, kw_only=True)

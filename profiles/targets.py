@@ -14,7 +14,7 @@ from profiles.profile import reasons_column, score_column
 from profiles.routing import Routing
 from psi.protocol.errors import MisuseError
 
-__all__ = ["RESERVED", "target_list"]
+__all__ = ["RESERVED", "ranked", "target_list"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -63,9 +63,7 @@ def target_list(
         InputError: managers without a name, named twice, or with a negative capacity.
         MisuseError: no such score, or a mask that does not fit.
     """
-    if score_column(score) not in profiles.column_names:
-        raise MisuseError(f"the profiles have no score of {score!r}")
-    chosen = profiles.take(pa.array(_ranked(profiles, score_column(score), top, eligible)))
+    chosen = profiles.take(pa.array(ranked(profiles, score, top, eligible)))
     rows = chosen.num_rows
     found: dict[str, Any] = {
         "product": pa.array([product]).take(pa.array(np.zeros(rows, np.int64))),
@@ -83,11 +81,23 @@ def target_list(
     return pa.table({**found, **assigned(chosen, managers, routing)})
 
 
-def _ranked(profiles: pa.Table, column: str, top: int, eligible: np.ndarray | None) -> Ints:
-    """Row numbers of the best, highest score first, ties by the entity's text."""
+def ranked(profiles: pa.Table, task: str, top: int, eligible: np.ndarray | None = None) -> Ints:
+    """`int64[listed]`: rows of the `top` entities by score, the best first, ties by their text.
+
+    Args:
+        profiles: from `profiles.profile.build_profiles`.
+        task: whose score ranks; entities without one are left out.
+        top: the most entities.
+        eligible: bool[rows], who may be on the list; all by default.
+
+    Raises:
+        MisuseError: no such score, or a mask that does not fit.
+    """
+    if score_column(task) not in profiles.column_names:
+        raise MisuseError(f"the profiles have no score of {task!r}")
     if top < 1 or (eligible is not None and eligible.shape != (profiles.num_rows,)):
         raise MisuseError(f"found top = {top} or a mask that does not fit the profiles")
-    score = profiles.column(column).to_numpy().astype(np.float64)
+    score = profiles.column(score_column(task)).to_numpy().astype(np.float64)
     held = np.isfinite(score) if eligible is None else np.isfinite(score) & eligible
     rows = np.flatnonzero(held)
     if len(rows) > top:

@@ -42,6 +42,7 @@ BELONGINGS = (
     Thing("officers.json", "officers and analysts with their keys, signed", rotates=True),
     Thing("desk", "proposals, and what officers said; paused", memory=True),
     Thing("spent", "which officers' words have taken effect", memory=True),
+    Thing("campaigns", "keys of control groups, of this party's own lists", memory=True),
     Thing("quota.json", "jobs and rows of each proposer today", memory=True),
     Thing("releases", "what was told of which columns, to whom and about whom", memory=True),
     Thing("tags", "kept tags, exact counts told, groups asked, bits learned, folds", memory=True),

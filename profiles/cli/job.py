@@ -118,6 +118,7 @@ def resume(
         progress=None if quiet else progress_bar(steps_of(spec), spec.receiver),
         over=over_hub(hub, passphrase_file, wait * 3600, started, folder),
         resumed=True,
+        campaigns=Path(started.tables).parent / "campaigns",
     )
     print_summary(result)
 

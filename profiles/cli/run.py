@@ -87,6 +87,7 @@ def run(
         over=over_hub(hub, passphrase_file, wait * 3600, started, resume, held) if hub else None,
         resumed=resume,
         frozen=held,
+        campaigns=tables.absolute().parent / "campaigns",
     )
     print_summary(result)
     if not result.columns_noted:

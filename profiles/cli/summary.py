@@ -45,6 +45,8 @@ def print_summary(result: JobResult) -> None:
         given = f", {target.assigned} with a manager" if target.assigned is not None else ""
         by = ", ".join(f"{number} by {plain(how, 60)}" for how, number in target.assigned_by)
         given += f" ({by})" if by else ""
+        if target.held:
+            given += f"; {target.held.people} held back as control group"
         console.print(f"targets {plain(target.product, 40)}: {target.total}{given}", markup=False)
     for note in report.notes:
         console.print(note, highlight=False, markup=False)

@@ -29,6 +29,7 @@ from federated.evaluation import (
 )
 from federated.models import Part
 from federated.releases.row_bits import RowBits
+from profiles.campaign.people import Held
 from profiles.reasons import encoded_words
 from psi.protocol.errors import MisuseError
 
@@ -274,7 +275,8 @@ class TargetSummary:
     `unassigned` are (why, entities);
     `managers` are (manager, entities, their mean score), most entities first. `mean` is the mean
     score of the list and `average` that of all entities, None where there is none. `left_out` says
-    who is not listed; `unmatched` of the listed have a score of the receiver's own model.
+    who is not listed; `held` how many for a campaign's control group, None without one;
+    `unmatched` of the listed have a score of the receiver's own model.
     """
 
     product: str
@@ -290,6 +292,7 @@ class TargetSummary:
     left_out: str = ""
     unmatched: int = 0
     assigned_by: tuple[tuple[str, int], ...] = ()
+    held: Held | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ DOC = (Path(__file__).parents[2] / "docs" / "JOB_FILE.md").read_text("utf-8")
 HEADS = {
     "[job]": "[job]", "[[party]]": "[[party]]", "[align]": "[align]",
     "[[aggregate]]": "[[aggregate]]", "[[join_sum]]": "[[join_sum]]", "[train]": "[train]",
-    "[profile]": "[profile]", "[[target]]": "[[target]]",
+    "[profile]": "[profile]", "[[target]]": "[[target]]", "[campaign]": "[campaign]",
 }  # fmt: skip
 BY_CATEGORY = "[[aggregate]] by category"
 
@@ -91,6 +91,11 @@ def base(section: str) -> dict[str, Any]:
         "[train]": {"train": [dict(TRAIN)]},
         "[profile]": {"profile": {}},
         "[[target]]": {"train": [dict(TRAIN)], "target": [{"product": "p"}]},
+        "[campaign]": {
+            "train": [dict(TRAIN)],
+            "target": [{"product": "p"}],
+            "campaign": {"name": "c"},
+        },
     }
     return job | more.get(section, {})
 

@@ -1,0 +1,83 @@
+"""Whom a campaign concerns: the listed, and those held back who would have been listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from profiles.campaign.control import ControlGroup
+from profiles.campaign.uplift import CONTROL
+from profiles.managers import column_of
+from profiles.profile import score_column
+
+__all__ = ["LISTED", "Held", "campaign_table", "held_back"]
+
+LISTED = "listed"
+
+
+@dataclass(frozen=True)
+class Held:
+    """How many a list leaves out for the control group, and the smallest effect that it then shows:
+    a share of people, by their mean score; infinite where a group has fewer than two."""
+
+    people: int
+    smallest: float
+
+
+def held_back(
+    score: np.ndarray, could: np.ndarray, control: np.ndarray, listed: np.ndarray, top: int
+) -> np.ndarray:
+    """`int64[held]`: rows of those whom a list leaves out for the control group's sake.
+
+    Args:
+        score: float64[rows], NaN where there is none.
+        could: bool[rows], who may be on the list.
+        control: bool[rows], who is in the campaign's control group.
+        listed: int64[listed], the rows on the list, best first.
+        top: the most rows it has.
+    """
+    full = len(listed) == top
+    edge = score[listed[-1]] if full else -np.inf
+    return np.flatnonzero(could & control & np.isfinite(score) & (score >= edge))
+
+
+def campaign_table(
+    profiles: pa.Table,
+    group: ControlGroup,
+    lists: Sequence[tuple[str, str, np.ndarray, np.ndarray]],
+    keys: Sequence[str],
+) -> pa.Table:
+    """One row a person and list, the listed first.
+
+    Args:
+        profiles: from `profiles.profile.build_profiles`.
+        group: the campaign's.
+        lists: product, task, rows of the listed and of those held back, of each.
+        keys: columns of profiles that partners know people by, carried under their own names: a
+            later job asks them for the outcome.
+    """
+    parts = []
+    for product, task, listed, held in lists:
+        chosen = profiles.take(pa.array(np.concatenate([listed, held])))
+        rank = np.concatenate([np.arange(1, len(listed) + 1), np.zeros(len(held), np.int64)])
+        arm = np.repeat([LISTED, CONTROL], [len(listed), len(held)])
+        n = chosen.num_rows
+        found = {
+            "campaign": pa.repeat(pa.scalar(group.name), n),
+            "began": pa.repeat(pa.scalar(group.began), n),
+            "product": pa.repeat(pa.scalar(product), n),
+            "entity": chosen.column("entity"),
+            "arm": pa.array(arm.tolist(), pa.string()),
+            "rank": pa.array(rank, mask=rank == 0),
+            "task": pa.repeat(pa.scalar(task), n),
+            "score": chosen.column(score_column(task)),
+            "matched": column_of(chosen, "matched", pa.bool_()),
+            "segment": column_of(chosen, "segment", pa.int32()),
+            "segment_name": column_of(chosen, "segment_name", pa.string()),
+        }
+        own = [key for key in keys if key in chosen.column_names and key not in found]
+        parts.append(pa.table(found | {key: chosen.column(key) for key in own}))
+    return pa.concat_tables(parts, promote_options="default")

@@ -1,0 +1,80 @@
+"""A campaign: lists without its control group, the same people again, and what they changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from profiles.cli import app
+from profiles.job import Job
+from profiles.run import run_job
+from profiles.tables import open_tables
+from psi.protocol import JobError, MisuseError
+
+MORE = """
+[[target]]
+product = "loan"
+top = 60
+leave_out = "none"
+
+[campaign]
+name = "spring"
+control = 0.3
+"""
+
+
+def called(*words: object) -> str:
+    shown = CliRunner().invoke(app, [str(word) for word in words])
+    assert shown.exit_code == 0, shown.output
+    return shown.output
+
+
+def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: Path) -> None:
+    file, tables = small / "campaign.toml", small / "tables.toml"
+    file.write_text((small / "job.toml").read_text() + MORE)
+    for out in ("june", "july"):
+        said = called("run", file, "--tables", tables, "--out", small / out, "--quiet")
+        assert "held back as control group" in said
+    june, july = (pd.read_parquet(small / out / "campaign.parquet") for out in ("june", "july"))
+    listed = pd.read_parquet(small / "june" / "targets.parquet")
+    for product, top in (("offer", 20), ("loan", 60)):
+        people = june[june["product"] == product]
+        on = people[people.arm == "listed"]
+        assert on.entity.tolist() == listed[listed["product"] == product].entity.tolist()
+        assert on["rank"].tolist() == list(range(1, top + 1))
+        assert len(people) > len(on)  # 3 of 10 are held back
+        assert people[people.arm == "control"].score.min() >= on.score.min()
+    both = june.merge(july, on="entity")
+    assert (both.arm_x == both.arm_y).all()
+    assert june.groupby("entity").arm.nunique().max() == 1
+    metrics = json.loads((small / "june" / "metrics.json").read_text())
+    assert metrics["held_back"]["loan"] == int(
+        ((june["product"] == "loan") & (june.arm == "control")).sum()
+    )
+    assert "held back as the campaign" in (small / "june" / "report.html").read_text("utf-8")
+    people = june[june["product"] == "loan"]
+    rng = np.random.default_rng(2)
+    bought = people.entity[(people.arm == "listed") & (rng.random(len(people)) < 0.9)]
+    pd.DataFrame({"entity": bought, "bought": 1}).to_csv(small / "sales.csv", index=False)
+    people.to_parquet(small / "loan.parquet")
+    words = ["uplift", small / "loan.parquet", "--outcomes", small / "sales.csv"]
+    said = called(*words, "--outcome", "bought", "--absent-is-zero")
+    assert said.startswith("bought, listed: more; 9")
+
+
+def test_a_campaign_that_cannot_keep_its_word_is_refused_before_a_step(small: Path) -> None:
+    text, tables = (small / "job.toml").read_text() + MORE, open_tables(small / "tables.toml")
+    with pytest.raises(MisuseError, match="a folder is needed"):
+        run_job(Job.load(text), tables, small / "out")
+    (small / "kept").mkdir()
+    (small / "kept" / "spring.json").write_text("{}")
+    with pytest.raises(Exception, match="was altered"):
+        run_job(Job.load(text), tables, small / "out", campaigns=small / "kept")
+    assert not (small / "out").exists()
+    with pytest.raises(JobError, match="a campaign with a"):
+        Job.load(text.split("[[target]]")[0] + '[campaign]\nname = "spring"\n')
