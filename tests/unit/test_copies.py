@@ -61,6 +61,8 @@ def home(tmp_path: Path) -> NodeHome:
     for name in ("book", "key", "tags-1", "section-1-0", "parts-1-0"):
         (made.path / "releases").mkdir(exist_ok=True)
         (made.path / "releases" / name).write_text(name)
+    (made.path / "campaigns").mkdir()
+    (made.path / "campaigns" / "spring.json").write_text("spring")
     inbox = Inbox(made.desk)
     for number in (1, 3):
         inbox.put(request(contract(tmp_path, number)), time.time() + 3600)
