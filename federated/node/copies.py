@@ -135,7 +135,7 @@ def _extracted(file: Path, part: Path) -> dict[str, Any]:
     with tarfile.open(file, mode="r:gz") as archive:
         archive.extractall(part, filter="data")
     said = part / _MANIFEST
-    if said.stat().st_size > _LARGEST:
+    if not said.is_file() or said.stat().st_size > _LARGEST:
         raise ValueError
     data: dict[str, Any] = json.loads(said.read_text("utf-8"))
     said.unlink()

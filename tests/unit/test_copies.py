@@ -203,7 +203,10 @@ def test_an_altered_copy_is_refused(home: NodeHome, tmp_path: Path) -> None:
     whole = gzip.decompress((tmp_path / "c").read_bytes())
     at = whole.index(b"policy.toml") + 1024
     altered = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
-    for data in (gzip.compress(altered), gzip.compress(whole[: len(whole) // 2]), b"planted"):
+    with tarfile.open(tmp_path / "c") as archive:
+        renamed = whole.replace(archive.getnames()[0].encode(), b"x" * len(archive.getnames()[0]))
+    made = [gzip.compress(data) for data in (altered, renamed, whole[: len(whole) // 2])]
+    for data in (*made, b"planted"):
         (tmp_path / "c").write_bytes(data)
         with pytest.raises(InputError, match=r"altered|not a copy"):
             restore(tmp_path / "c", tmp_path / "r")
