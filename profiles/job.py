@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from federated.contract.parts import ENTITIES
+from federated.contract.purposes import PURPOSE_CLASSES, class_of
 from federated.toml_sections import TomlSection, load_toml, parse_toml
 from profiles.aggregate_section import (
     AggregateSpec,
@@ -62,15 +63,16 @@ UNNAMED = "job"
 class Job:
     """A whole job file, checked. Make one by `Job.load`.
 
-    `file` is where it came from; `name`, `purpose`, `entity`, `seed`, `key_bits`, `receiver`,
-    `valid_hours` and `retention_days` are what `[job]` says; `parties`, `align`, `aggregates`,
-    `categories`, `join_sums`, `trains`, `profile`, `targets` and `campaign` the other sections,
-    each as docs/JOB_FILE.md has it.
+    `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
+    `receiver`, `valid_hours` and `retention_days` are what `[job]` says; `parties`, `align`,
+    `aggregates`, `categories`, `join_sums`, `trains`, `profile`, `targets` and `campaign` the other
+    sections, each as docs/JOB_FILE.md has it.
     """
 
     file: str
     name: str
     purpose: str
+    purpose_class: str
     entity: str
     seed: int
     key_bits: int
@@ -141,6 +143,7 @@ def _job(root: TomlSection) -> Job:
     if head is None:
         raise JobError(f"{root.file}: [job]: missing", hint="every job file begins with [job]")
     name, purpose = head.text("name"), head.text("purpose")
+    purpose_class = _purpose_class(head, purpose)
     entity = head.text("entity", "consumer", ENTITIES)
     seed = head.integer("seed", 7, 0, 2**31 - 1)
     key_bits = head.integer("key_bits", 3072, *KEY_BITS)
@@ -171,6 +174,7 @@ def _job(root: TomlSection) -> Job:
         file=root.file,
         name=name,
         purpose=purpose,
+        purpose_class=purpose_class,
         entity=entity,
         seed=seed,
         key_bits=key_bits,
@@ -189,3 +193,14 @@ def _job(root: TomlSection) -> Job:
     )
     check_job(job)
     return job
+
+
+def _purpose_class(head: TomlSection, purpose: str) -> str:
+    """The class of a listed purpose; of another what the file says, or "" where it says nothing."""
+    listed = class_of(purpose)
+    if not head.has("purpose_class"):
+        return listed
+    said = head.text("purpose_class", None, PURPOSE_CLASSES)
+    if listed not in ("", said):
+        raise head.fail("purpose_class", said, f"{listed} for the purpose {purpose!r}")
+    return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from federated.contract.purposes import classed
 from federated.contract.summary import in_words
 from federated.releases.row_bits import row_words
 from federated.tables.basis import left_out_words
@@ -31,7 +32,12 @@ def describe(job: Job, source: Source | None, rows: int) -> str:
 def in_text(plan: Plan) -> str:
     """The whole plan, section by section."""
     contract, cost = plan.contract, plan.cost
-    lines = [plan.job, f"purpose: {plan.purpose}; about: {plan.entity}", "", *in_words(contract)]
+    lines = [
+        plan.job,
+        f"purpose: {classed(plan.purpose, contract.purpose_class)}; about: {plan.entity}",
+        "",
+        *in_words(contract),
+    ]
     lines += _told(plan)
     if plan.protocol:
         lines += ["", f"set intersection by {plan.protocol}: {plan.why}"]

@@ -40,6 +40,7 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         nonce=nonce.hex(),
         job=job.name,
         purpose=job.purpose,
+        purpose_class=job.purpose_class,
         entity=job.entity,
         proposer=job.receiver,
         receiver=job.receiver,

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from federated.readers.stored import read_stored
+from federated.tables.about import About
 from federated.tables.bindings import TablesFile
 from federated.tables.source import FileSource, MemorySource, Source
 from psi.protocol import InputError, MisuseError
@@ -95,6 +96,11 @@ class GivenTables:
     def basis(self, table: str) -> None:
         """Nothing is said of bases."""
         del table
+
+    def about(self, table: str) -> About:
+        """Nothing is said of whom it is about."""
+        del table
+        return About()
 
 
 def _is_frame(table: Any) -> bool:

@@ -49,6 +49,10 @@ class Result:
         self.contract, self.bank, self.partner = contract, bank, partner
 
 
+POLICY = NEW_POLICY.replace('basis = "persons"', 'basis = "none"')
+"""A new node's, on tables that state no lawful bases."""
+
+
 class _Tables(MemorySource):
     """Tables whose key column is `id`."""
 
@@ -60,7 +64,7 @@ class World:
     """One partner over several jobs: its table, permissions, and the text of its policy."""
 
     def __init__(
-        self, partner: pa.Table, permissions: Mapping[str, str], policy: str = NEW_POLICY
+        self, partner: pa.Table, permissions: Mapping[str, str], policy: str = POLICY
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fedprofile-attack-")
         self._home, self._jobs = Path(self._folder.name), 0

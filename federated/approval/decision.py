@@ -118,8 +118,13 @@ class AutoDecider:
         return Decision(True, "no rule")
 
     def decide(self, request: Request, stop: threading.Event) -> Decision:
-        """Yes; the floors are looked at in `check`, when the row counts are there."""
-        del request, stop
+        """Yes where a given policy allows the draft: `check` looks once more, with row counts."""
+        del stop
+        try:
+            if self._policy is not ONE_PROCESS:
+                self.check(request.contract)
+        except Declined as no:
+            return Decision(False, "policy", no.message)
         return Decision(True, "no rule")
 
     def allows(self, contract: Contract) -> None:

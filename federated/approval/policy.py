@@ -19,6 +19,7 @@ from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
 from federated.contract.parts import ENTITIES
+from federated.contract.purposes import classed
 from federated.contract.release import planned
 from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.contract.terms import Contract, PartyTerms
@@ -26,6 +27,7 @@ from federated.keys.party_keys import Identity
 from federated.releases.budget import check_counts
 from federated.releases.limits import ReleaseLimits
 from federated.store.plain import to_plain
+from federated.tables.about import About
 from federated.tables.source import Source
 from psi.align import PROTOCOLS
 from psi.protocol import Declined, JobError
@@ -35,7 +37,7 @@ __all__ += ["Limits", "Officers", "Policy", "Proposals", "Retention", "Rule"]
 
 ANY = ("*",)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-BASES = ("none", "own", "every")
+BASES = ("none", "persons", "own", "every")
 STEPS = tuple(dict.fromkeys(kind.name for kind in KINDS))
 """The kinds of steps, as the contract's fields are called."""
 _NAMED = 5
@@ -52,6 +54,7 @@ class Proposals:
     parties: tuple[str, ...] = ANY
     fingerprints: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ANY
+    purpose_classes: tuple[str, ...] = ANY
     entities: tuple[str, ...] = ENTITIES
     receivers: tuple[str, ...] = ANY
     days: tuple[str, ...] = DAYS
@@ -72,7 +75,7 @@ class Limits:
     add their amounts up by this party's categories without noise, `unnoised_join_sums` sum this
     party's columns over records that nobody learns; `largest_epsilon`, in thousandths, is the
     weakest noise allowed otherwise. `basis` says whose rows have to be in a job by a lawful basis
-    only: this party's "own", or those of "every" party.
+    only: this party's about natural "persons", all of its "own", or those of "every" party.
     """
 
     reveal: tuple[str, ...] = REVEALS
@@ -121,6 +124,7 @@ class Rule:
     name: str
     parties: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
+    purpose_classes: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
@@ -135,6 +139,7 @@ class Rule:
         return (
             _within([contract.proposer], self.parties)
             and _within([contract.purpose], self.purposes)
+            and _within([contract.purpose_class], self.purpose_classes)
             and _within([me.table], self.tables)
             and _within(uses, self.columns)
             and _within(asked, self.steps)
@@ -153,6 +158,7 @@ class Policy:
 
     `columns[table][column]` is the most that a column may be used for (never, aggregate, feature,
     label), on top of the permissions of `tables.toml`; `unlisted` is for columns named in neither.
+    `data[class]` are the classes of purposes that data of this class may serve; any where none is.
     """
 
     proposals: Proposals = Proposals()
@@ -162,6 +168,7 @@ class Policy:
     releases: ReleaseLimits = field(default_factory=ReleaseLimits)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unlisted: str = "label"
+    data: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 
     def admit(self, proposer: str, parties: Sequence[Identity], now: dt.datetime) -> None:
@@ -183,6 +190,7 @@ class Policy:
         if contract.proposer != me.name:  # whoever called for the session may be another
             _one_of("proposer", contract.proposer, self.proposals.parties)
         self._check_proposal(contract)
+        self._check_data(contract, me, source)
         self._check_basis(contract, me, source)
         self._check_align(contract)
         self._check_steps(contract, me)
@@ -206,6 +214,7 @@ class Policy:
     def _check_proposal(self, contract: Contract) -> None:
         rules = self.proposals
         _one_of("purpose", contract.purpose, rules.purposes)
+        _one_of("class of purposes", contract.purpose_class or "none", rules.purpose_classes)
         _one_of("entity", contract.entity, rules.entities)
         _one_of("receiver", contract.receiver, rules.receivers)
         hours = (contract.expires - contract.not_before) // 3600
@@ -218,16 +227,50 @@ class Policy:
         """Of others it is known with the facts of their tables; of this party's before."""
         if self.limits.basis == "none":
             return
-        if source.basis(me.table) is None:
+        about = self._about(contract, me, source)
+        spared = self.limits.basis == "persons" and not about.persons
+        if not spared and source.basis(me.table) is None:
             raise Declined(
                 f"table {me.table} states no lawful basis for its rows, one needed by policy",
-                hint=f"tables.toml: [{me.table}] basis; policy: [limits] basis",
+                hint=f'tables.toml: [{me.table}] basis, or entity = "company" where it holds no '
+                "natural persons; policy: [limits] basis",
             )
         for terms in contract.parties if self.limits.basis == "every" else ():
             if terms.rows and not terms.basis:
                 raise Declined(
                     f"{terms.name} states no lawful basis for its rows, one needed by policy"
                 )
+
+    def _about(self, contract: Contract, me: PartyTerms, source: Source) -> About:
+        """What this party says of its table. Raises `Declined` where the contract says otherwise:
+        a proposer that calls persons companies would be spared the rule for persons."""
+        try:
+            about = source.about(me.table)
+        except JobError:
+            raise Declined(f"table {me.table!r} is not bound at this party") from None
+        if about.entity not in ("", contract.entity):
+            raise Declined(
+                f"a job about {contract.entity} asked, {me.table} is about {about.entity}",
+                hint=f"tables.toml: [{me.table}] entity",
+            )
+        return about
+
+    def _check_data(self, contract: Contract, me: PartyTerms, source: Source) -> None:
+        """Of this party's data it is known at once; others state theirs with their facts."""
+        about = self._about(contract, me, source)
+        used = columns_used(contract, me.name)
+        own = about.data_classes(column for use in USES for column in used[use])
+        stated = {terms.name: terms.data_classes for terms in contract.parties}
+        for name, classes in (stated | {me.name: own}).items():
+            for data in classes:
+                allowed = self.data.get(data, ANY)
+                if allowed != ANY and contract.purpose_class not in allowed:
+                    purpose = classed(contract.purpose, contract.purpose_class)
+                    raise Declined(
+                        f"{data} data of {name} asked for {purpose}, "
+                        f"{' or '.join(allowed) or 'no purpose'} allowed by policy",
+                        hint=f"policy: [data] {data}; [job] purpose_class says what class it is",
+                    )
 
     def _check_align(self, contract: Contract) -> None:
         limits = self.limits

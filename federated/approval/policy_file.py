@@ -24,8 +24,10 @@ from federated.approval.policy import (
 )
 from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.parts import ENTITIES
+from federated.contract.purposes import PURPOSE_CLASSES
 from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.releases.limits import read_release_limits
+from federated.tables.about import DATA_CLASSES
 from federated.tables.bindings import PERMISSIONS
 from federated.toml_sections import TomlSection, load_toml
 from psi.align import PROTOCOLS
@@ -41,6 +43,7 @@ NEW_POLICY = """\
 [proposals]
 from = ["*"]                  # names of parties that may propose; "*": any confirmed peer
 purposes = ["*"]              # as jobs name them: ["retention", "fraud"]
+purpose_classes = ["*"]       # of ["risk", "marketing", "service", "research"]
 open = 4                      # proposals of one party that may wait at a time
 jobs_a_day = 10               # of one party
 rows_a_day = 20_000_000       # that this party brings to one party's jobs
@@ -57,6 +60,7 @@ largest_set = 10_000_000      # and for sets of at most so many records
 aggregate_protocols = ["paillier"]       # what adds statistics up; "sums" too: faster, newer
 keep_tags_days = 31           # tags may serve later jobs for so long
 keep_tags_items = 10_000_000  # and so many records may be asked under them
+basis = "persons"             # this party's rows about persons only by a lawful basis; "none": any
 score_vectors = 4             # numbers a record that all trainings of a contract may tell
 largest_epsilon = 1.0         # the weakest noise for tables by this party's categories
 key_bits = 3072
@@ -64,6 +68,10 @@ key_bits = 3072
 [columns]
 unlisted = "never"            # columns that neither tables.toml nor this file names
 # "bureau.repayment" = { income = "never", open_loans = "feature" }
+
+[data]                        # which purposes data may serve that tables.toml gives a data_class
+bureau = ["risk"]             # credit reporting: no marketing
+sensitive = []                # health, beliefs, biometrics, minors: nothing until you say what
 
 [officers]
 users = []                    # users of this machine who decide; []: whoever may write to the desk.
@@ -100,6 +108,7 @@ def load_policy(path: Path) -> Policy:
         return Policy()
     root = TomlSection(path.name, "", load_toml(path))
     proposals = _proposals(root.table("proposals") or TomlSection(path.name, "[proposals]", {}))
+    data = _data(root.table("data") or TomlSection(path.name, "[data]", {}))
     columns, unlisted = _columns(root.table("columns") or TomlSection(path.name, "[columns]", {}))
     policy = Policy(
         proposals=proposals,
@@ -109,6 +118,7 @@ def load_policy(path: Path) -> Policy:
         releases=read_release_limits(root.table("releases"), proposals.purposes),
         columns=columns,
         unlisted=unlisted,
+        data=data,
         rules=tuple(_rule(section) for section in root.tables("approve")),
     )
     root.done()
@@ -124,6 +134,7 @@ def _proposals(section: TomlSection) -> Proposals:
         parties=section.texts("from", list(ANY)),
         fingerprints=section.texts("fingerprints", []),
         purposes=section.texts("purposes", list(ANY)),
+        purpose_classes=section.names("purpose_classes", ANY, (*ANY, *PURPOSE_CLASSES)),
         entities=section.names("entities", ENTITIES, ENTITIES),
         receivers=section.texts("receivers", list(ANY)),
         days=section.names("days", DAYS, DAYS),
@@ -219,11 +230,20 @@ def _columns(section: TomlSection) -> tuple[dict[str, dict[str, str]], str]:
     return tables, unlisted
 
 
+def _data(section: TomlSection) -> dict[str, tuple[str, ...]]:
+    """Classes of purposes by class of data; a class that is left out may serve any."""
+    every = (*ANY, *PURPOSE_CLASSES)
+    found = {n: section.names(n, ANY, every) for n in DATA_CLASSES if section.has(n)}
+    section.done()
+    return found
+
+
 def _rule(section: TomlSection) -> Rule:
     found = Rule(
         name=section.text("name"),
         parties=section.texts("from", []),
         purposes=section.texts("purposes", []),
+        purpose_classes=section.names("purpose_classes", (), PURPOSE_CLASSES),
         tables=section.texts("tables", []),
         columns=section.texts("columns", []),
         steps=section.names("steps", (), STEPS),

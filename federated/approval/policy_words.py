@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from federated.approval.policy import ANY, Policy, Rule
+from federated.tables.about import unmarked
 from federated.tables.bindings import Table
 from psi.align import PROTOCOLS
 from psi.protocol import FedprofileError
@@ -18,7 +19,8 @@ def in_words(policy: Policy) -> list[str]:
     begins, ends = (f"{minute // 60:02}:{minute % 60:02}" for minute in asks.hours)
     lines = [
         f"{_any(asks.parties, 'any confirmed party')} may propose, for "
-        f"{_any(asks.purposes, 'any purpose')}, on {', '.join(asks.days)} from {begins} to {ends}",
+        f"{_any(asks.purposes, 'any purpose')}{_classes(asks.purpose_classes)}, on "
+        f"{', '.join(asks.days)} from {begins} to {ends}",
         f"at most {asks.jobs_a_day} jobs and {asks.rows_a_day:,} rows a day of one proposer, "
         f"{asks.open} of its proposals waiting",
         f"results go to {_any(asks.receivers, 'any party')}, kept for at most "
@@ -30,6 +32,7 @@ def in_words(policy: Policy) -> list[str]:
         f"trainings of a contract tell at most {limits.score_vectors} numbers a record; tags serve "
         f"later jobs for at most {limits.keep_tags_days} days and {limits.keep_tags_items:,} "
         "records",
+        *_data(policy),
         *_releases(policy),
         f"columns that nothing is said about: {policy.unlisted}",
     ]
@@ -66,6 +69,13 @@ def doubts(policy: Policy, tables: Mapping[str, Table]) -> list[str]:
     found += [f"by {name} a party that lies can read the other's whole set" for name in trusting]
     if policy.unlisted != "never":
         found.append(f"columns that nothing is said about may be used as {policy.unlisted}")
+    for name, table in tables.items():
+        like = unmarked(table.about, table.permissions)
+        if like and policy.data.get("bureau", ANY) != ANY:
+            found.append(
+                f"{name}: {', '.join(like)} may be credit-reporting data; tables.toml does not say "
+                f'so ([{name}] data_class = "bureau")'
+            )
     for name, columns in policy.columns.items():
         if name not in tables:
             found.append(f"[columns] {name}: no such table in tables.toml")
@@ -79,6 +89,26 @@ def doubts(policy: Policy, tables: Mapping[str, Table]) -> list[str]:
             if column not in (*known, "*"):
                 found.append(f"[columns] {name}: no column {column!r}")
     return found
+
+
+def _classes(classes: tuple[str, ...]) -> str:
+    return "" if classes == ANY else f" of class {' or '.join(classes) or 'none'}"
+
+
+def _data(policy: Policy) -> list[str]:
+    """What is asked of rows and their data before a table is read."""
+    whose = {
+        "none": "",
+        "persons": "this party's rows about natural persons are in a job by a lawful basis only",
+        "own": "this party's rows are in a job by a lawful basis only",
+        "every": "every party's rows are in a job by a lawful basis only",
+    }[policy.limits.basis]
+    served = [
+        f"{name} data serve {' or '.join(classes) or 'no'} purposes{' only' if classes else ''}"
+        for name, classes in policy.data.items()
+        if classes != ANY
+    ]
+    return [line for line in (whose, "; ".join(served)) if line]
 
 
 def _releases(policy: Policy) -> list[str]:
@@ -108,6 +138,7 @@ def _rule(rule: Rule) -> str:
     conditions = {
         "from": rule.parties,
         "for": rule.purposes,
+        "of class": rule.purpose_classes,
         "on": rule.tables,
         "columns": rule.columns,
         "steps": rule.steps,

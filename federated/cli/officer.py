@@ -250,7 +250,8 @@ def _described(entry: Any, place: Any) -> list[str]:
     shown = proposal_shown(entry, place)
     lines = [
         f"{contract.proposer} proposes {request.id}, {when(request.received)}",
-        f'  job "{plain(contract.job)}", purpose "{plain(contract.purpose)}"',
+        f'  job "{plain(contract.job)}", purpose '
+        f'"{plain(contract.purpose)}" ({contract.purpose_class or "class not stated"})',
         f"  about: {plain(contract.entity)}; the receiver may keep the outputs for "
         f"{contract.retention_days} days",
         "",

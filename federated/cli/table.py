@@ -70,6 +70,29 @@ def add(
             help="What a column is: string, number, percent, money, uuid or hex.",
         ),
     ] = None,
+    entity: Annotated[
+        str,
+        typer.Option(
+            "--entity",
+            help="Whom it is about. A table of company or government holds no natural persons, "
+            "whose rows need a lawful basis at a new node.",
+        ),
+    ] = "",
+    basis: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--basis",
+            metavar="NAME=COLUMN",
+            help="By which table's rows its own are admitted to jobs: table=consents, of=id_no, "
+            "purpose=purpose, and what else tables.toml takes under basis.",
+        ),
+    ] = None,
+    data_class: Annotated[
+        str,
+        typer.Option(
+            "--data-class", help="bureau or sensitive: a policy lets such data serve some purposes."
+        ),
+    ] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Bind a bound name anew.")] = False,
     home: Home = HOME,
 ) -> None:
@@ -104,6 +127,9 @@ def add(
         "thousands": thousands,
         "types": dict.fromkeys(text or [], "string") | _pairs("--type", as_type),
         "permissions": _pairs("--column", column),
+        "entity": entity,
+        "basis": _basis(place.name, basis),
+        "data_class": data_class,
     }
     entry = {name: value for name, value in entry.items() if value}
     found = table_of(whole, entry, place.tables)
@@ -127,6 +153,8 @@ def add(
             f"key {plain(level.columns[0])}: {level.usable} usable, {level.distinct} distinct"
         )
     for line in _holds(found, place, key, loaded):
+        typer.echo(line)
+    for line in _to_say(found, columns):
         typer.echo(line)
     for hint in report.suggestions:
         typer.echo(f"suggestion: {plain(hint)}")
@@ -227,6 +255,14 @@ def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
     return pairs
 
 
+def _basis(party: str, given: list[str] | None) -> dict[str, str]:
+    """The key `basis`, its table under the name that jobs would use."""
+    from federated.tables.table_file import table_name
+
+    found = _pairs("--basis", given)
+    return found | {"table": table_name(party, found["table"])} if found.get("table") else found
+
+
 def _loaded(table: Any, columns: list[str], key: list[str]) -> Any:
     """All columns, or those that a job may name where another is of a type that cannot be read."""
     from psi.protocol import InputError
@@ -264,6 +300,25 @@ def _holds(table: Any, place: Any, keys: list[str], rows: Any) -> list[str]:
         f"a row holds {held:.1f} bits in what is offered for training ({len(offered)} columns); "
         f"{told:.1f} may be told to one receiver"
     ]
+
+
+def _to_say(table: Any, columns: list[str]) -> list[str]:
+    """What tables.toml does not say of the table, and a policy goes by."""
+    from federated.tables.about import unmarked
+    from federated.text import plain
+
+    found, like = [], unmarked(table.about, columns)
+    if like:
+        found.append(
+            f"suggestion: {plain(', '.join(like))} may be credit-reporting data, which a new "
+            "node's policy keeps from marketing: say so by --data-class bureau"
+        )
+    if table.about.persons and table.basis is None:
+        found.append(
+            "its rows state no lawful basis: a new node's policy refuses jobs on them. Write "
+            f"[{table.name}.basis] in tables.toml, or --entity company where no row is a person"
+        )
+    return found
 
 
 def _checked(table: Any, entry: dict[str, Any]) -> list[str]:

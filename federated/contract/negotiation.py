@@ -163,6 +163,7 @@ def _with_facts(terms: PartyTerms, told: PartyTerms) -> PartyTerms:
         protocols=told.protocols,
         basis=told.basis,
         legal_entities=told.legal_entities,
+        data_classes=told.data_classes,
     )
 
 
@@ -179,8 +180,15 @@ def derived(draft: Contract, final: Contract, complete: Complete) -> Contract:
     for terms in final.parties:
         drafted = draft.party(terms.name)
         stated = _with_facts(drafted, terms)
-        if terms.name == draft.proposer:  # its rule of admission is what the officer has read
-            stated = replace(stated, basis=drafted.basis, legal_entities=drafted.legal_entities)
+        if (
+            terms.name == draft.proposer
+        ):  # its rule of admission, and whose data, is what the officer has read
+            stated = replace(
+                stated,
+                basis=drafted.basis,
+                legal_entities=drafted.legal_entities,
+                data_classes=drafted.data_classes,
+            )
         made = made.with_party(stated)
     try:
         made = complete(made)

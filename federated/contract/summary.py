@@ -108,6 +108,7 @@ def _party(contract: Contract, terms: PartyTerms) -> str:
     columns = f"{len(terms.features)} columns for training" if terms.features else "no features"
     measures = f", measures {', '.join(terms.measures)}" if terms.measures else ""
     admits = f"; {_basis(contract, terms)}" if terms.rows else ""
+    admits += f"; {' and '.join(terms.data_classes)} data" if terms.data_classes else ""
     return f"{terms.name} ({what}{terms.table}, {rows}): {columns}{measures}{admits}"
 
 

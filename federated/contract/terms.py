@@ -21,10 +21,12 @@ from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
 from federated.contract.kinds.train import TrainTerms
 from federated.contract.parts import AmountTerms, Disclosure, FeatureTerms, Measure
+from federated.contract.purposes import PURPOSE_CLASSES, class_of
 from federated.contract.summed import Summed
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.sharing import SUITE as SUMS
 from federated.store.plain import canonical, from_canonical
+from federated.tables.about import DATA_CLASSES
 from psi.align import PROTOCOLS
 from psi.protocol import PeerError, Refused
 
@@ -64,6 +66,7 @@ class PartyTerms:
     `design_columns` are how many independent columns its features come to in each training.
     `basis` is the table by which it admits only rows with a lawful basis, "" for none stated;
     `legal_entities` is "admit" where companies and government bodies need no row in it.
+    `data_classes` are those of the data that it brings, as its owner calls them.
     """
 
     name: str
@@ -82,6 +85,7 @@ class PartyTerms:
     design_columns: tuple[int, ...] = ()
     basis: str = ""
     legal_entities: str = ""
+    data_classes: tuple[str, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -116,7 +120,10 @@ def suites_for(align: tuple[AlignTerms, ...], summed: Sequence[Summed] = ()) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """All terms of one job. `seed` drives the receiver's clusters, and nothing that others see."""
+    """All terms of one job. `seed` drives the receiver's clusters, and nothing that others see.
+
+    `purpose_class` is one of `PURPOSE_CLASSES`, "" where nobody has said which.
+    """
 
     version: int
     nonce: str
@@ -135,6 +142,7 @@ class Contract:
     train: tuple[TrainTerms, ...]
     join_sum: tuple[JoinSumTerms, ...] = ()
     category: tuple[CategoryTerms, ...] = ()
+    purpose_class: str = ""
     disclosures: tuple[Disclosure, ...] = ()
     suites: Suites = field(default_factory=Suites)
 
@@ -235,6 +243,12 @@ class Contract:
                 raise PeerError("a party states columns of other trainings than the contract has")
             if terms.legal_entities not in ("", "admit") or len(terms.basis) > LONGEST:
                 raise PeerError("the contract has a rule of admission that is none")
+            if not set(terms.data_classes) <= set(DATA_CLASSES):
+                raise PeerError("the contract names a class of data that this version has not")
+        if self.purpose_class not in ("", *PURPOSE_CLASSES):
+            raise PeerError("the contract's purpose is of a class that this version has not")
+        if class_of(self.purpose) not in ("", self.purpose_class):
+            raise PeerError("the contract's purpose is listed under another class than it says")
         if len(self.nonce) != 64 or not 0 < self.not_before < self.expires:
             raise PeerError("the contract's nonce or validity is malformed")
         for kind in KINDS:
@@ -280,6 +294,7 @@ class Contract:
                 design_columns=(),
                 basis="",
                 legal_entities="",
+                data_classes=(),
             )
             for p in self.parties
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from federated.tables.about import About
 from federated.tables.basis import Basis
 from federated.tables.source import Source
 
@@ -44,3 +45,6 @@ class Excerpt:
         found = self._source.basis(table)
         self._whole |= {found.table} if found else set()
         return found
+
+    def about(self, table: str) -> About:
+        return self._source.about(table)

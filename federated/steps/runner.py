@@ -75,6 +75,8 @@ def facts_of(
         for step in STEPS:
             step.check(draft, terms.name, table)
     own = stated(terms, table, salt, draft)
+    classes = source.about(terms.table).data_classes(used_columns(terms))
+    own = replace(own, data_classes=classes)
     basis = source.basis(terms.table)
     if basis is None:
         return own

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
+from federated.tables.about import About
 from federated.tables.basis import Admission, Basis, BasisAsked, admit, nobody_left
 from federated.tables.source import Source
 
@@ -53,3 +54,7 @@ class AdmittedTables:
     def basis(self, table: str) -> Basis | None:
         """By what its rows are admitted to jobs."""
         return self._source.basis(table)
+
+    def about(self, table: str) -> About:
+        """Whom it is about, and which class of data it holds."""
+        return self._source.about(table)

@@ -29,6 +29,7 @@ import pyarrow as pa
 from federated import readers
 from federated.readers import CsvFormat, Reader, missing_column
 from federated.readers.settle import Declared, settle
+from federated.tables.about import About, read_about
 from federated.tables.basis import Basis, read_basis
 from federated.tables.declared import FORM_KEYS, TYPES, csv_format, read_declared
 from federated.tables.matrix import categorical, null_counts, numeric_matrix
@@ -53,7 +54,7 @@ PERMISSIONS = ("never", "aggregate", "feature", "label")
 
 _TEXT_KEYS = ("path", "connection", "table", "encoding", "delimiter", "row_number")
 _MAP_KEYS = ("kinds", "permissions")
-_KNOWN_KEYS = (*_TEXT_KEYS, "keys", "basis", *_MAP_KEYS, *FORM_KEYS)
+_KNOWN_KEYS = (*_TEXT_KEYS, "keys", "basis", "entity", "data_class", *_MAP_KEYS, *FORM_KEYS)
 _ENV_ONLY = re.compile(r"(?:\$\{\w+\})+")
 _SECRET_WORDS = re.compile(r"(?i)(?:pass|pwd|token|secret|key|credential)\w*=([^&;\s]*)")
 
@@ -73,6 +74,7 @@ class Table:
     keys: tuple[str, ...] = ()
     row_number: str = ""
     basis: Basis | None = None
+    about: About = field(default_factory=About)
     file: Path = Path("tables.toml")
 
     @property
@@ -242,6 +244,7 @@ def _parse(name: str, entry: Mapping[str, Any], file: Path) -> Table:
         keys=_strings(where, "keys", entry.get("keys", [])),
         row_number=text["row_number"],
         basis=read_basis(where, entry.get("basis")),
+        about=read_about(where, entry.get("entity"), entry.get("data_class")),
         file=file,
     )
 

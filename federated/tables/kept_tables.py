@@ -34,6 +34,7 @@ import pyarrow.compute as pc
 from federated.readers.canonical import canonical_column
 from federated.store.plain import canonical, from_canonical
 from federated.store.vault import Vault
+from federated.tables.about import About
 from federated.tables.basis import Admission, Basis, BasisAsked, admit, nobody_left
 from federated.tables.source import Source
 from psi.protocol import InputError, Random
@@ -209,6 +210,10 @@ class KeptTables:
     def basis(self, table: str) -> Basis | None:
         """By what its rows are admitted to jobs."""
         return self._source.basis(table)
+
+    def about(self, table: str) -> About:
+        """Whom it is about, and which class of data it holds."""
+        return self._source.about(table)
 
     def _copy(self, table: str) -> _Copy | None:
         data = self._vault.read(_name(table), table.encode())

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from federated.readers.canonical import canonical
 from federated.readers.settle import Declared, settle
+from federated.tables.about import About
 from federated.tables.basis import Basis
 from federated.tables.bindings import TablesFile
 from psi.protocol import InputError
@@ -36,6 +37,9 @@ class Source(Protocol):
     def basis(self, table: str) -> Basis | None:
         """By what its rows are admitted to jobs; None where nothing is said."""
 
+    def about(self, table: str) -> About:
+        """Whom it is about, and which class of data it holds."""
+
 
 class FileSource:
     """The tables of a `tables.toml`, read again whenever the file has changed."""
@@ -57,6 +61,9 @@ class FileSource:
 
     def basis(self, table: str) -> Basis | None:
         return self._file()[table].basis
+
+    def about(self, table: str) -> About:
+        return self._file()[table].about
 
     def _file(self) -> TablesFile:
         now = _stamp(self._tables.file)
@@ -82,9 +89,10 @@ class MemorySource:
         tables: Mapping[str, pa.Table],
         permissions: Mapping[str, Mapping[str, str]] | None = None,
         bases: Mapping[str, Basis] | None = None,
+        about: Mapping[str, About] | None = None,
     ) -> None:
         self._tables, self._permissions = tables, permissions or {}
-        self._bases = bases or {}
+        self._bases, self._about = bases or {}, about or {}
 
     def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
         if table not in self._tables:
@@ -113,6 +121,9 @@ class MemorySource:
 
     def basis(self, table: str) -> Basis | None:
         return self._bases.get(table)
+
+    def about(self, table: str) -> About:
+        return self._about.get(table, About())
 
 
 def _close(name: str, known: Mapping[str, object] | Sequence[str]) -> str:

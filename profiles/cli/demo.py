@@ -23,9 +23,9 @@ def demo(
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
-    """Run four jobs on a synthetic bank, business registry and credit bureau.
+    """Run four jobs on a synthetic bank, telecom, credit bureau and business registry.
 
-    Three parties in one process, each with its own keys, contract, sealed channels, journal
+    All parties in one process, each with its own keys, contract, sealed channels, journal
     and ledger: the code that a deployment runs.
     """
     from profiles.cli.screen import progress_bar

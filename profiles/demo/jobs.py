@@ -1,4 +1,5 @@
-"""The demo's jobs: consumers with the bureau, companies and public bodies with the registry."""
+"""The demo's jobs: who leaves, with a telecom; who defaults, with a credit bureau; companies and
+public bodies, with the registry."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from federated.session.session import Progress
 from federated.store.files import write_atomic
+from federated.tables.about import EVERY, About
 from federated.tables.source import MemorySource
 from profiles.demo.world import build
 from profiles.job import Job
@@ -22,9 +24,9 @@ from profiles.run import JobResult, run_job, steps_of
 __all__ = ["JOBS", "run_demo", "write_world"]
 
 CHURN = """\
-# Which consumers will leave? The bank asks a credit bureau, and neither sees the other's rows.
+# Which consumers will leave? The bank asks a telecom, and neither sees the other's rows.
 [job]
-name = "consumer churn with bureau data"
+name = "consumer churn with telecom data"
 purpose = "retention"
 entity = "consumer"
 seed = 7
@@ -36,13 +38,10 @@ keys = [["identity_number"], ["phone", "name"]]
 features = ["age", "tenure_months", "balance", "turnover", "inflow", "leakage", "half_year_change"]
 
 [[party]]
-name = "bureau"
-table = "bureau.repayment"
+name = "telecom"
+table = "telecom.usage"
 keys = [["id_no"], ["mobile", "full_name"]]
-features = [
-    "open_loans", "overdue_12m", "utilisation",
-    "inquiries_6m", "external_deposits", "external_trend",
-]
+features = ["lines", "late_bills_12m", "plan_used", "moves_6m", "data_mb", "usage_trend"]
 
 [align]
 kinds = [["identity_number"], ["phone", "name"]]
@@ -51,8 +50,8 @@ minimum_overlap = 1000
 [[aggregate]]
 by = "bank.segment"
 measures = [
-    "bureau.open_loans:mean", "bureau.utilisation:share>0.6", "bureau.external_deposits:mean",
-    "bureau.overdue_12m:histogram[1,2,3]",
+    "telecom.lines:mean", "telecom.plan_used:share>0.6", "telecom.data_mb:mean",
+    "telecom.late_bills_12m:histogram[1,2,3]",
 ]
 minimum_group = 20
 
@@ -74,7 +73,7 @@ name = "name"
 """
 
 DEFAULT = """\
-# Which consumers will fail to repay? The same two parties, another purpose: another contract.
+# Which consumers will fail to repay? A bureau's data serve risk, and no retention offer.
 [job]
 name = "consumer default with bureau data"
 purpose = "credit risk"
@@ -212,9 +211,11 @@ encoding = "gbk"
 
 [bank.companies]
 path = "bank_companies.parquet"
+entity = "company"
 
 [bank.governments]
 path = "bank_governments.csv"
+entity = "government"
 
 [bank.transactions]
 path = "bank_transactions.parquet"
@@ -222,15 +223,29 @@ path = "bank_transactions.parquet"
 [bank.managers]
 path = "bank_managers.csv"
 
+[telecom.usage]
+path = "telecom_usage.csv"
+
 [bureau.repayment]
 path = "bureau_repayment.csv"
+data_class = "bureau"
 
 [registry.companies]
 path = "registry_companies.csv"
+entity = "company"
 
 [registry.public_bodies]
 path = "registry_public_bodies.csv"
+entity = "government"
 """
+
+ABOUT = {
+    "bureau.repayment": About("consumer", {EVERY: "bureau"}),
+    **{f"{party}.companies": About("company") for party in ("bank", "registry")},
+    "bank.governments": About("government"),
+    "registry.public_bodies": About("government"),
+}
+"""The same of the tables in memory."""
 
 
 def run_demo(
@@ -240,7 +255,7 @@ def run_demo(
     progress: Callable[[list[str], str], AbstractContextManager[Progress]] | None = None,
 ) -> Iterator[JobResult]:
     """Run the jobs on the world in memory, one after another; outputs go to `out`/JOB."""
-    source = MemorySource(build().tables)
+    source = MemorySource(build().tables, about=ABOUT)
     for name, text in JOBS.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.toml"

@@ -1,4 +1,4 @@
-"""A small synthetic world: a bank, a business registry and a credit bureau.
+"""A small synthetic world: a bank, a telecom, a credit bureau and a business registry.
 
 Everything is drawn from a fixed seed, so that everybody sees the same demo; nobody in it exists.
 Who leaves, who defaults, and which company takes a credit line depends on facts that only the
@@ -19,7 +19,7 @@ from profiles.demo.people import credit_codes, identity_numbers, names, phones, 
 
 __all__ = ["World", "build"]
 
-CONSUMERS, BUREAU_ONLY = 2000, 800
+CONSUMERS, OTHERS = 2000, 800
 COMPANIES, REGISTRY_ONLY = 1000, 800
 GOVERNMENTS, BODIES_ONLY = 180, 120
 BRANCHES = ("Harbour", "Hill", "Market", "North", "River", "Station")
@@ -40,7 +40,7 @@ class World:
 def build(seed: int = 20) -> World:
     """The whole world, in about a second."""
     rng = np.random.default_rng(seed)
-    consumers, repayment, people = _consumers(rng)
+    consumers, usage, repayment, people = _consumers(rng)
     companies, registry, firms = _companies(rng)
     governments, budgets, bodies = _governments(rng)
     managers = pd.DataFrame(
@@ -58,6 +58,7 @@ def build(seed: int = 20) -> World:
         "bank.governments": pd.DataFrame(governments),
         "bank.managers": managers,
         "bank.transactions": moves,
+        "telecom.usage": usage,
         "bureau.repayment": repayment,
         "registry.companies": registry,
         "registry.public_bodies": budgets,
@@ -84,8 +85,8 @@ def _z(values: np.ndarray) -> np.ndarray:
 
 def _consumers(
     rng: np.random.Generator,
-) -> tuple[dict[str, Any], pd.DataFrame, dict[str, np.ndarray]]:
-    total = CONSUMERS + BUREAU_ONLY
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, dict[str, np.ndarray]]:
+    total = CONSUMERS + OTHERS
     identity, phone, name = identity_numbers(rng, total), phones(rng, total), names(rng, total)
     here = np.arange(CONSUMERS)
     there = np.sort(rng.choice(total, 2350, replace=False))
@@ -94,23 +95,31 @@ def _consumers(
     activity = np.exp(rng.normal(0, 0.5, CONSUMERS))
     moves = transactions(rng, CONSUMERS, activity, "consumer")
     seen = behaviour(moves, CONSUMERS)
-    bureau = {
-        "open_loans": rng.poisson(1.3, total),
-        "overdue_12m": rng.poisson(0.5, total),
-        "utilisation": rng.beta(2, 3, total).round(3),
-        "inquiries_6m": rng.poisson(1.0, total),
-        "external_deposits": np.exp(rng.normal(9, 1, total)).round(),
-        "external_trend": rng.normal(0, 1, total).round(3),
+    telecom = {
+        "lines": rng.poisson(1.3, total),
+        "late_bills_12m": rng.poisson(0.5, total),
+        "plan_used": rng.beta(2, 3, total).round(3),
+        "moves_6m": rng.poisson(1.0, total),
+        "data_mb": np.exp(rng.normal(9, 1, total)).round(),
+        "usage_trend": rng.normal(0, 1, total).round(3),
     }
-    hidden = {key: _z(value[:CONSUMERS].astype(float)) for key, value in bureau.items()}
+    apart = np.random.default_rng(21)  # the bureau's draws move nothing else
+    bureau = {
+        "open_loans": apart.poisson(1.3, total),
+        "overdue_12m": apart.poisson(0.5, total),
+        "utilisation": apart.beta(2, 3, total).round(3),
+        "inquiries_6m": apart.poisson(1.0, total),
+    }
+    columns = (telecom | bureau).items()
+    hidden = {key: _z(value[:CONSUMERS].astype(float)) for key, value in columns}
     score = (
         -0.55 * _z(np.log1p(seen["balance"]))
         - 0.35 * _z(np.log1p(tenure))
         + 0.35 * _z(seen["leakage"])
-        + 1.0 * hidden["external_trend"]
-        + 0.75 * hidden["inquiries_6m"]
-        + 0.5 * hidden["utilisation"]
-        - 0.35 * hidden["open_loans"]
+        + 1.0 * hidden["usage_trend"]
+        + 0.75 * hidden["moves_6m"]
+        + 0.5 * hidden["plan_used"]
+        - 0.35 * hidden["lines"]
     )
     strain = (
         0.9 * hidden["overdue_12m"]
@@ -137,16 +146,19 @@ def _consumers(
         "defaulted": _event(rng, strain, 0.12)[order],
         "moves": moves,
     }
-    repayment = pd.DataFrame(
-        {
-            "id_no": untidy(rng, identity[there], missing=0.04, wrong=0.01),
-            "mobile": untidy(rng, phone[there], missing=0.01, wrong=0.005, prefix="0086"),
-            "full_name": name[there],
-            **{key: column[there].astype(float) for key, column in bureau.items()},
-        }
-    )
-    repayment.loc[rng.random(len(repayment)) < 0.03, "utilisation"] = np.nan
-    return consumers, repayment, {"bank": order, "bureau": there}
+    tables = []
+    for draws, facts, gap in ((rng, telecom, "plan_used"), (apart, bureau, "utilisation")):
+        table = pd.DataFrame(
+            {
+                "id_no": untidy(draws, identity[there], missing=0.04, wrong=0.01),
+                "mobile": untidy(draws, phone[there], missing=0.01, wrong=0.005, prefix="0086"),
+                "full_name": name[there],
+                **{key: column[there].astype(float) for key, column in facts.items()},
+            }
+        )
+        table.loc[draws.random(len(table)) < 0.03, gap] = np.nan
+        tables.append(table)
+    return consumers, tables[0], tables[1], {"bank": order, "telecom": there, "bureau": there}
 
 
 def _companies(

@@ -14,8 +14,7 @@ import pyarrow as pa
 import pytest
 
 from federated.aggregate import AggregateResult
-from federated.approval.policy_file import NEW_POLICY
-from tests.attacks.world import World
+from tests.attacks.world import NEW_POLICY, World
 
 MANY = NEW_POLICY.replace("key_bits = 3072", "key_bits = 2048")
 MANY = MANY.replace("thresholds_per_column = 20", "thresholds_per_column = 1000")

@@ -11,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.approval.policy_file import NEW_POLICY
 from federated.contract.terms import Contract
 from federated.ledger.lines import read_ledger
 from federated.releases.budget import OverBudget
 from federated.releases.memory import Releases
 from psi.protocol import Refused
-from tests.attacks.world import Run, World
+from tests.attacks.world import NEW_POLICY, Run, World
 from tests.unit.test_budget import months, train
 from tests.unit.test_releases import by_id, contract
 

@@ -15,14 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.approval.policy_file import NEW_POLICY
 from federated.evaluation import auc, stratified_folds
 from federated.models.logistic import sigmoid
 from federated.vertical import FeatureParty, fit_logistic
 from federated.vertical.messages import Setup
 from psi.protocol import Refused
 from tests.attacks.training import Seen, train
-from tests.attacks.world import World
+from tests.attacks.world import NEW_POLICY, World
 
 ROWS, FOLDS, SEED = 800, 5, 42
 

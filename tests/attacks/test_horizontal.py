@@ -16,13 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.approval.policy_file import NEW_POLICY
 from federated.horizontal import Branch, Coordinator, NoiseKey, Plan, SecureSum, add_masked
 from federated.horizontal.branch import Question, effective_rows
 from federated.horizontal.plan import BINS, SHARES
 from federated.steps.byte_limits import step_limit
 from psi.protocol import PeerError, Refused
-from tests.attacks.world import World, drafted
+from tests.attacks.world import NEW_POLICY, World, drafted
 
 ROWS, COLUMNS = 400, 6
 PLAN = Plan(COLUMNS, folds=4, steps=5, bits=1, parties=2)

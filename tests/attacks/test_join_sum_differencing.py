@@ -12,10 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.approval.policy_file import NEW_POLICY
 from federated.contract.summary import in_words
 from psi.protocol import Declined
-from tests.attacks.world import Run, World
+from tests.attacks.world import NEW_POLICY, Run, World
 
 ROWS, VALUE = 240, 4321.0
 EXACT = NEW_POLICY.replace("[columns]\n", "unnoised_join_sums = true\n\n[columns]\n", 1)

@@ -16,11 +16,10 @@ import pyarrow as pa
 import pytest
 
 from federated.aggregate.rows import SectionSlots
-from federated.approval.policy_file import NEW_POLICY
 from federated.vertical import FeatureParty, told_bits
 from federated.vertical.messages import Setup
 from psi.protocol import JobError, PeerError, Refused, decode
-from tests.attacks.world import World, drafted
+from tests.attacks.world import NEW_POLICY, World, drafted
 from tests.unit.vertical.world import World as World_
 from tests.unit.vertical.world import context, deliver, label_party, make_world
 

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.approval.policy_file import NEW_POLICY
 from federated.contract.columns import columns_used
 from federated.contract.release import planned
 from federated.contract.terms import (
@@ -23,7 +22,7 @@ from federated.contract.terms import (
 )
 from federated.steps.facts import used_columns
 from psi.protocol import Declined, PeerError
-from tests.attacks.world import World, drafted
+from tests.attacks.world import NEW_POLICY, World, drafted
 
 JOB = """
 [job]

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from federated.approval.decision import AutoDecider, Decision, Request
 from federated.approval.policy import Policy, Rule
-from federated.approval.policy_file import NEW_POLICY, load_policy
+from federated.approval.policy_file import NEW_POLICY as OF_A_NEW_NODE
+from federated.approval.policy_file import load_policy
 from federated.contract.completion import complete
 from federated.contract.disclosures import disclosures
 from federated.contract.terms import Contract
@@ -87,6 +88,10 @@ class Officer(AutoDecider):
 def _unless_bank(check: Callable[[Contract], None]) -> Callable[[Contract], None]:
     """A proposer of bad faith does not stop at its own contract."""
     return lambda made: None if threading.current_thread().name == "bank" else check(made)
+
+
+NEW_POLICY = OF_A_NEW_NODE.replace('basis = "persons"', 'basis = "none"')
+"""A new node's, on tables without lawful bases: attacks are on what is told of rows that are in."""
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def _column(frame: pd.DataFrame, name: str) -> pa.Array:
         (
             "churn",
             "bank.consumers",
-            "bureau.repayment",
+            "telecom.usage",
             [
                 {"identity_number": ("identity_number", "id_no")},
                 {"phone": ("phone", "mobile"), "name": ("name", "full_name")},

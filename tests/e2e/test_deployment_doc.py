@@ -107,6 +107,10 @@ class Two:
             open_loans=rng.integers(0, 5, n - 40), overdue_12m=rng.integers(0, 3, n - 40)
         )
         theirs.to_parquet(self.bureau / "repayment.parquet", index=False)
+        consents = theirs[["id_no"]].assign(purpose="credit risk")
+        consents.to_parquet(self.bureau / "consents.parquet", index=False)
+        ours = consents.rename(columns={"id_no": "identity_number"})
+        ours.to_csv(self.bank / "consents.csv", index=False)
 
     def place(self, command: str, block: str) -> Path:
         """Where a command is given: the hub's folder is at the bank, the node's at the bureau.
@@ -119,7 +123,7 @@ class Two:
     def real(self, command: str) -> str:
         """The command with the reader's own in the place of the document's examples."""
         command = command.replace("hub.bank.example --port 8443", f"localhost --port {self.port}")
-        command = command.replace("/data/repayment.parquet", str(self.bureau / "repayment.parquet"))
+        command = command.replace("/data/", f"{self.bureau}/")
         command = re.sub(r"\b(3fa9c1d2|3f9a01c2)\b", self.job or "0000", command)
         if "peers confirm" in command:
             who = self.bank / "hub" / "party" if " bank " in command else self.bureau / "node"

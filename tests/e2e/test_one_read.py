@@ -95,7 +95,7 @@ class Once:
         self._source, self.read = source, set[str]()
         self.columns: Callable[[str], list[str]] = source.columns
         self.permission, self.keys = source.permission, source.keys
-        self.basis = source.basis
+        self.basis, self.about = source.basis, source.about
 
     def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
         assert table not in self.read, "read again"

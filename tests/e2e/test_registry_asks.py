@@ -58,11 +58,13 @@ def test_a_registry_asks_a_bank(tmp_path: Path, world: World) -> None:
         world.command("node", "peers", "confirm", other, *read_out, "--home", homes[one])
     world.command(
         "node", "table", "add", "companies", "--path", str(tmp_path / "bank.csv"),
-        "--key", "code", "--column", "balance=aggregate", "--home", homes["bank"],
+        "--key", "code", "--column", "balance=aggregate", "--entity", "company",
+        "--home", homes["bank"],
     )  # fmt: skip
     world.command(
         "node", "table", "add", "companies", "--path", str(tmp_path / "registry.csv"),
-        "--key", "credit_code", "--column", "industry=aggregate", "--home", homes["registry"],
+        "--key", "credit_code", "--column", "industry=aggregate", "--entity", "company",
+        "--home", homes["registry"],
     )  # fmt: skip
     for name, home in homes.items():
         world.command("node", "policy", "check", "--home", home)

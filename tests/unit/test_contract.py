@@ -78,6 +78,7 @@ def contract(*names: str) -> Contract:
         nonce=secrets.token_hex(32),
         job="churn",
         purpose="retention",
+        purpose_class="marketing",
         entity="consumer",
         proposer="bank",
         receiver="bank",
@@ -369,7 +370,7 @@ def test_a_policy_that_says_no_ends_the_negotiation() -> None:
 
 def test_a_proposer_that_changes_the_purpose_after_the_draft_is_caught() -> None:
     with pytest.raises(PeerError, match="not what its draft comes to"):
-        negotiate(complete=lambda made: replace(made, purpose="marketing"))
+        negotiate(complete=lambda made: replace(made, purpose="churn"))
 
 
 def test_a_contract_that_was_signed_in_an_earlier_job_is_not_signed_again() -> None:
