@@ -110,9 +110,9 @@ def _demo(size: int) -> dict[str, Run]:
         try:
             world.command("demo", "--write", str(folder / "demo"))
             world.start_hub()
-            bureau = world.join("bureau")
-            world.introduce(world.hub / "party", bureau)
-            world.start_node("bureau", _bound_to(folder / "demo"))
+            telecom = world.join("telecom")
+            world.introduce(world.hub / "party", telecom)
+            world.start_node("telecom", _bound_to(folder / "demo"))
             command = ["run", str(folder / "demo" / "job.toml"), "--quiet"]
             command += ["--tables", str(folder / "demo" / "tables.toml"), "--out"]
             world.command(*command, str(folder / "warm"))
