@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 from federated.approval.decision import Decider, Request
 from federated.approval.officer import NodeDecider
+from federated.approval.policy_file import load_policy
 from federated.node.home import NodeHome
-from federated.tables.source import Source
+from federated.tables.bindings import TablesFile
+from federated.tables.source import FileSource, Source
 
-__all__ = ["make_decider"]
+__all__ = ["make_decider", "table_source"]
 
 GRACE = 20.0
 """Seconds that a policy may be wrong, while somebody saves it, before a proposal is refused."""
@@ -20,6 +22,16 @@ _log = logging.getLogger("fedprofile.desk")
 
 def _to_log(request: Request, why: str) -> None:
     _log.info("job %s %s: fedprofile node show %s", request.id, why, request.id)
+
+
+def table_source(home: NodeHome) -> Source:
+    """This party's tables; the policy is read too, so that a mistake in it shows at the start."""
+    load_policy(home.policy)
+    if home.tables.exists():
+        return FileSource(TablesFile.load(home.tables))
+    # who only proposes binds its table where it runs
+    logging.getLogger("fedprofile.node").warning("no table is bound: others' jobs are refused")
+    return FileSource(TablesFile(home.tables, {}))
 
 
 def make_decider(

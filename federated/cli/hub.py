@@ -22,6 +22,7 @@ app.command("restore")(copies.restore_hub)
 
 Home = Annotated[Path, typer.Option("--home", help="The hub's folder.")]
 HOME = Path("fedprofile-hub")
+UNCALLED = "others cannot call it: hub start --passphrase-file opens its keys"
 
 
 @app.command()
@@ -65,24 +66,37 @@ def init(
         write_identity(place.path / "identity.json", keys.identity)
         typer.echo(f"party {party}: {keys.identity.fingerprint}")
         typer.echo(f"hand {place.path / 'identity.json'} to the other parties")
-    typer.echo(f"next: fedprofile hub start --home {home}")
+    own = " --passphrase-file FILE" if party else ""
+    typer.echo(f"next: fedprofile hub start --home {home}{own}")
 
 
 @app.command()
-def start(home: Home = HOME, log_format: LogFormat = "text") -> None:
-    """Run the hub until it is stopped.
+def start(
+    home: Home = HOME,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--passphrase-file",
+            help="Opens the keys of the mounted party: others can then call it, as a node.",
+        ),
+    ] = None,
+    log_format: LogFormat = "text",
+) -> None:
+    """Run the hub until it is stopped, and the party that is mounted in it.
 
     One TLS port with client certificates, for nodes; one socket file in the hub's folder, for
-    commands. What nodes send is held in memory only and gone when the hub ends.
+    commands. What nodes send is held in memory only and gone when the hub ends. A mounted party is
+    asked, decides and answers by the same commands as a node, with --home HUB/party.
     """
     import logging
     import signal
 
+    from federated.cli.mounted import mounted_party
     from federated.wire.flower.hub import Hub
     from federated.wire.hub_home import HubHome
 
     log_to_stderr(log_format)
-    hub = Hub(HubHome(home))
+    hub, party = Hub(HubHome(home)), None
     signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
     try:
         hub.start()
@@ -90,10 +104,13 @@ def start(home: Home = HOME, log_format: LogFormat = "text") -> None:
             "listening on %s, port %d; invites say %s",
             hub.home.host, hub.home.port, hub.home.address,
         )  # fmt: skip
+        party = mounted_party(hub, passphrase_file)
         hub.serve()
     except KeyboardInterrupt:
         pass
     finally:
+        if party is not None:
+            party.stop()
         hub.stop()
 
 
@@ -170,7 +187,8 @@ def status(
         return
     typer.echo(f"hub at {found['address']}")
     if found.get("mounted"):
-        typer.echo(f"{found['mounted']:<24} mounted  takes part in this process, by run --hub")
+        how = "can be called" if found.get("callable") else "proposes by run --hub; " + UNCALLED
+        typer.echo(f"{found['mounted']:<24} mounted  {how}")
     for node in found["nodes"]:
         state = "online" if node["online"] else "offline"
         megabytes = f"{node['bytes_in'] / 1e6:.1f} MB in, {node['bytes_out'] / 1e6:.1f} MB out"

@@ -18,7 +18,7 @@ DIFFER = 9
 
 _TIME = "%Y-%m-%d %H:%M:%S"
 _LONG = {"terms", "signatures", "sha256", "hmac", "head", "parties", "digest", "heads", "files"}
-_LONG |= {"officers", "people", "signature"}
+_LONG |= {"draft", "officers", "people", "signature"}
 
 
 def show(path: Path, kinds: Iterable[str] = ()) -> None:

@@ -124,13 +124,10 @@ def start(
     import logging
     import signal
 
-    from federated.approval.policy_file import load_policy
-    from federated.cli.deciding import make_decider
+    from federated.cli.deciding import make_decider, table_source
     from federated.cli.passphrase import passphrase
     from federated.node.home import MOUNTED, NodeHome
     from federated.node.lives import check_is_last
-    from federated.tables.bindings import TablesFile
-    from federated.tables.source import FileSource, Source
     from federated.wire.flower.node import NodeDaemon
     from psi.protocol import MisuseError
 
@@ -139,15 +136,11 @@ def start(
     if place.hub == MOUNTED:
         raise MisuseError(
             f"{place.name} is mounted in its hub and needs no node",
-            hint=f"fedprofile hub start --home {home.parent}; jobs run by --hub {home.parent}",
+            hint=f"fedprofile hub start --home {home.parent} --passphrase-file FILE runs both; "
+            f"jobs are proposed by run --hub {home.parent}",
         )
     log_to_stderr(log_format)
-    load_policy(place.policy)  # a mistake in it shows now, not at the first proposal
-    if place.tables.exists():
-        source: Source = FileSource(TablesFile.load(place.tables))
-    else:  # who only proposes binds its table where it runs
-        logging.getLogger("fedprofile.node").warning("no table is bound: others' jobs are refused")
-        source = FileSource(TablesFile(place.tables, {}))
+    source = table_source(place)
     node = NodeDaemon(place, passphrase(passphrase_file), source, make_decider(place, source))
     signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
     try:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from federated.contract.completion import complete
+from federated.contract.negotiation import derived
 from federated.contract.terms import Contract, verify_signatures
 from federated.keys.officers import OfficerList, check_word
 from federated.keys.party_keys import Identity
@@ -255,9 +257,12 @@ def _check_signed_words(account: Account, body: Line, approved: bool) -> None:
         raise PeerError("one officer speaks twice, or none does")
     if any(word["approved"] is not approved for word in body["words"]):
         raise PeerError("the line says another thing than its officers")
-    asked = account.contract.asked.hex() if account.contract else None
-    if approved and asked and any(word["asked"] != asked for word in body["words"]):
-        raise PeerError("they are on another question than the contract's")
+    draft = from_canonical(Contract, canonical(body["draft"]))
+    if any(word["asked"] != draft.asked.hex() for word in body["words"]):
+        raise PeerError("they are on another question than the draft's")
+    signed = account.contract
+    if approved and signed and derived(draft, signed, complete) != signed:
+        raise PeerError("the contract is not what the draft comes to")
 
 
 def _check_heads(account: Account) -> None:

@@ -168,7 +168,7 @@ class NodeHome:
 
     def check(self) -> None:
         """Raise `EnvironmentFailed` if a private file can be read by others."""
-        for path in (self.keys, self.certificate_key):
+        for path in (self.keys, *[self.certificate_key] * (self.hub != MOUNTED)):
             check_private(path)
 
     def job(self, session: bytes) -> Path:

@@ -26,6 +26,7 @@ from federated.steps.folds import FoldKey
 from federated.steps.outcome import Outcome
 from federated.steps.release_guard import foresee
 from federated.steps.runner import facts_of, run_steps
+from federated.store.plain import to_plain
 from federated.tables.basis import BasisAsked
 from federated.tables.frozen import FrozenColumns
 from federated.tables.kept_tables import Extract
@@ -222,6 +223,8 @@ class Participant:
         self._session.tell(CONTRACT, 0.0)
         word = "approved" if decision.approved else "refused"
         said = {"by": decision.by, "why": decision.why, **decision.signed}
+        if decision.words:  # what they signed is a hash of this
+            said["draft"] = to_plain(draft)
         self._session.ledger.once(word, **said, **_named(draft))
         decision.enforce()
         self._considered = draft.nonce

@@ -27,7 +27,7 @@ def test_the_hub_lists_it_and_a_node_is_not_started_for_it(tmp_path: Path) -> No
     party = str(tmp_path / "hub" / "party")
     done = CliRunner().invoke(node.app, ["start", "--home", party])
     assert isinstance(done.exception, MisuseError)
-    assert f"fedprofile hub start --home {home}" in done.exception.hint
+    assert f"fedprofile hub start --home {home} --passphrase-file" in done.exception.hint
 
 
 def test_a_wrong_hub_is_told_first(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from federated.ledger.lines import Ledger, read_ledger
 from federated.ledger.listing import selected
 from federated.node.home import NodeHome
 from federated.node.rotation import rotate
+from federated.store.plain import to_plain
 from federated.tables.source import MemorySource
 from psi.protocol import FedprofileError, InputError, MisuseError, Refused
 from tests.unit.test_officer import IDS, NONE, contract, request
@@ -125,7 +126,7 @@ def test_a_word_is_a_signature_that_the_ledger_shows(place: Place) -> None:
     file, session = place.folder / "ledger.jsonl", bytes.fromhex(made.nonce)
     mine = {**IDS, "bureau": place.keys.identity}
     ledger = Ledger(file, place.keys, time.time, session, mine)
-    ledger.write("approved", by=decision.by, why="", **decision.signed)
+    ledger.write("approved", by="ann", why="", draft=to_plain(made), **decision.signed)
     ledger.close()
     assert verify_ledger(file, place.keys.identity) == 2
     (event,) = selected([file], kinds=["approved"])
@@ -139,6 +140,10 @@ def another_officer(line: dict[str, Any], place: Place) -> None:
 
 def another_question(line: dict[str, Any], place: Place) -> None:
     line["words"][0]["asked"] = "00" * 32
+
+
+def another_draft(line: dict[str, Any], place: Place) -> None:
+    line["draft"] = to_plain(contract(place.folder, 1, purpose="fraud"))
 
 
 def yes_for_no(line: dict[str, Any], place: Place) -> None:
@@ -163,7 +168,15 @@ def removed_since(line: dict[str, Any], place: Place) -> None:
     line["officers"] = listed.plain()
 
 
-LIES = [another_officer, another_question, yes_for_no, twice, own_list, removed_since]
+LIES = [
+    another_draft,
+    another_officer,
+    another_question,
+    yes_for_no,
+    twice,
+    own_list,
+    removed_since,
+]
 
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
@@ -178,7 +191,7 @@ def test_a_ledger_with_words_that_do_not_hold_is_found(
     lie(line, place)
     file, mine = place.folder / "ledger.jsonl", {**IDS, "bureau": place.keys.identity}
     ledger = Ledger(file, place.keys, time.time, bytes.fromhex(made.nonce), mine)
-    ledger.write("approved", by="ann", why="", **line)
+    ledger.write("approved", by="ann", why="", **({"draft": to_plain(made)} | line))
     ledger.close()
     (finding,) = read_account(file, place.keys.identity).findings
     assert finding.line == 2

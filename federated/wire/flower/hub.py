@@ -167,6 +167,7 @@ class Hub:
             "address": self.home.address,
             "since": int(self._began),
             "mounted": self.home.mounted,
+            "callable": self.home.mounted in self.guard.relay.hosted(),
             "nodes": nodes,
             "turned_away": dict(self.guard.turned_away),
         }

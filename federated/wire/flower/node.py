@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from federated.approval.call import VALID, read_call
 from federated.approval.decision import Call, Decider, Undecided
@@ -40,6 +40,8 @@ from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
 from federated.tables.source import Source
 from federated.wire.flower.fleet import Fleet, FleetKeys
+from federated.wire.flower.mounted import MountedLink
+from federated.wire.flower.relay import Relay
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from federated.wire.post import PostEndpoint, hand_on
@@ -102,13 +104,28 @@ class Job:
         }
 
 
+class Link(Protocol):
+    """How a node reaches the others: its connection to the hub, or the hub's own process."""
+
+    connected: threading.Event
+
+    def start(self) -> None:
+        """Take part from now on."""
+
+    def put(self, parcel: Parcel) -> None:
+        """Send a parcel."""
+
+    def close(self) -> None:
+        """Take part no more."""
+
+
 class NodeDaemon:
     """One party's node.
 
     `pinned` gives the confirmed identities by name, this party's own among them; it is asked at
     every call, so that confirming a peer needs no restart. `decider` is policy and officers,
     `limits` what its policy lets others learn of a column over time; both are asked anew at
-    every job.
+    every job. `relay` is that of the hub in whose process this party is mounted, if it is.
     """
 
     def __init__(
@@ -121,6 +138,7 @@ class NodeDaemon:
         pinned: Callable[[], dict[str, Identity]] | None = None,
         timeout: float = 3600.0,
         limits: Callable[[], ReleaseLimits] | None = None,
+        relay: Relay | None = None,
     ) -> None:
         home.check()
         self._life = begin(home.path)
@@ -129,15 +147,14 @@ class NodeDaemon:
         self._pinned = pinned or home.pinned
         self.keys: PartyKeys = home.load_keys(passphrase)
         self._timeout = timeout
-        files = (home.certificate, home.certificate_key, home.authority)
-        self.fleet = Fleet(
-            home.hub,
-            FleetKeys(*files, passphrase),
-            self._arrived,
-            self._back,
-            self._ended,
-            self._life,
-        )
+        self.fleet: Link
+        if relay is not None:
+            self.fleet = MountedLink(relay, home.name, self._arrived, self._back)
+        else:
+            files = (home.certificate, home.certificate_key, home.authority)
+            keys = FleetKeys(*files, passphrase)
+            ends = (self._arrived, self._back, self._ended, self._life)
+            self.fleet = Fleet(home.hub, keys, *ends)
         self._lock = threading.RLock()
         self.jobs: dict[bytes, Job] = {}
         self._guests: dict[bytes, Any] = {}

@@ -31,7 +31,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from federated.wire.flower.packing import MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
 from federated.wire.hub_home import NodeEntry
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
-from psi.protocol import EnvironmentFailed, FedprofileError, PeerError
+from psi.protocol import EnvironmentFailed, FedprofileError, MisuseError, PeerError
 
 __all__ = ["LocalParty", "Peer", "Relay"]
 
@@ -107,6 +107,7 @@ class Relay:
         self._by_node: dict[int, Peer] = {}
         self._by_key: dict[str, Peer] = {}
         self._local: dict[tuple[bytes, str], LocalParty] = {}
+        self._hosts: dict[str, LocalParty] = {}
         self._replies: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
         self._run, self._task = self._start_run()
         self._thread = threading.Thread(target=self._work, daemon=True, name="relay")
@@ -225,6 +226,27 @@ class Relay:
             else:
                 self._local[job, name] = party
 
+    def host(self, name: str, party: LocalParty | None) -> None:
+        """Put a party into the hub's process for all jobs, calls among them; None takes it out."""
+        with self._lock:
+            if party is None:
+                self._hosts.pop(name, None)
+            elif name in self._peers:
+                raise MisuseError(
+                    f"{name} is registered as a node too", hint=f"fedprofile hub revoke {name}"
+                )
+            else:
+                self._hosts[name] = party
+
+    def hosted(self) -> list[str]:
+        """Parties that take part in the hub's process and can be called."""
+        with self._lock:
+            return sorted(self._hosts)
+
+    def _here(self, job: bytes, name: str) -> LocalParty | None:
+        """Who plays this party in this process: in this job, or in all."""
+        return self._local.get((job, name)) or self._hosts.get(name)
+
     # what goes by
 
     def complete(self, message: str, tree: Any) -> None:
@@ -241,7 +263,7 @@ class Relay:
         with self._lock:
             if not self._weighed(parcel):
                 return
-            local = self._local.get((parcel.job, parcel.receiver))
+            local = self._here(parcel.job, parcel.receiver)
             if local is not None:
                 local.put(parcel)
                 return
@@ -281,7 +303,7 @@ class Relay:
         if parcel.kind == Kind.AWAY:
             return
         back = notice(Kind.AWAY, parcel.job, parcel.receiver, sender, parcel.step)
-        local = self._local.get((parcel.job, sender))
+        local = self._here(parcel.job, sender)
         if local is not None:
             local.put(back)
         elif sender in self._peers and self._peers[sender].online(time.monotonic()):
