@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from federated.session.session import Session
 from federated.tables.frozen import _text
-from profiles.cli import app
+from profiles.cli import app, main
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
@@ -206,18 +206,28 @@ def test_a_party_that_dies_in_a_step_ends_the_others(
     assert not (small / "out").exists()
 
 
-def test_the_command_line_gives_numbers_and_one_line(small: Path) -> None:
+def test_the_command_line_gives_numbers_and_one_line(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def code() -> object:
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code
+
     (small / "bureau.csv").unlink()
     done = cli(small)
     assert done.returncode == InputError.exit_code
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
     replace_in(small, "job.toml", "[align]", "[aline]")
-    assert cli(small).returncode == JobError.exit_code
+    monkeypatch.chdir(small)
+    words = ["run", "job.toml", "--tables", "tables.toml", "--out", "out", "--quiet"]
+    monkeypatch.setattr(sys, "argv", ["fedprofile", *words])
+    assert code() == JobError.exit_code
     (small / "out").mkdir()
     (small / "out" / "x").touch()
     replace_in(small, "job.toml", "[aline]", "[align]")
-    assert cli(small).returncode == MisuseError.exit_code
+    assert code() == MisuseError.exit_code
 
 
 def _under_way(small: Path) -> bool:

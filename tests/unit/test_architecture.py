@@ -8,6 +8,7 @@ import pkgutil
 import runpy
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -33,8 +34,14 @@ def sources(*places: str) -> list[Path]:
     return found
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Of the whole file, in no promised order."""
+    return list(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
 def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -136,7 +143,7 @@ def test_what_a_partner_runs_needs_no_report_plot_or_modelling_library() -> None
 def test_nothing_is_pickled_or_evaluated() -> None:
     for path in sources(*FLOORS):
         assert not {"pickle", "marshal", "shelve"} & set(imports(path)), path
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec"}, path
 
@@ -144,7 +151,7 @@ def test_nothing_is_pickled_or_evaluated() -> None:
 def test_many_fields_are_named_where_they_are_given() -> None:
     """Two whole numbers that change places pass every type checker."""
     for path in sources(*FLOORS):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef):
                 deco = [ast.unparse(d) for d in node.decorator_list]
                 found = [d for d in deco if d.startswith("dataclass")]

@@ -136,8 +136,8 @@ def test_a_million_entities_for_three_purposes() -> None:
     source, names = MemorySource({"t": table}), pa.chunked_array([ids]).cast(pa.large_string())
     taken = []
     for purpose in ("retention", "fraud", "service"):
-        begun = time.perf_counter()
+        begun = time.process_time()
         found = admit(basis, source, names, replace(ASKED, purpose=purpose))
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.process_time() - begun)
         assert 0.4 * n < found.rows.sum() < 0.6 * n
     assert min(taken) < 3
