@@ -267,6 +267,8 @@ def read_target(section: TomlSection, trains: tuple[TrainSpec, ...], receiver: s
     for given in (key for key in renames if key not in known):
         raise section.fail("managers_columns", given, " or ".join(known))
     channel = section.text("channel", "")
+    history, learn_by = _history(section, receiver, managers, columns)
+    explore = section.number("explore", 0.2, 0.0, 1.0)
     section.done()
     return TargetSpec(
         product=product,
@@ -280,7 +282,26 @@ def read_target(section: TomlSection, trains: tuple[TrainSpec, ...], receiver: s
         relationship=relationship,
         managers_columns=tuple(renames.items()),
         channel=channel,
+        history=history,
+        learn_by=learn_by,
+        explore=explore,
     )
+
+
+def _history(
+    section: TomlSection, receiver: str, managers: str, columns: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """The table of earlier leads, and by which columns of a list to learn from it."""
+    history = section.text("history", "")
+    if history and (history.split(".", 1)[0] != receiver or not managers):
+        raise section.fail("history", history, f'"{receiver}.TABLE", with managers')
+    learn_by = section.texts("learn_by", ["segment_name"])
+    own = ("segment_name", *columns)
+    for column in (column for column in learn_by if column not in own):
+        raise section.fail(
+            "learn_by", column, " or ".join(own), "what the list does not show cannot be learned by"
+        )
+    return history, learn_by
 
 
 def _branch(section: TomlSection) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.tables.source import Source
+from profiles.assignment.of_list import learned_of
 from profiles.campaign.control import ControlGroup
 from profiles.campaign.effects import Sums, effect
 from profiles.campaign.people import Held, campaign_table, held_back
@@ -48,17 +49,20 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
         could = eligible(job, target, tables)
         could = everybody if could is None else could
         listed = ranked(profiles, target.task, target.top, could & ~control)
+        managers, routing = managers_of(target, tables), routed(job, target, tables)
         lists.append(
             target_list(
                 profiles,
                 target.product,
                 target.task,
                 target.top,
-                managers_of(target, tables),
+                managers,
                 eligible=could & ~control,
                 name=target.name,
                 columns=target.columns,
-                routing=routed(job, target, tables),
+                routing=routing,
+                learned=learned_of(target, managers, tables, routing),
+                explore=target.explore,
             )
         )
         if group is not None:

@@ -2,8 +2,11 @@
 
 A lead goes to the manager who knows the entity; else to one who shares its branch, and whatever
 else the job names; else to whoever has room. Within each of these steps better leads choose first,
-and managers fill up evenly in proportion to their capacity. Everything is decided by the input,
-nothing by chance.
+and managers fill up evenly in proportion to their capacity: by the input alone, not by chance.
+
+Where earlier leads say who does well with whom, each step after the first gives out its leads so
+that the expected outcome of all is the largest, but for a share that is drawn at random and given
+out evenly: without it nothing would be learned of other pairs.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.tables.column_roles import check_role
+from profiles.assignment.learned import Learned
+from profiles.assignment.transport import transported
 from profiles.routing import Routing, compared
 from psi.protocol.errors import InputError
 
@@ -28,11 +33,25 @@ NO_CAPACITY = "all managers are at capacity"
 _SLACK = 1.25  # without capacities: a manager takes up to a quarter more than an even share
 
 
-def assigned(leads: pa.Table, managers: pa.Table | None, routing: Routing) -> dict[str, pa.Array]:
+def assigned(
+    leads: pa.Table,
+    managers: pa.Table | None,
+    routing: Routing,
+    learned: Learned | None = None,
+    drawn: np.ndarray | None = None,
+) -> dict[str, pa.Array]:
     """`manager`, `assigned_by` and `unassigned` of each lead, leads in their order.
 
-    `assigned_by` is "relationship", the lead's columns that a manager shares ("branch", "branch and
-    language"), or "capacity".
+    Args:
+        leads: one row each, the best first.
+        managers: one row each; None assigns nobody.
+        routing: which columns are compared.
+        learned: what earlier leads say; None gives out evenly.
+        drawn: bool[leads], which of them are given out evenly all the same; none by default.
+
+    Returns: `assigned_by` is "relationship", the lead's columns that a manager shares ("branch",
+        "branch and language"), or "capacity"; where something is learned, with ", by results" or,
+        for those drawn, ", to learn".
     """
     rows = leads.num_rows
     if managers is None or not managers.num_rows:
@@ -47,11 +66,18 @@ def assigned(leads: pa.Table, managers: pa.Table | None, routing: Routing) -> di
     known = _code(compared(column_of(leads, routing.relationship, pa.string())), names)
     chosen = np.where(_place(known) < np.append(capacity, 0)[known], known, -1)
     how, steps = np.where(chosen >= 0, 0, -1), ["relationship"]
+    told = None if learned is None else _expected(learned, leads, managers, routing)
+    drawn = np.zeros(rows, bool) if drawn is None else drawn
+    even = drawn if told else np.ones(rows, bool)
     for columns, mine, theirs in _rounds(leads, managers, routing):
-        steps.append(columns)
-        waiting = np.flatnonzero((chosen < 0) & (mine >= 0))
-        found = _fill(mine[waiting], theirs, capacity, chosen)
-        chosen[waiting], how[waiting[found >= 0]] = found, len(steps) - 1
+        for evenly, why in ((True, ", to learn" if told else ""), (False, ", by results")):
+            steps.append(columns + why)
+            waiting = np.flatnonzero((chosen < 0) & (mine >= 0) & (even == evenly))
+            if told is None or evenly:
+                found = _fill(mine[waiting], theirs, capacity, chosen)
+            else:
+                found = _best(waiting, mine, theirs, capacity, chosen, *told)
+            chosen[waiting], how[waiting[found >= 0]] = found, len(steps) - 1
     return {
         "manager": names.take(pa.array(chosen, mask=chosen < 0)),
         "assigned_by": pa.array(steps).take(pa.array(how, mask=how < 0)),
@@ -59,6 +85,40 @@ def assigned(leads: pa.Table, managers: pa.Table | None, routing: Routing) -> di
             pa.array(np.zeros(rows, np.int64), mask=chosen >= 0)
         ),
     }
+
+
+def _expected(
+    learned: Learned, leads: pa.Table, managers: pa.Table, routing: Routing
+) -> tuple[Ints, np.ndarray]:
+    """Each lead's kind, and `float64[kinds, managers]`: the expected outcome."""
+    kind, kinds = learned.kinds_of(leads)
+    return kind, learned.values(kinds, managers, routing.manager)
+
+
+def _best(
+    waiting: Ints,
+    mine: Ints,
+    theirs: Ints,
+    capacity: Ints,
+    chosen: Ints,
+    kind: Ints,
+    value: np.ndarray,
+) -> Ints:
+    """For each waiting lead a manager of its group, or -1: the best expectation of all together."""
+    room = capacity - np.bincount(chosen[chosen >= 0], minlength=len(capacity))
+    found = np.full(len(waiting), -1, np.int64)
+    group = mine[waiting]
+    order = np.argsort(group, kind="stable")
+    for at in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else []:
+        who = np.flatnonzero((theirs == group[at[0]]) & (room > 0))
+        kinds, inverse, count = np.unique(
+            kind[waiting[at]], return_inverse=True, return_counts=True
+        )
+        taken = transported(value[np.ix_(kinds, who)], count, room[who])
+        for k in range(len(kinds)):
+            takers = np.repeat(who, taken[k])
+            found[at[inverse == k][: len(takers)]] = takers
+    return found
 
 
 def _rounds(

@@ -21,6 +21,7 @@ from federated.tables.frozen import FrozenColumns
 from federated.tables.kept_tables import Extract, KeptTables
 from federated.tables.matrix import known_labels
 from federated.tables.source import Source
+from profiles.assignment.of_list import history_columns
 from profiles.job import Job, TargetSpec
 from profiles.managers import check_managers
 from profiles.routing import Routing, check_shared, routing_of
@@ -91,6 +92,10 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
                     "name of a column that profiles add",
                     hint="give the table's column another name",
                 )
+            if target.history:
+                history_columns(
+                    target, source, f"{job.file}: [[target]] {target.product!r} history"
+                )
             own = source.load(table, list(routing.own_columns))
             check_shared(routing, own, managers, f"{job.file}: [[target]] {target.product!r}")
 
@@ -125,6 +130,14 @@ def extracts(job: Job, party: str, source: Source) -> list[Extract]:
         found.append(Extract(spec.table, tuple(_own_columns(job, source)), _key_columns(job)))
         for name in dict.fromkeys(target.managers for target in job.targets if target.managers):
             found.append(Extract(name, tuple(source.columns(name))))
+        learning: dict[str, list[str]] = {}
+        for target in job.targets:
+            if target.history:
+                learning.setdefault(target.history, []).extend(
+                    history_columns(target, source, f"{job.file}: [[target]] {target.product!r}")
+                )
+        for name, columns in learning.items():
+            found.append(Extract(name, tuple(dict.fromkeys(columns)), ("manager",)))
     return found
 
 

@@ -85,6 +85,8 @@ class TargetSpec:
     `branch` are columns that a lead and its manager share, `relationship` the column with the
     manager who knows the entity; None: what is called so. `managers_columns` says how the managers'
     table calls them. `channel`: only who may be reached by it, as the table of bases says.
+    `history` is the receiver's table of earlier leads, by whose columns `learn_by` assignment
+    learns; `explore` of the leads are given out evenly all the same.
     """
 
     product: str
@@ -98,3 +100,6 @@ class TargetSpec:
     relationship: str | None = None
     managers_columns: tuple[tuple[str, str], ...] = ()
     channel: str = ""
+    history: str = ""
+    learn_by: tuple[str, ...] = ()
+    explore: float = 0.2

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import SystemRandom
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from profiles.assignment.learned import Learned
 from profiles.managers import assigned, column_of
 from profiles.profile import reasons_column, score_column
 from profiles.routing import Routing
@@ -37,6 +39,8 @@ def target_list(
     name: str = "",
     columns: Sequence[str] = (),
     routing: Routing = Routing(),  # noqa: B008
+    learned: Learned | None = None,
+    explore: float = 0.0,
 ) -> pa.Table:
     """The `top` entities by score, best first, with reasons and managers.
 
@@ -52,6 +56,8 @@ def target_list(
         name: a profiles' column to show beside the entity.
         columns: more of them, under their own names: what a manager needs to reach the entity.
         routing: which columns of profiles and managers are compared; each is used if it is there.
+        learned: which manager does well with which leads; None gives leads out evenly.
+        explore: the share of leads, drawn at random, that is given out evenly all the same.
 
     Returns: `product`, `rank` from 1, `entity`, `name`, then `columns`, `task`, `score`, `matched`
         (false: by the receiver's own model, as nothing is known of the entity elsewhere),
@@ -78,7 +84,17 @@ def target_list(
         "segment_name": column_of(chosen, "segment_name", pa.string()),
         "reasons": column_of(chosen, reasons_column(score), pa.list_(pa.string())),
     }
-    return pa.table({**found, **assigned(chosen, managers, routing)})
+    leads = chosen
+    for column in set(found) - set(chosen.column_names):
+        leads = leads.append_column(column, found[column])
+    return pa.table({**found, **assigned(leads, managers, routing, learned, _drawn(rows, explore))})
+
+
+def _drawn(rows: int, share: float) -> np.ndarray:
+    """`bool[rows]`: as many as the share says, by the system's own randomness."""
+    drawn = np.zeros(rows, bool)
+    drawn[SystemRandom().sample(range(rows), round(share * rows))] = True
+    return drawn
 
 
 def ranked(profiles: pa.Table, task: str, top: int, eligible: np.ndarray | None = None) -> Ints:

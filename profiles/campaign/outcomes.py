@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 from federated.tables.bindings import table_of
 from federated.tables.matrix import numeric_matrix
 from profiles.campaign.uplift import CONTROL, Uplift, from_people
+from profiles.routing import compared
 from psi.protocol.errors import InputError
 
-__all__ = ["Asked", "uplift_of"]
+__all__ = ["Asked", "days_of", "uplift_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,18 +148,31 @@ def _joined(
 
 
 def _since(found: pa.Table, outcomes: Path, asked: Asked, lost: dict[str, int]) -> pa.Table:
-    text = pc.utf8_slice_codeunits(_text(found, asked.day), 0, 10)
-    day = pc.strptime(text, "%Y-%m-%d", "s", error_is_null=True)
-    wrong = day.null_count
-    if wrong:
+    day = days_of(found, asked.day, outcomes.name)
+    if wrong := int(np.count_nonzero(np.isnat(day))):
         raise InputError(
             f"{outcomes.name}: {wrong:,} of {found.num_rows:,} rows have no day in {asked.day!r}",
             hint="days are written 2026-07-31",
         )
-    early = pc.less(day, pa.scalar(asked.since, pa.date32()).cast(day.type))
-    if count := int(pc.sum(early).as_py() or 0):
-        lost["rows of the outcomes from before the campaign"] = count
-    return found.filter(pc.invert(early))
+    early = day < np.datetime64(asked.since, "D")
+    if early.any():
+        lost["rows of the outcomes from before the campaign"] = int(early.sum())
+    return found.filter(pa.array(~early))
+
+
+def days_of(table: pa.Table, column: str, where: str) -> np.ndarray:
+    """`datetime64[D][rows]`: days as they are, or written 2026-07-31; none where there is nothing.
+
+    Raises `InputError` where something else is written.
+    """
+    text = compared(table.column(column))
+    day = pc.strptime(pc.utf8_slice_codeunits(text, 0, 10), "%Y-%m-%d", "s", error_is_null=True)
+    if wrong := day.null_count - text.null_count:
+        raise InputError(
+            f"{where}: {wrong:,} of {table.num_rows:,} values of {column!r} are no days",
+            hint="days are written 2026-07-31",
+        )
+    return np.asarray(day.to_numpy(zero_copy_only=False).astype("datetime64[D]"))
 
 
 def _reached(people: pa.Table, contacts: Path, asked: Asked, lost: dict[str, int]) -> np.ndarray:

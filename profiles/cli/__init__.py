@@ -15,7 +15,7 @@ import typer
 from federated.cli import hub, node
 from federated.cli.group import Group
 from federated.cli.rehearse import rehearse
-from profiles.cli import demo, flows, job, ledger, plan, preflight, run, selftest, uplift
+from profiles.cli import demo, flows, job, leads, ledger, plan, preflight, run, selftest, uplift
 from psi.protocol.errors import FedprofileError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ app.command("run")(run.run)
 app.command("uplift")(uplift.uplift)
 app.command("selftest")(selftest.selftest)
 app.add_typer(job.app, name="job")
+app.add_typer(leads.app, name="leads")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(flows.app, name="flows")
 app.add_typer(hub.app, name="hub")

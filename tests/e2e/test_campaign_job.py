@@ -67,6 +67,34 @@ def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: P
     assert said.startswith("bought, listed: more; 9")
 
 
+def test_the_next_list_goes_to_those_who_did_well(small: Path) -> None:
+    file, tables, history = small / "campaign.toml", small / "tables.toml", small / "leads.parquet"
+    text = (small / "job.toml").read_text() + MORE.partition("[campaign]")[0]
+    given = 'product = "loan"\nmanagers = "bank.managers"'
+    file.write_text(text.replace('product = "loan"', given))
+    bound = '\n[bank.managers]\npath = "managers.csv"\n\n[bank.leads]\npath = "leads.parquet"\n'
+    tables.write_text(tables.read_text() + bound)
+    (small / "managers.csv").write_text("manager,capacity\nWu,40\nLi,40\n")
+    called("run", file, "--tables", tables, "--out", small / "june", "--quiet")
+    june = pd.read_parquet(small / "june" / "targets.parquet")
+    loans = june[june["product"] == "loan"]
+    assert set(loans.assigned_by) == {"capacity"}
+    done = loans[["product", "entity", "manager"]].assign(contacted="2026-06-05")
+    done["outcome"] = (done.manager == "Wu").astype(int)
+    done.to_csv(small / "contacts.csv", index=False)
+    loads = ["leads", "load", small / "june" / "targets.parquet", small / "contacts.csv"]
+    called(*loads, "--listed", "2026-06-01", "--history", history)
+    file.write_text(file.read_text().replace(given, given + '\nhistory = "bank.leads"'))
+    called("run", file, "--tables", tables, "--out", small / "july", "--quiet")
+    july = pd.read_parquet(small / "july" / "targets.parquet")
+    loans = july[july["product"] == "loan"]
+    assert loans.assigned_by.value_counts().to_dict() == {
+        "capacity, by results": 48,
+        "capacity, to learn": 12,
+    }
+    assert loans.manager.value_counts()["Wu"] == 40
+
+
 def test_a_campaign_that_cannot_keep_its_word_is_refused_before_a_step(small: Path) -> None:
     text, tables = (small / "job.toml").read_text() + MORE, open_tables(small / "tables.toml")
     with pytest.raises(MisuseError, match="a folder is needed"):
@@ -77,4 +105,4 @@ def test_a_campaign_that_cannot_keep_its_word_is_refused_before_a_step(small: Pa
         run_job(Job.load(text), tables, small / "out", campaigns=small / "kept")
     assert not (small / "out").exists()
     with pytest.raises(JobError, match="a campaign with a"):
-        Job.load(text.split("[[target]]")[0] + '[campaign]\nname = "spring"\n')
+        Job.load(text.partition("[[target]]")[0] + '[campaign]\nname = "spring"\n')

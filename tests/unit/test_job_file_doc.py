@@ -90,7 +90,10 @@ def base(section: str) -> dict[str, Any]:
         },
         "[train]": {"train": [dict(TRAIN)]},
         "[profile]": {"profile": {}},
-        "[[target]]": {"train": [dict(TRAIN)], "target": [{"product": "p"}]},
+        "[[target]]": {
+            "train": [dict(TRAIN)],
+            "target": [{"product": "p", "managers": "bank.managers", "columns": ["industry"]}],
+        },
         "[campaign]": {
             "train": [dict(TRAIN)],
             "target": [{"product": "p"}],

@@ -85,7 +85,7 @@ def test_several_rows_of_a_person_add_up_and_early_ones_do_not_count(files: Path
         ("", (*SALES[:-3], "--outcome", "sold", "--absent-is-zero"), "no column"),
         ("", (*SALES, "--control", "held"), "'held' is needed"),
         ("", (*SALES, "--date", "day"), "--date and --since go together"),
-        ("", (*SALES, "--date", "bought", "--since", "2026-07-01"), "have no day"),
+        ("", (*SALES, "--date", "bought", "--since", "2026-07-01"), "are no days"),
         ("", (*SALES, "--out", "effects.doc"), ".csv or .parquet needed"),
         ("both arms", SALES, "1 people are in more than one arm"),
         ("one arm", SALES, "nobody was listed"),

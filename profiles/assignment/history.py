@@ -1,0 +1,155 @@
+"""What became of leads: a list, and what its managers did, put together for the next assignment.
+
+A lead is *right* where its first manager kept it and made contact within ten days. No other figure
+is called so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.tables.bindings import table_of
+from federated.tables.matrix import numeric_matrix
+from profiles.campaign.outcomes import days_of
+from profiles.profile import write_parquet_atomic
+from profiles.routing import compared
+from psi.protocol.errors import InputError
+
+__all__ = ["DAYS", "Loaded", "load_leads"]
+
+DAYS = 10
+"""Within which a first contact makes a lead right."""
+_KEY = ("product", "entity", "listed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What was loaded: leads in all, those without a manager, kept by the first one, right, with an
+    outcome; and what was left out, rows by reason."""
+
+    leads: int
+    unassigned: int
+    kept: int
+    right: int
+    outcomes: int
+    left_out: dict[str, int]
+    history: int
+
+    @property
+    def share(self) -> float:
+        """Right ones of all leads, assigned or not; NaN of none."""
+        return self.right / self.leads if self.leads else float("nan")
+
+
+def load_leads(targets: Path, contacts: Path, listed: date, history: Path) -> Loaded:
+    """Add a list's leads, and what became of them, to a history.
+
+    Args:
+        targets: `targets.parquet` of a run.
+        contacts: CSV or Parquet with a row a lead: `entity`, `manager` (who has it at the end),
+            `contacted` (a day, or nothing); optionally `product`, and `outcome` (0 or 1). A lead
+            without a row was not contacted.
+        listed: the day on which managers got the list.
+        history: a Parquet file, made if it is not there. Leads of this list that it has already are
+            replaced.
+
+    Raises:
+        InputError: a file, a column or a value that does not fit.
+    """
+    leads = _read(targets, ["product", "entity", "manager"])
+    met = _read(contacts, ["entity", "manager", "contacted"])
+    lost: dict[str, int] = {}
+    keys = ["product", "entity"] if "product" in met.column_names else ["entity"]
+    place = _places(leads, met, keys, contacts, lost)
+    known = place >= 0
+    of = pa.array(np.where(known, place, 0), mask=~known)
+    mine, theirs = compared(leads.column("manager")), compared(met.column("manager").take(of))
+    kept = pc.fill_null(pc.equal(mine, theirs), False).to_numpy(zero_copy_only=False)
+    days = days_of(met, "contacted", contacts.name)[np.where(known, place, 0)]
+    after = (days - np.datetime64(listed, "D")).astype("timedelta64[D]").astype(np.float64)
+    after = np.where(known & ~np.isnat(days), after, np.nan)
+    if early := int(np.count_nonzero(after < 0)):
+        lost["contacts from before the list"] = early
+        after = np.where(after < 0, np.nan, after)
+    right = kept & (after <= DAYS)
+    came = right
+    if "outcome" in met.column_names:
+        told = numeric_matrix(met, ["outcome"], where=contacts.name)[:, 0]
+        wrong = int(np.count_nonzero(~np.isin(told[np.isfinite(told)], (0.0, 1.0))))
+        if wrong:
+            raise InputError(f"{contacts.name}: {wrong:,} outcomes are neither 0 nor 1")
+        came = kept & (after >= 0) & (told[np.where(known, place, 0)] == 1.0)
+    table = leads
+    for name, values in (
+        ("listed", pa.repeat(pa.scalar(listed.isoformat()), leads.num_rows)),
+        ("kept", pa.array(kept)),
+        ("days", pa.array(after, mask=np.isnan(after))),
+        ("right", pa.array(right)),
+        ("outcome", pa.array(came.astype(np.int64))),
+    ):
+        if name in table.column_names:
+            table = table.drop_columns(name)
+        table = table.append_column(name, values)
+    whole = _merged(table, history)
+    write_parquet_atomic(whole, history)
+    return Loaded(
+        leads=leads.num_rows,
+        unassigned=mine.null_count,
+        kept=int(kept.sum()),
+        right=int(right.sum()),
+        outcomes=int(came.sum()),
+        left_out=lost,
+        history=whole.num_rows,
+    )
+
+
+def _read(path: Path, needed: list[str]) -> pa.Table:
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    table = table_of(path.name, {"path": str(path.resolve())}, path)
+    columns = table.columns()
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise InputError(
+            f"{path.name}: no column {missing[0]!r}; {', '.join(needed)} are needed, found "
+            f"{', '.join(columns[:12])}"
+        )
+    return table.load(columns, keys=[c for c in columns if c in ("product", "entity", "manager")])
+
+
+def _places(
+    leads: pa.Table, met: pa.Table, keys: list[str], contacts: Path, lost: dict[str, int]
+) -> np.ndarray:
+    """`int64[leads]`: each lead's row of the contacts, -1 for none."""
+    mine, theirs = (
+        pc.binary_join_element_wise(*(compared(t.column(k)) for k in keys), "\x1f")
+        for t in (leads, met)
+    )
+    named = theirs.drop_null()
+    if twice := len(named) - int(pc.count_distinct(named).as_py()):
+        raise InputError(
+            f"{contacts.name}: {twice:,} rows repeat a lead",
+            hint="one row a lead: who has it now, and when it was contacted first",
+        )
+    others = pc.invert(pc.is_in(theirs, value_set=mine.drop_null()))
+    if many := int(pc.sum(others).as_py() or 0):
+        lost["contacts with nobody on the list"] = many
+    found = pc.index_in(mine, value_set=theirs, skip_nulls=True).fill_null(-1)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _merged(table: pa.Table, history: Path) -> pa.Table:
+    """The history with these leads in place of what it had of the same list."""
+    if not history.exists():
+        return table
+    before = _read(history, [*_KEY, "manager", "outcome"])
+    mine = pc.binary_join_element_wise(*(compared(table.column(k)) for k in _KEY), "\x1f")
+    theirs = pc.binary_join_element_wise(*(compared(before.column(k)) for k in _KEY), "\x1f")
+    others = before.filter(pc.invert(pc.is_in(theirs, value_set=mine)))
+    return pa.concat_tables([others, table], promote_options="permissive")

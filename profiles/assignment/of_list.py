@@ -1,0 +1,74 @@
+"""What one list of a job learns by: its table of earlier leads, and the managers' own columns."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federated.readers.base import column_hint
+from federated.tables.source import Source
+from profiles.assignment.learned import Learned
+from profiles.routing import Routing, compared
+from profiles.specs import TargetSpec
+from psi.protocol.errors import InputError
+
+__all__ = ["history_columns", "learned_of"]
+
+_ENOUGH = 1000
+"""Earlier leads of a product from which on those of others are left aside."""
+_KINDS = 30
+"""Most different values of a managers' column that says what kind of manager one is."""
+
+
+def history_columns(target: TargetSpec, source: Source, where: str) -> list[str]:
+    """The columns of a list's table of earlier leads that are read.
+
+    Raises `InputError` where one is not there.
+    """
+    there = source.columns(target.history)
+    needed = ["manager", "outcome", *target.learn_by]
+    for column in (column for column in needed if column not in there):
+        raise InputError(
+            f"{where}: {target.history} has no column {column!r}",
+            hint=column_hint(column, there) or "fedprofile leads load makes such a table",
+        )
+    return [*dict.fromkeys(needed), *(["product"] if "product" in there else [])]
+
+
+def learned_of(
+    target: TargetSpec, managers: pa.Table | None, tables: Source, routing: Routing
+) -> Learned | None:
+    """What the list's earlier leads say; None where it names none, or none has a manager.
+
+    Args:
+        target: the list.
+        managers: its managers.
+        tables: the job's copies of the receiver's tables.
+        routing: which of the managers' columns are compared with leads': the others that say of
+            what kind a manager is are learned by.
+    """
+    if not target.history or managers is None:
+        return None
+    columns = history_columns(target, tables, target.product)
+    history = tables.load(target.history, columns, keys=["manager"])
+    if "product" in columns:
+        same = history.filter(pc.equal(compared(history.column("product")), target.product))
+        history = same if same.num_rows >= _ENOUGH else history
+    history = history.filter(pc.is_valid(compared(history.column("manager"))))
+    if not history.num_rows:
+        return None
+    named = {routing.manager, routing.capacity, *(theirs for _, theirs in routing.shared)}
+    kinds = [
+        name
+        for name in managers.column_names
+        if name not in named and len(pc.unique(managers.column(name))) <= _KINDS
+    ]
+    return Learned.fit(
+        history.rename_columns(
+            [routing.manager if name == "manager" else name for name in history.column_names]
+        ),
+        managers,
+        columns=target.learn_by,
+        attributes=kinds,
+        manager=routing.manager,
+    )

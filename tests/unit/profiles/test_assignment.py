@@ -1,0 +1,201 @@
+"""Leads by results: what became of earlier leads, what is learned from it, who gets whom."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from scipy.optimize import linear_sum_assignment
+from typer.testing import CliRunner
+
+from profiles.assignment import Learned, load_leads, transported
+from profiles.cli import app
+from profiles.managers import assigned
+from profiles.routing import Routing
+from psi.protocol.errors import InputError
+
+ROUTING = Routing((("branch", "branch"),), "", "manager", "capacity")
+LISTED = date(2026, 7, 1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_best_of_all_ways_is_found(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds, managers = rng.integers(1, 30, 2)
+    value = rng.random((kinds, managers))
+    leads, room = rng.integers(0, 5, kinds), rng.integers(0, 6, managers)
+    found = transported(value, leads, room)
+    assert (found.sum(axis=1) <= leads).all()
+    assert (found.sum(axis=0) <= room).all()
+    assert found.sum() == min(leads.sum(), room.sum())
+    single = np.repeat(np.repeat(value, leads, axis=0), room, axis=1)
+    rows, columns = linear_sum_assignment(single, maximize=True)
+    assert (found * value).sum() == pytest.approx(single[rows, columns].sum())
+
+
+def test_of_many_pairs_the_programme_takes_what_betters_it() -> None:
+    rng = np.random.default_rng(9)
+    value = rng.random((400, 300))
+    leads, room = np.full(400, 3), np.full(300, 4)
+    found = transported(value, leads, room)
+    assert found.sum() == 1200
+    rows, columns = linear_sum_assignment(
+        np.repeat(np.repeat(value, leads, axis=0), room, axis=1), maximize=True
+    )
+    best = np.repeat(np.repeat(value, leads, axis=0), room, axis=1)[rows, columns].sum()
+    assert (found * value).sum() == pytest.approx(best, rel=1e-6)
+
+
+class World:
+    """Branches, managers with a skill, strengths of their own, and customers of eight kinds."""
+
+    def __init__(self, seed: int, managers: int = 200, branches: int = 10) -> None:
+        self.rng = rng = np.random.default_rng(seed)
+        self.branch = np.arange(managers) % branches
+        self.skill = rng.integers(0, 4, managers)
+        base = rng.uniform(0.1, 0.3, 8)
+        own = rng.normal(0, 0.08, (managers, 8))
+        fits = (np.arange(8) % 4)[None] == self.skill[:, None]
+        self.truth = np.clip(base + own + 0.06 * fits, 0, 1)
+        self.branches, self.many = branches, managers
+
+    @property
+    def managers(self) -> pa.Table:
+        return pa.table(
+            {
+                "manager": [f"m{i}" for i in range(self.many)],
+                "branch": [f"b{i}" for i in self.branch],
+                "skill": [f"s{i}" for i in self.skill],
+                "capacity": np.full(self.many, 70),
+            }
+        )
+
+    def leads(self, rows: int) -> tuple[pa.Table, np.ndarray]:
+        kind = self.rng.integers(0, 8, rows)
+        branch = self.rng.integers(0, self.branches, rows)
+        table = {"segment_name": [f"k{i}" for i in kind], "branch": [f"b{i}" for i in branch]}
+        return pa.table(table), kind
+
+    def expected(self, found: dict[str, pa.Array], kind: np.ndarray) -> float:
+        names = found["manager"].to_pylist()
+        known = [(int(name[1:]), k) for name, k in zip(names, kind, strict=True) if name]
+        return float(sum(self.truth[m, k] for m, k in known))
+
+    def history(self, rows: int, refuses: int = -1) -> pa.Table:
+        leads, kind = self.leads(rows)
+        who = np.array(
+            [int(n[1:]) for n in assigned(leads, self.managers, ROUTING)["manager"].to_pylist()]
+        )
+        came = (self.rng.random(rows) < self.truth[who, kind]) & (who != refuses)
+        made = {"manager": [f"m{i}" for i in who], "outcome": came.astype(int)}
+        return pa.table(made | {"segment_name": leads.column("segment_name")})
+
+
+def fitted(world: World, history: pa.Table) -> Learned:
+    return Learned.fit(history, world.managers, columns=["segment_name"], attributes=["skill"])
+
+
+def test_one_round_of_leads_brings_half_of_what_could_be_gained() -> None:
+    world = World(3)
+    learned = fitted(world, world.history(10_000))
+    leads, kind = world.leads(10_000)
+    even = assigned(leads, world.managers, ROUTING)
+    results = assigned(leads, world.managers, ROUTING, learned)
+    assert results["manager"].null_count <= 0.01 * 10_000
+    assert pa.array(results["assigned_by"]).to_pylist().count("branch, by results") > 9000
+    counts = pd.Series(results["manager"].to_pylist()).value_counts()
+    assert counts.max() <= 70
+    best = 0.0
+    for b in range(world.branches):
+        mine = np.flatnonzero(world.branch == b)
+        many = np.bincount(kind[leads.column("branch").to_numpy() == f"b{b}"], minlength=8)
+        found = transported(world.truth[mine].T, many, np.full(len(mine), 70))
+        best += float((found * world.truth[mine].T).sum())
+    before = world.expected(even, kind)
+    gained = (world.expected(results, kind) - before) / (best - before)
+    assert gained > 0.45
+
+
+def test_who_rejects_everything_gains_nothing_by_it() -> None:
+    world = World(4)
+    learned = fitted(world, world.history(10_000, refuses=5))
+    leads, _ = world.leads(7_000)  # half of the room there is
+    names = assigned(leads, world.managers, ROUTING, learned)["manager"].to_pylist()
+    assert names.count("m5") == 0
+
+
+def test_drawn_leads_are_given_out_evenly_all_the_same() -> None:
+    world = World(6)
+    learned = fitted(world, world.history(4_000))
+    leads, _ = world.leads(4_000)
+    drawn = world.rng.random(4_000) < 0.2
+    found = assigned(leads, world.managers, ROUTING, learned, drawn)
+    by = np.array(found["assigned_by"].to_pylist())
+    assert set(by[drawn]) == {"branch, to learn"}
+    assert set(by[~drawn]) == {"branch, by results"}
+    counts = pd.Series(np.array(found["manager"].to_pylist())[drawn]).value_counts()
+    assert counts.max() <= 12
+
+
+def files(folder: Path) -> tuple[Path, Path]:
+    targets = pa.table(
+        {
+            "product": ["loan"] * 5,
+            "entity": ["001", "002", "003", "004", "005"],
+            "manager": ["Wu", "Wu", "Li", "Li", None],
+            "segment_name": ["a", "b", "a", "b", "a"],
+        }
+    )
+    pa.parquet.write_table(targets, folder / "targets.parquet")
+    (folder / "contacts.csv").write_text(
+        "entity,manager,contacted,outcome\n"
+        "001,Wu,2026-07-05,1\n"  # right
+        "002,Li,2026-07-05,1\n"  # given away
+        "003,Li,2026-07-20,1\n"  # late
+        "004,Li,2026-06-20,0\n"  # before the list
+        "009,Li,2026-07-05,1\n"  # not on it
+    )
+    return folder / "targets.parquet", folder / "contacts.csv"
+
+
+def test_right_is_kept_and_contacted_within_ten_days(tmp_path: Path) -> None:
+    targets, contacts = files(tmp_path)
+    history = tmp_path / "leads.parquet"
+    found = load_leads(targets, contacts, LISTED, history)
+    assert (found.leads, found.unassigned, found.kept, found.right) == (5, 1, 3, 1)
+    assert found.outcomes == 2
+    assert found.left_out == {
+        "contacts with nobody on the list": 1,
+        "contacts from before the list": 1,
+    }
+    table = pd.read_parquet(history)
+    assert table.entity.tolist() == ["001", "002", "003", "004", "005"]
+    assert table.outcome.tolist() == [1, 0, 1, 0, 0]
+    again = load_leads(targets, contacts, LISTED, history)
+    assert again.history == 5  # the same list replaces itself
+    assert load_leads(targets, contacts, date(2026, 8, 1), history).history == 10
+    words = ["leads", "load", str(targets), str(contacts), "--listed", "2026-07-01"]
+    shown = CliRunner().invoke(app, [*words, "--history", str(history)])
+    assert shown.exit_code == 0, shown.output
+    assert "right (kept, and contacted within 10 days): 1, 20.0%" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("entity,manager\n001,Wu\n", "no column 'contacted'"),
+        ("entity,manager,contacted\n001,Wu,5 July\n", "1 of 1 values of 'contacted' are no days"),
+        ("entity,manager,contacted\n001,Wu,\n001,Li,\n", "1 rows repeat a lead"),
+        ("entity,manager,contacted,outcome\n001,Wu,,2\n", "1 outcomes are neither 0 nor 1"),
+    ],
+)
+def test_contacts_that_do_not_fit_change_nothing(tmp_path: Path, text: str, said: str) -> None:
+    targets, contacts = files(tmp_path)
+    contacts.write_text(text)
+    with pytest.raises(InputError, match=said):
+        load_leads(targets, contacts, LISTED, tmp_path / "leads.parquet")
+    assert not (tmp_path / "leads.parquet").exists()
