@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from federated.aggregate import OTHER, Amount, Statistic
 from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.toml_sections import TomlSection
 from psi.protocol import MisuseError
 
-__all__ = ["AggregateSpec", "CategorySpec", "read_aggregates", "split_measure", "summed_by"]
+__all__ = [
+    "AggregateSpec",
+    "CategorySpec",
+    "read_aggregates",
+    "settled",
+    "split_measure",
+    "summed_by",
+]
 
 
 @dataclass(frozen=True)
@@ -17,14 +25,14 @@ class AggregateSpec:
     """A partner's measures by the receiver's column: one `[[aggregate]]`, split by partner.
 
     A measure is a column and a statistic as `Statistic.text` spells it. `protocol` is "paillier" or
-    "sums": `auto` is Paillier.
+    "sums"; "auto" until `settled`.
     """
 
     by: str
     partner: str
     measures: tuple[tuple[str, str], ...]
     minimum_group: int
-    protocol: str = "paillier"
+    protocol: str = "sums"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +93,7 @@ def _by_segment(
             raise section.fail("measures", measure, allowed) from None
         by_partner.setdefault(partner, {})[measured, asked.text] = None
     group = section.integer("minimum_group", 20, 3, 10**6)
-    protocol = summed_by(section)
+    protocol = section.text("protocol", "auto", ("auto", *AGGREGATE_PROTOCOLS))
     every = {text for ms in by_partner.values() for _, text in ms}
     if protocol == "sums" and "variance" in every:
         hint = "private sums do not add squares up"
@@ -135,7 +143,21 @@ def _by_category(
     )
 
 
+def settled(asked: Sequence[AggregateSpec]) -> tuple[AggregateSpec, ...]:
+    """The same with what adds up in place of "auto".
+
+    Private sums hold a party that lies to the rows it has. Only where a variance is asked of a
+    partner, which they do not add up, all sections of that partner are by Paillier.
+    """
+    squares = {a.partner for a in asked if any(text == "variance" for _, text in a.measures)}
+    chosen = {True: "paillier", False: "sums"}
+    return tuple(
+        replace(a, protocol=chosen[a.partner in squares]) if a.protocol == "auto" else a
+        for a in asked
+    )
+
+
 def summed_by(section: TomlSection) -> str:
-    """What adds up; `auto` is Paillier."""
+    """What adds up; `auto` is private sums."""
     named = section.text("protocol", "auto", ("auto", *AGGREGATE_PROTOCOLS))
-    return "paillier" if named == "auto" else named
+    return "sums" if named == "auto" else named

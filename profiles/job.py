@@ -18,6 +18,7 @@ from profiles.aggregate_section import (
     AggregateSpec,
     CategorySpec,
     read_aggregates,
+    settled,
 )
 from profiles.job_checks import check_job
 from profiles.job_sections import (
@@ -162,7 +163,7 @@ def _job(root: TomlSection) -> Job:
     head.done()
     align = read_align(root.table("align"), root.file, parties, horizontal)
     asked = [a for s in root.tables("aggregate") for a in read_aggregates(s, names, receiver)]
-    aggregates = tuple(a for a in asked if isinstance(a, AggregateSpec))
+    aggregates = settled([a for a in asked if isinstance(a, AggregateSpec)])
     categories = tuple(a for a in asked if isinstance(a, CategorySpec))
     sums = tuple(j for s in root.tables("join_sum") for j in read_join_sums(s, names, receiver))
     trains = tuple(read_train(s, parties, receiver) for s in root.one_or_several("train"))

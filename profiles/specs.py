@@ -50,7 +50,7 @@ class JoinSumSpec:
     minimum_group: int
     epsilon: int
     ranges: tuple[Amount, ...]
-    protocol: str = "paillier"
+    protocol: str = "sums"
 
 
 @dataclass(frozen=True, kw_only=True)

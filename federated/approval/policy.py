@@ -21,7 +21,7 @@ from federated.contract.kinds.join_sum import JoinSumTerms
 from federated.contract.parts import ENTITIES
 from federated.contract.purposes import classed
 from federated.contract.release import planned
-from federated.contract.summed import AGGREGATE_PROTOCOLS
+from federated.contract.summed import AGGREGATE_PROTOCOLS, TRUSTING
 from federated.contract.terms import Contract, PartyTerms
 from federated.keys.party_keys import Identity
 from federated.releases.budget import check_counts
@@ -71,11 +71,12 @@ class Limits:
     """What every contract must keep to.
 
     `protocols` of any kind ("*") are those that hold against parties that lie; plain vole has to be
-    named. `aggregate_protocols` are those that add statistics up. `unnoised_categories` lets others
-    add their amounts up by this party's categories without noise, `unnoised_join_sums` sum this
-    party's columns over records that nobody learns; `largest_epsilon`, in thousandths, is the
-    weakest noise allowed otherwise. `basis` says whose rows have to be in a job by a lawful basis
-    only: this party's about natural "persons", all of its "own", or those of "every" party.
+    named. `aggregate_protocols` are those that add statistics up; by Paillier a receiver that lies
+    reads rows. `unnoised_categories` lets others add their amounts up by this party's categories
+    without noise, `unnoised_join_sums` sum this party's columns over records that nobody learns;
+    `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise. `basis` says whose
+    rows have to be in a job by a lawful basis only: this party's about natural "persons", all of
+    its "own", or those of "every" party.
     """
 
     reveal: tuple[str, ...] = REVEALS
@@ -93,7 +94,7 @@ class Limits:
     largest_epsilon: int = 10_000
     key_bits: int = 2048
     duplicates: tuple[str, ...] = DUPLICATES
-    aggregate_protocols: tuple[str, ...] = ("paillier",)
+    aggregate_protocols: tuple[str, ...] = AGGREGATE_PROTOCOLS
     basis: str = "none"
 
 
@@ -301,13 +302,22 @@ class Policy:
             f"protocol {protocol!r} asked, {allowed} allowed by policy", hint=hint * trusting
         )
 
+    def _check_adding(self, protocol: str) -> None:
+        allowed = self.limits.aggregate_protocols
+        if protocol not in allowed:
+            named = " or ".join(allowed) or "none"
+            hint = "by it a receiver that lies reads rows; name it where none would"
+            raise Declined(
+                f"statistics by protocol {protocol!r} asked, {named} allowed by policy",
+                hint=hint * (protocol in TRUSTING),
+            )
+
     def _check_steps(self, contract: Contract, me: PartyTerms) -> None:
         for terms in (terms for kind in KINDS for terms in kind.terms(contract)):
             bits, least = getattr(terms, "key_bits", None), self.limits.key_bits
             keyless = False
             if isinstance(terms, AggregateTerms | CategoryTerms | JoinSumTerms):
-                allowed = self.limits.aggregate_protocols
-                _one_of("statistics by protocol", terms.protocol, allowed)
+                self._check_adding(terms.protocol)
                 keyless = terms.shared
             if bits is not None and bits < least and not keyless:
                 raise Declined(f"key of {bits} bits asked, at least {least} allowed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from federated.approval.policy import ANY, Policy, Rule
+from federated.contract.summed import TRUSTING
 from federated.tables.about import unmarked
 from federated.tables.bindings import Table
 from psi.align import PROTOCOLS
@@ -67,6 +68,10 @@ def doubts(policy: Policy, tables: Mapping[str, Table]) -> list[str]:
         found.append("[releases] row_share: whole rows may be told")
     trusting = [name for name in policy.limits.protocols if _trusts(name)]
     found += [f"by {name} a party that lies can read the other's whole set" for name in trusting]
+    adding = [name for name in policy.limits.aggregate_protocols if name in TRUSTING]
+    found += [
+        f"by {name} a receiver that lies reads single rows behind statistics" for name in adding
+    ]
     if policy.unlisted != "never":
         found.append(f"columns that nothing is said about may be used as {policy.unlisted}")
     for name, table in tables.items():

@@ -8,10 +8,12 @@ from federated.sharing import MOST_LANES
 from federated.sharing.messages import MOST_DEPTH
 from psi.protocol import PeerError
 
-__all__ = ["AGGREGATE_PROTOCOLS", "A_ROW", "SEGMENTS", "Summed", "check_protocol"]
+__all__ = ["AGGREGATE_PROTOCOLS", "A_ROW", "SEGMENTS", "TRUSTING", "Summed", "check_protocol"]
 
 AGGREGATE_PROTOCOLS = ("paillier", "sums")
 """What adds up."""
+TRUSTING = ("paillier",)
+"""By these a party that lies reads rows of the other: docs/protocols/aggregate.md."""
 SEGMENTS = 50
 """Segments that an estimate takes a column to have."""
 A_ROW = 8 * MOST_LANES + 20 * MOST_DEPTH + 64

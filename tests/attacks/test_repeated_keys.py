@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.aggregate.rows import SectionSlots
+from federated.aggregate.section_audit import SectionAudit
 from federated.vertical import FeatureParty, told_bits
 from federated.vertical.messages import Setup
 from psi.protocol import JobError, PeerError, Refused, decode
@@ -159,14 +159,13 @@ def test_many_rows_at_the_bureau_do_not_show_it_a_customers_segment(
 ) -> None:
     """A customer with 300 loans is one more in the counts that the bureau opens, not 300."""
     opened: list[np.ndarray] = []
-    real = SectionSlots.counts
+    real = SectionAudit.told
 
-    def counts(self: SectionSlots, found: Any) -> tuple[np.ndarray, list[np.ndarray]]:
-        rows, atoms = real(self, found)
-        opened.append(rows)
-        return rows, atoms
+    def told_(self: SectionAudit, cells: Any, groups: int, counts: Any, atoms: Any) -> Any:
+        opened.append(counts)
+        return real(self, cells, groups, counts, atoms)
 
-    monkeypatch.setattr(SectionSlots, "counts", counts)
+    monkeypatch.setattr(SectionAudit, "told", told_)
     bank = pa.table({"id": IDS, "seg": ["a", "b"] * (N // 2)})
     done = world(tmp_path, bureau(more=299)).run(HEAD + MEAN, bank)
     assert done.outcome is not None, done.errors

@@ -19,6 +19,7 @@ from federated.contract.terms import (
     JoinSumTerms,
     Measure,
     TrainTerms,
+    suites_for,
 )
 from federated.steps.facts import used_columns
 from psi.protocol import Declined, PeerError
@@ -99,7 +100,8 @@ def category(column: str) -> CategoryTerms:
         noise="laplace",
         epsilon=1000,
         minimum_group=20,
-        key_bits=3072,
+        key_bits=0,
+        protocol="sums",
     )
 
 
@@ -165,7 +167,8 @@ def whole(made: Contract) -> Contract:
         noise="laplace",
         epsilon=100,
         minimum_group=20,
-        key_bits=3072,
+        key_bits=0,
+        protocol="sums",
     )
     train = TrainTerms(
         task="churn", model="logistic", split="vertical", label="left", positive="",
@@ -204,7 +207,11 @@ def test_every_use_of_every_party_is_held_to_its_terms(tmp_path: Path) -> None:
             other.check()
     counted = replace(made.align[0], reveal="cardinality", alternative="")
     summed = JoinSumTerms(
-        partner="bureau", measures=(Measure("debt", "sum"),), minimum_group=20, key_bits=3072
+        partner="bureau",
+        measures=(Measure("debt", "sum"),),
+        minimum_group=20,
+        key_bits=0,
+        protocol="sums",
     )
     alone = replace(made, align=(counted,), aggregate=(), category=(), train=(), join_sum=(summed,))
     bare = {"features": (), "labels": (), "segments": (), "measures": ()}
@@ -214,7 +221,7 @@ def test_every_use_of_every_party_is_held_to_its_terms(tmp_path: Path) -> None:
         alone.check()
     alone.with_party(replace(alone.party("bureau"), measures=("debt",))).check()
     pooled = replace(train, split="horizontal", score_bits=0)
-    every = replace(alone, align=(), join_sum=(), train=(pooled,))
+    every = replace(alone, align=(), join_sum=(), train=(pooled,), suites=suites_for(()))
     rows = {"keys": (), "kinds": (), "features": ("age",), "labels": ("left",)}
     for name in ("bank", "bureau"):
         every = every.with_party(replace(every.party(name), **rows))  # type: ignore[arg-type]

@@ -217,7 +217,7 @@ def test_auto_never_takes_it(tmp_path: Path) -> None:
         replace(asked.align[0], alternative="vole"),
         replace(asked.align[0], protocol="vole"),
     ):
-        bad = replace(asked, align=(other,), suites=suites_for((other,)))
+        bad = replace(asked, align=(other,), suites=suites_for((other,), asked.summed))
         with pytest.raises(PeerError, match="as alternative, vole-malicious to ecdh allowed"):
             bad.check()
 

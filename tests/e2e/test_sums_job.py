@@ -13,6 +13,7 @@ import pytest
 
 from federated.aggregate import AggregateResult
 from federated.approval.policy import ONE_PROCESS, Limits, Policy
+from federated.approval.policy_file import NEW_POLICY, load_policy
 from federated.contract.terms import Suites
 from federated.ledger.account import verify_ledger
 from federated.ledger.lines import read_ledger
@@ -24,6 +25,7 @@ from profiles.tables import open_tables
 from psi.protocol import Declined, JobError
 from tests.e2e.test_resume_job import NAMES, PINNED, Party, play
 
+ENCRYPTED = Limits(aggregate_protocols=("paillier",))
 SUITES = tuple(name for name in vars(Suites()).values() if name)
 MORE = """
 [[aggregate]]
@@ -50,22 +52,24 @@ def told(found: Sequence[tuple[object, AggregateResult]]) -> list[dict[str, list
 
 def test_a_job_by_sums_tells_what_it_tells_under_encryption(small: Path) -> None:
     tables, found = open_tables(small / "tables.toml"), {}
-    for protocol in ("auto", "sums"):
+    for protocol in ("paillier", "auto"):
         job = Job.load(prepare(small, protocol))
         result = run_job(job, tables, small / protocol)
         found[protocol] = result.federation.outcome.aggregates
-    assert [repr(a) for a in told(found["auto"])] == [repr(a) for a in told(found["sums"])]
-    assert any(np.isfinite(v).any() for _, r in found["sums"] for v in r.values)
-    assert [terms.protocol for terms, _ in found["auto"]] == ["paillier"] * 2
-    plain = describe(Job.load(small / "auto.toml"), tables, 1000)
+    assert [repr(a) for a in told(found["auto"])] == [repr(a) for a in told(found["paillier"])]
+    assert any(np.isfinite(v).any() for _, r in found["auto"] for v in r.values)
+    assert [terms.protocol for terms, _ in found["auto"]] == ["sums"] * 2
+    plain = describe(Job.load(small / "paillier.toml"), tables, 1000)
     assert 'MB; by private sums (protocol = "sums", where all policies name it)' in plain
-    text = describe(Job.load(small / "sums.toml"), tables, 1000)
+    assert "does not hold bank to sums of whole groups" in plain
+    text = describe(Job.load(small / "auto.toml"), tables, 1000)
+    assert "does not hold bank" not in text
     assert "where all policies name it" not in text
     assert "under pads of which bank can take sums only (half-tree-sums-v2)" in text
     assert "whether some values do not count in its audit" in text
-    html = (small / "sums" / "report.html").read_text()
+    html = (small / "auto" / "report.html").read_text()
     assert "private sums" in html
-    lines = read_ledger(small / "sums" / "parties" / "bureau" / "ledger.jsonl")
+    lines = read_ledger(small / "auto" / "parties" / "bureau" / "ledger.jsonl")
     (signed,) = [line["body"]["terms"] for line in lines if line["kind"] == "contract"]
     assert signed["suites"]["sums"] == "half-tree-sums-v2"
     assert [section["protocol"] for section in signed["aggregate"]] == ["sums"] * 2
@@ -78,7 +82,7 @@ def test_a_policy_that_does_not_name_sums_refuses_them(small: Path) -> None:
     job = Job.load(prepare(small, "sums"))
     for number, (limits, said) in enumerate(
         (
-            (Limits(), "statistics by protocol 'sums' asked, paillier allowed by policy"),
+            (ENCRYPTED, "statistics by protocol 'sums' asked, paillier allowed by policy"),
             (replace(ONE_PROCESS.limits, suites=SUITES), "suite 'half-tree-sums-v2' asked"),
         )
     ):
@@ -89,6 +93,26 @@ def test_a_policy_that_does_not_name_sums_refuses_them(small: Path) -> None:
                 small / f"out-{number}",
                 policies={"bureau": Policy(limits=limits)},
             )
+
+
+def test_encryption_is_for_policies_that_name_it(small: Path) -> None:
+    """By it a receiver that lies reads rows: a new node does not, and `auto` never takes it."""
+    tables = open_tables(small / "tables.toml")
+    (small / "policy.toml").write_text(NEW_POLICY)
+    limits = load_policy(small / "policy.toml").limits
+    assert limits.aggregate_protocols == ("sums",)
+    bureau = Policy(limits=replace(Limits(), aggregate_protocols=limits.aggregate_protocols))
+    job = Job.load(prepare(small, "paillier"))
+    said = "'paillier' asked, sums allowed by policy"
+    with pytest.raises(Declined, match=said):
+        federate(job, dict.fromkeys(NAMES, tables), small / "no", policies={"bureau": bureau})
+
+
+def test_a_variance_is_encrypted_with_all_sections_of_its_partner(small: Path) -> None:
+    path = prepare(small, "auto")
+    assert {a.protocol for a in Job.load(path).aggregates} == {"sums"}
+    path.write_text(path.read_text().replace("queries:sum", "queries:variance"))
+    assert {a.protocol for a in Job.load(path).aggregates} == {"paillier"}
 
 
 def test_sections_towards_one_partner_have_one_protocol(small: Path) -> None:
@@ -184,7 +208,7 @@ def test_tables_by_a_category_by_sums(small: Path) -> None:
     with pytest.raises(Declined, match="'sums' asked, paillier allowed"):
         federate(
             job, dict.fromkeys(NAMES, tables), small / "no",
-            policies={"bureau": Policy(limits=Limits(unnoised_categories=True))},
+            policies={"bureau": Policy(limits=replace(ENCRYPTED, unnoised_categories=True))},
         )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ import psi
 from federated.approval.decision import Request
 from federated.approval.inbox import Inbox
 from federated.approval.policy import ONE_PROCESS, Policy
-from federated.contract.terms import Contract
+from federated.contract.terms import Contract, suites_for
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import read_ledger
 from federated.rehearsal import in_lines, plain_data, rehearse
@@ -130,7 +130,7 @@ def test_an_officer_sees_every_message_of_a_waiting_proposal_and_nothing_changes
 
     assert 'Rehearsal of "counts" for "test", at bureau' in text
     assert "real: all 60 rows of bureau.people" in text
-    assert "to bank: the partner's values of the shared records, encrypted under its own" in text
+    assert "to bank: numbers of each row under pads, of which the other side gets sums" in text
     assert "so bank learns which of its own records bureau has" in text
     assert "waits for an officer" in text
     assert "Ended after its last step" in text
@@ -138,8 +138,8 @@ def test_an_officer_sees_every_message_of_a_waiting_proposal_and_nothing_changes
     assert found["rows"] == found["rows_of_table"] == ROWS
     steps = list(dict.fromkeys(entry["step"] for entry in found["messages"]))
     assert steps == [
-        "contract", "align/bureau/0", "align/bureau/order", "known/bureau", "rows/bureau",
-        "aggregate/0/bureau", "finish",
+        "contract", "align/bureau/0", "align/bureau/order", "known/bureau", "lanes/bureau",
+        "sums/0/bureau", "aggregate/0/bureau", "finish",
     ]  # fmt: skip
     assert all(entry["bytes"] > 0 and entry["holds"] for entry in found["messages"])
 
@@ -160,15 +160,16 @@ def test_a_contract_in_a_file_and_a_job_file_are_rehearsed_too(home: Path, tmp_p
         command(tmp_path / "job.toml", "--home", home)
 
 
-def test_private_sums_are_rehearsed_where_policy_names_them(home: Path, tmp_path: Path) -> None:
-    asked = JOB.replace("[[aggregate]]", '[[aggregate]]\nprotocol = "sums"')
+def test_encryption_is_rehearsed_where_policy_names_it(home: Path, tmp_path: Path) -> None:
+    asked = JOB.replace("[[aggregate]]", '[[aggregate]]\nprotocol = "paillier"')
     (tmp_path / "job.toml").write_text(asked)
-    assert "'sums' asked, paillier allowed" in command(tmp_path / "job.toml", "--home", home)
     (home / "policy.toml").write_text('[limits]\naggregate_protocols = ["sums"]\n')
+    assert "'paillier' asked, sums allowed" in command(tmp_path / "job.toml", "--home", home)
+    (home / "policy.toml").write_text("")
     found = json.loads(command(tmp_path / "job.toml", "--home", home, "--json"))
     assert found["ended"] == ""
     steps = list(dict.fromkeys(entry["step"] for entry in found["messages"]))
-    assert steps[-5:-1] == ["known/bureau", "lanes/bureau", "sums/0/bureau", "aggregate/0/bureau"]
+    assert steps[-4:-1] == ["known/bureau", "rows/bureau", "aggregate/0/bureau"]
     assert not [e for e in found["messages"] if e["holds"].startswith("a message of the kind")]
 
 
@@ -183,7 +184,8 @@ def test_a_policy_that_refuses_is_told_before_anything_is_read(home: Path) -> No
 @pytest.fixture
 def job(tmp_path: Path) -> Contract:
     (tmp_path / "job.toml").write_text(JOB)
-    made = replace(nameless_draft(Job.load(tmp_path / "job.toml")), aggregate=())
+    made = nameless_draft(Job.load(tmp_path / "job.toml"))
+    made = replace(made, aggregate=(), suites=suites_for(made.align))
     parties = tuple(replace(p, measures=(), segments=()) for p in made.parties)
     return replace(made, parties=parties)
 

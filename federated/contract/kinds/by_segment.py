@@ -108,10 +108,15 @@ class BySegment(Kind[AggregateTerms]):
             least = f"{terms.partner} opens no group of fewer than {terms.minimum_group} records"
             if terms.shared:
                 least += (
-                    f", counted by a number in its rows that {contract.receiver} does not know and "
-                    "so cannot count twice. How many values a column has in a group is not held so"
+                    f", of rows and of values, counted by numbers in its rows that "
+                    f"{contract.receiver} does not know and so cannot count twice"
                 )
             yield least
+            if not terms.shared:
+                yield (
+                    f"encryption does not hold {contract.receiver} to sums of whole groups: if it "
+                    f"lies, it reads single rows of {terms.partner}'s values. Private sums do"
+                )
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for number, terms in enumerate(contract.aggregate):

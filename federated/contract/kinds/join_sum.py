@@ -115,6 +115,12 @@ class JoinSum(Kind[JoinSumTerms]):
                 f"{terms.partner} opens no sum with fewer than {terms.minimum_group} values behind "
                 f"{counted}"
             )
+            if not terms.shared:
+                yield (
+                    f"encryption does not hold {contract.receiver} to sums of distinct records: if "
+                    f"it lies, it reads single values of {terms.partner}'s through the noise. "
+                    "Private sums do"
+                )
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for number, terms in enumerate(contract.join_sum):
