@@ -1,0 +1,153 @@
+"""What label and feature party say to each other; see docs/protocols/private_regression.md.
+
+Trees are made with the messages of `federated.sharing`: of the two directions, each party is the
+bin holder of its own columns' trees, so a message's sender says which it belongs to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.regression.plan import MOST_EVALUATIONS, MOST_FOLDS
+from federated.sharing.messages import CHUNK, MOST_ROWS
+from psi.protocol import Array, Length, Range, message
+
+__all__ = [
+    "MOST_COLUMNS",
+    "MOST_TREES",
+    "Answers",
+    "Grids",
+    "Lanes",
+    "Layout",
+    "Learned",
+    "Products",
+    "Ready",
+    "Setup",
+    "Start",
+    "Sums",
+    "Tree",
+]
+
+MOST_COLUMNS = 4096
+MOST_TREES = 8192
+MOST_RANK = 64
+_MOST_NUMBERS = 2 * MOST_COLUMNS * MOST_FOLDS
+
+_Evaluation = Annotated[int, Range(0, 2 * MOST_EVALUATIONS)]
+_Chunk = Annotated[int, Range(0, MOST_ROWS // CHUNK)]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One tree a row: the columns that share it, each its kind and how many values it has.
+
+    The first column of a tree has number `first` among the party's columns in integers.
+    """
+
+    kinds: Annotated[tuple[Annotated[int, Range(0, 255)], ...], Length(16)]
+    sizes: Annotated[tuple[Annotated[int, Range(2, 4096)], ...], Length(16)]
+    first: Annotated[int, Range(0, MOST_COLUMNS)]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A party's trees; how many columns in integers and design columns it has."""
+
+    trees: Annotated[tuple[Tree, ...], Length(MOST_TREES)]
+    integers: Annotated[int, Range(0, MOST_COLUMNS)]
+    columns: Annotated[int, Range(0, MOST_COLUMNS)]
+
+
+@message(0xE0)
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """Label party: the plan's digest, which rows are labelled, their folds (-1: none), its trees."""
+
+    plan: Annotated[bytes, Length(32)]
+    labelled: Annotated[NDArray[np.uint8], Array("uint8", most=MOST_ROWS)]
+    fold: Annotated[NDArray[np.int8], Array("int8", most=MOST_ROWS)]
+    layout: Layout
+
+
+@message(0xE1)
+@dataclass(frozen=True)
+class Ready:
+    """Feature party: its trees."""
+
+    layout: Layout
+
+
+@message(0xE2)
+@dataclass(frozen=True)
+class Start:
+    """Label party, once all trees are made: mean curvature and score of its model alone."""
+
+    curvature: float
+    score: float
+
+
+@message(0xE3)
+@dataclass(frozen=True)
+class Grids:
+    """Feature party: for each model of an evaluation its score's range, in quarters; the tables.
+
+    `ranges: int64[models, 2]`; `ranks` says how many columns each table has; `tables` are
+    `int16[2^grid_bits, rank]` in 12 fraction bits, one after the other, flat.
+    """
+
+    evaluation: _Evaluation
+    ranges: Annotated[NDArray[np.int64], Array("int64", width=2, most=MOST_FOLDS)]
+    ranks: Annotated[tuple[Annotated[int, Range(2, MOST_RANK)], ...], Length(MOST_FOLDS)]
+    tables: Annotated[NDArray[np.int16], Array("int16", most=MOST_FOLDS * MOST_RANK << 12)]
+
+
+@message(0xE4)
+@dataclass(frozen=True)
+class Answers:
+    """Label party: padded lanes of the lookups of a chunk, seven bytes each, and their nonce."""
+
+    evaluation: _Evaluation
+    chunk: _Chunk
+    nonce: Annotated[bytes, Length(32)]
+    lanes: Annotated[NDArray[np.uint8], Array("uint8", most=7 * MOST_FOLDS * MOST_RANK * CHUNK)]
+
+
+@message(0xE5)
+@dataclass(frozen=True)
+class Lanes:
+    """Either: padded lanes of its share of the residuals under each of the other's trees."""
+
+    evaluation: _Evaluation
+    chunk: _Chunk
+    nonce: Annotated[bytes, Length(32)]
+    lanes: Annotated[NDArray[np.uint8], Array("uint8", most=1 << 30)]
+
+
+@message(0xE6)
+@dataclass(frozen=True)
+class Sums:
+    """Either: its share, with its noise, of the other's sums: `uint64[vectors, integers + 1]`."""
+
+    evaluation: _Evaluation
+    sums: Annotated[NDArray[np.uint64], Array("uint64", most=_MOST_NUMBERS)]
+
+
+@message(0xE7)
+@dataclass(frozen=True)
+class Products:
+    """Either: inner products of its own vectors, rounded to 16 bits; its step's limit."""
+
+    evaluation: _Evaluation
+    numbers: Annotated[NDArray[np.float64], Array("float64", most=1 << 20)]
+
+
+@message(0xE8)
+@dataclass(frozen=True)
+class Learned:
+    """Feature party, at the end: each row's final score in fixed point, with noise."""
+
+    scores: Annotated[NDArray[np.int64], Array("int64", most=MOST_ROWS)]

@@ -1,0 +1,169 @@
+"""What both parties agree on before a regression, and how many numbers it opens.
+
+Pure functions that the job's plan, the contract and both roles share: a number that one party
+derives differently ends the session.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from psi.protocol import MisuseError
+
+__all__ = [
+    "FINEST_SCORES",
+    "LINKS",
+    "MANY_ROWS",
+    "MOST_EVALUATIONS",
+    "MOST_FOLDS",
+    "Opened",
+    "RegressionPlan",
+    "opened_numbers",
+    "planned",
+    "told_bits",
+]
+
+LINKS = ("logistic", "linear", "poisson")
+MOST_EVALUATIONS, MOST_FOLDS = 64, 50
+FINEST_SCORES = 12
+"""The most `score_bits`."""
+MANY_ROWS = 1 << 14
+"""Rows from which on eight bits of a column and noise of one row cost no quality."""
+# below so many rows folds have evaluations of their own; above one for all is as good
+FOLDS_ALONE = 1 << 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionPlan:
+    """A regression's terms, the same at every party.
+
+    rows: aligned rows, at most: what the contract knows before the alignment.
+    link: one of `LINKS`.
+    evaluations: of the gradient over all labelled rows; the last one also by fold.
+    folds: of the cross-validation, 0 for none.
+    fold_evaluations: more, in each fold, for all folds at once.
+    penalty: λ of ½ λ Σ w²; 1 is scikit-learn's C = 1. The intercept has none.
+    noise: s. Whoever opens a sum over a column gets it with Gaussian noise of the other party, of
+        sd s times the largest magnitude that a row has in the column; 0 for none.
+    score_bits: a row's final number is told with noise of 2^-`score_bits` of the vector's
+        standard deviation; 1 to `FINEST_SCORES`.
+    grid_bits: a partner's score is one of 2^grid_bits points of an even grid in a lookup.
+    column_bits: of a number that is on no small even grid, in gradients: 8 in one tree, more in
+        two. Scores are made of exact columns.
+    """
+
+    rows: int
+    link: str = "logistic"
+    evaluations: int
+    folds: int
+    fold_evaluations: int
+    penalty: float = 1.0
+    noise: float
+    score_bits: int = 6
+    grid_bits: int
+    column_bits: int
+
+    def __post_init__(self) -> None:
+        """Raise MisuseError for terms that make no fit."""
+        _within("evaluations", self.evaluations, 1, MOST_EVALUATIONS)
+        _within("folds", self.folds, 0, MOST_FOLDS)
+        _within("fold_evaluations", self.fold_evaluations, 0, MOST_EVALUATIONS)
+        _within("score_bits", self.score_bits, 1, FINEST_SCORES)
+        _within("grid_bits", self.grid_bits, 6, 12)
+        _within("column_bits", self.column_bits, 8, 16)
+        if self.link not in LINKS:
+            raise MisuseError(f"link {self.link!r} found, {', '.join(LINKS)} allowed")
+        if self.folds == 1 or (self.fold_evaluations and not self.folds):
+            raise MisuseError(f"{self.folds} folds of {self.fold_evaluations} evaluations found")
+        for name, value in (("penalty", self.penalty), ("noise", self.noise)):
+            if not (math.isfinite(value) and 0 <= value <= 1 << 20):
+                raise MisuseError(f"{name} = {value} found, 0 to {1 << 20} allowed")
+        if self.rows < 1:
+            raise MisuseError(f"{self.rows} rows found, at least 1 needed")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Numbers that one party gets to know of all rows together in a regression.
+
+    gradients: sums over a column (or over a fold's rows of it), each with the other's noise.
+    products: inner products of the other party's vectors, rounded to 16 bits, without noise.
+    """
+
+    gradients: int
+    products: int
+
+
+def planned(
+    rows: int,
+    *,
+    folds: int,
+    link: str = "logistic",
+    evaluations: int = 0,
+    fold_evaluations: int | None = None,
+    penalty: float = 1.0,
+    noise: float | None = None,
+    score_bits: int = 6,
+) -> RegressionPlan:
+    """The terms for so many aligned rows, where not asked otherwise.
+
+    Args:
+        rows: aligned rows, at most.
+        folds: of the cross-validation, 0 for none.
+        link: one of `LINKS`.
+        evaluations: 0 for a choice by this function.
+        fold_evaluations: None for a choice by this function.
+        penalty, score_bits: see `RegressionPlan`.
+        noise: None for 1 from `MANY_ROWS` rows on. Below, the contract has to say it: None is
+            0 there.
+
+    Raises:
+        MisuseError: terms that make no fit.
+    """
+    many = rows >= MANY_ROWS
+    alone = 2 if folds and rows < FOLDS_ALONE else 0
+    return RegressionPlan(
+        rows=rows,
+        link=link,
+        evaluations=evaluations or (8 if many else 12),
+        folds=folds,
+        fold_evaluations=alone if fold_evaluations is None else fold_evaluations,
+        penalty=penalty,
+        noise=float(many) if noise is None else noise,
+        score_bits=score_bits,
+        grid_bits=8 if many else 10 if rows >= 2048 else 12,
+        column_bits=8 if many else 14,
+    )
+
+
+def opened_numbers(plan: RegressionPlan, columns: int) -> Opened:
+    """What a party with so many design columns of its own gets to know, at most."""
+    last = max(1, plan.folds)
+    vectors = plan.evaluations - 1 + last + plan.folds * plan.fold_evaluations
+    each = [_products(number) for number in range(plan.evaluations)]
+    later = [
+        _products(plan.evaluations + number) * plan.folds for number in range(plan.fold_evaluations)
+    ]
+    if plan.folds:  # each fold's first step is from the last evaluation over all rows
+        each.append(_products(plan.evaluations - 1) * plan.folds)
+    return Opened((columns + 1) * vectors, sum(each) + sum(later))
+
+
+def told_bits(score_bits: int) -> float:
+    """The most that a row's final number tells of it, in bits, in the mean of rows.
+
+    A vector of variance 1 under independent Gaussian noise of sd 2^-b tells ½ log2(1 + 4^b) bits
+    at most, with equality for a Gaussian one (Shannon 1948). A row far from the mean tells more.
+    """
+    return 0.5 * math.log2(1.0 + 4.0**score_bits)
+
+
+def _products(pairs: int) -> int:
+    """Inner products of one evaluation with so many pairs of steps and changes before it."""
+    return 4 * pairs + 2
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise MisuseError(f"{name} = {value} found, {low} to {high} allowed")

@@ -1,0 +1,57 @@
+"""What each party holds at the end of a regression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.regression.plan import Opened
+
+__all__ = ["FeatureFit", "LabelFit"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class LabelFit:
+    """What the label party holds at the end.
+
+    coefficients: `float64[a]` of its own columns as they were passed in; intercept;
+    scores: `float64[n]`, a prediction (a chance, a mean) for every aligned row; of a row with a
+        fold by the model that did not see it, since no other tells its final number;
+    fold_scores: `float64[n]`, these alone; NaN elsewhere;
+    score_bits: how finely a row's number was told;
+    gradient_left: how far the last evaluation of all rows was from the optimum, in standard
+        errors: the Newton decrement by the metric at hand. The fit is a step better than that;
+    opened: numbers that were opened to this party;
+    log: for each evaluation its `evaluation`, `fold` (-1: all rows), `gradient_left` before its
+        step, and the `range` of the partner's score that its table spans (0 for linear).
+    """
+
+    coefficients: Floats
+    intercept: float
+    scores: Floats
+    fold_scores: Floats
+    score_bits: int
+    gradient_left: float
+    opened: Opened
+    log: tuple[dict[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class FeatureFit:
+    """A feature party's part of the model.
+
+    coefficients: `float64[b]` for the columns as they were passed in;
+    told_rows: rows whose final number was told, once each; score_bits: how finely;
+    gradient_left, opened: as in `LabelFit`.
+    """
+
+    coefficients: Floats
+    told_rows: int
+    score_bits: int
+    gradient_left: float
+    opened: Opened
