@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.regression.plan import MOST_EVALUATIONS, MOST_FOLDS
-from federated.sharing.messages import CHUNK, MOST_ROWS
+from federated.sharing.messages import MOST_ROWS
+from federated.sharing.trees import CHUNK
 from psi.protocol import Array, Length, Range, message
 
 __all__ = [
@@ -65,11 +66,16 @@ class Layout:
 @message(0xE0)
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """Label party: the plan's digest, which rows are labelled, their folds (-1: none), its trees."""
+    """Label party: the plan's digest, its rows with a label, their folds (-1: none), its trees.
+
+    Residuals are told in units of 2^`unit`, which no label's magnitude is beyond.
+    """
 
     plan: Annotated[bytes, Length(32)]
+    folds: Annotated[int, Range(0, MOST_FOLDS)]
     labelled: Annotated[NDArray[np.uint8], Array("uint8", most=MOST_ROWS)]
     fold: Annotated[NDArray[np.int8], Array("int8", most=MOST_ROWS)]
+    unit: Annotated[int, Range(-64, 64)]
     layout: Layout
 
 
@@ -93,13 +99,15 @@ class Start:
 @message(0xE3)
 @dataclass(frozen=True)
 class Grids:
-    """Feature party: for each model of an evaluation its score's range, in quarters; the tables.
+    """Feature party: how far the latest steps go; of each model its score's range, in quarters.
 
-    `ranges: int64[models, 2]`; `ranks` says how many columns each table has; `tables` are
-    `int16[2^grid_bits, rank]` in 12 fraction bits, one after the other, flat.
+    `limits`: the part of each latest direction that both take; `ranges: int64[models, 2]`; `ranks`
+    says how many columns each table has; `tables` are `int16[2^grid_bits, rank]` in 12 fraction
+    bits, one after the other, flat. Linear regression has no ranges.
     """
 
     evaluation: _Evaluation
+    limits: Annotated[NDArray[np.float64], Array("float64", most=1 + MOST_FOLDS)]
     ranges: Annotated[NDArray[np.int64], Array("int64", width=2, most=MOST_FOLDS)]
     ranks: Annotated[tuple[Annotated[int, Range(2, MOST_RANK)], ...], Length(MOST_FOLDS)]
     tables: Annotated[NDArray[np.int16], Array("int16", most=MOST_FOLDS * MOST_RANK << 12)]
@@ -139,7 +147,7 @@ class Sums:
 @message(0xE7)
 @dataclass(frozen=True)
 class Products:
-    """Either: inner products of its own vectors, rounded to 16 bits; its step's limit."""
+    """Either: inner products of its own vectors, rounded to 16 bits."""
 
     evaluation: _Evaluation
     numbers: Annotated[NDArray[np.float64], Array("float64", most=1 << 20)]
@@ -148,6 +156,11 @@ class Products:
 @message(0xE8)
 @dataclass(frozen=True)
 class Learned:
-    """Feature party, at the end: each row's final score in fixed point, with noise."""
+    """Feature party, at the end: limits as above, and each row's final score, less its mean.
 
+    Scores are in 30 fraction bits, with noise; `shift` is the mean of the full model's.
+    """
+
+    limits: Annotated[NDArray[np.float64], Array("float64", most=1 + MOST_FOLDS)]
+    shift: float
     scores: Annotated[NDArray[np.int64], Array("int64", most=MOST_ROWS)]

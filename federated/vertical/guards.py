@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ __all__ = [
     "check_label",
     "check_own_columns",
     "check_records",
+    "check_rows",
     "check_setup",
     "check_width",
     "folds_of",
@@ -38,6 +39,24 @@ each of its columns: with as many columns as rows these are the rows.
 """
 # the most that a fold's size may differ from the mean: so many standard deviations of a random deal
 UNEVEN = 6.0
+
+
+
+
+class RowsSetup(Protocol):
+    """What a label party says of its rows."""
+
+    @property
+    def labelled(self) -> NDArray[np.uint8]:
+        """1 where there is a label, else 0."""
+
+    @property
+    def fold(self) -> NDArray[Any]:
+        """Of each labelled row, -1 elsewhere."""
+
+    @property
+    def folds(self) -> int:
+        """How many there are."""
 
 
 # the feature party
@@ -88,10 +107,22 @@ def check_setup(
         raise PeerError(f"{vectors} score vectors planned, at most {cap} contracted")
     if (bits := told_bits(vectors, score_bits)) > row_bits:
         raise PeerError(f"{bits:.2f} bits of a row planned, {row_bits} contracted")
+    check_rows(setup, x, setup.own + others, records)
+
+
+def check_rows(
+    setup: RowsSetup, x: Floats, others: int, records: NDArray[np.int64] | None
+) -> None:
+    """The label party's rows and folds against this party's columns, `others` being all the others'.
+
+    Raises PeerError or Refused.
+    """
+    if len(setup.labelled) != len(x) or len(setup.fold) != len(x):
+        raise PeerError(f"{len(setup.labelled)} aligned rows at the label party, {len(x)} here")
     labelled = setup.labelled == 1
     if setup.labelled.max(initial=0) > 1 or np.any(setup.fold[~labelled] != -1):
         raise PeerError("labelled rows or folds are malformed")
-    check_width(int(np.count_nonzero(labelled)), setup.own + x.shape[1] + others)
+    check_width(int(np.count_nonzero(labelled)), x.shape[1] + others)
     _check_support(x[labelled], LABELLED_SUPPORT, "labelled")
     _check_folds(setup, labelled, records)
 
@@ -125,7 +156,7 @@ def _off_mode(column: Floats) -> int:
     return len(column) - int(counts.max())
 
 
-def _check_folds(setup: Setup, labelled: Rows, records: NDArray[np.int64] | None) -> None:
+def _check_folds(setup: RowsSetup, labelled: Rows, records: NDArray[np.int64] | None) -> None:
     if not setup.folds:
         if np.any(setup.fold != -1):
             raise PeerError("folds of rows without a cross-validation")

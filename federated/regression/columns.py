@@ -1,0 +1,321 @@
+"""A party's columns as trees: for each row a few small private numbers, and public weights.
+
+Every tree has one number a row, every number public integer weights for one or more *integer
+columns*; a column's integer in a row is the sum of the weights that its trees' numbers have. The
+other side, which holds residuals, needs to know weights but no number:
+
+- a column on an even grid of up to 256 points is its own number, exact;
+- columns of 0 and 1 that stand side by side and exclude each other are one category;
+- these are joined while a tree has no more than 128 leaves;
+- other columns are made orthogonal among themselves first (Cholesky), then rounded: to 256 levels
+  spaced as a sinh, or to two digits of an even grid.
+
+What comes back is a linear map from integer columns to design columns, fitted by least squares: of
+exact columns it is exact. The label party's map also keeps the sums of the residuals it has alone,
+as these are most of a column's error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.regression.messages import MOST_COLUMNS, Layout, Tree
+from federated.sharing.messages import MOST_DEPTH
+from federated.sharing.trees import depth_of
+from psi.protocol import PeerError
+
+__all__ = ["Columns", "Sides", "check_layout", "depths", "largest", "weights_of", "width_of"]
+
+Floats = NDArray[np.float64]
+Bins = NDArray[np.uint16]
+Integers = NDArray[np.int64]
+
+EVEN, CATEGORY, LOW = 0, 1, 2
+HIGH, LEVELS = 64, 128
+"""Kinds: HIGH + d are high digits above d bits, LEVELS + c levels of shape c / 2."""
+SHAPES = 17
+TOP = 2047
+"""The largest level."""
+_JOINED = 1 << 7
+_POINTS = 1 << 8
+_RIDGE = 1e-6
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, repr=False)
+class Columns:
+    """A party's columns: its public layout, and each tree's numbers `uint16[n]`."""
+
+    layout: Layout
+    numbers: tuple[Bins, ...]
+
+    @classmethod
+    def of(cls, x: Floats, bits: int) -> Columns:
+        """Trees of `float64[n, p]`; `bits` of a column that is on no small even grid."""
+        small, wide = _sorted(x)
+        made = _Made([], [], 0)
+        for factors in _joined(small):
+            made.add([f.kind for f in factors], [f.size for f in factors], _mixed(factors))
+        if wide:
+            for column in _orthogonal(x[:, wide]).T:
+                if bits == 8:
+                    made.levels(column)
+                else:
+                    made.digits(column, bits)
+        layout = Layout(tuple(made.trees), made.integers, x.shape[1])
+        return cls(layout, tuple(made.numbers))
+
+    def integers(self, low: int, high: int) -> Floats:
+        """The integer columns of rows `low` to `high`, `float64[high - low, integers]`."""
+        found = np.zeros((high - low, self.layout.integers))
+        for tree, numbers in zip(self.layout.trees, self.numbers, strict=True):
+            weights = weights_of(tree)
+            own = slice(tree.first, tree.first + weights.shape[1])
+            found[:, own] += weights[numbers[low:high]]
+        return found
+
+    def back(self, x: Floats, residual: Floats | None = None) -> Floats:
+        """The map M `float64[integers + 1, p]`: sums over x are (all rows, integer columns) @ M.
+
+        Args:
+            x: the design columns `float64[n, p]`.
+            residual: `float64[n]`; if given, its sums over x come back exactly.
+        """
+        size = self.layout.integers + 1
+        gram, cross, sums = np.zeros((size, size)), np.zeros((size, x.shape[1])), np.zeros(size)
+        for low in range(0, len(x), _CHUNK):
+            part = x[low : low + _CHUNK]
+            own = np.column_stack([np.ones(len(part)), self.integers(low, low + len(part))])
+            gram += own.T @ own
+            cross += own.T @ part
+            if residual is not None:
+                sums += residual[low : low + _CHUNK] @ own
+        scale = 1.0 / np.sqrt(np.maximum(np.diag(gram), 1.0))
+        inverse = np.linalg.pinv(gram * scale[:, None] * scale, rcond=1e-12, hermitian=True)
+        inverse *= scale[:, None] * scale
+        found = inverse @ cross
+        if residual is not None and (length := float(sums @ inverse @ sums)) > 0:
+            missing = residual @ x - sums @ found
+            found += np.outer(inverse @ sums, missing) / length
+        return np.asarray(found)
+
+
+def weights_of(tree: Tree) -> Integers:
+    """`int64[2^depth, columns]`: the weights that each number of a tree has; 0 for spare ones."""
+    size = int(np.prod(tree.sizes))
+    found = np.zeros((1 << depth_of(size), width_of(tree)), np.int64)
+    number, stride, at = np.arange(size), 1, 0
+    for kind, each in zip(tree.kinds, tree.sizes, strict=True):
+        part = _weights(kind, each)[number // stride % each]
+        found[:size, at : at + part.shape[1]] = part
+        stride, at = stride * each, at + part.shape[1]
+    return found
+
+
+def width_of(tree: Tree) -> int:
+    """How many integer columns a tree's numbers have weights for."""
+    pairs = zip(tree.kinds, tree.sizes, strict=True)
+    return sum(size - 1 if kind == CATEGORY else 1 for kind, size in pairs)
+
+
+def depths(layout: Layout) -> tuple[int, ...]:
+    """Levels of each tree."""
+    return tuple(depth_of(int(np.prod(tree.sizes))) for tree in layout.trees)
+
+
+def largest(layout: Layout) -> Floats:
+    """The largest magnitude that a row can have in each integer column: `float64[integers]`."""
+    found = np.zeros(layout.integers)
+    for tree in layout.trees:
+        weights = np.abs(weights_of(tree)).max(axis=0)
+        found[tree.first : tree.first + len(weights)] += weights
+    return found
+
+
+def check_layout(layout: Layout, bits: int) -> None:
+    """Raise `PeerError` unless a party may have such trees."""
+    if layout.integers > MOST_COLUMNS or not layout.trees:
+        raise PeerError(f"a layout of {len(layout.trees)} trees, {layout.integers} columns")
+    seen: set[int] = set()
+    for tree in layout.trees:
+        if len(tree.kinds) != len(tree.sizes) or not tree.kinds:
+            raise PeerError("a tree without kinds of columns")
+        if int(np.prod(tree.sizes, dtype=object)) > 1 << min(MOST_DEPTH, 8):
+            raise PeerError("a tree with more leaves than any column has")
+        if not all(_known(*each, bits) for each in zip(tree.kinds, tree.sizes, strict=True)):
+            raise PeerError("a tree of a kind of columns that there is not")
+        if tree.first + width_of(tree) > layout.integers:
+            raise PeerError("a tree with more columns than the layout")
+        seen.update(range(tree.first, tree.first + width_of(tree)))
+    if len(seen) != layout.integers:
+        raise PeerError("columns without a tree")
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both layouts of a regression."""
+
+    own: Layout
+    theirs: Layout
+
+
+# kinds
+
+
+def _known(kind: int, size: int, bits: int) -> bool:
+    low, high = bits // 2, bits - bits // 2
+    if kind >= LEVELS:
+        return kind < LEVELS + SHAPES and size == _POINTS and bits == 8
+    if kind == HIGH + low:
+        return size == 1 << high and bits > 8
+    if kind == LOW:
+        return size == 1 << low and bits > 8
+    return kind in (EVEN, CATEGORY)
+
+
+def _weights(kind: int, size: int) -> Integers:
+    """`int64[size, columns]` of one kind."""
+    number = np.arange(size)
+    if kind == CATEGORY:
+        return np.eye(size, dtype=np.int64)[:, 1:]
+    if kind >= LEVELS:
+        return _levels((kind - LEVELS) / 2)[:, None]
+    if kind >= HIGH:
+        return ((number - size // 2) << (kind - HIGH))[:, None]
+    return (number - (size // 2 if kind == EVEN else 0))[:, None]
+
+
+def _levels(shape: float) -> Integers:
+    """256 levels, TOP sinh(c t) / sinh(c) for t from -1 to 1, of which the first is spare."""
+    t = (np.arange(_POINTS) - 128) / 127.0
+    found = np.rint(TOP * (np.sinh(shape * t) / np.sinh(shape) if shape else t)).astype(np.int64)
+    found[0] = 0
+    return found
+
+
+# a party's own columns
+
+
+@dataclass(frozen=True)
+class _Factor:
+    kind: int
+    size: int
+    numbers: Integers
+
+
+@dataclass
+class _Made:
+    trees: list[Tree]
+    numbers: list[Bins]
+    integers: int
+
+    def add(self, kinds: list[int], sizes: list[int], numbers: Integers) -> None:
+        tree = Tree(tuple(kinds), tuple(sizes), self.integers)
+        self.trees.append(tree)
+        self.numbers.append(numbers.astype(np.uint16))
+        self.integers += width_of(tree)
+
+    def levels(self, column: Floats) -> None:
+        """256 levels of the shape that rounds the column best."""
+        column = column - np.median(column)
+        scaled = column / np.abs(column).max() * TOP
+        best = None
+        for shape in range(SHAPES):
+            levels = _levels(shape / 2)[1:]
+            found = np.searchsorted((levels[1:] + levels[:-1]) / 2, scaled)
+            error = float(np.mean((levels[found] - scaled) ** 2))
+            if best is None or error < best[0]:
+                best = error, shape, found + 1
+        if best is not None:
+            self.add([LEVELS + best[1]], [_POINTS], best[2])
+
+    def digits(self, column: Floats, bits: int) -> None:
+        """Two digits of an even grid over the column's range."""
+        low, low_bits = column.min(), bits // 2
+        step = (column.max() - low) / ((1 << bits) - 1)
+        found = np.rint((column - low) / step).astype(np.int64)
+        first = self.integers
+        self.add([HIGH + low_bits], [1 << (bits - low_bits)], found >> low_bits)
+        self.trees.append(Tree((LOW,), (1 << low_bits,), first))
+        self.numbers.append((found & ((1 << low_bits) - 1)).astype(np.uint16))
+
+
+def _sorted(x: Floats) -> tuple[list[_Factor], list[int]]:
+    """Columns that are on small even grids, categories together; the others' places."""
+    small: list[_Factor] = []
+    wide: list[int] = []
+    at = 0
+    while at < x.shape[1]:
+        many = _category(x, at)
+        if many > 1:
+            numbers = (x[:, at : at + many] * np.arange(1, many + 1)).sum(axis=1)
+            small.append(_Factor(CATEGORY, many + 1, numbers.astype(np.int64)))
+        elif (found := _even(x[:, at])) is not None:
+            small.append(found)
+        else:
+            wide.append(at)
+        at += max(1, many)
+    return small, wide
+
+
+def _category(x: Floats, at: int) -> int:
+    """How many columns from `at` on are 0 or 1 and exclude each other."""
+    taken, many = np.zeros(len(x), np.bool_), 0
+    while at + many < x.shape[1] and many < _POINTS - 1:
+        column = x[:, at + many]
+        ones = column == 1.0
+        if not (ones | (column == 0.0)).all() or (taken & ones).any():
+            break
+        taken |= ones
+        many += 1
+    return many
+
+
+def _even(column: Floats) -> _Factor | None:
+    """The column as numbers of an even grid of up to 256 points."""
+    values = np.unique(column)
+    if len(values) < 2 or len(values) > _POINTS:
+        return None
+    gaps = np.diff(values)
+    step = gaps[gaps > gaps.max() * 1e-9].min()
+    numbers = (column - values[0]) / step
+    size = int(np.rint(numbers.max())) + 1
+    if size > _POINTS or np.abs(numbers - np.rint(numbers)).max() > 1e-6:
+        return None
+    return _Factor(EVEN, max(2, size), np.rint(numbers).astype(np.int64))
+
+
+def _joined(small: list[_Factor]) -> Iterator[list[_Factor]]:
+    """Columns that share trees, large ones first."""
+    groups: list[list[_Factor]] = []
+    for factor in sorted(small, key=lambda each: -each.size):
+        for group in groups:
+            if np.prod([f.size for f in group]) * factor.size <= _JOINED and len(group) < 16:
+                group.append(factor)
+                break
+        else:
+            groups.append([factor])
+    yield from groups
+
+
+def _mixed(factors: list[_Factor]) -> Integers:
+    """One number for all of them."""
+    found, stride = np.zeros(len(factors[0].numbers), np.int64), 1
+    for factor in factors:
+        found += stride * factor.numbers
+        stride *= factor.size
+    return found
+
+
+def _orthogonal(x: Floats) -> Floats:
+    """The columns, made orthogonal one after the other, of mean 0."""
+    centred = x - x.mean(axis=0)
+    gram = centred.T @ centred / len(x)
+    scale = np.sqrt(np.maximum(np.diag(gram), np.finfo(np.float64).tiny))
+    gram = gram / scale / scale[:, None] + _RIDGE * np.eye(len(gram))
+    factor = np.linalg.cholesky(gram)
+    return np.asarray(np.linalg.solve(factor, (centred / scale).T).T)

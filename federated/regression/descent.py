@@ -1,0 +1,238 @@
+"""Quasi-Newton steps of a model whose coefficients lie at two parties, from inner products alone.
+
+Each party keeps its own part of the gradient g, of the latest steps s and of the gradient's changes
+y, and a block H of the first metric. The BFGS direction (Nocedal and Wright 2006, algorithm 7.4,
+all pairs kept)
+
+    d = -(H g - Σ α_j H y_j + Σ (α_j - β_j) s_j)
+
+has coefficients that follow from inner products of whole vectors. A party's numbers are its part of
+each; both add them up and take the same step. Coefficients are computed number by number, so that
+both get the same bits.
+
+A pair whose s·y is not far above what noise in the gradients makes of it is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.regression.plan import MOST_EVALUATIONS
+from psi.protocol import Array, PeerError
+
+__all__ = [
+    "Descent",
+    "Metric",
+    "fork_products",
+    "forked",
+    "moved",
+    "products",
+    "rounded_products",
+    "stepped",
+]
+
+Floats = NDArray[np.float64]
+
+DIGITS = 16
+"""Bits that an inner product is told with."""
+SIGMAS = 3.0
+"""How many standard deviations of its noise s·y must be, to say something."""
+_MOST = 4096 * 2 * MOST_EVALUATIONS
+_PAIRS = 2 * MOST_EVALUATIONS
+_Vector = Annotated[NDArray[np.float64], Array("float64", most=4096)]
+_Rows = Annotated[NDArray[np.float64], Array("float64", most=_MOST)]
+_Square = Annotated[NDArray[np.float64], Array("float64", most=_PAIRS**2)]
+
+
+@dataclass(frozen=True, repr=False)
+class Metric:
+    """This party's block of the first metric, and what noise is in its gradients.
+
+    inverse: H, `float64[k, k]`; noise: the covariance of the gradient's noise, `float64[k, k]`.
+    """
+
+    inverse: Floats
+    noise: Floats
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Descent:
+    """One model's way: all that a party keeps of it; k is at least 1.
+
+    weights: `float64[k]`; step: of the latest direction, yet to be taken; gradient: at the weights
+    before it (none: no step yet); steps, changes: `float64[m, k]`, flat; products of all pairs, the
+    same at both: `along[i, j]` = s_i·y_j and `across[i, j]` = y_i·H y_j, `float64[m, m]`, flat.
+    """
+
+    weights: _Vector
+    step: _Vector
+    gradient: _Vector
+    steps: _Rows
+    changes: _Rows
+    along: _Square
+    across: _Square
+
+    @classmethod
+    def at(cls, weights: Floats) -> Descent:
+        """Before the first step."""
+        none = np.zeros(0)
+        return cls(
+            weights=weights,
+            step=none,
+            gradient=none,
+            steps=none,
+            changes=none,
+            along=none,
+            across=none,
+        )
+
+    def pairs(self) -> tuple[Floats, Floats]:
+        """Steps and changes `float64[m, k]`."""
+        width = len(self.weights)
+        return self.steps.reshape(-1, width), self.changes.reshape(-1, width)
+
+
+def moved(descent: Descent, limit: float) -> Descent:
+    """With the latest direction taken, shortened to `limit` of it."""
+    step = descent.step * limit
+    return replace(descent, weights=descent.weights + step, step=step)
+
+
+def products(descent: Descent, gradient: Floats, metric: Metric) -> Floats:
+    """This party's part of the inner products at a new gradient.
+
+    With the pair of the latest step among m: s_i·g, y_i·H g, s_i·y_m, y_i·H y_m, g·H g, and the
+    variance that noise gives s_m·y_m. Before the first step g·H g alone.
+    """
+    steps, changes = _with_latest(descent, gradient)
+    turned = metric.inverse @ gradient
+    own, last = [steps @ gradient, changes @ turned], [float(gradient @ turned)]
+    if len(descent.step):
+        own += [steps @ changes[-1], changes @ (metric.inverse @ changes[-1])]
+        last += [float(steps[-1] @ metric.noise @ steps[-1])]
+    return rounded_products(np.concatenate([*own, last]))
+
+
+def fork_products(descent: Descent, gradient: Floats, fork: Floats, metric: Metric) -> Floats:
+    """This party's part of those at the gradient `fork` of other rows, at the same weights.
+
+    s_i·f, y_i·H f and f·H f, with the pair of the latest step and the new `gradient` among them.
+    """
+    steps, changes = _with_latest(descent, gradient)
+    turned = metric.inverse @ fork
+    return rounded_products(np.concatenate([steps @ fork, changes @ turned, [fork @ turned]]))
+
+
+def rounded_products(numbers: Floats) -> Floats:
+    """To DIGITS significant bits."""
+    mantissa, exponent = np.frexp(numbers)
+    return np.asarray(np.ldexp(np.rint(np.ldexp(mantissa, DIGITS)), exponent - DIGITS))
+
+
+def stepped(
+    descent: Descent, gradient: Floats, metric: Metric, own: Floats, theirs: Floats
+) -> tuple[Descent, float]:
+    """With the pair of the latest step, if it says something, and a new direction.
+
+    Also the Newton decrement by the metric at hand: how far the optimum is, in standard errors.
+    Raises `PeerError` for numbers of another count.
+    """
+    whole = _whole(own, theirs)
+    steps, changes = descent.pairs()
+    many = len(steps)
+    on: list[float] = []
+    turned: list[float] = []
+    length, size = whole[0], many + 1
+    if len(descent.step):
+        on, turned, length = whole[:many], whole[size : size + many], whole[4 * size]
+        new_along, new_across = whole[2 * size : 3 * size], whole[3 * size : 4 * size]
+        noise = max(0.0, whole[4 * size + 1])
+        if new_along[-1] > SIGMAS * noise**0.5 and new_along[-1] > 0.0:
+            along, across = _table(descent.along, many), _table(descent.across, many)
+            along = [[*row, new] for row, new in zip(along, new_along, strict=False)]
+            along.append([0.0] * many + [new_along[-1]])
+            across = [[*row, new] for row, new in zip(across, new_across, strict=False)]
+            across.append(list(new_across))
+            on, turned = whole[:size], whole[size : 2 * size]
+            steps, changes = _with_latest(descent, gradient)
+            descent = replace(
+                descent,
+                steps=steps.ravel(),
+                changes=changes.ravel(),
+                along=np.array(along).ravel(),
+                across=np.array(across).ravel(),
+            )
+    direction, decrement = _direction(descent, gradient, metric, (on, turned, length))
+    return replace(descent, step=direction, gradient=gradient), decrement
+
+
+def forked(
+    descent: Descent,
+    fork: Floats,
+    metric: Metric,
+    share: float,
+    own: Floats,
+    theirs: Floats,
+) -> tuple[Descent, float]:
+    """Another model's first step from the weights before the latest direction.
+
+    Args:
+        descent: what `stepped` gave.
+        fork: the gradient `float64[k]` of the other model's rows.
+        share: which part of the rows these are: the pairs are of all.
+        own, theirs: of `fork_products`.
+    """
+    whole = _whole(own, theirs)
+    size, many = len(whole) // 2, len(descent.pairs()[0])  # the latest pair may be left out
+    at = whole[:many], whole[size : size + many], whole[-1]
+    direction, decrement = _direction(descent, fork, metric, at)
+    return replace(descent, step=direction / share, gradient=fork), decrement
+
+
+def _whole(own: Floats, theirs: Floats) -> list[float]:
+    if len(own) != len(theirs):
+        raise PeerError(f"{len(theirs)} inner products found, {len(own)} expected")
+    return [float(x) + float(y) for x, y in zip(own, theirs, strict=True)]
+
+
+def _table(flat: Floats, many: int) -> list[list[float]]:
+    return [[float(v) for v in row] for row in flat.reshape(many, many)]
+
+
+def _direction(
+    descent: Descent,
+    gradient: Floats,
+    metric: Metric,
+    at: tuple[list[float], list[float], float],
+) -> tuple[Floats, float]:
+    """The direction, and the decrement; `at`: s_i·g, y_i·H g, g·H g of all pairs."""
+    on, turned, length = at
+    steps, changes = descent.pairs()
+    many = len(steps)
+    along, across = _table(descent.along, many), _table(descent.across, many)
+    alpha, gain = [0.0] * many, [0.0] * many
+    for i in reversed(range(many)):
+        left = on[i] - sum(alpha[j] * along[i][j] for j in range(i + 1, many))
+        alpha[i] = left / along[i][i]
+    for i in range(many):
+        beta = turned[i] - sum(alpha[j] * across[i][j] for j in range(many))
+        beta += sum(gain[j] * along[j][i] for j in range(i))
+        gain[i] = alpha[i] - beta / along[i][i]
+    direction = metric.inverse @ (gradient - np.array(alpha) @ changes if many else gradient)
+    direction = -(direction + np.array(gain) @ steps) if many else -direction
+    # g·d from what both have: g·H g - Σ α_j y_j·H g + Σ gain_j s_j·g
+    square = length - sum(a * t for a, t in zip(alpha, turned, strict=True))
+    square += sum(c * o for c, o in zip(gain, on, strict=True))
+    return np.asarray(direction), max(0.0, square) ** 0.5
+
+
+def _with_latest(descent: Descent, gradient: Floats) -> tuple[Floats, Floats]:
+    steps, changes = descent.pairs()
+    if not len(descent.step):
+        return steps, changes
+    step, change = descent.step[None], (gradient - descent.gradient)[None]
+    return np.concatenate([steps, step]), np.concatenate([changes, change])

@@ -1,0 +1,37 @@
+"""Noise that one party adds to what the other opens, and roundings, from what a role has heard.
+
+A party that goes on from an older copy of itself gives the same noise to the same messages, so that
+nobody gets two draws to average. Its source is the role's seed, which the operating system drew.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.vertical.basis import gaussians
+from psi.protocol import PeerError, Random
+
+__all__ = ["dithered", "noise_of"]
+
+Floats = NDArray[np.float64]
+_MOST = 2.0**54
+
+
+def noise_of(
+    shape: tuple[int, int], deviations: Floats, bits: int, random: Random
+) -> NDArray[np.uint64]:
+    """Gaussian numbers of these standard deviations a column, with `bits` fraction bits."""
+    drawn = gaussians(shape[0] * shape[1], random).reshape(shape)
+    whole = np.rint(np.ldexp(drawn * deviations, bits))
+    return np.asarray(whole.astype(np.int64).view(np.uint64))
+
+
+def dithered(numbers: Floats, bits: int, random: Random) -> NDArray[np.uint64]:
+    """Numbers in fixed point, rounded up or down at random so that sums have no bias."""
+    scaled = np.ldexp(numbers, bits)
+    if not np.abs(scaled).max(initial=0.0) < _MOST:
+        raise PeerError("products out of range")
+    drawn = np.frombuffer(random(2 * numbers.size), "<u2").reshape(numbers.shape)
+    whole = np.floor(scaled + (drawn + 0.5) * 2.0**-16)
+    return np.asarray(whole.astype(np.int64).view(np.uint64))

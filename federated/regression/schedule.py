@@ -1,0 +1,160 @@
+"""What both parties derive alike from the plan: evaluations in order, and chunks' numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import astuple, dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.regression.links import TABLE_BITS
+from federated.regression.plan import RegressionPlan
+from federated.sharing.trees import CHUNK, padded
+
+__all__ = [
+    "EVERY",
+    "Evaluation",
+    "Place",
+    "Places",
+    "Vector",
+    "digest",
+    "scale_bits",
+    "schedule",
+]
+
+EVERY = -1
+"""In place of a fold: all labelled rows."""
+_SUM_BITS = 52
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A set of rows whose residuals by one model are summed: those in `fold`, or those outside."""
+
+    model: int
+    fold: int
+    outside: bool
+
+    def rows(self, labelled: NDArray[np.bool_], folds: NDArray[np.int8]) -> NDArray[np.bool_]:
+        """`bool[n]`."""
+        if self.fold == EVERY:
+            return np.asarray(labelled)
+        return np.asarray(labelled & ((folds != self.fold) if self.outside else (folds == self.fold)))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of gradients.
+
+    models: which ones' scores, 0 for the full one, 1 on for folds; vectors: the sums that are
+    opened, each of one of `models` by its place; stepped: the models that have a step after it.
+    """
+
+    number: int
+    models: tuple[int, ...]
+    vectors: tuple[Vector, ...]
+    stepped: tuple[int, ...]
+
+    @property
+    def forks(self) -> bool:
+        """Whether each fold's first step follows from it."""
+        return self.models == (0,) and len(self.stepped) > 1
+
+
+def schedule(plan: RegressionPlan) -> tuple[Evaluation, ...]:
+    """Every evaluation of a plan."""
+    found = []
+    every = tuple(range(1, plan.folds + 1))
+    for number in range(plan.evaluations):
+        if plan.folds and number == plan.evaluations - 1:
+            vectors = tuple(Vector(0, fold, False) for fold in range(plan.folds))
+            found.append(Evaluation(number, (0,), vectors, (0, *every)))
+        else:
+            found.append(Evaluation(number, (0,), (Vector(0, EVERY, False),), (0,)))
+    for number in range(plan.evaluations, plan.evaluations + plan.fold_evaluations):
+        vectors = tuple(Vector(fold, fold, True) for fold in range(plan.folds))
+        found.append(Evaluation(number, every, vectors, every))
+    return tuple(found)
+
+
+def scale_bits(plan: RegressionPlan) -> int:
+    """Fraction bits of residuals: their sum over all rows stays below 2^52 in any column."""
+    columns = 11 if plan.column_bits == 8 else plan.column_bits
+    most = TABLE_BITS + (12 if plan.column_bits == 8 else 16)
+    return min(most, _SUM_BITS - columns - plan.rows.bit_length())
+
+
+def digest(plan: RegressionPlan) -> bytes:
+    """32 bytes that name the terms."""
+    return hashlib.sha256(f"regression {astuple(plan)}".encode()).digest()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A chunk of rows `low` to `high` of a tree, or of a model's lookup in an evaluation.
+
+    tree: -1 for a lookup; model: its place in the evaluation's.
+    """
+
+    low: int
+    high: int
+    tree: int
+    evaluation: int
+    model: int
+
+    @property
+    def rows(self) -> int:
+        """Rows of the chunk's arrays, those that fill up included."""
+        return padded(self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Numbers of one direction's chunks: of `trees` kept ones, then of each evaluation's lookups.
+
+    lookups: models of each evaluation, for the direction that has lookups; else none.
+    """
+
+    rows: int
+    trees: int
+    lookups: tuple[int, ...] = ()
+
+    @property
+    def chunks(self) -> int:
+        """Of all rows."""
+        return -(-self.rows // CHUNK)
+
+    @property
+    def kept(self) -> int:
+        """Numbers of kept trees."""
+        return self.trees * self.chunks
+
+    def until(self, evaluation: int) -> int:
+        """Numbers before the lookups of an evaluation."""
+        return self.kept + sum(self.lookups[:evaluation]) * self.chunks
+
+    def of(self, number: int) -> Place:
+        """What a number stands for."""
+        if number < self.kept:
+            chunk, tree = divmod(number, self.trees)
+            return Place(*self.range(chunk), tree, -1, -1)
+        serial, chunk = divmod(number - self.kept, self.chunks)
+        ends = list(accumulate(self.lookups))
+        evaluation = int(np.searchsorted(ends, serial, side="right"))
+        model = serial - (ends[evaluation - 1] if evaluation else 0)
+        return Place(*self.range(chunk), -1, evaluation, model)
+
+    def tree(self, tree: int, chunk: int) -> int:
+        """The number of a kept tree's chunk."""
+        return chunk * self.trees + tree
+
+    def lookup(self, evaluation: int, model: int, chunk: int) -> int:
+        """The number of a lookup's chunk."""
+        serial = sum(self.lookups[:evaluation]) + model
+        return self.kept + serial * self.chunks + chunk
+
+    def range(self, chunk: int) -> tuple[int, int]:
+        """The rows of a chunk."""
+        return chunk * CHUNK, min((chunk + 1) * CHUNK, self.rows)

@@ -1,0 +1,93 @@
+"""What the roles of a regression keep between two messages: all that a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.regression.descent import Descent
+from federated.regression.messages import MOST_COLUMNS, MOST_RANK, Layout
+from federated.regression.plan import MOST_EVALUATIONS, MOST_FOLDS
+from federated.sharing.kept import IndexKeys, ValueKeys
+from federated.sharing.seeds import BASE
+from federated.sharing.transcript import Transcript
+from psi.protocol import Array, Length, Range, message
+
+__all__ = ["Entry", "Fitting", "Linking"]
+
+_Count = Annotated[int, Range(0, 1 << 40)]
+_Sums = Annotated[NDArray[np.uint64], Array("uint64", most=2 * MOST_COLUMNS * MOST_FOLDS)]
+_Gradients = Annotated[NDArray[np.float64], Array("float64", most=2 * MOST_COLUMNS * MOST_FOLDS)]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is told of one evaluation of one model; `fold` -1 for the full one."""
+
+    evaluation: int
+    fold: int
+    left: float
+    span: float
+
+
+@message(0xF0)
+@dataclass(frozen=True, kw_only=True)
+class Linking:
+    """Base transfers of both directions are under way; empty: not yet.
+
+    secret, point: of the own offer; layout: the other side's trees; bits, keys, said: of the choice
+    in the other side's offer; own: keys once the other side has chosen; unit: of residuals.
+    """
+
+    transcript: Transcript
+    secret: Annotated[bytes, Length(32)]
+    point: Annotated[bytes, Length(32)]
+    unit: int
+    layout: Layout | None = None
+    bits: Annotated[NDArray[np.uint8], Array("uint8", most=BASE)]
+    keys: Annotated[NDArray[np.uint8], Array("uint8", width=16, most=BASE)]
+    said: Annotated[bytes, Length(32 + 64 * BASE)] = b""
+    own: IndexKeys | None = None
+
+
+@message(0xF1)
+@dataclass(frozen=True, kw_only=True)
+class Fitting:
+    """Trees are made and evaluations run.
+
+    asked, corrected, turned: numbers of this party's own trees that are so far; answered, proved,
+    given: of the other side's. number: of the evaluation; sent, heard: its chunks. own, theirs:
+    shares of both sides' sums `uint64[vectors, 1 + integers]`, flat, the sum of all residuals
+    first. gradients: once opened, `float64[vectors, k]`, flat. models: the full one, then the
+    folds'. ranges `int64[models, 2]` and ranks of the evaluation's grids.
+    """
+
+    transcript: Transcript
+    keys: IndexKeys
+    peer: ValueKeys
+    layout: Layout
+    unit: int
+    asked: _Count = 0
+    corrected: _Count = 0
+    turned: _Count = 0
+    answered: _Count = 0
+    proved: _Count = 0
+    given: _Count = 0
+    started: bool = False
+    curvature: float = 0.0
+    score: float = 0.0
+    number: Annotated[int, Range(0, 2 * MOST_EVALUATIONS)] = 0
+    running: bool = False
+    sent: _Count = 0
+    answers: _Count = 0
+    heard: _Count = 0
+    own: _Sums
+    theirs: _Sums
+    gradients: _Gradients
+    ranges: Annotated[NDArray[np.int64], Array("int64", width=2, most=MOST_FOLDS)]
+    ranks: Annotated[tuple[Annotated[int, Range(2, MOST_RANK)], ...], Length(MOST_FOLDS)] = ()
+    models: Annotated[tuple[Descent, ...], Length(1 + MOST_FOLDS)]
+    log: Annotated[tuple[Entry, ...], Length(1 << 12)] = ()

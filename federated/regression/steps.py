@@ -1,0 +1,80 @@
+"""From an evaluation's opened gradients to the next models, the same way at both parties."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from federated.regression.descent import Metric, fork_products, forked, products, stepped
+from federated.regression.results import Floats
+from federated.regression.schedule import EVERY, Evaluation
+from federated.regression.states import Entry, Fitting
+from psi.protocol import PeerError
+
+__all__ = ["following", "own_products"]
+
+
+def own_products(
+    evaluation: Evaluation, state: Fitting, penalty: Floats, metric: Metric
+) -> list[Floats]:
+    """This party's inner products, one array for each model that has a step, in their order."""
+    opened = state.gradients.reshape(len(evaluation.vectors), -1)
+    if evaluation.models != (0,):
+        found = []
+        for model, sums in zip(evaluation.models, opened, strict=True):
+            descent = state.models[model]
+            found.append(products(descent, sums + penalty * descent.weights, metric))
+        return found
+    full = state.models[0]
+    gradient = opened.sum(axis=0) + penalty * full.weights
+    found = [products(full, gradient, metric)]
+    if evaluation.forks:
+        found += [fork_products(full, gradient, gradient - sums, metric) for sums in opened]
+    return found
+
+
+def following(
+    evaluation: Evaluation,
+    state: Fitting,
+    penalty: Floats,
+    metric: Metric,
+    told: Floats,
+    spans: list[float],
+) -> Fitting:
+    """With directions from both sides' inner products, before the next evaluation.
+
+    Raises `PeerError` for numbers of another count.
+    """
+    own = own_products(evaluation, state, penalty, metric)
+    ends = np.cumsum([len(each) for each in own])
+    if len(told) != ends[-1]:
+        raise PeerError(f"{len(told)} inner products found, {ends[-1]} expected")
+    theirs = np.split(told, ends[:-1])
+    opened = state.gradients.reshape(len(evaluation.vectors), -1)
+    models, log = list(state.models), list(state.log)
+    if evaluation.models == (0,):
+        gradient = opened.sum(axis=0) + penalty * models[0].weights
+        models[0], left = stepped(models[0], gradient, metric, own[0], theirs[0])
+        log.append(Entry(evaluation.number, EVERY, left, spans[0]))
+        if evaluation.forks:
+            share = (len(opened) - 1) / len(opened)
+            for fold, sums in enumerate(opened):
+                each = own[1 + fold], theirs[1 + fold]
+                model, left = forked(models[0], gradient - sums, metric, share, *each)
+                models.append(model)
+                log.append(Entry(evaluation.number, fold, left, spans[0]))
+    else:
+        spans = spans if len(spans) == len(opened) else spans * len(opened)
+        for at, (place, sums) in enumerate(zip(evaluation.models, opened, strict=True)):
+            gradient = sums + penalty * models[place].weights
+            models[place], left = stepped(models[place], gradient, metric, own[at], theirs[at])
+            log.append(Entry(evaluation.number, place - 1, left, spans[at]))
+    return replace(
+        state,
+        number=state.number + 1,
+        running=False,
+        models=tuple(models),
+        log=tuple(log),
+        gradients=np.zeros(0),
+    )

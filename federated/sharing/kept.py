@@ -1,0 +1,236 @@
+"""Trees that are kept: numbered chunks of both directions' trees, and any number of batches.
+
+`Index` is the bin holder's side of one direction, `Values` the value holder's. Each keeps a
+chunk's trees in the role's store under the chunk's number and is made anew from a few bytes of the
+role's state; which number is due, and what stands behind it, is the role's business. A number is
+asked for once: its transfers, and the random numbers its trees are made for, are drawn from what
+the role has heard and from the bins, so other bins are never turned under the same pads.
+
+A batch is one message for all trees of some rows under one nonce, which is drawn from what the role
+has heard and from the values: after a restart the same bytes, or other pads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.sharing.keys import NONCE, public_keys
+from federated.sharing.messages import (
+    Asked,
+    Challenged,
+    Corrected,
+    Turned,
+    Zeroed,
+)
+from federated.sharing.seeds import BASE, GROUPS, LEAVES
+from federated.sharing.transcript import SEED, Transcript
+from federated.sharing.transfers import CHECKED, Choosing, Delta, Transfers
+from federated.sharing.trees import BinTrees, ValueTrees, Zeros
+from psi.kernels.half_trees import bin_lookup, groups_of, value_lookup
+from psi.protocol import Array, Length, PeerError
+from psi.protocol.store import Store
+
+__all__ = [
+    "WIDTH",
+    "Index",
+    "IndexKeys",
+    "ValueKeys",
+    "Values",
+    "batch_nonce",
+    "narrowed",
+    "signed",
+    "widened",
+]
+
+Words = NDArray[np.uint64]
+Bins = NDArray[np.uint16]
+
+WIDTH = 7
+"""Bytes of a lane on the way: everything is modulo 2^56."""
+_SHIFT = 64 - 8 * WIDTH
+
+
+@dataclass(frozen=True, repr=False)
+class IndexKeys:
+    """What the bin holder keeps of a direction's set-up."""
+
+    seeds: Annotated[bytes, Length(GROUPS * LEAVES * 16)]
+    coin: Annotated[bytes, Length(SEED)]
+
+
+@dataclass(frozen=True, repr=False)
+class ValueKeys:
+    """What the value holder keeps of a direction's set-up: all seeds but some, the bits of Δ."""
+
+    seeds: Annotated[bytes, Length(GROUPS * LEAVES * 16)]
+    bits: Annotated[NDArray[np.uint8], Array("uint8", most=BASE)]
+    coin: Annotated[bytes, Length(SEED)]
+
+
+def narrowed(lanes: Words) -> NDArray[np.uint8]:
+    """The low bytes of lanes of any shape, flat."""
+    flat = np.ascontiguousarray(lanes, "<u8").reshape(-1, 1).view(np.uint8)
+    return np.ascontiguousarray(flat[:, :WIDTH]).reshape(-1)
+
+
+def widened(data: NDArray[np.uint8], rows: int, lanes: int) -> Words:
+    """`uint64[rows, lanes]` of what `narrowed` gave. Raises `PeerError` for another length."""
+    if len(data) != WIDTH * rows * lanes:
+        raise PeerError(f"lanes of {len(data)} bytes, {WIDTH * rows * lanes} expected")
+    flat = np.zeros((rows * lanes, 8), np.uint8)
+    flat[:, :WIDTH] = data.reshape(-1, WIDTH)
+    return flat.view("<u8").astype(np.uint64).reshape(rows, lanes)
+
+
+def signed(numbers: Words) -> NDArray[np.int64]:
+    """Numbers modulo 2^56 as signed ones."""
+    return (numbers << np.uint64(_SHIFT)).view(np.int64) >> np.int64(_SHIFT)
+
+
+def batch_nonce(transcript: Transcript, name: str, *values: Words) -> bytes:
+    """The nonce of a batch of these values."""
+    text = hashlib.sha256()
+    for each in values:
+        text.update(np.ascontiguousarray(each, "<u8").data)
+    return transcript.draw(f"batch {name} {text.hexdigest()}", NONCE)
+
+
+def _own(nonce: bytes, place: int) -> bytes:
+    """Each chunk's keys of a batch, or of its check: no two share them."""
+    if len(nonce) != NONCE:
+        raise PeerError(f"a nonce of {len(nonce)} bytes, {NONCE} expected")
+    return nonce + place.to_bytes(8, "little")
+
+
+class Index:
+    """The bin holder's side of one direction."""
+
+    def __init__(self, store: Store, keys: IndexKeys) -> None:
+        self._store = store
+        seeds = np.frombuffer(keys.seeds, np.uint8).reshape(GROUPS, LEAVES, 16)
+        self._side = Choosing(seeds, keys.coin)
+
+    def ask(self, transcript: Transcript, place: int, bins: Bins, depth: int) -> Asked:
+        """Transfers for the trees of a chunk of rows, a multiple of 64, with these bins."""
+        text = hashlib.sha256(np.ascontiguousarray(bins, "<u2").data).hexdigest()
+        random = transcript.random(f"trees {place} {text}")
+        trees, sent = BinTrees.ask(self._side, place, len(bins), depth, random)
+        self._store.put("index-beside", place, trees.beside)
+        self._store.put("index-made", place, trees.made)
+        return Asked(place, sent.rows.reshape(-1), sent.sums, sent.digest)
+
+    def corrected(self, transcript: Transcript, sent: Corrected) -> Challenged:
+        """Keep the trees, and ask for zeros."""
+        made, beside = self._of("made", sent.place), self._of("beside", sent.place)
+        depth, rows, _ = beside.shape
+        if len(sent.told) != 2 * rows * (depth - 1) or len(sent.nonce) != NONCE:
+            raise PeerError("corrections of trees of another shape")
+        told = sent.told.reshape(rows, depth - 1, 2)
+        trees = BinTrees(beside, b"", made, made).corrected(told, sent.nonce)
+        # under a name of their own: a kill here corrects what was asked once more
+        self._store.put("index-trees", sent.place, trees.beside)
+        self._store.put("index-nonce", sent.place, np.frombuffer(sent.nonce, np.uint8))
+        nonce = transcript.draw(f"challenge {sent.place}", NONCE)
+        self._store.put("index-challenge", sent.place, np.frombuffer(nonce, np.uint8))
+        return Challenged(sent.place, nonce)
+
+    def turned(self, sent: Zeroed, bins: Bins) -> Turned:
+        """Check the trees, and turn them to the bins."""
+        nonce = self._of("challenge", sent.place).tobytes()
+        trees = self._trees(sent.place)
+        trees.check(_own(nonce, sent.place), Zeros(sent.lane, sent.sums))
+        self._store.put("index-beside", sent.place, np.zeros((0, 0, 2), np.uint64))
+        return Turned(sent.place, trees.turned(bins)[1])
+
+    def summed(self, place: int, bins: Bins, nonce: bytes, lanes: Words) -> Words:
+        """This side's share `uint64[2^depth, k]` of the sums by bin of a batch `uint64[n, k]`."""
+        trees, _ = self._trees(place).turned(bins)
+        return np.asarray(trees.share(_own(nonce, place), lanes, 64))
+
+    def looked_up(self, place: int, bins: Bins, nonce: bytes, lanes: Words, table: Words) -> Words:
+        """This side's share `uint64[n]` of the rows' sums of values times `table[bin]`."""
+        trees, own = self._trees(place), _own(nonce, place)
+        rows, turns = len(bins), trees.made ^ bins
+        keys = public_keys(trees.nonce, "tree", groups_of(rows))
+        leaf_keys = public_keys(own, "leaf", groups_of(rows) * (table.shape[1] // 2))
+        sums, products = bin_lookup(bins, turns, trees.beside, keys, leaf_keys, table)
+        # the wrong leaf at each row's bin cancels
+        return np.asarray(products + (table[bins] * (lanes - sums)).sum(axis=1, dtype=np.uint64))
+
+    def drop(self, place: int) -> None:
+        """Forget a chunk's trees."""
+        self._store.put("index-trees", place, np.zeros((0, 0, 2), np.uint64))
+        self._store.put("index-made", place, np.zeros(0, np.uint16))
+
+    def _trees(self, place: int) -> BinTrees:
+        made, nonce = self._of("made", place), self._of("nonce", place).tobytes()
+        return BinTrees(self._of("trees", place), nonce, made, made)
+
+    def _of(self, name: str, place: int) -> Any:
+        return self._store.get(f"index-{name}", place)
+
+
+class Values:
+    """The value holder's side of one direction."""
+
+    def __init__(self, store: Store, keys: ValueKeys) -> None:
+        self._store = store
+        seeds = np.frombuffer(keys.seeds, np.uint8).reshape(GROUPS, LEAVES, 16)
+        self._side = Delta(seeds, keys.bits, keys.coin)
+
+    def answered(self, transcript: Transcript, sent: Asked, rows: int, depth: int) -> Corrected:
+        """Make a chunk's trees, and correct the other side's."""
+        if len(sent.rows) % GROUPS or len(sent.sums) != CHECKED:
+            raise PeerError("transfers of another shape")
+        transfers = Transfers(sent.rows.reshape(GROUPS, -1), sent.sums, sent.digest)
+        nonce = transcript.draw(f"tree keys {sent.place}", NONCE)
+        trees, told = ValueTrees.make(self._side, sent.place, transfers, rows, depth, nonce)
+        self._store.put("value-first", sent.place, trees.first)
+        self._store.put("value-nonce", sent.place, np.frombuffer(nonce, np.uint8))
+        self._store.put("value-turns", sent.place, trees.turns)
+        return Corrected(sent.place, nonce, told.reshape(-1))
+
+    def zeroed(self, sent: Challenged, depth: int) -> Zeroed:
+        """Zeros under the other side's nonce."""
+        zeros = self._trees(sent.place, depth, made=True).zeros(_own(sent.nonce, sent.place))
+        return Zeroed(sent.place, zeros.lane, zeros.sums)
+
+    def turn(self, sent: Turned, depth: int) -> None:
+        """Keep the other side's turns."""
+        trees = self._trees(sent.place, depth, made=True).turned(sent.turns)
+        self._store.put("value-turns", sent.place, trees.turns)
+
+    def summed(self, place: int, depth: int, nonce: bytes, values: Words) -> tuple[Words, Words]:
+        """A batch `uint64[n, k]` padded, and this side's share `uint64[2^depth, k]` of its sums."""
+        pads, sums = self._trees(place, depth).sums(_own(nonce, place), values.shape[1], 64)
+        return values + pads, np.uint64(0) - sums
+
+    def looked_up(
+        self, place: int, nonce: bytes, values: Words, table: Words
+    ) -> tuple[Words, Words]:
+        """A batch for a lookup padded, and this side's share `uint64[n]`."""
+        depth, rows = len(table).bit_length() - 1, len(values)
+        trees = self._trees(place, depth)
+        keys = public_keys(trees.nonce, "tree", groups_of(rows))
+        leaves = groups_of(rows) * (table.shape[1] // 2)
+        leaf_keys = public_keys(_own(nonce, place), "leaf", leaves)
+        pads, products = value_lookup(trees.first, trees.turns, trees.delta, keys, leaf_keys, table)
+        return values + pads, np.uint64(0) - products
+
+    def drop(self, place: int) -> None:
+        """Forget a chunk's trees."""
+        self._store.put("value-first", place, np.zeros((0, 2), np.uint64))
+        self._store.put("value-turns", place, np.zeros(0, np.uint16))
+
+    def _trees(self, place: int, depth: int, *, made: bool = False) -> ValueTrees:
+        first = self._store.get("value-first", place)
+        nonce = self._store.get("value-nonce", place).tobytes()
+        turns = self._store.get("value-turns", place)
+        if made:
+            turns = np.zeros(len(first), np.uint16)
+        return ValueTrees(depth, first, self._side.delta, nonce, turns)
