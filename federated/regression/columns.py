@@ -11,8 +11,8 @@ other side, which holds residuals, needs to know weights but no number:
   spaced as a sinh, or to two digits of an even grid.
 
 What comes back is a linear map from integer columns to design columns, fitted by least squares: of
-exact columns it is exact. The label party's map also keeps the sums of the residuals it has alone,
-as these are most of a column's error.
+exact columns it is exact. The label party also adds what the map loses of the residuals that it
+has alone, as these are most of a column's error.
 """
 
 from __future__ import annotations
@@ -78,30 +78,31 @@ class Columns:
             found[:, own] += weights[numbers[low:high]]
         return found
 
-    def back(self, x: Floats, residual: Floats | None = None) -> Floats:
-        """The map M `float64[integers + 1, p]`: sums over x are (all rows, integer columns) @ M.
+    def back(self, x: Floats) -> Floats:
+        """The map M `float64[1 + integers, p]`: sums over x are (all rows, integer columns) @ M.
 
-        Args:
-            x: the design columns `float64[n, p]`.
-            residual: `float64[n]`; if given, its sums over x come back exactly.
+        `x: float64[n, p]` are the design columns.
         """
         size = self.layout.integers + 1
-        gram, cross, sums = np.zeros((size, size)), np.zeros((size, x.shape[1])), np.zeros(size)
+        gram, cross = np.zeros((size, size)), np.zeros((size, x.shape[1]))
         for low in range(0, len(x), _CHUNK):
             part = x[low : low + _CHUNK]
             own = np.column_stack([np.ones(len(part)), self.integers(low, low + len(part))])
             gram += own.T @ own
             cross += own.T @ part
-            if residual is not None:
-                sums += residual[low : low + _CHUNK] @ own
         scale = 1.0 / np.sqrt(np.maximum(np.diag(gram), 1.0))
         inverse = np.linalg.pinv(gram * scale[:, None] * scale, rcond=1e-12, hermitian=True)
         inverse *= scale[:, None] * scale
-        found = inverse @ cross
-        if residual is not None and (length := float(sums @ inverse @ sums)) > 0:
-            missing = residual @ x - sums @ found
-            found += np.outer(inverse @ sums, missing) / length
-        return np.asarray(found)
+        return np.asarray(inverse @ cross)
+
+    def missed(self, x: Floats, back: Floats, values: Floats) -> Floats:
+        """What is lost of the sums of `values: float64[n, v]` over x, `float64[v, p]`."""
+        found = np.zeros((values.shape[1], x.shape[1]))
+        for low in range(0, len(x), _CHUNK):
+            part = x[low : low + _CHUNK]
+            own = np.column_stack([np.ones(len(part)), self.integers(low, low + len(part))])
+            found += values[low : low + _CHUNK].T @ (part - own @ back)
+        return found
 
 
 def weights_of(tree: Tree) -> Integers:

@@ -346,11 +346,16 @@ class LabelParty(Party[LabelFit]):
         square = (x * self._slopes[:, None]).T @ x + np.diag(self._penalty)
         return Metric(np.asarray(np.linalg.pinv(square, hermitian=True)), self._noise_within())
 
+    def _missed(self, state: Fitting) -> Floats:
+        vectors = self._evaluation(state).vectors
+        rows = [each.rows(self._known, self._fold) for each in vectors]
+        residual = mean_of(self._plan.link, self._x @ self._alone) - self._y
+        values = np.stack([residual * mask for mask in rows], axis=1)
+        return self._columns.missed(self._x, self._back, values)
+
     @cached_property
     def _back(self) -> Floats:
-        scores = self._x @ self._alone
-        residual = np.where(self._known, mean_of(self._plan.link, scores) - self._y, 0.0)
-        own = self._columns.back(self._x[:, 1:], residual)
+        own = self._columns.back(self._x[:, 1:])
         total = np.zeros((len(own), 1))
         total[0] = 1.0
         return np.hstack([total, own])

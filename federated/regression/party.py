@@ -412,7 +412,7 @@ class Party(Role[R]):
         reach = most * (self._reach() * _SLACK + 12.0 * self._plan.noise)
         if not (np.abs(opened) <= reach).all():
             raise PeerError("sums beyond what residuals of these rows can have")
-        gradients = (opened @ self._back) * 2.0**state.unit
+        gradients = (opened @ self._back) * 2.0**state.unit + self._missed(state)
         return replace(state, gradients=gradients.ravel())
 
     def _reach(self) -> float:
@@ -424,6 +424,10 @@ class Party(Role[R]):
     def _back(self) -> Floats:
         """Sums over (all rows, integer columns) to gradients: `float64[1 + integers, k]`."""
         raise NotImplementedError
+
+    def _missed(self, state: Fitting) -> Floats:
+        """What is known of the gradients that rounded columns lose: `float64[vectors, k]`."""
+        return np.zeros((len(self._evaluation(state).vectors), self._back.shape[1]))
 
     def _noise_within(self) -> Floats:
         """The covariance of the noise in s·y's y, by `_back`."""
