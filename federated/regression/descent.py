@@ -27,6 +27,7 @@ from psi.protocol import Array, PeerError
 __all__ = [
     "Descent",
     "Metric",
+    "averaged",
     "fork_products",
     "forked",
     "moved",
@@ -39,6 +40,8 @@ Floats = NDArray[np.float64]
 
 DIGITS = 16
 """Bits that an inner product is told with."""
+NEAR = 1.5
+"""How many times the least decrement still counts as at the optimum."""
 SIGMAS = 3.0
 """How many standard deviations of its noise s·y must be, to say something."""
 _MOST = 4096 * 2 * MOST_EVALUATIONS
@@ -64,13 +67,14 @@ class Descent:
     """One model's way: all that a party keeps of it; k is at least 1.
 
     weights: `float64[k]`; step: of the latest direction, yet to be taken; gradient: at the weights
-    before it (none: no step yet); steps, changes: `float64[m, k]`, flat; products of all pairs, the
+    before it (none: no step yet); past: all weights before these; steps, changes: `float64[m, k]`, flat; products of all pairs, the
     same at both: `along[i, j]` = s_i·y_j and `across[i, j]` = y_i·H y_j, `float64[m, m]`, flat.
     """
 
     weights: _Vector
     step: _Vector
     gradient: _Vector
+    past: _Rows
     steps: _Rows
     changes: _Rows
     along: _Square
@@ -84,6 +88,7 @@ class Descent:
             weights=weights,
             step=none,
             gradient=none,
+            past=none,
             steps=none,
             changes=none,
             along=none,
@@ -98,8 +103,8 @@ class Descent:
 
 def moved(descent: Descent, limit: float) -> Descent:
     """With the latest direction taken, shortened to `limit` of it."""
-    step = descent.step * limit
-    return replace(descent, weights=descent.weights + step, step=step)
+    step, past = descent.step * limit, np.concatenate([descent.past, descent.weights])
+    return replace(descent, weights=descent.weights + step, step=step, past=past)
 
 
 def products(descent: Descent, gradient: Floats, metric: Metric) -> Floats:
@@ -118,7 +123,7 @@ def products(descent: Descent, gradient: Floats, metric: Metric) -> Floats:
 
 
 def fork_products(descent: Descent, gradient: Floats, fork: Floats, metric: Metric) -> Floats:
-    """This party's part of those at the gradient `fork` of other rows, at the same weights.
+    """This party's part of those of the sums `fork` over some of the rows, at the same weights.
 
     s_i·f, y_i·H f and f·H f, with the pair of the latest step and the new `gradient` among them.
     """
@@ -178,19 +183,38 @@ def forked(
     own: Floats,
     theirs: Floats,
 ) -> tuple[Descent, float]:
-    """Another model's first step from the weights before the latest direction.
+    """The first step of the model without some rows, from the weights before the latest direction.
+
+    Where the full model goes the gradient is zero, and without these rows it is minus theirs.
 
     Args:
         descent: what `stepped` gave.
-        fork: the gradient `float64[k]` of the other model's rows.
-        share: which part of the rows these are: the pairs are of all.
+        fork: sums `float64[k]` over the rows that are left out.
+        share: which part of the rows stay: the pairs are of all.
         own, theirs: of `fork_products`.
     """
     whole = _whole(own, theirs)
     size, many = len(whole) // 2, len(descent.pairs()[0])  # the latest pair may be left out
     at = whole[:many], whole[size : size + many], whole[-1]
     direction, decrement = _direction(descent, fork, metric, at)
-    return replace(descent, step=direction / share, gradient=fork), decrement
+    step, gradient = descent.step - direction / share, descent.gradient - fork
+    return replace(descent, step=step, gradient=gradient), decrement
+
+
+def averaged(descent: Descent, lefts: list[float]) -> Descent:
+    """A last step that leads to the mean of the latest models, where noise is all they differ by.
+
+    `lefts` are the decrements of all evaluations: those near the least are as good as it gets. The
+    noise of two evaluations is independent (Polyak and Juditsky 1992).
+    """
+    many, least = 1, min(lefts)
+    while many < len(lefts) and lefts[-1 - many] < NEAR * least:
+        many += 1
+    # model t + 1 follows evaluation t: the last is yet to come, that before it is at hand
+    past = np.concatenate([descent.past, descent.weights]).reshape(-1, len(descent.weights))
+    following = descent.weights + descent.step
+    mean = (following + past[len(past) - many + 1 :].sum(axis=0)) / many
+    return replace(descent, step=mean - descent.weights)
 
 
 def _whole(own: Floats, theirs: Floats) -> list[float]:

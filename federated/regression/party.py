@@ -433,5 +433,4 @@ class Party(Role[R]):
         """The covariance of the noise in s·y's y, by `_back`."""
         most = np.append(1.0, largest(self._columns.layout)) * self._plan.noise
         spread = self._back * most[:, None]
-        # the change of two gradients, of which the last is a sum over the folds
-        return np.asarray(spread.T @ spread) * (1.0 + max(1, self._plan.folds))
+        return np.asarray(spread.T @ spread) * 2.0  # of two gradients

@@ -41,7 +41,9 @@ class Vector:
         """`bool[n]`."""
         if self.fold == EVERY:
             return np.asarray(labelled)
-        return np.asarray(labelled & ((folds != self.fold) if self.outside else (folds == self.fold)))
+        return np.asarray(
+            labelled & ((folds != self.fold) if self.outside else (folds == self.fold))
+        )
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,15 @@ class Evaluation:
     """One evaluation of gradients.
 
     models: which ones' scores, 0 for the full one, 1 on for folds; vectors: the sums that are
-    opened, each of one of `models` by its place; stepped: the models that have a step after it.
+    opened, each of one of `models` by its place; stepped: the models that have a step after it;
+    last: of the full model.
     """
 
     number: int
     models: tuple[int, ...]
     vectors: tuple[Vector, ...]
     stepped: tuple[int, ...]
-
-    @property
-    def forks(self) -> bool:
-        """Whether each fold's first step follows from it."""
-        return self.models == (0,) and len(self.stepped) > 1
+    last: bool = False
 
 
 def schedule(plan: RegressionPlan) -> tuple[Evaluation, ...]:
@@ -69,10 +68,12 @@ def schedule(plan: RegressionPlan) -> tuple[Evaluation, ...]:
     every = tuple(range(1, plan.folds + 1))
     for number in range(plan.evaluations):
         if plan.folds and number == plan.evaluations - 1:
-            vectors = tuple(Vector(0, fold, False) for fold in range(plan.folds))
-            found.append(Evaluation(number, (0,), vectors, (0, *every)))
+            # all rows too, though they are the folds' sum: noise would add up in that
+            vectors = tuple(Vector(0, fold, False) for fold in (EVERY, *range(plan.folds)))
+            found.append(Evaluation(number, (0,), vectors, (0, *every), last=True))
         else:
-            found.append(Evaluation(number, (0,), (Vector(0, EVERY, False),), (0,)))
+            last = number == plan.evaluations - 1
+            found.append(Evaluation(number, (0,), (Vector(0, EVERY, False),), (0,), last=last))
     for number in range(plan.evaluations, plan.evaluations + plan.fold_evaluations):
         vectors = tuple(Vector(fold, fold, True) for fold in range(plan.folds))
         found.append(Evaluation(number, every, vectors, every))

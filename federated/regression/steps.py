@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from federated.regression.descent import Metric, fork_products, forked, products, stepped
+from federated.regression.descent import (
+    Metric,
+    averaged,
+    fork_products,
+    forked,
+    products,
+    stepped,
+)
 from federated.regression.results import Floats
 from federated.regression.schedule import EVERY, Evaluation
 from federated.regression.states import Entry, Fitting
@@ -27,10 +34,9 @@ def own_products(
             found.append(products(descent, sums + penalty * descent.weights, metric))
         return found
     full = state.models[0]
-    gradient = opened.sum(axis=0) + penalty * full.weights
+    gradient = opened[0] + penalty * full.weights
     found = [products(full, gradient, metric)]
-    if evaluation.forks:
-        found += [fork_products(full, gradient, gradient - sums, metric) for sums in opened]
+    found += [fork_products(full, gradient, sums, metric) for sums in opened[1:]]
     return found
 
 
@@ -54,16 +60,18 @@ def following(
     opened = state.gradients.reshape(len(evaluation.vectors), -1)
     models, log = list(state.models), list(state.log)
     if evaluation.models == (0,):
-        gradient = opened.sum(axis=0) + penalty * models[0].weights
+        gradient = opened[0] + penalty * models[0].weights
         models[0], left = stepped(models[0], gradient, metric, own[0], theirs[0])
         log.append(Entry(evaluation.number, EVERY, left, spans[0]))
-        if evaluation.forks:
-            share = (len(opened) - 1) / len(opened)
-            for fold, sums in enumerate(opened):
-                each = own[1 + fold], theirs[1 + fold]
-                model, left = forked(models[0], gradient - sums, metric, share, *each)
-                models.append(model)
-                log.append(Entry(evaluation.number, fold, left, spans[0]))
+        if evaluation.last:
+            lefts = [entry.left for entry in log]
+            models[0] = averaged(models[0], lefts if metric.noise.any() else lefts[-1:])
+        share = (len(opened) - 2) / max(1, len(opened) - 1)
+        for fold, sums in enumerate(opened[1:]):
+            each = own[1 + fold], theirs[1 + fold]
+            model, left = forked(models[0], sums, metric, share, *each)
+            models.append(model)
+            log.append(Entry(evaluation.number, fold, left, spans[0]))
     else:
         spans = spans if len(spans) == len(opened) else spans * len(opened)
         for at, (place, sums) in enumerate(zip(evaluation.models, opened, strict=True)):
