@@ -26,6 +26,8 @@ __all__ = [
 
 LINKS = ("logistic", "linear", "poisson")
 MOST_EVALUATIONS, MOST_FOLDS = 64, 50
+MOST = 1024.0
+"""The largest penalty, and the most noise."""
 FINEST_SCORES = 12
 """The most `score_bits`."""
 MANY_ROWS = 1 << 14
@@ -40,7 +42,7 @@ class RegressionPlan:
 
     rows: aligned rows, at most: what the contract knows before the alignment.
     link: one of `LINKS`.
-    evaluations: of the gradient over all labelled rows; the last one also by fold.
+    evaluations: of the gradient over all labelled rows; the last one by fold, too.
     folds: of the cross-validation, 0 for none.
     fold_evaluations: more, in each fold, for all folds at once.
     penalty: λ of ½ λ Σ w²; 1 is scikit-learn's C = 1. The intercept has none.
@@ -77,8 +79,8 @@ class RegressionPlan:
         if self.folds == 1 or (self.fold_evaluations and not self.folds):
             raise MisuseError(f"{self.folds} folds of {self.fold_evaluations} evaluations found")
         for name, value in (("penalty", self.penalty), ("noise", self.noise)):
-            if not (math.isfinite(value) and 0 <= value <= 1 << 20):
-                raise MisuseError(f"{name} = {value} found, 0 to {1 << 20} allowed")
+            if not (math.isfinite(value) and 0 <= value <= MOST):
+                raise MisuseError(f"{name} = {value} found, 0 to {MOST:.0f} allowed")
         if self.rows < 1:
             raise MisuseError(f"{self.rows} rows found, at least 1 needed")
 
@@ -139,15 +141,12 @@ def planned(
 
 def opened_numbers(plan: RegressionPlan, columns: int) -> Opened:
     """What a party with so many design columns of its own gets to know, at most."""
-    last = max(1, plan.folds)
-    vectors = plan.evaluations - 1 + last + plan.folds * plan.fold_evaluations
-    each = [_products(number) for number in range(plan.evaluations)]
-    later = [
-        _products(plan.evaluations + number) * plan.folds for number in range(plan.fold_evaluations)
-    ]
-    if plan.folds:  # each fold's first step is from the last evaluation over all rows
-        each.append(_products(plan.evaluations - 1) * plan.folds)
-    return Opened((columns + 1) * vectors, sum(each) + sum(later))
+    vectors = plan.evaluations + plan.folds * (1 + plan.fold_evaluations)
+    full = sum(_products(number) for number in range(plan.evaluations))
+    forks = plan.folds * (2 * (plan.evaluations - 1) + 1)
+    later = range(plan.evaluations, plan.evaluations + plan.fold_evaluations)
+    alone = plan.folds * sum(_products(number) for number in later)
+    return Opened((columns + 1) * vectors, full + forks + alone)
 
 
 def told_bits(score_bits: int) -> float:
@@ -161,7 +160,7 @@ def told_bits(score_bits: int) -> float:
 
 def _products(pairs: int) -> int:
     """Inner products of one evaluation with so many pairs of steps and changes before it."""
-    return 4 * pairs + 2
+    return 4 * pairs + 2 if pairs else 1
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:

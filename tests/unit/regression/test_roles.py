@@ -1,0 +1,305 @@
+"""Whole regressions of two roles: near the centre, through kills, and against copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from federated.regression import opened_numbers
+from federated.regression.messages import Answers, Lanes, Learned, Products, Sums
+from federated.sharing import chunks, trees
+from federated.sharing.messages import Corrected, Turned
+from psi.protocol import MemoryStore, MisuseError, Pair, PeerError, decode
+from psi.protocol.codec import peek
+from psi.protocol.envelope import Envelope
+from tests.unit.regression.world import World, centre, plan, weights
+
+
+@pytest.mark.parametrize("link", ["logistic", "linear", "poisson"])
+def test_a_fit_is_the_centre_s(link: str) -> None:
+    world = World.of(400, link=link)
+    bank, bureau, _ = world.run(plan(400, link=link, evaluations=9))
+    central, errors = centre(world.joined, world.y, link)
+    assert np.abs((weights(bank, bureau) - central) / errors).max() < 0.05
+    assert bank.gradient_left == bureau.gradient_left < 0.05
+
+
+def test_scores_are_out_of_fold_and_told_at_the_planned_bits() -> None:
+    world = World.of(600, 1)
+    terms = plan(600, evaluations=8, folds=3, fold_evaluations=2, score_bits=6)
+    bank, bureau, _ = world.run(terms)
+    assert (bureau.told_rows, bureau.score_bits) == (600, 6)
+    assert np.array_equal(bank.scores, bank.fold_scores)
+    for fold in range(3):
+        out = world.folds == fold
+        central, _ = centre(world.joined[~out], world.y[~out])
+        wanted = world.joined[out] @ central
+        found = np.log(bank.scores[out] / (1 - bank.scores[out]))
+        noise = world.b.std() * 2.0**-6
+        assert np.sqrt(np.mean((found - wanted) ** 2)) < 2 * noise
+    # the noise is there: exact scores would be much nearer
+    assert np.std(found - wanted) > 0.2 * noise
+
+
+def test_rows_without_a_label_are_scored_by_the_full_model() -> None:
+    world = World.of(500, 2)
+    known = np.arange(500) < 400
+    world.y[~known] = -1
+    world.folds[~known] = -1
+    bank, bureau, _ = world.run(plan(500, evaluations=8, folds=3, fold_evaluations=1))
+    central, errors = centre(world.joined[known], world.y[known])
+    assert np.abs((weights(bank, bureau) - central) / errors).max() < 0.05
+    assert np.isnan(bank.fold_scores[~known]).all()
+    found = np.log(bank.scores[~known] / (1 - bank.scores[~known]))
+    assert np.abs(found - world.joined[~known] @ central).max() < 0.2
+
+
+def test_a_partner_may_have_one_column() -> None:
+    world = World.of(300, 3)
+    world.b = world.b[:, :1]
+    bank, bureau, _ = world.run(plan(300, evaluations=7))
+    central, errors = centre(world.joined, world.y)
+    assert np.abs((weights(bank, bureau) - central) / errors).max() < 0.05
+
+
+def test_several_chunks_of_rows_are_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    import federated.regression.party as party
+    import federated.regression.schedule as schedule
+
+    for module in (party, schedule, chunks, trees):
+        monkeypatch.setattr(module, "CHUNK", 128)
+    world = World.of(420, 4)
+    bank, bureau, pair = world.run(plan(420, evaluations=7, folds=3))
+    central, errors = centre(world.joined, world.y)
+    assert np.abs((weights(bank, bureau) - central) / errors).max() < 0.05
+    told = [e for e in pair.sent if peek(e.payload) is Lanes and e.sender == "bank"]
+    assert len(told) == 4 * 7
+
+
+def test_noise_moves_a_fit_by_as_much_as_it_says() -> None:
+    """Of many rows a fit with noise is some standard errors' part off, of few much more."""
+    world = World.of(2000, 5)
+    bank, bureau, _ = world.run(plan(2000, evaluations=6, noise=1.0, column_bits=8))
+    central, errors = centre(world.joined, world.y)
+    off = (weights(bank, bureau) - central) / errors
+    assert 1e-3 < np.sqrt(np.mean(off**2)) < 1.5
+
+
+def test_opened_numbers_are_counted() -> None:
+    world = World.of(300, 6)
+    terms = plan(300, evaluations=4, folds=3, fold_evaluations=2)
+    bank, bureau, pair = world.run(terms)
+    assert bank.opened == opened_numbers(terms, 3)
+    assert bureau.opened == opened_numbers(terms, 2)
+    products = [decode(e.payload, Products) for e in pair.sent if peek(e.payload) is Products]
+    by_bank = products[1::2]  # the bureau's come first
+    assert sum(len(each.numbers) for each in by_bank) <= bureau.opened.products
+    sums = [e for e in pair.sent if peek(e.payload) is Sums and e.sender == "bank"]
+    told = sum(len(decode(e.payload, Sums).sums) for e in sums)
+    assert told == bureau.opened.gradients
+
+
+def test_only_the_last_message_tells_a_number_a_row() -> None:
+    """Two worlds of other values send messages of the same kinds and, but for tables, sizes."""
+    seen = []
+    for seed in (7, 8):
+        world = World.of(300, seed)
+        _, _, pair = world.run(plan(300, evaluations=2))
+        open_ones = (Answers,)  # as many lanes as the table has columns: the range of scores
+        seen.append(
+            [
+                (e.sender, peek(e.payload), len(e.payload))
+                for e in pair.sent
+                if peek(e.payload) not in open_ones and e.sender == "bank"
+            ]
+        )
+        assert peek(pair.sent[-1].payload) is Learned
+    assert seen[0] == seen[1]
+
+
+# kills and copies
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["after", "before its state was saved"])
+def test_roles_made_again_after_each_message_say_the_same(kept: bool) -> None:
+    """A kill anywhere; `kept`: a role's arrays were kept, its state was not, and it takes the
+    message once more: what it says then is what it would have said."""
+    world = World.of(200, 9)
+    terms = plan(200, evaluations=3, folds=3, fold_evaluations=1, grid_bits=6, noise=0.25)
+    stores = {name: MemoryStore() for name in ("bank", "bureau")}
+
+    def made(name: str) -> Any:
+        if name == "bank":
+            return world.label_party(terms, store=stores[name])
+        return world.feature_party(terms, store=stores[name])
+
+    run = Pair(made("bank"), made("bureau"))
+    for name, role in run.roles.items():
+        run._take(name, role.start())
+    while run._queue:
+        if kept:
+            envelope = decode(run._queue[0], Envelope)
+            name = envelope.receiver
+            early, again = run.roles[name].save(), made(name)
+            said = run.roles[name].receive(envelope)
+            again.restore(early)
+            assert [e.payload for e in again.receive(envelope).messages] == [
+                e.payload for e in said.messages
+            ]
+            again = made(name)
+            again.restore(early)
+            run.roles[name] = again
+        run.deliver()
+        for name in [name for name in run.roles if name not in run.results]:
+            saved, again = run.roles[name].save(), made(name)
+            again.restore(saved)
+            run.roles[name] = again
+    assert run.results["bank"].scores.shape == (200,)
+
+
+def test_a_party_from_an_older_copy_reuses_no_pad_and_turns_no_tree_twice() -> None:
+    """The partner goes on twice from one copy, and the label party tells it other inner products
+    the second time: its score is another, and so are the trees, the numbers they are made for and
+    the turns, of which no two speak of each other."""
+    world = World.of(200, 10)
+    terms = plan(200, evaluations=2, grid_bits=6)
+    store = MemoryStore()
+    run = Pair(world.label_party(terms), world.feature_party(terms, store=store))
+    for name, role in run.roles.items():
+        run._take(name, role.start())
+
+    def due(kind: type, sender: str) -> bool:
+        envelope = decode(run._queue[0], Envelope)
+        return peek(envelope.payload) is kind and envelope.sender == sender
+
+    while not due(Products, "bank"):
+        run.deliver()
+    saved, first = run.roles["bureau"].save(), decode(run._queue[0], Envelope)
+    numbers = decode(first.payload, Products)
+    other = Products(numbers.evaluation, numbers.numbers + 1.0)
+    from psi.protocol import encode
+
+    changed = Envelope(
+        first.session, first.step, first.sender, first.receiver, first.sequence, encode(other)
+    )
+    asked = []
+    for envelope in (first, first, changed):
+        again = world.feature_party(terms, store=store)
+        again.restore(saved)
+        asked.append([e.payload for e in again.receive(envelope).messages][-1])
+    assert asked[0] == asked[1] != asked[2]
+
+
+# lies
+
+
+class _Spoiling:
+    """Changes what a role says."""
+
+    def __init__(self, kind: type, change: Any) -> None:
+        self.kind, self.change = kind, change
+
+    def of(self, base: type) -> type:
+        kind, change = self.kind, self.change
+
+        class Liar(base):  # type: ignore[misc, valid-type]
+            def _take_turn(self, turn: Any) -> Any:
+                told = [
+                    (peer, change(m) if isinstance(m, kind) else m) for peer, m in turn.messages
+                ]
+                return super()._take_turn(type(turn)(turn.state, told, turn.result, turn.progress))
+
+        return Liar
+
+
+def ends(world: World, terms: Any, said: str, **kinds: Any) -> Pair:
+    from federated.regression import FeatureParty, LabelParty
+
+    bank = world.label_party(
+        terms, kind=kinds["bank"].of(LabelParty) if "bank" in kinds else LabelParty
+    )
+    bureau = world.feature_party(
+        terms, kind=kinds["bureau"].of(FeatureParty) if "bureau" in kinds else FeatureParty
+    )
+    pair = Pair(bank, bureau)
+    with pytest.raises(PeerError, match=said):
+        pair.run()
+    return pair
+
+
+def changed(message: Any, **fields: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(message, **fields)
+
+
+def test_a_label_party_that_spoils_a_lookup_s_trees_is_stopped_before_turns() -> None:
+    world, terms = World.of(200, 11), plan(200, evaluations=1)
+
+    def spoil(sent: Corrected) -> Corrected:
+        if sent.place < 3:  # the partner's kept trees
+            return sent
+        told = sent.told.copy()
+        told[5] ^= np.uint64(1)
+        return changed(sent, told=told)
+
+    pair = ends(world, terms, "do not fit their check", bank=_Spoiling(Corrected, spoil))
+    turned = [e for e in pair.sent if peek(e.payload) is Turned and e.sender == "bureau"]
+    assert len(turned) == 3  # of its kept trees alone
+
+
+@pytest.mark.parametrize("sender", ["bank", "bureau"])
+def test_a_wrong_lane_ends_a_session_by_the_sums_it_makes(sender: str) -> None:
+    world, terms = World.of(200, 12), plan(200, evaluations=1)
+
+    def spoil(sent: Lanes) -> Lanes:
+        lanes = sent.lanes.copy()
+        lanes[6::7] ^= np.uint8(64)
+        return changed(sent, lanes=lanes)
+
+    ends(world, terms, "beyond what residuals", **{sender: _Spoiling(Lanes, spoil)})
+
+
+def test_wrong_sums_end_a_session() -> None:
+    world, terms = World.of(200, 13), plan(200, evaluations=1)
+    spoil = _Spoiling(Sums, lambda sent: changed(sent, sums=sent.sums + np.uint64(1 << 54)))
+    ends(world, terms, "beyond what residuals", bureau=spoil)
+
+
+def test_a_table_that_is_no_basis_ends_a_session() -> None:
+    from federated.regression.messages import Grids
+
+    world, terms = World.of(200, 14), plan(200, evaluations=2)
+
+    def one_point(sent: Grids) -> Grids:
+        tables = np.zeros_like(sent.tables)
+        tables[: sum(sent.ranks)] = 4096
+        return changed(sent, tables=tables)
+
+    ends(world, terms, "no basis for its range", bureau=_Spoiling(Grids, one_point))
+    beyond = _Spoiling(Grids, lambda sent: changed(sent, tables=sent.tables + np.int16(9000)))
+    ends(world, terms, "entries beyond 1", bureau=beyond)
+    far = _Spoiling(Grids, lambda sent: changed(sent, ranges=sent.ranges + 400))
+    ends(world, terms, "no model here has", bureau=far)
+
+
+def test_numbers_told_again_or_of_another_evaluation_end_a_session() -> None:
+    world, terms = World.of(200, 15), plan(200, evaluations=2)
+    again = _Spoiling(Sums, lambda sent: changed(sent, evaluation=0))
+    ends(world, terms, "sums that are not due", bank=again)
+    short = _Spoiling(Products, lambda sent: changed(sent, numbers=sent.numbers[:-1]))
+    ends(world, terms, "inner products found", bureau=short)
+
+
+def test_other_terms_than_the_contract_s_end_a_session() -> None:
+    world = World.of(200, 16)
+    bank = world.label_party(plan(200, evaluations=3))
+    with pytest.raises(PeerError, match="not the contract's"):
+        Pair(bank, world.feature_party(plan(200, evaluations=2))).run()
+    with pytest.raises(PeerError, match="3 columns found, 2 stated"):
+        bank = world.label_party(plan(200))
+        Pair(bank, world.feature_party(plan(200), most=2)).run()
+    with pytest.raises(MisuseError, match="at most 100 planned"):
+        world.label_party(plan(100))
