@@ -67,8 +67,9 @@ class Descent:
     """One model's way: all that a party keeps of it; k is at least 1.
 
     weights: `float64[k]`; step: of the latest direction, yet to be taken; gradient: at the weights
-    before it (none: no step yet); past: all weights before these; steps, changes: `float64[m, k]`, flat; products of all pairs, the
-    same at both: `along[i, j]` = s_i·y_j and `across[i, j]` = y_i·H y_j, `float64[m, m]`, flat.
+    before it (none: no step yet); past: all weights before these, flat; steps, changes:
+    `float64[m, k]`, flat; products of all pairs, the same at both: `along[i, j]` = s_i·y_j and
+    `across[i, j]` = y_i·H y_j, `float64[m, m]`, flat.
     """
 
     weights: _Vector

@@ -41,8 +41,6 @@ each of its columns: with as many columns as rows these are the rows.
 UNEVEN = 6.0
 
 
-
-
 class RowsSetup(Protocol):
     """What a label party says of its rows."""
 
@@ -110,12 +108,10 @@ def check_setup(
     check_rows(setup, x, setup.own + others, records)
 
 
-def check_rows(
-    setup: RowsSetup, x: Floats, others: int, records: NDArray[np.int64] | None
-) -> None:
-    """The label party's rows and folds against this party's columns, `others` being all the others'.
+def check_rows(setup: RowsSetup, x: Floats, others: int, records: NDArray[np.int64] | None) -> None:
+    """The label party's rows and folds against this party's columns.
 
-    Raises PeerError or Refused.
+    `others` counts all other parties' columns. Raises PeerError or Refused.
     """
     if len(setup.labelled) != len(x) or len(setup.fold) != len(x):
         raise PeerError(f"{len(setup.labelled)} aligned rows at the label party, {len(x)} here")

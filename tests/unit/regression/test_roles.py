@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from federated.regression import opened_numbers
-from federated.regression.messages import Answers, Lanes, Learned, Products, Sums
+from federated.regression import FeatureParty, LabelParty, opened_numbers, party, schedule
+from federated.regression.messages import Answers, Grids, Lanes, Learned, Products, Sums
 from federated.sharing import chunks, trees
 from federated.sharing.messages import Corrected, Turned
-from psi.protocol import MemoryStore, MisuseError, Pair, PeerError, decode
+from psi.protocol import MemoryStore, MisuseError, Pair, PeerError, decode, encode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
 from tests.unit.regression.world import World, centre, plan, weights
@@ -65,9 +66,6 @@ def test_a_partner_may_have_one_column() -> None:
 
 
 def test_several_chunks_of_rows_are_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    import federated.regression.party as party
-    import federated.regression.schedule as schedule
-
     for module in (party, schedule, chunks, trees):
         monkeypatch.setattr(module, "CHUNK", 128)
     world = World.of(420, 4)
@@ -179,8 +177,6 @@ def test_a_party_from_an_older_copy_reuses_no_pad_and_turns_no_tree_twice() -> N
     saved, first = run.roles["bureau"].save(), decode(run._queue[0], Envelope)
     numbers = decode(first.payload, Products)
     other = Products(numbers.evaluation, numbers.numbers + 1.0)
-    from psi.protocol import encode
-
     changed = Envelope(
         first.session, first.step, first.sender, first.receiver, first.sequence, encode(other)
     )
@@ -204,7 +200,7 @@ class _Spoiling:
     def of(self, base: type) -> type:
         kind, change = self.kind, self.change
 
-        class Liar(base):  # type: ignore[misc, valid-type]
+        class Liar(base):  # type: ignore[misc]
             def _take_turn(self, turn: Any) -> Any:
                 told = [
                     (peer, change(m) if isinstance(m, kind) else m) for peer, m in turn.messages
@@ -214,31 +210,25 @@ class _Spoiling:
         return Liar
 
 
-def ends(world: World, terms: Any, said: str, **kinds: Any) -> Pair:
-    from federated.regression import FeatureParty, LabelParty
-
-    bank = world.label_party(
-        terms, kind=kinds["bank"].of(LabelParty) if "bank" in kinds else LabelParty
-    )
-    bureau = world.feature_party(
-        terms, kind=kinds["bureau"].of(FeatureParty) if "bureau" in kinds else FeatureParty
-    )
-    pair = Pair(bank, bureau)
+def ends(world: World, terms: Any, said: str, **liars: _Spoiling) -> Pair:
+    """A run in which `liars` change what they say ends by an error that matches `said`."""
+    kinds = {"bank": LabelParty, "bureau": FeatureParty}
+    made = {name: liars[name].of(kind) if name in liars else kind for name, kind in kinds.items()}
+    bank = world.label_party(terms, kind=made["bank"])
+    pair = Pair(bank, world.feature_party(terms, kind=made["bureau"]))
     with pytest.raises(PeerError, match=said):
         pair.run()
     return pair
 
 
 def changed(message: Any, **fields: Any) -> Any:
-    from dataclasses import replace
-
     return replace(message, **fields)
 
 
 def test_a_label_party_that_spoils_a_lookup_s_trees_is_stopped_before_turns() -> None:
     world, terms = World.of(200, 11), plan(200, evaluations=1)
 
-    def spoil(sent: Corrected) -> Corrected:
+    def spoil(sent: Corrected) -> Any:
         if sent.place < 3:  # the partner's kept trees
             return sent
         told = sent.told.copy()
@@ -254,7 +244,7 @@ def test_a_label_party_that_spoils_a_lookup_s_trees_is_stopped_before_turns() ->
 def test_a_wrong_lane_ends_a_session_by_the_sums_it_makes(sender: str) -> None:
     world, terms = World.of(200, 12), plan(200, evaluations=1)
 
-    def spoil(sent: Lanes) -> Lanes:
+    def spoil(sent: Lanes) -> Any:
         lanes = sent.lanes.copy()
         lanes[6::7] ^= np.uint8(64)
         return changed(sent, lanes=lanes)
@@ -269,11 +259,9 @@ def test_wrong_sums_end_a_session() -> None:
 
 
 def test_a_table_that_is_no_basis_ends_a_session() -> None:
-    from federated.regression.messages import Grids
-
     world, terms = World.of(200, 14), plan(200, evaluations=2)
 
-    def one_point(sent: Grids) -> Grids:
+    def one_point(sent: Grids) -> Any:
         tables = np.zeros_like(sent.tables)
         tables[: sum(sent.ranks)] = 4096
         return changed(sent, tables=tables)
@@ -298,8 +286,8 @@ def test_other_terms_than_the_contract_s_end_a_session() -> None:
     bank = world.label_party(plan(200, evaluations=3))
     with pytest.raises(PeerError, match="not the contract's"):
         Pair(bank, world.feature_party(plan(200, evaluations=2))).run()
+    pair = Pair(world.label_party(plan(200)), world.feature_party(plan(200), most=2))
     with pytest.raises(PeerError, match="3 columns found, 2 stated"):
-        bank = world.label_party(plan(200))
-        Pair(bank, world.feature_party(plan(200), most=2)).run()
+        pair.run()
     with pytest.raises(MisuseError, match="at most 100 planned"):
         world.label_party(plan(100))
