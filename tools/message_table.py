@@ -29,7 +29,7 @@ RANGES = {
     (0x90, 0x94): "horizontal training",
     (0x95, 0x9F): "statistics by private sums",
     (0xA0, 0xDF): "party and wire",
-    (0xE0, 0xFE): "private regression",
+    (0xE0, 0xEF): "private regression",
 }
 HEAD = """# Numbers of messages
 

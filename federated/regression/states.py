@@ -33,7 +33,7 @@ class Entry:
     span: float
 
 
-@message(0xF0)
+@message(0xE9)
 @dataclass(frozen=True, kw_only=True)
 class Linking:
     """Base transfers of both directions are under way; empty: not yet.
@@ -53,7 +53,7 @@ class Linking:
     own: IndexKeys | None = None
 
 
-@message(0xF1)
+@message(0xEA)
 @dataclass(frozen=True, kw_only=True)
 class Fitting:
     """Trees are made and evaluations run.
