@@ -43,6 +43,8 @@ DIGITS = 16
 NEAR = 1.5
 """How many times the least decrement still counts as at the optimum."""
 SIGMAS = 3.0
+CLEAR = 2.0
+"""How many times what noise makes of y·H y it must be: a noisy y bends the metric."""
 """How many standard deviations of its noise s·y must be, to say something."""
 _MOST = 4096 * 2 * MOST_EVALUATIONS
 _PAIRS = 2 * MOST_EVALUATIONS
@@ -111,8 +113,9 @@ def moved(descent: Descent, limit: float) -> Descent:
 def products(descent: Descent, gradient: Floats, metric: Metric) -> Floats:
     """This party's part of the inner products at a new gradient.
 
-    With the pair of the latest step among m: s_i·g, y_i·H g, s_i·y_m, y_i·H y_m, g·H g, and the
-    variance that noise gives s_m·y_m. Before the first step g·H g alone.
+    With the pair of the latest step among m: s_i·g, y_i·H g, s_i·y_m, y_i·H y_m, g·H g, the
+    variance that noise gives s_m·y_m, and the mean of what it adds to y_m·H y_m. Before the first
+    step g·H g alone.
     """
     steps, changes = _with_latest(descent, gradient)
     turned = metric.inverse @ gradient
@@ -120,6 +123,7 @@ def products(descent: Descent, gradient: Floats, metric: Metric) -> Floats:
     if len(descent.step):
         own += [steps @ changes[-1], changes @ (metric.inverse @ changes[-1])]
         last += [float(steps[-1] @ metric.noise @ steps[-1])]
+        last += [float((metric.inverse * metric.noise).sum())]
     return rounded_products(np.concatenate([*own, last]))
 
 
@@ -156,8 +160,9 @@ def stepped(
     if len(descent.step):
         on, turned, length = whole[:many], whole[size : size + many], whole[4 * size]
         new_along, new_across = whole[2 * size : 3 * size], whole[3 * size : 4 * size]
-        noise = max(0.0, whole[4 * size + 1])
-        if new_along[-1] > SIGMAS * noise**0.5 and new_along[-1] > 0.0:
+        noise, spread = max(0.0, whole[4 * size + 1]), max(0.0, whole[4 * size + 2])
+        clear = new_along[-1] > SIGMAS * noise**0.5 and new_across[-1] > CLEAR * spread
+        if clear and new_along[-1] > 0.0:
             along, across = _table(descent.along, many), _table(descent.across, many)
             along = [[*row, new] for row, new in zip(along, new_along, strict=False)]
             along.append([0.0] * many + [new_along[-1]])

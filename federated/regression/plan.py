@@ -128,7 +128,7 @@ def planned(
     return RegressionPlan(
         rows=rows,
         link=link,
-        evaluations=evaluations or (8 if many else 12),
+        evaluations=evaluations or (10 if many else 12),
         folds=folds,
         fold_evaluations=alone if fold_evaluations is None else fold_evaluations,
         penalty=penalty,
@@ -160,7 +160,7 @@ def told_bits(score_bits: int) -> float:
 
 def _products(pairs: int) -> int:
     """Inner products of one evaluation with so many pairs of steps and changes before it."""
-    return 4 * pairs + 2 if pairs else 1
+    return 4 * pairs + 3 if pairs else 1
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:

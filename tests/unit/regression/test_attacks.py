@@ -1,0 +1,83 @@
+"""What a party reads that chooses its columns: each row's part is below the noise.
+
+Both attackers run the software as it is, but for the guards that refuse their own columns; the
+victim's guards see nothing of these.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from federated.regression import feature_party, label_party, party
+from psi.protocol import Pair, PeerError
+from tests.unit.regression.world import World, plan
+
+ROWS, AIMED = 400, 40
+
+
+def opened_by(attacker: str, world: World, noise: float, monkeypatch: Any) -> np.ndarray:
+    """What a party opens for AIMED columns of one row each, at the first evaluation."""
+    ones = np.zeros((ROWS, AIMED))
+    ones[np.arange(AIMED), np.arange(AIMED)] = 1.0
+    # one category of many values: a single tree, and what it costs the attacker is nothing
+    if attacker == "bank":
+        world.a = np.hstack([world.a, ones])
+    else:
+        world.b = np.hstack([world.b, ones])
+    found: dict[str, Any] = {}
+    original = party.Party._opening
+
+    def opening(self: Any, state: Any, sent: Any) -> Any:
+        found[self.context.party] = self, original(self, state, sent)
+        return found[self.context.party][1]
+
+    monkeypatch.setattr(party.Party, "_opening", opening)
+    monkeypatch.setattr(feature_party, "check_columns", lambda _: None)
+    monkeypatch.setattr(feature_party, "check_rows", lambda *_: None)
+    monkeypatch.setattr(label_party, "check_answers", lambda _, y, __: (y >= 0, y * 1.0))
+    world.run(plan(ROWS, evaluations=1, noise=noise))
+    _, state = found[attacker]
+    return np.asarray(state.gradients.reshape(1, -1)[0, -AIMED:])
+
+
+def test_a_label_party_reads_no_score_of_a_row_through_the_noise(monkeypatch: Any) -> None:
+    """A's residual of a row is m(z_A + z_B) - y, of which it knows z_A and y: the first one, where
+    z_B is 0 yet, must not come nearer than the noise."""
+    exact = opened_by("bank", World.of(ROWS, 20), 0.0, monkeypatch)
+    monkeypatch.undo()
+    noisy = opened_by("bank", World.of(ROWS, 20), 1.0, monkeypatch)
+    off = noisy - exact
+    # what is read is off by the noise: sd 1, of which 40 draws have .48 to 1.7 within six sigma
+    assert 0.48 < off.std() < 1.7
+    # while a residual is between -1 and 1
+    assert np.abs(exact).max() < 1.0
+
+
+def test_a_feature_party_reads_no_label_through_the_noise(monkeypatch: Any) -> None:
+    world = World.of(ROWS, 21)
+    label = world.y[:AIMED] == 1
+    exact = opened_by("bureau", world, 0.0, monkeypatch)
+    monkeypatch.undo()
+    # without noise the sign of a residual is the label
+    assert np.mean((exact < exact.mean()) == label) > 0.9
+    noisy = opened_by("bureau", World.of(ROWS, 21), 1.0, monkeypatch)
+    off = noisy - exact
+    assert 0.48 < off.std() < 1.7
+    # the distance of both classes is less than 1: one evaluation tells a label's odds, not it
+    gap = exact[~label].mean() - exact[label].mean()
+    assert gap < 1.1
+
+
+def test_more_columns_than_stated_end_a_run() -> None:
+    """Like columns have noise of their own each, which a party could average: they are counted."""
+    world = World.of(ROWS, 22)
+    terms = plan(ROWS, evaluations=1)
+    pair = Pair(world.label_party(terms), world.feature_party(terms, most=2))
+    with pytest.raises(PeerError, match="3 columns found, 2 stated"):
+        pair.run()
+    pair = Pair(world.label_party(terms, most={"bureau": 1}), world.feature_party(terms))
+    with pytest.raises(PeerError, match="2 columns found, 1 stated"):
+        pair.run()
