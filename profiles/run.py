@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,29 @@ class JobResult:
     def metrics(self) -> dict[str, Any]:
         """The numbers of metrics.json."""
         return self.outputs.metrics
+
+    def report(self) -> Path:
+        """The report for people: one HTML file that needs nothing else."""
+        return self.out / "report.html"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what came out, in a few rows."""
+        rows = [(name.replace("_", " "), value) for name, value in self._shown()]
+        cells = "".join(
+            f"<tr><th>{escape(str(a))}</th><td>{escape(str(b))}</td></tr>" for a, b in rows
+        )
+        return f"<table>{cells}</table>"
+
+    def _shown(self) -> Iterator[tuple[str, Any]]:
+        metrics = self.metrics
+        yield "job", metrics["job"]
+        yield "entities", metrics["entities"]
+        yield "matched", metrics["matched_entities"]
+        for task, model in metrics["models"].items():
+            for name, score in model["scores"].items():
+                yield f"AUC {task}, {name}", score["mean_auc"]
+        yield from ((f"list {product}", rows) for product, rows in metrics["targets"].items())
+        yield "report", self.report()
 
 
 def steps_of(job: Job) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from federated.readers.canonical import canonical_column
 from federated.store.files import disk_failed, write_atomic
 from federated.text import csv_safe, csv_safe_column
 
-__all__ = ["csv_bytes", "write_csv", "write_workbook"]
+__all__ = ["csv_bytes", "joined_lists", "write_csv", "write_sheets", "write_workbook"]
 
 _DIGITS = 15  # that a spreadsheet keeps
 _LONG = 10**_DIGITS
 _SHEET_ROWS = 200_000
+_SHEET_NAME = 31  # characters
 _CREATED = datetime(2000, 1, 1)
 _CELL = 32_767  # characters that a cell of a workbook holds
 
@@ -78,14 +80,20 @@ def write_csv(table: pa.Table, path: Path) -> None:
 def write_workbook(table: pa.Table, path: Path) -> bool:
     """The table as .xlsx of mode 0600, old or new after a kill; False where none is made.
 
+    None is written of more rows than people page through; else as `write_sheets` does.
+    """
+    return table.num_rows <= _SHEET_ROWS and write_sheets({"": table}, path)
+
+
+def write_sheets(tables: Mapping[str, pa.Table], path: Path) -> bool:
+    """Tables as sheets of an .xlsx of mode 0600, old or new after a kill; False without XlsxWriter.
+
     Numbers of up to 15 digits are numbers, all else is text as it is: nothing is run as a formula,
-    digits and leading zeros stay. None is written of more rows than people page through.
+    digits and leading zeros stay. The sheet of "" has the name that spreadsheets give a first one.
     """
     try:
         import xlsxwriter
     except ImportError:
-        return False
-    if table.num_rows > _SHEET_ROWS:
         return False
     temporary = ""
     try:
@@ -96,15 +104,9 @@ def write_workbook(table: pa.Table, path: Path) -> bool:
             "strings_to_formulas": False, "strings_to_urls": False,
         }  # fmt: skip
         with xlsxwriter.Workbook(temporary, options) as book:
-            heading = book.add_format({"bold": True})
             book.set_properties({"created": _CREATED})  # the same table, the same bytes
-            sheet = book.add_worksheet()
-            sheet.freeze_panes(1, 0)
-            for place, name in enumerate(table.column_names):
-                sheet.write_string(0, place, name, heading)
-            columns = [_plain_cells(table.column(name)).to_pylist() for name in table.column_names]
-            for number, row in enumerate(zip(*columns, strict=True), start=1):
-                _write_row(sheet, number, row)
+            for name, table in tables.items():
+                _write_sheet(book, name[:_SHEET_NAME] or None, table)
         os.chmod(temporary, 0o600)
         Path(temporary).replace(path)
         temporary = ""
@@ -114,6 +116,26 @@ def write_workbook(table: pa.Table, path: Path) -> bool:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
     return True
+
+
+def _write_sheet(book: Any, name: str | None, table: pa.Table) -> None:
+    heading = book.add_format({"bold": True})
+    sheet = book.add_worksheet(name)
+    sheet.freeze_panes(1, 0)
+    for place, column in enumerate(table.column_names):
+        sheet.write_string(0, place, column, heading)
+    columns = [_plain_cells(table.column(column)).to_pylist() for column in table.column_names]
+    for number, row in enumerate(zip(*columns, strict=True), start=1):
+        _write_row(sheet, number, row)
+
+
+def joined_lists(table: pa.Table) -> pa.Table:
+    """The table with each list as one text, its parts behind "; "."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
+            column = table.column(place).cast(pa.list_(pa.large_string()))
+            table = table.set_column(place, field.name, _joined(column))
+    return table
 
 
 def _plain_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:

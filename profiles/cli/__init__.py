@@ -15,7 +15,19 @@ import typer
 from federated.cli import hub, node
 from federated.cli.group import Group
 from federated.cli.rehearse import rehearse
-from profiles.cli import demo, flows, job, leads, ledger, plan, preflight, run, selftest, uplift
+from profiles.cli import (
+    demo,
+    export,
+    flows,
+    job,
+    leads,
+    ledger,
+    plan,
+    preflight,
+    run,
+    selftest,
+    uplift,
+)
 from psi.protocol.errors import FedprofileError
 
 if TYPE_CHECKING:
@@ -67,6 +79,7 @@ app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
 app.command("preflight")(preflight.preflight)
 app.command("run")(run.run)
+app.command("export")(export.export)
 app.command("uplift")(uplift.uplift)
 app.command("selftest")(selftest.selftest)
 app.add_typer(job.app, name="job")

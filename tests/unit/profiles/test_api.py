@@ -89,6 +89,8 @@ def test_a_job_of_tables_at_hand(tmp_path: Path) -> None:
     assert first.profiles.entity.tolist() == frames()["bank.people"].id.tolist()
     assert first.profiles.matched.sum() == first.metrics["matched"] == 60
     assert first.targets is None
+    assert first.report().read_text("utf-8").startswith("<!doctype html>")
+    assert "<th>matched</th><td>60</td>" in first._repr_html_()
     assert all(outputs(r.out) == outputs(first.out) for r in results.values())
 
 

@@ -1,0 +1,167 @@
+"""A run's tables where people work with them: a DuckDB file, a PostgreSQL database, a workbook.
+
+Every table of the run's folder goes over, with the note on each column where there is room for one.
+A DuckDB file or a workbook is whole or not there; a database has all tables of a run or those that
+it had before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from federated.store.files import disk_failed
+from profiles.dictionary import NOTE
+from profiles.spreadsheet import joined_lists, write_sheets
+from psi.protocol.errors import EnvironmentFailed, InputError, MisuseError
+
+__all__ = ["export"]
+
+_DATABASES = ("postgresql://", "postgres://")
+_ENDINGS = (".duckdb", ".xlsx")
+_KINDS = (
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_integer, "bigint"),
+    (pa.types.is_floating, "double precision"),
+    (pa.types.is_date, "date"),
+)
+
+
+def export(out: Path, to: str, *, schema: str = "public", overwrite: bool = False) -> list[str]:
+    """Copy a run's tables.
+
+    Args:
+        out: the folder of a run.
+        to: a file that ends in .duckdb or .xlsx, or the address of a database that begins with
+            postgresql://.
+        schema: of the database; it has to be there.
+        overwrite: replace a file, or tables of the same names.
+
+    Returns: the tables' names with their rows.
+
+    Raises:
+        InputError: no run, or a database that cannot be used.
+        MisuseError: something else to copy to, or what is there already.
+        EnvironmentFailed: a package or the disk.
+    """
+    tables = dict(_tables(out))
+    if not tables:
+        raise InputError(f"{out}: no table of a run", hint="name the --out of fedprofile run")
+    if to.startswith(_DATABASES):
+        _to_postgres(tables, to, schema, overwrite)
+    elif to.endswith(_ENDINGS):
+        path = Path(to)
+        if path.exists() and not overwrite:
+            raise MisuseError(f"{path} exists", hint="name another file, or --overwrite")
+        _to_duckdb(tables, path) if path.suffix == ".duckdb" else _to_workbook(tables, path)
+    else:
+        raise MisuseError(
+            f"found neither a file that ends in {' or '.join(_ENDINGS)} nor "
+            "postgresql://HOST/DATABASE to copy to"
+        )
+    return [f"{name}: {table.num_rows:,} rows" for name, table in tables.items()]
+
+
+def _tables(out: Path) -> Iterator[tuple[str, pa.Table]]:
+    for path in sorted(out.glob("*.parquet")):
+        try:
+            yield path.stem, pq.read_table(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def _to_duckdb(tables: dict[str, pa.Table], path: Path) -> None:
+    from federated.readers import duckdb_connection
+
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        beside.unlink(missing_ok=True)
+        connection = duckdb_connection(beside)
+        beside.chmod(0o600)
+        for name, table in tables.items():
+            connection.con.register("given", table)
+            connection.raw_sql(f"CREATE TABLE {_quoted(name)} AS SELECT * FROM given")  # noqa: S608
+            for column, note in _notes(table):
+                where = f"{_quoted(name)}.{_quoted(column)}"
+                connection.raw_sql(f"COMMENT ON COLUMN {where} IS {_text(note)}")
+            connection.con.unregister("given")
+        connection.disconnect()
+        beside.replace(path)
+    except OSError as error:
+        raise disk_failed(path.name, error) from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _to_workbook(tables: dict[str, pa.Table], path: Path) -> None:
+    large = [name for name, table in tables.items() if table.num_rows >= 2**20]
+    if large:
+        raise MisuseError(
+            f"{large[0]} has {tables[large[0]].num_rows:,} rows, a sheet 1,048,575",
+            hint="copy to a .duckdb file or a database",
+        )
+    if not write_sheets(tables, path):
+        raise EnvironmentFailed(
+            "a workbook needs the package XlsxWriter", hint="pip install 'fedprofile[xlsx]'"
+        )
+
+
+def _to_postgres(tables: dict[str, pa.Table], address: str, schema: str, overwrite: bool) -> None:
+    try:
+        import psycopg
+    except ImportError:
+        raise EnvironmentFailed(
+            "a database needs the package psycopg", hint="pip install 'fedprofile[postgres]'"
+        ) from None
+    try:
+        with psycopg.connect(address, connect_timeout=10) as connection:
+            for name, table in tables.items():
+                _copied(connection, f"{_quoted(schema)}.{_quoted(name)}", table, overwrite)
+    except psycopg.errors.DuplicateTable:
+        raise MisuseError(
+            f"the database has a table {name!r} in {schema!r}", hint="--overwrite replaces it"
+        ) from None
+    except psycopg.Error as error:
+        # an address may hold a password, and a message a cell
+        raise InputError(f"the database said {type(error).__name__}: nothing was written") from None
+
+
+def _copied(connection: Any, name: str, table: pa.Table, overwrite: bool) -> None:
+    columns = [(field.name, _kind(field.type)) for field in table.schema]
+    with connection.cursor() as cursor:
+        if overwrite:
+            cursor.execute(f"DROP TABLE IF EXISTS {name}")
+        made = ", ".join(f"{_quoted(column)} {kind}" for column, kind in columns)
+        cursor.execute(f"CREATE TABLE {name} ({made})")
+        with cursor.copy(f"COPY {name} FROM STDIN WITH (FORMAT csv)") as copy:
+            for batch in joined_lists(table).to_batches(max_chunksize=1 << 16):
+                sink = pa.BufferOutputStream()
+                options = pa_csv.WriteOptions(include_header=False)
+                pa_csv.write_csv(pa.Table.from_batches([batch]), sink, options)
+                copy.write(sink.getvalue().to_pybytes())
+        for column, note in _notes(table):
+            cursor.execute(f"COMMENT ON COLUMN {name}.{_quoted(column)} IS {_text(note)}")
+
+
+def _kind(kind: pa.DataType) -> str:
+    return next((name for fits, name in _KINDS if fits(kind)), "text")
+
+
+def _notes(table: pa.Table) -> Iterator[tuple[str, str]]:
+    for field in table.schema:
+        note = (field.metadata or {}).get(NOTE, b"").decode()
+        if note:
+            yield field.name, note
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(note: str) -> str:
+    return "'" + note.replace("'", "''") + "'"
