@@ -139,7 +139,7 @@ def largest(layout: Layout) -> Floats:
 
 def check_layout(layout: Layout, bits: int) -> None:
     """Raise `PeerError` unless a party may have such trees."""
-    if layout.integers > MOST_COLUMNS or not layout.trees:
+    if layout.integers > MOST_COLUMNS or bool(layout.trees) != bool(layout.columns):
         raise PeerError(f"a layout of {len(layout.trees)} trees, {layout.integers} columns")
     seen: set[int] = set()
     for tree in layout.trees:

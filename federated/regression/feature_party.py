@@ -148,7 +148,7 @@ class FeatureParty(Party[FeatureFit]):
             raise PeerError("answers that are not due")
         index, places = Index(self.context.store, state.keys), self._own
         low, high = places.range(sent.chunk)
-        rows = places.of(places.tree(0, sent.chunk)).rows
+        rows = places.filled(sent.chunk)
         ranks, shares, at_byte = state.ranks, [], 0
         for at, rank in enumerate(ranks):
             number = places.lookup(state.number, at, sent.chunk)
@@ -237,7 +237,7 @@ class FeatureParty(Party[FeatureFit]):
     def _linear(self, state: Fitting, chunk: int) -> None:
         """Own scores are shares of the residuals already."""
         low, high = self._own.range(chunk)
-        rows = self._own.of(self._own.tree(0, chunk)).rows
+        rows = self._own.filled(chunk)
         models = range(len(self._evaluation(state).models))
         shares = np.zeros((rows, len(models)), np.uint64)
         for at in models:

@@ -251,7 +251,7 @@ class LabelParty(Party[LabelFit]):
     def _one(self, state: Fitting, chunk: int) -> tuple[Fitting, list[Any]]:
         """A chunk's lookups, and its residuals under the partner's trees."""
         low, high = self._own.range(chunk)
-        rows = self._own.of(self._own.tree(0, chunk)).rows
+        rows = self._own.filled(chunk)
         models = len(self._evaluation(state).models)
         shares = np.zeros((rows, models), np.uint64)
         messages: list[Any] = []

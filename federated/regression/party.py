@@ -344,7 +344,7 @@ class Party(Role[R]):
         total = vectors.sum(axis=0, dtype=np.uint64)
         theirs[:, 0] += total
         own[:, 0] += total
-        places, lanes = self._theirs(state), []
+        places, lanes = self._theirs(state), [np.zeros(0, np.uint8)]
         for at, (tree, depth) in enumerate(
             zip(state.layout.trees, depths(state.layout), strict=True)
         ):
@@ -368,7 +368,7 @@ class Party(Role[R]):
             raise PeerError("lanes that are not due")
         index, width = Index(self.context.store, state.keys), len(self._evaluation(state).vectors)
         trees = self._columns.layout.trees
-        rows = self._own.of(self._own.tree(0, sent.chunk)).rows
+        rows = self._own.filled(sent.chunk)
         lanes = widened(sent.lanes, rows * len(trees), width).reshape(len(trees), rows, width)
         own = state.own.reshape(width, -1).copy()
         for at, tree in enumerate(trees):

@@ -159,3 +159,8 @@ class Places:
     def range(self, chunk: int) -> tuple[int, int]:
         """The rows of a chunk."""
         return chunk * CHUNK, min((chunk + 1) * CHUNK, self.rows)
+
+    def filled(self, chunk: int) -> int:
+        """Rows of a chunk's arrays, those that fill up included."""
+        low, high = self.range(chunk)
+        return padded(high - low)

@@ -67,7 +67,7 @@ def test_categories_and_small_numbers_share_trees() -> None:
 @pytest.mark.parametrize(
     "layout",
     [
-        Layout((), 0, 0),
+        Layout((), 0, 2),
         Layout((Tree((7,), (5,), 0),), 1, 1),
         Layout((Tree((0,), (512,), 0),), 1, 1),
         Layout((Tree((0,), (5,), 3),), 1, 1),

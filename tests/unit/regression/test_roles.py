@@ -65,6 +65,15 @@ def test_a_partner_may_have_one_column() -> None:
     assert np.abs((weights(bank, bureau) - central) / errors).max() < 0.05
 
 
+def test_a_label_party_may_have_no_column() -> None:
+    world = World.of(300, 3)
+    world.a = world.a[:, :0]
+    bank, bureau, _ = world.run(plan(300, evaluations=7, folds=3, fold_evaluations=1))
+    central, errors = centre(world.joined, world.y)
+    assert np.abs((weights(bank, bureau) - central) / errors).max() < 0.05
+    assert bank.coefficients.shape == (0,)
+
+
 def test_several_chunks_of_rows_are_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (party, schedule, chunks, trees):
         monkeypatch.setattr(module, "CHUNK", 128)
