@@ -192,10 +192,10 @@ class Participant:
         naming = book.naming(me.table, draft.receiver)
         named = tuple(column for column in naming if column not in own.columns)
         found, there = [Extract(me.table, named, named)], set[str]()
-        weighed = book.weighed(me.table, draft.receiver) if any(r.bits for r in asked) else []
-        if weighed:
+        told = book.weighed(me.table, draft.receiver, every=True)
+        if told:
             there = set(self._source.columns(me.table)) - {*own.columns, *named}
-        return [*found, Extract(me.table, tuple(c for c in weighed if c in there))]
+        return [*found, Extract(me.table, tuple(c for c in told if c in there))]
 
     def _protocols(self, draft: Contract, rows: int) -> tuple[str, ...]:
         """Protocols that the policy would approve for this draft and that this machine can run."""

@@ -29,6 +29,7 @@ import numpy as np
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.contract.release import Release
 from federated.releases.book import ANY_EDGES, MICRO, Entry, micro
+from federated.releases.likeness import Alike, apart
 from federated.releases.limits import ReleaseLimits
 from federated.vertical import told_bits
 from psi.protocol import Declined
@@ -66,24 +67,66 @@ def check_counts(
     asked: Sequence[Release],
     purpose: str,
     told: Sequence[tuple[str, Entry]] = (),
+    alike: Alike = apart,
 ) -> None:
     """Raise `OverBudget` where a column's releases, thresholds or epsilon would pass a limit.
 
-    `told` are this receiver's earlier releases with their purposes.
+    `told` are this receiver's earlier releases with their purposes. Columns that are `alike` are
+    one.
     """
+    _check_same(table, limits, asked, [entry for _, entry in told], alike)
+    every = {c for release in asked for c in release.columns}
+    every |= {c for _, entry in told for c in entry.columns}
     for column in dict.fromkeys(c for release in asked for c in release.columns):
-        fresh = [release for release in asked if column in release.columns]
-        spent = [(why, entry) for why, entry in told if column in entry.columns]
+        kin = alike(column, every)
+        fresh = [release for release in asked if kin.intersection(release.columns)]
+        spent = [(why, entry) for why, entry in told if kin.intersection(entry.columns)]
         where, days = f"column {column!r} of {table}", limits.keep_days
+        if len(kin) > 1:
+            where += f" and {_listed(kin - {column})}, which say the same"
         found, most = len(spent) + len(fresh), limits.releases_per_column
         if found > most:
             raise OverBudget(
                 f"{where}: {found} releases asked within {days} days, {most} allowed by policy"
             )
         _check_hidden(where, limits, fresh, [entry for _, entry in spent])
-        _check_edges(where, limits, column, fresh, [entry for _, entry in spent])
-        alike = [entry for why, entry in spent if _same_purpose(limits, why, purpose)]
-        _check_epsilon(where, limits, fresh, alike)
+        _check_edges(where, limits, kin, fresh, [entry for _, entry in spent])
+        counting = [entry for why, entry in spent if _same_purpose(limits, why, purpose)]
+        _check_epsilon(where, limits, fresh, counting)
+
+
+def _check_same(
+    table: str,
+    limits: ReleaseLimits,
+    asked: Sequence[Release],
+    told: Sequence[Entry],
+    alike: Alike,
+) -> None:
+    """Raise `OverBudget` where exact answers on two columns that say the same would be told.
+
+    Differences and sections are audited column by column: of two such columns one has answers.
+    """
+    if not limits.minimum_difference:
+        return
+    fresh = dict.fromkeys(c for one in asked if _exact(one) for c in one.columns)
+    every = {*fresh, *(c for entry in told if _exact(entry) for c in entry.columns)}
+    for column in fresh:
+        other = alike(column, every) - {column}
+        if other:
+            raise OverBudget(
+                f"columns {column!r} and {_listed(other)} of {table} say the same: exact answers "
+                f"on one of them to one receiver allowed within {limits.keep_days} days",
+                hint=f"ask {_listed(other)} alone, or with noise",
+            )
+
+
+def _exact(one: Release | Entry) -> bool:
+    """Sums and tables without noise; a training's numbers are counted in bits of all columns."""
+    return not one.epsilon and one.step.split("/")[0] in ("aggregate", "join_sum", "category")
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return " and ".join(repr(column) for column in sorted(columns))
 
 
 def _same_purpose(limits: ReleaseLimits, one: str, other: str) -> bool:
@@ -112,14 +155,14 @@ def _check_hidden(
 def _check_edges(
     where: str,
     limits: ReleaseLimits,
-    column: str,
+    columns: frozenset[str],
     fresh: Sequence[Release],
     spent: Sequence[Entry],
 ) -> None:
-    asked = set().union(*(release.edges(column) for release in fresh))
+    asked = set().union(*(release.edges(c) for release in fresh for c in columns))
     if not asked:
         return
-    told = set().union(*(entry.edges(column) for entry in spent))
+    told = set().union(*(entry.edges(c) for entry in spent for c in columns))
     most = limits.thresholds_per_column
     if ANY_EDGES in told:
         raise OverBudget(

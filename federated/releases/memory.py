@@ -35,6 +35,7 @@ from federated.contract.terms import Contract, PartyTerms
 from federated.releases.book import MICRO, Book, Entry, Job, Level, Names, read_book
 from federated.releases.budget import Earlier, Holds, allowed_bits, check_bits, check_counts
 from federated.releases.differencing import Tags, exposure, inside, nearest
+from federated.releases.likeness import Alike, apart
 from federated.releases.limits import ReleaseLimits
 from federated.releases.row_bits import RowBits
 from federated.releases.tags import Paired, Tagged, distinct, level_key, paired, tags_of
@@ -83,13 +84,15 @@ class Releases:
         ahead: Sequence[Release] = (),
         holds: Holds = _unmeasured,
         stands: np.ndarray | None = None,
+        alike: Alike = apart,
     ) -> None:
         """Count what a step is about to disclose; raises `Refused` where a limit says no.
 
         `joined` is None where this party does not learn which records are joined: then all that
         was told before counts for each. Steps `ahead` are looked at too, and reserved later.
         `holds` says how many bits a row holds; it is asked only where bits are told. Where records
-        repeat among the joined, `stands` says which counts for each of the other's rows.
+        repeat among the joined, `stands` says which counts for each of the other's rows. Columns
+        that are `alike` count as one.
         """
         session = contract.nonce
         with self._locked():
@@ -98,7 +101,7 @@ class Releases:
             own, every = self._asked(book, contract, me, [release, *later])
             if every[:1] != [release]:
                 return  # a job that goes on has paid
-            self._count(book, own, every)
+            self._count(book, own, every, alike)
             columns = {c for r in every if self._is_compared(r) for c in r.columns}
             columns -= {c for entry in own.entries for c in entry.columns if own.compared}
             tags = None
@@ -107,7 +110,7 @@ class Releases:
             self._weigh(book, own, every, tags, holds)
             if tags is not None:
                 if columns:
-                    self._compare(book, own, columns, distinct(tags))
+                    self._compare(book, own, columns, distinct(tags), alike)
                 if not own.tagged:
                     kept = encode(Tagged(tags) if stands is None else paired(tags, stands))
                     self._vault.write(f"tags-{session}", kept, session.encode())
@@ -127,15 +130,15 @@ class Releases:
             every = (column for n in names for level in n.levels for column in level.columns)
             return list(dict.fromkeys(every))
 
-    def weighed(self, table: str, receiver: str) -> list[str]:
-        """The columns of a table of which a receiver was told bits in earlier jobs."""
+    def weighed(self, table: str, receiver: str, *, every: bool = False) -> list[str]:
+        """The columns of a table of which a receiver was told bits in earlier jobs, or anything."""
         with self._locked():
             jobs = [
                 j
                 for j in self._present(keep=False).jobs
                 if (j.table, j.receiver) == (table, receiver)
             ]
-            entries = [entry for job in jobs for entry in job.entries if entry.bits]
+            entries = [entry for job in jobs for entry in job.entries if entry.bits or every]
             return list(dict.fromkeys(c for entry in entries for c in entry.columns))
 
     def so_far(self) -> list[RowBits]:
@@ -165,6 +168,7 @@ class Releases:
         me: PartyTerms,
         releases: Sequence[Release],
         holds: Holds = _unmeasured,
+        alike: Alike = apart,
     ) -> None:
         """Raise `OverBudget` where `reserve` would refuse, whichever records will be joined.
 
@@ -173,7 +177,7 @@ class Releases:
         with self._locked():
             book = self._present()
             own, every = self._asked(book, contract, me, releases)
-            self._count(book, own, every)
+            self._count(book, own, every, alike)
             self._weigh(book, own, every, None, holds, foreseen=True)
 
     def forget(self, session: bytes) -> bool:
@@ -326,11 +330,11 @@ class Releases:
             if job.session != own.session and (job.table, job.receiver) == place
         ]
 
-    def _count(self, book: Book, own: Job, fresh: Sequence[Release]) -> None:
+    def _count(self, book: Book, own: Job, fresh: Sequence[Release], alike: Alike) -> None:
         """Releases, thresholds and noise of each column, towards this receiver."""
         jobs = [*self._before(book, own), own]
         told = [(job.purpose, entry) for job in jobs for entry in job.entries]
-        check_counts(own.table, self._limits, fresh, own.purpose, told)
+        check_counts(own.table, self._limits, fresh, own.purpose, told, alike)
 
     def _weigh(
         self,
@@ -361,19 +365,23 @@ class Releases:
         now = self._clock()
         check_bits(own.table, self._limits, holds, fresh, own.entries, before, now, least)
 
-    def _compare(self, book: Book, own: Job, columns: set[str], asked: Tags) -> None:
+    def _compare(self, book: Book, own: Job, columns: set[str], asked: Tags, alike: Alike) -> None:
         """Refuse what differs too little from an earlier answer, or from several together."""
         least = self._limits.minimum_difference
         tags: dict[str, Tags] = {}
         looked: set[tuple[str, ...]] = set()
+        told = {
+            c for j in self._before(book, own) if j.compared for e in j.entries for c in e.columns
+        }
         for column in sorted(columns):
+            kin = alike(column, told)
             before = [
                 job
                 for job in book.jobs
                 if job.session != own.session
                 and job.compared
                 and (job.table, job.receiver) == (own.table, own.receiver)
-                and any(column in entry.columns for entry in job.entries)
+                and any(kin.intersection(entry.columns) for entry in job.entries)
             ]
             key = tuple(job.session for job in before)
             if key in looked:

@@ -18,6 +18,7 @@ from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.releases.book import Level
 from federated.releases.holdings import Holdings
+from federated.releases.likeness import Likeness, apart
 from federated.releases.memory import Releases
 from federated.session.session import Session
 from federated.tables.snapshot import snapshot_hash
@@ -33,14 +34,15 @@ def foresee(
 ) -> None:
     """Raise `OverBudget` where this party's book says no to a contract, whatever is joined.
 
-    A `draft` leaves open how much a training tells: only counts are looked at.
+    A `draft` leaves open how much a training tells: only counts are looked at, column by column.
     """
     me, asked = contract.party(party), [r for r in planned(contract, party) if r.columns]
     if releases is None or not asked:
         return
     if draft:
         asked = [replace(release, bits=0.0) for release in asked]
-    releases.foresee(contract, me, asked, Holdings(source, me))
+    alike = apart if draft else Likeness(source, me)
+    releases.foresee(contract, me, asked, Holdings(source, me), alike)
 
 
 class ReleaseGuard:
@@ -60,6 +62,7 @@ class ReleaseGuard:
         self._me = contract.party(session.name)
         self._planned = [r for r in planned(contract, session.name) if r.columns]
         self._holds = Holdings(source, self._me, table)
+        self._alike = Likeness(source, self._me, table)
 
     def before(
         self,
@@ -86,7 +89,7 @@ class ReleaseGuard:
         joined = None if rows is None else lambda levels: self.keys(levels, rows)
         try:
             self._releases.reserve(
-                self._contract, self._me, asked, joined, ahead, self._holds, stands
+                self._contract, self._me, asked, joined, ahead, self._holds, stands, self._alike
             )
         except Refused as error:
             self._session.ledger.write("refused", by="guard", why=error.message, step=step)

@@ -247,7 +247,8 @@ def test_records_are_named_as_before_from_the_copy_that_the_job_took(tmp_path: P
     (tmp_path / "job.toml").write_text(text)
     world.job = Job.load(tmp_path / "job.toml")
     table = world.bureau.load("bureau.people", ["id", "mobile", "loans"])
-    table = table.append_column("debts", table.column("loans"))
+    debts = np.random.default_rng(3).normal(size=len(table))
+    table = table.append_column("debts", pa.array(debts))
     for people, refused in ((PEOPLE, False), (PEOPLE[:-1], True)):
         world.bureau = Refreshing({"bureau.people": table})
         _, errors = world.run(people)
