@@ -145,10 +145,12 @@ def rounded_products(numbers: Floats) -> Floats:
 
 def stepped(
     descent: Descent, gradient: Floats, metric: Metric, own: Floats, theirs: Floats
-) -> tuple[Descent, float]:
+) -> tuple[Descent, float, float]:
     """With the pair of the latest step, if it says something, and a new direction.
 
-    Also the Newton decrement by the metric at hand: how far the optimum is, in standard errors.
+    Also the Newton decrement by the metric at hand, which is how far the optimum is, in standard
+    errors; and what noise alone makes of it by the first metric, 0 before the first step.
+
     Raises `PeerError` for numbers of another count.
     """
     whole = _whole(own, theirs)
@@ -156,7 +158,7 @@ def stepped(
     many = len(steps)
     on: list[float] = []
     turned: list[float] = []
-    length, size = whole[0], many + 1
+    length, size, spread = whole[0], many + 1, 0.0
     if len(descent.step):
         on, turned, length = whole[:many], whole[size : size + many], whole[4 * size]
         new_along, new_across = whole[2 * size : 3 * size], whole[3 * size : 4 * size]
@@ -178,7 +180,8 @@ def stepped(
                 across=np.array(across).ravel(),
             )
     direction, decrement = _direction(descent, gradient, metric, (on, turned, length))
-    return replace(descent, step=direction, gradient=gradient), decrement
+    # the spread is that of a change: of two gradients
+    return replace(descent, step=direction, gradient=gradient), decrement, (spread / 2) ** 0.5
 
 
 def forked(

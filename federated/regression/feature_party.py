@@ -146,7 +146,7 @@ class FeatureParty(Party[FeatureFit]):
         state = self._heard(state, sent, peer)
         if not self._going(state, sent.evaluation) or sent.chunk != state.answers:
             raise PeerError("answers that are not due")
-        index, places = Index(self.context.store, state.keys), self._own
+        index, places = Index(self.context.store, state.keys), self._own(state)
         low, high = places.range(sent.chunk)
         rows = places.filled(sent.chunk)
         ranks, shares, at_byte = state.ranks, [], 0
@@ -162,15 +162,15 @@ class FeatureParty(Party[FeatureFit]):
             shares.append(share)
         if at_byte != len(sent.lanes):
             raise PeerError("answers of another shape")
-        self._keep(sent.chunk, np.stack(shares, axis=1))
+        self._keep(state, sent.chunk, np.stack(shares, axis=1))
         return Turn(replace(state, answers=state.answers + 1))
 
     def on_lanes(self, state: Fitting, sent: Lanes, peer: str) -> Turn[FeatureFit]:
         """Add the label party's residuals of a chunk up; send the own ones."""
         state = self._heard(state, sent, peer)
-        if not self._going(state, sent.evaluation) or sent.chunk >= self._own.chunks:
+        if not self._going(state, sent.evaluation) or sent.chunk >= self._own(state).chunks:
             raise PeerError("lanes that are not due")
-        if not self._lookups:
+        if not self._looks:
             self._linear(state, sent.chunk)
         elif state.answers <= sent.chunk:
             raise PeerError("lanes before a chunk's answers")
@@ -200,7 +200,7 @@ class FeatureParty(Party[FeatureFit]):
             limits[at] = self._limit(models[model].step)
             models[model] = moved(models[model], float(limits[at]))
         state = replace(state, models=tuple(models))
-        if state.number == len(self._schedule):
+        if state.number == len(self._planned(state)):
             return self._finish(state, limits)
         return self._look(state, limits)
 
@@ -211,7 +211,7 @@ class FeatureParty(Party[FeatureFit]):
         self._drop(state)
         state = self._opened(replace(state, running=True))
         grids = Grids(state.number, limits, np.zeros((0, 2), np.int64), (), np.zeros(0, np.int16))
-        if self._lookups:
+        if self._looks:
             every = [self._grid(state, at) for at in range(len(self._evaluation(state).models))]
             tables = [table_of(self._plan.link, grid) for grid in every]
             ranks = tuple(table.shape[1] for table in tables)
@@ -221,28 +221,29 @@ class FeatureParty(Party[FeatureFit]):
             grids = replace(grids, ranges=ranges, ranks=ranks, tables=flat)
             state = replace(state, ranges=ranges, ranks=ranks)
         state, asked = self._ask(state)
-        done = Share(state.number / len(self._schedule), len(self._schedule) * self._rows)
+        steps = len(self._planned(state))
+        done = Share(state.number / steps, steps * self._rows)
         messages = [(self._peer, each) for each in (grids, *asked)]
         return Turn(state, messages, progress=done)
 
     def _going(self, state: Fitting, evaluation: int) -> bool:
         return state.running and self._made(state) and evaluation == state.number
 
-    def _keep(self, chunk: int, shares: Words) -> None:
-        low, high = self._own.range(chunk)
+    def _keep(self, state: Fitting, chunk: int, shares: Words) -> None:
+        low, high = self._own(state).range(chunk)
         shares[: high - low] *= self._labelled[low:high, None].astype(np.uint64)
         shares[high - low :] = 0
         self.context.store.put("shares", chunk, shares)
 
     def _linear(self, state: Fitting, chunk: int) -> None:
         """Own scores are shares of the residuals already."""
-        low, high = self._own.range(chunk)
-        rows = self._own.filled(chunk)
+        low, high = self._own(state).range(chunk)
+        rows = self._own(state).filled(chunk)
         models = range(len(self._evaluation(state).models))
         shares = np.zeros((rows, len(models)), np.uint64)
         for at in models:
             shares[: high - low, at] = self._fixed(self._scores(state, at)[low:high], state.unit)
-        self._keep(chunk, shares)
+        self._keep(state, chunk, shares)
 
     def _slack(self, state: Fitting, at: int) -> Words:
         """How far a row's mean is off because its score is not on the grid: in fixed point.
@@ -283,7 +284,8 @@ class FeatureParty(Party[FeatureFit]):
             told_rows=self._rows,
             score_bits=self._plan.score_bits,
             gradient_left=[each.left for each in state.log if each.fold == EVERY][-1],
-            opened=opened_numbers(self._plan, self._raw.shape[1]),
+            evaluations=state.last + 1,
+            opened=opened_numbers(self._ran(state), self._raw.shape[1]),
         )
         learned = Learned(limits, float(self._mean @ full), told)
         return Turn(Done(), [(self._peer, learned)], fit, 1.0)
@@ -366,7 +368,7 @@ class FeatureParty(Party[FeatureFit]):
             x = self._x[self._labelled]
             square = state.curvature * x.T @ x + np.diag(self._penalty)
             inverse = np.asarray(np.linalg.pinv(square, hermitian=True))
-            self._held_metric = Metric(inverse, self._noise_within())
+            self._held_metric = Metric(inverse, self._noise_within(state.unit))
         return self._held_metric
 
     _held_metric: Metric | None = None

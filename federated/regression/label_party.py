@@ -121,16 +121,13 @@ class LabelParty(Party[LabelFit]):
 
     def begin(self) -> Turn[LabelFit]:
         """Send the terms, and the own trees."""
-        most = float(np.abs(self._y[self._known]).max(initial=1.0))
-        logistic = self._plan.link == "logistic"
-        unit = 0 if logistic else int(np.ceil(np.log2(max(most, 2.0**-60))))
-        state = self._linking(unit)
+        state = self._linking(self._unit)
         setup = Setup(
             plan=digest(self._plan),
             folds=self._plan.folds,
             labelled=self._known.astype(np.uint8),
             fold=self._fold,
-            unit=unit,
+            unit=self._unit,
             layout=self._columns.layout,
         )
         return Turn(state, [(self._peer, setup), (self._peer, self._offer(state))], progress=0.0)
@@ -166,7 +163,7 @@ class LabelParty(Party[LabelFit]):
             raise PeerError("grids that are not due")
         self._drop(state)
         state = self._limited(state, sent.limits)
-        models = len(self._evaluation(state).models) if self._lookups else 0
+        models = len(self._evaluation(state).models) if self._looks else 0
         entries = sum(sent.ranks) << self._plan.grid_bits
         shapes = len(sent.ranges), len(sent.ranks), len(sent.tables)
         if shapes != (models, models, entries) or any(rank % 2 for rank in sent.ranks):
@@ -201,13 +198,14 @@ class LabelParty(Party[LabelFit]):
         state = following(
             self._evaluation(state), state, self._penalty, self._metric, sent.numbers, spans
         )
-        done = Share(state.number / len(self._schedule), len(self._schedule) * self._rows)
+        steps = len(self._planned(state))
+        done = Share(state.number / steps, steps * self._rows)
         return Turn(state, [(peer, told)], progress=done)
 
     def on_learned(self, state: Fitting, sent: Learned, peer: str) -> Turn[LabelFit]:
         """The end: every row's score."""
         state = self._heard(state, sent, peer)
-        if state.number < len(self._schedule) or len(sent.scores) != self._rows:
+        if state.number < len(self._planned(state)) or len(sent.scores) != self._rows:
             raise PeerError("final scores that are not due")
         models = self._limited(state, sent.limits).models
         own = np.stack([self._x @ model.weights for model in models])
@@ -222,7 +220,8 @@ class LabelParty(Party[LabelFit]):
             fold_scores=np.where(self._fold >= 0, scores, np.nan),
             score_bits=self._plan.score_bits,
             gradient_left=[each.left for each in state.log if each.fold == EVERY][-1],
-            opened=opened_numbers(self._plan, self._x.shape[1] - 1),
+            evaluations=state.last + 1,
+            opened=opened_numbers(self._ran(state), self._x.shape[1] - 1),
             log=tuple(
                 {
                     "evaluation": each.evaluation,
@@ -240,22 +239,22 @@ class LabelParty(Party[LabelFit]):
     def _answered(self, state: Fitting) -> tuple[Fitting, list[tuple[str, Any]]]:
         """Lookups and lanes of the chunks that may be under way; at the end the own sums."""
         messages: list[tuple[str, Any]] = []
-        last = min(state.heard + AHEAD, self._own.chunks)
+        last = min(state.heard + AHEAD, self._own(state).chunks)
         for chunk in range(state.sent, last):
             state, sent = self._one(state, chunk)
             messages += [(self._peer, each) for each in sent]
-            if state.sent == self._own.chunks:
+            if state.sent == self._own(state).chunks:
                 messages.append((self._peer, self._told(state)))
         return state, messages
 
     def _one(self, state: Fitting, chunk: int) -> tuple[Fitting, list[Any]]:
         """A chunk's lookups, and its residuals under the partner's trees."""
-        low, high = self._own.range(chunk)
-        rows = self._own.filled(chunk)
+        low, high = self._own(state).range(chunk)
+        rows = self._own(state).filled(chunk)
         models = len(self._evaluation(state).models)
         shares = np.zeros((rows, models), np.uint64)
         messages: list[Any] = []
-        if self._lookups:
+        if self._looks:
             shares[:], answers = self._looked_up(state, chunk, rows)
             messages.append(answers)
         else:
@@ -268,7 +267,7 @@ class LabelParty(Party[LabelFit]):
         return state, [*messages, given]
 
     def _looked_up(self, state: Fitting, chunk: int, rows: int) -> tuple[Words, Answers]:
-        low, high = self._own.range(chunk)
+        low, high = self._own(state).range(chunk)
         tables = self._tables(state)
         weights = []
         for at, (grid, table) in enumerate(tables):
@@ -292,7 +291,7 @@ class LabelParty(Party[LabelFit]):
 
     def _limited(self, state: Fitting, limits: Floats) -> Fitting:
         """With the latest directions taken, as far as the partner says."""
-        taken = self._schedule[state.number - 1].stepped if state.number else ()
+        taken = self._planned(state)[state.number - 1].stepped if state.number else ()
         if len(limits) != len(taken) or not ((limits > 0) & (limits <= 1)).all():
             raise PeerError("limits of steps of another number, or out of range")
         models = list(state.models)
@@ -326,6 +325,14 @@ class LabelParty(Party[LabelFit]):
         return [(grid, part.reshape(size, -1)) for grid, part in zip(grids, parts, strict=True)]
 
     @cached_property
+    def _unit(self) -> int:
+        """Of residuals: the power of two from the largest label's magnitude on."""
+        if self._plan.link == "logistic":
+            return 0
+        most = float(np.abs(self._y[self._known]).max(initial=2.0**-60))
+        return int(np.clip(np.ceil(np.log2(most)), -60, 60))
+
+    @cached_property
     def _penalty(self) -> Floats:
         found = np.full(self._x.shape[1], self._plan.penalty)
         found[0] = 0.0
@@ -344,7 +351,9 @@ class LabelParty(Party[LabelFit]):
     def _metric(self) -> Metric:
         x = self._x[self._known]
         square = (x * self._slopes[:, None]).T @ x + np.diag(self._penalty)
-        return Metric(np.asarray(np.linalg.pinv(square, hermitian=True)), self._noise_within())
+        return Metric(
+            np.asarray(np.linalg.pinv(square, hermitian=True)), self._noise_within(self._unit)
+        )
 
     def _missed(self, state: Fitting) -> Floats:
         vectors = self._evaluation(state).vectors

@@ -81,7 +81,6 @@ class Party(Role[R]):
             raise MisuseError(f"{len(x)} rows found, at most {plan.rows} planned")
         self._peer, self._plan, self._rows = peer, plan, len(x)
         self._raw = x
-        self._schedule = schedule(plan)
         self._scale = scale_bits(plan)
 
     # links
@@ -164,6 +163,7 @@ class Party(Role[R]):
             gradients=none,
             ranges=np.zeros((0, 2), np.int64),
             models=self._first(),
+            last=self._plan.evaluations - 1,
         )
         fitting, asked = self._ask(fitting)
         return Turn(fitting, [(peer, each) for each in asked], progress=0.0)
@@ -182,19 +182,25 @@ class Party(Role[R]):
     def _columns(self) -> Columns:
         return Columns.of(self._raw, self._plan.column_bits)
 
-    @cached_property
-    def _lookups(self) -> tuple[int, ...]:
-        if self._plan.link == "linear":
-            return ()
-        return tuple(len(each.models) for each in self._schedule)
+    def _planned(self, state: Fitting) -> tuple[Evaluation, ...]:
+        return schedule(self._plan, state.last)
 
-    @cached_property
-    def _own(self) -> Places:
-        lookups = self._lookups if self.holds_scores else ()
+    @property
+    def _looks(self) -> bool:
+        """Whether residuals take a lookup."""
+        return self._plan.link != "linear"
+
+    def _lookups(self, state: Fitting) -> tuple[int, ...]:
+        if not self._looks:
+            return ()
+        return tuple(len(each.models) for each in self._planned(state))
+
+    def _own(self, state: Fitting) -> Places:
+        lookups = self._lookups(state) if self.holds_scores else ()
         return Places(self._rows, len(self._columns.layout.trees), lookups)
 
     def _theirs(self, state: Fitting) -> Places:
-        lookups = () if self.holds_scores else self._lookups
+        lookups = () if self.holds_scores else self._lookups(state)
         return Places(self._rows, len(state.layout.trees), lookups)
 
     def _due(self, state: Fitting, places: Places) -> int:
@@ -205,7 +211,7 @@ class Party(Role[R]):
 
     def _made(self, state: Fitting) -> bool:
         """Whether all trees that may be asked for by now are there."""
-        own, theirs = self._due(state, self._own), self._due(state, self._theirs(state))
+        own, theirs = self._due(state, self._own(state)), self._due(state, self._theirs(state))
         return state.turned == own and state.given == theirs
 
     def _depth(self, place: Place, layout: Layout) -> int:
@@ -224,7 +230,7 @@ class Party(Role[R]):
 
     def _ask(self, state: Fitting) -> tuple[Fitting, list[Asked]]:
         """Transfers for the trees that may be under way."""
-        own = self._own
+        own = self._own(state)
         window = WINDOW + (1 << 18) // min(self._rows, CHUNK)
         last = min(self._due(state, own), state.turned + window)
         index, messages = Index(self.context.store, state.keys), []
@@ -269,7 +275,7 @@ class Party(Role[R]):
         state = self._heard(state, sent, peer)
         if sent.place != state.turned or sent.place >= state.corrected:
             raise PeerError("zeros that are not due")
-        bins = self._numbers(state, self._own.of(sent.place))
+        bins = self._numbers(state, self._own(state).of(sent.place))
         told = Index(self.context.store, state.keys).turned(sent, bins)
         state, asked = self._ask(replace(state, turned=state.turned + 1))
         return self._went_on(state, [(peer, each) for each in (told, *asked)])
@@ -289,15 +295,19 @@ class Party(Role[R]):
 
     def _drop(self, state: Fitting) -> None:
         """Forget the lookups of the evaluation before: a state that is past them is saved."""
-        if not self._lookups or not state.number:
+        if not self._looks or not state.number:
             return
-        places = self._own if self.holds_scores else self._theirs(state)
+        places = self._own(state) if self.holds_scores else self._theirs(state)
         side = Index(self.context.store, state.keys) if self.holds_scores else None
         for number in range(places.until(state.number - 1), places.until(state.number)):
             if side is not None:
                 side.drop(number)
             else:
                 Values(self.context.store, state.peer).drop(number)
+
+    def _ran(self, state: Fitting) -> RegressionPlan:
+        """The terms as they were run."""
+        return replace(self._plan, evaluations=state.last + 1)
 
     # sums over columns
 
@@ -310,7 +320,7 @@ class Party(Role[R]):
         raise NotImplementedError
 
     def _evaluation(self, state: Fitting) -> Evaluation:
-        return self._schedule[state.number]
+        return self._planned(state)[state.number]
 
     def _opened(self, state: Fitting) -> Fitting:
         """An evaluation begins: no sums yet, of nothing."""
@@ -323,7 +333,7 @@ class Party(Role[R]):
 
     def _vectors(self, state: Fitting, chunk: int, shares: Words) -> Words:
         """Shares of a chunk's residuals by model `uint64[rows, models]`, as `uint64[rows, v]`."""
-        low, high = self._own.range(chunk)
+        low, high = self._own(state).range(chunk)
         found = []
         for vector in self._evaluation(state).vectors:
             rows = vector.rows(self._labelled[low:high], self._folds[low:high])
@@ -355,8 +365,8 @@ class Party(Role[R]):
         for at, tree in enumerate(self._columns.layout.trees):
             weights = weights_of(tree).astype(np.uint64)
             sums = np.zeros((len(weights), width), np.uint64)
-            number = self._own.tree(at, chunk)
-            bins = self._numbers(state, self._own.of(number))
+            number = self._own(state).tree(at, chunk)
+            bins = self._numbers(state, self._own(state).of(number))
             add_to_bins(vectors, np.zeros_like(vectors), bins, sums)
             own[:, 1 + tree.first : 1 + tree.first + weights.shape[1]] += sums.T @ weights
         state = replace(state, sent=state.sent + 1, own=own.ravel(), theirs=theirs.ravel())
@@ -368,12 +378,12 @@ class Party(Role[R]):
             raise PeerError("lanes that are not due")
         index, width = Index(self.context.store, state.keys), len(self._evaluation(state).vectors)
         trees = self._columns.layout.trees
-        rows = self._own.filled(sent.chunk)
+        rows = self._own(state).filled(sent.chunk)
         lanes = widened(sent.lanes, rows * len(trees), width).reshape(len(trees), rows, width)
         own = state.own.reshape(width, -1).copy()
         for at, tree in enumerate(trees):
-            number = self._own.tree(at, sent.chunk)
-            bins = self._numbers(state, self._own.of(number))
+            number = self._own(state).tree(at, sent.chunk)
+            bins = self._numbers(state, self._own(state).of(number))
             sums = index.summed(number, bins, sent.nonce, lanes[at])
             weights = weights_of(tree).astype(np.uint64)
             own[:, 1 + tree.first : 1 + tree.first + weights.shape[1]] += sums.T @ weights
@@ -398,7 +408,7 @@ class Party(Role[R]):
         width = len(self._evaluation(state).vectors)
         if (
             sent.evaluation != state.number
-            or state.heard < self._own.chunks
+            or state.heard < self._own(state).chunks
             or len(state.gradients)
         ):
             raise PeerError("sums that are not due")
@@ -429,8 +439,8 @@ class Party(Role[R]):
         """What is known of the gradients that rounded columns lose: `float64[vectors, k]`."""
         return np.zeros((len(self._evaluation(state).vectors), self._back.shape[1]))
 
-    def _noise_within(self) -> Floats:
+    def _noise_within(self, unit: int) -> Floats:
         """The covariance of the noise in s·y's y, by `_back`."""
         most = np.append(1.0, largest(self._columns.layout)) * self._plan.noise
         spread = self._back * most[:, None]
-        return np.asarray(spread.T @ spread) * 2.0  # of two gradients
+        return np.asarray(spread.T @ spread) * 2.0 * 4.0**unit  # of two gradients

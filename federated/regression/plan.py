@@ -42,7 +42,7 @@ class RegressionPlan:
 
     rows: aligned rows, at most: what the contract knows before the alignment.
     link: one of `LINKS`.
-    evaluations: of the gradient over all labelled rows; the last one by fold, too.
+    evaluations: of the gradient over all labelled rows, at most; the last one by fold, too.
     folds: of the cross-validation, 0 for none.
     fold_evaluations: more, in each fold, for all folds at once.
     penalty: λ of ½ λ Σ w²; 1 is scikit-learn's C = 1. The intercept has none.

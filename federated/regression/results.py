@@ -24,6 +24,7 @@ class LabelFit:
         fold by the model that did not see it, since no other tells its final number;
     fold_scores: `float64[n]`, these alone; NaN elsewhere;
     score_bits: how finely a row's number was told;
+    evaluations: of all rows, the plan's at most: fewer where the gradient was noise, or nothing;
     gradient_left: how far the last evaluation of all rows was from the optimum, in standard
         errors: the Newton decrement by the metric at hand. The fit is a step better than that;
     opened: numbers that were opened to this party;
@@ -36,6 +37,7 @@ class LabelFit:
     scores: Floats
     fold_scores: Floats
     score_bits: int
+    evaluations: int
     gradient_left: float
     opened: Opened
     log: tuple[dict[str, Any], ...] = field(default=())
@@ -47,11 +49,12 @@ class FeatureFit:
 
     coefficients: `float64[b]` for the columns as they were passed in;
     told_rows: rows whose final number was told, once each; score_bits: how finely;
-    gradient_left, opened: as in `LabelFit`.
+    evaluations, gradient_left, opened: as in `LabelFit`.
     """
 
     coefficients: Floats
     told_rows: int
     score_bits: int
+    evaluations: int
     gradient_left: float
     opened: Opened

@@ -1,9 +1,10 @@
-"""What both parties derive alike from the plan: evaluations in order, and chunks' numbers."""
+"""What both parties derive alike: evaluations in order, and chunks' numbers."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import astuple, dataclass
+from functools import cache
 from itertools import accumulate
 
 import numpy as np
@@ -62,19 +63,20 @@ class Evaluation:
     last: bool = False
 
 
-def schedule(plan: RegressionPlan) -> tuple[Evaluation, ...]:
-    """Every evaluation of a plan."""
+@cache
+def schedule(plan: RegressionPlan, last: int) -> tuple[Evaluation, ...]:
+    """Every evaluation of a plan, if the full model's last one is number `last`."""
     found = []
     every = tuple(range(1, plan.folds + 1))
-    for number in range(plan.evaluations):
-        if plan.folds and number == plan.evaluations - 1:
+    for number in range(last + 1):
+        if plan.folds and number == last:
             # all rows too, though they are the folds' sum: noise would add up in that
             vectors = tuple(Vector(0, fold, False) for fold in (EVERY, *range(plan.folds)))
             found.append(Evaluation(number, (0,), vectors, (0, *every), last=True))
         else:
-            last = number == plan.evaluations - 1
-            found.append(Evaluation(number, (0,), (Vector(0, EVERY, False),), (0,), last=last))
-    for number in range(plan.evaluations, plan.evaluations + plan.fold_evaluations):
+            vectors = (Vector(0, EVERY, False),)
+            found.append(Evaluation(number, (0,), vectors, (0,), last=number == last))
+    for number in range(last + 1, last + 1 + plan.fold_evaluations):
         vectors = tuple(Vector(fold, fold, True) for fold in range(plan.folds))
         found.append(Evaluation(number, every, vectors, every))
     return tuple(found)

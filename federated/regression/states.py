@@ -25,11 +25,15 @@ _Gradients = Annotated[NDArray[np.float64], Array("float64", most=2 * MOST_COLUM
 
 @dataclass(frozen=True)
 class Entry:
-    """What is told of one evaluation of one model; `fold` -1 for the full one."""
+    """What is told of one evaluation of one model; `fold` -1 for the full one.
+
+    left: the decrement; floor: what noise makes of it at the optimum; span: of the grid.
+    """
 
     evaluation: int
     fold: int
     left: float
+    floor: float
     span: float
 
 
@@ -59,7 +63,8 @@ class Fitting:
     """Trees are made and evaluations run.
 
     asked, corrected, turned: numbers of this party's own trees that are so far; answered, proved,
-    given: of the other side's. number: of the evaluation; sent, heard: its chunks. own, theirs:
+    given: of the other side's. number: of the evaluation; last: of the full model's last one, by
+    now; sent, heard: its chunks. own, theirs:
     shares of both sides' sums `uint64[vectors, 1 + integers]`, flat, the sum of all residuals
     first. gradients: once opened, `float64[vectors, k]`, flat. models: the full one, then the
     folds'. ranges `int64[models, 2]` and ranks of the evaluation's grids.
@@ -80,6 +85,7 @@ class Fitting:
     curvature: float = 0.0
     score: float = 0.0
     number: Annotated[int, Range(0, 2 * MOST_EVALUATIONS)] = 0
+    last: Annotated[int, Range(0, MOST_EVALUATIONS)]
     running: bool = False
     sent: _Count = 0
     answers: _Count = 0

@@ -19,7 +19,12 @@ from federated.regression.schedule import EVERY, Evaluation
 from federated.regression.states import Entry, Fitting
 from psi.protocol import PeerError
 
-__all__ = ["following", "own_products"]
+__all__ = ["following", "near_enough", "own_products"]
+
+DONE = 1e-3
+"""Standard errors from the optimum that count as none."""
+SETTLED, NOISY = 2, 1.15
+"""How many evaluations in a row are at most how far above their noise, to be at the optimum."""
 
 
 def own_products(
@@ -61,8 +66,8 @@ def following(
     models, log = list(state.models), list(state.log)
     if evaluation.models == (0,):
         gradient = opened[0] + penalty * models[0].weights
-        models[0], left = stepped(models[0], gradient, metric, own[0], theirs[0])
-        log.append(Entry(evaluation.number, EVERY, left, spans[0]))
+        models[0], left, floor = stepped(models[0], gradient, metric, own[0], theirs[0])
+        log.append(Entry(evaluation.number, EVERY, left, floor, spans[0]))
         if evaluation.last:
             lefts = [entry.left for entry in log]
             models[0] = averaged(models[0], lefts if metric.noise.any() else lefts[-1:])
@@ -71,18 +76,34 @@ def following(
             each = own[1 + fold], theirs[1 + fold]
             model, left = forked(models[0], sums, metric, share, *each)
             models.append(model)
-            log.append(Entry(evaluation.number, fold, left, spans[0]))
+            log.append(Entry(evaluation.number, fold, left, floor, spans[0]))
     else:
         spans = spans if len(spans) == len(opened) else spans * len(opened)
         for at, (place, sums) in enumerate(zip(evaluation.models, opened, strict=True)):
             gradient = sums + penalty * models[place].weights
-            models[place], left = stepped(models[place], gradient, metric, own[at], theirs[at])
-            log.append(Entry(evaluation.number, place - 1, left, spans[at]))
+            each = own[at], theirs[at]
+            models[place], left, floor = stepped(models[place], gradient, metric, *each)
+            log.append(Entry(evaluation.number, place - 1, left, floor, spans[at]))
+    last = state.last
+    if evaluation.number < last and near_enough(log):
+        last = evaluation.number + 1
     return replace(
         state,
         number=state.number + 1,
+        last=last,
         running=False,
         models=tuple(models),
         log=tuple(log),
         gradients=np.zeros(0),
     )
+
+
+def near_enough(log: list[Entry]) -> bool:
+    """Whether one evaluation more is enough: the gradient is nothing, or noise for the second time.
+
+    The last one adds the folds, and one draw more to the mean of models.
+    """
+    every = [entry for entry in log if entry.fold == EVERY]
+    if not every[-1].floor:
+        return every[-1].left < DONE
+    return len(every) > SETTLED and all(e.left < NOISY * e.floor for e in every[-SETTLED:])

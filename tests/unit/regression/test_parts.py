@@ -193,4 +193,4 @@ def test_plans_that_make_no_fit_are_refused() -> None:
             plan_of(100, **wrong)
     assert planned(50_000, folds=5).noise == 1.0
     assert planned(5_000, folds=5).noise == 0.0
-    assert len(schedule(planned(300, folds=5))) == 14
+    assert len(schedule(planned(300, folds=5), 11)) == 14

@@ -10,6 +10,9 @@ import pytest
 
 from federated.regression import FeatureParty, LabelParty, opened_numbers, party, schedule
 from federated.regression.messages import Answers, Grids, Lanes, Learned, Products, Sums
+from federated.regression.schedule import EVERY
+from federated.regression.states import Entry
+from federated.regression.steps import near_enough
 from federated.sharing import chunks, trees
 from federated.sharing.messages import Corrected, Turned
 from psi.protocol import MemoryStore, MisuseError, Pair, PeerError, decode, encode
@@ -25,6 +28,7 @@ def test_a_fit_is_the_centre_s(link: str) -> None:
     central, errors = centre(world.joined, world.y, link)
     assert np.abs((weights(bank, bureau) - central) / errors).max() < 0.05
     assert bank.gradient_left == bureau.gradient_left < 0.05
+    assert bank.evaluations == bureau.evaluations
 
 
 def test_scores_are_out_of_fold_and_told_at_the_planned_bits() -> None:
@@ -92,6 +96,24 @@ def test_noise_moves_a_fit_by_as_much_as_it_says() -> None:
     central, errors = centre(world.joined, world.y)
     off = (weights(bank, bureau) - central) / errors
     assert 1e-3 < np.sqrt(np.mean(off**2)) < 1.5
+
+
+def test_a_fit_ends_when_its_gradient_is_nothing_or_noise() -> None:
+    world = World.of(400, 5, link="linear")
+    bank, bureau, _ = world.run(plan(400, link="linear", evaluations=30, folds=3))
+    assert bank.evaluations == bureau.evaluations < 20
+    assert bank.opened == opened_numbers(
+        plan(400, link="linear", evaluations=bank.evaluations, folds=3), 3
+    )
+    # the one before was near enough, the last one told the folds
+    assert [entry["gradient_left"] < 1e-3 for entry in bank.log if entry["fold"] < 0][-2:] == [
+        True
+    ] * 2
+    assert sum(entry["fold"] >= 0 for entry in bank.log) == 3
+    # with noise: when two in a row are what noise alone makes
+    for lefts, enough in (([9, 4, 2.0], False), ([9, 2.2, 2.1], True), ([2.1, 2.1], False)):
+        log = [Entry(n, EVERY, left, 2.0 * bool(n), 1.0) for n, left in enumerate(lefts)]
+        assert near_enough(log) is enough
 
 
 def test_opened_numbers_are_counted() -> None:
