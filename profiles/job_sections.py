@@ -72,6 +72,25 @@ def _check_vole(section: TomlSection, spec: AlignSpec) -> None:
         raise section.fail("keep_tags_days", found, f"0 with protocol {name}", hint)
 
 
+def _check_shape(file: str, one: PartySpec, other: PartySpec) -> None:
+    """Raise `JobError` unless two parties' keys go together, level by level."""
+    names, hint = f"{one.name} and {other.name}", "each key is compared with the one in its place"
+    widths = [[len(level) for level in party.keys] for party in (one, other)]
+    if len(one.keys) != len(other.keys):
+        raise JobError(
+            f"{file}: [[party]] keys: {names} have {len(one.keys)} and {len(other.keys)} keys, the "
+            "same number allowed",
+            hint=hint,
+        )
+    for place, (mine, theirs) in enumerate(zip(*widths, strict=True), start=1):
+        if mine != theirs:
+            raise JobError(
+                f"{file}: [[party]] keys: key {place} of {names} has {mine} and {theirs} columns, "
+                "the same number allowed",
+                hint=hint,
+            )
+
+
 def read_align(
     section: TomlSection | None, file: str, parties: tuple[PartySpec, ...], horizontal: bool
 ) -> AlignSpec | None:
@@ -84,12 +103,7 @@ def read_align(
     section = section or TomlSection(file, "[align]", {})
     shape = [len(level) for level in parties[0].keys]
     for party in parties[1:]:
-        if [len(level) for level in party.keys] != shape:
-            raise JobError(
-                f"{file}: [[party]] keys: {party.name} and {parties[0].name} differ in the number "
-                "of keys or of their columns",
-                hint="level by level, the same number of columns in the same order",
-            )
+        _check_shape(file, parties[0], party)
     protocol = section.text("protocol", "auto", ("auto", *PROTOCOLS))
     kinds = section.lists("kinds", [["text"] * n for n in shape])
     if [len(level) for level in kinds] != shape:

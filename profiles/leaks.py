@@ -66,6 +66,8 @@ def telling_columns(
     truth = known[rows]
     if min(int((truth == 1).sum()), int((truth == 0).sum())) < _CLASS_ROWS:
         return []
+    if not features:
+        return []
     labelled, found = table.filter(pa.array(rows)), list[Telling]()
     for name in dict.fromkeys(features):
         reached = _alone(labelled, name, truth) if name in table.column_names else 0.0

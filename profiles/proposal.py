@@ -26,6 +26,7 @@ from federated.contract.terms import (
 from federated.keys.party_keys import Identity, PartyKeys
 from profiles.job import Job
 from psi.align import ALTERNATIVE, AlignSettings
+from psi.protocol import JobError, PeerError
 
 __all__ = ["draft", "nameless_draft"]
 
@@ -34,7 +35,10 @@ CLOCK_SKEW = 300
 
 
 def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float) -> Contract:
-    """The contract that `job` asks for, without the facts of anyone's table."""
+    """The contract that `job` asks for, without the facts of anyone's table.
+
+    Raises `JobError` where it asks for what no contract may have.
+    """
     contract = Contract(
         version=VERSION,
         nonce=nonce.hex(),
@@ -56,7 +60,12 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         category=_category(job),
     )
     contract = replace(contract, suites=suites_for(contract.align, contract.summed))
-    return replace(contract, disclosures=disclosures(contract))
+    contract = replace(contract, disclosures=disclosures(contract))
+    try:
+        contract.check()
+    except PeerError as error:  # what no other party would take is this job's to mend
+        raise JobError(f"{job.file}: {error.message}", hint=error.hint) from None
+    return contract
 
 
 def nameless_draft(job: Job) -> Contract:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.aggregate import AmountParty, CategoryParty, CategoryResult
-from federated.aggregate.amounts import AmountRows, AmountSizes
+from federated.aggregate.amounts import MOST_PARTS, AmountRows, AmountSizes
 from federated.aggregate.audit import Told
 from federated.aggregate.categories import with_other
 from federated.aggregate.pairs import Pairs
@@ -54,7 +54,7 @@ class ByCategory(Step):
                 check_role(table, terms.category, "category", where=where)
             if contract.receiver == party:
                 check_numbers(table, [amount.column for amount in terms.amounts], where)
-                check_segments(table, [terms.segment] if terms.segment else [], where)
+                _check_parts(table, terms, where)
 
     def run(self) -> None:
         for number, terms in enumerate(self._work.contract.category):
@@ -120,6 +120,16 @@ class ByCategory(Step):
             minimum_group=terms.minimum_group, shares=shares, kept=held.kept,
         )  # fmt: skip
         work.run(step, telling, [receiver])
+
+
+def _check_parts(table: pa.Table, terms: CategoryTerms, where: str) -> None:
+    """Raise `InputError` unless a row's numbers hold all of the receiver's segments."""
+    if not terms.segment:
+        return
+    most, other = MOST_PARTS, ""
+    if terms.shared:
+        most, other = MOST_LANES // (1 + len(terms.amounts)), 'or take protocol = "paillier"'
+    check_segments(table, [terms.segment], where, most + 2, other)
 
 
 def receiving(

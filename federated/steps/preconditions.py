@@ -8,16 +8,23 @@ known later, and for the steps.
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from federated.aggregate.noise import discrete_laplace
 from federated.contract.release import planned
 from federated.contract.terms import Contract, PartyTerms
 from federated.tables.column_roles import check_role
 from federated.tables.inferred import refuse_unclear
-from federated.tables.key_columns import check_key
+from federated.tables.key_columns import check_key, cleaned_key
+from psi.identifiers import combine
+from psi.protocol import Refused
 
-__all__ = ["check_columns", "check_packages"]
+__all__ = ["check_columns", "check_packages", "check_usable"]
+
+_ROWS = 1 << 14
+"""Rows whose keys are looked at together."""
 
 
 def check_columns(terms: PartyTerms, table: pa.Table) -> None:
@@ -33,6 +40,58 @@ def check_columns(terms: PartyTerms, table: pa.Table) -> None:
     for column in terms.features:
         check_role(table, column, "feature", where=terms.table)
         refuse_unclear(table, column, terms.table)
+
+
+def check_usable(contract: Contract, party: str, table: pa.Table) -> None:
+    """Raise `Refused` where fewer rows have a usable key than a job needs, or more than it takes.
+
+    Rows are looked at until there are enough, so that a large table takes no time.
+    """
+    terms = contract.party(party)
+    asked = [a for a in contract.align if party in (contract.receiver, a.partner)]
+    least = max((1, *(a.minimum_overlap for a in asked)))
+    if not asked or not terms.keys:
+        return
+    most = min(a.largest_set for a in asked)
+    if table.num_rows > most:
+        _check_largest(terms, table, most)
+    usable, distinct = 0, pa.array([], pa.large_string())
+    for start in range(0, table.num_rows, _ROWS):
+        keys = _level_keys(terms, table.slice(start, _ROWS))
+        usable += int(np.logical_or.reduce([_there(key) for key in keys]).sum())
+        if len(keys) == 1:  # rows with one key count once
+            distinct = pc.unique(pa.concat_arrays([distinct, keys[0].drop_null()]))
+            usable = len(distinct)
+        if usable >= least:
+            return
+    columns = " or ".join(" and ".join(level) for level in terms.keys)
+    what = "different usable keys" if len(terms.keys) == 1 else "rows with a usable key"
+    raise Refused(
+        f"{terms.table}: {usable:,} {what} in {columns}, at least {least:,} needed",
+        hint="fedprofile preflight says what is wrong with the others",
+    )
+
+
+def _check_largest(terms: PartyTerms, table: pa.Table, most: int) -> None:
+    """Raise `Refused` where the first keys are more than the other side takes."""
+    found = int(pc.count_distinct(_level_keys(terms, table)[0]).as_py())
+    if found > most:
+        raise Refused(
+            f"{terms.table}: {found:,} different keys, {most:,} allowed by largest_set",
+            hint="a larger largest_set in [align], or fewer rows",
+        )
+
+
+def _level_keys(terms: PartyTerms, table: pa.Table) -> list[pa.Array]:
+    """The cleaned keys of each level; null where a row has none."""
+    return [
+        combine([cleaned_key(table, c, k) for c, k in zip(columns, kinds, strict=True)])
+        for columns, kinds in zip(terms.keys, terms.kinds, strict=True)
+    ]
+
+
+def _there(key: pa.Array) -> np.ndarray:
+    return np.asarray(pc.is_valid(key).to_numpy(zero_copy_only=False), bool)
 
 
 def check_packages(contract: Contract, party: str) -> None:

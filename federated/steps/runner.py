@@ -21,7 +21,7 @@ from federated.steps.by_segment import BySegment
 from federated.steps.facts import load_table, stated, used_columns
 from federated.steps.join_sum import JoinSum
 from federated.steps.outcome import Outcome
-from federated.steps.preconditions import check_columns, check_packages
+from federated.steps.preconditions import check_columns, check_packages, check_usable
 from federated.steps.step import Step
 from federated.steps.train_horizontal import TrainHorizontal
 from federated.steps.train_vertical import TrainVertical
@@ -58,7 +58,7 @@ def facts_of(
 
     Raises:
         InputError: a column that a step could not use, with how many values are in the way.
-        Refused: too few rows of a class.
+        Refused: too few rows of a class, or with a usable key.
         EnvironmentFailed: a package that a step needs is not installed.
     """
     for kind in dict.fromkeys(kind for level in terms.kinds for kind in level):
@@ -72,6 +72,7 @@ def facts_of(
     check_columns(terms, table)
     if draft is not None:
         check_packages(draft, terms.name)
+        check_usable(draft, terms.name, table)
         for step in STEPS:
             step.check(draft, terms.name, table)
     own = stated(terms, table, salt, draft)

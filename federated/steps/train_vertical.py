@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from federated.contract.few_rows import check_labelled, class_rows
 from federated.contract.terms import Contract, PartyTerms, TrainTerms
 from federated.models import LinearPart, model_named
 from federated.steps.folds import FoldKey, dealt
@@ -19,8 +20,6 @@ from psi.protocol import Refused
 
 __all__ = ["TrainVertical"]
 
-_CLASS_ROWS = 20
-
 
 class TrainVertical(Step):
     """Each task is a step: the receiver holds its label, feature parties the other columns."""
@@ -33,7 +32,7 @@ class TrainVertical(Step):
         terms = contract.party(party)
         for train in contract.train:
             if train.split == "vertical" and contract.receiver == party:
-                _check_label(table, train, terms)
+                _check_label(contract, table, train, terms)
 
     def run(self) -> None:
         work = self._work
@@ -135,13 +134,20 @@ class TrainVertical(Step):
         work.disclosed(f"train {terms.task}", rows=len(table), score_vectors=fit.score_vectors)
 
 
-def _check_label(table: pa.Table, train: TrainTerms, terms: PartyTerms) -> None:
+def _check_label(contract: Contract, table: pa.Table, train: TrainTerms, terms: PartyTerms) -> None:
     label = known_labels(table, train.label, positive=train.positive, where=terms.table)
     rarer = min(int(np.count_nonzero(label == value)) for value in (0, 1))
-    least = max(_CLASS_ROWS, train.folds)
+    least = class_rows(train.folds)
+    in_folds = f" for {train.folds} folds" * bool(train.folds)
     if rarer < least:
         raise Refused(
             f"{terms.table}: label {train.label!r} has {rarer:,} rows of its rarer class, at "
-            f"least {least:,} are needed",
+            f"least {least:,} are needed{in_folds}",
             hint="more rows with a label are needed, or fewer folds",
         )
+    labelled = label >= 0
+    width = len(Encoder.fit(table, contract.features(train, terms.name), labelled).names)
+    found = int(np.count_nonzero(labelled))
+    check_labelled(
+        train, found, width + 1, f"{terms.table}: {found:,} rows have a label {train.label!r}"
+    )

@@ -84,7 +84,8 @@ def _rare(kind: str) -> rarer.Check | None:
         return None
     if str(kind).startswith(rarer.PREFIXES):
         return rarer.checker(kind)
-    near = get_close_matches(str(kind), KINDS, n=1)
+    words = [one for one in KINDS if one in str(kind).lower().split("_")]
+    near = words or get_close_matches(str(kind), KINDS, n=1)
     raise MisuseError(
         f"found identifier kind {kind!r}, allowed: {', '.join(KINDS)}, stdnum:MODULE, phone:REGION",
         hint=f"did you mean {near[0]}?" if near else "",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from federated.contract.cost import Estimate, Rates, align_estimate, vole_estimate
+from federated.contract.few_rows import check_overlap
 from federated.contract.kinds.kind import Kind
 from federated.contract.parts import Disclosure
 from federated.contract.rows import FLOOR, most_rows
@@ -64,6 +65,7 @@ class Align(Kind[AlignTerms]):
             yield "key", [column for level in contract.party(party).keys for column in level]
 
     def completed(self, contract: Contract) -> Contract:
+        check_overlap(contract)
         name, _ = chosen_protocol(contract)
         fixed = [replace(t, protocol=name or t.protocol, alternative="") for t in contract.align]
         return replace(contract, align=tuple(fixed))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from federated.contract.cost import Estimate, Rates, train_estimate
+from federated.contract.few_rows import check_training
 from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.train import TrainTerms, check_train
 from federated.contract.parts import Disclosure, Release
@@ -14,7 +15,7 @@ from federated.contract.rows import FLOOR, joined_rows
 from federated.vertical import DIRECTION_BITS, choose_steps, told_bits
 from federated.vertical.messages import MOST_COLUMNS
 from federated.vertical.plan import passes
-from psi.protocol import JobError, PeerError
+from psi.protocol import PeerError
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
@@ -181,8 +182,7 @@ def _told_words(terms: TrainTerms) -> str:
 def _fixed(contract: Contract, terms: TrainTerms) -> TrainTerms:
     columns = sum(contract.design_columns(terms, name) for name in terms.partners)
     rows = min(party.rows for party in contract.parties)
-    if columns < 1:
-        raise JobError("[[party]] features: no usable column at the partners")
+    check_training(contract, terms)
     chosen = choose_steps(
         rows,
         columns,

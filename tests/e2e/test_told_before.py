@@ -1,0 +1,377 @@
+"""Whole jobs with one slip each, in the job, a table or a peer's shape: told before anything else.
+
+Both parties play, over the memory router. A slip ends the job with an error of its own class before
+any step but the negotiation of the contract has begun at any party, and no ledger has a disclosure.
+What only the shared records show (which they are, and how many) is not known before.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from federated.session.session import Session
+from federated.tables.frozen import FrozenColumns
+from federated.tables.source import MemorySource
+from profiles.job import Job
+from profiles.run import run_job
+from psi.protocol import FedprofileError
+
+ROWS = 240
+BANK = {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z"]}
+BUREAU = {"name": "bureau", "table": "bureau.t", "keys": [["id"]], "features": ["a", "b"]}
+TELECOM = {"name": "telecom", "table": "telecom.t", "keys": [["id"]], "features": ["q"]}
+TRAIN = {"task": "churn", "label": "bank.y", "folds": 2, "steps": 1, "fold_steps": 1}
+SEGMENT = {"by": "bank.g", "measures": ["bureau.m:sum"]}
+CATEGORY = {"by": "bureau.k", "categories": ["x"], "measures": ["bank.z:sum[0,9]"]}
+TWO_WAY = CATEGORY | {"by": ["bank.g", "bureau.k"]}
+SUMS = {"measures": ["bureau.m:sum[0,9]"]}
+LIST = {"product": "offer", "top": 5}
+
+Tables = dict[str, dict[str, Any]]
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    """A job of one training; sections that are given come in its place or beside it."""
+    job: dict[str, Any] = {
+        "job": {"name": "j", "purpose": "p", "key_bits": 2048},
+        "party": [BANK, BUREAU],
+        "align": {"minimum_overlap": 20} | changes.pop("align", {}),
+    }
+    if not changes.keys() & {"aggregate", "join_sum"}:
+        job["train"] = [TRAIN | changes.pop("train", {})]
+    return job | changes
+
+
+def world(rows: int = ROWS) -> Tables:
+    rng = np.random.default_rng(5)
+    ids = [f"c{i}" for i in range(rows)]
+    half = [i % 2 for i in range(rows)]
+    bank = {"id": ids, "z": rng.normal(size=rows), "y": half}
+    bank |= {"g": [f"g{i}" for i in half], "note": ["n"] * rows}
+    bureau: dict[str, Any] = {name: rng.normal(size=rows) for name in "abm"}
+    telecom = {"id": ids, "q": rng.normal(size=rows)}
+    return {"bank": bank, "bureau": bureau | {"id": ids, "k": ["x"] * rows}, "telecom": telecom}
+
+
+def first(tables: Tables, party: str, rows: int) -> Tables:
+    """The same with fewer rows at one party."""
+    return tables | {party: {name: list(column)[:rows] for name, column in tables[party].items()}}
+
+
+def wide(party: str, columns: int, rows: int) -> Tables:
+    """A table of many columns for its rows."""
+    rng, tables = np.random.default_rng(7), world(rows)
+    tables[party] |= {f"f{i}": rng.normal(size=rows) for i in range(columns)}
+    return tables
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A job with its tables, in which one thing is wrong, and what is said of it."""
+
+    said: str
+    job: dict[str, Any]
+    tables: Tables
+    code: tuple[int, ...] = (3, 4, 6)
+
+
+def column(party: str, name: str, values: Any, said: str, **job: Any) -> Slip:
+    """One column of one party's holds something else."""
+    tables = world()
+    tables[party][name] = values
+    return Slip(said, asked(**job), tables)
+
+
+DAY = dt.date(2026, 1, 2)
+ODD: dict[str, Any] = {
+    "dates": [DAY] * ROWS,
+    "times": pa.array([dt.datetime(2026, 1, 2, 10)] * ROWS, pa.timestamp("us", "Europe/Berlin")),
+    "durations": [dt.timedelta(days=1)] * ROWS,
+    "bytes": [b"\x00\xff"] * ROWS,
+    "lists": [[1, 2]] * ROWS,
+    "structs": [{"a": 1}] * ROWS,
+    "maps": pa.array([[("a", 1)]] * ROWS, pa.map_(pa.string(), pa.int64())),
+    "nothing": pa.nulls(ROWS),
+}
+LISTS = {"target": [LIST]}
+ROLES: dict[str, tuple[str, str, dict[str, Any], set[str]]] = {
+    # where, which column, in what job, and what may be in it all the same
+    "key": ("bank", "id", {}, {"dates", "times"}),
+    "partner's key": ("bureau", "id", {}, {"dates", "times"}),
+    "feature": ("bank", "z", {}, {"nothing"}),
+    "partner's feature": ("bureau", "a", {}, {"nothing"}),
+    "label": ("bank", "y", {}, set()),
+    "segment": ("bank", "g", {"aggregate": [SEGMENT]}, {"dates", "times"}),
+    "segment of a table of two ways": (
+        "bank", "g", {"aggregate": [TWO_WAY]}, {"dates", "times"},
+    ),
+    "measure": ("bureau", "m", {"aggregate": [SEGMENT]}, {"nothing"}),
+    "category": ("bureau", "k", {"aggregate": [CATEGORY]}, {"dates", "times", "nothing"}),
+    "amount": ("bank", "z", {"aggregate": [CATEGORY]}, {"nothing"}),
+    "summed": (
+        "bureau", "m", {"align": {"reveal": "cardinality"}, "join_sum": [SUMS]}, {"nothing"},
+    ),
+    "name": ("bank", "note", {"target": [LIST | {"name": "note"}]}, {"dates", "times", "nothing"}),
+    "list column": (
+        "bank", "note", {"target": [LIST | {"columns": ["note"]}]},
+        {"dates", "times", "nothing", "lists"},
+    ),
+    "entity": ("bank", "note", {"profile": {"facts": ["note"]}}, {"dates", "times", "nothing"}),
+    "branch": ("bank", "branch", LISTS, {"dates", "times", "nothing"}),
+}  # fmt: skip
+
+
+def odd_types() -> dict[str, Slip]:
+    """Every role with every type that it cannot take."""
+    found = {}
+    for role, (party, name, job, taken) in ROLES.items():
+        for kind, values in ODD.items():
+            if kind not in taken:
+                found[f"{kind} as {role}"] = column(party, name, values, repr(name)[1:-1], **job)
+    return found
+
+
+def few(rows: int, party: str, said: str, **job: Any) -> Slip:
+    return Slip(said, asked(**job), first(world(), party, rows))
+
+
+FEATURES = [f"f{i}" for i in range(30)]
+NUMBERS = [f"{i:,}.5" for i in range(3000, 3000 + ROWS)]
+SLIPS: dict[str, Slip] = odd_types() | {
+    # labels
+    "three classes": column("bank", "y", [0, 1, 2] * 80, "found 3 classes"),
+    "a continuous label": column("bank", "y", np.arange(ROWS) / 7, "found 240 classes"),
+    "one class": column("bank", "y", [1] * ROWS, "found 1 classes"),
+    "no label": column("bank", "y", [None] * ROWS, "found 0 classes"),
+    "classes without positive": column("bank", "y", ["a", "b"] * 120, "positive one is not known"),
+    "positive is no class": column(
+        "bank", "y", ["a", "b"] * 120, "class that positive names", train={"positive": "c"}
+    ),
+    "few of a class": column("bank", "y", [1] * 15 + [0] * 225, "15 rows of its rarer class"),
+    "few of a class for the folds": column(
+        "bank", "y", [1] * 40 + [0] * 200, "40 rows of its rarer.* 10 folds", train={"folds": 10}
+    ),
+    "few labels for the folds": column(
+        "bank", "y", [0, 1] * 50 + [None] * 140, "100 rows have a label", train={"folds": 4}
+    ),
+    # columns
+    "text that is mostly numbers": column("bank", "z", NUMBERS, "'z'.*spell"),
+    "partner's text that is mostly numbers": column("bureau", "a", NUMBERS, "'a'.*spell"),
+    "infinite": column("bank", "z", [np.inf] * ROWS, "'z'.*infinite"),
+    "partner's infinite": column("bureau", "a", [np.inf] * ROWS, "'a'.*infinite"),
+    "text as measure": column(
+        "bureau", "m", ["x"] * ROWS, "'m'.*not numeric", aggregate=[SEGMENT]
+    ),
+    "too large to add up": column(
+        "bureau", "m", [2.0**45] * ROWS, "'m'.*too large", aggregate=[SEGMENT]
+    ),
+    "too large for private sums": column(
+        "bureau", "m", [1e12] * ROWS, "'m'.*2\\^42", aggregate=[SEGMENT | {"protocol": "sums"}]
+    ),
+    "text as amount": column("bank", "z", ["x"] * ROWS, "'z'", aggregate=[CATEGORY]),
+    "more segments than a table of two ways has": Slip(
+        "300 different values", asked(aggregate=[TWO_WAY]),
+        world(300) | {"bank": world(300)["bank"] | {"g": [f"g{i}" for i in range(300)]}},
+    ),
+    "more segments than private sums have": column(
+        "bank", "g", [f"g{i}" for i in range(ROWS)], "240 different values",
+        aggregate=[TWO_WAY | {"protocol": "sums"}],
+    ),
+    "partner's constants": Slip(
+        "no usable column of bureau", asked(),
+        world() | {"bureau": world()["bureau"] | {"a": [1] * ROWS, "b": [2] * ROWS}},
+    ),
+    "constants of one of two partners": Slip(
+        "no usable column of telecom", asked(party=[BANK, BUREAU, TELECOM]),
+        world() | {"telecom": world()["telecom"] | {"q": [1] * ROWS}},
+    ),
+    "collinear columns, too many steps": Slip(
+        "bits of a row", asked(train={"steps": 9, "row_bits": 8}),
+        world() | {"bureau": world()["bureau"] | {"b": world()["bureau"]["a"] * 2}},
+    ),
+    # rows
+    "no row": few(0, "bank", "bank.t: the table is empty"),
+    "partner without a row": few(0, "bureau", "bureau.t: the table is empty"),
+    "fewer rows than to be shared": few(15, "bank", "15 different usable keys"),
+    "partner's fewer rows": few(15, "bureau", "15 different usable keys"),
+    "partner's rows for two classes": few(30, "bureau", "at most 30 rows can be shared"),
+    "partner's rows for the folds": few(50, "bureau", "at most 50 rows.* 2 folds"),
+    "more columns than rows bear": Slip(
+        "for 31 columns", asked(party=[BANK | {"features": FEATURES}, BUREAU]),
+        wide("bank", 30, 100),
+    ),
+    "partner's columns for the rows": Slip(
+        "for 32 columns", asked(party=[BANK, BUREAU | {"features": FEATURES}]),
+        wide("bureau", 30, 100),
+    ),
+    "more than the largest set": Slip(
+        "240 different keys", asked(align={"largest_set": 200}), world()
+    ),
+    # keys
+    "no valid key": Slip(
+        "0 different usable keys", asked(align={"kinds": [["identity_number"]]}), world()
+    ),
+    "partner's keys all repeat one": column(
+        "bureau", "id", ["c1"] * ROWS, "1 different usable keys"
+    ),
+    "keys of different widths": Slip(
+        "1 and 2 columns", asked(party=[BANK, BUREAU | {"keys": [["id", "k"]]}]), world()
+    ),
+    "different numbers of keys": Slip(
+        "1 and 2 keys", asked(party=[BANK, BUREAU | {"keys": [["id"], ["k"]]}]), world()
+    ),
+    "an unknown kind": Slip(
+        "mean phone", asked(align={"kinds": [["phone_number"]]}), world()
+    ),
+    # columns that are not there, in every role
+    **{
+        f"no such {role}": Slip("'no'", asked(**job), world())
+        for role, job in {
+            "key": {"party": [BANK | {"keys": [["no"]]}, BUREAU]},
+            "partner's key": {"party": [BANK, BUREAU | {"keys": [["no"]]}]},
+            "feature": {"party": [BANK | {"features": ["no"]}, BUREAU]},
+            "partner's feature": {"party": [BANK, BUREAU | {"features": ["no"]}]},
+            "label": {"train": {"label": "bank.no"}},
+            "segment": {"aggregate": [SEGMENT | {"by": "bank.no"}]},
+            "measure": {"aggregate": [SEGMENT | {"measures": ["bureau.no:sum"]}]},
+            "category": {"aggregate": [CATEGORY | {"by": "bureau.no"}]},
+            "amount": {"aggregate": [CATEGORY | {"measures": ["bank.no:sum[0,9]"]}]},
+            "fact": {"profile": {"facts": ["no"]}},
+            "list column": {"target": [LIST | {"columns": ["no"]}]},
+            "name": {"target": [LIST | {"name": "no"}]},
+        }.items()
+    },
+    # the job
+    "rows of pairs with three parties": Slip(
+        "'join' found", asked(party=[BANK, BUREAU, TELECOM], align={"duplicates": "join"}), world()
+    ),
+    "a training on rows that nobody knows": Slip(
+        "reveal", asked(align={"reveal": "cardinality"}), world()
+    ),
+    "more numbers a row than private sums take": Slip(
+        "267 numbers a row", asked(aggregate=[{
+            "by": "bank.g", "protocol": "sums",
+            "measures": [
+                f"bureau.{name}:{what}" for name in "abmcd"
+                for what in ("sum", "mean", f"histogram{[*range(50)]}".replace(" ", ""))
+            ],
+        }]),
+        world() | {"bureau": world()["bureau"] | {"c": [1.0] * ROWS, "d": [1.0] * ROWS}},
+    ),
+    "a list by a taken name": Slip(
+        "in every list already", asked(target=[LIST | {"columns": ["segment"]}]), world()
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Every step that any party has begun."""
+    found: set[str] = set()
+    run = Session.run
+
+    def noted(self: Session, step: str, *rest: Any) -> Any:
+        found.add(step)
+        return run(self, step, *rest)
+
+    monkeypatch.setattr(Session, "run", noted)
+    return found
+
+
+def disclosures(folder: Path) -> int:
+    """Disclosures in all ledgers of a run, ended well or not."""
+    lines = [
+        line for file in folder.rglob("ledger.jsonl") for line in file.read_text().splitlines()
+    ]
+    return sum(json.loads(line)["kind"] == "disclosure" for line in lines)
+
+
+def played(folder: Path, job: dict[str, Any], tables: Tables, **more: Any) -> None:
+    source = MemorySource({f"{name}.t": pa.table(columns) for name, columns in tables.items()})
+    run_job(Job.load(job), source, folder / "out", **more)
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_a_slip_is_told_before_anything_is_disclosed(
+    name: str, begun: set[str], tmp_path: Path
+) -> None:
+    slip = SLIPS[name]
+    with pytest.raises(FedprofileError, match=slip.said) as caught:
+        played(tmp_path, slip.job, slip.tables)
+    assert caught.value.exit_code in slip.code
+    assert begun <= {"contract"}
+    assert not disclosures(tmp_path)
+
+
+def test_without_a_slip_steps_are_seen_to_begin_and_to_disclose(
+    begun: set[str], tmp_path: Path
+) -> None:
+    """What the tests above look at is there in a job that ends well."""
+    played(tmp_path, asked(aggregate=[SEGMENT, CATEGORY], train=[TRAIN], target=[LIST]), world())
+    assert {"contract", "align/bureau/0", "aggregate/0/bureau", "train/churn"} <= begun
+    assert disclosures(tmp_path)
+
+
+@pytest.mark.parametrize("job", [asked(aggregate=[CATEGORY]), asked(
+    align={"reveal": "cardinality"}, join_sum=[SUMS]
+)], ids=["category", "join and sum"])  # fmt: skip
+def test_noise_that_cannot_be_made_is_told_before(
+    job: dict[str, Any], begun: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opendp", None)
+    with pytest.raises(FedprofileError, match="OpenDP"):
+        played(tmp_path, job, world())
+    assert begun <= {"contract"}
+    assert not disclosures(tmp_path)
+
+
+@pytest.mark.parametrize("party", ["bank", "bureau"])
+def test_a_table_that_is_another_next_month_is_told_before(
+    party: str, begun: set[str], tmp_path: Path
+) -> None:
+    name = {"bank": "z", "bureau": "a"}[party]
+    was, now = world(), world()
+    now[party][name] = ["low", "high"] * (ROWS // 2)
+    kept = tmp_path / "job.columns.json"
+    noted = FrozenColumns(kept, lambda: 0.0)
+    for one, features in (("bank", ["z", "y"]), ("bureau", ["a", "b"])):
+        noted.check(f"{one}.t", pa.table(was[one]).select(features), features)
+    assert noted.note()
+    with pytest.raises(FedprofileError, match=f"'{name}' was numbers, is categories"):
+        played(tmp_path, asked(), now, frozen=FrozenColumns(kept, lambda: 1e9))
+    assert begun <= {"contract"}
+    assert not disclosures(tmp_path)
+
+
+SHAPES: dict[str, Callable[[Tables], dict[str, Any]]] = {
+    "no columns of its own": lambda tables: asked(party=[BANK | {"features": []}, BUREAU]),
+    "only constants of its own": lambda tables: (tables["bank"].update(z=[1.0] * ROWS), asked())[1],
+    "nothing in its own column": lambda tables: (
+        tables["bank"].update(z=pa.nulls(ROWS)), asked()
+    )[1],
+    "a column twice under another name": lambda tables: (
+        tables["bureau"].update(b=tables["bureau"]["a"]), asked()
+    )[1],
+    "every key twice at the partner": lambda tables: (
+        tables["bureau"].update({n: [*c, *c] for n, c in tables["bureau"].items()}), asked()
+    )[1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_odd_shape_that_is_no_slip_ends_well(shape: str, tmp_path: Path) -> None:
+    tables = world()
+    job = SHAPES[shape](tables)
+    played(tmp_path, job, tables)
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())["models"]["churn"]
+    assert found["rows"] == ROWS
