@@ -31,6 +31,7 @@ from psi.protocol.errors import InputError, JobError
 __all__ = [
     "admission_of",
     "check_own",
+    "check_types",
     "eligible",
     "entity_column",
     "extracts",
@@ -79,7 +80,7 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
                     f"{job.file}: {key}: {table} has no column {column!r}",
                     hint=column_hint(column, known),
                 )
-    _check_types(job, source, frozen)
+    check_types(job, source, frozen)
     for target in job.targets:
         managers = managers_of(target, source)
         if managers is not None:
@@ -100,8 +101,8 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
             check_shared(routing, own, managers, f"{job.file}: [[target]] {target.product!r}")
 
 
-def _check_types(job: Job, source: Source, frozen: FrozenColumns | None) -> None:
-    """Refuse a column whose type the outputs cannot have."""
+def check_types(job: Job, source: Source, frozen: FrozenColumns | None) -> None:
+    """Refuse a column whose type the outputs cannot have; `frozen` sees what each is taken for."""
     table, entity = job.party(job.receiver).table, entity_column(job)
     roles = [(entity, "entity")]
     roles += [(c, "segment") for c in _routing_columns(job, source)]

@@ -29,7 +29,7 @@ from profiles.campaign.control import ControlGroup
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs
-from profiles.own_table import check_own
+from profiles.own_table import check_own, check_types
 from profiles.tables import open_tables
 from psi.align import PROTOCOLS, in_one_run
 from psi.identifiers import KINDS
@@ -193,6 +193,8 @@ def run_job(
             synthetic=synthetic,
             campaign=group,
         )
+        if resumed and not job.horizontal:  # the copy is what was looked at when the job began
+            check_types(job, federation.tables[job.receiver], frozen)
         federation.wrote(_hashes(staging))
         _replace(staging, out)
     federation.settle()

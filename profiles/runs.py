@@ -35,11 +35,12 @@ EVERY = 1.0
 
 @dataclass(frozen=True)
 class Started:
-    """With what a run was started: enough to go on with it."""
+    """With what a run was started: enough to go on with it. `job` is the job file, as named."""
 
     tables: str
     out: str
     overwrite: bool
+    job: str = ""
 
 
 @dataclass(kw_only=True)

@@ -75,7 +75,7 @@ class Release:
     `vectors` are numbers a row, of which the `bits` are. `thresholds` are the distinct edges of
     shares and histograms, one tuple a column. `known`: this party learns which records it is about.
     `whole`: a policy that allows it has let the whole column be told. `open`: a draft has not fixed
-    yet how much is told, `bits` are the most.
+    yet how much is told: `bits` are the most, `least_bits` in `least_vectors` the fewest.
     """
 
     step: str
@@ -87,6 +87,8 @@ class Release:
     known: bool = True
     whole: bool = False
     open: bool = False
+    least_bits: float = 0.0
+    least_vectors: int = 0
 
     def edges(self, column: str) -> set[str]:
         """The thresholds of one column."""

@@ -255,7 +255,8 @@ class Participant:
         """The book of releases before anybody else: no officer is asked for what it refuses."""
         me = self._session.name
         try:
-            foresee(contract, me, self.tables, self._releases, draft=draft)
+            tables = self._source if draft else self.tables  # the job's copy comes after a yes
+            foresee(contract, me, tables, self._releases, draft=draft)
         except Refused as error:
             why = error.message
             self._session.ledger.once("refused", by="guard", why=why, **_named(contract))

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from federated.contract.parts import Release
 from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.releases.book import Level
@@ -34,15 +35,21 @@ def foresee(
 ) -> None:
     """Raise `OverBudget` where this party's book says no to a contract, whatever is joined.
 
-    A `draft` leaves open how much a training tells: only counts are looked at, column by column.
+    A `draft` may leave open how much a training tells: then it is the least that it can come to, and
+    columns are looked at one by one.
     """
     me, asked = contract.party(party), [r for r in planned(contract, party) if r.columns]
     if releases is None or not asked:
         return
     if draft:
-        asked = [replace(release, bits=0.0) for release in asked]
+        asked = [_least(release) if release.open else release for release in asked]
     alike = apart if draft else Likeness(source, me)
     releases.foresee(contract, me, asked, Holdings(source, me), alike)
+
+
+def _least(release: Release) -> Release:
+    """What an open release tells at least."""
+    return replace(release, bits=release.least_bits, vectors=release.least_vectors)
 
 
 class ReleaseGuard:

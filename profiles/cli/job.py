@@ -92,7 +92,7 @@ def resume(
     """Go on with a run whose process has ended, with the job file, tables and --out it had."""
     from dataclasses import replace
 
-    from profiles.cli.run import over_hub
+    from profiles.cli.run import frozen_columns, over_hub, say_noted
     from profiles.cli.screen import progress_bar
     from profiles.cli.summary import print_summary
     from profiles.job import Job
@@ -110,17 +110,21 @@ def resume(
             hint="propose the job again with `fedprofile run`",
         )
     spec, started = Job.load(folder.job_file), run.started
+    named = Path(started.job)  # one that an earlier version began names none
+    held = frozen_columns(named, accept=True) if started.job else None
     result = run_job(
         replace(spec, file=str(folder.job_file)),
         open_tables(Path(started.tables)),
         Path(started.out),
         overwrite=started.overwrite,
         progress=None if quiet else progress_bar(steps_of(spec), spec.receiver),
-        over=over_hub(hub, passphrase_file, wait * 3600, started, folder),
+        over=over_hub(hub, passphrase_file, wait * 3600, started, folder, held),
         resumed=True,
+        frozen=held,
         campaigns=Path(started.tables).parent / "campaigns",
     )
     print_summary(result)
+    say_noted(result, named)
 
 
 @app.command()

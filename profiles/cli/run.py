@@ -75,8 +75,8 @@ def run(
         )
     if resume and not hub:
         raise MisuseError("--resume needs --hub", hint="a run on one machine begins again")
-    held = frozen_columns(job, accept_columns)
-    started = Started(str(tables.absolute()), str(out.absolute()), overwrite)
+    held = frozen_columns(job, accept_columns or resume)  # what goes on was held to it before
+    started = Started(str(tables.absolute()), str(out.absolute()), overwrite, str(job.absolute()))
     result = run_job(
         spec,
         open_tables(tables),
@@ -90,6 +90,11 @@ def run(
         campaigns=tables.absolute().parent / "campaigns",
     )
     print_summary(result)
+    say_noted(result, job)
+
+
+def say_noted(result: Any, job: Path) -> None:
+    """Say where what columns were taken for could not be written down."""
     if not result.columns_noted:
         typer.echo(
             f"{job.with_suffix('.columns.json')} cannot be written: the next run will not notice "

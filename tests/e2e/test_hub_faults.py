@@ -112,12 +112,16 @@ def _the_partner_is_killed_and_the_job_goes_on(small: Path, world: World) -> Non
 
 
 def _the_proposer_is_killed_and_goes_on(small: Path, world: World) -> None:
+    columns = small / "job.columns.json"
+    columns.unlink(missing_ok=True)
     _propose_until_it_runs(small, world, "killed")
     world.kill("killed")
     (run,) = [run for run in runs(world) if run["state"] == "failed"]
     assert (run["error"], run["resumable"]) == ("its process has ended", True)
     again = world.spawn("resumed", "job", "resume", str(run["id"]), "--quiet", *at(world))
     assert end_of(world, again, "resumed") == 0, world.log("resumed")
+    taken = json.loads(columns.read_text())["tables"]["bank.consumers"]["columns"]
+    assert {"balance", "churned", "segment", "name"} <= set(taken)
     ledger = small / "killed" / "parties" / "bank" / "ledger.jsonl"
     assert "resumed" in [line["kind"] for line in read_ledger(ledger)]
     assert not list(world.node("bank").rglob("journal"))

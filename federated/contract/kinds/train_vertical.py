@@ -14,7 +14,7 @@ from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, joined_rows
 from federated.vertical import DIRECTION_BITS, choose_steps, told_bits
 from federated.vertical.messages import MOST_COLUMNS
-from federated.vertical.plan import passes
+from federated.vertical.plan import TrainingPlan, passes
 from psi.protocol import PeerError
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class TrainVertical(Kind[TrainTerms]):
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for terms in self.terms(contract):
             if party in terms.partners:
+                least = 0 if terms.score_vectors else _least(terms).score_vectors
                 yield Release(
                     step=f"train/{terms.task}",
                     columns=contract.features(terms, party),
@@ -96,6 +97,8 @@ class TrainVertical(Kind[TrainTerms]):
                     vectors=terms.score_vectors,
                     known=contract.known,
                     open=not terms.score_vectors,
+                    least_bits=told_bits(least, terms.score_bits) if least else 0.0,
+                    least_vectors=least,
                 )
 
     def limit(self, contract: Contract, step: str) -> int | None:
@@ -218,6 +221,12 @@ def _columns_guard(contract: Contract, terms: TrainTerms) -> str:
         "software as it is reads rows of the others', or labels, beyond the bits counted here, "
         "and nothing shows it; train with parties whose software you trust"
     )
+
+
+def _least(terms: TrainTerms) -> TrainingPlan:
+    """The fewest passes that row and column counts can come to."""
+    in_folds = (terms.fold_steps or 1) if terms.folds else 0
+    return TrainingPlan(terms.steps or 1, terms.folds, in_folds)
 
 
 def _bits(terms: TrainTerms) -> float:
