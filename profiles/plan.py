@@ -18,13 +18,14 @@ from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import chosen_protocol, tagging
 from federated.contract.terms import Contract
 from federated.releases.holdings import Holdings
+from federated.releases.limits import ReleaseLimits
 from federated.releases.row_bits import RowBits, row_bits
 from federated.steps.facts import asked_of_bases
 from federated.steps.runner import facts_of
 from federated.store.plain import to_plain
 from federated.tables.admitted import AdmittedTables
 from federated.tables.column_report import ColumnTaken, columns_taken
-from federated.tables.source import Source
+from federated.tables.source import FileSource, Source
 from federated.vertical.size import most_rows
 from profiles.job import Job
 from profiles.leaks import with_leaks
@@ -40,6 +41,8 @@ __all__ = ["Plan", "TableTaken", "estimate", "planned"]
 
 STARTING = 1.0
 """Seconds for keys, handshake, contract and ledger heads."""
+ROWS = 100_000
+"""What a table is taken to have where none is looked at."""
 KEPT = "while the partner keeps its tags and its records stay the same"
 PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 
@@ -62,8 +65,9 @@ class Plan:
     a row, by partner. `cost` is that of all steps with all parties on this machine, by the kernels
     of `path`; `kept` the seconds of it that kept tags save later, None without; `instead` what its
     statistics cost now and by private sums. `too_many` are trainings, and the most joined rows they
-    take, that may find more. `tables` are what was looked at; where none was, `rows` is what every
-    one is taken to have. `left_out` counts rows without a lawful basis, by table and reason.
+    take, that may find more. `tables` are what was looked at; those of the parties that are
+    `elsewhere` were not, and are taken to have `rows` and numbers in all columns. `left_out` counts
+    rows without a lawful basis, by table and reason.
     """
 
     job: str
@@ -80,6 +84,7 @@ class Plan:
     too_many: tuple[tuple[str, int], ...]
     tables: tuple[TableTaken, ...]
     rows: int | None
+    elsewhere: tuple[str, ...] = ()
     left_out: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,26 +107,32 @@ class Plan:
                 for one in self.tables
             },
             "rows": self.rows,
+            "elsewhere": list(self.elsewhere),
             "left_out": self.left_out,
         }
 
 
-def planned(job: Job, source: Source | None, rows: int) -> Plan:
+def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
     """What a job will tell whom, and what it costs, before anybody is asked.
 
     Args:
         job: from `Job.load`.
-        source: every party's tables, from `open_tables`; None: nothing is looked at.
-        rows: what every table counts where `source` is None.
+        source: the parties' tables, from `open_tables`, of one party at least; None: nothing is
+            looked at.
+        rows: what a table that is not looked at counts; 0: as many as the largest that is, or
+            `ROWS` where none is.
 
     Raises:
         FedprofileError: what the contract or a table does not allow.
     """
+    elsewhere = _elsewhere(job, source)
     seen = None if source is None else admitted(job, source)
     source = seen
-    if source is not None:
+    if source is not None and job.receiver not in elsewhere:
         check_own(job, source)
-    contract, protocol, why = _contract(job, source, rows)
+    contract = _with_facts(job, source, elsewhere, rows)
+    contract, protocol, why = _completed(contract)
+    taken = max((contract.party(name).rows for name in elsewhere), default=0)
     keeps = any(align.keep_tags_days for align in contract.align)
     return Plan(
         job=job.name,
@@ -130,16 +141,26 @@ def planned(job: Job, source: Source | None, rows: int) -> Plan:
         contract=contract,
         protocol=protocol,
         why=why,
-        told=_told(contract, source),
+        told=_told(contract, source, elsewhere),
         cost=estimate(contract),
         path=best_path(),
         kept=tagging(contract, MeasuredRates()) if keeps else None,
         instead=sums_instead(contract, MeasuredRates()),
         too_many=_too_many(contract),
-        tables=_tables(job, source) if source is not None else (),
+        tables=() if source is None else _tables(job, source, elsewhere),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
-        rows=rows if source is None else None,
+        rows=taken if elsewhere else None,
+        elsewhere=elsewhere,
     )
+
+
+def _elsewhere(job: Job, source: Source | None) -> tuple[str, ...]:
+    """Parties of which no table is at hand: a node's file binds its own only."""
+    names = [party.name for party in job.parties]
+    if source is None:
+        return tuple(names)
+    here = source.parties() if isinstance(source, FileSource) else names
+    return tuple(name for name in names if name not in here) if set(here) & set(names) else ()
 
 
 def admitted(job: Job, source: Source) -> AdmittedTables:
@@ -175,10 +196,10 @@ def _too_many(contract: Contract) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
-def _tables(job: Job, source: Source) -> tuple[TableTaken, ...]:
+def _tables(job: Job, source: Source, elsewhere: tuple[str, ...]) -> tuple[TableTaken, ...]:
     """What every column that the job names is taken for."""
     found = []
-    for party in job.parties:
+    for party in (party for party in job.parties if party.name not in elsewhere):
         roles = roles_of(job, party.name)
         keys = [column for level in party.keys for column in level]
         table = source.load(party.table, list(roles), keys=keys)
@@ -187,14 +208,18 @@ def _tables(job: Job, source: Source) -> tuple[TableTaken, ...]:
     return tuple(found)
 
 
-def _told(contract: Contract, source: Source | None) -> tuple[RowBits, ...]:
-    """Bits of a row, of each partner; what a row holds where its table is at hand."""
+def _told(
+    contract: Contract, source: Source | None, elsewhere: tuple[str, ...]
+) -> tuple[RowBits, ...]:
+    """Bits of a row, of each partner; where its table is at hand what a row holds, and what a new
+    node would let be told of it.
+    """
     found = []
     for name in contract.partners():
         row = row_bits(contract, name)
-        if row is not None and source is not None:
+        if row is not None and source is not None and name not in elsewhere:
             holds = Holdings(source, contract.party(name))
-            row = row_bits(contract, name, held=holds(row.columns))
+            row = row_bits(contract, name, held=holds(row.columns), limits=ReleaseLimits())
         found += [row] if row is not None else []
     return tuple(found)
 
@@ -205,18 +230,24 @@ def estimate(contract: Contract) -> Estimate:
     return sum(costs, start=Estimate(STARTING, 0, 0))
 
 
-def _contract(job: Job, source: Source | None, rows: int) -> tuple[Contract, str, str]:
-    """The contract as it would be, with keys that are thrown away; which protocol, and why.
+def _with_facts(job: Job, source: Source | None, elsewhere: tuple[str, ...], rows: int) -> Contract:
+    """The draft, under keys that are thrown away, with what tables are and are taken to be."""
+    contract = nameless_draft(job)
+    for terms in contract.parties:
+        if source is not None and terms.name not in elsewhere:
+            contract = contract.with_party(facts_of(terms, source, b"", contract))
+    counted = rows or max(party.rows for party in contract.parties) or ROWS
+    for terms in (contract.party(name) for name in elsewhere):
+        widths = tuple(len(contract.features(train, terms.name)) for train in contract.train)
+        contract = contract.with_party(replace(terms, rows=counted, design_columns=widths))
+    return contract
+
+
+def _completed(contract: Contract) -> tuple[Contract, str, str]:
+    """The contract as it would be; which protocol, and why.
 
     What the parties' policies say is not known here: they are taken to accept every protocol.
     """
-    contract = nameless_draft(job)
-    for terms in contract.parties:
-        if source is not None:
-            contract = contract.with_party(facts_of(terms, source, b"", contract))
-        else:
-            widths = tuple(len(contract.features(train, terms.name)) for train in contract.train)
-            contract = contract.with_party(replace(terms, rows=rows, design_columns=widths))
     accepting = tuple(replace(p, protocols=tuple(PROTOCOLS)) for p in contract.parties)
     contract = replace(contract, parties=accepting)
     name, why = chosen_protocol(contract)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from federated.contract.purposes import classed
 from federated.contract.summary import in_words
+from federated.releases.limits import ReleaseLimits
 from federated.releases.row_bits import row_words
 from federated.tables.basis import left_out_words
 from federated.tables.column_report import in_lines
@@ -15,13 +16,12 @@ from profiles.plan import KEPT, PATHS, Plan, planned
 __all__ = ["describe", "in_text"]
 
 
-def describe(job: Job, source: Source | None, rows: int) -> str:
+def describe(job: Job, source: Source | None, rows: int = 0) -> str:
     """What a job will tell whom, and what it costs, before anybody is asked: the plan as text.
 
     Args:
         job: from `Job.load`.
-        source: every party's tables, from `open_tables`; None: nothing is looked at.
-        rows: what every table counts where `source` is None.
+        source, rows: as in `planned`.
 
     Raises:
         FedprofileError: what the contract or a table does not allow.
@@ -57,7 +57,7 @@ def in_text(plan: Plan) -> str:
         )
     lines += _columns(plan)
     if plan.rows is not None:
-        lines.append(f"  taking {plan.rows:,} rows a table; give --tables to use the real ones")
+        lines += ["", *_not_seen(plan)]
     return "\n".join(lines)
 
 
@@ -78,14 +78,20 @@ def _told(plan: Plan) -> list[str]:
     lines = [line for row in plan.told for line in row_words(row)]
     if not lines:
         return []
-    if plan.rows is not None:
-        lines.append("how many a row holds is known with --tables, and to the partner")
+    new = ReleaseLimits()
+    if plan.elsewhere:
+        lines.append(
+            "how many a row holds is known with --tables, and to the partner: a new node lets "
+            f"{new.row_share:.0%} of them be told in all, and {new.row_left:g} stay untold at least"
+        )
+    elif any(row.allowed is not None for row in plan.told):
+        lines.append("what may be told is what a new node allows; a partner's own policy decides")
     return ["", "Bits of a row", *(f"  {plain(line, 2000)}" for line in lines)]
 
 
 def _columns(plan: Plan) -> list[str]:
     """What every column that the job names is taken for."""
-    if plan.rows is not None:
+    if not plan.tables:
         return []
     lines = ["", "What the columns are taken for"]
     left = plan.left_out.items()
@@ -94,6 +100,18 @@ def _columns(plan: Plan) -> list[str]:
         lines.append(f"  {found.table}, {found.rows:,} rows")
         lines += [f"    {plain(line, 1000)}" for line in in_lines(found.taken)]
     return lines
+
+
+def _not_seen(plan: Plan) -> list[str]:
+    """Which tables were not looked at, what they are taken for, and who looks at them."""
+    if not plan.tables:
+        return [f"taking {plan.rows:,} rows a table; give --tables to use the real ones"]
+    whose = " and ".join(plan.elsewhere)
+    return [
+        f"The tables of {whose} are not here: {plan.rows:,} rows of numbers are taken for each "
+        "(--rows says how many).",
+        f"What is in their columns only they can look at: fedprofile preflight at {whose}.",
+    ]
 
 
 def _seconds(value: float) -> str:

@@ -47,6 +47,10 @@ class FileSource:
     def __init__(self, file: TablesFile) -> None:
         self._tables, self._seen = file, _stamp(file.file)
 
+    def parties(self) -> list[str]:
+        """Whose tables the file binds."""
+        return list(dict.fromkeys(name.split(".", 1)[0] for name in self._file()))
+
     def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
         return self._file()[table].load(columns, keys=keys)
 

@@ -14,17 +14,24 @@ def plan(
     job: Annotated[Path, typer.Argument(help="The job file.")],
     tables: Annotated[
         Path | None,
-        typer.Option("--tables", help="A tables.toml: row counts are read from these tables."),
+        typer.Option("--tables", help="A tables.toml with this party's tables, or everybody's."),
     ] = None,
     rows: Annotated[
-        int, typer.Option("--rows", min=1, help="Rows a table where --tables is not given.")
-    ] = 100_000,
+        int,
+        typer.Option(
+            "--rows",
+            min=0,
+            help="Rows of a table that --tables does not bind; 0: as many as the largest bound, or "
+            "100,000.",
+        ),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say in plain words what each party will send and learn, and what it will cost.
 
-    Nothing is sent and no key is made. With --tables the row counts are those of the tables;
-    otherwise every table is taken to have --rows rows. How long it takes is worked out from a
+    Nothing is sent and no key is made. With --tables the row counts are those of the tables, and
+    what each column is taken for is said; the tables of parties elsewhere, or all without it, are
+    taken to have --rows rows of numbers. How long it takes is worked out from a
     quarter of a second of the real kernels.
     """
     import json

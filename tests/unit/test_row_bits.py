@@ -116,11 +116,14 @@ def test_a_plan_says_it_with_and_without_tables(job: Job) -> None:
     bank = bank.append_column("y", pa.array(np.arange(ROWS) % 2))
     tables = MemorySource({"bank.people": bank, "bureau.people": people})
     told = describe(job, tables, 100)
-    assert "a row holds 10.0 bits in them" in told
+    assert "a row holds 10.0 bits in them; 3.0 may be told" in told
+    assert "what may be told is what a new node allows; a partner's own policy decides" in told
     assert "decodes" in told
     told = describe(job, None, 100)
     assert "Bits of a row\n  this contract tells bank" in told
-    assert "how many a row holds is known with --tables, and to the partner" in told
+    assert (
+        "how many a row holds is known with --tables, and to the partner: a new node lets" in told
+    )
 
 
 def test_an_officer_sees_what_was_told_and_what_a_row_holds(

@@ -19,6 +19,7 @@ from profiles.plan import planned
 from profiles.plan_text import describe, in_text
 from profiles.tables import open_tables
 from psi.kernels.simd import threads
+from psi.protocol import FedprofileError
 
 JOB = """
 [job]
@@ -111,4 +112,24 @@ def test_a_plan_tells_what_the_job_will_take(tmp_path: Path) -> None:
     assert data["contract"]["receiver"] == "bank"
     assert data["tables"]["registry.companies"]["rows"] == 300
     assert data["cost"]["wire"] == found.cost.wire
-    assert (data["rows"], planned(job, None, 50).as_dict()["rows"]) == (None, 50)
+    assert (data["rows"], planned(job, None, 150).as_dict()["rows"]) == (None, 150)
+
+
+def test_a_plan_with_one_partys_tables_says_what_it_takes_the_others_for(tmp_path: Path) -> None:
+    write_world(tmp_path, 200, 300)
+    job, file = Job.load(tmp_path / "job.toml"), tmp_path / "tables.toml"
+    whole = file.read_text()
+    at = whole.index("[registry.")
+    file.write_text(whole[:at])
+    found = planned(job, open_tables(file))
+    assert (found.elsewhere, found.rows) == (("registry",), 200)
+    assert {party.name: party.rows for party in found.contract.parties} == {
+        "bank": 200, "registry": 200,
+    }  # fmt: skip
+    assert planned(job, open_tables(file), 5000).contract.party("registry").rows == 5000
+    text = in_text(found)
+    assert "bank.companies, 200 rows" in text
+    assert "The tables of registry are not here: 200 rows of numbers are taken for each" in text
+    file.write_text(whole.replace("[registry.companies]", "[registry.firms]"))
+    with pytest.raises(FedprofileError, match=r"no table .registry\.companies"):
+        planned(job, open_tables(file))
