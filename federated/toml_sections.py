@@ -90,6 +90,11 @@ class TomlSection:
             return self.texts(key)
         return (self.text(key),)
 
+    def listed(self, key: str) -> list[str]:
+        """The texts of a list, which stays to be taken; none where it is no list."""
+        found = self._data.get(key)
+        return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
     def has(self, key: str) -> bool:
         """Whether the key is there, and not taken yet."""
         return key in self._data

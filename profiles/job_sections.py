@@ -135,7 +135,8 @@ def read_align(
 
 
 def read_join_sums(section: TomlSection, names: list[str], receiver: str) -> list[JoinSumSpec]:
-    noised = section.text("noise", "laplace", ("laplace", "none")) == "laplace"
+    told = section.text("noise", _usual_noise(section), ("laplace", "none"))
+    noised = told == "laplace"
     asked: dict[str, list[tuple[str, str]]] = {}
     ranges: dict[str, dict[str, Amount]] = {}
     for measure in section.texts("measures"):
@@ -163,6 +164,13 @@ def read_join_sums(section: TomlSection, names: list[str], receiver: str) -> lis
         JoinSumSpec(p, tuple(ms), group, epsilon, tuple(ranges[p].values()), protocol)
         for p, ms in asked.items()
     ]
+
+
+def _usual_noise(section: TomlSection) -> str:
+    """Exact sums where no range is named that noise could be for, nor what it may cost."""
+    summed = [m for m in section.listed("measures") if not m.endswith(":count")]
+    ranged = any("[" in m for m in summed) or section.has("epsilon")
+    return "laplace" if ranged or not summed else "none"
 
 
 def _range(section: TomlSection, measure: str, column: str, text: str) -> Amount:

@@ -18,7 +18,14 @@ from psi.protocol import JobError, Refused
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["check_labelled", "check_overlap", "check_training", "class_rows", "fold_rows"]
+__all__ = [
+    "check_group",
+    "check_labelled",
+    "check_overlap",
+    "check_training",
+    "class_rows",
+    "fold_rows",
+]
 
 FAILS = 0.05
 """The most likely that folds may come out too small by the deal alone."""
@@ -41,9 +48,8 @@ def class_rows(folds: int) -> int:
 def check_overlap(contract: Contract) -> None:
     """Raise `Refused` where a party has fewer rows than a job needs shared ones."""
     for align in contract.align:
-        # by several keys one record of the receiver's may count with two of the partner's
-        several = align.reveal == "cardinality" and len(contract.party(align.partner).keys) > 1
-        for name in (align.partner,) if several else (contract.receiver, align.partner):
+        hidden = _several(contract, align.partner)
+        for name in (align.partner,) if hidden else (contract.receiver, align.partner):
             rows = contract.party(name).rows
             if rows < align.minimum_overlap:
                 raise Refused(
@@ -51,6 +57,23 @@ def check_overlap(contract: Contract) -> None:
                     "needed",
                     hint="a lower minimum_overlap in [align], or a larger table",
                 )
+
+
+def check_group(contract: Contract, partner: str, least: int, what: str) -> None:
+    """Raise `Refused` where fewer rows than the smallest group that is told can be shared."""
+    for name in (partner,) if _several(contract, partner) else (contract.receiver, partner):
+        rows = contract.party(name).rows
+        if rows < least:
+            raise Refused(
+                f"{name} has {rows:,} rows, and {what} tells nothing of fewer than {least:,}",
+                hint="a lower minimum_group, where the partner allows it, or a larger table",
+            )
+
+
+def _several(contract: Contract, partner: str) -> bool:
+    """Whether one record of the receiver's may count with two of the partner's: by several keys."""
+    hidden = any(a.reveal == "cardinality" for a in contract.align if a.partner == partner)
+    return hidden and len(contract.party(partner).keys) > 1
 
 
 def check_training(contract: Contract, terms: TrainTerms) -> None:

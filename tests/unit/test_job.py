@@ -147,7 +147,7 @@ def test_join_and_sum_needs_a_count(tmp_path: Path) -> None:
         load(tmp_path, text.replace("bureau.loans", "bank.loans"))
 
 
-def test_a_join_and_sum_has_noise_unless_it_says_otherwise(tmp_path: Path) -> None:
+def test_a_join_and_sum_has_noise_for_its_ranges_and_is_exact_without(tmp_path: Path) -> None:
     section = '[align]\nreveal = "cardinality"\n[[join_sum]]\nmeasures = [{}]\n'
     text = GOOD.split("[align]", maxsplit=1)[0] + section
     both = '"bureau.loans:sum[0,9]", "bureau.loans:mean[0,9]", "bureau.x:count"'
@@ -155,8 +155,7 @@ def test_a_join_and_sum_has_noise_unless_it_says_otherwise(tmp_path: Path) -> No
     assert found.measures == (("loans", "sum"), ("loans", "mean"), ("x", "count"))
     assert (found.epsilon, found.ranges) == (1000, (Amount("loans", 0, 9),))
     for asked, why in (
-        ('"bureau.loans"', "LOW,HIGH"),
-        ('"bureau.loans:mean"', "LOW,HIGH"),
+        ('"bureau.loans", "bureau.owed:sum[0,9]"', "LOW,HIGH"),
         ('"bureau.loans:sum[9,0]"', "LOW,HIGH"),
         ('"bureau.loans:sum[0,9]", "bureau.loans:mean[0,8]"', "one range for column 'loans'"),
         ('"bureau.loans:count[0,9]"', "count without a range"),
@@ -166,6 +165,16 @@ def test_a_join_and_sum_has_noise_unless_it_says_otherwise(tmp_path: Path) -> No
             load(tmp_path, text.format(asked))
     with pytest.raises(JobError, match="sum without a range"):
         load(tmp_path, text.format('"bureau.loans:sum[0,9]"') + 'noise = "none"\n')
+    for asked, more, epsilon in (
+        ('"bureau.loans"', "", 0),  # exact: a new node's policy refuses it
+        ('"bureau.loans:mean", "bureau.x:count"', "", 0),
+        ('"bureau.x:count"', "", 1000),
+    ):
+        (found,) = load(tmp_path, text.format(asked) + more).join_sums
+        assert (found.epsilon, found.ranges) == (epsilon, ())
+    for more in ('noise = "laplace"\n', "epsilon = 0.5\n"):
+        with pytest.raises(JobError, match="LOW,HIGH"):
+            load(tmp_path, text.format('"bureau.loans"') + more)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from federated.aggregate import Amount
 from federated.contract.cost import Estimate, Rates, join_sum_estimate, sums_estimate
+from federated.contract.few_rows import check_group
 from federated.contract.kinds.by_segment import told_sums
 from federated.contract.kinds.kind import Kind
 from federated.contract.parts import AmountTerms, Disclosure, Measure, Release, Unnoised
@@ -81,6 +82,11 @@ class JoinSum(Kind[JoinSumTerms]):
             if terms.partner == party:
                 yield "join and sum", summed_columns(terms)
 
+    def completed(self, contract: Contract) -> Contract:
+        for terms in contract.join_sum:
+            check_group(contract, terms.partner, terms.minimum_group, "a join and sum")
+        return contract
+
     def disclosures(self, contract: Contract) -> Iterator[Disclosure]:
         for terms in contract.join_sum:
             yield from _join_sum(contract, terms)
@@ -137,7 +143,8 @@ class JoinSum(Kind[JoinSumTerms]):
                     Unnoised(
                         limit="unnoised_join_sums",
                         asked="sums over records that nobody learns",
-                        hint="without it, two jobs that differ by one record tell its values",
+                        hint="without noise two jobs that differ by one record tell its values: "
+                        "measures with a range, sum[LOW,HIGH], have some",
                     ),
                 )
 
