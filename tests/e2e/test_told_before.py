@@ -147,6 +147,21 @@ def few(rows: int, party: str, said: str, **job: Any) -> Slip:
 
 FEATURES = [f"f{i}" for i in range(30)]
 NUMBERS = [f"{i:,}.5" for i in range(3000, 3000 + ROWS)]
+ABSENT: dict[str, dict[str, Any]] = {
+    # a job that names a column which is not there, by its role
+    "key": {"party": [BANK | {"keys": [["no"]]}, BUREAU]},
+    "partner's key": {"party": [BANK, BUREAU | {"keys": [["no"]]}]},
+    "feature": {"party": [BANK | {"features": ["no"]}, BUREAU]},
+    "partner's feature": {"party": [BANK, BUREAU | {"features": ["no"]}]},
+    "label": {"train": {"label": "bank.no"}},
+    "segment": {"aggregate": [SEGMENT | {"by": "bank.no"}]},
+    "measure": {"aggregate": [SEGMENT | {"measures": ["bureau.no:sum"]}]},
+    "category": {"aggregate": [CATEGORY | {"by": "bureau.no"}]},
+    "amount": {"aggregate": [CATEGORY | {"measures": ["bank.no:sum[0,9]"]}]},
+    "fact": {"profile": {"facts": ["no"]}},
+    "list column": {"target": [LIST | {"columns": ["no"]}]},
+    "name": {"target": [LIST | {"name": "no"}]},
+}
 SLIPS: dict[str, Slip] = odd_types() | {
     # labels
     "three classes": column("bank", "y", [0, 1, 2] * 80, "found 3 classes"),
@@ -234,23 +249,7 @@ SLIPS: dict[str, Slip] = odd_types() | {
         "mean phone", asked(align={"kinds": [["phone_number"]]}), world()
     ),
     # columns that are not there, in every role
-    **{
-        f"no such {role}": Slip("'no'", asked(**job), world())
-        for role, job in {
-            "key": {"party": [BANK | {"keys": [["no"]]}, BUREAU]},
-            "partner's key": {"party": [BANK, BUREAU | {"keys": [["no"]]}]},
-            "feature": {"party": [BANK | {"features": ["no"]}, BUREAU]},
-            "partner's feature": {"party": [BANK, BUREAU | {"features": ["no"]}]},
-            "label": {"train": {"label": "bank.no"}},
-            "segment": {"aggregate": [SEGMENT | {"by": "bank.no"}]},
-            "measure": {"aggregate": [SEGMENT | {"measures": ["bureau.no:sum"]}]},
-            "category": {"aggregate": [CATEGORY | {"by": "bureau.no"}]},
-            "amount": {"aggregate": [CATEGORY | {"measures": ["bank.no:sum[0,9]"]}]},
-            "fact": {"profile": {"facts": ["no"]}},
-            "list column": {"target": [LIST | {"columns": ["no"]}]},
-            "name": {"target": [LIST | {"name": "no"}]},
-        }.items()
-    },
+    **{f"no such {role}": Slip("'no'", asked(**job), world()) for role, job in ABSENT.items()},
     # the job
     "rows of pairs with three parties": Slip(
         "'join' found", asked(party=[BANK, BUREAU, TELECOM], align={"duplicates": "join"}), world()

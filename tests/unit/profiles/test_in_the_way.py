@@ -35,6 +35,7 @@ measures = ["bureau.y:sum"]
 [train]
 task = "churn"
 label = "bank.left"
+folds = 2
 [[target]]
 product = "p"
 managers = "bank.m"
