@@ -35,8 +35,8 @@ def foresee(
 ) -> None:
     """Raise `OverBudget` where this party's book says no to a contract, whatever is joined.
 
-    A `draft` may leave open how much a training tells: then it is the least that it can come to, and
-    columns are looked at one by one.
+    A `draft` may leave open how much a training tells: then it is the least that it can come to.
+    Its columns are looked at one by one.
     """
     me, asked = contract.party(party), [r for r in planned(contract, party) if r.columns]
     if releases is None or not asked:
