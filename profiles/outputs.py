@@ -35,7 +35,7 @@ from profiles.own_table import (
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData
 from profiles.report.render import render_report
-from profiles.report_data import report_data
+from profiles.report_data import keep_until, report_data
 from profiles.scoring import Alone, fit_alone, measured, reasons
 from profiles.segments import Segments, segments
 from profiles.spreadsheet import write_csv, write_workbook
@@ -255,6 +255,7 @@ def _metrics(
         }
     run: dict[str, Any] = {
         "contract": federation.contract.digest.hex(),
+        "keep_until": keep_until(federation).isoformat(),
         "seconds": round(federation.seconds, 2),
         "wire_bytes": {f"{a} to {b}": n for (a, b), n in sorted(federation.wire_bytes.items())},
     }
@@ -286,6 +287,7 @@ def _metrics(
         "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),
         "basis": _basis(job, federation),
+        "entity": {"table": job.party(job.receiver).table, "column": entity_column(job)},
         "run": run,
     }
 

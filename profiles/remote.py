@@ -16,7 +16,7 @@ from federated.contract.completion import complete
 from federated.contract.terms import Contract
 from federated.keys.identity_file import write_identity
 from federated.keys.party_keys import PartyKeys
-from federated.node.home import NodeHome
+from federated.node.home import NodeHome, person_book
 from federated.node.lives import check_is_last
 from federated.node.participant import Participant
 from federated.session.journal import signed_contract, sweep
@@ -131,7 +131,7 @@ def federate_remote(
             also = partial(extracts, job, me, source)
             participant = Participant(
                 session, source, decider=decider, stop=halt, kept=link.home.tags, also=also,
-                frozen=frozen,
+                frozen=frozen, persons=person_book(link.home),
             )  # fmt: skip
             asked = draft(job, parties, nonce, time.time())
             if not session.resumed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 
 import numpy as np
@@ -35,7 +36,7 @@ from profiles.report.data import (
 from profiles.segments import Segments
 from psi.kernels.montgomery import best_path
 
-__all__ = ["report_data"]
+__all__ = ["keep_until", "report_data"]
 
 SHOWN = 25
 LEFT_OUT = {
@@ -67,6 +68,7 @@ def report_data(
         entity=job.entity,
         receiver=job.receiver,
         created=created,
+        keep_until=f"{keep_until(federation):%d %B %Y}",
         parties=tuple(_party(contract, terms) for terms in contract.parties),
         synthetic=synthetic,
         contract=contract.digest.hex(),
@@ -86,6 +88,11 @@ def report_data(
         run=_run(federation),
         notes=(*_left_out(job, federation), *(_check(check) for check in checks)),
     )
+
+
+def keep_until(federation: Federation) -> date:
+    """The last day on which the contract lets the receiver keep what is made of it today."""
+    return (datetime.now(UTC) + timedelta(days=federation.contract.retention_days)).date()
 
 
 def _left_out(job: Job, federation: Federation) -> list[str]:

@@ -112,10 +112,13 @@ class Officers:
 
 @dataclass(frozen=True)
 class Retention:
-    """For how many days a node keeps requests with their decisions, and folders of ended jobs."""
+    """For how many days a node keeps requests with their decisions, folders of ended jobs, and who
+    was in a job; `by_timer`: whether the node itself removes what is older, once an hour."""
 
     requests_days: int = 365
     jobs_days: int = 3650
+    admitted_days: int = 1096
+    by_timer: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

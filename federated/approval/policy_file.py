@@ -89,9 +89,11 @@ thresholds_per_column = 20    # distinct ones, of shares and histograms
 epsilon_per_column = 1.0      # of noised answers together; for each purpose that is named above
 keep_days = 400
 
-[retention]                   # what `fedprofile node purge` removes
+[retention]                   # what the node removes by itself, and `fedprofile node purge`
 requests_days = 365
 jobs_days = 3650
+admitted_days = 1096          # who was in which job, as keyed digests, for a person who asks
+by_timer = true               # once an hour; outputs after their contract's retention_days
 
 # [[approve]]                 # without an officer, within all limits above
 # name = "monthly churn"
@@ -218,6 +220,8 @@ def _retention(section: TomlSection) -> Retention:
     found = Retention(
         section.integer("requests_days", default.requests_days, 1, 36500),
         section.integer("jobs_days", default.jobs_days, 1, 36500),
+        section.integer("admitted_days", default.admitted_days, 1, 36500),
+        section.flag("by_timer", default.by_timer),
     )
     section.done()
     return found

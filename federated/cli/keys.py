@@ -59,8 +59,10 @@ def purge(
     """Remove what is older than the policy keeps it; a line in the node's ledger says what went.
 
     Requests with their decisions after `requests_days`, folders of ended jobs with their ledgers
-    after `jobs_days` (policy.toml, [retention]), kept tags after the date in their contract; the
-    journals of jobs that were left, with their copies of tables, once their contract has expired.
+    after `jobs_days`, who was in a job after `admitted_days` (policy.toml, [retention]); kept tags
+    after the date in their contract; outputs of jobs that this party received after their
+    contract's `retention_days`; the journals of jobs that were left, with their copies of tables,
+    once their contract has expired. A running node does it by itself once an hour (`by_timer`).
     """
     import secrets
     import time
@@ -75,6 +77,4 @@ def purge(
     would = "would go" if dry_run else "removed"
     if old and not dry_run:
         remove(place, old, place.load_keys(passphrase(passphrase_file)), time.time)
-    what = f"{len(old.requests)} requests, {len(old.jobs)} jobs, {len(old.journals)} journals, "
-    what += f"{len(old.tags)} files of tags"
-    typer.echo(f"{would}: {what}")
+    typer.echo(f"{would}: {old.words}")

@@ -14,6 +14,7 @@ from federated.cli import (
     officer,
     officers,
     peers,
+    persons,
     policy,
     table,
 )
@@ -45,6 +46,8 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(table.app, name="table")
 app.add_typer(node_keys.app, name="keys")
 app.command("purge")(node_keys.purge)
+app.command("year")(persons.year)
+app.command("answer")(persons.answer)
 app.command("backup")(copies.backup)
 app.command("restore")(copies.restore)
 app.command("accept-copy")(copies.accept_copy)

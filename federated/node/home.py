@@ -18,6 +18,7 @@ tags/            between jobs (0600): prepared tags; told.json, exact counts tha
                  of partners' rows that these told; folds, the key that deals its records into
                  validation folds: if it is lost, they are dealt anew
 releases/        what was disclosed of which columns to whom, for how long it is remembered (0600)
+persons/         who was in which job, as keyed digests, and who is to be in none (0600)
 jobs/SESSION/    one folder a job: ledger; while it runs the journal, with its copy of the table
 life, copy       which life of the party this is, and whether the folder is a copy (lives)
 
@@ -26,6 +27,7 @@ life, copy       which life of the party this is, and whether the folder is a co
 
 from __future__ import annotations
 
+import secrets
 import time
 import tomllib
 from dataclasses import dataclass
@@ -36,11 +38,12 @@ from federated.keys.identity_file import read_identity
 from federated.keys.keyfile import check_private, load_keys
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.keys.peers import Peers
+from federated.persons.book import PersonBook
 from federated.store.files import make_folder, write_atomic
 from federated.tables.frozen import FrozenColumns
 from psi.protocol import InputError, MisuseError
 
-__all__ = ["MOUNTED", "NodeHome", "frozen_columns"]
+__all__ = ["MOUNTED", "NodeHome", "frozen_columns", "person_book"]
 
 
 MOUNTED = "mounted"
@@ -133,6 +136,11 @@ class NodeHome:
         return self.path / "releases"
 
     @property
+    def persons(self) -> Path:
+        """Who was in which job, and who is to be in none."""
+        return self.path / "persons"
+
+    @property
     def columns(self) -> Path:
         """What its tables' columns were taken for in the last job."""
         return self.path / "columns.json"
@@ -174,6 +182,11 @@ class NodeHome:
     def job(self, session: bytes) -> Path:
         """The folder of one job."""
         return self.jobs / session.hex()
+
+
+def person_book(home: NodeHome) -> PersonBook:
+    """Who was in which job of this node, and who is to be in none."""
+    return PersonBook(home.persons, secrets.token_bytes, time.time)
 
 
 def frozen_columns(home: NodeHome) -> FrozenColumns:

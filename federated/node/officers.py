@@ -8,7 +8,7 @@ from collections.abc import Callable
 from federated.keys.officers import OfficerList, Person, load_officers, write_officers
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
-from federated.node.purge import node_ledger
+from federated.node.purge import note
 
 __all__ = ["change_officers"]
 
@@ -30,11 +30,6 @@ def change_officers(
     """
     listed = load_officers(home.path, keys.identity) or OfficerList(home.name, 0, ())
     after = listed.changed(change(listed.people), keys)
-    ledger = node_ledger(home, keys, time.time)
-    try:
-        ledger.write("officers", **after.plain())
-        ledger.sync()
-    finally:
-        ledger.close()
+    note(home, keys, time.time, "officers", **after.plain())
     write_officers(home.path, after)
     return after

@@ -17,6 +17,9 @@ from federated.contract import completion
 from federated.contract.negotiation import Agreed, Approver, Proposer
 from federated.contract.release import planned
 from federated.contract.terms import Contract, PartyTerms, suites_for
+from federated.persons.book import PersonBook
+from federated.persons.naming import naming
+from federated.persons.source import WithoutForgotten
 from federated.releases.memory import Releases
 from federated.session.journal import DRAFT
 from federated.session.progress import APPROVAL
@@ -55,13 +58,16 @@ class Participant:
         releases: Releases | None = None,
         also: Callable[[], Sequence[Extract]] = tuple,
         frozen: FrozenColumns | None = None,
+        persons: PersonBook | None = None,
     ) -> None:
-        """What outlives a job: `kept`, a folder for prepared tags, the book of `releases`, and what
-        columns are `frozen` as.
+        """What outlives a job: `kept`, a folder for prepared tags, the book of `releases`, what
+        columns are `frozen` as, and the book of `persons` who are in jobs, or in none.
 
         `also` says what the party needs of its tables beyond the contract's columns.
         """
+        source = WithoutForgotten(source, persons) if persons else source
         self.tables, self._also, self._source = session.tables(source), also, source
+        self._persons = persons
         self._releases = releases
         self._session, self._kept, self._frozen = session, kept, frozen
         self._decider = decider or AutoDecider(session.name, source, policy)
@@ -115,6 +121,8 @@ class Participant:
             self._session.bind(agreed)
             if self._session.resumed:
                 self._decider.check(agreed.contract)  # the policy may be another by now
+            gone = self._expired(agreed.contract)
+            self._note_persons(agreed.contract, gone)
             outcome = run_steps(
                 self._session,
                 agreed.contract,
@@ -122,13 +130,31 @@ class Participant:
                 self._salt,
                 self._kept,
                 self._releases,
-                self._expired(agreed.contract),
+                gone,
             )
+            if self._persons and (agreed.contract.known or self._receives(agreed.contract)):
+                self._persons.match(agreed.contract.nonce, outcome.rows, gone)
             self._session.finish()
         except BaseException as error:
             self._session.abort(error)
             raise
         return agreed, outcome
+
+    def _receives(self, contract: Contract) -> bool:
+        """Whether this party alone learns which rows are shared."""
+        told = all(terms.reveal == "receiver" for terms in contract.align)
+        return bool(contract.align) and told and contract.receiver == self._session.name
+
+    def _note_persons(self, contract: Contract, gone: np.ndarray | None) -> None:
+        """Before the first step: who is in this job, for a person who asks later."""
+        if self._persons is None:
+            return
+        me = contract.party(self._session.name)
+        there = [c for c in naming(self.tables, me.table) if c in self.tables.columns(me.table)]
+        keys = [column for level in me.keys for column in level]
+        columns = list(dict.fromkeys([*there, *keys]))
+        table = self.tables.load(me.table, columns, keys=columns)
+        self._persons.admit(contract, me.name, self.tables, table, gone)
 
     def _facts(self, draft: Contract) -> PartyTerms:
         """This party's terms with its table's facts and, where there is a choice, its protocols."""

@@ -1,4 +1,5 @@
-"""What a node forgets when its time is over: requests, folders of ended jobs, journals, kept tags.
+"""What a node forgets when its time is over: requests, folders of ended jobs, journals, kept tags,
+outputs of jobs that it received, and who was in a job.
 
 A line in the node's own ledger says what was removed, and the last hash of each job's ledger, so
 that a later copy of one can still be told from an invented one. It is written before anything goes.
@@ -6,22 +7,32 @@ that a later copy of one can still be told from an invented one. It is written b
 
 from __future__ import annotations
 
+import fcntl
+import logging
+import secrets
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from federated.approval.inbox import Inbox
 from federated.approval.policy import Retention
+from federated.approval.policy_file import load_policy
 from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import Ledger, read_ledger
-from federated.node.home import NodeHome
+from federated.node.home import NodeHome, person_book
+from federated.node.outputs import KeptOutputs, kept_outputs
 from federated.session.journal import CONTRACT, DRAFT, ENDED, abandon, can_resume, left_value
 from federated.steps.kept_tags import expired_tags
+from federated.store.files import private_file
 from psi.protocol import EnvironmentFailed, FedprofileError, Random
 
-__all__ = ["Expired", "expired", "node_ledger", "remove"]
+__all__ = ["Expired", "expired", "node_ledger", "note", "purge_now", "remove"]
+
+_log = logging.getLogger("fedprofile.purge")
 
 DAY = 24 * 3600
 
@@ -31,16 +42,30 @@ class Expired:
     """What is older than the policy keeps it: sessions of requests and jobs, files of tags.
 
     `journals` are folders of jobs that were left and cannot go on: their journals go, with their
-    copies of the tables; their ledgers stay.
+    copies of the tables; their ledgers stay. `outputs` are what the contract's `retention_days`
+    let the receiver keep; `persons` digests of who was in a job, after `admitted_days`.
     """
 
     requests: tuple[bytes, ...]
     jobs: tuple[Path, ...]
     tags: tuple[Path, ...]
     journals: tuple[Path, ...]
+    outputs: tuple[KeptOutputs, ...] = ()
+    persons: tuple[Path, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.requests or self.jobs or self.tags or self.journals)
+        found = (self.requests, self.jobs, self.tags, self.journals, self.outputs, self.persons)
+        return any(found)
+
+    @property
+    def words(self) -> str:
+        """ "2 requests, 0 jobs, …" """
+        persons = len({file.name.split("-", 1)[1] for file in self.persons})
+        return (
+            f"{len(self.requests)} requests, {len(self.jobs)} jobs, {len(self.journals)} journals, "
+            f"{len(self.tags)} files of tags, outputs of {len(self.outputs)} jobs, who was in "
+            f"{persons} jobs"
+        )
 
 
 def expired(home: NodeHome, retention: Retention, now: float, random: Random) -> Expired:
@@ -52,7 +77,12 @@ def expired(home: NodeHome, retention: Retention, now: float, random: Random) ->
     jobs = [f for f in folders if not can_resume(f) and _last_change(f) < before]
     left = [f for f in folders if f not in jobs and _is_left(f, now, random)]
     tags = expired_tags(home.tags, now, random)
-    return Expired(tuple(requests), tuple(jobs), tuple(tags), tuple(left))
+    outputs = [kept for kept in kept_outputs(home) if kept.until < now]
+    days = (retention.admitted_days, retention.jobs_days)
+    persons = person_book(home).expired(*(now - one * DAY for one in days))
+    return Expired(
+        tuple(requests), tuple(jobs), tuple(tags), tuple(left), tuple(outputs), tuple(persons)
+    )
 
 
 def _is_left(folder: Path, now: float, random: Random) -> bool:
@@ -78,31 +108,68 @@ def _is_left(folder: Path, now: float, random: Random) -> bool:
 
 def remove(home: NodeHome, old: Expired, keys: PartyKeys, clock: Callable[[], float]) -> None:
     """Note it in the node's ledger, then remove it."""
-    ledger = node_ledger(home, keys, clock)
-    try:
-        ledger.write(
-            "purged",
-            requests=[session.hex() for session in old.requests],
-            jobs={folder.name: _last_hash(folder) for folder in old.jobs},
-            tags=[file.name for file in old.tags],
-            journals=[folder.name for folder in old.journals],
-        )
-        ledger.sync()
-    finally:
-        ledger.close()
+    note(
+        home,
+        keys,
+        clock,
+        "purged",
+        requests=[session.hex() for session in old.requests],
+        jobs={folder.name: _last_hash(folder) for folder in old.jobs},
+        tags=[file.name for file in old.tags],
+        journals=[folder.name for folder in old.journals],
+        outputs={kept.session: list(kept.files) for kept in old.outputs},
+        persons=sorted({file.name.split("-", 1)[1] for file in old.persons}),
+    )
     try:
         for session in old.requests:
             Inbox(home.desk).remove(session)
+        for kept in old.outputs:  # found through their job's folder, so before it
+            kept.remove()
         for folder in old.jobs:
             shutil.rmtree(folder)
         for file in old.tags:
             file.unlink(missing_ok=True)
         for folder in old.journals:
             abandon(folder)
+        for file in old.persons:
+            file.unlink(missing_ok=True)
     except OSError as error:
         raise EnvironmentFailed(
             f"not all could be removed: {error.strerror}", hint="purge again"
         ) from None
+
+
+def purge_now(home: NodeHome, keys: PartyKeys) -> Expired | None:
+    """What a timer does: remove what is over, if the policy lets it; logs what went or failed.
+
+    None where nothing was looked at.
+    """
+    try:
+        retention = load_policy(home.policy).retention
+        if not retention.by_timer:
+            return None
+        old = expired(home, retention, time.time(), secrets.token_bytes)
+        if old:
+            remove(home, old, keys, time.time)
+            _log.info("removed, its time was over: %s", old.words)
+        return old
+    except FedprofileError as error:  # it is tried again in an hour
+        _log.warning("what is over could not be removed: %s", error.message)
+        return None
+
+
+def note(
+    home: NodeHome, keys: PartyKeys, clock: Callable[[], float], kind: str, **body: Any
+) -> None:
+    """A line in the node's own ledger; a command and the running node write one after the other."""
+    with private_file(home.path / ".ledger.lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ledger = node_ledger(home, keys, clock)
+        try:
+            ledger.write(kind, **body)
+            ledger.sync()
+        finally:
+            ledger.close()
 
 
 def node_ledger(home: NodeHome, keys: PartyKeys, clock: Callable[[], float]) -> Ledger:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -188,6 +189,53 @@ class Releases:
             self._keep(replace(book, jobs=left))
             self._sweep(left)
             return len(left) < len(book.jobs)
+
+    def forget_person(
+        self, named: Callable[[str, Sequence[Level]], Sequence[pa.Array]], secret: bytes
+    ) -> int:
+        """Put a random number in the place of one person's tags; in how many jobs.
+
+        `named` has the person's keys in a table, one array a level. The numbers follow from the
+        `secret`, which whoever calls throws away afterwards: nobody can tell any more whom they
+        stand for. The same one stands for the person in all jobs of one table and receiver, so that
+        two answers, one with the person and one without, still differ by somebody and are refused.
+        """
+        with self._locked():
+            book, jobs = self._present(), 0
+            for names in book.names:
+                place = (names.table, names.receiver)
+                keys = [level_key(bytes.fromhex(book.tag_key), place, n) for n in names.levels]
+                found = [
+                    tags_of([array], [key])
+                    for array, key in zip(named(names.table, names.levels), keys, strict=True)
+                ]
+                own = distinct(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+                others = [
+                    hashlib.blake2s(tag.tobytes(), key=secret, digest_size=8).digest()
+                    for tag in own
+                ]
+                for job in book.jobs:
+                    if job.tagged and (job.table, job.receiver) == place:
+                        jobs += self._replace_tags(job.session, own, b"".join(others))
+            return jobs
+
+    def stands_for_forgotten(self, table: str) -> int:
+        """The second until which answers about a table's persons are remembered at most."""
+        with self._locked():
+            jobs = [j for j in self._present(keep=False).jobs if j.table == table and j.tagged]
+        return max((job.expires for job in jobs), default=0)
+
+    def _replace_tags(self, session: str, own: Tags, others: bytes) -> bool:
+        """Put `others` in the place of the sorted tags `own` in one job; whether one was there."""
+        tagged = self._read(session)
+        hit = inside(tagged.tags, own)
+        if not hit.any():
+            return False
+        fresh = tagged.tags.copy()
+        at = np.searchsorted(own, tagged.tags[hit])
+        fresh[hit] = np.maximum(np.frombuffer(others, np.uint64)[at], 1)
+        self._vault.write(f"tags-{session}", encode(replace(tagged, tags=fresh)), session.encode())
+        return True
 
     def lines(self) -> list[dict[str, str | int]]:
         """What is in the book, for its owner's eyes: one entry a job and step."""

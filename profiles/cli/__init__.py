@@ -19,6 +19,7 @@ from profiles.cli import (
     demo,
     export,
     flows,
+    forget,
     job,
     leads,
     ledger,
@@ -80,6 +81,7 @@ app.command("plan")(plan.plan)
 app.command("preflight")(preflight.preflight)
 app.command("run")(run.run)
 app.command("export")(export.export)
+app.command("forget")(forget.forget)
 app.command("uplift")(uplift.uplift)
 app.command("selftest")(selftest.selftest)
 app.add_typer(job.app, name="job")

@@ -334,7 +334,8 @@ class RunFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
-    """The whole report. `created` is a date in words; the caller has the clock.
+    """The whole report. `created` is a date in words; the caller has the clock. `keep_until` is the
+    last day on which the contract lets the receiver keep it, "" where none is known.
 
     `matched` counts the receiver's entities that all partners share, `entities` all of them;
     None where the job joins no rows. `disclosures` are those of the contract, `leakage` says how
@@ -348,6 +349,7 @@ class ReportData:
     created: str
     parties: tuple[PartyLine, ...]
     synthetic: bool = False
+    keep_until: str = ""
     contract: str = ""
     entities: int | None = None
     matched: int | None = None

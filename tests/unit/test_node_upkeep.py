@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import time
@@ -20,9 +21,9 @@ from federated.contract.terms import AlignTerms, PartyTerms
 from federated.keys.identity_file import read_identity, write_identity
 from federated.keys.keyfile import save_keys
 from federated.keys.party_keys import PartyKeys
-from federated.ledger.lines import read_ledger
+from federated.ledger.lines import Ledger, read_ledger
 from federated.node.home import NodeHome
-from federated.node.purge import expired, node_ledger, remove
+from federated.node.purge import expired, node_ledger, purge_now, remove
 from federated.node.rotation import rotate
 from federated.session.journal import CONTRACT, DRAFT, ENDED, Journal
 from federated.steps.kept_tags import KeptTags
@@ -144,7 +145,8 @@ def test_a_copy_of_a_table_goes_once_nobody_can_go_on(
 
 def test_the_command_says_what_would_go(home: NodeHome) -> None:
     done = CliRunner().invoke(app, ["purge", "--dry-run", "--home", str(home.path)])
-    assert done.output == "would go: 0 requests, 0 jobs, 0 journals, 0 files of tags\n"
+    would = "would go: 0 requests, 0 jobs, 0 journals, 0 files of tags, outputs of 0 jobs, who was "
+    assert done.output == would + "in 0 jobs\n"
 
 
 def test_new_keys(home: NodeHome) -> None:
@@ -165,3 +167,40 @@ def test_new_keys(home: NodeHome) -> None:
     point.write_bytes(b"")
     with pytest.raises(MisuseError, match="jobs can still go on"):
         rotate(home, after, SECRET, secrets.token_bytes)
+
+
+def received(home: NodeHome, out: Path, now: float, *, days: int, owner: str = "") -> None:
+    """A run whose outputs were written at a time, for so many days of retention."""
+    keys, session = home.load_keys(SECRET), secrets.token_bytes(32)
+    out.mkdir()
+    (out / "profiles.parquet").write_bytes(b"rows")
+    (out / "notes.txt").write_text("the user's own")
+    (out / "metrics.json").write_text(json.dumps({"run": {"contract": owner or session.hex()}}))
+    ledger = Ledger(home.job(session) / "ledger.jsonl", keys, lambda: now, session, {})
+    ledger.write("contract", digest=session.hex(), terms={"retention_days": days})
+    ledger.write("outputs", files=dict.fromkeys(["profiles.parquet", "metrics.json"], "00"))
+    ledger.close()
+    started = {"tables": "t", "out": str(out), "overwrite": False}
+    (home.job(session) / "run.json").write_text(json.dumps({"started": started}))
+
+
+def test_outputs_end_with_the_days_of_their_contract(home: NodeHome, tmp_path: Path) -> None:
+    now = time.time()
+    for name, days in (("old", 10), ("new", 60)):
+        received(home, tmp_path / name, now - 30 * DAY, days=days)
+    received(home, tmp_path / "another's", now - 30 * DAY, days=10, owner="ff" * 32)
+    old = expired(home, Retention(), now, secrets.token_bytes)
+    assert [kept.folder.name for kept in old.outputs] == ["old"]
+    assert "outputs of 1 jobs" in old.words
+    home.policy.write_text("[retention]\nby_timer = false\n")
+    assert purge_now(home, home.load_keys(SECRET)) is None
+    home.policy.write_text("")
+    purge_now(home, home.load_keys(SECRET))  # what a running node does once an hour
+    assert sorted(p.name for p in (tmp_path / "old").iterdir()) == ["notes.txt"]
+    assert len(list((tmp_path / "new").iterdir())) == 3
+    assert len(list((tmp_path / "another's").iterdir())) == 3
+    line = read_ledger(home.path / "ledger.jsonl")[-1]
+    assert list(line["body"]["outputs"].values()) == [["metrics.json", "profiles.parquet"]]
+    lines = len(read_ledger(home.path / "ledger.jsonl"))
+    assert not purge_now(home, home.load_keys(SECRET))
+    assert len(read_ledger(home.path / "ledger.jsonl")) == lines

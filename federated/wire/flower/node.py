@@ -21,9 +21,10 @@ from federated.approval.call import VALID, read_call
 from federated.approval.decision import Call, Decider, Undecided
 from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity, PartyKeys
-from federated.node.home import NodeHome, frozen_columns
+from federated.node.home import NodeHome, frozen_columns, person_book
 from federated.node.lives import Copy, OlderCopy, begin, mark, met
 from federated.node.participant import Participant
+from federated.node.purge import purge_now
 from federated.releases.limits import ReleaseLimits, load_release_limits
 from federated.releases.memory import Releases
 from federated.session.journal import (
@@ -53,6 +54,8 @@ EARLY_JOBS, EARLY_BYTES = 32, 1 << 18
 """Parcels of jobs whose call has not come yet: how many jobs and bytes each are kept."""
 
 MOST_JOBS = 16
+PURGE_EVERY = 3600.0
+"""Seconds between two looks for what its time is over for."""
 KEPT_JOBS = 100
 """Ended jobs that `jobs` still shows; their ledgers stay in any case."""
 
@@ -170,6 +173,7 @@ class NodeDaemon:
         """Connect and listen to this machine's own processes."""
         self._local = LocalServer(self.home.path / "node.sock", self, self._answer)
         threading.Thread(target=self._tick, daemon=True, name="tick").start()
+        threading.Thread(target=self._purge, daemon=True, name="purge").start()
         self.fleet.start()
         self._resume()
 
@@ -209,6 +213,13 @@ class NodeDaemon:
             job.endpoint.stop(job.ending)
             job.stop.set()
         return bool(found)
+
+    def _purge(self) -> None:
+        """Once an hour, and at the start: what its time is over for goes, if the policy says so."""
+        while True:
+            purge_now(self.home, self.keys)
+            if self._stop.wait(PURGE_EVERY):
+                return
 
     # the switch: processes of this machine
 
@@ -368,6 +379,7 @@ class NodeDaemon:
                     self.home.releases, self._limits(), secrets.token_bytes, time.time
                 ),
                 frozen=frozen,
+                persons=person_book(self.home),
             )
             participant.join()
             if not frozen.note():

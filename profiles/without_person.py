@@ -1,0 +1,108 @@
+"""One person out of a job's outputs: profiles, lists, held-out scores, and the report's lists.
+
+Rows go whose `entity` is one of the person's: what stands in the column that names entities in the
+party's own table. A report names nobody but in its lists of targets; one that names the person
+elsewhere is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from markupsafe import escape
+
+from federated.persons.naming import Person
+from federated.store.files import write_atomic
+from federated.text import plain
+from profiles.profile import write_parquet_atomic
+from profiles.spreadsheet import write_csv, write_workbook
+
+__all__ = ["take_out"]
+
+ENTITY = "entity"
+_ROW = re.compile(r"[ \t]*<tr>.*?</tr>\n?", re.DOTALL)
+
+
+def take_out(folder: Path, person: Person, *, dry: bool = False) -> dict[str, str]:
+    """Take a person's rows out of all outputs in a folder.
+
+    Args:
+        folder: of one job's outputs.
+        person: from `find_person`.
+        dry: say what would be written, and write nothing.
+
+    Returns:
+        The files that named the person, with the SHA-256 of what they are now: "" for one that was
+        removed, or nothing is written.
+    """
+    names = _names(folder, person)
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("*.parquet")):
+        if ENTITY not in pq.read_schema(path).names:
+            continue
+        table = pq.read_table(path)
+        entity = table.column(ENTITY).cast(pa.large_string())
+        out = pc.is_in(entity, value_set=pa.array(sorted(names), pa.large_string()))
+        if not pc.any(out).as_py():
+            continue
+        beside = [path.with_suffix(end) for end in (".csv", ".xlsx")]
+        written = [path, *(other for other in beside if other.exists())]
+        if not dry:
+            left = table.filter(pc.invert(out))
+            for other in beside:
+                if other.exists() and other.suffix == ".csv":
+                    write_csv(left, other)
+                elif other.exists() and not write_workbook(left, other):
+                    other.unlink()  # the package that writes it is gone
+            write_parquet_atomic(left, path)  # last: a kill before it finds the person again
+        found |= {one.name: "" if dry else _hash(one) for one in written}
+    report = folder / "report.html"
+    if report.exists() and (text := _without_rows(report.read_text("utf-8"), names)) is not None:
+        if not dry:
+            _write_report(report, text, names)
+        found[report.name] = "" if dry else _hash(report)
+    return found
+
+
+def _names(folder: Path, person: Person) -> set[str]:
+    """What the person may be called in the column `entity` of these outputs."""
+    table, column = _entity_column(folder)
+    names, rows = {person.word}, person.rows.get(table)
+    if rows is not None and column in rows.column_names:
+        names |= {str(value) for value in rows.column(column).to_pylist() if value is not None}
+    return names
+
+
+def _entity_column(folder: Path) -> tuple[str, str]:
+    """The receiver's table and the column that names entities; "" where metrics.json says none."""
+    try:
+        said = json.loads((folder / "metrics.json").read_text("utf-8"))["entity"]
+        return str(said["table"]), str(said["column"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ""
+
+
+def _without_rows(text: str, names: Iterable[str]) -> str | None:
+    """The report without the rows of its lists that name the person; None where none does."""
+    heads = [f'<th scope="row">{escape(plain(name))}</th>' for name in names]
+    if not any(head in text for head in heads):
+        return None
+    return _ROW.sub(lambda row: "" if any(h in row.group() for h in heads) else row.group(), text)
+
+
+def _write_report(report: Path, text: str, names: Iterable[str]) -> None:
+    if any(f">{escape(plain(name))}<" in text for name in names):
+        report.unlink()
+    else:
+        write_atomic(report, text)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
