@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from federated.cli import (
+    assess,
     copies,
     node_ledger,
     node_releases,
@@ -46,6 +47,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(table.app, name="table")
 app.add_typer(node_keys.app, name="keys")
 app.command("purge")(node_keys.purge)
+app.command("assess")(assess.assess)
 app.command("year")(persons.year)
 app.command("answer")(persons.answer)
 app.command("backup")(copies.backup)

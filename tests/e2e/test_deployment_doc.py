@@ -107,6 +107,7 @@ class Two:
             open_loans=rng.integers(0, 5, n - 40), overdue_12m=rng.integers(0, 3, n - 40)
         )
         theirs.to_parquet(self.bureau / "repayment.parquet", index=False)
+        self.somebody = theirs["id_no"].iloc[3]
         consents = theirs[["id_no"]].assign(purpose="credit risk")
         consents.to_parquet(self.bureau / "consents.parquet", index=False)
         ours = consents.rename(columns={"id_no": "identity_number"})
@@ -216,6 +217,8 @@ def before(two: Two, command: str) -> None:
         (two.bank / "identity-of-bureau.json").write_bytes((node / "identity.json").read_bytes())
         party = (hub / "party" / "identity.json").read_bytes()
         (two.bureau / "identity-of-bank.json").write_bytes(party)
+    if "letter.txt" in command:  # somebody in the bureau's table asks
+        (two.bureau / "letter.txt").write_text(f"{two.somebody}\n")
     if "fedprofile run" in command:
         two.wait(lambda: two.status(node / "node.sock").get("connected"), "no connection")
     if command.startswith("sudo"):
@@ -244,6 +247,14 @@ def after(command: str, said: str, two: Two) -> None:
         assert "BAD" not in said
     if "node show" in command:
         assert "bank learns mean of open_loans, mean of overdue_12m" in said
+    if "node answer" in command:
+        assert '"open loans by segment" for "credit risk" (risk), with bank' in said
+        assert "you were found at the partners" in said
+        assert "as aggregate: open_loans, overdue_12m" in said
+    if "node year" in command:
+        assert "1 jobs, 260 rows, 260 distinct; 260 found there" in said
+    if "fedprofile forget" in command:
+        assert "the record of who was in 1 jobs is without the person" in said
     if "node rehearse" in command:
         assert "Ended after its last step" in said
 
