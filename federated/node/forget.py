@@ -194,7 +194,7 @@ def _note(home: NodeHome, keys: PartyKeys, done: Forgotten) -> None:
         home,
         keys,
         time.time,
-        "person_forgotten",
+        "withdrawn",
         jobs=done.jobs,
         releases=done.releases,
         prepared=done.prepared,

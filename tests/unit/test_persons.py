@@ -210,7 +210,7 @@ def test_a_forgotten_person_is_gone_and_still_protected(world: World) -> None:
     assert "signed ledgers and contracts" in said
     assert world.book.used(look_up(world.home, ONE)) == []
     line = read_ledger(world.home.path / "ledger.jsonl")[-1]
-    assert line["kind"] == "person_forgotten"
+    assert line["kind"] == "withdrawn"
     assert (line["body"]["jobs"], line["body"]["releases"]) == (1, 1)
     for name in world.files().keys() - {"people.csv"}:
         assert ONE.encode() not in (world.home.path / name).read_bytes(), name
