@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from federated.ledger.lines import read_ledger
+from federated.persons.naming import Person
+from federated.session.routers import MemoryRouter
+from federated.tables.basis import BasisAsked, admit
+from federated.tables.bindings import TablesFile
 from federated.tables.kept_tables import KeptTables
 from profiles.federation import federate
 from profiles.job import Job
 from profiles.plan_text import describe
 from profiles.run import run_job
 from profiles.tables import open_tables
+from profiles.without_person import take_out
 from psi.protocol import Declined, JobError, Refused
+from tests.e2e.test_resume_job import NAMES, Party
+from tests.e2e.test_routers import Sockets
 
 JOB = """
 [job]
@@ -91,6 +101,8 @@ def test_who_has_no_basis_is_left_out_before_anything_is_aligned(six: Path) -> N
     shared, found = aligned(six)
     assert shared == "AF"
     assert found.contract.party("bank").rows == 2  # what is blinded is made of these rows only
+    theirs = found.outcomes["telecom"].alignments["bank"]
+    assert theirs.size_receiver == 2  # as the telecom counts the blinded items that came
     assert found.contract.party("bank").basis == "bank.consents"
     (line,) = lines(six / "home", "bank")
     left = {"no basis": 1, "for another purpose": 1, "expired": 1, "withdrawn": 1}
@@ -126,6 +138,56 @@ def test_who_loses_the_basis_after_the_contract_is_in_no_step(
     assert shared == "A"
     assert found.outcome.alignments["telecom"].size_receiver == 1
     assert [line.get("expired") for line in lines(six / "home", "bank")] == [None, 1]
+
+
+def lists(folder: Path, channel: str) -> str:
+    """Whom a list by this channel may have, of the six."""
+    basis = TablesFile.load(folder / "tables.toml")["bank.people"].basis
+    assert basis is not None
+    source = open_tables(folder / "tables.toml")
+    names = source.load("bank.people", ["id"], keys=["id"]).column("id")
+    asked = BasisAsked("retention", ("telecom",), "consumer", dt.date(2026, 6, 1))
+    found = admit(basis, source, names, asked).channels[channel]
+    return "".join(name for name, open_ in zip(names.to_pylist(), found, strict=True) if open_)
+
+
+def test_lists_of_the_six_keep_to_the_channel(six: Path) -> None:
+    assert lists(six, "sms") == "A"
+    assert lists(six, "call") == "AF"
+
+
+@pytest.mark.parametrize("sockets", [False, True])
+def test_a_party_that_is_killed_goes_on_with_those_who_are_in(
+    six: Path, tmp_path: Path, sockets: bool
+) -> None:
+    """Wherever it is killed; and over TCP between two parties, where nobody is."""
+    for name in ("job.toml", "tables.toml", "consents.csv"):  # the harness calls the other bureau
+        (six / name).write_text((six / name).read_text().replace("telecom", "bureau"))
+    (six / "telecom.csv").rename(six / "bureau.csv")
+    job, source = Job.load(six / "job.toml"), open_tables(six / "tables.toml")
+    kills = [("bank", 3), ("bank", 6), ("bureau", 2), ("bureau", 5)]
+    for victim, fatal in [("nobody", 0)] if sockets else kills:
+        home = tmp_path / f"{victim}{fatal}"
+        router, nonce = Sockets() if sockets else MemoryRouter(list(NAMES)), secrets.token_bytes(32)
+        parties = {
+            name: Party(home, name, job, source, router, fatal if name == victim else 0)
+            for name in NAMES
+        }
+        for party in parties.values():
+            party.nonce = nonce
+            party.start()
+        for party in parties.values():
+            party.join(120)
+            assert party.error is None, party.error
+            assert party.outcome is not None
+        assert sum(party.lives for party in parties.values()) == 3 - sockets
+        bank = parties["bank"].outcome
+        assert bank is not None
+        assert bank.contract.party("bank").rows == 2
+        assert len(bank.rows) == 2
+        left = {"no basis": 1, "for another purpose": 1, "expired": 1, "withdrawn": 1}
+        assert [line.get("left_out") for line in lines(home, "bank")] == [left]
+        assert lines(home, "bureau") == []
 
 
 def test_nobody_with_a_basis_ends_the_job_and_tells_no_count(six: Path) -> None:
@@ -177,7 +239,24 @@ def test_profiles_and_lists_are_of_those_with_a_basis(small: Path) -> None:
     job.write_text(job.read_text().replace('"sms"', '"SMS"'))
     with pytest.raises(JobError, match=r"'SMS' found, call or sms named by bank\.consents"):
         run_job(Job.load(job), open_tables(tables), small / "other")
-    told = json.loads((small / "out" / "metrics.json").read_text())["basis"]
+    metrics = json.loads((small / "out" / "metrics.json").read_text())
+    today = dt.datetime.now(dt.UTC).date()
+    assert dt.date.fromisoformat(metrics["run"]["keep_until"]) - today == dt.timedelta(days=30)
+    assert f"Kept until</dt><dd>{today + dt.timedelta(days=30):%d %B %Y}" in (
+        (small / "out" / "report.html").read_text()
+    )
+    first = listed[0]
+    rows = pa.table({metrics["entity"]["column"]: [first], "other": ["x"]})
+    person = Person("a word", {metrics["entity"]["table"]: rows})
+    taken = take_out(small / "out", person)
+    assert {"profiles.parquet", "targets.parquet", "targets.csv", "report.html"} <= set(taken)
+    for file in (small / "out").iterdir():
+        if file.is_file() and file.suffix != ".parquet":
+            assert first.encode() not in file.read_bytes(), file.name
+    assert (
+        first not in pq.read_table(small / "out" / "profiles.parquet").column("entity").to_pylist()
+    )
+    told = metrics["basis"]
     assert told == {"admitted": 234, "left_out": {"withdrawn": 26}, "lost_since": 0}
     assert "left out for want of a basis: 26 (withdrawn: 26)" in (
         (small / "out" / "report.html").read_text()

@@ -27,6 +27,7 @@ from typer.testing import CliRunner
 
 from federated.keys.identity_file import read_identity
 from federated.ledger.account import verify_ledger
+from federated.ledger.lines import read_ledger
 from federated.wire.local import ask
 from profiles.cli import app
 from profiles.demo.people import identity_numbers
@@ -269,6 +270,10 @@ def test_from_a_hub_to_an_approved_job_by_the_document_alone(two: Two) -> None:
             after(line, two.run(line, block), two)
     assert (two.bank / "out" / "report.html").exists()
     (ledger,) = (two.bureau / "node" / "jobs").glob("*/ledger.jsonl")
+    mine = two.bank / "out" / "parties" / "bank" / "ledger.jsonl"
+    (told,) = (e["body"] for e in read_ledger(mine) if e["kind"] == "admitted")
+    assert told == {"table": "bank.consumers", "rows": 260, "left_out": {"no basis": 40}}
+    assert "no basis" not in ledger.read_text()  # nobody else learns how many, or why
     owner = read_identity(two.bureau / "node" / "identity.json")
     assert verify_ledger(ledger, owner) > 10
     # "Every connection": the node goes to the hub, and the hub and the proposer go nowhere
