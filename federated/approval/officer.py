@@ -185,7 +185,7 @@ class NodeDecider:
             Quota(self.home / "quota.json", self.clock).foresee(contract, policy)
         except Declined as no:
             return Decision(False, "policy", no.message)
-        by, rule = "", None if own else policy.rule(contract, me)
+        by, rule = "", None if own else policy.rule(contract, me, self.source.keys(me.table))
         if own and not policy.officers.four_eyes:
             by = f"proposer {user_name(os.geteuid())}"
         elif rule is not None:

@@ -135,11 +135,16 @@ class Rule:
     reveal: tuple[str, ...] = ()
     largest_set: int = 10**9
 
-    def matches(self, contract: Contract, me: PartyTerms) -> bool:
-        """Whether this rule speaks for the contract at party `me`."""
+    def matches(self, contract: Contract, me: PartyTerms, named: Sequence[str] = ()) -> bool:
+        """Whether this rule speaks for the contract at party `me`.
+
+        `named` are the columns that the table's owner names as keys. Where it names none, a column
+        that is matched by is one that the rule has to list too: else it would sign any.
+        """
         asked = {step for step in STEPS if getattr(contract, step)}
         used = columns_used(contract, me.name)
         uses = {column for use in USES if use != KEY for column in used[use]}
+        uses |= set() if named else set(used[KEY])
         return (
             _within([contract.proposer], self.parties)
             and _within([contract.purpose], self.purposes)
@@ -202,9 +207,9 @@ class Policy:
         self._check_budgets(contract, me)
         self._check_columns(contract, me, source)
 
-    def rule(self, contract: Contract, me: PartyTerms) -> Rule | None:
-        """The first rule that approves this contract, if one does."""
-        return next((rule for rule in self.rules if rule.matches(contract, me)), None)
+    def rule(self, contract: Contract, me: PartyTerms, named: Sequence[str] = ()) -> Rule | None:
+        """The first rule that approves this contract, if one does; `named` as in `matches`."""
+        return next((rule for rule in self.rules if rule.matches(contract, me, named)), None)
 
     def permission(self, table: str, column: str, given: str, *, key: bool = False) -> str:
         """What a column may be used for at most; `given`: what tables.toml says, or "".

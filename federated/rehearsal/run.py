@@ -76,7 +76,7 @@ class Rehearsal:
     `ended` is empty if all steps were run, else why not. `rows` of the table's `of` were taken;
     `around` are bytes beside the messages: handshakes and the frames' own fields. `either` says
     that the draft leaves the protocol of set intersection open, `refused` why this party's policy
-    says no.
+    says no. `named` are the columns that the table's owner names as keys.
     """
 
     contract: Contract
@@ -91,6 +91,7 @@ class Rehearsal:
     either: bool = False
     ended: str = ""
     refused: str = ""
+    named: tuple[str, ...] = ()
 
     def amount(self, way: str) -> int:
         """Bytes of all messages that were "sent", or "received"."""
@@ -147,6 +148,7 @@ def rehearse(
         either=any(terms.alternative for terms in draft.align),
         ended=_why(players, me),
         refused=deciders[me].refused,
+        named=tuple(source.keys(contract.party(me).table)),
     )
 
 

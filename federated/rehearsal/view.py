@@ -101,7 +101,7 @@ def _answer(found: Rehearsal, policy: Policy) -> str:
     if contract.proposer == found.me:
         eyes = "another user's word" if policy.officers.four_eyes else "nobody else's word"
         return f"allows it; as this party's own proposal it needs {eyes}"
-    rule = policy.rule(contract, me)
+    rule = policy.rule(contract, me, found.named)
     if rule is not None:
         return f'allows it, and the rule "{rule.name}" approves it without an officer'
     return "allows it; it waits for an officer"

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from federated.approval.policy import Policy, Rule
 from federated.contract.columns import columns_used
 from federated.contract.release import planned
 from federated.contract.terms import (
@@ -154,6 +155,19 @@ def test_a_rule_for_one_column_approves_no_category_of_another(tmp_path: Path) -
         found = here.run(JOB, bank(), change, final=lambda made: replace(made, purpose="none"))
         assert found.outcome is None
         assert (here.officer.rule[-1].name if here.officer.rule[-1] else None) == name
+
+
+def test_a_rule_approves_no_match_by_a_column_that_nobody_named_as_a_key(tmp_path: Path) -> None:
+    """Where `tables.toml` names no keys, a value column could be matched by, and tested so."""
+    made = drafted(tmp_path, JOB)
+    me, rule = made.party("bureau"), Rule(name="loans only", columns=("loans",))
+    assert ("born",) in me.keys
+    policy = Policy(rules=(rule,))
+    assert policy.rule(made, me, ("id", "born")) == rule  # the owner has named them
+    assert policy.rule(made, me) is None
+    assert policy.rule(made.with_party(me), me, ()) is None
+    both = replace(rule, columns=("loans", "id", "born"))
+    assert Policy(rules=(both,)).rule(made, me) == both
 
 
 def whole(made: Contract) -> Contract:

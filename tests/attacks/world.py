@@ -71,7 +71,8 @@ class Officer(AutoDecider):
 
     def __init__(self, source: MemorySource, policy: Policy) -> None:
         super().__init__("bureau", source, policy)
-        self.policy, self.read, self.rule = policy, list[Contract](), list[Rule | None]()
+        self.source, self.policy = source, policy
+        self.read, self.rule = list[Contract](), list[Rule | None]()
 
     def decide(self, request: Request, stop: threading.Event) -> Decision:
         del stop
@@ -81,7 +82,7 @@ class Officer(AutoDecider):
             self.check(request.contract)
         except Declined as no:
             return Decision(False, "policy", no.message)
-        self.rule.append(self.policy.rule(request.contract, me))
+        self.rule.append(self.policy.rule(request.contract, me, self.source.keys(me.table)))
         return Decision(True, "officer")
 
 

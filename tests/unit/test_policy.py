@@ -149,11 +149,15 @@ def test_a_key_is_for_matching_unless_its_owner_says_more(contract: Contract) ->
     named.approve(asked, me, source())
 
 
+KEYS = ("id_no",)
+"""What the owner of a table has named as keys."""
+
+
 def test_a_rule_speaks_for_the_columns_that_steps_use(contract: Contract) -> None:
     """One for others would sign a category that nobody has looked at."""
     rule = Rule(name="loans", columns=("loans", "usage", "overdue", "queries"))
     me = contract.party("bureau")
-    assert Policy(rules=(rule,)).rule(contract, me) == rule
+    assert Policy(rules=(rule,)).rule(contract, me, KEYS) == rule
     trade = CategoryTerms(
         partner="bureau",
         category="trade",
@@ -166,9 +170,12 @@ def test_a_rule_speaks_for_the_columns_that_steps_use(contract: Contract) -> Non
         key_bits=3072,
     )
     asked = replace(contract, category=(trade,))
-    assert Policy(rules=(rule,)).rule(asked, me) is None
+    assert Policy(rules=(rule,)).rule(asked, me, KEYS) is None
     mine = asked.party("bank")
-    assert Policy(rules=(replace(rule, columns=("balance", "tenure")),)).rule(asked, mine) is None
+    assert (
+        Policy(rules=(replace(rule, columns=("balance", "tenure")),)).rule(asked, mine, KEYS)
+        is None
+    )
 
 
 @pytest.mark.parametrize("table", ["bureau.../../etc/passwd", 'bureau.people"; drop table x', "no"])
@@ -207,7 +214,7 @@ def test_rules_match_all_their_conditions(contract: Contract) -> None:
         name="churn", parties=("bank",), purposes=("retention",), tables=("bureau.people",),
         columns=("loans", "overdue", "usage", "queries"), steps=STEPS, reveal=("both",),
     )  # fmt: skip
-    assert Policy(rules=(full,)).rule(contract, me) == full
+    assert Policy(rules=(full,)).rule(contract, me, KEYS) == full
     for other in (
         replace(full, parties=("registry",)),
         replace(full, purposes=("fraud",)),
@@ -217,8 +224,8 @@ def test_rules_match_all_their_conditions(contract: Contract) -> None:
         replace(full, reveal=("receiver",)),
         replace(full, largest_set=10),
     ):
-        assert Policy(rules=(other,)).rule(contract, me) is None
-    assert Policy().rule(contract, me) is None
+        assert Policy(rules=(other,)).rule(contract, me, KEYS) is None
+    assert Policy().rule(contract, me, KEYS) is None
 
 
 def test_every_kind_of_step_is_known_to_the_policy() -> None:
