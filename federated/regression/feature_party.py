@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.regression.descent import Descent, Metric, moved
-from federated.regression.links import Grid, slope_of, table_of
+from federated.regression.links import MOST_RANGE, Grid, slope_of, table_of
 from federated.regression.messages import (
     Answers,
     Grids,
@@ -23,6 +23,7 @@ from federated.regression.messages import (
     Start,
     Sums,
 )
+from federated.regression.noise import WILD
 from federated.regression.party import Bins, Party, Words
 from federated.regression.plan import RegressionPlan, opened_numbers
 from federated.regression.results import FeatureFit, Floats
@@ -197,7 +198,7 @@ class FeatureParty(Party[FeatureFit]):
         )
         models, limits = list(state.models), np.ones(len(evaluation.stepped))
         for at, model in enumerate(evaluation.stepped):
-            limits[at] = self._limit(models[model].step)
+            limits[at] = self._limit(models[model])
             models[model] = moved(models[model], float(limits[at]))
         state = replace(state, models=tuple(models))
         if state.number == len(self._planned(state)):
@@ -261,12 +262,15 @@ class FeatureParty(Party[FeatureFit]):
 
         return self._once(("slack", state.number, at), made)
 
-    def _limit(self, step: Floats) -> float:
-        """The part of a step that lets the range of scores grow by GROWTH at most."""
+    def _limit(self, model: Descent) -> float:
+        """The part of a step that lets the range of scores grow by GROWTH at most, and stay."""
         if self._plan.link == "linear":
             return 1.0
-        growth = float(np.ptp(self._x @ step))
-        return max(1, min(_PARTS, int(_PARTS * GROWTH / max(growth, 1e-9)))) / _PARTS
+        scores, more = self._x @ model.weights, self._x @ model.step
+        growth, farthest = max(float(np.ptp(more)), 1e-9), max(float(np.abs(more).max()), 1e-9)
+        wider, further = (MOST_RANGE - 1.0 - float(f(scores)) for f in (np.ptp, _farthest))
+        parts = int(_PARTS * min(1.0, min(GROWTH, wider) / growth, further / farthest))
+        return max(1, parts) / _PARTS
 
     def _finish(self, state: Fitting, limits: Floats) -> Turn[FeatureFit]:
         """Tell each row's final score by the one model that shows it."""
@@ -322,7 +326,7 @@ class FeatureParty(Party[FeatureFit]):
         try:
             grid.check()
         except PeerError:
-            raise Refused("a step led to scores beyond any model's") from None
+            raise Refused("a step led to scores beyond any model's", hint=WILD) from None
         return grid
 
     def _tables(self, state: Fitting) -> list[Words]:
@@ -376,3 +380,7 @@ class FeatureParty(Party[FeatureFit]):
     @cached_property
     def _back(self) -> Floats:
         return self._columns.back(self._x)
+
+
+def _farthest(scores: Floats) -> float:
+    return float(np.abs(scores).max())

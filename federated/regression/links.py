@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 
 from psi.protocol import PeerError
 
-__all__ = ["TABLE_BITS", "Grid", "check_table", "lanes", "mean_of", "slope_of", "table_of"]
+__all__ = [
+    "MOST_RANGE",
+    "TABLE_BITS",
+    "Grid",
+    "check_table",
+    "lanes",
+    "mean_of",
+    "slope_of",
+    "table_of",
+]
 
 Floats = NDArray[np.float64]
 Table = NDArray[np.int16]

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.vertical.basis import gaussians
-from psi.protocol import PeerError, Random
+from psi.protocol import Random, Refused
 
-__all__ = ["dithered", "noise_of"]
+__all__ = ["WILD", "dithered", "noise_of"]
 
 Floats = NDArray[np.float64]
 _MOST = 2.0**54
+WILD = "use fewer columns, a larger penalty, or less noise: the fit does not settle"
 
 
 def noise_of(
@@ -31,7 +32,7 @@ def dithered(numbers: Floats, bits: int, random: Random) -> NDArray[np.uint64]:
     """Numbers in fixed point, rounded up or down at random so that sums have no bias."""
     scaled = np.ldexp(numbers, bits)
     if not np.abs(scaled).max(initial=0.0) < _MOST:
-        raise PeerError("products out of range")
+        raise Refused("a step led to means too large to add up", hint=WILD)
     drawn = np.frombuffer(random(2 * numbers.size), "<u2").reshape(numbers.shape)
     whole = np.floor(scaled + (drawn + 0.5) * 2.0**-16)
     return np.asarray(whole.astype(np.int64).view(np.uint64))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from federated.regression.columns import Columns, check_layout, depths, largest, weights_of
 from federated.regression.descent import Descent
 from federated.regression.messages import Lanes, Layout, Sums
-from federated.regression.noise import noise_of
+from federated.regression.noise import WILD, noise_of
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import Floats
 from federated.regression.schedule import (
@@ -53,7 +53,7 @@ from federated.sharing.seeds import BASE, choosing_seeds, delta_seeds
 from federated.sharing.transcript import Transcript
 from federated.sharing.trees import CHUNK
 from psi.kernels.subset_sums import add_to_bins
-from psi.protocol import Context, MisuseError, PeerError, Role, Turn, encode
+from psi.protocol import Context, MisuseError, PeerError, Refused, Role, Turn, encode
 from psi.vole_malicious import base_ot
 
 __all__ = ["Party"]
@@ -392,7 +392,7 @@ class Party(Role[R]):
     def _fixed(self, numbers: Floats, unit: int) -> Words:
         whole = np.rint(np.ldexp(numbers, self._scale - unit))
         if not np.abs(whole).max(initial=0.0) < 2.0**54:
-            raise PeerError("scores out of range")
+            raise Refused("a step led to scores too large to add up", hint=WILD)
         return np.asarray(whole.astype(np.int64).view(np.uint64))
 
     def _told(self, state: Fitting) -> Sums:
