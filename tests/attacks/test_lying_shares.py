@@ -1,0 +1,73 @@
+"""What a party that lies still gets of private sums: these attacks work, and the chapter says so.
+
+A test that fails here is good news, and a reason to change `docs/protocols/aggregate.md`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from federated.aggregate.share_messages import Showed
+from psi.protocol import PeerError
+from psi.protocol.codec import peek
+from tests.unit.aggregate_shares import SharedParties
+
+ROWS, LEAST, AIM, OTHER = 60, 20, 7, 33
+VALUES = np.random.default_rng(4).normal(size=(ROWS, 1)).round(3)
+CODES = [0] * 30 + [1] * 30
+
+
+def test_a_receiver_that_moves_a_row_between_sections_reads_a_difference() -> None:
+    """It says that the second section's groups are the first one's, and changes two rows over."""
+
+    class Moves(SharedParties):
+        def shared(self, number: int, bins: np.ndarray, size: int, rows: Any) -> dict[str, Any]:
+            if number:
+                bins = bins.copy()
+                bins[[AIM, OTHER]] = bins[[OTHER, AIM]]
+            return super().shared(number, bins, size, rows)
+
+    parties = Moves(
+        VALUES, CODES, 2, LEAST, [("a", "sum")], (CODES, LEAST, [("a", "sum")]), names="a"
+    )
+    one, two = (found["bank"].values[0] for found in parties.run_all())
+    assert two[0] - one[0] == pytest.approx(VALUES[OTHER, 0] - VALUES[AIM, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize("aim", [AIM, OTHER])
+def test_a_partner_that_guesses_a_rows_cell_learns_whether_it_was_right(aim: int) -> None:
+    """It adds to a row's bound, and takes it back from its share of one cell: of the first."""
+    more = np.uint64(12345)
+
+    class Guesses(SharedParties):
+        def rows_of(self, number: int) -> Any:
+            rows = super().rows_of(number)
+            true = rows.give
+
+            def give(start: int, stop: int) -> Any:
+                found = true(start, stop)
+                if start <= aim < stop:
+                    found[aim - start : aim - start + 1, 0] += more
+                return found
+
+            rows.give = give  # type: ignore[method-assign]
+            return rows
+
+        def shared(self, number: int, bins: np.ndarray, size: int, rows: Any) -> dict[str, Any]:
+            found = super().shared(number, bins, size, rows)
+            found["bureau"] = found["bureau"].copy()
+            found["bureau"][:1, 0] -= more
+            return found
+
+    parties = Guesses(VALUES, CODES, 2, LEAST, [("a", "sum")], names="a")
+    if CODES[aim] == 0:
+        assert parties.run_all()[0]["bank"].values[0][0] == pytest.approx(
+            VALUES[:30].sum(), abs=1e-4
+        )
+        return
+    with pytest.raises(PeerError, match="bound of other rows"):
+        parties.run_all()
+    assert Showed not in {peek(e.payload) for e in parties.sent}
