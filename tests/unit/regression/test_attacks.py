@@ -81,3 +81,33 @@ def test_more_columns_than_stated_end_a_run() -> None:
     pair = Pair(world.label_party(terms, most={"bureau": 1}), world.feature_party(terms))
     with pytest.raises(PeerError, match="2 columns found, 1 stated"):
         pair.run()
+
+
+def test_a_label_party_that_scales_a_lookup_reads_a_score(monkeypatch: Any) -> None:
+    """What noise does not stop: lanes are masked, so nobody sees that one row's are a thousand
+    times too large and all others zero. One evaluation tells as many rows as it opens numbers."""
+    aimed, scale = 7, 1000.0
+    world = World.of(ROWS, 23)
+    found: dict[str, Any] = {}
+    original, honest = party.Party._opening, label_party.lanes
+
+    def opening(self: Any, state: Any, sent: Any) -> Any:
+        found[self.context.party] = self, state, original(self, state, sent)
+        return found[self.context.party][2]
+
+    def lies(link: str, grid: Any, table: Any, scores: Any) -> Any:
+        f = honest(link, grid, table, scores) * scale
+        f[np.arange(len(f)) != aimed] = 0.0
+        return f
+
+    monkeypatch.setattr(party.Party, "_opening", opening)
+    monkeypatch.setattr(label_party, "lanes", lies)
+    world.run(plan(ROWS, evaluations=2, noise=1.0))
+    bank, state, opened = found["bank"]
+    total = opened.gradients[0] + world.y.sum()
+    chance = float(np.clip(total / scale, 1e-3, 1 - 1e-3))
+    mine = float(bank._x[aimed] @ state.models[0].weights)
+    bureau, state, _ = found["bureau"]
+    theirs = float(bureau._x[aimed] @ state.models[0].weights)
+    means = [1 / (1 + np.exp(-(mine + part))) for part in (theirs - 0.25, theirs, theirs + 0.25)]
+    assert abs(chance - np.clip(means[1], 1e-3, 1 - 1e-3)) < 0.02 + abs(means[2] - means[0]) / 4
