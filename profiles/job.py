@@ -29,7 +29,6 @@ from profiles.job_sections import (
     read_party,
     read_profile,
     read_target,
-    read_train,
 )
 from profiles.specs import (
     AlignSpec,
@@ -40,6 +39,7 @@ from profiles.specs import (
     TargetSpec,
     TrainSpec,
 )
+from profiles.train_section import read_train
 from psi.align import ALTERNATIVE, PROTOCOLS
 from psi.protocol import JobError
 

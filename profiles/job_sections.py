@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 
 from federated.aggregate import Amount
 from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.kinds.join_sum import STATISTICS
-from federated.contract.kinds.train import LONGEST_TASK, SPLITS
-from federated.contract.kinds.train_vertical import FINEST_SCORES
-from federated.contract.parts import FeatureTerms
-from federated.models import LOGISTIC, MODELS
 from federated.toml_sections import TomlSection
 from profiles.aggregate_section import split_measure, summed_by
 from profiles.specs import (
@@ -35,7 +30,6 @@ __all__ = [
     "read_party",
     "read_profile",
     "read_target",
-    "read_train",
 ]
 
 LEFT_OUT = ("positive", "labelled", "none")
@@ -181,70 +175,6 @@ def _range(section: TomlSection, measure: str, column: str, text: str) -> Amount
         allowed = error.message.removesuffix(", allowed")
         hint = 'the noise is for this range; noise = "none": exact, where the partner allows it'
         raise section.fail("measures", measure, allowed, hint) from None
-
-
-def _features(section: TomlSection, parties: tuple[PartySpec, ...]) -> tuple[FeatureTerms, ...]:
-    """Those of the parties' features that a training takes; empty where it does not choose."""
-    if not section.has("features"):
-        return ()
-    brought = {party.name: party.features for party in parties}
-    chosen: dict[str, list[str]] = {name: [] for name in brought}
-    wanted = section.texts("features")
-    if not wanted:
-        raise section.fail("features", [], "one column or more", "without it: all of them")
-    for feature in wanted:
-        name, _, column = feature.partition(".")
-        if column not in brought.get(name, ()):
-            known = [
-                f"{party}.{column}" for party, columns in brought.items() for column in columns
-            ]
-            close = get_close_matches(feature, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else ""
-            allowed = 'columns of the parties\' features, as "PARTY.COLUMN"'
-            raise section.fail("features", feature, allowed, hint)
-        chosen[name].append(column)
-    return tuple(FeatureTerms(name, tuple(columns)) for name, columns in chosen.items() if columns)
-
-
-def read_train(section: TomlSection, parties: tuple[PartySpec, ...], receiver: str) -> TrainSpec:
-    names = [party.name for party in parties]
-    task = section.text("task")
-    if len(task.encode()) > LONGEST_TASK:
-        raise section.fail("task", task, f"at most {LONGEST_TASK} bytes of UTF-8")
-    if "/" in task or not task:
-        raise section.fail("task", task, "a name without a slash")
-    model = section.text("model", LOGISTIC.name, tuple(MODELS))
-    split = section.text("split", "vertical", SPLITS)
-    label = section.text("label")
-    party, _, column = label.partition(".")
-    if split == "horizontal" and party not in names:
-        party, column = "", label
-    if split == "vertical" and party != receiver:
-        raise section.fail("label", label, f'"{receiver}.COLUMN"', "the receiver holds the label")
-    if split == "horizontal" and party:
-        raise section.fail("label", label, '"COLUMN"', "every party has its own label column")
-    test = section.text("test", "") if split == "horizontal" else ""
-    if test and test.split(".", 1)[0] not in names:
-        raise section.fail("test", test, '"PARTY.TABLE"')
-    spec = TrainSpec(
-        task=task,
-        model=model,
-        split=split,
-        label_party=party,
-        label=column,
-        positive=section.text("positive", ""),
-        steps=section.integer("steps", 0, 0, 20),
-        folds=section.integer("folds", 5, 0, 20),
-        fold_steps=section.integer("fold_steps", 0, 0, 10),
-        score_bits=section.integer("score_bits", 4, 1, FINEST_SCORES) if split == "vertical" else 0,
-        row_bits=section.integer("row_bits", 8 if split == "vertical" else 1, 1, 1000),
-        test_table=test,
-        features=_features(section, parties),
-    )
-    if spec.folds == 1:
-        raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
-    section.done()
-    return spec
 
 
 def read_profile(section: TomlSection | None) -> ProfileSpec:

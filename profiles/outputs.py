@@ -226,6 +226,20 @@ def _round(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else round(float(value), 4)
 
 
+def _training(trained: Trained) -> dict[str, Any]:
+    """How a training by private sums ended, and what it opened to its label party."""
+    opened, terms = trained.opened, trained.terms
+    return {
+        "evaluations": terms.evaluations,
+        "fold_evaluations": terms.fold_evaluations,
+        "gradient_left": _short(trained.gradient_left or 0.0),
+        "noise": float(terms.noise),
+        "score_bits": terms.score_bits,
+        "sums": opened.gradients if opened else 0,
+        "inner_products": opened.products if opened else 0,
+    }
+
+
 def _metrics(
     job: Job,
     federation: Federation,
@@ -259,6 +273,9 @@ def _metrics(
         "seconds": round(federation.seconds, 2),
         "wire_bytes": {f"{a} to {b}": n for (a, b), n in sorted(federation.wire_bytes.items())},
     }
+    ended = {t.terms.task: _training(t) for t in federation.outcome.trained if t.opened}
+    if ended:
+        run["trainings"] = ended
     if federation.outcome.categories:
         run["categories"] = category_metrics(federation.outcome)
     if checks:

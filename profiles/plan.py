@@ -16,6 +16,7 @@ from federated.contract.disclosures import disclosures
 from federated.contract.instead import sums_instead
 from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import chosen_protocol, tagging
+from federated.contract.kinds.train_newton import TrainNewton
 from federated.contract.terms import Contract
 from federated.releases.holdings import Holdings
 from federated.releases.limits import ReleaseLimits
@@ -180,7 +181,7 @@ def _too_many(contract: Contract) -> tuple[tuple[str, int], ...]:
     the fewest that the contract allows are too many already.
     """
     found = []
-    for train in (train for train in contract.train if train.split == "vertical"):
+    for train in TrainNewton().terms(contract):
         names = [contract.receiver, *train.partners]
         own = contract.design_columns(train, contract.receiver)
         most = most_rows(own, train.key_bits)

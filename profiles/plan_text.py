@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from federated.contract.purposes import classed
 from federated.contract.summary import in_words
 from federated.releases.limits import ReleaseLimits
@@ -45,7 +47,7 @@ def in_text(plan: Plan) -> str:
         "",
         f"Expected with all parties on this machine, as it is now ({PATHS[plan.path]} kernels)",
         f"  about {_seconds(cost.seconds)}, {cost.memory / 1e6 + 400:.0f} MB of memory a party, "
-        f"{cost.wire / 1e6:.0f} MB on the wire",
+        f"{cost.wire / 1e6:.0f} MB on the wire in {math.ceil(cost.rounds)} round trips",
     ]
     lines += _sums_instead(plan)
     if plan.kept is not None:

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from federated.contract.disclosures import disclosures
-from federated.contract.kinds.train import TrainAsked
+from federated.contract.kinds.train import TrainAsked, private
 from federated.contract.terms import (
     VERSION,
     AggregateTerms,
@@ -59,7 +59,7 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         join_sum=_join_sum(job),
         category=_category(job),
     )
-    contract = replace(contract, suites=suites_for(contract.align, contract.summed))
+    contract = replace(contract, suites=suites_for(contract.align, contract.summed, contract.train))
     contract = replace(contract, disclosures=disclosures(contract))
     try:
         contract.check()
@@ -172,15 +172,12 @@ def _join_sum(job: Job) -> tuple[JoinSumTerms, ...]:
 
 
 def _train(job: Job) -> tuple[TrainTerms, ...]:
-    return tuple(
-        TrainTerms(
-            **_said(spec, TrainAsked),
-            partners=tuple(name for name in job.partners() if job.features(spec, name)),
-            score_vectors=0,
-            key_bits=job.key_bits,
-        )
-        for spec in job.trains
-    )
+    found = []
+    for spec in job.trains:
+        partners = tuple(name for name in job.partners() if job.features(spec, name))
+        terms = TrainTerms(**_said(spec, TrainAsked), partners=partners)
+        found.append(terms if private(terms) else replace(terms, key_bits=job.key_bits))
+    return tuple(found)
 
 
 def _said(spec: Any, asked: type) -> dict[str, Any]:

@@ -79,9 +79,22 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
             {names: (trained.partners(), trained.partner_columns)},
         ),
         gain=paired_gain(before, after),
-        notes=trained.encoder.notes,
+        notes=(*trained.encoder.notes, *_ended(trained)),
         warnings=tuple(warnings),
     )
+
+
+def _ended(trained: Trained) -> list[str]:
+    """How near a training by private sums came to its optimum, and how many sums it opened."""
+    if trained.gradient_left is None or trained.opened is None:
+        return []
+    terms, opened = trained.terms, trained.opened
+    noise = "without noise" if terms.noise == "0" else f"with noise of {terms.noise}"
+    return [
+        f"The last gradient over all rows was {trained.gradient_left:.2g} standard errors from the "
+        f"optimum, before the step that it led to. Up to {opened.gradients:,} sums {noise} and "
+        f"{opened.products:,} inner products were opened on the way."
+    ]
 
 
 def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.Array:

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,7 +35,12 @@ def stream(*names: str) -> Random:
 
 
 def seed_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on every party's numbers follow from its name and step, and nothing else."""
+    """From now on every party's numbers follow from its name and step, and nothing else.
+
+    Jobs in one process have one session's name too: what private sums draw follows from it.
+    """
+    named = SimpleNamespace(token_bytes=bytes)
+    monkeypatch.setattr("profiles.federation.secrets", named)
     begin, context = Session.__init__, Session.context
 
     def seeded(self: Session, session: bytes, keys: Any, *args: Any, **options: Any) -> None:

@@ -54,10 +54,7 @@ def trainings(scale: Scale) -> Iterator[Finding]:
                 refused=why(error),
             )
             continue
-        yield from _recovered(found, [fit], "vertical, emulated without encryption")
-        if scale.full and name == "credit_default":
-            fit = fitted(found, clear=False, key_bits=scale.key_bits)
-            yield from _recovered(found, [fit], f"vertical, encrypted, {scale.key_bits} bits")
+        yield from _recovered(found, [fit], "vertical, one partner")
 
 
 def months(scale: Scale) -> Iterator[Finding]:
@@ -87,7 +84,7 @@ def _months(tables: Bound, score_bits: int) -> Iterator[Finding]:
             refused = why(error)
             break
     design = joined(tables)
-    protocol = "vertical, whole jobs, emulated without encryption"
+    protocol = "vertical, one partner, whole jobs"
     asked = f"score_bits = {score_bits}" if score_bits else "the job's defaults"
     yield Finding(
         attack="",
@@ -139,7 +136,7 @@ def shares(scale: Scale) -> Iterator[Finding]:
 
 
 def _recovered(found: Joined, fits: list[Fit], protocol: str, when: str = "") -> Iterator[Finding]:
-    told = np.column_stack([numbers for fit in fits for numbers in _told(fit)])
+    told = np.column_stack([fit.held for fit in fits])
     # held-out scores of one fold lie along one direction each
     rows = _largest_cell(fits)
     numbers = told[rows]
@@ -178,15 +175,9 @@ def _recovered(found: Joined, fits: list[Fit], protocol: str, when: str = "") ->
 
 def _spread(fit: Fit, at: np.ndarray, rows: int) -> Fit:
     """A fit over some rows of a table as one over all: NaN, and fold -2, where it had none."""
-    vectors = np.full((rows, fit.vectors.shape[1]), np.nan)
-    held, fold = np.full(rows, np.nan), np.full(rows, -2, dtype=np.int16)
-    vectors[at], held[at], fold[at] = fit.vectors, fit.held, fit.setup.fold
-    setup = replace(fit.setup, fold=fold, labelled=np.ones(rows, dtype=np.uint8))
-    return replace(fit, vectors=vectors, held=held, setup=setup)
-
-
-def _told(fit: Fit) -> list[Floats]:
-    return [*fit.vectors.T, fit.held]
+    held, fold = np.full(rows, np.nan), np.full(rows, -2, dtype=np.int64)
+    held[at], fold[at] = fit.held, fit.fold
+    return replace(fit, held=held, fold=fold)
 
 
 def _largest_cell(fits: list[Fit]) -> np.ndarray:

@@ -8,7 +8,6 @@ and the number of rows of the class so far, modulo the folds, is all that has to
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,11 +15,10 @@ from numpy.typing import NDArray
 
 from benchmarks.attack.data import Bound, Floats, bound, joined
 from benchmarks.attack.finding import Finding, Scale
-from benchmarks.attack.plain import Fit, in_the_clear, watched
+from benchmarks.attack.plain import Fit, watched
 from benchmarks.attack.world import Result, World, heading, why
 from federated.evaluation import auc, mean_auc
 from federated.models.logistic import sigmoid
-from federated.vertical import told_bits
 from federated.vertical.newton import fit_logistic
 from psi.protocol import Declined, FedprofileError, Refused
 
@@ -28,8 +26,6 @@ __all__ = ["SCORE_BITS", "folds", "labels_of", "trained"]
 
 CENTRAL = 0.002
 FOLDS = 5
-# numbers of a row that a training of one step and one pass a fold tells
-VECTORS = 2
 SCORE_BITS = (0, 4, 3, 2, 1)
 """What is tried in turn until a new node's policy lets the job pass; 0: the job's defaults."""
 
@@ -44,7 +40,7 @@ def folds(scale: Scale) -> Iterator[Finding]:
         if isinstance(played, FedprofileError):
             yield Finding(
                 attack="",
-                protocol="vertical, whole job, emulated without encryption",
+                protocol="vertical, one partner, whole job",
                 data=f"{name}, {len(found.own):,} rows",
                 who="partner, semi-honest",
                 what="AUC of labels",
@@ -67,7 +63,7 @@ def folds(scale: Scale) -> Iterator[Finding]:
             guess = labels_of(fold, FOLDS, result.contract.seed, prior)
             yield Finding(
                 attack="",
-                protocol="vertical, whole job, emulated without encryption",
+                protocol="vertical, one partner, whole job",
                 data=where,
                 who="partner, semi-honest",
                 what=f"AUC of labels {what}",
@@ -79,7 +75,7 @@ def folds(scale: Scale) -> Iterator[Finding]:
         gap = central - mean_auc(y, made.fold_scores[known], made.folds[known])
         yield Finding(
             attack="",
-            protocol="vertical, whole job, emulated without encryption",
+            protocol="vertical, one partner, whole job",
             data=where,
             who="nobody",
             what=f"mean AUC of {FOLDS} folds: central minus federated",
@@ -88,10 +84,9 @@ def folds(scale: Scale) -> Iterator[Finding]:
             bar=CENTRAL,
             more={
                 "central": central,
-                "steps": made.terms.steps,
-                "score_vectors": made.terms.score_vectors,
+                "evaluations": made.terms.evaluations,
+                "noise": float(made.terms.noise),
                 "score_bits": made.terms.score_bits,
-                "row_bits": made.terms.row_bits,
             },
         )
 
@@ -110,14 +105,13 @@ def _first(found: Bound) -> tuple[Result, Fit] | FedprofileError:
 def trained(found: Bound, world: World | None = None, score_bits: int = 0) -> tuple[Result, Fit]:
     """One job that trains the set's label over all columns, and what each side saw.
 
-    `score_bits`: how finely scores are told, with as many bits of a row as two of them take; the
-    job's own defaults for 0. Raises what a party raised that stopped the job.
+    `score_bits`: how finely scores are told; the job's own default for 0. Raises what a party
+    raised that stopped the job.
     """
     own, partner = found.features
     more = [f'positive = "{found.positive}"'] if found.positive else []
     if score_bits:
-        most = math.ceil(told_bits(VECTORS, score_bits))
-        more += [f"score_bits = {score_bits}", f"row_bits = {most}"]
+        more.append(f"score_bits = {score_bits}")
     asked = "\n".join(more)
     job = (
         heading(own, partner)
@@ -130,7 +124,7 @@ folds = {FOLDS}
 """
     )
     world = world or World(found.partner, dict.fromkeys(partner, "feature"))
-    with in_the_clear(), watched() as fits:
+    with watched() as fits:
         result = world.run(job, found.own)
     return result, fits[-1]
 

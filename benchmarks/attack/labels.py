@@ -1,10 +1,10 @@
-"""The partner infers labels from what it sees of a training: its own coefficients, pass by pass.
+"""The partner infers labels from what it sees of a training: sums and coefficients of its own.
 
 It knows 50 labels (of customers of its own, say). Its baseline is what it has whatever happens
 between: its own columns and its final coefficients, used as well as we can. The attack adds the
-coefficients after each pass, the folds, and how a fold's coefficients differ from those of all
-rows: that difference is a sum over the fold's rows, weighted by their residuals. Both take the
-best of several rules, told by the true labels, which favours the attacker.
+coefficients before each evaluation, each gradient that is opened to it, and what sets a fold's
+apart: sums over the fold's rows, weighted by their residuals. Both take the best of several rules,
+told by the true labels, which favours the attacker.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def coefficients(scale: Scale) -> Iterator[Finding]:
         base, found = (np.array(column) for column in zip(*pairs, strict=True))
         yield Finding(
             attack="",
-            protocol="vertical, emulated without encryption",
+            protocol="vertical, one partner",
             data=joined.told,
             who="partner, semi-honest",
             what=f"AUC of labels it does not know, with {KNOWN} known: all it sees beyond its own "
@@ -67,7 +67,7 @@ def inferred(joined: Joined, fit: Fit, rng: np.random.Generator) -> tuple[float,
         return max(auc(y[rest], rule[rest]) for rule in rules)
 
     base = _own(joined.partner, y, known, fit.coefficients)
-    return best(base), best([*base, *_passes(joined.partner, y, known, fit)])
+    return best(base), best([*base, *_evaluations(joined.partner, y, known, fit)])
 
 
 def _known(y: Labels, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -88,22 +88,27 @@ def _own(x: Floats, y: Labels, known: NDArray[np.int64], final: Floats) -> list[
     return rules
 
 
-def _passes(x: Floats, y: Labels, known: NDArray[np.int64], fit: Fit) -> list[Floats]:
-    """Rules from the coefficients of every pass, and from each fold's difference."""
-    score = _unit(x @ fit.coefficients)
-    steps = [x @ w for w in (*fit.before, *fit.after)]
-    rules = [*steps, *(x @ (b - a) for a, b in zip(fit.before, fit.after, strict=True))]
-    full = [w for w, one in zip(fit.after, fit.plan, strict=True) if one.fold < 0][-1]
-    pulls = []
-    for found in (fit.before, fit.after):
+def _evaluations(x: Floats, y: Labels, known: NDArray[np.int64], fit: Fit) -> list[Floats]:
+    """Rules from the coefficients and gradients of every evaluation, and from each fold's.
+
+    A gradient is a sum of rows weighted by residuals: its least squares say which rows these are.
+    """
+    score, centred = _unit(x @ fit.coefficients), x - x[fit.labelled].mean(axis=0)
+    back = np.linalg.pinv(centred[fit.labelled].T @ centred[fit.labelled], hermitian=True)
+    steps, pulls = [x @ model for model in fit.models], [np.zeros(len(x)) for _ in fit.models[1:2]]
+    for fold, model in enumerate(fit.models[1:]):
+        rows = fit.fold == fold
+        pulls[0][rows] = x[rows] @ (fit.coefficients - model)
+    for seen in fit.partner:
+        steps += [x @ weights for weights in seen.weights[list(seen.evaluation.models)]]
         pull = np.zeros(len(x))
-        for w, one in zip(found, fit.plan, strict=True):
-            rows = fit.fold == one.fold
-            if one.fold >= 0:
-                pull[rows] = x[rows] @ ((fit.coefficients if found is fit.before else full) - w)
+        for vector, gradient in zip(seen.evaluation.vectors, seen.gradients, strict=True):
+            rows = vector.rows(fit.labelled, fit.fold.astype(np.int8))
+            pull[rows] -= centred[rows] @ (back @ gradient)
         pulls.append(pull)
+    rules = [*steps, *pulls]
     for pull in pulls:
-        rules += [pull, *(score + weight * _unit(pull) / 8.0 for weight in WEIGHTS)]
+        rules += [score + weight * _unit(pull) / 8.0 for weight in WEIGHTS]
     features = np.column_stack([score, *(_unit(p) for p in pulls), *(_unit(s) for s in steps)])
     rules += [
         _learned(features, y, known, np.append(0.1, np.full(features.shape[1] - 1, penalty)))

@@ -9,6 +9,7 @@ the floors of this software; `policy_file` reads a party's own from `policy.toml
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,12 +19,16 @@ from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
+from federated.contract.kinds.train import AUTO, TrainTerms, private
+from federated.contract.kinds.train_vertical import opened_to
 from federated.contract.parts import ENTITIES
 from federated.contract.purposes import classed
 from federated.contract.release import planned
+from federated.contract.rows import joined_rows
 from federated.contract.summed import AGGREGATE_PROTOCOLS, TRUSTING
 from federated.contract.terms import Contract, PartyTerms
 from federated.keys.party_keys import Identity
+from federated.regression import MANY_ROWS
 from federated.releases.budget import check_counts
 from federated.releases.limits import ReleaseLimits
 from federated.store.plain import to_plain
@@ -74,9 +79,11 @@ class Limits:
     named. `aggregate_protocols` are those that add statistics up; by Paillier a receiver that lies
     reads rows. `unnoised_categories` lets others add their amounts up by this party's categories
     without noise, `unnoised_join_sums` sum this party's columns over records that nobody learns;
-    `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise. `basis` says whose
-    rows have to be in a job by a lawful basis only: this party's about natural "persons", all of
-    its "own", or those of "every" party.
+    `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise. `train_noise` is the
+    least on sums that a training with one partner opens, where it may have as many rows as bear
+    any; `sums_a_row` is how many it may open to one side without noise, for each row. `basis` says
+    whose rows have to be in a job by a lawful basis only: this party's about natural "persons", all
+    of its "own", or those of "every" party.
     """
 
     reveal: tuple[str, ...] = REVEALS
@@ -89,6 +96,8 @@ class Limits:
     keep_tags_days: int = 366
     keep_tags_items: int = 10**9
     score_vectors: int = 1000
+    train_noise: float = 0.0
+    sums_a_row: float = 1e9
     unnoised_categories: bool = False
     unnoised_join_sums: bool = False
     largest_epsilon: int = 10_000
@@ -327,11 +336,36 @@ class Policy:
             if isinstance(terms, AggregateTerms | CategoryTerms | JoinSumTerms):
                 self._check_adding(terms.protocol)
                 keyless = terms.shared
+            if isinstance(terms, TrainTerms) and private(terms):
+                keyless = True
+                self._check_sums(contract, terms)
             if bits is not None and bits < least and not keyless:
                 raise Declined(f"key of {bits} bits asked, at least {least} allowed")
             group = getattr(terms, "minimum_group", None)
             if group is not None:
                 _at_least("groups", group, self.limits.minimum_group)
+
+    def _check_sums(self, contract: Contract, terms: TrainTerms) -> None:
+        """Of a training by private sums: known once row counts are."""
+        rows = joined_rows(contract, terms.partners)
+        least = self.limits.train_noise if rows >= MANY_ROWS else 0.0
+        noise = least if terms.noise == AUTO else float(terms.noise)
+        if rows and noise < least:
+            raise Declined(
+                f"training '{terms.task}' with noise of {noise:g} asked, at least {least:g} "
+                f"allowed by policy from {MANY_ROWS:,} rows on",
+                hint="[train] noise; policy: [limits] train_noise",
+            )
+        allowed = math.floor(self.limits.sums_a_row * rows)
+        each = [opened_to(contract, terms, name) for name in (contract.receiver, *terms.partners)]
+        most = max((opened.gradients for opened in each if opened), default=0)
+        if rows and not noise and most > allowed:
+            raise Declined(
+                f"training '{terms.task}' opens {most:,} sums without noise to one side, at most "
+                f"{allowed:,} allowed by policy for {rows:,} rows",
+                hint="fewer features, evaluations or folds, or [train] noise; policy: [limits] "
+                "sums_a_row",
+            )
 
     def _check_budgets(self, contract: Contract, me: PartyTerms) -> None:
         """What the whole contract tells of this party's columns, whatever was told before."""

@@ -62,6 +62,8 @@ keep_tags_days = 31           # tags may serve later jobs for so long
 keep_tags_items = 10_000_000  # and so many records may be asked under them
 basis = "persons"             # this party's rows about persons only by a lawful basis; "none": any
 score_vectors = 4             # numbers a record that all trainings of a contract may tell
+train_noise = 1.0             # the least on sums that a training opens, from 16,384 rows on
+sums_a_row = 1.0              # of fewer: so many sums without noise, for each row, at most
 largest_epsilon = 1.0         # the weakest noise for tables by this party's categories
 key_bits = 3072
 
@@ -187,6 +189,8 @@ def _limits(section: TomlSection) -> Limits:
         score_vectors=section.integer(
             "score_vectors", default.score_vectors, 0, default.score_vectors
         ),
+        train_noise=section.number("train_noise", default.train_noise, 0, 100),
+        sums_a_row=section.number("sums_a_row", default.sums_a_row, 0, default.sums_a_row),
         unnoised_categories=section.flag("unnoised_categories", default.unnoised_categories),
         basis=section.text("basis", default.basis, BASES),
         unnoised_join_sums=section.flag("unnoised_join_sums", default.unnoised_join_sums),

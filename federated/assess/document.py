@@ -187,7 +187,7 @@ def _guards(contract: Contract, policy: Policy, t: _Say) -> tuple[str | Table, .
         t(
             "guard.suites",
             align=suites.align, seal=suites.seal, sign=suites.sign, aggregate=added,
-            train=suites.train,
+            train=suites.train or suites.newton or "-",
         ),
         t("guard.keys"),
         t("guard.four" if policy.officers.four_eyes else "guard.two"),

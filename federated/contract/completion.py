@@ -18,4 +18,4 @@ def complete(contract: Contract) -> Contract:
     """
     for kind in KINDS:
         contract = kind.completed(contract)
-    return replace(contract, suites=suites_for(contract.align, contract.summed))
+    return replace(contract, suites=suites_for(contract.align, contract.summed, contract.train))

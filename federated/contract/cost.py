@@ -2,7 +2,8 @@
 
 Counts of operations times the seconds of one operation, which whoever asks has measured (`Rates`).
 Alignment by ECDH is within 30% of what then happens where the machine's load stays what it is;
-alignment by VOLE, training and aggregation are within a factor of two.
+alignment by VOLE, training and aggregation are within a factor of two. Round trips are those of a
+run without interruption.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from federated.regression import RegressionPlan
 from federated.vertical.plan import Pass
 
 __all__ = ["AlignRates", "Estimate", "Rates"]
 __all__ += ["aggregate_estimate", "align_estimate", "join_sum_estimate", "train_estimate"]
-__all__ += ["sums_estimate", "vole_estimate"]
+__all__ += ["regression_estimate", "sums_estimate", "vole_estimate"]
 
 HANDLING = 10
 """What a row costs beside the curve, in tag hashes: reading, cleaning, distinct keys, buckets,
@@ -29,6 +31,11 @@ VOLE_BYTES, VOLE_CHECKED_BYTES = 3.4e6, 6.6e6
 """A chunk's fixed part: seconds once, bytes a chunk."""
 SUMS_HANDLING = 8
 """What a row of private sums costs beside its trees, in tag hashes: transfers, pads, messages."""
+REGRESSION_RANK = 8
+"""Numbers that a lookup takes of a row, as scores' ranges mostly are."""
+REGRESSION_HANDLING = 1
+REGRESSION_START = 5.0
+"""Round trips before the first evaluation and after the last."""
 ENCRYPTION_PRODUCTS = 330
 MASK_BITS = 40
 
@@ -62,15 +69,24 @@ class Rates(Protocol):
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds, peak bytes of memory at one party, bytes on the wire in all."""
+    """Seconds, peak bytes of memory at one party, bytes on the wire in all, and round trips.
+
+    A round trip is what a party waits for the other's answer to what it has just learned; it counts
+    on a link with latency. Pieces of one message are not counted.
+    """
 
     seconds: float
     memory: float
     wire: float
+    rounds: float = 0.0
 
     def __add__(self, other: Estimate) -> Estimate:
-        memory = max(self.memory, other.memory)
-        return Estimate(self.seconds + other.seconds, memory, self.wire + other.wire)
+        return Estimate(
+            self.seconds + other.seconds,
+            max(self.memory, other.memory),
+            self.wire + other.wire,
+            self.rounds + other.rounds,
+        )
 
 
 def align_estimate(rates: Rates, receiver: int, sender: int) -> Estimate:
@@ -81,7 +97,7 @@ def align_estimate(rates: Rates, receiver: int, sender: int) -> Estimate:
     item = rates.align()
     seconds = receiver * (item.receiver + item.answer) + sender * item.own
     seconds += (2 * receiver + sender + HANDLING * (receiver + sender)) * item.tag
-    return Estimate(seconds, 40.0 * (receiver + sender), 64.0 * receiver + 16.0 * sender)
+    return Estimate(seconds, 40.0 * (receiver + sender), 64.0 * receiver + 16.0 * sender, 1.5)
 
 
 def vole_estimate(rates: Rates, receiver: int, sender: int, *, checks: bool = False) -> Estimate:
@@ -93,7 +109,7 @@ def vole_estimate(rates: Rates, receiver: int, sender: int, *, checks: bool = Fa
     seconds = VOLE_START + items * rates.align().tag
     start, tag = (VOLE_CHECKED_BYTES, 10.2) if checks else (VOLE_BYTES, 8.2)
     wire = start * max(1.0, receiver / 2**20) + 21.0 * receiver + tag * sender
-    return Estimate(seconds, 2.5e8 + 60.0 * (receiver + sender), wire)
+    return Estimate(seconds, 2.5e8 + 60.0 * (receiver + sender), wire, 3.5)
 
 
 def aggregate_estimate(
@@ -107,7 +123,7 @@ def aggregate_estimate(
         rows * (ENCRYPTION_PRODUCTS / 2 + sections) + sections * groups * 8 * bits
     )
     wire = rows * ciphers * bits / 4
-    return Estimate(products * rates.product(bits) + 0.5, 3e8, wire)
+    return Estimate(products * rates.product(bits) + 0.5, 3e8, wire, 0.5 + 2 * sections)
 
 
 def sums_estimate(rates: Rates, rows: int, groups: int, lanes: int) -> Estimate:
@@ -119,14 +135,14 @@ def sums_estimate(rates: Rates, rows: int, groups: int, lanes: int) -> Estimate:
     blocks = (4 + -(-lanes // 2)) << depth
     seconds = rows * (blocks * rates.block() + SUMS_HANDLING * rates.align().tag)
     wire = rows * (4.0 * depth + 16 * (depth - 1) + 10 + 8 * lanes)
-    return Estimate(seconds + 0.1, 3e8 + 16.0 * rows, wire)
+    return Estimate(seconds + 0.1, 3e8 + 16.0 * rows, wire, 4.5)
 
 
 def join_sum_estimate(rates: Rates, places: int, ciphertexts: int, bits: int) -> Estimate:
     """Packed ciphertexts a place, a product and a half each; memory is chunks and tables."""
     products = places * ciphertexts * (ENCRYPTION_PRODUCTS / 2 + 1.5)
     wire = places * ciphertexts * bits / 4
-    return Estimate(products * rates.product(bits) + 0.5, 3e8, wire)
+    return Estimate(products * rates.product(bits) + 0.5, 3e8, wire, 1.5)
 
 
 def train_estimate(
@@ -144,4 +160,26 @@ def train_estimate(
     products = fresh * summed + (len(plan) - fresh) * kept
     wire = rows * bits / 4
     total = wire * (fresh * cipher + len(plan) - fresh)
-    return Estimate(products * rates.product(bits), 4 * wire * cipher, total)
+    return Estimate(products * rates.product(bits), 4 * wire * cipher, total, 2.0 * len(plan) + 1)
+
+
+def regression_estimate(rates: Rates, rows: int, features: int, plan: RegressionPlan) -> Estimate:
+    """A tree a row for each feature of both, or two, which serve every vector, and a fresh one for
+    each model's score.
+
+    Both parties work at the same time. A category is one feature, whatever its columns.
+    """
+    fine = plan.column_bits > 8
+    trees, depth = features * (2 if fine else 1), 7 if fine else 8
+    models = plan.evaluations + plan.folds * plan.fold_evaluations
+    vectors = models + max(0, plan.folds - 1)
+    blocks = trees * (6 + vectors / 2) * 2**depth + models * (4 + REGRESSION_RANK / 2) * (
+        2**plan.grid_bits
+    )
+    handled = trees + vectors + models
+    seconds = rows * (blocks * rates.block() + REGRESSION_HANDLING * handled * rates.align().tag)
+    wire = trees * (20 * depth - 16 + 7 * vectors)
+    wire += models * (20 * plan.grid_bits - 16 + 7 * REGRESSION_RANK)
+    memory = 2e8 + 16.0 * depth * trees * min(rows, 1 << 16) + 100.0 * rows
+    rounds = REGRESSION_START + 2.0 * (plan.evaluations + plan.fold_evaluations)
+    return Estimate(seconds + 0.2, memory, float(rows) * wire, rounds)

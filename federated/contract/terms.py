@@ -19,11 +19,12 @@ from federated.contract.kinds.align import AlignTerms
 from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
-from federated.contract.kinds.train import TrainTerms
+from federated.contract.kinds.train import TrainTerms, private
 from federated.contract.parts import AmountTerms, Disclosure, FeatureTerms, Measure
 from federated.contract.purposes import PURPOSE_CLASSES, class_of
 from federated.contract.summed import Summed
 from federated.keys.party_keys import Identity, PartyKeys
+from federated.regression import SUITE as REGRESSION
 from federated.sharing import SUITE as SUMS
 from federated.store.plain import canonical, from_canonical
 from federated.tables.about import DATA_CLASSES
@@ -50,6 +51,8 @@ __all__ = [
 ]
 
 VERSION = 4
+NEWTON = "newton-subspace-v4"
+"""The suite of trainings with several partners."""
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
 
@@ -63,7 +66,8 @@ class PartyTerms:
     """One party: who it is, which table it brings, which columns and what each is for.
 
     `protocols` are those of set intersection that it accepts, told where the draft leaves a choice.
-    `design_columns` are how many independent columns its features come to in each training.
+    `design_columns` are how many columns its features come to in each training: by Newton steps
+    independent ones, else all.
     `basis` is the table by which it admits only rows with a lawful basis, "" for none stated;
     `legal_entities` is "admit" where companies and government bodies need no row in it.
     `data_classes` are those of the data that it brings, as its owner calls them.
@@ -97,25 +101,40 @@ class PartyTerms:
         return Identity(self.name, *keys)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Suites:
-    """Names and versions of the cryptography that this contract allows; `sums` if a step has it."""
+    """Names and versions of the cryptography that this contract allows.
+
+    `train`, `newton` and `sums` if a step has it: a training with one partner, one with several,
+    statistics by private sums.
+    """
 
     align: str = PROTOCOLS["ecdh"].suite
     seal: str = "x25519+mlkem768-chacha20poly1305-v1"
     sign: str = "ed25519"
     aggregate: str = "paillier-djn-v4"
-    train: str = "newton-subspace-v4"
+    train: str = ""
+    newton: str = ""
     sums: str = ""
 
 
-def suites_for(align: tuple[AlignTerms, ...], summed: Sequence[Summed] = ()) -> Suites:
-    """This version's suites for these alignments, all by one protocol, and what is added up."""
+def suites_for(
+    align: tuple[AlignTerms, ...],
+    summed: Sequence[Summed] = (),
+    train: Sequence[TrainTerms] = (),
+) -> Suites:
+    """This version's suites for alignments, all by one protocol, for sums and for trainings."""
     names = {terms.protocol for terms in align} or {"ecdh"}
     if len(names) > 1 or not names <= set(PROTOCOLS):
         raise PeerError("the contract names several protocols of set intersection, or none")
     shared = any(terms.shared for terms in summed)
-    return Suites(align=PROTOCOLS[names.pop()].suite, sums=SUMS * shared)
+    joined = [terms for terms in train if terms.split != "horizontal"]
+    return Suites(
+        align=PROTOCOLS[names.pop()].suite,
+        train=REGRESSION * any(private(terms) for terms in joined),
+        newton=NEWTON * any(not private(terms) for terms in joined),
+        sums=SUMS * shared,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +213,7 @@ class Contract:
         return chosen.get(party, ()) if chosen else self.party(party).features
 
     def design_columns(self, terms: TrainTerms, party: str) -> int:
-        """How many independent columns they come to, as that party says; 0 as long as it does not.
+        """How many columns they come to, as that party says; 0 as long as it does not.
 
         Trainings are told apart by their tasks, so that terms which are being completed count too.
         """
@@ -217,7 +236,7 @@ class Contract:
         """Raise `PeerError` unless the contract is whole and consistent in itself."""
         if self.version != VERSION:
             raise OtherVersion(f"contract version {self.version} found, {VERSION} allowed")
-        own = asdict(suites_for(self.align, self.summed))
+        own = asdict(suites_for(self.align, self.summed, self.train))
         unlike = [kind for kind, name in asdict(self.suites).items() if name != own[kind]]
         if unlike:
             here = ", ".join(own[kind] or "none" for kind in unlike)

@@ -8,6 +8,21 @@ from __future__ import annotations
 
 __all__ = ["MESSAGES", "holds"]
 
+_TREES = {
+    "Offer": (
+        "a random point; how many rows there are, and the sizes of the trees, "
+        "so how many bins each column has at most"
+    ),
+    "Points": "random points, and how many numbers a row will follow",
+    "Seeds": "random sums that let the other side make all of its seeds but hidden ones",
+    "Asked": "random choices under pads, with a check of them; no bin",
+    "Corrected": "random corrections that complete the trees of seeds",
+    "Challenged": "a random number that decides how the trees are checked",
+    "Zeroed": "zeros under pads, and sums of pads: the check of the trees",
+    "Turned": "each row's bin under a pad that only the sender can take away",
+}
+"""Of private sums, whatever is added up."""
+
 MESSAGES: dict[str, dict[str, str]] = {
     "contract": {
         "Draft": "what is asked: parties, tables' names, columns, steps, limits, keys",
@@ -156,10 +171,21 @@ MESSAGES: dict[str, dict[str, str]] = {
     # vertical training, then horizontal
     "train": {
         "Setup": (
-            "the receiver's public key; which shared records have a label, and their "
-            "validation fold; how many steps and columns of its own"
+            "which shared records have a label, and their validation fold; how many columns of its "
+            "own, and how many values each has, or with several partners the receiver's public key"
         ),
-        "Ready": "how many independent columns the partner has",
+        "Ready": "how many columns the partner has, and with one partner how many values each has",
+        **_TREES,
+        "Start": "of the receiver's own model the mean score and the mean curvature",
+        "Grids": (
+            "the range of the partner's part of the score, to a quarter, and a table of numbers "
+            "that follows from it"
+        ),
+        "Answers": "numbers of each row under pads, of which the other side gets a share of errors",
+        "Lanes": "a random share of each row's present error under pads, of which sums are got",
+        "Sums": "a random share of the other side's sums over all rows, with noise on it",
+        "Products": "inner products of the sender's sums and steps, 16 bits each",
+        "Learned": "the final score part of each record, with noise, and its mean",
         "EncryptedRows": (
             "the receiver's columns, weights and present errors of each shared record, "
             "encrypted under its own key; the partner's own model as a mix of its "
@@ -186,17 +212,7 @@ MESSAGES: dict[str, dict[str, str]] = {
     },
     # private sums, of which statistics by segment are made
     "sums": {
-        "Offer": (
-            "a random point; how many rows there are, and the sizes of the trees, "
-            "so how many bins each column has at most"
-        ),
-        "Points": "random points, and how many numbers a row will follow",
-        "Seeds": "random sums that let the other side make all of its seeds but hidden ones",
-        "Asked": "random choices under pads, with a check of them; no bin",
-        "Corrected": "random corrections that complete the trees of seeds",
-        "Challenged": "a random number that decides how the trees are checked",
-        "Zeroed": "zeros under pads, and sums of pads: the check of the trees",
-        "Turned": "each row's bin under a pad that only the sender can take away",
+        **_TREES,
         "Values": "numbers of each row under pads, of which the other side gets sums, also padded",
     },
 }

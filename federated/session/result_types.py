@@ -23,7 +23,8 @@ from federated.contract.terms import (
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.join_sum.share_lanes import Place
-from federated.vertical import FeatureFit, Shown, VerticalFit
+from federated.regression import FeatureFit, LabelFit, Opened
+from federated.vertical import Shown, VerticalFit, VerticalPart
 from psi.ecdh import Held, Matches
 
 __all__ = ["RESULTS"]
@@ -33,7 +34,8 @@ RESULTS: dict[str, type] = {
     for cls in (
         Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
         CategoryTerms, Contract, Disclosure, FeatureFit, FeatureTerms,
-        Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LaneKinds, Matches, Measure,
-        MeasureResult, Parts, PartyTerms, Place, Shown, Suites, TrainTerms, VerticalFit,
+        Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LabelFit, LaneKinds, Matches,
+        Measure, MeasureResult, Opened, Parts, PartyTerms, Place, Shown, Suites, TrainTerms,
+        VerticalFit, VerticalPart,
     )
 }  # fmt: skip

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.contract.kinds.train import private
 from federated.contract.terms import Contract, PartyTerms
 from federated.tables.basis import BasisAsked
-from federated.tables.encoding import independent_columns
+from federated.tables.encoding import encoded_columns, independent_columns
 from federated.tables.inferred import mark
 from federated.tables.snapshot import snapshot_hash
 from federated.tables.source import Source
@@ -42,18 +43,26 @@ def load_table(terms: PartyTerms, source: Source) -> pa.Table:
 def stated(
     terms: PartyTerms, table: pa.Table, salt: bytes, draft: Contract | None = None
 ) -> PartyTerms:
-    """The terms with row count, snapshot hash and number of independent columns by training.
+    """The terms with row count, snapshot hash and number of columns by training.
+
+    By private sums each column is told sums of, copies of others too; else independent ones count.
 
     `salt` stays with the party, so that nobody can guess a small table from its hash.
     """
-    chosen = [draft.features(train, terms.name) for train in draft.train] if draft else []
-    widths = {one: independent_columns(table, one) if one else 0 for one in set(chosen)}
+    chosen = [(private(t), draft.features(t, terms.name)) for t in draft.train] if draft else []
+    widths = {one: _width(table, *one) for one in set(chosen)}
     return replace(
         terms,
         rows=len(table),
         snapshot=snapshot_hash(table, salt=salt),
         design_columns=tuple(widths[one] for one in chosen),
     )
+
+
+def _width(table: pa.Table, every: bool, features: tuple[str, ...]) -> int:
+    if not features:
+        return 0
+    return encoded_columns(table, features) if every else independent_columns(table, features)
 
 
 def without(table: pa.Table, terms: PartyTerms, gone: np.ndarray) -> pa.Table:

@@ -18,6 +18,7 @@ from federated.contract.terms import (
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.models import Model, Part
+from federated.regression import Opened
 from federated.steps.saved_model import SavedModel
 from federated.tables.encoding import Encoder
 from psi.align import Alignment
@@ -32,6 +33,8 @@ class Trained:
     `part` is the model's over the label party's own encoded columns, `own_matrix`. `scores` has
     one prediction a row of the aligned rows, by the models that did not see the row where it has a
     fold; `fold_scores` these alone, NaN without a label or without cross-validation.
+    `gradient_left` is how far the last gradient was from none, in standard errors, and `opened` how
+    many sums this party got to know; None by Newton steps.
     """
 
     terms: TrainTerms
@@ -46,6 +49,8 @@ class Trained:
     fold_scores: np.ndarray
     own_matrix: np.ndarray
     log: list[dict[str, Any]] = field(default_factory=list)
+    gradient_left: float | None = None
+    opened: Opened | None = None
 
     def partners(self) -> np.ndarray:
         """What all partners together add to each row's score, centred: `float64[rows]`.

@@ -24,6 +24,7 @@ from federated.steps.outcome import Outcome
 from federated.steps.preconditions import check_columns, check_packages, check_usable
 from federated.steps.step import Step
 from federated.steps.train_horizontal import TrainHorizontal
+from federated.steps.train_newton import TrainNewton
 from federated.steps.train_vertical import TrainVertical
 from federated.steps.work import Work
 from federated.tables.frozen import FrozenColumns
@@ -38,6 +39,7 @@ STEPS: tuple[type[Step], ...] = (
     ByCategory,
     JoinSum,
     TrainVertical,
+    TrainNewton,
     TrainHorizontal,
 )
 """How each kind of `federated.contract.kinds` runs, in the same order."""

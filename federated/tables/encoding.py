@@ -25,7 +25,8 @@ from federated.tables.inferred import CATEGORY, refuse_unclear
 from federated.tables.matrix import categorical, numeric_matrix
 from psi.protocol.errors import InputError, MisuseError
 
-__all__ = ["DEFAULT_SUPPORT", "CategoryColumn", "Encoder", "NumberColumn", "independent_columns"]
+__all__ = ["DEFAULT_SUPPORT", "CategoryColumn", "Encoder", "NumberColumn"]
+__all__ += ["encoded_columns", "independent_columns"]
 
 DEFAULT_SUPPORT = 20
 _ROWS = 1 << 17
@@ -201,6 +202,14 @@ class Encoder:
             return cls(columns, tuple(data["notes"]), int(data["minimum_support"]))
         except (KeyError, TypeError, ValueError):
             raise MisuseError("this is no saved encoder") from None
+
+
+def encoded_columns(table: pa.Table, features: Sequence[str]) -> int:
+    """How many columns these features come to, copies of others included.
+
+    Raises as `Encoder.fit` does.
+    """
+    return len(Encoder.fit(table, features).names)
 
 
 def independent_columns(table: pa.Table, features: Sequence[str]) -> int:

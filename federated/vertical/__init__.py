@@ -25,7 +25,7 @@ parties that do not collude.
 
 from __future__ import annotations
 
-from federated.vertical.feature_party import FeatureFit, FeatureParty, Shown
+from federated.vertical.feature_party import FeatureParty, Shown, VerticalPart
 from federated.vertical.label_party import PENALTY, LabelParty, VerticalFit
 from federated.vertical.newton import LogisticFit, fit_logistic
 from federated.vertical.plan import (
@@ -39,13 +39,13 @@ from federated.vertical.plan import (
 __all__ = [
     "DIRECTION_BITS",
     "PENALTY",
-    "FeatureFit",
     "FeatureParty",
     "LabelParty",
     "LogisticFit",
     "Shown",
     "TrainingPlan",
     "VerticalFit",
+    "VerticalPart",
     "choose_steps",
     "fit_logistic",
     "score_vectors",

@@ -54,7 +54,7 @@ from psi.protocol import (
     Turn,
 )
 
-__all__ = ["FeatureFit", "FeatureParty", "Shown"]
+__all__ = ["FeatureParty", "Shown", "VerticalPart"]
 
 # scores and products of directions stay below 2^SIZE_BITS
 SIZE_BITS = 24
@@ -69,7 +69,7 @@ class Shown:
 
 
 @dataclass(frozen=True, repr=False)
-class FeatureFit:
+class VerticalPart:
     """A feature party's part of the model.
 
     coefficients: `float64[b]` for the columns as they were passed in;
@@ -82,7 +82,7 @@ class FeatureFit:
     disclosures: tuple[Shown, ...]
 
 
-class FeatureParty(Role[FeatureFit]):
+class FeatureParty(Role[VerticalPart]):
     """Holds columns; learns its own coefficients, the labelled rows and their folds.
 
     Args:
@@ -154,11 +154,11 @@ class FeatureParty(Role[FeatureFit]):
         place = self._partners.index(context.party)
         self._before, self._after = self._partners[:place], self._partners[place + 1 :]
 
-    def begin(self) -> Turn[FeatureFit]:
+    def begin(self) -> Turn[VerticalPart]:
         """Wait for the setup."""
         return Turn(Waiting())
 
-    def on_setup(self, state: Waiting, setup: Setup, peer: str) -> Turn[FeatureFit]:
+    def on_setup(self, state: Waiting, setup: Setup, peer: str) -> Turn[VerticalPart]:
         """Check the plan against the contract's cap and the guards."""
         self._from_label_party(peer)
         self._public = PublicKey.from_bytes(setup.key, bits=self._key_bits)
@@ -186,7 +186,7 @@ class FeatureParty(Role[FeatureFit]):
         )
         return Turn(Resting(memory, {}), [(peer, Ready(self._whitened.shape[1]))], progress=0.0)
 
-    def on_rows(self, state: Resting, sent: EncryptedRows, peer: str) -> Turn[FeatureFit]:
+    def on_rows(self, state: Resting, sent: EncryptedRows, peer: str) -> Turn[VerticalPart]:
         """Sum, in a fresh basis if with the curvature, and pass weighted rows on then."""
         self._from_label_party(peer)
         memory, present = state.memory, self._present(state.memory)
@@ -222,7 +222,7 @@ class FeatureParty(Role[FeatureFit]):
             summing = self._crossed(summing, early, name)
         return self._when_complete(summing, messages)
 
-    def on_early(self, state: Resting, sent: WeightedRows, peer: str) -> Turn[FeatureFit]:
+    def on_early(self, state: Resting, sent: WeightedRows, peer: str) -> Turn[VerticalPart]:
         """Keep weighted rows that came before the label party's."""
         self._from_partner_before(peer)
         present = self._present(state.memory)
@@ -231,14 +231,14 @@ class FeatureParty(Role[FeatureFit]):
             raise PeerError("weighted rows of a pass that is not next")
         return Turn(replace(state, early=state.early | {peer: sent}))
 
-    def on_weighted(self, state: Summing, sent: WeightedRows, peer: str) -> Turn[FeatureFit]:
+    def on_weighted(self, state: Summing, sent: WeightedRows, peer: str) -> Turn[VerticalPart]:
         """Sum with a partner's weighted rows."""
         self._from_partner_before(peer)
         if sent.number != state.memory.number or peer in state.own.cross:
             raise PeerError("weighted rows of another pass, or twice")
         return self._when_complete(self._crossed(state, sent, peer), [])
 
-    def on_direction(self, state: Answered, sent: Direction, peer: str) -> Turn[FeatureFit]:
+    def on_direction(self, state: Answered, sent: Direction, peer: str) -> Turn[VerticalPart]:
         """Take the step, and disclose what the plan says."""
         self._from_label_party(peer)
         memory, present = state.memory, self._present(state.memory)
@@ -274,7 +274,7 @@ class FeatureParty(Role[FeatureFit]):
         share = memory.number / len(self._plan(memory.setup))
         return Turn(Resting(memory, {}), [(peer, Scores(present.number, masked))], progress=share)
 
-    def on_final(self, state: Resting, sent: Final, peer: str) -> Turn[FeatureFit]:
+    def on_final(self, state: Resting, sent: Final, peer: str) -> Turn[VerticalPart]:
         """The end: the coefficients of the full fit are known since its last pass."""
         self._from_label_party(peer)
         memory = state.memory
@@ -282,7 +282,7 @@ class FeatureParty(Role[FeatureFit]):
             raise PeerError("the end before the last pass")
         shown = tuple(self._shown(memory.setup, one) for one in self._plan(memory.setup))
         most = int(memory.disclosed.max(initial=0))
-        return Turn(Done(), result=FeatureFit(memory.final, most, shown), progress=1.0)
+        return Turn(Done(), result=VerticalPart(memory.final, most, shown), progress=1.0)
 
     # what is known of the plan
 
@@ -374,7 +374,7 @@ class FeatureParty(Role[FeatureFit]):
 
     def _when_complete(
         self, state: Summing, messages: Sequence[tuple[str, WeightedRows]]
-    ) -> Turn[FeatureFit]:
+    ) -> Turn[VerticalPart]:
         if set(state.own.cross) != set(self._before):
             return Turn(state, messages)
         answered = Answered(state.memory, state.start)

@@ -59,7 +59,6 @@ minimum_group = 20
 task = "churn"
 label = "bank.churned"
 folds = 3
-fold_steps = 1
 
 [profile]
 segments = 6
@@ -100,7 +99,6 @@ minimum_overlap = 1000
 task = "default"
 label = "bank.defaulted"
 folds = 3
-fold_steps = 1
 
 [profile]
 segments = 4
@@ -149,7 +147,6 @@ minimum_group = 20
 task = "credit line"
 label = "bank.took_credit_line"
 folds = 3
-fold_steps = 1
 
 [profile]
 segments = 4

@@ -47,6 +47,7 @@ minimum_overlap = 100
 task = "churn"
 label = "bank.left"
 folds = 0
+evaluations = 6
 """
 HORIZONTAL = f"""{HEAD}
 {PARTY.format("bank", '["a"]')}
@@ -82,16 +83,16 @@ def by_vole(made: Contract) -> Contract:
     """What the draft allows for large sets, at these small ones."""
     other = [terms for terms in ("vole", "vole-malicious") if terms != made.align[0].protocol]
     align = (replace(made.align[0], protocol=other[-1], alternative=""),)
-    return replace(made, align=align, suites=suites_for(align))
+    return replace(made, align=align, suites=suites_for(align, (), made.train))
 
 
 @pytest.mark.parametrize(
     ("job", "final"),
     [
-        (VERTICAL, trained(steps=20, score_vectors=20)),
-        (VERTICAL, trained(score_vectors=20)),
+        (VERTICAL, trained(evaluations=64)),
+        (VERTICAL, trained(noise="0.001")),
         (VERTICAL, trained(score_bits=12)),
-        (VERTICAL, trained(row_bits=1000)),
+        (VERTICAL, trained(grid_bits=6)),
         (VERTICAL, by_vole),
         (VERTICAL, lambda made: replace(made, suites=replace(made.suites, seal="none"))),
         (HORIZONTAL, trained(steps=20)),
@@ -115,7 +116,8 @@ def facts(party: str, **told: object) -> Callable[[Contract], Contract]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (trained(score_vectors=1), "score vectors"),
+        (trained(evaluations=6, grid_bits=8, column_bits=8, noise="1"), "numbers of a training"),
+        (trained(column_bits=8), "numbers of a training"),
         (facts("bureau", design_columns=(1000,)), "another party's table"),
         (facts("bureau", rows=10**6), "another party's table"),
         (facts("bureau", protocols=("vole",)), "another party's table"),
@@ -146,13 +148,13 @@ def test_a_draft_that_leaves_a_disclosure_out_is_read_by_no_officer(tmp_path: Pa
 
 def test_the_officer_reads_the_most_that_open_numbers_come_to(tmp_path: Path) -> None:
     for job, most in (
-        (VERTICAL, "8 bits a record at most"),
+        (VERTICAL, "5.0 bits a record at most"),
         (HORIZONTAL, f"{HORIZONTAL_STEPS} steps"),
     ):
         place = tmp_path / str(len(most))
         place.mkdir()
         here = world(place)
-        here.run(job, tables()[0], keep, final=trained(steps=20))
+        here.run(job, tables()[0], keep, final=trained(folds=20))
         (asked,) = here.officer.read
         assert any(most in line for line in in_words(asked))
         assert any(most in entry.learns for entry in asked.disclosures)

@@ -17,8 +17,9 @@ import pytest
 
 from federated.evaluation import auc, stratified_folds
 from federated.models.logistic import sigmoid
-from federated.vertical import FeatureParty, fit_logistic
-from federated.vertical.messages import Setup
+from federated.regression import FeatureParty
+from federated.regression.messages import Setup
+from federated.vertical import fit_logistic
 from psi.protocol import Refused
 from tests.attacks.training import Seen, train
 from tests.attacks.world import NEW_POLICY, World
@@ -129,7 +130,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
     def stop(self: FeatureParty, state: object, setup: Setup, peer: str) -> None:
         del state, peer
-        found.append((setup.fold.astype(np.int64), self._x))
+        found.append((setup.fold.astype(np.int64), self._raw))
         raise Refused("enough")
 
     monkeypatch.setattr(FeatureParty, "on_setup", stop)

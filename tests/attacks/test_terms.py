@@ -186,11 +186,12 @@ def whole(made: Contract) -> Contract:
     )
     train = TrainTerms(
         task="churn", model="logistic", split="vertical", label="left", positive="",
-        partners=("bureau",), steps=1, folds=0, fold_steps=0, score_vectors=1, score_bits=4,
-        row_bits=8, key_bits=3072,
+        partners=("bureau",), folds=0, score_bits=4, noise="auto",
     )  # fmt: skip
     mine, theirs = made.party("bank"), made.party("bureau")
-    made = replace(made, category=(by,), train=(train,)).with_party(
+    made = replace(made, category=(by,), train=(train,))
+    made = replace(made, suites=suites_for(made.align, made.summed, made.train))
+    made = made.with_party(
         replace(
             mine,
             features=("age",),
@@ -217,7 +218,7 @@ def test_every_use_of_every_party_is_held_to_its_terms(tmp_path: Path) -> None:
         replace(made, aggregate=(replace(asked, measures=(Measure("id", "mean"),)),)),
         replace(made, aggregate=()),
     ):
-        with pytest.raises(PeerError, match=r"terms do not name|no step uses"):
+        with pytest.raises(PeerError, match=r"terms do not name|no step uses|suite"):
             other.check()
     counted = replace(made.align[0], reveal="cardinality", alternative="")
     summed = JoinSumTerms(
@@ -231,10 +232,11 @@ def test_every_use_of_every_party_is_held_to_its_terms(tmp_path: Path) -> None:
     bare = {"features": (), "labels": (), "segments": (), "measures": ()}
     for name in ("bank", "bureau"):
         alone = alone.with_party(replace(made.party(name), **bare))  # type: ignore[arg-type]
+    alone = replace(alone, suites=suites_for(alone.align, alone.summed))
     with pytest.raises(PeerError, match="a step uses 'debt' of bureau as measure"):
         alone.check()
     alone.with_party(replace(alone.party("bureau"), measures=("debt",))).check()
-    pooled = replace(train, split="horizontal", score_bits=0)
+    pooled = replace(train, split="horizontal", score_bits=0, noise="", row_bits=8)
     every = replace(alone, align=(), join_sum=(), train=(pooled,), suites=suites_for(()))
     rows = {"keys": (), "kinds": (), "features": ("age",), "labels": ("left",)}
     for name in ("bank", "bureau"):
@@ -258,7 +260,7 @@ def test_what_is_asked_twice_is_not_one_disclosure(tmp_path: Path) -> None:
     """The book of releases knows a step by its name, and sections by what they ask."""
     made = whole(drafted(tmp_path, JOB))
     train = made.train[0]
-    for tasks in ((train, replace(train, steps=2)), (replace(train, task="a/0"),)):
+    for tasks in ((train, replace(train, evaluations=2)), (replace(train, task="a/0"),)):
         with pytest.raises(PeerError, match="a name of its own, without a slash"):
             replace(made, train=tasks).check()
     with pytest.raises(PeerError, match="asks the same twice"):

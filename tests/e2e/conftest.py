@@ -41,8 +41,8 @@ minimum_group = 10
 task = "churn"
 label = "bank.churned"
 folds = 2
-steps = 2
-fold_steps = 1
+evaluations = 6
+fold_evaluations = 1
 
 [profile]
 segments = 3

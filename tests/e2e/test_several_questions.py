@@ -21,24 +21,24 @@ MORE = """
 task = "churn"
 label = "bank.churned"
 folds = 2
-steps = 1
-fold_steps = 1
+evaluations = 5
+fold_evaluations = 1
 
 [[train]]
 task = "will borrow"
 label = "bank.borrowed"
 positive = "ja"
 folds = 3
-steps = 1
-fold_steps = 1
+evaluations = 5
+fold_evaluations = 1
 
 [[train]]
 task = "churn by half"
 label = "bank.churned"
 features = ["bank.balance", "bureau.loans", "bureau.overdue"]
 folds = 2
-steps = 1
-fold_steps = 1
+evaluations = 5
+fold_evaluations = 1
 score_bits = 1
 
 [[aggregate]]

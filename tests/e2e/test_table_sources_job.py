@@ -51,8 +51,8 @@ task = "churn"
 label = "bank.churned"
 positive = "left"
 folds = 2
-steps = 2
-fold_steps = 1
+evaluations = 5
+fold_evaluations = 1
 
 [profile]
 segments = 3

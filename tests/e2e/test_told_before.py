@@ -30,7 +30,7 @@ ROWS = 240
 BANK = {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z"]}
 BUREAU = {"name": "bureau", "table": "bureau.t", "keys": [["id"]], "features": ["a", "b"]}
 TELECOM = {"name": "telecom", "table": "telecom.t", "keys": [["id"]], "features": ["q"]}
-TRAIN = {"task": "churn", "label": "bank.y", "folds": 2, "steps": 1, "fold_steps": 1}
+TRAIN = {"task": "churn", "label": "bank.y", "folds": 2}
 SEGMENT = {"by": "bank.g", "measures": ["bureau.m:sum"]}
 CATEGORY = {"by": "bureau.k", "categories": ["x"], "measures": ["bank.z:sum[0,9]"]}
 TWO_WAY = CATEGORY | {"by": ["bank.g", "bureau.k"]}
@@ -210,9 +210,8 @@ SLIPS: dict[str, Slip] = odd_types() | {
         "no usable column of telecom", asked(party=[BANK, BUREAU, TELECOM]),
         world() | {"telecom": world()["telecom"] | {"q": [1] * ROWS}},
     ),
-    "collinear columns, too many steps": Slip(
-        "bits of a row", asked(train={"steps": 9, "row_bits": 8}),
-        world() | {"bureau": world()["bureau"] | {"b": world()["bureau"]["a"] * 2}},
+    "keys of the training with several partners": Slip(
+        "steps", asked(train={"steps": 9, "row_bits": 8}), world(),
     ),
     # rows
     "no row": few(0, "bank", "bank.t: the table is empty"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +19,6 @@ from benchmarks.attack.registry import ATTACKS, SCALES, measure, verdict
 from benchmarks.rows import load as load_rows
 from federated.evaluation import auc
 from psi.protocol import MisuseError, Refused
-from tests.unit.vertical.world import exact
 
 QUICK = (
     "labels-from-coefficients",
@@ -31,19 +29,20 @@ QUICK = (
 )
 
 
-def test_sums_in_the_clear_are_the_protocol() -> None:
+def test_a_fit_holds_what_each_side_saw() -> None:
     found = load("invented", 400)
-    fine: dict[str, Any] = {"score_bits": 12, "row_bits": 60}  # noise hides no difference
-    with exact():
-        clear = fitted(found, folds=2, key_bits=512, **fine)
-        real = fitted(found, folds=2, key_bits=512, clear=False, **fine)
-    assert np.array_equal(clear.fold, real.fold)
-    assert np.abs(clear.coefficients - real.coefficients).max() < 0.02
-    held = np.isfinite(real.held)
-    assert held.all()
-    assert np.abs(clear.fold_scores - real.fold_scores).max() < 0.02
-    assert clear.vectors.shape == real.vectors.shape
-    assert len(clear.plan) == len(clear.before) == len(clear.after)
+    fit = fitted(found, folds=2, score_bits=12, noise=0.0)  # noise hides no difference
+    assert np.isfinite(fit.held).all()
+    assert len(fit.bank) == len(fit.partner) == 14  # twelve over all rows, two in the folds
+    assert fit.models.shape == (3, found.partner.shape[1])
+    told = fit.models[np.where(fit.fold >= 0, fit.fold + 1, 0)]
+    score = ((found.partner - found.partner[fit.labelled].mean(axis=0)) * told).sum(axis=1)
+    assert np.abs(fit.held - score).max() < 0.01
+    first, y = fit.partner[0], found.label[fit.labelled]
+    own = found.partner[fit.labelled] - found.partner[fit.labelled].mean(axis=0)
+    assert not first.weights[0].any()
+    share = np.abs(own.T @ (y.mean() - y) - first.gradients[0])  # the bank's part is in it too
+    assert share.max() < 0.5 * len(y)
 
 
 def test_an_insider_decodes_what_is_told_and_little_of_what_is_not() -> None:

@@ -23,6 +23,7 @@ from federated.contract.terms import (
     Suites,
     TrainTerms,
     sign,
+    suites_for,
     verify_signatures,
 )
 from federated.keys.party_keys import Identity, PartyKeys
@@ -31,7 +32,7 @@ from psi.protocol import Context, Pair, PeerError, Refused
 
 KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "registry")}
 NOW = 1_800_000_000
-VOLE = Suites(PROTOCOLS["vole-malicious"].suite)
+VOLE = Suites(align=PROTOCOLS["vole-malicious"].suite, newton="newton-subspace-v4")
 
 
 def terms(name: str, **changes: object) -> PartyTerms:
@@ -49,21 +50,22 @@ def terms(name: str, **changes: object) -> PartyTerms:
 
 
 def train(partners: tuple[str, ...]) -> TrainTerms:
-    return TrainTerms(
+    """By private sums with one partner, by Newton steps with several."""
+    made = TrainTerms(
         task="churn",
         model="logistic",
         split="vertical",
         label="y",
         positive="",
         partners=partners,
-        steps=3,
         folds=5,
-        fold_steps=1,
-        score_vectors=4,
         score_bits=4,
-        row_bits=17,
-        key_bits=3072,
     )
+    if len(partners) == 1:
+        return replace(
+            made, evaluations=8, fold_evaluations=2, noise="1", grid_bits=8, column_bits=8
+        )
+    return replace(made, steps=3, fold_steps=1, score_vectors=4, row_bits=17, key_bits=3072)
 
 
 def contract(*names: str) -> Contract:
@@ -104,6 +106,7 @@ def contract(*names: str) -> Contract:
         aggregate=(AggregateTerms("bureau", "segment", (Measure("a", "mean"),), 20, 3072),),
         train=(train(partners),),
     )
+    made = replace(made, suites=suites_for(made.align, made.summed, made.train))
     return replace(made, disclosures=disclosures(made))
 
 
@@ -135,8 +138,20 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data.replace(b'"model":"logistic"', b'"model":"trees"'),
         lambda data: data.replace(b'"score_bits":4', b'"score_bits":0'),
         lambda data: data.replace(b'"score_bits":4', b'"score_bits":13'),
-        lambda data: data.replace(b'"row_bits":17', b'"row_bits":0'),
-        lambda data: data.replace(b"newton-subspace-v4", b"newton-subspace-v2"),
+        lambda data: data.replace(b'"noise":"1"', b'"noise":"1.0"'),
+        lambda data: data.replace(b'"noise":"1"', b'"noise":"-1"'),
+        lambda data: data.replace(b'"noise":"1"', b'"noise":"nan"'),
+        lambda data: data.replace(b'"noise":"1"', b'"noise":"much"'),
+        lambda data: data.replace(b'"noise":"1"', b'"noise":""'),
+        lambda data: data.replace(b'"evaluations":8', b'"evaluations":65'),
+        lambda data: data.replace(b'"evaluations":8', b'"evaluations":0'),
+        lambda data: data.replace(b'"folds":5', b'"folds":1'),
+        lambda data: data.replace(b'"grid_bits":8', b'"grid_bits":13'),
+        lambda data: data.replace(b'"column_bits":8', b'"column_bits":7'),
+        lambda data: data.replace(b'"steps":0', b'"steps":1'),
+        lambda data: data.replace(b'"row_bits":0', b'"row_bits":1'),
+        lambda data: data.replace(b'"score_vectors":0', b'"score_vectors":1'),
+        lambda data: data.replace(b"half-tree-regression-v1", b"half-tree-regression-v0"),
         lambda data: data.replace(b'"keep_tags_days":0', b'"keep_tags_days":-1'),
         lambda data: data.replace(b'"task":"churn"', b'"task":"' + b"x" * 65 + b'"'),
     ],
@@ -147,6 +162,26 @@ def test_other_spellings_and_foreign_terms_are_refused(spoil: object) -> None:
     assert spoiled != data
     with pytest.raises(PeerError):
         Contract.from_bytes(spoiled)
+
+
+@pytest.mark.parametrize(
+    ("was", "then"),
+    [
+        (b'"row_bits":17', b'"row_bits":0'),
+        (b'"row_bits":17', b'"row_bits":7'),
+        (b'"score_bits":4', b'"score_bits":13'),
+        (b'"key_bits":3072,"label"', b'"key_bits":0,"label"'),
+        (b'"evaluations":0', b'"evaluations":1'),
+        (b'"noise":""', b'"noise":"1"'),
+        (b"newton-subspace-v4", b"newton-subspace-v2"),
+    ],
+)
+def test_a_training_with_several_partners_has_terms_of_its_own(was: bytes, then: bytes) -> None:
+    data = contract("bank", "bureau", "registry").to_bytes()
+    Contract.from_bytes(data)
+    assert was in data
+    with pytest.raises(PeerError):
+        Contract.from_bytes(data.replace(was, then))
 
 
 def test_a_contract_of_another_suite_is_told_which_is_here() -> None:
@@ -233,7 +268,8 @@ def counting(made: Contract, measures: tuple[str, ...] = ("a",)) -> Contract:
         replace(p, features=(), labels=(), segments=(), measures=measures * (p.name == "bureau"))
         for p in made.parties
     )
-    return replace(made, parties=parties, aggregate=(), train=())
+    bare = replace(made, parties=parties, aggregate=(), train=())
+    return replace(bare, suites=suites_for(bare.align))
 
 
 def test_a_join_and_sum_needs_a_count_with_its_partner() -> None:
@@ -399,7 +435,7 @@ def changed_to(protocol: str, made: Contract, changes: dict[str, object]) -> Con
     align = tuple(replace(t, protocol=protocol, **changes) for t in made.align)  # type: ignore[arg-type]
     if changes.get("reveal", "both") != "both":
         made = counting(made, ())
-    made = replace(made, align=align, suites=Suites(PROTOCOLS[protocol].suite))
+    made = replace(made, align=align, suites=suites_for(align, made.summed, made.train))
     return replace(made, disclosures=disclosures(made))
 
 

@@ -222,7 +222,9 @@ def test_rounds_beyond_the_contracts_bring_nothing(tmp_path: Path) -> None:
     """A step of any name would have bytes of its own, ten thousand of them for each task."""
     (tmp_path / "job.toml").write_text(JOB)
     contract = draft(Job.load(tmp_path / "job.toml"), TWO, NONCE, time.time())
-    train = replace(contract.train[0], split="horizontal", steps=2, folds=5)
+    train = replace(
+        contract.train[0], split="horizontal", steps=2, folds=5, row_bits=1, evaluations=0
+    )
     pooled = sized(replace(contract, train=(train,), align=(), aggregate=()), bureau=2**40)
     allowed = [f"train/churn/{number}" for number in range(6)]
     for step in [*allowed, "train/churn/model"]:

@@ -85,8 +85,21 @@ task = "default"
 split = "horizontal"
 label = "bad"
 """
+TELECOM = """
+[[party]]
+name = "telecom"
+table = "telecom.people"
+keys = [["id"]]
+features = ["d"]
+[align]
+minimum_overlap = 20
+[[train]]
+task = "churn"
+label = "bank.churned"
+"""
 JOBS = {
     "joined": HEAD + JOINED,
+    "three": HEAD + TELECOM,
     "shared": re.sub(r"features = .*\n", "", HEAD) + SHARED,
     "hidden shared": re.sub(r"features = .*\n", "", HEAD) + HIDDEN_SHARED,
     "hidden": re.sub(r"features = .*\n", "", HEAD) + HIDDEN,
@@ -108,7 +121,7 @@ class Rates:
 
 
 def contract(name: str) -> Contract:
-    identities = {n: PartyKeys.generate(n).identity for n in ("bank", "bureau")}
+    identities = {n: PartyKeys.generate(n).identity for n in ("bank", "bureau", "telecom")}
     made = draft(Job.load(JOBS[name]), identities, bytes(32), time.time())
     columns = (3,) * len(made.train)
     parties = [
@@ -120,6 +133,7 @@ def contract(name: str) -> Contract:
     return made
 
 
+NAMES = {"bank", "bureau", "telecom"}
 CONTRACTS = {name: contract(name) for name in JOBS}
 
 
@@ -151,8 +165,8 @@ def test_what_it_says_of_itself(kind: Kind[Any], made: Contract) -> None:
     told = list(kind.disclosures(made))
     assert told, "who learns what"
     assert all(entry.learns and entry.line for entry in told)
-    assert {entry.to for entry in told} <= {"bank", "bureau", "every party"}
-    assert all(parties_of(made, entry.step) <= {"bank", "bureau"} for entry in told)
+    assert {entry.to for entry in told} <= NAMES | {"every party"}
+    assert all(parties_of(made, entry.step) <= NAMES for entry in told)
     assert list(kind.words(made))
     assert list(kind.guards(made)), "what bounds it"
     text = "\n".join(in_words(made))
@@ -189,7 +203,7 @@ def test_its_steps_are_bounded_and_no_others_are_its_own(kind: Kind[Any], made: 
 @pytest.mark.parametrize(("kind", "made"), each())
 def test_a_party_that_takes_part_is_in_the_contract(kind: Kind[Any], made: Contract) -> None:
     for terms in kind.terms(made):
-        assert set(kind.partners(terms)) <= {"bureau"}
+        assert set(kind.partners(terms)) <= NAMES - {"bank"}
     gone = replace(made, parties=tuple(p for p in made.parties if p.name != "bureau"))
     with pytest.raises(PeerError):
         gone.check()

@@ -413,10 +413,10 @@ def test_altered_files_of_a_desk_are_refused(tmp_path: Path) -> None:
         lambda c: replace(c, retention_days=3650),
         lambda c: replace(c, align=tuple(replace(a, minimum_overlap=0) for a in c.align)),
         lambda c: replace(c, aggregate=tuple(replace(a, minimum_group=3) for a in c.aggregate)),
-        lambda c: replace(c, train=tuple(replace(t, steps=9) for t in c.train)),
-        lambda c: replace(c, train=tuple(replace(t, steps=1) for t in c.train)),
+        lambda c: replace(c, train=tuple(replace(t, evaluations=9) for t in c.train)),
+        lambda c: replace(c, train=tuple(replace(t, noise="1") for t in c.train)),
         lambda c: replace(c, train=tuple(replace(t, folds=20) for t in c.train)),
-        lambda c: replace(c, train=tuple(replace(t, folds=0, fold_steps=0) for t in c.train)),
+        lambda c: replace(c, train=tuple(replace(t, folds=0, fold_evaluations=0) for t in c.train)),
         lambda c: replace(c, train=(*c.train, *c.train)),
         lambda c: c.with_party(replace(c.party("bank"), features=("balance",))),
         lambda c: replace(c, expires=c.expires + 1),
@@ -436,7 +436,7 @@ def test_a_final_contract_is_the_one_that_follows_from_its_draft(
         )
     made = derived(asked, filled, complete)
     assert made == derived(asked, made, complete)
-    assert made.train[0].score_vectors > 0
+    assert made.train[0].noise == "0"
     final = change(made)
     assert final != derived(asked, final, complete)
 

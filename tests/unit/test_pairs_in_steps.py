@@ -61,7 +61,7 @@ TRAIN = """
 task = "churn"
 label = "bank.y"
 folds = 0
-steps = 1
+evaluations = 4
 """
 JOIN_SUM = """
 [[join_sum]]

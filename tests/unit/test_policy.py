@@ -14,6 +14,7 @@ import pytest
 from federated.approval.policy import STEPS, Limits, Policy, Proposals, Rule
 from federated.approval.policy_file import NEW_POLICY, load_policy
 from federated.approval.policy_words import doubts, in_words
+from federated.contract.completion import complete
 from federated.contract.terms import CategoryTerms, Contract, Measure, PartyTerms
 from federated.keys.party_keys import PartyKeys
 from federated.releases.limits import ReleaseLimits
@@ -134,6 +135,32 @@ def test_every_column_that_is_refused_is_named_at_once(contract: Contract) -> No
     many = replace(asked.party("bureau"), features=tuple(f"c{n}" for n in range(7)))
     with pytest.raises(Declined, match=r"columns 'c0', .*'c4' and 2 more of bureau.people"):
         Policy(unlisted="never").approve(asked.with_party(many), many, tables)
+
+
+def _trained(contract: Contract, rows: int, columns: int, **terms: object) -> Contract:
+    """Whole, with a training of such terms between tables of so many rows."""
+    train = tuple(replace(t, **terms) for t in contract.train)  # type: ignore[arg-type]
+    made = replace(contract, train=train)
+    for party in made.parties:
+        facts = replace(party, rows=rows, design_columns=(columns,), protocols=("ecdh",))
+        made = made.with_party(facts)
+    return complete(made)
+
+
+def test_a_training_opens_as_much_as_policy_lets(contract: Contract) -> None:
+    asked = {"evaluations": 10, "folds": 5, "fold_evaluations": 0}
+    many, few = _trained(contract, 20_000, 4, **asked), _trained(contract, 900, 60, **asked)
+    assert (many.train[0].noise, few.train[0].noise) == ("1", "0")
+    policy, me = Policy(limits=Limits(train_noise=1.0, sums_a_row=1.0)), contract.party("bureau")
+    policy.approve(contract, me, source())  # a draft leaves it open
+    policy.approve(many, me, source())
+    with pytest.raises(Declined, match=r"noise of 0.5 asked, at least 1 .* from 16,384 rows on"):
+        policy.approve(_trained(contract, 20_000, 4, noise="0.5"), me, source())
+    policy.approve(_trained(contract, 900, 60, noise="0.5", **asked), me, source())
+    with pytest.raises(Declined, match=r"opens [\d,]+ sums without noise to one side, at most 900"):
+        policy.approve(few, me, source())
+    Policy().approve(few, me, source())
+    policy.approve(_trained(contract, 2000, 60, **asked), me, source())
 
 
 def test_a_key_is_for_matching_unless_its_owner_says_more(contract: Contract) -> None:
@@ -262,7 +289,13 @@ def test_a_new_node_sets_every_budget_tighter_than_the_floors_or_as_tight(tmp_pa
     new, floor, text = load_policy(tmp_path / "policy.toml"), Policy(), NEW_POLICY
     budgets = {
         "releases": {f.name for f in fields(ReleaseLimits)} - {"purposes", "epsilon"},
-        "limits": {"score_vectors", "largest_epsilon", "keep_tags_days", "keep_tags_items"},
+        "limits": {
+            "score_vectors",
+            "largest_epsilon",
+            "keep_tags_days",
+            "keep_tags_items",
+            "sums_a_row",
+        },
         "proposals": {"rows_a_day", "jobs_a_day", "open", "retention_days"},
     }
     for section, names in budgets.items():
@@ -272,6 +305,7 @@ def test_a_new_node_sets_every_budget_tighter_than_the_floors_or_as_tight(tmp_pa
             assert given <= getattr(getattr(floor, section), name)
     assert new.releases == ReleaseLimits(epsilon_per_column=1.0, thresholds_per_column=20)
     assert (new.limits.score_vectors, new.limits.largest_epsilon) == (4, 1000)
+    assert (new.limits.train_noise, floor.limits.train_noise) == (1.0, 0.0)
     assert doubts(replace(new, releases=ReleaseLimits(row_share=1.0)), {}) == [
         "[releases] row_share: whole rows may be told"
     ]

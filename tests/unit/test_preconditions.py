@@ -135,9 +135,9 @@ def test_odd_types_in_outputs_end_a_run_before_it_begins(place: str, tmp_path: P
     assert not (tmp_path / "out.failed").exists()
 
 
-def test_columns_that_are_sums_of_others_do_not_count(tmp_path: Path) -> None:
+def test_every_column_counts_that_sums_are_told_of_copies_too(tmp_path: Path) -> None:
     tables = world()
     bureau = tables["bureau"]
     bureau["d"] = np.asarray(bureau["a"]) + np.asarray(bureau["b"])
     draft = nameless_draft(loaded(tmp_path))
-    assert facts_of(draft.party("bureau"), source(tables), b"", draft).design_columns == (3,)
+    assert facts_of(draft.party("bureau"), source(tables), b"", draft).design_columns == (4,)

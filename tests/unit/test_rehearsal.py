@@ -64,6 +64,7 @@ STEPS = {
     "federated.aggregate": "aggregate",
     "federated.join_sum": "join_sum",
     "federated.vertical": "train",
+    "federated.regression": "train",
     "federated.horizontal": "train",
     "federated.sharing": "sums",
     "federated.contract.negotiation": "contract",

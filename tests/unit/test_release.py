@@ -34,8 +34,8 @@ ALIGN = AlignTerms(
 )
 TRAIN = TrainTerms(
     task="churn", model="logistic", split="vertical", label="y", positive="",
-    partners=("bureau",), steps=1, folds=2, fold_steps=1, score_vectors=2, score_bits=4,
-    row_bits=9, key_bits=3072,
+    partners=("bureau",), folds=2, score_bits=4, evaluations=8, noise="1", grid_bits=8,
+    column_bits=8,
 )  # fmt: skip
 AMOUNT = AmountTerms("balance", 0, 100)
 NAMES = ("public", "private", "none")
@@ -86,15 +86,27 @@ def test_sums_count_their_distinct_thresholds_by_column() -> None:
     assert (release.bits, release.known, len(release.edges("loans"))) == (0, False, 3)
 
 
-def test_trainings_tell_their_vectors_and_at_most_row_bits_while_these_are_open() -> None:
+def test_a_training_with_one_partner_tells_its_final_score_and_nothing_else_of_a_row() -> None:
     asked = contract(features=("a", "b"))
-    (release,) = told(replace(asked, train=(TRAIN,)))
-    assert release == Release(
-        step="train/churn", columns=("a", "b"), bits=told_bits(2, 4), vectors=2, known=True
-    )
-    (release,) = told(replace(asked, train=(replace(TRAIN, score_vectors=0),)))
+    drafted = replace(TRAIN, evaluations=0, noise="auto", grid_bits=0, column_bits=0)
+    for train in (TRAIN, drafted, replace(TRAIN, evaluations=64, folds=20, fold_evaluations=9)):
+        (release,) = told(replace(asked, train=(train,)))
+        assert release == Release(
+            step="train/churn", columns=("a", "b"), bits=told_bits(1, 4), vectors=1, known=True
+        )
+
+
+def test_others_tell_their_vectors_and_at_most_row_bits_while_these_are_open() -> None:
+    asked = contract(features=("a", "b"))
+    several = replace(
+        TRAIN, partners=("bureau", "registry"), evaluations=0, noise="", grid_bits=0,
+        column_bits=0, steps=1, fold_steps=1, score_vectors=2, row_bits=9, key_bits=3072,
+    )  # fmt: skip
+    (release,) = told(replace(asked, train=(several,)))
+    assert (release.bits, release.vectors) == (told_bits(2, 4), 2)
+    (release,) = told(replace(asked, train=(replace(several, score_vectors=0),)))
     assert (release.bits, release.vectors, release.open) == (9.0, 0, True)
-    pooled = replace(TRAIN, split="horizontal", partners=(), score_vectors=0, row_bits=1)
+    pooled = replace(several, split="horizontal", partners=(), score_vectors=0, row_bits=1)
     (release,) = told(replace(contract(features=("a", "b"), labels=("y",)), train=(pooled,)))
     assert (release.columns, release.bits) == (("a", "b", "y"), 1.0)
     assert (release.open, release.known) == (False, False)

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from federated.contract.parts import FeatureTerms
 from federated.models import MODELS
 from psi.protocol import PeerError
 
-__all__ = ["LONGEST_TASK", "SPLITS", "TrainAsked", "TrainTerms", "check_train"]
+if TYPE_CHECKING:
+    from federated.contract.terms import Contract
+
+__all__ = [
+    "AUTO",
+    "LONGEST_TASK",
+    "SPLITS",
+    "TrainAsked",
+    "TrainTerms",
+    "check_features",
+    "check_train",
+    "chosen_words",
+    "noise_text",
+    "private",
+]
 
 SPLITS = ("vertical", "horizontal")
 """Columns at different parties, or rows."""
@@ -16,13 +31,20 @@ LONGEST_TASK = 64
 """UTF-8 bytes of a task's name, which is part of its step's."""
 
 
+AUTO = "auto"
+"""A draft's noise: what the rows bear."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainAsked:
-    """What an analyst may say of a training; 0 steps, fold steps: as many as the data allow.
+    """What an analyst may say of a training; counts of 0: as many as the data ask for.
 
     `split` is "vertical" (columns at different parties) or "horizontal" (rows at different
     parties); `label` is the column whose value `positive` is to be predicted. `features` are the
     columns that this training takes, of the parties that bring any; empty: all of all parties'.
+    Columns at two parties: `evaluations` of the gradient over all rows, `fold_evaluations` more in
+    each fold, `noise` on what they open, a number as text. Rows split, or columns at more parties:
+    `steps` and `row_bits`, the latter alone `fold_steps`.
     """
 
     task: str
@@ -30,11 +52,14 @@ class TrainAsked:
     split: str
     label: str
     positive: str
-    steps: int
     folds: int
-    fold_steps: int
     score_bits: int
-    row_bits: int
+    evaluations: int = 0
+    fold_evaluations: int = 0
+    noise: str = ""
+    steps: int = 0
+    fold_steps: int = 0
+    row_bits: int = 0
     features: tuple[FeatureTerms, ...] = ()
 
 
@@ -42,17 +67,32 @@ class TrainAsked:
 class TrainTerms(TrainAsked):
     """One model across the label party and the feature parties.
 
-    `score_vectors` is the most numbers a row that the label party may learn of the
-    other parties' part of the score; the final one is told with noise of 2^-`score_bits` of the
-    standard deviation, the others with half of it, and `row_bits` is the most that all of them
-    together may tell of a row, in bits, in the mean of rows. Where rows are split there are no
-    score vectors, and `row_bits` is the most that all sums of one party tell of any of its rows,
-    whatever the receiver asks.
+    A row's final score is told with noise of 2^-`score_bits` of the vector's standard deviation;
+    with one partner that is all that is told of a row, and `grid_bits` and `column_bits` say how
+    finely its score and columns are taken on the way (`federated.regression.RegressionPlan`).
+
+    With several partners `score_vectors` is the most numbers a row that the label party may learn
+    of their part of the score; those before the final one are told with noise of half a standard
+    deviation, and `row_bits` is the most that all of them together may tell of a row, in bits, in
+    the mean of rows. Where rows are split there are no score vectors, and `row_bits` is the most
+    that all sums of one party tell of any of its rows, whatever the receiver asks.
     """
 
     partners: tuple[str, ...]
-    score_vectors: int
-    key_bits: int
+    grid_bits: int = 0
+    column_bits: int = 0
+    score_vectors: int = 0
+    key_bits: int = 0
+
+
+def private(terms: TrainTerms) -> bool:
+    """Whether a training goes by private sums: its columns are at the receiver and one partner."""
+    return terms.split != "horizontal" and len(terms.partners) == 1
+
+
+def noise_text(noise: float) -> str:
+    """How a contract, which has no fractions, writes a noise."""
+    return f"{noise:g}"
 
 
 def check_train(terms: TrainTerms) -> None:
@@ -63,5 +103,20 @@ def check_train(terms: TrainTerms) -> None:
         raise PeerError("the contract asks for a model that this version does not have")
     if len(terms.task.encode("utf-8", "replace")) > LONGEST_TASK:
         raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
-    if terms.row_bits < 1:
+    if not private(terms) and terms.row_bits < 1:
         raise PeerError("the contract does not say how many bits of a row a training may tell")
+
+
+def check_features(contract: Contract, terms: TrainTerms) -> None:
+    """Every partner brings a column, and nobody else's are named. Raises `PeerError`."""
+    named = [chosen.party for chosen in terms.features]
+    if len(set(named)) < len(named) or not set(named) <= {contract.receiver, *terms.partners}:
+        raise PeerError("a training names columns of a party that has no part in it, or twice")
+    if not all(contract.features(terms, name) for name in terms.partners):
+        raise PeerError("a training names a partner that brings no column to it")
+
+
+def chosen_words(terms: TrainTerms) -> str:
+    """Which columns, where it does not take all that the parties bring."""
+    each = (f"{one.party}'s {', '.join(one.columns)}" for one in terms.features if one.columns)
+    return f"; by {' and '.join(each)}" if terms.features else ""

@@ -39,6 +39,8 @@ class TrainHorizontal(Kind[TrainTerms]):
     def check(self, contract: Contract) -> None:
         for terms in self.terms(contract):
             check_train(terms)
+            if terms.evaluations or terms.fold_evaluations or terms.noise:
+                raise PeerError("a training whose rows are split has steps, and no evaluations")
             if terms.features:
                 raise PeerError("a training whose rows are split takes the parties' features, all")
             if max(terms.steps, terms.folds) > _MOST_ROUNDS:

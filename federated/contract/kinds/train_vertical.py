@@ -1,39 +1,59 @@
-"""One model over joined rows whose columns are at different parties."""
+"""One model over joined rows whose columns are at two parties, by private sums.
+
+Several partners still have `train_newton`.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from federated.contract.cost import Estimate, Rates, train_estimate
+from federated.contract.cost import Estimate, Rates, regression_estimate
 from federated.contract.few_rows import check_training
 from federated.contract.kinds.kind import Kind
-from federated.contract.kinds.train import TrainTerms, check_train
+from federated.contract.kinds.train import (
+    AUTO,
+    TrainTerms,
+    check_features,
+    check_train,
+    chosen_words,
+    noise_text,
+    private,
+)
 from federated.contract.parts import Disclosure, Release
-from federated.contract.rows import FLOOR, joined_rows
-from federated.vertical import DIRECTION_BITS, choose_steps, told_bits
-from federated.vertical.messages import MOST_COLUMNS
-from federated.vertical.plan import TrainingPlan, passes
-from psi.protocol import PeerError
+from federated.contract.rows import FLOOR, REPEATED, joined_rows
+from federated.regression import (
+    FINEST_SCORES,
+    Opened,
+    RegressionPlan,
+    opened_numbers,
+    planned,
+    told_bits,
+)
+from federated.regression.messages import MOST_COLUMNS
+from psi.protocol import MisuseError, PeerError
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["FINEST_SCORES", "TrainVertical"]
+__all__ = ["FINEST_SCORES", "TrainVertical", "opened_to", "plan_of"]
 
-FINEST_SCORES = 12
-"""The most `score_bits` of a vector."""
+_LOOKUP = 64
+"""Numbers that one lookup takes of a row, at most."""
+_TREE = 4 * 12 + 16 * 11 + 64
+"""Bytes of a row for one tree: its transfers, levels and check."""
 
 
 class TrainVertical(Kind[TrainTerms]):
-    """Newton steps on encrypted rows, between the label party and feature parties."""
+    """A regression on private sums, between the label party and one feature party."""
 
     name = "train"
     joined = True
 
     def terms(self, contract: Contract) -> Sequence[TrainTerms]:
-        return [terms for terms in contract.train if terms.split != "horizontal"]
+        return [terms for terms in contract.train if private(terms)]
 
     def partners(self, terms: TrainTerms) -> Sequence[str]:
         return terms.partners
@@ -41,17 +61,17 @@ class TrainVertical(Kind[TrainTerms]):
     def check(self, contract: Contract) -> None:
         for terms in self.terms(contract):
             check_train(terms)
-            _check_features(contract, terms)
-            if not 1 <= terms.score_bits <= FINEST_SCORES:
-                raise PeerError(
-                    f"scores of {terms.score_bits} bits in the contract, 1 to {FINEST_SCORES} "
-                    "allowed"
-                )
-            if told_bits(terms.score_vectors, terms.score_bits) > terms.row_bits:
-                raise PeerError(
-                    f"{terms.score_vectors} numbers of {terms.score_bits} bits in the contract, "
-                    f"{terms.row_bits} bits of a row allowed by it"
-                )
+            check_features(contract, terms)
+            if terms.steps or terms.fold_steps or terms.row_bits or terms.score_vectors:
+                raise PeerError("a training with one partner has evaluations, and no steps")
+            if terms.key_bits:
+                raise PeerError("a training with one partner has no key")
+            if not _is_number(terms.noise) and (terms.noise != AUTO or terms.grid_bits):
+                raise PeerError("the contract states a noise that is no plain number")
+            try:
+                plan_of(contract, _rounded_out(terms))
+            except MisuseError as error:
+                raise PeerError(f"a training of the contract: {error.message}") from None
 
     def used(self, contract: Contract, party: str) -> Iterator[tuple[str, Sequence[str]]]:
         for terms in self.terms(contract):
@@ -67,38 +87,36 @@ class TrainVertical(Kind[TrainTerms]):
 
     def disclosures(self, contract: Contract) -> Iterator[Disclosure]:
         for terms in self.terms(contract):
-            yield from _vertical(contract, terms)
+            yield from _told(contract, terms)
 
     def words(self, contract: Contract) -> Iterator[str]:
         me = contract.receiver
         for terms in self.terms(contract):
-            chosen = "as many Newton steps as its rows and columns allow"
-            steps = f"{terms.steps} Newton steps" if terms.steps else chosen
-            in_folds = f", and {terms.fold_steps or 'a few'} in each of {terms.folds} folds"
+            most = f"up to {terms.evaluations}" if terms.evaluations else "some"
+            more = f"up to {terms.fold_evaluations}" if terms.fold_evaluations else "some"
+            more = "none" if terms.grid_bits and not terms.fold_evaluations else more
+            each = f"{most} evaluations of the gradient"
+            folds = f", and {more} more in each of {terms.folds} folds" * bool(terms.folds)
             yield (
-                f"{me} and {', '.join(terms.partners)} fit '{terms.task}': {steps}"
-                f"{in_folds * bool(terms.folds)}, on rows encrypted under {me}'s "
-                f"{terms.key_bits}-bit key{_chosen_words(terms)}"
+                f"{me} and {terms.partners[0]} fit '{terms.task}' by private sums: {each}{folds}; "
+                f"neither sees a row's number before the final score{chosen_words(terms)}"
             )
 
     def guards(self, contract: Contract) -> Iterator[str]:
         for terms in self.terms(contract):
             yield _score_guard(terms)
-            yield _columns_guard(contract, terms)
+            yield _support_guard(contract, terms)
+            yield _trust_guard(contract, terms)
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for terms in self.terms(contract):
             if party in terms.partners:
-                least = 0 if terms.score_vectors else _least(terms).score_vectors
                 yield Release(
                     step=f"train/{terms.task}",
                     columns=contract.features(terms, party),
-                    bits=_bits(terms),
-                    vectors=terms.score_vectors,
+                    bits=told_bits(terms.score_bits),
+                    vectors=1,
                     known=contract.known,
-                    open=not terms.score_vectors,
-                    least_bits=told_bits(least, terms.score_bits) if least else 0.0,
-                    least_vectors=least,
                 )
 
     def limit(self, contract: Contract, step: str) -> int | None:
@@ -108,128 +126,159 @@ class TrainVertical(Kind[TrainTerms]):
         return None
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
-        rows = {party.name: party.rows for party in contract.parties}
         for terms in self.terms(contract):
-            shared = min(rows[name] for name in (contract.receiver, *terms.partners))
-            own = contract.design_columns(terms, contract.receiver) + 1
-            columns = sum(contract.design_columns(terms, name) for name in terms.partners)
-            plan = passes(shared, terms.steps, terms.folds, terms.fold_steps)
-            yield train_estimate(rates, shared, own, columns, plan, terms.key_bits)
+            names = (contract.receiver, *terms.partners)
+            rows = min(contract.party(name).rows for name in names)
+            features = sum(len(contract.features(terms, name)) for name in names)
+            yield regression_estimate(rates, rows, features, plan_of(contract, terms))
 
 
-def _check_features(contract: Contract, terms: TrainTerms) -> None:
-    """Every partner brings a column, and nobody else's are named. Raises `PeerError`."""
-    named = [chosen.party for chosen in terms.features]
-    if len(set(named)) < len(named) or not set(named) <= {contract.receiver, *terms.partners}:
-        raise PeerError("a training names columns of a party that has no part in it, or twice")
-    if not all(contract.features(terms, name) for name in terms.partners):
-        raise PeerError("a training names a partner that brings no column to it")
+def plan_of(contract: Contract, terms: TrainTerms) -> RegressionPlan:
+    """What both roles run, from terms that are complete."""
+    pairs = REPEATED if contract.joins(terms.partners[0]) else 1
+    return RegressionPlan(
+        rows=max(1, pairs * joined_rows(contract, terms.partners)),
+        link=terms.model,
+        evaluations=terms.evaluations,
+        folds=terms.folds,
+        fold_evaluations=terms.fold_evaluations,
+        noise=float(terms.noise),
+        score_bits=terms.score_bits,
+        grid_bits=terms.grid_bits,
+        column_bits=terms.column_bits,
+    )
 
 
-def _chosen_words(terms: TrainTerms) -> str:
-    """Which columns, where it does not take all that the parties bring."""
-    each = (f"{one.party}'s {', '.join(one.columns)}" for one in terms.features if one.columns)
-    return f"; by {' and '.join(each)}" if terms.features else ""
+def opened_to(contract: Contract, terms: TrainTerms, party: str) -> Opened | None:
+    """How many sums over rows `party` gets to know; None while the draft leaves it open."""
+    columns = contract.design_columns(terms, party)
+    if not terms.grid_bits or terms.noise == AUTO or not contract.party(party).rows:
+        return None
+    return opened_numbers(plan_of(contract, terms), columns)
 
 
-def _limit(contract: Contract, terms: TrainTerms) -> int:
-    names, key = [contract.receiver, *terms.partners], terms.key_bits // 4
-    columns = sum(min(contract.design_columns(terms, n), MOST_COLUMNS) for n in names) + 1
-    steps = terms.steps + terms.folds * terms.fold_steps + 2
-    joined = joined_rows(contract, terms.partners)
-    return FLOOR + (key + 64) * joined * steps * 2 + key * columns * columns * steps
+def _is_number(text: str) -> bool:
+    try:
+        return noise_text(float(text)) == text
+    except ValueError:
+        return False
 
 
-def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
-    step, line, me = f"train {terms.task}", "train", contract.receiver
-    others = " and ".join(terms.partners)
-    summed = " (their sum only)" if len(terms.partners) > 1 else ""
-    rows = "row of a " * any(contract.joins(name) for name in terms.partners)
-    found = [
-        Disclosure(
-            step,
-            me,
-            f"for each {rows}shared record {_told_words(terms)} of the score part of "
-            f"{others}{summed}, the final score among them; of a record without a label only that",
-            "train.score_vectors",
-        ),
-        Disclosure(
-            step,
-            me,
-            f"sums over the training rows of {others}'s columns, in bases that only they know "
-            "and that are new wherever products of columns are summed; how many independent "
-            "columns they have",
-            line,
-        ),
-    ]
-    if len(terms.partners) > 1:
-        canonical = "how far the partners' columns are correlated with each other"
-        found.append(Disclosure(step, me, canonical, line))
-    for name in terms.partners:
-        own = f"the coefficients of its own columns after every step, and how many columns {me} has"
-        found.append(Disclosure(step, name, own, line))
-        fold = "which shared records have a label, and their validation fold"
-        found.append(Disclosure(step, name, fold, "train.folds"))
-    return found
-
-
-def _told_words(terms: TrainTerms) -> str:
-    """How much a training tells of a record: "2 numbers (the final one of 4 bits, …)"."""
-    each = f"(the final one of {terms.score_bits} bits, any other of {DIRECTION_BITS})"
-    if not terms.score_vectors:
-        return f"some numbers {each}, {terms.row_bits} bits a record at most in the mean,"
-    told = told_bits(terms.score_vectors, terms.score_bits)
-    return f"{terms.score_vectors} numbers {each}, {told:.1f} bits a record at most in the mean,"
+def _rounded_out(terms: TrainTerms) -> TrainTerms:
+    """The terms with anything in the place of what a draft leaves open, to look at the rest."""
+    if terms.grid_bits:
+        return terms
+    noise = "0" if terms.noise == AUTO else terms.noise
+    return replace(
+        terms, evaluations=terms.evaluations or 1, noise=noise, grid_bits=8, column_bits=8
+    )
 
 
 def _fixed(contract: Contract, terms: TrainTerms) -> TrainTerms:
-    columns = sum(contract.design_columns(terms, name) for name in terms.partners)
-    rows = min(party.rows for party in contract.parties)
     check_training(contract, terms)
-    chosen = choose_steps(
-        rows,
-        columns,
-        terms.folds,
+    plan = planned(
+        joined_rows(contract, terms.partners),
+        folds=terms.folds,
+        link=terms.model,
+        evaluations=terms.evaluations,
+        fold_evaluations=terms.fold_evaluations or None,
+        noise=None if terms.noise == AUTO else float(terms.noise),
         score_bits=terms.score_bits,
-        row_bits=terms.row_bits,
-        wanted=(terms.steps or None, terms.fold_steps or None),
     )
     return replace(
         terms,
-        steps=chosen.steps,
-        folds=chosen.folds,
-        fold_steps=chosen.fold_steps,
-        score_vectors=chosen.score_vectors,
+        evaluations=plan.evaluations,
+        fold_evaluations=plan.fold_evaluations,
+        noise=noise_text(plan.noise),
+        grid_bits=plan.grid_bits,
+        column_bits=plan.column_bits,
     )
+
+
+def _limit(contract: Contract, terms: TrainTerms) -> int:
+    names = [contract.receiver, *terms.partners]
+    columns = sum(min(contract.design_columns(terms, n), MOST_COLUMNS) for n in names) + 1
+    models = terms.evaluations + terms.folds * terms.fold_evaluations
+    vectors = models + terms.folds
+    row = 2 * columns * (_TREE + 8 * vectors) + models * (_TREE + 8 * _LOOKUP)
+    return FLOOR + joined_rows(contract, terms.partners) * row
+
+
+def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
+    step, me, partner = f"train {terms.task}", contract.receiver, terms.partners[0]
+    row = "row of a " * contract.joins(partner)
+    score = (
+        f"for each {row}shared record one number, the final one of {partner}'s part of the score, "
+        f"of {terms.score_bits} bits ({told_bits(terms.score_bits):.1f} bits a record at most in "
+        "the mean); no number of a record before it"
+    )
+    span = f"at each evaluation the range of {partner}'s part, to a quarter, at the end its mean"
+    start = f"of {me}'s own model the mean score and curvature, once"
+    folds = "which shared records have a label, and their validation fold"
+    return [
+        Disclosure(step, me, score, "train.score_bits"),
+        Disclosure(step, me, f"{_sums(contract, terms, me, partner)}; {span}", "train.noise"),
+        Disclosure(step, partner, f"{_sums(contract, terms, partner, me)}; {start}", "train.noise"),
+        Disclosure(step, partner, folds, "train.folds"),
+    ]
+
+
+def _sums(contract: Contract, terms: TrainTerms, to: str, other: str) -> str:
+    opened = opened_to(contract, terms, to)
+    counts = ("some", "some") if opened is None else (opened.gradients, opened.products)
+    gradients, products = (f"{n:,}" if isinstance(n, int) else n for n in counts)
+    most = "up to " * (opened is not None)
+    return (
+        f"{most}{gradients} sums over the training rows, of its own columns, "
+        f"{_noise(terms, other)}, and with them its own coefficients; {most}{products} inner "
+        f"products of {other}'s gradients and steps, rounded to 16 bits; how many columns {other} "
+        "has, and of how many values each"
+    )
+
+
+def _noise(terms: TrainTerms, other: str) -> str:
+    if terms.noise == AUTO:
+        return f"with noise of {other}'s where rows are many enough to bear it"
+    if terms.noise == "0":
+        return "WITHOUT noise"
+    return f"each with noise of {other}'s of {terms.noise} times the most that one row can add"
 
 
 def _score_guard(terms: TrainTerms) -> str:
-    one = len(terms.partners) == 1
-    adds, counts = ("adds", "counts") if one else ("add", "count")
+    partner = terms.partners[0]
     return (
-        f"{', '.join(terms.partners)} {adds} fresh noise to every number of a score, "
-        f"2^-{terms.score_bits} of its standard deviation to a record's final one and "
-        f"2^-{DIRECTION_BITS} to any other, and {counts} them: {_told_words(terms)} "
-        "whatever is asked"
+        f"{partner} adds fresh noise to the final score of a record, 2^-{terms.score_bits} of its "
+        f"standard deviation, and tells it once: {told_bits(terms.score_bits):.1f} bits a record "
+        "at most in the mean, whatever is asked"
     )
 
 
-def _columns_guard(contract: Contract, terms: TrainTerms) -> str:
-    every = " and ".join([contract.receiver, *terms.partners])
+def _support_guard(contract: Contract, terms: TrainTerms) -> str:
     return (
-        f"{every} cannot check what the others' sums are made of: one that does not run this "
-        "software as it is reads rows of the others', or labels, beyond the bits counted here, "
-        "and nothing shows it; train with parties whose software you trust"
+        f"{contract.receiver} and {terms.partners[0]} refuse columns of their own in which fewer "
+        "than 20 records differ from the most frequent value, fewer than four labelled records "
+        "for each column of both, and uneven folds: no sum runs over a handful of records"
     )
 
 
-def _least(terms: TrainTerms) -> TrainingPlan:
-    """The fewest passes that row and column counts can come to."""
-    in_folds = (terms.fold_steps or 1) if terms.folds else 0
-    return TrainingPlan(terms.steps or 1, terms.folds, in_folds)
+def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
+    """What a party that lies reads: at best by columns of its choice, else by spoilt messages."""
+    me, partner = contract.receiver, terms.partners[0]
+    if terms.noise == AUTO:
+        aimed = "under the noise that the contract will state"
+    elif terms.noise == "0":
+        aimed = "in full"
+    else:
+        aimed = f"{_aimed_bits(float(terms.noise)):.2g} bits of it at most under the noise"
+    return (
+        f"{me} and {partner} cannot check what the other's sums are of: one that does not run this "
+        "software as it is may take columns that are zero but for one record, and learn from each "
+        f"sum a label, or a score, of that record: {aimed}; {me} may enlarge the record's part in "
+        f"it too, and read {partner}'s score in full. Nothing shows it: train with parties whose "
+        "software you trust"
+    )
 
 
-def _bits(terms: TrainTerms) -> float:
-    if not terms.score_vectors:
-        return float(terms.row_bits)
-    return told_bits(terms.score_vectors, terms.score_bits)
+def _aimed_bits(noise: float) -> float:
+    """The most that a sum over one row, of at most 1, tells under this noise (Shannon 1948)."""
+    return 0.5 * math.log2(1.0 + noise**-2)

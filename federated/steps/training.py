@@ -1,0 +1,62 @@
+"""What trainings over joined rows share, whatever adds up: labels, folds, rows of a record."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from federated.contract.few_rows import check_labelled, class_rows
+from federated.contract.terms import Contract, PartyTerms, TrainTerms
+from federated.steps.folds import FoldKey, dealt
+from federated.steps.work import Work
+from federated.tables.encoding import Encoder
+from federated.tables.matrix import known_labels
+from psi.protocol import Refused
+
+__all__ = ["check_label", "folds_of", "rows_of_a_record"]
+
+def check_label(contract: Contract, table: pa.Table, train: TrainTerms, terms: PartyTerms) -> None:
+    """Raise `Refused` where the whole table has too few rows with a label, or of a class."""
+    label = known_labels(table, train.label, positive=train.positive, where=terms.table)
+    rarer = min(int(np.count_nonzero(label == value)) for value in (0, 1))
+    least = class_rows(train.folds)
+    in_folds = f" for {train.folds} folds" * bool(train.folds)
+    if rarer < least:
+        raise Refused(
+            f"{terms.table}: label {train.label!r} has {rarer:,} rows of its rarer class, at "
+            f"least {least:,} are needed{in_folds}",
+            hint="more rows with a label are needed, or fewer folds",
+        )
+    labelled = label >= 0
+    width = len(Encoder.fit(table, contract.features(train, terms.name), labelled).names)
+    found = int(np.count_nonzero(labelled))
+    check_labelled(
+        train, found, width + 1, f"{terms.table}: {found:,} rows have a label {train.label!r}"
+    )
+
+
+def folds_of(work: Work, terms: TrainTerms, table: pa.Table, labelled: np.ndarray) -> np.ndarray:
+    """`int64[rows]`: each labelled row's fold, the same whenever this job goes on; else -1."""
+    if not terms.folds:
+        return np.full(len(labelled), -1, np.int64)
+    session, me = work.session, work.me
+
+    def deal() -> bytes:
+        if work.kept is None:
+            key = FoldKey.of_job(session.keep("fold-key", lambda: session.random(32)), me)
+        else:
+            there = [*work.table.column_names, *work.source.columns(me.table)]
+            key = FoldKey.kept(work.kept, me, there, session.random)
+        names = work.guard.keys(key.levels, work.outcome.rows)
+        return key.deal(names, table, terms.folds).astype("<i2").tobytes()
+
+    name = f"folds-{terms.task.encode().hex()}"
+    return dealt(session.keep(name, deal), labelled)
+
+
+def rows_of_a_record(work: Work) -> int:
+    """How many rows a record of this party has at most: each is told by itself."""
+    if work.own is None:
+        return 1
+    of_rows = np.unique(np.column_stack([work.own, work.outcome.rows]), axis=0)[:, 0]
+    return int(np.unique(of_rows, return_counts=True)[1].max())

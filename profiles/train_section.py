@@ -1,0 +1,148 @@
+"""The `[[train]]` sections of a job file."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from federated.contract.kinds.train import AUTO, LONGEST_TASK, SPLITS, noise_text
+from federated.contract.kinds.train_vertical import FINEST_SCORES
+from federated.contract.parts import FeatureTerms
+from federated.models import LOGISTIC, MODELS
+from federated.regression.plan import MOST_EVALUATIONS
+from federated.toml_sections import TomlSection
+from profiles.specs import PartySpec, TrainSpec
+from psi.protocol import JobError
+
+__all__ = ["read_train"]
+
+SCORE_BITS = 5
+"""How finely a score is told where a job does not say: AUC off by .0001 (docs/PARAMETERS.md)."""
+_NEW = ("evaluations", "fold_evaluations", "noise")
+_OLD = {
+    "steps": "leave it out, or write evaluations: how often the gradient is summed over all rows",
+    "fold_steps": "leave it out, or write fold_evaluations: how often more in each fold",
+    "row_bits": "leave it out: score_bits alone says what is told of a row",
+}
+"""Keys that mean nothing with one partner, and what to write for them."""
+
+
+def read_train(section: TomlSection, parties: tuple[PartySpec, ...], receiver: str) -> TrainSpec:
+    names = [party.name for party in parties]
+    task = section.text("task")
+    if len(task.encode()) > LONGEST_TASK:
+        raise section.fail("task", task, f"at most {LONGEST_TASK} bytes of UTF-8")
+    if "/" in task or not task:
+        raise section.fail("task", task, "a name without a slash")
+    model = section.text("model", LOGISTIC.name, tuple(MODELS))
+    split = section.text("split", "vertical", SPLITS)
+    label = section.text("label")
+    party, _, column = label.partition(".")
+    if split == "horizontal" and party not in names:
+        party, column = "", label
+    if split == "vertical" and party != receiver:
+        raise section.fail("label", label, f'"{receiver}.COLUMN"', "the receiver holds the label")
+    if split == "horizontal" and party:
+        raise section.fail("label", label, '"COLUMN"', "every party has its own label column")
+    test = section.text("test", "") if split == "horizontal" else ""
+    if test and test.split(".", 1)[0] not in names:
+        raise section.fail("test", test, '"PARTY.TABLE"')
+    folds = section.integer("folds", 5, 0, 20)
+    if folds == 1:
+        raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
+    features = _features(section, parties)
+    bringing = [p for p in parties if p.name != receiver and _brings(p, features)]
+    solver = (
+        _rows_split(section)
+        if split == "horizontal"
+        else _one_partner(section)
+        if len(bringing) < 2
+        else _several_partners(section)
+    )
+    spec = TrainSpec(
+        task=task,
+        model=model,
+        split=split,
+        label_party=party,
+        label=column,
+        positive=section.text("positive", ""),
+        folds=folds,
+        test_table=test,
+        features=features,
+        **solver,
+    )
+    section.done()
+    return spec
+
+
+def _brings(party: PartySpec, features: tuple[FeatureTerms, ...]) -> bool:
+    """Whether a party has a column in a training that takes these, or all for none."""
+    named = [chosen for chosen in features if chosen.party == party.name and chosen.columns]
+    return bool(named if features else party.features)
+
+
+def _one_partner(section: TomlSection) -> dict[str, Any]:
+    """What a regression by private sums may be told."""
+    for key, hint in _OLD.items():
+        if section.has(key):
+            raise JobError(
+                f"{section.file}: {section.name} {key}: found, not allowed with one partner",
+                hint=hint,
+            )
+    noise = AUTO
+    if section.has("noise"):
+        noise = noise_text(round(section.number("noise", None, 0, 100), 3))
+    return {
+        "evaluations": section.integer("evaluations", 0, 0, MOST_EVALUATIONS),
+        "fold_evaluations": section.integer("fold_evaluations", 0, 0, MOST_EVALUATIONS),
+        "noise": noise,
+        "score_bits": section.integer("score_bits", SCORE_BITS, 1, FINEST_SCORES),
+    }
+
+
+def _several_partners(section: TomlSection) -> dict[str, Any]:
+    """What Newton steps on encrypted rows may be told."""
+    for key in _NEW:
+        if section.has(key):
+            raise JobError(
+                f"{section.file}: {section.name} {key}: found, allowed with one partner only",
+                hint="trainings with several partners have steps, fold_steps and row_bits",
+            )
+    return {
+        "steps": section.integer("steps", 0, 0, 20),
+        "fold_steps": section.integer("fold_steps", 0, 0, 10),
+        "score_bits": section.integer("score_bits", 4, 1, FINEST_SCORES),
+        "row_bits": section.integer("row_bits", 8, 1, 1000),
+    }
+
+
+def _rows_split(section: TomlSection) -> dict[str, Any]:
+    """What a training over all parties' rows may be told."""
+    return {
+        "steps": section.integer("steps", 0, 0, 20),
+        "score_bits": 0,
+        "row_bits": section.integer("row_bits", 1, 1, 1000),
+    }
+
+
+def _features(section: TomlSection, parties: tuple[PartySpec, ...]) -> tuple[FeatureTerms, ...]:
+    """Those of the parties' features that a training takes; empty where it does not choose."""
+    if not section.has("features"):
+        return ()
+    brought = {party.name: party.features for party in parties}
+    chosen: dict[str, list[str]] = {name: [] for name in brought}
+    wanted = section.texts("features")
+    if not wanted:
+        raise section.fail("features", [], "one column or more", "without it: all of them")
+    for feature in wanted:
+        name, _, column = feature.partition(".")
+        if column not in brought.get(name, ()):
+            known = [
+                f"{party}.{column}" for party, columns in brought.items() for column in columns
+            ]
+            close = get_close_matches(feature, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else ""
+            allowed = 'columns of the parties\' features, as "PARTY.COLUMN"'
+            raise section.fail("features", feature, allowed, hint)
+        chosen[name].append(column)
+    return tuple(FeatureTerms(name, tuple(columns)) for name, columns in chosen.items() if columns)
