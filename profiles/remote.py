@@ -20,14 +20,14 @@ from federated.node.home import NodeHome, person_book
 from federated.node.lives import check_is_last
 from federated.node.participant import Participant
 from federated.session.journal import signed_contract, sweep
-from federated.session.progress import AWAY, CALLED
+from federated.session.progress import AWAY, CALLED, OFFLINE
 from federated.session.reasons import Stopped
 from federated.session.session import Progress, Session
 from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
 from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
-from federated.wire.local import LocalMount
+from federated.wire.local import LocalMount, ask
 from profiles.federation import Federation
 from profiles.job import Job
 from profiles.own_table import extracts
@@ -39,6 +39,7 @@ __all__ = ["HubLink", "federate_remote", "unfinished", "withdraw"]
 
 HOUR = 3600.0
 STOPPED = "stopped by this party"
+LOOK_AT_HUB = 3.0
 LOOK = 0.5
 """Seconds between two looks at who is connected and whether the run is to stop."""
 
@@ -102,12 +103,15 @@ def federate_remote(
         return whole
 
     def report(party: str, step: str, share: float) -> None:
+        if party == me and step != OFFLINE:
+            at[:] = [(step, share)]
         place.note(party, step, share)
         progress(party, step, share)
 
     def copy_ledger() -> None:
         write_atomic(folder / me / "ledger.jsonl", (place.path / "ledger.jsonl").read_bytes())
 
+    at: list[tuple[str, float]] = []
     run = Run(
         session=nonce.hex(),
         job=job.name,
@@ -122,6 +126,7 @@ def federate_remote(
         over, halt, called = Event(), Event(), Event()
         watch = (place, mount, report, over, halt, called)
         Thread(target=_look, args=watch, daemon=True).start()
+        Thread(target=_look_at_hub, args=(link, report, over, at), daemon=True).start()
         try:
             write_identity(folder / me / "identity.json", keys.identity, private=True)
             session = Session(
@@ -229,6 +234,22 @@ def _look(
         for peer in told.keys() - missing.keys():
             if told.pop(peer):
                 report(peer, "connected", 0.0)
+
+
+def _look_at_hub(link: HubLink, report: Progress, over: Event, at: list[tuple[str, float]]) -> None:
+    """Say that this party's node does not reach the hub, and that it does again."""
+    me, lost = link.home.name, False
+    while not over.wait(LOOK_AT_HUB):
+        try:
+            connected = bool(ask(link.socket, op="status").get("connected", True))
+        except FedprofileError:
+            continue  # nobody is there to be asked: the mount says so
+        if connected == lost:
+            lost = not connected
+            if lost:
+                report(me, OFFLINE, 0.0)
+            elif at:
+                report(me, *at[0])
 
 
 def unfinished(job: Job, link: HubLink) -> RunFolder:

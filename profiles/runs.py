@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from federated.session.journal import can_resume
-from federated.session.progress import APPROVAL, AWAY, CALLED
+from federated.session.progress import APPROVAL, AWAY, CALLED, OFFLINE
 from federated.store.files import make_folder, private_file, write_atomic
 from psi.protocol import EnvironmentFailed, InputError, MisuseError
 
@@ -77,6 +77,7 @@ class Run:
             CALLED: "{}'s node to answer",
             APPROVAL: "{}'s officer",
             AWAY: "{} to connect to the hub",
+            OFFLINE: "the hub, which {}'s node does not reach",
         }
         at = {name: self.at.get(name, ("", 0.0))[0] for name in self.parties}
         return [words[step].format(name) for name, step in at.items() if step in words]

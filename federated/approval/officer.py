@@ -255,7 +255,7 @@ class NodeDecider:
             if not told:
                 told = True
                 eyes = (
-                    "another user's" if request.contract.proposer == self.name else "an officer's"
+                    "another person's" if request.contract.proposer == self.name else "an officer's"
                 )
                 self.tell(request, f"waits for {eyes} word")
             if stop.wait(_POLL):

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federated.approval.policy_file import load_policy
 from federated.keys.peers import Peers
-from federated.node.home import NodeHome
+from federated.node.home import MOUNTED, NodeHome
 from federated.node.lives import check_is_last
 from federated.tables.bindings import TablesFile
 from federated.wire.certificates import read_certificate, read_key
-from federated.wire.proxy import not_reached_hint
+from federated.wire.proxy import hub_proxy, not_reached_hint
 from psi.protocol import FedprofileError
 
 __all__ = ["examine"]
@@ -31,6 +31,12 @@ MOST_SKEW = 60.0
 
 def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[str, str]]:
     """Pairs of what was looked at and what is wrong with it, "" if nothing is."""
+    outside: list[tuple[str, Callable[[], str]]] = [
+        ("certificate", lambda: _certificate(home)),
+        ("certificate and its key belong together", lambda: _pair(home, passphrase)),
+        (f"hub {home.hub} answers over TLS", lambda: _hub(home)),
+        ("clock agrees with the hub's", lambda: _clock(home)),
+    ]
     checks: list[tuple[str, Callable[[], str]]] = [
         ("private files can be read by their owner only", lambda: _raised(home.check)),
         ("keys open with the passphrase", lambda: _keys(home, passphrase)),
@@ -38,10 +44,7 @@ def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[s
             "this folder is the party's last state",
             lambda: _raised(lambda: check_is_last(home.path)),
         ),
-        ("certificate", lambda: _certificate(home)),
-        ("certificate and its key belong together", lambda: _pair(home, passphrase)),
-        (f"hub {home.hub} answers over TLS", lambda: _hub(home)),
-        ("clock agrees with the hub's", lambda: _clock(home)),
+        *(outside if home.hub != MOUNTED else []),
         ("tables", lambda: _tables(home)),
         ("policy", lambda: _raised(lambda: load_policy(home.policy))),
         ("peers", lambda: _peers(home)),
@@ -90,7 +93,8 @@ def _clock(home: NodeHome) -> str:
     """What a hub says of the time in any answer, this one included: it turns a stranger away."""
     try:
         context = ssl.create_default_context(cafile=str(home.authority))
-        with httpx.Client(verify=context, timeout=5, trust_env=False) as client:
+        proxy = hub_proxy()
+        with httpx.Client(verify=context, timeout=5, trust_env=False, proxy=proxy) as client:
             said = client.post(f"https://{home.hub}/v1/enrol").headers["date"]
         theirs = email.utils.parsedate_to_datetime(said)
     except (httpx.HTTPError, OSError, KeyError, ValueError):
@@ -106,6 +110,10 @@ def _hub(home: NodeHome) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(home.authority)
+        if proxy := hub_proxy():
+            with httpx.Client(verify=context, timeout=5, trust_env=False, proxy=proxy) as client:
+                client.post(f"https://{home.hub}/v1/enrol")
+            return ""
         with (
             socket.create_connection((host, int(port)), timeout=5) as link,
             context.wrap_socket(link, server_hostname=host),
@@ -113,7 +121,7 @@ def _hub(home: NodeHome) -> str:
             return ""
     except ssl.SSLCertVerificationError as error:
         return f"its certificate does not hold ({error.verify_message}); is the clock right?"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, httpx.HTTPError) as error:
         return f"not reached ({type(error).__name__}); {not_reached_hint()}"
 
 

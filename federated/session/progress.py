@@ -18,14 +18,14 @@ from typing import Annotated
 
 from psi.protocol import FedprofileError, Range, Text, message
 
-__all__ = ["APPROVAL", "AWAY", "CALLED", "NOTES", "Note", "NotesIn", "NotesOut"]
+__all__ = ["APPROVAL", "AWAY", "CALLED", "NOTES", "OFFLINE", "Note", "NotesIn", "NotesOut"]
 
 NOTES = "progress"
 """The step that frames with notes name on their outside."""
 
-CALLED, APPROVAL, AWAY = "called", "approval", "away"
+CALLED, APPROVAL, AWAY, OFFLINE = "called", "approval", "away", "offline"
 """What a party may be at besides a step: it has not answered the call, its officer has not
-decided, it is not connected to the hub."""
+decided, it is not connected to the hub; this party's own node does not reach the hub."""
 
 INTERVAL = 2.0
 """Seconds between two notes, at least."""

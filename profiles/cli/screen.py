@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from federated.session.progress import APPROVAL, AWAY, CALLED
+from federated.session.progress import APPROVAL, AWAY, CALLED, OFFLINE
 from federated.session.session import Progress
 
 __all__ = ["STANDS", "column_bars", "progress_bar"]
@@ -19,6 +19,7 @@ STANDS = {
     CALLED: "has not answered yet",
     APPROVAL: "waits for approval there",
     AWAY: "is not connected to the hub",
+    OFFLINE: "does not reach the hub; goes on when it is back",
     "finish": "done",
 }
 """What a party's place is called where it is no step of the job."""
@@ -65,6 +66,10 @@ def progress_bar(steps: list[str], party: str) -> Iterator[Progress]:
             if who != party:
                 with adding:
                     _beside(bar, others, who, step, share)
+                return
+            if step == OFFLINE:
+                words = f"{STANDS[OFFLINE]} (since {time.strftime('%H:%M')})"
+                bar.update(task, description=words)
                 return
             if step not in steps:
                 return

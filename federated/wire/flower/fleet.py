@@ -47,7 +47,7 @@ from federated.wire.certificates import read_certificate, read_key, request_cert
 from federated.wire.flower.packing import MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
 from federated.wire.hub_home import Invite
 from federated.wire.parcels import Parcel
-from federated.wire.proxy import not_reached_hint
+from federated.wire.proxy import hub_proxy, not_reached_hint
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, Refused
 
 __all__ = ["Fleet", "FleetKeys", "enrol"]
@@ -152,6 +152,11 @@ class Fleet:
                 self._out.put(parcel)
                 return
             time.sleep(0.01)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are still to be sent."""
+        return self._out_bytes
 
     def close(self, patience: float = 5.0) -> None:
         """Send what waits, say that this node leaves, and close."""
@@ -383,7 +388,8 @@ def enrol(invite: Invite, key: Any) -> bytes:
         "request": request_certificate(key, invite.name).decode(),
     }
     try:
-        with httpx.Client(verify=_context(invite.authority), timeout=30.0) as client:
+        context, proxy = _context(invite.authority), hub_proxy()
+        with httpx.Client(verify=context, timeout=30.0, proxy=proxy) as client:
             response = client.post(
                 f"https://{invite.hub}/v1/enrol",
                 json=body,
@@ -412,8 +418,9 @@ def _client(hub: str, keys: FleetKeys, life: str) -> FleetHttpClient:
         ],
         verify=keys.context,
     )
-    # the connection to one hub: no proxies or redirects from the environment
+    # the connection to one hub: no redirects, and no proxy but one that is meant for it
     client._client = httpx.Client(
+        proxy=hub_proxy(),
         verify=keys.context,
         timeout=httpx.Timeout(READ_SECONDS, connect=10.0),
         follow_redirects=False,

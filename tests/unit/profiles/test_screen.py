@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from federated.session.progress import APPROVAL, AWAY
+from federated.session.progress import APPROVAL, AWAY, OFFLINE
 from profiles.cli.screen import progress_bar
 
 
@@ -21,6 +21,8 @@ def test_without_a_terminal_every_step_and_every_wait_is_one_line(
         report("bank", "train/churn", 0.1)
         for step in (AWAY, "connected", AWAY):
             report("bureau", step, 0.0)
+        report("bank", OFFLINE, 0.0)
+        report("bank", "train/churn", 0.2)  # it is back
         report("bank", "finish", 1.0)
     lines = [line for line in capsys.readouterr().err.splitlines() if "compiled" not in line]
     assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in lines)
@@ -30,5 +32,7 @@ def test_without_a_terminal_every_step_and_every_wait_is_one_line(
         "bank: train/churn",
         "bureau: is not connected to the hub",
         "bureau: is not connected to the hub",
+        "bank: does not reach the hub; goes on when it is back",
+        "bank: train/churn",
         "bank: done",
     ]
