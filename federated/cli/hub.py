@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from federated.cli import copies
+from federated.cli import copies, health
 from federated.cli.group import Group
 from federated.cli.logs import LogFormat, log_to_stderr
+from federated.cli.metrics import MetricsPort, Notify
 
 app = typer.Typer(
     cls=Group,
@@ -19,6 +20,7 @@ app = typer.Typer(
 
 app.command("backup")(copies.backup_hub)
 app.command("restore")(copies.restore_hub)
+app.command("health")(health.hub_health)
 
 Home = Annotated[Path, typer.Option("--home", help="The hub's folder.")]
 HOME = Path("fedprofile-hub")
@@ -81,6 +83,8 @@ def start(
         ),
     ] = None,
     log_format: LogFormat = "text",
+    metrics_port: MetricsPort = 0,
+    notify: Notify = "",
 ) -> None:
     """Run the hub until it is stopped, and the party that is mounted in it.
 
@@ -91,6 +95,7 @@ def start(
     import logging
     import signal
 
+    from federated.cli.metrics import notifier, serve_metrics
     from federated.cli.mounted import mounted_party
     from federated.wire.flower.hub import Hub
     from federated.wire.hub_home import HubHome
@@ -104,7 +109,9 @@ def start(
             "listening on %s, port %d; invites say %s",
             hub.home.host, hub.home.port, hub.home.address,
         )  # fmt: skip
-        party = mounted_party(hub, passphrase_file)
+        party = mounted_party(hub, passphrase_file, notifier(notify))
+        if metrics_port:
+            serve_metrics(metrics_port, lambda: health.health_of_hub(hub.home), "fedprofile_hub")
         hub.serve()
     except KeyboardInterrupt:
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["mounted_party"]
 
 
-def mounted_party(hub: Hub, passphrase_file: Path | None) -> NodeDaemon | None:
+def mounted_party(
+    hub: Hub, passphrase_file: Path | None, tell: Callable[[str, str, str], None]
+) -> NodeDaemon | None:
     """Start the party of this hub's owner, so that others can call it.
 
     Args:
         hub: running.
         passphrase_file: opens the party's keys; without it, and without the variable that names
             one, the party only proposes.
+        tell: hears of proposals that wait and of jobs that end.
 
     Returns:
         The daemon, to be stopped before the hub; None where there is no party, or no passphrase.
@@ -28,7 +32,7 @@ def mounted_party(hub: Hub, passphrase_file: Path | None) -> NodeDaemon | None:
     Raises:
         FedprofileError: a wrong passphrase or policy, a copy that nobody has accepted.
     """
-    from federated.cli.deciding import make_decider, table_source
+    from federated.cli.deciding import make_decider, table_source, to_log_and
     from federated.cli.passphrase import PASSPHRASE_FILE, passphrase
     from federated.node.home import NodeHome
     from federated.node.lives import check_is_last
@@ -51,8 +55,9 @@ def mounted_party(hub: Hub, passphrase_file: Path | None) -> NodeDaemon | None:
         place,
         passphrase(passphrase_file),
         source,
-        make_decider(place, source),
+        make_decider(place, source, to_log_and(tell)),
         relay=hub.guard.relay,
+        on_end=lambda job, state: tell("ended", job, state),
     )
     party.start()
     log.info("%s is mounted and waits for proposals", place.name)

@@ -10,6 +10,7 @@ import typer
 from federated.cli import (
     assess,
     copies,
+    health,
     node_ledger,
     node_releases,
     officer,
@@ -22,6 +23,7 @@ from federated.cli import (
 from federated.cli import keys as node_keys
 from federated.cli.group import Group
 from federated.cli.logs import LogFormat, log_to_stderr
+from federated.cli.metrics import MetricsPort, Notify
 
 app = typer.Typer(
     cls=Group,
@@ -46,6 +48,7 @@ app.add_typer(peers.app, name="peers")
 app.add_typer(policy.app, name="policy")
 app.add_typer(table.app, name="table")
 app.add_typer(node_keys.app, name="keys")
+app.command("health")(health.node_health)
 app.command("purge")(node_keys.purge)
 app.command("assess")(assess.assess)
 app.command("year")(persons.year)
@@ -121,6 +124,8 @@ def start(
     home: Home = HOME,
     passphrase_file: PassphraseFile = None,
     log_format: LogFormat = "text",
+    metrics_port: MetricsPort = 0,
+    notify: Notify = "",
 ) -> None:
     """Run the node until it is stopped: hear proposals, run approved jobs.
 
@@ -129,7 +134,8 @@ def start(
     import logging
     import signal
 
-    from federated.cli.deciding import make_decider, table_source
+    from federated.cli.deciding import make_decider, table_source, to_log_and
+    from federated.cli.metrics import notifier, serve_metrics
     from federated.cli.passphrase import passphrase
     from federated.node.home import MOUNTED, NodeHome
     from federated.node.lives import check_is_last
@@ -146,7 +152,16 @@ def start(
         )
     log_to_stderr(log_format)
     source = table_source(place)
-    node = NodeDaemon(place, passphrase(passphrase_file), source, make_decider(place, source))
+    tell = notifier(notify)
+    node = NodeDaemon(
+        place,
+        passphrase(passphrase_file),
+        source,
+        make_decider(place, source, to_log_and(tell)),
+        on_end=lambda job, state: tell("ended", job, state),
+    )
+    if metrics_port:
+        serve_metrics(metrics_port, lambda: health.health_of_node(place), "fedprofile_node")
     signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
     try:
         node.start()

@@ -61,6 +61,8 @@ class Wire:
     def close(self) -> None:
         self.connected.clear()
 
+    waiting = 0
+
     def put(self, parcel: Parcel) -> None:
         if self.connected.is_set():
             Scene.now.to_bank(parcel)
@@ -74,6 +76,7 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         Scene.now = self
         self.folder, self.cut, self.clock = folder, False, 0.0
+        self.cut_at = "no such step"
         self.home = NodeHome.create(folder / "node", "bureau", "hub:1")
         save_keys(self.home.keys, KEYS["bureau"], SECRET, secrets.token_bytes)
         write_identity(self.home.path / "identity.json", PINNED["bureau"])
@@ -83,6 +86,7 @@ class Scene:
         self.home.certificate_key.chmod(0o600)
         self.policy(OPEN)
         self.session = secrets.token_bytes(32)
+        self.ends_told: list[tuple[str, str]] = []
         self.node: nodes.NodeDaemon | None = None
         self.comes()
         self.start()
@@ -102,7 +106,10 @@ class Scene:
         source = MemorySource({"bureau.people": pa.table({"id": PEOPLE, "loans": [1.0] * 40})})
         late = lambda: time.time() + self.clock  # noqa: E731
         desk = NodeDecider(name="bureau", home=self.home.path, source=source, clock=late)
-        self.node = nodes.NodeDaemon(self.home, SECRET, source, desk, timeout=60)
+        self.node = nodes.NodeDaemon(
+            self.home, SECRET, source, desk, timeout=60,
+            on_end=lambda job, state: self.ends_told.append((job, state)),
+        )  # fmt: skip
         self.node.start()
         self.call()
 
@@ -112,6 +119,7 @@ class Scene:
             node.stop()
 
     def to_bureau(self, parcel: Parcel) -> None:
+        self.cut = self.cut or parcel.step.startswith(self.cut_at)
         if self.node is None:
             self.bank.away("bureau")
         elif not self.cut:
@@ -120,6 +128,13 @@ class Scene:
     def to_bank(self, parcel: Parcel) -> None:
         if not self.cut:
             hand_on(self.bank, parcel)
+
+    def mend(self) -> None:
+        """The hub is back: what was lost is sent again."""
+        self.cut, self.cut_at = False, "no such step"
+        if self.node is not None:
+            self.node._back()
+        self.bank.again()
 
     def call(self) -> None:
         data = make_call(self.session, KEYS["bank"], PINNED)
@@ -244,10 +259,7 @@ def hub_gone(scene: Scene) -> None:
     scene.cut = True
     scene.approve()
     time.sleep(0.3)
-    scene.cut = False
-    assert scene.node is not None
-    scene.node._back()
-    scene.bank.again()
+    scene.mend()
 
 
 SLOW = pytest.mark.slow
@@ -271,6 +283,7 @@ def test_what_a_waiting_proposal_outlives(scene: Scene, event: Callable[[Scene],
     scene.becomes("done")
     (line,) = scene.lines("approved")
     assert (line["job"], line["proposer"]) == (scene.row()["job"], "bank")
+    assert scene.ends_told == [(scene.session.hex()[:8], "done")]
     scene.stop()
     assert scene.row()["state"] == "done"  # and after a restart
 
@@ -373,6 +386,111 @@ def test_a_node_that_is_revoked(scene: Scene) -> None:
     scene.node._ended(Refused("this node was revoked"))
     scene.becomes("left")
     assert scene.lines("ended")[-1]["error"] == "Refused"
+
+
+def at_rest(scene: Scene, step: str, state: str) -> None:
+    """Bring the job into a state and keep it there: the hub loses what is sent from a step on."""
+    scene.cut_at = step
+    if not step:
+        scene.cut = True
+    scene.approve()
+    scene.becomes(state)
+    end = time.monotonic() + 20
+    while not (scene.lines("approved") and scene.cut):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def restarted(scene: Scene) -> None:
+    """Stop and start, with the hub back: what was approved goes on, what ran goes on."""
+    state = "interrupted" if scene.lines("contract") else scene.row()["state"]
+    scene.stop()
+    assert scene.row()["state"] in (state, "interrupted")
+    scene.cut, scene.cut_at = False, "no such step"
+    scene.start()
+
+
+def back(scene: Scene) -> None:
+    """The hub was gone for a moment."""
+    scene.mend()
+
+
+def new_keys(scene: Scene) -> None:
+    scene.stop()
+    with pytest.raises(MisuseError, match=scene.session.hex()[:8]):
+        rotate(scene.home, KEYS["bureau"], SECRET, secrets.token_bytes)
+    scene.cut, scene.cut_at = False, "no such step"
+    scene.start()
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "event"),
+    [
+        ("", "approved", back),
+        pytest.param("", "approved", restarted, marks=SLOW),
+        pytest.param("", "approved", new_keys, marks=SLOW),
+        pytest.param("align", "running", back, marks=SLOW),
+        ("align", "running", restarted),
+        pytest.param("align", "running", new_keys, marks=SLOW),
+    ],
+)
+def test_what_approved_and_running_jobs_outlive(
+    scene: Scene, step: str, state: str, event: Callable[[Scene], None]
+) -> None:
+    at_rest(scene, step, state)
+    event(scene)
+    assert scene.ends() is None
+    scene.becomes("done")
+    assert len(scene.lines("approved")) == 1
+    scene.stop()
+    assert scene.row()["state"] == "done"
+
+
+def forbidden_since(scene: Scene) -> None:
+    scene.policy(FORBIDS)
+    scene.mend()
+
+
+def forbidden_over_a_restart(scene: Scene) -> None:
+    scene.policy(FORBIDS)
+    restarted(scene)
+
+
+def given_up(scene: Scene) -> None:
+    scene.cut, scene.cut_at = False, "no such step"  # and nothing is sent again yet
+    scene.bank.stop(Refused("stopped by this party"))
+
+
+def revoked(scene: Scene) -> None:
+    assert scene.node is not None
+    scene.node._ended(Refused("this node was revoked"))
+
+
+def stopped_by_its_officer(scene: Scene) -> None:
+    scene.cut, scene.cut_at = False, "no such step"
+    scene.say("stop", scene.session.hex()[:8], "--now")
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "event", "ends"),
+    [
+        ("", "approved", forbidden_since, "refused"),
+        pytest.param("", "approved", given_up, "failed", marks=SLOW),
+        pytest.param("", "approved", revoked, "refused", marks=SLOW),
+        ("align", "running", forbidden_over_a_restart, "refused"),
+        pytest.param("align", "running", given_up, "failed", marks=SLOW),
+        pytest.param("align", "running", revoked, "refused", marks=SLOW),
+        pytest.param("align", "running", stopped_by_its_officer, "refused", marks=SLOW),
+    ],
+)
+def test_what_ends_approved_and_running_jobs(
+    scene: Scene, step: str, state: str, event: Callable[[Scene], None], ends: str
+) -> None:
+    at_rest(scene, step, state)
+    event(scene)
+    scene.becomes(ends)
+    scene.stop()
+    assert scene.row()["state"] == ends  # and after a restart
 
 
 @pytest.mark.parametrize(

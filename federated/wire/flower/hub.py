@@ -19,6 +19,7 @@ from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME
 from flwr.superlink.main import create_app
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from federated.node.health import memory_of
 from federated.wire.flower.guard import PEER_KEY, Guard
 from federated.wire.hub_home import HubHome
 from federated.wire.local import LocalServer
@@ -168,6 +169,7 @@ class Hub:
             "since": int(self._began),
             "mounted": self.home.mounted,
             "callable": self.home.mounted in self.guard.relay.hosted(),
+            "memory": memory_of(),
             "nodes": nodes,
             "turned_away": dict(self.guard.turned_away),
         }

@@ -29,6 +29,11 @@ class MountedLink:
     def __repr__(self) -> str:
         return f"<{self._name}, mounted>"
 
+    @property
+    def waiting(self) -> int:
+        """Nothing waits: the relay is in this process."""
+        return 0
+
     def start(self) -> None:
         """From now on the party can be called. Raises `MisuseError` if a node has its name."""
         self._relay.host(self._name, _Taker(self._queue))

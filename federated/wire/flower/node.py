@@ -21,6 +21,7 @@ from federated.approval.call import VALID, read_call
 from federated.approval.decision import Call, Decider, Undecided
 from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity, PartyKeys
+from federated.node.health import memory_of
 from federated.node.home import NodeHome, frozen_columns, person_book
 from federated.node.lives import Copy, OlderCopy, begin, mark, met
 from federated.node.participant import Participant
@@ -39,6 +40,7 @@ from federated.session.reasons import Stopped
 from federated.session.session import Session
 from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
+from federated.store.memory import give_back
 from federated.tables.source import Source
 from federated.wire.flower.fleet import Fleet, FleetKeys
 from federated.wire.flower.mounted import MountedLink
@@ -112,6 +114,10 @@ class Link(Protocol):
 
     connected: threading.Event
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that are still to be sent."""
+
     def start(self) -> None:
         """Take part from now on."""
 
@@ -129,6 +135,7 @@ class NodeDaemon:
     every call, so that confirming a peer needs no restart. `decider` is policy and officers,
     `limits` what its policy lets others learn of a column over time; both are asked anew at
     every job. `relay` is that of the hub in whose process this party is mounted, if it is.
+    `on_end` is told the id and the state of each job that has ended.
     """
 
     def __init__(
@@ -142,9 +149,10 @@ class NodeDaemon:
         timeout: float = 3600.0,
         limits: Callable[[], ReleaseLimits] | None = None,
         relay: Relay | None = None,
+        on_end: Callable[[str, str], None] = lambda job, state: None,
     ) -> None:
         home.check()
-        self._life = begin(home.path)
+        self._life, self._on_end = begin(home.path), on_end
         self._limits = limits or (lambda: load_release_limits(home.policy))
         self.home, self._source, self._decider = home, source, decider
         self._pinned = pinned or home.pinned
@@ -347,13 +355,17 @@ class NodeDaemon:
         if not (place / "call").exists():  # its time says when the job came
             write_atomic(place / "call", data, private=True)
         job.thread = threading.Thread(
-            target=self._run, args=(job,), daemon=True, name=f"job {job.id}"
+            target=self._play, args=(job,), daemon=True, name=f"job {job.id}"
         )
         job.thread.start()
         _log.info("job %s: %s calls", job.id, call.proposer, extra=job.about)
         endpoint.greet()
         for parcel in early:
             endpoint.deliver(parcel)
+
+    def _play(self, job: Job) -> None:
+        self._run(job)
+        give_back()  # now that tables and roles are gone
 
     def _run(self, job: Job) -> None:
         call, home = job.call, self.home.job(job.call.session)
@@ -397,6 +409,8 @@ class NodeDaemon:
             _log.error("job %s has failed: %s", job.id, type(error).__name__)
         finally:
             job.endpoint.close()
+            if not isinstance(job.ending, EnvironmentFailed):  # else this node is stopping
+                self._on_end(job.id, job.state)
 
     def _progress(self, job: Job, step: str, share: float) -> None:
         job.step, job.share = step, share
@@ -437,6 +451,8 @@ class NodeDaemon:
                 "name": self.home.name,
                 "hub": self.home.hub,
                 "connected": self.fleet.connected.is_set(),
+                "queue": self.fleet.waiting,
+                "memory": memory_of(),
                 "jobs": jobs,
             }
         if request.get("op") == "stop":

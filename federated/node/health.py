@@ -1,0 +1,149 @@
+"""How a party's node is: numbers for a monitor, and what of them is wrong.
+
+Numbers count jobs and bytes; none is about a person, a table or a result.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from federated.approval.policy_file import load_policy
+from federated.node.home import MOUNTED, NodeHome
+from federated.node.lives import check_is_last
+from federated.node.states import STATES
+from psi.protocol import FedprofileError
+
+__all__ = ["Health", "Measure", "disk_measure", "memory_of", "node_health", "text_format"]
+
+DAYS = 30.0
+"""Days of a certificate below which it is to be renewed."""
+
+LEAST_DISK = 2 << 30
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number: its name without prefix, what it is, and labels."""
+
+    name: str
+    what: str
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Health:
+    """Numbers, and sentences on what is wrong; well if there is none."""
+
+    measures: tuple[Measure, ...]
+    problems: tuple[str, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """For programs."""
+        numbers: dict[str, Any] = {}
+        for one in self.measures:
+            if not one.labels:
+                numbers[one.name] = one.value
+                continue
+            (label,) = one.labels.values()
+            numbers.setdefault(one.name, {})[label] = one.value
+        return {"well": not self.problems, "problems": list(self.problems), **numbers}
+
+
+def node_health(
+    place: NodeHome,
+    rows: Iterable[Mapping[str, Any]],
+    live: Mapping[str, Any] | None,
+    expires: dt.datetime | None,
+    now: float | None = None,
+) -> Health:
+    """The health of a node.
+
+    Args:
+        place: its folder.
+        rows: its proposals and jobs, as `node jobs` lists them.
+        live: what the running node says of itself, None where none runs.
+        expires: when its certificate ends; None for a mounted party.
+        now: seconds since 1970.
+    """
+    now = time.time() if now is None else now
+    entries = list(rows)
+    states = Counter(str(row["state"]) for row in entries)
+    waits = [int(row["received"]) for row in entries if row["state"] == "waiting"]
+    oldest = now - min(waits) if waits else 0.0
+    connected = bool(live and live["connected"])
+    found = [
+        Measure("up", "whether the node runs", float(live is not None)),
+        Measure("connected", "whether it is connected to the hub", float(connected)),
+        Measure("oldest_waiting_seconds", "for how long a proposal has waited", round(oldest)),
+        disk_measure(place.path),
+    ]
+    problems = []
+    if live is None:
+        problems.append("no node runs here")
+    else:
+        found.append(Measure("memory_bytes", "resident memory", live["memory"]))
+        found.append(Measure("queue_bytes", "waiting to be sent to the hub", live["queue"]))
+        if not connected:
+            problems.append("it is not connected to the hub")
+    if place.hub != MOUNTED:
+        days = _days(expires, now)
+        found.append(Measure("certificate_days", "until the certificate ends", days))
+        if days < DAYS:
+            problems.append(f"its certificate ends in {max(days, 0):.0f} days: a new invite")
+    found += [Measure("jobs", "by state", states[s], {"state": s}) for s in STATES]
+    problems += _wrong(place)
+    return Health(tuple(found), tuple(problems))
+
+
+def _days(expires: dt.datetime | None, now: float) -> float:
+    return round((expires.timestamp() - now) / 86400, 1) if expires else 0.0
+
+
+def _wrong(place: NodeHome) -> list[str]:
+    found = []
+    for check in (lambda: check_is_last(place.path), lambda: load_policy(place.policy)):
+        try:
+            check()
+        except FedprofileError as error:
+            found.append(error.message)
+    free = shutil.disk_usage(place.path).free
+    if free < LEAST_DISK:
+        found.append(f"{free >> 20} MB of disk are free, {LEAST_DISK >> 20} wanted")
+    return found
+
+
+def disk_measure(path: Path) -> Measure:
+    """What is free where a folder is."""
+    return Measure("disk_free_bytes", "free on the folder's disk", shutil.disk_usage(path).free)
+
+
+def memory_of(process: int | str = "self") -> int:
+    """Resident memory of a process, bytes; 0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def text_format(health: Health, prefix: str) -> str:
+    """The text that Prometheus reads (exposition format 0.0.4): gauges, and one that says all."""
+    lines, told = [], set()
+    well = Measure("well", "1 where nothing is wrong", float(not health.problems))
+    for one in (well, *health.measures):
+        name = f"{prefix}_{one.name}"
+        if name not in told:
+            told.add(name)
+            lines += [f"# HELP {name} {one.what}", f"# TYPE {name} gauge"]
+        labels = ",".join(f'{key}="{value}"' for key, value in one.labels.items())
+        lines.append(f"{name}{'{' + labels + '}' if labels else ''} {one.value:.15g}")
+    return "\n".join(lines) + "\n"
