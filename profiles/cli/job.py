@@ -8,12 +8,17 @@ from typing import Annotated
 import typer
 
 from federated.cli.group import Group
+from profiles.cli import asks
 
 app = typer.Typer(
     cls=Group,
     help="Look at, resume and stop the jobs that this party has proposed over a hub.",
     no_args_is_help=True,
 )
+
+app.command()(asks.ask)
+app.command()(asks.asks)
+app.command()(asks.serve)
 
 Hub = Annotated[
     Path, typer.Option("--hub", help="The folder of this party's hub or node, as `run` got it.")

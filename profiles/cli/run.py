@@ -50,6 +50,10 @@ def run(
             "job took them for.",
         ),
     ] = False,
+    ask: Annotated[
+        Path | None,
+        typer.Option("--ask", help="The signed ask that this run answers (`job serve`)."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Run a job with all parties on this machine, or with --hub with the others at their nodes.
@@ -84,7 +88,9 @@ def run(
         overwrite=overwrite,
         baseline=plaintext_baseline,
         progress=None if quiet else progress_bar(steps_of(spec), spec.receiver),
-        over=over_hub(hub, passphrase_file, wait * 3600, started, resume, held) if hub else None,
+        over=over_hub(hub, passphrase_file, wait * 3600, started, resume, held, ask)
+        if hub
+        else None,
         resumed=resume,
         frozen=held,
         campaigns=tables.absolute().parent / "campaigns",
@@ -135,6 +141,7 @@ def over_hub(
     started: Any,
     resume: Any,
     frozen: Any = None,
+    ask: Path | None = None,
 ) -> Any:
     """Run the federation over this hub or node; `resume` is a run, or whether to find one."""
     from federated.cli.deciding import make_decider
@@ -146,6 +153,7 @@ def over_hub(
 
     def over(job: Any, sources: Any, folder: Path, progress: Any) -> Any:
         source = sources[job.receiver]
+        asker = _asker(ask, link.home, Path(job.file)) if ask else None
         return federate_remote(
             job,
             source,
@@ -153,7 +161,7 @@ def over_hub(
             keys,
             folder,
             started,
-            decider=make_decider(link.home, source, _waits(link.home.path)),
+            decider=make_decider(link.home, source, _waits(link.home.path), asker),
             progress=progress,
             wait=wait,
             frozen=frozen,
@@ -161,6 +169,21 @@ def over_hub(
         )
 
     return over
+
+
+def _asker(ask: Path, home: Any, job: Path) -> Any:
+    """Who signed the ask, by the party's list. The run is of the job file that he signed."""
+    from federated.keys.officers import load_officers
+    from profiles.asks import read_ask
+    from psi.protocol import MisuseError
+
+    listed = load_officers(home.path)
+    if listed is None:
+        raise MisuseError(f"{home.name} lists no analysts", hint="fedprofile node officers add")
+    found = read_ask(ask, listed, new=False)
+    if job.read_text("utf-8") != found.said["job"]:
+        raise MisuseError(f"{job} is not the job that {ask.name} asks for")
+    return found.asker
 
 
 def _waits(home: Path) -> Any:

@@ -1,7 +1,8 @@
 """Two organisations, from nothing to a first job, by the commands of docs/DEPLOYMENT.md.
 
 The one that asks is not the bank: a registry proposes and receives. The bank runs the hub, is
-mounted in it, and its officer approves by the same commands as at a node. Officers have keys.
+mounted in it, and its officer approves by the same commands as at a node. Officers and the analyst
+have keys; the analyst has nothing of the registry's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import pytest
 
 from federated.approval.policy_file import NEW_POLICY
 from federated.keys.identity_file import read_identity
+from federated.keys.officers import read_card
 from federated.ledger.lines import read_ledger
+from profiles.asks import asks_in
 from profiles.demo.people import credit_codes
 from tests.e2e.hub_world import World
 
@@ -56,9 +59,9 @@ def test_a_registry_asks_a_bank(tmp_path: Path, world: World) -> None:
     world.command("node", "init", invite, "--home", homes["registry"])
     for one, other in (("bank", "registry"), ("registry", "bank")):
         handed = places[other] / "identity.json"
-        world.command("node", "peers", "add", str(handed), "--home", homes[one])
+        world.here("node", "peers", "add", str(handed), "--home", homes[one])
         read_out = read_identity(handed).fingerprint.split()
-        world.command("node", "peers", "confirm", other, *read_out, "--home", homes[one])
+        world.here("node", "peers", "confirm", other, *read_out, "--home", homes[one])
     world.command(
         "node", "table", "add", "companies", "--path", str(tmp_path / "bank.csv"),
         "--key", "code", "--column", "balance=aggregate", "--entity", "company",
@@ -70,42 +73,56 @@ def test_a_registry_asks_a_bank(tmp_path: Path, world: World) -> None:
         "--home", homes["registry"],
     )  # fmt: skip
     for name, home in homes.items():
-        world.command("node", "policy", "check", "--home", home)
-        for person in ("ann", "ben"):
-            _officer(world, tmp_path / name / person, person, home)
+        world.here("node", "policy", "check", "--home", home)
+        _lists(world, tmp_path / name / "ann", "officer", home)
+    _lists(world, tmp_path / "registry" / "cy", "analyst", homes["registry"])
     world.spawn("registry", "node", "start", "--home", homes["registry"])
     world.wait(lambda: world.online("registry"), "registry does not connect")
     world.command("node", "doctor", "--home", homes["registry"])
     assert "bank                     mounted  can be called" in world.command(
         "hub", "status", "--home", str(world.hub)
     ).stdout  # fmt: skip
-    world.spawn(
-        "run", "run", str(JOB), "--tables", homes["registry"] + "/tables.toml", "--quiet",
-        "--out", str(tmp_path / "out"), "--hub", homes["registry"],
-    )  # fmt: skip
-    _four_eyes(world, tmp_path / "registry", homes["registry"])
+    asks = tmp_path / "asks"
+    asks.mkdir()
+    world.spawn("serve", "job", "serve", "--hub", homes["registry"], "--asks", str(asks))
+    cy = _own(tmp_path / "registry" / "cy")
+    world.command("job", "ask", str(JOB), "--asks", str(asks), *cy)
+    own = _waiting(world, homes["registry"])
+    done = world.command("node", "approve", own, "--home", homes["registry"], check=False)
+    assert done.returncode == 2
+    assert "sign with keys of their own" in done.stderr
+    done = world.command("node", "approve", own, "--home", homes["registry"], *cy, check=False)
+    assert done.returncode == 6  # who asks does not approve
+    ann = _own(tmp_path / "registry" / "ann")
+    world.command("node", "approve", own, "--home", homes["registry"], *ann)
     asked = _waiting(world, homes["bank"])
     shown = world.command("node", "show", asked, "--home", homes["bank"]).stdout
     assert "registry proposes" in shown
     assert "for aggregates: balance" in shown
     assert "fingerprint compared by" in shown
-    _approve(world, asked, tmp_path / "bank" / "ann", homes["bank"])
-    assert world.processes["run"].wait(180) == 0, world.log("run")
-    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    ann = _own(tmp_path / "bank" / "ann")
+    world.command("node", "approve", asked, "--home", homes["bank"], *ann)
+    (ask,) = asks_in(asks)
+    world.wait(lambda: ask.state["state"] in ("done", "failed"), "it does not end", 180)
+    assert ask.state["state"] == "done", (ask.folder / "log").read_text()
+    assert "done" in world.command("job", "asks", "--asks", str(asks)).stdout
+    assert (ask.folder / "out" / "report.html").stat().st_mode & 0o777 == 0o640
+    metrics = json.loads((ask.folder / "out" / "metrics.json").read_text())
     joined = registry.merge(bank, left_on="credit_code", right_on="code")
     means = joined.groupby("industry").balance.mean()
     table = metrics["aggregates"][0]["table"]
     assert table["group"] == list(INDUSTRIES)
     assert table["balance:mean"] == pytest.approx(means.to_list())
-    said = {"bank": ["ann"], "registry": ["ann", "ben"]}
     for name, place in places.items():
         (ledger,) = place.glob("jobs/*/ledger.jsonl")
         lines = read_ledger(ledger)
         (approved,) = (line["body"] for line in lines if line["kind"] == "approved")
-        assert [word["officer"] for word in approved["words"]] == said[name]
+        assert [word["officer"] for word in approved["words"]] == ["ann"]
         assert "disclosure" in {line["kind"] for line in lines}
         verified = world.command("node", "ledger", "verify", "--home", homes[name]).stdout
         assert f"signed by {name}" in verified
+        rows = json.loads(world.command("node", "jobs", "--json", "--home", homes[name]).stdout)
+        assert [row["state"] for row in rows] == ["done"]
 
 
 def _waiting(world: World, home: str) -> str:
@@ -117,34 +134,20 @@ def _waiting(world: World, home: str) -> str:
     return ids()[0]
 
 
-def _officer(world: World, folder: Path, person: str, home: str) -> None:
-    """A person makes a key on his own account, and the party lists it."""
+def _lists(world: World, folder: Path, role: str, home: str) -> None:
+    """A person makes a key on an account of his own, and the party lists it."""
     folder.mkdir(parents=True)
     own = folder / "passphrase"
-    own.write_text(f"the passphrase of {person}")
+    own.write_text(f"the passphrase of {folder.name}")
     own.chmod(0o600)
-    said = world.command(
-        "node", "officers", "key", person, "--out", str(folder / "key"),
-        "--passphrase-file", str(own),
-    ).stdout  # fmt: skip
-    read_out = next(line for line in said.splitlines() if "fingerprint" in line).split(": ")[1]
-    card = str(folder / f"{person}.card.json")
-    world.command("node", "officers", "add", card, *read_out.split(), "--home", home)
+    words = ("node", "officers", "key", folder.name)
+    world.here(*words, "--out", str(folder / "key"), "--passphrase-file", str(own))
+    card = folder / f"{folder.name}.card.json"
+    read_out = read_card(card).fingerprint.split()
+    add = ("node", "officers", "add", str(card), *read_out, "--role", role)
+    world.here(*add, "--home", home)
 
 
-def _approve(world: World, asked: str, folder: Path, home: str) -> str:
-    return world.command(
-        "node", "approve", asked, "--home", home, "--key", str(folder / "key"),
-        "--passphrase-file", str(folder / "passphrase"),
-    ).stderr  # fmt: skip
-
-
-def _four_eyes(world: World, people: Path, home: str) -> None:
-    """Nobody has signed for the proposal, so two officers approve it."""
-    asked = _waiting(world, home)
-    assert f"approve {asked}" in world.log("run")
-    done = world.command("node", "approve", asked, "--home", home, check=False)
-    assert done.returncode == 2
-    assert "sign with keys of their own" in done.stderr
-    assert "waits for 1 more" in _approve(world, asked, people / "ann", home)
-    _approve(world, asked, people / "ben", home)
+def _own(folder: Path) -> tuple[str, ...]:
+    """With which key a person speaks."""
+    return ("--key", str(folder / "key"), "--passphrase-file", str(folder / "passphrase"))
