@@ -58,6 +58,11 @@ def split_measure(measure: str) -> tuple[str, str]:
     return (source, statistic) if colon else (measure, "")
 
 
+def unknown_party(name: str, names: list[str]) -> str:
+    """A hint where the part before the dot is no party of the job."""
+    return "" if name in names else f"no party {name!r}: there are {', '.join(names)}"
+
+
 def read_aggregates(
     section: TomlSection, names: list[str], receiver: str
 ) -> list[AggregateSpec | CategorySpec]:
@@ -69,7 +74,7 @@ def read_aggregates(
         mine = party == receiver
         if party not in names or not name or mine in found:
             allowed = f'"{receiver}.COLUMN", "PARTNER.COLUMN" or one of each'
-            raise section.fail("by", ", ".join(by), allowed)
+            raise section.fail("by", ", ".join(by), allowed, unknown_party(party, names))
         found[mine] = (party, name)
     if False not in found:
         return list(_by_segment(section, found[True][1], names, receiver))
@@ -85,7 +90,8 @@ def _by_segment(
         source, statistic = split_measure(measure)
         partner, _, measured = source.partition(".")
         if partner not in names or partner == receiver or not measured:
-            raise section.fail("measures", measure, '"PARTNER.COLUMN:mean"')
+            hint = unknown_party(partner, names)
+            raise section.fail("measures", measure, '"PARTNER.COLUMN:mean"', hint)
         try:
             asked = Statistic.parse(statistic or "mean")
         except MisuseError as error:

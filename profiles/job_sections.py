@@ -8,7 +8,7 @@ from federated.aggregate import Amount
 from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.kinds.join_sum import STATISTICS
 from federated.toml_sections import TomlSection
-from profiles.aggregate_section import split_measure, summed_by
+from profiles.aggregate_section import split_measure, summed_by, unknown_party
 from profiles.specs import (
     AlignSpec,
     CampaignSpec,
@@ -137,7 +137,8 @@ def read_join_sums(section: TomlSection, names: list[str], receiver: str) -> lis
         source, text = split_measure(measure)
         partner, _, column = source.partition(".")
         if partner not in names or partner == receiver or not column:
-            raise section.fail("measures", measure, '"PARTNER.COLUMN:sum[LOW,HIGH]"')
+            hint = unknown_party(partner, names)
+            raise section.fail("measures", measure, '"PARTNER.COLUMN:sum[LOW,HIGH]"', hint)
         statistic, bracket, limits = (text or "sum").partition("[")
         if statistic not in STATISTICS:
             raise section.fail("measures", measure, f"{', '.join(STATISTICS)} as statistic")

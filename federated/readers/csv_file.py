@@ -27,6 +27,7 @@ from psi.protocol.errors import InputError
 __all__ = ["CsvReader"]
 
 _BLOCK = 1 << 22
+_DELIMITERS = (";", "\t", "|", ",")
 _LONGEST = 1 << 30
 _LONGEST_HEADER = 1 << 26
 
@@ -180,11 +181,23 @@ class CsvReader(Reader):
             return 'quotes are written \\" here: set escape = "\\\\" in tables.toml'
         if any(b"\0" in block or b"\x1a" in block for block in self._blocks()):
             return "it holds NUL or end-of-file characters: cut or damaged while it was written"
-        if found.ragged == found.records - 1 and found.ragged_fields == found.width + 1:
+        header, line = self._first_lines(found.ragged_line)
+        other = next((mark for mark in _DELIMITERS if mark in header), "")
+        if form.delimiter not in header and other:
+            return (
+                f"its header has {other!r} between names: set delimiter = {other!r} in tables.toml"
+            )
+        ended = line.rstrip("\r\n").endswith(form.delimiter)
+        if ended and found.ragged == found.records - 1 and found.ragged_fields == found.width + 1:
             return f"each line ends in {form.delimiter!r} and the header does not: add one there"
         if wider and 2 * found.ragged > found.records:
             return f"is line {found.ragged_line} the header? delete the lines above it"
         return f"check delimiter = {form.delimiter!r} and the quotes around it"
+
+    def _first_lines(self, number: int) -> tuple[str, str]:
+        """The first line and another near it, "" where that is not in the first block."""
+        lines = next(iter(self._blocks()), b"").decode("utf-8", "replace").splitlines()
+        return (*lines[:1], "")[0], lines[number - 1] if 0 < number <= len(lines) else ""
 
     def _quote(self, found: Scan) -> InputError:
         """A quote that does not close where it should."""

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.readers.advice import how_to_read
+from federated.readers.advice import how_to_read, quoted_name
 from federated.readers.canonical import canonical_column, is_text
 from federated.readers.fillers import WORDS
 from federated.readers.settle import unwritten
@@ -119,7 +119,13 @@ def binary_label(table: pa.Table, column: str, *, positive: str = "", where: str
     text = pc.replace_substring_regex(text, r"^([+-]?\d+)\.0+$", r"\1")
     classes = [str(found) for found in pc.unique(text).to_pylist()]
     if len(classes) != 2:
-        raise InputError(f"{place}: found {len(classes)} classes, allowed: 2")
+        hint = ""
+        if len(classes) > 2:
+            hint = (
+                f"one that means missing: nulls = {{ {quoted_name(column)} = [...] }} in "
+                "tables.toml; otherwise a column of two classes and a [[train]] for each question"
+            )
+        raise InputError(f"{place}: found {len(classes)} classes, allowed: 2", hint=hint)
     wanted = positive.strip().lower()
     if not wanted:
         pairs = [(yes, no) for yes in _TRUE for no in (*_FALSE, "-1")]

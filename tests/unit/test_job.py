@@ -101,6 +101,7 @@ def test_columns_with_dots_and_colons_in_their_names(tmp_path: Path) -> None:
         ('by = "bank.segment"', 'by = "bureau.segment"', "categories: missing"),
         ("bureau.loans:mean", "bureau.loans:median", "count, sum, mean, variance"),
         ("bureau.loans:mean", "bank.loans:mean", "PARTNER.COLUMN:mean"),
+        ("bureau.loans:mean", "telco.loans:mean", "no party 'telco': there are bank, bureau"),
         ("bureau.loans:mean", "bureau.loans:share>many", r"loans:share>many' found, count, sum"),
         ("bureau.loans:mean", "bureau.loans:share>nan", "finite numbers allowed"),
         ("bureau.loans:mean", "bureau.loans:histogram[2,1]", "1 to 50 edges in rising order"),

@@ -202,3 +202,23 @@ def test_a_quote_that_a_block_ends_within_is_no_open_quote(
     table = bind('id,job\n1,"self-employed"\n2,"retired"\n')
     assert table.columns() == ["id", "job"]
     assert table.load(["job"]).column("job").to_pylist() == ["self-employed", "retired"]
+
+
+def test_advice_where_the_header_is_another_than_the_lines(bind: Bind) -> None:
+    """Each hint is the one that helps: it is applied here, and the file is read."""
+    semicolons = "id;v\n1;2,5\n2;3,5\n3;4,5\n"
+    with pytest.raises(InputError) as caught:
+        bind(semicolons).load()
+    assert "set delimiter = ';' in tables.toml" in str(caught.value.hint)
+    found = bind(semicolons, 'delimiter = ";"\ndecimal = ","').load()
+    assert found["v"].to_pylist() == [2.5, 3.5, 4.5]
+    titled = "Export of 2 January\nid,v\n1,2\n2,3\n3,4\n"
+    with pytest.raises(InputError) as caught:
+        bind(titled).load()
+    assert "is line 2 the header? delete the lines above it" in str(caught.value.hint)
+    assert bind(titled.split("\n", 1)[1]).load()["v"].to_pylist() == [2, 3, 4]
+    trailing = "id,v\n1,2,\n2,3,\n"
+    with pytest.raises(InputError) as caught:
+        bind(trailing).load()
+    assert "each line ends in ',' and the header does not" in str(caught.value.hint)
+    assert bind(trailing.replace("id,v", "id,v,")).load()["v"].to_pylist() == [2, 3]
