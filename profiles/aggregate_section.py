@@ -17,6 +17,7 @@ __all__ = [
     "settled",
     "split_measure",
     "summed_by",
+    "unknown_party",
 ]
 
 
