@@ -37,5 +37,5 @@ __all__ = [
     "told_bits",
 ]
 
-SUITE = "half-tree-regression-v1"
+SUITE = "half-tree-regression-v2"
 """What contracts name."""

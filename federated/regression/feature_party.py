@@ -51,6 +51,8 @@ T = TypeVar("T")
 
 GROWTH = 8.0
 """How much wider a step may make the range of this party's scores."""
+_MODELS = 64
+"""More than an evaluation has."""
 _PARTS = 64
 """Steps are shortened to a multiple of one over so many."""
 
@@ -214,6 +216,8 @@ class FeatureParty(Party[FeatureFit]):
         grids = Grids(state.number, limits, np.zeros((0, 2), np.int64), (), np.zeros(0, np.int16))
         if self._looks:
             every = [self._grid(state, at) for at in range(len(self._evaluation(state).models))]
+            for at in range(len(every)):
+                self._blur(state, at)
             tables = [table_of(self._plan.link, grid) for grid in every]
             ranks = tuple(table.shape[1] for table in tables)
             ranges = np.array([(grid.low, grid.high) for grid in every], np.int64)
@@ -257,7 +261,7 @@ class FeatureParty(Party[FeatureFit]):
             scores, grid = self._scores(state, at), self._grid(state, at)
             slope = slope_of(self._plan.link, scores + state.score)
             slope *= state.curvature / slope[self._labelled].mean()
-            off = grid.points[grid.numbers(scores)] - scores
+            off = grid.points[self._points(state, Place(0, 0, -1, state.number, at))] - scores
             return self._fixed(slope * off, state.unit)
 
         return self._once(("slack", state.number, at), made)
@@ -298,9 +302,23 @@ class FeatureParty(Party[FeatureFit]):
 
     def _points(self, state: Fitting, place: Place) -> Bins:
         def made() -> Bins:
-            return self._grid(state, place.model).numbers(self._scores(state, place.model))
+            grid, moved = (
+                self._grid(state, place.model),
+                self._moved(state.number, place.model),
+            )
+            return grid.numbers(self._scores(state, place.model), moved)
 
         return self._once(("points", state.number, place.model), made)
+
+    def _moved(self, number: int, at: int) -> NDArray[np.int16]:
+        return np.asarray(self.context.store.get("moved", number * _MODELS + at))
+
+    def _blur(self, state: Fitting, at: int) -> None:
+        """Draw how far each row's point is moved in this evaluation."""
+        wide = 2 * self._grid(state, at).reach + 1
+        drawn = state.transcript.draw(f"moved {state.number} {at}", 4 * self._rows)
+        moved = (np.frombuffer(drawn, "<u4") % wide).astype(np.int16) - np.int16(wide // 2)
+        self.context.store.put("moved", state.number * _MODELS + at, moved)
 
     def restore(self, data: bytes) -> None:
         super().restore(data)
@@ -322,7 +340,8 @@ class FeatureParty(Party[FeatureFit]):
         return self._once(("scores", state.number, at), made)
 
     def _grid(self, state: Fitting, at: int) -> Grid:
-        grid = Grid.over(self._scores(state, at), self._plan.grid_bits)
+        blurred = self._plan.noise > 0
+        grid = Grid.over(self._scores(state, at), self._plan.grid_bits, blurred=blurred)
         try:
             grid.check()
         except PeerError:

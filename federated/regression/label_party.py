@@ -320,7 +320,8 @@ class LabelParty(Party[LabelFit]):
             return []
         flat, size = self.context.store.get("tables", state.number), 1 << self._plan.grid_bits
         ends = np.cumsum([size * rank for rank in state.ranks])[:-1]
-        grids = [Grid(int(low), int(high), self._plan.grid_bits) for low, high in state.ranges]
+        bits, blurred = self._plan.grid_bits, self._plan.noise > 0
+        grids = [Grid(int(low), int(high), bits, blurred) for low, high in state.ranges]
         parts = np.split(flat, ends)
         return [(grid, part.reshape(size, -1)) for grid, part in zip(grids, parts, strict=True)]
 

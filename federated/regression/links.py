@@ -48,17 +48,30 @@ MOST_RANK = 60
 
 @dataclass(frozen=True)
 class Grid:
-    """The points that a score may have: from `low` to `high` quarters, 2^bits of them."""
+    """The points that a score may have: from `low` to `high` quarters, 2^bits of them.
+
+    If `blurred`, a score's point is moved by up to `reach` points, at random and evenly, in every
+    evaluation anew; scores have room for that on both sides.
+    """
 
     low: int
     high: int
     bits: int
+    blurred: bool = False
 
     @classmethod
-    def over(cls, scores: Floats, bits: int) -> Grid:
+    def over(cls, scores: Floats, bits: int, *, blurred: bool = False) -> Grid:
         """The range of scores, rounded outwards to quarters: its ends are two rows' scores."""
-        low = int(np.floor(QUARTER * scores.min()))
-        return cls(low, max(int(np.ceil(QUARTER * scores.max())), low + 1), bits)
+        first, last = float(scores.min()), float(scores.max())
+        room = (last - first) / 8 + 0.1 if blurred else 0.0
+        low = int(np.floor(QUARTER * (first - room)))
+        high = max(int(np.ceil(QUARTER * (last + room))), low + 1)
+        return cls(low, high, bits, blurred)
+
+    @property
+    def reach(self) -> int:
+        """How many points a score may be moved by."""
+        return (1 << self.bits) // 10 if self.blurred else 0
 
     @property
     def points(self) -> Floats:
@@ -75,10 +88,21 @@ class Grid:
         """From the first to the last."""
         return (self.high - self.low) / QUARTER
 
-    def numbers(self, scores: Floats) -> NDArray[np.uint16]:
-        """The nearest point of each score."""
-        found = np.rint((scores - self.low / QUARTER) / self.step)
+    def numbers(self, scores: Floats, moved: NDArray[np.int16] | int = 0) -> NDArray[np.uint16]:
+        """The nearest point of each score, and so many points further."""
+        found = np.rint((scores - self.low / QUARTER) / self.step) + moved
         return np.clip(found, 0, (1 << self.bits) - 1).astype(np.uint16)
+
+    def inner(self, of: Floats) -> Floats:
+        """Of an array by point the mean over the points that each score may be moved to.
+
+        For those scores that have room on both sides: `[2^bits - 2 reach, ...]`.
+        """
+        if not self.reach:
+            return of
+        wide = 2 * self.reach + 1
+        sums = np.cumsum(np.concatenate([np.zeros_like(of[:1]), of]), axis=0)
+        return np.asarray((sums[wide:] - sums[:-wide]) / wide)
 
     def check(self) -> None:
         """Raise `PeerError` unless scores may have this range."""
@@ -130,8 +154,8 @@ def check_table(link: str, grid: Grid, table: Table, scores: Floats) -> None:
         raise PeerError("a table with entries beyond 1")
     ends = float(scores.min()), float(scores.max())
     inner = np.linspace(*ends, _SAMPLES)
-    wanted = mean_of(link, inner[:, None] + grid.points)
-    near = _least(link, grid, table, inner) @ (table.T / 2.0**TABLE_BITS)
+    wanted = mean_of(link, inner[:, None] + grid.inner(grid.points))
+    near = _least(link, grid, table, inner) @ grid.inner(table / 2.0**TABLE_BITS).T
     off = float(np.abs(wanted - near).max()) / max(1.0, float(np.abs(wanted).max()))
     if not off < _WRONG:
         raise PeerError("a table that is no basis for its range")
@@ -151,13 +175,14 @@ def lanes(link: str, grid: Grid, table: Table, scores: Floats) -> Floats:
 
 
 def _least(link: str, grid: Grid, table: Table, scores: Floats) -> Floats:
-    points = grid.points
+    """Least squares in the mean of what a moved score looks up: moving has no bias then."""
+    points, basis = grid.inner(grid.points), grid.inner(table / 2.0**TABLE_BITS)
     if link == "poisson":
         found = np.zeros((len(scores), table.shape[1]))
-        found[:, 0] = np.exp(scores + points.max())
+        found[:, 0] = np.exp(scores + points[-1]) / basis[-1, 0]
         return found
     coarse = np.unique(np.rint(np.linspace(0, len(points) - 1, _FITTED)).astype(np.int64))
-    inverse: Any = np.linalg.pinv(table[coarse] / 2.0**TABLE_BITS)
+    inverse: Any = np.linalg.pinv(basis[coarse])
     return np.asarray(mean_of(link, scores[:, None] + points[coarse]) @ inverse.T)
 
 

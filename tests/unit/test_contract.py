@@ -151,7 +151,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data.replace(b'"steps":0', b'"steps":1'),
         lambda data: data.replace(b'"row_bits":0', b'"row_bits":1'),
         lambda data: data.replace(b'"score_vectors":0', b'"score_vectors":1'),
-        lambda data: data.replace(b"half-tree-regression-v1", b"half-tree-regression-v0"),
+        lambda data: data.replace(b"half-tree-regression-v2", b"half-tree-regression-v0"),
         lambda data: data.replace(b'"keep_tags_days":0', b'"keep_tags_days":-1'),
         lambda data: data.replace(b'"task":"churn"', b'"task":"' + b"x" * 65 + b'"'),
     ],

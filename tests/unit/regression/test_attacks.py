@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federated.regression import feature_party, label_party, party
+from federated.regression import feature_party, label_party, links, party
 from psi.protocol import Pair, PeerError
-from tests.unit.regression.world import World, plan
+from tests.unit.regression.world import World, centre, plan, weights
 
 ROWS, AIMED = 400, 40
 
@@ -83,13 +83,14 @@ def test_more_columns_than_stated_end_a_run() -> None:
         pair.run()
 
 
-def test_a_label_party_that_scales_a_lookup_reads_a_score(monkeypatch: Any) -> None:
+def test_a_label_party_that_scales_a_lookup_reads_a_moved_score(monkeypatch: Any) -> None:
     """What noise does not stop: lanes are masked, so nobody sees that one row's are a thousand
-    times too large and all others zero. One evaluation tells as many rows as it opens numbers."""
+    times too large and all others zero. What is read is the row's point, not its score: the bureau
+    moves it at random in each evaluation."""
     aimed, scale = 7, 1000.0
     world = World.of(ROWS, 23)
     found: dict[str, Any] = {}
-    original, honest = party.Party._opening, label_party.lanes
+    original, honest = party.Party._opening, links.lanes
 
     def opening(self: Any, state: Any, sent: Any) -> Any:
         found[self.context.party] = self, state, original(self, state, sent)
@@ -98,16 +99,28 @@ def test_a_label_party_that_scales_a_lookup_reads_a_score(monkeypatch: Any) -> N
     def lies(link: str, grid: Any, table: Any, scores: Any) -> Any:
         f = honest(link, grid, table, scores) * scale
         f[np.arange(len(f)) != aimed] = 0.0
+        found["table"], found["f"] = table, f[aimed] / scale
         return f
 
     monkeypatch.setattr(party.Party, "_opening", opening)
     monkeypatch.setattr(label_party, "lanes", lies)
     world.run(plan(ROWS, evaluations=2, noise=1.0))
-    bank, state, opened = found["bank"]
-    total = opened.gradients[0] + world.y.sum()
-    chance = float(np.clip(total / scale, 1e-3, 1 - 1e-3))
-    mine = float(bank._x[aimed] @ state.models[0].weights)
+    read = (found["bank"][2].gradients[0] + world.y.sum()) / scale
     bureau, state, _ = found["bureau"]
-    theirs = float(bureau._x[aimed] @ state.models[0].weights)
-    means = [1 / (1 + np.exp(-(mine + part))) for part in (theirs - 0.25, theirs, theirs + 0.25)]
-    assert abs(chance - np.clip(means[1], 1e-3, 1 - 1e-3)) < 0.02 + abs(means[2] - means[0]) / 4
+    grid, scores = bureau._grid(state, 0), bureau._scores(state, 0)
+    moved = bureau._moved(1, 0)
+    at_point = found["table"] @ found["f"] / 4096
+    assert abs(read - at_point[grid.numbers(scores, moved)[aimed]]) < 0.05
+    # evenly over the reach on both sides, which is more than a third of the scores' spread
+    assert (np.abs(moved).max(), grid.reach) == (25, 25)
+    assert abs(moved.std() / (25 / np.sqrt(3)) - 1) < 0.2
+    assert moved.std() * grid.step > scores.std() / 3
+
+
+def test_a_score_moved_at_random_costs_a_fit_little() -> None:
+    """The lookup's mean over all moves is the true mean."""
+    world = World.of(2000, 24)
+    bank, bureau, _ = world.run(plan(2000, evaluations=8, noise=1e-9))
+    central, errors = centre(world.joined, world.y)
+    off = (weights(bank, bureau) - central) / errors
+    assert 1e-3 < np.abs(off).max() < 0.8
