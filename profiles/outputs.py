@@ -226,6 +226,13 @@ def _round(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else round(float(value), 4)
 
 
+def _entity(job: Job) -> dict[str, str] | None:
+    """By which column of which table outputs name an entity; None: they name nobody."""
+    if job.horizontal:
+        return None
+    return {"table": job.party(job.receiver).table, "column": entity_column(job)}
+
+
 def _training(trained: Trained) -> dict[str, Any]:
     """How a training by private sums ended, and what it opened to its label party."""
     opened, terms = trained.opened, trained.terms
@@ -304,7 +311,7 @@ def _metrics(
         "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),
         "basis": _basis(job, federation),
-        "entity": {"table": job.party(job.receiver).table, "column": entity_column(job)},
+        "entity": _entity(job),
         "run": run,
     }
 

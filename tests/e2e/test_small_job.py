@@ -214,3 +214,19 @@ def test_sums_over_records_that_nobody_learns(small: Path) -> None:
     alike = [t["to"] for t in told if "how many of their keys are the same" in t["learns"]]
     assert alike == ["bureau", "bank"]
     assert terms.minimum_group == 20
+
+
+def test_a_job_of_branches_names_no_entity(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    tables = {}
+    for name in ("north", "south"):
+        x = rng.normal(size=(400, 2))
+        bad = (rng.random(400) < 1 / (1 + np.exp(-x @ [1.0, -1.0]))).astype(int)
+        tables[f"{name}.t"] = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "bad": bad})
+    parties = [{"name": n, "table": f"{n}.t", "features": ["a", "b"]} for n in ("north", "south")]
+    train = {"task": "t", "split": "horizontal", "label": "bad", "folds": 2, "row_bits": 50}
+    job = {"job": {"name": "n", "purpose": "p"}, "party": parties, "train": train}
+    run_job(Job.load(job), open_tables(tables), tmp_path / "out")
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["entity"] is None
+    assert len(metrics["fold_aucs"]) == 2
