@@ -146,6 +146,18 @@ def _recovered(found: Joined, fits: list[Fit], protocol: str, when: str = "") ->
     bits = float(0.5 * np.log2(1.0 + (signal / np.maximum(noise, 1e-12)) ** 2).sum())
     more = {"vectors": int(numbers.shape[1]), "bits_told": bits, "bits_held": found.entropy}
     who, what = "receiver, semi-honest", "whole rows of the partner recovered" + when
+    share = _insider(found, rows, numbers, noise)
+    yield Finding(
+        attack="",
+        protocol=protocol,
+        data=found.told,
+        who=who,
+        what=f"{what}, by an insider",
+        figure=share,
+        baseline=found.mode,
+        bar=BAR,
+        more=more,
+    )
     if found.name in DISCRETE:
         blind = lattice.decoded_blind(numbers, found.partner[rows])
         yield Finding(
@@ -159,18 +171,6 @@ def _recovered(found: Joined, fits: list[Fit], protocol: str, when: str = "") ->
             bar=BAR,
             more=more,
         )
-    share = _insider(found, rows, numbers, noise)
-    yield Finding(
-        attack="",
-        protocol=protocol,
-        data=found.told,
-        who=who,
-        what=f"{what}, by an insider",
-        figure=share,
-        baseline=found.mode,
-        bar=BAR,
-        more=more,
-    )
 
 
 def _spread(fit: Fit, at: np.ndarray, rows: int) -> Fit:

@@ -15,6 +15,7 @@ from psi.protocol import Refused
 
 __all__ = ["check_label", "folds_of", "rows_of_a_record"]
 
+
 def check_label(contract: Contract, table: pa.Table, train: TrainTerms, terms: PartyTerms) -> None:
     """Raise `Refused` where the whole table has too few rows with a label, or of a class."""
     label = known_labels(table, train.label, positive=train.positive, where=terms.table)
