@@ -264,18 +264,19 @@ def _support_guard(contract: Contract, terms: TrainTerms) -> str:
 def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
     """What a party that lies reads: at best by columns of its choice, else by spoilt messages."""
     me, partner = contract.receiver, terms.partners[0]
+    more = f"about a bit of {partner}'s score"
     if terms.noise == AUTO:
         aimed = "under the noise that the contract will state"
     elif terms.noise == "0":
-        aimed = "in full"
+        aimed, more = "in full", f"{partner}'s score in full"
     else:
         aimed = f"{_aimed_bits(float(terms.noise)):.2g} bits of it at most under the noise"
     return (
         f"{me} and {partner} cannot check what the other's sums are of: one that does not run this "
         "software as it is may take columns that are zero but for one record, and learn from each "
         f"sum a label, or a score, of that record: {aimed}; {me} may enlarge the record's part in "
-        f"it too, and read {partner}'s score in full. Nothing shows it: train with parties whose "
-        "software you trust"
+        f"it too, and read {more}. Nothing shows it, and sums of a training add up: train with "
+        "parties whose software you trust"
     )
 
 
