@@ -9,6 +9,7 @@ from federated.contract.kinds.train import AUTO, LONGEST_TASK, SPLITS, noise_tex
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.contract.parts import FeatureTerms
 from federated.models import LOGISTIC, MODELS
+from federated.regression import told_bits
 from federated.regression.plan import MOST_EVALUATIONS
 from federated.toml_sections import TomlSection
 from profiles.specs import PartySpec, TrainSpec
@@ -19,12 +20,9 @@ __all__ = ["read_train"]
 SCORE_BITS = 5
 """How finely a score is told where a job does not say: AUC off by .0001 (docs/PARAMETERS.md)."""
 _NEW = ("evaluations", "fold_evaluations", "noise")
-_OLD = {
-    "steps": "leave it out, or write evaluations: how often the gradient is summed over all rows",
-    "fold_steps": "leave it out, or write fold_evaluations: how often more in each fold",
-    "row_bits": "leave it out: score_bits alone says what is told of a row",
-}
-"""Keys that mean nothing with one partner, and what to write for them."""
+_OLD = {"steps": 20, "fold_steps": 10}
+"""Keys of trainings with several partners, to their most: with one they change nothing, so that a
+job file written before keeps running."""
 
 
 def read_train(section: TomlSection, parties: tuple[PartySpec, ...], receiver: str) -> TrainSpec:
@@ -83,12 +81,13 @@ def _brings(party: PartySpec, features: tuple[FeatureTerms, ...]) -> bool:
 
 def _one_partner(section: TomlSection) -> dict[str, Any]:
     """What a regression by private sums may be told."""
-    for key, hint in _OLD.items():
-        if section.has(key):
-            raise JobError(
-                f"{section.file}: {section.name} {key}: found, not allowed with one partner",
-                hint=hint,
-            )
+    for key in (key for key in _OLD if section.has(key)):
+        section.integer(key, 0, 0, _OLD[key])
+    score_bits = section.integer("score_bits", SCORE_BITS, 1, FINEST_SCORES)
+    most = section.integer("row_bits", 8, 1, 1000) if section.has("row_bits") else 1000
+    if told_bits(score_bits) > most:
+        needed = f"{told_bits(score_bits):.1f} or more with score_bits = {score_bits}"
+        raise section.fail("row_bits", str(most), needed, "lower score_bits")
     noise = AUTO
     if section.has("noise"):
         noise = noise_text(round(section.number("noise", None, 0, 100), 3))
@@ -96,7 +95,7 @@ def _one_partner(section: TomlSection) -> dict[str, Any]:
         "evaluations": section.integer("evaluations", 0, 0, MOST_EVALUATIONS),
         "fold_evaluations": section.integer("fold_evaluations", 0, 0, MOST_EVALUATIONS),
         "noise": noise,
-        "score_bits": section.integer("score_bits", SCORE_BITS, 1, FINEST_SCORES),
+        "score_bits": score_bits,
     }
 
 
