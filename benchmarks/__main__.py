@@ -181,6 +181,35 @@ def wire(
 
 
 @app.command()
+def flows(
+    stages: Annotated[str, typer.Option(help="What to measure, after typing.")] = (
+        "type,map,leaks,breaks,views"
+    ),
+    rows: Annotated[str, typer.Option(help="Transactions, such as 1e6.")] = "1e6",
+    entities: Annotated[str, typer.Option(help="Accounts, each of an entity of its own.")] = "1e5",
+    threads: Annotated[int, typer.Option(min=1, help="Of the embedded DuckDB.")] = 2,
+    memory: Annotated[str, typer.Option(help="Limit of the embedded DuckDB.")] = "4GB",
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep the invented bank here, and use it again.")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Typing, map, leaks, breaks and feature views over an invented bank's year of rows."""
+    from benchmarks.flows import STAGES, measure
+
+    wanted = _names(stages)
+    if not set(wanted) <= set(STAGES):
+        raise typer.BadParameter(f"{stages!r} found, {', '.join(STAGES)} allowed")
+    found = measure(
+        wanted, rows=_numbers(rows)[0], entities=_numbers(entities)[0], threads=threads,
+        memory=memory, folder=folder, told=_told,
+    )  # fmt: skip
+    show.print_table(found)
+    if json is not None:
+        files.save(json, found)
+
+
+@app.command()
 def attack(
     only: Annotated[str, typer.Option(help="Attacks by name, all if none is given.")] = "",
     size: Annotated[str, typer.Option(help="tiny, quick or full.")] = "quick",

@@ -151,7 +151,7 @@ def _job(root: TomlSection) -> Job:
     if key_bits % 1024:
         raise head.fail("key_bits", str(key_bits), "a multiple of 1024")
     horizontal = is_horizontal(root)
-    parties = tuple(read_party(s, horizontal) for s in root.tables("party"))
+    parties = tuple(read_party(s, horizontal, entity) for s in root.tables("party"))
     names = [party.name for party in parties]
     if len(parties) < 2 or len(set(names)) != len(names):
         raise JobError(
@@ -166,7 +166,7 @@ def _job(root: TomlSection) -> Job:
     aggregates = settled([a for a in asked if isinstance(a, AggregateSpec)])
     categories = tuple(a for a in asked if isinstance(a, CategorySpec))
     sums = tuple(j for s in root.tables("join_sum") for j in read_join_sums(s, names, receiver))
-    trains = tuple(read_train(s, parties, receiver) for s in root.one_or_several("train"))
+    trains = tuple(read_train(s, parties, receiver, entity) for s in root.one_or_several("train"))
     profile = read_profile(root.table("profile"))
     targets = tuple(read_target(s, trains, receiver) for s in root.tables("target"))
     campaign = read_campaign(root.table("campaign"), targets)

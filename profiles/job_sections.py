@@ -30,8 +30,11 @@ __all__ = [
     "read_party",
     "read_profile",
     "read_target",
+    "with_views",
 ]
 
+KIND_OF = {"consumer": "C", "company": "B", "government": "G"}
+"""What flows call whom a job is about."""
 LEFT_OUT = ("positive", "labelled", "none")
 
 
@@ -41,7 +44,29 @@ def is_horizontal(root: TomlSection) -> bool:
     return any(isinstance(t, dict) and t.get("split") == "horizontal" for t in trains)
 
 
-def read_party(section: TomlSection, horizontal: bool) -> PartySpec:
+def with_views(
+    section: TomlSection, features: tuple[str, ...], entity: str, before: str = ""
+) -> tuple[str, ...]:
+    """Features with `view:NAME` as the columns that the view has of such entities.
+
+    `before` stands before each feature: a party's name and a dot.
+    """
+    mark, found = f"{before}view:", list[str]()
+    for feature in features:
+        if not feature.startswith(mark):
+            found.append(feature)
+            continue
+        from profiles.views import columns_of  # an engine's library is behind it
+
+        where = f"{section.file}: {section.name} features"
+        columns = columns_of([feature.removeprefix(mark)], KIND_OF[entity], where)
+        found += [before + column.name for column in columns]
+    if again := next((one for one in found if found.count(one) > 1), ""):
+        raise section.fail("features", again, "each column once", "a view brings it too")
+    return tuple(found)
+
+
+def read_party(section: TomlSection, horizontal: bool, entity: str) -> PartySpec:
     name = section.text("name")
     if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii() or len(name) > 40:
         raise section.fail("name", name, "up to 40 letters, digits, - and _")
@@ -49,7 +74,7 @@ def read_party(section: TomlSection, horizontal: bool) -> PartySpec:
     if table.split(".", 1)[0] != name or "." not in table:
         raise section.fail("table", table, f'"{name}.TABLE"', "tables are named party.table")
     keys = () if horizontal else section.lists("keys")
-    features = section.texts("features", [])
+    features = with_views(section, section.texts("features", []), entity)
     section.done()
     return PartySpec(name, table, keys, features)
 

@@ -12,6 +12,7 @@ from federated.models import LOGISTIC, MODELS
 from federated.regression import told_bits
 from federated.regression.plan import MOST_EVALUATIONS
 from federated.toml_sections import TomlSection
+from profiles.job_sections import with_views
 from profiles.specs import PartySpec, TrainSpec
 from psi.protocol import JobError
 
@@ -25,7 +26,9 @@ _OLD = {"steps": 20, "fold_steps": 10}
 job file written before keeps running."""
 
 
-def read_train(section: TomlSection, parties: tuple[PartySpec, ...], receiver: str) -> TrainSpec:
+def read_train(
+    section: TomlSection, parties: tuple[PartySpec, ...], receiver: str, entity: str
+) -> TrainSpec:
     names = [party.name for party in parties]
     task = section.text("task")
     if len(task.encode()) > LONGEST_TASK:
@@ -48,7 +51,7 @@ def read_train(section: TomlSection, parties: tuple[PartySpec, ...], receiver: s
     folds = section.integer("folds", 5, 0, 20)
     if folds == 1:
         raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
-    features = _features(section, parties)
+    features = _features(section, parties, entity)
     bringing = [p for p in parties if p.name != receiver and _brings(p, features)]
     solver = (
         _rows_split(section)
@@ -124,13 +127,17 @@ def _rows_split(section: TomlSection) -> dict[str, Any]:
     }
 
 
-def _features(section: TomlSection, parties: tuple[PartySpec, ...]) -> tuple[FeatureTerms, ...]:
+def _features(
+    section: TomlSection, parties: tuple[PartySpec, ...], entity: str
+) -> tuple[FeatureTerms, ...]:
     """Those of the parties' features that a training takes; empty where it does not choose."""
     if not section.has("features"):
         return ()
     brought = {party.name: party.features for party in parties}
     chosen: dict[str, list[str]] = {name: [] for name in brought}
     wanted = section.texts("features")
+    for name in brought:
+        wanted = with_views(section, wanted, entity, f"{name}.")
     if not wanted:
         raise section.fail("features", [], "one column or more", "without it: all of them")
     for feature in wanted:

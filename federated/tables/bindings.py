@@ -34,6 +34,7 @@ from federated.tables.basis import Basis, read_basis
 from federated.tables.declared import FORM_KEYS, TYPES, csv_format, read_declared
 from federated.tables.matrix import categorical, null_counts, numeric_matrix
 from federated.tables.snapshot import snapshot_hash
+from federated.tables.view_file import ViewFile, read_views
 from psi.identifiers import check_kind
 from psi.protocol.errors import InputError, JobError, MisuseError
 
@@ -54,7 +55,16 @@ PERMISSIONS = ("never", "aggregate", "feature", "label")
 
 _TEXT_KEYS = ("path", "connection", "table", "encoding", "delimiter", "row_number")
 _MAP_KEYS = ("kinds", "permissions")
-_KNOWN_KEYS = (*_TEXT_KEYS, "keys", "basis", "entity", "data_class", *_MAP_KEYS, *FORM_KEYS)
+_KNOWN_KEYS = (
+    *_TEXT_KEYS,
+    "keys",
+    "basis",
+    "entity",
+    "data_class",
+    "views",
+    *_MAP_KEYS,
+    *FORM_KEYS,
+)
 _ENV_ONLY = re.compile(r"(?:\$\{\w+\})+")
 _SECRET_WORDS = re.compile(r"(?i)(?:pass|pwd|token|secret|key|credential)\w*=([^&;\s]*)")
 
@@ -75,6 +85,7 @@ class Table:
     row_number: str = ""
     basis: Basis | None = None
     about: About = field(default_factory=About)
+    views: ViewFile | None = None
     file: Path = Path("tables.toml")
 
     @property
@@ -89,14 +100,29 @@ class Table:
             JobError: the path names an environment variable that is not set.
             InputError: no such file.
         """
-        path = self.file.parent / _substitute(self.path, self.where, "path", bare=True)
+        return self._beside(self.path, "path")
+
+    def _beside(self, name: str, key: str) -> Path:
+        path = self.file.parent / _substitute(name, self.where, key, bare=True)
         if not path.exists():
             raise InputError(f"{self.where}: no file {path}", hint="paths are relative to the file")
         return path
 
     def columns(self) -> list[str]:
         """Names of the columns, without reading the rows."""
-        return self._named(self._reader().columns())
+        stored = self._named(self._reader().columns())
+        return [*stored, *self._features(stored)]
+
+    def _features(self, stored: list[str]) -> list[str]:
+        """Names of the feature views' columns; none of them is one of the table's."""
+        if self.views is None:
+            return []
+        if self.views.by not in stored:
+            raise missing_column(f"{self.where} views.by", self.views.by, stored)
+        found = self.views.columns(self._beside(self.views.path, "views.path"))
+        if both := sorted(set(found) & set(stored)):
+            raise InputError(f"{self.where} views: column {both[0]!r} is the table's own too")
+        return found
 
     def _named(self, stored: list[str]) -> list[str]:
         return [*([self.row_number] if self.row_number else []), *stored]
@@ -115,9 +141,15 @@ class Table:
         for column in self.declared.named() - {self.row_number}:
             if column not in known:
                 raise missing_column(self.where, column, known)
-        wanted = list(dict.fromkeys(self._named(known) if columns is None else columns))
-        stored = [name for name in wanted if name != self.row_number]
+        features = self._features(self._named(known))
+        every = [*self._named(known), *features]
+        wanted = list(dict.fromkeys(every if columns is None else columns))
+        asked = [name for name in wanted if name in features]
+        stored = [name for name in wanted if name != self.row_number and name not in asked]
         text = {n for n in stored if n in keys or n in self.kinds}
+        if self.views and asked:
+            stored = list(dict.fromkeys([*stored, self.views.by]))
+            text.add(self.views.by)
         strings = {n for n in stored if self.declared.types.get(n) == "string"}
         table = reader.read(stored or known[:1], text | strings)
         if table.num_rows == 0:
@@ -127,6 +159,9 @@ class Table:
         if self.row_number in wanted:
             numbers = pa.array(range(1, table.num_rows + 1), type=pa.int64())
             table = table.append_column(self.row_number, numbers)
+        if self.views and asked:
+            location = self._beside(self.views.path, "views.path")
+            table = self.views.joined(table, location, asked)
         return table.select(wanted)
 
     def _reader(self) -> Reader:
@@ -245,6 +280,7 @@ def _parse(name: str, entry: Mapping[str, Any], file: Path) -> Table:
         row_number=text["row_number"],
         basis=read_basis(where, entry.get("basis")),
         about=read_about(where, entry.get("entity"), entry.get("data_class")),
+        views=read_views(where, entry.get("views")),
         file=file,
     )
 

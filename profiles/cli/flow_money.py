@@ -152,7 +152,7 @@ def _typed(tables: Path, name: str) -> tuple[Flows, Any]:
     from profiles.flows.flows import Flows
 
     opened = Flows.load(tables, name)
-    return opened, opened.stored(opened.typed(), "typed")
+    return opened, opened.kept()
 
 
 def _month(number: int) -> str:

@@ -9,7 +9,7 @@ import click
 import typer
 
 from federated.cli.group import Group
-from profiles.cli import flow_money
+from profiles.cli import flow_money, flow_views
 from psi.protocol import InputError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ app.command("map")(flow_money.map_)
 app.command("leaks")(flow_money.leaks)
 app.command("breaks")(flow_money.breaks)
 app.command("score")(flow_money.score)
+app.command("views")(flow_views.views)
 
 Tables = Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")]
 Name = Annotated[str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")]
@@ -91,15 +92,12 @@ def type_(
     from profiles.flows.summary import shares, type_table, untyped
 
     opened = _opened(tables, flows, threads, memory)
-    typed = opened.typed()
     if out is not None:
-        rows = write_parquet(typed, out)
+        rows = write_parquet(opened.kept(), out)
         typer.echo(f"{out}: {rows:,} rows")
     else:
-        used = typed.select(
-            "entity", "kind", "way", "minor", "text", "type", "known"
-        )  # the rest is not looked at
-        typed = opened.stored(used, "typed")
+        # the rest is not looked at
+        typed = opened.kept("entity", "kind", "way", "minor", "text", "type", "known")
         digits = opened.settings.digits
         for row in type_table(typed).to_pyarrow().to_pylist():
             amount = f"{row['minor'] / 10**digits:>20,.{digits}f}"

@@ -13,6 +13,7 @@ without being counted.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import ibis
 
 from profiles.flows.engine import Engine
-from profiles.flows.settings import DIGITS, Bound, FlowSettings, Source
+from profiles.flows.settings import DIGITS, PRODUCTS, Bound, FlowSettings, Source
 from profiles.flows.values import add_day, add_minor, as_text
 
 __all__ = ["Base", "base_model"]
@@ -43,13 +44,17 @@ class Base:
     """All rows, refused ones included, and the tables beside them.
 
     `accounts`: account, entity, kind, branch, owner, opened, closed, died, born. `orders`: account,
-    counterparty_account, minor, category. None where a flow binds none.
+    counterparty_account, minor, category. `balances`: account, entity, kind, product, day, minor,
+    the level from that day on. None where a flow binds none. `before`: nothing of that day or later
+    is known here.
     """
 
     settings: FlowSettings
     rows: Any
     accounts: Any | None
     orders: Any | None
+    balances: Any | None = None
+    before: dt.date | None = None
 
     @property
     def good(self) -> Any:
@@ -57,20 +62,30 @@ class Base:
         return self.rows.filter(self.rows.refused == "").drop("refused")
 
 
-def base_model(settings: FlowSettings, engine: Engine) -> Base:
+def base_model(settings: FlowSettings, engine: Engine, before: dt.date | None = None) -> Base:
     """The base model of a flow; only ids are read yet, to know whether one comes again.
+
+    Args:
+        before: what is of that day or later is not known: rows, accounts, their ends, balances,
+            standing orders. Orders without a `since` are left out then, since nothing says when
+            they were given.
 
     Raises:
         InputError: a column that is not there.
     """
     parts = [_source(settings, one, engine) for one in settings.sources]
     rows = parts[0] if len(parts) == 1 else reduce(lambda a, b: a.union(b), parts)
+    if before is not None:  # before all else: an id that comes again later must not matter
+        rows = rows.filter(rows.day < ibis.literal(before))
     rows = _rated(settings, rows, engine)
-    accounts = _accounts(settings, engine)
+    accounts = _accounts(settings, engine, before)
     rows = _owned(rows, accounts)
     if _repeated(settings, engine):
         rows = _once(rows)
-    return Base(settings, rows, accounts, _orders(settings, engine))
+    orders = _orders(settings, engine, before)
+    return Base(
+        settings, rows, accounts, orders, _balances(settings, engine, accounts, before), before
+    )
 
 
 def _source(settings: FlowSettings, source: Source, engine: Engine) -> Any:
@@ -181,7 +196,7 @@ def _rated(settings: FlowSettings, rows: Any, engine: Engine) -> Any:
     return joined.drop("digits", "rated", "rate", "since", "until")
 
 
-def _accounts(settings: FlowSettings, engine: Engine) -> Any | None:
+def _accounts(settings: FlowSettings, engine: Engine, before: dt.date | None) -> Any | None:
     """One row an account; the first of several by their text, counted by `check`."""
     bound = settings.accounts
     if bound is None:
@@ -207,6 +222,14 @@ def _accounts(settings: FlowSettings, engine: Engine) -> Any | None:
         owner=_text(table, bound, "name"),
         **{n: table[d] if isinstance(d, str) else d for n, d in days.items()},
     )
+    if before is not None:
+        cut = ibis.literal(before)
+        found = found.filter(found.opened.isnull() | (found.opened < cut))
+        ends = {n: found[n] for n in ("closed", "died")}
+        none = ibis.null("date")
+        found = found.mutate(**{n: ibis.ifelse(d < cut, d, none) for n, d in ends.items()})
+    if not _twice(found.select("account")):
+        return found.filter(found.account != "")
     first = ibis.window(group_by="account", order_by=["entity", "kind", "branch", "owner"])
     found = found.mutate(place=ibis.row_number().over(first))
     return found.filter((found.place == 0) & (found.account != "")).drop("place")
@@ -241,10 +264,16 @@ def _repeated(settings: FlowSettings, engine: Engine) -> bool:
     for source in settings.sources:
         column = engine.columns_of(source)[source.columns["id"]]
         number = as_text(column) if column.type().is_string() else column
-        ids = engine.columns_of(source).select(id=number).group_by("id").agg(n=lambda t: t.count())
-        if ids.filter(ids.n > 1).limit(1).count().execute():
+        if _twice(engine.columns_of(source).select(id=number)):
             return True
     return False
+
+
+def _twice(table: Any) -> bool:
+    """Whether a value of a table of one column comes again: most often none does."""
+    name = table.columns[0]
+    counts = table.group_by(name).agg(n=table.count())
+    return bool(counts.filter(counts.n > 1).limit(1).count().to_pyarrow().as_py())
 
 
 def _once(rows: Any) -> Any:
@@ -262,11 +291,14 @@ def _once(rows: Any) -> Any:
     return alone.union(several.drop("place").select(*alone.columns))
 
 
-def _orders(settings: FlowSettings, engine: Engine) -> Any | None:
+def _orders(settings: FlowSettings, engine: Engine, before: dt.date | None) -> Any | None:
     bound = settings.orders
-    if bound is None:
+    if bound is None or (before is not None and "since" not in bound.columns):
         return None
     table = engine.columns_of(bound)
+    if before is not None:
+        table = _dated(settings, table, bound.columns["since"], "since_day")
+        table = table.filter(table.since_day < ibis.literal(before))
     table = table.mutate(digits=ibis.literal(settings.digits, "int64"))
     table = add_minor(table, bound.columns["amount"], "signed")
     return table.select(
@@ -275,6 +307,40 @@ def _orders(settings: FlowSettings, engine: Engine) -> Any | None:
         minor=table.signed.abs(),
         category=_text(table, bound, "category"),
     )
+
+
+def _balances(
+    settings: FlowSettings, engine: Engine, accounts: Any | None, before: dt.date | None
+) -> Any | None:
+    """The last level of a day of each account and product, with the account's owner."""
+    bound = settings.balances
+    if bound is None:
+        return None
+    table = engine.columns_of(bound)
+    table = table.mutate(digits=ibis.literal(settings.digits, "int64"))
+    table = add_minor(table, bound.columns["amount"], "signed")
+    table = _dated(settings, table, bound.columns["day"], "level_day")
+    product = _text(table, bound, "product")
+    given = "product" in {*bound.columns, *bound.fixed}
+    if settings.balance_products:
+        known = settings.balance_products.items()
+        product = ibis.cases(*((product == c, p) for c, p in known), else_="")
+    table = table.select(
+        account=_text(table, bound, "account"),
+        product=product if given else ibis.literal("deposit"),
+        day=table.level_day,
+        minor=table.signed,
+    )
+    table = table.filter(table.day.notnull() & table.minor.notnull() & table.product.isin(PRODUCTS))
+    if before is not None:
+        table = table.filter(table.day < ibis.literal(before))
+    keys = ["account", "product", "day"]
+    # two levels of one day: the lower, whatever order the rows have
+    table = table.group_by(keys).agg(minor=table.minor.min())
+    if accounts is None:
+        return table.mutate(entity=table.account, kind=ibis.literal("C"))
+    held = accounts.select(held="account", entity="entity", kind="kind")
+    return table.inner_join(held, table.account == held.held).drop("held")
 
 
 def _dated(settings: FlowSettings, table: Any, column: str, made: str) -> Any:

@@ -20,7 +20,7 @@ from profiles.flows.base import Base
 from profiles.flows.taxonomy import Taxonomy
 from psi.protocol.errors import MisuseError
 
-__all__ = ["TELL", "breaks", "series_of"]
+__all__ = ["TELL", "breaks", "breaks_until", "series_of"]
 
 TELL = 45
 """Days after which a break is told."""
@@ -74,6 +74,13 @@ def breaks(base: Base, typed: Any, taxonomy: Taxonomy, as_of: dt.date, tell: int
     last = typed.day.max().to_pyarrow().as_py()
     if last is None or as_of > last:
         raise MisuseError(f"as of {as_of}: the data end on {last}", hint="a day that they hold")
+    return breaks_until(base, typed, taxonomy, as_of, tell)
+
+
+def breaks_until(
+    base: Base, typed: Any, taxonomy: Taxonomy, as_of: dt.date, tell: int = TELL
+) -> Any:
+    """`breaks` for a caller that knows that the data reach the day `as_of`: nothing is read."""
     days = series_of(typed, taxonomy)
     days = days.filter(days.day <= ibis.literal(as_of))
     days = days.mutate(month=(days.day.year() * 12 + days.day.month() - 1).cast("int64"))

@@ -23,12 +23,15 @@ from profiles.flows.rules import Rule
 from profiles.flows.taxonomy import Taxonomy
 from profiles.flows.values import plain_text
 
-__all__ = ["BACK_DAYS", "classify", "holding"]
+__all__ = ["BACK_DAYS", "TOLD", "classify", "holding", "pairs_of", "ranked", "told", "with_pairs"]
 
 BACK_DAYS = 30
 PAIRED = "pair of a reversal"
-_NONE = 1_000_000
+_NONE, _PAIR = 1_000_000, 2_000_000
 _SHORT = ("text", "name")
+
+TOLD = ("type", "rule", "share", "known", "purpose", "version")
+"""What typing adds to a row."""
 
 Looked = Callable[[Rule, str], Any]
 
@@ -39,11 +42,23 @@ def classify(base: Base, taxonomy: Taxonomy) -> Any:
     `type` is "" where no rule holds; `share` is how probable the type is where a rule says less
     than certain; `known` is "purpose", "mechanism" or ""; `purpose` the purpose group.
     """
+    rows = ranked(base, taxonomy)
+    return told(with_pairs(rows, pairs_of(rows, taxonomy)), taxonomy)
+
+
+def ranked(base: Base, taxonomy: Taxonomy) -> Any:
+    """The readable rows with `rank`, the place of the first rule that holds: one pass over them.
+
+    Reversals have not met their pairs yet. That looks at the rows once more, so a caller that keeps
+    rows on the engine keeps these first (`Flows.kept`).
+    """
     rows = base.good
+    names = list(rows.columns)
     mixed = [r for r in taxonomy.rules if not any(r.only(what) for what in _SHORT)]
     asked = {key for rule in mixed for key in rule.asked}
     with_text = [r for r in mixed if "text" in r.asked]
     with_name = [r for r in mixed if "name" in r.asked]
+    rows = rows.mutate(on=_on(rows))
     rows = _looked_up(rows, "text", taxonomy.rules, with_text)
     if any(r.only("name") for r in taxonomy.rules) or with_name:
         rows = _looked_up(rows, "counterparty_name", taxonomy.rules, with_name)
@@ -56,19 +71,7 @@ def classify(base: Base, taxonomy: Taxonomy) -> Any:
 
     by_row = _least(mixed, rows, lambda rule: _condition(rule, rows, looked))
     rank = ibis.least(rows.by_text, rows.by_name, by_row).cast("int32")
-    names = list(base.good.columns)
-    rows = rows.select(*names, rank=rank)
-    told = _told(taxonomy)
-    found = rows.left_join(told, rows.rank == told.of).drop("rank", "of")
-    found = found.mutate(
-        type=found.type.fill_null(""),
-        rule=found.rule.fill_null(""),
-        share=found.share.fill_null(0.0),
-        known=found.known.fill_null(""),
-        purpose=found.purpose.fill_null("unknown"),
-        version=ibis.literal(taxonomy.version),
-    )
-    return _cancelled(found, taxonomy)
+    return rows.select(*names, rank=rank)
 
 
 def holding(base: Base, taxonomy: Taxonomy, number: str) -> tuple[dict[str, Any], list[Rule]]:
@@ -84,7 +87,9 @@ def holding(base: Base, taxonomy: Taxonomy, number: str) -> tuple[dict[str, Any]
     # regularity is seen in the account's other rows
     rows = base.good.filter(base.good.account == sides[0]["account"])
     rules = [rule for rule in taxonomy.rules if rule.kind == kind and way in rule.ways]
-    rows = rows.mutate(plain=plain_text(rows.text), plain_name=plain_text(rows.counterparty_name))
+    rows = rows.mutate(
+        plain=plain_text(rows.text), plain_name=plain_text(rows.counterparty_name), on=_on(rows)
+    )
     rows = with_evidence(base, rows, {key for rule in rules for key in rule.asked})
 
     def looked(rule: Rule, what: str) -> Any:
@@ -100,32 +105,36 @@ def holding(base: Base, taxonomy: Taxonomy, number: str) -> tuple[dict[str, Any]
 def _looked_up(rows: Any, column: str, rules: Iterable[Rule], mixed: Iterable[Rule]) -> Any:
     """What a text column says of each row: the first rule by it alone, and the others' parts."""
     what = "text" if column == "text" else "name"
-    distinct = rows.select("kind", "way", column).distinct()
+    distinct = rows.select("on", column).distinct()
     looked = distinct.mutate(plain=plain_text(distinct[column]))
     pure = [rule for rule in rules if rule.only(what)]
     said = {f"by_{what}": _least(pure, looked, lambda r: _patterns(r, what, looked.plain))}
     parts = {
         f"{what}_{r.rank}": _sided(r, looked) & _patterns(r, what, looked.plain) for r in mixed
     }
-    looked = looked.select(at_kind="kind", at_way="way", at_text=column, **said, **parts)
-    same = [
-        rows[column] == looked.at_text,
-        rows.kind == looked.at_kind,
-        rows.way == looked.at_way,
-    ]
-    return rows.left_join(looked, same).drop("at_kind", "at_way", "at_text")
+    looked = looked.select(at_on="on", at_text=column, **said, **parts)
+    same = [rows[column] == looked.at_text, rows.on == looked.at_on]
+    return rows.left_join(looked, same).drop("at_on", "at_text")
+
+
+_SIDES = tuple((kind, way) for kind in ("C", "B", "G") for way in ("in", "out"))
+
+
+def _on(rows: Any) -> Any:
+    """Kind and way as one small number: cheaper to join and compare than two texts."""
+    low = ibis.cases((rows.kind == "C", 0), (rows.kind == "B", 2), else_=4)
+    return (low + ibis.ifelse(rows.way == "in", 0, 1)).cast("int8")
 
 
 def _least(rules: Iterable[Rule], table: Any, condition: Callable[[Rule], Any]) -> Any:
     """The rank of the first rule that holds: rules of one kind and way are tried apart."""
     ordered = sorted(rules, key=lambda rule: rule.rank)
     sides = []
-    for kind in ("C", "B", "G"):
-        for way in ("in", "out"):
-            mine = [r for r in ordered if r.kind == kind and way in r.ways]
-            if mine:
-                inner = ibis.cases(*((condition(r), r.rank) for r in mine), else_=_NONE)
-                sides.append(((table.kind == kind) & (table.way == way), inner))
+    for on, (kind, way) in enumerate(_SIDES):
+        mine = [r for r in ordered if r.kind == kind and way in r.ways]
+        if mine:
+            inner = ibis.cases(*((condition(r), r.rank) for r in mine), else_=_NONE)
+            sides.append((table.on == on, inner))
     return ibis.cases(*sides, else_=_NONE) if sides else ibis.literal(_NONE)
 
 
@@ -138,7 +147,7 @@ def _patterns(rule: Rule, what: str, plain: Any) -> Any:
 
 
 def _sided(rule: Rule, table: Any) -> Any:
-    return (table.kind == rule.kind) & table.way.isin(list(rule.ways))
+    return table.on.isin([_SIDES.index((rule.kind, way)) for way in rule.ways])
 
 
 def _condition(rule: Rule, rows: Any, looked: Looked) -> Any:
@@ -187,32 +196,41 @@ def _condition(rule: Rule, rows: Any, looked: Looked) -> Any:
     return reduce(and_, parts)
 
 
-def _told(taxonomy: Taxonomy) -> Any:
-    """What a rank stands for, as a table."""
+def told(rows: Any, taxonomy: Taxonomy) -> Any:
+    """Rows with what their rank stands for in place of it."""
+    meaning = _meaning(taxonomy)
+    found = rows.inner_join(meaning, rows["rank"] == meaning.of).drop("rank", "of")
+    return found.mutate(version=ibis.literal(taxonomy.version))
+
+
+def _meaning(taxonomy: Taxonomy) -> Any:
+    """What each rank stands for, as a table: a rule, a rule whose row undoes this one, or none."""
     kinds = {one.code: one for one in taxonomy}
-    rules = taxonomy.rules
-    columns = {
-        "of": [rule.rank for rule in rules],
-        "type": [rule.type for rule in rules],
-        "rule": [rule.id for rule in rules],
-        "share": [rule.share for rule in rules],
-        "known": [kinds[rule.type].known for rule in rules],
-        "purpose": [kinds[rule.type].group for rule in rules],
-    }
+    lines = [
+        (r.rank, r.type, r.id, r.share, kinds[r.type].known, kinds[r.type].group)
+        for r in taxonomy.rules
+    ]
+    lines += [
+        (_PAIR + r.rank, r.type, PAIRED, 1.0, "mechanism", "unknown")
+        for r in taxonomy.rules
+        if kinds[r.type].reversal
+    ]
+    lines.append((_NONE, "", "", 0.0, "", "unknown"))
+    names = ("of", "type", "rule", "share", "known", "purpose")
     schema = {"of": "int32", "share": "float64"}
-    return ibis.memtable(columns, schema={n: schema.get(n, "string") for n in columns})
+    columns = dict(zip(names, map(list, zip(*lines, strict=True)), strict=True))
+    return ibis.memtable(columns, schema={n: schema.get(n, "string") for n in names})
 
 
-def _cancelled(typed: Any, taxonomy: Taxonomy) -> Any:
-    """Reversals and the flows that they undo, a pair each."""
-    codes = taxonomy.codes("reversal")
-    if not codes:
-        return typed
-    backs = typed.filter(typed.type.isin(codes)).select(
+def pairs_of(rows: Any, taxonomy: Taxonomy) -> Any:
+    """What reversals undo: id (`undone`) and the rank that it then has (`undone_as`)."""
+    reversals = [r.rank for r in taxonomy.rules if taxonomy[r.type].reversal]
+    backs = rows.filter(rows["rank"].isin(reversals)).select(
         back="id", back_account="account", back_way="way", back_minor="minor", back_day="day",
-        back_type="type",
+        undone_as=rows["rank"] + _PAIR,
     )  # fmt: skip
-    other = typed.filter(~typed.type.isin(codes)).select("id", "account", "way", "minor", "day")
+    other = rows.filter(~rows["rank"].isin(reversals))
+    other = other.select("id", "account", "way", "minor", "day")
     near = other.inner_join(
         backs,
         [
@@ -228,14 +246,11 @@ def _cancelled(typed: Any, taxonomy: Taxonomy) -> Any:
     near = near.filter(near.place == 0).drop("place")
     first = ibis.window(group_by="id", order_by=["back_day", "back"])
     near = near.mutate(place=ibis.row_number().over(first))
-    pairs = near.filter(near.place == 0).select(undone="id", undone_as="back_type")
-    found = typed.left_join(pairs, typed.id == pairs.undone)
-    undone = found.undone.notnull()
-    found = found.mutate(
-        type=ibis.ifelse(undone, found.undone_as, found.type),
-        rule=ibis.ifelse(undone, PAIRED, found.rule),
-        known=ibis.ifelse(undone, "mechanism", found.known),
-        purpose=ibis.ifelse(undone, "unknown", found.purpose),
-        share=ibis.ifelse(undone, 1.0, found.share),
-    )
-    return found.drop("undone", "undone_as")
+    return near.filter(near.place == 0).select(undone="id", undone_as="undone_as")
+
+
+def with_pairs(rows: Any, pairs: Any) -> Any:
+    """Rows whose rank says that a reversal undoes them, where one does."""
+    found = rows.left_join(pairs, rows.id == pairs.undone)
+    rank = ibis.coalesce(found.undone_as, found["rank"]).cast("int32")
+    return found.mutate(rank=rank).drop("undone", "undone_as")

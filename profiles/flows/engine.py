@@ -28,10 +28,15 @@ class Engine:
     """An Ibis connection and the tables that it holds, by logical name."""
 
     def __init__(self, connection: Any, tables: Mapping[str, Any]) -> None:
-        self.connection, self._tables = connection, dict(tables)
+        self.connection, self._tables, self._made = connection, dict(tables), 0
 
     def __repr__(self) -> str:
         return f"<flows on {self.connection.name}: {', '.join(self._tables)}>"
+
+    def fresh(self, name: str) -> str:
+        """A name for a table to keep that no other on this connection has."""
+        self._made += 1
+        return f"flows_{name}_{self._made}"
 
     def columns_of(self, bound: Bound) -> Any:
         """The Ibis table of a section, having checked that its columns are there."""

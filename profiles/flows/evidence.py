@@ -40,7 +40,8 @@ def with_evidence(base: Base, rows: Any, asked: Collection[str]) -> Any:
         added["age"] = years.fill_null(-1)
     if "own" in asked:
         name, owner = (rows[n].lower().replace(" ", "") for n in ("counterparty_name", "owner"))
-        added["own_name"] = (rows.owner != "") & (name == owner)
+        both = (rows.owner != "") & (rows.counterparty_name != "")
+        added["own_name"] = ibis.ifelse(both, name == owner, False)  # looked at where it can be
     rows = rows.mutate(**added) if added else rows
     if "own" in asked or "counterparty_kind" in asked:
         rows = _beside_accounts(base, rows)

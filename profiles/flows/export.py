@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ CHUNK = 1 << 17
 _PRIVATE = 0o600
 
 
-def write_parquet(table: Any, path: Path) -> int:
-    """Write an Ibis table, `CHUNK` rows at a time; the number of rows.
+def write_parquet(table: Any, path: Path, said: Mapping[str, str] | None = None) -> int:
+    """Write an Ibis table, `CHUNK` rows at a time; the number of rows. `said`: kept in the schema.
 
     The file is the owner's alone to read, and stands under its name when it is whole.
     """
@@ -25,7 +26,7 @@ def write_parquet(table: Any, path: Path) -> int:
     schema = table.schema().to_pyarrow()
     try:
         _reserve(beside)
-        with pq.ParquetWriter(beside, schema) as writer:
+        with pq.ParquetWriter(beside, schema.with_metadata(said)) as writer:
             for batch in table.to_pyarrow_batches(chunk_size=CHUNK):
                 writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
                 written += batch.num_rows

@@ -9,6 +9,7 @@ flows.map().to_pandas()
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -17,13 +18,16 @@ from typing import Any
 
 from federated.readers import arrow_expression, duckdb_connection
 from profiles.flows.base import Base, base_model
-from profiles.flows.classify import classify
+from profiles.flows.classify import TOLD, classify, pairs_of, ranked, told, with_pairs
 from profiles.flows.engine import Engine, open_engine
 from profiles.flows.settings import FIELDS, Bound, FlowSettings, Source, load_settings
 from profiles.flows.taxonomy import Taxonomy
 from psi.protocol.errors import JobError, MisuseError
 
 __all__ = ["Flows"]
+
+_PAIRING = ("id", "account", "way", "minor", "day", "rank")
+"""What reversals meet their pairs by."""
 
 
 class Flows:
@@ -35,7 +39,9 @@ class Flows:
     """
 
     def __init__(self, settings: FlowSettings, engine: Engine) -> None:
-        self.settings, self.engine, self._stored = settings, engine, 0
+        self.settings, self.engine = settings, engine
+        self._before: dict[dt.date, Flows] = {}
+        self._kept: dict[tuple[str, ...], Any] = {}
 
     def __repr__(self) -> str:
         return f"<flows {self.settings.name}: {len(self.settings.sources)} tables>"
@@ -62,7 +68,7 @@ class Flows:
         if name not in flows:
             raise JobError(f"{Path(tables).name}: no flows {name!r}", hint=f"{', '.join(flows)}")
         settings = flows[name]
-        beside = [settings.accounts, settings.orders, settings.rates]
+        beside = [settings.accounts, settings.orders, settings.rates, settings.balances]
         wanted = [s.table for s in settings.sources] + [b.table for b in beside if b]
         return cls(settings, open_engine(bound, wanted, threads=threads, memory=memory))
 
@@ -132,13 +138,63 @@ class Flows:
         """The readable rows, each with its type: an Ibis table."""
         return classify(self.base, taxonomy or self.taxonomy)
 
+    def kept(self, *columns: str) -> Any:
+        """The typed rows, computed once and kept on the engine while the connection lasts.
+
+        Args:
+            columns: of them, all by default. Fewer take less memory.
+        """
+        if columns in self._kept:
+            return self._kept[columns]
+        rows = ranked(self.base, self.taxonomy)
+        names = list(columns) or [*rows.drop("rank").columns, *TOLD]
+        there = [name for name in rows.columns if name in {*names, *_PAIRING}]
+        rows = self.stored(rows.select(*there), "ranked")
+        pairs = self.stored(pairs_of(rows, self.taxonomy), "pairs")
+        if int(pairs.count().to_pyarrow().as_py()):
+            rows = with_pairs(rows, pairs)
+        self._kept[columns] = told(rows, self.taxonomy).select(*names)
+        return self._kept[columns]
+
     def stored(self, table: Any, name: str) -> Any:
         """`table` computed once and kept on the engine while the connection lasts."""
         if self.engine.connection.name in ("duckdb", "postgres"):
-            self._stored += 1
-            fresh = f"flows_{name}_{self._stored}"
+            fresh = self.engine.fresh(name)
             return self.engine.connection.create_table(fresh, table, temp=True)
         return table.cache()
+
+    def before(self, cut_off: dt.date) -> Flows:
+        """The same flows as they were known at the begin of a day; kept for the next time.
+
+        Raises:
+            MisuseError: the day lies more than one after the last row: the silence would be the
+                data's.
+        """
+        if cut_off in self._before:
+            return self._before[cut_off]
+        last = self._last
+        if last is None or cut_off > last + dt.timedelta(days=1):
+            raise MisuseError(
+                f"{self.settings.where}: cut-off {cut_off}: the data end on {last}",
+                hint="a day that they hold, or the one after",
+            )
+        found = Flows(self.settings, self.engine)
+        found.taxonomy = self.taxonomy
+        base = base_model(self.settings, self.engine, cut_off)
+        # small beside the rows, and looked at again and again
+        kept = {
+            name: self.stored(table, name)
+            for name in ("accounts", "balances")
+            if (table := getattr(base, name)) is not None
+        }
+        found.base = replace(base, **kept)
+        self._before[cut_off] = found
+        return found
+
+    @cached_property
+    def _last(self) -> dt.date | None:
+        day: dt.date | None = self.base.good.day.max().to_pyarrow().as_py()
+        return day
 
     def with_taxonomy(self, *layers: str | Path) -> Flows:
         """The same flows under other layers."""

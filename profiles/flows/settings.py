@@ -35,7 +35,16 @@ from federated.tables.bindings import Table, table_of
 from federated.toml_sections import TomlSection, load_toml
 from psi.protocol.errors import JobError
 
-__all__ = ["FIELDS", "KINDS", "Bound", "FlowSettings", "Source", "load_settings"]
+__all__ = [
+    "FIELDS",
+    "KINDS",
+    "PRODUCTS",
+    "Bound",
+    "FlowSettings",
+    "Source",
+    "Terms",
+    "load_settings",
+]
 
 KINDS = ("C", "B", "G")
 """Consumers, companies (B) and government bodies."""
@@ -57,8 +66,12 @@ FIELDS = (
 _JOINED = ("code", "channel", "text", "name")
 """What may be several columns."""
 _ACCOUNTS = ("account", "entity", "kind", "name", "branch", "opened", "closed", "died", "born")
-_ORDERS = ("account", "amount", "counterparty_account", "category")
+_ORDERS = ("account", "amount", "counterparty_account", "category", "since")
+_BALANCES = ("account", "day", "amount", "product")
+PRODUCTS = ("deposit", "wealth", "loan")
+"""What a balance is of: what the bank owes on demand or at a term, what it keeps, what it lent."""
 _RATES = ("currency", "rate", "since")
+_SHARES = ("fee", "scheme", "deposit", "wealth", "loan")
 DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "KWD": 3, "OMR": 3, "TND": 3}
 """Decimal digits of currencies that do not have two (ISO 4217)."""
 
@@ -103,6 +116,22 @@ class Source(Bound):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a customer brings, for `contribution`: shares of 1, and the totals' currency.
+
+    `fee` and `scheme` of what a merchant takes by card, `terminal` a month in which it took any,
+    `deposit`, `wealth` and `loan` a year, of the mean daily balance.
+    """
+
+    fee: float = 0.0
+    scheme: float = 0.0
+    terminal: float = 0.0
+    deposit: float = 0.0
+    wealth: float = 0.0
+    loan: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class FlowSettings:
     """One `[flows.NAME]`."""
 
@@ -115,6 +144,9 @@ class FlowSettings:
     account_kinds: Mapping[str, str] = field(default_factory=dict)
     orders: Bound | None = None
     rates: Bound | None = None
+    balances: Bound | None = None
+    balance_products: Mapping[str, str] = field(default_factory=dict)
+    terms: Terms | None = None
     taxonomy: tuple[Path, ...] = ()
 
     @property
@@ -171,6 +203,18 @@ def _flow(name: str, file: Path, section: TomlSection, tables: Mapping[str, Any]
         for key, fields in (("orders", _ORDERS), ("rates", _RATES))
         if (one := section.table(key)) is not None
     }
+    balances, products = None, {}
+    given = section.table("balances")
+    if given is not None:
+        products = given.mapping("products", PRODUCTS)
+        where = f"[flows.{name}.balances]"
+        balances = _bound(file, where, given, _BALANCES, tables, ("account", "day", "amount"))
+        fixed = balances.fixed.get("product", "deposit")
+        if fixed not in PRODUCTS:
+            raise JobError(
+                f"{balances.where} product: {fixed!r} found, {_either(PRODUCTS)} allowed"
+            )
+    terms = section.table("contribution")
     sources = [
         _source(file, f"[[flows.{name}.source]] {i}", one, tables, zone)
         for i, one in enumerate(section.tables("source"), start=1)
@@ -188,8 +232,24 @@ def _flow(name: str, file: Path, section: TomlSection, tables: Mapping[str, Any]
         account_kinds=kinds,
         orders=beside.get("orders"),
         rates=beside.get("rates"),
+        balances=balances,
+        balance_products=products,
+        terms=None if terms is None else _terms(terms),
         taxonomy=taxonomy,
     )
+
+
+def _terms(section: TomlSection) -> Terms:
+    found = Terms(
+        **{one: section.number(one, 0.0, 0.0, 1.0) for one in _SHARES},
+        terminal=section.number("terminal", 0.0, 0.0, 1e6),
+    )
+    section.done()
+    return found
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _source(
@@ -263,6 +323,6 @@ def _bound(
             columns[key] = section.text(key)
     section.done()
     for key in needed:
-        if key not in columns and (key in ("id", "time", "amount") or key not in fixed):
+        if key not in columns and (key in ("id", "time", "day", "amount") or key not in fixed):
             raise JobError(f"{where} {key}: missing, the name of a column is needed")
     return Bound(where=where, table=table, columns=columns, fixed=fixed, joined=joined)

@@ -29,6 +29,7 @@ _WIDE = "".join(chr(0xFF01 + i) for i in range(94)) + "\u3000"
 _NARROW = "".join(chr(0x21 + i) for i in range(94)) + " "
 _ANY_WIDE = "[\uff01-\uff5e\u3000]"
 _BETWEEN = r"[\s!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~，。、；：？！“”‘’（）【】《》·—…]+"
+_OUTER = [form for blank in " \t\n\r\v\f" for form in (f"{blank}%", f"%{blank}")]
 _CURRENCY = "[¥$€£￥]"
 _DIGITS = "^[0-9]{1,18}$"
 _AMOUNT = (
@@ -48,8 +49,11 @@ _AMOUNT = (
 
 def as_text(column: Any) -> Any:
     """Text without outer blanks, "" where there is none: engines differ in null and blank."""
-    text = column if column.type().is_string() else column.cast("string")
-    return text.fill_null("").strip()
+    if not column.type().is_string():
+        return column.cast("string").fill_null("")
+    text = column.fill_null("")
+    # looked for first: taking blanks off every text costs seven times as much
+    return ibis.ifelse(text.like(_OUTER), text.strip(), text)
 
 
 def plain_text(column: Any) -> Any:
