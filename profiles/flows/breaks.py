@@ -42,6 +42,11 @@ def series_of(typed: Any, taxonomy: Taxonomy) -> Any:
         else_=rows.type,
     )
     rows = rows.select("entity", "kind", "way", "type", "day", "minor", "account", who=who)
+    # most counterparties have no row of such a type: they are out before anything is ordered
+    some = rows.filter(rows.type.isin(taxonomy.codes("series"))).select(*_KEYS).distinct()
+    some = some.rename({f"o_{k}": k for k in _KEYS})
+    rows = rows.inner_join(some, [rows[k] == some[f"o_{k}"] for k in _KEYS])
+    rows = rows.drop(*(f"o_{k}" for k in _KEYS))
     counts = rows.group_by([*_KEYS, "type"]).agg(rows=rows.count())
     most = ibis.window(group_by=_KEYS, order_by=[ibis.desc("rows"), "type"])
     counts = counts.mutate(place=ibis.row_number().over(most))

@@ -71,6 +71,10 @@ def unattributed(typed: Any, taxonomy: Taxonomy) -> Any:
 
 def _events(typed: Any, taxonomy: Taxonomy) -> Any:
     """Rows with `come` (inflows so far), and what of them outflows `used` before and after."""
+    gone = typed.filter(typed.type.isin(taxonomy.codes("leak")) & (typed.way == "out"))
+    gone = gone.select(leaking="entity").distinct()
+    # whose money never left for elsewhere needs no order of money
+    typed = typed.inner_join(gone, typed.entity == gone.leaking).drop("leaking")
     aside = [*taxonomy.codes("inside"), *taxonomy.codes("reversal")]
     rows = typed.filter(~typed.type.isin(aside))
     rows = rows.select("entity", "kind", "id", "type", "way", "minor", "day", "second")
