@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psi.lazy import handed_out
+from psi.lazy import handed_out, listed
 
 if TYPE_CHECKING:
     from federated.aggregate.pair import aggregate_by_category, aggregate_by_segment
@@ -54,3 +54,4 @@ __getattr__ = handed_out(
         "verify_ledger": "federated.ledger.account",
     },
 )
+__dir__ = listed(__name__)

@@ -173,6 +173,9 @@ def ks(label: Array, score: Array) -> float:
         score: `[n]`, higher for what is likelier 1.
 
     Raises as `roc_curve`.
+
+    >>> ks(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.8]))
+    0.5
     """
     curve = roc_curve(label, score)
     at = _gap(curve)
@@ -188,6 +191,9 @@ def lift(label: Array, score: Array, bins: int = 10) -> Lift:
         bins: how many.
 
     Where tied scores straddle a boundary, each side takes its share of their positives.
+
+    >>> lift(np.array([0, 1, 0, 1]), np.array([0.1, 0.7, 0.4, 0.8]), bins=2).lift.tolist()
+    [2.0, 0.0]
     """
     if bins < 1:
         raise MisuseError(f"found {bins} bins, allowed: at least 1")
@@ -211,6 +217,10 @@ def calibration(label: Array, score: Array, bins: int = 10) -> Calibration:
     Raises:
         InputError: no rows.
         MisuseError: other shapes, labels, or scores outside 0 to 1.
+
+    >>> found = calibration(np.array([0, 0, 0, 1]), np.array([0.25, 0.25, 0.25, 0.25]), bins=1)
+    >>> found.predicted.tolist(), found.observed.tolist()
+    ([0.25], [0.25])
     """
     label, score = _checked(label, score)
     if not label.size:

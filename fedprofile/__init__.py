@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import federated
 import profiles
 import psi
-from psi.lazy import handed_out
+from psi.lazy import handed_out, listed
 
 if TYPE_CHECKING:
     from federated import (
@@ -100,3 +100,4 @@ __getattr__ = handed_out(
     __name__,
     {name: package.__name__ for package in (psi, federated, profiles) for name in package.__all__},
 )
+__dir__ = listed(__name__)

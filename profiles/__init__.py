@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psi.lazy import handed_out
+from psi.lazy import handed_out, listed
 
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
@@ -38,3 +38,4 @@ __getattr__ = handed_out(
         "run_job": "profiles.run",
     },
 )
+__dir__ = listed(__name__)

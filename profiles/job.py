@@ -100,6 +100,13 @@ class Job:
         Raises:
             JobError: naming the file (`job`, where there is none), the key, what was found and
                 what is allowed.
+
+        >>> names = ("bank", "bureau")
+        >>> parties = [{"name": n, "table": f"{n}.people", "keys": [["id"]]} for n in names]
+        >>> about = {"name": "shared", "purpose": "retention"}
+        >>> job = Job.load({"job": about, "party": parties, "align": {}})
+        >>> job.receiver, job.key_bits
+        ('bank', 3072)
         """
         if isinstance(job, Mapping):
             return _job(TomlSection(UNNAMED, "", dict(job)))

@@ -27,6 +27,17 @@ def describe(job: Job, source: Source | None, rows: int = 0) -> str:
 
     Raises:
         FedprofileError: what the contract or a table does not allow.
+
+    >>> names = ("bank", "bureau")
+    >>> parties = [{"name": n, "table": f"{n}.people", "keys": [["id"]]} for n in names]
+    >>> asked = {"job": {"name": "shared", "purpose": "retention"}, "party": parties, "align": {}}
+    >>> print(describe(Job.load(asked), None, 10_000))  # doctest: +ELLIPSIS
+    shared
+    purpose: retention (marketing); about: consumer
+    ...
+    What each party learns
+      bank learns which of its own records bureau has [align.reveal]
+    ...
     """
     return in_text(planned(job, source, rows))
 

@@ -173,6 +173,18 @@ def run_job(
 
     Raises:
         FedprofileError: whatever any party raised; `out` is then as it was.
+
+    >>> ids = [f"p{number}" for number in range(99)]
+    >>> bank = pd.DataFrame({"id": ids[:60], "balance": range(60)})
+    >>> bureau = pd.DataFrame({"id": ids[30:], "loans": range(69)})
+    >>> names = ("bank", "bureau")
+    >>> parties = [{"name": n, "table": f"{n}.people", "keys": [["id"]]} for n in names]
+    >>> about = {"name": "shared", "purpose": "retention"}
+    >>> job = Job.load({"job": about, "party": parties, "align": {"minimum_overlap": 20}})
+    >>> with TemporaryDirectory() as folder:
+    ...     found = run_job(job, {"bank.people": bank, "bureau.people": bureau}, f"{folder}/out")
+    >>> found.metrics["matched"]
+    30
     """
     out = Path(out)
     if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):

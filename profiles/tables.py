@@ -27,6 +27,10 @@ def open_tables(tables: str | Path | Mapping[str, Any]) -> Source:
     Raises:
         JobError: the file is wrong.
         MisuseError: something that is no table.
+
+    >>> people = pa.table({"id": ["p1", "p2"], "loans": [0, 3]})
+    >>> open_tables({"bureau.people": people}).columns("bureau.people")
+    ['id', 'loans']
     """
     if isinstance(tables, Mapping):
         return GivenTables(tables)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psi.lazy import handed_out
+from psi.lazy import handed_out, listed
 
 if TYPE_CHECKING:
     from psi.align.call import intersect
@@ -82,3 +82,4 @@ __getattr__ = handed_out(
     }
     | dict.fromkeys(_ERRORS, "psi.protocol.errors"),
 )
+__dir__ = listed(__name__)

@@ -48,6 +48,11 @@ def aggregate_by_segment(
 
     Raises:
         MisuseError: measures of columns that are not given, or of another length.
+
+    >>> loans = {"loans": [1.0, 3.0, 5.0, 7.0]}
+    >>> found = aggregate_by_segment(["a", "a", "b", "b"], loans, ["loans:mean"], minimum_group=2)
+    >>> found.groups, [column.tolist() for column in found.values]
+    (['a', 'b'], [[2.0, 6.0]])
     """
     asked = [(c, Statistic.parse(text)) for c, _, text in (m.rpartition(":") for m in measures)]
     names = list(dict.fromkeys(column for column, _ in asked))
@@ -114,6 +119,14 @@ def aggregate_by_category(
 
     Raises:
         MisuseError: measures of columns that are not given, or an epsilon below a thousandth.
+
+    >>> amounts, industry = {"balance": [10.0, 30.0, 5.0]}, ["retail", "retail", "transport"]
+    >>> found = aggregate_by_category(
+    ...     industry, amounts, ["balance:sum[0,100]"], ["retail", "transport"],
+    ...     epsilon=0, minimum_group=1,
+    ... )
+    >>> found.categories, found.counts.ravel().tolist()
+    (['retail', 'transport', '(other)'], [2.0, 1.0, 0.0])
     """
     amounts = [Amount.parse(c, text) for c, _, text in (m.rpartition(":") for m in measures)]
     if any(len(columns.get(a.column, ())) != len(category) for a in amounts):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psi.lazy import handed_out
+from psi.lazy import handed_out, listed
 
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
@@ -15,3 +15,4 @@ __all__ = ["Flows", "Taxonomy"]
 __getattr__ = handed_out(
     __name__, {"Flows": "profiles.flows.flows", "Taxonomy": "profiles.flows.taxonomy"}
 )
+__dir__ = listed(__name__)

@@ -94,8 +94,14 @@ class Taxonomy:
     def load(cls, layers: Iterable[str | Path] = ()) -> Taxonomy:
         """The taxonomy of the wheel, under the layers of a bank and its branches.
 
+        Args:
+            layers: TOML files, the lowest first.
+
         Raises:
             JobError: a layer that is wrong, with file, key, found and allowed.
+
+        >>> Taxonomy.load()["C.salary"].way
+        'in'
         """
         raw: dict[str, dict[str, Any]] = {}
         version = ""

@@ -111,6 +111,10 @@ def clean(
         MisuseError: unknown kind.
         InputError: a column type that holds no identifiers, or text that is not valid UTF-8.
         EnvironmentFailed: a package that the kind needs is not installed.
+
+    >>> cleaned = clean(pa.array(["O'Brien,  ANN", ""]), "name")
+    >>> cleaned.values.to_pylist(), cleaned.reasons
+    (['obrien ann', None], {'empty': 1})
     """
     rare = _rare(kind)
     given, inexact = as_text(column)

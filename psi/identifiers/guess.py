@@ -36,6 +36,9 @@ def guess_kind(column_name: str, sample: pa.Array | pa.ChunkedArray) -> str | No
     The name counts only if at least some values pass; without a telling name, most values
     must pass a kind that has a form of its own. `number` comes last: digits pass it whatever
     else they are.
+
+    >>> guess_kind("customer_phone", pa.array(["13800138000", "+86 138 0013 8000"]))
+    'phone'
     """
     lowered = column_name.lower()
     named = [kind for kind, pattern in _NAMES.items() if re.search(pattern, lowered)]

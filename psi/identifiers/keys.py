@@ -28,6 +28,11 @@ def combine(columns: Sequence[Cleaned]) -> pa.Array:
 
     Raises:
         MisuseError: no column, or columns of different lengths.
+
+    >>> phones = clean(pa.array(["+86 138 0013 8000", None]), "phone")
+    >>> names = clean(pa.array(["Anna  Lee", "Bo"]), "name")
+    >>> combine([phones, names]).to_pylist()
+    ['14:+86138001380008:anna lee', None]
     """
     if not columns:
         raise MisuseError("found no key column, allowed: at least 1")

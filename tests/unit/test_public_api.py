@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -53,6 +58,35 @@ def test_public_names_say_what_their_arguments_are(package: ModuleType) -> None:
                     assert inspect.getdoc(found), f"{name}.{method}"
 
 
+def examples() -> Iterator[doctest.DocTest]:
+    """Those in docstrings of public names, of their methods, and of the packages themselves."""
+    given = {name: getattr(fedprofile, name) for name in fedprofile.__all__}
+    known = {"np": np, "pa": pa, "pd": pd, "TemporaryDirectory": TemporaryDirectory} | given
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for name, found in given.items():
+        if inspect.isfunction(found) or inspect.isclass(found):
+            for one in finder.find(found, name, module=False, globs=known):
+                if one.examples:
+                    yield one
+
+
+EXAMPLES = {example.name: example for example in examples()}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_in_docstrings_say_what_happens(name: str) -> None:
+    said: list[str] = []
+    found = doctest.DocTestRunner().run(EXAMPLES[name], out=said.append)
+    assert not found.failed, "".join(said)
+
+
+def test_what_can_be_called_at_once_has_an_example() -> None:
+    functions = {n for n in fedprofile.__all__ if inspect.isfunction(getattr(fedprofile, n))}
+    of_a_run = {"verify_ledger"}  # wants a party's files
+    assert functions - of_a_run <= set(EXAMPLES)
+    assert {"Job.load", "Taxonomy.load"} <= set(EXAMPLES)
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     for package in PACKAGES:
         with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
@@ -71,8 +105,11 @@ def test_the_wheel_has_every_package() -> None:
     assert wheel["targets"]["wheel"]["packages"] == [package.__name__ for package in PACKAGES]
 
 
-def test_importing_it_loads_nothing_heavy() -> None:
-    code = "import sys, fedprofile; print({'numpy', 'pyarrow', 'flwr'} & set(sys.modules))"
+def test_importing_and_completing_it_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, fedprofile; assert set(fedprofile.__all__) < set(dir(fedprofile)); "
+        "print({'numpy', 'pyarrow', 'flwr'} & set(sys.modules))"
+    )
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
