@@ -118,26 +118,22 @@ def _plainly(value: Any) -> str:
 
 
 def verify(path: Path, owner: Identity, against: Path | None, echo: Callable[[str], None]) -> int:
-    """Check a ledger, and another's account of the same job against it; the exit code."""
-    from federated.ledger.account import read_account
-    from federated.ledger.compare import compare
-    from psi.protocol import InputError
+    """Print how a ledger and another's account of the same job were found; the exit code."""
+    from federated.ledger.checked import check_ledger
 
-    names = (path.name, against.name) if against and against.name != path.name else ()
-    mine = read_account(path, owner, names[0] if names else str(path))
-    for finding in mine.findings:
-        raise InputError(str(finding), hint="get the ledger again from where it was written")
-    echo(f"{mine.file}: {len(mine.lines)} lines, all chained and signed by {owner.name}")
+    found = check_ledger(path, owner, against)
+    echo(
+        f"{found.mine.file}: {len(found.mine.lines)} lines, all chained and signed by {owner.name}"
+    )
     echo(f"  {owner.fingerprint}")
-    if against is None:
+    if found.theirs is None:
         return 0
-    theirs = read_account(against, name=names[1] if names else str(against))
-    findings = compare(mine, theirs)
-    if not findings:
+    if not found.differences:
+        theirs = found.theirs
         echo(f"{theirs.file}: {len(theirs.lines)} lines, signed by {theirs.name}")
         echo("the two accounts agree")
         return 0
-    echo(f"the two accounts differ, {len(findings)} findings:")
-    for finding in findings:
+    echo(f"the two accounts differ, {len(found.differences)} findings:")
+    for finding in found.differences:
         echo(f"  {finding}" + "  (the job broke off: may be honest)" * finding.open)
     return DIFFER

@@ -43,11 +43,11 @@ def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
     """
     import json
 
-    from federated.cli.job_rows import job_rows
+    from federated.node.job_rows import job_rows
     from federated.text import plain
 
     inbox, place = inbox_of(home, lists=True)
-    rows = job_rows(inbox, place)
+    rows = job_rows(inbox, place, live_jobs(place.path) or {})
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -216,9 +216,21 @@ def _key_of(place: Any, file: Path | None, passphrase_file: Path | None) -> Any:
 
 
 def _rows(home: Path) -> list[dict[str, Any]]:
-    from federated.cli.job_rows import job_rows
+    from federated.node.job_rows import job_rows
 
-    return job_rows(*inbox_of(home))
+    inbox, place = inbox_of(home)
+    return job_rows(inbox, place, live_jobs(place.path) or {})
+
+
+def live_jobs(home: Path) -> dict[str, dict[str, Any]] | None:
+    """What the running node plays, by session; None where no node runs here."""
+    from federated.wire.local import ask
+    from psi.protocol import EnvironmentFailed
+
+    try:
+        return {job["session"]: job for job in ask(home / "node.sock", op="status")["jobs"]}
+    except EnvironmentFailed:
+        return None
 
 
 def _without_officer(job: str, home: Path) -> bool:
@@ -289,8 +301,6 @@ def _described(entry: Any, place: Any) -> list[str]:
 def _what_next(home: Path, entry: Any, before: str) -> str:
     """What an approval sets going: it depends on whether somebody still waits for it."""
     import os
-
-    from federated.cli.job_rows import live_jobs
 
     row = _row_of(home, entry)
     if row["live"]:

@@ -1,37 +1,30 @@
-"""What `node jobs` lists: every proposal and job of this party, own ones too, as they are now."""
+"""Every proposal and job of a party, own ones too, as they are now: as data, for any screen."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from federated.approval.inbox import Inbox
-    from federated.node.home import NodeHome
-    from federated.node.states import Found
+from federated.approval.inbox import Inbox
+from federated.ledger.ending import told_in
+from federated.node.home import NodeHome
+from federated.node.states import STATES, Found, is_held, state_of
 
-__all__ = ["job_rows", "live_jobs"]
+__all__ = ["job_rows"]
 
 Row = dict[str, Any]
 
 
-def live_jobs(home: Path) -> dict[str, Row] | None:
-    """What the running node plays, by session; None where no node runs here."""
-    from federated.wire.local import ask
-    from psi.protocol import EnvironmentFailed
+def job_rows(inbox: Inbox, place: NodeHome, live: Mapping[str, Row]) -> list[Row]:
+    """One row a session, oldest first: those on file, in the node's folder, and in the node.
 
-    try:
-        return {job["session"]: job for job in ask(home / "node.sock", op="status")["jobs"]}
-    except EnvironmentFailed:
-        return None
-
-
-def job_rows(inbox: Inbox, place: NodeHome) -> list[Row]:
-    """One row a session, oldest first: those on file, in the node's folder, and in the node."""
-    import time
-
-    now, live = time.time(), live_jobs(place.path) or {}
+    Args:
+        inbox: the party's proposals and officers' words.
+        place: its home.
+        live: what the running node says of its jobs, by session; empty where none runs.
+    """
+    now = time.time()
     entries = {entry.request.session.hex(): entry for entry in inbox.all()}
     sessions = [*entries, *_folders(place), *live]
     rows = [
@@ -53,9 +46,6 @@ def _folders(place: NodeHome) -> list[str]:
 def _found(
     session: str, entries: Mapping[str, Any], place: NodeHome, live: Mapping[str, Row]
 ) -> Found:
-    from federated.ledger.ending import told_in
-    from federated.node.states import Found, is_held
-
     folder = place.jobs / session
     told, plays = told_in(folder / "ledger.jsonl"), str(live.get(session, {}).get("state", ""))
     plays = plays if plays in ("waiting", "running") else ""  # what has ended is told on file
@@ -65,8 +55,6 @@ def _found(
 
 
 def _row(session: str, found: Found, running: Row, now: float) -> Row:
-    from federated.node.states import STATES, state_of
-
     entry, told = found.entry, found.told
     contract = entry.request.contract if entry else None
     word = entry.word if entry else None
