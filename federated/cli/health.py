@@ -40,9 +40,9 @@ def hub_health(home: HubFolder = Path("fedprofile-hub"), as_json: AsJson = False
 def health_of_node(place: NodeHome) -> Health:
     """A node's health, from its folder and from what runs in it."""
     from federated.approval.inbox import Inbox
-    from federated.cli.job_rows import job_rows
     from federated.node.health import node_health as measured
     from federated.node.home import MOUNTED
+    from federated.node.job_rows import job_rows
     from federated.wire.certificates import read_certificate
     from federated.wire.local import ask
     from psi.protocol import FedprofileError
@@ -57,7 +57,9 @@ def health_of_node(place: NodeHome) -> Health:
             expires = read_certificate(place.certificate.read_bytes()).not_valid_after_utc
         except (OSError, FedprofileError):
             expires = None
-    return measured(place, job_rows(Inbox(place.desk, _counting(place)), place), live, expires)
+    running = {job["session"]: job for job in (live or {}).get("jobs", ())}
+    rows = job_rows(Inbox(place.desk, _counting(place)), place, running)
+    return measured(place, rows, live, expires)
 
 
 def _counting(place: NodeHome) -> Any:
