@@ -26,14 +26,15 @@ class AggregateSpec:
     """A partner's measures by the receiver's column: one `[[aggregate]]`, split by partner.
 
     A measure is a column and a statistic as `Statistic.text` spells it. `protocol` is "paillier" or
-    "sums"; "auto" until `settled`.
+    "sums"; `open`: the job file says "auto".
     """
 
     by: str
     partner: str
     measures: tuple[tuple[str, str], ...]
     minimum_group: int
-    protocol: str = "sums"
+    protocol: str = "paillier"
+    open: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class CategorySpec:
     epsilon: int
     minimum_group: int
     protocol: str = "paillier"
+    open: bool = False
 
 
 def split_measure(measure: str) -> tuple[str, str]:
@@ -100,13 +102,16 @@ def _by_segment(
             raise section.fail("measures", measure, allowed) from None
         by_partner.setdefault(partner, {})[measured, asked.text] = None
     group = section.integer("minimum_group", 20, 3, 10**6)
-    protocol = section.text("protocol", "auto", ("auto", *AGGREGATE_PROTOCOLS))
+    protocol, left_open = summed_by(section)
     every = {text for ms in by_partner.values() for _, text in ms}
     if protocol == "sums" and "variance" in every:
         hint = "private sums do not add squares up"
         raise section.fail("protocol", "sums", "paillier with a variance", hint)
     section.done()
-    return [AggregateSpec(column, p, tuple(ms), group, protocol) for p, ms in by_partner.items()]
+    return [
+        AggregateSpec(column, p, tuple(ms), group, protocol, left_open)
+        for p, ms in by_partner.items()
+    ]
 
 
 def _by_category(
@@ -136,7 +141,7 @@ def _by_category(
     if noise == "laplace":
         epsilon = round(1000 * section.number("epsilon", 1.0, 0.01, 20.0))
     group = section.integer("minimum_group", 20, 3, 10**6)
-    protocol = summed_by(section)
+    protocol, left_open = summed_by(section)
     section.done()
     return CategorySpec(
         partner=partner,
@@ -147,24 +152,27 @@ def _by_category(
         epsilon=epsilon,
         minimum_group=group,
         protocol=protocol,
+        open=left_open,
     )
 
 
 def settled(asked: Sequence[AggregateSpec]) -> tuple[AggregateSpec, ...]:
-    """The same with what adds up in place of "auto".
+    """The same with one way to add up for each partner, where the job file leaves it open.
 
-    Private sums hold a party that lies to the rows it has. Only where a variance is asked of a
-    partner, which they do not add up, all sections of that partner are by Paillier.
+    That which another section of the partner names; Paillier where a variance is asked, which
+    private sums do not add up.
     """
-    squares = {a.partner for a in asked if any(text == "variance" for _, text in a.measures)}
-    chosen = {True: "paillier", False: "sums"}
+    named = {a.partner: a.protocol for a in asked if not a.open}
+    for a in asked:
+        if any(text == "variance" for _, text in a.measures):
+            named.setdefault(a.partner, "paillier")
     return tuple(
-        replace(a, protocol=chosen[a.partner in squares]) if a.protocol == "auto" else a
+        replace(a, protocol=named[a.partner], open=False) if a.open and a.partner in named else a
         for a in asked
     )
 
 
-def summed_by(section: TomlSection) -> str:
-    """What adds up; `auto` is private sums."""
+def summed_by(section: TomlSection) -> tuple[str, bool]:
+    """What adds up, and whether the job file leaves it open: Paillier, or what policies list."""
     named = section.text("protocol", "auto", ("auto", *AGGREGATE_PROTOCOLS))
-    return "sums" if named == "auto" else named
+    return ("paillier", True) if named == "auto" else (named, False)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from federated.approval.policy import Policy
 from federated.contract.negotiation import Agreed
+from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.contract.terms import Contract
 from federated.keys.identity_file import write_identity
 from federated.keys.party_keys import PartyKeys
@@ -84,7 +85,9 @@ def federate(
     keys = {name: PartyKeys.generate(name) for name in names}
     pinned = {name: keys[name].identity for name in names}
     router, nonce = MemoryRouter(names), secrets.token_bytes(32)
-    asked = draft(job, pinned, nonce, time.time())
+    limits = [policy.limits.aggregate_protocols for policy in (policies or {}).values()]
+    allowed = set(AGGREGATE_PROTOCOLS).intersection(*limits)
+    asked = draft(job.adding(allowed), pinned, nonce, time.time())
     players, tables = list[Player](), dict[str, Source]()
     for name in names:
         folder = home / name

@@ -6,8 +6,8 @@ docs/JOB_FILE.md documents every key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,24 @@ class Job:
             return False
         counted = spec.keep_tags_days or spec.minimum_checked_by == "partner"
         return spec.reveal in PROTOCOLS[ALTERNATIVE].reveals and not counted
+
+    def adding(self, allowed: Collection[str]) -> Job:
+        """The job with private sums wherever its file leaves open what adds statistics up.
+
+        Only where `allowed`, the ways that all known policies list, lacks Paillier and has sums.
+        """
+        if "paillier" in allowed or "sums" not in allowed:
+            return self
+
+        def by_sums(asked: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(replace(a, protocol="sums") if a.open else a for a in asked)
+
+        return replace(
+            self,
+            aggregates=by_sums(self.aggregates),
+            categories=by_sums(self.categories),
+            join_sums=by_sums(self.join_sums),
+        )
 
     def partners(self) -> list[str]:
         """All parties but the receiver."""

@@ -178,10 +178,10 @@ def read_join_sums(section: TomlSection, names: list[str], receiver: str) -> lis
             raise section.fail("measures", measure, f"{statistic} without a range", hint)
     epsilon = round(1000 * section.number("epsilon", 1.0, 0.01, 20.0)) if noised else 0
     group = section.integer("minimum_group", 20, 3, 10**6)
-    protocol = summed_by(section)
+    protocol, left_open = summed_by(section)
     section.done()
     return [
-        JoinSumSpec(p, tuple(ms), group, epsilon, tuple(ranges[p].values()), protocol)
+        JoinSumSpec(p, tuple(ms), group, epsilon, tuple(ranges[p].values()), protocol, left_open)
         for p, ms in asked.items()
     ]
 

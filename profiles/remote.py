@@ -12,6 +12,7 @@ from threading import Event, Thread
 
 from federated.approval.call import make_call
 from federated.approval.decision import Decider, Undecided
+from federated.approval.policy_file import load_policy
 from federated.contract.completion import complete
 from federated.contract.terms import Contract
 from federated.keys.identity_file import write_identity
@@ -138,7 +139,8 @@ def federate_remote(
                 session, source, decider=decider, stop=halt, kept=link.home.tags, also=also,
                 frozen=frozen, persons=person_book(link.home),
             )  # fmt: skip
-            asked = draft(job, parties, nonce, time.time())
+            allowed = load_policy(link.home.policy).limits.aggregate_protocols
+            asked = draft(job.adding(allowed), parties, nonce, time.time())
             if not session.resumed:
                 _consider(participant, asked, link.home, halt)  # this party's own officers first
             mount.call(make_call(nonce, keys, parties))

@@ -50,7 +50,8 @@ class JoinSumSpec:
     minimum_group: int
     epsilon: int
     ranges: tuple[Amount, ...]
-    protocol: str = "sums"
+    protocol: str = "paillier"
+    open: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

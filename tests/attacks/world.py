@@ -50,7 +50,8 @@ def keep(contract: Contract) -> Contract:
 def drafted(folder: Path, job: str) -> Contract:
     """The draft of a job, as an honest bank makes it."""
     (folder / "job.toml").write_text(job)
-    return draft(Job.load(folder / "job.toml"), PINNED, secrets.token_bytes(32), time.time())
+    asked = Job.load(folder / "job.toml").adding(("sums",))  # as new nodes do
+    return draft(asked, PINNED, secrets.token_bytes(32), time.time())
 
 
 class Bureau(MemorySource):

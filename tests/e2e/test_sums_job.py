@@ -52,24 +52,24 @@ def told(found: Sequence[tuple[object, AggregateResult]]) -> list[dict[str, list
 
 def test_a_job_by_sums_tells_what_it_tells_under_encryption(small: Path) -> None:
     tables, found = open_tables(small / "tables.toml"), {}
-    for protocol in ("paillier", "auto"):
+    for protocol in ("auto", "sums"):
         job = Job.load(prepare(small, protocol))
         result = run_job(job, tables, small / protocol)
         found[protocol] = result.federation.outcome.aggregates
-    assert [repr(a) for a in told(found["auto"])] == [repr(a) for a in told(found["paillier"])]
+    assert [repr(a) for a in told(found["auto"])] == [repr(a) for a in told(found["sums"])]
     assert any(np.isfinite(v).any() for _, r in found["auto"] for v in r.values)
-    assert [terms.protocol for terms, _ in found["auto"]] == ["sums"] * 2
-    plain = describe(Job.load(small / "paillier.toml"), tables, 1000)
+    assert [terms.protocol for terms, _ in found["auto"]] == ["paillier"] * 2
+    plain = describe(Job.load(small / "auto.toml"), tables, 1000)
     assert 'MB; by private sums (protocol = "sums", where all policies name it)' in plain
     assert "does not hold bank to sums of whole groups" in plain
-    text = describe(Job.load(small / "auto.toml"), tables, 1000)
+    text = describe(Job.load(small / "sums.toml"), tables, 1000)
     assert "does not hold bank" not in text
     assert "where all policies name it" not in text
     assert "under pads of which bank can take sums only (half-tree-sums-v2)" in text
     assert "whether some values do not count in its audit" in text
-    html = (small / "auto" / "report.html").read_text()
+    html = (small / "sums" / "report.html").read_text()
     assert "private sums" in html
-    lines = read_ledger(small / "auto" / "parties" / "bureau" / "ledger.jsonl")
+    lines = read_ledger(small / "sums" / "parties" / "bureau" / "ledger.jsonl")
     (signed,) = [line["body"]["terms"] for line in lines if line["kind"] == "contract"]
     assert signed["suites"]["sums"] == "half-tree-sums-v2"
     assert [section["protocol"] for section in signed["aggregate"]] == ["sums"] * 2
@@ -96,7 +96,7 @@ def test_a_policy_that_does_not_name_sums_refuses_them(small: Path) -> None:
 
 
 def test_encryption_is_for_policies_that_name_it(small: Path) -> None:
-    """By it a receiver that lies reads rows: a new node does not, and `auto` never takes it."""
+    """By it a receiver that lies reads rows: a new node does not, and `auto` gives way to it."""
     tables = open_tables(small / "tables.toml")
     (small / "policy.toml").write_text(NEW_POLICY)
     limits = load_policy(small / "policy.toml").limits
@@ -106,13 +106,19 @@ def test_encryption_is_for_policies_that_name_it(small: Path) -> None:
     said = "'paillier' asked, sums allowed by policy"
     with pytest.raises(Declined, match=said):
         federate(job, dict.fromkeys(NAMES, tables), small / "no", policies={"bureau": bureau})
+    asked = Job.load(prepare(small, "auto"))
+    assert {a.protocol for a in asked.aggregates} == {"paillier"}
+    assert {a.protocol for a in asked.adding(("sums",)).aggregates} == {"sums"}
+    assert asked.adding(("paillier", "sums")) == asked.adding(()) == asked
 
 
 def test_a_variance_is_encrypted_with_all_sections_of_its_partner(small: Path) -> None:
     path = prepare(small, "auto")
-    assert {a.protocol for a in Job.load(path).aggregates} == {"sums"}
+    job = Job.load(path).adding(("sums",))
+    assert {a.protocol for a in job.aggregates} == {"sums"}
     path.write_text(path.read_text().replace("queries:sum", "queries:variance"))
-    assert {a.protocol for a in Job.load(path).aggregates} == {"paillier"}
+    job = Job.load(path).adding(("sums",))
+    assert {a.protocol for a in job.aggregates} == {"paillier"}
 
 
 def test_sections_towards_one_partner_have_one_protocol(small: Path) -> None:

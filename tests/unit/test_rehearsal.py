@@ -96,7 +96,8 @@ def home(tmp_path: Path) -> Path:
     (tmp_path / "job.toml").write_text(JOB)
     identities = {n: PartyKeys.generate(n).identity for n in ("bank", "bureau")}
     nonce = bytes.fromhex("ab" * 32)
-    asked = draft(Job.load(tmp_path / "job.toml"), identities, nonce, time.time())
+    job = Job.load(tmp_path / "job.toml").adding(("sums",))
+    asked = draft(job, identities, nonce, time.time())
     Inbox(place / "desk").put(Request(nonce, "bureau", asked), time.time() + 3600)
     return place
 
