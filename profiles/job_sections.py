@@ -181,7 +181,15 @@ def read_join_sums(section: TomlSection, names: list[str], receiver: str) -> lis
     protocol, left_open = summed_by(section)
     section.done()
     return [
-        JoinSumSpec(p, tuple(ms), group, epsilon, tuple(ranges[p].values()), protocol, left_open)
+        JoinSumSpec(
+            partner=p,
+            measures=tuple(ms),
+            minimum_group=group,
+            epsilon=epsilon,
+            ranges=tuple(ranges[p].values()),
+            protocol=protocol,
+            open=left_open,
+        )
         for p, ms in asked.items()
     ]
 

@@ -41,7 +41,7 @@ class AlignSpec(AlignSettings):
     keep_tags_items: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JoinSumSpec:
     """One `[[join_sum]]`, split by partner."""
 
