@@ -240,8 +240,12 @@ class Frames:
         envelope = self.channels[frame.sender].open(frame)
         if envelope is not None:
             record.received += len(frame.sealed)
-            head = self._peer_head(frame.sender)
-            self._note("received", frame.sender, frame, envelope.payload, head=head.plain())
+            if frame.counter < self._ledger.frames.get(("received", frame.sender), 0):
+                # heard before a restart: the very bytes again, with the head of that time
+                self._note("received", frame.sender, frame, envelope.payload)
+            else:
+                head = self._peer_head(frame.sender)
+                self._note("received", frame.sender, frame, envelope.payload, head=head.plain())
         return envelope
 
     def listen(self, over: threading.Event, gone: Callable[[FedprofileError], None]) -> None:

@@ -137,12 +137,25 @@ def test_a_job_goes_on_after_a_kill(sections: Path, tmp_path: Path) -> None:
         check(parties, plain, home)
 
 
+def test_frames_heard_again_after_a_kill_bring_the_heads_of_their_time(
+    sections: Path, tmp_path: Path
+) -> None:
+    """Killed among the frames of one turn: a point is saved before sending only."""
+    plain = play(sections, tmp_path / "plain", {})
+    for fatal in (90, 91):
+        home = tmp_path / f"bureau-{fatal}"
+        parties = play(sections, home, {"bureau": fatal})
+        assert parties["bureau"].lives == 2
+        check(parties, plain, home)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", NAMES)
 def test_a_job_goes_on_wherever_it_is_killed(sections: Path, tmp_path: Path, victim: str) -> None:
     plain = play(sections, tmp_path / "plain", {})
     back = 0
-    for fatal in range(1 + NAMES.index(victim), plain[victim].frames + 1, 2):  # every other one
+    # of 190 frames every eleventh, other ones of each party: a job takes two seconds
+    for fatal in range(1 + 5 * NAMES.index(victim), plain[victim].frames + 1, 11):
         home = tmp_path / f"{victim}-{fatal}"
         parties = play(sections, home, {victim: fatal})
         back += parties[victim].lives == 2
