@@ -6,10 +6,14 @@ rows.
 
 from __future__ import annotations
 
+import atexit
+import os
 import re
+import shutil
+import tempfile
 import warnings
 from collections.abc import Collection, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,7 +60,8 @@ def duckdb_connection(path: str | Path = ":memory:", *, read_only: bool = False)
 
     Extensions are neither installed nor loaded, by themselves or by a query, and no query
     reads or writes another file: DuckDB lets none of these be turned on again. Arrow tables
-    come in by `arrow_expression`, files by this package's readers.
+    come in by `arrow_expression`, files by this package's readers. What does not fit into memory
+    is spilled, as plain rows, to a folder of this user's alone that ends with the process.
     """
     import duckdb
     import ibis
@@ -66,6 +71,7 @@ def duckdb_connection(path: str | Path = ":memory:", *, read_only: bool = False)
         read_only=read_only,
         config={
             "enable_external_access": False,
+            "temp_directory": _spill_folder(),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
@@ -77,6 +83,19 @@ def duckdb_connection(path: str | Path = ":memory:", *, read_only: bool = False)
         for message in ("Arrow output on a DB-API result", r"fetch_arrow_table\(\) is deprecated"):
             warnings.filterwarnings("ignore", message=message)
     return ibis.duckdb.from_connection(connection)
+
+
+@cache
+def _spill_folder() -> str:
+    """DuckDB's own choice is a folder where the command was given, for all to read."""
+    folder, owner = tempfile.mkdtemp(prefix="fedprofile-"), os.getpid()
+
+    def end() -> None:
+        if os.getpid() == owner:  # not a child that was forked
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(end)
+    return folder
 
 
 def arrow_expression(connection: Any, name: str, table: pa.Table) -> Any:

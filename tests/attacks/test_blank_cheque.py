@@ -16,7 +16,7 @@ from federated.contract.terms import Contract, suites_for
 from federated.vertical import TrainingPlan
 from federated.vertical.messages import Setup
 from psi.protocol import PeerError
-from tests.attacks.world import World, keep
+from tests.attacks.world import NEW_POLICY, World, keep
 from tests.unit.paillier.keys import toy_key
 from tests.unit.vertical.world import deliver, feature_parties, make_world
 
@@ -72,7 +72,10 @@ def tables() -> tuple[pa.Table, pa.Table]:
 
 def world(folder: Path) -> World:
     allowed = {"id": "never", "a": "feature", "left": "label"} | dict.fromkeys(FEATURES, "feature")
-    return World(folder, tables()[1], allowed)
+    # the book says yes to all: what an officer is asked is looked at here
+    policy = NEW_POLICY.replace("row_share = 0.4", "row_share = 1.0")
+    policy = policy.replace("row_left = 7", "row_left = 0")
+    return World(folder, tables()[1], allowed, policy=policy)
 
 
 def trained(**changes: object) -> Callable[[Contract], Contract]:

@@ -77,7 +77,7 @@ CASES: list[tuple[str, Callable[[Path], object], type[FedprofileError], str]] = 
         "fewer than the minimum",
         lambda f: replace_in(f, "job.toml", "minimum_overlap = 50", "minimum_overlap = 221"),
         Refused,
-        "220 shared records found, at least 221 needed",
+        "220 different usable keys in id_no, at least 221 needed",
     ),
     (
         "one class",

@@ -210,9 +210,6 @@ SLIPS: dict[str, Slip] = odd_types() | {
         "no usable column of telecom", asked(party=[BANK, BUREAU, TELECOM]),
         world() | {"telecom": world()["telecom"] | {"q": [1] * ROWS}},
     ),
-    "keys of the training with several partners": Slip(
-        "steps", asked(train={"steps": 9, "row_bits": 8}), world(),
-    ),
     # rows
     "no row": few(0, "bank", "bank.t: the table is empty"),
     "partner without a row": few(0, "bureau", "bureau.t: the table is empty"),

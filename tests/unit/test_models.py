@@ -187,12 +187,16 @@ class Toy(Logistic):
 
 
 def test_a_new_model_is_its_file_a_line_and_a_central_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Job files, contracts and comparisons take it from `MODELS`; its solver is the third file."""
+    """Job files, contracts and comparisons take it from `MODELS`; its solver is the third file.
+
+    The solver says in `LINKS` what it fits.
+    """
     text = JOB.replace("TASK", 'model = "toy"')
     with pytest.raises(JobError, match="'toy' found, logistic allowed"):
         Job.load(text)
     monkeypatch.setitem(MODELS, "toy", Toy())
     monkeypatch.setitem(CENTRAL, "toy", CENTRAL["logistic"])
+    monkeypatch.setattr("federated.regression.plan.LINKS", ("logistic", "toy"))
     contract = nameless_draft(Job.load(text))
     (terms,) = contract.train
     check_train(terms)
