@@ -36,6 +36,11 @@ name = "bureau"
 table = "bureau.t"
 keys = [["id"]]
 features = ["y"]
+[[party]]
+name = "telecom"
+table = "telecom.t"
+keys = [["id"]]
+features = ["z"]
 [train]
 task = "churn"
 label = "bank.left"
