@@ -478,7 +478,6 @@ def stopped_by_its_officer(scene: Scene) -> None:
         pytest.param("", "approved", given_up, "failed", marks=SLOW),
         pytest.param("", "approved", revoked, "refused", marks=SLOW),
         ("align", "running", forbidden_over_a_restart, "refused"),
-        pytest.param("align", "running", given_up, "failed", marks=SLOW),
         pytest.param("align", "running", revoked, "refused", marks=SLOW),
         pytest.param("align", "running", stopped_by_its_officer, "refused", marks=SLOW),
     ],
