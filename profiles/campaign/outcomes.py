@@ -78,10 +78,17 @@ def uplift_of(
         _text(people, asked.arm),
         {name: values[:, place] for place, name in enumerate(asked.outcomes)},
         control=asked.control,
+        people=_numbered(people, asked) if asked.entity in wanted else None,
         reached=reached,
         groups=[(name, _text(people, name)) for name in asked.by],
         left_out=lost,
     )
+
+
+def _numbered(people: pa.Table, asked: Asked) -> np.ndarray:
+    """`int64[rows]`: whom each row is about."""
+    found = _text(people, asked.entity).dictionary_encode().indices
+    return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _load(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:

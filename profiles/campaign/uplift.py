@@ -112,6 +112,7 @@ def from_people(
     outcomes: Mapping[str, np.ndarray],
     *,
     control: str = CONTROL,
+    people: np.ndarray | None = None,
     reached: np.ndarray | None = None,
     groups: Sequence[tuple[str, pa.Array]] = (),
     left_out: Mapping[str, int] | None = None,
@@ -119,12 +120,14 @@ def from_people(
     """The effects of each arm against the control group.
 
     Args:
-        arms: text[people], each one's arm.
-        outcomes: float64[people] by name, NaN where it is not known; those people are left out of
+        arms: text[rows], each one's arm.
+        outcomes: float64[rows] by name, NaN where it is not known; those people are left out of
             that outcome and counted.
         control: the arm of those held back.
-        reached: bool[people], who was reached.
-        groups: name and text[people] of each grouping; nulls are no group.
+        people: int64[rows], whom each row is about: somebody on several lists counts once in each
+            group; by default each row is about somebody else.
+        reached: bool[rows], who was reached.
+        groups: name and text[rows] of each grouping; nulls are no group.
         left_out: what was left out before, by reason.
 
     Raises:
@@ -147,7 +150,7 @@ def from_people(
         if not known.all():
             lost[f"{outcome} not known"] = int(np.count_nonzero(~known))
         for name, places, labels in _groupings(everybody, groups):
-            kept = known & (places >= 0)
+            kept = known & (places >= 0) & _once(people, places)
             cells = _cells(codes, places, reached, values, kept, len(names), len(labels))
             found += _measured(
                 outcome, name, labels, names, names.index(control), cells, reached is not None
@@ -162,6 +165,15 @@ def _groupings(
     for name, values in groups:
         codes, labels = _codes(values)
         yield name, codes, labels
+
+
+def _once(people: np.ndarray | None, places: np.ndarray) -> np.ndarray:
+    """`bool[rows]`: the first row of each person in each group."""
+    first = np.ones(len(places), bool)
+    if people is not None:
+        first[:] = False
+        first[np.unique(np.stack([people, places]), axis=1, return_index=True)[1]] = True
+    return first
 
 
 def _codes(values: pa.Array) -> tuple[np.ndarray, list[str]]:

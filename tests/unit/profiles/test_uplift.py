@@ -67,6 +67,18 @@ def test_a_table_of_effects_is_written_and_what_cannot_be_told_is_said(files: Pa
     assert pd.read_csv(files / "effects.csv").loc[0, "verdict"] == "cannot tell"
 
 
+def test_somebody_on_two_lists_counts_once(files: Path) -> None:
+    words = (*SALES, "--by", "product", "--json")
+    people = pd.read_csv(files / "campaign.csv", dtype=str)
+    people.assign(product="loan").to_csv(files / "campaign.csv", index=False)
+    once = json.loads(called(files, *words).output)["effects"]
+    both = pd.concat([people.assign(product="loan"), people.assign(product="card")])
+    both.to_csv(files / "campaign.csv", index=False)
+    whole, card, loan = json.loads(called(files, *words).output)["effects"]
+    assert whole == once[0]
+    assert [one["listed"] for one in (card, loan)] == [whole["listed"]] * 2
+
+
 def test_several_rows_of_a_person_add_up_and_early_ones_do_not_count(files: Path) -> None:
     sales = pd.read_csv(files / "sales.csv", dtype=str)
     early = sales.assign(day="2026-06-30")
