@@ -192,7 +192,7 @@ def run_job(
     by_name = _by_party(job, sources)
     if not resumed:
         check_own(job, by_name[job.receiver], frozen)
-    group = _control_group(job, campaigns)
+    group = _control_group(job, campaigns, resumed)
     with _staged(out) as staging:
         with progress or nullcontext(_quiet) as report:
             run = over or partial(_here, frozen=frozen)
@@ -214,7 +214,7 @@ def run_job(
     return JobResult(out, outputs, federation, columns_noted=noted)
 
 
-def _control_group(job: Job, campaigns: Path | None) -> ControlGroup | None:
+def _control_group(job: Job, campaigns: Path | None, resumed: bool) -> ControlGroup | None:
     """Who is held back: drawn before a step is run, so that a slip is told before a disclosure."""
     if job.campaign is None:
         return None
@@ -224,7 +224,7 @@ def _control_group(job: Job, campaigns: Path | None) -> ControlGroup | None:
             hint="give campaigns = a folder that lasts: the next list holds back the same people",
         )
     today = datetime.now().astimezone().date()
-    return ControlGroup.kept(campaigns, job.campaign, today, job.file)
+    return ControlGroup.kept(campaigns, job.campaign, today, job.file, begun=resumed)
 
 
 def _by_party(job: Job, sources: Source | Mapping[str, Any]) -> Mapping[str, Source]:

@@ -61,8 +61,12 @@ class ControlGroup:
         return date.fromisoformat(self.began) + timedelta(days=self.days)
 
     @classmethod
-    def kept(cls, folder: Path, asked: CampaignSpec, today: date, file: str) -> ControlGroup:
+    def kept(
+        cls, folder: Path, asked: CampaignSpec, today: date, file: str, *, begun: bool = False
+    ) -> ControlGroup:
         """The campaign's group: the one in `folder`, or a new one.
+
+        A job that had `begun` within the campaign has its lists, however late it ends.
 
         Raises:
             JobError: `file` asks for another share or number of days than the campaign began with,
@@ -97,7 +101,7 @@ class ControlGroup:
                 hint="a group that changes on the way is no control group: keep it, or begin a "
                 "campaign of another name",
             )
-        if today >= found.ends:
+        if today >= found.ends and not begun:
             raise JobError(
                 f"{file}: [campaign] {asked.name!r} has ended on {found.ends}",
                 hint="a campaign of another name draws a new control group",

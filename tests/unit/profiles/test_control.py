@@ -68,6 +68,11 @@ def test_a_group_that_would_change_on_the_way_is_refused(
     assert kept(tmp_path) == before
 
 
+def test_a_job_that_began_within_the_campaign_has_its_lists(tmp_path: Path) -> None:
+    group, late = kept(tmp_path), date(2026, 6, 20)
+    assert ControlGroup.kept(tmp_path, SPRING, late, "job.toml", begun=True) == group
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"name": "spring 2026"}', "null"])
 def test_a_damaged_key_is_not_replaced_by_another(tmp_path: Path, text: str) -> None:
     kept(tmp_path)
