@@ -267,9 +267,10 @@ def test_noise_is_as_large_as_the_plan_says() -> None:
     asked = question(3)
     values, sd = parts(Victim(x, y).branch, asked)
     drawn = np.array([(Victim(x, y).told(asked) - values) / sd for _ in range(300)])
-    assert drawn.std() == pytest.approx(1, abs=0.06)
-    assert drawn.mean() == pytest.approx(0, abs=0.08)
-    assert abs(np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1]) < 0.2
+    six = 6 / np.sqrt(drawn.size)  # standard deviations of a mean
+    assert drawn.std() == pytest.approx(1, abs=six / np.sqrt(2))
+    assert drawn.mean() == pytest.approx(0, abs=six)
+    assert abs(np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1]) < 6 / np.sqrt(300)
 
 
 def test_who_knows_all_but_one_label_guesses_it_no_better_than_the_bits_allow() -> None:
@@ -281,7 +282,7 @@ def test_who_knows_all_but_one_label_guesses_it_no_better_than_the_bits_allow() 
     flipped = y.copy()
     flipped[TARGET] = 1 - y[TARGET]
     ratios: dict[bool, list[float]] = {True: [], False: []}
-    for number in range(120):
+    for number in range(160):
         truth = number % 2 == 0
         victim = Victim(x, y if truth else flipped)
         one, two = Victim(x, y).branch, Victim(x, flipped).branch
@@ -298,7 +299,8 @@ def test_who_knows_all_but_one_label_guesses_it_no_better_than_the_bits_allow() 
         ratios[truth].append(ratio)
     high, low = np.array(ratios[True]), np.array(ratios[False])
     area = (high[:, None] > low[None]).mean()
-    assert 0.55 < area < 0.92  # sqrt(8 ln 2) deviations apart at the most: .952
+    # .80 (.03 at 120 draws) in fifteen runs; sqrt(8 ln 2) deviations apart at the most: .952
+    assert 0.6 < area < 0.952
 
 
 # what else the contract's words and numbers decide

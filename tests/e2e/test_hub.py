@@ -48,7 +48,8 @@ def test_the_job_over_processes_equals_the_job_in_memory(small: Path, world: Wor
     assert_alike(frames[0], frames[1], "churn")
     lists = [pd.read_parquet(place / "targets.parquet") for place in (first, second)]
     assert len(lists[0]) == len(lists[1]) == 20
-    assert len(set(lists[0]["entity"]) & set(lists[1]["entity"])) >= 12
+    # 15.4 (1.5) of twenty in sixty runs; chance alone has 1.5
+    assert len(set(lists[0]["entity"]) & set(lists[1]["entity"])) >= 6
     _check_ledgers(world, second)
     _nothing_left(world)
 

@@ -37,7 +37,7 @@ def test_noise_has_the_size_that_the_bits_say(bits: int, scale: float) -> None:
     assert abs(np.corrcoef(noise, vector)[0, 1]) < 0.03
     # Gaussian: 4.55 and .27 of a hundred lie beyond two and three deviations
     beyond = [float(np.mean(np.abs(noise) > times * wanted)) for times in (2, 3)]
-    assert beyond == pytest.approx([0.0455, 0.0027], rel=0.35)
+    assert beyond == pytest.approx([0.0455, 0.0027], rel=0.65)  # of 108 draws, six deviations
 
 
 def test_noise_is_fresh_and_from_the_generator_that_is_given() -> None:
