@@ -32,11 +32,11 @@ from federated.wire.local import LocalMount, ask
 from profiles.federation import Federation
 from profiles.job import Job
 from profiles.own_table import extracts
-from profiles.proposal import draft
+from profiles.proposal import draft, nameless_draft
 from profiles.runs import Run, RunFolder, Started, runs_in
 from psi.protocol import Declined, FedprofileError, JobError, MisuseError, PeerGone
 
-__all__ = ["HubLink", "federate_remote", "unfinished", "withdraw"]
+__all__ = ["HubLink", "check_allowed", "federate_remote", "unfinished", "withdraw"]
 
 HOUR = 3600.0
 STOPPED = "stopped by this party"
@@ -59,6 +59,17 @@ class HubLink:
 
     def __repr__(self) -> str:
         return f"<link of {self.home.name}>"
+
+
+def check_allowed(job: Job, decider: Decider, link: HubLink) -> None:
+    """Ask this party's own policy about its job before a table is opened; its officers come later.
+
+    Raises `Declined` where it says no, and `JobError` where the job cannot be proposed over a hub.
+    """
+    _check(job, link)
+    allowed = load_policy(link.home.policy).limits.aggregate_protocols
+    with _own_word(link.home):
+        decider.allows(nameless_draft(job.adding(allowed)))
 
 
 def federate_remote(
@@ -201,9 +212,17 @@ def _held(place: RunFolder, run: Run, job_file: Path) -> Iterator[contextlib.Exi
 def _consider(participant: Participant, asked: Contract, home: NodeHome, halt: Event) -> None:
     """Ask this party's own policy and officers; a wait for them ends where the run is stopped."""
     try:
-        participant.consider(asked)
+        with _own_word(home):
+            participant.consider(asked)
     except Undecided as error:
         raise (Stopped(STOPPED) if halt.is_set() else error) from None
+
+
+@contextlib.contextmanager
+def _own_word(home: NodeHome) -> Iterator[None]:
+    """A no of this party's own says so, and where it stands."""
+    try:
+        yield
     except Declined as error:
         raise Declined(
             f"{home.name} itself says no: {error.message}",

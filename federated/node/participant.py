@@ -242,7 +242,8 @@ class Participant:
         """Have policy or officer decide on a draft; raises `Declined` where they say no."""
         if self._considered == draft.nonce:
             return
-        self._foresee(draft, draft=True)
+        if self._allows(draft):  # what policy refuses is refused before a table is read
+            self._foresee(draft, draft=True)
         request = Request(self._session.id, self._session.name, draft, self._session.clock())
         self._session.tell(APPROVAL, 0.0)
         decision = self._decided(request)
@@ -254,6 +255,13 @@ class Participant:
         self._session.ledger.once(word, **said, **_named(draft))
         decision.enforce()
         self._considered = draft.nonce
+
+    def _allows(self, draft: Contract) -> bool:
+        try:
+            self._decider.allows(draft)
+        except Refused:
+            return False
+        return True
 
     def _decided(self, request: Request) -> Decision:
         """The word of policy or officer; whoever leaves for good meanwhile ends the wait."""

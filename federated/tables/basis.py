@@ -130,83 +130,121 @@ def admit(basis: Basis, tables: _Tables, names: pa.ChunkedArray, asked: BasisAsk
     if basis.legal_entities and asked.entity in ("company", "government"):
         every = np.ones(n, bool)
         return Admission(every, {}, {ANY: every})
-    columns = basis.columns
+    columns, texts = basis.columns, _text(names)
     found = tables.load(basis.table, list(columns.values()), keys=[columns["entity"]])
-    named = _text(found.column(columns["entity"])).combine_chunks().dictionary_encode()
-    known = named.dictionary
+    entities, channels = found.column(columns["entity"]), _channels(found, columns)
+    far, serving = _far_without_recipient(basis, found, asked)
+    # those for other purposes say nothing but that somebody has one: most rows are never encoded
+    named = _text(entities.filter(pa.array(serving))).combine_chunks().dictionary_encode()
+    known = len(named.dictionary)
     code = named.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    place = pc.index_in(_text(names), value_set=known).fill_null(-1).to_numpy()
-    best = np.full(len(known) + 1, _VALID, np.int8)
-    reach = {channel: np.ones(len(known) + 1, bool) for channel in _channels(found, columns)}
+    place = pc.index_in(texts, value_set=named.dictionary).fill_null(-1).to_numpy()
+    best = np.full(known + 1, _VALID, np.int8)
+    reach = {channel: np.ones(known + 1, bool) for channel in channels}
     for recipient in asked.recipients or ("",):
-        far = _far(basis, found, asked, recipient)
-        one = np.zeros(len(known) + 1, np.int8)
-        np.maximum.at(one, code, far)
-        one[-1] = 0
+        so_far = _far(basis, found, recipient, far)[serving]
+        one = np.zeros(known + 1, np.int8)
+        np.maximum.at(one, code, so_far)
         best = np.minimum(best, one)
-        for channel, rows in _channels(found, columns).items():
-            open_to = np.zeros(len(known) + 1, bool)
-            open_to[code[rows & (far == _VALID)]] = True
+        for channel, rows in channels.items():
+            open_to = np.zeros(known + 1, bool)
+            open_to[code[rows[serving] & (so_far == _VALID)]] = True
             open_to[-1] = False
             reach[channel] &= open_to
     best[-1] = 0
-    rows = best[place] == _VALID
-    reasons = np.bincount(best[place][~rows], minlength=len(REASONS))
+    reached = best[place]
+    reached[_elsewhere(texts, place, entities, ~serving)] = 1
+    rows = reached == _VALID
+    reasons = np.bincount(reached[~rows], minlength=len(REASONS))
     left_out = {REASONS[r]: int(count) for r, count in enumerate(reasons) if count}
     return Admission(rows, left_out, {c: open_to[place] & rows for c, open_to in reach.items()})
 
 
-def _far(basis: Basis, found: pa.Table, asked: BasisAsked, recipient: str) -> np.ndarray:
-    """How far each basis comes towards being valid: an index of `REASONS`, or `_VALID`."""
-    columns = basis.columns
+def _elsewhere(
+    texts: pa.ChunkedArray, place: np.ndarray, entities: pa.ChunkedArray, others: np.ndarray
+) -> np.ndarray:
+    """Rows without a basis for the purpose (`place` -1) who have one among the `others`."""
+    left = np.flatnonzero(place < 0)
+    if not len(left) or not others.any():
+        return left[:0]
+    names, had = texts.take(pa.array(left)), _text(entities.filter(pa.array(others)))
+    return left[_true(pc.and_(pc.is_valid(names), pc.is_in(names, value_set=had)))]
+
+
+def _far_without_recipient(
+    basis: Basis, found: pa.Table, asked: BasisAsked
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far each basis comes towards being valid, whoever it is towards: an index of `REASONS`,
+    or `_VALID`; and which of them are for the purpose, bool[bases]."""
+    columns, day = basis.columns, pa.scalar(asked.day, pa.date32())
     far = np.full(found.num_rows, _VALID, np.int8)
-    day = pa.scalar(asked.day, pa.date32())
     # the last one that holds is told: from the nearest to valid to the furthest
-    if "withdrawn" in columns:
-        far[_true(pc.less_equal(_days(basis, found, "withdrawn"), day))] = 5
-    if "until" in columns:
-        far[_true(pc.less(_days(basis, found, "until"), day))] = 4
-    if "from" in columns:
-        far[_true(pc.greater(_days(basis, found, "from"), day))] = 3
-    if "recipient" in columns:
-        text = _text(found.column(columns["recipient"]))
-        far[~_true(pc.is_null(text)) & ~_true(pc.equal(text, recipient))] = 2
-    purpose = _text(found.column(columns["purpose"]))
-    far[~_true(pc.equal(purpose, asked.purpose.strip()))] = 1
-    return far
+    for key, compare, reason in (
+        ("withdrawn", pc.less_equal, 5),
+        ("until", pc.less, 4),
+        ("from", pc.greater, 3),
+    ):
+        if key in columns:
+            days = _days(basis, found, key)
+            far[_where(days, compare(days.dictionary, day))] = reason
+    purpose = _encoded(found.column(columns["purpose"]))
+    return far, _where(purpose, pc.equal(_text(purpose.dictionary), asked.purpose.strip()))
+
+
+def _far(basis: Basis, found: pa.Table, recipient: str, far: np.ndarray) -> np.ndarray:
+    """The same towards one recipient."""
+    if "recipient" not in basis.columns:
+        return far
+    given = _encoded(found.column(basis.columns["recipient"]))
+    others = _where(given, pc.not_equal(_text(given.dictionary), recipient))
+    return np.asarray(np.where(others, np.int8(2), far), np.int8)
 
 
 def _channels(found: pa.Table, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
     """The bases of each channel, bool[bases]; those without one count for each, and as `ANY`."""
     if "channel" not in columns:
         return {ANY: np.ones(found.num_rows, bool)}
-    text = _text(found.column(columns["channel"]))
-    blank = _true(pc.is_null(text))
-    named = [name for name in pc.unique(text).to_pylist() if name is not None]
-    rows = {name: blank | _true(pc.equal(text, name)) for name in sorted(named)}
+    given = _encoded(found.column(columns["channel"]))
+    texts = _text(given.dictionary)
+    blank = ~_where(given, pc.is_valid(texts))
+    named = [name for name in pc.unique(texts).to_pylist() if name is not None]
+    rows = {name: blank | _where(given, pc.equal(texts, name)) for name in sorted(named)}
     return rows | ({ANY: blank} if blank.any() else {})
 
 
-def _text(column: Any) -> pa.ChunkedArray:
+def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Each value once, and its place: few purposes, days and channels stand in many rows."""
+    whole = column.combine_chunks()
+    return whole if isinstance(whole, pa.DictionaryArray) else whole.dictionary_encode()
+
+
+def _where(column: pa.DictionaryArray, holds: Any) -> np.ndarray:
+    """bool[rows]: whether it `holds` (bool[values]) of the value there; false where none is."""
+    of_values = np.append(_true(holds), False)
+    places = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.asarray(of_values[places])
+
+
+def _text(column: Any) -> Any:
     """As text without blanks around; null where nothing is left."""
     text = pc.utf8_trim_whitespace(column.cast(pa.large_string()))
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.large_string()), text)
 
 
-def _days(basis: Basis, found: pa.Table, key: str) -> pa.ChunkedArray:
+def _days(basis: Basis, found: pa.Table, key: str) -> pa.DictionaryArray:
     name = basis.columns[key]
-    column = found.column(name)
+    column = _encoded(found.column(name))
+    days = column.dictionary
     try:
-        if pa.types.is_null(column.type):
-            return column.cast(pa.date32())
-        if not pa.types.is_temporal(column.type):
-            column = pc.utf8_slice_codeunits(_text(column), 0, 10)
-        return column.cast(pa.date32())
+        if not pa.types.is_null(days.type) and not pa.types.is_temporal(days.type):
+            days = pc.utf8_slice_codeunits(_text(days), 0, 10)
+        days = days.cast(pa.date32())
     except pa.ArrowInvalid:
         raise InputError(
             f"{basis.table}: column {name!r} holds values that are no days",
             hint="a day is written 2026-06-01; declare others with dates in tables.toml",
         ) from None
+    return pa.DictionaryArray.from_arrays(column.indices, days)
 
 
 def _true(flags: Any) -> np.ndarray:

@@ -71,7 +71,7 @@ def run(
     from profiles.tables import open_tables
     from psi.protocol import MisuseError
 
-    spec = Job.load(job)
+    spec, sources = Job.load(job), open_tables(tables)
     if hub and plaintext_baseline:
         raise MisuseError(
             "--plaintext-baseline needs everyone's tables in one place",
@@ -81,9 +81,11 @@ def run(
         raise MisuseError("--resume needs --hub", hint="a run on one machine begins again")
     held = frozen_columns(job, accept_columns or resume)  # what goes on was held to it before
     started = Started(str(tables.absolute()), str(out.absolute()), overwrite, str(job.absolute()))
+    if hub and not resume:
+        ask_policy(spec, sources, hub)
     result = run_job(
         spec,
-        open_tables(tables),
+        sources,
         out,
         overwrite=overwrite,
         baseline=plaintext_baseline,
@@ -132,6 +134,15 @@ def check_folder(hub: Path) -> None:
             f"{hub}: no hub's folder, and no node's",
             hint="--hub is the folder of this party's own hub, or of its running node",
         )
+
+
+def ask_policy(job: Any, sources: Any, hub: Path) -> None:
+    """Raise `Declined` where this party's own policy says no to its job. No table is read."""
+    from federated.cli.deciding import make_decider
+    from profiles.remote import HubLink, check_allowed
+
+    link = HubLink(hub)
+    check_allowed(job, make_decider(link.home, sources), link)
 
 
 def over_hub(

@@ -12,13 +12,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from federated.approval.policy_file import NEW_POLICY
+from federated.keys.identity_file import write_identity
+from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import read_ledger
+from federated.node.home import NodeHome
 from federated.persons.naming import Person
 from federated.session.routers import MemoryRouter
 from federated.tables.basis import BasisAsked, admit
 from federated.tables.bindings import TablesFile
 from federated.tables.kept_tables import KeptTables
+from profiles.cli import app
 from profiles.federation import federate
 from profiles.job import Job
 from profiles.plan_text import describe
@@ -26,6 +32,7 @@ from profiles.run import run_job
 from profiles.tables import open_tables
 from profiles.without_person import take_out
 from psi.protocol import Declined, JobError, Refused
+from tests.e2e.hub_world import World
 from tests.e2e.test_resume_job import NAMES, Party
 from tests.e2e.test_routers import Sockets
 
@@ -212,6 +219,26 @@ def test_a_policy_may_insist_on_a_basis(six: Path, tmp_path: Path) -> None:
         federate(job, sources, six / "b", policies={"bank": every})
     with pytest.raises(Declined, match=r"table telecom\.people states no lawful basis"):
         federate(job, sources, six / "c", policies={"telecom": own})
+
+
+def test_a_proposers_own_policy_says_no_before_its_table_is_opened(six: Path) -> None:
+    """A new node's; the table is not even there to be opened."""
+    world = World(six / "world", party="bank")
+    bank = world.hub / "party"
+    (bank / "policy.toml").write_text(NEW_POLICY)
+    telecom = NodeHome.create(six / "telecom", "telecom", "")
+    write_identity(telecom.path / "identity.json", PartyKeys.generate("telecom").identity)
+    world.introduce(bank, telecom.path)
+    (six / "tables.toml").write_text(TABLES)
+    (six / "bank.csv").unlink()
+    out = six / "out"
+    words = ["run", six / "job.toml", "--tables", six / "tables.toml", "--hub", world.hub]
+    done = CliRunner().invoke(app, [*map(str, words), "--out", str(out)], env=world.environment())
+    assert isinstance(done.exception, Declined)
+    assert "bank itself says no: table bank.people states no lawful basis" in str(done.exception)
+    assert "Nobody else has been asked yet" in done.exception.hint
+    assert not list((bank / "jobs").iterdir())
+    assert not out.exists()
 
 
 def test_profiles_and_lists_are_of_those_with_a_basis(small: Path) -> None:

@@ -91,6 +91,20 @@ def test_legal_entities_are_in_where_the_rule_says_so() -> None:
     assert admitted("XYZ", replace(ASKED, entity="company")) == ""
 
 
+def test_the_reason_of_who_has_a_basis_for_another_purpose_only() -> None:
+    """Blanks around do not count, nor does a basis that names nobody."""
+    assert BASIS is not None
+    rows: list[tuple[str | None, ...]] = [
+        (" A ", "fraud", None, None, "2026-01-01", None, None),
+        (None, "retention", None, None, "2026-01-01", None, None),
+        ("", "fraud", None, None, "2026-01-01", None, None),
+    ]
+    names = pa.chunked_array([["A", "B", None, " "]], pa.large_string())
+    found = admit(BASIS, consents(rows), names, ASKED)
+    assert not found.rows.any()
+    assert found.left_out == {"no basis": 3, "for another purpose": 1}
+
+
 def test_a_row_that_names_nobody_is_out_and_blanks_do_not_count() -> None:
     assert BASIS is not None
     names = pa.chunked_array([[" A ", None, ""]], pa.large_string())
@@ -134,10 +148,8 @@ def test_a_million_entities_for_three_purposes() -> None:
     basis = read_basis("x", {"table": "t", "of": "id", "purpose": "purpose", "from": "since"})
     assert basis is not None
     source, names = MemorySource({"t": table}), pa.chunked_array([ids]).cast(pa.large_string())
-    taken = []
+    begun = time.process_time()
     for purpose in ("retention", "fraud", "service"):
-        begun = time.process_time()
         found = admit(basis, source, names, replace(ASKED, purpose=purpose))
-        taken.append(time.process_time() - begun)
         assert 0.4 * n < found.rows.sum() < 0.6 * n
-    assert min(taken) < 3
+    assert time.process_time() - begun < 3
