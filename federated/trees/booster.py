@@ -1,0 +1,258 @@
+"""Second-order boosting in whole numbers, level by level, and a booster of one party's own columns.
+
+A row's slope g and curvature h of the logistic loss are whole numbers in public units, so that sums
+are exact in any order and equal to what two parties' shares add up to. A split of a node with sums
+G, H into G_L, H_L and the rest gains
+
+    D² T / (L (T - L)) - G² / (H + λ) + G² / T,    L = H_L + λ, T = H + 2 λ, D = G_L - G L / T
+
+which is XGBoost's gain; in this form all that G_L and H_L change is the first term.
+
+Source: T. Chen, C. Guestrin, "XGBoost", 2016, equation 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.trees.forest import OWN, Forest, Tree
+from federated.trees.layout import Layout
+from federated.trees.plan import CURVATURE_BITS, SLOPE_BITS, TreesPlan
+from psi.protocol import MisuseError
+
+__all__ = [
+    "Best",
+    "Growing",
+    "base_score",
+    "grow_alone",
+    "histograms",
+    "log_loss",
+    "own_best",
+    "own_gain",
+    "right_of",
+    "slopes",
+]
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+Bins = NDArray[np.uint16]
+
+NOWHERE = -1
+_NOTHING = 1e-6
+"""A gain that is rounding."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """Of each node its best own split: gain `float64[nodes]`, `candidate: int64[nodes]`.
+
+    -1 and the plan's `least_gain` where none gains more.
+    """
+
+    gain: Floats
+    candidate: Whole
+
+
+def slopes(margin: Floats, y: NDArray[np.int8], used: NDArray[np.bool_]) -> tuple[Whole, Whole]:
+    """g and h of each row in units of 2^-8 and 2^-10, `int64[n]`; 0 in rows that are not used.
+
+    A curvature is one unit at least, so that a bound on g²/h holds.
+    """
+    p = 1.0 / (1.0 + np.exp(-margin))
+    g = np.rint((p - y) * 2.0**SLOPE_BITS).astype(np.int64)
+    h = np.maximum(1, np.rint(p * (1.0 - p) * 2.0**CURVATURE_BITS).astype(np.int64))
+    return np.where(used, g, 0), np.where(used, h, 0)
+
+
+def base_score(y: NDArray[np.int8], used: NDArray[np.bool_]) -> float:
+    """The log odds of the training rows."""
+    mean = float(np.clip(y[used].mean(), 1e-6, 1 - 1e-6))
+    return float(np.log(mean / (1.0 - mean)))
+
+
+def log_loss(margin: Floats, y: NDArray[np.int8], rows: NDArray[np.bool_]) -> float:
+    """The mean loss over some rows."""
+    signed = np.where(y[rows] == 1, -margin[rows], margin[rows])
+    return float(np.logaddexp(0.0, signed).mean())
+
+
+class Growing:
+    """One tree while it grows: `slot: int64[n]`, each row's node of the level, -1 in a leaf.
+
+    places: of each of the level's 2^level nodes its place in the tree, -1 where there is none any
+    more: a node that is not split goes on as one without rows, so that every level has all nodes.
+    """
+
+    def __init__(self, plan: TreesPlan, rows: int) -> None:
+        self._plan = plan
+        self.tree = Tree.empty(plan.depth)
+        self.slot = np.zeros(rows, np.int64)
+        self.at = np.zeros(rows, np.int64)
+        self.places: Whole = np.zeros(1, np.int64)
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """`bool[nodes]`."""
+        return self.places >= 0
+
+    def totals(self, g: Whole, h: Whole) -> tuple[Whole, Whole]:
+        """G and H of each node, `int64[nodes]`."""
+        live = self.slot >= 0
+        slot, nodes = self.slot[live], len(self.places)
+        return _added(slot, g[live], nodes), _added(slot, h[live], nodes)
+
+    def split(
+        self,
+        kind: NDArray[np.int8],
+        split: Whole,
+        gain: Floats,
+        right: NDArray[np.bool_],
+        swap: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Take a split in each node whose `kind` is not `LEAF`, and go a level down.
+
+        Args:
+            kind, split, gain: of each node, as in `Tree`.
+            right: `bool[n]`, whether a row goes right in its node.
+            swap: `bool[nodes]`, where the right child stands first on the next level.
+        """
+        nodes = len(self.places)
+        turned = np.zeros(nodes, np.bool_) if swap is None else swap
+        done = (kind > 0) & self.alive
+        places = self.places[done]
+        self.tree.kind[places], self.tree.split[places] = kind[done], split[done]
+        self.tree.gain[places] = gain[done]
+        below = np.full((nodes, 2), NOWHERE, np.int64)
+        below[done, turned[done].astype(int)] = 2 * places + 1
+        below[done, 1 - turned[done].astype(int)] = 2 * places + 2
+        moved = (self.slot >= 0) & done[self.slot]
+        rows, to = self.slot[moved], right[moved]
+        self.at[moved] = 2 * self.places[rows] + 1 + to
+        new = np.full_like(self.slot, NOWHERE)
+        new[moved] = 2 * rows + (to ^ turned[rows])
+        self.slot, self.places = new, below.reshape(-1)
+
+    def finish(self, g: Whole, h: Whole) -> Floats:
+        """Set the leaves' values; each row's `float64[n]`."""
+        plan, size = self._plan, len(self.tree.value)
+        slope = _added(self.at, g, size) * 2.0**-SLOPE_BITS
+        curvature = _added(self.at, h, size) * 2.0**-CURVATURE_BITS
+        known = curvature > 0
+        self.tree.value[known] = -plan.rate * slope[known] / (curvature[known] + plan.penalty)
+        return np.asarray(self.tree.value[self.at])
+
+
+def histograms(bins: Sequence[Bins], layout: Layout, growing: Growing, g: Whole, h: Whole) -> Whole:
+    """G_L and H_L of every own candidate in every node: `int64[candidates, nodes, 2]`."""
+    nodes, live = len(growing.places), np.flatnonzero(growing.slot >= 0)
+    slot, weights = growing.slot[live], (g[live].astype(float), h[live].astype(float))
+    cells = []
+    for column, own in zip(layout.columns, bins, strict=True):
+        key = own[live].astype(np.int64) * nodes + slot
+        sums = [np.bincount(key, weight, column.cells * nodes) for weight in weights]
+        cells.append(np.stack(sums, axis=1).astype(np.int64).reshape(column.cells, -1))
+    return layout.sums(cells).reshape(-1, nodes, 2).astype(np.int64)
+
+
+def own_best(plan: TreesPlan, left: Whole, total_g: Whole, total_h: Whole) -> Best:
+    """The best own split of each node, from `histograms` and the nodes' sums."""
+    g_left = left[..., 0] * 2.0**-SLOPE_BITS
+    h_left = left[..., 1] * 2.0**-CURVATURE_BITS
+    g, h = total_g * 2.0**-SLOPE_BITS, total_h * 2.0**-CURVATURE_BITS
+    total, one = h + 2.0 * plan.penalty, h_left + plan.penalty
+    term = (g_left - g * one / total) ** 2 * total / (one * (total - one))
+    gain = term - g * g / (h + plan.penalty) + g * g / total
+    light = np.minimum(h_left, h - h_left) < plan.least_weight
+    light |= np.minimum(left[..., 1], total_h - left[..., 1]) <= 0
+    least = np.full((1, len(g)), plan.least_gain + _NOTHING)
+    gain = np.vstack([least, np.where(light, -np.inf, gain)])
+    first = gain.argmax(axis=0)
+    best = gain[first, np.arange(len(g))]
+    return Best(np.where(first, best, plan.least_gain), first - 1)
+
+
+def right_of(
+    bins: Sequence[Bins], layout: Layout, growing: Growing, candidate: Whole
+) -> NDArray[np.bool_]:
+    """`bool[n]`: which rows go right by the own splits of their nodes, -1 for none."""
+    right = np.zeros(len(growing.slot), np.bool_)
+    for node in np.flatnonzero(candidate >= 0):
+        rows = np.flatnonzero(growing.slot == node)
+        column, left = layout.split(int(candidate[node]))
+        right[rows] = ~left[bins[column][rows]]
+    return right
+
+
+def grow_alone(
+    bins: Sequence[Bins],
+    layout: Layout,
+    y: NDArray[np.int8],
+    plan: TreesPlan,
+    *,
+    used: NDArray[np.bool_] | None = None,
+    drawn: Sequence[NDArray[np.bool_]] = (),
+) -> tuple[Forest, Floats]:
+    """Boosted trees of one party's own columns, and every row's score `float64[n]`.
+
+    Args:
+        bins: of each column `uint16[n]`.
+        layout: of these columns.
+        y: `int8[n]`, 1, 0, and -1 for no label: these rows are only scored.
+        plan: rows, trees and how they grow; patience and subsample need `drawn`.
+        used: `bool[n]`, the rows that trees grow on; None: all with a label.
+        drawn: of each tree the rows it takes, where the plan has a `subsample`.
+
+    Raises:
+        MisuseError: columns of different lengths, more rows than planned, no label.
+    """
+    rows = len(y)
+    mask = (y >= 0) if used is None else used & (y >= 0)
+    if rows > plan.rows or any(len(own) != rows for own in bins) or not mask.any():
+        raise MisuseError(f"{rows} rows of columns that do not fit, {plan.rows} planned")
+    base = base_score(y, mask)
+    margin, trees = np.full(rows, base), []
+    for number in range(plan.trees):
+        rows_of = mask & drawn[number] if drawn else mask
+        g, h = slopes(margin, y, rows_of)
+        growing = Growing(plan, rows)
+        for _ in range(plan.depth):
+            own_level(plan, bins, layout, growing, g, h)
+        margin = margin + growing.finish(g, h)
+        trees.append(growing.tree)
+    return Forest(base, tuple(trees), layout), margin
+
+
+def own_level(
+    plan: TreesPlan,
+    bins: Sequence[Bins],
+    layout: Layout,
+    growing: Growing,
+    g: Whole,
+    h: Whole,
+) -> None:
+    """Take the best own split in each node, and go a level down."""
+    left = histograms(bins, layout, growing, g, h)
+    best = own_best(plan, left, *growing.totals(g, h))
+    right = right_of(bins, layout, growing, best.candidate)
+    kind = np.where(best.candidate >= 0, OWN, 0).astype(np.int8)
+    growing.split(kind, best.candidate, best.gain, right)
+
+
+def _added(key: Whole, numbers: Whole, size: int) -> Whole:
+    """Sums by key; exact, for they stay below 2^53."""
+    return np.bincount(key, numbers.astype(float), size).astype(np.int64)
+
+
+def own_gain(
+    plan: TreesPlan, growing: Growing, right: NDArray[np.bool_], g: Whole, h: Whole
+) -> Floats:
+    """What splitting each node by `right: bool[n]` gains, `float64[nodes]`."""
+    left = (growing.slot >= 0) & ~right
+    nodes = len(growing.places)
+    sums = np.stack([_added(growing.slot[left], each[left], nodes) for each in (g, h)], axis=-1)
+    free = replace(plan, least_weight=0.0, least_gain=0.0)
+    return own_best(free, sums[None], *growing.totals(g, h)).gain

@@ -1,0 +1,73 @@
+"""What both parties agree on before trees are grown."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import astuple, dataclass
+
+from psi.protocol import MisuseError
+
+__all__ = ["CURVATURE_BITS", "MOST_DEPTH", "MOST_ROWS", "MOST_TREES", "SLOPE_BITS", "TreesPlan"]
+
+MOST_DEPTH, MOST_TREES = 6, 1000
+MOST_ROWS = 4_000_000
+"""Slopes of so many rows add up to less than 2^30 units, their curvatures to less than 2^31."""
+SLOPE_BITS, CURVATURE_BITS = 8, 10
+"""Fraction bits of a row's slope, at most 1, and curvature, at most ¼."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreesPlan:
+    """The terms of a training, the same at both parties.
+
+    rows: aligned rows, at most: what the contract knows before the alignment.
+    trees: at most; fewer where the validation part stops them.
+    depth: levels of splits of a tree, 1 to 6.
+    rate: what a tree's values are multiplied with.
+    penalty: λ, added to a node's curvature.
+    least_weight: the least curvature on each side of a split.
+    least_gain: γ, what a split has to gain.
+    subsample: the share of the rows that each tree is grown on, drawn by a coin of both parties.
+    patience: trees without a better validation loss before training stops; 0 for no validation.
+    row_bits: bits of a row that the label party may learn: levels of trees, over all of them, in
+        which the feature party splits. When they are spent, trees go on with own splits.
+    """
+
+    rows: int
+    trees: int
+    depth: int = 4
+    rate: float = 0.3
+    penalty: float = 1.0
+    least_weight: float = 1.0
+    least_gain: float = 0.0
+    subsample: float = 1.0
+    patience: int = 0
+    row_bits: int
+
+    def __post_init__(self) -> None:
+        """Raise MisuseError for terms that make no model."""
+        _within("rows", self.rows, 1, MOST_ROWS)
+        _within("trees", self.trees, 1, MOST_TREES)
+        _within("depth", self.depth, 1, MOST_DEPTH)
+        _within("patience", self.patience, 0, MOST_TREES)
+        _within("row_bits", self.row_bits, 0, MOST_TREES * MOST_DEPTH)
+        _within("rate", self.rate, 1e-4, 1.0)
+        _within("penalty", self.penalty, 1e-3, 1e6)
+        _within("least_weight", self.least_weight, 0.0, 1e6)
+        _within("least_gain", self.least_gain, 0.0, 1e6)
+        _within("subsample", self.subsample, 0.05, 1.0)
+
+    @property
+    def levels(self) -> int:
+        """Of all trees."""
+        return self.trees * self.depth
+
+    def digest(self) -> bytes:
+        """32 bytes that name the terms."""
+        return hashlib.sha256(f"trees {astuple(self)}".encode()).digest()
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise MisuseError(f"{name} = {value} found, {low} to {high} allowed")
