@@ -107,6 +107,18 @@ def _networks(rows: Sequence[Row]) -> Cells:
     return lines
 
 
+def _operations(rows: Sequence[Row]) -> Cells:
+    """Microseconds of processor time a value, and of what the multiply-adds alone would take."""
+    lines = [["operation", "bits", "processor time", "floor"]]
+    for row in rows:
+        if row.suite == "paillier" and "cpu_us" in row.metrics:
+            operation, floor = row.case["operation"], row.metrics.get("floor_us")
+            packed = ", packed" if row.case["packed"] else ""
+            cells = [_number(row.metrics["cpu_us"]), "" if floor is None else _number(floor)]
+            lines.append([operation + packed, str(row.case["bits"]), *cells])
+    return lines
+
+
 def _attacks(rows: Sequence[Row]) -> Cells:
     """What an attacker gets, and would get without the protocol; shares of bits by themselves."""
     lines = [["protocol", "data", "who", "what", "gets", "without", "bar"]]
@@ -155,6 +167,7 @@ TABLES: dict[str, Callable[[Sequence[Row]], Cells]] = {
     "ratios": _ratios,
     "costs": _costs,
     "networks": _networks,
+    "operations": _operations,
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from threadpoolctl import threadpool_limits
 
 from federated.contract.kinds.train_horizontal import HORIZONTAL_STEPS
 from federated.horizontal import Plan
@@ -193,7 +196,7 @@ def run_job(
     if not resumed:
         check_own(job, by_name[job.receiver], frozen)
     group = _control_group(job, campaigns, resumed)
-    with _staged(out) as staging:
+    with _small_matrices(), _staged(out) as staging:
         with progress or nullcontext(_quiet) as report:
             run = over or partial(_here, frozen=frozen)
             federation = run(job, by_name, staging / "parties", report)
@@ -212,6 +215,15 @@ def run_job(
     federation.settle()
     noted = frozen is None or frozen.note()
     return JobResult(out, outputs, federation, columns_noted=noted)
+
+
+def _small_matrices() -> AbstractContextManager[Any]:
+    """One thread for BLAS: a fit's matrices are small, and more threads mostly wait for each other.
+
+    Whoever has set a number for all of the process keeps it.
+    """
+    given = {"OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"} & set(os.environ)
+    return nullcontext() if given else threadpool_limits(1, user_api="blas")
 
 
 def _control_group(job: Job, campaigns: Path | None, resumed: bool) -> ControlGroup | None:

@@ -7,16 +7,14 @@ same party count together. Days are UTC. A session counts once, however often it
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from federated.approval.policy import Policy
 from federated.contract.terms import Contract
-from federated.store.files import write_atomic
+from federated.store.files import locked, write_atomic
 from psi.protocol import Declined, EnvironmentFailed
 
 __all__ = ["Quota"]
@@ -70,14 +68,8 @@ class Quota:
                 f"{self._file.name} cannot be read", hint="remove it: today's counts begin again"
             ) from None
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = os.open(self._file.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self._file.with_suffix(".lock"))
 
 
 def _check_jobs(contract: Contract, jobs: int, policy: Policy) -> None:

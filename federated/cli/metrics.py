@@ -10,12 +10,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
-from federated.node.health import Health, text_format
-from psi.protocol import EnvironmentFailed
+from psi.protocol import EnvironmentFailed, MisuseError
+
+if TYPE_CHECKING:
+    from federated.node.health import Health
 
 __all__ = ["MetricsPort", "Notify", "notifier", "serve_metrics"]
 
@@ -32,14 +35,16 @@ Notify = Annotated[
     str,
     typer.Option(
         "--notify",
-        help="A command (JSON on its standard input) or an http(s) address (JSON is posted), told "
-        "when a proposal waits and when a job ends: event, job, state and time, no more.",
+        help="A command (JSON on its standard input) or an https address (JSON is posted; http on "
+        "this machine only), told when a proposal waits and when a job ends: event, job, state "
+        "and time, no more.",
     ),
 ]
 FRESH = 10.0
 """Seconds for which numbers that were looked up are given out again."""
 
 TIMEOUT = 10.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _log = logging.getLogger("fedprofile.notify")
 
 
@@ -49,6 +54,8 @@ def serve_metrics(port: int, health: Callable[[], Health], prefix: str) -> Calla
     Raises:
         EnvironmentFailed: the port is taken.
     """
+    from federated.node.health import text_format
+
     kept: dict[str, Any] = {"text": "", "when": -FRESH}
     lock = threading.Lock()
 
@@ -93,9 +100,19 @@ def serve_metrics(port: int, health: Callable[[], Health], prefix: str) -> Calla
 def notifier(target: str) -> Callable[[str, str, str], None]:
     """A function that tells `target` of an event, a job and its state, without waiting for it.
 
-    It never raises: a monitor that is away does not stop a job. Nothing but event, job, state and
-    time leaves: no party, purpose, reason or count.
+    The function never raises: a monitor that is away does not stop a job. Nothing but event, job,
+    state and time leaves: no party, purpose, reason or count.
+
+    Raises:
+        MisuseError: an address without TLS that is not on this machine.
     """
+    address = urlsplit(target)
+    if address.scheme == "http" and address.hostname not in _LOOPBACK:
+        raise MisuseError(
+            f"--notify http://{address.hostname} found, https:// allowed",
+            hint="http:// goes unprotected over the network: it is for 127.0.0.1, ::1 and "
+            "localhost only",
+        )
 
     def tell(event: str, job: str, state: str) -> None:
         if target:

@@ -7,7 +7,6 @@ that a later copy of one can still be told from an invented one. It is written b
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import secrets
 import shutil
@@ -27,7 +26,7 @@ from federated.node.home import NodeHome, person_book
 from federated.node.outputs import KeptOutputs, kept_outputs
 from federated.session.journal import CONTRACT, DRAFT, ENDED, abandon, can_resume, left_value
 from federated.steps.kept_tags import expired_tags
-from federated.store.files import private_file
+from federated.store.files import locked
 from psi.protocol import EnvironmentFailed, FedprofileError, Random
 
 __all__ = ["Expired", "expired", "node_ledger", "note", "purge_now", "remove"]
@@ -162,8 +161,7 @@ def note(
     home: NodeHome, keys: PartyKeys, clock: Callable[[], float], kind: str, **body: Any
 ) -> None:
     """A line in the node's own ledger; a command and the running node write one after the other."""
-    with private_file(home.path / ".ledger.lock", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(home.path / ".ledger.lock"):
         ledger = node_ledger(home, keys, clock)
         try:
             ledger.write(kind, **body)

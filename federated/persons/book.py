@@ -15,10 +15,8 @@ nothing else. Rows go after the policy's `admitted_days`; counts stay as long as
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,11 +27,11 @@ from federated.contract.columns import columns_used
 from federated.contract.terms import Contract
 from federated.persons.naming import Person, cleaned, naming
 from federated.releases.tags import tags_of
-from federated.store.files import make_folder
+from federated.store.files import locked
 from federated.store.plain import canonical, from_canonical
 from federated.store.vault import Vault
 from federated.tables.source import Source
-from psi.protocol import EnvironmentFailed, Random
+from psi.protocol import Random
 
 __all__ = ["Admitted", "PersonBook", "Use", "Used"]
 
@@ -322,15 +320,5 @@ class PersonBook:
         name = f"{kind}-{session}"
         self._vault.write(name, data, name.encode())
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            make_folder(self._folder)
-            handle = os.open(self._folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise EnvironmentFailed(f"{self._folder.name}: {error.strerror}") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        return locked(self._folder / ".lock")

@@ -8,14 +8,13 @@ nobody.
 
 from __future__ import annotations
 
-import fcntl
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.releases.book import MICRO, micro
-from federated.store.files import disk_failed, make_folder, private_file, write_atomic
+from federated.store.files import disk_failed, locked, write_atomic
 from federated.store.plain import canonical, from_canonical
 from psi.protocol import InputError, PeerError
 
@@ -52,9 +51,7 @@ def note_learned(path: Path, contract: Contract) -> dict[str, float]:
     if not fresh:
         return {}
     try:
-        make_folder(path.parent)
-        with private_file(path.with_name(f".{path.name}.lock"), "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(path.with_name(f".{path.name}.lock")):
             found = _read(path)
             others = tuple(line for line in found.lines if line.session != contract.nonce)
             write_atomic(path, canonical(replace(found, lines=(*others, *fresh))))

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import rankdata
 
 from federated.contract.terms import PartyTerms
 from federated.tables.source import Source
@@ -131,12 +130,18 @@ def _numbers(column: pa.Array) -> Floats | None:
 
 
 def _in_order(first: Floats, second: Floats) -> bool:
-    ranks = [rankdata(each) for each in (first, second)]
+    ranks = [_ranks(each) for each in (first, second)]
     spread = [float(each.std()) for each in ranks]
     if not all(spread):
         return False
     means = [each - each.mean() for each in ranks]
     return bool(abs(float(np.mean(means[0] * means[1]))) >= CLOSE * spread[0] * spread[1])
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks from 1; equal values share the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place.reshape(-1)])
 
 
 def _codes(column: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -19,11 +19,8 @@ receiver cannot make old records look new by asking for another key.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,24 +30,16 @@ import pyarrow as pa
 from federated.aggregate.history import Past
 from federated.contract.release import Release
 from federated.contract.terms import Contract, PartyTerms
-from federated.releases.book import MICRO, Book, Entry, Job, Level, Names, read_book
+from federated.releases.book import MICRO, Book, Entry, Job, Level, Names
 from federated.releases.budget import Earlier, Holds, allowed_bits, check_bits, check_counts
 from federated.releases.differencing import Tags, exposure, inside, nearest
+from federated.releases.files import ReleaseFiles
 from federated.releases.likeness import Alike, apart
 from federated.releases.limits import ReleaseLimits
 from federated.releases.row_bits import RowBits
-from federated.releases.tags import Paired, Tagged, distinct, level_key, paired, tags_of
+from federated.releases.tags import Tagged, distinct, level_key, paired, tags_of
 from federated.releases.told import ToldParts, ToldSection
-from federated.store.files import make_folder
-from federated.store.vault import Vault
-from psi.protocol import (
-    EnvironmentFailed,
-    MisuseError,
-    Random,
-    Refused,
-    decode,
-    encode,
-)
+from psi.protocol import MisuseError, Random, Refused
 
 __all__ = ["Joined", "Releases"]
 
@@ -71,7 +60,7 @@ class Releases:
         self, folder: Path, limits: ReleaseLimits, random: Random, clock: Callable[[], float]
     ) -> None:
         self._folder, self._limits, self._random, self._clock = folder, limits, random, clock
-        self._vault = Vault(folder, "key", b"fedprofile releases v1", random)
+        self._files = ReleaseFiles(folder, random)
 
     def __repr__(self) -> str:
         return f"<releases in {self._folder.name}>"
@@ -96,8 +85,8 @@ class Releases:
         that are `alike` count as one.
         """
         session = contract.nonce
-        with self._locked():
-            book = self._present()
+        with self._files.lock():
+            book = self._files.book(self._clock())
             later = [other for other in ahead if other.step != release.step]
             own, every = self._asked(book, contract, me, [release, *later])
             if every[:1] != [release]:
@@ -113,30 +102,32 @@ class Releases:
                 if columns:
                     self._compare(book, own, columns, distinct(tags), alike)
                 if not own.tagged:
-                    kept = encode(Tagged(tags) if stands is None else paired(tags, stands))
-                    self._vault.write(f"tags-{session}", kept, session.encode())
+                    kept = Tagged(tags) if stands is None else paired(tags, stands)
+                    self._files.write_tags(session, kept)
                 own = replace(own, tagged=True, compared=own.compared or bool(columns))
             others = tuple(job for job in book.jobs if job.session != session)
             whole = replace(own, entries=(*own.entries, Entry.of(release)))
             if release.bits:
                 told = frozenset(c for entry in whole.entries if entry.bits for c in entry.columns)
                 whole = replace(whole, holds=int(holds(told) * MICRO))
-            self._keep(replace(book, jobs=(*others, whole)))
+            self._files.write_book(replace(book, jobs=(*others, whole)))
 
     def naming(self, table: str, receiver: str) -> list[str]:
         """The columns by which a table's entities were named towards a receiver in earlier jobs."""
-        with self._locked():
+        with self._files.lock():
             place = (table, receiver)
-            names = [n for n in self._present().names if (n.table, n.receiver) == place]
+            names = [
+                n for n in self._files.book(self._clock()).names if (n.table, n.receiver) == place
+            ]
             every = (column for n in names for level in n.levels for column in level.columns)
             return list(dict.fromkeys(every))
 
     def weighed(self, table: str, receiver: str, *, every: bool = False) -> list[str]:
         """The columns of a table of which a receiver was told bits in earlier jobs, or anything."""
-        with self._locked():
+        with self._files.lock():
             jobs = [
                 j
-                for j in self._present(keep=False).jobs
+                for j in self._files.book(self._clock(), keep=False).jobs
                 if (j.table, j.receiver) == (table, receiver)
             ]
             entries = [entry for job in jobs for entry in job.entries if entry.bits or every]
@@ -144,8 +135,12 @@ class Releases:
 
     def so_far(self) -> list[RowBits]:
         """What each receiver was told of a row of each table; `held` is at least so much."""
-        with self._locked():
-            jobs = [j for j in self._present(keep=False).jobs if any(e.bits for e in j.entries)]
+        with self._files.lock():
+            jobs = [
+                j
+                for j in self._files.book(self._clock(), keep=False).jobs
+                if any(e.bits for e in j.entries)
+            ]
         found = []
         for table, receiver in dict.fromkeys((job.table, job.receiver) for job in jobs):
             held = max(j.holds for j in jobs if (j.table, j.receiver) == (table, receiver)) / MICRO
@@ -175,19 +170,19 @@ class Releases:
 
         Nothing is reserved. What depends on the records, which nobody knows yet, is left to it.
         """
-        with self._locked():
-            book = self._present()
+        with self._files.lock():
+            book = self._files.book(self._clock())
             own, every = self._asked(book, contract, me, releases)
             self._count(book, own, every, alike)
             self._weigh(book, own, every, None, holds, foreseen=True)
 
     def forget(self, session: bytes) -> bool:
         """Drop a job from the book, on an officer's word; whether it was there."""
-        with self._locked():
-            book = self._present()
+        with self._files.lock():
+            book = self._files.book(self._clock())
             left = tuple(job for job in book.jobs if job.session != session.hex())
-            self._keep(replace(book, jobs=left))
-            self._sweep(left)
+            self._files.write_book(replace(book, jobs=left))
+            self._files.sweep(left)
             return len(left) < len(book.jobs)
 
     def forget_person(
@@ -200,8 +195,8 @@ class Releases:
         stand for. The same one stands for the person in all jobs of one table and receiver, so that
         two answers, one with the person and one without, still differ by somebody and are refused.
         """
-        with self._locked():
-            book, jobs = self._present(), 0
+        with self._files.lock():
+            book, jobs = self._files.book(self._clock()), 0
             for names in book.names:
                 place = (names.table, names.receiver)
                 keys = [level_key(bytes.fromhex(book.tag_key), place, n) for n in names.levels]
@@ -214,32 +209,25 @@ class Releases:
                     hashlib.blake2s(tag.tobytes(), key=secret, digest_size=8).digest()
                     for tag in own
                 ]
+                instead = np.frombuffer(b"".join(others), np.uint64)
                 for job in book.jobs:
                     if job.tagged and (job.table, job.receiver) == place:
-                        jobs += self._replace_tags(job.session, own, b"".join(others))
+                        jobs += self._files.replace_tags(job.session, own, instead)
             return jobs
 
     def stands_for_forgotten(self, table: str) -> int:
         """The second until which answers about a table's persons are remembered at most."""
-        with self._locked():
-            jobs = [j for j in self._present(keep=False).jobs if j.table == table and j.tagged]
+        with self._files.lock():
+            jobs = [
+                j
+                for j in self._files.book(self._clock(), keep=False).jobs
+                if j.table == table and j.tagged
+            ]
         return max((job.expires for job in jobs), default=0)
-
-    def _replace_tags(self, session: str, own: Tags, others: bytes) -> bool:
-        """Put `others` in the place of the sorted tags `own` in one job; whether one was there."""
-        tagged = self._read(session)
-        hit = inside(tagged.tags, own)
-        if not hit.any():
-            return False
-        fresh = tagged.tags.copy()
-        at = np.searchsorted(own, tagged.tags[hit])
-        fresh[hit] = np.maximum(np.frombuffer(others, np.uint64)[at], 1)
-        self._vault.write(f"tags-{session}", encode(replace(tagged, tags=fresh)), session.encode())
-        return True
 
     def lines(self) -> list[dict[str, str | int]]:
         """What is in the book, for its owner's eyes: one entry a job and step."""
-        with self._locked():
+        with self._files.lock():
             return [
                 {
                     "session": job.session, "table": job.table, "purpose": job.purpose,
@@ -248,7 +236,7 @@ class Releases:
                     "micro_epsilon": entry.epsilon, "micro_bits": entry.bits,
                     "thresholds": len({edge for edges in entry.thresholds for edge in edges}),
                 }
-                for job in self._present().jobs for entry in job.entries
+                for job in self._files.book(self._clock()).jobs for entry in job.entries
             ]  # fmt: skip
 
     def told(self, table: str, receiver: str, columns: frozenset[str] | None = None) -> float:
@@ -256,9 +244,9 @@ class Releases:
 
         None takes all columns. Of a row: of that one of which most was told.
         """
-        with self._locked():
+        with self._files.lock():
             fixed, weights, tags = 0, [], []
-            for job in self._present(keep=False).jobs:
+            for job in self._files.book(self._clock(), keep=False).jobs:
                 touching = [
                     e for e in job.entries if columns is None or columns.intersection(e.columns)
                 ]
@@ -266,7 +254,7 @@ class Releases:
                 if not bits or (job.table, job.receiver) != (table, receiver):
                     continue
                 if job.tagged:
-                    tags.append(distinct(self._read_tags(job.session)))
+                    tags.append(distinct(self._files.tags(job.session)))
                     weights.append(np.full(len(tags[-1]), bits, np.int64))
                 else:
                     fixed += bits
@@ -282,29 +270,26 @@ class Releases:
 
     def keep_section(self, session: str, number: int, section: ToldSection) -> None:
         """Keep a section of a job that has reserved it, in place of what was kept of it."""
-        with self._locked():
-            if any(job.session == session for job in self._present().jobs):
-                name = f"section-{session}-{number}"
-                self._vault.write(name, encode(section), name.encode())
+        with self._files.lock():
+            if self._has(session):
+                self._files.write_section(session, number, section)
 
     def section(self, session: str, number: int) -> ToldSection | None:
         """What was kept of a section; None if its job is not in the book."""
-        name = f"section-{session}-{number}"
-        data = self._vault.read(name, name.encode())
-        return decode(data, ToldSection) if data is not None else None
+        return self._files.section(session, number)
 
     def keep_parts(self, session: str, number: int, parts: ToldParts) -> None:
         """Keep the shares and histograms of a section of a job that has reserved it."""
-        with self._locked():
-            if any(job.session == session for job in self._present().jobs):
-                name = f"parts-{session}-{number}"
-                self._vault.write(name, encode(parts), name.encode())
+        with self._files.lock():
+            if self._has(session):
+                self._files.write_parts(session, number, parts)
 
     def parts(self, session: str, number: int) -> ToldParts | None:
         """What was kept of a section's shares and histograms; None if it had none."""
-        name = f"parts-{session}-{number}"
-        data = self._vault.read(name, name.encode())
-        return decode(data, ToldParts) if data is not None else None
+        return self._files.parts(session, number)
+
+    def _has(self, session: str) -> bool:
+        return any(job.session == session for job in self._files.book(self._clock()).jobs)
 
     def past(
         self, contract: Contract, me: PartyTerms, columns: set[str]
@@ -313,8 +298,8 @@ class Releases:
 
         None where nothing is compared.
         """
-        with self._locked():
-            book = self._present()
+        with self._files.lock():
+            book = self._files.book(self._clock())
             own = next((job for job in book.jobs if job.session == contract.nonce), None)
             if own is None or not own.compared:
                 return None
@@ -330,8 +315,8 @@ class Releases:
                 ]
                 kept = [n for n in numbers if self.section(job.session, n) is not None]
                 if kept:
-                    found.append(self._past(job.session, tuple(kept)))
-            return self._past(own.session, ()), found
+                    found.append(self._files.past(job.session, tuple(kept)))
+            return self._files.past(own.session, ()), found
 
     # the rules
 
@@ -407,7 +392,7 @@ class Releases:
             if job.tagged and foreseen:
                 about = np.zeros(0, bool)
             elif job.tagged and asked is not None:
-                about = inside(asked, distinct(self._read_tags(job.session)))
+                about = inside(asked, distinct(self._files.tags(job.session)))
             before.append(Earlier(job.entries, job.expires, about))
         least = max((job.holds for job in jobs), default=0) / MICRO
         now = self._clock()
@@ -437,7 +422,7 @@ class Releases:
             looked.add(key)
             for job in before:
                 if job.session not in tags:
-                    tags[job.session] = distinct(self._read_tags(job.session))
+                    tags[job.session] = distinct(self._files.tags(job.session))
             earlier = [tags[job.session] for job in before]
             near = nearest(asked, earlier, least)
             if near is not None:
@@ -451,7 +436,7 @@ class Releases:
     def _tags(self, book: Book, own: Job, me: PartyTerms, joined: Joined) -> tuple[Book, Tags]:
         """The tags of a job's entities: those from before, or made now."""
         if own.tagged:
-            return book, self._read_tags(own.session)
+            return book, self._files.tags(own.session)
         place = (own.table, own.receiver)
         names = next((n for n in book.names if (n.table, n.receiver) == place), None)
         levels = names.levels if names else ()
@@ -462,71 +447,6 @@ class Releases:
         whole = replace(book, tag_key=key, names=(*others, Names(*place, levels)))
         keys = [level_key(bytes.fromhex(key), place, level) for level in levels]
         return whole, tags_of(joined(levels), keys)
-
-    def _past(self, session: str, sections: tuple[int, ...]) -> Past:
-        """A job's records as its rows had them, and those that count in none."""
-        tagged = self._read(session)
-        if isinstance(tagged, Tagged):
-            return Past(session, sections, tagged.tags)
-        rows = np.append(tagged.tags, np.uint64(0))[tagged.stands]
-        return Past(session, sections, rows, np.setdiff1d(distinct(tagged.tags), rows))
-
-    def _read_tags(self, session: str) -> Tags:
-        return self._read(session).tags
-
-    def _read(self, session: str) -> Tagged | Paired:
-        data = self._vault.read(f"tags-{session}", session.encode())
-        if data is None:
-            raise EnvironmentFailed(
-                f"tags of job {session[:8]} are missing: no answer can be compared with it",
-                hint="restore the folder of releases, or forget that job",
-            )
-        kinds: tuple[type[Tagged | Paired], ...] = (Tagged, Paired)
-        return decode(data, *kinds)
-
-    # the file
-
-    def _present(self, *, keep: bool = True) -> Book:
-        """The book without what has expired; with `keep` that goes from the disk too.
-
-        Whoever only looks may be another user than the node's, whose files the node cannot read.
-        """
-        data = self._vault.read("book")
-        book = read_book(data) if data is not None else Book()
-        now = self._clock()
-        jobs = tuple(job for job in book.jobs if job.expires > now)
-        if len(jobs) == len(book.jobs):
-            return book
-        fresh = replace(book, jobs=jobs)
-        if keep:
-            self._keep(fresh)
-            self._sweep(jobs)
-        return fresh if jobs else Book()
-
-    def _keep(self, book: Book) -> None:
-        self._vault.write("book", (book if book.jobs else Book()).to_bytes())
-
-    def _sweep(self, jobs: Sequence[Job]) -> None:
-        """Remove tags and sections that no job in the book stands for."""
-        kept = {job.session for job in jobs}
-        for kind in ("tags-*", "section-*", "parts-*"):
-            for file in self._folder.glob(kind):
-                if file.name.split("-")[1] not in kept:
-                    file.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Two jobs are looked at one after the other, or each could pass without the other."""
-        try:
-            make_folder(self._folder)
-            handle = os.open(self._folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise EnvironmentFailed(f"{self._folder.name}: {error.strerror}") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
 
 
 def _stands(table: str, column: str, job: Job | None) -> Refused:

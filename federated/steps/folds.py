@@ -17,10 +17,8 @@ Sizes and classes are even only as a random deal makes them: `check_folds` refus
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,7 +28,7 @@ import pyarrow.compute as pc
 
 from federated.contract.terms import PartyTerms
 from federated.releases.book import Level
-from federated.store.files import disk_failed, make_folder, private_file, write_atomic
+from federated.store.files import disk_failed, locked, write_atomic
 from federated.store.plain import canonical, from_canonical
 from psi.identifiers.keys import key_buffer
 from psi.kernels.blake2s import Blake2s
@@ -62,7 +60,7 @@ class FoldKey:
         `InputError` for a file that was altered.
         """
         try:
-            with _locked(folder):
+            with locked(folder / f".{_FILE}.lock"):  # two jobs that begin together make one key
                 found = _read(folder / _FILE)
                 kept = found or _Kept(random(32).hex())
                 whole = replace(kept, levels=tuple(dict.fromkeys([*kept.levels, *_levels(me)])))
@@ -132,12 +130,3 @@ def _read(path: Path) -> _Kept | None:
             f"{path.name} was altered",
             hint="restore it: without it every record is dealt anew, which tells more of labels",
         ) from None
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Two jobs that begin together make one key."""
-    make_folder(folder)
-    with private_file(folder / f".{_FILE}.lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

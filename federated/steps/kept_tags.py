@@ -12,7 +12,6 @@ by several of the sender's key columns adds up.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ import numpy as np
 
 from federated.contract.terms import AlignTerms, PartyTerms
 from federated.keys.party_keys import Identity
-from federated.store.files import make_folder, private_file
+from federated.store.files import locked
 from federated.store.vault import Vault
 from psi.ecdh import LARGEST, Held, Items, Prepared, prepare
 from psi.protocol import (
@@ -176,9 +175,7 @@ class KeptTags:
             yield
             return
         try:
-            make_folder(self._folder)
-            with private_file(self._folder / f".{self._place}.lock", "ab") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX)
+            with locked(self._folder / f".{self._place}.lock"):
                 yield
         except OSError as error:
             raise EnvironmentFailed(f"{self._place}.asked: {error.strerror}") from None

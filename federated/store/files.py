@@ -6,15 +6,18 @@ and a folder 0700 unless it is made for others: identities, vouchers, what offic
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from psi.protocol import EnvironmentFailed
 
-__all__ = ["disk_failed", "make_folder", "private_file", "write_atomic"]
+__all__ = ["disk_failed", "locked", "make_folder", "private_file", "write_atomic"]
 
 
 def disk_failed(what: str, error: OSError, hint: str = "") -> EnvironmentFailed:
@@ -44,6 +47,25 @@ def private_file(path: Path, mode: str) -> IO[Any]:
         return handle
 
     return open(path, mode, opener=opener)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` alone, among all threads and processes; made if it is missing.
+
+    Its mode is set when it is made and not again: whoever may open it may be another user than its
+    owner. A process that ends gives it back. Raises `EnvironmentFailed`.
+    """
+    try:
+        make_folder(path.parent)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise disk_failed(path.parent.name, error) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_atomic(path: Path, data: bytes | str, *, private: bool = True, sync: bool = True) -> None:

@@ -12,11 +12,8 @@ The file stands beside `tables.toml`, with what else is this party's own.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import secrets
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.store.files import disk_failed, make_folder, private_file, write_atomic
+from federated.store.files import disk_failed, locked, write_atomic
 from federated.text import slug
 from profiles.specs import CampaignSpec
 from psi.identifiers.keys import key_buffer
@@ -76,7 +73,7 @@ class ControlGroup:
         """
         path = folder / f"{slug(asked.name)}.json"
         try:
-            with _locked(folder):
+            with locked(folder / ".lock"):  # two jobs that begin together draw one group
                 found = _read(path)
                 if found is None:
                     found = cls(
@@ -132,12 +129,3 @@ def _read(path: Path) -> ControlGroup | None:
             hint="restore it: without it another control group is drawn, of people who were listed",
         ) from None
     return found
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Two jobs that begin together draw one group."""
-    make_folder(folder)
-    with private_file(folder / ".lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

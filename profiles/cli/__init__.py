@@ -6,6 +6,10 @@ Commands import what they need when they run, so that `--help` stays quick.
 from __future__ import annotations
 
 import os
+
+# read when numpy is loaded: a job's matrices are small, and threads of BLAS wait for each other
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

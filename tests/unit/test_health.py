@@ -24,7 +24,7 @@ from federated.cli.hub import app as hub_app
 from federated.cli.node import app
 from federated.node.health import Health, Measure, text_format
 from federated.wire.hub_home import HubHome
-from psi.protocol import EnvironmentFailed
+from psi.protocol import EnvironmentFailed, MisuseError
 from tests.e2e.hub_world import free_port
 from tests.unit.test_states import Scene, scene
 
@@ -143,6 +143,19 @@ def test_word_of_a_waiting_proposal_and_of_a_jobs_end(
     _until(lambda: file.exists() and "failed" in file.read_text())
     metrics.notifier("/no/such/command")("ended", "3fa9c1d2", "done")
     _until(lambda: "was not told" in caplog.text)
+
+
+@pytest.mark.parametrize("target", ["http://monitor.example/x", "http://10.0.0.1:9/", "http://"])
+def test_word_of_jobs_does_not_go_unprotected_over_a_network(target: str) -> None:
+    with pytest.raises(MisuseError, match="https:// allowed"):
+        metrics.notifier(target)
+    for here in (
+        "http://127.0.0.1:9/",
+        "http://[::1]:9/",
+        "http://localhost/",
+        "https://a.example/",
+    ):
+        metrics.notifier(here)
 
 
 def _until(true: Any) -> None:

@@ -8,7 +8,12 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ANALYST = {"scikit-learn": "sklearn", "jinja2": "jinja2", "plotly": "plotly"}
+ANALYST = {
+    "scikit-learn": "sklearn",
+    "threadpoolctl": "threadpoolctl",
+    "jinja2": "jinja2",
+    "plotly": "plotly",
+}
 PROGRAM = f"""
 import importlib, pkgutil, sys
 

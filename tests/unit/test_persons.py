@@ -28,6 +28,7 @@ from federated.node.home import NodeHome, person_book
 from federated.node.participant import Participant
 from federated.persons.book import PersonBook
 from federated.persons.naming import Person
+from federated.releases.files import ReleaseFiles
 from federated.releases.limits import ReleaseLimits
 from federated.releases.memory import Releases
 from federated.session.routers import MemoryRouter
@@ -247,18 +248,18 @@ def test_a_forgetting_that_was_killed_is_finished_alike(
     sessions = sorted(job.session for job in world.book.jobs())
 
     def tags(session: str) -> set[int]:
-        return set(world.releases._read_tags(session).tolist())
+        return set(world.releases._files.tags(session).tolist())
 
     shared = set.intersection(*(tags(session) for session in sessions))
     assert len(shared) == 20
-    write, fails = Releases._replace_tags, iter([False, True])
+    write, fails = ReleaseFiles.replace_tags, iter([False, True])
 
-    def dies(self: Releases, *given: object) -> bool:
+    def dies(self: ReleaseFiles, *given: object) -> bool:
         if next(fails, False):
             raise KeyboardInterrupt
         return write(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Releases, "_replace_tags", dies)
+    monkeypatch.setattr(ReleaseFiles, "replace_tags", dies)
     with pytest.raises(KeyboardInterrupt):
         forget(world.home, look_up(world.home, ONE), KEYS["bureau"])
     assert (world.home.persons / "pending").exists()

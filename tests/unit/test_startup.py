@@ -1,0 +1,53 @@
+"""What the command line does before a command runs: little, and with one thread for BLAS."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from profiles.run import _small_matrices
+
+PROGRAM = """
+import json, sys
+import profiles.cli
+heavy = {"numba", "pyarrow", "scipy", "pandas", "ibis", "duckdb", "flwr", "sklearn"}
+from threadpoolctl import threadpool_info
+blas = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+print(json.dumps({"heavy": sorted(heavy & set(sys.modules)), "blas": blas}))
+"""
+NAMES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def test_commands_import_what_they_need_when_they_run() -> None:
+    bare = {name: value for name, value in os.environ.items() if name not in NAMES}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=Path(__file__).parents[2], env=bare, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["heavy"] == []
+    assert set(found["blas"]) == {1}
+
+
+def test_a_run_in_a_notebook_takes_one_thread_for_its_matrices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    with threadpool_limits(2, user_api="blas"):
+        with _small_matrices():
+            assert threads() == {1}
+        assert threads() == {2}
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+        with _small_matrices():
+            assert threads() == {2}  # as whoever runs it has said
