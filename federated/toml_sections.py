@@ -84,6 +84,22 @@ class TomlSection:
             )
         return float(value)
 
+    def bound(self, key: str, low: float, high: float) -> float | None:
+        """A number from `low` to `high`, None where the key is not there."""
+        self._known.append(key)
+        return self.number(key, None, low, high) if key in self._data else None
+
+    def scalars(self, key: str) -> tuple[str | float | bool, ...]:
+        """A text, a number, true or false, or a list of one kind; none without the key."""
+        self._known.append(key)
+        value = self._data.pop(key, [])
+        found = value if isinstance(value, list) else [value]
+        found = [float(v) if type(v) is int else v for v in found]
+        kinds = {type(v) for v in found}
+        if len(kinds) > 1 or not kinds <= {str, bool, float} or (value == [] and kinds):
+            raise self.fail(key, value, "a text, a number, true or false, or a list of one kind")
+        return tuple(found)
+
     def one_or_more(self, key: str) -> tuple[str, ...]:
         """A text, or a list of them."""
         if isinstance(self._data.get(key), list):

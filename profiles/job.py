@@ -20,6 +20,7 @@ from profiles.aggregate_section import (
     read_aggregates,
     settled,
 )
+from profiles.exclusion.rule import ExcludeSpec, read_exclude
 from profiles.job_checks import check_job
 from profiles.job_sections import (
     is_horizontal,
@@ -47,6 +48,7 @@ __all__ = [
     "AggregateSpec",
     "AlignSpec",
     "CampaignSpec",
+    "ExcludeSpec",
     "Job",
     "JoinSumSpec",
     "PartySpec",
@@ -66,8 +68,8 @@ class Job:
 
     `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
     `receiver`, `valid_hours` and `retention_days` are what `[job]` says; `parties`, `align`,
-    `aggregates`, `categories`, `join_sums`, `trains`, `profile`, `targets` and `campaign` the other
-    sections, each as docs/JOB_FILE.md has it.
+    `aggregates`, `categories`, `join_sums`, `trains`, `profile`, `targets`, `excludes` and
+    `campaign` the other sections, each as docs/JOB_FILE.md has it.
     """
 
     file: str
@@ -89,6 +91,7 @@ class Job:
     profile: ProfileSpec
     targets: tuple[TargetSpec, ...]
     campaign: CampaignSpec | None = None
+    excludes: tuple[ExcludeSpec, ...] = ()
 
     @classmethod
     def load(cls, job: str | Path | Mapping[str, Any]) -> Job:
@@ -195,6 +198,8 @@ def _job(root: TomlSection) -> Job:
     profile = read_profile(root.table("profile"))
     targets = tuple(read_target(s, trains, receiver) for s in root.tables("target"))
     campaign = read_campaign(root.table("campaign"), targets)
+    products = [target.product for target in targets]
+    excludes = tuple(read_exclude(s, products, receiver) for s in root.tables("exclude"))
     root.done()
     job = Job(
         file=root.file,
@@ -216,6 +221,7 @@ def _job(root: TomlSection) -> Job:
         profile=profile,
         targets=targets,
         campaign=campaign,
+        excludes=excludes,
     )
     check_job(job)
     return job

@@ -193,6 +193,11 @@ def check_managers(
         negative = int((_capacity(managers, routing.capacity, where) < 0).sum())
         if negative:
             raise InputError(f"{where}: {negative} of {len(names)} capacities are negative")
+        if not (np.nan_to_num(_capacity(managers, routing.capacity, where), nan=1.0) >= 1).any():
+            raise InputError(
+                f"{where}: all {len(names)} managers have a capacity below 1",
+                hint="nobody could take a lead; without a value a manager takes an even share",
+            )
 
 
 def _capacity(managers: pa.Table, column: str, where: str) -> np.ndarray:

@@ -20,20 +20,16 @@ from profiles.aggregate_report import aggregate_metrics, category_metrics, join_
 from profiles.baseline import Comparison, compare
 from profiles.campaign.control import ControlGroup
 from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
+from profiles.exclusion.consent import admission_of
 from profiles.federation import Federation
 from profiles.held_out import held_out_notes, held_out_scores
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
 from profiles.leakage import leakage_metrics
 from profiles.lists import Lists, lists_of
-from profiles.own_table import (
-    admission_of,
-    entity_column,
-    own_facts,
-    own_table,
-)
+from profiles.own_table import entity_column, own_facts, own_table
 from profiles.profile import build_profiles, spread, write_parquet_atomic
-from profiles.report import ReportData
+from profiles.report import ReportData, TargetSummary
 from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
 from profiles.scoring import Alone, fit_alone, measured, reasons
@@ -102,6 +98,8 @@ def write_outputs(
         scores=scores,
         targets=targets,
         held=lists.held,
+        left_out=lists.left_out,
+        unknown=lists.unknown,
         entities=total,
         synthetic=synthetic,
         created=_now(),
@@ -307,6 +305,7 @@ def _metrics(
         "aggregates": aggregate_metrics(federation.outcome),
         "join_sums": join_sum_metrics(federation.outcome),
         "targets": {t.product: t.total for t in report.targets},
+        "left_out": {t.product: _left_out(t) for t in report.targets},
         "held_back": {t.product: t.held.people for t in report.targets if t.held},
         "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),
@@ -314,6 +313,15 @@ def _metrics(
         "entity": _entity(job),
         "run": run,
     }
+
+
+def _left_out(target: TargetSummary) -> dict[str, dict[str, int]]:
+    """By stage and reason."""
+    found: dict[str, dict[str, int]] = {}
+    for reason in target.left_out:
+        stage = found.setdefault(reason.stage, {})
+        stage[reason.words] = stage.get(reason.words, 0) + reason.people
+    return found
 
 
 def _basis(job: Job, federation: Federation) -> dict[str, Any] | None:

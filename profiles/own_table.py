@@ -8,20 +8,20 @@ outputs are made of the job's copy of the tables, in which every row has its pla
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
+from datetime import date
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from federated.readers.base import column_hint
-from federated.tables.basis import ANY, Admission
+from federated.tables.basis import Admission
 from federated.tables.column_roles import check_role
 from federated.tables.frozen import FrozenColumns
-from federated.tables.kept_tables import Extract, KeptTables
-from federated.tables.matrix import known_labels
+from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
 from profiles.assignment.of_list import history_columns
+from profiles.exclusion.consent import check_channel
+from profiles.exclusion.left_out import WhoMay, who_may
+from profiles.exclusion.rules import Rules, own_columns_of, rule_extracts
 from profiles.job import Job, TargetSpec
 from profiles.managers import check_managers
 from profiles.routing import Routing, check_shared, routing_of
@@ -29,16 +29,15 @@ from profiles.targets import RESERVED
 from psi.protocol.errors import InputError, JobError
 
 __all__ = [
-    "admission_of",
     "check_own",
     "check_types",
-    "eligible",
     "entity_column",
     "extracts",
     "managers_of",
     "own_facts",
     "own_table",
     "routed",
+    "sieved",
 ]
 
 _COMPUTED = ("segment", "segment_name", "matched", "match_grade")
@@ -65,15 +64,10 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
                 hint="leave it out, or give the table's column another name",
             )
     for place, target in enumerate(job.targets, start=1):
-        if target.channel and source.basis(table) is None:
-            raise JobError(
-                f"{job.file}: [[target]] {place} channel: {target.channel!r} found, but nothing "
-                f"says by which channels the entities of {table} may be reached",
-                hint=f"name its table of bases: [{table}] basis in tables.toml",
-            )
         if target.channel:
-            _check_channel(job, place, target.channel, source)
-    for key, columns in _shown(job):
+            check_channel(job, place, target.channel, source)
+    ruled = ("[[exclude]]", tuple(own_columns_of(job, entity_column(job))))
+    for key, columns in (*_shown(job), ruled):
         for column in columns:
             if column not in known:
                 raise InputError(
@@ -99,6 +93,36 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
                 )
             own = source.load(table, list(routing.own_columns))
             check_shared(routing, own, managers, f"{job.file}: [[target]] {target.product!r}")
+    _check_somebody_left(job, source)
+
+
+def _check_somebody_left(job: Job, source: Source) -> None:
+    """Raise `InputError` where rules leave out everybody whom a list could have."""
+    if not job.excludes:
+        return
+    for target, found in zip(job.targets, sieved(job, source, None), strict=True):
+        if not found.rows.any():
+            counts = ", ".join(f"{r.people:,} {r.words!r}" for r in found.reasons if r.people)
+            raise InputError(
+                f"{job.file}: [[target]] {target.product!r}: nobody is left of "
+                f"{len(found.rows):,}: {counts}",
+                hint="each [[exclude]] and leave_out is counted in its order",
+            )
+
+
+def sieved(
+    job: Job, tables: Source, admission: Admission | None, today: date | None = None
+) -> list[WhoMay]:
+    """Who may be on each list, and why others may not.
+
+    Args:
+        job: as it was loaded.
+        tables: the receiver's.
+        admission: who is in the job by their basis, None where nothing is said.
+        today: what days are counted from; by default the day it is here.
+    """
+    rules = Rules(job, tables, entity_column(job), today or date.today())
+    return [who_may(job, target, tables, rules, admission) for target in job.targets]
 
 
 def check_types(job: Job, source: Source, frozen: FrozenColumns | None) -> None:
@@ -107,6 +131,7 @@ def check_types(job: Job, source: Source, frozen: FrozenColumns | None) -> None:
     roles = [(entity, "entity")]
     roles += [(c, "segment") for c in _routing_columns(job, source)]
     roles += [(c, _ROLE[key.split()[-1]]) for key, columns in _shown(job) for c in columns]
+    roles += [(c, "segment") for c in own_columns_of(job, entity)]
     found = source.load(table, list(dict.fromkeys(column for column, _ in roles)))
     if frozen is not None:
         # features are looked at where they are trained on, with the same file
@@ -139,6 +164,7 @@ def extracts(job: Job, party: str, source: Source) -> list[Extract]:
                 )
         for name, columns in learning.items():
             found.append(Extract(name, tuple(dict.fromkeys(columns)), ("manager",)))
+        found += rule_extracts(job, entity_column(job))
     return found
 
 
@@ -192,56 +218,6 @@ def managers_of(target: TargetSpec, source: Source) -> pa.Table | None:
     if not target.managers:
         return None
     return source.load(target.managers, source.columns(target.managers))
-
-
-def eligible(job: Job, target: TargetSpec, tables: Source) -> np.ndarray | None:
-    """bool[rows of the job's copy]: who may be on a list, None for everybody.
-
-    By default nobody whose label already is the outcome: a customer who has left cannot be kept,
-    one who has bought need not be asked. And nobody who may not be reached by the list's channel,
-    or who has lost the basis for this job.
-    """
-    table, train = job.party(job.receiver).table, job.train(target.task)
-    admission = admission_of(tables, table)
-    reached = None if admission is None else _reached(admission, target.channel)
-    if target.leave_out == "none":
-        return reached
-    label = known_labels(
-        tables.load(table, [train.label]), train.label, positive=train.positive, where=table
-    )
-    found = label < 0 if target.leave_out == "labelled" else label != 1
-    return found if reached is None else found & reached
-
-
-def admission_of(tables: Source, table: str) -> Admission | None:
-    """Who of a table is in the job; None where nothing is said of bases, or no job has a copy."""
-    return tables.admission(table) if isinstance(tables, KeptTables) else None
-
-
-def _check_channel(job: Job, place: int, channel: str, source: Source) -> None:
-    """Raise `JobError` where no basis names the channel: its list would be of nobody's choosing."""
-    basis = source.basis(job.party(job.receiver).table)
-    if basis is None or "channel" not in basis.columns:
-        return
-    column = basis.columns["channel"]
-    named = pc.unique(source.load(basis.table, [column], keys=[column]).column(column))
-    known = sorted({text.strip() for text in named.to_pylist() if text and text.strip()})
-    if channel not in known:
-        close = get_close_matches(channel.lower(), known, n=1)
-        there = " or ".join(known)
-        raise JobError(
-            f"{job.file}: [[target]] {place} channel: {channel!r} found, {there} named by "
-            f"{basis.table}",
-            hint=f"did you mean {close[0]!r}?" if close else "",
-        )
-
-
-def _reached(admission: Admission, channel: str) -> np.ndarray:
-    """Rows that may be reached by a channel; by "" all that are in."""
-    if not channel:
-        return admission.rows
-    nobody = np.zeros(len(admission.rows), bool)
-    return admission.channels.get(channel, admission.channels.get(ANY, nobody))
 
 
 def _shown(job: Job) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -25,12 +25,14 @@ from federated.steps.facts import asked_of_bases
 from federated.steps.runner import facts_of
 from federated.store.plain import to_plain
 from federated.tables.admitted import AdmittedTables
+from federated.tables.basis import Admission
 from federated.tables.column_report import ColumnTaken, columns_taken
 from federated.tables.source import FileSource, Source
 from federated.vertical.size import most_rows
+from profiles.exclusion.left_out import Reason
 from profiles.job import Job
 from profiles.leaks import with_leaks
-from profiles.own_table import check_own
+from profiles.own_table import check_own, sieved
 from profiles.proposal import nameless_draft
 from profiles.rates import MeasuredRates
 from profiles.roles import roles_of
@@ -68,7 +70,8 @@ class Plan:
     statistics cost now and by private sums. `too_many` are trainings, and the most joined rows they
     take, that may find more. `tables` are what was looked at; those of the parties that are
     `elsewhere` were not, and are taken to have `rows` and numbers in all columns. `left_out` counts
-    rows without a lawful basis, by table and reason.
+    rows without a lawful basis, by table and reason; `lists` say of each list how many may be on it
+    and why others may not, where the receiver's table is at hand.
     """
 
     job: str
@@ -87,6 +90,7 @@ class Plan:
     rows: int | None
     elsewhere: tuple[str, ...] = ()
     left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+    lists: tuple[tuple[str, int, tuple[Reason, ...]], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data: dicts, lists, texts and numbers."""
@@ -110,6 +114,10 @@ class Plan:
             "rows": self.rows,
             "elsewhere": list(self.elsewhere),
             "left_out": self.left_out,
+            "lists": [
+                {"product": product, "may": may, "not": [asdict(reason) for reason in reasons]}
+                for product, may, reasons in self.lists
+            ],
         }
 
 
@@ -149,10 +157,24 @@ def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
         instead=sums_instead(contract, MeasuredRates()),
         too_many=_too_many(contract),
         tables=() if source is None else _tables(job, source, elsewhere),
+        lists=() if seen is None or job.receiver in elsewhere else _lists(job, seen),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
         rows=taken if elsewhere else None,
         elsewhere=elsewhere,
     )
+
+
+def _lists(job: Job, seen: AdmittedTables) -> tuple[tuple[str, int, tuple[Reason, ...]], ...]:
+    """Who may be on each list today, and why others may not."""
+    if not job.targets:
+        return ()
+    table = job.party(job.receiver).table
+    here = seen.found.get(table)
+    if here is not None:  # the rows of these tables are those that are in
+        flags = {name: flag[here.rows] for name, flag in here.channels.items()}
+        here = Admission(here.rows[here.rows], here.left_out, flags)
+    found = zip(job.targets, sieved(job, seen, here), strict=True)
+    return tuple((t.product, int(may.rows.sum()), may.reasons) for t, may in found)
 
 
 def _elsewhere(job: Job, source: Source | None) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ def in_text(plan: Plan) -> str:
             "are shared, the job ends after they are found; bring a sample, or smaller keys"
         )
     lines += _columns(plan)
+    lines += _lists(plan)
     if plan.rows is not None:
         lines += ["", *_not_seen(plan)]
     return "\n".join(lines)
@@ -112,6 +113,15 @@ def _columns(plan: Plan) -> list[str]:
     for found in plan.tables:
         lines.append(f"  {found.table}, {found.rows:,} rows")
         lines += [f"    {plain(line, 1000)}" for line in in_lines(found.taken)]
+    return lines
+
+
+def _lists(plan: Plan) -> list[str]:
+    """Who may be on each list today, and why others may not."""
+    lines = ["", "Who may be on a list, as the tables are today"] if plan.lists else []
+    for product, may, reasons in plan.lists:
+        lines.append(f"  {plain(product)}: {may:,}")
+        lines += [f"    not, {r.stage}: {plain(r.words, 200)}  {r.people:,}" for r in reasons]
     return lines
 
 

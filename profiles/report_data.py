@@ -15,10 +15,11 @@ from federated.tables.basis import left_out_words
 from profiles.aggregate_report import by_category, by_segment
 from profiles.baseline import Comparison
 from profiles.campaign.people import Held
+from profiles.exclusion.consent import admission_of
+from profiles.exclusion.left_out import Reason
 from profiles.federation import Federation
 from profiles.job import Job
 from profiles.leakage import leakage
-from profiles.own_table import admission_of
 from profiles.plan import PATHS
 from profiles.report.data import (
     Aggregated,
@@ -39,11 +40,6 @@ from psi.kernels.montgomery import best_path
 __all__ = ["keep_until", "report_data"]
 
 SHOWN = 25
-LEFT_OUT = {
-    "positive": "who is known to have the outcome already",
-    "labelled": "whose outcome is known",
-    "none": "",
-}
 
 
 def report_data(
@@ -55,6 +51,8 @@ def report_data(
     scores: Mapping[str, np.ndarray],
     targets: pa.Table | None,
     held: Mapping[str, Held] = MappingProxyType({}),
+    left_out: Mapping[str, tuple[Reason, ...]] = MappingProxyType({}),
+    unknown: Mapping[str, tuple[tuple[str, str, int], ...]] = MappingProxyType({}),
     entities: int | None,
     synthetic: bool,
     created: str,
@@ -82,7 +80,9 @@ def report_data(
         ),
         categories=tuple(by_category(t, r, job.entity) for t, r in outcome.categories),
         segments=tuple(_segments(segment, scores)) if segment else (),
-        targets=tuple(_targets(job, targets, scores, held)) if targets is not None else (),
+        targets=tuple(_targets(job, targets, scores, held, left_out, unknown))
+        if targets is not None
+        else (),
         disclosures=contract.disclosures,
         leakage=leakage(federation),
         run=_run(federation),
@@ -195,7 +195,12 @@ def _segments(segment: Segments, scores: Mapping[str, np.ndarray]) -> list[Segme
 
 
 def _targets(
-    job: Job, targets: pa.Table, scores: Mapping[str, np.ndarray], held: Mapping[str, Held]
+    job: Job,
+    targets: pa.Table,
+    scores: Mapping[str, np.ndarray],
+    held: Mapping[str, Held],
+    left_out: Mapping[str, tuple[Reason, ...]],
+    unknown: Mapping[str, tuple[tuple[str, str, int], ...]],
 ) -> list[TargetSummary]:
     found = []
     for spec in job.targets:
@@ -227,7 +232,8 @@ def _targets(
                 mean=_mean(part.column("score").to_numpy()),
                 average=_mean(scores.get(spec.task, np.empty(0))),
                 managers=_by_manager(part) if named else (),
-                left_out=LEFT_OUT[spec.leave_out],
+                left_out=left_out.get(spec.product, ()),
+                unknown=unknown.get(spec.product, ()),
                 assigned_by=_counted(part, "assigned_by") if named else (),
                 held=held.get(spec.product),
                 unmatched=int(pc.sum(pc.invert(part.column("matched"))).as_py() or 0),

@@ -17,7 +17,7 @@ from federated.tables.source import Source
 from profiles.specs import TargetSpec
 from psi.protocol.errors import InputError
 
-__all__ = ["Routing", "check_shared", "compared", "routing_of"]
+__all__ = ["Routing", "check_shared", "compared", "routing_of", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,24 @@ def check_shared(routing: Routing, own: pa.Table, managers: pa.Table, where: str
                 f"{mine!r} is one of the {len(known):,} of {theirs!r} at the managers",
                 hint="are both codes, or both names? types in tables.toml keep leading zeros",
             )
+
+
+def unknown(
+    routing: Routing, leads: pa.Table, managers: pa.Table
+) -> tuple[tuple[str, str, int], ...]:
+    """Where leads name a manager, or what they share with one, that no manager has.
+
+    Returns: the lead's column, the managers', and how many leads, at least one each.
+    """
+    pairs = [(routing.relationship, routing.manager)] if routing.relationship else []
+    found = []
+    for mine, theirs in [*pairs, *routing.shared]:
+        if mine in leads.column_names and theirs in managers.column_names:
+            named = compared(leads.column(mine)).drop_null()
+            known = pc.is_in(named, value_set=pc.unique(compared(managers.column(theirs))))
+            if lost := len(named) - int(pc.sum(known).as_py() or 0):
+                found.append((mine, theirs, lost))
+    return tuple(found)
 
 
 def compared(column: pa.ChunkedArray) -> pa.Array:

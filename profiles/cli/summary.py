@@ -47,7 +47,14 @@ def print_summary(result: JobResult) -> None:
         given += f" ({by})" if by else ""
         if target.held:
             given += f"; {target.held.people} held back as control group"
+            given += ", more than are listed" * (target.held.people > target.total)
         console.print(f"targets {plain(target.product, 40)}: {target.total}{given}", markup=False)
+        for mine, _, leads in target.unknown:
+            told = f"  {leads} name a {plain(mine, 60)} that no manager has"
+            console.print(told, highlight=False, markup=False)
+        for reason in (reason for reason in target.left_out if reason.people):
+            told = f"  not listed, {reason.stage}: {plain(reason.words, 200)}  {reason.people}"
+            console.print(told, highlight=False, markup=False)
     for note in report.notes:
         console.print(note, highlight=False, markup=False)
     table = Table("disclosed to", "what", "contract line", box=None, pad_edge=False)

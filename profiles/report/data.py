@@ -30,6 +30,7 @@ from federated.evaluation import (
 from federated.models import Part
 from federated.releases.row_bits import RowBits
 from profiles.campaign.people import Held
+from profiles.exclusion.left_out import Reason
 from profiles.reasons import encoded_words
 from psi.protocol.errors import MisuseError
 
@@ -274,8 +275,9 @@ class TargetSummary:
     `assigned` is None where the job names no managers, `assigned_by` are (how, entities) of these;
     `unassigned` are (why, entities);
     `managers` are (manager, entities, their mean score), most entities first. `mean` is the mean
-    score of the list and `average` that of all entities, None where there is none. `left_out` says
-    who is not listed; `held` how many for a campaign's control group, None without one;
+    score of the list and `average` that of all entities, None where there is none. `left_out`
+    counts everybody else, each for one reason; `held` how many for a campaign's control group, None
+    without one; `unknown` are (column of leads, of managers, leads whose value no manager has);
     `unmatched` of the listed have a score of the receiver's own model.
     """
 
@@ -289,7 +291,8 @@ class TargetSummary:
     mean: float | None = None
     average: float | None = None
     managers: tuple[tuple[str, int, float], ...] = ()
-    left_out: str = ""
+    left_out: tuple[Reason, ...] = ()
+    unknown: tuple[tuple[str, str, int], ...] = ()
     unmatched: int = 0
     assigned_by: tuple[tuple[str, int], ...] = ()
     held: Held | None = None

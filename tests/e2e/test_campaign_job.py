@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,15 @@ leave_out = "none"
 name = "spring"
 control = 0.3
 """
+CALLED = """
+[[exclude]]
+reason = "called lately"
+stage = "suppression"
+table = "bank.calls"
+entity = "who"
+column = "day"
+within_days = 30
+"""
 
 
 def called(*words: object) -> str:
@@ -36,7 +46,9 @@ def called(*words: object) -> str:
 
 def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: Path) -> None:
     file, tables = small / "campaign.toml", small / "tables.toml"
-    file.write_text((small / "job.toml").read_text() + MORE)
+    file.write_text((small / "job.toml").read_text() + MORE + CALLED)
+    tables.write_text(tables.read_text() + '\n[bank.calls]\npath = "calls.csv"\n')
+    (small / "calls.csv").write_text(f"who,day\nid00007,{date.today()}\nid00008,2020-01-01\n")
     for out in ("june", "july"):
         said = called("run", file, "--tables", tables, "--out", small / out, "--quiet")
         assert "held back as control group" in said
@@ -56,6 +68,11 @@ def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: P
     assert metrics["held_back"]["loan"] == int(
         ((june["product"] == "loan") & (june.arm == "control")).sum()
     )
+    reasons = metrics["left_out"]["loan"]
+    counted = sum(count for stage in reasons.values() for count in stage.values())
+    assert counted + metrics["targets"]["loan"] == metrics["entities"]
+    assert reasons["suppression"] == {"called lately": 1}
+    assert "id00007" not in set(june.entity)
     assert "held back as the campaign" in (small / "june" / "report.html").read_text("utf-8")
     people = june[june["product"] == "loan"]
     rng = np.random.default_rng(2)

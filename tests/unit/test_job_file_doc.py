@@ -21,6 +21,7 @@ HEADS = {
     "[job]": "[job]", "[[party]]": "[[party]]", "[align]": "[align]",
     "[[aggregate]]": "[[aggregate]]", "[[join_sum]]": "[[join_sum]]", "[train]": "[train]",
     "[profile]": "[profile]", "[[target]]": "[[target]]", "[campaign]": "[campaign]",
+    "[[exclude]]": "[[exclude]]",
 }  # fmt: skip
 BY_CATEGORY = "[[aggregate]] by category"
 
@@ -95,6 +96,11 @@ def base(section: str) -> dict[str, Any]:
         "[[target]]": {
             "train": [dict(TRAIN)],
             "target": [{"product": "p", "managers": "bank.managers", "columns": ["industry"]}],
+        },
+        "[[exclude]]": {
+            "train": [dict(TRAIN)],
+            "target": [{"product": "p"}],
+            "exclude": [{"reason": "r", "table": "bank.calls"}],
         },
         "[campaign]": {
             "train": [dict(TRAIN)],
@@ -317,6 +323,10 @@ def test_examples_are_read(row: Row) -> None:
         if row.key == "noise" and row.section != "[train]":
             measures = target["measures"] if row.section == BY_CATEGORY else ["bureau.debt:sum"]
             target["measures"] = measures
+        if row.section == "[[exclude]]":  # a condition, and what it is on
+            target |= {"column": "c", "is": "x"} if row.key == "column" else {"column": "c"}
+            if row.key not in ("is", "is_not", "below", "above", "within_days", "before_days"):
+                target["missing"] = True
         if row.key == "managers_columns":
             target["branch"] = ["branch"]
         target[row.key] = given

@@ -6,6 +6,7 @@ import numpy as np
 
 from federated.contract.terms import Disclosure
 from federated.releases.row_bits import RowBits
+from profiles.exclusion import Reason
 from profiles.report import (
     Aggregated,
     CategoryMeasure,
@@ -230,7 +231,10 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
                 mean=0.472,
                 average=0.113,
                 managers=((text(5, "Ann Lee"), 1100, 0.481), (text(6, "Bo Wu"), 881, 0.46)),
-                left_out="who is known to have the outcome already",
+                left_out=(
+                    Reason("eligibility", text(6, "KYC has expired"), 311),
+                    Reason("rank", "beyond the list's length", 9204),
+                ),
             ),
         ),
         disclosures=(

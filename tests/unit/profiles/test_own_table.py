@@ -10,7 +10,7 @@ import pytest
 
 from federated.tables.source import MemorySource
 from profiles.job import Job
-from profiles.own_table import check_own, eligible
+from profiles.own_table import check_own, sieved
 from profiles.plan_text import describe
 from profiles.run import run_job
 from psi.protocol.errors import FedprofileError
@@ -113,6 +113,6 @@ def test_who_is_left_out_of_a_list(tmp_path: Path, leave_out: str, left: list[in
     line = f'\nleave_out = "{leave_out}"' if leave_out else ""
     job, source = world(tmp_path, ('columns = ["phone"]', f'columns = ["phone"]{line}'))
     check_own(job, source)
-    found = eligible(job, job.targets[0], source)
-    kept = [True] * 4 if found is None else found.tolist()
-    assert [row for row in range(4) if not kept[row]] == left
+    (found,) = sieved(job, source, None)
+    assert [row for row in range(4) if not found.rows[row]] == left
+    assert sum(reason.people for reason in found.reasons) == len(left)

@@ -84,7 +84,8 @@ def test_everything_is_there() -> None:
         "Of its 12,000 consumers bank shares 6,904 with bureau and registry.",
         "2,000 consumers are listed for deposit renewal: their score for churn is 47% on average, "
         "against 11% of all.",
-        "Nobody is listed who is known to have the outcome already.",
+        "Why 9,515 others are not listed",
+        "KYC has expired eligibility 311",
         "Ann Lee 1,100 48%",
         "58% of bank's consumers",
         "95% interval",

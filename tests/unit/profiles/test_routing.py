@@ -8,6 +8,7 @@ import pytest
 from federated.tables.source import MemorySource
 from profiles.job import Job
 from profiles.own_table import check_own, routed
+from profiles.routing import Routing, unknown
 from psi.protocol import FedprofileError, InputError, JobError
 
 JOB = """
@@ -62,6 +63,7 @@ def test_a_branch_under_another_name_reaches_its_managers() -> None:
         ('managers_columns = { manager = "m" }', {}, {}, "bank.managers has no column 'm'"),
         ('managers_columns = { boss = "m" }', {}, {}, "managers_columns: 'boss' found, manager"),
         ("", {"branch": [10, 20]}, {"branch": ["0010"]}, "none of the 2 different values"),
+        ("", {"branch": ["1", "2"]}, {"capacity": [0]}, "all 1 managers have a capacity below 1"),
         ("managers_columns = 3", {}, {}, "a table of text = text allowed"),
     ],
 )
@@ -71,6 +73,13 @@ def test_what_would_send_leads_anywhere_is_refused_before_anything_is_sent(
     with pytest.raises((InputError, JobError), match=message) as caught:
         check_own(Job.load(f"{JOB}{more}\n"), source(own, {"manager": ["Ann"], **managers}))
     assert isinstance(caught.value, FedprofileError)
+
+
+def test_leads_that_name_what_no_manager_has_are_counted() -> None:
+    leads = pa.table({"branch": ["n", "x", None], "manager": ["Bo", "Ann ", "Cy"]})
+    managers = pa.table({"manager": ["Ann"], "branch": ["n"]})
+    found = unknown(Routing(), leads, managers)
+    assert found == (("manager", "manager", 2), ("branch", "branch", 1))
 
 
 def test_a_job_may_go_without_a_branch() -> None:
