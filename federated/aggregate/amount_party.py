@@ -40,6 +40,11 @@ class AmountParty(Role[CategoryResult]):
 
     `values` is `float64[rows, amounts]`. For a two-way table `segments` names its own groups and
     `codes`, `int64[rows]`, gives each row's, -1 for none. One record is in `most` rows at most.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        categories: the partner's categories, in the order of its codes.
+        epsilon: thousandths of epsilon a table costs; 0: no noise.
     """
 
     transitions = {  # noqa: RUF012

@@ -38,6 +38,11 @@ class CategoryParty(Role[np.ndarray]):
     `most` of them at most, for which the noise is. With `epsilon` (thousandths) every cell gets
     noise of its own and all categories are told; with 0 there is none, and categories of fewer
     than `minimum_group` rows are not told.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        amounts: what the receiver adds up, as in the contract.
+        key_bits: bits of n of the Paillier key.
     """
 
     transitions = {  # noqa: RUF012

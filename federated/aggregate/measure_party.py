@@ -38,6 +38,10 @@ class MeasureParty(Role[MeasureResult]):
     """Holds the key. Its result are the groups' row counts, which it learns, and what was kept.
 
     `counted`, `history` and `earlier` are what the section is audited with (`SectionAudit`).
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        slots: where each of the section's measures lies in a ciphertext.
     """
 
     transitions = {  # noqa: RUF012

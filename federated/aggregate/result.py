@@ -65,6 +65,9 @@ class CategoryResult:
     the same for each amount; whole numbers, NaN where a category is not told. With noise each is
     off by a number of its own: within 3 `scales` (of the counts, then of each amount's sums) with
     a probability of 95%. `clipped` says how many of the receiver's rows each amount's range cut.
+
+    Attributes:
+        amounts: names of what was added up.
     """
 
     categories: list[str]

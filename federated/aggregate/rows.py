@@ -58,7 +58,12 @@ Asked = tuple[str, Statistic]
 
 @dataclass(frozen=True)
 class Section:
-    """What a section asks, and how many values must stand behind each answer."""
+    """What a section asks, and how many values must stand behind each answer.
+
+    Attributes:
+        asked: statistics, each of one column.
+        minimum: fewest values behind an answer.
+    """
 
     asked: tuple[Asked, ...]
     minimum: int
@@ -125,6 +130,11 @@ class MeasureSlots(Asking):
 
     `names[s]` is (column, what), what being "there", "value", "square" or an edge; of counts
     ("", what is counted).
+
+    Args:
+        sections: what is asked, a section each.
+        key_bits: bits of n of the Paillier key.
+        earlier: shares and histograms of the same columns that earlier jobs told.
     """
 
     def __init__(

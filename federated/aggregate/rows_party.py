@@ -80,6 +80,10 @@ class RowsSender(Role[int]):
     `values` is `float64[rows, columns]` in the order of the slots' columns, NaN where a value is
     missing; `counted` says of each section which records count, and `at` which rows stand for
     them (see `MeasuredRows`).
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        receiver: the name of the party that adds the rows up.
     """
 
     transitions = {(Encrypting, Next): "on_next"}  # noqa: RUF012
@@ -133,6 +137,10 @@ class RowsReceiver(Role[Added]):
     """Adds the rows up by the cells of each of the `sections`, whose groups are `groupings`.
 
     `earlier` are the shares and histograms that earlier jobs told of the same columns.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        key_bits: bits of n of the Paillier key.
     """
 
     transitions = {(Adding, Key): "on_key", (Adding, Rows): "on_rows"}  # noqa: RUF012

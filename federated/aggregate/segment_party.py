@@ -43,6 +43,10 @@ class SegmentParty(Role[AggregateResult]):
     `told[i]`, `bool[groups]`, which groups the i-th of the grouping's earlier sections has told:
     those of this contract. Records of others are told apart by what is told of them alone.
     `earlier` are the shares and histograms that earlier jobs told of the same columns.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        key_bits: bits of n of the Paillier key.
     """
 
     transitions = {  # noqa: RUF012

@@ -30,7 +30,12 @@ _WORDS = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
 
 @dataclass(frozen=True)
 class Statistic:
-    """One statistic of one column. `numbers` are a share's threshold or a histogram's edges."""
+    """One statistic of one column. `numbers` are a share's threshold or a histogram's edges.
+
+    Attributes:
+        kind: "count", "sum", "mean", "variance", "share" or "histogram".
+        compare: how a share compares: ">", ">=" and so on; else "".
+    """
 
     kind: str
     compare: str = ""

@@ -73,6 +73,11 @@ class Branch:
     """Rows of one party: `x` float64[n, d] without missing values, `y` of 0 and 1, `fold`.
 
     Raises `Refused` where it has fewer than 20 rows.
+
+    Args:
+        masks: this party's masks, which cancel out over all parties.
+        plan: columns, folds, steps and bits, as in the contract.
+        key: the key of this party's noise.
     """
 
     def __init__(

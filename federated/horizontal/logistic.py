@@ -40,6 +40,11 @@ class HorizontalFit:
 
     `positives` and `fold_aucs` are from noised counts over all parties' rows; `log` has, for each
     step, by how much it moved the scores (root mean square).
+
+    Attributes:
+        coefficients: `float64[d]`, a standardised column each.
+        intercept: of the scores.
+        scale: `float64[d]`, each column's standard deviation.
     """
 
     coefficients: Floats
@@ -62,7 +67,11 @@ class HorizontalFit:
 
 
 class Coordinator:
-    """Asks, adds up, and moves the model. `question` and `take` alternate."""
+    """Asks, adds up, and moves the model. `question` and `take` alternate.
+
+    Args:
+        plan: columns, folds, steps and bits, as in the contract.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan

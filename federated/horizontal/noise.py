@@ -36,7 +36,11 @@ def stream(secret: bytes, info: bytes, count: int) -> Words:
 
 
 class NoiseKey:
-    """32 bytes of one party and job, from which its noise comes."""
+    """32 bytes of one party and job, from which its noise comes.
+
+    Args:
+        key: 32 secret bytes.
+    """
 
     def __init__(self, key: bytes) -> None:
         if len(key) != 32:

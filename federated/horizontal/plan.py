@@ -39,6 +39,9 @@ class Plan:
     """Columns, folds (0: none), Newton steps, bits a row, parties.
 
     `bits` is what all answers of one party together tell of one of its rows, at most.
+
+    Attributes:
+        columns: how many there are.
     """
 
     columns: int

@@ -89,7 +89,14 @@ class _Waiting:
 
 
 class AskRound(Role[dict[str, Any]]):
-    """The receiver's side of a round; the result is `uint64[m]` by party."""
+    """The receiver's side of a round; the result is `uint64[m]` by party.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        peers: names of the other parties.
+        question: what the coordinator asks in this round.
+        plan: columns, folds, steps and bits, as in the contract.
+    """
 
     transitions = {(_Asking, _Masked): "on_masked"}  # noqa: RUF012
 
@@ -114,7 +121,12 @@ class AskRound(Role[dict[str, Any]]):
 
 
 class AnswerRound(Role[bool]):
-    """Every other party's side of round `number`: one answer."""
+    """Every other party's side of round `number`: one answer.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        plan: columns, folds, steps and bits, as in the contract.
+    """
 
     transitions = {(_Waiting, _Ask): "on_ask"}  # noqa: RUF012
 
@@ -138,7 +150,13 @@ class AnswerRound(Role[bool]):
 
 
 class TellModel(Role[HorizontalFit]):
-    """The receiver gives the model to all."""
+    """The receiver gives the model to all.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        peers: names of the other parties.
+        fit: the model, as the coordinator has it.
+    """
 
     transitions = {}  # noqa: RUF012
 
@@ -162,7 +180,12 @@ class TellModel(Role[HorizontalFit]):
 
 
 class HearModel(Role[HorizontalFit]):
-    """Every other party takes it."""
+    """Every other party takes it.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        plan: columns, folds, steps and bits, as in the contract.
+    """
 
     transitions = {(_Waiting, _Fitted): "on_fitted"}  # noqa: RUF012
 

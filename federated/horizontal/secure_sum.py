@@ -64,7 +64,11 @@ class SecureSum:
 
 
 def add_masked(parts: Sequence[Masked], parties: int) -> Floats:
-    """The sum of all parties' values. Raises `PeerError` unless every part is there."""
+    """The sum of all parties' values. Raises `PeerError` unless every part is there.
+
+    Args:
+        parts: one a party, of one round.
+    """
     if len(parts) != parties or len({len(part) for part in parts}) != 1:
         raise PeerError(f"{len(parts)} of {parties} parties answered, all are needed")
     total = np.zeros(len(parts[0]), np.uint64)

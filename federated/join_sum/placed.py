@@ -44,6 +44,9 @@ def place_values(
     Rows with one key share a place: with `collapse` the first of them stands for all, with
     `join` their values are added up, missing ones left out.
 
+    Args:
+        duplicates: "collapse" or "join".
+
     Raises:
         InputError: infinite values, or some beyond 2^41: names the columns and how many.
     """

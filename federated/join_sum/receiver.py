@@ -27,6 +27,9 @@ class JoinSumResult:
     `values: float64[s]` is NaN where `kept: bool[s]` is false: too few values stand behind it.
     `counts: int64[columns]` are values behind each column, 0 where too few. All but `shared` have
     the sender's noise where the contract says so.
+
+    Attributes:
+        statistics: (column, "count", "sum" or "mean"), in the order of `values`.
     """
 
     shared: int
@@ -53,6 +56,12 @@ class SumReceiver(Role[JoinSumResult]):
 
     With `records` the sender's records have places, each of one key or more: `total` is of keys,
     and the sender says how many records there are.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        columns: names of the sender's columns, in its order.
+        key_bits: bits of n of the Paillier key.
+        noising: the noise that the contract names; None: exact numbers.
     """
 
     transitions = {  # noqa: RUF012

@@ -40,6 +40,12 @@ class SumSender(Role[Ints]):
     `int64[columns + 1]`, the places first. `minimum` values or more must stand behind a sum, as
     counted with noise where there is any; only columns that are `summed`, by default all, have
     their sums opened. `noising` bounds the values and sizes the noise; None: exact numbers.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        receiver: the name of the party that learns the sums.
+        key: the key pair of this party, or its public half.
+        placed: this party's values at their places.
     """
 
     transitions = {  # noqa: RUF012

@@ -17,7 +17,11 @@ __all__ = ["LinearPart"]
 
 @dataclass(frozen=True, eq=False)
 class LinearPart(Part):
-    """Coefficients `float64[d]`, and the intercept, which is the label party's alone."""
+    """Coefficients `float64[d]`, and the intercept, which is the label party's alone.
+
+    Attributes:
+        coefficients: `float64[d]`.
+    """
 
     coefficients: Floats
     intercept: float = 0.0

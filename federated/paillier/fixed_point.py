@@ -40,7 +40,12 @@ def encode(
 
 
 def decode(values: NDArray[Any], fraction_bits: int) -> NDArray[np.float64]:
-    """The reverse of `encode`; object arrays of large integers are taken too."""
+    """The reverse of `encode`; object arrays of large integers are taken too.
+
+    Args:
+        values: integers, of any shape.
+        fraction_bits: how many of their bits stand behind the point.
+    """
     if values.dtype == object:
         flat = [float(int(value) / (1 << fraction_bits)) for value in values.ravel()]
         return np.array(flat, dtype=np.float64).reshape(values.shape)

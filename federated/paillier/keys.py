@@ -179,6 +179,9 @@ def generate_keypair(
     """Make a key with n of exactly `bits` bits, a multiple of 16.
 
     Fewer than 2048 bits are refused with MisuseError unless `allow_toy`, for tests.
+
+    Args:
+        random: a function of a number of bytes that gives as many secret ones.
     """
     floor = TOY_BITS if allow_toy else MINIMUM_BITS
     if not floor <= bits <= MAXIMUM_BITS or bits % 16:

@@ -36,7 +36,12 @@ __all__ = ["Plaintexts"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Plaintexts:
-    """n signed integers: `words` is `uint64[n, L]`, two's complement, least word first."""
+    """n signed integers: `words` is `uint64[n, L]`, two's complement, least word first.
+
+    Attributes:
+        bound: no value is larger, by its amount.
+        limit: no value may grow larger; None for `bound`.
+    """
 
     words: Words
     bound: int

@@ -160,6 +160,11 @@ class ObfuscatorPool:
     `prepare(count)` returns at once; `take(count)` hands out what is ready and makes the rest.
     Each is used once. Pass the pool to `EncryptedVector.encrypt`. The thread ends with its work,
     and with the process.
+
+    Args:
+        key: of the encryptions to come; with the private half they are made faster.
+        random: a function of a number of bytes that gives as many secret ones.
+        constant_time: take the same steps whatever the secret numbers are.
     """
 
     def __init__(

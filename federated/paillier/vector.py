@@ -44,7 +44,11 @@ __all__ = ["EncryptedVector"]
 
 
 class EncryptedVector:
-    """n ciphertexts; `bound` and `limit` as in Plaintexts. Immutable."""
+    """n ciphertexts; `bound` and `limit` as in Plaintexts. Immutable.
+
+    Args:
+        public: the key that it is encrypted under.
+    """
 
     __slots__ = ("_residues", "_ring", "bound", "limit", "public")
 

@@ -29,14 +29,26 @@ __all__ = [
 
 
 def of_path(where: str, path: Path, form: CsvFormat) -> Reader:
-    """The reader of a file, or of a folder of parts."""
+    """The reader of a file, or of a folder of parts.
+
+    Args:
+        where: where the table is bound, "tables.toml: [bank.people]", for messages.
+        path: a CSV or Parquet file, or a folder of them.
+        form: how a CSV file is written.
+    """
     if path.is_dir():
         return FolderReader(where, path, form)
     return ParquetReader(where, path) if is_parquet(path) else CsvReader(where, path, form)
 
 
 def of_database(where: str, url: str, table: str, base: Path) -> Reader:
-    """The reader of a table in a database; files are found relative to `base`."""
+    """The reader of a table in a database; files are found relative to `base`.
+
+    Args:
+        where: where the table is bound, "tables.toml: [bank.people]", for messages.
+        url: SCHEME://…, with a password perhaps: no message holds it.
+        table: "TABLE" or "SCHEMA.TABLE".
+    """
     scheme = urlsplit(url).scheme
     reader = SqliteReader if scheme == "sqlite" else DatabaseReader
     return reader(where, url, table, base)

@@ -17,7 +17,12 @@ __all__ = ["CsvFormat", "Reader", "column_hint", "missing_column"]
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How a CSV file is written; `quote` and `escape` are "" where there is none."""
+    """How a CSV file is written; `quote` and `escape` are "" where there is none.
+
+    Attributes:
+        encoding: a name that Python knows.
+        delimiter: one character between fields.
+    """
 
     encoding: str = "utf-8"
     delimiter: str = ","
@@ -65,7 +70,12 @@ _VALUE = r"\s*[+-]?(?:\d{5,}|\d+[.,]\d+|\d+[-/.]\d+[-/.]\d+)\s*"
 
 
 def missing_column(where: str, column: str, known: Sequence[str]) -> InputError:
-    """The error for a column that a table does not have."""
+    """The error for a column that a table does not have.
+
+    Args:
+        where: where the table is bound, "tables.toml: [bank.people]", for messages.
+        known: the columns that it has; the nearest is proposed.
+    """
     return InputError(f"{where}: no column {column!r}", hint=column_hint(column, known))
 
 

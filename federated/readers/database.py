@@ -62,6 +62,10 @@ def duckdb_connection(path: str | Path = ":memory:", *, read_only: bool = False)
     reads or writes another file: DuckDB lets none of these be turned on again. Arrow tables
     come in by `arrow_expression`, files by this package's readers. What does not fit into memory
     is spilled, as plain rows, to a folder of this user's alone that ends with the process.
+
+    Args:
+        path: a database file.
+        read_only: nothing in the file can be changed.
     """
     import duckdb
     import ibis

@@ -145,7 +145,11 @@ def planned(
 
 
 def opened_numbers(plan: RegressionPlan, columns: int) -> Opened:
-    """What a party with so many design columns of its own gets to know, at most."""
+    """What a party with so many design columns of its own gets to know, at most.
+
+    Args:
+        plan: as in the contract.
+    """
     vectors = plan.evaluations + plan.folds * (1 + plan.fold_evaluations)
     full = sum(_products(number) for number in range(plan.evaluations))
     forks = plan.folds * (2 * (plan.evaluations - 1) + 1)
@@ -159,6 +163,9 @@ def told_bits(score_bits: int) -> float:
 
     A vector of variance 1 under independent Gaussian noise of sd 2^-b tells ½ log2(1 + 4^b) bits
     at most, with equality for a Gaussian one (Shannon 1948). A row far from the mean tells more.
+
+    Args:
+        score_bits: bits of a score that are told, as the contract says.
     """
     return 0.5 * math.log2(1.0 + 4.0**score_bits)
 

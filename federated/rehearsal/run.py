@@ -59,7 +59,13 @@ _ANY = Policy(
 
 @dataclass(frozen=True)
 class Exchange:
-    """Messages of one kind in one step, one way: `sent` to `peer` or `received` from it."""
+    """Messages of one kind in one step, one way: `sent` to `peer` or `received` from it.
+
+    Attributes:
+        message: the name of its class.
+        count: how many.
+        bytes: of all of them.
+    """
 
     step: str
     way: str
@@ -77,6 +83,12 @@ class Rehearsal:
     `around` are bytes beside the messages: handshakes and the frames' own fields. `either` says
     that the draft leaves the protocol of set intersection open, `refused` why this party's policy
     says no. `named` are the columns that the table's owner names as keys.
+
+    Attributes:
+        me: this party's name.
+        others: rows of each other party, invented.
+        shared: how many rows were shared.
+        seconds: that it took.
     """
 
     contract: Contract
@@ -112,6 +124,12 @@ def rehearse(
 
     Where the draft demands a larger overlap, more rows are taken. Raises `InputError` where the
     table has no key to match by, and whatever reading the table raises.
+
+    Args:
+        source: this party's tables.
+        policy: this party's policy: what it allows.
+        progress: is told (party, step, share).
+        clock: seconds since 1970.
     """
     begun = time.monotonic()
     least = max((terms.minimum_overlap for terms in draft.align), default=0)

@@ -23,7 +23,12 @@ _UNLIKE = (
 
 
 def in_lines(found: Rehearsal, policy: Policy) -> list[str]:
-    """What to read before deciding."""
+    """What to read before deciding.
+
+    Args:
+        found: a rehearsal.
+        policy: this party's policy: what it allows.
+    """
     contract = found.contract
     lines = [
         f'Rehearsal of "{plain(contract.job)}" for "{plain(contract.purpose)}", at {found.me}',
@@ -54,7 +59,12 @@ def in_lines(found: Rehearsal, policy: Policy) -> list[str]:
 
 
 def plain_data(found: Rehearsal, policy: Policy) -> dict[str, Any]:
-    """The same for programs."""
+    """The same for programs.
+
+    Args:
+        found: a rehearsal.
+        policy: this party's policy: what it allows.
+    """
     contract = found.contract
     return {
         "job": contract.job,

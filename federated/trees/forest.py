@@ -53,7 +53,13 @@ class Tree:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Forest:
-    """The label party's part: the score of a row without trees, its trees, its columns."""
+    """The label party's part: the score of a row without trees, its trees, its columns.
+
+    Attributes:
+        base: the score without trees.
+        trees: in the order in which they were grown.
+        layout: cells of this party's columns.
+    """
 
     base: float
     trees: tuple[Tree, ...]

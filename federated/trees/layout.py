@@ -30,6 +30,11 @@ class Column:
     """Its cells, one a bin; whether they have an order; whether the last one holds missing values.
 
     A category's missing values are a cell like any other.
+
+    Attributes:
+        cells: how many.
+        ordered: numbers, whose splits are thresholds; otherwise a category.
+        missing: whether the last cell is for missing values.
     """
 
     cells: Annotated[int, Range(2, MOST_CELLS)]

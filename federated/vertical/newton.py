@@ -26,7 +26,13 @@ SUFFICIENT = 1e-4
 
 @dataclass(frozen=True)
 class LogisticFit:
-    """Coefficients `float64[p]`, the objective there, and how Newton ended."""
+    """Coefficients `float64[p]`, the objective there, and how Newton ended.
+
+    Attributes:
+        coefficients: of the columns, the intercept among them.
+        iterations: Newton steps that were taken.
+        converged: whether the last one was small enough.
+    """
 
     coefficients: Floats
     objective: float

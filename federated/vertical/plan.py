@@ -83,6 +83,11 @@ def score_vectors(steps: int, folds: int, fold_steps: int) -> int:
     and the final one.
 
     Raises MisuseError for counts that make no fit.
+
+    Args:
+        steps: of the final fit.
+        folds: of the evaluation; 0: none.
+        fold_steps: of each fold's fit.
     """
     if not 1 <= steps <= MOST_STEPS:
         raise MisuseError(f"{steps} steps found, 1 to {MOST_STEPS} allowed")

@@ -31,7 +31,14 @@ _KEY = ("product", "entity", "listed")
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
     """What was loaded: leads in all, those without a manager, kept by the first one, right, with an
-    outcome; and what was left out, rows by reason."""
+    outcome; and what was left out, rows by reason.
+
+    Attributes:
+        unassigned: without a manager.
+        outcomes: with an outcome.
+        left_out: rows, by reason.
+        history: leads that are known now.
+    """
 
     leads: int
     unassigned: int

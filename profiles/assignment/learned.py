@@ -93,6 +93,14 @@ class Learned:
     """Expected outcomes of leads by manager, from earlier leads.
 
     Make one by `Learned.fit`.
+
+    Attributes:
+        levels: how each column of leads becomes levels.
+        kinds: the same of managers' attributes.
+        mean: the share of earlier leads with an outcome of 1.
+        shared: `float64[n]`: what a lead's levels add, alone and crossed with a manager's.
+        names: the managers.
+        own: `float64[managers, 1 + n]`: what each manager adds, for all leads and by level.
     """
 
     levels: tuple[_Levels, ...]

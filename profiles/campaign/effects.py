@@ -40,7 +40,11 @@ _SEEN = _Z + float(ndtri(POWER))
 
 @dataclass(frozen=True)
 class Sums:
-    """An outcome over some people: how many, its total and the total of its squares."""
+    """An outcome over some people: how many, its total and the total of its squares.
+
+    Attributes:
+        rows: people.
+    """
 
     rows: int
     total: float
@@ -97,6 +101,9 @@ class Reached:
 
     `share` is how many more in 100 of the listed were reached than of the control group, as a
     fraction. `low` and `high` are infinite where the interval is open.
+
+    Attributes:
+        difference: of the outcome, of one who was reached.
     """
 
     share: float
@@ -207,6 +214,9 @@ def verdicts(found: Sequence[Effect]) -> list[str]:
 
     With one group: whether its interval leaves out 0 and `p` is below 5%. With several by Holm's
     rule, so that among many without an effect all are "cannot tell" in 95 of 100 cases.
+
+    Args:
+        found: the effects of one outcome, a group each.
     """
     order = sorted(range(len(found)), key=lambda i: found[i].p)
     said = ["cannot tell"] * len(found)

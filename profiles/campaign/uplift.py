@@ -43,7 +43,11 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Uplift:
-    """All effects, and what was left out: people and rows, by reason."""
+    """All effects, and what was left out: people and rows, by reason.
+
+    Attributes:
+        left_out: how many, by reason.
+    """
 
     effects: tuple[Measured, ...]
     left_out: Mapping[str, int]

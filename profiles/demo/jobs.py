@@ -251,7 +251,12 @@ def run_demo(
     overwrite: bool = True,
     progress: Callable[[list[str], str], AbstractContextManager[Progress]] | None = None,
 ) -> Iterator[JobResult]:
-    """Run the jobs on the world in memory, one after another; outputs go to `out`/JOB."""
+    """Run the jobs on the world in memory, one after another; outputs go to `out`/JOB.
+
+    Args:
+        overwrite: replace what is in the outputs' folders.
+        progress: gives, of a job's steps and its name, what `run_job` takes as progress.
+    """
     source = MemorySource(build().tables, about=ABOUT)
     for name, text in JOBS.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -263,7 +268,11 @@ def run_demo(
 
 
 def write_world(folder: Path) -> None:
-    """Leave the world as files, with `tables.toml` and a job file for each job."""
+    """Leave the world as files, with `tables.toml` and a job file for each job.
+
+    Args:
+        folder: is made; files in it are replaced.
+    """
     tables = build().tables
     for line in TABLES.splitlines():
         if line.startswith("["):

@@ -29,7 +29,13 @@ INDUSTRIES = ("construction", "manufacturing", "retail", "services", "transport"
 
 @dataclass(frozen=True)
 class World:
-    """`tables` by logical name; the others say who stands behind each row, for tests."""
+    """`tables` by logical name; the others say who stands behind each row, for tests.
+
+    Attributes:
+        people: arrays by name, a row a person of the world.
+        firms: a row a company.
+        bodies: a row a government body.
+    """
 
     tables: dict[str, pa.Table]
     people: dict[str, np.ndarray[Any, Any]]
@@ -38,7 +44,11 @@ class World:
 
 
 def build(seed: int = 20) -> World:
-    """The whole world, in about a second."""
+    """The whole world, in about a second.
+
+    Args:
+        seed: another one, another world.
+    """
     rng = np.random.default_rng(seed)
     consumers, usage, repayment, people = _consumers(rng)
     companies, registry, firms = _companies(rng)

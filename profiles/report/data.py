@@ -63,7 +63,11 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class PartyLine:
-    """One party: its role in words, its rows, and what its columns are for, in words."""
+    """One party: its role in words, its rows, and what its columns are for, in words.
+
+    Attributes:
+        name: the party's.
+    """
 
     name: str
     role: str
@@ -77,6 +81,12 @@ class Match:
 
     `grades` are (key in words, matches by it) in the order they were tried; `left_out` are
     (why, rows) of the receiver's own rows that could not match.
+
+    Attributes:
+        partner: its name.
+        receiver_rows: that had a key.
+        partner_rows: that had a key.
+        reveal: who learnt what, as in the contract.
     """
 
     partner: str
@@ -94,6 +104,13 @@ class Scored:
 
     `interval` is over folds, None without them. `auc`, `ks` and the curves are over all
     labelled rows, each scored by a model that did not see it where there are folds.
+
+    Attributes:
+        name: whose score it is.
+        roc: its curve.
+        lift: by share of the list.
+        calibration: predicted against found; None without.
+        fold_aucs: one a fold.
     """
 
     name: str
@@ -118,6 +135,10 @@ class Importance:
     `direction` is 1 if higher values raise the score, -1 if they lower it, 0 where that is
     not known or has no meaning. Of a partner's columns the receiver knows only the total:
     `columns` says how many it stands for.
+
+    Attributes:
+        party: whose column it is.
+        value: in units of the score, not negative.
     """
 
     party: str
@@ -132,6 +153,16 @@ class Model:
     """One trained task. `scores` begin with the one to compare with (alone), if there is one.
 
     `warnings` point at columns that tell the outcome by themselves.
+
+    Attributes:
+        model: the model's name.
+        rows: that had a label.
+        positives: of these.
+        split: "vertical" or "horizontal".
+        evaluation: how scores were measured, in words.
+        importance: a column each.
+        gain: of AUC, joined less alone, over folds.
+        notes: sentences beneath.
     """
 
     task: str
@@ -162,6 +193,9 @@ class HistogramRow:
     """How many of one group's entities fall into each bin, of `total` that have a value.
 
     None where a bin is not told apart from a neighbour.
+
+    Attributes:
+        counts: one a bin.
     """
 
     group: str
@@ -176,7 +210,12 @@ class HistogramRow:
 
 @dataclass(frozen=True)
 class Histogram:
-    """A column's distribution in each group that is told."""
+    """A column's distribution in each group that is told.
+
+    Attributes:
+        bins: in words, from the lowest.
+        rows: a group each.
+    """
 
     column: str
     bins: tuple[str, ...]
@@ -190,6 +229,12 @@ class Aggregated:
     Encrypted ones, or `shared`: private sums. `measures` name the columns of the table, such as
     "mean of open_loans", and `kinds` say which of them are shares ("share"). `by` is empty where
     the sums are over all shared entities.
+
+    Attributes:
+        rows: a group each.
+        minimum_group: fewest values behind a number.
+        key_bits: bits of the Paillier key; 0 for private sums.
+        histograms: a column each.
     """
 
     partner: str
@@ -208,6 +253,9 @@ class CategoryMeasure:
     """One number of each cell, `cells[category][segment]`, None where it is not told.
 
     `noise` is how far it is off in 95 of 100 cases; `clipped` counts amounts cut to their range.
+
+    Attributes:
+        name: of the number, for the table's head.
     """
 
     name: str
@@ -230,6 +278,12 @@ class CategoryTable:
     """The receiver's counts and sums by a partner's category, and by its own segment if any.
 
     `segment` is empty for a one-way table, `epsilon` 0 without noise.
+
+    Attributes:
+        categories: the partner's.
+        segments: the receiver's.
+        measures: counts first.
+        minimum_group: fewest rows behind a number; 0 with noise.
     """
 
     partner: str
@@ -244,7 +298,14 @@ class CategoryTable:
 
 @dataclass(frozen=True)
 class SegmentLine:
-    """One segment of the receiver's entities; `scores` are (task, mean score)."""
+    """One segment of the receiver's entities; `scores` are (task, mean score).
+
+    Attributes:
+        name: of the segment.
+        description: what marks it, in words.
+        size: entities.
+        share: of all entities, 0 to 1.
+    """
 
     name: str
     description: str
@@ -255,7 +316,18 @@ class SegmentLine:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetLine:
-    """One entity of a target list."""
+    """One entity of a target list.
+
+    Attributes:
+        rank: from 1.
+        score: 0 to 1.
+        reasons: in words, the strongest first.
+        manager: who is to call; "" for nobody.
+        name: of the entity.
+        segment: of the entity.
+        unassigned: why nobody is to call.
+        matched: whether a partner knows the entity.
+    """
 
     rank: int
     entity: str
@@ -279,6 +351,11 @@ class TargetSummary:
     counts everybody else, each for one reason; `held` how many for a campaign's control group, None
     without one; `unknown` are (column of leads, of managers, leads whose value no manager has);
     `unmatched` of the listed have a score of the receiver's own model.
+
+    Attributes:
+        product: what is to be sold.
+        total: entities on the list.
+        file: where the whole list is.
     """
 
     product: str
@@ -314,7 +391,15 @@ class Leakage:
 
 @dataclass(frozen=True)
 class StepFacts:
-    """One step of the run, at the receiver."""
+    """One step of the run, at the receiver.
+
+    Attributes:
+        name: of the step.
+        seconds: that it took.
+        sent: bytes.
+        received: bytes.
+        messages: both ways.
+    """
 
     name: str
     seconds: float
@@ -325,7 +410,15 @@ class StepFacts:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """How the job ran. `facts` are further (name, value) pairs: suites, versions, machine."""
+    """How the job ran. `facts` are further (name, value) pairs: suites, versions, machine.
+
+    Attributes:
+        key_bits: bits of n of the Paillier key.
+        protocol: of set intersection.
+        kernel: which of this machine's instructions it used.
+        seconds: of the whole job.
+        steps: one each, in their order.
+    """
 
     key_bits: int = 0
     protocol: str = ""
@@ -343,6 +436,20 @@ class ReportData:
     `matched` counts the receiver's entities that all partners share, `entities` all of them;
     None where the job joins no rows. `disclosures` are those of the contract, `leakage` says how
     much they come to.
+
+    Attributes:
+        purpose: as in the contract.
+        entity: what a row is about.
+        parties: the receiver first.
+        synthetic: the data are made up.
+        matches: an alignment each.
+        models: a task each.
+        aggregates: a section each.
+        categories: tables by a partner's category.
+        segments: of the receiver's entities.
+        targets: a list each.
+        run: how the job ran; None leaves it out.
+        notes: sentences at the end.
     """
 
     job: str
@@ -401,6 +508,10 @@ def scored(name: str, label: Array, score: Array, folds: Array | None = None) ->
 
 def paired_gain(before: Scored, after: Scored) -> Interval | None:
     """The interval of the folds' differences in AUC; None without at least two folds.
+
+    Args:
+        before: the score to compare with.
+        after: the score that is compared.
 
     Raises:
         MisuseError: scores measured on different numbers of folds.

@@ -35,6 +35,9 @@ def render_report(data: ReportData) -> str:
     forbids every connection and every script but the two that it names by hash. Without any
     trained task plotly.js is left out. All texts are cleaned by `federated.text.plain` and
     escaped.
+
+    Args:
+        data: all that it says.
     """
     drawn = [figures(model) for model in data.models]
     plots = [figure for each in drawn for figure in each]

@@ -33,6 +33,9 @@ VIEWS = {v.name: v for v in (BASIC_FACTS, PRODUCTS, FLOW_BEHAVIOUR, LINKS, CONTR
 def named(name: str, where: str = "views") -> View:
     """The view of a name, such as `flow_behaviour`, or `flow_behaviour@1` for that version only.
 
+    Args:
+        where: what asks, for messages.
+
     Raises:
         JobError: no such view, or another version.
     """
@@ -48,7 +51,12 @@ def named(name: str, where: str = "views") -> View:
 
 
 def columns_of(names: Sequence[str], kind: str, where: str = "views") -> tuple[Column, ...]:
-    """The columns that entities of a kind have in the named views. Raises `JobError`."""
+    """The columns that entities of a kind have in the named views. Raises `JobError`.
+
+    Args:
+        names: of views, as `named` takes them.
+        where: what asks, for messages.
+    """
     return tuple(column for name in names for column in named(name, where).of(kind))
 
 

@@ -25,7 +25,14 @@ BLOCK, YEAR = 30, 360
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One feature. `kinds` has it (C, B, G); `empty` is what an entity without any row has."""
+    """One feature. `kinds` has it (C, B, G); `empty` is what an entity without any row has.
+
+    Attributes:
+        name: of the feature.
+        unit: of its values, in words.
+        window: of time that it looks at, in words.
+        meaning: a sentence.
+    """
 
     name: str
     unit: str

@@ -102,7 +102,13 @@ class Selecting:
 
 
 class SelectReceiver(Role[bool]):
-    """Tells each partner which of its aligned pairs stay."""
+    """Tells each partner which of its aligned pairs stay.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        keep: for each partner `int64[k]`: the aligned pairs that stay, in the order of the
+            join.
+    """
 
     def __init__(self, context: Context, keep: Mapping[str, Index]) -> None:
         super().__init__(context)
@@ -114,7 +120,12 @@ class SelectReceiver(Role[bool]):
 
 
 class SelectSender(Role[Index]):
-    """Learns which of its aligned pairs stay, in the receiver's order."""
+    """Learns which of its aligned pairs stay, in the receiver's order.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        size: how many aligned pairs there are before.
+    """
 
     transitions = {(Selecting, Selection): "on_selection"}  # noqa: RUF012
 

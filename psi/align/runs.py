@@ -100,7 +100,12 @@ class TagKeeper(Protocol):
 
 
 def in_one_run(settings: AlignSettings, levels: int) -> bool:
-    """Whether keys of several levels go together (see `waterfall`), or a level at a time."""
+    """Whether keys of several levels go together (see `waterfall`), or a level at a time.
+
+    Args:
+        settings: the run's settings: its protocol, and what it reveals.
+        levels: how many levels of keys each party has.
+    """
     single = settings.reveal in SHUFFLED or settings.duplicates == "collapse"
     return levels > 1 and single and PROTOCOLS[settings.protocol].records
 

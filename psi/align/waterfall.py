@@ -59,6 +59,9 @@ class Records:
     `level: uint8[n]`, `record: int64[n]` for n items; `row[r]` stands for record r; `first[i]`
     is the first row that holds item i; `of_row[j]` is the record of row j, by its best key (-1:
     no key).
+
+    Attributes:
+        keyed: how many rows have a key.
     """
 
     items: Items

@@ -62,6 +62,9 @@ class Matches:
     every place. Where the sender numbers records, `record` is the number with each match at the
     receiver, and the sender's `own` is its item at every place. Where it numbers records for
     `places`, these are numbers of records, and the sender's `record` is the number of each.
+
+    Attributes:
+        size_peer: how many items the other side has.
     """
 
     count: int
@@ -73,7 +76,13 @@ class Matches:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A sender's tags for one receiver, made ahead (see `prepared`): `tags: uint64[n, 2]`."""
+    """A sender's tags for one receiver, made ahead (see `prepared`): `tags: uint64[n, 2]`.
+
+    Attributes:
+        name: bytes that name the set of tags.
+        key: the secret scalar, 32 bytes.
+        tag_order: the secret seed that the order of the tags comes from.
+    """
 
     name: bytes
     key: bytes
@@ -86,7 +95,12 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Held:
-    """Those tags at the receiver."""
+    """Those tags at the receiver.
+
+    Attributes:
+        name: 16 bytes that name the set of tags.
+        tags: `uint64[n, 2]`, ascending.
+    """
 
     name: bytes
     tags: np.ndarray

@@ -61,7 +61,11 @@ _NONE = np.empty((0, 2), np.uint64)
 def prepare(
     items: Items, random: Random, progress: Callable[[Share], None] = lambda share: None
 ) -> Prepared:
-    """A key of its own for `items`, and their tags in a secret order; `progress` is told of it."""
+    """A key of its own for `items`, and their tags in a secret order; `progress` is told of it.
+
+    Args:
+        random: a function of a number of bytes that gives as many secret ones.
+    """
     name, key, seed = random(ID), random_scalar(random), random(SEED)
     order, tags = permutation(len(items), seed), np.empty((len(items), 2), np.uint64)
     for start in range(0, len(items), CHUNK):
@@ -108,7 +112,13 @@ class Delivering:
 
 
 class TagReceiver(Role[Held]):
-    """Ends with the sender's present set of tags: the one it held, or a new one."""
+    """Ends with the sender's present set of tags: the one it held, or a new one.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        peer: the name of the other party.
+        largest: most items that the other party may have; more are refused.
+    """
 
     transitions = {(Collecting, Delivered): "on_delivered"}  # noqa: RUF012
 
@@ -145,7 +155,13 @@ class TagReceiver(Role[Held]):
 
 
 class TagSender(Role[bool]):
-    """Delivers a set of tags unless the receiver holds it; tells whether it had to."""
+    """Delivers a set of tags unless the receiver holds it; tells whether it had to.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        peer: the name of the other party.
+        prepared: the tags, and the key that made them.
+    """
 
     transitions = {  # noqa: RUF012
         (Delivering, Holding): "on_holding",

@@ -61,7 +61,17 @@ def _scalar(value: bytes) -> int:
 
 
 class Receiver(Role[Matches]):
-    """Learns which of its items the sender has (or how many)."""
+    """Learns which of its items the sender has (or how many).
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        peer: the name of the other party.
+        reveal: "both", "receiver", "cardinality" or "places": who learns what; both sides
+            say the same.
+        minimum: fewest matches that are told; below it the run is refused.
+        largest: most items that the other party may have; more are refused.
+        held: the sender's tags from an earlier run; None where there are none.
+    """
 
     transitions = {(Receiving, Reply): "on_reply"}  # noqa: RUF012
 

@@ -72,7 +72,13 @@ def _scalar(value: bytes) -> int:
 
 
 class Sender(Role[Matches]):
-    """Holds the key; learns sizes, and in `both` what the receiver reports."""
+    """Holds the key; learns sizes, and in `both` what the receiver reports.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        peer: the name of the other party.
+        largest: most items that the other party may have; more are refused.
+    """
 
     transitions = {  # noqa: RUF012
         (Sending, Blinded): "on_blinded",

@@ -56,6 +56,9 @@ def key_buffer(
 
     Both are read-only; no copy is made where the input is one large_string array.
 
+    Args:
+        strings: text, n values without nulls.
+
     Raises:
         MisuseError: nulls (drop the unusable rows first), or a column that is not text.
     """

@@ -37,7 +37,12 @@ _FLOAT = struct.Struct("<d")
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """An integer field's smallest and largest value."""
+    """An integer field's smallest and largest value.
+
+    Attributes:
+        low: the smallest.
+        high: the largest.
+    """
 
     low: int = 0
     high: int = 2**62
@@ -62,6 +67,11 @@ class Array:
     """A numpy field: element type, row width, most rows.
 
     A width of 0 is a one-dimensional array, -1 any width up to `WIDEST`, sent along.
+
+    Attributes:
+        dtype: numpy's name of the element type.
+        width: elements a row, or 0 or -1 as above.
+        most: rows, at most.
     """
 
     dtype: str = "uint8"
@@ -150,7 +160,12 @@ def _size(value: Any) -> str:
 
 
 def encode(value: Any) -> bytes:
-    """The bytes of a registered message."""
+    """The bytes of a registered message.
+
+    Args:
+        value: an instance of a class with `@message`; its fields are checked as in
+            `decode`.
+    """
     cls = type(value)
     if cls not in _TYPE_OF:
         raise MisuseError(f"{cls.__qualname__} is not a registered message")

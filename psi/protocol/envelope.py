@@ -20,6 +20,11 @@ class Envelope:
 
     `step` names the protocol run within the job ("align/bureau/0"); `sequence` counts the
     envelopes of one direction within one step, from 0. The payload is never shown.
+
+    Attributes:
+        session: the job's 32 bytes.
+        sender: a party's name.
+        receiver: a party's name.
     """
 
     session: Annotated[bytes, Length(32)]

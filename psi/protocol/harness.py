@@ -23,7 +23,12 @@ Wire = Callable[[bytes], Iterable[bytes]]
 
 
 class Pair:
-    """Two or more roles on an in-memory link."""
+    """Two or more roles on an in-memory link.
+
+    Args:
+        roles: one for each party, of one session and step.
+        wire: carries envelopes; None for one that loses nothing.
+    """
 
     def __init__(self, *roles: Role[Any], wire: Wire | None = None) -> None:
         self.roles = {role.context.party: role for role in roles}

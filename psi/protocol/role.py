@@ -39,7 +39,15 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Context:
-    """What every role is given: session, step, its own name, randomness, room for large arrays."""
+    """What every role is given: session, step, its own name, randomness, room for large arrays.
+
+    Attributes:
+        session: 32 bytes that all parties know.
+        step: the protocol run within the job, "align/bureau/0".
+        party: this party's name.
+        random: a function of a number of bytes that gives as many secret ones.
+        store: room for arrays that are too large for a saved role.
+    """
 
     session: bytes
     step: str
@@ -61,7 +69,13 @@ class Share(float):
 
 @dataclass(frozen=True)
 class Outgoing(Generic[R]):
-    """What a role wants done: envelopes to send now, and the result once there is one."""
+    """What a role wants done: envelopes to send now, and the result once there is one.
+
+    Attributes:
+        messages: envelopes, in their order.
+        result: None until the role has ended.
+        progress: the share that is done, 0 to 1; None where it is not known.
+    """
 
     messages: tuple[Envelope, ...] = ()
     result: R | None = None
@@ -106,7 +120,11 @@ class _Saved:
 
 
 class Role(Generic[R]):
-    """Base of all roles: numbering, repeats, phases, saving."""
+    """Base of all roles: numbering, repeats, phases, saving.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+    """
 
     transitions: ClassVar[Mapping[tuple[type, type], str]] = {}
 

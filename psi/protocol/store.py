@@ -55,5 +55,9 @@ class MemoryStore:
 
 
 def gathered(store: Store, name: str, parts: int, like: Rows) -> Rows:
-    """All parts of `name` in one array; of the shape of `like` where there are none."""
+    """All parts of `name` in one array; of the shape of `like` where there are none.
+
+    Args:
+        store: where the parts lie.
+    """
     return np.concatenate([store.get(name, part) for part in range(parts)] or [like])

@@ -37,7 +37,16 @@ class Checking(Receiving):
 
 
 class Receiver(vole.Receiver):
-    """Learns which of its items the sender has."""
+    """Learns which of its items the sender has.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        peer: the name of the other party.
+        items: this party's, each once.
+        reveal: "receiver" or "both": who learns what; both sides say the same.
+        minimum: fewest matches that are told; below it the run is refused.
+        largest: most items that the other party may have; more are refused.
+    """
 
     transitions: ClassVar = {
         (Opened, Answer): "on_answer",

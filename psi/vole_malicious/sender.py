@@ -48,7 +48,15 @@ class Proving(Sending):
 
 
 class Sender(vole.Sender):
-    """Holds the secret Δ; learns sizes, and in `both` what the receiver reports."""
+    """Holds the secret Δ; learns sizes, and in `both` what the receiver reports.
+
+    Args:
+        context: session, step, this party's name, its randomness and its store.
+        peer: the name of the other party.
+        items: this party's, each once.
+        reveal: "receiver" or "both": who learns what; both sides say the same.
+        largest: most items that the other party may have; more are refused.
+    """
 
     transitions: ClassVar = {
         (Waiting, Opening): "on_opening",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import inspect
+import pkgutil
 import re
 import subprocess
 import sys
@@ -38,6 +40,8 @@ def arguments(given: Any) -> list[str]:
 def unsaid(given: Any) -> list[str]:
     """Arguments that a docstring does not name."""
     said = inspect.getdoc(given) or ""
+    if inspect.isclass(given) and "__init__" in vars(given):
+        said += inspect.getdoc(given.__init__) or ""
     if inspect.isclass(given) and issubclass(given, Exception):
         return [] if said else [given.__name__]
     return [name for name in arguments(given) if not re.search(rf"\b{name}\b", said)]
@@ -56,6 +60,28 @@ def test_public_names_say_what_their_arguments_are(package: ModuleType) -> None:
             for method, found in methods:
                 if not method.startswith("_") and method in vars(given):
                     assert inspect.getdoc(found), f"{name}.{method}"
+
+
+def rooms() -> list[str]:
+    """The packages' public subpackages."""
+    return [
+        f"{package.__name__}.{found.name}"
+        for package in PACKAGES
+        for found in pkgutil.iter_modules(package.__path__)
+        if found.ispkg and not found.name.startswith("_")
+    ]
+
+
+def test_what_rooms_hand_out_says_what_its_arguments_are() -> None:
+    lacking = []
+    for room in rooms():
+        module = importlib.import_module(room)
+        for name in getattr(module, "__all__", ()):
+            given = getattr(module, name)
+            if inspect.isfunction(given) or inspect.isclass(given):
+                said = unsaid(given) if inspect.getdoc(given) else ["anything"]
+                lacking += [f"{room}.{name}: {argument}" for argument in said]
+    assert lacking == []
 
 
 def examples() -> Iterator[doctest.DocTest]:
