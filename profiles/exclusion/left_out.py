@@ -33,7 +33,13 @@ KNOWN_OUTCOME = {
 
 @dataclass(frozen=True)
 class Reason:
-    """How many are left out for one reason, who have none before it."""
+    """How many are left out for one reason, who have none before it.
+
+    Attributes:
+        stage: in which of the rules' stages.
+        words: the reason.
+        people: how many.
+    """
 
     stage: str
     words: str

@@ -23,6 +23,15 @@ class ExcludeSpec:
     `reason` is what report and plan call it, `stage` one of `STAGES`. The conditions are on
     `column` of the receiver's own table; or of `table`, whose rows are about whom their column
     `entity` names as the receiver's `of` does, and about the list that `product` names.
+
+    Attributes:
+        equal: values of the column, any of which leaves out.
+        unequal: values, all others of which leave out.
+        below: numbers less than it leave out.
+        above: numbers more than it leave out.
+        within_days: dates of the last so many days leave out.
+        before_days: dates before the last so many days leave out.
+        missing: rows without a value are left out.
     """
 
     reason: str

@@ -33,7 +33,7 @@ class Rules:
     """A job's `[[exclude]]` sections on one day: its tables are read once."""
 
     def __init__(self, job: Job, tables: Source, entity: str, today: date) -> None:
-        """`entity` is the receiver's column that names an entity.
+        """`entity` is the receiver's column that names an entity, `today` the day of the lists.
 
         Raises:
             InputError: a table or column that is not there, or has values of another kind.
