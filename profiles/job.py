@@ -20,6 +20,7 @@ from profiles.aggregate_section import (
     read_aggregates,
     settled,
 )
+from profiles.binning_section import BinningSpec, read_binnings
 from profiles.exclusion.rule import ExcludeSpec, read_exclude
 from profiles.job_checks import check_job
 from profiles.job_sections import (
@@ -47,6 +48,7 @@ from psi.protocol import JobError
 __all__ = [
     "AggregateSpec",
     "AlignSpec",
+    "BinningSpec",
     "CampaignSpec",
     "ExcludeSpec",
     "Job",
@@ -68,8 +70,8 @@ class Job:
 
     `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
     `receiver`, `valid_hours` and `retention_days` are what `[job]` says; `parties`, `align`,
-    `aggregates`, `categories`, `join_sums`, `trains`, `profile`, `targets`, `excludes` and
-    `campaign` the other sections, each as docs/JOB_FILE.md has it.
+    `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `profile`, `targets`, `excludes`
+    and `campaign` the other sections, each as docs/JOB_FILE.md has it.
     """
 
     file: str
@@ -87,6 +89,7 @@ class Job:
     aggregates: tuple[AggregateSpec, ...]
     categories: tuple[CategorySpec, ...]
     join_sums: tuple[JoinSumSpec, ...]
+    binnings: tuple[BinningSpec, ...]
     trains: tuple[TrainSpec, ...]
     profile: ProfileSpec
     targets: tuple[TargetSpec, ...]
@@ -194,6 +197,9 @@ def _job(root: TomlSection) -> Job:
     aggregates = settled([a for a in asked if isinstance(a, AggregateSpec)])
     categories = tuple(a for a in asked if isinstance(a, CategorySpec))
     sums = tuple(j for s in root.tables("join_sum") for j in read_join_sums(s, names, receiver))
+    binnings = tuple(
+        b for s in root.tables("binning") for b in read_binnings(s, parties, receiver, entity)
+    )
     trains = tuple(read_train(s, parties, receiver, entity) for s in root.one_or_several("train"))
     profile = read_profile(root.table("profile"))
     targets = tuple(read_target(s, trains, receiver) for s in root.tables("target"))
@@ -217,6 +223,7 @@ def _job(root: TomlSection) -> Job:
         aggregates=aggregates,
         categories=categories,
         join_sums=sums,
+        binnings=binnings,
         trains=trains,
         profile=profile,
         targets=targets,

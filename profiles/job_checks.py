@@ -15,11 +15,13 @@ __all__ = ["check_job"]
 
 def check_job(job: Job) -> None:
     """What concerns several sections."""
-    needs_rows = bool(job.aggregates or job.categories) or bool(job.trains and not job.horizontal)
+    needs_rows = bool(job.aggregates or job.categories or job.binnings) or bool(
+        job.trains and not job.horizontal
+    )
     if job.align is not None and needs_rows and job.align.reveal != "both":
         raise JobError(
             f"{job.file}: [align] reveal: '{job.align.reveal}' found, both allowed",
-            hint="aggregates and training work on rows that both sides know",
+            hint="aggregates, binning and training work on rows that both sides know",
         )
     joins = job.align is not None and (job.align.reveal, job.align.duplicates) == ("both", "join")
     if joins and len(job.parties) > 2:
@@ -34,6 +36,13 @@ def check_job(job: Job) -> None:
             'duplicates = "join"',
             hint='exact counts are guarded record by record: take duplicates = "collapse"',
         )
+    if joins and job.binnings:
+        raise JobError(
+            f"{job.file}: [align] duplicates: 'join' found, collapse allowed with [[binning]]",
+            hint="a record counts once in a bin",
+        )
+    if job.horizontal and job.binnings:
+        raise JobError(f"{job.file}: [[binning]]: a horizontal job joins no rows")
     for partner in job.partners():
         ways = dict.fromkeys(a.protocol for a in job.aggregates if a.partner == partner)
         if len(ways) > 1:
@@ -49,6 +58,7 @@ def check_job(job: Job) -> None:
     for key, specs in (
         ("aggregate", [*job.aggregates, *job.categories]),
         ("join_sum", job.join_sums),
+        ("binning", job.binnings),
     ):
         if len(set(specs)) < len(specs):
             raise JobError(f"{job.file}: [[{key}]]: two sections found that ask the same")

@@ -18,6 +18,7 @@ from federated.tables.encoding import Encoder
 from federated.tables.source import Source
 from profiles.aggregate_report import aggregate_metrics, category_metrics, join_sum_metrics
 from profiles.baseline import Comparison, compare
+from profiles.binning_report import binning_metrics
 from profiles.campaign.control import ControlGroup
 from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
 from profiles.exclusion.consent import admission_of
@@ -283,6 +284,8 @@ def _metrics(
         run["trainings"] = ended
     if federation.outcome.categories:
         run["categories"] = category_metrics(federation.outcome)
+    if report.binnings:
+        run["binnings"] = binning_metrics(report.binnings)
     if checks:
         run["plaintext_baseline"] = [
             {

@@ -13,6 +13,7 @@ from datetime import date
 import pyarrow as pa
 
 from federated.readers.base import column_hint
+from federated.steps.binning import values_of
 from federated.tables.basis import Admission
 from federated.tables.column_roles import check_role
 from federated.tables.frozen import FrozenColumns
@@ -75,6 +76,7 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
                     hint=column_hint(column, known),
                 )
     check_types(job, source, frozen)
+    _check_binned(job, source)
     for target in job.targets:
         managers = managers_of(target, source)
         if managers is not None:
@@ -125,6 +127,19 @@ def sieved(
     return [who_may(job, target, tables, rules, admission) for target in job.targets]
 
 
+def _check_binned(job: Job, source: Source) -> None:
+    """Look whether the receiver's own columns in bins are there, and can be binned."""
+    table = job.party(job.receiver).table
+    known = source.columns(table)
+    for column in dict.fromkeys(column for one in job.binnings for column in one.own):
+        if column not in known:
+            raise InputError(
+                f"{job.file}: [[binning]] columns: {table} has no column {column!r}",
+                hint=column_hint(column, known),
+            )
+        values_of(source.load(table, [column]), column, table)
+
+
 def check_types(job: Job, source: Source, frozen: FrozenColumns | None) -> None:
     """Refuse a column whose type the outputs cannot have; `frozen` sees what each is taken for."""
     table, entity = job.party(job.receiver).table, entity_column(job)
@@ -154,6 +169,8 @@ def extracts(job: Job, party: str, source: Source) -> list[Extract]:
     elif party == job.receiver:
         spec = job.party(party)
         found.append(Extract(spec.table, tuple(_own_columns(job, source)), _key_columns(job)))
+        binned = dict.fromkeys(column for one in job.binnings for column in one.own)
+        found += [Extract(spec.table, tuple(binned))] if binned else []
         for name in dict.fromkeys(target.managers for target in job.targets if target.managers):
             found.append(Extract(name, tuple(source.columns(name))))
         learning: dict[str, list[str]] = {}

@@ -15,6 +15,7 @@ from federated.contract.terms import (
     AggregateTerms,
     AlignTerms,
     AmountTerms,
+    BinningTerms,
     CategoryTerms,
     Contract,
     JoinSumTerms,
@@ -58,6 +59,7 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         train=_train(job),
         join_sum=_join_sum(job),
         category=_category(job),
+        binning=_binning(job),
     )
     contract = replace(contract, suites=suites_for(contract.align, contract.summed, contract.train))
     contract = replace(contract, disclosures=disclosures(contract))
@@ -78,7 +80,8 @@ def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
     spec = job.party(name)
     receiver = name == job.receiver
     kinds = job.align.kinds if job.align else ()
-    labels = tuple(dict.fromkeys(train.label for train in job.trains))
+    asked = [*(train.label for train in job.trains), *(b.label for b in job.binnings)]
+    labels = tuple(dict.fromkeys(asked))
     return PartyTerms(
         name=name,
         organisation=identity.organisation.hex(),
@@ -96,6 +99,7 @@ def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
 def _measures(job: Job, name: str) -> tuple[str, ...]:
     columns = [c for a in job.aggregates if a.partner == name for c, _ in a.measures]
     columns += [c for j in job.join_sums if j.partner == name for c, _ in j.measures]
+    columns += [c for b in job.binnings if b.partner == name for c in b.columns]
     for spec in job.categories:
         columns += [spec.category] if spec.partner == name else []
         columns += [a.column for a in spec.amounts] if name == job.receiver else []
@@ -153,6 +157,22 @@ def _category(job: Job) -> tuple[CategoryTerms, ...]:
             protocol=c.protocol,
         )
         for c in job.categories
+    )
+
+
+def _binning(job: Job) -> tuple[BinningTerms, ...]:
+    return tuple(
+        BinningTerms(
+            partner=b.partner,
+            columns=b.columns,
+            label=b.label,
+            positive=b.positive,
+            bins=b.bins,
+            minimum_group=b.minimum_group,
+            monotone=b.monotone,
+            epsilon=b.epsilon,
+        )
+        for b in job.binnings
     )
 
 

@@ -14,6 +14,7 @@ from federated.contract.terms import Contract, PartyTerms
 from federated.tables.basis import left_out_words
 from profiles.aggregate_report import by_category, by_segment
 from profiles.baseline import Comparison
+from profiles.binning_report import binnings
 from profiles.campaign.people import Held
 from profiles.exclusion.consent import admission_of
 from profiles.exclusion.left_out import Reason
@@ -79,6 +80,7 @@ def report_data(
             *_join_sums(federation),
         ),
         categories=tuple(by_category(t, r, job.entity) for t, r in outcome.categories),
+        binnings=binnings(job, federation),
         segments=tuple(_segments(segment, scores)) if segment else (),
         targets=tuple(_targets(job, targets, scores, held, left_out, unknown))
         if targets is not None
@@ -284,7 +286,7 @@ def _step_name(step: str) -> str:
     first, _, second = rest.partition("/")
     if kind == "align":
         return f"align with {first}, " + (f"key {int(second) + 1}" if second.isdigit() else second)
-    if kind in ("aggregate", "join_sum", "category", "sums"):
+    if kind in ("aggregate", "join_sum", "category", "binning", "sums"):
         return f"{kind.replace('_', ' and ')} with {second}"
     if kind in ("rows", "lanes"):
         return f"{kind} of {first}"

@@ -25,6 +25,7 @@ def _pairs(job: Job, party: str) -> Iterator[tuple[str, str]]:
     yield from ((column, "feature") for column in spec.features)
     if receiver or job.horizontal:
         yield from ((train.label, "label") for train in job.trains)
+        yield from ((binning.label, "label") for binning in job.binnings)
     for section in job.aggregates:
         if receiver:
             yield section.by, "segment"
@@ -36,6 +37,9 @@ def _pairs(job: Job, party: str) -> Iterator[tuple[str, str]]:
             yield from ((amount.column, "measure") for amount in asked.amounts)
         if asked.partner == party:
             yield asked.category, "category"
+    for binning in job.binnings:
+        columns = binning.own if receiver else binning.columns * (binning.partner == party)
+        yield from ((column, "feature") for column in columns)
     for sums in job.join_sums:
         if sums.partner == party:
             yield from ((column, "measure") for column, _ in sums.measures)

@@ -123,6 +123,7 @@ def steps_of(job: Job) -> list[str]:
         steps.append(f"aggregate/{i}/{asked.partner}")
     steps += [f"category/{i}/{c.partner}" for i, c in enumerate(job.categories)]
     steps += [f"join_sum/{i}/{j.partner}" for i, j in enumerate(job.join_sums)]
+    steps += [f"binning/{i}/{b.partner}" for i, b in enumerate(job.binnings)]
     steps += [f"train/{train.task}" for train in job.trains]
     return [*steps, "finish"]
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from federated.contract.columns import KEY, USES, columns_used
 from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import DUPLICATES, REVEALS
+from federated.contract.kinds.binning import BinningTerms
 from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
@@ -79,6 +80,7 @@ class Limits:
     named. `aggregate_protocols` are those that add statistics up; by Paillier a receiver that lies
     reads rows. `unnoised_categories` lets others add their amounts up by this party's categories
     without noise, `unnoised_join_sums` sum this party's columns over records that nobody learns;
+    `unnoised_labels` lets partners read this party's labels by bins of theirs without noise;
     `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise. `train_noise` is the
     least on sums that a training with one partner opens, where it may have as many rows as bear
     any; `sums_a_row` is how many it may open to one side without noise, for each row. `basis` says
@@ -100,6 +102,7 @@ class Limits:
     sums_a_row: float = 1e9
     unnoised_categories: bool = False
     unnoised_join_sums: bool = False
+    unnoised_labels: bool = False
     largest_epsilon: int = 10_000
     key_bits: int = 2048
     duplicates: tuple[str, ...] = DUPLICATES
@@ -333,7 +336,7 @@ class Policy:
         for terms in (terms for kind in KINDS for terms in kind.terms(contract)):
             bits, least = getattr(terms, "key_bits", None), self.limits.key_bits
             keyless = False
-            if isinstance(terms, AggregateTerms | CategoryTerms | JoinSumTerms):
+            if isinstance(terms, AggregateTerms | BinningTerms | CategoryTerms | JoinSumTerms):
                 self._check_adding(terms.protocol)
                 keyless = terms.shared
             if isinstance(terms, TrainTerms) and private(terms):

@@ -194,6 +194,7 @@ def _limits(section: TomlSection) -> Limits:
         unnoised_categories=section.flag("unnoised_categories", default.unnoised_categories),
         basis=section.text("basis", default.basis, BASES),
         unnoised_join_sums=section.flag("unnoised_join_sums", default.unnoised_join_sums),
+        unnoised_labels=section.flag("unnoised_labels", default.unnoised_labels),
         largest_epsilon=round(
             1000 * section.number("largest_epsilon", default.largest_epsilon / 1000, 0.01, 20)
         ),

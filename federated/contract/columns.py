@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["KEY", "USES", "check_columns", "columns_used"]
 
 KEY = "key"
-MEASURES = ("aggregate", "category", "join and sum", "amount")
+MEASURES = ("aggregate", "category", "join and sum", "amount", "binning")
 """Uses of a party's measures: its numbers by a segment, its private category, its numbers over an
-intersection that nobody sees, and amounts that it gives away encrypted."""
+intersection that nobody sees, amounts that it gives away encrypted, and columns whose worth for a
+label it tells."""
 USES = (KEY, *MEASURES, "segment", "feature", "label")
 
 

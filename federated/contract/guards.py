@@ -42,6 +42,11 @@ def guards(contract: Contract, party: str) -> list[str]:
             f"{party} gives sums over all of its own rows that have a label, under noise of its "
             f"own: {asker} cannot choose the rows, so no comparison with earlier jobs is made"
         )
+    if any(b.partner == party for b in contract.binning):
+        found.append(
+            f"what columns are worth for a label is told rounded, of all records together, and is "
+            f"not compared with {asker}'s earlier jobs: how often is capped"
+        )
     if joined or pooled or any(j.partner == party for j in contract.join_sum):
         found.append(
             f"{party} caps how often a column is disclosed to {asker}, and the noise a column may "

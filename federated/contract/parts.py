@@ -76,6 +76,8 @@ class Release:
     shares and histograms, one tuple a column. `known`: this party learns which records it is about.
     `whole`: a policy that allows it has let the whole column be told. `open`: a draft has not fixed
     yet how much is told: `bits` are the most, `least_bits` in `least_vectors` the fewest.
+    `rounded`: of all records together, so that one of them hardly moves what is told: such answers
+    are not compared with others.
     """
 
     step: str
@@ -89,6 +91,7 @@ class Release:
     open: bool = False
     least_bits: float = 0.0
     least_vectors: int = 0
+    rounded: bool = False
 
     def edges(self, column: str) -> set[str]:
         """The thresholds of one column."""

@@ -22,7 +22,13 @@ from federated.contract.kinds import KINDS
 from federated.contract.parts import Release
 from federated.contract.terms import Contract
 
-__all__ = ["Release", "planned"]
+__all__ = ["Release", "given", "planned"]
+
+
+def given(contract: Contract) -> Iterator[tuple[str, Release]]:
+    """What the steps of a contract tell partners of the receiver's columns, in order."""
+    for kind in KINDS:
+        yield from kind.given(contract)
 
 
 def planned(contract: Contract, party: str) -> Iterator[Release]:

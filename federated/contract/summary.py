@@ -24,6 +24,7 @@ _ASKED = {
     "category": "as private category",
     "join and sum": "for sums over records that nobody sees",
     "amount": "as amounts",
+    "binning": "in bins, to tell what they are worth for a label",
     "segment": "as segments",
     "label": "as label",
 }

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from federated.contract.columns import check_columns
 from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import AlignTerms
+from federated.contract.kinds.binning import BinningTerms
 from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
@@ -35,6 +36,7 @@ __all__ = [
     "AggregateTerms",
     "AlignTerms",
     "AmountTerms",
+    "BinningTerms",
     "CategoryTerms",
     "Contract",
     "Disclosure",
@@ -50,7 +52,7 @@ __all__ = [
     "verify_signatures",
 ]
 
-VERSION = 4
+VERSION = 5
 NEWTON = "newton-subspace-v4"
 """The suite of trainings with several partners."""
 LONGEST = 200
@@ -161,6 +163,7 @@ class Contract:
     train: tuple[TrainTerms, ...]
     join_sum: tuple[JoinSumTerms, ...] = ()
     category: tuple[CategoryTerms, ...] = ()
+    binning: tuple[BinningTerms, ...] = ()
     purpose_class: str = ""
     disclosures: tuple[Disclosure, ...] = ()
     suites: Suites = field(default_factory=Suites)
@@ -191,7 +194,7 @@ class Contract:
     @property
     def summed(self) -> tuple[Summed, ...]:
         """Steps that are added up by encryption or by private sums."""
-        return (*self.aggregate, *self.category, *self.join_sum)
+        return (*self.aggregate, *self.category, *self.join_sum, *self.binning)
 
     def joins(self, partner: str) -> bool:
         """Whether rows with one key are all joined with this partner's, so that steps see pairs."""
@@ -282,7 +285,7 @@ class Contract:
 
     def _check_steps(self) -> None:
         """Steps are told apart, and stand on rows that both sides know where they need them."""
-        for same in (self.aggregate, self.category, self.join_sum):
+        for same in (self.aggregate, self.category, self.join_sum, self.binning):
             if len(set(same)) < len(same):
                 raise PeerError("the contract asks the same twice")
         tasks = [terms.task for terms in self.train]

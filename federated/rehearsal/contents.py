@@ -165,6 +165,17 @@ MESSAGES: dict[str, dict[str, str]] = {
             "contract says so: the receiver alone can complete them"
         ),
     },
+    # a label's counts by the partner's bins
+    "binning": {
+        "LabelShares": (
+            "the receiver's part of the counts of its label, noised where the contract says so: "
+            "with its own part the partner knows how many records of each bin are positive"
+        ),
+        "Worths": (
+            "of each column its information value, rounded, how many bins it comes to, and how far "
+            "records have moved between them since the last job"
+        ),
+    },
     "places": {
         "Place": "how many records the partner has",
     },

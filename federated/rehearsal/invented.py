@@ -68,9 +68,10 @@ def invented_table(
         columns.setdefault(column, _measured(contract, name, column, rows, rng))
     for column in terms.segments:
         columns.setdefault(column, _chosen(SEGMENTS, rows, rng))
-    for train in contract.train:
-        if train.label in terms.labels:
-            columns[train.label] = _labels(train.positive, rows, rng)
+    labels = {train.label: train.positive for train in contract.train}
+    for label, positive in (labels | {b.label: b.positive for b in contract.binning}).items():
+        if label in terms.labels:
+            columns[label] = _labels(positive, rows, rng)
     return pa.table(columns)
 
 

@@ -46,6 +46,7 @@ _SPARE = 20
 _ANY = Policy(
     limits=Limits(
         minimum_group=0, unnoised_categories=True, unnoised_join_sums=True,
+        unnoised_labels=True,
         largest_epsilon=10**9, key_bits=0,
         score_vectors=10**9, protocols=tuple(PROTOCOLS),
         aggregate_protocols=AGGREGATE_PROTOCOLS,

@@ -321,9 +321,9 @@ class Releases:
     # the rules
 
     def _is_compared(self, release: Release) -> bool:
-        """Noised answers under a budget are bounded by the budget."""
+        """Noised answers under a budget are bounded by the budget; rounded ones speak of nobody."""
         noised = release.epsilon > 0 and self._limits.epsilon is not None
-        return self._limits.minimum_difference > 0 and not noised
+        return self._limits.minimum_difference > 0 and not noised and not release.rounded
 
     def _asked(
         self, book: Book, contract: Contract, me: PartyTerms, releases: Sequence[Release]

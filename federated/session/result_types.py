@@ -5,11 +5,13 @@ from __future__ import annotations
 from federated.aggregate import Added, AggregateResult, CategoryResult, History, MeasureResult
 from federated.aggregate.share_messages import LaneKinds
 from federated.aggregate.share_parts import Parts
+from federated.binning import Worths
 from federated.contract.negotiation import Agreed
 from federated.contract.terms import (
     AggregateTerms,
     AlignTerms,
     AmountTerms,
+    BinningTerms,
     CategoryTerms,
     Contract,
     Disclosure,
@@ -32,10 +34,11 @@ __all__ = ["RESULTS"]
 RESULTS: dict[str, type] = {
     cls.__qualname__: cls
     for cls in (
-        Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, CategoryResult,
+        Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, BinningTerms,
+        CategoryResult,
         CategoryTerms, Contract, Disclosure, FeatureFit, FeatureTerms,
         Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LabelFit, LaneKinds, Matches,
         Measure, MeasureResult, Opened, Parts, PartyTerms, Place, Shown, Suites, TrainTerms,
-        VerticalFit, VerticalPart,
+        VerticalFit, VerticalPart, Worths,
     )
 }  # fmt: skip

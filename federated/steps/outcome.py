@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from federated.aggregate import AggregateResult, CategoryResult
+from federated.binning import ColumnWorth, RoundedWorth
 from federated.contract.terms import (
     AggregateTerms,
+    BinningTerms,
     CategoryTerms,
     Contract,
     JoinSumTerms,
@@ -23,7 +25,7 @@ from federated.steps.saved_model import SavedModel
 from federated.tables.encoding import Encoder
 from psi.align import Alignment
 
-__all__ = ["Outcome", "Trained"]
+__all__ = ["Binned", "Outcome", "Trained"]
 
 
 @dataclass(kw_only=True)
@@ -65,14 +67,27 @@ class Trained:
         return SavedModel(self.terms.task, self.model, self.part, self.encoder)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Binned:
+    """What a partner told of its columns, at the label party.
+
+    `label` is each aligned row's: 1, 0, and -1 for none.
+    """
+
+    terms: BinningTerms
+    label: np.ndarray
+    told: list[RoundedWorth]
+
+
 @dataclass(kw_only=True)
 class Outcome:
     """Alignment, aggregates, models: empty where this party has no part in them.
 
     `rows` are this party's row numbers of the entities that all parties share, in the
     receiver's order; `grades` say by which key each was found. `parts` are a feature party's
-    own parts of each task's model, over its encoded columns. `before` says how many bits of a
-    row earlier jobs told this receiver, by partner; None where nothing outlives a job.
+    own parts of each task's model, over its encoded columns; `worths` its columns in bins, by
+    binning. `before` says how many bits of a row earlier jobs told this receiver, by partner; None
+    where nothing outlives a job.
     """
 
     contract: Contract
@@ -82,6 +97,8 @@ class Outcome:
     aggregates: list[tuple[AggregateTerms, AggregateResult]] = field(default_factory=list)
     categories: list[tuple[CategoryTerms, CategoryResult]] = field(default_factory=list)
     join_sums: list[tuple[JoinSumTerms, JoinSumResult]] = field(default_factory=list)
+    binned: list[Binned] = field(default_factory=list)
+    worths: list[list[ColumnWorth]] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
     parts: dict[str, Part] = field(default_factory=dict)
     before: dict[str, float] | None = None

@@ -8,6 +8,7 @@ is refused before anything is disclosed.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.contract.parts import Release
-from federated.contract.release import planned
+from federated.contract.release import given, planned
 from federated.contract.terms import Contract
 from federated.releases.book import Level
 from federated.releases.holdings import Holdings
@@ -39,12 +40,27 @@ def foresee(
     Its columns are looked at one by one.
     """
     me, asked = contract.party(party), [r for r in planned(contract, party) if r.columns]
-    if releases is None or not asked:
+    if releases is None:
+        return
+    for partner in contract.partners() if party == contract.receiver else ():
+        towards = [release for name, release in given(contract) if name == partner]
+        if towards:
+            releases.foresee(_towards(contract, partner), me, towards)
+    if not asked:
         return
     if draft:
         asked = [_least(release) if release.open else release for release in asked]
     alike = apart if draft else Likeness(source, me)
     releases.foresee(contract, me, asked, Holdings(source, me), alike)
+
+
+def _towards(contract: Contract, partner: str) -> Contract:
+    """The contract as a book of the receiver's has it: with the partner as who is told.
+
+    Each partner of a job has an entry of its own, so the nonce is another.
+    """
+    nonce = hashlib.sha256(bytes.fromhex(contract.nonce) + partner.encode()).hexdigest()
+    return replace(contract, receiver=partner, nonce=nonce)
 
 
 def _least(release: Release) -> Release:
@@ -102,6 +118,22 @@ class ReleaseGuard:
             self._session.ledger.write("refused", by="guard", why=error.message, step=step)
             raise
         self._session.ledger.once("reserved", step=step, columns=list(asked.columns))
+
+    def gives(self, step: str, partner: str) -> None:
+        """Reserve what a step tells a partner of this receiver's own columns.
+
+        Raises `Refused`, noted in the ledger, where this party's limits say no.
+        """
+        found = [one for name, one in given(self._contract) if (name, one.step) == (partner, step)]
+        if self._releases is None or not found:
+            return
+        try:
+            towards = _towards(self._contract, partner)
+            self._releases.reserve(towards, self._me, found[0], None, holds=self._holds)
+        except Refused as error:
+            self._session.ledger.write("refused", by="guard", why=error.message, step=step)
+            raise
+        self._session.ledger.once("reserved", step=step, columns=list(found[0].columns))
 
     def keys(self, levels: Sequence[Level], rows: np.ndarray) -> list[pa.Array]:
         """What names the joined records, by columns that may not be those of this contract."""

@@ -16,6 +16,7 @@ from federated.releases.learned import note_learned
 from federated.releases.memory import Releases
 from federated.session.session import Session
 from federated.steps.align import Align
+from federated.steps.binning import Binning
 from federated.steps.by_category import ByCategory
 from federated.steps.by_segment import BySegment
 from federated.steps.facts import load_table, stated, used_columns
@@ -38,6 +39,7 @@ STEPS: tuple[type[Step], ...] = (
     BySegment,
     ByCategory,
     JoinSum,
+    Binning,
     TrainVertical,
     TrainNewton,
     TrainHorizontal,

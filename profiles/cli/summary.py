@@ -41,6 +41,10 @@ def print_summary(result: JobResult) -> None:
             shown = "withheld, too few values" if value is None else f"{value:.10g}"
             told = f"{plain(name, 60)} of {summed['partner']}  {shown}"
             console.print(told, highlight=False, markup=False)
+    for binning in report.binnings:
+        for line in binning.columns:
+            name = f"{plain(binning.label, 40)}, {line.party}.{plain(line.column, 60)}"
+            console.print(f"information value {name}  {line.shown}", highlight=False, markup=False)
     for target in report.targets:
         given = f", {target.assigned} with a manager" if target.assigned is not None else ""
         by = ", ".join(f"{number} by {plain(how, 60)}" for how, number in target.assigned_by)

@@ -36,6 +36,7 @@ from psi.protocol.errors import MisuseError
 
 __all__ = [
     "Aggregated",
+    "Binning",
     "CategoryMeasure",
     "CategoryTable",
     "GroupRow",
@@ -53,6 +54,7 @@ __all__ = [
     "StepFacts",
     "TargetLine",
     "TargetSummary",
+    "Valued",
     "importance_of",
     "paired_gain",
     "scored",
@@ -296,6 +298,45 @@ class CategoryTable:
     minimum_group: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Valued:
+    """What one column is worth: its information value, rounded to `step` if that is not 0.
+
+    `chance` is about what a column without any worth would have, noise included. `drift` is the
+    population stability index against the last job, None where there was none.
+    """
+
+    party: str
+    column: str
+    value: float
+    step: float
+    chance: float
+    bins: int
+    drift: float | None = None
+
+    @property
+    def shown(self) -> str:
+        """As many digits as it is rounded to."""
+        digits = 3 if self.step < 0.01 else 2 if self.step < 0.1 else 1
+        return f"{self.value:.{digits}f}"
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether chance alone could look like this: it is often twice its mean."""
+        return self.value <= max(2 * self.chance, self.step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binning:
+    """Columns in bins for one label; `epsilon` are (partner, noise of its counts, 0 for none)."""
+
+    label: str
+    positives: int
+    negatives: int
+    epsilon: tuple[tuple[str, float], ...]
+    columns: tuple[Valued, ...]
+
+
 @dataclass(frozen=True)
 class SegmentLine:
     """One segment of the receiver's entities; `scores` are (task, mean score).
@@ -446,6 +487,7 @@ class ReportData:
         models: a task each.
         aggregates: a section each.
         categories: tables by a partner's category.
+        binnings: what columns are worth, a label each.
         segments: of the receiver's entities.
         targets: a list each.
         run: how the job ran; None leaves it out.
@@ -467,6 +509,7 @@ class ReportData:
     models: tuple[Model, ...] = ()
     aggregates: tuple[Aggregated, ...] = ()
     categories: tuple[CategoryTable, ...] = ()
+    binnings: tuple[Binning, ...] = ()
     segments: tuple[SegmentLine, ...] = ()
     targets: tuple[TargetSummary, ...] = ()
     disclosures: tuple[Disclosure, ...] = ()

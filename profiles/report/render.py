@@ -147,6 +147,7 @@ def _sections(data: ReportData) -> list[tuple[str, str]]:
     for place, model in enumerate(data.models):
         found.append((f"task-{place}", model.task if several else "Scores"))
     found += [("aggregates", "Partners' statistics")] if data.aggregates else []
+    found += [("binning", "Columns")] if data.binnings else []
     found += [("categories", "By category")] if data.categories else []
     found += [("match", "Match" if data.matches else "Parties")]
     found += [("disclosures", "Who learned what")] if data.disclosures else []

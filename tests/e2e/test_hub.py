@@ -34,6 +34,8 @@ def world(small: Path) -> Iterator[World]:
 def test_the_job_over_processes_equals_the_job_in_memory(small: Path, world: World) -> None:
     tables = str(small / "tables.toml")
     job = str(small / "job.toml")
+    with (small / "job.toml").open("a") as more:
+        more.write('[[binning]]\nlabel = "bank.churned"\ncolumns = ["bureau.loans"]\n')
     world.command("run", job, "--tables", tables, "--out", str(small / "memory"), "--quiet")
     world.command(
         "run", job, "--tables", tables, "--out", str(small / "hub"), "--quiet",

@@ -38,6 +38,7 @@ def test_tests_that_a_chapter_names_without_their_file_exist(chapter: Path) -> N
         "ecdh_psi",
         "horizontal",
         "join_sum",
+        "private_binning",
         "vole_psi",
         "vole_psi_malicious",
     ],

@@ -76,7 +76,7 @@ def contract(*names: str) -> Contract:
         "bureau": {"measures": ("a",)},
     }
     made = Contract(
-        version=4,
+        version=5,
         nonce=secrets.token_hex(32),
         job="churn",
         purpose="retention",
@@ -125,7 +125,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data[:-1] + b',"z":1}',
         lambda data: data + b" ",
         lambda data: data.replace(b'"job":"churn"', b'"job":"ch\\u0007urn"'),
-        lambda data: data.replace(b'"version":4', b'"version":1'),
+        lambda data: data.replace(b'"version":5', b'"version":1'),
         lambda data: data.replace(b"paillier-djn-v4", b"paillier-djn-v1"),
         lambda data: b"\xff" + data,
         lambda data: data.replace(b'"seed":7', b'"seed":9007199254740993'),

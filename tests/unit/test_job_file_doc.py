@@ -19,7 +19,8 @@ from psi.protocol import JobError
 DOC = (Path(__file__).parents[2] / "docs" / "JOB_FILE.md").read_text("utf-8")
 HEADS = {
     "[job]": "[job]", "[[party]]": "[[party]]", "[align]": "[align]",
-    "[[aggregate]]": "[[aggregate]]", "[[join_sum]]": "[[join_sum]]", "[train]": "[train]",
+    "[[aggregate]]": "[[aggregate]]", "[[join_sum]]": "[[join_sum]]", "[[binning]]": "[[binning]]",
+    "[train]": "[train]",
     "[profile]": "[profile]", "[[target]]": "[[target]]", "[campaign]": "[campaign]",
     "[[exclude]]": "[[exclude]]",
 }  # fmt: skip
@@ -91,6 +92,7 @@ def base(section: str) -> dict[str, Any]:
             "align": {"reveal": "cardinality"},
             "join_sum": [{"measures": ["bureau.debt:sum[0,9]"]}],
         },
+        "[[binning]]": {"binning": [{"label": "bank.churned"}]},
         "[train]": {"train": [dict(TRAIN)]},
         "[profile]": {"profile": {}},
         "[[target]]": {
@@ -190,6 +192,8 @@ def test_the_reader_knows_the_documented_keys_and_no_others(
         place(job, section)["purpose_class"] = "service"
     if section == "[[target]]":  # asked for where they are there only
         place(job, section).update({"branch": "b", "relationship": "r"})
+    if section == "[[binning]]":  # asked for where it is there only
+        place(job, section)["columns"] = ["bureau.y"]
     if section == "[train]":
         place(job, section)["features"] = ["bank.x", "bureau.y"]  # where they are there only
         place(job, section)["noise"] = 1
@@ -320,7 +324,7 @@ def test_examples_are_read(row: Row) -> None:
             del job["party"][2:]
         if row.key == "by" and row.section == BY_CATEGORY:
             target["categories"] = ["a", "b"]
-        if row.key == "noise" and row.section != "[train]":
+        if row.key == "noise" and row.section not in ("[train]", "[[binning]]"):
             measures = target["measures"] if row.section == BY_CATEGORY else ["bureau.debt:sum"]
             target["measures"] = measures
         if row.section == "[[exclude]]":  # a condition, and what it is on

@@ -78,6 +78,9 @@ categories = ["x", "y"]
 measures = ["bank.balance:sum[0,50]"]
 epsilon = 0.5
 protocol = "sums"
+[[binning]]
+label = "bank.churned"
+columns = ["bureau.loans", "bureau.trade"]
 """
 POOLED = """
 [[train]]

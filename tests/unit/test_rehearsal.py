@@ -62,6 +62,7 @@ STEPS = {
     "federated.aggregate.share_parts": "parts",
     "federated.aggregate.share_category": "category",
     "federated.aggregate": "aggregate",
+    "federated.binning": "binning",
     "federated.join_sum": "join_sum",
     "federated.vertical": "train",
     "federated.regression": "train",

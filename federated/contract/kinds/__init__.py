@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from federated.contract.kinds.align import Align
+from federated.contract.kinds.binning import Binning
 from federated.contract.kinds.by_category import ByCategory
 from federated.contract.kinds.by_segment import BySegment
 from federated.contract.kinds.join_sum import JoinSum
@@ -20,6 +21,7 @@ KINDS: tuple[Kind[Any], ...] = (
     BySegment(),
     ByCategory(),
     JoinSum(),
+    Binning(),
     TrainVertical(),
     TrainNewton(),
     TrainHorizontal(),

@@ -70,6 +70,10 @@ class Kind(ABC, Generic[T]):
         """What it tells the receiver of one party's columns, in order."""
         return iter(())
 
+    def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
+        """What it tells partners of the receiver's columns, in order, and which partner."""
+        return iter(())
+
     def unnoised(self, contract: Contract, party: str) -> Iterator[tuple[int, Unnoised]]:
         """The epsilon in thousandths of each release of this party's, 0 for exact answers.
 

@@ -1,0 +1,163 @@
+"""Bins of one column, cut at home: before a label has been seen, and from the column alone.
+
+Numbers are cut at quantiles, so that bins hold about as many rows each; a category of enough rows
+has a bin of its own, the others share one. Missing values have a bin. A bin of fewer than `least`
+rows goes with a neighbour, or with the largest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from psi.protocol import MisuseError
+
+__all__ = ["Bins", "CategoryBins", "NumberBins", "bins_from", "category_bins", "number_bins"]
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NumberBins:
+    """Bin i holds `edges[i - 1] <= x < edges[i]`; a missing number is in bin `missing`."""
+
+    edges: tuple[float, ...]
+    missing: int
+
+    @property
+    def ordered(self) -> int:
+        """Bins of numbers, in the order of the numbers: those before one of missing values."""
+        return len(self.edges) + 1
+
+    @property
+    def count(self) -> int:
+        """All bins."""
+        return max(self.ordered, self.missing + 1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Each bin in words."""
+        ends = [f"{edge:g}" for edge in self.edges]
+        if not ends:
+            found = ["all"]
+        else:
+            inner = [f"{low} to below {high}" for low, high in pairwise(ends)]
+            found = [f"below {ends[0]}", *inner, f"{ends[-1]} and more"]
+        return tuple(found + ["missing"] * (self.count - self.ordered))
+
+    def codes(self, values: Floats) -> Codes:
+        """The bin of each of `float64[rows]`, NaN where missing: `int64[rows]`."""
+        found = np.searchsorted(np.array(self.edges), values, side="right")
+        return np.where(np.isnan(values), self.missing, found).astype(np.int64)
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data for a file."""
+        return {"kind": "number", "edges": list(self.edges), "missing": self.missing}
+
+
+@dataclass(frozen=True)
+class CategoryBins:
+    """Bin i holds `categories[i]`; all other texts are in bin `other`, no text in `missing`."""
+
+    categories: tuple[str, ...]
+    other: int
+    missing: int
+
+    ordered = 0
+    """Categories have no order."""
+
+    @property
+    def count(self) -> int:
+        """All bins."""
+        return max(len(self.categories), self.other + 1, self.missing + 1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Each bin in words."""
+        found = {self.missing: "missing", self.other: "other"} | dict(enumerate(self.categories))
+        return tuple(found[place] for place in range(self.count))
+
+    def codes(self, values: pa.Array) -> Codes:
+        """The bin of each of so many texts: `int64[rows]`."""
+        known = pa.array(self.categories, pa.large_string())
+        found = pc.index_in(values, known).fill_null(self.other)
+        codes = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        gone = values.is_null().to_numpy(zero_copy_only=False)
+        return np.where(gone, self.missing, codes).astype(np.int64)
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data for a file. It holds names of categories."""
+        return {
+            "kind": "category",
+            "categories": list(self.categories),
+            "other": self.other,
+            "missing": self.missing,
+        }
+
+
+Bins = NumberBins | CategoryBins
+
+
+def bins_from(plain: Mapping[str, Any]) -> Bins:
+    """What `plain` wrote. Raises `MisuseError` for anything else."""
+    try:
+        if plain["kind"] == "number":
+            return NumberBins(tuple(float(e) for e in plain["edges"]), int(plain["missing"]))
+        names = tuple(str(name) for name in plain["categories"])
+        return CategoryBins(names, int(plain["other"]), int(plain["missing"]))
+    except (KeyError, TypeError, ValueError):
+        raise MisuseError("these are no saved bins") from None
+
+
+def number_bins(values: Floats, most: int, least: int) -> NumberBins:
+    """Bins of `values`, `float64[rows]`, at most `most`, one of missing values among them.
+
+    None has fewer than `least` rows. Values that are equal are in one bin, so there may be fewer.
+    """
+    there = np.sort(values[~np.isnan(values)])
+    gone = len(values) - len(there)
+    own = gone >= least > 0 or (gone > 0 and not len(there))
+    parts = max(1, most - own)
+    at = np.arange(1, parts) * len(there) // parts
+    edges = np.unique(there[at]) if len(there) else np.zeros(0)
+    edges = edges[edges > there[0]] if len(there) else edges
+    counts = np.bincount(np.searchsorted(edges, there, side="right"), minlength=len(edges) + 1)
+    while len(edges) and counts.min() < least:
+        small = int(counts.argmin())
+        beside = [place for place in (small - 1, small + 1) if 0 <= place < len(counts)]
+        low = min(small, min(beside, key=lambda place: counts[place]))
+        counts = np.concatenate([counts[:low], [counts[low] + counts[low + 1]], counts[low + 2 :]])
+        edges = np.delete(edges, low)
+    if own and len(there) < least:  # too few to stand beside those that are missing
+        own, edges, counts = False, np.zeros(0), np.array([len(values)])
+    missing = len(edges) + 1 if own else int(counts.argmax())
+    return NumberBins(tuple(edges.tolist()), missing)
+
+
+def category_bins(values: pa.Array, most: int, least: int) -> CategoryBins:
+    """Bins of the texts in `values`, at most `most` of `least` rows or more each."""
+    counted = pc.value_counts(values.drop_null())
+    pairs = zip(
+        counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True
+    )
+    found = sorted(((int(n), str(name)) for name, n in pairs), key=lambda pair: (-pair[0], pair[1]))
+    gone = values.null_count
+    own = gone >= least > 0
+    frequent = [name for n, name in found if n >= least]
+    room = max(1, most - own)
+    if len(frequent) < len(found) or len(frequent) > room:
+        frequent = frequent[: room - 1]
+    rest = sum(n for n, _ in found[len(frequent) :])
+    if not frequent:  # all others together
+        return CategoryBins((), 0, 1 if own and rest >= least else 0)
+    has_other = rest >= least
+    other = len(frequent) if has_other else 0
+    return CategoryBins(tuple(frequent), other, len(frequent) + has_other if own else 0)

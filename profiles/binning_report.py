@@ -1,0 +1,121 @@
+"""What the report and `metrics.json` say of columns in bins: what each is worth, by party."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from federated.binning import ColumnWorth, noise_scale, worth_of
+from federated.binning.evidence import chance
+from federated.steps.binning import CLASS_ROWS, binned_column
+from federated.steps.outcome import Binned
+from profiles.federation import Federation
+from profiles.job import Job
+from profiles.report.data import Binning, Valued
+
+__all__ = ["binning_metrics", "binnings"]
+
+
+def binnings(job: Job, federation: Federation) -> tuple[Binning, ...]:
+    """A table for each label: the receiver's own columns and partners', most worth first."""
+    found: dict[tuple[str, str], list[Binned]] = {}
+    for one in federation.outcome.binned:
+        found.setdefault((one.terms.label, one.terms.positive), []).append(one)
+    return tuple(_of_label(job, federation, same) for same in found.values())
+
+
+def _of_label(job: Job, federation: Federation, same: list[Binned]) -> Binning:
+    label, terms = same[0].label, same[0].terms
+    lines = [*_own(job, federation, same[0]), *(line for one in same for line in _told(one))]
+    lines.sort(key=lambda line: (-line.value, line.party, line.column))
+    return Binning(
+        label=terms.label,
+        positives=int(np.count_nonzero(label == 1)),
+        negatives=int(np.count_nonzero(label == 0)),
+        epsilon=tuple((one.terms.partner, one.terms.epsilon / 1000) for one in same),
+        columns=tuple(lines),
+    )
+
+
+def _told(one: Binned) -> Iterator[Valued]:
+    scale = noise_scale(len(one.terms.columns), one.terms.epsilon)
+    for told in one.told:
+        yield Valued(
+            party=one.terms.partner,
+            column=told.column,
+            value=told.value,
+            step=told.step,
+            chance=_chance(one.label, told.bins, scale),
+            bins=told.bins,
+            drift=told.drift,
+        )
+
+
+def _chance(label: np.ndarray, bins: int, scale: int) -> float:
+    """What a column without any worth would come to, in bins of equal size."""
+    if bins < 2:
+        return 0.0
+    each = [np.count_nonzero(label == 1) / bins, np.count_nonzero(label == 0) / bins]
+    return chance(np.tile(each, (bins, 1)), scale)
+
+
+def _own(job: Job, federation: Federation, one: Binned) -> Iterator[Valued]:
+    """The receiver's own columns, over the same records."""
+    asked = [
+        b for b in job.binnings if (b.label, b.positive) == (one.terms.label, one.terms.positive)
+    ]
+    own = list(dict.fromkeys(column for b in asked for column in b.own))
+    if not own:
+        return
+    where, rows = job.party(job.receiver).table, pa.array(federation.outcome.rows)
+    table = federation.tables[job.receiver].load(where, own).take(rows)
+    for column in own:
+        worth = own_worth(table, column, one)
+        groups = len(worth.counts)
+        yield Valued(
+            party=job.receiver,
+            column=column,
+            value=worth.value,
+            step=0.0,
+            chance=_chance(one.label, groups, 0),
+            bins=groups,
+            drift=None,
+        )
+
+
+def own_worth(table: pa.Table, column: str, one: Binned) -> ColumnWorth:
+    """A column of the receiver's in bins, with exact counts."""
+    terms, label = one.terms, one.label
+    bins, codes = binned_column(table, column, terms.bins, terms.minimum_group)
+    known = np.column_stack([label == 1, label >= 0]).astype(np.int64)
+    opened = np.zeros((bins.count, 2), np.int64)
+    np.add.at(opened, codes, known)
+    rows = np.bincount(codes, minlength=bins.count).tolist()
+    return worth_of(column, bins, rows, opened, least=CLASS_ROWS, monotone=terms.monotone)
+
+
+def binning_metrics(found: tuple[Binning, ...]) -> list[dict[str, Any]]:
+    """The same as plain data: a partner's values carry noise, so they differ from run to run."""
+    return [
+        {
+            "label": one.label,
+            "positives": one.positives,
+            "negatives": one.negatives,
+            "columns": [
+                {
+                    "party": line.party,
+                    "column": line.column,
+                    "information_value": round(line.value, 4),
+                    "rounded_to": line.step,
+                    "by_chance": round(line.chance, 4),
+                    "bins": line.bins,
+                    "drift": line.drift,
+                }
+                for line in one.columns
+            ],
+        }
+        for one in found
+    ]
