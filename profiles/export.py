@@ -16,6 +16,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from federated.store.files import disk_failed
+from profiles.copies import EXPORT, note_copy
 from profiles.dictionary import NOTE
 from profiles.spreadsheet import joined_lists, write_sheets
 from psi.protocol.errors import EnvironmentFailed, InputError, MisuseError
@@ -54,11 +55,13 @@ def export(out: Path, to: str, *, schema: str = "public", overwrite: bool = Fals
         raise InputError(f"{out}: no table of a run", hint="name the --out of fedprofile run")
     if to.startswith(_DATABASES):
         _to_postgres(tables, to, schema, overwrite)
+        note_copy(out, EXPORT, to)
     elif to.endswith(_ENDINGS):
         path = Path(to)
         if path.exists() and not overwrite:
             raise MisuseError(f"{path} exists", hint="name another file, or --overwrite")
         _to_duckdb(tables, path) if path.suffix == ".duckdb" else _to_workbook(tables, path)
+        note_copy(out, EXPORT, path)
     else:
         raise MisuseError(
             f"found neither a file that ends in {' or '.join(_ENDINGS)} nor "

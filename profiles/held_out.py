@@ -22,7 +22,8 @@ def held_out_scores(
     job: Job,
     admitted: np.ndarray | None = None,
 ) -> pa.Table | None:
-    """`task`, `entity`, `fold`, `label`, `joined`, `own` of every labelled shared row, by task.
+    """`task`, `entity`, `fold`, `label`, `joined`, `own`, `out_of_time` of every shared row with a
+    label that has a fold or is from the validation period, by task.
 
     Args:
         outcome: the receiver's.
@@ -31,26 +32,30 @@ def held_out_scores(
         job: names that column.
         admitted: bool[rows of `facts`], who may be in outputs; None: all.
 
-    Returns: None where no training has folds.
+    Returns: None where no training has folds or a validation period.
     """
     entities, parts = facts.column(entity_column(job)), []
     for trained in outcome.trained:
-        there = trained.folds >= 0
+        later = trained.later >= 0
+        there = (trained.folds >= 0) | later
         if admitted is not None:
             there &= admitted[outcome.rows]
         held = np.flatnonzero(there)
         if not len(held):
             continue
-        own = alone[trained.terms.task].fold_scores[held]
+        late, own = later[held], alone[trained.terms.task]
+        joined = np.where(late, trained.scores[held], trained.fold_scores[held])
+        label = np.where(late, trained.later[held], trained.label[held])
         parts.append(
             pa.table(
                 {
                     "task": pa.array([trained.terms.task]).take(pa.array(np.zeros(len(held), int))),
                     "entity": entities.take(pa.array(outcome.rows[held])),
-                    "fold": pa.array(trained.folds[held] + 1, pa.int16()),
-                    "label": pa.array(trained.label[held], pa.int8()),
-                    "joined": pa.array(trained.fold_scores[held]),
-                    "own": pa.array(own),
+                    "fold": pa.array(trained.folds[held] + 1, pa.int16(), mask=late),
+                    "label": pa.array(label, pa.int8()),
+                    "joined": pa.array(joined),
+                    "own": pa.array(np.where(late, own.aligned[held], own.fold_scores[held])),
+                    "out_of_time": pa.array(late),
                 }
             )
         )
@@ -62,8 +67,9 @@ def held_out_notes(job: Job) -> dict[str, str]:
     return {
         "task": "the training",
         "entity": f"{entity_column(job)} of {job.party(job.receiver).table}",
-        "fold": "the part that the models of this row were not trained on, from 1",
+        "fold": "the part that this row's models were not trained on, from 1; none out of time",
         "label": "1: the outcome, 0: not",
-        "joined": "probability by the joined model of the other folds",
-        "own": f"probability by {job.receiver}'s own model of the other folds",
+        "joined": "probability by the joined model of the other folds, or of all: out of time",
+        "own": f"probability by {job.receiver}'s own model of the other folds; likewise",
+        "out_of_time": "from the validation period: in no model's training rows",
     }

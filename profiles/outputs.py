@@ -31,6 +31,7 @@ from profiles.lists import Lists, lists_of
 from profiles.own_table import entity_column, own_facts, own_table
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData, TargetSummary
+from profiles.report.data import Model
 from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
 from profiles.scoring import Alone, fit_alone, measured, reasons
@@ -272,6 +273,7 @@ def _metrics(
                 }
                 for s in model.scores
             },
+            "out_of_time": _out_of_time(model),
         }
     run: dict[str, Any] = {
         "contract": federation.contract.digest.hex(),
@@ -325,6 +327,20 @@ def _left_out(target: TargetSummary) -> dict[str, dict[str, int]]:
         stage = found.setdefault(reason.stage, {})
         stage[reason.words] = stage.get(reason.words, 0) + reason.people
     return found
+
+
+def _out_of_time(model: Model) -> dict[str, Any] | None:
+    """How both models did in the validation period; None where the job names none."""
+    found = model.out_of_time
+    if found is None:
+        return None
+    return {
+        "time": found.column,
+        "validate_from": found.day,
+        "rows": found.rows,
+        "positives": found.positives,
+        "scores": {s.name: {"auc": _round(s.auc), "ks": _round(s.ks)} for s in found.scores},
+    }
 
 
 def _basis(job: Job, federation: Federation) -> dict[str, Any] | None:

@@ -93,6 +93,7 @@ def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
         measures=_measures(job, name),
         labels=labels if receiver or job.horizontal else (),
         segments=_segments(job) if receiver else (),
+        times=tuple(dict.fromkeys(t.time for t in job.trains if t.time)) if receiver else (),
     )
 
 

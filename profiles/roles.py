@@ -26,6 +26,7 @@ def _pairs(job: Job, party: str) -> Iterator[tuple[str, str]]:
     if receiver or job.horizontal:
         yield from ((train.label, "label") for train in job.trains)
         yield from ((binning.label, "label") for binning in job.binnings)
+        yield from ((train.time, "time") for train in job.trains if train.time)
     for section in job.aggregates:
         if receiver:
             yield section.by, "segment"

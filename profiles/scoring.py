@@ -12,7 +12,7 @@ from federated.steps.outcome import Trained
 from profiles.central import central
 from profiles.leaks import LEAK, partners_part, telling_columns
 from profiles.reasons import score_reasons, true_zeros
-from profiles.report.data import Model, importance_of, paired_gain, scored
+from profiles.report.data import Model, OutOfTime, Scored, importance_of, paired_gain, scored
 
 __all__ = ["Alone", "fit_alone", "measured", "reasons"]
 
@@ -21,11 +21,12 @@ __all__ = ["Alone", "fit_alone", "measured", "reasons"]
 class Alone:
     """The same model on the receiver's own columns.
 
-    `fold_scores` are of the aligned rows; `matrix` holds all rows of the receiver's table,
-    `everyone` their scores.
+    `fold_scores` are of the aligned rows, by models that did not see them, and `aligned` by the one
+    of all training rows; `matrix` holds all rows of the receiver's table, `everyone` their scores.
     """
 
     fold_scores: np.ndarray
+    aligned: np.ndarray
     everyone: np.ndarray
     matrix: np.ndarray
     part: Part
@@ -42,9 +43,10 @@ def fit_alone(trained: Trained, table: pa.Table) -> Alone:
         train, held = known & (folds != fold), folds == fold
         part = central(model, own[train], label[train])
         fold_scores[held] = model.predict(part.scores(own[held]))
+    aligned = model.predict(whole.scores(own))
     if not (folds >= 0).any():
-        fold_scores = model.predict(whole.scores(own))
-    return Alone(fold_scores, model.predict(whole.scores(everyone)), everyone, whole)
+        fold_scores = aligned
+    return Alone(fold_scores, aligned, model.predict(whole.scores(everyone)), everyone, whole)
 
 
 def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -> Model:
@@ -79,8 +81,29 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
             {names: (trained.partners(), trained.partner_columns)},
         ),
         gain=paired_gain(before, after),
+        out_of_time=_out_of_time(trained, alone, receiver),
         notes=(*trained.encoder.notes, *_ended(trained)),
         warnings=tuple(warnings),
+    )
+
+
+def _out_of_time(trained: Trained, alone: Alone, receiver: str) -> OutOfTime | None:
+    """Both models on the shared rows of the validation period, which none was trained on."""
+    terms, held = trained.terms, trained.later[trained.later >= 0]
+    if not terms.time:
+        return None
+    both: tuple[Scored, ...] = ()
+    if len(np.unique(held)) == 2:  # which rows are shared is known after the contract only
+        both = (
+            scored(f"{receiver} alone", trained.later, alone.aligned),
+            scored("joined", trained.later, trained.scores),
+        )
+    return OutOfTime(
+        column=terms.time,
+        day=terms.validate_from,
+        rows=len(held),
+        positives=int(held.sum()),
+        scores=both,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from federated.contract.kinds.train import AUTO, LONGEST_TASK, SPLITS, noise_text
+from federated.contract.kinds.train import AUTO, LONGEST_TASK, SPLITS, is_day, noise_text
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.contract.parts import FeatureTerms
 from federated.models import LOGISTIC, MODELS
@@ -60,6 +60,7 @@ def read_train(
         if len(bringing) < 2
         else _several_partners(section)
     )
+    time, validate_from = _validation(section, receiver) if split == "vertical" else ("", "")
     spec = TrainSpec(
         task=task,
         model=model,
@@ -70,10 +71,25 @@ def read_train(
         folds=folds,
         test_table=test,
         features=features,
+        time=time,
+        validate_from=validate_from,
         **solver,
     )
     section.done()
     return spec
+
+
+def _validation(section: TomlSection, receiver: str) -> tuple[str, str]:
+    """The receiver's column of days, and the first day that is not trained on; "" for none."""
+    if not section.has("time") and not section.has("validate_from"):
+        return "", ""
+    time, day = section.text("time"), section.text("validate_from")
+    party, _, column = time.partition(".")
+    if party != receiver or not column:
+        raise section.fail("time", time, f'"{receiver}.COLUMN"', "the receiver holds the label")
+    if not is_day(day):
+        raise section.fail("validate_from", day, 'a day in quotes: "2025-10-01"')
+    return column, day
 
 
 def _brings(party: PartySpec, features: tuple[FeatureTerms, ...]) -> bool:

@@ -24,7 +24,7 @@ from federated.text import plain
 from profiles.profile import write_parquet_atomic
 from profiles.spreadsheet import write_csv, write_workbook
 
-__all__ = ["take_out"]
+__all__ = ["names_in", "take_out"]
 
 ENTITY = "entity"
 _ROW = re.compile(r"[ \t]*<tr>.*?</tr>\n?", re.DOTALL)
@@ -42,7 +42,7 @@ def take_out(folder: Path, person: Person, *, dry: bool = False) -> dict[str, st
         The files that named the person, with the SHA-256 of what they are now: "" for one that was
         removed, or nothing is written.
     """
-    names = _names(folder, person)
+    names = names_in(folder, person)
     found: dict[str, str] = {}
     for path in sorted(folder.glob("*.parquet")):
         if ENTITY not in pq.read_schema(path).names:
@@ -71,9 +71,11 @@ def take_out(folder: Path, person: Person, *, dry: bool = False) -> dict[str, st
     return found
 
 
-def _names(folder: Path, person: Person) -> set[str]:
+def names_in(folder: Path, person: Person) -> set[str]:
     """What the person may be called in the column `entity` of these outputs."""
     table, column = _entity_column(folder)
+    if not column:  # the outputs have ended, copies may be left
+        return person.words()
     names, rows = {person.word}, person.rows.get(table)
     if rows is not None and column in rows.column_names:
         names |= {str(value) for value in rows.column(column).to_pylist() if value is not None}

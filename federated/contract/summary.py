@@ -27,6 +27,7 @@ _ASKED = {
     "binning": "in bins, to tell what they are worth for a label",
     "segment": "as segments",
     "label": "as label",
+    "time": "as time",
 }
 
 

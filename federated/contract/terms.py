@@ -85,6 +85,7 @@ class PartyTerms:
     measures: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
     rows: int = 0
     snapshot: str = ""
     protocols: tuple[str, ...] = ()

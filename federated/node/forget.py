@@ -7,7 +7,7 @@ In this order, each part written whole or not at all:
 3. `persons`: the person's digests in earlier jobs;
 4. prepared tags of the party's tables: the next alignment makes others, without the person, and
    that is all that partners hear of it;
-5. outputs of jobs that this party received, by whoever calls (`outputs`);
+5. outputs of jobs that this party received, and copies of them, by whoever calls (`outputs`);
 6. a line in the node's ledger, with counts.
 
 What is to be done lies sealed in `persons/pending` until all is: a command that was killed is

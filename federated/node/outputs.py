@@ -16,7 +16,7 @@ from federated.ledger.lines import read_ledger
 from federated.node.home import NodeHome
 from psi.protocol import FedprofileError
 
-__all__ = ["KeptOutputs", "kept_outputs"]
+__all__ = ["KeptOutputs", "kept_outputs", "output_folders"]
 
 DAY = 24 * 3600
 
@@ -61,6 +61,18 @@ def kept_outputs(home: NodeHome) -> Iterator[KeptOutputs]:
         if files:
             until = int(noted["time"]) + days * DAY
             yield KeptOutputs(run.parent.name, folder, files, until)
+
+
+def output_folders(home: NodeHome) -> list[Path]:
+    """The folders that this node's runs have written to, whatever is left in them, each once."""
+    found = []
+    for run in sorted(home.jobs.glob("*/run.json")):
+        try:
+            folder = Path(json.loads(run.read_text("utf-8"))["started"]["out"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        found += [folder] if folder.is_dir() else []
+    return list(dict.fromkeys(found))
 
 
 def _last(lines: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:

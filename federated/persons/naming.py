@@ -8,7 +8,7 @@ so that "+86 138…" and "138…" are one; without a kind blanks around them go.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -25,10 +25,20 @@ __all__ = ["Person", "cleaned", "find_person", "naming"]
 @dataclass(frozen=True)
 class Person:
     """One person at this party. `rows` are its rows by table, all columns, one at least where any
-    was found; `named` the words it was asked for by. Never shown: it has no `repr`."""
+    was found, and `named` the columns that name the rows of these tables. Never shown: it has no
+    `repr`."""
 
     word: str
     rows: Mapping[str, pa.Table]
+    named: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def words(self) -> set[str]:
+        """What the person is called in the columns that name rows, and the word itself."""
+        found = {self.word}
+        for table, columns in self.named.items():
+            for _, values in self.texts(table, columns):
+                found |= {text.strip() for text in values.to_pylist() if text and text.strip()}
+        return found
 
     def __repr__(self) -> str:
         return "<one person>"
@@ -75,6 +85,7 @@ def find_person(file: TablesFile, source: Source, word: str, *, column: str = ""
     """
     bases = {table.basis.table for table in file.tables.values() if table.basis}
     rows: dict[str, pa.Table] = {}
+    named: dict[str, list[str]] = {}
     for name, table in file.tables.items():
         columns = [c for c in naming(source, name) if column in ("", c)]
         if not columns or name in bases:
@@ -95,5 +106,5 @@ def find_person(file: TablesFile, source: Source, word: str, *, column: str = ""
                 hint="give what is in the column that names one person, and --column NAME",
             )
         every = source.load(name, source.columns(name), keys=columns)
-        rows[name] = every.filter(pa.array(hit))
-    return Person(word, rows)
+        rows[name], named[name] = every.filter(pa.array(hit)), columns
+    return Person(word, rows, named)

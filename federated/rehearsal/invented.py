@@ -72,6 +72,9 @@ def invented_table(
     for label, positive in (labels | {b.label: b.positive for b in contract.binning}).items():
         if label in terms.labels:
             columns[label] = _labels(positive, rows, rng)
+    for train in contract.train:
+        if train.time in terms.times:
+            columns[train.time] = _around(train.validate_from, rows, rng)
     return pa.table(columns)
 
 
@@ -90,6 +93,12 @@ def _labels(positive: str, rows: int, rng: Rng) -> pa.Array:
     if positive:
         return _chosen((positive, f"not {positive}"), rows, rng)
     return pa.array(rng.integers(0, 1, rows, endpoint=True))
+
+
+def _around(day: str, rows: int, rng: Rng) -> pa.Array:
+    """Days of two years, half of them from `day` on."""
+    first = np.datetime64(day, "D") - 365
+    return pa.array(first + rng.integers(0, 730, rows))
 
 
 def _chosen(names: Sequence[str], rows: int, rng: Rng) -> pa.Array:

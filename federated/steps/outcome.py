@@ -35,6 +35,8 @@ class Trained:
     `part` is the model's over the label party's own encoded columns, `own_matrix`. `scores` has
     one prediction a row of the aligned rows, by the models that did not see the row where it has a
     fold; `fold_scores` these alone, NaN without a label or without cross-validation.
+    `label` is 1, 0 or -1 of each aligned row: what was trained on; `later` the same of rows that
+    are kept for a look at a later time, which nothing was trained on.
     `gradient_left` is how far the last gradient was from none, in standard errors, and `opened` how
     many sums this party got to know; None by Newton steps.
     """
@@ -46,6 +48,7 @@ class Trained:
     model: Model
     part: Part
     label: np.ndarray
+    later: np.ndarray
     folds: np.ndarray
     scores: np.ndarray
     fold_scores: np.ndarray

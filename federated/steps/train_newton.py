@@ -10,10 +10,9 @@ from federated.contract.terms import Contract, TrainTerms
 from federated.models import LinearPart, model_named
 from federated.steps.outcome import Trained
 from federated.steps.step import Step
-from federated.steps.training import check_label, folds_of, rows_of_a_record
+from federated.steps.training import check_label, folds_of, rows_of_a_record, split_in_time
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
-from federated.tables.matrix import known_labels
 from federated.vertical import FeatureParty, LabelParty, TrainingPlan
 from federated.vertical.guards import check_classes, check_records
 
@@ -42,7 +41,7 @@ class TrainNewton(Step):
 
     def _label_party(self, terms: TrainTerms) -> None:
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
-        label = known_labels(table, terms.label, positive=terms.positive, where=work.me.table)
+        label, later = split_in_time(table, terms, work.me.table)
         labelled = label >= 0
         features = work.contract.features(terms, work.me.name)
         encoder = Encoder.fit(table, features, labelled)  # sums run over these rows
@@ -73,6 +72,7 @@ class TrainNewton(Step):
                 model=model_named(terms.model),
                 part=LinearPart(fit.coefficients, fit.intercept),
                 label=label,
+                later=later,
                 folds=folds,
                 scores=fit.scores,
                 fold_scores=fit.fold_scores,

@@ -12,10 +12,9 @@ from federated.models import LinearPart, model_named
 from federated.regression import FeatureParty, LabelParty, RegressionPlan
 from federated.steps.outcome import Trained
 from federated.steps.step import Step
-from federated.steps.training import check_label, folds_of, rows_of_a_record
+from federated.steps.training import check_label, folds_of, rows_of_a_record, split_in_time
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
-from federated.tables.matrix import known_labels
 from federated.vertical.guards import check_classes, check_records
 from psi.protocol import Refused
 
@@ -44,7 +43,7 @@ class TrainVertical(Step):
 
     def _label_party(self, terms: TrainTerms) -> None:
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
-        label = known_labels(table, terms.label, positive=terms.positive, where=work.me.table)
+        label, later = split_in_time(table, terms, work.me.table)
         labelled = label >= 0
         features = work.contract.features(terms, work.me.name)
         encoder = Encoder.fit(table, features, labelled)  # sums run over these rows
@@ -74,6 +73,7 @@ class TrainVertical(Step):
                 model=model_named(terms.model),
                 part=LinearPart(fit.coefficients, fit.intercept),
                 label=label,
+                later=later,
                 folds=folds,
                 scores=fit.scores,
                 fold_scores=fit.fold_scores,

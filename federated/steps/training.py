@@ -9,31 +9,67 @@ from federated.contract.few_rows import check_labelled, class_rows
 from federated.contract.terms import Contract, PartyTerms, TrainTerms
 from federated.steps.folds import FoldKey, dealt
 from federated.steps.work import Work
+from federated.tables.days import days_of
 from federated.tables.encoding import Encoder
 from federated.tables.matrix import known_labels
-from psi.protocol import Refused
+from federated.vertical.guards import CLASS_ROWS
+from psi.protocol import InputError, Refused
 
-__all__ = ["check_label", "folds_of", "rows_of_a_record"]
+__all__ = ["check_label", "folds_of", "rows_of_a_record", "split_in_time"]
 
 
 def check_label(contract: Contract, table: pa.Table, train: TrainTerms, terms: PartyTerms) -> None:
     """Raise `Refused` where the whole table has too few rows with a label, or of a class."""
-    label = known_labels(table, train.label, positive=train.positive, where=terms.table)
-    rarer = min(int(np.count_nonzero(label == value)) for value in (0, 1))
-    least = class_rows(train.folds)
+    label, later = split_in_time(table, train, terms.table)
+    before = f" from before {train.validate_from}" * bool(train.time)
+    rarer, least = _rarer(label), class_rows(train.folds)
     in_folds = f" for {train.folds} folds" * bool(train.folds)
     if rarer < least:
         raise Refused(
-            f"{terms.table}: label {train.label!r} has {rarer:,} rows of its rarer class, at "
-            f"least {least:,} are needed{in_folds}",
+            f"{terms.table}: label {train.label!r} has {rarer:,} rows of its rarer class{before}, "
+            f"at least {least:,} are needed{in_folds}",
             hint="more rows with a label are needed, or fewer folds",
+        )
+    if train.time and _rarer(later) < CLASS_ROWS:
+        raise Refused(
+            f"{terms.table}: label {train.label!r} has {_rarer(later):,} rows of its rarer class "
+            f"with {train.time} from {train.validate_from} on, at least {CLASS_ROWS} are needed",
+            hint="an earlier validate_from in [[train]], or later rows with a label",
         )
     labelled = label >= 0
     width = len(Encoder.fit(table, contract.features(train, terms.name), labelled).names)
     found = int(np.count_nonzero(labelled))
     check_labelled(
-        train, found, width + 1, f"{terms.table}: {found:,} rows have a label {train.label!r}"
+        train,
+        found,
+        width + 1,
+        f"{terms.table}: {found:,} rows{before} have a label {train.label!r}",
     )
+
+
+def split_in_time(table: pa.Table, train: TrainTerms, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """`int8[rows]` twice: the labels to train on, and those that are kept for a look at a later
+    time; -1 for none. Without a time there are none of the latter.
+
+    Raises:
+        InputError: values that are no days, or rows with a label and without a day.
+    """
+    label = known_labels(table, train.label, positive=train.positive, where=where)
+    if not train.time:
+        return label, np.full(len(label), -1, np.int8)
+    days = days_of(table, train.time, where)
+    if timeless := int(np.count_nonzero(np.isnat(days) & (label >= 0))):
+        raise InputError(
+            f"{where}: {timeless:,} rows have a label {train.label!r} and no day in {train.time!r}",
+            hint="give them a day, or take their label out: without one they are scored only",
+        )
+    after = days >= np.datetime64(train.validate_from, "D")
+    return np.where(after, np.int8(-1), label), np.where(after, label, np.int8(-1))
+
+
+def _rarer(label: np.ndarray) -> int:
+    """Rows of the rarer class."""
+    return min(int(np.count_nonzero(label == value)) for value in (0, 1))
 
 
 def folds_of(work: Work, terms: TrainTerms, table: pa.Table, labelled: np.ndarray) -> np.ndarray:

@@ -168,7 +168,8 @@ def _elsewhere(
     if not len(left) or not others.any():
         return left[:0]
     names, had = texts.take(pa.array(left)), _text(entities.filter(pa.array(others)))
-    return left[_true(pc.and_(pc.is_valid(names), pc.is_in(names, value_set=had)))]
+    found = _true(pc.and_(pc.is_valid(names), pc.is_in(names, value_set=had)))
+    return np.asarray(left[found])
 
 
 def _far_without_recipient(

@@ -26,6 +26,7 @@ ROLES = {
     "list column": _SCALARS | {"list"},
     "name": _SCALARS,
     "entity": _SCALARS,
+    "time": frozenset({"text", "date", "timestamp", "nothing"}),
 }
 """Kinds of types that a role takes."""
 
@@ -38,6 +39,8 @@ _WHY = {
     "list": "a list has several values: give each a column, or join them as text",
     "nested": "it has several values: give each a column",
     "boolean": "a yes or no names nobody",
+    "number": 'days written as digits: types = {{ {name} = "string" }} and dates = {{ {name} = '
+    '"yyyymmdd" }}, or as they are written, in tables.toml',
     "other": "export it as text or as a number",
 }
 

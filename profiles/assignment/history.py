@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.tables.bindings import table_of
+from federated.tables.days import days_of
 from federated.tables.matrix import numeric_matrix
-from profiles.campaign.outcomes import days_of
+from profiles.copies import ROWS, note_copy
 from profiles.profile import write_parquet_atomic
 from profiles.routing import compared
 from psi.protocol.errors import InputError
@@ -105,6 +106,7 @@ def load_leads(targets: Path, contacts: Path, listed: date, history: Path) -> Lo
         table = table.append_column(name, values)
     whole = _merged(table, history)
     write_parquet_atomic(whole, history)
+    note_copy(targets.parent, ROWS, history)
     return Loaded(
         leads=leads.num_rows,
         unassigned=mine.null_count,

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.tables.bindings import table_of
+from federated.tables.days import days_of
 from federated.tables.matrix import numeric_matrix
 from profiles.campaign.uplift import CONTROL, Uplift, from_people
-from profiles.routing import compared
 from psi.protocol.errors import InputError
 
-__all__ = ["Asked", "days_of", "uplift_of"]
+__all__ = ["Asked", "uplift_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,21 +165,6 @@ def _since(found: pa.Table, outcomes: Path, asked: Asked, lost: dict[str, int]) 
     if early.any():
         lost["rows of the outcomes from before the campaign"] = int(early.sum())
     return found.filter(pa.array(~early))
-
-
-def days_of(table: pa.Table, column: str, where: str) -> np.ndarray:
-    """`datetime64[D][rows]`: days as they are, or written 2026-07-31; none where there is nothing.
-
-    Raises `InputError` where something else is written.
-    """
-    text = compared(table.column(column))
-    day = pc.strptime(pc.utf8_slice_codeunits(text, 0, 10), "%Y-%m-%d", "s", error_is_null=True)
-    if wrong := day.null_count - text.null_count:
-        raise InputError(
-            f"{where}: {wrong:,} of {table.num_rows:,} values of {column!r} are no days",
-            hint="days are written 2026-07-31",
-        )
-    return np.asarray(day.to_numpy(zero_copy_only=False).astype("datetime64[D]"))
 
 
 def _reached(people: pa.Table, contacts: Path, asked: Asked, lost: dict[str, int]) -> np.ndarray:

@@ -30,6 +30,7 @@ def map_(
 
     Places are entities here by kind, products here, own accounts here, elsewhere, and outside.
     """
+    from profiles.copies import MAP, note_copy
     from profiles.flows.export import write_duckdb
     from profiles.flows.map import by_month, flow_map
     from profiles.flows.sankey import write_sankey
@@ -46,6 +47,7 @@ def map_(
         write_sankey(rows, digits, opened.settings.currency, html)
     if out is not None:
         write_duckdb({"flows": typed, "flow_map": found}, out)
+        note_copy(tables.parent, MAP, out)
 
 
 def leaks(
@@ -62,6 +64,7 @@ def leaks(
     """
     import ibis
 
+    from profiles.copies import ROWS, note_copy
     from profiles.flows import leaks as arithmetic
     from profiles.flows.export import write_parquet
 
@@ -69,6 +72,7 @@ def leaks(
     found = arithmetic.leaks(typed, opened.taxonomy, days)
     if out is not None:
         typer.echo(f"{out}: {write_parquet(found, out):,} rows")
+        note_copy(tables.parent, ROWS, out)
         return
     keys = ["month", "inflow_type", "outflow_type"]
     sums = found.group_by(keys).agg(rows=found.count(), minor=found.minor.sum())
@@ -93,6 +97,7 @@ def breaks(
 
     Counts and sums a month; `--out` has a row a break.
     """
+    from profiles.copies import ROWS, note_copy
     from profiles.flows import breaks as arithmetic
     from profiles.flows.export import write_parquet
     from psi.protocol.errors import InputError
@@ -105,6 +110,7 @@ def breaks(
     found = arithmetic.breaks(opened.base, typed, opened.taxonomy, day)
     if out is not None:
         typer.echo(f"{out}: {write_parquet(found, out):,} rows")
+        note_copy(tables.parent, ROWS, out)
         return
     keys = ["month", "type", "change"]
     sums = found.group_by(keys).agg(rows=found.count(), minor=found.minor.sum())

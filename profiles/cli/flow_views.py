@@ -49,6 +49,7 @@ def views(
         return
     if tables is None or as_of is None:
         raise MisuseError("--out: --tables and --as-of are needed beside it")
+    from profiles.copies import ROWS, note_copy
     from profiles.flows.export import write_parquet
     from profiles.flows.flows import Flows
     from profiles.views.frame import said_of
@@ -56,4 +57,5 @@ def views(
     opened, day = Flows.load(tables, flows), as_of.date()
     frame = feature_frame(opened, names, day, kind)
     written = write_parquet(frame, out, said_of(opened, names, day, kind))
+    note_copy(tables.parent, ROWS, out)
     typer.echo(f"{out}: {written:,} entities, {len(columns)} columns, as of {day}")

@@ -88,12 +88,14 @@ def type_(
     memory: Memory = "",
 ) -> None:
     """Give transactions their types: counts and sums a type, and what has no type yet."""
+    from profiles.copies import ROWS, note_copy
     from profiles.flows.export import write_parquet
     from profiles.flows.summary import shares, type_table, untyped
 
     opened = _opened(tables, flows, threads, memory)
     if out is not None:
         rows = write_parquet(opened.kept(), out)
+        note_copy(tables.parent, ROWS, out)
         typer.echo(f"{out}: {rows:,} rows")
     else:
         # the rest is not looked at

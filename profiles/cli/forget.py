@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,8 +53,9 @@ def forget(
     from federated.node.forget import forget as carry_out
     from federated.node.forget import look_up, pending, readmit
     from federated.node.home import NodeHome
-    from federated.node.outputs import kept_outputs
-    from profiles.without_person import take_out
+    from federated.node.outputs import kept_outputs, output_folders
+    from profiles.copies import take_out_of_copies
+    from profiles.without_person import names_in, take_out
 
     place = NodeHome.open(home)
     person = look_up(place, given_word(entity, file), column)
@@ -61,25 +63,35 @@ def forget(
         gone = readmit(place, person)
         typer.echo("may be in jobs again" if gone else "was not forgotten: nothing has changed")
         return
-    folders = [*(kept.folder for kept in kept_outputs(place)), *(out or [])]
+    kept = {kept.folder for kept in kept_outputs(place)} | set(out or [])
+    folders = dict.fromkeys([*output_folders(place), *(out or [])])
+    beyond: dict[str, None] = {}
+
+    def copies(folder: Path, names: set[str], **how: bool) -> dict[str, str]:
+        written, left = take_out_of_copies(folder, names, **how)
+        beyond.update(dict.fromkeys(left))
+        return {Path(name).name: now for name, now in written.items()}
 
     def outputs(person: Person, dry: bool) -> dict[str, str]:
-        found = {folder: take_out(folder, person, dry=dry) for folder in dict.fromkeys(folders)}
-        return {
-            f"{f.name}/{name}": kept for f, files in found.items() for name, kept in files.items()
-        }
+        found: dict[str, str] = {}
+        for folder in folders:
+            named = names_in(folder, person)
+            written = take_out(folder, person, dry=dry) if folder in kept else {}
+            found |= {f"{folder.name}/{name}": now for name, now in written.items()}
+            found |= copies(folder, named, changed=bool(written), dry=dry)
+        return found | copies(place.path, person.words(), dry=dry)
 
     if dry_run:
-        _say(carry_out(place, person, None, outputs), dry=True)
+        _say(carry_out(place, person, None, outputs), beyond, dry=True)
         return
     keys = place.load_keys(passphrase(passphrase_file))
     if begun := pending(place):  # a command that was killed is finished first
         word, at = begun
         carry_out(place, look_up(place, word, at), keys, outputs, column=at)
-    _say(carry_out(place, person, keys, outputs, column=column), dry=False)
+    _say(carry_out(place, person, keys, outputs, column=column), beyond, dry=False)
 
 
-def _say(done: Forgotten, *, dry: bool) -> None:
+def _say(done: Forgotten, beyond: Iterable[str], *, dry: bool) -> None:
     from federated.node.forget import KEPT
     from federated.text import plain
 
@@ -98,6 +110,12 @@ def _say(done: Forgotten, *, dry: bool) -> None:
             f"job {session} is under way: its sealed copy of the table ends with it, or by "
             f"fedprofile job stop {session}"
         )
+    for line in beyond:
+        typer.echo(f"out of reach: {plain(line, 400)}")
+    typer.echo(
+        "out of reach: copies that were made by other means than fedprofile export, leads load and "
+        "flows, and flows of other tables.toml than this node's"
+    )
     typer.echo("kept:")
     for line in KEPT:
         typer.echo(f"  {line}")

@@ -33,6 +33,10 @@ def print_summary(result: JobResult) -> None:
                 highlight=False,
                 markup=False,
             )
+        if (later := model.out_of_time) is not None:
+            for score in later.scores:
+                told = f"{plain(model.task, 40)} from {later.day} on, {score.name}"
+                console.print(f"AUC {told:<32} {score.auc:.4f}", highlight=False, markup=False)
         for warning in model.warnings:
             console.print(f"look at this: {plain(warning, 400)}", highlight=False, markup=False)
     for summed in join_sum_metrics(result.federation.outcome):

@@ -151,6 +151,20 @@ class Importance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutOfTime:
+    """Rows whose `column` says a day from `day` on: not trained on, measured with the final models.
+
+    `scores` are none where fewer than two classes are among them.
+    """
+
+    column: str
+    day: str
+    rows: int
+    positives: int
+    scores: tuple[Scored, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """One trained task. `scores` begin with the one to compare with (alone), if there is one.
 
@@ -176,6 +190,7 @@ class Model:
     evaluation: str = ""
     importance: tuple[Importance, ...] = ()
     gain: Interval | None = None
+    out_of_time: OutOfTime | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -154,6 +154,7 @@ ABSENT: dict[str, dict[str, Any]] = {
     "feature": {"party": [BANK | {"features": ["no"]}, BUREAU]},
     "partner's feature": {"party": [BANK, BUREAU | {"features": ["no"]}]},
     "label": {"train": {"label": "bank.no"}},
+    "time": {"train": {"time": "bank.no", "validate_from": "2025-10-01"}},
     "segment": {"aggregate": [SEGMENT | {"by": "bank.no"}]},
     "measure": {"aggregate": [SEGMENT | {"measures": ["bureau.no:sum"]}]},
     "category": {"aggregate": [CATEGORY | {"by": "bureau.no"}]},
@@ -162,7 +163,41 @@ ABSENT: dict[str, dict[str, Any]] = {
     "list column": {"target": [LIST | {"columns": ["no"]}]},
     "name": {"target": [LIST | {"name": "no"}]},
 }
+LATER = {"time": "bank.on", "validate_from": "2025-10-01"}
+EARLY, LATE = dt.date(2025, 9, 30), dt.date(2025, 10, 1)
+
+
+def dated(said: str, days: Any, **columns: Any) -> Slip:
+    """A training with a validation period, by days that are no good for it."""
+    tables = world()
+    tables["bank"] |= {"on": days} | columns
+    return Slip(said, asked(train=LATER), tables)
+
+
 SLIPS: dict[str, Slip] = odd_types() | {
+    # a validation period
+    "days as numbers": dated("'on': found int64, which cannot be a time", [20251001] * ROWS),
+    "days in another order": dated("240 of 240 values of 'on' are no days", ["01.10.2025"] * ROWS),
+    "labels without a day": dated(
+        "1 rows have a label 'y' and no day in 'on'", [*[EARLY, LATE] * 119, EARLY, None]
+    ),
+    "all rows too late to train on": dated(
+        "0 rows of its rarer class from before 2025-10-01", [LATE] * ROWS
+    ),
+    "no row to validate on": dated(
+        "0 rows of its rarer class with on from 2025-10-01 on", [EARLY] * ROWS
+    ),
+    "one class to train on": dated(
+        "0 rows of its rarer class from before", [EARLY] * 120 + [LATE] * 120,
+        y=[1] * 120 + [0, 1] * 60,
+    ),
+    "one class to validate on": dated(
+        "0 rows of its rarer class with on from", [EARLY] * 120 + [LATE] * 120,
+        y=[0, 1] * 60 + [0] * 120,
+    ),
+    "too few rows before for the columns and folds": dated(
+        "50 rows from before 2025-10-01 have a label", [EARLY] * 50 + [LATE] * 190
+    ),
     # labels
     "three classes": column("bank", "y", [0, 1, 2] * 80, "found 3 classes"),
     "a continuous label": column("bank", "y", np.arange(ROWS) / 7, "found 240 classes"),

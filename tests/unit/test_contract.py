@@ -11,6 +11,7 @@ from federated.contract.negotiation import Agreed, Approver, Proposer
 from federated.contract.release import planned
 from federated.contract.summary import in_words
 from federated.contract.terms import (
+    VERSION,
     AggregateTerms,
     AlignTerms,
     AmountTerms,
@@ -76,7 +77,7 @@ def contract(*names: str) -> Contract:
         "bureau": {"measures": ("a",)},
     }
     made = Contract(
-        version=5,
+        version=VERSION,
         nonce=secrets.token_hex(32),
         job="churn",
         purpose="retention",
@@ -125,7 +126,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data[:-1] + b',"z":1}',
         lambda data: data + b" ",
         lambda data: data.replace(b'"job":"churn"', b'"job":"ch\\u0007urn"'),
-        lambda data: data.replace(b'"version":5', b'"version":1'),
+        lambda data: data.replace(b'"version":%d' % VERSION, b'"version":1'),
         lambda data: data.replace(b"paillier-djn-v4", b"paillier-djn-v1"),
         lambda data: b"\xff" + data,
         lambda data: data.replace(b'"seed":7', b'"seed":9007199254740993'),
@@ -150,6 +151,8 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data.replace(b'"column_bits":8', b'"column_bits":7'),
         lambda data: data.replace(b'"steps":0', b'"steps":1'),
         lambda data: data.replace(b'"row_bits":0', b'"row_bits":1'),
+        lambda data: data.replace(b'"time":""', b'"time":"y"'),
+        lambda data: data.replace(b'"validate_from":""', b'"validate_from":"2025-10-01"'),
         lambda data: data.replace(b'"score_vectors":0', b'"score_vectors":1'),
         lambda data: data.replace(b"half-tree-regression-v2", b"half-tree-regression-v0"),
         lambda data: data.replace(b'"keep_tags_days":0', b'"keep_tags_days":-1'),

@@ -25,6 +25,7 @@ HEADS = {
     "[[exclude]]": "[[exclude]]",
 }  # fmt: skip
 BY_CATEGORY = "[[aggregate]] by category"
+LATER = {"time": "bank.cut_off", "validate_from": "2025-10-01"}
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,7 @@ def test_the_reader_knows_the_documented_keys_and_no_others(
     if section == "[train]":
         place(job, section)["features"] = ["bank.x", "bureau.y"]  # where they are there only
         place(job, section)["noise"] = 1
+        place(job, section).update(LATER)
         Job.load(horizontal())  # asks for more
     Job.load(job)
     known = set(asked[reader(section)].keys)
@@ -320,6 +322,8 @@ def test_examples_are_read(row: Row) -> None:
         if (row.section, row.key) == ("[train]", "features"):
             for party, columns in zip(job["party"], (["balance"], ["open_loans"]), strict=False):
                 party["features"] = columns
+        if row.key in LATER:
+            target.update(LATER)
         if row.key == "duplicates":  # of two parties
             del job["party"][2:]
         if row.key == "by" and row.section == BY_CATEGORY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,11 @@ __all__ = [
     "check_features",
     "check_train",
     "chosen_words",
+    "is_day",
+    "later_words",
     "noise_text",
     "private",
+    "trained_on",
 ]
 
 SPLITS = ("vertical", "horizontal")
@@ -45,6 +49,11 @@ class TrainAsked:
     Columns at two parties: `evaluations` of the gradient over all rows, `fold_evaluations` more in
     each fold, `noise` on what they open, a number as text. Rows split, or columns at more parties:
     `steps` and `row_bits`, the latter alone `fold_steps`.
+
+    Rows of which the label party's column `time` says a day on or after `validate_from`
+    (2025-10-01) are not trained on: to everybody else they are rows without a label. The label
+    party measures the model on them, out of time. Both are "" where nothing is asked; columns
+    split only.
     """
 
     task: str
@@ -61,6 +70,8 @@ class TrainAsked:
     fold_steps: int = 0
     row_bits: int = 0
     features: tuple[FeatureTerms, ...] = ()
+    time: str = ""
+    validate_from: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +114,10 @@ def check_train(terms: TrainTerms) -> None:
         raise PeerError("the contract asks for a model that this version does not have")
     if len(terms.task.encode("utf-8", "replace")) > LONGEST_TASK:
         raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
+    if bool(terms.time) != bool(terms.validate_from):
+        raise PeerError("a training names a first day of validation without a column, or one alone")
+    if terms.time and (terms.split == "horizontal" or not is_day(terms.validate_from)):
+        raise PeerError("a training validates from a day that is none, or rows that are split")
     if not private(terms) and terms.row_bits < 1:
         raise PeerError("the contract does not say how many bits of a row a training may tell")
 
@@ -114,6 +129,31 @@ def check_features(contract: Contract, terms: TrainTerms) -> None:
         raise PeerError("a training names columns of a party that has no part in it, or twice")
     if not all(contract.features(terms, name) for name in terms.partners):
         raise PeerError("a training names a partner that brings no column to it")
+
+
+def is_day(text: str) -> bool:
+    """Whether it is a day, written 2025-10-01."""
+    try:
+        return dt.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def trained_on(terms: TrainTerms) -> str:
+    """Which shared records are trained on, as others see them."""
+    if not terms.time:
+        return "which shared records have a label"
+    return f"which shared records have a label and are from before {terms.validate_from}"
+
+
+def later_words(contract: Contract, terms: TrainTerms) -> str:
+    """What is kept for a look at a later time, where something is."""
+    if not terms.time:
+        return ""
+    return (
+        f"; rows with {terms.time} from {terms.validate_from} on are not trained on, and "
+        f"{contract.receiver} measures the model on them"
+    )
 
 
 def chosen_words(terms: TrainTerms) -> str:

@@ -17,7 +17,9 @@ from federated.contract.kinds.train import (
     check_features,
     check_train,
     chosen_words,
+    later_words,
     private,
+    trained_on,
 )
 from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, joined_rows
@@ -71,6 +73,7 @@ class TrainNewton(Kind[TrainTerms]):
                 yield "feature", contract.features(terms, party)
             if party == contract.receiver:
                 yield "label", [terms.label]
+                yield "time", [terms.time] if terms.time else []
 
     def completed(self, contract: Contract) -> Contract:
         mine = self.terms(contract)
@@ -91,6 +94,7 @@ class TrainNewton(Kind[TrainTerms]):
                 f"{me} and {', '.join(terms.partners)} fit '{terms.task}': {steps}"
                 f"{in_folds * bool(terms.folds)}, on rows encrypted under {me}'s "
                 f"{terms.key_bits}-bit key{chosen_words(terms)}"
+                f"{later_words(contract, terms)}"
             )
 
     def guards(self, contract: Contract) -> Iterator[str]:
@@ -165,7 +169,7 @@ def _vertical(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
     for name in terms.partners:
         own = f"the coefficients of its own columns after every step, and how many columns {me} has"
         found.append(Disclosure(step, name, own, line))
-        fold = "which shared records have a label, and their validation fold"
+        fold = f"{trained_on(terms)}, and their validation fold"
         found.append(Disclosure(step, name, fold, "train.folds"))
     return found
 

@@ -19,8 +19,10 @@ from federated.contract.kinds.train import (
     check_features,
     check_train,
     chosen_words,
+    later_words,
     noise_text,
     private,
+    trained_on,
 )
 from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, REPEATED, joined_rows
@@ -79,6 +81,7 @@ class TrainVertical(Kind[TrainTerms]):
                 yield "feature", contract.features(terms, party)
             if party == contract.receiver:
                 yield "label", [terms.label]
+                yield "time", [terms.time] if terms.time else []
 
     def completed(self, contract: Contract) -> Contract:
         mine = self.terms(contract)
@@ -100,6 +103,7 @@ class TrainVertical(Kind[TrainTerms]):
             yield (
                 f"{me} and {terms.partners[0]} fit '{terms.task}' by private sums: {each}{folds}; "
                 f"neither sees a row's number before the final score{chosen_words(terms)}"
+                f"{later_words(contract, terms)}"
             )
 
     def guards(self, contract: Contract) -> Iterator[str]:
@@ -214,7 +218,7 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
     )
     span = f"at each evaluation the range of {partner}'s part, to a quarter, at the end its mean"
     start = f"of {me}'s own model the mean score and curvature, once"
-    folds = "which shared records have a label, and their validation fold"
+    folds = f"{trained_on(terms)}, and their validation fold"
     return [
         Disclosure(step, me, score, "train.score_bits"),
         Disclosure(step, me, f"{_sums(contract, terms, me, partner)}; {span}", "train.noise"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from federated.approval.decision import Decision, Request, Undecided
+from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
 from federated.tables.source import MemorySource
@@ -42,6 +43,10 @@ class Officer:
 
     def __init__(self, why: str, asked: threading.Event) -> None:
         self.why, self.asked = why, asked
+
+    def allows(self, contract: Contract) -> None:
+        if self.why:
+            raise Declined(self.why)
 
     def decide(self, request: Request, stop: threading.Event) -> Decision:
         self.asked.set()
