@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from federated.readers.base import column_hint
 from federated.tables.column_roles import kind_of
+from federated.tables.days import days_of
 from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
-from profiles.campaign.outcomes import days_of
 from profiles.exclusion.rule import ExcludeSpec
 from profiles.routing import compared
 from psi.protocol.errors import InputError

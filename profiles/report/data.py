@@ -154,7 +154,7 @@ class Importance:
 class OutOfTime:
     """Rows whose `column` says a day from `day` on: not trained on, measured with the final models.
 
-    `scores` are none where fewer than two classes are among them.
+    `positives` of its `rows` are 1; `scores` are none where fewer than two classes are among them.
     """
 
     column: str
@@ -178,6 +178,7 @@ class Model:
         evaluation: how scores were measured, in words.
         importance: a column each.
         gain: of AUC, joined less alone, over folds.
+        out_of_time: how both did in the validation period, if there is one.
         notes: sentences beneath.
     """
 
