@@ -1,0 +1,86 @@
+"""The circuit that finds the best candidate of each node: add, magnitude, tournament, own best.
+
+Numbers are wires bit by bit, least first: labels `uint64[bits, nodes, n, 2]`. A score is shared
+modulo 2^15, as a signed number. Its magnitude is that of v or of -v - 1, which is one less; a last
+bit above it says whether the candidate is kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.trees.splitting.garbling import Engine
+
+__all__ = ["MAGNITUDE_BITS", "best", "products_of"]
+
+Words = NDArray[np.uint64]
+
+MAGNITUDE_BITS = 14
+
+
+def _added(engine: Engine, x: Words, y: Words) -> Words:
+    """x + y modulo 2^bits."""
+    total = [x[0] ^ y[0]]
+    carry = engine.product(x[0], y[0])
+    for bit in range(1, len(x)):
+        total.append(x[bit] ^ y[bit] ^ carry)
+        if bit + 1 < len(x):
+            carry = carry ^ engine.product(x[bit] ^ carry, y[bit] ^ carry)
+    return np.stack(total)
+
+
+def _less(engine: Engine, x: Words, y: Words) -> Words:
+    """Whether x < y, unsigned."""
+    less = engine.product(x[0] ^ y[0], y[0])
+    for bit in range(1, len(x)):
+        less = less ^ engine.product(x[bit] ^ y[bit], y[bit] ^ less)
+    return less
+
+
+def _selected(engine: Engine, choice: Words, x: Words, y: Words) -> Words:
+    """y where `choice` is 1, else x; `choice` has no axis of bits."""
+    return x ^ engine.product(np.broadcast_to(choice, x.shape), x ^ y)
+
+
+def best(engine: Engine, x: Words, y: Words, kept: Words, own: Words) -> tuple[Words, Words]:
+    """Of each node whether a candidate is above `own`, and the best one's number if so, else 0.
+
+    Args:
+        engine: garbles or evaluates.
+        x, y: shares of scores `[15, nodes, n, 2]`.
+        kept: `[nodes, n, 2]`.
+        own: the magnitude to beat, with a bit of 1 above it: `[15, nodes, 1, 2]`.
+
+    Returns:
+        Wires `[nodes, 2]`, and `[bits, nodes, 2]`.
+    """
+    total = _added(engine, x, y)
+    value = np.concatenate([total[:MAGNITUDE_BITS] ^ total[MAGNITUDE_BITS], kept[None]])
+    number = np.zeros((0, *value.shape[1:]), np.uint64)
+    while (count := value.shape[2]) > 1:
+        even = count // 2 * 2
+        left, right = value[:, :, 0:even:2], value[:, :, 1:even:2]
+        above = _less(engine, left, right)
+        sides = (np.concatenate([value, number])[:, :, at:even:2] for at in (0, 1))
+        chosen = np.concatenate([_selected(engine, above, *sides), above[None]])
+        # one without a partner is on the left of nobody: a wire of 0 has label 0
+        alone = np.concatenate([value, number])[:, :, even:]
+        alone = np.concatenate([alone, np.zeros((1, *alone.shape[1:]), np.uint64)])
+        every = np.concatenate([chosen, alone], axis=2)
+        value, number = every[: len(value)], every[len(value) :]
+    won = _less(engine, own, value)
+    if len(number):
+        number = engine.product(np.broadcast_to(won, number.shape), number)
+    return won[:, 0], number[:, :, 0]
+
+
+def products_of(nodes: int, candidates: int) -> int:
+    """How many products the circuit has."""
+    value, bits = MAGNITUDE_BITS + 1, 0
+    found, count = (value - 1) * candidates, candidates
+    while count > 1:
+        pairs = count // 2
+        found += pairs * (2 * value + bits)
+        count, bits = count - pairs, bits + 1
+    return nodes * (found + value + bits)
