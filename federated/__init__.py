@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from federated.ledger.account import verify_ledger
     from federated.models import MODELS, Model, Part
     from federated.steps.saved_model import SavedModel
+    from federated.trees.call import boost_trees
 
 __all__ = [
     "MODELS",
@@ -30,6 +31,7 @@ __all__ = [
     "aggregate_by_category",
     "aggregate_by_segment",
     "auc",
+    "boost_trees",
     "calibration",
     "join_and_sum",
     "ks",
@@ -47,6 +49,7 @@ __getattr__ = handed_out(
         "aggregate_by_category": "federated.aggregate.pair",
         "aggregate_by_segment": "federated.aggregate.pair",
         "auc": "federated.evaluation",
+        "boost_trees": "federated.trees.call",
         "calibration": "federated.evaluation",
         "join_and_sum": "federated.join_sum.call",
         "ks": "federated.evaluation",

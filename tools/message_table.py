@@ -28,8 +28,11 @@ RANGES = {
     (0x80, 0x8F): "private sums",
     (0x90, 0x94): "horizontal training",
     (0x95, 0x9F): "statistics by private sums",
-    (0xA0, 0xDF): "party and wire",
+    (0xA0, 0xBF): "party and wire",
+    (0xC0, 0xCF): "private trees",
+    (0xD0, 0xDF): "party and wire",
     (0xE0, 0xEF): "private regression",
+    (0xF0, 0xFF): "splits of private trees",
 }
 HEAD = """# Numbers of messages
 

@@ -49,6 +49,7 @@ __all__ = [
 
 Words = NDArray[np.uint64]
 Bins = NDArray[np.uint16]
+Lanes = NDArray[Any]
 
 WIDTH = 7
 """Bytes of a lane on the way: everything is modulo 2^56."""
@@ -92,7 +93,7 @@ def signed(numbers: Words) -> NDArray[np.int64]:
     return (numbers << np.uint64(_SHIFT)).view(np.int64) >> np.int64(_SHIFT)
 
 
-def batch_nonce(transcript: Transcript, name: str, *values: Words) -> bytes:
+def batch_nonce(transcript: Transcript, name: str, *values: Lanes) -> bytes:
     """The nonce of a batch of these values."""
     text = hashlib.sha256()
     for each in values:
@@ -147,10 +148,13 @@ class Index:
         self._store.put("index-beside", sent.place, np.zeros((0, 0, 2), np.uint64))
         return Turned(sent.place, trees.turned(bins)[1])
 
-    def summed(self, place: int, bins: Bins, nonce: bytes, lanes: Words) -> Words:
-        """This side's share `uint64[2^depth, k]` of the sums by bin of a batch `uint64[n, k]`."""
+    def summed(self, place: int, bins: Bins, nonce: bytes, lanes: Lanes) -> Lanes:
+        """This side's share `uint[2^depth, k]` of the sums by bin of a batch `uint[n, k]`.
+
+        Lanes are of 32 or 64 bits, and their sums of as many.
+        """
         trees, _ = self._trees(place).turned(bins)
-        return np.asarray(trees.share(_own(nonce, place), lanes, 64))
+        return np.asarray(trees.share(_own(nonce, place), lanes, 8 * lanes.itemsize))
 
     def looked_up(self, place: int, bins: Bins, nonce: bytes, lanes: Words, table: Words) -> Words:
         """This side's share `uint64[n]` of the rows' sums of values times `table[bin]`."""
@@ -205,10 +209,14 @@ class Values:
         trees = self._trees(sent.place, depth, made=True).turned(sent.turns)
         self._store.put("value-turns", sent.place, trees.turns)
 
-    def summed(self, place: int, depth: int, nonce: bytes, values: Words) -> tuple[Words, Words]:
-        """A batch `uint64[n, k]` padded, and this side's share `uint64[2^depth, k]` of its sums."""
-        pads, sums = self._trees(place, depth).sums(_own(nonce, place), values.shape[1], 64)
-        return values + pads, np.uint64(0) - sums
+    def summed(self, place: int, depth: int, nonce: bytes, values: Lanes) -> tuple[Lanes, Lanes]:
+        """A batch `uint[n, k]` padded, and this side's share `uint[2^depth, k]` of its sums.
+
+        Lanes are of 32 or 64 bits, and their sums of as many.
+        """
+        bits, trees = 8 * values.itemsize, self._trees(place, depth)
+        pads, sums = trees.sums(_own(nonce, place), values.shape[1], bits)
+        return values + pads, np.negative(sums)
 
     def looked_up(
         self, place: int, nonce: bytes, values: Words, table: Words

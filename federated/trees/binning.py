@@ -153,7 +153,7 @@ def bins_of_categories(
 class Binning:
     """A party's fitted bins: `Binning.fit(...)`, then `transform(table)`.
 
-    `notes` name the columns that were left out because all their rows fall into one bin.
+    `columns` have bins; `notes` name those that were left out because all rows fall into one.
     """
 
     columns: tuple[NumberBins | CategoryBins, ...]

@@ -137,10 +137,12 @@ class Growing:
         self.slot, self.places = new, below.reshape(-1)
 
     def finish(self, g: Whole, h: Whole) -> Floats:
-        """Set the leaves' values; each row's `float64[n]`."""
+        """Set the values of all places; each row's `float64[n]`."""
         plan, size = self._plan, len(self.tree.value)
-        slope = _added(self.at, g, size) * 2.0**-SLOPE_BITS
-        curvature = _added(self.at, h, size) * 2.0**-CURVATURE_BITS
+        sums = np.stack([_added(self.at, each, size) for each in (g, h)])
+        for place in range(size - 1, 0, -1):  # from the leaves up
+            sums[:, (place - 1) // 2] += sums[:, place]
+        slope, curvature = sums[0] * 2.0**-SLOPE_BITS, sums[1] * 2.0**-CURVATURE_BITS
         known = curvature > 0
         self.tree.value[known] = -plan.rate * slope[known] / (curvature[known] + plan.penalty)
         return np.asarray(self.tree.value[self.at])

@@ -7,13 +7,17 @@ which they won, and that number is all that either says of them to the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federated.trees.layout import Layout
+from federated.trees.plan import MOST_DEPTH
+from psi.protocol import MisuseError
 
 __all__ = ["LEAF", "OWN", "PARTNER", "Forest", "Tree", "places_of"]
 
@@ -21,6 +25,9 @@ LEAF, OWN, PARTNER = 0, 1, 2
 """What stands at a place."""
 
 Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+Bins = NDArray[np.uint16]
+Sides = NDArray[np.bool_]
 
 
 def places_of(depth: int) -> int:
@@ -34,8 +41,9 @@ class Tree:
 
     kind: `int8[places]`, `LEAF`, `OWN` or `PARTNER`.
     split: `int32[places]`, an own candidate, or the number of a partner's split.
-    value: `float64[places]`, what a row that ends there adds to its score.
-    gain: `float64[places]`, of each own split; of a partner's 0, which nobody knows.
+    value: `float64[places]`, what a row that ends there adds to its score; at a split, what
+        it would be if the tree ended there.
+    gain: `float64[places]`, of each split.
     """
 
     kind: NDArray[np.int8]
@@ -73,53 +81,124 @@ class Forest:
         """How many splits the feature party has won."""
         return sum(int(np.count_nonzero(tree.kind == PARTNER)) for tree in self.trees)
 
-    def scores(
-        self, bins: list[NDArray[np.uint16]], sides: NDArray[np.bool_] | None = None
-    ) -> Floats:
+    def scores(self, bins: list[Bins], sides: Sides | None = None) -> Floats:
         """`float64[n]`: each row's score.
 
         Args:
             bins: of each own column `uint16[n]`.
             sides: `bool[partner splits, n]`, whether a row goes right there; None: there are none.
+
+        Raises:
+            MisuseError: columns or sides of another number or length.
         """
-        rows = len(bins[0]) if bins else (0 if sides is None else sides.shape[1])
-        found = np.full(rows, self.base)
+        found = np.full(self._rows(bins, sides), self.base)
+        for tree, at in self._paths(bins, sides):
+            found += tree.value[at]
+        return found
+
+    def contributions(self, bins: list[Bins], sides: Sides | None = None) -> Floats:
+        """By how much each own column moves each row's score, and all of the partner's together.
+
+        `float64[n, own columns + 1]`, the partner's last: at each split on a row's path, the value
+        of the child less that of the split (Saabas 2014). With `base` and the roots' values they
+        add up to the score. Arguments and errors as of `scores`.
+        """
+        found = np.zeros((self._rows(bins, sides), len(self.layout.columns) + 1))
+        for tree, at in self._paths(bins, sides):
+            rows = np.flatnonzero(at > 0)
+            while len(rows):
+                child = at[rows]
+                parent = (child - 1) // 2
+                who = np.full(len(rows), len(self.layout.columns))
+                own = tree.kind[parent] == OWN
+                who[own] = self._columns[tree.split[parent[own]]]
+                found[rows, who] += tree.value[child] - tree.value[parent]
+                at[rows] = parent
+                rows = rows[parent > 0]
+        return found
+
+    def _paths(self, bins: list[Bins], sides: Sides | None) -> Iterator[tuple[Tree, Whole]]:
+        """Of each tree the places where the rows end."""
+        rows = self._rows(bins, sides)
         for tree in self.trees:
             at = np.zeros(rows, np.int64)
-            places = np.flatnonzero(tree.kind)
-            for place in places:  # parents come before their children
+            for place in np.flatnonzero(tree.kind):  # parents come before their children
                 here = np.flatnonzero(at == place)
                 if tree.kind[place] == OWN:
                     column, left = self.layout.split(int(tree.split[place]))
                     right = ~left[bins[column][here]]
-                elif sides is None:
-                    raise ValueError("a partner's split without its sides")
                 else:
+                    assert sides is not None  # noqa: S101  `_rows` has looked
                     right = sides[tree.split[place], here]
                 at[here] = 2 * place + 1 + right
-            found += tree.value[at]
-        return found
+            yield tree, at
+
+    def _rows(self, bins: list[Bins], sides: Sides | None) -> int:
+        """How many rows there are. Raises `MisuseError` where columns and sides do not fit."""
+        splits = 0 if sides is None else len(sides)
+        if len(bins) != len(self.layout.columns) or splits != self.partner_splits:
+            raise MisuseError(
+                f"{len(bins)} columns and {splits} splits of a partner found, "
+                f"{len(self.layout.columns)} and {self.partner_splits} in the trees"
+            )
+        lengths = {len(own) for own in bins} | ({sides.shape[1]} if sides is not None else set())
+        if len(lengths) > 1:
+            raise MisuseError("columns and sides of different numbers of rows")
+        return lengths.pop() if lengths else 0
+
+    @cached_property
+    def _columns(self) -> Whole:
+        """Of each own candidate its column."""
+        counts = [len(left) for left in self.layout.lefts]
+        return np.repeat(np.arange(len(counts)), counts)
 
     def importance(self) -> Floats:
-        """`float64[own columns]`: what each own column's splits have gained."""
-        found = np.zeros(len(self.layout.columns))
+        """`float64[own columns + 1]`: what each column's splits have gained, the partner's last."""
+        found = np.zeros(len(self.layout.columns) + 1)
         for tree in self.trees:
-            for place in np.flatnonzero(tree.kind == OWN):
-                column, _ = self.layout.split(int(tree.split[place]))
-                found[column] += tree.gain[place]
+            for place in np.flatnonzero(tree.kind):
+                own = tree.kind[place] == OWN
+                at = self._columns[tree.split[place]] if own else len(self.layout.columns)
+                found[at] += tree.gain[place]
         return found
 
     def plain(self) -> dict[str, Any]:
-        """Numbers and lists only."""
-        return {
-            "base": self.base,
-            "trees": [
-                {
-                    "kind": tree.kind.tolist(),
-                    "split": tree.split.tolist(),
-                    "value": tree.value.tolist(),
-                    "gain": tree.gain.tolist(),
-                }
-                for tree in self.trees
-            ],
-        }
+        """Numbers and lists only: what `of` makes the forest of again, with its layout."""
+        names = [field.name for field in fields(Tree)]
+        trees = [{name: getattr(tree, name).tolist() for name in names} for tree in self.trees]
+        return {"base": self.base, "trees": trees}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any], layout: Layout) -> Forest:
+        """The forest that `plain` described. Raises `MisuseError`."""
+        try:
+            trees = tuple(
+                Tree(
+                    kind=np.array(each["kind"], np.int8),
+                    split=np.array(each["split"], np.int32),
+                    value=np.array(each["value"], np.float64),
+                    gain=np.array(each["gain"], np.float64),
+                )
+                for each in plain["trees"]
+            )
+            made = cls(float(plain["base"]), trees, layout)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise MisuseError("these are no saved trees") from None
+        splits = made.partner_splits
+        if not np.isfinite(made.base) or not all(_whole(t, layout, splits) for t in trees):
+            raise MisuseError("saved trees with splits or values that there cannot be")
+        return made
+
+
+def _whole(tree: Tree, layout: Layout, partner_splits: int) -> bool:
+    """Whether a tree that was read has places, splits and values that there can be."""
+    size = len(tree.kind)
+    if size not in [places_of(depth) for depth in range(1, MOST_DEPTH + 1)]:
+        return False
+    if any(each.shape != (size,) for each in (tree.split, tree.value, tree.gain)):
+        return False
+    inner = (size - 1) // 2
+    most = np.where(tree.kind == OWN, layout.candidates, partner_splits)
+    ranges = (tree.kind == LEAF) | ((tree.split >= 0) & (tree.split < most))
+    known = np.isin(tree.kind, (LEAF, OWN, PARTNER)) & np.isfinite(tree.value + tree.gain)
+    return bool((known & ranges).all() and not tree.kind[inner:].any())

@@ -27,7 +27,7 @@ Sides = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Column:
-    """Its cells, one a bin; whether they have an order; whether the last one holds missing values.
+    """A column as the other party knows it.
 
     A category's missing values are a cell like any other.
 
@@ -62,7 +62,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Layout:
-    """A party's columns in order; candidates are numbered through all of them."""
+    """A party's `columns` in order; candidates are numbered through all of them."""
 
     columns: Annotated[tuple[Column, ...], Length(MOST_COLUMNS)]
 

@@ -105,7 +105,7 @@ def test_pure_nodes_and_columns_without_a_say_are_leaves() -> None:
         ("row_bits", -1),
     ],
 )
-def test_terms_out_of_range_are_refused_by_name(name: str, value: float) -> None:
+def test_terms_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(MisuseError, match=f"{name} = .* found"):
         replace(plan(10), **{name: value})
 

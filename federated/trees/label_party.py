@@ -1,0 +1,443 @@
+"""The label party of trees: grows them, and learns the sides of its rows where the partner won."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.sharing.kept import Values, batch_nonce
+from federated.sharing.messages import Asked, Challenged, Points, Seeds, Turned
+from federated.trees import row_bits
+from federated.trees.booster import (
+    Best,
+    Growing,
+    Whole,
+    base_score,
+    histograms,
+    log_loss,
+    own_best,
+    own_gain,
+    right_of,
+    slopes,
+)
+from federated.trees.forest import OWN, PARTNER, Forest, Tree
+from federated.trees.layout import Layout
+from federated.trees.messages import Begin, Choices, Grown, Lanes, Ready, RowBits
+from federated.trees.party import Party, Shares, drawn_rows
+from federated.trees.plan import CURVATURE_BITS, SLOPE_BITS, TreesPlan
+from federated.trees.results import LabelTrees
+from federated.trees.splitting import (
+    LabelSplits,
+    SplitAnswer,
+    SplitPicks,
+    SplitWon,
+    Totals,
+)
+from federated.trees.states import WAITS, Linking, Training
+from psi.protocol import Context, Done, InputError, MisuseError, PeerError, Refused, Share, Turn
+
+__all__ = ["LabelParty"]
+
+Bins = NDArray[np.uint16]
+Mask = NDArray[np.bool_]
+
+CLASS_ROWS = 20
+"""The fewest training rows of a class."""
+
+
+class LabelParty(Party[LabelTrees]):
+    """Holds the labels and columns; learns who has won each node, and its rows' sides there.
+
+    Args:
+        context: of the session; its store keeps trees of seeds, 16 bytes a row and column.
+        partners: the feature parties; one.
+        bins: of each own column `uint16[n]`; there may be none.
+        layout: of these columns.
+        label: `int8[n]`, 1 and 0, -1 where there is none: these rows are only scored.
+        plan: the contract's terms.
+        valid: `bool[n]`, the validation part, if the plan has a `patience`: trees do not grow on
+            these rows.
+
+    Raises:
+        InputError: labels that are none.
+        MisuseError: arguments that do not fit together or to the plan.
+        Refused: too few rows of a class.
+    """
+
+    finder: ClassVar[type[LabelSplits]] = LabelSplits
+    transitions: ClassVar[Mapping[tuple[type, type], str]] = {
+        (Linking, Ready): "on_ready",
+        (Linking, Points): "on_points",
+        (Linking, Seeds): "on_seeds",
+        (Training, Asked): "on_asked",
+        (Training, Challenged): "on_challenged",
+        (Training, Turned): "on_turned",
+        (Training, SplitAnswer): "on_split_answer",
+        (Training, SplitPicks): "on_split_picks",
+        (Training, SplitWon): "on_split_won",
+        (Training, RowBits): "on_row_bits",
+    }
+
+    def __init__(
+        self,
+        context: Context,
+        partners: Sequence[str],
+        bins: Sequence[Bins],
+        layout: Layout,
+        label: NDArray[np.int8],
+        *,
+        plan: TreesPlan,
+        valid: Mask | None = None,
+    ) -> None:
+        if len(partners) != 1 or context.party in partners:
+            raise MisuseError(f"{len(partners)} partners found, one other party allowed in trees")
+        super().__init__(context, partners[0], len(label), plan)
+        fits = len(bins) == len(layout.columns) and all(len(own) == len(label) for own in bins)
+        if not fits or (valid is None) != (plan.patience == 0):
+            raise MisuseError(f"{len(bins)} columns and a validation part that do not fit the plan")
+        if not np.isin(label, (-1, 0, 1)).all():
+            raise InputError("labels that are not 0, 1 or -1 for none")
+        if any(int(own.max()) >= c.cells for own, c in zip(bins, layout.columns, strict=True)):
+            raise InputError("rows with a bin that their column does not have")
+        self._bins, self._layout = list(bins), layout
+        self._y = np.asarray(label, np.int8)
+        self._valid = (self._y >= 0) & (valid if valid is not None else False)
+        self._used = (self._y >= 0) & ~self._valid
+        for rows in (self._used, self._valid) if plan.patience else (self._used,):
+            counts = np.bincount(self._y[rows], minlength=2)
+            if counts.min() < CLASS_ROWS:
+                raise Refused(
+                    f"{counts.min()} rows of the rarer class, at least {CLASS_ROWS} are needed",
+                    hint="more rows with a label are needed",
+                )
+
+    def begin(self) -> Turn[LabelTrees]:
+        """Send the terms."""
+        state = self._linking(None)
+        begin = Begin(self._plan.digest(), self._rows, state.point)
+        return Turn(state, [(self._peer, begin)], progress=0.0)
+
+    def on_ready(self, state: Linking, sent: Ready, peer: str) -> Turn[LabelTrees]:
+        """The partner's columns; choose in its base transfers."""
+        state = self._heard(state, sent, peer)
+        if state.layout is not None:
+            raise PeerError("a layout that was told before")
+        sent.layout.check()
+        state, points = self._chosen(replace(state, layout=sent.layout), sent.point)
+        return Turn(state, [(peer, points)])
+
+    def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[LabelTrees]:
+        """All seeds but one a group."""
+        state = self._heard(state, sent, peer)
+        own, other = self._linked(state, sent)
+        assert state.layout is not None  # noqa: S101  `_linked` has looked
+        self.context.store.put("margin", 0, np.full(self._rows, self._base))
+        return Turn(
+            Training(
+                transcript=state.transcript,
+                keys=own,
+                peer=other,
+                layout=state.layout,
+            )
+        )
+
+    # the partner's trees of seeds
+
+    def on_asked(self, state: Training, sent: Asked, peer: str) -> Turn[LabelTrees]:
+        """Make trees, and send what corrects the partner's."""
+        state = self._heard(state, sent, peer)
+        if sent.place != state.answered or sent.place >= self._places(state):
+            raise PeerError("transfers that are not due")
+        rows = self._filled(sent.place // len(state.layout.columns))
+        told = self._values(state).answered(
+            state.transcript, sent, rows, self._seeds_depth(state, sent.place)
+        )
+        return Turn(replace(state, answered=state.answered + 1), [(peer, told)])
+
+    def on_challenged(self, state: Training, sent: Challenged, peer: str) -> Turn[LabelTrees]:
+        """Zeros under the partner's nonce."""
+        state = self._heard(state, sent, peer)
+        if sent.place != state.proved or sent.place >= state.answered:
+            raise PeerError("a challenge that is not due")
+        zeros = self._values(state).zeroed(sent, self._seeds_depth(state, sent.place))
+        return Turn(replace(state, proved=state.proved + 1), [(peer, zeros)])
+
+    def on_turned(self, state: Training, sent: Turned, peer: str) -> Turn[LabelTrees]:
+        """Keep the partner's turns; once all trees of seeds are there, grow."""
+        state = self._heard(state, sent, peer)
+        if sent.place != state.given or sent.place >= state.proved:
+            raise PeerError("turns that are not due")
+        self._values(state).turn(sent, self._seeds_depth(state, sent.place))
+        state = replace(state, given=state.given + 1)
+        if state.given < self._places(state):
+            return Turn(state)
+        return self._begin_level(state, Growing(self._plan, self._rows))
+
+    # one level
+
+    def _begin_level(self, state: Training, growing: Growing) -> Turn[LabelTrees]:
+        """Send g and h of the next level's nodes, and begin to look for splits."""
+        if self._depth(state.level) == 0 and state.level:  # a tree is whole
+            state = self._grown(state, growing)
+            if self._enough(state):
+                return self._finish(state)
+            growing = Growing(self._plan, self._rows)
+        if state.told >= self._plan.row_bits:
+            return self._alone(state, growing)
+        g, h = self._slopes(state)
+        own = self._own_best(growing, g, h)
+        self._keep(state.level, growing, own)
+        first, messages = self._given(state, growing, g, h)
+        level = self._level(state.layout, state.level)
+        cells = self._shares(state.level, first)
+        ask = self._finder(state).ask(
+            state.transcript,
+            level,
+            *self._candidates(state.layout, cells),
+            self._totals(growing, g, h, own),
+        )
+        done = Share(state.level / self._plan.levels, self._plan.levels * self._rows)
+        sent = [(self._peer, each) for each in (*messages, ask)]
+        return Turn(replace(state, waits=WAITS.index("answer")), sent, progress=done)
+
+    def _given(
+        self, state: Training, growing: Growing, g: Whole, h: Whole
+    ) -> tuple[Shares, list[Lanes]]:
+        """g and h of the rows in the first node of each pair under the partner's trees of seeds.
+
+        All other rows have zeros. Also this side's share of their sums, `uint32[cells, pairs, 2]`.
+        """
+        pairs, columns = max(1, len(growing.places) // 2), len(state.layout.columns)
+        values, messages = self._values(state), []
+        total: Any = 0
+        for chunk in range(self._chunks):
+            low, high = self._range(chunk)
+            slot = growing.slot[low:high]
+            rows = np.flatnonzero((slot >= 0) & (slot % 2 == 0))
+            lanes = np.zeros((self._filled(chunk), 2 * pairs), np.uint32)
+            pair = slot[rows] // 2
+            lanes[rows, 2 * pair] = g[low:high][rows].astype(np.uint32)
+            lanes[rows, 2 * pair + 1] = h[low:high][rows].astype(np.uint32)
+            name = f"lanes {state.level} {chunk}"
+            nonce = batch_nonce(state.transcript, name, lanes)
+            padded, shares = [], []
+            for column, depth in enumerate(state.layout.depths):
+                sent, share = values.summed(chunk * columns + column, depth, nonce, lanes)
+                padded.append(sent.reshape(-1))
+                shares.append(share)
+            total = total + np.concatenate(shares)
+            messages.append(Lanes(state.level, chunk, nonce, np.concatenate(padded)))
+        return total.reshape(len(total), pairs, 2), messages
+
+    def _totals(self, growing: Growing, g: Whole, h: Whole, own: Best) -> Totals:
+        """What the search needs of each node; no split of the partner's where there is none."""
+        sums = growing.totals(g, h)
+        real = g * 2.0**-SLOPE_BITS
+        squares = real * real / np.maximum(h, 1) * 2.0**CURVATURE_BITS
+        live = growing.slot >= 0
+        return Totals(
+            gradients=sums[0],
+            hessians=sums[1],
+            squares=np.asarray(
+                np.bincount(growing.slot[live], squares[live], len(growing.places)), np.float64
+            ),
+            own=np.where(growing.alive, own.gain, np.inf),
+            penalty=self._plan.penalty,
+            least=self._plan.least_weight,
+        )
+
+    def on_split_answer(self, state: Training, sent: SplitAnswer, peer: str) -> Turn[LabelTrees]:
+        """Tables of the nodes' constants."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "answer")
+        level = self._level(state.layout, state.level)
+        told = self._finder(state).tables(state.transcript, level, sent)
+        return Turn(replace(state, waits=WAITS.index("picks")), [(peer, told)])
+
+    def on_split_picks(self, state: Training, sent: SplitPicks, peer: str) -> Turn[LabelTrees]:
+        """The circuit that compares scores."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "picks")
+        level = self._level(state.layout, state.level)
+        told = self._finder(state).garble(state.transcript, level, sent)
+        return Turn(replace(state, waits=WAITS.index("won")), [(peer, told)])
+
+    def on_split_won(self, state: Training, sent: SplitWon, peer: str) -> Turn[LabelTrees]:
+        """Which nodes the partner has won: choose its rows' bits there, or go on."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "won")
+        won = self._finder(state).won(self._level(state.layout, state.level), sent)
+        growing = self._growing(state)
+        if (won & ~growing.alive).any():
+            raise PeerError("a win in a node that there is not")
+        self.context.store.put("won", 0, won)
+        if not won.any():
+            return self._split(state, growing, won, np.zeros(self._rows, np.bool_))
+        entries = self._entries(growing, won)
+        width = row_bits.packed_width(int(np.count_nonzero(won)))
+        messages = []
+        for chunk in range(self._chunks):
+            low, high = self._range(chunk)
+            name = f"{state.level} {chunk}"
+            choice, asked = row_bits.choose(
+                state.keys, state.transcript, name, entries[low:high], width
+            )
+            self.context.store.put("choice-made", chunk, choice.made)
+            self.context.store.put("choice-rows", chunk, choice.rows)
+            told = Choices(
+                level=state.level,
+                chunk=chunk,
+                nonce=asked.nonce,
+                rows=asked.transfers.rows.reshape(-1),
+                sums=asked.transfers.sums,
+                digest=asked.transfers.digest,
+                turns=asked.turns,
+            )
+            messages.append((peer, told))
+        told_levels = state.told + 1
+        return Turn(replace(state, told=told_levels, heard=0, waits=WAITS.index("bits")), messages)
+
+    def on_row_bits(self, state: Training, sent: RowBits, peer: str) -> Turn[LabelTrees]:
+        """A chunk's sides; after the last one all nodes are split."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "bits")
+        if sent.level != state.level or sent.chunk != state.heard:
+            raise PeerError("rows' bits of a level or a chunk that is not due")
+        store, growing = self.context.store, self._growing(state)
+        won = store.get("won", 0)
+        low, high = self._range(sent.chunk)
+        made, rows = store.get("choice-made", sent.chunk), store.get("choice-rows", sent.chunk)
+        turns = made ^ self._entries(growing, won)[low:high]
+        width = row_bits.packed_width(int(np.count_nonzero(won)))
+        choice = row_bits.Choice(made, rows)
+        right = row_bits.opened(choice, turns, width, sent.nonce, sent.words)
+        store.put("sides", sent.chunk, right)
+        state = replace(state, heard=state.heard + 1)
+        if state.heard < self._chunks:
+            return Turn(state)
+        sides = np.concatenate([store.get("sides", chunk) for chunk in range(self._chunks)])
+        return self._split(replace(state, heard=0), growing, won, sides)
+
+    def _split(self, state: Training, growing: Growing, won: Mask, sides: Mask) -> Turn[LabelTrees]:
+        """Take the level's splits, own ones and the partner's."""
+        g, h = self._slopes(state)
+        own = self._own_best(growing, g, h)
+        mine = np.where(won, -1, own.candidate)
+        kind = np.where(won, PARTNER, np.where(mine >= 0, OWN, 0)).astype(np.int8)
+        numbers = np.where(won, state.splits + np.cumsum(won) - 1, mine)
+        theirs = (growing.slot >= 0) & won[growing.slot]
+        right = np.where(theirs, sides, right_of(self._bins, self._layout, growing, mine))
+        gain = np.where(won, own_gain(self._plan, growing, right, g, h), own.gain)
+        drawn = state.transcript.draw(f"order {state.level}", len(won))
+        swap = (np.frombuffer(drawn, np.uint8) & 1).astype(np.bool_)
+        growing.split(kind, numbers, gain, right, swap)
+        splits = state.splits + int(np.count_nonzero(won))
+        return self._begin_level(replace(state, level=state.level + 1, splits=splits), growing)
+
+    # the ends of a tree and of all of them
+
+    def _alone(self, state: Training, growing: Growing) -> Turn[LabelTrees]:
+        """The rest with own splits only."""
+        while True:
+            g, h = self._slopes(state)
+            for _ in range(self._depth(state.level), self._plan.depth):
+                best = self._own_best(growing, g, h)
+                right = right_of(self._bins, self._layout, growing, best.candidate)
+                kind = np.where(best.candidate >= 0, OWN, 0).astype(np.int8)
+                growing.split(kind, best.candidate, best.gain, right)
+            whole = state.level - self._depth(state.level) + self._plan.depth
+            state = self._grown(replace(state, level=whole), growing)
+            if self._enough(state):
+                return self._finish(state)
+            growing = Growing(self._plan, self._rows)
+
+    def _grown(self, state: Training, growing: Growing) -> Training:
+        """With one tree more, and its loss."""
+        store, number = self.context.store, state.grown
+        margin = store.get("margin", number % 2) + growing.finish(*self._slopes(state))
+        store.put("margin", (number + 1) % 2, margin)
+        tree = growing.tree
+        store.put("grown", number, np.stack([tree.kind, tree.split, tree.value, tree.gain]))
+        rows = self._valid if self._plan.patience else self._used
+        loss = log_loss(margin, self._y, rows)
+        state = replace(state, grown=number + 1, losses=(*state.losses, loss))
+        best = state.losses[state.kept - 1] if state.kept else np.inf
+        if loss < best or not self._plan.patience:
+            store.put("best", 0, margin)
+            state = replace(state, kept=number + 1)
+        return state
+
+    def _enough(self, state: Training) -> bool:
+        patience = self._plan.patience
+        late = patience > 0 and state.grown - state.kept >= patience
+        return late or state.grown == self._plan.trees
+
+    def _finish(self, state: Training) -> Turn[LabelTrees]:
+        store = self.context.store
+        trees = []
+        for number in range(state.kept):
+            kind, split, value, gain = store.get("grown", number)
+            trees.append(Tree(kind.astype(np.int8), split.astype(np.int32), value, gain))
+        fit = LabelTrees(
+            forest=Forest(self._base, tuple(trees), self._layout),
+            margin=store.get("best", 0),
+            losses=state.losses,
+            told_levels=state.told,
+            training=self._training(state),
+        )
+        return Turn(Done(), [(self._peer, Grown(state.kept))], fit, 1.0)
+
+    # what is at hand
+
+    @property
+    def _base(self) -> float:
+        return base_score(self._y, self._used)
+
+    def _slopes(self, state: Training) -> tuple[Whole, Whole]:
+        """g and h of the tree that grows, in units."""
+        number = state.grown
+        coins = state.keys.coin, state.peer.coin
+        rows = self._used & drawn_rows(coins, number, self._rows, self._plan.subsample)
+        return slopes(self.context.store.get("margin", number % 2), self._y, rows)
+
+    def _own_best(self, growing: Growing, g: Whole, h: Whole) -> Best:
+        left = histograms(self._bins, self._layout, growing, g, h)
+        return own_best(self._plan, left, *growing.totals(g, h))
+
+    def _entries(self, growing: Growing, won: Mask) -> NDArray[np.uint8]:
+        """Of each row the entry of its node among those that the partner has won, 0 elsewhere."""
+        place = np.append(np.where(won, np.cumsum(won), 0), 0)
+        return place[growing.slot].astype(np.uint8)  # the last one is for rows in a leaf
+
+    def _keep(self, level: int, growing: Growing, own: Best) -> None:
+        depth, store, tree = self._depth(level), self.context.store, growing.tree
+        store.put("slot", depth, growing.slot)
+        store.put("at", depth, growing.at)
+        store.put("places", depth, growing.places)
+        store.put("own", depth, np.stack([own.gain, own.candidate]))
+        store.put("tree", depth, np.stack([tree.kind, tree.split, tree.value, tree.gain]))
+
+    def _growing(self, state: Training) -> Growing:
+        depth, store = self._depth(state.level), self.context.store
+        growing = Growing(self._plan, self._rows)
+        growing.slot, growing.at = store.get("slot", depth), store.get("at", depth).copy()
+        growing.places = store.get("places", depth)
+        kind, split, value, gain = store.get("tree", depth).copy()
+        growing.tree = Tree(kind.astype(np.int8), split.astype(np.int32), value, gain)
+        return growing
+
+    def _values(self, state: Training) -> Values:
+        return Values(self.context.store, state.peer)
+
+    def _finder(self, state: Training) -> LabelSplits:
+        return self.finder(self.context.store, state.keys, state.peer)
+
+    def _places(self, state: Training) -> int:
+        return self._chunks * len(state.layout.columns)
+
+    def _seeds_depth(self, state: Training, place: int) -> int:
+        return state.layout.depths[place % len(state.layout.columns)]

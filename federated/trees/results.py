@@ -1,0 +1,52 @@
+"""What each party holds at the end of a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.trees.forest import Forest
+
+__all__ = ["FeatureTrees", "LabelTrees", "PartnerSplit"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class LabelTrees:
+    """What the label party holds at the end.
+
+    forest: its part; margin: `float64[n]`, every aligned row's score by all kept trees; losses: the
+    mean loss after each tree, of the validation part where there is one; told_levels: levels of
+    trees in which it learned a bit of each row, those of trees that were not kept included;
+    training: 32 bytes that both parties' parts of one model share.
+    """
+
+    forest: Forest
+    margin: Floats
+    losses: tuple[float, ...]
+    told_levels: int
+    training: bytes
+
+
+@dataclass(frozen=True, repr=False)
+class PartnerSplit:
+    """A feature party's split: its own column, and which of its bins `bool[cells]` go left."""
+
+    column: int
+    left: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class FeatureTrees:
+    """A feature party's part: its splits, by the numbers that the label party's trees have.
+
+    trees: how many were kept; told_levels, training: as in `LabelTrees`.
+    """
+
+    splits: tuple[PartnerSplit, ...]
+    trees: int
+    told_levels: int
+    training: bytes

@@ -1,0 +1,166 @@
+"""Both parties' parts of boosted trees as files: versioned JSON, which nothing runs when read.
+
+The label party's has its trees, the feature party's the splits that it has won; each has its own
+bins. To score rows the feature party tells the sides of its splits, a bit each: whoever passes them
+on decides who learns them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from federated.trees.binning import Binning
+from federated.trees.forest import Forest
+from federated.trees.results import FeatureTrees, LabelTrees, PartnerSplit
+from psi.protocol import MisuseError
+
+__all__ = ["FeatureModel", "LabelModel"]
+
+FORMAT, VERSION = "fedprofile trees", 1
+_TRAINING = 32
+
+Floats = NDArray[np.float64]
+Sides = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, repr=False)
+class FeatureModel:
+    """A feature party's part.
+
+    training: its name; binning: of this party's columns; splits: that it won, by number.
+    """
+
+    training: bytes
+    binning: Binning
+    splits: tuple[PartnerSplit, ...]
+
+    @classmethod
+    def of(cls, fit: FeatureTrees, binning: Binning) -> FeatureModel:
+        """From what its role ended with."""
+        return cls(fit.training, binning, fit.splits)
+
+    def sides(self, table: pa.Table) -> Sides:
+        """`bool[splits, rows]`: whether each row goes right. Raises as `Binning.transform`."""
+        bins = self.binning.transform(table)
+        found = np.zeros((len(self.splits), table.num_rows), np.bool_)
+        for at, split in enumerate(self.splits):
+            found[at] = ~split.left[bins[split.column]]
+        return found
+
+    def words(self) -> list[str]:
+        """What goes left by each split. For this party's own eyes."""
+        return [self.binning.words(split.column, split.left) for split in self.splits]
+
+    def to_bytes(self) -> bytes:
+        """Versioned JSON. It holds edges and names of categories."""
+        splits = [[split.column, *np.flatnonzero(split.left).tolist()] for split in self.splits]
+        return _saved("feature", self.training, self.binning, {"splits": splits})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> FeatureModel:
+        """What `to_bytes` wrote. Raises `MisuseError` for anything else, or another version."""
+        training, binning, rest = _loaded("feature", data, ("splits",))
+        columns = binning.layout.columns
+        try:
+            splits = []
+            for column, *cells in rest["splits"]:
+                left = np.zeros(columns[column].cells if column >= 0 else 0, np.bool_)
+                left[np.array(cells, np.int64)] = True
+                splits.append(PartnerSplit(int(column), left))
+        except (TypeError, ValueError, IndexError):
+            raise MisuseError("saved splits of columns that there are not") from None
+        return cls(training, binning, tuple(splits))
+
+
+@dataclass(frozen=True, repr=False)
+class LabelModel:
+    """The label party's part.
+
+    training: its name; binning: of this party's columns; forest: its trees.
+    """
+
+    training: bytes
+    binning: Binning
+    forest: Forest
+
+    @classmethod
+    def of(cls, fit: LabelTrees, binning: Binning) -> LabelModel:
+        """From what its role ended with."""
+        return cls(fit.training, binning, fit.forest)
+
+    def scores(self, table: pa.Table, sides: Sides | None = None) -> Floats:
+        """`float64[rows]`: log odds, from own columns and the partner's sides of the same rows.
+
+        Raises:
+            InputError: values that are not finite numbers in a column of numbers.
+            MisuseError: sides of another number of splits or rows.
+        """
+        return self.forest.scores(self.binning.transform(table), sides)
+
+    def predict(self, table: pa.Table, sides: Sides | None = None) -> Floats:
+        """`float64[rows]`: chances. Raises as `scores`."""
+        return np.asarray(1.0 / (1.0 + np.exp(-self.scores(table, sides))))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of what `reasons` and `importance` speak: own columns, and the partner's data at last."""
+        return (*(each.name for each in self.binning.columns), "partner data")
+
+    def importance(self) -> dict[str, float]:
+        """What the splits of each own column have gained, and all of the partner's together."""
+        return dict(zip(self.names, self.forest.importance().tolist(), strict=True))
+
+    def reasons(self, table: pa.Table, sides: Sides | None = None) -> Floats:
+        """`float64[rows, names]`: by how much each moves a row's score. Raises as `scores`."""
+        return self.forest.contributions(self.binning.transform(table), sides)
+
+    def fits(self, other: FeatureModel) -> None:
+        """Raise `MisuseError` unless the other part is of the same training."""
+        if other.training != self.training or len(other.splits) != self.forest.partner_splits:
+            raise MisuseError("parts of trees of two different trainings")
+
+    def to_bytes(self) -> bytes:
+        """Versioned JSON. It holds edges and names of categories."""
+        return _saved("label", self.training, self.binning, self.forest.plain())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> LabelModel:
+        """What `to_bytes` wrote. Raises `MisuseError` for anything else, or another version."""
+        training, binning, rest = _loaded("label", data, ("base", "trees"))
+        return cls(training, binning, Forest.of(rest, binning.layout))
+
+
+def _saved(part: str, training: bytes, binning: Binning, rest: Mapping[str, Any]) -> bytes:
+    head = {"format": FORMAT, "version": VERSION, "part": part, "training": training.hex()}
+    whole = {**head, "bins": binning.as_dict(), **rest}
+    return json.dumps(whole, indent=1, allow_nan=False).encode("utf-8")
+
+
+def _loaded(part: str, data: bytes, names: Sequence[str]) -> tuple[bytes, Binning, dict[str, Any]]:
+    """The training's name, the bins, and the rest."""
+    try:
+        whole = json.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise MisuseError("this is no file of trees") from None
+    if not isinstance(whole, dict) or whole.get("format") != FORMAT:
+        raise MisuseError("this is no file of trees")
+    if whole.get("version") != VERSION:
+        raise MisuseError(f"trees saved by another version; allowed: {VERSION}")
+    if whole.get("part") != part:
+        raise MisuseError(f"a file of trees that is not the {part} party's part")
+    if set(whole) != {"format", "version", "part", "training", "bins", *names}:
+        raise MisuseError("this is no file of trees")
+    try:
+        training = bytes.fromhex(whole["training"])
+    except (TypeError, ValueError):
+        raise MisuseError("this is no file of trees") from None
+    if len(training) != _TRAINING:
+        raise MisuseError("this is no file of trees")
+    return training, Binning.from_dict(whole["bins"]), {name: whole[name] for name in names}

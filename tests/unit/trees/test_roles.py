@@ -1,0 +1,294 @@
+"""Whole trainings of two roles, splits found in plain sight: through kills, and against lies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from federated.sharing import chunks as sharing_chunks
+from federated.sharing import trees as sharing_trees
+from federated.sharing.messages import Corrected, Turned
+from federated.trees import FeatureParty, LabelParty, feature_party, grow_alone, party
+from federated.trees.messages import Choices, Grown, Lanes, RowBits
+from federated.trees.party import drawn_rows
+from psi.protocol import (
+    InputError,
+    MemoryStore,
+    MisuseError,
+    Pair,
+    PeerError,
+    Refused,
+    decode,
+    encode,
+)
+from psi.protocol.codec import peek
+from psi.protocol.envelope import Envelope
+from tests.unit.trees.world import World, context, plan, sides
+
+
+def sizes(pair: Pair) -> list[tuple[str, Any, int]]:
+    return [(e.sender, peek(e.payload), len(e.payload)) for e in pair.sent]
+
+
+def test_trees_of_two_parties_are_those_of_the_joined_table() -> None:
+    world, terms = World.of(700), plan(700)
+    bank, bureau, _ = world.run(terms)
+    forest, margin = grow_alone(*world.joined, world.y, terms)
+    assert np.array_equal(bank.margin, margin)
+    for one, two in zip(bank.forest.trees, forest.trees, strict=True):
+        assert np.array_equal(one.value, two.value)
+        assert np.allclose(one.gain, two.gain)
+    assert 0 < bank.forest.partner_splits == len(bureau.splits)
+    assert np.allclose(bank.forest.scores(world.a, sides(bureau, world.b)), margin)
+    assert bank.told_levels == bureau.told_levels <= 9
+
+
+def test_several_chunks_of_rows_are_one_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (party, feature_party, sharing_chunks, sharing_trees):
+        monkeypatch.setattr(module, "CHUNK", 128)
+    world, terms = World.of(420, 1), plan(420, trees=2)
+    bank, _, pair = world.run(terms)
+    assert np.array_equal(bank.margin, grow_alone(*world.joined, world.y, terms)[1])
+    assert sum(peek(e.payload) is Lanes for e in pair.sent) == 4 * 6
+
+
+def test_a_label_party_may_have_no_column() -> None:
+    world, terms = World.of(400, 2), plan(400, trees=1)
+    world.a, world.layout_a = [], type(world.layout_a)(())
+    bank, _, _ = world.run(terms)
+    assert np.array_equal(bank.margin, grow_alone(world.b, world.layout_b, world.y, terms)[1])
+
+
+def test_levels_end_where_the_bits_of_a_row_are_spent_and_own_splits_go_on() -> None:
+    world = World.of(700)
+    bank, bureau, pair = world.run(plan(700, row_bits=2))
+    assert bank.told_levels == bureau.told_levels == 2
+    told = [e for e in pair.sent if peek(e.payload) is RowBits]
+    assert len(told) == 2
+    assert len(bank.forest.trees) == 3
+    last = [tree.kind for tree in bank.forest.trees][-1]
+    assert set(last.tolist()) == {0, 1}
+    none, _, silent = world.run(plan(700, row_bits=0))
+    assert none.forest.partner_splits == 0
+    assert np.array_equal(none.margin, grow_alone(world.a, world.layout_a, world.y, plan(700))[1])
+    assert not [e for e in silent.sent if peek(e.payload) in (Lanes, RowBits)]
+
+
+def test_training_stops_when_the_validation_part_gets_no_better() -> None:
+    world = World.of(900, 3)
+    world.y = np.random.default_rng(0).permutation(world.y)  # nothing to learn
+    valid = np.arange(900) % 3 == 0
+    terms = plan(900, trees=30, patience=2)
+    bank, bureau, _ = world.run(terms, valid=valid)
+    grown, kept = len(bank.losses), len(bank.forest.trees)
+    assert grown < 30
+    assert kept == np.argmin(bank.losses) + 1 == bureau.trees
+    assert len(bureau.splits) == bank.forest.partner_splits
+    assert np.allclose(bank.forest.scores(world.a, sides(bureau, world.b)), bank.margin)
+    # labels of the validation part moved no tree
+    world.y[valid] = 1 - world.y[valid]
+    other, _, _ = world.run(plan(900, trees=1, patience=1), valid=valid)
+    assert np.array_equal(other.forest.trees[0].value, bank.forest.trees[0].value)
+
+
+def test_each_tree_takes_a_share_of_the_rows_by_a_coin_of_both() -> None:
+    one = drawn_rows((b"a", b"b"), 0, 20_000, 0.5)
+    assert np.array_equal(one, drawn_rows((b"b", b"a"), 0, 20_000, 0.5))
+    # binomial: sd 71
+    assert abs(int(one.sum()) - 10_000) < 6 * 71
+    assert (one != drawn_rows((b"a", b"b"), 1, 20_000, 0.5)).any()
+    world = World.of(700)
+    half, _, _ = world.run(plan(700, subsample=0.5, trees=1))
+    whole, _, _ = world.run(plan(700, trees=1))
+    assert not np.array_equal(half.forest.trees[0].value, whole.forest.trees[0].value)
+
+
+def test_rows_without_a_label_are_scored_and_move_nothing() -> None:
+    world = World.of(700, 4)
+    world.y[600:] = -1
+    bank, _, _ = world.run(plan(700))
+    assert np.array_equal(bank.margin, grow_alone(*world.joined, world.y, plan(700))[1])
+
+
+def test_the_feature_party_sees_the_same_sizes_whatever_the_tree() -> None:
+    """But for the levels in which it wins: where trees end, and how rows fall, it does not see."""
+    seen = []
+    for seed in (5, 6):
+        world = World.of(500, seed)
+        _, _, pair = world.run(plan(500, trees=2))
+        lanes = [each for each in sizes(pair) if each[1] is Lanes]
+        seen.append(lanes)
+    assert seen[0] == seen[1]
+    world = World.of(500, 7)
+    world.y = (world.a[0] > 3).astype(np.int8)  # one own split, then nothing to gain
+    _, bureau, pair = world.run(plan(500, trees=2, penalty=1e-3))
+    assert [each for each in sizes(pair) if each[1] is Lanes] == seen[0]
+    assert not bureau.splits
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["after", "before its state was saved"])
+@pytest.mark.parametrize("plain", [True, False], ids=["in plain sight", "on shares"])
+def test_roles_made_again_after_each_message_say_the_same(kept: bool, plain: bool) -> None:
+    """A kill anywhere; `kept`: its arrays were kept already, its state was not."""
+    world = World.of(200, 8)
+    kinds = {} if plain else {"bank": LabelParty, "bureau": FeatureParty}
+    terms = plan(200, trees=3, depth=2, row_bits=3)
+    stores = {name: MemoryStore() for name in ("bank", "bureau")}
+
+    def made(name: str) -> Any:
+        given = {"kind": kinds[name]} if kinds else {}
+        if name == "bank":
+            return world.label_party(terms, store=stores[name], **given)
+        return world.feature_party(terms, store=stores[name], **given)
+
+    run = Pair(made("bank"), made("bureau"))
+    for name, role in run.roles.items():
+        run._take(name, role.start())
+    while run._queue:
+        if kept:
+            envelope = decode(run._queue[0], Envelope)
+            early, again = run.roles[envelope.receiver].save(), made(envelope.receiver)
+            run.roles[envelope.receiver].receive(envelope)  # what it says is never sent
+            again.restore(early)
+            run.roles[envelope.receiver] = again
+        run.deliver()
+        for name in [name for name in run.roles if name not in run.results]:
+            saved, again = run.roles[name].save(), made(name)
+            again.restore(saved)
+            run.roles[name] = again
+    bank, bureau = run.results["bank"], run.results["bureau"]
+    assert bank.told_levels == 3
+    assert np.allclose(bank.forest.scores(world.a, sides(bureau, world.b)), bank.margin)
+    # on shares two splits of nearly one gain are a matter of chance
+    assert not plain or np.array_equal(bank.margin, world.run(terms)[0].margin)
+
+
+def test_a_party_from_an_older_copy_reuses_no_pad() -> None:
+    """From one saved state: the same labels give the same bytes, others other pads and choices."""
+    world = World.of(128, 9)
+    terms = plan(128, trees=1, depth=2)
+    store = MemoryStore()
+
+    def until(kind: type, sender: str) -> tuple[Any, Any]:
+        run = Pair(world.label_party(terms, store=store), world.feature_party(terms))
+        for name, role in run.roles.items():
+            run._take(name, role.start())
+        while True:
+            found = decode(run._queue[0], Envelope)
+            if peek(found.payload) is kind and found.sender == sender and last(run, found):
+                return run.roles["bank"].save(), found
+            run.deliver()
+
+    def last(run: Any, found: Any) -> bool:
+        return bool(run.roles["bank"].state.given == 2)
+
+    saved, turned = until(Turned, "bureau")
+    sent = []
+    for labels in (world.y, world.y, 1 - world.y):
+        again = World(world.a, world.b, world.layout_a, world.layout_b, labels)
+        role = again.label_party(terms, store=store)
+        role.restore(saved)
+        sent.append(decode(role.receive(turned).messages[0].payload, Lanes))
+    assert np.array_equal(sent[0].lanes, sent[1].lanes)
+    assert sent[0].nonce == sent[1].nonce != sent[2].nonce
+    # under one pad g would differ by one unit and h not at all
+    assert np.count_nonzero(sent[0].lanes == sent[2].lanes) < 5
+
+
+def test_terms_rows_and_columns_that_do_not_fit_end_a_training() -> None:
+    world = World.of(300)
+    with pytest.raises(PeerError, match="not the contract's"):
+        Pair(world.label_party(plan(300)), world.feature_party(plan(300, rate=0.2))).run()
+    fewer = World.of(299)
+    with pytest.raises(PeerError, match="299 rows at the label party, 300 here"):
+        Pair(fewer.label_party(plan(300)), world.feature_party(plan(300))).run()
+    with pytest.raises(MisuseError, match="300 rows found, 1 to 200 planned"):
+        world.label_party(plan(200))
+    world.b[0][0] = 16
+    with pytest.raises(InputError, match="a bin that their column does not have"):
+        world.feature_party(plan(300))
+    world.y[:] = 0
+    with pytest.raises(Refused, match="0 rows of the rarer class"):
+        world.label_party(plan(300))
+
+
+def test_a_split_needs_rows_enough_on_either_side_at_the_feature_party() -> None:
+    world = World.of(600, 1)
+    world.b[1][:] = np.where(np.arange(600) < 10, 2, 0)
+    world.y[:] = np.where(np.arange(600) < 10, 1, world.y)
+    world.b[2][:] = 0
+    _, bureau, _ = world.run(plan(600, trees=4))
+    assert all(split.column == 0 for split in bureau.splits)
+
+
+class Liar:
+    """A wire that changes one message of a kind."""
+
+    def __init__(self, kind: type, change: Any) -> None:
+        self._kind, self._change, self.done = kind, change, False
+
+    def __call__(self, data: bytes) -> list[bytes]:
+        envelope = decode(data, Envelope)
+        if self.done or peek(envelope.payload) is not self._kind:
+            return [data]
+        self.done = True
+        changed = self._change(decode(envelope.payload, self._kind))
+        return [encode(replace(envelope, payload=encode(changed)))]
+
+
+def told(kind: type, change: Any) -> None:
+    world = World.of(300)
+    terms = plan(300, trees=1)
+    run = Pair(world.label_party(terms), world.feature_party(terms), wire=Liar(kind, change))
+    run.run()
+
+
+def test_a_label_party_that_spoils_a_tree_of_seeds_is_stopped_before_turns() -> None:
+    def spoil(sent: Corrected) -> Corrected:
+        words = sent.told.copy()
+        words[0::2] ^= np.uint64(1)
+        return replace(sent, told=words)
+
+    with pytest.raises(PeerError, match="do not fit their check"):
+        told(Corrected, spoil)
+
+
+def test_messages_of_another_level_or_shape_end_a_training() -> None:
+    for kind, change, words in (
+        (Lanes, lambda m: replace(m, level=1), "not due"),
+        (Lanes, lambda m: replace(m, chunk=1), "not due"),
+        (Lanes, lambda m: replace(m, lanes=m.lanes[:-1]), "another shape"),
+        (Choices, lambda m: replace(m, level=m.level + 1), "not due"),
+        (Choices, lambda m: replace(m, rows=m.rows[:-1]), "another shape"),
+        (Choices, lambda m: replace(m, turns=m.turns[:-1]), "do not fit"),
+        (RowBits, lambda m: replace(m, level=m.level + 1), "not due"),
+        (RowBits, lambda m: replace(m, words=m.words[:-1]), "bytes"),
+        (Grown, lambda m: replace(m, trees=9), "not due"),
+    ):
+        with pytest.raises(PeerError, match=words):
+            told(kind, change)
+
+
+def test_a_label_party_that_asks_beyond_the_bits_of_a_row_is_refused() -> None:
+    """Its own software counts higher: the feature party counts too, by levels that it has told."""
+    world = World.of(500)
+
+    class Greedy(type(world.label_party(plan(500)))):  # type: ignore[misc]
+        def _begin_level(self, state: Any, growing: Any) -> Any:
+            return super()._begin_level(replace(state, told=0), growing)
+
+    run = Pair(
+        world.label_party(plan(500, row_bits=1), kind=Greedy),
+        world.feature_party(plan(500, row_bits=1)),
+    )
+    with pytest.raises(PeerError, match="after the 1 bits of a row were told"):
+        run.run()
+
+
+def test_several_partners_are_refused() -> None:
+    world = World.of(100)
+    with pytest.raises(MisuseError, match="2 partners found, one other party allowed"):
+        LabelParty(context("bank"), ["a", "b"], world.a, world.layout_a, world.y, plan=plan(100))
