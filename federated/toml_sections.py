@@ -122,6 +122,14 @@ class TomlSection:
             raise self.fail(key, value, "a table of text = text")
         return dict(value)
 
+    def counts(self, key: str) -> dict[str, int]:
+        """A table of text = whole number of 0 or more; empty without the key."""
+        value = self._take(key, {}, "a table")
+        good = isinstance(value, dict) and all(type(v) is int and v >= 0 for v in value.values())
+        if not good:
+            raise self.fail(key, value, "a table of text = whole number")
+        return dict(value)
+
     def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
         """A list of strings without repeats."""
         value = self._take(key, default, "a list of texts")

@@ -32,6 +32,7 @@ from profiles.job_sections import (
     read_profile,
     read_target,
 )
+from profiles.offers.spec import OfferSpec, read_offer
 from profiles.specs import (
     AlignSpec,
     CampaignSpec,
@@ -53,6 +54,7 @@ __all__ = [
     "ExcludeSpec",
     "Job",
     "JoinSumSpec",
+    "OfferSpec",
     "PartySpec",
     "ProfileSpec",
     "TargetSpec",
@@ -70,8 +72,8 @@ class Job:
 
     `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
     `receiver`, `valid_hours` and `retention_days` are what `[job]` says; `parties`, `align`,
-    `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `profile`, `targets`, `excludes`
-    and `campaign` the other sections, each as docs/JOB_FILE.md has it.
+    `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `profile`, `targets`, `excludes`,
+    `offers` and `campaign` the other sections, each as docs/JOB_FILE.md has it.
     """
 
     file: str
@@ -95,6 +97,7 @@ class Job:
     targets: tuple[TargetSpec, ...]
     campaign: CampaignSpec | None = None
     excludes: tuple[ExcludeSpec, ...] = ()
+    offers: tuple[OfferSpec, ...] = ()
 
     @classmethod
     def load(cls, job: str | Path | Mapping[str, Any]) -> Job:
@@ -205,6 +208,7 @@ def _job(root: TomlSection) -> Job:
     targets = tuple(read_target(s, trains, receiver) for s in root.tables("target"))
     campaign = read_campaign(root.table("campaign"), targets)
     products = [target.product for target in targets]
+    offers = tuple(read_offer(s, products) for s in root.tables("offer"))
     excludes = tuple(read_exclude(s, products, receiver) for s in root.tables("exclude"))
     root.done()
     job = Job(
@@ -229,6 +233,7 @@ def _job(root: TomlSection) -> Job:
         targets=targets,
         campaign=campaign,
         excludes=excludes,
+        offers=offers,
     )
     check_job(job)
     return job

@@ -70,11 +70,53 @@ def check_job(job: Job) -> None:
             "allowed: once",
             hint="a list is known by its product: name each differently",
         )
+    _check_offers(job)
     _check_trains(job)
     if job.horizontal and len({party.features for party in job.parties}) != 1:
         raise JobError(
             f"{job.file}: [[party]] features: a horizontal job needs the same everywhere"
         )
+
+
+def _check_offers(job: Job) -> None:
+    """Offers have names of their own, and are chosen as their list's caps and the law let them."""
+    names = [offer.name for offer in job.offers]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise JobError(f"{job.file}: [[offer]] name: {twice!r} found twice, allowed: once")
+    for place, target in enumerate(job.targets, start=1):
+        where, mine = (
+            f"{job.file}: [[target]] {place}",
+            [o for o in job.offers if o.of(target.product)],
+        )
+        if target.choose == "rule" and (target.budget is not None or target.channels):
+            raise JobError(
+                f"{where} choose: rule found, value allowed with a budget or channels",
+                hint="who comes within a tier has it: a published table has no cap",
+            )
+        if target.choose == "value" and not mine:
+            raise JobError(f"{where} choose: value found, and no [[offer]] for {target.product!r}")
+        strange = [c for c, _ in target.channels if c not in {o.channel for o in mine}]
+        if strange:
+            raise JobError(f"{where} channels: {strange[0]!r} found, no [[offer]] goes by it")
+        if target.choose != "value":
+            continue
+        relief = next((offer.name for offer in mine if offer.cost_of), "")
+        if relief and job.entity == "consumer":
+            raise JobError(
+                f"{where} choose: value found, rule allowed for {relief!r}: a price of its own for "
+                "each person",
+                hint="relief for individuals goes by a published table of tiers, never by a score",
+            )
+        for offer in mine:
+            if not offer.value and not offer.value_of:
+                raise JobError(f"{where} choose: value found, and {offer.name!r} has no value")
+        known = {offer.uplift is None for offer in mine}
+        if len(known) > 1:
+            raise JobError(
+                f"{where} choose: value found, with and without an uplift",
+                hint="what offers change and how likely an outcome is are not of one kind: give "
+                "all of them an uplift, or none",
+            )
 
 
 def _check_trains(job: Job) -> None:

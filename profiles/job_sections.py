@@ -9,6 +9,7 @@ from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.kinds.join_sum import STATISTICS
 from federated.toml_sections import TomlSection
 from profiles.aggregate_section import split_measure, summed_by, unknown_party
+from profiles.offers.spec import CHOOSE
 from profiles.specs import (
     AlignSpec,
     CampaignSpec,
@@ -255,6 +256,9 @@ def read_target(section: TomlSection, trains: tuple[TrainSpec, ...], receiver: s
     channel = section.text("channel", "")
     history, learn_by = _history(section, receiver, managers, columns)
     explore = section.number("explore", 0.2, 0.0, 1.0)
+    choose = section.text("choose", "rule", CHOOSE)
+    budget = section.bound("budget", 0, 1e15)
+    places = section.counts("channels")
     section.done()
     return TargetSpec(
         product=product,
@@ -271,6 +275,9 @@ def read_target(section: TomlSection, trains: tuple[TrainSpec, ...], receiver: s
         history=history,
         learn_by=learn_by,
         explore=explore,
+        choose=choose,
+        budget=budget,
+        channels=tuple(places.items()),
     )
 
 

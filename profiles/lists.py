@@ -13,10 +13,11 @@ from profiles.assignment.of_list import learned_of
 from profiles.campaign.control import ControlGroup
 from profiles.campaign.effects import Sums, effect
 from profiles.campaign.people import Held, campaign_table, held_back
-from profiles.exclusion.consent import admission_of
+from profiles.exclusion.consent import admission_of, reached
 from profiles.exclusion.left_out import Reason
 from profiles.job import Job
-from profiles.own_table import managers_of, routed, sieved
+from profiles.offers.chosen import Money, Offered, offered
+from profiles.own_table import managers_of, offer_columns, routed, sieved
 from profiles.profile import score_column
 from profiles.routing import unknown
 from profiles.targets import ranked, target_list
@@ -28,13 +29,15 @@ __all__ = ["Lists", "lists_of"]
 class Lists:
     """All lists in one table, None where the job asks for none; the campaign's people, None where
     there is no campaign; and by product what is held back, why others are not
-    listed, and how many leads name a manager or a branch that no manager has."""
+    listed, and how many leads name a manager or a branch that no manager has, and
+    what its offers come to."""
 
     targets: pa.Table | None = None
     campaign: pa.Table | None = None
     held: Mapping[str, Held] = field(default_factory=dict)
     left_out: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     unknown: Mapping[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
+    money: Mapping[str, Money] = field(default_factory=dict)
 
 
 def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup | None) -> Lists:
@@ -50,19 +53,25 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
         return Lists()
     everybody = np.ones(profiles.num_rows, bool)
     control = ~everybody if group is None else group.holds_back(profiles.column("entity"))
-    lists, parts, held, left_out, strange = [], [], {}, {}, {}
     admission = admission_of(tables, job.party(job.receiver).table)
+    reach = {
+        o.channel: reached(admission, o.channel) for o in job.offers if admission and o.channel
+    }
+    columns = offer_columns(job)
+    table = tables.load(job.party(job.receiver).table, columns) if columns else profiles.select([0])
+    lists, parts, held, left_out, strange, money = [], [], {}, {}, {}, {}
     for target, may in zip(job.targets, sieved(job, tables, admission), strict=True):
-        could = may.rows
-        listed = ranked(profiles, target.task, target.top, could & ~control)
         score = profiles.column(score_column(target.task)).to_numpy().astype(np.float64)
-        left_out[target.product] = (
-            *may.reasons,
-            *_beyond(could, control, np.isfinite(score), len(listed), group),
-        )
+        offers = offered(target, job.offers, table, score, may.rows, control, reach)
+        sieve = _Sieve.of(may.rows, control, np.isfinite(score), offers, group)
+        rank = None if offers is None or offers.by == "rule" else offers.expected
+        listed = ranked(profiles, target.task, target.top, sieve.rows, rank)
+        left_out[target.product] = (*may.reasons, *sieve.reasons(len(listed)))
         managers, routing = managers_of(target, tables), routed(job, target, tables)
         if managers is not None:
             strange[target.product] = unknown(routing, profiles.take(pa.array(listed)), managers)
+        if offers is not None:
+            money[target.product] = offers.money(listed)
         lists.append(
             target_list(
                 profiles,
@@ -70,42 +79,80 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
                 target.task,
                 target.top,
                 managers,
-                eligible=could & ~control,
+                eligible=sieve.rows,
                 name=target.name,
                 columns=target.columns,
                 routing=routing,
                 learned=learned_of(target, managers, tables, routing),
                 explore=target.explore,
+                rank=rank,
+                offers=None if offers is None else offers.columns,
             )
         )
         if group is not None:
-            back = held_back(score, could, control, listed, target.top)
+            if rank is None:
+                back = held_back(score, sieve.offered, control, listed, target.top)
+            else:  # the prices of the caps say who would have had an offer
+                back = np.flatnonzero(sieve.offered & control & np.isfinite(score))
             parts.append((target.product, target.task, listed, back))
             held[target.product] = Held(len(back), _smallest(score, listed, back))
     keys = [column for level in job.party(job.receiver).keys for column in level]
     people = None if group is None else campaign_table(profiles, group, parts, keys)
     return Lists(
-        pa.concat_tables(lists, promote_options="default"), people, held, left_out, strange
+        pa.concat_tables(lists, promote_options="default"),
+        people,
+        held,
+        left_out,
+        strange,
+        money,
     )
 
 
-def _beyond(
-    could: np.ndarray,
-    control: np.ndarray,
-    scored: np.ndarray,
-    listed: int,
-    group: ControlGroup | None,
-) -> list[Reason]:
-    """Why those who may be on a list are not: the last reasons."""
-    people = np.count_nonzero
-    found = []
-    if group is not None:
-        found.append(Reason("control group", group.name, int(people(could & control))))
-    left = could & ~control
-    if unscored := int(people(left & ~scored)):
-        found.append(Reason("rank", "without a score", unscored))
-    beyond = int(people(left & scored)) - listed
-    return [*found, Reason("rank", "beyond the list's length", beyond)]
+@dataclass(frozen=True, kw_only=True)
+class _Sieve:
+    """Of those who may be on a list: `rows`, who could be listed, and `offered`, who would have had
+    an offer, held back or not; `before` and `after` the control group, why others are not."""
+
+    rows: np.ndarray
+    offered: np.ndarray
+    before: tuple[Reason, ...]
+    after: tuple[Reason, ...]
+
+    @classmethod
+    def of(
+        cls,
+        could: np.ndarray,
+        control: np.ndarray,
+        scored: np.ndarray,
+        offers: Offered | None,
+        group: ControlGroup | None,
+    ) -> _Sieve:
+        """`could`, `control`, `scored`: bool[rows]."""
+        people = np.count_nonzero
+        before, after, has = [], [], could
+        if offers is not None:
+            has = could & (offers.worth > 0)
+            if offers.by == "rule":
+                none = int(people(could & ~has))
+                before.append(Reason("offer", "within no tier of an offer", none))
+                could = has
+        if group is not None:
+            before.append(Reason("control group", group.name, int(people(could & control))))
+        left = could & ~control
+        if unscored := int(people(left & ~scored)):
+            after.append(Reason("rank", "without a score", unscored))
+        left &= scored
+        if offers is not None and offers.by != "rule":
+            made = offers.offer >= 0
+            words = "no offer brings more than its cost within the caps"
+            after.append(Reason("offer", words, int(people(left & ~made))))
+            left &= made
+        return cls(rows=left, offered=has, before=tuple(before), after=tuple(after))
+
+    def reasons(self, listed: int) -> tuple[Reason, ...]:
+        """All of them, where so many are listed."""
+        beyond = int(np.count_nonzero(self.rows)) - listed
+        return (*self.before, *self.after, Reason("rank", "beyond the list's length", beyond))
 
 
 def _smallest(score: np.ndarray, listed: np.ndarray, back: np.ndarray) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,7 @@ def write_outputs(
         held=lists.held,
         left_out=lists.left_out,
         unknown=lists.unknown,
+        money=lists.money,
         entities=total,
         synthetic=synthetic,
         created=_now(),
@@ -311,6 +312,7 @@ def _metrics(
         "join_sums": join_sum_metrics(federation.outcome),
         "targets": {t.product: t.total for t in report.targets},
         "left_out": {t.product: _left_out(t) for t in report.targets},
+        "money": {t.product: asdict(t.money) for t in report.targets if t.money},
         "held_back": {t.product: t.held.people for t in report.targets if t.held},
         "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),

@@ -25,6 +25,7 @@ from profiles.exclusion.left_out import WhoMay, who_may
 from profiles.exclusion.rules import Rules, own_columns_of, rule_extracts
 from profiles.job import Job, TargetSpec
 from profiles.managers import check_managers
+from profiles.offers.chosen import OFFER_COLUMNS, check_numbers
 from profiles.routing import Routing, check_shared, routing_of
 from profiles.targets import RESERVED
 from psi.protocol.errors import InputError, JobError
@@ -35,6 +36,7 @@ __all__ = [
     "entity_column",
     "extracts",
     "managers_of",
+    "offer_columns",
     "own_facts",
     "own_table",
     "routed",
@@ -58,7 +60,7 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
     table = job.party(job.receiver).table
     known = source.columns(table)
     for place, target in enumerate(job.targets, start=1):
-        taken = [c for c in target.columns if c in RESERVED or c == entity_column(job)]
+        taken = [c for c in target.columns if c in (*RESERVED, *OFFER_COLUMNS, entity_column(job))]
         if taken:
             raise JobError(
                 f"{job.file}: [[target]] {place} columns: {taken[0]!r} is in every list already",
@@ -66,9 +68,12 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
             )
     for place, target in enumerate(job.targets, start=1):
         if target.channel:
-            check_channel(job, place, target.channel, source)
+            check_channel(job, f"[[target]] {place}", target.channel, source)
+    for offer in job.offers:
+        if offer.channel and source.basis(table) is not None:
+            check_channel(job, f"[[offer]] {offer.name!r}", offer.channel, source)
     ruled = ("[[exclude]]", tuple(own_columns_of(job, entity_column(job))))
-    for key, columns in (*_shown(job), ruled):
+    for key, columns in (*_shown(job), ruled, ("[[offer]]", tuple(offer_columns(job)))):
         for column in columns:
             if column not in known:
                 raise InputError(
@@ -96,6 +101,11 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
             own = source.load(table, list(routing.own_columns))
             check_shared(routing, own, managers, f"{job.file}: [[target]] {target.product!r}")
     _check_somebody_left(job, source)
+    if offer_columns(job):
+        numbers = source.load(table, offer_columns(job))
+        for offer in job.offers:
+            for column in offer.columns:
+                check_numbers(numbers, column, offer)
 
 
 def _check_somebody_left(job: Job, source: Source) -> None:
@@ -146,7 +156,7 @@ def check_types(job: Job, source: Source, frozen: FrozenColumns | None) -> None:
     roles = [(entity, "entity")]
     roles += [(c, "segment") for c in _routing_columns(job, source)]
     roles += [(c, _ROLE[key.split()[-1]]) for key, columns in _shown(job) for c in columns]
-    roles += [(c, "segment") for c in own_columns_of(job, entity)]
+    roles += [(c, "segment") for c in (*own_columns_of(job, entity), *offer_columns(job))]
     found = source.load(table, list(dict.fromkeys(column for column, _ in roles)))
     if frozen is not None:
         # features are looked at where they are trained on, with the same file
@@ -182,6 +192,8 @@ def extracts(job: Job, party: str, source: Source) -> list[Extract]:
         for name, columns in learning.items():
             found.append(Extract(name, tuple(dict.fromkeys(columns)), ("manager",)))
         found += rule_extracts(job, entity_column(job))
+        if columns := offer_columns(job):
+            found.append(Extract(spec.table, tuple(columns)))
     return found
 
 
@@ -216,6 +228,11 @@ def routed(job: Job, target: TargetSpec, source: Source) -> Routing:
     if not target.managers:
         return Routing((), "")
     return routing_of(target, job.party(job.receiver).table, source, job.file)
+
+
+def offer_columns(job: Job) -> list[str]:
+    """The receiver's columns that offers look at."""
+    return list(dict.fromkeys(column for offer in job.offers for column in offer.columns))
 
 
 def own_facts(job: Job, table: pa.Table) -> list[str]:

@@ -21,6 +21,7 @@ from profiles.exclusion.left_out import Reason
 from profiles.federation import Federation
 from profiles.job import Job
 from profiles.leakage import leakage
+from profiles.offers.chosen import Money
 from profiles.plan import PATHS
 from profiles.report.data import (
     Aggregated,
@@ -54,6 +55,7 @@ def report_data(
     held: Mapping[str, Held] = MappingProxyType({}),
     left_out: Mapping[str, tuple[Reason, ...]] = MappingProxyType({}),
     unknown: Mapping[str, tuple[tuple[str, str, int], ...]] = MappingProxyType({}),
+    money: Mapping[str, Money] = MappingProxyType({}),
     entities: int | None,
     synthetic: bool,
     created: str,
@@ -82,7 +84,7 @@ def report_data(
         categories=tuple(by_category(t, r, job.entity) for t, r in outcome.categories),
         binnings=binnings(job, federation),
         segments=tuple(_segments(segment, scores)) if segment else (),
-        targets=tuple(_targets(job, targets, scores, held, left_out, unknown))
+        targets=tuple(_targets(job, targets, scores, held, left_out, unknown, money))
         if targets is not None
         else (),
         disclosures=contract.disclosures,
@@ -203,6 +205,7 @@ def _targets(
     held: Mapping[str, Held],
     left_out: Mapping[str, tuple[Reason, ...]],
     unknown: Mapping[str, tuple[tuple[str, str, int], ...]],
+    money: Mapping[str, Money],
 ) -> list[TargetSummary]:
     found = []
     for spec in job.targets:
@@ -215,6 +218,8 @@ def _targets(
                 score=float(row["score"]),
                 reasons=tuple(row.get("reasons") or ()),
                 manager=str(row.get("manager") or ""),
+                offer=str(row.get("offer") or ""),
+                left=row.get("offer_left"),
                 name=str(row.get("name") or ""),
                 segment=str(row.get("segment") or ""),
                 unassigned=str(row.get("unassigned") or ""),
@@ -236,6 +241,7 @@ def _targets(
                 managers=_by_manager(part) if named else (),
                 left_out=left_out.get(spec.product, ()),
                 unknown=unknown.get(spec.product, ()),
+                money=money.get(spec.product),
                 assigned_by=_counted(part, "assigned_by") if named else (),
                 held=held.get(spec.product),
                 unmatched=int(pc.sum(pc.invert(part.column("matched"))).as_py() or 0),

@@ -87,7 +87,8 @@ class TargetSpec:
     manager who knows the entity; None: what is called so. `managers_columns` says how the managers'
     table calls them. `channel`: only who may be reached by it, as the table of bases says.
     `history` is the receiver's table of earlier leads, by whose columns `learn_by` assignment
-    learns; `explore` of the leads are given out evenly all the same.
+    learns; `explore` of the leads are given out evenly all the same. Offers are chosen by `choose`,
+    within a `budget` and the places of `channels`.
     """
 
     product: str
@@ -104,3 +105,6 @@ class TargetSpec:
     history: str = ""
     learn_by: tuple[str, ...] = ()
     explore: float = 0.2
+    choose: str = "rule"
+    budget: float | None = None
+    channels: tuple[tuple[str, int], ...] = ()

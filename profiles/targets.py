@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import SystemRandom
 from typing import Any
 
@@ -41,6 +41,8 @@ def target_list(
     routing: Routing = Routing(),  # noqa: B008
     learned: Learned | None = None,
     explore: float = 0.0,
+    rank: np.ndarray | None = None,
+    offers: Callable[[np.ndarray], Mapping[str, pa.Array]] | None = None,
 ) -> pa.Table:
     """The `top` entities by score, best first, with reasons and managers.
 
@@ -58,6 +60,8 @@ def target_list(
         routing: which columns of profiles and managers are compared; each is used if it is there.
         learned: which manager does well with which leads; None gives leads out evenly.
         explore: the share of leads, drawn at random, that is given out evenly all the same.
+        rank: float64[rows], what ranks in place of the score; NaN is left out.
+        offers: makes the columns of the list's offers, of these rows.
 
     Returns: `product`, `rank` from 1, `entity`, `name`, then `columns`, `task`, `score`, `matched`
         (false: by the receiver's own model, as nothing is known of the entity elsewhere),
@@ -69,7 +73,8 @@ def target_list(
         InputError: managers without a name, named twice, or with a negative capacity.
         MisuseError: no such score, or a mask that does not fit.
     """
-    chosen = profiles.take(pa.array(ranked(profiles, score, top, eligible)))
+    best = ranked(profiles, score, top, eligible, rank)
+    chosen = profiles.take(pa.array(best))
     rows = chosen.num_rows
     found: dict[str, Any] = {
         "product": pa.array([product]).take(pa.array(np.zeros(rows, np.int64))),
@@ -83,6 +88,7 @@ def target_list(
         "segment": column_of(chosen, "segment", pa.int32()),
         "segment_name": column_of(chosen, "segment_name", pa.string()),
         "reasons": column_of(chosen, reasons_column(score), pa.list_(pa.string())),
+        **(offers(best) if offers else {}),
     }
     leads = chosen
     for column in set(found) - set(chosen.column_names):
@@ -97,7 +103,13 @@ def _drawn(rows: int, share: float) -> np.ndarray:
     return drawn
 
 
-def ranked(profiles: pa.Table, task: str, top: int, eligible: np.ndarray | None = None) -> Ints:
+def ranked(
+    profiles: pa.Table,
+    task: str,
+    top: int,
+    eligible: np.ndarray | None = None,
+    rank: np.ndarray | None = None,
+) -> Ints:
     """`int64[listed]`: rows of the `top` entities by score, the best first, ties by their text.
 
     Args:
@@ -105,6 +117,7 @@ def ranked(profiles: pa.Table, task: str, top: int, eligible: np.ndarray | None 
         task: whose score ranks; entities without one are left out.
         top: the most entities.
         eligible: bool[rows], who may be on the list; all by default.
+        rank: float64[rows], what ranks in place of the score; NaN is left out.
 
     Raises:
         MisuseError: no such score, or a mask that does not fit.
@@ -114,6 +127,7 @@ def ranked(profiles: pa.Table, task: str, top: int, eligible: np.ndarray | None 
     if top < 1 or (eligible is not None and eligible.shape != (profiles.num_rows,)):
         raise MisuseError(f"found top = {top} or a mask that does not fit the profiles")
     score = profiles.column(score_column(task)).to_numpy().astype(np.float64)
+    score = score if rank is None else np.where(np.isfinite(score), rank, np.nan)
     held = np.isfinite(score) if eligible is None else np.isfinite(score) & eligible
     rows = np.flatnonzero(held)
     if len(rows) > top:

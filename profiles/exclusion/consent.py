@@ -24,13 +24,13 @@ def admission_of(tables: Source, table: str) -> Admission | None:
     return tables.admission(table) if isinstance(tables, KeptTables) else None
 
 
-def check_channel(job: Job, place: int, channel: str, source: Source) -> None:
+def check_channel(job: Job, place: str, channel: str, source: Source) -> None:
     """Raise `JobError` where no basis names the channel: its list would be of nobody's choosing."""
     table = job.party(job.receiver).table
     basis = source.basis(table)
     if basis is None:
         raise JobError(
-            f"{job.file}: [[target]] {place} channel: {channel!r} found, but nothing "
+            f"{job.file}: {place} channel: {channel!r} found, but nothing "
             f"says by which channels the entities of {table} may be reached",
             hint=f"name its table of bases: [{table}] basis in tables.toml",
         )
@@ -43,8 +43,7 @@ def check_channel(job: Job, place: int, channel: str, source: Source) -> None:
         close = get_close_matches(channel.lower(), known, n=1)
         there = " or ".join(known)
         raise JobError(
-            f"{job.file}: [[target]] {place} channel: {channel!r} found, {there} named by "
-            f"{basis.table}",
+            f"{job.file}: {place} channel: {channel!r} found, {there} named by {basis.table}",
             hint=f"did you mean {close[0]!r}?" if close else "",
         )
 

@@ -31,6 +31,7 @@ from federated.models import Part
 from federated.releases.row_bits import RowBits
 from profiles.campaign.people import Held
 from profiles.exclusion.left_out import Reason
+from profiles.offers.chosen import Money
 from profiles.reasons import encoded_words
 from psi.protocol.errors import MisuseError
 
@@ -384,6 +385,8 @@ class TargetLine:
         segment: of the entity.
         unassigned: why nobody is to call.
         matched: whether a partner knows the entity.
+        offer: what it is offered.
+        left: the value less the cost of the offer.
     """
 
     rank: int
@@ -395,6 +398,8 @@ class TargetLine:
     segment: str = ""
     unassigned: str = ""
     matched: bool = True
+    offer: str = ""
+    left: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -407,6 +412,7 @@ class TargetSummary:
     score of the list and `average` that of all entities, None where there is none. `left_out`
     counts everybody else, each for one reason; `held` how many for a campaign's control group, None
     without one; `unknown` are (column of leads, of managers, leads whose value no manager has);
+    `money` is what its offers come to, None without offers;
     `unmatched` of the listed have a score of the receiver's own model.
 
     Attributes:
@@ -427,6 +433,7 @@ class TargetSummary:
     managers: tuple[tuple[str, int, float], ...] = ()
     left_out: tuple[Reason, ...] = ()
     unknown: tuple[tuple[str, str, int], ...] = ()
+    money: Money | None = None
     unmatched: int = 0
     assigned_by: tuple[tuple[str, int], ...] = ()
     held: Held | None = None

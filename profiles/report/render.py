@@ -213,6 +213,7 @@ def _environment() -> Environment:
         sentences.interval_words,
         sentences.leakage_words,
         sentences.megabytes,
+        sentences.money_words,
         sentences.number,
         sentences.percent,
         sentences.reveal_words,

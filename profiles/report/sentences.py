@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from federated.evaluation import Interval
+from profiles.offers.chosen import Money
 from profiles.report.data import Leakage, Match, Model, ReportData, TargetSummary
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "listed",
     "match_words",
     "megabytes",
+    "money_words",
     "number",
     "percent",
     "reveal_words",
@@ -153,12 +155,30 @@ def lede(data: ReportData) -> list[str]:
 
 def _target_words(target: TargetSummary, entity: str) -> str:
     whom = f"{count(target.total)} {entities(entity)} are listed for {target.product}"
+    if target.money is not None:
+        return f"{whom}. {money_words(target.money)}"
     if target.mean is None or target.average is None:
         return f"{whom}."
     return (
         f"{whom}: their score for {target.score} is {percent(target.mean)} on average, against "
         f"{percent(target.average)} of all."
     )
+
+
+def money_words(money: Money) -> str:
+    """What a list's offers come to, and by what it is expected."""
+    told = (
+        f"Worth {number(money.value)} in all; the offers cost {number(money.cost)}, which leaves "
+        f"{number(money.left)}."
+    )
+    if money.expected is None:
+        return f"{told} Offers go by published tiers, not by a score."
+    by = {
+        "uplift": "the effect that a control group has shown, times the value, less the cost",
+        "score": "how likely the outcome is, times the value, less the cost: who would have come "
+        "about it anyway counts too, until a control group has shown what an offer changes",
+    }
+    return f"{told} Expected: {number(money.expected)}, by {by[money.by]}."
 
 
 def _model_words(model: Model) -> list[str]:

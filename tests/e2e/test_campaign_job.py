@@ -36,6 +36,24 @@ entity = "who"
 column = "day"
 within_days = 30
 """
+RULE = """
+[[offer]]
+name = "saver"
+lists = ["offer"]
+column = "balance"
+from = 0
+value_of = ["balance"]
+share = 0.25
+cost_of = ["balance"]
+"""
+VALUE = """
+[[offer]]
+name = "call"
+lists = ["loan"]
+channel = "call"
+cost = 1
+value = 100
+"""
 
 
 def called(*words: object) -> str:
@@ -46,7 +64,7 @@ def called(*words: object) -> str:
 
 def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: Path) -> None:
     file, tables = small / "campaign.toml", small / "tables.toml"
-    file.write_text((small / "job.toml").read_text() + MORE + CALLED)
+    file.write_text((small / "job.toml").read_text() + MORE + CALLED + RULE)
     tables.write_text(tables.read_text() + '\n[bank.calls]\npath = "calls.csv"\n')
     (small / "calls.csv").write_text(f"who,day\nid00007,{date.today()}\nid00008,2020-01-01\n")
     for out in ("june", "july"):
@@ -68,12 +86,20 @@ def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: P
     assert metrics["held_back"]["loan"] == int(
         ((june["product"] == "loan") & (june.arm == "control")).sum()
     )
+    offers = listed[listed["product"] == "offer"]
+    assert (offers.offer == "saver").all()
+    assert offers.offer_cost.to_numpy() == pytest.approx(offers.offer_value.to_numpy() / 4)
+    money = metrics["money"]["offer"]
+    assert (money["left"], money["by"]) == (pytest.approx(offers.offer_left.sum()), "rule")
+    assert metrics["left_out"]["offer"]["offer"]["within no tier of an offer"] > 0
     reasons = metrics["left_out"]["loan"]
     counted = sum(count for stage in reasons.values() for count in stage.values())
     assert counted + metrics["targets"]["loan"] == metrics["entities"]
     assert reasons["suppression"] == {"called lately": 1}
     assert "id00007" not in set(june.entity)
-    assert "held back as the campaign" in (small / "june" / "report.html").read_text("utf-8")
+    report = (small / "june" / "report.html").read_text("utf-8")
+    assert "Offers go by published tiers, not by a score." in report
+    assert "held back as the campaign" in report
     people = june[june["product"] == "loan"]
     rng = np.random.default_rng(2)
     bought = people.entity[(people.arm == "listed") & (rng.random(len(people)) < 0.9)]
@@ -86,8 +112,8 @@ def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: P
 
 def test_the_next_list_goes_to_those_who_did_well(small: Path) -> None:
     file, tables, history = small / "campaign.toml", small / "tables.toml", small / "leads.parquet"
-    text = (small / "job.toml").read_text() + MORE.partition("[campaign]")[0]
-    given = 'product = "loan"\nmanagers = "bank.managers"'
+    text = (small / "job.toml").read_text() + MORE.partition("[campaign]")[0] + VALUE
+    given = 'product = "loan"\nmanagers = "bank.managers"\nchoose = "value"'
     file.write_text(text.replace('product = "loan"', given))
     bound = '\n[bank.managers]\npath = "managers.csv"\n\n[bank.leads]\npath = "leads.parquet"\n'
     tables.write_text(tables.read_text() + bound)
@@ -96,6 +122,8 @@ def test_the_next_list_goes_to_those_who_did_well(small: Path) -> None:
     june = pd.read_parquet(small / "june" / "targets.parquet")
     loans = june[june["product"] == "loan"]
     assert set(loans.assigned_by) == {"capacity"}
+    assert loans.expected.to_numpy() == pytest.approx(100 * loans.score.to_numpy() - 1)
+    assert loans.score.is_monotonic_decreasing
     done = loans[["product", "entity", "manager"]].assign(contacted="2026-06-05")
     done["outcome"] = (done.manager == "Wu").astype(int)
     done.to_csv(small / "contacts.csv", index=False)

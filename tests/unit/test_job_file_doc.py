@@ -23,6 +23,7 @@ HEADS = {
     "[train]": "[train]",
     "[profile]": "[profile]", "[[target]]": "[[target]]", "[campaign]": "[campaign]",
     "[[exclude]]": "[[exclude]]",
+    "[[offer]]": "[[offer]]",
 }  # fmt: skip
 BY_CATEGORY = "[[aggregate]] by category"
 LATER = {"time": "bank.cut_off", "validate_from": "2025-10-01"}
@@ -99,6 +100,11 @@ def base(section: str) -> dict[str, Any]:
         "[[target]]": {
             "train": [dict(TRAIN)],
             "target": [{"product": "p", "managers": "bank.managers", "columns": ["industry"]}],
+        },
+        "[[offer]]": {
+            "train": [dict(TRAIN)],
+            "target": [{"product": "p"}],
+            "offer": [{"name": "o", "channel": "call", "value": 2}],
         },
         "[[exclude]]": {
             "train": [dict(TRAIN)],
@@ -268,6 +274,7 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("[align]", "kinds"): [["text"]],  # all text
     ("[[target]]", "task"): "churn",  # the only one
     ("[[target]]", "managers_columns"): {},  # the same names
+    ("[[target]]", "channels"): {},  # no caps
     ("[train]", "noise"): None,  # by rows
 }
 
@@ -331,6 +338,11 @@ def test_examples_are_read(row: Row) -> None:
         if row.key == "noise" and row.section not in ("[train]", "[[binning]]"):
             measures = target["measures"] if row.section == BY_CATEGORY else ["bureau.debt:sum"]
             target["measures"] = measures
+        if row.section == "[[offer]]" and row.key in ("column", "from", "below"):
+            target |= {"column": "c", "from": 1}
+        if row.key in ("choose", "budget", "channels"):
+            job["offer"] = [{"name": "o", "channel": "call", "value": 2}]
+            target["choose"] = "value"
         if row.section == "[[exclude]]":  # a condition, and what it is on
             target |= {"column": "c", "is": "x"} if row.key == "column" else {"column": "c"}
             if row.key not in ("is", "is_not", "below", "above", "within_days", "before_days"):

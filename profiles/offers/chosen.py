@@ -1,0 +1,198 @@
+"""The offers of one list: what each would cost and bring everybody, and which is made to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from federated.tables.column_roles import kind_of
+from profiles.offers.caps import best_under_caps
+from profiles.offers.spec import OfferSpec
+from profiles.specs import TargetSpec
+from psi.protocol.errors import InputError
+
+__all__ = ["OFFER_COLUMNS", "Money", "Offered", "check_numbers", "offered"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+OFFER_COLUMNS = ("offer", "offer_channel", "offer_value", "offer_cost", "offer_left", "expected")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money:
+    """What a list's offers are about, in all and in the values' own unit.
+
+    `value` of those who have one, `cost`, `left` of both; `expected` is chance x value - cost, None
+    where offers go by rule; `by` says whose chance: "uplift" or "score".
+    """
+
+    value: float
+    cost: float
+    left: float
+    expected: float | None
+    by: str
+    offers: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offered:
+    """`offers` of the list; `offer` int64[rows], the place in them, -1 for none.
+
+    `value`, `cost` and `expected` float64[rows] of it, NaN for none; `worth` float64[rows], who is
+    above 0 would have one: those held back too, by the prices of caps; `by` is "rule", "uplift" or
+    "score".
+    """
+
+    offers: tuple[OfferSpec, ...]
+    offer: Ints
+    value: Floats
+    cost: Floats
+    expected: Floats
+    worth: Floats
+    by: str
+
+    def columns(self, rows: np.ndarray) -> dict[str, pa.Array]:
+        """The list's columns, of these rows."""
+        pick, made = self.offer[rows], self.offer[rows] >= 0
+        texts = {
+            "offer": [spec.name for spec in self.offers],
+            "offer_channel": [spec.channel or None for spec in self.offers],
+        }
+        numbers = (self.value, self.cost, self.value - self.cost, self.expected)
+        return {
+            name: pa.array(found, pa.string()).take(pa.array(pick, mask=~made))
+            for name, found in texts.items()
+        } | {
+            name: pa.array(found[rows], mask=np.isnan(found[rows]))
+            for name, found in zip(OFFER_COLUMNS[2:], numbers, strict=True)
+        }
+
+    def money(self, rows: np.ndarray) -> Money:
+        """Of these rows together."""
+        made = rows[self.offer[rows] >= 0]
+        counts = np.bincount(self.offer[made], minlength=len(self.offers)).tolist()
+        value, cost = float(self.value[made].sum()), float(self.cost[made].sum())
+        return Money(
+            value=value,
+            cost=cost,
+            left=value - cost,
+            expected=None if self.by == "rule" else float(self.expected[made].sum()),
+            by=self.by,
+            offers=tuple((s.name, n) for s, n in zip(self.offers, counts, strict=True)),
+        )
+
+
+def offered(
+    target: TargetSpec,
+    offers: Sequence[OfferSpec],
+    table: pa.Table,
+    score: Floats,
+    could: np.ndarray,
+    control: np.ndarray,
+    reached: Mapping[str, np.ndarray],
+) -> Offered | None:
+    """What is offered to whom; None where the list has no offers.
+
+    Args:
+        target: the list: how offers are chosen, its length and caps.
+        offers: those of the job.
+        table: of all rows, the columns that offers look at.
+        score: float64[rows], the list's score: the chance where no control group has shown one.
+        could: bool[rows], who may be on the list.
+        control: bool[rows], who is held back.
+        reached: channel to bool[rows], who may be reached by it; others reach everybody.
+
+    Raises:
+        InputError: a column that does not hold numbers.
+    """
+    mine = tuple(offer for offer in offers if offer.of(target.product))
+    if not mine:
+        return None
+    shape = (table.num_rows, len(mine))
+    value, cost, may = np.zeros(shape), np.zeros(shape), np.zeros(shape, bool)
+    for place, offer in enumerate(mine):
+        value[:, place] = offer.value + _sum(table, offer.value_of, offer)
+        cost[:, place] = offer.cost + offer.share * _sum(table, offer.cost_of, offer)
+        may[:, place] = _tier(table, offer) & np.isfinite(value[:, place] + cost[:, place])
+        may[:, place] &= reached.get(offer.channel, True)
+    may &= could[:, None]
+    if target.choose == "rule":
+        found = np.where(may.any(axis=1), may.argmax(axis=1), -1)
+        return _of(mine, found, value, cost, np.full(shape, np.nan), found + 0.5, "rule")
+    chance, by = _chances(mine, score)
+    expected = np.where(may & np.isfinite(chance), chance * value - cost, -np.inf)
+    free = np.flatnonzero((expected > 0).any(axis=1) & ~control)
+    use, caps = _uses(target, mine, cost)
+    chosen = best_under_caps(expected[free], use[:, free], caps)
+    found = np.full(table.num_rows, -1)
+    found[free] = chosen.offer
+    worth = (expected - np.tensordot(chosen.prices, use, 1)).max(axis=1)
+    return _of(mine, found, value, cost, expected, worth, by)
+
+
+def _of(
+    offers: tuple[OfferSpec, ...],
+    found: Ints,
+    value: Floats,
+    cost: Floats,
+    expected: Floats,
+    worth: Floats,
+    by: str,
+) -> Offered:
+    rows, made = np.arange(len(found)), found >= 0
+    taken = (np.where(made, each[rows, found], np.nan) for each in (value, cost, expected))
+    picked = dict(zip(("value", "cost", "expected"), taken, strict=True))
+    return Offered(offers=offers, offer=found.astype(np.int64), worth=worth, by=by, **picked)
+
+
+def _chances(offers: Sequence[OfferSpec], score: Floats) -> tuple[Floats, str]:
+    """`float64[rows, offers]`: what an offer changes, or how likely the outcome is."""
+    shown = [offer.uplift for offer in offers]
+    if None not in shown:
+        return np.broadcast_to(np.array(shown, np.float64), (len(score), len(offers))), "uplift"
+    return np.repeat(score[:, None], len(offers), axis=1), "score"
+
+
+def _uses(target: TargetSpec, offers: Sequence[OfferSpec], cost: Floats) -> tuple[Floats, Floats]:
+    """What each offer uses of each cap: the list's length, its budget, places of channels."""
+    uses, caps = [np.ones(cost.shape)], [float(target.top)]
+    if target.budget is not None:
+        uses, caps = [*uses, cost], [*caps, target.budget]
+    for channel, places in target.channels:
+        there = np.array([offer.channel == channel for offer in offers], np.float64)
+        uses, caps = [*uses, np.broadcast_to(there, cost.shape)], [*caps, float(places)]
+    return np.stack(uses), np.array(caps)
+
+
+def _tier(table: pa.Table, offer: OfferSpec) -> np.ndarray:
+    if not offer.column:
+        return np.ones(table.num_rows, bool)
+    found = _numbers(table, offer.column, offer)
+    least = -np.inf if offer.least is None else offer.least
+    return (found >= least) & (found < (np.inf if offer.below is None else offer.below))
+
+
+def _sum(table: pa.Table, columns: Sequence[str], offer: OfferSpec) -> Floats:
+    """NaN where one is missing: nobody is offered what cannot be worked out."""
+    parts = [_numbers(table, column, offer) for column in columns]
+    return np.sum(parts, axis=0) if parts else np.zeros(table.num_rows)
+
+
+def check_numbers(table: pa.Table, column: str, offer: OfferSpec) -> None:
+    """Raise `InputError` where a column of an offer does not hold numbers."""
+    found = table.column(column)
+    if kind_of(found.type) not in ("number", "nothing"):
+        raise InputError(
+            f"[[offer]] {offer.name!r}: {column!r} holds {found.type}, and an offer numbers",
+            hint="types in tables.toml say what a column is",
+        )
+
+
+def _numbers(table: pa.Table, column: str, offer: OfferSpec) -> Floats:
+    check_numbers(table, column, offer)
+    return np.asarray(table.column(column).cast(pa.float64()).to_numpy(), np.float64)

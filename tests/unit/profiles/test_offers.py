@@ -1,0 +1,177 @@
+"""Offers: tiers of a merchant's relief, and what brings most under caps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.optimize import linprog
+
+from profiles.job import Job
+from profiles.offers import Offered, OfferSpec, offered
+from profiles.offers.caps import best_under_caps
+from profiles.specs import TargetSpec
+from psi.protocol.errors import InputError, JobError
+
+RELIEF = {
+    "name": "half the margin",
+    "column": "contribution",
+    "from": 150,
+    "cost_of": ["contribution_fee", "contribution_scheme"],
+    "share": 0.5,
+    "value_of": ["contribution"],
+}
+
+
+def job(*offers: dict[str, Any], entity: str = "company", **target: Any) -> Job:
+    parties: list[dict[str, Any]] = [
+        {"name": n, "table": f"{n}.t", "keys": [["id"]]} for n in ("bank", "shop")
+    ]
+    parties[1]["features"] = ["x"]
+    return Job.load(
+        {
+            "job": {"name": "n", "purpose": "retention", "entity": entity},
+            "party": parties,
+            "train": {"task": "churn", "label": "bank.left"},
+            "target": [{"product": "fee relief", **target}],
+            "offer": list(offers),
+        }
+    )
+
+
+def given(found: Job, table: dict[str, list[Any]], score: list[float], **more: Any) -> Offered:
+    rows = len(score)
+    masks: dict[str, Any] = {
+        "could": np.ones(rows, bool),
+        "control": np.zeros(rows, bool),
+        "reached": {},
+    } | more
+    made = offered(found.targets[0], found.offers, pa.table(table), np.array(score), **masks)
+    assert made is not None
+    return made
+
+
+def test_a_merchant_of_180_a_month_gets_half_its_margin_which_leaves_100() -> None:
+    merchants: dict[str, list[Any]] = {
+        "contribution": [180.0, 149.9, 150.0, None],
+        "contribution_fee": [760.0, 760.0, 100.0, 760.0],
+        "contribution_scheme": [-600.0, -600.0, -40.0, -600.0],
+    }
+    made = given(job(RELIEF), merchants, [0.1, 0.9, 0.5, 0.5])
+    assert made.offer.tolist() == [0, -1, 0, -1]
+    first = {name: column[0].as_py() for name, column in made.columns(np.array([0])).items()}
+    assert first == {
+        "offer": "half the margin",
+        "offer_channel": None,
+        "offer_value": 180.0,
+        "offer_cost": 80.0,
+        "offer_left": 100.0,
+        "expected": None,
+    }
+    money = made.money(np.array([0, 2]))
+    assert (money.value, money.cost, money.left, money.by) == (330.0, 110.0, 220.0, "rule")
+
+
+CALL = {"name": "call", "channel": "call", "cost": 8, "value": 100}
+SMS = {"name": "sms", "channel": "sms", "cost": 0.5, "value": 60}
+
+
+def test_value_goes_by_score_before_a_control_group_has_shown_a_change() -> None:
+    made = given(job(CALL, SMS, choose="value"), {"x": [0.0] * 3}, [0.5, 0.1, 0.001])
+    assert made.by == "score"
+    assert made.offer.tolist() == [0, 1, -1]
+    assert made.expected[:2] == pytest.approx([42.0, 5.5])
+    made = given(
+        job({**CALL, "uplift": 0.05}, {**SMS, "uplift": 0.04}, choose="value"),
+        {"x": [0.0] * 3},
+        [0.5, 0.1, 0.001],
+    )
+    assert made.by == "uplift"
+    assert made.offer.tolist() == [1, 1, 1]  # 100 x .05 - 8 is below 0
+    assert made.expected == pytest.approx([1.9] * 3)
+
+
+def test_caps_consent_and_the_control_group_are_kept() -> None:
+    rows = 50
+    score = np.linspace(0.9, 0.2, rows)
+    target: dict[str, Any] = {"choose": "value", "budget": 40.0, "channels": {"call": 3}, "top": 20}
+    control = np.arange(rows) % 5 == 0
+    sms = np.arange(rows) != 3
+    made = given(
+        job(CALL, SMS, **target), {"x": [0.0] * rows}, score.tolist(), control=control,
+        reached={"sms": sms},
+    )  # fmt: skip
+    assert not (made.offer[control] >= 0).any()
+    assert (made.offer >= 0).sum() == 20
+    assert (made.offer == 0).sum() <= 3
+    assert np.nansum(made.cost) <= 40
+    assert made.offer[3] != 1
+    held = control & (made.worth > 0)
+    assert held.any()
+    assert score[held].min() > score[made.offer >= 0].min() - 0.05
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_choice_is_that_of_the_linear_programme(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    people, cost = 400, np.array([0.5, 3.0, 8.0])
+    value = rng.gamma(1, 50, (people, 1)) * rng.random((people, 3)) - cost
+    use = np.zeros((4, people, 3))
+    use[0, :, 1] = use[1, :, 2] = use[3] = 1
+    use[2] = cost
+    caps = np.array([20.0, 8.0, 120.0, 80.0])
+    found = best_under_caps(value, use, caps)
+    held = np.flatnonzero(found.offer >= 0)
+    assert (use[:, held, found.offer[held]].sum(axis=1) <= caps + 1e-9).all()
+    once = np.repeat(np.eye(people), 3, axis=1)
+    rows = np.concatenate([once, use.reshape(4, -1)])
+    best = linprog(
+        -value.reshape(-1), A_ub=rows, b_ub=np.append(np.ones(people), caps), bounds=(0, 1)
+    )
+    assert found.total <= -best.fun + 1e-6
+    assert found.total >= -best.fun * 0.98
+    assert found.bound == pytest.approx(-best.fun, rel=1e-4)
+
+
+REFUSED: list[tuple[tuple[dict[str, Any], ...], dict[str, Any], str]] = [
+    ((CALL, CALL), {}, "'call' found twice"),
+    ((CALL,), {"budget": 3}, "value allowed with a budget"),
+    ((), {"choose": "value"}, "no .*offer.* for 'fee relief'"),
+    ((CALL,), {"choose": "value", "channels": {"mail": 2}}, "'mail' found, no .*offer"),
+    ((CALL,), {"choose": "value", "channels": {"call": -2}}, "text = whole number"),
+    (({"name": "o", "cost": 3},), {"choose": "value"}, "'o' has no value"),
+    ((CALL, {**SMS, "uplift": 0.1}), {"choose": "value"}, "with and without an uplift"),
+    (({**CALL, "from": 3},), {}, "a column with from or below"),
+    (({**CALL, "lists": ["fee"]},), {}, "lists: 'fee' found"),
+]
+
+
+@pytest.mark.parametrize(("offers", "target", "told"), REFUSED)
+def test_offers_that_do_not_go_together_are_refused(
+    offers: tuple[dict[str, Any], ...], target: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(JobError, match=told):
+        job(*offers, **target)
+
+
+def test_relief_for_individuals_never_goes_by_a_score() -> None:
+    with pytest.raises(JobError, match="rule allowed for 'half the margin'"):
+        job(RELIEF, entity="consumer", choose="value")
+    assert job(RELIEF, entity="consumer").offers[0].share == 0.5
+
+
+def test_an_offer_wants_numbers() -> None:
+    target = TargetSpec(product="p", task="t", top=3, managers="", name="")
+    offer = OfferSpec(name="o", value_of=("x",))
+    with pytest.raises(InputError, match="'x' holds string, and an offer numbers"):
+        offered(
+            target,
+            [offer],
+            pa.table({"x": ["a"]}),
+            np.ones(1),
+            np.ones(1, bool),
+            np.zeros(1, bool),
+            {},
+        )
