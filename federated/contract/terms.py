@@ -9,6 +9,7 @@ steps of the contract they signed and nothing else.
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -176,7 +177,11 @@ class Contract:
     @classmethod
     def from_bytes(cls, data: bytes) -> Contract:
         """A contract from another party: canonical, of this version, with clean texts."""
-        contract = from_canonical(cls, data)
+        try:
+            contract = from_canonical(cls, data)
+        except PeerError:
+            _check_version(_version_in(data))  # another version's has other fields
+            raise
         contract.check()
         return contract
 
@@ -238,8 +243,7 @@ class Contract:
 
     def check(self) -> None:
         """Raise `PeerError` unless the contract is whole and consistent in itself."""
-        if self.version != VERSION:
-            raise OtherVersion(f"contract version {self.version} found, {VERSION} allowed")
+        _check_version(self.version)
         own = asdict(suites_for(self.align, self.summed, self.train))
         unlike = [kind for kind, name in asdict(self.suites).items() if name != own[kind]]
         if unlike:
@@ -375,3 +379,20 @@ def verify_signatures(contract: Contract, signatures: Mapping[str, bytes]) -> No
         raise PeerError(f"signatures missing: {', '.join(missing) or 'none'}", step="contract")
     for terms in contract.parties:
         terms.identity.check_organisation(signatures[terms.name], data, "contract")
+
+
+def _check_version(found: int) -> None:
+    if found != VERSION:
+        raise OtherVersion(
+            f"contract version {found} found, {VERSION} allowed",
+            hint="all parties of a job need versions of this software that go together",
+        )
+
+
+def _version_in(data: bytes) -> int:
+    """The version that bytes name which are no contract of this one; this one where they do not."""
+    try:
+        found = json.loads(data.decode("utf-8"))["version"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return VERSION
+    return found if type(found) is int and 0 < found < 1 << 16 else VERSION

@@ -139,8 +139,13 @@ def read_account(path: Path, owner: Identity | None = None, name: str = "") -> A
 
 def _check_opening(account: Account) -> None:
     first = account.lines[0] if account.lines else None
-    if first is None or first["kind"] != "opened" or first["body"].get("format") != FORMAT:
-        account.note(1, "the first line does not open a ledger of this format")
+    if first is None or first["kind"] != "opened":
+        account.note(1, "the first line does not open a ledger")
+        return
+    form = first["body"].get("format")
+    if form != FORMAT:
+        found = form if type(form) is int else "unknown"
+        account.note(1, f"format {found} of ledgers found, {FORMAT} is read here")
         return
     try:
         account.session = bytes.fromhex(first["body"]["session"])

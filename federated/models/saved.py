@@ -50,7 +50,12 @@ def load_part(data: bytes, models: Mapping[str, Model]) -> tuple[Model, Part, di
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
         raise MisuseError("this is no saved model")
     if whole.get("version") != VERSION:
-        raise MisuseError(f"a model saved by another version; found it, allowed: {VERSION}")
+        found = whole.get("version")
+        raise MisuseError(
+            f"saved model of version {found if type(found) is int else 'unknown'} found, "
+            f"{VERSION} is read here",
+            hint="read it with the version of this software that saved it",
+        )
     name = whole.get("model")
     if set(whole) != keys or not isinstance(name, str) or not isinstance(whole["about"], dict):
         raise MisuseError("this is no saved model")

@@ -32,19 +32,24 @@ import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from federated.approval.policy_file import NEW_POLICY
 from federated.keys.identity_file import read_identity
 from federated.keys.keyfile import check_private, load_keys
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.keys.peers import Peers
-from federated.persons.book import PersonBook
-from federated.store.files import make_folder, write_atomic
-from federated.tables.frozen import FrozenColumns
+from federated.store.files import check_layout, make_folder, write_atomic
 from psi.protocol import InputError, MisuseError
+
+if TYPE_CHECKING:
+    from federated.persons.book import PersonBook
+    from federated.tables.frozen import FrozenColumns
 
 __all__ = ["MOUNTED", "NodeHome", "frozen_columns", "person_book"]
 
+
+LAYOUT = 1
+"""The version of this folder's layout."""
 
 MOUNTED = "mounted"
 """The hub of a party that has no node: it is mounted in its own hub's process."""
@@ -75,8 +80,10 @@ class NodeHome:
         for folder in (home.peers, home.jobs, home.desk):
             folder.mkdir(exist_ok=True, mode=0o700)
         if not home.policy.exists():
+            from federated.approval.policy_file import NEW_POLICY
+
             write_atomic(home.policy, NEW_POLICY, private=False)
-        text = f'version = 1\nname = "{name}"\nhub = "{hub}"\n'
+        text = f'version = {LAYOUT}\nname = "{name}"\nhub = "{hub}"\n'
         write_atomic(path / "node.toml", text, private=False)  # officers are other users
         return home
 
@@ -86,6 +93,7 @@ class NodeHome:
         file = path / "node.toml"
         try:
             data = tomllib.loads(file.read_text("utf-8"))
+            check_layout(file, data["version"], LAYOUT)
             return cls(path, str(data["name"]), str(data["hub"]))
         except OSError:
             raise InputError(
@@ -186,10 +194,14 @@ class NodeHome:
 
 def person_book(home: NodeHome) -> PersonBook:
     """Who was in which job of this node, and who is to be in none."""
+    from federated.persons.book import PersonBook
+
     return PersonBook(home.persons, secrets.token_bytes, time.time)
 
 
 def frozen_columns(home: NodeHome) -> FrozenColumns:
     """What the columns of this node's tables were taken for in the last job."""
+    from federated.tables.frozen import FrozenColumns  # an idle node loads no tables
+
     how = "fedprofile node table accept TABLE takes them for what they are now"
     return FrozenColumns(home.columns, time.time, how=how)

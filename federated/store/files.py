@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from psi.protocol import EnvironmentFailed
 
-__all__ = ["disk_failed", "locked", "make_folder", "private_file", "write_atomic"]
+__all__ = ["check_layout", "disk_failed", "locked", "make_folder", "private_file", "write_atomic"]
 
 
 def disk_failed(what: str, error: OSError, hint: str = "") -> EnvironmentFailed:
@@ -25,6 +25,16 @@ def disk_failed(what: str, error: OSError, hint: str = "") -> EnvironmentFailed:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         hint = "make room on the disk and start again; what was done so far stays"
     return EnvironmentFailed(f"{what}: {error.strerror}", hint=hint)
+
+
+def check_layout(file: Path, found: object, known: int) -> None:
+    """Raise `EnvironmentFailed` unless a settings file names the version that is `known` here."""
+    if found != known or type(found) is not int:
+        raise EnvironmentFailed(
+            f"{file}: version {found if type(found) is int else 'unknown'} found, {known} is "
+            "read here",
+            hint="run the version of this software that made the folder, or a later one",
+        )
 
 
 def make_folder(path: Path) -> None:

@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from federated.store.files import make_folder, write_atomic
+from federated.store.files import check_layout, make_folder, write_atomic
 from federated.wire.certificates import Authority, certificate_key, make_key, write_key
 from federated.wire.lives_met import LivesMet
 from psi.protocol import EnvironmentFailed, InputError, MisuseError, PeerError
@@ -74,6 +74,7 @@ class HubHome:
         self.lives = LivesMet(path)
         try:
             data = tomllib.loads((path / "hub.toml").read_text("utf-8"))
+            check_layout(path / "hub.toml", data["version"], _LAYOUT)
             self.address = str(data["address"])
             self.host, self.port = str(data["listen"]), int(data["port"])
             self.megabytes = int(data.get("megabytes", 512))
