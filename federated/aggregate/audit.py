@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from federated.aggregate import linear
 from psi.protocol import MisuseError
 
 __all__ = ["Told", "count_needs", "intervals", "protect"]
@@ -55,8 +56,6 @@ def intervals(values: Floats, items: Floats, told: Flags) -> Floats:
 
 
 def _interval(values: Floats, items: Floats, told: Flags, item: Floats) -> tuple[float, float]:
-    from scipy.optimize import linprog  # slow to import, and not needed by most jobs
-
     known = items[told]
     # atoms that are told by themselves are no unknowns
     alone = known[np.count_nonzero(known, axis=1) == 1]
@@ -70,16 +69,11 @@ def _interval(values: Floats, items: Floats, told: Flags, item: Floats) -> tuple
     scale = max(1.0, float(left.max(initial=0.0)))
     ends = []
     for sign in (1.0, -1.0):
-        solved = linprog(
-            sign * rest,
-            A_eq=known if len(known) else None,
-            b_eq=known @ left / scale if len(known) else None,
-            bounds=(0.0, None),
-            method="highs",
-        )
-        unbounded = solved.status == 3
-        ends.append(-sign * np.inf if unbounded else sign * float(solved.fun) * scale)
-        if solved.status not in (0, 3):
+        equal = (linear.Matrix.of(known), known @ left / scale)
+        solved = linear.least(sign * rest, equal=equal)
+        unbounded = solved.status == linear.UNBOUNDED
+        ends.append(-sign * np.inf if unbounded else sign * solved.cost * scale)
+        if solved.status not in (linear.SOLVED, linear.UNBOUNDED):
             raise MisuseError("the audit's linear programme has no solution")
     return base + ends[0], base + ends[1]
 
@@ -142,29 +136,25 @@ def _cheapest(
     weighted by its size); what either changes is withdrawn. Nothing if no pair of tables that
     agree with what is `known` has it.
     """
-    from scipy import sparse
-    from scipy.optimize import linprog
-
     free = np.flatnonzero(told & ~known)
     size, scale = len(values), max(1.0, float(values.max(initial=0.0)))
     shown, item = items[free], items[exposed]
     # variables, for each of the two tables: the change of each atom, of each told item its size
-    part, minus = sparse.csr_array(shown), -sparse.eye_array(len(free))
-    one = sparse.block_array([[part, minus], [-part, minus]])
-    fixed = sparse.csr_array(np.hstack([items[known], np.zeros((int(known.sum()), len(free)))]))
+    part, minus = linear.Matrix.of(shown), linear.Matrix.diagonal(len(free), -1.0)
+    one = part.beside(minus).above((-part).beside(minus))
+    fixed = linear.Matrix.of(items[known]).widened(len(free)).twice()
     apart = np.concatenate([item, np.zeros(len(free)), -item, np.zeros(len(free))])
     cost = np.concatenate([np.zeros(size), (shown @ values + 1.0) / scale])
-    bounds = [(-value / scale, None) for value in values.tolist()]
-    solved = linprog(
+    solved = linear.least(
         np.tile(cost, 2),
-        A_ub=sparse.block_diag([one, one]) if len(free) else None,
-        b_ub=np.zeros(4 * len(free)) if len(free) else None,
-        A_eq=sparse.vstack([sparse.block_diag([fixed, fixed]), sparse.csr_array(apart[None, :])]),
-        b_eq=np.append(np.zeros(2 * fixed.shape[0]), need / scale),
-        bounds=(bounds + [(0.0, None)] * len(free)) * 2,
-        method="highs",
+        at_most=(one.twice(), np.zeros(4 * len(free))),
+        equal=(
+            fixed.above(linear.Matrix.of(apart[None, :])),
+            np.append(np.zeros(fixed.shape[0]), need / scale),
+        ),
+        low=np.tile(np.append(-values / scale, np.zeros(len(free))), 2),
     )
-    if solved.status != 0:
+    if solved.status != linear.SOLVED:
         return free[:0]
     width = size + len(free)
     changes = np.stack([solved.x[:size], solved.x[width : width + size]])

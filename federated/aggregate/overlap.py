@@ -45,6 +45,8 @@ from typing import Any
 
 import numpy as np
 
+from federated.aggregate import linear
+
 __all__ = ["isolating", "withheld"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -56,8 +58,6 @@ HUBS = 64
 MOST_PROGRAMMES = 256
 """Cells that programmes are solved for; more that are left count as isolated."""
 SLACK = 1e-6
-INFEASIBLE = 2
-"""SciPy's status of a programme that no factors satisfy."""
 
 
 def withheld(
@@ -180,31 +180,31 @@ def _slopes(places: Ints, count: int, *, level: bool) -> Floats:
 
 def _cancelling(cells: Ints, slopes: Floats) -> Floats:
     """Factors of the first grouping's groups, far in a direction, that all cells cancel out of."""
-    from scipy.optimize import linprog
-
     speaks, starts = _speaks(cells)
-    solved = linprog(
+    far = np.ones(speaks.shape[1])
+    far[starts] = 0.0
+    solved = linear.least(
         np.append(-slopes, np.zeros(speaks.shape[1] - len(slopes))),
-        A_eq=speaks,
-        b_eq=np.zeros(len(cells)),
-        bounds=[(0.0, 0.0) if at in starts else (-1.0, 1.0) for at in range(speaks.shape[1])],
-        method="highs",
+        equal=(speaks, np.zeros(len(cells))),
+        low=-far,
+        high=far,
     )
-    if solved.status != 0:  # no answer is no permission: as if every group were needed
+    if solved.status != linear.SOLVED:  # no answer is no permission: as if every group were needed
         return np.arange(len(slopes), dtype=np.float64)
-    return np.asarray(solved.x[: len(slopes)] * (-solved.fun > SLACK))
+    return np.asarray(solved.x[: len(slopes)] * (-solved.cost > SLACK))
 
 
-def _speaks(cells: Ints) -> tuple[Any, set[int]]:
+def _speaks(cells: Ints) -> tuple[linear.Matrix, Ints]:
     """Each cell's sum of factors as a sparse 0/1 matrix, and where the absent's factors are."""
-    from scipy import sparse  # slow to import, and not needed by most jobs
-
     starts = np.cumsum([0, *(cells.max(axis=0) + 1)])
     rows = np.repeat(np.arange(len(cells)), cells.shape[1])
-    place = (rows, (cells + starts[:-1]).reshape(-1))
-    shape = (len(cells), int(starts[-1]))
-    speaks = sparse.csr_array((np.ones(cells.size), place), shape=shape)
-    return speaks, {int(start) for start in starts[:-1]}
+    speaks = linear.Matrix(
+        shape=(len(cells), int(starts[-1])),
+        rows=rows,
+        columns=(cells + starts[:-1]).reshape(-1),
+        values=np.ones(cells.size),
+    )
+    return speaks, starts[:-1]
 
 
 def _differ(factors: Floats, level: bool) -> Flags:
@@ -272,17 +272,14 @@ class _Programme:
     """Factors of groups that give one cell 1, every other at most 1, and speak of little."""
 
     def __init__(self, cells: Ints, weights: Ints, least: int, cell: int) -> None:
-        from scipy import sparse
-
         speaks, self._absent = _speaks(cells)
         self._count, self._least = len(cells), least
         self._factors, self._first = speaks.shape[1], int(cells[:, 0].max()) + 1
-        size, large = sparse.eye_array(len(cells)), weights >= least
-        zero_rows = speaks[np.append(np.flatnonzero(large), cell)]
-        nothing = sparse.csr_array((zero_rows.shape[0], len(cells)))
+        minus, large = linear.Matrix.diagonal(len(cells), -1.0), weights >= least
+        zero_rows = speaks.taken(np.append(np.flatnonzero(large), cell))
         self._sizes = np.concatenate([np.zeros(self._factors), weights * ~large])
-        self._above = sparse.block_array([[speaks, -size], [-speaks, -size]], format="csr")
-        self._equal = sparse.block_array([[zero_rows, nothing]])
+        self._above = speaks.beside(minus).above((-speaks).beside(minus))
+        self._equal = zero_rows.widened(len(cells))
         self._is = np.append(np.zeros(int(large.sum())), 1.0)
         # of the same records as another grouping: all factors may rise if the other's fall
         self.shifts = any(((c > 0) == (cells[:, 0] > 0)).all() for c in cells.T[1:])
@@ -301,28 +298,26 @@ class _Programme:
         )
 
     def _solve(self, aim: Floats, *, alone: bool = False, within: bool = False) -> Floats | None:
-        from scipy import sparse
-        from scipy.optimize import linprog
-
-        zero = self._absent | (set(range(self._first)) if alone else set())
         above, limits = self._above, np.zeros(2 * self._count)
         if within:
-            above = sparse.vstack([above, sparse.csr_array(self._sizes[None, :])])
+            above = above.above(linear.Matrix.of(self._sizes[None, :]))
             limits = np.append(limits, self._least - 0.5)
-        solved = linprog(
+        far = np.full(self._factors, np.inf)
+        far[self._absent] = 0.0
+        far[: self._first * alone] = 0.0
+        solved = linear.least(
             aim,
-            A_ub=above,
-            b_ub=limits,
-            A_eq=self._equal,
-            b_eq=self._is,
-            bounds=[(0.0, 0.0) if at in zero else (None, None) for at in range(self._factors)]
-            + [(0.0, 1.0)] * self._count,
-            method="highs",
+            at_most=(above, limits),
+            equal=(self._equal, self._is),
+            low=np.append(-far, np.zeros(self._count)),
+            high=np.append(far, np.ones(self._count)),
         )
-        if solved.status == INFEASIBLE:
+        if solved.status == linear.INFEASIBLE:
             return None
-        if solved.status != 0:  # no answer is no permission: as if every group were needed
+        if (
+            solved.status != linear.SOLVED
+        ):  # no answer is no permission: as if every group were needed
             return np.arange(self._first, dtype=np.float64)
-        if not within and solved.fun >= self._least - SLACK:
+        if not within and solved.cost >= self._least - SLACK:
             return None
         return np.asarray(solved.x[: self._first])

@@ -37,8 +37,9 @@ __all__ = ["NEW_POLICY", "load_policy"]
 
 NEW_POLICY = """\
 # What this party allows. Read anew at every proposal: a change needs no restart.
-# `fedprofile node policy check` says whether it is well-formed and what it means;
-# docs/POLICY.md has every key. Nothing is approved without an officer until you write a rule.
+# `fedprofile node policy check` says whether it is well-formed and what it means.
+# POLICY.md, in fedprofile's documentation, has every key. Nothing is approved without an officer
+# until you write a rule.
 
 [proposals]
 from = ["*"]                  # names of parties that may propose; "*": any confirmed peer

@@ -7,10 +7,17 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
-__all__ = ["print_rows"]
+__all__ = ["padded", "print_rows"]
 
 _WIDE = 10_000
 """Columns where there is no terminal: nothing is folded, so lines can be searched."""
+
+
+def padded(text: str, width: int) -> str:
+    """The text with blanks behind, so wide on a terminal: a Chinese character takes two columns."""
+    from rich.cells import cell_len
+
+    return text + " " * (width - cell_len(text))
 
 
 def print_rows(heads: Sequence[str], rows: Iterable[Sequence[str]], longest: int = 600) -> None:

@@ -134,12 +134,11 @@ def start(
     import logging
     import signal
 
-    from federated.cli.deciding import make_decider, table_source, to_log_and
     from federated.cli.metrics import notifier, serve_metrics
     from federated.cli.passphrase import passphrase
     from federated.node.home import MOUNTED, NodeHome
     from federated.node.lives import check_is_last
-    from federated.wire.flower.node import NodeDaemon
+    from federated.wire.flower.front import NodeFront
     from psi.protocol import MisuseError
 
     place = NodeHome.open(home)
@@ -151,15 +150,8 @@ def start(
             f"jobs are proposed by run --hub {home.parent}",
         )
     log_to_stderr(log_format)
-    source = table_source(place)
-    tell = notifier(notify)
-    node = NodeDaemon(
-        place,
-        passphrase(passphrase_file),
-        source,
-        make_decider(place, source, to_log_and(tell)),
-        on_end=lambda job, state: tell("ended", job, state),
-    )
+    notifier(notify)  # a wrong address is said before anything starts
+    node = NodeFront(place, passphrase(passphrase_file), notify=notify, log_format=log_format)
     if metrics_port:
         serve_metrics(metrics_port, lambda: health.health_of_node(place), "fedprofile_node")
     signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())

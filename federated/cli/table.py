@@ -105,6 +105,7 @@ def add(
         fedprofile node table add people --path /data/people.parquet --key id_no
             --column open_loans=feature --column income=never
     """
+    from federated.cli.lists import padded
     from federated.node.home import NodeHome, frozen_columns
     from federated.tables.bindings import table_of
     from federated.tables.column_report import columns_taken
@@ -145,7 +146,7 @@ def add(
     for one in taken:
         use = "key" if one.column in key else uses[one.column]
         gaps = f", {one.missing:,} missing" if one.missing else ""
-        typer.echo(f"  {plain(one.column):<30} {use}; {one.taken}{gaps}")
+        typer.echo(f"  {padded(plain(one.column), 30)} {use}; {one.taken}{gaps}")
         for told in one.wrong if one.column not in key else ():
             typer.echo(f"    - {plain(told, 1000)}")
     for level in report.levels:
@@ -168,6 +169,7 @@ def list_tables(
     """List the bound tables with keys and permissions, and whether each opens now."""
     import json
 
+    from federated.cli.lists import padded
     from federated.node.home import NodeHome
     from federated.tables.bindings import TablesFile
     from federated.text import plain
@@ -201,7 +203,7 @@ def list_tables(
         )
         typer.echo(f"{row['name']:<30} keys {', '.join(row['keys']) or '-'}; {plain(state)}")
         for column, use in row["permissions"].items():
-            typer.echo(f"  {plain(column):<30} {use}")
+            typer.echo(f"  {padded(plain(column), 30)} {use}")
     if not rows:
         typer.echo("no table is bound: fedprofile node table add")
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
@@ -68,8 +67,7 @@ def save_keys(path: Path, keys: PartyKeys, passphrase: bytes, random: Random) ->
 def load_keys(path: Path, passphrase: bytes) -> PartyKeys:
     """The keys in a file; raises `InputError` on a wrong passphrase or an altered file."""
     name, plain = open_sealed(path, _PARTY, passphrase)
-    halves = (Ed25519PrivateKey.from_private_bytes(plain[i : i + 32]) for i in (0, 32))
-    return PartyKeys(name, *halves)
+    return PartyKeys.from_private(name, plain)
 
 
 def save_sealed(

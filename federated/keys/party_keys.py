@@ -64,11 +64,17 @@ class PartyKeys:
         """Fresh keys from the operating system's generator."""
         return cls(name, Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate())
 
+    @classmethod
+    def from_private(cls, name: str, both: bytes) -> PartyKeys:
+        """The keys of `private_bytes`."""
+        halves = (Ed25519PrivateKey.from_private_bytes(both[i : i + 32]) for i in (0, 32))
+        return cls(name, *halves)
+
     def __repr__(self) -> str:
         return f"<keys of {self.identity.name}>"
 
     def private_bytes(self) -> bytes:
-        """Both private keys, 64 bytes: for a sealed key file only."""
+        """Both private keys, 64 bytes: for a sealed key file, or this node's process for jobs."""
         return self._organisation.private_bytes_raw() + self._sealing.private_bytes_raw()
 
     def sign_organisation(self, data: bytes) -> bytes:

@@ -6,7 +6,6 @@ Numbers count jobs and bytes; none is about a person, a table or a result.
 from __future__ import annotations
 
 import datetime as dt
-import os
 import shutil
 import time
 from collections import Counter
@@ -21,13 +20,12 @@ from federated.node.lives import check_is_last
 from federated.node.states import STATES
 from psi.protocol import FedprofileError
 
-__all__ = ["Health", "Measure", "disk_measure", "memory_of", "node_health", "text_format"]
+__all__ = ["Health", "Measure", "disk_measure", "node_health", "text_format"]
 
 DAYS = 30.0
 """Days of a certificate below which it is to be renewed."""
 
 LEAST_DISK = 2 << 30
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -125,14 +123,6 @@ def _wrong(place: NodeHome) -> list[str]:
 def disk_measure(path: Path) -> Measure:
     """What is free where a folder is."""
     return Measure("disk_free_bytes", "free on the folder's disk", shutil.disk_usage(path).free)
-
-
-def memory_of(process: int | str = "self") -> int:
-    """Resident memory of a process, bytes; 0 where the system does not say."""
-    try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, IndexError, ValueError):
-        return 0
 
 
 def text_format(health: Health, prefix: str) -> str:

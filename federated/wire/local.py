@@ -23,7 +23,7 @@ from federated.wire.parcels import PART, Kind, Parcel, Refusal, notice, read_par
 from federated.wire.post import PostEndpoint, StepLimit, hand_on
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, PeerGone
 
-__all__ = ["LocalMount", "LocalServer", "Switch", "ask"]
+__all__ = ["LocalMount", "LocalServer", "Switch", "ask", "read_block", "write_block"]
 
 _HEAD = struct.Struct("<Q")
 _LARGEST = PART + (1 << 12)
@@ -86,7 +86,7 @@ class LocalServer:
     def _serve(self, link: socket.socket) -> None:
         with link:
             try:
-                request = json.loads(_read(link, _REQUEST))
+                request = json.loads(read_block(link, _REQUEST))
                 if request.get("op") == "mount":
                     self._mounted(link, bytes.fromhex(request["job"]), str(request["name"]))
                     return
@@ -96,17 +96,17 @@ class LocalServer:
             except (OSError, ValueError, KeyError, AttributeError) as error:
                 reply = {"ok": False, "error": type(error).__name__, "hint": ""}
             with contextlib.suppress(OSError):
-                _write(link, json.dumps(reply).encode())
+                write_block(link, json.dumps(reply).encode())
 
     def _mounted(self, link: socket.socket, job: bytes, name: str) -> None:
         party = _Guest(link)
         self._switch.mount(job, name, party)
         spoken_to: set[str] = set()
         try:
-            _write(link, b'{"ok": true}')
+            write_block(link, b'{"ok": true}')
             party.start()
             while True:
-                parcel = read_parcel(_read(link, _LARGEST))
+                parcel = read_parcel(read_block(link, _LARGEST))
                 if parcel.sender != name or parcel.job != job:
                     raise PeerError("a mounted party sent a parcel in another's name")
                 spoken_to.add(parcel.receiver)
@@ -142,7 +142,7 @@ class _Guest:
     def _write(self) -> None:
         with contextlib.suppress(OSError):
             while (parcel := self._queue.get()) is not None:
-                _write(self._link, parcel.to_bytes())
+                write_block(self._link, parcel.to_bytes())
 
 
 class LocalMount:
@@ -160,8 +160,10 @@ class LocalMount:
         limit: StepLimit,
     ) -> None:
         self._link = _connect(path)
-        _write(self._link, json.dumps({"op": "mount", "job": job.hex(), "name": name}).encode())
-        _granted(_read(self._link, _REQUEST))
+        write_block(
+            self._link, json.dumps({"op": "mount", "job": job.hex(), "name": name}).encode()
+        )
+        _granted(read_block(self._link, _REQUEST))
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._peers = [peer for peer in peers if peer != name]
@@ -173,7 +175,7 @@ class LocalMount:
         """Hand a parcel to the hub or daemon."""
         try:
             with self._lock:
-                _write(self._link, parcel.to_bytes())
+                write_block(self._link, parcel.to_bytes())
         except OSError:
             if not self._stop.is_set():
                 self.endpoint.fail(_lost())
@@ -200,7 +202,7 @@ class LocalMount:
     def _read_all(self) -> None:
         try:
             while True:
-                parcel = read_parcel(_read(self._link, _LARGEST))
+                parcel = read_parcel(read_block(self._link, _LARGEST))
                 hand_on(self.endpoint, parcel)
         except (OSError, EOFError, PeerError):
             if not self._stop.is_set():
@@ -218,9 +220,9 @@ def _lost() -> PeerGone:
 def ask(path: Path, **request: Any) -> dict[str, Any]:
     """One command to a running hub or daemon. Raises what it answered."""
     with _connect(path) as link:
-        _write(link, json.dumps(request).encode())
+        write_block(link, json.dumps(request).encode())
         try:
-            return _granted(_read(link, 1 << 26))
+            return _granted(read_block(link, 1 << 26))
         except (OSError, EOFError):
             raise EnvironmentFailed("the connection was closed without an answer") from None
 
@@ -245,12 +247,14 @@ def _connect(path: Path) -> socket.socket:
     return link
 
 
-def _write(link: socket.socket, data: bytes) -> None:
+def write_block(link: socket.socket, data: bytes) -> None:
+    """Send bytes with their number before them."""
     link.sendall(_HEAD.pack(len(data)))
     link.sendall(data)
 
 
-def _read(link: socket.socket, most: int) -> bytes:
+def read_block(link: socket.socket, most: int) -> bytes:
+    """What `write_block` sent. Raises `EOFError` at the end, `PeerError` above `most` bytes."""
     (size,) = _HEAD.unpack(_exactly(link, _HEAD.size))
     if size > most:
         raise PeerError(f"{size} bytes found, at most {most} allowed")

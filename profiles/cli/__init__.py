@@ -57,9 +57,10 @@ LONGEST_LINE = 2000
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import packages_distributions, version
 
-        typer.echo(f"fedprofile {version('fedprofile')}")
+        name = packages_distributions()["profiles"][0]  # a node alone has a name of its own
+        typer.echo(f"fedprofile {version(name)}")
         raise typer.Exit
 
 

@@ -155,6 +155,11 @@ class World:
                 raise AssertionError(f"{what}\n{logs}")
             time.sleep(0.1)
 
+    def workers(self, name: str) -> list[int]:
+        """The processes that a node runs its jobs in."""
+        children = Path(f"/proc/{self.processes[name].pid}/task").glob("*/children")
+        return [int(child) for file in children for child in file.read_text().split()]
+
     def kill(self, name: str, how: int = signal.SIGKILL) -> None:
         process = self.processes.pop(name)
         process.send_signal(how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,10 @@ def test_an_officer_reads_denies_and_approves(small: Path, world: World) -> None
     assert not (small / "denied").exists()
 
     second = waits(world, small, "out")
+    (jobs,) = world.workers("bureau")
+    os.kill(jobs, signal.SIGKILL)  # no memory was left: the node starts another process for jobs
+    world.wait(lambda: "jobs go on" in world.log("bureau"), "nothing is said")
+    world.wait(lambda: second in live(world), "it waits no more")
     world.kill("bureau", signal.SIGTERM)  # systemctl restart: nobody has said no
     assert f"{second}  waiting" in node(world, "jobs")
     world.start_node("bureau", TABLES.format(folder=small))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from federated.cli import ledger_views
-from federated.cli.lists import print_rows
+from federated.cli.lists import padded, print_rows
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import Ledger
 from federated.ledger.listing import job_lines, ledger_lines, selected
@@ -56,3 +57,9 @@ def test_what_is_printed_of_ledgers_is_data_first(tmp_path: Path) -> None:
     later = list(selected([path], since=ended.time))
     assert [event["event"] for event in later] == ["ended"]
     assert not list(selected([path], until=lines[0].time, kinds=["ended"]))
+
+
+def test_wide_characters_take_two_columns() -> None:
+    for name in ("age", "客户编号", "客户no"):
+        assert cell_len(padded(name, 12)) == 12
+    assert padded("too long", 3) == "too long"

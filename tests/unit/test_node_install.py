@@ -8,9 +8,14 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+NODE = ROOT / "packaging" / "node" / "pyproject.toml"
 ANALYST = {
     "scikit-learn": "sklearn",
     "threadpoolctl": "threadpoolctl",
+    "scipy": "scipy",
+    "pandas": "pandas",
+    "ibis-framework[duckdb]": "ibis",
+    "duckdb": "duckdb",
     "jinja2": "jinja2",
     "plotly": "plotly",
 }
@@ -42,7 +47,41 @@ def test_the_node_runs_without_the_analysts_packages() -> None:
 
 
 def test_its_requirements_are_the_projects_without_them() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project, node = (
+        tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        for file in (ROOT / "pyproject.toml", NODE)
+    )
     wanted = [d for d in project["dependencies"] if d.split(">")[0] not in ANALYST]
-    lines = (ROOT / "requirements-node.txt").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if not line.startswith("#")] == wanted
+    assert node["dependencies"] == wanted
+    for same in ("version", "requires-python", "scripts", "license"):
+        assert node[same] == project[same]
+    extras = dict(node["optional-dependencies"])
+    databases = extras.pop("databases")
+    assert set(databases) <= set(project["dependencies"])
+    assert all(project["optional-dependencies"][name] == found for name, found in extras.items())
+
+
+def test_it_reads_files_and_says_what_a_database_needs(tmp_path: Path) -> None:
+    program = (
+        PROGRAM.split("import federated, psi", maxsplit=1)[0]
+        + f"""
+from pathlib import Path
+from federated.readers import CsvFormat, of_database, of_path
+from psi.protocol import InputError
+
+folder = Path({str(tmp_path)!r})
+(folder / "a.csv").write_text("id,x\\n1,2\\n")
+assert of_path("t", folder / "a.csv", CsvFormat()).read(["id"]).num_rows == 1
+(folder / "a.duckdb").write_bytes(b"")
+try:
+    of_database("t", "duckdb:///a.duckdb", "t", folder).columns()
+except InputError as error:
+    print(error.message, error.hint)
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no driver for duckdb" in done.stdout
+    assert "ibis-framework[duckdb]" in done.stdout

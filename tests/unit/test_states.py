@@ -5,11 +5,14 @@ The node is the real one, with its desk, files and commands; the wire is a funct
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,10 @@ FORBIDS = OPEN + '[proposals]\npurposes = ["fraud"]\n'
 DOC = Path(__file__).parents[2] / "docs" / "STATES.md"
 
 
+def people(rows: int) -> pa.Table:
+    return pa.table({"id": PEOPLE[:rows], "loans": [1.0] * rows})
+
+
 class Wire:
     """Stands for the hub and a node's connection to it; `cut` loses what is sent."""
 
@@ -77,6 +84,7 @@ class Scene:
         Scene.now = self
         self.folder, self.cut, self.clock = folder, False, 0.0
         self.cut_at = "no such step"
+        self.people, self.session_clock = 40, 0.0
         self.home = NodeHome.create(folder / "node", "bureau", "hub:1")
         save_keys(self.home.keys, KEYS["bureau"], SECRET, secrets.token_bytes)
         write_identity(self.home.path / "identity.json", PINNED["bureau"])
@@ -103,7 +111,7 @@ class Scene:
         self.home.policy.write_text(text)
 
     def start(self) -> None:
-        source = MemorySource({"bureau.people": pa.table({"id": PEOPLE, "loans": [1.0] * 40})})
+        source = MemorySource({"bureau.people": people(self.people)})
         late = lambda: time.time() + self.clock  # noqa: E731
         desk = NodeDecider(name="bureau", home=self.home.path, source=source, clock=late)
         self.node = nodes.NodeDaemon(
@@ -197,6 +205,8 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setattr(nodes, "FleetKeys", lambda *args: None)
     monkeypatch.setattr(officer, "_POLL", 0.05)
     monkeypatch.setattr(frames, "LISTEN", 0.05)
+    late = partial(Session, clock=lambda: time.time() + Scene.now.session_clock)
+    monkeypatch.setattr(nodes, "Session", late)
     made = Scene(tmp_path)
     made.propose()
     made.becomes("waiting")
@@ -446,6 +456,71 @@ def test_what_approved_and_running_jobs_outlive(
     assert scene.row()["state"] == "done"
 
 
+def later(scene: Scene) -> None:
+    """Steps have no dates."""
+    scene.session_clock = 400 * 86400
+    scene.mend()
+
+
+@SLOW
+def test_a_running_job_outlives_a_clock(scene: Scene) -> None:
+    at_rest(scene, "align", "running")
+    later(scene)
+    assert scene.ends() is None
+    scene.becomes("done")
+
+
+@SLOW
+@pytest.mark.parametrize(("state", "rows"), [("waiting", 30), ("running", 40)])
+def test_a_table_that_changes_is_read_once(scene: Scene, state: str, rows: int) -> None:
+    """After the decision, when this party states its facts; from then on its own copy counts."""
+    if state == "running":
+        at_rest(scene, "align", state)
+    assert scene.node is not None
+    scene.node._source._tables["bureau.people"] = people(30)  # type: ignore[attr-defined]
+    if state == "running":
+        scene.mend()
+    else:
+        scene.approve()
+    assert scene.ends() is None
+    scene.becomes("done")
+    (line,) = scene.lines("contract")
+    assert [p["rows"] for p in line["terms"]["parties"] if p["name"] == "bureau"] == [rows]
+
+
+@SLOW
+@pytest.mark.parametrize(("step", "state"), [("", "approved"), ("align", "running")])
+def test_a_full_disk_leaves_a_job_at_rest(
+    scene: Scene, step: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_rest(scene, step, state)
+    jobs, make = str(scene.home.jobs), tempfile.mkstemp
+
+    def full(*given: Any, **named: Any) -> tuple[int, str]:
+        if str(named.get("dir", "")).startswith(jobs):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(*given, **named)
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    scene.mend()
+    assert isinstance(scene.ends(), PeerGone)
+    assert scene.node is not None
+    job = scene.node.jobs[scene.session]
+    end = time.monotonic() + 20
+    while job.state != "failed":
+        assert time.monotonic() < end, job.state
+        time.sleep(0.05)
+    assert "No space left on device" in job.error
+    monkeypatch.setattr(tempfile, "mkstemp", make)
+    scene.stop()
+    scene.becomes("interrupted")
+    scene.comes()  # job resume
+    scene.start()
+    scene.propose()
+    assert scene.ends() is None
+    scene.becomes("done")
+
+
 def forbidden_since(scene: Scene) -> None:
     scene.policy(FORBIDS)
     scene.mend()
@@ -457,8 +532,15 @@ def forbidden_over_a_restart(scene: Scene) -> None:
 
 
 def given_up(scene: Scene) -> None:
-    scene.cut, scene.cut_at = False, "no such step"  # and nothing is sent again yet
+    """While the hub was gone: the farewell comes with what stands before it once it is back."""
     scene.bank.stop(Refused("stopped by this party"))
+    scene.mend()
+
+
+def clock_far_ahead(scene: Scene) -> None:
+    """The contract's time is over before it is signed."""
+    scene.session_clock = 400 * 86400
+    scene.mend()
 
 
 def revoked(scene: Scene) -> None:
@@ -476,6 +558,8 @@ def stopped_by_its_officer(scene: Scene) -> None:
     [
         ("", "approved", forbidden_since, "refused"),
         pytest.param("", "approved", given_up, "failed", marks=SLOW),
+        pytest.param("align", "running", given_up, "failed", marks=SLOW),
+        pytest.param("", "approved", clock_far_ahead, "refused", marks=SLOW),
         pytest.param("", "approved", revoked, "refused", marks=SLOW),
         ("align", "running", forbidden_over_a_restart, "refused"),
         pytest.param("align", "running", revoked, "refused", marks=SLOW),

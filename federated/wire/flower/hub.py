@@ -19,7 +19,7 @@ from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME
 from flwr.superlink.main import create_app
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from federated.node.health import memory_of
+from federated.store.memory import memory_of
 from federated.wire.flower.guard import PEER_KEY, Guard
 from federated.wire.hub_home import HubHome
 from federated.wire.local import LocalServer

@@ -21,7 +21,6 @@ from federated.approval.call import VALID, read_call
 from federated.approval.decision import Call, Decider, Undecided
 from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity, PartyKeys
-from federated.node.health import memory_of
 from federated.node.home import NodeHome, frozen_columns, person_book
 from federated.node.lives import Copy, OlderCopy, begin, mark, met
 from federated.node.participant import Participant
@@ -40,7 +39,7 @@ from federated.session.reasons import Stopped
 from federated.session.session import Session
 from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
-from federated.store.memory import give_back
+from federated.store.memory import give_back, memory_of
 from federated.tables.source import Source
 from federated.wire.flower.fleet import Fleet, FleetKeys
 from federated.wire.flower.mounted import MountedLink
@@ -50,7 +49,7 @@ from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from federated.wire.post import PostEndpoint, hand_on
 from psi.protocol import EnvironmentFailed, FedprofileError, Refused
 
-__all__ = ["Job", "NodeDaemon"]
+__all__ = ["Job", "NodeDaemon", "Through"]
 
 EARLY_JOBS, EARLY_BYTES = 32, 1 << 18
 """Parcels of jobs whose call has not come yet: how many jobs and bytes each are kept."""
@@ -128,6 +127,15 @@ class Link(Protocol):
         """Take part no more."""
 
 
+@dataclass(frozen=True)
+class Through:
+    """What a link is made with: who hears parcels, that it is back, and that it is over."""
+
+    arrived: Callable[[Parcel], None]
+    back: Callable[[], None]
+    ended: Callable[[FedprofileError], None]
+
+
 class NodeDaemon:
     """One party's node.
 
@@ -136,6 +144,9 @@ class NodeDaemon:
     `limits` what its policy lets others learn of a column over time; both are asked anew at
     every job. `relay` is that of the hub in whose process this party is mounted, if it is.
     `on_end` is told the id and the state of each job that has ended.
+
+    A daemon that is the process for jobs of a node (`front`) is given `through`, which makes its
+    link, and the `keys`: it has no connection, socket or timer of its own, and no passphrase.
     """
 
     def __init__(
@@ -150,22 +161,26 @@ class NodeDaemon:
         limits: Callable[[], ReleaseLimits] | None = None,
         relay: Relay | None = None,
         on_end: Callable[[str, str], None] = lambda job, state: None,
+        through: Callable[[Through], Link] | None = None,
+        keys: PartyKeys | None = None,
     ) -> None:
         home.check()
-        self._life, self._on_end = begin(home.path), on_end
+        self._on_end, self._alone = on_end, through is None
+        self._life = begin(home.path) if self._alone else ""
         self._limits = limits or (lambda: load_release_limits(home.policy))
         self.home, self._source, self._decider = home, source, decider
         self._pinned = pinned or home.pinned
-        self.keys: PartyKeys = home.load_keys(passphrase)
+        self.keys: PartyKeys = keys or home.load_keys(passphrase)
         self._timeout = timeout
         self.fleet: Link
-        if relay is not None:
+        if through is not None:
+            self.fleet = through(Through(self._arrived, self.again, self.end_all))
+        elif relay is not None:
             self.fleet = MountedLink(relay, home.name, self._arrived, self._back)
         else:
             files = (home.certificate, home.certificate_key, home.authority)
-            keys = FleetKeys(*files, passphrase)
             ends = (self._arrived, self._back, self._ended, self._life)
-            self.fleet = Fleet(home.hub, keys, *ends)
+            self.fleet = Fleet(home.hub, FleetKeys(*files, passphrase), *ends)
         self._lock = threading.RLock()
         self.jobs: dict[bytes, Job] = {}
         self._guests: dict[bytes, Any] = {}
@@ -179,9 +194,10 @@ class NodeDaemon:
 
     def start(self) -> None:
         """Connect and listen to this machine's own processes."""
-        self._local = LocalServer(self.home.path / "node.sock", self, self._answer)
         threading.Thread(target=self._tick, daemon=True, name="tick").start()
-        threading.Thread(target=self._purge, daemon=True, name="purge").start()
+        if self._alone:
+            self._local = LocalServer(self.home.path / "node.sock", self, self._answer)
+            threading.Thread(target=self._purge, daemon=True, name="purge").start()
         self.fleet.start()
         self._resume()
 
@@ -422,6 +438,10 @@ class NodeDaemon:
             FedprofileError
         ):  # a full disk: it is said again at the next start
             met(self.home.path, self._life)
+        self.again()
+
+    def again(self) -> None:
+        """The connection is back: what was not taken is sent again."""
         with self._lock:
             ends = [job.endpoint for job in self.jobs.values()]
         for endpoint in ends:
@@ -431,10 +451,25 @@ class NodeDaemon:
         if isinstance(error, OlderCopy):
             mark(self.home.path, Copy("the hub has met a later state of this node", running=True))
         self.failure = error
+        self.end_all(error)
+
+    def end_all(self, error: FedprofileError) -> None:
+        """The connection is over for good: every job ends with this error."""
         with self._lock:
             ends = [job.endpoint for job in self.jobs.values()]
         for endpoint in ends:
             endpoint.fail(error)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job waits or runs."""
+        with self._lock:
+            return any(job.thread and job.thread.is_alive() for job in self.jobs.values())
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """What `node jobs` shows of each job."""
+        with self._lock:
+            return [job.summary() for job in self.jobs.values()]
 
     def _tick(self) -> None:
         while not self._stop.wait(0.5):
@@ -445,15 +480,13 @@ class NodeDaemon:
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("op") == "status":
-            with self._lock:
-                jobs = [job.summary() for job in self.jobs.values()]
             return {
                 "name": self.home.name,
                 "hub": self.home.hub,
                 "connected": self.fleet.connected.is_set(),
                 "queue": self.fleet.waiting,
                 "memory": memory_of(),
-                "jobs": jobs,
+                "jobs": self.summaries(),
             }
         if request.get("op") == "stop":
             return {"stopped": self.stop_job(str(request.get("job")))}
