@@ -90,10 +90,10 @@ def serve(
     its own; its log, state and outputs are for the group of the folder.
     """
     import signal
-    import subprocess
     import time
 
     from federated.keys.officers import load_officers
+    from profiles.ask_runs import LeftRun, left_run
     from profiles.asks import asks_in, read_ask
     from profiles.remote import HubLink
     from psi.protocol import FedprofileError, MisuseError
@@ -101,16 +101,19 @@ def serve(
     home = HubLink(hub).home
     if not folder.is_dir():
         raise MisuseError(f"{folder} is no folder", hint="make it, for the group of analysts: 3770")
-    running: dict[str, tuple[Any, subprocess.Popen[bytes]]] = {}
+    running: dict[str, tuple[Any, Any]] = {}
     signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
     typer.echo(f"waiting for asks in {folder}")
     for one in asks_in(folder):
-        if one.state["state"] == "running":  # when the service was stopped
-            running[one.id] = one, _start(one, hub, home, passphrase_file, "--resume")
+        if one.state["state"] == "running":  # when the service was stopped, or killed
+            left = left_run(home.jobs, (one.folder / "out").absolute())
+            running[one.id] = one, left or _start(one, hub, home, passphrase_file)
     try:
         while True:
             for name, (one, process) in list(running.items()):
-                if process.poll() is not None:
+                if isinstance(process, LeftRun) and process.goes_on:
+                    running[name] = one, _start(one, hub, home, passphrase_file, "--resume")
+                elif process.poll() is not None:
                     _ended(one, process.returncode)
                     del running[name]
             for one in asks_in(folder):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from federated.session.progress import APPROVAL, AWAY
+from profiles.ask_runs import left_run
 from profiles.runs import Run, RunFolder, Started, find_run, runs_in
 from psi.protocol import InputError, MisuseError
 
@@ -72,3 +73,26 @@ def test_runs_are_found_by_the_begin_of_their_id(tmp_path: Path) -> None:
     (first.path / "run.json").write_text("{}")
     with pytest.raises(InputError, match="not a run"):
         first.load()
+
+
+def test_a_service_that_was_killed_finds_the_runs_that_it_left(tmp_path: Path) -> None:
+    """At work, done, broken off in mid-job, or broken off before it began."""
+    jobs, out = tmp_path / "jobs", Path("/t/out")
+    assert left_run(jobs, out) is None
+    folder = begun(tmp_path)
+    left = left_run(jobs, out)
+    assert left is not None
+    assert left_run(jobs, Path("/t/another")) is None
+
+    def is_now() -> tuple[int | None, bool]:
+        return left.poll(), left.goes_on
+
+    with folder.held():
+        assert is_now() == (None, False)
+    assert is_now() == (1, False)
+    (folder.path / "journal").mkdir()
+    (folder.path / "journal" / "point").touch()
+    assert is_now() == (1, True)
+    (folder.path / "journal" / "point").unlink()
+    folder.end("done")
+    assert is_now() == (0, False)
