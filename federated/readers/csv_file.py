@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,7 @@ _BLOCK = 1 << 22
 _DELIMITERS = (";", "\t", "|", ",")
 _LONGEST = 1 << 30
 _LONGEST_HEADER = 1 << 26
+_BACKSLASHES = 'quotes are written \\" here: set escape = "\\\\" in tables.toml'
 
 
 class CsvReader(Reader):
@@ -59,7 +61,8 @@ class CsvReader(Reader):
             raise self._quote(found)
         if not found.header_bytes or len(held) > _LONGEST_HEADER:
             if not held.strip():
-                raise InputError(f"{self.where}: {self._path.name} is empty")
+                cut = ", or cut off" * bool(self._path.stat().st_size)
+                raise InputError(f"{self.where}: {self._path.name} is empty{cut}")
             raise InputError(f"{self.where}: {self._path.name} has no line breaks, so no header")
         return self._header(held[: found.header_bytes])
 
@@ -67,7 +70,8 @@ class CsvReader(Reader):
         form = self._form
         if line.count(0) * 4 > len(line):
             found = f"{self._path.name} is mostly NUL bytes in line 1"
-            hint = 'if it is UTF-16, set encoding = "utf-16-le" in tables.toml'
+            name = "utf-16-be" if line[:1] == b"\0" else "utf-16-le"
+            hint = f'if it is UTF-16, set encoding = "{name}" in tables.toml'
             raise InputError(f"{self.where}: {found}", hint=hint)
         try:
             text = line.decode("utf-8")
@@ -170,15 +174,28 @@ class CsvReader(Reader):
                 f"the header {found.width}{more}",
                 hint=hint,
             )
+        if found.after_line and not self._divided_otherwise():
+            hint = "double quotes within a quoted text"
+            if self._form.quote and not self._form.escape and self._escaped():
+                hint = _BACKSLASHES
+            raise InputError(
+                f"{self.where}: {name} line {found.after_line}: text follows a closing quote",
+                hint=f'{hint}; quote = "" where quotes are ordinary characters',
+            )
         if found.longest > _LONGEST:
             raise InputError(f"{self.where}: {name} has a row of more than 1 GB")
         return found
+
+    def _divided_otherwise(self) -> bool:
+        """Whether the header is divided by another mark: every field is more than one, then."""
+        header, _ = self._first_lines(1)
+        return self._form.delimiter not in header and any(mark in header for mark in _DELIMITERS)
 
     def _ragged_hint(self, found: Scan) -> str:
         """What makes lines differ in their fields, as far as the file shows it."""
         form, wider = self._form, found.ragged_fields > found.width
         if form.quote and not form.escape and self._escaped():
-            return 'quotes are written \\" here: set escape = "\\\\" in tables.toml'
+            return _BACKSLASHES
         if any(b"\0" in block or b"\x1a" in block for block in self._blocks()):
             return "it holds NUL or end-of-file characters: cut or damaged while it was written"
         header, line = self._first_lines(found.ragged_line)
@@ -225,7 +242,7 @@ class CsvReader(Reader):
         form, first = self._form, True
         name = codecs.lookup(form.encoding).name
         try:
-            if _marked_utf16(self._stream()) and not name.startswith("utf-16"):
+            if (marked := _marked(self._stream())) and not name.startswith(marked):
                 raise self._encoding()
             with self._stream() as stream:
                 decoder = None if name.startswith("utf-8") else codecs.getincrementaldecoder(name)()
@@ -255,11 +272,11 @@ class CsvReader(Reader):
                 "on, and is before",
                 hint="it mixes encodings, as files put together from several do: export it as one",
             )
-        marked = _marked_utf16(self._stream())
-        for name in ("utf-16",) if marked else ("utf-8", "gb18030"):
+        marked = _marked(self._stream())
+        for name in (marked,) if marked else ("utf-8", "gb18030"):
             same = codecs.lookup(name) == codecs.lookup(form.encoding)
             if not same and not self._first_bad_line(name):
-                others.append('"gbk"' if name == "gb18030" else f'"{name}"')
+                others += self._chinese() if name == "gb18030" else [f'"{name}"']
         hint = f"try encoding = {' or '.join(others)} in tables.toml"
         if not others:
             hint = "it may mix encodings, as files put together from several do: export it as one"
@@ -270,6 +287,22 @@ class CsvReader(Reader):
         place = f" from line {line:,} on" if line > 1 else ""
         found = f"{self._path.name} is not {form.encoding} text{place}"
         return InputError(f"{self.where}: {found}", hint=hint)
+
+    def _chinese(self) -> list[str]:
+        """GBK takes most bytes, Western text too: what the first lines of a file look like.
+
+        Chinese text is of pairs of high bytes. An umlaut or accent stands alone, between letters.
+        """
+        block = next(iter(self._raw()), b"")
+        runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", block)]
+        alone = sum(run == 1 for run in runs)
+        big5 = ['"big5"'] if not self._first_bad_line("big5") else []
+        return ['"windows-1252"' if 2 * alone > len(runs) else '"gbk"', *big5]
+
+    def _raw(self) -> Iterator[bytes]:
+        with self._stream() as stream:
+            while raw := stream.read(_BLOCK):
+                yield raw
 
     def _first_bad_line(self, encoding: str) -> int:
         """The number of the first line that is not of this encoding; 0 if all are."""
@@ -287,10 +320,13 @@ class CsvReader(Reader):
         return 0
 
 
-def _marked_utf16(stream: pa.NativeFile) -> bool:
-    """Whether a file begins with the mark of UTF-16."""
+def _marked(stream: pa.NativeFile) -> str:
+    """ "utf-16" or "utf-32" for a file that begins with its mark, else ""."""
     with stream:
-        return stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        head = stream.read(4)
+    if head in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        return "utf-32"
+    return "utf-16" if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

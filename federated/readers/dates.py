@@ -9,7 +9,12 @@ import pyarrow.compute as pc
 
 from psi.protocol.errors import MisuseError
 
-__all__ = ["check_pattern", "written_dates"]
+__all__ = ["EXCEL", "check_pattern", "written_dates"]
+
+EXCEL = "excel"
+"""The pattern of days as a spreadsheet counts them: 45931 is 2025-10-01."""
+_FIRST = -25569
+"""Its day 0, 1899-12-30, in days from 1970. Up to 60 it counts a 29 February 1900 that was not."""
 
 _PARTS = {
     "yyyy": r"(?P<y>\d{4})",
@@ -22,18 +27,20 @@ _LATEST = 30
 
 
 def check_pattern(pattern: str) -> str:
-    """The regular expression of a pattern such as `dd.mm.yyyy`.
+    """The regular expression of a pattern such as `dd.mm.yyyy`, or "" of `excel`.
 
     Raises:
         MisuseError: no day, month or year in it, one twice, or other letters.
     """
+    if pattern.strip().lower() == EXCEL:
+        return ""
     pieces = re.split(r"(yyyy|yy|mm|dd)", pattern.strip().lower())
     named = sorted(piece[0] for piece in pieces if piece in _PARTS)
     between = "".join(piece for piece in pieces if piece not in _PARTS)
     if named != ["d", "m", "y"] or re.search(r"[a-z0-9]", between):
         raise MisuseError(
             f"found {pattern!r}, allowed: dd, mm and yyyy (or yy) once each with marks between",
-            hint='such as "dd.mm.yyyy" or "mm/dd/yyyy"',
+            hint='such as "dd.mm.yyyy" or "mm/dd/yyyy"; "excel" for counts of days from 1900',
         )
     body = "".join(_PARTS.get(piece, re.escape(piece)) for piece in pieces)
     return rf"^\s*{body}(?P<t>(?:[ T]+\d.*)?)$"
@@ -41,7 +48,10 @@ def check_pattern(pattern: str) -> str:
 
 def written_dates(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
     """`yyyy-mm-dd`, with what time of day stands behind it; other text stays as it is."""
-    found = pc.extract_regex(values, check_pattern(pattern))
+    body = check_pattern(pattern)
+    if not body:
+        return _serial(values)
+    found = pc.extract_regex(values, body)
     fits = pc.is_valid(found)
     if not pc.any(fits).as_py():
         return values
@@ -56,6 +66,15 @@ def written_dates(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
     dash, nothing = pa.scalar("-", pa.large_string()), pa.scalar("", pa.large_string())
     date = pc.binary_join_element_wise(year, _two(month), _two(day), dash)
     return pc.if_else(fits, pc.binary_join_element_wise(date, time, nothing), values)
+
+
+def _serial(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Days of counts from 61 to 2958465 (9999-12-31), with zeros at most behind the point."""
+    whole = pc.extract_regex(values, r"^\s*(?P<n>\d{2,7})(?:\.0*)?\s*$")
+    count = pc.struct_field(whole, ["n"]).cast(pa.large_string()).cast(pa.int64())
+    fits = pc.fill_null(pc.and_(pc.greater(count, 60), pc.less_equal(count, 2_958_465)), False)
+    days = pc.add(pc.if_else(fits, count, 0), _FIRST).cast(pa.int32()).cast(pa.date32())
+    return pc.if_else(fits, days.cast(pa.large_string()), values)
 
 
 def _two(text: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -8,6 +8,7 @@ bytes by the same grammar (RFC 4180, quotes count at the beginning of a field on
 - the line of the first record with another number of fields than the header;
 - the line where a quote opens that never closes, or closes in the middle of a later line's text,
   or swallows lines that look like records;
+- the first line where text follows a closing quote;
 - the longest record.
 """
 
@@ -25,8 +26,8 @@ __all__ = ["Scan", "Scanner"]
 (
     _STATE, _LINE, _FIELDS, _LONGEST, _RECORDS, _WIDTH, _HEADER_LINES, _HEADER_END, _SEEN, _OPENED,
     _SPANS, _INNER, _ALIKE, _MARKS, _RAGGED, _RAGGED_LINE, _RAGGED_FIELDS, _BEGUN, _BEGAN, _BROKEN,
-    _BROKEN_END, _AFTER_CR,
-) = range(22)  # fmt: skip
+    _BROKEN_END, _AFTER_CR, _AFTER,
+) = range(23)  # fmt: skip
 
 _START, _PLAIN, _QUOTED, _CLOSED, _TRAILING, _ESCAPED, _ESCAPED_QUOTED = range(7)
 _ORDINARY, _DELIMITER, _QUOTE, _CR, _LF, _ESCAPE, _SPACE = range(7)
@@ -47,6 +48,7 @@ class Scan:
     open_line: int
     broken_line: int
     broken_end: int
+    after_line: int
 
 
 @kernel
@@ -133,6 +135,8 @@ def _scan(data, kinds, state):  # type: ignore[no-untyped-def]
         else:
             if ended and spans > 0 and state[_BROKEN] == 0:
                 state[_BROKEN], state[_BROKEN_END] = opened, line
+            elif ended and state[_AFTER] == 0:
+                state[_AFTER] = line  # Arrow would read on and drop the quotes
             now = _PLAIN
     state[_STATE], state[_LINE], state[_FIELDS] = now, line, fields
     state[_LONGEST], state[_RECORDS], state[_WIDTH] = longest, records, width
@@ -151,7 +155,7 @@ class Scanner:
         for mark, kind in ((quote, _QUOTE), (escape, _ESCAPE), (delimiter, _DELIMITER)):
             if mark:
                 self._kinds[ord(mark)] = kind
-        self._state = np.zeros(22, np.int64)
+        self._state = np.zeros(23, np.int64)
         self._state[_LINE], self._state[_FIELDS] = 1, -1
 
     @property
@@ -179,5 +183,5 @@ _PLACES = {
     "records": _RECORDS, "width": _WIDTH, "header_lines": _HEADER_LINES,
     "header_bytes": _HEADER_END, "longest": _LONGEST, "ragged": _RAGGED,
     "ragged_line": _RAGGED_LINE, "ragged_fields": _RAGGED_FIELDS, "broken_line": _BROKEN,
-    "broken_end": _BROKEN_END,
+    "broken_end": _BROKEN_END, "after_line": _AFTER,
 }  # fmt: skip

@@ -78,8 +78,8 @@ def _of_values(report: ColumnReport) -> list[str]:
     if report.wrapped:
         found.append(
             f'{name}: {report.wrapped:,} rows are written for a spreadsheet (="0123" or an '
-            "apostrophe before it), which is part of the text and matches nothing: export the "
-            "column without"
+            "apostrophe before it), or as a UUID in braces, which is part of the text and matches "
+            "nothing that is written without: export the column without"
         )
     if report.control:
         found.append(

@@ -28,7 +28,7 @@ _FULL_WIDTH = "[\uff01-\uff5e\u3000]"
 _SCIENTIFIC = r"^\d(?:\.\d+)?[eE]\+?\d+$"
 _TIME = r"[\dT] ?\d{1,2}:\d{2}"
 _MIDNIGHT = r"[\dT] ?0?0:00(?::00(?:\.0*)?)?\s*$"
-_WRAPPED = r"""^\s*(?:="[^"]*"|'[^']+)\s*$"""
+_WRAPPED = r"""^\s*(?:="[^"]*"|'[^']+|(?:\{|urn:uuid:)[0-9a-fA-F-]{32,36}\}?)\s*$"""
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _CODED = ("identity_number", "credit_code", "lei", "phone", "number")
 _FILLERS = pa.array(sorted({one.strip() for one in FILLERS}), pa.large_string())

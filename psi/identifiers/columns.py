@@ -17,8 +17,8 @@ from psi.protocol.errors import InputError, MisuseError
 
 __all__ = ["as_text", "fold_wide", "one_array"]
 
-# Whole numbers up to here have their own float64.
-_EXACT = float(2**53)
+# Whole numbers below these have a float of their own; the next one is written as its neighbour.
+_EXACT = {2: 2.0**11, 4: 2.0**24, 8: 2.0**53}
 
 
 def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -42,7 +42,7 @@ def _float_text(column: pa.Array) -> tuple[pa.Array, int]:
     """Whole floats as digits; the rest keep their fraction; too large ones become null."""
     values = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
     missing = np.isnan(values)
-    inexact = ~missing & ~(np.abs(values) <= _EXACT)
+    inexact = ~missing & ~(np.abs(values) < _EXACT[column.type.bit_width // 8])
     whole = ~missing & ~inexact & (values == np.floor(np.where(inexact, 0.0, values)))
     digits = pc.cast(
         pa.array(np.where(whole, values, 0.0).astype(np.int64), mask=~whole), pa.large_string()
@@ -56,7 +56,8 @@ def _float_text(column: pa.Array) -> tuple[pa.Array, int]:
 def as_text(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, int]:
     """`(large_string array, how many numbers were too large to be exact)`.
 
-    A float above 2**53 has lost digits of the identifier it held: it becomes null.
+    A float from 2**53 on (2**24 in four bytes) may have lost digits of the identifier that it held:
+    it becomes null.
 
     Raises:
         InputError: for a type that holds no identifiers (boolean, binary, nested).

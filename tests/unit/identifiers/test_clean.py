@@ -199,3 +199,13 @@ def test_nothing_shows_a_value(kind: str) -> None:
         shown = f"{error!r} {error} {error.__cause__} {error.__suppress_context__}"
         assert "False" not in shown
     assert CANARY not in shown
+
+
+@pytest.mark.parametrize(("width", "most"), [(pa.float64(), 2**53), (pa.float32(), 2**24)])
+def test_a_float_from_which_on_numbers_share_one_names_nobody(
+    width: pa.DataType, most: int
+) -> None:
+    """2^53 + 1 is written as 2^53: either may have been meant."""
+    found = clean(pa.array([float(most), float(most - 1), -float(most)], width), "text")
+    assert found.values.to_pylist() == [None, str(most - 1), None]
+    assert found.reasons["number not exact"] == 2

@@ -35,6 +35,25 @@ def whole(*lines: str) -> str:
         (whole(HEAD, *(f"{line}," for line in LINES)), "line 2 has 4 fields", "add one there"),
         (whole("Report", "by Ann", "", HEAD, *LINES), "line 4 has 3 fields", "is line 4 the head"),
         (whole(HEAD, *LINES).encode() + b"\0" * 99, "line 62 has 1 fields", "NUL or end"),
+        (whole(HEAD, *LINES, '1,"Foo" Inc,2'), "line 62: text follows a closing", "double quotes"),
+        (
+            whole(HEAD, *LINES, r'1,"the \"Foo\" company",2'),
+            "line 62: text follows a closing quote",
+            r'set escape = "\\"',
+        ),
+        (
+            whole(HEAD, *LINES).replace("city 0", "Köln").encode("latin-1"),
+            "from line 2 on",
+            'try encoding = "windows-1252"',
+        ),
+        (
+            whole(HEAD, *LINES).replace("city 0", "北京").encode("gbk"),
+            "from line 2 on",
+            'try encoding = "gbk"',
+        ),
+        (whole(HEAD, *LINES).encode("utf-16-be"), "mostly NUL", 'encoding = "utf-16-be"'),
+        (whole(HEAD, *LINES).encode("utf-16-le"), "mostly NUL", 'encoding = "utf-16-le"'),
+        (whole(HEAD, *LINES).encode("utf-32"), "not utf-8 text", 'encoding = "utf-32"'),
         (whole(HEAD, *LINES, "\x1a"), "line 62 has 1 fields", "NUL or end"),
         (whole(HEAD, *LINES, "only,two"), "line 62 has 2 fields", "check delimiter"),
         (
@@ -103,3 +122,24 @@ def test_advice_is_for_what_a_column_is_used_for() -> None:
     assert "300 rows hold NUL" in told["note"]
     bare = {one.column: " ".join(one.wrong) for one in columns_taken(loaded, {"code": []})}
     assert "leading zeros" in bare["code"]
+
+
+def test_days_as_a_spreadsheet_counts_them(tmp_path: Path) -> None:
+    """Day 60 is a 29 February 1900 that was not; a time of day, or other text, is no day."""
+    found = ["45931", "45931.0", "61", "60", "2958465", "2958466", "45931.25", "2025-10-01", ""]
+    (tmp_path / "t.csv").write_text(whole("id,d", *(f"c{i},{d}" for i, d in enumerate(found))))
+    for pattern, columns in (('"excel"', ["d"]), ('"Excel"', ["d", "id"])):
+        text = f'[bank.t]\npath = "t.csv"\ndates = {{ d = {pattern} }}\n'
+        (tmp_path / "tables.toml").write_text(text)
+        days = TablesFile.load(tmp_path / "tables.toml")["bank.t"].load(columns).column("d")
+        assert days.to_pylist() == [
+            "2025-10-01", "2025-10-01", "1900-03-01", "60", "9999-12-31", "2958466", "45931.25",
+            "2025-10-01", None,
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", ["{%s}", "urn:uuid:%s"])
+def test_uuids_in_braces_are_pointed_at(given: str) -> None:
+    ids = [given % f"f02109ad-4ff0-4958-99aa-4c154f19a7{i:02x}" for i in range(50)]
+    report = preflight(pa.table({"id": ids}), [["id"]], {"id": "text"})
+    assert any("50 rows are written" in text and "UUID" in text for text in report.suggestions)
