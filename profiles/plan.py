@@ -16,7 +16,6 @@ from federated.contract.disclosures import disclosures
 from federated.contract.instead import sums_instead
 from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import chosen_protocol, tagging
-from federated.contract.kinds.train_newton import TrainNewton
 from federated.contract.terms import Contract
 from federated.releases.holdings import Holdings
 from federated.releases.limits import ReleaseLimits
@@ -28,7 +27,6 @@ from federated.tables.admitted import AdmittedTables
 from federated.tables.basis import Admission
 from federated.tables.column_report import ColumnTaken, columns_taken
 from federated.tables.source import FileSource, Source
-from federated.vertical.size import most_rows
 from profiles.exclusion.left_out import Reason
 from profiles.job import Job
 from profiles.leaks import with_leaks
@@ -38,7 +36,6 @@ from profiles.rates import MeasuredRates
 from profiles.roles import roles_of
 from psi.align import PROTOCOLS
 from psi.kernels.montgomery import best_path
-from psi.protocol import Refused
 
 __all__ = ["Plan", "TableTaken", "estimate", "planned"]
 
@@ -67,11 +64,10 @@ class Plan:
     intersection was chosen for `why`; both "" where there is nothing to choose. `told` are bits of
     a row, by partner. `cost` is that of all steps with all parties on this machine, by the kernels
     of `path`; `kept` the seconds of it that kept tags save later, None without; `instead` what its
-    statistics cost now and by private sums. `too_many` are trainings, and the most joined rows they
-    take, that may find more. `tables` are what was looked at; those of the parties that are
-    `elsewhere` were not, and are taken to have `rows` and numbers in all columns. `left_out` counts
-    rows without a lawful basis, by table and reason; `lists` say of each list how many may be on it
-    and why others may not, where the receiver's table is at hand.
+    statistics cost now and by private sums. `tables` are what was looked at; those of the parties
+    that are `elsewhere` were not, and are taken to have `rows` and numbers in all columns.
+    `left_out` counts rows without a lawful basis, by table and reason; `lists` say of each list how
+    many may be on it and why others may not, where the receiver's table is at hand.
     """
 
     job: str
@@ -85,7 +81,6 @@ class Plan:
     path: str
     kept: float | None
     instead: tuple[Estimate, Estimate] | None
-    too_many: tuple[tuple[str, int], ...]
     tables: tuple[TableTaken, ...]
     rows: int | None
     elsewhere: tuple[str, ...] = ()
@@ -106,7 +101,6 @@ class Plan:
             "path": self.path,
             "kept": self.kept,
             "instead": [asdict(one) for one in self.instead or ()],
-            "too_many": dict(self.too_many),
             "tables": {
                 one.table: {"rows": one.rows, "taken": [column.as_dict() for column in one.taken]}
                 for one in self.tables
@@ -155,7 +149,6 @@ def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
         path=best_path(),
         kept=tagging(contract, MeasuredRates()) if keeps else None,
         instead=sums_instead(contract, MeasuredRates()),
-        too_many=_too_many(contract),
         tables=() if source is None else _tables(job, source, elsewhere),
         lists=() if seen is None or job.receiver in elsewhere else _lists(job, seen),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
@@ -194,29 +187,6 @@ def admitted(job: Job, source: Source) -> AdmittedTables:
         source,
         lambda table: asked_of_bases(contract, owner.get(table, job.receiver), dt.date.today()),
     )
-
-
-def _too_many(contract: Contract) -> tuple[tuple[str, int], ...]:
-    """Where more rows may be shared than a training can take.
-
-    How many are is known after they are found only: so it is said before. Raises `Refused` where
-    the fewest that the contract allows are too many already.
-    """
-    found = []
-    for train in TrainNewton().terms(contract):
-        names = [contract.receiver, *train.partners]
-        own = contract.design_columns(train, contract.receiver)
-        most = most_rows(own, train.key_bits)
-        least = max((a.minimum_overlap for a in contract.align), default=0)
-        if least > most:
-            raise Refused(
-                f"[align] minimum_overlap: {least:,} found, training '{train.task}' takes {most:,} "
-                f"rows at most with {own} own columns and {train.key_bits}-bit keys",
-                hint="train on a sample of the rows",
-            )
-        if min(contract.party(name).rows for name in names) > most:
-            found.append((train.task, most))
-    return tuple(found)
 
 
 def _tables(job: Job, source: Source, elsewhere: tuple[str, ...]) -> tuple[TableTaken, ...]:

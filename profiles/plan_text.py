@@ -63,11 +63,6 @@ def in_text(plan: Plan) -> str:
     lines += _sums_instead(plan)
     if plan.kept is not None:
         lines.append(f"  of which {_seconds(plan.kept)} are not spent again {KEPT}")
-    for task, most in plan.too_many:
-        lines.append(
-            f"  training '{plain(task)}' takes {most:,} joined rows at most: where more "
-            "are shared, the job ends after they are found; bring a sample, or smaller keys"
-        )
     lines += _columns(plan)
     lines += _lists(plan)
     if plan.rows is not None:

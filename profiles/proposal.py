@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from federated.contract.disclosures import disclosures
-from federated.contract.kinds.train import TrainAsked, private
+from federated.contract.kinds.train import TrainAsked
 from federated.contract.terms import (
     VERSION,
     AggregateTerms,
@@ -197,7 +197,7 @@ def _train(job: Job) -> tuple[TrainTerms, ...]:
     for spec in job.trains:
         partners = tuple(name for name in job.partners() if job.features(spec, name))
         terms = TrainTerms(**_said(spec, TrainAsked), partners=partners)
-        found.append(terms if private(terms) else replace(terms, key_bits=job.key_bits))
+        found.append(terms)
     return tuple(found)
 
 

@@ -275,8 +275,8 @@ def _run(federation: Federation) -> RunFacts:
     steps = tuple(
         StepFacts(_step_name(r.step), r.seconds, r.sent, r.received, r.messages) for r in records
     )
-    bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.train]
-    bits += [t.key_bits for t in contract.join_sum] + [t.key_bits for t in contract.category]
+    bits = [t.key_bits for t in contract.aggregate] + [t.key_bits for t in contract.join_sum]
+    bits += [t.key_bits for t in contract.category]
     suites = contract.suites
     facts: tuple[tuple[str, str], ...]
     facts = (("sealing", suites.seal), ("signatures", suites.sign), ("paillier", suites.aggregate))

@@ -14,16 +14,14 @@ from federated.regression.plan import MOST_EVALUATIONS
 from federated.toml_sections import TomlSection
 from profiles.job_sections import with_views
 from profiles.specs import PartySpec, TrainSpec
-from psi.protocol import JobError
 
 __all__ = ["read_train"]
 
 SCORE_BITS = 5
 """How finely a score is told where a job does not say: AUC off by .0001 (docs/PARAMETERS.md)."""
-_NEW = ("evaluations", "fold_evaluations", "noise")
 _OLD = {"steps": 20, "fold_steps": 10}
-"""Keys of trainings with several partners, to their most: with one they change nothing, so that a
-job file written before keeps running."""
+"""Keys of trainings of columns before private sums, to their most: they change nothing, so that a
+job file written then keeps running."""
 
 
 def read_train(
@@ -52,14 +50,7 @@ def read_train(
     if folds == 1:
         raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
     features = _features(section, parties, entity)
-    bringing = [p for p in parties if p.name != receiver and _brings(p, features)]
-    solver = (
-        _rows_split(section)
-        if split == "horizontal"
-        else _one_partner(section)
-        if len(bringing) < 2
-        else _several_partners(section)
-    )
+    solver = _rows_split(section) if split == "horizontal" else _columns_split(section)
     time, validate_from = _validation(section, receiver) if split == "vertical" else ("", "")
     spec = TrainSpec(
         task=task,
@@ -92,13 +83,7 @@ def _validation(section: TomlSection, receiver: str) -> tuple[str, str]:
     return column, day
 
 
-def _brings(party: PartySpec, features: tuple[FeatureTerms, ...]) -> bool:
-    """Whether a party has a column in a training that takes these, or all for none."""
-    named = [chosen for chosen in features if chosen.party == party.name and chosen.columns]
-    return bool(named if features else party.features)
-
-
-def _one_partner(section: TomlSection) -> dict[str, Any]:
+def _columns_split(section: TomlSection) -> dict[str, Any]:
     """What a regression by private sums may be told."""
     for key in (key for key in _OLD if section.has(key)):
         section.integer(key, 0, 0, _OLD[key])
@@ -115,22 +100,6 @@ def _one_partner(section: TomlSection) -> dict[str, Any]:
         "fold_evaluations": section.integer("fold_evaluations", 0, 0, MOST_EVALUATIONS),
         "noise": noise,
         "score_bits": score_bits,
-    }
-
-
-def _several_partners(section: TomlSection) -> dict[str, Any]:
-    """What Newton steps on encrypted rows may be told."""
-    for key in _NEW:
-        if section.has(key):
-            raise JobError(
-                f"{section.file}: {section.name} {key}: found, allowed with one partner only",
-                hint="trainings with several partners have steps, fold_steps and row_bits",
-            )
-    return {
-        "steps": section.integer("steps", 0, 0, 20),
-        "fold_steps": section.integer("fold_steps", 0, 0, 10),
-        "score_bits": section.integer("score_bits", 4, 1, FINEST_SCORES),
-        "row_bits": section.integer("row_bits", 8, 1, 1000),
     }
 
 

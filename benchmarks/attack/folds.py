@@ -19,7 +19,7 @@ from benchmarks.attack.plain import Fit, watched
 from benchmarks.attack.world import Result, World, heading, why
 from federated.evaluation import auc, mean_auc
 from federated.models.logistic import sigmoid
-from federated.vertical.newton import fit_logistic
+from federated.regression.newton import fit_logistic
 from psi.protocol import Declined, FedprofileError, Refused
 
 __all__ = ["SCORE_BITS", "folds", "labels_of", "trained"]

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.attack.data import Floats, Ints, Joined
-from federated.vertical.newton import fit_logistic
+from federated.regression.newton import fit_logistic
 
 __all__ = [
     "TRIED",

@@ -18,7 +18,7 @@ from benchmarks.attack.data import Floats, Joined, load
 from benchmarks.attack.finding import Finding, Scale
 from benchmarks.attack.plain import Fit, fitted
 from federated.evaluation import auc
-from federated.vertical.newton import fit_logistic
+from federated.regression.newton import fit_logistic
 
 __all__ = ["coefficients", "inferred"]
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from benchmarks.attack.data import Floats, Joined
 from federated.regression import FeatureParty, LabelParty, planned
+from federated.regression.rounding import FRACTION_BITS
 from federated.regression.schedule import Evaluation
-from federated.vertical.rounding import FRACTION_BITS
 from profiles.train_section import SCORE_BITS
 from psi.protocol import Context, Pair
 
@@ -107,25 +107,33 @@ def watched() -> Iterator[list[Fit]]:
     fits: list[Fit] = []
     seen: dict[tuple[bytes, str, str], list[Seen]] = {}
     final: dict[tuple[bytes, str], tuple[Floats, Any]] = {}
-    opening = FeatureParty._opening
+    settled, on_sums = FeatureParty._settled, LabelParty.on_sums
     finish, on_learned = FeatureParty._finish, LabelParty.on_learned
 
     def key(role: Any) -> tuple[bytes, str]:
         return role.context.session, role.context.step
 
-    def see_sums(self: Any, state: Any, sent: Any) -> Any:
-        found = opening(self, state, sent)
+    def note(self: Any, side: str, state: Any) -> None:
         evaluation = self._evaluation(state)
-        weights = np.stack([model.weights for model in found.models])
-        gradients = found.gradients.reshape(len(evaluation.vectors), -1)
-        side = "partner" if self.holds_scores else "bank"
+        weights = np.stack([model.weights for model in state.models])
+        gradients = state.gradients.reshape(len(evaluation.vectors), -1)
         seen.setdefault((*key(self), side), []).append(Seen(evaluation, weights, gradients))
-        return found
 
-    def see_finish(self: Any, state: Any, limits: Floats) -> Any:
+    def see_settled(self: Any, state: Any) -> Any:
+        found, messages = settled(self, state)
+        if len(found.gradients) and not len(state.gradients):
+            note(self, "partner", found)
+        return found, messages
+
+    def see_sums(self: Any, state: Any, sent: Any, peer: str) -> Any:
+        turn = on_sums(self, state, sent, peer)  # inner products come after them
+        note(self, "bank", turn.state.fitting[0])
+        return turn
+
+    def see_finish(self: Any, state: Any) -> Any:
         models = np.stack([model.weights for model in state.models])
         final[key(self)] = models, (self._labelled, self._folds)
-        return finish(self, state, limits)
+        return finish(self, state)
 
     def see_learned(self: Any, state: Any, sent: Any, peer: str) -> Any:
         found = on_learned(self, state, sent, peer)
@@ -148,8 +156,8 @@ def watched() -> Iterator[list[Fit]]:
 
     with contextlib.ExitStack() as stack:
         for owner, name, instead in (
-            (FeatureParty, "_opening", see_sums),
-            (LabelParty, "_opening", see_sums),
+            (FeatureParty, "_settled", see_settled),
+            (LabelParty, "on_sums", see_sums),
             (FeatureParty, "_finish", see_finish),
             (LabelParty, "on_learned", see_learned),
         ):

@@ -82,7 +82,7 @@ class Limits:
     without noise, `unnoised_join_sums` sum this party's columns over records that nobody learns;
     `unnoised_labels` lets partners read this party's labels by bins of theirs without noise;
     `largest_epsilon`, in thousandths, is the weakest noise allowed otherwise. `train_noise` is the
-    least on sums that a training with one partner opens, where it may have as many rows as bear
+    least on sums that a training of columns opens, where it may have as many rows as bear
     any; `sums_a_row` is how many it may open to one side without noise, for each row. `basis` says
     whose rows have to be in a job by a lawful basis only: this party's about natural "persons", all
     of its "own", or those of "every" party.

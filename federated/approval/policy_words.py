@@ -35,7 +35,7 @@ def in_words(policy: Policy) -> list[str]:
         f"later jobs for at most {limits.keep_tags_days} days and {limits.keep_tags_items:,} "
         "records",
         *_data(policy),
-        f"sums that a training with one partner opens: noise of {limits.train_noise:g} at least "
+        f"sums that a training of columns opens: noise of {limits.train_noise:g} at least "
         f"from {MANY_ROWS:,} rows on; without noise {limits.sums_a_row:g} for each row at most",
         *_releases(policy),
         f"columns that nothing is said about: {policy.unlisted}",

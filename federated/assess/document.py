@@ -154,8 +154,7 @@ def _learn(contract: Contract, me: str, bits: RowBits | None, t: _Say) -> tuple[
 def _bits(me: str, bits: RowBits | None, t: _Say) -> list[str]:
     if bits is None:
         return [t("bits.none", me=me)]
-    most = t("bits.most" if bits.open else "bits.exact")
-    asked = t("bits.asked", me=me, most=most, asked=f"{bits.asked:.1f}", columns=len(bits.columns))
+    asked = t("bits.asked", me=me, asked=f"{bits.asked:.1f}", columns=len(bits.columns))
     found = [asked, *([t("bits.before", told=f"{bits.told:.1f}")] if bits.told else [])]
     if bits.held is not None and bits.allowed is not None and bits.share is not None:
         held, allowed = f"{bits.held:.1f}", f"{bits.allowed:.1f}"
@@ -187,7 +186,7 @@ def _guards(contract: Contract, policy: Policy, t: _Say) -> tuple[str | Table, .
         t(
             "guard.suites",
             align=suites.align, seal=suites.seal, sign=suites.sign, aggregate=added,
-            train=suites.train or suites.newton or "-",
+            train=suites.train or "-",
         ),
         t("guard.keys"),
         t("guard.four" if policy.officers.four_eyes else "guard.two"),

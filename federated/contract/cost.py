@@ -8,15 +8,13 @@ run without interruption.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from federated.regression import RegressionPlan
-from federated.vertical.plan import Pass
 
 __all__ = ["AlignRates", "Estimate", "Rates"]
-__all__ += ["aggregate_estimate", "align_estimate", "join_sum_estimate", "train_estimate"]
+__all__ += ["aggregate_estimate", "align_estimate", "join_sum_estimate"]
 __all__ += ["regression_estimate", "sums_estimate", "vole_estimate"]
 
 HANDLING = 10
@@ -145,41 +143,27 @@ def join_sum_estimate(rates: Rates, places: int, ciphertexts: int, bits: int) ->
     return Estimate(products * rates.product(bits) + 0.5, 3e8, wire, 1.5)
 
 
-def train_estimate(
-    rates: Rates, rows: int, own: int, partner: int, plan: Sequence[Pass], bits: int
-) -> Estimate:
-    """Passes of one encryption a row and two products a row for each column and pair.
-
-    Those that keep the curvature have no pairs, and one ciphertext a row.
-    """
-    pairs = partner * (partner + 3) // 2
-    cipher = max(1, -(-(own + 2) * 112 // (bits - 8)))
-    summed = rows * cipher * (ENCRYPTION_PRODUCTS / 2 + 2 * pairs) + pairs * cipher * bits / 2
-    kept = rows * (ENCRYPTION_PRODUCTS / 2 + 3 * partner) + partner * bits / 2
-    fresh = sum(one.curvature for one in plan)
-    products = fresh * summed + (len(plan) - fresh) * kept
-    wire = rows * bits / 4
-    total = wire * (fresh * cipher + len(plan) - fresh)
-    return Estimate(products * rates.product(bits), 4 * wire * cipher, total, 2.0 * len(plan) + 1)
-
-
 def regression_estimate(rates: Rates, rows: int, features: int, plan: RegressionPlan) -> Estimate:
-    """A tree a row for each feature of both, or two, which serve every vector, and a fresh one for
-    each model's score.
+    """A tree a row for each feature of all, or two, which serve every vector, and a fresh one for
+    each partner's score in each model; of several partners all but the last one's lookup gives
+    several numbers, each made of all its leaves.
 
-    Both parties work at the same time. A category is one feature, whatever its columns.
+    All parties work at the same time. A category is one feature, whatever its columns.
     """
     fine = plan.column_bits > 8
     trees, depth = features * (2 if fine else 1), 7 if fine else 8
     models = plan.evaluations + plan.folds * plan.fold_evaluations
     vectors = models + max(0, plan.folds - 1)
-    blocks = trees * (6 + vectors / 2) * 2**depth + models * (4 + REGRESSION_RANK / 2) * (
-        2**plan.grid_bits
-    )
-    handled = trees + vectors + models
+    before, rank = plan.partners - 1, REGRESSION_RANK
+    looked = (4 + rank / 2) + before * (4 + rank * (1 + rank / 2))
+    blocks = trees * (6 + vectors / 2) * 2**depth + models * looked * 2**plan.grid_bits
+    handled = trees + vectors + models * plan.partners
     seconds = rows * (blocks * rates.block() + REGRESSION_HANDLING * handled * rates.align().tag)
     wire = trees * (20 * depth - 16 + 7 * vectors)
-    wire += models * (20 * plan.grid_bits - 16 + 7 * REGRESSION_RANK)
+    wire += models * plan.partners * (20 * plan.grid_bits - 16 + 7 * rank)
+    wire += models * before * 8 * (rank + 1)
     memory = 2e8 + 16.0 * depth * trees * min(rows, 1 << 16) + 100.0 * rows
-    rounds = REGRESSION_START + 2.0 * (plan.evaluations + plan.fold_evaluations)
+    rounds = REGRESSION_START + (2.0 + min(1, before) + before) * (
+        plan.evaluations + plan.fold_evaluations
+    )
     return Estimate(seconds + 0.2, memory, float(rows) * wire, rounds)

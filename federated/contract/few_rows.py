@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from federated.contract.kinds.train import TrainTerms
 from federated.contract.rows import joined_rows
-from federated.vertical.guards import CLASS_ROWS, FOLD_ROWS, ROWS_A_COLUMN
+from federated.regression.guards import CLASS_ROWS, FOLD_ROWS, ROWS_A_COLUMN
 from psi.protocol import JobError, Refused
 
 if TYPE_CHECKING:

@@ -205,7 +205,7 @@ def check_draft(draft: Contract) -> None:
     for terms in draft.parties:
         if terms.name != draft.proposer and terms != _with_facts(terms, _BARE):
             raise PeerError("the draft states facts of another party's table")
-    if any(terms.score_vectors or terms.grid_bits or terms.column_bits for terms in draft.train):
+    if any(terms.grid_bits or terms.column_bits for terms in draft.train):
         raise PeerError("the draft states numbers of a training that follow from its terms")
     check_disclosures(draft)
 

@@ -74,8 +74,7 @@ class Release:
     `epsilon` is that of its noise, 0 for exact answers. `bits` are told of a row, in the mean.
     `vectors` are numbers a row, of which the `bits` are. `thresholds` are the distinct edges of
     shares and histograms, one tuple a column. `known`: this party learns which records it is about.
-    `whole`: a policy that allows it has let the whole column be told. `open`: a draft has not fixed
-    yet how much is told: `bits` are the most, `least_bits` in `least_vectors` the fewest.
+    `whole`: a policy that allows it has let the whole column be told.
     `rounded`: of all records together, so that one of them hardly moves what is told: such answers
     are not compared with others.
     """
@@ -88,9 +87,6 @@ class Release:
     thresholds: tuple[tuple[str, ...], ...] = ()
     known: bool = True
     whole: bool = False
-    open: bool = False
-    least_bits: float = 0.0
-    least_vectors: int = 0
     rounded: bool = False
 
     def edges(self, column: str) -> set[str]:

@@ -4,14 +4,14 @@ Every budget counts these: bits of a row, epsilon, thresholds, releases, numbers
 step can look ahead at all of them, a policy can add them up before a signature, and an officer
 reads the sums.
 
-Bits a row, in the mean of rows: a training with one partner tells its final score (`told_bits`),
-one with several what all its score vectors tell, and while a draft leaves their number open the
-`row_bits` that it may tell at most; where rows are split each party's noise keeps all sums to
-`row_bits`, of any row. Sums that a training opens over all rows count as 0. A table by a noised
-category tells at most epsilon log2 e (the log-likelihood of no row moves by more). A table without
-noise, over amounts of the receiver's choosing, tells the whole category. Sums by segment count as
-0: the mean of a group of 20 tells somebody who knows none of the others .04 bits of one
-(1/2 log2(20/19), for normal values); their budgets are releases, thresholds and minimum groups.
+Bits a row, in the mean of rows: a training of columns tells a row's final score (`told_bits`), of
+several partners their sum, which tells no more of any; where rows are split each party's noise
+keeps all sums to `row_bits`, of any row. Sums that a training opens over all rows count as 0. A
+table by a noised category tells at most epsilon log2 e (the log-likelihood of no row moves by
+more). A table without noise, over amounts of the receiver's choosing, tells the whole category.
+Sums by segment count as 0: the mean of a group of 20 tells somebody who knows none of the others
+.04 bits of one (1/2 log2(20/19), for normal values); their budgets are releases, thresholds and
+minimum groups.
 """
 
 from __future__ import annotations

@@ -54,8 +54,6 @@ __all__ = [
 ]
 
 VERSION = 5
-NEWTON = "newton-subspace-v4"
-"""The suite of trainings with several partners."""
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
 
@@ -109,8 +107,7 @@ class PartyTerms:
 class Suites:
     """Names and versions of the cryptography that this contract allows.
 
-    `train`, `newton` and `sums` if a step has it: a training with one partner, one with several,
-    statistics by private sums.
+    `train` and `sums` if a step has it: a training of columns, statistics by private sums.
     """
 
     align: str = PROTOCOLS["ecdh"].suite
@@ -118,7 +115,6 @@ class Suites:
     sign: str = "ed25519"
     aggregate: str = "paillier-djn-v4"
     train: str = ""
-    newton: str = ""
     sums: str = ""
 
 
@@ -132,11 +128,9 @@ def suites_for(
     if len(names) > 1 or not names <= set(PROTOCOLS):
         raise PeerError("the contract names several protocols of set intersection, or none")
     shared = any(terms.shared for terms in summed)
-    joined = [terms for terms in train if terms.split != "horizontal"]
     return Suites(
         align=PROTOCOLS[names.pop()].suite,
-        train=REGRESSION * any(private(terms) for terms in joined),
-        newton=NEWTON * any(not private(terms) for terms in joined),
+        train=REGRESSION * any(private(terms) for terms in train),
         sums=SUMS * shared,
     )
 

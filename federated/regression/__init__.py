@@ -1,8 +1,8 @@
-"""Regression across two parties that hold different columns of the same rows, on private sums.
+"""Regression across parties that hold different columns of the same rows, on private sums.
 
 No number of a row is told before the final score (docs/protocols/private_regression.md): the
-partner's score picks a point of a grid by a lookup, both hold shares of the residuals, gradients
-are sums over columns, and both take the same quasi-Newton step from inner products alone.
+partner's score picks a point of a grid by a lookup, all hold shares of the residuals, gradients
+are sums over columns, and all take the same quasi-Newton step from inner products alone.
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ __all__ = [
     "told_bits",
 ]
 
-SUITE = "half-tree-regression-v2"
+SUITE = "half-tree-regression-v3"
 """What contracts name."""

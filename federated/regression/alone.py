@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from federated.regression.links import mean_of, slope_of
+from federated.regression.newton import fit_logistic, solve_symmetric
 from federated.regression.results import Floats
-from federated.vertical.newton import fit_logistic, solve_symmetric
 from psi.protocol import Refused
 
 __all__ = ["alone"]

@@ -1,4 +1,4 @@
-"""Quasi-Newton steps of a model whose coefficients lie at two parties, from inner products alone.
+"""Quasi-Newton steps of a model whose coefficients lie at several parties, from inner products.
 
 Each party keeps its own part of the gradient g, of the latest steps s and of the gradient's changes
 y, and a block H of the first metric. The BFGS direction (Nocedal and Wright 2006, algorithm 7.4,
@@ -7,8 +7,8 @@ all pairs kept)
     d = -(H g - Σ α_j H y_j + Σ (α_j - β_j) s_j)
 
 has coefficients that follow from inner products of whole vectors. A party's numbers are its part of
-each; both add them up and take the same step. Coefficients are computed number by number, so that
-both get the same bits.
+each; the label party adds them up, and all take the same step. Coefficients are computed number by
+number, so that all get the same bits.
 
 A pair whose s·y is not far above what noise in the gradients makes of it is left out.
 """
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.regression.plan import MOST_EVALUATIONS
-from psi.protocol import Array, PeerError
+from psi.protocol import Array
 
 __all__ = [
     "Descent",
@@ -144,25 +144,24 @@ def rounded_products(numbers: Floats) -> Floats:
 
 
 def stepped(
-    descent: Descent, gradient: Floats, metric: Metric, own: Floats, theirs: Floats
+    descent: Descent, gradient: Floats, metric: Metric, whole: Floats
 ) -> tuple[Descent, float, float]:
     """With the pair of the latest step, if it says something, and a new direction.
 
     Also the Newton decrement by the metric at hand, which is how far the optimum is, in standard
-    errors; and what noise alone makes of it by the first metric, 0 before the first step.
-
-    Raises `PeerError` for numbers of another count.
+    errors; and what noise alone makes of it by the first metric, 0 before the first step. `whole`
+    are all parties' `products`.
     """
-    whole = _whole(own, theirs)
+    numbers = [float(number) for number in whole]
     steps, changes = descent.pairs()
     many = len(steps)
     on: list[float] = []
     turned: list[float] = []
-    length, size, spread = whole[0], many + 1, 0.0
+    length, size, spread = numbers[0], many + 1, 0.0
     if len(descent.step):
-        on, turned, length = whole[:many], whole[size : size + many], whole[4 * size]
-        new_along, new_across = whole[2 * size : 3 * size], whole[3 * size : 4 * size]
-        noise, spread = max(0.0, whole[4 * size + 1]), max(0.0, whole[4 * size + 2])
+        on, turned, length = numbers[:many], numbers[size : size + many], numbers[4 * size]
+        new_along, new_across = numbers[2 * size : 3 * size], numbers[3 * size : 4 * size]
+        noise, spread = max(0.0, numbers[4 * size + 1]), max(0.0, numbers[4 * size + 2])
         clear = new_along[-1] > SIGMAS * noise**0.5 and new_across[-1] > CLEAR * spread
         if clear and new_along[-1] > 0.0:
             along, across = _table(descent.along, many), _table(descent.across, many)
@@ -170,7 +169,7 @@ def stepped(
             along.append([0.0] * many + [new_along[-1]])
             across = [[*row, new] for row, new in zip(across, new_across, strict=False)]
             across.append(list(new_across))
-            on, turned = whole[:size], whole[size : 2 * size]
+            on, turned = numbers[:size], numbers[size : 2 * size]
             steps, changes = _with_latest(descent, gradient)
             descent = replace(
                 descent,
@@ -189,8 +188,7 @@ def forked(
     fork: Floats,
     metric: Metric,
     share: float,
-    own: Floats,
-    theirs: Floats,
+    whole: Floats,
 ) -> tuple[Descent, float]:
     """The first step of the model without some rows, from the weights before the latest direction.
 
@@ -200,11 +198,11 @@ def forked(
         descent: what `stepped` gave.
         fork: sums `float64[k]` over the rows that are left out.
         share: which part of the rows stay: the pairs are of all.
-        own, theirs: of `fork_products`.
+        whole: all parties' `fork_products`.
     """
-    whole = _whole(own, theirs)
+    numbers = [float(number) for number in whole]
     size, many = len(whole) // 2, len(descent.pairs()[0])  # the latest pair may be left out
-    at = whole[:many], whole[size : size + many], whole[-1]
+    at = numbers[:many], numbers[size : size + many], numbers[-1]
     direction, decrement = _direction(descent, fork, metric, at)
     step, gradient = descent.step - direction / share, descent.gradient - fork
     return replace(descent, step=step, gradient=gradient), decrement
@@ -224,12 +222,6 @@ def averaged(descent: Descent, lefts: list[float]) -> Descent:
     following = descent.weights + descent.step
     mean = (following + past[len(past) - many + 1 :].sum(axis=0)) / many
     return replace(descent, step=mean - descent.weights)
-
-
-def _whole(own: Floats, theirs: Floats) -> list[float]:
-    if len(own) != len(theirs):
-        raise PeerError(f"{len(theirs)} inner products found, {len(own)} expected")
-    return [float(x) + float(y) for x, y in zip(own, theirs, strict=True)]
 
 
 def _table(flat: Floats, many: int) -> list[list[float]]:

@@ -1,8 +1,13 @@
-"""The feature party of a regression on private sums: its score picks points of a grid."""
+"""A feature party of a regression on private sums: its score picks points of a grid.
+
+Where there are several, each hands its shares of a lookup to the next one, and the last one its
+shares of the residuals to all (docs/protocols/private_regression.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
@@ -11,23 +16,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.regression.descent import Descent, Metric, moved
-from federated.regression.links import MOST_RANGE, Grid, slope_of, table_of
+from federated.regression.guards import check_columns, check_rows
+from federated.regression.links import MOST_RANGE, Grid, slope_of
 from federated.regression.messages import (
     Answers,
     Grids,
+    Handed,
     Lanes,
     Learned,
+    Limits,
+    Pad,
     Products,
     Ready,
     Setup,
     Start,
     Sums,
+    Tables,
 )
 from federated.regression.noise import WILD
 from federated.regression.party import Bins, Party, Words
 from federated.regression.plan import RegressionPlan, opened_numbers
 from federated.regression.results import FeatureFit, Floats
-from federated.regression.schedule import EVERY, Place, digest
+from federated.regression.rounding import rounded
+from federated.regression.schedule import EVERY, Place, digest, table_bits
 from federated.regression.states import Fitting, Linking
 from federated.regression.steps import following, own_products
 from federated.sharing.kept import Index, widened
@@ -41,9 +52,7 @@ from federated.sharing.messages import (
     Turned,
     Zeroed,
 )
-from federated.vertical.guards import check_columns, check_rows
-from federated.vertical.rounding import rounded
-from psi.protocol import Context, Done, PeerError, Refused, Share, Turn
+from psi.protocol import Context, Done, MisuseError, PeerError, Refused, Share, Turn, encode
 
 __all__ = ["FeatureParty"]
 
@@ -53,6 +62,8 @@ GROWTH = 8.0
 """How much wider a step may make the range of this party's scores."""
 _MODELS = 64
 """More than an evaluation has."""
+_SEED = 32
+_MOST_ONE = 1024.0
 _PARTS = 64
 """Steps are shortened to a multiple of one over so many."""
 
@@ -66,6 +77,8 @@ class FeatureParty(Party[FeatureFit]):
         x: `float64[n, b]`, design columns of the aligned rows, standardised; b at least 1.
             Columns of 0 and 1 that stand side by side and exclude each other are one category.
         plan: the contract's terms, from which the label party may not depart.
+        partners: all feature parties in the contract's order, where there are several.
+        others: how many design columns the other feature parties stated together.
         most: how many design columns the label party stated; None: whatever it says.
         records: `int64[n]`, each row's record, where one has several rows.
         repeats: `int64[n]`, the row of the table that each is, where one is in several pairs.
@@ -88,7 +101,11 @@ class FeatureParty(Party[FeatureFit]):
         (Fitting, Zeroed): "on_zeroed",
         (Fitting, Turned): "on_turned",
         (Fitting, Start): "on_start",
+        (Fitting, Tables): "on_tables",
         (Fitting, Answers): "on_answers",
+        (Fitting, Handed): "on_handed",
+        (Fitting, Limits): "on_limits",
+        (Fitting, Pad): "on_pad",
         (Fitting, Lanes): "on_lanes",
         (Fitting, Sums): "on_sums",
         (Fitting, Products): "on_products",
@@ -101,6 +118,8 @@ class FeatureParty(Party[FeatureFit]):
         x: Floats,
         *,
         plan: RegressionPlan,
+        partners: Sequence[str] = (),
+        others: int = 0,
         most: int | None = None,
         records: NDArray[np.int64] | None = None,
         repeats: NDArray[np.int64] | None = None,
@@ -109,6 +128,12 @@ class FeatureParty(Party[FeatureFit]):
         check_columns(own)
         super().__init__(context, label_party, own, plan)
         self._most, self._records, self._repeats = most, records, repeats
+        self._others = others
+        self._partners = list(partners) or [context.party]
+        if len(self._partners) != plan.partners or context.party not in self._partners:
+            raise MisuseError(f"{len(self._partners)} feature parties, {plan.partners} planned")
+        self._at = self._partners.index(context.party)
+        self._last = self._at == len(self._partners) - 1
         self._cache: dict[Any, Any] = {}
 
     def begin(self) -> Turn[FeatureFit]:
@@ -122,7 +147,9 @@ class FeatureParty(Party[FeatureFit]):
             raise PeerError("terms of the regression that are not the contract's")
         if self._plan.link == "logistic" and sent.unit:
             raise PeerError("a unit of residuals that logistic regression does not have")
-        check_rows(sent, self._raw, sent.layout.columns, self._records)
+        # only the last feature party is told of the label party's columns
+        own = sent.layout.columns if self._last else (self._most or 0)
+        check_rows(sent, self._raw, own + self._others, self._records)
         self.context.store.put("labelled", 0, sent.labelled)
         self.context.store.put("fold", 0, sent.fold)
         return Turn(replace(state, unit=sent.unit), progress=0.0)
@@ -144,50 +171,88 @@ class FeatureParty(Party[FeatureFit]):
         state = replace(state, started=True, curvature=sent.curvature, score=sent.score)
         return self._look(state, np.zeros(0))
 
-    def on_answers(self, state: Fitting, sent: Answers, peer: str) -> Turn[FeatureFit]:
-        """A chunk's shares of the means."""
+    def on_tables(self, state: Fitting, sent: Tables, peer: str) -> Turn[FeatureFit]:
+        """What the lookups of an evaluation weigh the grid's points by."""
         state = self._heard(state, sent, peer)
-        if not self._going(state, sent.evaluation) or sent.chunk != state.answers:
+        models = len(self._evaluation(state).models)
+        ins, outs = sent.shapes[::2], sent.shapes[1::2]
+        due = state.running and sent.evaluation == state.number and not state.shapes
+        if not due or not self._looks:
+            raise PeerError("tables that are not due")
+        if len(ins) != models or len(outs) != models or any(each % 2 for each in ins):
+            raise PeerError("tables of another shape")
+        if any(each != 1 if self._last else each % 2 for each in outs):
+            raise PeerError("tables of another shape")
+        entries = sum(i * o for i, o in zip(ins, outs, strict=True)) << self._plan.grid_bits
+        if len(sent.tables) != entries or len(sent.ones) != sum(outs):
+            raise PeerError("tables of another shape")
+        if np.abs(sent.tables.astype(np.int64)).max(initial=0) > 1 << table_bits(self._plan):
+            raise PeerError("a table with entries beyond 1")
+        if not (np.abs(sent.ones) <= _MOST_ONE).all():
+            raise PeerError("weights of a table's outcomes beyond any")
+        self.context.store.put("tables", state.number, sent.tables)
+        self.context.store.put("ones", state.number, sent.ones)
+        return Turn(replace(state, shapes=sent.shapes))
+
+    def on_answers(self, state: Fitting, sent: Answers, peer: str) -> Turn[FeatureFit]:
+        """A chunk's lanes: own shares of what this party's lookups give."""
+        state = self._heard(state, sent, peer)
+        due = self._going(state, sent.evaluation) and sent.chunk == state.answers
+        if not due or not state.shapes or sent.chunk >= self._own(state).chunks:
             raise PeerError("answers that are not due")
         index, places = Index(self.context.store, state.keys), self._own(state)
-        low, high = places.range(sent.chunk)
         rows = places.filled(sent.chunk)
-        ranks, shares, at_byte = state.ranks, [], 0
-        for at, rank in enumerate(ranks):
-            number = places.lookup(state.number, at, sent.chunk)
-            part = sent.lanes[at_byte : at_byte + 7 * rows * rank]
+        shares, at_byte = [], 0
+        for at, table in enumerate(self._tables(state)):
+            number, ins = places.lookup(state.number, at, sent.chunk), table.shape[1]
+            part = sent.lanes[at_byte : at_byte + self._bytes * rows * ins]
             at_byte += len(part)
-            lanes = widened(part, rows, rank)
+            lanes = widened(part, rows, ins, self._bytes)
             bins = self._numbers(state, places.of(number))
-            table = self._tables(state)[at]
-            share = index.looked_up(number, bins, sent.nonce, lanes, table)
-            share[: high - low] -= self._slack(state, at)[low:high]
-            shares.append(share)
+            shares.append(index.looked_up(number, bins, sent.nonce, lanes, table))
         if at_byte != len(sent.lanes):
             raise PeerError("answers of another shape")
-        self._keep(state, sent.chunk, np.stack(shares, axis=1))
-        return Turn(replace(state, answers=state.answers + 1))
+        self.context.store.put("looked", sent.chunk, np.concatenate(shares, axis=1))
+        return Turn(*self._passed(replace(state, answers=state.answers + 1)))
+
+    def on_handed(self, state: Fitting, sent: Handed, peer: str) -> Turn[FeatureFit]:
+        """Shares of the party before this one, or the last one's of the residuals."""
+        before = self._at > 0 and peer == self._partners[self._at - 1]
+        state = self._heard_of(state, sent, peer, before or (peer == self._ends and not self._last))
+        if not state.running or sent.evaluation != state.number:
+            raise PeerError("shares that are not due")
+        store, chunks = self.context.store, self._own(state).chunks
+        if not before:
+            if sent.chunk != state.sent or sent.chunk >= state.passed:
+                raise PeerError("shares that are not due")
+            models = len(self._evaluation(state).models)
+            state, _ = self._given(state, sent.chunk, self._words(state, sent, models))
+            return Turn(*self._settled(state))
+        if sent.chunk != state.handed or sent.chunk >= chunks:
+            raise PeerError("shares that are not due")
+        # its shape is looked at with the tables, which may come later
+        store.put("handed", sent.chunk, sent.shares)
+        return Turn(*self._passed(replace(state, handed=state.handed + 1)))
 
     def on_lanes(self, state: Fitting, sent: Lanes, peer: str) -> Turn[FeatureFit]:
-        """Add the label party's residuals of a chunk up; send the own ones."""
+        """Add the label party's residuals of a chunk up."""
         state = self._heard(state, sent, peer)
         if not self._going(state, sent.evaluation) or sent.chunk >= self._own(state).chunks:
             raise PeerError("lanes that are not due")
-        if not self._looks:
-            self._linear(state, sent.chunk)
-        elif state.answers <= sent.chunk:
+        if self._looks and state.answers <= sent.chunk:
             raise PeerError("lanes before a chunk's answers")
         state = self._take(state, sent)
-        shares = self.context.store.get("shares", sent.chunk)
-        state, given = self._give(state, sent.chunk, shares)
-        return Turn(state, [(peer, given)])
+        messages: list[tuple[str, Any]] = []
+        if not self._looks:
+            state, messages = self._given(state, sent.chunk, self._linear(state, sent.chunk))
+        return Turn(state, messages)
 
     def on_sums(self, state: Fitting, sent: Sums, peer: str) -> Turn[FeatureFit]:
-        """Open the own gradient; tell the label party's sums and inner products."""
-        state = self._opening(self._heard(state, sent, peer), sent)
-        numbers = own_products(self._evaluation(state), state, self._penalty, self._metric(state))
-        told = Products(state.number, np.concatenate(numbers))
-        return Turn(state, [(peer, self._told(state)), (peer, told)])
+        """Open the own gradient once all residuals are in."""
+        state = self._heard(state, sent, peer)
+        self._due_sums(state, sent)
+        self.context.store.put("sums", 0, sent.sums)
+        return Turn(*self._settled(replace(state, summed=True)))
 
     def on_products(self, state: Fitting, sent: Products, peer: str) -> Turn[FeatureFit]:
         """Take the direction, as far as the range of scores may grow, and go on."""
@@ -198,33 +263,55 @@ class FeatureParty(Party[FeatureFit]):
         state = following(
             evaluation, state, self._penalty, self._metric(state), sent.numbers, [0.0]
         )
-        models, limits = list(state.models), np.ones(len(evaluation.stepped))
-        for at, model in enumerate(evaluation.stepped):
-            limits[at] = self._limit(models[model])
-            models[model] = moved(models[model], float(limits[at]))
-        state = replace(state, models=tuple(models))
-        if state.number == len(self._planned(state)):
-            return self._finish(state, limits)
-        return self._look(state, limits)
+        limits = np.array([self._limit(state.models[model]) for model in evaluation.stepped])
+        if len(self._partners) > 1:
+            told = Limits(state.number, limits)
+            return Turn(replace(state, limits=limits), [(peer, told)])
+        return self._onward(state, limits)
+
+    def on_limits(self, state: Fitting, sent: Limits, peer: str) -> Turn[FeatureFit]:
+        """How far all parties go."""
+        state = self._heard(state, sent, peer)
+        if state.limited or not len(state.limits) or sent.evaluation != state.number:
+            raise PeerError("limits that are not due")
+        fits = len(sent.limits) == len(state.limits)
+        if not fits or not ((sent.limits > 0) & (sent.limits <= state.limits)).all():
+            raise PeerError("limits of steps of another number, or out of range")
+        return self._onward(replace(state, limits=np.zeros(0)), sent.limits)
+
+    def on_pad(self, state: Fitting, sent: Pad, peer: str) -> Turn[FeatureFit]:
+        """What the party before this one padded its final scores by."""
+        before = self._at > 0 and peer == self._partners[self._at - 1]
+        state = self._heard_of(state, sent, peer, before)
+        if state.pad or len(sent.seed) != _SEED:
+            raise PeerError("a pad that is not due")
+        return self._finish(replace(state, pad=sent.seed))
 
     # one evaluation
+
+    def _onward(self, state: Fitting, limits: Floats) -> Turn[FeatureFit]:
+        """With the latest steps taken: the next evaluation, or the end."""
+        models = list(state.models)
+        for at, model in enumerate(self._planned(state)[state.number - 1].stepped):
+            models[model] = moved(models[model], float(limits[at]))
+        state = replace(state, models=tuple(models), limited=True)
+        told = limits if len(self._partners) == 1 else np.zeros(0)
+        if state.number == len(self._planned(state)):
+            self.context.store.put("limits", 0, told)
+            return self._finish(state)
+        return self._look(state, told)
 
     def _look(self, state: Fitting, limits: Floats) -> Turn[FeatureFit]:
         """Tell the grids of an evaluation; ask for the trees of its lookups."""
         self._drop(state)
-        state = self._opened(replace(state, running=True))
-        grids = Grids(state.number, limits, np.zeros((0, 2), np.int64), (), np.zeros(0, np.int16))
+        state = replace(self._opened(replace(state, running=True)), shapes=())
+        grids = Grids(state.number, limits, np.zeros((0, 2), np.int64))
         if self._looks:
             every = [self._grid(state, at) for at in range(len(self._evaluation(state).models))]
             for at in range(len(every)):
                 self._blur(state, at)
-            tables = [table_of(self._plan.link, grid) for grid in every]
-            ranks = tuple(table.shape[1] for table in tables)
             ranges = np.array([(grid.low, grid.high) for grid in every], np.int64)
-            flat = np.concatenate([table.ravel() for table in tables])
-            self.context.store.put("tables", state.number, flat)
-            grids = replace(grids, ranges=ranges, ranks=ranks, tables=flat)
-            state = replace(state, ranges=ranges, ranks=ranks)
+            grids, state = replace(grids, ranges=ranges), replace(state, ranges=ranges)
         state, asked = self._ask(state)
         steps = len(self._planned(state))
         done = Share(state.number / steps, steps * self._rows)
@@ -234,13 +321,87 @@ class FeatureParty(Party[FeatureFit]):
     def _going(self, state: Fitting, evaluation: int) -> bool:
         return state.running and self._made(state) and evaluation == state.number
 
-    def _keep(self, state: Fitting, chunk: int, shares: Words) -> None:
-        low, high = self._own(state).range(chunk)
-        shares[: high - low] *= self._labelled[low:high, None].astype(np.uint64)
-        shares[high - low :] = 0
-        self.context.store.put("shares", chunk, shares)
+    def _heard_of(self, state: Fitting, sent: Any, peer: str, known: bool) -> Fitting:
+        """A message of another feature party."""
+        if not known:
+            raise PeerError("a message that only another party of the regression may send")
+        return replace(state, transcript=state.transcript.hear(encode(sent)))
 
-    def _linear(self, state: Fitting, chunk: int) -> None:
+    @property
+    def _ends(self) -> str:
+        """The feature party that has the residuals first."""
+        return self._partners[-1]
+
+    def _words(self, state: Fitting, sent: Handed, lanes: int) -> Words:
+        rows = self._own(state).filled(sent.chunk)
+        if len(sent.shares) != rows * lanes:
+            raise PeerError(f"{len(sent.shares)} shares found, {rows * lanes} expected")
+        return sent.shares.reshape(rows, lanes)
+
+    def _passed(self, state: Fitting) -> tuple[Fitting, list[tuple[str, Any]]]:
+        """Hand on what lookups gave, of chunks that the party before this one has handed on."""
+        messages: list[tuple[str, Any]] = []
+        until = min(state.answers, state.handed) if self._at else state.answers
+        for chunk in range(state.passed, until):
+            shares = self._summed_up(state, chunk)
+            state = replace(state, passed=chunk + 1)
+            if not self._last:
+                handed = Handed(state.number, chunk, shares.ravel())
+                messages.append((self._partners[self._at + 1], handed))
+                continue
+            low, high = self._own(state).range(chunk)
+            shares[: high - low] *= self._labelled[low:high, None].astype(np.uint64)
+            shares[high - low :] = 0
+            handed = Handed(state.number, chunk, shares.ravel())
+            messages += [(name, handed) for name in self._partners[:-1]]
+            state, given = self._given(state, chunk, shares)
+            messages += given
+        state, settled = self._settled(state)
+        return state, [*messages, *settled]
+
+    def _summed_up(self, state: Fitting, chunk: int) -> Words:
+        """All feature parties' shares, this one's included, of what its lookups give."""
+        places, store = self._own(state), self.context.store
+        (low, high), rows = places.range(chunk), places.filled(chunk)
+        shares = store.get("looked", chunk).copy()
+        tables, at_in, at_out = self._tables(state), 0, 0
+        handed = np.zeros((rows, 0), np.uint64)
+        if self._at:
+            ins = sum(table.shape[1] for table in tables)
+            given = Handed(state.number, chunk, store.get("handed", chunk))
+            handed = self._words(state, given, ins)
+        for at, table in enumerate(tables):
+            ins, outs = table.shape[1:]
+            own = shares[:, at_out : at_out + outs]
+            if self._at:
+                number = places.lookup(state.number, at, chunk)
+                weights = table[self._numbers(state, places.of(number))]
+                part = handed[:, at_in : at_in + ins, None]
+                own += (weights * part).sum(axis=1, dtype=np.uint64)
+            own[: high - low] -= self._slack(state, at)[low:high]
+            at_in, at_out = at_in + ins, at_out + outs
+        return shares
+
+    def _given(
+        self, state: Fitting, chunk: int, shares: Words
+    ) -> tuple[Fitting, list[tuple[str, Any]]]:
+        """Add the residuals up by own columns; the last party's under the label party's trees."""
+        state, lanes = self._give(state, chunk, shares)
+        return state, [(self._peer, lanes)] * self._last
+
+    def _settled(self, state: Fitting) -> tuple[Fitting, list[tuple[str, Any]]]:
+        """Open the own gradient once all is in; tell inner products, and the label party's sums."""
+        if not state.summed or state.sent < self._own(state).chunks or len(state.gradients):
+            return state, []
+        opened = self._sums(state, self.context.store.get("sums", 0))
+        gradients = (opened @ self._back) * 2.0**state.unit
+        state = replace(state, gradients=gradients.ravel())
+        numbers = own_products(self._evaluation(state), state, self._penalty, self._metric(state))
+        told = Products(state.number, np.concatenate(numbers))
+        sums = [(self._peer, self._told(state))] * self._last
+        return state, [*sums, (self._peer, told)]
+
+    def _linear(self, state: Fitting, chunk: int) -> Words:
         """Own scores are shares of the residuals already."""
         low, high = self._own(state).range(chunk)
         rows = self._own(state).filled(chunk)
@@ -248,10 +409,11 @@ class FeatureParty(Party[FeatureFit]):
         shares = np.zeros((rows, len(models)), np.uint64)
         for at in models:
             shares[: high - low, at] = self._fixed(self._scores(state, at)[low:high], state.unit)
-        self._keep(state, chunk, shares)
+        shares[: high - low] *= self._labelled[low:high, None].astype(np.uint64)
+        return shares
 
     def _slack(self, state: Fitting, at: int) -> Words:
-        """How far a row's mean is off because its score is not on the grid: in fixed point.
+        """How far a row's mean is off because its score is not on the grid, `uint64[n, outs]`.
 
         The slope at a row is not known here; that of the label party's mean score, brought to the
         mean of its slopes, does: what remains has no bias.
@@ -262,7 +424,11 @@ class FeatureParty(Party[FeatureFit]):
             slope = slope_of(self._plan.link, scores + state.score)
             slope *= state.curvature / slope[self._labelled].mean()
             off = grid.points[self._points(state, Place(0, 0, -1, state.number, at))] - scores
-            return self._fixed(slope * off, state.unit)
+            low = sum(state.shapes[1 : 2 * at : 2])
+            ones = self.context.store.get("ones", state.number)[low:][: state.shapes[2 * at + 1]]
+            # of what a lookup gives the tables after it are yet to be taken
+            left = table_bits(self._plan) * (len(self._partners) - 1 - self._at)
+            return self._fixed(np.ldexp((slope * off)[:, None] * ones, -left), state.unit)
 
         return self._once(("slack", state.number, at), made)
 
@@ -276,8 +442,11 @@ class FeatureParty(Party[FeatureFit]):
         parts = int(_PARTS * min(1.0, min(GROWTH, wider) / growth, further / farthest))
         return max(1, parts) / _PARTS
 
-    def _finish(self, state: Fitting, limits: Floats) -> Turn[FeatureFit]:
-        """Tell each row's final score by the one model that shows it."""
+    def _finish(self, state: Fitting) -> Turn[FeatureFit]:
+        """Tell each row's final score by the one model that shows it; of several, under pads."""
+        ended = state.limited and state.number == len(self._planned(state))
+        if not ended or (self._at and not state.pad):
+            return Turn(state)
         fold = self._folds
         told = np.zeros(self._rows, np.int64)
         random = state.transcript.random("final scores")
@@ -295,8 +464,18 @@ class FeatureParty(Party[FeatureFit]):
             evaluations=state.last + 1,
             opened=opened_numbers(self._ran(state), self._raw.shape[1]),
         )
+        messages: list[tuple[str, Any]] = []
+        if self._at:
+            told -= _pad(state.pad, self._rows)
+        if not self._last:
+            # no pad for two texts: drawn by what it is to pad
+            text = hashlib.sha256(told.tobytes()).hexdigest()
+            seed = state.transcript.draw(f"pad {text}", _SEED)
+            told += _pad(seed, self._rows)
+            messages.append((self._partners[self._at + 1], Pad(seed)))
+        limits = self.context.store.get("limits", 0)
         learned = Learned(limits, float(self._mean @ full), told)
-        return Turn(Done(), [(self._peer, learned)], fit, 1.0)
+        return Turn(Done(), [*messages, (self._peer, learned)], fit, 1.0)
 
     # what is at hand
 
@@ -350,10 +529,7 @@ class FeatureParty(Party[FeatureFit]):
 
     def _tables(self, state: Fitting) -> list[Words]:
         def made() -> list[Words]:
-            flat, size = self.context.store.get("tables", state.number), 1 << self._plan.grid_bits
-            ends = np.cumsum([size * rank for rank in state.ranks])[:-1]
-            words = [part.astype(np.int64).view(np.uint64) for part in np.split(flat, ends)]
-            return [np.ascontiguousarray(part.reshape(size, -1)) for part in words]
+            return self._shaped(state, self.context.store.get("tables", state.number))
 
         return self._once(("tables", state.number, 0), made)
 
@@ -391,14 +567,21 @@ class FeatureParty(Party[FeatureFit]):
             x = self._x[self._labelled]
             square = state.curvature * x.T @ x + np.diag(self._penalty)
             inverse = np.asarray(np.linalg.pinv(square, hermitian=True))
-            self._held_metric = Metric(inverse, self._noise_within(state.unit))
+            self._held_metric = Metric(inverse, self._noise_within(self._back, state.unit))
         return self._held_metric
 
     _held_metric: Metric | None = None
 
     @cached_property
     def _back(self) -> Floats:
+        """Sums over (all rows, integer columns) to gradients: `float64[1 + integers, k]`."""
         return self._columns.back(self._x)
+
+
+def _pad(seed: bytes, rows: int) -> NDArray[np.int64]:
+    """Uniform numbers modulo 2^64."""
+    drawn = hashlib.shake_256(b"regression pad" + seed).digest(8 * rows)
+    return np.frombuffer(drawn, "<i8").astype(np.int64)
 
 
 def _farthest(scores: Floats) -> float:

@@ -1,17 +1,8 @@
-"""The mean of a score that two parties have a part of each, as a sum of a few products.
-
-mean(a + b) is nearly of low rank as a function of a and b: for b on the points of a grid, the
-columns of a table g_m(b) are a basis, and mean(a + b) = Σ f_m(a) g_m(b) with a's least squares in
-it. So a lookup by b's number in g, weighted by f of a, gives both parties shares of the mean. The
-table is sent, not computed twice, and the label party checks that it is such a basis.
-
-For Poisson regression exp(a + b) is one product. Linear regression needs none.
-"""
+"""Means and slopes of scores, and the grids that partners' scores are brought to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,30 +11,17 @@ from psi.protocol import PeerError
 
 __all__ = [
     "MOST_RANGE",
-    "TABLE_BITS",
+    "Floats",
     "Grid",
-    "check_table",
-    "lanes",
     "mean_of",
     "slope_of",
-    "table_of",
 ]
 
 Floats = NDArray[np.float64]
-Table = NDArray[np.int16]
 
-TABLE_BITS = 12
-"""Fraction bits of a table; its columns are scaled to a largest magnitude of 1."""
 QUARTER = 4
 MOST_RANGE = 64.0
 """The widest range of a partner's score, and the farthest from zero that it may go."""
-_CLOSE, _WRONG = 3e-5, 1e-3
-"""How near a party's table comes to the mean, and how far off it may be at the other's."""
-_FAR = 12.0
-_COARSE, _SAMPLES = 192, 400
-_FINEST = 4096
-_FITTED = 256
-MOST_RANK = 60
 
 
 @dataclass(frozen=True)
@@ -125,66 +103,3 @@ def slope_of(link: str, scores: Floats) -> Floats:
     if link == "logistic":
         return np.asarray(mean * (1.0 - mean))
     return mean if link == "poisson" else np.ones_like(scores)
-
-
-def table_of(link: str, grid: Grid) -> Table:
-    """A basis for a grid, `int16[2^bits, rank]`, rank even, in TABLE_BITS fraction bits."""
-    points = grid.points
-    if link == "poisson":
-        one = np.exp(points - points.max())
-        return _whole(np.stack([one, np.zeros_like(one)], axis=1))
-    a = np.linspace(-_FAR - points[-1], _FAR - points[0], _SAMPLES)
-    wanted = mean_of(link, a[:, None] + points)
-    coarse = np.unique(np.rint(np.linspace(0, len(points) - 1, _COARSE)).astype(np.int64))
-    left, sizes, _ = np.linalg.svd(wanted[:, coarse], full_matrices=False)
-    most = min(MOST_RANK, len(sizes))
-    basis = (wanted.T @ left[:, :most]) / sizes[:most]
-    for rank in range(2, most + 1, 2):
-        # orthogonal on the coarse points: least squares are projections
-        near = left[:, :rank] @ (sizes[:rank, None] * basis[coarse, :rank].T)
-        if np.abs(wanted[:, coarse] - near).max() < _CLOSE:
-            break
-    basis = basis[:, :rank]
-    return _whole(basis / np.abs(basis).max(axis=0))
-
-
-def check_table(link: str, grid: Grid, table: Table, scores: Floats) -> None:
-    """Raise `PeerError` unless a received table is a basis for the grid, for scores like these."""
-    if np.abs(table.astype(np.int64)).max(initial=0) > 1 << TABLE_BITS:
-        raise PeerError("a table with entries beyond 1")
-    ends = float(scores.min()), float(scores.max())
-    inner = np.linspace(*ends, _SAMPLES)
-    wanted = mean_of(link, inner[:, None] + grid.inner(grid.points))
-    near = _least(link, grid, table, inner) @ grid.inner(table / 2.0**TABLE_BITS).T
-    off = float(np.abs(wanted - near).max()) / max(1.0, float(np.abs(wanted).max()))
-    if not off < _WRONG:
-        raise PeerError("a table that is no basis for its range")
-
-
-def lanes(link: str, grid: Grid, table: Table, scores: Floats) -> Floats:
-    """f of each score: `float64[n, rank]`."""
-    if link == "poisson" or len(scores) <= _FINEST:
-        return _least(link, grid, table, scores)
-    low, high = float(scores.min()), float(scores.max()) + 1e-9
-    points = np.linspace(low, high, _FINEST)
-    values = _least(link, grid, table, points)
-    place = (scores - low) * ((_FINEST - 1) / (high - low))
-    at = np.clip(place.astype(np.int64), 0, _FINEST - 2)
-    share = (place - at)[:, None]
-    return np.asarray(values[at] * (1.0 - share) + values[at + 1] * share)
-
-
-def _least(link: str, grid: Grid, table: Table, scores: Floats) -> Floats:
-    """Least squares in the mean of what a moved score looks up: moving has no bias then."""
-    points, basis = grid.inner(grid.points), grid.inner(table / 2.0**TABLE_BITS)
-    if link == "poisson":
-        found = np.zeros((len(scores), table.shape[1]))
-        found[:, 0] = np.exp(scores + points[-1]) / basis[-1, 0]
-        return found
-    coarse = np.unique(np.rint(np.linspace(0, len(points) - 1, _FITTED)).astype(np.int64))
-    inverse: Any = np.linalg.pinv(basis[coarse])
-    return np.asarray(mean_of(link, scores[:, None] + points[coarse]) @ inverse.T)
-
-
-def _whole(basis: Floats) -> Table:
-    return np.rint(basis * 2.0**TABLE_BITS).astype(np.int16)

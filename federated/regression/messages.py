@@ -1,4 +1,4 @@
-"""What label and feature party say to each other; see docs/protocols/private_regression.md.
+"""What label and feature parties say to each other; see docs/protocols/private_regression.md.
 
 Trees are made with the messages of `federated.sharing`: of the two directions, each party is the
 bin holder of its own columns' trees, so a message's sender says which it belongs to.
@@ -22,14 +22,18 @@ __all__ = [
     "MOST_TREES",
     "Answers",
     "Grids",
+    "Handed",
     "Lanes",
     "Layout",
     "Learned",
+    "Limits",
+    "Pad",
     "Products",
     "Ready",
     "Setup",
     "Start",
     "Sums",
+    "Tables",
     "Tree",
 ]
 
@@ -40,6 +44,7 @@ _MOST_NUMBERS = 2 * MOST_COLUMNS * MOST_FOLDS
 
 _Evaluation = Annotated[int, Range(0, 2 * MOST_EVALUATIONS)]
 _Chunk = Annotated[int, Range(0, MOST_ROWS // CHUNK)]
+_Limits = Annotated[NDArray[np.float64], Array("float64", most=1 + MOST_FOLDS)]
 
 
 @dataclass(frozen=True)
@@ -101,27 +106,73 @@ class Start:
 class Grids:
     """Feature party: how far the latest steps go; of each model its score's range, in quarters.
 
-    `limits`: the part of each latest direction that both take; `ranges: int64[models, 2]`; `ranks`
-    says how many columns each table has; `tables` are `int16[2^grid_bits, rank]` in 12 fraction
-    bits, one after the other, flat. Linear regression has no ranges.
+    `limits`: the part of each latest direction that is taken, where there is one feature party;
+    `ranges: int64[models, 2]`. Linear regression has no ranges.
     """
 
     evaluation: _Evaluation
-    limits: Annotated[NDArray[np.float64], Array("float64", most=1 + MOST_FOLDS)]
+    limits: _Limits
     ranges: Annotated[NDArray[np.int64], Array("int64", width=2, most=MOST_FOLDS)]
-    ranks: Annotated[tuple[Annotated[int, Range(2, MOST_RANK)], ...], Length(MOST_FOLDS)]
-    tables: Annotated[NDArray[np.int16], Array("int16", most=MOST_FOLDS * MOST_RANK << 12)]
+
+
+@message(0xEB)
+@dataclass(frozen=True)
+class Tables:
+    """Label party: of each model the table of a feature party's lookup.
+
+    `shapes` are how many lanes each takes and gives; `tables` are `int16[2^grid_bits, ins, outs]`,
+    one after the other, flat; `ones` the weights by which what each gives adds up to 1.
+    """
+
+    evaluation: _Evaluation
+    shapes: Annotated[tuple[Annotated[int, Range(1, MOST_RANK)], ...], Length(2 * MOST_FOLDS)]
+    tables: Annotated[NDArray[np.int16], Array("int16", most=MOST_FOLDS * MOST_RANK**2 << 10)]
+    ones: Annotated[NDArray[np.float64], Array("float64", most=MOST_FOLDS * MOST_RANK)]
 
 
 @message(0xE4)
 @dataclass(frozen=True)
 class Answers:
-    """Label party: padded lanes of the lookups of a chunk, seven bytes each, and their nonce."""
+    """Label party: padded lanes of the lookups of a chunk, and their nonce."""
 
     evaluation: _Evaluation
     chunk: _Chunk
     nonce: Annotated[bytes, Length(32)]
-    lanes: Annotated[NDArray[np.uint8], Array("uint8", most=7 * MOST_FOLDS * MOST_RANK * CHUNK)]
+    lanes: Annotated[NDArray[np.uint8], Array("uint8", most=8 * MOST_FOLDS * MOST_RANK * CHUNK)]
+
+
+@message(0xEC)
+@dataclass(frozen=True)
+class Handed:
+    """One feature party to another: its shares of a chunk `uint64[rows, lanes]`, flat.
+
+    To the next one of what its lookup gives; from the last one to all others, of the residuals.
+    Whoever lacks the label party's shares sees random numbers.
+    """
+
+    evaluation: _Evaluation
+    chunk: _Chunk
+    shares: Annotated[NDArray[np.uint64], Array("uint64", most=MOST_FOLDS * MOST_RANK * CHUNK)]
+
+
+@message(0xED)
+@dataclass(frozen=True)
+class Limits:
+    """Of several feature parties: the part of each latest direction that one would take.
+
+    From the label party: the least of all, which everybody takes.
+    """
+
+    evaluation: _Evaluation
+    limits: _Limits
+
+
+@message(0xEE)
+@dataclass(frozen=True)
+class Pad:
+    """One feature party to the next: the seed of what pads its final scores."""
+
+    seed: Annotated[bytes, Length(32)]
 
 
 @message(0xE5)
@@ -147,7 +198,7 @@ class Sums:
 @message(0xE7)
 @dataclass(frozen=True)
 class Products:
-    """Either: inner products of its own vectors, rounded to 16 bits."""
+    """Inner products: of a feature party its own, rounded to 16 bits; then those of all."""
 
     evaluation: _Evaluation
     numbers: Annotated[NDArray[np.float64], Array("float64", most=1 << 20)]
@@ -158,9 +209,10 @@ class Products:
 class Learned:
     """Feature party, at the end: limits as above, and each row's final score, less its mean.
 
-    Scores are in 30 fraction bits, with noise; `shift` is the mean of the full model's.
+    Scores are in 30 fraction bits, with noise; of several parties under pads that add up to zero.
+    `shift` is the mean of the full model's.
     """
 
-    limits: Annotated[NDArray[np.float64], Array("float64", most=1 + MOST_FOLDS)]
+    limits: _Limits
     shift: float
     scores: Annotated[NDArray[np.int64], Array("int64", most=MOST_ROWS)]

@@ -9,14 +9,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.vertical.basis import gaussians
 from psi.protocol import Random, Refused
 
-__all__ = ["WILD", "dithered", "noise_of"]
+__all__ = ["WILD", "dithered", "gaussians", "noise_of"]
 
 Floats = NDArray[np.float64]
 _MOST = 2.0**54
 WILD = "use fewer columns, a larger penalty, or less noise: the fit does not settle"
+
+
+def gaussians(count: int, random: Random) -> Floats:
+    """Independent standard normal numbers, `float64[count]` (Box and Muller 1958)."""
+    words = np.frombuffer(random(16 * count), "<u8") >> np.uint64(11)
+    u = (words.astype(np.float64) + 0.5) * 2.0**-53
+    return np.asarray(np.sqrt(-2.0 * np.log(u[:count])) * np.cos(2.0 * np.pi * u[count:]))
 
 
 def noise_of(

@@ -1,4 +1,4 @@
-"""What both roles of a regression do alike: links, trees, column sums.
+"""What both sides of a link of a regression do alike: transfers, trees, column sums.
 
 Of the two directions each party is the bin holder of its own columns' trees, and the value holder
 of the other's. A message of trees comes from one side of a direction only, so its sender says which
@@ -24,6 +24,7 @@ from federated.regression.schedule import (
     Evaluation,
     Place,
     Places,
+    lane_bytes,
     scale_bits,
     schedule,
 )
@@ -81,7 +82,7 @@ class Party(Role[R]):
             raise MisuseError(f"{len(x)} rows found, at most {plan.rows} planned")
         self._peer, self._plan, self._rows = peer, plan, len(x)
         self._raw = x
-        self._scale = scale_bits(plan)
+        self._scale, self._bytes = scale_bits(plan), lane_bytes(plan)
 
     # links
 
@@ -161,6 +162,8 @@ class Party(Role[R]):
             own=np.zeros(0, np.uint64),
             theirs=np.zeros(0, np.uint64),
             gradients=none,
+            limits=none,
+            told=none,
             ranges=np.zeros((0, 2), np.int64),
             models=self._first(),
             last=self._plan.evaluations - 1,
@@ -309,6 +312,16 @@ class Party(Role[R]):
         """The terms as they were run."""
         return replace(self._plan, evaluations=state.last + 1)
 
+    def _shaped(self, state: Fitting, flat: NDArray[np.int16]) -> list[Words]:
+        """An evaluation's tables, `uint64[2^grid_bits, ins, outs]` each."""
+        size, shapes = 1 << self._plan.grid_bits, zip(*[iter(state.shapes)] * 2, strict=True)
+        found, low = [], 0
+        for ins, outs in shapes:
+            part = flat[low : low + size * ins * outs].astype(np.int64).view(np.uint64)
+            found.append(np.ascontiguousarray(part.reshape(size, ins, outs)))
+            low += size * ins * outs
+        return found
+
     # sums over columns
 
     @property
@@ -327,8 +340,19 @@ class Party(Role[R]):
         vectors = len(self._evaluation(state).vectors)
         own = np.zeros(vectors * (1 + self._columns.layout.integers), np.uint64)
         theirs = np.zeros(vectors * (1 + state.layout.integers), np.uint64)
+        none = np.zeros(0)
         return replace(
-            state, sent=0, answers=0, heard=0, own=own, theirs=theirs, gradients=np.zeros(0)
+            state,
+            sent=0,
+            answers=0,
+            handed=0,
+            passed=0,
+            heard=0,
+            summed=False,
+            own=own,
+            theirs=theirs,
+            gradients=none,
+            told=none,
         )
 
     def _vectors(self, state: Fitting, chunk: int, shares: Words) -> Words:
@@ -359,7 +383,7 @@ class Party(Role[R]):
             zip(state.layout.trees, depths(state.layout), strict=True)
         ):
             padded, share = values.summed(places.tree(at, chunk), depth, nonce, vectors)
-            lanes.append(narrowed(padded))
+            lanes.append(narrowed(padded, self._bytes))
             weights = weights_of(tree).astype(np.uint64)
             theirs[:, 1 + tree.first : 1 + tree.first + weights.shape[1]] += share.T @ weights
         for at, tree in enumerate(self._columns.layout.trees):
@@ -379,7 +403,8 @@ class Party(Role[R]):
         index, width = Index(self.context.store, state.keys), len(self._evaluation(state).vectors)
         trees = self._columns.layout.trees
         rows = self._own(state).filled(sent.chunk)
-        lanes = widened(sent.lanes, rows * len(trees), width).reshape(len(trees), rows, width)
+        lanes = widened(sent.lanes, rows * len(trees), width, self._bytes)
+        lanes = lanes.reshape(len(trees), rows, width)
         own = state.own.reshape(width, -1).copy()
         for at, tree in enumerate(trees):
             number = self._own(state).tree(at, sent.chunk)
@@ -391,7 +416,7 @@ class Party(Role[R]):
 
     def _fixed(self, numbers: Floats, unit: int) -> Words:
         whole = np.rint(np.ldexp(numbers, self._scale - unit))
-        if not np.abs(whole).max(initial=0.0) < 2.0**54:
+        if not np.abs(whole).max(initial=0.0) < 2.0 ** (8 * self._bytes - 2):
             raise Refused("a step led to scores too large to add up", hint=WILD)
         return np.asarray(whole.astype(np.int64).view(np.uint64))
 
@@ -403,44 +428,37 @@ class Party(Role[R]):
         noise = noise_of((width, len(most)), most * self._plan.noise, self._scale, random)
         return Sums(state.number, state.theirs + noise.ravel())
 
-    def _opening(self, state: Fitting, sent: Sums) -> Fitting:
-        """The gradients of own design columns, penalty not included."""
-        width = len(self._evaluation(state).vectors)
-        if (
-            sent.evaluation != state.number
-            or state.heard < self._own(state).chunks
-            or len(state.gradients)
-        ):
+    def _due_sums(self, state: Fitting, sent: Sums) -> None:
+        """Raise `PeerError` unless the other side's share of the own sums is due."""
+        late = state.heard < self._own(state).chunks or state.summed or len(state.gradients)
+        if sent.evaluation != state.number or not state.running or late:
             raise PeerError("sums that are not due")
         if len(sent.sums) != len(state.own):
             raise PeerError(f"{len(sent.sums)} sums found, {len(state.own)} expected")
-        opened = signed(state.own + sent.sums).astype(np.float64).reshape(width, -1)
+
+    def _sums(self, state: Fitting, told: Words) -> Floats:
+        """The sums over own integer columns, opened: `float64[vectors, 1 + integers]`."""
+        width = len(self._evaluation(state).vectors)
+        opened = signed(state.own + told, self._bytes).astype(np.float64).reshape(width, -1)
         opened *= 2.0 ** (-self._scale)
         most = np.append(1.0, largest(self._columns.layout))
         # the furthest that residuals of at most 1 and noise can go; a spoilt tree or a wrong lane
-        # makes a number of 56 random bits
+        # makes a number of random bits
         reach = most * (self._reach() * _SLACK + 12.0 * self._plan.noise)
         if not (np.abs(opened) <= reach).all():
             raise PeerError("sums beyond what residuals of these rows can have")
-        gradients = (opened @ self._back) * 2.0**state.unit + self._missed(state)
-        return replace(state, gradients=gradients.ravel())
+        return np.asarray(opened)
 
     def _reach(self) -> float:
         """The most that magnitudes of residuals can add up to, in their unit."""
         rows = float(np.count_nonzero(self._labelled))
         return rows if self._plan.link == "logistic" else 2.0 ** (54 - self._scale)
 
-    @property
-    def _back(self) -> Floats:
-        """Sums over (all rows, integer columns) to gradients: `float64[1 + integers, k]`."""
-        raise NotImplementedError
+    def _noise_within(self, back: Floats, unit: int) -> Floats:
+        """The covariance of the noise in s·y's y.
 
-    def _missed(self, state: Fitting) -> Floats:
-        """What is known of the gradients that rounded columns lose: `float64[vectors, k]`."""
-        return np.zeros((len(self._evaluation(state).vectors), self._back.shape[1]))
-
-    def _noise_within(self, unit: int) -> Floats:
-        """The covariance of the noise in s·y's y, by `_back`."""
+        `back`: sums over (all rows, integer columns) to gradients, `float64[1 + integers, k]`.
+        """
         most = np.append(1.0, largest(self._columns.layout)) * self._plan.noise
-        spread = self._back * most[:, None]
+        spread = back * most[:, None]
         return np.asarray(spread.T @ spread) * 2.0 * 4.0**unit  # of two gradients

@@ -17,6 +17,7 @@ __all__ = [
     "MANY_ROWS",
     "MOST_EVALUATIONS",
     "MOST_FOLDS",
+    "MOST_PARTNERS",
     "Opened",
     "RegressionPlan",
     "opened_numbers",
@@ -26,6 +27,8 @@ __all__ = [
 
 LINKS = ("logistic", "linear", "poisson")
 MOST_EVALUATIONS, MOST_FOLDS = 64, 50
+MOST_PARTNERS = 3
+"""A lookup a partner takes digits of all numbers."""
 MOST = 1024.0
 """The largest penalty, and the most noise."""
 FINEST_SCORES = 12
@@ -46,6 +49,7 @@ class RegressionPlan:
     """A regression's terms, the same at every party.
 
     rows: aligned rows, at most: what the contract knows before the alignment.
+    partners: feature parties, 1 to `MOST_PARTNERS`; several for logistic regression only.
     link: one of `LINKS`.
     evaluations: of the gradient over all labelled rows, at most; the last one by fold, too.
     folds: of the cross-validation, 0 for none.
@@ -61,6 +65,7 @@ class RegressionPlan:
     """
 
     rows: int
+    partners: int = 1
     link: str = "logistic"
     evaluations: int
     folds: int
@@ -78,9 +83,12 @@ class RegressionPlan:
         _within("fold_evaluations", self.fold_evaluations, 0, MOST_EVALUATIONS)
         _within("score_bits", self.score_bits, 1, FINEST_SCORES)
         _within("grid_bits", self.grid_bits, 6, 12)
+        _within("partners", self.partners, 1, MOST_PARTNERS)
         _within("column_bits", self.column_bits, 8, 16)
         if self.link not in LINKS:
             raise MisuseError(f"link {self.link!r} found, {', '.join(LINKS)} allowed")
+        if self.partners > 1 and self.link != "logistic":
+            raise MisuseError(f"link {self.link!r} of {self.partners} partners found, one allowed")
         if self.folds == 1 or (self.fold_evaluations and not self.folds):
             raise MisuseError(f"{self.folds} folds of {self.fold_evaluations} evaluations found")
         for name, value in (("penalty", self.penalty), ("noise", self.noise)):
@@ -106,6 +114,7 @@ def planned(
     rows: int,
     *,
     folds: int,
+    partners: int = 1,
     link: str = "logistic",
     evaluations: int = 0,
     fold_evaluations: int | None = None,
@@ -118,6 +127,7 @@ def planned(
     Args:
         rows: aligned rows, at most.
         folds: of the cross-validation, 0 for none.
+        partners: feature parties.
         link: one of `LINKS`.
         evaluations: 0 for a choice by this function.
         fold_evaluations: None for a choice by this function.
@@ -132,6 +142,7 @@ def planned(
     alone = next((number for least, number in FOLDS_ALONE if rows >= least), 0) if folds else 0
     return RegressionPlan(
         rows=rows,
+        partners=partners,
         link=link,
         evaluations=evaluations or (10 if many else 12),
         folds=folds,
@@ -139,7 +150,7 @@ def planned(
         penalty=penalty,
         noise=float(many) if noise is None else noise,
         score_bits=score_bits,
-        grid_bits=8 if many else 10 if rows >= 2048 else 12,
+        grid_bits=8 if many else 10 if rows >= 2048 or partners > 1 else 12,
         column_bits=8 if many else 14,
     )
 

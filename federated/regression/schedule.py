@@ -10,8 +10,8 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.regression.links import TABLE_BITS
 from federated.regression.plan import RegressionPlan
+from federated.sharing.kept import WIDE, WIDTH
 from federated.sharing.trees import CHUNK, padded
 
 __all__ = [
@@ -21,13 +21,16 @@ __all__ = [
     "Places",
     "Vector",
     "digest",
+    "lane_bytes",
     "scale_bits",
     "schedule",
+    "table_bits",
 ]
 
 EVERY = -1
 """In place of a fold: all labelled rows."""
-_SUM_BITS = 52
+_TABLE_BITS = 12
+"""Fraction bits of a lookup's table, at most."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,23 @@ def schedule(plan: RegressionPlan, last: int) -> tuple[Evaluation, ...]:
     return tuple(found)
 
 
+def lane_bytes(plan: RegressionPlan) -> int:
+    """Bytes of a lane, modulo which everything is."""
+    return WIDTH if plan.partners == 1 else WIDE
+
+
+def table_bits(plan: RegressionPlan) -> int:
+    """Fraction bits of each lookup's table."""
+    if plan.partners == 1:
+        return _TABLE_BITS
+    return min(_TABLE_BITS, scale_bits(plan) // (plan.partners + 1))
+
+
 def scale_bits(plan: RegressionPlan) -> int:
-    """Fraction bits of residuals: their sum over all rows stays below 2^52 in any column."""
+    """Fraction bits of residuals: their sum over all rows stays below 1/16 of the lanes' range."""
     columns = 11 if plan.column_bits == 8 else plan.column_bits
-    most = TABLE_BITS + (12 if plan.column_bits == 8 else 16)
-    return min(most, _SUM_BITS - columns - plan.rows.bit_length())
+    most = _TABLE_BITS * plan.partners + (12 if plan.column_bits == 8 else 16)
+    return min(most, 8 * lane_bytes(plan) - 4 - columns - plan.rows.bit_length())
 
 
 def digest(plan: RegressionPlan) -> bytes:

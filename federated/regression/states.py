@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 
 from federated.regression.descent import Descent
 from federated.regression.messages import MOST_COLUMNS, MOST_RANK, Layout
-from federated.regression.plan import MOST_EVALUATIONS, MOST_FOLDS
+from federated.regression.plan import MOST_EVALUATIONS, MOST_FOLDS, MOST_PARTNERS
 from federated.sharing.kept import IndexKeys, ValueKeys
 from federated.sharing.seeds import BASE
 from federated.sharing.transcript import Transcript
 from psi.protocol import Array, Length, Range, message
 
-__all__ = ["Entry", "Fitting", "Linking"]
+__all__ = ["Entry", "Fitting", "Joined", "Linking"]
 
 _Count = Annotated[int, Range(0, 1 << 40)]
+_Products = Annotated[NDArray[np.float64], Array("float64", most=1 << 20)]
 _Sums = Annotated[NDArray[np.uint64], Array("uint64", most=2 * MOST_COLUMNS * MOST_FOLDS)]
+_Limits = Annotated[NDArray[np.float64], Array("float64", most=1 + MOST_FOLDS)]
 _Gradients = Annotated[NDArray[np.float64], Array("float64", most=2 * MOST_COLUMNS * MOST_FOLDS)]
 
 
@@ -67,7 +69,11 @@ class Fitting:
     now; sent, heard: its chunks. own, theirs:
     shares of both sides' sums `uint64[vectors, 1 + integers]`, flat, the sum of all residuals
     first. gradients: once opened, `float64[vectors, k]`, flat. models: the full one, then the
-    folds'. ranges `int64[models, 2]` and ranks of the evaluation's grids.
+    folds'. ranges `int64[models, 2]` of the evaluation's grids; shapes of its tables, none yet: not
+    told. At a feature party: answers, handed, passed: chunks of lookups that the label party
+    answered, the party before it handed on, this one did; summed: whether the label party's sums
+    came; pad: the seed from the party before it. At the label party: told: a partner's inner
+    products; limits: how far its step would go; limited: whether the latest step was taken.
     """
 
     transcript: Transcript
@@ -89,11 +95,30 @@ class Fitting:
     running: bool = False
     sent: _Count = 0
     answers: _Count = 0
+    handed: _Count = 0
+    passed: _Count = 0
     heard: _Count = 0
+    summed: bool = False
+    pad: Annotated[bytes, Length(32)] = b""
+    limited: bool = True
+    limits: _Limits
+    told: _Products
     own: _Sums
     theirs: _Sums
     gradients: _Gradients
     ranges: Annotated[NDArray[np.int64], Array("int64", width=2, most=MOST_FOLDS)]
-    ranks: Annotated[tuple[Annotated[int, Range(2, MOST_RANK)], ...], Length(MOST_FOLDS)] = ()
+    shapes: Annotated[tuple[Annotated[int, Range(1, MOST_RANK)], ...], Length(2 * MOST_FOLDS)] = ()
     models: Annotated[tuple[Descent, ...], Length(1 + MOST_FOLDS)]
     log: Annotated[tuple[Entry, ...], Length(1 << 12)] = ()
+
+
+@message(0xEF)
+@dataclass(frozen=True)
+class Joined:
+    """The label party's links to its partners, in their order: each is a state of one kind.
+
+    What is heard by one link is heard by all, and what is the same of all is kept in each.
+    """
+
+    linking: Annotated[tuple[Linking | None, ...], Length(MOST_PARTNERS)]
+    fitting: Annotated[tuple[Fitting | None, ...], Length(MOST_PARTNERS)]

@@ -1,4 +1,4 @@
-"""From an evaluation's opened gradients to the next models, the same way at both parties."""
+"""From an evaluation's opened gradients to the next models, the same way at all parties."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def following(
     told: Floats,
     spans: list[float],
 ) -> Fitting:
-    """With directions from both sides' inner products, before the next evaluation.
+    """With directions from all sides' inner products `told`, before the next evaluation.
 
     Raises `PeerError` for numbers of another count.
     """
@@ -61,28 +61,26 @@ def following(
     ends = np.cumsum([len(each) for each in own])
     if len(told) != ends[-1]:
         raise PeerError(f"{len(told)} inner products found, {ends[-1]} expected")
-    theirs = np.split(told, ends[:-1])
+    whole = np.split(told, ends[:-1])
     opened = state.gradients.reshape(len(evaluation.vectors), -1)
     models, log = list(state.models), list(state.log)
     if evaluation.models == (0,):
         gradient = opened[0] + penalty * models[0].weights
-        models[0], left, floor = stepped(models[0], gradient, metric, own[0], theirs[0])
+        models[0], left, floor = stepped(models[0], gradient, metric, whole[0])
         log.append(Entry(evaluation.number, EVERY, left, floor, spans[0]))
         if evaluation.last:
             lefts = [entry.left for entry in log]
             models[0] = averaged(models[0], lefts if metric.noise.any() else lefts[-1:])
         share = (len(opened) - 2) / max(1, len(opened) - 1)
         for fold, sums in enumerate(opened[1:]):
-            each = own[1 + fold], theirs[1 + fold]
-            model, left = forked(models[0], sums, metric, share, *each)
+            model, left = forked(models[0], sums, metric, share, whole[1 + fold])
             models.append(model)
             log.append(Entry(evaluation.number, fold, left, floor, spans[0]))
     else:
         spans = spans if len(spans) == len(opened) else spans * len(opened)
         for at, (place, sums) in enumerate(zip(evaluation.models, opened, strict=True)):
             gradient = sums + penalty * models[place].weights
-            each = own[at], theirs[at]
-            models[place], left, floor = stepped(models[place], gradient, metric, *each)
+            models[place], left, floor = stepped(models[place], gradient, metric, whole[at])
             log.append(Entry(evaluation.number, place - 1, left, floor, spans[at]))
     last = state.last
     if evaluation.number < last and near_enough(log):
@@ -92,6 +90,8 @@ def following(
         number=state.number + 1,
         last=last,
         running=False,
+        limited=False,
+        limits=np.zeros(0),
         models=tuple(models),
         log=tuple(log),
         gradients=np.zeros(0),

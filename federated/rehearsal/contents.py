@@ -183,37 +183,27 @@ MESSAGES: dict[str, dict[str, str]] = {
     "train": {
         "Setup": (
             "which shared records have a label, and their validation fold; how many columns of its "
-            "own, and how many values each has, or with several partners the receiver's public key"
+            "own the receiver has, and how many values each, to the last partner"
         ),
-        "Ready": "how many columns the partner has, and with one partner how many values each has",
+        "Ready": "how many columns the partner has, and how many values each has",
         **_TREES,
         "Start": "of the receiver's own model the mean score and the mean curvature",
-        "Grids": (
-            "the range of the partner's part of the score, to a quarter, and a table of numbers "
-            "that follows from it"
-        ),
+        "Grids": "the range of the partner's part of the score, to a quarter",
+        "Tables": "tables of numbers that follow from the ranges of the partners' scores",
         "Answers": "numbers of each row under pads, of which the other side gets a share of errors",
+        "Handed": "a random share of each row's present error, from one partner to another",
         "Lanes": "a random share of each row's present error under pads, of which sums are got",
         "Sums": "a random share of the other side's sums over all rows, with noise on it",
-        "Products": "inner products of the sender's sums and steps, 16 bits each",
-        "Learned": "the final score part of each record, with noise, and its mean",
-        "EncryptedRows": (
-            "the receiver's columns, weights and present errors of each shared record, "
-            "encrypted under its own key; the partner's own model as a mix of its "
-            "directions"
+        "Products": (
+            "inner products of the partner's sums and steps, 16 bits each; to the partner those of "
+            "all parties added up"
         ),
-        "WeightedRows": "rows under the receiver's key, weighted by one partner for the next",
-        "Moments": (
-            "encrypted sums over the shared records of the partner's columns, in a basis "
-            "that only it knows and that is new in every step"
+        "Limits": "how far of several partners one takes its step, and how far all do",
+        "Pad": "what one partner adds to its final scores, and the next one takes away",
+        "Learned": (
+            "the final score part of each record, with noise, and its mean; of several partners "
+            "under pads that cancel only in the total of all"
         ),
-        "Direction": "the step for the partner's own coefficients, in its own basis",
-        "Scores": (
-            "one number for each shared record with a label, or for those that the model was not "
-            "trained on: the partner's part of the score with its noise, added up with other "
-            "partners' under masks where there are several"
-        ),
-        "Final": "that the label party has every score: the partner knows its final coefficients",
         "Ask": "the round's question: the present model, and how columns are standardised",
         "Masked": (
             "sums over one party's own rows (positives, values, products, gradients, scores by "

@@ -28,10 +28,10 @@ import numpy as np
 
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.contract.release import Release
+from federated.regression import told_bits
 from federated.releases.book import ANY_EDGES, MICRO, Entry, micro
 from federated.releases.likeness import Alike, apart
 from federated.releases.limits import ReleaseLimits
-from federated.vertical import told_bits
 from psi.protocol import Declined
 
 __all__ = ["Earlier", "Holds", "OverBudget", "allowed_bits", "check_bits", "check_counts"]
@@ -271,7 +271,7 @@ def _would_pass(
     scores = [r for r in weighing if r.vectors and columns.intersection(r.columns)]
     rest = mine - sum(micro(release.bits) for release in scores)
     for bits in range(FINEST_SCORES, 0, -1) if scores else ():
-        finer = sum(micro(told_bits(release.vectors, bits)) for release in scores)
+        finer = sum(micro(release.vectors * told_bits(bits)) for release in scores)
         if rest + finer + worst <= most:
             yield f"score_bits = {bits}"
             break

@@ -22,7 +22,7 @@ __all__ = ["RowBits", "row_bits", "row_words", "told_words"]
 class RowBits:
     """Bits of a row of one party's table, told to a contract's receiver; None: not known here.
 
-    `asked` is what the contract tells, at most if it leaves that `open`; `told` what was told
+    `asked` is what the contract tells; `told` what was told
     before of some row, by releases that touch one of the `columns`; `held` what a row holds in
     these, `allowed` what may be told in all.
     """
@@ -31,7 +31,6 @@ class RowBits:
     receiver: str
     columns: tuple[str, ...]
     asked: float
-    open: bool = False
     told: float | None = None
     held: float | None = None
     allowed: float | None = None
@@ -61,14 +60,12 @@ def row_bits(
         return None
     columns = tuple(dict.fromkeys(c for release in weighed for c in release.columns))
     asked = sum(release.bits for release in weighed)
-    undecided = any(release.open for release in weighed)
     allowed = allowed_bits(limits, held) / MICRO if limits and held is not None else None
     return RowBits(
         party=party,
         receiver=contract.receiver,
         columns=columns,
         asked=asked,
-        open=undecided,
         told=told,
         held=held,
         allowed=allowed,
@@ -77,9 +74,8 @@ def row_bits(
 
 def row_words(row: RowBits) -> list[str]:
     """Sentences for an officer or an analyst."""
-    most = "at most " * row.open
     what = f"{len(row.columns)} column{'s' * (len(row.columns) > 1)}"
-    text = f"this contract tells {row.receiver} {most}{row.asked:.1f} bits of a row of {row.party}"
+    text = f"this contract tells {row.receiver} {row.asked:.1f} bits of a row of {row.party}"
     lines = [f"{text}, in {what}"]
     if row.told is not None:
         lines.append(f"{row.told:.1f} bits of some rows were told before: {row.total:.1f} in all")

@@ -26,7 +26,6 @@ from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.join_sum.share_lanes import Place
 from federated.regression import FeatureFit, LabelFit, Opened
-from federated.vertical import Shown, VerticalFit, VerticalPart
 from psi.ecdh import Held, Matches
 
 __all__ = ["RESULTS"]
@@ -38,7 +37,7 @@ RESULTS: dict[str, type] = {
         CategoryResult,
         CategoryTerms, Contract, Disclosure, FeatureFit, FeatureTerms,
         Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LabelFit, LaneKinds, Matches,
-        Measure, MeasureResult, Opened, Parts, PartyTerms, Place, Shown, Suites, TrainTerms,
-        VerticalFit, VerticalPart, Worths,
+        Measure, MeasureResult, Opened, Parts, PartyTerms, Place, Suites, TrainTerms,
+        Worths,
     )
 }  # fmt: skip

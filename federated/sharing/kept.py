@@ -36,6 +36,7 @@ from psi.protocol import Array, Length, PeerError
 from psi.protocol.store import Store
 
 __all__ = [
+    "WIDE",
     "WIDTH",
     "Index",
     "IndexKeys",
@@ -53,7 +54,8 @@ Lanes = NDArray[Any]
 
 WIDTH = 7
 """Bytes of a lane on the way: everything is modulo 2^56."""
-_SHIFT = 64 - 8 * WIDTH
+WIDE = 8
+"""The same where sums have more digits."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,24 +75,25 @@ class ValueKeys:
     coin: Annotated[bytes, Length(SEED)]
 
 
-def narrowed(lanes: Words) -> NDArray[np.uint8]:
-    """The low bytes of lanes of any shape, flat."""
+def narrowed(lanes: Words, width: int = WIDTH) -> NDArray[np.uint8]:
+    """The low `width` bytes of lanes of any shape, flat."""
     flat = np.ascontiguousarray(lanes, "<u8").reshape(-1, 1).view(np.uint8)
-    return np.ascontiguousarray(flat[:, :WIDTH]).reshape(-1)
+    return np.ascontiguousarray(flat[:, :width]).reshape(-1)
 
 
-def widened(data: NDArray[np.uint8], rows: int, lanes: int) -> Words:
+def widened(data: NDArray[np.uint8], rows: int, lanes: int, width: int = WIDTH) -> Words:
     """`uint64[rows, lanes]` of what `narrowed` gave. Raises `PeerError` for another length."""
-    if len(data) != WIDTH * rows * lanes:
-        raise PeerError(f"lanes of {len(data)} bytes, {WIDTH * rows * lanes} expected")
+    if len(data) != width * rows * lanes:
+        raise PeerError(f"lanes of {len(data)} bytes, {width * rows * lanes} expected")
     flat = np.zeros((rows * lanes, 8), np.uint8)
-    flat[:, :WIDTH] = data.reshape(-1, WIDTH)
+    flat[:, :width] = data.reshape(-1, width)
     return flat.view("<u8").astype(np.uint64).reshape(rows, lanes)
 
 
-def signed(numbers: Words) -> NDArray[np.int64]:
-    """Numbers modulo 2^56 as signed ones."""
-    return (numbers << np.uint64(_SHIFT)).view(np.int64) >> np.int64(_SHIFT)
+def signed(numbers: Words, width: int = WIDTH) -> NDArray[np.int64]:
+    """Numbers modulo 2^(8 `width`) as signed ones."""
+    shift = 64 - 8 * width
+    return (numbers << np.uint64(shift)).view(np.int64) >> np.int64(shift)
 
 
 def batch_nonce(transcript: Transcript, name: str, *values: Lanes) -> bytes:
@@ -106,6 +109,11 @@ def _own(nonce: bytes, place: int) -> bytes:
     if len(nonce) != NONCE:
         raise PeerError(f"a nonce of {len(nonce)} bytes, {NONCE} expected")
     return nonce + place.to_bytes(8, "little")
+
+
+def _outs(table: Words) -> list[Words]:
+    """A table `uint64[bins, ins, outs]` column by column of its outcomes."""
+    return [np.ascontiguousarray(table[:, :, at]) for at in range(table.shape[2])]
 
 
 class Index:
@@ -157,14 +165,21 @@ class Index:
         return np.asarray(trees.share(_own(nonce, place), lanes, 8 * lanes.itemsize))
 
     def looked_up(self, place: int, bins: Bins, nonce: bytes, lanes: Words, table: Words) -> Words:
-        """This side's share `uint64[n]` of the rows' sums of values times `table[bin]`."""
+        """This side's shares `uint64[n, outs]` of the rows' sums of values times `table[bin]`.
+
+        `lanes: uint64[n, ins]`, `table: uint64[2^depth, ins, outs]`.
+        """
         trees, own = self._trees(place), _own(nonce, place)
         rows, turns = len(bins), trees.made ^ bins
         keys = public_keys(trees.nonce, "tree", groups_of(rows))
         leaf_keys = public_keys(own, "leaf", groups_of(rows) * (table.shape[1] // 2))
-        sums, products = bin_lookup(bins, turns, trees.beside, keys, leaf_keys, table)
-        # the wrong leaf at each row's bin cancels
-        return np.asarray(products + (table[bins] * (lanes - sums)).sum(axis=1, dtype=np.uint64))
+        shares = []
+        for weights in _outs(table):
+            sums, products = bin_lookup(bins, turns, trees.beside, keys, leaf_keys, weights)
+            # the wrong leaf at each row's bin cancels
+            mended = (weights[bins] * (lanes - sums)).sum(axis=1, dtype=np.uint64)
+            shares.append(products + mended)
+        return np.stack(shares, axis=1)
 
     def drop(self, place: int) -> None:
         """Forget a chunk's trees."""
@@ -221,14 +236,17 @@ class Values:
     def looked_up(
         self, place: int, nonce: bytes, values: Words, table: Words
     ) -> tuple[Words, Words]:
-        """A batch for a lookup padded, and this side's share `uint64[n]`."""
+        """A batch for a lookup padded, and this side's shares `uint64[n, outs]`."""
         depth, rows = len(table).bit_length() - 1, len(values)
         trees = self._trees(place, depth)
         keys = public_keys(trees.nonce, "tree", groups_of(rows))
         leaves = groups_of(rows) * (table.shape[1] // 2)
         leaf_keys = public_keys(_own(nonce, place), "leaf", leaves)
-        pads, products = value_lookup(trees.first, trees.turns, trees.delta, keys, leaf_keys, table)
-        return values + pads, np.uint64(0) - products
+        given, shares = (trees.first, trees.turns, trees.delta, keys, leaf_keys), []
+        for weights in _outs(table):  # one batch: the same pads, added up by other weights
+            pads, products = value_lookup(*given, weights)
+            shares.append(np.uint64(0) - products)
+        return values + pads, np.stack(shares, axis=1)
 
     def drop(self, place: int) -> None:
         """Forget a chunk's trees."""

@@ -38,7 +38,7 @@ class Trained:
     `label` is 1, 0 or -1 of each aligned row: what was trained on; `later` the same of rows that
     are kept for a look at a later time, which nothing was trained on.
     `gradient_left` is how far the last gradient was from none, in standard errors, and `opened` how
-    many sums this party got to know; None by Newton steps.
+    many sums this party got to know.
     """
 
     terms: TrainTerms

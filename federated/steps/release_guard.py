@@ -15,7 +15,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from federated.contract.parts import Release
 from federated.contract.release import given, planned
 from federated.contract.terms import Contract
 from federated.releases.book import Level
@@ -36,8 +35,7 @@ def foresee(
 ) -> None:
     """Raise `OverBudget` where this party's book says no to a contract, whatever is joined.
 
-    A `draft` may leave open how much a training tells: then it is the least that it can come to.
-    Its columns are looked at one by one.
+    The columns of a `draft` are looked at one by one.
     """
     me, asked = contract.party(party), [r for r in planned(contract, party) if r.columns]
     if releases is None:
@@ -48,8 +46,6 @@ def foresee(
             releases.foresee(_towards(contract, partner), me, towards)
     if not asked:
         return
-    if draft:
-        asked = [_least(release) if release.open else release for release in asked]
     alike = apart if draft else Likeness(source, me)
     releases.foresee(contract, me, asked, Holdings(source, me), alike)
 
@@ -61,11 +57,6 @@ def _towards(contract: Contract, partner: str) -> Contract:
     """
     nonce = hashlib.sha256(bytes.fromhex(contract.nonce) + partner.encode()).hexdigest()
     return replace(contract, receiver=partner, nonce=nonce)
-
-
-def _least(release: Release) -> Release:
-    """What an open release tells at least."""
-    return replace(release, bits=release.least_bits, vectors=release.least_vectors)
 
 
 class ReleaseGuard:

@@ -25,7 +25,6 @@ from federated.steps.outcome import Outcome
 from federated.steps.preconditions import check_columns, check_packages, check_usable
 from federated.steps.step import Step
 from federated.steps.train_horizontal import TrainHorizontal
-from federated.steps.train_newton import TrainNewton
 from federated.steps.train_vertical import TrainVertical
 from federated.steps.work import Work
 from federated.tables.frozen import FrozenColumns
@@ -41,7 +40,6 @@ STEPS: tuple[type[Step], ...] = (
     JoinSum,
     Binning,
     TrainVertical,
-    TrainNewton,
     TrainHorizontal,
 )
 """How each kind of `federated.contract.kinds` runs, in the same order."""

@@ -1,4 +1,4 @@
-"""One model over joined rows whose columns are at two parties, at one of them."""
+"""One model over joined rows whose columns are at several parties, at one of them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from federated.contract.kinds.train_vertical import plan_of
 from federated.contract.terms import Contract, TrainTerms
 from federated.models import LinearPart, model_named
 from federated.regression import FeatureParty, LabelParty, RegressionPlan
+from federated.regression.guards import check_classes, check_records
 from federated.steps.outcome import Trained
 from federated.steps.step import Step
 from federated.steps.training import check_label, folds_of, rows_of_a_record, split_in_time
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
-from federated.vertical.guards import check_classes, check_records
 from psi.protocol import Refused
 
 __all__ = ["TrainVertical"]
 
 
 class TrainVertical(Step):
-    """Each task is a step: the receiver holds its label, the partner the other columns."""
+    """Each task is a step: the receiver holds its label, partners the other columns."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -94,16 +94,19 @@ class TrainVertical(Step):
         if work.own is not None:
             check_records(matrix, work.own)
         receiver = work.contract.receiver
+        others = [name for name in terms.partners if name != work.session.name]
         role = FeatureParty(
             work.session.context(step),
             receiver,
             matrix,
             plan=plan,
+            partners=terms.partners,
+            others=sum(work.contract.design_columns(terms, name) for name in others),
             most=work.contract.design_columns(terms, receiver),
             records=work.own,
             repeats=None if work.own is None else work.outcome.rows,
         )
-        fit = work.run(step, role, [receiver])
+        fit = work.run(step, role, [receiver, *others])
         work.outcome.parts[terms.task] = LinearPart(fit.coefficients)
         work.disclosed(f"train {terms.task}", rows=fit.told_rows, score_bits=fit.score_bits)
 

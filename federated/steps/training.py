@@ -7,12 +7,12 @@ import pyarrow as pa
 
 from federated.contract.few_rows import check_labelled, class_rows
 from federated.contract.terms import Contract, PartyTerms, TrainTerms
+from federated.regression.guards import CLASS_ROWS
 from federated.steps.folds import FoldKey, dealt
 from federated.steps.work import Work
 from federated.tables.days import days_of
 from federated.tables.encoding import Encoder
 from federated.tables.matrix import known_labels
-from federated.vertical.guards import CLASS_ROWS
 from psi.protocol import InputError, Refused
 
 __all__ = ["check_label", "folds_of", "rows_of_a_record", "split_in_time"]

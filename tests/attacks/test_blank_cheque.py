@@ -13,12 +13,8 @@ import pytest
 from federated.contract.kinds.train_horizontal import HORIZONTAL_STEPS
 from federated.contract.summary import in_words
 from federated.contract.terms import Contract, suites_for
-from federated.vertical import TrainingPlan
-from federated.vertical.messages import Setup
 from psi.protocol import PeerError
 from tests.attacks.world import NEW_POLICY, World, keep
-from tests.unit.paillier.keys import toy_key
-from tests.unit.vertical.world import deliver, feature_parties, make_world
 
 COLUMNS, ROWS = 24, 240
 HEAD = """
@@ -161,33 +157,3 @@ def test_the_officer_reads_the_most_that_open_numbers_come_to(tmp_path: Path) ->
         (asked,) = here.officer.read
         assert any(most in line for line in in_words(asked))
         assert any(most in entry.learns for entry in asked.disclosures)
-
-
-@pytest.mark.parametrize(
-    "planned", [TrainingPlan(3, 0, 0), TrainingPlan(2, 2, 1), TrainingPlan(1, 50, 1)]
-)
-def test_a_receiver_runs_no_other_passes_than_contracted(planned: TrainingPlan) -> None:
-    """As many vectors or fewer, and up to 51 passes: each opens sums over the training rows."""
-    contracted = TrainingPlan(3, 0, 0)
-    assert planned.score_vectors <= contracted.score_vectors
-    made = make_world(1200, 2, (6,))
-    (party,) = feature_parties(made).values()
-    party._planned = contracted
-    party.start()
-    folds = np.arange(1200, dtype=np.int16) % planned.folds if planned.folds else -np.ones(1200)
-    labelled = (made.label >= 0).astype(np.uint8)
-    where = np.where(labelled == 1, folds, -1).astype(np.int16)
-    setup = Setup(
-        key=toy_key(512).public.to_bytes(),
-        labelled=labelled,
-        fold=where,
-        steps=planned.steps,
-        folds=planned.folds,
-        fold_steps=planned.fold_steps,
-        own=2,
-    )
-    if planned == contracted:
-        deliver(party, setup, "bank")
-        return
-    with pytest.raises(PeerError, match="contracted"):
-        deliver(party, setup, "bank")

@@ -19,9 +19,8 @@ from federated.evaluation import auc, stratified_folds
 from federated.models.logistic import sigmoid
 from federated.regression import FeatureParty
 from federated.regression.messages import Setup
-from federated.vertical import fit_logistic
+from federated.regression.newton import fit_logistic
 from psi.protocol import Refused
-from tests.attacks.training import Seen, train
 from tests.attacks.world import NEW_POLICY, World
 
 ROWS, FOLDS, SEED = 800, 5, 42
@@ -198,55 +197,3 @@ def test_a_record_has_one_fold_in_all_jobs(tmp_path: Path, told: Told) -> None:
     world(elsewhere, bureau).run(job, bank)  # another bank, another key
     again = by_record(told[-1][1], x[:, 0], told[-1][0])
     assert 0.1 < np.mean(first == again) < 0.3
-
-
-# all that a partner sees, with 50 known labels
-
-
-def inferred(x: np.ndarray, seen: Seen, fold: np.ndarray, label: np.ndarray) -> tuple[float, float]:
-    """AUC of what a partner infers with 50 known labels: from its columns and final coefficients,
-    and from everything it is told."""
-    known = np.random.default_rng(int(label.sum())).permutation(len(label))[:50]
-    rest = np.setdiff1d(np.arange(len(label)), known)
-    final = x @ seen.final
-    every = x @ seen.coefficients.T  # a score by each pass's coefficients
-    passes = seen.coefficients.shape[0] - FOLDS
-    left_out = every[np.arange(len(x)), passes + fold]
-    influence = final - left_out  # what a row's own fold moved
-    folds = np.eye(FOLDS)[fold]
-
-    def attack(columns: np.ndarray) -> float:
-        columns = (columns - columns.mean(axis=0)) / (columns.std(axis=0) + 1e-12)
-        design = np.column_stack([np.ones(len(x)), columns])
-        penalty = np.append(0.0, np.full(columns.shape[1], 5.0))
-        fit = fit_logistic(design[known], label[known], penalty)
-        return auc(label[rest], design[rest] @ fit.coefficients)
-
-    plain = max(auc(label[rest], final[rest]), attack(np.column_stack([x, final])))
-    more = [
-        attack(np.column_stack([x, final, influence, left_out])),
-        attack(np.column_stack([final, every, folds])),
-        attack(np.column_stack([final, influence])),
-        auc(label[rest], influence[rest]),
-        auc(label[rest], -influence[rest]),
-        auc(label[rest], every.mean(axis=1)[rest]),
-    ]
-    return plain, max(more)
-
-
-@pytest.mark.slow
-def test_a_partner_with_fifty_labels_infers_no_more_than_its_model_says() -> None:
-    gains = []
-    for seed in range(10):
-        draw = np.random.default_rng(seed)
-        rows = 16_384
-        x, own = draw.normal(size=(rows, 8)), draw.normal(size=(rows, 6))
-        x[:, ::2] = np.rint(x[:, ::2])
-        score = x @ draw.normal(size=8) * 0.35 + own @ draw.normal(size=6) * 0.5 - 1.2
-        label = (draw.uniform(size=rows) < sigmoid(score)).astype(np.int8)
-        fold = draw.integers(0, FOLDS, rows)
-        seen = train(own, x, label, fold, steps=1, score_bits=4, draw=draw)
-        plain, more = inferred(x, seen, fold, label)
-        gains.append(more - plain)
-    assert np.mean(gains) < 0.02
-    assert np.max(gains) < 0.02

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pyarrow import csv
 
+from federated.regression import told_bits
 from federated.releases.entropy import joint_entropy
 from federated.releases.insider import MEASURED, insider_share
-from federated.vertical import told_bits
 
 DATA = os.environ.get("FEDPROFILE_DATA", "")
 FILE = "credit_default/default_credit_hetero_host.csv"
@@ -48,6 +48,6 @@ def test_random_directions_on_credit_default(vectors: int, score_bits: int) -> N
         told = points[asked] + noise * rng.normal(size=(500, vectors))
         likely = [np.argmax(prior - ((points - one) ** 2).sum(1) / (2 * noise**2)) for one in told]
         found.append(np.mean(np.array(likely) == asked))
-    shown = insider_share(vectors * told_bits(1, score_bits), held)
+    shown = insider_share(vectors * told_bits(score_bits), held)
     wide = 3 * math.sqrt(shown / 1500)
     assert shown / 3 < np.mean(found) < shown + wide

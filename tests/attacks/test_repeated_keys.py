@@ -16,12 +16,12 @@ import pyarrow as pa
 import pytest
 
 from federated.aggregate.section_audit import SectionAudit
-from federated.vertical import FeatureParty, told_bits
-from federated.vertical.messages import Setup
+from federated.regression import FeatureParty, LabelParty, told_bits
+from federated.regression.messages import Setup
 from psi.protocol import JobError, PeerError, Refused, decode
 from tests.attacks.world import NEW_POLICY, World, drafted
-from tests.unit.vertical.world import World as World_
-from tests.unit.vertical.world import context, deliver, label_party, make_world
+from tests.unit.regression.world import World as World_
+from tests.unit.regression.world import context, plan
 
 JOINED = NEW_POLICY.replace('duplicates = ["collapse"]', 'duplicates = ["collapse", "join"]')
 JOINED = JOINED.replace("key_bits = 3072", "key_bits = 2048")
@@ -221,33 +221,31 @@ def test_a_person_of_several_rows_is_told_as_many_times_and_counted_so(tmp_path:
         if passes:
             assert done.outcome is not None, done.errors
             told = place.releases.told("bureau.people", "bank")
-            assert told == pytest.approx(3 * told_bits(1, 2), abs=1e-4)
+            assert told == pytest.approx(3 * told_bits(2), abs=1e-4)
         else:
             assert "6.1 bits of a row of bureau.people asked" in str(done.errors["bureau"])
 
 
 def test_copies_of_a_person_in_every_fold_are_refused_by_the_partner() -> None:
-    """Each fold's last pass would tell her row once more, with fresh noise, at `score_bits`."""
-    honest = make_world(300, 2, (6,), folds=3)
-    part = honest.parts["bureau"]
-    assert honest.folds is not None
+    """Each fold's model would tell her row once more, with fresh noise, at `score_bits`."""
+    honest = World_.of(300)
     rows = np.append(np.arange(300), np.repeat(np.arange(40), 3))
     folds = np.append(honest.folds, np.tile(np.arange(3), 40))
+    terms = plan(420, folds=3)
     for found, said in ((honest.folds[rows], ""), (folds, "several folds")):
-        lying = World_(
-            honest.own[rows], {"bureau": part[rows]}, honest.label[rows], found.astype(np.int64)
-        )
         bureau = FeatureParty(
-            context("bureau"), "bank", part[rows], partners=["bureau"], cap=4, score_bits=4,
-            row_bits=8, key_bits=512, records=rows, repeats=rows,
-        )  # fmt: skip
-        bureau.start()
-        setup = decode(label_party(lying, steps=1).start().messages[0].payload, Setup)
+            context("bureau"), "bank", honest.b[rows], plan=terms, records=rows, repeats=rows
+        )
+        state = bureau.begin().state
+        lying = LabelParty(  # which does not look at its own
+            context("bank"), ["bureau"], honest.a[rows], honest.y[rows], plan=terms, folds=found
+        )
+        setup = decode(lying.start().messages[0].payload, Setup)
         if said:
             with pytest.raises(Refused, match=said):
-                deliver(bureau, setup, "bank")
+                bureau.on_setup(state, setup, "bank")
         else:
-            deliver(bureau, setup, "bank")
+            bureau.on_setup(state, setup, "bank")
 
 
 def test_exact_counts_by_category_need_one_row_for_each_record(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_every_use_of_every_party_is_held_to_its_terms(tmp_path: Path) -> None:
         replace(made, aggregate=(replace(asked, measures=(Measure("id", "mean"),)),)),
         replace(made, aggregate=()),
     ):
-        with pytest.raises(PeerError, match=r"terms do not name|no step uses|suite"):
+        with pytest.raises(PeerError, match=r"terms do not name|no step uses|no partner"):
             other.check()
     counted = replace(made.align[0], reveal="cardinality", alternative="")
     summed = JoinSumTerms(

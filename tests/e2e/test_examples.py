@@ -43,9 +43,6 @@ def run(name: str, out: Path) -> tuple[JobResult, Source]:
     started = time.monotonic()
     result = run_job(job, tables, out, baseline=True)
     assert time.monotonic() - started < SLACK * SECONDS[best_path()]
-    for train in result.federation.contract.train:
-        if train.split == "vertical":
-            assert train.key_bits == (job.key_bits if len(train.partners) > 1 else 0)
     return result, tables
 
 

@@ -62,8 +62,8 @@ def made(contract: Contract, lang: str, tmp_path: Path) -> list[Document]:
     other = Policy(officers=Officers(four_eyes=False), retention=Retention(by_timer=False))
     found = [assessment(contract, "bureau", new, BITS, lang)]
     found.append(assessment(contract, "bank", other, None, lang))
-    open_bits = replace(BITS, open=True, held=None, allowed=None)
-    return [*found, assessment(contract, "bureau", new, open_bits, lang)]
+    unknown = replace(BITS, held=None, allowed=None)
+    return [*found, assessment(contract, "bureau", new, unknown, lang)]
 
 
 def test_every_sentence_is_in_both_languages_and_says_the_same_things() -> None:
@@ -147,7 +147,7 @@ def test_bits_and_counts_are_those_of_the_contract(tmp_path: Path) -> None:
     assert bits is not None
     whole = assessment(contract, "bureau", Policy(), bits)
     text = to_markdown(whole)
-    assert f"learns {'at most ' * bits.open}{bits.asked:.1f} bits" in text.replace("\\", "")
+    assert f"learns {bits.asked:.1f} bits" in text.replace("\\", "")
     assert "Fewer than 20 shared records end the job" in text
     assert "Noise of epsilon 0.5" in text
     assert "0.091" in text

@@ -14,13 +14,13 @@ import pytest
 
 from federated.contract.release import Release
 from federated.contract.terms import Contract
+from federated.regression import told_bits
 from federated.releases.book import MICRO, Book, read_book
 from federated.releases.budget import OverBudget, allowed_bits
 from federated.releases.limits import ReleaseLimits, load_release_limits
 from federated.releases.memory import Releases
 from federated.store.plain import canonical
 from federated.store.vault import Vault
-from federated.vertical import told_bits
 from psi.protocol import EnvironmentFailed, JobError, MisuseError, Refused
 from tests.unit.test_releases import DAY, PEOPLE, Clock, by_id, contract
 
@@ -33,7 +33,7 @@ def holds(columns: frozenset[str]) -> float:
 
 
 def train(*columns: str, vectors: int = 1, score_bits: int = 1, task: str = "t") -> Release:
-    bits = told_bits(vectors, score_bits)
+    bits = vectors * told_bits(score_bits)
     return Release(step=f"train/{task}", columns=columns, bits=bits, vectors=vectors)
 
 
@@ -101,11 +101,11 @@ def test_a_share_may_be_told_and_some_bits_are_left(held: float, allowed: float)
 
 def test_bits_of_a_record_are_summed_over_jobs_and_other_records_are_free(tmp_path: Path) -> None:
     bureau = Bureau(tmp_path)
-    asked = train("a", "b", vectors=2, score_bits=3)  # 4.2 of 5.4 bits
+    asked = train("a", "b", vectors=2, score_bits=2)  # 4.1 of 5.4 bits
     assert bureau.asked(PEOPLE[:600], asked)
     assert not bureau.asked(PEOPLE[400:], asked)  # 200 of them twice
     assert bureau.told == (
-        "4.2 bits of a row of bureau.people asked, 4.2 told before, 5.4 allowed: "
+        "4.1 bits of a row of bureau.people asked, 4.1 told before, 5.4 allowed: "
         "a row holds 9.0 in 2 columns; 400 of 600 records or the same in 400 days would pass"
     )
     assert bureau.asked(PEOPLE[600:], asked)
@@ -119,11 +119,11 @@ def test_bits_of_a_record_are_summed_over_jobs_and_other_records_are_free(tmp_pa
 def test_the_refusal_says_which_score_bits_would_pass(tmp_path: Path) -> None:
     bureau = Bureau(tmp_path)
     assert not bureau.asked(PEOPLE, train("a", "b", vectors=2, score_bits=6))
-    assert bureau.told.endswith("a row holds 9.0 in 2 columns; score_bits = 4 would pass")
-    assert bureau.asked(PEOPLE, train("a", "b", vectors=2, score_bits=4))
+    assert bureau.told.endswith("a row holds 9.0 in 2 columns; score_bits = 2 would pass")
+    assert bureau.asked(PEOPLE, train("a", "b", vectors=2, score_bits=2))
     two = [train("a", "b", vectors=2, score_bits=4, task=task) for task in ("one", "other")]
     other = Bureau(tmp_path / "other")
-    assert not other.asked(PEOPLE, *two)  # each has a final number: 2 (1.2 + 1.2) bits pass
+    assert not other.asked(PEOPLE, *two)  # 4 numbers of 1.2 bits pass
     assert other.told.endswith("score_bits = 1 would pass")
 
 

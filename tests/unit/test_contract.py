@@ -33,7 +33,7 @@ from psi.protocol import Context, Pair, PeerError, Refused
 
 KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "registry")}
 NOW = 1_800_000_000
-VOLE = Suites(align=PROTOCOLS["vole-malicious"].suite, newton="newton-subspace-v4")
+VOLE = Suites(align=PROTOCOLS["vole-malicious"].suite, train="half-tree-regression-v3")
 
 
 def terms(name: str, **changes: object) -> PartyTerms:
@@ -51,7 +51,7 @@ def terms(name: str, **changes: object) -> PartyTerms:
 
 
 def train(partners: tuple[str, ...]) -> TrainTerms:
-    """By private sums with one partner, by Newton steps with several."""
+    """Terms that are complete."""
     made = TrainTerms(
         task="churn",
         model="logistic",
@@ -62,11 +62,7 @@ def train(partners: tuple[str, ...]) -> TrainTerms:
         folds=5,
         score_bits=4,
     )
-    if len(partners) == 1:
-        return replace(
-            made, evaluations=8, fold_evaluations=2, noise="1", grid_bits=8, column_bits=8
-        )
-    return replace(made, steps=3, fold_steps=1, score_vectors=4, row_bits=17, key_bits=3072)
+    return replace(made, evaluations=8, fold_evaluations=2, noise="1", grid_bits=8, column_bits=8)
 
 
 def contract(*names: str) -> Contract:
@@ -153,8 +149,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data.replace(b'"row_bits":0', b'"row_bits":1'),
         lambda data: data.replace(b'"time":""', b'"time":"y"'),
         lambda data: data.replace(b'"validate_from":""', b'"validate_from":"2025-10-01"'),
-        lambda data: data.replace(b'"score_vectors":0', b'"score_vectors":1'),
-        lambda data: data.replace(b"half-tree-regression-v2", b"half-tree-regression-v0"),
+        lambda data: data.replace(b"half-tree-regression-v3", b"half-tree-regression-v0"),
         lambda data: data.replace(b'"keep_tags_days":0', b'"keep_tags_days":-1'),
         lambda data: data.replace(b'"task":"churn"', b'"task":"' + b"x" * 65 + b'"'),
     ],
@@ -167,24 +162,14 @@ def test_other_spellings_and_foreign_terms_are_refused(spoil: object) -> None:
         Contract.from_bytes(spoiled)
 
 
-@pytest.mark.parametrize(
-    ("was", "then"),
-    [
-        (b'"row_bits":17', b'"row_bits":0'),
-        (b'"row_bits":17', b'"row_bits":7'),
-        (b'"score_bits":4', b'"score_bits":13'),
-        (b'"key_bits":3072,"label"', b'"key_bits":0,"label"'),
-        (b'"evaluations":0', b'"evaluations":1'),
-        (b'"noise":""', b'"noise":"1"'),
-        (b"newton-subspace-v4", b"newton-subspace-v2"),
-    ],
-)
-def test_a_training_with_several_partners_has_terms_of_its_own(was: bytes, then: bytes) -> None:
-    data = contract("bank", "bureau", "registry").to_bytes()
-    Contract.from_bytes(data)
-    assert was in data
-    with pytest.raises(PeerError):
-        Contract.from_bytes(data.replace(was, then))
+def test_a_training_has_at_most_three_partners(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lookup a partner takes digits of all numbers."""
+    for name in ("telco", "post"):
+        monkeypatch.setitem(KEYS, name, PartyKeys.generate(name))
+    contract("bank", "bureau", "registry", "telco").check()
+    made = contract("bank", "bureau", "registry", "telco", "post")
+    with pytest.raises(PeerError, match="partners = 4 found, 1 to 3 allowed"):
+        made.check()
 
 
 def test_a_contract_of_another_suite_is_told_which_is_here() -> None:
@@ -341,7 +326,7 @@ def test_each_party_is_told_of_the_shared_rows_first() -> None:
 def unfilled(*names: str) -> Contract:
     """A draft: nothing in it that is derived later."""
     made = contract(*names)
-    made = replace(made, train=tuple(replace(t, score_vectors=0) for t in made.train))
+    made = replace(made, train=tuple(replace(t, grid_bits=0, column_bits=0) for t in made.train))
     return replace(made, disclosures=disclosures(made))
 
 

@@ -33,7 +33,6 @@ from psi.kernels.montgomery_words import from_words
 from psi.protocol import Context, Pair, Role
 from psi.protocol.codec import _BY_TYPE, decode
 from tests.unit.paillier.keys import stream, toy_key
-from tests.unit.vertical.world import feature_parties, label_party, make_world
 
 Roles = list[Role[Any]]
 
@@ -87,12 +86,6 @@ def join_sum(key: PrivateKey) -> tuple[str, Roles]:
     return "bureau", [bank, SumSender(context("bureau", "join_sum"), "bank", key, placed, 3)]
 
 
-def vertical(key: PrivateKey) -> tuple[str, Roles]:
-    world = make_world(rows=120, own=2, widths=(4, 3))
-    bank = label_party(world, bits=key.bits, steps=2, key=key)
-    return "bank", [bank, *feature_parties(world, bits=key.bits).values()]
-
-
 def ciphertexts(message: Any, size: int) -> Iterator[bytes]:
     """Every run of bytes in a message that is a vector of ciphertexts, one by one."""
     for field in dataclasses.fields(message):
@@ -102,7 +95,7 @@ def ciphertexts(message: Any, size: int) -> Iterator[bytes]:
                 yield from (data[at : at + size] for at in range(0, len(data), size))
 
 
-@pytest.mark.parametrize("protocol", [aggregate, category, join_sum, vertical])
+@pytest.mark.parametrize("protocol", [aggregate, category, join_sum])
 def test_nothing_returns_with_a_short_exponent(
     protocol: Callable[[PrivateKey], tuple[str, Roles]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,21 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated import aggregate, join_sum, vertical
+from federated import aggregate, join_sum
 from federated.contract.terms import AmountTerms, CategoryTerms, JoinSumTerms, Measure
 from federated.paillier import generate_keypair
 from federated.steps import by_category as category
 from federated.steps import join_sum as join_sum_step
 from federated.steps.categories_told import NothingTold
 from federated.steps.sections_told import SectionsTold
-from federated.vertical import FeatureParty
 from psi.protocol import Context, Envelope, PeerError, Role, encode
 from tests.unit.test_contract import contract
 
 SMALLER = generate_keypair(2048).public.to_bytes()
 LARGER = b"\xff" * 512
 CONTEXT = Context(b"session", "step", "me", secrets.token_bytes)
-OPEN: Any = {"cap": 8}
 TABLE = pa.table({"segment": ["x", "y"], "a": [1.0, 2.0]})
 
 
@@ -63,25 +61,7 @@ def joined(public: bytes) -> tuple[Role[Any], Any]:
     return role, join_sum.messages.Key(public, 2, 1)
 
 
-def trained(public: bytes) -> tuple[Role[Any], Any]:
-    columns = np.random.default_rng(1).normal(size=(60, 3))
-    role = FeatureParty(
-        CONTEXT,
-        "bureau",
-        columns,
-        partners=["me"],
-        key_bits=3072,
-        score_bits=4,
-        row_bits=16,
-        **OPEN,
-    )
-    labelled, folds = np.ones(60, np.uint8), np.full(60, -1, np.int16)
-    return role, vertical.messages.Setup(
-        key=public, labelled=labelled, fold=folds, steps=1, folds=0, fold_steps=0, own=1
-    )
-
-
-@pytest.mark.parametrize("made", [by_segment, by_category, joined, trained])
+@pytest.mark.parametrize("made", [by_segment, by_category, joined])
 @pytest.mark.parametrize(("public", "bits"), [(SMALLER, 2048), (LARGER, 4096)])
 def test_a_key_of_another_size_than_the_contract_says_is_refused(
     made: Any, public: bytes, bits: int

@@ -64,7 +64,6 @@ STEPS = {
     "federated.aggregate": "aggregate",
     "federated.binning": "binning",
     "federated.join_sum": "join_sum",
-    "federated.vertical": "train",
     "federated.regression": "train",
     "federated.horizontal": "train",
     "federated.sharing": "sums",

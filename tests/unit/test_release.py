@@ -18,7 +18,7 @@ from federated.contract.terms import (
     Measure,
     TrainTerms,
 )
-from federated.vertical import told_bits
+from federated.regression import told_bits
 from tests.unit.test_releases import contract
 
 ALIGN = AlignTerms(
@@ -86,30 +86,28 @@ def test_sums_count_their_distinct_thresholds_by_column() -> None:
     assert (release.bits, release.known, len(release.edges("loans"))) == (0, False, 3)
 
 
-def test_a_training_with_one_partner_tells_its_final_score_and_nothing_else_of_a_row() -> None:
+def test_a_training_of_columns_tells_its_final_score_and_nothing_else_of_a_row() -> None:
     asked = contract(features=("a", "b"))
     drafted = replace(TRAIN, evaluations=0, noise="auto", grid_bits=0, column_bits=0)
     for train in (TRAIN, drafted, replace(TRAIN, evaluations=64, folds=20, fold_evaluations=9)):
         (release,) = told(replace(asked, train=(train,)))
         assert release == Release(
-            step="train/churn", columns=("a", "b"), bits=told_bits(1, 4), vectors=1, known=True
+            step="train/churn", columns=("a", "b"), bits=told_bits(4), vectors=1, known=True
         )
 
 
-def test_others_tell_their_vectors_and_at_most_row_bits_while_these_are_open() -> None:
+def test_several_partners_tell_as_much_each_and_rows_split_what_is_stated() -> None:
     asked = contract(features=("a", "b"))
-    several = replace(
-        TRAIN, partners=("bureau", "registry"), evaluations=0, noise="", grid_bits=0,
-        column_bits=0, steps=1, fold_steps=1, score_vectors=2, row_bits=9, key_bits=3072,
-    )  # fmt: skip
+    several = replace(TRAIN, partners=("bureau", "registry"))
     (release,) = told(replace(asked, train=(several,)))
-    assert (release.bits, release.vectors) == (told_bits(2, 4), 2)
-    (release,) = told(replace(asked, train=(replace(several, score_vectors=0),)))
-    assert (release.bits, release.vectors, release.open) == (9.0, 0, True)
-    pooled = replace(several, split="horizontal", partners=(), score_vectors=0, row_bits=1)
+    assert (release.bits, release.vectors) == (told_bits(4), 1)
+    pooled = replace(
+        TRAIN, split="horizontal", partners=(), evaluations=0, noise="", grid_bits=0,
+        column_bits=0, steps=1, row_bits=1,
+    )  # fmt: skip
     (release,) = told(replace(contract(features=("a", "b"), labels=("y",)), train=(pooled,)))
     assert (release.columns, release.bits) == (("a", "b", "y"), 1.0)
-    assert (release.open, release.known) == (False, False)
+    assert not release.known
     assert list(planned(replace(asked, train=(pooled,)), "bank")) == []
 
 

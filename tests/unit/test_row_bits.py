@@ -91,9 +91,6 @@ def test_from_the_contract_alone(asked: Contract) -> None:
         columns=("loans", "limit", "odd"),
         asked=told_bits(5),
     )
-    assert row_words(replace(row, open=True)) == [
-        "this contract tells bank at most 5.0 bits of a row of bureau, in 3 columns"
-    ]
     assert row_bits(asked, "bank") is None
     decided = row_bits(asked, "bureau", told=1.0, held=10.0, limits=ReleaseLimits())
     assert decided is not None

@@ -11,7 +11,6 @@ from federated.contract.kinds.by_segment import BySegment
 from federated.contract.kinds.join_sum import JoinSum
 from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.train_horizontal import TrainHorizontal
-from federated.contract.kinds.train_newton import TrainNewton
 from federated.contract.kinds.train_vertical import TrainVertical
 
 __all__ = ["KINDS", "Kind"]
@@ -23,6 +22,5 @@ KINDS: tuple[Kind[Any], ...] = (
     JoinSum(),
     Binning(),
     TrainVertical(),
-    TrainNewton(),
     TrainHorizontal(),
 )

@@ -46,9 +46,8 @@ class TrainAsked:
     `split` is "vertical" (columns at different parties) or "horizontal" (rows at different
     parties); `label` is the column whose value `positive` is to be predicted. `features` are the
     columns that this training takes, of the parties that bring any; empty: all of all parties'.
-    Columns at two parties: `evaluations` of the gradient over all rows, `fold_evaluations` more in
-    each fold, `noise` on what they open, a number as text. Rows split, or columns at more parties:
-    `steps` and `row_bits`, the latter alone `fold_steps`.
+    Columns split: `evaluations` of the gradient over all rows, `fold_evaluations` more in each
+    fold, `noise` on what they open, a number as text. Rows split: `steps` and `row_bits`.
 
     Rows of which the label party's column `time` says a day on or after `validate_from`
     (2025-10-01) are not trained on: to everybody else they are rows without a label. The label
@@ -67,7 +66,6 @@ class TrainAsked:
     fold_evaluations: int = 0
     noise: str = ""
     steps: int = 0
-    fold_steps: int = 0
     row_bits: int = 0
     features: tuple[FeatureTerms, ...] = ()
     time: str = ""
@@ -78,27 +76,21 @@ class TrainAsked:
 class TrainTerms(TrainAsked):
     """One model across the label party and the feature parties.
 
-    A row's final score is told with noise of 2^-`score_bits` of the vector's standard deviation;
-    with one partner that is all that is told of a row, and `grid_bits` and `column_bits` say how
-    finely its score and columns are taken on the way (`federated.regression.RegressionPlan`).
-
-    With several partners `score_vectors` is the most numbers a row that the label party may learn
-    of their part of the score; those before the final one are told with noise of half a standard
-    deviation, and `row_bits` is the most that all of them together may tell of a row, in bits, in
-    the mean of rows. Where rows are split there are no score vectors, and `row_bits` is the most
-    that all sums of one party tell of any of its rows, whatever the receiver asks.
+    Columns split: a row's final score is told with noise of 2^-`score_bits` of the vector's
+    standard deviation, of several partners their sum; that is all that is told of a row, and
+    `grid_bits` and `column_bits` say how finely scores and columns are taken on the way
+    (`federated.regression.RegressionPlan`). Rows split: `row_bits` is the most that all sums of one
+    party tell of any of its rows, whatever the receiver asks.
     """
 
     partners: tuple[str, ...]
     grid_bits: int = 0
     column_bits: int = 0
-    score_vectors: int = 0
-    key_bits: int = 0
 
 
 def private(terms: TrainTerms) -> bool:
-    """Whether a training goes by private sums: its columns are at the receiver and one partner."""
-    return terms.split != "horizontal" and len(terms.partners) == 1
+    """Whether a training goes by private sums: its columns are split."""
+    return terms.split != "horizontal"
 
 
 def noise_text(noise: float) -> str:
@@ -114,6 +106,8 @@ def check_train(terms: TrainTerms) -> None:
         raise PeerError("the contract asks for a model that this version does not have")
     if len(terms.task.encode("utf-8", "replace")) > LONGEST_TASK:
         raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
+    if private(terms) and not terms.partners:
+        raise PeerError("a training of columns names no partner")
     if bool(terms.time) != bool(terms.validate_from):
         raise PeerError("a training names a first day of validation without a column, or one alone")
     if terms.time and (terms.split == "horizontal" or not is_day(terms.validate_from)):

@@ -1,7 +1,4 @@
-"""One model over joined rows whose columns are at two parties, by private sums.
-
-Several partners still have `train_newton`.
-"""
+"""One model over joined rows whose columns are at several parties, by private sums."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ _TREE = 4 * 12 + 16 * 11 + 64
 
 
 class TrainVertical(Kind[TrainTerms]):
-    """A regression on private sums, between the label party and one feature party."""
+    """A regression on private sums, between the label party and feature parties."""
 
     name = "train"
     joined = True
@@ -64,10 +61,8 @@ class TrainVertical(Kind[TrainTerms]):
         for terms in self.terms(contract):
             check_train(terms)
             check_features(contract, terms)
-            if terms.steps or terms.fold_steps or terms.row_bits or terms.score_vectors:
-                raise PeerError("a training with one partner has evaluations, and no steps")
-            if terms.key_bits:
-                raise PeerError("a training with one partner has no key")
+            if terms.steps or terms.row_bits:
+                raise PeerError("a training of columns has evaluations, and no steps")
             if not _is_number(terms.noise) and (terms.noise != AUTO or terms.grid_bits):
                 raise PeerError("the contract states a noise that is no plain number")
             try:
@@ -101,8 +96,8 @@ class TrainVertical(Kind[TrainTerms]):
             each = f"{most} evaluations of the gradient"
             folds = f", and {more} more in each of {terms.folds} folds" * bool(terms.folds)
             yield (
-                f"{me} and {terms.partners[0]} fit '{terms.task}' by private sums: {each}{folds}; "
-                f"neither sees a row's number before the final score{chosen_words(terms)}"
+                f"{me} and {_partners(terms)} fit '{terms.task}' by private sums: {each}{folds}; "
+                f"nobody sees a row's number before the final score{chosen_words(terms)}"
                 f"{later_words(contract, terms)}"
             )
 
@@ -111,6 +106,8 @@ class TrainVertical(Kind[TrainTerms]):
             yield _score_guard(terms)
             yield _support_guard(contract, terms)
             yield _trust_guard(contract, terms)
+            if len(terms.partners) > 1:
+                yield _together_guard(contract, terms)
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for terms in self.terms(contract):
@@ -142,6 +139,7 @@ def plan_of(contract: Contract, terms: TrainTerms) -> RegressionPlan:
     pairs = REPEATED if contract.joins(terms.partners[0]) else 1
     return RegressionPlan(
         rows=max(1, pairs * joined_rows(contract, terms.partners)),
+        partners=len(terms.partners),
         link=terms.model,
         evaluations=terms.evaluations,
         folds=terms.folds,
@@ -183,6 +181,7 @@ def _fixed(contract: Contract, terms: TrainTerms) -> TrainTerms:
     plan = planned(
         joined_rows(contract, terms.partners),
         folds=terms.folds,
+        partners=len(terms.partners),
         link=terms.model,
         evaluations=terms.evaluations,
         fold_evaluations=terms.fold_evaluations or None,
@@ -204,39 +203,54 @@ def _limit(contract: Contract, terms: TrainTerms) -> int:
     columns = sum(min(contract.design_columns(terms, n), MOST_COLUMNS) for n in names) + 1
     models = terms.evaluations + terms.folds * terms.fold_evaluations
     vectors = models + terms.folds
-    row = 2 * columns * (_TREE + 8 * vectors) + models * (_TREE + 8 * _LOOKUP)
+    row = 2 * columns * (_TREE + 8 * vectors) + models * (_TREE + 2 * 8 * _LOOKUP)
     return FLOOR + joined_rows(contract, terms.partners) * row
 
 
 def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
-    step, me, partner = f"train {terms.task}", contract.receiver, terms.partners[0]
-    row = "row of a " * contract.joins(partner)
+    step, me, partners = f"train {terms.task}", contract.receiver, _partners(terms)
+    row = "row of a " * any(contract.joins(name) for name in terms.partners)
+    summed = " (their sum only)" if len(terms.partners) > 1 else ""
     score = (
-        f"for each {row}shared record one number, the final one of {partner}'s part of the score, "
-        f"of {terms.score_bits} bits ({told_bits(terms.score_bits):.1f} bits a record at most in "
-        "the mean); no number of a record before it"
+        f"for each {row}shared record one number, the final one of {partners}'s part of the score"
+        f"{summed}, of {terms.score_bits} bits ({told_bits(terms.score_bits):.1f} bits a record at "
+        "most in the mean); no number of a record before it"
     )
-    span = f"at each evaluation the range of {partner}'s part, to a quarter, at the end its mean"
+    span = f"at each evaluation the range of {partners}'s part, to a quarter, at the end its mean"
     start = f"of {me}'s own model the mean score and curvature, once"
     folds = f"{trained_on(terms)}, and their validation fold"
-    return [
+    found = [
         Disclosure(step, me, score, "train.score_bits"),
-        Disclosure(step, me, f"{_sums(contract, terms, me, partner)}; {span}", "train.noise"),
-        Disclosure(step, partner, f"{_sums(contract, terms, partner, me)}; {start}", "train.noise"),
-        Disclosure(step, partner, folds, "train.folds"),
+        Disclosure(step, me, f"{_sums(contract, terms, me)}; {span}", "train.noise"),
     ]
+    for name in terms.partners:
+        sums = f"{_sums(contract, terms, name)}; {start}"
+        found.append(Disclosure(step, name, sums, "train.noise"))
+        found.append(Disclosure(step, name, folds, "train.folds"))
+    return found
 
 
-def _sums(contract: Contract, terms: TrainTerms, to: str, other: str) -> str:
+def _partners(terms: TrainTerms) -> str:
+    return " and ".join(terms.partners)
+
+
+def _sums(contract: Contract, terms: TrainTerms, to: str) -> str:
     opened = opened_to(contract, terms, to)
     counts = ("some", "some") if opened is None else (opened.gradients, opened.products)
     gradients, products = (f"{n:,}" if isinstance(n, int) else n for n in counts)
     most = "up to " * (opened is not None)
+    several = len(terms.partners) > 1
+    noise = terms.partners[-1] if to == contract.receiver else contract.receiver
+    others = [name for name in (contract.receiver, *terms.partners) if name != to]
+    added = " of each" if several and to == contract.receiver else ", added up" * several
+    # a partner's columns are told to the receiver alone, and the receiver's to the last partner
+    seen = others if to == contract.receiver else [contract.receiver] * (to == terms.partners[-1])
+    width = f"; how many columns {' and '.join(seen)} have, and of how many values each"
     return (
         f"{most}{gradients} sums over the training rows, of its own columns, "
-        f"{_noise(terms, other)}, and with them its own coefficients; {most}{products} inner "
-        f"products of {other}'s gradients and steps, rounded to 16 bits; how many columns {other} "
-        "has, and of how many values each"
+        f"{_noise(terms, noise)}, and with them its own coefficients; {most}{products} inner "
+        f"products of {' and '.join(others)}'s gradients and steps{added}, rounded to 16 bits"
+        f"{width * bool(seen)}"
     )
 
 
@@ -249,38 +263,50 @@ def _noise(terms: TrainTerms, other: str) -> str:
 
 
 def _score_guard(terms: TrainTerms) -> str:
-    partner = terms.partners[0]
+    one = len(terms.partners) == 1
+    adds, tells = ("adds", "tells it") if one else ("add", "tell their sum")
     return (
-        f"{partner} adds fresh noise to the final score of a record, 2^-{terms.score_bits} of its "
-        f"standard deviation, and tells it once: {told_bits(terms.score_bits):.1f} bits a record "
-        "at most in the mean, whatever is asked"
+        f"{_partners(terms)} {adds} fresh noise to the final score of a record, "
+        f"2^-{terms.score_bits} of its standard deviation, and {tells} once: "
+        f"{told_bits(terms.score_bits):.1f} bits a record at most in the mean, whatever is asked"
     )
 
 
 def _support_guard(contract: Contract, terms: TrainTerms) -> str:
     return (
-        f"{contract.receiver} and {terms.partners[0]} refuse columns of their own in which fewer "
+        f"{contract.receiver} and {_partners(terms)} refuse columns of their own in which fewer "
         "than 20 records differ from the most frequent value, fewer than four labelled records "
-        "for each column of both, and uneven folds: no sum runs over a handful of records"
+        "for each column of all, and uneven folds: no sum runs over a handful of records"
     )
 
 
 def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
     """What a party that lies reads: at best by columns of its choice, else by spoilt messages."""
-    me, partner = contract.receiver, terms.partners[0]
-    more = f"about a bit of {partner}'s score"
+    me, partners = contract.receiver, _partners(terms)
+    several = len(terms.partners) > 1
+    more = "about a bit of " + ("another partner's score" if several else f"{partners}'s score")
     if terms.noise == AUTO:
         aimed = "under the noise that the contract will state"
     elif terms.noise == "0":
-        aimed, more = "in full", f"{partner}'s score in full"
+        aimed, more = "in full", more.replace("about a bit of ", "") + " in full"
     else:
         aimed = f"{_aimed_bits(float(terms.noise)):.2g} bits of it at most under the noise"
+    enlarges = f"{me}, or a partner," if several else me
     return (
-        f"{me} and {partner} cannot check what the other's sums are of: one that does not run this "
-        "software as it is may take columns that are zero but for one record, and learn from each "
-        f"sum a label, or a score, of that record: {aimed}; {me} may enlarge the record's part in "
-        f"it too, and read {more}. Nothing shows it, and sums of a training add up: train with "
-        "parties whose software you trust"
+        f"{me} and {partners} cannot check what the others' sums are of: one that does not run "
+        "this software as it is may take columns that are zero but for one record, and learn from "
+        f"each sum a label, or a score, of that record: {aimed}; {enlarges} may enlarge the "
+        f"record's part in it too, and read {more}. Nothing shows it, and sums of a training add "
+        "up: train with parties whose software you trust"
+    )
+
+
+def _together_guard(contract: Contract, terms: TrainTerms) -> str:
+    each = "in full" if terms.noise == "0" else "moved at random, about a bit a record"
+    return (
+        f"{contract.receiver} and one of {_partners(terms)} who put together what they see read "
+        f"another partner's part of the score of every record at every evaluation, {each}: take "
+        f"part only where {contract.receiver} and no other partner would"
     )
 
 

@@ -270,9 +270,9 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
             Disclosure(
                 "train churn",
                 "bank",
-                f"for each shared record 2 numbers of the score part of {partner} and {other} "
-                "(their sum only), the final score among them",
-                "train.score_vectors",
+                f"for each shared record one number, the final one of {partner} and {other}'s part "
+                "of the score (their sum only)",
+                "train.score_bits",
             ),
             Disclosure(
                 "train churn",
@@ -289,7 +289,6 @@ def sample(texts: tuple[str, ...] = ()) -> ReportData:
                     receiver="bank",
                     columns=("a", "b"),
                     asked=8.0,
-                    open=False,
                     told=4.0,
                     held=14.3,
                 ),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federated.regression import feature_party, label_party, links, party
+from federated.regression import chain, feature_party, label_party, party
 from psi.protocol import Pair, PeerError
 from tests.unit.regression.world import World, centre, plan, weights
 
@@ -28,19 +28,21 @@ def opened_by(attacker: str, world: World, noise: float, monkeypatch: Any) -> np
     else:
         world.b = np.hstack([world.b, ones])
     found: dict[str, Any] = {}
-    original = party.Party._opening
+    original = party.Party._sums
 
-    def opening(self: Any, state: Any, sent: Any) -> Any:
-        found[self.context.party] = self, original(self, state, sent)
-        return found[self.context.party][1]
+    def opening(self: Any, state: Any, told: Any) -> Any:
+        found[self.context.party] = self, state, original(self, state, told)
+        return found[self.context.party][2]
 
-    monkeypatch.setattr(party.Party, "_opening", opening)
+    monkeypatch.setattr(party.Party, "_sums", opening)
     monkeypatch.setattr(feature_party, "check_columns", lambda _: None)
     monkeypatch.setattr(feature_party, "check_rows", lambda *_: None)
     monkeypatch.setattr(label_party, "check_answers", lambda _, y, __: (y >= 0, y * 1.0))
-    world.run(plan(ROWS, evaluations=1, noise=noise))
-    _, state = found[attacker]
-    return np.asarray(state.gradients.reshape(1, -1)[0, -AIMED:])
+    bank, _, pair = world.run(plan(ROWS, evaluations=1, noise=noise))
+    del bank
+    _, _, opened = found[attacker]
+    role: Any = pair.roles[attacker]
+    return np.asarray((opened @ role._back)[0, -AIMED:])
 
 
 def test_a_label_party_reads_no_score_of_a_row_through_the_noise(monkeypatch: Any) -> None:
@@ -90,24 +92,25 @@ def test_a_label_party_that_scales_a_lookup_reads_a_moved_score(monkeypatch: Any
     aimed, scale = 7, 1000.0
     world = World.of(ROWS, 23)
     found: dict[str, Any] = {}
-    original, honest = party.Party._opening, links.lanes
+    original, honest = party.Party._sums, chain.Chain.lanes
 
-    def opening(self: Any, state: Any, sent: Any) -> Any:
-        found[self.context.party] = self, state, original(self, state, sent)
+    def opening(self: Any, state: Any, told: Any) -> Any:
+        found[self.context.party] = self, state, original(self, state, told)
         return found[self.context.party][2]
 
-    def lies(link: str, grid: Any, table: Any, scores: Any) -> Any:
-        f = honest(link, grid, table, scores) * scale
+    def lies(self: Any, scores: Any) -> Any:
+        f = honest(self, scores) * scale
         f[np.arange(len(f)) != aimed] = 0.0
-        found["table"], found["f"] = table, f[aimed] / scale
+        found["f"] = f[aimed] / scale
         return f
 
-    monkeypatch.setattr(party.Party, "_opening", opening)
-    monkeypatch.setattr(label_party, "lanes", lies)
+    monkeypatch.setattr(party.Party, "_sums", opening)
+    monkeypatch.setattr(chain.Chain, "lanes", lies)
     world.run(plan(ROWS, evaluations=2, noise=1.0))
-    read = (found["bank"][2].gradients[0] + world.y.sum()) / scale
+    read = (found["bank"][2][0, 0] + world.y.sum()) / scale
     bureau, state, _ = found["bureau"]
     grid, scores = bureau._grid(state, 0), bureau._scores(state, 0)
+    found["table"] = chain.chain_of("logistic", [grid], 12).tables[0][:, :, 0]
     moved = bureau._moved(1, 0)
     at_point = found["table"] @ found["f"] / 4096
     assert abs(read - at_point[grid.numbers(scores, moved)[aimed]]) < 0.05

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from federated.regression import RegressionPlan, planned
+from federated.regression.chain import chain_of
 from federated.regression.columns import Columns, check_layout, depths, largest
 from federated.regression.descent import (
     Descent,
@@ -18,10 +19,10 @@ from federated.regression.descent import (
     products,
     stepped,
 )
-from federated.regression.links import Grid, check_table, lanes, mean_of, table_of
+from federated.regression.links import Grid, mean_of
 from federated.regression.messages import Layout, Tree
 from federated.regression.noise import dithered, noise_of
-from federated.regression.schedule import Places, scale_bits, schedule
+from federated.regression.schedule import Places, lane_bytes, scale_bits, schedule, table_bits
 from federated.sharing.kept import narrowed, signed, widened
 from psi.protocol import MisuseError, PeerError, Refused
 
@@ -90,13 +91,44 @@ def test_a_table_is_a_basis_for_its_range(link: str, span: float) -> None:
     assert grid.low / 4 <= theirs.min()
     assert grid.high / 4 >= theirs.max()
     assert (grid.low / 4, grid.high / 4) != (theirs.min(), theirs.max())
-    table = table_of(link, grid)
-    assert table.shape[1] % 2 == 0
-    check_table(link, grid, table, mine)
+    chain = chain_of(link, [grid], 12)
+    (table,) = chain.tables
+    assert (table.shape[1] % 2, table.shape[2]) == (0, 1)
     numbers = rng.integers(0, 256, 5000)
-    found = (lanes(link, grid, table, mine) * table[numbers]).sum(axis=1) / 4096
+    found = (chain.lanes(mine) * table[numbers, :, 0]).sum(axis=1) / 4096
     wanted = mean_of(link, mine + grid.points[numbers])
     assert np.abs(found - wanted).max() < 3e-4 * max(1.0, wanted.max())
+
+
+@pytest.mark.parametrize(("partners", "bits", "off"), [(2, 11, 4e-3), (3, 8, 1.5e-2)])
+@pytest.mark.parametrize("blurred", [False, True])
+def test_a_chain_of_lookups_makes_the_mean_of_all_scores(
+    partners: int, bits: int, off: float, blurred: bool
+) -> None:
+    """Points are the parties' own, moved at random or not: moving has no bias."""
+    rng = np.random.default_rng(7)
+    parts = [rng.normal(0, 0.6, 500) for _ in range(partners)]
+    grids = [Grid.over(part, 8, blurred=blurred) for part in parts]
+    chain, mine = chain_of("logistic", grids, bits), rng.normal(-1, 1.5, 500)
+    assert all(np.abs(table.astype(int)).max() <= 1 << bits for table in chain.tables)
+    assert [table.shape[1] % 2 for table in chain.tables] == [0] * partners
+    assert [t.shape[2] for t in chain.tables] == [t.shape[1] for t in chain.tables[1:]] + [1]
+    draws = []
+    for _ in range(100 if blurred else 1):
+        values, total = chain.lanes(mine), mine.copy()
+        for part, grid, table in zip(parts, grids, chain.tables, strict=True):
+            far = rng.integers(-grid.reach, grid.reach + 1, 500).astype(np.int16)
+            numbers = grid.numbers(part, far)
+            values = np.einsum("nd,ndq->nq", values, table[numbers] * 2.0**-bits)
+            total += part if blurred else grid.points[numbers]
+        draws.append(values[:, 0] - mean_of("logistic", total))
+    # of a moved point a draw is off by .05 to .08: seven deviations of 100, over rows alike
+    assert np.abs(np.mean(draws, axis=0)).max() < (0.06 if blurred else off)
+    assert np.abs(np.mean(draws)) < 1e-3
+    for ones, table in zip(chain.ones, chain.tables[1:], strict=False):
+        following = table[:, :, 0] * 2.0**-bits if table.shape[2] == 1 else None
+        if following is not None and not blurred:
+            assert np.abs(following @ ones - 1).max() < 0.02
 
 
 def test_steps_from_halves_are_those_of_the_whole() -> None:
@@ -116,12 +148,10 @@ def test_steps_from_halves_are_those_of_the_whole() -> None:
         whole = square @ (np.concatenate([way.weights for way in ways]) - wanted)
         parts = [whole[a], whole[b]]
         told = [products(w, g, m) for w, g, m in zip(ways, parts, metrics, strict=True)]
-        found = [stepped(ways[i], parts[i], metrics[i], told[i], told[1 - i]) for i in range(2)]
+        found = [stepped(ways[i], parts[i], metrics[i], told[0] + told[1]) for i in range(2)]
         ways, left = [each[0] for each in found], [each[1] for each in found]
         assert left[0] == left[1]
     assert np.abs(np.concatenate([way.weights for way in ways]) - wanted).max() < 1e-3
-    with pytest.raises(PeerError, match="inner products found"):
-        stepped(ways[0], parts[0], metrics[0], told[0], told[1][:-1])
 
 
 def test_models_near_the_optimum_are_averaged() -> None:
@@ -172,6 +202,12 @@ def test_sums_fit_their_ring() -> None:
             terms = plan_of(rows, column_bits=bits)
             weight = 2047 if bits == 8 else 8192 + 127
             assert rows * weight * 2.0 ** scale_bits(terms) < 2.0**53
+            for partners in (2, 3):
+                terms = plan_of(rows, column_bits=bits, partners=partners)
+                assert lane_bytes(terms) == 8
+                assert rows * weight * 2.0 ** scale_bits(terms) < 2.0**61
+                # digits of every table, and at least six of the lanes
+                assert scale_bits(terms) - partners * table_bits(terms) >= 6 or rows > 1 << 24
 
 
 def plan_of(rows: int, **given: Any) -> RegressionPlan:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from federated.regression import FeatureParty, LabelParty, opened_numbers, party, schedule
-from federated.regression.messages import Answers, Grids, Lanes, Learned, Products, Sums
+from federated.regression.messages import Answers, Grids, Lanes, Learned, Products, Sums, Tables
 from federated.regression.schedule import EVERY
 from federated.regression.states import Entry
 from federated.regression.steps import near_enough
@@ -136,7 +136,7 @@ def test_only_the_last_message_tells_a_number_a_row() -> None:
     for seed in (7, 8):
         world = World.of(300, seed)
         _, _, pair = world.run(plan(300, evaluations=2))
-        open_ones = (Answers,)  # as many lanes as the table has columns: the range of scores
+        open_ones = (Answers, Tables)  # as many lanes as the table has columns: the range of scores
         seen.append(
             [
                 (e.sender, peek(e.payload), len(e.payload))
@@ -289,17 +289,14 @@ def test_wrong_sums_end_a_session() -> None:
     ends(world, terms, "beyond what residuals", bureau=spoil)
 
 
-def test_a_table_that_is_no_basis_ends_a_session() -> None:
+def test_tables_and_ranges_that_no_score_has_end_a_session() -> None:
     world, terms = World.of(200, 14), plan(200, evaluations=2)
-
-    def one_point(sent: Grids) -> Any:
-        tables = np.zeros_like(sent.tables)
-        tables[: sum(sent.ranks)] = 4096
-        return changed(sent, tables=tables)
-
-    ends(world, terms, "no basis for its range", bureau=_Spoiling(Grids, one_point))
-    beyond = _Spoiling(Grids, lambda sent: changed(sent, tables=sent.tables + np.int16(9000)))
-    ends(world, terms, "entries beyond 1", bureau=beyond)
+    beyond = _Spoiling(Tables, lambda sent: changed(sent, tables=sent.tables + np.int16(9000)))
+    ends(world, terms, "entries beyond 1", bank=beyond)
+    odd = _Spoiling(Tables, lambda sent: changed(sent, shapes=(sent.shapes[0] - 1, 1)))
+    ends(world, terms, "tables of another shape", bank=odd)
+    wide = _Spoiling(Tables, lambda sent: changed(sent, shapes=(sent.shapes[0] // 2, 2)))
+    ends(world, terms, "tables of another shape", bank=wide)
     far = _Spoiling(Grids, lambda sent: changed(sent, ranges=sent.ranges + 400))
     ends(world, terms, "no model here has", bureau=far)
 

@@ -75,6 +75,33 @@ class World:
         role: FeatureParty = kind(context("bureau", store), "bank", self.b, plan=terms, **given)
         return role
 
+    def several(self, terms: RegressionPlan, **given: Any) -> list[Any]:
+        """The bank and as many bureaus as the terms have, each with a few of the columns b."""
+        names = [f"bureau{at}" for at in range(terms.partners)]
+        parts = np.array_split(self.b, terms.partners, axis=1)
+        stores = given.pop("stores", {})
+        bank = LabelParty(
+            context("bank", stores.get("bank")),
+            names,
+            self.a,
+            self.y,
+            plan=terms,
+            folds=self.folds if terms.folds else None,
+            most={name: part.shape[1] for name, part in zip(names, parts, strict=True)},
+        )
+        return [bank] + [
+            given.get(name, FeatureParty)(
+                context(name, stores.get(name)),
+                "bank",
+                part,
+                plan=terms,
+                partners=names,
+                others=self.b.shape[1] - part.shape[1],
+                most=self.a.shape[1],
+            )
+            for name, part in zip(names, parts, strict=True)
+        ]
+
     def run(self, terms: RegressionPlan) -> tuple[Any, Any, Pair]:
         pair = Pair(self.label_party(terms), self.feature_party(terms))
         found = pair.run()

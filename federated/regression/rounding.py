@@ -5,8 +5,7 @@ Gaussian, drawn anew for every number from the operating system's generator, and
 all rows, since the label party chooses which are shown: few of them, or like ones, would have a
 small sd, and one alone none. Of a row it tells ½ log2(1 + 4^b) bits in the mean of the rows,
 whatever the partner's columns are: a Gaussian v is the worst case (Shannon 1948). A row far from
-the vector's mean tells more. b is the contract's `score_bits` for a row's final number, and
-DIRECTION_BITS for those that steer the training.
+the vector's mean tells more. b is the contract's `score_bits`.
 
 The Gaussians are Box and Muller's (1958) from 53-bit uniforms. What their last digits could say
 (Mironov 2012) is rounded away: the grid of 2^-30 is far coarser than a double's spacing there.
@@ -18,11 +17,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.vertical.basis import gaussians
-from federated.vertical.newton import Floats
+from federated.regression.noise import gaussians
+from federated.regression.results import Floats
 from psi.protocol import Random
 
-__all__ = ["FRACTION_BITS", "fixed_point", "own_exponent", "rounded"]
+__all__ = ["FRACTION_BITS", "fixed_point", "rounded"]
 
 FRACTION_BITS = 30
 """Fraction bits of the numbers that a partner sends."""
@@ -45,12 +44,3 @@ def rounded(
 def fixed_point(numbers: Floats) -> NDArray[np.int64]:
     """Numbers below 2^33 in magnitude, to FRACTION_BITS fraction bits."""
     return np.rint(np.ldexp(numbers, FRACTION_BITS)).astype(np.int64)
-
-
-def own_exponent(vector: Floats, most: int) -> int:
-    """The power of two, at most 2^±`most`, that brings the vector's root mean square near 1."""
-    with np.errstate(over="ignore"):  # what is out of range is refused by whoever tells it
-        power = float(np.mean(vector**2)) if len(vector) else 0.0
-    if not (np.isfinite(power) and power > 0):
-        return 0
-    return int(np.clip(np.rint(-0.5 * np.log2(power)), -most, most))

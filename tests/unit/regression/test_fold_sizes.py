@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from federated.vertical.guards import check_folds
+from federated.regression.guards import check_folds
 from psi.protocol import Refused
 
 

@@ -1,6 +1,6 @@
 """Logistic regression with a quadratic penalty by damped Newton steps, in plain numpy.
 
-The label party fits its own columns and the score vectors that it was shown with it, once a pass.
+The label party fits its own columns with it, where a regression starts.
 """
 
 from __future__ import annotations

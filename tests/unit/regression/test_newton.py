@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from federated.vertical import fit_logistic
-from federated.vertical.newton import solve_symmetric
+from federated.regression.newton import fit_logistic, solve_symmetric
 from psi.protocol import MisuseError
-from tests.unit.vertical.world import distance, make_world
+from tests.unit.regression.world import World
+
+
+def data(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    world = World.of(rows, wide=4)
+    return world.joined, world.y
+
+
+def distance(found: np.ndarray, wanted: np.ndarray) -> float:
+    """The largest difference over the largest coefficient."""
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 
 def penalty(columns: int) -> np.ndarray:
@@ -17,10 +26,9 @@ def penalty(columns: int) -> np.ndarray:
 
 
 def test_the_fit_is_scikit_learns() -> None:
-    world = make_world(400, 4, (5,))
-    x = world.joined()
-    reference = LogisticRegression(C=1.0, tol=1e-10, max_iter=5000).fit(x[:, 1:], world.label)
-    fit = fit_logistic(x, world.label, penalty(10))
+    x, y = data(400)
+    reference = LogisticRegression(C=1.0, tol=1e-10, max_iter=5000).fit(x[:, 1:], y)
+    fit = fit_logistic(x, y, penalty(9))
     assert fit.converged
     assert distance(fit.coefficients[1:], reference.coef_[0]) < 1e-6
     assert abs(fit.coefficients[0] - reference.intercept_[0]) < 1e-6
@@ -38,21 +46,19 @@ def test_separable_classes_and_a_far_start_converge() -> None:
 
 
 def test_equal_columns_without_penalty_get_a_finite_answer() -> None:
-    world = make_world(200, 3, (2,))
-    x = world.joined()
+    x, y = data(200)
     twice = np.column_stack([x, x[:, 1]])
-    fit = fit_logistic(twice, world.label, np.zeros(7))
-    single = fit_logistic(x, world.label, np.zeros(6))
+    fit = fit_logistic(twice, y, np.zeros(10))
+    single = fit_logistic(x, y, np.zeros(9))
     assert np.isfinite(fit.coefficients).all()
     assert fit.objective == pytest.approx(single.objective, rel=1e-9)
 
 
 def test_a_penalty_matrix_is_a_change_of_basis() -> None:
-    world = make_world(300, 2, (3,))
-    x = world.joined()
-    turn = np.random.default_rng(3).normal(size=(6, 6))
-    plain = fit_logistic(x, world.label, penalty(6)).coefficients
-    turned = fit_logistic(x @ turn, world.label, turn.T @ np.diag(penalty(6)) @ turn)
+    x, y = data(300)
+    turn = np.random.default_rng(3).normal(size=(9, 9))
+    plain = fit_logistic(x, y, penalty(9)).coefficients
+    turned = fit_logistic(x @ turn, y, turn.T @ np.diag(penalty(9)) @ turn)
     assert distance(turn @ turned.coefficients, plain) < 1e-6
 
 
