@@ -263,6 +263,7 @@ def _metrics(
             "rows": model.rows,
             "positives": model.positives,
             "gain": _interval(model.gain),
+            "gain_rows": _interval(model.gain_rows),
             "warnings": list(model.warnings),
             "scores": {
                 s.name: {

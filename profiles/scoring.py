@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from federated.evaluation import Interval, auc_difference
 from federated.models import Part
 from federated.steps.outcome import Trained
 from profiles.central import central
 from profiles.leaks import LEAK, partners_part, telling_columns
+from profiles.own_trees import tree_scores
 from profiles.reasons import score_reasons, true_zeros
 from profiles.report.data import Model, OutOfTime, Scored, importance_of, paired_gain, scored
 
@@ -50,14 +52,22 @@ def fit_alone(trained: Trained, table: pa.Table) -> Alone:
 
 
 def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -> Model:
-    """Both models on rows that they did not see, and what moves the joined one.
+    """The joined model and the receiver's own on rows that they did not see; what moves the first.
 
-    `aligned` holds the receiver's features of the aligned rows as they were read.
+    Its own are the same model and, where rows are enough, boosted trees: the better one is what the
+    joined model is compared with. `aligned` holds the receiver's features of the aligned rows as
+    they were read.
     """
     folded = bool((trained.folds >= 0).any())
     folds = trained.folds if folded else None
     joined = trained.fold_scores if folded else trained.scores
-    before = scored(f"{receiver} alone", trained.label, alone.fold_scores, folds)
+    own = {f"{receiver} alone": alone.fold_scores}
+    trees = tree_scores(trained, aligned) if aligned.column_names else None
+    if trees is not None:
+        own[f"{receiver} alone, trees"] = trees
+    alones = [scored(name, trained.label, found, folds) for name, found in own.items()]
+    alones.sort(key=lambda one: -one.mean_auc)
+    before = alones[0]
     after = scored("joined", trained.label, joined, folds)
     seen = "on held-out folds" if folded else "on the training rows: no folds were asked for"
     labelled = trained.label[trained.label >= 0]
@@ -69,7 +79,7 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     return Model(
         task=trained.terms.task,
         model=trained.model.words,
-        scores=(before, after),
+        scores=(*alones, after),
         rows=len(labelled),
         positives=int(labelled.sum()),
         evaluation=seen,
@@ -82,6 +92,7 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
         ),
         gain=paired_gain(before, after),
         out_of_time=_out_of_time(trained, alone, receiver),
+        gain_rows=_gain_rows(trained, joined, own[before.name]),
         notes=(*trained.encoder.notes, *_ended(trained)),
         warnings=tuple(warnings),
     )
@@ -105,6 +116,14 @@ def _out_of_time(trained: Trained, alone: Alone, receiver: str) -> OutOfTime | N
         positives=int(held.sum()),
         scores=both,
     )
+
+
+def _gain_rows(trained: Trained, joined: np.ndarray, own: np.ndarray) -> Interval:
+    """Over all rows with a label, in their folds where there are any."""
+    held = trained.label >= 0
+    if (trained.folds >= 0).any():
+        held &= trained.folds >= 0
+    return auc_difference(trained.label[held], joined[held], own[held])
 
 
 def _ended(trained: Trained) -> list[str]:

@@ -180,6 +180,8 @@ class Model:
         importance: a column each.
         gain: of AUC, joined less alone, over folds.
         out_of_time: how both did in the validation period, if there is one.
+        gain: of AUC, joined less the best own, over folds.
+        gain_rows: the same over rows, with DeLong's interval.
         notes: sentences beneath.
     """
 
@@ -193,6 +195,7 @@ class Model:
     importance: tuple[Importance, ...] = ()
     gain: Interval | None = None
     out_of_time: OutOfTime | None = None
+    gain_rows: Interval | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

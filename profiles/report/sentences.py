@@ -194,9 +194,14 @@ def _model_words(model: Model) -> list[str]:
             f"For {model.task}, AUC is {three(first.mean_auc)} for {first.name} and "
             f"{three(last.mean_auc)} for {last.name}: no clear difference."
         ]
-    verb = "raises" if change > 0 else "lowers"
+    if change <= 0:
+        return [
+            f"For {model.task}, AUC is {three(first.mean_auc)} for {first.name} and "
+            f"{three(last.mean_auc)} for {last.name}: what the partners know does not make up for "
+            "the model."
+        ]
     return [
-        f"For {model.task}, what the partners know {verb} the AUC from "
+        f"For {model.task}, what the partners know raises the AUC from "
         f"{three(first.mean_auc)} to {three(last.mean_auc)}."
     ]
 
