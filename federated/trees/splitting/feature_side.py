@@ -11,7 +11,7 @@ from federated.sharing.kept import IndexKeys, ValueKeys
 from federated.sharing.keys import NONCE
 from federated.sharing.transcript import Transcript
 from federated.trees.splitting.circuit import MAGNITUDE_BITS, best, products_of
-from federated.trees.splitting.garbling import Evaluator, coloured
+from federated.trees.splitting.garbling import Evaluator, coloured, digests
 from federated.trees.splitting.layout import (
     Asked,
     bits_of,
@@ -170,16 +170,16 @@ class FeatureSplits:
     def decide(self, level: Level, sent: SplitCircuit) -> tuple[SplitWon, NDArray[np.int64]]:
         """Evaluate the circuit: the answer, and of each node the candidate that won, or -1.
 
-        Raises `PeerError` for a message of another level or shape, or a number that no candidate
-        has.
+        Raises `PeerError` for a message of another level or shape, gates that are not the circuit's
+        on the way that was gone, or a number that no candidate has: before anything is told.
         """
         check_level(level, sent.level)
         shape = level.nodes, level.candidates
         number_bits = (level.candidates - 1).bit_length()
         check_nonce(sent.nonce)
-        if len(sent.gates) != 2 * products_of(*shape):
+        if len(sent.gates) != 2 * products_of(*shape) or len(sent.ends) != level.nodes:
             raise PeerError("a circuit of another shape")
-        told = unpacked(sent.colours, (1 + number_bits) * level.nodes).reshape(-1, level.nodes)
+        told = unpacked(sent.colours, number_bits * level.nodes).reshape(-1, level.nodes)
         labels = self._of(level, "labels").reshape(SCORE_BITS + 1, *shape, 2)
         theirs = public_labels(sent.nonce, SCORE_BITS * level.size, 0)
         bar = public_labels(sent.nonce, (MAGNITUDE_BITS + 1) * level.nodes, 1)
@@ -192,12 +192,16 @@ class FeatureSplits:
             bar.reshape(MAGNITUDE_BITS + 1, level.nodes, 1, 2),
         )
         engine.end()
-        read = coloured(np.concatenate([won[None], number])) ^ told
+        ends = sent.ends.reshape(level.nodes, 2, 32) == digests(won, sent.nonce)[:, None]
+        lost, mine = ends.all(axis=2).T
+        if not (lost ^ mine).all():
+            raise PeerError("gates that lead to no label of their wire")
         weights = 1 << np.arange(number_bits, dtype=np.int64)
-        candidate = (read[1:] * weights[:, None]).sum(axis=0, dtype=np.int64)
+        read = coloured(number) ^ told
+        candidate = (read * weights[:, None]).sum(axis=0, dtype=np.int64)
         if (candidate >= level.candidates).any():
             raise PeerError("a number that no candidate has")
-        return SplitWon(level.number, won), np.where(read[0] == 1, candidate, -1)
+        return SplitWon(level.number, won), np.where(mine, candidate, -1)
 
     def _of(self, level: Level, name: str) -> NDArray[Any]:
         return self._store.get(f"splits-{name}", part_of(level))

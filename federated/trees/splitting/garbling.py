@@ -11,6 +11,7 @@ under new keys for every few gates: C. Guo et al. 2020 (eprint 2019/1168).
 
 from __future__ import annotations
 
+import hashlib
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from federated.trees.splitting.transfers import PER_KEY
 from psi.kernels import aes
 from psi.protocol import PeerError
 
-__all__ = ["Engine", "Evaluator", "Garbler", "coloured"]
+__all__ = ["Engine", "Evaluator", "Garbler", "coloured", "digests"]
 
 Words = NDArray[np.uint64]
 Bits = NDArray[np.uint8]
@@ -38,6 +39,17 @@ class Engine(Protocol):
 def coloured(labels: Words) -> Bits:
     """The colour of each label."""
     return (labels[..., 0] & _ONE).astype(np.uint8)
+
+
+def digests(labels: Words, nonce: bytes) -> Bits:
+    """Of labels `uint64[n, 2]` what tells them without giving them away, `uint8[n, 32]`.
+
+    An evaluating side that sends a label checks it by this first: of wrong gates it would have
+    labels that no wire has, and each would tell all the inputs that led to it.
+    """
+    rows = np.ascontiguousarray(labels, "<u8").reshape(-1, 2)
+    made = [hashlib.blake2s(row.tobytes(), key=nonce, person=b"splitend").digest() for row in rows]
+    return np.frombuffer(b"".join(made), np.uint8).reshape(len(rows), 32)
 
 
 class _Keys:

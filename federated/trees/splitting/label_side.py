@@ -12,7 +12,7 @@ from federated.sharing.kept import IndexKeys, ValueKeys
 from federated.sharing.keys import NONCE
 from federated.sharing.transcript import Transcript
 from federated.trees.splitting.circuit import MAGNITUDE_BITS, best
-from federated.trees.splitting.garbling import Garbler, coloured
+from federated.trees.splitting.garbling import Garbler, coloured, digests
 from federated.trees.splitting.layout import (
     Asked,
     bits_of,
@@ -159,9 +159,9 @@ class LabelSplits:
         garbler = Garbler(delta, nonce)
         bar = bar.reshape(-1, level.nodes, 1, 2)
         won, number = best(garbler, theirs[:SCORE_BITS], mine, theirs[SCORE_BITS], bar)
-        colours = coloured(np.concatenate([won[None], number]))
         self._keep(level, "won", won)
-        return SplitCircuit(level.number, nonce, garbler.gates, packed(colours))
+        ends = np.concatenate([digests(won, nonce), digests(won ^ delta, nonce)], axis=1)
+        return SplitCircuit(level.number, nonce, garbler.gates, ends, packed(coloured(number)))
 
     def won(self, level: Level, sent: SplitWon) -> NDArray[np.bool_]:
         """Which nodes the other side won, `bool[nodes]`.

@@ -90,11 +90,15 @@ class SplitPicks:
 @message(0xF7)
 @dataclass(frozen=True)
 class SplitCircuit:
-    """Label party: garbled gates, two blocks each, and the colours of what the other may read."""
+    """Label party: garbled gates, two blocks each, and what of the results the other may read.
+
+    ends: of each node the digests of both labels that say who won it; colours: of the number.
+    """
 
     level: _Number
     nonce: _Nonce
     gates: Annotated[NDArray[np.uint64], Array("uint64", width=2, most=128 * MOST_CANDIDATES)]
+    ends: Annotated[NDArray[np.uint8], Array("uint8", width=64, most=MOST_CANDIDATES)]
     colours: _Bits
 
 

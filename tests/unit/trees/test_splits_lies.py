@@ -63,6 +63,7 @@ def shorter(name: str) -> Change:
         (2, "entries"),
         (2, "nonce"),
         (4, "gates"),
+        (4, "ends"),
         (4, "colours"),
         (4, "nonce"),
         (5, "labels"),
@@ -96,7 +97,7 @@ def test_numbers_that_no_candidate_has_end_a_run() -> None:
 
         def turned(sent: Any, bits: int = bits) -> Any:
             colours = np.unpackbits(sent.colours, bitorder="little")
-            colours[2::2] ^= bits >> np.arange(3, dtype=np.uint8) & 1
+            colours[:6:2] ^= bits >> np.arange(3, dtype=np.uint8) & 1
             return replace(sent, colours=np.packbits(colours, bitorder="little"))
 
         try:
@@ -105,6 +106,19 @@ def test_numbers_that_no_candidate_has_end_a_run() -> None:
             found.append(str(error))
     assert found
     assert set(found) == {"a number that no candidate has"}
+
+
+def test_wrong_gates_end_a_run_before_a_label_is_told() -> None:
+    """Wrong gates make labels by the inputs, and 128 bits would tell many of these."""
+    for at in (0, 300, -40):
+
+        def wrong(sent: Any, at: int = at) -> Any:
+            gates = sent.gates.copy()
+            gates[at:] ^= np.uint64(1 << 40)
+            return replace(sent, gates=gates)
+
+        with pytest.raises(PeerError, match="gates that lead to no label"):
+            changed(4, wrong)
 
 
 def test_wrong_products_make_other_winners_only() -> None:
