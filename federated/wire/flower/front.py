@@ -170,6 +170,8 @@ class NodeFront:
             if worker.ended.is_set() or time.monotonic() > end:
                 raise self.failure or EnvironmentFailed("the process for jobs does not start")
         self._started = True
+        if worker is not None:
+            worker.say(op="purge")
         threading.Thread(target=self._purge, daemon=True, name="purge").start()
 
     def serve(self) -> None:
@@ -277,14 +279,12 @@ class NodeFront:
         self.failure = error
 
     def _purge(self) -> None:
-        """Once an hour, and at the start: what its time is over for goes, if the policy says so."""
-        while True:
+        """Once an hour, as at the start: what its time is over for goes, if the policy says so."""
+        while not self._stop.wait(PURGE_EVERY):
             with self._lock:
                 worker = self._worker or self._wake()
             if worker is not None:
                 worker.say(op="purge")
-            if self._stop.wait(PURGE_EVERY):
-                return
 
     # the worker
 
