@@ -27,6 +27,7 @@ from profiles.cli import (
     job,
     leads,
     ledger,
+    new,
     plan,
     preflight,
     run,
@@ -90,6 +91,7 @@ app.command("forget")(forget.forget)
 app.command("uplift")(uplift.uplift)
 app.command("selftest")(selftest.selftest)
 app.add_typer(job.app, name="job")
+app.add_typer(new.app, name="new")
 app.add_typer(leads.app, name="leads")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(flows.app, name="flows")

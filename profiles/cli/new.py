@@ -1,0 +1,40 @@
+"""`fedprofile new`: a job to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from federated.cli.group import Group
+
+__all__ = ["app"]
+
+app = typer.Typer(cls=Group, help="A job to begin with.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def job(
+    out: Annotated[Path, typer.Option("--out", help="A folder, which is made.")],
+    template: Annotated[
+        str,
+        typer.Option(
+            "--template",
+            help="consumer-churn, credit-risk, payroll-company, merchant-fee-relief, "
+            "government-unit or company-supply-chain.",
+        ),
+    ],
+) -> None:
+    """Leave a whole job in a folder: invented tables, a policy for the partner, and the answer."""
+    from profiles.templates import write_template
+
+    write_template(template, out)
+    typer.echo(f"{out}: README.md says what it asks")
+    typer.echo(f"  fedprofile plan {out}/job.toml --tables {out}/tables.toml")
+    typer.echo(f"  fedprofile run {out}/job.toml --tables {out}/tables.toml --out {out}/out")
