@@ -26,6 +26,7 @@ from federated.keys.officers import (
     check_signed,
 )
 from federated.store.files import write_atomic
+from profiles.extends import whole_text
 from profiles.job import Job
 from psi.protocol import InputError, MisuseError, Refused
 
@@ -90,7 +91,7 @@ def put_ask(folder: Path, job_file: Path, key: OfficerKey) -> Ask:
     said: dict[str, Any] = {
         "id": secrets.token_hex(8),
         "party": job.receiver,
-        "job": job_file.read_text("utf-8"),
+        "job": whole_text(job_file).decode("utf-8"),
         "made": int(time.time()),
         "asker": key.name,
         "key": key.public,

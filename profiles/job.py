@@ -7,13 +7,13 @@ docs/JOB_FILE.md documents every key.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from federated.contract.parts import ENTITIES
 from federated.contract.purposes import PURPOSE_CLASSES, class_of
-from federated.toml_sections import TomlSection, load_toml, parse_toml
+from federated.toml_sections import TomlSection, parse_toml
 from profiles.aggregate_section import (
     AggregateSpec,
     CategorySpec,
@@ -22,6 +22,7 @@ from profiles.aggregate_section import (
 )
 from profiles.binning_section import BinningSpec, read_binnings
 from profiles.exclusion.rule import ExcludeSpec, read_exclude
+from profiles.extends import KEY, extended
 from profiles.job_checks import check_job
 from profiles.job_sections import (
     is_horizontal,
@@ -98,6 +99,7 @@ class Job:
     campaign: CampaignSpec | None = None
     excludes: tuple[ExcludeSpec, ...] = ()
     offers: tuple[OfferSpec, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def load(cls, job: str | Path | Mapping[str, Any]) -> Job:
@@ -121,7 +123,8 @@ class Job:
             return _job(TomlSection(UNNAMED, "", dict(job)))
         if isinstance(job, str) and "\n" in job:
             return _job(TomlSection(UNNAMED, "", parse_toml(job, UNNAMED)))
-        return _job(TomlSection(str(job), "", load_toml(Path(job))))
+        data, origins = extended(Path(job))
+        return replace(_job(TomlSection(str(job), "", data)), origins=origins)
 
     def party(self, name: str) -> PartySpec:
         """The party of that name."""
@@ -174,6 +177,9 @@ class Job:
 
 
 def _job(root: TomlSection) -> Job:
+    if root.has(KEY):
+        raise JobError(f"{root.file}: {KEY}: a job file extends another, a text or table cannot")
+    root.table("final")  # what files below may not change: read where files are put together
     head = root.table("job")
     if head is None:
         raise JobError(f"{root.file}: [job]: missing", hint="every job file begins with [job]")

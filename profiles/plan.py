@@ -67,7 +67,8 @@ class Plan:
     statistics cost now and by private sums. `tables` are what was looked at; those of the parties
     that are `elsewhere` were not, and are taken to have `rows` and numbers in all columns.
     `left_out` counts rows without a lawful basis, by table and reason; `lists` say of each list how
-    many may be on it and why others may not, where the receiver's table is at hand.
+    many may be on it and why others may not, where the receiver's table is at hand; `origins` in
+    which file each key stands, where there are several.
     """
 
     job: str
@@ -86,6 +87,7 @@ class Plan:
     elsewhere: tuple[str, ...] = ()
     left_out: dict[str, dict[str, int]] = field(default_factory=dict)
     lists: tuple[tuple[str, int, tuple[Reason, ...]], ...] = ()
+    origins: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data: dicts, lists, texts and numbers."""
@@ -108,6 +110,7 @@ class Plan:
             "rows": self.rows,
             "elsewhere": list(self.elsewhere),
             "left_out": self.left_out,
+            "origins": self.origins,
             "lists": [
                 {"product": product, "may": may, "not": [asdict(reason) for reason in reasons]}
                 for product, may, reasons in self.lists
@@ -150,6 +153,7 @@ def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
         kept=tagging(contract, MeasuredRates()) if keeps else None,
         instead=sums_instead(contract, MeasuredRates()),
         tables=() if source is None else _tables(job, source, elsewhere),
+        origins=dict(job.origins) if len(set(job.origins.values())) > 1 else {},
         lists=() if seen is None or job.receiver in elsewhere else _lists(job, seen),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
         rows=taken if elsewhere else None,

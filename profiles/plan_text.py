@@ -65,6 +65,7 @@ def in_text(plan: Plan) -> str:
         lines.append(f"  of which {_seconds(plan.kept)} are not spent again {KEPT}")
     lines += _columns(plan)
     lines += _lists(plan)
+    lines += _origins(plan)
     if plan.rows is not None:
         lines += ["", *_not_seen(plan)]
     return "\n".join(lines)
@@ -109,6 +110,12 @@ def _columns(plan: Plan) -> list[str]:
         lines.append(f"  {found.table}, {found.rows:,} rows")
         lines += [f"    {plain(line, 1000)}" for line in in_lines(found.taken)]
     return lines
+
+
+def _origins(plan: Plan) -> list[str]:
+    """In which file each value stands, where a job extends another."""
+    lines = ["", "Where values come from"] if plan.origins else []
+    return lines + [f"  {plain(key)}: {plain(file)}" for key, file in plan.origins.items()]
 
 
 def _lists(plan: Plan) -> list[str]:

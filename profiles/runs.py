@@ -25,7 +25,8 @@ from typing import Any
 from federated.session.journal import can_resume
 from federated.session.progress import APPROVAL, AWAY, CALLED, OFFLINE
 from federated.store.files import make_folder, private_file, write_atomic
-from psi.protocol import EnvironmentFailed, InputError, MisuseError
+from profiles.extends import whole_text
+from psi.protocol import EnvironmentFailed, InputError, JobError, MisuseError
 
 __all__ = ["Run", "RunFolder", "Started", "find_run", "runs_in"]
 
@@ -104,7 +105,7 @@ class RunFolder:
         """A new run, or one that goes on."""
         self.stop_file.unlink(missing_ok=True)
         if not self.job_file.exists():
-            write_atomic(self.job_file, job_file.read_bytes(), private=True)
+            write_atomic(self.job_file, whole_text(job_file), private=True)
         self._run = run
         self._write()
 
@@ -182,8 +183,8 @@ class RunFolder:
     def of_job(self, file: Path) -> bool:
         """Whether it is a run of this very job file."""
         try:
-            return _digest(self.job_file) == _digest(file)
-        except OSError:
+            return _digest(self.job_file) == hashlib.sha256(whole_text(file)).hexdigest()
+        except (OSError, JobError):
             return False
 
 
