@@ -30,6 +30,7 @@ from profiles.cli import (
     new,
     plan,
     preflight,
+    profile,
     run,
     selftest,
     uplift,
@@ -91,6 +92,7 @@ app.command("forget")(forget.forget)
 app.command("uplift")(uplift.uplift)
 app.command("selftest")(selftest.selftest)
 app.add_typer(job.app, name="job")
+app.add_typer(profile.app, name="profile")
 app.add_typer(new.app, name="new")
 app.add_typer(leads.app, name="leads")
 app.add_typer(ledger.app, name="ledger")

@@ -24,8 +24,10 @@ _SEGMENTS = {
     "government": ("school", "hospital", "district office"),
 }
 _AMOUNTS = ("balance", "income", "turnover", "inflow", "outflow", "takings", "budget", "orders_12m")
-_COUNTS = ("lines", "moves_6m", "open_loans", "overdue_12m", "late_payments", "terminals")
-_COUNTS += ("disputes", "tenders_12m")
+_COUNTS = (
+    *("lines", "moves_6m", "open_loans", "overdue_12m"),
+    *("late_payments", "terminals", "disputes", "tenders_12m"),
+)
 
 
 def _column(rng: np.random.Generator, name: str, rows: int) -> np.ndarray:

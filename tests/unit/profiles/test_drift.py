@@ -1,0 +1,86 @@
+"""Profiles of two dates: who came, went and moved, and what drifted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from profiles.cli import app
+from profiles.drift import difference
+from psi.protocol.errors import InputError
+
+
+def written(folder: Path, **changes: Any) -> tuple[Path, Path]:
+    rng = np.random.default_rng(1)
+    n = 1000
+    old = pd.DataFrame(
+        {
+            "entity": [f"c{row:04d}" for row in range(n)],
+            "balance": rng.normal(size=n),
+            "zone": rng.choice(["a", "b"], n),
+            "score_churn": rng.random(n),
+            "segment_name": ["low"] * 600 + ["high"] * 400,
+        }
+    )
+    new = old.iloc[::-1].iloc[50:].copy()  # 50 went, in another order
+    more = pd.DataFrame({"entity": ["d1", "d2"], "segment_name": ["low", "low"]})
+    new.loc[new.entity < "c0030", "segment_name"] = "high"
+    for name, value in changes.items():
+        new[name] = value(new) if callable(value) else value
+    paths = folder / "old.parquet", folder / "new.parquet"
+    old.to_parquet(paths[0], index=False)
+    pd.concat([new, more]).to_parquet(paths[1], index=False)
+    return paths
+
+
+def test_who_came_went_and_moved_is_counted(tmp_path: Path) -> None:
+    found = difference(*written(tmp_path))
+    assert (found.came, found.went, found.stayed) == (2, 50, 950)
+    assert found.moves == (("low", "high", 30),)
+    assert max(drift.index for drift in found.drifts) < 0.1
+    assert {drift.column: drift.moved for drift in found.drifts} == {
+        "balance": 0,
+        "zone": 0,
+        "score_churn": 0,
+        "segment_name": 30,
+    }
+
+
+def test_a_column_that_drifted_is_first(tmp_path: Path) -> None:
+    files = written(tmp_path, balance=lambda new: new.balance + 1, zone="a", fresh=1)
+    found = difference(*files)
+    first, second, *_ = found.drifts
+    assert {first.column, second.column} == {"balance", "zone"}
+    balance = next(drift for drift in found.drifts if drift.column == "balance")
+    assert balance.index > 0.25
+    assert balance.after - balance.before == pytest.approx(1)
+    assert balance.moved == 950
+    assert found.left_out == ("fresh",)
+
+
+def test_the_command_says_it_in_lines_and_whole_as_json(tmp_path: Path) -> None:
+    words = ["profile", "diff", *map(str, written(tmp_path, zone="a"))]
+    said = CliRunner().invoke(app, words).output
+    assert said.startswith("in both 950, came 2, went 50\n30 moved from 'low' to 'high'\n")
+    assert "zone: much drift" in said
+    told = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
+    assert told["stayed"] == 950
+    assert told["drifts"][0]["before"] is None
+
+
+def test_what_are_no_profiles_is_told(tmp_path: Path) -> None:
+    old, new = written(tmp_path)
+    with pytest.raises(InputError, match="no such file"):
+        difference(tmp_path / "none", new)
+    pd.DataFrame({"entity": ["a", "a", None]}).to_parquet(tmp_path / "twice.parquet")
+    with pytest.raises(InputError, match="1 of 3 rows repeat an entity, 1 have none"):
+        difference(tmp_path / "twice.parquet", new)
+    pd.DataFrame({"entity": ["z"]}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="nobody of"):
+        difference(old, tmp_path / "other.parquet")
