@@ -74,7 +74,8 @@ class Job:
     `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
     `receiver`, `valid_hours` and `retention_days` are what `[job]` says; `parties`, `align`,
     `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `profile`, `targets`, `excludes`,
-    `offers` and `campaign` the other sections, each as docs/JOB_FILE.md has it.
+    `offers` and `campaign` the other sections, each as docs/JOB_FILE.md has it; `origins` says of
+    each key in which file it stands.
     """
 
     file: str
