@@ -158,7 +158,7 @@ def add(
     for line in _to_say(found, columns):
         typer.echo(line)
     for hint in report.suggestions:
-        typer.echo(f"suggestion: {plain(hint)}")
+        typer.echo(f"suggestion: {plain(hint, 1000)}")
 
 
 @app.command("ls")
