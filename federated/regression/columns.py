@@ -8,7 +8,8 @@ other side, which holds residuals, needs to know weights but no number:
 - columns of 0 and 1 that stand side by side and exclude each other are one category;
 - these are joined while a tree has no more than 128 leaves;
 - other columns are made orthogonal among themselves first (Cholesky), then rounded: to 256 levels
-  spaced as a sinh, or to two digits of an even grid.
+  spaced as a sinh, or to two digits of an even grid. Levels reach BOUND standard deviations: what
+  is further counts as that far in gradients.
 
 What comes back is a linear map from integer columns to design columns, fitted by least squares: of
 exact columns it is exact. The label party also adds what the map loses of the residuals that it
@@ -40,6 +41,13 @@ HIGH, LEVELS = 64, 128
 SHAPES = 17
 TOP = 2047
 """The largest level."""
+BOUND = 16.0
+"""Standard deviations that levels reach.
+
+Noise is as large as the largest level, so a column whose largest value lies 65 standard deviations
+out would have four times as much. A score's coefficients solve Σ r h(x) = 0 then, h being the
+bounded column: of no bias, as residuals have none whatever x is, and a little less efficient.
+"""
 _JOINED = 1 << 7
 _POINTS = 1 << 8
 _RIDGE = 1e-6
@@ -223,7 +231,8 @@ class _Made:
     def levels(self, column: Floats) -> None:
         """256 levels of the shape that rounds the column best."""
         column = column - np.median(column)
-        scaled = column / np.abs(column).max() * TOP
+        far = min(float(np.abs(column).max()), BOUND * float(column.std()))
+        scaled = np.clip(column / far, -1.0, 1.0) * TOP
         best = None
         for shape in range(SHAPES):
             levels = _levels(shape / 2)[1:]

@@ -59,6 +59,19 @@ def test_columns_come_back_from_their_trees(bits: int, off: float) -> None:
     assert np.allclose(values.T @ own @ back + missed, values.T @ x, atol=1e-6)
 
 
+def test_a_row_far_out_adds_no_more_to_a_gradient_than_levels_reach() -> None:
+    """Noise is as large as the most that a row can add."""
+    x = np.exp(2.0 * np.random.default_rng(8).normal(size=(20_000, 1)))
+    x = (x - x.mean()) / x.std()
+    made = Columns.of(x, 8)
+    most = float(np.abs(made.back(x)[1:, 0] * largest(made.layout)).max())
+    assert np.abs(x).max() > 40  # standard deviations
+    assert 12 < most < 24
+    near = np.abs(x[:, 0]) < 1
+    found = np.column_stack([np.ones(len(x)), made.integers(0, len(x))]) @ made.back(x)
+    assert np.corrcoef(found[near, 0], x[near, 0])[0, 1] > 0.999
+
+
 def test_categories_and_small_numbers_share_trees() -> None:
     layout = Columns.of(columns(), 8).layout
     assert sorted(tree.sizes for tree in layout.trees)[:2] == [(5,), (60, 2)]
