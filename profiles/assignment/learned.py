@@ -40,6 +40,8 @@ _FIFTHS = 5
 _GRID = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4)
 _PASSES = 30
 _SPREAD = 0.1
+_PRIOR = 3
+"""Managers for each column by which the covariance is drawn towards a plain one."""
 _JITTER = 1e-7
 
 
@@ -209,7 +211,9 @@ def _noise(expected: Floats) -> Floats:
 def _own(x: Floats, place: Ints, rest: Floats, noise: Floats, managers: int) -> Floats:
     """`float64[managers, 1 + levels]`: what is left for each manager, a mixed model by EM.
 
-    How much managers differ, and in what together, is one covariance for all of them.
+    How much managers differ, and in what together, is one covariance for all of them. A few hundred
+    managers do not show a whole one: it is drawn towards levels that differ alike and on their own,
+    as if so many more managers had been seen (an inverse Wishart prior).
     """
     design = np.concatenate([np.ones((len(x), 1)), x], axis=1)
     width = design.shape[1]
@@ -226,5 +230,9 @@ def _own(x: Floats, place: Ints, rest: Floats, noise: Floats, managers: int) -> 
     for _ in range(_PASSES):
         left = np.linalg.inv(np.linalg.inv(spread + _JITTER * np.eye(width)) + gram[seen])
         own[seen] = np.einsum("mij,mj->mi", left, right[seen])
-        spread = (left + own[seen, :, None] * own[seen, None, :]).mean(axis=0)
+        seen_so = (left + own[seen, :, None] * own[seen, None, :]).sum(axis=0)
+        alike = np.full(width, np.diag(seen_so)[1:].mean() if width > 1 else 0.0)
+        alike[0] = seen_so[0, 0]
+        prior = _PRIOR * width / len(seen) * np.diag(alike)
+        spread = (seen_so + prior) / (len(seen) + _PRIOR * width)
     return own
