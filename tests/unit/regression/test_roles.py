@@ -219,6 +219,33 @@ def test_a_party_from_an_older_copy_reuses_no_pad_and_turns_no_tree_twice() -> N
     assert asked[0] == asked[1] != asked[2]
 
 
+def test_a_party_from_an_older_copy_gives_equal_noise_to_equal_messages_only() -> None:
+    """Nothing to average in the first case, and in the other a difference has both noises in it."""
+    world, terms = World.of(200, 17), plan(200, evaluations=1, grid_bits=6, noise=1.0)
+    store = MemoryStore()
+    run = Pair(world.label_party(terms), world.feature_party(terms, store=store))
+    for name, role in run.roles.items():
+        run._take(name, role.start())
+
+    def due() -> bool:
+        envelope = decode(run._queue[0], Envelope)
+        return peek(envelope.payload) is Sums and envelope.sender == "bank"
+
+    while not due():
+        run.deliver()
+    saved, first = run.roles["bureau"].save(), decode(run._queue[0], Envelope)
+    sums = decode(first.payload, Sums)
+    other = replace(first, payload=encode(Sums(sums.evaluation, sums.sums + np.uint64(1))))
+    told = []
+    for envelope in (first, first, other):
+        again = world.feature_party(terms, store=store)
+        again.restore(saved)
+        out = again.receive(envelope).messages
+        told += [decode(e.payload, Sums).sums for e in out if peek(e.payload) is Sums]
+    assert np.array_equal(told[0], told[1])
+    assert (told[0] != told[2]).all()  # the same sums under two draws
+
+
 # lies
 
 
