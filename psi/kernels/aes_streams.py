@@ -21,7 +21,7 @@ from psi.kernels.aes import KEY_WORDS, emit_encrypt
 from psi.kernels.cache import kernel, part
 from psi.kernels.simd import block_path, readonly, room_for
 
-__all__ = ["streams"]
+__all__ = ["BLOCKS", "encrypt_blocks", "expand_key", "streams"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -87,11 +87,11 @@ def _typed_encrypt(_context: Any, room: Any, _at: Any, keys: Any) -> Any:
 
 _substituted: Any = intrinsic(_typed_substituted)
 _swapped: Any = intrinsic(_typed_swapped)
-_encrypt: Any = intrinsic(_typed_encrypt)
+encrypt_blocks: Any = intrinsic(_typed_encrypt)
 
 
 @part
-def _expand(key, words, rounds):  # type: ignore[no-untyped-def]
+def expand_key(key, words, rounds):  # type: ignore[no-untyped-def]
     """Round keys `uint64[22]` of `key: uint64[2]`; `words` is room for 44."""
     mask = np.uint64(0xFFFFFFFF)
     for i in range(2):
@@ -113,18 +113,18 @@ def _stream_rows(keys, start, out):  # type: ignore[no-untyped-def]
     words, rounds = np.empty(44, np.uint64), np.empty(KEY_WORDS, np.uint64)
     rest, count = np.empty(2 * BLOCKS, np.uint64), out.shape[1] // 2
     for row in range(out.shape[0]):
-        _expand(keys[row], words, rounds)
+        expand_key(keys[row], words, rounds)
         line, at = out[row], np.int64(0)
         while at + BLOCKS <= count:
             for j in range(BLOCKS):
                 line[2 * (at + j)] = np.uint64(0)
                 line[2 * (at + j) + 1] = _swapped(start + np.uint64(at + j))
-            _encrypt(line, 2 * at, rounds)
+            encrypt_blocks(line, 2 * at, rounds)
             at += BLOCKS
         for j in range(BLOCKS):
             rest[2 * j] = np.uint64(0)
             rest[2 * j + 1] = _swapped(start + np.uint64(at + j))
-        _encrypt(rest, 0, rounds)
+        encrypt_blocks(rest, 0, rounds)
         for j in range(2 * (count - at)):
             line[2 * at + j] = rest[j]
     words[:], rounds[:] = np.uint64(0), np.uint64(0)

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.sharing.keys import public_keys
-from federated.trees.splitting.transfers import PER_KEY
-from psi.kernels import aes
+from psi.kernels.half_gates import PER_KEY, evaluated, garbled
 from psi.protocol import PeerError
 
 __all__ = ["Engine", "Evaluator", "Garbler", "coloured", "digests"]
@@ -53,27 +52,15 @@ def digests(labels: Words, nonce: bytes) -> Bits:
 
 
 class _Keys:
-    """Public keys of a circuit's hashes: `PER_KEY` blocks each, none for two products."""
+    """Public keys of a circuit's products: `PER_KEY` of them each, none for two calls."""
 
     def __init__(self, nonce: bytes) -> None:
         self._nonce, self._calls = nonce, 0
 
-    def hashed(self, blocks: Words) -> Words:
-        """H of blocks `uint64[k, n, 2]` of n gates: row 2j, 2j + 1 (or j) under one tweak."""
-        k, n, _ = blocks.shape
-        keys = public_keys(self._nonce, f"gates {self._calls}", -(-n // (PER_KEY // 4)))
+    def next(self, products: int) -> Bits:
+        """Of a call with so many products."""
         self._calls += 1
-        turned = np.empty_like(blocks)
-        half = np.arange(2, dtype=np.uint64).repeat(k // 2)[:, None] << np.uint64(32)
-        tweaks = np.arange(n, dtype=np.uint64)[None] | half
-        turned[..., 0] = blocks[..., 0] ^ blocks[..., 1] ^ tweaks
-        turned[..., 1] = blocks[..., 0]
-        out, step = np.empty_like(turned), PER_KEY // 4
-        for at, key in enumerate(keys):
-            own = np.ascontiguousarray(turned[:, at * step : (at + 1) * step])
-            made = aes.encrypt(key.tobytes(), own.reshape(-1, 2)).reshape(own.shape)
-            out[:, at * step : (at + 1) * step] = made ^ own
-        return out
+        return public_keys(self._nonce, f"gates {self._calls}", -(-products // PER_KEY))
 
 
 class Garbler:
@@ -91,15 +78,9 @@ class Garbler:
     def product(self, a: Words, b: Words) -> Words:
         """See `Engine`."""
         first, second = a.reshape(-1, 2), b.reshape(-1, 2)
-        delta = self._delta
-        told = self._keys.hashed(np.stack([first, first ^ delta, second, second ^ delta]))
-        on_a = (0 - (first[:, :1] & _ONE)).astype(np.uint64)
-        on_b = (0 - (second[:, :1] & _ONE)).astype(np.uint64)
-        garbler = told[0] ^ told[1] ^ (delta & on_b)
-        evaluator = told[2] ^ told[3] ^ first
-        self._made.append(np.concatenate([garbler, evaluator]))
-        out = told[0] ^ (garbler & on_a) ^ told[2] ^ ((evaluator ^ first) & on_b)
-        return np.asarray(out.reshape(a.shape))
+        out, gates = garbled(first, second, self._delta, self._keys.next(len(first)))
+        self._made.append(gates)
+        return out.reshape(a.shape)
 
 
 class Evaluator:
@@ -111,17 +92,11 @@ class Evaluator:
     def product(self, a: Words, b: Words) -> Words:
         """See `Engine`. Raises `PeerError` where no gates are left."""
         first, second = a.reshape(-1, 2), b.reshape(-1, 2)
-        count = len(first)
-        found = self._gates[self._at : self._at + 2 * count]
-        if len(found) != 2 * count:
+        found = self._gates[self._at : self._at + 2 * len(first)]
+        if len(found) != 2 * len(first):
             raise PeerError("fewer gates than the circuit has")
-        self._at += 2 * count
-        garbler, evaluator = found[:count], found[count:]
-        told = self._keys.hashed(np.stack([first, second]))
-        on_a = (0 - (first[:, :1] & _ONE)).astype(np.uint64)
-        on_b = (0 - (second[:, :1] & _ONE)).astype(np.uint64)
-        out = told[0] ^ (garbler & on_a) ^ told[1] ^ ((evaluator ^ first) & on_b)
-        return np.asarray(out.reshape(a.shape))
+        self._at += len(found)
+        return evaluated(first, second, found, self._keys.next(len(first))).reshape(a.shape)
 
     def end(self) -> None:
         """Raise `PeerError` where gates are left."""
