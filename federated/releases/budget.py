@@ -35,6 +35,7 @@ from federated.releases.limits import ReleaseLimits
 from psi.protocol import Declined
 
 __all__ = ["Earlier", "Holds", "OverBudget", "allowed_bits", "check_bits", "check_counts"]
+__all__ += ["passing_score_bits"]
 
 DAY = 24 * 3600
 _TENTH = MICRO // 10
@@ -258,6 +259,21 @@ def _worst(jobs: Iterable[tuple[int, Earlier]]) -> int:
     return fixed + int(told.max(initial=0))
 
 
+def passing_score_bits(scores: Sequence[Release], left: int) -> int:
+    """The finest `score_bits` with which releases of scores come to no more than is left.
+
+    Args:
+        scores: releases with vectors.
+        left: bits of a row that may be told still, in millionths.
+
+    Returns: 0 where the coarsest tell more, or there are no scores.
+    """
+    for bits in range(FINEST_SCORES, 0, -1) if scores else ():
+        if sum(micro(release.vectors * told_bits(bits)) for release in scores) <= left:
+            return bits
+    return 0
+
+
 def _would_pass(
     weighing: Sequence[Release],
     entries: Sequence[Entry],
@@ -270,11 +286,8 @@ def _would_pass(
     mine, worst = sum(_told(entry, columns) for entry in entries), _worst(jobs)
     scores = [r for r in weighing if r.vectors and columns.intersection(r.columns)]
     rest = mine - sum(micro(release.bits) for release in scores)
-    for bits in range(FINEST_SCORES, 0, -1) if scores else ():
-        finer = sum(micro(release.vectors * told_bits(bits)) for release in scores)
-        if rest + finer + worst <= most:
-            yield f"score_bits = {bits}"
-            break
+    if bits := passing_score_bits(scores, most - rest - worst):
+        yield f"score_bits = {bits}"
     if mine > most:
         return
     about = [job.about for _, job in jobs if job.about is not None]

@@ -6,12 +6,13 @@ what it tells; what was told before and what a row holds is known at home only.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.releases.book import MICRO
-from federated.releases.budget import allowed_bits
+from federated.releases.budget import allowed_bits, passing_score_bits
 from federated.releases.insider import insider_share
 from federated.releases.limits import ReleaseLimits
 
@@ -24,7 +25,8 @@ class RowBits:
 
     `asked` is what the contract tells; `told` what was told
     before of some row, by releases that touch one of the `columns`; `held` what a row holds in
-    these, `allowed` what may be told in all.
+    these, `allowed` what may be told in all. `passing`: the finest `score_bits` with which all
+    would be within that; 0 where none is, or nothing is too much.
     """
 
     party: str
@@ -34,6 +36,7 @@ class RowBits:
     told: float | None = None
     held: float | None = None
     allowed: float | None = None
+    passing: int = 0
 
     @property
     def total(self) -> float:
@@ -61,6 +64,11 @@ def row_bits(
     columns = tuple(dict.fromkeys(c for release in weighed for c in release.columns))
     asked = sum(release.bits for release in weighed)
     allowed = allowed_bits(limits, held) / MICRO if limits and held is not None else None
+    passing = 0
+    if allowed is not None and asked + (told or 0.0) > allowed:
+        scores = [release for release in weighed if release.vectors]
+        rest = asked - sum(release.bits for release in scores) + (told or 0.0)
+        passing = passing_score_bits(scores, math.floor((allowed - rest) * MICRO))
     return RowBits(
         party=party,
         receiver=contract.receiver,
@@ -69,6 +77,7 @@ def row_bits(
         told=told,
         held=held,
         allowed=allowed,
+        passing=passing,
     )
 
 
@@ -85,7 +94,8 @@ def row_words(row: RowBits) -> list[str]:
     if row.share is not None:
         lines.append(_insider(row.share))
     if row.allowed is not None and row.total > row.allowed:
-        lines.append("rows of which more would be told are refused")
+        instead = f": score_bits = {row.passing} would pass" if row.passing else ""
+        lines.append(f"rows of which more would be told are refused{instead}")
     return lines
 
 

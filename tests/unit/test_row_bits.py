@@ -102,7 +102,26 @@ def test_from_the_contract_alone(asked: Contract) -> None:
         "a row holds 10.0 bits in them; 3.0 may be told",
     ]
     assert "decodes 8.6% of whole rows" in row_words(decided)[3]
-    assert row_words(decided)[4:] == ["rows of which more would be told are refused"]
+    refused = "rows of which more would be told are refused"
+    assert row_words(decided)[4:] == [f"{refused}: score_bits = 1 would pass"]
+    none = row_bits(asked, "bureau", told=2.5, held=10.0, limits=ReleaseLimits())
+    assert none is not None
+    assert row_words(none)[4:] == [refused]
+
+
+def test_the_score_bits_that_a_plan_names_pass_and_finer_ones_do_not(asked: Contract) -> None:
+    (train,) = asked.train
+    limits = ReleaseLimits()
+    first = row_bits(asked, "bureau", held=10.0, limits=limits)
+    assert first is not None
+    assert first.passing == 2
+    for finest, over in ((first.passing, False), (first.passing + 1, True)):
+        changed = replace(asked, train=(replace(train, score_bits=finest),))
+        again = row_bits(changed, "bureau", held=10.0, limits=limits)
+        assert again is not None
+        assert again.allowed is not None
+        assert (again.total > again.allowed) == over
+        assert again.passing == (first.passing if over else 0)
 
 
 def test_a_plan_says_it_with_and_without_tables(job: Job) -> None:
@@ -112,6 +131,7 @@ def test_a_plan_says_it_with_and_without_tables(job: Job) -> None:
     tables = MemorySource({"bank.people": bank, "bureau.people": people})
     told = describe(job, tables, 100)
     assert "a row holds 10.0 bits in them; 3.0 may be told" in told
+    assert "more would be told are refused: score_bits = 2 would pass" in told
     assert "what may be told is what a new node allows; a partner's own policy decides" in told
     assert "decodes" in told
     told = describe(job, None, 100)
