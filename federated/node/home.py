@@ -16,7 +16,8 @@ policy.toml      what this party allows
 tags/            between jobs (0600): prepared tags; told.json, exact counts that were told; asked/,
                  the groups of this party's own rows in jobs it received; learned.json, the bits
                  of partners' rows that these told; folds, the key that deals its records into
-                 validation folds: if it is lost, they are dealt anew
+                 validation folds: if it is lost, they are dealt anew; bins-*.json, its columns'
+                 bins with what they said of a receiver's label in the last job, for drift
 releases/        what was disclosed of which columns to whom, for how long it is remembered (0600)
 persons/         who was in which job, as keyed digests, and who is to be in none (0600)
 jobs/SESSION/    one folder a job: ledger; while it runs the journal, with its copy of the table

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from federated.approval.policy import ONE_PROCESS, Limits, Policy
+from federated.binning import rounded, told
 from federated.binning.worth import step_of
 from federated.contract.completion import complete
 from federated.keys.party_keys import PartyKeys
@@ -34,6 +35,7 @@ from profiles.proposal import draft
 from profiles.run import run_job
 from profiles.tables import open_tables
 from psi.protocol import Declined, InputError, JobError, Refused
+from tests.e2e.test_resume_job import play
 
 SECTION = """
 [[binning]]
@@ -85,16 +87,16 @@ def test_what_is_told_is_what_the_joined_table_says(small: Path) -> None:
     (worths,) = found.outcomes["bureau"].worths
     label = rows.churned.to_numpy(float)
     step = step_of((label == 1).sum(), (label == 0).sum()) / 1000
-    for told, worth in zip(binned.told, worths, strict=True):
+    for said, worth in zip(binned.told, worths, strict=True):
         values: Any = rows[worth.column].to_numpy()
         if worth.column == "place":
             values = pa.array(rows.place.where(rows.place.notna(), None), pa.large_string())
         group = np.array(worth.groups)[worth.bins.codes(values)]
         expected = textbook(rows, group)
         assert math.isclose(worth.value, expected, abs_tol=1e-9)
-        assert abs(told.value - expected) <= told.step / 2 + 1e-9
-        assert told.step == step
-        assert told.bins == len(set(worth.groups))
+        assert abs(said.value - expected) <= said.step / 2 + 1e-9
+        assert said.step == step
+        assert said.bins == len(set(worth.groups))
         assert worth.counts.min() >= 20
     assert found.outcomes["bureau"].binned == []
     assert found.outcome.worths == []
@@ -119,8 +121,8 @@ def test_a_whole_job_its_plan_report_and_ledgers(small: Path) -> None:
     assert "What columns are worth" in html
     for name, line in (("bureau", "binning.epsilon"), ("bank", "binning.columns")):
         ledger = read_ledger(small / "out" / "parties" / name / "ledger.jsonl")
-        told = [entry["body"] for entry in ledger if entry["kind"] == "disclosure"]
-        assert line in [entry["line"] for entry in told if entry["to"] == name]
+        learned = [entry["body"] for entry in ledger if entry["kind"] == "disclosure"]
+        assert line in [entry["line"] for entry in learned if entry["to"] == name]
     frames = result.outputs.profiles
     assert frames is not None
     assert "tenure" not in frames.column_names, "what is only binned is not carried along"
@@ -221,7 +223,7 @@ def test_drift_is_told_from_the_second_job_on_and_the_label_has_a_budget(small: 
     nodes = Nodes(small / "nodes", ReleaseLimits(epsilon_per_column=2.0))
     first = nodes.play(job, tables)
     assert isinstance(first["bank"], Outcome), first
-    assert [told.drift for told in first["bank"].binned[0].told] == [None] * 3
+    assert [line.drift for line in first["bank"].binned[0].told] == [None] * 3
     (kept,) = (small / "nodes" / "kept-bureau").glob("bins-*.json")
     saved = json.loads(kept.read_text())
     assert [one["column"] for one in saved["columns"]] == ["loans", "usage", "place"]
@@ -231,7 +233,7 @@ def test_drift_is_told_from_the_second_job_on_and_the_label_has_a_budget(small: 
     tables["bureau"] = pa.Table.from_pandas(moved)
     second = nodes.play(job, tables)
     assert isinstance(second["bank"], Outcome), second
-    drifts = {told.column: told.drift for told in second["bank"].binned[0].told}
+    drifts = {line.column: line.drift for line in second["bank"].binned[0].told}
     assert drifts["usage"] == 0.0
     assert drifts["loans"] is not None
     assert drifts["loans"] > 0.25
@@ -241,3 +243,20 @@ def test_drift_is_told_from_the_second_job_on_and_the_label_has_a_budget(small: 
     lines = [line for line in nodes.books["bank"].lines() if line["receiver"] == "bureau"]
     assert [line["columns"] for line in lines] == ["churned"] * 2
     assert sum(int(line["micro_epsilon"]) for line in lines) == 2_000_000
+
+
+def test_a_job_goes_on_after_a_kill_and_both_sides_end_with_one_answer(
+    small: Path, tmp_path: Path
+) -> None:
+    prepare(small)
+    plain = play(small, tmp_path / "plain", {})
+    for victim, part in (("bank", 0.8), ("bureau", 0.7)):
+        fatal = {victim: int(plain[victim].frames * part)}
+        parties = play(small, tmp_path / victim, fatal)
+        assert parties[victim].lives == 2
+        assert [party.error for party in parties.values()] == [None, None]
+        mine, theirs = parties["bank"].outcome, parties["bureau"].outcome
+        assert mine is not None
+        assert theirs is not None
+        columns = [worth.column for worth in theirs.worths[0]]
+        assert rounded(columns, told(theirs.worths[0])) == mine.binned[0].told
