@@ -57,14 +57,12 @@ def series_of(typed: Any, taxonomy: Taxonomy) -> Any:
     found = days.inner_join(kinds, [days[k] == kinds[f"k_{k}"] for k in _KEYS])
     found = found.drop(*(f"k_{k}" for k in _KEYS))
     size = ibis.window(group_by=_KEYS, order_by=["minor", "day"])
-    found = found.mutate(place=ibis.row_number().over(size))
-    sizes = found.group_by(_KEYS).agg(days=found.count())
-    sizes = sizes.rename({f"s_{k}": k for k in _KEYS})
-    joined = found.inner_join(sizes, [found[k] == sizes[f"s_{k}"] for k in _KEYS])
-    middle = joined.filter(joined.place == (joined.days - 1) // 2)
+    whole = ibis.window(group_by=_KEYS)
+    found = found.mutate(place=ibis.row_number().over(size), days=found.count().over(whole))
+    middle = found.filter(found.place == (found.days - 1) // 2)
     middle = middle.select(*(middle[k].name(f"m_{k}") for k in _KEYS), typical="minor")
     found = found.inner_join(middle, [found[k] == middle[f"m_{k}"] for k in _KEYS])
-    return found.drop("place", *(f"m_{k}" for k in _KEYS))
+    return found.drop("place", "days", *(f"m_{k}" for k in _KEYS))
 
 
 def breaks(base: Base, typed: Any, taxonomy: Taxonomy, as_of: dt.date, tell: int = TELL) -> Any:
@@ -89,46 +87,50 @@ def breaks_until(
     days = series_of(typed, taxonomy)
     days = days.filter(days.day <= ibis.literal(as_of))
     days = days.mutate(month=(days.day.year() * 12 + days.day.month() - 1).cast("int64"))
-    gaps = _steady(days)
-    following = ibis.window(group_by=_KEYS, order_by="day")
-    gaps = gaps.mutate(resumed=gaps.day.lead().over(following))
-    wait = ibis.ifelse(gaps.twice >= 2, tell + _COVERED, tell)
+    gaps = _months(days)
+    extra = ibis.ifelse(gaps.twice >= 2, 1, 0)
     until = gaps.resumed.fill_null(ibis.literal(as_of))
-    gaps = gaps.mutate(wait=wait, gap=until.delta(gaps.day, unit="day").cast("int64"))
-    gaps = gaps.filter(gaps.steady & (gaps.gap >= gaps.wait))
-    told = ibis.ifelse(
-        gaps.twice >= 2,
-        (gaps.day + ibis.interval(days=tell + _COVERED)).cast("date"),
-        (gaps.day + ibis.interval(days=tell)).cast("date"),
+    gaps = gaps.mutate(
+        gap=until.delta(gaps.day, unit="day").cast("int64"),
+        wait=tell + extra * _COVERED,
+        missing=gaps.month + 1 + extra,
+        told=ibis.ifelse(
+            gaps.twice >= 2,
+            (gaps.day + ibis.interval(days=tell + _COVERED)).cast("date"),
+            (gaps.day + ibis.interval(days=tell)).cast("date"),
+        ),
     )
-    gaps = gaps.mutate(told=told, missing=gaps.month + ibis.ifelse(gaps.twice >= 2, 2, 1))
-    gaps = _alive(base, gaps)
+    gaps = gaps.filter(gaps.steady & (gaps.gap >= gaps.wait))
+    gaps = _alive(base, days, gaps)
     return _changed(days, gaps)
 
 
-def _steady(days: Any) -> Any:
-    """The last row of each month, whether three of the four months up to it had one, and how
-    often the month paid about what is typical."""
+def _months(days: Any) -> Any:
+    """A row a month of each series: day (the last one), resumed (the first day after it, or null),
+    whether three of the four months up to it had a row (`steady`), and how often the month paid
+    about what is typical (`twice`)."""
     full = days.minor * 10 >= days.typical * 8
-    months = days.group_by([*_KEYS, "month"]).agg(
-        last=days.day.max(), twice=days.count(where=full).cast("int64")
+    months = days.group_by([*_KEYS, "series_type", "typical", "month"]).agg(
+        begin=days.day.min(), day=days.day.max(), twice=days.count(where=full).cast("int64")
     )
     order = ibis.window(group_by=_KEYS, order_by="month")
-    months = months.mutate(third=months.month.lag(2).over(order))
-    months = months.mutate(steady=(months.third >= months.month - 3).fill_null(False))
-    months = months.select(*(months[k].name(f"n_{k}") for k in _KEYS), "last", "twice", "steady")
-    same = [days[k] == months[f"n_{k}"] for k in _KEYS]
-    found = days.left_join(months, [*same, days.day == months.last])
-    found = found.mutate(steady=found.steady.fill_null(False), twice=found.twice.fill_null(0))
-    return found.drop("last", *(f"n_{k}" for k in _KEYS))
+    months = months.mutate(
+        third=months.month.lag(2).over(order), resumed=months.begin.lead().over(order)
+    )
+    steady = (months.third >= months.month - 3).fill_null(False)
+    return months.mutate(steady=steady).drop("third", "begin")
 
 
-def _alive(base: Base, gaps: Any) -> Any:
+def _alive(base: Base, days: Any, gaps: Any) -> Any:
     """Without those whose owner died or whose account was closed before the break was told."""
     if base.accounts is None:
         return gaps
+    paid = days.select(*(days[k].name(f"a_{k}") for k in _KEYS), a_day="day", account="account")
+    same = [gaps[k] == paid[f"a_{k}"] for k in _KEYS]
+    found = gaps.inner_join(paid, [*same, gaps.day == paid.a_day])
+    found = found.drop("a_day", *(f"a_{k}" for k in _KEYS))
     ended = base.accounts.select(held="account", died="died", closed="closed")
-    found = gaps.left_join(ended, gaps.account == ended.held)
+    found = found.left_join(ended, found.account == ended.held)
     over = (found.died <= found.told).fill_null(False)
     over = over | (found.closed <= found.told).fill_null(False)
     return found.filter(~over).drop("held", "died", "closed")
@@ -143,7 +145,7 @@ def _changed(days: Any, gaps: Any) -> Any:
         b_entity="entity", b_way="way", b_type="series_type", b_who="who",
         first="first", usual="usual",
     )  # fmt: skip
-    near = gaps.inner_join(
+    near = gaps.left_join(
         began,
         [
             gaps.entity == began.b_entity,
@@ -156,10 +158,9 @@ def _changed(days: Any, gaps: Any) -> Any:
             began.usual * 10 <= gaps.typical * 13,
         ],
     )
-    near = near.group_by([*_KEYS, "day"]).agg(others=near.count())
-    near = near.select(*(near[k].name(f"c_{k}") for k in _KEYS), c_day=near.day, others=near.others)
-    same = [*(gaps[k] == near[f"c_{k}"] for k in _KEYS), gaps.day == near.c_day]
-    found = gaps.left_join(near, same)
+    # a day of a series is one gap: gaps are in the query once, so that they are found once
+    told = [*_KEYS, "series_type", "missing", "typical", "day", "told", "resumed"]
+    found = near.group_by(told).agg(others=near.b_who.count())
     return found.select(
         *_KEYS,
         type=found.series_type,
@@ -167,6 +168,6 @@ def _changed(days: Any, gaps: Any) -> Any:
         minor=found.typical,
         last_day=found.day,
         told=found.told,
-        change=ibis.ifelse(found.others.notnull(), "payer changed", "break"),
+        change=ibis.ifelse(found.others > 0, "payer changed", "break"),
         resumed=found.resumed,
     )

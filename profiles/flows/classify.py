@@ -34,6 +34,7 @@ TOLD = ("type", "rule", "share", "known", "purpose", "version")
 """What typing adds to a row."""
 
 Looked = Callable[[Rule, str], Any]
+Keep = Callable[[Any, str], Any]
 
 
 def classify(base: Base, taxonomy: Taxonomy) -> Any:
@@ -46,11 +47,15 @@ def classify(base: Base, taxonomy: Taxonomy) -> Any:
     return told(with_pairs(rows, pairs_of(rows, taxonomy)), taxonomy)
 
 
-def ranked(base: Base, taxonomy: Taxonomy) -> Any:
+def ranked(base: Base, taxonomy: Taxonomy, keep: Keep = lambda table, name: table) -> Any:
     """The readable rows with `rank`, the place of the first rule that holds: one pass over them.
 
     Reversals have not met their pairs yet. That looks at the rows once more, so a caller that keeps
     rows on the engine keeps these first (`Flows.kept`).
+
+    Args:
+        keep: computes a small table once, such as `Flows.stored`: what texts and names say. Without
+            it an engine may hold all rows back until the last text is known.
     """
     rows = base.good
     names = list(rows.columns)
@@ -59,9 +64,11 @@ def ranked(base: Base, taxonomy: Taxonomy) -> Any:
     with_text = [r for r in mixed if "text" in r.asked]
     with_name = [r for r in mixed if "name" in r.asked]
     rows = rows.mutate(on=_on(rows))
-    rows = _looked_up(rows, "text", taxonomy.rules, with_text)
+    # every text is looked at, refused rows' as well: what refuses a row is not needed for that
+    said = base.rows.mutate(on=_on(base.rows))
+    rows = _looked_up(rows, said, "text", taxonomy.rules, with_text, keep)
     if any(r.only("name") for r in taxonomy.rules) or with_name:
-        rows = _looked_up(rows, "counterparty_name", taxonomy.rules, with_name)
+        rows = _looked_up(rows, said, "counterparty_name", taxonomy.rules, with_name, keep)
     else:
         rows = rows.mutate(by_name=ibis.literal(_NONE))
     rows = with_evidence(base, rows, asked)
@@ -102,17 +109,22 @@ def holding(base: Base, taxonomy: Taxonomy, number: str) -> tuple[dict[str, Any]
     return {k: v for k, v in found[0].items() if not k.startswith("holds_")}, hits
 
 
-def _looked_up(rows: Any, column: str, rules: Iterable[Rule], mixed: Iterable[Rule]) -> Any:
-    """What a text column says of each row: the first rule by it alone, and the others' parts."""
+def _looked_up(
+    rows: Any, said: Any, column: str, rules: Iterable[Rule], mixed: Iterable[Rule], keep: Keep
+) -> Any:
+    """What a text column says of each row: the first rule by it alone, and the others' parts.
+
+    `said` has all values of the column beside `on`.
+    """
     what = "text" if column == "text" else "name"
-    distinct = rows.select("on", column).distinct()
+    distinct = said.select("on", column).distinct()
     looked = distinct.mutate(plain=plain_text(distinct[column]))
     pure = [rule for rule in rules if rule.only(what)]
-    said = {f"by_{what}": _least(pure, looked, lambda r: _patterns(r, what, looked.plain))}
+    first = {f"by_{what}": _least(pure, looked, lambda r: _patterns(r, what, looked.plain))}
     parts = {
         f"{what}_{r.rank}": _sided(r, looked) & _patterns(r, what, looked.plain) for r in mixed
     }
-    looked = looked.select(at_on="on", at_text=column, **said, **parts)
+    looked = keep(looked.select(at_on="on", at_text=column, **first, **parts), what)
     same = [rows[column] == looked.at_text, rows.on == looked.at_on]
     return rows.left_join(looked, same).drop("at_on", "at_text")
 

@@ -23,6 +23,11 @@ from psi.protocol.errors import InputError, JobError
 
 __all__ = ["Engine", "open_engine"]
 
+# Without this whole row groups are held before one is decoded: 400 MB more, and slower.
+_STREAMED = pads.ParquetFileFormat(
+    default_fragment_scan_options=pads.ParquetFragmentScanOptions(pre_buffer=False)
+)
+
 
 class Engine:
     """An Ibis connection and the tables that it holds, by logical name."""
@@ -71,6 +76,11 @@ def open_engine(
         )
     connection = _connect(tables, names) if homes else duckdb_connection()
     if connection.name == "duckdb":
+        # rows have no order here; keeping one costs memory
+        connection.raw_sql("SET preserve_insertion_order = false")
+        # of a stream nothing is known, so DuckDB takes it for a row and builds its table of all
+        # rows; joins here have their smaller side on the right
+        connection.raw_sql("SET disabled_optimizers = 'build_side_probe_side'")
         for setting, value in (("threads", threads), ("memory_limit", memory)):
             if value:
                 connection.raw_sql(f"SET {setting} = '{value}'")
@@ -90,7 +100,7 @@ def _opened(connection: Any, table: Table) -> Any:
     plain = path.is_file() and is_parquet(path) and not table.row_number
     if plain and table.declared == Declared():
         # streamed: only the columns and rows in use are ever in memory
-        found = pads.dataset(path, format="parquet")
+        found = pads.dataset(path, format=_STREAMED)
     else:
         found = table.load()
     if connection.name == "duckdb":

@@ -146,7 +146,7 @@ class Flows:
         """
         if columns in self._kept:
             return self._kept[columns]
-        rows = ranked(self.base, self.taxonomy)
+        rows = ranked(self.base, self.taxonomy, self.stored)
         names = list(columns) or [*rows.drop("rank").columns, *TOLD]
         there = [name for name in rows.columns if name in {*names, *_PAIRING}]
         rows = self.stored(rows.select(*there), "ranked")
