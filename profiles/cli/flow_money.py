@@ -123,24 +123,28 @@ def score(
     truth: Annotated[Path, typer.Argument(help="CSV or Parquet with columns id and type.")],
     tables: Tables,
     flows: Name = "",
+    leaks: Annotated[
+        Path | None, typer.Option("--leaks", help="Leaks: ids, columns inflow and outflow.")
+    ] = None,
+    breaks: Annotated[
+        Path | None, typer.Option("--breaks", help="Breaks: columns entity and month, as 2026-03.")
+    ] = None,
+    days: Annotated[
+        int, typer.Option("--days", min=0, max=400, help="Of leaks: as for flows leaks.")
+    ] = 15,
 ) -> None:
     """Hold types against a table of what they really are: "" where nobody could say.
 
-    Leaks and breaks are not scored yet.
+    With --leaks and --breaks those are held against what there is too, once found from the types of
+    the truth and once from own ones.
     """
-    from federated.readers import arrow_expression, duckdb_connection
-    from federated.tables.bindings import table_of
-    from profiles.flows.score import score_types
+    from profiles.flows import breaks as of_breaks
+    from profiles.flows import leaks as of_leaks
+    from profiles.flows.score import PairScore, score_pairs, score_types, typed_as
 
-    _, typed = _typed(tables, flows)
-    # small beside the flows: only ids and types come out of the engine
-    connection = duckdb_connection()
-    given = table_of("truth.types", {"path": str(truth.resolve())}, truth)
-    real = given.load(["id", "type"], keys=["id", "type"])
-    found = score_types(
-        arrow_expression(connection, "typed", typed.select("id", "type").to_pyarrow()),
-        arrow_expression(connection, "truth", real),
-    )
+    opened, typed = _typed(tables, flows)
+    real = _beside(opened, truth, "types", ("id", "type"))
+    found = score_types(typed, real)
     for code, (rows, precision, recall, both) in found.types.items():
         typer.echo(
             f"{code:<28} {rows:>9,} precision {precision:.3f} recall {recall:.3f} F1 {both:.3f}"
@@ -152,6 +156,41 @@ def score(
     ):
         typer.echo(f"{what}: {'no rows' if share is None else f'{share:.3f}'}")
     typer.echo(f"rows {found.rows:,}, in the truth only {found.unknown:,}")
+
+    def told(what: str, whose: str, pairs: PairScore) -> None:
+        typer.echo(
+            f"{what} from {whose} types: precision {pairs.precision:.3f} recall {pairs.recall:.3f} "
+            f"F1 {pairs.both:.3f}"
+        )
+
+    for whose, rows in (("given", typed_as(typed, real)), ("own", typed)):
+        if leaks is not None:
+            there = _beside(opened, leaks, "leaks", ("inflow", "outflow"))
+            pairs = of_leaks.leaks(rows, opened.taxonomy, days)
+            told("leaks", whose, score_pairs(pairs, there, ("inflow", "outflow")))
+        if breaks is not None:
+            there = _beside(opened, breaks, "breaks", ("entity", "month"))
+            last = typed.day.max().to_pyarrow().as_py()
+            stopped = of_breaks.breaks(opened.base, rows, opened.taxonomy, last)
+            stopped = stopped.filter(stopped.change == "break")
+            number = stopped.month % 12 + 1
+            month = (stopped.month // 12).cast("string") + "-" + number.cast("string").lpad(2, "0")
+            found_ones = stopped.select("entity", month=month)
+            told("breaks", whose, score_pairs(found_ones, there, ("entity", "month")))
+
+
+def _beside(flows: Flows, path: Path, what: str, columns: tuple[str, str]) -> Any:
+    """A small table of the truth on the engine of the flows."""
+    import ibis
+
+    from federated.readers import arrow_expression
+    from federated.tables.bindings import table_of
+
+    given = table_of(f"truth.{what}", {"path": str(path.resolve())}, path)
+    table = given.load(list(columns), keys=list(columns))
+    if flows.engine.connection.name == "duckdb":
+        return arrow_expression(flows.engine.connection, f"truth_{what}", table)
+    return ibis.memtable(table)
 
 
 def _typed(tables: Path, name: str) -> tuple[Flows, Any]:

@@ -8,7 +8,8 @@ tables stay where they are, and all of a flow's big tables must be in one databa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow.dataset as pads
@@ -37,6 +38,21 @@ class Engine:
 
     def __repr__(self) -> str:
         return f"<flows on {self.connection.name}: {', '.join(self._tables)}>"
+
+    @contextmanager
+    def streaming(self) -> Iterator[None]:
+        """Joins keep their sides, the smaller one on the right, as they are written.
+
+        Of a stream nothing is known: DuckDB takes it for one row and holds all of it in memory.
+        """
+        if self.connection.name != "duckdb":
+            yield
+            return
+        self.connection.raw_sql("SET disabled_optimizers = 'build_side_probe_side'")
+        try:
+            yield
+        finally:
+            self.connection.raw_sql("RESET disabled_optimizers")
 
     def fresh(self, name: str) -> str:
         """A name for a table to keep that no other on this connection has."""
@@ -78,9 +94,6 @@ def open_engine(
     if connection.name == "duckdb":
         # rows have no order here; keeping one costs memory
         connection.raw_sql("SET preserve_insertion_order = false")
-        # of a stream nothing is known, so DuckDB takes it for a row and builds its table of all
-        # rows; joins here have their smaller side on the right
-        connection.raw_sql("SET disabled_optimizers = 'build_side_probe_side'")
         for setting, value in (("threads", threads), ("memory_limit", memory)):
             if value:
                 connection.raw_sql(f"SET {setting} = '{value}'")

@@ -146,10 +146,11 @@ class Flows:
         """
         if columns in self._kept:
             return self._kept[columns]
-        rows = ranked(self.base, self.taxonomy, self.stored)
-        names = list(columns) or [*rows.drop("rank").columns, *TOLD]
-        there = [name for name in rows.columns if name in {*names, *_PAIRING}]
-        rows = self.stored(rows.select(*there), "ranked")
+        with self.engine.streaming():
+            rows = ranked(self.base, self.taxonomy, self.stored)
+            names = list(columns) or [*rows.drop("rank").columns, *TOLD]
+            there = [name for name in rows.columns if name in {*names, *_PAIRING}]
+            rows = self.stored(rows.select(*there), "ranked")
         pairs = self.stored(pairs_of(rows, self.taxonomy), "pairs")
         if int(pairs.count().to_pyarrow().as_py()):
             rows = with_pairs(rows, pairs)

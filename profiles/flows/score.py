@@ -1,11 +1,19 @@
-"""`flows score`: types held against a table of what they really are, kept aside for this."""
+"""`flows score`: types, leaks and breaks held against what they really are, kept aside for this."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ENOUGH", "UNDECIDED", "TypeScore", "score_types"]
+__all__ = [
+    "ENOUGH",
+    "UNDECIDED",
+    "PairScore",
+    "TypeScore",
+    "score_pairs",
+    "score_types",
+    "typed_as",
+]
 
 ENOUGH = 50
 """Rows from which on a type counts in the mean over types."""
@@ -28,6 +36,44 @@ class TypeScore:
     precision: float | None
     undecided: float | None
     types: dict[str, tuple[int, float, float, float]]
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """What was found of what there is; a share is 0 where there is nothing to take it of."""
+
+    precision: float
+    recall: float
+
+    @property
+    def both(self) -> float:
+        """F1."""
+        whole = self.precision + self.recall
+        return 2 * self.precision * self.recall / whole if whole else 0.0
+
+
+def score_pairs(found: Any, truth: Any, keys: tuple[str, str]) -> PairScore:
+    """How much of what was found is there, and how much of what is there was found.
+
+    Args:
+        found, truth: Ibis tables on one engine.
+        keys: two columns of both, text or whole numbers, that name one thing: inflow and outflow
+            of a leak, entity and month of a break. A row that comes again counts once.
+    """
+    one, other = (
+        t.select(**{k: t[k].cast("string") for k in keys}).distinct() for t in (found, truth)
+    )
+    other = other.rename({f"t_{k}": k for k in keys})
+    both = one.inner_join(other, [one[k] == other[f"t_{k}"] for k in keys])
+    right, told, real = (int(t.count().to_pyarrow().as_py()) for t in (both, one, other))
+    return PairScore(right / told if told else 0.0, right / real if real else 0.0)
+
+
+def typed_as(typed: Any, truth: Any) -> Any:
+    """Typed rows with the types of the truth in place of theirs; "" where the truth has none."""
+    real = truth.select(of=truth.id.cast("string"), real=truth.type.fill_null(UNDECIDED))
+    rows = typed.left_join(real, typed.id == real.of)
+    return rows.mutate(type=rows.real.fill_null(UNDECIDED)).drop("of", "real")
 
 
 def score_types(typed: Any, truth: Any) -> TypeScore:
