@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from federated.contract.terms import Contract
+from federated.models import LinearPart
 from profiles.federation import federate
 from profiles.job import Job
 from profiles.tables import open_tables
@@ -86,3 +89,36 @@ def test_the_partner_that_shares_too_few_is_named(tmp_path: Path) -> None:
     (tmp_path / "telco.csv").write_text("id,tel\nn,77\nm,78\n")
     with pytest.raises(Refused, match="with telco: 0 shared records found, at least 1 needed"):
         federate(job, dict.fromkeys(PARTIES, tables), tmp_path / "out")
+
+
+def test_a_training_with_two_partners_is_scikit_learns(tmp_path: Path) -> None:
+    """A whole job in memory; over the router it is in tests/e2e/test_hub_four_parties.py."""
+    rng, rows = np.random.default_rng(5), 400
+    x = rng.normal(size=(rows, 5))
+    label = (rng.random(rows) < 1 / (1 + np.exp(-x @ [0.8, -0.7, 0.6, 0.5, -0.4]))).astype(int)
+    held = {"bank": [0], "bureau": [1, 2], "telco": [3, 4]}
+    text = HEAD + "key_bits = 2048\n"
+    for name, columns in held.items():
+        features = [f"x{at}" for at in columns]
+        text += PARTY.replace("NAME", name).replace('[["id"], ["tel"]]', '[["id"]]')
+        text += f"features = {features}\n".replace("'", '"')
+        order = rng.permutation(rows)
+        lines = [",".join(["id", *features, *["y"] * (name == "bank")])]
+        for row in order:
+            values = [f"{x[row, at]:.12f}" for at in columns]
+            lines.append(",".join([f"p{row}", *values, *[str(label[row])] * (name == "bank")]))
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    text += ALIGN + '[train]\ntask = "leaves"\nlabel = "bank.y"\nfolds = 0\nnoise = 0\n'
+    (tmp_path / "job.toml").write_text(text)
+    tables = "".join(f'[{name}.people]\npath = "{name}.csv"\n' for name in PARTIES)
+    (tmp_path / "tables.toml").write_text(tables)
+    job, found = Job.load(tmp_path / "job.toml"), open_tables(tmp_path / "tables.toml")
+    done = federate(job, dict.fromkeys(PARTIES, found), tmp_path / "out")
+    parts = [done.outcome.trained[0].part, *(done.outcomes[p].parts["leaves"] for p in PARTIES[1:])]
+    assert all(isinstance(part, LinearPart) for part in parts)
+    got = np.concatenate([part.coefficients for part in parts if isinstance(part, LinearPart)])
+    scaled = (x - x.mean(axis=0)) / x.std(axis=0)
+    wanted = LogisticRegression(C=1.0, tol=1e-10, max_iter=5000).fit(scaled, label).coef_[0]
+    assert np.abs(got - wanted).max() < 0.02
+    (told,) = (d for d in done.contract.disclosures if d.line == "train.score_bits")
+    assert "(their sum only)" in told.learns
