@@ -180,7 +180,7 @@ def test_epsilon_is_counted_over_all_tables_of_a_contract(tmp_path: Path) -> Non
     assert world.sent() <= {"contract"}
     run = world.month(tables(10), once)
     assert run.outcome is None
-    assert "epsilon 10 asked in all, 1 allowed by policy" in str(run.errors["bank"])
+    assert "epsilon 10 asked, at most 1 allowed by policy" in str(run.errors["bank"])
     assert world.month(tables(1), once).outcome is not None
     run = world.month(tables(0.5), lambda made: replace(made, purpose="another"), 1)
     assert run.outcome is None

@@ -277,7 +277,7 @@ def test_the_policy_of_a_new_node(tmp_path: Path) -> None:
     assert "20 distinct thresholds" in said
     lines = [line.removeprefix("# ") for line in NEW_POLICY.splitlines()]
 
-    whole = "\n".join(lines[3:])  # the examples in comments hold too
+    whole = "\n".join(lines[4:])  # the examples in comments hold too
     (tmp_path / "policy.toml").write_text(whole)
     loaded = load_policy(tmp_path / "policy.toml")
     assert loaded.rules[0].columns == ("open_loans", "overdue_12m")
