@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from federated.session.session import Progress
 from federated.store.files import write_atomic
 from federated.tables.about import EVERY, About
+from federated.tables.basis import read_basis
 from federated.tables.source import MemorySource
 from profiles.demo.world import build
 from profiles.job import Job
@@ -206,6 +208,19 @@ TABLES = """\
 path = "bank_consumers.csv"
 encoding = "gbk"
 
+# Only whose consent is valid on the day is in a job: for its purpose, towards its partner.
+[bank.consumers.basis]
+table = "bank.consents"
+of = "customer"
+purpose = "purpose"
+recipient = "given_to"
+from = "since"
+until = "until"
+withdrawn = "withdrawn"
+
+[bank.consents]
+path = "bank_consents.csv"
+
 [bank.companies]
 path = "bank_companies.parquet"
 entity = "company"
@@ -242,6 +257,8 @@ ABOUT = {
     "bank.governments": About("government"),
     "registry.public_bodies": About("government"),
 }
+_BASIS = read_basis("demo", tomllib.loads(TABLES)["bank"]["consumers"]["basis"])
+BASES = {"bank.consumers": _BASIS} if _BASIS else {}
 """The same of the tables in memory."""
 
 
@@ -257,7 +274,7 @@ def run_demo(
         overwrite: replace what is in the outputs' folders.
         progress: gives, of a job's steps and its name, what `run_job` takes as progress.
     """
-    source = MemorySource(build().tables, about=ABOUT)
+    source = MemorySource(build().tables, bases=BASES, about=ABOUT)
     for name, text in JOBS.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.toml"
@@ -275,7 +292,7 @@ def write_world(folder: Path) -> None:
     """
     tables = build().tables
     for line in TABLES.splitlines():
-        if line.startswith("["):
+        if line.startswith("[") and not line.endswith(".basis]"):
             name = line.strip("[]")
         elif line.startswith("path"):
             file = folder / line.split('"')[1]

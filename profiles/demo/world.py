@@ -66,6 +66,7 @@ def build(seed: int = 20) -> World:
         "bank.consumers": pd.DataFrame(consumers),
         "bank.companies": pd.DataFrame(companies),
         "bank.governments": pd.DataFrame(governments),
+        "bank.consents": _consents(consumers["customer"]),
         "bank.managers": managers,
         "bank.transactions": moves,
         "telecom.usage": usage,
@@ -77,6 +78,27 @@ def build(seed: int = 20) -> World:
         name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in frames.items()
     }
     return World(tables, people, firms, bodies)
+
+
+def _consents(customers: list[str]) -> pd.DataFrame:
+    """Who agreed to what: one row for retention with the telecom, one for credit risk with the
+    bureau. Of each hundred about two have withdrawn, one's has run out, and one was never asked."""
+    rng = np.random.default_rng(22)
+    frames = []
+    for purpose, recipient in (("retention", "telecom"), ("credit risk", "bureau")):
+        draw = rng.random(len(customers))
+        frame = pd.DataFrame(
+            {
+                "customer": customers,
+                "purpose": purpose,
+                "given_to": recipient,
+                "since": "2025-01-01",
+                "until": np.where(draw < 0.02, "2025-12-31", ""),
+                "withdrawn": np.where((draw >= 0.02) & (draw < 0.04), "2026-03-01", ""),
+            }
+        )
+        frames.append(frame[draw >= 0.01])
+    return pd.concat(frames, ignore_index=True)
 
 
 def _event(rng: np.random.Generator, score: np.ndarray, rate: float) -> np.ndarray:
