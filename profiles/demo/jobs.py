@@ -257,9 +257,9 @@ ABOUT = {
     "bank.governments": About("government"),
     "registry.public_bodies": About("government"),
 }
+"""The same of the tables in memory."""
 _BASIS = read_basis("demo", tomllib.loads(TABLES)["bank"]["consumers"]["basis"])
 BASES = {"bank.consumers": _BASIS} if _BASIS else {}
-"""The same of the tables in memory."""
 
 
 def run_demo(
