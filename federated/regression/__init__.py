@@ -37,5 +37,5 @@ __all__ = [
     "told_bits",
 ]
 
-SUITE = "half-tree-regression-v3"
+SUITE = "half-tree-regression-v4"
 """What contracts name."""

@@ -11,5 +11,5 @@ from federated.sharing.value_holder import ValueHolder
 
 __all__ = ["MOST_LANES", "SUITE", "BinHolder", "ValueHolder"]
 
-SUITE = "half-tree-sums-v2"
+SUITE = "half-tree-sums-v3"
 """What contracts name."""

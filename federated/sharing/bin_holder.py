@@ -219,12 +219,12 @@ class BinHolder(Role[list[Lanes]]):
         side, messages = self._side(state), []
         last = min(state.added + WINDOW, len(self._chunks))
         for chunk in self._chunks[state.asked : last]:
-            asked, sent = BinTrees.ask(
+            asked, nonce, sent = BinTrees.ask(
                 side, chunk.place, chunk.rows, chunk.depth, self._random(state, chunk)
             )
             self.context.store.put("beside", chunk.place, asked.beside)
             self.context.store.put("made", chunk.place, asked.made)
-            told = Asked(chunk.place, sent.rows.reshape(-1), sent.sums, sent.digest)
+            told = Asked(chunk.place, nonce, sent.rows.reshape(-1), sent.sums, sent.digest)
             messages.append((self._peer, told))
         state = replace(state, asked=last)
         done = Share(state.added / len(self._chunks), self._rows * len(self._depths))
@@ -239,8 +239,9 @@ class BinHolder(Role[list[Lanes]]):
         return replace(state, transcript=state.transcript.hear(encode(sent))), self._chunks[due]
 
     def _random(self, state: Adding, chunk: Chunk) -> Any:
-        # bound to the set-up and to the bins: a chunk's transfers never differ under the same
-        # streams, and other bins are never turned under the same numbers
+        # bound to the set-up and to the bins, as the streams' nonce is, which is drawn from it: a
+        # chunk's transfers never differ under the same streams, and other bins are never turned
+        # under the same numbers
         drawn = hashlib.blake2s(state.coin + state.seeds, person=b"sharetrs")
         drawn.update(np.ascontiguousarray(self._of(chunk), "<u2").tobytes())
         about = drawn.hexdigest()

@@ -3,8 +3,8 @@
 `Index` is the bin holder's side of one direction, `Values` the value holder's. Each keeps a
 chunk's trees in the role's store under the chunk's number and is made anew from a few bytes of the
 role's state; which number is due, and what stands behind it, is the role's business. A number is
-asked for once: its transfers, and the random numbers its trees are made for, are drawn from what
-the role has heard and from the bins, so other bins are never turned under the same pads.
+asked for once: the streams of its transfers, and the random numbers its trees are made for, follow
+from what the role has heard and from the bins, so other bins are never turned under the same pads.
 
 A batch is one message for all trees of some rows under one nonce, which is drawn from what the role
 has heard and from the values: after a restart the same bytes, or other pads.
@@ -128,10 +128,10 @@ class Index:
         """Transfers for the trees of a chunk of rows, a multiple of 64, with these bins."""
         text = hashlib.sha256(np.ascontiguousarray(bins, "<u2").data).hexdigest()
         random = transcript.random(f"trees {place} {text}")
-        trees, sent = BinTrees.ask(self._side, place, len(bins), depth, random)
+        trees, nonce, sent = BinTrees.ask(self._side, place, len(bins), depth, random)
         self._store.put("index-beside", place, trees.beside)
         self._store.put("index-made", place, trees.made)
-        return Asked(place, sent.rows.reshape(-1), sent.sums, sent.digest)
+        return Asked(place, nonce, sent.rows.reshape(-1), sent.sums, sent.digest)
 
     def corrected(self, transcript: Transcript, sent: Corrected) -> Challenged:
         """Keep the trees, and ask for zeros."""
@@ -204,11 +204,13 @@ class Values:
 
     def answered(self, transcript: Transcript, sent: Asked, rows: int, depth: int) -> Corrected:
         """Make a chunk's trees, and correct the other side's."""
-        if len(sent.rows) % GROUPS or len(sent.sums) != CHECKED:
+        shaped = not len(sent.rows) % GROUPS and len(sent.sums) == CHECKED
+        if not shaped or len(sent.nonce) != NONCE:
             raise PeerError("transfers of another shape")
         transfers = Transfers(sent.rows.reshape(GROUPS, -1), sent.sums, sent.digest)
         nonce = transcript.draw(f"tree keys {sent.place}", NONCE)
-        trees, told = ValueTrees.make(self._side, sent.place, transfers, rows, depth, nonce)
+        side = self._side.under(sent.nonce)
+        trees, told = ValueTrees.make(side, sent.place, transfers, rows, depth, nonce)
         self._store.put("value-first", sent.place, trees.first)
         self._store.put("value-nonce", sent.place, np.frombuffer(nonce, np.uint8))
         self._store.put("value-turns", sent.place, trees.turns)

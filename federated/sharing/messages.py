@@ -69,9 +69,10 @@ class Seeds:
 @message(0x83)
 @dataclass(frozen=True)
 class Asked:
-    """Bin holder: transfers for the trees of one chunk, with the check of their rows."""
+    """Bin holder: transfers for the trees of one chunk under a nonce, and their row check."""
 
     place: _Place
+    nonce: _Nonce
     rows: Annotated[NDArray[np.uint64], Array("uint64", most=GROUPS * words_of(CHUNK * MOST_DEPTH))]
     sums: Annotated[NDArray[np.uint64], Array("uint64", width=2, most=CHECKED)]
     digest: Annotated[bytes, Length(32)]

@@ -16,8 +16,9 @@ hash of the same sums of its 128 rows; the other side compares it with that of i
 Δ_j·z.
 
 *Streams* are AES-128 in counter mode. A seed of the set-up makes none itself: each connection has
-seeds of its own under a coin that both sides toss anew, so that a side which comes back from an old
-copy never stretches a seed over the same blocks twice.
+seeds of its own under a coin that both sides toss anew, and whoever may come back from an old copy
+within one makes each call under a nonce that follows from its choices (`under`). Two calls of one
+number under one coin tell the sum of their choices.
 
 Source: Roy 2022 (eprint 2022/192).
 """
@@ -77,6 +78,10 @@ class Choosing:
     def _keys(self) -> Bytes:
         return _keys(self.seeds, self.coin)
 
+    def under(self, nonce: bytes) -> Choosing:
+        """With streams of their own for a call of this nonce."""
+        return Choosing(self.seeds, _bound(self.coin, nonce))
+
     def choose(
         self, number: int, bits: Words, count: int, random: Random
     ) -> tuple[Transfers, Words]:
@@ -118,6 +123,10 @@ class Delta:
         """Δ as `uint64[2]`."""
         return np.packbits(self.bits, bitorder="little").view("<u8").astype(np.uint64)
 
+    def under(self, nonce: bytes) -> Delta:
+        """With the streams of the other side's call of this nonce."""
+        return Delta(self.seeds, self.bits, _bound(self.coin, nonce))
+
     def take(self, number: int, sent: Transfers, count: int) -> Words:
         """Rows Q `uint64[count, 2]` of call `number`. Raises `PeerError` where the check fails."""
         width = words_of(count)
@@ -136,6 +145,10 @@ class Delta:
         if not hmac.compare_digest(_digest(self.coin, number, values), sent.digest):
             raise PeerError("transfers that hide different choices")
         return columns_of(rows)[:count]
+
+
+def _bound(coin: bytes, nonce: bytes) -> bytes:
+    return hashlib.blake2s(nonce, key=coin, person=b"sharenon").digest()
 
 
 def _keys(seeds: Bytes, coin: bytes) -> Bytes:

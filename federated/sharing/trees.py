@@ -14,6 +14,8 @@ batches take one message each.
 
 - *V* learns nothing of b: choices are masked, turns are b under the one-time pad b'.
 - *H* learns nothing of v: c is padded by the lanes of the one leaf that H lacks.
+- *The check* has keys that no batch has, whatever nonce H sends: zeros under a batch's keys are its
+  pads, and a V that comes back from an older copy may be asked for them once it has sent the batch.
 - *A V that spoils corrections* is caught by the zeros, but where b' happens to be what it guessed;
   b' is random, so a failure says nothing of b, and m bits learned pass with probability 2^-m.
 - *An H that cheats* in transfers is caught by their check. Its bins are whatever it says they are.
@@ -23,19 +25,29 @@ Rows without a bin need one of their own: a leaf outside of all sums would hand 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from federated.sharing.keys import public_keys
+from federated.sharing.keys import NONCE, public_keys
 from federated.sharing.transfers import CHECKED, Choosing, Delta, Transfers, words_of
 from psi.kernels.half_trees import bin_pass, groups_of, value_pass
 from psi.kernels.subset_sums import add_to_bins
 from psi.protocol import PeerError, Random
 
-__all__ = ["CHUNK", "BinTrees", "ValueTrees", "Zeros", "depth_of", "lanes_of", "padded"]
+__all__ = [
+    "CHUNK",
+    "BinTrees",
+    "ValueTrees",
+    "Zeros",
+    "check_nonce",
+    "depth_of",
+    "lanes_of",
+    "padded",
+]
 
 CHUNK = 1 << 16
 """Rows whose trees are made at a time."""
@@ -76,6 +88,11 @@ def _choice_bits(bins: Bins, depth: int) -> Words:
     return np.packbits(flat, bitorder="little").view("<u8").astype(np.uint64)
 
 
+def check_nonce(nonce: bytes) -> bytes:
+    """What a check's keys hang on: no batch's nonce, unless one finds what hashes to it."""
+    return hashlib.blake2s(nonce, digest_size=NONCE, person=b"sharezer").digest()
+
+
 def _batch(
     run: Callable[..., tuple[Words, Lanes]], nonce: bytes, rows: int, lanes: int, bits: int
 ) -> tuple[Lanes, Lanes]:
@@ -114,7 +131,7 @@ class ValueTrees:
 
     def zeros(self, nonce: bytes) -> Zeros:
         """What answers H's check."""
-        lane, sums = self.sums(nonce, 1, 64)
+        lane, sums = self.sums(check_nonce(nonce), 1, 64)
         return Zeros(np.ascontiguousarray(lane[:, 0]), np.ascontiguousarray(sums[:, 0]))
 
     def turned(self, turns: Bins) -> ValueTrees:
@@ -149,12 +166,16 @@ class BinTrees:
     @classmethod
     def ask(
         cls, side: Choosing, number: int, rows: int, depth: int, random: Random
-    ) -> tuple[BinTrees, Transfers]:
-        """Trees to be, for random numbers; and the transfers that V needs."""
-        drawn = np.frombuffer(random(2 * rows), "<u2").astype(np.uint16)
+    ) -> tuple[BinTrees, bytes, Transfers]:
+        """Trees to be, for random numbers; the nonce and the transfers that V needs.
+
+        `random` follows from the bins and from what H has heard: other numbers have other streams.
+        """
+        nonce, drawn = random(NONCE), np.frombuffer(random(2 * rows), "<u2").astype(np.uint16)
         made = drawn & np.uint16((1 << depth) - 1)
-        sent, t = side.choose(number, _choice_bits(made, depth), rows * depth, random)
-        return cls(t.reshape(depth, rows, 2), b"", made, made), sent
+        choices = _choice_bits(made, depth)
+        sent, t = side.under(nonce).choose(number, choices, rows * depth, random)
+        return cls(t.reshape(depth, rows, 2), b"", made, made), nonce, sent
 
     def corrected(self, told: Words, nonce: bytes) -> BinTrees:
         """With V's corrections. Raises `PeerError` where they are of another shape."""
@@ -170,7 +191,7 @@ class BinTrees:
         rows = len(self.made)
         if zeros.lane.shape != (rows,) or zeros.sums.shape != (1 << len(self.beside),):
             raise PeerError("a check of trees of another shape")
-        share = self.share(nonce, zeros.lane[:, None], 64)
+        share = self.share(check_nonce(nonce), zeros.lane[:, None], 64)
         if not np.array_equal(share[:, 0], zeros.sums):
             raise PeerError("trees that do not fit their check")
 

@@ -181,11 +181,12 @@ class ValueHolder(Role[list[Lanes]]):
     def on_asked(self, state: Giving, sent: Asked, peer: str) -> Turn[list[Lanes]]:
         """Make a chunk's trees, and send what corrects the other side's."""
         state, chunk = self._next(state, sent, state.answered, state.given + WINDOW)
-        if len(sent.rows) % GROUPS or len(sent.sums) != CHECKED:
+        shaped = not len(sent.rows) % GROUPS and len(sent.sums) == CHECKED
+        if not shaped or len(sent.nonce) != NONCE:
             raise PeerError("transfers of another shape")
         transfers = Transfers(sent.rows.reshape(GROUPS, -1), sent.sums, sent.digest)
         nonce = state.transcript.draw(f"trees {chunk.place}", NONCE)
-        side = self._side(state)
+        side = self._side(state).under(sent.nonce)
         trees, told = ValueTrees.make(side, chunk.place, transfers, chunk.rows, chunk.depth, nonce)
         self.context.store.put("first", chunk.place, trees.first)
         self.context.store.put("nonce", chunk.place, np.frombuffer(nonce, np.uint8))

@@ -65,13 +65,13 @@ def test_a_job_by_sums_tells_what_it_tells_under_encryption(small: Path) -> None
     text = describe(Job.load(small / "sums.toml"), tables, 1000)
     assert "does not hold bank" not in text
     assert "where all policies name it" not in text
-    assert "under pads of which bank can take sums only (half-tree-sums-v2)" in text
+    assert "under pads of which bank can take sums only (half-tree-sums-v3)" in text
     assert "whether some values do not count in its audit" in text
     html = (small / "sums" / "report.html").read_text()
     assert "private sums" in html
     lines = read_ledger(small / "sums" / "parties" / "bureau" / "ledger.jsonl")
     (signed,) = [line["body"]["terms"] for line in lines if line["kind"] == "contract"]
-    assert signed["suites"]["sums"] == "half-tree-sums-v2"
+    assert signed["suites"]["sums"] == "half-tree-sums-v3"
     assert [section["protocol"] for section in signed["aggregate"]] == ["sums"] * 2
     learns = [line["body"]["line"] for line in lines if line["kind"] == "disclosure"]
     assert "aggregate.protocol" in learns
@@ -83,7 +83,7 @@ def test_a_policy_that_does_not_name_sums_refuses_them(small: Path) -> None:
     for number, (limits, said) in enumerate(
         (
             (ENCRYPTED, "statistics by protocol 'sums' asked, paillier allowed by policy"),
-            (replace(ONE_PROCESS.limits, suites=SUITES), "suite 'half-tree-sums-v2' asked"),
+            (replace(ONE_PROCESS.limits, suites=SUITES), "suite 'half-tree-sums-v3' asked"),
         )
     ):
         with pytest.raises(Declined, match=said):

@@ -33,7 +33,7 @@ from psi.protocol import Context, Pair, PeerError, Refused
 
 KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "registry")}
 NOW = 1_800_000_000
-VOLE = Suites(align=PROTOCOLS["vole-malicious"].suite, train="half-tree-regression-v3")
+VOLE = Suites(align=PROTOCOLS["vole-malicious"].suite, train="half-tree-regression-v4")
 
 
 def terms(name: str, **changes: object) -> PartyTerms:
@@ -149,7 +149,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data.replace(b'"row_bits":0', b'"row_bits":1'),
         lambda data: data.replace(b'"time":""', b'"time":"y"'),
         lambda data: data.replace(b'"validate_from":""', b'"validate_from":"2025-10-01"'),
-        lambda data: data.replace(b"half-tree-regression-v3", b"half-tree-regression-v0"),
+        lambda data: data.replace(b"half-tree-regression-v4", b"half-tree-regression-v0"),
         lambda data: data.replace(b'"keep_tags_days":0', b'"keep_tags_days":-1'),
         lambda data: data.replace(b'"task":"churn"', b'"task":"' + b"x" * 65 + b'"'),
     ],
@@ -195,7 +195,7 @@ def test_sections_over_the_same_rows_take_keys_of_one_size() -> None:
     with pytest.raises(PeerError, match="keys of one size"):
         replace(made, aggregate=(*made.aggregate, other)).check()
     shared = replace(made.aggregate[0], key_bits=0, protocol="sums")
-    suites = replace(made.suites, sums="half-tree-sums-v2")
+    suites = replace(made.suites, sums="half-tree-sums-v3")
     with pytest.raises(PeerError, match="need one protocol"):
         replace(made, aggregate=(*made.aggregate, shared), suites=suites).check()
 
@@ -205,7 +205,7 @@ def test_private_sums_have_their_suite_and_no_key() -> None:
     shared = replace(made.aggregate[0], key_bits=0, protocol="sums")
     with pytest.raises(OtherVersion, match="suite"):
         replace(made, aggregate=(shared,)).check()
-    suites = replace(made.suites, sums="half-tree-sums-v2")
+    suites = replace(made.suites, sums="half-tree-sums-v3")
     replace(made, aggregate=(shared,), suites=suites).check()
     for terms in (replace(shared, key_bits=3072), replace(made.aggregate[0], key_bits=0)):
         own = suites if terms.shared else made.suites

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federated.sharing.trees import BinTrees, ValueTrees, Zeros, depth_of
+from federated.sharing.trees import BinTrees, ValueTrees, Zeros, check_nonce, depth_of
 from psi.protocol import PeerError
 from tests.unit.sharing.test_transfers import connection
 
@@ -17,8 +17,8 @@ from tests.unit.sharing.test_transfers import connection
 def trees(rows: int, depth: int, number: int = 1) -> tuple[BinTrees, ValueTrees]:
     """Both sides, checked, for random bins yet."""
     one, other = connection()
-    asked, sent = BinTrees.ask(one, number, rows, depth, secrets.token_bytes)
-    made, told = ValueTrees.make(other, number, sent, rows, depth, b"t" * 32)
+    asked, nonce, sent = BinTrees.ask(one, number, rows, depth, secrets.token_bytes)
+    made, told = ValueTrees.make(other.under(nonce), number, sent, rows, depth, b"t" * 32)
     held = asked.corrected(told, b"t" * 32)
     held.check(b"z" * 32, made.zeros(b"z" * 32))
     return held, made
@@ -51,8 +51,8 @@ def test_a_spoilt_correction_is_seen_and_says_nothing_of_the_bins() -> None:
     one, other = connection()
     seen = 0
     for level in range(3):
-        asked, sent = BinTrees.ask(one, 10 + level, 64, 4, secrets.token_bytes)
-        made, told = ValueTrees.make(other, 10 + level, sent, 64, 4, b"t" * 32)
+        asked, nonce, sent = BinTrees.ask(one, 10 + level, 64, 4, secrets.token_bytes)
+        made, told = ValueTrees.make(other.under(nonce), 10 + level, sent, 64, 4, b"t" * 32)
         spoilt = told.copy()
         spoilt[7, level, 0] ^= np.uint64(1)
         held = asked.corrected(spoilt, b"t" * 32)
@@ -60,7 +60,7 @@ def test_a_spoilt_correction_is_seen_and_says_nothing_of_the_bins() -> None:
         with pytest.raises(PeerError, match="do not fit their check"):
             held.check(b"z" * 32, zeros)
         # a liar that guesses the row's number mends its zeros: it passes where it is right
-        share = held.share(b"z" * 32, zeros.lane[:, None], 64)[:, 0]
+        share = held.share(check_nonce(b"z" * 32), zeros.lane[:, None], 64)[:, 0]
         held.check(b"z" * 32, Zeros(zeros.lane, share))
         seen += 1
         assert not np.array_equal(held.made, np.zeros(64))  # drawn before there are bins
