@@ -280,12 +280,14 @@ class FeatureParty(Party[FeatureFit]):
         return self._onward(replace(state, limits=np.zeros(0)), sent.limits)
 
     def on_pad(self, state: Fitting, sent: Pad, peer: str) -> Turn[FeatureFit]:
-        """What the party before this one padded its final scores by."""
-        before = self._at > 0 and peer == self._partners[self._at - 1]
-        state = self._heard_of(state, sent, peer, before)
-        if state.pad or len(sent.seed) != _SEED:
+        """The half of a pad that a party beside this one has drawn."""
+        side = self._beside.get(peer, "")
+        state = self._heard_of(state, sent, peer, side != "")
+        if (state.before if side == "before" else state.after) or len(sent.seed) != _SEED:
             raise PeerError("a pad that is not due")
-        return self._finish(replace(state, pad=sent.seed))
+        if side == "before":
+            return self._finish(replace(state, before=sent.seed), [])
+        return self._finish(replace(state, after=sent.seed), [])
 
     # one evaluation
 
@@ -298,7 +300,7 @@ class FeatureParty(Party[FeatureFit]):
         told = limits if len(self._partners) == 1 else np.zeros(0)
         if state.number == len(self._planned(state)):
             self.context.store.put("limits", 0, told)
-            return self._finish(state)
+            return self._scored(state)
         return self._look(state, told)
 
     def _look(self, state: Fitting, limits: Floats) -> Turn[FeatureFit]:
@@ -442,11 +444,15 @@ class FeatureParty(Party[FeatureFit]):
         parts = int(_PARTS * min(1.0, min(GROWTH, wider) / growth, further / farthest))
         return max(1, parts) / _PARTS
 
-    def _finish(self, state: Fitting) -> Turn[FeatureFit]:
-        """Tell each row's final score by the one model that shows it; of several, under pads."""
-        ended = state.limited and state.number == len(self._planned(state))
-        if not ended or (self._at and not state.pad):
-            return Turn(state)
+    @property
+    def _beside(self) -> dict[str, str]:
+        """The feature parties next to this one, and on which side."""
+        places = ((self._at - 1, "before"), (self._at + 1, "after"))
+        every = range(len(self._partners))
+        return {self._partners[at]: side for at, side in places if at in every}
+
+    def _scored(self, state: Fitting) -> Turn[FeatureFit]:
+        """Each row's final score by the one model that shows it; of several the half of a pad."""
         fold = self._folds
         told = np.zeros(self._rows, np.int64)
         random = state.transcript.random("final scores")
@@ -455,6 +461,22 @@ class FeatureParty(Party[FeatureFit]):
             scores = self._x @ descent.weights
             # the noise is measured by all rows: few, or chosen ones, may lie close together
             told[rows] = rounded(scores, self._plan.score_bits, random, self._repeats)[rows]
+        self.context.store.put("final", 0, told)
+        # no pad for two texts, at neither end of a pad: each half is drawn by what it is to pad
+        text = hashlib.sha256(told.tobytes()).hexdigest()
+        state = replace(state, pad=state.transcript.draw(f"pad {text}", _SEED))
+        return self._finish(state, [(name, Pad(state.pad)) for name in self._beside])
+
+    def _finish(self, state: Fitting, messages: list[tuple[str, Any]]) -> Turn[FeatureFit]:
+        """Tell the final scores; of several, under pads that add up to zero."""
+        came = [side for side in ("before", "after") if getattr(state, side)]
+        if not state.pad or len(came) < len(self._beside):
+            return Turn(state, messages)
+        told = self.context.store.get("final", 0).copy()
+        if state.before:
+            told -= _pad(state.before + state.pad, self._rows)
+        if state.after:
+            told += _pad(state.pad + state.after, self._rows)
         full = state.models[0].weights
         fit = FeatureFit(
             coefficients=full,
@@ -464,15 +486,6 @@ class FeatureParty(Party[FeatureFit]):
             evaluations=state.last + 1,
             opened=opened_numbers(self._ran(state), self._raw.shape[1]),
         )
-        messages: list[tuple[str, Any]] = []
-        if self._at:
-            told -= _pad(state.pad, self._rows)
-        if not self._last:
-            # no pad for two texts: drawn by what it is to pad
-            text = hashlib.sha256(told.tobytes()).hexdigest()
-            seed = state.transcript.draw(f"pad {text}", _SEED)
-            told += _pad(seed, self._rows)
-            messages.append((self._partners[self._at + 1], Pad(seed)))
         limits = self.context.store.get("limits", 0)
         learned = Learned(limits, float(self._mean @ full), told)
         return Turn(Done(), [*messages, (self._peer, learned)], fit, 1.0)

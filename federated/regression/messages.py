@@ -170,7 +170,7 @@ class Limits:
 @message(0xEE)
 @dataclass(frozen=True)
 class Pad:
-    """One feature party to the next: the seed of what pads its final scores."""
+    """One feature party to those beside it: its half of the seed of what pads final scores."""
 
     seed: Annotated[bytes, Length(32)]
 

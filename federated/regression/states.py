@@ -72,7 +72,8 @@ class Fitting:
     folds'. ranges `int64[models, 2]` of the evaluation's grids; shapes of its tables, none yet: not
     told. At a feature party: answers, handed, passed: chunks of lookups that the label party
     answered, the party before it handed on, this one did; summed: whether the label party's sums
-    came; pad: the seed from the party before it. At the label party: told: a partner's inner
+    came; pad: its seed, drawn by its final scores; before, after: those of the parties beside it,
+    which come in any order. At the label party: told: a partner's inner
     products; limits: how far its step would go; limited: whether the latest step was taken.
     """
 
@@ -100,6 +101,8 @@ class Fitting:
     heard: _Count = 0
     summed: bool = False
     pad: Annotated[bytes, Length(32)] = b""
+    before: Annotated[bytes, Length(32)] = b""
+    after: Annotated[bytes, Length(32)] = b""
     limited: bool = True
     limits: _Limits
     told: _Products

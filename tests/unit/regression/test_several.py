@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -194,6 +195,38 @@ def test_a_pad_serves_one_vector_of_final_scores() -> None:
         told = again.receive(Envelope(*first, heard.sequence + 1, back)).messages
         seeds += [decode(each.payload, Pad).seed for each in told if peek(each.payload) is Pad]
     assert seeds[0] == seeds[1] != seeds[2]
+
+
+def test_the_last_partner_s_older_copy_tells_no_difference_of_its_own_scores() -> None:
+    """It has the seed of the one before it, and is told twice how far all go. Were its scores under
+    that seed's pad alone, the label party would take the pad away."""
+    world, terms = World.of(200, 10), plan(200, partners=2, evaluations=1, grid_bits=6)
+    stores = {name: MemoryStore() for name in (BANK, "bureau0", "bureau1")}
+    run = Pair(*world.several(terms, stores=stores))
+    for name, role in run.roles.items():
+        run._take(name, role.start())
+    held: dict[str, Envelope] = {}  # what the bank says last; the link keeps no order of senders
+    while len(held) < 2:
+        envelope = decode(run._queue[0], Envelope)
+        if peek(envelope.payload) is Limits and envelope.sender == BANK:
+            held[envelope.receiver] = envelope
+            run._queue.popleft()
+        else:
+            run.deliver()
+    run._take("bureau0", run.roles["bureau0"].receive(held["bureau0"]))
+    while run._queue:  # the pad's seed
+        run.deliver()
+    saved, limits = run.roles["bureau1"].save(), decode(held["bureau1"].payload, Limits)
+    told = []
+    for part in (1.0, 0.5):
+        again = world.several(terms, stores=stores)[2]
+        again.restore(saved)
+        payload = encode(Limits(limits.evaluation, limits.limits * part))
+        out = again.receive(replace(held["bureau1"], payload=payload)).messages
+        told += [
+            decode(each.payload, Learned).scores for each in out if peek(each.payload) is Learned
+        ]
+    assert np.abs(told[0] - told[1]).max() > 2.0**55  # scores are below 2^33
 
 
 # lies
