@@ -41,7 +41,7 @@ def health(scene: Scene, code: int) -> dict[str, Any]:
 
 
 def test_a_node_says_how_it_is(scene: Scene) -> None:
-    hub = 'name = "bureau"\nhub = "mounted"\n'
+    hub = 'version = 1\nname = "bureau"\nhub = "mounted"\n'
     (scene.home.path / "node.toml").write_text(hub)  # it has no certificate here
     found = health(scene, 0)
     assert (found["well"], found["up"], found["connected"]) == (True, 1, 1)
@@ -71,7 +71,7 @@ def test_a_node_says_how_it_is(scene: Scene) -> None:
     scene.policy("")
     scene.stop()
     assert health(scene, 7)["problems"] == ["no node runs here"]
-    (scene.home.path / "node.toml").write_text('name = "bureau"\nhub = "hub:1"\n')
+    (scene.home.path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "hub:1"\n')
     assert "its certificate ends in 0 days" in health(scene, 7)["problems"][1]
 
 

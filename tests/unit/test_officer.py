@@ -271,7 +271,7 @@ def test_a_changed_policy_counts_before_the_signature(tmp_path: Path) -> None:
 
 
 def test_what_a_rule_approved_is_listed_and_shown(tmp_path: Path) -> None:
-    (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    (tmp_path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
     rule = '[[approve]]\nname = "monthly"\n'
     assert desk(tmp_path, rule).decide(request(contract(tmp_path)), NONE).approved
 
@@ -289,7 +289,7 @@ def test_what_a_rule_approved_is_listed_and_shown(tmp_path: Path) -> None:
 def test_a_call_whose_proposal_is_not_here_yet_waits_for_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    (tmp_path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
     desk(tmp_path)
     identities = tuple(IDS.values())
     live = [
@@ -306,7 +306,7 @@ def test_a_call_whose_proposal_is_not_here_yet_waits_for_nobody(
 def test_what_the_policy_refused_is_listed_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    (tmp_path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
     desk(tmp_path)
     refused = Live(call=Call(bytes([1] * 32), "bank", tuple(IDS.values())), endpoint=None)  # type: ignore[arg-type]
     refused.draft = contract(tmp_path)
@@ -327,7 +327,7 @@ def test_what_the_policy_refused_is_listed_with_its_reason(
 
 
 def test_a_request_of_another_version_hides_no_other(tmp_path: Path) -> None:
-    (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    (tmp_path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
     asked = desk(tmp_path)
     Inbox(tmp_path / "desk").put(request(contract(tmp_path, 2)), time.time() + 60)
     (old,) = (tmp_path / "desk").glob("*.request")
@@ -495,7 +495,7 @@ def test_no_text_of_a_contract_may_hold_what_a_terminal_obeys(tmp_path: Path) ->
 
 
 def test_names_with_markup_are_shown_as_they_are_and_pointed_out(tmp_path: Path) -> None:
-    (tmp_path / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    (tmp_path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
     made = contract(tmp_path)
     columns = ("<script>alert(1)</script>", "loans, overdue")
     hostile = replace(made.party("bureau"), features=columns)

@@ -86,7 +86,7 @@ def home(tmp_path: Path) -> Path:
     place = tmp_path / "node"
     for folder in ("desk", "releases", "tags", "jobs"):
         (place / folder).mkdir(parents=True)
-    (place / "node.toml").write_text('name = "bureau"\nhub = "nowhere:1"\n')
+    (place / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
     (place / "policy.toml").write_text("")
     (place / "quota.json").write_text('{"day": "2026-01-01", "sessions": {}}')
     (place / "releases" / "book").write_bytes(b"sealed")
@@ -259,6 +259,8 @@ def test_every_message_has_its_sentence() -> None:
     for role in roles():
         if not role.__module__.startswith(("psi", "federated")) or not role.transitions:
             continue
+        if role.__module__.startswith("federated.trees"):
+            continue  # a library: no step of a job is made of it
         fits = [step for prefix, step in STEPS.items() if role.__module__.startswith(prefix)]
         assert fits, f"{role.__module__}: of which step?"
         step = "select" if role.__name__ == "SelectSender" else fits[0]

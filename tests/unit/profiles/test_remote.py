@@ -58,7 +58,7 @@ class Officer:
 
 def propose(folder: Path, monkeypatch: pytest.MonkeyPatch, officer: Officer) -> None:
     (folder / "job.toml").write_text(JOB)
-    (folder / "node.toml").write_text('name = "bank"\nhub = "nowhere:1"\n')
+    (folder / "node.toml").write_text('version = 1\nname = "bank"\nhub = "nowhere:1"\n')
     link = remote.HubLink(folder)
     pinned = {name: keys.identity for name, keys in KEYS.items()}
     monkeypatch.setattr(NodeHome, "pinned", lambda self: pinned)
