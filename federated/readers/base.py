@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 import pyarrow as pa
 
+from federated.readers.canonical import canonical
 from psi.protocol.errors import InputError
 
 __all__ = ["CsvFormat", "Reader", "column_hint", "missing_column"]
@@ -63,6 +64,13 @@ class Reader(ABC):
             if column not in there:
                 raise missing_column(self.where, column, there)
         return there
+
+    def canonical(self, table: pa.Table) -> pa.Table:
+        """The table in canonical types; an `InputError` names the table."""
+        try:
+            return canonical(table)
+        except InputError as error:
+            raise InputError(f"{self.where}: {error.message}", hint=error.hint) from None
 
 
 _VALUE = r"\s*[+-]?(?:\d{5,}|\d+[.,]\d+|\d+[-/.]\d+[-/.]\d+)\s*"

@@ -3,7 +3,8 @@
 Text of every layout becomes large_string; dictionaries and run-end encoding are written out; bytes
 that are text (Impala and Hive mark none) become text; half floats become floats; NaN is null, as
 in every other format; UUIDs become text. Nested types, times, durations and other bytes stay: what
-may be done with a column of these is for the one who asks (`federated.tables.column_roles`).
+may be done with a column of these is for the one who asks (`federated.tables.column_roles`). Days
+before year 1 or after 9999 are refused: databases write infinity so, and no text says it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ __all__ = ["canonical", "canonical_column", "hex_text", "is_bytes", "is_nested",
 
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _UUID = 16
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+"""0001-01-01 and 9999-12-31 in days from 1970."""
+_PARTS = {"s": 1, "ms": 1000, "us": 1_000_000}
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -48,13 +52,15 @@ def canonical(table: pa.Table) -> pa.Table:
     """All columns in canonical types; the fields' notes stay.
 
     Raises:
-        InputError: text that is not valid UTF-8.
+        InputError: text that is not valid UTF-8; days that no calendar has.
     """
     columns, fields = [], []
     for field, column in zip(table.schema, table.columns, strict=True):
         found = canonical_column(column)
         if is_text(found.type):
             _check_text(field.name, found)
+        elif pa.types.is_date(found.type) or pa.types.is_timestamp(found.type):
+            _check_days(field.name, found)
         columns.append(found)
         fields.append(pa.field(field.name, found.type, metadata=field.metadata))
     return pa.table(columns, schema=pa.schema(fields)) if fields else table
@@ -67,6 +73,24 @@ def _check_text(name: str, values: pa.ChunkedArray) -> None:
         raise InputError(
             f"column {name!r} holds text that is not valid utf-8", hint="export it again as utf-8"
         ) from None
+
+
+def _check_days(name: str, values: pa.ChunkedArray) -> None:
+    kind = values.type
+    wide = pa.types.is_timestamp(kind)
+    if wide and kind.unit == "ns":
+        return  # of years 1677 to 2262, all of them
+    a_day = 86400 * _PARTS[kind.unit] if wide else 1
+    counted = values.cast(pa.int64() if wide else pa.int32())
+    early = pc.less(counted, _FIRST_DAY * a_day)
+    wrong = pc.or_(early, pc.greater_equal(counted, (_LAST_DAY + 1) * a_day))
+    count = int(pc.sum(wrong).as_py() or 0)
+    if count:
+        raise InputError(
+            f"column {name!r}: {count:,} of {len(values):,} days are infinite, before year 1 or "
+            "after 9999",
+            hint="leave it out, or export it with nothing or a real day in their place",
+        )
 
 
 def canonical_column(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -111,7 +111,7 @@ class CsvReader(Reader):
         for column in columns:
             if header.count(column) > 1:
                 found = f"{self._path.name} has {header.count(column)} columns {column!r}"
-                raise InputError(f"{self.where}: {found}")
+                raise InputError(f"{self.where}: {found}", hint="give each a name of its own")
         scan = self._scan()
         if scan.records < 2:
             return pa.table({name: pa.array([], pa.string()) for name in columns})

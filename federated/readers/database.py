@@ -21,11 +21,14 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from federated.readers.base import Reader
-from federated.readers.canonical import canonical
 from federated.readers.stored import read_stored
 from psi.protocol.errors import InputError
 
 __all__ = ["DatabaseReader", "arrow_expression", "database_file", "duckdb_connection"]
+
+
+_SHOWN = 60
+"""Letters of a type that an error shows: a nested one may be pages long."""
 
 
 class _ArrowNames:
@@ -145,7 +148,9 @@ class DatabaseReader(Reader):
         """Raises `InputError`, naming the column whose type cannot be read."""
         self.known(columns)
         try:
-            return canonical(read_stored(self._expression, columns, list(text)))
+            return self.canonical(read_stored(self._expression, columns, list(text)))
+        except InputError:
+            raise
         except Exception as error:  # drivers raise types of their own, with rows in the text
             raise self._failed(columns, error) from None
 
@@ -154,12 +159,15 @@ class DatabaseReader(Reader):
         schema = self._expression.schema()
         for name in columns:
             try:
-                canonical(self._expression.select(name).to_pyarrow())
+                self.canonical(read_stored(self._expression, [name], []))
             except Exception as own:
+                hint = "leave it out, or make a view of the table that casts it to text"
+                if schema[name].is_temporal():
+                    hint += "; days that are infinite or before year 1 cannot be read"
                 return InputError(
-                    f"{self.where}: column {name!r} of type {schema[name]} cannot be read "
+                    f"{self.where}: column {name!r} of type {_type(schema[name])} cannot be read "
                     f"({type(own).__name__})",
-                    hint="leave it out, or make a view of the table that casts it to text",
+                    hint=hint,
                 )
         return InputError(f"{self.where}: reading {self._table!r} failed ({type(error).__name__})")
 
@@ -201,3 +209,10 @@ class DatabaseReader(Reader):
             )
         found = f"cannot connect to {self._scheme} ({type(error).__name__})"
         return InputError(f"{self.where}: {found}")
+
+
+def _type(kind: Any) -> str:
+    """A type in one line, as SQL writes those that Ibis does not know."""
+    raw = getattr(kind, "raw_type", None)
+    shown = " ".join(str(kind if raw is None else raw.sql()).split())
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"

@@ -34,6 +34,10 @@ _SIGNS = (
     "VND", "IDR", "MYR", "PHP", "AED", "SAR", "ILS", "NZD", "zł", "Kč", "kr", "Fr\\.", "Rs\\.?",
 )  # fmt: skip
 _SIGN = rf"(?:{'|'.join(_SIGNS)})"
+_WIDE = {chr(0xFEE0 + ord(mark)): mark for mark in "0123456789+-.,%()"} | {"\u2212": "-"}
+"""Characters that input methods and typesetters write for those of numbers."""
+_DASHES = "\u2010\u2011\u2012\u2013\ufe63"
+"""Hyphens and dashes: a sign where they stand before the first digit."""
 _BLANKS = "[ \u00a0\u2009\u202f]"
 
 
@@ -99,11 +103,11 @@ def _keeps_digits(text: pa.ChunkedArray, found: pa.ChunkedArray) -> bool:
 def spelled(text: pa.ChunkedArray, form: Spelling) -> tuple[pa.ChunkedArray, Mask]:
     """float64 or int64 by a declared form, and a mask of the rows that are no such number (null).
 
-    `percent` wants a percent sign and divides by 100; `money` drops a currency's sign or code on
-    either side, takes (1,234.50) and 1,234.50- for negative. Thousands stand in groups of three
-    (two before them, as in India).
+    Digits and marks may be full-width, a minus any of its forms. `percent` wants a percent sign and
+    divides by 100; `money` drops a currency's sign or code on either side, takes (1,234.50) and
+    1,234.50- for negative. Thousands stand in groups of three (two before them, as in India).
     """
-    found = pc.utf8_trim_whitespace(text)
+    found = _narrow(pc.utf8_trim_whitespace(text))
     found = pc.if_else(pc.equal(found, ""), pa.scalar(None, pa.large_string()), found)
     given = pc.is_valid(found)
     if form.kind == "percent":
@@ -126,6 +130,15 @@ def spelled(text: pa.ChunkedArray, form: Spelling) -> tuple[pa.ChunkedArray, Mas
         return pc.divide(found.cast(pa.float64()), 100.0), wrong
     counted = _cast(found, pa.int64()) if _all(pc.less(pc.utf8_length(found), 19)) else None
     return (found.cast(pa.float64()) if counted is None else counted), wrong
+
+
+def _narrow(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Full-width digits and marks, and signs that are no hyphen, as those of ASCII."""
+    if not _any(_like(text, f"[{''.join(_WIDE)}{_DASHES}]")):
+        return text
+    for wide, mark in _WIDE.items():
+        text = pc.replace_substring(text, wide, mark)
+    return pc.replace_substring_regex(text, rf"^(\D*)[{_DASHES}](\D*\d)", r"\1-\2")
 
 
 def _without_currency(text: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from federated.readers.base import Reader
-from federated.readers.canonical import canonical
 from psi.protocol.errors import InputError
 
 __all__ = ["ParquetReader"]
@@ -45,7 +44,7 @@ class ParquetReader(Reader):
         for column in columns:
             if there.count(column) > 1:
                 found = f"{self._path.name} has {there.count(column)} columns {column!r}"
-                raise InputError(f"{self.where}: {found}")
+                raise InputError(f"{self.where}: {found}", hint="give each a name of its own")
         try:
             with pq.ParquetFile(self._path) as file:
                 table = file.read(columns=list(columns), use_threads=True)
@@ -56,7 +55,7 @@ class ParquetReader(Reader):
             return pa.table({})
         if table.num_rows != rows:
             raise self._damaged()
-        return canonical(table.select(list(columns)))
+        return self.canonical(table.select(list(columns)))
 
     def _damaged(self) -> InputError:
         return InputError(f"{self.where}: {self._path.name} cannot be read as parquet")

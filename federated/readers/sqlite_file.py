@@ -18,7 +18,6 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from federated.readers.base import Reader
-from federated.readers.canonical import canonical
 from federated.readers.database import database_file
 from psi.protocol.errors import InputError
 
@@ -27,6 +26,7 @@ __all__ = ["SqliteReader"]
 _ROWS = 100_000
 _ROW_NUMBERS = ("rowid", "_rowid_", "oid")
 _EXACT = 2**53
+_HINT = "leave it out, or make a view of the table that casts it to text"
 
 
 class SqliteReader(Reader):
@@ -50,9 +50,17 @@ class SqliteReader(Reader):
             try:
                 return self._read(connection, f"select {chosen} from {self._from()}", columns)  # noqa: S608
             except sqlite3.Error as error:
-                raise InputError(
-                    f"{self.where}: reading {self._table!r} failed ({_why(error)})"
-                ) from None
+                found = self._failing(connection, columns) or f"reading {self._table!r} failed"
+                raise InputError(f"{self.where}: {found} ({_why(error)})", hint=_HINT) from None
+
+    def _failing(self, connection: sqlite3.Connection, columns: Sequence[str]) -> str:
+        """The column that cannot be read alone either, where there is one."""
+        for name in columns:
+            try:
+                self._read(connection, f"select {_name(name)} from {self._from()}", [name])  # noqa: S608
+            except sqlite3.Error:
+                return f"column {name!r} cannot be read"
+        return ""
 
     def _read(self, connection: sqlite3.Connection, query: str, columns: Sequence[str]) -> pa.Table:
         cursor = connection.execute(f"{query} order by {self._order(connection)}")
@@ -62,7 +70,7 @@ class SqliteReader(Reader):
             name: self._column(name, [block[place] for block in turned])
             for place, name in enumerate(columns)
         }
-        return canonical(pa.table(found))
+        return self.canonical(pa.table(found))
 
     def _order(self, connection: sqlite3.Connection) -> str:
         """The row number, or all columns where there is none (a view): not those asked for."""
@@ -88,9 +96,10 @@ class SqliteReader(Reader):
         elif kinds == {bytes}:
             kind = pa.large_binary()
         elif bytes in kinds:
+            count = sum(isinstance(value, bytes) for value in chain.from_iterable(blocks))
             raise InputError(
-                f"{self.where}: column {name!r} holds bytes beside other values",
-                hint="make a view of the table that casts it to text",
+                f"{self.where}: column {name!r} holds bytes in {count:,} rows, beside other values",
+                hint=_HINT,
             )
         else:
             kind = pa.large_string()

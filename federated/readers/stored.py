@@ -11,6 +11,8 @@ which they are stored:
 
 Where a table has no such place (a view, a table of another database), rows are ordered by all its
 columns that can be ordered: not by those asked for, or two questions would see two orders.
+
+PostgreSQL's types that Arrow does not have are `postgres_types`'.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+from federated.readers.postgres_types import decimals, postgres_columns
 
 __all__ = ["read_stored"]
 
@@ -36,18 +40,15 @@ def read_stored(expression: Any, columns: Sequence[str], text: Sequence[str]) ->
     import ibis
 
     connection = ibis.get_backend(expression)
-    places = _places(connection, expression)
-    if places:
-        found = _with_places(connection, expression, columns, places)
-    else:
-        found, places = expression.select(*columns), {}
-        if connection.name != "duckdb":
-            schema = expression.schema()
-            order = [name for name, kind in schema.items() if _has_order(kind)]
-            found = expression.order_by(order).select(*columns) if order else found
+    if connection.name == "postgres" and hasattr(expression.op(), "namespace"):
+        return _from_postgres(connection, expression, columns)
+    found = expression.select(*columns)
+    if connection.name != "duckdb":
+        order = _ordered(expression)
+        found = expression.order_by(order).select(*columns) if order else found
     whole = {n: found[n].cast("string") for n in columns if _goes_as_text(connection, found[n])}
     read = found.mutate(**whole).to_pyarrow() if whole else found.to_pyarrow()
-    read = _by_place(read, list(places)).select(list(columns))
+    read = read.select(list(columns))
     for name in whole:
         if name not in text:
             at = read.schema.get_field_index(name)
@@ -60,20 +61,52 @@ def _goes_as_text(connection: Any, column: Any) -> bool:
     return connection.name not in _EXACT and column.type().is_integer()
 
 
+def _ordered(expression: Any) -> list[str]:
+    return [str(name) for name, kind in expression.schema().items() if _has_order(kind)]
+
+
 def _has_order(kind: Any) -> bool:
     known = (kind.is_numeric(), kind.is_string(), kind.is_temporal(), kind.is_boolean())
     return any(known)
 
 
+def _from_postgres(connection: Any, expression: Any, columns: Sequence[str]) -> pa.Table:
+    """The columns by the rows' places."""
+    import sqlglot as sg
+
+    dialect = connection.dialect
+    table = _table(expression)
+    wanted = postgres_columns(connection, table.sql(dialect=dialect))
+    places = _places(connection, expression)
+    named: list[Any] = []
+    for name in columns:
+        value: Any = sg.column(name, quoted=True)
+        for cast in wanted[name].casts:
+            value = sg.exp.cast(value, cast, dialect=dialect)
+        named.append(value.as_(name, quoted=True))
+    named += [sg.parse_one(sql, dialect=dialect).as_(name) for name, sql in places.items()]
+    query = sg.select(*named).from_(table).sql(dialect=dialect)
+    types = connection.compiler.type_mapper
+    schema = {name: types.from_string(wanted[name].comes) for name in columns}
+    read = connection.sql(query, schema=schema | dict.fromkeys(places, "int64")).to_pyarrow()
+    read = _by_place(read, list(places)).select(list(columns))
+    for at, name in enumerate(columns):
+        if wanted[name].exact:
+            read = read.set_column(at, name, decimals(read.column(name)))
+    return read
+
+
 def _places(connection: Any, expression: Any) -> dict[str, str]:
     """SQL of the columns that say where a row is stored, by names that the table does not use."""
+    import sqlglot as sg
+
     taken = {str(name).lower() for name in expression.columns}
-    stored = hasattr(expression.op(), "namespace")  # a table, not something made of one
-    if stored and connection.name == "postgres" and _kind_of(connection, expression) in _HAVE_CTID:
+    if _kind_of(connection, expression) in _HAVE_CTID:
         place = "(ctid::text::point)"
         found = ["tableoid::bigint", f"{place}[0]::bigint", f"{place}[1]::bigint"]
     else:
-        found = []
+        order = [sg.column(name, quoted=True).sql("postgres") for name in _ordered(expression)]
+        found = [f"row_number() over (order by {', '.join(order)})"] if order else []
     names = (name for name in (f"place_{i}" for i in range(1 << 20)) if name not in taken)
     return dict(zip(names, found, strict=False))
 
@@ -93,20 +126,6 @@ def _table(expression: Any) -> Any:
 
     op = expression.op()
     return exp.table_(op.name, db=op.namespace.database, quoted=True)
-
-
-def _with_places(
-    connection: Any, expression: Any, columns: Sequence[str], places: dict[str, str]
-) -> Any:
-    """The columns and the places as an Ibis table."""
-    import sqlglot as sg
-
-    dialect = connection.dialect
-    named: list[Any] = [sg.column(name, quoted=True) for name in columns]
-    named += [sg.parse_one(sql, dialect=dialect).as_(name) for name, sql in places.items()]
-    query = sg.select(*named).from_(_table(expression)).sql(dialect=dialect)
-    schema = {name: expression[name].type() for name in columns}
-    return connection.sql(query, schema=schema | dict.fromkeys(places, "int64"))
 
 
 def _by_place(table: pa.Table, places: Sequence[str]) -> pa.Table:

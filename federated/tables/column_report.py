@@ -17,7 +17,7 @@ from federated.readers.advice import quoted_name
 from federated.readers.fillers import FILLERS
 from federated.readers.settle import notes_of
 from federated.tables.column_roles import check_role, kind_of
-from federated.tables.inferred import CATEGORY, MANY, NUMBER, taken_for
+from federated.tables.inferred import CATEGORY, FEW, MANY, NUMBER, mostly_dates, taken_for
 from federated.tables.matrix import numeric_matrix
 from psi.protocol.errors import InputError
 
@@ -174,6 +174,11 @@ def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) 
     quoted = int(pc.sum(pc.match_substring_regex(values, _QUOTED)).as_py() or 0)
     if quoted:
         found.append(f"{quoted:,} rows have quotes behind a blank, which are part of the text")
+    if category and distinct > FEW and mostly_dates(values):
+        found.append(
+            f"{distinct:,} different dates, each taken for a category: turn them into an age or a "
+            "number of days"
+        )
     if category and distinct > MANY:
         found.append(
             f"{distinct:,} categories: those with fewer than 20 rows are pooled into one; group "

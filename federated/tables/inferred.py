@@ -22,7 +22,17 @@ from federated.readers.numbers import fitting
 from federated.readers.settle import noted, notes_of
 from psi.protocol.errors import InputError
 
-__all__ = ["CATEGORY", "NUMBER", "Taken", "mark", "refuse_unclear", "taken_for"]
+__all__ = [
+    "CATEGORY",
+    "FEW",
+    "MANY",
+    "NUMBER",
+    "Taken",
+    "mark",
+    "mostly_dates",
+    "refuse_unclear",
+    "taken_for",
+]
 
 CATEGORY, NUMBER = "category", "number"
 MANY = 100
@@ -32,6 +42,10 @@ FEW = 10
 
 _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 _DATE = r"^\d{4}\D{1,2}\d{1,2}\D{1,2}\d{1,2}(?:\D.*)?$|^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:\D.*)?$"
+
+
+_IN_QUOTES = r"^\s*=?\s*[\"'](.*)[\"']\s*$"
+"""As ` "12.5"`, where a blank makes the quotes part of the text, and ="12.5" of spreadsheets."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +97,22 @@ def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken
     if numbers * 2 > len(known):
         return Taken("", _share(text), how_to_read(text, name), many)
     if many > FEW:
-        if 2 * _count(known, _DATE) > len(known) and many > MANY:
+        if many > MANY and mostly_dates(known):
             hint = f"turn it into an age or a number of days, or types = {{ {quoted_name(name)} = "
             return Taken("", f"{many:,} different dates", f'{hint}"string" }}', many)
+        bare = pc.replace_substring_regex(known, _IN_QUOTES, r"\1")
+        if not bare.equals(known) and fitting(bare):
+            hint = "delete the quotes and what stands before them, or export it again without"
+            return Taken("", f"{many:,} different numbers in quotes of their own", hint, many)
         if fitting(known):
             hint = how_to_read(text, name)
             return Taken("", f"{many:,} different texts that spell numbers", hint, many)
     return Taken(CATEGORY, distinct=many)
+
+
+def mostly_dates(distinct: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether more than half of these texts look like dates, in any order of their parts."""
+    return bool(2 * _count(distinct, _DATE) > len(distinct) - distinct.null_count)
 
 
 def _of_numbers(name: str, distinct: pa.Array, known: pa.Array, many: int) -> Taken:

@@ -23,6 +23,7 @@ ROWS = 400
 RNG = np.random.default_rng(3)
 AMOUNT = np.round(20_000 + 5_000 * RNG.normal(size=ROWS), 2)
 
+WIDE = {ord(mark): 0xFEE0 + ord(mark) for mark in "0123456789,.%-"}
 RATE = np.round(AMOUNT / 1000, 3)
 
 
@@ -44,6 +45,10 @@ WRITTEN = {
     "1234.5元": ([f"{a:.2f}元" for a in AMOUNT], AMOUNT),
     "CNY 1,234.50": ([f"CNY {a:,.2f}" for a in AMOUNT], AMOUNT),
     "(1,234.50)": ([f"(${a:,.2f})" for a in AMOUNT], -AMOUNT),
+    "full-width": ([f"{a:,.2f}".translate(WIDE) for a in AMOUNT], AMOUNT),
+    "full-width %": ([f"-{r:.3f}%".translate(WIDE) for r in RATE], -RATE / 100),
+    "U+2212": ([f"{20_000 - a:.2f}".replace("-", "\u2212") for a in AMOUNT], 20_000 - AMOUNT),
+    "en dash": ([f"\u2013${a:,.2f}" for a in AMOUNT], -AMOUNT),
     "with gaps": ([("-", "?", f"{a:.2f}")[min(i % 9, 2)] for i, a in enumerate(AMOUNT)],
                   np.array([np.nan if i % 9 < 2 else a for i, a in enumerate(AMOUNT)])),
     "gaps and commas": ([("k.A.", "NA", f"{a:,.2f}")[min(i % 9, 2)] for i, a in enumerate(AMOUNT)],

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from federated.tables.bindings import Table, TablesFile
@@ -98,3 +101,98 @@ def test_a_type_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="column 'i' of type interval"):
         table.load()
     assert table.load(["x"]).to_pydict() == {"x": [1]}
+
+
+def test_a_nested_type_is_named_in_one_line(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "b.db")) as database:
+        fields = ", ".join(f"name_{i} INT" for i in range(30))
+        database.execute(f"create table t (u UNION(num INT, str TEXT), wide UNION({fields}))")
+        database.execute("insert into t values (1, 1::UNION(name_0 INT))")
+    for name in ("u", "wide"):
+        with pytest.raises(InputError, match=f"column '{name}' of type UNION") as caught:
+            bound(tmp_path, "duckdb:///b.db").load([name])
+        assert "\n" not in caught.value.message
+        assert len(caught.value.message) < 180
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp"])
+def test_days_that_no_calendar_has_are_counted(kind: str, tmp_path: Path) -> None:
+    """Databases write infinity as a day of the year 5,881,580."""
+    with duckdb.connect(str(tmp_path / "b.db")) as database:
+        cases = "case i when 3 then 'infinity' when 4 then '-infinity' else '9999-12-31' end"
+        database.execute(f"create table t as select ({cases})::{kind} d from range(9) r(i)")  # noqa: S608
+        stored = database.execute("select d from t").to_arrow_table()
+    pq.write_table(stored, tmp_path / "t.parquet")
+    (tmp_path / "file.toml").write_text('[bank.t]\npath = "t.parquet"\n')
+    file = TablesFile.load(tmp_path / "file.toml")["bank.t"]
+    for table in (bound(tmp_path, "duckdb:///b.db"), file):
+        with pytest.raises(InputError, match=r"\[bank.t\]: column 'd': 2 of 9 days are infinite"):
+            table.load(["d"])
+    days = [
+        duckdb.sql(f"select '{day}'::{kind}").fetchone() for day in ("0001-01-01", "1750-01-01")
+    ]
+    pq.write_table(pa.table({"d": [day[0] for day in days if day]}), tmp_path / "t.parquet")
+    assert file.load(["d"]).num_rows == 2
+
+
+def test_sqlite_says_which_column_it_is(tmp_path: Path) -> None:
+    sqlite(
+        tmp_path / "b.db",
+        "create table t (id INTEGER, bad TEXT, mixed TEXT)",
+        *["insert into t values (1, 'x', 'a')"] * 5,
+        "insert into t values ('six', cast(x'ff41' as text), x'6162')",
+    )
+    table = bound(tmp_path, "sqlite:///b.db")
+    assert table.load(["id"]).column("id").to_pylist() == [*"11111", "six"]
+    with pytest.raises(InputError, match=r"column 'bad' cannot be read .text that is not UTF-8"):
+        table.load(["id", "bad"])
+    with pytest.raises(InputError, match="column 'mixed' holds bytes in 1 rows, beside other"):
+        table.load(["id", "mixed"])
+
+
+POSTGRES = {
+    "uuid": ("uuid", "f02109ad-4ff0-4958-99aa-4c154f19a708", None),
+    "mood": ("mood", "sad", None),
+    "cents": ("cents", "12.50", Decimal("12.50")),
+    "numeric": ("numeric", "0.12345678901234567890", Decimal("0.12345678901234567890")),
+    "large": ("numeric", f"-{12345678901 * 10**20}", Decimal(-12345678901 * 10**20)),
+    "precise": ("numeric(38,10)", "1234567890123456789012345678.0123456789",
+                Decimal("1234567890123456789012345678.0123456789")),
+    "widest": ("numeric", f"{10**70}.5", Decimal(f"{10**70}.5")),
+    "beyond": ("numeric", f"{10**80}", f"{10**80}"),
+    "hundreds": ("numeric(5,-2)", "1234", Decimal(1200)),
+    "not a number": ("numeric", "infinity", float("inf")),
+    "money": ("money", "-1234.50", Decimal("-1234.50")),
+    "padded": ("char(10)", "000123", None),
+    "zone": ("timetz", "12:30:00+08", None),
+    "interval": ("interval", "1 mon 02:00:00", None),
+    "range": ("int4range", "[1,5)", None),
+    "jsonb": ("jsonb", '{"a": 1, "b": 2}', None),
+    "uuids": ("uuid[]", "{f02109ad-4ff0-4958-99aa-4c154f19a708}",
+              ["f02109ad-4ff0-4958-99aa-4c154f19a708"]),
+    "numbers": ("int[]", "{1,NULL}", [1, None]),
+    "bytes": ("bytea", "\\x00ff", b"\x00\xff"),
+    "number": ("bigint", "9007199254740993", 9007199254740993),
+}  # fmt: skip
+
+
+@pytest.mark.postgres
+def test_types_of_postgresql_keep_what_was_written(tmp_path: Path, cluster: str) -> None:
+    """From a table, a view and one row apart; a null beside each value."""
+    import psycopg
+
+    columns = ", ".join(f'"{name}" {kind}' for name, (kind, _, _) in POSTGRES.items())
+    values = [text for _, text, _ in POSTGRES.values()]
+    with psycopg.connect(host=cluster, user="postgres", dbname="postgres") as database:
+        database.execute("create type mood as enum ('sad', 'happy')")
+        database.execute("create domain cents as numeric(12,2)")
+        database.execute(f"create table typed (row int, {columns})")
+        marks = ", ".join(["%s"] * len(values))
+        database.execute(f"insert into typed values (2, {marks})", values)  # noqa: S608
+        database.execute("insert into typed values (1)")
+        database.execute("create view typed_view as select * from typed")
+    url = f"postgres://postgres@/postgres?host={cluster}"
+    for name, rows in (("typed", (0, 1)), ("typed_view", (1, 0))):
+        found = bound(tmp_path, url, name).load().to_pydict()
+        for column, (_, text, value) in POSTGRES.items():
+            assert [found[column][at] for at in rows] == [text if value is None else value, None]

@@ -143,3 +143,17 @@ def test_uuids_in_braces_are_pointed_at(given: str) -> None:
     ids = [given % f"f02109ad-4ff0-4958-99aa-4c154f19a7{i:02x}" for i in range(50)]
     report = preflight(pa.table({"id": ids}), [["id"]], {"id": "text"})
     assert any("50 rows are written" in text and "UUID" in text for text in report.suggestions)
+
+
+def test_texts_that_hide_numbers_or_days_are_no_categories_in_silence(tmp_path: Path) -> None:
+    """Each would be pooled into one category, and the column be gone from the model."""
+    lines = [f'{i:06d}, "{i}.5",{2001 + i // 9}/{i % 9 + 1}/5,="{i}.5"' for i in range(90)]
+    (tmp_path / "t.csv").write_text(whole("id,quoted,day,formula", *lines).replace('="', "='"))
+    (tmp_path / "tables.toml").write_text('[bank.t]\npath = "t.csv"\n')
+    table = TablesFile.load(tmp_path / "tables.toml")["bank.t"].load()
+    roles = {name: ["feature"] for name in ("quoted", "formula", "day")}
+    told = {one.column: one for one in columns_taken(table, roles)}
+    for name in ("quoted", "formula"):
+        assert told[name].problem
+        assert "90 different numbers in quotes" in " ".join(told[name].wrong)
+    assert "90 different dates, each taken for a category" in " ".join(told["day"].wrong)
