@@ -15,7 +15,7 @@ from federated.approval.decision import AutoDecider, Decider, Decision, Request,
 from federated.approval.policy import Policy
 from federated.contract import completion
 from federated.contract.negotiation import Agreed, Approver, Proposer
-from federated.contract.release import planned
+from federated.contract.release import given, planned
 from federated.contract.terms import Contract, PartyTerms, suites_for
 from federated.persons.book import PersonBook
 from federated.persons.naming import naming
@@ -213,6 +213,11 @@ class Participant:
         """What the book of releases needs: columns that named entities, and that were told of."""
         me, book = draft.party(self._session.name), self._releases
         asked = [release for release in planned(draft, me.name) if release.columns]
+        if book is not None and me.name == draft.receiver and not asked:
+            partners = {name for name, _ in given(draft)}
+            known = {c for to in partners for c in book.weighed(me.table, to, every=True)}
+            known &= set(self._source.columns(me.table)) - set(own.columns)
+            return [Extract(me.table, tuple(sorted(known)))] if known else []
         if book is None or not asked:
             return []
         naming = book.naming(me.table, draft.receiver)

@@ -40,13 +40,13 @@ def foresee(
     me, asked = contract.party(party), [r for r in planned(contract, party) if r.columns]
     if releases is None:
         return
+    alike = apart if draft else Likeness(source, me)
     for partner in contract.partners() if party == contract.receiver else ():
         towards = [release for name, release in given(contract) if name == partner]
         if towards:
-            releases.foresee(_towards(contract, partner), me, towards)
+            releases.foresee(_towards(contract, partner), me, towards, alike=alike)
     if not asked:
         return
-    alike = apart if draft else Likeness(source, me)
     releases.foresee(contract, me, asked, Holdings(source, me), alike)
 
 
@@ -120,7 +120,9 @@ class ReleaseGuard:
             return
         try:
             towards = _towards(self._contract, partner)
-            self._releases.reserve(towards, self._me, found[0], None, holds=self._holds)
+            self._releases.reserve(
+                towards, self._me, found[0], None, holds=self._holds, alike=self._alike
+            )
         except Refused as error:
             self._session.ledger.write("refused", by="guard", why=error.message, step=step)
             raise

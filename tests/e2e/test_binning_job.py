@@ -242,6 +242,12 @@ def test_drift_is_told_from_the_second_job_on_and_the_label_has_a_budget(small: 
     third = nodes.play(job, tables, ("bank",))  # before it says a word to anybody
     assert isinstance(third["bank"], Refused)
     assert "epsilon 3 asked in all, 2 allowed" in third["bank"].message
+    bank, path = tables["bank"], small / "job.toml"
+    tables["bank"] = bank.append_column("gone", bank["churned"])  # the label by another name
+    path.write_text(path.read_text().replace('"bank.churned"', '"bank.gone"'))
+    other = nodes.play(Job.load(path), tables)
+    assert isinstance(other["bank"], Refused), other
+    assert "'churned', which say the same: epsilon 3" in other["bank"].message
     lines = [line for line in nodes.books["bank"].lines() if line["receiver"] == "bureau"]
     assert [line["columns"] for line in lines] == ["churned"] * 2
     assert sum(int(line["micro_epsilon"]) for line in lines) == 2_000_000
