@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,13 +24,16 @@ import pyarrow.parquet as pq
 from federated.store.files import private_file, write_atomic
 from psi.protocol.errors import FedprofileError, InputError
 
-__all__ = ["EXPORT", "MAP", "ROWS", "Copy", "copies_in", "note_copy", "take_out_of_copies"]
+__all__ = ["EXPORT", "MAP", "ROWS", "Copy"]
+__all__ += ["carry_copies", "copies_in", "note_copy", "take_out_of_copies"]
 
 FILE = "copies.json"
 ENTITY = "entity"
 EXPORT, ROWS, MAP = "export", "rows", "map"
 """A copy of all tables of a run; a Parquet file whose column `entity` names people; a map of flows
 with its rows in a DuckDB file, which is made again and not mended."""
+_REPLACED = "replaced"
+"""An export whose run is gone, since another wrote into its folder: it cannot be made anew."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,24 @@ def copies_in(folder: Path) -> list[Copy]:
         ) from None
 
 
+def carry_copies(old: Path, new: Path) -> None:
+    """Where outputs in `old` were copied to is remembered in `new`, which takes their place.
+
+    A list that was altered goes over as it is: whoever forgets a person is told of it then.
+    """
+    if not (old / FILE).exists():
+        return
+    try:
+        kept = [
+            replace(copy, kind=_REPLACED if copy.kind == EXPORT else copy.kind)
+            for copy in copies_in(old)
+        ]
+        text = json.dumps([asdict(copy) for copy in kept], indent=1)
+    except InputError:
+        text = (old / FILE).read_text("utf-8", "replace")
+    write_atomic(new / FILE, text)
+
+
 def take_out_of_copies(
     folder: Path, names: Collection[str], *, changed: bool = False, dry: bool = False
 ) -> tuple[dict[str, str], list[str]]:
@@ -91,6 +112,8 @@ def take_out_of_copies(
             )
         elif not path.exists():
             continue  # moved or removed since
+        elif copy.kind == _REPLACED:
+            beyond.append(f"{copy.to}: of outputs that a later run has replaced; remove it")
         elif copy.kind == MAP:
             beyond.append(f"{copy.to}: remove it, and run fedprofile flows map again")
         elif copy.kind == ROWS:

@@ -29,6 +29,7 @@ from federated.store.files import make_folder
 from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
 from profiles.campaign.control import ControlGroup
+from profiles.copies import carry_copies
 from profiles.federation import Federation, federate
 from profiles.job import Job
 from profiles.outputs import Outputs, write_outputs
@@ -308,6 +309,7 @@ def _replace(staging: Path, out: Path) -> None:
     try:
         shutil.rmtree(old, ignore_errors=True)
         if out.exists():
+            carry_copies(out, staging)
             out.rename(old)
         staging.rename(out)
         shutil.rmtree(old, ignore_errors=True)

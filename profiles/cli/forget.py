@@ -24,7 +24,11 @@ def forget(
     home: Home = HOME,
     out: Annotated[
         list[Path] | None,
-        typer.Option("--out", help="Another folder of outputs than this node's runs have noted."),
+        typer.Option(
+            "--out",
+            help="Another folder of outputs than this node's runs have noted, or that of another "
+            "tables.toml, of which fedprofile flows has written files.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
@@ -114,7 +118,7 @@ def _say(done: Forgotten, beyond: Iterable[str], *, dry: bool) -> None:
         typer.echo(f"out of reach: {plain(line, 400)}")
     typer.echo(
         "out of reach: copies that were made by other means than fedprofile export, leads load and "
-        "flows, and flows of other tables.toml than this node's"
+        "flows; and flows of other tables.toml than this node's, unless --out names their folder"
     )
     typer.echo("kept:")
     for line in KEPT:

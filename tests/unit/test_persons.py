@@ -37,6 +37,7 @@ from federated.steps.outcome import Outcome
 from federated.tables.bindings import TablesFile
 from federated.tables.source import FileSource, MemorySource
 from profiles.cli import app
+from profiles.copies import ROWS, note_copy
 from profiles.job import Job
 from profiles.proposal import draft
 from profiles.without_person import take_out
@@ -224,6 +225,20 @@ def test_a_forgotten_person_is_gone_and_still_protected(world: World) -> None:
     again = world.command("forget", ONE)
     assert "the record of who was in 0 jobs" in again
     assert "replaced: 0" in again
+
+
+def test_files_of_flows_beside_other_tables_are_reached_by_their_folder(world: World) -> None:
+    views = world.folder / "elsewhere"
+    views.mkdir()
+    (views / "tables.toml").write_text("")
+    pq.write_table(pa.table({"entity": [ONE, PEOPLE[8]]}), world.folder / "view.parquet")
+    note_copy(views, ROWS, world.folder / "view.parquet")
+    said = world.command("forget", ONE)
+    assert "unless --out names their folder" in said
+    assert pq.read_table(world.folder / "view.parquet").num_rows == 2
+    assert "view.parquet is without the person" in world.command("forget", ONE, "--out", str(views))
+    left = pq.read_table(world.folder / "view.parquet").column("entity").to_pylist()
+    assert left == [PEOPLE[8]]
 
 
 def test_the_next_job_has_no_row_of_the_person(world: World) -> None:

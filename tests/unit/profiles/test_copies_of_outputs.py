@@ -13,8 +13,9 @@ import pytest
 
 from federated.persons.naming import Person
 from profiles.assignment.history import load_leads
-from profiles.copies import FILE, MAP, ROWS, copies_in, note_copy, take_out_of_copies
+from profiles.copies import FILE, MAP, ROWS, carry_copies, copies_in, note_copy, take_out_of_copies
 from profiles.export import export
+from profiles.run import _replace
 from profiles.without_person import names_in, take_out
 from psi.protocol.errors import InputError
 
@@ -87,6 +88,32 @@ def test_what_is_out_of_reach_is_named(run: Path, tmp_path: Path) -> None:
     assert beyond[1].startswith("postgresql://db.example/bank: a database")
     assert "map.duckdb: remove it, and run fedprofile flows map again" in beyond[2]
     assert "secret" not in (run / FILE).read_text()
+
+
+def test_a_run_in_anothers_folder_remembers_where_that_one_was_copied_to(
+    run: Path, tmp_path: Path
+) -> None:
+    base, history = tmp_path / "bank.duckdb", tmp_path / "history.parquet"
+    export(run, str(base))
+    pq.write_table(pa.table({"entity": ["C1", "C2"]}), history)
+    note_copy(run, ROWS, history)
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    pq.write_table(pa.table({"entity": ["C1", "C2"]}), staging / "profiles.parquet")
+    (run / "metrics.json").rename(staging / "metrics.json")
+    _replace(staging, run)
+    assert forget(run) == (
+        {"history.parquet"},
+        [f"{base}: of outputs that a later run has replaced; remove it"],
+    )
+    assert in_duckdb(base) == ["C1", "C2", "C3"]  # another run's rows are not put into it
+    assert pq.read_table(history).column("entity").to_pylist() == ["C1"]
+    export(run, str(base), overwrite=True)
+    assert forget(run) == (set(), [])
+    (run / FILE).write_text("{")
+    staging.mkdir()
+    carry_copies(run, staging)
+    assert (staging / FILE).read_text() == "{"
 
 
 def test_a_large_file_of_rows_is_written_in_batches_with_all_else_kept(tmp_path: Path) -> None:
