@@ -206,6 +206,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     names: tuple[Callable[..., Any], ...] = (
+        sentences.amount,
         sentences.count,
         sentences.duration,
         sentences.entities,
@@ -216,6 +217,7 @@ def _environment() -> Environment:
         sentences.money_words,
         sentences.number,
         sentences.percent,
+        sentences.reason_words,
         sentences.reveal_words,
         sentences.sentence,
         sentences.signed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import isfinite
 
@@ -10,6 +11,7 @@ from profiles.offers.chosen import Money
 from profiles.report.data import Leakage, Match, Model, ReportData, TargetSummary
 
 __all__ = [
+    "amount",
     "count",
     "duration",
     "entities",
@@ -23,6 +25,7 @@ __all__ = [
     "money_words",
     "number",
     "percent",
+    "reason_words",
     "reveal_words",
     "sentence",
     "signed",
@@ -68,6 +71,11 @@ def number(value: float | None) -> str:
         return f"{value:,.0f}"
     size = abs(value)
     return f"{value:,.0f}" if size >= 1e4 else f"{value:,.1f}" if size >= 100 else f"{value:.3g}"
+
+
+def amount(value: float | None) -> str:
+    """Money of one record: 49 -> "49.00", so that a column of amounts reads alike."""
+    return "–" if value is None or not isfinite(value) else f"{value:,.2f}"
 
 
 def megabytes(value: float) -> str:
@@ -122,6 +130,12 @@ def gain_words(interval: Interval | None) -> str:
     return f"{signed(interval.low)} to {signed(interval.high)}"
 
 
+def reason_words(reason: str) -> str:
+    """ "age low (-0.18)" -> "age low ↓": which way it moves the score; its size is in the list."""
+    found = re.fullmatch(r"(.*) \(([+-])\d+\.\d\d\)", reason, re.DOTALL)
+    return reason if found is None else f"{found[1]} {'↑' if found[2] == '+' else '↓'}"
+
+
 def reveal_words(reveal: str) -> str:
     """Who knows the shared records."""
     return _REVEAL.get(reveal, reveal)
@@ -167,9 +181,10 @@ def _target_words(target: TargetSummary, entity: str) -> str:
 
 def money_words(money: Money) -> str:
     """What a list's offers come to, and by what it is expected."""
+    value, cost = round(money.value), round(money.cost)  # whole, and what is left is of these
     told = (
-        f"Worth {number(money.value)} in all; the offers cost {number(money.cost)}, which leaves "
-        f"{number(money.left)}."
+        f"Worth {count(value)} in all; the offers cost {count(cost)}, which leaves "
+        f"{count(value - cost)}."
     )
     if money.expected is None:
         return f"{told} Offers go by published tiers, not by a score."
@@ -178,7 +193,7 @@ def money_words(money: Money) -> str:
         "score": "how likely the outcome is, times the value, less the cost: who would have come "
         "about it anyway counts too, until a control group has shown what an offer changes",
     }
-    return f"{told} Expected: {number(money.expected)}, by {by[money.by]}."
+    return f"{told} Expected: {count(money.expected)}, by {by[money.by]}."
 
 
 def _model_words(model: Model) -> list[str]:
@@ -232,5 +247,9 @@ def leakage_words(entry: Leakage) -> list[str]:
     if entry.epsilon:
         lines.append(f"Noised tables spent epsilon {entry.epsilon:g} of a column.")
     sums = f"A column was in {entry.releases} answer{'s' * (entry.releases > 1)}"
-    edges = f", with {entry.thresholds} thresholds" if entry.thresholds else ""
+    edges = (
+        f", with {entry.thresholds} threshold{'s' * (entry.thresholds > 1)}"
+        if entry.thresholds
+        else ""
+    )
     return [*lines, f"{sums}{edges}."]

@@ -18,6 +18,7 @@ import pytest
 
 from federated.evaluation import Interval
 from federated.models import LinearPart
+from profiles.offers.chosen import Money
 from profiles.report import (
     Match,
     ReportData,
@@ -101,7 +102,7 @@ def test_everything_is_there() -> None:
         "retail 801 7,000,000",
         "shared consumers, by industry and segment",
         "1,981 (99.1%) have a manager; 19 have none: all managers are at capacity.",
-        "balance trend falling (+0.61)",
+        "balance trend falling ↑",
         "First of all: bank and bureau, bank and registry both know which consumers they share.",
         "3072 bits",
         "AVX-512 IFMA kernels",
@@ -115,6 +116,33 @@ def test_whom_to_approach_comes_first() -> None:
     places = [page.text.index(words) for words in ("Whom to approach", "Groups of like", "blinded")]
     assert places == sorted(places)
     assert page.text.index("are listed for") < page.text.index("bank shares 6,904")
+
+
+def test_notes_are_spaced_and_before_the_models_in_plain_words() -> None:
+    listed = replace(
+        sample().targets[0],
+        assigned_by=(("branch", 1900), ("capacity", 81)),
+        unmatched=48,
+        unknown=(("branch", "desk", 7),),
+        held=None,
+    )
+    html = render_report(replace(sample(), targets=(listed,)))
+    page = " ".join(Page(html).text.split())
+    assert "have a manager: 95% by branch, 4.0% by capacity;" in page
+    assert "at capacity. 7 name a branch that no manager has as desk. 48 of them are" in page
+    assert "log-odds" not in html.split("<main")[1].split('id="task-0"')[0]
+
+
+def test_money_is_whole_in_sentences_and_adds_up() -> None:
+    paid = Money(value=32363.6, cost=9524.1, left=22839.5, expected=None, by="rule", offers=())
+    listed = replace(sample().targets[0], money=paid)
+    page = Page(render_report(replace(sample(), targets=(listed,)))).text
+    assert "Worth 32,364 in all; the offers cost 9,524, which leaves 22,840." in page
+    assert "offers leave 22,840" in " ".join(page.split())
+    assert "all 11%" not in page, "a list by tiers is not one by score"
+    assert [said.amount(v) for v in (None, 49, 1234.5)] == ["–", "49.00", "1,234.50"]
+    assert said.reason_words("age low (-0.18)") == "age low ↓"
+    assert said.reason_words("no number") == "no number"
 
 
 def test_headings_descend_and_every_picture_has_words() -> None:
