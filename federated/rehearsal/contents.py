@@ -199,7 +199,7 @@ MESSAGES: dict[str, dict[str, str]] = {
             "all parties added up"
         ),
         "Limits": "how far of several partners one takes its step, and how far all do",
-        "Pad": "what one partner adds to its final scores, and the next one takes away",
+        "Pad": "half of what seeds the numbers that two partners add and take away in final scores",
         "Learned": (
             "the final score part of each record, with noise, and its mean; of several partners "
             "under pads that cancel only in the total of all"
