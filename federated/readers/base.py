@@ -89,6 +89,8 @@ def missing_column(where: str, column: str, known: Sequence[str]) -> InputError:
 
 def column_hint(column: str, known: Sequence[str]) -> str:
     """What to do about a column that is not among those that are there; shows no value of a row."""
+    if not known:
+        return "it has no columns at all: see whether the export ended well"
     if len(known) == 1:
         for mark in (";", "\t", "|", ","):
             if column in (name.strip('" ') for name in known[0].split(mark)):

@@ -153,7 +153,10 @@ class Table:
         strings = {n for n in stored if self.declared.types.get(n) == "string"}
         table = reader.read(stored or known[:1], text | strings)
         if table.num_rows == 0:
-            raise InputError(f"{self.where}: the table is empty")
+            raise InputError(
+                f"{self.where}: the table is empty",
+                hint="it has columns and no row: see whether the export ended well",
+            )
         textual = reader.textual
         table = settle(table, self.declared, textual=textual, text=text, where=self.where)
         if self.row_number in wanted:

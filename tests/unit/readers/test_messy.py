@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from federated.tables.bindings import TablesFile
@@ -157,3 +158,12 @@ def test_texts_that_hide_numbers_or_days_are_no_categories_in_silence(tmp_path: 
         assert told[name].problem
         assert "90 different numbers in quotes" in " ".join(told[name].wrong)
     assert "90 different dates, each taken for a category" in " ".join(told["day"].wrong)
+
+
+def test_a_table_without_columns_or_rows_says_what_to_see(tmp_path: Path) -> None:
+    for columns, message in (({}, "no column 'id'"), ({"id": pa.array([], "string")}, "is empty")):
+        pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+        (tmp_path / "tables.toml").write_text('[bank.t]\npath = "t.parquet"\n')
+        with pytest.raises(InputError, match=message) as caught:
+            TablesFile.load(tmp_path / "tables.toml")["bank.t"].load(["id"])
+        assert "see whether the export ended well" in caught.value.hint
