@@ -130,10 +130,10 @@ def watched() -> Iterator[list[Fit]]:
         note(self, "bank", turn.state.fitting[0])
         return turn
 
-    def see_finish(self: Any, state: Any) -> Any:
+    def see_finish(self: Any, state: Any, messages: Any) -> Any:
         models = np.stack([model.weights for model in state.models])
         final[key(self)] = models, (self._labelled, self._folds)
-        return finish(self, state)
+        return finish(self, state, messages)
 
     def see_learned(self: Any, state: Any, sent: Any, peer: str) -> Any:
         found = on_learned(self, state, sent, peer)
