@@ -129,7 +129,7 @@ def payroll_moved(series: Any, breaks: Any, cut_off: dt.date) -> tuple[Any, Any]
     """Whose pay stopped in the outcome: persons, and payers whose staff left together.
 
     Args:
-        series: of `profiles.flows.breaks.series_of`.
+        series: of `profiles.flows.series.series_of`.
         breaks: of `profiles.flows.breaks.breaks`, as of a day after the outcome.
         cut_off: the first day of a month.
 

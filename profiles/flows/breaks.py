@@ -1,12 +1,11 @@
 """Breaks: what came month after month and stopped.
 
-A series is an entity's flows of one way with one counterparty; its type is the one that most of its
-rows have, so that one oddly typed row ends nothing. It is steady where three of the last four
-months had a row. A break is told when `tell` days have gone by since the last row of a steady
-series; its month is the first one missing. A month in which the series paid twice (a pay day moved
-before the Spring Festival) covers the next as well. A series of the same entity and type with
-another counterparty and about the same amount makes it "payer changed". A death or a closed account
-is no break.
+A series is steady where three of the last four months had a row, about a month apart and of about
+one size. A break is told when `tell` days have gone by since the last row of a steady series; its
+month is the first one missing. A month in which the series paid twice (a pay day moved before the
+Spring Festival) covers the next as well. A series of the same entity and type with another
+counterparty and about the same amount makes it "payer changed". A death or a closed account is no
+break.
 """
 
 from __future__ import annotations
@@ -17,52 +16,20 @@ from typing import Any
 import ibis
 
 from profiles.flows.base import Base
+from profiles.flows.series import KEYS, series_of
 from profiles.flows.taxonomy import Taxonomy
 from psi.protocol.errors import MisuseError
 
-__all__ = ["TELL", "breaks", "breaks_until", "series_of"]
+__all__ = ["TELL", "breaks", "breaks_until"]
 
 TELL = 45
 """Days after which a break is told."""
 _COVERED = 30
 _FOLLOWS = 75
-_KEYS = ["entity", "kind", "way", "who"]
-
-
-def series_of(typed: Any, taxonomy: Taxonomy) -> Any:
-    """A row a day of each series: the keys, series_type, day, minor, account, typical.
-
-    `who` is the counterparty's account, else its name, else the type; `typical` the lower median
-    of the series' days, in minor units. Only types that the taxonomy calls series.
-    """
-    rows = typed.filter(typed.type != "")
-    who = ibis.cases(
-        (rows.counterparty_account != "", rows.counterparty_account),
-        (rows.counterparty_name != "", rows.counterparty_name),
-        else_=rows.type,
-    )
-    rows = rows.select("entity", "kind", "way", "type", "day", "minor", "account", who=who)
-    # most counterparties have no row of such a type: they are out before anything is ordered
-    some = rows.filter(rows.type.isin(taxonomy.codes("series"))).select(*_KEYS).distinct()
-    some = some.rename({f"o_{k}": k for k in _KEYS})
-    rows = rows.inner_join(some, [rows[k] == some[f"o_{k}"] for k in _KEYS])
-    rows = rows.drop(*(f"o_{k}" for k in _KEYS))
-    counts = rows.group_by([*_KEYS, "type"]).agg(rows=rows.count())
-    most = ibis.window(group_by=_KEYS, order_by=[ibis.desc("rows"), "type"])
-    counts = counts.mutate(place=ibis.row_number().over(most))
-    kinds = counts.filter((counts.place == 0) & counts.type.isin(taxonomy.codes("series")))
-    kinds = kinds.select(*(kinds[k].name(f"k_{k}") for k in _KEYS), series_type="type")
-    days = rows.group_by([*_KEYS, "day"]).agg(minor=rows.minor.sum(), account=rows.account.max())
-    days = days.mutate(minor=days.minor.cast("int64"))
-    found = days.inner_join(kinds, [days[k] == kinds[f"k_{k}"] for k in _KEYS])
-    found = found.drop(*(f"k_{k}" for k in _KEYS))
-    size = ibis.window(group_by=_KEYS, order_by=["minor", "day"])
-    whole = ibis.window(group_by=_KEYS)
-    found = found.mutate(place=ibis.row_number().over(size), days=found.count().over(whole))
-    middle = found.filter(found.place == (found.days - 1) // 2)
-    middle = middle.select(*(middle[k].name(f"m_{k}") for k in _KEYS), typical="minor")
-    found = found.inner_join(middle, [found[k] == middle[f"m_{k}"] for k in _KEYS])
-    return found.drop("place", "days", *(f"m_{k}" for k in _KEYS))
+_ON_TIME, _ABOUT = 8, 20
+"""Days off the month that a steady series comes: of any size, and of one size."""
+_WIDE = 4
+"""So many times the least of a series' amounts is its largest, at most."""
 
 
 def breaks(base: Base, typed: Any, taxonomy: Taxonomy, as_of: dt.date, tell: int = TELL) -> Any:
@@ -107,28 +74,47 @@ def breaks_until(
 
 def _months(days: Any) -> Any:
     """A row a month of each series: day (the last one), resumed (the first day after it, or null),
-    whether three of the four months up to it had a row (`steady`), and how often the month paid
-    about what is typical (`twice`)."""
+    whether the series was `steady` up to it, and how often the month paid about what is typical
+    (`twice`)."""
+    # a small thing given back by the same payer keeps no series alive
+    days = days.filter((days.minor * _WIDE >= days.typical) & (days.minor <= days.typical * _WIDE))
     full = days.minor * 10 >= days.typical * 8
-    months = days.group_by([*_KEYS, "series_type", "typical", "month"]).agg(
-        begin=days.day.min(), day=days.day.max(), twice=days.count(where=full).cast("int64")
-    )
-    order = ibis.window(group_by=_KEYS, order_by="month")
-    months = months.mutate(
-        third=months.month.lag(2).over(order), resumed=months.begin.lead().over(order)
-    )
-    steady = (months.third >= months.month - 3).fill_null(False)
-    return months.mutate(steady=steady).drop("third", "begin")
+    months = days.group_by([*KEYS, "series_type", "typical", "month"]).agg(
+        begin=days.day.min(), day=days.day.max(), size=days.minor.max(),
+        twice=days.count(where=full).cast("int64"),
+    )  # fmt: skip
+    order = ibis.window(group_by=KEYS, order_by="month")
+    past = {
+        f"{name}_{back}": months[name].lag(back).over(order)
+        for back in (1, 2)
+        for name in ("month", "begin", "size")
+    }
+    months = months.mutate(resumed=months.begin.lead().over(order), **past)
+    recent = months.month_2 >= months.month - 3
+    off = [
+        (
+            months.begin.delta(months[f"begin_{back}"], unit="day").cast("int64") * 12
+            - (months.month - months[f"month_{back}"]) * 365
+        ).abs()
+        for back in (1, 2)
+    ]
+    off_most = ibis.greatest(*off)
+    sizes = [months["size"], months.size_1, months.size_2]
+    least, most = ibis.least(*sizes), ibis.greatest(*sizes)
+    on_time = (off_most <= 12 * _ON_TIME) & (most <= least * _WIDE)
+    same_size = (off_most <= 12 * _ABOUT) & (most * 4 <= least * 5)
+    steady = (recent & (on_time | same_size)).fill_null(False)
+    return months.mutate(steady=steady).drop("begin", "size", *past)
 
 
 def _alive(base: Base, days: Any, gaps: Any) -> Any:
     """Without those whose owner died or whose account was closed before the break was told."""
     if base.accounts is None:
         return gaps
-    paid = days.select(*(days[k].name(f"a_{k}") for k in _KEYS), a_day="day", account="account")
-    same = [gaps[k] == paid[f"a_{k}"] for k in _KEYS]
+    paid = days.select(*(days[k].name(f"a_{k}") for k in KEYS), a_day="day", account="account")
+    same = [gaps[k] == paid[f"a_{k}"] for k in KEYS]
     found = gaps.inner_join(paid, [*same, gaps.day == paid.a_day])
-    found = found.drop("a_day", *(f"a_{k}" for k in _KEYS))
+    found = found.drop("a_day", *(f"a_{k}" for k in KEYS))
     ended = base.accounts.select(held="account", died="died", closed="closed")
     found = found.left_join(ended, found.account == ended.held)
     over = (found.died <= found.told).fill_null(False)
@@ -138,7 +124,7 @@ def _alive(base: Base, days: Any, gaps: Any) -> Any:
 
 def _changed(days: Any, gaps: Any) -> Any:
     """Each gap with whether another payer of about the same amount began in its place."""
-    began = days.group_by([*_KEYS, "series_type"]).agg(
+    began = days.group_by([*KEYS, "series_type"]).agg(
         first=days.day.min(), usual=days.typical.max()
     )
     began = began.select(
@@ -159,10 +145,10 @@ def _changed(days: Any, gaps: Any) -> Any:
         ],
     )
     # a day of a series is one gap: gaps are in the query once, so that they are found once
-    told = [*_KEYS, "series_type", "missing", "typical", "day", "told", "resumed"]
+    told = [*KEYS, "series_type", "missing", "typical", "day", "told", "resumed"]
     found = near.group_by(told).agg(others=near.b_who.count())
     return found.select(
-        *_KEYS,
+        *KEYS,
         type=found.series_type,
         month=found.missing,
         minor=found.typical,

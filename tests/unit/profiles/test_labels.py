@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from federated.readers import arrow_expression, duckdb_connection
-from profiles.flows.breaks import breaks, series_of
+from profiles.flows.breaks import breaks
+from profiles.flows.series import series_of
 from profiles.labels import churn, months_from, payroll_moved
 from psi.protocol.errors import MisuseError
 from tests.unit.profiles.flows.made import flows_of, rows_of
