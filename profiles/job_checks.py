@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from federated.contract.kinds.train import TREES
 from federated.text import slug
 from psi.protocol import JobError
 
@@ -158,6 +159,14 @@ def _check_features(job: Job) -> None:
         if not any(job.features(train, name) for name in job.partners()):
             key = f"[[train]] {place} features" if train.features else "[[party]] features"
             raise JobError(f"{job.file}: {key}: no partner brings any")
+        bringing = [name for name in job.partners() if job.features(train, name)]
+        if train.model == TREES and len(bringing) > 1:
+            raise JobError(
+                f"{job.file}: [[train]] {place} model: trees of columns of "
+                f"{' and '.join(bringing)} found, of one partner allowed",
+                hint="name one partner's columns in features, each partner in a training of its "
+                'own, or model = "logistic"',
+            )
     for party in job.parties if job.trains else ():
         used = {column for train in job.trains for column in job.features(train, party.name)}
         idle = [column for column in party.features if column not in used]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from federated.steps.outcome import Outcome, Trained
+from federated.steps.outcome import Grown, Outcome, Trained
 from federated.store.files import write_atomic
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
@@ -37,6 +37,7 @@ from profiles.report_data import keep_until, report_data
 from profiles.scoring import Alone, fit_alone, measured, reasons
 from profiles.segments import Segments, segments
 from profiles.spreadsheet import write_csv, write_workbook
+from profiles.trees_outputs import compare_trees, trees_metrics
 
 __all__ = ["Outputs", "write_outputs"]
 
@@ -91,7 +92,11 @@ def write_outputs(
     ]
     checks = []
     if baseline:
-        checks = [compare(t, federation.outcomes, federation.tables) for t in outcome.trained]
+        both = federation.outcomes, federation.tables
+        checks = [
+            compare_trees(t, *both) if isinstance(t, Grown) else compare(t, *both)
+            for t in outcome.trained
+        ]
     report = report_data(
         job,
         federation,
@@ -283,7 +288,9 @@ def _metrics(
         "seconds": round(federation.seconds, 2),
         "wire_bytes": {f"{a} to {b}": n for (a, b), n in sorted(federation.wire_bytes.items())},
     }
-    ended = {t.terms.task: _training(t) for t in federation.outcome.trained if t.opened}
+    trained = federation.outcome.trained
+    ended = {t.terms.task: _training(t) for t in trained if t.opened}
+    ended |= {t.terms.task: trees_metrics(t) for t in trained if isinstance(t, Grown)}
     if ended:
         run["trainings"] = ended
     if federation.outcome.categories:

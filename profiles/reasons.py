@@ -25,6 +25,7 @@ __all__ = [
     "phrase",
     "score_reasons",
     "true_zeros",
+    "worded",
 ]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -126,6 +127,17 @@ def score_reasons(
         extra = np.arange(first, len(texts))
         code = np.hstack([code, np.broadcast_to(extra, (rows, len(extra)))])
         parts = np.hstack([parts, np.stack(list(others.values()), axis=1)])
+    return worded(texts, code, parts)
+
+
+def worded(texts: list[str], code: np.ndarray, parts: Floats) -> pa.Array:
+    """Each row's contributions in words, the largest first: list<string>[rows].
+
+    Args:
+        texts: what contributions are called.
+        code: int64[rows, k], which of the texts each is.
+        parts: float64[rows, k], contributions.
+    """
     order = np.argsort(-np.abs(parts), axis=1, kind="stable")
     code, parts = np.take_along_axis(code, order, 1), np.take_along_axis(parts, order, 1)
     sizes = np.abs(parts)

@@ -281,6 +281,8 @@ def _run(federation: Federation) -> RunFacts:
     facts: tuple[tuple[str, str], ...]
     facts = (("sealing", suites.seal), ("signatures", suites.sign), ("paillier", suites.aggregate))
     kernel = PATHS[best_path()]
+    if suites.trees:
+        facts += (("trees", suites.trees),)
     if suites.sums:
         facts += (("private sums", suites.sums),)
     return RunFacts(max(bits, default=0), suites.align, kernel, federation.seconds, steps, facts)
@@ -303,8 +305,10 @@ def _check(check: Comparison) -> str:
     scores, coefficients = check.score_difference, check.coefficient_difference
     text = (
         f"{check.task}: compared with the same model fitted on all data in one process, scores "
-        f"differ by at most {scores:.1e}, coefficients by {coefficients:.1e} of the largest"
+        f"differ by at most {scores:.1e}"
     )
+    if np.isfinite(coefficients):  # trees have none
+        text += f", coefficients by {coefficients:.1e} of the largest"
     gap, folds = abs(check.fold_auc_difference), np.isfinite(check.fold_score_difference)
     what = "the mean AUC of the folds" if folds else "the AUC"
     return f"{text}, {what} by {gap:.1e}." if np.isfinite(gap) else f"{text}."

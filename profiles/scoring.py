@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from federated.evaluation import Interval, auc_difference
-from federated.models import Part
-from federated.steps.outcome import Trained
+from federated.models import LOGISTIC, Part
+from federated.steps.outcome import Grown, Trained
 from profiles.central import central
 from profiles.leaks import LEAK, partners_part, telling_columns
 from profiles.own_trees import tree_scores
 from profiles.reasons import score_reasons, true_zeros
 from profiles.report.data import Model, OutOfTime, Scored, importance_of, paired_gain, scored
+from profiles.trees_outputs import trees_importance, trees_notes, trees_reasons
 
 __all__ = ["Alone", "fit_alone", "measured", "reasons"]
 
@@ -38,7 +39,8 @@ def fit_alone(trained: Trained, table: pa.Table) -> Alone:
     """Fit on the aligned, labelled rows with the same folds; score all rows of `table`."""
     known, label, folds = trained.label >= 0, trained.label, trained.folds
     everyone = trained.encoder.transform(table)[0]
-    model, own = trained.model, trained.own_matrix
+    model = LOGISTIC if isinstance(trained, Grown) else trained.model
+    own = trained.own_matrix
     whole = central(model, own[known], label[known])
     fold_scores = np.full(len(label), np.nan)
     for fold in range(int(folds.max(initial=-1)) + 1):
@@ -59,23 +61,34 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     they were read.
     """
     folded = bool((trained.folds >= 0).any())
-    folds = trained.folds if folded else None
+    folds, label, seen = trained.folds if folded else None, trained.label, "on held-out folds"
+    if isinstance(trained, Grown):  # one part of them is held out, and nothing else measures
+        folds, label = None, np.where(trained.folds >= 0, label, np.int8(-1))
+        seen = f"on one of {trained.terms.folds} parts, held out: {int((label >= 0).sum()):,} rows"
+    elif not folded:
+        seen = "on the training rows: no folds were asked for"
     joined = trained.fold_scores if folded else trained.scores
     own = {f"{receiver} alone": alone.fold_scores}
     trees = tree_scores(trained, aligned) if aligned.column_names else None
     if trees is not None:
         own[f"{receiver} alone, trees"] = trees
-    alones = [scored(name, trained.label, found, folds) for name, found in own.items()]
+    alones = [scored(name, label, found, folds) for name, found in own.items()]
     alones.sort(key=lambda one: -one.mean_auc)
     before = alones[0]
-    after = scored("joined", trained.label, joined, folds)
-    seen = "on held-out folds" if folded else "on the training rows: no folds were asked for"
+    after = scored("joined", label, joined, folds)
     labelled = trained.label[trained.label >= 0]
     names = " and ".join(trained.terms.partners)
     leaks = telling_columns(aligned, aligned.column_names, trained.terms.label, trained.label)
     warnings = [f"{receiver}'s {one.column}: {one.words}." for one in leaks]
     if after.mean_auc > LEAK:  # and not only where many columns meet few rows
         warnings += filter(None, [partners_part(trained.label, trained.partners(), names)])
+    partners = {names: (trained.partners(), trained.partner_columns)}
+    if isinstance(trained, Grown):
+        importance = trees_importance(trained, receiver)
+    else:
+        columns = trained.own_matrix, trained.columns, trained.part
+        importance = importance_of(receiver, *columns, partners)
+    notes = trees_notes(trained) if isinstance(trained, Grown) else trained.encoder.notes
     return Model(
         task=trained.terms.task,
         model=trained.model.words,
@@ -83,17 +96,11 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
         rows=len(labelled),
         positives=int(labelled.sum()),
         evaluation=seen,
-        importance=importance_of(
-            receiver,
-            trained.own_matrix,
-            trained.columns,
-            trained.part,
-            {names: (trained.partners(), trained.partner_columns)},
-        ),
+        importance=importance,
         gain=paired_gain(before, after),
         out_of_time=_out_of_time(trained, alone, receiver),
         gain_rows=_gain_rows(trained, joined, own[before.name]),
-        notes=(*trained.encoder.notes, *_ended(trained)),
+        notes=(*notes, *_ended(trained)),
         warnings=tuple(warnings),
     )
 
@@ -146,13 +153,11 @@ def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.
     the receiver's own model.
     """
     names, zeros = " and ".join(trained.terms.partners), true_zeros(trained.encoder)
-    joined = score_reasons(
-        trained.own_matrix,
-        trained.columns,
-        trained.part,
-        {names: trained.partners()},
-        zeros=zeros,
-    )
+    if isinstance(trained, Grown):
+        joined = trees_reasons(trained)
+    else:
+        columns = trained.own_matrix, trained.columns, trained.part
+        joined = score_reasons(*columns, {names: trained.partners()}, zeros=zeros)
     own = score_reasons(alone.matrix, trained.columns, alone.part, zeros=zeros)
     place = np.arange(total)
     place[rows] = total + np.arange(len(rows))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from federated.contract.kinds.train import AUTO, LONGEST_TASK, SPLITS, is_day, noise_text
+from federated.contract.kinds.train import AUTO, LONGEST_TASK, SPLITS, TREES, is_day, noise_text
+from federated.contract.kinds.train_trees import MOST_GROWN
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.contract.parts import FeatureTerms
 from federated.models import LOGISTIC, MODELS
 from federated.regression import told_bits
 from federated.regression.plan import MOST_EVALUATIONS
 from federated.toml_sections import TomlSection
+from federated.trees.plan import MOST_DEPTH
 from profiles.job_sections import with_views
 from profiles.specs import PartySpec, TrainSpec
 
@@ -19,6 +21,8 @@ __all__ = ["read_train"]
 
 SCORE_BITS = 5
 """How finely a score is told where a job does not say: AUC off by .0001 (docs/PARAMETERS.md)."""
+ROW_BITS = 5
+"""Levels of trees that tell a bit of a row where a job does not say: as much as a score tells."""
 _OLD = {"steps": 20, "fold_steps": 10}
 """Keys of trainings of columns before private sums, to their most: they change nothing, so that a
 job file written then keeps running."""
@@ -33,8 +37,11 @@ def read_train(
         raise section.fail("task", task, f"at most {LONGEST_TASK} bytes of UTF-8")
     if "/" in task or not task:
         raise section.fail("task", task, "a name without a slash")
-    model = section.text("model", LOGISTIC.name, tuple(MODELS))
+    model = section.text("model", LOGISTIC.name, (*MODELS, TREES))
     split = section.text("split", "vertical", SPLITS)
+    if split == "horizontal" and model == TREES:
+        hint = "trees are for columns at different parties"
+        raise section.fail("model", model, f"{LOGISTIC.name} where rows are split", hint)
     label = section.text("label")
     party, _, column = label.partition(".")
     if split == "horizontal" and party not in names:
@@ -47,10 +54,16 @@ def read_train(
     if test and test.split(".", 1)[0] not in names:
         raise section.fail("test", test, '"PARTY.TABLE"')
     folds = section.integer("folds", 5, 0, 20)
+    if folds == 0 and model == TREES:
+        hint = "one of these parts is held out: rows that trees were grown on measure nothing"
+        raise section.fail("folds", "0", "2 to 20 for trees", hint)
     if folds == 1:
         raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
     features = _features(section, parties, entity)
-    solver = _rows_split(section) if split == "horizontal" else _columns_split(section)
+    if model == TREES:
+        solver = _boosted(section)
+    else:
+        solver = _rows_split(section) if split == "horizontal" else _columns_split(section)
     time, validate_from = _validation(section, receiver) if split == "vertical" else ("", "")
     spec = TrainSpec(
         task=task,
@@ -100,6 +113,18 @@ def _columns_split(section: TomlSection) -> dict[str, Any]:
         "fold_evaluations": section.integer("fold_evaluations", 0, 0, MOST_EVALUATIONS),
         "noise": noise,
         "score_bits": score_bits,
+    }
+
+
+def _boosted(section: TomlSection) -> dict[str, Any]:
+    """How trees are grown, and on how many levels they may tell a bit of a row."""
+    return {
+        "trees": section.integer("trees", 20, 1, MOST_GROWN),
+        "depth": section.integer("depth", 4, 1, MOST_DEPTH),
+        "learning_rate": round(1000 * section.number("learning_rate", 0.3, 0.001, 1)),
+        "penalty": round(1000 * section.number("penalty", 1.0, 0.001, 1000)),
+        "row_bits": section.integer("row_bits", ROW_BITS, 1, 1000),
+        "score_bits": 0,
     }
 
 

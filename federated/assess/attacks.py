@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from federated.contract.kinds.train import TREES, boosted
 from federated.contract.terms import Contract
 
 __all__ = ["ATTACKS", "Attack", "attacks_on"]
@@ -132,7 +133,7 @@ ATTACKS = (
 
 def attacks_on(contract: Contract) -> Iterator[Attack]:
     """Those on a step that the contract has."""
-    splits = {terms.split for terms in contract.train}
+    splits = {TREES if boosted(terms) else terms.split for terms in contract.train}
     for attack in ATTACKS:
         if getattr(contract, attack.kind) and attack.split in ("", *splits):
             yield attack

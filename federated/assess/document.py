@@ -186,7 +186,7 @@ def _guards(contract: Contract, policy: Policy, t: _Say) -> tuple[str | Table, .
         t(
             "guard.suites",
             align=suites.align, seal=suites.seal, sign=suites.sign, aggregate=added,
-            train=suites.train or "-",
+            train=suites.train or suites.trees or "-",
         ),
         t("guard.keys"),
         t("guard.four" if policy.officers.four_eyes else "guard.two"),

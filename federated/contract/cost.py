@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from federated.regression import RegressionPlan
+from federated.trees import TreesPlan
 
 __all__ = ["AlignRates", "Estimate", "Rates"]
 __all__ += ["aggregate_estimate", "align_estimate", "join_sum_estimate"]
-__all__ += ["regression_estimate", "sums_estimate", "vole_estimate"]
+__all__ += ["regression_estimate", "sums_estimate", "trees_estimate", "vole_estimate"]
 
 HANDLING = 10
 """What a row costs beside the curve, in tag hashes: reading, cleaning, distinct keys, buckets,
@@ -34,6 +35,10 @@ REGRESSION_RANK = 8
 REGRESSION_HANDLING = 1
 REGRESSION_START = 5.0
 """Round trips before the first evaluation and after the last."""
+TREES_CANDIDATE = 60
+"""What a candidate of a node costs both parties, in tag hashes."""
+TREES_CANDIDATES, TREES_DEPTH = 45, 5
+"""Splits of a column, and levels of its trees of seeds, of 32 bins."""
 ENCRYPTION_PRODUCTS = 330
 MASK_BITS = 40
 
@@ -167,3 +172,25 @@ def regression_estimate(rates: Rates, rows: int, features: int, plan: Regression
         plan.evaluations + plan.fold_evaluations
     )
     return Estimate(seconds + 0.2, memory, float(rows) * wire, rounds)
+
+
+def trees_estimate(rates: Rates, rows: int, columns: int, plan: TreesPlan) -> Estimate:
+    """Boosted trees with so many `columns` of the partner's, each of 32 bins, all levels grown.
+
+    Per row and column a tree of seeds once, and on each level pads for the lanes of all nodes but
+    the other one of each pair. The parties work in turns for the most part. Of the levels that are
+    asked for about every second one tells a bit, until these are spent.
+    """
+    levels = min(plan.levels, 2 * plan.row_bits)
+    trees = levels / plan.depth
+    pairs = [max(1, (1 << depth) // 2) for depth in range(plan.depth)]
+    nodes, lanes = (1 << plan.depth) - 1, sum(pairs)
+    blocks = columns * (6 + trees * sum(-(-each // 2) for each in pairs)) * 2**TREES_DEPTH
+    handled = columns * (SUMS_HANDLING + trees * lanes)
+    tag, candidates = rates.align().tag, trees * nodes * columns * TREES_CANDIDATES
+    seconds = rows * (blocks * rates.block() + handled * tag) + TREES_CANDIDATE * tag * candidates
+    wire = rows * columns * (94.0 + 8 * trees * lanes)
+    told = min(plan.row_bits, plan.levels)
+    wire += rows * told * (4.0 * plan.depth + 3) + candidates * 2400.0
+    memory = 2e8 + rows * columns * 16.0 * (TREES_DEPTH + 1) + 200.0 * rows
+    return Estimate(seconds + 0.5, memory, wire, 4.0 + 3.0 * levels + told)

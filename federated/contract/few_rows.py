@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
 __all__ = [
+    "check_brought",
     "check_group",
     "check_labelled",
     "check_overlap",
@@ -76,13 +77,8 @@ def _several(contract: Contract, partner: str) -> bool:
     return hidden and len(contract.party(partner).keys) > 1
 
 
-def check_training(contract: Contract, terms: TrainTerms) -> None:
-    """Refuse a training that has too few rows even where all that can be shared are.
-
-    Raises:
-        JobError: a partner has no column to train on.
-        Refused: too few rows for the columns, the folds or two classes.
-    """
+def check_brought(contract: Contract, terms: TrainTerms) -> None:
+    """Raise `JobError` where a partner has no column to train on."""
     for name in terms.partners:
         if not contract.design_columns(terms, name):
             raise JobError(
@@ -90,6 +86,16 @@ def check_training(contract: Contract, terms: TrainTerms) -> None:
                 hint="in each of them too few rows differ from the most frequent value: name "
                 f"others, or leave {name} out of the training",
             )
+
+
+def check_training(contract: Contract, terms: TrainTerms) -> None:
+    """Refuse a training that has too few rows even where all that can be shared are.
+
+    Raises:
+        JobError: a partner has no column to train on.
+        Refused: too few rows for the columns, the folds or two classes.
+    """
+    check_brought(contract, terms)
     names = (contract.receiver, *terms.partners)
     columns = sum(contract.design_columns(terms, name) for name in names) + 1
     most = joined_rows(contract, terms.partners)

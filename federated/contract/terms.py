@@ -21,7 +21,7 @@ from federated.contract.kinds.binning import BinningTerms
 from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
-from federated.contract.kinds.train import TrainTerms, private
+from federated.contract.kinds.train import TrainTerms, boosted, private
 from federated.contract.parts import AmountTerms, Disclosure, FeatureTerms, Measure
 from federated.contract.purposes import PURPOSE_CLASSES, class_of
 from federated.contract.summed import Summed
@@ -30,6 +30,7 @@ from federated.regression import SUITE as REGRESSION
 from federated.sharing import SUITE as SUMS
 from federated.store.plain import canonical, from_canonical
 from federated.tables.about import DATA_CLASSES
+from federated.trees import SUITE as TREES
 from psi.align import PROTOCOLS
 from psi.protocol import PeerError, Refused
 
@@ -107,7 +108,8 @@ class PartyTerms:
 class Suites:
     """Names and versions of the cryptography that this contract allows.
 
-    `train` and `sums` if a step has it: a training of columns, statistics by private sums.
+    `train`, `trees` and `sums` if a step has it: a regression of columns, boosted trees, statistics
+    by private sums.
     """
 
     align: str = PROTOCOLS["ecdh"].suite
@@ -115,6 +117,7 @@ class Suites:
     sign: str = "ed25519"
     aggregate: str = "paillier-djn-v4"
     train: str = ""
+    trees: str = ""
     sums: str = ""
 
 
@@ -131,6 +134,7 @@ def suites_for(
     return Suites(
         align=PROTOCOLS[names.pop()].suite,
         train=REGRESSION * any(private(terms) for terms in train),
+        trees=TREES * any(boosted(terms) for terms in train),
         sums=SUMS * shared,
     )
 

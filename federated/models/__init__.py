@@ -7,6 +7,7 @@ these two, so that a new one is its own file and a line here.
 
 from __future__ import annotations
 
+from federated.models.boosted import BOOSTED, Boosted
 from federated.models.linear import LinearPart
 from federated.models.logistic import LOGISTIC, Logistic
 from federated.models.model import Model, Part
@@ -14,8 +15,10 @@ from federated.models.saved import load_part, save_part
 from psi.protocol import MisuseError
 
 __all__ = [
+    "BOOSTED",
     "LOGISTIC",
     "MODELS",
+    "Boosted",
     "LinearPart",
     "Logistic",
     "Model",
@@ -26,7 +29,7 @@ __all__ = [
 ]
 
 MODELS: dict[str, Model] = {model.name: model for model in (LOGISTIC,)}
-"""Every model by the name that contracts, job files and saved models give it."""
+"""Every model that is a sum over columns, by the name that contracts and saved models give it."""
 
 
 def model_named(name: str) -> Model:

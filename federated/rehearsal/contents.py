@@ -192,7 +192,9 @@ MESSAGES: dict[str, dict[str, str]] = {
         "Tables": "tables of numbers that follow from the ranges of the partners' scores",
         "Answers": "numbers of each row under pads, of which the other side gets a share of errors",
         "Handed": "a random share of each row's present error, from one partner to another",
-        "Lanes": "a random share of each row's present error under pads, of which sums are got",
+        "Lanes": (
+            "each row's present error, or a random share of it, under pads, of which sums are got"
+        ),
         "Sums": "a random share of the other side's sums over all rows, with noise on it",
         "Products": (
             "inner products of the partner's sums and steps, 16 bits each; to the partner those of "
@@ -204,6 +206,25 @@ MESSAGES: dict[str, dict[str, str]] = {
             "the final score part of each record, with noise, and its mean; of several partners "
             "under pads that cancel only in the total of all"
         ),
+        # boosted trees
+        "Begin": "how many records there are; a random point; a hash of the terms",
+        "Choices": (
+            "of each record which node of a tree it lies in, under pads: the partner cannot read it"
+        ),
+        "RowBits": (
+            "of each record its side by every split that the partner has just won, masked: the "
+            "receiver can take off the mask of one, that of the record's own node: one bit"
+        ),
+        "Grown": "how many trees there are",
+        "SplitAsk": "random choices under pads, by shares of sums: nothing can be read off them",
+        "SplitAnswer": "shares of products of sums, masked",
+        "SplitTables": "a table of masked numbers, of which the partner can open one a split",
+        "SplitPicks": "random choices under pads, by shares of scores",
+        "SplitCircuit": (
+            "an encrypted comparison: the partner learns in which nodes one of its splits wins, "
+            "and which"
+        ),
+        "SplitWon": "in which nodes a split of the partner's wins, with a proof of it",
         "Ask": "the round's question: the present model, and how columns are standardised",
         "Masked": (
             "sums over one party's own rows (positives, values, products, gradients, scores by "

@@ -35,7 +35,7 @@ from federated.releases.limits import ReleaseLimits
 from psi.protocol import Declined
 
 __all__ = ["Earlier", "Holds", "OverBudget", "allowed_bits", "check_bits", "check_counts"]
-__all__ += ["passing_score_bits"]
+__all__ += ["passing_row_bits", "passing_score_bits"]
 
 DAY = 24 * 3600
 _TENTH = MICRO // 10
@@ -274,6 +274,20 @@ def passing_score_bits(scores: Sequence[Release], left: int) -> int:
     return 0
 
 
+def passing_row_bits(asked: Sequence[Release], left: int) -> int:
+    """The most `row_bits` with which trainings that have them come to no more than is left.
+
+    Args:
+        asked: releases, of which those of trainings without scores have `row_bits`.
+        left: bits of a row that may be told still, in millionths, with all that these ask.
+
+    Returns: 0 where none would pass, or no training has any.
+    """
+    capped = [r for r in asked if r.step.startswith("train/") and not r.vectors]
+    rest = left - sum(micro(r.bits) for r in asked if r not in capped)
+    return max(0, rest) // (MICRO * len(capped)) if capped else 0
+
+
 def _would_pass(
     weighing: Sequence[Release],
     entries: Sequence[Entry],
@@ -288,6 +302,10 @@ def _would_pass(
     rest = mine - sum(micro(release.bits) for release in scores)
     if bits := passing_score_bits(scores, most - rest - worst):
         yield f"score_bits = {bits}"
+    touching = [r for r in weighing if columns.intersection(r.columns)]
+    others = mine - sum(micro(release.bits) for release in touching)
+    if bits := passing_row_bits(touching, most - others - worst):
+        yield f"row_bits = {bits}"
     if mine > most:
         return
     about = [job.about for _, job in jobs if job.about is not None]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.releases.book import MICRO
-from federated.releases.budget import allowed_bits, passing_score_bits
+from federated.releases.budget import allowed_bits, passing_row_bits, passing_score_bits
 from federated.releases.insider import insider_share
 from federated.releases.limits import ReleaseLimits
 
@@ -26,7 +26,7 @@ class RowBits:
     `asked` is what the contract tells; `told` what was told
     before of some row, by releases that touch one of the `columns`; `held` what a row holds in
     these, `allowed` what may be told in all. `passing`: the finest `score_bits` with which all
-    would be within that; 0 where none is, or nothing is too much.
+    would be within that, `levels` the most `row_bits`; 0 where none is, or nothing is too much.
     """
 
     party: str
@@ -37,6 +37,7 @@ class RowBits:
     held: float | None = None
     allowed: float | None = None
     passing: int = 0
+    levels: int = 0
 
     @property
     def total(self) -> float:
@@ -64,11 +65,12 @@ def row_bits(
     columns = tuple(dict.fromkeys(c for release in weighed for c in release.columns))
     asked = sum(release.bits for release in weighed)
     allowed = allowed_bits(limits, held) / MICRO if limits and held is not None else None
-    passing = 0
+    passing = levels = 0
     if allowed is not None and asked + (told or 0.0) > allowed:
         scores = [release for release in weighed if release.vectors]
         rest = asked - sum(release.bits for release in scores) + (told or 0.0)
         passing = passing_score_bits(scores, math.floor((allowed - rest) * MICRO))
+        levels = passing_row_bits(weighed, math.floor((allowed - (told or 0.0)) * MICRO))
     return RowBits(
         party=party,
         receiver=contract.receiver,
@@ -78,6 +80,7 @@ def row_bits(
         held=held,
         allowed=allowed,
         passing=passing,
+        levels=levels,
     )
 
 
@@ -94,7 +97,9 @@ def row_words(row: RowBits) -> list[str]:
     if row.share is not None:
         lines.append(_insider(row.share))
     if row.allowed is not None and row.total > row.allowed:
-        instead = f": score_bits = {row.passing} would pass" if row.passing else ""
+        both = {"score_bits": row.passing, "row_bits": row.levels}
+        named = " or ".join(f"{key} = {most}" for key, most in both.items() if most)
+        instead = f": {named} would pass" * bool(named)
         lines.append(f"rows of which more would be told are refused{instead}")
     return lines
 

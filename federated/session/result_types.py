@@ -26,6 +26,9 @@ from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.join_sum.share_lanes import Place
 from federated.regression import FeatureFit, LabelFit, Opened
+from federated.trees import Column, FeatureTrees, Forest, LabelTrees, Layout
+from federated.trees.forest import Tree
+from federated.trees.results import PartnerSplit
 from psi.ecdh import Held, Matches
 
 __all__ = ["RESULTS"]
@@ -35,9 +38,11 @@ RESULTS: dict[str, type] = {
     for cls in (
         Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, BinningTerms,
         CategoryResult,
-        CategoryTerms, Contract, Disclosure, FeatureFit, FeatureTerms,
-        Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LabelFit, LaneKinds, Matches,
-        Measure, MeasureResult, Opened, Parts, PartyTerms, Place, Suites, TrainTerms,
+        CategoryTerms, Column, Contract, Disclosure, FeatureFit, FeatureTerms, FeatureTrees, Forest,
+        Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LabelFit, LabelTrees, LaneKinds,
+        Layout, Matches,
+        Measure, MeasureResult, Opened, Parts, PartnerSplit, PartyTerms, Place, Suites, TrainTerms,
+        Tree,
         Worths,
     )
 }  # fmt: skip

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.contract.kinds.train import private
+from federated.contract.kinds.train import TREES, private
 from federated.contract.terms import Contract, PartyTerms
 from federated.tables.basis import BasisAsked
 from federated.tables.encoding import encoded_columns, independent_columns
 from federated.tables.inferred import mark
 from federated.tables.snapshot import snapshot_hash
 from federated.tables.source import Source
+from federated.trees import Binning
 
 __all__ = ["asked_of_bases", "load_table", "stated", "used_columns", "without"]
 
@@ -45,11 +46,16 @@ def stated(
 ) -> PartyTerms:
     """The terms with row count, snapshot hash and number of columns by training.
 
-    By private sums each column is told sums of, copies of others too; else independent ones count.
+    By private sums each column is told sums of, copies of others too; for trees those with two bins
+    count, else independent ones.
 
     `salt` stays with the party, so that nobody can guess a small table from its hash.
     """
-    chosen = [(private(t), draft.features(t, terms.name)) for t in draft.train] if draft else []
+    chosen = (
+        [("private" if private(t) else t.model, draft.features(t, terms.name)) for t in draft.train]
+        if draft
+        else []
+    )
     widths = {one: _width(table, *one) for one in set(chosen)}
     return replace(
         terms,
@@ -59,10 +65,13 @@ def stated(
     )
 
 
-def _width(table: pa.Table, every: bool, features: tuple[str, ...]) -> int:
-    if not features:
+def _width(table: pa.Table, how: str, features: tuple[str, ...]) -> int:
+    if not features or not table.num_rows:
         return 0
-    return encoded_columns(table, features) if every else independent_columns(table, features)
+    if how == TREES:
+        return len(Binning.fit(table, features).columns)
+    count = encoded_columns if how == "private" else independent_columns
+    return count(table, features)
 
 
 def without(table: pa.Table, terms: PartyTerms, gone: np.ndarray) -> pa.Table:

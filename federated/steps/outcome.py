@@ -23,9 +23,10 @@ from federated.models import Model, Part
 from federated.regression import Opened
 from federated.steps.saved_model import SavedModel
 from federated.tables.encoding import Encoder
+from federated.trees import FeatureModel, LabelModel
 from psi.align import Alignment
 
-__all__ = ["Binned", "Outcome", "Trained"]
+__all__ = ["Binned", "Grown", "Outcome", "Trained"]
 
 
 @dataclass(kw_only=True)
@@ -65,9 +66,34 @@ class Trained:
         rest = self.model.link(self.scores) - self.part.scores(self.own_matrix)
         return np.asarray(rest - rest.mean() if rest.size else rest)
 
-    def saved(self) -> SavedModel:
+    def saved(self) -> SavedModel | LabelModel:
         """The label party's part with its encoding, to keep."""
         return SavedModel(self.terms.task, self.model, self.part, self.encoder)
+
+
+@dataclass(kw_only=True)
+class Grown(Trained):
+    """Boosted trees at the label party: `part` has no columns.
+
+    `trees` are its own part of them. `bins` are of each own column `uint16[rows]`, and `moved` is
+    by how much each of them, and all of the partner's at last, moves each aligned row's log odds:
+    `float64[rows, columns + 1]`. `told_levels` told a bit of each row. Rows that were held out are
+    in fold 0, all others in none; `encoder` and `own_matrix` are for the model of own columns.
+    """
+
+    trees: LabelModel
+    told_levels: int
+    moved: np.ndarray
+    bins: list[np.ndarray]
+
+    def saved(self) -> LabelModel:
+        """The label party's part, to keep."""
+        return self.trees
+
+    def partners(self) -> np.ndarray:
+        """What the partner's splits add to each row's score, centred: `float64[rows]`."""
+        rest = self.moved[:, -1]
+        return np.asarray(rest - rest.mean() if rest.size else rest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +114,9 @@ class Outcome:
 
     `rows` are this party's row numbers of the entities that all parties share, in the
     receiver's order; `grades` say by which key each was found. `parts` are a feature party's
-    own parts of each task's model, over its encoded columns; `worths` its columns in bins, by
-    binning. `before` says how many bits of a row earlier jobs told this receiver, by partner; None
-    where nothing outlives a job.
+    own parts of each task's model, over its encoded columns, `won` of trees; `worths` its columns
+    in bins, by binning. `before` says how many bits of a row earlier jobs told this receiver, by
+    partner; None where nothing outlives a job.
     """
 
     contract: Contract
@@ -104,5 +130,6 @@ class Outcome:
     worths: list[list[ColumnWorth]] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
     parts: dict[str, Part] = field(default_factory=dict)
+    won: dict[str, FeatureModel] = field(default_factory=dict)
     before: dict[str, float] | None = None
     horizontal: list[tuple[TrainTerms, HorizontalFit]] = field(default_factory=list)

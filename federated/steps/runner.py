@@ -25,6 +25,7 @@ from federated.steps.outcome import Outcome
 from federated.steps.preconditions import check_columns, check_packages, check_usable
 from federated.steps.step import Step
 from federated.steps.train_horizontal import TrainHorizontal
+from federated.steps.train_trees import TrainTrees
 from federated.steps.train_vertical import TrainVertical
 from federated.steps.work import Work
 from federated.tables.frozen import FrozenColumns
@@ -41,6 +42,7 @@ STEPS: tuple[type[Step], ...] = (
     Binning,
     TrainVertical,
     TrainHorizontal,
+    TrainTrees,
 )
 """How each kind of `federated.contract.kinds` runs, in the same order."""
 

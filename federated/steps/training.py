@@ -18,11 +18,16 @@ from psi.protocol import InputError, Refused
 __all__ = ["check_label", "folds_of", "rows_of_a_record", "split_in_time"]
 
 
-def check_label(contract: Contract, table: pa.Table, train: TrainTerms, terms: PartyTerms) -> None:
-    """Raise `Refused` where the whole table has too few rows with a label, or of a class."""
+def check_label(
+    contract: Contract, table: pa.Table, train: TrainTerms, terms: PartyTerms, least: int = 0
+) -> None:
+    """Raise `Refused` where the whole table has too few rows with a label, or of a class.
+
+    `least` are the fewest of a class; 0: those that folds take.
+    """
     label, later = split_in_time(table, train, terms.table)
     before = f" from before {train.validate_from}" * bool(train.time)
-    rarer, least = _rarer(label), class_rows(train.folds)
+    rarer, least = _rarer(label), max(least, class_rows(train.folds))
     in_folds = f" for {train.folds} folds" * bool(train.folds)
     if rarer < least:
         raise Refused(

@@ -24,7 +24,8 @@ from psi.protocol import (
 
 __all__ = ["MEMORY", "Spool"]
 
-KINDS = ("int8", "int16", "uint8", "uint16", "uint32", "uint64", "int32", "int64", "float64")
+KINDS: tuple[str, ...] = ("bool", "int8", "int16", "int32", "int64", "float64")
+KINDS += ("uint8", "uint16", "uint32", "uint64")
 MEMORY = 1 << 28
 """Bytes of parts that a spool keeps in memory: those of a set of 10^7 tags."""
 

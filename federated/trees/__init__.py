@@ -17,6 +17,7 @@ from federated.trees.results import FeatureTrees, LabelTrees
 from federated.trees.saved import FeatureModel, LabelModel
 
 __all__ = [
+    "SUITE",
     "Binning",
     "Column",
     "FeatureModel",
@@ -31,3 +32,6 @@ __all__ = [
     "boost_trees",
     "grow_alone",
 ]
+
+SUITE = "private-trees-v1"
+"""In contracts: the cryptography of trees of two parties, and who learns what."""

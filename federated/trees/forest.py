@@ -7,7 +7,7 @@ which they won, and that number is all that either says of them to the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -103,8 +103,25 @@ class Forest:
         of the child less that of the split (Saabas 2014). With `base` and the roots' values they
         add up to the score. Arguments and errors as of `scores`.
         """
-        found = np.zeros((self._rows(bins, sides), len(self.layout.columns) + 1))
-        for tree, at in self._paths(bins, sides):
+        rows = self._rows(bins, sides)
+        return self._moved((at for _, at in self._paths(bins, sides)), rows)
+
+    def moved(self, places: NDArray[np.uint8]) -> Floats:
+        """The same of rows whose ends are known.
+
+        Args:
+            places: `[trees, n]`, the place where each row ends in each tree.
+
+        Raises:
+            MisuseError: of another number of trees.
+        """
+        if places.ndim != 2 or len(places) != len(self.trees):
+            raise MisuseError(f"ends in {len(places)} trees found, {len(self.trees)} there are")
+        return self._moved((each.astype(np.int64) for each in places), places.shape[1])
+
+    def _moved(self, ends: Iterable[Whole], count: int) -> Floats:
+        found = np.zeros((count, len(self.layout.columns) + 1))
+        for tree, at in zip(self.trees, ends, strict=True):
             rows = np.flatnonzero(at > 0)
             while len(rows):
                 child = at[rows]

@@ -25,7 +25,7 @@ from federated.trees.booster import (
     slopes,
 )
 from federated.trees.forest import OWN, PARTNER, Forest, Tree
-from federated.trees.layout import Layout
+from federated.trees.layout import MOST_COLUMNS, Layout
 from federated.trees.messages import Begin, Choices, Grown, Lanes, Ready, RowBits
 from federated.trees.party import Party, Shares, drawn_rows
 from federated.trees.plan import CURVATURE_BITS, SLOPE_BITS, TreesPlan
@@ -61,6 +61,7 @@ class LabelParty(Party[LabelTrees]):
         plan: the contract's terms.
         valid: `bool[n]`, the validation part, if the plan has a `patience`: trees do not grow on
             these rows.
+        most: columns of the partner, by the contract.
 
     Raises:
         InputError: labels that are none.
@@ -92,6 +93,7 @@ class LabelParty(Party[LabelTrees]):
         *,
         plan: TreesPlan,
         valid: Mask | None = None,
+        most: int = MOST_COLUMNS,
     ) -> None:
         if len(partners) != 1 or context.party in partners:
             raise MisuseError(f"{len(partners)} partners found, one other party allowed in trees")
@@ -103,7 +105,8 @@ class LabelParty(Party[LabelTrees]):
             raise InputError("labels that are not 0, 1 or -1 for none")
         if any(int(own.max()) >= c.cells for own, c in zip(bins, layout.columns, strict=True)):
             raise InputError("rows with a bin that their column does not have")
-        self._bins, self._layout = list(bins), layout
+        self._bins, self._layout, self._most = list(bins), layout, most
+        self._alone_from = plan.trees
         self._y = np.asarray(label, np.int8)
         self._valid = (self._y >= 0) & (valid if valid is not None else False)
         self._used = (self._y >= 0) & ~self._valid
@@ -127,6 +130,10 @@ class LabelParty(Party[LabelTrees]):
         if state.layout is not None:
             raise PeerError("a layout that was told before")
         sent.layout.check()
+        if len(sent.layout.columns) > self._most:
+            raise PeerError(
+                f"{len(sent.layout.columns)} columns of the partner, {self._most} in the contract"
+            )
         state, points = self._chosen(replace(state, layout=sent.layout), sent.point)
         return Turn(state, [(peer, points)])
 
@@ -341,7 +348,11 @@ class LabelParty(Party[LabelTrees]):
     # the ends of a tree and of all of them
 
     def _alone(self, state: Training, growing: Growing) -> Turn[LabelTrees]:
-        """The rest with own splits only."""
+        """The rest with own splits only.
+
+        All in one step: what a state before it refers to is not written over.
+        """
+        self._alone_from = state.grown
         while True:
             g, h = self._slopes(state)
             for _ in range(self._depth(state.level), self._plan.depth):
@@ -358,10 +369,11 @@ class LabelParty(Party[LabelTrees]):
     def _grown(self, state: Training, growing: Growing) -> Training:
         """With one tree more, and its loss."""
         store, number = self.context.store, state.grown
-        margin = store.get("margin", number % 2) + growing.finish(*self._slopes(state))
-        store.put("margin", (number + 1) % 2, margin)
+        margin = store.get("margin", self._part(number)) + growing.finish(*self._slopes(state))
+        store.put("margin", self._part(number + 1), margin)
         tree = growing.tree
         store.put("grown", number, np.stack([tree.kind, tree.split, tree.value, tree.gain]))
+        store.put("ends", number, growing.at.astype(np.uint8))
         rows = self._valid if self._plan.patience else self._used
         loss = log_loss(margin, self._y, rows)
         state = replace(state, grown=number + 1, losses=(*state.losses, loss))
@@ -385,6 +397,9 @@ class LabelParty(Party[LabelTrees]):
         fit = LabelTrees(
             forest=Forest(self._base, tuple(trees), self._layout),
             margin=store.get("best", 0),
+            places=np.array(
+                [store.get("ends", number) for number in range(state.kept)], np.uint8
+            ).reshape(state.kept, self._rows),
             losses=state.losses,
             told_levels=state.told,
             training=self._training(state),
@@ -402,7 +417,11 @@ class LabelParty(Party[LabelTrees]):
         number = state.grown
         coins = state.keys.coin, state.peer.coin
         rows = self._used & drawn_rows(coins, number, self._rows, self._plan.subsample)
-        return slopes(self.context.store.get("margin", number % 2), self._y, rows)
+        return slopes(self.context.store.get("margin", self._part(number)), self._y, rows)
+
+    def _part(self, number: int) -> int:
+        """Under which number the scores before a tree are kept."""
+        return number % 2 + 2 * (number > self._alone_from)
 
     def _own_best(self, growing: Growing, g: Whole, h: Whole) -> Best:
         left = histograms(self._bins, self._layout, growing, g, h)

@@ -18,14 +18,16 @@ Floats = NDArray[np.float64]
 class LabelTrees:
     """What the label party holds at the end.
 
-    forest: its part; margin: `float64[n]`, every aligned row's score by all kept trees; losses: the
-    mean loss after each tree, of the validation part where there is one; told_levels: levels of
-    trees in which it learned a bit of each row, those of trees that were not kept included;
-    training: 32 bytes that both parties' parts of one model share.
+    forest: its part; margin: `float64[n]`, every aligned row's score by all kept trees; places:
+    `uint8[trees, n]`, where each row ends in each kept tree; losses: the mean loss after each tree,
+    of the validation part where there is one; told_levels: levels of trees in which it learned a
+    bit of each row, those of trees that were not kept included; training: 32 bytes that both
+    parties' parts of one model share.
     """
 
     forest: Forest
     margin: Floats
+    places: NDArray[np.uint8]
     losses: tuple[float, ...]
     told_levels: int
     training: bytes

@@ -1,8 +1,9 @@
 """What the roles of a training keep between two messages: all that a checkpoint holds.
 
-Arrays are in the role's store: at the label party "margin" by tree modulo 2, "shares", "slot",
-"at", "places", "own", "tree" by level of the tree that grows and "grown" by tree; at the feature
-party "sums" by chunk, "shares" by level of the tree, "splits" by level in which it has won.
+Arrays are in the role's store: at the label party "margin" by tree modulo 2 (apart for
+trees that are grown alone), "shares", "slot", "at", "places", "own", "tree" by level of the tree
+that grows, "grown" and "ends" by tree; at the feature party "sums" by chunk, "shares" by level of
+the tree, "splits" by level in which it has won.
 """
 
 from __future__ import annotations

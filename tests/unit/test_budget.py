@@ -368,3 +368,11 @@ def test_many_jobs_on_many_records_add_up(tmp_path: Path) -> None:
     for number in range(6):
         assert bureau.asked(people[number * 100 :], bits(0.3, "a"))
     assert bureau.book.told("bureau.people", "bank") == pytest.approx(1.8)
+
+
+def test_the_refusal_says_which_row_bits_of_trees_would_pass(tmp_path: Path) -> None:
+    bureau = Bureau(tmp_path)
+    trees = Release(step="train/churn", columns=("a", "b"), bits=8.0)
+    assert not bureau.asked(PEOPLE, trees)
+    assert bureau.told.endswith("a row holds 9.0 in 2 columns; row_bits = 5 would pass")
+    assert bureau.asked(PEOPLE, replace(trees, bits=5.0))

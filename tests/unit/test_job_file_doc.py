@@ -77,6 +77,8 @@ PARTIES = [
 TRAIN = {"task": "churn", "label": "bank.churned"}
 POOLED = ("split", "test", "steps", "row_bits")
 """Keys of a training whose rows are split."""
+BOOSTED = ("trees", "depth", "learning_rate", "penalty")
+"""Keys of a training that grows trees."""
 
 
 def base(section: str) -> dict[str, Any]:
@@ -206,6 +208,7 @@ def test_the_reader_knows_the_documented_keys_and_no_others(
         place(job, section)["noise"] = 1
         place(job, section).update(LATER)
         Job.load(horizontal())  # asks for more
+        Job.load(boosted())
     Job.load(job)
     known = set(asked[reader(section)].keys)
     if section == "[train]":
@@ -224,6 +227,10 @@ def read_by(section: str, asked: dict[str, Asked]) -> Asked:
         place(job, section)["noise"] = 1
         Job.load(job)
         Job.load(horizontal())
+        del asked["[[train]]"]
+        Job.load(boosted())
+        found.default |= {key: asked["[[train]]"].default[key] for key in BOOSTED}
+        found.bounds |= {key: asked["[[train]]"].bounds[key] for key in BOOSTED}
         pooled = asked["[train]"]
         found.default |= {key: pooled.default[key] for key in POOLED if key in pooled.default}
         found.bounds |= {key: pooled.bounds[key] for key in POOLED if key in pooled.bounds}
@@ -234,6 +241,12 @@ def horizontal(**train: Any) -> dict[str, Any]:
     parties = [{k: v for k, v in p.items() if k != "keys"} | {"features": ["x"]} for p in PARTIES]
     settings = {"task": "t", "label": "y", "split": "horizontal", **train}
     return {"job": base("")["job"], "party": parties, "train": settings}
+
+
+def boosted(**train: Any) -> dict[str, Any]:
+    job = base("[train]")
+    place(job, "[train]").update({"model": "trees", **train})
+    return job
 
 
 POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
@@ -312,6 +325,9 @@ def test_examples_are_read(row: Row) -> None:
     given = value(row.example.strip("`"))
     if row.section == "[train]" and row.key in POOLED:
         Job.load(horizontal(**{row.key: given}))
+        return
+    if row.section == "[train]" and row.key in BOOSTED:
+        Job.load(boosted(**{row.key: given}))
         return
     job = base(row.section)
     if row.key == "keys":

@@ -58,6 +58,14 @@ epsilon = 0.5
 task = "churn"
 label = "bank.churned"
 """
+BOOSTED = """
+[align]
+minimum_overlap = 20
+[[train]]
+task = "churn"
+label = "bank.churned"
+model = "trees"
+"""
 HIDDEN = """
 [align]
 reveal = "cardinality"
@@ -106,6 +114,7 @@ JOBS = {
     "shared": re.sub(r"features = .*\n", "", HEAD) + SHARED,
     "hidden shared": re.sub(r"features = .*\n", "", HEAD) + HIDDEN_SHARED,
     "hidden": re.sub(r"features = .*\n", "", HEAD) + HIDDEN,
+    "boosted": HEAD + BOOSTED,
     "pooled": re.sub(r"keys = .*\n", "", HEAD).replace('["b", "c"]', '["a"]') + POOLED,
 }
 

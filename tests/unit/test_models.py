@@ -192,7 +192,7 @@ def test_a_new_model_is_its_file_a_line_and_a_central_fit(monkeypatch: pytest.Mo
     The solver says in `LINKS` what it fits.
     """
     text = JOB.replace("TASK", 'model = "toy"')
-    with pytest.raises(JobError, match="'toy' found, logistic allowed"):
+    with pytest.raises(JobError, match="'toy' found, logistic or trees allowed"):
         Job.load(text)
     monkeypatch.setitem(MODELS, "toy", Toy())
     monkeypatch.setitem(CENTRAL, "toy", CENTRAL["logistic"])

@@ -11,6 +11,7 @@ from federated.contract.kinds.by_segment import BySegment
 from federated.contract.kinds.join_sum import JoinSum
 from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.train_horizontal import TrainHorizontal
+from federated.contract.kinds.train_trees import TrainTrees
 from federated.contract.kinds.train_vertical import TrainVertical
 
 __all__ = ["KINDS", "Kind"]
@@ -23,4 +24,5 @@ KINDS: tuple[Kind[Any], ...] = (
     Binning(),
     TrainVertical(),
     TrainHorizontal(),
+    TrainTrees(),
 )

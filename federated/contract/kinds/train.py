@@ -17,8 +17,10 @@ __all__ = [
     "AUTO",
     "LONGEST_TASK",
     "SPLITS",
+    "TREES",
     "TrainAsked",
     "TrainTerms",
+    "boosted",
     "check_features",
     "check_train",
     "chosen_words",
@@ -35,6 +37,8 @@ LONGEST_TASK = 64
 """UTF-8 bytes of a task's name, which is part of its step's."""
 
 
+TREES = "trees"
+"""The model of a training that grows boosted trees."""
 AUTO = "auto"
 """A draft's noise: what the rows bear."""
 
@@ -47,7 +51,9 @@ class TrainAsked:
     parties); `label` is the column whose value `positive` is to be predicted. `features` are the
     columns that this training takes, of the parties that bring any; empty: all of all parties'.
     Columns split: `evaluations` of the gradient over all rows, `fold_evaluations` more in each
-    fold, `noise` on what they open, a number as text. Rows split: `steps` and `row_bits`.
+    fold, `noise` on what they open, a number as text. Rows split: `steps` and `row_bits`. Trees:
+    how many, their `depth`, `learning_rate` and `penalty` (λ) in thousandths, and `row_bits`, the
+    levels that may tell a bit of a row; one of the `folds` is held out.
 
     Rows of which the label party's column `time` says a day on or after `validate_from`
     (2025-10-01) are not trained on: to everybody else they are rows without a label. The label
@@ -67,6 +73,10 @@ class TrainAsked:
     noise: str = ""
     steps: int = 0
     row_bits: int = 0
+    trees: int = 0
+    depth: int = 0
+    learning_rate: int = 0
+    penalty: int = 0
     features: tuple[FeatureTerms, ...] = ()
     time: str = ""
     validate_from: str = ""
@@ -89,8 +99,13 @@ class TrainTerms(TrainAsked):
 
 
 def private(terms: TrainTerms) -> bool:
-    """Whether a training goes by private sums: its columns are split."""
-    return terms.split != "horizontal"
+    """Whether a training is a regression by private sums: its columns are split."""
+    return terms.split != "horizontal" and terms.model != TREES
+
+
+def boosted(terms: TrainTerms) -> bool:
+    """Whether a training grows trees: its columns are split."""
+    return terms.split != "horizontal" and terms.model == TREES
 
 
 def noise_text(noise: float) -> str:
@@ -102,11 +117,13 @@ def check_train(terms: TrainTerms) -> None:
     """Raise `PeerError` unless the terms of a training are whole, whatever its split."""
     if terms.split not in SPLITS:
         raise PeerError("the contract names an unknown way to split")
-    if terms.model not in MODELS:
+    if terms.model not in (*MODELS, TREES) or (terms.model == TREES and not boosted(terms)):
         raise PeerError("the contract asks for a model that this version does not have")
     if len(terms.task.encode("utf-8", "replace")) > LONGEST_TASK:
         raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
-    if private(terms) and not terms.partners:
+    if not boosted(terms) and any((terms.trees, terms.depth, terms.learning_rate, terms.penalty)):
+        raise PeerError("a training that grows no trees says how to grow them")
+    if terms.split != "horizontal" and not terms.partners:
         raise PeerError("a training of columns names no partner")
     if bool(terms.time) != bool(terms.validate_from):
         raise PeerError("a training names a first day of validation without a column, or one alone")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from federated.session.result_types import RESULTS
 from federated.sharing import chunks as sharing_chunks
 from federated.sharing import trees as sharing_trees
 from federated.sharing.messages import Corrected, Turned
+from federated.store.records import pack, unpack
+from federated.store.spool import Spool
 from federated.trees import FeatureParty, LabelParty, feature_party, grow_alone, party
 from federated.trees.messages import Choices, Grown, Lanes, RowBits
 from federated.trees.party import drawn_rows
@@ -292,3 +297,31 @@ def test_several_partners_are_refused() -> None:
     world = World.of(100)
     with pytest.raises(MisuseError, match="2 partners found, one other party allowed"):
         LabelParty(context("bank"), ["a", "b"], world.a, world.layout_a, world.y, plan=plan(100))
+
+
+def test_stores_that_keep_everything_on_disk_give_the_same_trees(tmp_path: Path) -> None:
+    """As in a job: arrays come back as they lie in files, read only."""
+    world, terms = World.of(300, 6), plan(300, trees=4, row_bits=4)
+    spools = [Spool(tmp_path / name, secrets.token_bytes, memory=0) for name in ("a", "b")]
+    pair = Pair(
+        world.label_party(terms, store=spools[0]), world.feature_party(terms, store=spools[1])
+    )
+    both = pair.run()
+    found, again = both["bank"], world.run(terms)[0]
+    kept = {name: unpack(pack(fit, RESULTS), RESULTS) for name, fit in both.items()}  # a journal's
+    assert np.array_equal(
+        kept["bank"].forest.moved(kept["bank"].places), again.forest.moved(again.places)
+    )
+    assert len(kept["bureau"].splits) == kept["bank"].forest.partner_splits > 0
+    assert np.array_equal(found.margin, again.margin)
+    assert found.places.shape == (4, 300)
+    moved = found.forest.moved(found.places)
+    roots = sum(float(tree.value[0]) for tree in found.forest.trees)
+    assert np.allclose(moved.sum(axis=1) + found.forest.base + roots, found.margin)
+
+
+def test_more_columns_than_the_contract_has_end_a_training() -> None:
+    world, terms = World.of(300, 7), plan(300, trees=1)
+    pair = Pair(world.label_party(terms, most=2), world.feature_party(terms))
+    with pytest.raises(PeerError, match="3 columns of the partner, 2 in the contract"):
+        pair.run()

@@ -1,0 +1,226 @@
+"""Boosted trees over joined rows whose columns are at two parties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from federated.contract.cost import Estimate, Rates, trees_estimate
+from federated.contract.few_rows import check_brought
+from federated.contract.kinds.kind import Kind
+from federated.contract.kinds.train import (
+    TrainTerms,
+    boosted,
+    check_features,
+    check_train,
+    chosen_words,
+    later_words,
+)
+from federated.contract.parts import Disclosure, Release
+from federated.contract.rows import FLOOR, joined_rows
+from federated.regression.guards import CLASS_ROWS
+from federated.trees import TreesPlan
+from federated.trees.plan import MOST_ROWS
+from psi.protocol import MisuseError, PeerError, Refused
+
+if TYPE_CHECKING:
+    from federated.contract.terms import Contract
+
+__all__ = ["MOST_GROWN", "TrainTrees", "held_class_rows", "plan_of", "told_levels"]
+
+MOST_GROWN = 300
+"""Trees of a job."""
+_SEEDS = 2 * (4 * 5 + 16 * 4 + 10)
+"""Bytes of a row and column for its tree of seeds, of 32 bins at most; twice what it takes."""
+_CANDIDATES = 64
+"""Splits of a column, at most."""
+_CANDIDATE, _NODE = 2 * 2400, 4096
+"""Bytes of a candidate in a node, and of a node, both ways; twice what they take."""
+
+
+class TrainTrees(Kind[TrainTerms]):
+    """XGBoost's trees on private sums, between the label party and one feature party."""
+
+    name = "train"
+    joined = True
+
+    def terms(self, contract: Contract) -> Sequence[TrainTerms]:
+        return [terms for terms in contract.train if boosted(terms)]
+
+    def partners(self, terms: TrainTerms) -> Sequence[str]:
+        return terms.partners
+
+    def check(self, contract: Contract) -> None:
+        for terms in self.terms(contract):
+            check_train(terms)
+            if len(terms.partners) != 1:
+                raise PeerError(
+                    f"trees of '{terms.task}' with {len(terms.partners)} partners, one allowed"
+                )
+            check_features(contract, terms)
+            if terms.evaluations or terms.fold_evaluations or terms.noise or terms.steps:
+                raise PeerError("trees have neither evaluations nor steps nor noise")
+            if terms.score_bits or terms.grid_bits or terms.column_bits:
+                raise PeerError("trees tell bits of a row by level, and no score")
+            if not 2 <= terms.folds <= 20:
+                raise PeerError(
+                    f"trees of '{terms.task}' with {terms.folds} folds, 2 to 20 allowed: one of "
+                    "these parts is held out, for rows that trees were grown on measure nothing"
+                )
+            if terms.trees > MOST_GROWN:
+                raise PeerError(f"{terms.trees} trees in a contract, {MOST_GROWN} allowed")
+            if contract.joins(terms.partners[0]):
+                raise PeerError('trees take each record once: duplicates = "join" found')
+            names = (contract.receiver, *terms.partners)
+            most, least = joined_rows(contract, terms.partners), 2 * held_class_rows(terms.folds)
+            if most < least and all(contract.party(name).rows for name in names):
+                raise PeerError(f"trees of at most {most:,} rows, at least {least:,} needed")
+            try:
+                plan_of(contract, terms)
+            except MisuseError as error:
+                raise PeerError(f"trees of the contract: {error.message}") from None
+
+    def used(self, contract: Contract, party: str) -> Iterator[tuple[str, Sequence[str]]]:
+        for terms in self.terms(contract):
+            if party in (contract.receiver, *terms.partners):
+                yield "feature", contract.features(terms, party)
+            if party == contract.receiver:
+                yield "label", [terms.label]
+                yield "time", [terms.time] if terms.time else []
+
+    def completed(self, contract: Contract) -> Contract:
+        for terms in self.terms(contract):
+            _check_rows(contract, terms)
+        return contract
+
+    def disclosures(self, contract: Contract) -> Iterator[Disclosure]:
+        me = contract.receiver
+        for terms in self.terms(contract):
+            step, partner, bits = f"train {terms.task}", terms.partners[0], told_levels(terms)
+            nodes = terms.trees * (2**terms.depth - 1)
+            yield Disclosure(
+                step,
+                me,
+                f"for each shared record, in {_bits(bits)} at most, on which side of {partner}'s "
+                "split it lies: one for each level of a tree on which "
+                f"{partner} splits; of each of {nodes:,} nodes at most whether {partner} splits "
+                f"it; how many bins each of {partner}'s columns has, and whether they are in order",
+                "train.row_bits",
+            )
+            yield Disclosure(
+                step,
+                partner,
+                "which of its own splits the trees have, on which level of which tree, so which of "
+                f"its columns go with the label; how many trees there are; of records of {me} or "
+                "their label nothing",
+                "train.trees",
+            )
+
+    def words(self, contract: Contract) -> Iterator[str]:
+        me = contract.receiver
+        for terms in self.terms(contract):
+            yield (
+                f"{me} and {terms.partners[0]} grow '{terms.task}' by private sums: up to "
+                f"{terms.trees} boosted trees of {terms.depth} levels (learning rate "
+                f"{terms.learning_rate / 1000:g}, penalty {terms.penalty / 1000:g}); one of "
+                f"{terms.folds} parts of the labelled records, by a key of {me}'s own, is held out "
+                f"to measure them{chosen_words(terms)}{later_words(contract, terms)}"
+            )
+
+    def guards(self, contract: Contract) -> Iterator[str]:
+        me = contract.receiver
+        for terms in self.terms(contract):
+            partner, bits = terms.partners[0], told_levels(terms)
+            yield (
+                f"{me} and {partner} both count levels of trees on which {partner} splits: one bit "
+                f"of a record each, whatever {me} asks; after {bits} of them {partner} refuses "
+                f"more, and all further splits are {me}'s own"
+            )
+            yield (
+                f"{partner} offers no split with fewer than 20 of all shared records on either "
+                "side; a node's records it cannot see, so a split may set few of a node apart"
+            )
+            yield (
+                f"{partner} cannot check what {me}'s sums are of: one that does not run this "
+                "software as it is chooses which splits tell their bits, still one of a record for "
+                f"each level; it may also turn 'who splits' into one bit a node about {partner}'s "
+                f"sums, and {partner} its wins into one about {me}'s"
+            )
+
+    def releases(self, contract: Contract, party: str) -> Iterator[Release]:
+        for terms in self.terms(contract):
+            if party in terms.partners:
+                yield Release(
+                    step=f"train/{terms.task}",
+                    columns=contract.features(terms, party),
+                    bits=float(told_levels(terms)),
+                    known=contract.known,
+                )
+
+    def limit(self, contract: Contract, step: str) -> int | None:
+        for terms in self.terms(contract):
+            if step == f"train/{terms.task}":
+                return _limit(contract, terms)
+        return None
+
+    def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
+        for terms in self.terms(contract):
+            columns = len(contract.features(terms, terms.partners[0]))
+            rows = joined_rows(contract, terms.partners)
+            yield trees_estimate(rates, rows, columns, plan_of(contract, terms))
+
+
+def told_levels(terms: TrainTerms) -> int:
+    """Bits of a row that trees tell at most: one for each level on which the partner splits."""
+    return min(terms.row_bits, terms.trees * terms.depth)
+
+
+def plan_of(contract: Contract, terms: TrainTerms) -> TreesPlan:
+    """What both roles run."""
+    return TreesPlan(
+        rows=max(1, joined_rows(contract, terms.partners)),
+        trees=terms.trees,
+        depth=terms.depth,
+        rate=terms.learning_rate / 1000,
+        penalty=terms.penalty / 1000,
+        row_bits=terms.row_bits,
+    )
+
+
+def held_class_rows(folds: int) -> int:
+    """The fewest rows of a class of which, one part held out by chance, enough are left: three
+    standard deviations more."""
+    left = 1 - 1 / max(2, folds)
+    return math.ceil((CLASS_ROWS + 3 * math.sqrt(CLASS_ROWS)) / left)
+
+
+def _check_rows(contract: Contract, terms: TrainTerms) -> None:
+    """Raise `Refused` for fewer rows than trees need, or more than their sums are exact for."""
+    check_brought(contract, terms)
+    most, least = joined_rows(contract, terms.partners), 2 * held_class_rows(terms.folds)
+    if most < least:
+        raise Refused(
+            f"'{terms.task}': at most {most:,} rows can be shared, at least {least:,} needed: "
+            f"{least // 2} of each class, with one of {terms.folds} parts held out",
+            hint="more rows with a label are needed",
+        )
+    if most > MOST_ROWS:
+        raise Refused(
+            f"'{terms.task}': up to {most:,} rows can be shared, {MOST_ROWS:,} allowed for trees",
+            hint='a lower largest_set in [align], or model = "logistic"',
+        )
+
+
+def _limit(contract: Contract, terms: TrainTerms) -> int:
+    """Twice what messages take: rows of chunks are filled up, and bins are 32 at most."""
+    columns = len(contract.features(terms, terms.partners[0]))
+    nodes = 1 << terms.depth
+    level = 2 * 8 * columns + 2 * (4 * terms.depth + 1) + 2 + nodes // 4
+    row = _SEEDS * columns + terms.trees * nodes * level
+    splits = terms.trees * nodes * (_NODE + _CANDIDATE * _CANDIDATES * columns)
+    return FLOOR + joined_rows(contract, terms.partners) * row + splits
+
+
+def _bits(count: int) -> str:
+    return f"{count} bit{'s' * (count > 1)}"

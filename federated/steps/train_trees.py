@@ -1,0 +1,123 @@
+"""Boosted trees over joined rows whose columns are at two parties, at one of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from federated.contract.kinds.train_trees import TrainTrees as Terms
+from federated.contract.kinds.train_trees import held_class_rows, plan_of
+from federated.contract.terms import Contract, TrainTerms
+from federated.models import BOOSTED, LinearPart
+from federated.steps.outcome import Grown
+from federated.steps.step import Step
+from federated.steps.training import check_label, folds_of, split_in_time
+from federated.steps.work import Work
+from federated.tables.encoding import Encoder
+from federated.trees import Binning, FeatureModel, FeatureParty, LabelModel, LabelParty
+from psi.protocol import Refused
+
+__all__ = ["TrainTrees"]
+
+HELD = 0
+"""The fold that no tree is grown on."""
+
+
+class TrainTrees(Step):
+    """Each task is a step: the receiver holds its label, the partner other columns."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    @staticmethod
+    def check(contract: Contract, party: str, table: pa.Table) -> None:
+        for train in Terms().terms(contract):
+            if contract.receiver == party:
+                least = held_class_rows(train.folds)
+                check_label(contract, table, train, contract.party(party), least)
+
+    def run(self) -> None:
+        work = self._work
+        for terms in Terms().terms(work.contract):
+            if work.receives:
+                self._label_party(terms)
+            elif work.session.name in terms.partners:
+                self._feature_party(terms)
+
+    def _label_party(self, terms: TrainTerms) -> None:
+        work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
+        label, later = split_in_time(table, terms, work.me.table)
+        folds = np.where(folds_of(work, terms, table, label >= 0) == HELD, HELD, -1)
+        shown = np.where(folds == HELD, np.int8(-1), label)  # trees see no label held out
+        _check_held(label, folds, terms)
+        features = work.contract.features(terms, work.me.name)
+        binning = Binning.fit(table, features, shown >= 0)
+        partner = terms.partners[0]
+        columns = len(work.contract.features(terms, partner))
+        bins = binning.transform(table)
+        role = LabelParty(
+            work.session.context(step),
+            [partner],
+            bins,
+            binning.layout,
+            shown,
+            plan=plan_of(work.contract, terms),
+            most=columns,
+        )
+        fit = work.run(step, role, [partner])
+        model = LabelModel.of(fit, binning)
+        scores = BOOSTED.predict(fit.margin)
+        encoder = Encoder.fit(table, features, label >= 0)  # of the receiver's own model beside it
+        matrix, names = encoder.transform(table)
+        work.outcome.trained.append(
+            Grown(
+                terms=terms,
+                encoder=encoder,
+                columns=list(names),
+                partner_columns=columns,
+                model=BOOSTED,
+                part=LinearPart(np.zeros(0)),
+                label=label,
+                later=later,
+                folds=folds,
+                scores=scores,
+                fold_scores=np.where(folds == HELD, scores, np.nan),
+                own_matrix=matrix,
+                trees=model,
+                told_levels=fit.told_levels,
+                moved=fit.forest.moved(fit.places),
+                bins=bins,
+            )
+        )
+        work.disclosed(f"train {terms.task}", rows=len(label), row_bits=fit.told_levels)
+
+    def _feature_party(self, terms: TrainTerms) -> None:
+        work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
+        work.reserve(step)
+        binning = Binning.fit(table, work.contract.features(terms, work.me.name))
+        if not binning.columns:
+            raise Refused(
+                f"{work.me.table}: no column of '{terms.task}' has two bins of 20 shared records",
+                hint="more shared records, or other features",
+            )
+        receiver = work.contract.receiver
+        role = FeatureParty(
+            work.session.context(step),
+            receiver,
+            binning.transform(table),
+            binning.layout,
+            plan=plan_of(work.contract, terms),
+        )
+        fit = work.run(step, role, [receiver])
+        work.outcome.won[terms.task] = FeatureModel.of(fit, binning)
+        work.disclosed(f"train {terms.task}", rows=table.num_rows, row_bits=fit.told_levels)
+
+
+def _check_held(label: np.ndarray, folds: np.ndarray, terms: TrainTerms) -> None:
+    """Raise `Refused` where nothing could be measured: which records are shared is known now."""
+    held = label[(folds == HELD) & (label >= 0)]
+    if len(np.unique(held)) < 2:
+        raise Refused(
+            f"'{terms.task}': the {len(held):,} held-out records are of one class",
+            hint="fewer folds in [train], so that more records are held out, or more rows",
+        )

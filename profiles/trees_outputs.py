@@ -1,0 +1,135 @@
+"""What the receiver is shown of boosted trees: importance, reasons, metrics, a comparison.
+
+An own column's reason names the column and its bin; of the partner's data only the sum of what its
+splits moved is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from federated.contract.kinds.train_trees import plan_of, told_levels
+from federated.evaluation import auc
+from federated.steps.facts import load_table
+from federated.steps.outcome import Grown, Outcome
+from federated.tables.source import Source
+from federated.text import plain
+from federated.trees import Binning, Layout, grow_alone
+from federated.trees.binning import CategoryBins, NumberBins
+from profiles.baseline import Comparison
+from profiles.reasons import column_words, worded
+from profiles.report.data import Importance
+
+__all__ = ["compare_trees", "trees_importance", "trees_metrics", "trees_notes", "trees_reasons"]
+
+_TOP = 3
+"""Own columns in a reason, at most."""
+
+
+def trees_importance(trained: Grown, receiver: str) -> tuple[Importance, ...]:
+    """How far each own column, and the partner's as a whole, moves log odds."""
+    spread = trained.moved.std(axis=0) if len(trained.moved) else np.zeros(1)
+    partner, names = trained.terms.partners[0], [each.name for each in _bins(trained)]
+    own = [
+        Importance(receiver, column_words(name), float(size))
+        for name, size in zip(names, spread[:-1], strict=True)
+    ]
+    theirs = f"all columns of {partner}"
+    return (*own, Importance(partner, theirs, float(spread[-1]), 0, trained.partner_columns))
+
+
+def trees_reasons(trained: Grown) -> pa.Array:
+    """The largest contributions of each row, largest first: list<string>[rows].
+
+    Each reads like "balance over 1200 (+0.42)"; the partner's "partner bureau (+0.31)".
+    """
+    texts, codes = list[str](), []
+    for each, own in zip(_bins(trained), trained.bins, strict=True):
+        codes.append(len(texts) + own.astype(np.int64))
+        texts += _bin_words(each)
+    codes.append(np.full(len(trained.moved), len(texts), np.int64))
+    texts.append(f"partner {plain(trained.terms.partners[0], 60)}")
+    code, moved = np.stack(codes, axis=1), trained.moved.copy()
+    moved[:, -1] = trained.partners()
+    kept = np.argsort(-np.abs(moved[:, :-1]), axis=1, kind="stable")[:, :_TOP]
+    kept = np.hstack([kept, np.full((len(kept), 1), moved.shape[1] - 1)])
+    return worded(
+        texts, np.take_along_axis(code, kept, axis=1), np.take_along_axis(moved, kept, axis=1)
+    )
+
+
+def trees_metrics(trained: Grown) -> dict[str, Any]:
+    """How trees were grown, and what that told."""
+    held = (trained.folds >= 0) & (trained.label >= 0)
+    return {
+        "trees": len(trained.trees.forest.trees),
+        "depth": trained.terms.depth,
+        "held_out_rows": int(held.sum()),
+        "row_bits": told_levels(trained.terms),
+        "row_bits_told": trained.told_levels,
+        "partner_splits": trained.trees.forest.partner_splits,
+        "gain": {name: float(f"{g:.4g}") for name, g in trained.trees.importance().items()},
+    }
+
+
+def trees_notes(trained: Grown) -> tuple[str, ...]:
+    """Sentences beneath a report's model."""
+    partner, most = trained.terms.partners[0], told_levels(trained.terms)
+    told, forest = trained.told_levels, trained.trees.forest
+    spent = " These are spent: splits after them are of own columns only." * (told >= most)
+    return (
+        f"{len(forest.trees)} trees of up to {trained.terms.depth} levels, with "
+        f"{forest.partner_splits} splits of {partner}'s. They told {told} bits of each shared "
+        f"record, of {most} allowed.{spent}",
+        *trained.trees.binning.notes,
+    )
+
+
+def compare_trees(
+    trained: Grown, outcomes: Mapping[str, Outcome], tables: Mapping[str, Source]
+) -> Comparison:
+    """Trees grown on all columns in one process, without a cap on bits; AUCs of held-out rows.
+
+    `tables` are every party's copies of the job.
+    """
+    contract, name = next(iter(outcomes.values())).contract, trained.terms.partners[0]
+    rows = load_table(contract.party(name), tables[name]).take(outcomes[name].rows)
+    theirs = Binning.fit(rows, contract.features(trained.terms, name))
+    layout = Layout((*trained.trees.binning.layout.columns, *theirs.layout.columns))
+    bins = [*trained.bins, *theirs.transform(rows)]
+    held, label = trained.folds >= 0, np.asarray(trained.label, np.int8)
+    plan = plan_of(contract, trained.terms)
+    margin = grow_alone(bins, layout, label, plan, used=(label >= 0) & ~held)[1]
+    scores = trained.model.predict(margin)
+    held &= label >= 0
+    return Comparison(
+        task=trained.terms.task,
+        score_difference=float(np.abs(scores - trained.scores).max()),
+        coefficient_difference=float("nan"),
+        fold_score_difference=float("nan"),
+        central_auc=auc(label[held], scores[held]),
+        federated_auc=auc(label[held], trained.scores[held]),
+    )
+
+
+def _bins(trained: Grown) -> tuple[NumberBins | CategoryBins, ...]:
+    return trained.trees.binning.columns
+
+
+def _bin_words(each: NumberBins | CategoryBins) -> list[str]:
+    """What a column is in each of its bins."""
+    name = column_words(each.name)
+    unknown = [f"{name} unknown"] * each.missing
+    if isinstance(each, CategoryBins):
+        known = [f"{name} is {plain(category, 40)}" for category in each.categories]
+        return [*known, *[f"{name} is a rare one"] * each.other, *unknown]
+    if not each.edges:
+        return [f"{name} known", *unknown]
+    ends = [f"{edge:g}" for edge in each.edges]
+    between = [f"{name} {low} to {high}" for low, high in pairwise(ends)]
+    return [f"{name} up to {ends[0]}", *between, f"{name} over {ends[-1]}", *unknown]

@@ -1,0 +1,219 @@
+"""Jobs that ask for boosted trees, whole and in memory: what is measured, told and refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from federated.contract.completion import complete
+from federated.contract.disclosures import disclosures
+from federated.contract.release import planned
+from federated.contract.rows import FLOOR
+from federated.contract.summary import in_words
+from federated.contract.terms import Contract
+from federated.evaluation import auc
+from federated.steps.byte_limits import step_limit
+from profiles.job import Job
+from profiles.proposal import nameless_draft
+from profiles.run import JobResult, run_job
+from psi.protocol import FedprofileError, JobError, PeerError, Refused
+
+ROWS, SHARED, BITS = 700, 640, 4
+BANK = {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z", "c"]}
+BUREAU = {"name": "bureau", "table": "bureau.t", "keys": [["id"]], "features": ["a", "b"]}
+TELECOM = {"name": "telecom", "table": "telecom.t", "keys": [["id"]], "features": ["q"]}
+
+
+def job(*partners: dict[str, Any], align: Any = None, **train: Any) -> dict[str, Any]:
+    asked = {"task": "churn", "label": "bank.y", "model": "trees", "folds": 2}
+    return {
+        "job": {"name": "j", "purpose": "p", "key_bits": 2048},
+        "party": [BANK, *(partners or (BUREAU,))],
+        "align": {"minimum_overlap": 20} | (align or {}),
+        "train": [asked | {"trees": 3, "depth": 2, "row_bits": BITS} | train],
+    }
+
+
+def tables() -> dict[str, pa.Table]:
+    """The label hangs on a product of both parties' columns, which no regression sees."""
+    rng = np.random.default_rng(3)
+    ids = [f"c{i}" for i in range(ROWS)]
+    z, a, b = rng.normal(size=(3, ROWS))
+    c = rng.choice(["x", "y"], ROWS)
+    y = (rng.random(ROWS) < 1 / (1 + np.exp(-3 * np.sign(a) * (z > 0) - (c == "x")))).astype(float)
+    y[::50] = np.nan
+    return {
+        "bank.t": pa.table({"id": ids, "z": z, "c": c, "y": y}),
+        "bureau.t": pa.table({"id": ids[:SHARED], "a": a[:SHARED], "b": b[:SHARED]}),
+    }
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
+    out = tmp_path_factory.mktemp("trees") / "out"
+    return out, run_job(Job.load(job()), tables(), out, baseline=True)
+
+
+def test_what_is_measured_is_measured_on_rows_that_were_held_out(
+    done: tuple[Path, JobResult],
+) -> None:
+    out, result = done
+    metrics = json.loads((out / "metrics.json").read_text())
+    model, ended = metrics["models"]["churn"], metrics["run"]["trainings"]["churn"]
+    held = pq.read_table(out / "held_out.parquet").to_pandas()
+    assert len(held) == ended["held_out_rows"] < model["rows"]
+    # one of two parts, dealt by chance: within 6 standard deviations of a half
+    assert abs(len(held) - model["rows"] / 2) < 6 * np.sqrt(model["rows"]) / 2
+    again = auc(held["label"].to_numpy(np.int64), held["joined"].to_numpy())
+    assert again == pytest.approx(model["scores"]["joined"]["auc"], abs=1e-4)
+    assert f"held out: {len(held):,} rows" in (out / "report.html").read_text()
+    trained = result.federation.outcome.trained[0]
+    assert np.isnan(trained.fold_scores[trained.folds < 0]).all()
+    # the same trees grown on the joined columns in one process, whose rounding of gains is finer
+    (check,) = metrics["run"]["plaintext_baseline"]
+    assert abs(check["fold_auc_difference"]) < 0.1
+    assert model["scores"]["joined"]["auc"] > model["scores"]["bank alone"]["auc"]
+
+
+def test_bits_that_were_told_are_counted_and_shown(done: tuple[Path, JobResult]) -> None:
+    out, result = done
+    metrics = json.loads((out / "metrics.json").read_text())
+    ended = metrics["run"]["trainings"]["churn"]
+    assert 0 < ended["row_bits_told"] <= ended["row_bits"] == BITS
+    assert metrics["leakage"]["bureau"]["bits_of_a_row"] == BITS
+    assert ended["partner_splits"] > 0
+    assert set(ended["gain"]) == {"z", "c", "partner data"}
+    won = result.federation.outcomes["bureau"].won["churn"]
+    assert len(won.splits) == ended["partner_splits"]
+    trained = result.federation.outcome.trained[0]
+    trained.saved().fits(won)  # type: ignore[union-attr]
+    reasons = pq.read_table(out / "profiles.parquet").column("reasons_churn").to_pylist()
+    said = {reason.rsplit(" (", 1)[0] for one in reasons for reason in one}
+    assert "partner bureau" in said
+    assert any(one.startswith(("z up to", "z over")) for one in said)
+    assert {(p.party) for p in result.outputs.report.models[0].importance} == {"bank", "bureau"}
+
+
+def test_reasons_add_up_to_the_score(done: tuple[Path, JobResult]) -> None:
+    trained: Any = done[1].federation.outcome.trained[0]
+    forest = trained.trees.forest
+    roots = sum(float(tree.value[0]) for tree in forest.trees)
+    margin = np.log(trained.scores / (1 - trained.scores))
+    assert np.allclose(trained.moved.sum(axis=1) + forest.base + roots, margin)
+
+
+def test_the_contract_says_it_to_everybody(done: tuple[Path, JobResult]) -> None:
+    contract: Contract = done[1].federation.contract
+    said = "\n".join(in_words(contract))
+    assert "grow 'churn' by private sums: up to 3 boosted trees of 2 levels" in said
+    told = {d.to: d.learns for d in contract.disclosures if d.step == "train churn"}
+    assert f"in {BITS} bits at most, on which side of bureau's split it lies" in told["bank"]
+    assert "which of its own splits the trees have" in told["bureau"]
+    (release,) = [r for r in planned(contract, "bureau") if r.step == "train/churn"]
+    assert (release.bits, release.vectors, release.columns) == (BITS, 0, ("a", "b"))
+    assert contract.suites.trees
+    assert not contract.suites.train
+
+
+def test_messages_are_within_half_of_what_a_step_may_bring(done: tuple[Path, JobResult]) -> None:
+    federation = done[1].federation
+    limit = step_limit(federation.contract, "train/churn") - FLOOR
+    for records in federation.records.values():
+        (found,) = [one for one in records if one.step == "train/churn"]
+        assert 0 < found.sent < limit / 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (job(folds=0), "folds: '0' found, 2 to 20 for trees allowed"),
+        (job(BUREAU, TELECOM), "trees of columns of bureau and telecom found, of one partner"),
+        (job(trees=301), "trees: 301 found, 1 to 300"),
+        (job(evaluations=3), "evaluations"),
+    ],
+)
+def test_what_trees_cannot_be_is_refused_in_the_job_file(asked: Any, said: str) -> None:
+    with pytest.raises(JobError, match=said):
+        Job.load(asked)
+
+
+def test_trees_of_pairs_and_of_split_rows_are_refused() -> None:
+    with pytest.raises(JobError, match='take each record once: duplicates = "join"'):
+        nameless_draft(Job.load(job(align={"duplicates": "join"})))
+    rows = job(split="horizontal", label="y")
+    del rows["align"]
+    rows["party"] = [{k: v for k, v in p.items() if k != "keys"} for p in rows["party"]]
+    with pytest.raises(JobError, match="model: 'trees' found, logistic where rows are split"):
+        Job.load(rows)
+
+
+def drafted(**fields: int) -> Contract:
+    made = nameless_draft(Job.load(job()))
+    parties = tuple(
+        replace(p, rows=fields.get("rows", 5000), design_columns=(2,), protocols=("ecdh",))
+        for p in made.parties
+    )
+    return replace(made, parties=parties)
+
+
+def test_too_few_and_too_many_rows_are_refused_before_a_signature() -> None:
+    with pytest.raises(Refused, match="at most 100 rows can be shared, at least 134 needed"):
+        complete(drafted(rows=100))
+    with pytest.raises(Refused, match="5,000,000 rows can be shared, 4,000,000 allowed for trees"):
+        complete(drafted(rows=5_000_000))
+    few = complete(drafted())
+    few = replace(few, parties=tuple(replace(p, rows=100) for p in few.parties))
+    with pytest.raises(PeerError, match="trees of at most 100 rows, at least 134 needed"):
+        replace(few, disclosures=disclosures(few)).check()  # whoever proposed it
+    idle = drafted()
+    idle = idle.with_party(replace(idle.party("bureau"), design_columns=(0,)))
+    with pytest.raises(JobError, match="no usable column of bureau"):
+        complete(idle)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"partners": ("bureau", "telecom")},
+        {"partners": ()},
+        {"folds": 0},
+        {"trees": 0},
+        {"depth": 7},
+        {"learning_rate": 0},
+        {"penalty": 0},
+        {"row_bits": 0},
+        {"score_bits": 5},
+        {"evaluations": 2},
+        {"model": "logistic"},
+        {"split": "horizontal"},
+    ],
+)
+def test_a_partner_refuses_terms_that_make_no_trees(change: dict[str, Any]) -> None:
+    made = complete(drafted())
+    made = replace(made, disclosures=disclosures(made))
+    made.check()
+    with pytest.raises(PeerError):
+        replace(made, train=(replace(made.train[0], **change),)).check()
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        (np.zeros(ROWS), "1 class|0 rows of its rarer class|one class|two"),
+        (np.where(np.arange(ROWS) < 30, 1.0, 0.0), "30 rows of its rarer class, at least 67"),
+    ],
+)
+def test_a_label_that_trees_cannot_learn_ends_a_job_before_anything_is_told(
+    label: np.ndarray, said: str, tmp_path: Path
+) -> None:
+    world = tables()
+    world["bank.t"] = world["bank.t"].drop_columns("y").append_column("y", pa.array(label))
+    with pytest.raises(FedprofileError, match=said):
+        run_job(Job.load(job()), world, tmp_path / "out")
