@@ -62,7 +62,7 @@ def series_of(typed: Any, taxonomy: Taxonomy) -> Any:
     rows = _named(typed)
     days = _days(rows, codes)
     days = _sized(days)
-    found = days.drop("days", "usual")
+    found = days.drop("days")
     return found.union(_strays(rows, days, codes).select(*found.columns))
 
 
@@ -126,18 +126,14 @@ def _days(rows: Any, codes: list[str]) -> Any:
 
 
 def _sized(days: Any) -> Any:
-    """With `typical` and `usual`, the lower medians of amounts and days of the month, and `days`,
-    how many there are."""
+    """With `typical`, the lower median of the series' amounts, and `days`, how many there are."""
     whole = ibis.window(group_by=KEYS)
-    days = days.mutate(date=days.day.day().cast("int64"), days=days.count().over(whole))
-    for column, made in (("minor", "typical"), ("date", "usual")):
-        order = ibis.window(group_by=KEYS, order_by=[column, "day"])
-        placed = days.mutate(place=ibis.row_number().over(order))
-        middle = placed.filter(placed.place == (placed.days - 1) // 2)
-        middle = middle.select(*(middle[k].name(f"m_{k}") for k in KEYS), **{made: column})
-        days = days.inner_join(middle, [(k, f"m_{k}") for k in KEYS])
-        days = days.drop(*(f"m_{k}" for k in KEYS))
-    return days.drop("date")
+    order = ibis.window(group_by=KEYS, order_by=["minor", "day"])
+    days = days.mutate(place=ibis.row_number().over(order), days=days.count().over(whole))
+    middle = days.filter(days.place == (days.days - 1) // 2)
+    middle = middle.select(*(middle[k].name(f"m_{k}") for k in KEYS), typical="minor")
+    days = days.inner_join(middle, [days[k] == middle[f"m_{k}"] for k in KEYS])
+    return days.drop("place", *(f"m_{k}" for k in KEYS))
 
 
 def _month(day: Any) -> Any:
@@ -149,9 +145,10 @@ def _strays(rows: Any, days: Any, codes: list[str]) -> Any:
     main = days.filter(days.days >= _SEVERAL)
     taken = main.mutate(month=_month(main.day)).select(*KEYS, "month").distinct()
     taken = taken.rename({f"t_{k}": k for k in [*KEYS, "month"]})
-    main = main.group_by([*KEYS, "series_type", "typical", "usual"]).agg(
-        first=main.day.min(), final=main.day.max(), least=main.minor.min(), most=main.minor.max()
-    )
+    main = main.group_by([*KEYS, "series_type", "typical"]).agg(
+        first=main.day.min(), final=main.day.max(), least=main.minor.min(), most=main.minor.max(),
+        usual=(main.day.day().sum() // main.count()).cast("int64"),
+    )  # fmt: skip
     heads = main.rename({f"s_{k}": k for k in KEYS})
     alone = rows.filter(rows.type.isin(["", *codes]))
     alone = alone.mutate(named=alone.who != alone.type)
