@@ -8,7 +8,10 @@ from federated.approval.policy import ANY, Policy
 from federated.assess.attacks import attacks_on
 from federated.assess.words import LANGUAGES, learns, say
 from federated.contract.columns import columns_used
+from federated.contract.completion import foreseen
 from federated.contract.kinds import KINDS
+from federated.contract.kinds.train import AUTO
+from federated.contract.parts import Disclosure
 from federated.contract.terms import Contract, PartyTerms
 from federated.releases.row_bits import RowBits
 
@@ -57,7 +60,13 @@ class _Say:
 
 
 def assessment(
-    contract: Contract, me: str, policy: Policy, bits: RowBits | None, lang: str = "en"
+    contract: Contract,
+    me: str,
+    policy: Policy,
+    bits: RowBits | None,
+    lang: str = "en",
+    *,
+    signed: bool = True,
 ) -> Document:
     """The assessment of a contract by one of its parties.
 
@@ -67,17 +76,19 @@ def assessment(
         policy: of that party.
         bits: what the contract tells of a row of the party's, from `row_bits`; None for nothing.
         lang: "en" or "zh".
+        signed: whether every party has signed it; a draft's facts are not told yet.
 
     Raises:
         PeerError: the contract has no such party.
     """
     contract.party(me)
-    t = _Say(lang)
+    t, digest = _Say(lang), contract.digest.hex()[:16]
+    contract = foreseen(contract)
     sections = [
         Section(t("h.job"), _job(contract, t)),
         Section(t("h.basis"), _basis(contract, t)),
         Section(t("h.data"), _data(contract, t)),
-        Section(t("h.learn"), _learn(contract, me, bits, t)),
+        Section(t("h.learn"), _learn(contract, me, bits, t, signed)),
         Section(t("h.need"), (t("need.columns"), t("need.ask"), t("need.automated"))),
         Section(t("h.risk"), _risks(contract, t)),
         Section(t("h.guard"), _guards(contract, policy, t)),
@@ -90,7 +101,8 @@ def assessment(
             t("h.left"), tuple(t(f"left.{k}") for k in ("partner", "blinded", "review", "decision"))
         ),
     ]
-    preface = t("preface", digest=contract.digest.hex()[:16], me=me)
+    source = t("from.contract" if signed else "from.draft", digest=digest)
+    preface = t("preface", source=source, me=me)
     return Document(lang, t("title", job=contract.job), preface, tuple(sections))
 
 
@@ -115,7 +127,7 @@ def _basis(contract: Contract, t: _Say) -> tuple[str | Table, ...]:
 
 def _rule(contract: Contract, terms: PartyTerms, t: _Say) -> str:
     if not terms.basis:
-        return t("basis.none")
+        return t("basis.none" if terms.rows else "basis.untold")
     spared = bool(terms.legal_entities) and contract.entity != "consumer"
     return t("basis.rule", table=terms.basis) + t("basis.legal") * spared
 
@@ -123,7 +135,8 @@ def _rule(contract: Contract, terms: PartyTerms, t: _Say) -> str:
 def _data(contract: Contract, t: _Say) -> tuple[str | Table, ...]:
     rows = []
     for terms in contract.parties:
-        classes = t.list([t(f"data.{name}") for name in terms.data_classes]) or t("data.none")
+        classes = t.list([t(f"data.{name}") for name in terms.data_classes])
+        classes = classes or t("data.none" if terms.rows else "data.rows")
         count = f"{terms.rows:,}" if terms.rows else t("data.rows")
         for use, columns in columns_used(contract, terms.name).items():
             if columns:
@@ -133,9 +146,12 @@ def _data(contract: Contract, t: _Say) -> tuple[str | Table, ...]:
     return (Table(tuple(t(key) for key in head), tuple(rows)),)
 
 
-def _learn(contract: Contract, me: str, bits: RowBits | None, t: _Say) -> tuple[str | Table, ...]:
-    rows = tuple((e.to, learns(e.line, t.lang), e.learns) for e in contract.disclosures)
-    parts: list[str | Table] = [Table((t("c.who"), t("c.learns"), t("c.words")), rows)]
+def _learn(
+    contract: Contract, me: str, bits: RowBits | None, t: _Say, signed: bool
+) -> tuple[str | Table, ...]:
+    rows = tuple((e.to, learns(_line(contract, e), t.lang), e.learns) for e in contract.disclosures)
+    head = (t("c.who"), t("c.learns"), t("c.words" if signed else "c.draft"))
+    parts: list[str | Table] = [Table(head, rows)]
     parts += [t("learn.all"), *_bits(me, bits, t)]
     least = max((align.minimum_overlap for align in contract.align), default=0)
     groups = [
@@ -149,6 +165,17 @@ def _learn(contract: Contract, me: str, bits: RowBits | None, t: _Say) -> tuple[
     parts += [t("count.group", n=f"{min(groups):,}")] if groups else []
     parts += [t("count.epsilon", n=f"{max(epsilons) / 1000:g}")] if epsilons else []
     return tuple(parts)
+
+
+def _line(contract: Contract, entry: Disclosure) -> str:
+    """The line of an entry, and whether what it tells has noise: none if any of it has none."""
+    if entry.line == "train.noise":
+        noise = {f"train {terms.task}": terms.noise for terms in contract.train}[entry.step]
+        return entry.line + {"0": ".none", AUTO: ".open"}.get(noise, "")
+    exact = entry.line == "binning.epsilon" and any(
+        not terms.epsilon for terms in contract.binning if terms.partner == entry.to
+    )
+    return entry.line + ".none" * exact
 
 
 def _bits(me: str, bits: RowBits | None, t: _Say) -> list[str]:
@@ -180,22 +207,33 @@ def _risks(contract: Contract, t: _Say) -> tuple[str | Table, ...]:
 
 
 def _guards(contract: Contract, policy: Policy, t: _Say) -> tuple[str | Table, ...]:
-    suites = contract.suites
-    added = suites.sums or suites.aggregate
     parts = [
-        t(
-            "guard.suites",
-            align=suites.align, seal=suites.seal, sign=suites.sign, aggregate=added,
-            train=suites.train or suites.trees or "-",
-        ),
+        t("guard.suites", used=t.list(_suites(contract, t))),
         t("guard.keys"),
         t("guard.four" if policy.officers.four_eyes else "guard.two"),
-    ]  # fmt: skip
+    ]
     for name, classes in policy.data.items():
         if classes != ANY:
-            served = t.list([t.classed(one) for one in classes]) or t("guard.nothing")
-            parts.append(t("guard.data", data=t(f"data.{name}"), classes=served))
+            data, served = t(f"data.{name}"), t.list([t.classed(one) for one in classes])
+            key = "guard.data" if served else "guard.nothing"
+            parts.append(t(key, data=data, classes=served))
     return (*parts, t("guard.book"), t("guard.ledger"))
+
+
+def _suites(contract: Contract, t: _Say) -> list[str]:
+    """Those that a step of the contract uses, or every message."""
+    suites = contract.suites
+    encrypted = any(not terms.shared for terms in contract.summed)
+    used = {
+        "align": suites.align * bool(contract.align),
+        "aggregate": suites.aggregate * encrypted,
+        "sums": suites.sums,
+        "train": suites.train,
+        "trees": suites.trees,
+        "seal": suites.seal,
+        "sign": suites.sign,
+    }
+    return [t(f"suite.{key}", suite=suite) for key, suite in used.items() if suite]
 
 
 def _keep(contract: Contract, policy: Policy, t: _Say) -> tuple[str | Table, ...]:

@@ -25,16 +25,19 @@ def assess(
 ) -> None:
     """Write the impact assessment that an officer must file, from the contract itself.
 
-    Purpose, lawful basis, data, recipients, what each party learns in bits and counts, necessity,
-    attacks measured, safeguards, retention and rights, in English or Chinese. What only people can
-    say stands in [brackets].
+    That is the signed one where the job has one, and the draft before. Purpose, lawful basis, data,
+    recipients, what each party learns in bits and counts, necessity, attacks measured, safeguards,
+    retention and rights, in English or Chinese. What only people can say stands in [brackets].
     """
+    from dataclasses import replace
+
     from federated.approval.policy_file import load_policy
     from federated.assess.document import assessment
     from federated.assess.render import to_html, to_markdown
     from federated.assess.words import LANGUAGES
     from federated.cli.officer import inbox_of
     from federated.node.row_bits import row_bits_of
+    from federated.node.signed_contract import signed_contract
     from federated.store.files import write_atomic
     from psi.protocol import MisuseError
 
@@ -44,8 +47,11 @@ def assess(
         raise MisuseError(f"--out: {out.name} found, a name that ends with .html or .md needed")
     inbox, place = inbox_of(home)
     request = inbox.find(contract).request
+    signed = signed_contract(place, request.session)
+    request = replace(request, contract=signed or request.contract)
     bits, _ = row_bits_of(request, place)
-    made = assessment(request.contract, request.me, load_policy(place.policy), bits, lang)
+    policy = load_policy(place.policy)
+    made = assessment(request.contract, request.me, policy, bits, lang, signed=signed is not None)
     if out is None:
         typer.echo(to_markdown(made), nl=False)
         return

@@ -1,8 +1,9 @@
 """A contract in plain words: what `plan` says before contact, and `node show` before a decision.
 
 The sentences about disclosures are those of the contract itself, which every party derives again
-from its steps. Names come from others: they are shown by `federated.text.plain`, and what a
-person chose freely (job, purpose) stands in quotation marks.
+from its steps; of a draft they are what its row counts come to, as far as these are told. Names
+come from others: they are shown by `federated.text.plain`, and what a person chose freely (job,
+purpose) stands in quotation marks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from federated.contract.columns import KEY, columns_used
+from federated.contract.completion import foreseen
 from federated.contract.guards import guards
 from federated.contract.kinds import KINDS
 from federated.contract.terms import Contract, PartyTerms
@@ -33,6 +35,7 @@ _ASKED = {
 
 def in_words(contract: Contract) -> list[str]:
     """Lines for a terminal: parties, steps, what each party learns, guards."""
+    contract = foreseen(contract)
     lines = ["Parties", *(f"  {_party(contract, terms)}" for terms in contract.parties)]
     steps = [text for kind in KINDS for text in kind.words(contract)]
     lines += ["", "Steps", *(f"  {text}" for text in steps)]

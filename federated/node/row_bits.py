@@ -15,7 +15,8 @@ __all__ = ["row_bits_of"]
 def row_bits_of(request: Request, place: NodeHome) -> tuple[RowBits | None, list[str]]:
     """What a proposal tells of a row of this party's table, and what is not known of that here.
 
-    An officer may be another user than the node's, who may read neither book nor table.
+    An officer may be another user than the node's, who may read neither book nor table. What this
+    job itself has told by now is not what was told before.
     """
     import secrets
     import time
@@ -36,7 +37,7 @@ def row_bits_of(request: Request, place: NodeHome) -> tuple[RowBits | None, list
     try:
         if place.releases.exists():
             book = Releases(place.releases, limits, secrets.token_bytes, time.time)
-            told = book.told(me.table, contract.receiver, frozenset(row.columns))
+            told = book.told(me.table, contract.receiver, frozenset(row.columns), contract.nonce)
         else:
             told = 0.0
     except (FedprofileError, OSError):

@@ -239,10 +239,17 @@ class Releases:
                 for job in self._files.book(self._clock()).jobs for entry in job.entries
             ]  # fmt: skip
 
-    def told(self, table: str, receiver: str, columns: frozenset[str] | None = None) -> float:
+    def told(
+        self,
+        table: str,
+        receiver: str,
+        columns: frozenset[str] | None = None,
+        but: str = "",
+    ) -> float:
         """Bits that one receiver was told of a row at most, by releases that touch `columns`.
 
-        None takes all columns. Of a row: of that one of which most was told.
+        None takes all columns. Of a row: of that one of which most was told. The job of the session
+        `but` is left out.
         """
         with self._files.lock():
             fixed, weights, tags = 0, [], []
@@ -252,6 +259,8 @@ class Releases:
                 ]
                 bits = sum(entry.bits for entry in touching)
                 if not bits or (job.table, job.receiver) != (table, receiver):
+                    continue
+                if job.session == but:
                     continue
                 if job.tagged:
                     tags.append(distinct(self._files.tags(job.session)))

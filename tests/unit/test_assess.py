@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
+import shutil
 import string
+import time
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -22,15 +27,29 @@ from federated.assess.document import Document, Table, assessment
 from federated.assess.render import to_html, to_markdown
 from federated.assess.words import LANGUAGES, learns, say, words
 from federated.cli.node import app
+from federated.contract.completion import complete, foreseen
 from federated.contract.disclosures import disclosures
+from federated.contract.kinds.train import AUTO
+from federated.contract.release import planned
+from federated.contract.summary import in_words
 from federated.contract.terms import Contract
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import Ledger
 from federated.node.home import NodeHome
+from federated.regression import MANY_ROWS
+from federated.releases.limits import ReleaseLimits
+from federated.releases.memory import Releases
 from federated.releases.row_bits import RowBits, row_bits
-from tests.unit.test_kinds import CONTRACTS
+from federated.store.plain import to_plain
+from profiles.job import Job
+from profiles.proposal import draft
+from psi.protocol import InputError
+from tests.unit.test_kinds import CONTRACTS, JOBS, NAMES
 from tests.unit.test_officer import contract as proposed
 from tests.unit.test_officer import request
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "attack.json"
+IDENTITIES = {name: PartyKeys.generate(name).identity for name in NAMES}
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
@@ -44,6 +63,7 @@ def contracts() -> dict[str, Contract]:
     )  # fmt: skip
     more = tuple(replace(align, keep_tags_days=30) for align in based.align)
     made["company"] = replace(based.with_party(bank), align=more, entity="company")
+    made["untold"] = based.with_party(replace(based.party("bureau"), rows=0))
     entities = {"risk": "government", "marketing": "consumer", "service": "consumer"}
     for name, entity in (entities | {"research": "consumer"}).items():
         made[name] = replace(based, purpose_class=name, entity=entity)
@@ -60,7 +80,7 @@ def made(contract: Contract, lang: str, tmp_path: Path) -> list[Document]:
     (tmp_path / "policy.toml").write_text(NEW)
     new = load_policy(tmp_path / "policy.toml")
     other = Policy(officers=Officers(four_eyes=False), retention=Retention(by_timer=False))
-    found = [assessment(contract, "bureau", new, BITS, lang)]
+    found = [assessment(contract, "bureau", new, BITS, lang, signed=False)]
     found.append(assessment(contract, "bank", other, None, lang))
     unknown = replace(BITS, held=None, allowed=None)
     return [*found, assessment(contract, "bureau", new, unknown, lang)]
@@ -92,7 +112,9 @@ def test_no_sentence_is_idle_and_none_is_missing(
         return say(key, lang, **values)
 
     monkeypatch.setattr(document, "say", noted)
-    empty = replace(CONTRACTS["joined"], align=(), aggregate=(), category=(), train=())
+    empty = replace(
+        CONTRACTS["joined"], align=(), aggregate=(), category=(), train=(), disclosures=()
+    )
     for contract in (*contracts().values(), empty):
         for whole in made(contract, lang, tmp_path):
             for section in whole.sections:
@@ -161,6 +183,136 @@ class _Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.found.append(tag)
+
+
+def drafted(**rows: int) -> Contract:
+    """The draft of a training of three parties, of which some have told how many rows they have."""
+    made = draft(Job.load(JOBS["three"]), IDENTITIES, bytes(32), time.time())
+    for name, count in rows.items():
+        made = made.with_party(replace(made.party(name), rows=count))
+    assert made.train[0].noise == AUTO
+    return made
+
+
+def told(contract: Contract, *, signed: bool = False, bits: RowBits | None = None) -> str:
+    return to_markdown(assessment(contract, "bureau", Policy(), bits, signed=signed)).replace(
+        "\\", ""
+    )
+
+
+def test_a_basis_that_is_not_told_yet_is_not_said_to_be_none() -> None:
+    contract = drafted(bank=5000)
+    text = told(contract)
+    assert "| telecom | not told by the draft" in text
+    assert "| bank | states no lawful basis" in text
+    whole = CONTRACTS["three"]
+    telecom = replace(whole.party("telecom"), basis="telecom.consents")
+    text = told(whole.with_party(telecom), signed=True)
+    assert "| telecom | only rows with a basis" in text
+    assert "not told" not in text
+
+
+def test_noise_of_a_training_is_what_its_rows_bear() -> None:
+    few, many = MANY_ROWS - 1, MANY_ROWS
+    bare, noised = "and coefficients, WITHOUT noise |", "and coefficients, WITH noise |"
+    for rows in ({"bank": few}, {"telecom": few, "bank": many}):
+        text, shown = told(drafted(**rows)), "\n".join(in_words(drafted(**rows)))
+        assert bare in text
+        assert noised not in text
+        assert "its own columns, WITHOUT noise" in shown
+        assert "that record: in full" in shown
+        assert "about a bit" not in shown
+        assert "with noise" not in shown
+    text, shown = told(drafted(bank=many)), "\n".join(in_words(drafted(bank=many)))
+    assert "the draft does not tell yet which" in text
+    assert f"from {many:,} rows on, WITHOUT noise below" in shown
+    every = drafted(bank=many, bureau=many, telecom=many)
+    assert noised in told(every)
+    assert bare not in told(every)
+    assert "of 1 times the most" in "\n".join(in_words(every))
+    assert bare in told(CONTRACTS["three"], signed=True)
+
+
+def test_what_is_shown_of_a_draft_is_what_it_comes_to() -> None:
+    for rows in (5000, 3 * MANY_ROWS):
+        known = drafted(bank=rows, bureau=rows, telecom=rows)
+        for name in ("bank", "bureau", "telecom"):
+            known = known.with_party(
+                replace(known.party(name), design_columns=(3,), protocols=("ecdh",))
+            )
+        assert foreseen(known).train[0].noise == complete(known).train[0].noise
+    assert foreseen(drafted()) == drafted()
+
+
+def test_no_cryptography_stands_there_that_no_step_uses() -> None:
+    used = {
+        "joined": ("encrypted sums paillier", "training half-tree"),
+        "three": ("training half-tree",),
+        "shared": ("private sums half-tree",),
+        "pooled": (),
+    }
+    every = {part for parts in used.values() for part in parts}
+    for name, parts in used.items():
+        text = told(CONTRACTS[name])
+        assert {part for part in every if part in text} == set(parts), name
+        assert ("set intersection " in text) is bool(CONTRACTS[name].align)
+        assert "sealed channels x25519" in text
+
+
+def test_classes_of_data_read_as_sentences(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(NEW)
+    policy = load_policy(tmp_path / "policy.toml")
+    text = to_markdown(assessment(CONTRACTS["joined"], "bureau", policy, None))
+    assert "policy credit reporting data may serve purposes of these classes only: risk." in text
+    assert "policy sensitive personal data may serve no purpose." in text
+    assert "data data" not in text
+
+
+def test_a_job_is_assessed_by_its_signed_contract_and_not_against_its_own_bits(
+    tmp_path: Path,
+) -> None:
+    home = NodeHome.create(tmp_path / "node", "bureau", "hub:1")
+    asked = request(drafted(bank=5000))
+    Inbox(home.desk).put(asked, asked.received + 3600)
+    given = ["assess", asked.id, "--home", str(home.path)]
+
+    def run() -> str:
+        done = CliRunner().invoke(app, given, catch_exceptions=False)
+        return done.output.replace("\\", "")
+
+    def noted() -> Ledger:
+        path, keys = home.job(asked.session) / "ledger.jsonl", PartyKeys.generate("bureau")
+        path.parent.mkdir(parents=True)
+        return Ledger(path, keys, time.time, asked.session, {})
+
+    assert f"from the draft {asked.contract.digest.hex()[:16]}" in run()
+    whole = replace(CONTRACTS["three"], nonce=asked.contract.nonce)
+    whole = whole.with_party(replace(whole.party("telecom"), basis="telecom.consents"))
+    ledger = noted()
+    ledger.once("contract", digest=whole.digest.hex(), terms=to_plain(whole), signatures={})
+    text = run()
+    assert f"from the signed contract {whole.digest.hex()[:16]}" in text
+    assert "by the table telecom.consents" in text
+    book = Releases(home.releases, ReleaseLimits(), secrets.token_bytes, time.time)
+    me = whole.party("bureau")
+    (release,) = planned(whole, "bureau")
+
+    def reserve(contract: Contract, people: int) -> None:
+        keys = pa.array([str(number) for number in range(people)])
+        joined = partial(lambda keys, levels: [keys] * len(levels), keys)
+        book.reserve(contract, me, release, joined, holds=lambda columns: 40.0)
+
+    reserve(whole, 500)
+    assert "Other contracts have told" not in run()
+    assert book.told(me.table, "bank") == pytest.approx(release.bits, abs=1e-5)
+    reserve(replace(whole, nonce="ab" * 32), 5000)
+    assert f"Other contracts have told {release.bits:.1f} bits" in run()
+    wrong = replace(whole, retention_days=whole.retention_days + 1)
+    shutil.rmtree(home.job(asked.session))
+    ledger = noted()
+    ledger.once("contract", digest=whole.digest.hex(), terms=to_plain(wrong), signatures={})
+    with pytest.raises(InputError, match="not the contract that was signed"):
+        run()
 
 
 def test_names_of_a_contract_format_nothing() -> None:

@@ -25,6 +25,7 @@ from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, REPEATED, joined_rows
 from federated.regression import (
     FINEST_SCORES,
+    MANY_ROWS,
     Opened,
     RegressionPlan,
     opened_numbers,
@@ -256,7 +257,7 @@ def _sums(contract: Contract, terms: TrainTerms, to: str) -> str:
 
 def _noise(terms: TrainTerms, other: str) -> str:
     if terms.noise == AUTO:
-        return f"with noise of {other}'s where rows are many enough to bear it"
+        return f"with noise of {other}'s from {MANY_ROWS:,} rows on, WITHOUT noise below"
     if terms.noise == "0":
         return "WITHOUT noise"
     return f"each with noise of {other}'s of {terms.noise} times the most that one row can add"
@@ -286,7 +287,10 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
     several = len(terms.partners) > 1
     more = "about a bit of " + ("another partner's score" if several else f"{partners}'s score")
     if terms.noise == AUTO:
-        aimed = "under the noise that the contract will state"
+        aimed = (
+            f"from {MANY_ROWS:,} rows on under the noise that the contract will state, else in full"
+        )
+        more += f", below {MANY_ROWS:,} rows in full"
     elif terms.noise == "0":
         aimed, more = "in full", more.replace("about a bit of ", "") + " in full"
     else:
@@ -303,6 +307,7 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
 
 def _together_guard(contract: Contract, terms: TrainTerms) -> str:
     each = "in full" if terms.noise == "0" else "moved at random, about a bit a record"
+    each += f" (below {MANY_ROWS:,} rows in full)" * (terms.noise == AUTO)
     return (
         f"{contract.receiver} and one of {_partners(terms)} who put together what they see read "
         f"another partner's part of the score of every record at every evaluation, {each}: take "
