@@ -63,7 +63,7 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
     for target, may in zip(job.targets, sieved(job, tables, admission), strict=True):
         score = profiles.column(score_column(target.task)).to_numpy().astype(np.float64)
         offers = offered(target, job.offers, table, score, may.rows, control, reach)
-        sieve = _Sieve.of(may.rows, control, np.isfinite(score), offers, group)
+        sieve = _Sieve.of(may.rows, control, np.isfinite(score), offers, group, target.top)
         rank = None if offers is None or offers.by == "rule" else offers.expected
         listed = ranked(profiles, target.task, target.top, sieve.rows, rank)
         left_out[target.product] = (*may.reasons, *sieve.reasons(len(listed)))
@@ -111,12 +111,14 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
 @dataclass(frozen=True, kw_only=True)
 class _Sieve:
     """Of those who may be on a list: `rows`, who could be listed, and `offered`, who would have had
-    an offer, held back or not; `before` and `after` the control group, why others are not."""
+    an offer, held back or not; `before` and `after` the control group, why others are not. `beyond`
+    are those of no offer only because the list is full."""
 
     rows: np.ndarray
     offered: np.ndarray
     before: tuple[Reason, ...]
     after: tuple[Reason, ...]
+    beyond: int = 0
 
     @classmethod
     def of(
@@ -126,10 +128,11 @@ class _Sieve:
         scored: np.ndarray,
         offers: Offered | None,
         group: ControlGroup | None,
+        top: int,
     ) -> _Sieve:
-        """`could`, `control`, `scored`: bool[rows]."""
+        """`could`, `control`, `scored`: bool[rows]; `top` are on the list at most."""
         people = np.count_nonzero
-        before, after, has = [], [], could
+        before, after, has, beyond = [], [], could, 0
         if offers is not None:
             has = could & (offers.worth > 0)
             if offers.by == "rule":
@@ -144,14 +147,17 @@ class _Sieve:
         left &= scored
         if offers is not None and offers.by != "rule":
             made = offers.offer >= 0
+            none = left & ~made
+            if people(made) >= top:  # whoever an offer would pay for waits for a place
+                beyond = int(people(none & offers.pays))
             words = "no offer brings more than its cost within the caps"
-            after.append(Reason("offer", words, int(people(left & ~made))))
+            after.append(Reason("offer", words, int(people(none)) - beyond))
             left &= made
-        return cls(rows=left, offered=has, before=tuple(before), after=tuple(after))
+        return cls(rows=left, offered=has, before=tuple(before), after=tuple(after), beyond=beyond)
 
     def reasons(self, listed: int) -> tuple[Reason, ...]:
         """All of them, where so many are listed."""
-        beyond = int(np.count_nonzero(self.rows)) - listed
+        beyond = self.beyond + int(np.count_nonzero(self.rows)) - listed
         return (*self.before, *self.after, Reason("rank", "beyond the list's length", beyond))
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.aggregate.noise import discrete_laplace
-from federated.contract.release import planned
+from federated.contract.kinds import KINDS
 from federated.contract.terms import Contract, PartyTerms
 from federated.tables.column_roles import check_role
 from federated.tables.inferred import refuse_unclear
@@ -95,6 +95,9 @@ def _there(key: pa.Array) -> np.ndarray:
 
 
 def check_packages(contract: Contract, party: str) -> None:
-    """Raise `EnvironmentFailed` if this party is to add noise and has no package for it."""
-    if any(release.epsilon for release in planned(contract, party)):
+    """Raise `MisuseError` if this party is to add noise and has no package for it.
+
+    A partner adds it to what it tells of categories and sums, the receiver to its labels' counts.
+    """
+    if any(epsilon for kind in KINDS for epsilon, _ in kind.unnoised(contract, party)):
         discrete_laplace([1])

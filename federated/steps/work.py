@@ -9,15 +9,14 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
-from federated.aggregate.noise import discrete_laplace
 from federated.aggregate.pairs import Pairs
-from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.paillier import PrivateKey, generate_keypair
 from federated.releases.memory import Releases
 from federated.session.session import Session
 from federated.steps.facts import load_table, without
 from federated.steps.outcome import Outcome
+from federated.steps.preconditions import check_packages
 from federated.steps.release_guard import ReleaseGuard
 from federated.tables.snapshot import snapshot_hash
 from federated.tables.source import Source
@@ -38,7 +37,7 @@ class Work:
 
     Raises:
         PeerError: the table is not the one whose snapshot the contract has.
-        EnvironmentFailed: a package that a step needs is not installed.
+        MisuseError: a package that a step needs is not installed.
     """
 
     def __init__(
@@ -60,8 +59,7 @@ class Work:
             raise PeerError("the table changed after the contract was signed", step="tables")
         if gone is not None:
             self.table = without(self.table, self.me, gone)
-        if any(release.epsilon for release in planned(contract, session.name)):
-            discrete_laplace([1])  # a missing package is told before anything is sent
+        check_packages(contract, session.name)  # told before anything is sent
         self.guard = ReleaseGuard(session, contract, source, salt, self.table, releases)
         self.outcome = Outcome(contract=contract)
         self.pairs: Pairs | None = None

@@ -44,8 +44,8 @@ class Offered:
     """`offers` of the list; `offer` int64[rows], the place in them, -1 for none.
 
     `value`, `cost` and `expected` float64[rows] of it, NaN for none; `worth` float64[rows], who is
-    above 0 would have one: those held back too, by the prices of caps; `by` is "rule", "uplift" or
-    "score".
+    above 0 would have one: those held back too, by the prices of caps; `pays` bool[rows], whether
+    one would be made to them if there were no caps; `by` is "rule", "uplift" or "score".
     """
 
     offers: tuple[OfferSpec, ...]
@@ -54,6 +54,7 @@ class Offered:
     cost: Floats
     expected: Floats
     worth: Floats
+    pays: np.ndarray
     by: str
 
     def columns(self, rows: np.ndarray) -> dict[str, pa.Array]:
@@ -123,16 +124,18 @@ def offered(
     may &= could[:, None]
     if target.choose == "rule":
         found = np.where(may.any(axis=1), may.argmax(axis=1), -1)
-        return _of(mine, found, value, cost, np.full(shape, np.nan), found + 0.5, "rule")
+        none = np.full(shape, np.nan)
+        return _of(mine, found, value, cost, none, worth=found + 0.5, pays=found >= 0, by="rule")
     chance, by = _chances(mine, score)
     expected = np.where(may & np.isfinite(chance), chance * value - cost, -np.inf)
-    free = np.flatnonzero((expected > 0).any(axis=1) & ~control)
+    pays = np.asarray((expected > 0).any(axis=1))
+    free = np.flatnonzero(pays & ~control)
     use, caps = _uses(target, mine, cost)
     chosen = best_under_caps(expected[free], use[:, free], caps)
     found = np.full(table.num_rows, -1)
     found[free] = chosen.offer
     worth = (expected - np.tensordot(chosen.prices, use, 1)).max(axis=1)
-    return _of(mine, found, value, cost, expected, worth, by)
+    return _of(mine, found, value, cost, expected, worth=worth, pays=pays, by=by)
 
 
 def _of(
@@ -141,13 +144,16 @@ def _of(
     value: Floats,
     cost: Floats,
     expected: Floats,
+    *,
     worth: Floats,
+    pays: np.ndarray,
     by: str,
 ) -> Offered:
     rows, made = np.arange(len(found)), found >= 0
     taken = (np.where(made, each[rows, found], np.nan) for each in (value, cost, expected))
     picked = dict(zip(("value", "cost", "expected"), taken, strict=True))
-    return Offered(offers=offers, offer=found.astype(np.int64), worth=worth, by=by, **picked)
+    given = found.astype(np.int64)
+    return Offered(offers=offers, offer=given, worth=worth, pays=pays, by=by, **picked)
 
 
 def _chances(offers: Sequence[OfferSpec], score: Floats) -> tuple[Floats, str]:

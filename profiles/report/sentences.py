@@ -182,18 +182,21 @@ def _target_words(target: TargetSummary, entity: str) -> str:
 def money_words(money: Money) -> str:
     """What a list's offers come to, and by what it is expected."""
     value, cost = round(money.value), round(money.cost)  # whole, and what is left is of these
-    told = (
-        f"Worth {count(value)} in all; the offers cost {count(cost)}, which leaves "
-        f"{count(value - cost)}."
-    )
+    left = count(value - cost)
     if money.expected is None:
-        return f"{told} Offers go by published tiers, not by a score."
+        return (
+            f"Worth {count(value)} in all; the offers cost {count(cost)}, which leaves {left}. "
+            "Offers go by published tiers, not by a score."
+        )
     by = {
         "uplift": "the effect that a control group has shown, times the value, less the cost",
         "score": "how likely the outcome is, times the value, less the cost: who would have come "
         "about it anyway counts too, until a control group has shown what an offer changes",
     }
-    return f"{told} Expected: {count(money.expected)}, by {by[money.by]}."
+    return (
+        f"Expected: {count(money.expected)}, by {by[money.by]}. If every offer works, they are "
+        f"worth {count(value)}, less a cost of {count(cost)}: {left}."
+    )
 
 
 def _model_words(model: Model) -> list[str]:

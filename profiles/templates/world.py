@@ -40,6 +40,8 @@ def _column(rng: np.random.Generator, name: str, rows: int) -> np.ndarray:
         return rng.gamma(6, 7, rows).round()
     if name == "delay_days":
         return rng.gamma(2, 14, rows).round()
+    if name == "days_to_pay":
+        return (10 + 80 * rng.beta(2, 3, rows)).round()
     return rng.normal(0, 1, rows).round(3)
 
 

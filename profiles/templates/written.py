@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from federated.approval.policy_file import NEW_POLICY
 from federated.store.files import make_folder, write_atomic
 from profiles.job import Job
 from profiles.templates.answer import answer
@@ -32,7 +33,7 @@ POLICY = """\
 [proposals]
 purposes = ["{purpose}"]
 
-[columns]
+{limits}[columns]
 unlisted = "never"
 "{table}" = {{ {columns} }}
 """
@@ -63,7 +64,11 @@ def write_template(name: str, folder: Path) -> None:
     for table, frame in tables.items():
         write_atomic(folder / f"{table.replace('.', '_')}.csv", frame.to_csv(index=False))
     about = "" if job.entity == "consumer" else f'entity = "{job.entity}"\n'
-    shown = {"bank.customers": about, job.parties[1].table: about + _class(name)}
+    keys = {
+        p.table: "".join(f"keys = {json.dumps(level)}\n" for level in p.keys) for p in job.parties
+    }
+    shown = {table: text + about for table, text in keys.items()}
+    shown[job.parties[1].table] += _class(name)
     write_atomic(
         folder / "tables.toml",
         "# Binds the job's logical tables to these files; each party would keep its own.\n"
@@ -115,5 +120,9 @@ def _policy(name: str, job: Job) -> str:
     use |= dict.fromkeys(partner.features, "feature")
     columns = ", ".join(f'{column} = "{allowed}"' for column, allowed in use.items())
     return POLICY.format(
-        partner=partner.name, purpose=job.purpose, table=partner.table, columns=columns
+        partner=partner.name,
+        purpose=job.purpose,
+        table=partner.table,
+        columns=columns,
+        limits=NEW_POLICY[NEW_POLICY.index("[limits]") : NEW_POLICY.index("[columns]")],
     )

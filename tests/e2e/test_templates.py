@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from federated.approval.policy_file import load_policy
+from federated.approval.policy_file import NEW_POLICY, load_policy
+from federated.releases.holdings import Holdings
+from federated.releases.row_bits import row_bits
+from federated.steps.runner import facts_of
+from federated.tables.bindings import TablesFile
+from federated.tables.source import FileSource
 from profiles.cli import app
+from profiles.job import Job
+from profiles.proposal import nameless_draft
 from profiles.templates import TEMPLATES, write_template
-from psi.protocol.errors import MisuseError
+from profiles.templates.world import records
+from psi.protocol.errors import Declined, MisuseError
 
 QUICK = ("merchant-fee-relief", "government-unit")
 """The others are of the same kinds."""
@@ -79,6 +89,42 @@ def test_a_template_is_whole(name: str, tmp_path: Path) -> None:
     assert f"--template {name}" in page
     with pytest.raises(MisuseError, match="exists"):
         write_template(name, tmp_path / "new")
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("new", [True, False], ids=["a new node", "its own policy"])
+def test_a_template_asks_what_a_policy_allows(name: str, new: bool, tmp_path: Path) -> None:
+    """All but a basis for persons, which an invented table has none of."""
+    write_template(name, tmp_path / "new")
+    job = Job.load(tmp_path / "new" / "job.toml")
+    tables = FileSource(TablesFile.load(tmp_path / "new" / "tables.toml"))
+    policy = load_policy(tmp_path / "new" / "policy.toml")
+    if new:
+        (tmp_path / "policy.toml").write_text(NEW_POLICY)
+        policy = replace(load_policy(tmp_path / "policy.toml"), columns=policy.columns)
+    contract = nameless_draft(job)
+    for party in contract.parties:
+        contract = contract.with_party(facts_of(party, tables, b"", contract))
+    partner = contract.party(job.parties[1].name)
+    if job.entity == "consumer":
+        with pytest.raises(Declined, match="no lawful basis"):
+            policy.approve(contract, partner, tables)
+        policy = replace(policy, limits=replace(policy.limits, basis="none"))
+    policy.approve(contract, partner, tables)
+    held = Holdings(tables, partner)(partner.features)
+    row = row_bits(contract, partner.name, told=0.0, held=held, limits=policy.releases)
+    assert (row is None) == (not job.trains)
+    if row is not None:
+        assert row.allowed is not None
+        assert 1.5 < row.asked <= row.allowed
+
+
+def test_days_to_pay_are_days() -> None:
+    days = records("company", ["days_to_pay"], np.random.default_rng(3)).days_to_pay
+    assert days.min() >= 10
+    assert days.max() <= 90
+    assert (days == days.round()).all()
+    assert days.nunique() > 40
 
 
 def test_a_template_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ SEGMENT = {"by": "bank.g", "measures": ["bureau.m:sum"]}
 CATEGORY = {"by": "bureau.k", "categories": ["x"], "measures": ["bank.z:sum[0,9]"]}
 TWO_WAY = CATEGORY | {"by": ["bank.g", "bureau.k"]}
 SUMS = {"measures": ["bureau.m:sum[0,9]"]}
+BINS = {"label": "bank.y"}
 LIST = {"product": "offer", "top": 5}
 
 Tables = dict[str, dict[str, Any]]
@@ -354,7 +355,7 @@ def test_without_a_slip_steps_are_seen_to_begin_and_to_disclose(
 
 @pytest.mark.parametrize("job", [asked(aggregate=[CATEGORY]), asked(
     align={"reveal": "cardinality"}, join_sum=[SUMS]
-)], ids=["category", "join and sum"])  # fmt: skip
+), asked(binning=[BINS])], ids=["category", "join and sum", "binning"])  # fmt: skip
 def test_noise_that_cannot_be_made_is_told_before(
     job: dict[str, Any], begun: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

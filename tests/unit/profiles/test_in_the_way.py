@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,23 @@ def said(folder: Path, party: str, **changes: Any) -> tuple[int, str]:
 def test_tables_in_which_nothing_is_in_the_way(tmp_path: Path) -> None:
     assert said(tmp_path, "bank") == (0, "")
     assert said(tmp_path, "bureau") == (0, "")
+
+
+def test_a_package_for_the_noise_on_bins_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the party whose labels it hides, and no other; `plan` says it too."""
+    monkeypatch.setitem(sys.modules, "opendp", None)
+    monkeypatch.setattr(f"{__name__}.JOB", JOB + '[[binning]]\nlabel = "bank.left"\n')
+    code, problems = said(tmp_path, "bank")
+    assert code
+    assert "noise needs OpenDP" in problems
+    assert "fedprofile[noise]" in problems
+    assert said(tmp_path, "bureau") == (0, "")
+    words = ["plan", str(tmp_path / "job.toml"), "--tables", str(tmp_path / "tables.toml")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code
+    assert "noise needs OpenDP" in done.output + str(done.exception)
 
 
 @pytest.mark.parametrize(

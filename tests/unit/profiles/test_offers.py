@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import linprog
 
 from profiles.job import Job
+from profiles.lists import _Sieve
 from profiles.offers import Offered, OfferSpec, offered
 from profiles.offers.caps import best_under_caps
 from profiles.specs import TargetSpec
@@ -111,6 +112,23 @@ def test_caps_consent_and_the_control_group_are_kept() -> None:
     held = control & (made.worth > 0)
     assert held.any()
     assert score[held].min() > score[made.offer >= 0].min() - 0.05
+
+
+@pytest.mark.parametrize(("top", "budget", "beyond"), [(3, 1e9, 4), (20, 24.0, 0)])
+def test_whom_only_the_lists_length_leaves_out_is_counted_so(
+    top: int, budget: float, beyond: int
+) -> None:
+    """Seven of ten would bring more than a call costs; three have one, by length or by budget."""
+    score = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.01, 0.01, 0.01]
+    found = job(CALL, choose="value", top=top, budget=budget)
+    made = given(found, {"x": [0.0] * 10}, score)
+    everybody = np.ones(10, bool)
+    sieve = _Sieve.of(everybody, ~everybody, everybody, made, None, top)
+    assert sieve.rows.sum() == 3
+    assert {r.words: r.people for r in sieve.reasons(3)} == {
+        "no offer brings more than its cost within the caps": 7 - beyond,
+        "beyond the list's length": beyond,
+    }
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -139,6 +139,13 @@ def test_money_is_whole_in_sentences_and_adds_up() -> None:
     page = Page(render_report(replace(sample(), targets=(listed,)))).text
     assert "Worth 32,364 in all; the offers cost 9,524, which leaves 22,840." in page
     assert "offers leave 22,840" in " ".join(page.split())
+    chance = replace(paid, expected=5400.4, by="score")
+    page = render_report(replace(sample(), targets=(replace(listed, money=chance),)))
+    text = " ".join(Page(page).text.split())
+    assert "expected of offers 5,400" in text
+    assert "Expected: 5,400, by how likely the outcome is" in text
+    assert "If every offer works, they are worth 32,364, less a cost of 9,524: 22,840." in text
+    assert text.index("Expected: 5,400") < text.index("32,364")
     assert "all 11%" not in page, "a list by tiers is not one by score"
     assert [said.amount(v) for v in (None, 49, 1234.5)] == ["–", "49.00", "1,234.50"]
     assert said.reason_words("age low (-0.18)") == "age low ↓"
