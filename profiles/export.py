@@ -110,7 +110,7 @@ def _to_workbook(tables: dict[str, pa.Table], path: Path) -> None:
         )
     if not write_sheets(tables, path):
         raise EnvironmentFailed(
-            "a workbook needs the package XlsxWriter", hint="pip install 'fedprofile[xlsx]'"
+            "a workbook needs the package XlsxWriter", hint="pip install 'fedprofile[spreadsheet]'"
         )
 
 

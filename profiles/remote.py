@@ -226,8 +226,8 @@ def _own_word(home: NodeHome) -> Iterator[None]:
     except Declined as error:
         raise Declined(
             f"{home.name} itself says no: {error.message}",
-            hint=f"{error.hint}; {home.policy}, and permissions and keys in tables.toml, say what "
-            "is allowed. Nobody else has been asked yet",
+            hint=f"{error.hint}{'; ' * bool(error.hint)}{home.policy}, and permissions and keys in "
+            "tables.toml, say what is allowed. Nobody else has been asked yet",
         ) from None
 
 

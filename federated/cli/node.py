@@ -138,6 +138,7 @@ def start(
     from federated.cli.passphrase import passphrase
     from federated.node.home import MOUNTED, NodeHome
     from federated.node.lives import check_is_last
+    from federated.store.files import locked
     from federated.wire.flower.front import NodeFront
     from psi.protocol import MisuseError
 
@@ -151,18 +152,21 @@ def start(
         )
     log_to_stderr(log_format)
     notifier(notify)  # a wrong address is said before anything starts
-    node = NodeFront(place, passphrase(passphrase_file), notify=notify, log_format=log_format)
-    if metrics_port:
-        serve_metrics(metrics_port, lambda: health.health_of_node(place), "fedprofile_node")
-    signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
-    try:
-        node.start()
-        logging.getLogger("fedprofile.node").info("%s waits for proposals", place.name)
-        node.serve()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        node.stop()
+    taken = f"a node runs in {place.path} already: each has a folder of its own"
+    with locked(place.path / ".node.lock", taken=taken):  # a second start would end the first one
+        secret = passphrase(passphrase_file)
+        node = NodeFront(place, secret, notify=notify, log_format=log_format)
+        if metrics_port:
+            serve_metrics(metrics_port, lambda: health.health_of_node(place), "fedprofile_node")
+        signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
+        try:
+            node.start()
+            logging.getLogger("fedprofile.node").info("%s waits for proposals", place.name)
+            node.serve()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            node.stop()
 
 
 @app.command()

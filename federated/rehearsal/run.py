@@ -30,9 +30,11 @@ from federated.node.participant import Participant
 from federated.rehearsal.excerpt import Excerpt
 from federated.rehearsal.invented import invented_table, key_rows
 from federated.releases.limits import ReleaseLimits
+from federated.releases.memory import Releases
 from federated.session.routers import MemoryRouter
 from federated.session.session import Progress, Session
 from federated.steps.facts import load_table
+from federated.steps.release_guard import foresee
 from federated.tables.source import MemorySource, Source
 from psi.align import PROTOCOLS
 from psi.protocol import Declined, FedprofileError, InputError
@@ -142,7 +144,7 @@ def rehearse(
     shared = _shared(contract, me, table, wanted)
     others = {name: _size(contract, shared.num_rows) for name in keys if name != me}
     rng = np.random.default_rng()
-    deciders = {me: _Decider(me, excerpt, policy)}
+    deciders = {me: _Decider(me, excerpt, policy, source)}
     for name, size in others.items():
         invented = invented_table(contract, name, me, shared, size, rng)
         made = MemorySource({contract.party(name).table: invented})
@@ -193,11 +195,17 @@ def _players(
 
 
 class _Decider(AutoDecider):
-    """The party's policy, asked as the node asks it, without officers, peers or counts."""
+    """The party's policy, asked as the node asks it, without officers, peers or counts.
 
-    def __init__(self, name: str, source: Source, policy: Policy) -> None:
+    With the `whole` tables its limits of releases are asked too, as of a node that has told
+    nothing yet: what a row holds is less in an excerpt.
+    """
+
+    def __init__(
+        self, name: str, source: Source, policy: Policy, whole: Source | None = None
+    ) -> None:
         super().__init__(name, source, policy)
-        self.source, self.refused = source, ""
+        self.source, self.refused, self._whole, self._limits = source, "", whole, policy.releases
 
     def decide(self, request: Request, stop: threading.Event) -> Decision:
         del stop
@@ -213,9 +221,17 @@ class _Decider(AutoDecider):
     def check(self, contract: Contract) -> None:
         try:
             super().check(contract)
+            if self._whole is not None:
+                self._foresee(contract, self._whole)
         except Declined as no:
             self.refused = no.message
             raise
+
+    def _foresee(self, contract: Contract, whole: Source) -> None:
+        """The guard of releases with an empty book. Raises `OverBudget`."""
+        with tempfile.TemporaryDirectory(prefix="fedprofile-rehearsal-") as place:
+            book = Releases(Path(place), self._limits, secrets.token_bytes, time.time)
+            foresee(contract, self._name, whole, book, draft=True)
 
 
 def _redated(draft: Contract, keys: dict[str, PartyKeys], now: float) -> Contract:

@@ -15,8 +15,8 @@ __all__ = ["in_lines", "plain_data"]
 _UNLIKE = (
     "the other parties' rows are invented: how many records are really shared, and every sum, "
     "coefficient and score, is another",
-    "this party's officer, its counts of jobs a day and its guard against earlier answers were not "
-    "asked; nor were the other parties' policies",
+    "this party's officer and its counts of jobs a day were not asked, nor the other parties' "
+    "policies; its limits of releases were, as if nothing had been told before this job",
     "no hub was there: a call with all parties' names and public keys goes through it before, and "
     "reports of progress (names of steps, shares done) beside the messages",
 )

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from psi.protocol import EnvironmentFailed
+from psi.protocol import EnvironmentFailed, MisuseError
 
 __all__ = ["check_layout", "disk_failed", "locked", "make_folder", "private_file", "write_atomic"]
 
@@ -60,11 +60,19 @@ def private_file(path: Path, mode: str) -> IO[Any]:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, taken: str = "") -> Iterator[None]:
     """Hold the lock file `path` alone, among all threads and processes; made if it is missing.
 
     Its mode is set when it is made and not again: whoever may open it may be another user than its
-    owner. A process that ends gives it back. Raises `EnvironmentFailed`.
+    owner. A process that ends, or is killed, gives it back.
+
+    Args:
+        path: the lock file.
+        taken: what `MisuseError` says, at once, where somebody else holds it; "" waits for it.
+
+    Raises:
+        EnvironmentFailed: the file cannot be made.
+        MisuseError: somebody else holds it.
     """
     try:
         make_folder(path.parent)
@@ -72,7 +80,10 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise disk_failed(path.parent.name, error) from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if taken else 0))
+        except BlockingIOError:
+            raise MisuseError(taken) from None
         yield
     finally:
         os.close(handle)

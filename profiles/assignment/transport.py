@@ -12,8 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import coo_array
 
 from psi.protocol.errors import FedprofileError
 
@@ -57,6 +55,8 @@ def transported(value: Floats, leads: Ints, room: Ints) -> Ints:
 
 
 def _solved(value: Floats, supply: Floats, demand: Floats) -> Floats:
+    from scipy.optimize import linprog  # a node reads job files and has no SciPy
+
     kinds, managers = value.shape
     inside = np.ones(value.shape, bool) if value.size <= _FEW else _promising(value)
     for _ in range(_ROUNDS):
@@ -98,6 +98,8 @@ def _best(value: Floats, many: int) -> np.ndarray:
 
 
 def _constraints(rows: Ints, columns: Ints, kinds: int, managers: int) -> Any:
+    from scipy.sparse import coo_array
+
     pairs = np.arange(len(rows))
     at = (np.concatenate([rows, columns + kinds]), np.concatenate([pairs, pairs]))
     return coo_array((np.ones(2 * len(rows)), at), shape=(kinds + managers, len(rows))).tocsr()

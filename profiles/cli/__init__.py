@@ -35,7 +35,7 @@ from profiles.cli import (
     selftest,
     uplift,
 )
-from psi.protocol.errors import FedprofileError
+from psi.protocol.errors import EnvironmentFailed, FedprofileError
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
@@ -54,6 +54,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 INTERRUPTED = 130
+OF_THE_ANALYST = frozenset(
+    {"sklearn", "threadpoolctl", "scipy", "pandas", "ibis", "duckdb", "jinja2", "plotly"}
+)
+"""Modules of packages that `fedprofile` requires and `fedprofile-node` does not."""
+
 LONGEST_LINE = 2000
 
 
@@ -101,6 +106,21 @@ app.add_typer(hub.app, name="hub")
 app.add_typer(node.app, name="node")
 
 
+def _called() -> int:
+    """The exit code. Raises `EnvironmentFailed` of a command that a node's package cannot run."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in OF_THE_ANALYST:
+            raise
+        raise EnvironmentFailed(
+            f"this command needs the whole of fedprofile: {package} is not installed",
+            hint="this is the node's package; `pip install fedprofile`, in an environment of its "
+            "own, has this command",
+        ) from None
+
+
 def main() -> None:
     """Run the command line; every known error is one line, with what to do, and its number."""
     import click
@@ -108,7 +128,7 @@ def main() -> None:
     from federated.text import plain
 
     try:
-        code = app(standalone_mode=False) or 0
+        code = _called()
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         sys.exit(code)

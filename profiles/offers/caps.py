@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog
 
 from psi.protocol.errors import FedprofileError
 
@@ -64,6 +63,8 @@ def best_under_caps(value: Floats, use: Floats, caps: Floats) -> Chosen:
 
 def _prices(value: Floats, use: Floats, caps: Floats) -> tuple[Floats, float]:
     """A price a cap, and the lowest bound found."""
+    from scipy.optimize import linprog  # a node reads job files and has no SciPy
+
     many, people = len(caps), np.arange(len(value))
     best, kept = np.inf, np.zeros(many)
     prices, cuts, edges = np.zeros(many), list[Floats](), list[float]()

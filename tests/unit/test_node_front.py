@@ -10,6 +10,8 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,18 +19,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pytest
+from typer.testing import CliRunner
 
 from federated.approval.call import make_call
 from federated.keys.identity_file import write_identity
 from federated.keys.keyfile import save_keys
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
+from federated.store.files import locked
 from federated.wire.certificates import make_key, write_key
 from federated.wire.flower import front as fronts
 from federated.wire.local import ask
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
-from psi.protocol import EnvironmentFailed, MisuseError, Refused
+from profiles.cli import app
+from psi.protocol import EnvironmentFailed, FedprofileError, MisuseError, Refused
 
+ROOT = Path(__file__).parents[2]
 SECRET = b"correct horse battery"
 KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau")}
 JOB = bytes(range(32))
@@ -167,6 +173,49 @@ def test_a_mistake_ends_the_start_and_later_only_what_it_touches(front: fronts.N
     assert (sent[0].kind, sent[0].step) == (Kind.REFUSED, Refusal.CLOSED)
     assert other.failure is None
     other.stop()
+
+
+NODE = """
+import sys
+from federated.wire.flower import front
+from profiles.cli import app
+from tests.unit.test_node_front import Hub
+
+front.Fleet, front.FleetKeys = Hub, lambda *args: None
+app(["node", "start", "--home", sys.argv[1], "--passphrase-file", sys.argv[2]])
+"""
+
+
+def test_a_second_start_is_refused_and_leaves_the_first_as_it_is(
+    front: fronts.NodeFront, tmp_path: Path
+) -> None:
+    home, secret = front.home.path, tmp_path / "passphrase"
+    secret.write_bytes(SECRET)
+    secret.chmod(0o600)
+    words = [str(home), str(secret)]
+    command = ["node", "start", "--home", words[0], "--passphrase-file", words[1]]
+    first = subprocess.Popen([sys.executable, "-c", NODE, *words], cwd=ROOT)
+    try:
+        until(lambda: answers(home), "no node")
+        life = (home / "life").read_bytes()
+        for _ in range(2):
+            second = CliRunner().invoke(app, command)
+            assert isinstance(second.exception, MisuseError)
+            assert f"a node runs in {home} already" in second.exception.message
+        assert (home / "life").read_bytes() == life
+        assert answers(home)
+    finally:
+        first.kill()
+        first.wait()
+    with locked(home / ".node.lock", taken="a killed one holds it"):
+        assert not answers(home)
+
+
+def answers(home: Path) -> bool:
+    try:
+        return bool(ask(home / "node.sock", op="status")["name"] == "bureau")
+    except FedprofileError:
+        return False
 
 
 def test_errors_come_through_as_what_they_are() -> None:

@@ -32,6 +32,7 @@ from federated.ledger.lines import read_ledger
 from federated.rehearsal import in_lines, plain_data, rehearse
 from federated.rehearsal.contents import MESSAGES, holds
 from federated.rehearsal.invented import made
+from federated.releases.limits import ReleaseLimits
 from federated.store.plain import to_plain
 from federated.tables.source import MemorySource
 from profiles.cli import app
@@ -206,6 +207,24 @@ def test_a_cap_on_rows_is_said_and_gives_way_to_the_minimum(job: Contract) -> No
     found = rehearse(higher, "bureau", people(400), Policy(), rows=50)
     assert found.rows == 120
     assert found.ended == ""
+
+
+def test_bits_of_a_row_are_held_against_the_whole_table(tmp_path: Path) -> None:
+    asked = JOB.split("[[aggregate]]", maxsplit=1)[0]
+    for table, column in (("bank.people", "age"), ("bureau.people", "loans")):
+        name = f'table = "{table}"\n'
+        asked = asked.replace(name, f'{name}features = ["{column}"]\n')
+    (tmp_path / "job.toml").write_text(f'{asked}\n[[train]]\ntask = "t"\nlabel = "bank.won"\n')
+    training = nameless_draft(Job.load(tmp_path / "job.toml"))
+    allows, refuses = (
+        Policy(releases=ReleaseLimits(row_share=share, row_left=0.0)) for share in (0.5, 0.1)
+    )
+    found = rehearse(training, "bureau", people(4000), refuses, rows=100)
+    assert "5.0 bits of a row of bureau.people asked, 0.0 told before, 1.1 allowed" in found.refused
+    assert f"Policy: refuses: {found.refused}" in in_lines(found, refuses)
+    assert not [entry for entry in found.messages if not entry.step.startswith("contract")]
+    # 100 of the rows hold 6.6 bits, all of them 12
+    assert not rehearse(training, "bureau", people(4000), allows, rows=100).refused
 
 
 def test_a_table_below_the_minimum_ends_the_rehearsal_as_it_would_end_the_job(

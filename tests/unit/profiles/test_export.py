@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from typer.testing import CliRunner
 from profiles.cli import app
 from profiles.dictionary import noted
 from profiles.export import export
-from psi.protocol.errors import InputError, MisuseError
+from psi.protocol.errors import EnvironmentFailed, InputError, MisuseError
 
 
 @pytest.fixture
@@ -60,6 +63,17 @@ def test_a_duckdb_file_has_all_tables_with_their_notes(out: Path, tmp_path: Path
     with pytest.raises(MisuseError, match="exists"):
         export(out, str(file))
     export(out, str(file), overwrite=True)
+
+
+def test_without_its_package_a_workbook_is_refused_with_the_extra_that_has_it(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    with pytest.raises(EnvironmentFailed) as error:
+        export(out, str(tmp_path / "run.xlsx"))
+    extras = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    (name,) = re.findall(r"fedprofile\[(.+)\]", error.value.hint)
+    assert any("XlsxWriter" in need for need in extras["optional-dependencies"][name])
 
 
 @pytest.mark.skipif(not find_spec("xlsxwriter"), reason="needs XlsxWriter")

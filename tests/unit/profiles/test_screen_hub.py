@@ -12,7 +12,7 @@ import pytest
 
 from federated.session.progress import OFFLINE
 from profiles import remote
-from psi.protocol import EnvironmentFailed
+from psi.protocol import Declined, EnvironmentFailed
 
 
 def test_a_lost_hub_is_one_report_and_its_coming_back_another(
@@ -40,3 +40,11 @@ def test_a_lost_hub_is_one_report_and_its_coming_back_another(
     over.set()
     thread.join(5)
     assert said == [("bank", OFFLINE, 0.0), ("bank", "train/churn", 0.5)]
+
+
+@pytest.mark.parametrize(("hint", "first"), [("", "policy.toml"), ("ask less", "ask less; policy")])
+def test_a_no_of_the_own_policy_says_where_it_stands(hint: str, first: str) -> None:
+    home: Any = SimpleNamespace(name="bank", policy=Path("policy.toml"))
+    with pytest.raises(Declined, match="bank itself says no: never") as no, remote._own_word(home):
+        raise Declined("never", hint=hint)
+    assert no.value.hint.startswith(first)
