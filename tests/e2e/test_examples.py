@@ -71,7 +71,8 @@ def check_model(result: JobResult, name: str, auc: tuple[float, float]) -> None:
     score, coefficient = NOISE[name]
     found = central_difference(result, score=score, coefficient=coefficient)
     assert abs(found["fold_auc_difference"]) < FOLDS[name]
-    alone, joined = (score.mean_auc for score in result.outputs.report.models[0].scores)
+    scores = {score.name: score.mean_auc for score in result.outputs.report.models[0].scores}
+    alone, joined = scores[f"{result.federation.contract.receiver} alone"], scores["joined"]
     assert alone == pytest.approx(auc[0], abs=DEALT[name])
     assert joined == pytest.approx(auc[1], abs=DEALT[name])
 
