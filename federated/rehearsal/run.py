@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.approval.decision import AutoDecider, Decision, Request
-from federated.approval.policy import Limits, Policy
+from federated.approval.policy import ONE_PROCESS, Limits, Policy
 from federated.contract.disclosures import disclosures
 from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.contract.terms import Contract
@@ -221,7 +221,7 @@ class _Decider(AutoDecider):
     def check(self, contract: Contract) -> None:
         try:
             super().check(contract)
-            if self._whole is not None:
+            if self._whole is not None and self._policy is not ONE_PROCESS:  # which has no book
                 self._foresee(contract, self._whole)
         except Declined as no:
             self.refused = no.message
