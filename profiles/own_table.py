@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from federated.readers.base import column_hint
 from federated.steps.binning import values_of
@@ -81,6 +82,7 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
                     hint=column_hint(column, known),
                 )
     check_types(job, source, frozen)
+    _check_entity(job, source)
     _check_binned(job, source)
     for target in job.targets:
         managers = managers_of(target, source)
@@ -106,6 +108,25 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
         for offer in job.offers:
             for column in offer.columns:
                 check_numbers(numbers, column, offer)
+
+
+def _check_entity(job: Job, source: Source) -> None:
+    """Raise `InputError` where the first fact does not tell the receiver's rows apart.
+
+    A key may repeat: what becomes of its rows is said by `[align] duplicates`.
+    """
+    entity, table = entity_column(job), job.party(job.receiver).table
+    if entity in _key_columns(job):
+        return
+    named = source.load(table, [entity]).column(entity)
+    values = pc.count_distinct(named, mode="only_valid").as_py()
+    repeated = len(named) - named.null_count - values
+    if repeated or named.null_count:
+        raise InputError(
+            f"{job.file}: [profile] facts: the first names the entity, and {entity!r} of {table} "
+            f"has {values:,} values in {len(named):,} rows, {named.null_count:,} of them empty",
+            hint="put a column first that is another one in each row, as a customer's number",
+        )
 
 
 def _check_somebody_left(job: Job, source: Source) -> None:

@@ -27,6 +27,7 @@ from psi.protocol.errors import InputError
 __all__ = ["DatabaseReader", "arrow_expression", "database_file", "duckdb_connection"]
 
 
+_AS_TEXT = ("TIME WITH TIME ZONE", "INTERVAL", "BIT")
 _SHOWN = 60
 """Letters of a type that an error shows: a nested one may be pages long."""
 
@@ -84,6 +85,8 @@ def duckdb_connection(path: str | Path = ":memory:", *, read_only: bool = False)
             "allow_community_extensions": False,
         },
     )
+    # it is drawn into what a program prints as soon as a statement takes two seconds
+    connection.execute("SET enable_progress_bar = false")
     if not hasattr(connection, "fetch_arrow_table"):
         connection = _ArrowNames(connection)
         # About a copy of a few rows of schema, and about an old name of a method.
@@ -176,7 +179,10 @@ class DatabaseReader(Reader):
         connection = self._connection()
         schema, _, table = self._table.rpartition(".")
         try:
-            return connection.table(table, database=schema or None)
+            found = connection.table(table, database=schema or None)
+            if self._scheme == "duckdb":
+                found = _without_a_place(connection, found, schema, table)
+            return found
         except Exception as error:
             found = f"cannot open table {self._table!r} ({type(error).__name__})"
             raise InputError(f"{self.where}: {found}") from None
@@ -209,6 +215,18 @@ class DatabaseReader(Reader):
             )
         found = f"cannot connect to {self._scheme} ({type(error).__name__})"
         return InputError(f"{self.where}: {found}")
+
+
+def _without_a_place(connection: Any, found: Any, schema: str, table: str) -> Any:
+    """A DuckDB table with columns of types that Arrow has no place for as the text of DuckDB.
+
+    Ibis reads a time of day with a zone as one without.
+    """
+    parts = [part.replace('"', '""') for part in (schema, table) if part]
+    name = ".".join(f'"{part}"' for part in parts)
+    described = connection.con.execute(f"DESCRIBE {name}").fetchall()
+    texts = [str(column) for column, kind, *_ in described if kind in _AS_TEXT]
+    return found.mutate(**{column: found[column].cast("string") for column in texts})
 
 
 def _type(kind: Any) -> str:

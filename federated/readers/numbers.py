@@ -105,7 +105,8 @@ def spelled(text: pa.ChunkedArray, form: Spelling) -> tuple[pa.ChunkedArray, Mas
 
     Digits and marks may be full-width, a minus any of its forms. `percent` wants a percent sign and
     divides by 100; `money` drops a currency's sign or code on either side, takes (1,234.50) and
-    1,234.50- for negative. Thousands stand in groups of three (two before them, as in India).
+    1,234.50- for negative. Thousands stand in groups of three (two before them, as in India)
+    and do not begin with 0: 0,175 is a fraction.
     """
     found = _narrow(pc.utf8_trim_whitespace(text))
     found = pc.if_else(pc.equal(found, ""), pa.scalar(None, pa.large_string()), found)
@@ -117,7 +118,7 @@ def spelled(text: pa.ChunkedArray, form: Spelling) -> tuple[pa.ChunkedArray, Mas
         found = _without_currency(found)
     if form.thousands:
         mark = _BLANKS if form.thousands == " " else re.escape(form.thousands)
-        whole = rf"(?:\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}|\d+)"
+        whole = rf"(?:[1-9]\d{{0,2}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}|\d+)"
         grouped = rf"^[+-]?{whole}(?:{re.escape(form.decimal)}\d*)?$"
         found = _only(found, _like(found, grouped))
         found = pc.replace_substring_regex(found, mark, "")

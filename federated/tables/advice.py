@@ -28,10 +28,11 @@ def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
         )
     if report.suggested_kind:
         kind = report.suggested_kind
+        other = "" if report.kind == "text" else "another column may be meant; if not, "
         found.append(
-            f"{name}: looks like {kind}: another column may be meant; if not, name that kind in "
-            f'[align] kinds of the job, or in tables.toml, kinds = {{ {name} = "{kind}" }}, where '
-            "a table is bound without a job"
+            f"{name}: looks like {kind}: {other}name that kind in [align] kinds of the job, or in "
+            f'tables.toml, kinds = {{ {quoted_name(name)} = "{kind}" }}, where a table is bound '
+            "without a job"
         )
     if report.invalid.get("masked"):
         found.append(
@@ -51,12 +52,12 @@ def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
 
 def _of_values(report: ColumnReport) -> list[str]:
     """What is said of values that are not what they seem."""
-    name, found = report.column, list[str]()
-    if report.fractions:
+    name, found, plain = report.column, list[str](), report.kind == "text"
+    if report.fractions and not report.suggested_kind:
+        kind = "as kind number; name it in [align] kinds, or export" if plain else "if you export"
         found.append(
             f"{name}: {report.fractions:,} rows are whole numbers with .0 behind them, as programs "
-            "write numbers beside gaps: they match 100001 only as kind number; name it in [align] "
-            "kinds, or export the column as whole numbers"
+            f"write numbers beside gaps: they match 100001 only {kind} the column as whole numbers"
         )
     if report.times:
         found.append(

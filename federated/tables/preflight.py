@@ -21,6 +21,8 @@ from psi.protocol.errors import InputError, MisuseError
 
 __all__ = ["preflight"]
 
+# kinds that read 100001.0 as 100001
+_WHOLE = ("number", "phone")
 _SAMPLE = 2000
 # UTF-8 read as Latin-1 or Windows-1252, GBK read twice, and the replacement character.
 _MOJIBAKE = "[\u00c2-\u00f4][\u0080-\u00bf]|\ufffd|锟斤拷|烫烫|屯屯|锘|ï»¿"
@@ -170,7 +172,7 @@ def _column(
         suggested_kind=guessed,
         suggestions=(),
         words=words,
-        fractions=_count(text, r"^\s*\d+\.0+\s*$") if cleaned.kind != "number" else 0,
+        fractions=0 if cleaned.kind in _WHOLE else _count(text, r"^\s*\d+\.0+\s*$"),
         mistyped=_mistyped(text, cleaned),
         times=_count(text, _TIME) - _count(text, _MIDNIGHT) if "date" in cleaned.kind else 0,
         fillers=_fillers(text, cleaned.kind),

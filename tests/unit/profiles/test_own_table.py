@@ -49,7 +49,7 @@ PEOPLE = pa.table(
     {
         "number": ["c1", "c2", "c3", "c4"],
         "id": ["1", "2", "3", "4"],
-        "full_name": ["a", "b", "c", "d"],
+        "full_name": ["a", "b", "c", "b"],
         "phone": ["5", "6", "7", "8"],
         "balance": [1.0, 2.0, 3.0, 4.0],
         "left": ["yes", "no", None, "no"],
@@ -75,6 +75,11 @@ WRONG = [
     ('["number"]', '["numbr"]', "[profile] facts: bank.people has no column 'numbr'"),
     ('"bank.managers"', '"bank.staff"', "no table 'bank.staff'"),
     ('["phone"]', '["number"]', "[[target]] 1 columns: 'number' is in every list already"),
+    (
+        '["number"]',
+        '["full_name", "number"]',
+        "'full_name' of bank.people has 3 values in 4 rows, 0 of them empty",
+    ),
     ('["phone"]', '["score"]', "[[target]] 1 columns: 'score' is in every list already"),
 ]
 

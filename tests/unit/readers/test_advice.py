@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from federated.readers.advice import how_to_read
+from federated.readers.numbers import Spelling, spelled
 from federated.tables.bindings import TablesFile
 from federated.tables.encoding import Encoder
 from federated.tables.inferred import mark, refuse_unclear
@@ -164,6 +166,8 @@ def test_advice_on_keys(tmp_path: Path) -> None:
     assert "1 rows hold a word for nothing" in told
     assert 'nulls = { k = ["-", "?"] }' in told
     assert preflight(table, keys, {"k": "number"}).columns[0].usable == 2
+    as_identity = " ".join(preflight(table, keys, {"k": "identity_number"}).suggestions)
+    assert "they match 100001 only if you export the column as whole numbers" in as_identity
     table = source(tmp_path, column, "k", 'nulls = { k = ["-", "?"] }').load(
         "p.t", ["k"], keys=["k"]
     )
@@ -180,3 +184,17 @@ def test_letters_for_digits_are_counted(tmp_path: Path) -> None:
     assert "2 rows are valid with the digit 0 for the letter O, or 1" in " ".join(
         report.suggestions
     )
+
+
+def test_phones_written_as_floats_are_told_to_be_phones_and_nothing_else() -> None:
+    table = pa.table({"tel": [f"1380013{n:04}.0" for n in range(30)]})
+    (told,) = preflight(table, [["tel"]], {}).suggestions
+    assert told.startswith("tel: looks like phone: name that kind in [align] kinds of the job")
+    report = preflight(table, [["tel"]], {"tel": "phone"})
+    assert (report.columns[0].usable, report.suggestions) == (30, ())
+
+
+def test_a_fraction_after_a_comma_is_no_thousand() -> None:
+    column = pa.chunked_array([[f"0,{n}" for n in range(100, 180)]], pa.large_string())
+    assert how_to_read(column, "rate").startswith('in tables.toml set decimal = { rate = "," };')
+    assert spelled(column, Spelling(".", ",", "number"))[1].all()

@@ -94,13 +94,14 @@ def test_a_database_that_another_process_writes_is_named(tmp_path: Path) -> None
     assert bound(tmp_path, "duckdb:///b.db").load().num_rows == 1
 
 
-def test_a_type_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_what_arrow_has_no_place_for_is_the_text_of_duckdb(tmp_path: Path) -> None:
+    values = "1 x, interval 3 day i, timetz '10:00:00+02' z, time '10:00' t, '101'::bit b"
     with duckdb.connect(str(tmp_path / "b.db")) as database:
-        database.execute("create table t as select 1 x, interval 1 day i")
-    table = bound(tmp_path, "duckdb:///b.db")
-    with pytest.raises(InputError, match="column 'i' of type interval"):
-        table.load()
-    assert table.load(["x"]).to_pydict() == {"x": [1]}
+        database.execute(f'create table "a ""t" as select {values}')
+    found = bound(tmp_path, "duckdb:///b.db", 'a \\"t').load()
+    assert found.select(["x", "i", "z", "b"]).to_pylist() == [
+        {"x": 1, "i": "3 days", "z": "10:00:00+02", "b": "101"}
+    ]
 
 
 def test_a_nested_type_is_named_in_one_line(tmp_path: Path) -> None:
