@@ -10,7 +10,7 @@ import numpy as np
 from federated.aggregate import AggregateResult, CategoryResult, Statistic
 from federated.contract.terms import AggregateTerms, CategoryTerms
 from federated.steps.outcome import Outcome
-from profiles.report.data import (
+from profiles.report.grouped import (
     Aggregated,
     CategoryMeasure,
     CategoryTable,

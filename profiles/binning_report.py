@@ -14,7 +14,7 @@ from federated.steps.binning import CLASS_ROWS, binned_column
 from federated.steps.outcome import Binned
 from profiles.federation import Federation
 from profiles.job import Job
-from profiles.report.data import Binning, Valued
+from profiles.report.grouped import Binning, Valued
 
 __all__ = ["binning_metrics", "binnings"]
 

@@ -14,7 +14,7 @@ from profiles.baseline import Comparison
 from profiles.central import central
 from profiles.federation import Federation
 from profiles.job import Job
-from profiles.report.data import Model, importance_of, paired_gain, scored
+from profiles.report.measured import Model, importance_of, paired_gain, scored
 
 __all__ = ["compare_pooled", "horizontal_model"]
 

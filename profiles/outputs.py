@@ -31,7 +31,7 @@ from profiles.lists import Lists, lists_of
 from profiles.own_table import entity_column, own_facts, own_table
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData, TargetSummary
-from profiles.report.data import Model
+from profiles.report.measured import Model
 from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
 from profiles.scoring import Alone, fit_alone, measured, reasons

@@ -23,19 +23,10 @@ from profiles.job import Job
 from profiles.leakage import leakage
 from profiles.offers.chosen import Money
 from profiles.plan import PATHS
-from profiles.report.data import (
-    Aggregated,
-    GroupRow,
-    Match,
-    Model,
-    PartyLine,
-    ReportData,
-    RunFacts,
-    SegmentLine,
-    StepFacts,
-    TargetLine,
-    TargetSummary,
-)
+from profiles.report.data import Match, PartyLine, ReportData, RunFacts, StepFacts
+from profiles.report.grouped import Aggregated, GroupRow
+from profiles.report.listed import SegmentLine, TargetLine, TargetSummary
+from profiles.report.measured import Model
 from profiles.segments import Segments
 from psi.kernels.montgomery import best_path
 

@@ -14,7 +14,7 @@ from profiles.central import central
 from profiles.leaks import LEAK, partners_part, telling_columns
 from profiles.own_trees import tree_scores
 from profiles.reasons import score_reasons, true_zeros
-from profiles.report.data import Model, OutOfTime, Scored, importance_of, paired_gain, scored
+from profiles.report.measured import Model, OutOfTime, Scored, importance_of, paired_gain, scored
 from profiles.trees_outputs import trees_importance, trees_notes, trees_reasons
 
 __all__ = ["Alone", "fit_alone", "measured", "reasons"]

@@ -23,7 +23,7 @@ from federated.trees import Binning, Layout, grow_alone
 from federated.trees.binning import CategoryBins, NumberBins
 from profiles.baseline import Comparison
 from profiles.reasons import column_words, worded
-from profiles.report.data import Importance
+from profiles.report.measured import Importance
 
 __all__ = ["compare_trees", "trees_importance", "trees_metrics", "trees_notes", "trees_reasons"]
 

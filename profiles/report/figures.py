@@ -17,7 +17,7 @@ import numpy as np
 
 from federated.evaluation import Calibration
 from federated.text import plain
-from profiles.report.data import Model, Scored
+from profiles.report.measured import Model, Scored
 
 __all__ = ["Figure", "figures", "label"]
 

@@ -17,8 +17,9 @@ from markupsafe import Markup
 
 from federated.text import plain
 from profiles.report import sentences
-from profiles.report.data import Importance, Model, ReportData
+from profiles.report.data import ReportData
 from profiles.report.figures import Figure, figures
+from profiles.report.measured import Importance, Model
 
 __all__ = ["render_report"]
 

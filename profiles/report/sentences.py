@@ -8,7 +8,9 @@ from math import isfinite
 
 from federated.evaluation import Interval
 from profiles.offers.chosen import Money
-from profiles.report.data import Leakage, Match, Model, ReportData, TargetSummary
+from profiles.report.data import Leakage, Match, ReportData
+from profiles.report.listed import TargetSummary
+from profiles.report.measured import Model
 
 __all__ = [
     "amount",
