@@ -6,24 +6,21 @@ shares of the residuals to all (docs/protocols/private_regression.md).
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.regression.descent import Descent, Metric, moved
+from federated.regression.descent import Descent, moved
+from federated.regression.feature_end import FeatureEnd
 from federated.regression.guards import check_columns, check_rows
-from federated.regression.links import MOST_RANGE, Grid, slope_of
 from federated.regression.messages import (
     Answers,
     Grids,
     Handed,
     Lanes,
-    Learned,
     Limits,
     Pad,
     Products,
@@ -33,12 +30,10 @@ from federated.regression.messages import (
     Sums,
     Tables,
 )
-from federated.regression.noise import WILD
-from federated.regression.party import Bins, Party, Words
-from federated.regression.plan import RegressionPlan, opened_numbers
+from federated.regression.party import Words
+from federated.regression.plan import RegressionPlan
 from federated.regression.results import FeatureFit, Floats
-from federated.regression.rounding import rounded
-from federated.regression.schedule import EVERY, Place, digest, table_bits
+from federated.regression.schedule import digest, table_bits
 from federated.regression.states import Fitting, Linking
 from federated.regression.steps import following, own_products
 from federated.sharing.kept import Index, widened
@@ -52,23 +47,14 @@ from federated.sharing.messages import (
     Turned,
     Zeroed,
 )
-from psi.protocol import Context, Done, MisuseError, PeerError, Refused, Share, Turn, encode
+from psi.protocol import Context, PeerError, Share, Turn
 
 __all__ = ["FeatureParty"]
 
-T = TypeVar("T")
-
-GROWTH = 8.0
-"""How much wider a step may make the range of this party's scores."""
-_MODELS = 64
-"""More than an evaluation has."""
-_SEED = 32
 _MOST_ONE = 1024.0
-_PARTS = 64
-"""Steps are shortened to a multiple of one over so many."""
 
 
-class FeatureParty(Party[FeatureFit]):
+class FeatureParty(FeatureEnd):
     """Holds columns; learns its own coefficients, the labelled rows and their folds.
 
     Args:
@@ -89,7 +75,6 @@ class FeatureParty(Party[FeatureFit]):
         Refused: too few rows, or a column that would speak of single rows.
     """
 
-    holds_scores = True
     transitions: ClassVar[Mapping[tuple[type, type], str]] = {
         (Linking, Setup): "on_setup",
         (Linking, Offer): "on_offer",
@@ -126,15 +111,9 @@ class FeatureParty(Party[FeatureFit]):
     ) -> None:
         own = np.ascontiguousarray(x, dtype=np.float64)
         check_columns(own)
-        super().__init__(context, label_party, own, plan)
+        super().__init__(context, label_party, own, plan, partners)
         self._most, self._records, self._repeats = most, records, repeats
         self._others = others
-        self._partners = list(partners) or [context.party]
-        if len(self._partners) != plan.partners or context.party not in self._partners:
-            raise MisuseError(f"{len(self._partners)} feature parties, {plan.partners} planned")
-        self._at = self._partners.index(context.party)
-        self._last = self._at == len(self._partners) - 1
-        self._cache: dict[Any, Any] = {}
 
     def begin(self) -> Turn[FeatureFit]:
         """Wait for the terms."""
@@ -279,16 +258,6 @@ class FeatureParty(Party[FeatureFit]):
             raise PeerError("limits of steps of another number, or out of range")
         return self._onward(replace(state, limits=np.zeros(0)), sent.limits)
 
-    def on_pad(self, state: Fitting, sent: Pad, peer: str) -> Turn[FeatureFit]:
-        """The half of a pad that a party beside this one has drawn."""
-        side = self._beside.get(peer, "")
-        state = self._heard_of(state, sent, peer, side != "")
-        if (state.before if side == "before" else state.after) or len(sent.seed) != _SEED:
-            raise PeerError("a pad that is not due")
-        if side == "before":
-            return self._finish(replace(state, before=sent.seed), [])
-        return self._finish(replace(state, after=sent.seed), [])
-
     # one evaluation
 
     def _onward(self, state: Fitting, limits: Floats) -> Turn[FeatureFit]:
@@ -322,12 +291,6 @@ class FeatureParty(Party[FeatureFit]):
 
     def _going(self, state: Fitting, evaluation: int) -> bool:
         return state.running and self._made(state) and evaluation == state.number
-
-    def _heard_of(self, state: Fitting, sent: Any, peer: str, known: bool) -> Fitting:
-        """A message of another feature party."""
-        if not known:
-            raise PeerError("a message that only another party of the regression may send")
-        return replace(state, transcript=state.transcript.hear(encode(sent)))
 
     @property
     def _ends(self) -> str:
@@ -402,200 +365,3 @@ class FeatureParty(Party[FeatureFit]):
         told = Products(state.number, np.concatenate(numbers))
         sums = [(self._peer, self._told(state))] * self._last
         return state, [*sums, (self._peer, told)]
-
-    def _linear(self, state: Fitting, chunk: int) -> Words:
-        """Own scores are shares of the residuals already."""
-        low, high = self._own(state).range(chunk)
-        rows = self._own(state).filled(chunk)
-        models = range(len(self._evaluation(state).models))
-        shares = np.zeros((rows, len(models)), np.uint64)
-        for at in models:
-            shares[: high - low, at] = self._fixed(self._scores(state, at)[low:high], state.unit)
-        shares[: high - low] *= self._labelled[low:high, None].astype(np.uint64)
-        return shares
-
-    def _slack(self, state: Fitting, at: int) -> Words:
-        """How far a row's mean is off because its score is not on the grid, `uint64[n, outs]`.
-
-        The slope at a row is not known here; that of the label party's mean score, brought to the
-        mean of its slopes, does: what remains has no bias.
-        """
-
-        def made() -> Words:
-            scores, grid = self._scores(state, at), self._grid(state, at)
-            slope = slope_of(self._plan.link, scores + state.score)
-            slope *= state.curvature / slope[self._labelled].mean()
-            off = grid.points[self._points(state, Place(0, 0, -1, state.number, at))] - scores
-            low = sum(state.shapes[1 : 2 * at : 2])
-            ones = self.context.store.get("ones", state.number)[low:][: state.shapes[2 * at + 1]]
-            # of what a lookup gives the tables after it are yet to be taken
-            left = table_bits(self._plan) * (len(self._partners) - 1 - self._at)
-            return self._fixed(np.ldexp((slope * off)[:, None] * ones, -left), state.unit)
-
-        return self._once(("slack", state.number, at), made)
-
-    def _limit(self, model: Descent) -> float:
-        """The part of a step that lets the range of scores grow by GROWTH at most, and stay."""
-        if self._plan.link == "linear":
-            return 1.0
-        scores, more = self._x @ model.weights, self._x @ model.step
-        growth, farthest = max(float(np.ptp(more)), 1e-9), max(float(np.abs(more).max()), 1e-9)
-        wider, further = (MOST_RANGE - 1.0 - float(f(scores)) for f in (np.ptp, _farthest))
-        parts = int(_PARTS * min(1.0, min(GROWTH, wider) / growth, further / farthest))
-        return max(1, parts) / _PARTS
-
-    @property
-    def _beside(self) -> dict[str, str]:
-        """The feature parties next to this one, and on which side."""
-        places = ((self._at - 1, "before"), (self._at + 1, "after"))
-        every = range(len(self._partners))
-        return {self._partners[at]: side for at, side in places if at in every}
-
-    def _scored(self, state: Fitting) -> Turn[FeatureFit]:
-        """Each row's final score by the one model that shows it; of several the half of a pad."""
-        fold = self._folds
-        told = np.zeros(self._rows, np.int64)
-        random = state.transcript.random("final scores")
-        for model, descent in enumerate(state.models):
-            rows = fold == model - 1
-            scores = self._x @ descent.weights
-            # the noise is measured by all rows: few, or chosen ones, may lie close together
-            told[rows] = rounded(scores, self._plan.score_bits, random, self._repeats)[rows]
-        self.context.store.put("final", 0, told)
-        # no pad for two texts, at neither end of a pad: each half is drawn by what it is to pad
-        text = hashlib.sha256(told.tobytes()).hexdigest()
-        state = replace(state, pad=state.transcript.draw(f"pad {text}", _SEED))
-        return self._finish(state, [(name, Pad(state.pad)) for name in self._beside])
-
-    def _finish(self, state: Fitting, messages: list[tuple[str, Any]]) -> Turn[FeatureFit]:
-        """Tell the final scores; of several, under pads that add up to zero."""
-        came = [side for side in ("before", "after") if getattr(state, side)]
-        if not state.pad or len(came) < len(self._beside):
-            return Turn(state, messages)
-        told = self.context.store.get("final", 0).copy()
-        if state.before:
-            told -= _pad(state.before + state.pad, self._rows)
-        if state.after:
-            told += _pad(state.pad + state.after, self._rows)
-        full = state.models[0].weights
-        fit = FeatureFit(
-            coefficients=full,
-            told_rows=self._rows,
-            score_bits=self._plan.score_bits,
-            gradient_left=[each.left for each in state.log if each.fold == EVERY][-1],
-            evaluations=state.last + 1,
-            opened=opened_numbers(self._ran(state), self._raw.shape[1]),
-        )
-        limits = self.context.store.get("limits", 0)
-        learned = Learned(limits, float(self._mean @ full), told)
-        return Turn(Done(), [*messages, (self._peer, learned)], fit, 1.0)
-
-    # what is at hand
-
-    def _points(self, state: Fitting, place: Place) -> Bins:
-        def made() -> Bins:
-            grid, moved = (
-                self._grid(state, place.model),
-                self._moved(state.number, place.model),
-            )
-            return grid.numbers(self._scores(state, place.model), moved)
-
-        return self._once(("points", state.number, place.model), made)
-
-    def _moved(self, number: int, at: int) -> NDArray[np.int16]:
-        return np.asarray(self.context.store.get("moved", number * _MODELS + at))
-
-    def _blur(self, state: Fitting, at: int) -> None:
-        """Draw how far each row's point is moved in this evaluation."""
-        wide = 2 * self._grid(state, at).reach + 1
-        drawn = state.transcript.draw(f"moved {state.number} {at}", 4 * self._rows)
-        moved = (np.frombuffer(drawn, "<u4") % wide).astype(np.int16) - np.int16(wide // 2)
-        self.context.store.put("moved", state.number * _MODELS + at, moved)
-
-    def restore(self, data: bytes) -> None:
-        super().restore(data)
-        self._cache.clear()
-
-    def _once(self, key: tuple[str, int, int], make: Callable[[], T]) -> T:
-        """What is made once an evaluation; that of others is forgotten."""
-        if key not in self._cache:
-            self._cache = {k: v for k, v in self._cache.items() if k[1] == key[1]}
-            self._cache[key] = make()
-        found: T = self._cache[key]
-        return found
-
-    def _scores(self, state: Fitting, at: int) -> Floats:
-        def made() -> Floats:
-            model = self._evaluation(state).models[at]
-            return np.asarray(self._x @ state.models[model].weights)
-
-        return self._once(("scores", state.number, at), made)
-
-    def _grid(self, state: Fitting, at: int) -> Grid:
-        blurred = self._plan.noise > 0
-        grid = Grid.over(self._scores(state, at), self._plan.grid_bits, blurred=blurred)
-        try:
-            grid.check()
-        except PeerError:
-            raise Refused("a step led to scores beyond any model's", hint=WILD) from None
-        return grid
-
-    def _tables(self, state: Fitting) -> list[Words]:
-        def made() -> list[Words]:
-            return self._shaped(state, self.context.store.get("tables", state.number))
-
-        return self._once(("tables", state.number, 0), made)
-
-    @cached_property
-    def _known(self) -> NDArray[np.bool_]:
-        return np.asarray(self.context.store.get("labelled", 0) == 1)
-
-    @property
-    def _labelled(self) -> NDArray[np.bool_]:
-        return self._known
-
-    @cached_property
-    def _told_folds(self) -> NDArray[np.int8]:
-        return np.asarray(self.context.store.get("fold", 0))
-
-    @property
-    def _folds(self) -> NDArray[np.int8]:
-        return self._told_folds
-
-    @cached_property
-    def _mean(self) -> Floats:
-        return np.asarray(self._raw[self._labelled].mean(axis=0))
-
-    @cached_property
-    def _x(self) -> Floats:
-        """Columns less their mean, which the label party's intercept takes up."""
-        return np.asarray(self._raw - self._mean)
-
-    @cached_property
-    def _penalty(self) -> Floats:
-        return np.full(self._raw.shape[1], self._plan.penalty)
-
-    def _metric(self, state: Fitting) -> Metric:
-        if self._held_metric is None:
-            x = self._x[self._labelled]
-            square = state.curvature * x.T @ x + np.diag(self._penalty)
-            inverse = np.asarray(np.linalg.pinv(square, hermitian=True))
-            self._held_metric = Metric(inverse, self._noise_within(self._back, state.unit))
-        return self._held_metric
-
-    _held_metric: Metric | None = None
-
-    @cached_property
-    def _back(self) -> Floats:
-        """Sums over (all rows, integer columns) to gradients: `float64[1 + integers, k]`."""
-        return self._columns.back(self._x)
-
-
-def _pad(seed: bytes, rows: int) -> NDArray[np.int64]:
-    """Uniform numbers modulo 2^64."""
-    drawn = hashlib.shake_256(b"regression pad" + seed).digest(8 * rows)
-    return np.frombuffer(drawn, "<i8").astype(np.int64)
-
-
-def _farthest(scores: Floats) -> float:
-    return float(np.abs(scores).max())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,9 @@ from federated.regression.plan import MOST_EVALUATIONS, MOST_FOLDS, MOST_PARTNER
 from federated.sharing.kept import IndexKeys, ValueKeys
 from federated.sharing.seeds import BASE
 from federated.sharing.transcript import Transcript
-from psi.protocol import Array, Length, Range, message
+from psi.protocol import Array, Length, PeerError, Range, message
 
-__all__ = ["Entry", "Fitting", "Joined", "Linking"]
+__all__ = ["Entry", "Fitting", "Joined", "Linking", "link_of", "links", "put_link", "with_all"]
 
 _Count = Annotated[int, Range(0, 1 << 40)]
 _Products = Annotated[NDArray[np.float64], Array("float64", most=1 << 20)]
@@ -125,3 +125,38 @@ class Joined:
 
     linking: Annotated[tuple[Linking | None, ...], Length(MOST_PARTNERS)]
     fitting: Annotated[tuple[Fitting | None, ...], Length(MOST_PARTNERS)]
+
+
+def links(state: Joined) -> list[Fitting]:
+    """Of all links that have their seeds."""
+    return [fit for fit in state.fitting if fit is not None]
+
+
+def link_of(state: Joined, at: int) -> Fitting:
+    """Of one link. Raises `PeerError` before its trees."""
+    fit = state.fitting[at]
+    if fit is None:
+        raise PeerError("a message before the link's trees")
+    return fit
+
+
+def put_link(state: Joined, at: int, new: Linking | Fitting) -> Joined:
+    """With the state of one link; all others have heard what it has."""
+    linking, fitting = list(state.linking), list(state.fitting)
+    heard = new.transcript.heard
+    for each in range(len(linking)):
+        link, fit = linking[each], fitting[each]
+        if link is not None:
+            linking[each] = replace(link, transcript=replace(link.transcript, heard=heard))
+        if fit is not None:
+            fitting[each] = replace(fit, transcript=replace(fit.transcript, heard=heard))
+    if isinstance(new, Linking):
+        linking[at] = new
+    else:
+        linking[at], fitting[at] = None, new
+    return Joined(tuple(linking), tuple(fitting))
+
+
+def with_all(state: Joined, **fields: Any) -> Joined:
+    """With fields that are the same of all links."""
+    return replace(state, fitting=tuple(replace(fit, **fields) for fit in links(state)))
