@@ -70,10 +70,12 @@ def federate(
     policies: Mapping[str, Policy] | None = None,
     hold: bool = False,
     frozen: FrozenColumns | None = None,
+    models: Path | None = None,
 ) -> Federation:
     """Run the job; `home` gets one folder a party with its ledger and identity.
 
-    `frozen` says what the parties' columns were taken for in the last job.
+    `frozen` says what the parties' columns were taken for in the last job. In `models` each party
+    has a folder for its parts of models; None: they are not kept.
 
     With `hold` the parties' copies of their tables stay until `wrote` is called: outputs are made
     of them.
@@ -97,7 +99,8 @@ def federate(
         write_identity(folder / "identity.json", pinned[name], private=True)
         source, policy = sources[name], (policies or {}).get(name)
         also = partial(extracts, job, name, source)
-        participant = Participant(session, source, policy, also=also, frozen=frozen)
+        place = None if models is None else models / name
+        participant = Participant(session, source, policy, also=also, frozen=frozen, models=place)
         tables[name] = participant.tables
         players.append(Player(session, participant, asked if name == job.receiver else None))
     play(router, players)

@@ -148,7 +148,7 @@ def federate_remote(
             also = partial(extracts, job, me, source)
             participant = Participant(
                 session, source, decider=decider, stop=halt, kept=link.home.tags, also=also,
-                frozen=frozen, persons=person_book(link.home),
+                frozen=frozen, persons=person_book(link.home), models=link.home.models,
             )  # fmt: skip
             allowed = load_policy(link.home.policy).limits.aggregate_protocols
             asked = draft(job.adding(allowed), parties, nonce, time.time())

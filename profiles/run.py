@@ -157,6 +157,7 @@ def run_job(
     resumed: bool = False,
     frozen: FrozenColumns | None = None,
     campaigns: Path | None = None,
+    models: Path | None = None,
 ) -> JobResult:
     """Run `job` with all parties in this process and write its outputs to `out`.
 
@@ -175,6 +176,9 @@ def run_job(
         frozen: what columns were taken for in the last run, to which this one is held.
         campaigns: a folder of the receiver's with the keys of its control groups, made if it is not
             there; needed where the job has a campaign.
+        models: a folder in which each party keeps its part of what is trained, in a folder of its
+            own, and finds it when the job scores; None: nothing is kept. A party with a hub or
+            node has its own.
 
     Raises:
         FedprofileError: whatever any party raised; `out` is then as it was.
@@ -200,7 +204,7 @@ def run_job(
     group = _control_group(job, campaigns, resumed)
     with _small_matrices(), _staged(out) as staging:
         with progress or nullcontext(_quiet) as report:
-            run = over or partial(_here, frozen=frozen)
+            run = over or partial(_here, frozen=frozen, models=models)
             federation = run(job, by_name, staging / "parties", report)
         outputs = write_outputs(
             job,
@@ -263,8 +267,9 @@ def _here(
     progress: Progress,
     *,
     frozen: FrozenColumns | None = None,
+    models: Path | None = None,
 ) -> Federation:
-    return federate(job, sources, home, progress=progress, hold=True, frozen=frozen)
+    return federate(job, sources, home, progress=progress, hold=True, frozen=frozen, models=models)
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -45,6 +45,7 @@ BELONGINGS = (
     Thing("campaigns", "keys of control groups, of this party's own lists", memory=True),
     Thing("quota.json", "jobs and rows of each proposer today", memory=True),
     Thing("releases", "what was told of which columns, to whom and about whom", memory=True),
+    Thing("models", "this party's parts of trained models"),
     Thing("persons", "who was in which job, as digests; who is to be in none", memory=True),
     Thing("tags", "kept tags, exact counts told, groups asked, bits learned, folds", memory=True),
     Thing("jobs", "ledgers; of jobs under way journals with their copies of tables", memory=True),

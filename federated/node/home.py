@@ -18,6 +18,7 @@ tags/            between jobs (0600): prepared tags; told.json, exact counts tha
                  of partners' rows that these told; folds, the key that deals its records into
                  validation folds: if it is lost, they are dealt anew; bins-*.json, its columns'
                  bins with what they said of a receiver's label in the last job, for drift
+models/          its parts of models that were trained, sealed, and their key (0600)
 releases/        what was disclosed of which columns to whom, for how long it is remembered (0600)
 persons/         who was in which job, as keyed digests, and who is to be in none (0600)
 jobs/SESSION/    one folder a job: ledger; while it runs the journal, with its copy of the table
@@ -143,6 +144,11 @@ class NodeHome:
     def releases(self) -> Path:
         """The book of what this party has disclosed of its columns."""
         return self.path / "releases"
+
+    @property
+    def models(self) -> Path:
+        """This party's parts of models."""
+        return self.path / "models"
 
     @property
     def persons(self) -> Path:

@@ -21,6 +21,7 @@ from federated.persons.book import PersonBook
 from federated.persons.naming import naming
 from federated.persons.source import WithoutForgotten
 from federated.releases.memory import Releases
+from federated.scoring.store import ModelStore
 from federated.session.journal import DRAFT
 from federated.session.progress import APPROVAL
 from federated.session.session import Session
@@ -59,9 +60,11 @@ class Participant:
         also: Callable[[], Sequence[Extract]] = tuple,
         frozen: FrozenColumns | None = None,
         persons: PersonBook | None = None,
+        models: Path | None = None,
     ) -> None:
         """What outlives a job: `kept`, a folder for prepared tags, the book of `releases`, what
-        columns are `frozen` as, and the book of `persons` who are in jobs, or in none.
+        columns are `frozen` as, the book of `persons` who are in jobs, or in none, and a folder of
+        `models`, its parts of those that were trained.
 
         `also` says what the party needs of its tables beyond the contract's columns.
         """
@@ -69,6 +72,7 @@ class Participant:
         self.tables, self._also, self._source = session.tables(source), also, source
         self._persons = persons
         self._releases = releases
+        self._models = None if models is None else ModelStore(models, session.random)
         self._session, self._kept, self._frozen = session, kept, frozen
         self._decider = decider or AutoDecider(session.name, source, policy)
         self._stop = stop or threading.Event()
@@ -131,6 +135,7 @@ class Participant:
                 self._kept,
                 self._releases,
                 gone,
+                self._models,
             )
             if self._persons and (agreed.contract.known or self._receives(agreed.contract)):
                 self._persons.match(agreed.contract.nonce, outcome.rows, gone)

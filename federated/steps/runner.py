@@ -14,6 +14,7 @@ import numpy as np
 from federated.contract.terms import Contract, PartyTerms
 from federated.releases.learned import note_learned
 from federated.releases.memory import Releases
+from federated.scoring.store import ModelStore
 from federated.session.session import Session
 from federated.steps.align import Align
 from federated.steps.binning import Binning
@@ -96,9 +97,10 @@ def run_steps(
     kept: Path | None = None,
     releases: Releases | None = None,
     gone: np.ndarray | None = None,
+    models: ModelStore | None = None,
 ) -> Outcome:
     """All steps of a contract in its order, at one party; see `Work` for the arguments."""
-    work = Work(session, contract, source, salt, kept, releases, gone=gone)
+    work = Work(session, contract, source, salt, kept, releases, gone=gone, models=models)
     steps = [step(work) for step in STEPS]
     if work.receives and kept is not None:
         work.outcome.before = note_learned(kept / "learned.json", contract)

@@ -9,6 +9,7 @@ from federated.contract.kinds.train_trees import TrainTrees as Terms
 from federated.contract.kinds.train_trees import held_class_rows, plan_of
 from federated.contract.terms import Contract, TrainTerms
 from federated.models import BOOSTED, LinearPart
+from federated.steps.kept_models import keep_feature_part, keep_label_part
 from federated.steps.outcome import Grown
 from federated.steps.step import Step
 from federated.steps.training import check_label, folds_of, split_in_time
@@ -89,6 +90,7 @@ class TrainTrees(Step):
                 bins=bins,
             )
         )
+        keep_label_part(work, work.outcome.trained[-1], table)
         work.disclosed(f"train {terms.task}", rows=len(label), row_bits=fit.told_levels)
 
     def _feature_party(self, terms: TrainTerms) -> None:
@@ -109,7 +111,10 @@ class TrainTrees(Step):
             plan=plan_of(work.contract, terms),
         )
         fit = work.run(step, role, [receiver])
-        work.outcome.won[terms.task] = FeatureModel.of(fit, binning)
+        won = FeatureModel.of(fit, binning)
+        work.outcome.won[terms.task] = won
+        card = {"columns": len(binning.columns), "levels": fit.told_levels}
+        keep_feature_part(work, terms, table, card, trees=won)
         work.disclosed(f"train {terms.task}", rows=table.num_rows, row_bits=fit.told_levels)
 
 

@@ -11,6 +11,7 @@ from federated.contract.terms import Contract, TrainTerms
 from federated.models import LinearPart, model_named
 from federated.regression import FeatureParty, LabelParty, RegressionPlan
 from federated.regression.guards import check_classes, check_records
+from federated.steps.kept_models import keep_feature_part, keep_label_part
 from federated.steps.outcome import Trained
 from federated.steps.step import Step
 from federated.steps.training import check_label, folds_of, rows_of_a_record, split_in_time
@@ -83,6 +84,7 @@ class TrainVertical(Step):
                 opened=fit.opened,
             )
         )
+        keep_label_part(work, work.outcome.trained[-1], table)
         work.disclosed(f"train {terms.task}", rows=len(label), score_bits=fit.score_bits)
 
     def _feature_party(self, terms: TrainTerms) -> None:
@@ -90,7 +92,8 @@ class TrainVertical(Step):
         plan = _plan(work, terms)
         work.reserve(step, times=rows_of_a_record(work))
         features = work.contract.features(terms, work.me.name)
-        matrix, _ = Encoder.fit(table, features).transform(table)
+        encoder = Encoder.fit(table, features)
+        matrix, _ = encoder.transform(table)
         if work.own is not None:
             check_records(matrix, work.own)
         receiver = work.contract.receiver
@@ -107,7 +110,10 @@ class TrainVertical(Step):
             repeats=None if work.own is None else work.outcome.rows,
         )
         fit = work.run(step, role, [receiver, *others])
-        work.outcome.parts[terms.task] = LinearPart(fit.coefficients)
+        part = LinearPart(fit.coefficients)
+        work.outcome.parts[terms.task] = part
+        card = {"columns": matrix.shape[1], "told_rows": fit.told_rows}
+        keep_feature_part(work, terms, table, card, encoder=encoder, linear=part)
         work.disclosed(f"train {terms.task}", rows=fit.told_rows, score_bits=fit.score_bits)
 
 

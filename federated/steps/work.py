@@ -13,6 +13,7 @@ from federated.aggregate.pairs import Pairs
 from federated.contract.terms import Contract
 from federated.paillier import PrivateKey, generate_keypair
 from federated.releases.memory import Releases
+from federated.scoring.store import ModelStore
 from federated.session.session import Session
 from federated.steps.facts import load_table, without
 from federated.steps.outcome import Outcome
@@ -30,7 +31,8 @@ R = TypeVar("R")
 class Work:
     """One job at one party, step by step.
 
-    `kept` is a folder for what outlives the job, `releases` this party's book; None for neither.
+    `kept` is a folder for what outlives the job, `releases` this party's book, `models` its parts
+    of models; None for none.
     Rows that are `gone` (bool[n]) have lost their basis since: they are in no step.
     Where rows repeat, with one partner only, the aligned rows are `pairs`; `own` is this party's
     own record of each, and one record is in `most` of them at most.
@@ -49,9 +51,10 @@ class Work:
         kept: Path | None = None,
         releases: Releases | None = None,
         gone: np.ndarray | None = None,
+        models: ModelStore | None = None,
     ) -> None:
         self.session, self.contract, self.source, self.kept = session, contract, source, kept
-        self.releases = releases
+        self.releases, self.models = releases, models
         self.me = contract.party(session.name)
         self.receives = session.name == contract.receiver
         self.table = load_table(self.me, source)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federated.cli import hub, node
+from federated.cli import hub, model, node
 from federated.cli.group import Group
 from federated.cli.rehearse import rehearse
 from profiles.cli import (
@@ -102,6 +102,7 @@ app.add_typer(new.app, name="new")
 app.add_typer(leads.app, name="leads")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(flows.app, name="flows")
+app.add_typer(model.app, name="model")
 app.add_typer(hub.app, name="hub")
 app.add_typer(node.app, name="node")
 

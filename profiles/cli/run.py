@@ -96,6 +96,7 @@ def run(
         resumed=resume,
         frozen=held,
         campaigns=tables.absolute().parent / "campaigns",
+        models=tables.absolute().parent / "models",
     )
     print_summary(result)
     say_noted(result, job)

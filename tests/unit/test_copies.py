@@ -62,6 +62,8 @@ def home(tmp_path: Path) -> NodeHome:
         (made.path / "releases").mkdir(exist_ok=True)
         (made.path / "releases" / name).write_text(name)
     (made.path / "campaigns").mkdir()
+    made.models.mkdir()
+    (made.models / ("0a" * 8)).write_text("a part")
     (made.path / "persons").mkdir()
     (made.path / "persons" / "gone").write_text("gone")
     (made.path / "campaigns" / "spring.json").write_text("spring")

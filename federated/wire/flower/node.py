@@ -408,6 +408,7 @@ class NodeDaemon:
                 ),
                 frozen=frozen,
                 persons=person_book(self.home),
+                models=self.home.models,
             )
             participant.join()
             if not frozen.note():

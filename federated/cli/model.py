@@ -1,0 +1,169 @@
+"""`fedprofile model`: a party's own parts of trained models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from federated.cli.group import Group
+
+if TYPE_CHECKING:
+    from federated.scoring.model_file import ModelPart
+    from federated.scoring.store import ModelStore
+
+__all__ = ["app", "store_of"]
+
+app = typer.Typer(
+    cls=Group,
+    help="This party's own parts of trained models: what they are, their numbers, as files.",
+    no_args_is_help=True,
+)
+
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", help="The folder of this party's node or hub."),
+]
+Models = Annotated[
+    Path | None,
+    typer.Option(
+        "--models", help="A party's folder of models instead: models/PARTY beside tables.toml."
+    ),
+]
+NODE = Path("fedprofile-node")
+
+
+def store_of(home: Path | None, models: Path | None) -> ModelStore:
+    """The models of a node's or hub's folder, or those in a folder itself.
+
+    Raises:
+        InputError: no party's folder.
+        MisuseError: both are given.
+    """
+    from federated.node.home import NodeHome
+    from federated.scoring.store import ModelStore
+    from psi.protocol import InputError, MisuseError
+
+    if home is not None and models is not None:
+        raise MisuseError("--home and --models found, one of them allowed")
+    if models is not None:
+        if not models.is_dir():
+            raise InputError(
+                f"{models}: no folder of models",
+                hint="a run on one machine keeps models/PARTY beside its tables.toml",
+            )
+        return ModelStore(models)
+    place = home or NODE
+    party = place / "party"  # a hub's own
+    return ModelStore(NodeHome.open(party if party.is_dir() else place).models)
+
+
+@app.command("ls")
+def ls(
+    home: Home = None,
+    models: Models = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the models of which this party keeps a part, the last one first."""
+    import json
+
+    from federated.cli.lists import print_rows
+
+    store = store_of(home, models)
+    parts, wrong = store.parts()
+    if as_json:
+        typer.echo(json.dumps([_head(part) for part in parts], indent=1, ensure_ascii=False))
+    else:
+        heads = ("model", "task", "kind", "part", "receiver", "partners", "trained", "AUC", "hash")
+        rows = [tuple(str(value) for value in _head(part).values()) for part in parts]
+        print_rows(heads, rows)
+    for name in wrong:
+        typer.echo(f"model {name} cannot be read here: `fedprofile model show {name}`", err=True)
+
+
+@app.command("show")
+def show(
+    model: Annotated[str, typer.Argument(help="A model's id, its beginning, or a task.")],
+    home: Home = None,
+    models: Models = None,
+) -> None:
+    """Print a model's card, what each own column weighs, and this party's own numbers."""
+    from federated.cli.lists import print_rows
+    from federated.scoring.card import card, importance, numbers
+
+    part = store_of(home, models).find(model)
+    print_rows(("", ""), card(part), longest=2000)
+    typer.echo()
+    print_rows(("column", "weighs"), [(name, f"{size:.4g}") for name, size in importance(part)])
+    typer.echo()
+    print_rows(*numbers(part))
+
+
+@app.command("export")
+def export(
+    model: Annotated[str, typer.Argument(help="A model's id, its beginning, or a task.")],
+    out: Annotated[Path, typer.Option("--out", help="FILE.json, or FILE.csv for the numbers.")],
+    home: Home = None,
+    models: Models = None,
+) -> None:
+    """Write a model's card and this party's own numbers to a file (mode 0600).
+
+    They hold means, edges and names of categories of this party's table: they are for its own eyes.
+    """
+    from federated.store.files import write_atomic
+    from psi.protocol import MisuseError
+
+    part = store_of(home, models).find(model)
+    if out.suffix not in (".json", ".csv"):
+        raise MisuseError(f"{out.name} found, a name that ends in .json or .csv allowed")
+    write_atomic(out, _json(part) if out.suffix == ".json" else _csv(part))
+    typer.echo(f"{out}: model {part.id}")
+
+
+def _head(part: ModelPart) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    return {
+        "model": part.id,
+        "task": part.task,
+        "kind": part.model,
+        "part": part.side,
+        "receiver": part.receiver,
+        "partners": ", ".join(part.partners),
+        "trained": datetime.fromtimestamp(part.made, UTC).strftime("%Y-%m-%d"),
+        "auc": part.card.get("auc", ""),
+        "hash": part.digest[:16],
+    }
+
+
+def _json(part: ModelPart) -> str:
+    import json
+
+    from federated.scoring.card import card, importance, numbers
+
+    heads, rows = numbers(part)
+    whole = {
+        **_head(part),
+        "hash": part.digest,
+        "card": dict(card(part)),
+        "measured": dict(part.card),
+        "columns": dict(part.types),
+        "importance": dict(importance(part)),
+        "numbers": [dict(zip(heads, row, strict=True)) for row in rows],
+        "bins": part.spread.plain(),
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def _csv(part: ModelPart) -> str:
+    import csv
+    import io
+
+    from federated.scoring.card import numbers
+
+    text = io.StringIO()
+    heads, rows = numbers(part)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([heads, *rows])
+    return text.getvalue()

@@ -1,0 +1,156 @@
+"""What a party is shown of its part of a model: a card, its own numbers, how much each weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from federated.regression import told_bits
+from federated.scoring.model_file import LABEL, ModelPart
+from federated.tables.encoding import CategoryColumn, NumberColumn
+from federated.trees import FeatureModel, LabelModel
+from federated.trees.forest import OWN
+
+__all__ = ["card", "importance", "numbers"]
+
+Row = tuple[str, ...]
+
+
+def card(part: ModelPart) -> list[tuple[str, str]]:
+    """A model card: what the model is for, how good it is, what it told, where it ends."""
+    found, about = list(_told_lines(part)), part.card
+    made = datetime.fromtimestamp(part.made, UTC).strftime("%d %B %Y")
+    lines = [
+        ("model", f"{part.id}, {part.answers.words} of '{part.task}'"),
+        (
+            "part",
+            f"{part.party}'s, who has the {part.side}" if part.side == LABEL else _feature(part),
+        ),
+        ("trained", f"{made}, job {part.job}, contract {part.contract[:16]}"),
+        ("purpose", f"{part.purpose} ({part.purpose_class or 'no class'}), of {part.entity}s"),
+        ("data", "; ".join(f"{each.table}: {', '.join(each.features)}" for each in _known(part))),
+        ("rows", f"{about['rows']:,} shared{_labelled(part)}"),
+        ("quality", _quality(part)),
+    ]
+    weights = [f"{name} {share:.0%}" for name, share in _by_party(part)]
+    if weights:
+        lines.append(("importance", f"{', '.join(weights)} of what moves scores"))
+    limits = (
+        "what is held against a person is a number beside others, no decision; customers unlike "
+        "those of the training are scored worse: see the drift that a scoring reports"
+    )
+    return [*lines, *found, ("limits", limits), ("hash", part.digest)]
+
+
+def _feature(part: ModelPart) -> str:
+    return f"{part.party}'s, which tells {part.receiver} its part of a score"
+
+
+def _known(part: ModelPart) -> Iterator[Any]:
+    """A partner names its own columns first."""
+    yield from sorted(part.brought, key=lambda each: each.party != part.party)
+
+
+def _labelled(part: ModelPart) -> str:
+    if "labelled" not in part.card:
+        return ""
+    return f", {part.card['labelled']:,} with a label, {part.card['positives']:,} of them positive"
+
+
+def _quality(part: ModelPart) -> str:
+    about = part.card
+    if part.side != LABEL:
+        return f"known to {part.receiver} alone"
+    if "auc" not in about:
+        return "not measured: no rows were held out"
+    ends = f" ({about['auc_low']:.3f} to {about['auc_high']:.3f})" * ("auc_low" in about)
+    return f"AUC {about['auc']:.3f}{ends} on {about['held_out_rows']:,} rows held out"
+
+
+def _told_lines(part: ModelPart) -> Iterator[tuple[str, str]]:
+    partners = " and ".join(part.partners)
+    if part.boosted:
+        bits = f"one bit of a row on each of {part.told} levels on which {partners} splits"
+    elif not part.told:
+        bits = f"nothing of a row of {partners}"
+    else:
+        bits = f"{told_bits(part.told):.1f} bits of a row of {partners} (score_bits {part.told})"
+    yield "told then", bits
+    asked = f"row_bits = {part.told}" if part.boosted else f"score_bits = {part.told or 5}"
+    if part.side == LABEL:
+        yield "to score", f'[[score]] task = "{part.task}", model = "{part.id}", {asked}'
+
+
+def _by_party(part: ModelPart) -> list[tuple[str, float]]:
+    found: dict[str, float] = part.card.get("by_party", {})
+    total = sum(found.values())
+    return [(name, value / total) for name, value in found.items()] if total else []
+
+
+def importance(part: ModelPart) -> list[tuple[str, float]]:
+    """Own columns by how far they move scores, largest first; of trees by what splits gained."""
+    found: dict[str, float] = {}
+    if isinstance(part.trees, LabelModel):
+        found = part.trees.importance()
+    elif isinstance(part.trees, FeatureModel):
+        names = [each.name for each in part.trees.binning.columns]
+        for split in part.trees.splits:
+            found[names[split.column]] = found.get(names[split.column], 0.0) + 1.0
+    elif part.encoder is not None and part.linear is not None:
+        weights = np.abs(part.linear.coefficients).tolist()
+        for name, weight in zip(part.encoder.names, weights, strict=True):
+            found[name] = weight
+    return sorted(found.items(), key=lambda each: -each[1])
+
+
+def numbers(part: ModelPart) -> tuple[Row, list[Row]]:
+    """Heads and rows: coefficients of encoded columns; of trees splits, own ones with their place.
+
+    A number's coefficient is of one standard deviation of it, a category's of being in it.
+    """
+    if isinstance(part.trees, LabelModel):
+        return ("tree", "place", "split", "gain", "value"), list(_nodes(part.trees))
+    if isinstance(part.trees, FeatureModel):
+        words = part.trees.words()
+        return ("number", "goes left"), [(str(at), text) for at, text in enumerate(words)]
+    return ("column", "of", "coefficient"), list(_coefficients(part))
+
+
+def _coefficients(part: ModelPart) -> Iterator[Row]:
+    assert part.encoder is not None  # noqa: S101  a regression has both
+    assert part.linear is not None  # noqa: S101
+    weights = iter(part.linear.coefficients.tolist())
+    for column in part.encoder.columns:
+        for name in column.names:
+            yield name, _unit(column, name), f"{next(weights):+.6g}"
+    if part.side == LABEL:
+        yield "intercept", "", f"{part.linear.intercept:+.6g}"
+
+
+def _unit(column: NumberColumn | CategoryColumn, name: str) -> str:
+    if isinstance(column, CategoryColumn):
+        return f"1, beside {column.reference}"
+    return f"(value - {column.mean:.6g}) / {column.scale:.6g}" if name == column.name else "1"
+
+
+def _nodes(model: LabelModel) -> Iterator[Row]:
+    layout = model.forest.layout
+    for number, tree in enumerate(model.forest.trees):
+        reached = {0}
+        for place in range(len(tree.kind)):
+            if place not in reached:
+                continue
+            value = f"{tree.value[place]:+.6g}"
+            if not tree.kind[place]:
+                yield str(number), str(place), "leaf", "", value
+                continue
+            reached |= {2 * place + 1, 2 * place + 2}
+            split = int(tree.split[place])
+            if tree.kind[place] == OWN:
+                words = model.binning.words(*layout.split(split))
+            else:
+                words = f"the partner's split {split}"
+            yield str(number), str(place), words, f"{tree.gain[place]:.6g}", value

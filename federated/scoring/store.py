@@ -1,0 +1,111 @@
+"""A party's model parts: one sealed file each, written once.
+
+models/ID    the part of a model, sealed (`federated.store.vault`)
+models/key   opens them (0600)
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from federated.scoring.model_file import ModelPart
+from federated.store.files import disk_failed, make_folder
+from federated.store.vault import Vault
+from psi.protocol import FedprofileError, InputError, MisuseError, Random
+
+__all__ = ["ModelStore"]
+
+_HEX = frozenset("0123456789abcdef")
+_LENGTH = 16
+
+
+class ModelStore:
+    """The models of one party in `folder`."""
+
+    def __init__(self, folder: Path, random: Random = secrets.token_bytes) -> None:
+        self._folder = folder
+        self._vault = Vault(folder, "key", b"fedprofile models v1", random)
+
+    def __repr__(self) -> str:
+        return f"<models in {self._folder.name}>"
+
+    def has(self, name: str) -> bool:
+        """Whether there is a part of this model."""
+        return is_id(name) and (self._folder / name).is_file()
+
+    def write(self, part: ModelPart) -> None:
+        """Keep a part; what was kept of the same model stays as it is: contracts have its hash."""
+        if self.has(part.id):
+            return
+        try:
+            make_folder(self._folder)
+            self._vault.write(part.id, part.to_bytes(), part.id.encode())
+        except OSError as error:
+            raise disk_failed("cannot keep a model", error) from None
+
+    def read(self, name: str) -> ModelPart:
+        """The part of one model.
+
+        Raises:
+            MisuseError: there is none, or it is of another version.
+            InputError: it was altered.
+        """
+        data = self._vault.read(name, name.encode()) if is_id(name) else None
+        if data is None:
+            raise MisuseError(
+                f"no model {name!r} is kept here, {len(self.ids())} are",
+                hint="fedprofile model ls shows them",
+            )
+        part = ModelPart.from_bytes(data)
+        if part.id != name:
+            raise InputError(f"model {name}: the file of another model lies here")
+        return part
+
+    def remove(self, name: str) -> None:
+        """Forget a part. Raises `MisuseError` where there is none."""
+        if not self.has(name):
+            raise MisuseError(f"no model {name!r} is kept here")
+        (self._folder / name).unlink()
+
+    def ids(self) -> list[str]:
+        """All that are kept."""
+        return sorted(file.name for file in self._folder.glob("*") if is_id(file.name))
+
+    def parts(self) -> tuple[list[ModelPart], list[str]]:
+        """All parts, the last one first, and the names of those that cannot be read."""
+        found, wrong = list[ModelPart](), list[str]()
+        for name in self.ids():
+            try:
+                found.append(self.read(name))
+            except FedprofileError:
+                wrong.append(name)
+        return sorted(found, key=lambda part: -part.made), wrong
+
+    def find(self, named: str) -> ModelPart:
+        """The model of this name: its id, the beginning of it, or the last one of a task.
+
+        Raises:
+            MisuseError: none, or several.
+        """
+        if self.has(named):
+            return self.read(named)
+        begun = [one for one in self.ids() if named and one.startswith(named)]
+        if len(begun) > 1:
+            raise MisuseError(
+                f"{len(begun)} models begin with {named!r}", hint="fedprofile model ls"
+            )
+        if begun:
+            return self.read(begun[0])
+        of_task = [part for part in self.parts()[0] if part.task == named]
+        if not of_task:
+            raise MisuseError(
+                f"no model or task {named!r} is kept here, {len(self.ids())} models are",
+                hint="fedprofile model ls shows them",
+            )
+        return of_task[0]
+
+
+def is_id(name: str) -> bool:
+    """Whether it is written as a model's name is."""
+    return len(name) == _LENGTH and set(name) <= _HEX

@@ -1,0 +1,173 @@
+"""After a training each party keeps its own part of the model, for scoring later (`scoring`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from federated.contract.terms import Contract, TrainTerms
+from federated.evaluation import auc_difference, auc_interval, fold_aucs
+from federated.models import LinearPart
+from federated.scoring.fixed import FRACTION_BITS, fixed_scores
+from federated.scoring.model_file import (
+    FEATURE,
+    LABEL,
+    SALT,
+    Brought,
+    Deviation,
+    ModelPart,
+    model_id,
+)
+from federated.scoring.paths import partner_levels
+from federated.scoring.spread import Spread
+from federated.steps.outcome import Grown, Trained
+from federated.steps.work import Work
+from federated.tables.encoding import Encoder
+from federated.tables.inferred import refuse_unclear
+from federated.trees import FeatureModel, LabelModel
+
+__all__ = ["keep_feature_part", "keep_label_part"]
+
+
+def keep_label_part(work: Work, trained: Trained, table: pa.Table) -> None:
+    """Keep the label party's part; `table` holds its aligned rows. Nothing without a store."""
+    if work.models is None:
+        return
+    terms = trained.terms
+    finite = bool(np.isfinite(trained.scores).all())
+    scores = trained.model.link(trained.scores) if finite else None
+    trees = trained.trees if isinstance(trained, Grown) else None
+    regression: dict[str, Any] = {}
+    if trees is None:
+        regression = {"encoder": trained.encoder, "linear": trained.part}
+    _keep(work, terms, table, LABEL, scores, _label_card(trained), trees, **regression)
+
+
+def keep_feature_part(
+    work: Work,
+    terms: TrainTerms,
+    table: pa.Table,
+    card: Mapping[str, Any],
+    *,
+    encoder: Encoder | None = None,
+    linear: LinearPart | None = None,
+    trees: FeatureModel | None = None,
+) -> None:
+    """Keep a feature party's part; `table` holds its aligned rows. Nothing without a store."""
+    if work.models is None:
+        return
+    more: dict[str, Any] = {}
+    if encoder is not None and linear is not None:
+        matrix, _ = encoder.transform(table)
+        part = np.ldexp(fixed_scores(matrix, linear.coefficients).astype(float), -FRACTION_BITS)
+        spread = Deviation(float(part.mean()), float(part.std())) if len(part) else Deviation(0, 0)
+        more = {"encoder": encoder, "linear": linear, "of_part": spread}
+    _keep(work, terms, table, FEATURE, None, card, trees, **more)
+
+
+def _keep(
+    work: Work,
+    terms: TrainTerms,
+    table: pa.Table,
+    side: str,
+    scores: np.ndarray | None,
+    card: Mapping[str, Any],
+    trees: LabelModel | FeatureModel | None,
+    **more: Any,
+) -> None:
+    contract, me = work.contract, work.me.name
+    assert work.models is not None  # noqa: S101  callers have looked
+    name = model_id(contract.digest, terms.task)
+    features = list(contract.features(terms, me))
+    salt = work.session.keep(f"model-{name}", lambda: work.session.random(SALT))
+    told = terms.score_bits
+    if isinstance(trees, LabelModel):
+        told = len(partner_levels(trees.forest))
+    elif trees is not None:
+        told = int(card["levels"])
+    part = ModelPart(
+        id=name,
+        task=terms.task,
+        model=terms.model,
+        side=side,
+        party=me,
+        receiver=contract.receiver,
+        partners=terms.partners,
+        brought=_brought(contract, terms),
+        contract=contract.digest.hex(),
+        run=contract.nonce,
+        made=int(work.session.clock()),
+        job=contract.job,
+        purpose=contract.purpose,
+        purpose_class=contract.purpose_class,
+        entity=contract.entity,
+        types={name: refuse_unclear(table, name, work.me.table).kind for name in features},
+        told=told,
+        spread=Spread.of_training(table, features, scores),
+        card={"rows": table.num_rows, **card},
+        salt=salt.hex(),
+        align=_align(contract),
+        trees=trees,
+        **more,
+    )
+    work.models.write(part)
+    work.session.ledger.once("model", step=f"train/{terms.task}", model=name, digest=part.digest)
+
+
+def _brought(contract: Contract, terms: TrainTerms) -> tuple[Brought, ...]:
+    names = (contract.receiver, *terms.partners)
+    parties = [(contract.party(name), contract.features(terms, name)) for name in names]
+    return tuple(Brought(p.name, p.table, p.keys, p.kinds, found) for p, found in parties)
+
+
+def _align(contract: Contract) -> dict[str, Any]:
+    """What a job file says of an alignment, of the first partner's."""
+    first = contract.align[0]
+    return {
+        "protocol": first.protocol,
+        "minimum_overlap": first.minimum_overlap,
+        "minimum_checked_by": first.minimum_checked_by,
+        "largest_set": first.largest_set,
+    }
+
+
+def _label_card(trained: Trained) -> dict[str, Any]:
+    """How good it is, on rows that it did not see where there are any."""
+    held = (trained.folds >= 0) & (trained.label >= 0)
+    label, scores = trained.label, trained.fold_scores
+    found: dict[str, Any] = {
+        "label": trained.terms.label,
+        "positive": trained.terms.positive,
+        "labelled": int((trained.label >= 0).sum()),
+        "positives": int((trained.label == 1).sum()),
+        "partner_columns": trained.partner_columns,
+        "by_party": _by_party(trained),
+    }
+    if not held.any() or not np.isfinite(scores[held]).all() or len(np.unique(label[held])) < 2:
+        return found
+    if isinstance(trained, Grown):  # one part is held out
+        more = auc_difference(label[held], scores[held], np.zeros(int(held.sum())))
+        ends = (0.5 + more.mean, 0.5 + more.low, 0.5 + more.high)
+    else:
+        interval = auc_interval(fold_aucs(label, scores, trained.folds))
+        ends = (interval.mean, interval.low, interval.high)
+    names = ("auc", "auc_low", "auc_high")
+    rounded = {k: round(v, 4) for k, v in zip(names, ends, strict=True) if np.isfinite(v)}
+    return found | rounded | {"held_out_rows": int(held.sum())}
+
+
+def _by_party(trained: Trained) -> dict[str, float]:
+    """Standard deviations of the own part of scores, and of the partners' as far as it is known."""
+    partners = " and ".join(trained.terms.partners)
+    theirs = trained.partners()
+    if isinstance(trained, Grown):
+        own = trained.moved[:, :-1].sum(axis=1)
+    else:
+        own = trained.part.scores(trained.own_matrix)
+    sizes = {"own columns": own, partners: theirs}
+    if not len(own) or not all(np.isfinite(each).all() for each in sizes.values()):
+        return {}
+    return {name: round(float(each.std()), 6) for name, each in sizes.items()}

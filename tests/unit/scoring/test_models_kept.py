@@ -1,0 +1,117 @@
+"""Parts of models as files: what comes back, what is refused, who may read them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from federated.scoring.card import card, importance, numbers
+from federated.scoring.model_file import FEATURE, LABEL, ModelPart
+from federated.scoring.store import ModelStore
+from profiles.cli import app
+from psi.protocol import FedprofileError, InputError, MisuseError, Refused
+from tests.unit.scoring.parts import part, table, trees
+
+PARTS = {
+    "regression": part(),
+    "partner's": part(side=FEATURE),
+    "trees": trees(LABEL),
+    "partner's trees": trees(FEATURE),
+}
+
+
+@pytest.mark.parametrize("which", PARTS)
+def test_a_part_comes_back_as_it_was(which: str) -> None:
+    one = PARTS[which]
+    again = ModelPart.from_bytes(one.to_bytes())
+    assert again.to_bytes() == one.to_bytes()
+    assert again.digest == one.digest != replace(one, salt="00" * 32).digest
+    assert one.id in repr(one)
+    assert "0.25" not in repr(one)
+    said = dict(card(again))
+    assert {"model", "purpose", "quality", "told then", "limits", "hash"} <= set(said)
+    assert importance(again)
+    heads, rows = numbers(again)
+    assert rows
+    assert all(len(row) == len(heads) for row in rows)
+
+
+def test_files_of_another_version_or_kind_are_refused() -> None:
+    whole = json.loads(part().to_bytes())
+    with pytest.raises(MisuseError, match="version 2 found, 1 is read here"):
+        ModelPart.from_bytes(json.dumps(whole | {"version": 2}).encode())
+    with pytest.raises(MisuseError, match="a model that this version has not"):
+        ModelPart.from_bytes(json.dumps(whole | {"model": "forest"}).encode())
+    short = whole | {"part": whole["part"] | {"coefficients": [0.5]}}
+    for wrong in (
+        b"[]",
+        b"{",
+        json.dumps(whole | {"made": "x"}).encode(),
+        json.dumps(short).encode(),
+    ):
+        with pytest.raises(
+            MisuseError, match=r"no file of a model's part|another number of columns"
+        ):
+            ModelPart.from_bytes(wrong)
+
+
+def test_columns_of_another_type_or_none_are_refused_by_name() -> None:
+    good = table()
+    part().check_columns(good, "bank.t")
+    text = good.set_column(0, "a", good.column("c"))
+    with pytest.raises(Refused, match=r"bank\.t: column 'a' is a category"):
+        part().check_columns(text, "bank.t")
+    with pytest.raises(Refused, match="column 'c' is missing"):
+        part().check_columns(good.drop_columns(["c"]), "bank.t")
+
+
+def test_a_store_seals_keeps_the_first_and_finds_by_name_or_task(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models", secrets.token_bytes)
+    one, later = part("ab" * 8), part("ac" * 8, made=1_800_000_000)
+    for each in (one, later, replace(one, salt="11" * 32)):  # what contracts name stays
+        store.write(each)
+    assert store.read(one.id).digest == one.digest
+    assert [each.id for each in store.parts()[0]] == [later.id, one.id]
+    assert store.find("churn").id == store.find("ac").id == later.id
+    for named, why in (
+        ("a", "2 models begin"),
+        ("x", "no model or task"),
+        ("", "no model or task"),
+    ):
+        with pytest.raises(MisuseError, match=why):
+            store.find(named)
+    for file in (tmp_path / "models").iterdir():
+        assert file.stat().st_mode & 0o077 == 0
+        assert b"coefficients" not in file.read_bytes()
+    (tmp_path / "models" / one.id).write_bytes((tmp_path / "models" / later.id).read_bytes())
+    with pytest.raises(InputError):
+        store.read(one.id)
+    assert store.parts()[1] == [one.id]
+    store.remove(one.id)
+    for gone in (one.id, "../../etc"):
+        with pytest.raises(FedprofileError, match="is kept here"):
+            store.read(gone)
+
+
+def test_the_commands_list_show_and_export(tmp_path: Path) -> None:
+    ModelStore(tmp_path).write(part())
+    run = CliRunner()
+    listed = json.loads(
+        run.invoke(app, ["model", "ls", "--json", "--models", str(tmp_path)]).output
+    )
+    assert [one["model"] for one in listed] == [part().id]
+    shown = run.invoke(app, ["model", "show", "churn", "--models", str(tmp_path)]).output
+    assert "intercept" in shown
+    assert f'model = "{part().id}"' in shown
+    for name in ("m.json", "m.csv"):
+        out = tmp_path / name
+        asked = ["model", "export", "churn", "--out", str(out), "--models", str(tmp_path)]
+        assert run.invoke(app, asked).exit_code == 0
+        assert out.stat().st_mode & 0o077 == 0
+        assert "ef" * 32 not in out.read_text()  # the salt would open the hash
+    assert json.loads((tmp_path / "m.json").read_text())["numbers"][0]["column"] == "a"
