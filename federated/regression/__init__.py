@@ -15,6 +15,7 @@ from federated.regression.plan import (
     MANY_ROWS,
     Opened,
     RegressionPlan,
+    label_bits,
     opened_numbers,
     planned,
     told_bits,
@@ -32,10 +33,11 @@ __all__ = [
     "LabelParty",
     "Opened",
     "RegressionPlan",
+    "label_bits",
     "opened_numbers",
     "planned",
     "told_bits",
 ]
 
-SUITE = "half-tree-regression-v4"
+SUITE = "half-tree-regression-v5"
 """What contracts name."""

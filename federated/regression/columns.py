@@ -149,6 +149,8 @@ def check_layout(layout: Layout, bits: int) -> None:
     """Raise `PeerError` unless a party may have such trees."""
     if layout.integers > MOST_COLUMNS or bool(layout.trees) != bool(layout.columns):
         raise PeerError(f"a layout of {len(layout.trees)} trees, {layout.integers} columns")
+    if layout.integers > layout.columns:  # which are what the contract counts
+        raise PeerError(f"{layout.integers} sums asked of {layout.columns} columns")
     seen: set[int] = set()
     for tree in layout.trees:
         if len(tree.kinds) != len(tree.sizes) or not tree.kinds:

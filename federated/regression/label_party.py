@@ -242,7 +242,8 @@ class LabelParty(LabelRows):
         if not fits[0].started:
             scores = self._x[self._known] @ self._alone
             start = Start(float(self._slopes.mean()), float(scores.mean()))
-            state = with_all(state, started=True)
+            for at, line in enumerate(self._lines):
+                state = put_link(state, at, line.started(link_of(state, at)))
             messages = [*messages, *((line.peer, start) for line in self._lines)]
         elif all(fit.running for fit in fits) and not fits[0].sent:
             state, given = self._answered(state)

@@ -28,6 +28,7 @@ from federated.sharing.messages import (
     Turned,
     Zeroed,
 )
+from federated.sharing.transcript import SEED
 from psi.protocol import Context, MisuseError, Turn
 from psi.protocol.store import Rows, Store
 
@@ -120,6 +121,13 @@ class Line(Party[Any]):
     def begun(self, state: Fitting) -> Fitting:
         """In a new evaluation."""
         return self._opened(replace(state, running=True))
+
+    def started(self, state: Fitting) -> Fitting:
+        """With the noise that stays: all trees are turned, so that no other columns ever meet it,
+        and nothing that the partner says from here on changes it.
+        """
+        lasting = state.transcript.draw("lasting noise", SEED)
+        return replace(state, started=True, lasting=lasting)
 
     def forget(self, state: Fitting) -> None:
         """The lookups of the evaluation before."""

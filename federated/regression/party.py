@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from federated.regression.columns import Columns, check_layout, depths, largest, weights_of
 from federated.regression.descent import Descent
 from federated.regression.messages import Lanes, Layout, Sums
-from federated.regression.noise import WILD, noise_of
+from federated.regression.noise import WILD, lasting_noise, noise_of
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import Floats
 from federated.regression.schedule import (
@@ -422,10 +422,12 @@ class Party(Role[R]):
 
     def _told(self, state: Fitting) -> Sums:
         """This side's share of the other's sums, with its noise."""
-        width = len(self._evaluation(state).vectors)
-        most = np.append(1.0, largest(state.layout))
+        vectors = self._evaluation(state).vectors
+        deviations = np.append(1.0, largest(state.layout)) * self._plan.noise
         random = state.transcript.random(f"noise {state.number}")
-        noise = noise_of((width, len(most)), most * self._plan.noise, self._scale, random)
+        noise = noise_of((len(vectors), len(deviations)), deviations, self._scale, random)
+        if state.lasting:
+            noise = noise + lasting_noise(state.lasting, vectors, deviations, self._scale)
         return Sums(state.number, state.theirs + noise.ravel())
 
     def _due_sums(self, state: Fitting, sent: Sums) -> None:

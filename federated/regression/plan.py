@@ -20,6 +20,7 @@ __all__ = [
     "MOST_PARTNERS",
     "Opened",
     "RegressionPlan",
+    "label_bits",
     "opened_numbers",
     "planned",
     "told_bits",
@@ -56,7 +57,8 @@ class RegressionPlan:
     fold_evaluations: more, in each fold, for all folds at once.
     penalty: λ of ½ λ Σ w²; 1 is scikit-learn's C = 1. The intercept has none.
     noise: s. Whoever opens a sum over a column gets it with Gaussian noise of the other party, of
-        sd s times the largest magnitude that a row has in the column; 0 for none.
+        sd s times the largest magnitude that a row has in the column; 0 for none. A partner gets
+        it with as much again, which stays the same in all evaluations.
     score_bits: a row's final number is told with noise of 2^-`score_bits` of the vector's
         standard deviation; 1 to `FINEST_SCORES`.
     grid_bits: a partner's score is one of 2^grid_bits points of an even grid in a lookup.
@@ -179,6 +181,24 @@ def told_bits(score_bits: int) -> float:
         score_bits: bits of a score that are told, as the contract says.
     """
     return 0.5 * math.log2(1.0 + 4.0**score_bits)
+
+
+def label_bits(noise: float, folds: int, fold_evaluations: int) -> float:
+    """The most that all sums of one column in a training tell of one row's label, in bits.
+
+    The row's residual is in every evaluation's sum. What stays of the noise over all evaluations
+    has a variance of s² for all rows, 2 s² for the row's fold, which is opened once, and s² for
+    each set of rows without a fold, where these have evaluations of their own. A label of 0 or 1
+    has a variance of 1/4 at most (Shannon 1948).
+
+    Args:
+        noise: s of the plan.
+        folds, fold_evaluations: of the plan.
+    """
+    if not noise:
+        return 1.0
+    draws = 1.0 + (0.5 + (folds - 1.0) * bool(fold_evaluations) if folds else 0.0)
+    return min(1.0, 0.5 * math.log2(1.0 + draws / (4.0 * noise**2)))
 
 
 def _products(pairs: int) -> int:

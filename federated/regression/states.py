@@ -74,7 +74,8 @@ class Fitting:
     answered, the party before it handed on, this one did; summed: whether the label party's sums
     came; pad: its seed, drawn by its final scores; before, after: those of the parties beside it,
     which come in any order. At the label party: told: a partner's inner
-    products; limits: how far its step would go; limited: whether the latest step was taken.
+    products; limits: how far its step would go; limited: whether the latest step was taken;
+    lasting: the seed of the noise that stays, drawn once the partner's trees are turned.
     """
 
     transcript: Transcript
@@ -104,6 +105,7 @@ class Fitting:
     before: Annotated[bytes, Length(32)] = b""
     after: Annotated[bytes, Length(32)] = b""
     limited: bool = True
+    lasting: Annotated[bytes, Length(32)] = b""
     limits: _Limits
     told: _Products
     own: _Sums

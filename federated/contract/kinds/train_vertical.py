@@ -28,6 +28,7 @@ from federated.regression import (
     MANY_ROWS,
     Opened,
     RegressionPlan,
+    label_bits,
     opened_numbers,
     planned,
     told_bits,
@@ -242,6 +243,8 @@ def _sums(contract: Contract, terms: TrainTerms, to: str) -> str:
     most = "up to " * (opened is not None)
     several = len(terms.partners) > 1
     noise = terms.partners[-1] if to == contract.receiver else contract.receiver
+    lasting = ", and as much again that is the same in all evaluations"
+    lasting *= terms.noise not in (AUTO, "0") and to != contract.receiver
     others = [name for name in (contract.receiver, *terms.partners) if name != to]
     added = " of each" if several and to == contract.receiver else ", added up" * several
     # a partner's columns are told to the receiver alone, and the receiver's to the last partner
@@ -249,8 +252,8 @@ def _sums(contract: Contract, terms: TrainTerms, to: str) -> str:
     width = f"; how many columns {' and '.join(seen)} have, and of how many values each"
     return (
         f"{most}{gradients} sums over the training rows, of its own columns, "
-        f"{_noise(terms, noise)}, and with them its own coefficients; {most}{products} inner "
-        f"products of {' and '.join(others)}'s gradients and steps{added}, rounded to 16 bits"
+        f"{_noise(terms, noise)}{lasting}, and with them its own coefficients; {most}{products} "
+        f"inner products of {' and '.join(others)}'s gradients and steps{added}, rounded to 16 bits"
         f"{width * bool(seen)}"
     )
 
@@ -294,14 +297,18 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
     elif terms.noise == "0":
         aimed, more = "in full", more.replace("about a bit of ", "") + " in full"
     else:
-        aimed = f"{_aimed_bits(float(terms.noise)):.2g} bits of it at most under the noise"
+        label = label_bits(float(terms.noise), terms.folds, terms.fold_evaluations)
+        aimed = (
+            f"of a score {_aimed_bits(float(terms.noise)):.2g} bits at most from each sum, of a "
+            f"label {label:.2g} bits at most from all sums of a column, under the noise"
+        )
     enlarges = f"{me}, or a partner," if several else me
     return (
         f"{me} and {partners} cannot check what the others' sums are of: one that does not run "
         "this software as it is may take columns that are zero but for one record, and learn from "
-        f"each sum a label, or a score, of that record: {aimed}; {enlarges} may enlarge the "
-        f"record's part in it too, and read {more}. Nothing shows it, and sums of a training add "
-        "up: train with parties whose software you trust"
+        f"its sums a label, or a score, of that record: {aimed}; {enlarges} may enlarge the "
+        f"record's part in it too, and read {more}. Nothing shows it, and columns, of which none "
+        "is more than stated, add up, as trainings do: train with parties whose software you trust"
     )
 
 

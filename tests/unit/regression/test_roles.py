@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from federated.regression import FeatureParty, LabelParty, opened_numbers, party, schedule
-from federated.regression.messages import Answers, Grids, Lanes, Learned, Products, Sums, Tables
+from federated.regression.messages import (
+    Answers,
+    Grids,
+    Lanes,
+    Learned,
+    Products,
+    Start,
+    Sums,
+    Tables,
+)
 from federated.regression.schedule import EVERY
 from federated.regression.states import Entry
 from federated.regression.steps import near_enough
@@ -244,6 +253,33 @@ def test_a_party_from_an_older_copy_gives_equal_noise_to_equal_messages_only() -
         told += [decode(e.payload, Sums).sums for e in out if peek(e.payload) is Sums]
     assert np.array_equal(told[0], told[1])
     assert (told[0] != told[2]).all()  # the same sums under two draws
+
+
+def test_what_a_restored_label_party_adds_to_all_evaluations_stays_the_same() -> None:
+    """From the start on: whoever has it go on k times, with other messages, has one such noise."""
+    world, terms = World.of(200, 18), plan(200, evaluations=1, grid_bits=6, noise=1.0)
+    store = MemoryStore()
+    run = Pair(world.label_party(terms, store=store), world.feature_party(terms))
+    for name, role in run.roles.items():
+        run._take(name, role.start())
+    while peek(decode(run._queue[0], Envelope).payload) is not Start:
+        run.deliver()
+    saved = run.roles["bank"].save()
+    while peek(decode(run._queue[0], Envelope).payload) is not Grids:
+        run.deliver()
+    first = decode(run._queue[0], Envelope)
+    grids = decode(first.payload, Grids)
+    wide = replace(grids, ranges=grids.ranges + np.array([[-1, 1]]))
+    wider = replace(first, payload=encode(wide))
+    seeds = []
+    for envelope in (first, wider):
+        again = world.label_party(terms, store=store)
+        again.restore(saved)
+        again.receive(envelope)
+        (fit,) = again.state.fitting
+        seeds.append((fit.lasting, fit.transcript.draw("noise 0", 8)))
+    assert seeds[0][0] == seeds[1][0] != b""
+    assert seeds[0][1] != seeds[1][1]
 
 
 # lies
