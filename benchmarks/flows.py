@@ -238,6 +238,6 @@ def _stage(flows: Any, typed: Any, stage: str) -> int:
     table = {
         "map": lambda: flow_map(typed, flows.taxonomy),
         "leaks": lambda: leaks(typed, flows.taxonomy),
-        "breaks": lambda: breaks(flows.base, typed, flows.taxonomy, end),
+        "breaks": lambda: breaks(flows.base, typed, flows.taxonomy, end, keep=flows.stored),
     }[stage]()
     return int(flows.stored(table, stage).count().to_pyarrow().as_py())

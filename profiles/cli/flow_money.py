@@ -107,7 +107,7 @@ def breaks(
     if last is None:
         raise InputError(f"{opened.settings.where}: no row can be read")
     day = as_of.date() if as_of else last
-    found = arithmetic.breaks(opened.base, typed, opened.taxonomy, day)
+    found = arithmetic.breaks(opened.base, typed, opened.taxonomy, day, keep=opened.stored)
     if out is not None:
         typer.echo(f"{out}: {write_parquet(found, out):,} rows")
         note_copy(tables.parent, ROWS, out)
@@ -171,7 +171,7 @@ def score(
         if breaks is not None:
             there = _beside(opened, breaks, "breaks", ("entity", "month"))
             last = typed.day.max().to_pyarrow().as_py()
-            stopped = of_breaks.breaks(opened.base, rows, opened.taxonomy, last)
+            stopped = of_breaks.breaks(opened.base, rows, opened.taxonomy, last, keep=opened.stored)
             stopped = stopped.filter(stopped.change == "break")
             number = stopped.month % 12 + 1
             month = (stopped.month // 12).cast("string") + "-" + number.cast("string").lpad(2, "0")

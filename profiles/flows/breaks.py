@@ -16,7 +16,7 @@ from typing import Any
 import ibis
 
 from profiles.flows.base import Base
-from profiles.flows.series import KEYS, series_of
+from profiles.flows.series import KEYS, Keep, as_it_is, series_of
 from profiles.flows.taxonomy import Taxonomy
 from psi.protocol.errors import MisuseError
 
@@ -32,7 +32,14 @@ _WIDE = 4
 """So many times the least of a series' amounts is its largest, at most."""
 
 
-def breaks(base: Base, typed: Any, taxonomy: Taxonomy, as_of: dt.date, tell: int = TELL) -> Any:
+def breaks(
+    base: Base,
+    typed: Any,
+    taxonomy: Taxonomy,
+    as_of: dt.date,
+    tell: int = TELL,
+    keep: Keep = as_it_is,
+) -> Any:
     """A row a break that was told by the day `as_of`.
 
     Columns: entity, kind, way, who, type, month (the first missing; 12 a year + month - 1), minor
@@ -44,15 +51,20 @@ def breaks(base: Base, typed: Any, taxonomy: Taxonomy, as_of: dt.date, tell: int
     last = typed.day.max().to_pyarrow().as_py()
     if last is None or as_of > last:
         raise MisuseError(f"as of {as_of}: the data end on {last}", hint="a day that they hold")
-    return breaks_until(base, typed, taxonomy, as_of, tell)
+    return breaks_until(base, typed, taxonomy, as_of, tell, keep)
 
 
 def breaks_until(
-    base: Base, typed: Any, taxonomy: Taxonomy, as_of: dt.date, tell: int = TELL
+    base: Base,
+    typed: Any,
+    taxonomy: Taxonomy,
+    as_of: dt.date,
+    tell: int = TELL,
+    keep: Keep = as_it_is,
 ) -> Any:
     """`breaks` for a caller that knows that the data reach the day `as_of`: nothing is read."""
-    days = series_of(typed, taxonomy)
-    days = days.filter(days.day <= ibis.literal(as_of))
+    typed = typed.filter(typed.day <= ibis.literal(as_of))
+    days = keep(series_of(typed, taxonomy, keep, lasting=True), "series")
     days = days.mutate(month=(days.day.year() * 12 + days.day.month() - 1).cast("int64"))
     gaps = _months(days)
     extra = ibis.ifelse(gaps.twice >= 2, 1, 0)

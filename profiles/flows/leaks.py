@@ -74,7 +74,7 @@ def _events(typed: Any, taxonomy: Taxonomy) -> Any:
     gone = typed.filter(typed.type.isin(taxonomy.codes("leak")) & (typed.way == "out"))
     gone = gone.select(leaking="entity").distinct()
     # whose money never left for elsewhere needs no order of money
-    typed = typed.inner_join(gone, typed.entity == gone.leaking).drop("leaking")
+    typed = typed.semi_join(gone, typed.entity == gone.leaking)
     aside = [*taxonomy.codes("inside"), *taxonomy.codes("reversal")]
     rows = typed.filter(~typed.type.isin(aside))
     rows = rows.select("entity", "kind", "id", "type", "way", "minor", "day", "second")
@@ -89,9 +89,13 @@ def _events(typed: Any, taxonomy: Taxonomy) -> Any:
         gone=rows.amount_out.sum().over(so_far).cast("int64"),
     )
     rows = rows.mutate(over=rows.gone - rows.come)
-    rows = rows.mutate(most=ibis.greatest(rows.over.max().over(so_far), 0).cast("int64"))
-    before = ibis.window(group_by="entity", order_by=order)
-    rows = rows.mutate(most_before=rows.most.lag().over(before).fill_null(0))
+    # the same order twice: engines sort once for both
+    earlier = ibis.window(group_by="entity", order_by=order, rows=(None, -1))
+    most, before = rows.over.max().over(so_far), rows.over.max().over(earlier)
+    rows = rows.mutate(
+        most=ibis.greatest(most, 0).cast("int64"),
+        most_before=ibis.greatest(before.fill_null(0), 0).cast("int64"),
+    )
     return rows.mutate(
         used=rows.gone - rows.most,
         used_before=rows.gone - rows.amount_out - rows.most_before,

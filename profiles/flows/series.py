@@ -11,6 +11,7 @@ which the series has no row, belongs to it: a text that says nothing, a name in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -20,7 +21,10 @@ import ibis
 from profiles.flows.taxonomy import Taxonomy
 from profiles.flows.values import plain_text
 
-__all__ = ["KEYS", "series_of"]
+__all__ = ["KEYS", "Keep", "as_it_is", "series_of"]
+
+Keep = Callable[[Any, str], Any]
+"""Computes a table once under a name: `Flows.stored`."""
 
 KEYS = ["entity", "kind", "way", "who"]
 WALLETS = (
@@ -47,7 +51,14 @@ _NEAR = 7
 """Days of the month around the usual one."""
 
 
-def series_of(typed: Any, taxonomy: Taxonomy) -> Any:
+def as_it_is(table: Any, name: str) -> Any:
+    """Keeps nothing: the engine computes a table where it is used."""
+    return table
+
+
+def series_of(
+    typed: Any, taxonomy: Taxonomy, keep: Keep = as_it_is, *, lasting: bool = False
+) -> Any:
     """A row a day of each series: the keys, series_type, day, minor, account, typical.
 
     Only types that the taxonomy calls series. `typical` is the lower median of the series' days, in
@@ -57,26 +68,42 @@ def series_of(typed: Any, taxonomy: Taxonomy) -> Any:
     Args:
         typed: the typed rows.
         taxonomy: what they were typed by.
+        keep: computes a small table once, such as `Flows.stored`: names, keys, rows of series.
+        lasting: only entities that have a series of three days or more the same way: all that can
+            break, and who may have come in its place.
     """
     codes = taxonomy.codes("series")
-    rows = _named(typed)
-    days = _days(rows, codes)
-    days = _sized(days)
+    names = keep(_names(typed), "names")
+    # most rows have a counterparty that brings no such type: they are met once, and ordered never
+    some = _named(typed.filter(typed.type.isin(codes)), names).select(*KEYS).distinct()
+    rows = keep(_named(typed, names).semi_join(keep(some, "keys"), KEYS), "series")
+    if lasting:
+        several = rows.group_by(KEYS).agg(rows=rows.count())
+        several = several.filter(several["rows"] >= _SEVERAL).select("entity", "way").distinct()
+        several = keep(several, "lasting")
+        rows = keep(rows.semi_join(several, ["entity", "way"]), "series")
+        typed = typed.semi_join(several, ["entity", "way"])
+    days = keep(_sized(_days(rows, codes)), "days")
+    alone = _named(typed.filter(typed.type.isin(["", *codes])), names)
     found = days.drop("days")
-    return found.union(_strays(rows, days, codes).select(*found.columns))
+    return found.union(_strays(alone, days).select(*found.columns))
 
 
-def _named(typed: Any) -> Any:
-    """The rows with `who`; "" where neither counterparty nor type is known."""
+def _names(typed: Any) -> Any:
+    """Each counterparty's name, what it is compared by, and whether it is a wallet."""
     names = typed.select("counterparty_name").distinct()
     plain = plain_text(names.counterparty_name)
     short = plain.replace(" ", "")
     core = short.re_replace(_FORM, "")
-    names = names.select(
+    return names.select(
         n_name="counterparty_name",
         n_who=ibis.ifelse(core != "", core, short),
         wallet=reduce(or_, (plain.contains(one) for one in WALLETS)),
     )
+
+
+def _named(typed: Any, names: Any) -> Any:
+    """The rows with `who`; "" where neither counterparty nor type is known."""
     rows = typed.left_join(names, [("counterparty_name", "n_name")])
     wallet = rows.wallet.fill_null(False)
     merchant: Any = ibis.literal("")
@@ -105,11 +132,6 @@ def _merchant(text: Any) -> Any:
 
 def _days(rows: Any, codes: list[str]) -> Any:
     """A row a day of each counterparty with which the entity has a series, and its type."""
-    # most counterparties have no row of such a type: they are out before anything is ordered
-    some = rows.filter(rows.type.isin(codes)).select(*KEYS).distinct()
-    some = some.rename({f"o_{k}": k for k in KEYS})
-    rows = rows.inner_join(some, [(k, f"o_{k}") for k in KEYS])
-    rows = rows.drop(*(f"o_{k}" for k in KEYS))
     counts = rows.group_by([*KEYS, "type"]).agg(rows=rows.count())
     counts = counts.mutate(untyped=ibis.ifelse(counts.type == "", 1, 0))
     most = ibis.window(group_by=KEYS, order_by=["untyped", ibis.desc("rows"), "type"])
@@ -140,8 +162,8 @@ def _month(day: Any) -> Any:
     return (day.year() * 12 + day.month() - 1).cast("int64")
 
 
-def _strays(rows: Any, days: Any, codes: list[str]) -> Any:
-    """Days of rows of no series that belong to one."""
+def _strays(alone: Any, days: Any) -> Any:
+    """Days of rows of no series, of a series' type or none, that belong to one."""
     main = days.filter(days.days >= _SEVERAL)
     taken = main.mutate(month=_month(main.day)).select(*KEYS, "month").distinct()
     taken = taken.rename({f"t_{k}": k for k in [*KEYS, "month"]})
@@ -150,11 +172,8 @@ def _strays(rows: Any, days: Any, codes: list[str]) -> Any:
         usual=(main.day.day().sum() // main.count()).cast("int64"),
     )  # fmt: skip
     heads = main.rename({f"s_{k}": k for k in KEYS})
-    alone = rows.filter(rows.type.isin(["", *codes]))
     alone = alone.mutate(named=alone.who != alone.type)
-    held = main.select(*(main[k].name(f"h_{k}") for k in KEYS), held=main.typical)
-    alone = alone.left_join(held, [(k, f"h_{k}") for k in KEYS])
-    alone = alone.filter(alone.held.isnull()).drop("held", *(f"h_{k}" for k in KEYS))
+    alone = alone.anti_join(main, KEYS)
     near = alone.inner_join(
         heads,
         [

@@ -157,7 +157,7 @@ def _leaks(known: Known) -> Any:
 
 def _breaks(known: Known) -> Any:
     day = known.cut_off - dt.timedelta(days=1)
-    found = breaks_until(known.base, known.rows.drop("ago"), known.taxonomy, day)
+    found = breaks_until(known.base, known.rows.drop("ago"), known.taxonomy, day, keep=known.keep)
     recent = found.told > ibis.literal(day - dt.timedelta(days=TOLD_DAYS))
     found = found.filter(recent & found.resumed.isnull() & (found.change == "break"))
     return found.group_by("entity").agg(breaks_180d=found.count().cast("float64"))

@@ -15,6 +15,7 @@ from typing import Any
 import ibis
 
 from profiles.flows.base import Base
+from profiles.flows.series import Keep, as_it_is
 from profiles.flows.taxonomy import Taxonomy
 
 __all__ = ["BLOCK", "YEAR", "Column", "Known", "View", "among", "money"]
@@ -47,7 +48,8 @@ class Known:
     """What is known at the begin of `cut_off`.
 
     `everyone` are the typed rows with `ago`, whole days before the cut-off, 1 for the day before
-    it; `rows` those of the kind asked for. `accounts` and `balances` are those of `base`.
+    it; `rows` those of the kind asked for. `accounts` and `balances` are those of `base`. `keep`
+    computes a small table once.
     """
 
     rows: Any
@@ -58,6 +60,7 @@ class Known:
     taxonomy: Taxonomy
     cut_off: dt.date
     kind: str
+    keep: Keep = as_it_is
 
     def last(self, days: int, before: int = 0) -> Any:
         """Whether a row is of the last `days` days, or of those `before` so many."""

@@ -72,7 +72,8 @@ def test_a_break_is_the_first_missing_month_of_a_steady_series(flows: Flows) -> 
     # the day before it is told there is none, and the new payer is not known yet on the day
     early = breaks(flows.base, typed, flows.taxonomy, dt.date(2026, 7, 24))
     assert rows_of(early, "entity") == []
-    then = breaks(flows.base, typed, flows.taxonomy, told).order_by("entity")
+    # what is computed once on the way changes nothing
+    then = breaks(flows.base, typed, flows.taxonomy, told, keep=flows.stored).order_by("entity")
     assert rows_of(then, "entity", "change") == [
         ("back", "break"), ("moved", "break"), ("stopped", "break"),
     ]  # fmt: skip
