@@ -56,7 +56,8 @@ def compare(
     label, folds = trained.label, trained.folds
     known = label >= 0
     model = trained.model
-    whole = central(model, matrix[known], label[known])
+    fitted = known & (folds < 0) if trained.part_held_out else known
+    whole = central(model, matrix[fitted], label[fitted])
     scores = model.predict(whole.scores(matrix))
     fold_scores, central_auc, federated_auc = trained.fold_scores, np.nan, np.nan
     fold_difference = np.nan
@@ -91,7 +92,9 @@ def _joined(
         terms = contract.party(name)
         rows = load_table(terms, tables[name]).take(outcomes[name].rows)
         features = contract.features(trained.terms, name)
-        blocks.append(Encoder.fit(rows, features).transform(rows)[0])
+        coded = outcomes[name].coded.get(trained.terms.task)  # a scorecard's bins are its own
+        encoder = Encoder.fit(rows, features) if coded is None else coded
+        blocks.append(encoder.transform(rows)[0])
         parts.append(outcomes[name].parts[trained.terms.task])
     return np.hstack(blocks), trained.part.joined(parts)
 

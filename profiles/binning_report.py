@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from federated.binning import ColumnWorth, noise_scale, worth_of
+from federated.binning import noise_scale, own_worth
 from federated.binning.evidence import chance
-from federated.steps.binning import CLASS_ROWS, binned_column
+from federated.steps.binning import CLASS_ROWS
 from federated.steps.outcome import Binned
 from profiles.federation import Federation
 from profiles.job import Job
@@ -73,7 +73,10 @@ def _own(job: Job, federation: Federation, one: Binned) -> Iterator[Valued]:
     where, rows = job.party(job.receiver).table, pa.array(federation.outcome.rows)
     table = federation.tables[job.receiver].load(where, own).take(rows)
     for column in own:
-        worth = own_worth(table, column, one)
+        worth = own_worth(
+            table, column, one.label, most=one.terms.bins, group=one.terms.minimum_group,
+            least=CLASS_ROWS, monotone=one.terms.monotone,
+        )  # fmt: skip
         groups = len(worth.counts)
         yield Valued(
             party=job.receiver,
@@ -84,17 +87,6 @@ def _own(job: Job, federation: Federation, one: Binned) -> Iterator[Valued]:
             bins=groups,
             drift=None,
         )
-
-
-def own_worth(table: pa.Table, column: str, one: Binned) -> ColumnWorth:
-    """A column of the receiver's in bins, with exact counts."""
-    terms, label = one.terms, one.label
-    bins, codes = binned_column(table, column, terms.bins, terms.minimum_group)
-    known = np.column_stack([label == 1, label >= 0]).astype(np.int64)
-    opened = np.zeros((bins.count, 2), np.int64)
-    np.add.at(opened, codes, known)
-    rows = np.bincount(codes, minlength=bins.count).tolist()
-    return worth_of(column, bins, rows, opened, least=CLASS_ROWS, monotone=terms.monotone)
 
 
 def binning_metrics(found: tuple[Binning, ...]) -> list[dict[str, Any]]:

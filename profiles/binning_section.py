@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from federated.binning import MOST_BINNED, MOST_BINS
+from federated.contract.kinds.train import SCORECARD
 from federated.toml_sections import TomlSection
 from profiles.job_sections import with_views
-from profiles.specs import PartySpec
+from profiles.specs import PartySpec, TrainSpec
 
-__all__ = ["BinningSpec", "read_binnings"]
+__all__ = ["BinningSpec", "of_scorecards", "read_binnings"]
+
+_BINS, _GROUP, _EPSILON = 10, 20, 1.0
+"""Bins of a column, records of a bin, and the label's epsilon where a section does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +47,10 @@ def read_binnings(
     noised = section.text("noise", "laplace", ("laplace", "none")) == "laplace"
     if not noised and section.has("epsilon"):
         raise section.fail("epsilon", "found", 'no epsilon with noise = "none"')
-    bins = section.integer("bins", 10, 2, MOST_BINS)
-    epsilon = round(1000 * section.number("epsilon", 1.0, 0.01, 20.0)) if noised else 0
+    bins = section.integer("bins", _BINS, 2, MOST_BINS)
+    epsilon = round(1000 * section.number("epsilon", _EPSILON, 0.01, 20.0)) if noised else 0
     positive = section.text("positive", "")
-    group = section.integer("minimum_group", 20, 3, 10**6)
+    group = section.integer("minimum_group", _GROUP, 3, 10**6)
     monotone = section.flag("monotone", False)
     partners = [name for name, columns in chosen.items() if columns and name != receiver]
     if not partners:
@@ -67,6 +72,44 @@ def read_binnings(
         )
         for name in partners
     ]
+
+
+def of_scorecards(
+    trains: Sequence[TrainSpec],
+    binnings: Sequence[BinningSpec],
+    parties: tuple[PartySpec, ...],
+    receiver: str,
+) -> list[BinningSpec]:
+    """The binnings that scorecards stand on and no section asks for: one a partner and label."""
+    found: list[BinningSpec] = []
+    for train in trains:
+        if train.model != SCORECARD:
+            continue
+        chosen = {one.party: one.columns for one in train.features}
+        columns = {p.name: chosen.get(p.name, ()) if chosen else p.features for p in parties}
+        for partner, brought in columns.items():
+            asked = [
+                b for b in (*binnings, *found)
+                if (b.partner, b.label, b.positive) == (partner, train.label, train.positive)
+            ]  # fmt: skip
+            if partner == receiver or not brought:
+                continue
+            if any(set(brought) <= set(b.columns) for b in asked):
+                continue
+            found.append(
+                BinningSpec(
+                    partner=partner,
+                    columns=brought,
+                    own=columns[receiver],
+                    label=train.label,
+                    positive=train.positive,
+                    bins=_BINS,
+                    minimum_group=_GROUP,
+                    monotone=False,
+                    epsilon=round(1000 * _EPSILON),
+                )
+            )
+    return found
 
 
 def _columns(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from federated.models import LOGISTIC, LinearPart, Model, Part
+from federated.models import CARD, LOGISTIC, LinearPart, Model, Part
 
 __all__ = ["CENTRAL", "central"]
 
@@ -35,5 +35,8 @@ def _logistic(matrix: np.ndarray, label: np.ndarray) -> LinearPart:
     return LinearPart(np.asarray(fit.coef_[0]), float(fit.intercept_[0]))
 
 
-CENTRAL: dict[str, Callable[[np.ndarray, np.ndarray], Part]] = {LOGISTIC.name: _logistic}
+CENTRAL: dict[str, Callable[[np.ndarray, np.ndarray], Part]] = {
+    LOGISTIC.name: _logistic,
+    CARD.name: _logistic,
+}
 """By the model's name."""

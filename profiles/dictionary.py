@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
+from federated.contract.kinds.train import SCORECARD
 from profiles.job import Job
 from profiles.own_table import entity_column
-from profiles.profile import reasons_column, score_column
+from profiles.profile import points_column, reasons_column, score_column
 
 __all__ = ["NOTE", "campaign_notes", "dictionary", "list_notes", "noted", "profile_notes"]
 
@@ -27,6 +28,11 @@ def profile_notes(job: Job) -> dict[str, str]:
             f"probability of {train.task}: by the joined model where matched is true, by "
             f"{job.receiver}'s own model where it is false"
         )
+        if train.model == SCORECARD:
+            notes[points_column(train.task)] = (
+                f"points of {train.task}: {train.points} at odds of {train.odds} to 1 for the "
+                f"{train.high} class, {train.double} more double them"
+            )
         notes[reasons_column(train.task)] = (
             f"what moves the score of {train.task} most, each with its part of the log-odds "
             "against the average; partners' columns count as one"

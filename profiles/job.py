@@ -20,7 +20,7 @@ from profiles.aggregate_section import (
     read_aggregates,
     settled,
 )
-from profiles.binning_section import BinningSpec, read_binnings
+from profiles.binning_section import BinningSpec, of_scorecards, read_binnings
 from profiles.exclusion.rule import ExcludeSpec, read_exclude
 from profiles.extends import KEY, extended
 from profiles.job_checks import check_job
@@ -211,6 +211,7 @@ def _job(root: TomlSection) -> Job:
         b for s in root.tables("binning") for b in read_binnings(s, parties, receiver, entity)
     )
     trains = tuple(read_train(s, parties, receiver, entity) for s in root.one_or_several("train"))
+    binnings += tuple(of_scorecards(trains, binnings, parties, receiver))
     profile = read_profile(root.table("profile"))
     targets = tuple(read_target(s, trains, receiver) for s in root.tables("target"))
     campaign = read_campaign(root.table("campaign"), targets)

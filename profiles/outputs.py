@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from federated.steps.outcome import Grown, Outcome, Trained
+from federated.steps.outcome import Carded, Grown, Outcome, Trained
 from federated.store.files import write_atomic
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
@@ -34,6 +34,7 @@ from profiles.report import ReportData, TargetSummary
 from profiles.report.measured import Model
 from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
+from profiles.scorecard_outputs import card_metrics, card_points, write_cards
 from profiles.scoring import Alone, fit_alone, measured, reasons
 from profiles.segments import Segments, segments
 from profiles.spreadsheet import write_csv, write_workbook
@@ -79,13 +80,17 @@ def write_outputs(
     grades = np.full(total, -1, np.int64)
     grades[outcome.rows] = outcome.grades
     facts = table.select(own_facts(job, table))
-    profiles = build_profiles(facts, None, scores, found, why, grades, entity=entity_column(job))
+    points = card_points(outcome.trained, scores)
+    profiles = build_profiles(
+        facts, None, scores, found, why, grades, points=points, entity=entity_column(job)
+    )
     admitted = _admitted(job, tables)
     shown = profiles if admitted is None else profiles.filter(pa.array(admitted))
     lists = lists_of(job, profiles, tables, campaign)
     targets = lists.targets
     held_out = held_out_scores(outcome, alone, facts, job, admitted)
     files = _write_tables(job, folder, shown, lists, held_out)
+    files += write_cards(outcome.trained, folder)
     models = [
         measured(t, alone[t.terms.task], job.receiver, _aligned(t, outcome, table))
         for t in outcome.trained
@@ -219,8 +224,9 @@ def _segments(
     job: Job, federation: Federation, table: pa.Table, scores: Mapping[str, np.ndarray]
 ) -> Segments | None:
     trained, own = federation.outcome.trained, job.party(job.receiver).features
-    whole = [one for one in trained if not one.terms.features]  # by all own columns
-    encoder = whole[0].encoder if whole else Encoder.fit(table, own) if own else None
+    whole = [one.encoder for one in trained if not one.terms.features]  # by all own columns
+    plain = [one for one in whole if isinstance(one, Encoder)]
+    encoder = plain[0] if plain else Encoder.fit(table, own) if own else None
     if encoder is None or not encoder.names or not table.num_rows:
         return None
     matrix, names = encoder.transform(table)
@@ -291,6 +297,9 @@ def _metrics(
     trained = federation.outcome.trained
     ended = {t.terms.task: _training(t) for t in trained if t.opened}
     ended |= {t.terms.task: trees_metrics(t) for t in trained if isinstance(t, Grown)}
+    for one in trained:
+        if isinstance(one, Carded):
+            ended[one.terms.task] = ended.get(one.terms.task, {}) | card_metrics(one)
     if ended:
         run["trainings"] = ended
     if federation.outcome.categories:

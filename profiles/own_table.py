@@ -13,8 +13,8 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.binning import values_of
 from federated.readers.base import column_hint
-from federated.steps.binning import values_of
 from federated.tables.basis import Admission
 from federated.tables.column_roles import check_role
 from federated.tables.frozen import FrozenColumns

@@ -19,6 +19,7 @@ from psi.protocol.errors import EnvironmentFailed, MisuseError
 
 __all__ = [
     "build_profiles",
+    "points_column",
     "reasons_column",
     "score_column",
     "segments",
@@ -34,6 +35,11 @@ def score_column(task: str) -> str:
     return f"score_{slug(task)}"
 
 
+def points_column(task: str) -> str:
+    """The profiles' column that holds the points of a scorecard."""
+    return f"points_{slug(task)}"
+
+
 def reasons_column(task: str) -> str:
     """The profiles' column that holds the reasons of a task's score."""
     return f"reasons_{slug(task)}"
@@ -47,6 +53,7 @@ def build_profiles(
     reasons: Mapping[str, pa.Array] | None = None,
     matched: Array | None = None,
     *,
+    points: Mapping[str, Array] | None = None,
     entity: str = "",
 ) -> pa.Table:
     """One row an entity of the receiver, in the order of `facts`.
@@ -59,11 +66,12 @@ def build_profiles(
         reasons: task to list<string>[rows].
         matched: integer[rows]: the key level that found the entity at the partners, from 0;
             -1: not matched.
+        points: task to float[rows], points of a scorecard; NaN: none.
         entity: the identifying column of `facts`; its first one by default.
 
-    Columns: `entity`, the facts, the features, `score_TASK`, `reasons_TASK`, `segment` (from
-    1), `segment_name`, `matched`, `match_grade` (from 1, null where not matched). A fact or
-    feature of such a name becomes `fact_NAME`.
+    Columns: `entity`, the facts, the features, `score_TASK`, `points_TASK` of scorecards,
+    `reasons_TASK`, `segment` (from 1), `segment_name`, `matched`, `match_grade` (from 1, null where
+    not matched). A fact or feature of such a name becomes `fact_NAME`.
 
     Raises:
         MisuseError: lengths that differ, a column that is not there, two tasks of one name.
@@ -72,7 +80,7 @@ def build_profiles(
     entity = entity or (facts.column_names[0] if facts.num_columns else "")
     if entity not in facts.column_names:
         raise MisuseError(f"the facts have no column {entity!r}", hint="name the entity's column")
-    computed = _computed(rows, scores or {}, reasons or {}, segment, matched)
+    computed = _computed(rows, scores or {}, points or {}, reasons or {}, segment, matched)
     columns: dict[str, Any] = {"entity": facts.column(entity)}
     for table in (facts, features):
         if table is None:
@@ -131,6 +139,7 @@ def write_parquet_atomic(table: pa.Table, path: Path) -> None:
 def _computed(
     rows: int,
     scores: Mapping[str, Array],
+    points: Mapping[str, Array],
     reasons: Mapping[str, pa.Array],
     segment: Segments | None,
     matched: Array | None,
@@ -146,6 +155,10 @@ def _computed(
     for task, values in scores.items():
         score = np.asarray(values, np.float64)
         add(score_column(task), pa.array(score, mask=~np.isfinite(score)))
+    for task, values in points.items():
+        known = np.isfinite(values)
+        whole = np.rint(np.where(known, values, 0)).astype(np.int32)
+        add(points_column(task), pa.array(whole, mask=~known))
     for task, told in reasons.items():
         add(reasons_column(task), told)
     if segment is not None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
 from federated.evaluation import Interval, auc_difference
 from federated.models import LOGISTIC, Part
-from federated.steps.outcome import Grown, Trained
+from federated.steps.outcome import Carded, Grown, Trained
+from federated.tables.encoding import Encoder
 from profiles.central import central
 from profiles.leaks import LEAK, partners_part, telling_columns
 from profiles.own_trees import tree_scores
 from profiles.reasons import score_reasons, true_zeros
 from profiles.report.measured import Model, OutOfTime, Scored, importance_of, paired_gain, scored
+from profiles.scorecard_outputs import card_reasons, card_shown
 from profiles.trees_outputs import trees_importance, trees_notes, trees_reasons
 
 __all__ = ["Alone", "fit_alone", "measured", "reasons"]
@@ -62,7 +64,7 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     """
     folded = bool((trained.folds >= 0).any())
     folds, label, seen = trained.folds if folded else None, trained.label, "on held-out folds"
-    if isinstance(trained, Grown):  # one part of them is held out, and nothing else measures
+    if trained.part_held_out:  # one part of them is held out, and nothing else measures
         folds, label = None, np.where(trained.folds >= 0, label, np.int8(-1))
         seen = f"on one of {trained.terms.folds} parts, held out: {int((label >= 0).sum()):,} rows"
     elif not folded:
@@ -88,6 +90,8 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     else:
         columns = trained.own_matrix, trained.columns, trained.part
         importance = importance_of(receiver, *columns, partners)
+    if isinstance(trained, Carded):  # evidence rises with its bin's, whatever the column holds
+        importance = tuple(replace(one, direction=0) for one in importance)
     notes = trees_notes(trained) if isinstance(trained, Grown) else trained.encoder.notes
     return Model(
         task=trained.terms.task,
@@ -102,6 +106,7 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
         gain_rows=_gain_rows(trained, joined, own[before.name]),
         notes=(*notes, *_ended(trained)),
         warnings=tuple(warnings),
+        card=card_shown(trained) if isinstance(trained, Carded) else None,
     )
 
 
@@ -152,13 +157,21 @@ def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.
     Shared rows have the joined model's, with the partners as one; the others have those of
     the receiver's own model.
     """
-    names, zeros = " and ".join(trained.terms.partners), true_zeros(trained.encoder)
+    names = " and ".join(trained.terms.partners)
+    zeros = true_zeros(trained.encoder) if isinstance(trained.encoder, Encoder) else {}
     if isinstance(trained, Grown):
         joined = trees_reasons(trained)
+    elif isinstance(trained, Carded):
+        joined = card_reasons(
+            trained.encoder, trained.own_matrix, trained.part, {names: trained.partners()}
+        )
     else:
         columns = trained.own_matrix, trained.columns, trained.part
         joined = score_reasons(*columns, {names: trained.partners()}, zeros=zeros)
-    own = score_reasons(alone.matrix, trained.columns, alone.part, zeros=zeros)
+    if isinstance(trained, Carded):
+        own = card_reasons(trained.encoder, alone.matrix, alone.part)
+    else:
+        own = score_reasons(alone.matrix, trained.columns, alone.part, zeros=zeros)
     place = np.arange(total)
     place[rows] = total + np.arange(len(rows))
     return pa.concat_arrays([own, joined]).take(pa.array(place))

@@ -5,7 +5,17 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from federated.contract.kinds.train import AUTO, LONGEST_TASK, SPLITS, TREES, is_day, noise_text
+from federated.binning import HIGH
+from federated.contract.kinds.scorecard import MOST_POINTS
+from federated.contract.kinds.train import (
+    AUTO,
+    LONGEST_TASK,
+    SCORECARD,
+    SPLITS,
+    TREES,
+    is_day,
+    noise_text,
+)
 from federated.contract.kinds.train_trees import MOST_GROWN
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.contract.parts import FeatureTerms
@@ -37,10 +47,10 @@ def read_train(
         raise section.fail("task", task, f"at most {LONGEST_TASK} bytes of UTF-8")
     if "/" in task or not task:
         raise section.fail("task", task, "a name without a slash")
-    model = section.text("model", LOGISTIC.name, (*MODELS, TREES))
+    model = section.text("model", LOGISTIC.name, (*MODELS, TREES, SCORECARD))
     split = section.text("split", "vertical", SPLITS)
-    if split == "horizontal" and model == TREES:
-        hint = "trees are for columns at different parties"
+    if split == "horizontal" and model in (TREES, SCORECARD):
+        hint = "trees and scorecards are for columns at different parties"
         raise section.fail("model", model, f"{LOGISTIC.name} where rows are split", hint)
     label = section.text("label")
     party, _, column = label.partition(".")
@@ -54,9 +64,10 @@ def read_train(
     if test and test.split(".", 1)[0] not in names:
         raise section.fail("test", test, '"PARTY.TABLE"')
     folds = section.integer("folds", 5, 0, 20)
-    if folds == 0 and model == TREES:
-        hint = "one of these parts is held out: rows that trees were grown on measure nothing"
-        raise section.fail("folds", "0", "2 to 20 for trees", hint)
+    if folds == 0 and model in (TREES, SCORECARD):
+        hint = "one of these parts is held out: rows that a model was made of measure nothing"
+        plural = "trees" if model == TREES else "scorecards"
+        raise section.fail("folds", "0", f"2 to 20 for {plural}", hint)
     if folds == 1:
         raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
     features = _features(section, parties, entity)
@@ -64,6 +75,7 @@ def read_train(
         solver = _boosted(section)
     else:
         solver = _rows_split(section) if split == "horizontal" else _columns_split(section)
+        solver |= _card(section, solver) if model == SCORECARD else {}
     time, validate_from = _validation(section, receiver) if split == "vertical" else ("", "")
     spec = TrainSpec(
         task=task,
@@ -125,6 +137,19 @@ def _boosted(section: TomlSection) -> dict[str, Any]:
         "penalty": round(1000 * section.number("penalty", 1.0, 0.001, 1000)),
         "row_bits": section.integer("row_bits", ROW_BITS, 1, 1000),
         "score_bits": 0,
+    }
+
+
+def _card(section: TomlSection, solver: dict[str, Any]) -> dict[str, Any]:
+    """How a scorecard's points are made; it has no folds to fit in."""
+    if found := solver["fold_evaluations"]:
+        allowed = "0 for a scorecard, of which one part is held out"
+        raise section.fail("fold_evaluations", str(found), allowed)
+    return {
+        "points": section.integer("points", 600, 1, MOST_POINTS),
+        "odds": section.integer("odds", 50, 1, MOST_POINTS),
+        "double": section.integer("double", 20, 1, MOST_POINTS),
+        "high": section.text("high", HIGH[0], HIGH),
     }
 
 

@@ -49,8 +49,8 @@ class NumberBins:
         if not ends:
             found = ["all"]
         else:
-            inner = [f"{low} to below {high}" for low, high in pairwise(ends)]
-            found = [f"below {ends[0]}", *inner, f"{ends[-1]} and more"]
+            inner = [f"from {low} to below {high}" for low, high in pairwise(ends)]
+            found = [f"below {ends[0]}", *inner, f"from {ends[-1]} on"]
         return tuple(found + ["missing"] * (self.count - self.ordered))
 
     def codes(self, values: Floats) -> Codes:

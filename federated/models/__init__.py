@@ -12,10 +12,12 @@ from federated.models.linear import LinearPart
 from federated.models.logistic import LOGISTIC, Logistic
 from federated.models.model import Model, Part
 from federated.models.saved import load_part, save_part
+from federated.models.scorecard import CARD, Scorecard
 from psi.protocol import MisuseError
 
 __all__ = [
     "BOOSTED",
+    "CARD",
     "LOGISTIC",
     "MODELS",
     "Boosted",
@@ -23,6 +25,7 @@ __all__ = [
     "Logistic",
     "Model",
     "Part",
+    "Scorecard",
     "load_part",
     "model_named",
     "save_part",

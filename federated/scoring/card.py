@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from federated.binning import EvidenceEncoder, PointScale, point_lines
 from federated.regression import told_bits
 from federated.scoring.model_file import LABEL, ModelPart
-from federated.tables.encoding import CategoryColumn, NumberColumn
+from federated.tables.encoding import CategoryColumn, Encoder, NumberColumn
 from federated.trees import FeatureModel, LabelModel
 from federated.trees.forest import OWN
 
@@ -107,7 +108,8 @@ def importance(part: ModelPart) -> list[tuple[str, float]]:
 
 
 def numbers(part: ModelPart) -> tuple[Row, list[Row]]:
-    """Heads and rows: coefficients of encoded columns; of trees splits, own ones with their place.
+    """Heads and rows: coefficients of encoded columns; of trees splits, own ones with their place;
+    of a scorecard points by bin.
 
     A number's coefficient is of one standard deviation of it, a category's of being in it.
     """
@@ -116,11 +118,25 @@ def numbers(part: ModelPart) -> tuple[Row, list[Row]]:
     if isinstance(part.trees, FeatureModel):
         words = part.trees.words()
         return ("number", "goes left"), [(str(at), text) for at, text in enumerate(words)]
+    if isinstance(part.encoder, EvidenceEncoder):
+        heads = ("column", "bin", "rows", "weight of evidence", "points")
+        return heads, list(_points(part, part.encoder))
     return ("column", "of", "coefficient"), list(_coefficients(part))
 
 
+def _points(part: ModelPart, encoder: EvidenceEncoder) -> Iterator[Row]:
+    """A line a bin, and of the label party the points of the average record."""
+    assert part.linear is not None  # noqa: S101  a scorecard has it
+    scale = PointScale(*(part.card[name] for name in ("points", "odds", "double", "high")))
+    if part.side == LABEL:
+        yield "", "the average record", "", "", f"{scale.of(np.array(part.linear.intercept)):.0f}"
+    for line in point_lines(encoder, part.linear.coefficients.tolist(), scale):
+        rows, woe = f"{line['rows']:,}", f"{line['woe']:+.4f}"
+        yield line["column"], line["bin"], rows, woe, f"{line['points']:+d}"
+
+
 def _coefficients(part: ModelPart) -> Iterator[Row]:
-    assert part.encoder is not None  # noqa: S101  a regression has both
+    assert isinstance(part.encoder, Encoder)  # noqa: S101  a regression has both
     assert part.linear is not None  # noqa: S101
     weights = iter(part.linear.coefficients.tolist())
     for column in part.encoder.columns:

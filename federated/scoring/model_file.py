@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from federated.models import BOOSTED, MODELS, LinearPart, Model
+from federated.binning import EvidenceEncoder
+from federated.models import BOOSTED, CARD, MODELS, LinearPart, Model
 from federated.scoring.fixed import fixed_scores, shift_of
 from federated.scoring.spread import Spread
 from federated.tables.encoding import Encoder
@@ -94,7 +95,7 @@ class ModelPart:
     card: Mapping[str, Any]
     salt: str
     align: Mapping[str, Any] = field(default_factory=dict)
-    encoder: Encoder | None = None
+    encoder: Encoder | EvidenceEncoder | None = None
     linear: LinearPart | None = None
     of_part: Deviation = Deviation(0.0, 0.0)
     trees: FeatureModel | LabelModel | None = None
@@ -110,7 +111,7 @@ class ModelPart:
     @property
     def answers(self) -> Model:
         """How its scores are read."""
-        return BOOSTED if self.boosted else MODELS[self.model]
+        return {**MODELS, TREES: BOOSTED, CARD.name: CARD}[self.model]
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -251,14 +252,15 @@ def _brought(plain: Mapping[str, Any]) -> Brought:
 
 
 def _with_part(made: ModelPart, plain: Mapping[str, Any]) -> ModelPart:
-    if made.side not in (LABEL, FEATURE) or made.model not in (*MODELS, TREES):
+    if made.side not in (LABEL, FEATURE) or made.model not in (*MODELS, TREES, CARD.name):
         raise MisuseError(f"a part of a model that this version has not, allowed: {[*MODELS]}")
     if made.boosted:
         text = json.dumps(plain).encode()
         kind: Any = LabelModel if made.side == LABEL else FeatureModel
         return replace(made, trees=kind.from_bytes(text))
     linear = LinearPart.of({key: plain[key] for key in ("coefficients", "intercept")})
-    encoder = Encoder.from_dict(plain["encoder"])
+    kind = EvidenceEncoder if made.model == CARD.name else Encoder
+    encoder = kind.from_dict(plain["encoder"])
     if len(encoder.names) != linear.width:
         raise MisuseError("a part of a model whose encoding has another number of columns")
     spread = Deviation(float(plain["mean"]), float(plain["deviation"]))

@@ -12,33 +12,31 @@ import pyarrow as pa
 
 from federated.binning import (
     LABEL_LANES,
-    CategoryBins,
     ColumnParty,
     ColumnWorth,
     LabelParty,
     NumberBins,
     Worths,
-    category_bins,
+    binned_column,
     label_lanes,
     noise_scale,
-    number_bins,
     rounded,
     told,
+    values_of,
     worth_of,
 )
 from federated.binning.evidence import stability
 from federated.contract.terms import BinningTerms, Contract
 from federated.sharing import BinHolder, ValueHolder
 from federated.steps.outcome import Binned
+from federated.steps.scorecard import counted_label
 from federated.steps.step import Step
 from federated.steps.work import Work
 from federated.store.files import disk_failed, make_folder, write_atomic
-from federated.tables.column_roles import check_role
-from federated.tables.inferred import CATEGORY, refuse_unclear
-from federated.tables.matrix import categorical, known_labels, numeric_matrix
+from federated.tables.matrix import known_labels
 from psi.protocol import InputError, MisuseError, Refused
 
-__all__ = ["CLASS_ROWS", "Binning", "KeptBins", "binned_column", "values_of"]
+__all__ = ["CLASS_ROWS", "Binning", "KeptBins"]
 
 CLASS_ROWS = 20
 """The fewest positives, and negatives: of all rows, and of a group of bins after merging."""
@@ -71,9 +69,7 @@ class Binning(Step):
 
     def _label_party(self, terms: BinningTerms, which: str) -> None:
         work, peer, step = self._work, [terms.partner], f"binning/{which}"
-        label = known_labels(
-            work.aligned(), terms.label, positive=terms.positive, where=work.me.table
-        )
+        label = counted_label(work, terms, work.aligned())
         _check_classes(label, f"label {terms.label!r} of the shared records")
         work.guard.gives(step, terms.partner)
         lanes, context = label_lanes(label), work.session.context
@@ -143,29 +139,6 @@ def _check_counts(opened: Sequence[np.ndarray]) -> None:
             f"a label with fewer than {CLASS_ROWS} positives or negatives, with its noise",
             hint="more rows with a label are needed",
         )
-
-
-def values_of(table: pa.Table, column: str, where: str = "") -> np.ndarray | pa.Array:
-    """What a column's bins hold: `float64[rows]`, NaN where missing, or texts.
-
-    Raises `InputError` for what is neither, and for text of which its owner must say what it is.
-    """
-    check_role(table, column, "feature", where=where)
-    if refuse_unclear(table, column, where).kind == CATEGORY:
-        return categorical(table, column)
-    return numeric_matrix(table, [column], where=where)[:, 0]
-
-
-def binned_column(
-    table: pa.Table, column: str, most: int, least: int
-) -> tuple[NumberBins | CategoryBins, np.ndarray]:
-    """A column's bins, and each row's: `int64[rows]`."""
-    values = values_of(table, column)
-    if isinstance(values, np.ndarray):
-        numbers = number_bins(values, most, least)
-        return numbers, numbers.codes(values)
-    texts = category_bins(values, most, least)
-    return texts, texts.codes(values)
 
 
 class KeptBins:

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.contract.kinds.train import TREES, private
-from federated.contract.terms import Contract, PartyTerms
+from federated.contract.kinds.train import SCORECARD, TREES, carded, private
+from federated.contract.terms import Contract, PartyTerms, TrainTerms
 from federated.tables.basis import BasisAsked
 from federated.tables.encoding import encoded_columns, independent_columns
 from federated.tables.inferred import mark
@@ -47,15 +47,11 @@ def stated(
     """The terms with row count, snapshot hash and number of columns by training.
 
     By private sums each column is told sums of, copies of others too; for trees those with two bins
-    count, else independent ones.
+    count, for scorecards all, else independent ones.
 
     `salt` stays with the party, so that nobody can guess a small table from its hash.
     """
-    chosen = (
-        [("private" if private(t) else t.model, draft.features(t, terms.name)) for t in draft.train]
-        if draft
-        else []
-    )
+    chosen = [(_how(t), draft.features(t, terms.name)) for t in draft.train] if draft else []
     widths = {one: _width(table, *one) for one in set(chosen)}
     return replace(
         terms,
@@ -65,9 +61,15 @@ def stated(
     )
 
 
+def _how(terms: TrainTerms) -> str:
+    return "private" if private(terms) and not carded(terms) else terms.model
+
+
 def _width(table: pa.Table, how: str, features: tuple[str, ...]) -> int:
     if not features or not table.num_rows:
         return 0
+    if how == SCORECARD:
+        return len(features)
     if how == TREES:
         return len(Binning.fit(table, features).columns)
     count = encoded_columns if how == "private" else independent_columns

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from federated.binning import EvidenceEncoder
+from federated.contract.kinds.train import carded
 from federated.contract.terms import Contract, TrainTerms
 from federated.evaluation import auc_difference, auc_interval, fold_aucs
 from federated.models import LinearPart
@@ -52,7 +54,7 @@ def keep_feature_part(
     table: pa.Table,
     card: Mapping[str, Any],
     *,
-    encoder: Encoder | None = None,
+    encoder: Encoder | EvidenceEncoder | None = None,
     linear: LinearPart | None = None,
     trees: FeatureModel | None = None,
 ) -> None:
@@ -107,7 +109,7 @@ def _keep(
         types={name: refuse_unclear(table, name, work.me.table).kind for name in features},
         told=told,
         spread=Spread.of_training(table, features, scores),
-        card={"rows": table.num_rows, **card},
+        card={"rows": table.num_rows, **card, **_scale(terms)},
         salt=salt.hex(),
         align=_align(contract),
         trees=trees,
@@ -115,6 +117,13 @@ def _keep(
     )
     work.models.write(part)
     work.session.ledger.once("model", step=f"train/{terms.task}", model=name, digest=part.digest)
+
+
+def _scale(terms: TrainTerms) -> dict[str, Any]:
+    """How a scorecard's points are made."""
+    if not carded(terms):
+        return {}
+    return {n: getattr(terms, n) for n in ("points", "odds", "double", "high")}
 
 
 def _brought(contract: Contract, terms: TrainTerms) -> tuple[Brought, ...]:
@@ -148,7 +157,7 @@ def _label_card(trained: Trained) -> dict[str, Any]:
     }
     if not held.any() or not np.isfinite(scores[held]).all() or len(np.unique(label[held])) < 2:
         return found
-    if isinstance(trained, Grown):  # one part is held out
+    if trained.part_held_out:
         more = auc_difference(label[held], scores[held], np.zeros(int(held.sum())))
         ends = (0.5 + more.mean, 0.5 + more.low, 0.5 + more.high)
     else:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from federated.aggregate import AggregateResult, CategoryResult
-from federated.binning import ColumnWorth, RoundedWorth
+from federated.binning import (
+    ColumnWorth,
+    EvidenceEncoder,
+    PointScale,
+    RoundedWorth,
+    point_lines,
+)
+from federated.contract.kinds.scorecard import scale_of
 from federated.contract.terms import (
     AggregateTerms,
     BinningTerms,
@@ -19,14 +26,14 @@ from federated.contract.terms import (
 )
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
-from federated.models import Model, Part
+from federated.models import LinearPart, Model, Part
 from federated.regression import Opened
 from federated.steps.saved_model import SavedModel
 from federated.tables.encoding import Encoder
 from federated.trees import FeatureModel, LabelModel
 from psi.align import Alignment
 
-__all__ = ["Binned", "Grown", "Outcome", "Trained"]
+__all__ = ["Binned", "Carded", "Grown", "Outcome", "Trained"]
 
 
 @dataclass(kw_only=True)
@@ -43,7 +50,7 @@ class Trained:
     """
 
     terms: TrainTerms
-    encoder: Encoder
+    encoder: Encoder | EvidenceEncoder
     columns: list[str]
     partner_columns: int
     model: Model
@@ -58,6 +65,11 @@ class Trained:
     gradient_left: float | None = None
     opened: Opened | None = None
 
+    @property
+    def part_held_out(self) -> bool:
+        """Whether rows of fold 0 were held out of one fit, and no others have a fold."""
+        return False
+
     def partners(self) -> np.ndarray:
         """What all partners together add to each row's score, centred: `float64[rows]`.
 
@@ -69,6 +81,36 @@ class Trained:
     def saved(self) -> SavedModel | LabelModel:
         """The label party's part with its encoding, to keep."""
         return SavedModel(self.terms.task, self.model, self.part, self.encoder)
+
+
+@dataclass(kw_only=True)
+class Carded(Trained):
+    """A scorecard at the label party: `encoder` has its columns in bins, as weights of evidence.
+
+    Rows that were held out are in fold 0, all others in none.
+    """
+
+    encoder: EvidenceEncoder
+    part: LinearPart
+
+    @property
+    def part_held_out(self) -> bool:
+        """One part of the labelled rows measures it."""
+        return True
+
+    @property
+    def scale(self) -> PointScale:
+        """How its points are made of log odds."""
+        return scale_of(self.terms)
+
+    @property
+    def base(self) -> float:
+        """Points of the average record, which bins add to."""
+        return float(self.scale.of(np.array(self.part.intercept)))
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Points of this party's columns by bin; see `point_lines`."""
+        return point_lines(self.encoder, self.part.coefficients.tolist(), self.scale)
 
 
 @dataclass(kw_only=True)
@@ -85,6 +127,11 @@ class Grown(Trained):
     told_levels: int
     moved: np.ndarray
     bins: list[np.ndarray]
+
+    @property
+    def part_held_out(self) -> bool:
+        """One part of the labelled rows measures them."""
+        return True
 
     def saved(self) -> LabelModel:
         """The label party's part, to keep."""
@@ -115,8 +162,8 @@ class Outcome:
     `rows` are this party's row numbers of the entities that all parties share, in the
     receiver's order; `grades` say by which key each was found. `parts` are a feature party's
     own parts of each task's model, over its encoded columns, `won` of trees; `worths` its columns
-    in bins, by binning. `before` says how many bits of a row earlier jobs told this receiver, by
-    partner; None where nothing outlives a job.
+    in bins, by binning, `coded` what they are in a scorecard. `before` says how many bits of a row
+    earlier jobs told this receiver, by partner; None where nothing outlives a job.
     """
 
     contract: Contract
@@ -131,5 +178,6 @@ class Outcome:
     trained: list[Trained] = field(default_factory=list)
     parts: dict[str, Part] = field(default_factory=dict)
     won: dict[str, FeatureModel] = field(default_factory=dict)
+    coded: dict[str, EvidenceEncoder] = field(default_factory=dict)
     before: dict[str, float] | None = None
     horizontal: list[tuple[TrainTerms, HorizontalFit]] = field(default_factory=list)

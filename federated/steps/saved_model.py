@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from federated.models import MODELS, Model, Part, load_part, save_part
+from federated.binning import EvidenceEncoder
+from federated.models import CARD, MODELS, Model, Part, load_part, save_part
 from federated.tables.encoding import Encoder
 from psi.protocol import MisuseError
 
@@ -31,7 +32,7 @@ class SavedModel:
     task: str
     model: Model
     part: Part
-    encoder: Encoder
+    encoder: Encoder | EvidenceEncoder
 
     def to_bytes(self) -> bytes:
         """Versioned JSON. It holds means and category names of the table."""
@@ -45,10 +46,12 @@ class SavedModel:
         Raises:
             MisuseError: anything else, or of another version.
         """
-        model, part, about = load_part(data, MODELS)
+        model, part, about = load_part(data, {**MODELS, CARD.name: CARD})
         if set(about) != {"task", "encoder"} or not isinstance(about["task"], str):
             raise MisuseError("this is no saved model of a table's columns")
-        encoder = Encoder.from_dict(about["encoder"])
+        coded = isinstance(about["encoder"], dict) and "evidence" in about["encoder"]
+        kind = EvidenceEncoder if coded else Encoder
+        encoder = kind.from_dict(about["encoder"])
         if len(encoder.names) != part.width:
             raise MisuseError("a saved model whose encoding has another number of columns")
         return cls(about["task"], model, part, encoder)

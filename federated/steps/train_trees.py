@@ -12,16 +12,13 @@ from federated.models import BOOSTED, LinearPart
 from federated.steps.kept_models import keep_feature_part, keep_label_part
 from federated.steps.outcome import Grown
 from federated.steps.step import Step
-from federated.steps.training import check_label, folds_of, split_in_time
+from federated.steps.training import HELD, check_label, held_out, split_in_time
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
 from federated.trees import Binning, FeatureModel, FeatureParty, LabelModel, LabelParty
 from psi.protocol import Refused
 
 __all__ = ["TrainTrees"]
-
-HELD = 0
-"""The fold that no tree is grown on."""
 
 
 class TrainTrees(Step):
@@ -48,9 +45,7 @@ class TrainTrees(Step):
     def _label_party(self, terms: TrainTerms) -> None:
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
         label, later = split_in_time(table, terms, work.me.table)
-        folds = np.where(folds_of(work, terms, table, label >= 0) == HELD, HELD, -1)
-        shown = np.where(folds == HELD, np.int8(-1), label)  # trees see no label held out
-        _check_held(label, folds, terms)
+        folds, shown = held_out(work, terms, table, label)
         features = work.contract.features(terms, work.me.name)
         binning = Binning.fit(table, features, shown >= 0)
         partner = terms.partners[0]
@@ -116,13 +111,3 @@ class TrainTrees(Step):
         card = {"columns": len(binning.columns), "levels": fit.told_levels}
         keep_feature_part(work, terms, table, card, trees=won)
         work.disclosed(f"train {terms.task}", rows=table.num_rows, row_bits=fit.told_levels)
-
-
-def _check_held(label: np.ndarray, folds: np.ndarray, terms: TrainTerms) -> None:
-    """Raise `Refused` where nothing could be measured: which records are shared is known now."""
-    held = label[(folds == HELD) & (label >= 0)]
-    if len(np.unique(held)) < 2:
-        raise Refused(
-            f"'{terms.task}': the {len(held):,} held-out records are of one class",
-            hint="fewer folds in [train], so that more records are held out, or more rows",
-        )

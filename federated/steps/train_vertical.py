@@ -5,16 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from federated.binning import EvidenceEncoder
+from federated.contract.kinds.train import carded
+from federated.contract.kinds.train_trees import held_class_rows
 from federated.contract.kinds.train_vertical import TrainVertical as Terms
 from federated.contract.kinds.train_vertical import plan_of
 from federated.contract.terms import Contract, TrainTerms
-from federated.models import LinearPart, model_named
+from federated.models import CARD, LinearPart, model_named
 from federated.regression import FeatureParty, LabelParty, RegressionPlan
 from federated.regression.guards import check_classes, check_records
 from federated.steps.kept_models import keep_feature_part, keep_label_part
-from federated.steps.outcome import Trained
+from federated.steps.outcome import Carded, Trained
+from federated.steps.scorecard import feature_card, label_card
 from federated.steps.step import Step
-from federated.steps.training import check_label, folds_of, rows_of_a_record, split_in_time
+from federated.steps.training import (
+    HELD,
+    check_label,
+    folds_of,
+    held_out,
+    rows_of_a_record,
+    split_in_time,
+)
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
 from psi.protocol import Refused
@@ -32,7 +43,8 @@ class TrainVertical(Step):
     def check(contract: Contract, party: str, table: pa.Table) -> None:
         for train in Terms().terms(contract):
             if contract.receiver == party:
-                check_label(contract, table, train, contract.party(party))
+                least = held_class_rows(train.folds) if carded(train) else 0
+                check_label(contract, table, train, contract.party(party), least)
 
     def run(self) -> None:
         work = self._work
@@ -45,45 +57,49 @@ class TrainVertical(Step):
     def _label_party(self, terms: TrainTerms) -> None:
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
         label, later = split_in_time(table, terms, work.me.table)
-        labelled = label >= 0
-        features = work.contract.features(terms, work.me.name)
-        encoder = Encoder.fit(table, features, labelled)  # sums run over these rows
+        shown, card = label, carded(terms)
+        if card:
+            folds, shown = held_out(work, terms, table, label)
+            encoder: Encoder | EvidenceEncoder = label_card(work, terms, table, shown)
+        else:
+            folds = folds_of(work, terms, table, label >= 0)
+            features = work.contract.features(terms, work.me.name)
+            encoder = Encoder.fit(table, features, label >= 0)  # sums run over these rows
         matrix, names = encoder.transform(table)
         if work.own is not None:
             check_classes(label[np.unique(work.own, return_index=True)[1]])
-        folds = folds_of(work, terms, table, labelled)
         plan = _plan(work, terms)
         brought = {name: work.contract.design_columns(terms, name) for name in terms.partners}
         role = LabelParty(
             work.session.context(step),
             list(terms.partners),
             matrix,
-            label,
+            shown,
             plan=plan,
-            folds=folds if terms.folds else None,
+            folds=folds if plan.folds else None,
             records=work.own,
             most=brought,
         )
         fit = work.run(step, role, terms.partners)
-        work.outcome.trained.append(
-            Trained(
-                terms=terms,
-                encoder=encoder,
-                columns=list(names),
-                partner_columns=sum(brought.values()),
-                model=model_named(terms.model),
-                part=LinearPart(fit.coefficients, fit.intercept),
-                label=label,
-                later=later,
-                folds=folds,
-                scores=fit.scores,
-                fold_scores=fit.fold_scores,
-                own_matrix=matrix,
-                log=list(fit.log),
-                gradient_left=fit.gradient_left,
-                opened=fit.opened,
-            )
+        fold_scores = np.where(folds == HELD, fit.scores, np.nan) if card else fit.fold_scores
+        trained = Trained(
+            terms=terms,
+            encoder=encoder,
+            columns=list(names),
+            partner_columns=sum(brought.values()),
+            model=CARD if card else model_named(terms.model),
+            part=LinearPart(fit.coefficients, fit.intercept),
+            label=label,
+            later=later,
+            folds=folds,
+            scores=fit.scores,
+            fold_scores=fold_scores,
+            own_matrix=matrix,
+            log=list(fit.log),
+            gradient_left=fit.gradient_left,
+            opened=fit.opened,
         )
+        work.outcome.trained.append(Carded(**vars(trained)) if card else trained)
         keep_label_part(work, work.outcome.trained[-1], table)
         work.disclosed(f"train {terms.task}", rows=len(label), score_bits=fit.score_bits)
 
@@ -91,8 +107,8 @@ class TrainVertical(Step):
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
         plan = _plan(work, terms)
         work.reserve(step, times=rows_of_a_record(work))
-        features = work.contract.features(terms, work.me.name)
-        encoder = Encoder.fit(table, features)
+        coded = feature_card(work, terms, table) if carded(terms) else None
+        encoder = coded or Encoder.fit(table, work.contract.features(terms, work.me.name))
         matrix, _ = encoder.transform(table)
         if work.own is not None:
             check_records(matrix, work.own)
@@ -112,6 +128,8 @@ class TrainVertical(Step):
         fit = work.run(step, role, [receiver, *others])
         part = LinearPart(fit.coefficients)
         work.outcome.parts[terms.task] = part
+        if coded is not None:
+            work.outcome.coded[terms.task] = coded
         card = {"columns": matrix.shape[1], "told_rows": fit.told_rows}
         keep_feature_part(work, terms, table, card, encoder=encoder, linear=part)
         work.disclosed(f"train {terms.task}", rows=fit.told_rows, score_bits=fit.score_bits)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.contract.few_rows import check_labelled, class_rows
+from federated.contract.kinds.train import carded
 from federated.contract.terms import Contract, PartyTerms, TrainTerms
 from federated.regression.guards import CLASS_ROWS
 from federated.steps.folds import FoldKey, dealt
@@ -15,7 +16,10 @@ from federated.tables.encoding import Encoder
 from federated.tables.matrix import known_labels
 from psi.protocol import InputError, Refused
 
-__all__ = ["check_label", "folds_of", "rows_of_a_record", "split_in_time"]
+__all__ = ["HELD", "check_label", "folds_of", "held_out", "rows_of_a_record", "split_in_time"]
+
+HELD = 0
+"""The fold that trees and scorecards are not fitted on."""
 
 
 def check_label(
@@ -42,7 +46,9 @@ def check_label(
             hint="an earlier validate_from in [[train]], or later rows with a label",
         )
     labelled = label >= 0
-    width = len(Encoder.fit(table, contract.features(train, terms.name), labelled).names)
+    features = contract.features(train, terms.name)
+    coded = carded(train)  # a number a column, whatever it holds
+    width = len(features) if coded else len(Encoder.fit(table, features, labelled).names)
     found = int(np.count_nonzero(labelled))
     check_labelled(
         train,
@@ -94,6 +100,24 @@ def folds_of(work: Work, terms: TrainTerms, table: pa.Table, labelled: np.ndarra
 
     name = f"folds-{terms.task.encode().hex()}"
     return dealt(session.keep(name, deal), labelled)
+
+
+def held_out(
+    work: Work, terms: TrainTerms, table: pa.Table, label: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`int64[rows]` and `int8[rows]`: fold `HELD` of the records that are held out, -1 elsewhere,
+    and the labels that a fit may see, -1 for none.
+
+    Raises `Refused` where the part that is held out has one class, and so measures nothing.
+    """
+    folds = np.where(folds_of(work, terms, table, label >= 0) == HELD, HELD, -1)
+    held = label[(folds == HELD) & (label >= 0)]
+    if len(np.unique(held)) < 2:  # which records are shared is known now
+        raise Refused(
+            f"'{terms.task}': the {len(held):,} held-out records are of one class",
+            hint="fewer folds in [train], so that more records are held out, or more rows",
+        )
+    return folds, np.where(folds == HELD, np.int8(-1), label)
 
 
 def rows_of_a_record(work: Work) -> int:

@@ -24,6 +24,7 @@ from federated.evaluation import (
 )
 from federated.models import Part
 from profiles.reasons import encoded_words
+from profiles.report.card import Card
 from psi.protocol.errors import MisuseError
 
 __all__ = [
@@ -121,6 +122,7 @@ class Model:
         gain: of AUC, joined less the best own, over folds.
         gain_rows: the same over rows, with DeLong's interval.
         notes: sentences beneath.
+        card: points, of a scorecard.
     """
 
     task: str
@@ -136,6 +138,7 @@ class Model:
     gain_rows: Interval | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    card: Card | None = None
 
 
 def scored(name: str, label: Array, score: Array, folds: Array | None = None) -> Scored:

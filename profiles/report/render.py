@@ -147,6 +147,7 @@ def _sections(data: ReportData) -> list[tuple[str, str]]:
     found += [("segments", "Segments")] if data.segments else []
     for place, model in enumerate(data.models):
         found.append((f"task-{place}", model.task if several else "Scores"))
+        found += [(f"card-{place}", "Points")] if model.card else []
     found += [("aggregates", "Partners' statistics")] if data.aggregates else []
     found += [("binning", "Columns")] if data.binnings else []
     found += [("categories", "By category")] if data.categories else []

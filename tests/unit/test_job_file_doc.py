@@ -79,6 +79,8 @@ POOLED = ("split", "test", "steps", "row_bits")
 """Keys of a training whose rows are split."""
 BOOSTED = ("trees", "depth", "learning_rate", "penalty")
 """Keys of a training that grows trees."""
+CARDED = ("points", "odds", "double", "high")
+"""Keys of a scorecard."""
 
 
 def base(section: str) -> dict[str, Any]:
@@ -209,6 +211,7 @@ def test_the_reader_knows_the_documented_keys_and_no_others(
         place(job, section).update(LATER)
         Job.load(horizontal())  # asks for more
         Job.load(boosted())
+        Job.load(boosted(model="scorecard"))
     Job.load(job)
     known = set(asked[reader(section)].keys)
     if section == "[train]":
@@ -231,6 +234,10 @@ def read_by(section: str, asked: dict[str, Asked]) -> Asked:
         Job.load(boosted())
         found.default |= {key: asked["[[train]]"].default[key] for key in BOOSTED}
         found.bounds |= {key: asked["[[train]]"].bounds[key] for key in BOOSTED}
+        del asked["[[train]]"]
+        Job.load(boosted(model="scorecard"))
+        found.default |= {key: asked["[[train]]"].default[key] for key in CARDED}
+        found.bounds |= {key: asked["[[train]]"].bounds[key] for key in CARDED[:3]}
         pooled = asked["[train]"]
         found.default |= {key: pooled.default[key] for key in POOLED if key in pooled.default}
         found.bounds |= {key: pooled.bounds[key] for key in POOLED if key in pooled.bounds}
@@ -328,6 +335,9 @@ def test_examples_are_read(row: Row) -> None:
         return
     if row.section == "[train]" and row.key in BOOSTED:
         Job.load(boosted(**{row.key: given}))
+        return
+    if row.section == "[train]" and row.key in CARDED:
+        Job.load(boosted(**{"model": "scorecard", row.key: given}))
         return
     job = base(row.section)
     if row.key == "keys":

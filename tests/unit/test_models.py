@@ -10,6 +10,7 @@ import pytest
 
 from federated.contract.kinds.train import check_train
 from federated.models import (
+    CARD,
     LOGISTIC,
     MODELS,
     LinearPart,
@@ -100,7 +101,7 @@ def test_a_central_fit_is_where_the_penalised_loss_is_least(model: Model) -> Non
     assert slope.sum() == pytest.approx(0, abs=1e-5)  # no penalty on the intercept
     found = part.scores(np.eye(3)) - part.scores(np.zeros((1, 3)))
     assert matrix.T @ slope == pytest.approx(-found, abs=1e-5)
-    assert set(CENTRAL) == set(MODELS)
+    assert set(CENTRAL) == {*MODELS, CARD.name}
 
 
 @each_model
@@ -192,7 +193,7 @@ def test_a_new_model_is_its_file_a_line_and_a_central_fit(monkeypatch: pytest.Mo
     The solver says in `LINKS` what it fits.
     """
     text = JOB.replace("TASK", 'model = "toy"')
-    with pytest.raises(JobError, match="'toy' found, logistic or trees allowed"):
+    with pytest.raises(JobError, match="'toy' found, logistic or trees or scorecard allowed"):
         Job.load(text)
     monkeypatch.setitem(MODELS, "toy", Toy())
     monkeypatch.setitem(CENTRAL, "toy", CENTRAL["logistic"])

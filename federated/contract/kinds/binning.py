@@ -11,6 +11,7 @@ from federated.binning import LABEL_LANES, MOST_BINNED, MOST_BINS, noise_scale
 from federated.contract.cost import Estimate, Rates, sums_estimate
 from federated.contract.few_rows import check_group
 from federated.contract.kinds.kind import Kind
+from federated.contract.kinds.scorecard import card_of
 from federated.contract.parts import Disclosure, Release, Unnoised
 from federated.contract.rows import FLOOR, joined_rows
 from federated.sharing import SUITE
@@ -114,11 +115,14 @@ class Binning(Kind[BinningTerms]):
         for terms in contract.binning:
             partner = terms.partner
             noise = "with noise" if terms.epsilon else "WITHOUT noise"
+            held = card_of(contract, terms)
             yield (
                 f"{partner} puts {', '.join(terms.columns)} into at most {terms.bins} bins each; "
                 f"{me} sends its label '{terms.label}' under pads of which {partner} can take sums "
                 f"only ({SUITE}); both then hold shares of the label's counts by bin, which {me} "
                 f"opens to {partner}, {noise}; {partner} tells {me} what each column is worth"
+                + "; records that a scorecard holds out count as without a label"
+                * bool(held)
             )
 
     def guards(self, contract: Contract) -> Iterator[str]:

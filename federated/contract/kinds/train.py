@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from federated.contract.parts import FeatureTerms
-from federated.models import MODELS
+from federated.models import LOGISTIC, MODELS
 from psi.protocol import PeerError
 
 if TYPE_CHECKING:
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTO",
     "LONGEST_TASK",
+    "SCORECARD",
     "SPLITS",
     "TREES",
     "TrainAsked",
     "TrainTerms",
     "boosted",
+    "carded",
     "check_features",
     "check_train",
     "chosen_words",
     "is_day",
     "later_words",
+    "linked",
     "noise_text",
     "private",
     "trained_on",
@@ -39,6 +42,8 @@ LONGEST_TASK = 64
 
 TREES = "trees"
 """The model of a training that grows boosted trees."""
+SCORECARD = "scorecard"
+"""The model of a training of weights of evidence, scored in points."""
 AUTO = "auto"
 """A draft's noise: what the rows bear."""
 
@@ -53,7 +58,8 @@ class TrainAsked:
     Columns split: `evaluations` of the gradient over all rows, `fold_evaluations` more in each
     fold, `noise` on what they open, a number as text. Rows split: `steps` and `row_bits`. Trees:
     how many, their `depth`, `learning_rate` and `penalty` (λ) in thousandths, and `row_bits`, the
-    levels that may tell a bit of a row; one of the `folds` is held out.
+    levels that may tell a bit of a row; one of the `folds` is held out. Scorecards: likewise; they
+    have `points` at `odds` to 1 for the class that is `high`, and `double` more where these double.
 
     Rows of which the label party's column `time` says a day on or after `validate_from`
     (2025-10-01) are not trained on: to everybody else they are rows without a label. The label
@@ -77,6 +83,10 @@ class TrainAsked:
     depth: int = 0
     learning_rate: int = 0
     penalty: int = 0
+    points: int = 0
+    odds: int = 0
+    double: int = 0
+    high: str = ""
     features: tuple[FeatureTerms, ...] = ()
     time: str = ""
     validate_from: str = ""
@@ -108,6 +118,16 @@ def boosted(terms: TrainTerms) -> bool:
     return terms.split != "horizontal" and terms.model == TREES
 
 
+def carded(terms: TrainTerms) -> bool:
+    """Whether a training is a scorecard: a regression of weights of evidence."""
+    return terms.split != "horizontal" and terms.model == SCORECARD
+
+
+def linked(terms: TrainTerms) -> str:
+    """The model whose link a regression has."""
+    return LOGISTIC.name if carded(terms) else terms.model
+
+
 def noise_text(noise: float) -> str:
     """How a contract, which has no fractions, writes a noise."""
     return f"{noise:g}"
@@ -117,12 +137,15 @@ def check_train(terms: TrainTerms) -> None:
     """Raise `PeerError` unless the terms of a training are whole, whatever its split."""
     if terms.split not in SPLITS:
         raise PeerError("the contract names an unknown way to split")
-    if terms.model not in (*MODELS, TREES) or (terms.model == TREES and not boosted(terms)):
+    own = boosted(terms) or carded(terms)
+    if terms.model not in (*MODELS, TREES, SCORECARD) or (terms.model not in MODELS and not own):
         raise PeerError("the contract asks for a model that this version does not have")
     if len(terms.task.encode("utf-8", "replace")) > LONGEST_TASK:
         raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
     if not boosted(terms) and any((terms.trees, terms.depth, terms.learning_rate, terms.penalty)):
         raise PeerError("a training that grows no trees says how to grow them")
+    if not carded(terms) and any((terms.points, terms.odds, terms.double, terms.high)):
+        raise PeerError("a training that is no scorecard says how to make points")
     if terms.split != "horizontal" and not terms.partners:
         raise PeerError("a training of columns names no partner")
     if bool(terms.time) != bool(terms.validate_from):
@@ -152,9 +175,9 @@ def is_day(text: str) -> bool:
 
 def trained_on(terms: TrainTerms) -> str:
     """Which shared records are trained on, as others see them."""
-    if not terms.time:
-        return "which shared records have a label"
-    return f"which shared records have a label and are from before {terms.validate_from}"
+    held = " and are not held out" * carded(terms)
+    before = f" and are from before {terms.validate_from}" * bool(terms.time)
+    return f"which shared records have a label{held}{before}"
 
 
 def later_words(contract: Contract, terms: TrainTerms) -> str:

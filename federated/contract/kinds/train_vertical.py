@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 from federated.contract.cost import Estimate, Rates, regression_estimate
 from federated.contract.few_rows import check_training
 from federated.contract.kinds.kind import Kind
+from federated.contract.kinds.scorecard import card_words, check_card
 from federated.contract.kinds.train import (
     AUTO,
     TrainTerms,
+    carded,
     check_features,
     check_train,
     chosen_words,
     later_words,
+    linked,
     noise_text,
     private,
     trained_on,
@@ -63,6 +66,8 @@ class TrainVertical(Kind[TrainTerms]):
         for terms in self.terms(contract):
             check_train(terms)
             check_features(contract, terms)
+            if carded(terms):
+                check_card(contract, terms)
             if terms.steps or terms.row_bits:
                 raise PeerError("a training of columns has evaluations, and no steps")
             if not _is_number(terms.noise) and (terms.noise != AUTO or terms.grid_bits):
@@ -96,10 +101,11 @@ class TrainVertical(Kind[TrainTerms]):
             more = f"up to {terms.fold_evaluations}" if terms.fold_evaluations else "some"
             more = "none" if terms.grid_bits and not terms.fold_evaluations else more
             each = f"{most} evaluations of the gradient"
-            folds = f", and {more} more in each of {terms.folds} folds" * bool(terms.folds)
+            folds = f", and {more} more in each of {terms.folds} folds" * bool(_folds(terms))
+            card = card_words(contract, terms) if carded(terms) else ""
             yield (
                 f"{me} and {_partners(terms)} fit '{terms.task}' by private sums: {each}{folds}; "
-                f"nobody sees a row's number before the final score{chosen_words(terms)}"
+                f"nobody sees a row's number before the final score{chosen_words(terms)}{card}"
                 f"{later_words(contract, terms)}"
             )
 
@@ -142,9 +148,9 @@ def plan_of(contract: Contract, terms: TrainTerms) -> RegressionPlan:
     return RegressionPlan(
         rows=max(1, pairs * joined_rows(contract, terms.partners)),
         partners=len(terms.partners),
-        link=terms.model,
+        link=linked(terms),
         evaluations=terms.evaluations,
-        folds=terms.folds,
+        folds=_folds(terms),
         fold_evaluations=terms.fold_evaluations,
         noise=float(terms.noise),
         score_bits=terms.score_bits,
@@ -159,6 +165,11 @@ def opened_to(contract: Contract, terms: TrainTerms, party: str) -> Opened | Non
     if not terms.grid_bits or terms.noise == AUTO or not contract.party(party).rows:
         return None
     return opened_numbers(plan_of(contract, terms), columns)
+
+
+def _folds(terms: TrainTerms) -> int:
+    """Those of the cross-validation: of a scorecard one part is held out, and nothing goes on."""
+    return 0 if carded(terms) else terms.folds
 
 
 def _is_number(text: str) -> bool:
@@ -182,9 +193,9 @@ def _fixed(contract: Contract, terms: TrainTerms) -> TrainTerms:
     check_training(contract, terms)
     plan = planned(
         joined_rows(contract, terms.partners),
-        folds=terms.folds,
+        folds=_folds(terms),
         partners=len(terms.partners),
-        link=terms.model,
+        link=linked(terms),
         evaluations=terms.evaluations,
         fold_evaluations=terms.fold_evaluations or None,
         noise=None if terms.noise == AUTO else float(terms.noise),
@@ -203,8 +214,8 @@ def _fixed(contract: Contract, terms: TrainTerms) -> TrainTerms:
 def _limit(contract: Contract, terms: TrainTerms) -> int:
     names = [contract.receiver, *terms.partners]
     columns = sum(min(contract.design_columns(terms, n), MOST_COLUMNS) for n in names) + 1
-    models = terms.evaluations + terms.folds * terms.fold_evaluations
-    vectors = models + terms.folds
+    models = terms.evaluations + _folds(terms) * terms.fold_evaluations
+    vectors = models + _folds(terms)
     row = 2 * columns * (_TREE + 8 * vectors) + models * (_TREE + 2 * 8 * _LOOKUP)
     return FLOOR + joined_rows(contract, terms.partners) * row
 
@@ -220,7 +231,7 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
     )
     span = f"at each evaluation the range of {partners}'s part, to a quarter, at the end its mean"
     start = f"of {me}'s own model the mean score and curvature, once"
-    folds = f"{trained_on(terms)}, and their validation fold"
+    folds = trained_on(terms) + ", and their validation fold" * bool(_folds(terms))
     found = [
         Disclosure(step, me, score, "train.score_bits"),
         Disclosure(step, me, f"{_sums(contract, terms, me)}; {span}", "train.noise"),
