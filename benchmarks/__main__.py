@@ -158,7 +158,7 @@ def aggregate(
 def wire(
     tasks: Annotated[
         str, typer.Option(help="What to measure.")
-    ] = "roundtrip,rounds,relay,align,demo",
+    ] = "roundtrip,direct,rounds,relay,align,demo",
     items: Annotated[str, typer.Option(help="Items a side in align.")] = "1e5,1e6",
     rounds: Annotated[int, typer.Option(min=1, help="Messages in roundtrip and rounds.")] = 200,
     megabytes: Annotated[int, typer.Option(min=32, help="Relayed in relay.")] = 640,

@@ -2,7 +2,8 @@
 
 Started by `benchmarks.wire` as a process of its own; leaves its figures in FOLDER/NAME.result.
 The kinds: `process` (TCP sockets on loopback), `node` (a connection to the hub by mutual TLS and
-Flower's fleet calls), `mounted` (in the hub's process, over its socket file).
+Flower's fleet calls), `mounted` (in the hub's process, over its socket file), `direct` (from node
+to node, without a hub).
 """
 
 from __future__ import annotations
@@ -50,7 +51,42 @@ def _endpoint(kind: str, folder: Path, name: str) -> Any:
         mount = LocalMount(folder / "hub" / "hub.sock", name, JOB, NAMES, lambda step: 1 << 40)
         mount.endpoint.greet()
         return mount.endpoint
+    if kind == "direct":
+        return _direct(folder, name)
     return _node(folder, name)
+
+
+def _direct(folder: Path, name: str) -> Any:
+    """An endpoint whose only way is the direct one; offers go by files."""
+    from federated.approval.direct import Direct
+    from federated.wire.direct.door import Door
+    from federated.wire.direct.ways import DirectWays
+    from federated.wire.post import PostEndpoint
+
+    ports, other = json.loads((folder / "ports").read_text()), NAMES[name == "a"]
+    place, door = f"127.0.0.1:{ports['b']}", None
+    allowed = Direct(dial={"b": place}) if name == "a" else Direct(place, place)
+    if name == "b":
+        door = Door(place)
+        door.start()
+    end = PostEndpoint(name, JOB, NAMES, lambda parcel: None, lambda step: 1 << 40)
+    ways = DirectWays(end, NAMES, allowed, door.wait if door else lambda knock, within: None)
+
+    def tell(peer: str, data: bytes) -> None:
+        (folder / f"{name}.new").write_bytes(data)
+        (folder / f"{name}.new").rename(folder / f"{name}.offer")
+
+    ways.begin(tell)
+    heard = b""
+    while other not in end.beside:
+        theirs = folder / f"{other}.offer"
+        if theirs.exists() and theirs.read_bytes() != heard:
+            heard = theirs.read_bytes()
+            ways.heard(other, heard)
+        time.sleep(0.01)
+    threading.Thread(target=_ticking, args=(end,), daemon=True).start()
+    end.greet()
+    return end
 
 
 def _node(folder: Path, name: str) -> Any:
@@ -126,6 +162,68 @@ def _echo_bare(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -
     return {"seconds": times[5:]}
 
 
+def _echo_tls(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
+    """As `_echo`; after each echo as many bytes as its parcel has go over a bare TLS connection of
+    the same two processes and back: TLS 1.3, both certificates, nothing of ours."""
+    from federated.wire.parcels import Kind, notice
+
+    wire = 8 + len(notice(Kind.PART, JOB, "a", "b", "handshake", bytes(size)).to_bytes())
+    bare, times, bares = _bare_tls(folder, name), [], []
+    for _ in range(rounds + 5):
+        begun = time.perf_counter()
+        if name == "a":
+            endpoint.send("b", os.urandom(size))
+            endpoint.receive(60)
+            times.append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+            bare.sendall(bytes(wire))
+            _all(bare, wire)
+            bares.append(time.perf_counter() - begun)
+        else:
+            endpoint.receive(60)
+            endpoint.send("a", os.urandom(size))
+            bare.sendall(_all(bare, wire))
+    time.sleep(0.5)
+    return {"seconds": times[5:], "bare": bares[5:]}
+
+
+def _all(link: Any, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        data += link.recv(size - len(data))
+    return data
+
+
+def _bare_tls(folder: Path, name: str) -> Any:
+    """A connection of a and b by Python's own TLS sockets."""
+    import socket
+    import ssl
+
+    from federated.wire.direct.tunnel import make_pass
+
+    port, mine = json.loads((folder / "ports").read_text())["a"], make_pass()
+    certificate = ssl.DER_cert_to_PEM_cert(mine.certificate)
+    (folder / f"{name}.pem").write_bytes(mine.private + certificate.encode())
+    (folder / f"{name}.bare").write_text(certificate)
+    other = folder / f"{NAMES[name == 'a']}.bare"
+    wait_for(other)
+    time.sleep(0.1)  # until it is whole
+    sides = {"a": ssl.PROTOCOL_TLS_CLIENT, "b": ssl.PROTOCOL_TLS_SERVER}
+    context = ssl.SSLContext(sides[name])
+    context.check_hostname, context.verify_mode = False, ssl.CERT_REQUIRED
+    context.load_cert_chain(folder / f"{name}.pem")
+    context.load_verify_locations(other)
+    if name == "b":
+        with socket.create_server(("127.0.0.1", port)) as server:
+            (folder / "bare").touch()
+            link, _ = server.accept()
+    else:
+        wait_for(folder / "bare")
+        link = socket.create_connection(("127.0.0.1", port))
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return context.wrap_socket(link, server_side=name == "b")
+
+
 def _relay(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
     """`rounds` frames of `size` bytes from a to b."""
     del folder
@@ -193,7 +291,7 @@ def _main() -> None:
     parser.add_argument("size", type=int)
     parser.add_argument("rounds", type=int)
     given = parser.parse_args()
-    tasks = {"echo": _echo, "bare": _echo_bare, "relay": _relay, "align": _align}
+    tasks = {"echo": _echo, "bare": _echo_bare, "tls": _echo_tls, "relay": _relay, "align": _align}
     folder, task = Path(given.folder), tasks[given.task]
     endpoint = _endpoint(given.kind, folder, given.name)
     (folder / f"{given.name}.ready").touch()

@@ -1,6 +1,7 @@
 """The suite `wire`: what hub and nodes cost, each figure with the bar it is held to.
 
     roundtrip   a message of 200 bytes from hub to node and back, beside as many bare fleet calls
+    direct      the same from node to node without the hub, beside a bare TLS echo of as many bytes
     rounds      200 messages of training's size, one party mounted in the hub
     relay       bulk from node to node: MB/s, and the peak memory of hub and nodes
     align       set intersection over hub and two nodes, beside two processes over TCP
@@ -33,7 +34,7 @@ __all__ = ["BARS", "TASKS", "measure"]
 Told = Callable[[str], None]
 Run = dict[str, Any]
 
-BARS = {"roundtrip": 1.3, "rounds": 50.0, "relay": 1000.0, "align": 1.8, "demo": 2.5}
+BARS = {"roundtrip": 1.3, "direct": 1.3, "rounds": 50.0, "relay": 1000.0, "align": 1.8, "demo": 2.5}
 """The most that a task's `ratio` (rounds: seconds, relay: megabytes a process) should be."""
 
 ROUND_BYTES = 64 << 10
@@ -71,6 +72,12 @@ def _roundtrip(rounds: int) -> dict[str, Run]:
         "bare-fleet-calls": _row(bare),
         "ours-node-to-node": _row(statistics.median(both)),
     }
+
+
+def _direct(rounds: int) -> dict[str, Run]:
+    found = _parties("direct", "tls", 200, rounds)["a"]
+    ours, bare = statistics.median(found["seconds"]), statistics.median(found["bare"])
+    return {"ours-direct": _row(ours, ratio=ours / bare), "bare-tls-echo": _row(bare)}
 
 
 def _rounds(rounds: int) -> dict[str, Run]:
@@ -137,7 +144,8 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 TASKS = {
-    "roundtrip": _roundtrip, "rounds": _rounds, "relay": _relay, "align": _align, "demo": _demo,
+    "roundtrip": _roundtrip, "direct": _direct, "rounds": _rounds, "relay": _relay,
+    "align": _align, "demo": _demo,
 }  # fmt: skip
 
 
@@ -149,7 +157,7 @@ def _parties(kind: str, task: str, size: int, rounds: int) -> Run:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         hub = None
-        if kind == "process":
+        if kind in ("process", "direct"):
             (folder / "ports").write_text(json.dumps(dict(zip(NAMES, _ports(2), strict=True))))
         else:
             hub = _hub(folder, NAMES[kind == "mounted" :])

@@ -28,6 +28,7 @@ from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
 from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
+from federated.wire.direct.ways import direct_ways
 from federated.wire.local import LocalMount, ask
 from profiles.federation import Federation
 from profiles.job import Job
@@ -144,6 +145,7 @@ def federate_remote(
             session = Session(
                 nonce, keys, parties, mount.endpoint, place.path,
                 progress=report, timeout=wait, hold=True,
+                beside=direct_ways(link.home.policy, link.socket, mount.endpoint, list(parties)),
             )  # fmt: skip
             also = partial(extracts, job, me, source)
             participant = Participant(
@@ -246,6 +248,7 @@ def _look(
             halt.set()
             mount.endpoint.stop(Stopped(STOPPED))
             return
+        place.reaches(mount.endpoint.beside)
         missing = mount.endpoint.missing() if called.is_set() else {}
         for peer, connected in missing.items():
             word = CALLED if connected else AWAY

@@ -17,7 +17,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ class Started:
 
 @dataclass(kw_only=True)
 class Run:
-    """One run. `state` is running, done, failed or stopped; `at` holds step and share by party."""
+    """One run. `state` is running, done, failed or stopped; `at` holds step and share by party,
+    `direct` whom it reaches without the hub now."""
 
     session: str
     job: str
@@ -59,6 +60,7 @@ class Run:
     error: str = ""
     hint: str = ""
     at: dict[str, tuple[str, float]] = field(default_factory=dict)
+    direct: list[str] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -119,6 +121,13 @@ class RunFolder:
             if step == before and time.monotonic() - self._written < EVERY:
                 return
             self._write()
+
+    def reaches(self, peers: Collection[str]) -> None:
+        """Who is reached without the hub now."""
+        with self._lock:
+            if self._run is not None and self._run.direct != sorted(peers):
+                self._run.direct = sorted(peers)
+                self._write()
 
     def end(self, state: str, error: str = "", hint: str = "") -> None:
         """The run has ended."""

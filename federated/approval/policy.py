@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from federated.approval.direct import Direct
 from federated.contract.columns import KEY, USES, columns_used
 from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import DUPLICATES, REVEALS
@@ -180,6 +181,7 @@ class Policy:
     `columns[table][column]` is the most that a column may be used for (never, aggregate, feature,
     label), on top of the permissions of `tables.toml`; `unlisted` is for columns named in neither.
     `data[class]` are the classes of purposes that data of this class may serve; any where none is.
+    `direct`: where others of a job may be reached beside the hub.
     """
 
     proposals: Proposals = Proposals()
@@ -190,6 +192,7 @@ class Policy:
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unlisted: str = "label"
     data: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    direct: Direct = field(default_factory=Direct)
     rules: tuple[Rule, ...] = ()
 
     def admit(self, proposer: str, parties: Sequence[Identity], now: dt.datetime) -> None:

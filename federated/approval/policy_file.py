@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from federated.approval.direct import read_direct
 from federated.approval.policy import (
     ANY,
     BASES,
@@ -98,6 +99,11 @@ jobs_days = 3650
 admitted_days = 1096          # who was in which job, as keyed digests, for a person who asks
 by_timer = true               # once an hour; outputs after their contract's retention_days
 
+# [direct]                    # ways to other parties of a job beside the hub; none without it
+# listen = "0.0.0.0:9443"     # where this machine hears them, from the node's next start on
+# advertise = "bureau.example:9443"   # how they get there; told to the parties of a signed contract
+# dial = { bank = "bank.example:9443" }   # where this node may call whom, and nowhere else
+
 # [[approve]]                 # without an officer, within all limits above
 # name = "monthly churn"
 # from = ["bank"]
@@ -124,6 +130,7 @@ def load_policy(path: Path) -> Policy:
         columns=columns,
         unlisted=unlisted,
         data=data,
+        direct=read_direct(root.table("direct")),
         rules=tuple(_rule(section) for section in root.tables("approve")),
     )
     root.done()

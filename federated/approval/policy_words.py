@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from federated.approval.direct import Direct
 from federated.approval.policy import ANY, Policy, Rule
 from federated.contract.summed import TRUSTING
 from federated.regression import MANY_ROWS
@@ -48,7 +49,15 @@ def in_words(policy: Policy) -> list[str]:
     )
     eyes = "another person than its proposer" if officers.four_eyes else "its proposer alone"
     lines.append(f"a job of this party's own is approved by {eyes}")
-    return lines
+    return [*lines, *_direct(policy.direct)]
+
+
+def _direct(direct: Direct) -> list[str]:
+    """Which ways there are beside the hub."""
+    hears = f"it is heard at {direct.listen}, told as {direct.advertise}" * bool(direct.advertise)
+    calls = [f"it calls {peer} at {place}" for peer, place in direct.dial.items()]
+    said = "; ".join([*[hears] * bool(hears), *calls])
+    return [f"parties of a signed contract may be reached without the hub: {said}"] * direct.on
 
 
 def doubts(policy: Policy, tables: Mapping[str, Table]) -> list[str]:

@@ -101,6 +101,7 @@ def start(
     from federated.wire.hub_home import HubHome
 
     log_to_stderr(log_format)
+    notifier(notify)  # a wrong address is said before anything starts
     hub, party = Hub(HubHome(home)), None
     signal.signal(signal.SIGTERM, lambda number, frame: _interrupt())
     try:
@@ -109,7 +110,7 @@ def start(
             "listening on %s, port %d; invites say %s",
             hub.home.host, hub.home.port, hub.home.address,
         )  # fmt: skip
-        party = mounted_party(hub, passphrase_file, notifier(notify))
+        party = mounted_party(hub, passphrase_file, notify, log_format)
         if metrics_port:
             serve_metrics(metrics_port, lambda: health.health_of_hub(hub.home), "fedprofile_hub")
         hub.serve()

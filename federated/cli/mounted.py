@@ -4,39 +4,38 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from federated.wire.flower.front import NodeFront
     from federated.wire.flower.hub import Hub
-    from federated.wire.flower.node import NodeDaemon
 
 __all__ = ["mounted_party"]
 
 
 def mounted_party(
-    hub: Hub, passphrase_file: Path | None, tell: Callable[[str, str, str], None]
-) -> NodeDaemon | None:
+    hub: Hub, passphrase_file: Path | None, notify: str, log_format: str
+) -> NodeFront | None:
     """Start the party of this hub's owner, so that others can call it.
 
     Args:
         hub: running.
         passphrase_file: opens the party's keys; without it, and without the variable that names
             one, the party only proposes.
-        tell: hears of proposals that wait and of jobs that end.
+        notify: what is told of proposals that wait and of jobs that end; "" for nothing.
+        log_format: of the log of the process for its jobs.
 
     Returns:
-        The daemon, to be stopped before the hub; None where there is no party, or no passphrase.
+        The node, to be stopped before the hub; None where there is no party, or no passphrase.
 
     Raises:
         FedprofileError: a wrong passphrase or policy, a copy that nobody has accepted.
     """
-    from federated.cli.deciding import make_decider, table_source, to_log_and
     from federated.cli.passphrase import PASSPHRASE_FILE, passphrase
     from federated.node.home import NodeHome
     from federated.node.lives import check_is_last
-    from federated.wire.flower.node import NodeDaemon
+    from federated.wire.flower.front import NodeFront
 
     if not hub.home.mounted:
         return None
@@ -50,14 +49,13 @@ def mounted_party(
         return None
     place = NodeHome.open(hub.home.path / "party")
     check_is_last(place.path)
-    source = table_source(place)
-    party = NodeDaemon(
+    party = NodeFront(
         place,
         passphrase(passphrase_file),
-        source,
-        make_decider(place, source, to_log_and(tell)),
+        notify=notify,
+        log_format=log_format,
         relay=hub.guard.relay,
-        on_end=lambda job, state: tell("ended", job, state),
+        door=hub.door,
     )
     party.start()
     log.info("%s is mounted and waits for proposals", place.name)

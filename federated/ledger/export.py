@@ -67,6 +67,11 @@ def _handshake(body: Mapping[str, Any]) -> Event:
     return {"peers": _joined(body["peers"])}
 
 
+def _ways(body: Mapping[str, Any]) -> Event:
+    met = [peer for peer, ways in body["bytes"].items() if ways.get("direct")]
+    return {"direct": _joined(met)}
+
+
 def _contract(body: Mapping[str, Any]) -> Event:
     terms = body["terms"]
     return {
@@ -106,6 +111,7 @@ _BODIES: dict[str, Callable[[Mapping[str, Any]], Event]] = {
     "approved": _decided,
     "refused": _decided,
     "handshake": _handshake,
+    "ways": _ways,
     "contract": _contract,
     "received": _received,
     "farewell": _received,

@@ -161,6 +161,11 @@ class NodeHome:
         return self.path / "columns.json"
 
     @property
+    def socket(self) -> Path:
+        """Of a running node: for commands, and for processes that play the party in a job."""
+        return self.path / "node.sock"
+
+    @property
     def certificate(self) -> Path:
         """This node's certificate."""
         return self.path / "node.crt"

@@ -80,4 +80,5 @@ def _row(session: str, found: Found, running: Row, now: float) -> Row:
         "by": told.by or (word.by if word else entry.rule if entry else ""),
         "why": why,
         "live": bool(found.live),
+        "direct": running.get("direct", []) if state == "running" else [],
     }

@@ -95,7 +95,7 @@ class Frames:
 
     `progress` hears what others say of theirs; nothing received for `timeout` seconds is an error.
     `final` says that a peer has left for good, `unanswered` which peers have not said where they
-    are since this party came back.
+    are since this party came back. `on_aside` hears what comes beside notes, and raises nothing.
     """
 
     def __init__(
@@ -123,6 +123,7 @@ class Frames:
         self._notes = NotesIn()
         self.contract, self.final, self.unanswered = NO_CONTRACT, False, set(self._peers)
         self.channels: dict[str, Channel] = {}
+        self.on_aside: Callable[[str, bytes], None] | None = None
 
     def __repr__(self) -> str:
         return f"<frames of {self._name} with {', '.join(self._peers)}>"
@@ -335,13 +336,18 @@ class Frames:
         self.unanswered.discard(sender)
 
     def _noted(self, sender: str, data: bytes) -> None:
-        """A peer's progress, for the screen; what does not open is dropped."""
+        """A peer's progress, for the screen, or a word on ways; what does not open is dropped."""
         try:
             frame = self._checked(sender, data)
             if frame.counter != ASIDE or sender not in self.channels:
                 return
             envelope = self.channels[sender].open(frame)
-            found = self._notes.news(sender, decode(envelope.payload, Note)) if envelope else None
+            if envelope is None:
+                return
+            if peek(envelope.payload) is not Note and self.on_aside is not None:
+                self.on_aside(sender, envelope.payload)
+                return
+            found = self._notes.news(sender, decode(envelope.payload, Note))
         except PeerError:
             return
         if found is not None:

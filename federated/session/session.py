@@ -21,6 +21,7 @@ from typing import TypeVar
 from federated.contract.negotiation import Agreed
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.ledger.lines import Ledger
+from federated.session.beside import Beside
 from federated.session.farewell import farewell, may_go_on
 from federated.session.frames import FINISH, Frames, Progress, StepRecord
 from federated.session.journal import CONTRACT, ENDED, Journal
@@ -59,7 +60,8 @@ class Session:
     Where `home` holds the journal of this session, the party was killed: `connect` and `run`
     go on from its last point instead of beginning. `watchers` are parties that are told of
     this one's progress. With `hold` the journal stays until `forget`, so that a party that is
-    killed between the job's end and its outputs loses nothing.
+    killed between the job's end and its outputs loses nothing. `beside` may find shorter ways to
+    peers once the contract is signed.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Session:
         timeout: float = TIMEOUT,
         watchers: Collection[str] = (),
         hold: bool = False,
+        beside: Beside | None = None,
     ) -> None:
         self.id, self.keys, self.pinned = session, keys, pinned
         self.name = keys.identity.name
@@ -93,6 +96,9 @@ class Session:
             session, keys, pinned, endpoint, self._journal, self.ledger,
             random=random, timeout=timeout, progress=self._progress,
         )  # fmt: skip
+        self._beside = beside
+        if beside is not None:
+            self._frames.on_aside = beside.heard
         self._point = self._journal.point
         self._back = self.resumable
 
@@ -177,6 +183,8 @@ class Session:
         """From now on every frame is bound to this contract. Raises `Refused` if it has expired."""
         if self._journal.kept(ENDED) is None:
             agreed.contract.check_time(self.clock())
+            if self._beside is not None:
+                self._beside.begin(lambda peer, data: self._frames.send_aside(peer, NOTES, data))
         if self._frames.contract == agreed.contract.digest:
             return  # bound before it was killed
         self._journal.keep(CONTRACT, agreed.contract.to_bytes())
@@ -241,6 +249,7 @@ class Session:
                 if not self.resumed:
                     raise
                 unheard = role.unheard
+        self._note_ways()
         heads = {peer: [head.number, head.digest] for peer, head in self.ledger.heads.items()}
         self.ledger.once("finished", heads=heads, unheard=unheard)
         if self._hold:
@@ -265,6 +274,7 @@ class Session:
         The journal stays where nobody is to blame: the job can go on later.
         """
         with contextlib.suppress(FedprofileError):  # a full disk: the others are told all the same
+            self._note_ways()
             self.ledger.write("ended", error=type(error).__name__)
             self.ledger.sync()
         self._frames.part(farewell(error))
@@ -281,6 +291,8 @@ class Session:
         finally:
             self._journal.close()
             self._endpoint.close()
+            if self._beside is not None:
+                self._beside.close()
 
     def _emit(self, step: str, role: Role[R], turn: Outgoing[R], record: StepRecord) -> None:
         """Keep what came of a turn, then send it: a kill in between sends it again."""
@@ -298,6 +310,12 @@ class Session:
 
     def _save(self, step: str, role: bytes) -> None:
         self._journal.save(step, role, self._frames.contract, self._frames.save())
+
+    def _note_ways(self) -> None:
+        """Which way this process's bytes went, where there could be more than the hub."""
+        ways = self._beside.figures() if self._beside is not None else {}
+        if ways:
+            self.ledger.once("ways", bytes=ways)
 
     def _note_back(self, step: str, finished: int) -> None:
         self.ledger.write("resumed", step=step, finished=finished)

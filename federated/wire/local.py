@@ -23,13 +23,20 @@ from federated.wire.parcels import PART, Kind, Parcel, Refusal, notice, read_par
 from federated.wire.post import PostEndpoint, StepLimit, hand_on
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, PeerGone
 
-__all__ = ["LocalMount", "LocalServer", "Switch", "ask", "read_block", "write_block"]
+__all__ = ["LocalMount", "LocalServer", "Switch", "ask", "guest_with", "read_block", "write_block"]
 
 _HEAD = struct.Struct("<Q")
 _LARGEST = PART + (1 << 12)
 _REQUEST = 1 << 20
 
 _log = logging.getLogger("fedprofile.local")
+
+
+class DoorLike(Protocol):
+    """Where other parties' nodes come in (`federated.wire.direct.door`)."""
+
+    def wait(self, knock: bytes, within: float) -> socket.socket | None:
+        """Who comes with this knock in so many seconds."""
 
 
 class Switch(Protocol):
@@ -59,6 +66,7 @@ class LocalServer:
         self, path: Path, switch: Switch, answer: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> None:
         self._path, self._switch, self._answer = path, switch, answer
+        self.door: DoorLike | None = None
         path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX)
         before = os.umask(0o177)
@@ -90,6 +98,9 @@ class LocalServer:
                 if request.get("op") == "mount":
                     self._mounted(link, bytes.fromhex(request["job"]), str(request["name"]))
                     return
+                if request.get("op") == "door":
+                    self._at_door(link, bytes.fromhex(request["knock"]), float(request["within"]))
+                    return
                 reply = {"ok": True, **self._answer(request)}
             except FedprofileError as error:
                 reply = {"ok": False, "error": error.message, "hint": error.hint}
@@ -97,6 +108,16 @@ class LocalServer:
                 reply = {"ok": False, "error": type(error).__name__, "hint": ""}
             with contextlib.suppress(OSError):
                 write_block(link, json.dumps(reply).encode())
+
+    def _at_door(self, link: socket.socket, knock: bytes, within: float) -> None:
+        """Hand the connection of whoever comes with this knock to the process that waits for it."""
+        if self.door is None:
+            raise EnvironmentFailed("this node hears nobody: [direct] listen counts at its start")
+        guest = self.door.wait(knock, min(within, 600.0))
+        write_block(link, json.dumps({"ok": True, "came": guest is not None}).encode())
+        if guest is not None:
+            with guest:
+                socket.send_fds(link, [b"\0"], [guest.fileno()])
 
     def _mounted(self, link: socket.socket, job: bytes, name: str) -> None:
         party = _Guest(link)
@@ -225,6 +246,23 @@ def ask(path: Path, **request: Any) -> dict[str, Any]:
             return _granted(read_block(link, 1 << 26))
         except (OSError, EOFError):
             raise EnvironmentFailed("the connection was closed without an answer") from None
+
+
+def guest_with(path: Path, knock: bytes, within: float) -> socket.socket | None:
+    """The connection of another party that comes with this knock in so many seconds.
+
+    Raises `EnvironmentFailed` where the node or hub at `path` hears nobody, or is gone.
+    """
+    with _connect(path) as link:
+        request = {"op": "door", "knock": knock.hex(), "within": within}
+        try:
+            write_block(link, json.dumps(request).encode())
+            if not _granted(read_block(link, _REQUEST))["came"]:
+                return None
+            _, found, _, _ = socket.recv_fds(link, 1, 1)
+        except (OSError, EOFError):
+            raise EnvironmentFailed("the node of this machine is gone") from None
+        return socket.socket(fileno=found[0]) if found else None
 
 
 def _granted(data: bytes) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from federated.wire.parcels import PART, Kind, Parcel, Refusal
 from federated.wire.way import Way
 from psi.protocol import PeerError, PeerGone
 
-__all__ = ["WINDOW", "Carrier", "PostEndpoint", "StepLimit", "hand_on"]
+__all__ = ["DIRECT", "HUB", "WINDOW", "Carrier", "PostEndpoint", "StepLimit", "hand_on"]
 
 WINDOW = 48 << 20
 """Bytes of one way that may be under way or wait to be read."""
@@ -51,6 +51,9 @@ StepLimit = Callable[[str], int]
 
 Of "" it is that of any step before a contract is known."""
 
+HUB, DIRECT = "hub", "direct"
+"""The ways that a parcel can go."""
+
 SMALL_STEPS = 8
 """How many steps with no more than that a peer has in all, whatever it calls them."""
 
@@ -59,7 +62,8 @@ class PostEndpoint:
     """One party's door to the others in one job, over whatever `carry` sends parcels by.
 
     The owner of the connection calls `deliver` for each parcel of this job, `again` after a
-    reconnection and `tick` now and then.
+    reconnection and `tick` now and then. `beside` holds, by peer, ways that go before `carry` and
+    say whether they took a parcel; `by_way` counts bytes of parts, by peer and way.
     """
 
     def __init__(
@@ -67,7 +71,9 @@ class PostEndpoint:
     ) -> None:
         self.name, self.job = name, job
         self.limit = limit
-        self._carry = carry
+        self._by_hub = carry
+        self.beside: dict[str, Callable[[Parcel], bool]] = {}
+        self.by_way: dict[str, dict[str, int]] = {}
         self._me = os.urandom(4)
         self._ways = {peer: Way() for peer in peers if peer != name}
         self._arrived: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
@@ -166,11 +172,17 @@ class PostEndpoint:
             self._closed = True
         self.fail(error)
 
-    def deliver(self, parcel: Parcel) -> None:
-        """Take one parcel that came for this party in this job."""
-        way = self._ways.get(parcel.sender)
-        if way is None or parcel.receiver != self.name or self._failure is not None:
-            return  # somebody who has no part in this job, or this end of it is over
+    def deliver(self, parcel: Parcel, way: str = HUB) -> None:
+        """Take one parcel that came for this party in this job, by the way that is named."""
+        if parcel.sender not in self._ways:
+            return  # somebody who has no part in this job
+        self._counted(parcel.sender, way, len(parcel.data))
+        self._deliver(parcel)
+
+    def _deliver(self, parcel: Parcel) -> None:
+        way = self._ways[parcel.sender]
+        if parcel.receiver != self.name or self._failure is not None:
+            return  # this end of the job is over
         to = parcel.taken_stream[:4]
         if parcel.kind == Kind.BYE and to not in (bytes(4), self._me):
             return  # said to this party's endpoint before this one
@@ -221,16 +233,16 @@ class PostEndpoint:
                 if way.away_since or way.peer == bytes(4)
             }
 
-    def again(self) -> None:
-        """Send everything again that was not taken: the connection was lost and is back."""
+    def again(self, to: str = "") -> None:
+        """Send everything again that was not taken (by one peer): a way was lost, or is back."""
         with self._changed:
             if self._failure is not None:
                 return
             parcels = [
                 parcel
-                for way in self._ways.values()
+                for peer, way in self._ways.items()
                 for parcel in way.kept
-                if parcel.number >= way.taken_there
+                if parcel.number >= way.taken_there and to in ("", peer)
             ]
         for parcel in parcels:
             self._carry(parcel)
@@ -258,7 +270,7 @@ class PostEndpoint:
                 if silent or (way.untold and quiet):
                     tell.append(peer)
         for parcel in stuck:
-            self._carry(parcel)
+            self._by_hub(parcel)  # whatever way it went, it does not go on there
         for peer in tell:
             self._tell(peer)
 
@@ -270,7 +282,23 @@ class PostEndpoint:
                 way.away_since = way.away_since or now
                 way.progress = min(way.progress, now - PATIENCE + AWAY_PROBE)
 
+    def parted(self, peer: str) -> bool:
+        """Whether there is nothing left to say to a peer, or nobody to hear it."""
+        return self._closed or self._ways[peer].closed
+
     # inside
+
+    def _carry(self, parcel: Parcel) -> None:
+        """By a way beside the hub where there is one, else by the hub."""
+        beside = self.beside.get(parcel.receiver)
+        direct = beside is not None and beside(parcel)
+        if not direct:
+            self._by_hub(parcel)
+        self._counted(parcel.receiver, DIRECT if direct else HUB, len(parcel.data))
+
+    def _counted(self, peer: str, way: str, size: int) -> None:
+        ways = self.by_way.setdefault(peer, {HUB: 0, DIRECT: 0})
+        ways[way] += size
 
     def _count(self, sender: str, receiver: str, size: int) -> None:
         self.traffic[sender, receiver] = self.traffic.get((sender, receiver), 0) + size

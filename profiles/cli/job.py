@@ -76,7 +76,8 @@ def show(run_id: Id, hub: Hub) -> None:
     for name in run.parties:
         step, share = run.at.get(name, ("", 0.0))
         words = STANDS.get(step, f"{plain(step, 64)} {share:4.0%}" if step else "not heard of yet")
-        typer.echo(f"  {name:<24} {words}")
+        directly = ", reached directly" if run.state == "running" and name in run.direct else ""
+        typer.echo(f"  {name:<24} {words}{directly}")
     for whom in run.waits_for():
         typer.echo(f"waits for {whom}")
     typer.echo(f"outputs: {run.started.out}{'' if run.state == 'done' else ' (not yet)'}")

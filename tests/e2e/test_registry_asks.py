@@ -21,7 +21,7 @@ from federated.keys.officers import read_card
 from federated.ledger.lines import read_ledger
 from profiles.asks import asks_in
 from profiles.demo.people import credit_codes
-from tests.e2e.hub_world import World
+from tests.e2e.hub_world import World, free_port
 
 JOB = Path(__file__).parents[2] / "examples" / "registry_asks" / "job.toml"
 INDUSTRIES = ("farming", "mining", "retail")
@@ -52,11 +52,15 @@ def test_a_registry_asks_a_bank(tmp_path: Path, world: World) -> None:
     registry, bank = companies(tmp_path)
     places = {"bank": world.hub / "party", "registry": world.node("registry")}
     homes = {name: str(place) for name, place in places.items()}
-    (places["bank"] / "policy.toml").write_text(NEW_POLICY)
+    address = f"127.0.0.1:{free_port()}"
+    hears = f'[direct]\nlisten = "{address}"\nadvertise = "{address}"\n'
+    (places["bank"] / "policy.toml").write_text(NEW_POLICY + hears)
     world.start_hub()
     invite = str(tmp_path / "registry.invite")
     world.command("hub", "invite", "registry", "--home", str(world.hub), "--out", invite)
     world.command("node", "init", invite, "--home", homes["registry"])
+    with (places["registry"] / "policy.toml").open("a") as file:
+        file.write(f'[direct]\ndial = {{ bank = "{address}" }}\n')
     for one, other in (("bank", "registry"), ("registry", "bank")):
         handed = places[other] / "identity.json"
         world.here("node", "peers", "add", str(handed), "--home", homes[one])
@@ -118,6 +122,9 @@ def test_a_registry_asks_a_bank(tmp_path: Path, world: World) -> None:
         lines = read_ledger(ledger)
         (approved,) = (line["body"] for line in lines if line["kind"] == "approved")
         assert [word["officer"] for word in approved["words"]] == ["ann"]
+        (ways,) = (line["body"]["bytes"] for line in lines if line["kind"] == "ways")
+        (figures,) = ways.values()
+        assert figures["direct"] > figures["hub"] > 0, figures
         assert "disclosure" in {line["kind"] for line in lines}
         verified = world.command("node", "ledger", "verify", "--home", homes[name]).stdout
         assert f"signed by {name}" in verified

@@ -128,7 +128,7 @@ def test_it_comes_for_a_job_and_goes_without_one(front: fronts.NodeFront) -> Non
     woken = front._worker
     assert woken is not None
     second = woken.process.pid
-    sent = front.fleet.sent  # type: ignore[attr-defined]
+    sent = front.fleet.sent  # type: ignore[union-attr]
     until(lambda: sent, "the call is not answered")
     assert (sent[0].kind, sent[0].step) == (Kind.REFUSED, Refusal.CLOSED)
     assert not ask(front.home.path / "node.sock", op="stop", job=JOB.hex())["stopped"]
@@ -168,7 +168,7 @@ def test_a_mistake_ends_the_start_and_later_only_what_it_touches(front: fronts.N
     other._arrived(call())
     until(lambda: other._broken, "it starts")
     other._arrived(call())
-    sent = other.fleet.sent  # type: ignore[attr-defined]
+    sent = other.fleet.sent  # type: ignore[union-attr]
     until(lambda: sent, "the call is not answered")
     assert (sent[0].kind, sent[0].step) == (Kind.REFUSED, Refusal.CLOSED)
     assert other.failure is None

@@ -324,15 +324,15 @@ def test_a_goodbye_to_an_earlier_endpoint_is_not_for_this_one() -> None:
     assert ends["b"].receive(1.0)[1] == b"one"
     late: list[Parcel] = []
     old = ends["b"]
-    old._carry = late.append
+    old._by_hub = late.append
     old.fail(PeerGone("a has gone"))
     old.close(0.0)
-    ends["a"] = PostEndpoint("a", JOB, ["a", "b"], ends["a"]._carry, lambda step: 1 << 40)
+    ends["a"] = PostEndpoint("a", JOB, ["a", "b"], ends["a"]._by_hub, lambda step: 1 << 40)
     ends["a"].send("b", b"two")  # the old endpoint hears no more
     assert not ends["a"].answered("b")
     for parcel in late:
         ends["a"].deliver(parcel)
-    ends["b"] = PostEndpoint("b", JOB, ["a", "b"], ends["a"]._carry, lambda step: 1 << 40)
+    ends["b"] = PostEndpoint("b", JOB, ["a", "b"], ends["a"]._by_hub, lambda step: 1 << 40)
     ends["b"].greet()
     ends["b"].send("a", b"new")
     assert ends["a"].receive(1.0) == ("b", b"new")

@@ -13,6 +13,7 @@ from federated.contract.terms import OtherVersion
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.ledger.account import verify_ledger
 from federated.session.journal import can_resume
+from federated.session.progress import NOTES
 from federated.session.routers import Endpoint, MemoryRouter, SocketEndpoint
 from federated.session.session import Session
 from psi.protocol import (
@@ -177,6 +178,28 @@ def test_a_wrong_pin_ends_the_handshake(tmp_path: Path) -> None:
     workers = run(made, {})
     assert isinstance(workers["a"].error, PeerError)
     assert isinstance(workers["b"].error, PeerGone)
+
+
+def test_a_word_on_ways_is_heard_by_who_wants_it_and_harms_nobody(tmp_path: Path) -> None:
+    """A party without direct ways, and one of an earlier version, drop what they do not know."""
+    heard: list[tuple[str, bytes]] = []
+    made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint)
+    made[1]._frames.on_aside = lambda peer, data: heard.append((peer, data))
+
+    def says(session: Session) -> object:
+        session.connect()
+        for peer in ("b", "c"):
+            for data in (b"", b"where I hear"):
+                session._frames.send_aside(peer, NOTES, data)
+        total = session.run("one", Exchange(session.context("one"), session.peers))
+        total += session.run("two", Exchange(session.context("two"), session.peers))
+        total += session.run("three", Exchange(session.context("three"), session.peers))
+        session.finish()
+        return total
+
+    workers = run(made, {"a": says})
+    assert [worker.result for worker in workers.values()] == [6, 6, 6]
+    assert heard == [("a", b""), ("a", b"where I hear")]
 
 
 def test_silence_ends_with_a_reason(tmp_path: Path) -> None:

@@ -31,7 +31,10 @@ import federated
 from federated.node.home import NodeHome
 from federated.node.lives import Copy, OlderCopy, begin, mark, met
 from federated.store.memory import memory_of
+from federated.wire.direct.door import Door, open_door
 from federated.wire.flower.fleet import Fleet, FleetKeys
+from federated.wire.flower.mounted import MountedLink
+from federated.wire.flower.relay import Relay
 from federated.wire.local import LocalServer, read_block, write_block
 from federated.wire.parcels import Kind, Parcel, Refusal, notice, read_parcel
 from psi import protocol
@@ -118,6 +121,8 @@ class NodeFront:
         notify: what is told of proposals that wait and jobs that end; "" for nothing.
         log_format: of the worker's log, which goes where this process's goes.
         linger: seconds that a worker stays without a job.
+        relay: of the hub in whose process this party is mounted, if it is.
+        door: where others come in, of that hub; a node opens its own.
 
     Raises:
         FedprofileError: private files that others can read, a wrong passphrase, a copy that nobody
@@ -132,6 +137,8 @@ class NodeFront:
         notify: str = "",
         log_format: str = "text",
         linger: float = LINGER,
+        relay: Relay | None = None,
+        door: Door | None = None,
     ) -> None:
         home.check()
         self.home, self._life = home, begin(home.path)
@@ -142,8 +149,13 @@ class NodeFront:
             "log_format": log_format,
             "linger": linger,
         }
-        keys = FleetKeys(home.certificate, home.certificate_key, home.authority, passphrase)
-        self.fleet = Fleet(home.hub, keys, self._arrived, self._back, self._ended, self._life)
+        self.fleet: Fleet | MountedLink
+        if relay is not None:
+            self.fleet = MountedLink(relay, home.name, self._arrived, self._back)
+        else:
+            files = (home.certificate, home.certificate_key, home.authority)
+            ends = (self._arrived, self._back, self._ended, self._life)
+            self.fleet = Fleet(home.hub, FleetKeys(*files, passphrase), *ends)
         self._lock = threading.RLock()
         self._guests: dict[bytes, Any] = {}
         self._worker: _Worker | None = None
@@ -151,6 +163,7 @@ class NodeFront:
         self._started, self._broken = False, False
         self._stop = threading.Event()
         self._local: LocalServer | None = None
+        self._door, self._lent = door, door is not None
         self.failure: FedprofileError | None = None
 
     def __repr__(self) -> str:
@@ -161,7 +174,9 @@ class NodeFront:
 
         Raises what keeps a worker from starting: a mistake in policy or tables.
         """
-        self._local = LocalServer(self.home.path / "node.sock", self, self._answer)
+        self._local = LocalServer(self.home.socket, self, self._answer)
+        self._door = self._door or open_door(self.home.policy)
+        self._local.door = self._door
         self.fleet.start()
         with self._lock:
             worker = self._wake()
@@ -191,6 +206,8 @@ class NodeFront:
                 worker.process.kill()
         if self._local is not None:
             self._local.close()
+        if self._door is not None and not self._lent:
+            self._door.close()
         self.fleet.close()
 
     # the switch: processes of this machine

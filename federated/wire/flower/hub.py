@@ -20,6 +20,7 @@ from flwr.superlink.main import create_app
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from federated.store.memory import memory_of
+from federated.wire.direct.door import Door, open_door
 from federated.wire.flower.guard import PEER_KEY, Guard
 from federated.wire.hub_home import HubHome
 from federated.wire.local import LocalServer
@@ -64,6 +65,7 @@ class Hub:
         self.guard = Guard(app, state, home)
         self._server = uvicorn.Server(self._config())
         self._local: LocalServer | None = None
+        self.door: Door | None = None
         self._began = time.time()
         self._thread: threading.Thread | None = None
 
@@ -109,6 +111,8 @@ class Hub:
                 )
             time.sleep(0.02)
         self._local = LocalServer(self.home.socket, self.guard.relay, self._answer)
+        if self.home.mounted:
+            self.door = self._local.door = open_door(self.home.path / "party" / "policy.toml")
         threading.Thread(target=self._watch, daemon=True, name="watch").start()
 
     def _watch(self) -> None:
@@ -132,7 +136,9 @@ class Hub:
             self._thread.join(0.5)
 
     def stop(self) -> None:
-        """End listener, relay and socket."""
+        """End listener, relay, door and socket."""
+        if self.door is not None:
+            self.door.close()
         if self._local is not None:
             self._local.close()
         self._server.should_exit = True

@@ -41,9 +41,8 @@ from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
 from federated.store.memory import give_back, memory_of
 from federated.tables.source import Source
+from federated.wire.direct.ways import direct_ways
 from federated.wire.flower.fleet import Fleet, FleetKeys
-from federated.wire.flower.mounted import MountedLink
-from federated.wire.flower.relay import Relay
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from federated.wire.post import PostEndpoint, hand_on
@@ -105,11 +104,12 @@ class Job:
             "share": round(self.share, 3),
             "error": self.error,
             "began": int(self.began),
+            "direct": sorted(self.endpoint.beside),
         }
 
 
 class Link(Protocol):
-    """How a node reaches the others: its connection to the hub, or the hub's own process."""
+    """How a node reaches the others: its connection to the hub, or its lasting process."""
 
     connected: threading.Event
 
@@ -142,8 +142,7 @@ class NodeDaemon:
     `pinned` gives the confirmed identities by name, this party's own among them; it is asked at
     every call, so that confirming a peer needs no restart. `decider` is policy and officers,
     `limits` what its policy lets others learn of a column over time; both are asked anew at
-    every job. `relay` is that of the hub in whose process this party is mounted, if it is.
-    `on_end` is told the id and the state of each job that has ended.
+    every job. `on_end` is told the id and the state of each job that has ended.
 
     A daemon that is the process for jobs of a node (`front`) is given `through`, which makes its
     link, and the `keys`: it has no connection, socket or timer of its own, and no passphrase.
@@ -159,7 +158,6 @@ class NodeDaemon:
         pinned: Callable[[], dict[str, Identity]] | None = None,
         timeout: float = 3600.0,
         limits: Callable[[], ReleaseLimits] | None = None,
-        relay: Relay | None = None,
         on_end: Callable[[str, str], None] = lambda job, state: None,
         through: Callable[[Through], Link] | None = None,
         keys: PartyKeys | None = None,
@@ -175,8 +173,6 @@ class NodeDaemon:
         self.fleet: Link
         if through is not None:
             self.fleet = through(Through(self._arrived, self.again, self.end_all))
-        elif relay is not None:
-            self.fleet = MountedLink(relay, home.name, self._arrived, self._back)
         else:
             files = (home.certificate, home.certificate_key, home.authority)
             ends = (self._arrived, self._back, self._ended, self._life)
@@ -196,7 +192,7 @@ class NodeDaemon:
         """Connect and listen to this machine's own processes."""
         threading.Thread(target=self._tick, daemon=True, name="tick").start()
         if self._alone:
-            self._local = LocalServer(self.home.path / "node.sock", self, self._answer)
+            self._local = LocalServer(self.home.socket, self, self._answer)
             threading.Thread(target=self._purge, daemon=True, name="purge").start()
         self.fleet.start()
         self._resume()
@@ -395,6 +391,9 @@ class NodeDaemon:
                 progress=lambda party, step, share: self._progress(job, step, share),
                 timeout=self._timeout,
                 watchers=[call.proposer],
+                beside=direct_ways(
+                    self.home.policy, self.home.socket, job.endpoint, [p.name for p in call.parties]
+                ),
             )
             frozen = frozen_columns(self.home)
             participant = Participant(

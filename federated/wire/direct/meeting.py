@@ -1,0 +1,106 @@
+"""When two parties of a job try the direct way, and when they leave it at the hub; without IO.
+
+Whoever hears (`advertise`) makes an offer with a fresh knock; whoever may call there (`dial`) calls
+once for each offer. An address is called only if this party's own policy has it for this very peer:
+nobody can have a node connect to a place that its officer has not written down. Where both hear,
+the one whose name sorts first calls, and the other only after `TURN`. A way that is lost, or does
+not come about, is offered anew after a pause that doubles; the job goes on over the hub meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from federated.wire.direct.offer import KNOCK, Offer
+from psi.protocol import Random
+
+__all__ = ["MOST_OFFERS", "Call", "Meeting"]
+
+TURN = 3.0
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+MOST_OFFERS = 12
+"""Offers in a row that nobody came by; a peer whose firewall lets nobody out ends with it."""
+
+MOST_HEARD = 200
+"""Offers that one peer may make in the life of a process; later ones are not read."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Call this address after `after` seconds, show `knock`, expect `certificate`."""
+
+    address: str
+    knock: bytes
+    certificate: bytes
+    after: float
+
+
+class Meeting:
+    """One peer of one job, seen from one party.
+
+    Args:
+        me: this party's name.
+        peer: the other's.
+        certificate: what this party shows in the job (DER).
+        hears: where this party hears, "" for nowhere.
+        dial: where its policy lets it call this peer, "" for nowhere.
+        random: makes knocks.
+    """
+
+    def __init__(
+        self, me: str, peer: str, certificate: bytes, hears: str, dial: str, random: Random
+    ) -> None:
+        self._first, self._mine, self._hears, self._dial = me < peer, certificate, hears, dial
+        self._random, self.peer = random, peer
+        self._next, self._pause, self._unmet, self._heard = 0.0, FIRST_PAUSE, 0, 0
+        self._links = 0
+        self.theirs = b""
+        self.knock = b""
+        self.refused = ""
+
+    def __repr__(self) -> str:
+        return f"<meeting with {self.peer}, {'direct' if self._links else 'over the hub'}>"
+
+    def offer(self, now: float) -> Offer | None:
+        """What to tell the peer now, at the beginning, after a loss, or when nobody came."""
+        if self._links or now < self._next or self._unmet >= MOST_OFFERS:
+            return None
+        if not self._hears:
+            self._next = float("inf")  # said once: this party's certificate
+            return Offer(self._mine, "", b"")
+        self._next, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        self._unmet += 1
+        self.knock = self._random(KNOCK)
+        return Offer(self._mine, self._hears, self.knock)
+
+    def heard(self, offer: Offer, now: float) -> Call | None:
+        """Take an offer; whom to call by it, if anybody."""
+        self._heard += 1
+        if self._heard > MOST_HEARD:
+            return None
+        if self.theirs and offer.certificate != self.theirs:  # it was restarted, and knows nothing
+            self._next, self._pause, self._unmet, self._links = now, FIRST_PAUSE, 0, 0
+        self.theirs = offer.certificate
+        if not offer.address or self._links:
+            return None
+        if offer.address != self._dial:
+            self.refused = offer.address
+            return None
+        waits = bool(self._hears) and not self._first
+        return Call(offer.address, offer.knock, offer.certificate, TURN if waits else 0.0)
+
+    @property
+    def met(self) -> bool:
+        """Whether there is a direct way now."""
+        return self._links > 0
+
+    def opened(self) -> None:
+        """A direct way is there."""
+        self._links += 1
+        self._unmet, self._pause = 0, FIRST_PAUSE
+
+    def lost(self, now: float) -> None:
+        """A direct way is gone."""
+        self._links = max(0, self._links - 1)
+        if self._hears and not self._links:
+            self._next = now + self._pause

@@ -1,0 +1,202 @@
+"""The direct ways of one party in one job: makes them, gives them to its endpoint, loses them.
+
+Nothing of a job rests on them. The endpoint keeps every part until the peer has taken it; where a
+way is lost it sends what is left over the hub, and goes on there.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from federated.approval.direct import Direct, load_direct, read_address
+from federated.wire.direct.link import Link, shake
+from federated.wire.direct.meeting import Call, Meeting
+from federated.wire.direct.offer import read_offer
+from federated.wire.direct.tunnel import Tunnel, make_pass
+from federated.wire.local import guest_with
+from federated.wire.parcels import Parcel
+from federated.wire.post import PostEndpoint
+from psi.protocol import FedprofileError, PeerError
+
+__all__ = ["DirectWays", "direct_ways"]
+
+HEARS_FOR = 30.0
+"""Seconds that a knock is good for."""
+
+CALL_WITHIN = 5.0
+LOOK = 0.5
+
+_log = logging.getLogger("fedprofile.direct")
+
+
+class DirectWays:
+    """`await_guest(knock, within)` gives the connection of whoever comes with a knock."""
+
+    def __init__(
+        self,
+        endpoint: PostEndpoint,
+        peers: list[str],
+        allowed: Direct,
+        await_guest: Callable[[bytes, float], socket.socket | None],
+    ) -> None:
+        self._endpoint, self._await = endpoint, await_guest
+        self._pass = make_pass()
+        self._meetings = {
+            peer: Meeting(
+                endpoint.name,
+                peer,
+                self._pass.certificate,
+                allowed.advertise,
+                allowed.dial.get(peer, ""),
+                secrets.token_bytes,
+            )
+            for peer in peers
+            if peer != endpoint.name
+        }
+        self._links: dict[str, Link] = {}
+        self._lock = threading.Lock()
+        self._known = threading.Condition(self._lock)
+        self._stop = threading.Event()
+        self._tell: Callable[[str, bytes], None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<direct ways of {self._endpoint.name}: {', '.join(self._links) or 'none'}>"
+
+    def begin(self, tell: Callable[[str, bytes], None]) -> None:
+        """Make offers from now on."""
+        self._tell = tell
+        self._thread(self._offer)
+
+    def heard(self, peer: str, data: bytes) -> None:
+        """Take a peer's offer."""
+        try:
+            offer = read_offer(data)
+        except PeerError as error:
+            _log.warning("%s: %s", peer, error.message)
+            return
+        with self._known:
+            meeting = self._meetings[peer]
+            before = meeting.refused
+            call = meeting.heard(offer, time.monotonic())
+            self._known.notify_all()
+        if meeting.refused != before:
+            _log.info("%s hears at %s, which [direct] dial does not have", peer, meeting.refused)
+        if call is not None:
+            self._thread(self._call, meeting, call)
+
+    def figures(self) -> dict[str, dict[str, int]]:
+        """Bytes of frames by peer and way."""
+        return {peer: dict(ways) for peer, ways in self._endpoint.by_way.items()}
+
+    def close(self) -> None:
+        """End all ways, once what waits is sent."""
+        self._stop.set()
+        with self._lock:
+            links = list(self._links.values())
+        for link in links:
+            link.close()
+
+    def _thread(self, work: Callable[..., None], *given: object) -> None:
+        threading.Thread(target=work, args=given, daemon=True, name="direct").start()
+
+    def _offer(self) -> None:
+        while not self._stop.is_set():
+            for meeting in self._meetings.values():
+                with self._lock:
+                    offer = meeting.offer(time.monotonic())
+                if offer is None or self._tell is None:
+                    continue
+                if offer.knock:
+                    self._thread(self._hear, meeting, offer.knock)
+                try:
+                    self._tell(meeting.peer, offer.to_bytes())
+                except FedprofileError:
+                    return  # the job ends
+            self._stop.wait(LOOK)
+
+    def _hear(self, meeting: Meeting, knock: bytes) -> None:
+        try:
+            guest = self._await(knock, HEARS_FOR)
+        except FedprofileError as error:
+            _log.info("no direct way: %s", error.message)
+            return
+        if guest is None:
+            return
+        with self._known:  # who comes may be faster than what it says over the hub
+            self._known.wait_for(lambda: meeting.theirs, CALL_WITHIN)
+            theirs = meeting.theirs
+        if theirs:
+            self._meet(meeting, guest, theirs, hears=True)
+        else:
+            guest.close()
+
+    def _call(self, meeting: Meeting, call: Call) -> None:
+        self._stop.wait(call.after)
+        if meeting.met or self._stop.is_set():
+            return
+        try:
+            link = socket.create_connection(read_address(call.address), timeout=CALL_WITHIN)
+            link.sendall(call.knock)
+        except OSError as error:
+            kind = type(error).__name__
+            _log.info("%s is not reached directly (%s): over the hub", meeting.peer, kind)
+            return
+        self._meet(meeting, link, call.certificate, hears=False)
+
+    def _meet(self, meeting: Meeting, guest: socket.socket, theirs: bytes, *, hears: bool) -> None:
+        try:
+            tunnel = Tunnel(self._pass, theirs, hears=hears)
+            shake(guest, tunnel, hears=hears)
+        except (OSError, PeerError) as error:
+            why = error.message if isinstance(error, PeerError) else type(error).__name__
+            _log.warning("no direct way with %s: %s", meeting.peer, why)
+            guest.close()
+            return
+        names = (self._endpoint.job, self._endpoint.name, meeting.peer)
+        link = Link(guest, tunnel, names, self._came, lambda link: self._lost(meeting, link))
+        with self._lock:
+            meeting.opened()
+            self._links[meeting.peer] = link
+            self._endpoint.beside[meeting.peer] = link.put
+        link.start()
+        _log.info("%s is reached directly", meeting.peer)
+        if self._stop.is_set():
+            link.close(0.0)
+
+    def _came(self, parcel: Parcel) -> None:
+        self._endpoint.deliver(parcel, way="direct")
+
+    def _lost(self, meeting: Meeting, link: Link) -> None:
+        with self._lock:
+            meeting.lost(time.monotonic())
+            if self._links.get(meeting.peer) is link:
+                del self._links[meeting.peer]
+                self._endpoint.beside.pop(meeting.peer, None)
+        if not self._stop.is_set() and not self._endpoint.parted(meeting.peer):
+            _log.info("the direct way to %s is lost: over the hub", meeting.peer)
+        self._thread(self._endpoint.again, meeting.peer)
+
+
+def direct_ways(
+    policy: Path, door: Path, endpoint: PostEndpoint, peers: list[str]
+) -> DirectWays | None:
+    """The ways that a party's policy allows in a job; None where it allows none.
+
+    Args:
+        policy: its policy.toml.
+        door: the local socket of its node or hub, where it hears.
+        endpoint: of the job.
+        peers: its parties.
+    """
+    allowed = load_direct(policy)
+    if not allowed.on:
+        return None
+    return DirectWays(
+        endpoint, peers, allowed, lambda knock, within: guest_with(door, knock, within)
+    )
