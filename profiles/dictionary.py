@@ -37,6 +37,14 @@ def profile_notes(job: Job) -> dict[str, str]:
             f"what moves the score of {train.task} most, each with its part of the log-odds "
             "against the average; partners' columns count as one"
         )
+    for score in job.scores:
+        notes[score_column(score.task)] = (
+            f"probability of {score.task} by model {score.model}; empty where not matched"
+        )
+        notes[reasons_column(score.task)] = (
+            f"what moves the score of {score.task} most, each with its part of the log-odds "
+            "against the average of the training; partners' columns count as one"
+        )
     return notes | {
         "segment": f"cluster of the entity by {job.receiver}'s own features, from 1",
         "segment_name": "what sets the cluster apart",

@@ -34,12 +34,14 @@ from profiles.job_sections import (
     read_target,
 )
 from profiles.offers.spec import OfferSpec, read_offer
+from profiles.score_section import read_score
 from profiles.specs import (
     AlignSpec,
     CampaignSpec,
     JoinSumSpec,
     PartySpec,
     ProfileSpec,
+    ScoreSpec,
     TargetSpec,
     TrainSpec,
 )
@@ -58,6 +60,7 @@ __all__ = [
     "OfferSpec",
     "PartySpec",
     "ProfileSpec",
+    "ScoreSpec",
     "TargetSpec",
     "TrainSpec",
 ]
@@ -73,9 +76,9 @@ class Job:
 
     `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
     `receiver`, `valid_hours` and `retention_days` are what `[job]` says; `parties`, `align`,
-    `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `profile`, `targets`, `excludes`,
-    `offers` and `campaign` the other sections, each as docs/JOB_FILE.md has it; `origins` says of
-    each key in which file it stands.
+    `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `scores`, `profile`, `targets`,
+    `excludes`, `offers` and `campaign` the other sections, each as docs/JOB_FILE.md has it;
+    `origins` says of each key in which file it stands.
     """
 
     file: str
@@ -100,6 +103,7 @@ class Job:
     campaign: CampaignSpec | None = None
     excludes: tuple[ExcludeSpec, ...] = ()
     offers: tuple[OfferSpec, ...] = ()
+    scores: tuple[ScoreSpec, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -162,8 +166,8 @@ class Job:
         """All parties but the receiver."""
         return [party.name for party in self.parties if party.name != self.receiver]
 
-    def features(self, train: TrainSpec, party: str) -> tuple[str, ...]:
-        """The columns that one party brings to a training."""
+    def features(self, train: TrainSpec | ScoreSpec, party: str) -> tuple[str, ...]:
+        """The columns that one party brings to a training or scoring."""
         chosen = {found.party: found.columns for found in train.features}
         return chosen.get(party, ()) if chosen else self.party(party).features
 
@@ -212,6 +216,7 @@ def _job(root: TomlSection) -> Job:
     )
     trains = tuple(read_train(s, parties, receiver, entity) for s in root.one_or_several("train"))
     binnings += tuple(of_scorecards(trains, binnings, parties, receiver))
+    scores = tuple(read_score(s, parties, entity) for s in root.tables("score"))
     profile = read_profile(root.table("profile"))
     targets = tuple(read_target(s, trains, receiver) for s in root.tables("target"))
     campaign = read_campaign(root.table("campaign"), targets)
@@ -237,6 +242,7 @@ def _job(root: TomlSection) -> Job:
         join_sums=sums,
         binnings=binnings,
         trains=trains,
+        scores=scores,
         profile=profile,
         targets=targets,
         campaign=campaign,

@@ -10,19 +10,20 @@ from psi.protocol import JobError
 
 if TYPE_CHECKING:
     from profiles.job import Job
+    from profiles.specs import ScoreSpec, TrainSpec
 
 __all__ = ["check_job"]
 
 
 def check_job(job: Job) -> None:
     """What concerns several sections."""
-    needs_rows = bool(job.aggregates or job.categories or job.binnings) or bool(
+    needs_rows = bool(job.aggregates or job.categories or job.binnings or job.scores) or bool(
         job.trains and not job.horizontal
     )
     if job.align is not None and needs_rows and job.align.reveal != "both":
         raise JobError(
             f"{job.file}: [align] reveal: '{job.align.reveal}' found, both allowed",
-            hint="aggregates, binning and training work on rows that both sides know",
+            hint="aggregates, binning, training and scoring work on rows that both sides know",
         )
     joins = job.align is not None and (job.align.reveal, job.align.duplicates) == ("both", "join")
     if joins and len(job.parties) > 2:
@@ -37,11 +38,18 @@ def check_job(job: Job) -> None:
             'duplicates = "join"',
             hint='exact counts are guarded record by record: take duplicates = "collapse"',
         )
+    if joins and job.scores:
+        raise JobError(
+            f"{job.file}: [align] duplicates: 'join' found, collapse allowed with [[score]]",
+            hint="a record is scored once",
+        )
     if joins and job.binnings:
         raise JobError(
             f"{job.file}: [align] duplicates: 'join' found, collapse allowed with [[binning]]",
             hint="a record counts once in a bin",
         )
+    if job.horizontal and job.scores:
+        raise JobError(f"{job.file}: [[score]]: a horizontal job joins no rows")
     if job.horizontal and job.binnings:
         raise JobError(f"{job.file}: [[binning]]: a horizontal job joins no rows")
     for partner in job.partners():
@@ -133,11 +141,13 @@ def _check_trains(job: Job) -> None:
             f'{job.file}: [train] features: found, none allowed with split = "horizontal"',
             hint="every party brings the same columns: name them in [[party]] features",
         )
-    names = [slug(train.task) for train in job.trains]  # what columns are called
-    for train in job.trains:
+    tasks: list[TrainSpec | ScoreSpec] = [*job.trains, *job.scores]
+    names = [slug(one.task) for one in tasks]  # what columns are called
+    for train in tasks:
         if names.count(slug(train.task)) > 1:
+            where = "[[train]]" if train in job.trains else "[[score]]"
             raise JobError(
-                f"{job.file}: [[train]] task: {train.task!r} found more than once, or another "
+                f"{job.file}: {where} task: {train.task!r} found more than once, or another "
                 "that becomes the same column",
                 hint="scores are known by their task: name each differently",
             )
@@ -167,8 +177,15 @@ def _check_features(job: Job) -> None:
                 hint="name one partner's columns in features, each partner in a training of its "
                 'own, or model = "logistic"',
             )
-    for party in job.parties if job.trains else ():
-        used = {column for train in job.trains for column in job.features(train, party.name)}
+    for place, score in enumerate(job.scores, start=1):
+        if not any(job.features(score, name) for name in job.partners()):
+            raise JobError(
+                f"{job.file}: [[score]] {place}: no partner brings a column",
+                hint="[[party]] features are those of the training",
+            )
+    asking: list[TrainSpec | ScoreSpec] = [*job.trains, *job.scores]
+    for party in job.parties if asking else ():
+        used = {column for one in asking for column in job.features(one, party.name)}
         idle = [column for column in party.features if column not in used]
         if idle:
             raise JobError(

@@ -34,6 +34,7 @@ from profiles.report import ReportData, TargetSummary
 from profiles.report.measured import Model
 from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
+from profiles.score_outputs import score_metrics, scored_rows
 from profiles.scorecard_outputs import card_metrics, card_points, write_cards
 from profiles.scoring import Alone, fit_alone, measured, reasons
 from profiles.segments import Segments, segments
@@ -76,13 +77,15 @@ def write_outputs(
     total = table.num_rows
     alone = {t.terms.task: fit_alone(t, table) for t in outcome.trained}
     scores, why = _scores(federation, alone, total)
+    scored, reasons_of = scored_rows(outcome, total, table)
     found = _segments(job, federation, table, scores)
     grades = np.full(total, -1, np.int64)
     grades[outcome.rows] = outcome.grades
     facts = table.select(own_facts(job, table))
     points = card_points(outcome.trained, scores)
+    every, whys = scores | scored, why | reasons_of
     profiles = build_profiles(
-        facts, None, scores, found, why, grades, points=points, entity=entity_column(job)
+        facts, None, every, found, whys, grades, points=points, entity=entity_column(job)
     )
     admitted = _admitted(job, tables)
     shown = profiles if admitted is None else profiles.filter(pa.array(admitted))
@@ -119,6 +122,8 @@ def write_outputs(
         checks=checks,
     )
     metrics = _metrics(job, federation, report, checks, synthetic)
+    if outcome.scored:
+        metrics["scored"] = score_metrics(outcome, table)
     files += _write_texts(folder, metrics, report)
     return Outputs(profiles, targets, metrics, report, tuple(files))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from federated.contract.disclosures import disclosures
 from federated.contract.kinds.train import TrainAsked
+from federated.contract.parts import FeatureTerms
 from federated.contract.terms import (
     VERSION,
     AggregateTerms,
@@ -21,6 +22,7 @@ from federated.contract.terms import (
     JoinSumTerms,
     Measure,
     PartyTerms,
+    ScoreTerms,
     TrainTerms,
     suites_for,
 )
@@ -60,6 +62,7 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         join_sum=_join_sum(job),
         category=_category(job),
         binning=_binning(job),
+        score=_score(job),
     )
     contract = replace(contract, suites=suites_for(contract.align, contract.summed, contract.train))
     contract = replace(contract, disclosures=disclosures(contract))
@@ -89,7 +92,7 @@ def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
         table=spec.table,
         keys=spec.keys,
         kinds=kinds if spec.keys else (),
-        features=spec.features if job.trains else (),
+        features=spec.features if job.trains or job.scores else (),
         measures=_measures(job, name),
         labels=labels if receiver or job.horizontal else (),
         segments=_segments(job) if receiver else (),
@@ -201,6 +204,23 @@ def _train(job: Job) -> tuple[TrainTerms, ...]:
     return tuple(found)
 
 
-def _said(spec: Any, asked: type) -> dict[str, Any]:
+def _score(job: Job) -> tuple[ScoreTerms, ...]:
+    found = []
+    for spec in job.scores:
+        partners = tuple(name for name in job.partners() if job.features(spec, name))
+        named = [(name, job.features(spec, name)) for name in (job.receiver, *partners)]
+        features = tuple(FeatureTerms(name, columns) for name, columns in named if columns)
+        found.append(
+            ScoreTerms(
+                **_said(spec, ScoreTerms, but=("partners", "features")),
+                partners=partners,
+                features=features,
+            )
+        )
+    return tuple(found)
+
+
+def _said(spec: Any, asked: type, but: tuple[str, ...] = ()) -> dict[str, Any]:
     """What a section says of the fields that its terms have too."""
-    return {field.name: getattr(spec, field.name) for field in fields(asked)}
+    named = (field.name for field in fields(asked) if field.name not in but)
+    return {name: getattr(spec, name) for name in named}

@@ -84,6 +84,7 @@ def score_reasons(
     top: int = 3,
     words: Mapping[str, str] | None = None,
     zeros: Mapping[str, float] | None = None,
+    average: Floats | None = None,
 ) -> pa.Array:
     """The largest contributions of each row, largest first: list<string>[rows].
 
@@ -96,6 +97,7 @@ def score_reasons(
         top: at most this many of the receiver's own columns.
         words: source column to what people call it.
         zeros: from `true_zeros`; a trend can then be said to rise or fall.
+        average: float64[d], the row that others are held against; None: these rows' mean.
 
     Each reads like "balance trend falling (+0.42)"; contributions that would show as 0.00, or
     are below a tenth of the row's largest, are left out. Ties go to the earlier column.
@@ -112,7 +114,9 @@ def score_reasons(
     others = {name: np.asarray(value, np.float64) for name, value in (partners or {}).items()}
     if any(value.shape != (rows,) for value in others.values()):
         raise MisuseError("a partner's contributions need one number a row")
-    offset = matrix.mean(axis=0) if rows else np.zeros(width)
+    offset = matrix.mean(axis=0) if rows and average is None else np.zeros(width)
+    if average is not None:
+        offset = average
     kept, parts = _largest(matrix, offset, part, min(top, width))
     known = zeros or {}
     change = [name in known and _is_change(name, words or {}) for name in names]

@@ -126,6 +126,7 @@ def steps_of(job: Job) -> list[str]:
     steps += [f"join_sum/{i}/{j.partner}" for i, j in enumerate(job.join_sums)]
     steps += [f"binning/{i}/{b.partner}" for i, b in enumerate(job.binnings)]
     steps += [f"train/{train.task}" for train in job.trains]
+    steps += [f"score/{score.task}" for score in job.scores]
     return [*steps, "finish"]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from federated.aggregate import Amount
 from federated.contract.kinds.train import TrainAsked
+from federated.contract.parts import FeatureTerms
 from psi.align import AlignSettings
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "JoinSumSpec",
     "PartySpec",
     "ProfileSpec",
+    "ScoreSpec",
     "TargetSpec",
     "TrainSpec",
 ]
@@ -60,6 +62,17 @@ class TrainSpec(TrainAsked):
 
     label_party: str
     test_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSpec:
+    """One `[[score]]`: the `model` that was trained for a `task`."""
+
+    task: str
+    model: str
+    score_bits: int
+    row_bits: int
+    features: tuple[FeatureTerms, ...] = ()
 
 
 @dataclass(frozen=True)

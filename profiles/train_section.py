@@ -27,7 +27,7 @@ from federated.trees.plan import MOST_DEPTH
 from profiles.job_sections import with_views
 from profiles.specs import PartySpec, TrainSpec
 
-__all__ = ["read_train"]
+__all__ = ["SCORE_BITS", "features_of", "read_train"]
 
 SCORE_BITS = 5
 """How finely a score is told where a job does not say: AUC off by .0001 (docs/PARAMETERS.md)."""
@@ -70,7 +70,7 @@ def read_train(
         raise section.fail("folds", "0", f"2 to 20 for {plural}", hint)
     if folds == 1:
         raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
-    features = _features(section, parties, entity)
+    features = features_of(section, parties, entity)
     if model == TREES:
         solver = _boosted(section)
     else:
@@ -162,7 +162,7 @@ def _rows_split(section: TomlSection) -> dict[str, Any]:
     }
 
 
-def _features(
+def features_of(
     section: TomlSection, parties: tuple[PartySpec, ...], entity: str
 ) -> tuple[FeatureTerms, ...]:
     """Those of the parties' features that a training takes; empty where it does not choose."""

@@ -6,7 +6,7 @@ splits moved is known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -25,7 +25,14 @@ from profiles.baseline import Comparison
 from profiles.reasons import column_words, worded
 from profiles.report.measured import Importance
 
-__all__ = ["compare_trees", "trees_importance", "trees_metrics", "trees_notes", "trees_reasons"]
+__all__ = [
+    "compare_trees",
+    "path_reasons",
+    "trees_importance",
+    "trees_metrics",
+    "trees_notes",
+    "trees_reasons",
+]
 
 _TOP = 3
 """Own columns in a reason, at most."""
@@ -48,14 +55,33 @@ def trees_reasons(trained: Grown) -> pa.Array:
 
     Each reads like "balance over 1200 (+0.42)"; the partner's "partner bureau (+0.31)".
     """
+    partner = trained.terms.partners[0]
+    return path_reasons(_bins(trained), trained.bins, trained.moved, trained.partners(), partner)
+
+
+def path_reasons(
+    columns: Sequence[NumberBins | CategoryBins],
+    bins: Sequence[np.ndarray],
+    moved: np.ndarray,
+    partners: np.ndarray,
+    name: str,
+) -> pa.Array:
+    """The same of any rows whose paths are known.
+
+    Args:
+        columns, bins: own ones, and of each the rows' bins.
+        moved: float64[rows, columns + 1], by how much each moves a row's score.
+        partners: float64[rows], the same of the partner's as it is to be shown.
+        name: the partner's.
+    """
     texts, codes = list[str](), []
-    for each, own in zip(_bins(trained), trained.bins, strict=True):
+    for each, own in zip(columns, bins, strict=True):
         codes.append(len(texts) + own.astype(np.int64))
         texts += _bin_words(each)
-    codes.append(np.full(len(trained.moved), len(texts), np.int64))
-    texts.append(f"partner {plain(trained.terms.partners[0], 60)}")
-    code, moved = np.stack(codes, axis=1), trained.moved.copy()
-    moved[:, -1] = trained.partners()
+    codes.append(np.full(len(moved), len(texts), np.int64))
+    texts.append(f"partner {plain(name, 60)}")
+    code, moved = np.stack(codes, axis=1), moved.copy()
+    moved[:, -1] = partners
     kept = np.argsort(-np.abs(moved[:, :-1]), axis=1, kind="stable")[:, :_TOP]
     kept = np.hstack([kept, np.full((len(kept), 1), moved.shape[1] - 1)])
     return worded(

@@ -31,7 +31,8 @@ Floats = NDArray[np.float64]
 def values_of(table: pa.Table, column: str, where: str = "") -> Floats | pa.Array:
     """What a `column` of a `table`, called so in errors (`where`), has to put into bins.
 
-    `float64[rows]`, NaN where missing, or texts. Raises `InputError` for what is neither, and for text of which its owner must say what it is.
+    `float64[rows]`, NaN where missing, or texts. Raises `InputError` for what is neither, and for
+    text of which its owner must say what it is.
     """
     check_role(table, column, "feature", where=where)
     if refuse_unclear(table, column, where).kind == CATEGORY:

@@ -31,4 +31,7 @@ def parties_of(contract: Contract, step: str) -> set[str]:
     for train in contract.train:
         if kind == "train" and what == train.task and train.split == "vertical":
             return {contract.receiver, *train.partners}
+    for score in contract.score:
+        if kind == "score" and what == score.task:
+            return {contract.receiver, *score.partners}
     return {contract.receiver, what} if kind != "train" and what in every else every

@@ -164,6 +164,7 @@ def _with_facts(terms: PartyTerms, told: PartyTerms) -> PartyTerms:
         basis=told.basis,
         legal_entities=told.legal_entities,
         data_classes=told.data_classes,
+        parts=told.parts,
     )
 
 
@@ -188,6 +189,7 @@ def derived(draft: Contract, final: Contract, complete: Complete) -> Contract:
                 basis=drafted.basis,
                 legal_entities=drafted.legal_entities,
                 data_classes=drafted.data_classes,
+                parts=drafted.parts,
             )
         made = made.with_party(stated)
     try:

@@ -59,8 +59,15 @@ def asked_of(contract: Contract, name: str) -> list[str]:
     lines = [f"table {terms.table}"]
     lines += [f"  to match by: {', then '.join(keys)}"] if used[KEY] else []
     for use, said in _ASKED.items():
-        lines += [f"  {said}: {', '.join(used[use])}"] if used[use] else []
+        why = _for_models(contract) if use == "feature" else said
+        lines += [f"  {why}: {', '.join(used[use])}"] if used[use] else []
     return [" " * (len(line) - len(line.lstrip())) + plain(line, 10_000) for line in lines]
+
+
+def _for_models(contract: Contract) -> str:
+    if not contract.score:
+        return _ASKED["feature"]
+    return "for training and scores" if contract.train else "for scores"
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,8 @@ def _named(contract: Contract) -> dict[str, str]:
         texts |= {f"column {column}": column for column in columns}
     for by in contract.category:
         texts |= {f"category {name}": name for name in by.categories}
+    for score in contract.score:
+        texts |= {f"task {score.task}": score.task}
     for train in contract.train:
         texts |= {f"task {train.task}": train.task, f"class {train.positive}": train.positive}
     return texts
@@ -110,7 +119,8 @@ def _script(character: str) -> str:
 def _party(contract: Contract, terms: PartyTerms) -> str:
     what = "receiver, " if terms.name == contract.receiver else ""
     rows = f"{terms.rows:,} rows" if terms.rows else "rows not told yet"
-    columns = f"{len(terms.features)} columns for training" if terms.features else "no features"
+    use = "training" if contract.train else "scores"
+    columns = f"{len(terms.features)} columns for {use}" if terms.features else "no features"
     measures = f", measures {', '.join(terms.measures)}" if terms.measures else ""
     admits = f"; {_basis(contract, terms)}" if terms.rows else ""
     admits += f"; {' and '.join(terms.data_classes)} data" if terms.data_classes else ""

@@ -21,6 +21,7 @@ from federated.contract.kinds.binning import BinningTerms
 from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
+from federated.contract.kinds.score import ScoreTerms
 from federated.contract.kinds.train import TrainTerms, boosted, private
 from federated.contract.parts import AmountTerms, Disclosure, FeatureTerms, Measure
 from federated.contract.purposes import PURPOSE_CLASSES, class_of
@@ -47,6 +48,7 @@ __all__ = [
     "Measure",
     "OtherVersion",
     "PartyTerms",
+    "ScoreTerms",
     "Suites",
     "TrainTerms",
     "signing_bytes",
@@ -73,6 +75,8 @@ class PartyTerms:
     `basis` is the table by which it admits only rows with a lawful basis, "" for none stated;
     `legal_entities` is "admit" where companies and government bodies need no row in it.
     `data_classes` are those of the data that it brings, as its owner calls them.
+    `parts` are the hashes of its parts of the models that rows are scored by, in the contract's
+    order; "" where it has no part.
     """
 
     name: str
@@ -93,6 +97,7 @@ class PartyTerms:
     basis: str = ""
     legal_entities: str = ""
     data_classes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -164,6 +169,7 @@ class Contract:
     join_sum: tuple[JoinSumTerms, ...] = ()
     category: tuple[CategoryTerms, ...] = ()
     binning: tuple[BinningTerms, ...] = ()
+    score: tuple[ScoreTerms, ...] = ()
     purpose_class: str = ""
     disclosures: tuple[Disclosure, ...] = ()
     suites: Suites = field(default_factory=Suites)
@@ -288,7 +294,7 @@ class Contract:
 
     def _check_steps(self) -> None:
         """Steps are told apart, and stand on rows that both sides know where they need them."""
-        for same in (self.aggregate, self.category, self.join_sum, self.binning):
+        for same in (self.aggregate, self.category, self.join_sum, self.binning, self.score):
             if len(set(same)) < len(same):
                 raise PeerError("the contract asks the same twice")
         tasks = [terms.task for terms in self.train]
@@ -320,6 +326,7 @@ class Contract:
                 basis="",
                 legal_entities="",
                 data_classes=(),
+                parts=(),
             )
             for p in self.parties
         )

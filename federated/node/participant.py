@@ -165,7 +165,7 @@ class Participant:
         """This party's terms with its table's facts and, where there is a choice, its protocols."""
         self._read_tables(draft)
         me = draft.party(self._session.name)
-        own = facts_of(me, self.tables, self._salt, draft, self._frozen)
+        own = facts_of(me, self.tables, self._salt, draft, self._frozen, self._models)
         if not any(terms.alternative for terms in draft.align):
             return own
         return replace(own, protocols=self._protocols(draft, own.rows))
@@ -239,7 +239,7 @@ class Participant:
         for name in PROTOCOLS:
             align = tuple(replace(t, protocol=name, alternative="") for t in draft.align)
             asked = replace(draft, align=align, suites=suites_for(align))
-            asked = replace(asked, aggregate=(), join_sum=(), category=(), train=())
+            asked = replace(asked, aggregate=(), join_sum=(), category=(), train=(), score=())
             try:
                 self._decider.allows(asked)
             except Refused:

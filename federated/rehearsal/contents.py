@@ -176,6 +176,26 @@ MESSAGES: dict[str, dict[str, str]] = {
             "records have moved between them since the last job"
         ),
     },
+    # rows scored by a model that was kept
+    "score": {
+        **_TREES,
+        "Joint": "half of what seeds the numbers that two partners add and take away; step widths",
+        "Levels": (
+            "of each record the step that the partner's part of the score lies in; of several "
+            "partners under pads that cancel only in the sum of all"
+        ),
+        "Asking": (
+            "which training's trees, how many records, how many of the partner's splits stand on "
+            "each level; a random point"
+        ),
+        "Choices": (
+            "of each record which node of a tree it lies in, under pads: the partner cannot read it"
+        ),
+        "RowBits": (
+            "of each record its side by every split of the partner's on a level, masked: the "
+            "receiver can take off the mask of one, that of the record's own node: one bit"
+        ),
+    },
     "places": {
         "Place": "how many records the partner has",
     },

@@ -37,7 +37,7 @@ from federated.steps.facts import load_table
 from federated.steps.release_guard import foresee
 from federated.tables.source import MemorySource, Source
 from psi.align import PROTOCOLS
-from psi.protocol import Declined, FedprofileError, InputError
+from psi.protocol import Declined, FedprofileError, InputError, MisuseError
 
 __all__ = ["ROWS", "Exchange", "Rehearsal", "rehearse"]
 
@@ -134,6 +134,11 @@ def rehearse(
         progress: is told (party, step, share).
         clock: seconds since 1970.
     """
+    if draft.score:
+        raise MisuseError(
+            "scoring is not rehearsed: the invented parties have no part of the model",
+            hint="node show says what it tells; a rehearsal of the training shows the rest",
+        )
     begun = time.monotonic()
     least = max((terms.minimum_overlap for terms in draft.align), default=0)
     wanted = least + least // 4 + _SPARE

@@ -17,6 +17,7 @@ from federated.releases.book import Book, Job, read_book
 from federated.releases.differencing import Tags, inside
 from federated.releases.tags import Paired, Tagged, distinct
 from federated.releases.told import ToldParts, ToldSection
+from federated.releases.told_scores import ToldScores
 from federated.store.files import locked
 from federated.store.vault import Vault
 from psi.protocol import EnvironmentFailed, Random, decode, encode
@@ -60,7 +61,7 @@ class ReleaseFiles:
     def sweep(self, jobs: Sequence[Job]) -> None:
         """Remove tags, sections and parts that none of `jobs` stands for."""
         kept = {job.session for job in jobs}
-        for kind in ("tags-*", "section-*", "parts-*"):
+        for kind in ("tags-*", "section-*", "parts-*", "scores-*"):
             for file in self._folder.glob(kind):
                 if file.name.split("-")[1] not in kept:
                     file.unlink(missing_ok=True)
@@ -85,6 +86,18 @@ class ReleaseFiles:
         fresh[hit] = np.maximum(others[np.searchsorted(own, tagged.tags[hit])], 1)
         self.write_tags(session, replace(tagged, tags=fresh))
         return True
+
+    def replace_scored(self, session: str, own: Tags, others: Tags) -> bool:
+        """The same in what a scoring told."""
+        found = False
+        for told in self.scores(session):
+            hit = inside(told.tags, own)
+            fresh = told.tags.copy()
+            fresh[hit] = np.maximum(others[np.searchsorted(own, told.tags[hit])], 1)
+            if hit.any():
+                self.write_scores(session, replace(told, tags=fresh))
+                found = True
+        return found
 
     def past(self, session: str, sections: tuple[int, ...]) -> Past:
         """A job's records as its rows had them, and those that count in none."""
@@ -116,6 +129,17 @@ class ReleaseFiles:
         name = f"section-{session}-{number}"
         data = self._vault.read(name, name.encode())
         return decode(data, ToldSection) if data is not None else None
+
+    def write_scores(self, session: str, told: ToldScores) -> None:
+        """Keep what a scoring told of each row."""
+        name = f"scores-{session}-{told.about[:8].hex()}"
+        self._vault.write(name, encode(told), name.encode())
+
+    def scores(self, session: str) -> list[ToldScores]:
+        """What a job's scorings told."""
+        files = sorted(self._folder.glob(f"scores-{session}-*"))
+        found = [self._vault.read(file.name, file.name.encode()) for file in files]
+        return [decode(data, ToldScores) for data in found if data is not None]
 
     def write_parts(self, session: str, number: int, parts: ToldParts) -> None:
         """Keep the shares and histograms of a section."""

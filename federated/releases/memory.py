@@ -4,6 +4,7 @@
     releases/tags-JOB    whom it was about: one keyed tag a row, sealed
     releases/section-JOB-NUMBER   which values a section's rows had and what it told, sealed
     releases/parts-JOB-NUMBER     in which part of its shares and histograms they were, sealed
+    releases/scores-JOB-MODEL     what a scoring told of each row, sealed
     releases/key         opens both (0600); the key of the tags lies in the book
 
 Before a step discloses anything, it is reserved here: looked at together with everything before,
@@ -39,6 +40,7 @@ from federated.releases.limits import ReleaseLimits
 from federated.releases.row_bits import RowBits
 from federated.releases.tags import Tagged, distinct, level_key, paired, tags_of
 from federated.releases.told import ToldParts, ToldSection
+from federated.releases.told_scores import ToldScores, unchanged
 from psi.protocol import MisuseError, Random, Refused
 
 __all__ = ["Joined", "Releases"]
@@ -75,6 +77,7 @@ class Releases:
         holds: Holds = _unmeasured,
         stands: np.ndarray | None = None,
         alike: Alike = apart,
+        scores: ToldScores | None = None,
     ) -> None:
         """Count what a step is about to disclose; raises `Refused` where a limit says no.
 
@@ -82,7 +85,9 @@ class Releases:
         was told before counts for each. Steps `ahead` are looked at too, and reserved later.
         `holds` says how many bits a row holds; it is asked only where bits are told. Where records
         repeat among the joined, `stands` says which counts for each of the other's rows. Columns
-        that are `alike` count as one.
+        that are `alike` count as one. Of `scores`, where the contract tells nothing else of these
+        records, only those that were not told before are booked; whether they may be told is
+        decided as if none was.
         """
         session = contract.nonce
         with self._files.lock():
@@ -102,7 +107,10 @@ class Releases:
                 if columns:
                     self._compare(book, own, columns, distinct(tags), alike)
                 if not own.tagged:
-                    kept = Tagged(tags) if stands is None else paired(tags, stands)
+                    about = tags
+                    if scores is not None:
+                        about = self._fresh(book, own, tags, scores, alone=len(every) == 1)
+                    kept = Tagged(about) if stands is None else paired(tags, stands)
                     self._files.write_tags(session, kept)
                 own = replace(own, tagged=True, compared=own.compared or bool(columns))
             others = tuple(job for job in book.jobs if job.session != session)
@@ -212,7 +220,9 @@ class Releases:
                 instead = np.frombuffer(b"".join(others), np.uint64)
                 for job in book.jobs:
                     if job.tagged and (job.table, job.receiver) == place:
-                        jobs += self._files.replace_tags(job.session, own, instead)
+                        scored = self._files.replace_scored(job.session, own, instead)
+                        tagged = self._files.replace_tags(job.session, own, instead)
+                        jobs += scored or tagged
             return jobs
 
     def stands_for_forgotten(self, table: str) -> int:
@@ -326,6 +336,15 @@ class Releases:
                 if kept:
                     found.append(self._files.past(job.session, tuple(kept)))
             return self._files.past(own.session, ()), found
+
+    def _fresh(self, book: Book, own: Job, tags: Tags, scores: ToldScores, *, alone: bool) -> Tags:
+        """The tags, 0 for records that are told what they were told before; keeps what is told."""
+        before = [
+            told for job in self._before(book, own) for told in self._files.scores(job.session)
+        ]
+        same = unchanged(tags, scores, before)
+        self._files.write_scores(own.session, replace(scores, tags=tags))
+        return np.where(same & alone, np.uint64(0), tags)
 
     # the rules
 

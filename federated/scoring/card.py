@@ -80,7 +80,7 @@ def _told_lines(part: ModelPart) -> Iterator[tuple[str, str]]:
     else:
         bits = f"{told_bits(part.told):.1f} bits of a row of {partners} (score_bits {part.told})"
     yield "told then", bits
-    asked = f"row_bits = {part.told}" if part.boosted else f"score_bits = {part.told or 5}"
+    asked = f"row_bits = {max(1, part.told)}" if part.boosted else f"score_bits = {part.told or 5}"
     if part.side == LABEL:
         yield "to score", f'[[score]] task = "{part.task}", model = "{part.id}", {asked}'
 

@@ -30,7 +30,7 @@ FRACTION_BITS = 30
 LARGEST_SHIFT = 62
 FARTHEST = 8
 """Deviations from the mean at which a partner's part ends."""
-_MOST = 2.0**60
+_MOST = 2.0**30
 _ROWS = 1 << 16
 
 
@@ -68,4 +68,5 @@ def middle(levels: Whole, shift: int, parts: int = 1) -> Whole:
 
 
 def _units(numbers: Floats) -> Whole:
-    return np.clip(np.rint(np.ldexp(numbers, FRACTION_BITS)), -_MOST, _MOST).astype(np.int64)
+    within = np.clip(numbers, -_MOST, _MOST)
+    return np.rint(np.ldexp(within, FRACTION_BITS)).astype(np.int64)

@@ -29,19 +29,26 @@ from federated.tables.inferred import refuse_unclear
 from federated.trees import FeatureModel, LabelModel
 from psi.protocol import MisuseError, Refused
 
-__all__ = ["FEATURE", "LABEL", "TREES", "Brought", "Deviation", "ModelPart", "model_id"]
+__all__ = ["FEATURE", "LABEL", "TREES", "Brought", "Deviation", "ModelPart", "is_id", "model_id"]
 
 FORMAT, VERSION = "fedprofile model part", 1
 LABEL, FEATURE = "label", "feature"
 """The side of whoever has the label, and of the others."""
 TREES = BOOSTED.name
 SALT = 32
+_HEX = frozenset("0123456789abcdef")
+_DIGITS = 16
 
 
 def model_id(contract: bytes, task: str) -> str:
     """The name of the model that a contract's task made: 16 hexadecimal digits."""
     drawn = hashlib.blake2s(contract + task.encode(), digest_size=8, person=b"modelid1")
     return drawn.hexdigest()
+
+
+def is_id(name: str) -> bool:
+    """Whether it is written as a model's name is."""
+    return len(name) == _DIGITS and set(name) <= _HEX
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ __all__ = ["Spread"]
 Floats = NDArray[np.float64]
 Counts = tuple[int, ...]
 PARTS = 10
+_DIGITS = 6
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,7 +40,8 @@ class Spread:
         binning = Binning.fit(table, columns, most=PARTS)
         edges: list[float] = []
         if scores is not None and len(scores):
-            edges = np.unique(np.quantile(scores, np.arange(1, PARTS) / PARTS)).tolist()
+            parts = np.arange(1, PARTS) / PARTS
+            edges = np.unique(np.quantile(np.round(scores, _DIGITS), parts)).tolist()
         found = cls(binning, (), tuple(edges))
         return cls(binning, found._counted(table), found.edges, found._places(scores))
 
@@ -70,7 +72,8 @@ class Spread:
     def _places(self, scores: Floats | None) -> Counts:
         if scores is None:
             return ()
-        place = np.searchsorted(np.array(self.edges), scores, side="left")
+        shown = np.round(scores, _DIGITS)  # a tree's score is that of many rows
+        place = np.searchsorted(np.array(self.edges), shown, side="left")
         return tuple(np.bincount(place, minlength=len(self.edges) + 1).tolist())
 
     def plain(self) -> dict[str, Any]:

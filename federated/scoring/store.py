@@ -9,15 +9,12 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from federated.scoring.model_file import ModelPart
+from federated.scoring.model_file import ModelPart, is_id
 from federated.store.files import disk_failed, make_folder
 from federated.store.vault import Vault
 from psi.protocol import FedprofileError, InputError, MisuseError, Random
 
 __all__ = ["ModelStore"]
-
-_HEX = frozenset("0123456789abcdef")
-_LENGTH = 16
 
 
 class ModelStore:
@@ -104,8 +101,3 @@ class ModelStore:
                 hint="fedprofile model ls shows them",
             )
         return of_task[0]
-
-
-def is_id(name: str) -> bool:
-    """Whether it is written as a model's name is."""
-    return len(name) == _LENGTH and set(name) <= _HEX

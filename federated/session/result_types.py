@@ -19,6 +19,7 @@ from federated.contract.terms import (
     JoinSumTerms,
     Measure,
     PartyTerms,
+    ScoreTerms,
     Suites,
     TrainTerms,
 )
@@ -41,8 +42,8 @@ RESULTS: dict[str, type] = {
         CategoryTerms, Column, Contract, Disclosure, FeatureFit, FeatureTerms, FeatureTrees, Forest,
         Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LabelFit, LabelTrees, LaneKinds,
         Layout, Matches,
-        Measure, MeasureResult, Opened, Parts, PartnerSplit, PartyTerms, Place, Suites, TrainTerms,
-        Tree,
+        Measure, MeasureResult, Opened, Parts, PartnerSplit, PartyTerms, Place,
+        ScoreTerms, Suites, TrainTerms, Tree,
         Worths,
     )
 }  # fmt: skip

@@ -154,6 +154,8 @@ def _label_card(trained: Trained) -> dict[str, Any]:
         "positives": int((trained.label == 1).sum()),
         "partner_columns": trained.partner_columns,
         "by_party": _by_party(trained),
+        "average": [] if isinstance(trained, Grown) else _average(trained),
+        "partners_mean": _partners_mean(trained),
     }
     if not held.any() or not np.isfinite(scores[held]).all() or len(np.unique(label[held])) < 2:
         return found
@@ -180,3 +182,17 @@ def _by_party(trained: Trained) -> dict[str, float]:
     if not len(own) or not all(np.isfinite(each).all() for each in sizes.values()):
         return {}
     return {name: round(float(each.std()), 6) for name, each in sizes.items()}
+
+
+def _average(trained: Trained) -> list[float]:
+    """The mean row, against which reasons hold a row."""
+    matrix = trained.own_matrix
+    return np.asarray(matrix.mean(axis=0)).tolist() if len(matrix) else [0.0] * matrix.shape[1]
+
+
+def _partners_mean(trained: Trained) -> float:
+    """The mean of the partners' part of scores, as it is in them; 0 where it is not known."""
+    if isinstance(trained, Grown) or not np.isfinite(trained.scores).all():
+        return 0.0
+    rest = trained.model.link(trained.scores) - trained.part.scores(trained.own_matrix)
+    return float(rest.mean()) if len(rest) else 0.0

@@ -22,18 +22,20 @@ from federated.contract.terms import (
     CategoryTerms,
     Contract,
     JoinSumTerms,
+    ScoreTerms,
     TrainTerms,
 )
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.models import LinearPart, Model, Part
 from federated.regression import Opened
+from federated.scoring.model_file import ModelPart
 from federated.steps.saved_model import SavedModel
 from federated.tables.encoding import Encoder
 from federated.trees import FeatureModel, LabelModel
 from psi.align import Alignment
 
-__all__ = ["Binned", "Carded", "Grown", "Outcome", "Trained"]
+__all__ = ["Binned", "Carded", "Grown", "Outcome", "Scored", "Trained"]
 
 
 @dataclass(kw_only=True)
@@ -144,6 +146,22 @@ class Grown(Trained):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Rows scored by a kept model, at the receiver.
+
+    `scores` are log odds and `partners` what the partners' part of them is: `float64[rows]` of the
+    aligned rows. `moved` is, of trees, by how much each own column and the partner's data move a
+    row's score: `float64[rows, columns + 1]`; None for a regression.
+    """
+
+    terms: ScoreTerms
+    part: ModelPart
+    scores: np.ndarray
+    partners: np.ndarray
+    moved: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Binned:
     """What a partner told of its columns, at the label party.
 
@@ -181,3 +199,4 @@ class Outcome:
     coded: dict[str, EvidenceEncoder] = field(default_factory=dict)
     before: dict[str, float] | None = None
     horizontal: list[tuple[TrainTerms, HorizontalFit]] = field(default_factory=list)
+    scored: list[Scored] = field(default_factory=list)

@@ -21,6 +21,7 @@ from federated.releases.book import Level
 from federated.releases.holdings import Holdings
 from federated.releases.likeness import Likeness, apart
 from federated.releases.memory import Releases
+from federated.releases.told_scores import ToldScores
 from federated.session.session import Session
 from federated.tables.snapshot import snapshot_hash
 from federated.tables.source import Source
@@ -84,11 +85,13 @@ class ReleaseGuard:
         rows: np.ndarray | None,
         stands: np.ndarray | None = None,
         times: int = 1,
+        scores: ToldScores | None = None,
     ) -> None:
         """Reserve the disclosure of a step over these rows; None where they are hidden.
 
         `stands` says which of them counts for each of the receiver's, if rows repeat; of a record
-        all that is told row by row is told so many `times`. Raises `Refused`, noted in the ledger,
+        all that is told row by row is told so many `times`; of `scores` what was told before is not
+        told again. Raises `Refused`, noted in the ledger,
         where this party's limits say no.
         """
         asked = next((release for release in self._planned if release.step == step), None)
@@ -103,8 +106,9 @@ class ReleaseGuard:
         joined = None if rows is None else lambda levels: self.keys(levels, rows)
         try:
             self._releases.reserve(
-                self._contract, self._me, asked, joined, ahead, self._holds, stands, self._alike
-            )
+                self._contract, self._me, asked, joined, ahead, self._holds, stands, self._alike,
+                scores,
+            )  # fmt: skip
         except Refused as error:
             self._session.ledger.write("refused", by="guard", why=error.message, step=step)
             raise

@@ -24,6 +24,7 @@ from federated.steps.facts import load_table, stated, used_columns
 from federated.steps.join_sum import JoinSum
 from federated.steps.outcome import Outcome
 from federated.steps.preconditions import check_columns, check_packages, check_usable
+from federated.steps.score import Score, stated_parts
 from federated.steps.step import Step
 from federated.steps.train_horizontal import TrainHorizontal
 from federated.steps.train_trees import TrainTrees
@@ -44,6 +45,7 @@ STEPS: tuple[type[Step], ...] = (
     TrainVertical,
     TrainHorizontal,
     TrainTrees,
+    Score,
 )
 """How each kind of `federated.contract.kinds` runs, in the same order."""
 
@@ -54,16 +56,17 @@ def facts_of(
     salt: bytes,
     draft: Contract | None = None,
     frozen: FrozenColumns | None = None,
+    models: ModelStore | None = None,
 ) -> PartyTerms:
     """This party's terms with row count and snapshot hash.
 
     With the `draft`, the number of independent columns in each training is stated too, and all that
     its steps need of the table is looked at; with `frozen`, whether its
-    columns are taken for what they were in the last job.
+    columns are taken for what they were in the last job; of `models` those that it scores by.
 
     Raises:
         InputError: a column that a step could not use, with how many values are in the way.
-        Refused: too few rows of a class, or with a usable key.
+        Refused: too few rows of a class, or with a usable key; another model than is kept here.
         MisuseError: a package that a step needs is not installed.
     """
     for kind in dict.fromkeys(kind for level in terms.kinds for kind in level):
@@ -81,6 +84,8 @@ def facts_of(
         for step in STEPS:
             step.check(draft, terms.name, table)
     own = stated(terms, table, salt, draft)
+    if draft is not None and draft.score:
+        own = replace(own, parts=stated_parts(draft, terms.name, table, models))
     classes = source.about(terms.table).data_classes(used_columns(terms))
     own = replace(own, data_classes=classes)
     basis = source.basis(terms.table)

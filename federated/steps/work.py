@@ -13,6 +13,7 @@ from federated.aggregate.pairs import Pairs
 from federated.contract.terms import Contract
 from federated.paillier import PrivateKey, generate_keypair
 from federated.releases.memory import Releases
+from federated.releases.told_scores import ToldScores
 from federated.scoring.store import ModelStore
 from federated.session.session import Session
 from federated.steps.facts import load_table, without
@@ -74,22 +75,33 @@ class Work:
         """Whether this party has a part in a step of the receiver's with `partner`."""
         return self.receives or partner == self.session.name
 
+    def takes_part_in(self, partners: Sequence[str]) -> bool:
+        """The same of a step with several."""
+        return self.receives or self.session.name in partners
+
     def run(self, step: str, role: Role[R], peers: Sequence[str]) -> R:
         """Drive a role through the session to its result."""
         return self.session.run(step, role, list(peers))
 
-    def reserve(self, step: str, *, hidden: bool = False, times: int = 1) -> None:
+    def reserve(
+        self,
+        step: str,
+        *,
+        hidden: bool = False,
+        times: int = 1,
+        scores: ToldScores | None = None,
+    ) -> None:
         """Before a step discloses something of this party's columns, over all aligned rows.
 
         `hidden`: which records it is about is not known here. A record's numbers are told so many
-        `times`, since it has as many rows. Raises `Refused` where this party's
-        limits say no.
+        `times`, since it has as many rows; of `scores` what was told before is not told again.
+        Raises `Refused` where this party's limits say no.
         """
         stands = None if self.pairs is None else self.pairs.stands
         if hidden:
             self.guard.before(step, None)
         else:
-            self.guard.before(step, self.outcome.rows, stands, times)
+            self.guard.before(step, self.outcome.rows, stands, times, scores)
 
     def disclosed(self, step: str, **counts: int) -> None:
         """A ledger line for every disclosure of this step that concerns this party."""

@@ -32,6 +32,7 @@ from profiles.cli import (
     preflight,
     profile,
     run,
+    score,
     selftest,
     uplift,
 )
@@ -92,6 +93,7 @@ app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
 app.command("preflight")(preflight.preflight)
 app.command("run")(run.run)
+app.command("score")(score.score)
 app.command("export")(export.export)
 app.command("forget")(forget.forget)
 app.command("uplift")(uplift.uplift)

@@ -20,7 +20,7 @@ DOC = (Path(__file__).parents[2] / "docs" / "JOB_FILE.md").read_text("utf-8")
 HEADS = {
     "[job]": "[job]", "[[party]]": "[[party]]", "[align]": "[align]",
     "[[aggregate]]": "[[aggregate]]", "[[join_sum]]": "[[join_sum]]", "[[binning]]": "[[binning]]",
-    "[train]": "[train]",
+    "[train]": "[train]", "[[score]]": "[[score]]",
     "[profile]": "[profile]", "[[target]]": "[[target]]", "[campaign]": "[campaign]",
     "[[exclude]]": "[[exclude]]",
     "[[offer]]": "[[offer]]",
@@ -100,6 +100,7 @@ def base(section: str) -> dict[str, Any]:
         },
         "[[binning]]": {"binning": [{"label": "bank.churned"}]},
         "[train]": {"train": [dict(TRAIN)]},
+        "[[score]]": {"score": [{"task": "churn", "model": "0123456789abcdef"}]},
         "[profile]": {"profile": {}},
         "[[target]]": {
             "train": [dict(TRAIN)],
@@ -205,6 +206,10 @@ def test_the_reader_knows_the_documented_keys_and_no_others(
         place(job, section).update({"branch": "b", "relationship": "r"})
     if section == "[[binning]]":  # asked for where it is there only
         place(job, section)["columns"] = ["bureau.y"]
+    if section == "[[score]]":  # asked for where they are there only
+        place(job, section)["features"] = ["bank.x", "bureau.y"]
+        Job.load(job)
+        place(job, section)["row_bits"] = 4
     if section == "[train]":
         place(job, section)["features"] = ["bank.x", "bureau.y"]  # where they are there only
         place(job, section)["noise"] = 1
@@ -225,6 +230,11 @@ def read_by(section: str, asked: dict[str, Asked]) -> Asked:
     """What jobs with such a section asked of it, that of split rows last."""
     Job.load(base(section))
     found = asked[reader(section)]
+    if section == "[[score]]":
+        job = base(section)
+        place(job, section)["row_bits"] = 4
+        Job.load(job)
+        del found.default["row_bits"]  # none: the key is not there
     if section == "[train]":
         job = base(section)
         place(job, section)["noise"] = 1
@@ -352,7 +362,7 @@ def test_examples_are_read(row: Row) -> None:
         job["party"][1]["table"] = given
     else:
         target = place(job, row.section)
-        if (row.section, row.key) == ("[train]", "features"):
+        if row.section in ("[train]", "[[score]]") and row.key == "features":
             for party, columns in zip(job["party"], (["balance"], ["open_loans"]), strict=False):
                 party["features"] = columns
         if row.key in LATER:

@@ -108,6 +108,17 @@ minimum_overlap = 20
 task = "churn"
 label = "bank.churned"
 """
+SCORED = """
+[align]
+minimum_overlap = 20
+[[score]]
+task = "churn"
+model = "00112233445566aa"
+[[score]]
+task = "leaving"
+model = "00112233445566ab"
+row_bits = 4
+"""
 JOBS = {
     "joined": HEAD + JOINED,
     "three": HEAD + TELECOM,
@@ -115,6 +126,7 @@ JOBS = {
     "hidden shared": re.sub(r"features = .*\n", "", HEAD) + HIDDEN_SHARED,
     "hidden": re.sub(r"features = .*\n", "", HEAD) + HIDDEN,
     "boosted": HEAD + BOOSTED,
+    "scored": HEAD + SCORED,
     "pooled": re.sub(r"keys = .*\n", "", HEAD).replace('["b", "c"]', '["a"]') + POOLED,
 }
 

@@ -68,6 +68,7 @@ STEPS = {
     "federated.regression": "train",
     "federated.trees": "train",
     "federated.horizontal": "train",
+    "federated.scoring": "score",
     "federated.sharing": "sums",
     "federated.contract.negotiation": "contract",
     "federated.session.last_round": "finish",

@@ -1,0 +1,89 @@
+"""The job file that scores by a kept model, written from the receiver's part of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from federated.scoring.model_file import LABEL, ModelPart
+from federated.scoring.store import ModelStore
+from federated.text import slug
+from profiles.train_section import SCORE_BITS
+from psi.protocol import MisuseError
+
+__all__ = ["job_text", "receivers_part", "score_job"]
+
+
+def receivers_part(folder: Path, named: str) -> ModelPart:
+    """The receiver's part of a model, in a folder of models or in that of several parties.
+
+    Args:
+        folder: a party's folder of models, or one that holds such a folder for each party.
+        named: a model's id, its beginning, or a task.
+
+    Raises:
+        MisuseError: there is none, or several.
+    """
+    found, folders = list[ModelPart](), [folder, *sorted(folder.glob("*/"))]
+    for place in folders:
+        try:
+            part = ModelStore(place).find(named)
+        except MisuseError:
+            continue
+        found += [part] if part.side == LABEL else []
+    if len(found) != 1:
+        raise MisuseError(
+            f"{len(found)} models {named!r} of a receiver's found in {folder}, one needed",
+            hint="fedprofile model ls shows them; a partner's part scores nothing by itself",
+        )
+    return found[0]
+
+
+def score_job(part: ModelPart, beside: Path, table: str = "") -> Path:
+    """Write the job file beside tables.toml, unless it is there; where it is.
+
+    Args:
+        part: the receiver's.
+        beside: the folder for it.
+        table: the logical table of the receiver's rows; "" takes the training's.
+
+    Raises:
+        EnvironmentFailed: it cannot be written.
+        MisuseError: another file of its name is there.
+    """
+    from federated.store.files import write_atomic
+
+    name = f"score-{slug(part.task)}-{part.id[:8]}" + f"-{slug(table)}" * bool(table)
+    path, text = beside / f"{name}.toml", job_text(part, table)
+    if path.exists() and path.read_text("utf-8") != text:
+        raise MisuseError(
+            f"{path} is there and says something else",
+            hint="name it in the place of the model to run it as it is, or remove it",
+        )
+    write_atomic(path, text)
+    return path
+
+
+def job_text(part: ModelPart, table: str = "") -> str:
+    """A whole job file: parties, keys, columns and alignment of the training, and `[[score]]`."""
+    about = {"name": f"score {part.task}", "purpose": part.purpose, "entity": part.entity}
+    if part.purpose_class:
+        about["purpose_class"] = part.purpose_class
+    lines = ["[job]", *_said(about | {"receiver": part.receiver})]
+    for each in part.brought:
+        own = table if table and each.party == part.receiver else each.table
+        said = {"name": each.party, "table": own, "keys": each.keys, "features": each.features}
+        lines += ["", "[[party]]", *_said(said)]
+    kinds = {"kinds": part.of(part.receiver).kinds}
+    lines += ["", "[align]", *_said(dict(part.align) | {"protocol": "auto"} | kinds)]
+    bits = (
+        {"row_bits": max(1, part.told)} if part.boosted else {"score_bits": part.told or SCORE_BITS}
+    )
+    lines += ["", "[[score]]", *_said({"task": part.task, "model": part.id} | bits)]
+    return "\n".join(lines) + "\n"
+
+
+def _said(values: dict[str, Any]) -> list[str]:
+    """Texts, whole numbers and lists of texts are written in TOML as in JSON."""
+    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]

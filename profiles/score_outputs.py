@@ -1,0 +1,87 @@
+"""What the receiver is left with of rows that were scored by a kept model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from federated.binning import EvidenceEncoder
+from federated.steps.outcome import Outcome, Scored
+from federated.trees import LabelModel
+from profiles.profile import spread
+from profiles.reasons import score_reasons, true_zeros
+from profiles.scorecard_outputs import card_reasons
+from profiles.trees_outputs import path_reasons
+
+__all__ = ["MUCH", "SOME", "score_metrics", "scored_rows"]
+
+SOME, MUCH = 0.1, 0.25
+"""Population stability from which on something, and much, has moved (Siddiqi 2006)."""
+
+
+def scored_rows(
+    outcome: Outcome, total: int, table: pa.Table
+) -> tuple[dict[str, np.ndarray], dict[str, pa.Array]]:
+    """Chances of all rows of the receiver's `table`, NaN where not shared, and reasons by task."""
+    scores, why, rows = {}, {}, outcome.rows
+    aligned = table.take(pa.array(rows))
+    for scored in outcome.scored:
+        task = scored.terms.task
+        scores[task] = spread(scored.part.answers.predict(scored.scores), rows, total)
+        found = np.full(total, -1, np.int64)
+        found[rows] = np.arange(len(rows))
+        place = pa.array(found, mask=found < 0)
+        why[task] = _reasons(scored, aligned).take(place)
+    return scores, why
+
+
+def _reasons(scored: Scored, aligned: pa.Table) -> pa.Array:
+    """Own columns by name and value; the partners' part as one, which the score itself tells."""
+    part, names = scored.part, " and ".join(scored.terms.partners)
+    if isinstance(part.trees, LabelModel) and scored.moved is not None:
+        bins = part.trees.binning.transform(aligned)
+        return path_reasons(part.trees.binning.columns, bins, scored.moved, scored.partners, names)
+    assert part.encoder is not None  # noqa: S101  a regression has both
+    assert part.linear is not None  # noqa: S101
+    matrix, columns = part.encoder.transform(aligned)
+    theirs = scored.partners - float(part.card.get("partners_mean", 0.0))
+    average = np.array(part.card.get("average", [0.0] * len(columns)), np.float64)
+    if isinstance(part.encoder, EvidenceEncoder):
+        return card_reasons(part.encoder, matrix, part.linear, {names: theirs})
+    return score_reasons(
+        matrix,
+        list(columns),
+        part.linear,
+        {names: theirs},
+        zeros=true_zeros(part.encoder),
+        average=average,
+    )
+
+
+def score_metrics(outcome: Outcome, table: pa.Table) -> dict[str, Any]:
+    """By task: which model, how many rows, how far columns and scores have moved since training."""
+    aligned = table.take(pa.array(outcome.rows))
+    return {scored.terms.task: _metrics(scored, aligned) for scored in outcome.scored}
+
+
+def _metrics(scored: Scored, aligned: pa.Table) -> dict[str, Any]:
+    part = scored.part
+    chances = part.answers.predict(scored.scores)
+    drift = {name: round(value, 4) for name, value in part.spread.drift(aligned).items()}
+    of_scores = part.spread.drift_of_scores(scored.scores)
+    moved = [name for name, value in drift.items() if value >= MUCH]
+    if of_scores is not None and of_scores >= MUCH:
+        moved.append("the score")
+    return {
+        "model": part.id,
+        "trained": part.made,
+        "rows": len(chances),
+        "mean": round(float(chances.mean()), 6) if len(chances) else None,
+        "score_bits": scored.terms.score_bits,
+        "row_bits": scored.terms.row_bits,
+        "drift": drift,
+        "drift_of_scores": None if of_scores is None else round(of_scores, 4),
+        "moved": moved,
+    }

@@ -1,0 +1,222 @@
+"""Whole jobs that score by models which an earlier job has trained, and what these refuse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from federated.ledger.lines import read_ledger
+from federated.scoring.model_file import ModelPart
+from federated.scoring.store import ModelStore
+from profiles.cli import app
+from profiles.job import Job
+from profiles.run import JobResult, run_job
+from profiles.score_job import job_text, receivers_part
+from psi.protocol import FedprofileError, JobError
+
+ROWS, SHARED = 420, 400
+PARTIES = [
+    {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z", "c"]},
+    {"name": "bureau", "table": "bureau.t", "keys": [["id"]], "features": ["a", "b"]},
+]
+
+
+def tables(rows: int = ROWS, seed: int = 3, name: str = "c") -> dict[str, pa.Table]:
+    rng = np.random.default_rng(seed)
+    ids = [f"{name}{i}" for i in range(rows)]
+    z, a, b = rng.normal(size=(3, rows))
+    c = rng.choice(["x", "y"], rows)
+    y = (rng.random(rows) < 1 / (1 + np.exp(-2 * np.sign(a) * (z > 0) - b))).astype(float)
+    y[::20] = np.nan
+    return {
+        "bank.t": pa.table({"id": ids, "z": z, "c": c, "y": y}),
+        "bureau.t": pa.table({"id": ids[:SHARED], "a": a[:SHARED], "b": b[:SHARED]}),
+    }
+
+
+def training() -> dict[str, Any]:
+    trees = {"task": "grown", "label": "bank.y", "model": "trees", "folds": 2, "row_bits": 3}
+    return {
+        "job": {"name": "j", "purpose": "p", "key_bits": 2048},
+        "party": PARTIES,
+        "align": {"minimum_overlap": 20},
+        "train": [
+            trees | {"trees": 3, "depth": 2, "features": ["bank.z", "bank.c", "bureau.a"]},
+            {"task": "fitted", "label": "bank.y", "folds": 0, "evaluations": 6, "noise": 0},
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
+    folder = tmp_path_factory.mktemp("scored")
+    return folder, run_job(Job.load(training()), tables(), folder / "out", models=folder / "models")
+
+
+def part(folder: Path, task: str, party: str = "bank") -> ModelPart:
+    return ModelStore(folder / "models" / party).find(task)
+
+
+def job(folder: Path) -> dict[str, Any]:
+    asked = training() | {"align": {"minimum_overlap": 1}}
+    del asked["train"]
+    grown, fitted = part(folder, "grown"), part(folder, "fitted")
+    taken = {"features": ["bank.z", "bank.c", "bureau.a"]}
+    return asked | {
+        "score": [
+            {"task": "grown", "model": grown.id, "row_bits": max(1, grown.told), **taken},
+            {"task": "fitted", "model": fitted.id, "score_bits": 12},
+        ]
+    }
+
+
+def test_the_same_rows_have_the_scores_of_the_training(
+    trained: tuple[Path, JobResult],
+) -> None:
+    folder, first = trained
+    found = run_job(Job.load(job(folder)), tables(), folder / "again", models=folder / "models")
+    grown, fitted = found.federation.outcome.scored
+    trained_by = {one.terms.task: one for one in first.federation.outcome.trained}
+    model = trained_by["grown"]
+    assert np.allclose(grown.part.answers.predict(grown.scores), model.scores, atol=1e-12)
+    # of the regression training told a number with noise; what parties keep adds up to the model
+    own, theirs = part(folder, "fitted"), part(folder, "fitted", "bureau")
+    rows = first.federation.outcome.rows
+    taken = tables()["bank.t"].take(pa.array(rows))
+    assert theirs.linear is not None
+    assert theirs.encoder is not None
+    of_bureau = theirs.encoder.transform(tables()["bureau.t"].take(pa.array(rows)))[0]
+    exact = own.fixed(taken) * 2.0**-30 + theirs.linear.scores(of_bureau)
+    step = 2.0 ** (theirs.shift(12) - 30)
+    assert np.abs(fitted.scores - exact).max() <= step / 2 + 1e-8
+    noisy = model.model.link(trained_by["fitted"].scores)
+    assert np.abs(noisy - exact).max() < 7 * 2.0**-5 * theirs.of_part.deviation
+    metrics = json.loads((folder / "again" / "metrics.json").read_text())["scored"]
+    assert metrics["grown"]["drift_of_scores"] < 0.01
+    assert max(metrics["fitted"]["drift"].values()) < 0.01
+    for name, line in (("bank", "score.score_bits"), ("bureau", "score.model")):
+        ledger = read_ledger(folder / "again" / "parties" / name / "ledger.jsonl")
+        told = [one["body"]["line"] for one in ledger if one["kind"] == "disclosure"]
+        assert line in told
+    hashes = found.federation.contract.party("bureau").parts
+    assert hashes == tuple(part(folder, task, "bureau").digest for task in ("grown", "fitted"))
+
+
+def test_new_rows_are_scored_by_the_command_alone_or_many(
+    trained: tuple[Path, JobResult], tmp_path: Path
+) -> None:
+    """One new customer, and one with none: as the same rows among others."""
+    folder, _ = trained
+    shutil.copytree(folder / "models", tmp_path / "models")
+    new = tables(60, seed=8, name="n")
+    moved = new["bank.t"].column("z").to_numpy() + 4
+    new["bank.t"] = new["bank.t"].set_column(1, "z", pa.array(moved)).drop_columns(["y"])
+    scores = []
+    for name, rows in (("many", 60), ("one", 1)):
+        asked = job(folder)
+        mine = {"bank.t": new["bank.t"].slice(0, rows), "bureau.t": new["bureau.t"].slice(0, rows)}
+        found = run_job(Job.load(asked), mine, tmp_path / name, models=tmp_path / "models")
+        assert found.profiles is not None
+        scores.append(found.profiles[["score_grown", "score_fitted"]].to_numpy())
+        if rows == 60:
+            assert "z" in found.metrics["scored"]["fitted"]["moved"]
+    assert np.array_equal(scores[0][:1], scores[1])
+    for at, table in enumerate(("bank", "bureau")):
+        pa.csv.write_csv(new[f"{table}.t"].slice(0, 40 + at), tmp_path / f"{table}.csv")
+    bound = "".join(f'[{name}.t]\npath = "{name}.csv"\n' for name in ("bank", "bureau"))
+    (tmp_path / "tables.toml").write_text(bound)
+    where = ["--tables", str(tmp_path / "tables.toml"), "--out", str(tmp_path / "cli"), "--quiet"]
+    ran = CliRunner().invoke(app, ["score", "fitted", *where])
+    assert ran.exit_code == 0, ran.output
+    written = next(tmp_path.glob("score-fitted-*.toml"))
+    assert written.read_text() == job_text(receivers_part(tmp_path / "models", "fitted"))
+    assert (tmp_path / "cli" / "profiles.parquet").exists()
+
+
+ALL = ["bank.z", "bank.c", "bureau.a", "bureau.b"]
+
+
+def asks(section: dict[str, Any], key: str, value: Any, instead: str = "") -> None:
+    section[key] = value
+    section.pop(instead, None)
+
+
+def _other_version(folder: Path, asked: dict[str, Any]) -> None:
+    store = ModelStore(folder / "bureau")
+    name = asked["score"][1]["model"]
+    text = store.read(name).to_bytes().replace(b'"version": 1', b'"version": 2', 1)
+    store._vault.write(name, text, name.encode())
+
+
+def _other_party(folder: Path, asked: dict[str, Any]) -> None:
+    store = ModelStore(folder / "bureau")
+    name = asked["score"][1]["model"]
+    found = replace(store.read(name), receiver="shop")
+    store.remove(name)
+    store.write(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f, j: j["score"][1].update(model="0" * 16), "bank keeps no part of model 0000"),
+        (lambda f, j: shutil.rmtree(f / "bureau"), "bureau keeps no part of model"),
+        (_other_version, "version 2 found, 1 is read here"),
+        (_other_party, "for shop with bureau; 'fitted' for bank with bureau asked"),
+        (lambda f, j: asks(j["score"][0], "features", ALL), "'b' is asked, which it was not"),
+        (lambda f, j: asks(j["score"][1], "features", ALL[:1] + ALL[2:]), "'c' is not asked"),
+        (lambda f, j: j["score"][0].update(task="other"), "is of 'grown' for bank"),
+        (lambda f, j: asks(j["score"][1], "row_bits", 3, "score_bits"), "score_bits of it"),
+        (lambda f, j: asks(j["score"][0], "score_bits", 3, "row_bits"), "row_bits of it"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_before_anything_is_aligned(
+    trained: tuple[Path, JobResult], tmp_path: Path, change: Any, said: str
+) -> None:
+    folder, _ = trained
+    shutil.copytree(folder / "models", tmp_path / "models")
+    asked = job(folder)
+    change(tmp_path / "models", asked)
+    with pytest.raises(FedprofileError, match=said):
+        run_job(Job.load(asked), tables(), tmp_path / "out", models=tmp_path / "models")
+    for ledger in (tmp_path / "out.failed").glob("*/ledger.jsonl"):
+        assert not [one for one in read_ledger(ledger) if one["kind"] == "disclosure"]
+
+
+def test_columns_and_batches_that_do_not_fit(
+    trained: tuple[Path, JobResult], tmp_path: Path
+) -> None:
+    folder, _ = trained
+    whole = tables()
+    text = whole["bureau.t"].set_column(1, "a", pa.array(["u", "v"] * (SHARED // 2)))
+    nobody = whole["bank.t"].set_column(0, "id", pa.nulls(ROWS, pa.string()))
+    for mine, said in (
+        (whole | {"bureau.t": text}, "'a' is a category, model"),
+        (whole | {"bureau.t": whole["bureau.t"].drop_columns(["b"])}, "b"),
+        (whole | {"bank.t": whole["bank.t"].slice(0, 0)}, "bank.t: the table is empty"),
+        (whole | {"bank.t": nobody}, "0 different usable keys"),
+    ):
+        with pytest.raises(FedprofileError, match=said):
+            run_job(Job.load(job(folder)), mine, tmp_path / "out", models=folder / "models")
+    for section, said in (
+        ({"model": "x"}, "16 hexadecimal digits"),
+        ({"row_bits": 2, "score_bits": 2}, "none beside score_bits"),
+        ({"score_bits": 13}, "score_bits"),
+    ):
+        asked = job(folder)
+        asked["score"][1] |= section
+        with pytest.raises(JobError, match=said):
+            Job.load(asked)
+    with pytest.raises(JobError, match="found more than once"):
+        Job.load(job(folder) | {"train": [training()["train"][1]]})
+    joins = {"minimum_overlap": 1, "duplicates": "join"}
+    with pytest.raises(JobError, match=r"collapse allowed with \[\[score\]\]"):
+        Job.load(job(folder) | {"align": joins})
