@@ -11,25 +11,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from federated.evaluation import auc
+from federated.evaluation import mean_auc
 from federated.models import Part
 from federated.steps.facts import load_table
 from federated.steps.outcome import Outcome, Trained
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
 from profiles.central import central
+from profiles.goodness import goodness
 
 __all__ = ["Comparison", "compare"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Differences between the federated and the central model.
 
-    `score_difference` is the largest absolute difference of a probability, of a row with a fold
+    `score_difference` is the largest absolute difference of a prediction, of a row with a fold
     from the models that did not see it;
     `coefficient_difference` the largest of a coefficient over the largest coefficient, over
-    the columns of the party that `outcomes` hold; `fold_auc_difference` that of the mean AUCs.
+    the columns of the party that `outcomes` hold; `fold_auc_difference` that of the mean AUCs. Of
+    numbers there are shares explained in the place of AUCs.
     """
 
     task: str
@@ -38,6 +40,7 @@ class Comparison:
     fold_score_difference: float
     central_auc: float
     federated_auc: float
+    quality: str = "AUC"
 
     @property
     def fold_auc_difference(self) -> float:
@@ -54,7 +57,7 @@ def compare(
     """
     matrix, federated = _joined(trained, outcomes, tables)
     label, folds = trained.label, trained.folds
-    known = label >= 0
+    known = trained.known
     model = trained.model
     fitted = known & (folds < 0) if trained.part_held_out else known
     whole = central(model, matrix[fitted], label[fitted])
@@ -67,18 +70,19 @@ def compare(
             train, test = known & (folds != fold), folds == fold
             part = central(model, matrix[train], label[train])
             fold_scores[test] = model.predict(part.scores(matrix[test]))
-        central_auc = _mean_auc(label, fold_scores, folds)
-        federated_auc = _mean_auc(label, trained.fold_scores, folds)
+        central_auc = _mean_quality(trained, fold_scores)
+        federated_auc = _mean_quality(trained, trained.fold_scores)
         held = folds >= 0
         fold_difference = float(np.abs(fold_scores - trained.fold_scores)[held].max())
         scores = np.where(held, fold_scores, scores)
     return Comparison(
-        trained.terms.task,
-        float(np.abs(scores - trained.scores).max()),
-        whole.difference(federated),
-        fold_difference,
-        central_auc,
-        federated_auc,
+        task=trained.terms.task,
+        score_difference=float(np.abs(scores - trained.scores).max()),
+        coefficient_difference=whole.difference(federated),
+        fold_score_difference=fold_difference,
+        central_auc=central_auc,
+        federated_auc=federated_auc,
+        quality="AUC" if model.classes else "share explained",
     )
 
 
@@ -99,6 +103,9 @@ def _joined(
     return np.hstack(blocks), trained.part.joined(parts)
 
 
-def _mean_auc(label: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> float:
-    values = [auc(label[folds == f], scores[folds == f]) for f in range(folds.max() + 1)]
-    return float(np.mean(values))
+def _mean_quality(trained: Trained, scores: np.ndarray) -> float:
+    """The folds' mean AUC; of numbers their mean share explained."""
+    label, folds = trained.label, trained.folds
+    if trained.model.classes:
+        return mean_auc(label, scores, folds)
+    return goodness("", trained.model, label, scores, folds).mean_explained

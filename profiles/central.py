@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 
-from federated.models import CARD, LOGISTIC, LinearPart, Model, Part
+from federated.models import CARD, LINEAR, LOGISTIC, POISSON, LinearPart, Model, Part
 
 __all__ = ["CENTRAL", "central"]
 
@@ -35,8 +35,28 @@ def _logistic(matrix: np.ndarray, label: np.ndarray) -> LinearPart:
     return LinearPart(np.asarray(fit.coef_[0]), float(fit.intercept_[0]))
 
 
+def _linear(matrix: np.ndarray, label: np.ndarray) -> LinearPart:
+    if not matrix.shape[1]:
+        return LinearPart(np.zeros(0), float(np.mean(label)))
+    fit = Ridge(alpha=1.0, solver="cholesky").fit(matrix, label)
+    return LinearPart(np.asarray(fit.coef_), float(fit.intercept_))
+
+
+def _poisson(matrix: np.ndarray, label: np.ndarray) -> LinearPart:
+    if not matrix.shape[1]:
+        return LinearPart(np.zeros(0), float(POISSON.link(np.mean(label))))
+    # its loss is a mean over rows, so its penalty is too
+    fit = PoissonRegressor(
+        alpha=1.0 / len(label), solver="newton-cholesky", tol=1e-12, max_iter=1000
+    )
+    fit.fit(matrix, label)
+    return LinearPart(np.asarray(fit.coef_), float(fit.intercept_))
+
+
 CENTRAL: dict[str, Callable[[np.ndarray, np.ndarray], Part]] = {
     LOGISTIC.name: _logistic,
+    LINEAR.name: _linear,
+    POISSON.name: _poisson,
     CARD.name: _logistic,
 }
 """By the model's name."""

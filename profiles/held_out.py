@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from federated.steps.outcome import Outcome
+from profiles.alone import Alone
 from profiles.job import Job
 from profiles.own_table import entity_column
-from profiles.scoring import Alone
 
 __all__ = ["held_out_notes", "held_out_scores"]
 
@@ -35,8 +35,9 @@ def held_out_scores(
     Returns: None where no training has folds or a validation period.
     """
     entities, parts = facts.column(entity_column(job)), []
+    numbers = any(not trained.model.classes for trained in outcome.trained)
     for trained in outcome.trained:
-        later = trained.later >= 0
+        later = trained.known_later
         there = (trained.folds >= 0) | later
         if admitted is not None:
             there &= admitted[outcome.rows]
@@ -52,7 +53,7 @@ def held_out_scores(
                     "task": pa.array([trained.terms.task]).take(pa.array(np.zeros(len(held), int))),
                     "entity": entities.take(pa.array(outcome.rows[held])),
                     "fold": pa.array(trained.folds[held] + 1, pa.int16(), mask=late),
-                    "label": pa.array(label, pa.int8()),
+                    "label": pa.array(label, pa.float64() if numbers else pa.int8()),
                     "joined": pa.array(joined),
                     "own": pa.array(np.where(late, own.aligned[held], own.fold_scores[held])),
                     "out_of_time": pa.array(late),
@@ -68,8 +69,8 @@ def held_out_notes(job: Job) -> dict[str, str]:
         "task": "the training",
         "entity": f"{entity_column(job)} of {job.party(job.receiver).table}",
         "fold": "the part that this row's models were not trained on, from 1; none out of time",
-        "label": "1: the outcome, 0: not",
-        "joined": "probability by the joined model of the other folds, or of all: out of time",
-        "own": f"probability by {job.receiver}'s own model of the other folds; likewise",
+        "label": "1: the outcome, 0: not; of a model of numbers the number",
+        "joined": "prediction by the joined model of the other folds, or of all: out of time",
+        "own": f"prediction by {job.receiver}'s own model of the other folds; likewise",
         "out_of_time": "from the validation period: in no model's training rows",
     }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from federated.contract.kinds.train import TREES
+from federated.contract.kinds.train import TREES, classes
 from federated.text import slug
 from psi.protocol import JobError
 
 if TYPE_CHECKING:
     from profiles.job import Job
-    from profiles.specs import ScoreSpec, TrainSpec
+    from profiles.specs import ScoreSpec, TargetSpec, TrainSpec
 
 __all__ = ["check_job"]
 
@@ -141,6 +141,9 @@ def _check_trains(job: Job) -> None:
             f'{job.file}: [train] features: found, none allowed with split = "horizontal"',
             hint="every party brings the same columns: name them in [[party]] features",
         )
+    for place, target in enumerate(job.targets, start=1):
+        if not classes(job.train(target.task)):
+            _check_ranked_by_number(job, place, target)
     tasks: list[TrainSpec | ScoreSpec] = [*job.trains, *job.scores]
     names = [slug(one.task) for one in tasks]  # what columns are called
     for train in tasks:
@@ -163,6 +166,23 @@ def _check_trains(job: Job) -> None:
         )
 
 
+def _check_ranked_by_number(job: Job, place: int, target: TargetSpec) -> None:
+    """A list by a predicted number has no outcome to leave out, nor a chance to pay by."""
+    where = f"{job.file}: [[target]] {place}"
+    if target.leave_out == "positive":
+        raise JobError(
+            f'{where} leave_out: "positive" found, "labelled" or "none" allowed: '
+            f"{target.task!r} predicts a number",
+            hint='leave_out = "labelled" lists whose number is not known yet',
+        )
+    if target.choose == "value":
+        raise JobError(
+            f"{where} choose: value found, rule allowed: {target.task!r} predicts a number, "
+            "not how likely an outcome is",
+            hint='choose = "rule", or a task of two classes',
+        )
+
+
 def _check_features(job: Job) -> None:
     """Every training has a partner's column, and every column a training."""
     for place, train in enumerate(job.trains, start=1):
@@ -176,6 +196,12 @@ def _check_features(job: Job) -> None:
                 f"{' and '.join(bringing)} found, of one partner allowed",
                 hint="name one partner's columns in features, each partner in a training of its "
                 'own, or model = "logistic"',
+            )
+        if not classes(train) and len(bringing) > 1:
+            raise JobError(
+                f"{job.file}: [[train]] {place} model: {train.model} of columns of "
+                f"{' and '.join(bringing)} found, of one partner allowed",
+                hint="name one partner's columns in features, each partner in its own training",
             )
     for place, score in enumerate(job.scores, start=1):
         if not any(job.features(score, name) for name in job.partners()):

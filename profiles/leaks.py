@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.contract.kinds.train import classes
 from federated.evaluation import auc
 from federated.tables.column_report import ColumnTaken
 from federated.tables.inferred import MANY, NUMBER, taken_for
@@ -105,6 +106,8 @@ def with_leaks(
     told: dict[str, list[str]] = {}
     for train in job.trains:
         if train.label not in table.column_names or not (job.horizontal or party == job.receiver):
+            continue
+        if not classes(train):
             continue
         try:
             known = known_labels(table, train.label, positive=train.positive)

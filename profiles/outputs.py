@@ -17,6 +17,7 @@ from federated.store.files import write_atomic
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
 from profiles.aggregate_report import aggregate_metrics, category_metrics, join_sum_metrics
+from profiles.alone import Alone, fit_alone
 from profiles.baseline import Comparison, compare
 from profiles.binning_report import binning_metrics
 from profiles.campaign.control import ControlGroup
@@ -28,6 +29,7 @@ from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
 from profiles.leakage import leakage_metrics
 from profiles.lists import Lists, lists_of
+from profiles.numbers_outputs import numbers_metrics
 from profiles.own_table import entity_column, own_facts, own_table
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData, TargetSummary
@@ -36,7 +38,7 @@ from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
 from profiles.score_outputs import score_metrics, scored_rows
 from profiles.scorecard_outputs import card_metrics, card_points, write_cards
-from profiles.scoring import Alone, fit_alone, measured, reasons
+from profiles.scoring import measured, reasons
 from profiles.segments import Segments, segments
 from profiles.spreadsheet import write_csv, write_workbook
 from profiles.trees_outputs import compare_trees, trees_metrics
@@ -293,6 +295,8 @@ def _metrics(
             },
             "out_of_time": _out_of_time(model),
         }
+        if model.numbers:
+            models[model.task]["numbers"] = numbers_metrics(model.numbers)
     run: dict[str, Any] = {
         "contract": federation.contract.digest.hex(),
         "keep_until": keep_until(federation).isoformat(),
@@ -364,6 +368,7 @@ def _out_of_time(model: Model) -> dict[str, Any] | None:
         "rows": found.rows,
         "positives": found.positives,
         "scores": {s.name: {"auc": _round(s.auc), "ks": _round(s.ks)} for s in found.scores},
+        **({"numbers": numbers_metrics(found.numbers)} if found.numbers else {}),
     }
 
 

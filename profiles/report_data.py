@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.contract.kinds.train import classes
 from federated.contract.terms import Contract, PartyTerms
 from federated.tables.basis import left_out_words
 from profiles.aggregate_report import by_category, by_segment
@@ -200,6 +201,7 @@ def _targets(
 ) -> list[TargetSummary]:
     found = []
     for spec in job.targets:
+        chances = classes(job.train(spec.task))
         part = targets.filter(pc.equal(targets.column("product"), spec.product))
         rows = part.slice(0, SHOWN).to_pylist()
         lines = tuple(
@@ -227,14 +229,15 @@ def _targets(
                 lines=lines,
                 assigned=part.num_rows - part.column("manager").null_count if named else None,
                 unassigned=_counted(part, "unassigned") if named else (),
-                mean=_mean(part.column("score").to_numpy()),
-                average=_mean(scores.get(spec.task, np.empty(0))),
+                mean=_mean(part.column("score").to_numpy()) if chances else None,
+                average=_mean(scores.get(spec.task, np.empty(0))) if chances else None,
                 managers=_by_manager(part) if named else (),
                 left_out=left_out.get(spec.product, ()),
                 unknown=unknown.get(spec.product, ()),
                 money=money.get(spec.product),
                 assigned_by=_counted(part, "assigned_by") if named else (),
                 held=held.get(spec.product),
+                chances=chances,
                 unmatched=int(pc.sum(pc.invert(part.column("matched"))).as_py() or 0),
             )
         )
@@ -301,5 +304,5 @@ def _check(check: Comparison) -> str:
     if np.isfinite(coefficients):  # trees have none
         text += f", coefficients by {coefficients:.1e} of the largest"
     gap, folds = abs(check.fold_auc_difference), np.isfinite(check.fold_score_difference)
-    what = "the mean AUC of the folds" if folds else "the AUC"
+    what = f"the mean {check.quality} of the folds" if folds else f"the {check.quality}"
     return f"{text}, {what} by {gap:.1e}." if np.isfinite(gap) else f"{text}."

@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from federated.evaluation import Interval, auc_difference
-from federated.models import LOGISTIC, Part
 from federated.steps.outcome import Carded, Grown, Trained
 from federated.tables.encoding import Encoder
-from profiles.central import central
+from profiles.alone import Alone
 from profiles.leaks import LEAK, partners_part, telling_columns
+from profiles.numbers_outputs import ended, measured_numbers
 from profiles.own_trees import tree_scores
 from profiles.reasons import score_reasons, true_zeros
 from profiles.report.measured import Model, OutOfTime, Scored, importance_of, paired_gain, scored
 from profiles.scorecard_outputs import card_reasons, card_shown
 from profiles.trees_outputs import trees_importance, trees_notes, trees_reasons
 
-__all__ = ["Alone", "fit_alone", "measured", "reasons"]
-
-
-@dataclass(frozen=True)
-class Alone:
-    """The same model on the receiver's own columns.
-
-    `fold_scores` are of the aligned rows, by models that did not see them, and `aligned` by the one
-    of all training rows; `matrix` holds all rows of the receiver's table, `everyone` their scores.
-    """
-
-    fold_scores: np.ndarray
-    aligned: np.ndarray
-    everyone: np.ndarray
-    matrix: np.ndarray
-    part: Part
-
-
-def fit_alone(trained: Trained, table: pa.Table) -> Alone:
-    """Fit on the aligned, labelled rows with the same folds; score all rows of `table`."""
-    known, label, folds = trained.label >= 0, trained.label, trained.folds
-    everyone = trained.encoder.transform(table)[0]
-    model = LOGISTIC if isinstance(trained, Grown) else trained.model
-    own = trained.own_matrix
-    whole = central(model, own[known], label[known])
-    fold_scores = np.full(len(label), np.nan)
-    for fold in range(int(folds.max(initial=-1)) + 1):
-        train, held = known & (folds != fold), folds == fold
-        part = central(model, own[train], label[train])
-        fold_scores[held] = model.predict(part.scores(own[held]))
-    aligned = model.predict(whole.scores(own))
-    if not (folds >= 0).any():
-        fold_scores = aligned
-    return Alone(fold_scores, aligned, model.predict(whole.scores(everyone)), everyone, whole)
+__all__ = ["measured", "reasons"]
 
 
 def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -> Model:
@@ -62,6 +29,8 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     joined model is compared with. `aligned` holds the receiver's features of the aligned rows as
     they were read.
     """
+    if not trained.model.classes:
+        return measured_numbers(trained, alone, receiver)
     folded = bool((trained.folds >= 0).any())
     folds, label, seen = trained.folds if folded else None, trained.label, "on held-out folds"
     if trained.part_held_out:  # one part of them is held out, and nothing else measures
@@ -104,7 +73,7 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
         gain=paired_gain(before, after),
         out_of_time=_out_of_time(trained, alone, receiver),
         gain_rows=_gain_rows(trained, joined, own[before.name]),
-        notes=(*notes, *_ended(trained)),
+        notes=(*notes, *ended(trained)),
         warnings=tuple(warnings),
         card=card_shown(trained) if isinstance(trained, Carded) else None,
     )
@@ -136,19 +105,6 @@ def _gain_rows(trained: Trained, joined: np.ndarray, own: np.ndarray) -> Interva
     if (trained.folds >= 0).any():
         held &= trained.folds >= 0
     return auc_difference(trained.label[held], joined[held], own[held])
-
-
-def _ended(trained: Trained) -> list[str]:
-    """How near a training by private sums came to its optimum, and how many sums it opened."""
-    if trained.gradient_left is None or trained.opened is None:
-        return []
-    terms, opened = trained.terms, trained.opened
-    noise = "without noise" if terms.noise == "0" else f"with noise of {terms.noise}"
-    return [
-        f"The last gradient over all rows was {trained.gradient_left:.2g} standard errors from the "
-        f"optimum, before the step that it led to. Up to {opened.gradients:,} sums {noise} and "
-        f"{opened.products:,} inner products were opened on the way."
-    ]
 
 
 def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.Array:

@@ -49,9 +49,15 @@ def read_train(
         raise section.fail("task", task, "a name without a slash")
     model = section.text("model", LOGISTIC.name, (*MODELS, TREES, SCORECARD))
     split = section.text("split", "vertical", SPLITS)
-    if split == "horizontal" and model in (TREES, SCORECARD):
-        hint = "trees and scorecards are for columns at different parties"
+    if split == "horizontal" and model != LOGISTIC.name:
+        hint = (
+            f"{MODELS[model].words if model in MODELS else model}: for columns at different parties"
+        )
         raise section.fail("model", model, f"{LOGISTIC.name} where rows are split", hint)
+    numbers = model in MODELS and not MODELS[model].classes
+    if numbers and section.has("positive"):
+        hint = f"{MODELS[model].words} predicts a number, not a class"
+        raise section.fail("positive", section.text("positive"), "no key", hint)
     label = section.text("label")
     party, _, column = label.partition(".")
     if split == "horizontal" and party not in names:

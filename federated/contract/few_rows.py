@@ -10,7 +10,7 @@ import math
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from federated.contract.kinds.train import TrainTerms
+from federated.contract.kinds.train import TrainTerms, classes
 from federated.contract.rows import joined_rows
 from federated.regression.guards import CLASS_ROWS, FOLD_ROWS, ROWS_A_COLUMN
 from psi.protocol import JobError, Refused
@@ -110,7 +110,8 @@ def check_labelled(terms: TrainTerms, rows: int, columns: int, found: str) -> No
     """
     if rows < 2 * CLASS_ROWS:
         raise Refused(
-            f"{found}, at least {2 * CLASS_ROWS} needed: {CLASS_ROWS} of each class",
+            f"{found}, at least {2 * CLASS_ROWS} needed"
+            + f": {CLASS_ROWS} of each class" * classes(terms),
             hint="more rows with a label are needed",
         )
     if rows < ROWS_A_COLUMN * columns:

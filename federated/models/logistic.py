@@ -28,6 +28,7 @@ class Logistic(Model):
 
     name = "logistic"
     words = "logistic regression"
+    classes = True
 
     def predict(self, scores: Floats) -> Floats:
         """Chances of log-odds."""

@@ -14,9 +14,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "Model", "Part"]
+__all__ = ["Floats", "Model", "Part", "has_answer"]
 
 Floats = NDArray[np.float64]
+
+
+def has_answer(label: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows have one.
+
+    Args:
+        label: `[rows]`: classes 1 and 0, -1 for none; or floats, NaN for none.
+    """
+    return np.asarray(~np.isnan(label) if label.dtype.kind == "f" else label >= 0)
 
 
 class Part(ABC):
@@ -76,6 +85,8 @@ class Model(ABC):
     """In contracts, job files and saved models."""
     words: ClassVar[str]
     """In reports: "logistic regression"."""
+    classes: ClassVar[bool] = False
+    """Whether answers are 1 and 0, -1 for none; else they are numbers, NaN for none."""
 
     @abstractmethod
     def predict(self, scores: Floats) -> Floats:
@@ -100,6 +111,10 @@ class Model(ABC):
         Raises:
             MisuseError: it describes no part of this model.
         """
+
+    def deviance(self, predictions: Floats, answers: NDArray[Any]) -> float:
+        """How far predictions are from the answers, summed over rows; 0 where all are right."""
+        return 2.0 * self.loss(self.link(predictions), answers)
 
     def slope(self, scores: Floats, answers: NDArray[Any]) -> Floats:
         """The first derivative of each row's loss in its score: prediction less answer."""

@@ -73,7 +73,7 @@ class FeatureEnd(FeatureRows):
             told += _pad(state.pad + state.after, self._rows)
         full = state.models[0].weights
         fit = FeatureFit(
-            coefficients=full,
+            coefficients=np.ldexp(full, state.scale),
             told_rows=self._rows,
             score_bits=self._plan.score_bits,
             gradient_left=[each.left for each in state.log if each.fold == EVERY][-1],

@@ -124,14 +124,16 @@ class FeatureParty(FeatureEnd):
         state = self._laid_out(self._heard(state, sent, peer), sent.layout, self._most)
         if sent.plan != digest(self._plan) or sent.folds != self._plan.folds:
             raise PeerError("terms of the regression that are not the contract's")
-        if self._plan.link == "logistic" and sent.unit:
+        if self._plan.link == "logistic" and not self._plan.weighted and sent.unit:
             raise PeerError("a unit of residuals that logistic regression does not have")
+        if self._plan.link != "linear" and sent.scale:
+            raise PeerError("a unit of scores that only linear regression has")
         # only the last feature party is told of the label party's columns
         own = sent.layout.columns if self._last else (self._most or 0)
         check_rows(sent, self._raw, own + self._others, self._records)
         self.context.store.put("labelled", 0, sent.labelled)
         self.context.store.put("fold", 0, sent.fold)
-        return Turn(replace(state, unit=sent.unit), progress=0.0)
+        return Turn(replace(state, unit=sent.unit, scale=sent.scale), progress=0.0)
 
     def on_offer(self, state: Linking, sent: Offer, peer: str) -> Turn[FeatureFit]:
         """Choose in the label party's base transfers; tell the own trees."""

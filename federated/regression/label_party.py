@@ -18,8 +18,9 @@ from federated.regression.descent import (
     Descent,
     moved,
 )
-from federated.regression.guards import check_answers, check_folds, check_own_columns, folds_of
+from federated.regression.guards import check_folds, check_own_columns, folds_of
 from federated.regression.label_rows import LabelRows
+from federated.regression.labels import Labels
 from federated.regression.lines import Line
 from federated.regression.links import mean_of
 from federated.regression.messages import (
@@ -63,9 +64,11 @@ class LabelParty(LabelRows):
         folds: `int[n]`, the fold of each labelled row, -1 elsewhere; None for no folds.
         records: `int64[n]`, each row's record, where one has several rows.
         most: how many design columns each partner stated; None: whatever it says.
+        weights: `float64[n]`, above 0, of the rows with a label, where the plan is weighted.
+        offset: `float64[n]`, what is added to each row's score; None for nothing.
 
     Raises:
-        InputError: columns that are not finite.
+        InputError: columns, labels, weights or offsets that are not finite, or not allowed.
         MisuseError: arguments that do not fit together or to the plan.
         Refused: too few rows, or too few of a class.
     """
@@ -91,18 +94,22 @@ class LabelParty(LabelRows):
         folds: NDArray[Any] | None = None,
         records: NDArray[np.int64] | None = None,
         most: Mapping[str, int] | None = None,
+        weights: Floats | None = None,
+        offset: Floats | None = None,
     ) -> None:
         if len(partners) != plan.partners or len({context.party, *partners}) <= len(partners):
             raise MisuseError(f"partners {', '.join(partners)} found, {plan.partners} planned")
         own = check_own_columns(x)
-        known, y = check_answers(plan.link, label, own)
-        labels = np.where(known, 1 if plan.link != "logistic" else y, -1).astype(np.int8)
-        fold = folds_of(folds, labels).astype(np.int8)
+        if (weights is not None) != plan.weighted:
+            raise MisuseError(f"weights {'un' * (not plan.weighted)}expected by the plan")
+        labels = Labels.of(plan.link, label, own, plan.penalty, weights, offset)
+        classes = np.where(labels.known, 1 if plan.link != "logistic" else labels.y, -1)
+        fold = folds_of(folds, classes.astype(np.int8)).astype(np.int8)
         count = int(fold.max(initial=-1)) + 1
         if count != plan.folds:
             raise MisuseError(f"{count} folds found, {plan.folds} planned")
         if plan.link == "logistic":
-            check_folds(fold.astype(np.int16), labels, records)
+            check_folds(fold.astype(np.int16), classes.astype(np.int8), records)
         stated, last = most or {}, len(partners) - 1
         lines = [
             Line(
@@ -111,14 +118,14 @@ class LabelParty(LabelRows):
                 own if at == last else own[:, :0],
                 plan,
                 number=at,
-                known=known,
+                known=labels.known,
                 fold=fold,
                 most=stated.get(name),
             )
             for at, name in enumerate(partners)
         ]
         design = np.column_stack([np.ones(len(own)), own])
-        super().__init__(context, design, plan, known=known, y=y, fold=fold, lines=lines)
+        super().__init__(context, design, plan, labels=labels, fold=fold, lines=lines)
 
     def begin(self) -> Turn[LabelFit]:
         """Send the terms, and the own trees."""
@@ -131,6 +138,7 @@ class LabelParty(LabelRows):
                 labelled=self._known.astype(np.uint8),
                 fold=self._fold,
                 unit=self._unit,
+                scale=self._labels.scale,
                 layout=line.layout,
             )
             linking.append(state)
@@ -240,7 +248,7 @@ class LabelParty(LabelRows):
         if len(fits) < len(self._lines) or not all(line.made(fit) for line, fit in pairs):
             return Turn(state, messages)
         if not fits[0].started:
-            scores = self._x[self._known] @ self._alone
+            scores = self._scores_alone[self._known]
             start = Start(float(self._slopes.mean()), float(scores.mean()))
             for at, line in enumerate(self._lines):
                 state = put_link(state, at, line.started(link_of(state, at)))
@@ -296,18 +304,18 @@ class LabelParty(LabelRows):
 
     def _finish(self, fit: Fitting) -> Turn[LabelFit]:
         store, models, parties = self.context.store, fit.models, range(len(self._lines))
-        own = np.stack([self._x @ model.weights for model in models])
+        own = np.stack([self._x @ model.weights + self._labels.offset for model in models])
         mine = own[np.where(self._fold >= 0, self._fold + 1, 0), np.arange(len(self._y))]
         # pads of several partners add up to zero modulo 2^64
         told = np.sum([store.get("learned", at) for at in parties], axis=0, dtype=np.int64)
         theirs = np.ldexp(told.astype(np.float64), -FRACTION_BITS)
         shift = sum(float(store.get("shift", at)[0]) for at in parties)
-        scores = mean_of(self._plan.link, mine + theirs)
+        scores = self._labels.told(mean_of(self._plan.link, mine + theirs))
         full = models[0].weights
         ran = replace(self._plan, evaluations=fit.last + 1)
         found = LabelFit(
-            coefficients=full[1:],
-            intercept=float(full[0]) - shift,
+            coefficients=np.ldexp(full[1:], self._labels.scale),
+            intercept=float(self._labels.told(full[:1] - shift)[0]),
             scores=scores,
             fold_scores=np.where(self._fold >= 0, scores, np.nan),
             score_bits=self._plan.score_bits,

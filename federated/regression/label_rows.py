@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from federated.regression.alone import alone
 from federated.regression.chain import Chain
 from federated.regression.descent import Metric
+from federated.regression.labels import Labels
 from federated.regression.lines import Line
 from federated.regression.links import Grid, mean_of, slope_of
 from federated.regression.messages import Answers
@@ -31,7 +32,7 @@ class LabelRows(Role[LabelFit]):
 
     Args:
         x: `float64[n, 1 + a]`, ones first.
-        known: rows with a label; y: their labels; fold: -1 for none, `int8[n]`.
+        labels: what is to be predicted; fold: -1 for none, `int8[n]`.
         lines: a link a partner.
     """
 
@@ -41,14 +42,14 @@ class LabelRows(Role[LabelFit]):
         x: Floats,
         plan: RegressionPlan,
         *,
-        known: NDArray[np.bool_],
-        y: Floats,
+        labels: Labels,
         fold: NDArray[np.int8],
         lines: list[Line],
     ) -> None:
         super().__init__(context)
         self._x, self._plan, self._scale = x, plan, scale_bits(plan)
-        self._known, self._y, self._fold, self._lines = known, y, fold, lines
+        self._labels, self._fold, self._lines = labels, fold, lines
+        self._known, self._y, self._weights = labels.known, labels.y, labels.weights
 
     def _line(self, peer: str) -> tuple[int, Line]:
         for at, line in enumerate(self._lines):
@@ -75,15 +76,17 @@ class LabelRows(Role[LabelFit]):
         return [Grid(int(low), int(high), bits, blurred) for low, high in fit.ranges]
 
     def _scores(self, fit: Fitting, at: int) -> Floats:
-        return np.asarray(self._x @ fit.models[self._evaluation(fit).models[at]].weights)
+        model = fit.models[self._evaluation(fit).models[at]]
+        return np.asarray(self._x @ model.weights + self._labels.offset)
 
     @cached_property
     def _unit(self) -> int:
-        """Of residuals: the power of two from the largest label's magnitude on."""
-        if self._plan.link == "logistic":
-            return 0
-        most = float(np.abs(self._y[self._known]).max(initial=2.0**-60))
-        return int(np.clip(np.ceil(np.log2(most)), -60, 60))
+        """Of residuals."""
+        return 0 if self._plan.link == "logistic" and not self._plan.weighted else self._labels.unit
+
+    @cached_property
+    def _weighed(self) -> Floats:
+        return self._weights * self._y
 
     @cached_property
     def _penalty(self) -> Floats:
@@ -94,11 +97,17 @@ class LabelRows(Role[LabelFit]):
     @cached_property
     def _alone(self) -> Floats:
         rows = self._known
-        return alone(self._plan.link, self._x[rows], self._y[rows], self._penalty)
+        given = self._weights[rows], self._labels.offset[rows]
+        return alone(self._plan.link, self._x[rows], self._y[rows], self._penalty, *given)
+
+    @property
+    def _scores_alone(self) -> Floats:
+        return np.asarray(self._x @ self._alone + self._labels.offset)
 
     @cached_property
     def _slopes(self) -> Floats:
-        return slope_of(self._plan.link, self._x[self._known] @ self._alone)
+        slopes = self._weights * slope_of(self._plan.link, self._scores_alone)
+        return np.asarray(slopes[self._known])
 
     @cached_property
     def _metric(self) -> Metric:
@@ -110,7 +119,7 @@ class LabelRows(Role[LabelFit]):
     def _missed(self, fit: Fitting) -> Floats:
         """What is known of the gradients that rounded columns lose: `float64[vectors, k]`."""
         rows = [each.rows(self._known, self._fold) for each in self._evaluation(fit).vectors]
-        residual = mean_of(self._plan.link, self._x @ self._alone) - self._y
+        residual = self._weights * (mean_of(self._plan.link, self._scores_alone) - self._y)
         values = np.stack([residual * mask for mask in rows], axis=1)
         return self._lines[-1].columns.missed(self._x, self._back, values)
 
@@ -132,6 +141,7 @@ class LabelRows(Role[LabelFit]):
             kept = (store.get(f"chain-{name}", model) for name in ("points", "values"))
             chain = Chain(self._plan.link, (), (), *kept)
             f = chain.lanes(self._scores(fit, model)[low:high]) * 2.0**-self._unit
+            f *= self._weights[low:high, None]
             found = np.zeros((rows, f.shape[1]), np.uint64)
             random = fit.transcript.random(f"dither {fit.number} {model} {chunk}")
             found[: high - low] = dithered(f, self._scale - bits * len(self._lines), random)
@@ -164,7 +174,7 @@ class LabelRows(Role[LabelFit]):
             shares = np.zeros((rows, models), np.uint64)
             scores = np.stack([self._scores(fit, at)[low:high] for at in range(models)], axis=1)
             shares[: high - low] = self._lines[0].fixed(scores, self._unit)
-        shares[: high - low] -= self._lines[0].fixed(self._y[low:high, None], self._unit)
+        shares[: high - low] -= self._lines[0].fixed(self._weighed[low:high, None], self._unit)
         shares[: high - low] *= self._known[low:high, None].astype(np.uint64)
         shares[high - low :] = 0
         for at, line in enumerate(self._lines):

@@ -73,7 +73,8 @@ class Layout:
 class Setup:
     """Label party: the plan's digest, its rows with a label, their folds (-1: none), its trees.
 
-    Residuals are told in units of 2^`unit`, which no label's magnitude is beyond.
+    Residuals are in units of 2^`unit`, which no label, times its weight, is beyond;
+    scores of a linear model are in units of 2^`scale` of the label's.
     """
 
     plan: Annotated[bytes, Length(32)]
@@ -81,6 +82,7 @@ class Setup:
     labelled: Annotated[NDArray[np.uint8], Array("uint8", most=MOST_ROWS)]
     fold: Annotated[NDArray[np.int8], Array("int8", most=MOST_ROWS)]
     unit: Annotated[int, Range(-64, 64)]
+    scale: Annotated[int, Range(-64, 64)]
     layout: Layout
 
 

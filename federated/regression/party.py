@@ -159,6 +159,7 @@ class Party(Role[R]):
             peer=ValueKeys(seeds.tobytes(), state.bits, coin),
             layout=state.layout,
             unit=state.unit,
+            scale=state.scale,
             own=np.zeros(0, np.uint64),
             theirs=np.zeros(0, np.uint64),
             gradients=none,

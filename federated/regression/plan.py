@@ -62,6 +62,7 @@ class RegressionPlan:
     score_bits: a row's final number is told with noise of 2^-`score_bits` of the vector's
         standard deviation; 1 to `FINEST_SCORES`.
     grid_bits: a partner's score is one of 2^grid_bits points of an even grid in a lookup.
+    weighted: rows have weights, which their residuals are multiplied by; not in linear regression.
     column_bits: of a number that is on no small even grid, in gradients: 8 in one tree, more in
         two. Scores are made of exact columns.
     """
@@ -77,6 +78,7 @@ class RegressionPlan:
     score_bits: int = 6
     grid_bits: int
     column_bits: int
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         """Raise MisuseError for terms that make no fit."""
@@ -89,6 +91,8 @@ class RegressionPlan:
         _within("column_bits", self.column_bits, 8, 16)
         if self.link not in LINKS:
             raise MisuseError(f"link {self.link!r} found, {', '.join(LINKS)} allowed")
+        if self.weighted and self.link == "linear":
+            raise MisuseError("weights of a linear regression found, none allowed")
         if self.partners > 1 and self.link != "logistic":
             raise MisuseError(f"link {self.link!r} of {self.partners} partners found, one allowed")
         if self.folds == 1 or (self.fold_evaluations and not self.folds):
@@ -183,22 +187,25 @@ def told_bits(score_bits: int) -> float:
     return 0.5 * math.log2(1.0 + 4.0**score_bits)
 
 
-def label_bits(noise: float, folds: int, fold_evaluations: int) -> float:
+def label_bits(noise: float, folds: int, fold_evaluations: int, link: str = "logistic") -> float:
     """The most that all sums of one column in a training tell of one row's label, in bits.
 
     The row's residual is in every evaluation's sum. What stays of the noise over all evaluations
     has a variance of s² for all rows, 2 s² for the row's fold, which is opened once, and s² for
-    each set of rows without a fold, where these have evaluations of their own. A label of 0 or 1
-    has a variance of 1/4 at most (Shannon 1948).
+    each set of rows without a fold, where these have evaluations of their own. A label of 0 or 1,
+    or a count in units of the largest one, has a variance of 1/4 at most, a number that may lie on
+    both sides of the mean one of 1 (Shannon 1948).
 
     Args:
         noise: s of the plan.
-        folds, fold_evaluations: of the plan.
+        folds, fold_evaluations, link: of the plan.
     """
+    most = 1.0 if link == "logistic" else math.inf
     if not noise:
-        return 1.0
+        return most
     draws = 1.0 + (0.5 + (folds - 1.0) * bool(fold_evaluations) if folds else 0.0)
-    return min(1.0, 0.5 * math.log2(1.0 + draws / (4.0 * noise**2)))
+    variance = 1.0 if link == "linear" else 0.25
+    return min(most, 0.5 * math.log2(1.0 + variance * draws / noise**2))
 
 
 def _products(pairs: int) -> int:

@@ -52,6 +52,7 @@ class Linking:
     secret: Annotated[bytes, Length(32)]
     point: Annotated[bytes, Length(32)]
     unit: int
+    scale: int = 0
     layout: Layout | None = None
     bits: Annotated[NDArray[np.uint8], Array("uint8", most=BASE)]
     keys: Annotated[NDArray[np.uint8], Array("uint8", width=16, most=BASE)]
@@ -83,6 +84,7 @@ class Fitting:
     peer: ValueKeys
     layout: Layout
     unit: int
+    scale: int = 0
     asked: _Count = 0
     corrected: _Count = 0
     turned: _Count = 0

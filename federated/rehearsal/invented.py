@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.contract.kinds.train import classes
 from federated.contract.terms import Contract, PartyTerms
 from psi.identifiers import clean, combine
 
@@ -68,7 +69,10 @@ def invented_table(
         columns.setdefault(column, _measured(contract, name, column, rows, rng))
     for column in terms.segments:
         columns.setdefault(column, _chosen(SEGMENTS, rows, rng))
-    labels = {train.label: train.positive for train in contract.train}
+    for train in contract.train:
+        if not classes(train) and train.label in terms.labels:
+            columns.setdefault(train.label, pa.array(rng.poisson(2.0, rows)))
+    labels = {train.label: train.positive for train in contract.train if classes(train)}
     for label, positive in (labels | {b.label: b.positive for b in contract.binning}).items():
         if label in terms.labels:
             columns[label] = _labels(positive, rows, rng)

@@ -27,7 +27,7 @@ from federated.contract.terms import (
 )
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
-from federated.models import LinearPart, Model, Part
+from federated.models import LinearPart, Model, Part, has_answer
 from federated.regression import Opened
 from federated.scoring.model_file import ModelPart
 from federated.steps.saved_model import SavedModel
@@ -45,8 +45,9 @@ class Trained:
     `part` is the model's over the label party's own encoded columns, `own_matrix`. `scores` has
     one prediction a row of the aligned rows, by the models that did not see the row where it has a
     fold; `fold_scores` these alone, NaN without a label or without cross-validation.
-    `label` is 1, 0 or -1 of each aligned row: what was trained on; `later` the same of rows that
-    are kept for a look at a later time, which nothing was trained on.
+    `label` is 1, 0 or -1 of each aligned row, or of a model of numbers a number or NaN: what was
+    trained on; `later` the same of rows that are kept for a look at a later time, which nothing was
+    trained on.
     `gradient_left` is how far the last gradient was from none, in standard errors, and `opened` how
     many sums this party got to know.
     """
@@ -71,6 +72,16 @@ class Trained:
     def part_held_out(self) -> bool:
         """Whether rows of fold 0 were held out of one fit, and no others have a fold."""
         return False
+
+    @property
+    def known(self) -> np.ndarray:
+        """`bool[rows]`: which aligned rows have a label that was trained on."""
+        return has_answer(self.label)
+
+    @property
+    def known_later(self) -> np.ndarray:
+        """`bool[rows]`: which have one of the later time."""
+        return has_answer(self.later)
 
     def partners(self) -> np.ndarray:
         """What all partners together add to each row's score, centred: `float64[rows]`.

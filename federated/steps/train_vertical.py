@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 
 from federated.binning import EvidenceEncoder
-from federated.contract.kinds.train import carded
+from federated.contract.kinds.train import carded, classes
 from federated.contract.kinds.train_trees import held_class_rows
 from federated.contract.kinds.train_vertical import TrainVertical as Terms
 from federated.contract.kinds.train_vertical import plan_of
 from federated.contract.terms import Contract, TrainTerms
-from federated.models import CARD, LinearPart, model_named
+from federated.models import CARD, LinearPart, has_answer, model_named
 from federated.regression import FeatureParty, LabelParty, RegressionPlan
 from federated.regression.guards import check_classes, check_records
 from federated.steps.kept_models import keep_feature_part, keep_label_part
@@ -62,11 +62,11 @@ class TrainVertical(Step):
             folds, shown = held_out(work, terms, table, label)
             encoder: Encoder | EvidenceEncoder = label_card(work, terms, table, shown)
         else:
-            folds = folds_of(work, terms, table, label >= 0)
+            folds = folds_of(work, terms, table, has_answer(label))
             features = work.contract.features(terms, work.me.name)
-            encoder = Encoder.fit(table, features, label >= 0)  # sums run over these rows
+            encoder = Encoder.fit(table, features, has_answer(label))  # sums run over these rows
         matrix, names = encoder.transform(table)
-        if work.own is not None:
+        if work.own is not None and classes(terms):
             check_classes(label[np.unique(work.own, return_index=True)[1]])
         plan = _plan(work, terms)
         brought = {name: work.contract.design_columns(terms, name) for name in terms.partners}

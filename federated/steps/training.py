@@ -6,14 +6,15 @@ import numpy as np
 import pyarrow as pa
 
 from federated.contract.few_rows import check_labelled, class_rows
-from federated.contract.kinds.train import carded
+from federated.contract.kinds.train import carded, classes
 from federated.contract.terms import Contract, PartyTerms, TrainTerms
+from federated.models import POISSON, has_answer
 from federated.regression.guards import CLASS_ROWS
 from federated.steps.folds import FoldKey, dealt
 from federated.steps.work import Work
 from federated.tables.days import days_of
 from federated.tables.encoding import Encoder
-from federated.tables.matrix import known_labels
+from federated.tables.matrix import known_answers, known_labels
 from psi.protocol import InputError, Refused
 
 __all__ = ["HELD", "check_label", "folds_of", "held_out", "rows_of_a_record", "split_in_time"]
@@ -27,9 +28,35 @@ def check_label(
 ) -> None:
     """Raise `Refused` where the whole table has too few rows with a label, or of a class.
 
-    `least` are the fewest of a class; 0: those that folds take.
+    `least` are the fewest of a class; 0: those that folds take. Raises `InputError` for labels that
+    the model does not take.
     """
     label, later = split_in_time(table, train, terms.table)
+    before = f" from before {train.validate_from}" * bool(train.time)
+    if classes(train):
+        _check_both(label, later, train, terms, least)
+    elif len(np.unique(label[has_answer(label)])) < 2:
+        raise Refused(
+            f"{terms.table}: label {train.label!r} has the same value in all rows{before}",
+            hint="there is nothing to predict",
+        )
+    labelled = has_answer(label)
+    features = contract.features(train, terms.name)
+    coded = carded(train)  # a number a column, whatever it holds
+    width = len(features) if coded else len(Encoder.fit(table, features, labelled).names)
+    found = int(np.count_nonzero(labelled))
+    check_labelled(
+        train,
+        found,
+        width + 1,
+        f"{terms.table}: {found:,} rows{before} have a label {train.label!r}",
+    )
+
+
+def _check_both(
+    label: np.ndarray, later: np.ndarray, train: TrainTerms, terms: PartyTerms, least: int
+) -> None:
+    """Enough rows of both classes."""
     before = f" from before {train.validate_from}" * bool(train.time)
     rarer, least = _rarer(label), max(least, class_rows(train.folds))
     in_folds = f" for {train.folds} folds" * bool(train.folds)
@@ -45,37 +72,32 @@ def check_label(
             f"with {train.time} from {train.validate_from} on, at least {CLASS_ROWS} are needed",
             hint="an earlier validate_from in [[train]], or later rows with a label",
         )
-    labelled = label >= 0
-    features = contract.features(train, terms.name)
-    coded = carded(train)  # a number a column, whatever it holds
-    width = len(features) if coded else len(Encoder.fit(table, features, labelled).names)
-    found = int(np.count_nonzero(labelled))
-    check_labelled(
-        train,
-        found,
-        width + 1,
-        f"{terms.table}: {found:,} rows{before} have a label {train.label!r}",
-    )
 
 
 def split_in_time(table: pa.Table, train: TrainTerms, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """`int8[rows]` twice: the labels to train on, and those that are kept for a look at a later
-    time; -1 for none. Without a time there are none of the latter.
+    """The labels to train on, and those that are kept for a look at a later time, where there is
+    one: `int8[rows]` of 1, 0 and -1 for none, or of a model of numbers `float64[rows]`, NaN.
 
     Raises:
         InputError: values that are no days, or rows with a label and without a day.
     """
-    label = known_labels(table, train.label, positive=train.positive, where=where)
+    label: np.ndarray
+    if classes(train):
+        label = known_labels(table, train.label, positive=train.positive, where=where)
+    else:
+        counts = train.model == POISSON.name
+        label = known_answers(table, train.label, counts=counts, where=where)
+    none = np.full_like(label, -1 if classes(train) else np.nan)
     if not train.time:
-        return label, np.full(len(label), -1, np.int8)
+        return label, none
     days = days_of(table, train.time, where)
-    if timeless := int(np.count_nonzero(np.isnat(days) & (label >= 0))):
+    if timeless := int(np.count_nonzero(np.isnat(days) & has_answer(label))):
         raise InputError(
             f"{where}: {timeless:,} rows have a label {train.label!r} and no day in {train.time!r}",
             hint="give them a day, or take their label out: without one they are scored only",
         )
     after = days >= np.datetime64(train.validate_from, "D")
-    return np.where(after, np.int8(-1), label), np.where(after, label, np.int8(-1))
+    return np.where(after, none, label), np.where(after, label, none)
 
 
 def _rarer(label: np.ndarray) -> int:

@@ -20,6 +20,7 @@ __all__ = [
     "binary_label",
     "categorical",
     "is_text",
+    "known_answers",
     "known_labels",
     "null_counts",
     "numeric_matrix",
@@ -150,6 +151,35 @@ def known_labels(
     found = np.full(table.num_rows, -1, np.int8)
     labelled = table.filter(pa.array(known))
     found[known] = binary_label(labelled, column, positive=positive, where=where)
+    return found
+
+
+def known_answers(table: pa.Table, column: str, *, counts: bool = False, where: str = "") -> Floats:
+    """float64[rows]: numbers that a model is to predict, NaN where the label is missing.
+
+    Args:
+        table: holds the column.
+        column: the label.
+        counts: whether only whole numbers from 0 on are answers.
+        where: which table, for errors.
+
+    Raises:
+        InputError: values that are no finite numbers, or no counts: says how many.
+    """
+    check_role(
+        pa.table({column: canonical_column(table.column(column))}), column, "label", where=where
+    )
+    found = numeric_matrix(table, [column], where=where)[:, 0]
+    known = found[~np.isnan(found)]
+    wrong = int(np.count_nonzero((known < 0) | (known != np.rint(known)))) if counts else 0
+    if wrong:
+        place = f"{where}: label {column!r}" if where else f"label {column!r}"
+        raise InputError(
+            f"{place}: {wrong:,} of {len(known):,} values are no counts, whole numbers from 0 on "
+            "allowed",
+            hint='model = "linear" takes any numbers; an amount over a time is a count with that '
+            "time as its offset",
+        )
     return found
 
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from federated.contract.kinds.train import classes
+from federated.models import has_answer
 from federated.tables.basis import Admission
-from federated.tables.matrix import known_labels
+from federated.tables.matrix import known_answers, known_labels
 from federated.tables.source import Source
 from profiles.exclusion.consent import reached
 from profiles.exclusion.rules import Rules
@@ -67,12 +69,12 @@ def who_may(
         admission: who is in the job by their basis, of the rows of these tables; None where
             nothing is said of bases.
     """
-    label = known_labels(
-        tables.load(job.party(job.receiver).table, [job.train(target.task).label]),
-        job.train(target.task).label,
-        positive=job.train(target.task).positive,
-        where=job.party(job.receiver).table,
-    )
+    train, where = job.train(target.task), job.party(job.receiver).table
+    table = tables.load(where, [train.label])
+    if classes(train):
+        label = known_labels(table, train.label, positive=train.positive, where=where)
+    else:
+        label = known_answers(table, train.label, where=where)
     left = np.ones(len(label), bool)
     found = [Reason("basis", *pair) for pair in admission.left_out.items()] if admission else []
     for stage, words, out in _steps(target, label, rules, admission):
@@ -89,7 +91,7 @@ def _steps(
     for rule in rules.of(target.product, "eligibility"):
         yield "eligibility", rule.reason, rules.excluded(rule, target.product)
     if target.leave_out != "none":
-        known = label >= 0 if target.leave_out == "labelled" else label == 1
+        known = has_answer(label) if target.leave_out == "labelled" else label == 1
         yield "eligibility", KNOWN_OUTCOME[target.leave_out], known
     for rule in rules.of(target.product, "suppression"):
         yield "suppression", rule.reason, rules.excluded(rule, target.product)

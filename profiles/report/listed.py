@@ -74,7 +74,8 @@ class TargetSummary:
     counts everybody else, each for one reason; `held` how many for a campaign's control group, None
     without one; `unknown` are (column of leads, of managers, leads whose value no manager has);
     `money` is what its offers come to, None without offers;
-    `unmatched` of the listed have a score of the receiver's own model.
+    `unmatched` of the listed have a score of the receiver's own model. `chances`: scores are, and
+    not predicted numbers.
 
     Attributes:
         product: what is to be sold.
@@ -98,3 +99,4 @@ class TargetSummary:
     unmatched: int = 0
     assigned_by: tuple[tuple[str, int], ...] = ()
     held: Held | None = None
+    chances: bool = True

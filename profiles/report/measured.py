@@ -23,6 +23,7 @@ from federated.evaluation import (
     roc_curve,
 )
 from federated.models import Part
+from profiles.goodness import Goodness
 from profiles.reasons import encoded_words
 from profiles.report.card import Card
 from psi.protocol.errors import MisuseError
@@ -94,7 +95,8 @@ class Importance:
 class OutOfTime:
     """Rows whose `column` says a day from `day` on: not trained on, measured with the final models.
 
-    `positives` of its `rows` are 1; `scores` are none where fewer than two classes are among them.
+    `positives` of its `rows` are 1; `scores` are none where fewer than two classes are among them,
+    and where the model predicts a number: then there are `numbers`.
     """
 
     column: str
@@ -102,11 +104,15 @@ class OutOfTime:
     rows: int
     positives: int
     scores: tuple[Scored, ...] = ()
+    numbers: tuple[Goodness, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """One trained task. `scores` begin with the one to compare with (alone), if there is one.
+
+    A model that predicts a number has no scores and positives: `numbers` are as `scores` else,
+    `mean` is the label's, and `gain` that of the share explained.
 
     `warnings` point at columns that tell the outcome by themselves.
 
@@ -136,6 +142,8 @@ class Model:
     gain: Interval | None = None
     out_of_time: OutOfTime | None = None
     gain_rows: Interval | None = None
+    numbers: tuple[Goodness, ...] = ()
+    mean: float = 0.0
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     card: Card | None = None

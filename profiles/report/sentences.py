@@ -202,6 +202,8 @@ def money_words(money: Money) -> str:
 
 
 def _model_words(model: Model) -> list[str]:
+    if model.numbers:
+        return [_number_words(model)]
     if not model.scores:
         return []
     last = model.scores[-1]
@@ -224,6 +226,19 @@ def _model_words(model: Model) -> list[str]:
         f"For {model.task}, what the partners know raises the AUC from "
         f"{three(first.mean_auc)} to {three(last.mean_auc)}."
     ]
+
+
+def _number_words(model: Model) -> str:
+    """What a model of numbers explains more with the partners' columns."""
+    first, last = model.numbers[0], model.numbers[-1]
+    shares = f"{three(first.mean_explained)} to {three(last.mean_explained)}"
+    clear = model.gain is None or not model.gain.low <= 0 <= model.gain.high
+    if clear and last.mean_explained > first.mean_explained:
+        return (
+            f"For {model.task}, what the partners know raises the share of the label that is "
+            f"explained from {shares}."
+        )
+    return f"For {model.task}, the share explained goes from {shares}: no clear gain."
 
 
 def leakage_words(entry: Leakage) -> list[str]:

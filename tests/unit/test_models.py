@@ -193,7 +193,8 @@ def test_a_new_model_is_its_file_a_line_and_a_central_fit(monkeypatch: pytest.Mo
     The solver says in `LINKS` what it fits.
     """
     text = JOB.replace("TASK", 'model = "toy"')
-    with pytest.raises(JobError, match="'toy' found, logistic or trees or scorecard allowed"):
+    allowed = "logistic or linear or poisson or trees or scorecard allowed"
+    with pytest.raises(JobError, match=f"'toy' found, {allowed}"):
         Job.load(text)
     monkeypatch.setitem(MODELS, "toy", Toy())
     monkeypatch.setitem(CENTRAL, "toy", CENTRAL["logistic"])

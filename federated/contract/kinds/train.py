@@ -26,6 +26,7 @@ __all__ = [
     "check_features",
     "check_train",
     "chosen_words",
+    "classes",
     "is_day",
     "later_words",
     "linked",
@@ -128,6 +129,11 @@ def linked(terms: TrainTerms) -> str:
     return LOGISTIC.name if carded(terms) else terms.model
 
 
+def classes(terms: TrainAsked) -> bool:
+    """Whether the label is one of two classes; else it is a number."""
+    return terms.model not in MODELS or MODELS[terms.model].classes
+
+
 def noise_text(noise: float) -> str:
     """How a contract, which has no fractions, writes a noise."""
     return f"{noise:g}"
@@ -146,6 +152,10 @@ def check_train(terms: TrainTerms) -> None:
         raise PeerError("a training that grows no trees says how to grow them")
     if not carded(terms) and any((terms.points, terms.odds, terms.double, terms.high)):
         raise PeerError("a training that is no scorecard says how to make points")
+    if terms.split == "horizontal" and not classes(terms):
+        raise PeerError("a training of rows predicts one of two classes, and no number")
+    if not classes(terms) and terms.positive:
+        raise PeerError("a training that predicts a number names a class")
     if terms.split != "horizontal" and not terms.partners:
         raise PeerError("a training of columns names no partner")
     if bool(terms.time) != bool(terms.validate_from):

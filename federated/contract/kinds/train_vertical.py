@@ -18,6 +18,7 @@ from federated.contract.kinds.train import (
     check_features,
     check_train,
     chosen_words,
+    classes,
     later_words,
     linked,
     noise_text,
@@ -26,6 +27,7 @@ from federated.contract.kinds.train import (
 )
 from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, REPEATED, joined_rows
+from federated.models import LINEAR, MODELS
 from federated.regression import (
     FINEST_SCORES,
     MANY_ROWS,
@@ -104,7 +106,8 @@ class TrainVertical(Kind[TrainTerms]):
             folds = f", and {more} more in each of {terms.folds} folds" * bool(_folds(terms))
             card = card_words(contract, terms) if carded(terms) else ""
             yield (
-                f"{me} and {_partners(terms)} fit '{terms.task}' by private sums: {each}{folds}; "
+                f"{me} and {_partners(terms)} fit '{terms.task}' by private sums"
+                f"{_model_words(terms)}: {each}{folds}; "
                 f"nobody sees a row's number before the final score{chosen_words(terms)}{card}"
                 f"{later_words(contract, terms)}"
             )
@@ -232,6 +235,7 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
     span = f"at each evaluation the range of {partners}'s part, to a quarter, at the end its mean"
     start = f"of {me}'s own model the mean score and curvature, once"
     folds = trained_on(terms) + ", and their validation fold" * bool(_folds(terms))
+    folds += _label_words(contract, terms)
     found = [
         Disclosure(step, me, score, "train.score_bits"),
         Disclosure(step, me, f"{_sums(contract, terms, me)}; {span}", "train.noise"),
@@ -241,6 +245,21 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
         found.append(Disclosure(step, name, sums, "train.noise"))
         found.append(Disclosure(step, name, folds, "train.folds"))
     return found
+
+
+def _label_words(contract: Contract, terms: TrainTerms) -> str:
+    """What the units of a label that is a number say of it."""
+    if classes(terms):
+        return ""
+    linear = terms.model == LINEAR.name
+    far = " (its distance from the mean), and the standard deviation that its own columns leave"
+    largest = f"{contract.receiver}'s largest {terms.label}"
+    return f"; how large {largest} is{far * linear}, to a power of two"
+
+
+def _model_words(terms: TrainTerms) -> str:
+    """Which model, where it is not the usual one."""
+    return "" if classes(terms) else f", {MODELS[terms.model].words}"
 
 
 def _partners(terms: TrainTerms) -> str:
@@ -308,7 +327,8 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
     elif terms.noise == "0":
         aimed, more = "in full", more.replace("about a bit of ", "") + " in full"
     else:
-        label = label_bits(float(terms.noise), terms.folds, terms.fold_evaluations)
+        folds = terms.folds, terms.fold_evaluations
+        label = label_bits(float(terms.noise), *folds, linked(terms))
         aimed = (
             f"of a score {_aimed_bits(float(terms.noise)):.2g} bits at most from each sum, of a "
             f"label {label:.2g} bits at most from all sums of a column, under the noise"

@@ -13,9 +13,10 @@ from federated.evaluation import auc, stratified_folds
 from federated.models import LOGISTIC, LinearPart
 from federated.steps.outcome import Trained
 from federated.tables.encoding import Encoder
+from profiles.alone import fit_alone
 from profiles.own_trees import FROM_ROWS, tree_scores
 from profiles.report.sentences import _model_words
-from profiles.scoring import fit_alone, measured
+from profiles.scoring import measured
 
 ROWS = 2400
 

@@ -17,7 +17,7 @@ from federated.regression import (
     chain,
     feature_party,
     label_bits,
-    label_party,
+    labels,
     noise,
     party,
     steps,
@@ -50,7 +50,7 @@ def opened_by(attacker: str, world: World, noise: float, monkeypatch: Any) -> np
     monkeypatch.setattr(party.Party, "_sums", opening)
     monkeypatch.setattr(feature_party, "check_columns", lambda _: None)
     monkeypatch.setattr(feature_party, "check_rows", lambda *_: None)
-    monkeypatch.setattr(label_party, "check_answers", lambda _, y, __: (y >= 0, y * 1.0))
+    monkeypatch.setattr(labels, "check_answers", lambda _, y, __: (y >= 0, y * 1.0))
     bank, _, pair = world.run(plan(ROWS, evaluations=1, noise=noise))
     del bank
     _, _, opened = found[attacker]
@@ -121,7 +121,7 @@ def test_all_sums_of_a_training_tell_a_feature_party_little_of_a_label(monkeypat
     monkeypatch.setattr(party.Party, "_sums", opening)
     monkeypatch.setattr(feature_party, "check_columns", lambda _: None)
     monkeypatch.setattr(feature_party, "check_rows", lambda *_: None)
-    monkeypatch.setattr(label_party, "check_answers", lambda _, y, __: (y >= 0, y * 1.0))
+    monkeypatch.setattr(labels, "check_answers", lambda _, y, __: (y >= 0, y * 1.0))
     # to the last evaluation, under a penalty so large that its columns move nothing
     monkeypatch.setattr(steps, "near_enough", lambda _: False)
     world.run(plan(rows, evaluations=12, penalty=1000.0, noise=1.0))

@@ -102,8 +102,9 @@ class World:
             for name, part in zip(names, parts, strict=True)
         ]
 
-    def run(self, terms: RegressionPlan) -> tuple[Any, Any, Pair]:
-        pair = Pair(self.label_party(terms), self.feature_party(terms))
+    def run(self, terms: RegressionPlan, **given: Any) -> tuple[Any, Any, Pair]:
+        """`given` goes to the label party."""
+        pair = Pair(self.label_party(terms, **given), self.feature_party(terms))
         found = pair.run()
         return found["bank"], found["bureau"], pair
 

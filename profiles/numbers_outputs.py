@@ -1,0 +1,102 @@
+"""What the receiver is shown of a model that predicts numbers: errors, and how it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from federated.evaluation import Interval, mean_interval
+from federated.steps.outcome import Trained
+from profiles.alone import Alone
+from profiles.goodness import Goodness, goodness
+from profiles.report.measured import Model, OutOfTime, importance_of
+
+__all__ = ["ended", "measured_numbers", "numbers_metrics"]
+
+
+def measured_numbers(trained: Trained, alone: Alone, receiver: str) -> Model:
+    """The joined model and the receiver's own, on rows that they did not see where there are folds.
+
+    Args:
+        trained: of a model whose answers are numbers.
+        alone: the same model on own columns.
+        receiver: its name.
+    """
+    folded = bool((trained.folds >= 0).any())
+    folds = trained.folds if folded else None
+    seen = "on held-out folds" if folded else "on the training rows: no folds were asked for"
+    joined = trained.fold_scores if folded else trained.scores
+    before = goodness(f"{receiver} alone", trained.model, trained.label, alone.fold_scores, folds)
+    after = goodness("joined", trained.model, trained.label, joined, folds)
+    partners = " and ".join(trained.terms.partners)
+    columns = trained.own_matrix, trained.columns, trained.part
+    theirs = {partners: (trained.partners(), trained.partner_columns)}
+    return Model(
+        task=trained.terms.task,
+        model=trained.model.words,
+        scores=(),
+        numbers=(before, after),
+        mean=float(trained.label[trained.known].mean()),
+        rows=before.rows,
+        positives=0,
+        evaluation=seen,
+        importance=importance_of(receiver, *columns, theirs),
+        gain=_gain(before, after),
+        out_of_time=_out_of_time(trained, alone, receiver),
+        notes=(*trained.encoder.notes, *ended(trained)),
+    )
+
+
+def numbers_metrics(found: tuple[Goodness, ...]) -> dict[str, Any]:
+    """The same for `metrics.json`, by the score's name."""
+    return {
+        one.name: {
+            "rmse": _digits(one.rmse),
+            "mae": _digits(one.mae),
+            "explained": _digits(one.explained),
+            "mean_explained": _digits(one.mean_explained),
+            "fold_explained": [_digits(share) for share in one.by_fold],
+        }
+        for one in found
+    }
+
+
+def _gain(before: Goodness, after: Goodness) -> Interval | None:
+    """Of the share explained, fold by fold; None without two folds."""
+    if len(before.by_fold) < 2:
+        return None
+    return mean_interval(np.subtract(after.by_fold, before.by_fold))
+
+
+def _out_of_time(trained: Trained, alone: Alone, receiver: str) -> OutOfTime | None:
+    """Both models on the shared rows of the validation period, which none was trained on."""
+    terms = trained.terms
+    if not terms.time:
+        return None
+    rows, numbers = int(trained.known_later.sum()), tuple[Goodness, ...]()
+    if rows:  # which rows are shared is known after the contract only
+        numbers = (
+            goodness(f"{receiver} alone", trained.model, trained.later, alone.aligned),
+            goodness("joined", trained.model, trained.later, trained.scores),
+        )
+    return OutOfTime(
+        column=terms.time, day=terms.validate_from, rows=rows, positives=0, numbers=numbers
+    )
+
+
+def _digits(value: float) -> float | None:
+    return float(f"{value:.5g}") if np.isfinite(value) else None
+
+
+def ended(trained: Trained) -> list[str]:
+    """How near a training by private sums came to its optimum, and how many sums it opened."""
+    if trained.gradient_left is None or trained.opened is None:
+        return []
+    terms, opened = trained.terms, trained.opened
+    noise = "without noise" if terms.noise == "0" else f"with noise of {terms.noise}"
+    return [
+        f"The last gradient over all rows was {trained.gradient_left:.2g} standard errors from the "
+        f"optimum, before the step that it led to. Up to {opened.gradients:,} sums {noise} and "
+        f"{opened.products:,} inner products were opened on the way."
+    ]

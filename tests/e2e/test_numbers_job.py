@@ -1,0 +1,136 @@
+"""Trainings whose label is a number: from the job file to report, lists and held-out rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from federated.contract.summary import in_words
+from profiles.job import Job
+from profiles.run import JobResult, run_job
+from psi.protocol import InputError, JobError, Refused
+
+ROWS, DAY = 600, "2025-10-01"
+BANK = {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z"]}
+BUREAU = {"name": "bureau", "table": "bureau.t", "keys": [["id"]], "features": ["a"]}
+
+
+def job(*trains: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "job": {"name": "j", "purpose": "p", "key_bits": 2048},
+        "party": [BANK, BUREAU],
+        "align": {"minimum_overlap": 20},
+        "train": list(trains),
+        **more,
+    }
+
+
+AMOUNT = {"task": "amount", "model": "linear", "label": "bank.spent", "folds": 2}
+CALLS = {"task": "calls", "model": "poisson", "label": "bank.calls", "folds": 2}
+
+
+def tables() -> dict[str, pa.Table]:
+    rng = np.random.default_rng(21)
+    ids = [f"c{i}" for i in range(ROWS)]
+    z, a = rng.normal(size=(2, ROWS))
+    spent = 5e4 + 800 * z + 900 * a + rng.normal(0, 500, ROWS)
+    spent[::50] = np.nan
+    calls = rng.poisson(np.exp(0.3 + 0.4 * z + 0.5 * a)).astype(float)
+    days = np.where(np.arange(ROWS) % 4 == 0, DAY, "2025-09-30")
+    bank = {"id": ids, "z": z, "spent": spent, "calls": calls, "on": days}
+    return {
+        "bank.t": pa.table(bank),
+        "bureau.t": pa.table({"id": ids[:540], "a": a[:540]}),
+    }
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
+    out = tmp_path_factory.mktemp("numbers") / "out"
+    amount = AMOUNT | {"time": "bank.on", "validate_from": DAY}
+    targets = [{"product": "card", "task": "amount", "top": 5, "leave_out": "labelled"}]
+    targets += [{"product": "line", "task": "calls", "top": 7, "leave_out": "none"}]
+    asked = job(amount, CALLS, target=targets)
+    return out, run_job(Job.load(asked), tables(), out, baseline=True)
+
+
+def test_partners_columns_explain_more_of_a_number(done: tuple[Path, JobResult]) -> None:
+    metrics = json.loads((done[0] / "metrics.json").read_text())
+    for task, low, high in (("amount", 0.75, 0.9), ("calls", 0.25, 0.7)):
+        found = metrics["models"][task]["numbers"]
+        assert low < found["joined"]["mean_explained"] < high
+        assert found["bank alone"]["mean_explained"] < found["joined"]["mean_explained"] - 0.1
+        assert len(found["joined"]["fold_explained"]) == 2
+        assert metrics["models"][task]["scores"] == {}
+    assert 400 < metrics["models"]["amount"]["numbers"]["joined"]["rmse"] < 600
+    assert metrics["models"]["amount"]["gain"]["mean"] > 0.1
+    later = metrics["models"]["amount"]["out_of_time"]
+    assert later["numbers"]["joined"]["explained"] > 0.7
+    assert "numbers" not in (metrics["models"]["calls"]["out_of_time"] or {})
+
+
+def test_it_is_the_fit_of_one_process(done: tuple[Path, JobResult]) -> None:
+    checks = json.loads((done[0] / "metrics.json").read_text())["run"]["plaintext_baseline"]
+    for check in checks:
+        assert check["coefficient_difference"] < 0.02
+        assert check["fold_auc_difference"] < 0.01
+
+
+def test_held_out_rows_lists_and_report_show_the_number(done: tuple[Path, JobResult]) -> None:
+    out, result = done
+    held = pq.read_table(out / "held_out.parquet").to_pandas()
+    amount = held[held["task"] == "amount"]
+    assert amount["label"].between(4e4, 6e4).all()
+    assert np.corrcoef(amount["label"], amount["joined"])[0, 1] > 0.85
+    listed = result.outputs.targets
+    assert listed is not None
+    card = listed.filter(pa.compute.equal(listed["product"], "card"))
+    assert set(card["entity"].to_pylist()) <= {f"c{i}" for i in range(0, ROWS, 50)}
+    assert min(card["score"].to_pylist()) > 4e4
+    text = (out / "report.html").read_text()
+    assert "linear regression" in text
+    assert "Poisson regression" in text
+    assert "Root mean squared error" in text
+    assert "positive (" not in text
+
+
+def test_the_contract_names_the_model(done: tuple[Path, JobResult]) -> None:
+    said = "\n".join(in_words(done[1].federation.contract))
+    assert "fit 'amount' by private sums, linear regression" in said
+    assert "fit 'calls' by private sums, Poisson regression" in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "words"),
+    [
+        (job(CALLS | {"label": "bank.spent"}), InputError, "values are no counts, whole numbers"),
+        (job(AMOUNT | {"label": "bank.id"}), InputError, "not numeric"),
+        (job(AMOUNT | {"label": "bank.flat"}), Refused, "the same value in all rows"),
+        (job(AMOUNT | {"positive": "yes"}), JobError, "positive"),
+        (job(AMOUNT | {"model": "gamma"}), JobError, "logistic or linear or poisson or trees"),
+        (job(AMOUNT, target=[{"product": "card"}]), JobError, "predicts a number"),
+        (
+            job(AMOUNT | {"split": "horizontal", "label": "spent"}),
+            JobError,
+            "linear regression: for columns at different parties",
+        ),
+    ],
+)
+def test_what_no_number_can_be_is_refused_before_anything_is_told(
+    asked: dict[str, Any], error: type[Exception], words: str, tmp_path: Path
+) -> None:
+    if asked["train"][0].get("split"):
+        asked = {k: v for k, v in asked.items() if k != "align"}
+        asked["party"] = [{k: v for k, v in p.items() if k != "keys"} for p in asked["party"]]
+    world = tables()
+    world["bank.t"] = world["bank.t"].append_column("flat", pa.array(np.ones(ROWS)))
+    with pytest.raises(error) as found:
+        run_job(Job.load(asked), world, tmp_path / "out")
+    assert words in str(found.value) + str(getattr(found.value, "hint", ""))
+    assert not (tmp_path / "out" / "metrics.json").exists()
