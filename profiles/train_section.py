@@ -78,7 +78,10 @@ def read_train(
         raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
     features = features_of(section, parties, entity)
     if model == TREES:
-        solver = _boosted(section)
+        solver = _boosted(section, receiver)
+        if solver["early_stop"] and folds < 3:
+            hint = "one part is held out to measure trees, another to end them"
+            raise section.fail("folds", str(folds), "3 to 20 with early_stop", hint)
     else:
         solver = _rows_split(section) if split == "horizontal" else _columns_split(section)
         solver |= _card(section, solver) if model == SCORECARD else {}
@@ -134,16 +137,33 @@ def _columns_split(section: TomlSection) -> dict[str, Any]:
     }
 
 
-def _boosted(section: TomlSection) -> dict[str, Any]:
+def _boosted(section: TomlSection, receiver: str) -> dict[str, Any]:
     """How trees are grown, and on how many levels they may tell a bit of a row."""
     return {
         "trees": section.integer("trees", 20, 1, MOST_GROWN),
         "depth": section.integer("depth", 4, 1, MOST_DEPTH),
         "learning_rate": round(1000 * section.number("learning_rate", 0.3, 0.001, 1)),
         "penalty": round(1000 * section.number("penalty", 1.0, 0.001, 1000)),
+        "least_weight": round(1000 * section.number("least_weight", 1.0, 0, 100_000)),
+        "subsample": round(1000 * section.number("subsample", 1.0, 0.05, 1)),
+        "early_stop": section.integer("early_stop", 0, 0, MOST_GROWN),
+        "rising": _own_columns(section, "rising", receiver),
+        "falling": _own_columns(section, "falling", receiver),
         "row_bits": section.integer("row_bits", ROW_BITS, 1, 1000),
         "score_bits": 0,
     }
+
+
+def _own_columns(section: TomlSection, key: str, receiver: str) -> tuple[str, ...]:
+    """Columns of the receiver's by which scores may go one way only."""
+    found = []
+    for text in section.texts(key, []):
+        party, _, column = text.partition(".")
+        if party != receiver or not column:
+            hint = "a partner's columns have no way: nobody else knows which split is of which"
+            raise section.fail(key, text, f'"{receiver}.COLUMN"', hint)
+        found.append(column)
+    return tuple(found)
 
 
 def _card(section: TomlSection, solver: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ splits moved is known.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +18,7 @@ from federated.contract.kinds.train_trees import plan_of, told_levels
 from federated.evaluation import auc
 from federated.steps.facts import load_table
 from federated.steps.outcome import Grown, Outcome
+from federated.steps.train_trees import ways_of
 from federated.tables.source import Source
 from federated.text import plain
 from federated.trees import Binning, Layout, grow_alone
@@ -121,6 +123,7 @@ def compare_trees(
 ) -> Comparison:
     """Trees grown on all columns in one process, without a cap on bits; AUCs of held-out rows.
 
+    As many as were kept, on all rows that are not held out.
     `tables` are every party's copies of the job.
     """
     contract, name = next(iter(outcomes.values())).contract, trained.terms.partners[0]
@@ -129,8 +132,10 @@ def compare_trees(
     layout = Layout((*trained.trees.binning.layout.columns, *theirs.layout.columns))
     bins = [*trained.bins, *theirs.transform(rows)]
     held, label = trained.folds >= 0, np.asarray(trained.label, np.int8)
-    plan = plan_of(contract, trained.terms)
-    margin = grow_alone(bins, layout, label, plan, used=(label >= 0) & ~held)[1]
+    kept = len(trained.trees.forest.trees)
+    plan = replace(plan_of(contract, trained.terms), trees=max(1, kept), patience=0, subsample=1.0)
+    ways = [*ways_of(trained.terms, trained.trees.binning), *[0] * len(theirs.layout.columns)]
+    margin = grow_alone(bins, layout, label, plan, used=(label >= 0) & ~held, ways=ways)[1]
     scores = trained.model.predict(margin)
     held &= label >= 0
     return Comparison(

@@ -1,6 +1,6 @@
 """Boosted trees of two parties against XGBoost on the same bins: AUC, processor time, bytes.
 
-    FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit [--trees 20] [--splits 10]
+    FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit [--trees 20] [--row-bits 5]
 
 `bank` is bank_marketing without `duration`, the feature party having age, job, marital and
 education; `credit` is credit_default as FATE splits it, ten columns at the feature party.
@@ -80,6 +80,8 @@ def main() -> None:
     given.add_argument("--trees", type=int, default=20)
     given.add_argument("--splits", type=int, default=10)
     given.add_argument("--row-bits", type=int, default=1000)
+    given.add_argument("--rate", type=float, default=0.3)
+    given.add_argument("--depth", type=int, default=4)
     asked = given.parse_args()
     table, y, theirs = {"bank": bank, "credit": credit}[asked.table]()
     own = [name for name in table.column_names if name not in theirs]
@@ -106,7 +108,13 @@ def one(
 ) -> tuple[str, float]:
     """A training, and XGBoost beside it."""
     session, train = secrets.token_bytes(32), table.take(pa.array(rows))
-    plan = TreesPlan(rows=len(rows), trees=asked.trees, row_bits=asked.row_bits)
+    plan = TreesPlan(
+        rows=len(rows),
+        trees=asked.trees,
+        row_bits=asked.row_bits,
+        rate=asked.rate,
+        depth=asked.depth,
+    )
     mine, other = binnings
 
     def context(name: str) -> Context:

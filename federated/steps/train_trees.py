@@ -12,13 +12,16 @@ from federated.models import BOOSTED, LinearPart
 from federated.steps.kept_models import keep_feature_part, keep_label_part
 from federated.steps.outcome import Grown
 from federated.steps.step import Step
-from federated.steps.training import HELD, check_label, held_out, split_in_time
+from federated.steps.training import HELD, check_label, folds_of, held_out, split_in_time
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
 from federated.trees import Binning, FeatureModel, FeatureParty, LabelModel, LabelParty
 from psi.protocol import Refused
 
-__all__ = ["TrainTrees"]
+__all__ = ["STOPS", "TrainTrees", "ways_of"]
+
+STOPS = 1
+"""The fold by whose loss training ends early, where it may."""
 
 
 class TrainTrees(Step):
@@ -31,7 +34,7 @@ class TrainTrees(Step):
     def check(contract: Contract, party: str, table: pa.Table) -> None:
         for train in Terms().terms(contract):
             if contract.receiver == party:
-                least = held_class_rows(train.folds)
+                least = held_class_rows(train.folds, train.early_stop)
                 check_label(contract, table, train, contract.party(party), least)
 
     def run(self) -> None:
@@ -46,8 +49,12 @@ class TrainTrees(Step):
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
         label, later = split_in_time(table, terms, work.me.table)
         folds, shown = held_out(work, terms, table, label)
+        valid = None
+        if terms.early_stop:
+            valid = (folds_of(work, terms, table, label >= 0) == STOPS) & (shown >= 0)
         features = work.contract.features(terms, work.me.name)
-        binning = Binning.fit(table, features, shown >= 0)
+        grown_on = shown >= 0 if valid is None else (shown >= 0) & ~valid
+        binning = Binning.fit(table, features, grown_on)
         partner = terms.partners[0]
         columns = len(work.contract.features(terms, partner))
         bins = binning.transform(table)
@@ -58,6 +65,8 @@ class TrainTrees(Step):
             binning.layout,
             shown,
             plan=plan_of(work.contract, terms),
+            valid=valid,
+            ways=ways_of(terms, binning),
             most=columns,
         )
         fit = work.run(step, role, [partner])
@@ -111,3 +120,19 @@ class TrainTrees(Step):
         card = {"columns": len(binning.columns), "levels": fit.told_levels}
         keep_feature_part(work, terms, table, card, trees=won)
         work.disclosed(f"train {terms.task}", rows=table.num_rows, row_bits=fit.told_levels)
+
+
+def ways_of(terms: TrainTerms, binning: Binning) -> list[int]:
+    """Of each column in bins 1 where scores may only rise with it, -1 where only fall, else 0.
+
+    Raises `Refused` for one that is a category.
+    """
+    ways = dict.fromkeys(terms.rising, 1) | dict.fromkeys(terms.falling, -1)
+    for column, each in zip(binning.layout.columns, binning.columns, strict=True):
+        if each.name in ways and not column.ordered:
+            raise Refused(
+                f"'{terms.task}': column {each.name!r} is a category, numbers allowed in rising "
+                "and falling",
+                hint="leave it out there, or say in tables.toml that it is a number (types)",
+            )
+    return [ways.get(each.name, 0) for each in binning.columns]

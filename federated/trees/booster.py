@@ -40,6 +40,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Bins = NDArray[np.uint16]
+Ways = NDArray[np.int8]
 
 NOWHERE = -1
 _NOTHING = 1e-6
@@ -83,12 +84,13 @@ def log_loss(margin: Floats, y: NDArray[np.int8], rows: NDArray[np.bool_]) -> fl
 class Growing:
     """One tree while it grows: `slot: int64[n]`, each row's node of the level, -1 in a leaf.
 
+    ways: see `Layout.ways`.
     places: of each of the level's 2^level nodes its place in the tree, -1 where there is none any
     more: a node that is not split goes on as one without rows, so that every level has all nodes.
     """
 
-    def __init__(self, plan: TreesPlan, rows: int) -> None:
-        self._plan = plan
+    def __init__(self, plan: TreesPlan, rows: int, ways: Ways | None = None) -> None:
+        self._plan, self.ways = plan, ways
         self.tree = Tree.empty(plan.depth)
         self.slot = np.zeros(rows, np.int64)
         self.at = np.zeros(rows, np.int64)
@@ -144,8 +146,33 @@ class Growing:
             sums[:, (place - 1) // 2] += sums[:, place]
         slope, curvature = sums[0] * 2.0**-SLOPE_BITS, sums[1] * 2.0**-CURVATURE_BITS
         known = curvature > 0
-        self.tree.value[known] = -plan.rate * slope[known] / (curvature[known] + plan.penalty)
+        value = np.zeros(size)
+        value[known] = -slope[known] / (curvature[known] + plan.penalty)
+        self.tree.value[:] = plan.rate * self._held(value)
         return np.asarray(self.tree.value[self.at])
+
+    def _held(self, value: Floats) -> Floats:
+        """Values within the bounds that splits on their path set, whose columns have a way to go.
+
+        The children of such a split may go up to the middle of their values, from either side, and
+        so all places below: no later split takes a column's way back.
+        """
+        if self.ways is None:
+            return value
+        low, high = np.full(len(value), -np.inf), np.full(len(value), np.inf)
+        found = value.copy()
+        for place in range(len(value)):  # parents come before their children
+            found[place] = np.clip(found[place], low[place], high[place])
+            if not self.tree.kind[place]:
+                continue
+            pair = [2 * place + 1, 2 * place + 2]
+            low[pair], high[pair] = low[place], high[place]
+            own = self.tree.kind[place] == OWN
+            way = int(self.ways[self.tree.split[place]]) if own else 0
+            if way:
+                middle = float(np.clip(value[pair], low[place], high[place]).mean())
+                high[pair[way < 0]], low[pair[way > 0]] = middle, middle
+        return found
 
 
 def histograms(bins: Sequence[Bins], layout: Layout, growing: Growing, g: Whole, h: Whole) -> Whole:
@@ -160,16 +187,24 @@ def histograms(bins: Sequence[Bins], layout: Layout, growing: Growing, g: Whole,
     return layout.sums(cells).reshape(-1, nodes, 2).astype(np.int64)
 
 
-def own_best(plan: TreesPlan, left: Whole, total_g: Whole, total_h: Whole) -> Best:
-    """The best own split of each node, from `histograms` and the nodes' sums."""
+def own_best(
+    plan: TreesPlan, left: Whole, total_g: Whole, total_h: Whole, ways: Ways | None = None
+) -> Best:
+    """The best own split of each node, from `histograms` and the nodes' sums.
+
+    Candidates with a way to go in `ways`, see `Layout.ways`, count only where they take it.
+    """
     g_left = left[..., 0] * 2.0**-SLOPE_BITS
     h_left = left[..., 1] * 2.0**-CURVATURE_BITS
     g, h = total_g * 2.0**-SLOPE_BITS, total_h * 2.0**-CURVATURE_BITS
     total, one = h + 2.0 * plan.penalty, h_left + plan.penalty
-    term = (g_left - g * one / total) ** 2 * total / (one * (total - one))
+    apart = g_left - g * one / total  # above 0 where the right side has the higher value
+    term = apart**2 * total / (one * (total - one))
     gain = term - g * g / (h + plan.penalty) + g * g / total
     light = np.minimum(h_left, h - h_left) < plan.least_weight
     light |= np.minimum(left[..., 1], total_h - left[..., 1]) <= 0
+    if ways is not None:
+        light |= apart * ways[:, None] < 0
     least = np.full((1, len(g)), plan.least_gain + _NOTHING)
     gain = np.vstack([least, np.where(light, -np.inf, gain)])
     first = gain.argmax(axis=0)
@@ -197,6 +232,7 @@ def grow_alone(
     *,
     used: NDArray[np.bool_] | None = None,
     drawn: Sequence[NDArray[np.bool_]] = (),
+    ways: Sequence[int] = (),
 ) -> tuple[Forest, Floats]:
     """Boosted trees of one party's own columns, and every row's score `float64[n]`.
 
@@ -207,6 +243,8 @@ def grow_alone(
         plan: rows, trees and how they grow; patience and subsample need `drawn`.
         used: `bool[n]`, the rows that trees grow on; None: all with a label.
         drawn: of each tree the rows it takes, where the plan has a `subsample`.
+        ways: of each column 1 where scores may only rise with it, -1 where they may only fall;
+            empty: none has a way.
 
     Raises:
         MisuseError: columns of different lengths, more rows than planned, no label.
@@ -216,11 +254,11 @@ def grow_alone(
     if rows > plan.rows or any(len(own) != rows for own in bins) or not mask.any():
         raise MisuseError(f"{rows} rows of columns that do not fit, {plan.rows} planned")
     base = base_score(y, mask)
-    margin, trees = np.full(rows, base), []
+    margin, trees, going = np.full(rows, base), [], layout.ways(ways)
     for number in range(plan.trees):
         rows_of = mask & drawn[number] if drawn else mask
         g, h = slopes(margin, y, rows_of)
-        growing = Growing(plan, rows)
+        growing = Growing(plan, rows, going)
         for _ in range(plan.depth):
             own_level(plan, bins, layout, growing, g, h)
         margin = margin + growing.finish(g, h)
@@ -238,7 +276,7 @@ def own_level(
 ) -> None:
     """Take the best own split in each node, and go a level down."""
     left = histograms(bins, layout, growing, g, h)
-    best = own_best(plan, left, *growing.totals(g, h))
+    best = own_best(plan, left, *growing.totals(g, h), growing.ways)
     right = right_of(bins, layout, growing, best.candidate)
     kind = np.where(best.candidate >= 0, OWN, 0).astype(np.int8)
     growing.split(kind, best.candidate, best.gain, right)

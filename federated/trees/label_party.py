@@ -61,6 +61,8 @@ class LabelParty(Party[LabelTrees]):
         plan: the contract's terms.
         valid: `bool[n]`, the validation part, if the plan has a `patience`: trees do not grow on
             these rows.
+        ways: of each own column 1 where scores may only rise with it, -1 where they may only fall;
+            empty: none has a way.
         most: columns of the partner, by the contract.
 
     Raises:
@@ -93,6 +95,7 @@ class LabelParty(Party[LabelTrees]):
         *,
         plan: TreesPlan,
         valid: Mask | None = None,
+        ways: Sequence[int] = (),
         most: int = MOST_COLUMNS,
     ) -> None:
         if len(partners) != 1 or context.party in partners:
@@ -106,6 +109,7 @@ class LabelParty(Party[LabelTrees]):
         if any(int(own.max()) >= c.cells for own, c in zip(bins, layout.columns, strict=True)):
             raise InputError("rows with a bin that their column does not have")
         self._bins, self._layout, self._most = list(bins), layout, most
+        self._ways = layout.ways(ways)
         self._alone_from = plan.trees
         self._y = np.asarray(label, np.int8)
         self._valid = (self._y >= 0) & (valid if valid is not None else False)
@@ -182,7 +186,7 @@ class LabelParty(Party[LabelTrees]):
         state = replace(state, given=state.given + 1)
         if state.given < self._places(state):
             return Turn(state)
-        return self._begin_level(state, Growing(self._plan, self._rows))
+        return self._begin_level(state, Growing(self._plan, self._rows, self._ways))
 
     # one level
 
@@ -192,7 +196,7 @@ class LabelParty(Party[LabelTrees]):
             state = self._grown(state, growing)
             if self._enough(state):
                 return self._finish(state)
-            growing = Growing(self._plan, self._rows)
+            growing = Growing(self._plan, self._rows, self._ways)
         if state.told >= self._plan.row_bits:
             return self._alone(state, growing)
         g, h = self._slopes(state)
@@ -364,7 +368,7 @@ class LabelParty(Party[LabelTrees]):
             state = self._grown(replace(state, level=whole), growing)
             if self._enough(state):
                 return self._finish(state)
-            growing = Growing(self._plan, self._rows)
+            growing = Growing(self._plan, self._rows, self._ways)
 
     def _grown(self, state: Training, growing: Growing) -> Training:
         """With one tree more, and its loss."""
@@ -425,7 +429,7 @@ class LabelParty(Party[LabelTrees]):
 
     def _own_best(self, growing: Growing, g: Whole, h: Whole) -> Best:
         left = histograms(self._bins, self._layout, growing, g, h)
-        return own_best(self._plan, left, *growing.totals(g, h))
+        return own_best(self._plan, left, *growing.totals(g, h), self._ways)
 
     def _entries(self, growing: Growing, won: Mask) -> NDArray[np.uint8]:
         """Of each row the entry of its node among those that the partner has won, 0 elsewhere."""
@@ -442,7 +446,7 @@ class LabelParty(Party[LabelTrees]):
 
     def _growing(self, state: Training) -> Growing:
         depth, store = self._depth(state.level), self.context.store
-        growing = Growing(self._plan, self._rows)
+        growing = Growing(self._plan, self._rows, self._ways)
         growing.slot, growing.at = store.get("slot", depth), store.get("at", depth).copy()
         growing.places = store.get("places", depth)
         kind, split, value, gain = store.get("tree", depth).copy()

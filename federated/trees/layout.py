@@ -8,6 +8,7 @@ column's histogram, so each party sums its own share.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.sharing.trees import depth_of
-from psi.protocol import Length, PeerError, Range
+from psi.protocol import Length, MisuseError, PeerError, Range
 
 __all__ = ["MOST_CELLS", "MOST_COLUMNS", "Column", "Layout"]
 
@@ -104,6 +105,31 @@ class Layout:
             weights = left.astype(own.dtype)
             found.append(np.einsum("ic,ck->ik", weights, own[: column.cells]))
         return np.concatenate(found) if found else np.zeros((0, 0))
+
+    def ways(self, columns: Sequence[int]) -> NDArray[np.int8] | None:
+        """Of each candidate the way that scores may go from left to right: 1, -1, or 0 for any.
+
+        Where missing values alone go right there is no way. None where no column has one.
+
+        Args:
+            columns: of each 1, -1 or 0; empty: all 0. A category has none.
+
+        Raises:
+            MisuseError: of another number of columns, other numbers, or for a category.
+        """
+        if not any(columns):
+            return None
+        pairs = list(zip(self.columns, columns, strict=False))
+        wrong = any(way not in (-1, 0, 1) or (way and not c.ordered) for c, way in pairs)
+        if wrong or len(columns) != len(self.columns):
+            raise MisuseError(f"ways of {len(columns)} columns that {len(self.columns)} cannot go")
+        found = []
+        for column, way in pairs:
+            one = np.full(len(column.left), way, np.int8)
+            if column.missing:
+                one[-1] = 0
+            found.append(one)
+        return np.concatenate(found)
 
     def check(self) -> None:
         """Raise `PeerError` unless a received layout has splits in every column."""

@@ -130,9 +130,39 @@ def test_messages_are_within_half_of_what_a_step_may_bring(done: tuple[Path, Job
         assert 0 < found.sent < limit / 2
 
 
+def test_trees_stop_early_on_a_part_of_their_own_and_go_one_way(tmp_path: Path) -> None:
+    more = {"subsample": 0.8, "least_weight": 2, "rising": ["bank.z"], "row_bits": 2}
+    asked = job(folds=4, trees=40, early_stop=2, **more)
+    result = run_job(Job.load(asked), tables(), tmp_path / "out")
+    trained: Any = result.federation.outcome.trained[0]
+    forest = trained.trees.forest
+    assert 0 < len(forest.trees) < 40
+    trained.saved().fits(result.federation.outcomes["bureau"].won["churn"])
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["run"]["trainings"]["churn"]["trees"] == len(forest.trees)
+    assert trained.trees.names[0] == "z"
+    told = np.zeros((forest.partner_splits, 1), np.bool_)
+    rest = [np.zeros(1, np.uint16) for _ in forest.layout.columns[1:]]
+    cells = [np.full(1, cell, np.uint16) for cell in range(forest.layout.columns[0].cells)]
+    scores = [forest.scores([cell, *rest], told)[0] for cell in cells]
+    assert (np.diff(scores) >= -1e-12).all()
+    said = "\n".join(in_words(result.federation.contract))
+    assert "each on 80% of the records, by a coin of both; scores only rise with bank's z" in said
+    assert "they end when 2 trees bring nothing to a second part" in said
+    assert "how many trees there are, which follows from the labels of the second part" in said
+
+
+def test_a_category_that_is_to_rise_ends_a_job_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="'c' is a category, numbers allowed in rising"):
+        run_job(Job.load(job(rising=["bank.c"])), tables(), tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        (job(folds=2, early_stop=3), "folds: '2' found, 3 to 20 with early_stop"),
+        (job(rising=["bureau.a"]), 'rising: .bureau.a. found, "bank.COLUMN"'),
+        (job(subsample=0), "subsample: 0"),
         (job(folds=0), "folds: '0' found, 2 to 20 for trees allowed"),
         (job(BUREAU, TELECOM), "trees of columns of bureau and telecom found, of one partner"),
         (job(trees=301), "trees: 301 found, 1 to 300"),
@@ -188,6 +218,10 @@ def test_too_few_and_too_many_rows_are_refused_before_a_signature() -> None:
         {"depth": 7},
         {"learning_rate": 0},
         {"penalty": 0},
+        {"subsample": 0},
+        {"early_stop": 5},
+        {"rising": ("a",)},
+        {"rising": ("z",), "falling": ("z",)},
         {"row_bits": 0},
         {"score_bits": 5},
         {"evaluations": 2},

@@ -77,7 +77,9 @@ PARTIES = [
 TRAIN = {"task": "churn", "label": "bank.churned"}
 POOLED = ("split", "test", "steps", "row_bits")
 """Keys of a training whose rows are split."""
-BOOSTED = ("trees", "depth", "learning_rate", "penalty")
+BOOSTED = (
+    "trees", "depth", "learning_rate", "penalty", "least_weight", "subsample", "early_stop",
+)  # fmt: skip
 """Keys of a training that grows trees."""
 CARDED = ("points", "odds", "double", "high")
 """Keys of a scorecard."""
@@ -343,7 +345,7 @@ def test_examples_are_read(row: Row) -> None:
     if row.section == "[train]" and row.key in POOLED:
         Job.load(horizontal(**{row.key: given}))
         return
-    if row.section == "[train]" and row.key in BOOSTED:
+    if row.section == "[train]" and row.key in (*BOOSTED, "rising", "falling"):
         Job.load(boosted(**{row.key: given}))
         return
     if row.section == "[train]" and row.key in CARDED:

@@ -59,8 +59,12 @@ class TrainAsked:
     Columns split: `evaluations` of the gradient over all rows, `fold_evaluations` more in each
     fold, `noise` on what they open, a number as text. Rows split: `steps` and `row_bits`. Trees:
     how many, their `depth`, `learning_rate` and `penalty` (λ) in thousandths, and `row_bits`, the
-    levels that may tell a bit of a row; one of the `folds` is held out. Scorecards: likewise; they
-    have `points` at `odds` to 1 for the class that is `high`, and `double` more where these double.
+    levels that may tell a bit of a row; a split has `least_weight` of curvature on each side, a
+    tree takes `subsample` of the rows, both in thousandths; training ends when `early_stop` trees
+    bring nothing to a second part of the `folds`, 0: never; scores only rise with the label party's
+    columns that are `rising`, and fall with the `falling`; one of the `folds` is held out.
+    Scorecards: likewise; they have `points` at `odds` to 1 for the class that is `high`, and
+    `double` more where these double.
 
     Rows of which the label party's column `time` says a day on or after `validate_from`
     (2025-10-01) are not trained on: to everybody else they are rows without a label. The label
@@ -84,6 +88,11 @@ class TrainAsked:
     depth: int = 0
     learning_rate: int = 0
     penalty: int = 0
+    least_weight: int = 0
+    subsample: int = 0
+    early_stop: int = 0
+    rising: tuple[str, ...] = ()
+    falling: tuple[str, ...] = ()
     points: int = 0
     odds: int = 0
     double: int = 0
@@ -148,7 +157,7 @@ def check_train(terms: TrainTerms) -> None:
         raise PeerError("the contract asks for a model that this version does not have")
     if len(terms.task.encode("utf-8", "replace")) > LONGEST_TASK:
         raise PeerError(f"a task's name of more than {LONGEST_TASK} bytes")
-    if not boosted(terms) and any((terms.trees, terms.depth, terms.learning_rate, terms.penalty)):
+    if not boosted(terms) and any(_grown(terms)):
         raise PeerError("a training that grows no trees says how to grow them")
     if not carded(terms) and any((terms.points, terms.odds, terms.double, terms.high)):
         raise PeerError("a training that is no scorecard says how to make points")
@@ -164,6 +173,12 @@ def check_train(terms: TrainTerms) -> None:
         raise PeerError("a training validates from a day that is none, or rows that are split")
     if not private(terms) and terms.row_bits < 1:
         raise PeerError("the contract does not say how many bits of a row a training may tell")
+
+
+def _grown(terms: TrainTerms) -> tuple[object, ...]:
+    """All that is said of how trees grow."""
+    sizes = (terms.trees, terms.depth, terms.learning_rate, terms.penalty, terms.least_weight)
+    return (*sizes, terms.subsample, terms.early_stop, terms.rising, terms.falling)
 
 
 def check_features(contract: Contract, terms: TrainTerms) -> None:

@@ -68,12 +68,19 @@ class TrainTrees(Kind[TrainTerms]):
                     f"trees of '{terms.task}' with {terms.folds} folds, 2 to 20 allowed: one of "
                     "these parts is held out, for rows that trees were grown on measure nothing"
                 )
+            parts = 1 + bool(terms.early_stop)
+            if terms.folds <= parts:
+                raise PeerError("trees that stop early with no part of the records left to grow on")
+            own = contract.features(terms, contract.receiver)
+            going = (*terms.rising, *terms.falling)
+            if len(set(going)) < len(going) or not set(going) <= set(own):
+                raise PeerError("trees that rise or fall with columns that are not the receiver's")
             if terms.trees > MOST_GROWN:
                 raise PeerError(f"{terms.trees} trees in a contract, {MOST_GROWN} allowed")
             if contract.joins(terms.partners[0]):
                 raise PeerError('trees take each record once: duplicates = "join" found')
             names = (contract.receiver, *terms.partners)
-            most, least = joined_rows(contract, terms.partners), 2 * held_class_rows(terms.folds)
+            most, least = joined_rows(contract, terms.partners), _least(terms)
             if most < least and all(contract.party(name).rows for name in names):
                 raise PeerError(f"trees of at most {most:,} rows, at least {least:,} needed")
             try:
@@ -112,8 +119,8 @@ class TrainTrees(Kind[TrainTerms]):
                 step,
                 partner,
                 "which of its own splits the trees have, on which level of which tree, so which of "
-                f"its columns go with the label; how many trees there are; of records of {me} or "
-                "their label nothing",
+                f"its columns go with the label; how many trees there are{_stopped(terms)}; of "
+                f"records of {me} or their label nothing more",
                 "train.trees",
             )
 
@@ -123,9 +130,10 @@ class TrainTrees(Kind[TrainTerms]):
             yield (
                 f"{me} and {terms.partners[0]} grow '{terms.task}' by private sums: up to "
                 f"{terms.trees} boosted trees of {terms.depth} levels (learning rate "
-                f"{terms.learning_rate / 1000:g}, penalty {terms.penalty / 1000:g}); one of "
-                f"{terms.folds} parts of the labelled records, by a key of {me}'s own, is held out "
-                f"to measure them{chosen_words(terms)}{later_words(contract, terms)}"
+                f"{terms.learning_rate / 1000:g}, penalty {terms.penalty / 1000:g})"
+                f"{_more_words(terms, me)}; one of {terms.folds} parts of the labelled records, by "
+                f"a key of {me}'s own, is held out to measure them{chosen_words(terms)}"
+                f"{later_words(contract, terms)}"
             )
 
     def guards(self, contract: Contract) -> Iterator[str]:
@@ -184,21 +192,30 @@ def plan_of(contract: Contract, terms: TrainTerms) -> TreesPlan:
         depth=terms.depth,
         rate=terms.learning_rate / 1000,
         penalty=terms.penalty / 1000,
+        least_weight=terms.least_weight / 1000,
+        subsample=terms.subsample / 1000,
+        patience=terms.early_stop,
         row_bits=terms.row_bits,
     )
 
 
-def held_class_rows(folds: int) -> int:
+def held_class_rows(folds: int, early_stop: int = 0) -> int:
     """The fewest rows of a class of which, one part held out by chance, enough are left: three
-    standard deviations more."""
-    left = 1 - 1 / max(2, folds)
-    return math.ceil((CLASS_ROWS + 3 * math.sqrt(CLASS_ROWS)) / left)
+    standard deviations more. With an `early_stop` a second part is held out, and has as many."""
+    most = 1 / max(2, folds)
+    least = min(most, 1 - 2 * most) if early_stop else 1 - most
+    return math.ceil((CLASS_ROWS + 3 * math.sqrt(CLASS_ROWS)) / least)
+
+
+def _least(terms: TrainTerms) -> int:
+    """Rows of both classes together."""
+    return 2 * held_class_rows(terms.folds, terms.early_stop)
 
 
 def _check_rows(contract: Contract, terms: TrainTerms) -> None:
     """Raise `Refused` for fewer rows than trees need, or more than their sums are exact for."""
     check_brought(contract, terms)
-    most, least = joined_rows(contract, terms.partners), 2 * held_class_rows(terms.folds)
+    most, least = joined_rows(contract, terms.partners), _least(terms)
     if most < least:
         raise Refused(
             f"'{terms.task}': at most {most:,} rows can be shared, at least {least:,} needed: "
@@ -220,6 +237,25 @@ def _limit(contract: Contract, terms: TrainTerms) -> int:
     row = _SEEDS * columns + terms.trees * nodes * level
     splits = terms.trees * nodes * (_NODE + _CANDIDATE * _CANDIDATES * columns)
     return FLOOR + joined_rows(contract, terms.partners) * row + splits
+
+
+def _more_words(terms: TrainTerms, me: str) -> str:
+    """How they grow besides."""
+    said = ""
+    if terms.subsample < 1000:
+        said += f"; each on {terms.subsample / 10:g}% of the records, by a coin of both"
+    for columns, way in ((terms.rising, "rise"), (terms.falling, "fall")):
+        said += f"; scores only {way} with {me}'s {', '.join(columns)}" * bool(columns)
+    if terms.early_stop:
+        said += (
+            f"; they end when {terms.early_stop} trees bring nothing to a second part, on which "
+            "none grows"
+        )
+    return said
+
+
+def _stopped(terms: TrainTerms) -> str:
+    return ", which follows from the labels of the second part" * bool(terms.early_stop)
 
 
 def _bits(count: int) -> str:

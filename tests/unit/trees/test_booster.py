@@ -114,3 +114,31 @@ def test_more_rows_than_planned_are_refused() -> None:
     bins, y = world(50)
     with pytest.raises(MisuseError, match="50 rows"):
         grow_alone(bins, LAYOUT, y, plan(49))
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_scores_go_one_way_with_a_column_that_has_one(way: int) -> None:
+    """Of every row, whatever its other columns: the first column's value is changed alone."""
+    layout = Layout((Column(9, True, True), Column(6, True, False)))
+    rng = np.random.default_rng(2)
+    bins = [rng.integers(0, c.cells, 900).astype(np.uint16) for c in layout.columns]
+    score = np.abs(bins[0] - 4.0) - 1.5 + 0.5 * bins[1] * (bins[0] % 2)  # no way at all
+    y = (rng.random(900) < 1 / (1 + np.exp(-score))).astype(np.int8)
+    terms = plan(900, trees=8, depth=4)
+
+    def steps(ways: tuple[int, ...]) -> Any:
+        forest, _ = grow_alone(bins, layout, y, terms, ways=ways)
+        assert any((tree.kind != LEAF).any() for tree in forest.trees)
+        values = [np.full(900, cell, np.uint16) for cell in range(8)]  # cell 8 is missing
+        return np.diff([forest.scores([value, bins[1]]) for value in values], axis=0)
+
+    assert (way * steps((way, 0)) >= -1e-12).all()
+    assert (way * steps((0, 0)) < -0.1).any(), "what the data alone would have"
+    assert np.array_equal(steps((0, 0)), steps(()))
+
+
+def test_ways_of_categories_and_of_other_columns_are_refused() -> None:
+    bins, y = world()
+    for ways in ((0, 1), (1,), (2, 0)):
+        with pytest.raises(MisuseError, match="cannot go"):
+            grow_alone(bins, LAYOUT, y, plan(400), ways=ways)

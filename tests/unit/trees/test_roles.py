@@ -111,6 +111,19 @@ def test_each_tree_takes_a_share_of_the_rows_by_a_coin_of_both() -> None:
     assert not np.array_equal(half.forest.trees[0].value, whole.forest.trees[0].value)
 
 
+def test_an_own_column_keeps_its_way_whatever_the_partner_splits() -> None:
+    world = World.of(900, 6)
+    bank, bureau, _ = world.run(plan(900, trees=6, depth=4), ways=(-1, 0))  # the data say 1
+    free, _, _ = world.run(plan(900, trees=6, depth=4))
+    assert bank.forest.partner_splits > 0
+    told = sides(bureau, world.b)
+    assert np.allclose(bank.forest.scores(world.a, told), bank.margin)
+    values = [np.full(900, cell, np.uint16) for cell in range(8)]
+    scores = np.array([bank.forest.scores([value, world.a[1]], told) for value in values])
+    assert (np.diff(scores, axis=0) <= 1e-12).all()
+    assert not np.allclose(free.margin, bank.margin)
+
+
 def test_rows_without_a_label_are_scored_and_move_nothing() -> None:
     world = World.of(700, 4)
     world.y[600:] = -1
