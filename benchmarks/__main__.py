@@ -57,7 +57,7 @@ def psi(
     timeout: Annotated[float, typer.Option(help="Seconds after which a run has hung.")] = 300.0,
     network: Annotated[
         str,
-        typer.Option(help="loopback, or rates of a cable between namespaces: 100mbit,1gbit."),
+        typer.Option(help="loopback, or cables between namespaces: 100mbit,1gbit,100mbit-10ms."),
     ] = "loopback",
     largest: Annotated[
         str, typer.Option(help="Leave subjects out of larger sizes: ours-ecdh=1e6,spu-ecdh=1e5.")
@@ -151,6 +151,40 @@ def aggregate(
     )  # fmt: skip
     show.print_table(found)
     if json is not None:
+        files.save(json, found)
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str, typer.Option(help="Sets of the examples, or invented-1e6: 20 + 20 normal columns.")
+    ] = "bank_marketing,credit_default",
+    model: Annotated[str, typer.Option(help="logistic or trees.")] = "logistic",
+    subjects: Annotated[str, typer.Option(help="Our subjects.")] = "ours",
+    against: Annotated[
+        str, typer.Option(help="Peers: secretflow, secretflow-dealer, sklearn, xgboost.")
+    ] = "",
+    network: Annotated[
+        str, typer.Option(help="loopback, or rates and a delay each way: 100mbit-10ms.")
+    ] = "loopback",
+    runs: Annotated[int, typer.Option(min=1, help="Runs; medians are told.")] = 1,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a run has hung.")] = 900.0,
+    json: Json = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep other rows that the file of --json has.")
+    ] = False,
+) -> None:
+    """One model over two parties' columns: time, bytes, rounds, memory and AUC."""
+    from benchmarks.train import measure
+
+    found = measure(
+        _names(data), _names(subjects) + _names(against), model=model, runs=runs, told=_told,
+        timeout=timeout, networks=_names(network),
+    )  # fmt: skip
+    show.print_table(found)
+    if json is not None:
+        if keep and json.exists():
+            found = files.merged(files.load(json), found)
         files.save(json, found)
 
 

@@ -1,8 +1,9 @@
 """Where the two parties of a race run: on loopback, or in namespaces joined by a slow cable.
 
 A cable is a pair of virtual devices in two network namespaces; a token bucket at each end holds
-what that side sends to the rate, so that both directions have it in full. Distance is not
-modelled: what a round costs is what the kernel takes.
+what that side sends to the rate, so that both directions have it in full. `100mbit-10ms` also
+delays every packet by 10 ms each way (`distance`); without a delay a round costs what the kernel
+takes.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+from benchmarks.distance import PACKET, distance
 from benchmarks.party import HOSTS, ROLES, carried
 from psi.protocol import EnvironmentFailed, MisuseError
 
-__all__ = ["LOOPBACK", "Network", "cable_commands", "network", "rate_of", "told_rate"]
+__all__ = ["LOOPBACK", "Network", "cable_commands", "delay_of", "network", "rate_of", "told_rate"]
 
 LOOPBACK = "loopback"
 _UNITS = {"kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
@@ -51,10 +53,26 @@ def rate_of(text: str) -> int:
 
     Raises `MisuseError`.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmg](?:bit|b/s))", text.strip().lower())
+    return _parsed(text)[0]
+
+
+def delay_of(text: str) -> float:
+    """Seconds each way of `100mbit-10ms` or, as rows tell it, `100 Mb/s, 10 ms`; 0 for none.
+
+    Raises `MisuseError`.
+    """
+    return _parsed(text)[1]
+
+
+def _parsed(text: str) -> tuple[int, float]:
+    pattern = r"(\d+(?:\.\d+)?) ?([kmg](?:bit|b/s))(?:(?:-|, )(\d+(?:\.\d+)?) ?ms)?"
+    found = re.fullmatch(pattern, text.strip().lower())
     if found is None or not float(found[1]):
-        raise MisuseError(f"network {text!r} found, loopback or a rate such as 100mbit allowed")
-    return round(float(found[1]) * (_UNITS | _TOLD)[found[2]])
+        raise MisuseError(
+            f"network {text!r} found, loopback or a rate such as 100mbit allowed, or that and a "
+            "delay: 100mbit-10ms"
+        )
+    return round(float(found[1]) * (_UNITS | _TOLD)[found[2]]), float(found[3] or 0) / 1000
 
 
 def told_rate(bits: float) -> str:
@@ -65,12 +83,22 @@ def told_rate(bits: float) -> str:
     return f"{bits / 1e3:g} kb/s"
 
 
-def cable_commands(spaces: Sequence[str], hosts: Sequence[str], bits: int) -> list[tuple[str, ...]]:
-    """What makes the namespaces, a cable between them, and its rate at both ends."""
+def cable_commands(
+    spaces: Sequence[str], hosts: Sequence[str], bits: int, *, far: Sequence[str] = ()
+) -> list[tuple[str, ...]]:
+    """What makes the namespaces, a cable between them, and its rate at both ends.
+
+    `far` are the two ends of a cable that is there already, one a namespace.
+    """
     first, second = spaces
     made: list[tuple[str, ...]] = [("ip", "netns", "add", space) for space in spaces]
     ends = ("peer", "name", "up0", "netns", second)
-    made.append(("ip", "link", "add", "up0", "netns", first, "type", "veth", *ends))
+    if not far:
+        made.append(("ip", "link", "add", "up0", "netns", first, "type", "veth", *ends))
+    made += [
+        ("ip", "link", "set", device, "netns", space, "name", "up0", "mtu", f"{PACKET}")
+        for device, space in zip(far, spaces, strict=False)
+    ]
     # two milliseconds at the rate, and at least two of the largest packets
     burst = max(1 << 17, bits // 8 // 500)
     for space, host in zip(spaces, hosts, strict=True):
@@ -96,16 +124,18 @@ def network(text: str) -> Iterator[Network]:
     if text == LOOPBACK:
         yield Network()
         return
-    bits = rate_of(text)
+    bits, delay = _parsed(text)
     if os.geteuid() or not (shutil.which("ip") and shutil.which("tc")):
         raise EnvironmentFailed(f"a network of {told_rate(bits)} {_HINT}")
     number = os.getpid()
     spaces = (f"fp-race-{number}-a", f"fp-race-{number}-b")
     hosts = (f"10.214.{number % 250}.1", f"10.214.{number % 250}.2")
+    away = f", {delay * 1000:g} ms" if delay else ""
     try:
-        for command in cable_commands(spaces, hosts, bits):
-            _run(*command)
-        yield Network(told_rate(bits), hosts, spaces)
+        with distance(delay) if delay else nullcontext(()) as far:
+            for command in cable_commands(spaces, hosts, bits, far=far):
+                _run(*command)
+            yield Network(told_rate(bits) + away, hosts, spaces)
     finally:
         for space in spaces:
             subprocess.run(("ip", "netns", "del", space), capture_output=True, check=False)

@@ -92,6 +92,45 @@ def carried(counters: str = "", device: str = "lo") -> int:
     return next((int(x.split()[1]) for x in lines if x.strip().startswith(f"{device}:")), 0)
 
 
+# training
+
+
+def rows_of(role: str, case: dict[str, Any]) -> Any:
+    """A party's design columns `x: float64[n, k]`, folds `int8[n]`, and the receiver's label."""
+    import numpy as np
+
+    with np.load(Path(case["folder"]) / f"{role}.npz", allow_pickle=False) as kept:
+        return {name: kept[name] for name in kept.files}
+
+
+def joined(case: dict[str, Any]) -> Any:
+    """Both parties' columns in one place, for subjects that keep nothing private."""
+    import numpy as np
+
+    own, other = (rows_of(role, case) for role in ROLES)
+    return own | {"x": np.hstack([own["x"], other["x"]])}
+
+
+def auc(label: Any, scores: Any) -> float:
+    """Area under the curve, ties counted half."""
+    import numpy as np
+
+    values, place, many = np.unique(scores, return_inverse=True, return_counts=True)
+    below = np.cumsum(many) - many
+    ranks = below[place] + (many[place] + 1) / 2
+    ones = np.asarray(label) == 1
+    first, rest = int(ones.sum()), int((~ones).sum())
+    del values
+    return float((ranks[ones].sum() - first * (first + 1) / 2) / (first * rest))
+
+
+def mean_auc(label: Any, scores: Any, fold: Any) -> float:
+    """Of the folds, each by the model that has not seen it."""
+    import numpy as np
+
+    return float(np.mean([auc(label[fold == f], scores[fold == f]) for f in np.unique(fold)]))
+
+
 class Stopwatch:
     """Wall clock and processor time of this process, all threads, from its making."""
 
@@ -104,10 +143,12 @@ class Stopwatch:
         matched: int,
         wire_bytes: int | None = None,
         offline_s: float | None = None,
+        **more: float | None,
     ) -> None:
         """Print the party's figures; `wire_bytes` is what it sent, None if it cannot tell.
 
-        `offline_s` is what a subject that prepares something for many runs took for that.
+        `offline_s` is what a subject that prepares something for many runs took for that; `more`
+        are figures of the suite, of which the receiver's count, None where there is none.
         """
         figures = {
             "version": version,
@@ -119,4 +160,5 @@ class Stopwatch:
         }
         if offline_s is not None:
             figures["offline_s"] = offline_s
+        figures |= {name: value for name, value in more.items() if value is not None}
         print(json.dumps(figures), flush=True)

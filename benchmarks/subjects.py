@@ -103,7 +103,10 @@ def _base_python(requirements: str, peer: str) -> str:
     check = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
     for candidate in candidates:
         try:
-            if not subprocess.run((candidate, "-c", check), check=False, timeout=60).returncode:
+            asked = subprocess.run(
+                (candidate, "-c", check), check=False, timeout=60, capture_output=True
+            )
+            if not asked.returncode:
                 return candidate
         except OSError:
             continue

@@ -156,7 +156,7 @@ def regression_estimate(rates: Rates, rows: int, features: int, plan: Regression
     All parties work at the same time. A category is one feature, whatever its columns.
     """
     fine = plan.column_bits > 8
-    trees, depth = features * (2 if fine else 1), 7 if fine else 8
+    trees, depth = features * (2 if fine else 1), 7 if fine else plan.column_bits
     models = plan.evaluations + plan.folds * plan.fold_evaluations
     vectors = models + max(0, plan.folds - 1)
     before, rank = plan.partners - 1, REGRESSION_RANK

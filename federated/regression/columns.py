@@ -4,12 +4,12 @@ Every tree has one number a row, every number public integer weights for one or 
 columns*; a column's integer in a row is the sum of the weights that its trees' numbers have. The
 other side, which holds residuals, needs to know weights but no number:
 
-- a column on an even grid of up to 256 points is its own number, exact;
+- a column on an even grid of up to 2^bits points (at most 256) is its own number, exact;
 - columns of 0 and 1 that stand side by side and exclude each other are one category;
 - these are joined while a tree has no more than 128 leaves;
-- other columns are made orthogonal among themselves first (Cholesky), then rounded: to 256 levels
-  spaced as a sinh, or to two digits of an even grid. Levels reach BOUND standard deviations: what
-  is further counts as that far in gradients.
+- other columns are made orthogonal among themselves first (Cholesky), then rounded: to 2^bits
+  levels spaced as a sinh, or to two digits of an even grid. Levels reach BOUND standard deviations:
+  what is further counts as that far in gradients.
 
 What comes back is a linear map from integer columns to design columns, fitted by least squares: of
 exact columns it is exact. The label party also adds what the map loses of the residuals that it
@@ -64,14 +64,14 @@ class Columns:
     @classmethod
     def of(cls, x: Floats, bits: int) -> Columns:
         """Trees of `float64[n, p]`; `bits` of a column that is on no small even grid."""
-        small, wide = _sorted(x)
+        small, wide = _sorted(x, min(1 << bits, _POINTS))
         made = _Made([], [], 0)
         for factors in _joined(small):
             made.add([f.kind for f in factors], [f.size for f in factors], _mixed(factors))
         if wide:
             for column in _orthogonal(x[:, wide]).T:
-                if bits == 8:
-                    made.levels(column)
+                if bits <= 8:
+                    made.levels(column, 1 << bits)
                 else:
                     made.digits(column, bits)
         layout = Layout(tuple(made.trees), made.integers, x.shape[1])
@@ -180,7 +180,7 @@ class Sides:
 def _known(kind: int, size: int, bits: int) -> bool:
     low, high = bits // 2, bits - bits // 2
     if kind >= LEVELS:
-        return kind < LEVELS + SHAPES and size == _POINTS and bits == 8
+        return kind < LEVELS + SHAPES and size == 1 << bits and bits <= 8
     if kind == HIGH + low:
         return size == 1 << high and bits > 8
     if kind == LOW:
@@ -194,15 +194,16 @@ def _weights(kind: int, size: int) -> Integers:
     if kind == CATEGORY:
         return np.eye(size, dtype=np.int64)[:, 1:]
     if kind >= LEVELS:
-        return _levels((kind - LEVELS) / 2)[:, None]
+        return _levels((kind - LEVELS) / 2, size)[:, None]
     if kind >= HIGH:
         return ((number - size // 2) << (kind - HIGH))[:, None]
     return (number - (size // 2 if kind == EVEN else 0))[:, None]
 
 
-def _levels(shape: float) -> Integers:
-    """256 levels, TOP sinh(c t) / sinh(c) for t from -1 to 1, of which the first is spare."""
-    t = (np.arange(_POINTS) - 128) / 127.0
+def _levels(shape: float, size: int) -> Integers:
+    """Levels TOP sinh(c t) / sinh(c) for t from -1 to 1, of which the first is spare."""
+    half = size // 2
+    t = (np.arange(size) - half) / (half - 1.0)
     found = np.rint(TOP * (np.sinh(shape * t) / np.sinh(shape) if shape else t)).astype(np.int64)
     found[0] = 0
     return found
@@ -230,20 +231,20 @@ class _Made:
         self.numbers.append(numbers.astype(np.uint16))
         self.integers += width_of(tree)
 
-    def levels(self, column: Floats) -> None:
-        """256 levels of the shape that rounds the column best."""
+    def levels(self, column: Floats, size: int) -> None:
+        """So many levels of the shape that rounds the column best."""
         column = column - np.median(column)
         far = min(float(np.abs(column).max()), BOUND * float(column.std()))
         scaled = np.clip(column / far, -1.0, 1.0) * TOP
         best = None
         for shape in range(SHAPES):
-            levels = _levels(shape / 2)[1:]
+            levels = _levels(shape / 2, size)[1:]
             found = np.searchsorted((levels[1:] + levels[:-1]) / 2, scaled)
             error = float(np.mean((levels[found] - scaled) ** 2))
             if best is None or error < best[0]:
                 best = error, shape, found + 1
         if best is not None:
-            self.add([LEVELS + best[1]], [_POINTS], best[2])
+            self.add([LEVELS + best[1]], [size], best[2])
 
     def digits(self, column: Floats, bits: int) -> None:
         """Two digits of an even grid over the column's range."""
@@ -256,8 +257,8 @@ class _Made:
         self.numbers.append((found & ((1 << low_bits) - 1)).astype(np.uint16))
 
 
-def _sorted(x: Floats) -> tuple[list[_Factor], list[int]]:
-    """Columns that are on small even grids, categories together; the others' places."""
+def _sorted(x: Floats, most: int) -> tuple[list[_Factor], list[int]]:
+    """Columns on even grids of up to `most` points, categories together; the others' places."""
     small: list[_Factor] = []
     wide: list[int] = []
     at = 0
@@ -266,7 +267,7 @@ def _sorted(x: Floats) -> tuple[list[_Factor], list[int]]:
         if many > 1:
             numbers = (x[:, at : at + many] * np.arange(1, many + 1)).sum(axis=1)
             small.append(_Factor(CATEGORY, many + 1, numbers.astype(np.int64)))
-        elif (found := _even(x[:, at])) is not None:
+        elif (found := _even(x[:, at], most)) is not None:
             small.append(found)
         else:
             wide.append(at)
@@ -287,16 +288,16 @@ def _category(x: Floats, at: int) -> int:
     return many
 
 
-def _even(column: Floats) -> _Factor | None:
-    """The column as numbers of an even grid of up to 256 points."""
+def _even(column: Floats, most: int) -> _Factor | None:
+    """The column as numbers of an even grid of up to `most` points."""
     values = np.unique(column)
-    if len(values) < 2 or len(values) > _POINTS:
+    if len(values) < 2 or len(values) > most:
         return None
     gaps = np.diff(values)
     step = gaps[gaps > gaps.max() * 1e-9].min()
     numbers = (column - values[0]) / step
     size = int(np.rint(numbers.max())) + 1
-    if size > _POINTS or np.abs(numbers - np.rint(numbers)).max() > 1e-6:
+    if size > most or np.abs(numbers - np.rint(numbers)).max() > 1e-6:
         return None
     return _Factor(EVEN, max(2, size), np.rint(numbers).astype(np.int64))
 

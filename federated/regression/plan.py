@@ -35,7 +35,7 @@ MOST = 1024.0
 FINEST_SCORES = 12
 """The most `score_bits`."""
 MANY_ROWS = 1 << 14
-"""Rows from which on eight bits of a column and noise of one row cost no quality."""
+"""Rows from which on seven bits of a column and noise of one row cost no quality."""
 FOLDS_ALONE = ((1 << 12, 0), (1 << 10, 3), (0, 6))
 """From how many rows on each fold has how many evaluations of its own.
 
@@ -63,8 +63,8 @@ class RegressionPlan:
         standard deviation; 1 to `FINEST_SCORES`.
     grid_bits: a partner's score is one of 2^grid_bits points of an even grid in a lookup.
     weighted: rows have weights, which their residuals are multiplied by; not in linear regression.
-    column_bits: of a number that is on no small even grid, in gradients: 8 in one tree, more in
-        two. Scores are made of exact columns.
+    column_bits: of a number that is on no small even grid, in gradients: up to 8 in one tree, more
+        in two. Scores are made of exact columns.
     """
 
     rows: int
@@ -88,7 +88,7 @@ class RegressionPlan:
         _within("score_bits", self.score_bits, 1, FINEST_SCORES)
         _within("grid_bits", self.grid_bits, 6, 12)
         _within("partners", self.partners, 1, MOST_PARTNERS)
-        _within("column_bits", self.column_bits, 8, 16)
+        _within("column_bits", self.column_bits, 7, 16)
         if self.link not in LINKS:
             raise MisuseError(f"link {self.link!r} found, {', '.join(LINKS)} allowed")
         if self.weighted and self.link == "linear":
@@ -156,8 +156,12 @@ def planned(
         penalty=penalty,
         noise=float(many) if noise is None else noise,
         score_bits=score_bits,
-        grid_bits=8 if many else 10 if rows >= 2048 or partners > 1 else 12,
-        column_bits=8 if many else 14,
+        grid_bits=(7 if partners == 1 else 8)
+        if many
+        else 10
+        if rows >= 2048 or partners > 1
+        else 12,
+        column_bits=7 if many else 14,
     )
 
 

@@ -99,8 +99,8 @@ def table_bits(plan: RegressionPlan) -> int:
 
 def scale_bits(plan: RegressionPlan) -> int:
     """Fraction bits of residuals: their sum over all rows stays below 1/16 of the lanes' range."""
-    columns = 11 if plan.column_bits == 8 else plan.column_bits
-    most = _TABLE_BITS * plan.partners + (12 if plan.column_bits == 8 else 16)
+    columns = 11 if plan.column_bits <= 8 else plan.column_bits
+    most = _TABLE_BITS * plan.partners + (12 if plan.column_bits <= 8 else 16)
     return min(most, 8 * lane_bytes(plan) - 4 - columns - plan.rows.bit_length())
 
 

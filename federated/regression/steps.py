@@ -23,8 +23,11 @@ __all__ = ["following", "near_enough", "own_products"]
 
 DONE = 1e-3
 """Standard errors from the optimum that count as none."""
-SETTLED, NOISY = 2, 1.15
-"""How many evaluations in a row are at most how far above their noise, to be at the optimum."""
+NOISY = 1.6
+"""How far above its noise an evaluation may be to count as at the optimum.
+
+There the gradient has noise, and the point is off by the noise of the evaluation before: √2.
+"""
 
 
 def own_products(
@@ -99,11 +102,11 @@ def following(
 
 
 def near_enough(log: list[Entry]) -> bool:
-    """Whether one evaluation more is enough: the gradient is nothing, or noise for the second time.
+    """Whether one evaluation more is enough: the gradient is nothing, or what noise makes of it.
 
     The last one adds the folds, and one draw more to the mean of models.
     """
     every = [entry for entry in log if entry.fold == EVERY]
     if not every[-1].floor:
         return every[-1].left < DONE
-    return len(every) > SETTLED and all(e.left < NOISY * e.floor for e in every[-SETTLED:])
+    return every[-1].left < NOISY * every[-1].floor

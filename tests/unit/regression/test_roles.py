@@ -119,8 +119,8 @@ def test_a_fit_ends_when_its_gradient_is_nothing_or_noise() -> None:
         True
     ] * 2
     assert sum(entry["fold"] >= 0 for entry in bank.log) == 3
-    # with noise: when two in a row are what noise alone makes
-    for lefts, enough in (([9, 4, 2.0], False), ([9, 2.2, 2.1], True), ([2.1, 2.1], False)):
+    # with noise: when it is what noise makes there, which is √2 of one evaluation's
+    for lefts, enough in (([9, 3.3], False), ([9, 4, 3.1], True), ([2.1], False)):
         log = [Entry(n, EVERY, left, 2.0 * bool(n), 1.0) for n, left in enumerate(lefts)]
         assert near_enough(log) is enough
 

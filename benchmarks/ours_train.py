@@ -1,0 +1,119 @@
+"""Our side of a training: the role of a regression or of trees on the socket router.
+
+Trees and shares lie in a sealed spool, as in a job. Each frame is sent with how many frames came
+one after the other before it, so that the receiver tells `rounds`: the length of the longest chain
+of messages each of which had to wait for the one before.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+import struct
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ours_psi import SESSION, drive
+from benchmarks.party import Start, Stopwatch, auc, mean_auc, meet, options, rows_of
+from federated import trees
+from federated.regression import FeatureParty, LabelParty, planned
+from federated.session.routers import SocketEndpoint
+from federated.store.spool import Spool
+from federated.trees.binning import bins_of_numbers
+from federated.trees.layout import Layout
+from psi.protocol import Context, Envelope, Pair, Role
+
+_DEEP = struct.Struct("<I")
+PEER = {"receiver": "sender", "sender": "receiver"}
+
+
+class Deep:
+    """An endpoint that counts how many messages followed from each other."""
+
+    def __init__(self, inner: SocketEndpoint) -> None:
+        self._inner, self.name, self.depth = inner, inner.name, 0
+
+    def send(self, receiver: str, frame: bytes) -> None:
+        self._inner.send(receiver, _DEEP.pack(self.depth + 1) + frame)
+
+    def receive(self, timeout: float) -> tuple[str, bytes]:
+        sender, frame = self._inner.receive(timeout)
+        if frame:
+            self.depth = max(self.depth, _DEEP.unpack_from(frame)[0])
+        return sender, frame[_DEEP.size :]
+
+
+def regression(context: Context, case: dict[str, Any], rows: Any) -> Role[Any]:
+    """The regression's role of the context's party, on the terms that a job has."""
+    plan = planned(len(rows["fold"]), folds=case["folds"])
+    peer = PEER[context.party]
+    if context.party == "sender":
+        return FeatureParty(context, peer, rows["x"], plan=plan)
+    return LabelParty(
+        context, [peer], rows["x"], rows["label"], plan=plan, folds=rows["fold"].astype(np.int64)
+    )
+
+
+def boosted(context: Context, case: dict[str, Any], rows: Any) -> Role[Any]:
+    """The trees' role: rows of the first fold are scored only."""
+    every = [bins_of_numbers(f"x{at}", column, most=32) for at, column in enumerate(rows["x"].T)]
+    kept = [(each, column) for each, column in zip(every, rows["x"].T, strict=True) if each]
+    bins = [each.bins(column) for each, column in kept]
+    layout = Layout(tuple(each.column for each, _ in kept))
+    terms = {name: case[name] for name in ("trees", "depth", "rate")}
+    plan = trees.TreesPlan(rows=len(rows["fold"]), row_bits=case["trees"] * case["depth"], **terms)
+    peer = PEER[context.party]
+    if context.party == "sender":
+        return trees.FeatureParty(context, peer, bins, layout, plan=plan)
+    label = np.where(rows["fold"] == 0, -1, rows["label"]).astype(np.int8)
+    return trees.LabelParty(context, [peer], bins, layout, label, plan=plan)
+
+
+ROLES = {"logistic": regression, "trees": boosted}
+
+
+def warm(case: dict[str, Any]) -> None:
+    """Load the compiled kernels: both roles once on few rows."""
+    rng = np.random.default_rng(0)
+    fold, label = np.arange(2048) % 5, (rng.random(2048) < 0.4).astype(np.int8)
+    small = case | {"trees": 2, "depth": 2}
+    given = {"x": rng.normal(size=(2048, 2)), "fold": fold, "label": label}
+    places = [Context(SESSION, "warm", party, secrets.token_bytes) for party in PEER]
+    Pair(*(ROLES[case["model"]](place, small, given) for place in places)).run()
+
+
+def figures(case: dict[str, Any], rows: Any, result: Any) -> dict[str, Any]:
+    """What the receiver tells of its model."""
+    if case["model"] == "trees":
+        held = rows["fold"] == 0
+        return {"auc": auc(rows["label"][held], result.margin[held]), "scored_folds": 1}
+    found = mean_auc(rows["label"], result.fold_scores, rows["fold"])
+    return {"auc": found, "scored_folds": case["folds"], "evaluations": result.evaluations}
+
+
+def run(start: Start) -> None:
+    """One party from its columns to its part of the model."""
+    role, case = start.role, start.case
+    rows = rows_of(role, case)
+    warm(case)
+    with tempfile.TemporaryDirectory() as folder:
+        meet(role, start.port, start.hosts)
+        endpoint = SocketEndpoint(role, start.addresses())
+        endpoint.connect(PEER[role])
+        deep, waiting = Deep(endpoint), list[Envelope]()
+        watch = Stopwatch()
+        store = Spool(Path(folder), secrets.token_bytes)
+        context = Context(SESSION, "train", role, secrets.token_bytes, store)
+        result = drive(deep, ROLES[case["model"]](context, case, rows), waiting)  # type: ignore[arg-type]
+        told = figures(case, rows, result) if role == "receiver" else {}
+        version = importlib.metadata.version("fedprofile")
+        sent = endpoint.bytes_sent
+        watch.report(version, len(rows["fold"]), sent, rounds=deep.depth, **told)
+        endpoint.close()
+
+
+if __name__ == "__main__":
+    run(options())

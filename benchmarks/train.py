@@ -1,0 +1,126 @@
+"""The suite `train`: one model over two parties' columns, two processes, five folds.
+
+The sets are those of the examples, encoded by the product's encoder and laid out in one folder for
+every subject; what is timed begins with aligned design columns at both parties. `logistic` is
+measured by the mean AUC of five folds, each by a model that has not seen it, `trees` by that of the
+first fold.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.attack.data import Floats, load
+from benchmarks.attack.plain import dealt
+from benchmarks.networks import LOOPBACK, Network, network
+from benchmarks.race import race
+from benchmarks.rows import Row, median_row
+from benchmarks.subjects import Subject, find
+from psi.protocol import FedprofileError, MisuseError
+
+__all__ = ["FOLDS", "MODELS", "lay_out", "measure"]
+
+Told = Callable[[str], None]
+MODELS: Mapping[str, Mapping[str, Any]] = {
+    "logistic": {"folds": 5},
+    "trees": {"trees": 20, "depth": 4, "rate": 0.3},
+}
+FOLDS = 5
+INVENTED = "invented-"
+"""Before a number of rows: normal columns, twenty a party."""
+
+
+def measure(
+    sets: Sequence[str],
+    names: Sequence[str],
+    *,
+    model: str,
+    runs: int,
+    told: Told,
+    timeout: float = 900.0,
+    networks: Sequence[str] = (LOOPBACK,),
+) -> list[Row]:
+    """Medians of `runs` interleaved runs of every subject on every set and network.
+
+    Raises `MisuseError` for a model or a set that there is not.
+    """
+    if model not in MODELS:
+        raise MisuseError(f"model {model!r} found, {', '.join(MODELS)} allowed")
+    subjects: dict[str, Subject | str] = {}
+    for name in names:
+        try:
+            subjects[name] = find(name, "train")
+        except FedprofileError as error:
+            subjects[name] = str(error)
+    rows: list[Row] = []
+    for each in sets:
+        with tempfile.TemporaryDirectory() as folder:
+            case = {"data": each, "model": model} | lay_out(each, Path(folder)) | MODELS[model]
+            for text in networks:
+                with network(text) as over:
+                    given = (subjects, case, folder, over, runs)
+                    rows += _measured(*given, told=told, timeout=timeout)
+    return rows
+
+
+def _measured(
+    subjects: Mapping[str, Subject | str],
+    case: dict[str, Any],
+    folder: str,
+    over: Network,
+    runs: int,
+    *,
+    told: Told,
+    timeout: float,
+) -> list[Row]:
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in subjects}
+    for number in range(runs):
+        for name, subject in subjects.items():
+            if found[name] and "error" in found[name][-1]:
+                continue
+            told(f"{name}, {case['data']}, {over.name}, run {number + 1} of {runs}")
+            if isinstance(subject, str):
+                found[name].append({"error": subject})
+            else:
+                found[name].append(race(subject, case | {"folder": folder}, timeout, over))
+    rows = []
+    for name, each in found.items():
+        good = [run for run in each if "error" not in run] or each
+        rows.append(median_row("train", name, case, good, over.name))
+    return rows
+
+
+def lay_out(name: str, folder: Path) -> dict[str, int]:
+    """Write both parties' columns for all subjects; how many rows and columns there are."""
+    own, partner, label = _columns(name)
+    fold = dealt(label, FOLDS, np.random.default_rng(1)).astype(np.int8)
+    np.savez(folder / "receiver.npz", x=own, fold=fold, label=label)
+    np.savez(folder / "sender.npz", x=partner, fold=fold)
+    sizes = {"rows": len(label), "own": own.shape[1], "partner": partner.shape[1]}
+    (folder / "sizes.json").write_text(json.dumps(sizes))
+    return sizes
+
+
+def _columns(name: str) -> tuple[Floats, Floats, Any]:
+    if not name.startswith(INVENTED):
+        found = load(name)
+        known = found.label >= 0
+        return found.own[known], found.partner[known], found.label[known]
+    try:
+        rows = int(float(name.removeprefix(INVENTED)))
+    except ValueError:
+        raise MisuseError(f"set {name!r} found, invented-ROWS such as invented-1e6 allowed") from (
+            None
+        )
+    rng = np.random.default_rng(3)
+    common = rng.normal(size=(rows, 1))
+    own, partner = (0.4 * common + rng.normal(size=(rows, 20)) for _ in range(2))
+    score = own @ np.linspace(0.4, -0.2, 20) + partner @ np.linspace(-0.3, 0.3, 20) - 1.0
+    label = (rng.random(rows) < 1 / (1 + np.exp(-score))).astype(np.int8)
+    return own, partner, label
