@@ -61,7 +61,8 @@ def measure(
     rows: list[Row] = []
     for each in sets:
         with tempfile.TemporaryDirectory() as folder:
-            case = {"data": each, "model": model} | lay_out(each, Path(folder)) | MODELS[model]
+            sizes = lay_out(each, Path(folder))
+            case: dict[str, Any] = {"data": each, "model": model, **sizes, **MODELS[model]}
             for text in networks:
                 with network(text) as over:
                     given = (subjects, case, folder, over, runs)
