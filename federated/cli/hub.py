@@ -27,6 +27,24 @@ HOME = Path("fedprofile-hub")
 UNCALLED = "others cannot call it: hub start --passphrase-file opens its keys"
 
 
+TURNED = {
+    "activate": "of nodes that had to connect anew: this hub was restarted",
+    "busy": "too many at once",
+    "certificate": "without a node's certificate",
+    "foreign": "in another node's name",
+    "invite": "by an invite that is unknown, used or expired",
+    "older": "of a node that is an older copy, or of which another copy has run",
+    "path": "for what no node needs: strangers at the port",
+    "method": "for what no node needs: strangers at the port",
+    "replaced": "of a second process with one node's keys",
+    "revoked": "of nodes that were revoked",
+    "stranger": "with a certificate that is not registered",
+    "version": "by another version of fedprofile: update whichever is older, hub or node",
+    "void": "in answer to what had expired: sent again by itself",
+}
+"""What `status` says of calls that were turned away, by their code."""
+
+
 @app.command()
 def init(
     host: Annotated[
@@ -205,7 +223,12 @@ def status(
         if node["foreign"]:
             typer.echo(f"  {node['foreign']} times it spoke in another's name")
     for code, count in sorted(found["turned_away"].items()):
-        typer.echo(f"turned away ({code}): {count}")
+        typer.echo(
+            f"turned away ({code}): {count} calls, {TURNED.get(code, 'malformed or misused')}"
+        )
+    for name, said in sorted(found.get("other_versions", {}).items()):
+        who = name or "somebody who is not registered"
+        typer.echo(f"  {who} speaks version {said} of the channel, this hub {found['speaks']}")
 
 
 def _interrupt() -> None:

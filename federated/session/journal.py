@@ -27,13 +27,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from federated.session.shelf import Shelf
-from federated.store.files import disk_failed, make_folder, private_file
+from federated.store.files import disk_failed, make_folder, of_another_version, private_file
 from federated.store.records import pack, unpack
 from federated.store.spool import Spool
 from federated.store.vault import Vault
 from psi.protocol import (
     InputError,
     Length,
+    PeerError,
     Random,
     Range,
     Text,
@@ -219,7 +220,10 @@ class Journal:
         if not (self.folder / "point").exists():
             return None
         data = self._vault.read("point")
-        return None if data is None else decode(data, Point)
+        try:
+            return None if data is None else decode(data, Point)
+        except PeerError as error:
+            raise of_another_version(error) from None
 
     def _cut(self, peer: str, end: int) -> None:
         """Forget frames that were logged after the last point: they were never sent."""

@@ -29,6 +29,7 @@ from federated.session.last_round import Finish
 from federated.session.progress import NOTES, Note, NotesOut
 from federated.session.result_types import RESULTS
 from federated.session.routers import Endpoint
+from federated.store.files import of_another_version
 from federated.store.plain import to_plain
 from federated.store.records import pack
 from federated.tables.kept_tables import KeptTables
@@ -216,7 +217,10 @@ class Session:
             pass
         self.tell(step, 0.0)
         if self._point is not None and self._point.step == step:
-            role.restore(self._point.role)
+            try:
+                role.restore(self._point.role)
+            except PeerError as error:
+                raise of_another_version(error) from None
             turn: Outgoing[R] = Outgoing()
         else:
             turn = role.start()

@@ -15,9 +15,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from psi.protocol import EnvironmentFailed, MisuseError
+from psi.protocol import EnvironmentFailed, FedprofileError, MisuseError
 
-__all__ = ["check_layout", "disk_failed", "locked", "make_folder", "private_file", "write_atomic"]
+__all__ = [
+    "check_layout",
+    "disk_failed",
+    "locked",
+    "make_folder",
+    "of_another_version",
+    "private_file",
+    "write_atomic",
+]
 
 
 def disk_failed(what: str, error: OSError, hint: str = "") -> EnvironmentFailed:
@@ -25,6 +33,14 @@ def disk_failed(what: str, error: OSError, hint: str = "") -> EnvironmentFailed:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         hint = "make room on the disk and start again; what was done so far stays"
     return EnvironmentFailed(f"{what}: {error.strerror}", hint=hint)
+
+
+def of_another_version(error: FedprofileError) -> EnvironmentFailed:
+    """What a job at rest says whose records are not those of this version; its journal stays."""
+    return EnvironmentFailed(
+        f"this job was begun by another version of this software, or is damaged: {error.message}",
+        hint="go on with the version that began it, or stop the job and have it proposed anew",
+    )
 
 
 def check_layout(file: Path, found: object, known: int) -> None:

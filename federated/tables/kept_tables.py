@@ -32,12 +32,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.readers.canonical import canonical_column
+from federated.store.files import of_another_version
 from federated.store.plain import canonical, from_canonical
 from federated.store.vault import Vault
 from federated.tables.about import About
 from federated.tables.basis import Admission, Basis, BasisAsked, admit, nobody_left
 from federated.tables.source import Source
-from psi.protocol import InputError, Random
+from psi.protocol import InputError, PeerError, Random
 
 __all__ = ["Extract", "KeptTables"]
 
@@ -217,7 +218,10 @@ class KeptTables:
 
     def _copy(self, table: str) -> _Copy | None:
         data = self._vault.read(_name(table), table.encode())
-        return None if data is None else from_canonical(_Copy, data)
+        try:
+            return None if data is None else from_canonical(_Copy, data)
+        except PeerError as error:
+            raise of_another_version(error) from None
 
     def _part(self, copy: _Copy, number: int) -> pa.Table:
         bound = f"{copy.mark}/{number}".encode()

@@ -94,11 +94,11 @@ def test_a_hub_whose_certificate_has_expired(
 def test_a_node_of_another_version(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "VERSION", "0")
     invite = place.home.invite("b")
-    with pytest.raises(Refused, match="this hub speaks version 1; update this node"):
+    with pytest.raises(Refused, match="this hub speaks version 1 of the channel, this node"):
         enrol(invite, make_key())
     monkeypatch.undo()
     keys = place.keys(place.home.invite("a"))
     monkeypatch.setattr(fleet, "VERSION", "0")
     error = ended(place, keys)
     assert isinstance(error, Refused)
-    assert "this hub speaks version 1; update this node" in error.message
+    assert "this hub speaks version 1 of the channel, this node" in error.message

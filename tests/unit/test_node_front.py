@@ -26,6 +26,7 @@ from federated.keys.identity_file import write_identity
 from federated.keys.keyfile import save_keys
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
+from federated.node.lives import OlderCopy
 from federated.store.files import locked
 from federated.wire.certificates import make_key, write_key
 from federated.wire.flower import front as fronts
@@ -102,6 +103,19 @@ def alive(process: int) -> bool:
 def call(kind: Kind = Kind.CALL) -> Parcel:
     data = make_call(JOB, KEYS["bank"], {n: keys.identity for n, keys in KEYS.items()})
     return notice(kind, JOB, "bank", "bureau", data=data if kind == Kind.CALL else b"")
+
+
+def test_the_hubs_last_word_ends_a_start_at_once(front: fronts.NodeFront) -> None:
+    """An older copy is told so when it connects: it does not run until its worker is there."""
+    front.fleet.start = lambda: front._ended(OlderCopy("a later state"))  # type: ignore[method-assign]
+    with pytest.raises(OlderCopy):
+        front.start()
+    held = front._worker
+    assert held is not None
+    assert not held.ready.is_set()
+    front.stop()
+    until(lambda: not alive(held.process.pid), "its process for jobs runs on")
+    assert not held.ready.is_set()
 
 
 def test_it_comes_for_a_job_and_goes_without_one(front: fronts.NodeFront) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from federated.approval.policy import Policy
@@ -21,9 +23,13 @@ from federated.models.saved import load_part
 from federated.node.home import LAYOUT, NodeHome
 from federated.releases.book import VERSION as BOOK
 from federated.releases.book import Book, read_book
+from federated.session.journal import Journal
 from federated.store.plain import canonical
+from federated.store.vault import Vault
+from federated.tables.kept_tables import Extract, KeptTables
+from federated.tables.source import MemorySource
 from federated.wire.hub_home import HubHome
-from psi.protocol import FedprofileError, InputError, JobError, decode, encode
+from psi.protocol import EnvironmentFailed, FedprofileError, InputError, JobError, decode, encode
 from psi.protocol.codec import VERSION as CODEC
 
 KEYS = PartyKeys.generate("bank")
@@ -72,6 +78,39 @@ def ledger(version: int, folder: Path) -> None:
     file.write_text(text.replace(f'"format":{FORMAT}', f'"format":{version}'))
     assert file.read_text() != text
     verify_ledger(file, KEYS.identity)
+
+
+def journal(version: int, folder: Path) -> None:
+    """The point of a job at rest, as a later codec would have written it."""
+    made = Journal(folder, bytes(32), os.urandom, {})
+    made.save("align", b"role", bytes(32), {})
+    made.close()
+    vault = Vault(folder / "journal", "key", b"fedprofile journal v1" + bytes(32), os.urandom)
+    vault.write("point", bytes([version]) + (vault.read("point") or b"")[1:])
+    Journal(folder, bytes(32), os.urandom, {})
+
+
+def kept_table(version: int, folder: Path) -> None:
+    """A job's copy of its table, of which a later version notes more."""
+    source = MemorySource({"bank.people": pa.table({"id": ["a"]})})
+    made = KeptTables(source, folder, bytes(32), os.urandom)
+    made.keep([Extract("bank.people", ("id",))])
+    vault = Vault(folder, "key", b"fedprofile kept table v1" + bytes(32), os.urandom)
+    (name,) = (f.name for f in folder.glob("table-*") if f.name.count("-") == 1)
+    noted = json.loads(vault.read(name, b"bank.people") or b"") | {"version": version}
+    vault.write(name, canonical(noted), b"bank.people")
+    made.load("bank.people", ["id"])
+
+
+@pytest.mark.parametrize("read", [journal, kept_table], ids=lambda one: one.__name__)
+def test_a_job_of_another_version_stays_for_it(
+    read: Callable[[int, Path], None], tmp_path: Path
+) -> None:
+    """It is not misread, and not thrown away: the version that began it can go on."""
+    with pytest.raises(EnvironmentFailed, match="begun by another version") as met:
+        read(CODEC + 1, tmp_path / "job")
+    assert "go on with the version that began it" in met.value.hint
+    assert list((tmp_path / "job").rglob("key"))
 
 
 @pytest.mark.parametrize(

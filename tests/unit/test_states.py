@@ -488,6 +488,53 @@ def test_a_table_that_changes_is_read_once(scene: Scene, state: str, rows: int) 
     assert [p["rows"] for p in line["terms"]["parties"] if p["name"] == "bureau"] == [rows]
 
 
+def states_facts(scene: Scene) -> None:
+    """The word is given, and this party's facts are on their way to a hub that is gone."""
+    at_rest(scene, "", "approved")
+    end = time.monotonic() + 20
+    while not [line for line in scene.lines("sent") if line["step"] == "contract"]:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def before_it_starts(scene: Scene) -> None:
+    scene.stop()
+    scene.approve()
+    scene.becomes("approved")
+    scene.people = 30
+    scene.start()
+
+
+def after_its_facts(scene: Scene) -> None:
+    states_facts(scene)
+    assert scene.node is not None
+    scene.node._source._tables["bureau.people"] = people(30)  # type: ignore[attr-defined]
+    scene.mend()
+
+
+def after_its_facts_and_a_restart(scene: Scene) -> None:
+    states_facts(scene)
+    scene.people = 30
+    restarted(scene)
+
+
+@SLOW
+@pytest.mark.parametrize(
+    ("event", "rows"),
+    [(before_it_starts, 30), (after_its_facts, 40), (after_its_facts_and_a_restart, 40)],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_a_table_that_changes_in_an_approved_job(
+    scene: Scene, event: Callable[[Scene], None], rows: int
+) -> None:
+    """The reading divides before from after, not the word, which it follows where a node runs."""
+    event(scene)
+    assert scene.ends() is None
+    scene.becomes("done")
+    (line,) = scene.lines("contract")
+    assert [p["rows"] for p in line["terms"]["parties"] if p["name"] == "bureau"] == [rows]
+
+
 @SLOW
 @pytest.mark.parametrize(("step", "state"), [("", "approved"), ("align", "running")])
 def test_a_full_disk_leaves_a_job_at_rest(

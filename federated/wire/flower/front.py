@@ -182,6 +182,8 @@ class NodeFront:
             worker = self._wake()
         end = time.monotonic() + READY_WITHIN
         while worker is not None and not worker.ready.wait(0.1):
+            if self.failure is not None:  # the hub's word is sooner than a process for jobs
+                raise self.failure
             if worker.ended.is_set() or time.monotonic() > end:
                 raise self.failure or EnvironmentFailed("the process for jobs does not start")
         self._started = True
@@ -202,7 +204,7 @@ class NodeFront:
             worker, self._worker = self._worker, None
         if worker is not None:
             self._retire(worker)
-            if not worker.ended.wait(STOP_WITHIN):
+            if not worker.ready.is_set() or not worker.ended.wait(STOP_WITHIN):
                 worker.process.kill()
         if self._local is not None:
             self._local.close()
@@ -291,8 +293,9 @@ class NodeFront:
         if isinstance(error, OlderCopy):
             mark(self.home.path, Copy("the hub has met a later state of this node", running=True))
         worker = self._worker
-        if worker is not None:
-            worker.ask(op="ended", error=error_of(error))
+        if worker is not None:  # not waited for: nothing runs on behind the hub's last word
+            request = {"op": "ended", "error": error_of(error)}
+            worker.say(op="ask", number=-1, request=request)
         self.failure = error
 
     def _purge(self) -> None:

@@ -128,6 +128,7 @@ class Guard:
         self._registry_time = 0.0
         self._enrolment = threading.Lock()
         self.turned_away: dict[str, int] = {}
+        self.versions: dict[str, str] = {}
         limits = home.megabytes << 20, home.megabytes_a_step << 20
         self.relay = Relay(state, self._wake, *limits)
         self.refresh()
@@ -160,8 +161,15 @@ class Guard:
         if scope["method"] != "POST":
             raise _Turned(405, "method", "only POST is allowed")
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
-        if headers.get("x-fedprofile-version") != VERSION:
-            raise _Turned(426, "version", f"this hub speaks version {VERSION}; update this node")
+        said = headers.get("x-fedprofile-version", "")
+        if said != VERSION:
+            self._note_version(scope, said)
+            raise _Turned(
+                426,
+                "version",
+                f"this hub speaks version {VERSION} of the channel, this node "
+                f"{said[:8] or 'none'}: update whichever is older",
+            )
         if path == _ENROL:
             await self._enrol(await _body(receive, _ENROL_LIMIT, headers), send)
             return
@@ -182,6 +190,7 @@ class Guard:
             if reply.status == 200:
                 self._forget(peer.node, 0.0)
                 self.relay.activated(peer, instance)
+                self.versions.pop(peer.name, None)
                 _log.info("%s is connected", peer.name)
             await reply.send(send)
             return
@@ -190,6 +199,18 @@ class Guard:
         if peer.instance != instance:
             raise _Turned(409, "replaced", "another process uses this node's keys")
         await self._fleet(call, peer, scope, body, send)
+
+    def _note_version(self, scope: Scope, said: str) -> None:
+        """Who speaks another version: by certificate, or a stranger, of whom one line is enough."""
+        try:
+            name = self._peer(scope).name
+        except _Turned:
+            name = ""
+        shown = "".join(c for c in said if c.isalnum() or c == ".")[:8] or "none"
+        if self.versions.get(name) != shown and (name or name not in self.versions):
+            self.versions[name] = shown
+            who = name or "somebody who is not registered"
+            _log.warning("%s speaks version %s of the channel, this hub %s", who, shown, VERSION)
 
     def _peer(self, scope: Scope) -> Peer:
         certificate = scope.get(PEER_KEY)

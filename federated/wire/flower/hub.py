@@ -21,7 +21,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from federated.store.memory import memory_of
 from federated.wire.direct.door import Door, open_door
-from federated.wire.flower.guard import PEER_KEY, Guard
+from federated.wire.flower.guard import PEER_KEY, VERSION, Guard
 from federated.wire.hub_home import HubHome
 from federated.wire.local import LocalServer
 from psi.protocol import EnvironmentFailed, FedprofileError, MisuseError
@@ -178,6 +178,8 @@ class Hub:
             "memory": memory_of(),
             "nodes": nodes,
             "turned_away": dict(self.guard.turned_away),
+            "speaks": VERSION,
+            "other_versions": dict(self.guard.versions),
         }
 
 
