@@ -29,7 +29,7 @@ from federated.contract.summed import Summed
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.regression import SUITE as REGRESSION
 from federated.sharing import SUITE as SUMS
-from federated.store.plain import canonical, from_canonical
+from federated.store.plain import OtherFields, canonical, from_canonical
 from federated.tables.about import DATA_CLASSES
 from federated.trees import SUITE as TREES
 from psi.align import PROTOCOLS
@@ -183,8 +183,12 @@ class Contract:
         """A contract from another party: canonical, of this version, with clean texts."""
         try:
             contract = from_canonical(cls, data)
-        except PeerError:
+        except PeerError as error:
             _check_version(_version_in(data))  # another version's has other fields
+            if isinstance(error, OtherFields):  # one between two numbers too
+                raise _other_version(
+                    f"a contract of version {VERSION} with other fields: {error.message}"
+                ) from None
             raise
         contract.check()
         return contract
@@ -388,10 +392,12 @@ def verify_signatures(contract: Contract, signatures: Mapping[str, bytes]) -> No
 
 def _check_version(found: int) -> None:
     if found != VERSION:
-        raise OtherVersion(
-            f"contract version {found} found, {VERSION} allowed",
-            hint="all parties of a job need versions of this software that go together",
-        )
+        raise _other_version(f"contract version {found} found, {VERSION} allowed")
+
+
+def _other_version(found: str) -> OtherVersion:
+    hint = "all parties of a job need versions of this software that go together"
+    return OtherVersion(found, hint=hint)
 
 
 def _version_in(data: bytes) -> int:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from psi.protocol import MisuseError, PeerError
 
-__all__ = ["canonical", "from_canonical", "from_plain", "to_plain"]
+__all__ = ["OtherFields", "canonical", "from_canonical", "from_plain", "to_plain"]
 
 T = TypeVar("T")
 _LARGEST = 2**53
@@ -31,6 +31,10 @@ def to_plain(value: Any) -> Any:
     raise MisuseError(f"{type(value).__name__} has no canonical form")
 
 
+class OtherFields(PeerError):
+    """An object whose fields are not those of its class: of another version, as a rule."""
+
+
 def from_plain(cls: type[T], data: Any, where: str = "") -> T:
     """The dataclass `cls` from plain data; every field must be there, and no other."""
     where = where or cls.__name__
@@ -40,7 +44,7 @@ def from_plain(cls: type[T], data: Any, where: str = "") -> T:
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     missing, unknown = [name for name in names if name not in data], len(set(data) - set(names))
     if missing or unknown:  # another party's names for fields are not shown
-        raise PeerError(f"{where}: fields missing: {missing or 'none'}; unknown: {unknown}")
+        raise OtherFields(f"{where}: fields missing: {missing or 'none'}; unknown: {unknown}")
     return cls(**{name: _value(hints[name], data[name], f"{where}.{name}") for name in names})
 
 

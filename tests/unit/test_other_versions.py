@@ -139,6 +139,16 @@ def test_another_version_is_refused(
             assert "go together" in met.value.hint
 
 
+def test_a_contract_with_other_fields_is_another_versions() -> None:
+    """Two builds between two numbers: what is told is that they do not go together, not a fault."""
+    fields = dict.fromkeys(Contract.__dataclass_fields__, 0) | {"version": CONTRACT}
+    for other in (fields | {"of_later": 1}, {k: v for k, v in fields.items() if k != "train"}):
+        with pytest.raises(OtherVersion, match="with other fields") as met:
+            Contract.from_bytes(canonical(other))
+        assert "of_later" not in met.value.message
+        assert "go together" in met.value.hint
+
+
 def test_a_policy_that_says_more_than_this_version_knows_is_refused(tmp_path: Path) -> None:
     """A policy has no number: what an older one lacks is at its default, and nothing is ignored."""
     file = tmp_path / "policy.toml"
