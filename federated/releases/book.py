@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 
 from federated.contract.release import Release
-from federated.store.plain import canonical, from_canonical
+from federated.store.plain import OtherFields, canonical, from_canonical
 from psi.protocol import EnvironmentFailed
 
 __all__ = [
@@ -128,12 +128,15 @@ def read_book(data: bytes) -> Book:
     version = found.get("version", 1) if isinstance(found, dict) else None
     if version == 1:
         return _from_first(from_canonical(_FirstBook, data))
-    if version != VERSION:
-        raise EnvironmentFailed(
-            f"the book of releases is of version {version!r}, {VERSION} and before are read here",
-            hint="run the version of this software that wrote it",
-        )
-    return from_canonical(Book, data)
+    try:
+        if version == VERSION:
+            return from_canonical(Book, data)
+        why = f"of version {version!r}, {VERSION} and before are read here"
+    except OtherFields as error:  # of a build between two numbers
+        why = f"of another version: {error.message}"
+    raise EnvironmentFailed(
+        f"the book of releases is {why}", hint="run the version of this software that wrote it"
+    )
 
 
 # version 1

@@ -101,4 +101,6 @@ def test_a_node_of_another_version(place: Place, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fleet, "VERSION", "0")
     error = ended(place, keys)
     assert isinstance(error, Refused)
-    assert "this hub speaks version 1 of the channel, this node" in error.message
+    assert "this hub speaks version 1 of the channel, this node 0: update" in error.message
+    assert place.hub.guard.versions == {"": "0", "a": "0"}
+    assert place.hub.guard.turned_away["version"] >= 2

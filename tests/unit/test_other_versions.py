@@ -149,6 +149,14 @@ def test_a_contract_with_other_fields_is_another_versions() -> None:
         assert "go together" in met.value.hint
 
 
+def test_a_book_with_other_fields_is_not_begun_anew() -> None:
+    whole = json.loads(Book().to_bytes())
+    for other in (whole | {"of_later": 1}, {k: v for k, v in whole.items() if k != "names"}):
+        with pytest.raises(EnvironmentFailed, match="of another version") as met:
+            read_book(canonical(other))
+        assert "that wrote it" in met.value.hint
+
+
 def test_a_policy_that_says_more_than_this_version_knows_is_refused(tmp_path: Path) -> None:
     """A policy has no number: what an older one lacks is at its default, and nothing is ignored."""
     file = tmp_path / "policy.toml"
