@@ -419,7 +419,8 @@ class NodeDaemon:
             _log.info("job %s was refused: %s", job.id, error.message, extra=job.about)
         except FedprofileError as error:
             job.state, job.error = "failed", error.message
-            _log.warning("job %s has failed: %s", job.id, error.message, extra=job.about)
+            became = "is at rest" if isinstance(job.ending, EnvironmentFailed) else "has failed"
+            _log.warning("job %s %s: %s", job.id, became, error.message, extra=job.about)
         except Exception as error:
             job.state, job.error = "failed", type(error).__name__
             _log.error("job %s has failed: %s", job.id, type(error).__name__)
