@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from federated.models import LOGISTIC, Part
 from federated.steps.outcome import Grown, Trained
+from federated.steps.row_weights import offsets_of
 from profiles.central import central
 
 __all__ = ["Alone", "fit_alone"]
@@ -29,19 +30,30 @@ class Alone:
     part: Part
 
 
-def fit_alone(trained: Trained, table: pa.Table) -> Alone:
-    """Fit on the aligned, labelled rows with the same folds; score all rows of `table`."""
+def fit_alone(trained: Trained, table: pa.Table, moved: pa.Table | None = None) -> Alone:
+    """Fit on the aligned, labelled rows with the same folds; score all rows of `table`.
+
+    `moved` has the column of offsets of all these rows, where the training has one.
+    """
     known, label, folds = trained.known, trained.label, trained.folds
     everyone = trained.encoder.transform(table)[0]
     model = LOGISTIC if isinstance(trained, Grown) else trained.model
     own = trained.own_matrix
-    whole = central(model, own[known], label[known])
+    more = 0.0 if trained.offset is None else trained.offset
+
+    def fitted(rows: np.ndarray) -> Part:
+        given = [None if one is None else one[rows] for one in (trained.weights, trained.offset)]
+        return central(model, own[rows], label[rows], *given)
+
+    whole = fitted(known)
     fold_scores = np.full(len(label), np.nan)
     for fold in range(int(folds.max(initial=-1)) + 1):
         train, held = known & (folds != fold), folds == fold
-        part = central(model, own[train], label[train])
-        fold_scores[held] = model.predict(part.scores(own[held]))
-    aligned = model.predict(whole.scores(own))
+        found = fitted(train).scores(own) + more
+        fold_scores[held] = model.predict(found[held])
+    aligned = model.predict(whole.scores(own) + more)
     if not (folds >= 0).any():
         fold_scores = aligned
-    return Alone(fold_scores, aligned, model.predict(whole.scores(everyone)), everyone, whole)
+    offsets = None if moved is None else offsets_of(moved, trained.terms)
+    scores = whole.scores(everyone) + (0.0 if offsets is None else offsets)
+    return Alone(fold_scores, aligned, model.predict(scores), everyone, whole)

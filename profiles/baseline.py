@@ -59,17 +59,22 @@ def compare(
     label, folds = trained.label, trained.folds
     known = trained.known
     model = trained.model
-    fitted = known & (folds < 0) if trained.part_held_out else known
-    whole = central(model, matrix[fitted], label[fitted])
-    scores = model.predict(whole.scores(matrix))
+    more = 0.0 if trained.offset is None else trained.offset
+
+    def fitted(rows: np.ndarray) -> Part:
+        given = [None if one is None else one[rows] for one in (trained.weights, trained.offset)]
+        return central(model, matrix[rows], label[rows], *given)
+
+    whole = fitted(known & (folds < 0) if trained.part_held_out else known)
+    scores = model.predict(whole.scores(matrix) + more)
     fold_scores, central_auc, federated_auc = trained.fold_scores, np.nan, np.nan
     fold_difference = np.nan
     if (folds >= 0).any():
         fold_scores = np.full(len(label), np.nan)
         for fold in range(folds.max() + 1):
             train, test = known & (folds != fold), folds == fold
-            part = central(model, matrix[train], label[train])
-            fold_scores[test] = model.predict(part.scores(matrix[test]))
+            found = fitted(train).scores(matrix) + more
+            fold_scores[test] = model.predict(found[test])
         central_auc = _mean_quality(trained, fold_scores)
         federated_auc = _mean_quality(trained, trained.fold_scores)
         held = folds >= 0

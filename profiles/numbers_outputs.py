@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from federated.evaluation import Interval, mean_interval
+from federated.regression.columns import BOUND
 from federated.steps.outcome import Trained
 from profiles.alone import Alone
 from profiles.goodness import Goodness, goodness
@@ -95,8 +96,13 @@ def ended(trained: Trained) -> list[str]:
         return []
     terms, opened = trained.terms, trained.opened
     noise = "without noise" if terms.noise == "0" else f"with noise of {terms.noise}"
+    bounded = (
+        f"{trained.bounded:,} values of own columns lie beyond {BOUND:.0f} standard deviations: in "
+        "gradients they counted as that far, in scores as they are."
+    )
     return [
+        *[bounded] * bool(trained.bounded),
         f"The last gradient over all rows was {trained.gradient_left:.2g} standard errors from the "
         f"optimum, before the step that it led to. Up to {opened.gradients:,} sums {noise} and "
-        f"{opened.products:,} inner products were opened on the way."
+        f"{opened.products:,} inner products were opened on the way.",
     ]

@@ -77,7 +77,7 @@ def write_outputs(
     table = own_table(job, tables)
     outcome = federation.outcome
     total = table.num_rows
-    alone = {t.terms.task: fit_alone(t, table) for t in outcome.trained}
+    alone = {t.terms.task: fit_alone(t, table, _moved(job, t, tables)) for t in outcome.trained}
     scores, why = _scores(federation, alone, total)
     scored, reasons_of = scored_rows(outcome, total, table)
     found = _segments(job, federation, table, scores)
@@ -128,6 +128,12 @@ def write_outputs(
         metrics["scored"] = score_metrics(outcome, table)
     files += _write_texts(folder, metrics, report)
     return Outputs(profiles, targets, metrics, report, tuple(files))
+
+
+def _moved(job: Job, trained: Trained, tables: Source) -> pa.Table | None:
+    """The offsets of all the receiver's rows; None where a training has none."""
+    column = trained.terms.offset
+    return tables.load(job.party(job.receiver).table, [column]) if column else None
 
 
 def _aligned(trained: Trained, outcome: Outcome, table: pa.Table) -> pa.Table:
@@ -263,6 +269,7 @@ def _training(trained: Trained) -> dict[str, Any]:
         "score_bits": terms.score_bits,
         "sums": opened.gradients if opened else 0,
         "inner_products": opened.products if opened else 0,
+        "bounded_values": trained.bounded,
     }
 
 

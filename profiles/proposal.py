@@ -96,6 +96,9 @@ def _party(job: Job, name: str, identity: Identity) -> PartyTerms:
         measures=_measures(job, name),
         labels=labels if receiver or job.horizontal else (),
         segments=_segments(job) if receiver else (),
+        weights=tuple(dict.fromkeys(c for t in job.trains for c in (t.weight, t.offset) if c))
+        if receiver
+        else (),
         times=tuple(dict.fromkeys(t.time for t in job.trains if t.time)) if receiver else (),
     )
 

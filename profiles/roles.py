@@ -27,6 +27,8 @@ def _pairs(job: Job, party: str) -> Iterator[tuple[str, str]]:
         yield from ((train.label, "label") for train in job.trains)
         yield from ((binning.label, "label") for binning in job.binnings)
         yield from ((train.time, "time") for train in job.trains if train.time)
+        of_rows = (column for train in job.trains for column in (train.weight, train.offset))
+        yield from ((column, "measure") for column in of_rows if column)
     for section in job.aggregates:
         if receiver:
             yield section.by, "segment"

@@ -10,16 +10,18 @@ from federated.contract.kinds.scorecard import MOST_POINTS
 from federated.contract.kinds.train import (
     AUTO,
     LONGEST_TASK,
+    MOST_CLASS_WEIGHT,
     SCORECARD,
     SPLITS,
     TREES,
+    is_class_weight,
     is_day,
     noise_text,
 )
 from federated.contract.kinds.train_trees import MOST_GROWN
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.contract.parts import FeatureTerms
-from federated.models import LOGISTIC, MODELS
+from federated.models import LINEAR, LOGISTIC, MODELS
 from federated.regression import told_bits
 from federated.regression.plan import MOST_EVALUATIONS
 from federated.toml_sections import TomlSection
@@ -83,7 +85,8 @@ def read_train(
             hint = "one part is held out to measure trees, another to end them"
             raise section.fail("folds", str(folds), "3 to 20 with early_stop", hint)
     else:
-        solver = _rows_split(section) if split == "horizontal" else _columns_split(section)
+        rows = split == "horizontal"
+        solver = _rows_split(section) if rows else _columns_split(section, receiver, model)
         solver |= _card(section, solver) if model == SCORECARD else {}
     time, validate_from = _validation(section, receiver) if split == "vertical" else ("", "")
     spec = TrainSpec(
@@ -117,7 +120,7 @@ def _validation(section: TomlSection, receiver: str) -> tuple[str, str]:
     return column, day
 
 
-def _columns_split(section: TomlSection) -> dict[str, Any]:
+def _columns_split(section: TomlSection, receiver: str, model: str) -> dict[str, Any]:
     """What a regression by private sums may be told."""
     for key in (key for key in _OLD if section.has(key)):
         section.integer(key, 0, 0, _OLD[key])
@@ -130,11 +133,37 @@ def _columns_split(section: TomlSection) -> dict[str, Any]:
     if section.has("noise"):
         noise = noise_text(round(section.number("noise", None, 0, 100), 3))
     return {
+        **_row_weights(section, receiver, model),
         "evaluations": section.integer("evaluations", 0, 0, MOST_EVALUATIONS),
         "fold_evaluations": section.integer("fold_evaluations", 0, 0, MOST_EVALUATIONS),
         "noise": noise,
         "score_bits": score_bits,
     }
+
+
+def _row_weights(section: TomlSection, receiver: str, model: str) -> dict[str, str]:
+    """Columns by which rows count and scores are moved, and how much a positive row counts."""
+    found = {}
+    keys = () if model == SCORECARD else ("weight", "offset")
+    for key in (key for key in keys if section.has(key)):
+        text = section.text(key)
+        party, _, column = text.partition(".")
+        if party != receiver or not column:
+            hint = "it stays with the label: nobody else sees it"
+            raise section.fail(key, text, f'"{receiver}.COLUMN"', hint)
+        if key == "weight" and model == LINEAR.name:
+            hint = "scores of a linear model have no lookup, in which a weight would be hidden"
+            raise section.fail(key, text, f"no key with model = {model!r}", hint)
+        found[key] = column
+    if model == LOGISTIC.name and section.has("class_weight"):
+        given = section.scalars("class_weight")
+        one = given[0] if len(given) == 1 else ""
+        text = noise_text(one) if isinstance(one, float) else str(one)
+        if not is_class_weight(text):
+            allowed = f'"balanced", or how much a positive row counts: to {MOST_CLASS_WEIGHT:g}'
+            raise section.fail("class_weight", text, allowed)
+        found["class_weight"] = text
+    return found
 
 
 def _boosted(section: TomlSection, receiver: str) -> dict[str, Any]:

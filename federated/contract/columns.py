@@ -22,7 +22,7 @@ MEASURES = ("aggregate", "category", "join and sum", "amount", "binning")
 """Uses of a party's measures: its numbers by a segment, its private category, its numbers over an
 intersection that nobody sees, amounts that it gives away encrypted, and columns whose worth for a
 label it tells."""
-USES = (KEY, *MEASURES, "segment", "feature", "label", "time")
+USES = (KEY, *MEASURES, "segment", "feature", "label", "time", "weight")
 
 
 def columns_used(contract: Contract, party: str) -> dict[str, tuple[str, ...]]:
@@ -52,8 +52,10 @@ def check_columns(contract: Contract) -> None:
             "feature": terms.features,
             "label": terms.labels,
             "time": terms.times,
+            "weight": terms.weights,
         }
-        read = {use: set(used[use]) for use in (KEY, "segment", "feature", "label", "time")}
+        plain_uses = (KEY, "segment", "feature", "label", "time", "weight")
+        read = {use: set(used[use]) for use in plain_uses}
         read["measure"] = {column for use in MEASURES for column in used[use]}
         for use, columns in named.items():
             more, idle = read[use] - set(columns), set(columns) - read[use]

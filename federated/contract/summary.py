@@ -30,6 +30,7 @@ _ASKED = {
     "segment": "as segments",
     "label": "as label",
     "time": "as time",
+    "weight": "as weight or offset of rows",
 }
 
 

@@ -90,6 +90,7 @@ class PartyTerms:
     labels: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
     rows: int = 0
     snapshot: str = ""
     protocols: tuple[str, ...] = ()

@@ -56,10 +56,14 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, repr=False)
 class Columns:
-    """A party's columns: its public layout, and each tree's numbers `uint16[n]`."""
+    """A party's columns: its public layout, and each tree's numbers `uint16[n]`.
+
+    bounded: values beyond BOUND, which count as that far in gradients.
+    """
 
     layout: Layout
     numbers: tuple[Bins, ...]
+    bounded: int = 0
 
     @classmethod
     def of(cls, x: Floats, bits: int) -> Columns:
@@ -75,7 +79,7 @@ class Columns:
                 else:
                     made.digits(column, bits)
         layout = Layout(tuple(made.trees), made.integers, x.shape[1])
-        return cls(layout, tuple(made.numbers))
+        return cls(layout, tuple(made.numbers), made.bounded)
 
     def integers(self, low: int, high: int) -> Floats:
         """The integer columns of rows `low` to `high`, `float64[high - low, integers]`."""
@@ -224,6 +228,7 @@ class _Made:
     trees: list[Tree]
     numbers: list[Bins]
     integers: int
+    bounded: int = 0
 
     def add(self, kinds: list[int], sizes: list[int], numbers: Integers) -> None:
         tree = Tree(tuple(kinds), tuple(sizes), self.integers)
@@ -235,6 +240,7 @@ class _Made:
         """So many levels of the shape that rounds the column best."""
         column = column - np.median(column)
         far = min(float(np.abs(column).max()), BOUND * float(column.std()))
+        self.bounded += int(np.count_nonzero(np.abs(column) > far))
         scaled = np.clip(column / far, -1.0, 1.0) * TOP
         best = None
         for shape in range(SHAPES):

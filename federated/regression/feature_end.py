@@ -79,6 +79,7 @@ class FeatureEnd(FeatureRows):
             gradient_left=[each.left for each in state.log if each.fold == EVERY][-1],
             evaluations=state.last + 1,
             opened=opened_numbers(self._ran(state), self._raw.shape[1]),
+            bounded=self._columns.bounded,
         )
         limits = self.context.store.get("limits", 0)
         learned = Learned(limits, float(self._mean @ full), told)

@@ -322,6 +322,7 @@ class LabelParty(LabelRows):
             gradient_left=[each.left for each in fit.log if each.fold == EVERY][-1],
             evaluations=fit.last + 1,
             opened=opened_numbers(ran, self._x.shape[1] - 1),
+            bounded=self._lines[-1].columns.bounded,
             log=tuple(
                 {
                     "evaluation": each.evaluation,

@@ -28,6 +28,7 @@ class LabelFit:
     gradient_left: how far the last evaluation of all rows was from the optimum, in standard
         errors: the Newton decrement by the metric at hand. The fit is a step better than that;
     opened: numbers that were opened to this party;
+    bounded: own values that counted as BOUND standard deviations from the median (`columns.py`);
     log: for each evaluation its `evaluation`, `fold` (-1: all rows), `gradient_left` before its
         step, and the `range` of the partner's score that its table spans (0 for linear).
     """
@@ -40,6 +41,7 @@ class LabelFit:
     evaluations: int
     gradient_left: float
     opened: Opened
+    bounded: int
     log: tuple[dict[str, Any], ...] = field(default=())
 
 
@@ -49,7 +51,7 @@ class FeatureFit:
 
     coefficients: `float64[b]` for the columns as they were passed in;
     told_rows: rows whose final number was told, once each; score_bits: how finely;
-    evaluations, gradient_left, opened: as in `LabelFit`.
+    evaluations, gradient_left, opened, bounded: as in `LabelFit`.
     """
 
     coefficients: Floats
@@ -58,3 +60,4 @@ class FeatureFit:
     evaluations: int
     gradient_left: float
     opened: Opened
+    bounded: int

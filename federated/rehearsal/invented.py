@@ -76,6 +76,8 @@ def invented_table(
     for label, positive in (labels | {b.label: b.positive for b in contract.binning}).items():
         if label in terms.labels:
             columns[label] = _labels(positive, rows, rng)
+    for column in terms.weights:
+        columns.setdefault(column, pa.array(rng.uniform(0.5, 2.0, rows)))
     for train in contract.train:
         if train.time in terms.times:
             columns[train.time] = _around(train.validate_from, rows, rng)

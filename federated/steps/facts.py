@@ -31,7 +31,7 @@ def asked_of_bases(contract: Contract, party: str, day: dt.date) -> BasisAsked:
 def used_columns(terms: PartyTerms) -> list[str]:
     """Every column of this party that the contract names, once."""
     keys = [column for level in terms.keys for column in level]
-    own = [*terms.segments, *terms.labels, *terms.times]
+    own = [*terms.segments, *terms.labels, *terms.times, *terms.weights]
     return list(dict.fromkeys([*keys, *terms.features, *terms.measures, *own]))
 
 

@@ -36,9 +36,9 @@ __all__ = ["keep_feature_part", "keep_label_part"]
 
 def keep_label_part(work: Work, trained: Trained, table: pa.Table) -> None:
     """Keep the label party's part; `table` holds its aligned rows. Nothing without a store."""
-    if work.models is None:
-        return
     terms = trained.terms
+    if work.models is None or terms.offset:
+        return  # nobody could say the offset of rows to come
     finite = bool(np.isfinite(trained.scores).all())
     scores = trained.model.link(trained.scores) if finite else None
     trees = trained.trees if isinstance(trained, Grown) else None
@@ -59,7 +59,7 @@ def keep_feature_part(
     trees: FeatureModel | None = None,
 ) -> None:
     """Keep a feature party's part; `table` holds its aligned rows. Nothing without a store."""
-    if work.models is None:
+    if work.models is None or terms.offset:
         return
     more: dict[str, Any] = {}
     if encoder is not None and linear is not None:
@@ -145,13 +145,13 @@ def _align(contract: Contract) -> dict[str, Any]:
 
 def _label_card(trained: Trained) -> dict[str, Any]:
     """How good it is, on rows that it did not see where there are any."""
-    held = (trained.folds >= 0) & (trained.label >= 0)
+    held = (trained.folds >= 0) & trained.known
     label, scores = trained.label, trained.fold_scores
     found: dict[str, Any] = {
         "label": trained.terms.label,
         "positive": trained.terms.positive,
-        "labelled": int((trained.label >= 0).sum()),
-        "positives": int((trained.label == 1).sum()),
+        "labelled": int(trained.known.sum()),
+        "positives": int((trained.label == 1).sum()) if trained.model.classes else 0,
         "partner_columns": trained.partner_columns,
         "by_party": _by_party(trained),
         "average": [] if isinstance(trained, Grown) else _average(trained),
@@ -159,6 +159,9 @@ def _label_card(trained: Trained) -> dict[str, Any]:
     }
     if not held.any() or not np.isfinite(scores[held]).all() or len(np.unique(label[held])) < 2:
         return found
+    if not trained.model.classes:
+        error = float(np.sqrt(np.mean(np.square(scores[held] - label[held]))))
+        return found | {"rmse": float(f"{error:.5g}"), "held_out_rows": int(held.sum())}
     if trained.part_held_out:
         more = auc_difference(label[held], scores[held], np.zeros(int(held.sum())))
         ends = (0.5 + more.mean, 0.5 + more.low, 0.5 + more.high)

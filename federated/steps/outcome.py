@@ -49,7 +49,9 @@ class Trained:
     trained on; `later` the same of rows that are kept for a look at a later time, which nothing was
     trained on.
     `gradient_left` is how far the last gradient was from none, in standard errors, and `opened` how
-    many sums this party got to know.
+    many sums this party got to know. `weights` are how much each aligned row counted, `offset` what
+    was added to its score; None: alike, and nothing. `bounded` own values counted as nearer to
+    their column's mean than they are.
     """
 
     terms: TrainTerms
@@ -67,6 +69,9 @@ class Trained:
     log: list[dict[str, Any]] = field(default_factory=list)
     gradient_left: float | None = None
     opened: Opened | None = None
+    weights: np.ndarray | None = None
+    offset: np.ndarray | None = None
+    bounded: int = 0
 
     @property
     def part_held_out(self) -> bool:
@@ -89,6 +94,7 @@ class Trained:
         It is the score, which the label party knows, less its own part.
         """
         rest = self.model.link(self.scores) - self.part.scores(self.own_matrix)
+        rest -= 0.0 if self.offset is None else self.offset
         return np.asarray(rest - rest.mean() if rest.size else rest)
 
     def saved(self) -> SavedModel | LabelModel:

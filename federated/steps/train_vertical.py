@@ -16,6 +16,7 @@ from federated.regression import FeatureParty, LabelParty, RegressionPlan
 from federated.regression.guards import check_classes, check_records
 from federated.steps.kept_models import keep_feature_part, keep_label_part
 from federated.steps.outcome import Carded, Trained
+from federated.steps.row_weights import offsets_of, weights_of
 from federated.steps.scorecard import feature_card, label_card
 from federated.steps.step import Step
 from federated.steps.training import (
@@ -69,6 +70,7 @@ class TrainVertical(Step):
         if work.own is not None and classes(terms):
             check_classes(label[np.unique(work.own, return_index=True)[1]])
         plan = _plan(work, terms)
+        weights, offset = weights_of(table, terms, label), offsets_of(table, terms)
         brought = {name: work.contract.design_columns(terms, name) for name in terms.partners}
         role = LabelParty(
             work.session.context(step),
@@ -79,6 +81,8 @@ class TrainVertical(Step):
             folds=folds if plan.folds else None,
             records=work.own,
             most=brought,
+            weights=weights,
+            offset=offset,
         )
         fit = work.run(step, role, terms.partners)
         fold_scores = np.where(folds == HELD, fit.scores, np.nan) if card else fit.fold_scores
@@ -98,6 +102,9 @@ class TrainVertical(Step):
             log=list(fit.log),
             gradient_left=fit.gradient_left,
             opened=fit.opened,
+            weights=weights,
+            offset=offset,
+            bounded=fit.bounded,
         )
         work.outcome.trained.append(Carded(**vars(trained)) if card else trained)
         keep_label_part(work, work.outcome.trained[-1], table)

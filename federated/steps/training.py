@@ -11,6 +11,7 @@ from federated.contract.terms import Contract, PartyTerms, TrainTerms
 from federated.models import POISSON, has_answer
 from federated.regression.guards import CLASS_ROWS
 from federated.steps.folds import FoldKey, dealt
+from federated.steps.row_weights import check_row_weights
 from federated.steps.work import Work
 from federated.tables.days import days_of
 from federated.tables.encoding import Encoder
@@ -40,6 +41,7 @@ def check_label(
             f"{terms.table}: label {train.label!r} has the same value in all rows{before}",
             hint="there is nothing to predict",
         )
+    check_row_weights(table, train, label, terms.table)
     labelled = has_answer(label)
     features = contract.features(train, terms.name)
     coded = carded(train)  # a number a column, whatever it holds

@@ -134,3 +134,58 @@ def test_what_no_number_can_be_is_refused_before_anything_is_told(
         run_job(Job.load(asked), world, tmp_path / "out")
     assert words in str(found.value) + str(getattr(found.value, "hint", ""))
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_weights_and_offsets_are_those_of_one_process(tmp_path: Path) -> None:
+    """Both stay with the receiver; the baseline is scikit-learn's, with an offset Newton's."""
+    world, rng = tables(), np.random.default_rng(4)
+    bank = world["bank.t"].append_column("w", pa.array(rng.uniform(0.5, 4.0, ROWS)))
+    months = rng.integers(1, 12, ROWS)
+    left = np.asarray(bank["calls"].to_numpy() > 2).astype(int)
+    bank = bank.append_column("log_months", pa.array(np.log(months)))
+    bank = bank.append_column("left", pa.array(left))
+    counts = rng.poisson(months * np.exp(-1 + 0.3 * bank["z"].to_numpy()))
+    world["bank.t"] = bank.append_column("events", pa.array(counts))
+    plain = {"task": "left", "label": "bank.left", "folds": 2, "evaluations": 14}
+    left_by = plain | {"weight": "bank.w", "class_weight": "balanced"}
+    events = CALLS | {"task": "events", "label": "bank.events", "offset": "bank.log_months"}
+    result = run_job(Job.load(job(left_by, events)), world, tmp_path / "out", baseline=True)
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    for check in metrics["run"]["plaintext_baseline"]:
+        assert check["coefficient_difference"] < 0.02
+        assert check["fold_auc_difference"] < 0.01
+    rate = metrics["models"]["events"]["numbers"]
+    assert rate["joined"]["mean_explained"] > 0.4  # the months explain most
+    assert result.outputs.profiles is not None
+    assert "log_months" not in result.outputs.profiles.column_names
+    contract = result.federation.contract
+    assert contract.party("bank").weights == ("w", "log_months")
+    said = "\n".join(in_words(contract))
+    assert "each row counts by bank's w; rows of both classes of left count alike" in said
+    assert "bank's log_months is added to each row's score" in said
+    told = [d.learns for d in contract.disclosures if d.to == "bureau"]
+    assert any("row that counts most does, to a power of two" in text for text in told)
+
+
+@pytest.mark.parametrize(
+    ("train", "words"),
+    [
+        ({"weight": "bureau.a"}, '"bank.COLUMN"'),
+        ({"weight": "bank.z"}, "have no weight in 'z', a number above 0 needed"),
+        ({"offset": "bank.holes"}, "have no offset in 'holes', a number needed"),
+        ({"class_weight": "heavy"}, "balanced"),
+        ({"class_weight": 2000}, "balanced"),
+        (AMOUNT | {"weight": "bank.calls"}, "no key with model"),
+    ],
+)
+def test_weights_that_no_row_can_have_are_refused_before_anything_is_told(
+    train: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    world = tables()
+    bank = world["bank.t"].append_column("left", pa.array(np.arange(ROWS) % 2))
+    holes = [None if row == 7 else 1.0 for row in range(ROWS)]
+    world["bank.t"] = bank.append_column("holes", pa.array(holes))
+    asked = {"task": "left", "label": "bank.left", "folds": 0} | train
+    with pytest.raises((InputError, JobError)) as found:
+        run_job(Job.load(job(asked)), world, tmp_path / "out")
+    assert words in str(found.value)

@@ -26,6 +26,7 @@ HEADS = {
     "[[offer]]": "[[offer]]",
 }  # fmt: skip
 BY_CATEGORY = "[[aggregate]] by category"
+WEIGHED = {"weight": "bank.w", "offset": "bank.o", "class_weight": "balanced"}
 LATER = {"time": "bank.cut_off", "validate_from": "2025-10-01"}
 
 
@@ -215,7 +216,7 @@ def test_the_reader_knows_the_documented_keys_and_no_others(
     if section == "[train]":
         place(job, section)["features"] = ["bank.x", "bureau.y"]  # where they are there only
         place(job, section)["noise"] = 1
-        place(job, section).update(LATER)
+        place(job, section).update(LATER | WEIGHED)
         Job.load(horizontal())  # asks for more
         Job.load(boosted())
         Job.load(boosted(model="scorecard"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from federated.contract.parts import FeatureTerms
-from federated.models import LOGISTIC, MODELS
+from federated.models import LINEAR, LOGISTIC, MODELS
 from psi.protocol import PeerError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTO",
     "LONGEST_TASK",
+    "MOST_CLASS_WEIGHT",
     "SCORECARD",
     "SPLITS",
     "TREES",
@@ -27,12 +28,15 @@ __all__ = [
     "check_train",
     "chosen_words",
     "classes",
+    "is_class_weight",
     "is_day",
     "later_words",
     "linked",
     "noise_text",
     "private",
     "trained_on",
+    "weight_words",
+    "weighted",
 ]
 
 SPLITS = ("vertical", "horizontal")
@@ -44,6 +48,8 @@ LONGEST_TASK = 64
 TREES = "trees"
 """The model of a training that grows boosted trees."""
 SCORECARD = "scorecard"
+MOST_CLASS_WEIGHT = 1000.0
+"""How much more a positive row may count than another."""
 """The model of a training of weights of evidence, scored in points."""
 AUTO = "auto"
 """A draft's noise: what the rows bear."""
@@ -65,6 +71,10 @@ class TrainAsked:
     columns that are `rising`, and fall with the `falling`; one of the `folds` is held out.
     Scorecards: likewise; they have `points` at `odds` to 1 for the class that is `high`, and
     `double` more where these double.
+
+    Columns split: the label party's column `weight` says how much a row counts, `offset` what is
+    added to its score; `class_weight` how much a positive row counts beside another, as text, or
+    "balanced".
 
     Rows of which the label party's column `time` says a day on or after `validate_from`
     (2025-10-01) are not trained on: to everybody else they are rows without a label. The label
@@ -98,6 +108,9 @@ class TrainAsked:
     double: int = 0
     high: str = ""
     features: tuple[FeatureTerms, ...] = ()
+    weight: str = ""
+    offset: str = ""
+    class_weight: str = ""
     time: str = ""
     validate_from: str = ""
 
@@ -143,6 +156,34 @@ def classes(terms: TrainAsked) -> bool:
     return terms.model not in MODELS or MODELS[terms.model].classes
 
 
+def weighted(terms: TrainAsked) -> bool:
+    """Whether rows count differently."""
+    return bool(terms.weight or terms.class_weight)
+
+
+def is_class_weight(text: str) -> bool:
+    """Whether it is "balanced", or a plain number of how much a positive row counts."""
+    try:
+        found = float(text)
+    except ValueError:
+        return text == "balanced"
+    return 0 < found <= MOST_CLASS_WEIGHT and noise_text(found) == text
+
+
+def weight_words(contract: Contract, terms: TrainTerms) -> str:
+    """What rows count by, where they count differently, and what is added to scores."""
+    me, found = contract.receiver, ""
+    if terms.weight:
+        found += f"; each row counts by {me}'s {terms.weight}"
+    if terms.class_weight == "balanced":
+        found += f"; rows of both classes of {terms.label} count alike"
+    elif terms.class_weight:
+        found += f"; a positive row counts {terms.class_weight} times"
+    if terms.offset:
+        found += f"; {me}'s {terms.offset} is added to each row's score"
+    return found
+
+
 def noise_text(noise: float) -> str:
     """How a contract, which has no fractions, writes a noise."""
     return f"{noise:g}"
@@ -165,6 +206,7 @@ def check_train(terms: TrainTerms) -> None:
         raise PeerError("a training of rows predicts one of two classes, and no number")
     if not classes(terms) and terms.positive:
         raise PeerError("a training that predicts a number names a class")
+    _check_weights(terms)
     if terms.split != "horizontal" and not terms.partners:
         raise PeerError("a training of columns names no partner")
     if bool(terms.time) != bool(terms.validate_from):
@@ -179,6 +221,16 @@ def _grown(terms: TrainTerms) -> tuple[object, ...]:
     """All that is said of how trees grow."""
     sizes = (terms.trees, terms.depth, terms.learning_rate, terms.penalty, terms.least_weight)
     return (*sizes, terms.subsample, terms.early_stop, terms.rising, terms.falling)
+
+
+def _check_weights(terms: TrainTerms) -> None:
+    said = any((terms.weight, terms.offset, terms.class_weight))
+    if said and (not private(terms) or carded(terms)):
+        raise PeerError("weights or an offset of a training that has none")
+    if terms.model == LINEAR.name and weighted(terms):
+        raise PeerError("a linear regression with weights, which it does not take")
+    if terms.class_weight and (not classes(terms) or not is_class_weight(terms.class_weight)):
+        raise PeerError("a class weight that is none, or without classes")
 
 
 def check_features(contract: Contract, terms: TrainTerms) -> None:

@@ -24,6 +24,8 @@ from federated.contract.kinds.train import (
     noise_text,
     private,
     trained_on,
+    weight_words,
+    weighted,
 )
 from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, REPEATED, joined_rows
@@ -86,6 +88,7 @@ class TrainVertical(Kind[TrainTerms]):
             if party == contract.receiver:
                 yield "label", [terms.label]
                 yield "time", [terms.time] if terms.time else []
+                yield "weight", [column for column in (terms.weight, terms.offset) if column]
 
     def completed(self, contract: Contract) -> Contract:
         mine = self.terms(contract)
@@ -109,6 +112,7 @@ class TrainVertical(Kind[TrainTerms]):
                 f"{me} and {_partners(terms)} fit '{terms.task}' by private sums"
                 f"{_model_words(terms)}: {each}{folds}; "
                 f"nobody sees a row's number before the final score{chosen_words(terms)}{card}"
+                f"{weight_words(contract, terms)}"
                 f"{later_words(contract, terms)}"
             )
 
@@ -159,6 +163,7 @@ def plan_of(contract: Contract, terms: TrainTerms) -> RegressionPlan:
         score_bits=terms.score_bits,
         grid_bits=terms.grid_bits,
         column_bits=terms.column_bits,
+        weighted=weighted(terms),
     )
 
 
@@ -249,11 +254,13 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
 
 def _label_words(contract: Contract, terms: TrainTerms) -> str:
     """What the units of a label that is a number say of it."""
+    me = contract.receiver
     if classes(terms):
-        return ""
+        largest = f"; how much {me}'s row that counts most does, to a power of two"
+        return largest * weighted(terms)
     linear = terms.model == LINEAR.name
     far = " (its distance from the mean), and the standard deviation that its own columns leave"
-    largest = f"{contract.receiver}'s largest {terms.label}"
+    largest = f"{me}'s largest {terms.label}" + ", times its weight," * weighted(terms)
     return f"; how large {largest} is{far * linear}, to a power of two"
 
 
