@@ -50,7 +50,11 @@ def race(
             if party.returncode:
                 last = (err.strip().splitlines() or ["no message"])[-1]
                 return {"error": f"{role}: exit code {party.returncode}: {last}"[:300]}
-            found.append(json.loads(out.strip().splitlines()[-1]))
+            # peers log to their standard output, too
+            told = [line for line in out.splitlines() if line.startswith('{"version"')]
+            if not told:
+                return {"error": f"{role}: no figures among what it printed"}
+            found.append(json.loads(told[-1]))
     except subprocess.TimeoutExpired:
         return {"error": f"no result within {timeout:.0f} s"}
     finally:

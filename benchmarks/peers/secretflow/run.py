@@ -22,6 +22,7 @@ def main():
     start = options()
     case, role = start.case, start.role
     rows = rows_of(role, case)
+    os.chdir(case["folder"])  # it leaves logs where it runs
     import secretflow as sf
 
     places = {name: f"{host}:{port}" for name, (host, port) in start.addresses().items()}
