@@ -1,0 +1,110 @@
+"""A whole job with boosted trees, or a scorecard, of which a party is killed: it goes on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from federated.ledger.account import verify_ledger
+from federated.steps.outcome import Carded
+from tests.e2e.test_resume_job import NAMES, PINNED, Party, play
+
+EACH = 1 if os.environ.get("FEDPROFILE_EVERY_KILL") else 20
+"""Kills are at every so many messages: of one party at others than of the other."""
+TREES = 'model = "trees"\ntrees = 2\ndepth = 2\nfolds = 2\nrow_bits = 4'
+CARD = """
+model = "scorecard"
+folds = 2
+
+[[binning]]
+label = "bank.churned"
+epsilon = 10
+bins = 3
+"""
+ROWS = 900
+
+
+def prepare(folder: Path, train: str) -> None:
+    """The small job with this training alone, over more rows: noise leaves no column idle."""
+    rng = np.random.default_rng(5)
+    ids, hidden = [f"id{i:05d}" for i in range(ROWS)], rng.normal(size=(ROWS, 6)).round(4)
+    churned = rng.random(ROWS) < 1 / (1 + np.exp(-hidden @ [1.2, -0.8, 0.5, 0.0, 0.5, 0.0]))
+    bureau = pd.DataFrame(hidden[:, :4], columns=["loans", "overdue", "usage", "queries"])
+    bureau.insert(0, "id_no", ids)
+    bank = pd.DataFrame(hidden[:, 4:], columns=["balance", "tenure"])
+    bank = bank.assign(id=ids, name=ids, segment="basic", churned=churned.astype(int))
+    bank.to_csv(folder / "bank.csv", index=False)
+    bureau[: ROWS - 100].to_csv(folder / "bureau.csv", index=False)
+    path = folder / "job.toml"
+    text = path.read_text()
+    head, rest = text.split("[[aggregate]]")[0], text.split("[train]")[1].split("\n\n")[0]
+    kept = [line for line in rest.splitlines() if line.split(" =")[0] in ("task", "label")]
+    path.write_text(f"{head}\n[train]\n" + "\n".join(kept) + f"\n{train}\n")
+
+
+def check(parties: dict[str, Party], small: Path, home: Path) -> np.ndarray:
+    """Both parts are of one training, and give the scores that were told: log odds."""
+    for name, party in parties.items():
+        assert party.error is None, [(p.party, p.error) for p in parties.values()]
+        verify_ledger(home / name / "ledger.jsonl", PINNED[name])
+        assert not (home / name / "journal").exists()
+    mine, theirs = (parties[name].outcome for name in NAMES)
+    assert mine is not None
+    assert theirs is not None
+    trained: Any = mine.trained[0]
+    tables = [
+        pa.Table.from_pandas(pd.read_csv(small / f"{name}.csv")).take(pa.array(outcome.rows))
+        for name, outcome in zip(NAMES, (mine, theirs), strict=True)
+    ]
+    told = np.asarray(trained.model.link(trained.scores))
+    if isinstance(trained, Carded):
+        task = trained.terms.task
+        part: Any = theirs.parts[task]
+        theirs_scores = part.scores(theirs.coded[task].transform(tables[1])[0])
+        again = trained.part.scores(trained.own_matrix) + theirs_scores
+        assert np.corrcoef(told, again)[0, 1] > 0.99  # noise of 2^-5 of the partner's part
+        return told
+    trained.trees.fits(theirs.won[trained.terms.task])
+    sides = theirs.won[trained.terms.task].sides(tables[1])
+    again = trained.trees.scores(tables[0], sides)
+    assert np.allclose(again, told, atol=1e-9)
+    return told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("train", "kills"),
+    [(TREES, {"bank": 0.8, "bureau": 0.7}), (CARD, {"bureau": 0.9})],
+    ids=["trees", "scorecard"],
+)
+def test_a_job_goes_on_after_a_kill(
+    small: Path, tmp_path: Path, train: str, kills: dict[str, float]
+) -> None:
+    prepare(small, train)
+    plain = play(small, tmp_path / "plain", {})
+    check(plain, small, tmp_path / "plain")
+    for victim, part in kills.items():
+        home = tmp_path / victim
+        parties = play(small, home, {victim: int(plain[victim].frames * part)})
+        assert parties[victim].lives == 2
+        check(parties, small, home)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", NAMES)
+def test_trees_go_on_wherever_a_party_is_killed(small: Path, tmp_path: Path, victim: str) -> None:
+    prepare(small, TREES)
+    frames = play(small, tmp_path / "plain", {})[victim].frames
+    back = 0
+    for fatal in range(3 + 5 * NAMES.index(victim), frames + 1, EACH):
+        home = tmp_path / f"{victim}-{fatal}"
+        parties = play(small, home, {victim: fatal})
+        back += parties[victim].lives == 2
+        check(parties, small, home)
+    assert back >= (frames - 8) // EACH
