@@ -10,6 +10,7 @@ import numpy as np
 from federated.aggregate import AggregateResult, CategoryResult, Statistic
 from federated.contract.terms import AggregateTerms, CategoryTerms
 from federated.steps.outcome import Outcome
+from profiles.language import language
 from profiles.report.grouped import (
     Aggregated,
     CategoryMeasure,
@@ -18,7 +19,6 @@ from profiles.report.grouped import (
     Histogram,
     HistogramRow,
 )
-from profiles.report.sentences import entities
 
 __all__ = ["aggregate_metrics", "by_category", "by_segment", "category_metrics", "join_sum_metrics"]
 
@@ -77,7 +77,10 @@ def join_sum_metrics(outcome: Outcome) -> list[dict[str, Any]]:
 
 def by_category(terms: CategoryTerms, result: CategoryResult, entity: str) -> CategoryTable:
     """The receiver's amounts by a partner's category."""
-    names = [f"shared {entities(entity)}", *(f"sum of {name}" for name in result.amounts)]
+    names = [
+        f"shared {language('en').form('who', entity)}",
+        *(f"sum of {name}" for name in result.amounts),
+    ]
     cells = [result.counts, *result.sums]
     noise = [3 * scale for scale in result.scales]  # in 95 of 100 cases
     measures = [

@@ -33,6 +33,7 @@ from profiles.job_sections import (
     read_profile,
     read_target,
 )
+from profiles.language import LANGUAGES
 from profiles.offers.spec import OfferSpec, read_offer
 from profiles.score_section import read_score
 from profiles.specs import (
@@ -75,10 +76,10 @@ class Job:
     """A whole job file, checked. Make one by `Job.load`.
 
     `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
-    `receiver`, `valid_hours` and `retention_days` are what `[job]` says; `parties`, `align`,
-    `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `scores`, `profile`, `targets`,
-    `excludes`, `offers` and `campaign` the other sections, each as docs/JOB_FILE.md has it;
-    `origins` says of each key in which file it stands.
+    `receiver`, `valid_hours`, `retention_days` and `lang` are what `[job]` says; `parties`,
+    `align`, `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `scores`, `profile`,
+    `targets`, `excludes`, `offers` and `campaign` the other sections, each as docs/JOB_FILE.md
+    has it; `origins` says of each key in which file it stands.
     """
 
     file: str
@@ -91,6 +92,7 @@ class Job:
     receiver: str
     valid_hours: int
     retention_days: int
+    lang: str
     parties: tuple[PartySpec, ...]
     align: AlignSpec | None
     aggregates: tuple[AggregateSpec, ...]
@@ -205,6 +207,7 @@ def _job(root: TomlSection) -> Job:
     receiver = head.text("receiver", names[0], names)
     valid = head.integer("valid_hours", 24, 1, 24 * 366)
     retention = head.integer("retention_days", 30, 0, 3650)
+    lang = head.text("lang", LANGUAGES[0], LANGUAGES)
     head.done()
     align = read_align(root.table("align"), root.file, parties, horizontal)
     asked = [a for s in root.tables("aggregate") for a in read_aggregates(s, names, receiver)]
@@ -235,6 +238,7 @@ def _job(root: TomlSection) -> Job:
         receiver=receiver,
         valid_hours=valid,
         retention_days=retention,
+        lang=lang,
         parties=parties,
         align=align,
         aggregates=aggregates,

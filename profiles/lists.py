@@ -22,7 +22,10 @@ from profiles.profile import score_column
 from profiles.routing import unknown
 from profiles.targets import ranked, target_list
 
-__all__ = ["Lists", "lists_of"]
+__all__ = ["BEYOND", "Lists", "lists_of"]
+
+BEYOND = "beyond the list's length"
+"""Why somebody who may be on a list is not: it is full."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ class _Sieve:
     def reasons(self, listed: int) -> tuple[Reason, ...]:
         """All of them, where so many are listed."""
         beyond = self.beyond + int(np.count_nonzero(self.rows)) - listed
-        return (*self.before, *self.after, Reason("rank", "beyond the list's length", beyond))
+        return (*self.before, *self.after, Reason("rank", BEYOND, beyond))
 
 
 def _smallest(score: np.ndarray, listed: np.ndarray, back: np.ndarray) -> float:

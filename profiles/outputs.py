@@ -126,7 +126,7 @@ def write_outputs(
     metrics = _metrics(job, federation, report, checks, synthetic)
     if outcome.scored:
         metrics["scored"] = score_metrics(outcome, table)
-    files += _write_texts(folder, metrics, report)
+    files += _write_texts(folder, metrics, report, job.lang)
     return Outputs(profiles, targets, metrics, report, tuple(files))
 
 
@@ -205,17 +205,19 @@ def _write_horizontal(
         zip(names, np.round(fit.coefficients, 6).tolist(), strict=True)
     ) | {"intercept": round(fit.intercept, 6)}
     metrics["fold_aucs"] = [_round(value) for value in fit.fold_aucs]
-    files = _write_texts(folder, metrics, report)
+    files = _write_texts(folder, metrics, report, job.lang)
     return Outputs(None, None, metrics, report, files)
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC")
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
-def _write_texts(folder: Path, metrics: dict[str, Any], report: ReportData) -> tuple[str, ...]:
+def _write_texts(
+    folder: Path, metrics: dict[str, Any], report: ReportData, lang: str
+) -> tuple[str, ...]:
     write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    write_atomic(folder / "report.html", render_report(report))
+    write_atomic(folder / "report.html", render_report(report, lang))
     return "metrics.json", "report.html"
 
 

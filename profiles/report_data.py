@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 
@@ -22,9 +22,10 @@ from profiles.exclusion.left_out import Reason
 from profiles.federation import Federation
 from profiles.job import Job
 from profiles.leakage import leakage
+from profiles.lists import BEYOND
 from profiles.offers.chosen import Money
 from profiles.plan import PATHS
-from profiles.report.data import Match, PartyLine, ReportData, RunFacts, StepFacts
+from profiles.report.data import Match, PartyLine, ReportData, RunFacts, Stage, StepFacts
 from profiles.report.grouped import Aggregated, GroupRow
 from profiles.report.listed import SegmentLine, TargetLine, TargetSummary
 from profiles.report.measured import Model
@@ -50,7 +51,7 @@ def report_data(
     money: Mapping[str, Money] = MappingProxyType({}),
     entities: int | None,
     synthetic: bool,
-    created: str,
+    created: datetime,
     checks: Sequence[Comparison] = (),
 ) -> ReportData:
     """The report's data; every section that the job lacks is left out."""
@@ -61,12 +62,13 @@ def report_data(
         entity=job.entity,
         receiver=job.receiver,
         created=created,
-        keep_until=f"{keep_until(federation):%d %B %Y}",
+        keep_until=keep_until(federation),
         parties=tuple(_party(contract, terms) for terms in contract.parties),
         synthetic=synthetic,
         contract=contract.digest.hex(),
         entities=entities,
         matched=_matched(federation),
+        funnel=tuple(_funnel(job, federation, entities, scores, targets, left_out)),
         matches=tuple(_match(job, federation, name) for name in outcome.alignments),
         models=tuple(models),
         aggregates=(
@@ -113,6 +115,37 @@ def _matched(federation: Federation) -> int | None:
         return found.matched
     rows = found.rows if aligned[0].reveal == "receiver" else federation.outcome.rows
     return len(np.unique(rows))
+
+
+def _funnel(
+    job: Job,
+    federation: Federation,
+    entities: int | None,
+    scores: Mapping[str, np.ndarray],
+    targets: pa.Table | None,
+    left_out: Mapping[str, tuple[Reason, ...]],
+) -> Iterator[Stage]:
+    """How many of the receiver's entities each number of the page is about."""
+    if entities is None:
+        return
+    yield Stage("everybody", entities)
+    admission = admission_of(federation.tables[job.receiver], job.party(job.receiver).table)
+    if admission is not None:
+        yield Stage("admitted", int(admission.rows.sum()))
+    if (matched := _matched(federation)) is not None:
+        yield Stage("matched", matched)
+    for trained in federation.outcome.trained:
+        yield Stage("labelled", int(np.count_nonzero(trained.label >= 0)), trained.terms.task)
+    for task, score in scores.items():
+        yield Stage("scored", int(np.isfinite(score).sum()), task)
+    if targets is None:
+        return
+    for spec in job.targets:
+        name = spec.product
+        listed = int(pc.sum(pc.equal(targets.column("product"), name)).as_py() or 0)
+        beyond = [r.people for r in left_out.get(name, ()) if r.words == BEYOND]
+        yield Stage("may", listed + sum(beyond), name)
+        yield Stage("listed", listed, name)
 
 
 def _party(contract: Contract, terms: PartyTerms) -> PartyLine:

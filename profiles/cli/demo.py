@@ -22,12 +22,14 @@ def demo(
         bool, typer.Option("--overwrite/--keep", help="Replace the outputs of an earlier demo.")
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    lang: Annotated[str, typer.Option("--lang", help="The reports' language, en or zh.")] = "",
 ) -> None:
     """Run four jobs on a synthetic bank, telecom, credit bureau and business registry.
 
     All parties in one process, each with its own keys, contract, sealed channels, journal
     and ledger: the code that a deployment runs.
     """
+    from profiles.cli.run import check_lang
     from profiles.cli.screen import progress_bar
     from profiles.cli.summary import print_summary
     from profiles.demo import run_demo, write_world
@@ -37,5 +39,8 @@ def demo(
         typer.echo(f"the world is in {write}: change it, then")
         typer.echo(f"  fedprofile run {write}/job.toml --tables {write}/tables.toml --out out")
         return
-    for result in run_demo(out, overwrite=overwrite, progress=None if quiet else progress_bar):
+    check_lang(lang)
+    for result in run_demo(
+        out, overwrite=overwrite, progress=None if quiet else progress_bar, lang=lang
+    ):
         print_summary(result)

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["run"]
+__all__ = ["LANG", "check_lang", "in_language", "run"]
+
+LANG = "The report's language, en or zh; without it that of the job file."
 
 
 def run(
@@ -55,6 +57,7 @@ def run(
         typer.Option("--ask", help="The signed ask that this run answers (`job serve`)."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    lang: Annotated[str, typer.Option("--lang", help=LANG)] = "",
 ) -> None:
     """Run a job with all parties on this machine, or with --hub with the others at their nodes.
 
@@ -71,7 +74,7 @@ def run(
     from profiles.tables import open_tables
     from psi.protocol import MisuseError
 
-    spec, sources = Job.load(job), open_tables(tables)
+    spec, sources = in_language(Job.load(job), lang), open_tables(tables)
     if hub and plaintext_baseline:
         raise MisuseError(
             "--plaintext-baseline needs everyone's tables in one place",
@@ -100,6 +103,23 @@ def run(
     )
     print_summary(result)
     say_noted(result, job)
+
+
+def in_language(job: Any, lang: str) -> Any:
+    """The job with its report in this language, "" for the job file's own."""
+    from dataclasses import replace
+
+    check_lang(lang)
+    return replace(job, lang=lang) if lang else job
+
+
+def check_lang(lang: str) -> None:
+    """Raise `MisuseError` for a language that no catalogue has; "" is none."""
+    from profiles.language import LANGUAGES
+    from psi.protocol import MisuseError
+
+    if lang and lang not in LANGUAGES:
+        raise MisuseError(f"--lang: {lang!r} found, {' or '.join(LANGUAGES)} allowed")
 
 
 def say_noted(result: Any, job: Path) -> None:

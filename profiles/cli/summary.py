@@ -54,7 +54,7 @@ def print_summary(result: JobResult) -> None:
         by = ", ".join(f"{number} by {plain(how, 60)}" for how, number in target.assigned_by)
         given += f" ({by})" if by else ""
         if target.held:
-            given += f"; {target.held.people} held back as control group"
+            given += f"; {target.held.people} in the control group, on no list"
             given += ", more than are listed" * (target.held.people > target.total)
         console.print(f"targets {plain(target.product, 40)}: {target.total}{given}", markup=False)
         for mine, _, leads in target.unknown:
@@ -67,7 +67,7 @@ def print_summary(result: JobResult) -> None:
         console.print(note, highlight=False, markup=False)
     table = Table("disclosed to", "what", "contract line", box=None, pad_edge=False)
     for entry in report.disclosures:
-        table.add_row(*(Text(plain(t, 300)) for t in (entry.to, entry.learns, entry.line)))
+        table.add_row(*(Text(plain(t, 2400)) for t in (entry.to, entry.learns, entry.line)))
     console.print()
     console.print(table)
     console.print()

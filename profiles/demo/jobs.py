@@ -8,6 +8,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from federated.tables.basis import read_basis
 from federated.tables.source import MemorySource
 from profiles.demo.world import build
 from profiles.job import Job
+from profiles.language import LANGUAGES
 from profiles.run import JobResult, run_job, steps_of
 
 __all__ = ["JOBS", "run_demo", "write_world"]
@@ -267,19 +269,21 @@ def run_demo(
     *,
     overwrite: bool = True,
     progress: Callable[[list[str], str], AbstractContextManager[Progress]] | None = None,
+    lang: str = "",
 ) -> Iterator[JobResult]:
     """Run the jobs on the world in memory, one after another; outputs go to `out`/JOB.
 
     Args:
         overwrite: replace what is in the outputs' folders.
         progress: gives, of a job's steps and its name, what `run_job` takes as progress.
+        lang: of the reports; "" for English.
     """
     source = MemorySource(build().tables, bases=BASES, about=ABOUT)
     for name, text in JOBS.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.toml"
             path.write_text(text, encoding="utf-8")
-            job = Job.load(path)
+            job = replace(Job.load(path), lang=lang or LANGUAGES[0])
         bar = progress(steps_of(job), job.receiver) if progress else None
         yield run_job(job, source, out / name, overwrite=overwrite, synthetic=True, progress=bar)
 

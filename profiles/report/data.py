@@ -6,6 +6,7 @@ Texts may come from anywhere; rendering makes them safe.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from federated.contract.terms import Disclosure
 from federated.releases.row_bits import RowBits
@@ -19,6 +20,7 @@ __all__ = [
     "PartyLine",
     "ReportData",
     "RunFacts",
+    "Stage",
     "StepFacts",
 ]
 
@@ -113,10 +115,26 @@ class RunFacts:
     facts: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One line of how the counts go together: a message of the catalogue's group `funnel`.
+
+    Attributes:
+        key: of the message.
+        rows: the receiver's entities.
+        name: of the task or the product that it is about.
+    """
+
+    key: str
+    rows: int
+    name: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
-    """The whole report. `created` is a date in words; the caller has the clock. `keep_until` is the
-    last day on which the contract lets the receiver keep it, "" where none is known.
+    """The whole report. `created` is a day with its time in UTC, or a text; the caller has the
+    clock. `keep_until` is the last day on which the contract lets the receiver keep it, None where
+    none is known.
 
     `matched` counts the receiver's entities that all partners share, `entities` all of them;
     None where the job joins no rows. `disclosures` are those of the contract, `leakage` says how
@@ -127,6 +145,7 @@ class ReportData:
         entity: what a row is about.
         parties: the receiver first.
         synthetic: the data are made up.
+        funnel: how the counts go together, from all entities to lists.
         matches: an alignment each.
         models: a task each.
         aggregates: a section each.
@@ -142,13 +161,14 @@ class ReportData:
     purpose: str
     entity: str
     receiver: str
-    created: str
+    created: date | str
     parties: tuple[PartyLine, ...]
     synthetic: bool = False
-    keep_until: str = ""
+    keep_until: date | None = None
     contract: str = ""
     entities: int | None = None
     matched: int | None = None
+    funnel: tuple[Stage, ...] = ()
     matches: tuple[Match, ...] = ()
     models: tuple[Model, ...] = ()
     aggregates: tuple[Aggregated, ...] = ()

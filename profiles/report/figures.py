@@ -17,6 +17,7 @@ import numpy as np
 
 from federated.evaluation import Calibration
 from federated.text import plain
+from profiles.language import Language
 from profiles.report.measured import Model, Scored
 
 __all__ = ["Figure", "figures", "label"]
@@ -39,19 +40,32 @@ class Figure:
     rows: tuple[tuple[str, ...], ...]
 
 
-def figures(model: Model) -> tuple[Figure, ...]:
+def figures(t: Language, model: Model) -> tuple[Figure, ...]:
     """ROC, KS, lift and calibration of one task; calibration where scores are probabilities."""
     if not model.scores:
         return ()
-    found = [_roc(model), _ks(model), _lift(model)]
+    found = [_roc(t, model), _ks(t, model), _lift(t, model)]
     if any(score.calibration for score in model.scores):
-        found.append(_calibration(model))
+        found.append(_calibration(t, model))
     return tuple(found)
 
 
 def label(text: str) -> str:
     """A text from anywhere as a Plotly label: shown as it is, never as markup."""
     return html.escape(plain(text, 60), quote=False)
+
+
+def _said(t: Language, name: str) -> str:
+    return t.told(name, "score")
+
+
+def _name(t: Language, model: Model, place: int) -> str:
+    return label(_said(t, model.scores[place].name))
+
+
+def _hover(t: Language, plot: str, **values: str) -> str:
+    """What Plotly shows at a point; the values are its own places."""
+    return t.say(f"plot.{plot}_hover", **values) + "<extra>%{fullData.name}</extra>"
 
 
 def colour(model: Model, place: int) -> str:
@@ -67,13 +81,13 @@ def _width(model: Model, place: int) -> float:
     return 2.75 if place == len(model.scores) - 1 else 2.0
 
 
-def _line(x: Any, y: Any, model: Model, place: int, hover: str) -> dict[str, Any]:
+def _line(t: Language, x: Any, y: Any, model: Model, place: int, hover: str) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines",
         "x": _rounded(x),
         "y": _rounded(y),
-        "name": label(model.scores[place].name),
+        "name": _name(t, model, place),
         "line": {"color": colour(model, place), "width": _width(model, place)},
         "hovertemplate": hover,
     }
@@ -100,27 +114,26 @@ def _percent(title: str, **more: Any) -> dict[str, Any]:
     return _axis(title, **(settings | more))
 
 
-def _roc(model: Model) -> Figure:
-    hover = "%{y:.1%} found at %{x:.1%} false alarms<extra>%{fullData.name}</extra>"
+def _roc(t: Language, model: Model) -> Figure:
+    hover = _hover(t, "roc", x="%{x:.1%}", y="%{y:.1%}")
     data = [
-        _line(s.roc.false_positive, s.roc.true_positive, model, place, hover)
+        _line(t, s.roc.false_positive, s.roc.true_positive, model, place, hover)
         for place, s in enumerate(model.scores)
     ]
     rows = [(f"{point:.0%}", *(f"{_at(s, point):.1%}" for s in model.scores)) for point in _POINTS]
     rows.append(("AUC", *(f"{s.auc:.4f}" for s in model.scores)))
-    said = "; ".join(f"{plain(s.name)}: AUC {s.auc:.3f}" for s in model.scores)
+    said = "; ".join(t.say("plot.roc_each", name=s.name, auc=s.auc) for s in model.scores)
     return Figure(
         kind="roc",
-        title="ROC",
-        caption="How many positives are found, for each share of false alarms. The further the "
-        "curve bends to the upper left, the better; the dotted diagonal is chance.",
-        description=f"ROC curves. {said}.",
+        title=t.say("plot.roc"),
+        caption=t.say("plot.roc_caption"),
+        description=t.say("plot.roc_said", said=said),
         data=(_reference([0, 1], [0, 1]), *data),
         layout={
-            "xaxis": _percent("false alarms among negatives"),
-            "yaxis": _percent("positives found"),
+            "xaxis": _percent(t.say("plot.roc_x")),
+            "yaxis": _percent(t.say("plot.roc_y")),
         },
-        head=("false alarms", *(s.name for s in model.scores)),
+        head=(t.say("plot.roc_head"), *(_said(t, s.name) for s in model.scores)),
         rows=tuple(rows),
     )
 
@@ -130,13 +143,13 @@ def _at(score: Scored, share: float) -> float:
     return float(np.interp(share + 1e-12, score.roc.false_positive, score.roc.true_positive))
 
 
-def _ks(model: Model) -> Figure:
-    hover = "top %{x:.0%} of rows: %{y:.1%} apart<extra>%{fullData.name}</extra>"
+def _ks(t: Language, model: Model) -> Figure:
+    hover = _hover(t, "ks", x="%{x:.0%}", y="%{y:.1%}")
     data, rows, peaks = [], [], []
     for place, score in enumerate(model.scores):
         gap = score.roc.true_positive - score.roc.false_positive
         top = int(np.argmax(np.abs(gap)))
-        data.append(_line(score.roc.share, gap, model, place, hover))
+        data.append(_line(t, score.roc.share, gap, model, place, hover))
         peaks.append(
             {
                 "type": "scatter",
@@ -152,45 +165,46 @@ def _ks(model: Model) -> Figure:
                 "cliponaxis": False,
             }
         )
-        rows.append((score.name, f"{score.ks:.1%}", f"top {score.roc.share[top]:.0%}"))
-    said = "; ".join(f"{plain(s.name)}: KS {s.ks:.3f}" for s in model.scores)
+        reached = t.say("plot.top", x=f"{score.roc.share[top]:.0%}")
+        rows.append((_said(t, score.name), f"{score.ks:.1%}", reached))
+    said = "; ".join(t.say("plot.ks_each", name=s.name, ks=s.ks) for s in model.scores)
     most = max(s.ks for s in model.scores)
     return Figure(
         kind="ks",
-        title="KS",
-        caption="How far positives and negatives are apart when rows are taken from the highest "
-        "score down. The peak is the Kolmogorov–Smirnov distance.",
-        description=f"Distance of the two classes by share of rows. {said}.",
+        title=t.say("plot.ks"),
+        caption=t.say("plot.ks_caption"),
+        description=t.say("plot.ks_said", said=said),
         data=(*data, *peaks),
         layout={
-            "xaxis": _percent("rows, highest scores first"),
-            "yaxis": _percent("positives found less false alarms", range=[0, most * 1.22])
+            "xaxis": _percent(t.say("plot.ks_x")),
+            "yaxis": _percent(t.say("plot.ks_y"), range=[0, most * 1.22])
             | {"dtick": None, "nticks": 5},
         },
-        head=("score", "KS", "reached at"),
+        head=(t.say("plot.score"), "KS", t.say("plot.reached")),
         rows=tuple(rows),
     )
 
 
-def _lift(model: Model) -> Figure:
+def _lift(t: Language, model: Model) -> Figure:
     bins = len(model.scores[0].lift.lift)
     names = list(range(1, bins + 1))
+    hover = _hover(t, "lift", y="%{y:.2f}", captured="%{customdata:.0%}")
     data = [
         {
             "type": "bar",
             "x": names,
             "y": _rounded(score.lift.lift),
-            "name": label(score.name),
+            "name": _name(t, model, place),
             "marker": {"color": colour(model, place), "line": {"width": 0}},
             "customdata": _rounded(score.lift.captured),
-            "hovertemplate": "%{y:.2f} × the average; %{customdata:.0%} of positives so far"
-            "<extra>%{fullData.name}</extra>",
+            "hovertemplate": hover,
         }
         for place, score in enumerate(model.scores)
     ]
-    head = ["decile" if bins == 10 else "group"]
+    head = [t.say("plot.decile" if bins == 10 else "plot.group")]
     for score in model.scores:
-        head += [f"{score.name}: rate", "lift", "found so far"]
+        rate = t.say("plot.rate", name=score.name)
+        head += [rate, t.say("plot.lift_head"), t.say("plot.so_far")]
     rows = []
     for place in range(bins):
         row = [str(place + 1)]
@@ -199,33 +213,29 @@ def _lift(model: Model) -> Figure:
             row += [f"{found.rate[place]:.1%}", f"{found.lift[place]:.2f}"]
             row += [f"{found.captured[place]:.0%}"]
         rows.append(tuple(row))
-    said = "; ".join(
-        f"{plain(s.name)}: {s.lift.lift[0]:.2f} times the average in the first"
-        for s in model.scores
-    )
+    said = "; ".join(t.say("plot.lift_each", name=s.name, n=s.lift.lift[0]) for s in model.scores)
     return Figure(
         kind="lift",
-        title="Lift",
-        caption="How much more often than on average the outcome occurs, in tenths of the rows "
-        "from the highest scores down. The dotted line is the average.",
-        description=f"Lift by decile. {said}.",
+        title=t.say("plot.lift"),
+        caption=t.say("plot.lift_caption"),
+        description=t.say("plot.lift_said", said=said),
         data=(_reference([0.4, bins + 0.6], [1, 1]), *data),
         layout={
             "barmode": "group",
             "bargap": 0.28,
             "bargroupgap": 0.06,
-            "xaxis": _axis("decile, highest scores first", dtick=1, showgrid=False)
+            "xaxis": _axis(t.say("plot.lift_x"), dtick=1, showgrid=False)
             | {"range": [0.4, bins + 0.6]},
-            "yaxis": _axis("times the average rate", rangemode="tozero", nticks=6),
+            "yaxis": _axis(t.say("plot.lift_y"), rangemode="tozero", nticks=6),
         },
         head=tuple(head),
         rows=tuple(rows),
     )
 
 
-def _calibration(model: Model) -> Figure:
+def _calibration(t: Language, model: Model) -> Figure:
     drawn = [(place, s.calibration) for place, s in enumerate(model.scores) if s.calibration]
-    data = [_calibrated(model, place, found) for place, found in drawn]
+    data = [_calibrated(t, model, place, found) for place, found in drawn]
     most = max(float(max(found.high.max(), found.predicted.max())) for _, found in drawn)
     most = min(1.0, most * 1.06)
     rows = []
@@ -233,35 +243,39 @@ def _calibration(model: Model) -> Figure:
         for mean, rate, low, high, count in zip(
             found.predicted, found.observed, found.low, found.high, found.rows, strict=True
         ):
-            interval = f"{low:.1%} to {high:.1%}"
-            name = model.scores[place].name
+            interval = t.say("form.between", low=f"{low:.1%}", high=f"{high:.1%}")
+            name = _said(t, model.scores[place].name)
             rows.append((name, f"{count:,}", f"{mean:.1%}", f"{rate:.1%}", interval))
     said = "; ".join(
-        f"{plain(model.scores[place].name)}: mean difference {found.error:.1%}"
+        t.say("plot.calibration_each", name=model.scores[place].name, error=f"{found.error:.1%}")
         for place, found in drawn
     )
     side = {"range": [0, most], "dtick": None, "nticks": 6}
     return Figure(
         kind="calibration",
-        title="Calibration",
-        caption="Does a score of 20% mean that it happens in 20 of 100? Each point is a tenth of "
-        "the rows with a 95% interval; on the dotted diagonal the score reads as a probability.",
-        description=f"Predicted against observed rates. {said}.",
+        title=t.say("plot.calibration"),
+        caption=t.say("plot.calibration_caption"),
+        description=t.say("plot.calibration_said", said=said),
         data=(_reference([0, most], [0, most]), *data),
-        layout={"xaxis": _percent("predicted", **side), "yaxis": _percent("observed", **side)},
-        head=("score", "rows", "predicted", "observed", "95% interval"),
+        layout={
+            "xaxis": _percent(t.say("plot.predicted"), **side),
+            "yaxis": _percent(t.say("plot.observed"), **side),
+        },
+        head=tuple(
+            t.say(f"plot.{key}") for key in ("score", "rows", "predicted", "observed", "interval")
+        ),
         rows=tuple(rows),
     )
 
 
-def _calibrated(model: Model, place: int, found: Calibration) -> dict[str, Any]:
+def _calibrated(t: Language, model: Model, place: int, found: Calibration) -> dict[str, Any]:
     shown = colour(model, place)
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "x": _rounded(found.predicted),
         "y": _rounded(found.observed),
-        "name": label(model.scores[place].name),
+        "name": _name(t, model, place),
         "line": {"color": shown, "width": 1.5},
         "marker": {"color": shown, "size": 7 if place == len(model.scores) - 1 else 5},
         "error_y": {
@@ -274,8 +288,9 @@ def _calibrated(model: Model, place: int, found: Calibration) -> dict[str, Any]:
             "width": 0,
         },
         "customdata": [int(count) for count in found.rows],
-        "hovertemplate": "predicted %{x:.1%}, observed %{y:.1%} of %{customdata:,} rows"
-        "<extra>%{fullData.name}</extra>",
+        "hovertemplate": _hover(
+            t, "calibration", x="%{x:.1%}", y="%{y:.1%}", rows="%{customdata:,}"
+        ),
     }
 
 

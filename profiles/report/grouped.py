@@ -85,6 +85,12 @@ class Aggregated:
     shared: bool = False
     histograms: tuple[Histogram, ...] = ()
 
+    @property
+    def decimals(self) -> tuple[int, ...]:
+        """How many each measure is written with, so that a column reads alike."""
+        columns = zip(*(row.values for row in self.rows if row.values), strict=True)
+        return tuple(_decimals([v for v in column if v is not None]) for column in columns)
+
 
 @dataclass(frozen=True)
 class CategoryMeasure:
@@ -171,3 +177,11 @@ class Binning:
     negatives: int
     epsilon: tuple[tuple[str, float], ...]
     columns: tuple[Valued, ...]
+
+
+def _decimals(values: list[float]) -> int:
+    """About four significant places of the largest; none where all are whole."""
+    if all(value == round(value) for value in values):
+        return 0
+    largest = max(abs(value) for value in values)
+    return 0 if largest >= 1e4 else 1 if largest >= 100 else 2 if largest >= 1 else 3

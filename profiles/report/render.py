@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from itertools import groupby
 from typing import Any
@@ -16,6 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from federated.text import plain
+from profiles.language import Language, language
+from profiles.language.numbers import FORMS, amount, number
 from profiles.report import sentences
 from profiles.report.data import ReportData
 from profiles.report.figures import Figure, figures
@@ -23,13 +25,13 @@ from profiles.report.measured import Importance, Model
 
 __all__ = ["render_report"]
 
-_TEXT_LIMIT = 600
+_TEXT_LIMIT = 2400
 _SHOWN_TARGETS = 10
 _SHOWN_MANAGERS = 30
 _SHOWN_COLUMNS = 12
 
 
-def render_report(data: ReportData) -> str:
+def render_report(data: ReportData, lang: str | Language = "en") -> str:
     """The whole report as HTML, about 5 MB, nearly all of it plotly.js.
 
     Self-contained: style, script and numbers are inline, and a content security policy
@@ -39,12 +41,14 @@ def render_report(data: ReportData) -> str:
 
     Args:
         data: all that it says.
+        lang: "en" or "zh", or a language with texts of its own.
     """
-    drawn = [figures(model) for model in data.models]
+    t = language(lang) if isinstance(lang, str) else lang
+    drawn = [figures(t, model) for model in data.models]
     plots = [figure for each in drawn for figure in each]
     scripts = [_plotly(), _asset("charts.js")] if plots else []
     return (
-        _environment()
+        _environment(t)
         .get_template("template.html.j2")
         .render(
             data=data,
@@ -53,12 +57,12 @@ def render_report(data: ReportData) -> str:
             scripts=[Markup(script) for script in scripts],  # noqa: S704 our own file and plotly's
             plots=_json([{"data": plot.data, "layout": plot.layout} for plot in plots]),
             models=_models(data, drawn),
-            lede=sentences.lede(data),
+            lede=sentences.lede(t, data),
             parties=_colours(data),
             learned=_learned(data),
             shown_targets=_SHOWN_TARGETS,
             shown_managers=_SHOWN_MANAGERS,
-            sections=_sections(data),
+            sections=_sections(t, data),
         )
     )
 
@@ -140,22 +144,28 @@ def _learned(data: ReportData) -> list[tuple[str, list[Any]]]:
     return [(name, list(lines)) for name, lines in groupby(ordered, key=lambda entry: entry.to)]
 
 
-def _sections(data: ReportData) -> list[tuple[str, str]]:
+def _sections(t: Language, data: ReportData) -> list[tuple[str, str]]:
     """Anchors and titles of the sections that are there: what to do first, how it came after."""
     several = len(data.models) > 1
-    found = [("targets", "Targets")] if data.targets else []
-    found += [("segments", "Segments")] if data.segments else []
+    tasks = list[tuple[str, str]]()
     for place, model in enumerate(data.models):
-        found.append((f"task-{place}", model.task if several else "Scores"))
-        found += [(f"card-{place}", "Points")] if model.card else []
-    found += [("aggregates", "Partners' statistics")] if data.aggregates else []
-    found += [("binning", "Columns")] if data.binnings else []
-    found += [("categories", "By category")] if data.categories else []
-    found += [("match", "Match" if data.matches else "Parties")]
-    found += [("disclosures", "Who learned what")] if data.disclosures else []
-    found += [("leakage", "How much was told")] if data.leakage else []
-    found += [("run", "Run")] if data.run or data.contract else []
-    return found
+        tasks.append((f"task-{place}", model.task if several else t.say("task.scores")))
+        tasks += [(f"card-{place}", t.say("points.short"))] if model.card else []
+    there = [
+        ("targets", "targets.title", data.targets),
+        ("segments", "segments.title", data.segments),
+        ("task", "", tasks),
+        ("aggregates", "aggregates.title", data.aggregates),
+        ("binning", "binning.short", data.binnings),
+        ("categories", "categories.short", data.categories),
+        ("funnel", "funnel.title", data.funnel and data.entities),
+        ("match", "match.title" if data.matches else "match.parties", True),
+        ("disclosures", "disclosures.title", data.disclosures),
+        ("leakage", "leakage.title", data.leakage),
+        ("run", "run.title", data.run or data.contract),
+    ]
+    found = [tasks if not key else [(name, t.say(key))] for name, key, shown in there if shown]
+    return [entry for entries in found for entry in entries]
 
 
 def _policy(scripts: list[str]) -> str:
@@ -197,7 +207,7 @@ def _plotly() -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment(t: Language) -> Environment:
     """Autoescape always; every text is made plain before it is escaped."""
     environment = Environment(
         loader=PackageLoader("profiles.report", "."),
@@ -207,28 +217,35 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names: tuple[Callable[..., Any], ...] = (
-        sentences.amount,
-        sentences.count,
-        sentences.duration,
-        sentences.entities,
-        sentences.gain_words,
+    environment.filters |= {name: partial(t.form, name) for name in FORMS if name != "list"}
+    environment.filters |= {
+        "amount": amount,
+        "listed": partial(t.form, "list"),
+        "sentence": _sentence,
+        "told": t.told,
+        "width": _width,
+    }
+    helpers: tuple[Callable[..., Any], ...] = (
         sentences.interval_words,
         sentences.leakage_words,
-        sentences.megabytes,
+        sentences.managed_words,
+        sentences.match_words,
         sentences.money_words,
-        sentences.number,
-        sentences.percent,
+        sentences.moves,
+        sentences.pairs,
+        sentences.party_shares,
         sentences.reason_words,
-        sentences.reveal_words,
-        sentences.sentence,
-        sentences.signed,
-        sentences.three,
     )
-    environment.filters |= {function.__name__: function for function in names}
-    environment.filters["width"] = _width
-    environment.globals |= {"match_words": sentences.match_words, "listed": sentences.listed}
+    environment.globals |= {function.__name__: function for function in helpers}
+    environment.globals |= {"t": t, "decimal": number}
     return environment
+
+
+def _sentence(text: str) -> str:
+    """ "on held-out folds" -> "On held-out folds."; nothing stays nothing."""
+    text = text.strip()
+    stopped = text if not text or text[-1] in ".!?。" else f"{text}."
+    return stopped[:1].upper() + stopped[1:]
 
 
 def _clean(value: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import pytest
 
 from profiles.report import ReportData, render_report
 from tests.unit.profiles.sample import HOSTILE, horizontal, sample
+from tests.unit.profiles.test_language import whole
 
 BROWSER = next(
     (
@@ -52,9 +55,9 @@ class Visit:
     requests: list[str]
 
 
-def visit(html: str, folder: Path, *more: str) -> Visit:
+def visit(text: str, folder: Path, *more: str) -> Visit:
     page, log = folder / "report.html", folder / "net.json"
-    page.write_text(html, "utf-8")
+    page.write_text(text, "utf-8")
     assert BROWSER is not None
     run = subprocess.run(
         [
@@ -104,6 +107,46 @@ def test_a_report_opens_on_a_phone_in_the_dark(tmp_path: Path) -> None:
     assert "rgb(88, 196, 196)" in seen.document, "the plots are not in the dark colours"
 
 
+PROBE = """<script>addEventListener("load", () => setTimeout(() => {
+  const wide = document.documentElement.clientWidth, found = [];
+  for (const one of document.querySelectorAll("body *")) {
+    const end = one.getBoundingClientRect().right, inside = one.closest("svg, .skip, thead");
+    const scrolls = one.matches(".scroll") && one.scrollWidth > one.clientWidth + 1;
+    if (!inside && (end > wide + 1 || scrolls))
+      found.push(one.className + " " + (one.ariaLabel || one.textContent).slice(0, 40));
+  }
+  parent.postMessage(`${document.documentElement.dataset.drawn} plots; ${found.join("; ")}`, "*");
+}, 1000));</script>"""
+
+
+def beyond(page: str, width: int, folder: Path) -> str:
+    """What of a page ends beyond a frame of this width, or scrolls in it."""
+    bare = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    inner = html.escape(bare.replace("</body>", f"{PROBE}</body>"), quote=True)
+    frame = (
+        f'<!doctype html><title>x</title><iframe width="{width}" height="900" srcdoc="{inner}">'
+        "</iframe><script>addEventListener('message', (e) => { document.title = e.data })</script>"
+    )
+    seen = visit(frame, folder)
+    return html.unescape(re.findall("<title>(.*?)</title>", seen.document, re.DOTALL)[0])
+
+
+@pytest.mark.parametrize(("lang", "width"), [("en", 390), ("zh", 390), ("zh", 1280)])
+def test_nothing_is_cut_off(lang: str, width: int, tmp_path: Path) -> None:
+    assert beyond(render_report(whole(), lang), width, tmp_path) == "4 plots; "
+
+
+def test_the_check_would_see_what_is_cut_off(tmp_path: Path) -> None:
+    page = render_report(whole()).replace("<main ", '<p style="width:500px">far</p><main ', 1)
+    assert "far" in beyond(page, 390, tmp_path)
+
+
+def test_a_report_in_chinese_says_nothing_on_the_console(tmp_path: Path) -> None:
+    seen = visit(render_report(whole(), "zh"), tmp_path)
+    assert (seen.console, seen.requests) == ([], [])
+    assert "误报" in seen.document
+
+
 def test_the_check_would_see_a_request_and_an_error(tmp_path: Path) -> None:
     page = (
         "<!doctype html><title>x</title><img src='https://example.invalid/a.png'>"
@@ -115,9 +158,9 @@ def test_the_check_would_see_a_request_and_an_error(tmp_path: Path) -> None:
 
 
 def test_the_policy_stops_a_script_that_is_not_ours(tmp_path: Path) -> None:
-    html = render_report(sample())
-    planted = html.replace("</body>", "<script>document.title='run'</script></body>")
-    assert planted != html
+    page = render_report(sample())
+    planted = page.replace("</body>", "<script>document.title='run'</script></body>")
+    assert planted != page
     seen = visit(planted, tmp_path)
     assert "<title>run</title>" not in seen.document
     assert any("Content Security Policy" in line for line in seen.console)

@@ -27,6 +27,7 @@ from federated.releases.row_bits import RowBits, row_bits, row_words
 from federated.tables.source import MemorySource
 from profiles.cli import app
 from profiles.job import Job
+from profiles.language import language
 from profiles.plan_text import describe
 from profiles.proposal import draft
 from profiles.report.data import Leakage
@@ -190,17 +191,20 @@ def test_a_receiver_notes_what_it_was_told(tmp_path: Path, asked: Contract) -> N
 
 def test_a_report_says_it_in_words() -> None:
     row = RowBits(party="bureau", receiver="bank", columns=("a", "b"), asked=8.0056)
-    said = leakage_words(Leakage("bureau", row, 1, 0, 0.0))
+    said = leakage_words(language("en"), Leakage("bureau", row, 1, 0, 0.0))
     assert said == [
         "This run told 8.0 bits of a row, in the mean of rows, in 2 columns.",
         "Of earlier runs nothing is kept where all parties run in one process.",
         "How many a row holds is known to bureau alone.",
-        "A column was in 1 answer.",
+        "A column was in one answer.",
     ]
-    said = leakage_words(Leakage("bureau", replace(row, told=4.0, held=14.3), 2, 3, 0.5))
+    said = leakage_words(
+        language("en"), Leakage("bureau", replace(row, told=4.0, held=14.3), 2, 3, 0.5)
+    )
     assert "Earlier runs told up to 4.0 bits of a row that was in all of them: 12.0 with" in said[1]
     assert "reads 30% of whole rows from that" in said[3]
     assert said[4:] == [
         "Noised tables spent epsilon 0.5 of a column.",
-        "A column was in 2 answers, with 3 thresholds.",
+        "A column was in 2 answers.",
+        "There were 3 thresholds of a column.",
     ]

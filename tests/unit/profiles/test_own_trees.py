@@ -14,6 +14,7 @@ from federated.models import LOGISTIC, LinearPart
 from federated.steps.outcome import Trained
 from federated.tables.encoding import Encoder
 from profiles.alone import fit_alone
+from profiles.language import language
 from profiles.own_trees import FROM_ROWS, tree_scores
 from profiles.report.sentences import _model_words
 from profiles.scoring import measured
@@ -88,5 +89,5 @@ def test_the_gain_is_over_the_better_own_model(crossed: bool) -> None:
     change = model.scores[-1].auc - model.scores[0].auc
     assert model.gain_rows.mean == pytest.approx(change)
     assert model.gain_rows.low < change < model.gain_rows.high
-    (said,) = _model_words(model)
+    said = _model_words(language("en"), model)
     assert ("does not make up for the model" in said) == crossed

@@ -18,6 +18,7 @@ import pytest
 
 from federated.evaluation import Interval
 from federated.models import LinearPart
+from profiles.language import language, numbers
 from profiles.offers.chosen import Money
 from profiles.report import (
     Match,
@@ -29,8 +30,11 @@ from profiles.report import (
 )
 from profiles.report import sentences as said
 from profiles.report.figures import figures, label
+from profiles.report.render import _sentence
 from psi.protocol.errors import MisuseError
 from tests.unit.profiles.sample import HOSTILE, horizontal, model, sample, smallest
+
+EN = language("en")
 
 
 class Page(HTMLParser):
@@ -97,11 +101,11 @@ def test_everything_is_there() -> None:
         "affluent 0% 83% 17%",
         "too few",
         "registry, by industry",
-        "it moves shared consumers by at most 18, sum of balance by at most 100,000",
+        "it moves shared consumers by at most 18 and sum of balance by at most 100,000",
         "12 amounts of sum of balance were cut to their range.",
         "retail 801 7,000,000",
-        "shared consumers, by industry and segment",
-        "1,981 (99.1%) have a manager; 19 have none: all managers are at capacity.",
+        "shared consumers by industry and segment",
+        "1,981 (99.1%) have a manager. 19 have none: all managers are at capacity.",
         "balance trend falling ↑",
         "First of all: bank and bureau, bank and registry both know which consumers they share.",
         "3072 bits",
@@ -128,7 +132,7 @@ def test_notes_are_spaced_and_before_the_models_in_plain_words() -> None:
     )
     html = render_report(replace(sample(), targets=(listed,)))
     page = " ".join(Page(html).text.split())
-    assert "have a manager: 95% by branch, 4.0% by capacity;" in page
+    assert "have a manager: 95% by branch and 4.0% by capacity." in page
     assert "at capacity. 7 name a branch that no manager has as desk. 48 of them are" in page
     assert "log-odds" not in html.split("<main")[1].split('id="task-0"')[0]
 
@@ -147,9 +151,9 @@ def test_money_is_whole_in_sentences_and_adds_up() -> None:
     assert "If every offer works, they are worth 32,364, less a cost of 9,524: 22,840." in text
     assert text.index("Expected: 5,400") < text.index("32,364")
     assert "all 11%" not in page, "a list by tiers is not one by score"
-    assert [said.amount(v) for v in (None, 49, 1234.5)] == ["–", "49.00", "1,234.50"]
-    assert said.reason_words("age low (-0.18)") == "age low ↓"
-    assert said.reason_words("no number") == "no number"
+    assert [numbers.amount(v) for v in (None, 49, 1234.5)] == ["–", "49.00", "1,234.50"]
+    assert said.reason_words(EN, "age low (-0.18)") == "age low ↓"
+    assert said.reason_words(EN, "no number") == "no number"
 
 
 def test_headings_descend_and_every_picture_has_words() -> None:
@@ -221,7 +225,7 @@ def test_plotly_accepts_the_figures() -> None:
             return [drawn(entry) for entry in value]
         return "#123456" if isinstance(value, str) and value.startswith("@") else value
 
-    for figure in figures(model()):
+    for figure in figures(EN, model()):
         go.Figure(drawn(figure.data), drawn(figure.layout))  # raises on an unknown key
         assert all(len(row) == len(figure.head) for row in figure.rows)
         assert figure.description.endswith(".")
@@ -230,7 +234,7 @@ def test_plotly_accepts_the_figures() -> None:
 def test_every_colour_token_is_in_the_style_sheet() -> None:
     html, _ = friendly()
     style = html.split("<style>")[1].split("</style>")[0]
-    for figure in figures(model()):
+    for figure in figures(EN, model()):
         for token in re.findall(r'"@(\w+)"', json.dumps([figure.data, figure.layout])):
             assert style.count(f"--{token}:") == 3  # light, dark, print
 
@@ -331,12 +335,12 @@ def test_importance_of() -> None:
 def test_no_clear_difference_is_said() -> None:
     unclear = replace(model(), gain=Interval(0.001, 0.01, -0.01, 0.012, 5))
     data: ReportData = replace(sample(), models=(unclear,))
-    assert "no clear difference" in " ".join(said.lede(data))
+    assert "no clear difference" in " ".join(said.lede(EN, data))
 
 
 def test_numbers_in_words() -> None:
     assert [
-        said.percent(v) for v in (0, 0.0043, 0.097, 0.0999, 0.617, 0.99, 0.9906, 0.99996, 1)
+        numbers.percent(v) for v in (0, 0.0043, 0.097, 0.0999, 0.617, 0.99, 0.9906, 0.99996, 1)
     ] == [
         "0%",
         "0.4%",
@@ -348,7 +352,7 @@ def test_numbers_in_words() -> None:
         "99.9%",
         "100%",
     ]
-    assert [said.number(v) for v in (None, float("nan"), 4, 0.8731, 123.456, 12345.6)] == [
+    assert [numbers.number(v) for v in (None, float("nan"), 4, 0.8731, 123.456, 12345.6)] == [
         "–",
         "–",
         "4",
@@ -356,18 +360,18 @@ def test_numbers_in_words() -> None:
         "123.5",
         "12,346",
     ]
-    assert [said.megabytes(v) for v in (12, 1204, 5_310_222, 7e9)] == [
+    assert [EN.form("size", v) for v in (12, 1204, 5_310_222, 7e9)] == [
         "12 bytes",
         "1.2 kB",
         "5.3 MB",
         "7.0 GB",
     ]
-    assert [said.duration(v) for v in (0.84, 41.3, 75.2, 3725)] == [
+    assert [EN.form("duration", v) for v in (0.84, 41.3, 75.2, 3725)] == [
         "0.8 s",
         "41 s",
         "1 min 15 s",
         "1 h 2 min",
     ]
-    assert said.listed(["a"]) == "a"
-    assert [said.sentence(v) for v in ("on folds", "Done.", "")] == ["On folds.", "Done.", ""]
-    assert said.signed(-0.05) == "−0.050"
+    assert EN.form("list", ["a"]) == "a"
+    assert [_sentence(v) for v in ("on folds", "Done.", "")] == ["On folds.", "Done.", ""]
+    assert numbers.signed(-0.05) == "−0.050"
