@@ -33,6 +33,7 @@ from profiles.job_sections import (
     read_profile,
     read_target,
 )
+from profiles.label_section import LabelSpec, read_label
 from profiles.language import LANGUAGES
 from profiles.offers.spec import OfferSpec, read_offer
 from profiles.score_section import read_score
@@ -58,6 +59,7 @@ __all__ = [
     "ExcludeSpec",
     "Job",
     "JoinSumSpec",
+    "LabelSpec",
     "OfferSpec",
     "PartySpec",
     "ProfileSpec",
@@ -78,8 +80,8 @@ class Job:
     `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
     `receiver`, `valid_hours`, `retention_days` and `lang` are what `[job]` says; `parties`,
     `align`, `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `scores`, `profile`,
-    `targets`, `excludes`, `offers` and `campaign` the other sections, each as docs/JOB_FILE.md
-    has it; `origins` says of each key in which file it stands.
+    `targets`, `excludes`, `offers`, `label` and `campaign` the other sections, each as
+    docs/JOB_FILE.md has it; `origins` says of each key in which file it stands.
     """
 
     file: str
@@ -106,6 +108,7 @@ class Job:
     excludes: tuple[ExcludeSpec, ...] = ()
     offers: tuple[OfferSpec, ...] = ()
     scores: tuple[ScoreSpec, ...] = ()
+    label: LabelSpec | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -217,7 +220,11 @@ def _job(root: TomlSection) -> Job:
     binnings = tuple(
         b for s in root.tables("binning") for b in read_binnings(s, parties, receiver, entity)
     )
-    trains = tuple(read_train(s, parties, receiver, entity) for s in root.one_or_several("train"))
+    section = root.table("label")
+    label = read_label(section, receiver, entity) if section else None
+    trains = tuple(
+        read_train(s, parties, receiver, entity, label) for s in root.one_or_several("train")
+    )
     binnings += tuple(of_scorecards(trains, binnings, parties, receiver))
     scores = tuple(read_score(s, parties, entity) for s in root.tables("score"))
     profile = read_profile(root.table("profile"))
@@ -252,6 +259,7 @@ def _job(root: TomlSection) -> Job:
         campaign=campaign,
         excludes=excludes,
         offers=offers,
+        label=label,
     )
     check_job(job)
     return job

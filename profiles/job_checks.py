@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from federated.contract.kinds.train import TREES, classes
 from federated.text import slug
+from profiles.job_sections import KIND_OF
+from profiles.label_section import CUT_OFF, PREFIX
 from psi.protocol import JobError
 
 if TYPE_CHECKING:
     from profiles.job import Job
     from profiles.specs import ScoreSpec, TargetSpec, TrainSpec
 
-__all__ = ["check_job"]
+__all__ = ["check_job", "view_columns"]
 
 
 def check_job(job: Job) -> None:
@@ -81,6 +83,7 @@ def check_job(job: Job) -> None:
         )
     _check_offers(job)
     _check_trains(job)
+    _check_label(job)
     if job.horizontal and len({party.features for party in job.parties}) != 1:
         raise JobError(
             f"{job.file}: [[party]] features: a horizontal job needs the same everywhere"
@@ -126,6 +129,50 @@ def _check_offers(job: Job) -> None:
                 hint="what offers change and how likely an outcome is are not of one kind: give "
                 "all of them an uplift, or none",
             )
+
+
+def _check_label(job: Job) -> None:
+    """A label of flows: its rows are as of cut-offs, and so are the receiver's columns."""
+    made = job.label
+    if made is None:
+        return
+    trains = [train for train in job.trains if train.label == made.column]
+    if not trains:
+        raise JobError(
+            f"{job.file}: [label]: found, and no training asks for it",
+            hint=f'[[train]] label = "{PREFIX}{made.task}"',
+        )
+    several = len(made.cut_offs) > 1
+    if several and job.align is not None and job.align.duplicates != "join":
+        raise JobError(
+            f"{job.file}: [align] duplicates: {job.align.duplicates!r} found, 'join' needed with "
+            f"{len(made.cut_offs)} cut-offs",
+            hint="an entity has a row for each cut-off",
+        )
+    for train in trains:
+        days = [day.isoformat() for day in made.cut_offs]
+        if train.time and (train.time != CUT_OFF or train.validate_from not in days[1:]):
+            raise JobError(
+                f"{job.file}: [[train]] time and validate_from: {train.time!r} and "
+                f"{train.validate_from} found, {CUT_OFF!r} and a cut-off after the first needed",
+                hint="a row of a label is as of its cut-off",
+            )
+    timeless = set(job.party(job.receiver).features) - {*made.fixed, *view_columns(job.entity)}
+    if timeless:
+        raise JobError(
+            f"{job.file}: [[party]] features: {min(timeless)!r} found beside [label]: when it was "
+            "known nobody can say",
+            hint='take a column of a feature view ("view:NAME"), or, if it never changes, name it '
+            "under [label] fixed",
+        )
+
+
+def view_columns(entity: str) -> dict[str, str]:
+    """Every column of a feature view that such entities have, and its view."""
+    from profiles.views import VIEWS, columns_of  # an engine's library is behind it
+
+    kind = KIND_OF[entity]
+    return {column.name: view for view in VIEWS for column in columns_of([view], kind)}
 
 
 def _check_trains(job: Job) -> None:

@@ -14,41 +14,12 @@ from typing import Any
 
 import ibis
 
-from profiles.labels import months_from
+from profiles.labels import outcome_of
 from psi.protocol.errors import MisuseError
 
-__all__ = ["assets_of", "default", "outcome_of", "product_moved", "stacked"]
+__all__ = ["assets_of", "default", "product_moved", "stacked"]
 
 ASSETS = ("deposit", "wealth")
-
-
-def outcome_of(
-    cut_off: dt.date, known_until: dt.date, *, gap: int = 1, months: int = 3
-) -> tuple[dt.date, dt.date]:
-    """The outcome's first day, and the day after its last.
-
-    Args:
-        cut_off: the first day of a month.
-        known_until: the last day of which the data tell.
-        gap: whole months after the cut-off that are for acting, 0 or more.
-        months: of the outcome, 1 or more.
-
-    Raises:
-        MisuseError: another day, windows that overlap, or an outcome that is not over.
-    """
-    if gap < 0 or months < 1:
-        raise MisuseError(
-            f"gap {gap}, months {months}: the outcome begins at the cut-off or later and lasts a "
-            "month or more: gap 0 or more, months 1 or more allowed"
-        )
-    begin, end = months_from(cut_off, gap), months_from(cut_off, gap + months)
-    if known_until < end - dt.timedelta(days=1):
-        raise MisuseError(
-            f"cut-off {cut_off}: its outcome ends on {end - dt.timedelta(days=1)}, the data on "
-            f"{known_until}",
-            hint="an earlier cut-off",
-        )
-    return begin, end
 
 
 def assets_of(balances: Any) -> Any:

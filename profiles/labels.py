@@ -1,8 +1,9 @@
 """Labels by arithmetic: who took their assets away, whose payroll moved.
 
-A cut-off is the first day of a month. The three months before it are the base; the first month
-after it is for acting; months +2 to +4 are the outcome. The windows do not overlap by construction,
-and a cut-off whose outcome is not over by the data's end is refused.
+A cut-off is the first day of a month. The three months before it are the base; the `gap` months
+after it are for acting; the `months` after these are the outcome, +2 to +4 where nothing else is
+said. The windows do not overlap by construction, and a cut-off whose outcome is not over by the
+data's end is refused.
 
     churn   mean daily assets of the outcome at or below half of those of the base
 
@@ -19,7 +20,7 @@ import ibis
 
 from psi.protocol.errors import MisuseError
 
-__all__ = ["churn", "months_from", "payroll_moved"]
+__all__ = ["churn", "months_from", "outcome_of", "payroll_moved"]
 
 SMALLEST = 1_000_000
 """Base in minor units below which nobody is judged: 10,000."""
@@ -42,6 +43,35 @@ def months_from(cut_off: dt.date, months: int) -> dt.date:
     return dt.date(count // 12, count % 12 + 1, 1)
 
 
+def outcome_of(
+    cut_off: dt.date, known_until: dt.date, *, gap: int = 1, months: int = 3
+) -> tuple[dt.date, dt.date]:
+    """The outcome's first day, and the day after its last.
+
+    Args:
+        cut_off: the first day of a month.
+        known_until: the last day of which the data tell.
+        gap: whole months after the cut-off that are for acting, 0 or more.
+        months: of the outcome, 1 or more.
+
+    Raises:
+        MisuseError: another day, windows that overlap, or an outcome that is not over.
+    """
+    if gap < 0 or months < 1:
+        raise MisuseError(
+            f"gap {gap}, months {months}: the outcome begins at the cut-off or later and lasts a "
+            "month or more: gap 0 or more, months 1 or more allowed"
+        )
+    begin, end = months_from(cut_off, gap), months_from(cut_off, gap + months)
+    if known_until < end - dt.timedelta(days=1):
+        raise MisuseError(
+            f"cut-off {cut_off}: its outcome ends on {end - dt.timedelta(days=1)}, the data on "
+            f"{known_until}",
+            hint="an earlier cut-off",
+        )
+    return begin, end
+
+
 def churn(
     assets: Any,
     cut_off: dt.date,
@@ -49,6 +79,8 @@ def churn(
     *,
     people: Any | None = None,
     smallest: int = SMALLEST,
+    gap: int = 1,
+    months: int = 3,
 ) -> Any:
     """A row an entity of `assets`: entity, base, outcome (means of days, float64), label, excluded.
 
@@ -60,6 +92,7 @@ def churn(
         people: Ibis table with entity and, as far as known, the days died, closed_by_bank,
             loan_repaid.
         smallest: of the base, in minor units.
+        gap, months: as `outcome_of` has them.
 
     `label` is 1, 0, or null where `excluded` is not "".
 
@@ -67,13 +100,7 @@ def churn(
         MisuseError: no first day of a month, or an outcome that is not over by `known_until`.
     """
     start, second = months_from(cut_off, -3), months_from(cut_off, -2)
-    begin, end = months_from(cut_off, 1), months_from(cut_off, 4)
-    if known_until < end - dt.timedelta(days=1):
-        raise MisuseError(
-            f"cut-off {cut_off}: its outcome ends on {end - dt.timedelta(days=1)}, the data on "
-            f"{known_until}",
-            hint="an earlier cut-off",
-        )
+    begin, end = outcome_of(cut_off, known_until, gap=gap, months=months)
     order = ibis.window(group_by="entity", order_by="day")
     held = assets.select("entity", "day", minor=assets.minor.cast("int64"))
     held = held.mutate(until=held.day.lead().over(order).fill_null(ibis.literal(end)))
@@ -125,13 +152,16 @@ def _ended(found: Any, people: Any, start: dt.date, end: dt.date) -> tuple[Any, 
     return joined, inside
 
 
-def payroll_moved(series: Any, breaks: Any, cut_off: dt.date) -> tuple[Any, Any]:
+def payroll_moved(
+    series: Any, breaks: Any, cut_off: dt.date, *, gap: int = 1, months: int = 3
+) -> tuple[Any, Any]:
     """Whose pay stopped in the outcome: persons, and payers whose staff left together.
 
     Args:
         series: of `profiles.flows.series.series_of`.
         breaks: of `profiles.flows.breaks.breaks`, as of a day after the outcome.
         cut_off: the first day of a month.
+        gap, months: as `outcome_of` has them.
 
     Returns: persons (entity, label, excluded): all that one of salary's series paid in the base.
     Payers (who, staff, gone, label): those with five persons at least; `gone` is the most that
@@ -140,7 +170,7 @@ def payroll_moved(series: Any, breaks: Any, cut_off: dt.date) -> tuple[Any, Any]
     A person whom another payer pays instead has moved nothing. One is excluded where its payer's
     staff left together (the company is 1 then, not it), or its pay stopped before the outcome.
     """
-    start, begin, end = (months_from(cut_off, n) for n in (-3, 1, 4))
+    start, begin, end = (months_from(cut_off, n) for n in (-3, gap, gap + months))
     pay = series.filter((series.series_type == "C.salary") & (series.way == "in"))
     paid = pay.filter((pay.day >= ibis.literal(start)) & (pay.day < ibis.literal(cut_off)))
     staff = paid.select("entity", "who").distinct()

@@ -27,6 +27,7 @@ from profiles.federation import Federation
 from profiles.held_out import held_out_notes, held_out_scores
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
+from profiles.label_counts import counted
 from profiles.leakage import leakage_metrics
 from profiles.lists import Lists, lists_of
 from profiles.numbers_outputs import numbers_metrics
@@ -352,6 +353,7 @@ def _metrics(
         "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),
         "basis": _basis(job, federation),
+        "labels": counted(job, federation.tables[job.receiver]),
         "entity": _entity(job),
         "run": run,
     }

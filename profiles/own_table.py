@@ -25,6 +25,8 @@ from profiles.exclusion.consent import check_channel
 from profiles.exclusion.left_out import WhoMay, who_may
 from profiles.exclusion.rules import Rules, own_columns_of, rule_extracts
 from profiles.job import Job, TargetSpec
+from profiles.label_counts import check_counted
+from profiles.label_section import COUNTS
 from profiles.managers import check_managers
 from profiles.offers.chosen import OFFER_COLUMNS, check_numbers
 from profiles.routing import Routing, check_shared, routing_of
@@ -81,6 +83,7 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
                     f"{job.file}: {key}: {table} has no column {column!r}",
                     hint=column_hint(column, known),
                 )
+    check_counted(job, source)
     check_types(job, source, frozen)
     _check_entity(job, source)
     _check_binned(job, source)
@@ -213,6 +216,8 @@ def extracts(job: Job, party: str, source: Source) -> list[Extract]:
         for name, columns in learning.items():
             found.append(Extract(name, tuple(dict.fromkeys(columns)), ("manager",)))
         found += rule_extracts(job, entity_column(job))
+        if job.label is not None:
+            found.append(Extract(job.label.counted, COUNTS))
         if columns := offer_columns(job):
             found.append(Extract(spec.table, tuple(columns)))
     return found

@@ -21,6 +21,7 @@ from profiles.exclusion.consent import admission_of
 from profiles.exclusion.left_out import Reason
 from profiles.federation import Federation
 from profiles.job import Job
+from profiles.label_counts import counted_words
 from profiles.leakage import leakage
 from profiles.lists import BEYOND
 from profiles.offers.chosen import Money
@@ -84,7 +85,11 @@ def report_data(
         disclosures=contract.disclosures,
         leakage=leakage(federation),
         run=_run(federation),
-        notes=(*_left_out(job, federation), *(_check(check) for check in checks)),
+        notes=(
+            *_left_out(job, federation),
+            *counted_words(job, federation.tables[job.receiver]),
+            *(_check(check) for check in checks),
+        ),
     )
 
 

@@ -27,6 +27,7 @@ from federated.regression.plan import MOST_EVALUATIONS
 from federated.toml_sections import TomlSection
 from federated.trees.plan import MOST_DEPTH
 from profiles.job_sections import with_views
+from profiles.label_section import PREFIX, LabelSpec
 from profiles.specs import PartySpec, TrainSpec
 
 __all__ = ["SCORE_BITS", "features_of", "read_train"]
@@ -41,7 +42,11 @@ job file written then keeps running."""
 
 
 def read_train(
-    section: TomlSection, parties: tuple[PartySpec, ...], receiver: str, entity: str
+    section: TomlSection,
+    parties: tuple[PartySpec, ...],
+    receiver: str,
+    entity: str,
+    made: LabelSpec | None = None,
 ) -> TrainSpec:
     names = [party.name for party in parties]
     task = section.text("task")
@@ -62,6 +67,11 @@ def read_train(
         raise section.fail("positive", section.text("positive"), "no key", hint)
     label = section.text("label")
     party, _, column = label.partition(".")
+    if label.startswith(PREFIX):
+        if made is None or label != PREFIX + made.task or split == "horizontal":
+            allowed = f'"{PREFIX}{made.task}"' if made else "one of a column"
+            raise section.fail("label", label, allowed, "[label] says how it is made")
+        party, column = receiver, made.column
     if split == "horizontal" and party not in names:
         party, column = "", label
     if split == "vertical" and party != receiver:

@@ -9,7 +9,7 @@ import click
 import typer
 
 from federated.cli.group import Group
-from profiles.cli import flow_money, flow_views
+from profiles.cli import flow_labels, flow_money, flow_views
 from psi.protocol import InputError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ app.command("leaks")(flow_money.leaks)
 app.command("breaks")(flow_money.breaks)
 app.command("score")(flow_money.score)
 app.command("views")(flow_views.views)
+app.command("labels")(flow_labels.labels)
 
 Tables = Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")]
 Name = Annotated[str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")]

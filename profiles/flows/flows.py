@@ -173,7 +173,7 @@ class Flows:
         """
         if cut_off in self._before:
             return self._before[cut_off]
-        last = self._last
+        last = self.last_day
         if last is None or cut_off > last + dt.timedelta(days=1):
             raise MisuseError(
                 f"{self.settings.where}: cut-off {cut_off}: the data end on {last}",
@@ -193,7 +193,8 @@ class Flows:
         return found
 
     @cached_property
-    def _last(self) -> dt.date | None:
+    def last_day(self) -> dt.date | None:
+        """The day of the last readable row; None where there is none."""
         day: dt.date | None = self.base.good.day.max().to_pyarrow().as_py()
         return day
 

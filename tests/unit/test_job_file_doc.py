@@ -20,7 +20,7 @@ DOC = (Path(__file__).parents[2] / "docs" / "JOB_FILE.md").read_text("utf-8")
 HEADS = {
     "[job]": "[job]", "[[party]]": "[[party]]", "[align]": "[align]",
     "[[aggregate]]": "[[aggregate]]", "[[join_sum]]": "[[join_sum]]", "[[binning]]": "[[binning]]",
-    "[train]": "[train]", "[[score]]": "[[score]]",
+    "[train]": "[train]", "[[score]]": "[[score]]", "[label]": "[label]",
     "[profile]": "[profile]", "[[target]]": "[[target]]", "[campaign]": "[campaign]",
     "[[exclude]]": "[[exclude]]",
     "[[offer]]": "[[offer]]",
@@ -28,6 +28,8 @@ HEADS = {
 BY_CATEGORY = "[[aggregate]] by category"
 WEIGHED = {"weight": "bank.w", "offset": "bank.o", "class_weight": "balanced"}
 LATER = {"time": "bank.cut_off", "validate_from": "2025-10-01"}
+
+LABELLED = {("[label]", "arrears"): "default", ("[label]", "product"): "bought"}
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,17 @@ def base(section: str) -> dict[str, Any]:
         "[[binning]]": {"binning": [{"label": "bank.churned"}]},
         "[train]": {"train": [dict(TRAIN)]},
         "[[score]]": {"score": [{"task": "churn", "model": "0123456789abcdef"}]},
+        "[label]": {
+            "party": [PARTIES[0] | {"features": ["view:products"]}, *PARTIES[1:]],
+            "label": {
+                "task": "churn",
+                "cut_offs": ["2026-01-01"],
+                "of": "bank.a",
+                "by": "b",
+                "counted": "bank.c",
+            },
+            "train": [{"task": "t", "label": "task:churn"}],
+        },
         "[profile]": {"profile": {}},
         "[[target]]": {
             "train": [dict(TRAIN)],
@@ -386,6 +399,9 @@ def test_examples_are_read(row: Row) -> None:
             target |= {"column": "c", "is": "x"} if row.key == "column" else {"column": "c"}
             if row.key not in ("is", "is_not", "below", "above", "within_days", "before_days"):
                 target["missing"] = True
+        if (row.section, row.key) in LABELLED:
+            target["task"] = LABELLED[row.section, row.key]
+            job["train"][0]["label"] = f"task:{target['task']}"
         if row.key == "managers_columns":
             target["branch"] = ["branch"]
         target[row.key] = given

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from federated.readers import arrow_expression, duckdb_connection
-from profiles.label_tasks import assets_of, default, outcome_of, product_moved, stacked
-from profiles.labels import churn
+from profiles.label_tasks import assets_of, default, product_moved, stacked
+from profiles.labels import churn, outcome_of
 from psi.protocol.errors import MisuseError
 from tests.unit.profiles.flows.made import rows_of
 
