@@ -20,7 +20,7 @@ from benchmarks.attack.plain import Fit, fitted
 from federated.evaluation import auc
 from federated.regression.newton import fit_logistic
 
-__all__ = ["coefficients", "inferred"]
+__all__ = ["BAR", "KNOWN", "MANY", "PENALTIES", "coefficients", "inferred", "known_rows", "learned"]
 
 KNOWN = 50
 BAR = 0.02
@@ -59,7 +59,7 @@ def coefficients(scale: Scale) -> Iterator[Finding]:
 def inferred(joined: Joined, fit: Fit, rng: np.random.Generator) -> tuple[float, float]:
     """AUC over the unknown labels: of the baseline's best rule, and of all rules."""
     y = joined.label
-    known = _known(y, rng)
+    known = known_rows(y, rng)
     rest = np.ones(len(y), dtype=np.bool_)
     rest[known] = False
 
@@ -70,7 +70,7 @@ def inferred(joined: Joined, fit: Fit, rng: np.random.Generator) -> tuple[float,
     return best(base), best([*base, *_evaluations(joined.partner, y, known, fit)])
 
 
-def _known(y: Labels, rng: np.random.Generator) -> NDArray[np.int64]:
+def known_rows(y: Labels, rng: np.random.Generator) -> NDArray[np.int64]:
     """Rows whose labels it knows: by chance, two of each class at least."""
     while True:
         known = rng.permutation(len(y))[:KNOWN]
@@ -83,8 +83,8 @@ def _own(x: Floats, y: Labels, known: NDArray[np.int64], final: Floats) -> list[
     both = np.column_stack([_unit(score), x])
     rules = [score]
     for penalty in PENALTIES:
-        rules.append(_learned(x, y, known, np.full(x.shape[1], penalty)))
-        rules.append(_learned(both, y, known, np.append(0.1, np.full(x.shape[1], penalty))))
+        rules.append(learned(x, y, known, np.full(x.shape[1], penalty)))
+        rules.append(learned(both, y, known, np.append(0.1, np.full(x.shape[1], penalty))))
     return rules
 
 
@@ -111,13 +111,13 @@ def _evaluations(x: Floats, y: Labels, known: NDArray[np.int64], fit: Fit) -> li
         rules += [score + weight * _unit(pull) / 8.0 for weight in WEIGHTS]
     features = np.column_stack([score, *(_unit(p) for p in pulls), *(_unit(s) for s in steps)])
     rules += [
-        _learned(features, y, known, np.append(0.1, np.full(features.shape[1] - 1, penalty)))
+        learned(features, y, known, np.append(0.1, np.full(features.shape[1] - 1, penalty)))
         for penalty in PENALTIES
     ]
     return rules
 
 
-def _learned(x: Floats, y: Labels, known: NDArray[np.int64], penalty: Floats) -> Floats:
+def learned(x: Floats, y: Labels, known: NDArray[np.int64], penalty: Floats) -> Floats:
     """Scores of a logistic regression on the known rows."""
     design = np.column_stack([np.ones(len(known)), x[known]])
     fit = fit_logistic(design, y[known], np.append(0.0, penalty))

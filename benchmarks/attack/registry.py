@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.attack import (
+    bins,
     columns,
     dictionary,
     differencing,
@@ -17,6 +18,7 @@ from benchmarks.attack import (
     labels,
     own_columns,
     tables,
+    trees,
 )
 from benchmarks.attack.finding import Attack, Scale, found_by
 from benchmarks.rows import Row
@@ -28,6 +30,10 @@ ATTACKS: dict[str, Attack] = {
     "labels-from-folds": folds.folds,
     "labels-from-coefficients": labels.coefficients,
     "labels-from-own-columns": own_columns.partner,
+    "labels-from-bins": bins.classifier,
+    "labels-from-bins-of-one": bins.aimed,
+    "labels-from-trees": trees.labels,
+    "rows-from-trees": trees.rows,
     "rows-from-vectors": columns.trainings,
     "rows-over-months": columns.months,
     "rows-by-bits-told": columns.shares,
@@ -42,7 +48,7 @@ ATTACKS: dict[str, Attack] = {
 
 EVERY_SET = (
     "labels-from-coefficients", "labels-from-own-columns", "rows-from-vectors",
-    "rows-from-own-columns",
+    "rows-from-own-columns", "labels-from-bins", "labels-from-trees", "rows-from-trees",
 )  # fmt: skip
 """Those that are played over each set in runs of every size."""
 

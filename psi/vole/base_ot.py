@@ -67,6 +67,8 @@ def choose(point: bytes, bits: Bits, session: bytes, random: Random) -> tuple[Po
     Raises `PeerError` on a bad point.
     """
     count, random = len(bits), buffered(random)
+    if len(point) != 32:
+        raise PeerError(f"a point of {len(point)} bytes in the base transfers, 32 expected")
     given = np.frombuffer(point, np.uint8).reshape(1, 32)
     _check(given)
     scalars = np.frombuffer(b"".join(_scalar(random) for _ in range(count)), np.uint8)

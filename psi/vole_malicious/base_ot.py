@@ -70,6 +70,8 @@ def choose(point: bytes, bits: Bits, session: bytes, random: Random) -> tuple[Po
     Raises `PeerError` on a bad point.
     """
     count, draw = len(bits), buffered(random)
+    if len(point) != 32:
+        raise PeerError(f"a point of {len(point)} bytes in the base transfers, 32 expected")
     given = np.frombuffer(point, np.uint8).reshape(1, 32)
     if not canonical(given).all():
         raise PeerError("a point of the base transfers is not canonical")

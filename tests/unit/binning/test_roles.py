@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +61,7 @@ def pair(
     epsilon: int = 0,
     noise: Noise = no_noise,
     lanes: np.ndarray | None = None,
+    wire: Any = None,
 ) -> tuple[LabelParty, ColumnParty]:
     sent = label_lanes(label) if lanes is None else lanes
     sizes = [max(2, int(code.max()) + 1) for code in codes]
@@ -67,7 +69,9 @@ def pair(
         context("bank"), "bureau", len(label), LABEL_LANES, lambda a, b: sent[a:b],
         columns=len(codes),
     )  # fmt: skip
-    shares = Pair(values, BinHolder(context("bureau"), "bank", codes, sizes, LABEL_LANES)).run()
+    shares = Pair(
+        values, BinHolder(context("bureau"), "bank", codes, sizes, LABEL_LANES), wire=wire
+    ).run()
     scale = noise_scale(len(codes), epsilon)
     rows = [np.bincount(code, minlength=size) for code, size in zip(codes, sizes, strict=True)]
     bank = LabelParty(context("bank"), "bureau", shares["bank"], scale, noise)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from psi.kernels.curve25519 import LOW_ORDER, ORDER, PRIME, is_zero, multiply
 from psi.kernels.roots25519 import root_candidates
 from psi.protocol import PeerError
+from psi.vole import base_ot as passive
 from psi.vole_malicious import base_ot
 
 SESSION = bytes(range(32))
@@ -83,3 +85,11 @@ def test_roots_are_those_of_the_curve() -> None:
         square = u * (u * u + 486662 * u + 1) % PRIME
         assert v == pow(square, (PRIME + 3) // 8, PRIME)
     assert root_candidates(points[:0]).shape == (0, 32)
+
+
+@pytest.mark.parametrize("kind", [base_ot, passive])
+def test_a_point_of_another_length_is_refused(kind: Any) -> None:
+    _, point = base_ot.offer(secrets.token_bytes)
+    for wrong in (point[:-1], point + b"0", b""):
+        with pytest.raises(PeerError, match=f"a point of {len(wrong)} bytes"):
+            kind.choose(wrong, np.zeros(2, np.uint8), SESSION, secrets.token_bytes)
