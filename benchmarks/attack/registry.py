@@ -33,6 +33,7 @@ ATTACKS: dict[str, Attack] = {
     "labels-from-bins": bins.classifier,
     "labels-from-bins-of-one": bins.aimed,
     "labels-from-trees": trees.labels,
+    "labels-from-trees-of-one": trees.aimed,
     "rows-from-trees": trees.rows,
     "rows-from-vectors": columns.trainings,
     "rows-over-months": columns.months,
@@ -48,7 +49,8 @@ ATTACKS: dict[str, Attack] = {
 
 EVERY_SET = (
     "labels-from-coefficients", "labels-from-own-columns", "rows-from-vectors",
-    "rows-from-own-columns", "labels-from-bins", "labels-from-trees", "rows-from-trees",
+    "rows-from-own-columns", "labels-from-bins", "labels-from-trees",
+    "labels-from-trees-of-one", "rows-from-trees",
 )  # fmt: skip
 """Those that are played over each set in runs of every size."""
 

@@ -5,7 +5,8 @@ nodes it won there. `labels`: it knows 50 labels and infers the others; its base
 keeps whatever happens between, its own columns and its part of the model. The label party sees
 of each told level one bit of each row, and the ends of its rows. `rows`: an insider who knows every
 tuple of the partner's columns with its frequency, and the partner's splits exactly, takes the most
-frequent tuple that agrees with all bits of a row.
+frequent tuple that agrees with all bits of a row. `aimed`: a partner that lies has bins of one row,
+and adds the same to its own shares of all of them, so that a row with a label of 1 wins.
 """
 
 from __future__ import annotations
@@ -29,15 +30,19 @@ from federated.releases.limits import ReleaseLimits
 from federated.trees import FeatureParty, LabelParty, TreesPlan
 from federated.trees.binning import Binning
 from federated.trees.forest import PARTNER
+from federated.trees.layout import Column, Layout
+from federated.trees.plan import CURVATURE_BITS, MANY_ROWS, SLOPE_BITS
 from federated.trees.results import FeatureTrees, LabelTrees
 from psi.protocol import Context, Pair
 
-__all__ = ["Grown", "grown", "labels", "rows"]
+__all__ = ["Grown", "aimed", "grown", "labels", "rows"]
 
 PROTOCOL = "trees, one partner"
 # bits of a row where nothing bounds them
 FREE = 1000
 WHOLE_ROWS = 0.05
+# rows alone in a bin, of each of two columns
+ALONE = 31
 
 
 @dataclass(frozen=True, repr=False)
@@ -169,6 +174,69 @@ def rows(scale: Scale) -> Iterator[Finding]:
                 more={"bits_told": told, "bits_held": found.entropy,
                       "partner_splits": len(fit.feature.splits)},
             )  # fmt: skip
+
+
+def aimed(scale: Scale) -> Iterator[Finding]:
+    """Rows that win by themselves: how many of them have a label of 1."""
+    for name in scale.sets:
+        found = joined(bound(name))
+        for most in (len(found.label), MANY_ROWS - 1):
+            if most > len(found.label):
+                continue
+            some = np.random.default_rng(1).permutation(np.flatnonzero(found.label >= 0))[:most]
+            y = found.label[some]
+            won = _won(name, some, y)
+            noise = TreesPlan(rows=len(some), trees=1, row_bits=0).noise
+            yield Finding(
+                attack="",
+                protocol=PROTOCOL,
+                data=f"{name}, {len(some):,} rows",
+                who="partner, lies: bins of one record",
+                what=f"labels of 1 among records that won, one a tree; noise {noise:g}",
+                figure=float(y[won].mean()),
+                baseline=float(y[: 2 * ALONE].mean()),
+                more={"won": len(won), "noise": noise},
+            )
+            if len(found.label) < MANY_ROWS:
+                break
+
+
+def _won(name: str, some: NDArray[np.int64], y: NDArray[np.int8]) -> list[int]:
+    """The rows, of the first in `some`, that a partner's bins of one row each let win."""
+    tables, rows = bound(name).take(some), len(some)
+    mine = Binning.fit(tables.own, tables.features[0])
+    bins = [np.full(rows, ALONE, np.uint16) for _ in range(2)]
+    for number, own in enumerate(bins):
+        own[ALONE * number : ALONE * (number + 1)] = np.arange(ALONE)
+    won: list[int] = []
+
+    class Liar(FeatureParty):
+        @property
+        def _kept(self) -> Any:
+            kept = np.ones(2 * (ALONE + 1), np.bool_)
+            kept[[ALONE, 2 * ALONE + 1, *won]] = False
+            return kept
+
+        @staticmethod
+        def _candidates(layout: Any, cells: Any) -> Any:
+            g, h = FeatureParty._candidates(layout, cells)
+            return g - np.uint32(60 << SLOPE_BITS), h + np.uint32(60 << CURVATURE_BITS)
+
+        def on_split_circuit(self, state: Any, sent: Any, peer: str) -> Any:
+            numbers = self._finder(state).decide(self._now(state), sent)[1]
+            won.extend(int(number) for number in numbers if number >= 0)
+            return super().on_split_circuit(state, sent, peer)
+
+    plan, session = TreesPlan(rows=rows, trees=20, depth=1, row_bits=FREE), secrets.token_bytes(32)
+    bank, partner = (
+        Context(session, "train/t", party, secrets.token_bytes) for party in ("bank", "partner")
+    )
+    layout = Layout((Column(ALONE + 1, False, False),) * 2)
+    Pair(
+        LabelParty(bank, ["partner"], mine.transform(tables.own), mine.layout, y, plan=plan),
+        Liar(partner, "bank", bins, layout, plan=plan),
+    ).run()
+    return [number - (number > ALONE) for number in won]
 
 
 def _decoded(found: Joined, some: NDArray[np.int64], fit: Grown) -> float:

@@ -33,5 +33,5 @@ __all__ = [
     "grow_alone",
 ]
 
-SUITE = "private-trees-v1"
+SUITE = "private-trees-v2"
 """In contracts: the cryptography of trees of two parties, and who learns what."""

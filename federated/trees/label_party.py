@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from federated.sharing.kept import Values, batch_nonce
 from federated.sharing.messages import Asked, Challenged, Points, Seeds, Turned
+from federated.sharing.transcript import SEED
 from federated.trees import row_bits
+from federated.trees.blur import blurred, widened
 from federated.trees.booster import (
     Best,
     Growing,
@@ -186,6 +188,8 @@ class LabelParty(Party[LabelTrees]):
         state = replace(state, given=state.given + 1)
         if state.given < self._places(state):
             return Turn(state)
+        # all trees of seeds are turned: no other columns ever meet the noise that stays
+        state = replace(state, lasting=state.transcript.draw("lasting noise", SEED))
         return self._begin_level(state, Growing(self._plan, self._rows, self._ways))
 
     # one level
@@ -204,13 +208,11 @@ class LabelParty(Party[LabelTrees]):
         self._keep(state.level, growing, own)
         first, messages = self._given(state, growing, g, h)
         level = self._level(state.layout, state.level)
-        cells = self._shares(state.level, first)
-        ask = self._finder(state).ask(
-            state.transcript,
-            level,
-            *self._candidates(state.layout, cells),
-            self._totals(growing, g, h, own),
-        )
+        left_g, left_h = self._candidates(state.layout, self._shares(state.level, first))
+        random = state.transcript.random(f"noise {state.level}")
+        left_g = blurred(left_g, self._plan.noise, level.depth, state.lasting, random)
+        totals = self._totals(growing, g, h, own)
+        ask = self._finder(state).ask(state.transcript, level, left_g, left_h, totals)
         done = Share(state.level / self._plan.levels, self._plan.levels * self._rows)
         sent = [(self._peer, each) for each in (*messages, ask)]
         return Turn(replace(state, waits=WAITS.index("answer")), sent, progress=done)
@@ -250,15 +252,16 @@ class LabelParty(Party[LabelTrees]):
         real = g * 2.0**-SLOPE_BITS
         squares = real * real / np.maximum(h, 1) * 2.0**CURVATURE_BITS
         live = growing.slot >= 0
+        of_nodes = np.bincount(growing.slot[live], squares[live], len(growing.places))
         return Totals(
             gradients=sums[0],
             hessians=sums[1],
-            squares=np.asarray(
-                np.bincount(growing.slot[live], squares[live], len(growing.places)), np.float64
+            squares=widened(
+                of_nodes.astype(np.float64), sums, self._plan.penalty, self._plan.noise
             ),
             own=np.where(growing.alive, own.gain, np.inf),
             penalty=self._plan.penalty,
-            least=self._plan.least_weight,
+            least=self._plan.least_heard,
         )
 
     def on_split_answer(self, state: Training, sent: SplitAnswer, peer: str) -> Turn[LabelTrees]:

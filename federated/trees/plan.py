@@ -8,11 +8,18 @@ from dataclasses import astuple, dataclass
 
 from psi.protocol import MisuseError
 
-__all__ = ["CURVATURE_BITS", "MOST_DEPTH", "MOST_ROWS", "MOST_TREES", "SLOPE_BITS", "TreesPlan"]
+__all__ = ["CURVATURE_BITS", "MANY_ROWS", "MOST_DEPTH", "MOST_ROWS", "MOST_TREES", "NOISE"]
+__all__ += ["SLOPE_BITS", "TreesPlan"]
 
 MOST_DEPTH, MOST_TREES = 6, 1000
 MOST_ROWS = 4_000_000
 """Slopes of so many rows add up to less than 2^30 units, their curvatures to less than 2^31."""
+MANY_ROWS = 1 << 14
+"""Rows from which on the label party's noise costs no quality."""
+NOISE = 1.0
+"""Standard deviations of each of its two noises: so many times what one row can add."""
+HEARD = 8.0
+"""The variance that chance makes of a sum over so much curvature, as a share of a noise's."""
 SLOPE_BITS, CURVATURE_BITS = 8, 10
 """Fraction bits of a row's slope, at most 1, and curvature, at most ¼."""
 
@@ -62,6 +69,16 @@ class TreesPlan:
     def levels(self) -> int:
         """Of all trees."""
         return self.trees * self.depth
+
+    @property
+    def noise(self) -> float:
+        """The label party's on each candidate's sum (`blur`); fewer rows do not bear it: 0."""
+        return NOISE if self.rows >= MANY_ROWS else 0.0
+
+    @property
+    def least_heard(self) -> float:
+        """The curvature that each side of a partner's split needs: chance far above the noise."""
+        return max(self.least_weight, HEARD * self.noise**2)
 
     def digest(self) -> bytes:
         """32 bytes that name the terms."""

@@ -68,7 +68,7 @@ class Training:
     answered, proved, given: trees of seeds so far. waits: the place in `WAITS`. level: through all
     trees; told: levels in which rows' bits were told; splits: the partner's so far; heard: chunks
     of bits. grown: trees that are whole; kept: how many of them had the least
-    validation loss; losses: after each.
+    validation loss; losses: after each; lasting: the seed of the noise that all trees share.
     """
 
     transcript: Transcript
@@ -86,6 +86,7 @@ class Training:
     grown: Annotated[int, Range(0, MOST_TREES)] = 0
     kept: Annotated[int, Range(0, MOST_TREES)] = 0
     losses: Annotated[tuple[float, ...], Length(MOST_TREES)] = ()
+    lasting: Annotated[bytes, Length(32)] = b""
 
 
 @message(0xCA)

@@ -21,7 +21,7 @@ from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, joined_rows
 from federated.regression.guards import CLASS_ROWS
 from federated.trees import TreesPlan
-from federated.trees.plan import MOST_ROWS
+from federated.trees.plan import MANY_ROWS, MOST_ROWS, NOISE
 from psi.protocol import MisuseError, PeerError, Refused
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ class TrainTrees(Kind[TrainTerms]):
                 step,
                 partner,
                 "which of its own splits the trees have, on which level of which tree, so which of "
-                f"its columns go with the label; how many trees there are{_stopped(terms)}; of "
-                f"records of {me} or their label nothing more",
+                f"its columns go with the label{_noise_words(contract, terms)}; how many trees "
+                f"there are{_stopped(terms)}; of records of {me} or their label nothing more",
                 "train.trees",
             )
 
@@ -153,7 +153,13 @@ class TrainTrees(Kind[TrainTerms]):
                 f"{partner} cannot check what {me}'s sums are of: one that does not run this "
                 "software as it is chooses which splits tell their bits, still one of a record for "
                 f"each level; it may also turn 'who splits' into one bit a node about {partner}'s "
-                f"sums, and {partner} its wins into one about {me}'s"
+                f"sums, and {partner} its wins into a number of its columns about {me}'s"
+            )
+            yield (
+                f"that a bin of {partner}'s holds 20 records is its own word: one that lies may "
+                "have bins of one record, and who wins tells of these labels "
+                + ("less than the noise" if _noise(contract, terms) else "one for each node")
+                + f", below {MANY_ROWS:,} records one for each node" * _open(contract, terms)
             )
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
@@ -177,6 +183,25 @@ class TrainTrees(Kind[TrainTerms]):
             columns = len(contract.features(terms, terms.partners[0]))
             rows = joined_rows(contract, terms.partners)
             yield trees_estimate(rates, rows, columns, plan_of(contract, terms))
+
+
+def _open(contract: Contract, terms: TrainTerms) -> bool:
+    """Whether rows are not stated yet."""
+    return not all(contract.party(name).rows for name in (contract.receiver, *terms.partners))
+
+
+def _noise(contract: Contract, terms: TrainTerms) -> float:
+    """The receiver's, on the sums among which a winner is found; while rows are open as of many."""
+    return NOISE if _open(contract, terms) else plan_of(contract, terms).noise
+
+
+def _noise_words(contract: Contract, terms: TrainTerms) -> str:
+    noise, me = _noise(contract, terms), contract.receiver
+    if not noise:
+        return ", WITHOUT noise"
+    times = f"{noise:g} times " * (noise != 1)
+    found = f", under two noises of {me}'s of {times}the most that one record can add to a sum"
+    return found + f" (below {MANY_ROWS:,} records WITHOUT)" * _open(contract, terms)
 
 
 def told_levels(terms: TrainTerms) -> int:
