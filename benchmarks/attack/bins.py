@@ -25,9 +25,10 @@ from federated.binning import (
     told,
     worth_of,
 )
+from federated.binning.coding import binned_column
 from federated.evaluation import auc
 from federated.sharing import BinHolder, ValueHolder
-from federated.steps.binning import CLASS_ROWS, binned_column
+from federated.steps.binning import CLASS_ROWS
 from psi.protocol import Context, Pair
 
 __all__ = ["aimed", "classifier", "opened"]

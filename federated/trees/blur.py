@@ -11,6 +11,7 @@ a sum at most; what chance makes of a sum over the rows of a bin is more than th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,16 @@ def blurred(
     return np.asarray(g + units.reshape(g.shape).astype(np.uint32))
 
 
-def widened(squares: Floats, sums: NDArray[np.int64], penalty: float, noise: float) -> Floats:
+def widened(
+    squares: Floats, sums: Sequence[NDArray[np.int64]], penalty: float, noise: float
+) -> Floats:
     """Σ g²/h of each node, as much larger as keeps D with noise within the bound that it gives.
 
     D is at most √(C T u(1 - u)), C = Σ g²/h - G²/T, and T u(1 - u) at least λ/2.
 
     Args:
         squares: `float64[nodes]`.
-        sums: G and H of each node, `int64[2, nodes]`, in their units.
+        sums: G and H of each node, `int64[nodes]`, in their units.
         penalty: λ.
         noise: as in `blurred`.
     """
