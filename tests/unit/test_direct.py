@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -316,12 +317,13 @@ class Party:
 
     def __init__(self, name: str, hub: dict[str, Party], allowed: Direct, door: Door | None):
         self.name, self.hub_on, self.by_hub = name, True, 0
+        self.hub = hub
         hub[name] = self
 
         def carry(parcel: Parcel) -> None:
             if self.hub_on:
                 self.by_hub += 1
-                hub[parcel.receiver].end.deliver(read_parcel(parcel.to_bytes()))
+                self.hub[parcel.receiver].end.deliver(read_parcel(parcel.to_bytes()))
 
         self.end = PostEndpoint(name, JOB, ["a", "b"], carry, lambda step: 1 << 40)
         self.ways = DirectWays(
@@ -334,9 +336,9 @@ def two(door: Door, tell: Callable[[bytes], bytes] = lambda data: data) -> tuple
     place = f"{door.host}:{door.port}"
     a = Party("a", hub, Direct(dial={"b": place}), None)
     b = Party("b", hub, Direct(place, place), door)
-    for one, other in ((a, b), (b, a)):
+    for one in (a, b):
         one.ways.begin(
-            lambda peer, data, to=other, me=one: to.ways.heard(me.name, tell(data))  # type: ignore[misc]
+            lambda peer, data, me=one: me.hub[peer].ways.heard(me.name, tell(data))  # type: ignore[misc]
         )
     return a, b
 
@@ -346,6 +348,12 @@ def exchange(a: Party, b: Party, count: int = 5) -> None:
         data = os.urandom(100)
         one.end.send(other.name, data)
         assert other.end.receive(20.0) == (one.name, data)
+
+
+def cut(party: Party, peer: str) -> None:
+    """A firewall cuts the way, with frames in it; it may be over already."""
+    with contextlib.suppress(KeyError, OSError):
+        party.ways._links[peer]._link.shutdown(socket.SHUT_RDWR)
 
 
 def test_frames_take_the_direct_way_and_the_hub_when_it_is_lost(
@@ -360,7 +368,7 @@ def test_frames_take_the_direct_way_and_the_hub_when_it_is_lost(
     exchange(a, b)
     assert a.by_hub == before
     for _ in range(2):
-        a.ways._links["b"]._link.shutdown(socket.SHUT_RDWR)  # a firewall cuts it, with frames in it
+        cut(a, "b")
         exchange(a, b)
         until(lambda: bool(a.end.beside and b.end.beside), "it does not come back")
     exchange(a, b)
@@ -380,8 +388,8 @@ def test_frames_under_way_when_it_is_cut_all_arrive_once(door: Door) -> None:
     def send() -> None:
         for number, frame in enumerate(frames):
             a.end.send("b", frame)
-            if number in (20, 60) and "b" in a.ways._links:
-                a.ways._links["b"]._link.shutdown(socket.SHUT_RDWR)
+            if number in (20, 60):
+                cut(a, "b")
 
     thread = threading.Thread(target=send, daemon=True)
     thread.start()
@@ -390,6 +398,43 @@ def test_frames_under_way_when_it_is_cut_all_arrive_once(door: Door) -> None:
     assert got == frames
     a.ways.close()
     b.ways.close()
+
+
+def test_nobody_is_called_before_the_contract_is_signed() -> None:
+    """A peer may make an offer as soon as there is a channel: an officer may still say no."""
+    hub: dict[str, Party] = {}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.3)
+        here = f"127.0.0.1:{listener.getsockname()[1]}"
+        a = Party("a", hub, Direct(dial={"b": here}), None)
+        offer = Offer(make_pass().certificate, here, bytes(KNOCK))
+        a.ways.heard("b", offer.to_bytes())
+        with pytest.raises(TimeoutError):
+            listener.accept()
+        told: list[str] = []
+        a.ways.begin(lambda peer, data: told.append(peer))
+        listener.settimeout(10.0)
+        link, _ = listener.accept()
+        assert link.recv(KNOCK) == bytes(KNOCK)
+        link.close()
+    until(lambda: told == ["b"], "nothing is told")
+    a.ways.close()
+
+
+def test_a_party_that_was_restarted_is_met_again(door: Door) -> None:
+    a, b = two(door)
+    until(lambda: bool(a.end.beside and b.end.beside), "no direct way")
+    first = b.ways._links["a"]
+    a.ways._stop.set()  # it was killed, and its connection hangs
+    a.hub_on = False
+    again = Party("a", b.hub, Direct(dial={"b": f"{door.host}:{door.port}"}), None)
+    again.ways.begin(lambda peer, data: b.ways.heard("a", data))
+    until(lambda: bool(again.end.beside), "it is not met again")
+    until(lambda: b.ways._links.get("a") not in (None, first), "the old way is kept")
+    exchange(again, b)
+    assert again.ways.figures()["b"]["direct"] > 0
+    for one in (a, again, b):
+        one.ways.close()
 
 
 def test_who_steals_a_knock_gets_no_way_and_breaks_no_job(door: Door) -> None:

@@ -36,7 +36,7 @@ class Call:
 
 
 class Meeting:
-    """One peer of one job, seen from one party.
+    """One peer of one job, seen from one party; `met` while there is a direct way.
 
     Args:
         me: this party's name.
@@ -53,17 +53,17 @@ class Meeting:
         self._first, self._mine, self._hears, self._dial = me < peer, certificate, hears, dial
         self._random, self.peer = random, peer
         self._next, self._pause, self._unmet, self._heard = 0.0, FIRST_PAUSE, 0, 0
-        self._links = 0
+        self.met = False
         self.theirs = b""
         self.knock = b""
         self.refused = ""
 
     def __repr__(self) -> str:
-        return f"<meeting with {self.peer}, {'direct' if self._links else 'over the hub'}>"
+        return f"<meeting with {self.peer}, {'direct' if self.met else 'over the hub'}>"
 
     def offer(self, now: float) -> Offer | None:
         """What to tell the peer now, at the beginning, after a loss, or when nobody came."""
-        if self._links or now < self._next or self._unmet >= MOST_OFFERS:
+        if self.met or now < self._next or self._unmet >= MOST_OFFERS:
             return None
         if not self._hears:
             self._next = float("inf")  # said once: this party's certificate
@@ -79,9 +79,9 @@ class Meeting:
         if self._heard > MOST_HEARD:
             return None
         if self.theirs and offer.certificate != self.theirs:  # it was restarted, and knows nothing
-            self._next, self._pause, self._unmet, self._links = now, FIRST_PAUSE, 0, 0
+            self._next, self._pause, self._unmet, self.met = now, FIRST_PAUSE, 0, False
         self.theirs = offer.certificate
-        if not offer.address or self._links:
+        if not offer.address or self.met:
             return None
         if offer.address != self._dial:
             self.refused = offer.address
@@ -89,18 +89,12 @@ class Meeting:
         waits = bool(self._hears) and not self._first
         return Call(offer.address, offer.knock, offer.certificate, TURN if waits else 0.0)
 
-    @property
-    def met(self) -> bool:
-        """Whether there is a direct way now."""
-        return self._links > 0
-
     def opened(self) -> None:
         """A direct way is there."""
-        self._links += 1
-        self._unmet, self._pause = 0, FIRST_PAUSE
+        self.met, self._unmet, self._pause = True, 0, FIRST_PAUSE
 
     def lost(self, now: float) -> None:
-        """A direct way is gone."""
-        self._links = max(0, self._links - 1)
-        if self._hears and not self._links:
+        """The direct way is gone."""
+        self.met = False
+        if self._hears:
             self._next = now + self._pause

@@ -29,7 +29,7 @@ __all__ = ["DirectWays", "direct_ways"]
 HEARS_FOR = 30.0
 """Seconds that a knock is good for."""
 
-CALL_WITHIN = 5.0
+CALL_WITHIN, AGAIN_AFTER = 5.0, 0.5
 LOOK = 0.5
 
 _log = logging.getLogger("fedprofile.direct")
@@ -64,17 +64,25 @@ class DirectWays:
         self._known = threading.Condition(self._lock)
         self._stop = threading.Event()
         self._tell: Callable[[str, bytes], None] | None = None
+        self._early: dict[str, bytes] = {}
 
     def __repr__(self) -> str:
         return f"<direct ways of {self._endpoint.name}: {', '.join(self._links) or 'none'}>"
 
     def begin(self, tell: Callable[[str, bytes], None]) -> None:
-        """Make offers from now on."""
-        self._tell = tell
+        """Make offers from now on, and take those that came: the contract is signed."""
+        with self._lock:
+            self._tell, early = tell, dict(self._early)
         self._thread(self._offer)
+        for peer, data in early.items():
+            self.heard(peer, data)
 
     def heard(self, peer: str, data: bytes) -> None:
-        """Take a peer's offer."""
+        """Take a peer's offer; nobody is called before `begin`."""
+        with self._lock:
+            if self._tell is None:
+                self._early[peer] = data
+                return
         try:
             offer = read_offer(data)
         except PeerError as error:
@@ -84,7 +92,12 @@ class DirectWays:
             meeting = self._meetings[peer]
             before = meeting.refused
             call = meeting.heard(offer, time.monotonic())
+            left = None if meeting.met else self._links.pop(peer, None)
+            if left is not None:  # of a life of the peer that is over
+                self._endpoint.beside.pop(peer, None)
             self._known.notify_all()
+        if left is not None:
+            self._thread(left.close, 0.0)
         if meeting.refused != before:
             _log.info("%s hears at %s, which [direct] dial does not have", peer, meeting.refused)
         if call is not None:
@@ -140,16 +153,20 @@ class DirectWays:
         self._stop.wait(call.after)
         if meeting.met or self._stop.is_set():
             return
-        try:
-            link = socket.create_connection(read_address(call.address), timeout=CALL_WITHIN)
-            link.sendall(call.knock)
-        except OSError as error:
-            kind = type(error).__name__
-            _log.info("%s is not reached directly (%s): over the hub", meeting.peer, kind)
-            return
-        self._meet(meeting, link, call.certificate, hears=False)
+        for again in (True, False):  # its door may hear of the knock after the hub brought it here
+            try:
+                link = socket.create_connection(read_address(call.address), timeout=CALL_WITHIN)
+                link.sendall(call.knock)
+            except OSError as error:
+                kind = type(error).__name__
+                _log.info("%s is not reached directly (%s): over the hub", meeting.peer, kind)
+                return
+            met = self._meet(meeting, link, call.certificate, hears=False)
+            if met or not again or self._stop.wait(AGAIN_AFTER):
+                return
 
-    def _meet(self, meeting: Meeting, guest: socket.socket, theirs: bytes, *, hears: bool) -> None:
+    def _meet(self, meeting: Meeting, guest: socket.socket, theirs: bytes, *, hears: bool) -> bool:
+        """The handshake with whoever is there; whether there is a way now."""
         try:
             tunnel = Tunnel(self._pass, theirs, hears=hears)
             shake(guest, tunnel, hears=hears)
@@ -157,7 +174,7 @@ class DirectWays:
             why = error.message if isinstance(error, PeerError) else type(error).__name__
             _log.warning("no direct way with %s: %s", meeting.peer, why)
             guest.close()
-            return
+            return False
         names = (self._endpoint.job, self._endpoint.name, meeting.peer)
         link = Link(guest, tunnel, names, self._came, lambda link: self._lost(meeting, link))
         with self._lock:
@@ -168,14 +185,15 @@ class DirectWays:
         _log.info("%s is reached directly", meeting.peer)
         if self._stop.is_set():
             link.close(0.0)
+        return True
 
     def _came(self, parcel: Parcel) -> None:
         self._endpoint.deliver(parcel, way="direct")
 
     def _lost(self, meeting: Meeting, link: Link) -> None:
         with self._lock:
-            meeting.lost(time.monotonic())
             if self._links.get(meeting.peer) is link:
+                meeting.lost(time.monotonic())
                 del self._links[meeting.peer]
                 self._endpoint.beside.pop(meeting.peer, None)
         if not self._stop.is_set() and not self._endpoint.parted(meeting.peer):
