@@ -20,6 +20,10 @@ from benchmarks.attack.finding import Finding, Scale
 from benchmarks.attack.folds import trained
 from benchmarks.attack.plain import Fit, fitted
 from benchmarks.attack.world import World, why
+from federated.regression import told_bits
+from federated.releases.budget import allowed_bits
+from federated.releases.limits import ReleaseLimits
+from profiles.train_section import SCORE_BITS
 from psi.protocol import FedprofileError
 
 __all__ = ["months", "shares", "trainings"]
@@ -27,8 +31,8 @@ __all__ = ["months", "shares", "trainings"]
 MONTHS = 12
 # records that are not in a month's job, others each month
 CHURN = 20
-# the job's defaults, and score bits that leave room for a second month
-ASKED = (0, 2, 1)
+# the job's defaults, what a smaller table lets through, and what leaves room for more months
+ASKED = (0, 3, 2, 1)
 BAR = 0.05
 # shares of the bits held that `shares` spends, and on how many vectors; fewer in a quick run
 SHARES, SOME_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0), (0.4, 0.6)
@@ -54,7 +58,11 @@ def trainings(scale: Scale) -> Iterator[Finding]:
                 refused=why(error),
             )
             continue
-        yield from _recovered(found, [fit], "vertical, one partner")
+        allowed = allowed_bits(ReleaseLimits(), found.entropy) / 1e6
+        passes = told_bits(SCORE_BITS) <= allowed
+        when = "" if passes else f"; a new node refuses it, {allowed:.1f} bits allowed"
+        bar = BAR if passes else None
+        yield from _recovered(found, [fit], "vertical, one partner", when, bar)
 
 
 def months(scale: Scale) -> Iterator[Finding]:
@@ -135,7 +143,9 @@ def shares(scale: Scale) -> Iterator[Finding]:
                 )
 
 
-def _recovered(found: Joined, fits: list[Fit], protocol: str, when: str = "") -> Iterator[Finding]:
+def _recovered(
+    found: Joined, fits: list[Fit], protocol: str, when: str = "", bar: float | None = BAR
+) -> Iterator[Finding]:
     told = np.column_stack([fit.held for fit in fits])
     # held-out scores of one fold lie along one direction each
     rows = _largest_cell(fits)
@@ -155,7 +165,7 @@ def _recovered(found: Joined, fits: list[Fit], protocol: str, when: str = "") ->
         what=f"{what}, by an insider",
         figure=share,
         baseline=found.mode,
-        bar=BAR,
+        bar=bar,
         more=more,
     )
     if found.name in DISCRETE:
@@ -168,7 +178,7 @@ def _recovered(found: Joined, fits: list[Fit], protocol: str, when: str = "") ->
             what=f"{what}, knowing none (up to one linear map)",
             figure=blind,
             baseline=found.mode,
-            bar=BAR,
+            bar=bar,
             more=more,
         )
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CHAPTERS = sorted((ROOT / "docs" / "protocols").glob("*.md"))
+CHAPTERS = [*sorted((ROOT / "docs" / "protocols").glob("*.md")), ROOT / "docs" / "THREAT_MODEL.md"]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 ALONE = re.compile(r"`(test_\w+)`")
+FILE = re.compile(r"`(tests/[\w/]+\.py)`")
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
@@ -20,6 +21,12 @@ def test_tests_that_a_chapter_names_exist(chapter: Path) -> None:
         assert path.exists(), f"{chapter.name}: no file {file}"
         found = re.search(rf"^def {name}\(", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert found, f"{chapter.name}: no test {name} in {file}"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_files_that_a_chapter_names_exist(chapter: Path) -> None:
+    found = FILE.findall(chapter.read_text(encoding="utf-8"))
+    assert [name for name in found if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
