@@ -109,6 +109,7 @@ def _asked(column: str, align: str = "") -> str:
         + f"""
 [[aggregate]]
 by = "bank.segment"
+protocol = "sums"
 measures = ["partner.{column}:sum", "partner.{column}:count"]
 minimum_group = 20
 """
@@ -176,6 +177,7 @@ def _sums(tables: Bound, column: str) -> float:
         heading(align='reveal = "cardinality"', key_bits=KEY_BITS)
         + f"""
 [[join_sum]]
+protocol = "sums"
 measures = ["partner.{column}:sum[{low},{high}]"]
 epsilon = {0.9 / (AIMED + 1):g}
 minimum_group = 20

@@ -100,6 +100,7 @@ def _tables(
         + f"""
 [[aggregate]]
 by = ["bank.segment", "partner.category"]
+protocol = "sums"
 categories = [{listed}]
 epsilon = {epsilon}
 """
@@ -138,6 +139,7 @@ def bins(scale: Scale) -> Iterator[Finding]:
             + f"""
 [[aggregate]]
 by = "bank.segment"
+protocol = "sums"
 measures = [{asked}]
 minimum_group = {GROUP}
 """
