@@ -30,7 +30,7 @@ from federated.regression.messages import (
     Sums,
     Tables,
 )
-from federated.regression.party import Words
+from federated.regression.party import LINKED, Words
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import FeatureFit, Floats
 from federated.regression.schedule import digest, table_bits
@@ -38,14 +38,7 @@ from federated.regression.states import Fitting, Linking
 from federated.regression.steps import following, own_products
 from federated.sharing.kept import Index, widened
 from federated.sharing.messages import (
-    Asked,
-    Challenged,
-    Corrected,
     Offer,
-    Points,
-    Seeds,
-    Turned,
-    Zeroed,
 )
 from psi.protocol import Context, PeerError, Share, Turn
 
@@ -77,14 +70,7 @@ class FeatureParty(FeatureEnd):
 
     transitions: ClassVar[Mapping[tuple[type, type], str]] = {
         (Linking, Setup): "on_setup",
-        (Linking, Offer): "on_offer",
-        (Linking, Points): "on_points",
-        (Linking, Seeds): "on_seeds",
-        (Fitting, Asked): "on_asked",
-        (Fitting, Corrected): "on_corrected",
-        (Fitting, Challenged): "on_challenged",
-        (Fitting, Zeroed): "on_zeroed",
-        (Fitting, Turned): "on_turned",
+        **LINKED,
         (Fitting, Start): "on_start",
         (Fitting, Tables): "on_tables",
         (Fitting, Answers): "on_answers",

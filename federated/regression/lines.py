@@ -12,21 +12,14 @@ from numpy.typing import NDArray
 from federated.regression.columns import Columns
 from federated.regression.descent import Descent
 from federated.regression.messages import Lanes, Layout, Ready, Sums
-from federated.regression.party import Bins, Party, Words
+from federated.regression.party import LINKED, Bins, Party, Words
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import Floats
 from federated.regression.schedule import Place, Places
 from federated.regression.states import Fitting, Linking
 from federated.sharing.kept import Values
 from federated.sharing.messages import (
-    Asked,
-    Challenged,
-    Corrected,
     Offer,
-    Points,
-    Seeds,
-    Turned,
-    Zeroed,
 )
 from federated.sharing.transcript import SEED
 from psi.protocol import Context, MisuseError, Turn
@@ -50,14 +43,7 @@ class Line(Party[Any]):
 
     transitions: ClassVar[Mapping[tuple[type, type], str]] = {
         (Linking, Ready): "on_ready",
-        (Linking, Offer): "on_offer",
-        (Linking, Points): "on_points",
-        (Linking, Seeds): "on_seeds",
-        (Fitting, Asked): "on_asked",
-        (Fitting, Corrected): "on_corrected",
-        (Fitting, Challenged): "on_challenged",
-        (Fitting, Zeroed): "on_zeroed",
-        (Fitting, Turned): "on_turned",
+        **LINKED,
     }
 
     def __init__(

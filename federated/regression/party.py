@@ -7,6 +7,7 @@ direction it belongs to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -57,7 +58,7 @@ from psi.kernels.subset_sums import add_to_bins
 from psi.protocol import Context, MisuseError, PeerError, Refused, Role, Turn, encode
 from psi.vole_malicious import base_ot
 
-__all__ = ["Party"]
+__all__ = ["LINKED", "Party"]
 
 R = TypeVar("R")
 Words = NDArray[np.uint64]
@@ -68,6 +69,19 @@ WINDOW = 4
 AHEAD = 2
 """Chunks of lanes under way."""
 _SLACK = 1.01
+
+
+LINKED: Mapping[tuple[type, type], str] = {
+    (Linking, Offer): "on_offer",
+    (Linking, Points): "on_points",
+    (Linking, Seeds): "on_seeds",
+    (Fitting, Asked): "on_asked",
+    (Fitting, Corrected): "on_corrected",
+    (Fitting, Challenged): "on_challenged",
+    (Fitting, Zeroed): "on_zeroed",
+    (Fitting, Turned): "on_turned",
+}
+"""What both sides of a link hear alike."""
 
 
 class Party(Role[R]):

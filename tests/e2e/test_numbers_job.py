@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from federated.contract.summary import in_words
+from federated.scoring.store import ModelStore
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from psi.protocol import InputError, JobError, Refused
@@ -57,7 +58,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
     targets = [{"product": "card", "task": "amount", "top": 5, "leave_out": "labelled"}]
     targets += [{"product": "line", "task": "calls", "top": 7, "leave_out": "none"}]
     asked = job(amount, CALLS, target=targets)
-    return out, run_job(Job.load(asked), tables(), out, baseline=True)
+    return out, run_job(Job.load(asked), tables(), out, baseline=True, models=out.parent / "models")
 
 
 def test_partners_columns_explain_more_of_a_number(done: tuple[Path, JobResult]) -> None:
@@ -98,6 +99,25 @@ def test_held_out_rows_lists_and_report_show_the_number(done: tuple[Path, JobRes
     assert "Poisson regression" in text
     assert "Root mean squared error" in text
     assert "positive (" not in text
+
+
+def test_a_kept_model_of_numbers_scores_in_their_unit(
+    done: tuple[Path, JobResult], tmp_path: Path
+) -> None:
+    models = done[0].parent / "models"
+    kept = {task: ModelStore(models / "bank").find(task) for task in ("amount", "calls")}
+    assert 400 < kept["amount"].card["rmse"] < 600
+    asked = {key: value for key, value in job().items() if key != "train"}
+    scores = [{"task": task, "model": one.id, "score_bits": 12} for task, one in kept.items()]
+    asked |= {"align": {"minimum_overlap": 1}, "score": scores}
+    found = run_job(Job.load(asked), tables(), tmp_path / "out", models=models).outputs.profiles
+    assert found is not None
+    matched, bank = found.column("matched").to_numpy(), tables()["bank.t"]
+    for task, column in (("amount", "spent"), ("calls", "calls")):
+        answer, score = bank[column].to_numpy(), found.column(f"score_{task}").to_numpy()
+        there = matched & ~np.isnan(answer)
+        assert score[there].mean() == pytest.approx(answer[there].mean(), rel=0.05)
+        assert np.corrcoef(score[there], answer[there])[0, 1] > 0.6
 
 
 def test_the_contract_names_the_model(done: tuple[Path, JobResult]) -> None:

@@ -90,6 +90,24 @@ protocol = "sums"
 label = "bank.churned"
 columns = ["bureau.loans", "bureau.trade"]
 """
+NUMBERS = """
+[align]
+minimum_overlap = 20
+[[train]]
+task = "calls"
+model = "poisson"
+label = "bank.calls"
+weight = "bank.sampled"
+offset = "bank.log_months"
+[[train]]
+task = "spending"
+model = "linear"
+label = "bank.spent"
+[[train]]
+task = "churn"
+label = "bank.churned"
+class_weight = "balanced"
+"""
 POOLED = """
 [[train]]
 task = "default"
@@ -127,6 +145,7 @@ JOBS = {
     "hidden": re.sub(r"features = .*\n", "", HEAD) + HIDDEN,
     "boosted": HEAD + BOOSTED,
     "scored": HEAD + SCORED,
+    "numbers": HEAD + NUMBERS,
     "pooled": re.sub(r"keys = .*\n", "", HEAD).replace('["b", "c"]', '["a"]') + POOLED,
 }
 
@@ -161,8 +180,8 @@ NAMES = {"bank", "bureau", "telecom"}
 CONTRACTS = {name: contract(name) for name in JOBS}
 
 
-TWO_WAYS = ("BySegment", "ByCategory", "JoinSum")
-"""Kinds that are added up by encryption or by private sums."""
+SEVERAL_WAYS = ("BySegment", "ByCategory", "JoinSum", "TrainVertical")
+"""Kinds that are added up by encryption or by private sums, or fit several models."""
 
 
 def each() -> list[Any]:
@@ -171,7 +190,7 @@ def each() -> list[Any]:
     for kind in KINDS:
         made = {name: c for name, c in CONTRACTS.items() if kind.terms(c)}
         assert made, f"no job here has a step of the kind {type(kind).__name__}"
-        if len(made) > 1 and type(kind).__name__ not in TWO_WAYS:
+        if len(made) > 1 and type(kind).__name__ not in SEVERAL_WAYS:
             made = dict([next(iter(made.items()))])
         for name, one in made.items():
             found.append(pytest.param(kind, one, id=f"{type(kind).__name__}-{name}"))

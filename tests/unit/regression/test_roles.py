@@ -160,17 +160,24 @@ def test_only_the_last_message_tells_a_number_a_row() -> None:
 # kills and copies
 
 
-@pytest.mark.parametrize("kept", [False, True], ids=["after", "before its state was saved"])
-def test_roles_made_again_after_each_message_say_the_same(kept: bool) -> None:
+@pytest.mark.parametrize(
+    ("kept", "link"),
+    [(False, "logistic"), (True, "logistic"), (True, "linear"), (True, "poisson")],
+    ids=["after", "before its state was saved", "of a number", "of weighted counts"],
+)
+def test_roles_made_again_after_each_message_say_the_same(kept: bool, link: str) -> None:
     """A kill anywhere; `kept`: a role's arrays were kept, its state was not, and it takes the
     message once more: what it says then is what it would have said."""
-    world = World.of(200, 9)
+    world = World.of(200, 9, link=link)
     terms = plan(200, evaluations=3, folds=3, fold_evaluations=1, grid_bits=6, noise=0.25)
+    terms = replace(terms, link=link, weighted=link == "poisson")
+    weighed = {"weights": 1.0 + np.arange(200) % 3, "offset": np.linspace(-1, 1, 200)}
     stores = {name: MemoryStore() for name in ("bank", "bureau")}
 
     def made(name: str) -> Any:
         if name == "bank":
-            return world.label_party(terms, store=stores[name])
+            more = weighed if terms.weighted else {}
+            return world.label_party(terms, store=stores[name], **more)
         return world.feature_party(terms, store=stores[name])
 
     run = Pair(made("bank"), made("bureau"))
