@@ -193,6 +193,22 @@ def test_every_line_of_a_contract_has_its_words(name: str, monkeypatch: pytest.M
         assert recognised(entry.step, "step"), entry.step
 
 
+@pytest.mark.parametrize(
+    ("group", "text"),
+    [
+        ("units", "; how much bank's row that counts most does, to a power of two"),
+        ("units", "; how large bank's largest spend, times its weight, is, to a power of two"),
+        (
+            "note",
+            "12 values of own columns lie beyond 8 standard deviations: in gradients they counted "
+            "as that far, in scores as they are.",
+        ),
+    ],
+)
+def test_what_is_said_in_some_jobs_only(group: str, text: str) -> None:
+    assert not re.search(r"[a-z]{3,} [a-z]{3,}", ZH.told(text, group))
+
+
 def test_texts_of_a_contract_are_data() -> None:
     said = ZH.told("how many records <b>{n} brings", "learns")
     assert said == "<b>{n} 提供多少条记录"
