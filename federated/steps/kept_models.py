@@ -116,6 +116,7 @@ def _keep(
         **more,
     )
     work.models.write(part)
+    part = work.models.read(name)  # of a life before this one, if it was killed since
     work.session.ledger.once("model", step=f"train/{terms.task}", model=name, digest=part.digest)
 
 
