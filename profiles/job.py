@@ -228,7 +228,7 @@ def _job(root: TomlSection) -> Job:
     binnings += tuple(of_scorecards(trains, binnings, parties, receiver))
     scores = tuple(read_score(s, parties, entity) for s in root.tables("score"))
     profile = read_profile(root.table("profile"))
-    targets = tuple(read_target(s, trains, receiver) for s in root.tables("target"))
+    targets = tuple(read_target(s, trains, scores, receiver) for s in root.tables("target"))
     campaign = read_campaign(root.table("campaign"), targets)
     products = [target.product for target in targets]
     offers = tuple(read_offer(s, products) for s in root.tables("offer"))

@@ -189,7 +189,8 @@ def _check_trains(job: Job) -> None:
             hint="every party brings the same columns: name them in [[party]] features",
         )
     for place, target in enumerate(job.targets, start=1):
-        if not classes(job.train(target.task)):
+        trained = target.task in [train.task for train in job.trains]
+        if trained and not classes(job.train(target.task)):
             _check_ranked_by_number(job, place, target)
     tasks: list[TrainSpec | ScoreSpec] = [*job.trains, *job.scores]
     names = [slug(one.task) for one in tasks]  # what columns are called

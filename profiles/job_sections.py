@@ -16,6 +16,7 @@ from profiles.specs import (
     JoinSumSpec,
     PartySpec,
     ProfileSpec,
+    ScoreSpec,
     TargetSpec,
     TrainSpec,
 )
@@ -236,15 +237,24 @@ def read_campaign(
     return spec
 
 
-def read_target(section: TomlSection, trains: tuple[TrainSpec, ...], receiver: str) -> TargetSpec:
+def read_target(
+    section: TomlSection,
+    trains: tuple[TrainSpec, ...],
+    scores: tuple[ScoreSpec, ...],
+    receiver: str,
+) -> TargetSpec:
     product, top = section.text("product"), section.integer("top", 100, 1, 10**8)
     managers, name = section.text("managers", ""), section.text("name", "")
     columns = section.texts("columns", [])
-    leave_out = section.text("leave_out", "positive", LEFT_OUT)
-    if not trains:
-        raise section.fail("product", product, "a target list with a [train] section")
-    tasks = [train.task for train in trains]
+    if not trains and not scores:
+        raise section.fail("product", product, "a target list with a [train] or [[score]] section")
+    tasks = [*(train.task for train in trains), *(score.task for score in scores)]
     task = section.text("task", tasks[0] if len(tasks) == 1 else None, tasks)
+    labelled = task in [train.task for train in trains]
+    leave_out = section.text("leave_out", "positive" if labelled else "none", LEFT_OUT)
+    if leave_out != "none" and not labelled:
+        hint = "whom the label says something of is known where a job trains"
+        raise section.fail("leave_out", leave_out, "none for a [[score]]", hint)
     if managers and managers.split(".", 1)[0] != receiver:
         raise section.fail("managers", managers, f'"{receiver}.TABLE"')
     branch = _branch(section) if section.has("branch") else None

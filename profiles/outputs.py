@@ -113,7 +113,7 @@ def write_outputs(
         federation,
         models=models,
         segment=found,
-        scores=scores,
+        scores=every,
         targets=targets,
         held=lists.held,
         left_out=lists.left_out,

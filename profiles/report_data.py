@@ -57,6 +57,7 @@ def report_data(
 ) -> ReportData:
     """The report's data; every section that the job lacks is left out."""
     contract, outcome = federation.contract, federation.outcome
+    of_kept = {s.terms.task: s.part.answers.classes for s in federation.outcome.scored}
     return ReportData(
         job=job.name,
         purpose=job.purpose,
@@ -79,7 +80,7 @@ def report_data(
         categories=tuple(by_category(t, r, job.entity) for t, r in outcome.categories),
         binnings=binnings(job, federation),
         segments=tuple(_segments(segment, scores)) if segment else (),
-        targets=tuple(_targets(job, targets, scores, held, left_out, unknown, money))
+        targets=tuple(_targets(job, targets, scores, held, left_out, unknown, money, of_kept))
         if targets is not None
         else (),
         disclosures=contract.disclosures,
@@ -222,7 +223,11 @@ def _segments(segment: Segments, scores: Mapping[str, np.ndarray]) -> list[Segme
     lines = []
     for i, name in enumerate(segment.names):
         inside = segment.number == i + 1
-        means = tuple((task, float(np.nanmean(s[inside]))) for task, s in scores.items())
+        means = tuple(
+            (task, float(np.nanmean(s[inside])))
+            for task, s in scores.items()
+            if np.isfinite(s[inside]).any()
+        )
         size = segment.sizes[i]
         lines.append(SegmentLine(name, segment.descriptions[i], size, size / total, means))
     return lines
@@ -236,10 +241,12 @@ def _targets(
     left_out: Mapping[str, tuple[Reason, ...]],
     unknown: Mapping[str, tuple[tuple[str, str, int], ...]],
     money: Mapping[str, Money],
+    of_kept: Mapping[str, bool],
 ) -> list[TargetSummary]:
     found = []
     for spec in job.targets:
-        chances = classes(job.train(spec.task))
+        kept = of_kept.get(spec.task)
+        chances = classes(job.train(spec.task)) if kept is None else kept
         part = targets.filter(pc.equal(targets.column("product"), spec.product))
         rows = part.slice(0, SHOWN).to_pylist()
         lines = tuple(

@@ -165,6 +165,11 @@ class Participant:
         """This party's terms with its table's facts and, where there is a choice, its protocols."""
         self._read_tables(draft)
         me = draft.party(self._session.name)
+        if draft.score and self._models is None:
+            raise Refused(
+                f"{me.name} keeps no models, and a scoring is by one",
+                hint="run_job(models=), or a party's node or hub, has a folder for them",
+            )
         own = facts_of(me, self.tables, self._salt, draft, self._frozen, self._models)
         if not any(terms.alternative for terms in draft.align):
             return own

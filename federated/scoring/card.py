@@ -58,7 +58,8 @@ def _known(part: ModelPart) -> Iterator[Any]:
 def _labelled(part: ModelPart) -> str:
     if "labelled" not in part.card:
         return ""
-    return f", {part.card['labelled']:,} with a label, {part.card['positives']:,} of them positive"
+    of = f", {part.card['positives']:,} of them positive" if "positives" in part.card else ""
+    return f", {part.card['labelled']:,} with a label{of}"
 
 
 def _quality(part: ModelPart) -> str:
@@ -66,7 +67,8 @@ def _quality(part: ModelPart) -> str:
     if part.side != LABEL:
         return f"known to {part.receiver} alone"
     if "auc" not in about:
-        return "not measured: no rows were held out"
+        why = "no rows were held out" if part.answers.classes else "see the training's report"
+        return f"not measured here: {why}"
     ends = f" ({about['auc_low']:.3f} to {about['auc_high']:.3f})" * ("auc_low" in about)
     return f"AUC {about['auc']:.3f}{ends} on {about['held_out_rows']:,} rows held out"
 

@@ -84,7 +84,7 @@ def facts_of(
         for step in STEPS:
             step.check(draft, terms.name, table)
     own = stated(terms, table, salt, draft)
-    if draft is not None and draft.score:
+    if draft is not None and draft.score and models is not None:
         own = replace(own, parts=stated_parts(draft, terms.name, table, models))
     classes = source.about(terms.table).data_classes(used_columns(terms))
     own = replace(own, data_classes=classes)

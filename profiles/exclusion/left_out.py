@@ -69,18 +69,26 @@ def who_may(
         admission: who is in the job by their basis, of the rows of these tables; None where
             nothing is said of bases.
     """
-    train, where = job.train(target.task), job.party(job.receiver).table
-    table = tables.load(where, [train.label])
-    if classes(train):
-        label = known_labels(table, train.label, positive=train.positive, where=where)
-    else:
-        label = known_answers(table, train.label, where=where)
+    label = _label(job, target, tables)
     left = np.ones(len(label), bool)
     found = [Reason("basis", *pair) for pair in admission.left_out.items()] if admission else []
     for stage, words, out in _steps(target, label, rules, admission):
         found.append(Reason(stage, words, int(np.count_nonzero(left & out))))
         left &= ~out
     return WhoMay(left, tuple(found))
+
+
+def _label(job: Job, target: TargetSpec, tables: Source) -> np.ndarray:
+    """Each row's answer by the list's training; of a list by a kept model none is looked at."""
+    where = job.party(job.receiver).table
+    if target.task in [score.task for score in job.scores]:
+        key = job.party(job.receiver).keys[0][0]
+        return np.full(tables.load(where, [key]).num_rows, -1, np.int8)
+    train = job.train(target.task)
+    table = tables.load(where, [train.label])
+    if classes(train):
+        return known_labels(table, train.label, positive=train.positive, where=where)
+    return known_answers(table, train.label, where=where)
 
 
 def _steps(

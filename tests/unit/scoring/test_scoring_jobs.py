@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -40,6 +42,18 @@ def tables(rows: int = ROWS, seed: int = 3, name: str = "c") -> dict[str, pa.Tab
         "bank.t": pa.table({"id": ids, "z": z, "c": c, "y": y}),
         "bureau.t": pa.table({"id": ids[:SHARED], "a": a[:SHARED], "b": b[:SHARED]}),
     }
+
+
+CONSENTS = """
+[bank.consents]
+path = "consents.csv"
+[bank.t.basis]
+table = "bank.consents"
+of = "id"
+purpose = "purpose"
+recipient = "given_to"
+withdrawn = "withdrawn"
+"""
 
 
 def training() -> dict[str, Any]:
@@ -121,24 +135,33 @@ def test_new_rows_are_scored_by_the_command_alone_or_many(
     new["bank.t"] = new["bank.t"].set_column(1, "z", pa.array(moved)).drop_columns(["y"])
     scores = []
     for name, rows in (("many", 60), ("one", 1)):
-        asked = job(folder)
+        asked = job(folder) | {"target": [{"product": "calls", "task": "fitted", "top": 5}]}
         mine = {"bank.t": new["bank.t"].slice(0, rows), "bureau.t": new["bureau.t"].slice(0, rows)}
         found = run_job(Job.load(asked), mine, tmp_path / name, models=tmp_path / "models")
         assert found.profiles is not None
         scores.append(found.profiles[["score_grown", "score_fitted"]].to_numpy())
+        listed, score = found.targets, found.profiles["score_fitted"]
+        assert listed is not None
+        assert listed["score"].tolist() == sorted(score, reverse=True)[:5]
         if rows == 60:
             assert "z" in found.metrics["scored"]["fitted"]["moved"]
     assert np.array_equal(scores[0][:1], scores[1])
     for at, table in enumerate(("bank", "bureau")):
-        pa.csv.write_csv(new[f"{table}.t"].slice(0, 40 + at), tmp_path / f"{table}.csv")
+        pyarrow.csv.write_csv(new[f"{table}.t"].slice(0, 40 + at), tmp_path / f"{table}.csv")
     bound = "".join(f'[{name}.t]\npath = "{name}.csv"\n' for name in ("bank", "bureau"))
-    (tmp_path / "tables.toml").write_text(bound)
+    (tmp_path / "tables.toml").write_text(bound + CONSENTS)
+    left = "".join(f"n{n},p,bureau,{'2026-01-02' * (n == 7)}\n" for n in range(40))
+    (tmp_path / "consents.csv").write_text("id,purpose,given_to,withdrawn\n" + left)
     where = ["--tables", str(tmp_path / "tables.toml"), "--out", str(tmp_path / "cli"), "--quiet"]
     ran = CliRunner().invoke(app, ["score", "fitted", *where])
     assert ran.exit_code == 0, ran.output
     written = next(tmp_path.glob("score-fitted-*.toml"))
     assert written.read_text() == job_text(receivers_part(tmp_path / "models", "fitted"))
-    assert (tmp_path / "cli" / "profiles.parquet").exists()
+    shown = pq.read_table(tmp_path / "cli" / "profiles.parquet").to_pandas().set_index("entity")
+    assert "n7" not in shown.index, "who has withdrawn is scored by nobody"
+    again = [shown.score_fitted[f"n{n}"] for n in range(40) if n != 7]
+    # the command takes the training's score_bits, coarser steps than those above
+    assert np.corrcoef(again, np.delete(scores[0][:40, 1], 7))[0, 1] > 0.99
 
 
 ALL = ["bank.z", "bank.c", "bureau.a", "bureau.b"]
