@@ -119,6 +119,28 @@ def _operations(rows: Sequence[Row]) -> Cells:
     return lines
 
 
+def _trainings(rows: Sequence[Row]) -> Cells:
+    """Every training: processor time and peak memory are the label party's and the partner's."""
+    head = ["network", "set", "rows x columns", "subject", "wall", "processor time", "wire"]
+    lines = [[*head, "rounds", "peak a party", "AUC"]]
+    for row in (row for row in rows if row.suite == "train"):
+        case, metrics = row.case, row.metrics
+        size = f"{case['rows']:,} x ({case['own']} + {case['partner']})"
+        about = [row.network, case["data"], size, row.subject]
+        if row.error:
+            lines.append([*about, row.error, *[""] * 5])
+            continue
+        cpu = " + ".join(_number(value) for value in metrics["cpu_s"])
+        peak = ", ".join(f"{value:,.0f}" for value in metrics["peak_mb"])
+        of = "" if metrics["scored_folds"] > 1 else ", one fold"
+        lines.append([
+            *about, f"{_number(metrics['wall_s'])} s", f"{cpu} s",
+            f"{_number(metrics['wire_bytes'] / 1e6)} MB", str(metrics.get("rounds", "")),
+            f"{peak} MB", f"{metrics['auc']:.4f}{of}",
+        ])  # fmt: skip
+    return lines
+
+
 def _attacks(rows: Sequence[Row]) -> Cells:
     """What an attacker gets, and would get without the protocol; shares of bits by themselves."""
     lines = [["protocol", "data", "who", "what", "gets", "without", "bar"]]
@@ -168,6 +190,7 @@ TABLES: dict[str, Callable[[Sequence[Row]], Cells]] = {
     "costs": _costs,
     "networks": _networks,
     "operations": _operations,
+    "trainings": _trainings,
 }
 
 

@@ -50,7 +50,16 @@ def test_rates_are_read_and_told(text: str, bits: int, told: str) -> None:
     assert networks.rate_of(told) == bits
 
 
-@pytest.mark.parametrize("text", ["fast", "100", "0mbit", "-1mbit", "1 mbit;reboot"])
+def test_a_delay_is_read_and_told() -> None:
+    for text in ("100mbit-10ms", "100 Mb/s, 10 ms"):
+        assert networks.rate_of(text) == 10**8
+        assert networks.delay_of(text) == 0.01
+    assert networks.delay_of("1gbit") == 0.0
+
+
+@pytest.mark.parametrize(
+    "text", ["fast", "100mbit-ms", "100mbit10ms", "100", "0mbit", "-1mbit", "1 mbit;reboot"]
+)
 def test_no_other_network_is_taken(text: str) -> None:
     with pytest.raises(MisuseError, match="loopback or a rate such as 100mbit allowed"):
         networks.rate_of(text)

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import numpy as np
 from party import Stopwatch, auc, meet, options, rows_of
 
-EPOCHS, BATCH, RATE = 3, 1024, 0.1
+EPOCHS, BATCH, RATE = 3, 1024, 1.0
 
 
 def main():

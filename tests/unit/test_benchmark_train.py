@@ -1,0 +1,50 @@
+"""Trainings of two processes: what is laid out, what is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from benchmarks import party, tables, train
+from psi.protocol import MisuseError
+
+
+def test_auc_counts_ties_half() -> None:
+    rng = np.random.default_rng(1)
+    label, scores = rng.integers(0, 2, 500), rng.integers(0, 20, 500)
+    fold = np.arange(500) % 3
+    assert party.auc(label, scores) == pytest.approx(roc_auc_score(label, scores))
+    each = [roc_auc_score(label[fold == f], scores[fold == f]) for f in range(3)]
+    assert party.mean_auc(label, scores, fold) == pytest.approx(np.mean(each))
+
+
+def test_a_label_is_laid_out_for_its_holder_only(tmp_path: Path) -> None:
+    assert train.lay_out("invented-700", tmp_path) == {"rows": 700, "own": 20, "partner": 20}
+    case = {"folder": str(tmp_path)}
+    own, other = (party.rows_of(role, case) for role in party.ROLES)
+    assert set(own) == {"x", "fold", "label"}
+    assert set(other) == {"x", "fold"}
+    assert party.joined(case)["x"].shape == (700, 40)
+    assert set(own["fold"]) == set(range(train.FOLDS))
+
+
+def test_no_other_model_or_set_is_taken() -> None:
+    with pytest.raises(MisuseError, match="model 'forest' found, logistic, trees allowed"):
+        train.measure([], [], model="forest", runs=1, told=print)
+    with pytest.raises(MisuseError, match="invented-ROWS such as invented-1e6 allowed"):
+        train.measure(["invented-many"], [], model="logistic", runs=1, told=print)
+
+
+@pytest.mark.slow
+def test_a_training_tells_time_bytes_rounds_and_auc() -> None:
+    (row,) = train.measure(
+        ["invented-2000"], ["ours"], model="logistic", runs=1, told=lambda _: None
+    )
+    assert not row.error
+    assert row.metrics["auc"] > 0.6
+    assert row.metrics["rounds"] > 4 * row.metrics["evaluations"]
+    assert row.metrics["wire_bytes"] > 100 * 2000
+    assert tables.TABLES["trainings"]([row])[1][1] == "invented-2000"
