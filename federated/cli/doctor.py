@@ -36,6 +36,7 @@ def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[s
         ("certificate and its key belong together", lambda: _pair(home, passphrase)),
         (f"hub {home.hub} answers over TLS", lambda: _hub(home)),
         ("clock agrees with the hub's", lambda: _clock(home)),
+        ("its version goes with the hub's", lambda: _version(home)),
     ]
     checks: list[tuple[str, Callable[[], str]]] = [
         ("private files can be read by their owner only", lambda: _raised(home.check)),
@@ -90,13 +91,9 @@ def _pair(home: NodeHome, passphrase: Callable[[], bytes]) -> str:
 
 
 def _clock(home: NodeHome) -> str:
-    """What a hub says of the time in any answer, this one included: it turns a stranger away."""
+    """What a hub says of the time in any answer."""
     try:
-        context = ssl.create_default_context(cafile=str(home.authority))
-        proxy = hub_proxy()
-        with httpx.Client(verify=context, timeout=5, trust_env=False, proxy=proxy) as client:
-            said = client.post(f"https://{home.hub}/v1/enrol").headers["date"]
-        theirs = email.utils.parsedate_to_datetime(said)
+        theirs = email.utils.parsedate_to_datetime(_turned_away(home).headers["date"])
     except (httpx.HTTPError, OSError, KeyError, ValueError):
         return ""  # not reached: that is told already
     skew = abs((theirs - dt.datetime.now(dt.UTC)).total_seconds())
@@ -105,14 +102,32 @@ def _clock(home: NodeHome) -> str:
     return f"differs by {skew:.0f} s, {MOST_SKEW:.0f} allowed; timedatectl set-ntp true"
 
 
+def _version(home: NodeHome) -> str:
+    """The hub says so, as to the node."""
+    try:
+        said = _turned_away(home).json()
+        return str(said["message"])[:200] if said["code"] == "version" else ""
+    except (httpx.HTTPError, OSError, KeyError, ValueError, TypeError):
+        return ""  # not reached: that is told already
+
+
+def _turned_away(home: NodeHome) -> httpx.Response:
+    """The hub's answer to an enrolment without an invite."""
+    from federated.wire.flower.fleet import VERSION
+
+    context = ssl.create_default_context(cafile=str(home.authority))
+    proxy, said = hub_proxy(), {"x-fedprofile-version": VERSION}
+    with httpx.Client(verify=context, timeout=5, trust_env=False, proxy=proxy) as client:
+        return client.post(f"https://{home.hub}/v1/enrol", headers=said)
+
+
 def _hub(home: NodeHome) -> str:
     host, _, port = home.hub.rpartition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(home.authority)
-        if proxy := hub_proxy():
-            with httpx.Client(verify=context, timeout=5, trust_env=False, proxy=proxy) as client:
-                client.post(f"https://{home.hub}/v1/enrol")
+        if hub_proxy():
+            _turned_away(home)
             return ""
         with (
             socket.create_connection((host, int(port)), timeout=5) as link,

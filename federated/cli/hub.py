@@ -35,9 +35,12 @@ TURNED = {
     "invite": "by an invite that is unknown, used or expired",
     "older": "of a node that is an older copy, or of which another copy has run",
     "path": "for what no node needs: strangers at the port",
+    "malformed": "by `node doctor`, which looks at clock and version so; else not understood",
     "method": "for what no node needs: strangers at the port",
+    "size": "of more bytes or objects than a call may have",
     "replaced": "of a second process with one node's keys",
     "revoked": "of nodes that were revoked",
+    "slow": "whose bytes did not come in time",
     "stranger": "with a certificate that is not registered",
     "version": "by another version of fedprofile: update whichever is older, hub or node",
     "void": "in answer to what had expired: sent again by itself",
@@ -223,9 +226,8 @@ def status(
         if node["foreign"]:
             typer.echo(f"  {node['foreign']} times it spoke in another's name")
     for code, count in sorted(found["turned_away"].items()):
-        typer.echo(
-            f"turned away ({code}): {count} calls, {TURNED.get(code, 'malformed or misused')}"
-        )
+        why = TURNED.get(code, "for a reason that this version does not know")
+        typer.echo(f"turned away ({code}): {count} calls, {why}")
     for name, said in sorted(found.get("other_versions", {}).items()):
         who = name or "somebody who is not registered"
         typer.echo(f"  {who} speaks version {said} of the channel, this hub {found['speaks']}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from federated.cli import hub, node
+from federated.wire.flower import guard
 from federated.wire.hub_home import HubHome
 from profiles.cli import app
 from psi.protocol import InputError, MisuseError
@@ -35,3 +37,10 @@ def test_a_wrong_hub_is_told_first(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, words)
     assert isinstance(done.exception, InputError)
     assert "no hub's folder, and no node's" in done.exception.message
+
+
+def test_every_reason_to_turn_a_call_away_is_explained() -> None:
+    source = Path(guard.__file__).read_text("utf-8")
+    codes = set(re.findall(r'_Turned\(\s*\d+,\s*"(\w+)"', source))
+    assert len(codes) > 10
+    assert codes == set(hub.TURNED)
