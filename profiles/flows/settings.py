@@ -133,7 +133,7 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class FlowSettings:
-    """One `[flows.NAME]`."""
+    """One `[flows.NAME]`. `person_links`: whether links of natural persons may be told."""
 
     name: str
     file: Path
@@ -148,6 +148,7 @@ class FlowSettings:
     balance_products: Mapping[str, str] = field(default_factory=dict)
     terms: Terms | None = None
     taxonomy: tuple[Path, ...] = ()
+    person_links: bool = False
 
     @property
     def where(self) -> str:
@@ -189,6 +190,7 @@ def load_settings(path: str | Path) -> tuple[dict[str, Table], dict[str, FlowSet
 def _flow(name: str, file: Path, section: TomlSection, tables: Mapping[str, Any]) -> FlowSettings:
     currency = section.text("currency", "CNY")
     zone = _zone(section, "zone", section.text("zone", "Asia/Shanghai"))
+    person_links = section.flag("person_links", False)
     taxonomy = tuple(file.parent / path for path in section.texts("taxonomy", []))
     accounts, kinds = None, {}
     given = section.table("accounts")
@@ -227,6 +229,7 @@ def _flow(name: str, file: Path, section: TomlSection, tables: Mapping[str, Any]
         file=file,
         currency=currency,
         zone=zone,
+        person_links=person_links,
         sources=tuple(sources),
         accounts=accounts,
         account_kinds=kinds,
