@@ -103,7 +103,7 @@ def test_sums_with_noise_stay_within_a_score_s_bits(penalty: float) -> None:
         g = rng.choice([-0.9, 0.1], rows)
         h = np.full(rows, 0.09)
         sums = np.array([[g.sum() * 2**GRADIENT_BITS], [h.sum() * 2**HESSIAN_BITS]], np.int64)
-        whole = widened(np.array([(g * g / h).sum()]), sums, penalty, 2.0)
+        whole = widened(np.array([(g * g / h).sum()]), list(sums), penalty, 2.0)
         total_g, total_h = sums[0] / 2**GRADIENT_BITS, sums[1] / 2**HESSIAN_BITS
         t = total_h + 2 * penalty
         spread = whole - total_g**2 / t
