@@ -81,6 +81,7 @@ def write_outputs(
     alone = {t.terms.task: fit_alone(t, table, _moved(job, t, tables)) for t in outcome.trained}
     scores, why = _scores(federation, alone, total)
     scored, reasons_of = scored_rows(outcome, total, table)
+    drifted = score_metrics(outcome, table)
     found = _segments(job, federation, table, scores)
     grades = np.full(total, -1, np.int64)
     grades[outcome.rows] = outcome.grades
@@ -123,10 +124,11 @@ def write_outputs(
         synthetic=synthetic,
         created=_now(),
         checks=checks,
+        scored=drifted,
     )
     metrics = _metrics(job, federation, report, checks, synthetic)
-    if outcome.scored:
-        metrics["scored"] = score_metrics(outcome, table)
+    if drifted:
+        metrics["scored"] = drifted
     files += _write_texts(folder, metrics, report, job.lang)
     return Outputs(profiles, targets, metrics, report, tuple(files))
 

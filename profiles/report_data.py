@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,7 @@ from profiles.report.data import Match, PartyLine, ReportData, RunFacts, Stage, 
 from profiles.report.grouped import Aggregated, GroupRow
 from profiles.report.listed import SegmentLine, TargetLine, TargetSummary
 from profiles.report.measured import Model
+from profiles.score_outputs import score_note
 from profiles.segments import Segments
 from psi.kernels.montgomery import best_path
 
@@ -54,6 +56,7 @@ def report_data(
     synthetic: bool,
     created: datetime,
     checks: Sequence[Comparison] = (),
+    scored: Mapping[str, Any] | None = None,
 ) -> ReportData:
     """The report's data; every section that the job lacks is left out."""
     contract, outcome = federation.contract, federation.outcome
@@ -90,6 +93,7 @@ def report_data(
             *_left_out(job, federation),
             *counted_words(job, federation.tables[job.receiver]),
             *(_check(check) for check in checks),
+            *(score_note(task, said) for task, said in (scored or {}).items()),
         ),
     )
 

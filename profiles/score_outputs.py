@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from profiles.reasons import score_reasons, true_zeros
 from profiles.scorecard_outputs import card_reasons
 from profiles.trees_outputs import path_reasons
 
-__all__ = ["MUCH", "SOME", "score_metrics", "scored_rows"]
+__all__ = ["MUCH", "SOME", "score_metrics", "score_note", "scored_rows"]
 
 SOME, MUCH = 0.1, 0.25
 """Population stability from which on something, and much, has moved (Siddiqi 2006)."""
@@ -66,6 +67,18 @@ def score_metrics(outcome: Outcome, table: pa.Table) -> dict[str, Any]:
     return {scored.terms.task: _metrics(scored, aligned) for scored in outcome.scored}
 
 
+def score_note(task: str, said: Mapping[str, Any]) -> str:
+    """A sentence of the report, from `score_metrics` of one task."""
+    text = f"{task} is scored by model {said['model']}: {said['rows']:,} shared records"
+    if not said["moved"]:
+        return f"{text}, and no column has moved much since its training."
+    what = " and ".join(said["moved"])
+    return (
+        f"{text}. Since its training {what} moved (population stability of .25 or more): look "
+        "before the scores are used."
+    )
+
+
 def _metrics(scored: Scored, aligned: pa.Table) -> dict[str, Any]:
     part = scored.part
     chances = part.answers.predict(scored.scores)
@@ -73,7 +86,7 @@ def _metrics(scored: Scored, aligned: pa.Table) -> dict[str, Any]:
     of_scores = part.spread.drift_of_scores(scored.scores)
     moved = [name for name, value in drift.items() if value >= MUCH]
     if of_scores is not None and of_scores >= MUCH:
-        moved.append("the score")
+        moved.append("score")
     return {
         "model": part.id,
         "trained": part.made,

@@ -196,6 +196,17 @@ def test_every_line_of_a_contract_has_its_words(name: str, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("group", "text"),
     [
+        (
+            "note",
+            "churn is scored by model 0123456789abcdef: 1,200 shared records, and no column has "
+            "moved much since its training.",
+        ),
+        (
+            "note",
+            "churn is scored by model 0123456789abcdef: 1,200 shared records. Since its training "
+            "balance and score moved (population stability of .25 or more): look before the "
+            "scores are used.",
+        ),
         ("units", "; how much bank's row that counts most does, to a power of two"),
         ("units", "; how large bank's largest spend, times its weight, is, to a power of two"),
         (
