@@ -181,6 +181,9 @@ def aimed(scale: Scale) -> Iterator[Finding]:
             if most > len(found.label):
                 continue
             some = np.random.default_rng(1).permutation(np.flatnonzero(found.label >= 0))[:most]
+            equal = [np.flatnonzero(found.label[some] == value)[:ALONE] for value in (0, 1)]
+            first = np.stack(equal, axis=1).reshape(-1)  # as many of both classes are aimed at
+            some = np.concatenate([some[first], np.delete(some, first)])
             y = found.label[some]
             won = _won(name, some, y)
             noise = TreesPlan(rows=len(some), trees=1, row_bits=0).noise
@@ -189,7 +192,8 @@ def aimed(scale: Scale) -> Iterator[Finding]:
                 protocol=PROTOCOL,
                 data=f"{name}, {len(some):,} rows",
                 who="partner, lies: bins of one record",
-                what=f"labels of 1 among records that won, one a tree; noise {noise:g}",
+                what="labels of 1 among records that won, a tree each, of equal classes; "
+                f"noise {noise:g}",
                 figure=float(y[won].mean()),
                 baseline=float(y[: 2 * ALONE].mean()),
                 more={"won": len(won), "noise": noise},
@@ -217,7 +221,8 @@ def _won(name: str, some: NDArray[np.int64], y: NDArray[np.int8]) -> list[int]:
         @staticmethod
         def _candidates(layout: Any, cells: Any) -> Any:
             g, h = FeatureParty._candidates(layout, cells)
-            return g - np.uint32(60 << SLOPE_BITS), h + np.uint32(60 << CURVATURE_BITS)
+            much = max(60, rows // 20)
+            return g - np.uint32(much << SLOPE_BITS), h + np.uint32(much << CURVATURE_BITS)
 
         def on_split_circuit(self, state: Any, sent: Any, peer: str) -> Any:
             numbers = self._finder(state).decide(self._now(state), sent)[1]
