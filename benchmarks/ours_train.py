@@ -2,7 +2,8 @@
 
 Trees and shares lie in a sealed spool, as in a job. Each frame is sent with how many frames came
 one after the other before it, so that the receiver tells `rounds`: the length of the longest chain
-of messages each of which had to wait for the one before.
+of messages each of which had to wait for the one before. The variant `hub` is a sealed session with
+its journal, over a hub by mutual TLS, as a job's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.ours_psi import SESSION, drive
+from benchmarks.ours_wire import JOB, NAMES, node_endpoint
 from benchmarks.party import Start, Stopwatch, auc, mean_auc, meet, options, rows_of
 from federated import trees
 from federated.regression import FeatureParty, LabelParty, planned
@@ -27,7 +29,9 @@ from federated.trees.layout import Layout
 from psi.protocol import Context, Envelope, Pair, Role
 
 _DEEP = struct.Struct("<I")
-PEER = {"receiver": "sender", "sender": "receiver"}
+PEER = {"receiver": "sender", "sender": "receiver", "a": "b", "b": "a"}
+"""Over a hub parties have the names of the suite `wire`."""
+HOLDERS = ("receiver", "a")
 
 
 class Deep:
@@ -50,7 +54,7 @@ def regression(context: Context, case: dict[str, Any], rows: Any) -> Role[Any]:
     """The regression's role of the context's party, on the terms that a job has."""
     plan = planned(len(rows["fold"]), folds=case["folds"])
     peer = PEER[context.party]
-    if context.party == "sender":
+    if context.party not in HOLDERS:
         return FeatureParty(context, peer, rows["x"], plan=plan)
     return LabelParty(
         context, [peer], rows["x"], rows["label"], plan=plan, folds=rows["fold"].astype(np.int64)
@@ -66,7 +70,7 @@ def boosted(context: Context, case: dict[str, Any], rows: Any) -> Role[Any]:
     terms = {name: case[name] for name in ("trees", "depth", "rate")}
     plan = trees.TreesPlan(rows=len(rows["fold"]), row_bits=case["trees"] * case["depth"], **terms)
     peer = PEER[context.party]
-    if context.party == "sender":
+    if context.party not in HOLDERS:
         return trees.FeatureParty(context, peer, bins, layout, plan=plan)
     label = np.where(rows["fold"] == 0, -1, rows["label"]).astype(np.int8)
     return trees.LabelParty(context, [peer], bins, layout, label, plan=plan)
@@ -81,7 +85,7 @@ def warm(case: dict[str, Any]) -> None:
     fold, label = np.arange(2048) % 5, (rng.random(2048) < 0.4).astype(np.int8)
     small = case | {"trees": 2, "depth": 2}
     given = {"x": rng.normal(size=(2048, 2)), "fold": fold, "label": label}
-    places = [Context(SESSION, "warm", party, secrets.token_bytes) for party in PEER]
+    places = [Context(SESSION, "warm", party, secrets.token_bytes) for party in NAMES]
     Pair(*(ROLES[case["model"]](place, small, given) for place in places)).run()
 
 
@@ -115,5 +119,45 @@ def run(start: Start) -> None:
         endpoint.close()
 
 
+class Counted:
+    """An endpoint that counts what it was given to send."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner, self.bytes_sent = inner, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def send(self, receiver: str, frame: bytes) -> None:
+        self.bytes_sent += len(frame)
+        self._inner.send(receiver, frame)
+
+
+def run_over_hub(start: Start) -> None:
+    """The same as a step of a session, over the hub whose files are in the case's folder."""
+    from federated.keys.identity_file import read_identity, write_identity
+    from federated.keys.party_keys import PartyKeys
+    from federated.session.session import Session
+
+    folder, case = Path(start.case["folder"]), start.case
+    name = NAMES[start.role == "sender"]
+    rows, keys = rows_of(start.role, case), PartyKeys.generate(name)
+    warm(case)
+    write_identity(folder / f"{name}.identity", keys.identity)
+    meet(start.role, start.port, start.hosts)
+    pinned = {each: read_identity(folder / f"{each}.identity") for each in NAMES}
+    endpoint: Any = Counted(node_endpoint(folder, name))
+    session = Session(JOB, keys, pinned, endpoint, folder / f"{name}-home", timeout=900)
+    session.connect()
+    before, watch = endpoint.bytes_sent, Stopwatch()
+    role = ROLES[case["model"]](session.context("train/t"), case, rows)
+    result = session.run("train/t", role)
+    told = figures(case, rows, result) if start.role == "receiver" else {}
+    version = importlib.metadata.version("fedprofile")
+    watch.report(version, len(rows["fold"]), endpoint.bytes_sent - before, **told)
+    session.finish()
+
+
 if __name__ == "__main__":
-    run(options())
+    given = options()
+    (run_over_hub if given.variant == "hub" else run)(given)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-__all__ = ["JOB", "NAMES", "SECRET", "wait_for"]
+__all__ = ["JOB", "NAMES", "SECRET", "node_endpoint", "wait_for"]
 
 JOB = bytes(32)
 SECRET = b"benchmark only"
@@ -53,7 +53,7 @@ def _endpoint(kind: str, folder: Path, name: str) -> Any:
         return mount.endpoint
     if kind == "direct":
         return _direct(folder, name)
-    return _node(folder, name)
+    return node_endpoint(folder, name)
 
 
 def _direct(folder: Path, name: str) -> Any:
@@ -89,7 +89,8 @@ def _direct(folder: Path, name: str) -> Any:
     return end
 
 
-def _node(folder: Path, name: str) -> Any:
+def node_endpoint(folder: Path, name: str) -> Any:
+    """A party's door at the hub whose files are in the folder."""
     from federated.wire.flower.fleet import Fleet, FleetKeys
     from federated.wire.post import PostEndpoint, hand_on
 

@@ -9,8 +9,10 @@ first fold.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ import numpy as np
 from benchmarks.attack.data import Floats, load
 from benchmarks.attack.plain import dealt
 from benchmarks.networks import LOOPBACK, Network, network
+from benchmarks.ours_wire import NAMES
 from benchmarks.race import race
 from benchmarks.rows import Row, median_row
 from benchmarks.subjects import Subject, find
+from benchmarks.wire import started_hub
 from psi.protocol import FedprofileError, MisuseError
 
 __all__ = ["FOLDS", "MODELS", "lay_out", "measure"]
@@ -32,6 +36,7 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
     "trees": {"trees": 20, "depth": 4, "rate": 0.3},
 }
 FOLDS = 5
+HUB = "ours-hub"
 INVENTED = "invented-"
 """Before a number of rows: normal columns, twenty a party."""
 
@@ -88,13 +93,30 @@ def _measured(
             told(f"{name}, {case['data']}, {over.name}, run {number + 1} of {runs}")
             if isinstance(subject, str):
                 found[name].append({"error": subject})
+            elif name == HUB and over.spaces:
+                found[name].append({"error": "a hub is measured over loopback only"})
             else:
-                found[name].append(race(subject, case | {"folder": folder}, timeout, over))
+                with _hub(folder) if name == HUB else nullcontext(folder) as place:
+                    found[name].append(race(subject, case | {"folder": place}, timeout, over))
     rows = []
     for name, each in found.items():
         good = [run for run in each if "error" not in run] or each
         rows.append(median_row("train", name, case, good, over.name))
     return rows
+
+
+@contextmanager
+def _hub(folder: str) -> Iterator[str]:
+    """A copy of the folder with a hub's files, for as long as the hub runs."""
+    with tempfile.TemporaryDirectory() as place:
+        for file in Path(folder).glob("*.npz"):
+            shutil.copy(file, place)
+        hub = started_hub(Path(place), NAMES)
+        try:
+            yield place
+        finally:
+            hub.terminate()
+            hub.wait(20)
 
 
 def lay_out(name: str, folder: Path) -> dict[str, int]:

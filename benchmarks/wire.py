@@ -29,7 +29,7 @@ from benchmarks.ours_wire import NAMES, SECRET, wait_for
 from benchmarks.rows import Row, median_row
 from psi.protocol import EnvironmentFailed, MisuseError
 
-__all__ = ["BARS", "TASKS", "measure"]
+__all__ = ["BARS", "TASKS", "measure", "started_hub"]
 
 Told = Callable[[str], None]
 Run = dict[str, Any]
@@ -160,7 +160,7 @@ def _parties(kind: str, task: str, size: int, rounds: int) -> Run:
         if kind in ("process", "direct"):
             (folder / "ports").write_text(json.dumps(dict(zip(NAMES, _ports(2), strict=True))))
         else:
-            hub = _hub(folder, NAMES[kind == "mounted" :])
+            hub = started_hub(folder, NAMES[kind == "mounted" :])
         kinds = {"a": kind, "b": "node" if kind == "mounted" else kind}
         command = [sys.executable, "-m", "benchmarks.ours_wire"]
         parties = [
@@ -181,7 +181,7 @@ def _parties(kind: str, task: str, size: int, rounds: int) -> Run:
         return found
 
 
-def _hub(folder: Path, nodes: Sequence[str]) -> subprocess.Popen[bytes]:
+def started_hub(folder: Path, nodes: Sequence[str]) -> subprocess.Popen[bytes]:
     """A running hub, and a certificate for each node."""
     from federated.wire.certificates import make_key, write_key
     from federated.wire.flower.fleet import enrol
