@@ -1,4 +1,4 @@
-"""`fedprofile uplift`: what a campaign changed, against those who were held back."""
+"""`fedprofile uplift`: what a campaign changed, against its control group."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def uplift(
         str, typer.Option("--arm", help="The campaign's column that says who was listed.")
     ] = "arm",
     control: Annotated[
-        str, typer.Option("--control", help="What that column says of those held back.")
+        str, typer.Option("--control", help="What that column says of the control group.")
     ] = "control",
     absent_is_zero: Annotated[
         bool,
@@ -74,7 +74,7 @@ def uplift(
 ) -> None:
     """Measure what being listed changed, with intervals of 95%.
 
-    Compares all who were listed, reached or not, with those who were held back at random. With
+    Compares all who were listed, reached or not, with the control group, held back at random. With
     --contacts also the effect on those who were reached. Where an interval holds 0 the list cannot
     tell, and the smallest effect that it can show is said.
     """
@@ -137,18 +137,18 @@ def _lines(one: Measured) -> list[str]:
     name = f"{one.outcome}, {one.arm}" + (f", {one.group}" if one.group else "")
     lines = [
         f"{name}: {one.verdict}; {_told(of.listed.mean, share)} of {of.listed.rows:,} listed, "
-        f"{_told(of.control.mean, share)} of {of.control.rows:,} held back",
-        f"  effect of being listed {_signed(of.difference, share)} "
-        f"[{_signed(of.low, share)}, {_signed(of.high, share)}]",
+        f"{_told(of.control.mean, share)} of {of.control.rows:,} in the control group",
+        f"  effect of being listed {_change(of.difference, of.low, of.high, share)}",
     ]
     if one.verdict == "cannot tell":
-        lines.append(f"  the smallest effect that this list can show: {_told(of.smallest, share)}")
+        lines.append(
+            f"  the smallest effect that this list can show: {_points(of.smallest, share)}"
+        )
     if one.reached is not None:
         met = one.reached
         lines.append(
             f"  reached {_told(met.share, True)} more of the listed; effect on them "
-            f"{_signed(met.difference, share)} [{_signed(met.low, share)}, "
-            f"{_signed(met.high, share)}]"
+            f"{_change(met.difference, met.low, met.high, share)}"
         )
     return lines
 
@@ -157,5 +157,13 @@ def _told(value: float, share: bool) -> str:
     return f"{100 * value:.2f}%" if share else f"{value:,.4g}"
 
 
-def _signed(value: float, share: bool) -> str:
-    return f"{100 * value:+.2f} points" if share else f"{value:+,.4g}"
+def _points(value: float, share: bool) -> str:
+    """A difference: between shares in percentage points."""
+    return f"{100 * value:.2f} percentage points" if share else f"{value:,.4g}"
+
+
+def _change(value: float, low: float, high: float, share: bool) -> str:
+    """A difference with its interval, the unit once."""
+    if share:
+        return f"{100 * value:+.2f} percentage points [{100 * low:+.2f}, {100 * high:+.2f}]"
+    return f"{value:+,.4g} [{low:+,.4g}, {high:+,.4g}]"
