@@ -77,8 +77,8 @@ def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: P
         on = people[people.arm == "listed"]
         assert on.entity.tolist() == listed[listed["product"] == product].entity.tolist()
         assert on["rank"].tolist() == list(range(1, top + 1))
-        assert len(people) > len(on)  # 3 of 10 are held back
         assert people[people.arm == "control"].score.min() >= on.score.min()
+    assert (june.arm == "control").any()  # 3 of 10: none of 80 once in 10^12 runs
     both = june.merge(july, on="entity")
     assert (both.arm_x == both.arm_y).all()
     assert june.groupby("entity").arm.nunique().max() == 1
