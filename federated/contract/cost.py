@@ -33,6 +33,8 @@ SUMS_HANDLING = 8
 REGRESSION_RANK = 8
 """Numbers that a lookup takes of a row, as scores' ranges mostly are."""
 REGRESSION_HANDLING = 1
+REGRESSION_ROUNDS = 4.0
+"""Round trips of an evaluation: trees of the lookup, made, checked, turned; answers and sums."""
 REGRESSION_START = 5.0
 """Round trips before the first evaluation and after the last."""
 TREES_CANDIDATE = 60
@@ -168,7 +170,7 @@ def regression_estimate(rates: Rates, rows: int, features: int, plan: Regression
     wire += models * plan.partners * (20 * plan.grid_bits - 16 + 7 * rank)
     wire += models * before * 8 * (rank + 1)
     memory = 2e8 + 16.0 * depth * trees * min(rows, 1 << 16) + 100.0 * rows
-    rounds = REGRESSION_START + (2.0 + min(1, before) + before) * (
+    rounds = REGRESSION_START + (REGRESSION_ROUNDS + min(1, before) + before) * (
         plan.evaluations + plan.fold_evaluations
     )
     return Estimate(seconds + 0.2, memory, float(rows) * wire, rounds)
