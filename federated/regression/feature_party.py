@@ -153,6 +153,8 @@ class FeatureParty(FeatureEnd):
         entries = sum(i * o for i, o in zip(ins, outs, strict=True)) << self._plan.grid_bits
         if len(sent.tables) != entries or len(sent.ones) != sum(outs):
             raise PeerError("tables of another shape")
+        if self._last and (sent.ones != 1.0).any():
+            raise PeerError("weights of a mean that are not 1")  # they would undo moved points
         if np.abs(sent.tables.astype(np.int64)).max(initial=0) > 1 << table_bits(self._plan):
             raise PeerError("a table with entries beyond 1")
         if not (np.abs(sent.ones) <= _MOST_ONE).all():
@@ -351,5 +353,5 @@ class FeatureParty(FeatureEnd):
         state = replace(state, gradients=gradients.ravel())
         numbers = own_products(self._evaluation(state), state, self._penalty, self._metric(state))
         told = Products(state.number, np.concatenate(numbers))
-        sums = [(self._peer, self._told(state))] * self._last
+        sums = [(self._peer, self._told(state, self._unbounded(state)))] * self._last
         return state, [*sums, (self._peer, told)]

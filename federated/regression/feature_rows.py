@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 GROWTH = 8.0
 """How much wider a step may make the range of this party's scores."""
+_STEEPEST = {"logistic": 0.25, "poisson": 1.0}
+"""Of a mean, in the unit of residuals."""
 _MODELS = 64
 """More than an evaluation has."""
 _PARTS = 64
@@ -67,6 +69,8 @@ class FeatureRows(Party[FeatureFit]):
             scores, grid = self._scores(state, at), self._grid(state, at)
             slope = slope_of(self._plan.link, scores + state.score)
             slope *= state.curvature / slope[self._labelled].mean()
+            # whatever curvature is told, this is below the noise and shows no point's way
+            slope = np.minimum(slope, 2.0**state.unit * _STEEPEST[self._plan.link])
             off = grid.points[self._points(state, Place(0, 0, -1, state.number, at))] - scores
             low = sum(state.shapes[1 : 2 * at : 2])
             ones = self.context.store.get("ones", state.number)[low:][: state.shapes[2 * at + 1]]
@@ -181,6 +185,13 @@ class FeatureRows(Party[FeatureFit]):
     def _back(self) -> Floats:
         """Sums over (all rows, integer columns) to gradients: `float64[1 + integers, k]`."""
         return self._columns.back(self._x)
+
+    def _unbounded(self, state: Fitting) -> Floats | None:
+        """What nothing bounds of rows' residuals: own scores of a linear model (`_told`)."""
+        if self._looks:
+            return None
+        models = range(len(self._evaluation(state).models))
+        return np.stack([self._scores(state, at)[self._labelled] for at in models])
 
     def _linear(self, state: Fitting, chunk: int) -> Words:
         """Own scores are shares of the residuals already."""

@@ -346,7 +346,12 @@ class LabelParty(LabelRows):
             messages += sent
             if chunk == self._chunks - 1:
                 for at, line in enumerate(self._lines):
-                    messages.append((line.peer, line.told_sums(link_of(state, at))))
+                    messages.append(
+                        (
+                            line.peer,
+                            line.told_sums(link_of(state, at), self._unbounded(link_of(state, 0))),
+                        )
+                    )
         return state, messages
 
     def _limited_alone(self, state: Joined, limits: Floats) -> Joined:

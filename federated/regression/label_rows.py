@@ -116,6 +116,13 @@ class LabelRows(Role[LabelFit]):
         noise = self._lines[-1].noise_within(self._back, self._unit)
         return Metric(np.asarray(np.linalg.pinv(square, hermitian=True)), noise)
 
+    def _unbounded(self, fit: Fitting) -> Floats | None:
+        """What nothing bounds of rows' residuals: their part here in a linear model (`_told`)."""
+        if self._looks:
+            return None
+        models = range(len(self._evaluation(fit).models))
+        return np.stack([(self._scores(fit, at) - self._y)[self._known] for at in models])
+
     def _missed(self, fit: Fitting) -> Floats:
         """What is known of the gradients that rounded columns lose: `float64[vectors, k]`."""
         rows = [each.rows(self._known, self._fold) for each in self._evaluation(fit).vectors]

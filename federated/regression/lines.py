@@ -135,9 +135,9 @@ class Line(Party[Any]):
         """The partner's residuals of a chunk under the own trees."""
         return self._take(state, sent)
 
-    def told_sums(self, state: Fitting) -> Sums:
-        """This side's share of the partner's sums, with noise."""
-        return self._told(state)
+    def told_sums(self, state: Fitting, own: Floats | None) -> Sums:
+        """This side's share of the partner's sums, with noise (`_told`)."""
+        return self._told(state, own)
 
     def opened_sums(self, state: Fitting, sent: Sums) -> Floats:
         """The own sums `float64[vectors, 1 + integers]`."""

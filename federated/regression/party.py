@@ -7,6 +7,7 @@ direction it belongs to.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -435,12 +436,17 @@ class Party(Role[R]):
             raise Refused("a step led to scores too large to add up", hint=WILD)
         return np.asarray(whole.astype(np.int64).view(np.uint64))
 
-    def _told(self, state: Fitting) -> Sums:
-        """This side's share of the other's sums, with its noise."""
+    def _told(self, state: Fitting, own: Floats | None = None) -> Sums:
+        """This side's share of the other's sums, with its noise.
+
+        `own` is what rows' residuals have of this side where nothing bounds it, in scores' units:
+        the other side could tell a unit, or steer a step, so that noise of one unit hides nothing.
+        """
         vectors = self._evaluation(state).vectors
         deviations = np.append(1.0, largest(state.layout)) * self._plan.noise
         random = state.transcript.random(f"noise {state.number}")
-        noise = noise_of((len(vectors), len(deviations)), deviations, self._scale, random)
+        fresh = deviations if own is None else deviations * _covering(own, state.unit)
+        noise = noise_of((len(vectors), len(deviations)), fresh, self._scale, random)
         if state.lasting:
             noise = noise + lasting_noise(state.lasting, vectors, deviations, self._scale)
         return Sums(state.number, state.theirs + noise.ravel())
@@ -479,3 +485,9 @@ class Party(Role[R]):
         most = np.append(1.0, largest(self._columns.layout)) * self._plan.noise
         spread = back * most[:, None]
         return np.asarray(spread.T @ spread) * 2.0 * 4.0**unit  # of two gradients
+
+
+def _covering(own: Floats, unit: int) -> float:
+    """How many units cover all of these: a power of two, and 1 at least."""
+    farthest = float(np.abs(own).max(initial=0.0)) * 2.0**-unit
+    return 2.0 ** max(0, math.ceil(math.log2(farthest))) if farthest > 1.0 else 1.0

@@ -17,13 +17,14 @@ from federated.regression import (
     chain,
     feature_party,
     label_bits,
+    label_party,
     labels,
     noise,
     party,
     steps,
 )
 from federated.regression.columns import Columns
-from federated.regression.messages import Ready
+from federated.regression.messages import Ready, Start
 from federated.regression.schedule import Vector
 from psi.protocol import Pair, PeerError
 from tests.unit.regression.world import World, centre, plan, weights
@@ -198,6 +199,62 @@ def test_a_label_party_that_scales_a_lookup_reads_a_moved_score(monkeypatch: Any
     assert (np.abs(moved).max(), grid.reach) == (25, 25)
     assert abs(moved.std() / (25 / np.sqrt(3)) - 1) < 0.2
     assert moved.std() * grid.step > scores.std() / 3
+
+
+def test_a_unit_that_is_not_the_labels_reads_no_score_of_a_linear_model(monkeypatch: Any) -> None:
+    """Noise has the size of the unit that the label party tells: of 2^-18 it would hide nothing of
+    a score of the bureau's, which is an exact share of the residual. So it is as large as these."""
+    world = World.of(ROWS, 31, link="linear")
+    world.a = np.hstack([world.a, np.eye(ROWS, AIMED)])
+    found: dict[str, Any] = {}
+    original, made = party.Party._sums, vars(labels.Labels)["of"].__func__
+
+    def opening(self: Any, state: Any, told: Any) -> Any:
+        found[self.context.party] = state, original(self, state, told)
+        return found[self.context.party][1]
+
+    def of(*given: Any) -> Any:
+        found["labels"] = made(labels.Labels, *given)
+        return found["labels"]
+
+    monkeypatch.setattr(party.Party, "_sums", opening)
+    monkeypatch.setattr(feature_party, "check_rows", lambda *_: None)
+    monkeypatch.setattr(labels.Labels, "of", of)
+    monkeypatch.setattr(labels.Labels, "unit", property(lambda _: -18))
+    _, _, pair = world.run(plan(ROWS, evaluations=3, noise=1.0, link="linear"))
+    bank: Any = pair.roles["bank"]
+    bureau: Any = pair.roles["bureau"]
+    state, opened = found["bank"]
+    residuals = (opened @ bank._back)[0, -AIMED:] * 2.0**-18
+    read = residuals - bank._scores(state, 0)[:AIMED] + found["labels"].y[:AIMED]
+    scores = bureau._scores(found["bureau"][0], 0)
+    off = read - scores[:AIMED]
+    # it was 5e-6; 40 draws have .48 to 1.7 of the deviation within six sigma
+    assert off.std() > 0.48 * np.abs(scores).max()
+
+
+def test_what_takes_the_moves_of_points_away_is_refused_or_small(monkeypatch: Any) -> None:
+    """The bureau takes off how far a point is moved, times a slope: were that a thousand times too
+    large, with a lookup as large, what is left would be its score itself (7 bits of a row)."""
+    world, make, start = World.of(ROWS, 32), chain.chain_of, Start
+    with monkeypatch.context() as lies:
+        ones = (np.full(1, 1000.0),)
+        lies.setattr(label_party, "chain_of", lambda *a: replace(make(*a), ones=ones))
+        with pytest.raises(PeerError, match="weights of a mean that are not 1"):
+            world.run(plan(ROWS, evaluations=2, noise=1.0))
+    found: list[float] = []
+    original = FeatureParty._slack
+
+    def slack(self: Any, state: Any, at: int) -> Any:
+        words, grid = original(self, state, at), self._grid(state, at)
+        reach = (grid.reach + 1) * grid.step
+        found.append(np.abs(words.view(np.int64)).max() * 2.0**-self._scale / reach)
+        return words
+
+    monkeypatch.setattr(FeatureParty, "_slack", slack)
+    monkeypatch.setattr(label_party, "Start", lambda _, score: start(1000.0, score))
+    world.run(plan(ROWS, evaluations=2, noise=1.0))
+    assert 0.2 < max(found) < 0.251
 
 
 def test_a_score_moved_at_random_costs_a_fit_little() -> None:
