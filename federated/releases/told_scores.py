@@ -36,12 +36,14 @@ class ToldScores:
 
 
 def unchanged(tags: Tags, told: ToldScores, before: Sequence[ToldScores]) -> np.ndarray:
-    """`bool[rows]`: which rows were told this number before.
+    """`bool[rows]`: which rows were told this number when they were last told one.
+
+    A number that was told, changed and is told again says that it has changed back, so it counts.
 
     Args:
         tags: whose each row is; 0 for nobody.
         told: what is about to be told of them.
-        before: what earlier jobs told.
+        before: what earlier jobs told, the last one last.
     """
     same = np.zeros(len(tags), bool)
     for one in before:
@@ -50,5 +52,6 @@ def unchanged(tags: Tags, told: ToldScores, before: Sequence[ToldScores]) -> np.
         order = np.argsort(one.tags, kind="stable")
         place = np.searchsorted(one.tags, tags, sorter=order)
         found = order[np.minimum(place, len(order) - 1)]
-        same |= (one.tags[found] == tags) & (one.levels[found] == told.levels) & (tags != 0)
+        known = (one.tags[found] == tags) & (tags != 0)
+        same = np.where(known, one.levels[found] == told.levels, same)
     return same

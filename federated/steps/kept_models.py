@@ -30,8 +30,11 @@ from federated.steps.work import Work
 from federated.tables.encoding import Encoder
 from federated.tables.inferred import refuse_unclear
 from federated.trees import FeatureModel, LabelModel
+from psi.protocol import InputError
 
-__all__ = ["keep_feature_part", "keep_label_part"]
+__all__ = ["keep_feature_part", "keep_label_part", "spread_of_part"]
+
+_ROWS = 1 << 16
 
 
 def keep_label_part(work: Work, trained: Trained, table: pa.Table) -> None:
@@ -63,11 +66,37 @@ def keep_feature_part(
         return
     more: dict[str, Any] = {}
     if encoder is not None and linear is not None:
-        matrix, _ = encoder.transform(table)
-        part = np.ldexp(fixed_scores(matrix, linear.coefficients).astype(float), -FRACTION_BITS)
-        spread = Deviation(float(part.mean()), float(part.std())) if len(part) else Deviation(0, 0)
+        spread = spread_of_part(encoder, linear, table, work.table)
         more = {"encoder": encoder, "linear": linear, "of_part": spread}
     _keep(work, terms, table, FEATURE, None, card, trees, **more)
+
+
+def spread_of_part(
+    encoder: Encoder | EvidenceEncoder, linear: LinearPart, aligned: pa.Table, whole: pa.Table
+) -> Deviation:
+    """How a partner's part lies over its aligned rows; as wide as over its whole table at least.
+
+    The receiver chose which rows are aligned: of rows that are all alike steps would be so fine
+    that other rows, scored later, were told more than is booked.
+    """
+    part, every = (_parts(encoder, linear, each) for each in (aligned, whole))
+    if not len(part):
+        return Deviation(0.0, 0.0)
+    return Deviation(float(part.mean()), float(max(part.std(), every.std())))
+
+
+def _parts(
+    encoder: Encoder | EvidenceEncoder, linear: LinearPart, table: pa.Table
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    found = [np.zeros(0)]
+    for low in range(0, table.num_rows, _ROWS):  # memory grows with chunks
+        try:
+            matrix, _ = encoder.transform(table.slice(low, _ROWS))
+        except InputError:  # rows that were not aligned and that no scoring would read either
+            continue
+        units = fixed_scores(matrix, linear.coefficients).astype(np.float64)
+        found.append(np.ldexp(units, -FRACTION_BITS))
+    return np.concatenate(found)
 
 
 def _keep(

@@ -7,12 +7,18 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from federated.regression import told_bits
 from federated.scoring.card import card, importance, numbers
+from federated.scoring.fixed import levels_of, shift_of
 from federated.scoring.model_file import FEATURE, LABEL, ModelPart
 from federated.scoring.store import ModelStore
+from federated.steps.kept_models import spread_of_part
+from federated.tables.encoding import Encoder
 from profiles.cli import app
 from psi.protocol import FedprofileError, InputError, MisuseError, Refused
 from tests.unit.scoring.parts import part, table, trees
@@ -115,3 +121,20 @@ def test_the_commands_list_show_and_export(tmp_path: Path) -> None:
         assert out.stat().st_mode & 0o077 == 0
         assert "ef" * 32 not in out.read_text()  # the salt would open the hash
     assert json.loads((tmp_path / "m.json").read_text())["numbers"][0]["column"] == "a"
+
+
+def test_a_training_on_rows_that_are_alike_makes_no_fine_steps() -> None:
+    """The receiver chooses what is aligned, and later scores others: they have 2.3 bits more."""
+    whole = table(rows=2000)
+    b = whole["b"].to_numpy()
+    alike = whole.filter(pa.array(np.abs(b - 0.5) < 0.2))
+    given = part(side=FEATURE)
+    assert isinstance(given.encoder, Encoder)
+    assert given.linear is not None
+    spread = spread_of_part(given.encoder, given.linear, alike, whole)
+    every = spread_of_part(given.encoder, given.linear, whole, whole)
+    assert spread.deviation == every.deviation
+    assert spread_of_part(given.encoder, given.linear, alike, alike).deviation < every.deviation
+    levels = levels_of(given.fixed(whole), shift_of(spread.deviation, 5), 0.0, 9.0)
+    counts = np.unique(levels, return_counts=True)[1] / len(levels)
+    assert -(counts * np.log2(counts)).sum() < told_bits(5)

@@ -51,6 +51,14 @@ def test_a_number_told_again_is_not_booked_and_one_that_changed_is(tmp_path: Pat
     assert ask(bureau, [*people[40:60], None], np.append(LEVELS[40:60], 0)) == 4.0  # type: ignore[list-item]
 
 
+def test_a_number_that_changes_back_is_booked(tmp_path: Path) -> None:
+    """To and fro between two numbers that were told tells a bit each time."""
+    bureau, people = Bureau(tmp_path, row_share=0.5), PEOPLE[:100]  # 10 bits
+    found = [ask(bureau, people, LEVELS + n % 2) for n in range(4)]
+    assert found == [2.0, 4.0, 6.0, 8.0]
+    assert ask(bureau, people, LEVELS + 1) == 8.0
+
+
 def test_a_refusal_hangs_on_no_score(tmp_path: Path) -> None:
     """It is decided as if all had changed: of the same ask, whatever the numbers are."""
     bureau = Bureau(tmp_path, row_share=0.15)  # 3 bits
