@@ -76,12 +76,12 @@ def _nothing_left(world: World) -> None:
     """The hub has written no frame anywhere, and nothing of a job's secrets is left."""
     files = [path for path in world.hub.rglob("*") if path.is_file()]
     asked = {path for path in files if path.suffix == ".request"}
-    asked |= {path for path in files if path.parent.name in ("asked", "persons")}
+    asked |= {path for path in files if path.parent.name in ("asked", "persons", "models")}
     names = {path.name for path in set(files) - asked}
     assert names <= {
         "hub.toml", "authority.crt", "authority.key", "server.crt", "server.key", "nodes.json",
         "invites.json", "identity.json", "keys", "node.toml", "bureau.json", "world-bureau.json",
-        "ledger.jsonl", "run.json", "job.toml", "lock",
+        "ledger.jsonl", "run.json", "job.toml", "lock", ".worker.lock",
         "policy.toml", "confirmed.json", "quota.json", "quota.lock",
         "lives.json", "life",
         "folds", ".folds.lock", "learned.json", ".learned.json.lock",
