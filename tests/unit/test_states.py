@@ -64,6 +64,7 @@ class Wire:
 
     def start(self) -> None:
         self.connected.set()
+        Scene.now.at_connection()
 
     def close(self) -> None:
         self.connected.clear()
@@ -85,6 +86,7 @@ class Scene:
         self.folder, self.cut, self.clock = folder, False, 0.0
         self.cut_at = "no such step"
         self.people, self.session_clock = 40, 0.0
+        self.at_connection: Callable[[], None] = lambda: None
         self.home = NodeHome.create(folder / "node", "bureau", "hub:1")
         save_keys(self.home.keys, KEYS["bureau"], SECRET, secrets.token_bytes)
         write_identity(self.home.path / "identity.json", PINNED["bureau"])
@@ -231,6 +233,16 @@ def restart(scene: Scene) -> None:
     assert scene.row()["received"] == before
 
 
+def called_at_once(scene: Scene) -> None:
+    """The proposer calls in the moment in which the node goes on with the job by itself."""
+    scene.stop()
+    scene.at_connection = scene.call
+    scene.start()
+    scene.at_connection = lambda: None
+    scene.becomes("waiting")
+    assert len(scene.lines("resumed")) == 1  # one life of the job, not two in one ledger
+
+
 def stopped_meanwhile(scene: Scene) -> None:
     """The officer says yes while no node runs."""
     scene.stop()
@@ -276,6 +288,7 @@ SLOW = pytest.mark.slow
 GO_ON = [
     pytest.param(nothing, marks=SLOW),
     restart,
+    called_at_once,
     stopped_meanwhile,
     pytest.param(rotation, marks=SLOW),
     broken_policy,

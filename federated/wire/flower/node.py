@@ -359,6 +359,9 @@ class NodeDaemon:
         place = self.home.job(call.session)
         job = Job(call=call, endpoint=endpoint, contract=self._signed(call))
         with self._lock:
+            here = self.jobs.get(call.session)
+            if here is not None and here.state in ("waiting", "running"):
+                return  # called while this node goes on with it by itself
             ended = [s for s, j in self.jobs.items() if j.state not in ("waiting", "running")]
             for session in ended[:-KEPT_JOBS]:
                 del self.jobs[session]
