@@ -422,8 +422,7 @@ class LabelParty(Party[LabelTrees]):
     def _slopes(self, state: Training) -> tuple[Whole, Whole]:
         """g and h of the tree that grows, in units."""
         number = state.grown
-        coins = state.keys.coin, state.peer.coin
-        rows = self._used & drawn_rows(coins, number, self._rows, self._plan.subsample)
+        rows = self._used & drawn_rows(state.lasting, number, self._rows, self._plan.subsample)
         return slopes(self.context.store.get("margin", self._part(number)), self._y, rows)
 
     def _part(self, number: int) -> int:

@@ -7,7 +7,6 @@ behind them; the label party chooses in the transfers of the other direction.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -164,10 +163,14 @@ class Party(Role[R]):
         return np.ascontiguousarray(sums[..., 0].T), np.ascontiguousarray(sums[..., 1].T)
 
 
-def drawn_rows(coins: Sequence[bytes], tree: int, rows: int, share: float) -> NDArray[np.bool_]:
-    """The rows that a tree grows on: `bool[rows]`, by a coin of both parties."""
+def drawn_rows(secret: bytes, tree: int, rows: int, share: float) -> NDArray[np.bool_]:
+    """The rows that a tree grows on: `bool[rows]`, by a secret of the label party's.
+
+    A partner that knew which trees have a row could take what they tell from what the others tell:
+    the noise that stays would be gone, and the row's label not.
+    """
     if share >= 1.0:
         return np.ones(rows, np.bool_)
-    text = hashlib.sha256(b"rows of trees" + tree.to_bytes(4, "little") + b"".join(sorted(coins)))
+    text = hashlib.sha256(b"rows of trees" + tree.to_bytes(4, "little") + secret)
     drawn = np.frombuffer(hashlib.shake_128(text.digest()).digest(4 * rows), "<u4")
     return np.asarray(drawn < share * 2.0**32)

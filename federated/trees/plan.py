@@ -35,7 +35,8 @@ class TreesPlan:
     penalty: λ, added to a node's curvature.
     least_weight: the least curvature on each side of a split.
     least_gain: γ, what a split has to gain.
-    subsample: the share of the rows that each tree is grown on, drawn by a coin of both parties.
+    subsample: the share of the rows that each tree is grown on, drawn by a secret of the label
+        party's: it could leave out rows by itself anyway.
     patience: trees without a better validation loss before training stops; 0 for no validation.
     row_bits: bits of a row that the label party may learn: levels of trees, over all of them, in
         which the feature party splits. When they are spent, trees go on with own splits.

@@ -147,7 +147,8 @@ def test_trees_stop_early_on_a_part_of_their_own_and_go_one_way(tmp_path: Path) 
     scores = [forest.scores([cell, *rest], told)[0] for cell in cells]
     assert (np.diff(scores) >= -1e-12).all()
     said = "\n".join(in_words(result.federation.contract))
-    assert "each on 80% of the records, by a coin of both; scores only rise with bank's z" in said
+    assert "each on 80% of the records, drawn by bank in secret" in said
+    assert "; scores only rise with bank's z" in said
     assert "they end when 2 trees bring nothing to a second part" in said
     assert "how many trees there are, which follows from the labels of the second part" in said
 

@@ -268,7 +268,7 @@ def _more_words(terms: TrainTerms, me: str) -> str:
     """How they grow besides."""
     said = ""
     if terms.subsample < 1000:
-        said += f"; each on {terms.subsample / 10:g}% of the records, by a coin of both"
+        said += f"; each on {terms.subsample / 10:g}% of the records, drawn by {me} in secret"
     for columns, way in ((terms.rising, "rise"), (terms.falling, "fall")):
         said += f"; scores only {way} with {me}'s {', '.join(columns)}" * bool(columns)
     if terms.early_stop:

@@ -16,7 +16,7 @@ from federated.sharing import trees as sharing_trees
 from federated.sharing.messages import Corrected, Turned
 from federated.store.records import pack, unpack
 from federated.store.spool import Spool
-from federated.trees import FeatureParty, LabelParty, feature_party, grow_alone, party
+from federated.trees import FeatureParty, LabelParty, feature_party, grow_alone, label_party, party
 from federated.trees.messages import Choices, Grown, Lanes, RowBits
 from federated.trees.party import drawn_rows
 from psi.protocol import (
@@ -99,14 +99,25 @@ def test_training_stops_when_the_validation_part_gets_no_better() -> None:
     assert np.array_equal(other.forest.trees[0].value, bank.forest.trees[0].value)
 
 
-def test_each_tree_takes_a_share_of_the_rows_by_a_coin_of_both() -> None:
-    one = drawn_rows((b"a", b"b"), 0, 20_000, 0.5)
-    assert np.array_equal(one, drawn_rows((b"b", b"a"), 0, 20_000, 0.5))
+def test_each_tree_takes_a_share_of_the_rows_that_the_partner_does_not_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = drawn_rows(b"a", 0, 20_000, 0.5)
+    assert np.array_equal(one, drawn_rows(b"a", 0, 20_000, 0.5))
     # binomial: sd 71
     assert abs(int(one.sum()) - 10_000) < 6 * 71
-    assert (one != drawn_rows((b"a", b"b"), 1, 20_000, 0.5)).any()
-    world = World.of(700)
-    half, _, _ = world.run(plan(700, subsample=0.5, trees=1))
+    assert (one != drawn_rows(b"a", 1, 20_000, 0.5)).any()
+    world, seen = World.of(700), set[Any]()
+
+    def drawn(secret: Any, *given: Any) -> Any:
+        seen.add(secret)
+        return drawn_rows(secret, *given)
+
+    monkeypatch.setattr(label_party, "drawn_rows", drawn)
+    half, _, pair = world.run(plan(700, subsample=0.5, trees=1))
+    (secret,) = seen
+    assert len(secret) == 32
+    assert not any(secret in each.payload for each in pair.sent)
     whole, _, _ = world.run(plan(700, trees=1))
     assert not np.array_equal(half.forest.trees[0].value, whole.forest.trees[0].value)
 
