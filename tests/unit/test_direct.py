@@ -86,9 +86,26 @@ def test_a_peer_that_was_restarted_is_told_anew() -> None:
     assert telecom.offer(1000.0) is not None
 
 
+def test_an_offer_that_a_hub_brings_again_ends_no_way_and_is_not_called() -> None:
+    """Offers stand outside of the count of frames: the hub may keep one and bring it any time."""
+    bank = meeting("bank", "bureau", dial="b.example:1")
+    old = Offer(b"first life", "b.example:1", b"o" * 32)
+    new = Offer(b"second life", "b.example:1", b"n" * 32)
+    assert bank.heard(old, 0.0)
+    assert bank.heard(new, 1.0)
+    bank.opened()
+    for _ in range(2 * MOST_HEARD):
+        assert bank.heard(old, 2.0) is None
+        assert bank.heard(new, 2.0) is None
+    assert (bank.met, bank.theirs) == (True, b"second life")
+    bank.lost(3.0)
+    assert bank.heard(Offer(b"second life", "b.example:1", b"m" * 32), 4.0)
+
+
 def test_one_peer_cannot_make_this_party_call_for_ever() -> None:
     bank = meeting("bank", "telecom", dial=PLACE)
-    calls = [bank.heard(Offer(b"t", PLACE, bytes(KNOCK)), 0.0) for _ in range(2 * MOST_HEARD)]
+    knocks = [number.to_bytes(KNOCK, "little") for number in range(2 * MOST_HEARD)]
+    calls = [bank.heard(Offer(b"t", PLACE, knock), 0.0) for knock in knocks]
     assert sum(call is not None for call in calls) == MOST_HEARD
 
 

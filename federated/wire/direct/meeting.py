@@ -9,6 +9,7 @@ not come about, is offered anew after a pause that doubles; the job goes on over
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from federated.wire.direct.offer import KNOCK, Offer
@@ -52,7 +53,8 @@ class Meeting:
     ) -> None:
         self._first, self._mine, self._hears, self._dial = me < peer, certificate, hears, dial
         self._random, self.peer = random, peer
-        self._next, self._pause, self._unmet, self._heard = 0.0, FIRST_PAUSE, 0, 0
+        self._next, self._pause, self._unmet = 0.0, FIRST_PAUSE, 0
+        self._words: set[bytes] = set()
         self.met = False
         self.theirs = b""
         self.knock = b""
@@ -74,10 +76,15 @@ class Meeting:
         return Offer(self._mine, self._hears, self.knock)
 
     def heard(self, offer: Offer, now: float) -> Call | None:
-        """Take an offer; whom to call by it, if anybody."""
-        self._heard += 1
-        if self._heard > MOST_HEARD:
+        """Take an offer; whom to call by it, if anybody.
+
+        One that was heard before is not taken: the hub, which carries offers, could end a way with
+        one of an earlier life of the peer's, or have this party call till it calls no more.
+        """
+        word = hashlib.sha256(offer.to_bytes()).digest()
+        if word in self._words or len(self._words) >= MOST_HEARD:
             return None
+        self._words.add(word)
         if self.theirs and offer.certificate != self.theirs:  # it was restarted, and knows nothing
             self._next, self._pause, self._unmet, self.met = now, FIRST_PAUSE, 0, False
         self.theirs = offer.certificate
