@@ -109,7 +109,8 @@ class Releases:
                 if not own.tagged:
                     about = tags
                     if scores is not None:
-                        about = self._fresh(book, own, tags, scores, alone=len(every) == 1)
+                        alone = len(every) == 1 and not own.entries
+                        about = self._fresh(book, own, tags, scores, alone=alone)
                     kept = Tagged(about) if stands is None else paired(tags, stands)
                     self._files.write_tags(session, kept)
                 own = replace(own, tagged=True, compared=own.compared or bool(columns))

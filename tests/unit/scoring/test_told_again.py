@@ -78,6 +78,19 @@ def test_beside_another_release_of_the_same_rows_all_are_booked(tmp_path: Path) 
     assert ask(bureau, PEOPLE[:100], LEVELS, ahead=[OTHER]) == 4.0
 
 
+def test_after_a_release_whose_rows_nobody_knew_all_are_booked(tmp_path: Path) -> None:
+    """Tags of a job stand for all that it told: none may be left out for a score's sake alone."""
+    bureau = Bureau(tmp_path, row_share=0.5)
+    ask(bureau, PEOPLE[:100], LEVELS)
+    job = contract()
+    bureau.book.reserve(job, job.party("bureau"), OTHER, None, [SCORE], holds=lambda columns: 20.0)
+    bureau.book.reserve(
+        job, job.party("bureau"), SCORE, by_id(PEOPLE[:100]), (),
+        holds=lambda columns: 20.0, scores=ToldScores(MODEL, LEVELS),
+    )  # fmt: skip
+    assert bureau.book.told("bureau.people", "bank") == 6.0
+
+
 def test_what_was_told_goes_with_its_job_and_with_a_person(tmp_path: Path) -> None:
     bureau, people = Bureau(tmp_path, row_share=0.5), PEOPLE[:100]
     ask(bureau, people, LEVELS)
