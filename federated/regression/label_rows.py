@@ -26,6 +26,9 @@ from psi.protocol import Context, PeerError, Role
 
 __all__ = ["LabelRows"]
 
+_FARTHER = 4.0
+"""How far beyond the noise a mean of counts may lie: honest ranges reach beyond any row's mean."""
+
 
 class LabelRows(Role[LabelFit]):
     """What the label party knows of its rows; arguments as those of `LabelParty`, checked.
@@ -117,11 +120,19 @@ class LabelRows(Role[LabelFit]):
         return Metric(np.asarray(np.linalg.pinv(square, hermitian=True)), noise)
 
     def _unbounded(self, fit: Fitting) -> Floats | None:
-        """What nothing bounds of rows' residuals: their part here in a linear model (`_told`)."""
-        if self._looks:
-            return None
+        """What nothing bounds of rows' residuals (`_told`).
+
+        Of a linear model their part here. Of counts the means that they have at the end of the
+        range that the partner tells: it could put a row there whose score it wants to read.
+        """
         models = range(len(self._evaluation(fit).models))
-        return np.stack([(self._scores(fit, at) - self._y)[self._known] for at in models])
+        if self._plan.link == "linear":
+            return np.stack([(self._scores(fit, at) - self._y)[self._known] for at in models])
+        if self._plan.link == "poisson":
+            ends = [float(grid.points[-1]) for grid in self._grids(fit)]
+            every = [self._weights * np.exp(self._scores(fit, at) + ends[at]) for at in models]
+            return np.stack(every)[:, self._known] / _FARTHER
+        return None
 
     def _missed(self, fit: Fitting) -> Floats:
         """What is known of the gradients that rounded columns lose: `float64[vectors, k]`."""

@@ -233,6 +233,43 @@ def test_a_unit_that_is_not_the_labels_reads_no_score_of_a_linear_model(monkeypa
     assert off.std() > 0.48 * np.abs(scores).max()
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_range_that_a_partner_makes_up_reads_no_score_of_counts(monkeypatch: Any) -> None:
+    """A mean of counts grows with the partner's part of the score: it says that rows it aims at are
+    at +12, and the label party's scores stood 10^4 above the noise."""
+    world, aimed = World.of(ROWS, 50, link="poisson"), 10
+    world.b = np.hstack([world.b, np.eye(ROWS, AIMED)])
+    found: dict[str, Any] = {}
+    original = party.Party._sums
+
+    class Liar(FeatureParty):
+        def _scores(self, state: Any, at: int) -> Any:
+            scores = super()._scores(state, at).copy()
+            scores[:aimed] = 12.0
+            return scores
+
+        def _moved(self, number: int, at: int) -> Any:
+            return super()._moved(number, at) * 0
+
+    def opening(self: Any, state: Any, told: Any) -> Any:
+        found[self.context.party] = state, original(self, state, told)
+        return found[self.context.party][1]
+
+    monkeypatch.setattr(party.Party, "_sums", opening)
+    monkeypatch.setattr(feature_party, "check_columns", lambda _: None)
+    monkeypatch.setattr(feature_party, "check_rows", lambda *_: None)
+    terms = plan(ROWS, evaluations=1, noise=1.0, link="poisson")
+    pair = Pair(world.label_party(terms), world.feature_party(terms, kind=Liar))
+    pair.run()
+    bank: Any = pair.roles["bank"]
+    bureau: Any = pair.roles["bureau"]
+    state, opened = found["bureau"]
+    residuals = (opened @ bureau._back)[0, -AIMED:][:aimed] * 2.0**state.unit
+    off = residuals * np.exp(-12.0) - np.exp(bank._scores_alone[:aimed])
+    # 10 draws have .15 of the deviation or more, a quarter of the largest mean, with 5 sigma
+    assert off.std() > 0.15 * np.exp(bank._scores_alone).max() / 4
+
+
 def test_what_takes_the_moves_of_points_away_is_refused_or_small(monkeypatch: Any) -> None:
     """The bureau takes off how far a point is moved, times a slope: were that a thousand times too
     large, with a lookup as large, what is left would be its score itself (7 bits of a row)."""
