@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,6 +41,8 @@ from tests.e2e.conftest import JOB
 
 IDS = {name: PartyKeys.generate(name).identity for name in ("bank", "bureau")}
 NONE = threading.Event()
+HUB_ONLY: Any = SimpleNamespace(beside=())
+"""What a job's frames go by."""
 
 
 def contract(tmp_path: Path, nonce: int = 1, **changes: object) -> Contract:
@@ -292,10 +295,7 @@ def test_a_call_whose_proposal_is_not_here_yet_waits_for_nobody(
     (tmp_path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
     desk(tmp_path)
     identities = tuple(IDS.values())
-    live = [
-        Live(call=Call(bytes([n] * 32), "bank", identities), endpoint=None)  # type: ignore[arg-type]
-        for n in (1, 2)
-    ]
+    live = [Live(call=Call(bytes([n] * 32), "bank", identities), endpoint=HUB_ONLY) for n in (1, 2)]
     monkeypatch.setattr(local, "ask", lambda path, **asked: {"jobs": [j.summary() for j in live]})
     Inbox(tmp_path / "desk").put(request(contract(tmp_path, 2)), time.time() + 60)
     said = CliRunner().invoke(app, ["jobs", "--home", str(tmp_path)]).output
@@ -308,7 +308,7 @@ def test_what_the_policy_refused_is_listed_with_its_reason(
 ) -> None:
     (tmp_path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
     desk(tmp_path)
-    refused = Live(call=Call(bytes([1] * 32), "bank", tuple(IDS.values())), endpoint=None)  # type: ignore[arg-type]
+    refused = Live(call=Call(bytes([1] * 32), "bank", tuple(IDS.values())), endpoint=HUB_ONLY)
     refused.draft = contract(tmp_path)
     refused.state, refused.error = "refused", "purpose 'retention' asked, fraud allowed by policy"
     monkeypatch.setattr(local, "ask", lambda path, **asked: {"jobs": [refused.summary()]})
