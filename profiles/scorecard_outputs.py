@@ -83,13 +83,12 @@ def card_reasons(
     texts, codes = list[str](), []
     for at, column in enumerate(encoder.columns):
         levels, place = np.unique(column.levels, return_inverse=True)
-        names = [line["bin"] for line in column.worth.table()]
         codes.append(len(texts) + np.searchsorted(levels, matrix[:, at]))
         said = column_words(column.name)
         said += " is" if isinstance(column.worth.bins, CategoryBins) else ""
         for level in range(len(levels)):
-            same = [n for n, p in zip(names, place.reshape(-1), strict=True) if p == level]
-            texts.append(f"{said} {plain(' or '.join(same), 60)}")
+            same = np.flatnonzero(place.reshape(-1) == level).tolist()
+            texts.append(f"{said} {plain(column.worth.words(same), 60)}")
     average = matrix.mean(axis=0) if len(matrix) else np.zeros(matrix.shape[1])
     moved = part.contributions(matrix, average)
     kept = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :_TOP]

@@ -7,9 +7,8 @@ rows goes with a neighbour, or with the largest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,13 +44,25 @@ class NumberBins:
     @property
     def names(self) -> tuple[str, ...]:
         """Each bin in words."""
-        ends = [f"{edge:g}" for edge in self.edges]
-        if not ends:
-            found = ["all"]
-        else:
-            inner = [f"from {low} to below {high}" for low, high in pairwise(ends)]
-            found = [f"below {ends[0]}", *inner, f"from {ends[-1]} on"]
-        return tuple(found + ["missing"] * (self.count - self.ordered))
+        return tuple(self.words([place]) for place in range(self.count))
+
+    def words(self, places: Iterable[int]) -> str:
+        """Some bins together, in words: those beside each other are one range."""
+        wanted, runs = sorted(places), list[list[int]]()
+        for place in (place for place in wanted if place < self.ordered):
+            if runs and runs[-1][1] == place - 1:
+                runs[-1][1] = place
+            else:
+                runs.append([place, place])
+        said = [self._range(first, last) for first, last in runs]
+        return " or ".join(said + ["missing" for place in wanted if place >= self.ordered])
+
+    def _range(self, first: int, last: int) -> str:
+        low = f"from {self.edges[first - 1]:g}" if first else ""
+        high = f"below {self.edges[last]:g}" if last < len(self.edges) else ""
+        if low and high:
+            return f"{low} to {high}"
+        return high or (f"{low} on" if low else "all")
 
     def codes(self, values: Floats) -> Codes:
         """The bin of each of `float64[rows]`, NaN where missing: `int64[rows]`."""
@@ -84,6 +95,10 @@ class CategoryBins:
         """Each bin in words."""
         found = {self.missing: "missing", self.other: "other"} | dict(enumerate(self.categories))
         return tuple(found[place] for place in range(self.count))
+
+    def words(self, places: Iterable[int]) -> str:
+        """Some bins together, in words."""
+        return " or ".join(self.names[place] for place in sorted(places))
 
     def codes(self, values: pa.Array) -> Codes:
         """The bin of each of so many texts: `int64[rows]`."""

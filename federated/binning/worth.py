@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,11 +67,10 @@ class ColumnWorth:
 
     def table(self) -> list[dict[str, Any]]:
         """A line a group: its bins in words, counts and weight of evidence."""
-        names = self.bins.names
         return [
             {
                 "column": self.column,
-                "bin": " or ".join(n for n, g in zip(names, self.groups, strict=True) if g == at),
+                "bin": self.words([at]),
                 "rows": sum(r for r, g in zip(self.rows, self.groups, strict=True) if g == at),
                 "positives": float(positives),
                 "negatives": float(negatives),
@@ -81,6 +80,11 @@ class ColumnWorth:
                 zip(self.counts, self.woe, strict=True)
             )
         ]
+
+    def words(self, groups: Iterable[int]) -> str:
+        """The bins of some groups together, in words."""
+        wanted = set(groups)
+        return self.bins.words(place for place, at in enumerate(self.groups) if at in wanted)
 
     def plain(self) -> dict[str, Any]:
         """Plain data for a file of the owner's."""

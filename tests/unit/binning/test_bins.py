@@ -66,3 +66,16 @@ def test_saved_bins_that_are_none_are_refused() -> None:
     for wrong in ({}, {"kind": "number"}, {"kind": "category", "categories": 3}):
         with pytest.raises(MisuseError, match="no saved bins"):
             bins_from(wrong)
+
+
+def test_bins_beside_each_other_are_one_range_in_words() -> None:
+    values = np.r_[np.arange(100.0), np.full(20, np.nan)]
+    bins = number_bins(values, 5, 5)
+    assert bins.edges == (25.0, 50.0, 75.0)
+    assert bins.words([0, 1]) == "below 50"
+    assert bins.words([2, 1]) == "from 25 to below 75"
+    assert bins.words([3, 0, 4]) == "below 25 or from 75 on or missing"
+    assert bins.words([0, 1, 2, 3]) == "all"
+    assert bins.names == tuple(bins.words([place]) for place in range(bins.count))
+    found = category_bins(pa.array(["a"] * 30 + ["b"] * 20, pa.large_string()), 5, 5)
+    assert found.words([1, 0]) == "a or b"
