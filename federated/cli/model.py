@@ -55,6 +55,12 @@ def store_of(home: Path | None, models: Path | None) -> ModelStore:
             )
         return ModelStore(models)
     place = home or NODE
+    if home is None and not place.exists():
+        raise InputError(
+            f"no models: no {place} here",
+            hint="name a node's or hub's folder by --home; after a run on one machine "
+            "--models models/PARTY, beside its tables.toml",
+        )
     party = place / "party"  # a hub's own
     return ModelStore(NodeHome.open(party if party.is_dir() else place).models)
 

@@ -48,6 +48,7 @@ def score(
     from federated.cli.model import store_of
     from federated.scoring.model_file import LABEL
     from profiles.cli.run import run
+    from profiles.job import Job
     from profiles.score_job import receivers_part, score_job
     from psi.protocol import MisuseError
 
@@ -65,6 +66,11 @@ def score(
         typer.echo(f"{job}: scores by model {part.id}", err=True)
     elif table:
         raise MisuseError("--table is for a model; a job file names its tables itself")
+    elif not Job.load(job).scores:  # it would train again, and tell partners' rows again
+        raise MisuseError(
+            f"{job}: no [[score]] found, one needed",
+            hint="fedprofile run runs any job; `fedprofile score MODEL` writes one that scores",
+        )
     run(
         job=job,
         tables=tables,

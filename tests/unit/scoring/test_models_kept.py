@@ -107,6 +107,9 @@ def test_a_store_seals_keeps_the_first_and_finds_by_name_or_task(tmp_path: Path)
 def test_the_commands_list_show_and_export(tmp_path: Path) -> None:
     ModelStore(tmp_path).write(part())
     run = CliRunner()
+    nowhere = run.invoke(app, ["model", "ls"]).exception  # no --home, no --models
+    assert isinstance(nowhere, InputError)
+    assert "--models models/PARTY" in nowhere.hint
     listed = json.loads(
         run.invoke(app, ["model", "ls", "--json", "--models", str(tmp_path)]).output
     )

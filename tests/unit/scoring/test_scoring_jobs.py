@@ -92,6 +92,16 @@ def job(folder: Path) -> dict[str, Any]:
     }
 
 
+TRAINS = """
+job = { name = "j", purpose = "p" }
+party = [
+    { name = "bank", table = "bank.t", keys = [["id"]], features = ["z"] },
+    { name = "bureau", table = "bureau.t", keys = [["id"]], features = ["a"] },
+]
+train = { task = "fitted", label = "bank.y" }
+"""
+
+
 def test_the_same_rows_have_the_scores_of_the_training(
     trained: tuple[Path, JobResult],
 ) -> None:
@@ -157,6 +167,12 @@ def test_new_rows_are_scored_by_the_command_alone_or_many(
     assert ran.exit_code == 0, ran.output
     written = next(tmp_path.glob("score-fitted-*.toml"))
     assert written.read_text() == job_text(receivers_part(tmp_path / "models", "fitted"))
+    report = (tmp_path / "cli" / "report.html").read_text()
+    assert "columns for scores" in report
+    assert "those that all partners share" in report, "who is not shared has no score here"
+    (tmp_path / "training.toml").write_text(TRAINS)
+    trains = CliRunner().invoke(app, ["score", str(tmp_path / "training.toml"), *where])
+    assert "no [[score]] found, one needed" in str(trains.exception)
     shown = pq.read_table(tmp_path / "cli" / "profiles.parquet").to_pandas().set_index("entity")
     assert "n7" not in shown.index, "who has withdrawn is scored by nobody"
     again = [shown.score_fitted[f"n{n}"] for n in range(40) if n != 7]
