@@ -112,7 +112,8 @@ class TomlSection:
         return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
     def has(self, key: str) -> bool:
-        """Whether the key is there, and not taken yet."""
+        """Whether the key is there, and not taken yet. It is one of the section's, then."""
+        self._known.append(key)
         return key in self._data
 
     def renames(self, key: str) -> dict[str, str]:
@@ -210,7 +211,9 @@ class TomlSection:
     def done(self) -> None:
         """Raise `JobError` if a key is left that nobody asked for."""
         for key in self._data:
-            hint = _suggest(key, self._known) or f"known keys: {', '.join(sorted(self._known))}"
+            hint = (
+                _suggest(key, self._known) or f"known keys: {', '.join(sorted(set(self._known)))}"
+            )
             raise JobError(f"{self.file}: {self.name} {key}: unknown key", hint=hint)
 
     def _take(self, key: str, default: Any, needed: str) -> Any:

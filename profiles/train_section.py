@@ -40,6 +40,19 @@ _OLD = {"steps": 20, "fold_steps": 10}
 """Keys of trainings of columns before private sums, to their most: they change nothing, so that a
 job file written then keeps running."""
 
+_REGRESSIONS = tuple(MODELS)
+_MODELS_OF = {
+    **dict.fromkeys(("trees", "depth", "learning_rate", "penalty", "least_weight"), (TREES,)),
+    **dict.fromkeys(("subsample", "early_stop", "rising", "falling"), (TREES,)),
+    **dict.fromkeys(("points", "odds", "double", "high"), (SCORECARD,)),
+    **dict.fromkeys(("evaluations", "fold_evaluations"), (*_REGRESSIONS, SCORECARD)),
+    **dict.fromkeys(("score_bits", "noise"), (*_REGRESSIONS, SCORECARD)),
+    "weight": tuple(name for name in _REGRESSIONS if name != LINEAR.name),
+    "offset": _REGRESSIONS,
+    "class_weight": (LOGISTIC.name,),
+}
+"""Keys that not all models have, by those that do."""
+
 
 def read_train(
     section: TomlSection,
@@ -69,8 +82,13 @@ def read_train(
     party, _, column = label.partition(".")
     if label.startswith(PREFIX):
         if made is None or label != PREFIX + made.task or split == "horizontal":
-            allowed = f'"{PREFIX}{made.task}"' if made else "one of a column"
-            raise section.fail("label", label, allowed, "[label] says how it is made")
+            if made is None:
+                hint = (
+                    f"write a [label] with task = {label.removeprefix(PREFIX)!r}, or name a column"
+                )
+                raise section.fail("label", label, f'"{receiver}.COLUMN" without a [label]', hint)
+            hint = "[label] says how it is made"
+            raise section.fail("label", label, f'"{PREFIX}{made.task}"', hint)
         party, column = receiver, made.column
     if split == "horizontal" and party not in names:
         party, column = "", label
@@ -113,6 +131,11 @@ def read_train(
         validate_from=validate_from,
         **solver,
     )
+    for key in (key for key in section.rest() if model not in _MODELS_OF.get(key, (model,))):
+        models = " or ".join(f'"{name}"' for name in _MODELS_OF[key])
+        raise section.fail(
+            key, "a value", f'no key with model = "{model}"', f"model = {models} has it"
+        )
     section.done()
     return spec
 
@@ -132,7 +155,7 @@ def _validation(section: TomlSection, receiver: str) -> tuple[str, str]:
 
 def _columns_split(section: TomlSection, receiver: str, model: str) -> dict[str, Any]:
     """What a regression by private sums may be told."""
-    for key in (key for key in _OLD if section.has(key)):
+    for key in (key for key in section.rest() if key in _OLD):
         section.integer(key, 0, 0, _OLD[key])
     score_bits = section.integer("score_bits", SCORE_BITS, 1, FINEST_SCORES)
     most = section.integer("row_bits", 8, 1, 1000) if section.has("row_bits") else 1000

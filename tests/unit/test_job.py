@@ -124,6 +124,18 @@ def test_columns_with_dots_and_colons_in_their_names(tmp_path: Path) -> None:
             "[train]\nrow_bits = 3",
             "row_bits: '3' found, 5.0 or more with score_bits = 5",
         ),
+        ("[train]", "[train]\nearly_stop = 3", r'no key with model = "logistic".*"trees" has it'),
+        (
+            "[train]",
+            '[train]\nmodel = "trees"\nclass_weight = 2',
+            r'class_weight: .*no key with model = "trees" .*"logistic" has it',
+        ),
+        ("[train]", "[train]\nxyzzy = 1", "known keys: class_weight, .*offset, .*weight"),
+        (
+            'label = "bank.churned"',
+            'label = "task:churn"',
+            r"""'task:churn' found, "bank.COLUMN" without a \[label\].*task = 'churn'""",
+        ),
         ("[train]", "[train]\nnoise = -1", "noise: -1 found, 0 to 100 allowed"),
         ("[align]", '[align]\nreveal = "receiver"', "both allowed"),
         ('features = ["loans", "overdue"]', "", "no partner brings any"),
