@@ -83,6 +83,7 @@ def report_data(
         categories=tuple(by_category(t, r, job.entity) for t, r in outcome.categories),
         binnings=binnings(job, federation),
         segments=tuple(_segments(segment, scores)) if segment else (),
+        kept_numbers=tuple(task for task, chances in of_kept.items() if not chances),
         targets=tuple(_targets(job, targets, scores, held, left_out, unknown, money, of_kept))
         if targets is not None
         else (),
@@ -145,9 +146,12 @@ def _funnel(
     if (matched := _matched(federation)) is not None:
         yield Stage("matched", matched)
     for trained in federation.outcome.trained:
-        yield Stage("labelled", int(np.count_nonzero(trained.label >= 0)), trained.terms.task)
+        known = trained.known | trained.known_later
+        yield Stage("labelled", int(np.count_nonzero(known)), trained.terms.task)
+    kept = {one.terms.task for one in federation.outcome.scored}
     for task, score in scores.items():
-        yield Stage("scored", int(np.isfinite(score).sum()), task)
+        key = "kept" if task in kept else "scored"
+        yield Stage(key, int(np.isfinite(score).sum()), task)
     if targets is None:
         return
     for spec in job.targets:
@@ -160,7 +164,7 @@ def _funnel(
 
 def _party(contract: Contract, terms: PartyTerms) -> PartyLine:
     horizontal = any(t.split == "horizontal" for t in contract.train)
-    use = "training" if contract.train else "its segments"
+    use = "training" if contract.train else "scores" if contract.score else "its segments"
     if terms.name == contract.receiver:
         role = "receiver, holds the label" if terms.labels else "receiver"
     else:
@@ -331,10 +335,21 @@ def _run(federation: Federation) -> RunFacts:
     return RunFacts(max(bits, default=0), suites.align, kernel, federation.seconds, steps, facts)
 
 
+_STEPS = {
+    "contract": "the signing of the contract",
+    "known": "what earlier jobs told of {partner}",
+    "finish": "the end of the job",
+}
+
+
 def _step_name(step: str) -> str:
     """align/bureau/0 -> align with bureau, key 1."""
     kind, _, rest = step.partition("/")
     first, _, second = rest.partition("/")
+    if whole := _STEPS.get(kind):
+        return whole.format(partner=rest)
+    if kind == "align" and second == "order":
+        return f"align with {first}, the order of rows"
     if kind == "align":
         return f"align with {first}, " + (f"key {int(second) + 1}" if second.isdigit() else second)
     if kind in ("aggregate", "join_sum", "category", "binning", "sums"):

@@ -33,7 +33,21 @@ def print_summary(result: JobResult) -> None:
                 highlight=False,
                 markup=False,
             )
+        for one in model.numbers:
+            interval = one.interval
+            spread = f"  [{interval.low:.4f}, {interval.high:.4f}]" if interval else ""
+            told = f"explained {plain(model.task, 40)}, {one.name:<16} {one.mean_explained:.4f}"
+            console.print(
+                f"{told}{spread}  off by {one.rmse:.5g} (root mean square)",
+                highlight=False,
+                markup=False,
+            )
         if (later := model.out_of_time) is not None:
+            for one in later.numbers:
+                told = f"{plain(model.task, 40)} from {later.day} on, {one.name}"
+                console.print(
+                    f"explained {told:<32} {one.explained:.4f}", highlight=False, markup=False
+                )
             for score in later.scores:
                 told = f"{plain(model.task, 40)} from {later.day} on, {score.name}"
                 console.print(f"AUC {told:<32} {score.auc:.4f}", highlight=False, markup=False)

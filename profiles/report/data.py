@@ -152,6 +152,7 @@ class ReportData:
         categories: tables by a partner's category.
         binnings: what columns are worth, a label each.
         segments: of the receiver's entities.
+        kept_numbers: tasks of kept models whose scores are numbers, no chances.
         targets: a list each.
         run: how the job ran; None leaves it out.
         notes: sentences at the end.
@@ -175,6 +176,7 @@ class ReportData:
     categories: tuple[CategoryTable, ...] = ()
     binnings: tuple[Binning, ...] = ()
     segments: tuple[SegmentLine, ...] = ()
+    kept_numbers: tuple[str, ...] = ()
     targets: tuple[TargetSummary, ...] = ()
     disclosures: tuple[Disclosure, ...] = ()
     leakage: tuple[Leakage, ...] = ()

@@ -16,6 +16,7 @@ from profiles.language.recognised import LISTS, recognised
 from profiles.offers.chosen import Money
 from profiles.report import ReportData, render_report
 from profiles.report.data import RunFacts, Stage, StepFacts
+from profiles.report_data import _step_name
 from tests.unit.profiles.sample import horizontal, sample
 from tests.unit.profiles.test_report import Page
 from tests.unit.test_kinds import CONTRACTS, HEAD, JOBS, contract
@@ -241,3 +242,12 @@ def test_one_and_several() -> None:
 def test_lists_of_measures_keep_their_commas() -> None:
     said = ZH.told("histogram over 1, 2 of x, mean of y", "measures")
     assert said == "x 以 1, 2 为界的分布、y 的均值"
+
+
+@pytest.mark.parametrize(
+    "step", ["contract", "align/b/0", "align/b/order", "known/b", "rows/b", "score/c", "finish"]
+)
+def test_every_step_of_the_run_has_its_chinese(step: str) -> None:
+    said = _step_name(step)
+    assert re.search("[\u4e00-\u9fff]", ZH.told(said, "step")), said
+    assert language("en").told(said, "step") == said

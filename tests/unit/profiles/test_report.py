@@ -335,6 +335,24 @@ def test_importance_of() -> None:
     assert importance_of("bank", np.zeros((0, 0)), [], LinearPart(np.zeros(0))) == ()
 
 
+def test_predicted_numbers_are_no_shares_anywhere() -> None:
+    """A manager's mean, a segment's and what moves a score are in the label's unit."""
+    plain = sample()
+    numbered = replace(
+        plain,
+        targets=tuple(
+            replace(one, chances=False, managers=(("Ann Lee", 3, 9089.2),)) for one in plain.targets
+        ),
+        segments=tuple(replace(one, scores=(("spent", 8953.1),)) for one in plain.segments),
+        kept_numbers=("spent",),
+    )
+    text = Page(render_report(numbered)).text
+    assert "9,089" in text
+    assert "8,953" in text
+    assert "908920" not in text.replace(",", "")
+    assert "895310" not in text.replace(",", "")
+
+
 def test_no_clear_difference_is_said() -> None:
     unclear = replace(model(), gain=Interval(0.001, 0.01, -0.01, 0.012, 5))
     data: ReportData = replace(sample(), models=(unclear,))
