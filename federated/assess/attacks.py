@@ -89,8 +89,8 @@ ATTACKS = (
         kind="train",
         split="vertical",
         what=(
-            "decode whole rows of the partner at 5 bits, more than a new node allows, as an insider "
-            "who knows them all (share)",
+            "decode whole rows of the partner at 5 bits, more than a new node allows, as an "
+            "insider who knows them all (share)",
             "在每行披露 5 比特(超过新节点所允许)时,"
             "作为掌握全部可能取值的内部人还原合作方整行数据(比例)",
         ),
