@@ -37,6 +37,7 @@ class Labels:
     offset: Floats
     centre: float = 0.0
     scale: int = 0
+    classes: bool = False
 
     @classmethod
     def of(
@@ -64,7 +65,13 @@ class Labels:
                 f"{int((own[known] <= 0).sum())} rows with a weight of 0 or less",
                 hint="take the label of such a row out: it is scored then, and not trained on",
             )
-        found = cls(known=known, y=y, weights=own, offset=_checked(offset, known, 0.0, "offset"))
+        found = cls(
+            known=known,
+            y=y,
+            weights=own,
+            offset=_checked(offset, known, 0.0, "offset"),
+            classes=link == "logistic",
+        )
         return found._scaled(x, penalty) if link == "linear" else found
 
     def _scaled(self, x: Floats, penalty: float) -> Labels:
@@ -83,10 +90,13 @@ class Labels:
     def unit(self) -> int:
         """Of residuals: the power of two from the largest label's magnitude times its weight on.
 
-        Of classes a label is at most 1; of weights that are all 1 the unit is 1.
+        A label of 0 counts as its row might have had: as 1 of classes, else as the mean. Of classes
+        of weights that are all 1 the unit is 1.
         """
-        most = self.weights * np.maximum(np.abs(self.y), 2.0**-_FARTHEST)
-        found = float(most[self.known].max(initial=2.0**-_FARTHEST))
+        rows, sizes = self.known, np.abs(self.y)
+        might = 1.0 if self.classes else float(sizes[rows].mean()) if rows.any() else 0.0
+        most = self.weights * np.maximum(sizes, max(might, 2.0**-_FARTHEST))
+        found = float(most[rows].max(initial=2.0**-_FARTHEST))
         return int(np.clip(np.ceil(np.log2(found)), -_FARTHEST, _FARTHEST))
 
     def told(self, predictions: Floats) -> Floats:

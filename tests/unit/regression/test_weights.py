@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 
+from federated.regression.labels import Labels
 from federated.regression.messages import Setup
 from psi.protocol import InputError, MisuseError, PeerError, decode
 from psi.protocol.codec import peek
@@ -44,6 +45,19 @@ def test_a_fit_is_scikit_learn_s(link: str, weighted: bool) -> None:
     found = weights(bank, bureau)
     # runs gave 3e-3 at most, of the largest coefficient
     assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("heavy", [0, 1])
+def test_noise_covers_the_heavier_class_whichever_it_is(heavy: int) -> None:
+    """A residual of a row of weight 10 and label 0 is 10 times a mean: noise of one unit has to
+    hide that it is not -10 times what is left, as it would with the label 1."""
+    world = World.of(ROWS, 11)
+    given = np.where(world.y == heavy, 10.0, 0.5)
+    assert Labels.of("logistic", world.y, world.a, 1.0, given, None).unit == 4
+    counts = World.of(ROWS, 11, link="poisson")
+    rows = np.where(counts.y == 0, 50.0, 0.1)
+    unit = Labels.of("poisson", counts.y, counts.a, 1.0, rows, None).unit
+    assert 2.0**unit >= 50.0 * counts.y.mean()
 
 
 @pytest.mark.parametrize("link", ["logistic", "linear", "poisson"])
