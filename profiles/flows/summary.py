@@ -54,12 +54,13 @@ def shares(typed: Any) -> dict[str, float]:
 def type_table(typed: Any) -> Any:
     """A row a kind, type and way: rows, entities, minor units; largest first."""
     keys = ["kind", "type", "way"]
-    one = typed.group_by(keys).agg(rows=typed.count(), minor=typed.minor.sum())
-    pairs = typed.select(*keys, "entity").distinct()
-    other = pairs.group_by(keys).agg(entities=pairs.count())
-    other = other.rename(k="kind", t="type", w="way")
-    found = one.join(other, [one.kind == other.k, one.type == other.t, one.way == other.w])
-    return found.drop("k", "t", "w").order_by(ibis.desc("minor"), "kind", "type", "way")
+    each = typed.group_by([*keys, "entity"]).agg(rows=typed.count(), minor=typed.minor.sum())
+    found = each.group_by(keys).agg(
+        rows=each.rows.sum().cast("int64"),
+        minor=each.minor.sum().cast("int64"),
+        entities=each.count(),
+    )
+    return found.order_by(ibis.desc("minor"), "kind", "type", "way")
 
 
 def untyped(typed: Any, taxonomy: Taxonomy, count: int = 20) -> list[Untyped]:
