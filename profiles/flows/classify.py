@@ -208,9 +208,15 @@ def _condition(rule: Rule, rows: Any, looked: Looked) -> Any:
     return reduce(and_, parts)
 
 
-def told(rows: Any, taxonomy: Taxonomy) -> Any:
-    """Rows with what their rank stands for in place of it."""
-    meaning = _meaning(taxonomy)
+def told(rows: Any, taxonomy: Taxonomy, keep: Keep = lambda table, name: table) -> Any:
+    """Rows with what their rank stands for in place of it.
+
+    Args:
+        keep: computes a small table once, such as `Flows.stored`. Of a table that it holds an
+            engine knows the size: of one that is handed in DuckDB takes the join for a few rows,
+            and later joins then hold all rows in memory instead of the smaller side.
+    """
+    meaning = keep(_meaning(taxonomy), "meaning")
     found = rows.inner_join(meaning, rows["rank"] == meaning.of).drop("rank", "of")
     return found.mutate(version=ibis.literal(taxonomy.version))
 

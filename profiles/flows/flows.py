@@ -154,7 +154,7 @@ class Flows:
         pairs = self.stored(pairs_of(rows, self.taxonomy), "pairs")
         if int(pairs.count().to_pyarrow().as_py()):
             rows = with_pairs(rows, pairs)
-        self._kept[columns] = told(rows, self.taxonomy).select(*names)
+        self._kept[columns] = told(rows, self.taxonomy, self.stored).select(*names)
         return self._kept[columns]
 
     def stored(self, table: Any, name: str) -> Any:

@@ -12,6 +12,7 @@ from profiles.flows.breaks import breaks
 from profiles.flows.flows import Flows
 from profiles.flows.leaks import leaks, unattributed
 from profiles.flows.map import by_month, flow_map
+from profiles.flows.summary import type_table
 from tests.unit.profiles.flows.test_breaks import paid, tenth
 from tests.unit.profiles.flows.test_leaks import CASE, moves
 
@@ -46,12 +47,25 @@ def answers(flows: Flows) -> dict[str, Any]:
         "typed": typed.select("id", "way", "minor", "day", "type", "rule", "entity"),
         "leaks": leaks(typed, flows.taxonomy).select("inflow", "outflow", "minor", "lag"),
         "left": unattributed(typed, flows.taxonomy),
+        "types": type_table(flows.kept()),
         "breaks": breaks(flows.base, typed, flows.taxonomy, end),
         "map": by_month(flow_map(typed, flows.taxonomy)),
     }
     return {
         name: sorted(map(repr, table.to_pyarrow().to_pylist())) for name, table in found.items()
     }
+
+
+def test_of_kept_rows_duckdb_knows_how_many_there_are() -> None:
+    given, accounts = tables()
+    flows = Flows.of(given, accounts=accounts)
+    kept = flows.kept("id", "type")
+    connection = flows.engine.connection
+    plan = connection.raw_sql(f"EXPLAIN {connection.compile(kept)}").fetchall()[0][1]
+    # of a scan of memory it takes one row for the whole, and chooses joins by that
+    assert "SEQ_SCAN" in plan
+    assert "ARROW_SCAN" not in plan
+    assert kept.count().to_pyarrow().as_py() == len(given)
 
 
 @pytest.mark.postgres
