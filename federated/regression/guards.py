@@ -226,12 +226,16 @@ def check_label(label: NDArray[Any], own: Floats) -> NDArray[np.int8]:
     return y.astype(np.int8)
 
 
-def check_classes(y: NDArray[Any]) -> list[int]:
-    """How many are 0 and 1, each enough."""
-    counts = [int(np.count_nonzero(y == value)) for value in (0, 1)]
+def check_classes(y: NDArray[Any], records: NDArray[Any] | None = None) -> list[int]:
+    """How many are 0 and 1, each enough: rows, or different `records` where rows repeat them.
+
+    A record with rows of both classes, as of several cut-offs, is one of each.
+    """
+    of = np.arange(len(y)) if records is None else records
+    counts = [len(np.unique(of[y == value])) for value in (0, 1)]
     if min(counts) < CLASS_ROWS:
         raise Refused(
-            f"{min(counts)} labelled rows of one class; at least {CLASS_ROWS} are allowed",
+            f"{min(counts)} labelled rows of one class; at least {CLASS_ROWS} are needed",
             hint="more shared records with a label are needed",
         )
     return counts

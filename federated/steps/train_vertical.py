@@ -68,7 +68,7 @@ class TrainVertical(Step):
             encoder = Encoder.fit(table, features, has_answer(label))  # sums run over these rows
         matrix, names = encoder.transform(table)
         if work.own is not None and classes(terms):
-            check_classes(label[np.unique(work.own, return_index=True)[1]])
+            check_classes(label, work.own)
         plan = _plan(work, terms)
         weights, offset = weights_of(table, terms, label), offsets_of(table, terms)
         brought = {name: work.contract.design_columns(terms, name) for name in terms.partners}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from federated.regression.guards import check_folds
+from federated.regression.guards import check_classes, check_folds
 from psi.protocol import Refused
 
 
@@ -42,3 +42,11 @@ def test_a_record_has_one_fold_and_a_label_in_all_of_its_rows() -> None:
     label[7], folds[7] = -1, -1  # of the record with 300 rows
     with pytest.raises(Refused, match="1 records are in several folds, or have rows with a label"):
         check_folds(folds, label, records)
+
+
+def test_records_of_several_cut_offs_count_for_each_class_that_they_have() -> None:
+    """Nobody has left by the first cut-off, 25 of 40 by the second: a row each, one record."""
+    label, records = np.repeat([0, 1, 0], [40, 25, 15]), np.r_[np.arange(40), np.arange(40)]
+    assert check_classes(label, records) == [40, 25]
+    with pytest.raises(Refused, match="1 labelled rows of one class"):
+        check_classes(label, np.where(label == 1, 0, records))  # one record, 25 times
