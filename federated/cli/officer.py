@@ -64,7 +64,8 @@ def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
         typer.echo(line + why)
     unread = inbox.unread()
     for name in unread:
-        typer.echo(f"{name[:8]}  another version's, or damaged: {inbox.folder / name}", err=True)
+        file = inbox.folder / name
+        typer.echo(f"{name[:8]}  another version's, or damaged: {file}; remove it", err=True)
     if not rows and not unread:
         typer.echo("no job has been proposed")
 
@@ -170,7 +171,11 @@ def stop(
     if len(found) != 1:
         raise InputError(f"{len(found)} jobs begin with {job[:64]!r}", hint="fedprofile node jobs")
     if not ask(home / "node.sock", op="stop", job=found[0]["session"])["stopped"]:
-        raise InputError(f"{job} does not run at this node: it is {found[0]['state']}")
+        rests = found[0]["state"] == "interrupted"
+        raise InputError(
+            f"{job} does not run at this node: it is {found[0]['state']}",
+            hint="start the node again: it takes the job up, and can end it then" if rests else "",
+        )
     typer.echo(f"{job} is stopped")
 
 

@@ -29,7 +29,8 @@ def rotate(home: NodeHome, keys: PartyKeys, passphrase: bytes, random: Random) -
     if going_on:
         raise MisuseError(
             f"jobs can still go on under the present keys: {', '.join(going_on)}",
-            hint="start the node and let them end, or deny or stop them (node stop JOB --now)",
+            hint="start the node: it lets them end, tells of those that are denied, and takes up "
+            "those at rest, which node stop JOB --now then ends",
         )
     new, old = PartyKeys.generate(home.name), keys.identity
     listed = load_officers(home.path, old)

@@ -40,8 +40,8 @@ _REASONS = {
     "Declined": _Reason("says no", "change the job, or talk to its officer: it has told nothing of "
                         "its table"),
     "Refused": _Reason("says no", "a rule there says no, and the reason stays there: too few "
-                       "shared records, or a second answer about the same columns; its officer "
-                       "can tell"),
+                       "shared records, a second answer about the same columns, or a model of "
+                       "which it keeps no part; its officer can tell"),
     "Stopped": _Reason("has stopped the job for good", "ask there; it is proposed anew"),
     "OtherVersion": _Reason("has another version",
                             "all parties of a job need versions with the same suites"),

@@ -235,7 +235,10 @@ class LocalMount:
 
 
 def _lost() -> PeerGone:
-    return PeerGone("the hub or daemon of this machine has gone", hint="start it and run again")
+    return PeerGone(
+        "the hub or node of this machine has gone",
+        hint="start it; a run that has begun goes on by fedprofile job resume (job ls has its id)",
+    )
 
 
 def ask(path: Path, **request: Any) -> dict[str, Any]:

@@ -93,6 +93,15 @@ def test_a_party_that_dies_without_a_word(board: tuple[Switchboard, Path]) -> No
     b.close()
 
 
+def test_a_hub_that_dies(board: tuple[Switchboard, Path]) -> None:
+    a = mount(board[1], "a")
+    a._link.shutdown(2)
+    with pytest.raises(PeerGone, match="has gone") as error:
+        a.endpoint.receive(10)
+    assert "fedprofile job resume" in error.value.hint  # a new run would be a second answer
+    a.close()
+
+
 def test_a_mounted_party_speaks_for_itself_only(board: tuple[Switchboard, Path]) -> None:
     switch, path = board
     a, b = mount(path, "a"), mount(path, "b")

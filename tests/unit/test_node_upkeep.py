@@ -165,8 +165,9 @@ def test_new_keys(home: NodeHome) -> None:
     point = home.jobs / "a" / "journal" / "point"
     point.parent.mkdir(parents=True)
     point.write_bytes(b"")
-    with pytest.raises(MisuseError, match="jobs can still go on"):
+    with pytest.raises(MisuseError, match="jobs can still go on") as error:
         rotate(home, after, SECRET, secrets.token_bytes)
+    assert "tells of those that are denied" in error.value.hint  # a word alone ends nothing
 
 
 def received(home: NodeHome, out: Path, now: float, *, days: int, owner: str = "") -> None:

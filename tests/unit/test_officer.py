@@ -338,6 +338,7 @@ def test_a_request_of_another_version_hides_no_other(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["jobs", "--home", str(tmp_path)])
     assert "02020202  waiting " in done.output
     assert "03030303  another version's, or damaged: " in done.output
+    assert ".request; remove it" in done.output
     assert asked.admit(Call(bytes(32), "bank", tuple(IDS.values()))).approved
     with pytest.raises(InputError, match="not a request that this version can read"):
         Inbox(tmp_path / "desk").find("0303")

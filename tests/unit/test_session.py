@@ -256,6 +256,7 @@ def test_a_party_that_has_no_part_in_a_step_is_not_heard(tmp_path: Path) -> None
     [
         (Declined("purpose 'ads' asked"), "b says no: purpose 'ads' asked", "change the job"),
         (Refused("planted: 7 shared"), "b says no", "a second answer about the same columns"),
+        (Refused("no part of planted"), "b says no", "a model of which it keeps no part"),
         (InputError("planted"), "its table does not hold", "node ledger there"),
         (OtherVersion("suite b-v2 is here"), "another version: suite b-v2", "the same suites"),
     ],

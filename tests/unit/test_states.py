@@ -572,6 +572,10 @@ def test_a_full_disk_leaves_a_job_at_rest(
         time.sleep(0.05)
     assert "No space left on device" in job.error
     monkeypatch.setattr(tempfile, "mkstemp", make)
+    words = ["stop", scene.session.hex()[:8], "--now", "--home", str(scene.home.path)]
+    error = CliRunner().invoke(app, words).exception
+    assert isinstance(error, FedprofileError)
+    assert "start the node again" in error.hint
     scene.stop()
     scene.becomes("interrupted")
     scene.comes()  # job resume
