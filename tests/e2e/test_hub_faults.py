@@ -16,7 +16,7 @@ import pytest
 from federated.ledger.lines import read_ledger
 from federated.wire.local import ask
 from psi.protocol import EnvironmentFailed
-from tests.e2e.conftest import JOB
+from tests.e2e.conftest import JOB, shortened
 from tests.e2e.hub_world import World
 
 BANK = '[bank.consumers]\npath = "{folder}/bank.csv"\n'
@@ -26,7 +26,7 @@ BUREAU = '[bureau.people]\npath = "{folder}/bureau.csv"\n'
 @pytest.fixture
 def world(small: Path) -> Iterator[World]:
     """A neutral hub; bank and bureau are nodes."""
-    world = World(small / "world")
+    world = World(shortened(small) / "world")
     try:
         world.start_hub()
         homes = [world.join("bank"), world.join("bureau")]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import shortened
 from tests.e2e.hub_network import Network, netns
 from tests.e2e.hub_world import World
 from tests.e2e.test_hub_faults import end_of, jobs_of, running
@@ -28,7 +29,7 @@ def network() -> Iterator[Network]:
 
 
 def test_a_cut_network_is_waited_for(small: Path, network: Network) -> None:
-    world = World(small / "world", party="bank", hosts=[network.hub], listen=network.hub)
+    world = World(shortened(small) / "world", party="bank", hosts=[network.hub], listen=network.hub)
     try:
         world.start_hub()
         world.inside["bureau"] = network.inside

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from federated.ledger.lines import read_ledger
+from tests.e2e.conftest import shortened
 from tests.e2e.hub_world import World
 
 TABLES = """
@@ -42,7 +43,7 @@ POLICY = '[releases]\nrow_share = 100.0\n[columns]\nunlisted = "never"\n'
 
 @pytest.fixture
 def world(small: Path) -> Iterator[World]:
-    world = World(small / "world", party="bank")
+    world = World(shortened(small) / "world", party="bank")
     try:
         world.start_hub()
         bureau = world.join("bureau")

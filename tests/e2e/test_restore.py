@@ -11,6 +11,7 @@ import pytest
 
 from federated.ledger.lines import read_ledger
 from federated.node.belongings import is_known
+from tests.e2e.conftest import shortened
 from tests.e2e.hub_world import World
 from tests.e2e.test_hub_faults import BANK, BUREAU, end_of, jobs_of, propose, running
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def world(small: Path) -> Iterator[World]:
-    world = World(small / "world")
+    world = World(shortened(small) / "world")
     try:
         world.start_hub()
         world.introduce(world.join("bank"), world.join("bureau"))
