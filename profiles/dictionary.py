@@ -41,6 +41,9 @@ def profile_notes(job: Job) -> dict[str, str]:
         notes[score_column(score.task)] = (
             f"probability of {score.task} by model {score.model}; empty where not matched"
         )
+        notes[points_column(score.task)] = (
+            f"points of {score.task} by scorecard {score.model}, on the scale of its training"
+        )
         notes[reasons_column(score.task)] = (
             f"what moves the score of {score.task} most, each with its part of the log-odds "
             "against the average of the training; partners' columns count as one"

@@ -37,7 +37,7 @@ from profiles.report import ReportData, TargetSummary
 from profiles.report.measured import Model
 from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
-from profiles.score_outputs import score_metrics, scored_rows
+from profiles.score_outputs import score_metrics, scored_points, scored_rows
 from profiles.scorecard_outputs import card_metrics, card_points, write_cards
 from profiles.scoring import measured, reasons
 from profiles.segments import Segments, segments
@@ -86,7 +86,7 @@ def write_outputs(
     grades = np.full(total, -1, np.int64)
     grades[outcome.rows] = outcome.grades
     facts = table.select(own_facts(job, table))
-    points = card_points(outcome.trained, scores)
+    points = card_points(outcome.trained, scores) | scored_points(outcome, total)
     every, whys = scores | scored, why | reasons_of
     profiles = build_profiles(
         facts, None, every, found, whys, grades, points=points, entity=entity_column(job)

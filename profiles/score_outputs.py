@@ -16,7 +16,7 @@ from profiles.reasons import score_reasons, true_zeros
 from profiles.scorecard_outputs import card_reasons
 from profiles.trees_outputs import path_reasons
 
-__all__ = ["MUCH", "SOME", "score_metrics", "score_note", "scored_rows"]
+__all__ = ["MUCH", "SOME", "score_metrics", "score_note", "scored_points", "scored_rows"]
 
 SOME, MUCH = 0.1, 0.25
 """Population stability from which on something, and much, has moved (Siddiqi 2006)."""
@@ -36,6 +36,16 @@ def scored_rows(
         place = pa.array(found, mask=found < 0)
         why[task] = _reasons(scored, aligned).take(place)
     return scores, why
+
+
+def scored_points(outcome: Outcome, total: int) -> dict[str, np.ndarray]:
+    """By task of a scorecard points on the scale of its training: `float64[total]`, NaN: none."""
+    found = {}
+    for scored in outcome.scored:
+        if scored.part.scale is not None:
+            points = scored.part.scale.of(scored.scores)
+            found[scored.terms.task] = spread(points, outcome.rows, total)
+    return found
 
 
 def _reasons(scored: Scored, aligned: pa.Table) -> pa.Array:

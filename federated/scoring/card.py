@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from federated.binning import EvidenceEncoder, PointScale, point_lines
+from federated.binning import EvidenceEncoder, point_lines
 from federated.regression import told_bits
 from federated.scoring.model_file import LABEL, ModelPart
 from federated.tables.encoding import CategoryColumn, Encoder, NumberColumn
@@ -128,8 +128,9 @@ def numbers(part: ModelPart) -> tuple[Row, list[Row]]:
 
 def _points(part: ModelPart, encoder: EvidenceEncoder) -> Iterator[Row]:
     """A line a bin, and of the label party the points of the average record."""
-    assert part.linear is not None  # noqa: S101  a scorecard has it
-    scale = PointScale(*(part.card[name] for name in ("points", "odds", "double", "high")))
+    assert part.linear is not None  # noqa: S101  a scorecard has both
+    assert part.scale is not None  # noqa: S101
+    scale = part.scale
     if part.side == LABEL:
         yield "", "the average record", "", "", f"{scale.of(np.array(part.linear.intercept)):.0f}"
     for line in point_lines(encoder, part.linear.coefficients.tolist(), scale):

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from federated.binning import EvidenceEncoder
+from federated.binning import EvidenceEncoder, PointScale
 from federated.models import BOOSTED, CARD, MODELS, LinearPart, Model
 from federated.scoring.fixed import fixed_scores, shift_of
 from federated.scoring.spread import Spread
@@ -119,6 +119,13 @@ class ModelPart:
     def answers(self) -> Model:
         """How its scores are read."""
         return {**MODELS, TREES: BOOSTED, CARD.name: CARD}[self.model]
+
+    @property
+    def scale(self) -> PointScale | None:
+        """How a scorecard's points are made of log odds; None of any other model."""
+        if self.model != CARD.name:
+            return None
+        return PointScale(*(self.card[name] for name in ("points", "odds", "double", "high")))
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from federated.contract.completion import complete
 from federated.contract.disclosures import disclosures
 from federated.contract.summary import in_words
 from federated.evaluation import auc
+from federated.scoring.store import ModelStore
 from federated.steps.outcome import Carded
 from profiles.job import Job
 from profiles.proposal import nameless_draft
@@ -59,7 +60,8 @@ def tables() -> dict[str, pa.Table]:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
     out = tmp_path_factory.mktemp("card") / "out"
-    return out, run_job(Job.load(job(SECTION)), tables(), out, baseline=True)
+    kept = out.parent / "models"
+    return out, run_job(Job.load(job(SECTION)), tables(), out, baseline=True, models=kept)
 
 
 def test_points_are_those_of_the_regression_on_the_joined_evidence(
@@ -128,6 +130,25 @@ def test_tables_report_and_profiles_have_points(done: tuple[Path, JobResult]) ->
     (check,) = metrics["plaintext_baseline"]
     assert abs(check["fold_auc_difference"]) < 0.01
     assert "scorecard.csv" in result.outputs.files
+
+
+def test_a_scoring_by_the_kept_card_has_its_points(done: tuple[Path, JobResult]) -> None:
+    out, result = done
+    kept = ModelStore(out.parent / "models" / "bank").find("bad")
+    scoring = job()
+    del scoring["train"]
+    scoring["score"] = [{"task": "bad", "model": kept.id, "score_bits": 12}]
+    again = run_job(Job.load(scoring), tables(), out.parent / "again", models=out.parent / "models")
+    both = []
+    for found in (result, again):
+        assert found.profiles is not None
+        both.append(found.profiles["points_bad"].to_numpy(np.float64, na_value=np.nan))
+    shared = np.isfinite(both[1])
+    assert shared.sum() == SHARED, "who is not shared has no points here"
+    # noise of 2^-12 of the partner's spread in the training: rounded to points 1 at most
+    assert np.abs(both[0] - both[1])[shared].max() <= 1
+    shown = pq.read_table(out.parent / "again" / "profiles.parquet").schema.field("points_bad")
+    assert b"by scorecard" in shown.metadata[b"description"]
 
 
 def test_the_contract_says_it_to_both(done: tuple[Path, JobResult]) -> None:
