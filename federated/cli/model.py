@@ -127,6 +127,45 @@ def export(
     typer.echo(f"{out}: model {part.id}")
 
 
+@app.command("rm")
+def rm(
+    model: Annotated[
+        list[str],
+        typer.Argument(help="Models' ids, or their beginnings; a task, where it has one model."),
+    ],
+    home: Home = None,
+    models: Models = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+    ] = False,
+) -> None:
+    """Remove this party's part of models: nobody scores rows of its tables by them any more.
+
+    The other parties keep theirs, and a backup has what was kept then. What trainings and scorings
+    have told stays in ledgers, and counted. There is no way back.
+    """
+    store = store_of(home, models)
+    going = list(dict.fromkeys(store.the_only(named) for named in model))  # all, or none
+    lines = [_gone(store, name) for name in going]
+    for name, line in zip(going, lines, strict=True):
+        if not dry_run:
+            store.remove(name)
+        typer.echo(f"{line}: {'would be removed' if dry_run else 'removed'}")
+
+
+def _gone(store: ModelStore, name: str) -> str:
+    """What a model is; one that cannot be read is to go all the same."""
+    from psi.protocol import FedprofileError
+
+    try:
+        part = store.read(name)
+    except FedprofileError:
+        return f"model {name}, which cannot be read here"
+    about = _head(part)
+    of = " and ".join(each for each in (part.receiver, *part.partners) if each != part.party)
+    return f"model {name} of '{part.task}' with {of}, trained {about['trained']}"
+
+
 def _head(part: ModelPart) -> dict[str, Any]:
     from datetime import UTC, datetime
 

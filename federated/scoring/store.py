@@ -85,19 +85,40 @@ class ModelStore:
         Raises:
             MisuseError: none, or several.
         """
-        if self.has(named):
-            return self.read(named)
+        begun = self._begun(named)
+        return self.read(begun) if begun else self._of_task(named)[0]
+
+    def the_only(self, named: str) -> str:
+        """The id that this name means, whether its file can be read or not.
+
+        As `find`, but of a task only where one model is kept of it: for what cannot be undone.
+        Raises `MisuseError`.
+        """
+        begun = self._begun(named)
+        if begun:
+            return begun
+        of_task = self._of_task(named)
+        if len(of_task) > 1:
+            raise MisuseError(
+                f"{len(of_task)} models of {named!r} are kept here, name one by its id",
+                hint=f"the last one is {of_task[0].id}",
+            )
+        return of_task[0].id
+
+    def _begun(self, named: str) -> str:
+        """The id, or that of which it is the beginning; empty: it is neither."""
         begun = [one for one in self.ids() if named and one.startswith(named)]
         if len(begun) > 1:
             raise MisuseError(
                 f"{len(begun)} models begin with {named!r}", hint="fedprofile model ls"
             )
-        if begun:
-            return self.read(begun[0])
+        return begun[0] if begun else ""
+
+    def _of_task(self, named: str) -> list[ModelPart]:
         of_task = [part for part in self.parts()[0] if part.task == named]
         if not of_task:
             raise MisuseError(
                 f"no model or task {named!r} is kept here, {len(self.ids())} models are",
                 hint="fedprofile model ls shows them",
             )
-        return of_task[0]
+        return of_task

@@ -6,6 +6,7 @@ import json
 import secrets
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -124,6 +125,37 @@ def test_the_commands_list_show_and_export(tmp_path: Path) -> None:
         assert out.stat().st_mode & 0o077 == 0
         assert "ef" * 32 not in out.read_text()  # the salt would open the hash
     assert json.loads((tmp_path / "m.json").read_text())["numbers"][0]["column"] == "a"
+
+
+def test_models_are_removed_by_name_all_or_none(tmp_path: Path) -> None:
+    """One of another version goes too; a task with two models does not say which is meant."""
+    store, run = ModelStore(tmp_path), CliRunner()
+    ids = ["ab" * 8, "ac" * 8, "bb" * 8, "cc" * 8]
+    for at, name in enumerate(ids):
+        store.write(part(name, task="bought" if at == 3 else "churn"))
+    (tmp_path / ids[2]).write_bytes(b"of another version")
+
+    def rm(*named: str) -> Any:
+        return run.invoke(app, ["model", "rm", *named, "--models", str(tmp_path)])
+
+    for named, why in (
+        ("a", "2 models begin"),
+        ("churn", "2 models of 'churn'"),
+        ("x", "no model"),
+    ):
+        refused = rm("bought", named)
+        assert isinstance(refused.exception, MisuseError)
+        assert why in str(refused.exception)
+    assert "would be removed" in rm("bought", "--dry-run").output
+    assert store.ids() == ids
+    done = rm("bought", "bb", "ab", ids[0])
+    assert done.output.splitlines() == [
+        f"model {ids[3]} of 'bought' with bureau, trained 2023-11-14: removed",
+        f"model {ids[2]}, which cannot be read here: removed",
+        f"model {ids[0]} of 'churn' with bureau, trained 2023-11-14: removed",
+    ]
+    assert store.ids() == [ids[1]]
+    assert rm("churn").exit_code == 0, "the last one of its task"
 
 
 def test_a_training_on_rows_that_are_alike_makes_no_fine_steps() -> None:
