@@ -42,7 +42,7 @@ def rehearse(from_job_file: Callable[[Path], Contract]) -> Callable[..., None]:
         """Play a job on this party's own tables against invented parties; show every message.
 
         Nothing leaves this machine and nothing in the node's folder changes: no hub is asked, no
-        key of this party is used, no count and no earlier answer is touched. Works while the node
+        passphrase is needed, no count and no earlier answer is touched. Works while the node
         runs, and while it does not.
         """
         import json
@@ -64,7 +64,15 @@ def rehearse(from_job_file: Callable[[Path], Contract]) -> Callable[..., None]:
         source = FileSource(TablesFile.load(place.tables))
         signal.signal(signal.SIGTERM, _interrupt)  # the private folder goes in any case
         with _shown() as progress:
-            found = play(draft, place.name, source, policy, rows=rows, progress=progress)
+            found = play(
+                draft,
+                place.name,
+                source,
+                policy,
+                rows=rows,
+                models=place.models,
+                progress=progress,
+            )
         if as_json:
             typer.echo(json.dumps(plain_data(found, policy), indent=1, ensure_ascii=True))
         else:

@@ -29,6 +29,7 @@ from federated.node.in_process import Player, first_failed, play
 from federated.node.participant import Participant
 from federated.rehearsal.excerpt import Excerpt
 from federated.rehearsal.invented import invented_table, key_rows
+from federated.rehearsal.invented_parts import Parts
 from federated.releases.limits import ReleaseLimits
 from federated.releases.memory import Releases
 from federated.session.routers import MemoryRouter
@@ -37,7 +38,7 @@ from federated.steps.facts import load_table
 from federated.steps.release_guard import foresee
 from federated.tables.source import MemorySource, Source
 from psi.align import PROTOCOLS
-from psi.protocol import Declined, FedprofileError, InputError, MisuseError
+from psi.protocol import Declined, FedprofileError, InputError
 
 __all__ = ["ROWS", "Exchange", "Rehearsal", "rehearse"]
 
@@ -120,25 +121,23 @@ def rehearse(
     policy: Policy,
     *,
     rows: int = ROWS,
+    models: Path | None = None,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Rehearsal:
     """Play `draft` with the tables of the party `me`, of which at most `rows` are read (0: all).
 
     Where the draft demands a larger overlap, more rows are taken. Raises `InputError` where the
-    table has no key to match by, and whatever reading the table raises.
+    table has no key to match by, whatever reading the table raises, and for a scoring `Refused`
+    where this party has no such part of a model.
 
     Args:
         source: this party's tables.
         policy: this party's policy: what it allows.
+        models: the folder of its parts of models, which scorings take; it is read only.
         progress: is told (party, step, share).
         clock: seconds since 1970.
     """
-    if draft.score:
-        raise MisuseError(
-            "scoring is not rehearsed: the invented parties have no part of the model",
-            hint="node show says what it tells; a rehearsal of the training shows the rest",
-        )
     begun = time.monotonic()
     least = max((terms.minimum_overlap for terms in draft.align), default=0)
     wanted = least + least // 4 + _SPARE
@@ -147,6 +146,7 @@ def rehearse(
     contract = _redated(draft, keys, clock())
     table = load_table(contract.party(me), excerpt)
     shared = _shared(contract, me, table, wanted)
+    parts = Parts.of(contract, me, table, models)
     others = {name: _size(contract, shared.num_rows) for name in keys if name != me}
     rng = np.random.default_rng()
     deciders = {me: _Decider(me, excerpt, policy, source)}
@@ -154,9 +154,11 @@ def rehearse(
         invented = invented_table(contract, name, me, shared, size, rng)
         made = MemorySource({contract.party(name).table: invented})
         deciders[name] = _Decider(name, made, _ANY)
+        parts.invent(contract, name, invented, rng)
     router = MemoryRouter(list(keys))
     with tempfile.TemporaryDirectory(prefix="fedprofile-rehearsal-") as place:
-        players = _players(contract, keys, deciders, router, Path(place), clock, (me, progress))
+        shown = (me, progress)
+        players = _players(contract, keys, deciders, router, Path(place), clock, shown, parts)
         play(router, players)
         messages = _exchanges(Path(place) / me / "ledger.jsonl")
     (result,) = (player.result for player in players if player.name == me)
@@ -186,6 +188,7 @@ def _players(
     place: Path,
     clock: Callable[[], float],
     shown: tuple[str, Progress | None],
+    parts: Parts,
 ) -> list[Player]:
     """Every party with a session of its own in `place`; the progress of one is `shown`."""
     pinned, found = {name: keys[name].identity for name in keys}, list[Player]()
@@ -194,7 +197,8 @@ def _players(
             bytes.fromhex(contract.nonce), keys[name], pinned, router.endpoint(name),
             place / name, clock=clock, progress=shown[1] if name == shown[0] else None,
         )  # fmt: skip
-        participant = Participant(session, decider.source, decider=decider)
+        kept = parts.write(name, place / f"models of {name}")
+        participant = Participant(session, decider.source, decider=decider, models=kept)
         found.append(Player(session, participant, contract if name == contract.proposer else None))
     return found
 

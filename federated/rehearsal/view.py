@@ -100,6 +100,11 @@ def _unlike(found: Rehearsal) -> list[str]:
             "the draft leaves the protocol of set intersection open: large sets may be matched by "
             "the other one, with other messages"
         )
+    if found.contract.score:
+        lines.append(
+            "this party's parts of models are real, the others' are invented: a hash of theirs is "
+            "another, and so is how many splits of trees stand on a level, but not on how many"
+        )
     return lines
 
 

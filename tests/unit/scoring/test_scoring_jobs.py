@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,23 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from federated.approval.policy import ONE_PROCESS, Policy
 from federated.ledger.lines import read_ledger
-from federated.scoring.model_file import ModelPart
+from federated.rehearsal import in_lines, rehearse
+from federated.rehearsal.invented_parts import grown
+from federated.scoring.model_file import FEATURE, Brought, ModelPart
+from federated.scoring.paths import partner_levels
 from federated.scoring.store import ModelStore
+from federated.tables.source import MemorySource
+from federated.trees import Column, Forest, Layout
 from profiles.cli import app
 from profiles.job import Job
+from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
 from profiles.score_job import job_text, receivers_part
-from psi.protocol import FedprofileError, JobError
+from psi.protocol import FedprofileError, JobError, Refused
+from tests.unit.scoring.parts import part as made_part
+from tests.unit.scoring.parts import table as made_table
 
 ROWS, SHARED = 420, 400
 PARTIES = [
@@ -102,11 +112,17 @@ train = { task = "fitted", label = "bank.y" }
 """
 
 
+@pytest.fixture(scope="module")
+def again(trained: tuple[Path, JobResult]) -> JobResult:
+    """The rows of the training, scored."""
+    folder, _ = trained
+    return run_job(Job.load(job(folder)), tables(), folder / "again", models=folder / "models")
+
+
 def test_the_same_rows_have_the_scores_of_the_training(
-    trained: tuple[Path, JobResult],
+    trained: tuple[Path, JobResult], again: JobResult
 ) -> None:
-    folder, first = trained
-    found = run_job(Job.load(job(folder)), tables(), folder / "again", models=folder / "models")
+    (folder, first), found = trained, again
     grown, fitted = found.federation.outcome.scored
     trained_by = {one.terms.task: one for one in first.federation.outcome.trained}
     model = trained_by["grown"]
@@ -132,6 +148,68 @@ def test_the_same_rows_have_the_scores_of_the_training(
         assert line in told
     hashes = found.federation.contract.party("bureau").parts
     assert hashes == tuple(part(folder, task, "bureau").digest for task in ("grown", "fitted"))
+
+
+@pytest.mark.parametrize("me", ["bank", "bureau"])
+def test_a_scoring_is_rehearsed_and_has_the_messages_of_the_real_one(
+    trained: tuple[Path, JobResult], again: JobResult, me: str
+) -> None:
+    """By the party's own parts, which stay as they are, and invented ones of the other."""
+    (folder, _), models = trained, trained[0] / "models" / me
+    before = {file.name: file.read_bytes() for file in models.iterdir()}
+    mine = MemorySource({f"{me}.t": tables()[f"{me}.t"]})
+    draft = nameless_draft(Job.load(job(folder)))
+    found = rehearse(draft, me, mine, ONE_PROCESS, rows=0, models=models)
+    assert found.ended == ""
+    lines = read_ledger(folder / "again" / "parties" / me / "ledger.jsonl")
+    told = [line for line in lines if line["kind"] in ("sent", "received")]
+    real = Counter((one["body"]["step"], one["kind"], one["body"]["message"]) for one in told)
+    counts = {(one.step, one.way, one.message): one.count for one in found.messages}
+    for task in ("score/grown", "score/fitted"):
+        assert {k: n for k, n in counts.items() if k[0] == task} == {
+            k: n for k, n in real.items() if k[0] == task
+        }
+    assert before == {file.name: file.read_bytes() for file in models.iterdir()}
+    assert draft.score[1].model in {file.name for file in models.iterdir()}
+    with pytest.raises(Refused, match="keeps no part of model"):
+        rehearse(draft, me, mine, ONE_PROCESS, models=folder / "none")
+
+
+def test_a_scoring_with_several_partners_is_rehearsed_by_a_part_alone(tmp_path: Path) -> None:
+    """No training is needed: the others' parts are invented in any case."""
+    features = {"bank": ("a", "c"), "bureau": ("b", "c"), "telco": ("t",)}
+    brought = tuple(Brought(n, f"{n}.t", (("id",),), (("text",),), f) for n, f in features.items())
+    store, whole = ModelStore(tmp_path), made_table(rows=300)
+    store.write(made_part(side=FEATURE, partners=("bureau", "telco"), brought=brought))
+    asked = {
+        "job": {"name": "j", "purpose": "p", "key_bits": 2048},
+        "party": [
+            {"name": n, "table": f"{n}.t", "keys": [["id"]], "features": list(f)}
+            for n, f in features.items()
+        ],
+        "align": {"minimum_overlap": 1},
+        "score": [{"task": "churn", "model": store.ids()[0], "score_bits": 5}],
+    }
+    mine = whole.append_column("id", pa.array([f"c{n}" for n in range(300)]))
+    source, draft = MemorySource({"bureau.t": mine}), nameless_draft(Job.load(asked))
+    found = rehearse(draft, "bureau", source, ONE_PROCESS, models=tmp_path)
+    assert found.ended == ""
+    sent = {
+        (m.peer, m.message) for m in found.messages if (m.step, m.way) == ("score/churn", "sent")
+    }
+    assert sent == {("telco", "Joint"), ("bank", "Levels")}
+    assert "are real, the others' are invented" in "\n".join(in_lines(found, Policy()))
+
+
+@pytest.mark.parametrize(("splits", "levels"), [(1, 1), (8, 1), (9, 2), (40, 43), (70, 5)])
+def test_invented_trees_have_as_many_splits_and_levels(splits: int, levels: int) -> None:
+    layout = Layout((Column(5, True, False),))
+    trees = grown(splits, levels, layout, np.random.default_rng(1))
+    forest = Forest(0.0, trees, layout)
+    assert forest.partner_splits == splits
+    assert len(partner_levels(forest)) == min(levels, splits)
+    sides = np.zeros((splits, 7), np.bool_)
+    assert np.isfinite(forest.scores([np.arange(7, dtype=np.uint16) % 5], sides)).all()
 
 
 def test_new_rows_are_scored_by_the_command_alone_or_many(
