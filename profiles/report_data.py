@@ -169,11 +169,13 @@ def _party(contract: Contract, terms: PartyTerms) -> PartyLine:
         role = "receiver, holds the label" if terms.labels else "receiver"
     else:
         role = "feature party" if terms.features else "partner"
-    uses = []
-    if terms.features:
-        uses.append(f"{len(terms.features)} columns for {use}")
-    if terms.measures:
-        uses.append(f"{len(terms.measures)} columns for aggregates")
+    binned = {c for one in contract.binning if one.partner == terms.name for c in one.columns}
+    counts = {
+        use: len(terms.features),
+        "bins": len(binned),
+        "aggregates": len(set(terms.measures) - binned),
+    }
+    uses = [f"{n} column{'s' * (n != 1)} for {what}" for what, n in counts.items() if n]
     return PartyLine(
         terms.name, "branch" if horizontal else role, terms.rows, ", ".join(uses) or "keys only"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,14 @@ def receivers_part(folder: Path, named: str) -> ModelPart:
     return found[0]
 
 
-def score_job(part: ModelPart, beside: Path, table: str = "") -> Path:
+def score_job(part: ModelPart, beside: Path, table: str = "", facts: Sequence[str] = ()) -> Path:
     """Write the job file beside tables.toml, unless it is there; where it is.
 
     Args:
         part: the receiver's.
         beside: the folder for it.
         table: the logical table of the receiver's rows; "" takes the training's.
+        facts: columns of it to carry into the profiles; the first names the entity.
 
     Raises:
         EnvironmentFailed: it cannot be written.
@@ -55,7 +57,7 @@ def score_job(part: ModelPart, beside: Path, table: str = "") -> Path:
     from federated.store.files import write_atomic
 
     name = f"score-{slug(part.task)}-{part.id[:8]}" + f"-{slug(table)}" * bool(table)
-    path, text = beside / f"{name}.toml", job_text(part, table)
+    path, text = beside / f"{name}.toml", job_text(part, table, facts)
     if path.exists() and path.read_text("utf-8") != text:
         raise MisuseError(
             f"{path} is there and says something else",
@@ -65,7 +67,7 @@ def score_job(part: ModelPart, beside: Path, table: str = "") -> Path:
     return path
 
 
-def job_text(part: ModelPart, table: str = "") -> str:
+def job_text(part: ModelPart, table: str = "", facts: Sequence[str] = ()) -> str:
     """A whole job file: parties, keys, columns and alignment of the training, and `[[score]]`."""
     about = {"name": f"score {part.task}", "purpose": part.purpose, "entity": part.entity}
     if part.purpose_class:
@@ -77,6 +79,8 @@ def job_text(part: ModelPart, table: str = "") -> str:
         lines += ["", "[[party]]", *_said(said)]
     kinds = {"kinds": part.of(part.receiver).kinds}
     lines += ["", "[align]", *_said(dict(part.align) | {"protocol": "auto"} | kinds)]
+    if facts:
+        lines += ["", "[profile]", *_said({"facts": list(facts)})]
     bits = (
         {"row_bits": max(1, part.told)} if part.boosted else {"score_bits": part.told or SCORE_BITS}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 import typer.core
 
 __all__ = ["Group"]
@@ -11,8 +12,16 @@ __all__ = ["Group"]
 typer.core.HAS_RICH = False  # help is plain text: with rich its brackets would be escaped
 
 
+_SUGGESTS = hasattr(click.exceptions, "NoSuchCommand")
+
+
 class Group(typer.core.TyperGroup):
     """For `typer.Typer(cls=Group)`: each command with the first clause of its help."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As typer does; what click has suggested by itself (from 8.2 on) is not said again."""
+        self.suggest_commands = not _SUGGESTS
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write name and purpose of every command."""

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from profiles.cli.run import LANG
+
 __all__ = ["score"]
 
 
@@ -20,6 +22,14 @@ def score(
         str,
         typer.Option("--table", help="The receiver's logical table; without it the training's."),
     ] = "",
+    fact: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fact",
+            help="A column of the receiver's to carry into the profiles, with a model; once for "
+            "each. The first names the customer.",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the outputs of an earlier run in --out.")
     ] = False,
@@ -38,6 +48,7 @@ def score(
         float, typer.Option("--wait", min=0.01, help="Hours to wait for the others, with --hub.")
     ] = 24.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    lang: Annotated[str, typer.Option("--lang", help=LANG)] = "",
 ) -> None:
     """Score new or changed customers by a model of which each party has kept its part.
 
@@ -47,11 +58,12 @@ def score(
     """
     from federated.cli.model import store_of
     from federated.scoring.model_file import LABEL
-    from profiles.cli.run import run
+    from profiles.cli.run import check_lang, run
     from profiles.job import Job
     from profiles.score_job import receivers_part, score_job
     from psi.protocol import MisuseError
 
+    check_lang(lang)  # before a file is written
     job = Path(what)
     if not job.is_file():
         if hub is None:
@@ -62,10 +74,13 @@ def score(
                 raise MisuseError(
                     f"model {part.id}: {part.receiver} has the label, and asks for scores"
                 )
-        job = score_job(part, tables.absolute().parent, table)
+        job = score_job(part, tables.absolute().parent, table, fact or ())
         typer.echo(f"{job}: scores by model {part.id}", err=True)
-    elif table:
-        raise MisuseError("--table is for a model; a job file names its tables itself")
+    elif table or fact:
+        raise MisuseError(
+            "--table and --fact are for a model; a job file names its tables itself, and facts "
+            "in [profile]"
+        )
     elif not Job.load(job).scores:  # it would train again, and tell partners' rows again
         raise MisuseError(
             f"{job}: no [[score]] found, one needed",
@@ -80,4 +95,5 @@ def score(
         passphrase_file=passphrase_file,
         wait=wait,
         quiet=quiet,
+        lang=lang,
     )

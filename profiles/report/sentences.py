@@ -113,8 +113,10 @@ def _model_words(t: Language, model: Model) -> str:
 def _number_words(t: Language, model: Model) -> str:
     """What a model of numbers explains more with the partners' columns."""
     first, last = model.numbers[0].mean_explained, model.numbers[-1].mean_explained
-    clear = model.gain is None or not model.gain.low <= 0 <= model.gain.high
-    key = "explained_more" if clear and last > first else "explained_alike"
+    if last == first or (model.gain is not None and model.gain.low <= 0 <= model.gain.high):
+        key = "explained_alike"
+    else:
+        key = "explained_more" if last > first else "explained_less"
     return t.say(f"lede.{key}", task=model.task, before=first, after=last)
 
 

@@ -36,7 +36,9 @@ def _column(rng: np.random.Generator, name: str, rows: int) -> np.ndarray:
         return np.exp(rng.normal(9, 1, rows)).round()
     if name in _COUNTS:
         return rng.poisson(1.2, rows).astype(np.float64)
-    if name in ("age", "tenure_months", "months", "years", "staff_insured"):
+    if name == "age":  # of those to whom a bank lends and for whom a telecom has a contract
+        return (18 + rng.gamma(3, 9, rows)).clip(18, 90).round()
+    if name in ("tenure_months", "months", "years", "staff_insured"):
         return rng.gamma(6, 7, rows).round()
     if name == "delay_days":
         return rng.gamma(2, 14, rows).round()

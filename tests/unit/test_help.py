@@ -8,6 +8,7 @@ from typing import Any
 import click
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from profiles.cli import app, main
 
@@ -29,6 +30,11 @@ def test_help_teaches(path: tuple[str, ...]) -> None:
     assert not [line for line in text.splitlines()[1:] if line.endswith("...")]
     for parameter in command.params:
         assert parameter.help, f"{path}: nothing says what {parameter.name} is"
+
+
+def test_a_slip_is_answered_with_one_guess() -> None:
+    said = CliRunner().invoke(app, ["node", "aprove"]).output
+    assert said.count("Did you mean 'approve'?") == 1
 
 
 def test_an_interrupted_run_says_how_it_goes_on(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -357,6 +358,19 @@ def test_no_clear_difference_is_said() -> None:
     unclear = replace(model(), gain=Interval(0.001, 0.01, -0.01, 0.012, 5))
     data: ReportData = replace(sample(), models=(unclear,))
     assert "no clear difference" in " ".join(said.lede(EN, data))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(-0.03, -0.01, "does not make up"), (-0.01, 0.02, "no clear gain"), (0.01, 0.03, "raises")],
+)
+def test_a_clear_loss_of_a_predicted_number_is_told_as_one(
+    low: float, high: float, words: str
+) -> None:
+    both = (SimpleNamespace(mean_explained=0.3), SimpleNamespace(mean_explained=0.3 + low + high))
+    gain = Interval((low + high) / 2, 0.01, low, high, 5)
+    found = replace(model(), numbers=both, gain=gain)  # type: ignore[arg-type]
+    assert words in said._model_words(EN, found)
 
 
 def test_numbers_in_words() -> None:

@@ -241,13 +241,15 @@ def test_new_rows_are_scored_by_the_command_alone_or_many(
     left = "".join(f"n{n},p,bureau,{'2026-01-02' * (n == 7)}\n" for n in range(40))
     (tmp_path / "consents.csv").write_text("id,purpose,given_to,withdrawn\n" + left)
     where = ["--tables", str(tmp_path / "tables.toml"), "--out", str(tmp_path / "cli"), "--quiet"]
-    ran = CliRunner().invoke(app, ["score", "fitted", *where])
+    more = ["--lang", "zh", "--fact", "id", "--fact", "c"]
+    ran = CliRunner().invoke(app, ["score", "fitted", *where, *more])
     assert ran.exit_code == 0, ran.output
     written = next(tmp_path.glob("score-fitted-*.toml"))
-    assert written.read_text() == job_text(receivers_part(tmp_path / "models", "fitted"))
+    part = receivers_part(tmp_path / "models", "fitted")
+    assert written.read_text() == job_text(part, facts=["id", "c"])
     report = (tmp_path / "cli" / "report.html").read_text()
-    assert "columns for scores" in report
-    assert "those that all partners share" in report, "who is not shared has no score here"
+    assert "个字段用于评分" in report
+    assert '<html lang="zh-Hans">' in report
     (tmp_path / "training.toml").write_text(TRAINS)
     trains = CliRunner().invoke(app, ["score", str(tmp_path / "training.toml"), *where])
     assert "no [[score]] found, one needed" in str(trains.exception)
