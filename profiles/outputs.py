@@ -28,6 +28,7 @@ from profiles.held_out import held_out_notes, held_out_scores
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
 from profiles.label_counts import counted
+from profiles.kept_segments import SegmentsFile
 from profiles.leakage import leakage_metrics
 from profiles.lists import Lists, lists_of
 from profiles.numbers_outputs import numbers_metrics
@@ -68,6 +69,7 @@ def write_outputs(
     campaign: ControlGroup | None = None,
 ) -> Outputs:
     """Write profiles, target lists and held-out scores, metrics.json and report.html.
+    segments_file: SegmentsFile | None = None,
 
     A horizontal job has the last two. All rows are those of the job's copies of the tables, so
     that they are the rows that the steps saw.
@@ -82,7 +84,7 @@ def write_outputs(
     scores, why = _scores(federation, alone, total)
     scored, reasons_of = scored_rows(outcome, total, table)
     drifted = score_metrics(outcome, table)
-    found = _segments(job, federation, table, scores)
+    found = _segments(job, federation, table, scores, segments_file)
     grades = np.full(total, -1, np.int64)
     grades[outcome.rows] = outcome.grades
     facts = table.select(own_facts(job, table))
@@ -239,7 +241,11 @@ def _scores(
 
 
 def _segments(
-    job: Job, federation: Federation, table: pa.Table, scores: Mapping[str, np.ndarray]
+    job: Job,
+    federation: Federation,
+    table: pa.Table,
+    scores: Mapping[str, np.ndarray],
+    file: SegmentsFile | None,
 ) -> Segments | None:
     trained, own = federation.outcome.trained, job.party(job.receiver).features
     whole = [one.encoder for one in trained if not one.terms.features]  # by all own columns
@@ -249,7 +255,11 @@ def _segments(
         return None
     matrix, names = encoder.transform(table)
     first = next(iter(scores.values()), None)
-    return segments(matrix, job.profile.segments, job.seed, names, score=first)
+    before = None if file is None else file.before
+    found = segments(matrix, job.profile.segments, job.seed, names, score=first, before=before)
+    if file is not None:
+        file.after = found.kept
+    return found
 
 
 def _round(value: float | None) -> float | None:

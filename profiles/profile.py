@@ -164,7 +164,7 @@ def _computed(
     if segment is not None:
         add("segment", pa.array(segment.number, pa.int32()))
         names = pa.array(segment.descriptions, pa.string())
-        add("segment_name", names.take(pa.array(segment.number - 1)))
+        add("segment_name", names.take(pa.array(segment.place)))
     if matched is not None:
         grade = np.asarray(matched).astype(np.int64)
         add("matched", pa.array(grade >= 0))

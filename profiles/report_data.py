@@ -232,7 +232,7 @@ def _segments(segment: Segments, scores: Mapping[str, np.ndarray]) -> list[Segme
     total = max(1, len(segment.number))
     lines = []
     for i, name in enumerate(segment.names):
-        inside = segment.number == i + 1
+        inside = segment.place == i
         means = tuple(
             (task, float(np.nanmean(s[inside])))
             for task, s in scores.items()

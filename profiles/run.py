@@ -32,6 +32,7 @@ from profiles.campaign.control import ControlGroup
 from profiles.copies import carry_copies
 from profiles.federation import Federation, federate
 from profiles.job import Job
+from profiles.kept_segments import SegmentsFile
 from profiles.outputs import Outputs, write_outputs
 from profiles.own_table import check_own, check_types
 from profiles.tables import open_tables
@@ -51,13 +52,14 @@ class JobResult:
 
     `out` is their folder; `outputs` holds them as Arrow tables, with numbers and report;
     `federation` what came out at each party, and the contract. `columns_noted`: false where what
-    columns were taken for could not be written.
+    columns were taken for could not be written; `segments_noted` where the segments could not.
     """
 
     out: Path
     outputs: Outputs
     federation: Federation
     columns_noted: bool = True
+    segments_noted: bool = True
 
     @property
     def profiles(self) -> pd.DataFrame | None:
@@ -159,6 +161,7 @@ def run_job(
     frozen: FrozenColumns | None = None,
     campaigns: Path | None = None,
     models: Path | None = None,
+    segments: Path | None = None,
 ) -> JobResult:
     """Run `job` with all parties in this process and write its outputs to `out`.
 
@@ -180,6 +183,8 @@ def run_job(
         models: a folder in which each party keeps its part of what is trained, in a folder of its
             own, and finds it when the job scores; None: nothing is kept. A party with a hub or
             node has its own.
+        segments: a file with the last run's segments, so that their numbers and names stay; made if
+            it is not there. None: they are numbered anew.
 
     Raises:
         FedprofileError: whatever any party raised; `out` is then as it was.
@@ -203,6 +208,7 @@ def run_job(
     if not resumed:
         check_own(job, by_name[job.receiver], frozen)
     group = _control_group(job, campaigns, resumed)
+    kept = None if segments is None else SegmentsFile(segments)
     with _small_matrices(), _staged(out) as staging:
         with progress or nullcontext(_quiet) as report:
             run = over or partial(_here, frozen=frozen, models=models)
@@ -214,6 +220,7 @@ def run_job(
             baseline=baseline,
             synthetic=synthetic,
             campaign=group,
+            segments_file=kept,
         )
         if resumed and not job.horizontal:  # the copy is what was looked at when the job began
             check_types(job, federation.tables[job.receiver], frozen)
@@ -221,7 +228,8 @@ def run_job(
         _replace(staging, out)
     federation.settle()
     noted = frozen is None or frozen.note()
-    return JobResult(out, outputs, federation, columns_noted=noted)
+    numbered = kept is None or kept.note()
+    return JobResult(out, outputs, federation, columns_noted=noted, segments_noted=numbered)
 
 
 def _small_matrices() -> AbstractContextManager[Any]:

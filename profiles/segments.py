@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from profiles.kept_segments import KeptSegment, KeptSegments, kept_after
 from profiles.reasons import phrase
 from psi.protocol.errors import InputError, MisuseError
 
@@ -21,6 +22,7 @@ _SAMPLE = 25_000  # centres move no further with more rows, the time does
 _SPOKEN = 0.35  # a centre nearer to the average than this, in deviations, is not worth a word
 _RARE = 0.15  # an indicator is named where its share is this far from that of all rows
 _FEATURES = 3
+_NO_WORSE = 1.02  # of squared distances: to stay with earlier segments is worth as much
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,37 @@ class Segments:
     """Segment 1 is `number == 1`, and so on; lower numbers come first in reports.
 
     `number` int64[rows] from 1; `descriptions` and `sizes` one a segment; `centres`
-    float64[segments, d] in standard deviations from the mean of all rows.
+    float64[segments, d] in standard deviations from the mean of all rows; `given` the segments'
+    numbers, rising, where they are others than 1, 2, … since an earlier run gave them; `kept` what
+    the next run may go on from.
     """
 
     number: Ints
     descriptions: tuple[str, ...]
     sizes: tuple[int, ...]
     centres: Floats
+    given: tuple[int, ...] = ()
+    kept: KeptSegments | None = None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """One a segment."""
+        return self.given or tuple(range(1, len(self.sizes) + 1))
 
     @property
     def names(self) -> tuple[str, ...]:
         """ "segment 1", "segment 2", …"""
-        return tuple(f"segment {place}" for place in range(1, len(self.sizes) + 1))
+        return tuple(f"segment {number}" for number in self.numbers)
+
+    @property
+    def place(self) -> Ints:
+        """`int64[rows]`: each row's place among the segments, from 0."""
+        return np.asarray(np.searchsorted(self.numbers, self.number), np.int64)
+
+    def of(self, rows: Ints) -> Segments:
+        """The same segments of these rows alone."""
+        counts = np.bincount(self.place[rows], minlength=len(self.sizes)).tolist()
+        return replace(self, number=self.number[rows], sizes=tuple(counts))
 
 
 def segments(
@@ -50,8 +71,12 @@ def segments(
     *,
     score: Floats | None = None,
     words: Mapping[str, str] | None = None,
+    before: KeptSegments | None = None,
 ) -> Segments:
     """k-means on standardised columns; the same input and seed give the same segments.
+
+    With `before` a segment that was there in an earlier run has the number and the name that it had
+    then; k-means begins from those segments too, and stays with that where it is no worse.
 
     Args:
         matrix: float64[rows, d]; a NaN counts as the column's mean.
@@ -61,6 +86,7 @@ def segments(
         score: float64[rows]; segments are then numbered by falling mean score (NaN ignored)
             instead of by size.
         words: source column to what people call it.
+        before: what an earlier run has left.
 
     Raises:
         InputError: no rows or no columns.
@@ -73,8 +99,11 @@ def segments(
     names = [f"column {place}" for place in range(1, width + 1)] if names is None else names
     if k < 1 or len(names) != width or (score is not None and score.shape != (rows,)):
         raise MisuseError(f"found k = {k}, {len(names)} names, {width} columns, {rows} rows")
-    standard, overall = _standardised(matrix)
-    code = _cluster(standard, k, seed)
+    standard, overall, scale = _standardised(matrix)
+    start = None if before is None else before.starts(names, k)
+    if start is not None:
+        start = (start - overall) / scale
+    code = _cluster(standard, k, seed, start)
     order = _order(code, score)
     number = np.argsort(order)[code]
     sizes = np.bincount(number)
@@ -83,20 +112,47 @@ def segments(
     for place, centre in enumerate(centres):
         inside = matrix[number == place]
         told.append(_describe(inside, centre, overall, names, words))
-    return Segments(number + 1, tuple(told), tuple(int(size) for size in sizes), centres)
+    found = Segments(number + 1, tuple(told), tuple(int(size) for size in sizes), centres)
+    return _numbered(found, names, overall, scale, before)
 
 
-def _standardised(matrix: Floats) -> tuple[Floats, Floats]:
-    """Columns of zero mean and unit deviation, constant ones zero; and the means."""
+def _numbered(
+    found: Segments, names: Sequence[str], mean: Floats, scale: Floats, before: KeptSegments | None
+) -> Segments:
+    """The segments with the numbers and names that they had before, and what is kept of them."""
+    units = np.where(np.isfinite(scale), scale, 0.0)
+    own = mean + found.centres * units
+    numbers, told = found.numbers, found.descriptions
+    if before is not None:
+        numbers, called = before.numbers(names, own)
+        told = tuple(old or new for old, new in zip(called, told, strict=True))
+    here = [
+        KeptSegment(number, name, tuple(float(f"{value:.9g}") for value in centre))
+        for number, name, centre in zip(numbers, told, own, strict=True)
+    ]
+    order = np.argsort(numbers)
+    return Segments(
+        np.array(numbers, np.int64)[found.number - 1],
+        tuple(told[place] for place in order),
+        tuple(found.sizes[place] for place in order),
+        found.centres[order],
+        tuple(numbers[place] for place in order),
+        kept_after(before, names, units, here, found.sizes),
+    )
+
+
+def _standardised(matrix: Floats) -> tuple[Floats, Floats, Floats]:
+    """Columns of zero mean and unit deviation, constant ones zero; the means and deviations, these
+    infinite of constant ones."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column of NaN only
         mean, deviation = np.nanmean(matrix, axis=0), np.nanstd(matrix, axis=0)
     mean = np.nan_to_num(mean)
     scale = np.where(np.nan_to_num(deviation) > 1e-12, np.nan_to_num(deviation), np.inf)
-    return np.nan_to_num((matrix - mean) / scale), mean
+    return np.nan_to_num((matrix - mean) / scale), mean, scale
 
 
-def _cluster(standard: Floats, k: int, seed: int) -> Ints:
+def _cluster(standard: Floats, k: int, seed: int, start: Floats | None = None) -> Ints:
     """Cluster codes as k-means gives them, only those in use."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
@@ -110,6 +166,10 @@ def _cluster(standard: Floats, k: int, seed: int) -> Ints:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than k
         model.fit(sample)
+        if start is not None and len(start) == model.n_clusters:
+            again = KMeans(n_clusters=len(start), init=start, n_init=1).fit(sample)
+            if again.inertia_ <= _NO_WORSE * model.inertia_:
+                model = again
     _, code = np.unique(model.predict(standard), return_inverse=True)
     return np.asarray(code, np.int64)
 

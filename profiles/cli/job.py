@@ -98,7 +98,7 @@ def resume(
     """Go on with a run whose process has ended, with the job file, tables and --out it had."""
     from dataclasses import replace
 
-    from profiles.cli.run import frozen_columns, over_hub, say_noted
+    from profiles.cli.run import frozen_columns, over_hub, say_noted, segments_beside
     from profiles.cli.screen import progress_bar
     from profiles.cli.summary import print_summary
     from profiles.job import Job
@@ -128,6 +128,7 @@ def resume(
         resumed=True,
         frozen=held,
         campaigns=Path(started.tables).parent / "campaigns",
+        segments=segments_beside(named) if started.job else None,
     )
     print_summary(result)
     say_noted(result, named)

@@ -100,6 +100,7 @@ def run(
         frozen=held,
         campaigns=tables.absolute().parent / "campaigns",
         models=tables.absolute().parent / "models",
+        segments=segments_beside(job),
     )
     print_summary(result)
     say_noted(result, job)
@@ -130,6 +131,16 @@ def say_noted(result: Any, job: Path) -> None:
             "where a column is taken for something else",
             err=True,
         )
+    if not result.segments_noted:
+        typer.echo(
+            f"{segments_beside(job)} cannot be written: the next run numbers segments anew",
+            err=True,
+        )
+
+
+def segments_beside(job: Path) -> Path:
+    """What the last run of this job file called its segments: NAME.segments.json beside it."""
+    return job.with_suffix(".segments.json")
 
 
 def frozen_columns(job: Path, accept: bool) -> Any:
