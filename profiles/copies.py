@@ -10,7 +10,6 @@ other means, is out of reach: it is named, for people.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from federated.store.files import private_file, write_atomic
+from profiles.folder_names import hash_of
 from psi.protocol.errors import FedprofileError, InputError
 
 __all__ = ["EXPORT", "MAP", "ROWS", "Copy"]
@@ -52,7 +52,7 @@ def note_copy(folder: Path, kind: str, to: Path | str) -> None:
         where = urlsplit(to)
         made = Copy(kind, f"{where.scheme}://{where.hostname or ''}{where.path}")
     else:
-        made = Copy(kind, str(to.absolute()), _hash(to) if kind == EXPORT else "")
+        made = Copy(kind, str(to.absolute()), hash_of(to) if kind == EXPORT else "")
     kept = [copy for copy in copies_in(folder) if copy.to != made.to]
     try:
         write_atomic(folder / FILE, json.dumps([asdict(copy) for copy in (*kept, made)], indent=1))
@@ -121,7 +121,7 @@ def take_out_of_copies(
                 done[copy.to] = "" if dry else _without(path, names)
         elif not changed and not _older(path, folder):
             continue
-        elif _hash(path) != copy.sha256:
+        elif hash_of(path) != copy.sha256:
             beyond.append(
                 f"{copy.to}: changed since it was exported; export again, or delete there"
             )
@@ -166,7 +166,7 @@ def _without(path: Path, names: Collection[str]) -> str:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-    return _hash(path)
+    return hash_of(path)
 
 
 def _is_one(entity: pa.Array, wanted: pa.Array) -> pa.Array:
@@ -177,9 +177,4 @@ def _exported(folder: Path, path: Path) -> str:
     from profiles.export import export  # which notes what it has written
 
     export(folder, str(path), overwrite=True)
-    return _hash(path)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_of(path)

@@ -216,7 +216,11 @@ def _range(section: TomlSection, measure: str, column: str, text: str) -> Amount
 def read_profile(section: TomlSection | None) -> ProfileSpec:
     if section is None:
         return ProfileSpec()
-    spec = ProfileSpec(section.integer("segments", 6, 1, 30), section.texts("facts", []))
+    spec = ProfileSpec(
+        section.integer("segments", 6, 1, 30),
+        section.texts("facts", []),
+        section.text("branches", ""),
+    )
     section.done()
     return spec
 

@@ -28,9 +28,10 @@ BEYOND = "beyond the list's length"
 """Why somebody who may be on a list is not: it is full."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lists:
-    """All lists in one table, None where the job asks for none; the campaign's people, None where
+    """All lists in one table, None where the job asks for none, and `rows` int64[leads], whose row
+    of the receiver's each lead is; the campaign's people, None where
     there is no campaign; and by product what is held back, why others are not
     listed, and how many leads name a manager or a branch that no manager has, and
     what its offers come to."""
@@ -41,6 +42,7 @@ class Lists:
     left_out: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     unknown: Mapping[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
     money: Mapping[str, Money] = field(default_factory=dict)
+    rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup | None) -> Lists:
@@ -62,7 +64,7 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
     }
     columns = offer_columns(job)
     table = tables.load(job.party(job.receiver).table, columns) if columns else profiles.select([0])
-    lists, parts, held, left_out, strange, money = [], [], {}, {}, {}, {}
+    lists, leads, parts, held, left_out, strange, money = [], [], [], {}, {}, {}, {}
     for target, may in zip(job.targets, sieved(job, tables, admission), strict=True):
         score = profiles.column(score_column(target.task)).to_numpy().astype(np.float64)
         offers = offered(target, job.offers, table, score, may.rows, control, reach)
@@ -75,6 +77,7 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
             strange[target.product] = unknown(routing, profiles.take(pa.array(listed)), managers)
         if offers is not None:
             money[target.product] = offers.money(listed)
+        leads.append(listed)
         lists.append(
             target_list(
                 profiles,
@@ -102,12 +105,13 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
     keys = [column for level in job.party(job.receiver).keys for column in level]
     people = None if group is None else campaign_table(profiles, group, parts, keys)
     return Lists(
-        pa.concat_tables(lists, promote_options="default"),
-        people,
-        held,
-        left_out,
-        strange,
-        money,
+        targets=pa.concat_tables(lists, promote_options="default"),
+        campaign=people,
+        held=held,
+        left_out=left_out,
+        unknown=strange,
+        money=money,
+        rows=np.concatenate(leads),
     )
 
 

@@ -20,6 +20,7 @@ from profiles.aggregate_report import aggregate_metrics, category_metrics, join_
 from profiles.alone import Alone, fit_alone
 from profiles.baseline import Comparison, compare
 from profiles.binning_report import binning_metrics
+from profiles.branches import Cut, write_branches
 from profiles.campaign.control import ControlGroup
 from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
 from profiles.exclusion.consent import admission_of
@@ -27,10 +28,11 @@ from profiles.federation import Federation
 from profiles.held_out import held_out_notes, held_out_scores
 from profiles.horizontal_outputs import compare_pooled, horizontal_model
 from profiles.job import Job
-from profiles.label_counts import counted
 from profiles.kept_segments import SegmentsFile
+from profiles.label_counts import counted
 from profiles.leakage import leakage_metrics
 from profiles.lists import Lists, lists_of
+from profiles.manager_pages import write_manager_pages
 from profiles.numbers_outputs import numbers_metrics
 from profiles.own_table import entity_column, own_facts, own_table
 from profiles.profile import build_profiles, spread, write_parquet_atomic
@@ -67,9 +69,9 @@ def write_outputs(
     baseline: bool,
     synthetic: bool,
     campaign: ControlGroup | None = None,
+    segments_file: SegmentsFile | None = None,
 ) -> Outputs:
     """Write profiles, target lists and held-out scores, metrics.json and report.html.
-    segments_file: SegmentsFile | None = None,
 
     A horizontal job has the last two. All rows are those of the job's copies of the tables, so
     that they are the rows that the steps saw.
@@ -98,7 +100,7 @@ def write_outputs(
     lists = lists_of(job, profiles, tables, campaign)
     targets = lists.targets
     held_out = held_out_scores(outcome, alone, facts, job, admitted)
-    files = _write_tables(job, folder, shown, lists, held_out)
+    files, noted_tables = _write_tables(job, folder, shown, lists, held_out)
     files += write_cards(outcome.trained, folder)
     models = [
         measured(t, alone[t.terms.task], job.receiver, _aligned(t, outcome, table))
@@ -128,6 +130,20 @@ def write_outputs(
         checks=checks,
         scored=drifted,
     )
+    if job.profile.branches:
+        cut = Cut(
+            owner=table.column(job.profile.branches),
+            shown=admitted,
+            profiles=noted_tables["profiles"],
+            targets=noted_tables.get("targets"),
+            leads=lists.rows,
+            segment=found,
+            scores=every,
+            report=report,
+        )
+        files += write_branches(job, folder, cut)
+    if targets is not None:
+        files += write_manager_pages(job, folder, targets, report)
     metrics = _metrics(job, federation, report, checks, synthetic)
     if drifted:
         metrics["scored"] = drifted
@@ -159,8 +175,8 @@ def _write_tables(
     profiles: pa.Table,
     lists: Lists,
     held_out: pa.Table | None,
-) -> list[str]:
-    """The tables, each column with its note, and the dictionary of all of them."""
+) -> tuple[list[str], dict[str, pa.Table]]:
+    """Write the tables, each column with its note, and the dictionary of all of them."""
     own = f"of {job.party(job.receiver).table}, as it was read"
     tables = {"profiles": noted(profiles, profile_notes(job), own)}
     targets = lists.targets
@@ -180,7 +196,7 @@ def _write_tables(
             files += ["targets.xlsx"]
     said = dictionary((f"{name}.parquet", table) for name, table in tables.items())
     write_csv(said, folder / "dictionary.csv")
-    return [*files, "dictionary.csv"]
+    return [*files, "dictionary.csv"], tables
 
 
 def _write_horizontal(

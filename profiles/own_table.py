@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 _COMPUTED = ("segment", "segment_name", "matched", "match_grade")
-_ROLE = {"facts": "fact", "name": "name", "columns": "list column"}
+_ROLE = {"facts": "fact", "branches": "segment", "name": "name", "columns": "list column"}
 
 
 def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> None:
@@ -283,6 +283,7 @@ def managers_of(target: TargetSpec, source: Source) -> pa.Table | None:
 def _shown(job: Job) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Columns that are carried into the outputs, by the key of the job file that names them."""
     yield "[profile] facts", job.profile.facts
+    yield "[profile] branches", (job.profile.branches,) if job.profile.branches else ()
     for place, target in enumerate(job.targets, start=1):
         yield f"[[target]] {place} name", (target.name,) if target.name else ()
         yield f"[[target]] {place} columns", target.columns

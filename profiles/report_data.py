@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -35,7 +35,7 @@ from profiles.score_outputs import score_note
 from profiles.segments import Segments
 from psi.kernels.montgomery import best_path
 
-__all__ = ["keep_until", "report_data"]
+__all__ = ["keep_until", "report_data", "segment_lines", "target_summaries"]
 
 SHOWN = 25
 
@@ -82,9 +82,18 @@ def report_data(
         ),
         categories=tuple(by_category(t, r, job.entity) for t, r in outcome.categories),
         binnings=binnings(job, federation),
-        segments=tuple(_segments(segment, scores)) if segment else (),
+        segments=segment_lines(segment, scores) if segment else (),
         kept_numbers=tuple(task for task, chances in of_kept.items() if not chances),
-        targets=tuple(_targets(job, targets, scores, held, left_out, unknown, money, of_kept))
+        targets=target_summaries(
+            job,
+            targets,
+            scores,
+            held=held,
+            left_out=left_out,
+            unknown=unknown,
+            money=money,
+            numbers=[task for task, chances in of_kept.items() if not chances],
+        )
         if targets is not None
         else (),
         disclosures=contract.disclosures,
@@ -228,7 +237,8 @@ def _join_sums(federation: Federation) -> list[Aggregated]:
     return found
 
 
-def _segments(segment: Segments, scores: Mapping[str, np.ndarray]) -> list[SegmentLine]:
+def segment_lines(segment: Segments, scores: Mapping[str, np.ndarray]) -> tuple[SegmentLine, ...]:
+    """Each segment with its entities, and the mean of each of `scores` (of the same rows)."""
     total = max(1, len(segment.number))
     lines = []
     for i, name in enumerate(segment.names):
@@ -240,23 +250,24 @@ def _segments(segment: Segments, scores: Mapping[str, np.ndarray]) -> list[Segme
         )
         size = segment.sizes[i]
         lines.append(SegmentLine(name, segment.descriptions[i], size, size / total, means))
-    return lines
+    return tuple(lines)
 
 
-def _targets(
+def target_summaries(
     job: Job,
     targets: pa.Table,
     scores: Mapping[str, np.ndarray],
-    held: Mapping[str, Held],
-    left_out: Mapping[str, tuple[Reason, ...]],
-    unknown: Mapping[str, tuple[tuple[str, str, int], ...]],
-    money: Mapping[str, Money],
-    of_kept: Mapping[str, bool],
-) -> list[TargetSummary]:
-    found = []
+    *,
+    held: Mapping[str, Held] = MappingProxyType({}),
+    left_out: Mapping[str, tuple[Reason, ...]] = MappingProxyType({}),
+    unknown: Mapping[str, tuple[tuple[str, str, int], ...]] = MappingProxyType({}),
+    money: Mapping[str, Money] = MappingProxyType({}),
+    numbers: Collection[str] = (),
+) -> tuple[TargetSummary, ...]:
+    """Each list as a page shows it; `numbers` are tasks of kept models that predict numbers."""
+    found, trained = [], {train.task: classes(train) for train in job.trains}
     for spec in job.targets:
-        kept = of_kept.get(spec.task)
-        chances = classes(job.train(spec.task)) if kept is None else kept
+        chances = trained.get(spec.task, spec.task not in numbers)
         part = targets.filter(pc.equal(targets.column("product"), spec.product))
         rows = part.slice(0, SHOWN).to_pylist()
         lines = tuple(
@@ -296,7 +307,7 @@ def _targets(
                 unmatched=int(pc.sum(pc.invert(part.column("matched"))).as_py() or 0),
             )
         )
-    return found
+    return tuple(found)
 
 
 def _counted(part: pa.Table, column: str) -> tuple[tuple[str, int], ...]:

@@ -77,10 +77,12 @@ class ScoreSpec:
 
 @dataclass(frozen=True)
 class ProfileSpec:
-    """`[profile]`."""
+    """`[profile]`; `branches` is the column that says which branch a customer belongs to, "" for
+    no folders of branches."""
 
     segments: int = 6
     facts: tuple[str, ...] = ()
+    branches: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""One person out of a job's outputs: profiles, lists, held-out scores, and the report's lists.
+"""One person out of a job's outputs: profiles, lists, held-out scores, and the lists of pages.
 
-Rows go whose `entity` is one of the person's: what stands in the column that names entities in the
-party's own table. A report names nobody but in its lists of targets; one that names the person
-elsewhere is removed.
+That is of the folder itself, of each branch's folder and of the managers' pages. Rows go whose
+`entity` is one of the person's: what stands in the column that names entities in the party's own
+table. A page names nobody but in its lists of targets; one that names the person elsewhere is
+removed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -21,6 +21,7 @@ from markupsafe import escape
 from federated.persons.naming import Person
 from federated.store.files import write_atomic
 from federated.text import plain
+from profiles.folder_names import BRANCHES, MANAGERS, hash_of
 from profiles.profile import write_parquet_atomic
 from profiles.spreadsheet import write_csv, write_workbook
 
@@ -40,9 +41,20 @@ def take_out(folder: Path, person: Person, *, dry: bool = False) -> dict[str, st
 
     Returns:
         The files that named the person, with the SHA-256 of what they are now: "" for one that was
-        removed, or nothing is written.
+        removed, or nothing is written. A folder of branches or managers counts as one file.
     """
     names = names_in(folder, person)
+    found = _out_of(folder, names, dry)
+    for name in (BRANCHES, MANAGERS):
+        inside = folder / name
+        taken = [_out_of(place, names, dry) for place in (inside, *sorted(inside.glob("*/")))]
+        if any(taken):
+            found[name] = "" if dry else hash_of(inside)
+    return found
+
+
+def _out_of(folder: Path, names: Iterable[str], dry: bool) -> dict[str, str]:
+    """Take the rows of `names` out of the tables and pages in one folder."""
     found: dict[str, str] = {}
     for path in sorted(folder.glob("*.parquet")):
         if ENTITY not in pq.read_schema(path).names:
@@ -62,12 +74,12 @@ def take_out(folder: Path, person: Person, *, dry: bool = False) -> dict[str, st
                 elif other.exists() and not write_workbook(left, other):
                     other.unlink()  # the package that writes it is gone
             write_parquet_atomic(left, path)  # last: a kill before it finds the person again
-        found |= {one.name: "" if dry else _hash(one) for one in written}
-    report = folder / "report.html"
-    if report.exists() and (text := _without_rows(report.read_text("utf-8"), names)) is not None:
-        if not dry:
-            _write_report(report, text, names)
-        found[report.name] = "" if dry else _hash(report)
+        found |= {one.name: "" if dry else hash_of(one) for one in written}
+    for page in sorted(folder.glob("*.html")):
+        if (text := _without_rows(page.read_text("utf-8"), names)) is not None:
+            if not dry:
+                _write_page(page, text, names)
+            found[page.name] = "" if dry else hash_of(page)
     return found
 
 
@@ -99,12 +111,8 @@ def _without_rows(text: str, names: Iterable[str]) -> str | None:
     return _ROW.sub(lambda row: "" if any(h in row.group() for h in heads) else row.group(), text)
 
 
-def _write_report(report: Path, text: str, names: Iterable[str]) -> None:
+def _write_page(page: Path, text: str, names: Iterable[str]) -> None:
     if any(f">{escape(plain(name))}<" in text for name in names):
-        report.unlink()
+        page.unlink()
     else:
-        write_atomic(report, text)
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+        write_atomic(page, text)

@@ -7,6 +7,7 @@ job's ledger when they are written. The contract's `retention_days` count from t
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ DAY = 24 * 3600
 
 @dataclass(frozen=True)
 class KeptOutputs:
-    """The outputs of one job: `files` are there still. `until` is in seconds since 1970."""
+    """The outputs of one job: `files`, and folders of them, are there still. `until` is in seconds
+    since 1970."""
 
     session: str
     folder: Path
@@ -33,7 +35,10 @@ class KeptOutputs:
     def remove(self) -> None:
         """Remove the files, and the folder where nothing else is left in it."""
         for name in self.files:
-            (self.folder / name).unlink(missing_ok=True)
+            if (self.folder / name).is_dir():
+                shutil.rmtree(self.folder / name)
+            else:
+                (self.folder / name).unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
 
@@ -56,7 +61,7 @@ def kept_outputs(home: NodeHome) -> Iterator[KeptOutputs]:
         if _contract_of(folder) not in ("", contract["body"]["digest"]):
             continue
         names = [Path(name).name for name in noted["body"]["files"]]
-        files = tuple(name for name in names if (folder / name).is_file())
+        files = tuple(name for name in names if name and (folder / name).exists())
         days = int(contract["body"]["terms"]["retention_days"])
         if files:
             until = int(noted["time"]) + days * DAY

@@ -156,6 +156,7 @@ class ReportData:
         targets: a list each.
         run: how the job ran; None leaves it out.
         notes: sentences at the end.
+        branch: whose customers alone the page is about, "" for all.
     """
 
     job: str
@@ -182,3 +183,4 @@ class ReportData:
     leakage: tuple[Leakage, ...] = ()
     run: RunFacts | None = None
     notes: tuple[str, ...] = ()
+    branch: str = ""

@@ -24,7 +24,7 @@ from profiles.report.data import ReportData
 from profiles.report.figures import Figure, figures
 from profiles.report.measured import Importance, Model
 
-__all__ = ["render_report"]
+__all__ = ["page_of", "render_report"]
 
 _TEXT_LIMIT = 2400
 _SHOWN_TARGETS = 10
@@ -68,6 +68,11 @@ def render_report(data: ReportData, lang: str | Language = "en") -> str:
             sections=_sections(t, data),
         )
     )
+
+
+def page_of(t: Language, template: str, **values: Any) -> str:
+    """Another page of a template beside this file, its texts cleaned and escaped alike."""
+    return _environment(t).get_template(template).render(**values)
 
 
 def _models(data: ReportData, drawn: list[tuple[Figure, ...]]) -> list[dict[str, Any]]:
@@ -162,10 +167,10 @@ def _sections(t: Language, data: ReportData) -> list[tuple[str, str]]:
         ("binning", "binning.short", data.binnings),
         ("categories", "categories.short", data.categories),
         ("funnel", "funnel.title", data.funnel and data.entities),
-        ("match", "match.title" if data.matches else "match.parties", True),
+        ("match", "match.title" if data.matches else "match.parties", not data.branch),
         ("disclosures", "disclosures.title", data.disclosures),
         ("leakage", "leakage.title", data.leakage),
-        ("run", "run.title", data.run or data.contract),
+        ("run", "run.title", data.run or (data.contract and not data.branch)),
     ]
     found = [tasks if not key else [(name, t.say(key))] for name, key, shown in there if shown]
     return [entry for entries in found for entry in entries]
@@ -244,6 +249,7 @@ def _environment(t: Language) -> Environment:
         sentences.pairs,
         sentences.party_shares,
         sentences.reason_words,
+        sentences.reasons_for,
     )
     environment.globals |= {function.__name__: function for function in helpers}
     environment.globals |= {"t": t, "decimal": number}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from math import isfinite
 
 from federated.evaluation import Interval
@@ -24,7 +25,11 @@ __all__ = [
     "pairs",
     "party_shares",
     "reason_words",
+    "reasons_for",
 ]
+
+_MOVES = re.compile(r"(.*) \(([+-])\d+\.\d\d\)", re.DOTALL)
+"""A reason with how far it moves the score."""
 
 
 def interval_words(t: Language, interval: Interval | None, form: str = "three") -> str:
@@ -37,10 +42,27 @@ def interval_words(t: Language, interval: Interval | None, form: str = "three") 
 
 def reason_words(t: Language, reason: str) -> str:
     """ "age low (-0.18)" -> "age low ↓": which way it moves the score; its size is in the list."""
-    found = re.fullmatch(r"(.*) \(([+-])\d+\.\d\d\)", reason, re.DOTALL)
+    found = _MOVES.fullmatch(reason)
     if found is None:
         return t.told(reason, "level")
     return f"{t.told(found[1], 'level')} {'↑' if found[2] == '+' else '↓'}"
+
+
+def reasons_for(t: Language, reasons: Sequence[str]) -> list[str]:
+    """What speaks for the call, in words; all of it where nothing raises the score.
+
+    >>> from profiles.language import language
+    >>> reasons_for(language("en"), ["late_bills high (+0.31)", "age low (-0.10)"])
+    ['late_bills high']
+    """
+    read = [found[1] for one in reasons if (found := _MOVES.fullmatch(one)) and found[2] == "+"]
+    words = read or [_MOVES.sub(r"\1", one) for one in reasons]
+    return [
+        t.say("sheet.partner", partner=one.removeprefix("partner "))
+        if one.startswith("partner ")
+        else t.told(one, "level")
+        for one in words
+    ]
 
 
 def match_words(t: Language, match: Match, receiver: str) -> str:
@@ -57,7 +79,10 @@ def match_words(t: Language, match: Match, receiver: str) -> str:
 
 def lede(t: Language, data: ReportData) -> list[str]:
     """The report in a few sentences: whom to approach, then what that rests on."""
-    told = [_target_words(t, target, data.entity) for target in data.targets if target.total]
+    told = []
+    if data.branch:
+        told.append(t.say("lede.branch", branch=data.branch, entity=data.entity))
+    told += [_target_words(t, target, data.entity) for target in data.targets if target.total]
     others = [party.name for party in data.parties if party.name != data.receiver]
     if data.matched is not None and data.entities and others:
         told.append(
