@@ -11,6 +11,7 @@ from typing import Any
 from federated.contract.release import Release, planned
 from federated.contract.terms import Contract
 from federated.releases.holdings import Holdings
+from federated.releases.label_bits import LabelBits
 from federated.releases.row_bits import RowBits, row_bits
 from profiles.federation import Federation
 from profiles.report.data import Leakage
@@ -23,16 +24,18 @@ def leakage(federation: Federation) -> tuple[Leakage, ...]:
     contract, found = federation.contract, []
     for name in contract.partners():
         told = [release for release in planned(contract, name) if release.columns]
-        if told:
+        labels = tuple(one for one in federation.outcome.labels if one.partner == name)
+        if told or labels:
             columns = list(dict.fromkeys(c for release in told for c in release.columns))
             each = [[r for r in told if column in r.columns] for column in columns]
             found.append(
                 Leakage(
                     name,
                     _row(federation, contract, name),
-                    max(len(releases) for releases in each),
-                    max(_edges(releases, c) for releases, c in zip(each, columns, strict=True)),
-                    max(sum(r.epsilon for r in releases) for releases in each),
+                    max((len(releases) for releases in each), default=0),
+                    max(map(_edges, each, columns), default=0),
+                    max((sum(r.epsilon for r in releases) for releases in each), default=0.0),
+                    labels,
                 )
             )
     return tuple(found)
@@ -57,11 +60,20 @@ def leakage_metrics(found: tuple[Leakage, ...]) -> dict[str, Any]:
     return {entry.partner: _metrics(entry) for entry in found}
 
 
+def _label(one: LabelBits) -> dict[str, Any]:
+    return {
+        "bits_of_a_label": round(one.asked, 2),
+        "bits_of_a_label_before": None if one.told is None else round(one.told, 2),
+        "bits_of_a_label_allowed": one.allowed,
+    }
+
+
 def _metrics(entry: Leakage) -> dict[str, Any]:
     counts: dict[str, Any] = {
         "releases_of_a_column": entry.releases,
         "thresholds_of_a_column": entry.thresholds,
         "epsilon_of_a_column": round(entry.epsilon, 6),
+        "labels": {one.column: _label(one) for one in entry.labels},
     }
     row = entry.row
     if row is None:

@@ -18,7 +18,8 @@ from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import chosen_protocol, tagging
 from federated.contract.terms import Contract
 from federated.releases.holdings import Holdings
-from federated.releases.limits import ReleaseLimits
+from federated.releases.label_bits import LabelBits, label_bits
+from federated.releases.limits import NEW_LABEL_BITS, ReleaseLimits
 from federated.releases.row_bits import RowBits, row_bits
 from federated.steps.facts import asked_of_bases
 from federated.steps.runner import facts_of
@@ -62,13 +63,13 @@ class Plan:
 
     `contract` is the one that would be signed, under keys that are thrown away. `protocol` of set
     intersection was chosen for `why`; both "" where there is nothing to choose. `told` are bits of
-    a row, by partner. `cost` is that of all steps with all parties on this machine, by the kernels
-    of `path`; `kept` the seconds of it that kept tags save later, None without; `instead` what its
-    statistics cost now and by private sums. `tables` are what was looked at; those of the parties
-    that are `elsewhere` were not, and are taken to have `rows` and numbers in all columns.
-    `left_out` counts rows without a lawful basis, by table and reason; `lists` say of each list how
-    many may be on it and why others may not, where the receiver's table is at hand; `origins` in
-    which file each key stands, where there are several.
+    a row, by partner, `labels` those of labels. `cost` is that of all steps with all parties on
+    this machine, by the kernels of `path`; `kept` the seconds of it that kept tags save later, None
+    without; `instead` what its statistics cost now and by private sums. `tables` are what was
+    looked at; those of the parties that are `elsewhere` were not, and are taken to have `rows` and
+    numbers in all columns. `left_out` counts rows without a lawful basis, by table and reason;
+    `lists` say of each list how many may be on it and why others may not, where the receiver's
+    table is at hand; `origins` in which file each key stands, where there are several.
     """
 
     job: str
@@ -78,6 +79,7 @@ class Plan:
     protocol: str
     why: str
     told: tuple[RowBits, ...]
+    labels: tuple[LabelBits, ...]
     cost: Estimate
     path: str
     kept: float | None
@@ -99,6 +101,7 @@ class Plan:
             "protocol": self.protocol,
             "why": self.why,
             "told": [asdict(row) for row in self.told],
+            "labels": [asdict(one) for one in self.labels],
             "cost": asdict(self.cost),
             "path": self.path,
             "kept": self.kept,
@@ -148,6 +151,7 @@ def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
         protocol=protocol,
         why=why,
         told=_told(contract, source, elsewhere),
+        labels=label_bits(contract, allowed=NEW_LABEL_BITS),
         cost=estimate(contract),
         path=best_path(),
         kept=tagging(contract, MeasuredRates()) if keeps else None,

@@ -6,6 +6,7 @@ import math
 
 from federated.contract.purposes import classed
 from federated.contract.summary import in_words
+from federated.releases.label_bits import label_words
 from federated.releases.limits import ReleaseLimits
 from federated.releases.row_bits import row_words
 from federated.tables.basis import left_out_words
@@ -52,6 +53,7 @@ def in_text(plan: Plan) -> str:
         *in_words(contract),
     ]
     lines += _told(plan)
+    lines += _labels(plan)
     if plan.protocol:
         lines += ["", f"set intersection by {plan.protocol}: {plan.why}"]
     lines += [
@@ -97,6 +99,17 @@ def _told(plan: Plan) -> list[str]:
     elif any(row.allowed is not None for row in plan.told):
         lines.append("what may be told is what a new node allows; a partner's own policy decides")
     return ["", "Bits of a row", *(f"  {plain(line, 2000)}" for line in lines)]
+
+
+def _labels(plan: Plan) -> list[str]:
+    """Bits of labels, to each partner."""
+    lines = [line for one in plan.labels for line in label_words(one)]
+    if not lines:
+        return []
+    lines.append(
+        "that is what a new node's policy lets be told within 400 days; the receiver's own decides"
+    )
+    return ["", "Bits of a label", *(f"  {plain(line, 2000)}" for line in lines)]
 
 
 def _columns(plan: Plan) -> list[str]:

@@ -25,7 +25,7 @@ from federated.contract.kinds.train import AUTO, TrainTerms, private
 from federated.contract.kinds.train_vertical import opened_to
 from federated.contract.parts import ENTITIES
 from federated.contract.purposes import classed
-from federated.contract.release import planned
+from federated.contract.release import given, planned
 from federated.contract.rows import joined_rows
 from federated.contract.summed import AGGREGATE_PROTOCOLS, TRUSTING
 from federated.contract.terms import Contract, PartyTerms
@@ -379,6 +379,9 @@ class Policy:
         vectors = sum(release.vectors for release in told)
         _at_most("score vectors of all trainings together", vectors, self.limits.score_vectors)
         check_counts(me.table, self.releases, told, contract.purpose)
+        for partner in contract.partners() if me.name == contract.receiver else ():
+            label = [release for name, release in given(contract) if name == partner]
+            check_counts(me.table, self.releases, label, contract.purpose)
 
     def _check_noise(self, contract: Contract, me: PartyTerms) -> None:
         most = self.limits.largest_epsilon

@@ -91,6 +91,7 @@ minimum_difference = 10       # any two answers differ in so many entities, or o
 releases_per_column = 24      # within keep_days
 thresholds_per_column = 20    # distinct ones, of shares and histograms
 epsilon_per_column = 1.0      # of noised answers together; for each purpose that is named above
+label_bits = 1.0              # of a label of this party's, to one partner by all its trainings
 keep_days = 400
 
 [retention]                   # what the node removes by itself, and `fedprofile node purge`

@@ -140,6 +140,8 @@ def _releases(policy: Policy) -> list[str]:
         f"by {told.minimum_difference} entities; {told.thresholds_per_column} distinct thresholds",
         f"noised answers on one column of epsilon {min(noised):g} together for {by}{exact}; tables "
         f"by a category of epsilon {policy.limits.largest_epsilon / 1000:g} at most",
+        f"of a record's label of this party's one partner learns at most {told.label_bits:g} bits "
+        "by the sums of one of its columns, in all trainings and binnings of that label",
     ]
 
 

@@ -69,12 +69,13 @@ def _print(book: Releases) -> None:
     from datetime import UTC, datetime
 
     from federated.cli.lists import print_rows
+    from federated.releases.label_bits import label_totals
     from federated.releases.row_bits import told_words
     from federated.text import plain
 
     heads = (
-        "job", "to", "purpose", "table", "columns", "step", "bits of a row", "thresholds",
-        "epsilon", "made", "until",
+        "job", "to", "purpose", "table", "columns", "step", "bits of a row", "of a label",
+        "thresholds", "epsilon", "made", "until",
     )  # fmt: skip
     rows = []
     for line in book.lines():
@@ -85,8 +86,11 @@ def _print(book: Releases) -> None:
         noise = f"{int(line['micro_epsilon']) / 1e6:g}" if line["micro_epsilon"] else "exact"
         names = [str(line[key]) for key in ("receiver", "purpose", "table", "columns", "step")]
         bits = f"{int(line['micro_bits']) / 1e6:.1f}"
+        label = f"{int(line['micro_label']) / 1e6:.2f}" if line["micro_label"] else "-"
         edges = str(line["thresholds"] or "-")
-        rows.append((str(line["session"])[:8], *names, bits, edges, noise, *days))
+        rows.append((str(line["session"])[:8], *names, bits, label, edges, noise, *days))
     print_rows(heads, rows)
     for row in book.so_far():
         typer.echo(plain(told_words(row), 2000))
+    for told in label_totals(book):
+        typer.echo(plain(told, 2000))

@@ -258,6 +258,7 @@ def _described(entry: Any, place: Any) -> list[str]:
     from datetime import UTC, datetime
 
     from federated.node.proposal import proposal_shown
+    from federated.releases.label_bits import label_words
     from federated.releases.row_bits import row_words
     from federated.text import plain
 
@@ -281,6 +282,9 @@ def _described(entry: Any, place: Any) -> list[str]:
     if shown.bits is not None:
         told = [*row_words(shown.bits), *shown.unknown]
         lines += ["", "Bits of a row", *(f"  {plain(text, 2000)}" for text in told)]
+    if shown.labels:
+        told = [line for one in shown.labels for line in label_words(one)]
+        lines += ["", "Bits of a label", *(f"  {plain(text, 2000)}" for text in told)]
     lines += ["", "Keys"]
     for key in shown.keys:
         how = "this party" if key.own else key.confirmed or "NOT CONFIRMED"

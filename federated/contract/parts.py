@@ -76,7 +76,8 @@ class Release:
     shares and histograms, one tuple a column. `known`: this party learns which records it is about.
     `whole`: a policy that allows it has let the whole column be told.
     `rounded`: of all records together, so that one of them hardly moves what is told: such answers
-    are not compared with others.
+    are not compared with others. `label_bits`: of the receiver's label, told to a partner, the most
+    that all sums of one of the partner's columns tell of one record's (`kinds.label`).
     """
 
     step: str
@@ -88,6 +89,7 @@ class Release:
     known: bool = True
     whole: bool = False
     rounded: bool = False
+    label_bits: float = 0.0
 
     def edges(self, column: str) -> set[str]:
         """The thresholds of one column."""

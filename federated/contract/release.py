@@ -12,17 +12,21 @@ more). A table without noise, over amounts of the receiver's choosing, tells the
 Sums by segment count as 0: the mean of a group of 20 tells somebody who knows none of the others
 .04 bits of one (1/2 log2(20/19), for normal values); their budgets are releases, thresholds and
 minimum groups.
+
+What is given to partners is of the receiver's label, in bits of it (`kinds.label`).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from federated.contract.kinds import KINDS
 from federated.contract.parts import Release
 from federated.contract.terms import Contract
 
-__all__ = ["Release", "given", "planned"]
+__all__ = ["Release", "given", "planned", "towards"]
 
 
 def given(contract: Contract) -> Iterator[tuple[str, Release]]:
@@ -35,3 +39,12 @@ def planned(contract: Contract, party: str) -> Iterator[Release]:
     """What the steps of a contract tell the receiver of a partner's columns, in order."""
     for kind in KINDS:
         yield from kind.releases(contract, party)
+
+
+def towards(contract: Contract, partner: str) -> Contract:
+    """The contract as a book of the receiver's has it: with the partner as who is told.
+
+    Each partner of a job has an entry of its own, so the nonce is another.
+    """
+    nonce = hashlib.sha256(bytes.fromhex(contract.nonce) + partner.encode()).hexdigest()
+    return replace(contract, receiver=partner, nonce=nonce)

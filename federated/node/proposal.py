@@ -8,7 +8,8 @@ from federated.approval.words import Waiting
 from federated.contract.summary import Odd, asked_of, in_words, look_twice
 from federated.keys.peers import Peers
 from federated.node.home import NodeHome
-from federated.node.row_bits import row_bits_of
+from federated.node.row_bits import label_bits_of, row_bits_of
+from federated.releases.label_bits import LabelBits
 from federated.releases.row_bits import RowBits
 
 __all__ = ["KeyShown", "ProposalShown", "proposal_shown"]
@@ -33,13 +34,15 @@ class ProposalShown:
 
     `asked` are lines on this party's table and columns, `words` on the whole contract; `bits` what
     it tells of a row of this party's, None for nothing, `unknown` what this user cannot read of
-    that; `odd` texts that may be meant to deceive.
+    that; `labels` what it tells partners of this party's labels; `odd` texts that may be meant to
+    deceive.
     """
 
     entry: Waiting
     asked: tuple[str, ...]
     words: tuple[str, ...]
     bits: RowBits | None
+    labels: tuple[LabelBits, ...]
     unknown: tuple[str, ...]
     keys: tuple[KeyShown, ...]
     odd: tuple[Odd, ...]
@@ -72,6 +75,7 @@ def proposal_shown(entry: Waiting, place: NodeHome) -> ProposalShown:
         asked=tuple(asked_of(contract, request.me)),
         words=tuple(in_words(contract)),
         bits=bits,
+        labels=label_bits_of(request, place),
         unknown=tuple(unknown),
         keys=tuple(keys),
         odd=tuple(look_twice(contract)),

@@ -1,4 +1,4 @@
-"""Bits of a row for an officer, from this node's table and book where its user may read them."""
+"""Bits of a row, and of a label, for an officer: from table and book, if its user may read them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from federated.approval.decision import Request
     from federated.node.home import NodeHome
+    from federated.releases.label_bits import LabelBits
     from federated.releases.row_bits import RowBits
 
-__all__ = ["row_bits_of"]
+__all__ = ["label_bits_of", "row_bits_of"]
 
 
 def row_bits_of(request: Request, place: NodeHome) -> tuple[RowBits | None, list[str]]:
@@ -48,3 +49,26 @@ def row_bits_of(request: Request, place: NodeHome) -> tuple[RowBits | None, list
     except (FedprofileError, OSError):
         unknown.append("what a row holds is in a table that this user cannot read")
     return row_bits(contract, request.me, told=told, held=held, limits=limits), unknown
+
+
+def label_bits_of(request: Request, place: NodeHome) -> tuple[LabelBits, ...]:
+    """What a job of this party's own tells partners of its labels; () where it is another's.
+
+    What was told before is left open where this user cannot read the node's book.
+    """
+    import secrets
+    import time
+
+    from federated.releases.label_bits import label_bits
+    from federated.releases.limits import load_release_limits
+    from federated.releases.memory import Releases
+    from psi.protocol import FedprofileError
+
+    if request.me != request.contract.receiver:
+        return ()
+    limits = load_release_limits(place.policy)
+    try:
+        book = Releases(place.releases, limits, secrets.token_bytes, time.time)
+        return label_bits(request.contract, book=book)
+    except (FedprofileError, OSError):
+        return label_bits(request.contract, allowed=limits.label_bits)

@@ -55,7 +55,8 @@ _ANY = Policy(
         aggregate_protocols=AGGREGATE_PROTOCOLS,
     ),
     releases=ReleaseLimits(
-        releases_per_column=10**9, epsilon_per_column=1e9, thresholds_per_column=10**9
+        releases_per_column=10**9, epsilon_per_column=1e9, thresholds_per_column=10**9,
+        label_bits=1e9,
     ),
 )  # fmt: skip
 """What the invented parties allow: whether the real ones would is theirs to say."""

@@ -3,8 +3,9 @@
 Whole numbers only, as the canonical form has no others: epsilons and bits in millionths, rounded
 up. A book of version 1 knew neither bits nor thresholds; what it lacks is taken at its worst, until
 its entries end or an officer forgets them: a training told whole rows, for its score vectors were
-exact; a table without noise told its category; sums had as many thresholds as there can be. A book
-of a later version is refused, never read as something else.
+exact; a table without noise told its category; sums had as many thresholds as there can be. One of
+version 2 knew nothing of labels, but what binnings told of them: trainings of that time are in no
+book, and do not count. A book of a later version is refused, never read as something else.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import math
 from dataclasses import dataclass
 
+from federated.contract.kinds.label import class_bits
 from federated.contract.release import Release
 from federated.store.plain import OtherFields, canonical, from_canonical
 from psi.protocol import EnvironmentFailed
@@ -30,7 +32,7 @@ __all__ = [
     "read_book",
 ]
 
-VERSION = 2
+VERSION = 3
 MICRO = 1_000_000
 WHOLE = 1000 * MICRO
 """Bits of what may have told everything."""
@@ -53,12 +55,16 @@ class Level:
 
 @dataclass(frozen=True)
 class Entry:
-    """One step's release: `epsilon` and `bits` in millionths, `thresholds` column by column."""
+    """One step's release: `epsilon`, `bits` and `label` in millionths, `thresholds` by column.
+
+    `label`: bits of a label of this party's, told to a partner of its own job.
+    """
 
     step: str
     columns: tuple[str, ...]
     epsilon: int
     bits: int
+    label: int
     thresholds: tuple[tuple[str, ...], ...]
 
     @classmethod
@@ -69,6 +75,7 @@ class Entry:
             release.columns,
             micro(release.epsilon),
             micro(release.bits),
+            micro(release.label_bits),
             release.thresholds,
         )
 
@@ -128,6 +135,8 @@ def read_book(data: bytes) -> Book:
     version = found.get("version", 1) if isinstance(found, dict) else None
     if version == 1:
         return _from_first(from_canonical(_FirstBook, data))
+    if version == 2:
+        return _from_second(data)
     try:
         if version == VERSION:
             return from_canonical(Book, data)
@@ -137,6 +146,59 @@ def read_book(data: bytes) -> Book:
     raise EnvironmentFailed(
         f"the book of releases is {why}", hint="run the version of this software that wrote it"
     )
+
+
+# version 2
+
+
+@dataclass(frozen=True)
+class _SecondEntry:
+    step: str
+    columns: tuple[str, ...]
+    epsilon: int
+    bits: int
+    thresholds: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SecondJob:
+    session: str
+    contract: str
+    table: str
+    receiver: str
+    purpose: str
+    made: int
+    expires: int
+    entries: tuple[_SecondEntry, ...]
+    tagged: bool
+    compared: bool
+    holds: int
+
+
+@dataclass(frozen=True)
+class _SecondBook:
+    version: int
+    tag_key: str
+    names: tuple[Names, ...]
+    jobs: tuple[_SecondJob, ...]
+
+
+def _from_second(data: bytes) -> Book:
+    old = from_canonical(_SecondBook, data)
+    jobs = tuple(
+        Job(**(vars(job) | {"entries": tuple(_with_label(entry) for entry in job.entries)}))
+        for job in old.jobs
+    )
+    return Book(VERSION, old.tag_key, old.names, jobs)
+
+
+def _with_label(entry: _SecondEntry) -> Entry:
+    """A binning told bits of a label if it was the label's own party that told it: then under an
+    epsilon, or exactly, and of one column.
+    """
+    binned = entry.step.startswith("binning/") and len(entry.columns) == 1 and entry.bits > 0
+    label = micro(class_bits(entry.epsilon / MICRO)) if binned else 0
+    return Entry(entry.step, entry.columns, entry.epsilon, entry.bits, label, entry.thresholds)
 
 
 # version 1
@@ -195,4 +257,4 @@ def _at_worst(entry: _FirstEntry) -> Entry:
     if kind == "category":
         bits = micro(entry.micro / MICRO * math.log2(math.e)) or WHOLE
     edges = (ANY_EDGES,) if kind in ("aggregate", "join_sum") else ()
-    return Entry(entry.step, entry.columns, entry.micro, bits, (edges,) * len(entry.columns))
+    return Entry(entry.step, entry.columns, entry.micro, bits, 0, (edges,) * len(entry.columns))

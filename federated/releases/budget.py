@@ -3,15 +3,16 @@
 Pure functions over what was told, what is asked and how many bits a row holds; `memory` keeps
 the one, `release` derives the other, `entropy` measures the third.
 
-`check_counts` needs no record: releases, distinct thresholds and epsilon, column by column. So a
-policy can ask it of a contract alone, and a book before anything is sent.
+`check_counts` needs no record: releases, distinct thresholds, epsilon and bits of a label, column
+by column. So a policy can ask it of a contract alone, and a book before anything is sent.
 
 `check_bits` bounds what is told of a record. Of each set of columns that a step asks for, and of
 all columns told so far together: whatever was told by releases that touch one of them, this
 contract's whole, may be at most `row_share` of the bits that a row holds in them, and leave
 `row_left` of them. A release over more columns counts whole for each set that it touches, so asking
 for parts first gains nothing.
-Columns of which only noised tables were told are bounded by their epsilon instead.
+Columns of which only noised tables were told are bounded by their epsilon instead, labels by what
+their own limit allows.
 
 A refusal tells what the asker knows (its own jobs, their records and bits, what it asks) and one
 number of the whole table: on which side of its total the party's bound lies. The bound is rounded
@@ -85,7 +86,9 @@ def check_counts(
         where, days = f"column {column!r} of {table}", limits.keep_days
         if len(kin) > 1:
             where += f" and {_listed(kin - {column})}, which say the same"
-        found, most = len(spent) + len(fresh), limits.releases_per_column
+        found = sum(not _label_alone(entry) for _, entry in spent)
+        found += sum(not _label_alone(release) for release in fresh)
+        most = limits.releases_per_column
         if found > most:
             raise OverBudget(
                 f"{where}: {found} releases asked within {days} days, {most} allowed by policy"
@@ -94,6 +97,7 @@ def check_counts(
         _check_edges(where, limits, kin, fresh, [entry for _, entry in spent])
         counting = [entry for why, entry in spent if _same_purpose(limits, why, purpose)]
         _check_epsilon(where, limits, fresh, counting)
+        _check_label(where, limits, fresh, [entry for _, entry in spent])
 
 
 def _check_same(
@@ -179,7 +183,8 @@ def _check_edges(
 def _check_epsilon(
     where: str, limits: ReleaseLimits, fresh: Sequence[Release], spent: Sequence[Entry]
 ) -> None:
-    if limits.epsilon is not None and any(release.epsilon <= 0 for release in fresh):
+    exact = [one for one in fresh if one.epsilon <= 0 and not _label_alone(one)]
+    if limits.epsilon is not None and exact:
         raise OverBudget(f"{where}: an answer without noise asked, policy allows noised ones only")
     budgets = [b for b in (limits.epsilon, limits.epsilon_per_column) if b is not None]
     asked, most = sum(micro(release.epsilon) for release in fresh), min(budgets)
@@ -187,6 +192,31 @@ def _check_epsilon(
     if asked and total > round(most * MICRO):
         raise OverBudget(
             f"{where}: epsilon {total / MICRO:g} asked in all, {most:g} allowed by policy"
+        )
+
+
+def _label_alone(one: Release | Entry) -> bool:
+    """A training of a label of this party's: bounded by its bits, and by nothing else here."""
+    label = one.label_bits if isinstance(one, Release) else one.label
+    return bool(label) and not one.epsilon
+
+
+def _check_label(
+    where: str, limits: ReleaseLimits, fresh: Sequence[Release], spent: Sequence[Entry]
+) -> None:
+    """Of one record's label, by the noise of all trainings and binnings together.
+
+    What was told of the column as one of many in another job may have been this label whole.
+    """
+    asked = sum(micro(release.label_bits) for release in fresh)
+    before = sum(entry.label or min(entry.bits, MICRO) for entry in spent)
+    if asked and asked + before > round(limits.label_bits * MICRO):
+        raise OverBudget(
+            f"{where}: {asked / MICRO:.2g} bits of one record's label asked, {before / MICRO:.2g} "
+            f"told before to the same partner, {limits.label_bits:g} allowed by policy within "
+            f"{limits.keep_days} days",
+            hint="more noise in [train], fewer trainings of this label, or of more records: below "
+            "16,384 there is no noise; policy: [releases] label_bits",
         )
 
 
@@ -217,7 +247,7 @@ def check_bits(
         before: earlier jobs to the same receiver.
         least: bits that a row held in columns of earlier jobs, which may be gone by now.
     """
-    weighing = [release for release in asked if release.bits > 0 and not release.whole]
+    weighing = [r for r in asked if r.bits > 0 and not r.whole and not r.label_bits]
     if not weighing:
         return
     entries = [*own, *(Entry.of(release) for release in asked)]
@@ -226,7 +256,7 @@ def check_bits(
     sets.append((frozenset(c for e in everything if e.bits for c in e.columns), True))
     for columns, whole in dict.fromkeys(sets):
         touching = [e for e in everything if _told(e, columns)]
-        if all(entry.epsilon for entry in touching):
+        if all(entry.epsilon or entry.label for entry in touching):
             continue
         held = max(holds(columns), least) if whole else holds(columns)
         most = allowed_bits(limits, held)
@@ -245,7 +275,7 @@ def check_bits(
 
 
 def _told(entry: Entry, columns: frozenset[str]) -> int:
-    return entry.bits if columns.intersection(entry.columns) else 0
+    return max(entry.bits, entry.label) if columns.intersection(entry.columns) else 0
 
 
 def _worst(jobs: Iterable[tuple[int, Earlier]]) -> int:

@@ -7,7 +7,11 @@ from pathlib import Path
 
 from federated.toml_sections import TomlSection, load_toml
 
-__all__ = ["ReleaseLimits", "load_release_limits", "read_release_limits"]
+__all__ = ["NEW_LABEL_BITS", "ReleaseLimits", "load_release_limits", "read_release_limits"]
+
+
+NEW_LABEL_BITS = 1.0
+"""What a new node's file says of `label_bits`: once a whole label of two classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +29,9 @@ class ReleaseLimits:
     a `row_share` of 1 or more, whole rows are allowed and it does not count.
     `epsilon_per_column`: the most differential privacy that noised answers may spend on a column
     for one purpose, beside exact ones. `thresholds_per_column`: the most distinct thresholds of
-    shares and histograms. `purposes`: those that the policy names, each with an epsilon of its own;
-    none: whoever asks names a purpose, so all of them share one.
+    shares and histograms. `label_bits`: the most that trainings and binnings of a label of this
+    party's may tell one partner of one record's. `purposes`: those that the policy names, each
+    with an epsilon of its own; none: whoever asks names a purpose, so all of them share one.
     """
 
     minimum_difference: int = 10
@@ -37,6 +42,7 @@ class ReleaseLimits:
     row_left: float = 7.0
     epsilon_per_column: float = 10.0
     thresholds_per_column: int = 50
+    label_bits: float = 10.0
     purposes: tuple[str, ...] = ()
 
 
@@ -66,6 +72,7 @@ def read_release_limits(
         thresholds_per_column=section.integer(
             "thresholds_per_column", default.thresholds_per_column, 0, 10**6
         ),
+        label_bits=section.number("label_bits", default.label_bits, 0.0, 1000.0),
     )
     section.done()
     return found

@@ -67,6 +67,11 @@ class Releases:
     def __repr__(self) -> str:
         return f"<releases in {self._folder.name}>"
 
+    @property
+    def limits(self) -> ReleaseLimits:
+        """What may be told."""
+        return self._limits
+
     def reserve(
         self,
         contract: Contract,
@@ -236,19 +241,25 @@ class Releases:
             ]
         return max((job.expires for job in jobs), default=0)
 
+    def entries(self) -> list[tuple[Job, Entry]]:
+        """All that is in the book, job by job."""
+        with self._files.lock():
+            jobs = self._files.book(self._clock()).jobs
+        return [(job, entry) for job in jobs for entry in job.entries]
+
     def lines(self) -> list[dict[str, str | int]]:
         """What is in the book, for its owner's eyes: one entry a job and step."""
-        with self._files.lock():
-            return [
-                {
-                    "session": job.session, "table": job.table, "purpose": job.purpose,
-                    "receiver": job.receiver, "made": job.made, "expires": job.expires,
-                    "step": entry.step, "columns": ", ".join(entry.columns),
-                    "micro_epsilon": entry.epsilon, "micro_bits": entry.bits,
-                    "thresholds": len({edge for edges in entry.thresholds for edge in edges}),
-                }
-                for job in self._files.book(self._clock()).jobs for entry in job.entries
-            ]  # fmt: skip
+        return [
+            {
+                "session": job.session, "table": job.table, "purpose": job.purpose,
+                "receiver": job.receiver, "made": job.made, "expires": job.expires,
+                "step": entry.step, "columns": ", ".join(entry.columns),
+                "micro_epsilon": entry.epsilon, "micro_bits": entry.bits,
+                "micro_label": entry.label,
+                "thresholds": len({edge for edges in entry.thresholds for edge in edges}),
+            }
+            for job, entry in self.entries()
+        ]  # fmt: skip
 
     def told(
         self,
@@ -414,7 +425,7 @@ class Releases:
         """
         if not any(release.bits for release in fresh):
             return
-        jobs = [job for job in self._before(book, own) if any(e.bits for e in job.entries)]
+        jobs = [j for j in self._before(book, own) if any(e.bits or e.label for e in j.entries)]
         before, asked = [], None if tags is None else distinct(tags)
         for job in jobs:
             about = None

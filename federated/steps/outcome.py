@@ -29,6 +29,7 @@ from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.models import LinearPart, Model, Part, has_answer
 from federated.regression import Opened
+from federated.releases.label_bits import LabelBits
 from federated.scoring.model_file import ModelPart
 from federated.steps.saved_model import SavedModel
 from federated.tables.encoding import Encoder
@@ -198,7 +199,8 @@ class Outcome:
     receiver's order; `grades` say by which key each was found. `parts` are a feature party's
     own parts of each task's model, over its encoded columns, `won` of trees; `worths` its columns
     in bins, by binning, `coded` what they are in a scorecard. `before` says how many bits of a row
-    earlier jobs told this receiver, by partner; None where nothing outlives a job.
+    earlier jobs told this receiver, by partner; None where nothing outlives a job. `labels` is what
+    a job tells partners of the receiver's labels.
     """
 
     contract: Contract
@@ -215,5 +217,6 @@ class Outcome:
     won: dict[str, FeatureModel] = field(default_factory=dict)
     coded: dict[str, EvidenceEncoder] = field(default_factory=dict)
     before: dict[str, float] | None = None
+    labels: tuple[LabelBits, ...] = ()
     horizontal: list[tuple[TrainTerms, HorizontalFit]] = field(default_factory=list)
     scored: list[Scored] = field(default_factory=list)

@@ -8,14 +8,13 @@ is refused before anything is disclosed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
-from federated.contract.release import given, planned
+from federated.contract.release import given, planned, towards
 from federated.contract.terms import Contract
 from federated.releases.book import Level
 from federated.releases.holdings import Holdings
@@ -43,21 +42,12 @@ def foresee(
         return
     alike = apart if draft else Likeness(source, me)
     for partner in contract.partners() if party == contract.receiver else ():
-        towards = [release for name, release in given(contract) if name == partner]
-        if towards:
-            releases.foresee(_towards(contract, partner), me, towards, alike=alike)
+        told = [release for name, release in given(contract) if name == partner]
+        if told:
+            releases.foresee(towards(contract, partner), me, told, alike=alike)
     if not asked:
         return
     releases.foresee(contract, me, asked, Holdings(source, me), alike)
-
-
-def _towards(contract: Contract, partner: str) -> Contract:
-    """The contract as a book of the receiver's has it: with the partner as who is told.
-
-    Each partner of a job has an entry of its own, so the nonce is another.
-    """
-    nonce = hashlib.sha256(bytes.fromhex(contract.nonce) + partner.encode()).hexdigest()
-    return replace(contract, receiver=partner, nonce=nonce)
 
 
 class ReleaseGuard:
@@ -123,9 +113,9 @@ class ReleaseGuard:
         if self._releases is None or not found:
             return
         try:
-            towards = _towards(self._contract, partner)
+            told = towards(self._contract, partner)
             self._releases.reserve(
-                towards, self._me, found[0], None, holds=self._holds, alike=self._alike
+                told, self._me, found[0], None, holds=self._holds, alike=self._alike
             )
         except Refused as error:
             self._session.ledger.write("refused", by="guard", why=error.message, step=step)

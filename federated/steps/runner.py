@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from federated.contract.terms import Contract, PartyTerms
+from federated.releases.label_bits import label_bits
 from federated.releases.learned import note_learned
 from federated.releases.memory import Releases
 from federated.scoring.store import ModelStore
@@ -106,6 +107,8 @@ def run_steps(
 ) -> Outcome:
     """All steps of a contract in its order, at one party; see `Work` for the arguments."""
     work = Work(session, contract, source, salt, kept, releases, gone=gone, models=models)
+    if work.receives:
+        work.outcome.labels = label_bits(contract, book=releases)
     steps = [step(work) for step in STEPS]
     if work.receives and kept is not None:
         work.outcome.before = note_learned(kept / "learned.json", contract)

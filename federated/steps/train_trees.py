@@ -47,6 +47,7 @@ class TrainTrees(Step):
 
     def _label_party(self, terms: TrainTerms) -> None:
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
+        work.guard.gives(step, terms.partners[0])
         label, later = split_in_time(table, terms, work.me.table)
         folds, shown = held_out(work, terms, table, label)
         valid = None

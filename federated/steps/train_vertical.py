@@ -57,6 +57,8 @@ class TrainVertical(Step):
 
     def _label_party(self, terms: TrainTerms) -> None:
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
+        for name in terms.partners:
+            work.guard.gives(step, name)
         label, later = split_in_time(table, terms, work.me.table)
         shown, card = label, carded(terms)
         if card:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from federated.contract.terms import Disclosure
+from federated.releases.label_bits import LabelBits
 from federated.releases.row_bits import RowBits
 from profiles.report.grouped import Aggregated, Binning, CategoryTable
 from profiles.report.listed import SegmentLine, TargetSummary
@@ -66,7 +67,8 @@ class Match:
 class Leakage:
     """How much of one partner's columns a run told. `row`: bits of a row, None if there are none.
 
-    `epsilon` is the largest of a column, `releases` and `thresholds` are the most of one.
+    `epsilon` is the largest of a column, `releases` and `thresholds` are the most of one. `labels`
+    is what it told the partner of the receiver's labels.
     """
 
     partner: str
@@ -74,6 +76,7 @@ class Leakage:
     releases: int
     thresholds: int
     epsilon: float
+    labels: tuple[LabelBits, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -162,9 +162,17 @@ def leakage_words(t: Language, entry: Leakage) -> list[str]:
             lines.append(t.say("leakage.insider", partner=entry.partner, share=row.share))
     if entry.epsilon:
         lines.append(t.say("leakage.epsilon", epsilon=entry.epsilon))
-    lines.append(t.say("leakage.answers", n=entry.releases))
+    if entry.releases:
+        lines.append(t.say("leakage.answers", n=entry.releases))
     if entry.thresholds:
         lines.append(t.say("leakage.thresholds", n=entry.thresholds))
+    for one in entry.labels:
+        names = {"partner": one.partner, "label": one.column}
+        lines.append(t.say("leakage.label", **names, bits=one.asked))
+        if one.told is not None:
+            lines.append(t.say("leakage.label_before", told=one.told, total=one.total))
+        if one.allowed is not None:
+            lines.append(t.say("leakage.label_allowed", allowed=one.allowed))
     return lines
 
 

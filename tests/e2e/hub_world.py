@@ -26,6 +26,7 @@ four_eyes = false
 
 [releases]
 row_share = 100.0
+label_bits = 1000.0
 
 [[approve]]
 name = "everything"

@@ -38,7 +38,7 @@ withdrawn = "withdrawn"
 """
 BEFORE = f"{dt.datetime.now(dt.UTC) - dt.timedelta(days=2):%Y-%m-%d}"
 LISTS = 'top = 300\nchannel = "sms"\n[[target]]\nproduct = "talk"\ntop = 300\nchannel = "call"\n'
-POLICY = '[releases]\nrow_share = 100.0\n[columns]\nunlisted = "never"\n'
+POLICY = '[releases]\nrow_share = 100.0\nlabel_bits = 1000.0\n[columns]\nunlisted = "never"\n'
 
 
 @pytest.fixture

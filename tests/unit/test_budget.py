@@ -333,8 +333,8 @@ def test_categories_of_the_version_before_told_their_epsilon_or_all(tmp_path: Pa
 
 
 def test_a_book_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    plain = json.loads(Book().to_bytes()) | {"version": 3, "more": []}
-    with pytest.raises(EnvironmentFailed, match="of version 3, 2 and before are read here"):
+    plain = json.loads(Book().to_bytes()) | {"version": 4, "more": []}
+    with pytest.raises(EnvironmentFailed, match="of version 4, 3 and before are read here"):
         read_book(canonical(plain))
     assert read_book(Book().to_bytes()) == Book()
     with pytest.raises(EnvironmentFailed, match="of version None"):

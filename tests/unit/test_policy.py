@@ -17,7 +17,7 @@ from federated.approval.policy_words import doubts, in_words
 from federated.contract.completion import complete
 from federated.contract.terms import CategoryTerms, Contract, Measure, PartyTerms
 from federated.keys.party_keys import PartyKeys
-from federated.releases.limits import ReleaseLimits
+from federated.releases.limits import NEW_LABEL_BITS, ReleaseLimits
 from federated.tables.bindings import TablesFile
 from federated.tables.source import FileSource, MemorySource
 from profiles.job import Job
@@ -303,7 +303,9 @@ def test_a_new_node_sets_every_budget_tighter_than_the_floors_or_as_tight(tmp_pa
             assert f"\n{name} = " in text
             given = getattr(getattr(new, section), name)
             assert given <= getattr(getattr(floor, section), name)
-    assert new.releases == ReleaseLimits(epsilon_per_column=1.0, thresholds_per_column=20)
+    assert new.releases == ReleaseLimits(
+        epsilon_per_column=1.0, thresholds_per_column=20, label_bits=NEW_LABEL_BITS
+    )
     assert (new.limits.score_vectors, new.limits.largest_epsilon) == (4, 1000)
     assert (new.limits.train_noise, floor.limits.train_noise) == (1.0, 0.0)
     assert doubts(replace(new, releases=ReleaseLimits(row_share=1.0)), {}) == [

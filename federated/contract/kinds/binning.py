@@ -11,6 +11,7 @@ from federated.binning import LABEL_LANES, MOST_BINNED, MOST_BINS, noise_scale
 from federated.contract.cost import Estimate, Rates, sums_estimate
 from federated.contract.few_rows import check_group
 from federated.contract.kinds.kind import Kind
+from federated.contract.kinds.label import class_bits
 from federated.contract.kinds.scorecard import card_of
 from federated.contract.parts import Disclosure, Release, Unnoised
 from federated.contract.rows import FLOOR, joined_rows
@@ -173,6 +174,7 @@ class Binning(Kind[BinningTerms]):
                     columns=(terms.label,),
                     epsilon=epsilon,
                     bits=epsilon * math.log2(math.e),
+                    label_bits=class_bits(epsilon),
                     known=contract.known,
                     rounded=True,
                 ),

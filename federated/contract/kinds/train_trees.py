@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from federated.contract.cost import Estimate, Rates, trees_estimate
 from federated.contract.few_rows import check_brought
 from federated.contract.kinds.kind import Kind
+from federated.contract.kinds.label import label_guard, of_label, trees_bits
 from federated.contract.kinds.train import (
     TrainTerms,
     boosted,
@@ -161,6 +162,8 @@ class TrainTrees(Kind[TrainTerms]):
                 + ("less than the noise" if _noise(contract, terms) else "one for each node")
                 + f", below {MANY_ROWS:,} records one for each node" * _open(contract, terms)
             )
+            bits_a_label = trees_bits(contract, terms, _noise(contract, terms))
+            yield label_guard(contract, terms, bits_a_label, few=_open(contract, terms))
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for terms in self.terms(contract):
@@ -171,6 +174,11 @@ class TrainTrees(Kind[TrainTerms]):
                     bits=float(told_levels(terms)),
                     known=contract.known,
                 )
+
+    def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
+        for terms in self.terms(contract):
+            bits = trees_bits(contract, terms, _noise(contract, terms))
+            yield terms.partners[0], of_label(terms, bits, known=contract.known)
 
     def limit(self, contract: Contract, step: str) -> int | None:
         for terms in self.terms(contract):

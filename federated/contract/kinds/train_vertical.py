@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from federated.contract.cost import Estimate, Rates, regression_estimate
 from federated.contract.few_rows import check_training
 from federated.contract.kinds.kind import Kind
+from federated.contract.kinds.label import label_guard, of_label, regression_bits
 from federated.contract.kinds.scorecard import card_words, check_card
 from federated.contract.kinds.train import (
     AUTO,
@@ -121,6 +122,8 @@ class TrainVertical(Kind[TrainTerms]):
             yield _score_guard(terms)
             yield _support_guard(contract, terms)
             yield _trust_guard(contract, terms)
+            bits = regression_bits(contract, terms, _folds(terms))
+            yield label_guard(contract, terms, bits, few=terms.noise == AUTO)
             if len(terms.partners) > 1:
                 yield _together_guard(contract, terms)
 
@@ -134,6 +137,12 @@ class TrainVertical(Kind[TrainTerms]):
                     vectors=1,
                     known=contract.known,
                 )
+
+    def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
+        for terms in self.terms(contract):
+            bits = regression_bits(contract, terms, _folds(terms))
+            for name in terms.partners:
+                yield name, of_label(terms, bits, known=contract.known)
 
     def limit(self, contract: Contract, step: str) -> int | None:
         for terms in self.terms(contract):
@@ -347,7 +356,7 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
         "this software as it is may take columns that are zero but for one record, and learn from "
         f"its sums a label, or a score, of that record: {aimed}; {enlarges} may enlarge the "
         f"record's part in it too, and read {more}. Nothing shows it, and columns, of which none "
-        "is more than stated, add up, as trainings do: train with parties whose software you trust"
+        "is more than stated, add up: train with parties whose software you trust"
     )
 
 
