@@ -63,12 +63,19 @@ OF_THE_ANALYST = frozenset(
 LONGEST_LINE = 2000
 
 
+def _installed_version() -> str:
+    from importlib.metadata import entry_points
+
+    # by the command: a node's package has a name of its own, an editable install lists no modules
+    for command in entry_points(group="console_scripts", name="fedprofile"):
+        if command.dist:
+            return command.dist.version
+    return "(a source tree that is not installed)"
+
+
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import packages_distributions, version
-
-        name = packages_distributions()["profiles"][0]  # a node alone has a name of its own
-        typer.echo(f"fedprofile {version(name)}")
+        typer.echo(f"fedprofile {_installed_version()}")
         raise typer.Exit
 
 

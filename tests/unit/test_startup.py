@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from profiles.cli import app
 from profiles.run import _small_matrices
 
 PROGRAM = """
@@ -51,3 +53,18 @@ def test_a_run_in_a_notebook_takes_one_thread_for_its_matrices(
         monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
         with _small_matrices():
             assert threads() == {2}  # as whoever runs it has said
+
+
+@pytest.mark.parametrize("name", ["fedprofile", "fedprofile-node"])
+def test_the_version_of_an_editable_install_of_either_package(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such an install lists one file of paths, and no module of ours."""
+    folder = tmp_path / f"{name.replace('-', '_')}-1.2.3.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: 1.2.3\n")
+    (folder / "entry_points.txt").write_text("[console_scripts]\nfedprofile = profiles.cli:main\n")
+    (folder / "RECORD").write_text("_editable_impl_fedprofile.pth,,\n")
+    others = [place for place in sys.path if "site-packages" not in place]
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *others])
+    assert CliRunner().invoke(app, ["--version"]).output == "fedprofile 1.2.3\n"
