@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from typer.testing import CliRunner
 
@@ -18,6 +19,8 @@ from federated.keys.peers import Peers
 from federated.wire.local import ask
 from profiles.cli import app
 from psi.protocol import EnvironmentFailed
+from tests.e2e import nursery
+from tests.e2e.nursery import Process
 
 PATIENCE = 60.0
 OPEN = """
@@ -34,13 +37,19 @@ name = "everything"
 """A policy under which every job runs at once, on tables of few rows: for tests of other things."""
 
 
+Running = Process | subprocess.Popen[bytes]
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 class World:
-    """Folders and processes of one hub and its nodes; `stop` ends what still runs."""
+    """Folders and processes of one hub and its nodes; `stop` ends what still runs.
+
+    With `anew` each process is a new Python; without it, one that begins loaded (`nursery`).
+    """
 
     def __init__(
         self,
@@ -48,14 +57,15 @@ class World:
         party: str = "",
         hosts: Sequence[str] = ("localhost", "127.0.0.1"),
         listen: str = "127.0.0.1",
+        anew: bool = False,
     ) -> None:
-        self.folder = folder
+        self.folder, self.anew = folder, anew
         folder.mkdir(parents=True, exist_ok=True)
         self.hub = folder / "hub"
         self.secret = folder / "passphrase"
         self.secret.write_text("correct horse battery")
         self.secret.chmod(0o600)
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, Running] = {}
         self.inside: dict[str, list[str]] = {}  # what begins the commands of a node elsewhere
         options = ["--party", party] if party else []
         for host in hosts:
@@ -75,10 +85,13 @@ class World:
     def command(
         self, *words: str, check: bool = True, at: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*self.inside.get(at, []), sys.executable, "-m", "profiles", *words],
-            env=self.environment(), capture_output=True, text=True, timeout=240, check=False,
-        )  # fmt: skip
+        if self.anew or at in self.inside:
+            done = subprocess.run(
+                [*self.inside.get(at, []), sys.executable, "-m", "profiles", *words],
+                env=self.environment(), capture_output=True, text=True, timeout=240, check=False,
+            )  # fmt: skip
+        else:
+            done = nursery.run(words, self.environment(), 240)
         if check and done.returncode:
             raise AssertionError(f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
@@ -91,14 +104,18 @@ class World:
             "COLUMNS": "200",
         }
 
-    def spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+    def spawn(self, name: str, *words: str) -> Running:
         with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [*self.inside.get(name, []), sys.executable, "-m", "profiles", *words],
-                env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        self.processes[name] = process
-        return process
+            self.processes[name] = self._begun(name, words, log)
+        return self.processes[name]
+
+    def _begun(self, name: str, words: Sequence[str], log: IO[bytes]) -> Running:
+        if not self.anew and name not in self.inside:
+            return Process(words, self.environment(), log, log)
+        return subprocess.Popen(
+            [*self.inside.get(name, []), sys.executable, "-m", "profiles", *words],
+            env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
 
     def start_hub(self) -> None:
         self.spawn("hub", "hub", "start", "--home", str(self.hub))

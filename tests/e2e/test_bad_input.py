@@ -30,6 +30,7 @@ from psi.protocol import (
     MisuseError,
     Refused,
 )
+from tests.e2e import nursery
 
 
 def run(folder: Path, out: str = "out", overwrite: bool = False) -> JobResult:
@@ -38,13 +39,8 @@ def run(folder: Path, out: str = "out", overwrite: bool = False) -> JobResult:
 
 
 def cli(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "profiles", "run", "job.toml", "--tables", "tables.toml"]
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": str(root)}
-    return subprocess.run(
-        [*command, "--out", "out", "--quiet", *more],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    words = ["run", "job.toml", "--tables", "tables.toml", "--out", "out", "--quiet", *more]
+    return nursery.run(words, os.environ, 120, folder)
 
 
 def edit(folder: Path, file: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:

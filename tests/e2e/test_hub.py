@@ -20,7 +20,7 @@ BUREAU = '[bureau.people]\npath = "{folder}/bureau.csv"\n'
 
 @pytest.fixture
 def world(small: Path) -> Iterator[World]:
-    world = World(small / "world", party="bank")
+    world = World(small / "world", party="bank", anew=True)
     try:
         world.start_hub()
         bureau = world.join("bureau")

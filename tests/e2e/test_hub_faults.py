@@ -17,7 +17,7 @@ from federated.ledger.lines import read_ledger
 from federated.wire.local import ask
 from psi.protocol import EnvironmentFailed
 from tests.e2e.conftest import JOB, shortened
-from tests.e2e.hub_world import World
+from tests.e2e.hub_world import Running, World
 
 BANK = '[bank.consumers]\npath = "{folder}/bank.csv"\n'
 BUREAU = '[bureau.people]\npath = "{folder}/bureau.csv"\n'
@@ -42,7 +42,7 @@ def world(small: Path) -> Iterator[World]:
         world.stop()
 
 
-def propose(small: Path, world: World, out: str, job: str = "job.toml") -> subprocess.Popen[bytes]:
+def propose(small: Path, world: World, out: str, job: str = "job.toml") -> Running:
     return world.spawn(
         out, "run", str(small / job), "--tables", str(small / "tables.toml"),
         "--out", str(small / out), "--quiet", "--hub", str(world.node("bank")),
@@ -60,7 +60,7 @@ def running(job: dict[str, object]) -> bool:
     return job["state"] == "running" and str(job["step"]).startswith(("align", "train"))
 
 
-def end_of(world: World, process: subprocess.Popen[bytes], name: str) -> int:
+def end_of(world: World, process: Running, name: str) -> int:
     try:
         return process.wait(300)
     except subprocess.TimeoutExpired:
@@ -151,7 +151,7 @@ def _a_run_is_stopped_whether_its_process_lives_or_not(small: Path, world: World
     assert {str(job["state"]) for job in kept} >= {"done", "failed"}
 
 
-def _propose_until_it_runs(small: Path, world: World, out: str) -> subprocess.Popen[bytes]:
+def _propose_until_it_runs(small: Path, world: World, out: str) -> Running:
     process = propose(small, world, out)
     world.wait(
         lambda: any(running(job) for job in jobs_of(world, "bureau")), "the job does not run"

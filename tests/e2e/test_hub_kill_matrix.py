@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
 import time
 from pathlib import Path
 
@@ -22,7 +21,7 @@ import pytest
 
 from federated.keys.identity_file import read_identity
 from federated.ledger.account import verify_ledger
-from tests.e2e.hub_world import World
+from tests.e2e.hub_world import Running, World
 from tests.e2e.test_hub_faults import BANK, BUREAU, at, end_of, propose, runs, world
 
 __all__ = ["world"]
@@ -82,9 +81,7 @@ def kill(small: Path, world: World, process: str, phase: str) -> str:
     return "ended clean, was proposed again"
 
 
-def reached(
-    world: World, party: str, known: set[Path], phase: str, run: subprocess.Popen[bytes]
-) -> None:
+def reached(world: World, party: str, known: set[Path], phase: str, run: Running) -> None:
     """Return once the party's new ledger has a line of the phase."""
     mark = '"kind":"opened"' if phase == "opened" else f'"step":"{phase}'
     end = time.monotonic() + 240
