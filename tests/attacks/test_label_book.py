@@ -225,6 +225,18 @@ def test_what_the_partner_had_as_a_column_of_its_own_job_counts(tmp_path: Path) 
     assert "1 told before" in bank.told
 
 
+def test_partners_that_pool_are_counted_apart(tmp_path: Path) -> None:
+    """What the chapter says: each partner is told what it may be told, whoever else was told."""
+    bank = Bank(tmp_path)
+    while bank.signs(bank.contract(regression())):
+        pass
+    job = bank.contract(regression())
+    release = next(one for _, one in given(job))
+    bank.book.reserve(towards(job, "telecom"), job.party("bank"), release, None)
+    totals = {line.split()[0]: line.split()[3] for line in label_totals(bank.book)}
+    assert totals == {"bureau": "0.92", "telecom": "0.23"}
+
+
 def test_a_node_refuses_before_it_says_a_word(tmp_path: Path) -> None:
     bank = Bank(tmp_path)
     for _ in range(4):

@@ -158,6 +158,16 @@ def test_other_columns_tables_and_receivers_are_apart(tmp_path: Path) -> None:
     assert not bureau.asked(PEOPLE, job=contract(purpose="marketing"))
 
 
+def test_two_receivers_that_pool_read_what_one_may_not(tmp_path: Path) -> None:
+    """What stands in the chapter: each has a budget of its own. The sums of the two differ by what
+    one person has, and neither job is refused; for one receiver the second one is."""
+    bureau = Bureau(tmp_path)
+    assert bureau.asked(PEOPLE, job=contract("bank"))
+    assert bureau.asked(PEOPLE[:-1], job=contract("telecom"))
+    assert not bureau.asked(PEOPLE[:-1], job=contract("bank"))
+    assert {line["receiver"] for line in bureau.book.lines()} == {"bank", "telecom"}
+
+
 def test_all_steps_of_a_job_are_looked_at_first_and_counted_one_by_one(tmp_path: Path) -> None:
     bureau = Bureau(tmp_path, releases_per_column=2)
     ahead = [
