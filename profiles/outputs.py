@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from profiles.label_counts import counted
 from profiles.leakage import leakage_metrics
 from profiles.lists import Lists, lists_of
 from profiles.manager_pages import write_manager_pages
+from profiles.months import change_metrics, change_since
 from profiles.numbers_outputs import numbers_metrics
 from profiles.own_table import entity_column, own_facts, own_table
 from profiles.profile import build_profiles, spread, write_parquet_atomic
@@ -70,6 +71,7 @@ def write_outputs(
     synthetic: bool,
     campaign: ControlGroup | None = None,
     segments_file: SegmentsFile | None = None,
+    earlier: Path | None = None,
 ) -> Outputs:
     """Write profiles, target lists and held-out scores, metrics.json and report.html.
 
@@ -147,6 +149,10 @@ def write_outputs(
     metrics = _metrics(job, federation, report, checks, synthetic)
     if drifted:
         metrics["scored"] = drifted
+    if earlier is not None:
+        change = change_since(earlier, folder, metrics)
+        report = replace(report, change=change)
+        metrics["since"] = change_metrics(change)
     files += _write_texts(folder, metrics, report, job.lang)
     return Outputs(profiles, targets, metrics, report, tuple(files))
 

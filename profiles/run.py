@@ -162,6 +162,7 @@ def run_job(
     campaigns: Path | None = None,
     models: Path | None = None,
     segments: Path | None = None,
+    earlier: Path | None = None,
 ) -> JobResult:
     """Run `job` with all parties in this process and write its outputs to `out`.
 
@@ -185,6 +186,7 @@ def run_job(
             node has its own.
         segments: a file with the last run's segments, so that their numbers and names stay; made if
             it is not there. None: they are numbered anew.
+        earlier: outputs of an earlier run: the report says what has changed since.
 
     Raises:
         FedprofileError: whatever any party raised; `out` is then as it was.
@@ -221,6 +223,7 @@ def run_job(
             synthetic=synthetic,
             campaign=group,
             segments_file=kept,
+            earlier=earlier,
         )
         if resumed and not job.horizontal:  # the copy is what was looked at when the job began
             check_types(job, federation.tables[job.receiver], frozen)

@@ -58,6 +58,18 @@ def run(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     lang: Annotated[str, typer.Option("--lang", help=LANG)] = "",
+    since: Annotated[
+        Path | None,
+        typer.Option("--since", help="Outputs of an earlier run: the report says what changed."),
+    ] = None,
+    every: Annotated[
+        str,
+        typer.Option(
+            "--every",
+            help="month: --out has a folder for each. This month's is made, with what changed "
+            "since the last, unless it is there: a timer may call as often as it likes.",
+        ),
+    ] = "",
 ) -> None:
     """Run a job with all parties on this machine, or with --hub with the others at their nodes.
 
@@ -66,6 +78,10 @@ def run(
     """
     if hub is not None:
         check_folder(hub)  # before a second is spent on anything else
+    if every:
+        given = locals() | {"every": ""}
+        _of_this_month(every, given)
+        return
     from profiles.cli.screen import progress_bar
     from profiles.cli.summary import print_summary
     from profiles.job import Job
@@ -101,9 +117,40 @@ def run(
         campaigns=tables.absolute().parent / "campaigns",
         models=tables.absolute().parent / "models",
         segments=segments_beside(job),
+        earlier=since,
     )
     print_summary(result)
     say_noted(result, job)
+
+
+def _of_this_month(every: str, given: dict[str, Any]) -> None:
+    """`run` with what was `given`, for the folder of this month in its --out."""
+    from datetime import date
+
+    from profiles.months import month_of
+    from psi.protocol import MisuseError
+
+    if every != "month" or given["since"] is not None:
+        raise MisuseError(
+            f"--every: {every!r} found, 'month' allowed, and no --since beside it",
+            hint="the report is compared with the last month's",
+        )
+    with month_of(given["out"], date.today()) as month:
+        if month.done and not given["overwrite"]:
+            typer.echo(f"{month.folder} is there: this month's run is done")
+            return
+        begun = given["hub"] is not None and _begun_here(given["hub"], given["job"], month.folder)
+        more = {"out": month.folder, "since": month.last, "resume": given["resume"] or begun}
+        run(**given | more)
+
+
+def _begun_here(hub: Path, job: Path, out: Path) -> bool:
+    """Whether a run of this job file into this folder was interrupted."""
+    from profiles.remote import HubLink
+    from profiles.runs import runs_in
+
+    last = next((r for r in runs_in(HubLink(hub).home.jobs) if r.resumable and r.of_job(job)), None)
+    return last is not None and last.load().started.out == str(out.absolute())
 
 
 def in_language(job: Any, lang: str) -> Any:

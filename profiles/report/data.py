@@ -11,6 +11,7 @@ from datetime import date
 from federated.contract.terms import Disclosure
 from federated.releases.label_bits import LabelBits
 from federated.releases.row_bits import RowBits
+from profiles.report.change import Change
 from profiles.report.grouped import Aggregated, Binning, CategoryTable
 from profiles.report.listed import SegmentLine, TargetSummary
 from profiles.report.measured import Model
@@ -159,6 +160,7 @@ class ReportData:
         targets: a list each.
         run: how the job ran; None leaves it out.
         notes: sentences at the end.
+        change: since an earlier run, None where none is compared.
         branch: whose customers alone the page is about, "" for all.
     """
 
@@ -186,4 +188,5 @@ class ReportData:
     leakage: tuple[Leakage, ...] = ()
     run: RunFacts | None = None
     notes: tuple[str, ...] = ()
+    change: Change | None = None
     branch: str = ""

@@ -173,6 +173,9 @@ def _sections(t: Language, data: ReportData) -> list[tuple[str, str]]:
         ("run", "run.title", data.run or (data.contract and not data.branch)),
     ]
     found = [tasks if not key else [(name, t.say(key))] for name, key, shown in there if shown]
+    if data.change is not None:
+        title = t.say("change.title", since=data.change.since)
+        found.insert(sum(bool(shown) for _, _, shown in there[:2]), [("change", title)])
     return [entry for entries in found for entry in entries]
 
 

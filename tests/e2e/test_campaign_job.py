@@ -67,9 +67,12 @@ def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: P
     file.write_text((small / "job.toml").read_text() + MORE + CALLED + RULE)
     tables.write_text(tables.read_text() + '\n[bank.calls]\npath = "calls.csv"\n')
     (small / "calls.csv").write_text(f"who,day\nid00007,{date.today()}\nid00008,2020-01-01\n")
-    for out in ("june", "july"):
-        said = called("run", file, "--tables", tables, "--out", small / out, "--quiet")
+    for out, more in (("june", []), ("july", ["--since", small / "june"])):
+        said = called("run", file, "--tables", tables, "--out", small / out, "--quiet", *more)
         assert "in the control group, on no list" in said
+    since = json.loads((small / "july" / "metrics.json").read_text())["since"]
+    assert (since["run"], since["came"], since["went"], since["moved"]) == ("june", 0, 0, 0)
+    assert "Since june" in (small / "july" / "report.html").read_text()
     june, july = (pd.read_parquet(small / out / "campaign.parquet") for out in ("june", "july"))
     listed = pd.read_parquet(small / "june" / "targets.parquet")
     for product, top in (("offer", 20), ("loan", 60)):

@@ -39,6 +39,7 @@ LEFT_OUT = {
     "──►": "a drawing",
     "pip install": "what CI does anyway",
     "pip download": "needs a registry",
+    "--every month": "tests/e2e/test_templates.py",
     "job serve": "tests/e2e/test_registry_asks.py",
     "postgres://": "needs a database: tests/unit/test_table_commands.py",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,14 @@ def tried(name: str, folder: Path) -> dict[str, Any]:
     plan = called("plan", folder / "job.toml", *tables)
     if "[[target]]" in (folder / "job.toml").read_text():
         assert "Who may be on a list" in plan
-    called("run", folder / "job.toml", *tables, "--out", folder / "out", "--quiet")
+    run = ["run", folder / "job.toml", *tables, "--out", folder / "out", "--quiet"]
+    called(*run, *(["--every", "month"] if name == "government-unit" else []))
+    if name == "government-unit":
+        assert "this month's run is done" in called(*run, "--every", "month")
+        (month,) = (folder / "out").glob("20*")
+        month.rename(folder / "month")
+        shutil.rmtree(folder / "out")
+        (folder / "month").rename(folder / "out")
     assert (folder / "out" / "report.html").stat().st_size > 10_000
     found = json.loads((folder / "out" / "metrics.json").read_text())
     assert isinstance(found, dict)

@@ -9,12 +9,14 @@ from datetime import UTC, date, datetime
 import pytest
 
 from profiles.campaign.people import Held
+from profiles.drift import Drift
 from profiles.language import LANGUAGES, Language, language
 from profiles.language.catalogue import PARAMETER, Message, catalogue
 from profiles.language.numbers import FORMS
 from profiles.language.recognised import LISTS, recognised
 from profiles.offers.chosen import Money
 from profiles.report import ReportData, render_report
+from profiles.report.change import Change, Listed
 from profiles.report.data import RunFacts, Stage, StepFacts
 from profiles.report_data import _step_name
 from tests.unit.profiles.sample import horizontal, sample
@@ -74,7 +76,7 @@ DATA = (
     "Anna Schmidt|targets.csv|balance trend|age|"
     "identity number|phone and name|phone|name|open loans|overdue 12m|balance|AUC|KS|Brier|"
     "ECDH on Curve25519 .*|AVX-512 IFMA kernels|X25519 with ML-KEM-768, ChaCha20-Poly1305|"
-    "fedprofile|Sealing|[a-z]+\\.[a-z_]+|aggregate|train|party|join_sum|north|centre|south|"
+    "2026-10|fedprofile|Sealing|[a-z]+\\.[a-z_]+|aggregate|train|party|join_sum|north|centre|south|"
     "default|credit risk|[0-9a-f]{16,64}|[\\d.]+ [kM]B|north, centre and south|"
     "card default across branches|relief|KYC has expired|desk|branch|none of ours|kB|MB|x\\d+"
 )
@@ -115,6 +117,13 @@ def whole() -> ReportData:
     stages = ("everybody", "admitted", "matched", "labelled", "scored", "may", "listed")
     return replace(
         data,
+        change=Change(
+            since="2026-10",
+            moves=(("age low", "age very high", 3),),
+            drifts=(Drift("balance", 0.31, 12.0, float("nan"), 40),),
+            quality=(("churn", 0.7, 0.72),),
+            lists=(Listed("deposit renewal", 5, 4, 3),),
+        ),
         created=datetime(2026, 11, 30, 9, 5, tzinfo=UTC),
         keep_until=date(2026, 12, 30),
         targets=(listed,),
