@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from psi.protocol import JobError
 
-__all__ = ["TomlSection", "load_toml", "parse_toml"]
+__all__ = ["TomlSection", "load_toml", "parse_toml", "slip_of"]
 
 
 def load_toml(path: Path) -> dict[str, Any]:
@@ -30,7 +31,24 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise JobError(f"{name}: not TOML: {error}") from None
+        raise JobError(f"{name}: not TOML: {error}", hint=slip_of(text, error)) from None
+
+
+def slip_of(text: str, error: tomllib.TOMLDecodeError) -> str:
+    """What people most often write where TOML cannot be read; "" where it is something else."""
+    place = re.search(r"at line (\d+)", str(error))
+    line = text.splitlines()[int(place[1]) - 1] if place else ""
+    if re.search("twice|overwrite|immutable", str(error)):
+        return "a section or a key stands twice: put them together"
+    if "\\" in line:
+        return "a backslash within \" begins an escape: write a path with /, or within '"
+    if "for a key" in str(error) and not line.isascii():
+        return "names beyond ASCII stand in quotes where they are keys"
+    if strange := re.search(
+        "[\u201c\u201d\u2018\u2019\uff02\uff1d\uff0c\uff3b\uff3d\u3010\u3011]", line
+    ):
+        return f"{strange[0]} is no mark of TOML: \" ' = , [ ] are"
+    return ""
 
 
 class TomlSection:

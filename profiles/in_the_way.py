@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from federated.contract.few_rows import check_brought
+from federated.contract.terms import Contract
 from federated.steps.runner import facts_of
 from federated.tables.source import Source
 from profiles.job import Job
@@ -22,9 +26,19 @@ def in_the_way(job: Job, party: PartySpec, source: Source) -> list[str]:
     for check in ("steps", "outputs"):
         try:
             if check == "steps":
-                facts_of(contract.party(party.name), source, b"", contract)
+                own = facts_of(contract.party(party.name), source, b"", contract)
+                _check_brought(contract.with_party(own), party.name)
             elif party.name == job.receiver:
                 check_own(job, source)
         except FedprofileError as error:
-            found.append(f"{error.message}: {error.hint}" if error.hint else error.message)
+            here = error.hint.startswith("fedprofile preflight")  # which is what says it
+            hint = f": {error.hint}" if error.hint and not here else ""
+            found.append(f"{error.message}{hint}")
     return found
+
+
+def _check_brought(contract: Contract, party: str) -> None:
+    """Raise `JobError` where this partner has no column to train on."""
+    for terms in contract.train:
+        if party in terms.partners:
+            check_brought(contract, replace(terms, partners=(party,)))

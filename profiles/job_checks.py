@@ -204,6 +204,13 @@ def _check_trains(job: Job) -> None:
             )
     if not job.horizontal:
         _check_features(job)
+    for place, train in enumerate(job.trains, start=1):
+        holder = job.receiver if not job.horizontal else job.parties[0].name
+        if train.label in job.features(train, holder):
+            raise JobError(
+                f"{job.file}: [[train]] {place} features: {train.label!r} found, its label",
+                hint="a model of it would tell what is known; leave it out of features",
+            )
     asked = [(train.label, train.positive, frozenset(train.features)) for train in job.trains]
     twice = [one[0] for one in asked if asked.count(one) > 1]
     if twice:

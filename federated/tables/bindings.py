@@ -29,12 +29,13 @@ import pyarrow as pa
 from federated import readers
 from federated.readers import CsvFormat, Reader, missing_column
 from federated.readers.settle import Declared, settle
-from federated.tables.about import About, read_about
+from federated.tables.about import EVERY, About, read_about
 from federated.tables.basis import Basis, read_basis
 from federated.tables.declared import FORM_KEYS, TYPES, csv_format, read_declared
 from federated.tables.matrix import categorical, null_counts, numeric_matrix
 from federated.tables.snapshot import snapshot_hash
 from federated.tables.view_file import ViewFile, read_views
+from federated.toml_sections import slip_of
 from psi.identifiers import check_kind
 from psi.protocol.errors import InputError, JobError, MisuseError
 
@@ -138,11 +139,15 @@ class Table:
         """
         reader = self._reader()
         known = reader.columns()
-        for column in self.declared.named() - {self.row_number}:
-            if column not in known:
-                raise missing_column(self.where, column, known)
+        if self.row_number and self.row_number in known:
+            found = f"{self.row_number!r} found, a column of the table"
+            raise JobError(f"{self.where} row_number: {found}", hint="give it a name of its own")
         features = self._features(self._named(known))
         every = [*self._named(known), *features]
+        there = set(every)
+        for column in self._said():  # a slip in `permissions` would protect nothing
+            if column not in there:
+                raise missing_column(self.where, column, every)
         wanted = list(dict.fromkeys(every if columns is None else columns))
         asked = [name for name in wanted if name in features]
         stored = [name for name in wanted if name != self.row_number and name not in asked]
@@ -167,6 +172,11 @@ class Table:
             table = self.views.joined(table, location, asked)
         return table.select(wanted)
 
+    def _said(self) -> list[str]:
+        """Columns of which the section says anything."""
+        named = (*self.declared.named(), *self.kinds, *self.permissions, *self.keys)
+        return sorted({*named, *self.about.classes} - {self.row_number, EVERY})
+
     def _reader(self) -> Reader:
         if not self.connection:
             return readers.of_path(self.where, self.location(), self.csv)
@@ -190,7 +200,8 @@ class TablesFile:
         """
         file = Path(path)
         try:
-            data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+            text = file.read_text(encoding="utf-8-sig")
+            data = tomllib.loads(text)
         except FileNotFoundError:
             raise JobError(f"no tables file {file}") from None
         except (OSError, UnicodeError) as error:
@@ -198,7 +209,8 @@ class TablesFile:
         except tomllib.TOMLDecodeError as error:
             place = re.search(r"\(at .*\)", str(error))
             raise JobError(
-                f"{file.name}: not valid toml {place.group() if place else ''}".rstrip()
+                f"{file.name}: not valid toml {place.group() if place else ''}".rstrip(),
+                hint=slip_of(text, error),
             ) from None
         data.pop("flows", None)  # what binds a bank's own transactions is for `fedprofile flows`
         tables: dict[str, Table] = {}
@@ -206,9 +218,10 @@ class TablesFile:
             if not isinstance(entries, dict) or not all(
                 isinstance(entry, dict) for entry in entries.values()
             ):
+                bare = "." in party and isinstance(entries, dict)
                 raise JobError(
                     f"{file.name}: found [{party}], allowed: [party.table] sections",
-                    hint=f"write [{party}.NAME]",
+                    hint=f"write [{party}] without quotes" if bare else f"write [{party}.NAME]",
                 )
             for table, entry in entries.items():
                 name = f"{party}.{table}"

@@ -50,8 +50,11 @@ def preflight(
     align = spec.align or AlignSpec(minimum_overlap=0)
     bound = [p for p in spec.parties if p.table in file and party in ("", p.name)]
     if not bound:
-        known = ", ".join(p.name for p in spec.parties)
-        raise JobError(f"{tables}: no table of {party or 'any party'}", hint=f"parties: {known}")
+        known = ", ".join(f"{p.table} of {p.name}" for p in spec.parties)
+        raise JobError(
+            f"{tables}: no table of {party or 'any party'}",
+            hint=f"the job has {known}; bound are {', '.join(file)}",
+        )
     if not all(found.keys for found in bound):
         raise JobError(
             f"{job}: no [[party]] keys to check", hint="a horizontal job matches no rows"

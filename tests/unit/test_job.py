@@ -311,6 +311,10 @@ def test_a_training_takes_some_of_the_columns(tmp_path: Path) -> None:
         (several(more='features = ["nobody.x"]'), "PARTY.COLUMN"),
         (several(more="features = []"), "one column or more"),
         (GOOD.replace("[train]", f'[train]\nfeatures = ["{FEATURE}"]'), "is in no training"),
+        (
+            GOOD.replace('features = ["', 'features = ["churned", "', 1),
+            "'churned' found, its label",
+        ),
     ],
 )
 def test_columns_of_a_training_are_those_of_the_parties(

@@ -92,11 +92,12 @@ def test_a_package_for_the_noise_on_bins_is_missing(
     ("party", "column", "values", "message"),
     [
         ("bank", "left", [0, 1, 2] * 30, "found 3 classes, allowed: 2"),
-        ("bank", "left", [0] * 90, "found 1 classes, allowed: 2"),
+        ("bank", "left", [0] * 90, "found 1 classes, allowed: 2: both outcomes are needed"),
         ("bank", "left", [1] * 5 + [0] * 85, "5 rows of its rarer class"),
         ("bank", "g", [f"g{i}" for i in range(90)], ""),
         ("bank", "manager", ["Ann", "Ann"], "1 repeat one"),
         ("bureau", "y", [3e13] * 90, "too large to add up"),
+        ("bureau", "y", [5] * 80 + [6] * 10, "no usable column of bureau for 'churn'"),
     ],
 )
 def test_what_would_end_the_job_later_is_a_problem_now(
