@@ -29,7 +29,7 @@ def how_to_read(text: pa.ChunkedArray | pa.Array, name: str, *, category: bool =
     as_text = f'types = {{ {quoted_name(name)} = "string" }}'
     if not found:
         other = f", or take the column as categories: {as_text} in tables.toml"
-        return f"clean them{other if category else ''}"
+        return f"clean them{other}" if category else "clean them, or name a column of numbers"
     ways = []
     for form, _ in found[:2]:
         rest = _rest(distinct, form)

@@ -11,8 +11,8 @@ import codecs
 import csv
 import io
 import os
-import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from federated.readers.base import CsvFormat, Reader
+from federated.readers.encodings import byte_order_mark, other_encoding, utf_8_after_all
+from federated.readers.header import HeaderAgain, header_below
 from federated.readers.scan import Scan, Scanner
 from federated.readers.sniff import open_text, unreadable
 from psi.protocol.errors import InputError
@@ -49,6 +51,9 @@ class CsvReader(Reader):
         Raises:
             InputError: an empty file, another encoding, or a file that is no CSV.
         """
+        found_in = f"{self.where}: {self._path.name}"
+        if (error := utf_8_after_all(found_in, self._stream, self._form.encoding)) is not None:
+            raise error
         scanner, held = self._scanner(), b""
         for block in self._blocks():
             scanner.feed(block)
@@ -105,8 +110,9 @@ class CsvReader(Reader):
                 with its line), another encoding, fewer rows than the file has.
         """
         del text
-        if not set(columns) <= set(self.columns()):
+        if missing := [name for name in columns if name not in self.columns()]:
             self._scan()  # lines above the header are the likelier cause, and are said with theirs
+            self._below(columns, missing[0])
         header = self.known(columns)
         for column in columns:
             if header.count(column) > 1:
@@ -123,6 +129,15 @@ class CsvReader(Reader):
                 hint="if it is still being written, wait; else export it again",
             )
         return table
+
+    def _below(self, columns: Sequence[str], missing: str) -> None:
+        """Refuse a file whose header stands below other lines of as many fields."""
+        head = next(iter(self._blocks()), b"").decode("utf-8", "replace")
+        if line := header_below(head, self._form.delimiter, columns):
+            raise InputError(
+                f"{self.where}: no column {missing!r} in line 1 of {self._path.name}",
+                hint=f"line {line} looks like the header: delete the lines above it",
+            )
 
     def _parsed(self, header: list[str], columns: Sequence[str], scan: Scan) -> pa.Table:
         form = self._form
@@ -182,6 +197,12 @@ class CsvReader(Reader):
                 f"{self.where}: {name} line {found.after_line}: text follows a closing quote",
                 hint=f'{hint}; quote = "" where quotes are ordinary characters',
             )
+        if found.again_line:
+            raise InputError(
+                f"{self.where}: {name} line {found.again_line:,} is the header again",
+                hint="it looks put together from several files: delete that line, or bind their "
+                "folder, which is read as one table",
+            )
         if found.longest > _LONGEST:
             raise InputError(f"{self.where}: {name} has a row of more than 1 GB")
         return found
@@ -234,6 +255,10 @@ class CsvReader(Reader):
         """Whether quotes within the file are written with a backslash."""
         return any(b'\\"' in block for block in self._blocks())
 
+    def _encoding(self) -> InputError:
+        found = f"{self.where}: {self._path.name}"
+        return other_encoding(found, self._stream, self._form.encoding)
+
     def _stream(self) -> pa.NativeFile:
         return open_text(self.where, self._path)
 
@@ -242,7 +267,7 @@ class CsvReader(Reader):
         form, first = self._form, True
         name = codecs.lookup(form.encoding).name
         try:
-            if (marked := _marked(self._stream())) and not name.startswith(marked):
+            if (marked := byte_order_mark(self._stream())) and not name.startswith(marked):
                 raise self._encoding()
             with self._stream() as stream:
                 decoder = None if name.startswith("utf-8") else codecs.getincrementaldecoder(name)()
@@ -260,74 +285,6 @@ class CsvReader(Reader):
         except OSError as error:
             raise unreadable(self.where, self._path, error) from None
 
-    def _encoding(self) -> InputError:
-        """Where the text stops being of its encoding, and which other one the whole file is in."""
-        form = self._form
-        line, others = self._first_bad_line(form.encoding), list[str]()
-        name = codecs.lookup(form.encoding).name
-        if name == "utf-8" and 0 < self._first_bad_line("ascii") < line:
-            # other encodings take nearly any bytes, and would garble what is read well so far
-            return InputError(
-                f"{self.where}: {self._path.name} is not {form.encoding} text from line {line:,} "
-                "on, and is before",
-                hint="it mixes encodings, as files put together from several do: export it as one",
-            )
-        marked = _marked(self._stream())
-        for name in (marked,) if marked else ("utf-8", "gb18030"):
-            same = codecs.lookup(name) == codecs.lookup(form.encoding)
-            if not same and not self._first_bad_line(name):
-                others += self._chinese() if name == "gb18030" else [f'"{name}"']
-        hint = f"try encoding = {' or '.join(others)} in tables.toml"
-        if not others:
-            hint = "it may mix encodings, as files put together from several do: export it as one"
-            western = not self._first_bad_line("windows-1252")  # which takes nearly all bytes
-            if western and self._first_bad_line("ascii") == line:
-                it = 'if it is Western European, set encoding = "windows-1252" in tables.toml'
-                hint = f"{it}; if not, {hint}"
-        place = f" from line {line:,} on" if line > 1 else ""
-        found = f"{self._path.name} is not {form.encoding} text{place}"
-        return InputError(f"{self.where}: {found}", hint=hint)
-
-    def _chinese(self) -> list[str]:
-        """GBK takes most bytes, Western text too: what the first lines of a file look like.
-
-        Chinese text is of pairs of high bytes. An umlaut or accent stands alone, between letters.
-        """
-        block = next(iter(self._raw()), b"")
-        runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", block)]
-        alone = sum(run == 1 for run in runs)
-        big5 = ['"big5"'] if not self._first_bad_line("big5") else []
-        return ['"windows-1252"' if 2 * alone > len(runs) else '"gbk"', *big5]
-
-    def _raw(self) -> Iterator[bytes]:
-        with self._stream() as stream:
-            while raw := stream.read(_BLOCK):
-                yield raw
-
-    def _first_bad_line(self, encoding: str) -> int:
-        """The number of the first line that is not of this encoding; 0 if all are."""
-        decoder, line = codecs.getincrementaldecoder(encoding)(), 1
-        with self._stream() as file:
-            while part := file.read(1 << 20):
-                try:
-                    line += decoder.decode(part).count("\n")
-                except UnicodeDecodeError as error:
-                    return line + error.object[: error.start].count(b"\n")
-        try:
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return line
-        return 0
-
-
-def _marked(stream: pa.NativeFile) -> str:
-    """ "utf-16" or "utf-32" for a file that begins with its mark, else ""."""
-    with stream:
-        head = stream.read(4)
-    if head in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
-        return "utf-32"
-    return "utf-16" if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
-
 
 def _stamp(path: Path) -> tuple[int, int, int]:
     found = os.stat(path)
@@ -344,8 +301,10 @@ def _whole(path: Path, stamp: tuple[int, int, int], form: CsvFormat) -> list[Sca
 def _kept(path: Path, stamp: tuple[int, int, int], form: CsvFormat, reader: CsvReader) -> Scan:
     place = _whole(path, stamp, form)
     if not place:
-        scanner = reader._scanner()
+        scanner, again = reader._scanner(), HeaderAgain(form.delimiter)
         for block in reader._blocks():
+            begins = scanner.line
             scanner.feed(block)
-        place.append(scanner.done())
+            again.feed(block, begins, scanner.header_bytes)
+        place.append(replace(scanner.done(), again_line=again.line))
     return place[0]

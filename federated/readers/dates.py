@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from psi.protocol.errors import MisuseError
 
-__all__ = ["EXCEL", "check_pattern", "written_dates"]
+__all__ = ["EXCEL", "check_pattern", "patterns_of", "written_dates"]
 
 EXCEL = "excel"
 """The pattern of days as a spreadsheet counts them: 45931 is 2025-10-01."""
@@ -22,6 +22,7 @@ _PARTS = {
     "mm": r"(?P<m>\d{1,2})",
     "dd": r"(?P<d>\d{1,2})",
 }
+_ORDERS = ("dd mm yyyy", "mm dd yyyy", "dd mm yy", "mm dd yy", "yy mm dd")
 _LATEST = 30
 """Years of two digits up to this one are of this century."""
 
@@ -66,6 +67,27 @@ def written_dates(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
     dash, nothing = pa.scalar("-", pa.large_string()), pa.scalar("", pa.large_string())
     date = pc.binary_join_element_wise(year, _two(month), _two(day), dash)
     return pc.if_else(fits, pc.binary_join_element_wise(date, time, nothing), values)
+
+
+def patterns_of(text: pa.Array | pa.ChunkedArray) -> tuple[str, ...]:
+    """The patterns that read all of these texts as days, of those that people write; at most two.
+
+    Two where days and months may be either: 03/04/1980.
+    """
+    known = pc.unique(text).drop_null()
+    if not len(known):
+        return ()
+    mark = pc.extract_regex(known, r"^\s*\d{1,2}(?P<mark>[./ -])\d{1,2}").drop_null()
+    marks = pc.unique(pc.struct_field(mark, ["mark"])).to_pylist() if len(mark) else []
+    named = [order.replace(" ", one) for one in marks[:1] for order in _ORDERS]
+    return tuple(pattern for pattern in (*named, EXCEL) if _all_days(known, pattern))[:2]
+
+
+def _all_days(known: pa.Array, pattern: str) -> bool:
+    text = written_dates(pa.chunked_array([known.cast(pa.large_string())]), pattern)
+    first = pc.utf8_slice_codeunits(text, 0, 10)
+    days = pc.strptime(first, "%Y-%m-%d", "s", error_is_null=True)
+    return not days.null_count and bool(pc.all(pc.equal(pc.utf8_length(first), 10)).as_py())
 
 
 def _serial(values: pa.ChunkedArray) -> pa.ChunkedArray:

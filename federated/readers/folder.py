@@ -1,7 +1,8 @@
 """A folder of parts, as Spark, Hive and pandas leave it, read as one table.
 
 Parts are Parquet or CSV, in the order of their names; files and folders whose name begins with `_`
-or `.` are no parts. A folder `region=01` gives its parts a column `region`, as text. Parts may
+or `.` are no parts, nor is what desktops leave there. A folder `region=01` gives its parts a column
+`region`, as text. Parts may
 differ in width and order of columns; types that do not go together are named by part and column.
 """
 
@@ -145,7 +146,12 @@ class FolderReader(Reader):
 
 
 def _hidden(path: Path) -> bool:
-    """Markers, checksums and unfinished parts: `_SUCCESS`, `.part.crc`, `_temporary/...`."""
+    """Markers, checksums and unfinished parts: `_SUCCESS`, `.part.crc`, `_temporary/...`.
+
+    And what desktops and spreadsheets leave: `Thumbs.db`, `~$open.xlsx`.
+    """
+    if path.name.lower() in ("thumbs.db", "desktop.ini") or path.name[0] == "~":
+        return True
     return any(part[0] == "." or (part[0] == "_" and "=" not in part) for part in path.parts)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.readers.advice import how_to_read
+from federated.readers.advice import how_to_read, quoted_name
 from federated.readers.canonical import hex_text, is_bytes, is_text
 from federated.readers.dates import written_dates
 from federated.readers.fillers import WORDS
@@ -143,7 +143,7 @@ def _settled(
     elif kind and not _number(values.type):
         raise InputError(f"{_place(where, name)}: found {values.type}, declared {kind!r}")
     elif not key and is_text(values.type) and (textual or declared.marks(name)):
-        values = _numbers(values, name, declared, nulls, notes)
+        values = _numbers(values, name, declared, nulls, notes, where)
     return values, notes
 
 
@@ -250,12 +250,22 @@ def _forced(
     return numbers
 
 
+def _undeclared(name: str, form: Spelling) -> str:
+    """What to declare where numbers are written as programs write them."""
+    key = quoted_name(name)
+    keys = [f'decimal = {{ {key} = "." }}'] if form.decimal != "." else []
+    keys += [f'thousands = {{ {key} = "" }}'] if form.thousands else []
+    every = ', beside "*" for all others' if keys else ""
+    return f"in tables.toml set {', '.join(keys)}{every}"
+
+
 def _numbers(
     values: pa.ChunkedArray,
     name: str,
     declared: Declared,
     nulls: tuple[str, ...] | None,
     notes: dict[str, Any],
+    where: str,
 ) -> pa.ChunkedArray:
     """Numbers where all values are some, words for nothing left out; else the text."""
     plain = None if declared.marks(name) else plain_numbers(values)
@@ -269,6 +279,14 @@ def _numbers(
         found, wrong = spelled(text, declared.spelling(name))
         codes = pc.any(pc.match_substring_regex(text, r"^-?0\d")).as_py()
         numbers = None if wrong.any() or codes else found
+        if wrong.any() and plain_numbers(text) is not None:
+            form, first = declared.spelling(name), int(np.flatnonzero(wrong)[0]) + 1
+            declared_so = f"decimal = {form.decimal!r} and thousands = {form.thousands!r}"
+            raise InputError(
+                f"{_place(where, name)}: {int(wrong.sum()):,} of {len(values):,} values are not as "
+                f"declared, {declared_so}, the first in row {first:,}: all have a point",
+                hint=_undeclared(name, form),
+            )
     else:
         numbers = plain_numbers(text)
     if numbers is None:

@@ -40,6 +40,11 @@ def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
             "for the column unmasked"
         )
     found += _of_values(report)
+    if report.totals:
+        found.append(
+            f"{name}: {report.totals:,} rows are called a total (Total, 合计 …): a sum is no "
+            "record; delete them"
+        )
     if report.byte_order_marks:
         marks = report.byte_order_marks
         found.append(f"{name}: {marks:,} byte-order marks inside the data, removed")
@@ -117,6 +122,16 @@ def _of_form(report: ColumnReport, given: pa.DataType) -> list[str]:
             f"{name}: {report.invalid['wrong length']:,} rows have the wrong length: values cut "
             "off, leading zeros lost, or another kind of identifier"
         )
+    if report.hashed:
+        found.append(
+            f"{name}: {report.hashed:,} rows look like hashes: they match only as kind text, and "
+            "where the other party has the same hash of the same spelling; better ask for the "
+            "column as it was"
+        )
+    if wrong := report.invalid.get("wrong format", 0) + report.invalid.get("wrong date", 0):
+        found.append(
+            f"{name}: {wrong:,} rows are no {report.kind} as it is read: {_written(report)}"
+        )
     strange = report.invalid.get("bad character", 0) - report.scientific
     if strange * 200 > report.rows:
         found.append(
@@ -124,6 +139,21 @@ def _of_form(report: ColumnReport, given: pa.DataType) -> list[str]:
             "place of a value (none, to follow), or values of another column"
         )
     return found
+
+
+def _written(report: ColumnReport) -> str:
+    """What to write into `tables.toml` so that days are read, as far as trying finds it."""
+    key = quoted_name(report.column)
+    if report.dates:
+        ways = " or ".join(f'dates = {{ {key} = "{pattern}" }}' for pattern in report.dates)
+        which = ", by what stands first, the day or the month" * (len(report.dates) > 1)
+        return f"in tables.toml set {ways}{which}"
+    if report.kind == "date":
+        return (
+            "days are written 2026-07-31; where all are written in another way, say it in "
+            f'tables.toml: dates = {{ {key} = "dd.mm.yyyy" }}; export seconds since 1970 as days'
+        )
+    return "notes, several values in one cell, or values of another column"
 
 
 def _of_level(level: LevelReport, report: PreflightReport) -> list[str]:

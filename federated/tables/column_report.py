@@ -29,6 +29,7 @@ _HELD = 0.8
 """The least share of the variance in a hundredth of the rows of a heavy tail; .07 where normal."""
 _MANY_ROWS = 1000
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+_UNSEEN = "[\\s\u00a0\u00ad\u200b-\u200f\u2060\ufeff]+"
 _QUOTED = r"^\s+[\"'].*[\"']\s*$"
 
 
@@ -103,6 +104,8 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
             wrong += _of_numbers(table, name)
     elif kind == "number" and {"feature", "measure"} & set(roles):
         wrong += _of_numbers(table, name)
+    if trained and distinct == 1 and missing < len(values):
+        wrong.append("the same value in all rows that have one: it tells a model nothing")
     if notes.get("words"):
         wrong.append(
             f"{notes['words']:,} words for nothing (NA, NULL …) are taken as missing: nulls = {{ "
@@ -155,7 +158,7 @@ def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) 
     found, trimmed = list[str](), pc.utf8_trim_whitespace(values)
     marks = pc.value_counts(trimmed.filter(pc.fill_null(pc.is_in(trimmed, _STAND_INS), False)))
     if len(marks):
-        shown = ", ".join(f'"{text}"' for text in sorted(marks.field("values").to_pylist())[:8])
+        shown = ", ".join(f'"{text}"' for text in sorted(marks.field("values").to_pylist()))
         count = int(pc.sum(marks.field("counts")).as_py())
         key = quoted_name(name)
         found.append(
@@ -174,6 +177,11 @@ def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) 
     quoted = int(pc.sum(pc.match_substring_regex(values, _QUOTED)).as_py() or 0)
     if quoted:
         found.append(f"{quoted:,} rows have quotes behind a blank, which are part of the text")
+    if category and (alike := distinct - _spelled_apart(values)):
+        found.append(
+            f"{alike:,} of {distinct:,} categories differ from another by case, width, blanks or "
+            "invisible marks alone: each is a category of its own; bring them to one spelling"
+        )
     if category and distinct > FEW and mostly_dates(values):
         found.append(
             f"{distinct:,} different dates, each taken for a category: turn them into an age or a "
@@ -185,6 +193,14 @@ def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) 
             "them, or leave the column out"
         )
     return found
+
+
+def _spelled_apart(values: pa.ChunkedArray) -> int:
+    """How many different texts are left without case, width, blanks and invisible marks."""
+    text = pc.utf8_normalize(pc.unique(values).drop_null(), "NFKC")
+    return int(
+        pc.count_distinct(pc.utf8_lower(pc.replace_substring_regex(text, _UNSEEN, ""))).as_py()
+    )
 
 
 def _of_numbers(table: pa.Table, name: str) -> list[str]:

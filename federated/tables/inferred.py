@@ -8,6 +8,7 @@ neither until the table's owner says which: it would be pooled into one category
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,9 @@ _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 _DATE = r"^\d{4}\D{1,2}\d{1,2}\D{1,2}\d{1,2}(?:\D.*)?$|^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:\D.*)?$"
 
 
+_BEFORE_UNIT = r"^[+-]?(?:\d+[.,]?)+\s*(?P<unit>[^\d\s.,]{0,4})$"
+_UNITS = 3
+"""Different words behind numbers, none among them, that are units rather than codes."""
 _IN_QUOTES = r"^\s*=?\s*[\"'](.*)[\"']\s*$"
 """As ` "12.5"`, where a blank makes the quotes part of the text, and ="12.5" of spreadsheets."""
 
@@ -107,6 +111,17 @@ def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken
         if fitting(known):
             hint = how_to_read(text, name)
             return Taken("", f"{many:,} different texts that spell numbers", hint, many)
+    if many > MANY and (units := _with_units(known)):
+        hint = (
+            f"delete what stands behind the numbers, {units}; multiply where it is a factor (%, 万)"
+        )
+        as_text = f'types = {{ {quoted_name(name)} = "string" }}'
+        return Taken(
+            "",
+            f"{many:,} different numbers with words or marks behind them",
+            f"{hint}; to take it as categories, {as_text} in tables.toml",
+            many,
+        )
     return Taken(CATEGORY, distinct=many)
 
 
@@ -135,8 +150,31 @@ def _of_numbers(name: str, distinct: pa.Array, known: pa.Array, many: int) -> Ta
 def _share(text: pa.ChunkedArray) -> str:
     trimmed = pc.utf8_trim_whitespace(text)
     numeric = pc.or_(pc.match_substring_regex(trimmed, _NUMBER), pc.is_in(trimmed, _WORDS))
-    wrong = int(pc.sum(pc.invert(numeric)).as_py() or 0)
-    return f"{wrong:,} of {len(text):,} values are not numeric, the others are"
+    wrong = pc.fill_null(pc.invert(numeric), False)
+    count, first = int(pc.sum(wrong).as_py() or 0), int(pc.index(wrong, True).as_py()) + 1
+    return (
+        f"{count:,} of {len(text):,} values are not numeric, the first in row {first:,}; the "
+        "others are"
+    )
+
+
+def _with_units(known: pa.Array) -> str:
+    """What stands behind numbers where it is one of a few units; "" where it is no such column.
+
+    A unit is no value of a row: it is shown where most rows have it.
+    """
+    parts = pc.extract_regex(known, _BEFORE_UNIT)
+    rests = pc.struct_field(parts, ["unit"]).drop_null()
+    counts = pc.value_counts(rests)
+    named = [text for text in counts.field("values").to_pylist() if text]
+    if len(rests) < len(known) or not named or len(counts) > _UNITS:
+        return ""
+    shown = [
+        one for one in counts.to_pylist() if one["values"] and 10 * one["counts"] >= len(known)
+    ]
+    return (
+        ", ".join(json.dumps(one["values"], ensure_ascii=False) for one in shown) or "a few words"
+    )
 
 
 def _count(text: pa.Array, pattern: str) -> int:

@@ -97,7 +97,7 @@ def _spelled(values: pa.ChunkedArray, name: str, place: str) -> pa.ChunkedArray:
     if wrong:
         raise InputError(
             f"{place} {name!r}: {wrong} of {len(text)} values are not numeric",
-            hint=how_to_read(values, name),
+            hint=how_to_read(values, name, category=False),
         )
     return pc.replace_substring_regex(text, r"^\+", "").cast(pa.float64())
 
@@ -120,7 +120,7 @@ def binary_label(table: pa.Table, column: str, *, positive: str = "", where: str
     text = pc.replace_substring_regex(text, r"^([+-]?\d+)\.0+$", r"\1")
     classes = [str(found) for found in pc.unique(text).to_pylist()]
     if len(classes) != 2:
-        hint = ""
+        hint = "both outcomes are needed, of rows whose label is known"
         if len(classes) > 2:
             hint = (
                 f"one that means missing: nulls = {{ {quoted_name(column)} = [...] }} in "
@@ -138,7 +138,10 @@ def binary_label(table: pa.Table, column: str, *, positive: str = "", where: str
             )
         wanted = fits[0]
     elif wanted not in classes:
-        raise InputError(f"{place}: no row has the class that positive names")
+        raise InputError(
+            f"{place}: no row has the class that positive names",
+            hint="write it as the table has it; case and blanks around it do not matter",
+        )
     found = pc.equal(text, wanted).cast(pa.float64()).to_numpy(zero_copy_only=False)
     return np.asarray(found, dtype=np.float64)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.readers.dates import patterns_of
 from federated.readers.fillers import FILLERS
 from federated.readers.settle import notes_of
 from federated.tables.advice import of_column, of_report, problems
@@ -33,6 +34,8 @@ _MIDNIGHT = r"[\dT] ?0?0:00(?::00(?:\.0*)?)?\s*$"
 _WRAPPED = r"""^\s*(?:="[^"]*"|'[^']+|(?:\{|urn:uuid:)[0-9a-fA-F-]{32,36}\}?)\s*$"""
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _CODED = ("identity_number", "credit_code", "lei", "phone", "number")
+_HASHED = r"^\s*(?:0x)?(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})\s*$"
+_TOTAL = r"(?i)^\s*(?:(?:grand |sub ?)?totals?|sums?|合\s*计|总\s*计|小\s*计|汇总)\s*[:：]?\s*$"
 _FILLERS = pa.array(sorted({one.strip() for one in FILLERS}), pa.large_string())
 
 
@@ -115,7 +118,7 @@ def _mistyped(text: pa.Array, cleaned: Cleaned) -> int:
 def _uneven(text: pa.Array, kind: str) -> tuple[int, int]:
     """The fewest and most digits where all texts are numbers of differing lengths, none from 0."""
     known = pc.utf8_trim_whitespace(text.drop_null())
-    if kind != "text" or not len(known) or _count(known, r"^[1-9]\d*$") < len(known):
+    if kind != "text" or not len(known) or _count(known, r"^(?:0|[1-9]\d*)$") < len(known):
         return 0, 0
     ends = pc.min_max(pc.utf8_length(known)).as_py()
     return (ends["min"], ends["max"]) if ends["min"] < ends["max"] else (0, 0)
@@ -179,5 +182,10 @@ def _column(
         wrapped=_count(text, _WRAPPED),
         control=_count(text, _CONTROL),
         uneven=_uneven(text, cleaned.kind),
+        dates=patterns_of(text.filter(pc.is_null(cleaned.values)))
+        if cleaned.kind == "date"
+        else (),
+        hashed=0 if plain else _count(text, _HASHED),
+        totals=_count(text, _TOTAL),
     )
     return replace(found, suggestions=tuple(of_column(found, values.type)))

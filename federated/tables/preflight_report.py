@@ -19,7 +19,9 @@ class ColumnReport:
     `mistyped`: valid with 0 for O or 1 for I; `times`: with a time of day; `fillers`: what stands
     for nothing on a public list, with its count; `wrapped`: written for a spreadsheet (="0123",
     '0123); `control`: with NUL and the like; `uneven`: the fewest and most digits of numbers that
-    have no leading zero among them, where these differ.
+    have no leading zero among them, where these differ; `dates`: the patterns that read days that
+    are written in another way; `hashed`: as long as a hash in hexadecimal; `totals`: called a
+    total.
     """
 
     column: str
@@ -43,6 +45,9 @@ class ColumnReport:
     wrapped: int = 0
     control: int = 0
     uneven: tuple[int, int] = (0, 0)
+    dates: tuple[str, ...] = ()
+    hashed: int = 0
+    totals: int = 0
 
     @property
     def usable(self) -> int:

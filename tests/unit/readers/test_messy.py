@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from federated.readers.header import HeaderAgain
 from federated.tables.bindings import TablesFile
 from federated.tables.column_report import columns_taken
 from federated.tables.preflight import preflight
 from federated.tables.source import MemorySource
-from psi.protocol import InputError
+from psi.protocol import FedprofileError, InputError, JobError
 
 LINES = [f"{i:06d},city {i % 3},{i}.5" for i in range(60)]
 HEAD = "id,city,amount"
@@ -63,6 +65,12 @@ def whole(*lines: str) -> str:
             "from line 62 on, and is before",
             "mixes encodings",
         ),
+        (
+            whole(HEAD, *LINES, f"\ufeff{HEAD}", *LINES),
+            "line 62 is the header again",
+            "delete that",
+        ),
+        (whole("Report,,", ",,", HEAD, *LINES), "no column 'id' in line 1", "line 3 looks like"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(
@@ -71,6 +79,90 @@ def test_what_is_wrong_is_told_with_its_line(
     with pytest.raises(InputError, match=message) as caught:
         load(tmp_path, text)
     assert hint in caught.value.hint
+
+
+CHINESE = whole(HEAD, *LINES).replace("city 0", "北京")
+
+
+@pytest.mark.parametrize(
+    ("text", "declared", "advised"),
+    [
+        (whole(HEAD, *LINES).encode("utf-16-le"), "utf-16", "utf-16-le"),
+        (CHINESE.replace("city 1", "㐂").encode("gb18030"), "gbk", "gb18030"),
+        (CHINESE.encode(), "gbk", "utf-8"),
+        (CHINESE.encode(), "latin-1", "utf-8"),
+        (CHINESE.encode("gbk"), "utf-8", "gbk"),
+        (CHINESE.encode("utf-16"), "gbk", "utf-16"),
+    ],
+)
+def test_the_advice_on_an_encoding_reads_the_file(
+    tmp_path: Path, text: bytes, declared: str, advised: str
+) -> None:
+    """UTF-8 that is read as something else gives no error by itself, and garbles every category."""
+    (tmp_path / "t.csv").write_bytes(text)
+    for encoding in (declared, advised):
+        (tmp_path / "tables.toml").write_text(
+            f'[bank.t]\npath = "t.csv"\nencoding = "{encoding}"\n'
+        )
+        table = TablesFile.load(tmp_path / "tables.toml")["bank.t"]
+        if encoding == declared:
+            with pytest.raises(InputError, match=r"utf-8 text|not .* text") as caught:
+                table.load(["id", "city"])
+            assert f'encoding = "{advised}"' in caught.value.hint
+        else:
+            assert table.load(["id", "city"]).column("city")[2].as_py() == "city 2"
+
+
+def test_the_header_again_is_found_wherever_a_block_ends() -> None:
+    data = whole(HEAD, *LINES, "x,id,city,amount", HEAD, *LINES).encode()
+    for size in (41, 100, len(data)):
+        again, line = HeaderAgain(","), 1
+        for start in range(0, len(data), size):
+            block = data[start : start + size]
+            again.feed(block, line, len(HEAD) + 1)
+            line += block.count(b"\n")
+        assert again.line == 63
+
+
+@pytest.mark.parametrize("pattern", ["dd/mm/yyyy", "mm/dd/yyyy", "dd.mm.yy", "yy-mm-dd", "excel"])
+def test_the_advice_on_days_reads_the_keys(tmp_path: Path, pattern: str) -> None:
+    """Such keys match nothing until the form is declared."""
+    form = pattern.replace("yyyy", "%Y").replace("yy", "%y").replace("mm", "%m").replace("dd", "%d")
+    days = [date(1999, 12, 13) + timedelta(days=i) for i in range(60)]
+    texts = [
+        str((day - date(1899, 12, 30)).days) if form == "excel" else f"{day:{form}}" for day in days
+    ]
+    (tmp_path / "t.csv").write_text(whole("born,x", *(f"{text},1" for text in texts)))
+    usable = []
+    for more in ("", f'dates = {{ born = "{pattern}" }}\n'):
+        (tmp_path / "tables.toml").write_text(f'[bank.t]\npath = "t.csv"\n{more}')
+        table = TablesFile.load(tmp_path / "tables.toml")["bank.t"].load(["born"], keys=["born"])
+        found = preflight(table, [["born"]], {"born": "date"})
+        usable.append(found.usable)
+        if not more:
+            assert f'dates = {{ born = "{pattern}" }}' in " ".join(found.suggestions)
+    assert usable == [0, 60]
+
+
+def test_days_that_may_be_read_two_ways_have_both_named() -> None:
+    keys = pa.table({"born": ["03/04/1980", "05/06/1980"]})
+    told = " ".join(preflight(keys, [["born"]], {"born": "date"}).suggestions)
+    assert 'born = "dd/mm/yyyy" } or dates = { born = "mm/dd/yyyy" }, by what stands first' in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ("identity_number", "0123456789abcdef" * 2, "look like hashes"),
+        ("email", "a@x.com; b@x.com", "50 rows are no email as it is read: notes, several values"),
+        ("date", "1700000000000", "export seconds since 1970 as days"),
+        ("text", "合计", "50 rows are called a total"),
+        ("text", "Grand Total:", "50 rows are called a total"),
+    ],
+)
+def test_keys_that_cannot_match_say_why(kind: str, value: str, said: str) -> None:
+    found = preflight(pa.table({"id": [value] * 50}), [["id"]], {"id": kind})
+    assert said in " ".join(found.suggestions)
 
 
 def test_a_delimiter_added_to_the_header_as_advised_reads_the_file(tmp_path: Path) -> None:
@@ -158,6 +250,91 @@ def test_texts_that_hide_numbers_or_days_are_no_categories_in_silence(tmp_path: 
         assert told[name].problem
         assert "90 different numbers in quotes" in " ".join(told[name].wrong)
     assert "90 different dates, each taken for a category" in " ".join(told["day"].wrong)
+
+
+@pytest.mark.parametrize("unit", [" kg", "万", "期"])
+def test_numbers_with_a_unit_are_no_categories_in_silence(unit: str) -> None:
+    """More than a hundred would be pooled into one category, and the column be gone."""
+    values = [f"{i * 3}{unit if i % 4 else ''}" for i in range(200)]
+    (told,) = columns_taken(pa.table({"x": values}), {"x": ["feature"]})
+    assert told.problem
+    assert "different numbers with words or marks behind them" in told.wrong[0]
+    assert f'"{unit.strip()}"' in told.wrong[0]
+    codes = pa.table({"x": [f"{i}{chr(65 + i % 26)}" for i in range(200)]})
+    assert not columns_taken(codes, {"x": ["feature"]})[0].problem
+
+
+def test_the_row_of_the_first_value_that_is_no_number_is_named() -> None:
+    values = [str(i / 4) for i in range(200)]
+    values[16] = "<5"
+    (told,) = columns_taken(pa.table({"x": values}), {"x": ["feature"]})
+    assert "1 of 200 values are not numeric, the first in row 17" in told.wrong[0]
+
+
+def test_categories_that_differ_by_spelling_alone_are_counted() -> None:
+    spelled = ["Gold", "gold", "GOLD ", "Ｇold", "Go ld", "\ufeffGold", "Gold\u200b", "Silver"]
+    (told,) = columns_taken(pa.table({"x": spelled * 9}), {"x": ["feature"]})
+    assert "6 of 8 categories differ from another by case, width" in " ".join(told.wrong)
+    (told,) = columns_taken(pa.table({"x": ["gold", "silver"] * 9}), {"x": ["feature"]})
+    assert told.wrong == ()
+
+
+def test_advice_on_what_stands_for_nothing_names_all_of_it() -> None:
+    marks = ["#N/A", "-", "--", "NULL", "NaN", "None", "null", "无", "未知", "N/A"]
+    (told,) = columns_taken(pa.table({"x": ["a", "b", *marks] * 9}), {"x": ["feature"]})
+    assert all(f'"{mark}"' in told.wrong[0] for mark in marks)
+
+
+@pytest.mark.parametrize(
+    ("more", "message", "advised"),
+    [
+        (
+            'decimal = ","\n',
+            "40 of 40 values are not as declared",
+            'decimal = { "*" = ",", z = "." }',
+        ),
+        (
+            'decimal = ","\nthousands = "."\n',
+            "values are not as declared",
+            'decimal = { "*" = ",", z = "." }\nthousands = { "*" = ".", z = "" }',
+        ),
+        ('row_number = "z"\n', "row_number: 'z' found, a column of the table", 'row_number = "n"'),
+        ('permissions = { zz = "never" }\n', "no column 'zz'", 'permissions = { z = "never" }'),
+        ('keys = ["idd"]\n', "no column 'idd'", 'keys = ["id"]'),
+        ('kinds = { idd = "phone" }\n', "no column 'idd'", 'kinds = { id = "phone" }'),
+        ('data_class = { zz = "bureau" }\n', "no column 'zz'", 'data_class = { z = "bureau" }'),
+    ],
+)
+def test_a_section_that_does_not_fit_its_table_is_refused(
+    tmp_path: Path, more: str, message: str, advised: str
+) -> None:
+    """Each was passed over: a column that was to be kept out of jobs stood open to them."""
+    (tmp_path / "t.csv").write_text(whole("id,z", *(f"c{i},{i / 4:.3f}" for i in range(40))))
+    for said in (more, advised):
+        (tmp_path / "tables.toml").write_text(f'[bank.t]\npath = "t.csv"\n{said}\n')
+        table = TablesFile.load(tmp_path / "tables.toml")["bank.t"]
+        if said == more:
+            with pytest.raises(FedprofileError, match=message):
+                table.load(["id", "z"])
+        else:
+            assert table.load(["z"]).column("z")[7].as_py() == 1.75
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('[bank.t]\npath = "C:\\data\\t.csv"\n', "write a path with /"),
+        ('[bank.t]\npath = "a.csv"\n[bank.t]\npath = "b.csv"\n', "stands twice"),
+        ('[bank.t]\ntypes = { 支行 = "string" }\n', "stand in quotes where they are keys"),
+        ("[bank.t]\npath = “t.csv”\n", "“ is no mark of TOML"),
+        ('["bank.t"]\npath = "t.csv"\n', "write [bank.t] without quotes"),
+    ],
+)
+def test_slips_in_toml_are_told_as_what_they_are(tmp_path: Path, text: str, hint: str) -> None:
+    (tmp_path / "tables.toml").write_text(text)
+    with pytest.raises(JobError) as caught:
+        TablesFile.load(tmp_path / "tables.toml")
+    assert hint in caught.value.hint
 
 
 def test_a_table_without_columns_or_rows_says_what_to_see(tmp_path: Path) -> None:
