@@ -12,9 +12,12 @@ docs/LEDGER.md lists the kinds of lines and their fields.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
+import io
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +25,7 @@ from typing import Any
 
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.store.files import disk_failed, make_folder
-from psi.protocol import InputError, PeerError
+from psi.protocol import InputError, MisuseError, PeerError
 
 __all__ = [
     "FORMAT",
@@ -36,6 +39,9 @@ __all__ = [
 ]
 
 FORMAT = 2
+HELD_WITHIN = 2.0
+"""Seconds in which a process that was killed has let go of its ledger."""
+
 START = "0" * 64
 _KEYS = {
     "number": int,
@@ -87,7 +93,9 @@ def check_head(head: Head, owner: Identity, session: bytes) -> None:
 class Ledger:
     """Appends to one party's ledger of one job; opens and checks what is there already.
 
-    `parties` are noted where the ledger begins.
+    `parties` are noted where the ledger begins. Whoever has it open holds it alone: two lives of a
+    party in one job would write one account, and use the numbers of sealed frames twice. Raises
+    `MisuseError` where another process, or another life in this one, has it.
 
     `frames[way, peer]` counts the frames noted in each direction, `heads[peer]` is the last head
     that came from a peer; `reopened` says whether an earlier life of this party has written here.
@@ -107,6 +115,7 @@ class Ledger:
         self._taken: dict[tuple[str, int], str] = {}
         self.frames: dict[tuple[str, str], int] = {}
         self.heads: dict[str, Head] = {}
+        self._file = _held(path)
         for line in _whole_lines(path):
             self._take(line)
             if line["kind"] == "received":
@@ -114,13 +123,7 @@ class Ledger:
                 self._taken[body["peer"], body["frame"]] = body["sha256"]
             if line["kind"] == "opened" and line["body"].get("session") != session.hex():
                 raise InputError(f"{path.name} is of another session")
-        try:
-            make_folder(path.parent)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            os.fchmod(self._file, 0o600)
-        except OSError as error:
-            raise disk_failed(f"ledger {path.name}", error) from None
-        self._open, self.reopened = True, self._number > 0
+        self.reopened = self._number > 0
         if not self.reopened:
             who = {
                 name: {"organisation": p.organisation.hex(), "fingerprint": p.fingerprint}
@@ -169,27 +172,25 @@ class Ledger:
     def sync(self) -> None:
         """To the disk: before a head leaves, so that a power failure cannot take its line back."""
         try:
-            os.fdatasync(self._file)
+            os.fdatasync(self._file.fileno())
         except OSError as error:
             raise disk_failed(f"ledger {self._path.name}", error) from None
 
     def close(self) -> None:
         """Sync and close."""
-        if self._open:
-            self._open = False
-            try:
+        if not self._file.closed:
+            with self._file:
                 self.sync()
-            finally:
-                os.close(self._file)
 
     def _append(self, data: bytes) -> None:
         """One write a line, so that a kill leaves none of it half there."""
-        before = os.fstat(self._file).st_size
+        file = self._file.fileno()
+        before = os.fstat(file).st_size
         try:
-            if os.write(self._file, data) != len(data):
+            if os.write(file, data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            os.ftruncate(self._file, before)
+            os.ftruncate(file, before)
             raise disk_failed(f"ledger {self._path.name}", error) from None
 
     def _take(self, line: Mapping[str, Any]) -> None:
@@ -239,6 +240,29 @@ def line_digest(line: Mapping[str, Any]) -> str:
     return hashlib.sha256(
         _text({k: v for k, v in line.items() if k not in ("hash", "signature")}).encode()
     ).hexdigest()
+
+
+def _held(path: Path) -> io.FileIO:
+    """The file, to append to, held alone until it is closed or nobody refers to it any more."""
+    end = time.monotonic() + HELD_WITHIN
+    try:
+        make_folder(path.parent)
+        file = io.FileIO(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))
+        os.fchmod(file.fileno(), 0o600)
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    break
+                time.sleep(0.05)
+    except OSError as error:
+        raise disk_failed(f"ledger {path.name}", error) from None
+    raise MisuseError(
+        f"{path.parent.name[:8]}: another process writes this ledger",
+        hint="a job is played by one process at a time: end the other, or let it go on",
+    )
 
 
 def _whole_lines(path: Path) -> list[dict[str, Any]]:

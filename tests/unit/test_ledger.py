@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,18 +11,19 @@ import pytest
 
 from federated.keys.identity_file import read_identity, write_identity
 from federated.keys.party_keys import PartyKeys
+from federated.ledger import lines
 from federated.ledger.account import verify_ledger
 from federated.ledger.lines import Head, Ledger, check_head, read_ledger
 from federated.store.files import write_atomic
-from psi.protocol import EnvironmentFailed, InputError, PeerError
+from psi.protocol import EnvironmentFailed, InputError, MisuseError, PeerError
 
 KEYS = PartyKeys.generate("bank")
 SESSION = bytes(range(32))
 
 
-def ledger(path: Path, lines: int = 5) -> Ledger:
+def ledger(path: Path, count: int = 5) -> Ledger:
     made = Ledger(path, KEYS, lambda: 1.0, SESSION, {"bank": KEYS.identity})
-    for number in range(lines):
+    for number in range(count):
         made.write("round", step="train", message="sums", bytes=number)
     return made
 
@@ -148,3 +151,26 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: object)
         write_atomic(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_ledger_is_written_by_one_life_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that play one job would use numbers of sealed frames twice."""
+    monkeypatch.setattr(lines, "HELD_WITHIN", 0.1)
+    book = ledger(tmp_path / "l", 1)
+    with pytest.raises(MisuseError, match="another process writes this ledger"):
+        ledger(tmp_path / "l", 1)
+    holds = (
+        "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, 2); print(1, flush=True)"
+    )
+    book.close()
+    words = [sys.executable, "-c", f"{holds}; time.sleep(60)", str(tmp_path / "l")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(MisuseError, match="another process writes this ledger"):
+            ledger(tmp_path / "l", 1)
+        other.kill()
+    monkeypatch.setattr(lines, "HELD_WITHIN", 5.0)
+    ledger(tmp_path / "l", 1).close()  # one that was killed has let go

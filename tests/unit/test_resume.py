@@ -205,6 +205,8 @@ def life(
         except Exception as error:
             session.abort(error)
             thread.name = f"{type(error).__name__}: {error}"
+        finally:
+            session.ledger.close()  # as the end of a process does
 
     thread = threading.Thread(target=live, daemon=True)
     thread.start()
