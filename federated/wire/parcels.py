@@ -8,8 +8,10 @@ connection has lost is sent again, and nothing is taken twice.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import Annotated
 
 from psi.protocol import Length, PeerError, Range, Text, decode, encode, message
@@ -21,6 +23,9 @@ PART = 16 << 20
 """Bytes of a frame in one parcel, at most."""
 
 LARGEST_FRAME = LARGEST_PAYLOAD + (1 << 16)
+
+MOST = 2**50
+"""Parts of one way, at most."""
 
 
 class Kind(IntEnum):
@@ -81,9 +86,9 @@ class Parcel:
     receiver: Annotated[str, Text(64)]
     step: Annotated[str, Text(128)]
     stream: Annotated[bytes, Length(8)]
-    number: Annotated[int, Range(0, 2**50)]
+    number: Annotated[int, Range(0, MOST)]
     taken_stream: Annotated[bytes, Length(8)]
-    taken: Annotated[int, Range(0, 2**50)]
+    taken: Annotated[int, Range(0, MOST)]
     size: Annotated[int, Range(0, LARGEST_FRAME)]
     offset: Annotated[int, Range(0, LARGEST_FRAME)]
     data: Annotated[bytes, Length(PART)]
@@ -95,6 +100,32 @@ class Parcel:
     def to_bytes(self) -> bytes:
         """The parcel on the wire."""
         return encode(self)
+
+    def head(self) -> bytes:
+        """The parcel on the wire up to its data, which follows: what `to_bytes` begins with."""
+        names = [text.encode() for text in (self.sender, self.receiver, self.step)]
+        sizes = [len(name) for name in names]
+        return _layout(*sizes).pack(
+            *_BEGINS, self.kind, _JOB, self.job, sizes[0], names[0], sizes[1], names[1],
+            sizes[2], names[2], _STREAM, self.stream, self.number, _STREAM, self.taken_stream,
+            self.taken, self.size, self.offset, len(self.data),
+        )  # fmt: skip
+
+
+_NOTHING = Parcel(
+    kind=0, job=b"", sender="", receiver="", step="", stream=b"", number=0, taken_stream=b"",
+    taken=0, size=0, offset=0, data=b"",
+)  # fmt: skip
+_BEGINS = tuple(encode(_NOTHING)[:2])
+_JOB, _STREAM, _COUNT = 32, 8, struct.Struct("<Q")
+_NAMES_AT = 2 + 8 + 8 + _JOB
+
+
+@lru_cache(256)
+def _layout(sender: int, receiver: int, step: int) -> struct.Struct:
+    """A parcel up to its data in one piece, for names of so many bytes: as the codec has it."""
+    names = f"Q{sender}sQ{receiver}sQ{step}s"
+    return struct.Struct(f"<BBqQ{_JOB}s{names}Q{_STREAM}sqQ{_STREAM}sqqqQ")
 
 
 def notice(
@@ -118,9 +149,46 @@ def notice(
     )
 
 
-def read_parcel(data: bytes) -> Parcel:
+def read_parcel(data: bytes | memoryview) -> Parcel:
     """The parcel in `data`; raises `PeerError` if it is malformed."""
-    parcel = decode(data, Parcel)
+    parcel = _well_formed(data) or decode(data, Parcel)
     if len(parcel.job) != 32 or parcel.offset + len(parcel.data) > parcel.size:
         raise PeerError("a parcel's sizes do not agree", step=parcel.step)
     return parcel
+
+
+def _well_formed(data: bytes | memoryview) -> Parcel | None:
+    """The parcel in `data`, read in one piece: what the codec makes of it, in a third of the time.
+
+    None for whatever is not quite as it should be: the codec says what is wrong.
+    """
+    at, sizes = _NAMES_AT, []
+    for most in (64, 64, 128):
+        if len(data) < at + _COUNT.size:
+            return None
+        (size,) = _COUNT.unpack_from(data, at)
+        if size > most:
+            return None
+        sizes.append(size)
+        at += _COUNT.size + size
+    layout = _layout(*sizes)
+    if len(data) < layout.size:
+        return None
+    version, number, *fields = layout.unpack_from(data)
+    kind, job_size, job, _, sender, _, receiver, _, step, *counts = fields
+    first, stream, count, second, taken_stream, taken, whole, offset, left = counts
+    sizes_hold = (job_size, first, second) == (_JOB, _STREAM, _STREAM)
+    numbers_hold = 0 <= kind <= 5 and 0 <= count <= MOST and 0 <= taken <= MOST
+    frame_holds = 0 <= whole <= LARGEST_FRAME and 0 <= offset <= LARGEST_FRAME and left <= PART
+    begins = (version, number) == _BEGINS and left == len(data) - layout.size
+    if not (begins and sizes_hold and numbers_hold and frame_holds):
+        return None
+    try:
+        names = [text.decode() for text in (sender, receiver, step)]
+    except UnicodeDecodeError:
+        return None
+    return Parcel(
+        kind=kind, job=job, sender=names[0], receiver=names[1], step=names[2], stream=stream,
+        number=count, taken_stream=taken_stream, taken=taken, size=whole, offset=offset,
+        data=bytes(data[layout.size :]),
+    )  # fmt: skip

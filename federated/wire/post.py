@@ -76,7 +76,7 @@ class PostEndpoint:
         self.by_way: dict[str, dict[str, int]] = {}
         self._me = os.urandom(4)
         self._ways = {peer: Way() for peer in peers if peer != name}
-        self._arrived: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
+        self._arrived: queue.SimpleQueue[tuple[str, bytes, int]] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._failure: BaseException | None = None
         self._stopped: BaseException | None = None

@@ -15,7 +15,7 @@ from federated.session.sealing import SealedFrame
 from federated.wire import post
 from federated.wire.parcels import PART, Kind, Parcel, read_parcel
 from federated.wire.post import PostEndpoint
-from psi.protocol import CodecError, PeerError, PeerGone, Refused, encode
+from psi.protocol import CodecError, PeerError, PeerGone, Refused, decode, encode
 
 JOB = bytes(range(32))
 
@@ -222,6 +222,50 @@ def test_parcels_with_wrong_sizes_are_refused() -> None:
         read_parcel(parcel.to_bytes())
     with pytest.raises(CodecError):
         read_parcel(parcel.to_bytes() + b"x")
+
+
+def test_a_parcel_in_one_piece_is_what_the_codec_makes_of_it() -> None:
+    """The short way of writing and reading one accepts nothing else, and nothing otherwise."""
+    rng = random.Random(5)
+    for _ in range(60):
+        words = ["", "a", "bureau", "银行", "x" * 64]
+        parcel = Parcel(
+            kind=rng.randrange(6),
+            job=rng.randbytes(32),
+            sender=rng.choice(words),
+            receiver=rng.choice(words),
+            step=rng.choice(["", "train/churn/0", "y" * 128]),
+            stream=rng.randbytes(8),
+            number=rng.choice([0, 1, 2**50]),
+            taken_stream=rng.randbytes(8),
+            taken=rng.choice([0, 7, 2**50]),
+            size=300,
+            offset=rng.choice([0, 100]),
+            data=rng.randbytes(rng.choice([0, 1, 200])),
+        )
+        data = parcel.to_bytes()
+        assert parcel.head() + parcel.data == data
+        assert read_parcel(data) == read_parcel(memoryview(data)) == decode(data, Parcel) == parcel
+        for _ in range(40):
+            worse = bytearray(data[: rng.choice([len(data), rng.randrange(len(data))])])
+            if worse:
+                worse[rng.randrange(len(worse))] = rng.choice([0, 1, 2, 64, 128, 255])
+            assert of_codec(bytes(worse)) == of_reader(bytes(worse))
+
+
+def of_codec(data: bytes) -> Parcel | None:
+    try:
+        found = decode(data, Parcel)
+    except PeerError:
+        return None
+    return found if len(found.job) == 32 and found.offset + len(found.data) <= found.size else None
+
+
+def of_reader(data: bytes) -> Parcel | None:
+    try:
+        return read_parcel(data)
+    except PeerError:
+        return None
 
 
 def test_a_restart_in_the_middle_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,8 @@ class Link:
 
     def put(self, parcel: Parcel) -> bool:
         """Send a parcel; False where the way is over, and it has to go another."""
-        data = parcel.to_bytes()
+        head, data = parcel.head(), parcel.data
+        size = _HEAD.pack(len(head) + len(data))
         with self._sending:
             self._sending.wait_for(
                 lambda: self._over or self._waiting <= _MOST_WAITING, STUCK_AFTER
@@ -132,9 +133,9 @@ class Link:
                 return False
             with self._tls:
                 if len(data) < _SMALL:
-                    self._tunnel.seal(_HEAD.pack(len(data)) + data)
+                    self._tunnel.seal(size + head + data)
                 else:
-                    self._tunnel.seal(_HEAD.pack(len(data)))
+                    self._tunnel.seal(size + head)
                     self._tunnel.seal(data)
                 sealed = self._tunnel.outgoing()
             self._hand_over(sealed)
@@ -211,7 +212,8 @@ class Link:
                 break
             begin = at + _HEAD.size
             at = begin + size
-            parcel = read_parcel(bytes(memoryview(came)[begin:at]))
+            with memoryview(came) as view, view[begin:at] as one:
+                parcel = read_parcel(one)
             whose = (parcel.job, parcel.sender, parcel.receiver)
             if parcel.kind > Kind.BYE or whose != (self._job, self.peer, self._me):
                 raise PeerError("a parcel that is no part of this job from this party")
