@@ -3,7 +3,8 @@
 Trees and shares lie in a sealed spool, as in a job. Each frame is sent with how many frames came
 one after the other before it, so that the receiver tells `rounds`: the length of the longest chain
 of messages each of which had to wait for the one before. The variant `hub` is a sealed session with
-its journal, over a hub by mutual TLS, as a job's.
+its journal, over a hub by mutual TLS, as a job's; `direct` the same where the parties' policies let
+them find a way beside the hub, which they do at the step's beginning.
 """
 
 from __future__ import annotations
@@ -133,10 +134,25 @@ class Counted:
         self._inner.send(receiver, frame)
 
 
-def run_over_hub(start: Start) -> None:
+def direct_ways(endpoint: Any, folder: Path, name: str) -> Any:
+    """What a party's policy with `[direct]` makes: b hears, a calls."""
+    from federated.approval.direct import Direct
+    from federated.wire.direct.door import Door
+    from federated.wire.direct.ways import DirectWays
+
+    place = (folder / "door").read_text()
+    if name == "a":
+        return DirectWays(endpoint, list(NAMES), Direct(dial={"b": place}), lambda knock, s: None)
+    door = Door(place)
+    door.start()
+    return DirectWays(endpoint, list(NAMES), Direct(place, place), door.wait)
+
+
+def run_over_hub(start: Start, *, direct: bool) -> None:
     """The same as a step of a session, over the hub whose files are in the case's folder."""
     from federated.keys.identity_file import read_identity, write_identity
     from federated.keys.party_keys import PartyKeys
+    from federated.session.progress import NOTES
     from federated.session.session import Session
 
     folder, case = Path(start.case["folder"]), start.case
@@ -147,17 +163,27 @@ def run_over_hub(start: Start) -> None:
     meet(start.role, start.port, start.hosts)
     pinned = {each: read_identity(folder / f"{each}.identity") for each in NAMES}
     endpoint: Any = Counted(node_endpoint(folder, name))
-    session = Session(JOB, keys, pinned, endpoint, folder / f"{name}-home", timeout=900)
+    ways = direct_ways(endpoint, folder, name) if direct else None
+    home = folder / f"{name}-home"
+    session = Session(JOB, keys, pinned, endpoint, home, timeout=900, beside=ways)
     session.connect()
     before, watch = endpoint.bytes_sent, Stopwatch()
+    if ways is not None:  # as where a contract is signed
+        ways.begin(lambda peer, data: session._frames.send_aside(peer, NOTES, data))
     role = ROLES[case["model"]](session.context("train/t"), case, rows)
     result = session.run("train/t", role)
     told = figures(case, rows, result) if start.role == "receiver" else {}
     version = importlib.metadata.version("fedprofile")
+    if ways is not None:
+        by_way = ways.figures()[PEER[name]]
+        told["direct_share"] = by_way["direct"] / sum(by_way.values())
     watch.report(version, len(rows["fold"]), endpoint.bytes_sent - before, **told)
     session.finish()
 
 
 if __name__ == "__main__":
     given = options()
-    (run_over_hub if given.variant == "hub" else run)(given)
+    if given.variant in ("hub", "direct"):
+        run_over_hub(given, direct=given.variant == "direct")
+    else:
+        run(given)

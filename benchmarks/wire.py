@@ -29,7 +29,7 @@ from benchmarks.ours_wire import NAMES, SECRET, wait_for
 from benchmarks.rows import Row, median_row
 from psi.protocol import EnvironmentFailed, MisuseError
 
-__all__ = ["BARS", "TASKS", "measure", "started_hub"]
+__all__ = ["BARS", "TASKS", "free_ports", "measure", "started_hub"]
 
 Told = Callable[[str], None]
 Run = dict[str, Any]
@@ -158,7 +158,7 @@ def _parties(kind: str, task: str, size: int, rounds: int) -> Run:
         folder = Path(name)
         hub = None
         if kind in ("process", "direct"):
-            (folder / "ports").write_text(json.dumps(dict(zip(NAMES, _ports(2), strict=True))))
+            (folder / "ports").write_text(json.dumps(dict(zip(NAMES, free_ports(2), strict=True))))
         else:
             hub = started_hub(folder, NAMES[kind == "mounted" :])
         kinds = {"a": kind, "b": "node" if kind == "mounted" else kind}
@@ -187,7 +187,7 @@ def started_hub(folder: Path, nodes: Sequence[str]) -> subprocess.Popen[bytes]:
     from federated.wire.flower.fleet import enrol
     from federated.wire.hub_home import HubHome
 
-    (port,) = _ports(1)
+    (port,) = free_ports(1)
     home = HubHome.create(folder / "hub", ["localhost"], port, "127.0.0.1")
     command = [sys.executable, "-m", "profiles", "hub", "start", "--home", str(home.path)]
     hub = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -201,7 +201,8 @@ def started_hub(folder: Path, nodes: Sequence[str]) -> subprocess.Popen[bytes]:
     return hub
 
 
-def _ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nothing listens at."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(s.getsockname()[1]) for s in held]
     for s in held:
