@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
+import errno
 import shutil
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import httpx
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from federated.approval.direct import load_direct, read_address
 from federated.approval.policy_file import load_policy
 from federated.keys.peers import Peers
 from federated.node.home import MOUNTED, NodeHome
@@ -46,6 +49,7 @@ def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[s
             lambda: _raised(lambda: check_is_last(home.path)),
         ),
         *(outside if home.hub != MOUNTED else []),
+        *_direct(home),
         ("tables", lambda: _tables(home)),
         ("policy", lambda: _raised(lambda: load_policy(home.policy))),
         ("peers", lambda: _peers(home)),
@@ -138,6 +142,53 @@ def _hub(home: NodeHome) -> str:
         return f"its certificate does not hold ({error.verify_message}); is the clock right?"
     except (OSError, ValueError, httpx.HTTPError) as error:
         return f"not reached ({type(error).__name__}); {not_reached_hint()}"
+
+
+def _direct(home: NodeHome) -> list[tuple[str, Callable[[], str]]]:
+    """What the policy says of ways beside the hub; nothing where it says none.
+
+    Certificates are made for each job, so there is none to look at here.
+    """
+    found = load_direct(home.policy)
+    checks: list[tuple[str, Callable[[], str]]] = []
+    if found.listen:
+        what = f"jobs of others may come in at {found.listen}"
+        checks.append((what, lambda: _listens(found.listen)))
+    checks += [
+        (f"{peer} is reached directly at {place}", partial(_dials, home, peer, place))
+        for peer, place in found.dial.items()
+    ]
+    return checks
+
+
+def _listens(place: str) -> str:
+    """Somebody hears there, this node or the hub that it is mounted in; or somebody may."""
+    host, port = read_address(place)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+        return ""  # free: the node takes it when it is started
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = error.strerror
+    try:
+        if taken:
+            socket.create_connection((host, port), timeout=5).close()
+            return ""  # the running node hears there, or another program: its log says which
+    except OSError:
+        pass
+    return f"cannot be heard at ({why}); policy.toml, [direct] listen"
+
+
+def _dials(home: NodeHome, peer: str, place: str) -> str:
+    if peer not in home.pinned():
+        return "is no confirmed peer: nobody is called there; fedprofile node peers"
+    try:
+        socket.create_connection(read_address(place), timeout=5).close()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        return f"not reached ({why}): jobs go over the hub. Its node, or a firewall between"
+    return ""
 
 
 def _tables(home: NodeHome) -> str:

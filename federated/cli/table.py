@@ -105,6 +105,8 @@ def add(
         fedprofile node table add people --path /data/people.parquet --key id_no
             --column open_loans=feature --column income=never
     """
+    import shlex
+
     from federated.cli.lists import padded
     from federated.node.home import NodeHome, frozen_columns
     from federated.tables.bindings import table_of
@@ -155,10 +157,17 @@ def add(
         )
     for line in _holds(found, place, key, loaded):
         typer.echo(line)
-    for line in _to_say(found, columns):
+    for line in _to_say(found, columns, place.tables):
         typer.echo(line)
+    looks = {c.column: c.suggested_kind for c in report.columns if c.suggested_kind}
+    if looks:
+        options = " ".join(f"--kind {plain(shlex.quote(f'{c}={k}'))}" for c, k in looks.items())
+        typer.echo(
+            f"suggestion: {options}, as these keys look; jobs name kinds too ([align] kinds)"
+        )
     for hint in report.suggestions:
-        typer.echo(f"suggestion: {plain(hint, 1000)}")
+        if not any(hint.startswith(f"{column}: looks like") for column in looks):
+            typer.echo(f"suggestion: {plain(hint, 1000)}")
 
 
 @app.command("ls")
@@ -304,9 +313,10 @@ def _holds(table: Any, place: Any, keys: list[str], rows: Any) -> list[str]:
     ]
 
 
-def _to_say(table: Any, columns: list[str]) -> list[str]:
+def _to_say(table: Any, columns: list[str], file: Path) -> list[str]:
     """What tables.toml does not say of the table, and a policy goes by."""
     from federated.tables.about import unmarked
+    from federated.tables.bindings import TablesFile
     from federated.text import plain
 
     found, like = [], unmarked(table.about, columns)
@@ -315,10 +325,16 @@ def _to_say(table: Any, columns: list[str]) -> list[str]:
             f"suggestion: {plain(', '.join(like))} may be credit-reporting data, which a new "
             "node's policy keeps from marketing: say so by --data-class bureau"
         )
-    if table.about.persons and table.basis is None:
+    bound = TablesFile.load(file).tables.values()
+    is_basis = table.name in {one.basis.table for one in bound if one.basis is not None}
+    if table.about.persons and table.basis is None and not is_basis:
+        what = "its rows state no lawful basis: a new node's policy refuses jobs on them."
         found.append(
-            "its rows state no lawful basis: a new node's policy refuses jobs on them. Write "
-            f"[{table.name}.basis] in tables.toml, or --entity company where no row is a person"
+            f"{what} A table that only says who may be in jobs needs none: name it by --basis "
+            "table= of the one whose rows it admits"
+            if not table.permissions
+            else f"{what} Write [{table.name}.basis] in tables.toml, or --entity company where no "
+            "row is a person"
         )
     return found
 

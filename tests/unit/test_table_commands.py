@@ -61,6 +61,40 @@ def test_a_table_is_opened_shown_and_bound(home: NodeHome, tmp_path: Path) -> No
     assert list(TablesFile.load(home.tables)) == ["bureau.old"]
 
 
+def test_what_keys_look_like_is_one_line(home: NodeHome, tmp_path: Path) -> None:
+    mobile = [f"138{number:08d}" for number in range(40)]
+    pq.write_table(pa.table({"tel": mobile, "mobile": mobile}), tmp_path / "phones.parquet")
+    words = (
+        "phones",
+        "--path",
+        str(tmp_path / "phones.parquet"),
+        "--key",
+        "tel",
+        "--key",
+        "mobile",
+    )
+    shown = add(home, *words)
+    assert "suggestion: --kind tel=phone --kind mobile=phone, as these keys look" in shown
+    assert shown.count("suggestion:") == 1
+    assert "suggestion:" not in add(
+        home, *words, "--kind", "tel=phone", "--kind", "mobile=phone", "--replace"
+    )
+
+
+def test_a_table_that_says_who_may_be_in_jobs_needs_nobody_s_leave(
+    home: NodeHome, tmp_path: Path
+) -> None:
+    people = str(tmp_path / "people.parquet")
+    first = ("consents", "--path", people, "--key", "id")
+    assert "A table that only says who may be in jobs needs none" in add(home, *first)
+    basis = ("--basis", "table=consents", "--basis", "of=id", "--basis", "purpose=loans")
+    shown = add(home, "people", "--path", people, "--key", "id", "--column", "loans=never", *basis)
+    assert "no lawful basis" not in shown
+    assert "no lawful basis" not in add(home, *first, "--replace")  # another's basis, and no more
+    other = add(home, "other", "--path", people, "--key", "id", "--column", "loans=feature")
+    assert "[bureau.other.basis] in tables.toml" in other
+
+
 @pytest.mark.parametrize(
     ("words", "error", "said"),
     [
