@@ -23,6 +23,7 @@ from federated.node.participant import Participant
 from federated.session.journal import signed_contract, sweep
 from federated.session.progress import AWAY, CALLED, OFFLINE
 from federated.session.reasons import Stopped
+from federated.session.routers import MemoryRouter
 from federated.session.session import Progress, Session
 from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
@@ -35,7 +36,14 @@ from profiles.job import Job
 from profiles.own_table import extracts
 from profiles.proposal import draft, nameless_draft
 from profiles.runs import Run, RunFolder, Started, runs_in
-from psi.protocol import Declined, FedprofileError, JobError, MisuseError, PeerGone
+from psi.protocol import (
+    Declined,
+    EnvironmentFailed,
+    FedprofileError,
+    JobError,
+    MisuseError,
+    PeerGone,
+)
 
 __all__ = ["HubLink", "check_allowed", "federate_remote", "unfinished", "withdraw"]
 
@@ -290,8 +298,8 @@ def unfinished(job: Job, link: HubLink) -> RunFolder:
 def withdraw(link: HubLink, keys: PartyKeys, place: RunFolder, patience: float = 30.0) -> list[str]:
     """End an unfinished run whose process is gone: the others are told, its journal is removed.
 
-    Returns the parties that were not reached within `patience` seconds; theirs ends with the
-    contract.
+    Returns the parties that were not reached within `patience` seconds, all of them where no hub or
+    node runs here; theirs ends when they ask for it again, or with the contract.
     """
     run = place.load()
     with place.held():
@@ -308,7 +316,12 @@ def _say_farewell(
 ) -> list[str]:
     pinned, nonce = link.home.pinned(), bytes.fromhex(run.session)
     parties = {name: pinned[name] for name in run.parties}
-    mount = LocalMount(link.socket, run.me, nonce, run.parties, lambda step: 1 << 30)
+    try:
+        mount = LocalMount(link.socket, run.me, nonce, run.parties, lambda step: 1 << 30)
+    except EnvironmentFailed:  # nobody can be told, and it ends here all the same
+        nowhere = MemoryRouter(list(parties)).endpoint(run.me)
+        Session(nonce, keys, parties, nowhere, place.path).abort(Stopped(STOPPED))
+        return sorted(parties.keys() - {run.me})
     try:
         session = Session(nonce, keys, parties, mount.endpoint, place.path, timeout=patience)
         mount.call(make_call(nonce, keys, parties))

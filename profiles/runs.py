@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from federated.session.journal import can_resume
+from federated.session.journal import can_resume, stop_file
 from federated.session.progress import APPROVAL, AWAY, CALLED, OFFLINE
 from federated.store.files import make_folder, private_file, write_atomic
 from profiles.extends import whole_text
@@ -157,7 +157,7 @@ class RunFolder:
     @property
     def stop_file(self) -> Path:
         """Its being there asks the run's process to stop."""
-        return self.path / "stop"
+        return stop_file(self.path)
 
     @property
     def resumable(self) -> bool:

@@ -89,18 +89,18 @@ class Inbox:
         """Every request on file that this version can read, oldest first."""
         return self._sorted()[0]
 
-    def unread(self) -> list[str]:
-        """Names of requests' files that this version cannot read: another's, or damaged."""
+    def unread(self) -> list[Path]:
+        """Files of requests that this version cannot read: another's, or damaged."""
         return self._sorted()[1]
 
-    def _sorted(self) -> tuple[list[Waiting], list[str]]:
+    def _sorted(self) -> tuple[list[Waiting], list[Path]]:
         """A file that cannot be read must not hide the others: nobody could decide any more."""
-        found, unread = [], []
+        found, unread = [], list[Path]()
         for file in sorted(self.folder.glob("*.request")):
             try:
                 found.append(self._read(file))
             except InputError:
-                unread.append(file.name)
+                unread.append(file)
         return sorted(found, key=lambda entry: entry.request.received), unread
 
     def find(self, name: str) -> Waiting:

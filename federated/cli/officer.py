@@ -63,9 +63,13 @@ def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
         line = line.rstrip()
         typer.echo(line + why)
     unread = inbox.unread()
-    for name in unread:
-        file = inbox.folder / name
-        typer.echo(f"{name[:8]}  another version's, or damaged: {file}; remove it", err=True)
+    for file in unread:
+        typer.echo(f"{file.name[:8]}  {'unreadable':<16} {_day(int(file.lstat().st_mtime))}")
+        typer.echo(
+            f"{file.name[:8]} is another version's, or damaged: nobody can decide on it, its job "
+            f"is proposed anew. Purged in time (node purge), or remove {file}",
+            err=True,
+        )
     if not rows and not unread:
         typer.echo("no job has been proposed")
 
@@ -158,25 +162,56 @@ def stop(
     now: Annotated[bool, typer.Option("--now", help="Yes, at once: the job is lost.")] = False,
     home: Home = HOME,
 ) -> None:
-    """End a running job at once; the others are told, and it cannot go on afterwards.
+    """End a job at once; the others are told, and it cannot go on afterwards.
 
-    What was disclosed until then stays disclosed: the job's ledger says what.
+    One that is at rest too, whether the node runs or not: it is not taken up again but to tell the
+    others, once the node runs. What was disclosed until then stays disclosed: the job's ledger says
+    what.
     """
+    from federated.node.home import NodeHome
+    from federated.text import plain
     from federated.wire.local import ask
-    from psi.protocol import InputError, MisuseError
+    from psi.protocol import EnvironmentFailed, InputError, MisuseError
 
     if not now:
         raise MisuseError("stop ends the job for all parties", hint=f"stop {job} --now, if so")
     found = [row for row in _rows(home) if row["session"].startswith(job.lower())]
     if len(found) != 1:
         raise InputError(f"{len(found)} jobs begin with {job[:64]!r}", hint="fedprofile node jobs")
-    if not ask(home / "node.sock", op="stop", job=found[0]["session"])["stopped"]:
-        rests = found[0]["state"] == "interrupted"
+    row, place = found[0], NodeHome.open(home)
+    marked = not row["live"] and _mark_to_end(place.jobs / row["session"])
+    try:
+        stopped = ask(home / "node.sock", op="stop", job=row["session"])["stopped"]
+    except EnvironmentFailed:
+        if not marked:
+            raise
+        stopped = False
+    if stopped:
+        typer.echo(f"{job} is stopped")
+    elif marked:
+        typer.echo(f"{job} is stopped: the others are told once the node runs")
+    else:
+        own = row["proposer"] == place.name
         raise InputError(
-            f"{job} does not run at this node: it is {found[0]['state']}",
-            hint="start the node again: it takes the job up, and can end it then" if rests else "",
+            f"{job} does not run at this node: it is {plain(row['state'])}",
+            hint=f"this party's own run: fedprofile job stop {row['id']} --hub" if own else "",
         )
-    typer.echo(f"{job} is stopped")
+
+
+def _mark_to_end(folder: Path) -> bool:
+    """Ask whoever takes up another party's job that is at rest here to end it; if it is one."""
+    from federated.session.journal import can_resume, stop_file
+    from psi.protocol import MisuseError
+
+    try:
+        if not (folder / "call").exists() or not can_resume(folder):
+            return False
+        stop_file(folder).touch(mode=0o600)
+    except PermissionError:
+        raise MisuseError(
+            "jobs are the node's own: only its user ends one", hint="sudo -u its user"
+        ) from None
+    return True
 
 
 def inbox_of(home: Path, *, lists: bool = False) -> tuple[Any, Any]:

@@ -10,10 +10,12 @@ from federated.approval.inbox import Inbox
 from federated.ledger.ending import told_in
 from federated.node.home import NodeHome
 from federated.node.states import STATES, Found, is_held, state_of
+from federated.session.journal import stop_file
 
 __all__ = ["job_rows"]
 
 Row = dict[str, Any]
+_AT_REST = ("waiting", "approved", "interrupted")
 
 
 def job_rows(inbox: Inbox, place: NodeHome, live: Mapping[str, Row]) -> list[Row]:
@@ -62,6 +64,8 @@ def _row(session: str, found: Found, running: Row, now: float) -> Row:
     if not told.last and running.get("state") in STATES and entry is None and not found.live:
         state = running["state"]  # it ended before it had a ledger
     why = running.get("error", "") or told.why or (word.why if word else "")
+    if not found.live and stop_file(found.folder).exists() and state in _AT_REST:
+        why = "an officer has stopped it: the others are told once the node runs"
     return {
         "id": session[:8],
         "session": session,

@@ -8,10 +8,11 @@ that a later copy of one can still be told from an invented one. It is written b
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,15 @@ __all__ = ["Expired", "expired", "node_ledger", "note", "purge_now", "remove"]
 _log = logging.getLogger("fedprofile.purge")
 
 DAY = 24 * 3600
+_REQUEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Expired:
     """What is older than the policy keeps it: sessions of requests and jobs, files of tags.
 
+    A request that this version cannot read is kept as long where an officer has said something of
+    it, else for a day: nobody can decide on it any more.
     `journals` are folders of jobs that were left and cannot go on: their journals go, with their
     copies of the tables; their ledgers stay. `outputs` are what the contract's `retention_days`
     let the receiver keep; `persons` digests of who was in a job, after `admitted_days`.
@@ -70,7 +74,9 @@ class Expired:
 def expired(home: NodeHome, retention: Retention, now: float, random: Random) -> Expired:
     """Look, and remove nothing. A job that can still go on is never expired."""
     before = now - retention.requests_days * DAY
-    requests = [e.request.session for e in Inbox(home.desk).all() if e.ends < before]
+    desk = Inbox(home.desk)
+    requests = [e.request.session for e in desk.all() if e.ends < before]
+    requests += _unreadable(desk, before, now)
     before = now - retention.jobs_days * DAY
     folders = [folder for folder in sorted(home.jobs.iterdir()) if folder.is_dir()]
     jobs = [f for f in folders if not can_resume(f) and _last_change(f) < before]
@@ -82,6 +88,14 @@ def expired(home: NodeHome, retention: Retention, now: float, random: Random) ->
     return Expired(
         tuple(requests), tuple(jobs), tuple(tags), tuple(left), tuple(outputs), tuple(persons)
     )
+
+
+def _unreadable(desk: Inbox, before: float, now: float) -> Iterator[bytes]:
+    for file in desk.unread():
+        name = file.name.split(".", 1)[0]
+        decided = any(desk.folder.glob(f"{name}.decision.*"))
+        if _REQUEST.fullmatch(name) and file.lstat().st_mtime < (before if decided else now - DAY):
+            yield bytes.fromhex(name)
 
 
 def _is_left(folder: Path, now: float, random: Random) -> bool:

@@ -55,6 +55,7 @@ __all__ = [
     "can_resume",
     "left_value",
     "signed_contract",
+    "stop_file",
     "sweep",
     "was_interrupted",
 ]
@@ -252,6 +253,14 @@ def left_value(home: Path, session: bytes, name: str, random: Random) -> bytes |
 
 def _vault(home: Path, session: bytes, random: Random) -> Vault:
     return Vault(home / "journal", "key", b"fedprofile journal v1" + session, random)
+
+
+def stop_file(home: Path) -> Path:
+    """Its being there asks whoever plays the job in this folder, or takes it up again, to end it.
+
+    It outlives the process that made it: a job at rest is ended once somebody can tell the others.
+    """
+    return home / "stop"
 
 
 def sweep(home: Path) -> None:

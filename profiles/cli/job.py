@@ -158,7 +158,8 @@ def stop(run_id: Id, hub: Hub, passphrase_file: PassphraseFile = None) -> None:
     missed = withdraw(link, link.home.load_keys(passphrase(passphrase_file)), folder)
     typer.echo(f"run {run.id} is stopped")
     for name in missed:
-        typer.echo(f"{name} was not reached: its side ends when the contract expires", err=True)
+        ends = "its side ends when it asks for it again, or when the contract expires"
+        typer.echo(f"{name} was not reached: {ends}", err=True)
 
 
 @app.command()

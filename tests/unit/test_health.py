@@ -26,7 +26,8 @@ from federated.node.health import Health, Measure, text_format
 from federated.wire.hub_home import HubHome
 from psi.protocol import EnvironmentFailed, MisuseError
 from tests.e2e.hub_world import free_port
-from tests.unit.test_states import Scene, scene
+from tests.unit.states.conftest import scene
+from tests.unit.states.scene import Scene
 
 __all__ = ["scene"]
 

@@ -79,12 +79,17 @@ def test_what_is_old_goes_and_leaves_a_line(home: NodeHome, tmp_path: Path) -> N
     inbox = Inbox(home.desk)
     inbox.put(request(contract(tmp_path, 1)), now - 6 * DAY)
     inbox.put(request(contract(tmp_path, 2)), now - 3 * DAY)
+    for name, age in (("a1", 3.0), ("a2", 0.5), ("a3", 3.0)):  # another version's
+        file = home.desk / f"{name * 32}.request"
+        file.write_text("{}")
+        os.utime(file, (now - age * DAY,) * 2)
+    (home.desk / f"{'a3' * 32}.decision.0").write_text("{}")  # but somebody has said something
     tags(home, "bank", 1)
     (of_bank,) = home.tags.glob("*.held")
     tags(home, "chamber", 30)
     old = expired(home, Retention(5, 10), now, secrets.token_bytes)
     assert [folder.name for folder in old.jobs] == ["old"]
-    assert old.requests == (bytes([1] * 32),)
+    assert old.requests == (bytes([1] * 32), bytes([0xA1] * 32))
     assert old.tags == ()
     old = expired(home, Retention(5, 10), now + 1 * DAY - 60, secrets.token_bytes)
     assert old.tags == ()
@@ -98,7 +103,8 @@ def test_what_is_old_goes_and_leaves_a_line(home: NodeHome, tmp_path: Path) -> N
     assert len(list(home.tags.glob("*.held"))) == 1
     line = read_ledger(home.path / "ledger.jsonl")[-1]
     assert line["kind"] == "purged"
-    assert line["body"]["requests"] == ["01" * 32]
+    assert line["body"]["requests"] == ["01" * 32, "a1" * 32, "a2" * 32]
+    assert [file.name[:2] for file in inbox.unread()] == ["a3"]
     assert "old" in line["body"]["jobs"]
 
 

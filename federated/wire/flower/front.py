@@ -30,6 +30,7 @@ from typing import Any
 import federated
 from federated.node.home import NodeHome
 from federated.node.lives import Copy, OlderCopy, begin, mark, met
+from federated.session.journal import stop_file
 from federated.store.memory import memory_of
 from federated.wire.direct.door import Door, open_door
 from federated.wire.flower.fleet import Fleet, FleetKeys
@@ -247,8 +248,17 @@ class NodeFront:
                 "jobs": found.get("jobs", []),
             }
         if request.get("op") == "stop":
-            return {"stopped": self._ask(op="stop", job=str(request.get("job"))).get("stopped")}
+            return {"stopped": self._stop_job(str(request.get("job")))}
         raise FedprofileError("unknown request")
+
+    def _stop_job(self, name: str) -> bool:
+        """End a job; one at rest that is marked to be ended wakes a worker, which does it."""
+        if self._worker is not None:
+            return bool(self._ask(op="stop", job=name).get("stopped"))
+        if not stop_file(self.home.jobs / name).exists():
+            return False
+        with self._lock:
+            return (self._worker or self._wake()) is not None
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         worker = self._worker

@@ -14,11 +14,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from federated.approval.call import VALID, read_call
-from federated.approval.decision import Call, Decider, Undecided
+from federated.approval.decision import Call, Decider
 from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.node.home import NodeHome, frozen_columns, person_book
@@ -32,10 +33,10 @@ from federated.session.journal import (
     can_begin,
     can_resume,
     signed_contract,
+    stop_file,
     sweep,
     was_interrupted,
 )
-from federated.session.reasons import Stopped
 from federated.session.session import Session
 from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
@@ -43,6 +44,7 @@ from federated.store.memory import give_back, memory_of
 from federated.tables.source import Source
 from federated.wire.direct.ways import direct_ways
 from federated.wire.flower.fleet import Fleet, FleetKeys
+from federated.wire.flower.job import Job, Noting
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from federated.wire.post import PostEndpoint, hand_on
@@ -59,53 +61,10 @@ PURGE_EVERY = 3600.0
 KEPT_JOBS = 100
 """Ended jobs that `jobs` still shows; their ledgers stay in any case."""
 
+_SESSION = 64
+"""Digits of a job's whole name."""
+
 _log = logging.getLogger("fedprofile.node")
-
-
-@dataclass(kw_only=True)
-class Job:
-    """A job at this node. `state` is waiting, running, done, refused or failed."""
-
-    call: Call
-    endpoint: PostEndpoint
-    stop: threading.Event = field(default_factory=threading.Event)
-    state: str = "waiting"
-    step: str = ""
-    share: float = 0.0
-    draft: Contract | None = None
-    contract: Contract | None = None
-    error: str = ""
-    began: float = field(default_factory=time.time)
-    thread: threading.Thread | None = None
-    ending: FedprofileError | None = None
-
-    @property
-    def id(self) -> str:
-        """The name officers use for it."""
-        return self.call.session.hex()[:8]
-
-    @property
-    def about(self) -> dict[str, str]:
-        """What a line of the log says of it for programs."""
-        return {"job": self.id, "step": self.step, "party": self.call.proposer}
-
-    def summary(self) -> dict[str, Any]:
-        """What `node jobs` shows."""
-        asked = self.contract or self.draft
-        return {
-            "id": self.id,
-            "session": self.call.session.hex(),
-            "proposer": self.call.proposer,
-            "parties": [party.name for party in self.call.parties],
-            "job": asked.job if asked else "",
-            "purpose": asked.purpose if asked else "",
-            "state": self.state,
-            "step": self.step,
-            "share": round(self.share, 3),
-            "error": self.error,
-            "began": int(self.began),
-            "direct": sorted(self.endpoint.beside),
-        }
 
 
 class Link(Protocol):
@@ -221,17 +180,18 @@ class NodeDaemon:
         self.fleet.close()
 
     def stop_job(self, name: str) -> bool:
-        """End one job by its id or session now; the others are told."""
+        """End one job by its id or session now; the others are told.
+
+        One that is at rest is taken up once more, to tell them.
+        """
         with self._lock:
-            found = [
-                job
-                for session, job in self.jobs.items()
-                if name in (job.id, session.hex()) and job.state in ("waiting", "running")
-            ]
+            jobs = list(self.jobs.values())
+        found = [job for job in jobs if name in (job.id, job.call.session.hex()) and job.live]
         for job in found:
-            job.ending = Stopped("stopped by this party's officer")
-            job.endpoint.stop(job.ending)
-            job.stop.set()
+            job.end()
+        rests = self.home.jobs / name / "call"
+        if not found and len(name) == _SESSION and stop_file(rests.parent).exists():
+            return self._take_up(rests)
         return bool(found)
 
     def _purge(self) -> None:
@@ -296,7 +256,7 @@ class NodeDaemon:
                 self._early.popitem(last=False)
 
     def _called(self, parcel: Parcel, job: Job | None) -> None:
-        if job is not None and job.state in ("waiting", "running"):
+        if job is not None and job.live:
             if not job.endpoint.failed:  # else its thread is about to end, and calls come again
                 job.endpoint.greet()  # the caller has not heard that we are here
             return
@@ -310,7 +270,7 @@ class NodeDaemon:
                 self._refuse(parcel, Refusal.ENDED)
                 return
             with self._lock:
-                if sum(j.state in ("waiting", "running") for j in self.jobs.values()) >= MOST_JOBS:
+                if sum(j.live for j in self.jobs.values()) >= MOST_JOBS:
                     raise Refused(f"{MOST_JOBS} jobs run here already", hint="try again later")
             self._decider.admit(call).enforce()
         except FedprofileError as error:
@@ -322,20 +282,28 @@ class NodeDaemon:
     def _resume(self) -> None:
         """Go on with the jobs that an earlier process of this node left."""
         for file in sorted(self.home.jobs.glob("*/call")):
-            place = file.parent
-            sweep(place)
-            if not was_interrupted(place):
-                continue
-            try:
-                data, came = file.read_bytes(), file.stat().st_mtime
-                call = read_call(data, self.home.name, self._pinned(), came)
-                if came + VALID < time.time() and not self._signed(call):
-                    abandon(place)  # its proposer has not come back
-                    continue
-                _log.info("job %s goes on", call.session.hex()[:8])
-                self._begin(call, data)
-            except (FedprofileError, OSError) as error:
-                _log.warning("a job cannot go on: %s", error)
+            self._take_up(file)
+
+    def _take_up(self, file: Path) -> bool:
+        """Go on with one of them, or end it if an officer has said so; whether there was one."""
+        place = file.parent
+        sweep(place)
+        if not was_interrupted(place):
+            return False
+        try:
+            data, came = file.read_bytes(), file.stat().st_mtime
+            call = read_call(data, self.home.name, self._pinned(), came)
+            if came + VALID < time.time() and not self._signed(call):
+                abandon(place)  # its proposer has not come back
+                return False
+            ends = "ends" if stop_file(place).exists() else "goes on"
+            _log.info("job %s %s", call.session.hex()[:8], ends)
+            self._begin(call, data)
+        except (FedprofileError, OSError) as error:
+            _log.warning("a job cannot go on: %s", error)
+            if stop_file(place).exists():
+                abandon(place)  # nobody can be told, and it does not go on
+        return True
 
     def _signed(self, call: Call) -> Contract | None:
         """The contract that an earlier process of this node has signed in this session."""
@@ -360,15 +328,17 @@ class NodeDaemon:
         job = Job(call=call, endpoint=endpoint, contract=self._signed(call))
         with self._lock:
             here = self.jobs.get(call.session)
-            if here is not None and here.state in ("waiting", "running"):
+            if here is not None and here.live:
                 return  # called while this node goes on with it by itself
-            ended = [s for s, j in self.jobs.items() if j.state not in ("waiting", "running")]
+            ended = [s for s, j in self.jobs.items() if not j.live]
             for session in ended[:-KEPT_JOBS]:
                 del self.jobs[session]
             self.jobs[call.session] = job
             early = self._early.pop(call.session, [])
         if not (place / "call").exists():  # its time says when the job came
             write_atomic(place / "call", data, private=True)
+        if stop_file(place).exists():
+            job.end()
         job.thread = threading.Thread(
             target=self._play, args=(job,), daemon=True, name=f"job {job.id}"
         )
@@ -402,7 +372,7 @@ class NodeDaemon:
             participant = Participant(
                 session,
                 self._source,
-                decider=_Noting(self._decider, job),
+                decider=Noting(self._decider, job),
                 stop=job.stop,
                 kept=self.home.tags,
                 releases=Releases(
@@ -429,6 +399,8 @@ class NodeDaemon:
             _log.error("job %s has failed: %s", job.id, type(error).__name__)
         finally:
             job.endpoint.close()
+            if not can_resume(home):
+                stop_file(home).unlink(missing_ok=True)
             if not isinstance(job.ending, EnvironmentFailed):  # else this node is stopping
                 self._on_end(job.id, job.state)
 
@@ -495,31 +467,3 @@ class NodeDaemon:
         if request.get("op") == "stop":
             return {"stopped": self.stop_job(str(request.get("job")))}
         raise FedprofileError("unknown request")
-
-
-class _Noting:
-    """A decider that also notes the final contract at the job, for limits and `jobs`."""
-
-    def __init__(self, decider: Decider, job: Job) -> None:
-        self._decider, self._job = decider, job
-
-    def admit(self, call: Call) -> Any:
-        return self._decider.admit(call)
-
-    def decide(self, request: Any, stop: threading.Event) -> Any:
-        self._job.state, self._job.draft = "waiting", request.contract
-        try:
-            found = self._decider.decide(request, stop)
-        except Undecided as error:
-            raise (self._job.ending or error) from None
-        word, job = "approved" if found.approved else "refused", self._job
-        why = f": {found.why}" if found.why else ""
-        _log.info("job %s is %s by %s%s", job.id, word, found.by, why, extra=job.about)
-        return found
-
-    def allows(self, contract: Contract) -> None:
-        self._decider.allows(contract)
-
-    def check(self, contract: Contract) -> None:
-        self._decider.check(contract)
-        self._job.contract, self._job.state = contract, "running"

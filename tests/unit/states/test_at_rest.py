@@ -1,0 +1,278 @@
+"""What happens to jobs that are approved, run, or are at rest."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from federated.session.journal import stop_file
+from federated.wire.parcels import Kind, notice
+from federated.wire.post import hand_on
+from psi.protocol import PeerGone, Refused
+from tests.unit.states.scene import FORBIDS, SLOW, Scene, at_rest, back, new_keys, people, restarted
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "event"),
+    [
+        ("", "approved", back),
+        pytest.param("", "approved", restarted, marks=SLOW),
+        pytest.param("", "approved", new_keys, marks=SLOW),
+        pytest.param("align", "running", back, marks=SLOW),
+        ("align", "running", restarted),
+        pytest.param("align", "running", new_keys, marks=SLOW),
+    ],
+)
+def test_what_approved_and_running_jobs_outlive(
+    scene: Scene, step: str, state: str, event: Callable[[Scene], None]
+) -> None:
+    at_rest(scene, step, state)
+    event(scene)
+    assert scene.ends() is None
+    scene.becomes("done")
+    assert len(scene.lines("approved")) == 1
+    scene.stop()
+    assert scene.row()["state"] == "done"
+
+
+def later(scene: Scene) -> None:
+    """Steps have no dates."""
+    scene.session_clock = 400 * 86400
+    scene.mend()
+
+
+def broken_policy(scene: Scene) -> None:
+    """What is signed holds, whatever the file says; until the job goes on after a restart."""
+    scene.policy("[proposals\n")
+    scene.mend()
+
+
+@SLOW
+@pytest.mark.parametrize("event", [later, broken_policy])
+def test_what_a_running_job_does_not_look_at(scene: Scene, event: Callable[[Scene], None]) -> None:
+    at_rest(scene, "align", "running")
+    event(scene)
+    assert scene.ends() is None
+    scene.becomes("done")
+
+
+@SLOW
+@pytest.mark.parametrize(("state", "rows"), [("waiting", 30), ("running", 40)])
+def test_a_table_that_changes_is_read_once(scene: Scene, state: str, rows: int) -> None:
+    """After the decision, when this party states its facts; from then on its own copy counts."""
+    if state == "running":
+        at_rest(scene, "align", state)
+    assert scene.node is not None
+    scene.node._source._tables["bureau.people"] = people(30)  # type: ignore[attr-defined]
+    if state == "running":
+        scene.mend()
+    else:
+        scene.approve()
+    assert scene.ends() is None
+    scene.becomes("done")
+    (line,) = scene.lines("contract")
+    assert [p["rows"] for p in line["terms"]["parties"] if p["name"] == "bureau"] == [rows]
+
+
+def states_facts(scene: Scene) -> None:
+    """The word is given, and this party's facts are on their way to a hub that is gone."""
+    at_rest(scene, "", "approved")
+    end = time.monotonic() + 20
+    while not [line for line in scene.lines("sent") if line["step"] == "contract"]:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def before_it_starts(scene: Scene) -> None:
+    scene.stop()
+    scene.approve()
+    scene.becomes("approved")
+    scene.people = 30
+    scene.start()
+
+
+def after_its_facts(scene: Scene) -> None:
+    states_facts(scene)
+    assert scene.node is not None
+    scene.node._source._tables["bureau.people"] = people(30)  # type: ignore[attr-defined]
+    scene.mend()
+
+
+def after_its_facts_and_a_restart(scene: Scene) -> None:
+    states_facts(scene)
+    scene.people = 30
+    restarted(scene)
+
+
+@SLOW
+@pytest.mark.parametrize(
+    ("event", "rows"),
+    [(before_it_starts, 30), (after_its_facts, 40), (after_its_facts_and_a_restart, 40)],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_a_table_that_changes_in_an_approved_job(
+    scene: Scene, event: Callable[[Scene], None], rows: int
+) -> None:
+    """The reading divides before from after, not the word, which it follows where a node runs."""
+    event(scene)
+    assert scene.ends() is None
+    scene.becomes("done")
+    (line,) = scene.lines("contract")
+    assert [p["rows"] for p in line["terms"]["parties"] if p["name"] == "bureau"] == [rows]
+
+
+@SLOW
+@pytest.mark.parametrize(
+    ("step", "state", "stopped"), [("", "approved", False), ("align", "running", True)]
+)
+def test_a_full_disk_leaves_a_job_at_rest(
+    scene: Scene, step: str, state: str, stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on once there is room and the node is started again; or its officer ends it."""
+    at_rest(scene, step, state)
+    jobs, make = str(scene.home.jobs), tempfile.mkstemp
+
+    def full(*given: Any, **named: Any) -> tuple[int, str]:
+        if str(named.get("dir", "")).startswith(jobs):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(*given, **named)
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    scene.mend()
+    assert isinstance(scene.ends(), PeerGone)
+    assert scene.node is not None
+    job = scene.node.jobs[scene.session]
+    end = time.monotonic() + 20
+    while job.state != "failed":
+        assert time.monotonic() < end, job.state
+        time.sleep(0.05)
+    assert "No space left on device" in job.error
+    monkeypatch.setattr(tempfile, "mkstemp", make)
+    if stopped:
+        assert "is stopped" in scene.say("stop", scene.session.hex()[:8], "--now")
+        scene.becomes("refused")
+        assert not list(scene.home.job(scene.session).glob("journal/*"))
+        return
+    scene.stop()
+    scene.becomes("interrupted")
+    scene.comes()  # job resume
+    scene.start()
+    scene.propose()
+    assert scene.ends() is None
+    scene.becomes("done")
+
+
+def test_a_job_at_rest_is_stopped_while_no_node_runs(scene: Scene) -> None:
+    """It does not go on at the next start: the others are told, and the ledger says who it was."""
+    at_rest(scene, "align", "running")
+    scene.stop()
+    said = scene.say("stop", scene.session.hex()[:8], "--now")
+    assert "is stopped: the others are told once the node runs" in said
+    assert "an officer has stopped it" in scene.row()["why"]
+    scene.cut, scene.cut_at = False, "no such step"
+    scene.start()
+    error = scene.ends()
+    assert isinstance(error, PeerGone)
+    assert error.message == "bureau has stopped the job for good"
+    scene.becomes("refused")
+    assert scene.lines("ended")[-1]["error"] == "Stopped"
+    assert not [line for line in scene.lines("sent") if line["step"].startswith("finish")]
+    assert not stop_file(scene.home.job(scene.session)).exists()
+
+
+@SLOW
+def test_a_proposer_that_has_ended_while_no_node_ran(scene: Scene) -> None:
+    """The hub's word alone, which nobody signed, does not take a journal away: an officer does."""
+    at_rest(scene, "align", "running")
+    scene.stop()
+    scene.bank.stop(Refused("stopped by this party"))
+    assert isinstance(scene.ends(), Refused)
+    scene.cut, scene.cut_at = False, "no such step"
+    scene.start()
+    gone = notice(Kind.REFUSED, scene.session, "bank", "bureau", "ended")
+    assert scene.node is not None
+    hand_on(scene.node.jobs[scene.session].endpoint, gone)
+    scene.becomes("interrupted")
+    assert "is stopped" in scene.say("stop", scene.session.hex()[:8], "--now")
+    scene.becomes("refused")
+
+
+def forbidden_since(scene: Scene) -> None:
+    scene.policy(FORBIDS)
+    scene.mend()
+
+
+def forbidden_over_a_restart(scene: Scene) -> None:
+    scene.policy(FORBIDS)
+    restarted(scene)
+
+
+def given_up(scene: Scene) -> None:
+    """While the hub was gone: the farewell comes with what stands before it once it is back."""
+    scene.bank.stop(Refused("stopped by this party"))
+    scene.mend()
+
+
+def clock_far_ahead(scene: Scene) -> None:
+    """The contract's time is over before it is signed."""
+    scene.session_clock = 400 * 86400
+    scene.mend()
+
+
+def clock_far_ahead_over_a_restart(scene: Scene) -> None:
+    """It is over when the job is to go on."""
+    scene.session_clock = 400 * 86400
+    restarted(scene)
+
+
+def policy_broken_meanwhile(scene: Scene) -> None:
+    scene.policy("[proposals\n")
+    scene.mend()
+
+
+def revoked_at_rest(scene: Scene) -> None:
+    """It is started again, and the hub does not know it any more."""
+    scene.stop()
+    scene.start()
+    revoked(scene)
+
+
+def revoked(scene: Scene) -> None:
+    assert scene.node is not None
+    scene.node._ended(Refused("this node was revoked"))
+
+
+def stopped_by_its_officer(scene: Scene) -> None:
+    scene.cut, scene.cut_at = False, "no such step"
+    scene.say("stop", scene.session.hex()[:8], "--now")
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "event", "ends"),
+    [
+        ("", "approved", forbidden_since, "refused"),
+        pytest.param("", "approved", given_up, "failed", marks=SLOW),
+        pytest.param("align", "running", given_up, "failed", marks=SLOW),
+        pytest.param("", "approved", clock_far_ahead, "refused", marks=SLOW),
+        pytest.param("", "approved", revoked, "refused", marks=SLOW),
+        ("align", "running", forbidden_over_a_restart, "refused"),
+        pytest.param("align", "running", revoked, "refused", marks=SLOW),
+        pytest.param("align", "running", revoked_at_rest, "refused", marks=SLOW),
+        pytest.param("", "approved", policy_broken_meanwhile, "refused", marks=SLOW),
+        pytest.param("align", "running", clock_far_ahead_over_a_restart, "refused", marks=SLOW),
+        pytest.param("align", "running", stopped_by_its_officer, "refused", marks=SLOW),
+    ],
+)
+def test_what_ends_approved_and_running_jobs(
+    scene: Scene, step: str, state: str, event: Callable[[Scene], None], ends: str
+) -> None:
+    at_rest(scene, step, state)
+    event(scene)
+    scene.becomes(ends)
+    scene.stop()
+    assert scene.row()["state"] == ends  # and after a restart

@@ -1,0 +1,211 @@
+"""What happens to a proposal that waits for an officer."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner
+
+from federated.cli.node import app
+from federated.node.rotation import rotate
+from federated.wire.parcels import Kind, notice
+from federated.wire.post import hand_on
+from psi.protocol import FedprofileError, MisuseError, PeerGone, Refused
+from tests.unit.states.scene import FORBIDS, OPEN, SLOW, Scene
+from tests.unit.test_node_replay import KEYS, SECRET
+
+
+def nothing(scene: Scene) -> None:
+    """Nothing happens."""
+
+
+def restart(scene: Scene) -> None:
+    """SIGTERM, Ctrl-C, systemctl restart."""
+    before = scene.row()["received"]
+    scene.stop()
+    assert scene.row()["state"] == "waiting"
+    assert not scene.row()["live"]
+    assert scene.lines("refused") == []
+    scene.start()
+    scene.becomes("waiting")
+    assert scene.row()["received"] == before
+
+
+def called_at_once(scene: Scene) -> None:
+    """The proposer calls in the moment in which the node goes on with the job by itself."""
+    scene.stop()
+    scene.at_connection = scene.call
+    scene.start()
+    scene.at_connection = lambda: None
+    scene.becomes("waiting")
+    assert len(scene.lines("resumed")) == 1  # one life of the job, not two in one ledger
+
+
+def stopped_meanwhile(scene: Scene) -> None:
+    """The officer says yes while no node runs."""
+    scene.stop()
+    assert "no node runs here: the word counts once it does" in scene.approve()
+    assert scene.row()["state"] == "approved"
+    scene.start()
+
+
+def rotation(scene: Scene) -> None:
+    """New keys would take a waiting proposal's channels from it."""
+    scene.stop()
+    with pytest.raises(MisuseError, match=scene.session.hex()[:8]):
+        rotate(scene.home, KEYS["bureau"], SECRET, secrets.token_bytes)
+    scene.start()
+
+
+def broken_policy(scene: Scene) -> None:
+    """A bad save, for a second."""
+    scene.policy("[proposals\n")
+    time.sleep(0.3)
+    assert "until it is mended" in scene.say("jobs")
+    assert scene.node is not None
+    assert scene.node.jobs[scene.session].state == "waiting"
+    scene.policy(OPEN)
+
+
+def saved_policy(scene: Scene) -> None:
+    """One that allows it as well."""
+    scene.policy(OPEN + "[limits]\nminimum_group = 5\n")
+    time.sleep(0.2)
+    assert scene.row()["state"] == "waiting"
+
+
+def hub_gone(scene: Scene) -> None:
+    """What is sent is lost; afterwards endpoints send it again."""
+    scene.cut = True
+    scene.approve()
+    time.sleep(0.3)
+    scene.mend()
+
+
+GO_ON = [
+    pytest.param(nothing, marks=SLOW),
+    restart,
+    called_at_once,
+    stopped_meanwhile,
+    pytest.param(rotation, marks=SLOW),
+    broken_policy,
+    pytest.param(saved_policy, marks=SLOW),
+    pytest.param(hub_gone, marks=SLOW),
+]
+
+
+@pytest.mark.parametrize("event", GO_ON, ids=lambda event: event.__name__)
+def test_what_a_waiting_proposal_outlives(scene: Scene, event: Callable[[Scene], None]) -> None:
+    event(scene)
+    if not scene.row()["by"]:
+        assert "goes on by itself" in scene.approve()
+    assert scene.ends() is None
+    scene.becomes("done")
+    (line,) = scene.lines("approved")
+    assert (line["job"], line["proposer"]) == (scene.row()["job"], "bank")
+    assert scene.ends_told == [(scene.session.hex()[:8], "done")]
+    scene.stop()
+    assert scene.row()["state"] == "done"  # and after a restart
+
+
+def forbidding_policy(scene: Scene) -> None:
+    scene.policy(FORBIDS)
+
+
+def too_late(scene: Scene) -> None:
+    scene.clock = 100 * 3600
+
+
+def denied(scene: Scene) -> None:
+    scene.say("deny", scene.session.hex()[:8], "--why", "not this purpose")
+
+
+def denied_while_down(scene: Scene) -> None:
+    scene.stop()
+    denied(scene)
+    assert scene.row()["state"] == "denied"
+    scene.start()
+
+
+ENDS = [
+    (forbidding_policy, "refused", "purpose 'test' asked, fraud allowed by policy"),
+    pytest.param(too_late, "expired", "no officer has decided in time", marks=SLOW),
+    pytest.param(denied, "denied", "not this purpose", marks=SLOW),
+    (denied_while_down, "denied", "not this purpose"),
+]
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "why"), ENDS, ids=lambda one: getattr(one, "__name__", "")
+)
+def test_what_ends_a_waiting_proposal(
+    scene: Scene, event: Callable[[Scene], None], state: str, why: str
+) -> None:
+    event(scene)
+    error = scene.ends()
+    assert isinstance(error, FedprofileError)
+    assert why in error.message
+    scene.becomes(state)
+    (line,) = scene.lines("refused")
+    assert (line["why"], line["job"], line["purpose"]) == (why, scene.row()["job"], "test")
+    scene.stop()
+    assert scene.row()["state"] == state
+    assert scene.row()["why"] == why
+
+
+def test_a_proposer_that_ends_for_good(scene: Scene) -> None:
+    """An officer is not left with a question that nobody asks any more."""
+    scene.bank.stop(Refused("stopped by this party"))
+    assert isinstance(scene.ends(), Refused)
+    scene.becomes("left")
+    assert scene.lines("farewell")[0]["error"] == "Refused"
+    assert not list(scene.home.jobs.glob("*/journal"))
+    assert "bank has gone: the word counts once" in scene.approve()
+
+
+@SLOW
+def test_a_proposer_that_may_come_back(scene: Scene) -> None:
+    """Its process is gone: the hub says so. The officer's word waits for it."""
+    assert scene.node is not None
+    scene.bank.leave(PeerGone("killed"))
+    assert isinstance(scene.ends(), PeerGone)
+    hand_on(
+        scene.node.jobs[scene.session].endpoint,
+        notice(Kind.REFUSED, scene.session, "bank", "bureau", "gone"),
+    )
+    end = time.monotonic() + 10
+    while scene.row()["live"]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert scene.row()["state"] == "waiting"
+    scene.approve()
+    scene.comes()  # job resume
+    scene.call()
+    scene.propose()
+    assert scene.ends() is None
+    scene.becomes("done")
+
+
+@SLOW
+def test_an_officer_who_stops_a_waiting_proposal(scene: Scene) -> None:
+    assert "is stopped" in scene.say("stop", scene.session.hex()[:8], "--now")
+    error = scene.ends()
+    assert isinstance(error, PeerGone)
+    assert error.message == "bureau has stopped the job for good"
+    assert error.exit_code == 6
+    scene.becomes("left")
+    stopped = CliRunner().invoke(
+        app, ["stop", scene.session.hex()[:8], "--now", "--home", str(scene.home.path)]
+    )
+    assert "it is left" in str(stopped.exception)
+
+
+@SLOW
+def test_a_node_that_is_revoked(scene: Scene) -> None:
+    assert scene.node is not None
+    scene.node._ended(Refused("this node was revoked"))
+    scene.becomes("left")
+    assert scene.lines("ended")[-1]["error"] == "Refused"
