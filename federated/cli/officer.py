@@ -56,7 +56,8 @@ def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
     for row in rows:
         step = f" {row['step']}" if row["state"] == "running" else ""
         what = f'"{plain(row["job"], 60)}" for "{plain(row["purpose"], 40)}"' if row["job"] else ""
-        why = f": {plain(row['why'], 200)}" if row["why"] and row["state"] in ENDED else ""
+        told = row["why"] and (row["state"] in ENDED or not row["live"])
+        why = f": {plain(row['why'], 200)}" if told else ""
         what += f", directly with {plain(', '.join(row['direct']))}" if row["direct"] else ""
         since = _day(row["changed"] or row["received"])
         line = f"{row['id']}  {row['state'] + step:<16} {since}  {row['proposer']:<16} {what}"

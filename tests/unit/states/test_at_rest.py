@@ -173,7 +173,7 @@ def test_a_job_at_rest_is_stopped_while_no_node_runs(scene: Scene) -> None:
     scene.stop()
     said = scene.say("stop", scene.session.hex()[:8], "--now")
     assert "is stopped: the others are told once the node runs" in said
-    assert "an officer has stopped it" in scene.row()["why"]
+    assert "an officer has stopped it: the others are told once the node" in scene.say("jobs")
     scene.cut, scene.cut_at = False, "no such step"
     scene.start()
     error = scene.ends()
