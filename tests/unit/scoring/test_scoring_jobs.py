@@ -33,6 +33,7 @@ from profiles.score_job import job_text, receivers_part
 from psi.protocol import FedprofileError, JobError, Refused
 from tests.unit.scoring.parts import part as made_part
 from tests.unit.scoring.parts import table as made_table
+from tests.unit.scoring.parts import trees as made_trees
 
 ROWS, SHARED = 420, 400
 PARTIES = [
@@ -109,6 +110,17 @@ party = [
     { name = "bureau", table = "bureau.t", keys = [["id"]], features = ["a"] },
 ]
 train = { task = "fitted", label = "bank.y" }
+"""
+
+
+SCORES = """
+job = { name = "j", purpose = "p" }
+party = [
+    { name = "bank", table = "bank.t", keys = [["id"]], features = ["a", "c"] },
+    { name = "bureau", table = "bureau.t", keys = [["id"]], features = ["b", "c"] },
+]
+align = { minimum_overlap = 20 }
+score = [{ task = "churn", model = "0000000000000000", row_bits = 3 }]
 """
 
 
@@ -199,6 +211,26 @@ def test_a_scoring_with_several_partners_is_rehearsed_by_a_part_alone(tmp_path: 
     }
     assert sent == {("telco", "Joint"), ("bank", "Levels")}
     assert "are real, the others' are invented" in "\n".join(in_lines(found, Policy()))
+
+
+def test_a_node_rehearses_by_the_models_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
+    (tmp_path / "policy.toml").write_text("")
+    bound = '[bureau.t]\npath = "t.csv"\nkeys = ["id"]\n'
+    bound += 'permissions = { b = "feature", c = "feature" }\n'
+    (tmp_path / "tables.toml").write_text(bound)
+    rows = made_table(rows=100).append_column("id", pa.array([f"c{n}" for n in range(100)]))
+    pyarrow.csv.write_csv(rows, tmp_path / "t.csv")
+    ModelStore(tmp_path / "models").write(made_trees(FEATURE))
+    (tmp_path / "job.toml").write_text(SCORES)
+    asked = ["node", "rehearse", str(tmp_path / "job.toml"), "--home", str(tmp_path)]
+    shown = CliRunner().invoke(app, asked)
+    # what two columns hold is not enough for three bits at a new node
+    assert "Policy: refuses: 3.0 bits of a row of bureau.t asked" in shown.output
+    assert "this party's parts of models are real" in shown.output
+    shutil.rmtree(tmp_path / "models")
+    none = CliRunner().invoke(app, asked).exception
+    assert "bureau keeps no part of model 0000000000000000" in str(none)
 
 
 @pytest.mark.parametrize(("splits", "levels"), [(1, 1), (8, 1), (9, 2), (40, 43), (70, 5)])
