@@ -19,13 +19,14 @@ from typing import Any
 
 from federated.approval.decision import NOBODY, Call, Decision, Request, Undecided
 from federated.approval.inbox import Inbox
-from federated.approval.policy import Policy
+from federated.approval.policy import RULE_DAYS, Policy, Rule
 from federated.approval.policy_file import load_policy
 from federated.approval.quota import Quota
 from federated.approval.words import Waiting, Word, user_name
 from federated.contract.terms import Contract
 from federated.keys.officers import OfficerList, Person, check_word, load_officers
 from federated.keys.peers import Peers
+from federated.store.files import locked
 from federated.tables.source import Source
 from psi.protocol import Declined, FedprofileError, Refused
 
@@ -185,15 +186,37 @@ class NodeDecider:
             Quota(self.home / "quota.json", self.clock).foresee(contract, policy)
         except Declined as no:
             return Decision(False, "policy", no.message)
-        by, rule = "", None if own else policy.rule(contract, me, self.source.keys(me.table))
-        if own and not policy.officers.four_eyes:
-            by = f"proposer {user_name(os.geteuid())}"
-        elif rule is not None:
-            by = f"rule {rule.name}"
-        if by:  # on file, so that officers see what ran without them
-            self.inbox(policy).put(request, self._until(request, policy), by)
-            return Decision(True, by)
+        with locked(self.home / "quota.lock"):  # a rule's jobs are counted and put on file together
+            by, rule = "", None
+            if not own:
+                keys, lasts = self.source.keys(me.table), self._lasts(policy, request)
+                rule = policy.rule(contract, me, keys, lasts)
+            if own and not policy.officers.four_eyes:
+                by = f"proposer {user_name(os.geteuid())}"
+            elif rule is not None:
+                by = _by_rule(rule)
+            if by:  # on file, so that officers see what ran without them
+                self.inbox(policy).put(request, self._until(request, policy), by)
+                return Decision(True, by)
         return self._wait(request, policy, stop)
+
+    def _lasts(self, policy: Policy, request: Request) -> Callable[[Rule], bool]:
+        """Whether a rule has not ended: by its day, or by the jobs that it has approved."""
+        now, inbox = self.clock(), self.inbox(policy)
+
+        def lasts(rule: Rule) -> bool:
+            if rule.until is not None and dt.datetime.fromtimestamp(now).date() > rule.until:
+                return False
+            if not rule.jobs:
+                return True
+            since = now - RULE_DAYS * 24 * 3600
+            mine = (e for e in inbox.all() if e.rule == _by_rule(rule))
+            before = [e.request for e in mine if e.request.received >= since]
+            # one that cannot be read may be of this rule
+            jobs = {r.session for r in before} | set(inbox.unread()) | {request.session}
+            return len(jobs) <= rule.jobs
+
+        return lasts
 
     def allows(self, contract: Contract) -> None:
         """The policy's word on a contract, with nothing counted. Raises `Declined`."""
@@ -263,3 +286,7 @@ class NodeDecider:
                     "nobody has decided yet", hint="the proposal waits, and so does the answer"
                 )
         return Decision(False, NOBODY, "no officer has decided in time")
+
+
+def _by_rule(rule: Rule) -> str:
+    return f"rule {rule.name}"

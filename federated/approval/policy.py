@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from federated.approval.direct import Direct
@@ -39,12 +39,14 @@ from federated.tables.source import Source
 from psi.align import PROTOCOLS
 from psi.protocol import Declined, JobError
 
-__all__ = ["ANY", "DAYS", "ONE_PROCESS"]
+__all__ = ["ANY", "DAYS", "ONE_PROCESS", "RULE_DAYS"]
 __all__ += ["Limits", "Officers", "Policy", "Proposals", "Retention", "Rule"]
 
 ANY = ("*",)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 BASES = ("none", "persons", "own", "every")
+RULE_DAYS = 365
+"""Over which the jobs of a rule are counted."""
 STEPS = tuple(dict.fromkeys(kind.name for kind in KINDS))
 """The kinds of steps, as the contract's fields are called."""
 _NAMED = 5
@@ -136,7 +138,11 @@ class Retention:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Approves by itself what matches all its conditions; an empty one matches everything."""
+    """Approves by itself what matches all its conditions; an empty one matches everything.
+
+    `jobs` that it has approved in 365 days end it, 0 for any number, and so does the day after
+    `until`: then an officer is asked.
+    """
 
     name: str
     parties: tuple[str, ...] = ()
@@ -147,6 +153,15 @@ class Rule:
     steps: tuple[str, ...] = ()
     reveal: tuple[str, ...] = ()
     largest_set: int = 10**9
+    jobs: int = 0
+    until: dt.date | None = None
+
+    @property
+    def lasts(self) -> str:
+        """How long in words, "" for ever."""
+        jobs = f"at most {self.jobs} jobs in {RULE_DAYS} days" if self.jobs else ""
+        days = f"until {self.until}" if self.until else ""
+        return ", ".join(filter(None, (jobs, days)))
 
     def matches(self, contract: Contract, me: PartyTerms, named: Sequence[str] = ()) -> bool:
         """Whether this rule speaks for the contract at party `me`.
@@ -222,9 +237,17 @@ class Policy:
         self._check_budgets(contract, me)
         self._check_columns(contract, me, source)
 
-    def rule(self, contract: Contract, me: PartyTerms, named: Sequence[str] = ()) -> Rule | None:
-        """The first rule that approves this contract, if one does; `named` as in `matches`."""
-        return next((rule for rule in self.rules if rule.matches(contract, me, named)), None)
+    def rule(
+        self,
+        contract: Contract,
+        me: PartyTerms,
+        named: Sequence[str] = (),
+        still: Callable[[Rule], bool] = lambda rule: True,
+    ) -> Rule | None:
+        """The first rule that approves this contract, if one does; `named` as in `matches`, `still`
+        says whether one that matches has not ended."""
+        matching = (rule for rule in self.rules if rule.matches(contract, me, named))
+        return next((rule for rule in matching if still(rule)), None)
 
     def permission(self, table: str, column: str, given: str, *, key: bool = False) -> str:
         """What a column may be used for at most; `given`: what tables.toml says, or "".

@@ -7,6 +7,7 @@ docs/POLICY.md has every key.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from federated.approval.policy import (
     ANY,
     BASES,
     DAYS,
+    RULE_DAYS,
     STEPS,
     Limits,
     Officers,
@@ -111,6 +113,8 @@ by_timer = true               # once an hour; outputs after their contract's ret
 # purposes = ["retention"]
 # tables = ["bureau.repayment"]
 # columns = ["open_loans", "overdue_12m"]
+# jobs = 12                   # in 365 days; then an officer is asked again
+# until = "2027-11-30"        # the last day
 """
 
 
@@ -135,6 +139,13 @@ def load_policy(path: Path) -> Policy:
         rules=tuple(_rule(section) for section in root.tables("approve")),
     )
     root.done()
+    counted = next((rule.name for rule in policy.rules if rule.jobs), None)
+    if counted is not None and policy.retention.requests_days < RULE_DAYS:
+        raise JobError(
+            f"{path.name}: [[approve]] {counted!r} jobs: requests_days = "
+            f"{policy.retention.requests_days} found, {RULE_DAYS} needed",
+            hint="jobs of a rule are counted by the requests that are kept",
+        )
     names = [rule.name for rule in policy.rules]
     if len(set(names)) != len(names):
         raise JobError(f"{path.name}: [[approve]] name: used twice, a name of its own needed")
@@ -267,6 +278,16 @@ def _rule(section: TomlSection) -> Rule:
         steps=section.names("steps", (), STEPS),
         reveal=section.names("reveal", (), REVEALS),
         largest_set=section.integer("largest_set", 10**9, 1, 10**9),
+        jobs=section.integer("jobs", 1, 1, 10_000) if section.has("jobs") else 0,
+        until=_day(section, "until"),
     )
     section.done()
     return found
+
+
+def _day(section: TomlSection, key: str) -> dt.date | None:
+    text = section.text(key, "")
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError:
+        raise section.fail(key, text, "a day as 2027-11-30") from None

@@ -164,4 +164,5 @@ def _rule(rule: Rule) -> str:
         "reveal": rule.reveal,
     }
     said = "; ".join(f"{word} {', '.join(names)}" for word, names in conditions.items() if names)
-    return f'rule "{rule.name}" approves by itself: {said or "everything within the limits"}'
+    lasts = f"; {rule.lasts}" * bool(rule.lasts)
+    return f'rule "{rule.name}" approves by itself: {said or "everything within the limits"}{lasts}'

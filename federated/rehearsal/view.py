@@ -118,7 +118,8 @@ def _answer(found: Rehearsal, policy: Policy) -> str:
         return f"allows it; as this party's own proposal it needs {eyes}"
     rule = policy.rule(contract, me, found.named)
     if rule is not None:
-        return f'allows it, and the rule "{rule.name}" approves it without an officer'
+        lasts = f" ({rule.lasts})" * bool(rule.lasts)
+        return f'allows it, and the rule "{rule.name}" approves it without an officer{lasts}'
     return "allows it; it waits for an officer"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -271,6 +272,36 @@ def test_a_changed_policy_counts_before_the_signature(tmp_path: Path) -> None:
     Peers(tmp_path).remove("bank")
     with pytest.raises(Declined, match="the key of bank is not confirmed"):
         at.check(made)
+
+
+def test_a_rule_that_approves_a_series_ends_by_its_jobs_and_by_its_day(tmp_path: Path) -> None:
+    """Then an officer is asked, and what comes within 365 days is no new series."""
+    today = dt.date(2026, 11, 30)
+    at = desk(tmp_path, f'[[approve]]\nname = "monthly"\njobs = 2\nuntil = "{today}"\n')
+    gone = threading.Event()
+    gone.set()
+    noon = dt.datetime.combine(today, dt.time(12)).timestamp()
+
+    def answered(nonce: int, days: float = 0.0) -> str:
+        now = noon + days * 24 * 3600
+        asked = replace(request(contract(tmp_path, nonce)), received=now)
+        try:
+            return replace(at, clock=lambda: now).decide(asked, gone).by
+        except Undecided:
+            return "an officer is asked"
+
+    assert answered(1, -200) == "rule monthly"
+    assert answered(2, -100) == "rule monthly"
+    assert answered(2, -100) == "rule monthly", "a node that came back asks again"
+    assert answered(3, -50) == "an officer is asked"
+    (tmp_path / "desk" / f"{'01' * 32}.request").write_text("{")
+    assert answered(4, -40) == "an officer is asked", "one that cannot be read counts"
+    at = desk(tmp_path, f'[[approve]]\nname = "another"\nuntil = "{today}"\n')
+    assert answered(5) == "rule another"
+    assert answered(6, 1) == "an officer is asked"
+    at = desk(tmp_path, '[[approve]]\nname = "monthly"\njobs = 2\n')
+    (tmp_path / "desk" / f"{'01' * 32}.request").unlink()
+    assert answered(7, 300) == "rule monthly", "a year after the first two"
 
 
 def test_what_a_rule_approved_is_listed_and_shown(tmp_path: Path) -> None:
