@@ -1,6 +1,7 @@
 """Models fitted in one process by a library: what federated training is compared with.
 
-One function a model. The federated side has its own solvers, so this is a second opinion.
+One function a model. The federated side has its own solvers, so this is a second opinion. The
+library is imported where it fits: it loads SciPy, which costs a command that fits nothing a second.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 
 from federated.models import CARD, LINEAR, LOGISTIC, POISSON, LinearPart, Model, Part
 from federated.regression.alone import alone
@@ -45,6 +45,8 @@ def central(
 
 
 def _logistic(matrix: np.ndarray, label: np.ndarray, weights: Weights = None) -> LinearPart:
+    from sklearn.linear_model import LogisticRegression
+
     if not matrix.shape[1]:  # a party without columns of its own knows how frequent a class is
         return LinearPart(np.zeros(0), float(LOGISTIC.link(np.average(label, weights=weights))))
     fit = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12, max_iter=1000)
@@ -53,6 +55,8 @@ def _logistic(matrix: np.ndarray, label: np.ndarray, weights: Weights = None) ->
 
 
 def _linear(matrix: np.ndarray, label: np.ndarray, weights: Weights = None) -> LinearPart:
+    from sklearn.linear_model import Ridge
+
     if not matrix.shape[1]:
         return LinearPart(np.zeros(0), float(np.average(label, weights=weights)))
     fit = Ridge(alpha=1.0, solver="cholesky").fit(matrix, label, sample_weight=weights)
@@ -60,6 +64,8 @@ def _linear(matrix: np.ndarray, label: np.ndarray, weights: Weights = None) -> L
 
 
 def _poisson(matrix: np.ndarray, label: np.ndarray, weights: Weights = None) -> LinearPart:
+    from sklearn.linear_model import PoissonRegressor
+
     if not matrix.shape[1]:
         return LinearPart(np.zeros(0), float(POISSON.link(np.average(label, weights=weights))))
     # its loss is a mean over rows, so its penalty is too

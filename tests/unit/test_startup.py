@@ -20,7 +20,9 @@ import profiles.cli
 heavy = {"numba", "pyarrow", "scipy", "pandas", "ibis", "duckdb", "flwr", "sklearn"}
 from threadpoolctl import threadpool_info
 blas = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-print(json.dumps({"heavy": sorted(heavy & set(sys.modules)), "blas": blas}))
+found = {"heavy": sorted(heavy & set(sys.modules)), "blas": blas}
+import profiles.run
+print(json.dumps(found | {"a_run": sorted({"sklearn", "duckdb", "flwr"} & set(sys.modules))}))
 """
 NAMES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -33,6 +35,7 @@ def test_commands_import_what_they_need_when_they_run() -> None:
     )  # fmt: skip
     found = json.loads(done.stdout)
     assert found["heavy"] == []
+    assert found["a_run"] == []
     assert set(found["blas"]) == {1}
 
 
