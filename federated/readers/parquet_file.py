@@ -58,4 +58,7 @@ class ParquetReader(Reader):
         return self.canonical(table.select(list(columns)))
 
     def _damaged(self) -> InputError:
-        return InputError(f"{self.where}: {self._path.name} cannot be read as parquet")
+        return InputError(
+            f"{self.where}: {self._path.name} cannot be read as parquet",
+            hint="damaged, or cut off while it was written or copied: copy or export it again",
+        )

@@ -28,6 +28,8 @@ _TAIL = 100.0
 _HELD = 0.8
 """The least share of the variance in a hundredth of the rows of a heavy tail; .07 where normal."""
 _MANY_ROWS = 1000
+_TOLD = 20
+"""The smallest group that is told, where a job does not say otherwise."""
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _UNSEEN = "[\\s\u00a0\u00ad\u200b-\u200f\u2060\ufeff]+"
 _QUOTED = r"^\s+[\"'].*[\"']\s*$"
@@ -106,6 +108,12 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
         wrong += _of_numbers(table, name)
     if trained and distinct == 1 and missing < len(values):
         wrong.append("the same value in all rows that have one: it tells a model nothing")
+    most = _most(values, kind) if "segment" in roles and len(values) >= _TOLD else 0
+    if 0 < most < _TOLD:
+        wrong.append(
+            f"no value is in more than {most:,} rows: of groups of fewer than minimum_group, which "
+            f"is {_TOLD} by default, nothing is told; take a coarser column"
+        )
     if notes.get("words"):
         wrong.append(
             f"{notes['words']:,} words for nothing (NA, NULL …) are taken as missing: nulls = {{ "
@@ -141,6 +149,14 @@ def _distinct(values: pa.ChunkedArray, kind: str) -> int:
     if kind in ("nested", "list", "other", "bytes", "nothing"):
         return 0
     return int(pc.count_distinct(values).as_py())
+
+
+def _most(values: pa.ChunkedArray, kind: str) -> int:
+    """In how many rows the most frequent value is; 0 where values cannot be counted."""
+    if kind in ("nested", "list", "other", "bytes", "nothing"):
+        return 0
+    counts = pc.value_counts(values.drop_null()).field("counts")
+    return int(pc.max(counts).as_py() or 0)
 
 
 def _words(type_: pa.DataType, kind: str, distinct: int) -> str:

@@ -264,6 +264,14 @@ def test_numbers_with_a_unit_are_no_categories_in_silence(unit: str) -> None:
     assert not columns_taken(codes, {"x": ["feature"]})[0].problem
 
 
+def test_a_segment_of_which_nothing_would_be_told_is_pointed_at() -> None:
+    table = pa.table({"few": range(90), "many": ["a", "b", "c"] * 30})
+    few, many = columns_taken(table, {"few": ["segment"], "many": ["segment"]})
+    assert "no value is in more than 1 rows" in few.wrong[0]
+    assert not few.problem
+    assert many.wrong == ()
+
+
 def test_the_row_of_the_first_value_that_is_no_number_is_named() -> None:
     values = [str(i / 4) for i in range(200)]
     values[16] = "<5"
