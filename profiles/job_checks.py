@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from federated.contract.kinds.train import TREES, classes
+from federated.models import LOGISTIC
 from federated.text import slug
 from profiles.job_sections import KIND_OF
 from profiles.label_section import CUT_OFF, PREFIX
@@ -190,6 +191,12 @@ def _check_trains(job: Job) -> None:
         )
     for place, target in enumerate(job.targets, start=1):
         trained = target.task in [train.task for train in job.trains]
+        if trained and not job.horizontal and not _scored(job.train(target.task)):
+            raise JobError(
+                f"{job.file}: [[target]] {place} task: {target.task!r} found, whose rows have no "
+                "score with score_bits = 0",
+                hint="a list needs scores: score_bits = 1 or more in [[train]], or no [[target]]",
+            )
         if trained and not classes(job.train(target.task)):
             _check_ranked_by_number(job, place, target)
     tasks: list[TrainSpec | ScoreSpec] = [*job.trains, *job.scores]
@@ -219,6 +226,11 @@ def _check_trains(job: Job) -> None:
             "columns, one allowed",
             hint="a second answer to the same question tells more of the rows, and nothing new",
         )
+
+
+def _scored(train: TrainSpec) -> bool:
+    """Whether rows get a score: else they are counted by it only."""
+    return train.model != LOGISTIC.name or train.split != "vertical" or train.score_bits > 0
 
 
 def _check_ranked_by_number(job: Job, place: int, target: TargetSpec) -> None:
@@ -251,6 +263,12 @@ def _check_features(job: Job) -> None:
                 f"{' and '.join(bringing)} found, of one partner allowed",
                 hint="name one partner's columns in features, each partner in a training of its "
                 'own, or model = "logistic"',
+            )
+        if not _scored(train) and len(bringing) > 1:
+            raise JobError(
+                f"{job.file}: [[train]] {place} score_bits: 0 found with columns of "
+                f"{' and '.join(bringing)}, of one partner allowed",
+                hint="name one partner's columns in features, or score_bits = 1 or more",
             )
         if not classes(train) and len(bringing) > 1:
             raise JobError(

@@ -22,6 +22,7 @@ from profiles.baseline import Comparison, compare
 from profiles.binning_report import binning_metrics
 from profiles.branches import Cut, write_branches
 from profiles.campaign.control import ControlGroup
+from profiles.counted_outputs import counted_metrics, measured_counts
 from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
 from profiles.exclusion.consent import admission_of
 from profiles.federation import Federation
@@ -108,6 +109,9 @@ def write_outputs(
         measured(t, alone[t.terms.task], job.receiver, _aligned(t, outcome, table))
         for t in outcome.trained
     ]
+    for one in outcome.counted:
+        own = fit_alone(one.trained, table, _moved(job, one.trained, tables))
+        models.append(measured_counts(one, own, job.receiver))
     checks = []
     if baseline:
         both = federation.outcomes, federation.tables
@@ -349,10 +353,12 @@ def _metrics(
     }
     trained = federation.outcome.trained
     ended = {t.terms.task: _training(t) for t in trained if t.opened}
+    for one in federation.outcome.counted:
+        ended[one.trained.terms.task] = _training(one.trained) | counted_metrics(one)
     ended |= {t.terms.task: trees_metrics(t) for t in trained if isinstance(t, Grown)}
-    for one in trained:
-        if isinstance(one, Carded):
-            ended[one.terms.task] = ended.get(one.terms.task, {}) | card_metrics(one)
+    for card in trained:
+        if isinstance(card, Carded):
+            ended[card.terms.task] = ended.get(card.terms.task, {}) | card_metrics(card)
     if ended:
         run["trainings"] = ended
     if federation.outcome.categories:

@@ -154,7 +154,8 @@ def _funnel(
         yield Stage("admitted", int(admission.rows.sum()))
     if (matched := _matched(federation)) is not None:
         yield Stage("matched", matched)
-    for trained in federation.outcome.trained:
+    counted = [one.trained for one in federation.outcome.counted]
+    for trained in (*federation.outcome.trained, *counted):
         known = trained.known | trained.known_later
         yield Stage("labelled", int(np.count_nonzero(known)), trained.terms.task)
     kept = {one.terms.task for one in federation.outcome.scored}
@@ -367,6 +368,8 @@ def _step_name(step: str) -> str:
         return f"align with {first}, " + (f"key {int(second) + 1}" if second.isdigit() else second)
     if kind in ("aggregate", "join_sum", "category", "binning", "sums"):
         return f"{kind.replace('_', ' and ')} with {second}"
+    if kind == "counted":
+        return f"counts of {first}"
     if kind in ("rows", "lanes"):
         return f"{kind} of {first}"
     return f"{kind} {rest}".strip()

@@ -53,8 +53,11 @@ class FeatureEnd(FeatureRows):
         for model, descent in enumerate(state.models):
             rows = fold == model - 1
             scores = self._x @ descent.weights
-            # the noise is measured by all rows: few, or chosen ones, may lie close together
-            told[rows] = rounded(scores, self._plan.score_bits, random, self._repeats)[rows]
+            if self._plan.score_bits:
+                # the noise is measured by all rows: few, or chosen ones, may lie close together
+                told[rows] = rounded(scores, self._plan.score_bits, random, self._repeats)[rows]
+        if not self._plan.score_bits:
+            told = told[:0]
         self.context.store.put("final", 0, told)
         # no pad for two texts, at neither end of a pad: each half is drawn by what it is to pad
         text = hashlib.sha256(told.tobytes()).hexdigest()
@@ -74,7 +77,10 @@ class FeatureEnd(FeatureRows):
         full = state.models[0].weights
         fit = FeatureFit(
             coefficients=np.ldexp(full, state.scale),
-            told_rows=self._rows,
+            told_rows=len(told),
+            own=self._own_scores(state),
+            labelled=self._labelled,
+            folds=self._folds,
             score_bits=self._plan.score_bits,
             gradient_left=[each.left for each in state.log if each.fold == EVERY][-1],
             evaluations=state.last + 1,
@@ -84,6 +90,11 @@ class FeatureEnd(FeatureRows):
         limits = self.context.store.get("limits", 0)
         learned = Learned(limits, float(self._mean @ full), told)
         return Turn(Done(), [*messages, (self._peer, learned)], fit, 1.0)
+
+    def _own_scores(self, state: Fitting) -> NDArray[np.float64]:
+        """Of each row the own part, by the model that did not see it."""
+        every = np.stack([self._x @ model.weights for model in state.models])
+        return np.asarray(every[np.maximum(self._folds + 1, 0), np.arange(self._rows)])
 
     def _heard_of(self, state: Fitting, sent: Any, peer: str, known: bool) -> Fitting:
         """A message of another feature party."""

@@ -228,9 +228,9 @@ class LabelParty(LabelRows):
         """A partner's final scores; after the last one every row's."""
         at, _ = self._line(peer)
         state, fit = self._heard(state, at, sent)
-        store, rows = self.context.store, len(self._y)
+        store, told = self.context.store, len(self._y) * bool(self._plan.score_bits)
         due = fit.started and fit.number == len(self._planned(fit)) and not fit.summed
-        if not due or len(sent.scores) != rows or not np.isfinite(sent.shift):
+        if not due or len(sent.scores) != told or not np.isfinite(sent.shift):
             raise PeerError("final scores that are not due")
         state = self._limited_alone(state, sent.limits)
         store.put("learned", at, sent.scores)
@@ -310,13 +310,16 @@ class LabelParty(LabelRows):
         told = np.sum([store.get("learned", at) for at in parties], axis=0, dtype=np.int64)
         theirs = np.ldexp(told.astype(np.float64), -FRACTION_BITS)
         shift = sum(float(store.get("shift", at)[0]) for at in parties)
-        scores = self._labels.told(mean_of(self._plan.link, mine + theirs))
+        scores = np.full(len(mine), np.nan)  # where only counts are told
+        if self._plan.score_bits:
+            scores = self._labels.told(mean_of(self._plan.link, mine + theirs))
         full = models[0].weights
         ran = replace(self._plan, evaluations=fit.last + 1)
         found = LabelFit(
             coefficients=np.ldexp(full[1:], self._labels.scale),
             intercept=float(self._labels.told(full[:1] - shift)[0]),
             scores=scores,
+            own=mine,
             fold_scores=np.where(self._fold >= 0, scores, np.nan),
             score_bits=self._plan.score_bits,
             gradient_left=[each.left for each in fit.log if each.fold == EVERY][-1],

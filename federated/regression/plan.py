@@ -20,6 +20,8 @@ __all__ = [
     "MOST_PARTNERS",
     "Opened",
     "RegressionPlan",
+    "count_noise",
+    "counted_bits",
     "label_bits",
     "opened_numbers",
     "planned",
@@ -60,7 +62,8 @@ class RegressionPlan:
         sd s times the largest magnitude that a row has in the column; 0 for none. A partner gets
         it with as much again, which stays the same in all evaluations.
     score_bits: a row's final number is told with noise of 2^-`score_bits` of the vector's
-        standard deviation; 1 to `FINEST_SCORES`.
+        standard deviation; to `FINEST_SCORES`. 0: none is, and counts of rows by score are opened
+        in its place (`counts`); of one partner, logistic.
     grid_bits: a partner's score is one of 2^grid_bits points of an even grid in a lookup.
     weighted: rows have weights, which their residuals are multiplied by; not in linear regression.
     column_bits: of a number that is on no small even grid, in gradients: up to 8 in one tree, more
@@ -85,7 +88,7 @@ class RegressionPlan:
         _within("evaluations", self.evaluations, 1, MOST_EVALUATIONS)
         _within("folds", self.folds, 0, MOST_FOLDS)
         _within("fold_evaluations", self.fold_evaluations, 0, MOST_EVALUATIONS)
-        _within("score_bits", self.score_bits, 1, FINEST_SCORES)
+        _within("score_bits", self.score_bits, 0, FINEST_SCORES)
         _within("grid_bits", self.grid_bits, 6, 12)
         _within("partners", self.partners, 1, MOST_PARTNERS)
         _within("column_bits", self.column_bits, 7, 16)
@@ -95,6 +98,8 @@ class RegressionPlan:
             raise MisuseError("weights of a linear regression found, none allowed")
         if self.partners > 1 and self.link != "logistic":
             raise MisuseError(f"link {self.link!r} of {self.partners} partners found, one allowed")
+        if not self.score_bits and (self.partners > 1 or self.link != "logistic"):
+            raise MisuseError("score_bits = 0 of several partners or of numbers, 1 or more allowed")
         if self.folds == 1 or (self.fold_evaluations and not self.folds):
             raise MisuseError(f"{self.folds} folds of {self.fold_evaluations} evaluations found")
         for name, value in (("penalty", self.penalty), ("noise", self.noise)):
@@ -189,6 +194,27 @@ def told_bits(score_bits: int) -> float:
         score_bits: bits of a score that are told, as the contract says.
     """
     return 0.5 * math.log2(1.0 + 4.0**score_bits)
+
+
+def count_noise(noise: float) -> float:
+    """The standard deviation of the noise on counts of rows by score, for a plan's `noise`.
+
+    Never below 1, what one row adds: exact counts would tell who knows all other rows the last one.
+    """
+    return max(1.0, noise)
+
+
+def counted_bits(noise: float) -> float:
+    """The most that all counts of rows by score tell of one row's place among them, in bits.
+
+    The row is in one cell: a vector of 0 and one 1, whose variances add up to less than 1, under
+    noise of its own in each cell: ½ Σ log2(1 + v / s²) ≤ ½ log2(e) / s² (Shannon 1948), whoever
+    knows all other rows.
+
+    Args:
+        noise: of the plan.
+    """
+    return 0.5 * math.log2(math.e) / count_noise(noise) ** 2
 
 
 def label_bits(noise: float, folds: int, fold_evaluations: int, link: str = "logistic") -> float:

@@ -22,7 +22,8 @@ class LabelFit:
     coefficients: `float64[a]` of its own columns as they were passed in; intercept;
     scores: `float64[n]`, a prediction (a chance, a mean) for every aligned row; of a row with a
         fold by the model that did not see it, since no other tells its final number;
-    fold_scores: `float64[n]`, these alone; NaN elsewhere;
+    fold_scores: `float64[n]`, these alone; NaN elsewhere; with `score_bits` of 0 all are NaN;
+    own: `float64[n]`, the own part of each row's score, intercept and offset included;
     score_bits: how finely a row's number was told;
     evaluations: of all rows, the plan's at most: fewer where the gradient was noise, or nothing;
     gradient_left: how far the last evaluation of all rows was from the optimum, in standard
@@ -37,6 +38,7 @@ class LabelFit:
     intercept: float
     scores: Floats
     fold_scores: Floats
+    own: Floats
     score_bits: int
     evaluations: int
     gradient_left: float
@@ -51,11 +53,16 @@ class FeatureFit:
 
     coefficients: `float64[b]` for the columns as they were passed in;
     told_rows: rows whose final number was told, once each; score_bits: how finely;
+    own: `float64[n]`, the own part of each row's final score, by the model that did not see it;
+    labelled: `bool[n]`, the rows trained on; folds: `int8[n]`, -1 for none;
     evaluations, gradient_left, opened, bounded: as in `LabelFit`.
     """
 
     coefficients: Floats
     told_rows: int
+    own: Floats
+    labelled: NDArray[np.bool_]
+    folds: NDArray[np.int8]
     score_bits: int
     evaluations: int
     gradient_left: float

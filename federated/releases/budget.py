@@ -313,7 +313,7 @@ def passing_row_bits(asked: Sequence[Release], left: int) -> int:
 
     Returns: 0 where none would pass, or no training has any.
     """
-    capped = [r for r in asked if r.step.startswith("train/") and not r.vectors]
+    capped = [r for r in asked if r.step.startswith("train/") and not (r.vectors or r.rounded)]
     rest = left - sum(micro(r.bits) for r in asked if r not in capped)
     return max(0, rest) // (MICRO * len(capped)) if capped else 0
 

@@ -23,6 +23,7 @@ from federated.contract.terms import (
     Suites,
     TrainTerms,
 )
+from federated.counted import ScoreGrid
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.join_sum.share_lanes import Place
@@ -43,7 +44,7 @@ RESULTS: dict[str, type] = {
         Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LabelFit, LabelTrees, LaneKinds,
         Layout, Matches,
         Measure, MeasureResult, Opened, Parts, PartnerSplit, PartyTerms, Place,
-        ScoreTerms, Suites, TrainTerms, Tree,
+        ScoreGrid, ScoreTerms, Suites, TrainTerms, Tree,
         Worths,
     )
 }  # fmt: skip

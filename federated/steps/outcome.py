@@ -36,7 +36,7 @@ from federated.tables.encoding import Encoder
 from federated.trees import FeatureModel, LabelModel
 from psi.align import Alignment
 
-__all__ = ["Binned", "Carded", "Grown", "Outcome", "Scored", "Trained"]
+__all__ = ["Binned", "Carded", "Counted", "Grown", "Outcome", "Scored", "Trained"]
 
 
 @dataclass(kw_only=True)
@@ -134,6 +134,22 @@ class Carded(Trained):
 
 
 @dataclass(kw_only=True)
+class Counted:
+    """A regression of which no row's score was told: `trained` has none, NaN in their place.
+
+    `counts` are of each group of rows `int64[2, bins]`: how many negatives and positives lie in
+    each range of the score, with the partner's noise of a standard deviation of `noise`. Groups
+    are the folds, or all labelled rows where there are none; then, where `trained` has a later
+    time, its rows. `middles` are the scores in the ranges' middles.
+    """
+
+    trained: Trained
+    counts: list[np.ndarray]
+    middles: np.ndarray
+    noise: float
+
+
+@dataclass(kw_only=True)
 class Grown(Trained):
     """Boosted trees at the label party: `part` has no columns.
 
@@ -213,6 +229,7 @@ class Outcome:
     binned: list[Binned] = field(default_factory=list)
     worths: list[list[ColumnWorth]] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
+    counted: list[Counted] = field(default_factory=list)
     parts: dict[str, Part] = field(default_factory=dict)
     won: dict[str, FeatureModel] = field(default_factory=dict)
     coded: dict[str, EvidenceEncoder] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from federated.contract.terms import Contract, TrainTerms
 from federated.models import CARD, LinearPart, has_answer, model_named
 from federated.regression import FeatureParty, LabelParty, RegressionPlan
 from federated.regression.guards import check_classes, check_records
+from federated.steps.count_scores import feature_counts, label_counts
 from federated.steps.kept_models import keep_feature_part, keep_label_part
 from federated.steps.outcome import Carded, Trained
 from federated.steps.row_weights import offsets_of, weights_of
@@ -108,8 +109,12 @@ class TrainVertical(Step):
             offset=offset,
             bounded=fit.bounded,
         )
-        work.outcome.trained.append(Carded(**vars(trained)) if card else trained)
-        keep_label_part(work, work.outcome.trained[-1], table)
+        if terms.score_bits:
+            work.outcome.trained.append(Carded(**vars(trained)) if card else trained)
+            keep_label_part(work, work.outcome.trained[-1], table)
+        else:
+            work.outcome.counted.append(label_counts(work, trained, fit.own))
+            keep_label_part(work, trained, table)
         work.disclosed(f"train {terms.task}", rows=len(label), score_bits=fit.score_bits)
 
     def _feature_party(self, terms: TrainTerms) -> None:
@@ -135,6 +140,8 @@ class TrainVertical(Step):
             repeats=None if work.own is None else work.outcome.rows,
         )
         fit = work.run(step, role, [receiver, *others])
+        if not terms.score_bits:
+            feature_counts(work, terms, fit)
         part = LinearPart(fit.coefficients)
         work.outcome.parts[terms.task] = part
         if coded is not None:

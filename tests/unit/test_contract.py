@@ -133,7 +133,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data.replace(b'"split":"vertical"', b'"split":"both"'),
         lambda data: data.replace(b'"model":"logistic"', b'"model":""'),
         lambda data: data.replace(b'"model":"logistic"', b'"model":"trees"'),
-        lambda data: data.replace(b'"score_bits":4', b'"score_bits":0'),
+        lambda data: data.replace(b'"score_bits":4', b'"score_bits":-1'),
         lambda data: data.replace(b'"score_bits":4', b'"score_bits":13'),
         lambda data: data.replace(b'"noise":"1"', b'"noise":"1.0"'),
         lambda data: data.replace(b'"noise":"1"', b'"noise":"-1"'),

@@ -114,6 +114,16 @@ task = "default"
 split = "horizontal"
 label = "bad"
 """
+COUNTED = """
+[align]
+minimum_overlap = 20
+[[train]]
+task = "churn"
+label = "bank.churned"
+score_bits = 0
+time = "bank.since"
+validate_from = "2025-10-01"
+"""
 TELECOM = """
 [[party]]
 name = "telecom"
@@ -143,6 +153,7 @@ JOBS = {
     "shared": re.sub(r"features = .*\n", "", HEAD) + SHARED,
     "hidden shared": re.sub(r"features = .*\n", "", HEAD) + HIDDEN_SHARED,
     "hidden": re.sub(r"features = .*\n", "", HEAD) + HIDDEN,
+    "counted": HEAD + COUNTED,
     "boosted": HEAD + BOOSTED,
     "scored": HEAD + SCORED,
     "numbers": HEAD + NUMBERS,

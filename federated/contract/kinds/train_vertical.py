@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from federated.contract.cost import Estimate, Rates, regression_estimate
+from federated.contract.cost import Estimate, Rates, regression_estimate, sums_estimate
 from federated.contract.few_rows import check_training
 from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.label import label_guard, of_label, regression_bits
@@ -30,25 +30,31 @@ from federated.contract.kinds.train import (
 )
 from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, REPEATED, joined_rows
+from federated.counted.grid import BINS, CLASSES, LANES, MOST_POINTS
 from federated.models import LINEAR, MODELS
 from federated.regression import (
     FINEST_SCORES,
     MANY_ROWS,
     Opened,
     RegressionPlan,
+    count_noise,
+    counted_bits,
     label_bits,
     opened_numbers,
     planned,
     told_bits,
 )
 from federated.regression.messages import MOST_COLUMNS
+from federated.sharing import SUITE as SUMS
 from psi.protocol import MisuseError, PeerError
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["FINEST_SCORES", "TrainVertical", "opened_to", "plan_of"]
+__all__ = ["FINEST_SCORES", "TrainVertical", "opened_to", "plan_of", "row_bits_of"]
 
+_A_COUNTED_ROW = 20 * 8 + 8 * LANES + 64
+"""Bytes of a row that is counted: tree and transfers, lanes, check and turns."""
 _LOOKUP = 64
 """Numbers that one lookup takes of a row, at most."""
 _TREE = 4 * 12 + 16 * 11 + 64
@@ -73,6 +79,8 @@ class TrainVertical(Kind[TrainTerms]):
             check_features(contract, terms)
             if carded(terms):
                 check_card(contract, terms)
+            if carded(terms) and not terms.score_bits:
+                raise PeerError("a scorecard without scores, which are what its points are made of")
             if terms.steps or terms.row_bits:
                 raise PeerError("a training of columns has evaluations, and no steps")
             if not _is_number(terms.noise) and (terms.noise != AUTO or terms.grid_bits):
@@ -108,11 +116,14 @@ class TrainVertical(Kind[TrainTerms]):
             more = "none" if terms.grid_bits and not terms.fold_evaluations else more
             each = f"{most} evaluations of the gradient"
             folds = f", and {more} more in each of {terms.folds} folds" * bool(_folds(terms))
+            end = "before the final score"
+            if not terms.score_bits:
+                end = f"at all: rows are counted by the final score, by private sums ({SUMS})"
             card = card_words(contract, terms) if carded(terms) else ""
             yield (
                 f"{me} and {_partners(terms)} fit '{terms.task}' by private sums"
                 f"{_model_words(terms)}: {each}{folds}; "
-                f"nobody sees a row's number before the final score{chosen_words(terms)}{card}"
+                f"nobody sees a row's number {end}{chosen_words(terms)}{card}"
                 f"{weight_words(contract, terms)}"
                 f"{later_words(contract, terms)}"
             )
@@ -133,9 +144,10 @@ class TrainVertical(Kind[TrainTerms]):
                 yield Release(
                     step=f"train/{terms.task}",
                     columns=contract.features(terms, party),
-                    bits=told_bits(terms.score_bits),
-                    vectors=1,
+                    bits=row_bits_of(terms),
+                    vectors=int(terms.score_bits > 0),
                     known=contract.known,
+                    rounded=not terms.score_bits,
                 )
 
     def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
@@ -146,8 +158,14 @@ class TrainVertical(Kind[TrainTerms]):
 
     def limit(self, contract: Contract, step: str) -> int | None:
         for terms in self.terms(contract):
+            head = f"counted/{terms.task}"
             if step == f"train/{terms.task}":
                 return _limit(contract, terms)
+            if not terms.score_bits and step in (f"{head}/spread", f"{head}/open"):
+                return FLOOR
+            groups = range(max(1, terms.folds) + 1) if not terms.score_bits else ()
+            if step in [f"{head}/{number}" for number in groups]:
+                return FLOOR + joined_rows(contract, terms.partners) * _A_COUNTED_ROW
         return None
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
@@ -156,6 +174,8 @@ class TrainVertical(Kind[TrainTerms]):
             rows = min(contract.party(name).rows for name in names)
             features = sum(len(contract.features(terms, name)) for name in names)
             yield regression_estimate(rates, rows, features, plan_of(contract, terms))
+            if not terms.score_bits:
+                yield sums_estimate(rates, rows, CLASSES * MOST_POINTS, LANES)
 
 
 def plan_of(contract: Contract, terms: TrainTerms) -> RegressionPlan:
@@ -174,6 +194,13 @@ def plan_of(contract: Contract, terms: TrainTerms) -> RegressionPlan:
         column_bits=terms.column_bits,
         weighted=weighted(terms),
     )
+
+
+def row_bits_of(terms: TrainTerms) -> float:
+    """The most that is told of a row at the end: of its final score, or by all counts of rows."""
+    if terms.score_bits:
+        return told_bits(terms.score_bits)
+    return counted_bits(0.0 if terms.noise == AUTO else float(terms.noise))
 
 
 def opened_to(contract: Contract, terms: TrainTerms, party: str) -> Opened | None:
@@ -246,19 +273,41 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
         f"{summed}, of {terms.score_bits} bits ({told_bits(terms.score_bits):.1f} bits a record at "
         "most in the mean); no number of a record before it"
     )
+    if not terms.score_bits:
+        score = _counted_words(contract, terms)
     span = f"at each evaluation the range of {partners}'s part, to a quarter, at the end its mean"
     start = f"of {me}'s own model the mean score and curvature, once"
     folds = trained_on(terms) + ", and their validation fold" * bool(_folds(terms))
     folds += _label_words(contract, terms)
     found = [
-        Disclosure(step, me, score, "train.score_bits"),
+        Disclosure(step, me, score, "train.score_bits" if terms.score_bits else "train.counts"),
         Disclosure(step, me, f"{_sums(contract, terms, me)}; {span}", "train.noise"),
     ]
     for name in terms.partners:
         sums = f"{_sums(contract, terms, name)}; {start}"
         found.append(Disclosure(step, name, sums, "train.noise"))
         found.append(Disclosure(step, name, folds, "train.folds"))
+        if not terms.score_bits:
+            wide = f"how wide {me}'s part of the final scores lies"
+            found.append(Disclosure(step, name, wide, "train.spread"))
     return found
+
+
+def _counted_words(contract: Contract, terms: TrainTerms) -> str:
+    """What is told in the place of rows' scores."""
+    partners = _partners(terms)
+    groups = ", by fold" * bool(_folds(terms))
+    later = f", by themselves those from {terms.validate_from} on" * bool(terms.time)
+    return (
+        f"NO number of any row: how many shared records of each class of {terms.label}{groups}"
+        f"{later} lie in each of up to {BINS} ranges of the final score, each count with noise of "
+        f"{partners}'s of {_count_noise(terms)} ({row_bits_of(terms):.2g} bits a record at most); "
+        f"how wide {partners}'s part of the final scores lies, to a factor of 1.4"
+    )
+
+
+def _count_noise(terms: TrainTerms) -> str:
+    return f"{count_noise(0.0 if terms.noise == AUTO else float(terms.noise)):g}"
 
 
 def _label_words(contract: Contract, terms: TrainTerms) -> str:
@@ -314,6 +363,13 @@ def _noise(terms: TrainTerms, other: str) -> str:
 
 
 def _score_guard(terms: TrainTerms) -> str:
+    if not terms.score_bits:
+        return (
+            f"{_partners(terms)} tells no score of a record; it adds noise of a standard deviation "
+            f"of {_count_noise(terms)} to each count of records by score, drawn once: "
+            f"{row_bits_of(terms):.2g} bits a record at most, whoever knows all other records, and "
+            "whatever the receiver's software does"
+        )
     one = len(terms.partners) == 1
     adds, tells = ("adds", "tells it") if one else ("add", "tell their sum")
     return (

@@ -1,0 +1,119 @@
+"""The partner opens counts of rows to the label party, with its noise.
+
+    partner (shares of all counts)                label party (the other shares)
+      CountShares: its shares, with noise    ──►
+
+The noise holds whatever the label party's software does: it chose one bin a row before it knew
+anything, trees bind it to that, and the lanes are the partner's own. So a row adds 1 to one count,
+and moving it changes two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.counted.grid import ScoreGrid
+from federated.counted.messages import CountShares
+from federated.regression.noise import noise_of
+from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn, message
+
+__all__ = ["CountsGiver", "CountsTaker"]
+
+Words = NDArray[np.uint64]
+Counts = NDArray[np.int64]
+_SLACK = 12.0
+"""Standard deviations of noise beyond which no honest sum of counts lies."""
+
+
+@message(0x65)
+@dataclass(frozen=True)
+class AwaitingCounts:
+    """Waiting for the partner's shares."""
+
+
+class CountsGiver(Role[int]):
+    """The partner; its result is how many counts it opened.
+
+    Args:
+        context: of the session.
+        label_party: its name.
+        shares: of each group `uint64[leaves, LANES]`.
+        grid: how scores are cut.
+        noise: standard deviation of what is added to each count; above 0.
+        seed: 32 secret bytes, the same whenever this job goes on: the same counts get the same
+            noise, so that nobody has two draws to average.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        label_party: str,
+        shares: Sequence[Words],
+        grid: ScoreGrid,
+        noise: float,
+        seed: bytes,
+    ) -> None:
+        super().__init__(context)
+        if not noise > 0 or len(seed) != 32:
+            raise MisuseError("counts of rows by score without noise, or without a seed")
+        self._label_party, self._shares, self._grid = label_party, shares, grid
+        self._noise, self._seed = noise, seed
+
+    def begin(self) -> Turn[int]:
+        counts = np.stack([self._grid.counted(share) for share in self._shares])
+        text = hashlib.sha256(np.ascontiguousarray(counts, "<u8").data).digest()
+        drawn = hashlib.shake_256(
+            hashlib.blake2s(text, key=self._seed, person=b"countsby").digest()
+        )
+        shape = (len(counts), counts[0].size)
+        noise = noise_of(shape, np.full(shape[1], self._noise), 0, drawn.digest)
+        told = CountShares(counts.ravel() + noise.ravel())
+        return Turn(Done(), [(self._label_party, told)], len(told.shares), 1.0)
+
+
+class CountsTaker(Role[list[Counts]]):
+    """The label party; its result has for each group `int64[2, bins]`: negatives, positives.
+
+    Args:
+        context: of the session.
+        shares: of each group `uint64[leaves, LANES]`.
+        grid: how scores are cut.
+        noise: standard deviation of the partner's noise.
+        rows: of each group how many negatives and positives there are, `int64[groups, 2]`.
+    """
+
+    transitions = {(AwaitingCounts, CountShares): "on_shares"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        context: Context,
+        shares: Sequence[Words],
+        grid: ScoreGrid,
+        noise: float,
+        rows: Counts,
+    ) -> None:
+        super().__init__(context)
+        self._counts = np.stack([grid.counted(share) for share in shares])
+        self._noise, self._rows = noise, rows
+
+    def begin(self) -> Turn[list[Counts]]:
+        return Turn(AwaitingCounts())
+
+    def on_shares(self, state: AwaitingCounts, sent: CountShares, peer: str) -> Turn[list[Counts]]:
+        """Complete the counts, and look whether they can be."""
+        del state, peer
+        if len(sent.shares) != self._counts.size:
+            raise PeerError(f"{len(sent.shares)} shares found, {self._counts.size} expected")
+        opened = (self._counts + sent.shares.reshape(self._counts.shape)).view(np.int64)
+        bins = opened.shape[2]
+        slack = _SLACK * self._noise
+        beyond = (opened < -slack) | (opened > self._rows[:, :, None] + slack)
+        off = np.abs(opened.astype(np.float64).sum(axis=2) - self._rows)
+        if beyond.any() or (off > slack * np.sqrt(bins)).any():
+            raise PeerError("counts by score that the rows of a class cannot have")
+        return Turn(Done(), result=list(opened), progress=1.0)

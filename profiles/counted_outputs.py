@@ -1,0 +1,196 @@
+"""What the receiver is shown of a model whose scores no row was told: measured by noisy counts.
+
+Counts by range of the score and class have noise of the partner's, so some are below 0. AUCs are
+of the counts as they are, which leaves them without bias; curves need counts that can be, so there
+the cumulated ones are made to rise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from federated.evaluation import auc_interval, calibration, lift, roc_curve
+from federated.regression import counted_bits
+from federated.steps.outcome import Counted
+from profiles.alone import Alone
+from profiles.numbers_outputs import ended
+from profiles.report.measured import (
+    Model,
+    OutOfTime,
+    Scored,
+    importance_of,
+    paired_gain,
+    scored,
+)
+
+__all__ = ["auc_of_counts", "counted_metrics", "measured_counts", "noise_of_auc"]
+
+Counts = np.ndarray[Any, Any]
+
+
+def auc_of_counts(counts: Counts, width: float = 0.0) -> float:
+    """The AUC of `[2, bins]` negatives and positives by range of the score; NaN without any.
+
+    Args:
+        counts: by class and range.
+        width: of a range, in log odds. Rows of both classes in one are no ties then: where scores
+            are log odds, positives outweigh negatives e times as much one further up, so of two
+            rows in a range the positive one is ahead in ½ + `width` / 12 of cases.
+
+    >>> auc_of_counts(np.array([[2, 1, 0], [0, 1, 2]]))
+    0.9444444444444444
+    """
+    negative, positive = np.asarray(counts, np.float64)
+    pairs = float(negative.sum() * positive.sum())
+    if negative.sum() <= 0 or positive.sum() <= 0:
+        return float("nan")
+    below = np.cumsum(negative) - negative * max(0.0, 0.5 - width / 12)
+    return float(np.clip((positive * below).sum() / pairs, 0.0, 1.0))
+
+
+def noise_of_auc(counts: Counts, noise: float) -> float:
+    """The standard deviation of `auc_of_counts` where each count has noise of this one.
+
+    By the slope of the AUC in each count.
+    """
+    negative, positive = np.asarray(counts, np.float64)
+    wins, losses = max(1.0, positive.sum()), max(1.0, negative.sum())
+    below = (np.cumsum(negative) - negative / 2) / losses
+    above = (wins - np.cumsum(positive) + positive / 2) / wins
+    found = auc_of_counts(counts)
+    of_positives = np.square(below - found).sum() / wins**2
+    of_negatives = np.square(above - found).sum() / losses**2
+    return float(noise * np.sqrt(of_positives + of_negatives))
+
+
+def measured_counts(counted: Counted, alone: Alone, receiver: str) -> Model:
+    """The joined model by counts, beside the receiver's own by its rows' scores."""
+    trained = counted.trained
+    terms, label = trained.terms, trained.label
+    folded = terms.folds > 0
+    folds = trained.folds if folded else None
+    before = scored(f"{receiver} alone", label, alone.fold_scores, folds)
+    groups = counted.counts[: max(1, terms.folds)]
+    after = _scored(groups, counted.middles, folded=folded)
+    labelled = label[label >= 0]
+    seen = "on held-out folds"
+    if not folded:
+        seen = "on the training rows: no folds were asked for"
+    columns = trained.own_matrix, trained.columns, trained.part
+    return Model(
+        task=terms.task,
+        model=trained.model.words,
+        scores=(before, after),
+        rows=len(labelled),
+        positives=int(labelled.sum()),
+        evaluation=seen,
+        importance=importance_of(receiver, *columns),
+        gain=paired_gain(before, after) if folded else None,
+        out_of_time=_out_of_time(counted, alone, receiver),
+        notes=(*trained.encoder.notes, *_told(counted), *ended(trained)),
+    )
+
+
+def counted_metrics(counted: Counted) -> dict[str, Any]:
+    """Of a training whose rows were counted, for `metrics.json`."""
+    terms = counted.trained.terms
+    groups = counted.counts[: max(1, terms.folds)]
+    return {
+        "counted": {
+            "bins": counted.counts[0].shape[1],
+            "noise": counted.noise,
+            "row_bits": round(counted_bits(counted.noise), 4),
+            "auc_noise": round(_mean_noise(groups, counted.noise), 5),
+            "middles": np.round(counted.middles, 4).tolist(),
+            "negatives": [group[0].tolist() for group in groups],
+            "positives": [group[1].tolist() for group in groups],
+        }
+    }
+
+
+def _mean_noise(groups: Sequence[Counts], noise: float) -> float:
+    """What noise moves the mean of the groups' AUCs by, as a standard deviation."""
+    return float(np.linalg.norm([noise_of_auc(group, noise) for group in groups]) / len(groups))
+
+
+def _told(counted: Counted) -> list[str]:
+    groups = counted.counts[: max(1, counted.trained.terms.folds)]
+    moved = _mean_noise(groups, counted.noise)
+    return [
+        f"No row's score is known here: rows are counted in {groups[0].shape[1]} ranges of it. "
+        f"Noise of {counted.noise:g} on each count moves the AUC by {moved:.2g} (one standard "
+        "deviation)."
+    ]
+
+
+def _scored(groups: Sequence[Counts], middles: np.ndarray, *, folded: bool) -> Scored:
+    total = np.sum(groups, axis=0)
+    label, score = _rows(total, middles)
+    curve, width = roc_curve(label, score), _width(middles)
+    aucs = np.array([auc_of_counts(group, width) for group in groups])
+    known = aucs[np.isfinite(aucs)]
+    return Scored(
+        name="joined",
+        roc=curve.thin(400),
+        auc=auc_of_counts(total, width),
+        ks=float(np.max(curve.true_positive - curve.false_positive)),
+        lift=lift(label, score),
+        calibration=replace(calibration(label, score), brier=_brier(total, middles)),
+        interval=auc_interval(known) if folded and len(known) else None,
+        fold_aucs=tuple(aucs.tolist()) if folded else (),
+    )
+
+
+def _width(middles: np.ndarray) -> float:
+    return float(middles[-1] - middles[0]) / max(1, len(middles) - 1)
+
+
+def _brier(counts: Counts, middles: np.ndarray) -> float:
+    """Of the ranges' middles, by counts as they are."""
+    chance = 1.0 / (1.0 + np.exp(-middles))
+    both = counts[0] * chance**2 + counts[1] * (1.0 - chance) ** 2
+    return float(both.sum() / max(1.0, float(counts.sum())))
+
+
+def _rows(counts: Counts, middles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A row for each that was counted, its label and its chance: counts that can be."""
+    risen = [_risen(each) for each in counts]
+    label = np.repeat([0, 1], [int(each.sum()) for each in risen])
+    score = np.concatenate([np.repeat(middles, each) for each in risen])
+    return label, 1.0 / (1.0 + np.exp(-score))
+
+
+def _risen(counts: Counts) -> np.ndarray:
+    """Counts of 0 and more whose cumulated ones are near those of `counts`; 1 at least in all."""
+    total = max(1, int(counts.sum()))
+    cumulated = np.clip(np.cumsum(counts), 0, total)
+    high = np.maximum.accumulate(cumulated)
+    low = np.minimum.accumulate(cumulated[::-1])[::-1]
+    middle = np.rint((high + low) / 2).astype(np.int64)
+    middle[-1] = total
+    return np.diff(middle, prepend=0)
+
+
+def _out_of_time(counted: Counted, alone: Alone, receiver: str) -> OutOfTime | None:
+    """Both models on the shared rows of the validation period, which none was trained on."""
+    trained = counted.trained
+    terms, held = trained.terms, trained.later[trained.later >= 0]
+    if not terms.time:
+        return None
+    both: tuple[Scored, ...] = ()
+    if len(np.unique(held)) == 2:
+        both = (
+            scored(f"{receiver} alone", trained.later, alone.aligned),
+            _scored(counted.counts[-1:], counted.middles, folded=False),
+        )
+    return OutOfTime(
+        column=terms.time,
+        day=terms.validate_from,
+        rows=len(held),
+        positives=int(held.sum()),
+        scores=both,
+    )
