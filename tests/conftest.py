@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sources import cluster
+from tests.sources import cluster, spark
 
-__all__ = ["cluster"]
+__all__ = ["cluster", "spark"]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-__all__ = ["KINDS", "cluster", "entry"]
+__all__ = ["KINDS", "cluster", "entry", "spark"]
 
 KINDS = ("csv", "parquet", "duckdb", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 """Every kind of source, for `parametrize`."""
@@ -53,6 +53,41 @@ def cluster() -> Iterator[str]:
     finally:
         run(control, "-D", data, "-m", "immediate", "stop")
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """An Ibis connection to a private Spark in local mode, set for few rows and many queries."""
+    pytest.importorskip("pyspark", reason="pip install 'fedprofile[spark]'")
+    if shutil.which("java") is None:
+        pytest.skip("no Java runtime here: apt install default-jre-headless")
+    import ibis
+    from pyspark.sql import SparkSession
+
+    folder = tmp_path_factory.mktemp("spark")
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.memory": "1200m",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.warehouse.dir": str(folder),
+        "spark.local.dir": str(folder),
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.adaptive.enabled": "false",
+        # to compile a query takes longer than to run it over a few rows
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    }
+    builder = SparkSession.builder.master("local[1]")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    try:
+        yield ibis.pyspark.connect(session)
+    finally:
+        session.stop()
 
 
 def entry(

@@ -8,8 +8,10 @@ tables stay where they are, and all of a flow's big tables must be in one databa
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import pyarrow.dataset as pads
@@ -28,13 +30,14 @@ __all__ = ["Engine", "open_engine"]
 _STREAMED = pads.ParquetFileFormat(
     default_fragment_scan_options=pads.ParquetFragmentScanOptions(pre_buffer=False)
 )
+_MADE = count(1)
 
 
 class Engine:
     """An Ibis connection and the tables that it holds, by logical name."""
 
     def __init__(self, connection: Any, tables: Mapping[str, Any]) -> None:
-        self.connection, self._tables, self._made = connection, dict(tables), 0
+        self.connection, self._tables = connection, dict(tables)
 
     def __repr__(self) -> str:
         return f"<flows on {self.connection.name}: {', '.join(self._tables)}>"
@@ -54,10 +57,25 @@ class Engine:
         finally:
             self.connection.raw_sql("RESET disabled_optimizers")
 
-    def fresh(self, name: str) -> str:
-        """A name for a table to keep that no other on this connection has."""
-        self._made += 1
-        return f"flows_{name}_{self._made}"
+    @staticmethod
+    def fresh(name: str) -> str:
+        """A name for a table that no other in this process has: engines may share a connection."""
+        return f"flows_{name}_{next(_MADE)}"
+
+    def stored(self, table: Any, name: str) -> Any:
+        """`table` computed once and kept while the connection lasts: a temporary table.
+
+        Spark has none. Its cache is no stand-in: a plan that reads one still holds all steps that
+        led to it, and planning takes longer than the work. A checkpoint ends the plan there, on the
+        executors' memory and disks.
+        """
+        fresh = self.fresh(name)
+        if self.connection.name != "pyspark":
+            return self.connection.create_table(fresh, table, temp=True)
+        self.connection.create_view(f"{fresh}_of", table)
+        frame = self.connection.raw_sql(f"SELECT * FROM {fresh}_of").localCheckpoint()  # noqa: S608
+        frame.createTempView(fresh)
+        return self.connection.table(fresh)
 
     def columns_of(self, bound: Bound) -> Any:
         """The Ibis table of a section, having checked that its columns are there."""
@@ -142,6 +160,9 @@ def _connect(tables: Mapping[str, Table], names: Iterable[str]) -> Any:
         if url.startswith("duckdb:"):
             file = database_file(table.where, url, table.file.parent)
             return duckdb_connection(file, read_only=True)
+        if url.startswith("pyspark:"):  # of what Ibis fetches pandas 3 changes nothing
+            message = "PySpark does not yet fully support pandas"
+            warnings.filterwarnings("ignore", message, FutureWarning)
         return ibis.connect(url)
     except InputError:
         raise

@@ -159,10 +159,7 @@ class Flows:
 
     def stored(self, table: Any, name: str) -> Any:
         """`table` computed once and kept on the engine while the connection lasts."""
-        if self.engine.connection.name in ("duckdb", "postgres"):
-            fresh = self.engine.fresh(name)
-            return self.engine.connection.create_table(fresh, table, temp=True)
-        return table.cache()
+        return self.engine.stored(table, name)
 
     def before(self, cut_off: dt.date) -> Flows:
         """The same flows as they were known at the begin of a day; kept for the next time.

@@ -1,20 +1,35 @@
-"""The same tables in PostgreSQL give the same types, leaks and breaks as in DuckDB."""
+"""The same tables in PostgreSQL and Spark give the same answers as in DuckDB."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pytest
 
+from federated.readers import arrow_expression, duckdb_connection
+from profiles import views
 from profiles.flows.breaks import breaks
+from profiles.flows.engine import Engine
 from profiles.flows.flows import Flows
 from profiles.flows.leaks import leaks, unattributed
 from profiles.flows.map import by_month, flow_map
+from profiles.flows.settings import Bound, Terms
 from profiles.flows.summary import type_table
+from profiles.flows.taxonomy import Taxonomy
+from profiles.label_tasks import assets_of
+from profiles.labels import churn
+from profiles.views.frame import LOOKED_AT
 from tests.unit.profiles.flows.test_breaks import paid, tenth
 from tests.unit.profiles.flows.test_leaks import CASE, moves
+from tests.unit.profiles.views.world import USED
 
 EXTRA = [
     ("ＡＮＮＵＡＬ　ＦＥＥ", -12.345),
@@ -40,20 +55,71 @@ def tables() -> tuple[pa.Table, pa.Table]:
     return given, accounts
 
 
-def answers(flows: Flows) -> dict[str, Any]:
-    typed = flows.stored(flows.typed(), "typed")
-    end = dt.date(2026, 9, 1)
+CUT = dt.date(2026, 9, 7)
+LEVELS = [
+    ("A", dt.date(2026, 1, 1), 50_000.0, "deposit"),
+    ("A", dt.date(2026, 6, 11), 20_000.0, "deposit"),
+    ("P1", dt.date(2026, 2, 1), 12_000.0, "deposit"),
+    ("P1", dt.date(2026, 4, 1), 0.125, "deposit"),
+    ("P1", dt.date(2026, 4, 1), 11_000.0, "wealth"),
+    ("X", dt.date(2026, 5, 2), 400.0, "loan"),
+]
+
+
+def bank(put: Callable[[str, pa.Table], Any], connection: Any, folder: Path) -> Flows:
+    """The bank on an engine; `put` makes a table there. Few types, so that queries stay short."""
+    given, accounts = tables()
+    names = ("account", "day", "amount", "product")
+    levels = pa.table({name: [row[i] for row in LEVELS] for i, name in enumerate(names)})
+    layer = folder / "few.toml"
+    dropped = [code for code in Taxonomy.load().types if code not in USED]
+    layer.write_text(f'version = "few"\ndrop = {json.dumps(dropped)}', "utf-8")
+    flows = Flows.of(put("given", given), accounts=put("accounts", accounts), taxonomy=(layer,))
+    settings = replace(
+        flows.settings, terms=Terms(deposit=0.012),
+        balances=Bound(where="levels", table="levels", columns={n: n for n in levels.schema.names}),
+    )  # fmt: skip
+    held = {**flows.engine._tables, "levels": put("levels", levels)}
+    return Flows(settings, Engine(connection, held))
+
+
+def answers(flows: Flows, *, breaks_apart: bool = True) -> dict[str, list[dict[str, Any]]]:
+    """All that is told of a bank; the rows of each table in one order."""
+    then = flows.before(CUT)
+    typed, end = then.kept(*LOOKED_AT), dt.date(2026, 9, 1)
     found = {
-        "typed": typed.select("id", "way", "minor", "day", "type", "rule", "entity"),
+        "typed": typed,
         "leaks": leaks(typed, flows.taxonomy).select("inflow", "outflow", "minor", "lag"),
         "left": unattributed(typed, flows.taxonomy),
-        "types": type_table(flows.kept()),
-        "breaks": breaks(flows.base, typed, flows.taxonomy, end),
-        "map": by_month(flow_map(typed, flows.taxonomy)),
+        "types": type_table(typed),
+        "map": by_month(flow_map(typed.mutate(branch=ibis.literal("")), flows.taxonomy)),
+        "views": views.feature_frame(flows, list(views.VIEWS), CUT),
+        "churn": churn(assets_of(then.base.balances), dt.date(2026, 4, 1), CUT),
     }
-    return {
-        name: sorted(map(repr, table.to_pyarrow().to_pylist())) for name, table in found.items()
-    }
+    if breaks_apart:
+        found["breaks"] = breaks(then.base, typed, flows.taxonomy, end, keep=flows.stored)
+    rows = {name: table.to_pyarrow().to_pylist() for name, table in found.items()}
+    return {name: sorted(told, key=repr) for name, told in rows.items()}
+
+
+def same(there: dict[str, list[dict[str, Any]]], here: dict[str, list[dict[str, Any]]]) -> None:
+    """Money, counts, texts and days are equal, floats to 1e-9."""
+    assert there.keys() == here.keys()
+    for name, rows in here.items():
+        assert rows, name
+        assert [list(row) for row in there[name]] == [list(row) for row in rows], name
+        for one, other in zip(there[name], rows, strict=True):
+            assert one == {
+                k: pytest.approx(v, rel=1e-9, abs=1e-9, nan_ok=True) if isinstance(v, float) else v
+                for k, v in other.items()
+            }, name
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    connection = duckdb_connection()
+    put = partial(arrow_expression, connection)
+    return answers(bank(put, connection, tmp_path_factory.mktemp("here")))
 
 
 def test_of_kept_rows_duckdb_knows_how_many_there_are() -> None:
@@ -69,17 +135,33 @@ def test_of_kept_rows_duckdb_knows_how_many_there_are() -> None:
 
 
 @pytest.mark.postgres
-def test_postgresql_says_the_same(cluster: str) -> None:
-    import ibis
-
-    given, accounts = tables()
-    here = answers(Flows.of(given, accounts=accounts))
-    assert all(here.values())
+def test_postgresql_says_the_same(
+    cluster: str, here: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
     connection = ibis.postgres.connect(host=cluster, user="postgres", database="postgres")
-    there = answers(
-        Flows.of(
-            connection.create_table("flows_given", given),
-            accounts=connection.create_table("flows_accounts", accounts),
-        )
-    )
-    assert there == here
+    same(answers(bank(connection.create_table, connection, tmp_path)), here)
+
+
+@pytest.mark.spark
+@pytest.mark.filterwarnings("ignore:PySpark does not yet")
+def test_spark_says_the_same(
+    spark: Any, here: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    def put(name: str, table: pa.Table) -> Any:
+        return spark.create_view(name, ibis.memtable(table))
+
+    # a view counts breaks: to plan them a second time takes Spark ten seconds
+    less = {name: rows for name, rows in here.items() if name != "breaks"}
+    same(answers(bank(put, spark, tmp_path), breaks_apart=False), less)
+
+
+@pytest.mark.spark
+def test_a_tables_file_names_the_session(spark: Any, tmp_path: Path) -> None:
+    spark.create_view("given_here", ibis.memtable(tables()[0]))
+    lines = ["[bank.tx]", 'connection = "pyspark://"', 'table = "given_here"', "[flows.f]"]
+    lines += ["[[flows.f.source]]", 'table = "bank.tx"']
+    lines += [f'{name} = "{name}"' for name in ("id", "account", "time", "amount", "text")]
+    (tmp_path / "tables.toml").write_text("\n".join(lines), "utf-8")
+    flows = Flows.load(tmp_path / "tables.toml")
+    assert flows.engine.connection.name == "pyspark"
+    assert flows.last_day == CUT - dt.timedelta(days=1)
