@@ -9,7 +9,7 @@ import click
 import typer
 
 from federated.cli.group import Group
-from profiles.cli import flow_labels, flow_money, flow_views
+from profiles.cli import flow_labels, flow_links, flow_money, flow_views
 from psi.protocol import InputError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ app.add_typer(taxonomy, name="taxonomy")
 app.command("map")(flow_money.map_)
 app.command("leaks")(flow_money.leaks)
 app.command("breaks")(flow_money.breaks)
+app.command("links")(flow_links.links)
 app.command("score")(flow_money.score)
 app.command("views")(flow_views.views)
 app.command("labels")(flow_labels.labels)

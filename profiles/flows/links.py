@@ -28,8 +28,8 @@ def payroll_links(typed: Any, last_month: int, *, persons: bool = False) -> Any:
         persons: whether links of natural persons are told: a row a payer and person. Otherwise a
             row a payer.
 
-    Returns: payer (the counterparty's account, else its name), staff, months, rows, minor; with
-    `persons` also entity, and months, rows and minor are that person's.
+    Returns: payer (the counterparty's account, else its name), staff, months, rows, minor,
+    first_day, last_day; with `persons` also entity, and all but payer and staff are that person's.
     """
     pay = typed.filter((typed.type == "C.salary") & (typed.way == "in"))
     name = pay.counterparty_account
@@ -52,11 +52,16 @@ def payroll_links(typed: Any, last_month: int, *, persons: bool = False) -> Any:
     kept = kept.inner_join(good, [kept.payer == good.g_payer]).drop("g_payer")
     if persons:
         keys = ["payer", "staff", "entity", "months"]
-        found = kept.group_by(keys).agg(rows=kept.count(), minor=kept.minor.sum())
+        found = kept.group_by(keys).agg(**_sums(kept))
     else:
         found = kept.group_by(["payer", "staff"]).agg(
-            months=kept.month.max() - kept.month.min() + 1,
-            rows=kept.count(),
-            minor=kept.minor.sum(),
+            months=kept.month.max() - kept.month.min() + 1, **_sums(kept)
         )
     return found.mutate(minor=found.minor.cast("int64"))
+
+
+def _sums(kept: Any) -> dict[str, Any]:
+    return {
+        "rows": kept.count(), "minor": kept.minor.sum(), "first_day": kept.day.min(),
+        "last_day": kept.day.max(),
+    }  # fmt: skip

@@ -8,7 +8,8 @@
 A row points from who pays to who is paid. Money between two accounts here has a row on either
 side: that of the payer counts, the payee's only where the payer is not here. A link that has a
 natural person at an end, or somebody elsewhere of whom no column says that it is a company or a
-body, is told where `[flows.NAME] person_links = true` alone.
+body, is told where `[flows.NAME] person_links = true` alone. Without that a payer of wages here is
+told with how many persons it pays, and none of them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from profiles.flows.links import payroll_links
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
 
-__all__ = ["links", "neighbourhood"]
+__all__ = ["KINDS", "links", "neighbourhood"]
+
+KINDS = ("supplier", "grant", "owner", "payroll")
+"""What links are called."""
 
 PAID = {
     "supplier": (
@@ -39,10 +43,12 @@ RECEIVED = {
 MONTHS = {"supplier": 2, "grant": 1, "owner": 1}
 """Months with a payment from which on it is a link."""
 _KEYS = ["link", "source", "source_kind", "target", "target_kind"]
+_EVIDENCE = ("months", "rows", "minor", "first_day", "last_day")
 
 
 def links(flows: Flows, last_month: int, months: int = 12) -> Any:
-    """A row a link: link, source, source_kind, target, target_kind, months, rows, minor.
+    """A row a link: link, source, source_kind, target, target_kind, persons, months, rows, minor,
+    first_day, last_day.
 
     Args:
         flows: with a table of accounts.
@@ -50,7 +56,8 @@ def links(flows: Flows, last_month: int, months: int = 12) -> Any:
         months: how many.
 
     `source` and `target` are entities here, else accounts, else names elsewhere, whose kind is "".
-    `months` are those with a payment.
+    `months` are those with a payment. `persons` is how many persons a payer of wages has here, 0
+    for other links; `target` is "" where they are not to be told.
     """
     typed = flows.kept(
         "entity", "kind", "way", "minor", "day", "type", "counterparty_account",
@@ -60,16 +67,22 @@ def links(flows: Flows, last_month: int, months: int = 12) -> Any:
     rows = typed.mutate(month=month)
     rows = rows.filter(rows.month.between(last_month - months + 1, last_month))
     each = _paid(flows, rows)
-    each = each.group_by([*_KEYS, "month"]).agg(rows=each.count(), minor=each.minor.sum())
+    each = each.group_by([*_KEYS, "month"]).agg(
+        rows=each.count(), minor=each.minor.sum(), first_day=each.day.min(), last_day=each.day.max()
+    )
     found = each.group_by(_KEYS).agg(
         months=each.count(), rows=each["rows"].sum().cast("int64"),
         minor=each.minor.sum().cast("int64"),
+        first_day=each.first_day.min(), last_day=each.last_day.max(),
     )  # fmt: skip
     least = ibis.cases(*((found["link"] == n, m) for n, m in MONTHS.items()), else_=1)
-    found = found.filter(found.months >= least)
-    if flows.settings.person_links:
-        return found.union(_payroll(flows, rows, last_month).select(*found.columns))
-    return found.filter(found.source_kind.isin(["B", "G"]) & found.target_kind.isin(["B", "G"]))
+    found = found.filter(found.months >= least).mutate(persons=ibis.literal(0, "int64"))
+    persons = flows.settings.person_links
+    if not persons:
+        bodies = ["B", "G"]
+        found = found.filter(found.source_kind.isin(bodies) & found.target_kind.isin(bodies))
+    found = found.select(*_KEYS, "persons", *_EVIDENCE)
+    return found.union(_payroll(flows, rows, last_month, persons=persons).select(*found.columns))
 
 
 def neighbourhood(found: Any, entity: str) -> Any:
@@ -111,7 +124,7 @@ def _paid(flows: Flows, rows: Any) -> Any:
         (rows["link"] != "") & ((rows["link"] != "owner") | (rows.other_kind == "C"))
     )
     return rows.select(
-        "link", "month", "minor",
+        "link", "month", "minor", "day",
         source=ibis.ifelse(rows.way == "out", rows.entity, rows.other),
         source_kind=ibis.ifelse(rows.way == "out", rows.kind, rows.other_kind),
         target=ibis.ifelse(rows.way == "out", rows.other, rows.entity),
@@ -119,15 +132,16 @@ def _paid(flows: Flows, rows: Any) -> Any:
     )  # fmt: skip
 
 
-def _payroll(flows: Flows, rows: Any, last_month: int) -> Any:
-    """Payers and the persons whose wages they pay."""
-    paid = payroll_links(rows.drop("month"), last_month, persons=True)
+def _payroll(flows: Flows, rows: Any, last_month: int, *, persons: bool) -> Any:
+    """Payers and the persons whose wages they pay; without `persons` payers here, and how many."""
+    paid = payroll_links(rows.drop("month"), last_month, persons=persons)
     source, kind = paid.payer, ibis.literal("")
     if flows.base.accounts is not None:
         held = flows.base.accounts.select(held="account", of="entity", of_kind="kind")
         paid = paid.left_join(held, paid.payer == held.held)
         source, kind = paid.of.fill_null(paid.payer), paid.of_kind.fill_null("")
-    return paid.select(
-        "months", "rows", "minor", link=ibis.literal("payroll"), source=source, source_kind=kind,
-        target=paid.entity, target_kind=ibis.literal("C"),
+    paid = paid.mutate(
+        link=ibis.literal("payroll"), source=source, source_kind=kind, persons=paid.staff,
+        target=paid.entity if persons else ibis.literal(""), target_kind=ibis.literal("C"),
     )  # fmt: skip
+    return paid if persons else paid.filter(paid.source_kind.isin(["B", "G"]))

@@ -1,0 +1,126 @@
+"""`fedprofile flows links`: who supplies, grants, owns and pays wages, with what it rests on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from profiles.flows.flows import Flows
+
+__all__ = ["links"]
+
+
+class Kind(StrEnum):
+    """What a link is called; `profiles.flows.ties.KINDS` has the same."""
+
+    supplier = "supplier"
+    grant = "grant"
+    owner = "owner"
+    payroll = "payroll"
+
+
+def links(
+    tables: Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")],
+    entity: Annotated[
+        str, typer.Argument(help="Its links, and those among whom it is linked to.")
+    ] = "",
+    flows: Annotated[
+        str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")
+    ] = "",
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Links of one kind.")] = None,
+    month: Annotated[
+        datetime | None,
+        typer.Option("--month", formats=["%Y-%m"], help="The last month looked at."),
+    ] = None,
+    months: Annotated[
+        int, typer.Option("--months", min=1, max=120, help="How many; wages take four.")
+    ] = 12,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="A Parquet file: a row a link.")] = None,
+) -> None:
+    """Show who pays whom: suppliers, grants, owners, wages, with the evidence of each.
+
+    Without ENTITY: counts and sums only; `--out` has a row a link. An entity is named as the table
+    of accounts does, one elsewhere by its account or name. Natural persons are told where
+    `person_links = true` in [flows.NAME] alone.
+    """
+    import json
+
+    from profiles.copies import ROWS, note_copy
+    from profiles.flows import ties
+    from profiles.flows.export import write_parquet
+    from profiles.flows.flows import Flows
+    from psi.protocol.errors import InputError
+
+    opened = Flows.load(tables, flows)
+    last = opened.last_day
+    if last is None:
+        raise InputError(f"{opened.settings.where}: no row can be read")
+    day = month.date() if month else last
+    found = ties.links(opened, day.year * 12 + day.month - 1, months)
+    if kind is not None:
+        found = found.filter(found["link"] == kind.value)
+    if entity:
+        found = ties.neighbourhood(found, entity)
+    if out is not None:
+        typer.echo(f"{out}: {write_parquet(found, out):,} rows")
+        note_copy(tables.parent, ROWS, out)
+        return
+    rows = _links(found) if entity else _sums(found)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, default=str, ensure_ascii=False))
+        return
+    for row in rows:
+        typer.echo(_line(opened, row))
+    if not rows:
+        typer.echo("no links")
+    if not opened.settings.person_links:
+        typer.echo(
+            "Links of natural persons are not told: person_links = true in "
+            f"[flows.{opened.settings.name}] would tell them."
+        )
+
+
+def _links(found: Any) -> list[dict[str, Any]]:
+    """Rows of `found`, the most money first within a kind."""
+    import ibis
+
+    keys = ["link", ibis.desc("minor"), "source", "target"]
+    rows: list[dict[str, Any]] = found.order_by(keys).to_pyarrow().to_pylist()
+    return rows
+
+
+def _sums(found: Any) -> list[dict[str, Any]]:
+    """Counts and sums by kind of link and of ends."""
+    keys = ["link", "source_kind", "target_kind"]
+    sums = found.group_by(keys).agg(
+        links=found.count(), rows=found["rows"].sum().cast("int64"),
+        minor=found.minor.sum().cast("int64"), first_day=found.first_day.min(),
+        last_day=found.last_day.max(),
+    )  # fmt: skip
+    rows: list[dict[str, Any]] = sums.order_by(keys).to_pyarrow().to_pylist()
+    return rows
+
+
+def _line(flows: Flows, row: dict[str, Any]) -> str:
+    from federated.text import plain
+
+    digits = flows.settings.digits
+    seen = f"{row['rows']:>9,} {row['minor'] / 10**digits:>20,.{digits}f}"
+    since = f"{row['first_day']} to {row['last_day']}"
+    if "links" in row:
+        pair = " -> ".join(row[f"{end}_kind"] or "elsewhere" for end in ("source", "target"))
+        return f"{row['link']:<9} {pair:<22} {row['links']:>9,} links {seen} {since}"
+    ends = [
+        f"{plain(row[end], 100) or 'persons'} ({row[f'{end}_kind'] or 'elsewhere'})"
+        for end in ("source", "target")
+    ]
+    staff = f", {row['persons']:,} persons" if row["persons"] else ""
+    return (
+        f"{row['link']:<9} {' -> '.join(ends):<40} {seen} in {row['months']} months, {since}{staff}"
+    )
