@@ -16,7 +16,7 @@ import pytest
 from federated.ledger.lines import read_ledger
 from federated.wire.local import ask
 from psi.protocol import EnvironmentFailed
-from tests.e2e.conftest import JOB, shortened
+from tests.e2e.conftest import shortened
 from tests.e2e.hub_world import Running, World
 
 BANK = '[bank.consumers]\npath = "{folder}/bank.csv"\n'
@@ -64,7 +64,8 @@ def end_of(world: World, process: Running, name: str) -> int:
     try:
         return process.wait(300)
     except subprocess.TimeoutExpired:
-        raise AssertionError("\n".join(world.log(n) for n in (name, "hub", "bureau"))) from None
+        logs = "\n".join(f"--- {n}\n{world.log(n)}" for n in world.processes)
+        raise AssertionError(f"{name} does not end\n{logs}") from None
 
 
 def test_a_killed_proposer_is_noticed(small: Path, world: World) -> None:
@@ -189,7 +190,8 @@ def _the_partner_is_revoked_and_told(world: World) -> None:
 
 @pytest.mark.slow
 def test_two_jobs_at_once_and_a_party_that_nobody_confirmed(small: Path, world: World) -> None:
-    (small / "second.toml").write_text(JOB.replace("small churn", "second job"))
+    text = (small / "job.toml").read_text()
+    (small / "second.toml").write_text(text.replace("small churn", "second job"))
     runs = {
         "one": propose(small, world, "one"),
         "two": propose(small, world, "two", "second.toml"),
