@@ -29,6 +29,8 @@ def demo(
     All parties in one process, each with its own keys, contract, sealed channels, journal
     and ledger: the code that a deployment runs.
     """
+    if write is None and not quiet:  # before a second is spent on imports
+        typer.echo("four jobs of a synthetic bank with its partners; results follow each", err=True)
     from profiles.cli.run import check_lang
     from profiles.cli.screen import progress_bar
     from profiles.cli.summary import print_summary

@@ -71,3 +71,15 @@ def test_the_version_of_an_editable_install_of_either_package(
     others = [place for place in sys.path if "site-packages" not in place]
     monkeypatch.setattr(sys, "path", [str(tmp_path), *others])
     assert CliRunner().invoke(app, ["--version"]).output == "fedprofile 1.2.3\n"
+
+
+def test_a_demo_says_at_once_that_it_has_begun(tmp_path: Path) -> None:
+    """Before it loads packages for seconds: here, before its first own one, which is not there."""
+    blocked = (
+        "import sys; sys.modules['profiles.cli.screen'] = None; import profiles.cli as c; c.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", blocked, "demo"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, check=False,
+    )  # fmt: skip
+    assert done.stderr.startswith("four jobs of a synthetic bank with its partners;")
