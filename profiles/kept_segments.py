@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from federated.store.files import write_atomic
 from psi.protocol.errors import FedprofileError, InputError
@@ -65,6 +64,8 @@ class KeptSegments:
             columns: of the new run; those that both have are compared, if they are half of all.
             centres: float64[segments, columns].
         """
+        from scipy.optimize import linear_sum_assignment  # a node's plan reads jobs without SciPy
+
         mine = {name: place for place, name in enumerate(columns)}
         both = [
             place
