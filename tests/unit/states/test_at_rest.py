@@ -22,7 +22,6 @@ from tests.unit.states.scene import FORBIDS, SLOW, Scene, at_rest, back, new_key
     [
         ("", "approved", back),
         pytest.param("", "approved", restarted, marks=SLOW),
-        pytest.param("", "approved", new_keys, marks=SLOW),
         pytest.param("align", "running", back, marks=SLOW),
         ("align", "running", restarted),
         pytest.param("align", "running", new_keys, marks=SLOW),

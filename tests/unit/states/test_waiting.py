@@ -18,10 +18,6 @@ from tests.unit.states.scene import FORBIDS, OPEN, SLOW, Scene
 from tests.unit.test_node_replay import KEYS, SECRET
 
 
-def nothing(scene: Scene) -> None:
-    """Nothing happens."""
-
-
 def restart(scene: Scene) -> None:
     """SIGTERM, Ctrl-C, systemctl restart."""
     before = scene.row()["received"]
@@ -86,7 +82,6 @@ def hub_gone(scene: Scene) -> None:
 
 
 GO_ON = [
-    pytest.param(nothing, marks=SLOW),
     restart,
     called_at_once,
     stopped_meanwhile,
