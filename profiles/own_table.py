@@ -61,7 +61,13 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
     if job.horizontal:
         return
     table = job.party(job.receiver).table
-    known = source.columns(table)
+    try:
+        known = source.columns(table)
+    except InputError as error:
+        if job.label is None or ": no file " not in error.message:
+            raise
+        command = f"fedprofile flows labels {job.file} --tables TABLES --out FILE"
+        raise InputError(error.message, hint=f"a job's [label] is written by: {command}") from None
     for place, target in enumerate(job.targets, start=1):
         taken = [c for c in target.columns if c in (*RESERVED, *OFFER_COLUMNS, entity_column(job))]
         if taken:

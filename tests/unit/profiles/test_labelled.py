@@ -20,7 +20,9 @@ from profiles.flows.flows import Flows
 from profiles.flows.taxonomy import Taxonomy
 from profiles.job import Job
 from profiles.labelled import training_table
+from profiles.plan import planned
 from profiles.run import run_job
+from profiles.tables import open_tables
 from psi.protocol.errors import InputError, JobError, MisuseError
 
 TABLES = """
@@ -128,6 +130,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.exit_code == 0
     assert f"label {NAME!r}" in done.output
     return folder
+
+
+def test_before_it_is_written_a_plan_names_the_command(tmp_path: Path) -> None:
+    bank(tmp_path)
+    with pytest.raises(InputError, match=r"no file .*training\.parquet") as error:
+        planned(Job.load(tmp_path / "job.toml"), open_tables(tmp_path / "tables.toml"))
+    assert "fedprofile flows labels" in error.value.hint
+    assert "--out FILE" in error.value.hint
 
 
 def test_cut_offs_stack_each_entity_on_one_side_of_the_validation_period(made: Path) -> None:
