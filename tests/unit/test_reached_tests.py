@@ -15,7 +15,7 @@ def names(*paths: str, steps: int = 2) -> list[str]:
 def test_a_test_that_changed_comes_first_and_one_that_imports_the_change_is_there() -> None:
     found = names("tests/unit/test_text.py", "federated/text.py")
     assert found[0] == "test_text.py"
-    assert "test_officer.py" in found
+    assert "test_officer_texts.py" in found
 
 
 def test_nearer_ones_come_first_and_further_ones_not_at_all() -> None:
