@@ -51,6 +51,14 @@ def check_job(job: Job) -> None:
             f"{job.file}: [align] duplicates: 'join' found, collapse allowed with [[binning]]",
             hint="a record counts once in a bin",
         )
+    counted = next((place for place, t in enumerate(job.trains, start=1) if not _scored(t)), 0)
+    if joins and counted:
+        raise JobError(
+            f"{job.file}: [[train]] {counted} score_bits: 0 found with [align] duplicates: 'join', "
+            "1 or more allowed",
+            hint='a record counts once under the noise: take duplicates = "collapse", or '
+            "score_bits = 1 or more",
+        )
     if job.horizontal and job.scores:
         raise JobError(f"{job.file}: [[score]]: a horizontal job joins no rows")
     if job.horizontal and job.binnings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from federated.ledger.lines import read_ledger
 from federated.scoring.store import ModelStore
 from profiles.job import Job
 from profiles.run import JobResult, run_job
-from psi.protocol import JobError
+from psi.protocol import JobError, PeerError
 
 ROWS, DAY = 1200, "2025-10-01"
 BANK = {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z"]}
@@ -106,6 +107,15 @@ def test_what_was_told_is_in_contract_book_and_ledger(done: tuple[Path, JobResul
     lines = read_ledger(out / "parties" / "bureau" / "ledger.jsonl")
     told = [line["body"] for line in lines if line["body"].get("line") == "train.counts"]
     assert [line["score_bits"] for line in told] == [0]
+
+
+def test_a_partner_signs_no_counts_of_records_that_repeat(done: tuple[Path, JobResult]) -> None:
+    """A receiver that writes such a contract itself: a record of m rows would be a count of m."""
+    contract = done[1].federation.contract
+    contract.check()
+    align = tuple(replace(one, duplicates="join") for one in contract.align)
+    with pytest.raises(PeerError, match="a record has many"):
+        replace(contract, align=align).check()
 
 
 def test_a_model_that_was_counted_is_kept_and_scores_later(

@@ -81,6 +81,8 @@ class TrainVertical(Kind[TrainTerms]):
                 check_card(contract, terms)
             if carded(terms) and not terms.score_bits:
                 raise PeerError("a scorecard without scores, which are what its points are made of")
+            if not terms.score_bits and any(contract.joins(name) for name in terms.partners):
+                raise PeerError('rows counted by score with duplicates = "join": a record has many')
             if terms.steps or terms.row_bits:
                 raise PeerError("a training of columns has evaluations, and no steps")
             if not _is_number(terms.noise) and (terms.noise != AUTO or terms.grid_bits):

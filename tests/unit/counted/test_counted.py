@@ -29,7 +29,8 @@ from federated.evaluation import auc
 from federated.regression import RegressionPlan, count_noise, counted_bits
 from federated.sharing import BinHolder, ValueHolder
 from profiles.counted_outputs import auc_of_counts, noise_of_auc
-from psi.protocol import Context, MisuseError, Pair, PeerError, decode, encode
+from profiles.job import Job
+from psi.protocol import Context, JobError, MisuseError, Pair, PeerError, decode, encode
 
 SEED = b"n" * 32
 
@@ -167,6 +168,30 @@ def test_a_label_party_that_aims_at_a_row_reads_it_under_the_noise() -> None:
     # the largest of 64 counts is the right one in .09 of draws, by chance in .016; 6 sd: .31
     assert right < 0.31 * runs
     assert counted_bits(1.0) < 0.73
+
+
+def test_a_record_of_many_rows_is_read_through_the_noise_and_refused() -> None:
+    """Eight pairs of one record, which a label party's own table makes of it: a count of 8."""
+    _, theirs, _ = scores(400)
+    theirs[-8:] = theirs[7]
+    grid = agreed(np.zeros(400), theirs)
+    aimed = (np.arange(400) >= 392).astype(np.int8)
+    bins, lanes = bins_of(grid, np.zeros(400), aimed), lanes_of(grid.theirs(theirs))
+    found = opened(grid, shares_of(grid, bins, lanes), [392, 8])
+    truth = grid.of_points()[grid.points // 2, grid.theirs(theirs)[7]]
+    assert found[1].argmax() == truth  # where counted_bits says .72
+    party = {"keys": [["id"]]}
+    asked = {
+        "job": {"name": "j", "purpose": "p", "key_bits": 2048},
+        "party": [
+            party | {"name": "bank", "table": "bank.t", "features": ["z"]},
+            party | {"name": "bureau", "table": "bureau.t", "features": ["a"]},
+        ],
+        "align": {"minimum_overlap": 20, "duplicates": "join"},
+        "train": [{"task": "churn", "label": "bank.left", "score_bits": 0}],
+    }
+    with pytest.raises(JobError, match=r"score_bits: 0 found with .* 'join'"):
+        Job.load(asked)
 
 
 def test_a_label_party_that_counts_a_row_many_times_gets_noise() -> None:
