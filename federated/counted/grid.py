@@ -104,7 +104,11 @@ class ScoreGrid:
 
 
 def wide_of(theirs: Floats) -> int:
-    """The partner's step, which its points reach far enough with: as in `ScoreGrid.wide`."""
+    """The partner's step, which its points reach far enough with: as in `ScoreGrid.wide`.
+
+    Args:
+        theirs: `float64[n]`, the partner's part of all rows' scores.
+    """
     least = 2.0 * _REACH * float(theirs.std()) / LANES
     if not least > 0:
         return -MOST_WIDE
@@ -112,17 +116,31 @@ def wide_of(theirs: Floats) -> int:
 
 
 def leaves_of(grid: ScoreGrid) -> int:
-    """Private bins that the label party chooses from."""
+    """Private bins that the label party chooses from.
+
+    Args:
+        grid: that both parties have agreed on.
+    """
     return CLASSES * grid.points
 
 
 def bins_of(grid: ScoreGrid, own: Floats, classes: NDArray[np.int8]) -> Ints:
-    """The label party's bin of each row: its class and its point. `own` is centred."""
+    """The label party's bin of each row: its class and its point, `int64[n]`.
+
+    Args:
+        grid: that both parties have agreed on.
+        own: `float64[n]`, its part of all rows' scores, centred.
+        classes: `int8[n]`, below `CLASSES`.
+    """
     return np.asarray(classes.astype(np.int64) * grid.points + grid.own(own))
 
 
 def lanes_of(points: Ints) -> Words:
-    """The partner's lanes of each row: one is 1, `uint64[rows, LANES]`."""
+    """The partner's lanes of each row: one is 1, `uint64[rows, LANES]`.
+
+    Args:
+        points: `int64[rows]`, as `ScoreGrid.theirs` gives them.
+    """
     found = np.zeros((len(points), LANES), np.uint64)
     found[np.arange(len(points)), points] = 1
     return found

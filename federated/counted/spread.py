@@ -69,7 +69,12 @@ class SpreadTeller(Role[ScoreGrid]):
 
 
 class SpreadHearer(Role[ScoreGrid]):
-    """The label party; `scores: float64[n]` are its part of all rows' scores."""
+    """The label party.
+
+    Args:
+        context: of the session.
+        scores: `float64[n]`, the own part of all rows' scores.
+    """
 
     transitions = {(AwaitingSpread, Spread): "on_spread"}  # noqa: RUF012
 

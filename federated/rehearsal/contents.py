@@ -253,6 +253,20 @@ MESSAGES: dict[str, dict[str, str]] = {
         "Fitted": "the model, its quality, how many rows all parties have together",
     },
     # private sums, of which statistics by segment are made
+    # rows counted by score, where no row's is told
+    "counted": {
+        **_TREES,
+        "Values": (
+            "of each record the point that the partner's part of the score is nearest to, under "
+            "pads: the other side gets counts of them, also padded"
+        ),
+        "Spread": "how far apart points of the partner's part of the score are, to a power of √2",
+        "Stride": "how far those of the receiver's part are apart, and how many they are",
+        "CountShares": (
+            "the partner's part of counts of records by score, class and fold, with noise: the "
+            "receiver alone can complete them"
+        ),
+    },
     "sums": {
         **_TREES,
         "Values": "numbers of each row under pads, of which the other side gets sums, also padded",
