@@ -12,7 +12,6 @@ import csv
 import io
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import pyarrow.csv as pcsv
 
 from federated.readers.base import CsvFormat, Reader
 from federated.readers.encodings import byte_order_mark, other_encoding, utf_8_after_all
-from federated.readers.header import HeaderAgain, header_below
+from federated.readers.header import header_below
 from federated.readers.scan import Scan, Scanner
 from federated.readers.sniff import open_text, unreadable
 from psi.protocol.errors import InputError
@@ -197,12 +196,6 @@ class CsvReader(Reader):
                 f"{self.where}: {name} line {found.after_line}: text follows a closing quote",
                 hint=f'{hint}; quote = "" where quotes are ordinary characters',
             )
-        if found.again_line:
-            raise InputError(
-                f"{self.where}: {name} line {found.again_line:,} is the header again",
-                hint="it looks put together from several files: delete that line, or bind their "
-                "folder, which is read as one table",
-            )
         if found.longest > _LONGEST:
             raise InputError(f"{self.where}: {name} has a row of more than 1 GB")
         return found
@@ -301,10 +294,8 @@ def _whole(path: Path, stamp: tuple[int, int, int], form: CsvFormat) -> list[Sca
 def _kept(path: Path, stamp: tuple[int, int, int], form: CsvFormat, reader: CsvReader) -> Scan:
     place = _whole(path, stamp, form)
     if not place:
-        scanner, again = reader._scanner(), HeaderAgain(form.delimiter)
+        scanner = reader._scanner()
         for block in reader._blocks():
-            begins = scanner.line
             scanner.feed(block)
-            again.feed(block, begins, scanner.header_bytes)
-        place.append(replace(scanner.done(), again_line=again.line))
+        place.append(scanner.done())
     return place[0]

@@ -35,10 +35,7 @@ _ORDINARY, _DELIMITER, _QUOTE, _CR, _LF, _ESCAPE, _SPACE = range(7)
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """What a scan found; lines count from 1, 0 where there is none.
-
-    `again_line`, where the header stands a second time, is found beside it (`header`).
-    """
+    """What a scan found; lines count from 1, 0 where there is none."""
 
     records: int
     width: int
@@ -52,7 +49,6 @@ class Scan:
     broken_line: int
     broken_end: int
     after_line: int
-    again_line: int = 0
 
 
 @kernel
@@ -161,11 +157,6 @@ class Scanner:
                 self._kinds[ord(mark)] = kind
         self._state = np.zeros(23, np.int64)
         self._state[_LINE], self._state[_FIELDS] = 1, -1
-
-    @property
-    def line(self) -> int:
-        """The number of the line that it is in."""
-        return int(self._state[_LINE])
 
     @property
     def header_bytes(self) -> int:

@@ -5,11 +5,24 @@ from __future__ import annotations
 import json
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from federated.readers.advice import quoted_name
 from federated.tables.preflight_report import ColumnReport, LevelReport, PreflightReport
 
 __all__ = ["of_column", "of_report", "problems"]
+
+
+def own_names(text: pa.Array | pa.ChunkedArray, name: str) -> str:
+    """What to do where rows hold the column's own name; "" where none does."""
+    marked = pa.array([name, f"\ufeff{name}"], text.type)
+    rows = int(pc.sum(pc.is_in(text, value_set=marked)).as_py() or 0)
+    if not rows:
+        return ""
+    return (
+        f"{rows:,} rows hold the column's own name: the header comes again, as in files put "
+        "together from several; delete these lines, or bind the folder of the files"
+    )
 
 
 def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
@@ -40,6 +53,8 @@ def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
             "for the column unmasked"
         )
     found += _of_values(report)
+    if report.again:
+        found.append(f"{name}: {report.again}")
     if report.totals:
         found.append(
             f"{name}: {report.totals:,} rows are called a total (Total, 合计 …): a sum is no "

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from federated.readers.advice import quoted_name
 from federated.readers.fillers import FILLERS
 from federated.readers.settle import notes_of
+from federated.tables.advice import own_names
 from federated.tables.column_roles import check_role, kind_of
 from federated.tables.inferred import CATEGORY, FEW, MANY, NUMBER, mostly_dates, taken_for
 from federated.tables.matrix import numeric_matrix
@@ -184,6 +185,8 @@ def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) 
     blanks = int(pc.sum(pc.not_equal(trimmed, values)).as_py() or 0)
     if blanks:
         found.append(f"{blanks:,} rows have blanks around their text")
+    if again := own_names(trimmed, name):
+        found.append(again)
     control = int(pc.sum(pc.match_substring_regex(values, _CONTROL)).as_py() or 0)
     if control:
         found.append(

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from federated.readers.dates import patterns_of
 from federated.readers.fillers import FILLERS
 from federated.readers.settle import notes_of
-from federated.tables.advice import of_column, of_report, problems
+from federated.tables.advice import of_column, of_report, own_names, problems
 from federated.tables.key_columns import cleaned_key
 from federated.tables.preflight_report import ColumnReport, LevelReport, PreflightReport
 from psi.identifiers import Cleaned, clean, combine, guess_kind
@@ -187,5 +187,6 @@ def _column(
         else (),
         hashed=0 if plain else _count(text, _HASHED),
         totals=_count(text, _TOTAL),
+        again=own_names(pc.utf8_trim_whitespace(text), name),
     )
     return replace(found, suggestions=tuple(of_column(found, values.type)))

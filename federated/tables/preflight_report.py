@@ -21,7 +21,7 @@ class ColumnReport:
     '0123); `control`: with NUL and the like; `uneven`: the fewest and most digits of numbers that
     have no leading zero among them, where these differ; `dates`: the patterns that read days that
     are written in another way; `hashed`: as long as a hash in hexadecimal; `totals`: called a
-    total.
+    total; `again`: what is said where the header comes again.
     """
 
     column: str
@@ -48,6 +48,7 @@ class ColumnReport:
     dates: tuple[str, ...] = ()
     hashed: int = 0
     totals: int = 0
+    again: str = ""
 
     @property
     def usable(self) -> int:

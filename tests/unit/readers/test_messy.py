@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from federated.readers.header import HeaderAgain
 from federated.tables.bindings import TablesFile
 from federated.tables.column_report import columns_taken
 from federated.tables.preflight import preflight
@@ -65,11 +64,6 @@ def whole(*lines: str) -> str:
             "from line 62 on, and is before",
             "mixes encodings",
         ),
-        (
-            whole(HEAD, *LINES, f"\ufeff{HEAD}", *LINES),
-            "line 62 is the header again",
-            "delete that",
-        ),
         (whole("Report,,", ",,", HEAD, *LINES), "no column 'id' in line 1", "line 3 looks like"),
     ],
 )
@@ -113,15 +107,17 @@ def test_the_advice_on_an_encoding_reads_the_file(
             assert table.load(["id", "city"]).column("city")[2].as_py() == "city 2"
 
 
-def test_the_header_again_is_found_wherever_a_block_ends() -> None:
-    data = whole(HEAD, *LINES, "x,id,city,amount", HEAD, *LINES).encode()
-    for size in (41, 100, len(data)):
-        again, line = HeaderAgain(","), 1
-        for start in range(0, len(data), size):
-            block = data[start : start + size]
-            again.feed(block, line, len(HEAD) + 1)
-            line += block.count(b"\n")
-        assert again.line == 63
+def test_a_header_that_comes_again_is_read_and_pointed_at(tmp_path: Path) -> None:
+    """As of files put together: no row is lost, and each column says what is in it."""
+    (tmp_path / "t.csv").write_text(whole(HEAD, *LINES, f"\ufeff{HEAD}", *LINES))
+    (tmp_path / "tables.toml").write_text('[bank.t]\npath = "t.csv"\n')
+    table = TablesFile.load(tmp_path / "tables.toml")["bank.t"].load(keys=["id"])
+    assert table.num_rows == 2 * len(LINES) + 1
+    told = columns_taken(table, {"city": ["feature"], "amount": ["feature"]})
+    assert all("1 rows hold the column's own name" in " ".join(one.wrong) for one in told)
+    assert "the first in row 61" in told[1].wrong[0]
+    keys = " ".join(preflight(table, [["id"]], {"id": "text"}).suggestions)
+    assert "id: 1 rows hold the column's own name: the header comes again" in keys
 
 
 @pytest.mark.parametrize("pattern", ["dd/mm/yyyy", "mm/dd/yyyy", "dd.mm.yy", "yy-mm-dd", "excel"])
