@@ -238,6 +238,27 @@ def test_counts_that_cannot_be_end_a_session(shares: np.ndarray, said: str) -> N
         taker.on_shares(taker.state, CountShares(shares), "bureau")
 
 
+def test_a_partner_sees_by_whether_a_job_ends_what_one_label_is() -> None:
+    """What the chapter says: a spread of its making leaves the other party one point, and a large
+    number in a row's lane, taken back from one class, fits where that is the row's."""
+    own, theirs, label = scores(60)
+    grid = agreed(own, 1000 * theirs)
+    assert len(set(grid.own(own))) == 1
+    row, lane = int(label.argmax()), grid.theirs(theirs)[int(label.argmax())]
+    lanes = lanes_of(grid.theirs(theirs))
+    lanes[row, lane] = 1 << 30
+    hers, his = shares_of(grid, bins_of(grid, own, label), lanes)
+    rows = [int((label == each).sum()) for each in (0, 1)]
+    for guess in (0, 1):
+        moved = his.copy()
+        moved[guess * grid.points + grid.points // 2, lane] -= np.uint64((1 << 30) - 1)
+        if guess == 1:
+            opened(grid, (hers, moved), rows)
+        else:
+            with pytest.raises(PeerError, match="cannot have"):
+                opened(grid, (hers, moved), rows)
+
+
 def test_strides_that_no_score_has_end_a_session() -> None:
     teller = SpreadTeller(context("bureau"), "bank", np.arange(9.0))
     teller.start()
