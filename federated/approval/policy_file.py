@@ -140,12 +140,15 @@ def load_policy(path: Path) -> Policy:
     )
     root.done()
     counted = next((rule.name for rule in policy.rules if rule.jobs), None)
-    if counted is not None and policy.retention.requests_days < RULE_DAYS:
-        raise JobError(
-            f"{path.name}: [[approve]] {counted!r} jobs: requests_days = "
-            f"{policy.retention.requests_days} found, {RULE_DAYS} needed",
-            hint="jobs of a rule are counted by the requests that are kept",
-        )
+    for key in ("requests_days", "jobs_days"):
+        days = getattr(policy.retention, key)
+        if counted is not None and days < RULE_DAYS:
+            raise JobError(
+                f"{path.name}: [[approve]] {counted!r} jobs: {key} = {days} found, "
+                f"{RULE_DAYS} needed",
+                hint="jobs of a rule are counted by the requests that are kept, and a session "
+                "whose folder is gone could come again",
+            )
     names = [rule.name for rule in policy.rules]
     if len(set(names)) != len(names):
         raise JobError(f"{path.name}: [[approve]] name: used twice, a name of its own needed")

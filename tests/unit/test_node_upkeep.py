@@ -84,6 +84,9 @@ def test_what_is_old_goes_and_leaves_a_line(home: NodeHome, tmp_path: Path) -> N
         file.write_text("{}")
         os.utime(file, (now - age * DAY,) * 2)
     (home.desk / f"{'a3' * 32}.decision.0").write_text("{}")  # but somebody has said something
+    ruled = home.desk / f"{'a4' * 32}.request"  # another version's, which counts for its rule
+    ruled.write_text('{"rule": "rule monthly", "contract": "{}"}')
+    os.utime(ruled, (now - 2 * DAY,) * 2)
     tags(home, "bank", 1)
     (of_bank,) = home.tags.glob("*.held")
     tags(home, "chamber", 30)
@@ -104,7 +107,7 @@ def test_what_is_old_goes_and_leaves_a_line(home: NodeHome, tmp_path: Path) -> N
     line = read_ledger(home.path / "ledger.jsonl")[-1]
     assert line["kind"] == "purged"
     assert line["body"]["requests"] == ["01" * 32, "a1" * 32, "a2" * 32]
-    assert [file.name[:2] for file in inbox.unread()] == ["a3"]
+    assert [file.name[:2] for file in inbox.unread()] == ["a3", "a4"]
     assert "old" in line["body"]["jobs"]
 
 

@@ -337,6 +337,7 @@ def test_a_new_node_sets_every_budget_tighter_than_the_floors_or_as_tight(tmp_pa
         ("[[approve]]\nname = 'a'\njobs = 0\n", "jobs: 0 found, 1 to"),
         ("[[approve]]\nname = 'a'\nuntil = 'soon'\n", "until: 'soon' found, a day as 2027-11-30"),
         ("[[approve]]\nname='a'\njobs=1\n[retention]\nrequests_days=90\n", "365 needed"),
+        ("[[approve]]\nname='a'\njobs=1\n[retention]\njobs_days=90\n", "jobs_days = 90 found"),
         ("[approve]\nname = 'a'\n", r"write \[\[approve\]\]"),
         ("[proposals\n", "not TOML"),
     ],
