@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.binning import EvidenceEncoder
+from federated.scoring.spread import evened
 from federated.steps.outcome import Outcome, Scored
 from federated.trees import LabelModel
 from profiles.profile import spread
@@ -84,16 +85,27 @@ def score_note(task: str, said: Mapping[str, Any]) -> str:
         return f"{text}, and no column has moved much since its training."
     what = " and ".join(said["moved"])
     return (
-        f"{text}. Since its training {what} moved (population stability of .25 or more): look "
+        f"{text}. Moved since its training (population stability of .25 or more): {what}. Look "
         "before the scores are used."
     )
+
+
+def _drift_of_scores(scored: Scored) -> float | None:
+    """How far scores have moved, of a regression's anywhere in the step that was told."""
+    scores = scored.scores
+    if scored.moved is None:
+        own, told = scores - scored.partners, evened(scored.partners, len(scored.terms.partners))
+        if told is None:
+            return None
+        scores = own + told
+    return scored.part.spread.drift_of_scores(scores)
 
 
 def _metrics(scored: Scored, aligned: pa.Table) -> dict[str, Any]:
     part = scored.part
     chances = part.answers.predict(scored.scores)
     drift = {name: round(value, 4) for name, value in part.spread.drift(aligned).items()}
-    of_scores = part.spread.drift_of_scores(scored.scores)
+    of_scores = _drift_of_scores(scored)
     moved = [name for name, value in drift.items() if value >= MUCH]
     if of_scores is not None and of_scores >= MUCH:
         moved.append("score")

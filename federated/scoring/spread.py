@@ -6,6 +6,7 @@ measure is the population stability index: below .1 little has moved, above .25 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +16,41 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from federated.binning.evidence import stability
+from federated.scoring.fixed import FRACTION_BITS
 from federated.trees import Binning
 
-__all__ = ["Spread"]
+__all__ = ["Spread", "evened"]
 
 Floats = NDArray[np.float64]
 Counts = tuple[int, ...]
 PARTS = 10
+_FEWEST_STEPS = 5
 _DIGITS = 6
+_TURN = (math.sqrt(5.0) - 1.0) / 2.0
+
+
+def evened(told: Floats, partners: int = 1) -> Floats | None:
+    """Numbers that were told by the middle of a step, each anywhere in it: `float64[rows]`.
+
+    In the middle of its step a row lies in a few places, where training had it anywhere: by that
+    alone a coarse score of the same rows would seem to have moved. Rows are spread evenly, by the
+    golden section of their order, so that the same rows give the same figure. None where all lie
+    within so few steps that nothing can be said of how they lie in them.
+
+    Args:
+        told: sums of as many middles as there are partners, in whole units of 2^-30.
+    """
+    units = np.ldexp(told, FRACTION_BITS).astype(np.int64)
+    common = int(np.bitwise_or.reduce(units)) if len(units) else 0
+    if not common:
+        return None
+    # an odd number of middles ends in half a step, an even one in a whole one
+    step = (common & -common) << partners % 2
+    if int(units.max()) - int(units.min()) < (_FEWEST_STEPS - 1) * step:
+        return None
+    within = np.arange(len(told)) * _TURN % 1.0 - 0.5
+    width = math.ldexp(step, -FRACTION_BITS) * math.sqrt(partners)
+    return np.asarray(told + within * width, np.float64)
 
 
 @dataclass(frozen=True, repr=False)

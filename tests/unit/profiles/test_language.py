@@ -213,8 +213,8 @@ def test_every_line_of_a_contract_has_its_words(name: str, monkeypatch: pytest.M
         ),
         (
             "note",
-            "churn is scored by model 0123456789abcdef: 1,200 shared records. Since its training "
-            "balance and score moved (population stability of .25 or more): look before the "
+            "churn is scored by model 0123456789abcdef: 1,200 shared records. Moved since its "
+            "training (population stability of .25 or more): balance and score. Look before the "
             "scores are used.",
         ),
         ("units", "; how much bank's row that counts most does, to a power of two"),
