@@ -18,6 +18,7 @@ from federated.trees.forest import OWN
 __all__ = ["card", "importance", "numbers"]
 
 Row = tuple[str, ...]
+_WHOM = {"consumer": "consumers", "company": "companies", "government": "government bodies"}
 
 
 def card(part: ModelPart) -> list[tuple[str, str]]:
@@ -31,7 +32,10 @@ def card(part: ModelPart) -> list[tuple[str, str]]:
             f"{part.party}'s, who has the {part.side}" if part.side == LABEL else _feature(part),
         ),
         ("trained", f"{made}, job {part.job}, contract {part.contract[:16]}"),
-        ("purpose", f"{part.purpose} ({part.purpose_class or 'no class'}), of {part.entity}s"),
+        (
+            "purpose",
+            f"{part.purpose} ({part.purpose_class or 'no class'}), of {_WHOM[part.entity]}",
+        ),
         ("data", "; ".join(f"{each.table}: {', '.join(each.features)}" for each in _known(part))),
         ("rows", f"{about['rows']:,} shared{_labelled(part)}"),
         ("quality", _quality(part)),
