@@ -369,8 +369,8 @@ def _score_guard(terms: TrainTerms) -> str:
         return (
             f"{_partners(terms)} tells no score of a record; it adds noise of a standard deviation "
             f"of {_count_noise(terms)} to each count of records by score, drawn once: "
-            f"{row_bits_of(terms):.2g} bits a record at most, whoever knows all other records, and "
-            "whatever the receiver's software does"
+            f"these counts tell {row_bits_of(terms):.2g} bits of a record at most, whoever knows "
+            "all other records and whatever is asked; what sums may tell stands below"
         )
     one = len(terms.partners) == 1
     adds, tells = ("adds", "tells it") if one else ("add", "tell their sum")
