@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from federated.approval.inbox import Inbox
@@ -45,6 +46,13 @@ def _folders(place: NodeHome) -> list[str]:
         return []  # an officer who is another user reads proposals only
 
 
+def _is_to_end(folder: Path) -> bool:
+    try:
+        return stop_file(folder).exists()
+    except OSError:
+        return False  # as above
+
+
 def _found(
     session: str, entries: Mapping[str, Any], place: NodeHome, live: Mapping[str, Row]
 ) -> Found:
@@ -64,7 +72,7 @@ def _row(session: str, found: Found, running: Row, now: float) -> Row:
     if not told.last and running.get("state") in STATES and entry is None and not found.live:
         state = running["state"]  # it ended before it had a ledger
     why = running.get("error", "") or told.why or (word.why if word else "")
-    if not found.live and stop_file(found.folder).exists() and state in _AT_REST:
+    if not found.live and state in _AT_REST and _is_to_end(found.folder):
         why = "an officer has stopped it: the others are told once the node runs"
     return {
         "id": session[:8],
