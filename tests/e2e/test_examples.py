@@ -16,6 +16,7 @@ from profiles.job import Job
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
 from psi.kernels.montgomery import best_path
+from tests.every import EVERY_JOB
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SECONDS = {"wide": 180.0, "vector": 450.0, "portable": 1800.0}
@@ -96,17 +97,12 @@ def _keys(tables: Source, table: str, column: str) -> np.ndarray:
     return np.array([str(key) for key in loaded.column(column).to_pylist()])
 
 
-EVERY = pytest.mark.skipif(
-    not os.environ.get("FEDPROFILE_EVERY_JOB"), reason="FEDPROFILE_EVERY_JOB=1 runs it"
-)
-
-
 @pytest.mark.parametrize(
     ("name", "auc"),
     [
-        ("credit_default", (0.657, 0.723)),
+        pytest.param("credit_default", (0.657, 0.723), marks=EVERY_JOB),
         ("bank_marketing", (0.759, 0.766)),
-        pytest.param("berka", (0.605, 0.863), marks=EVERY),
+        pytest.param("berka", (0.605, 0.863), marks=EVERY_JOB),
     ],
 )
 def test_vertical_examples(name: str, auc: tuple[float, float], tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from federated.ledger.lines import read_ledger
 from tests.e2e.alike import assert_alike, assert_metrics_alike
 from tests.e2e.hub_world import World
 from tests.e2e.test_hub_faults import end_of, jobs_of
+from tests.every import EVERY_JOB
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, EVERY_JOB]
 
 PARTNERS = ["east", "north", "west"]
 VERTICAL = """

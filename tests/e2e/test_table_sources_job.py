@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from profiles.demo.jobs import JOBS
 from profiles.job import Job
 from profiles.run import run_job
 from profiles.tables import open_tables
+from tests.every import EVERY_JOB
 from tests.seeded import outputs, seed_sessions
 from tests.sources import KINDS, entry
 
@@ -149,8 +149,6 @@ def test_a_job_with_its_tables_in_each(
     assert metrics["matched"] > 200
 
 
-# the small job has all of them; PostgreSQL is the one that is most unlike the CSV beside it
-DEMO = KINDS[1:] if os.environ.get("FEDPROFILE_EVERY_JOB") else KINDS[-1:]
 # shorter trainings: what a source gives is the same in each
 SHORT = {
     name: text.replace(
@@ -167,7 +165,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory, request: Any) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", DEMO)
+@EVERY_JOB  # the small job has each source too
+@pytest.mark.parametrize("kind", KINDS[1:])
 def test_the_demo_with_its_tables_in_each(
     kind: str, tmp_path: Path, demo: list[Any], request: pytest.FixtureRequest
 ) -> None:

@@ -105,7 +105,7 @@ def test_odd_sizes(name: str, reveal: str, sizes: tuple[int, int]) -> None:
 
 @pytest.mark.slow
 @each_protocol
-@pytest.mark.parametrize("overlap", [0, 1, 50_000, 100_000])
+@pytest.mark.parametrize("overlap", [1, 50_000])
 def test_exact_at_a_hundred_thousand(name: str, overlap: int) -> None:
     size = 100_000
     mine = [f"id{i:09d}" for i in range(size)]
