@@ -19,6 +19,7 @@ from benchmarks.attack.registry import ATTACKS, SCALES, measure, verdict
 from benchmarks.rows import load as load_rows
 from federated.evaluation import auc
 from psi.protocol import MisuseError, Refused
+from tests.every import EVERY_JOB
 
 QUICK = (
     "labels-from-coefficients",
@@ -113,7 +114,7 @@ def test_what_is_refused_or_missing_is_a_row() -> None:
     assert row.error == "Refused: too few rows: 1500"
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", [pytest.param(QUICK[0], marks=EVERY_JOB), *QUICK[1:]])
 def test_an_attack_gives_rows(name: str) -> None:
     rows = list(measure([name], SCALES["tiny"], lambda text: None))
     assert rows
