@@ -24,8 +24,8 @@ __all__ = ["JOB", "NAMES", "SECRET", "node_endpoint", "wait_for"]
 JOB = bytes(32)
 SECRET = b"benchmark only"
 NAMES = ["a", "b"]
-FLEET_CALLS = 9
-"""Of one small message and its reply: pull, three objects, confirm; push, three objects."""
+FLEET_CALLS = 7
+"""Of one small message and its reply: pull, an object, confirm; push, three objects."""
 
 _FLEETS: list[Any] = []
 

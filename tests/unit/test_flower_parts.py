@@ -9,21 +9,22 @@ import subprocess
 import sys
 
 import flwr
-from flwr.app import ConfigRecord, Message, RecordDict
+import pytest
+from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID, SUPERLINK_NODE_ID, Status
 from flwr.proto.fleet_pb2 import PushMessagesRequest, PushMessagesResponse
 from flwr.proto.message_pb2 import PullObjectResponse, PushObjectRequest, PushObjectResponse
 from flwr.server.superlink.linkstate import InMemoryLinkState, LinkState
 from flwr.supercore.constant import NOOP_FEDERATION_ID, TaskType
 from flwr.supercore.task_identity import TaskIdentity
-from flwr.superlink.main import create_app
 from flwr.superlink.routers.fleet.node_auth import NodeAuthMiddleware
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
 from federated.wire.flower.guard import _LIMITS
 from federated.wire.flower.hub import _superlink
-from federated.wire.flower.packing import Packed, objects_of, pack, parcels_in
+from federated.wire.flower.packing import Packed, pack, parcels_of
 from federated.wire.parcels import PART, Kind, notice
+from psi.protocol import PeerError
 
 
 def test_the_pinned_version() -> None:
@@ -35,11 +36,9 @@ def test_the_superlink_is_in_memory_and_asks_for_registration() -> None:
     assert isinstance(app.state.linkstate_factory.state(), InMemoryLinkState)
     assert app.state.enable_supernode_auth is True
     assert any(m.cls is NodeAuthMiddleware for m in app.user_middleware)
-
-
-def test_every_call_that_the_guard_serves_exists() -> None:
-    spec = create_app().openapi()["paths"]
-    assert {f"/v1/fleet/{call}" for call in _LIMITS} <= set(spec)
+    paths = set(app.openapi()["paths"])  # no control call, no run-time call, no documentation
+    assert {f"/v1/fleet/{call}" for call in _LIMITS} <= paths
+    assert all(path.startswith("/v1/fleet/") for path in paths)
 
 
 def test_state_keeps_messages_and_their_one_reply() -> None:
@@ -90,8 +89,54 @@ def test_parcels_through_objects_and_back() -> None:
     assert packed.bare.metadata.reply_to_message_id == "m"
     assert len(packed.objects) <= 16
     assert max(len(o.deflate()) for o in packed.objects.values()) < _LIMITS["push-object"] - 4096
-    again = objects_of(packed.tree, packed.content)
-    assert list(parcels_in(again)) == parcels
+    assert parcels_of(packed.tree, packed.content) == parcels
+
+
+def test_of_small_parcels_one_object_is_fetched() -> None:
+    """Three are made; the hub holds the others for nobody until the message is confirmed."""
+    parcels = [notice(Kind.CALL, bytes(32), "a", "b", "call", bytes([n])) for n in range(3)]
+    packed, fetched = _packed(pack([p.to_bytes() for p in parcels])), list[str]()
+
+    def get(name: str) -> bytes:
+        fetched.append(name)
+        return packed.content(name)
+
+    assert parcels_of(packed.tree, get) == parcels
+    assert len(fetched) == 1
+    assert len(packed.objects) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        RecordDict({"small": ArrayRecord()}),
+        RecordDict({"small": ConfigRecord({"parcels": 3})}),
+        RecordDict({"small": ConfigRecord({"parcels": ["text"]})}),
+        RecordDict({"small": ConfigRecord({"parcels": [b"no parcel"]})}),
+        RecordDict({"small": ConfigRecord({"parcels": [b""] * 65})}),
+        RecordDict({"small": ConfigRecord({"other": 1})}),
+    ],
+)
+def test_a_message_that_is_none_of_ours_is_malformed(content: RecordDict) -> None:
+    packed = _packed(content)
+    with pytest.raises(PeerError):
+        parcels_of(packed.tree, packed.content)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0", b"ConfigRecord  0\0\xff\xff", b"ConfigRecord  2\0\x0a\xff"]
+)
+def test_an_object_that_is_none_of_ours_is_malformed(data: bytes) -> None:
+    with pytest.raises(PeerError):
+        parcels_of(_packed(pack([])).tree, lambda name: data)
+
+
+def _packed(content: RecordDict) -> Packed:
+    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+    message = Message(content, 7, "query.parcels", ttl=60)
+    inner = message.metadata.__dict__
+    inner["_run_id"], inner["_src_node_id"] = 1, SUPERLINK_NODE_ID
+    return Packed(message)
 
 
 def test_telemetry_is_off_whatever_the_environment_says() -> None:

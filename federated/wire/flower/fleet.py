@@ -32,6 +32,7 @@ from flwr.proto.fleet_pb2 import (
 )
 from flwr.proto.message_pb2 import (
     ConfirmMessageReceivedRequest,
+    ObjectTree,
     PullObjectRequest,
     PushObjectRequest,
 )
@@ -44,7 +45,7 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from federated.node.lives import OlderCopy
 from federated.wire.certificates import read_certificate, read_key, request_certificate
-from federated.wire.flower.packing import MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
+from federated.wire.flower.packing import LEAVE, MESSAGE_TYPE, Packed, pack, parcels_of
 from federated.wire.hub_home import Invite
 from federated.wire.parcels import Parcel
 from federated.wire.proxy import hub_proxy, not_reached_hint
@@ -230,30 +231,35 @@ class Fleet:
         response = self._call(self._client.PullMessages, PullMessagesRequest(node=self._node))
         if not response.messages_list:
             return
-        bare, tree = message_from_proto(response.messages_list[0]), response.message_object_trees[0]
-        run = bare.metadata.run_id
+        message, tree = (
+            message_from_proto(response.messages_list[0]),
+            response.message_object_trees[0],
+        )
+        run = message.metadata.run_id
+        message.metadata.__dict__["_message_id"] = tree.object_id
         if len(list(iterate_object_tree(tree))) > _MOST_OBJECTS:
             raise _Stale
-        message = objects_of(tree, lambda name: self._object(run, name))
-        self._call(
-            self._client.ConfirmMessageReceived,
-            ConfirmMessageReceivedRequest(
-                node=self._node, run_id=run, message_object_id=tree.object_id
-            ),
-        )
-        if message.metadata.message_type != MESSAGE_TYPE or not message.has_content():
+        if message.metadata.message_type != MESSAGE_TYPE:
             _log.warning("a message of an unknown kind was dropped")
-            return
+        else:
+            self._take(message, tree, run)
+        confirmed = ConfirmMessageReceivedRequest(
+            node=self._node, run_id=run, message_object_id=tree.object_id
+        )
+        self._call(self._client.ConfirmMessageReceived, confirmed)
+
+    def _take(self, message: Message, tree: ObjectTree, run: int) -> None:
+        """What a message carries, and the leave to answer it."""
+        try:
+            if message.metadata.group_id != LEAVE:
+                for parcel in parcels_of(tree, lambda name: self._object(run, name)):
+                    self._arrived.put(parcel)
+        except PeerError as error:
+            _log.warning("a message was dropped: %s", error.message)
         with self._changed:
             self._open.append(message)
             spare = self._open.popleft() if len(self._open) > POOL else None
             self._changed.notify()
-        try:
-            for parcel in parcels_in(message):
-                self._arrived.put(parcel)
-        except PeerError as error:
-            _log.warning("a message was dropped: %s", error.message)
-        message.content = pack([])  # the open message keeps no data
         if spare is not None:
             with contextlib.suppress(_Void):
                 self._reply(spare, [])

@@ -16,7 +16,11 @@ from typing import Any
 
 import uvicorn
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME
+from flwr.supercore.protobuf.translation import ProtobufTranslationMiddleware
 from flwr.superlink.main import create_app
+from flwr.superlink.routers.fleet.node_auth import NodeAuthMiddleware
+from flwr.superlink.routers.fleet.router import router as fleet_router
+from starlette.middleware.base import BaseHTTPMiddleware
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from federated.store.memory import memory_of
@@ -29,6 +33,9 @@ from psi.protocol import EnvironmentFailed, FedprofileError, MisuseError
 __all__ = ["Hub"]
 
 _log = logging.getLogger("fedprofile.hub")
+
+_LAYERS: tuple[Any, ...] = (BaseHTTPMiddleware, ProtobufTranslationMiddleware, NodeAuthMiddleware)
+"""What a fleet call goes through: errors in Flower's words, protobuf, the node's signature."""
 
 WATCH = 1.0
 """Seconds between two looks at the registry, and at who is connected."""
@@ -189,8 +196,17 @@ def _not_at_the_end(record: logging.LogRecord) -> bool:
 
 
 def _superlink() -> Any:
-    """Flower's application with everything in memory; its own listeners are not started."""
+    """Flower's application with everything in memory, and of it what nodes call: nothing else has
+    a route, and no layer that serves other calls is asked at each of theirs.
+
+    Its own listeners are not started.
+    """
     os.environ["FLWR_DATABASE"] = FLWR_IN_MEMORY_DB_NAME
     app = create_app()
     app.state.enable_supernode_auth = True
+    app.user_middleware[:] = [layer for layer in app.user_middleware if layer.cls in _LAYERS]
+    fleet = [r for r in app.router.routes if getattr(r, "original_router", None) is fleet_router]
+    if len(fleet) != 1 or len(app.user_middleware) != len(_LAYERS):
+        raise MisuseError("this version of flwr is put together otherwise than the hub knows")
+    app.router.routes[:] = fleet
     return app

@@ -273,11 +273,10 @@ class NodeDaemon:
                 if sum(j.live for j in self.jobs.values()) >= MOST_JOBS:
                     raise Refused(f"{MOST_JOBS} jobs run here already", hint="try again later")
             self._decider.admit(call).enforce()
+            self._begin(call, parcel.data)
         except FedprofileError as error:
             _log.warning("a call was refused: %s", error.message)
             self._refuse(parcel, Refusal.CLOSED)
-            return
-        self._begin(call, parcel.data)
 
     def _resume(self) -> None:
         """Go on with the jobs that an earlier process of this node left."""
@@ -325,6 +324,8 @@ class NodeDaemon:
             lambda step: step_limit(job.contract, step),
         )
         place = self.home.job(call.session)
+        if not (place / "call").exists():  # its time says when the job came
+            write_atomic(place / "call", data, private=True)
         job = Job(call=call, endpoint=endpoint, contract=self._signed(call))
         with self._lock:
             here = self.jobs.get(call.session)
@@ -335,8 +336,6 @@ class NodeDaemon:
                 del self.jobs[session]
             self.jobs[call.session] = job
             early = self._early.pop(call.session, [])
-        if not (place / "call").exists():  # its time says when the job came
-            write_atomic(place / "call", data, private=True)
         if stop_file(place).exists():
             job.end()
         job.thread = threading.Thread(

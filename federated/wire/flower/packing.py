@@ -23,13 +23,26 @@ from flwr.supercore.inflatable.inflatable_object import (
     no_object_id_recompute,
 )
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+from google.protobuf.message import DecodeError
 
 from federated.wire.parcels import PART, Parcel, read_parcel
 from psi.protocol import PeerError
 
-__all__ = ["MESSAGE_TYPE", "Packed", "contents", "objects_of", "pack", "parcels_in"]
+__all__ = [
+    "LEAVE",
+    "MESSAGE_TYPE",
+    "Packed",
+    "contents",
+    "objects_of",
+    "pack",
+    "parcels_in",
+    "parcels_of",
+]
 
 MESSAGE_TYPE = "query.parcels"
+LEAVE = "leave"
+"""The group of a message that carries nothing: it is there to be answered, and not fetched."""
+
 SMALL = 128 << 10
 """Bytes that still go into a ConfigRecord."""
 
@@ -94,6 +107,26 @@ def parcels_in(message: Message) -> Iterator[Parcel]:
     """The parcels in a message; raises `PeerError` if one is malformed."""
     for data in contents(message):
         yield read_parcel(data)
+
+
+def parcels_of(tree: ObjectTree, get: Callable[[str], bytes]) -> list[Parcel]:
+    """The parcels in a message whose objects `get` fetches by name; raises `PeerError`.
+
+    Of a message of small parcels alone (message, records, one record) only the last is fetched:
+    what stands above it says nothing that the tree has not said.
+    """
+    depth, end = 1, tree
+    while len(end.children) == 1:
+        depth, end = depth + 1, end.children[0]
+    try:
+        if depth != 3 or end.children:
+            return list(parcels_in(objects_of(tree, get)))
+        small = cast(list[bytes], ConfigRecord.inflate(get(end.object_id))["parcels"])
+        if len(small) > MOST:
+            raise PeerError(f"{len(small)} parcels in a message, {MOST} allowed")
+        return [read_parcel(bytes(data)) for data in small]
+    except (LookupError, TypeError, ValueError, AttributeError, DecodeError):
+        raise PeerError("a malformed message") from None
 
 
 def objects_of(tree: ObjectTree, get: Callable[[str], bytes]) -> Message:

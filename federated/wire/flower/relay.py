@@ -28,7 +28,7 @@ from flwr.supercore.constant import NOOP_FEDERATION_ID, TaskType
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supercore.task_identity import TaskIdentity
 
-from federated.wire.flower.packing import MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
+from federated.wire.flower.packing import LEAVE, MESSAGE_TYPE, Packed, objects_of, pack, parcels_in
 from federated.wire.hub_home import NodeEntry
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from psi.protocol import EnvironmentFailed, FedprofileError, MisuseError, PeerError
@@ -387,6 +387,8 @@ class Relay:
         message = Message(content, peer.node, MESSAGE_TYPE, ttl=TTL)
         inner = message.metadata.__dict__
         inner["_run_id"], inner["_src_node_id"] = self._run, SUPERLINK_NODE_ID
+        if not size:
+            inner["_group_id"] = LEAVE
         packed = Packed(message)
         session = state.start_session(self._run)
         stored, missing = state.store_message_and_object_tree(packed.bare, packed.tree, session)

@@ -17,7 +17,8 @@ from tests.unit.states.scene import Scene, Wire
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """A party has called, and its proposal has not come."""
     monkeypatch.setattr(nodes, "Fleet", Wire)
     monkeypatch.setattr(nodes, "FleetKeys", lambda *args: None)
     monkeypatch.setattr(officer, "_POLL", 0.05)
@@ -25,8 +26,14 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     late = partial(Session, clock=lambda: time.time() + Scene.now.session_clock)
     monkeypatch.setattr(nodes, "Session", late)
     made = Scene(tmp_path)
-    made.propose()
-    made.becomes("waiting")
     yield made
     made.stop()
     made.ended.set()
+
+
+@pytest.fixture
+def scene(called: Scene) -> Scene:
+    """A proposal waits."""
+    called.propose()
+    called.becomes("waiting")
+    return called
