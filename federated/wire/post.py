@@ -111,18 +111,18 @@ class PostEndpoint:
     def receive(self, timeout: float) -> tuple[str, bytes]:
         """The next frame, `GOODBYE` once a party has closed."""
         end = time.monotonic() + timeout
-        while True:
+        sender = ""
+        while not sender:
             if self._stopped is not None:
                 raise self._stopped
+            if self._failure is not None and self._arrived.empty():
+                raise self._failure
             try:
-                sender, frame, size = self._arrived.get(timeout=min(1.0, timeout))
-                break
+                left = max(0.0, end - time.monotonic())
+                sender, frame, size = self._arrived.get(timeout=left)
             except queue.Empty:
-                with self._changed:
-                    self._check()
-                if time.monotonic() >= end:
-                    hint = "the other party may be down or still computing; run again to resume"
-                    raise Silence(f"nothing received for {timeout:.0f} s", hint=hint) from None
+                hint = "the other party may be down or still computing; run again to resume"
+                raise Silence(f"nothing received for {timeout:.0f} s", hint=hint) from None
         with self._changed:
             way = self._ways[sender]
             before = way.waiting
@@ -158,13 +158,13 @@ class PostEndpoint:
         """End whoever waits here with this error."""
         with self._changed:
             self._failure = self._failure or error
-            self._changed.notify_all()
+            self._wake()
 
     def stop(self, error: BaseException) -> None:
         """End the job at this party with this error; a farewell can still be said."""
         with self._changed:
             self._stopped = self._stopped or error
-            self._changed.notify_all()
+            self._wake()
 
     def leave(self, error: BaseException) -> None:
         """This process ends and will be back: whoever waits here gets `error`, others nothing."""
@@ -264,7 +264,7 @@ class PostEndpoint:
                         f"{peer} is not connected to the hub",
                         hint="run again once its node is back",
                     )
-                    self._changed.notify_all()
+                    self._wake()
                 quiet = now - way.last_come > QUIET and way.granted == way.taken
                 silent = now - way.last_told > SIGN_OF_LIFE and not way.closed
                 if silent or (way.untold and quiet):
@@ -287,6 +287,11 @@ class PostEndpoint:
         return self._closed or self._ways[peer].closed
 
     # inside
+
+    def _wake(self) -> None:
+        """Whoever waits here to send, or to receive, looks again; `_changed` is held."""
+        self._changed.notify_all()
+        self._arrived.put(("", b"", 0))
 
     def _carry(self, parcel: Parcel) -> None:
         """By a way beside the hub where there is one, else by the hub."""

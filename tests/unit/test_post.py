@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -155,10 +156,21 @@ def test_a_sender_that_ignores_the_window_ends_the_session(
                 data=bytes(100),
             )
         )
-    while not end._arrived.empty():
-        end.receive(1.5)
+    came = iter(partial(end.receive, 1.5), None)
+    assert len([next(came) for _ in range(20)]) == 20  # what came before is still read
     with pytest.raises(PeerError, match="window"):
-        end.receive(1.5)
+        list(came)
+
+
+def test_whoever_waits_hears_of_an_end_at_once() -> None:
+    for name in ("fail", "stop", "leave"):
+        end = PostEndpoint("b", JOB, ["a"], lambda parcel: None, lambda step: 1 << 40)
+        threading.Timer(0.05, getattr(end, name), [PeerError("over")]).start()
+        begun = time.monotonic()
+        for _ in range(2):
+            with pytest.raises(PeerError, match="over"):
+                end.receive(30)
+        assert time.monotonic() - begun < 10
 
 
 def test_strangers_and_silence() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +15,17 @@ from federated.session.journal import stop_file
 from federated.wire.parcels import Kind, notice
 from federated.wire.post import hand_on
 from psi.protocol import PeerGone, Refused
-from tests.unit.states.scene import FORBIDS, SLOW, Scene, at_rest, back, new_keys, people, restarted
+from tests.unit.states.scene import (
+    FORBIDS,
+    OPEN,
+    SLOW,
+    Scene,
+    at_rest,
+    back,
+    new_keys,
+    people,
+    restarted,
+)
 
 
 @pytest.mark.parametrize(
@@ -125,15 +136,9 @@ def test_a_table_that_changes_in_an_approved_job(
     assert [p["rows"] for p in line["terms"]["parties"] if p["name"] == "bureau"] == [rows]
 
 
-@SLOW
-@pytest.mark.parametrize(
-    ("step", "state", "stopped"), [("", "approved", False), ("align", "running", True)]
-)
-def test_a_full_disk_leaves_a_job_at_rest(
-    scene: Scene, step: str, state: str, stopped: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It goes on once there is room and the node is started again; or its officer ends it."""
-    at_rest(scene, step, state)
+@contextlib.contextmanager
+def full_disk(scene: Scene) -> Iterator[None]:
+    """No room in the folder of jobs."""
     jobs, make = str(scene.home.jobs), tempfile.mkstemp
 
     def full(*given: Any, **named: Any) -> tuple[int, str]:
@@ -141,8 +146,13 @@ def test_a_full_disk_leaves_a_job_at_rest(
             raise OSError(errno.ENOSPC, "No space left on device")
         return make(*given, **named)
 
-    monkeypatch.setattr(tempfile, "mkstemp", full)
-    scene.mend()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tempfile, "mkstemp", full)
+        yield
+
+
+def falls_to_rest(scene: Scene) -> None:
+    """The job ends at this node for want of room, and the proposer is told."""
     assert isinstance(scene.ends(), PeerGone)
     assert scene.node is not None
     job = scene.node.jobs[scene.session]
@@ -151,7 +161,35 @@ def test_a_full_disk_leaves_a_job_at_rest(
         assert time.monotonic() < end, job.state
         time.sleep(0.05)
     assert "No space left on device" in job.error
-    monkeypatch.setattr(tempfile, "mkstemp", make)
+
+
+def goes_on(scene: Scene) -> None:
+    """The node is started again, the proposer if it has ended, and the job comes to its end."""
+    resumed = scene.ended.is_set()
+    if resumed:
+        scene.comes()
+    scene.start()
+    if resumed:
+        scene.propose()
+    assert scene.ends() is None
+    scene.becomes("done")
+
+
+@SLOW
+@pytest.mark.parametrize(
+    ("step", "state", "stopped"),
+    [(None, "waiting", False), ("", "approved", False), ("align", "running", True)],
+)
+def test_a_full_disk_leaves_a_job_at_rest(
+    scene: Scene, step: str | None, state: str, stopped: bool
+) -> None:
+    """It goes on once there is room and the node is started again; or its officer ends it."""
+    if step is not None:
+        at_rest(scene, step, state)
+    with full_disk(scene):
+        scene.approve()
+        scene.mend()
+        falls_to_rest(scene)
     if stopped:
         assert "is stopped" in scene.say("stop", scene.session.hex()[:8], "--now")
         scene.becomes("refused")
@@ -159,11 +197,50 @@ def test_a_full_disk_leaves_a_job_at_rest(
         return
     scene.stop()
     scene.becomes("interrupted")
-    scene.comes()  # job resume
+    goes_on(scene)
+
+
+def disk_full(scene: Scene) -> None:
+    """Room is missing when it would go on: it stays, and the next start finds it."""
+    with full_disk(scene):
+        scene.cut, scene.cut_at = False, "no such step"
+        scene.start()
+        falls_to_rest(scene)
+        scene.stop()
+        assert scene.row()["state"] == "interrupted"
+
+
+def hub_gone(scene: Scene) -> None:
+    """It is taken up, and waits for the hub."""
     scene.start()
-    scene.propose()
-    assert scene.ends() is None
-    scene.becomes("done")
+    time.sleep(0.3)
+    assert scene.row()["live"]
+    scene.stop()
+
+
+def policy_broken(scene: Scene) -> None:
+    """What limits there are is not known: it does not go on, and nothing is lost."""
+    scene.policy("[proposals\n")
+    scene.start()
+    assert scene.node is not None
+    end = time.monotonic() + 20
+    while scene.node.jobs[scene.session].state != "failed":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    scene.stop()
+    scene.policy(OPEN)
+
+
+@SLOW
+@pytest.mark.parametrize("event", [disk_full, hub_gone, policy_broken])
+def test_what_an_interrupted_job_outlives(scene: Scene, event: Callable[[Scene], None]) -> None:
+    at_rest(scene, "align", "running")
+    scene.stop()
+    assert scene.row()["state"] == "interrupted"
+    event(scene)
+    assert scene.row()["state"] == "interrupted"
+    scene.cut, scene.cut_at = False, "no such step"
+    goes_on(scene)
 
 
 def test_a_job_at_rest_is_stopped_while_no_node_runs(scene: Scene) -> None:
