@@ -237,6 +237,9 @@ entity = "government"
 [bank.transactions]
 path = "bank_transactions.parquet"
 
+[bank.accounts]
+path = "bank_accounts.csv"
+
 [bank.managers]
 path = "bank_managers.csv"
 
@@ -254,6 +257,28 @@ entity = "company"
 [registry.public_bodies]
 path = "registry_public_bodies.csv"
 entity = "government"
+
+# What the bank's own transactions say: fedprofile flows report --tables tables.toml
+[flows.bank.accounts]
+table = "bank.accounts"
+account = "account"
+entity = "customer"
+kind = "kind"
+name = "name"
+branch = "branch"
+
+[[flows.bank.source]]
+table = "bank.transactions"
+id = "serial"
+account = "account"
+time = "time"
+amount = "amount"
+direction = "direction"
+in = ["贷"]
+out = ["借"]
+counterparty_name = "counterparty"
+counterparty_account = "counterparty_account"
+text = "remark"
 """
 
 ABOUT = {
@@ -299,6 +324,8 @@ def write_world(folder: Path) -> None:
     """
     tables = build().tables
     for line in TABLES.splitlines():
+        if line.startswith("[flows."):
+            break
         if line.startswith("[") and not line.endswith(".basis]"):
             name = line.strip("[]")
         elif line.startswith("path"):

@@ -15,13 +15,17 @@ import pandas as pd
 import pyarrow as pa
 
 from profiles.demo.flows import behaviour, transactions
+from profiles.demo.monthly import monthly, staff_pay
 from profiles.demo.people import credit_codes, identity_numbers, names, phones, untidy
+from profiles.demo.statements import statements
 
 __all__ = ["World", "build"]
 
 CONSUMERS, OTHERS = 2000, 800
 COMPANIES, REGISTRY_ONLY = 1000, 800
 GOVERNMENTS, BODIES_ONLY = 180, 120
+FIRST = (0, 10**6, 2 * 10**6)
+"""Account numbers of consumers, companies and government bodies begin here."""
 BRANCHES = ("Harbour", "Hill", "Market", "North", "River", "Station")
 KINDS = ("school", "hospital", "district office", "water board")
 INDUSTRIES = ("construction", "manufacturing", "retail", "services", "transport", "wholesale")
@@ -35,12 +39,14 @@ class World:
         people: arrays by name, a row a person of the world.
         firms: a row a company.
         bodies: a row a government body.
+        truth: what transactions are, by serial (`types`), and what stopped (`breaks`).
     """
 
     tables: dict[str, pa.Table]
     people: dict[str, np.ndarray[Any, Any]]
     firms: dict[str, np.ndarray[Any, Any]]
     bodies: dict[str, np.ndarray[Any, Any]]
+    truth: dict[str, pa.Table]
 
 
 def build(seed: int = 20) -> World:
@@ -61,13 +67,25 @@ def build(seed: int = 20) -> World:
         }
     )
     owners = (consumers, companies, governments)
-    moves = pd.concat([owner.pop("moves") for owner in owners], ignore_index=True)
+    stopped = [owner.pop("stopped") for owner in owners]
+    parts = [
+        owner.pop("moves").assign(kind=kind) for owner, kind in zip(owners, "CBG", strict=True)
+    ]
+    accounts = _accounts(owners)
+    apart = np.random.default_rng(23)  # what is said of money moves nothing else
+    moves, types = statements(
+        apart,
+        pd.concat(parts, ignore_index=True),
+        dict(zip(accounts.account.astype(int), accounts.name, strict=True)),
+        list(names(apart, 2000)),
+    )
     frames = {
         "bank.consumers": pd.DataFrame(consumers),
         "bank.companies": pd.DataFrame(companies),
         "bank.governments": pd.DataFrame(governments),
         "bank.consents": _consents(consumers["customer"]),
         "bank.managers": managers,
+        "bank.accounts": accounts,
         "bank.transactions": moves,
         "telecom.usage": usage,
         "bureau.repayment": repayment,
@@ -77,7 +95,28 @@ def build(seed: int = 20) -> World:
     tables = {
         name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in frames.items()
     }
-    return World(tables, people, firms, bodies)
+    ended = pd.concat(stopped).sort_values(["account", "month"])
+    owner = dict(zip(accounts.account.astype(int), accounts.customer, strict=True))
+    breaks = pd.DataFrame(
+        {
+            "entity": [owner[account] for account in ended.account],
+            "month": [f"2025-{month:02d}" for month in ended.month],
+        }
+    )
+    truth = {name: pa.Table.from_pandas(t) for name, t in (("types", types), ("breaks", breaks))}
+    return World(tables, people, firms, bodies, truth)
+
+
+def _accounts(owners: tuple[dict[str, Any], ...]) -> pd.DataFrame:
+    """The current account of each customer; of a person who is in the table twice the first."""
+    frames = []
+    for owner, kind, first, count in zip(
+        owners, "CBG", FIRST, (CONSUMERS, COMPANIES, GOVERNMENTS), strict=True
+    ):
+        frame = {name: owner[name][:count] for name in ("customer", "name", "branch")}
+        account = [str(first + row) for row in range(count)]
+        frames.append(pd.DataFrame({"account": account, "kind": kind, **frame}))
+    return pd.concat(frames, ignore_index=True)
 
 
 def _consents(customers: list[str]) -> pd.DataFrame:
@@ -126,6 +165,8 @@ def _consumers(
     tenure = rng.gamma(3, 30, CONSUMERS).round()
     activity = np.exp(rng.normal(0, 0.5, CONSUMERS))
     moves = transactions(rng, CONSUMERS, activity, "consumer")
+    regular, stopped = monthly(np.random.default_rng(24), CONSUMERS, FIRST[1])
+    moves = pd.concat([moves, regular], ignore_index=True)
     seen = behaviour(moves, CONSUMERS)
     telecom = {
         "lines": rng.poisson(1.3, total),
@@ -177,6 +218,7 @@ def _consumers(
         "churned": _event(rng, score, 0.22)[order],
         "defaulted": _event(rng, strain, 0.12)[order],
         "moves": moves,
+        "stopped": stopped,
     }
     tables = []
     for draws, facts, gap in ((rng, telecom, "plan_used"), (apart, bureau, "utilisation")):
@@ -200,8 +242,11 @@ def _companies(
     code = credit_codes(rng, total)
     there = np.sort(rng.choice(total, 1500, replace=False))
     activity = np.exp(rng.normal(1, 0.6, COMPANIES))
-    moves = transactions(rng, COMPANIES, activity, "company", first=10**6)
-    seen = behaviour(moves, COMPANIES, first=10**6)
+    moves = transactions(rng, COMPANIES, activity, "company", first=FIRST[1])
+    paying = FIRST[1] + np.arange(0, COMPANIES, 2)
+    wages, stopped = staff_pay(np.random.default_rng(25), paying, "B.payroll", 50000.0)
+    moves = pd.concat([moves, wages], ignore_index=True)
+    seen = behaviour(moves, COMPANIES, first=FIRST[1])
     facts = {
         "registered_capital": np.exp(rng.normal(14, 1.2, total)).round(),
         "years_since_founding": rng.gamma(3, 3, total).round(1),
@@ -229,6 +274,7 @@ def _companies(
         **seen,
         "took_credit_line": _event(rng, score, 0.3),
         "moves": moves,
+        "stopped": stopped,
     }
     registry = pd.DataFrame(
         {
@@ -246,9 +292,12 @@ def _governments(
     code = credit_codes(rng, total, department="11")
     there = np.sort(rng.choice(total, 250, replace=False))
     kind = rng.choice(KINDS, total)
-    first = 2 * 10**6
+    first = FIRST[2]
     activity = np.exp(rng.normal(1, 0.5, GOVERNMENTS))
     moves = transactions(rng, GOVERNMENTS, activity, "government", first=first)
+    paying = first + np.arange(GOVERNMENTS)
+    wages, stopped = staff_pay(np.random.default_rng(26), paying, "G.payroll", 180000.0)
+    moves = pd.concat([moves, wages], ignore_index=True)
     governments: dict[str, Any] = {
         "customer": [f"G{row:06d}" for row in range(GOVERNMENTS)],
         "name": [f"{kind[row]} {row}" for row in range(GOVERNMENTS)],
@@ -257,6 +306,7 @@ def _governments(
         "segment": kind[:GOVERNMENTS],
         **behaviour(moves, GOVERNMENTS, first=first),
         "moves": moves,
+        "stopped": stopped,
     }
     budgets = pd.DataFrame(
         {

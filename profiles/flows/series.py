@@ -41,14 +41,14 @@ WALLETS = (
 """What the name of a wallet holds: it pays for others, so it is not the counterparty."""
 _FORM = "(股份|有限|责任|集团|公司|公|有|责)+$"
 _NOT_A_MERCHANT = "[0-9]+|快捷|扫码|消费|收款|付款|转账|支付|商户|自动|代扣"
-_MERCHANT = 6
+_MERCHANT = 4
 """Characters of a merchant that are compared: what follows is cut at times, or a branch."""
 _SEVERAL = 3
 """Days from which on a counterparty has a series that takes in stray rows."""
 _SHARE = 4
 """One of so many rows of a counterparty, at least, has the type of its series."""
-_NEAR = 7
-"""Days of the month around the usual one."""
+_NEAR, _NEARER = 7, 3
+"""Days of the month around the usual one; after the last row of a series."""
 
 
 def as_it_is(table: Any, name: str) -> Any:
@@ -125,9 +125,18 @@ def _named(typed: Any, names: Any) -> Any:
 
 
 def _merchant(text: Any) -> Any:
-    """The first word of a wallet's line that is neither the wallet nor a way of paying."""
-    plain = plain_text(text).re_replace(f"{'|'.join(WALLETS)}|{_NOT_A_MERCHANT}", " ")
-    return plain.strip().re_replace(" .*$", "").substr(0, _MERCHANT)
+    """The first word of a wallet's line that is neither the wallet nor a way of paying.
+
+    What stands before the wallet, such as a channel's mark, is looked at only if nothing follows.
+    """
+    plain, wallets = plain_text(text), "|".join(WALLETS)
+    behind = _first_word(plain.re_replace(f"^.*({wallets})", " "))
+    return ibis.ifelse(behind != "", behind, _first_word(plain.re_replace(wallets, " ")))
+
+
+def _first_word(plain: Any) -> Any:
+    plain = plain.re_replace(_NOT_A_MERCHANT, " ").strip()
+    return plain.re_replace(" .*$", "").substr(0, _MERCHANT)
 
 
 def _days(rows: Any, codes: list[str]) -> Any:
@@ -189,7 +198,11 @@ def _strays(alone: Any, days: Any) -> Any:
         ],
     )
     apart = (near.day.day() - near.usual).abs()
-    near = near.filter((apart <= _NEAR) | (apart >= 31 - _NEAR)).mutate(month=_month(near.day))
+    apart = ibis.least(apart, 31 - apart)
+    # what comes after the last row tells when a series ended: a stranger would move the month
+    after = (apart <= _NEARER) & ((near.minor - near.typical).abs() * 4 <= near.typical)
+    near = near.filter((apart <= _NEAR) & ((near.day < near.final) | after))
+    near = near.mutate(month=_month(near.day))
     same = [*((f"s_{k}", f"t_{k}") for k in KEYS), ("month", "t_month")]
     near = near.left_join(taken, same)
     near = near.filter(near.t_month.isnull())

@@ -41,7 +41,7 @@ def table_of(pairs: list[tuple[str, str]], *names: str) -> pa.Table:
 def test_texts_kept_aside_are_typed_and_leaks_and_breaks_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mess = make(persons=120)
+    mess = make(persons=80)
     months = [(entity, f"{m // 12}-{m % 12 + 1:02d}") for entity, m in sorted(mess.breaks)]
     tables = {
         "tx": mess.rows.drop_columns(["counterparty_account"]),

@@ -68,7 +68,7 @@ def test_what_the_command_writes_stands_beside_a_table(tmp_path: Path) -> None:
     said = table.views and table.views.said(out)
     assert said == {
         "views": ["links@1"], "kind": "C", "cut_off": str(CUT), "currency": "CNY",
-        "taxonomy": "2026.1/t1",
+        "taxonomy": "2026.2/t1",
     }  # fmt: skip
 
 
