@@ -96,7 +96,7 @@ def _to_duckdb(tables: dict[str, pa.Table], path: Path) -> None:
         connection.disconnect()
         beside.replace(path)
     except OSError as error:
-        raise disk_failed(path.name, error) from None
+        raise disk_failed(f"cannot write {path}", error) from None
     finally:
         beside.unlink(missing_ok=True)
 

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from federated.store.files import make_folder
+from federated.store.files import disk_failed, make_folder
 from federated.text import slug
 from profiles.segments import Segments, segments
-from psi.protocol.errors import EnvironmentFailed, MisuseError
+from psi.protocol.errors import MisuseError
 
 __all__ = [
     "build_profiles",
@@ -127,10 +127,7 @@ def write_parquet_atomic(table: pa.Table, path: Path) -> None:
         Path(temporary).replace(path)
         temporary = ""
     except OSError as error:
-        raise EnvironmentFailed(
-            f"cannot write {path.name}: {error.strerror or 'write failed'}",
-            hint="nothing was replaced",
-        ) from None
+        raise disk_failed(f"cannot write {path}", error, "nothing was replaced") from None
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)

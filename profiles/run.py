@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from federated.contract.kinds.train_horizontal import HORIZONTAL_STEPS
 from federated.horizontal import Plan
 from federated.session.session import Progress
-from federated.store.files import make_folder
+from federated.store.files import disk_failed, make_folder
 from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
 from profiles.campaign.control import ControlGroup
@@ -38,7 +38,7 @@ from profiles.own_table import check_own, check_types
 from profiles.tables import open_tables
 from psi.align import PROTOCOLS, in_one_run
 from psi.identifiers import KINDS
-from psi.protocol import EnvironmentFailed, MisuseError
+from psi.protocol import MisuseError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -302,7 +302,7 @@ def _staged(out: Path) -> Iterator[Path]:
         make_folder(out.parent)
         staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
-        raise EnvironmentFailed(f"cannot write beside {out}: {error.strerror}") from None
+        raise disk_failed(f"cannot write beside {out}", error) from None
     try:
         yield staging
     except BaseException:
@@ -331,4 +331,4 @@ def _replace(staging: Path, out: Path) -> None:
     except OSError as error:
         if old.exists() and not out.exists():
             old.rename(out)
-        raise EnvironmentFailed(f"cannot put outputs into {out}: {error.strerror}") from None
+        raise disk_failed(f"cannot put outputs into {out}", error) from None

@@ -24,9 +24,9 @@ from typing import Any
 
 from federated.session.journal import can_resume, stop_file
 from federated.session.progress import APPROVAL, AWAY, CALLED, OFFLINE
-from federated.store.files import make_folder, private_file, write_atomic
+from federated.store.files import disk_failed, make_folder, private_file, write_atomic
 from profiles.extends import whole_text
-from psi.protocol import EnvironmentFailed, InputError, JobError, MisuseError
+from psi.protocol import InputError, JobError, MisuseError
 
 __all__ = ["Run", "RunFolder", "Started", "find_run", "runs_in"]
 
@@ -171,7 +171,7 @@ class RunFolder:
             make_folder(self.path)
             file = private_file(self.path / "lock", "w")
         except OSError as error:
-            raise EnvironmentFailed(f"cannot write into {self.path}: {error.strerror}") from None
+            raise disk_failed(f"cannot write into {self.path}", error) from None
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

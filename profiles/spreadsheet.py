@@ -7,7 +7,6 @@ of each cell what it is: it is written beside the CSV where XlsxWriter is instal
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from datetime import datetime
@@ -95,26 +94,23 @@ def write_sheets(tables: Mapping[str, pa.Table], path: Path) -> bool:
         import xlsxwriter
     except ImportError:
         return False
-    temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        options = {
-            "constant_memory": True, "tmpdir": str(path.parent),
-            "strings_to_formulas": False, "strings_to_urls": False,
-        }  # fmt: skip
-        with xlsxwriter.Workbook(temporary, options) as book:
-            book.set_properties({"created": _CREATED})  # the same table, the same bytes
-            for name, table in tables.items():
-                _write_sheet(book, name[:_SHEET_NAME] or None, table)
-        os.chmod(temporary, 0o600)
-        Path(temporary).replace(path)
-        temporary = ""
-    except OSError as error:
-        raise disk_failed(path.name, error) from None
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            made = Path(folder, "book")
+            options = {
+                "constant_memory": True, "tmpdir": folder,
+                "strings_to_formulas": False, "strings_to_urls": False,
+            }  # fmt: skip
+            with xlsxwriter.Workbook(str(made), options) as book:
+                book.set_properties({"created": _CREATED})  # the same table, the same bytes
+                for name, table in tables.items():
+                    _write_sheet(book, name[:_SHEET_NAME] or None, table)
+            made.chmod(0o600)
+            made.replace(path)
+    except (OSError, xlsxwriter.exceptions.FileCreateError) as error:
+        # the package wraps what the system said
+        said = error if isinstance(error, OSError) else OSError(*getattr(error.args[0], "args", ()))
+        raise disk_failed(f"cannot write {path}", said) from None
     return True
 
 

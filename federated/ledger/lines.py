@@ -174,7 +174,7 @@ class Ledger:
         try:
             os.fdatasync(self._file.fileno())
         except OSError as error:
-            raise disk_failed(f"ledger {self._path.name}", error) from None
+            raise disk_failed(f"cannot write {self._path}", error) from None
 
     def close(self) -> None:
         """Sync and close."""
@@ -191,7 +191,7 @@ class Ledger:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             os.ftruncate(file, before)
-            raise disk_failed(f"ledger {self._path.name}", error) from None
+            raise disk_failed(f"cannot write {self._path}", error) from None
 
     def _take(self, line: Mapping[str, Any]) -> None:
         """Go on behind a line: one just written, or one from before a restart."""
@@ -258,7 +258,7 @@ def _held(path: Path) -> io.FileIO:
                     break
                 time.sleep(0.05)
     except OSError as error:
-        raise disk_failed(f"ledger {path.name}", error) from None
+        raise disk_failed(f"cannot write {path}", error) from None
     raise MisuseError(
         f"{path.parent.name[:8]}: another process writes this ledger",
         hint="a job is played by one process at a time: end the other, or let it go on",

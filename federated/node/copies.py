@@ -67,7 +67,7 @@ def backup(home: Path, out: Path, party: str, *, running: bool) -> int:
             archive.addfile(member, io.BytesIO(said))
         part.replace(out)
     except OSError as error:
-        raise disk_failed(f"cannot write {out.name}", error) from None
+        raise disk_failed(f"cannot write {out}", error) from None
     finally:
         part.unlink(missing_ok=True)
     return len(files)
@@ -125,7 +125,7 @@ def restore(file: Path, home: Path) -> Copy:
     except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError):
         raise InputError(f"{file.name}: not a copy of a node or hub, or not whole") from None
     except OSError as error:
-        raise disk_failed(f"cannot restore {file.name}", error) from None
+        raise disk_failed(f"cannot restore {file.name} to {home}", error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return found

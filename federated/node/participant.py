@@ -170,6 +170,8 @@ class Participant:
                 f"{me.name} keeps no models, and a scoring is by one",
                 hint="run_job(models=), or a party's node or hub, has a folder for them",
             )
+        if draft.train and self._models is not None:
+            self._models.check_place()
         own = facts_of(me, self.tables, self._salt, draft, self._frozen, self._models)
         if not any(terms.alternative for terms in draft.align):
             return own

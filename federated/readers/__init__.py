@@ -14,7 +14,7 @@ from federated.readers.csv_file import CsvReader
 from federated.readers.database import DatabaseReader, arrow_expression, duckdb_connection
 from federated.readers.folder import FolderReader
 from federated.readers.parquet_file import ParquetReader
-from federated.readers.sniff import is_parquet
+from federated.readers.sniff import is_parquet, no_file, reading
 from federated.readers.sqlite_file import SqliteReader
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "missing_column",
     "of_database",
     "of_path",
+    "reading",
 ]
 
 
@@ -38,6 +39,8 @@ def of_path(where: str, path: Path, form: CsvFormat) -> Reader:
     """
     if path.is_dir():
         return FolderReader(where, path, form)
+    if not path.is_file():
+        raise no_file(where, path)
     return ParquetReader(where, path) if is_parquet(path) else CsvReader(where, path, form)
 
 

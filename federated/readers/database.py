@@ -7,6 +7,7 @@ rows.
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from federated.readers.base import Reader
+from federated.readers.sniff import unreadable
 from federated.readers.stored import read_stored
 from psi.protocol.errors import InputError
 
@@ -132,6 +134,9 @@ def database_file(where: str, url: str, base: Path) -> Path:
             f"{where}: no database file {places[0]}",
             hint=f"{scheme}:///NAME is beside tables.toml, {scheme}:////PATH an absolute path",
         )
+    # opened and closed here, a database would lose its locks
+    if not os.access(found, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise unreadable(where, found, OSError(errno.EACCES, os.strerror(errno.EACCES)))
     return found
 
 
@@ -212,6 +217,11 @@ class DatabaseReader(Reader):
             return InputError(
                 f"{self.where}: the database is locked: {holder} has it open for writing",
                 hint="close it there, or bind a copy of the file",
+            )
+        if self._scheme == "duckdb":
+            return InputError(
+                f"{self.where}: the file is no DuckDB database, or a damaged one",
+                hint="or a later DuckDB has written it than is installed here: export it again",
             )
         found = f"cannot connect to {self._scheme} ({type(error).__name__})"
         return InputError(f"{self.where}: {found}")

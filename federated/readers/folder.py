@@ -8,6 +8,8 @@ differ in width and order of columns; types that do not go together are named by
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -20,7 +22,7 @@ from federated.readers.base import CsvFormat, Reader, missing_column
 from federated.readers.canonical import is_text
 from federated.readers.csv_file import CsvReader
 from federated.readers.parquet_file import ParquetReader
-from federated.readers.sniff import is_parquet
+from federated.readers.sniff import is_parquet, no_file
 from psi.identifiers.columns import as_text
 from psi.protocol.errors import FedprofileError, InputError
 
@@ -36,11 +38,7 @@ class FolderReader(Reader):
     def __init__(self, where: str, folder: Path, form: CsvFormat) -> None:
         super().__init__(where)
         self._folder = folder
-        self._parts = [
-            path
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and not _hidden(path.relative_to(folder)) and path.stat().st_size
-        ]
+        self._parts = _parts(where, folder)
         if not self._parts:
             raise InputError(f"{where}: {folder} has no parts: it is empty")
         kinds = [is_parquet(path) for path in self._parts]
@@ -89,7 +87,8 @@ class FolderReader(Reader):
                     raise InputError(
                         f"{self.where}: {self._name(self._parts[place])} has no column {name!r}, "
                         "other parts do",
-                        hint="every part needs the same header line",
+                        hint="every part needs the same header line; what is no part of the "
+                        "table goes elsewhere, or gets a name that begins with _",
                     )
         held = [name for name in stored if name in there]
         try:
@@ -143,6 +142,35 @@ class FolderReader(Reader):
             done.append(column)
         chunks = [chunk for column in done for chunk in column.cast(wanted).chunks]
         return pa.chunked_array(chunks, wanted)
+
+
+def _parts(where: str, folder: Path) -> list[Path]:
+    """All parts that are not empty: what is there and cannot be seen is an error, not fewer rows.
+
+    Raises:
+        OSError: a folder that may not be listed, a link to nothing.
+        InputError: a link back to a folder above it; a pipe or the like.
+    """
+    found: list[Path] = []
+    for above, folders, names in os.walk(folder, onerror=_raised, followlinks=True):
+        here = Path(above)
+        folders[:] = [n for n in folders if not _hidden((here / n).relative_to(folder))]
+        for link in (here / name for name in folders):
+            if link.is_symlink() and here.resolve().is_relative_to(link.resolve()):
+                shown = f"{folder.name}/{link.relative_to(folder).as_posix()}"
+                raise InputError(f"{where}: {shown} is a link to a folder above it")
+        for path in (here / name for name in names):
+            if _hidden(path.relative_to(folder)):
+                continue
+            held = path.stat()
+            if not stat.S_ISREG(held.st_mode):
+                raise no_file(where, path)
+            found += [path] if held.st_size else []
+    return sorted(found)
+
+
+def _raised(error: OSError) -> None:
+    raise error
 
 
 def _hidden(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from federated.readers.base import Reader
+from federated.readers.sniff import unreadable
 from psi.protocol.errors import InputError
 
 __all__ = ["ParquetReader"]
@@ -26,16 +28,16 @@ class ParquetReader(Reader):
         try:
             with pq.ParquetFile(self._path) as file:
                 return [str(name) for name in file.schema_arrow.names]
-        except (pa.ArrowException, OSError):
-            raise self._damaged() from None
+        except (pa.ArrowException, OSError) as error:
+            raise self._unread(error) from None
 
     def rows(self) -> int:
         """How many rows the file says it has."""
         try:
             with pq.ParquetFile(self._path) as file:
                 return int(file.metadata.num_rows)
-        except (pa.ArrowException, OSError):
-            raise self._damaged() from None
+        except (pa.ArrowException, OSError) as error:
+            raise self._unread(error) from None
 
     def read(self, columns: Sequence[str], text: Collection[str] = ()) -> pa.Table:
         """Raises `InputError`: a missing or repeated column, a damaged file."""
@@ -49,13 +51,20 @@ class ParquetReader(Reader):
             with pq.ParquetFile(self._path) as file:
                 table = file.read(columns=list(columns), use_threads=True)
                 rows = file.metadata.num_rows
-        except (pa.ArrowException, OSError):
-            raise self._damaged() from None
+        except (pa.ArrowException, OSError) as error:
+            raise self._unread(error) from None
         if not columns:
             return pa.table({})
         if table.num_rows != rows:
             raise self._damaged()
         return self.canonical(table.select(list(columns)))
+
+    def _unread(self, error: Exception) -> InputError:
+        """What the system said, or else that the bytes are none of Parquet's."""
+        if isinstance(error, OSError) and error.errno:
+            said = OSError(error.errno, os.strerror(error.errno))  # Arrow's own names the path
+            return unreadable(self.where, self._path, said)
+        return self._damaged()
 
     def _damaged(self) -> InputError:
         return InputError(

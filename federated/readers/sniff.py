@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
 from psi.protocol.errors import InputError
 
-__all__ = ["is_parquet", "open_text", "unreadable"]
+__all__ = ["is_parquet", "no_file", "open_text", "reading", "unreadable"]
 
 _COMPRESSED = (
     (b"\x1f\x8b", "gzip"),
@@ -60,9 +62,30 @@ def open_text(where: str, path: Path) -> pa.NativeFile:
 
 
 def unreadable(where: str, path: Path, error: OSError) -> InputError:
-    """The error for a file that cannot be read, or not to its end."""
+    """The error for a file or folder that cannot be read, or not to its end."""
     reason = error.strerror or "damaged, cut off, or compressed in another way"
-    return InputError(f"{where}: {path.name} cannot be read ({reason.lower()})")
+    hint = ""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        hint = (
+            f"let the user that runs this read {path.name} and enter every folder above it; "
+            "ls -l says whose they are"
+        )
+    return InputError(f"{where}: {path.name} cannot be read ({reason.lower()})", hint=hint)
+
+
+def no_file(where: str, path: Path) -> InputError:
+    """The error for a pipe, a device or a socket, which cannot be read twice, or without an end."""
+    return InputError(f"{where}: {path.name} is neither a file nor a folder of files")
+
+
+@contextlib.contextmanager
+def reading(where: str, path: Path) -> Iterator[None]:
+    """Whatever the system says no to in here is an `InputError` with the file's name and why."""
+    try:
+        yield
+    except OSError as error:
+        named = error.filename
+        raise unreadable(where, Path(named) if isinstance(named, str) else path, error) from None
 
 
 def _head(path: Path) -> bytes:

@@ -26,6 +26,7 @@ __all__ = ["SqliteReader"]
 _ROWS = 100_000
 _ROW_NUMBERS = ("rowid", "_rowid_", "oid")
 _EXACT = 2**53
+_TAKE = "end what writes to it, or bind a copy: sqlite3 FILE '.backup COPY' makes a whole one"
 _HINT = "leave it out, or make a view of the table that casts it to text"
 
 
@@ -114,7 +115,7 @@ class SqliteReader(Reader):
             connection.execute("select 1 from sqlite_master limit 1")
         except sqlite3.Error as error:
             found = f"{path.name} cannot be opened as sqlite ({_why(error)})"
-            raise InputError(f"{self.where}: {found}") from None
+            raise InputError(f"{self.where}: {found}", hint=_TAKE) from None
         return connection
 
     def _from(self) -> str:
@@ -139,6 +140,10 @@ def _why(error: sqlite3.Error) -> str:
     text = str(error).lower()
     if "locked" in text or "busy" in text:
         return "it is locked: another process is writing to it"
+    if "not a database" in text:
+        return "it is none, or an encrypted one"
+    if "malformed" in text:
+        return "it is damaged, or cut off while it was copied"
     return "text that is not UTF-8" if "decode" in text else type(error).__name__
 
 

@@ -56,7 +56,7 @@ def note_learned(path: Path, contract: Contract) -> dict[str, float]:
             others = tuple(line for line in found.lines if line.session != contract.nonce)
             write_atomic(path, canonical(replace(found, lines=(*others, *fresh))))
     except OSError as error:
-        raise disk_failed(path.name, error) from None
+        raise disk_failed(f"cannot write {path}", error) from None
     before = dict.fromkeys((line.partner for line in fresh), 0)
     for name in before:
         columns = {c for line in fresh if line.partner == name for c in line.columns}

@@ -7,6 +7,7 @@ models/key   opens them (0600)
 from __future__ import annotations
 
 import secrets
+import tempfile
 from pathlib import Path
 
 from federated.scoring.model_file import ModelPart, is_id
@@ -31,15 +32,19 @@ class ModelStore:
         """Whether there is a part of this model."""
         return is_id(name) and (self._folder / name).is_file()
 
+    def check_place(self) -> None:
+        """Raise `EnvironmentFailed` where nothing can be kept: known before anything is told."""
+        try:
+            make_folder(self._folder)
+            tempfile.TemporaryFile(dir=self._folder).close()
+        except OSError as error:
+            raise disk_failed(f"cannot keep a model in {self._folder}", error) from None
+
     def write(self, part: ModelPart) -> None:
         """Keep a part; what was kept of the same model stays as it is: contracts have its hash."""
         if self.has(part.id):
             return
-        try:
-            make_folder(self._folder)
-            self._vault.write(part.id, part.to_bytes(), part.id.encode())
-        except OSError as error:
-            raise disk_failed("cannot keep a model", error) from None
+        self._vault.write(part.id, part.to_bytes(), part.id.encode())
 
     def read(self, name: str) -> ModelPart:
         """The part of one model.

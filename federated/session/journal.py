@@ -168,7 +168,7 @@ class Journal:
             self._logs[peer].write(len(frame).to_bytes(_SIZE, "little"))
             self._logs[peer].write(frame)
         except OSError as error:
-            raise disk_failed("journal", error) from None
+            raise disk_failed(f"journal {self.folder}", error) from None
         self._ends[peer] += _SIZE + len(frame)
 
     def save(self, step: str, role: bytes, contract: bytes, channels: dict[str, bytes]) -> None:
@@ -180,7 +180,7 @@ class Journal:
                 file.flush()
                 os.fdatasync(file.fileno())
         except OSError as error:
-            raise disk_failed("journal", error) from None
+            raise disk_failed(f"journal {self.folder}", error) from None
         self.point = Point(len(self._steps), step, role, contract, channels, dict(self._ends))
         self._vault.write("point", encode(self.point))
 
@@ -232,7 +232,7 @@ class Journal:
             with self._path(peer).open("r+b") as file:
                 file.truncate(end)
         except OSError as error:
-            raise disk_failed("journal", error) from None
+            raise disk_failed(f"journal {self.folder}", error) from None
         self._ends[peer] = end
 
     def _path(self, peer: str) -> Path:

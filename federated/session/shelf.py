@@ -60,7 +60,7 @@ class Shelf:
             self._file.seek(self._end)
             self._file.write(data)
         except OSError as error:
-            raise disk_failed("journal", error) from None
+            raise disk_failed(f"journal {self._path.parent}", error) from None
         found = Waiting(frame.step, frame.counter, len(data), None, self._end)
         self._end += len(data)
         self._on_disk += 1
@@ -81,7 +81,7 @@ class Shelf:
                 self._end = 0
                 self._file.truncate(0)
         except OSError as error:
-            raise disk_failed("journal", error) from None
+            raise disk_failed(f"journal {self._path.parent}", error) from None
         return frame
 
     def close(self) -> None:

@@ -189,7 +189,7 @@ class KeptBins:
             text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
             write_atomic(self._path, text + "\n")
         except OSError as error:
-            raise disk_failed(self._path.name, error) from None
+            raise disk_failed(f"cannot write {self._path}", error) from None
 
     def _read(self) -> list[ColumnWorth]:
         if self._path is None or not self._path.exists():

@@ -67,7 +67,7 @@ class FoldKey:
                 if whole != found:
                     write_atomic(folder / _FILE, canonical(whole))
         except OSError as error:
-            raise disk_failed(_FILE, error) from None
+            raise disk_failed(f"cannot write {folder / _FILE}", error) from None
         usable = tuple(level for level in whole.levels if set(level.columns) <= set(there))
         return cls(bytes.fromhex(whole.key), usable)
 

@@ -16,9 +16,9 @@ from typing import Annotated
 
 import numpy as np
 
-from federated.store.files import make_folder
+from federated.store.files import disk_failed, make_folder
 from federated.store.vault import Vault
-from psi.protocol import Array, EnvironmentFailed, Length, Random, Text, decode, encode, message
+from psi.protocol import Array, Length, Random, Text, decode, encode, message
 
 __all__ = ["AskedSection", "GroupsAsked"]
 
@@ -51,7 +51,7 @@ class GroupsAsked:
         try:
             make_folder(self._folder)
         except OSError as error:
-            raise EnvironmentFailed(f"{self._folder.name}: {error.strerror}") from None
+            raise disk_failed(f"cannot write into {self._folder}", error) from None
         today, name = int(self._clock()) // DAY, f"{session}-{number}"
         for file in self._folder.glob("*-*-*"):
             if file.name.rpartition("-")[2].isdigit() and int(file.name.rpartition("-")[2]) < today:

@@ -22,13 +22,12 @@ import numpy as np
 
 from federated.contract.terms import AlignTerms, PartyTerms
 from federated.keys.party_keys import Identity
-from federated.store.files import locked
+from federated.store.files import disk_failed, locked
 from federated.store.vault import Vault
 from psi.ecdh import LARGEST, Held, Items, Prepared, prepare
 from psi.protocol import (
     Array,
     CodecError,
-    EnvironmentFailed,
     Length,
     MisuseError,
     Random,
@@ -178,7 +177,7 @@ class KeptTags:
             with locked(self._folder / f".{self._place}.lock"):
                 yield
         except OSError as error:
-            raise EnvironmentFailed(f"{self._place}.asked: {error.strerror}") from None
+            raise disk_failed(f"cannot write {self._folder / self._place}.asked", error) from None
 
 
 def expired_tags(folder: Path, now: float, random: Random) -> list[Path]:

@@ -29,10 +29,18 @@ __all__ = [
 
 
 def disk_failed(what: str, error: OSError, hint: str = "") -> EnvironmentFailed:
-    """The error for a file that cannot be written, with what to do where the disk is full."""
+    """The error for a file that cannot be written, with what to do about disk or permission.
+
+    Args:
+        what: what was done to which file, by its whole path: another party is never told.
+        error: what the system said.
+        hint: where it is neither.
+    """
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        hint = "make room on the disk and start again; what was done so far stays"
-    return EnvironmentFailed(f"{what}: {error.strerror}", hint=hint)
+        hint = "make room on the disk and start again; earlier results are as they were"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        hint = "let the user that runs this write there; ls -ld says whose it is"
+    return EnvironmentFailed(f"{what}: {error.strerror or 'write failed'}", hint=hint)
 
 
 def of_another_version(error: FedprofileError) -> EnvironmentFailed:
@@ -94,7 +102,7 @@ def locked(path: Path, *, taken: str = "") -> Iterator[None]:
         make_folder(path.parent)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     except OSError as error:
-        raise disk_failed(path.parent.name, error) from None
+        raise disk_failed(f"cannot write into {path.parent}", error) from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if taken else 0))
@@ -125,4 +133,4 @@ def write_atomic(path: Path, data: bytes | str, *, private: bool = True, sync: b
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise disk_failed(f"cannot write {path.name}", error, "nothing was replaced") from None
+        raise disk_failed(f"cannot write {path}", error, "nothing was replaced") from None

@@ -101,4 +101,4 @@ class Spool:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise disk_failed(self._folder.name, error) from None
+            raise disk_failed(f"cannot remove {self._folder}", error) from None

@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from federated.store.files import write_atomic
+from federated.store.files import disk_failed, write_atomic
 from psi.protocol import EnvironmentFailed, InputError, Random
 
 __all__ = ["Vault"]
@@ -41,6 +41,8 @@ class Vault:
             data = (self._folder / name).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise disk_failed(f"cannot read {self._folder / name}", error) from None
         try:
             return self._cipher().decrypt(data[:12], data[12:], self._label + bound)
         except (InvalidTag, ValueError):

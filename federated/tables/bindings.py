@@ -18,6 +18,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -111,8 +112,12 @@ class Table:
 
     def columns(self) -> list[str]:
         """Names of the columns, without reading the rows."""
-        stored = self._named(self._reader().columns())
-        return [*stored, *self._features(stored)]
+        with self._reading():
+            stored = self._named(self._reader().columns())
+            return [*stored, *self._features(stored)]
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return readers.reading(self.where, Path(self.path or self.table))
 
     def _features(self, stored: list[str]) -> list[str]:
         """Names of the feature views' columns; none of them is one of the table's."""
@@ -137,6 +142,10 @@ class Table:
         Raises:
             InputError: no file, no such column, no rows, a file that cannot be read.
         """
+        with self._reading():
+            return self._load(columns, keys)
+
+    def _load(self, columns: Sequence[str] | None, keys: Sequence[str]) -> pa.Table:
         reader = self._reader()
         known = reader.columns()
         if self.row_number and self.row_number in known:

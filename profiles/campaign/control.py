@@ -85,7 +85,7 @@ class ControlGroup:
                     )
                     write_atomic(path, json.dumps(asdict(found)) + "\n")
         except OSError as error:
-            raise disk_failed(path.name, error) from None
+            raise disk_failed(f"cannot write {path}", error) from None
         if found.name != asked.name:
             raise JobError(
                 f"{file}: [campaign] name: {asked.name!r} found, and {found.name!r} has its file",

@@ -151,6 +151,11 @@ def main() -> None:
         if error.hint:
             typer.echo(plain(f"hint: {error.hint}", LONGEST_LINE), err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if not error.strerror or not isinstance(error.filename, str):
+            raise
+        typer.echo(plain(f"error: {error.filename}: {error.strerror}", LONGEST_LINE), err=True)
+        sys.exit(EnvironmentFailed.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         typer.echo("interrupted: earlier outputs are as they were", err=True)
         if error.args and error.args[0]:

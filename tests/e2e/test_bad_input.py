@@ -33,9 +33,11 @@ from psi.protocol import (
 from tests.e2e import nursery
 
 
-def run(folder: Path, out: str = "out", overwrite: bool = False) -> JobResult:
+def run(
+    folder: Path, out: str = "out", overwrite: bool = False, models: Path | None = None
+) -> JobResult:
     job, tables = Job.load(folder / "job.toml"), open_tables(folder / "tables.toml")
-    return run_job(job, tables, folder / out, overwrite=overwrite)
+    return run_job(job, tables, folder / out, overwrite=overwrite, models=models)
 
 
 def cli(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -174,6 +176,22 @@ def test_a_full_disk_loses_nothing(small: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(EnvironmentFailed, match="No space left"):
         run(small, overwrite=True)
     assert (small / "out" / "report.html").read_text() == "earlier"
+
+
+def test_a_model_that_cannot_be_kept_is_told_before_anything_else_is(small: Path) -> None:
+    (small / "models").touch()
+    with pytest.raises(EnvironmentFailed, match=r"cannot keep a model in .*models/bank"):
+        run(small, models=small / "models")
+    for ledger in (small / "out.failed").glob("*/ledger.jsonl"):
+        assert '"step"' not in ledger.read_text()
+        assert "disclosed" not in ledger.read_text()
+
+
+def test_what_the_system_refuses_is_one_line_with_the_file(small: Path) -> None:
+    words = ["run", "job.toml", "--tables", "tables.toml", "--out", "o" * 300]
+    done = nursery.run(words, os.environ, 60, small)
+    assert done.returncode == EnvironmentFailed.exit_code
+    assert done.stderr == f"error: {'o' * 300}: File name too long\n"
 
 
 def _failing(path: Path, data: bytes | str, **options: bool) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from profiles import spreadsheet
 from profiles.spreadsheet import write_workbook
+from psi.protocol import EnvironmentFailed
+from tests.unit.test_full_disk import full_after
 
 CARDS = ["6222020000000000001", "000123", "=cmd()", "+49 30", "a, b; c", None]
 TABLE = pa.table(
@@ -71,3 +73,18 @@ def test_nobody_pages_through_more(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(spreadsheet, "_SHEET_ROWS", 5)
     assert not write_workbook(TABLE, tmp_path / "t.xlsx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_workbook_and_nothing_beside(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "t.xlsx"
+    path.write_text("earlier")
+    with (
+        full_after(500),
+        pytest.raises(EnvironmentFailed, match=r"t\.xlsx: File too large") as told,
+    ):
+        write_workbook(TABLE, path)
+    assert "make room" in told.value.hint
+    assert path.read_text() == "earlier"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["t.xlsx"]
