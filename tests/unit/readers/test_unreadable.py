@@ -43,6 +43,11 @@ def bound(folder: Path, lines: str) -> TablesFile:
     return TablesFile.load(folder / "tables.toml")
 
 
+def linked(part: Path, to: str) -> None:
+    part.unlink()
+    part.symlink_to(to)
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet", "duckdb", "sqlite"])
 def test_a_file_without_permission_is_named(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
@@ -64,9 +69,9 @@ def test_a_file_without_permission_is_named(
         (lambda part: part.chmod(0), "b.csv cannot be read .permission denied"),
         (lambda part: part.parent.chmod(0), "day=2 cannot be read .permission denied"),
         (lambda part: part.parent.chmod(0o444), "b.csv cannot be read .permission denied"),
-        (lambda part: (part.unlink(), part.symlink_to("gone")), "b.csv cannot be read .no such"),
-        (lambda part: (part.unlink(), os.mkfifo(part)), "b.csv is neither a file nor a folder"),
-        (lambda part: (part.unlink(), part.symlink_to("b.csv")), "b.csv cannot be read .too many"),
+        (lambda part: linked(part, "gone"), "b.csv cannot be read .no such"),
+        (lambda part: linked(part, "/dev/zero"), "b.csv is neither a file nor a folder"),
+        (lambda part: linked(part, "b.csv"), "b.csv cannot be read .too many"),
         (lambda part: (part.parent / "up").symlink_to(".."), "up is a link to a folder above it"),
     ],
 )
