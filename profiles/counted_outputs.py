@@ -12,10 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from federated.contract.kinds.listed import list_bits
 from federated.evaluation import auc_interval, calibration, lift, roc_curve
 from federated.regression import counted_bits
-from federated.steps.outcome import Counted
+from federated.steps.outcome import Counted, Outcome
 from profiles.alone import Alone
 from profiles.numbers_outputs import ended
 from profiles.report.measured import (
@@ -27,7 +29,7 @@ from profiles.report.measured import (
     scored,
 )
 
-__all__ = ["auc_of_counts", "counted_metrics", "measured_counts", "noise_of_auc"]
+__all__ = ["auc_of_counts", "counted_metrics", "measured_counts", "noise_of_auc", "told_rows"]
 
 Counts = np.ndarray[Any, Any]
 
@@ -99,7 +101,7 @@ def counted_metrics(counted: Counted) -> dict[str, Any]:
     """Of a training whose rows were counted, for `metrics.json`."""
     terms = counted.trained.terms
     groups = counted.counts[: max(1, terms.folds)]
-    return {
+    found: dict[str, Any] = {
         "counted": {
             "bins": counted.counts[0].shape[1],
             "noise": counted.noise,
@@ -110,6 +112,30 @@ def counted_metrics(counted: Counted) -> dict[str, Any]:
             "positives": [group[1].tolist() for group in groups],
         }
     }
+    if counted.told is not None:
+        found["list"] = {
+            "asked": int(counted.told.asked.sum()),
+            "told": int(counted.told.listed.sum()),
+            "noise": counted.told.noise,
+            "row_bits": round(list_bits(terms), 4),
+        }
+    return found
+
+
+def told_rows(outcome: Outcome, total: int) -> dict[str, pa.Array]:
+    """Of each task whose list was told by a bit a row: `bool[total]`, null where nothing was asked.
+
+    Args:
+        outcome: the receiver's.
+        total: rows of its table.
+    """
+    found = {}
+    for counted in outcome.counted:
+        if counted.told is not None:
+            listed, asked = np.zeros(total, bool), np.zeros(total, bool)
+            listed[outcome.rows], asked[outcome.rows] = counted.told.listed, counted.told.asked
+            found[counted.trained.terms.task] = pa.array(listed, mask=~asked)
+    return found
 
 
 def _mean_noise(groups: Sequence[Counts], noise: float) -> float:
@@ -121,9 +147,21 @@ def _told(counted: Counted) -> list[str]:
     groups = counted.counts[: max(1, counted.trained.terms.folds)]
     moved = _mean_noise(groups, counted.noise)
     return [
+        *_told_list(counted),
         f"No row's score is known here: rows are counted in {groups[0].shape[1]} ranges of it. "
         f"Noise of {counted.noise:g} on each count moves the AUC by {moved:.2g} (one standard "
-        "deviation)."
+        "deviation).",
+    ]
+
+
+def _told_list(counted: Counted) -> list[str]:
+    """What was told of the list, where the job asks for who is on it."""
+    if counted.told is None:
+        return []
+    asked, listed = int(counted.told.asked.sum()), int(counted.told.listed.sum())
+    return [
+        f"Who is on the list was told by one bit a row: {listed:,} of the {asked:,} rows that were "
+        "asked about. Their order and the scores beside them are by the receiver's own columns."
     ]
 
 

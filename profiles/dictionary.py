@@ -9,7 +9,7 @@ import pyarrow as pa
 from federated.contract.kinds.train import SCORECARD
 from profiles.job import Job
 from profiles.own_table import entity_column
-from profiles.profile import points_column, reasons_column, score_column
+from profiles.profile import listed_column, points_column, reasons_column, score_column
 
 __all__ = ["NOTE", "campaign_notes", "dictionary", "list_notes", "noted", "profile_notes"]
 
@@ -28,6 +28,14 @@ def profile_notes(job: Job) -> dict[str, str]:
             f"probability of {train.task}: by the joined model where matched is true, by "
             f"{job.receiver}'s own model where it is false"
         )
+        if train.task in {one.task for one in job.targets if one.tells == "list"}:
+            notes[score_column(train.task)] = (
+                f"probability of {train.task} by {job.receiver}'s own model: no joined one is told"
+            )
+            notes[listed_column(train.task)] = (
+                f"whether the joined score of {train.task} reaches the threshold of its list, one "
+                "bit that the partner told; empty where nothing was asked"
+            )
         if train.model == SCORECARD:
             notes[points_column(train.task)] = (
                 f"points of {train.task}: {train.points} at odds of {train.odds} to 1 for the "

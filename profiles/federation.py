@@ -27,7 +27,7 @@ from federated.steps.outcome import Outcome
 from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
 from profiles.job import Job
-from profiles.own_table import extracts
+from profiles.own_table import extracts, who_may_be_told
 from profiles.proposal import draft
 from psi.protocol import FedprofileError, PeerGone
 
@@ -98,9 +98,11 @@ def federate(
         )
         write_identity(folder / "identity.json", pinned[name], private=True)
         source, policy = sources[name], (policies or {}).get(name)
-        also = partial(extracts, job, name, source)
+        also, may = partial(extracts, job, name, source), partial(who_may_be_told, job)
         place = None if models is None else models / name
-        participant = Participant(session, source, policy, also=also, frozen=frozen, models=place)
+        participant = Participant(
+            session, source, policy, also=also, frozen=frozen, models=place, may=may
+        )
         tables[name] = participant.tables
         players.append(Player(session, participant, asked if name == job.receiver else None))
     play(router, players)

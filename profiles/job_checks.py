@@ -9,6 +9,7 @@ from federated.models import LOGISTIC
 from federated.text import slug
 from profiles.job_sections import KIND_OF
 from profiles.label_section import CUT_OFF, PREFIX
+from profiles.told_list import check_told_list
 from psi.protocol import JobError
 
 if TYPE_CHECKING:
@@ -199,11 +200,14 @@ def _check_trains(job: Job) -> None:
         )
     for place, target in enumerate(job.targets, start=1):
         trained = target.task in [train.task for train in job.trains]
-        if trained and not job.horizontal and not _scored(job.train(target.task)):
+        if target.tells == "list":
+            check_told_list(job, place, target, scored=_scored)
+        elif trained and not job.horizontal and not _scored(job.train(target.task)):
             raise JobError(
                 f"{job.file}: [[target]] {place} task: {target.task!r} found, whose rows have no "
                 "score with score_bits = 0",
-                hint="a list needs scores: score_bits = 1 or more in [[train]], or no [[target]]",
+                hint='tells = "list" in [[target]] tells one bit a row, who is on the list; or '
+                "score_bits = 1 or more in [[train]]",
             )
         if trained and not classes(job.train(target.task)):
             _check_ranked_by_number(job, place, target)

@@ -38,6 +38,8 @@ __all__ = [
 KIND_OF = {"consumer": "C", "company": "B", "government": "G"}
 """What flows call whom a job is about."""
 LEFT_OUT = ("positive", "labelled", "none")
+TELLS = ("scores", "list")
+"""What partners tell for a list: a score of each row, or one bit, whether it is on the list."""
 
 
 def is_horizontal(root: TomlSection) -> bool:
@@ -272,7 +274,7 @@ def read_target(
     explore = section.number("explore", 0.2, 0.0, 1.0)
     choose = section.text("choose", "rule", CHOOSE)
     budget = section.bound("budget", 0, 1e15)
-    places = section.counts("channels")
+    places, tells = section.counts("channels"), section.text("tells", "scores", TELLS)
     section.done()
     return TargetSpec(
         product=product,
@@ -292,6 +294,7 @@ def read_target(
         choose=choose,
         budget=budget,
         channels=tuple(places.items()),
+        tells=tells,
     )
 
 

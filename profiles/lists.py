@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,8 @@ __all__ = ["BEYOND", "Lists", "lists_of"]
 
 BEYOND = "beyond the list's length"
 """Why somebody who may be on a list is not: it is full."""
+NOT_TOLD = "below the list's threshold, or not shared"
+"""The same where partners told who reaches it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,13 @@ class Lists:
     rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
-def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup | None) -> Lists:
+def lists_of(
+    job: Job,
+    profiles: pa.Table,
+    tables: Source,
+    group: ControlGroup | None,
+    told: Mapping[str, pa.Array] = MappingProxyType({}),
+) -> Lists:
     """The target lists of a job, best first in each.
 
     Args:
@@ -53,6 +62,7 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
         profiles: from `profiles.profile.build_profiles`, all rows of the job's copy.
         tables: the job's copies of the receiver's tables.
         group: the campaign's control group; None where the job has no campaign.
+        told: by task who is on its list, bool[rows], where that was told and no score.
     """
     if not job.targets:
         return Lists()
@@ -68,7 +78,11 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
     for target, may in zip(job.targets, sieved(job, tables, admission), strict=True):
         score = profiles.column(score_column(target.task)).to_numpy().astype(np.float64)
         offers = offered(target, job.offers, table, score, may.rows, control, reach)
-        sieve = _Sieve.of(may.rows, control, np.isfinite(score), offers, group, target.top)
+        there = np.isfinite(score)
+        if target.task in told:
+            there &= told[target.task].fill_null(False).to_numpy(zero_copy_only=False)
+        by_list = target.task in told
+        sieve = _Sieve.of(may.rows, control, there, offers, group, target.top, by_list=by_list)
         rank = None if offers is None or offers.by == "rule" else offers.expected
         listed = ranked(profiles, target.task, target.top, sieve.rows, rank)
         left_out[target.product] = (*may.reasons, *sieve.reasons(len(listed)))
@@ -96,7 +110,9 @@ def lists_of(job: Job, profiles: pa.Table, tables: Source, group: ControlGroup |
             )
         )
         if group is not None:
-            if rank is None:
+            if target.task in told:
+                back = np.flatnonzero(sieve.offered & control & there)
+            elif rank is None:
                 back = held_back(score, sieve.offered, control, listed, target.top)
             else:  # the prices of the caps say who would have had an offer
                 back = np.flatnonzero(sieve.offered & control & np.isfinite(score))
@@ -136,8 +152,11 @@ class _Sieve:
         offers: Offered | None,
         group: ControlGroup | None,
         top: int,
+        *,
+        by_list: bool = False,
     ) -> _Sieve:
-        """`could`, `control`, `scored`: bool[rows]; `top` are on the list at most."""
+        """`could`, `control`, `scored`: bool[rows]; `top` are on the list at most. `by_list`: who
+        is not `scored` is not told to be on it."""
         people = np.count_nonzero
         before, after, has, beyond = [], [], could, 0
         if offers is not None:
@@ -150,7 +169,8 @@ class _Sieve:
             before.append(Reason("control group", group.name, int(people(could & control))))
         left = could & ~control
         if unscored := int(people(left & ~scored)):
-            after.append(Reason("rank", "without a score", unscored))
+            words = NOT_TOLD if by_list else "without a score"
+            after.append(Reason("rank", words, unscored))
         left &= scored
         if offers is not None and offers.by != "rule":
             made = offers.offer >= 0

@@ -22,7 +22,7 @@ from profiles.baseline import Comparison, compare
 from profiles.binning_report import binning_metrics
 from profiles.branches import Cut, write_branches
 from profiles.campaign.control import ControlGroup
-from profiles.counted_outputs import counted_metrics, measured_counts
+from profiles.counted_outputs import counted_metrics, measured_counts, told_rows
 from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
 from profiles.exclusion.consent import admission_of
 from profiles.federation import Federation
@@ -44,7 +44,7 @@ from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
 from profiles.score_outputs import score_metrics, scored_points, scored_rows
 from profiles.scorecard_outputs import card_metrics, card_points, write_cards
-from profiles.scoring import measured, reasons
+from profiles.scoring import measured, own_reasons, reasons
 from profiles.segments import Segments, segments
 from profiles.spreadsheet import write_csv, write_workbook
 from profiles.trees_outputs import compare_trees, trees_metrics
@@ -85,7 +85,8 @@ def write_outputs(
     table = own_table(job, tables)
     outcome = federation.outcome
     total = table.num_rows
-    alone = {t.terms.task: fit_alone(t, table, _moved(job, t, tables)) for t in outcome.trained}
+    fitted = (*outcome.trained, *(one.trained for one in outcome.counted))
+    alone = {t.terms.task: fit_alone(t, table, _moved(job, t, tables)) for t in fitted}
     scores, why = _scores(federation, alone, total)
     scored, reasons_of = scored_rows(outcome, total, table)
     drifted = score_metrics(outcome, table)
@@ -95,12 +96,21 @@ def write_outputs(
     facts = table.select(own_facts(job, table))
     points = card_points(outcome.trained, scores) | scored_points(outcome, total)
     every, whys = scores | scored, why | reasons_of
+    told = told_rows(outcome, total)
     profiles = build_profiles(
-        facts, None, every, found, whys, grades, points=points, entity=entity_column(job)
+        facts,
+        None,
+        every,
+        found,
+        whys,
+        grades,
+        points=points,
+        entity=entity_column(job),
+        told=told,
     )
     admitted = _admitted(job, tables)
     shown = profiles if admitted is None else profiles.filter(pa.array(admitted))
-    lists = lists_of(job, profiles, tables, campaign)
+    lists = lists_of(job, profiles, tables, campaign, told)
     targets = lists.targets
     held_out = held_out_scores(outcome, alone, facts, job, admitted)
     files, noted_tables = _write_tables(job, folder, shown, lists, held_out)
@@ -110,8 +120,7 @@ def write_outputs(
         for t in outcome.trained
     ]
     for one in outcome.counted:
-        own = fit_alone(one.trained, table, _moved(job, one.trained, tables))
-        models.append(measured_counts(one, own, job.receiver))
+        models.append(measured_counts(one, alone[one.trained.terms.task], job.receiver))
     checks = []
     if baseline:
         both = federation.outcomes, federation.tables
@@ -263,6 +272,11 @@ def _scores(
         joined = spread(trained.scores, rows, total)
         scores[task] = np.where(np.isnan(joined), alone[task].everyone, joined)
         why[task] = reasons(trained, alone[task], total, rows)
+    for one in federation.outcome.counted:
+        if one.told is not None:  # who is listed is told, and no score
+            task = one.trained.terms.task
+            scores[task] = alone[task].everyone
+            why[task] = own_reasons(one.trained, alone[task])
     return scores, why
 
 

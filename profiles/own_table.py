@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,7 +22,7 @@ from federated.tables.frozen import FrozenColumns
 from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
 from profiles.assignment.of_list import history_columns
-from profiles.exclusion.consent import check_channel
+from profiles.exclusion.consent import admission_of, check_channel
 from profiles.exclusion.left_out import WhoMay, who_may
 from profiles.exclusion.rules import Rules, own_columns_of, rule_extracts
 from profiles.job import Job, TargetSpec
@@ -44,6 +45,7 @@ __all__ = [
     "own_table",
     "routed",
     "sieved",
+    "who_may_be_told",
 ]
 
 _COMPUTED = ("segment", "segment_name", "matched", "match_grade")
@@ -165,6 +167,21 @@ def sieved(
     """
     rules = Rules(job, tables, entity_column(job), today or date.today())
     return [who_may(job, target, tables, rules, admission) for target in job.targets]
+
+
+def who_may_be_told(job: Job, tables: Source, task: str) -> np.ndarray | None:
+    """`bool[rows]`: who may be on the list of a task whose rows get no score; None: no such list.
+
+    Args:
+        job: as it was loaded.
+        tables: the job's copies of the receiver's tables.
+        task: of the training.
+    """
+    admission = admission_of(tables, job.party(job.receiver).table)
+    for target, found in zip(job.targets, sieved(job, tables, admission), strict=True):
+        if target.task == task and target.tells == "list":
+            return found.rows
+    return None
 
 
 def _check_binned(job: Job, source: Source) -> None:

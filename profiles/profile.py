@@ -19,6 +19,7 @@ from psi.protocol.errors import MisuseError
 
 __all__ = [
     "build_profiles",
+    "listed_column",
     "points_column",
     "reasons_column",
     "score_column",
@@ -45,6 +46,11 @@ def reasons_column(task: str) -> str:
     return f"reasons_{slug(task)}"
 
 
+def listed_column(task: str) -> str:
+    """The profiles' column that says who is on the list of a task whose scores are not told."""
+    return f"listed_{slug(task)}"
+
+
 def build_profiles(
     facts: pa.Table,
     features: pa.Table | None = None,
@@ -55,6 +61,7 @@ def build_profiles(
     *,
     points: Mapping[str, Array] | None = None,
     entity: str = "",
+    told: Mapping[str, pa.Array] | None = None,
 ) -> pa.Table:
     """One row an entity of the receiver, in the order of `facts`.
 
@@ -68,8 +75,10 @@ def build_profiles(
             -1: not matched.
         points: task to float[rows], points of a scorecard; NaN: none.
         entity: the identifying column of `facts`; its first one by default.
+        told: task to bool[rows], who is on a list that was told by a bit a row.
 
     Columns: `entity`, the facts, the features, `score_TASK`, `points_TASK` of scorecards,
+    `listed_TASK` where who is on a list was told and no score,
     `reasons_TASK`, `segment` (from 1), `segment_name`, `matched`, `match_grade` (from 1, null where
     not matched). A fact or feature of such a name becomes `fact_NAME`.
 
@@ -80,7 +89,9 @@ def build_profiles(
     entity = entity or (facts.column_names[0] if facts.num_columns else "")
     if entity not in facts.column_names:
         raise MisuseError(f"the facts have no column {entity!r}", hint="name the entity's column")
-    computed = _computed(rows, scores or {}, points or {}, reasons or {}, segment, matched)
+    computed = _computed(
+        rows, scores or {}, points or {}, reasons or {}, segment, matched, told or {}
+    )
     columns: dict[str, Any] = {"entity": facts.column(entity)}
     for table in (facts, features):
         if table is None:
@@ -140,6 +151,7 @@ def _computed(
     reasons: Mapping[str, pa.Array],
     segment: Segments | None,
     matched: Array | None,
+    told: Mapping[str, pa.Array],
 ) -> dict[str, pa.Array]:
     """The columns that a job adds."""
     columns: dict[str, pa.Array] = {}
@@ -156,8 +168,10 @@ def _computed(
         known = np.isfinite(values)
         whole = np.rint(np.where(known, values, 0)).astype(np.int32)
         add(points_column(task), pa.array(whole, mask=~known))
-    for task, told in reasons.items():
-        add(reasons_column(task), told)
+    for task, listed in told.items():
+        add(listed_column(task), listed)
+    for task, why in reasons.items():
+        add(reasons_column(task), why)
     if segment is not None:
         add("segment", pa.array(segment.number, pa.int32()))
         names = pa.array(segment.descriptions, pa.string())

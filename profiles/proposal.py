@@ -28,6 +28,7 @@ from federated.contract.terms import (
 )
 from federated.keys.party_keys import Identity, PartyKeys
 from profiles.job import Job
+from profiles.told_list import told_length
 from psi.align import ALTERNATIVE, AlignSettings
 from psi.protocol import JobError, PeerError
 
@@ -202,7 +203,8 @@ def _train(job: Job) -> tuple[TrainTerms, ...]:
     found = []
     for spec in job.trains:
         partners = tuple(name for name in job.partners() if job.features(spec, name))
-        terms = TrainTerms(**_said(spec, TrainAsked), partners=partners)
+        listed = told_length(job, spec.task)
+        terms = TrainTerms(**_said(spec, TrainAsked), partners=partners, listed=listed)
         found.append(terms)
     return tuple(found)
 

@@ -33,7 +33,7 @@ from federated.wire.direct.ways import direct_ways
 from federated.wire.local import LocalMount, ask
 from profiles.federation import Federation
 from profiles.job import Job
-from profiles.own_table import extracts
+from profiles.own_table import extracts, who_may_be_told
 from profiles.proposal import draft, nameless_draft
 from profiles.runs import Run, RunFolder, Started, runs_in
 from psi.protocol import (
@@ -159,6 +159,7 @@ def federate_remote(
             participant = Participant(
                 session, source, decider=decider, stop=halt, kept=link.home.tags, also=also,
                 frozen=frozen, persons=person_book(link.home), models=link.home.models,
+                may=partial(who_may_be_told, job),
             )  # fmt: skip
             allowed = load_policy(link.home.policy).limits.aggregate_protocols
             asked = draft(job.adding(allowed), parties, nonce, time.time())

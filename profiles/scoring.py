@@ -107,6 +107,12 @@ def _gain_rows(trained: Trained, joined: np.ndarray, own: np.ndarray) -> Interva
     return auc_difference(trained.label[held], joined[held], own[held])
 
 
+def own_reasons(trained: Trained, alone: Alone) -> pa.Array:
+    """The same of the receiver's own model, for every row: where no joined score is told."""
+    zeros = true_zeros(trained.encoder) if isinstance(trained.encoder, Encoder) else {}
+    return score_reasons(alone.matrix, trained.columns, alone.part, zeros=zeros)
+
+
 def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.Array:
     """For every row of the receiver the largest contributions in words.
 

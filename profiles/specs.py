@@ -103,7 +103,8 @@ class TargetSpec:
     table calls them. `channel`: only who may be reached by it, as the table of bases says.
     `history` is the receiver's table of earlier leads, by whose columns `learn_by` assignment
     learns; `explore` of the leads are given out evenly all the same. Offers are chosen by `choose`,
-    within a `budget` and the places of `channels`.
+    within a `budget` and the places of `channels`. `tells`: "scores", or "list" where a partner
+    tells of each row one bit, whether it is on the list.
     """
 
     product: str
@@ -123,3 +124,4 @@ class TargetSpec:
     choose: str = "rule"
     budget: float | None = None
     channels: tuple[tuple[str, int], ...] = ()
+    tells: str = "scores"

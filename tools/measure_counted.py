@@ -4,7 +4,8 @@
 
 Tables as in `tools/measure_trees.py`. Both roles of a regression of five folds run in this process,
 then the rows are counted by fold (`score_bits = 0`); seconds are of both parties, of this process.
-The counts are opened `--draws` times, each with noise of its own.
+The counts are opened `--draws` times, each with noise of its own. Then lists of a hundredth and a
+tenth of the rows are told (`tells = "list"`), beside those by exact scores.
 """
 
 from __future__ import annotations
@@ -13,22 +14,32 @@ import argparse
 import secrets
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federated.counted import (
     LANES,
+    MOST_RANGES,
     CountsGiver,
     CountsTaker,
+    ListHearer,
+    ListTeller,
+    ScoreGrid,
     SpreadHearer,
     SpreadTeller,
+    aimed,
     bins_of,
     groups_of,
     lanes_of,
     leaves_of,
+    list_noise,
+    questions,
+    threshold,
 )
 from federated.evaluation import auc
-from federated.regression import FeatureParty, LabelParty, count_noise, planned
+from federated.regression import FeatureParty, LabelParty, count_noise, counted_bits, planned
 from federated.regression.rounding import FRACTION_BITS, rounded
 from federated.sharing import BinHolder, ValueHolder
 from profiles.counted_outputs import auc_of_counts, noise_of_auc
@@ -36,6 +47,7 @@ from psi.protocol import Context, MemoryStore
 from tools.measure_trees import Counted, bank, credit
 
 FOLDS = 5
+Floats = NDArray[np.float64]
 
 
 def context(party: str) -> Context:
@@ -113,6 +125,43 @@ def main() -> None:
             f"({gaps.mean(axis=1).std():.5f} from draw to draw, {np.linalg.norm(said) / FOLDS:.5f} "
             f"said; a fold's {gaps.std():.5f}), at most {np.abs(gaps.mean(axis=1)).max():.5f}\n"
         )
+    for length in (len(y) // 100, len(y) // 10):
+        listed(a - middle, b, replace(grid, most=MOST_RANGES), length, plan.noise, asked.draws)
+
+
+def listed(own: Floats, theirs: Floats, grid: ScoreGrid, length: int, noise: float, n: int) -> None:
+    """A list of all rows: told once, its end found by `n` draws of the noise."""
+    start, drawn = time.process_time(), list_noise(noise, length)
+    bins, lanes = bins_of(grid, own, np.zeros(len(own), np.int8)), lanes_of(grid.theirs(theirs))
+    counts = Counted(
+        BinHolder(context("bank"), "bureau", [bins], [leaves_of(grid)], LANES),
+        ValueHolder(context("bureau"), "bank", len(own), LANES, lambda i, j: lanes[i:j], columns=1),
+    )
+    found = counts.run()
+    parts, may = (found["bank"], found["bureau"]), np.ones(len(own), bool)
+    ends = []
+    for _ in range(n):
+        seed = secrets.token_bytes(32)
+        opened = Counted(
+            CountsTaker(context("bank"), parts[0], grid, drawn, None),
+            CountsGiver(context("bureau"), "bank", parts[1], grid, drawn, seed),
+        ).run()["bank"]
+        ends.append(threshold(opened[0][0], grid, aimed(length, drawn, len(own))))
+    pair = Counted(
+        ListHearer(context("bank"), "bureau", questions(own, may, ends[0], grid)),
+        ListTeller(context("bureau"), "bank", theirs, grid),
+    )
+    told = pair.run()["bank"]
+    took, size = time.process_time() - start, (counts.bytes + pair.bytes) / 1e6
+    score = own + theirs
+    exact, best = score >= ends[0], score >= np.sort(score)[-int(told.sum())]
+    lengths = np.array([np.count_nonzero(score >= end) for end in ends])
+    sys.stdout.write(
+        f"list of {length}: {told.sum()} told, of which {np.mean(exact[told]):.2%} by exact scores "
+        f"at that threshold ({exact.sum()}), {np.mean(best[told]):.2%} among as many highest; "
+        f"by draws {lengths.mean():.0f} ({lengths.std():.0f}); noise {drawn:g}, "
+        f"{1 + counted_bits(drawn):.3f} bits; {took:.2f} s, {size:.1f} MB\n"
+    )
 
 
 if __name__ == "__main__":

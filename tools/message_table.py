@@ -24,7 +24,7 @@ RANGES = {
         0x3F,
     ): "set intersection (`vole_malicious` 0x10 on, `ecdh` and order 0x20 on, `vole` 0x34 on)",
     (0x40, 0x5F): "aggregation (0x50 on: join and sum; 0x59 on: categories by private sums)",
-    (0x60, 0x65): "counts of rows by score",
+    (0x60, 0x6F): "counts of rows by score, and who is on a list (0x66 on)",
     (0x70, 0x79): "scoring",
     (0x7B, 0x7E): "binning",
     (0x80, 0x8F): "private sums",

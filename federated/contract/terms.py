@@ -56,7 +56,7 @@ __all__ = [
     "verify_signatures",
 ]
 
-VERSION = 6
+VERSION = 7
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
 

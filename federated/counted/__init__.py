@@ -2,7 +2,8 @@
 
 The label party's part of a row's score picks a private bin, the partner's one lane of many
 (`federated.sharing`): both then hold shares of how many rows lie in each range of the score, and
-the partner opens them with its noise (docs/protocols/counted_scores.md).
+the partner opens them with its noise (docs/protocols/counted_scores.md). Who is on a list is told
+by one bit a row, of 128 answers that the partner pads (docs/protocols/told_lists.md).
 """
 
 from __future__ import annotations
@@ -18,21 +19,39 @@ from federated.counted.grid import (
     leaves_of,
     wide_of,
 )
+from federated.counted.listing import A_QUESTION, ListHearer, ListTeller
 from federated.counted.opening import CountsGiver, CountsTaker
 from federated.counted.spread import SpreadHearer, SpreadTeller
+from federated.counted.threshold import (
+    MOST_RANGES,
+    aimed,
+    answers,
+    list_noise,
+    questions,
+    threshold,
+)
 
 __all__ = [
+    "A_QUESTION",
     "BINS",
     "LANES",
+    "MOST_RANGES",
     "OTHER",
     "CountsGiver",
     "CountsTaker",
+    "ListHearer",
+    "ListTeller",
     "ScoreGrid",
     "SpreadHearer",
     "SpreadTeller",
+    "aimed",
+    "answers",
     "bins_of",
     "groups_of",
     "lanes_of",
     "leaves_of",
+    "list_noise",
+    "questions",
+    "threshold",
     "wide_of",
 ]

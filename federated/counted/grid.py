@@ -37,12 +37,14 @@ _REACH = 4.0
 @dataclass(frozen=True)
 class ScoreGrid:
     """`wide`: the partner's points are 2^(`wide` / 2) apart; `stride`: the label party's are so
-    many times as far; `points`: how many of these there are, an odd number.
+    many times as far; `points`: how many of these there are, an odd number; `most`: ranges that
+    rows are counted in, at most.
     """
 
     wide: int
     stride: int
     points: int
+    most: int = BINS
 
     @staticmethod
     def of(wide: int, own: Floats) -> ScoreGrid:
@@ -65,7 +67,7 @@ class ScoreGrid:
     @property
     def bins(self) -> int:
         """Ranges that rows are counted in."""
-        return min(BINS, self.places)
+        return min(self.most, self.places)
 
     def own(self, scores: Floats) -> Ints:
         """Each row's point of the label party's part, which is centred."""

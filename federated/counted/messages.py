@@ -8,9 +8,17 @@ from typing import Annotated
 import numpy as np
 
 from federated.counted.grid import BINS, MOST_POINTS, MOST_STRIDE, MOST_WIDE
-from psi.protocol import Array, Range, message
+from federated.sharing.keys import NONCE
+from federated.sharing.messages import MOST_ROWS
+from federated.trees.splitting.messages import Extension
+from psi.protocol import Array, Length, Range, message
 
-__all__ = ["CountShares", "Spread", "Stride"]
+__all__ = ["ANSWER", "LIST_ROWS", "Answered", "CountShares", "Questions", "Spread", "Stride"]
+
+LIST_ROWS = 1 << 14
+"""Rows of a chunk: their tables take some 60 MB while they are made."""
+ANSWER = 16
+"""Bytes of a row's padded answers, a bit to each of 128 questions."""
 
 _MOST_GROUPS = 64
 
@@ -38,3 +46,22 @@ class CountShares:
     """The partner's shares, with its noise, of all counts: `uint64[groups, 2, bins]`, flat."""
 
     shares: Annotated[np.ndarray, Array("uint64", most=_MOST_GROUPS * 2 * BINS)]
+
+
+@message(0x66)
+@dataclass(frozen=True)
+class Questions:
+    """The receiver: a chunk of rows' choices among 128 questions each, seven transfers a row."""
+
+    chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
+    transfers: Extension
+
+
+@message(0x67)
+@dataclass(frozen=True)
+class Answered:
+    """The partner: all answers of a chunk's rows, each padded, and the nonce of their keys."""
+
+    chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
+    nonce: Annotated[bytes, Length(NONCE)]
+    answers: Annotated[np.ndarray, Array("uint8", width=ANSWER, most=LIST_ROWS)]

@@ -84,7 +84,8 @@ class CountsTaker(Role[list[Counts]]):
         shares: of each group `uint64[leaves, LANES]`.
         grid: how scores are cut.
         noise: standard deviation of the partner's noise.
-        rows: of each group how many negatives and positives there are, `int64[groups, 2]`.
+        rows: of each group how many negatives and positives there are, `int64[groups, 2]`; None:
+            counts are not looked at, so that whether the job goes on tells the partner nothing.
     """
 
     transitions = {(AwaitingCounts, CountShares): "on_shares"}  # noqa: RUF012
@@ -95,7 +96,7 @@ class CountsTaker(Role[list[Counts]]):
         shares: Sequence[Words],
         grid: ScoreGrid,
         noise: float,
-        rows: Counts,
+        rows: Counts | None,
     ) -> None:
         super().__init__(context)
         self._counts = np.stack([grid.counted(share) for share in shares])
@@ -110,10 +111,14 @@ class CountsTaker(Role[list[Counts]]):
         if len(sent.shares) != self._counts.size:
             raise PeerError(f"{len(sent.shares)} shares found, {self._counts.size} expected")
         opened = (self._counts + sent.shares.reshape(self._counts.shape)).view(np.int64)
+        if self._rows is not None:
+            self._check(opened, self._rows)
+        return Turn(Done(), result=list(opened), progress=1.0)
+
+    def _check(self, opened: Counts, rows: Counts) -> None:
         bins = opened.shape[2]
         slack = _SLACK * self._noise
-        beyond = (opened < -slack) | (opened > self._rows[:, :, None] + slack)
-        off = np.abs(opened.astype(np.float64).sum(axis=2) - self._rows)
+        beyond = (opened < -slack) | (opened > rows[:, :, None] + slack)
+        off = np.abs(opened.astype(np.float64).sum(axis=2) - rows)
         if beyond.any() or (off > slack * np.sqrt(bins)).any():
             raise PeerError("counts by score that the rows of a class cannot have")
-        return Turn(Done(), result=list(opened), progress=1.0)

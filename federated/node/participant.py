@@ -61,15 +61,18 @@ class Participant:
         frozen: FrozenColumns | None = None,
         persons: PersonBook | None = None,
         models: Path | None = None,
+        may: Callable[[Source, str], np.ndarray | None] = lambda tables, task: None,
     ) -> None:
         """What outlives a job: `kept`, a folder for prepared tags, the book of `releases`, what
         columns are `frozen` as, the book of `persons` who are in jobs, or in none, and a folder of
         `models`, its parts of those that were trained.
 
-        `also` says what the party needs of its tables beyond the contract's columns.
+        `also` says what the party needs of its tables beyond the contract's columns; `may` who, of
+        the rows of its table, may be on the list of a task; None: all.
         """
         source = WithoutForgotten(source, persons) if persons else source
         self.tables, self._also, self._source = session.tables(source), also, source
+        self._may = may
         self._persons = persons
         self._releases = releases
         self._models = None if models is None else ModelStore(models, session.random)
@@ -136,6 +139,7 @@ class Participant:
                 self._releases,
                 gone,
                 self._models,
+                lambda task: self._may(self.tables, task),
             )
             if self._persons and (agreed.contract.known or self._receives(agreed.contract)):
                 self._persons.match(agreed.contract.nonce, outcome.rows, gone)

@@ -267,6 +267,26 @@ MESSAGES: dict[str, dict[str, str]] = {
             "receiver alone can complete them"
         ),
     },
+    # who is on a list, where no row's score is told
+    "listed": {
+        **_TREES,
+        "Values": (
+            "of each record the point that the partner's part of the score is nearest to, under "
+            "pads: the other side gets counts of them, also padded"
+        ),
+        "CountShares": (
+            "the partner's part of counts of records by score, with noise: the receiver alone can "
+            "complete them, and finds the list's threshold by them"
+        ),
+        "Questions": (
+            "of each record which of 128 questions the receiver asks, under pads: one asks "
+            "nothing, the others whether the partner's part of the score reaches an edge"
+        ),
+        "Answered": (
+            "of each record yes or no to all 128 questions, each under a pad: the receiver can "
+            "open the one that it asked, one bit"
+        ),
+    },
     "sums": {
         **_TREES,
         "Values": "numbers of each row under pads, of which the other side gets sums, also padded",

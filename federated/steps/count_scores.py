@@ -1,6 +1,7 @@
 """Rows counted by their final score, after a regression that tells no row's, at one party.
 
-`counted/TASK/spread`, then for each group of rows `counted/TASK/NUMBER`, then `counted/TASK/open`.
+`counted/TASK/spread`, then for each group of rows `counted/TASK/NUMBER`, then `counted/TASK/open`;
+then, where the contract names a list, who is on it (`list_rows`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from federated.counted import (
 from federated.models import has_answer
 from federated.regression import FeatureFit, count_noise
 from federated.sharing import BinHolder, ValueHolder
+from federated.steps.list_rows import hear_list, tell_list
 from federated.steps.outcome import Counted, Trained
 from federated.steps.work import Work
 
@@ -59,7 +61,9 @@ def label_counts(work: Work, trained: Trained, own: np.ndarray) -> Counted:
     step, noise = f"counted/{terms.task}/open", count_noise(float(terms.noise))
     taker = CountsTaker(context(step), shares, grid, noise, np.array(rows, np.int64))
     counts = work.run(step, taker, peers)
-    return Counted(trained=trained, counts=counts, middles=grid.middles() + middle, noise=noise)
+    told = hear_list(work, terms, own - middle, grid) if terms.listed else None
+    middles = grid.middles() + middle
+    return Counted(trained=trained, counts=counts, middles=middles, noise=noise, told=told)
 
 
 def feature_counts(work: Work, terms: TrainTerms, fit: FeatureFit) -> None:
@@ -86,6 +90,8 @@ def feature_counts(work: Work, terms: TrainTerms, fit: FeatureFit) -> None:
     seed = work.session.keep(f"counts-{terms.task.encode().hex()}", lambda: work.session.random(32))
     noise = count_noise(float(terms.noise))
     work.run(step, CountsGiver(context(step), peer, shares, grid, noise, seed), [peer])
+    if terms.listed:
+        tell_list(work, terms, fit.own, grid)
 
 
 def _classes(trained: Trained) -> np.ndarray:

@@ -36,7 +36,7 @@ from federated.tables.encoding import Encoder
 from federated.trees import FeatureModel, LabelModel
 from psi.align import Alignment
 
-__all__ = ["Binned", "Carded", "Counted", "Grown", "Outcome", "Scored", "Trained"]
+__all__ = ["Binned", "Carded", "Counted", "Grown", "Outcome", "Scored", "ToldList", "Trained"]
 
 
 @dataclass(kw_only=True)
@@ -140,12 +140,26 @@ class Counted:
     `counts` are of each group of rows `int64[2, bins]`: how many negatives and positives lie in
     each range of the score, with the partner's noise of a standard deviation of `noise`. Groups
     are the folds, or all labelled rows where there are none; then, where `trained` has a later
-    time, its rows. `middles` are the scores in the ranges' middles.
+    time, its rows. `middles` are the scores in the ranges' middles. `told` is who is on a list,
+    None where the contract has none.
     """
 
     trained: Trained
     counts: list[np.ndarray]
     middles: np.ndarray
+    noise: float
+    told: ToldList | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToldList:
+    """Of each aligned row `bool[rows]`: whether a partner was asked about it, and is it `listed`.
+
+    `noise` is the standard deviation of the counts that the list's end was found by.
+    """
+
+    asked: np.ndarray
+    listed: np.ndarray
     noise: float
 
 

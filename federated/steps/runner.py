@@ -6,6 +6,7 @@ in the contract is not run; what a step disclosed is written into the ledger whe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,9 +105,10 @@ def run_steps(
     releases: Releases | None = None,
     gone: np.ndarray | None = None,
     models: ModelStore | None = None,
+    may: Callable[[str], np.ndarray | None] = lambda task: None,
 ) -> Outcome:
     """All steps of a contract in its order, at one party; see `Work` for the arguments."""
-    work = Work(session, contract, source, salt, kept, releases, gone=gone, models=models)
+    work = Work(session, contract, source, salt, kept, releases, gone=gone, models=models, may=may)
     if work.receives:
         work.outcome.labels = label_bits(contract, book=releases)
     steps = [step(work) for step in STEPS]

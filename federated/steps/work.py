@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,7 +36,8 @@ class Work:
     of models; None for none.
     Rows that are `gone` (bool[n]) have lost their basis since: they are in no step.
     Where rows repeat, with one partner only, the aligned rows are `pairs`; `own` is this party's
-    own record of each, and one record is in `most` of them at most.
+    own record of each, and one record is in `most` of them at most. `may` says of a task which of
+    this party's rows may be on its list, `bool[n]`; None: all.
 
     Raises:
         PeerError: the table is not the one whose snapshot the contract has.
@@ -53,9 +54,10 @@ class Work:
         releases: Releases | None = None,
         gone: np.ndarray | None = None,
         models: ModelStore | None = None,
+        may: Callable[[str], np.ndarray | None] = lambda task: None,
     ) -> None:
         self.session, self.contract, self.source, self.kept = session, contract, source, kept
-        self.releases, self.models = releases, models
+        self.releases, self.models, self.may = releases, models, may
         self.me = contract.party(session.name)
         self.receives = session.name == contract.receiver
         self.table = load_table(self.me, source)

@@ -123,12 +123,14 @@ class TrainTerms(TrainAsked):
     standard deviation, of several partners their sum; that is all that is told of a row, and
     `grid_bits` and `column_bits` say how finely scores and columns are taken on the way
     (`federated.regression.RegressionPlan`). Rows split: `row_bits` is the most that all sums of one
-    party tell of any of its rows, whatever the receiver asks.
+    party tell of any of its rows, whatever the receiver asks. `listed`: a bit a row is told,
+    whether it is on a list of this length; 0 for no such list (`kinds.listed`).
     """
 
     partners: tuple[str, ...]
     grid_bits: int = 0
     column_bits: int = 0
+    listed: int = 0
 
 
 def private(terms: TrainTerms) -> bool:
@@ -213,6 +215,10 @@ def check_train(terms: TrainTerms) -> None:
         raise PeerError("a training names a first day of validation without a column, or one alone")
     if terms.time and (terms.split == "horizontal" or not is_day(terms.validate_from)):
         raise PeerError("a training validates from a day that is none, or rows that are split")
+    if terms.listed and (terms.score_bits or not private(terms)):
+        raise PeerError(
+            "a list told by a bit a record, of a training that tells scores, or of rows"
+        )
     if not private(terms) and terms.row_bits < 1:
         raise PeerError("the contract does not say how many bits of a row a training may tell")
 

@@ -11,6 +11,7 @@ from federated.contract.cost import Estimate, Rates, regression_estimate, sums_e
 from federated.contract.few_rows import check_training
 from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.label import label_guard, of_label, regression_bits
+from federated.contract.kinds.listed import list_bits, list_guard, list_limit, listed_words
 from federated.contract.kinds.scorecard import card_words, check_card
 from federated.contract.kinds.train import (
     AUTO,
@@ -83,6 +84,8 @@ class TrainVertical(Kind[TrainTerms]):
                 raise PeerError("a scorecard without scores, which are what its points are made of")
             if not terms.score_bits and any(contract.joins(name) for name in terms.partners):
                 raise PeerError('rows counted by score with duplicates = "join": a record has many')
+            if terms.listed and len(terms.partners) > 1:
+                raise PeerError("a list told by a bit a record, of several partners")
             if terms.steps or terms.row_bits:
                 raise PeerError("a training of columns has evaluations, and no steps")
             if not _is_number(terms.noise) and (terms.noise != AUTO or terms.grid_bits):
@@ -121,6 +124,8 @@ class TrainVertical(Kind[TrainTerms]):
             end = "before the final score"
             if not terms.score_bits:
                 end = f"at all: rows are counted by the final score, by private sums ({SUMS})"
+            listed = f", and one bit a row says who is on a list of {terms.listed}"
+            end += listed * bool(terms.listed)
             card = card_words(contract, terms) if carded(terms) else ""
             yield (
                 f"{me} and {_partners(terms)} fit '{terms.task}' by private sums"
@@ -133,6 +138,8 @@ class TrainVertical(Kind[TrainTerms]):
     def guards(self, contract: Contract) -> Iterator[str]:
         for terms in self.terms(contract):
             yield _score_guard(terms)
+            if terms.listed:
+                yield list_guard(contract, terms)
             yield _support_guard(contract, terms)
             yield _trust_guard(contract, terms)
             bits = regression_bits(contract, terms, _folds(terms))
@@ -168,6 +175,9 @@ class TrainVertical(Kind[TrainTerms]):
             groups = range(max(1, terms.folds) + 1) if not terms.score_bits else ()
             if step in [f"{head}/{number}" for number in groups]:
                 return FLOOR + joined_rows(contract, terms.partners) * _A_COUNTED_ROW
+            rows = joined_rows(contract, terms.partners)
+            if (found := list_limit(terms, step, rows, _A_COUNTED_ROW)) is not None:
+                return found
         return None
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
@@ -177,7 +187,8 @@ class TrainVertical(Kind[TrainTerms]):
             features = sum(len(contract.features(terms, name)) for name in names)
             yield regression_estimate(rates, rows, features, plan_of(contract, terms))
             if not terms.score_bits:
-                yield sums_estimate(rates, rows, CLASSES * MOST_POINTS, LANES)
+                many = 1 + (terms.listed > 0)
+                yield from [sums_estimate(rates, rows, CLASSES * MOST_POINTS, LANES)] * many
 
 
 def plan_of(contract: Contract, terms: TrainTerms) -> RegressionPlan:
@@ -199,9 +210,14 @@ def plan_of(contract: Contract, terms: TrainTerms) -> RegressionPlan:
 
 
 def row_bits_of(terms: TrainTerms) -> float:
-    """The most that is told of a row at the end: of its final score, or by all counts of rows."""
+    """The most that is told of a row at the end: of its final score, or by all counts of rows and
+    whether it is listed."""
     if terms.score_bits:
         return told_bits(terms.score_bits)
+    return _count_bits(terms) + list_bits(terms)
+
+
+def _count_bits(terms: TrainTerms) -> float:
     return counted_bits(0.0 if terms.noise == AUTO else float(terms.noise))
 
 
@@ -283,6 +299,7 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
     folds += _label_words(contract, terms)
     found = [
         Disclosure(step, me, score, "train.score_bits" if terms.score_bits else "train.counts"),
+        *([listed_words(contract, terms)] if terms.listed else []),
         Disclosure(step, me, f"{_sums(contract, terms, me)}; {span}", "train.noise"),
     ]
     for name in terms.partners:
@@ -303,7 +320,7 @@ def _counted_words(contract: Contract, terms: TrainTerms) -> str:
     return (
         f"NO number of any row: how many shared records of each class of {terms.label}{groups}"
         f"{later} lie in each of up to {BINS} ranges of the final score, each count with noise of "
-        f"{partners}'s of {_count_noise(terms)} ({row_bits_of(terms):.2g} bits a record at most); "
+        f"{partners}'s of {_count_noise(terms)} ({_count_bits(terms):.2g} bits a record at most); "
         f"how wide {partners}'s part of the final scores lies, to a factor of 1.4"
     )
 
@@ -369,7 +386,7 @@ def _score_guard(terms: TrainTerms) -> str:
         return (
             f"{_partners(terms)} tells no score of a record; it adds noise of a standard deviation "
             f"of {_count_noise(terms)} to each count of records by score, drawn once: "
-            f"these counts tell {row_bits_of(terms):.2g} bits of a record at most, whoever knows "
+            f"these counts tell {_count_bits(terms):.2g} bits of a record at most, whoever knows "
             "all other records and whatever is asked; what sums may tell stands below"
         )
     one = len(terms.partners) == 1

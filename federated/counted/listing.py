@@ -1,0 +1,266 @@
+"""One bit a row: whether the partner's part of its score reaches an edge of the receiver's choice.
+
+    receiver (a question a row)                   partner (its part of scores)
+      Offer: base transfers' point, rows     ──►
+                                             ◄──  Points
+      Seeds; then for each chunk of rows
+      Questions: which of 128, by transfers  ──►
+                                             ◄──  Answered: all 128 answers, padded
+
+It is one transfer of 128 a row (Naor and Pinkas 2005, as in `federated.trees.splitting.lookups`):
+the partner sees no question, the receiver gets the one answer that it asked for, a bit. So that is
+what a receiver that lies gets too, for an edge of its choice in each row. Nothing that the receiver
+says or does afterwards hangs on an answer: a partner that lies makes the list wrong and learns
+nothing. A chunk is answered once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.counted.grid import ScoreGrid
+from federated.counted.messages import ANSWER, LIST_ROWS, Answered, Questions
+from federated.counted.threshold import NOTHING, answers
+from federated.sharing.chunks import coin_of, name_of
+from federated.sharing.kept import IndexKeys, ValueKeys, batch_nonce
+from federated.sharing.keys import NONCE
+from federated.sharing.messages import MOST_ROWS, Offer, Points, Seeds
+from federated.sharing.seeds import BASE, choosing_seeds, delta_seeds
+from federated.sharing.transcript import Transcript
+from federated.trees.splitting.level import INDEX_BITS
+from federated.trees.splitting.lookups import looked_up, tables
+from federated.trees.splitting.transfers import Gives, Picks
+from psi.protocol import (
+    Array,
+    Context,
+    Done,
+    Length,
+    MisuseError,
+    PeerError,
+    Range,
+    Role,
+    Share,
+    Turn,
+    encode,
+    message,
+)
+from psi.vole_malicious import base_ot
+
+__all__ = ["A_QUESTION", "ListHearer", "ListTeller"]
+
+Bits = NDArray[np.bool_]
+_Chunks = Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
+A_QUESTION = 4 * INDEX_BITS + ANSWER + 8
+"""Bytes of a row: transfers, answers, and what is shared by few."""
+
+
+@message(0x68)
+@dataclass(frozen=True)
+class Offering:
+    """The receiver: base transfers are offered."""
+
+    transcript: Transcript
+    secret: Annotated[bytes, Length(32)]
+    point: Annotated[bytes, Length(32)]
+
+
+@message(0x69)
+@dataclass(frozen=True)
+class Asking:
+    """The receiver: chunks that were answered."""
+
+    transcript: Transcript
+    keys: IndexKeys
+    heard: _Chunks
+
+
+@message(0x6A)
+@dataclass(frozen=True)
+class Waiting:
+    """The partner: nothing was offered yet."""
+
+    transcript: Transcript
+
+
+@message(0x6B)
+@dataclass(frozen=True)
+class Choosing:
+    """The partner: its choice in the base transfers, and what was said in them."""
+
+    transcript: Transcript
+    bits: Annotated[NDArray[np.uint8], Array("uint8", most=BASE)]
+    keys: Annotated[NDArray[np.uint8], Array("uint8", width=16, most=BASE)]
+    said: Annotated[bytes, Length(32 + 64 * BASE)]
+
+
+@message(0x6C)
+@dataclass(frozen=True)
+class Answering:
+    """The partner: chunks that it has answered."""
+
+    transcript: Transcript
+    keys: ValueKeys
+    told: _Chunks
+
+
+class ListHearer(Role[Bits]):
+    """The receiver; its result is each row's answer, `bool[n]`.
+
+    Args:
+        context: of the session.
+        partner: its name.
+        questions: `uint8[n]`, as `threshold.questions` makes them.
+    """
+
+    transitions: ClassVar[Mapping[tuple[type, type], str]] = {
+        (Offering, Points): "on_points",
+        (Asking, Answered): "on_answered",
+    }
+
+    def __init__(self, context: Context, partner: str, questions: NDArray[np.uint8]) -> None:
+        super().__init__(context)
+        if not len(questions) or questions.max() > NOTHING:
+            raise MisuseError("questions that there are not, or no rows")
+        self._peer, self._questions, self._rows = partner, questions, len(questions)
+
+    def begin(self) -> Turn[Bits]:
+        about = self.context.session + self.context.step.encode()
+        transcript = Transcript.begin(self.context.random, about)
+        secret, point = base_ot.offer(transcript.random("offer"))
+        offer = Offer(point, self._rows, (INDEX_BITS,))
+        return Turn(Offering(transcript, secret, point), [(self._peer, offer)], progress=0.0)
+
+    def on_points(self, state: Offering, sent: Points, peer: str) -> Turn[Bits]:
+        """The keys of the base transfers, and the first chunk's questions."""
+        transcript = state.transcript.hear(encode(sent))
+        if len(sent.points) != 2 * BASE:
+            raise PeerError(f"{len(sent.points)} points of base transfers, {2 * BASE} expected")
+        name = _name(self.context, self._rows)
+        both = base_ot.give(state.secret, state.point, sent.points, name)
+        seeds, told = choosing_seeds(both, transcript.random("seeds"), name)
+        coin = coin_of(name, state.point, sent.points.tobytes(), told)
+        turn = self._ask(Asking(transcript, IndexKeys(seeds.tobytes(), coin), 0))
+        return replace(turn, messages=[(peer, Seeds(told)), *turn.messages])
+
+    def on_answered(self, state: Asking, sent: Answered, peer: str) -> Turn[Bits]:
+        """The answers that a chunk's rows asked for."""
+        del peer
+        low, high = _range(state.heard, self._rows)
+        if sent.chunk != state.heard or len(sent.answers) != high - low:
+            raise PeerError("answers of a chunk that is not due")
+        if len(sent.nonce) != NONCE:
+            raise PeerError("answers of another shape")
+        store, asked = self.context.store, self._questions[low:high]
+        picks = Picks(np.zeros(0, np.uint8), store.get("asked", state.heard))
+        keys = picks.pads(0, len(picks.rows), sent.nonce, "list").reshape(-1, INDEX_BITS, 2)
+        padded = np.unpackbits(sent.answers, axis=1, bitorder="little").astype(np.uint32)
+        found = looked_up(keys, asked, padded, sent.nonce) & np.uint32(1)
+        store.put("answers", state.heard, found.astype(np.uint8))
+        transcript = state.transcript.hear(encode(sent))
+        state = replace(state, transcript=transcript, heard=state.heard + 1)
+        if state.heard < _chunks(self._rows):
+            return self._ask(state)
+        every = [store.get("answers", chunk) for chunk in range(state.heard)]
+        return Turn(Done(), result=np.concatenate(every).astype(bool), progress=1.0)
+
+    def _ask(self, state: Asking) -> Turn[Bits]:
+        low, high = _range(state.heard, self._rows)
+        asked = self._questions[low:high]
+        bits = (asked[:, None] >> np.arange(INDEX_BITS, dtype=np.uint8) & 1).astype(np.uint8)
+        name = f"list {state.heard}"
+        picks, sent = Picks.of(state.keys, state.transcript, name, bits.reshape(-1))
+        self.context.store.put("asked", state.heard, picks.rows)
+        share = Share(state.heard / _chunks(self._rows), self._rows)
+        return Turn(state, [(self._peer, Questions(state.heard, sent))], progress=share)
+
+
+class ListTeller(Role[int]):
+    """The partner; its result is of how many rows it told a bit.
+
+    Args:
+        context: of the session.
+        receiver: its name.
+        scores: `float64[n]`, the own part of all rows' scores.
+        grid: that both parties have agreed on.
+    """
+
+    transitions: ClassVar[Mapping[tuple[type, type], str]] = {
+        (Waiting, Offer): "on_offer",
+        (Choosing, Seeds): "on_seeds",
+        (Answering, Questions): "on_questions",
+    }
+
+    def __init__(
+        self, context: Context, receiver: str, scores: NDArray[np.float64], grid: ScoreGrid
+    ) -> None:
+        super().__init__(context)
+        self._peer, self._scores, self._grid = receiver, scores, grid
+        self._rows = len(scores)
+
+    def begin(self) -> Turn[int]:
+        about = self.context.session + self.context.step.encode()
+        return Turn(Waiting(Transcript.begin(self.context.random, about)))
+
+    def on_offer(self, state: Waiting, sent: Offer, peer: str) -> Turn[int]:
+        """Choose in the base transfers by the bits of a secret."""
+        if peer != self._peer:
+            raise PeerError("an offer that only the receiver may send")
+        if (sent.rows, sent.depths) != (self._rows, (INDEX_BITS,)):
+            raise PeerError(f"{sent.rows} rows at the receiver, {self._rows} here; or other trees")
+        transcript = state.transcript.hear(encode(sent))
+        drawn = np.frombuffer(transcript.draw("delta", BASE // 8), np.uint8)
+        bits = np.unpackbits(drawn, bitorder="little")
+        name, random = _name(self.context, self._rows), transcript.random("points")
+        points, keys = base_ot.choose(sent.point, (1 - bits).astype(np.uint8), name, random)
+        chosen = Choosing(transcript, bits, keys, sent.point + points.tobytes())
+        return Turn(chosen, [(peer, Points(points, 1))], progress=0.0)
+
+    def on_seeds(self, state: Choosing, sent: Seeds, peer: str) -> Turn[int]:
+        """All seeds but one a group."""
+        del peer
+        name = _name(self.context, self._rows)
+        seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
+        coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
+        keys = ValueKeys(seeds.tobytes(), state.bits, coin)
+        return Turn(Answering(state.transcript.hear(encode(sent)), keys, 0))
+
+    def on_questions(self, state: Answering, sent: Questions, peer: str) -> Turn[int]:
+        """All answers of a chunk's rows, of which each row's question opens one."""
+        if sent.chunk != state.told:
+            raise PeerError("questions of a chunk that is not due")
+        low, high = _range(state.told, self._rows)
+        size, transcript = high - low, state.transcript.hear(encode(sent))
+        gives = Gives.of(state.keys, sent.transfers, INDEX_BITS * size)
+        own = answers(self._scores[low:high], self._grid)
+        bits = np.packbits(own, axis=1, bitorder="little")
+        nonce = batch_nonce(transcript, f"list {sent.chunk}", bits)
+        pads = gives.pads(0, INDEX_BITS * size, nonce, "list")
+        told = _padded(pads.reshape(size, INDEX_BITS, 2, 2), own, nonce)
+        state = replace(state, transcript=transcript, told=state.told + 1)
+        messages: list[tuple[str, Any]] = [(peer, Answered(sent.chunk, nonce, told))]
+        if state.told == _chunks(self._rows):
+            return Turn(Done(), messages, self._rows, 1.0)
+        return Turn(state, messages, progress=Share(state.told / _chunks(self._rows), self._rows))
+
+
+def _padded(keys: NDArray[np.uint64], own: NDArray[np.uint8], nonce: bytes) -> NDArray[np.uint8]:
+    """A bit of each entry's pad, and the answer: `uint8[n, ANSWER]`."""
+    padded = tables(keys, own.astype(np.uint32), nonce)
+    return np.packbits((padded & np.uint32(1)).astype(np.uint8), axis=1, bitorder="little")
+
+
+def _name(context: Context, rows: int) -> bytes:
+    return name_of(context.session, f"{context.step}/transfers", rows, ())
+
+
+def _chunks(rows: int) -> int:
+    return -(-rows // LIST_ROWS)
+
+
+def _range(chunk: int, rows: int) -> tuple[int, int]:
+    return chunk * LIST_ROWS, min((chunk + 1) * LIST_ROWS, rows)

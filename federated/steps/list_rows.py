@@ -1,0 +1,92 @@
+"""Who is on a list, where no row's score is told: at one party, after rows were counted by score.
+
+`listed/TASK/counts` and `listed/TASK/open`: rows that may be on it, by the score, under the
+partner's noise; by these the receiver finds the threshold. `listed/TASK/told`: a bit a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from federated.contract.kinds.listed import noise_of_list
+from federated.contract.terms import TrainTerms
+from federated.counted import (
+    LANES,
+    MOST_RANGES,
+    OTHER,
+    CountsGiver,
+    CountsTaker,
+    ListHearer,
+    ListTeller,
+    ScoreGrid,
+    aimed,
+    bins_of,
+    lanes_of,
+    leaves_of,
+    questions,
+    threshold,
+)
+from federated.sharing import BinHolder, ValueHolder
+from federated.steps.outcome import ToldList
+from federated.steps.work import Work
+
+__all__ = ["hear_list", "tell_list"]
+
+
+def hear_list(work: Work, terms: TrainTerms, own: np.ndarray, grid: ScoreGrid) -> ToldList:
+    """The receiver's part.
+
+    Args:
+        work: of the job.
+        terms: of the training.
+        own: `float64[rows]`, this party's part of each aligned row's score, centred.
+        grid: how scores are cut.
+    """
+    context, (peer,) = work.session.context, terms.partners
+    may, grid = _who_may(work, terms.task), replace(grid, most=MOST_RANGES)
+    bins = bins_of(grid, own, np.where(may, 0, OTHER).astype(np.int8))
+    step, noise = f"listed/{terms.task}/counts", noise_of_list(terms)
+    holder = BinHolder(context(step), peer, [bins], [leaves_of(grid)], LANES)
+    shares = work.run(step, holder, [peer])
+    step = f"listed/{terms.task}/open"
+    (counts,) = work.run(step, CountsTaker(context(step), shares, grid, noise, None), [peer])
+    rows = int(np.count_nonzero(may))
+    end = threshold(counts[0], grid, aimed(terms.listed, noise, rows))
+    whole = rows <= terms.listed  # everybody who may be on it is: there is nothing to ask
+    step = f"listed/{terms.task}/told"
+    asked = questions(own, may & (not whole), end, grid)
+    listed = work.run(step, ListHearer(context(step), peer, asked), [peer])
+    return ToldList(asked=may, listed=may & (listed | whole), noise=noise)
+
+
+def tell_list(work: Work, terms: TrainTerms, own: np.ndarray, grid: ScoreGrid) -> None:
+    """The partner's part; `own` is its part of each aligned row's score."""
+    context, peer = work.session.context, work.contract.receiver
+    grid = replace(grid, most=MOST_RANGES)
+    lanes = lanes_of(grid.theirs(own))
+    step = f"listed/{terms.task}/counts"
+    holder = ValueHolder(
+        context(step), peer, len(own), LANES, lambda low, high: lanes[low:high], columns=1
+    )
+    shares = work.run(step, holder, [peer])
+    step = f"listed/{terms.task}/open"
+    seed = work.session.keep(f"listed-{terms.task.encode().hex()}", lambda: work.session.random(32))
+    giver = CountsGiver(context(step), peer, shares, grid, noise_of_list(terms), seed)
+    work.run(step, giver, [peer])
+    step = f"listed/{terms.task}/told"
+    work.run(step, ListTeller(context(step), peer, own, grid), [peer])
+
+
+def _who_may(work: Work, task: str) -> np.ndarray:
+    """`bool[rows]`: which aligned rows may be on the list, as it was when first asked for."""
+    rows = work.outcome.rows
+
+    def asked() -> bytes:
+        found = work.may(task)
+        may = np.ones(len(rows), bool) if found is None else found[rows]
+        return np.packbits(may).tobytes()
+
+    kept = work.session.keep(f"may-{task.encode().hex()}", asked)
+    return np.unpackbits(np.frombuffer(kept, np.uint8), count=len(rows)).astype(bool)

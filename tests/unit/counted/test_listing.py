@@ -1,0 +1,267 @@
+"""Who is on a list, told by one bit a row: what comes out, what it tells, and what a lie gets."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from federated.counted import (
+    LANES,
+    MOST_RANGES,
+    CountsGiver,
+    CountsTaker,
+    ListHearer,
+    ListTeller,
+    ScoreGrid,
+    aimed,
+    answers,
+    list_noise,
+    questions,
+    threshold,
+    wide_of,
+)
+from federated.counted import listing as module
+from federated.counted.messages import Answered, CountShares, Questions
+from federated.counted.threshold import EDGES, NOTHING, edges
+from federated.regression import counted_bits
+from federated.sharing.messages import Offer
+from psi.protocol import Context, MemoryStore, MisuseError, Pair, PeerError, decode
+from psi.protocol.codec import peek
+from psi.protocol.envelope import Envelope
+
+Stores = dict[str, MemoryStore]
+
+
+def world(rows: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray, ScoreGrid]:
+    rng = np.random.default_rng(seed)
+    own, theirs = rng.normal(size=rows), 1.5 * rng.standard_t(5, rows)
+    own -= own.mean()
+    return own, theirs, ScoreGrid.of(wide_of(theirs), own)
+
+
+def roles(
+    asked: np.ndarray, theirs: np.ndarray, grid: ScoreGrid, kept: Stores | None = None
+) -> Any:
+    stores = kept or {"bank": MemoryStore(), "bureau": MemoryStore()}
+
+    def context(party: str) -> Context:
+        return Context(b"s" * 32, "listed/x/told", party, secrets.token_bytes, stores[party])
+
+    return (
+        ListHearer(context("bank"), "bureau", asked),
+        ListTeller(context("bureau"), "bank", theirs, grid),
+    )
+
+
+def noisy(own: np.ndarray, theirs: np.ndarray, grid: ScoreGrid, noise: float) -> np.ndarray:
+    places = grid.of_points()[grid.own(own), grid.theirs(theirs)]
+    drawn = np.random.default_rng(5).normal(0, noise, grid.bins)
+    return np.asarray(np.bincount(places, minlength=grid.bins) + np.rint(drawn).astype(np.int64))
+
+
+def test_each_row_gets_the_answer_that_it_asked_for_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LIST_ROWS", 100)  # three chunks, the last one short
+    own, theirs, grid = world(230)
+    asked = np.random.default_rng(2).integers(0, EDGES + 1, 230).astype(np.uint8)
+    asked[:4] = [0, EDGES // 2, EDGES - 1, NOTHING]
+    pair = Pair(*roles(asked, theirs, grid))
+    found = pair.run()
+    everything = answers(theirs, grid).astype(bool)
+    assert np.array_equal(found["bank"], everything[np.arange(230), asked])
+    assert not found["bank"][asked == NOTHING].any()
+    assert found["bureau"] == 230
+    del own
+    # what the other 127 entries of a row hold stays padded: their bits are even and say nothing
+    told = [decode(s.payload, Answered) for s in pair.sent if peek(s.payload) is Answered]
+    bits = np.unpackbits(np.concatenate([t.answers for t in told]), axis=1, bitorder="little")
+    agree = (bits == everything).mean()
+    assert abs(agree - 0.5) < 6 * 0.5 / np.sqrt(bits.size)
+    # what the receiver sends is as long whatever it asks
+    other = Pair(*roles(np.full(230, NOTHING, np.uint8), theirs, grid))
+    other.run()
+    assert [len(s.payload) for s in other.sent] == [len(s.payload) for s in pair.sent]
+
+
+@pytest.mark.parametrize("length", [30, 300, 1500])
+def test_a_list_is_as_long_as_wanted_and_of_those_with_the_highest_scores(length: int) -> None:
+    own, theirs, grid = world(20_000)
+    grid = replace(grid, most=MOST_RANGES)
+    noise = list_noise(1.0, length)
+    counts = noisy(own, theirs, grid, noise)
+    end = threshold(counts, grid, aimed(length, noise, len(own)))
+    asked = questions(own, np.ones(len(own), bool), end, grid)
+    listed = answers(theirs, grid)[np.arange(len(own)), asked].astype(bool)
+    # aimed at 1.02 of it and 3 noises, and of 100 draws off by 6 noises (one deviation); the tails
+    # of 30 of 20,000 are beyond what counts reach: 46 in the mean
+    assert -0.1 * length - 10 * noise < int(listed.sum()) - length < 0.1 * length + 40 * noise
+    exact = own + theirs >= np.sort(own + theirs)[-int(listed.sum())]
+    # edges are half a step apart, .04 of the deviation: 2 to 4 of 100 differ
+    assert (listed & exact).sum() > 0.9 * listed.sum()
+
+
+def test_whatever_the_counts_are_a_threshold_is_one() -> None:
+    _, _, grid = world(300)
+    for counts in (
+        np.zeros(grid.bins, np.int64),
+        np.full(grid.bins, np.iinfo(np.int64).min),
+        np.full(grid.bins, np.iinfo(np.int64).max),
+        np.arange(grid.bins)[::-1] * -7,
+    ):
+        for rows in (0.0, 1.0, 1e9):
+            assert np.isfinite(threshold(counts, grid, rows))
+    wrong = np.array([1e308, -1e308, 0.0])
+    assert questions(np.zeros(3), np.ones(3, bool), 0.0, grid).tolist() == [EDGES // 2] * 3
+    assert questions(wrong, np.array([True, True, False]), 0.0, grid).tolist() == [0, 126, NOTHING]
+
+
+def test_a_partner_that_opens_other_counts_ends_nothing() -> None:
+    """Whether a job goes on would tell it of a row's score, or who may be on a list."""
+    _, _, grid = world(300)
+    where = Context(b"s" * 32, "listed/x/open", "bank", secrets.token_bytes)
+    taker = CountsTaker(where, [np.zeros((256, LANES), np.uint64)], grid, 1.0, None)
+    taker.start()
+    wild = np.random.default_rng(3).integers(0, 2**64, 2 * grid.bins, dtype=np.uint64)
+    found = taker.on_shares(taker.state, CountShares(wild), "bureau").result
+    assert found is not None
+    assert np.isfinite(threshold(found[0][0], grid, 10.0))
+
+
+def test_a_receiver_that_lies_gets_a_bit_a_row_and_twelve_lists_the_score() -> None:
+    """It asks of one row by an edge of its choosing each time: a search by halves reads the place
+    of the partner's part among 128 in seven lists. Each list is booked: 1 bit, and the counts."""
+    _, theirs, grid = world(64)
+    place = (theirs[:, None] >= edges(grid)).sum(axis=1)
+    low, high, lists = np.zeros(64, np.int64), np.full(64, EDGES), 0
+    while (low < high).any():
+        middle = (low + high) // 2
+        yes = Pair(*roles(np.minimum(middle, EDGES - 1).astype(np.uint8), theirs, grid)).run()
+        low = np.where(yes["bank"], np.maximum(low, middle + 1), low)
+        high = np.where(yes["bank"], high, np.minimum(high, middle))
+        lists += 1
+    assert lists == 7
+    assert np.array_equal(low, place)
+    booked = 1.0 + counted_bits(list_noise(1.0, 100))
+    assert lists * booked > np.log2(EDGES + 1)  # the book is never behind what was read
+
+
+def test_a_receiver_opens_no_second_answer_of_a_row() -> None:
+    """With the keys of its question another entry's pad is off in every other case."""
+    _, theirs, grid = world(300)
+    asked = np.full(300, 40, np.uint8)
+    hearer, teller = roles(asked, theirs, grid)
+    run = Pair(hearer, teller)
+    for name, role in run.roles.items():
+        run._take(name, role.start())
+    while peek(decode(run._queue[0], Envelope).payload) is not Answered:
+        run.deliver()
+    hearer._questions = np.full(300, 41, np.uint8)  # one bit of seven is another
+    found = hearer.receive(decode(run._queue[0], Envelope)).result
+    right = (found == answers(theirs, grid)[:, 41].astype(bool)).mean()
+    assert abs(right - 0.5) < 6 * 0.5 / np.sqrt(300)
+
+
+def test_roles_made_again_after_each_message_say_the_same() -> None:
+    _, theirs, grid = world(150)
+    asked = np.random.default_rng(2).integers(0, EDGES + 1, 150).astype(np.uint8)
+    kept = {"bank": MemoryStore(), "bureau": MemoryStore()}
+    run = Pair(*roles(asked, theirs, grid, kept))
+    places = {"bank": 0, "bureau": 1}
+    for name, role in run.roles.items():
+        run._take(name, role.start())
+    while run._queue:
+        envelope = decode(run._queue[0], Envelope)
+        early = run.roles[envelope.receiver].save()
+        run.roles[envelope.receiver].receive(envelope)  # what it says is never sent
+        fresh = roles(asked, theirs, grid, kept)[places[envelope.receiver]]
+        fresh.restore(early)
+        run.roles[envelope.receiver] = fresh
+        run.deliver()
+        for name in set(places) - set(run.results):
+            saved, fresh = run.roles[name].save(), roles(asked, theirs, grid, kept)[places[name]]
+            fresh.restore(saved)
+            run.roles[name] = fresh
+    expected = answers(theirs, grid)[np.arange(150), asked].astype(bool)
+    assert np.array_equal(run.results["bank"], expected)
+
+
+def test_a_party_from_an_older_copy_reuses_no_pad() -> None:
+    """Both run twice from one saved state: the same input gives the same bytes, another one other
+    pads and streams; else the sum of both would be that of answers, or of questions."""
+    _, theirs, grid = world(64)
+    kept = {"bank": MemoryStore(), "bureau": MemoryStore()}
+    asked = np.full(64, 9, np.uint8)
+    run = Pair(*roles(asked, theirs, grid, kept))
+    for name, role in run.roles.items():
+        run._take(name, role.start())
+    run.deliver()  # the offer
+    saved, points = run.roles["bank"].save(), decode(run._queue[0], Envelope)
+    sent: list[Any] = []
+    for held in (asked, asked, asked ^ 1):
+        again = roles(held, theirs, grid, kept)[0]
+        again.restore(saved)
+        sent.append(decode(again.receive(points).messages[1].payload, Questions).transfers)
+    assert np.array_equal(sent[0].rows, sent[1].rows)
+    assert sent[0].nonce == sent[1].nonce != sent[2].nonce
+    groups = (sent[0].rows ^ sent[2].rows).reshape(32, -1)
+    assert len(np.unique(groups, axis=0)) == 32  # no two groups' streams cancel
+    while peek(decode(run._queue[0], Envelope).payload) is not Questions:
+        run.deliver()
+    saved, question = run.roles["bureau"].save(), decode(run._queue[0], Envelope)
+    told = []
+    for part in (theirs, theirs, theirs + grid.step / 2):
+        again = roles(asked, part, grid, kept)[1]
+        again.restore(saved)
+        told.append(decode(again.receive(question).messages[0].payload, Answered))
+    assert np.array_equal(told[0].answers, told[1].answers)
+    assert told[0].nonce != told[2].nonce
+    bits = np.unpackbits(told[0].answers ^ told[2].answers)
+    assert abs(bits.mean() - 0.5) < 6 * 0.5 / np.sqrt(
+        bits.size
+    )  # as answers they differ in 1 / 128
+
+
+def _shorter(message: Answered) -> Answered:
+    return replace(message, answers=message.answers[1:])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "said"),
+    [
+        (_shorter, Answered, "not due"),
+        (lambda m: replace(m, chunk=1), Answered, "not due"),
+        (lambda m: replace(m, chunk=1), Questions, "not due"),
+        (lambda m: replace(m, rows=63), Offer, "63 rows"),
+        (lambda m: replace(m, depths=(7, 7)), Offer, "other trees"),
+    ],
+)
+def test_messages_that_cannot_be_end_a_session(
+    spoil: Callable[[Any], Any], kind: type, said: str
+) -> None:
+    _, theirs, grid = world(64)
+    run = Pair(*roles(np.zeros(64, np.uint8), theirs, grid))
+    for name, role in run.roles.items():
+        run._take(name, role.start())
+    while peek(decode(run._queue[0], Envelope).payload) is not kind:
+        run.deliver()
+    envelope = decode(run._queue[0], Envelope)
+    role = run.roles[envelope.receiver]
+    handler = role.transitions[type(role.state), kind]
+    with pytest.raises(PeerError, match=said):
+        getattr(role, handler)(role.state, spoil(decode(envelope.payload, kind)), envelope.sender)
+
+
+def test_questions_that_there_are_not_are_refused() -> None:
+    _, theirs, grid = world(4)
+    for asked in (np.zeros(0, np.uint8), np.full(4, 128, np.uint8)):
+        with pytest.raises(MisuseError, match="questions"):
+            roles(asked, theirs, grid)
+    where = Context(b"s" * 32, "listed/x/open", "bureau", secrets.token_bytes)
+    with pytest.raises(MisuseError, match="without noise"):
+        CountsGiver(where, "bank", [np.zeros((16, LANES), np.uint64)], grid, 0.0, b"n" * 32)
