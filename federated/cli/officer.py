@@ -351,10 +351,12 @@ def _what_next(home: Path, entry: Any, before: str) -> str:
     row = _row_of(home, entry)
     if row["live"]:
         return "it goes on by itself" if entry.own else "the node goes on by itself"
+    own = "the word counts once, when the same job is run again"
+    if os.geteuid() not in (0, home.stat().st_uid):  # another user does not see what runs
+        who, away = ("it", own) if entry.own else ("the node", "the word counts once it does")
+        return f"{who} goes on by itself if it runs; otherwise {away}"
     if entry.own:
-        return "nobody runs it at present: the word counts once, when the same job is run again"
-    if os.geteuid() not in (0, home.stat().st_uid):  # another user does not see the node's socket
-        return "the node goes on by itself if it runs; otherwise the word counts once it does"
+        return f"nobody runs it at present: {own}"
     if live_jobs(home) is None and before != "left":
         return "no node runs here: the word counts once it does"
     return (

@@ -17,6 +17,7 @@ app = typer.Typer(
 
 Home = Annotated[Path, typer.Option("--home", help="The node's folder.", readable=False)]
 HOME = Path("fedprofile-node")
+NOBODY = "no officer is listed: nobody can approve until one is added"
 Fingerprint = Annotated[
     list[str], typer.Argument(help="As its owner read it out; spaces do not matter.")
 ]
@@ -126,6 +127,8 @@ def add(
             "from now on words count that listed officers sign: "
             f"fedprofile node approve JOB --key FILE --home {home}"
         )
+    elif not any(p.role == OFFICER for p in _listed(place).people):
+        typer.echo(NOBODY, err=True)
 
 
 @app.command()
@@ -144,7 +147,7 @@ def remove(
     _change(place, passphrase_file, lambda people: tuple(p for p in people if p.name != name))
     typer.echo(f"{name} is not listed any more")
     if not any(p.role == "officer" and p.name != name for p in listed.people):
-        typer.echo("no officer is listed: nobody can approve until one is added", err=True)
+        typer.echo(NOBODY, err=True)
 
 
 def _place(home: Path) -> Any:

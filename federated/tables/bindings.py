@@ -237,6 +237,12 @@ class TablesFile:
                 tables[name] = _parse(name, entry, file)
         if not tables:
             raise JobError(f"{file.name}: no tables", hint="write a [party.table] section")
+        for name, one in tables.items():
+            if one.basis is not None and one.basis.table not in tables:
+                raise JobError(
+                    f"{file.name}: [{name}] basis: no table {one.basis.table!r} is bound",
+                    hint="bind the table that says who may be in jobs, or take the basis out",
+                )
         return cls(file, tables)
 
     def __getitem__(self, name: str) -> Table:

@@ -34,8 +34,18 @@ def table_name(party: str, name: str) -> str:
 
 
 def put_table(file: Path, name: str, entry: Mapping[str, Any], *, replace: bool = False) -> None:
-    """Write the section `[name]`; raises `MisuseError` if it is there already, unless `replace`."""
+    """Write the section `[name]`.
+
+    Raises `MisuseError` if it is there already, unless `replace`, and `InputError` if the table
+    that admits its rows is not bound.
+    """
     text = file.read_text("utf-8") if file.exists() else ""
+    admits = entry.get("basis", {}).get("table", name)
+    if admits != name and _section(text, admits) is None:
+        raise InputError(
+            f"{name}: its rows are admitted by {admits}, which is not bound",
+            hint=f"first: fedprofile node table add {admits.partition('.')[2]}",
+        )
     if _section(text, name) is not None and not replace:
         raise MisuseError(f"{name} is bound already", hint="give --replace, or another name")
     kept = _cut(text, name).rstrip("\n")
@@ -47,6 +57,13 @@ def remove_table(file: Path, name: str) -> None:
     text = file.read_text("utf-8") if file.exists() else ""
     if _section(text, name) is None:
         raise InputError(f"{file.name}: no table {name[:64]!r}")
+    party, _, own = name.partition(".")
+    for other, entry in _parsed(file, text).get(party, {}).items():
+        if other != own and entry.get("basis", {}).get("table") == name:
+            raise MisuseError(
+                f"{name} says who of {party}.{other} may be in jobs",
+                hint=f"remove {party}.{other} first, or bind it anew without this basis",
+            )
     _write(file, text, name, _cut(text, name), None)
 
 

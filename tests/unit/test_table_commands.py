@@ -95,6 +95,22 @@ def test_a_table_that_says_who_may_be_in_jobs_needs_nobody_s_leave(
     assert "[bureau.other.basis] in tables.toml" in other
 
 
+def test_a_table_whose_rows_another_admits_comes_after_it(home: NodeHome, tmp_path: Path) -> None:
+    """Else the job fails for it once an officer has approved, and the others are there."""
+    words = ("--path", str(tmp_path / "people.parquet"), "--key", "id")
+    basis = ("--basis", "table=consents", "--basis", "of=id", "--basis", "purpose=loans")
+    with pytest.raises(InputError, match=r"admitted by bureau\.consents, which is not bound"):
+        add(home, "people", *words, *basis)
+    add(home, "consents", *words)
+    add(home, "people", *words, *basis)
+    with pytest.raises(MisuseError, match=r"says who of bureau\.people may be in jobs"):
+        remove_table(home.tables, "bureau.consents")
+    text = home.tables.read_text()
+    home.tables.write_text(text[text.index("[bureau.people]") :])
+    with pytest.raises(JobError, match=r"no table 'bureau\.consents' is bound"):
+        TablesFile.load(home.tables)
+
+
 @pytest.mark.parametrize(
     ("words", "error", "said"),
     [
