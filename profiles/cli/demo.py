@@ -34,15 +34,17 @@ def demo(
     from profiles.cli.run import check_lang
     from profiles.cli.screen import progress_bar
     from profiles.cli.summary import print_summary
-    from profiles.demo import run_demo, write_world
+    from profiles.demo import run_demo, show_money, write_world
 
     if write is not None:
         write_world(write)
         typer.echo(f"the world is in {write}: change it, then")
         typer.echo(f"  fedprofile run {write}/job.toml --tables {write}/tables.toml --out out")
+        typer.echo(f"  fedprofile flows report --tables {write}/tables.toml --out flows.html")
         return
     check_lang(lang)
     for result in run_demo(
         out, overwrite=overwrite, progress=None if quiet else progress_bar, lang=lang
     ):
         print_summary(result)
+    typer.echo(f"where the bank's money comes from, goes and leaves: {show_money(out, lang=lang)}")

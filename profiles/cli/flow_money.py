@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
 
-__all__ = ["breaks", "leaks", "map_", "score"]
+__all__ = ["breaks", "leaks", "map_", "report", "score"]
 
 Tables = Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")]
 Name = Annotated[str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")]
@@ -33,7 +33,7 @@ def map_(
     from profiles.copies import MAP, note_copy
     from profiles.flows.export import write_duckdb
     from profiles.flows.map import by_month, flow_map
-    from profiles.flows.sankey import write_sankey
+    from profiles.flows.page import map_page, write_flow_page
 
     opened, typed = _typed(tables, flows)
     found = opened.stored(flow_map(typed, opened.taxonomy), "map")
@@ -44,10 +44,38 @@ def map_(
         pair = f"{row['source']} -> {row['target']}"
         typer.echo(f"{_month(row['month'])} {pair:<22} {row['rows']:>12,} {amount}")
     if html is not None:
-        write_sankey(rows, digits, opened.settings.currency, html)
+        write_flow_page(map_page(opened, rows), html)
     if out is not None:
         write_duckdb({"flows": typed, "flow_map": found}, out)
         note_copy(tables.parent, MAP, out)
+
+
+def report(
+    tables: Tables,
+    out: Annotated[Path, typer.Option("--out", help="The HTML file.")] = Path("flows.html"),
+    flows: Name = "",
+    days: Annotated[
+        int, typer.Option("--days", min=0, max=400, help="Money that leaves within so many days.")
+    ] = 15,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], help="The last day looked at for breaks."),
+    ] = None,
+    lang: Annotated[str, typer.Option("--lang", help="The page's language, en or zh.")] = "",
+) -> None:
+    """Write one page: the map, leaks, breaks, the largest types and texts without one.
+
+    Counts and sums only.
+    """
+    from profiles.cli.run import check_lang
+    from profiles.flows.flows import Flows
+    from profiles.flows.page import flow_page, write_flow_page
+    from profiles.language import LANGUAGES
+
+    check_lang(lang)
+    page = flow_page(Flows.load(tables, flows), days, as_of.date() if as_of else None)
+    write_flow_page(page, out, lang or LANGUAGES[0])
+    typer.echo(str(out))
 
 
 def leaks(

@@ -40,6 +40,7 @@ app = typer.Typer(
 taxonomy = typer.Typer(cls=Group, help="See, check and compare the types of flows.")
 app.add_typer(taxonomy, name="taxonomy")
 app.command("map")(flow_money.map_)
+app.command("report")(flow_money.report)
 app.command("leaks")(flow_money.leaks)
 app.command("breaks")(flow_money.breaks)
 app.command("links")(flow_links.links)

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,12 +21,12 @@ from federated.store.files import write_atomic
 from federated.tables.about import EVERY, About
 from federated.tables.basis import read_basis
 from federated.tables.source import MemorySource
-from profiles.demo.world import build
+from profiles.demo.world import World, build
 from profiles.job import Job
 from profiles.language import LANGUAGES
 from profiles.run import JobResult, run_job, steps_of
 
-__all__ = ["JOBS", "run_demo", "write_world"]
+__all__ = ["JOBS", "run_demo", "show_money", "write_world"]
 
 CHURN = """\
 # Which consumers will leave? The bank asks a telecom, and neither sees the other's rows.
@@ -306,7 +307,7 @@ def run_demo(
         progress: gives, of a job's steps and its name, what `run_job` takes as progress.
         lang: of the reports; "" for English.
     """
-    source = MemorySource(build().tables, bases=BASES, about=ABOUT)
+    source = MemorySource(_world().tables, bases=BASES, about=ABOUT)
     for name, text in JOBS.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.toml"
@@ -316,13 +317,42 @@ def run_demo(
         yield run_job(job, source, out / name, overwrite=overwrite, synthetic=True, progress=bar)
 
 
+def show_money(out: Path, *, lang: str = "") -> Path:
+    """What the bank's own transactions say, as a page; its path.
+
+    Args:
+        out: the demo's folder.
+        lang: of the page; "" for English.
+    """
+    from profiles.flows.flows import Flows
+    from profiles.flows.page import flow_page, write_flow_page
+
+    tables, page = _world().tables, out / "flows" / "report.html"
+    source = tomllib.loads(TABLES)["flows"]["bank"]["source"][0]
+    accounts = tables["bank.accounts"]
+    flows = Flows.of(
+        tables["bank.transactions"],
+        accounts=accounts.rename_columns({"customer": "entity"}),
+        inward=tuple(source["in"]),
+        outward=tuple(source["out"]),
+        columns={key: source[key] for key in ("id", "counterparty_name", "text")},
+    )
+    write_flow_page(flow_page(flows), page, lang or LANGUAGES[0], synthetic=True)
+    return page
+
+
+@cache
+def _world() -> World:
+    return build()
+
+
 def write_world(folder: Path) -> None:
     """Leave the world as files, with `tables.toml` and a job file for each job.
 
     Args:
         folder: is made; files in it are replaced.
     """
-    tables = build().tables
+    tables = _world().tables
     for line in TABLES.splitlines():
         if line.startswith("[flows."):
             break

@@ -158,6 +158,7 @@ def test_the_written_world_plans_and_runs(tmp_path: Path) -> None:
     assert "registry learns how many shared records each segment of bank has" in text
     assert "Expected with all parties on this machine" in text
     assert "usable" in in_process("preflight", job, "--tables", tables)
+    assert "left out 0" in in_process("flows", "check", "--tables", tables)
     summary = fedprofile("run", job, "--tables", tables, "--out", out)
     assert "entities matched" in summary
     assert "which of its own records bank has" in " ".join(summary.split())

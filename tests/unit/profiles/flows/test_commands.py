@@ -77,7 +77,7 @@ def test_map_leaks_and_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     lines = [line.split() for line in text.splitlines()]
     assert ["2024-01", "C", "->", "elsewhere", "1", "60.00"] in lines
     assert ["2024-01", "outside", "->", "C", "1", "100.00"] in lines
-    assert "https://cdn" not in page.read_text("utf-8").split("<body>")[0]
+    assert "<path" in page.read_text("utf-8")
     with duckdb.connect(str(base), read_only=True) as made:
         sums = made.execute("select count(*), sum(minor) from flows").fetchone()
         assert sums == made.execute("select sum(rows), sum(minor) from flow_map").fetchone()
