@@ -43,5 +43,5 @@ __all__ = [
     "told_bits",
 ]
 
-SUITE = "half-tree-regression-v5"
+SUITE = "half-tree-regression-v6"
 """What contracts name."""

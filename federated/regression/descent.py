@@ -40,6 +40,8 @@ Floats = NDArray[np.float64]
 
 DIGITS = 16
 """Bits that an inner product is told with."""
+ROUGHLY = 4
+"""Bits that the size of noise is told with."""
 NEAR = 1.5
 """How many times the least decrement still counts as at the optimum."""
 SIGMAS = 3.0
@@ -57,11 +59,14 @@ _Square = Annotated[NDArray[np.float64], Array("float64", most=_PAIRS**2)]
 class Metric:
     """This party's block of the first metric, and what noise is in its gradients.
 
-    inverse: H, `float64[k, k]`; noise: the covariance of the gradient's noise, `float64[k, k]`.
+    inverse: H, `float64[k, k]`; noise: the covariance of the noise in a change of the gradient,
+    `float64[k, k]`; spread: the mean of what that adds to y·H y. Where there is noise all three are
+    a little off, and stay so (`noise.Veil`): they are told, and steer only where a fit ends.
     """
 
     inverse: Floats
     noise: Floats
+    spread: float = 0.0
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -122,8 +127,8 @@ def products(descent: Descent, gradient: Floats, metric: Metric) -> Floats:
     own, last = [steps @ gradient, changes @ turned], [float(gradient @ turned)]
     if len(descent.step):
         own += [steps @ changes[-1], changes @ (metric.inverse @ changes[-1])]
-        last += [float(steps[-1] @ metric.noise @ steps[-1])]
-        last += [float((metric.inverse * metric.noise).sum())]
+        sizes = [float(steps[-1] @ metric.noise @ steps[-1]), metric.spread]
+        last += list(rounded_products(np.array(sizes), ROUGHLY))
     return rounded_products(np.concatenate([*own, last]))
 
 
@@ -137,20 +142,21 @@ def fork_products(descent: Descent, gradient: Floats, fork: Floats, metric: Metr
     return rounded_products(np.concatenate([steps @ fork, changes @ turned, [fork @ turned]]))
 
 
-def rounded_products(numbers: Floats) -> Floats:
-    """To DIGITS significant bits."""
+def rounded_products(numbers: Floats, digits: int = DIGITS) -> Floats:
+    """To so many significant bits."""
     mantissa, exponent = np.frexp(numbers)
-    return np.asarray(np.ldexp(np.rint(np.ldexp(mantissa, DIGITS)), exponent - DIGITS))
+    return np.asarray(np.ldexp(np.rint(np.ldexp(mantissa, digits)), exponent - digits))
 
 
 def stepped(
-    descent: Descent, gradient: Floats, metric: Metric, whole: Floats
+    descent: Descent, gradient: Floats, own: Floats, metric: Metric, whole: Floats
 ) -> tuple[Descent, float, float]:
     """With the pair of the latest step, if it says something, and a new direction.
 
     Also the Newton decrement by the metric at hand, which is how far the optimum is, in standard
     errors; and what noise alone makes of it by the first metric, 0 before the first step. `whole`
-    are all parties' `products`.
+    are all parties' `products`; `own` is what the gradient has of this party's own, for these
+    only: the direction is without it by the first metric.
     """
     numbers = [float(number) for number in whole]
     steps, changes = descent.pairs()
@@ -179,6 +185,7 @@ def stepped(
                 across=np.array(across).ravel(),
             )
     direction, decrement = _direction(descent, gradient, metric, (on, turned, length))
+    direction = direction + metric.inverse @ own
     # the spread is that of a change: of two gradients
     return replace(descent, step=direction, gradient=gradient), decrement, (spread / 2) ** 0.5
 
@@ -186,6 +193,7 @@ def stepped(
 def forked(
     descent: Descent,
     fork: Floats,
+    own: Floats,
     metric: Metric,
     share: float,
     whole: Floats,
@@ -197,6 +205,7 @@ def forked(
     Args:
         descent: what `stepped` gave.
         fork: sums `float64[k]` over the rows that are left out.
+        own: what they have of this party's own, as in `stepped`.
         share: which part of the rows stay: the pairs are of all.
         whole: all parties' `fork_products`.
     """
@@ -204,6 +213,7 @@ def forked(
     size, many = len(whole) // 2, len(descent.pairs()[0])  # the latest pair may be left out
     at = numbers[:many], numbers[size : size + many], numbers[-1]
     direction, decrement = _direction(descent, fork, metric, at)
+    direction = direction + metric.inverse @ own
     step, gradient = descent.step - direction / share, descent.gradient - fork
     return replace(descent, step=step, gradient=gradient), decrement
 

@@ -136,6 +136,7 @@ class FeatureParty(FeatureEnd):
         if state.started or not self._made(state) or not sent.curvature > 0:
             raise PeerError("a start that is not due")
         state = replace(state, started=True, curvature=sent.curvature, score=sent.score)
+        state = self._veiled(state)
         return self._look(state, np.zeros(0))
 
     def on_tables(self, state: Fitting, sent: Tables, peer: str) -> Turn[FeatureFit]:
@@ -350,7 +351,8 @@ class FeatureParty(FeatureEnd):
             return state, []
         opened = self._sums(state, self.context.store.get("sums", 0))
         gradients = (opened @ self._back) * 2.0**state.unit
-        state = replace(state, gradients=gradients.ravel())
+        noise = self._own_noise(state, self._back, self._unbounded(state))
+        state = replace(state, gradients=gradients.ravel(), noise=noise.ravel())
         numbers = own_products(self._evaluation(state), state, self._penalty, self._metric(state))
         told = Products(state.number, np.concatenate(numbers))
         sums = [(self._peer, self._told(state, self._unbounded(state)))] * self._last

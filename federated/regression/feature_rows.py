@@ -56,7 +56,7 @@ class FeatureRows(Party[FeatureFit]):
         self._at = self._partners.index(context.party)
         self._last = self._at == len(self._partners) - 1
         self._cache: dict[Any, Any] = {}
-        self._held_metric: Metric | None = None
+        self._held_metric: tuple[bytes, Metric] | None = None
 
     def _slack(self, state: Fitting, at: int) -> Words:
         """How far a row's mean is off because its score is not on the grid, `uint64[n, outs]`.
@@ -174,12 +174,11 @@ class FeatureRows(Party[FeatureFit]):
         return np.full(self._raw.shape[1], self._plan.penalty)
 
     def _metric(self, state: Fitting) -> Metric:
-        if self._held_metric is None:
+        if self._held_metric is None or self._held_metric[0] != state.veil:
             x = self._x[self._labelled]
             square = state.curvature * x.T @ x + np.diag(self._penalty)
-            inverse = np.asarray(np.linalg.pinv(square, hermitian=True))
-            self._held_metric = Metric(inverse, self._noise_within(self._back, state.unit))
-        return self._held_metric
+            self._held_metric = state.veil, self._metric_of(state, square, self._back)
+        return self._held_metric[1]
 
     @cached_property
     def _back(self) -> Floats:

@@ -30,7 +30,6 @@ from federated.regression.messages import (
     Limits,
     Products,
     Setup,
-    Start,
     Sums,
     Tables,
 )
@@ -197,7 +196,9 @@ class LabelParty(LabelRows):
             raise PeerError("sums that are not due")
         opened = line.opened_sums(fit, sent)
         gradients = (opened @ self._back) * 2.0**self._unit + self._missed(fit)
-        return self._stepped(put_link(state, at, replace(fit, gradients=gradients.ravel())))
+        noise = line.own_noise(fit, self._back, self._unbounded(link_of(state, 0)))
+        fit = replace(fit, gradients=gradients.ravel(), noise=noise.ravel())
+        return self._stepped(put_link(state, at, fit))
 
     def on_products(self, state: Joined, sent: Products, peer: str) -> Turn[LabelFit]:
         """A partner's inner products; after the last one the sums of all, and the direction."""
@@ -248,8 +249,7 @@ class LabelParty(LabelRows):
         if len(fits) < len(self._lines) or not all(line.made(fit) for line, fit in pairs):
             return Turn(state, messages)
         if not fits[0].started:
-            scores = self._scores_alone[self._known]
-            start = Start(float(self._slopes.mean()), float(scores.mean()))
+            start = self._start(fits[0].transcript.seed)
             for at, line in enumerate(self._lines):
                 state = put_link(state, at, line.started(link_of(state, at)))
             messages = [*messages, *((line.peer, start) for line in self._lines)]
@@ -286,7 +286,8 @@ class LabelParty(LabelRows):
         if not len(main.gradients) or not all(len(fit.told) for fit in links(state)):
             return Turn(state)
         evaluation = self._evaluation(main)
-        own = np.concatenate(own_products(evaluation, main, self._penalty, self._metric))
+        metric = self._metric(main)
+        own = np.concatenate(own_products(evaluation, main, self._penalty, metric))
         for fit in links(state):
             if len(fit.told) != len(own):
                 raise PeerError(f"{len(fit.told)} inner products found, {len(own)} expected")
@@ -294,10 +295,10 @@ class LabelParty(LabelRows):
         told = Products(main.number, own)
         grids = [self._grids(fit) for fit in links(state)]
         spans = [max(grid.span for grid in each) for each in zip(*grids, strict=True)] or [0.0]
-        after = following(evaluation, main, self._penalty, self._metric, own, spans)
+        after = following(evaluation, main, self._penalty, metric, own, spans)
         same = ("number", "last", "running", "limited", "limits", "models", "log")
         state = with_all(state, **{name: getattr(after, name) for name in same})
-        state = with_all(state, gradients=np.zeros(0), told=np.zeros(0))
+        state = with_all(state, gradients=np.zeros(0), noise=np.zeros(0), told=np.zeros(0))
         steps = len(self._planned(after))
         done = Share(after.number / steps, steps * len(self._y))
         return Turn(state, [(line.peer, told) for line in self._lines], progress=done)

@@ -14,8 +14,8 @@ from federated.regression.descent import Metric
 from federated.regression.labels import Labels
 from federated.regression.lines import Line
 from federated.regression.links import Grid, mean_of, slope_of
-from federated.regression.messages import Answers
-from federated.regression.noise import dithered
+from federated.regression.messages import Answers, Start
+from federated.regression.noise import dithered, told_start
 from federated.regression.party import Words
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import Floats, LabelFit
@@ -53,6 +53,7 @@ class LabelRows(Role[LabelFit]):
         self._x, self._plan, self._scale = x, plan, scale_bits(plan)
         self._labels, self._fold, self._lines = labels, fold, lines
         self._known, self._y, self._weights = labels.known, labels.y, labels.weights
+        self._held_metric: tuple[bytes, Metric] | None = None
 
     def _line(self, peer: str) -> tuple[int, Line]:
         for at, line in enumerate(self._lines):
@@ -113,11 +114,29 @@ class LabelRows(Role[LabelFit]):
         return np.asarray(slopes[self._known])
 
     @cached_property
-    def _metric(self) -> Metric:
+    def _square(self) -> Floats:
+        """The curvature of the own model's loss."""
         x = self._x[self._known]
-        square = (x * self._slopes[:, None]).T @ x + np.diag(self._penalty)
-        noise = self._lines[-1].noise_within(self._back, self._unit)
-        return Metric(np.asarray(np.linalg.pinv(square, hermitian=True)), noise)
+        return np.asarray((x * self._slopes[:, None]).T @ x + np.diag(self._penalty))
+
+    def _metric(self, fit: Fitting) -> Metric:
+        if self._held_metric is None or self._held_metric[0] != fit.veil:
+            made = self._lines[-1].metric_of(fit, self._square, self._back)
+            self._held_metric = fit.veil, made
+        return self._held_metric[1]
+
+    def _start(self, seed: bytes) -> Start:
+        """What partners are told of the own model, of which only slopes of moved points and the
+        scale of their metrics are made."""
+        if self._plan.link == "linear":
+            return Start(1.0, 0.0)
+        x, inverse = self._x[self._known], np.linalg.pinv(self._square, hermitian=True)
+        score = float(self._scores_alone[self._known].mean())
+        if not self._plan.noise:
+            return Start(float(self._slopes.mean()), score)
+        moves = x @ (inverse @ x.mean(axis=0)) * 2.0**self._unit
+        sway = float(np.abs(moves).max())
+        return Start(*told_start(seed, float(self._slopes.mean()), score, sway))
 
     def _unbounded(self, fit: Fitting) -> Floats | None:
         """What nothing bounds of rows' residuals (`_told`).

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.regression.columns import Columns
-from federated.regression.descent import Descent
+from federated.regression.descent import Descent, Metric
 from federated.regression.messages import Lanes, Layout, Ready, Sums
 from federated.regression.party import LINKED, Bins, Party, Words
 from federated.regression.plan import RegressionPlan
@@ -113,7 +113,7 @@ class Line(Party[Any]):
         and nothing that the partner says from here on changes it.
         """
         lasting = state.transcript.draw("lasting noise", SEED)
-        return replace(state, started=True, lasting=lasting)
+        return self._veiled(replace(state, started=True, lasting=lasting))
 
     def forget(self, state: Fitting) -> None:
         """The lookups of the evaluation before."""
@@ -144,9 +144,13 @@ class Line(Party[Any]):
         self._due_sums(state, sent)
         return self._sums(state, sent.sums)
 
-    def noise_within(self, back: Floats, unit: int) -> Floats:
-        """The covariance of the noise in a change of gradients."""
-        return self._noise_within(back, unit)
+    def own_noise(self, state: Fitting, back: Floats, own: Floats | None) -> Floats:
+        """Of the own inner products, `float64[vectors, k]` (`_own_noise`)."""
+        return self._own_noise(state, back, own)
+
+    def metric_of(self, state: Fitting, square: Floats, back: Floats) -> Metric:
+        """The own block of the first metric (`_metric_of`)."""
+        return self._metric_of(state, square, back)
 
     def tables(self, state: Fitting, flat: NDArray[np.int16]) -> list[Words]:
         """Each model's `uint64[2^grid_bits, ins, outs]`."""

@@ -97,7 +97,10 @@ class Ready:
 @message(0xE2)
 @dataclass(frozen=True)
 class Start:
-    """Label party, once all trees are made: mean curvature and score of its model alone."""
+    """Label party, once all trees are made: about the mean curvature and score of its own model.
+
+    With noise where sums have any (`noise.told_start`); 1 and 0 of a linear model.
+    """
 
     curvature: float
     score: float
@@ -200,7 +203,7 @@ class Sums:
 @message(0xE7)
 @dataclass(frozen=True)
 class Products:
-    """Inner products: of a feature party its own, rounded to 16 bits; then those of all."""
+    """Inner products, with own noise, of 16 bits: of a feature party its own; then those of all."""
 
     evaluation: _Evaluation
     numbers: Annotated[NDArray[np.float64], Array("float64", most=1 << 20)]

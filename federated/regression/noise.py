@@ -1,4 +1,4 @@
-"""Noise that one party adds to what the other opens, and roundings, from what a role has heard.
+"""Noise on what one party opens, of both, and on what it tells; roundings.
 
 What is opened again and again of the same rows has two noises: a fresh one, and one that stays.
 A mean over evaluations takes the fresh one away and leaves the other; a difference of two takes
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +21,31 @@ from numpy.typing import NDArray
 from federated.regression.schedule import Vector
 from psi.protocol import Random, Refused
 
-__all__ = ["WILD", "dithered", "gaussians", "lasting_noise", "noise_of"]
+__all__ = [
+    "OWN",
+    "WILD",
+    "Veil",
+    "dithered",
+    "gaussians",
+    "lasting_noise",
+    "noise_of",
+    "told_start",
+]
 
 Floats = NDArray[np.float64]
 _MOST = 2.0**54
+OWN = 0.5
+"""The noise that own inner products have, as a share of what the other party puts on own sums.
+
+As large as that it made credit_default's fits end too far from the optimum.
+"""
+_LEAST, _TIMES = 0.25, 8.0
+"""Of what is told of the label party's own model: the least noise, and how many times one record's
+part it is."""
+_STEPS = 8
+"""To the unit: the digits of what is told so."""
+_BENT, _BLURRED = 0.1, 0.1
+"""How far a first metric is from the rows' own, and what is told of the size of noise."""
 WILD = "use fewer columns, a larger penalty, or less noise: the fit does not settle"
 
 
@@ -61,6 +84,56 @@ def lasting_noise(
         drawn = hashlib.shake_256(hashlib.blake2s(name, key=seed, person=b"lastingn").digest())
         found.append(noise_of((1, len(deviations)), deviations, bits, drawn.digest))
     return np.concatenate(found)
+
+
+def told_start(seed: bytes, curvature: float, score: float, sway: float) -> tuple[float, float]:
+    """The mean slope and the mean score of an own model, as a partner is told them.
+
+    The same numbers have the same noise: who has this told again has nothing to average.
+
+    Args:
+        seed: secret.
+        sway: how far one record moves the score, and the logarithm of the slope, at most.
+    """
+    text = np.array([curvature, score, sway]).tobytes()
+    drawn = hashlib.shake_256(hashlib.blake2s(text, key=seed, person=b"starting").digest())
+    noise = gaussians(2, drawn.digest) * max(_LEAST, _TIMES * sway)
+    numbers = np.rint((np.array([np.log(curvature), score]) + noise) * _STEPS) / _STEPS
+    return float(np.exp(numbers[0])), float(numbers[1])
+
+
+@dataclass(frozen=True, repr=False)
+class Veil:
+    """What stays the same in a training of how a party's own numbers differ from its rows'.
+
+    Steps and inner products follow from opened sums by a metric, which follows from all rows: an
+    exact one would tell what one row fewer makes of it.
+    """
+
+    seed: bytes
+
+    def _random(self, name: str) -> Random:
+        key = hashlib.blake2s(name.encode(), key=self.seed, person=b"own veil").digest()
+        return lambda size: hashlib.shake_256(key).digest(size)
+
+    def bent(self, square: Floats) -> Floats:
+        """Near the inverse of a symmetric matrix of no direction below 0, `float64[k, k]`.
+
+        R' (1 + e G)' (1 + e G) R with R'R the inverse, G of standard normal numbers, e .1 / √k:
+        a metric like it, whose every direction is off by a tenth or so.
+        """
+        size = len(square)
+        values, vectors = np.linalg.eigh(square)
+        kept = values > 1e-12 * size * max(float(values[-1]), np.finfo(np.float64).tiny)
+        root = (vectors[:, kept] / np.sqrt(values[kept])).T
+        drawn = gaussians(len(root) ** 2, self._random("metric")).reshape(len(root), -1)
+        root += drawn @ root * (_BENT / max(1, len(root)) ** 0.5)
+        return np.asarray(root.T @ root)
+
+    def blurred(self, number: Any, name: str) -> Any:
+        """Times a factor near 1."""
+        (drawn,) = gaussians(1, self._random(name))
+        return number * float(np.exp(_BLURRED * drawn))
 
 
 def dithered(numbers: Floats, bits: int, random: Random) -> NDArray[np.uint64]:

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.regression.columns import Columns, check_layout, depths, largest, weights_of
-from federated.regression.descent import Descent
+from federated.regression.descent import Descent, Metric
 from federated.regression.messages import Lanes, Layout, Sums
-from federated.regression.noise import WILD, lasting_noise, noise_of
+from federated.regression.noise import OWN, WILD, Veil, gaussians, lasting_noise, noise_of
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import Floats
 from federated.regression.schedule import (
@@ -53,7 +53,7 @@ from federated.sharing.messages import (
     Zeroed,
 )
 from federated.sharing.seeds import BASE, choosing_seeds, delta_seeds
-from federated.sharing.transcript import Transcript
+from federated.sharing.transcript import SEED, Transcript
 from federated.sharing.trees import CHUNK
 from psi.kernels.subset_sums import add_to_bins
 from psi.protocol import Context, MisuseError, PeerError, Refused, Role, Turn, encode
@@ -178,6 +178,7 @@ class Party(Role[R]):
             own=np.zeros(0, np.uint64),
             theirs=np.zeros(0, np.uint64),
             gradients=none,
+            noise=none,
             limits=none,
             told=none,
             ranges=np.zeros((0, 2), np.int64),
@@ -368,6 +369,7 @@ class Party(Role[R]):
             own=own,
             theirs=theirs,
             gradients=none,
+            noise=none,
             told=none,
         )
 
@@ -442,14 +444,17 @@ class Party(Role[R]):
         `own` is what rows' residuals have of this side where nothing bounds it, in scores' units:
         the other side could tell a unit, or steer a step, so that noise of one unit hides nothing.
         """
-        vectors = self._evaluation(state).vectors
-        deviations = np.append(1.0, largest(state.layout)) * self._plan.noise
+        vectors, deviations = self._evaluation(state).vectors, self._deviations(state.layout)
         random = state.transcript.random(f"noise {state.number}")
-        fresh = deviations if own is None else deviations * _covering(own, state.unit)
+        fresh = deviations * _covering(own, state.unit)
         noise = noise_of((len(vectors), len(deviations)), fresh, self._scale, random)
         if state.lasting:
             noise = noise + lasting_noise(state.lasting, vectors, deviations, self._scale)
         return Sums(state.number, state.theirs + noise.ravel())
+
+    def _deviations(self, layout: Layout) -> Floats:
+        """Of noise on sums over all rows and a layout's columns, `float64[1 + integers]`."""
+        return np.append(1.0, largest(layout)) * self._plan.noise
 
     def _due_sums(self, state: Fitting, sent: Sums) -> None:
         """Raise `PeerError` unless the other side's share of the own sums is due."""
@@ -472,6 +477,19 @@ class Party(Role[R]):
             raise PeerError("sums beyond what residuals of these rows can have")
         return np.asarray(opened)
 
+    def _own_noise(self, state: Fitting, back: Floats, own: Floats | None) -> Floats:
+        """What this side's own inner products have on its opened gradients, `float64[vectors, k]`.
+
+        The other side knows its noise, so that these would be exact numbers of rows to it. `own`
+        is as in `_told`, `back` as in `_noise_within`.
+        """
+        size = len(self._evaluation(state).vectors), len(back)
+        if not state.veil:
+            return np.zeros((size[0], back.shape[1]))
+        drawn = gaussians(size[0] * size[1], state.transcript.random(f"own noise {state.number}"))
+        deviations = self._deviations(self._columns.layout) * _covering(own, state.unit) * OWN
+        return np.asarray((drawn.reshape(size) * deviations) @ back) * 2.0**state.unit
+
     def _reach(self) -> float:
         """The most that magnitudes of residuals can add up to, in their unit."""
         rows = float(np.count_nonzero(self._labelled))
@@ -482,12 +500,28 @@ class Party(Role[R]):
 
         `back`: sums over (all rows, integer columns) to gradients, `float64[1 + integers, k]`.
         """
-        most = np.append(1.0, largest(self._columns.layout)) * self._plan.noise
-        spread = back * most[:, None]
-        return np.asarray(spread.T @ spread) * 2.0 * 4.0**unit  # of two gradients
+        spread = back * self._deviations(self._columns.layout)[:, None]
+        # of two gradients, each with noise of both parties
+        return np.asarray(spread.T @ spread) * 2.0 * (1.0 + OWN**2) * 4.0**unit
+
+    def _metric_of(self, state: Fitting, square: Floats, back: Floats) -> Metric:
+        """The own block of the first metric: about the inverse of the curvature `square`."""
+        noise = self._noise_within(back, state.unit)
+        if not state.veil:
+            return Metric(np.asarray(np.linalg.pinv(square, hermitian=True)), noise)
+        veil = Veil(state.veil)
+        inverse = veil.bent(square)
+        spread = veil.blurred(float((inverse * noise).sum()), "spread")
+        return Metric(inverse, veil.blurred(noise, "noise"), spread)
+
+    def _veiled(self, state: Fitting) -> Fitting:
+        """With the seed of what own numbers are off by, drawn once all trees are turned."""
+        if not self._plan.noise:
+            return state
+        return replace(state, veil=state.transcript.draw("own veil", SEED))
 
 
-def _covering(own: Floats, unit: int) -> float:
+def _covering(own: Floats | None, unit: int) -> float:
     """How many units cover all of these: a power of two, and 1 at least."""
-    farthest = float(np.abs(own).max(initial=0.0)) * 2.0**-unit
+    farthest = 0.0 if own is None else float(np.abs(own).max(initial=0.0)) * 2.0**-unit
     return 2.0 ** max(0, math.ceil(math.log2(farthest))) if farthest > 1.0 else 1.0

@@ -114,7 +114,7 @@ class Opened:
     """Numbers that one party gets to know of all rows together in a regression.
 
     gradients: sums over a column (or over a fold's rows of it), each with the other's noise.
-    products: inner products of the other party's vectors, rounded to 16 bits, without noise.
+    products: inner products of the other party's vectors, with its own noise, of 16 bits.
     """
 
     gradients: int

@@ -67,16 +67,17 @@ class Fitting:
 
     asked, corrected, turned: numbers of this party's own trees that are so far; answered, proved,
     given: of the other side's. number: of the evaluation; last: of the full model's last one, by
-    now; sent, heard: its chunks. own, theirs:
-    shares of both sides' sums `uint64[vectors, 1 + integers]`, flat, the sum of all residuals
-    first. gradients: once opened, `float64[vectors, k]`, flat. models: the full one, then the
-    folds'. ranges `int64[models, 2]` of the evaluation's grids; shapes of its tables, none yet: not
-    told. At a feature party: answers, handed, passed: chunks of lookups that the label party
+    now; sent, heard: its chunks. own, theirs: shares of both sides' sums
+    `uint64[vectors, 1 + integers]`, flat, the sum of all residuals first. gradients: once opened,
+    `float64[vectors, k]`, flat; noise: what own inner products have on them. models: the full one,
+    then the folds'. ranges `int64[models, 2]` of the evaluation's grids; shapes of its tables,
+    none yet: not told. veil: the seed of what own numbers are off by (`noise.Veil`); none without
+    noise. At a feature party: answers, handed, passed: chunks of lookups that the label party
     answered, the party before it handed on, this one did; summed: whether the label party's sums
     came; pad: its seed, drawn by its final scores; before, after: those of the parties beside it,
-    which come in any order. At the label party: told: a partner's inner
-    products; limits: how far its step would go; limited: whether the latest step was taken;
-    lasting: the seed of the noise that stays, drawn once the partner's trees are turned.
+    which come in any order. At the label party: told: a partner's inner products; limits: how far
+    its step would go; limited: whether the latest step was taken; lasting: the seed of the noise
+    that stays, drawn once the partner's trees are turned.
     """
 
     transcript: Transcript
@@ -107,12 +108,14 @@ class Fitting:
     before: Annotated[bytes, Length(32)] = b""
     after: Annotated[bytes, Length(32)] = b""
     limited: bool = True
+    veil: Annotated[bytes, Length(32)] = b""
     lasting: Annotated[bytes, Length(32)] = b""
     limits: _Limits
     told: _Products
     own: _Sums
     theirs: _Sums
     gradients: _Gradients
+    noise: _Gradients
     ranges: Annotated[NDArray[np.int64], Array("int64", width=2, most=MOST_FOLDS)]
     shapes: Annotated[tuple[Annotated[int, Range(1, MOST_RANK)], ...], Length(2 * MOST_FOLDS)] = ()
     models: Annotated[tuple[Descent, ...], Length(1 + MOST_FOLDS)]

@@ -33,8 +33,11 @@ There the gradient has noise, and the point is off by the noise of the evaluatio
 def own_products(
     evaluation: Evaluation, state: Fitting, penalty: Floats, metric: Metric
 ) -> list[Floats]:
-    """This party's inner products, one array for each model that has a step, in their order."""
-    opened = state.gradients.reshape(len(evaluation.vectors), -1)
+    """This party's inner products, one array for each model that has a step, in their order.
+
+    They are of gradients with this party's own noise.
+    """
+    opened = (state.gradients + state.noise).reshape(len(evaluation.vectors), -1)
     if evaluation.models != (0,):
         found = []
         for model, sums in zip(evaluation.models, opened, strict=True):
@@ -65,25 +68,28 @@ def following(
     if len(told) != ends[-1]:
         raise PeerError(f"{len(told)} inner products found, {ends[-1]} expected")
     whole = np.split(told, ends[:-1])
-    opened = state.gradients.reshape(len(evaluation.vectors), -1)
+    noise = state.noise.reshape(len(evaluation.vectors), -1)
+    opened = state.gradients.reshape(noise.shape) + noise
     models, log = list(state.models), list(state.log)
     if evaluation.models == (0,):
         gradient = opened[0] + penalty * models[0].weights
-        models[0], left, floor = stepped(models[0], gradient, metric, whole[0])
+        models[0], left, floor = stepped(models[0], gradient, noise[0], metric, whole[0])
         log.append(Entry(evaluation.number, EVERY, left, floor, spans[0]))
         if evaluation.last:
             lefts = [entry.left for entry in log]
             models[0] = averaged(models[0], lefts if metric.noise.any() else lefts[-1:])
         share = (len(opened) - 2) / max(1, len(opened) - 1)
         for fold, sums in enumerate(opened[1:]):
-            model, left = forked(models[0], sums, metric, share, whole[1 + fold])
+            given = sums, noise[1 + fold]
+            model, left = forked(models[0], *given, metric, share, whole[1 + fold])
             models.append(model)
             log.append(Entry(evaluation.number, fold, left, floor, spans[0]))
     else:
         spans = spans if len(spans) == len(opened) else spans * len(opened)
         for at, (place, sums) in enumerate(zip(evaluation.models, opened, strict=True)):
             gradient = sums + penalty * models[place].weights
-            models[place], left, floor = stepped(models[place], gradient, metric, whole[at])
+            given = gradient, noise[at]
+            models[place], left, floor = stepped(models[place], *given, metric, whole[at])
             log.append(Entry(evaluation.number, place - 1, left, floor, spans[at]))
     last = state.last
     if evaluation.number < last and near_enough(log):
@@ -98,6 +104,7 @@ def following(
         models=tuple(models),
         log=tuple(log),
         gradients=np.zeros(0),
+        noise=np.zeros(0),
     )
 
 

@@ -207,7 +207,10 @@ MESSAGES: dict[str, dict[str, str]] = {
         ),
         "Ready": "how many columns the partner has, and how many values each has",
         **_TREES,
-        "Start": "of the receiver's own model the mean score and the mean curvature",
+        "Start": (
+            "of the receiver's own model the mean score and the mean curvature, with noise where "
+            "sums have any"
+        ),
         "Grids": "the range of the partner's part of the score, to a quarter",
         "Tables": "tables of numbers that follow from the ranges of the partners' scores",
         "Answers": "numbers of each row under pads, of which the other side gets a share of errors",
@@ -217,8 +220,8 @@ MESSAGES: dict[str, dict[str, str]] = {
         ),
         "Sums": "a random share of the other side's sums over all rows, with noise on it",
         "Products": (
-            "inner products of the partner's sums and steps, 16 bits each; to the partner those of "
-            "all parties added up"
+            "inner products of the partner's sums and steps, 16 bits each, with noise of its own "
+            "where sums have any; to the partner those of all parties added up"
         ),
         "Limits": "how far of several partners one takes its step, and how far all do",
         "Pad": "half of what seeds the numbers that two partners add and take away in final scores",

@@ -31,7 +31,7 @@ from psi.protocol import PeerError, Refused
 
 KEYS = {name: PartyKeys.generate(name) for name in ("bank", "bureau", "registry")}
 NOW = 1_800_000_000
-VOLE = Suites(align=PROTOCOLS["vole-malicious"].suite, train="half-tree-regression-v5")
+VOLE = Suites(align=PROTOCOLS["vole-malicious"].suite, train="half-tree-regression-v6")
 
 
 def terms(name: str, **changes: object) -> PartyTerms:
@@ -147,7 +147,7 @@ def test_canonical_bytes_round_trip() -> None:
         lambda data: data.replace(b'"row_bits":0', b'"row_bits":1'),
         lambda data: data.replace(b'"time":""', b'"time":"y"'),
         lambda data: data.replace(b'"validate_from":""', b'"validate_from":"2025-10-01"'),
-        lambda data: data.replace(b"half-tree-regression-v5", b"half-tree-regression-v0"),
+        lambda data: data.replace(b"half-tree-regression-v6", b"half-tree-regression-v0"),
         lambda data: data.replace(b'"keep_tags_days":0', b'"keep_tags_days":-1'),
         lambda data: data.replace(b'"task":"churn"', b'"task":"' + b"x" * 65 + b'"'),
     ],

@@ -294,7 +294,7 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
     if not terms.score_bits:
         score = _counted_words(contract, terms)
     span = f"at each evaluation the range of {partners}'s part, to a quarter, at the end its mean"
-    start = f"of {me}'s own model the mean score and curvature, once"
+    start = f"of {me}'s own model the mean score and curvature, once, roughly where sums have noise"
     folds = trained_on(terms) + ", and their validation fold" * bool(_folds(terms))
     folds += _label_words(contract, terms)
     found = [
@@ -368,7 +368,8 @@ def _sums(contract: Contract, terms: TrainTerms, to: str) -> str:
     return (
         f"{most}{gradients} sums over the training rows, of its own columns, "
         f"{_noise(terms, noise)}{lasting}, and with them its own coefficients; {most}{products} "
-        f"inner products of {' and '.join(others)}'s gradients and steps{added}, rounded to 16 bits"
+        f"inner products of {' and '.join(others)}'s gradients and steps{added}, of 16 bits, with "
+        "noise of their own where sums have any"
         f"{width * bool(seen)}"
     )
 

@@ -18,6 +18,7 @@ from federated.regression import (
     feature_party,
     label_bits,
     label_party,
+    label_rows,
     labels,
     noise,
     party,
@@ -289,7 +290,7 @@ def test_what_takes_the_moves_of_points_away_is_refused_or_small(monkeypatch: An
         return words
 
     monkeypatch.setattr(FeatureParty, "_slack", slack)
-    monkeypatch.setattr(label_party, "Start", lambda _, score: start(1000.0, score))
+    monkeypatch.setattr(label_rows, "Start", lambda _, score: start(1000.0, score))
     world.run(plan(ROWS, evaluations=2, noise=1.0))
     assert 0.2 < max(found) < 0.251
 

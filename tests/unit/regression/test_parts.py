@@ -161,7 +161,10 @@ def test_steps_from_halves_are_those_of_the_whole() -> None:
         whole = square @ (np.concatenate([way.weights for way in ways]) - wanted)
         parts = [whole[a], whole[b]]
         told = [products(w, g, m) for w, g, m in zip(ways, parts, metrics, strict=True)]
-        found = [stepped(ways[i], parts[i], metrics[i], told[0] + told[1]) for i in range(2)]
+        found = [
+            stepped(ways[i], parts[i], 0.0 * parts[i], metrics[i], told[0] + told[1])
+            for i in range(2)
+        ]
         ways, left = [each[0] for each in found], [each[1] for each in found]
         assert left[0] == left[1]
     assert np.abs(np.concatenate([way.weights for way in ways]) - wanted).max() < 1e-3

@@ -284,9 +284,10 @@ def test_what_a_restored_label_party_adds_to_all_evaluations_stays_the_same() ->
         again.restore(saved)
         again.receive(envelope)
         (fit,) = again.state.fitting
-        seeds.append((fit.lasting, fit.transcript.draw("noise 0", 8)))
+        seeds.append((fit.lasting, fit.transcript.draw("noise 0", 8), fit.veil))
     assert seeds[0][0] == seeds[1][0] != b""
     assert seeds[0][1] != seeds[1][1]
+    assert seeds[0][2] == seeds[1][2] != b""
 
 
 # lies

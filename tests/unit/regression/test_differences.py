@@ -1,0 +1,156 @@
+"""What two trainings tell whose rows differ by one: nothing that is exactly a number of their rows.
+
+Each attacker here knows all that a partner can know but the row it aims at. The victim's numbers
+are made by its role, of rows and gradients that the attacker chooses.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from federated.regression import LabelParty, party
+from federated.regression.noise import told_start
+from federated.regression.steps import own_products
+from tests.unit.regression.world import World, context, plan
+
+ROWS = 300
+
+
+def start_without(world: World, row: int, noise: float, own: int) -> tuple[float, float]:
+    """Curvature and score that a bank with `own` columns tells of all rows but one."""
+    rows = np.arange(len(world.y)) != row
+    terms = plan(len(world.y), noise=noise)
+    bank = LabelParty(context("bank"), ["bureau"], world.a[rows, :own], world.y[rows], plan=terms)
+    start = bank._start(secrets.token_bytes(32))
+    return start.curvature, start.score
+
+
+@pytest.mark.parametrize("own", [0, 3])
+def test_one_record_fewer_tells_no_label_by_the_start(own: int) -> None:
+    """The mean score falls where the label was 1. Under noise 90 signs are right by chance: of 90
+    coins less than half and six deviations, .5 + 6 × .053, are heads."""
+    world, aimed, right = World.of(ROWS, 60), range(90), {}
+    for noise in (0.0, 1.0):
+        hits = []
+        for row in aimed:
+            fewer, all_rows = (start_without(world, r, noise, own)[1] for r in (row, ROWS))
+            sign = np.sign(all_rows - fewer)  # two rounded numbers may be equal
+            hits.append(0.5 if not sign else float((sign > 0) == (world.y[row] == 1)))
+        right[noise] = np.mean(hits)
+    assert right[0.0] > 0.95
+    assert right[1.0] < 0.5 + 6 * 0.053
+
+
+def test_a_start_told_again_has_the_same_noise() -> None:
+    seed = secrets.token_bytes(32)
+    first = told_start(seed, 0.2, -1.0, 0.01)
+    assert first == told_start(seed, 0.2, -1.0, 0.01)
+    every = [told_start(secrets.token_bytes(32), 0.2, -1.0, 0.1) for _ in range(300)]
+    curvatures, scores = np.log(np.array(every)[:, 0] / 0.2), np.array(every)[:, 1] + 1.0
+    # eight times what one record moves; 300 draws are within 6 / √600 of it
+    for found in (curvatures, scores):
+        assert abs(found.std() / 0.8 - 1) < 6 / np.sqrt(600)
+        assert abs(found.mean()) < 6 * 0.8 / np.sqrt(300)
+    assert (np.array(every)[:, 1] * 8 % 1 == 0).all()
+
+
+class Caught:
+    """A party in the midst of a training: its inner products of any gradient."""
+
+    def __init__(self, name: str, monkeypatch: Any, *, noise: float, evaluations: int = 1) -> None:
+        caught: dict[str, Any] = {}
+        original = party.Party._sums
+
+        def opening(self: Any, state: Any, told: Any) -> Any:
+            caught[self.context.party] = state
+            return original(self, state, told)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(party.Party, "_sums", opening)
+            self.world = World.of(ROWS, 61)
+            terms = plan(ROWS, evaluations=evaluations, noise=noise)
+            _, _, pair = self.world.run(terms)
+        roles: dict[str, Any] = pair.roles
+        self.role = roles[name]
+        self.line: Any = self.role._lines[-1] if name == "bank" else self.role
+        self.state: Any = caught[name]
+        self.metric = self.role._metric(self.state)
+
+    def told(self, gradient: np.ndarray, hears: bytes = b"") -> float:
+        """g·H g of a first evaluation, after other messages."""
+        state = replace(self.state, transcript=self.state.transcript.hear(hears))
+        noise = self.line._own_noise(state, self.role._back, None)
+        state = replace(state, gradients=gradient, noise=noise.ravel())
+        evaluation = self.role._evaluation(state)
+        (found,) = own_products(evaluation, state, 0.0 * self.role._penalty, self.metric)
+        return float(found[0])
+
+    def known_noise(self, seed: int, times: float = 1.0) -> np.ndarray:
+        """A gradient of nothing but the other party's noise."""
+        deviations = self.line._deviations(self.line._columns.layout)
+        drawn = np.random.default_rng(seed).normal(size=len(deviations))
+        return np.asarray((drawn * deviations) @ self.role._back) * times
+
+
+def test_a_label_party_reads_no_row_s_length_from_inner_products(monkeypatch: Any) -> None:
+    """It takes all rows but one out of the residuals and adds no noise: the partner's gradient is
+    that row's columns, and g·H g their length."""
+    near = {}
+    for noise in (0.0, 1.0):
+        bureau = Caught("bureau", monkeypatch, noise=noise)
+        rows = bureau.role._x
+        exact = np.einsum("ij,jk,ik->i", rows, bureau.metric.inverse, rows)
+        told = np.array([bureau.told(row, str(at).encode()) for at, row in enumerate(rows)])
+        near[noise] = float(np.corrcoef(told, exact)[0, 1])
+    assert near[0.0] > 0.999
+    # two columns' noise: .26 to .47, and of more columns less
+    assert near[1.0] < 0.8
+
+
+def test_a_partner_reads_no_metric_through_its_own_noise(monkeypatch: Any) -> None:
+    """The label party's gradient of a first evaluation is the partner's noise n, which it knows:
+    n·H n was an exact number of rows and labels."""
+    for noise, times in ((0.0, 1.0), (1.0, 1.0), (1.0, 1000.0)):
+        bank = Caught("bank", monkeypatch, noise=noise)
+        exact_metric = np.linalg.inv(bank.role._square)
+        off = []
+        for seed in range(40):
+            known = (
+                bank.known_noise(seed, times)
+                if noise
+                else np.random.default_rng(seed).normal(size=len(exact_metric))
+            )
+            off.append(bank.told(known, bytes([seed])) / (known @ exact_metric @ known) - 1)
+        if not noise:
+            assert np.abs(off).max() < 1e-4
+        elif times == 1.0:
+            assert np.std(off) > 0.15  # .6 to 4, fresh in each evaluation
+        else:  # noise a thousand times too large: what is left of the metric is off, and stays so
+            assert np.abs(off).mean() > 2 / ROWS  # .037 to .12, where a row is worth .003
+            assert bank.told(known, b"a") == pytest.approx(bank.told(known, b"b"), rel=5e-3)
+
+
+def test_metrics_of_two_trainings_differ_by_more_than_a_row(monkeypatch: Any) -> None:
+    """Whatever a partner reads of a label party's metric, another training draws another one."""
+    first, second = (Caught("bank", monkeypatch, noise=1.0) for _ in range(2))
+    square = first.role._square
+    row = np.append(1.0, first.world.a[7])
+    slope = 0.2
+    values, vectors = np.linalg.eigh(square)
+    root = vectors / np.sqrt(values)
+
+    def apart(one: np.ndarray, other: np.ndarray) -> float:
+        difference = np.linalg.inv(root) @ (one - other) @ np.linalg.inv(root).T
+        return float(np.linalg.norm(difference))
+
+    by_row = apart(np.linalg.inv(square), np.linalg.inv(square - slope * np.outer(row, row)))
+    drawn = apart(first.metric.inverse, second.metric.inverse)
+    assert drawn > 5 * by_row
+    assert first.metric.spread != second.metric.spread
+    exact = float((first.metric.inverse * first.metric.noise).sum())
+    assert first.metric.spread != pytest.approx(exact, rel=1e-6)
