@@ -14,7 +14,15 @@ from typing import Any
 from federated.ledger.export import Event, events
 from federated.ledger.lines import read_ledger
 
-__all__ = ["DECISIONS", "JobLine", "LedgerLine", "job_lines", "ledger_lines", "selected"]
+__all__ = [
+    "DECISIONS",
+    "JobLine",
+    "LedgerLine",
+    "job_lines",
+    "ledger_lines",
+    "messages_of",
+    "selected",
+]
 
 DECISIONS = ("approved", "refused")
 """Kinds of lines that say yes or no: by a rule, an officer, the guard or the policy."""
@@ -112,3 +120,15 @@ def selected(
             inside = (since is None or when >= since) and (until is None or when < until)
             if inside and (not wanted or event["event"] in wanted):
                 yield event
+
+
+def messages_of(body: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """What a line on a frame tells of messages: of each kind their number and bytes.
+
+    The bytes are the frame's: what a bundle has beside its messages counts for its first kind.
+    """
+    kinds = {kind: (count, size) for kind, (count, size) in body.get("messages", {}).items()}
+    if not kinds:
+        return {body["message"]: (1, body["bytes"])}
+    first, rest = next(iter(kinds)), body["bytes"] - sum(size for _, size in kinds.values())
+    return kinds | {first: (kinds[first][0], kinds[first][1] + rest)}

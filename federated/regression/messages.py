@@ -68,7 +68,7 @@ class Layout:
     columns: Annotated[int, Range(0, MOST_COLUMNS)]
 
 
-@message(0xE0)
+@message(0xE0, bundled=True)
 @dataclass(frozen=True, kw_only=True)
 class Setup:
     """Label party: the plan's digest, its rows with a label, their folds (-1: none), its trees.
@@ -86,7 +86,7 @@ class Setup:
     layout: Layout
 
 
-@message(0xE1)
+@message(0xE1, bundled=True)
 @dataclass(frozen=True)
 class Ready:
     """Feature party: its trees."""
@@ -94,7 +94,7 @@ class Ready:
     layout: Layout
 
 
-@message(0xE2)
+@message(0xE2, bundled=True)
 @dataclass(frozen=True)
 class Start:
     """Label party, once all trees are made: about the mean curvature and score of its own model.
@@ -106,7 +106,7 @@ class Start:
     score: float
 
 
-@message(0xE3)
+@message(0xE3, bundled=True)
 @dataclass(frozen=True)
 class Grids:
     """Feature party: how far the latest steps go; of each model its score's range, in quarters.
@@ -120,7 +120,7 @@ class Grids:
     ranges: Annotated[NDArray[np.int64], Array("int64", width=2, most=MOST_FOLDS)]
 
 
-@message(0xEB)
+@message(0xEB, bundled=True)
 @dataclass(frozen=True)
 class Tables:
     """Label party: of each model the table of a feature party's lookup.
@@ -135,7 +135,7 @@ class Tables:
     ones: Annotated[NDArray[np.float64], Array("float64", most=MOST_FOLDS * MOST_RANK)]
 
 
-@message(0xE4)
+@message(0xE4, bundled=True)
 @dataclass(frozen=True)
 class Answers:
     """Label party: padded lanes of the lookups of a chunk, and their nonce."""
@@ -146,7 +146,7 @@ class Answers:
     lanes: Annotated[NDArray[np.uint8], Array("uint8", most=8 * MOST_FOLDS * MOST_RANK * CHUNK)]
 
 
-@message(0xEC)
+@message(0xEC, bundled=True)
 @dataclass(frozen=True)
 class Handed:
     """One feature party to another: its shares of a chunk `uint64[rows, lanes]`, flat.
@@ -180,7 +180,7 @@ class Pad:
     seed: Annotated[bytes, Length(32)]
 
 
-@message(0xE5)
+@message(0xE5, bundled=True)
 @dataclass(frozen=True)
 class Lanes:
     """Either: padded lanes of its share of the residuals under each of the other's trees."""
@@ -191,7 +191,7 @@ class Lanes:
     lanes: Annotated[NDArray[np.uint8], Array("uint8", most=1 << 30)]
 
 
-@message(0xE6)
+@message(0xE6, bundled=True)
 @dataclass(frozen=True)
 class Sums:
     """Either: its share, with its noise, of the other's sums: `uint64[vectors, integers + 1]`."""
@@ -200,7 +200,7 @@ class Sums:
     sums: Annotated[NDArray[np.uint64], Array("uint64", most=_MOST_NUMBERS)]
 
 
-@message(0xE7)
+@message(0xE7, bundled=True)
 @dataclass(frozen=True)
 class Products:
     """Inner products, with own noise, of 16 bits: of a feature party its own; then those of all."""

@@ -31,7 +31,7 @@ from federated.regression.schedule import (
     schedule,
 )
 from federated.regression.states import Fitting, Linking
-from federated.sharing.chunks import coin_of, name_of
+from federated.sharing.chunks import coin_of, name_of, window_of
 from federated.sharing.kept import (
     Index,
     IndexKeys,
@@ -54,7 +54,6 @@ from federated.sharing.messages import (
 )
 from federated.sharing.seeds import BASE, choosing_seeds, delta_seeds
 from federated.sharing.transcript import SEED, Transcript
-from federated.sharing.trees import CHUNK
 from psi.kernels.subset_sums import add_to_bins
 from psi.protocol import Context, MisuseError, PeerError, Refused, Role, Turn, encode
 from psi.vole_malicious import base_ot
@@ -65,8 +64,8 @@ R = TypeVar("R")
 Words = NDArray[np.uint64]
 Bins = NDArray[np.uint16]
 
-WINDOW = 4
-"""Chunks of trees under way at a time; more where they are small."""
+WINDOW = 8
+"""Whole chunks of trees under way at a time."""
 AHEAD = 2
 """Chunks of lanes under way."""
 _SLACK = 1.01
@@ -251,8 +250,7 @@ class Party(Role[R]):
     def _ask(self, state: Fitting) -> tuple[Fitting, list[Asked]]:
         """Transfers for the trees that may be under way."""
         own = self._own(state)
-        window = WINDOW + (1 << 18) // min(self._rows, CHUNK)
-        last = min(self._due(state, own), state.turned + window)
+        last = min(self._due(state, own), state.turned + window_of(self._rows, WINDOW))
         index, messages = Index(self.context.store, state.keys), []
         for number in range(state.asked, last):
             place = own.of(number)

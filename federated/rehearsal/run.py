@@ -25,6 +25,7 @@ from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import read_ledger
+from federated.ledger.listing import messages_of
 from federated.node.in_process import Player, first_failed, play
 from federated.node.participant import Participant
 from federated.rehearsal.excerpt import Excerpt
@@ -302,9 +303,10 @@ def _exchanges(ledger: Path) -> tuple[Exchange, ...]:
     for line in read_ledger(ledger):
         if line["kind"] in ("sent", "received"):
             body = line["body"]
-            key = (_place(body["step"]), line["kind"], body["peer"], body["message"])
-            count, size = found.get(key, (0, 0))
-            found[key] = (count + 1, size + body["bytes"])
+            for kind, (count, size) in messages_of(body).items():
+                key = (_place(body["step"]), line["kind"], body["peer"], kind)
+                before = found.get(key, (0, 0))
+                found[key] = (before[0] + count, before[1] + size)
     order = dict.fromkeys(step for step, *_ in found)
     return tuple(
         Exchange(*key, *sums) for step in order for key, sums in found.items() if key[0] == step

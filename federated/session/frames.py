@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.ledger.lines import Head, Ledger, check_head
 from federated.session.arrivals import Arrivals
+from federated.session.bundles import bundled, kinds_of, parted
 from federated.session.farewell import Farewell
 from federated.session.handshakes import Handshakes, Plain
 from federated.session.journal import Journal, Point
@@ -196,7 +197,7 @@ class Frames:
     def seal(self, envelopes: Iterable[Envelope]) -> list[Sealed]:
         """Seal with the present ledger head, and keep: a kill afterwards sends them again."""
         head, sealed = self._ledger.head().to_bytes(), []
-        for envelope in envelopes:
+        for envelope in bundled(envelopes):
             frame = self.channels[envelope.receiver].seal(envelope, head)
             sealed.append(Sealed(envelope, frame, encode(frame)))
         for one in sealed:
@@ -228,8 +229,11 @@ class Frames:
 
     # in
 
-    def next(self, step: str, record: StepRecord) -> Envelope | None:
-        """The next envelope of a step, None for a repeat. Raises `PeerGone` if a peer has left."""
+    def next(self, step: str, record: StepRecord) -> list[Envelope]:
+        """What the next frame of a step brings, nothing for a repeat.
+
+        Raises `PeerGone` if a peer has left.
+        """
         frame = self._arrivals.take(step)
         while frame is None:
             if self._gone_peer is not None:
@@ -247,7 +251,7 @@ class Frames:
             else:
                 head = self._peer_head(frame.sender)
                 self._note("received", frame.sender, frame, envelope.payload, head=head.plain())
-        return envelope
+        return [] if envelope is None else parted(envelope)
 
     def listen(self, over: threading.Event, gone: Callable[[FedprofileError], None]) -> None:
         """Until `over`, for a party that waits for a person: answer who comes back, keep the rest.
@@ -370,7 +374,9 @@ class Frames:
         return reason_of(frame.sender, word)
 
     def _note(self, way: str, peer: str, frame: SealedFrame, payload: bytes, **more: Any) -> None:
-        kind = peek(payload)
+        kind, kinds = peek(payload), kinds_of(payload)
+        if kinds:
+            more["messages"] = kinds
         self._ledger.frame(
             way,
             peer,

@@ -45,7 +45,7 @@ from psi.protocol import (
     encode,
 )
 
-__all__ = ["Progress", "Session", "StepRecord"]
+__all__ = ["Progress", "Session", "StepRecord", "together"]
 
 R = TypeVar("R")
 
@@ -228,12 +228,13 @@ class Session:
         self._emit(step, role, turn, record)
         while turn.result is None:
             role.ahead()
-            envelope = self._frames.next(step, record)
-            if envelope is None:
+            envelopes = self._frames.next(step, record)
+            if not envelopes:
                 continue
-            if peers is not None and envelope.sender not in peers:
-                raise PeerError(f"{envelope.sender} has no part in this step", step=step)
-            turn = role.receive(envelope)
+            sender = envelopes[0].sender
+            if peers is not None and sender not in peers:
+                raise PeerError(f"{sender} has no part in this step", step=step)
+            turn = together([role.receive(envelope) for envelope in envelopes])
             self._emit(step, role, turn, record)
         record.seconds = time.monotonic() - begun
         self.tell(step, 1.0)
@@ -330,3 +331,12 @@ class Session:
             key = hashlib.sha256(self.keys.sign_organisation(_RESULTS_KEY + self.id)).digest()
             found = hmac.digest(key, pack(result, RESULTS), "sha256")
             self.ledger.once("result", step=step, hmac=found.hex())
+
+
+def together(turns: list[Outgoing[R]]) -> Outgoing[R]:
+    """What a role wants done after all messages of a frame; the last may bring a result."""
+    return Outgoing(
+        tuple(message for turn in turns for message in turn.messages),
+        turns[-1].result,
+        next((turn.progress for turn in reversed(turns) if turn.progress is not None), None),
+    )

@@ -13,7 +13,15 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.sharing.chunks import WINDOW, Chunk, checked, chunks_of, coin_of, name_of, shares_of
+from federated.sharing.chunks import (
+    Chunk,
+    checked,
+    chunks_of,
+    coin_of,
+    name_of,
+    shares_of,
+    window_of,
+)
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import (
     MOST_COLUMNS,
@@ -198,8 +206,8 @@ class BinHolder(Role[list[Lanes]]):
         """Add a chunk's values up."""
         del peer
         state, chunk = self._next(state, sent, state.added, state.checked)
-        if chunk.place:
-            self.context.store.put("trees", chunk.place - 1, np.zeros((0, 0, 2), np.uint64))
+        if chunk.place >= (window := window_of(self._rows)):  # no frame brings so many
+            self.context.store.put("trees", chunk.place - window, np.zeros((0, 0, 2), np.uint64))
         if len(sent.lanes) != chunk.rows * self._lanes or len(sent.nonce) != NONCE:
             raise PeerError("values of another shape")
         trees, _ = self._kept(chunk).turned(self._of(chunk))
@@ -217,7 +225,7 @@ class BinHolder(Role[list[Lanes]]):
     def _ask(self, state: Adding) -> Turn[list[Lanes]]:
         """Transfers for the chunks that may be under way."""
         side, messages = self._side(state), []
-        last = min(state.added + WINDOW, len(self._chunks))
+        last = min(state.added + window_of(self._rows), len(self._chunks))
         for chunk in self._chunks[state.asked : last]:
             asked, nonce, sent = BinTrees.ask(
                 side, chunk.place, chunk.rows, chunk.depth, self._random(state, chunk)

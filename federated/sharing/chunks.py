@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from federated.sharing.trees import CHUNK, padded
 
-__all__ = ["WINDOW", "Chunk", "checked", "chunks_of", "coin_of", "name_of", "shares_of"]
+__all__ = ["Chunk", "checked", "chunks_of", "coin_of", "name_of", "shares_of", "window_of"]
 
 Lanes = NDArray[np.uint64]
 
 WINDOW = 4
-"""Chunks that are under way at a time."""
+"""Whole chunks that are under way at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ def chunks_of(rows: int, depths: tuple[int, ...]) -> list[Chunk]:
     ranges = [(low, min(low + CHUNK, rows)) for low in range(0, rows, CHUNK)]
     every = [(column, *ends, depth) for column, depth in enumerate(depths) for ends in ranges]
     return [Chunk(place, *each) for place, each in enumerate(every)]
+
+
+def window_of(rows: int, whole: int = WINDOW) -> int:
+    """Chunks under way at a time: more where few rows make them small, so that many go together."""
+    return whole * max(1, CHUNK // rows)
 
 
 def checked(depths: Sequence[int]) -> bool:

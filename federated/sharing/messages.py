@@ -39,7 +39,7 @@ _Place = Annotated[int, Range(0, MOST_COLUMNS * (MOST_ROWS // CHUNK))]
 _Nonce = Annotated[bytes, Length(NONCE)]
 
 
-@message(0x80)
+@message(0x80, bundled=True)
 @dataclass(frozen=True)
 class Offer:
     """Bin holder: its point of the base transfers; rows, and levels of each column's trees."""
@@ -49,7 +49,7 @@ class Offer:
     depths: Annotated[tuple[Annotated[int, Range(1, MOST_DEPTH)], ...], Length(MOST_COLUMNS)]
 
 
-@message(0x81)
+@message(0x81, bundled=True)
 @dataclass(frozen=True)
 class Points:
     """Value holder: a pair of points a base transfer; how many lanes a row it will send."""
@@ -58,7 +58,7 @@ class Points:
     lanes: Annotated[int, Range(1, MOST_LANES)]
 
 
-@message(0x82)
+@message(0x82, bundled=True)
 @dataclass(frozen=True)
 class Seeds:
     """Bin holder: masked sums of its trees of seeds, and their check."""
@@ -66,7 +66,7 @@ class Seeds:
     sent: Annotated[bytes, Length(SENT)]
 
 
-@message(0x83)
+@message(0x83, bundled=True)
 @dataclass(frozen=True)
 class Asked:
     """Bin holder: transfers for the trees of one chunk under a nonce, and their row check."""
@@ -78,7 +78,7 @@ class Asked:
     digest: Annotated[bytes, Length(32)]
 
 
-@message(0x84)
+@message(0x84, bundled=True)
 @dataclass(frozen=True)
 class Corrected:
     """Value holder: corrections of a chunk's trees, flat, and the nonce of their keys."""
@@ -88,7 +88,7 @@ class Corrected:
     told: Annotated[NDArray[np.uint64], Array("uint64", most=2 * CHUNK * MOST_DEPTH)]
 
 
-@message(0x85)
+@message(0x85, bundled=True)
 @dataclass(frozen=True)
 class Challenged:
     """Bin holder: the nonce of the check of a chunk's trees."""
@@ -97,7 +97,7 @@ class Challenged:
     nonce: _Nonce
 
 
-@message(0x86)
+@message(0x86, bundled=True)
 @dataclass(frozen=True)
 class Zeroed:
     """Value holder: a batch of zeros, and its own sums."""
@@ -107,7 +107,7 @@ class Zeroed:
     sums: Annotated[NDArray[np.uint64], Array("uint64", most=1 << MOST_DEPTH)]
 
 
-@message(0x87)
+@message(0x87, bundled=True)
 @dataclass(frozen=True)
 class Turned:
     """Bin holder: each row's bin under the pad that its tree was made for."""
@@ -116,7 +116,7 @@ class Turned:
     turns: Annotated[NDArray[np.uint16], Array("uint16", most=CHUNK)]
 
 
-@message(0x88)
+@message(0x88, bundled=True)
 @dataclass(frozen=True)
 class Values:
     """Value holder: a batch of padded values, lane by lane of 64 bits, flat."""

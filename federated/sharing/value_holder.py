@@ -14,7 +14,15 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.sharing.chunks import WINDOW, Chunk, checked, chunks_of, coin_of, name_of, shares_of
+from federated.sharing.chunks import (
+    Chunk,
+    checked,
+    chunks_of,
+    coin_of,
+    name_of,
+    shares_of,
+    window_of,
+)
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import (
     MOST_COLUMNS,
@@ -180,7 +188,7 @@ class ValueHolder(Role[list[Lanes]]):
 
     def on_asked(self, state: Giving, sent: Asked, peer: str) -> Turn[list[Lanes]]:
         """Make a chunk's trees, and send what corrects the other side's."""
-        state, chunk = self._next(state, sent, state.answered, state.given + WINDOW)
+        state, chunk = self._next(state, sent, state.answered, state.given + window_of(self._rows))
         shaped = not len(sent.rows) % GROUPS and len(sent.sums) == CHECKED
         if not shaped or len(sent.nonce) != NONCE:
             raise PeerError("transfers of another shape")
@@ -206,8 +214,8 @@ class ValueHolder(Role[list[Lanes]]):
     def on_turned(self, state: Giving, sent: Turned, peer: str) -> Turn[list[Lanes]]:
         """A chunk's values, padded."""
         state, chunk = self._next(state, sent, state.given, state.proved)
-        if chunk.place:  # the one before is given, and a state that says so is saved
-            self.context.store.put("first", chunk.place - 1, np.zeros((0, 2), np.uint64))
+        if chunk.place >= (window := window_of(self._rows)):  # given, by a state that is saved
+            self.context.store.put("first", chunk.place - window, np.zeros((0, 2), np.uint64))
         trees = self._trees(state, chunk).turned(sent.turns)
         values = np.zeros((chunk.rows, self._lanes), np.uint64)
         values[: chunk.high - chunk.low] = self._give(chunk.low, chunk.high)

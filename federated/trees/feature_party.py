@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.sharing.chunks import window_of
 from federated.sharing.kept import Index, batch_nonce
 from federated.sharing.messages import Asked, Corrected, Points, Seeds, Turned, Zeroed
 from federated.sharing.seeds import GROUPS
 from federated.sharing.transfers import CHECKED, Transfers
-from federated.sharing.trees import CHUNK
 from federated.tables.encoding import DEFAULT_SUPPORT
 from federated.trees import row_bits
 from federated.trees.layout import Layout
@@ -112,8 +112,7 @@ class FeatureParty(Party[FeatureTrees]):
     # trees of seeds, chunk by chunk of all columns
 
     def _ask(self, state: Offering) -> tuple[Offering, list[Asked]]:
-        window = WINDOW + (1 << 18) // min(self._rows, CHUNK)
-        last = min(self._places, state.turned + window)
+        last = min(self._places, state.turned + window_of(self._rows, WINDOW))
         index = Index(self.context.store, state.keys)
         asked = [
             index.ask(state.transcript, place, self._own(place), self._layout.depths[column])

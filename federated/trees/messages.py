@@ -28,7 +28,7 @@ _Chunk = Annotated[int, Range(0, MOST_ROWS // CHUNK)]
 _Nonce = Annotated[bytes, Length(NONCE)]
 
 
-@message(0xC0)
+@message(0xC0, bundled=True)
 @dataclass(frozen=True)
 class Begin:
     """Label party: the plan's digest, how many rows it has, the point of its base transfers."""
@@ -38,7 +38,7 @@ class Begin:
     point: Annotated[bytes, Length(32)]
 
 
-@message(0xC1)
+@message(0xC1, bundled=True)
 @dataclass(frozen=True)
 class Ready:
     """Feature party: its columns' cells, and the point of its base transfers."""
@@ -47,7 +47,7 @@ class Ready:
     point: Annotated[bytes, Length(32)]
 
 
-@message(0xC2)
+@message(0xC2, bundled=True)
 @dataclass(frozen=True)
 class Lanes:
     """Label party: padded g and h of one level's nodes, of each column and row, flat."""
@@ -58,7 +58,7 @@ class Lanes:
     lanes: Annotated[NDArray[np.uint32], Array("uint32", most=1 << 30)]
 
 
-@message(0xC3)
+@message(0xC3, bundled=True)
 @dataclass(frozen=True, kw_only=True)
 class Choices:
     """Label party: transfers for the bit of each row that it may learn, and what turns them."""
@@ -72,7 +72,7 @@ class Choices:
     turns: Annotated[NDArray[np.uint8], Array("uint8", most=CHUNK)]
 
 
-@message(0xC4)
+@message(0xC4, bundled=True)
 @dataclass(frozen=True)
 class RowBits:
     """Feature party: the sides of each row by every split that it has won, masked."""

@@ -31,8 +31,8 @@ __all__ = ["Party", "drawn_rows"]
 R = TypeVar("R")
 Shares = NDArray[np.uint32]
 
-WINDOW = 4
-"""Chunks of trees of seeds under way at a time; more where they are small."""
+WINDOW = 8
+"""Whole chunks of trees of seeds under way at a time."""
 
 
 class Party(Role[R]):

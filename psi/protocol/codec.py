@@ -118,11 +118,16 @@ class _Field:
 
 _BY_TYPE: dict[int, type] = {}
 _TYPE_OF: dict[type, int] = {}
+_BUNDLED: set[type] = set()
 _FIELDS: dict[type, tuple[_Field, ...]] = {}
 
 
-def message(number: int) -> Callable[[type[T]], type[T]]:
-    """Register a frozen dataclass as the message of type byte `number` (1 to 255)."""
+def message(number: int, *, bundled: bool = False) -> Callable[[type[T]], type[T]]:
+    """Register a frozen dataclass as the message of type byte `number` (1 to 255).
+
+    With `bundled` a driver may put it into one frame with other such messages of its turn: a role
+    that hears it once more, from a state before all of them, says the same.
+    """
 
     def register(cls: type[T]) -> type[T]:
         taken = _BY_TYPE.get(number, cls)
@@ -133,6 +138,8 @@ def message(number: int) -> Callable[[type[T]], type[T]]:
             raise MisuseError(f"message type {number} found, 1 to 255 allowed")
         _BY_TYPE[number] = cls
         _TYPE_OF[cls] = number
+        if bundled:
+            _BUNDLED.add(cls)
         if hasattr(cls.__repr__, "__wrapped__"):  # the dataclass's own
             setattr(cls, "__repr__", _shown)  # noqa: B010
         return cls
@@ -194,6 +201,11 @@ def decode(data: bytes | memoryview, *allowed: type[T]) -> T:
 def peek(data: bytes | memoryview) -> type | None:
     """The class of the message in `data`, by its type byte alone; None if unknown."""
     return _BY_TYPE.get(data[1]) if len(data) >= 2 and data[0] == VERSION else None
+
+
+def may_bundle(data: bytes | memoryview) -> bool:
+    """Whether the message in `data` may go into one frame with others of its turn."""
+    return peek(data) in _BUNDLED
 
 
 def _names(classes: tuple[type, ...]) -> str:

@@ -16,6 +16,7 @@ from federated.keys.party_keys import PartyKeys
 from federated.ledger.account import read_account, verify_ledger
 from federated.ledger.compare import compare
 from federated.node.participant import Participant
+from federated.session import bundles
 from federated.session.routers import Endpoint, MemoryRouter
 from federated.session.session import Session
 from federated.steps.outcome import Outcome
@@ -138,9 +139,10 @@ def test_a_job_goes_on_after_a_kill(sections: Path, tmp_path: Path) -> None:
 
 
 def test_frames_heard_again_after_a_kill_bring_the_heads_of_their_time(
-    sections: Path, tmp_path: Path
+    sections: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed among the frames of one turn: a point is saved before sending only."""
+    monkeypatch.setattr(bundles, "LARGEST", 0)  # a turn has many, as one of larger messages
     plain = play(sections, tmp_path / "plain", {})
     for fatal in (90, 91):
         home = tmp_path / f"bureau-{fatal}"
@@ -154,8 +156,8 @@ def test_frames_heard_again_after_a_kill_bring_the_heads_of_their_time(
 def test_a_job_goes_on_wherever_it_is_killed(sections: Path, tmp_path: Path, victim: str) -> None:
     plain = play(sections, tmp_path / "plain", {})
     back = 0
-    # of 190 frames every 41st, other ones of each party: a job takes two seconds
-    for fatal in range(1 + 23 * NAMES.index(victim), plain[victim].frames + 1, 41):
+    # of 90 frames every 19th, other ones of each party: a job takes two seconds
+    for fatal in range(1 + 9 * NAMES.index(victim), plain[victim].frames + 1, 19):
         home = tmp_path / f"{victim}-{fatal}"
         parties = play(sections, home, {victim: fatal})
         back += parties[victim].lives == 2

@@ -41,7 +41,7 @@ class Extension:
     digest: Annotated[bytes, Length(32)]
 
 
-@message(0xF3)
+@message(0xF3, bundled=True)
 @dataclass(frozen=True)
 class SplitAsk:
     """Label party: transfers, in which it chooses by its constants, shares and random numbers."""

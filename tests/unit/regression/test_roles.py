@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federated.regression import FeatureParty, LabelParty, opened_numbers, party, schedule
+from federated.regression import FeatureParty, LabelParty, opened_numbers, schedule
 from federated.regression.messages import (
     Answers,
     Grids,
@@ -27,6 +27,7 @@ from federated.sharing.messages import Corrected, Turned
 from psi.protocol import MemoryStore, MisuseError, Pair, PeerError, decode, encode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
+from tests.unit.frames import FramedPair, heard
 from tests.unit.regression.world import World, centre, plan, weights
 
 
@@ -88,7 +89,7 @@ def test_a_label_party_may_have_no_column() -> None:
 
 
 def test_several_chunks_of_rows_are_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (party, schedule, chunks, trees):
+    for module in (schedule, chunks, trees):
         monkeypatch.setattr(module, "CHUNK", 128)
     world = World.of(420, 4)
     bank, bureau, pair = world.run(plan(420, evaluations=7, folds=3))
@@ -180,7 +181,7 @@ def test_roles_made_again_after_each_message_say_the_same(kept: bool, link: str)
             return world.label_party(terms, store=stores[name], **more)
         return world.feature_party(terms, store=stores[name])
 
-    run = Pair(made("bank"), made("bureau"))
+    run = (FramedPair if kept else Pair)(made("bank"), made("bureau"))
     for name, role in run.roles.items():
         run._take(name, role.start())
     while run._queue:
@@ -188,9 +189,9 @@ def test_roles_made_again_after_each_message_say_the_same(kept: bool, link: str)
             envelope = decode(run._queue[0], Envelope)
             name = envelope.receiver
             early, again = run.roles[name].save(), made(name)
-            said = run.roles[name].receive(envelope)
+            said = heard(run.roles[name], envelope)
             again.restore(early)
-            assert [e.payload for e in again.receive(envelope).messages] == [
+            assert [e.payload for e in heard(again, envelope).messages] == [
                 e.payload for e in said.messages
             ]
             again = made(name)

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from federated.regression import FeatureParty, LabelParty, opened_numbers, party, schedule
+from federated.regression import FeatureParty, LabelParty, opened_numbers, schedule
 from federated.regression.messages import Handed, Learned, Limits, Pad, Products
 from federated.regression.rounding import FRACTION_BITS
 from federated.sharing import chunks, trees
 from psi.protocol import MemoryStore, Pair, PeerError, decode, encode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
+from tests.unit.frames import FramedPair, heard
 from tests.unit.regression.test_roles import _Spoiling, changed
 from tests.unit.regression.world import World, centre, context, plan
 
@@ -74,7 +75,7 @@ def test_a_label_party_without_columns_and_rows_without_a_label() -> None:
 
 
 def test_several_chunks_of_rows_are_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (party, schedule, chunks, trees):
+    for module in (schedule, chunks, trees):
         monkeypatch.setattr(module, "CHUNK", 128)
     world = World.of(420, 4)
     found = Pair(*world.several(plan(420, partners=2, evaluations=7, grid_bits=8))).run()
@@ -96,7 +97,7 @@ def test_several_roles_made_again_after_each_message_say_the_same(kept: bool) ->
     def made(name: str) -> Any:
         return world.several(terms, stores=stores)[names.index(name)]
 
-    run = Pair(*(made(name) for name in names))
+    run = (FramedPair if kept else Pair)(*(made(name) for name in names))
     for name, role in run.roles.items():
         run._take(name, role.start())
     while run._queue:
@@ -104,9 +105,9 @@ def test_several_roles_made_again_after_each_message_say_the_same(kept: bool) ->
             envelope = decode(run._queue[0], Envelope)
             name = envelope.receiver
             early, again = run.roles[name].save(), made(name)
-            said = run.roles[name].receive(envelope)
+            said = heard(run.roles[name], envelope)
             again.restore(early)
-            assert [e.payload for e in again.receive(envelope).messages] == [
+            assert [e.payload for e in heard(again, envelope).messages] == [
                 e.payload for e in said.messages
             ]
             again = made(name)

@@ -15,6 +15,7 @@ from federated.sharing.value_holder import ValueHolder
 from psi.protocol import Context, InputError, MemoryStore, Pair, PeerError, decode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
+from tests.unit.frames import FramedPair, heard
 
 
 def context(party: str) -> Context:
@@ -91,14 +92,14 @@ def test_roles_made_again_after_each_message_say_the_same(kept: bool) -> None:
             return BinHolder(where, "bureau", bins, [5, 2], 2)
         return ValueHolder(where, "bank", 200, 2, lambda low, high: values[low:high], columns=2)
 
-    run = Pair(made("bank"), made("bureau"))
+    run = (FramedPair if kept else Pair)(made("bank"), made("bureau"))
     for name, role in run.roles.items():
         run._take(name, role.start())
     while run._queue:
         if kept:
             envelope = decode(run._queue[0], Envelope)
             early, again = run.roles[envelope.receiver].save(), made(envelope.receiver)
-            run.roles[envelope.receiver].receive(envelope)  # what it says is never sent
+            heard(run.roles[envelope.receiver], envelope)  # what it says is never sent
             again.restore(early)
             run.roles[envelope.receiver] = again
         run.deliver()

@@ -16,7 +16,7 @@ from federated.sharing import trees as sharing_trees
 from federated.sharing.messages import Corrected, Turned
 from federated.store.records import pack, unpack
 from federated.store.spool import Spool
-from federated.trees import FeatureParty, LabelParty, feature_party, grow_alone, label_party, party
+from federated.trees import FeatureParty, LabelParty, grow_alone, label_party, party
 from federated.trees.messages import Choices, Grown, Lanes, RowBits
 from federated.trees.party import drawn_rows
 from psi.protocol import (
@@ -31,6 +31,7 @@ from psi.protocol import (
 )
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
+from tests.unit.frames import FramedPair, heard
 from tests.unit.trees.world import World, context, plan, sides
 
 
@@ -52,7 +53,7 @@ def test_trees_of_two_parties_are_those_of_the_joined_table() -> None:
 
 
 def test_several_chunks_of_rows_are_one_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (party, feature_party, sharing_chunks, sharing_trees):
+    for module in (party, sharing_chunks, sharing_trees):
         monkeypatch.setattr(module, "CHUNK", 128)
     world, terms = World.of(420, 1), plan(420, trees=2)
     bank, _, pair = world.run(terms)
@@ -173,14 +174,14 @@ def test_roles_made_again_after_each_message_say_the_same(kept: bool, plain: boo
             return world.label_party(terms, store=stores[name], **given)
         return world.feature_party(terms, store=stores[name], **given)
 
-    run = Pair(made("bank"), made("bureau"))
+    run = (FramedPair if kept else Pair)(made("bank"), made("bureau"))
     for name, role in run.roles.items():
         run._take(name, role.start())
     while run._queue:
         if kept:
             envelope = decode(run._queue[0], Envelope)
             early, again = run.roles[envelope.receiver].save(), made(envelope.receiver)
-            run.roles[envelope.receiver].receive(envelope)  # what it says is never sent
+            heard(run.roles[envelope.receiver], envelope)  # what it says is never sent
             again.restore(early)
             run.roles[envelope.receiver] = again
         run.deliver()
