@@ -105,6 +105,7 @@ def counted_metrics(counted: Counted) -> dict[str, Any]:
         "counted": {
             "bins": counted.counts[0].shape[1],
             "noise": counted.noise,
+            "spoilt": counted.spoilt,
             "row_bits": round(counted_bits(counted.noise), 4),
             "auc_noise": round(_mean_noise(groups, counted.noise), 5),
             "middles": np.round(counted.middles, 4).tolist(),
@@ -146,8 +147,13 @@ def _mean_noise(groups: Sequence[Counts], noise: float) -> float:
 def _told(counted: Counted) -> list[str]:
     groups = counted.counts[: max(1, counted.trained.terms.folds)]
     moved = _mean_noise(groups, counted.noise)
+    spoilt = (
+        "The counts that the partner told cannot be those of these rows: its software is at fault, "
+        "or lies. They are left out: the joined model counts as one that tells no row from another."
+    )
     return [
         *_told_list(counted),
+        *[spoilt] * counted.spoilt,
         f"No row's score is known here: rows are counted in {groups[0].shape[1]} ranges of it. "
         f"Noise of {counted.noise:g} on each count moves the AUC by {moved:.2g} (one standard "
         "deviation).",

@@ -111,7 +111,7 @@ def main() -> None:
         for _ in range(asked.draws):
             parts = [part for part, _ in shares], [part for _, part in shares]
             pair = Counted(
-                CountsTaker(context("bank"), parts[0], grid, noise, rows),
+                CountsTaker(context("bank"), parts[0], grid),
                 CountsGiver(
                     context("bureau"), "bank", parts[1], grid, noise, secrets.token_bytes(32)
                 ),
@@ -143,7 +143,7 @@ def listed(own: Floats, theirs: Floats, grid: ScoreGrid, length: int, noise: flo
     for _ in range(n):
         seed = secrets.token_bytes(32)
         opened = Counted(
-            CountsTaker(context("bank"), parts[0], grid, drawn, None),
+            CountsTaker(context("bank"), parts[0], grid),
             CountsGiver(context("bureau"), "bank", parts[1], grid, drawn, seed),
         ).run()["bank"]
         ends.append(threshold(opened[0][0], grid, aimed(length, drawn, len(own))))

@@ -20,7 +20,7 @@ from federated.counted.grid import (
     wide_of,
 )
 from federated.counted.listing import A_QUESTION, ListHearer, ListTeller
-from federated.counted.opening import CountsGiver, CountsTaker
+from federated.counted.opening import CountsGiver, CountsTaker, possible
 from federated.counted.spread import SpreadHearer, SpreadTeller
 from federated.counted.threshold import (
     MOST_RANGES,
@@ -51,6 +51,7 @@ __all__ = [
     "lanes_of",
     "leaves_of",
     "list_noise",
+    "possible",
     "questions",
     "threshold",
     "wide_of",

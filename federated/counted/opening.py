@@ -22,7 +22,7 @@ from federated.counted.messages import CountShares
 from federated.regression.noise import noise_of
 from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn, message
 
-__all__ = ["CountsGiver", "CountsTaker"]
+__all__ = ["CountsGiver", "CountsTaker", "possible"]
 
 Words = NDArray[np.uint64]
 Counts = NDArray[np.int64]
@@ -83,42 +83,38 @@ class CountsTaker(Role[list[Counts]]):
         context: of the session.
         shares: of each group `uint64[leaves, LANES]`.
         grid: how scores are cut.
-        noise: standard deviation of the partner's noise.
-        rows: of each group how many negatives and positives there are, `int64[groups, 2]`; None:
-            counts are not looked at, so that whether the job goes on tells the partner nothing.
+
+    Counts that cannot be are taken too, and told by `possible`: whether the job goes on would tell
+    the partner where a row is whose lane it has spoilt.
     """
 
     transitions = {(AwaitingCounts, CountShares): "on_shares"}  # noqa: RUF012
 
-    def __init__(
-        self,
-        context: Context,
-        shares: Sequence[Words],
-        grid: ScoreGrid,
-        noise: float,
-        rows: Counts | None,
-    ) -> None:
+    def __init__(self, context: Context, shares: Sequence[Words], grid: ScoreGrid) -> None:
         super().__init__(context)
         self._counts = np.stack([grid.counted(share) for share in shares])
-        self._noise, self._rows = noise, rows
 
     def begin(self) -> Turn[list[Counts]]:
         return Turn(AwaitingCounts())
 
     def on_shares(self, state: AwaitingCounts, sent: CountShares, peer: str) -> Turn[list[Counts]]:
-        """Complete the counts, and look whether they can be."""
+        """Complete the counts."""
         del state, peer
         if len(sent.shares) != self._counts.size:
             raise PeerError(f"{len(sent.shares)} shares found, {self._counts.size} expected")
         opened = (self._counts + sent.shares.reshape(self._counts.shape)).view(np.int64)
-        if self._rows is not None:
-            self._check(opened, self._rows)
         return Turn(Done(), result=list(opened), progress=1.0)
 
-    def _check(self, opened: Counts, rows: Counts) -> None:
-        bins = opened.shape[2]
-        slack = _SLACK * self._noise
-        beyond = (opened < -slack) | (opened > rows[:, :, None] + slack)
-        off = np.abs(opened.astype(np.float64).sum(axis=2) - rows)
-        if beyond.any() or (off > slack * np.sqrt(bins)).any():
-            raise PeerError("counts by score that the rows of a class cannot have")
+
+def possible(counts: Sequence[Counts], rows: Counts, noise: float) -> bool:
+    """Whether rows of these classes can have these counts.
+
+    Args:
+        counts: of each group `int64[2, bins]`.
+        rows: of each group how many negatives and positives there are, `int64[groups, 2]`.
+        noise: standard deviation of the partner's noise.
+    """
+    opened, slack = np.stack(counts), _SLACK * noise
+    beyond = (opened < -slack) | (opened > rows[:, :, None] + slack)
+    off = np.abs(opened.astype(np.float64).sum(axis=2) - rows)
+    return not (beyond.any() or (off > slack * np.sqrt(opened.shape[2])).any())

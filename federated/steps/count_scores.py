@@ -21,6 +21,7 @@ from federated.counted import (
     groups_of,
     lanes_of,
     leaves_of,
+    possible,
 )
 from federated.models import has_answer
 from federated.regression import FeatureFit, count_noise
@@ -59,11 +60,16 @@ def label_counts(work: Work, trained: Trained, own: np.ndarray) -> Counted:
         classes = bins[group] // grid.points
         rows.append(np.bincount(classes, minlength=OTHER)[:OTHER])
     step, noise = f"counted/{terms.task}/open", count_noise(float(terms.noise))
-    taker = CountsTaker(context(step), shares, grid, noise, np.array(rows, np.int64))
-    counts = work.run(step, taker, peers)
+    counts = work.run(step, CountsTaker(context(step), shares, grid), peers)
+    spoilt = not possible(counts, np.array(rows, np.int64), noise)
+    if spoilt:  # nothing is made of these, and the partner sees no difference
+        ends = np.linspace(np.zeros_like(rows), rows, grid.bins + 1, axis=-1)
+        counts = list(np.diff(np.rint(ends).astype(np.int64), axis=-1))
     told = hear_list(work, terms, own - middle, grid) if terms.listed else None
     middles = grid.middles() + middle
-    return Counted(trained=trained, counts=counts, middles=middles, noise=noise, told=told)
+    return Counted(
+        trained=trained, counts=counts, middles=middles, noise=noise, told=told, spoilt=spoilt
+    )
 
 
 def feature_counts(work: Work, terms: TrainTerms, fit: FeatureFit) -> None:

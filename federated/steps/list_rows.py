@@ -51,7 +51,7 @@ def hear_list(work: Work, terms: TrainTerms, own: np.ndarray, grid: ScoreGrid) -
     holder = BinHolder(context(step), peer, [bins], [leaves_of(grid)], LANES)
     shares = work.run(step, holder, [peer])
     step = f"listed/{terms.task}/open"
-    (counts,) = work.run(step, CountsTaker(context(step), shares, grid, noise, None), [peer])
+    (counts,) = work.run(step, CountsTaker(context(step), shares, grid), [peer])
     rows = int(np.count_nonzero(may))
     end = threshold(counts[0], grid, aimed(terms.listed, noise, rows))
     whole = rows <= terms.listed  # everybody who may be on it is: there is nothing to ask

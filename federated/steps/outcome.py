@@ -141,7 +141,8 @@ class Counted:
     each range of the score, with the partner's noise of a standard deviation of `noise`. Groups
     are the folds, or all labelled rows where there are none; then, where `trained` has a later
     time, its rows. `middles` are the scores in the ranges' middles. `told` is who is on a list,
-    None where the contract has none.
+    None where the contract has none. `spoilt`: what the partner told cannot be; all
+    ranges count alike in its place.
     """
 
     trained: Trained
@@ -149,6 +150,7 @@ class Counted:
     middles: np.ndarray
     noise: float
     told: ToldList | None = None
+    spoilt: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

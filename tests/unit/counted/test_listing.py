@@ -125,7 +125,7 @@ def test_a_partner_that_opens_other_counts_ends_nothing() -> None:
     """Whether a job goes on would tell it of a row's score, or who may be on a list."""
     _, _, grid = world(300)
     where = Context(b"s" * 32, "listed/x/open", "bank", secrets.token_bytes)
-    taker = CountsTaker(where, [np.zeros((256, LANES), np.uint64)], grid, 1.0, None)
+    taker = CountsTaker(where, [np.zeros((256, LANES), np.uint64)], grid)
     taker.start()
     wild = np.random.default_rng(3).integers(0, 2**64, 2 * grid.bins, dtype=np.uint64)
     found = taker.on_shares(taker.state, CountShares(wild), "bureau").result
