@@ -29,6 +29,7 @@ from federated.tables.basis import Admission
 from federated.tables.column_report import ColumnTaken, columns_taken
 from federated.tables.source import FileSource, Source
 from profiles.exclusion.left_out import Reason
+from profiles.fits import unnamed_branches, with_categories
 from profiles.job import Job
 from profiles.leaks import with_leaks
 from profiles.own_table import check_own, sieved
@@ -69,7 +70,8 @@ class Plan:
     looked at; those of the parties that are `elsewhere` were not, and are taken to have `rows` and
     numbers in all columns. `left_out` counts rows without a lawful basis, by table and reason;
     `lists` say of each list how many may be on it and why others may not, where the receiver's
-    table is at hand; `origins` in which file each key stands, where there are several.
+    table is at hand; `unnamed` by which columns leads could go to managers, where the job names
+    none; `origins` in which file each key stands, where there are several.
     """
 
     job: str
@@ -89,6 +91,7 @@ class Plan:
     elsewhere: tuple[str, ...] = ()
     left_out: dict[str, dict[str, int]] = field(default_factory=dict)
     lists: tuple[tuple[str, int, tuple[Reason, ...]], ...] = ()
+    unnamed: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,6 +117,7 @@ class Plan:
             "elsewhere": list(self.elsewhere),
             "left_out": self.left_out,
             "origins": self.origins,
+            "unnamed": self.unnamed,
             "lists": [
                 {"product": product, "may": may, "not": [asdict(reason) for reason in reasons]}
                 for product, may, reasons in self.lists
@@ -159,6 +163,7 @@ def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
         tables=() if source is None else _tables(job, source, elsewhere),
         origins=dict(job.origins) if len(set(job.origins.values())) > 1 else {},
         lists=() if seen is None or job.receiver in elsewhere else _lists(job, seen),
+        unnamed={} if seen is None or job.receiver in elsewhere else unnamed_branches(job, seen),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
         rows=taken if elsewhere else None,
         elsewhere=elsewhere,
@@ -205,6 +210,7 @@ def _tables(job: Job, source: Source, elsewhere: tuple[str, ...]) -> tuple[Table
         keys = [column for level in party.keys for column in level]
         table = source.load(party.table, list(roles), keys=keys)
         taken = with_leaks(job, party.name, table, columns_taken(table, roles))
+        taken = with_categories(job, party.name, table, taken)
         found.append(TableTaken(party.table, table.num_rows, tuple(taken)))
     return tuple(found)
 

@@ -137,6 +137,8 @@ def _lists(plan: Plan) -> list[str]:
     for product, may, reasons in plan.lists:
         lines.append(f"  {plain(product)}: {may:,}")
         lines += [f"    not, {r.stage}: {plain(r.words, 200)}  {r.people:,}" for r in reasons]
+        if product in plan.unnamed:
+            lines.append(f"    - {plain(plan.unnamed[product], 600)}")
     return lines
 
 

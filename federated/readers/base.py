@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,8 @@ class Reader(ABC):
 
 _VALUE = r"\s*[+-]?(?:\d{5,}|\d+[.,]\d+|\d+[-/.]\d+[-/.]\d+)\s*"
 """A long number, a fraction or a date: no column has such a name, as one may have a year."""
+_UNSEEN = "[\\s\u00a0\u00ad\u200b-\u200f\u2060\ufeff]+"
+_LONG = 60
 
 
 def missing_column(where: str, column: str, known: Sequence[str]) -> InputError:
@@ -102,15 +105,22 @@ def column_hint(column: str, known: Sequence[str]) -> str:
     if any(re.fullmatch(_VALUE, part) for name in known for part in re.split(r"[;,\t|]", name)):
         # names that are values are somebody's row, which no error shows
         return "the first line looks like a row, not like names: put a header above it"
-    folded = {name.strip().casefold(): name for name in known}
+    folded = {_folded(name): name for name in known}
     close = get_close_matches(column, known, n=1)
-    if column.strip().casefold() in folded:
-        close = [folded[column.strip().casefold()]]
+    if same := folded.get(_folded(column)):
+        if same.strip().casefold() != column.strip().casefold():
+            return f"{same!r} differs by the width of letters, or by characters that are not seen"
+        close = [same]
     if not close and len(known) == 1:
         return f"its only column is {known[0]!r}: see the delimiter, and lines above the header"
     return f"did you mean {close[0]!r}?" if close else f"columns: {_few(known)}"
 
 
+def _folded(name: str) -> str:
+    """A name without case, width, accents apart from their letters, and invisible marks."""
+    return re.sub(_UNSEEN, "", unicodedata.normalize("NFKC", name)).casefold()
+
+
 def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:12])
+    shown = ", ".join(name if len(name) <= _LONG else f"{name[:_LONG]}…" for name in names[:12])
     return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from psi.protocol.errors import MisuseError
 
-__all__ = ["EXCEL", "check_pattern", "patterns_of", "written_dates"]
+__all__ = ["EXCEL", "MONTH", "check_pattern", "days_in", "patterns_of", "undated", "written_dates"]
 
 EXCEL = "excel"
 """The pattern of days as a spreadsheet counts them: 45931 is 2025-10-01."""
 _FIRST = -25569
 """Its day 0, 1899-12-30, in days from 1970. Up to 60 it counts a 29 February 1900 that was not."""
 
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_SHORT = f"(?i:{'|'.join(_MONTHS)})"
+MONTH = rf"{_SHORT}[a-zA-Z]*\.?"
+"""The pattern of a month's English name, or the beginning of it."""
 _PARTS = {
     "yyyy": r"(?P<y>\d{4})",
     "yy": r"(?P<s>\d{2})",
     "mm": r"(?P<m>\d{1,2})",
+    "mon": rf"(?P<n>{_SHORT})[a-zA-Z]*\.?",
     "dd": r"(?P<d>\d{1,2})",
 }
 _ORDERS = ("dd mm yyyy", "mm dd yyyy", "dd mm yy", "mm dd yy", "yy mm dd")
+_NAMED = ("dd mon yyyy", "dd mon yy")
 _LATEST = 30
 """Years of two digits up to this one are of this century."""
 
@@ -35,13 +42,13 @@ def check_pattern(pattern: str) -> str:
     """
     if pattern.strip().lower() == EXCEL:
         return ""
-    pieces = re.split(r"(yyyy|yy|mm|dd)", pattern.strip().lower())
+    pieces = re.split(r"(yyyy|yy|mon|mm|dd)", pattern.strip().lower())
     named = sorted(piece[0] for piece in pieces if piece in _PARTS)
     between = "".join(piece for piece in pieces if piece not in _PARTS)
     if named != ["d", "m", "y"] or re.search(r"[a-z0-9]", between):
         raise MisuseError(
-            f"found {pattern!r}, allowed: dd, mm and yyyy (or yy) once each with marks between",
-            hint='such as "dd.mm.yyyy" or "mm/dd/yyyy"; "excel" for counts of days from 1900',
+            f"found {pattern!r}, allowed: dd, mm (Jan: mon) and yyyy (or yy), with marks between",
+            hint='such as "dd.mm.yyyy" or "dd-mon-yy"; "excel" for counts of days from 1900',
         )
     body = "".join(_PARTS.get(piece, re.escape(piece)) for piece in pieces)
     return rf"^\s*{body}(?P<t>(?:[ T]+\d.*)?)$"
@@ -57,7 +64,13 @@ def written_dates(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
     if not pc.any(fits).as_py():
         return values
     names = {found.type.field(i).name for i in range(found.type.num_fields)}
-    month, day, time = (pc.struct_field(found, [name]).cast(pa.large_string()) for name in "mdt")
+    day, time = (pc.struct_field(found, [name]).cast(pa.large_string()) for name in "dt")
+    if "n" in names:
+        named = pc.utf8_lower(pc.struct_field(found, ["n"]).cast(pa.large_string()))
+        place = pc.index_in(named, value_set=pa.array(_MONTHS, pa.large_string()))
+        month = pc.add(place, 1).cast(pa.large_string())
+    else:
+        month = pc.struct_field(found, ["m"]).cast(pa.large_string())
     if "y" in names:
         year = pc.struct_field(found, ["y"]).cast(pa.large_string())
     else:
@@ -77,17 +90,37 @@ def patterns_of(text: pa.Array | pa.ChunkedArray) -> tuple[str, ...]:
     known = pc.unique(text).drop_null()
     if not len(known):
         return ()
-    mark = pc.extract_regex(known, r"^\s*\d{1,2}(?P<mark>[./ -])\d{1,2}").drop_null()
+    mark = pc.extract_regex(known, r"^\s*\d{1,2}(?P<mark>[./ -])(?:\d{1,2}|(?P<n>[A-Za-z]))")
+    mark = mark.drop_null()
     marks = pc.unique(pc.struct_field(mark, ["mark"])).to_pylist() if len(mark) else []
-    named = [order.replace(" ", one) for one in marks[:1] for order in _ORDERS]
+    spelled = pc.any(pc.not_equal(pc.struct_field(mark, ["n"]), "")).as_py() if len(mark) else False
+    orders = _NAMED if spelled else _ORDERS
+    named = [order.replace(" ", one) for one in marks[:1] for order in orders]
     return tuple(pattern for pattern in (*named, EXCEL) if _all_days(known, pattern))[:2]
+
+
+def days_in(text: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
+    """The day that each text begins with (2026-07-31), null where there is none.
+
+    Arrow alone takes 31 February for 3 March.
+    """
+    first = pc.utf8_slice_codeunits(text, 0, 10)
+    days = pc.strptime(first, "%Y-%m-%d", "s", error_is_null=True)
+    written = pc.struct_field(pc.extract_regex(first, r"^\d{4}-\d{1,2}-(?P<d>\d{1,2})"), ["d"])
+    real = pc.equal(pc.day(days), pc.if_else(pc.is_valid(days), written, "0").cast(pa.int64()))
+    return pc.if_else(real, days, pa.scalar(None, days.type))
+
+
+def undated(values: pa.ChunkedArray) -> tuple[int, int]:
+    """How many texts begin with no day, and the first one's row."""
+    wrong = pc.and_(pc.is_valid(values), pc.is_null(days_in(values)))
+    found = np.flatnonzero(np.asarray(wrong.to_numpy(), dtype=np.bool_))
+    return (len(found), int(found[0]) + 1) if len(found) else (0, 0)
 
 
 def _all_days(known: pa.Array, pattern: str) -> bool:
     text = written_dates(pa.chunked_array([known.cast(pa.large_string())]), pattern)
-    first = pc.utf8_slice_codeunits(text, 0, 10)
-    days = pc.strptime(first, "%Y-%m-%d", "s", error_is_null=True)
-    return not days.null_count and bool(pc.all(pc.equal(pc.utf8_length(first), 10)).as_py())
+    return not days_in(text).null_count
 
 
 def _serial(values: pa.ChunkedArray) -> pa.ChunkedArray:

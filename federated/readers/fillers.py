@@ -12,7 +12,7 @@ WORDS = (
 FILLERS = (
     *WORDS, "Null", "none", "nil", "(null)", "na", "n.a.", "N.A.", "k.A.", "ND", "n/d", "-", "--",
     "---", "—", "－", "/", "\\", "?", ".", "..", "…", "*", "#", "x", "#VALUE!", "#REF!", "#DIV/0!",
-    "#NAME?", "unknown", "Unknown", "UNKNOWN", "missing", "not available", "none given", "无",
-    "暂无", "未知", "不详", "空", "未提供",
+    "#NAME?", "unknown", "Unknown", "UNKNOWN", "missing", "not available", "none given",
+    "0000-00-00", "无", "暂无", "未知", "不详", "空", "未提供",
 )  # fmt: skip
 """Words and marks that people write for nothing: pointed out, never taken so by themselves."""

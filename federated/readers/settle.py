@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 
 from federated.readers.advice import how_to_read, quoted_name
 from federated.readers.canonical import hex_text, is_bytes, is_text
-from federated.readers.dates import written_dates
+from federated.readers.dates import undated, written_dates
 from federated.readers.fillers import WORDS
 from federated.readers.numbers import NUMBER_TYPES, Spelling, plain_numbers, spelled
 from psi.identifiers.columns import as_text
@@ -38,6 +38,8 @@ __all__ = ["TYPES", "Declared", "noted", "notes_of", "settle", "unwritten"]
 TYPES = ("string", *NUMBER_TYPES, "uuid", "hex")
 """Column types that a tables file may force."""
 _NOTE = b"fedprofile"
+_POINTS = 20
+"""Numbers with a point that all have three digits behind it: by chance in one table of eight."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def _settled(
     if name in declared.dates and is_text(values.type):
         values = written_dates(values, declared.dates[name])
         notes["declared"] = "date"
+        count, first = undated(values)
+        notes |= {"undated": count, "undated_row": first} if count else {}
     if kind in ("uuid", "hex"):
         values = _bytes_as_text(values, name, kind, where)
     elif kind == "string" or (key and _digits(values.type)):
@@ -145,6 +149,20 @@ def _settled(
     elif not key and is_text(values.type) and (textual or declared.marks(name)):
         values = _numbers(values, name, declared, nulls, notes, where)
     return values, notes
+
+
+def _thousands(text: pa.ChunkedArray, numbers: pa.ChunkedArray) -> bool:
+    """Whether points may part thousands: three digits behind each, and some numbers without any.
+
+    Numbers that are rounded to three digits have a point all, or fewer digits at times.
+    """
+    if not pa.types.is_floating(numbers.type):
+        return False
+    pointed = pc.match_substring(text, ".")
+    parted = pc.match_substring_regex(text, r"^\s*-?[1-9]\d{0,2}\.\d{3}\s*$")
+    small = pc.match_substring_regex(text, r"^\s*-?\d{1,3}\s*$")
+    points, parts, whole = (int(pc.sum(one).as_py() or 0) for one in (pointed, parted, small))
+    return parts == points >= _POINTS and 0 < whole == len(text) - text.null_count - points
 
 
 def unwritten(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -271,6 +289,7 @@ def _numbers(
     plain = None if declared.marks(name) else plain_numbers(values)
     if plain is not None and values.null_count < len(values):  # most columns, without more ado
         notes.pop("textual", None)
+        notes |= {"thousands": True} if _thousands(values, plain) else {}
         return plain
     text = values if nulls is not None else _without(values, WORDS)
     if text.null_count == len(text):

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.readers.advice import quoted_name
 from federated.tables.preflight_report import ColumnReport, LevelReport, PreflightReport
 
-__all__ = ["of_column", "of_report", "problems"]
+__all__ = ["looks_like", "of_column", "of_report", "problems"]
+
+_ZH = "小计|小計|合计|合計|总计|總計|汇总"
+_SUM = rf"sub-?total|total|summe|gesamt|合 *计|总 *计|小 *计|{_ZH}"
+_TOTAL = (
+    rf"(?i)^(?:grand +)?(?:{_SUM}|sum)s?\s*[:：]?$"  # Total, 合计
+    rf"|^(?:{_SUM})s?\s*[:：]\s*\S"  # Total: North
+    rf"|\S[\s–—-]*(?:{_ZH})\s*[:：]?$|\S[\s–—-]+(?:sub-?)?totals?\s*:?$"  # North total, 北京小计
+    r"|^\(?[\d,]+ rows?(?: (?:selected|affected|fetched))?\.?\)?$"  # what SQL tools put below
+)
 
 
-def own_names(text: pa.Array | pa.ChunkedArray, name: str) -> str:
-    """What to do where rows hold the column's own name; "" where none does."""
+def looks_like(text: pa.Array | pa.ChunkedArray, name: str) -> tuple[str, ...]:
+    """What rows of a column of text are by the look of them, and what to do; a sentence each."""
+    trimmed = pc.utf8_trim_whitespace(text)
+    found = (_own_names(trimmed, name), _sums(trimmed), _merged_cells(text))
+    return tuple(said for said in found if said)
+
+
+def _own_names(text: pa.Array | pa.ChunkedArray, name: str) -> str:
+    """Where the header comes again."""
     marked = pa.array([name, f"\ufeff{name}"], text.type)
     rows = int(pc.sum(pc.is_in(text, value_set=marked)).as_py() or 0)
     if not rows:
@@ -22,6 +39,29 @@ def own_names(text: pa.Array | pa.ChunkedArray, name: str) -> str:
     return (
         f"{rows:,} rows hold the column's own name: the header comes again, as in files put "
         "together from several; delete these lines, or bind the folder of the files"
+    )
+
+
+def _sums(text: pa.Array | pa.ChunkedArray) -> str:
+    """Where rows are named as a sum of others."""
+    rows = int(pc.sum(pc.match_substring_regex(text, _TOTAL)).as_py() or 0)
+    if not rows:
+        return ""
+    return (
+        f"{rows:,} rows are called a total (Total, North total, 合计 …), or are a count of rows as "
+        "tools put below a table: delete them"
+    )
+
+
+def _merged_cells(text: pa.Array | pa.ChunkedArray) -> str:
+    """Where a value stands for the rows below it, as merged cells are exported."""
+    there = np.asarray(pc.is_valid(text).to_numpy(zero_copy_only=False), dtype=np.bool_)
+    held = int(there.sum())
+    if not 1 < held <= len(there) // 2 or not there[0] or (there[1:] & there[:-1]).any():
+        return ""
+    return (
+        f"{held:,} of {len(there):,} rows have a value, each with rows below it that have none: "
+        "where cells were merged in a spreadsheet, fill the value down into every row"
     )
 
 
@@ -53,13 +93,7 @@ def of_column(report: ColumnReport, given: pa.DataType) -> list[str]:
             "for the column unmasked"
         )
     found += _of_values(report)
-    if report.again:
-        found.append(f"{name}: {report.again}")
-    if report.totals:
-        found.append(
-            f"{name}: {report.totals:,} rows are called a total (Total, 合计 …): a sum is no "
-            "record; delete them"
-        )
+    found += [f"{name}: {said}" for said in report.said]
     if report.byte_order_marks:
         marks = report.byte_order_marks
         found.append(f"{name}: {marks:,} byte-order marks inside the data, removed")

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from federated.readers.advice import quoted_name
 from federated.readers.fillers import FILLERS
 from federated.readers.settle import notes_of
-from federated.tables.advice import own_names
+from federated.tables.advice import looks_like
 from federated.tables.column_roles import check_role, kind_of
 from federated.tables.inferred import CATEGORY, FEW, MANY, NUMBER, mostly_dates, taken_for
 from federated.tables.matrix import numeric_matrix
@@ -115,6 +115,18 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
             f"no value is in more than {most:,} rows: of groups of fewer than minimum_group, which "
             f"is {_TOLD} by default, nothing is told; take a coarser column"
         )
+    if count := notes.get("undated"):
+        wrong.append(
+            f"{count:,} values are no days as dates in tables.toml says, the first in row "
+            f"{notes['undated_row']:,}"
+        )
+    if notes.get("thousands"):
+        key = quoted_name(name)
+        wrong.append(
+            "a point in these numbers has three digits behind it each time, and others have none: "
+            f"where it parts thousands (1.234 is more than 950), set thousands = {{ {key} = "
+            f'"." }}, decimal = {{ {key} = "," }} in tables.toml'
+        )
     if notes.get("words"):
         wrong.append(
             f"{notes['words']:,} words for nothing (NA, NULL …) are taken as missing: nulls = {{ "
@@ -185,8 +197,7 @@ def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) 
     blanks = int(pc.sum(pc.not_equal(trimmed, values)).as_py() or 0)
     if blanks:
         found.append(f"{blanks:,} rows have blanks around their text")
-    if again := own_names(trimmed, name):
-        found.append(again)
+    found += looks_like(values, name)
     control = int(pc.sum(pc.match_substring_regex(values, _CONTROL)).as_py() or 0)
     if control:
         found.append(

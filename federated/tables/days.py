@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from federated.readers.advice import quoted_name
 from federated.readers.canonical import canonical_column
+from federated.readers.dates import days_in
 from federated.tables.column_roles import check_role
 from psi.protocol.errors import InputError
 
@@ -25,7 +26,7 @@ def days_of(table: pa.Table, column: str, where: str) -> np.ndarray:
     check_role(pa.table({column: values}), column, "time", where=where)
     text = pc.utf8_trim_whitespace(values.cast(pa.large_string()))
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.large_string()), text)
-    day = pc.strptime(pc.utf8_slice_codeunits(text, 0, 10), "%Y-%m-%d", "s", error_is_null=True)
+    day = days_in(text)
     if wrong := day.null_count - text.null_count:
         name = quoted_name(column)
         raise InputError(

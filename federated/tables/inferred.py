@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from federated.readers.advice import how_to_read, quoted_name
 from federated.readers.canonical import is_text
+from federated.readers.dates import MONTH
 from federated.readers.fillers import WORDS
 from federated.readers.numbers import fitting
 from federated.readers.settle import noted, notes_of
@@ -43,6 +44,7 @@ FEW = 10
 
 _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 _DATE = r"^\d{4}\D{1,2}\d{1,2}\D{1,2}\d{1,2}(?:\D.*)?$|^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:\D.*)?$"
+_NAMED = rf"^(?:\d{{1,2}}[ ./-])?{MONTH}[ ./,-]+(?:\d{{1,2}}, *)?\d{{2,4}}(?:\D.*)?$"  # 1 Mar 2026
 
 
 _BEFORE_UNIT = r"^[+-]?(?:\d+[.,]?)+\s*(?P<unit>[^\d\s.,]{0,4})$"
@@ -127,7 +129,7 @@ def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken
 
 def mostly_dates(distinct: pa.Array | pa.ChunkedArray) -> bool:
     """Whether more than half of these texts look like dates, in any order of their parts."""
-    return bool(2 * _count(distinct, _DATE) > len(distinct) - distinct.null_count)
+    return bool(2 * _count(distinct, f"{_DATE}|{_NAMED}") > len(distinct) - distinct.null_count)
 
 
 def _of_numbers(name: str, distinct: pa.Array, known: pa.Array, many: int) -> Taken:

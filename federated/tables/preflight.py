@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from federated.readers.dates import patterns_of
 from federated.readers.fillers import FILLERS
 from federated.readers.settle import notes_of
-from federated.tables.advice import of_column, of_report, own_names, problems
+from federated.tables.advice import looks_like, of_column, of_report, problems
 from federated.tables.key_columns import cleaned_key
 from federated.tables.preflight_report import ColumnReport, LevelReport, PreflightReport
 from psi.identifiers import Cleaned, clean, combine, guess_kind
@@ -35,7 +35,6 @@ _WRAPPED = r"""^\s*(?:="[^"]*"|'[^']+|(?:\{|urn:uuid:)[0-9a-fA-F-]{32,36}\}?)\s*
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _CODED = ("identity_number", "credit_code", "lei", "phone", "number")
 _HASHED = r"^\s*(?:0x)?(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})\s*$"
-_TOTAL = r"(?i)^\s*(?:(?:grand |sub ?)?totals?|sums?|合\s*计|总\s*计|小\s*计|汇总)\s*[:：]?\s*$"
 _FILLERS = pa.array(sorted({one.strip() for one in FILLERS}), pa.large_string())
 
 
@@ -186,7 +185,6 @@ def _column(
         if cleaned.kind == "date"
         else (),
         hashed=0 if plain else _count(text, _HASHED),
-        totals=_count(text, _TOTAL),
-        again=own_names(pc.utf8_trim_whitespace(text), name),
+        said=looks_like(text, name),
     )
     return replace(found, suggestions=tuple(of_column(found, values.type)))

@@ -20,8 +20,8 @@ class ColumnReport:
     for nothing on a public list, with its count; `wrapped`: written for a spreadsheet (="0123",
     '0123); `control`: with NUL and the like; `uneven`: the fewest and most digits of numbers that
     have no leading zero among them, where these differ; `dates`: the patterns that read days that
-    are written in another way; `hashed`: as long as a hash in hexadecimal; `totals`: called a
-    total; `again`: what is said where the header comes again.
+    are written in another way; `hashed`: as long as a hash in hexadecimal; `said`: what else its
+    texts look like, in sentences.
     """
 
     column: str
@@ -47,8 +47,7 @@ class ColumnReport:
     uneven: tuple[int, int] = (0, 0)
     dates: tuple[str, ...] = ()
     hashed: int = 0
-    totals: int = 0
-    again: str = ""
+    said: tuple[str, ...] = ()
 
     @property
     def usable(self) -> int:

@@ -38,6 +38,7 @@ def preflight(
     from federated.tables.source import FileSource
     from federated.text import plain
     from profiles.cli.screen import column_bars
+    from profiles.fits import unnamed_branches, with_categories
     from profiles.in_the_way import in_the_way
     from profiles.job import AlignSpec, Job
     from profiles.leaks import with_leaks
@@ -67,6 +68,7 @@ def preflight(
         table = source.load(found.table, [*roles], keys=names)
         taken = columns_taken(table, {c: r for c, r in roles.items() if r != ["key"]})
         taken = with_leaks(spec, found.name, table, taken)
+        taken = with_categories(spec, found.name, table, taken)
         kinds = {
             c: k
             for cs, ks in zip(found.keys, align.kinds, strict=False)
@@ -79,6 +81,9 @@ def preflight(
             )  # fmt: skip
         if not any(one.problem for one in taken):
             report = replace(report, problems=(*report.problems, *in_the_way(spec, found, source)))
+        if found.name == spec.receiver:
+            said = (f"{a}: {words}" for a, words in unnamed_branches(spec, source).items())
+            report = replace(report, suggestions=(*report.suggestions, *said))
         told = {"party": found.name, "table": found.table, **report.as_dict()}
         told["taken"] = [one.as_dict() for one in taken]
         left = {name: one.left_out for name, one in source.found.items() if name == found.table}

@@ -449,7 +449,8 @@ def test_tables_toml_knows_the_documented_keys_and_no_others(tmp_path: Path) -> 
                     body = f"{key} = {text}" + '\ntable = "t"' * (key == "connection")
                 if key == "table":
                     continue  # its cell's example is the connection
-                (tmp_path / "tables.toml").write_text(f"[bank.t]\n{body}\n", "utf-8")
+                beside = "[bank.consents]\npath = 'consents.csv'\n"  # which `basis` names
+                (tmp_path / "tables.toml").write_text(f"{beside}[bank.t]\n{body}\n", "utf-8")
                 TablesFile.load(tmp_path / "tables.toml")
 
 
