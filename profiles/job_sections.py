@@ -306,7 +306,7 @@ def _history(
     if history and (history.split(".", 1)[0] != receiver or not managers):
         raise section.fail("history", history, f'"{receiver}.TABLE", with managers')
     learn_by = section.texts("learn_by", ["segment_name"])
-    own = ("segment_name", *columns)
+    own = ("segment_name", "score", *columns)
     for column in (column for column in learn_by if column not in own):
         raise section.fail(
             "learn_by", column, " or ".join(own), "what the list does not show cannot be learned by"

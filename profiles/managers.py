@@ -5,13 +5,14 @@ else the job names; else to whoever has room. Within each of these steps better 
 and managers fill up evenly in proportion to their capacity: by the input alone, not by chance.
 
 Where earlier leads say who does well with whom, each step after the first gives out its leads so
-that the expected outcome of all is the largest, but for a share that is drawn at random and given
-out evenly: without it nothing would be learned of other pairs.
+that the expected outcome of all is the largest. For a share of leads, drawn at random, managers are
+taken as they may be and not as they most likely are: without it nothing would be learned of others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random, SystemRandom
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 
 from federated.tables.column_roles import check_role
 from profiles.assignment.learned import Learned
-from profiles.assignment.transport import transported
+from profiles.assignment.paired import Outlook
 from profiles.routing import Routing, compared
 from psi.protocol.errors import InputError
 
@@ -39,6 +40,7 @@ def assigned(
     routing: Routing,
     learned: Learned | None = None,
     drawn: np.ndarray | None = None,
+    random: Random | None = None,
 ) -> dict[str, pa.Array]:
     """`manager`, `assigned_by` and `unassigned` of each lead, leads in their order.
 
@@ -47,7 +49,8 @@ def assigned(
         managers: one row each; None assigns nobody.
         routing: which columns are compared.
         learned: what earlier leads say; None gives out evenly.
-        drawn: bool[leads], which of them are given out evenly all the same; none by default.
+        drawn: bool[leads], for which managers are taken as they may be; none by default.
+        random: draws how they may be.
 
     Returns: `assigned_by` is "relationship", the lead's columns that a manager shares ("branch",
         "branch and language"), or "capacity"; where something is learned, with ", by results" or,
@@ -66,18 +69,21 @@ def assigned(
     known = _code(compared(column_of(leads, routing.relationship, pa.string())), names)
     chosen = np.where(_place(known) < np.append(capacity, 0)[known], known, -1)
     how, steps = np.where(chosen >= 0, 0, -1), ["relationship"]
-    told = None if learned is None else _expected(learned, leads, managers, routing)
-    drawn = np.zeros(rows, bool) if drawn is None else drawn
-    even = drawn if told else np.ones(rows, bool)
+    told = None
+    if learned is not None:
+        told = Outlook.of(learned, leads, drawn, random or SystemRandom())
     for columns, mine, theirs in _rounds(leads, managers, routing):
-        for evenly, why in ((True, ", to learn" if told else ""), (False, ", by results")):
-            steps.append(columns + why)
-            waiting = np.flatnonzero((chosen < 0) & (mine >= 0) & (even == evenly))
-            if told is None or evenly:
-                found = _fill(mine[waiting], theirs, capacity, chosen)
-            else:
-                found = _best(waiting, mine, theirs, capacity, chosen, *told)
-            chosen[waiting], how[waiting[found >= 0]] = found, len(steps) - 1
+        waiting = np.flatnonzero((chosen < 0) & (mine >= 0))
+        why = np.full(len(waiting), len(steps))
+        if told is None:
+            found = _fill(mine[waiting], theirs, capacity, chosen)
+            steps.append(columns)
+        else:
+            found = _best(waiting, mine, theirs, capacity, chosen, names, told)
+            why += told.drawn[waiting]
+            steps += [f"{columns}, by results", f"{columns}, to learn"]
+        chosen[waiting] = found
+        how[waiting] = np.where(found < 0, -1, why)
     return {
         "manager": names.take(pa.array(chosen, mask=chosen < 0)),
         "assigned_by": pa.array(steps).take(pa.array(how, mask=how < 0)),
@@ -87,22 +93,14 @@ def assigned(
     }
 
 
-def _expected(
-    learned: Learned, leads: pa.Table, managers: pa.Table, routing: Routing
-) -> tuple[Ints, np.ndarray]:
-    """Each lead's kind, and `float64[kinds, managers]`: the expected outcome."""
-    kind, kinds = learned.kinds_of(leads)
-    return kind, learned.values(kinds, managers, routing.manager)
-
-
 def _best(
     waiting: Ints,
     mine: Ints,
     theirs: Ints,
     capacity: Ints,
     chosen: Ints,
-    kind: Ints,
-    value: np.ndarray,
+    names: pa.Array,
+    told: Outlook,
 ) -> Ints:
     """For each waiting lead a manager of its group, or -1: the best expectation of all together."""
     room = capacity - np.bincount(chosen[chosen >= 0], minlength=len(capacity))
@@ -111,13 +109,8 @@ def _best(
     order = np.argsort(group, kind="stable")
     for at in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else []:
         who = np.flatnonzero((theirs == group[at[0]]) & (room > 0))
-        kinds, inverse, count = np.unique(
-            kind[waiting[at]], return_inverse=True, return_counts=True
-        )
-        taken = transported(value[np.ix_(kinds, who)], count, room[who])
-        for k in range(len(kinds)):
-            takers = np.repeat(who, taken[k])
-            found[at[inverse == k][: len(takers)]] = takers
+        taken = told.paired(waiting[at], names.take(pa.array(who)), room[who])
+        found[at] = np.append(who, -1)[taken]
     return found
 
 

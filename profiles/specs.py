@@ -102,7 +102,7 @@ class TargetSpec:
     manager who knows the entity; None: what is called so. `managers_columns` says how the managers'
     table calls them. `channel`: only who may be reached by it, as the table of bases says.
     `history` is the receiver's table of earlier leads, by whose columns `learn_by` assignment
-    learns; `explore` of the leads are given out evenly all the same. Offers are chosen by `choose`,
+    learns; for `explore` of the leads managers are tried. Offers are chosen by `choose`,
     within a `budget` and the places of `channels`. `tells`: "scores", or "list" where a partner
     tells of each row one bit, whether it is on the list.
     """

@@ -24,7 +24,7 @@ _FEW = 60_000
 """Pairs up to which all are in the programme at once."""
 _FIRST = 12
 """Of many pairs: how many managers each kind of lead begins with, and kinds each manager."""
-_ROUNDS = 12
+_ROUNDS = 20
 _CLOSE = 1e-7
 
 
@@ -42,14 +42,13 @@ def transported(value: Floats, leads: Ints, room: Ints) -> Ints:
     kinds, managers = value.shape
     if not kinds or not managers or not leads.sum() or not room.sum():
         return np.zeros((kinds, managers), np.int64)
-    # one more manager takes what nobody has room for, one more kind fills empty places: of equal
-    # totals every kind and every manager is used up, and any lead beats any empty place
-    short = int(leads.sum() - room.sum())
+    # one more manager takes what nobody else does, one more kind fills empty places: every kind and
+    # every manager is used up whatever pairs are in, and any lead beats any empty place
     wide = np.full((kinds + 1, managers + 1), -2.0)
     wide[:kinds, :managers] = value
     wide[kinds] = 0.0
-    supply = np.append(leads, max(0, -short)).astype(np.float64)
-    demand = np.append(room, max(0, short)).astype(np.float64)
+    supply = np.append(leads, room.sum()).astype(np.float64)
+    demand = np.append(room, leads.sum()).astype(np.float64)
     taken = _solved(wide, supply, demand)
     return np.asarray(np.rint(taken[:kinds, :managers]), np.int64)
 
@@ -58,7 +57,7 @@ def _solved(value: Floats, supply: Floats, demand: Floats) -> Floats:
     from scipy.optimize import linprog  # a node reads job files and has no SciPy
 
     kinds, managers = value.shape
-    inside = np.ones(value.shape, bool) if value.size <= _FEW else _promising(value)
+    inside = np.ones(value.shape, bool) if value.size <= _FEW else _promising(value, supply, demand)
     for _ in range(_ROUNDS):
         rows, columns = np.nonzero(inside)
         found = linprog(
@@ -79,14 +78,19 @@ def _solved(value: Floats, supply: Floats, demand: Floats) -> Floats:
     return taken
 
 
-def _promising(value: Floats) -> np.ndarray:
-    """Pairs to begin with: the best of each side, and a way for all leads to go somewhere."""
-    first = min(_FIRST, *value.shape)
-    inside = _best(value, first) | _best(value.T, first).T
+def _promising(value: Floats, supply: Floats, demand: Floats) -> np.ndarray:
+    """Pairs to begin with: the best of each side, twice as many as it needs."""
+    inside = np.zeros(value.shape, bool)
+    for side, pairs, mine, others in (
+        (value, inside, supply, demand),
+        (value.T, inside.T, demand, supply),
+    ):
+        need = np.ceil(2 * mine / max(1.0, others[:-1].mean())).astype(int) + _FIRST
+        for many in np.unique(need[:-1]):
+            rows = np.flatnonzero(need[:-1] == many)
+            pairs[rows] |= _best(side[rows], min(int(many), side.shape[1]))
     inside[-1] = inside[:, -1] = True
-    places = np.arange(max(value.shape))
-    inside[places % value.shape[0], places % value.shape[1]] = True
-    return np.asarray(inside, bool)
+    return inside
 
 
 def _best(value: Floats, many: int) -> np.ndarray:
