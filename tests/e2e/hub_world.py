@@ -20,7 +20,7 @@ from federated.wire.local import ask
 from profiles.cli import app
 from psi.protocol import EnvironmentFailed
 from tests.e2e import nursery
-from tests.e2e.nursery import Process
+from tests.e2e.nursery import Process, die_with_parent
 
 PATIENCE = 60.0
 OPEN = """
@@ -115,6 +115,7 @@ class World:
         return subprocess.Popen(
             [*self.inside.get(name, []), sys.executable, "-m", "profiles", *words],
             env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,  # noqa: PLW1509  (one call of the system, no lock)
         )  # fmt: skip
 
     def start_hub(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -29,7 +30,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-__all__ = ["Process", "run"]
+__all__ = ["Process", "die_with_parent", "run"]
 
 ROOT = Path(__file__).parents[2]
 FIRST, LATE = "profiles.cli", ("sklearn.linear_model", "sklearn.ensemble", "ibis", "uvicorn")
@@ -37,6 +38,13 @@ FIRST, LATE = "profiles.cli", ("sklearn.linear_model", "sklearn.ensemble", "ibis
 begins a thread."""
 LARGEST = 1 << 18
 """Of what is asked for: words and an environment."""
+_LIBC = ctypes.CDLL(None)
+_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """In a process that has just begun: it ends with its parent's thread, however that ends."""
+    _LIBC.prctl(_PDEATHSIG, signal.SIGKILL)
 
 
 class Process:
@@ -154,6 +162,7 @@ def _serve(control: socket.socket) -> list[str]:
             os._exit(0)
         pid = os.fork()
         if pid == 0:
+            die_with_parent()
             return _become(json.loads(order), fds, more)
         os.write(fds[3], f"{pid}\n".encode())
         told[pid] = fds.pop()
