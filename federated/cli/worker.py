@@ -24,7 +24,7 @@ from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
 from federated.node.purge import purge_now
 from federated.store.files import locked
-from federated.wire.flower.front import LARGEST, error_from, error_of
+from federated.wire.flower.between import LARGEST, error_from, error_of
 from federated.wire.flower.node import NodeDaemon, Through
 from federated.wire.local import read_block, write_block
 from federated.wire.parcels import Parcel, read_parcel

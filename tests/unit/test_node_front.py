@@ -29,7 +29,9 @@ from federated.node.home import NodeHome
 from federated.node.lives import OlderCopy
 from federated.store.files import locked
 from federated.wire.certificates import make_key, write_key
+from federated.wire.flower import fleet
 from federated.wire.flower import front as fronts
+from federated.wire.flower.between import error_from, error_of
 from federated.wire.local import ask
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from profiles.cli import app
@@ -68,8 +70,8 @@ def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fronts.No
     home.certificate_key.chmod(0o600)
     home.tables.write_text(TABLES)
     pa_csv.write_csv(pa.table({"id": ["1", "2"]}), home.path / "people.csv")
-    monkeypatch.setattr(fronts, "Fleet", Hub)
-    monkeypatch.setattr(fronts, "FleetKeys", lambda *args: None)
+    monkeypatch.setattr(fleet, "Fleet", Hub)
+    monkeypatch.setattr(fleet, "FleetKeys", lambda *args: None)
     monkeypatch.setenv("FEDPROFILE_PASSPHRASE_FILE", "/somewhere/passphrase")
     made = fronts.NodeFront(home, SECRET, linger=3600.0)
     yield made
@@ -191,11 +193,11 @@ def test_a_mistake_ends_the_start_and_later_only_what_it_touches(front: fronts.N
 
 NODE = """
 import sys
-from federated.wire.flower import front
+from federated.wire.flower import fleet
 from profiles.cli import app
 from tests.unit.test_node_front import Hub
 
-front.Fleet, front.FleetKeys = Hub, lambda *args: None
+fleet.Fleet, fleet.FleetKeys = Hub, lambda *args: None
 app(["node", "start", "--home", sys.argv[1], "--passphrase-file", sys.argv[2]])
 """
 
@@ -234,7 +236,7 @@ def answers(home: Path) -> bool:
 
 def test_errors_come_through_as_what_they_are() -> None:
     for error in (Refused("no", hint="ask"), EnvironmentFailed("disk", hint="room")):
-        found = fronts.error_from(fronts.error_of(error))
+        found = error_from(error_of(error))
         assert (type(found), found.message, found.hint) == (type(error), error.message, error.hint)
-    odd = fronts.error_from({"class": "encode", "message": "m", "hint": ""})
+    odd = error_from({"class": "encode", "message": "m", "hint": ""})
     assert type(odd).__name__ == "FedprofileError"

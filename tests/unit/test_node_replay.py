@@ -23,6 +23,7 @@ from federated.node.participant import Participant
 from federated.session.session import Session
 from federated.tables.source import MemorySource
 from federated.wire.certificates import make_key, write_key
+from federated.wire.flower import fleet
 from federated.wire.flower import node as nodes
 from federated.wire.parcels import Kind, Parcel, notice
 from federated.wire.post import PostEndpoint, hand_on
@@ -56,8 +57,8 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nodes.NodeDaemon:
     write_identity(home.path / "identity.json", PINNED["bureau"])
     home.certificate_key.write_bytes(write_key(make_key(), SECRET))
     home.certificate_key.chmod(0o600)
-    monkeypatch.setattr(nodes, "Fleet", Fleet)
-    monkeypatch.setattr(nodes, "FleetKeys", lambda *args: None)
+    monkeypatch.setattr(fleet, "Fleet", Fleet)
+    monkeypatch.setattr(fleet, "FleetKeys", lambda *args: None)
     table = pa.table({"id": PEOPLE, "loans": [1.0] * len(PEOPLE)})
     source = MemorySource({"bureau.people": table})
     return nodes.NodeDaemon(

@@ -24,6 +24,11 @@ found = {"heavy": sorted(heavy & set(sys.modules)), "blas": blas}
 import profiles.run
 print(json.dumps(found | {"a_run": sorted({"sklearn", "duckdb", "flwr"} & set(sys.modules))}))
 """
+SERVERS = """
+import json, sys
+import federated.{module}
+print(json.dumps(sorted({{"flwr", "sqlalchemy", "fastapi"}} & set(sys.modules))))
+"""
 NAMES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -37,6 +42,15 @@ def test_commands_import_what_they_need_when_they_run() -> None:
     assert found["heavy"] == []
     assert found["a_run"] == []
     assert set(found["blas"]) == {1}
+
+
+@pytest.mark.parametrize("module", ["cli.worker", "wire.flower.front", "wire.flower.mounted"])
+def test_jobs_and_nodes_load_nothing_of_a_hub(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVERS.format(module=module)], cwd=Path(__file__).parents[2],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == []
 
 
 def test_a_run_in_a_notebook_takes_one_thread_for_its_matrices(

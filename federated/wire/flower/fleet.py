@@ -43,6 +43,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
+from federated.node.home import NodeHome
 from federated.node.lives import OlderCopy
 from federated.wire.certificates import read_certificate, read_key, request_certificate
 from federated.wire.flower.packing import LEAVE, MESSAGE_TYPE, Packed, pack, parcels_of
@@ -51,7 +52,7 @@ from federated.wire.parcels import Parcel
 from federated.wire.proxy import hub_proxy, not_reached_hint
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, Refused
 
-__all__ = ["Fleet", "FleetKeys", "enrol"]
+__all__ = ["Fleet", "FleetKeys", "enrol", "fleet_of"]
 
 VERSION = "1"
 SENDERS = 3
@@ -384,6 +385,19 @@ class Fleet:
         if self.failure is None:
             self.failure = error
             self._on_end(error)
+
+
+def fleet_of(
+    home: NodeHome,
+    passphrase: bytes,
+    on_parcel: Callable[[Parcel], None],
+    on_back: Callable[[], None],
+    on_end: Callable[[FedprofileError], None],
+    life: str,
+) -> Fleet:
+    """A node's connection to its hub, as `Fleet` has it."""
+    keys = FleetKeys(home.certificate, home.certificate_key, home.authority, passphrase)
+    return Fleet(home.hub, keys, on_parcel, on_back, on_end, life)
 
 
 def enrol(invite: Invite, key: Any) -> bytes:

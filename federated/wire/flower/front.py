@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import federated
 from federated.node.home import NodeHome
@@ -33,18 +33,17 @@ from federated.node.lives import Copy, OlderCopy, begin, mark, met
 from federated.session.journal import stop_file
 from federated.store.memory import memory_of
 from federated.wire.direct.door import Door, open_door
-from federated.wire.flower.fleet import Fleet, FleetKeys
-from federated.wire.flower.mounted import MountedLink
-from federated.wire.flower.relay import Relay
+from federated.wire.flower.between import LARGEST, error_from, error_of
 from federated.wire.local import LocalServer, read_block, write_block
 from federated.wire.parcels import Kind, Parcel, Refusal, notice, read_parcel
-from psi import protocol
 from psi.protocol import EnvironmentFailed, FedprofileError, Refused
 
-__all__ = ["LARGEST", "NodeFront", "error_from", "error_of"]
+if TYPE_CHECKING:
+    from federated.wire.flower.fleet import Fleet
+    from federated.wire.flower.mounted import MountedLink
+    from federated.wire.flower.relay import Relay
 
-LARGEST = 17 << 20
-"""Bytes of a parcel, or of a request, between both processes."""
+__all__ = ["NodeFront"]
 
 LINGER = 20.0
 """Seconds that a worker stays without a job: another may come."""
@@ -61,19 +60,6 @@ WORKER = (
 )
 
 _log = logging.getLogger("fedprofile.node")
-
-
-def error_of(error: FedprofileError) -> dict[str, str]:
-    """An error for the other process."""
-    return {"class": type(error).__name__, "message": error.message, "hint": error.hint}
-
-
-def error_from(data: dict[str, str]) -> FedprofileError:
-    """The error that the other process sent, of its class where that is one of ours."""
-    found = getattr(protocol, data["class"], None)
-    if isinstance(found, type) and issubclass(found, FedprofileError):
-        return found(data["message"], hint=data["hint"])
-    return FedprofileError(data["message"], hint=data["hint"])
 
 
 @dataclass(eq=False, kw_only=True)
@@ -152,11 +138,15 @@ class NodeFront:
         }
         self.fleet: Fleet | MountedLink
         if relay is not None:
+            from federated.wire.flower.mounted import MountedLink
+
             self.fleet = MountedLink(relay, home.name, self._arrived, self._back)
         else:
-            files = (home.certificate, home.certificate_key, home.authority)
-            ends = (self._arrived, self._back, self._ended, self._life)
-            self.fleet = Fleet(home.hub, FleetKeys(*files, passphrase), *ends)
+            from federated.wire.flower.fleet import fleet_of
+
+            self.fleet = fleet_of(
+                home, passphrase, self._arrived, self._back, self._ended, self._life
+            )
         self._lock = threading.RLock()
         self._guests: dict[bytes, Any] = {}
         self._worker: _Worker | None = None

@@ -9,9 +9,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from federated.wire.flower.relay import Relay
 from federated.wire.parcels import Parcel
+
+if TYPE_CHECKING:
+    from federated.wire.flower.relay import Relay
 
 __all__ = ["MountedLink"]
 

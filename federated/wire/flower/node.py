@@ -43,7 +43,6 @@ from federated.store.files import write_atomic
 from federated.store.memory import give_back, memory_of
 from federated.tables.source import Source
 from federated.wire.direct.ways import direct_ways
-from federated.wire.flower.fleet import Fleet, FleetKeys
 from federated.wire.flower.job import Job, Noting
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
@@ -133,9 +132,11 @@ class NodeDaemon:
         if through is not None:
             self.fleet = through(Through(self._arrived, self.again, self.end_all))
         else:
-            files = (home.certificate, home.certificate_key, home.authority)
-            ends = (self._arrived, self._back, self._ended, self._life)
-            self.fleet = Fleet(home.hub, FleetKeys(*files, passphrase), *ends)
+            from federated.wire.flower.fleet import fleet_of  # the process for jobs has no Flower
+
+            self.fleet = fleet_of(
+                home, passphrase, self._arrived, self._back, self._ended, self._life
+            )
         self._lock = threading.RLock()
         self.jobs: dict[bytes, Job] = {}
         self._guests: dict[bytes, Any] = {}
