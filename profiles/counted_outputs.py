@@ -29,7 +29,14 @@ from profiles.report.measured import (
     scored,
 )
 
-__all__ = ["auc_of_counts", "counted_metrics", "measured_counts", "noise_of_auc", "told_rows"]
+__all__ = [
+    "auc_of_counts",
+    "counted_metrics",
+    "measured_counts",
+    "noise_of_auc",
+    "told_rows",
+    "told_scores",
+]
 
 Counts = np.ndarray[Any, Any]
 
@@ -118,6 +125,7 @@ def counted_metrics(counted: Counted) -> dict[str, Any]:
             "asked": int(counted.told.asked.sum()),
             "told": int(counted.told.listed.sum()),
             "noise": counted.told.noise,
+            "score_bits": terms.listed_bits,
             "row_bits": round(list_bits(terms), 4),
         }
     return found
@@ -136,6 +144,21 @@ def told_rows(outcome: Outcome, total: int) -> dict[str, pa.Array]:
             listed, asked = np.zeros(total, bool), np.zeros(total, bool)
             listed[outcome.rows], asked[outcome.rows] = counted.told.listed, counted.told.asked
             found[counted.trained.terms.task] = pa.array(listed, mask=~asked)
+    return found
+
+
+def told_scores(counted: Counted, rows: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """`own` scores of all rows, with the joined ones of those on a list in their place.
+
+    Args:
+        counted: a training with a list.
+        rows: which rows its aligned rows are.
+        own: `float64[total]`, of the receiver's own model.
+    """
+    found = own.copy()
+    if counted.told is not None and counted.told.scores is not None:
+        listed = counted.told.listed
+        found[rows[listed]] = counted.trained.model.predict(counted.told.scores[listed])
     return found
 
 
@@ -165,9 +188,12 @@ def _told_list(counted: Counted) -> list[str]:
     if counted.told is None:
         return []
     asked, listed = int(counted.told.asked.sum()), int(counted.told.listed.sum())
+    whose = "by the receiver's own columns"
+    if counted.told.scores is not None:
+        whose = "the joined model's, with noise; of all other rows no joined score is known"
     return [
         f"Who is on the list was told by one bit a row: {listed:,} of the {asked:,} rows that were "
-        "asked about. Their order and the scores beside them are by the receiver's own columns."
+        f"asked about. Their order and the scores beside them are {whose}."
     ]
 
 

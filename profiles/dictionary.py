@@ -28,9 +28,11 @@ def profile_notes(job: Job) -> dict[str, str]:
             f"probability of {train.task}: by the joined model where matched is true, by "
             f"{job.receiver}'s own model where it is false"
         )
-        if train.task in {one.task for one in job.targets if one.tells == "list"}:
+        lists = {one.task: one.score_bits for one in job.targets if one.tells == "list"}
+        if train.task in lists:
+            told = ", of those on the list by the joined one" * bool(lists[train.task])
             notes[score_column(train.task)] = (
-                f"probability of {train.task} by {job.receiver}'s own model: no joined one is told"
+                f"probability of {train.task} by {job.receiver}'s own model{told}"
             )
             notes[listed_column(train.task)] = (
                 f"whether the joined score of {train.task} reaches the threshold of its list, one "

@@ -202,6 +202,12 @@ def _check_trains(job: Job) -> None:
         trained = target.task in [train.task for train in job.trains]
         if target.tells == "list":
             check_told_list(job, place, target, scored=_scored)
+        elif target.score_bits:
+            raise JobError(
+                f"{job.file}: [[target]] {place} score_bits: {target.score_bits} found, none "
+                'allowed without tells = "list"',
+                hint="how finely all rows' scores are told stands in [[train]]",
+            )
         elif trained and not job.horizontal and not _scored(job.train(target.task)):
             raise JobError(
                 f"{job.file}: [[target]] {place} task: {target.task!r} found, whose rows have no "

@@ -7,6 +7,7 @@ from dataclasses import replace
 from federated.aggregate import Amount
 from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.kinds.join_sum import STATISTICS
+from federated.counted import FINEST_LISTED
 from federated.toml_sections import TomlSection
 from profiles.aggregate_section import split_measure, summed_by, unknown_party
 from profiles.offers.spec import CHOOSE
@@ -275,6 +276,7 @@ def read_target(
     choose = section.text("choose", "rule", CHOOSE)
     budget = section.bound("budget", 0, 1e15)
     places, tells = section.counts("channels"), section.text("tells", "scores", TELLS)
+    score_bits = section.integer("score_bits", 0, 0, FINEST_LISTED)
     section.done()
     return TargetSpec(
         product=product,
@@ -295,6 +297,7 @@ def read_target(
         budget=budget,
         channels=tuple(places.items()),
         tells=tells,
+        score_bits=score_bits,
     )
 
 

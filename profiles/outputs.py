@@ -22,7 +22,7 @@ from profiles.baseline import Comparison, compare
 from profiles.binning_report import binning_metrics
 from profiles.branches import Cut, write_branches
 from profiles.campaign.control import ControlGroup
-from profiles.counted_outputs import counted_metrics, measured_counts, told_rows
+from profiles.counted_outputs import counted_metrics, measured_counts, told_rows, told_scores
 from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
 from profiles.exclusion.consent import admission_of
 from profiles.federation import Federation
@@ -275,7 +275,7 @@ def _scores(
     for one in federation.outcome.counted:
         if one.told is not None:  # who is listed is told, and no score
             task = one.trained.terms.task
-            scores[task] = alone[task].everyone
+            scores[task] = told_scores(one, rows, alone[task].everyone)
             why[task] = own_reasons(one.trained, alone[task])
     return scores, why
 

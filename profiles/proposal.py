@@ -28,7 +28,7 @@ from federated.contract.terms import (
 )
 from federated.keys.party_keys import Identity, PartyKeys
 from profiles.job import Job
-from profiles.told_list import told_length
+from profiles.told_list import told_bits, told_length
 from psi.align import ALTERNATIVE, AlignSettings
 from psi.protocol import JobError, PeerError
 
@@ -203,9 +203,9 @@ def _train(job: Job) -> tuple[TrainTerms, ...]:
     found = []
     for spec in job.trains:
         partners = tuple(name for name in job.partners() if job.features(spec, name))
-        listed = told_length(job, spec.task)
-        terms = TrainTerms(**_said(spec, TrainAsked), partners=partners, listed=listed)
-        found.append(terms)
+        listed, bits = told_length(job, spec.task), told_bits(job, spec.task)
+        asked = _said(spec, TrainAsked)
+        found.append(TrainTerms(**asked, partners=partners, listed=listed, listed_bits=bits))
     return tuple(found)
 
 

@@ -104,7 +104,8 @@ class TargetSpec:
     `history` is the receiver's table of earlier leads, by whose columns `learn_by` assignment
     learns; for `explore` of the leads managers are tried. Offers are chosen by `choose`,
     within a `budget` and the places of `channels`. `tells`: "scores", or "list" where a partner
-    tells of each row one bit, whether it is on the list.
+    tells of each row one bit, whether it is on the list, and with `score_bits` the score of those
+    on it.
     """
 
     product: str
@@ -125,3 +126,4 @@ class TargetSpec:
     budget: float | None = None
     channels: tuple[tuple[str, int], ...] = ()
     tells: str = "scores"
+    score_bits: int = 0

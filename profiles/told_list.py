@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from profiles.job import Job
     from profiles.specs import TargetSpec, TrainSpec
 
-__all__ = ["check_told_list", "told_length"]
+__all__ = ["check_told_list", "told_bits", "told_length"]
 
 
 def told_length(job: Job, task: str) -> int:
@@ -22,6 +22,12 @@ def told_length(job: Job, task: str) -> int:
     """
     told = sum(t.top for t in job.targets if t.task == task and t.tells == "list")
     return told if job.campaign is None else math.ceil(told / (1.0 - job.campaign.control))
+
+
+def told_bits(job: Job, task: str) -> int:
+    """How finely the scores of those on the list of a task are told; 0: they are not."""
+    bits = (t.score_bits for t in job.targets if t.task == task and t.tells == "list")
+    return max(bits, default=0)
 
 
 def check_told_list(

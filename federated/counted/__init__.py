@@ -19,12 +19,21 @@ from federated.counted.grid import (
     leaves_of,
     wide_of,
 )
+from federated.counted.listed_scores import (
+    A_SCORE,
+    FINEST_LISTED,
+    ScoredHearer,
+    ScoredTeller,
+    codes_of,
+    scores_of,
+)
 from federated.counted.listing import A_QUESTION, ListHearer, ListTeller
 from federated.counted.opening import CountsGiver, CountsTaker, possible
 from federated.counted.spread import SpreadHearer, SpreadTeller
 from federated.counted.threshold import (
     MOST_RANGES,
     aimed,
+    answer_bits,
     answers,
     list_noise,
     questions,
@@ -33,7 +42,9 @@ from federated.counted.threshold import (
 
 __all__ = [
     "A_QUESTION",
+    "A_SCORE",
     "BINS",
+    "FINEST_LISTED",
     "LANES",
     "MOST_RANGES",
     "OTHER",
@@ -42,17 +53,22 @@ __all__ = [
     "ListHearer",
     "ListTeller",
     "ScoreGrid",
+    "ScoredHearer",
+    "ScoredTeller",
     "SpreadHearer",
     "SpreadTeller",
     "aimed",
+    "answer_bits",
     "answers",
     "bins_of",
+    "codes_of",
     "groups_of",
     "lanes_of",
     "leaves_of",
     "list_noise",
     "possible",
     "questions",
+    "scores_of",
     "threshold",
     "wide_of",
 ]

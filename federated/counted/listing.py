@@ -53,7 +53,8 @@ from psi.vole_malicious import base_ot
 
 __all__ = ["A_QUESTION", "ListHearer", "ListTeller"]
 
-Bits = NDArray[np.bool_]
+Told = NDArray[np.uint16]
+"""Of each row 1 where it is listed, else 0; above the lowest bit what else was told of it."""
 _Chunks = Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
 A_QUESTION = 4 * INDEX_BITS + ANSWER + 8
 """Bytes of a row: transfers, answers, and what is shared by few."""
@@ -108,8 +109,8 @@ class Answering:
     told: _Chunks
 
 
-class ListHearer(Role[Bits]):
-    """The receiver; its result is each row's answer, `bool[n]`.
+class ListHearer(Role[Told]):
+    """The receiver; its result is each row's answer, 0 or 1, `uint16[n]`.
 
     Args:
         context: of the session.
@@ -128,14 +129,14 @@ class ListHearer(Role[Bits]):
             raise MisuseError("questions that there are not, or no rows")
         self._peer, self._questions, self._rows = partner, questions, len(questions)
 
-    def begin(self) -> Turn[Bits]:
+    def begin(self) -> Turn[Told]:
         about = self.context.session + self.context.step.encode()
         transcript = Transcript.begin(self.context.random, about)
         secret, point = base_ot.offer(transcript.random("offer"))
         offer = Offer(point, self._rows, (INDEX_BITS,))
         return Turn(Offering(transcript, secret, point), [(self._peer, offer)], progress=0.0)
 
-    def on_points(self, state: Offering, sent: Points, peer: str) -> Turn[Bits]:
+    def on_points(self, state: Offering, sent: Points, peer: str) -> Turn[Told]:
         """The keys of the base transfers, and the first chunk's questions."""
         transcript = state.transcript.hear(encode(sent))
         if len(sent.points) != 2 * BASE:
@@ -147,10 +148,10 @@ class ListHearer(Role[Bits]):
         turn = self._ask(Asking(transcript, IndexKeys(seeds.tobytes(), coin), 0))
         return replace(turn, messages=[(peer, Seeds(told)), *turn.messages])
 
-    def on_answered(self, state: Asking, sent: Answered, peer: str) -> Turn[Bits]:
+    def on_answered(self, state: Asking, sent: Any, peer: str) -> Turn[Told]:
         """The answers that a chunk's rows asked for."""
         del peer
-        low, high = _range(state.heard, self._rows)
+        low, high = range_of(state.heard, self._rows)
         if sent.chunk != state.heard or len(sent.answers) != high - low:
             raise PeerError("answers of a chunk that is not due")
         if len(sent.nonce) != NONCE:
@@ -158,24 +159,28 @@ class ListHearer(Role[Bits]):
         store, asked = self.context.store, self._questions[low:high]
         picks = Picks(np.zeros(0, np.uint8), store.get("asked", state.heard))
         keys = picks.pads(0, len(picks.rows), sent.nonce, "list").reshape(-1, INDEX_BITS, 2)
-        padded = np.unpackbits(sent.answers, axis=1, bitorder="little").astype(np.uint32)
-        found = looked_up(keys, asked, padded, sent.nonce) & np.uint32(1)
-        store.put("answers", state.heard, found.astype(np.uint8))
-        transcript = state.transcript.hear(encode(sent))
-        state = replace(state, transcript=transcript, heard=state.heard + 1)
-        if state.heard < _chunks(self._rows):
+        store.put("answers", state.heard, self._opened(sent, asked, keys))
+        state = replace(
+            state, transcript=state.transcript.hear(encode(sent)), heard=state.heard + 1
+        )
+        if state.heard < chunks(self._rows):
             return self._ask(state)
-        every = [store.get("answers", chunk) for chunk in range(state.heard)]
-        return Turn(Done(), result=np.concatenate(every).astype(bool), progress=1.0)
+        every = [store.get("answers", n) for n in range(state.heard)]
+        return Turn(Done(), result=np.concatenate(every), progress=1.0)
 
-    def _ask(self, state: Asking) -> Turn[Bits]:
-        low, high = _range(state.heard, self._rows)
+    def _opened(self, sent: Any, asked: NDArray[np.uint8], keys: NDArray[np.uint64]) -> Any:
+        """What a chunk's rows asked for, by the keys of their questions."""
+        padded = np.unpackbits(sent.answers, axis=1, bitorder="little").astype(np.uint32)
+        return (looked_up(keys, asked, padded, sent.nonce) & np.uint32(1)).astype(np.uint16)
+
+    def _ask(self, state: Asking) -> Turn[Told]:
+        low, high = range_of(state.heard, self._rows)
         asked = self._questions[low:high]
         bits = (asked[:, None] >> np.arange(INDEX_BITS, dtype=np.uint8) & 1).astype(np.uint8)
         name = f"list {state.heard}"
         picks, sent = Picks.of(state.keys, state.transcript, name, bits.reshape(-1))
         self.context.store.put("asked", state.heard, picks.rows)
-        share = Share(state.heard / _chunks(self._rows), self._rows)
+        share = Share(state.heard / chunks(self._rows), self._rows)
         return Turn(state, [(self._peer, Questions(state.heard, sent))], progress=share)
 
 
@@ -233,34 +238,40 @@ class ListTeller(Role[int]):
         """All answers of a chunk's rows, of which each row's question opens one."""
         if sent.chunk != state.told:
             raise PeerError("questions of a chunk that is not due")
-        low, high = _range(state.told, self._rows)
+        low, high = range_of(state.told, self._rows)
         size, transcript = high - low, state.transcript.hear(encode(sent))
         gives = Gives.of(state.keys, sent.transfers, INDEX_BITS * size)
-        own = answers(self._scores[low:high], self._grid)
-        bits = np.packbits(own, axis=1, bitorder="little")
-        nonce = batch_nonce(transcript, f"list {sent.chunk}", bits)
-        pads = gives.pads(0, INDEX_BITS * size, nonce, "list")
-        told = _padded(pads.reshape(size, INDEX_BITS, 2, 2), own, nonce)
+        own = self._entries(sent.chunk, answers(self._scores[low:high], self._grid))
+        nonce = batch_nonce(transcript, f"list {sent.chunk}", own)
+        pads = gives.pads(0, INDEX_BITS * size, nonce, "list").reshape(size, INDEX_BITS, 2, 2)
+        told = self._padded(sent.chunk, pads, own, nonce)
         state = replace(state, transcript=transcript, told=state.told + 1)
-        messages: list[tuple[str, Any]] = [(peer, Answered(sent.chunk, nonce, told))]
-        if state.told == _chunks(self._rows):
+        messages: list[tuple[str, Any]] = [(peer, told)]
+        if state.told == chunks(self._rows):
             return Turn(Done(), messages, self._rows, 1.0)
-        return Turn(state, messages, progress=Share(state.told / _chunks(self._rows), self._rows))
+        return Turn(state, messages, progress=Share(state.told / chunks(self._rows), self._rows))
 
+    def _entries(self, chunk: int, own: NDArray[np.uint8]) -> Any:
+        """What stands in the place of a chunk's answers, `[n, 128]`."""
+        del chunk
+        return own
 
-def _padded(keys: NDArray[np.uint64], own: NDArray[np.uint8], nonce: bytes) -> NDArray[np.uint8]:
-    """A bit of each entry's pad, and the answer: `uint8[n, ANSWER]`."""
-    padded = tables(keys, own.astype(np.uint32), nonce)
-    return np.packbits((padded & np.uint32(1)).astype(np.uint8), axis=1, bitorder="little")
+    def _padded(self, chunk: int, keys: NDArray[np.uint64], own: Any, nonce: bytes) -> Any:
+        """A bit of each entry's pad, and the answer."""
+        padded = tables(keys, own.astype(np.uint32), nonce) & np.uint32(1)
+        bits = np.packbits(padded.astype(np.uint8), axis=1, bitorder="little")
+        return Answered(chunk, nonce, bits)
 
 
 def _name(context: Context, rows: int) -> bytes:
     return name_of(context.session, f"{context.step}/transfers", rows, ())
 
 
-def _chunks(rows: int) -> int:
+def chunks(rows: int) -> int:
+    """Messages that rows take."""
     return -(-rows // LIST_ROWS)
 
 
-def _range(chunk: int, rows: int) -> tuple[int, int]:
+def range_of(chunk: int, rows: int) -> tuple[int, int]:
+    """Rows of one of them."""
     return chunk * LIST_ROWS, min((chunk + 1) * LIST_ROWS, rows)

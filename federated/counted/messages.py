@@ -13,12 +13,14 @@ from federated.sharing.messages import MOST_ROWS
 from federated.trees.splitting.messages import Extension
 from psi.protocol import Array, Length, Range, message
 
-__all__ = ["ANSWER", "LIST_ROWS", "Answered", "CountShares", "Questions", "Spread", "Stride"]
+__all__ = ["ANSWER", "LIST_ROWS", "QUESTIONS", "Answered", "CountShares"]
+__all__ += ["Questions", "ScoredAnswers", "Spread", "Stride"]
 
 LIST_ROWS = 1 << 14
 """Rows of a chunk: their tables take some 60 MB while they are made."""
-ANSWER = 16
-"""Bytes of a row's padded answers, a bit to each of 128 questions."""
+QUESTIONS = 128
+ANSWER = QUESTIONS // 8
+"""Bytes of a row's padded answers, a bit to each question."""
 
 _MOST_GROUPS = 64
 
@@ -65,3 +67,13 @@ class Answered:
     chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
     nonce: Annotated[bytes, Length(NONCE)]
     answers: Annotated[np.ndarray, Array("uint8", width=ANSWER, most=LIST_ROWS)]
+
+
+@message(0x6D)
+@dataclass(frozen=True)
+class ScoredAnswers:
+    """The partner: as `Answered`, each answer of 16 bits, which hold a score where it is yes."""
+
+    chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
+    nonce: Annotated[bytes, Length(NONCE)]
+    answers: Annotated[np.ndarray, Array("uint16", width=QUESTIONS, most=LIST_ROWS)]

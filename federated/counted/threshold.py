@@ -15,7 +15,7 @@ from federated.counted.grid import LANES, ScoreGrid
 from federated.regression.plan import count_noise
 
 __all__ = ["EDGES", "MOST_RANGES", "NOTHING"]
-__all__ += ["aimed", "answers", "edges", "list_noise", "questions", "threshold"]
+__all__ += ["aimed", "answer_bits", "answers", "edges", "list_noise", "questions", "threshold"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,6 +39,24 @@ def list_noise(noise: float, length: int) -> float:
         length: of the list.
     """
     return max(count_noise(noise), length / 400)
+
+
+def answer_bits(score_bits: int) -> float:
+    """The most that one answer tells of a row, in bits in the mean, at any edge.
+
+    Of a share p of the rows that reach it the answer is a yes with the score behind it, whose
+    variance among these is 1 / p of that of all at most (law of total variance):
+    H(p) + p ½ log2(1 + 4^b / p) bits (Shannon 1948). Without a score it is one bit.
+
+    Args:
+        score_bits: b, of the scores of those on the list; 0 for none.
+    """
+    if not score_bits:
+        return 1.0
+    p = np.arange(1, 1001) / 1000
+    no = np.where(p < 1, 1 - p, 1.0)
+    entropy = -p * np.log2(p) - (1 - p) * np.log2(no)
+    return float((entropy + p * 0.5 * np.log2(1 + 4.0**score_bits / p)).max())
 
 
 def aimed(length: int, noise: float, rows: int) -> float:

@@ -285,6 +285,10 @@ MESSAGES: dict[str, dict[str, str]] = {
             "of each record which of 128 questions the receiver asks, under pads: one asks "
             "nothing, the others whether the partner's part of the score reaches an edge"
         ),
+        "ScoredAnswers": (
+            "of each record yes or no to all 128 questions, with the score behind each yes, each "
+            "under a pad: the receiver can open the one that it asked"
+        ),
         "Answered": (
             "of each record yes or no to all 128 questions, each under a pad: the receiver can "
             "open the one that it asked, one bit"

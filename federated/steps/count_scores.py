@@ -65,7 +65,7 @@ def label_counts(work: Work, trained: Trained, own: np.ndarray) -> Counted:
     if spoilt:  # nothing is made of these, and the partner sees no difference
         ends = np.linspace(np.zeros_like(rows), rows, grid.bins + 1, axis=-1)
         counts = list(np.diff(np.rint(ends).astype(np.int64), axis=-1))
-    told = hear_list(work, terms, own - middle, grid) if terms.listed else None
+    told = hear_list(work, terms, own, middle, grid) if terms.listed else None
     middles = grid.middles() + middle
     return Counted(
         trained=trained, counts=counts, middles=middles, noise=noise, told=told, spoilt=spoilt

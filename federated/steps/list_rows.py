@@ -20,12 +20,16 @@ from federated.counted import (
     CountsTaker,
     ListHearer,
     ListTeller,
+    ScoredHearer,
+    ScoredTeller,
     ScoreGrid,
     aimed,
     bins_of,
+    codes_of,
     lanes_of,
     leaves_of,
     questions,
+    scores_of,
     threshold,
 )
 from federated.sharing import BinHolder, ValueHolder
@@ -35,16 +39,19 @@ from federated.steps.work import Work
 __all__ = ["hear_list", "tell_list"]
 
 
-def hear_list(work: Work, terms: TrainTerms, own: np.ndarray, grid: ScoreGrid) -> ToldList:
+def hear_list(
+    work: Work, terms: TrainTerms, own: np.ndarray, middle: float, grid: ScoreGrid
+) -> ToldList:
     """The receiver's part.
 
     Args:
         work: of the job.
         terms: of the training.
-        own: `float64[rows]`, this party's part of each aligned row's score, centred.
+        own: `float64[rows]`, this party's part of each aligned row's score.
+        middle: their mean, by which they are centred.
         grid: how scores are cut.
     """
-    context, (peer,) = work.session.context, terms.partners
+    context, (peer,), own = work.session.context, terms.partners, own - middle
     may, grid = _who_may(work, terms.task), replace(grid, most=MOST_RANGES)
     bins = bins_of(grid, own, np.where(may, 0, OTHER).astype(np.int8))
     step, noise = f"listed/{terms.task}/counts", noise_of_list(terms)
@@ -56,9 +63,16 @@ def hear_list(work: Work, terms: TrainTerms, own: np.ndarray, grid: ScoreGrid) -
     end = threshold(counts[0], grid, aimed(terms.listed, noise, rows))
     whole = rows <= terms.listed  # everybody who may be on it is: there is nothing to ask
     step = f"listed/{terms.task}/told"
+    if whole and terms.listed_bits:
+        end, whole = -np.inf, False  # the lowest edge, for the scores' sake
     asked = questions(own, may & (not whole), end, grid)
-    listed = work.run(step, ListHearer(context(step), peer, asked), [peer])
-    return ToldList(asked=may, listed=may & (listed | whole), noise=noise)
+    if not terms.listed_bits:
+        told = work.run(step, ListHearer(context(step), peer, asked), [peer])
+        return ToldList(asked=may, listed=may & ((told > 0) | whole), noise=noise)
+    told = work.run(step, ScoredHearer(context(step), peer, asked), [peer])
+    listed = may & (told > 0)
+    scores = np.where(listed, own + middle + scores_of(told, grid), np.nan)
+    return ToldList(asked=may, listed=listed, noise=noise, scores=scores)
 
 
 def tell_list(work: Work, terms: TrainTerms, own: np.ndarray, grid: ScoreGrid) -> None:
@@ -76,7 +90,11 @@ def tell_list(work: Work, terms: TrainTerms, own: np.ndarray, grid: ScoreGrid) -
     giver = CountsGiver(context(step), peer, shares, grid, noise_of_list(terms), seed)
     work.run(step, giver, [peer])
     step = f"listed/{terms.task}/told"
-    work.run(step, ListTeller(context(step), peer, own, grid), [peer])
+    if not terms.listed_bits:
+        work.run(step, ListTeller(context(step), peer, own, grid), [peer])
+        return
+    codes = codes_of(own, grid, terms.listed_bits, seed)
+    work.run(step, ScoredTeller(context(step), peer, own, grid, codes), [peer])
 
 
 def _who_may(work: Work, task: str) -> np.ndarray:

@@ -157,12 +157,14 @@ class Counted:
 class ToldList:
     """Of each aligned row `bool[rows]`: whether a partner was asked about it, and is it `listed`.
 
-    `noise` is the standard deviation of the counts that the list's end was found by.
+    `noise` is the standard deviation of the counts that the list's end was found by. `scores` are
+    the listed rows' joined scores, NaN of all others; None where none was told.
     """
 
     asked: np.ndarray
     listed: np.ndarray
     noise: float
+    scores: np.ndarray | None = None
 
 
 @dataclass(kw_only=True)

@@ -402,8 +402,8 @@ def test_examples_are_read(row: Row) -> None:
         if (row.section, row.key) in LABELLED:
             target["task"] = LABELLED[row.section, row.key]
             job["train"][0]["label"] = f"task:{target['task']}"
-        if row.key == "tells":
-            job["train"][0]["score_bits"] = 0
+        if row.key == "tells" or (row.section, row.key) == ("[[target]]", "score_bits"):
+            job["train"][0]["score_bits"], target["tells"] = 0, "list"
         if row.key == "managers_columns":
             target["branch"] = ["branch"]
         target[row.key] = given

@@ -69,7 +69,7 @@ STEPS = {
     "federated.regression": "train",
     "federated.trees": "train",
     "federated.horizontal": "train",
-    "federated.counted.listing": "listed",
+    "federated.counted.list": "listed",
     "federated.counted": "counted",
     "federated.scoring": "score",
     "federated.sharing": "sums",

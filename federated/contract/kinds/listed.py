@@ -10,13 +10,30 @@ from typing import TYPE_CHECKING
 from federated.contract.kinds.train import AUTO, TrainTerms
 from federated.contract.parts import Disclosure
 from federated.contract.rows import FLOOR
-from federated.counted import A_QUESTION, MOST_RANGES, list_noise
+from federated.counted import (
+    A_QUESTION,
+    A_SCORE,
+    FINEST_LISTED,
+    MOST_RANGES,
+    answer_bits,
+    list_noise,
+)
 from federated.regression import counted_bits
+from psi.protocol import PeerError
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["list_bits", "list_guard", "list_limit", "listed_words", "noise_of_list"]
+__all__ = ["check_listed", "list_bits", "list_guard", "list_limit", "listed_end", "listed_words"]
+__all__ += ["noise_of_list"]
+
+
+def check_listed(terms: TrainTerms) -> None:
+    """Raise `PeerError` for a list of several partners, or scores told too finely."""
+    if terms.listed and len(terms.partners) > 1:
+        raise PeerError("a list told by a bit a record, of several partners")
+    if terms.listed_bits > FINEST_LISTED:
+        raise PeerError(f"scores of a list with more than {FINEST_LISTED} score_bits")
 
 
 def noise_of_list(terms: TrainTerms) -> float:
@@ -25,8 +42,18 @@ def noise_of_list(terms: TrainTerms) -> float:
 
 
 def list_bits(terms: TrainTerms) -> float:
-    """The most that is told of one record: its bit, whatever its threshold, and the counts."""
-    return 1.0 + counted_bits(noise_of_list(terms)) if terms.listed else 0.0
+    """The most that is told of one record: its answer, at whatever threshold, and the counts."""
+    if not terms.listed:
+        return 0.0
+    return answer_bits(terms.listed_bits) + counted_bits(noise_of_list(terms))
+
+
+def listed_end(terms: TrainTerms) -> str:
+    """What a training's words end with."""
+    if not terms.listed:
+        return ""
+    scores = f", with a score of {terms.listed_bits} bits of these alone" * bool(terms.listed_bits)
+    return f", and one bit a row says who is on a list of {terms.listed}{scores}"
 
 
 def listed_words(contract: Contract, terms: TrainTerms) -> Disclosure:
@@ -36,22 +63,37 @@ def listed_words(contract: Contract, terms: TrainTerms) -> Disclosure:
         f"train {terms.task}",
         me,
         f"of each shared record that {me} asks about ONE BIT: whether its final score reaches a "
-        f"threshold, for a list of {terms.listed}; how many of them lie in each of up to "
-        f"{MOST_RANGES} ranges of the final score, each count with noise of {partner}'s of "
+        f"threshold, for a list of {terms.listed}{_scores(terms)}; how many of them lie in each of "
+        f"up to {MOST_RANGES} ranges of the final score, each count with noise of {partner}'s of "
         f"{noise_of_list(terms):g} ({list_bits(terms):.2g} bits a record at most)",
         "train.list",
+    )
+
+
+def _scores(terms: TrainTerms) -> str:
+    """What is told of those on the list."""
+    if not terms.listed_bits:
+        return ""
+    (partner,) = terms.partners
+    return (
+        f"; of those that reach it {partner}'s part of the score, with noise of 2^-"
+        f"{terms.listed_bits} of its standard deviation"
     )
 
 
 def list_guard(contract: Contract, terms: TrainTerms) -> str:
     """What the partner's officer is told of it."""
     (partner,), me = terms.partners, contract.receiver
+    gets = "one bit"
+    if terms.listed_bits:
+        most = answer_bits(terms.listed_bits)
+        gets = f"{most:.2g} bits (at a low one the score of every record)"
     return (
         f"{me} chooses the threshold of the list of '{terms.task}': {partner} sees neither it nor "
         "whom it asks about, who is listed, nor how many. A receiver that does not run this "
-        f"software as it is may choose another one for each record, and gets one bit of "
+        f"software as it is may choose another one for each record, and gets {gets} of "
         f"{partner}'s part of its score all the same; another list of other trainings is another "
-        "bit, and is booked by itself"
+        "answer, and is booked by itself"
     )
 
 
@@ -64,4 +106,5 @@ def list_limit(terms: TrainTerms, step: str, rows: int, a_counted_row: int) -> i
         return FLOOR
     if step == f"{head}/counts":
         return FLOOR + rows * a_counted_row
-    return FLOOR + rows * A_QUESTION if step == f"{head}/told" else None
+    row = A_QUESTION + A_SCORE * bool(terms.listed_bits)
+    return FLOOR + rows * row if step == f"{head}/told" else None

@@ -124,13 +124,15 @@ class TrainTerms(TrainAsked):
     `grid_bits` and `column_bits` say how finely scores and columns are taken on the way
     (`federated.regression.RegressionPlan`). Rows split: `row_bits` is the most that all sums of one
     party tell of any of its rows, whatever the receiver asks. `listed`: a bit a row is told,
-    whether it is on a list of this length; 0 for no such list (`kinds.listed`).
+    whether it is on a list of this length; 0 for no such list (`kinds.listed`). Of those on it the
+    score is told too with `listed_bits`, as `score_bits` says of all; 0: it is not.
     """
 
     partners: tuple[str, ...]
     grid_bits: int = 0
     column_bits: int = 0
     listed: int = 0
+    listed_bits: int = 0
 
 
 def private(terms: TrainTerms) -> bool:
@@ -219,6 +221,8 @@ def check_train(terms: TrainTerms) -> None:
         raise PeerError(
             "a list told by a bit a record, of a training that tells scores, or of rows"
         )
+    if terms.listed_bits and not terms.listed:
+        raise PeerError("scores of those on a list that there is not")
     if not private(terms) and terms.row_bits < 1:
         raise PeerError("the contract does not say how many bits of a row a training may tell")
 

@@ -11,7 +11,14 @@ from federated.contract.cost import Estimate, Rates, regression_estimate, sums_e
 from federated.contract.few_rows import check_training
 from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.label import label_guard, of_label, regression_bits
-from federated.contract.kinds.listed import list_bits, list_guard, list_limit, listed_words
+from federated.contract.kinds.listed import (
+    check_listed,
+    list_bits,
+    list_guard,
+    list_limit,
+    listed_end,
+    listed_words,
+)
 from federated.contract.kinds.scorecard import card_words, check_card
 from federated.contract.kinds.train import (
     AUTO,
@@ -84,8 +91,7 @@ class TrainVertical(Kind[TrainTerms]):
                 raise PeerError("a scorecard without scores, which are what its points are made of")
             if not terms.score_bits and any(contract.joins(name) for name in terms.partners):
                 raise PeerError('rows counted by score with duplicates = "join": a record has many')
-            if terms.listed and len(terms.partners) > 1:
-                raise PeerError("a list told by a bit a record, of several partners")
+            check_listed(terms)
             if terms.steps or terms.row_bits:
                 raise PeerError("a training of columns has evaluations, and no steps")
             if not _is_number(terms.noise) and (terms.noise != AUTO or terms.grid_bits):
@@ -123,9 +129,9 @@ class TrainVertical(Kind[TrainTerms]):
             folds = f", and {more} more in each of {terms.folds} folds" * bool(_folds(terms))
             end = "before the final score"
             if not terms.score_bits:
-                end = f"at all: rows are counted by the final score, by private sums ({SUMS})"
-            listed = f", and one bit a row says who is on a list of {terms.listed}"
-            end += listed * bool(terms.listed)
+                whose = "but of the listed" if terms.listed_bits else "at all"
+                end = f"{whose}: rows are counted by the final score, by private sums ({SUMS})"
+            end += listed_end(terms)
             card = card_words(contract, terms) if carded(terms) else ""
             yield (
                 f"{me} and {_partners(terms)} fit '{terms.task}' by private sums"
@@ -384,9 +390,10 @@ def _noise(terms: TrainTerms, other: str) -> str:
 
 def _score_guard(terms: TrainTerms) -> str:
     if not terms.score_bits:
+        but = " but of the listed" * bool(terms.listed_bits)
         return (
-            f"{_partners(terms)} tells no score of a record; it adds noise of a standard deviation "
-            f"of {_count_noise(terms)} to each count of records by score, drawn once: "
+            f"{_partners(terms)} tells no score of a record{but}; it adds noise of a standard "
+            f"deviation of {_count_noise(terms)} to each count of records by score, drawn once: "
             f"these counts tell {_count_bits(terms):.2g} bits of a record at most, whoever knows "
             "all other records and whatever is asked; what sums may tell stands below"
         )

@@ -17,18 +17,23 @@ from federated.counted import (
     CountsTaker,
     ListHearer,
     ListTeller,
+    ScoredHearer,
+    ScoredTeller,
     ScoreGrid,
     aimed,
+    answer_bits,
     answers,
+    codes_of,
     list_noise,
     questions,
+    scores_of,
     threshold,
     wide_of,
 )
 from federated.counted import listing as module
-from federated.counted.messages import Answered, CountShares, Questions
+from federated.counted.messages import Answered, CountShares, Questions, ScoredAnswers
 from federated.counted.threshold import EDGES, NOTHING, edges
-from federated.regression import counted_bits
+from federated.regression import counted_bits, told_bits
 from federated.sharing.messages import Offer
 from psi.protocol import Context, MemoryStore, MisuseError, Pair, PeerError, decode
 from psi.protocol.codec import peek
@@ -45,13 +50,23 @@ def world(rows: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray, ScoreGrid]:
 
 
 def roles(
-    asked: np.ndarray, theirs: np.ndarray, grid: ScoreGrid, kept: Stores | None = None
+    asked: np.ndarray,
+    theirs: np.ndarray,
+    grid: ScoreGrid,
+    kept: Stores | None = None,
+    score_bits: int = 0,
 ) -> Any:
     stores = kept or {"bank": MemoryStore(), "bureau": MemoryStore()}
 
     def context(party: str) -> Context:
         return Context(b"s" * 32, "listed/x/told", party, secrets.token_bytes, stores[party])
 
+    if score_bits:
+        codes = codes_of(theirs, grid, score_bits, b"n" * 32)
+        return (
+            ScoredHearer(context("bank"), "bureau", asked),
+            ScoredTeller(context("bureau"), "bank", theirs, grid, codes),
+        )
     return (
         ListHearer(context("bank"), "bureau", asked),
         ListTeller(context("bureau"), "bank", theirs, grid),
@@ -87,6 +102,51 @@ def test_each_row_gets_the_answer_that_it_asked_for_and_no_other(
     other = Pair(*roles(np.full(230, NOTHING, np.uint8), theirs, grid))
     other.run()
     assert [len(s.payload) for s in other.sent] == [len(s.payload) for s in pair.sent]
+
+
+@pytest.mark.parametrize("score_bits", [1, 5])
+def test_a_score_is_told_of_those_on_the_list_and_of_nobody_else(score_bits: int) -> None:
+    own, theirs, grid = world(4000)
+    asked = questions(own, np.arange(4000) % 7 > 0, 3.0, grid)
+    pair = Pair(*roles(asked, theirs, grid, score_bits=score_bits))
+    told = pair.run()["bank"]
+    listed = answers(theirs, grid)[np.arange(4000), asked].astype(bool)
+    assert np.array_equal(told & 1, listed)
+    assert not told[~listed].any()  # nothing is behind a no
+    found = scores_of(told, grid)
+    assert np.array_equal(np.isfinite(found), listed)
+    off = (found - theirs)[listed]
+    # noise of 2^-b of the deviation of all, on some 300 rows: 6 deviations of that are .25 of it
+    assert np.std(off) == pytest.approx(theirs.std() * 2.0**-score_bits, rel=0.3)
+    # what stays padded says nothing: of a row's other 127 answers each bit is even
+    every = [s.payload for s in pair.sent if peek(s.payload) is ScoredAnswers]
+    bits = np.unpackbits(decode(every[0], ScoredAnswers).answers.view(np.uint8))
+    assert abs(bits.mean() - 0.5) < 6 * 0.5 / np.sqrt(bits.size)
+
+
+def test_a_receiver_that_lies_gets_every_score_under_the_noise_that_is_booked() -> None:
+    """It asks by the lowest edge: as a training at these `score_bits` tells of everybody."""
+    _, theirs, grid = world(4000)
+    told = Pair(*roles(np.zeros(4000, np.uint8), theirs, grid, score_bits=3)).run()["bank"]
+    found = scores_of(told, grid)
+    assert np.isfinite(found).all()
+    assert np.std(found - theirs) == pytest.approx(theirs.std() / 8, rel=0.1)
+    for bits in (1, 3, 5, 8):
+        assert max(1.0, told_bits(bits)) < answer_bits(bits) < 1.0 + told_bits(bits)
+    assert answer_bits(0) == 1.0
+
+
+def test_a_score_has_one_draw_of_its_noise() -> None:
+    _, theirs, grid = world(200)
+    first, again = (codes_of(theirs, grid, 2, b"n" * 32) for _ in range(2))
+    assert np.array_equal(first, again)
+    moved = theirs + np.eye(200)[3]
+    for other in (codes_of(moved, grid, 2, b"n" * 32), codes_of(theirs, grid, 2, b"o" * 32)):
+        assert (other != first).mean() > 0.9
+    assert codes_of(1e9 * theirs, grid, 2, b"n" * 32).min() > 0  # 0 is that of no score
+    where = Context(b"s" * 32, "listed/x/told", "bureau", secrets.token_bytes)
+    with pytest.raises(MisuseError, match="one a row"):
+        ScoredTeller(where, "bank", theirs, grid, np.zeros(200, np.uint16))
 
 
 @pytest.mark.parametrize("length", [30, 300, 1500])
@@ -167,11 +227,16 @@ def test_a_receiver_opens_no_second_answer_of_a_row() -> None:
     assert abs(right - 0.5) < 6 * 0.5 / np.sqrt(300)
 
 
-def test_roles_made_again_after_each_message_say_the_same() -> None:
+@pytest.mark.parametrize("score_bits", [0, 3])
+def test_roles_made_again_after_each_message_say_the_same(score_bits: int) -> None:
     _, theirs, grid = world(150)
     asked = np.random.default_rng(2).integers(0, EDGES + 1, 150).astype(np.uint8)
     kept = {"bank": MemoryStore(), "bureau": MemoryStore()}
-    run = Pair(*roles(asked, theirs, grid, kept))
+
+    def made() -> Any:
+        return roles(asked, theirs, grid, kept, score_bits)
+
+    run = Pair(*made())
     places = {"bank": 0, "bureau": 1}
     for name, role in run.roles.items():
         run._take(name, role.start())
@@ -179,16 +244,16 @@ def test_roles_made_again_after_each_message_say_the_same() -> None:
         envelope = decode(run._queue[0], Envelope)
         early = run.roles[envelope.receiver].save()
         run.roles[envelope.receiver].receive(envelope)  # what it says is never sent
-        fresh = roles(asked, theirs, grid, kept)[places[envelope.receiver]]
+        fresh = made()[places[envelope.receiver]]
         fresh.restore(early)
         run.roles[envelope.receiver] = fresh
         run.deliver()
         for name in set(places) - set(run.results):
-            saved, fresh = run.roles[name].save(), roles(asked, theirs, grid, kept)[places[name]]
+            saved, fresh = run.roles[name].save(), made()[places[name]]
             fresh.restore(saved)
             run.roles[name] = fresh
     expected = answers(theirs, grid)[np.arange(150), asked].astype(bool)
-    assert np.array_equal(run.results["bank"], expected)
+    assert np.array_equal(run.results["bank"] & 1, expected)
 
 
 def test_a_party_from_an_older_copy_reuses_no_pad() -> None:
