@@ -159,7 +159,7 @@ def train(
     data: Annotated[
         str, typer.Option(help="Sets of the examples, or invented-1e6: 20 + 20 normal columns.")
     ] = "bank_marketing,credit_default",
-    model: Annotated[str, typer.Option(help="logistic or trees.")] = "logistic",
+    model: Annotated[str, typer.Option(help="logistic, trees or hidden.")] = "logistic",
     subjects: Annotated[str, typer.Option(help="Ours: ours, ours-hub, ours-direct.")] = "ours",
     against: Annotated[
         str, typer.Option(help="Peers: secretflow, secretflow-dealer, sklearn, xgboost.")

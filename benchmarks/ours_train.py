@@ -22,6 +22,8 @@ from benchmarks.ours_psi import SESSION, drive
 from benchmarks.ours_wire import JOB, NAMES, node_endpoint
 from benchmarks.party import Start, Stopwatch, auc, mean_auc, meet, options, rows_of
 from federated import trees
+from federated.hidden_trees import HiddenFeatureParty, HiddenLabelParty, HiddenPlan
+from federated.hidden_trees.plan import FEWEST_ROWS
 from federated.regression import FeatureParty, LabelParty, planned
 from federated.session.routers import SocketEndpoint
 from federated.store.spool import Spool
@@ -64,35 +66,56 @@ def regression(context: Context, case: dict[str, Any], rows: Any) -> Role[Any]:
 
 def boosted(context: Context, case: dict[str, Any], rows: Any) -> Role[Any]:
     """The trees' role: rows of the first fold are scored only."""
-    every = [bins_of_numbers(f"x{at}", column, most=32) for at, column in enumerate(rows["x"].T)]
-    kept = [(each, column) for each, column in zip(every, rows["x"].T, strict=True) if each]
-    bins = [each.bins(column) for each, column in kept]
-    layout = Layout(tuple(each.column for each, _ in kept))
+    bins, layout = binned(rows)
     terms = {name: case[name] for name in ("trees", "depth", "rate")}
     plan = trees.TreesPlan(rows=len(rows["fold"]), row_bits=case["trees"] * case["depth"], **terms)
     peer = PEER[context.party]
     if context.party not in HOLDERS:
         return trees.FeatureParty(context, peer, bins, layout, plan=plan)
-    label = np.where(rows["fold"] == 0, -1, rows["label"]).astype(np.int8)
-    return trees.LabelParty(context, [peer], bins, layout, label, plan=plan)
+    return trees.LabelParty(context, [peer], bins, layout, held_out(rows), plan=plan)
 
 
-ROLES = {"logistic": regression, "trees": boosted}
+def hidden(context: Context, case: dict[str, Any], rows: Any) -> Role[Any]:
+    """The same of trees that tell no row's side."""
+    bins, layout = binned(rows)
+    terms = {name: case[name] for name in ("trees", "depth", "rate", "score_bits")}
+    plan = HiddenPlan(rows=len(rows["fold"]), **terms)
+    peer = PEER[context.party]
+    if context.party not in HOLDERS:
+        return HiddenFeatureParty(context, peer, bins, layout, plan=plan)
+    return HiddenLabelParty(context, peer, bins, layout, held_out(rows), plan=plan)
+
+
+def held_out(rows: Any) -> Any:
+    """Labels, none in the first fold."""
+    return np.where(rows["fold"] == 0, -1, rows["label"]).astype(np.int8)
+
+
+def binned(rows: Any) -> tuple[list[Any], Layout]:
+    """Columns in bins."""
+    every = [bins_of_numbers(f"x{at}", column, most=32) for at, column in enumerate(rows["x"].T)]
+    kept = [(each, column) for each, column in zip(every, rows["x"].T, strict=True) if each]
+    bins = [each.bins(column) for each, column in kept]
+    return bins, Layout(tuple(each.column for each, _ in kept))
+
+
+ROLES = {"logistic": regression, "trees": boosted, "hidden": hidden}
 
 
 def warm(case: dict[str, Any]) -> None:
     """Load the compiled kernels: both roles once on few rows."""
     rng = np.random.default_rng(0)
-    fold, label = np.arange(2048) % 5, (rng.random(2048) < 0.4).astype(np.int8)
+    count = FEWEST_ROWS if case["model"] == "hidden" else 2048
+    fold, label = np.arange(count) % 5, (rng.random(count) < 0.4).astype(np.int8)
     small = case | {"trees": 2, "depth": 2}
-    given = {"x": rng.normal(size=(2048, 2)), "fold": fold, "label": label}
+    given = {"x": rng.normal(size=(count, 2)), "fold": fold, "label": label}
     places = [Context(SESSION, "warm", party, secrets.token_bytes) for party in NAMES]
     Pair(*(ROLES[case["model"]](place, small, given) for place in places)).run()
 
 
 def figures(case: dict[str, Any], rows: Any, result: Any) -> dict[str, Any]:
     """What the receiver tells of its model."""
-    if case["model"] == "trees":
+    if case["model"] in ("trees", "hidden"):
         held = rows["fold"] == 0
         return {"auc": auc(rows["label"][held], result.margin[held]), "scored_folds": 1}
     found = mean_auc(rows["label"], result.fold_scores, rows["fold"])

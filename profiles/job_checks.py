@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from federated.contract.kinds.train import TREES, classes
+from federated.contract.kinds.train import TREES, classes, hidden
 from federated.models import LOGISTIC
 from federated.text import slug
 from profiles.job_sections import KIND_OF
@@ -282,6 +282,12 @@ def _check_features(job: Job) -> None:
                 hint="name one partner's columns in features, each partner in a training of its "
                 'own, or model = "logistic"',
             )
+        if hidden(train) and not job.features(train, job.receiver):
+            raise JobError(
+                f"{job.file}: [[train]] {place} tells: nothing found without a column of "
+                f"{job.receiver}, one of the receiver's needed",
+                hint='name one in features, or tells = "sides"',
+            )
         if not _scored(train) and len(bringing) > 1:
             raise JobError(
                 f"{job.file}: [[train]] {place} score_bits: 0 found with columns of "
@@ -294,6 +300,11 @@ def _check_features(job: Job) -> None:
                 f"{' and '.join(bringing)} found, of one partner allowed",
                 hint="name one partner's columns in features, each partner in its own training",
             )
+    if len({hidden(train) for train in job.trains if train.model == TREES}) > 1:
+        raise JobError(
+            f"{job.file}: [[train]] tells: sides and nothing found, trees of one kind allowed",
+            hint="two jobs: a contract names one way to grow trees",
+        )
     for place, score in enumerate(job.scores, start=1):
         if not any(job.features(score, name) for name in job.partners()):
             raise JobError(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from federated.steps.outcome import Carded, Grown, Outcome, Trained
+from federated.steps.outcome import Carded, Grown, HiddenGrown, Outcome, Trained
 from federated.store.files import write_atomic
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
@@ -47,7 +47,7 @@ from profiles.scorecard_outputs import card_metrics, card_points, write_cards
 from profiles.scoring import measured, own_reasons, reasons
 from profiles.segments import Segments, segments
 from profiles.spreadsheet import write_csv, write_workbook
-from profiles.trees_outputs import compare_trees, trees_metrics
+from profiles.trees_outputs import compare_trees, hidden_metrics, trees_metrics
 
 __all__ = ["Outputs", "write_outputs"]
 
@@ -125,7 +125,7 @@ def write_outputs(
     if baseline:
         both = federation.outcomes, federation.tables
         checks = [
-            compare_trees(t, *both) if isinstance(t, Grown) else compare(t, *both)
+            compare_trees(t, *both) if isinstance(t, Grown | HiddenGrown) else compare(t, *both)
             for t in outcome.trained
         ]
     report = report_data(
@@ -370,6 +370,7 @@ def _metrics(
     for one in federation.outcome.counted:
         ended[one.trained.terms.task] = _training(one.trained) | counted_metrics(one)
     ended |= {t.terms.task: trees_metrics(t) for t in trained if isinstance(t, Grown)}
+    ended |= {t.terms.task: hidden_metrics(t) for t in trained if isinstance(t, HiddenGrown)}
     for card in trained:
         if isinstance(card, Carded):
             ended[card.terms.task] = ended.get(card.terms.task, {}) | card_metrics(card)

@@ -8,16 +8,24 @@ import numpy as np
 import pyarrow as pa
 
 from federated.evaluation import Interval, auc_difference
-from federated.steps.outcome import Carded, Grown, Trained
+from federated.steps.outcome import Carded, Grown, HiddenGrown, Trained
 from federated.tables.encoding import Encoder
 from profiles.alone import Alone
 from profiles.leaks import LEAK, partners_part, telling_columns
 from profiles.numbers_outputs import ended, measured_numbers
 from profiles.own_trees import tree_scores
 from profiles.reasons import score_reasons, true_zeros
-from profiles.report.measured import Model, OutOfTime, Scored, importance_of, paired_gain, scored
+from profiles.report.measured import (
+    Importance,
+    Model,
+    OutOfTime,
+    Scored,
+    importance_of,
+    paired_gain,
+    scored,
+)
 from profiles.scorecard_outputs import card_reasons, card_shown
-from profiles.trees_outputs import trees_importance, trees_notes, trees_reasons
+from profiles.trees_outputs import hidden_notes, trees_importance, trees_notes, trees_reasons
 
 __all__ = ["measured", "reasons"]
 
@@ -51,17 +59,21 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     names = " and ".join(trained.terms.partners)
     leaks = telling_columns(aligned, aligned.column_names, trained.terms.label, trained.label)
     warnings = [f"{receiver}'s {one.column}: {one.words}." for one in leaks]
-    if after.mean_auc > LEAK:  # and not only where many columns meet few rows
+    apart = not isinstance(trained, HiddenGrown)  # whose parts of a score nobody can tell apart
+    if after.mean_auc > LEAK and apart:  # and not only where many columns meet few rows
         warnings += filter(None, [partners_part(trained.label, trained.partners(), names)])
-    partners = {names: (trained.partners(), trained.partner_columns)}
-    if isinstance(trained, Grown):
+    importance: tuple[Importance, ...]
+    if isinstance(trained, HiddenGrown):
+        importance = ()
+    elif isinstance(trained, Grown):
         importance = trees_importance(trained, receiver)
     else:
+        partners = {names: (trained.partners(), trained.partner_columns)}
         columns = trained.own_matrix, trained.columns, trained.part
         importance = importance_of(receiver, *columns, partners)
     if isinstance(trained, Carded):  # evidence rises with its bin's, whatever the column holds
         importance = tuple(replace(one, direction=0) for one in importance)
-    notes = trees_notes(trained) if isinstance(trained, Grown) else trained.encoder.notes
+    notes = _notes(trained)
     return Model(
         task=trained.terms.task,
         model=trained.model.words,
@@ -77,6 +89,13 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
         warnings=tuple(warnings),
         card=card_shown(trained) if isinstance(trained, Carded) else None,
     )
+
+
+def _notes(trained: Trained) -> tuple[str, ...]:
+    """Sentences beneath the model."""
+    if isinstance(trained, HiddenGrown):
+        return hidden_notes(trained)
+    return trees_notes(trained) if isinstance(trained, Grown) else trained.encoder.notes
 
 
 def _out_of_time(trained: Trained, alone: Alone, receiver: str) -> OutOfTime | None:
@@ -121,7 +140,9 @@ def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.
     """
     names = " and ".join(trained.terms.partners)
     zeros = true_zeros(trained.encoder) if isinstance(trained.encoder, Encoder) else {}
-    if isinstance(trained, Grown):
+    if isinstance(trained, HiddenGrown):  # which columns moved a row's score nobody knows
+        joined = pa.array([[]] * len(rows), pa.list_(pa.string()))
+    elif isinstance(trained, Grown):
         joined = trees_reasons(trained)
     elif isinstance(trained, Carded):
         joined = card_reasons(

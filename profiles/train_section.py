@@ -21,6 +21,7 @@ from federated.contract.kinds.train import (
 from federated.contract.kinds.train_trees import MOST_GROWN
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.contract.parts import FeatureTerms
+from federated.hidden_trees.plan import MOST_SCORE_BITS
 from federated.models import LINEAR, LOGISTIC, MODELS
 from federated.regression import told_bits
 from federated.regression.plan import MOST_EVALUATIONS
@@ -36,6 +37,10 @@ SCORE_BITS = 5
 """How finely a score is told where a job does not say: AUC off by .0001 (docs/PARAMETERS.md)."""
 ROW_BITS = 5
 """Levels of trees that tell a bit of a row where a job does not say: as much as a score tells."""
+HIDDEN_SCORE_BITS = 6
+"""The same of trees that tell nothing else: AUC off by .0006 (docs/protocols/hidden_trees.md)."""
+TELLS = ("sides", "nothing")
+"""What trees tell of a row besides: its sides of the partner's splits, or nothing."""
 _OLD = {"steps": 20, "fold_steps": 10}
 """Keys of trainings of columns before private sums, to their most: they change nothing, so that a
 job file written then keeps running."""
@@ -43,10 +48,11 @@ job file written then keeps running."""
 _REGRESSIONS = tuple(MODELS)
 _MODELS_OF = {
     **dict.fromkeys(("trees", "depth", "learning_rate", "penalty", "least_weight"), (TREES,)),
-    **dict.fromkeys(("subsample", "early_stop", "rising", "falling"), (TREES,)),
+    **dict.fromkeys(("subsample", "early_stop", "rising", "falling", "tells"), (TREES,)),
     **dict.fromkeys(("points", "odds", "double", "high"), (SCORECARD,)),
     **dict.fromkeys(("evaluations", "fold_evaluations"), (*_REGRESSIONS, SCORECARD)),
-    **dict.fromkeys(("score_bits", "noise"), (*_REGRESSIONS, SCORECARD)),
+    "score_bits": (*_REGRESSIONS, SCORECARD, TREES),
+    "noise": (*_REGRESSIONS, SCORECARD),
     "weight": tuple(name for name in _REGRESSIONS if name != LINEAR.name),
     "offset": _REGRESSIONS,
     "class_weight": (LOGISTIC.name,),
@@ -203,8 +209,21 @@ def _row_weights(section: TomlSection, receiver: str, model: str) -> dict[str, s
 
 
 def _boosted(section: TomlSection, receiver: str) -> dict[str, Any]:
-    """How trees are grown, and on how many levels they may tell a bit of a row."""
+    """How trees are grown, and on how many levels they may tell a bit of a row, or its score."""
+    hidden = section.text("tells", TELLS[0], TELLS) == "nothing"
+    if not hidden and section.has("score_bits"):
+        hint = 'tells = "nothing" tells scores, and no side of a split'
+        raise section.fail("score_bits", "a value", "no key where trees tell sides", hint)
+    for key in _OF_SIDES if hidden else ():
+        if section.has(key):
+            raise section.fail(key, "a value", 'no key with tells = "nothing"', _OF_SIDES[key])
+    told = {
+        "row_bits": 0,
+        "score_bits": section.integer("score_bits", HIDDEN_SCORE_BITS, 1, MOST_SCORE_BITS),
+    }
+    sides = {"row_bits": section.integer("row_bits", ROW_BITS, 1, 1000), "score_bits": 0}
     return {
+        **(told if hidden else sides),
         "trees": section.integer("trees", 20, 1, MOST_GROWN),
         "depth": section.integer("depth", 4, 1, MOST_DEPTH),
         "learning_rate": round(1000 * section.number("learning_rate", 0.3, 0.001, 1)),
@@ -214,9 +233,16 @@ def _boosted(section: TomlSection, receiver: str) -> dict[str, Any]:
         "early_stop": section.integer("early_stop", 0, 0, MOST_GROWN),
         "rising": _own_columns(section, "rising", receiver),
         "falling": _own_columns(section, "falling", receiver),
-        "row_bits": section.integer("row_bits", ROW_BITS, 1, 1000),
-        "score_bits": 0,
     }
+
+
+_OF_SIDES = {
+    "row_bits": "no side of a split is told: score_bits says how finely scores are",
+    "early_stop": "nobody sees a score before all trees are grown: say how many trees",
+    "rising": "whose split a node has would tell of it: leave it out, or let trees tell sides",
+    "falling": "whose split a node has would tell of it: leave it out, or let trees tell sides",
+}
+"""Keys that trees have which tell sides, and why others have not."""
 
 
 def _own_columns(section: TomlSection, key: str, receiver: str) -> tuple[str, ...]:

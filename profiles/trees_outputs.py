@@ -17,7 +17,7 @@ import pyarrow as pa
 from federated.contract.kinds.train_trees import plan_of, told_levels
 from federated.evaluation import auc
 from federated.steps.facts import load_table
-from federated.steps.outcome import Grown, Outcome
+from federated.steps.outcome import Grown, HiddenGrown, Outcome
 from federated.steps.train_trees import ways_of
 from federated.tables.source import Source
 from federated.text import plain
@@ -29,6 +29,8 @@ from profiles.report.measured import Importance
 
 __all__ = [
     "compare_trees",
+    "hidden_metrics",
+    "hidden_notes",
     "path_reasons",
     "trees_importance",
     "trees_metrics",
@@ -118,8 +120,31 @@ def trees_notes(trained: Grown) -> tuple[str, ...]:
     )
 
 
+def hidden_metrics(trained: HiddenGrown) -> dict[str, Any]:
+    """How trees were grown that told no row's side."""
+    held = (trained.folds >= 0) & (trained.label >= 0)
+    return {
+        "trees": trained.terms.trees,
+        "depth": trained.terms.depth,
+        "held_out_rows": int(held.sum()),
+        "score_bits": trained.terms.score_bits,
+        "partner_splits": int((trained.splits < 0).sum()),
+    }
+
+
+def hidden_notes(trained: HiddenGrown) -> tuple[str, ...]:
+    """Sentences beneath a report's model."""
+    partner, terms = trained.terms.partners[0], trained.terms
+    return (
+        f"{terms.trees} trees of {terms.depth} levels, with {int((trained.splits < 0).sum())} "
+        f"splits of {partner}'s. They told each shared record's score in {terms.score_bits} bits "
+        "and no side of a split, so there are no reasons and no importance.",
+        *trained.binning.notes,
+    )
+
+
 def compare_trees(
-    trained: Grown, outcomes: Mapping[str, Outcome], tables: Mapping[str, Source]
+    trained: Grown | HiddenGrown, outcomes: Mapping[str, Outcome], tables: Mapping[str, Source]
 ) -> Comparison:
     """Trees grown on all columns in one process, without a cap on bits; AUCs of held-out rows.
 
@@ -129,12 +154,14 @@ def compare_trees(
     contract, name = next(iter(outcomes.values())).contract, trained.terms.partners[0]
     rows = load_table(contract.party(name), tables[name]).take(outcomes[name].rows)
     theirs = Binning.fit(rows, contract.features(trained.terms, name))
-    layout = Layout((*trained.trees.binning.layout.columns, *theirs.layout.columns))
+    own = trained.binning
+    layout = Layout((*own.layout.columns, *theirs.layout.columns))
     bins = [*trained.bins, *theirs.transform(rows)]
     held, label = trained.folds >= 0, np.asarray(trained.label, np.int8)
-    kept = len(trained.trees.forest.trees)
-    plan = replace(plan_of(contract, trained.terms), trees=max(1, kept), patience=0, subsample=1.0)
-    ways = [*ways_of(trained.terms, trained.trees.binning), *[0] * len(theirs.layout.columns)]
+    terms = trained.terms
+    kept = len(trained.trees.forest.trees) if isinstance(trained, Grown) else terms.trees
+    plan = replace(plan_of(contract, terms), trees=max(1, kept), patience=0, subsample=1.0)
+    ways = [*ways_of(terms, own), *[0] * len(theirs.layout.columns)]
     margin = grow_alone(bins, layout, label, plan, used=(label >= 0) & ~held, ways=ways)[1]
     scores = trained.model.predict(margin)
     held &= label >= 0

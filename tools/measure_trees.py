@@ -1,11 +1,13 @@
 """Boosted trees of two parties against XGBoost on the same bins: AUC, processor time, bytes.
 
     FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit [--trees 20] [--row-bits 5]
+    FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit --hidden 6 [--trees 20]
 
 `bank` is bank_marketing without `duration`, the feature party having age, job, marital and
 education; `credit` is credit_default as FATE splits it, ten columns at the feature party.
 Categories are taken as numbers, as XGBoost takes them. A fifth of the rows is held out. Both roles
-run in this process. XGBoost is left out where it is not installed.
+run in this process. With `--hidden` the trees tell no row's side, and scores in so many bits; held
+rows are rows without a label then. XGBoost is left out where it is not installed.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from federated.evaluation import auc
+from federated.hidden_trees import HiddenFeatureParty, HiddenLabelParty, HiddenPlan
 from federated.trees import Binning, FeatureParty, LabelParty, TreesPlan
 from federated.trees.saved import FeatureModel, LabelModel
 from psi.protocol import Context, Pair
@@ -82,6 +85,7 @@ def main() -> None:
     given.add_argument("--row-bits", type=int, default=1000)
     given.add_argument("--rate", type=float, default=0.3)
     given.add_argument("--depth", type=int, default=4)
+    given.add_argument("--hidden", type=int, default=0, metavar="SCORE_BITS")
     asked = given.parse_args()
     table, y, theirs = {"bank": bank, "credit": credit}[asked.table]()
     own = [name for name in table.column_names if name not in theirs]
@@ -90,7 +94,8 @@ def main() -> None:
     for split in range(asked.splits):
         order = np.random.default_rng(42 + split).permutation(len(y))
         held, rows = order[: len(y) // 5], np.sort(order[len(y) // 5 :])
-        line, gap = one(table, y, (mine, other), rows, held, asked)
+        run = hidden if asked.hidden else one
+        line, gap = run(table, y, (mine, other), rows, held, asked)
         print(line, flush=True)  # noqa: T201
         gaps.append(gap)
     if len(gaps) > 1:
@@ -137,6 +142,35 @@ def one(
     )
     theirs = _xgboost(binnings, table, y, rows, held, asked.trees)
     return f"{line}, XGBoost {theirs:.4f}", ours - theirs
+
+
+def hidden(
+    table: pa.Table,
+    y: np.ndarray,
+    binnings: tuple[Binning, Binning],
+    rows: np.ndarray,
+    held: np.ndarray,
+    asked: argparse.Namespace,
+) -> tuple[str, float]:
+    """A training of hidden trees, and XGBoost beside it."""
+    session = secrets.token_bytes(32)
+    terms = {"trees": asked.trees, "rate": asked.rate, "depth": asked.depth}
+    plan = HiddenPlan(rows=len(y), score_bits=asked.hidden, **terms)
+    label = np.full(len(y), -1, np.int8)
+    label[rows] = y[rows]
+    a, b = (Context(session, "trees", name, secrets.token_bytes) for name in ("a", "b"))
+    mine, other = ((each.transform(table), each.layout) for each in binnings)
+    pair = Counted(
+        HiddenLabelParty(a, "b", *mine, label, plan=plan),
+        HiddenFeatureParty(b, "a", *other, plan=plan),
+    )
+    since = time.process_time()
+    found = pair.run()
+    spent = time.process_time() - since
+    ours = auc(y[held], found["a"].margin[held])
+    theirs = _xgboost(binnings, table, y, rows, held, asked.trees)
+    line = f"{spent:5.2f} s of both, {pair.bytes / 1e6:6.1f} MB, {ours:.4f}, XGBoost {theirs:.4f}"
+    return line, ours - theirs
 
 
 def _xgboost(

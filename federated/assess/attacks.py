@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from federated.contract.kinds.train import TREES, boosted
+from federated.contract.kinds.train import TREES, boosted, hidden
 from federated.contract.terms import Contract
 
 __all__ = ["ATTACKS", "Attack", "attacks_on"]
@@ -163,7 +163,8 @@ ATTACKS = (
 
 def attacks_on(contract: Contract) -> Iterator[Attack]:
     """Those on a step that the contract has."""
-    splits = {TREES if boosted(terms) else terms.split for terms in contract.train}
+    told = [terms for terms in contract.train if not hidden(terms)]  # of these none is measured
+    splits = {TREES if boosted(terms) else terms.split for terms in told}
     for attack in ATTACKS:
         if getattr(contract, attack.kind) and attack.split in ("", *splits):
             yield attack

@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from federated.hidden_trees import HiddenPlan
 from federated.regression import RegressionPlan
 from federated.trees import TreesPlan
 
 __all__ = ["AlignRates", "Estimate", "Rates"]
-__all__ += ["aggregate_estimate", "align_estimate", "join_sum_estimate"]
+__all__ += ["aggregate_estimate", "align_estimate", "hidden_estimate", "join_sum_estimate"]
 __all__ += ["regression_estimate", "sums_estimate", "trees_estimate", "vole_estimate"]
 
 HANDLING = 10
@@ -37,6 +38,8 @@ REGRESSION_ROUNDS = 4.0
 """Round trips of an evaluation: trees of the lookup, made, checked, turned; answers and sums."""
 REGRESSION_START = 5.0
 """Round trips before the first evaluation and after the last."""
+HIDDEN_HANDLING = 60
+"""What a row of a tree that tells no side takes beside blocks and columns, in tag hashes."""
 TREES_CANDIDATE = 60
 """What a candidate of a node costs both parties, in tag hashes."""
 TREES_CANDIDATES, TREES_DEPTH = 45, 5
@@ -196,3 +199,22 @@ def trees_estimate(rates: Rates, rows: int, columns: int, plan: TreesPlan) -> Es
     wire += rows * told * (4.0 * plan.depth + 3) + candidates * 2400.0
     memory = 2e8 + rows * columns * 16.0 * (TREES_DEPTH + 1) + 200.0 * rows
     return Estimate(seconds + 0.5, memory, wire, 4.0 + 3.0 * levels + told)
+
+
+def hidden_estimate(rates: Rates, rows: int, columns: int, plan: HiddenPlan) -> Estimate:
+    """Trees that tell no row's side, with so many `columns` of both parties together.
+
+    As `trees_estimate`, of all columns and levels; besides, of each row and tree a table of 128
+    entries twice, and a transfer a node of each level and a leaf.
+    """
+    pairs = [max(1, (1 << depth) // 2) for depth in range(plan.depth)]
+    nodes, lanes = (1 << plan.depth) - 1, sum(pairs)
+    blocks = columns * (6 + plan.trees * sum(-(-each // 2) for each in pairs)) * 2**TREES_DEPTH
+    blocks += plan.trees * (2 * 128 + 10 * 2**plan.depth)
+    handled = columns * (SUMS_HANDLING + plan.trees * lanes) + plan.trees * HIDDEN_HANDLING
+    tag, candidates = rates.align().tag, plan.trees * nodes * columns * TREES_CANDIDATES
+    seconds = rows * (blocks * rates.block() + handled * tag) + TREES_CANDIDATE * tag * candidates
+    a_tree = 8.0 * 128 + 8 * lanes * columns + 12.0 * nodes + 8.0 * 2**plan.depth
+    wire = rows * (94.0 * columns + plan.trees * a_tree) + candidates * 2400.0
+    memory = 3e8 + rows * (columns * 16.0 * (TREES_DEPTH + 1) + 4000.0)
+    return Estimate(seconds + 0.5, memory, wire, 4.0 + plan.trees * (5.0 * plan.depth + 3.0))

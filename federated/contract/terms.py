@@ -22,10 +22,11 @@ from federated.contract.kinds.by_category import CategoryTerms
 from federated.contract.kinds.by_segment import AggregateTerms
 from federated.contract.kinds.join_sum import JoinSumTerms
 from federated.contract.kinds.score import ScoreTerms
-from federated.contract.kinds.train import TrainTerms, boosted, private
+from federated.contract.kinds.train import TrainTerms, boosted, hidden, private
 from federated.contract.parts import AmountTerms, Disclosure, FeatureTerms, Measure
 from federated.contract.purposes import PURPOSE_CLASSES, class_of
 from federated.contract.summed import Summed
+from federated.hidden_trees import SUITE as HIDDEN_TREES
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.regression import SUITE as REGRESSION
 from federated.sharing import SUITE as SUMS
@@ -140,9 +141,16 @@ def suites_for(
     return Suites(
         align=PROTOCOLS[names.pop()].suite,
         train=REGRESSION * any(private(terms) for terms in train),
-        trees=TREES * any(boosted(terms) for terms in train),
+        trees=_trees_suite(train),
         sums=SUMS * shared,
     )
+
+
+def _trees_suite(train: Sequence[TrainTerms]) -> str:
+    """Of trees that tell nothing another; a contract has one kind of them."""
+    if any(hidden(terms) for terms in train):
+        return HIDDEN_TREES
+    return TREES * any(boosted(terms) for terms in train)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -248,6 +248,35 @@ MESSAGES: dict[str, dict[str, str]] = {
             "and which"
         ),
         "SplitWon": "in which nodes a split of the partner's wins, with a proof of it",
+        # boosted trees that tell no side
+        "HiddenBegin": (
+            "how many records there are; how many bins each of the receiver's columns has, and "
+            "whether they are in order; a random point; a hash of the terms"
+        ),
+        "RowChoices": "random choices under pads, by shares of scores or sides of own splits",
+        "RowTables": "tables of masked numbers, of which the partner can open one a record",
+        "NodeSums": (
+            "a random share of each node's sums over its records, with the partner's noise, "
+            "without low bits"
+        ),
+        "HiddenCircuit": (
+            "an encrypted comparison: the partner learns in which nodes one of its splits wins, "
+            "and which"
+        ),
+        "HiddenWon": (
+            "in which nodes a split of the partner's wins, of the others the number of the "
+            "receiver's own; random choices under pads, by the sides of the partner's splits"
+        ),
+        "Moved": (
+            "shares of the records' errors under pads, of which the partner opens those of its "
+            "sides; random choices under pads"
+        ),
+        "MovedBack": "the same the other way",
+        "LeafValues": (
+            "random shares of what leaves add to scores, under pads, of which the partner opens "
+            "those of its sides"
+        ),
+        "ScoresTold": "of each record's score a random share, in as many bits as the terms say",
         "Ask": "the round's question: the present model, and how columns are standardised",
         "Masked": (
             "sums over one party's own rows (positives, values, products, gradients, scores by "

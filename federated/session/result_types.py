@@ -24,6 +24,7 @@ from federated.contract.terms import (
     TrainTerms,
 )
 from federated.counted import ScoreGrid
+from federated.hidden_trees import HiddenFeature, HiddenLabel
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.join_sum.share_lanes import Place
@@ -41,8 +42,8 @@ RESULTS: dict[str, type] = {
         Added, AggregateResult, AggregateTerms, Agreed, AlignTerms, AmountTerms, BinningTerms,
         CategoryResult,
         CategoryTerms, Column, Contract, Disclosure, FeatureFit, FeatureTerms, FeatureTrees, Forest,
-        Held, History, HorizontalFit, JoinSumResult, JoinSumTerms, LabelFit, LabelTrees, LaneKinds,
-        Layout, Matches,
+        Held, HiddenFeature, HiddenLabel, History, HorizontalFit, JoinSumResult, JoinSumTerms,
+        LabelFit, LabelTrees, LaneKinds, Layout, Matches,
         Measure, MeasureResult, Opened, Parts, PartnerSplit, PartyTerms, Place,
         ScoreGrid, ScoreTerms, Suites, TrainTerms, Tree,
         Worths,

@@ -33,10 +33,11 @@ from federated.releases.label_bits import LabelBits
 from federated.scoring.model_file import ModelPart
 from federated.steps.saved_model import SavedModel
 from federated.tables.encoding import Encoder
-from federated.trees import FeatureModel, LabelModel
+from federated.trees import Binning, FeatureModel, LabelModel
 from psi.align import Alignment
 
-__all__ = ["Binned", "Carded", "Counted", "Grown", "Outcome", "Scored", "ToldList", "Trained"]
+__all__ = ["Binned", "Carded", "Counted", "Grown", "HiddenGrown", "Outcome", "Scored"]
+__all__ += ["ToldList", "Trained"]
 
 
 @dataclass(kw_only=True)
@@ -187,6 +188,11 @@ class Grown(Trained):
         """One part of the labelled rows measures them."""
         return True
 
+    @property
+    def binning(self) -> Binning:
+        """Own columns in bins."""
+        return self.trees.binning
+
     def saved(self) -> LabelModel:
         """The label party's part, to keep."""
         return self.trees
@@ -195,6 +201,24 @@ class Grown(Trained):
         """What the partner's splits add to each row's score, centred: `float64[rows]`."""
         rest = self.moved[:, -1]
         return np.asarray(rest - rest.mean() if rest.size else rest)
+
+
+@dataclass(kw_only=True)
+class HiddenGrown(Trained):
+    """Boosted trees that told no row's side, at the label party: scores in steps, and own splits.
+
+    `binning` and `bins` are of the own columns; `splits` are `int64[trees, nodes]`, the own
+    candidate of each node, -1 where the partner splits. Rows that were held out are in fold 0.
+    """
+
+    binning: Binning
+    bins: list[np.ndarray]
+    splits: np.ndarray
+
+    @property
+    def part_held_out(self) -> bool:
+        """One part of the labelled rows measures them."""
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ from federated.steps.outcome import Outcome
 from federated.steps.preconditions import check_columns, check_packages, check_usable
 from federated.steps.score import Score, stated_parts
 from federated.steps.step import Step
+from federated.steps.train_hidden import TrainHidden
 from federated.steps.train_horizontal import TrainHorizontal
 from federated.steps.train_trees import TrainTrees
 from federated.steps.train_vertical import TrainVertical
@@ -47,6 +48,7 @@ STEPS: tuple[type[Step], ...] = (
     TrainVertical,
     TrainHorizontal,
     TrainTrees,
+    TrainHidden,
     Score,
 )
 """How each kind of `federated.contract.kinds` runs, in the same order."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from federated.trees.splitting import GRADIENT_BITS, HESSIAN_BITS
 from psi.protocol import Random
 
-__all__ = ["blurred", "widened"]
+__all__ = ["blurred", "normal", "widened"]
 
 Floats = NDArray[np.float64]
 _REACH = 6.0
@@ -43,7 +43,7 @@ def blurred(
         return g
     name = f"{depth} {g.shape}".encode()
     lasting = hashlib.shake_256(hashlib.blake2s(name, key=seed, person=b"treeblur").digest())
-    drawn = _normal(g.size, random(16 * g.size)) + _normal(g.size, lasting.digest(16 * g.size))
+    drawn = normal(g.size, random(16 * g.size)) + normal(g.size, lasting.digest(16 * g.size))
     units = np.rint(drawn * noise * 2.0**GRADIENT_BITS).astype(np.int64)
     return np.asarray(g + units.reshape(g.shape).astype(np.uint32))
 
@@ -67,7 +67,7 @@ def widened(
     return np.asarray(squares + far * (2.0 * np.sqrt(spread) + far))
 
 
-def _normal(count: int, data: bytes) -> Any:
+def normal(count: int, data: bytes) -> Any:
     """Independent standard normal numbers (Box and Muller 1958)."""
     words = np.frombuffer(data, "<u8") >> np.uint64(11)
     u = (words.astype(np.float64) + 0.5) * 2.0**-53

@@ -17,7 +17,7 @@ from federated.sharing.seeds import GROUPS
 from federated.sharing.transfers import CHECKED, Transfers
 from federated.tables.encoding import DEFAULT_SUPPORT
 from federated.trees import row_bits
-from federated.trees.layout import Layout
+from federated.trees.layout import Layout, heard_of
 from federated.trees.messages import Begin, Choices, Grown, Lanes, Ready, RowBits
 from federated.trees.party import WINDOW, Party, Shares
 from federated.trees.plan import TreesPlan
@@ -277,9 +277,4 @@ class FeatureParty(Party[FeatureTrees]):
     @cached_property
     def _kept(self) -> NDArray[np.bool_]:
         """Candidates with rows enough on either side."""
-        found = []
-        for own, column in zip(self._bins, self._layout.columns, strict=True):
-            counts = np.bincount(own, minlength=column.cells)
-            left = column.left @ counts
-            found.append(np.minimum(left, self._rows - left) >= self._least)
-        return np.concatenate(found)
+        return heard_of(self._bins, self._layout, self._least)

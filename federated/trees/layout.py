@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from federated.sharing.trees import depth_of
 from psi.protocol import Length, MisuseError, PeerError, Range
 
-__all__ = ["MOST_CELLS", "MOST_COLUMNS", "Column", "Layout"]
+__all__ = ["MOST_CELLS", "MOST_COLUMNS", "Column", "Layout", "heard_of"]
 
 MOST_CELLS, MOST_COLUMNS = 32, 1024
 
@@ -138,3 +138,13 @@ class Layout:
                 raise PeerError("a column without bins of its own")
         if not self.columns:
             raise PeerError("a layout without columns")
+
+
+def heard_of(bins: Sequence[NDArray[np.uint16]], layout: Layout, least: int) -> Sides:
+    """Which candidates have so many rows on either side, of all: `bool[candidates]`."""
+    found = []
+    for own, column in zip(bins, layout.columns, strict=True):
+        counts = np.bincount(own, minlength=column.cells)
+        left = column.left @ counts
+        found.append(np.minimum(left, len(own) - left) >= least)
+    return np.concatenate(found)

@@ -32,7 +32,7 @@ def test_a_label_is_laid_out_for_its_holder_only(tmp_path: Path) -> None:
 
 
 def test_no_other_model_or_set_is_taken() -> None:
-    with pytest.raises(MisuseError, match="model 'forest' found, logistic, trees allowed"):
+    with pytest.raises(MisuseError, match="model 'forest' found, logistic, trees, hidden allowed"):
         train.measure([], [], model="forest", runs=1, told=print)
     with pytest.raises(MisuseError, match="invented-ROWS such as invented-1e6 allowed"):
         train.measure(["invented-many"], [], model="logistic", runs=1, told=print)

@@ -232,6 +232,7 @@ def test_the_reader_knows_the_documented_keys_and_no_others(
         place(job, section).update(LATER | WEIGHED)
         Job.load(horizontal())  # asks for more
         Job.load(boosted())
+        Job.load(boosted(tells="nothing"))
         Job.load(boosted(model="scorecard"))
     Job.load(job)
     known = set(asked[reader(section)].keys)
@@ -258,7 +259,7 @@ def read_by(section: str, asked: dict[str, Asked]) -> Asked:
         Job.load(horizontal())
         del asked["[[train]]"]
         Job.load(boosted())
-        found.default |= {key: asked["[[train]]"].default[key] for key in BOOSTED}
+        found.default |= {key: asked["[[train]]"].default[key] for key in (*BOOSTED, "tells")}
         found.bounds |= {key: asked["[[train]]"].bounds[key] for key in BOOSTED}
         del asked["[[train]]"]
         Job.load(boosted(model="scorecard"))
@@ -359,7 +360,7 @@ def test_examples_are_read(row: Row) -> None:
     if row.section == "[train]" and row.key in POOLED:
         Job.load(horizontal(**{row.key: given}))
         return
-    if row.section == "[train]" and row.key in (*BOOSTED, "rising", "falling"):
+    if row.section == "[train]" and row.key in (*BOOSTED, "rising", "falling", "tells"):
         Job.load(boosted(**{row.key: given}))
         return
     if row.section == "[train]" and row.key in CARDED:

@@ -11,6 +11,7 @@ from federated.contract.kinds.by_segment import BySegment
 from federated.contract.kinds.join_sum import JoinSum
 from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.score import Score
+from federated.contract.kinds.train_hidden import TrainHidden
 from federated.contract.kinds.train_horizontal import TrainHorizontal
 from federated.contract.kinds.train_trees import TrainTrees
 from federated.contract.kinds.train_vertical import TrainVertical
@@ -26,5 +27,6 @@ KINDS: tuple[Kind[Any], ...] = (
     TrainVertical(),
     TrainHorizontal(),
     TrainTrees(),
+    TrainHidden(),
     Score(),
 )

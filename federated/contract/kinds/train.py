@@ -28,6 +28,7 @@ __all__ = [
     "check_train",
     "chosen_words",
     "classes",
+    "hidden",
     "is_class_weight",
     "is_day",
     "later_words",
@@ -68,7 +69,8 @@ class TrainAsked:
     levels that may tell a bit of a row; a split has `least_weight` of curvature on each side, a
     tree takes `subsample` of the rows, both in thousandths; training ends when `early_stop` trees
     bring nothing to a second part of the `folds`, 0: never; scores only rise with the label party's
-    columns that are `rising`, and fall with the `falling`; one of the `folds` is held out.
+    columns that are `rising`, and fall with the `falling`; one of the `folds` is held out. Trees
+    with `score_bits` tell a row's score in so many bits, and no side of a split.
     Scorecards: likewise; they have `points` at `odds` to 1 for the class that is `high`, and
     `double` more where these double.
 
@@ -143,6 +145,11 @@ def private(terms: TrainTerms) -> bool:
 def boosted(terms: TrainTerms) -> bool:
     """Whether a training grows trees: its columns are split."""
     return terms.split != "horizontal" and terms.model == TREES
+
+
+def hidden(terms: TrainAsked) -> bool:
+    """Whether it grows trees that tell no row's side of a split, and scores in steps."""
+    return terms.split != "horizontal" and terms.model == TREES and terms.score_bits > 0
 
 
 def carded(terms: TrainTerms) -> bool:
@@ -223,7 +230,7 @@ def check_train(terms: TrainTerms) -> None:
         )
     if terms.listed_bits and not terms.listed:
         raise PeerError("scores of those on a list that there is not")
-    if not private(terms) and terms.row_bits < 1:
+    if not (private(terms) or hidden(terms)) and terms.row_bits < 1:
         raise PeerError("the contract does not say how many bits of a row a training may tell")
 
 

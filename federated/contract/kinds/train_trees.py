@@ -16,6 +16,7 @@ from federated.contract.kinds.train import (
     check_features,
     check_train,
     chosen_words,
+    hidden,
     later_words,
 )
 from federated.contract.parts import Disclosure, Release
@@ -47,7 +48,7 @@ class TrainTrees(Kind[TrainTerms]):
     joined = True
 
     def terms(self, contract: Contract) -> Sequence[TrainTerms]:
-        return [terms for terms in contract.train if boosted(terms)]
+        return [each for each in contract.train if boosted(each) and not hidden(each)]
 
     def partners(self, terms: TrainTerms) -> Sequence[str]:
         return terms.partners

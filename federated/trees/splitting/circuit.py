@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from federated.trees.splitting.garbling import Engine
 
-__all__ = ["MAGNITUDE_BITS", "best", "products_of"]
+__all__ = ["MAGNITUDE_BITS", "best", "best_of_two", "products_of", "products_of_two"]
 
 Words = NDArray[np.uint64]
 
@@ -43,20 +43,14 @@ def _selected(engine: Engine, choice: Words, x: Words, y: Words) -> Words:
     return x ^ engine.product(np.broadcast_to(choice, x.shape), x ^ y)
 
 
-def best(engine: Engine, x: Words, y: Words, kept: Words, own: Words) -> tuple[Words, Words]:
-    """Of each node whether a candidate is above `own`, and the best one's number if so, else 0.
-
-    Args:
-        engine: garbles or evaluates.
-        x, y: shares of scores `[15, nodes, n, 2]`.
-        kept: `[nodes, n, 2]`.
-        own: the magnitude to beat, with a bit of 1 above it: `[15, nodes, 1, 2]`.
-
-    Returns:
-        Wires `[nodes, 2]`, and `[bits, nodes, 2]`.
-    """
+def valued(engine: Engine, x: Words, y: Words, kept: Words) -> Words:
+    """Magnitudes of shared scores, the bit `kept` above: `[15, nodes, n, 2]`."""
     total = _added(engine, x, y)
-    value = np.concatenate([total[:MAGNITUDE_BITS] ^ total[MAGNITUDE_BITS], kept[None]])
+    return np.concatenate([total[:MAGNITUDE_BITS] ^ total[MAGNITUDE_BITS], kept[None]])
+
+
+def tournament(engine: Engine, value: Words) -> tuple[Words, Words]:
+    """The largest of each node's values, `[15, nodes, 1, 2]`, and its number alike."""
     number = np.zeros((0, *value.shape[1:]), np.uint64)
     while (count := value.shape[2]) > 1:
         even = count // 2 * 2
@@ -69,18 +63,68 @@ def best(engine: Engine, x: Words, y: Words, kept: Words, own: Words) -> tuple[W
         alone = np.concatenate([alone, np.zeros((1, *alone.shape[1:]), np.uint64)])
         every = np.concatenate([chosen, alone], axis=2)
         value, number = every[: len(value)], every[len(value) :]
+    return value, number
+
+
+def where(engine: Engine, won: Words, number: Words) -> Words:
+    """The number where `won: [nodes, 1, 2]` is 1, else 0."""
+    return engine.product(np.broadcast_to(won, number.shape), number) if len(number) else number
+
+
+def best(engine: Engine, x: Words, y: Words, kept: Words, own: Words) -> tuple[Words, Words]:
+    """Of each node whether a candidate is above `own`, and the best one's number if so, else 0.
+
+    Args:
+        engine: garbles or evaluates.
+        x, y: shares of scores `[15, nodes, n, 2]`.
+        kept: `[nodes, n, 2]`.
+        own: the magnitude to beat, with a bit of 1 above it: `[15, nodes, 1, 2]`.
+
+    Returns:
+        Wires `[nodes, 2]`, and `[bits, nodes, 2]`.
+    """
+    value, number = tournament(engine, valued(engine, x, y, kept))
     won = _less(engine, own, value)
-    if len(number):
-        number = engine.product(np.broadcast_to(won, number.shape), number)
-    return won[:, 0], number[:, :, 0]
+    return won[:, 0], where(engine, won, number)[:, :, 0]
+
+
+def best_of_two(
+    engine: Engine, x: Words, y: Words, kept: Words, first: int
+) -> tuple[Words, Words, Words]:
+    """Of each node whether one of the `first` candidates is above all others, and who is best.
+
+    Args:
+        engine, x, y, kept: as in `best`.
+        first: how many candidates the one side has; the others are the other's.
+
+    Returns:
+        Wires `[nodes, 2]`, and `[bits, nodes, 2]` of either side's number, 0 where it has lost.
+    """
+    value = valued(engine, x, y, kept)
+    one, number = tournament(engine, value[:, :, :first])
+    two, other = tournament(engine, value[:, :, first:])
+    won = _less(engine, two, one)
+    lost = other ^ where(engine, won, other)
+    return won[:, 0], where(engine, won, number)[:, :, 0], lost[:, :, 0]
 
 
 def products_of(nodes: int, candidates: int) -> int:
-    """How many products the circuit has."""
+    """How many products `best` has."""
+    return nodes * ((MAGNITUDE_BITS) * candidates + sum(_played(candidates)) + MAGNITUDE_BITS + 1)
+
+
+def products_of_two(nodes: int, first: int, others: int) -> int:
+    """How many products `best_of_two` has."""
+    added = MAGNITUDE_BITS * (first + others)
+    return nodes * (added + sum(_played(first)) + sum(_played(others)) + MAGNITUDE_BITS + 1)
+
+
+def _played(candidates: int) -> tuple[int, int]:
+    """Products of a tournament, and of its number's bits where it has won."""
     value, bits = MAGNITUDE_BITS + 1, 0
-    found, count = (value - 1) * candidates, candidates
+    found, count = 0, candidates
     while count > 1:
         pairs = count // 2
         found += pairs * (2 * value + bits)
         count, bits = count - pairs, bits + 1
-    return nodes * (found + value + bits)
+    return found, bits

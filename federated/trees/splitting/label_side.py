@@ -46,7 +46,7 @@ from federated.trees.splitting.widths import widen
 from psi.protocol import MisuseError, PeerError
 from psi.protocol.store import Store
 
-__all__ = ["LabelSplits"]
+__all__ = ["LabelSplits", "labels_of"]
 
 U16, U32, U64 = np.uint16, np.uint32, np.uint64
 Words = NDArray[np.uint64]
@@ -153,9 +153,9 @@ class LabelSplits:
         text = text_of(level, scores, own)
         nonce = transcript.draw(f"circuit {text}", NONCE)
         theirs = gives.rows.reshape(SCORE_BITS + 1, *shape, 2)
-        mine = _labels(nonce, delta, bits_of(scores, SCORE_BITS), 0).reshape(-1, *shape, 2)
+        mine = labels_of(nonce, delta, bits_of(scores, SCORE_BITS), 0).reshape(-1, *shape, 2)
         to_beat = own | U16(1 << MAGNITUDE_BITS)
-        bar = _labels(nonce, delta, bits_of(to_beat, MAGNITUDE_BITS + 1), 1)
+        bar = labels_of(nonce, delta, bits_of(to_beat, MAGNITUDE_BITS + 1), 1)
         garbler = Garbler(delta, nonce)
         bar = bar.reshape(-1, level.nodes, 1, 2)
         won, number = best(garbler, theirs[:SCORE_BITS], mine, theirs[SCORE_BITS], bar)
@@ -267,7 +267,7 @@ def _entries(
     return np.asarray(share | high << U32(16))
 
 
-def _labels(nonce: bytes, delta: Words, bits: Bits, batch: int) -> Words:
+def labels_of(nonce: bytes, delta: Words, bits: Bits, batch: int) -> Words:
     """Labels for 0 of own inputs: that of the value is public."""
     active = public_labels(nonce, bits.size, batch)
     return active ^ np.where(bits.reshape(-1, 1) != 0, delta, U64(0))

@@ -1,0 +1,244 @@
+"""Boosted trees over joined rows of two parties, of which no row's side is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from federated.contract.cost import Estimate, Rates, hidden_estimate
+from federated.contract.few_rows import check_brought
+from federated.contract.kinds.kind import Kind
+from federated.contract.kinds.label import label_guard, of_label, trees_bits
+from federated.contract.kinds.train import (
+    TrainTerms,
+    boosted,
+    check_features,
+    check_train,
+    chosen_words,
+    hidden,
+    later_words,
+)
+from federated.contract.kinds.train_trees import MOST_GROWN, held_class_rows
+from federated.contract.parts import Disclosure, Release
+from federated.contract.rows import FLOOR, joined_rows
+from federated.hidden_trees import HiddenPlan
+from federated.hidden_trees.plan import FEWEST_ROWS, MOST_HIDDEN, MOST_SCORE_BITS, SUM_NOISE
+from federated.trees.plan import NOISE
+from psi.protocol import MisuseError, PeerError, Refused
+
+if TYPE_CHECKING:
+    from federated.contract.terms import Contract
+
+__all__ = ["TrainHidden", "hidden_bits", "hidden_plan", "told_of_all"]
+
+_CANDIDATES = 64
+"""Splits of a column, at most."""
+
+
+class TrainHidden(Kind[TrainTerms]):
+    """Trees whose sums, sides and scores stay shared, between the label party and a partner."""
+
+    name = "train"
+    joined = True
+
+    def terms(self, contract: Contract) -> Sequence[TrainTerms]:
+        return [terms for terms in contract.train if hidden(terms)]
+
+    def partners(self, terms: TrainTerms) -> Sequence[str]:
+        return terms.partners
+
+    def check(self, contract: Contract) -> None:
+        asked, told = self.terms(contract), [t for t in contract.train if not hidden(t)]
+        if asked and any(boosted(terms) for terms in told):
+            raise PeerError("trees that tell sides of splits and trees that do not in one contract")
+        for terms in asked:
+            check_train(terms)
+            if len(terms.partners) != 1:
+                raise PeerError(
+                    f"trees of '{terms.task}' with {len(terms.partners)} partners, one allowed"
+                )
+            check_features(contract, terms)
+            if not contract.features(terms, contract.receiver):
+                raise PeerError(f"trees of '{terms.task}' without a column of the receiver's")
+            if terms.evaluations or terms.fold_evaluations or terms.noise or terms.steps:
+                raise PeerError("trees have neither evaluations nor steps nor noise")
+            if terms.row_bits or terms.grid_bits or terms.column_bits:
+                raise PeerError("hidden trees tell scores in steps, and no side of a split")
+            if terms.score_bits > MOST_SCORE_BITS or not 2 <= terms.folds <= 20:
+                raise PeerError(
+                    f"hidden trees with {terms.score_bits} score_bits and {terms.folds} folds: "
+                    f"1 to {MOST_SCORE_BITS}, and 2 to 20 allowed"
+                )
+            if terms.early_stop or terms.rising or terms.falling:
+                raise PeerError("hidden trees that end early, or whose scores rise with a column")
+            if terms.trees > MOST_GROWN:
+                raise PeerError(f"{terms.trees} trees in a contract, {MOST_GROWN} allowed")
+            if contract.joins(terms.partners[0]):
+                raise PeerError('trees take each record once: duplicates = "join" found')
+            try:
+                hidden_plan(contract, terms)
+            except MisuseError as error:
+                raise PeerError(f"trees of the contract: {error.message}") from None
+
+    def used(self, contract: Contract, party: str) -> Iterator[tuple[str, Sequence[str]]]:
+        for terms in self.terms(contract):
+            if party in (contract.receiver, *terms.partners):
+                yield "feature", contract.features(terms, party)
+            if party == contract.receiver:
+                yield "label", [terms.label]
+                yield "time", [terms.time] if terms.time else []
+
+    def completed(self, contract: Contract) -> Contract:
+        for terms in self.terms(contract):
+            _check_rows(contract, terms)
+        return contract
+
+    def disclosures(self, contract: Contract) -> Iterator[Disclosure]:
+        me = contract.receiver
+        for terms in self.terms(contract):
+            step, partner = f"train {terms.task}", terms.partners[0]
+            nodes = terms.trees * ((1 << terms.depth) - 1)
+            g, h = SUM_NOISE
+            yield Disclosure(
+                step,
+                me,
+                "for each shared record its score by all trees, once, in "
+                f"{terms.score_bits} bits; of each of {nodes:,} nodes whether {partner} splits it, "
+                f"and which own split it has where {partner} does not; the sums of each node's "
+                f"slopes and curvatures, with {partner}'s noise of {g:g} and {h:g} records; how "
+                f"many bins each of {partner}'s columns has, and whether they are in order",
+                "train.score_bits",
+            )
+            yield Disclosure(
+                step,
+                partner,
+                "which of its own splits the trees have, in which node, so which of its columns go "
+                f"with the label, under two noises of {me}'s of the most that one record can add "
+                f"to a sum; how many bins each of {me}'s columns has, and whether they are in "
+                f"order; of records of {me} or their label nothing more",
+                "train.trees",
+            )
+
+    def words(self, contract: Contract) -> Iterator[str]:
+        me = contract.receiver
+        for terms in self.terms(contract):
+            some = f"; each on {terms.subsample / 10:g}% of the records, drawn by {me} in secret"
+            yield (
+                f"{me} and {terms.partners[0]} grow '{terms.task}' by private sums and tell no "
+                f"record's side of a split: {terms.trees} boosted trees of {terms.depth} levels "
+                f"(learning rate {terms.learning_rate / 1000:g}, penalty "
+                f"{terms.penalty / 1000:g}){some * (terms.subsample < 1000)}; one of {terms.folds} "
+                f"parts of the labelled records, by a key of {me}'s own, is held out to measure "
+                f"them; the model is not kept{chosen_words(terms)}{later_words(contract, terms)}"
+            )
+
+    def guards(self, contract: Contract) -> Iterator[str]:
+        me = contract.receiver
+        for terms in self.terms(contract):
+            partner, told = terms.partners[0], told_of_all(contract, terms)
+            plan = hidden_plan(contract, terms)
+            yield (
+                f"{partner} sends {terms.score_bits} bits of each record's score, whatever {me}'s "
+                "software does: one that does not run this software makes them bits of its choosing"
+            )
+            yield (
+                f"all that {me} is told of nodes has {told:,} bits, of all records together: sums "
+                f"under {partner}'s noise tell {plan.sum_bits:.2g} bits of one record at most; one "
+                "that does not run this software makes them sums of its choosing, and may read few "
+                "records' sides of many splits"
+            )
+            yield (
+                f"that a bin holds 20 records is its owner's word; {partner}'s noise is on what "
+                f"{me}'s columns win by, and {me}'s on what {partner}'s win by"
+            )
+            yield label_guard(contract, terms, trees_bits(contract, terms, NOISE), few=False)
+
+    def releases(self, contract: Contract, party: str) -> Iterator[Release]:
+        for terms in self.terms(contract):
+            if party in terms.partners:
+                yield Release(
+                    step=f"train/{terms.task}",
+                    columns=contract.features(terms, party),
+                    bits=hidden_bits(contract, terms),
+                    vectors=1,
+                    known=contract.known,
+                    rounded=True,
+                )
+
+    def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
+        for terms in self.terms(contract):
+            bits = trees_bits(contract, terms, NOISE)
+            yield terms.partners[0], of_label(terms, bits, known=contract.known)
+
+    def limit(self, contract: Contract, step: str) -> int | None:
+        for terms in self.terms(contract):
+            if step == f"train/{terms.task}":
+                return _limit(contract, terms)
+        return None
+
+    def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
+        for terms in self.terms(contract):
+            columns = [len(contract.features(terms, name)) for name in _both(contract, terms)]
+            rows = joined_rows(contract, terms.partners)
+            yield hidden_estimate(rates, rows, sum(columns), hidden_plan(contract, terms))
+
+
+def hidden_plan(contract: Contract, terms: TrainTerms) -> HiddenPlan:
+    """What both roles run; in a draft whose rows are open as with the fewest."""
+    return HiddenPlan(
+        rows=max(FEWEST_ROWS, joined_rows(contract, terms.partners)),
+        trees=terms.trees,
+        depth=terms.depth,
+        rate=terms.learning_rate / 1000,
+        penalty=terms.penalty / 1000,
+        least_weight=terms.least_weight / 1000,
+        subsample=terms.subsample / 1000,
+        score_bits=terms.score_bits,
+    )
+
+
+def told_of_all(contract: Contract, terms: TrainTerms) -> int:
+    """Bits that the label party is told of nodes, of all records together: sums and winners."""
+    plan = hidden_plan(contract, terms)
+    nodes = terms.trees * ((1 << terms.depth) - 1)
+    own = _CANDIDATES * len(contract.features(terms, contract.receiver))
+    return plan.sums_told + nodes * plan.node_bits(own)
+
+
+def hidden_bits(contract: Contract, terms: TrainTerms) -> float:
+    """Bits of a record, in the mean of records, whatever the label party's software does."""
+    rows = hidden_plan(contract, terms).rows
+    return terms.score_bits + round(told_of_all(contract, terms) / rows, 2)
+
+
+def _both(contract: Contract, terms: TrainTerms) -> tuple[str, str]:
+    return contract.receiver, terms.partners[0]
+
+
+def _check_rows(contract: Contract, terms: TrainTerms) -> None:
+    """Raise `Refused` for fewer rows than bear the noise, or more than messages are made for."""
+    check_brought(contract, terms)
+    most = joined_rows(contract, terms.partners)
+    least = max(FEWEST_ROWS, 2 * held_class_rows(terms.folds))
+    if most < least:
+        raise Refused(
+            f"'{terms.task}': at most {most:,} rows can be shared, trees that tell nothing need "
+            f"{least:,}: fewer do not bear the noise",
+            hint='tells = "sides" (the default) with few row_bits, or model = "logistic"',
+        )
+    if most > MOST_HIDDEN:
+        raise Refused(
+            f"'{terms.task}': up to {most:,} rows can be shared, {MOST_HIDDEN:,} allowed for trees "
+            "that tell nothing",
+            hint='a lower largest_set in [align], tells = "sides", or model = "logistic"',
+        )
+
+
+def _limit(contract: Contract, terms: TrainTerms) -> int:
+    """Twice what messages take: rows of chunks are filled up, and bins are 32 at most."""
+    columns = sum(len(contract.features(terms, name)) for name in _both(contract, terms))
+    nodes, plan = 1 << terms.depth, hidden_plan(contract, terms)
+    tree = 8 * 128 + 40 + 4 * nodes * columns + 14 * nodes + 9 * nodes
+    row = 2 * (4 * 5 + 16 * 4 + 10) * columns + 2 * terms.trees * tree
+    splits = terms.trees * nodes * (4096 + 2 * 2400 * _CANDIDATES * columns)
+    return FLOOR + plan.rows * row + splits

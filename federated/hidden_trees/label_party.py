@@ -1,0 +1,336 @@
+"""The label party of hidden trees: its own splits, sums of nodes under noise, scores in steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.hidden_trees.messages import (
+    HiddenBegin,
+    HiddenWon,
+    LeafValues,
+    Moved,
+    MovedBack,
+    NodeSums,
+    RowChoices,
+    RowTables,
+    ScoresTold,
+)
+from federated.hidden_trees.party import HiddenParty
+from federated.hidden_trees.plan import HiddenPlan
+from federated.hidden_trees.results import HiddenLabel
+from federated.hidden_trees.sides import below, given_leaves, given_weights, taken_weights
+from federated.hidden_trees.slopes import INDEX, UNIT_BITS, units_of, written
+from federated.hidden_trees.splits import HiddenLabelSplits
+from federated.hidden_trees.states import Hiding
+from federated.hidden_trees.sums import adjusted, leaf_values, scores_opened, sums_opened
+from federated.sharing.messages import (
+    Asked,
+    Challenged,
+    Corrected,
+    Points,
+    Seeds,
+    Turned,
+    Zeroed,
+)
+from federated.trees.blur import blurred, widened
+from federated.trees.booster import base_score
+from federated.trees.label_party import CLASS_ROWS
+from federated.trees.layout import MOST_COLUMNS, Layout
+from federated.trees.messages import Lanes, Ready
+from federated.trees.party import drawn_rows
+from federated.trees.plan import CURVATURE_BITS, SLOPE_BITS
+from federated.trees.splitting import SplitAnswer, SplitPicks, Totals
+from federated.trees.states import Linking
+from psi.protocol import Context, Done, InputError, MisuseError, PeerError, Refused, Turn
+
+__all__ = ["HALF_STEP", "HiddenLabelParty"]
+
+Bins = NDArray[np.uint16]
+Mask = NDArray[np.bool_]
+U32 = np.uint32
+
+HALF_STEP = 1 << (31 - INDEX)
+"""The feature party's share of each score before the first tree: the middle of its step."""
+_SPREAD = 4.0, 64.0
+"""What Σ g²/h of a node is taken for, by its rows as its H lets guess them, and no row at all."""
+
+
+class HiddenLabelParty(HiddenParty[HiddenLabel]):
+    """Holds the labels and columns; learns scores in steps, and what its chapter says.
+
+    Args:
+        context: of the session; its store keeps trees of seeds of both parties' columns.
+        partner: the feature party.
+        bins: of each own column `uint16[n]`; there is one at least.
+        layout: of these columns.
+        label: `int8[n]`, 1 and 0, -1 where there is none: these rows are only scored.
+        plan: the contract's terms.
+        most: columns of the partner, by the contract.
+
+    Raises:
+        InputError: labels that are none.
+        MisuseError: arguments that do not fit together or to the plan.
+        Refused: too few rows, or of a class.
+    """
+
+    leads = True
+    transitions: ClassVar[Mapping[tuple[type, type], str]] = {
+        (Linking, Ready): "on_ready",
+        (Linking, Points): "on_points",
+        (Linking, Seeds): "on_seeds",
+        (Hiding, Asked): "on_asked",
+        (Hiding, Corrected): "on_corrected",
+        (Hiding, Challenged): "on_challenged",
+        (Hiding, Zeroed): "on_zeroed",
+        (Hiding, Turned): "on_turned",
+        (Hiding, RowChoices): "on_row_choices",
+        (Hiding, Lanes): "on_lanes",
+        (Hiding, NodeSums): "on_node_sums",
+        (Hiding, SplitAnswer): "on_split_answer",
+        (Hiding, SplitPicks): "on_split_picks",
+        (Hiding, HiddenWon): "on_won",
+        (Hiding, MovedBack): "on_moved_back",
+        (Hiding, ScoresTold): "on_scores",
+    }
+
+    def __init__(
+        self,
+        context: Context,
+        partner: str,
+        bins: Sequence[Bins],
+        layout: Layout,
+        label: NDArray[np.int8],
+        *,
+        plan: HiddenPlan,
+        most: int = MOST_COLUMNS,
+    ) -> None:
+        if context.party == partner or (bins and len(bins[0]) != len(label)):
+            raise MisuseError("labels of other rows than the columns', or no other party")
+        super().__init__(context, partner, bins, layout, plan)
+        if not np.isin(label, (-1, 0, 1)).all():
+            raise InputError("labels that are not 0, 1 or -1 for none")
+        self._y, self._most = np.asarray(label, np.int8), most
+        self._used = self._y >= 0
+        rarer = int(np.bincount(self._y[self._used], minlength=2).min())
+        if rarer < CLASS_ROWS:
+            raise Refused(
+                f"{rarer} rows of the rarer class, at least {CLASS_ROWS} are needed",
+                hint="more rows with a label are needed",
+            )
+
+    def begin(self) -> Turn[HiddenLabel]:
+        """Send the terms, and how many cells the own columns have."""
+        state = self._linking(None)
+        begin = HiddenBegin(self._plan.digest(), self._rows, state.point, self._layout)
+        return Turn(state, [(self._peer, begin)], progress=0.0)
+
+    def on_ready(self, state: Linking, sent: Ready, peer: str) -> Turn[HiddenLabel]:
+        """The partner's columns; choose in its base transfers."""
+        state = self._heard(state, sent, peer)
+        if state.layout is not None:
+            raise PeerError("a layout that was told before")
+        sent.layout.check()
+        if len(sent.layout.columns) > self._most:
+            raise PeerError(
+                f"{len(sent.layout.columns)} columns of the partner, {self._most} in the contract"
+            )
+        state, points = self._chosen(replace(state, layout=sent.layout), sent.point)
+        return Turn(state, [(peer, points)])
+
+    def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[HiddenLabel]:
+        """All seeds but one a group."""
+        return self._hiding(self._heard(state, sent, peer), sent)
+
+    # a tree begins and ends
+
+    def _first_tree(self, state: Hiding) -> Turn[HiddenLabel]:
+        score = np.full(self._rows, units_of(self._base - HALF_STEP * 2.0**-UNIT_BITS), U32)
+        self.context.store.put("score", 0, score)
+        return Turn(self._now_waits(state, "places"))
+
+    def on_row_choices(self, state: Hiding, sent: RowChoices, peer: str) -> Turn[HiddenLabel]:
+        """Tables of slopes by the partner's shares of scores, or values of its leaves."""
+        state = self._heard(state, sent, peer)
+        if sent.tree != self._tree(state):
+            raise PeerError("choices of a tree that is not due")
+        if self._at_leaves(state):
+            self._due(state, "leaves")
+            return self._leaf_values(state, sent)
+        self._due(state, "places")
+        store, tree = self.context.store, sent.tree
+        score = store.get("score", tree & 1)
+        drawn = drawn_rows(state.lasting, tree, self._rows, self._plan.subsample)
+        used = self._used & drawn
+        rest = np.frombuffer(state.transcript.draw(f"rest {tree}", 8 * self._rows), "<u4")
+        weights = rest.astype(U32).reshape(self._rows, 2)
+        gives = self._gives(state, sent.transfers, INDEX * self._rows)
+        messages = []
+        for chunk in range(self._chunks):
+            low, high = self._range(chunk)
+            at = slice(low, high)
+            nonce = self._nonce(state, f"tables {tree} {chunk}", score[at], used[at])
+            keys = gives.pads(INDEX * low, INDEX * high, nonce, "grid")
+            keys = keys.reshape(-1, INDEX, 2, 2)
+            entries = written(score[at], used[at], weights[at], keys, nonce)
+            messages.append((peer, RowTables(tree, chunk, nonce, entries.reshape(-1))))
+        positive = (used & (self._y == 1)).astype(U32) << U32(SLOPE_BITS)
+        weights[:, 0] -= positive
+        store.put("weights", 0, weights[:, None])
+        return Turn(replace(self._now_waits(state, "lanes"), heard=0), messages)
+
+    def _leaf_values(self, state: Hiding, sent: RowChoices) -> Turn[HiddenLabel]:
+        """Each row's value goes into both shares of its score."""
+        store, tree = self.context.store, sent.tree
+        values = np.array([units_of(each) for each in store.get("values", tree & 1)], U32)
+        inside = self._leaves(state)
+        nonce = self._nonce(state, f"leaves {tree}", values, inside)
+        gives = self._gives(state, sent.transfers, inside.size)
+        told, share = given_leaves(values, inside, gives.pads(0, inside.size, nonce, "leaves"))
+        store.put("score", (tree + 1) & 1, store.get("score", tree & 1) + share)
+        last = tree + 1 == self._plan.trees
+        state = self._now_waits(
+            replace(state, level=state.level + 1), "scores" if last else "places"
+        )
+        message = LeafValues(tree, nonce, told.reshape(-1))
+        return Turn(state, [(self._peer, message)], progress=self._done(state))
+
+    # one level
+
+    def on_lanes(self, state: Hiding, sent: Lanes, peer: str) -> Turn[HiddenLabel]:
+        """Add a chunk of the partner's weights up by own bins."""
+        state = self._lanes_taken(self._heard(state, sent, peer), sent)
+        if state.heard == self._chunks:
+            state = replace(self._now_waits(state, "sums"), heard=0)
+        return Turn(state)
+
+    def on_node_sums(self, state: Hiding, sent: NodeSums, peer: str) -> Turn[HiddenLabel]:
+        """Nodes' sums under noise: begin to look for splits, or what leaves are worth."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "sums")
+        if sent.number != state.level:
+            raise PeerError("sums of a level that is not due")
+        sums = sums_opened(self._plan, self._totals(state), sent.sums)
+        if depth := self._depth(sent.number):
+            sums = adjusted(sums, self.context.store.get("node-sums", depth - 1), depth)
+        self.context.store.put("node-sums", depth, sums)
+        if self._at_leaves(state):
+            values = leaf_values(self._plan, sums)
+            self.context.store.put("values", self._tree(state) & 1, values)
+            return Turn(self._now_waits(state, "leaves"))
+        messages = self._lanes(state)
+        g, h = self._summed(state)
+        first, level = self._first_candidates(state), self._shape(state)
+        random = state.transcript.random(f"noise {state.level}")
+        theirs = np.ascontiguousarray(g[:, :first])
+        g[:, :first] = blurred(theirs, self._plan.noise, level.depth, state.lasting, random)
+        totals = self._of_nodes(sums)
+        ask = self._finder(state).ask(state.transcript, level, g, h, totals)
+        sent_now = [(peer, each) for each in (*messages, ask)]
+        return Turn(self._now_waits(state, "answer"), sent_now, progress=self._done(state))
+
+    def _of_nodes(self, sums: NDArray[np.int64]) -> Totals:
+        """What the search needs of each node; Σ g²/h by a guess, which sets units only."""
+        g, h = sums[:, 0] * 2.0**-SLOPE_BITS, sums[:, 1] * 2.0**-CURVATURE_BITS
+        p = self._y[self._used].mean()
+        rows = h / (p * (1.0 - p))
+        penalty, noise = self._plan.penalty, self._plan.noise
+        squares = g * g / (h + 2 * penalty) + _SPREAD[0] * rows + _SPREAD[1]
+        return Totals(
+            gradients=sums[:, 0],
+            hessians=sums[:, 1],
+            squares=widened(squares, (sums[:, 0], sums[:, 1]), penalty, noise),
+            own=np.zeros(len(g)),
+            penalty=penalty,
+            least=self._plan.least_heard,
+        )
+
+    def on_split_answer(self, state: Hiding, sent: SplitAnswer, peer: str) -> Turn[HiddenLabel]:
+        """Tables of the nodes' constants."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "answer")
+        told = self._finder(state).tables(state.transcript, self._shape(state), sent)
+        return Turn(self._now_waits(state, "picks"), [(peer, told)])
+
+    def on_split_picks(self, state: Hiding, sent: SplitPicks, peer: str) -> Turn[HiddenLabel]:
+        """The circuit that compares scores."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "picks")
+        first = self._first_candidates(state)
+        told = self._finder(state).garble_both(state.transcript, self._shape(state), sent, first)
+        return Turn(self._now_waits(state, "won"), [(peer, told)])
+
+    def on_won(self, state: Hiding, sent: HiddenWon, peer: str) -> Turn[HiddenLabel]:
+        """Own splits; what goes to the right in the partner's nodes, and choose in the own."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "won")
+        if sent.level != state.level:
+            raise PeerError("a message of a level that is not due")
+        first = self._first_candidates(state)
+        won, own = self._finder(state).winners(self._shape(state), sent.labels, first)
+        self._split(state, own)
+        self.context.store.put("every-split", state.level, own)
+        weights, nodes = self._weights(state), np.flatnonzero(won)
+        gives = self._gives(state, sent.transfers, len(nodes) * self._rows)
+        nonce = self._nonce(state, f"moved {state.level}", weights, nodes)
+        pads = gives.pads(0, len(nodes) * self._rows, nonce, "moved")
+        told, right = given_weights(weights, nodes, pads)
+        self.context.store.put("right", state.level & 1, right)
+        message = Moved(
+            level=state.level,
+            nonce=nonce,
+            products=told.reshape(-1),
+            transfers=self._sides(state, "moved back"),
+        )
+        return Turn(self._now_waits(state, "moved back"), [(peer, message)])
+
+    def on_moved_back(self, state: Hiding, sent: MovedBack, peer: str) -> Turn[HiddenLabel]:
+        """The next level's weights."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "moved back")
+        if sent.level != state.level:
+            raise PeerError("a message of a level that is not due")
+        own, weights = self._splits(state), self._weights(state)
+        nodes = np.flatnonzero(own >= 0)
+        pads = self._picks(state, "sides").pads(0, len(nodes) * self._rows, sent.nonce, "moved")
+        right = np.empty((len(own), self._rows, 2), U32)
+        bits = self._side_bits(state)
+        right[nodes] = taken_weights(weights, nodes, bits, pads, sent.products)
+        right[own < 0] = self.context.store.get("right", state.level & 1)
+        self.context.store.put("weights", self._depth(state.level) + 1, below(weights, right))
+        state = replace(state, level=state.level + 1)
+        return Turn(self._now_waits(state, "sums" if self._at_leaves(state) else "lanes"))
+
+    # the end
+
+    def on_scores(self, state: Hiding, sent: ScoresTold, peer: str) -> Turn[HiddenLabel]:
+        """Each row's score in steps."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "scores")
+        share = self.context.store.get("score", self._plan.trees & 1) - U32(units_of(self._base))
+        found = scores_opened(self._plan, share, sent.scores)
+        nodes = self._plan.depth + 1
+        splits = np.array(
+            [
+                np.concatenate(
+                    [
+                        self.context.store.get("every-split", tree * nodes + depth)
+                        for depth in range(self._plan.depth)
+                    ]
+                )
+                for tree in range(self._plan.trees)
+            ]
+        )
+        margin = np.asarray(self._base + found * 2.0**-UNIT_BITS, np.float64)
+        return Turn(Done(), result=HiddenLabel(margin=margin, won=splits < 0, splits=splits))
+
+    @property
+    def _base(self) -> float:
+        return base_score(self._y, self._used)
+
+    def _finder(self, state: Hiding) -> HiddenLabelSplits:
+        return HiddenLabelSplits(self.context.store, state.keys, state.peer)

@@ -1,0 +1,138 @@
+"""What label and feature party say to each other while they grow hidden trees.
+
+Set-up, lanes and the search for splits use the messages of `federated.trees` and
+`federated.sharing`. See docs/protocols/hidden_trees.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.hidden_trees.plan import MOST_HIDDEN
+from federated.sharing.keys import NONCE
+from federated.sharing.trees import CHUNK
+from federated.trees.layout import Layout
+from federated.trees.plan import MOST_DEPTH, MOST_TREES
+from federated.trees.splitting import MOST_CANDIDATES, SplitCircuit
+from federated.trees.splitting.messages import Extension
+from psi.protocol import Array, Length, Range, message
+
+__all__ = [
+    "HiddenBegin",
+    "HiddenCircuit",
+    "HiddenWon",
+    "LeafValues",
+    "Moved",
+    "MovedBack",
+    "NodeSums",
+    "RowChoices",
+    "RowTables",
+    "ScoresTold",
+]
+
+_Number = Annotated[int, Range(0, MOST_TREES * (MOST_DEPTH + 1))]
+_Nonce = Annotated[bytes, Length(NONCE)]
+_NODES = 1 << MOST_DEPTH
+_Products = Annotated[NDArray[np.uint32], Array("uint32", most=MOST_HIDDEN * _NODES)]
+
+
+@message(0xF0)
+@dataclass(frozen=True)
+class HiddenBegin:
+    """Label party: the plan's digest, rows, the point of its base transfers, columns' cells."""
+
+    plan: Annotated[bytes, Length(32)]
+    rows: Annotated[int, Range(1, MOST_HIDDEN)]
+    point: Annotated[bytes, Length(32)]
+    layout: Layout
+
+
+@message(0xF1)
+@dataclass(frozen=True)
+class RowChoices:
+    """Feature party: transfers by its shares of scores, or by the leaves its rows may be in."""
+
+    tree: _Number
+    transfers: Extension
+
+
+@message(0xF2)
+@dataclass(frozen=True)
+class RowTables:
+    """Label party: of each row of a chunk 128 padded slopes, and as many curvatures, flat."""
+
+    tree: _Number
+    chunk: Annotated[int, Range(0, MOST_HIDDEN // CHUNK)]
+    nonce: _Nonce
+    entries: Annotated[NDArray[np.uint32], Array("uint32", most=2 * 128 * CHUNK)]
+
+
+@message(0xF9)
+@dataclass(frozen=True)
+class NodeSums:
+    """Feature party: its shares of each node's G and H with noise, without low bits."""
+
+    number: _Number
+    sums: Annotated[NDArray[np.uint16], Array("uint16", most=2 * _NODES)]
+
+
+@message(0xFA)
+@dataclass(frozen=True)
+class HiddenCircuit:
+    """Label party: the circuit, and of the wires of its own number digests of both labels."""
+
+    circuit: SplitCircuit
+    ends: Annotated[NDArray[np.uint8], Array("uint8", width=64, most=MOST_CANDIDATES)]
+
+
+@message(0xFB)
+@dataclass(frozen=True)
+class HiddenWon:
+    """Feature party: labels that say who won and the label party's numbers; sides of its own."""
+
+    level: _Number
+    labels: Annotated[NDArray[np.uint64], Array("uint64", width=2, most=MOST_CANDIDATES)]
+    transfers: Extension
+
+
+@message(0xFC)
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """Label party: g and h by the other's sides; transfers by its own."""
+
+    level: _Number
+    nonce: _Nonce
+    products: _Products
+    transfers: Extension
+
+
+@message(0xFD)
+@dataclass(frozen=True)
+class MovedBack:
+    """Feature party: g and h by the label party's sides."""
+
+    level: _Number
+    nonce: _Nonce
+    products: _Products
+
+
+@message(0xFE)
+@dataclass(frozen=True)
+class LeafValues:
+    """Label party: leaves' values by the leaves that the other's rows may be in."""
+
+    tree: _Number
+    nonce: _Nonce
+    products: _Products
+
+
+@message(0xFF)
+@dataclass(frozen=True)
+class ScoresTold:
+    """Feature party, at the end: the upper bits of its share of each row's score."""
+
+    scores: Annotated[NDArray[np.uint16], Array("uint16", most=MOST_HIDDEN)]

@@ -1,0 +1,94 @@
+"""What both parties agree on before hidden trees are grown, and what is told by it, in bits."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import astuple, dataclass
+
+from federated.trees.plan import CURVATURE_BITS, MANY_ROWS, SLOPE_BITS, TreesPlan
+from psi.protocol import MisuseError
+
+__all__ = ["FEWEST_ROWS", "MOST_HIDDEN", "MOST_SCORE_BITS", "REACH", "SUM_NOISE", "HiddenPlan"]
+
+FEWEST_ROWS, MOST_HIDDEN = MANY_ROWS, 1 << 18
+"""Rows that bear both parties' noise; rows whose messages are of a size to send."""
+SUM_NOISE = 4.0, 1.0
+"""Standard deviations of the noise on a node's G and H: so many rows' slope; one's curvature 1."""
+REACH = 8
+"""How far a score may lie from that of no tree, in log odds; what lies further wraps."""
+MOST_SCORE_BITS = 12
+_MOST_SUM_BITS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiddenPlan(TreesPlan):
+    """The terms of hidden trees, the same at both parties.
+
+    Args:
+        rows, trees, depth, rate, penalty, least_weight, subsample: as in `TreesPlan`.
+        least_gain, patience, row_bits: 0: there is no least gain, no validation part, no side told.
+        score_bits: bits of a row's score that the label party is told, at most.
+    """
+
+    row_bits: int = 0
+    score_bits: int
+
+    def __post_init__(self) -> None:
+        """Raise MisuseError for terms that make no model."""
+        super().__post_init__()
+        if not 1 <= self.score_bits <= MOST_SCORE_BITS:
+            raise MisuseError(f"score_bits = {self.score_bits} found, 1 to {MOST_SCORE_BITS}")
+        if self.patience or self.row_bits or self.least_gain:
+            raise MisuseError("hidden trees have no validation part, row_bits or least gain")
+        if self.rows > MOST_HIDDEN:
+            raise MisuseError(f"{self.rows:,} rows found, {MOST_HIDDEN:,} allowed in hidden trees")
+
+    @property
+    def levels(self) -> int:
+        """Of all trees; leaves are a level too."""
+        return self.trees * (self.depth + 1)
+
+    @property
+    def sum_range(self) -> int:
+        """Bits of a node's G or H with its noise and sign, in the units of sums."""
+        return max(SLOPE_BITS, CURVATURE_BITS - 2) + 2 + math.ceil(math.log2(self.rows))
+
+    @property
+    def sum_dropped(self) -> int:
+        """Low bits of it that are not told: twice its noise, or what leaves 16 bits."""
+        noise = round(math.log2(SUM_NOISE[0] * 2**SLOPE_BITS))
+        return max(noise + 1, self.sum_range - _MOST_SUM_BITS)
+
+    @property
+    def score_dropped(self) -> int:
+        """Low bits of a share of a score, in units of 2^-27, that are not told."""
+        return 27 + REACH.bit_length() - self.score_bits
+
+    @property
+    def sum_bits(self) -> float:
+        """Bits of a row that all nodes' noisy sums tell the label party at most.
+
+        A row is in one node of each level, the leaves too. What it adds to G lies within an
+        interval of 1, to H within one of 1/4: variances of 1/4 and 1/64 at most (Shannon 1948).
+        """
+        g, h = 1.0 / (4.0 * SUM_NOISE[0] ** 2), 1.0 / (64.0 * SUM_NOISE[1] ** 2)
+        return self.trees * (self.depth + 1) * 0.5 * (math.log2(1.0 + g) + math.log2(1.0 + h))
+
+    def node_bits(self, candidates: int) -> int:
+        """Bits of all rows together that the label party learns by who won a node, and with what.
+
+        Args:
+            candidates: its own.
+        """
+        return 1 + (candidates - 1).bit_length()
+
+    @property
+    def sums_told(self) -> int:
+        """Bits of all nodes' sums, of all rows together, whatever they are sums of."""
+        nodes = (2 << self.depth) - 1
+        return self.trees * nodes * 2 * (self.sum_range - self.sum_dropped)
+
+    def digest(self) -> bytes:
+        """32 bytes that name the terms."""
+        return hashlib.sha256(f"hidden trees {astuple(self)}".encode()).digest()

@@ -1,0 +1,107 @@
+"""Slopes and curvatures of shared scores, from a table that one side makes and the other looks up.
+
+A score is shared modulo 2^32, in units of 2^-27. The feature party chooses by the seven upper bits
+of its share; an entry is what the slope and the curvature are if the other share is the label
+party's own. The bits that the feature party leaves out are as its share is: uniform, so that a row
+stands on a grid of steps of 1/4 that is another for each row and tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.trees.plan import CURVATURE_BITS, SLOPE_BITS
+from federated.trees.splitting.lookups import ENTRIES, looked_up, tables
+from psi.protocol import PeerError
+
+__all__ = ["INDEX", "UNIT_BITS", "indices", "opened", "units_of", "written"]
+
+Shares = NDArray[np.uint32]
+Words = NDArray[np.uint64]
+Bits = NDArray[np.uint8]
+U32 = np.uint32
+
+UNIT_BITS = 27
+INDEX = 7
+_FINE = 7
+"""Bits of the label party's share below a step that entries follow."""
+_PIECE = 1 << 12
+_RING = 0xFFFFFFFF
+
+
+def units_of(value: float) -> int:
+    """A score in log odds as a number modulo 2^32."""
+    return round(value * 2.0**UNIT_BITS) & _RING
+
+
+def indices(score: Shares) -> Bits:
+    """Bits of each share's step, `uint8[n * 7]`, least first."""
+    step = (score >> U32(32 - INDEX)).astype(np.uint8)
+    return (step[:, None] >> np.arange(INDEX, dtype=np.uint8) & 1).astype(np.uint8).reshape(-1)
+
+
+@cache
+def _ready() -> Shares:
+    """Slope (without label) and curvature by place below a step, and step: `uint32[128, 2, 256]`.
+
+    Steps go round twice, so that a row of the table begins at any step.
+    """
+    fine = np.arange(1 << (INDEX + _FINE), dtype=np.int64)
+    # the middle of the label party's own unit, and of the step that the other side has cut off
+    place = fine + 0.5 + (1 << _FINE) / 2
+    score = (place / (1 << _FINE) + ENTRIES / 2) % ENTRIES - ENTRIES / 2
+    p = 1.0 / (1.0 + np.exp(-score * 2.0 ** (32 - INDEX - UNIT_BITS)))
+    slope = np.rint(p * 2.0**SLOPE_BITS)
+    curvature = np.maximum(1, np.rint(p * (1.0 - p) * 2.0**CURVATURE_BITS))
+    both = np.stack([slope, curvature]).astype(U32).reshape(2, ENTRIES, 1 << _FINE)
+    return np.ascontiguousarray(np.concatenate([both, both], axis=1).transpose(2, 0, 1))
+
+
+def _nonce(nonce: bytes, piece: int, which: int) -> bytes:
+    """No two tables under one."""
+    text = nonce + piece.to_bytes(4, "little") + bytes([which])
+    return hashlib.blake2s(text, digest_size=len(nonce), person=b"hidetabl").digest()
+
+
+def written(score: Shares, used: NDArray[np.bool_], rest: Shares, keys: Words, nonce: bytes) -> Any:
+    """Padded entries `uint32[n, 2, 128]`: slope and curvature less `rest`, 0 in rows not used.
+
+    Args:
+        score: the label party's shares.
+        used: rows that the tree grows on.
+        rest: `uint32[n, 2]`, random: its own shares of what is looked up.
+        keys: both pads of each index bit, `uint64[n, 7, 2, 2]`.
+        nonce: of these rows.
+    """
+    out = np.empty((len(score), 2, ENTRIES), U32)
+    ready, steps = _ready(), np.arange(ENTRIES)
+    for low in range(0, len(score), _PIECE):
+        at = slice(low, low + _PIECE)
+        step = (score[at] >> U32(32 - INDEX)).astype(np.int64)[:, None]
+        fine = (score[at] >> U32(32 - INDEX - _FINE)).astype(np.int64) & ((1 << _FINE) - 1)
+        for which in range(2):
+            found = ready[fine[:, None], which, step + steps]
+            found *= used[at, None]
+            found -= rest[at, which, None]
+            out[at, which] = tables(keys[at], found, _nonce(nonce, low, which))
+    return out
+
+
+def opened(score: Shares, entries: Shares, keys: Words, nonce: bytes) -> Shares:
+    """The feature party's shares `uint32[n, 2]`, by the pads of its choices `uint64[n, 7, 2]`."""
+    if len(entries) != len(score) * 2 * ENTRIES:
+        raise PeerError("tables of another shape")
+    sent = entries.reshape(len(score), 2, ENTRIES)
+    step = (score >> U32(32 - INDEX)).astype(np.uint8)
+    out = np.empty((len(score), 2), U32)
+    for low in range(0, len(score), _PIECE):
+        at = slice(low, low + _PIECE)
+        for which in range(2):
+            own = np.ascontiguousarray(sent[at, which])
+            out[at, which] = looked_up(keys[at], step[at], own, _nonce(nonce, low, which))
+    return out

@@ -1,0 +1,67 @@
+"""What the roles of hidden trees keep between two messages.
+
+Arrays are in the role's store: "score" by tree modulo 2; "weights", "shares", "split", "choice",
+"sums" by level of the tree; what finds splits keeps, and trees of seeds of both directions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from federated.sharing.kept import IndexKeys, ValueKeys
+from federated.sharing.transcript import Transcript
+from federated.trees.layout import Layout
+from federated.trees.plan import MOST_DEPTH, MOST_TREES
+from psi.protocol import Length, Range, message
+
+__all__ = ["WAITS", "Hiding"]
+
+_Count = Annotated[int, Range(0, 1 << 40)]
+
+WAITS = (
+    "trees",
+    "places",
+    "tables",
+    "lanes",
+    "sums",
+    "asked",
+    "answer",
+    "split tables",
+    "picks",
+    "circuit",
+    "won",
+    "moved",
+    "moved back",
+    "leaf sums",
+    "leaves",
+    "values",
+    "scores",
+)
+"""What the next message of a training is about; "trees" until all trees of seeds are made."""
+
+
+@message(0xC6)
+@dataclass(frozen=True, kw_only=True)
+class Hiding:
+    """Either side.
+
+    layout: of the other's columns. asked, corrected, turned: trees of seeds of the own columns so
+    far; answered, proved, given: of the other's. waits: the place in `WAITS`; level: through all
+    trees; heard: chunks; lasting: the seed of the noise that all trees share.
+    """
+
+    transcript: Transcript
+    keys: IndexKeys
+    peer: ValueKeys
+    layout: Layout
+    asked: _Count = 0
+    corrected: _Count = 0
+    turned: _Count = 0
+    answered: _Count = 0
+    proved: _Count = 0
+    given: _Count = 0
+    waits: Annotated[int, Range(0, len(WAITS))] = 0
+    level: Annotated[int, Range(0, MOST_TREES * MOST_DEPTH)] = 0
+    heard: _Count = 0
+    lasting: Annotated[bytes, Length(32)] = b""
