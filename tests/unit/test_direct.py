@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -222,6 +223,30 @@ def test_many_strangers_do_not_keep_a_guest_out(
     until(lambda: bool(got), "not let in")
     for one in idle:
         one.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is here on Linux alone")
+def test_a_flood_from_one_network_turns_away_nobody_from_another(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has connected and is about to knock, while strangers come in hundreds."""
+    monkeypatch.setattr(door_module, "MOST_GUESTS", 4)
+    knock = os.urandom(KNOCK)
+    got = waiting(door, knock)
+    guest = socket.create_connection((door.host, door.port), source_address=("127.0.0.2", 0))
+    idle = [socket.create_connection((door.host, door.port)) for _ in range(20)]
+    until(lambda: door.strangers >= 17, "strangers stayed")
+    guest.sendall(knock)
+    until(lambda: bool(got), "not let in")
+    assert got[0] is not None
+    for one in (*idle, guest):
+        one.close()
+
+
+def test_a_place_with_many_addresses_is_one_network() -> None:
+    networks = {door_module._network(f"2001:db8:1:2::{n:x}%eth0") for n in range(9)}
+    assert networks == {"2001:db8:1:2::/64"}
+    assert door_module._network("192.0.2.7") == "192.0.2.7"
 
 
 # the tunnel, and the way

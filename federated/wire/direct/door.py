@@ -9,11 +9,14 @@ is shows in the job's process, by the certificate.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import selectors
 import socket
 import threading
 import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from federated.approval.direct import load_direct, read_address
@@ -26,12 +29,27 @@ SHOW_WITHIN = 5.0
 """Seconds in which whoever comes shows what he has."""
 
 MOST_GUESTS = 64
-"""Who is at the door at a time; the one who came first goes when another comes."""
+"""Who is at the door at a time. When another comes one goes: the first of the network with most.
+
+A flood from one place turns away its own, and nobody from elsewhere who is about to knock.
+"""
 
 MOST_WAITING = 256
 """Knocks that jobs wait for."""
 
 _log = logging.getLogger("fedprofile.direct")
+
+
+@dataclass
+class _Guest:
+    """Who has come: until when he may stay, from which network, and what he has shown."""
+
+    until: float
+    network: str
+    shown: bytearray
+
+
+_Guests = dict[socket.socket, _Guest]
 
 
 class Door:
@@ -79,7 +97,7 @@ class Door:
             return came[1][0] if came[1] else None
 
     def _work(self) -> None:
-        guests: dict[socket.socket, tuple[float, bytearray]] = {}
+        guests: _Guests = {}
         with selectors.DefaultSelector() as seen, self._server:
             seen.register(self._server, selectors.EVENT_READ)
             while not self._stop:
@@ -89,7 +107,7 @@ class Door:
                     else:
                         self._hear(seen, guests, key.fileobj)  # type: ignore[arg-type]
                 now = time.monotonic()
-                for guest in [g for g, (until, _) in guests.items() if until < now]:
+                for guest in [g for g, each in guests.items() if each.until < now]:
                     self._leave(seen, guests, guest)
             for guest in list(guests):
                 self._leave(seen, guests, guest)
@@ -97,27 +115,28 @@ class Door:
     def _greet(
         self,
         seen: selectors.BaseSelector,
-        guests: dict[socket.socket, tuple[float, bytearray]],
+        guests: _Guests,
     ) -> None:
         try:
-            guest, _ = self._server.accept()
+            guest, address = self._server.accept()
         except OSError:
             return
         guest.setblocking(False)
         if len(guests) >= MOST_GUESTS:
-            self._leave(seen, guests, next(iter(guests)))
-        guests[guest] = (time.monotonic() + SHOW_WITHIN, bytearray())
+            self._leave(seen, guests, _one_of_most(guests))
+        until = time.monotonic() + SHOW_WITHIN
+        guests[guest] = _Guest(until, _network(address[0]), bytearray())
         seen.register(guest, selectors.EVENT_READ)
 
     def _hear(
         self,
         seen: selectors.BaseSelector,
-        guests: dict[socket.socket, tuple[float, bytearray]],
+        guests: _Guests,
         guest: socket.socket,
     ) -> None:
         if guest not in guests:
             return
-        shown = guests[guest][1]
+        shown = guests[guest].shown
         try:
             data = guest.recv(KNOCK - len(shown))
         except BlockingIOError:
@@ -141,7 +160,7 @@ class Door:
     def _leave(
         self,
         seen: selectors.BaseSelector,
-        guests: dict[socket.socket, tuple[float, bytearray]],
+        guests: _Guests,
         guest: socket.socket,
     ) -> None:
         self.strangers += 1
@@ -151,6 +170,19 @@ class Door:
             seen.unregister(guest)
         guests.pop(guest, None)
         guest.close()
+
+
+def _network(host: str) -> str:
+    """An address; of IPv6, of which one place has many, its first 64 bits."""
+    if ":" not in host:
+        return host
+    return str(ipaddress.IPv6Network((host.partition("%")[0], 64), strict=False))
+
+
+def _one_of_most(guests: _Guests) -> socket.socket:
+    """The guest who came first from the network that most came from."""
+    (network, _), *_ = Counter(each.network for each in guests.values()).most_common(1)
+    return next(guest for guest, each in guests.items() if each.network == network)
 
 
 def open_door(policy: Path) -> Door | None:
