@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 from federated.readers import arrow_expression
 from federated.tables.bindings import Table
-from profiles.flows.breaks import breaks
+from profiles.flows.breaks import TELL, breaks
 from profiles.flows.flows import Flows
 from profiles.flows.series import series_of
 from profiles.job_checks import view_columns
@@ -35,7 +35,7 @@ from profiles.label_section import COUNTS, CUT_OFF, LabelSpec
 from profiles.label_tasks import assets_of, default, product_moved
 from profiles.labels import churn, outcome_of, payroll_moved
 from profiles.views.frame import LOOKED_AT, feature_frame
-from psi.protocol.errors import InputError, JobError
+from psi.protocol.errors import InputError, JobError, MisuseError
 
 if TYPE_CHECKING:
     from profiles.job import Job
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["training_table", "write_counts"]
 
 _LEVELS = ("churn", "bought", "dropped")
+_TOLD_AFTER = TELL - 30
+"""Days after the outcome by which it is known whether wages stopped in its last month."""
 
 
 def training_table(job: Job, flows: Flows, tables: dict[str, Table]) -> tuple[Any, pa.Table]:
@@ -68,7 +70,14 @@ def training_table(job: Job, flows: Flows, tables: dict[str, Table]) -> tuple[An
     if known_until is None:
         raise InputError(f"{flows.settings.where}: no row can be read")
     for day in made.cut_offs:
-        outcome_of(day, known_until, gap=made.gap, months=made.months)
+        _, end = outcome_of(day, known_until, gap=made.gap, months=made.months)
+        if made.task == "payroll" and known_until < end + dt.timedelta(days=_TOLD_AFTER - 1):
+            raise MisuseError(
+                f"cut-off {day}: its outcome ends on {end - dt.timedelta(days=1)}, the data on "
+                f"{known_until}",
+                hint=f"an earlier cut-off: wages that stopped are told {TELL} days after they last "
+                f"came, {_TOLD_AFTER} days after the outcome at the latest",
+            )
     of_views = view_columns(job.entity)
     features = [f for f in job.party(job.receiver).features if f in of_views]
     if not features:

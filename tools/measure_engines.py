@@ -3,8 +3,9 @@
 python tools/measure_engines.py 1e6 1e5 --spark "local[2]" --postgres "host=/tmp/pg user=postgres"
 
 Types, map, leaks, breaks and all feature views, on DuckDB first. Counts and money must be equal,
-floats to 1e-9. Processor time is of this process and of Spark's; that of PostgreSQL's server is its
-own. Spark is a process of this one, in local mode; PostgreSQL is one that runs.
+floats to 1e-9. Processor time is of this process and of Spark's, and of PostgreSQL's server where
+`--server` gives the number of its first process. Spark is a process of this one, in local mode;
+PostgreSQL is one that runs.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from profiles.views.frame import LOOKED_AT
 
 END = dt.date(2025, 12, 31)
 TABLES = ("tx", "accounts", "balances")
+_SERVERS: set[int] = set()
 
 
 @contextmanager
@@ -90,15 +92,17 @@ def _engine(name: str, folder: Path, where: str) -> Iterator[Engine]:
 
 
 def _spent() -> float:
-    """Processor seconds of this process and of those that it began and that still run."""
-    found = time.process_time()
+    """Processor seconds of this process, of the server, and of what they began and still runs."""
+    found, parents = time.process_time(), {os.getpid(), *_SERVERS}
     for one in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = one.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(fields[1]) == os.getpid():
-            found += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        if int(fields[1]) in parents or int(one.parent.name) in _SERVERS:
+            # a server's own line also has what its ended children took
+            last = 15 if int(one.parent.name) in _SERVERS else 13
+            found += sum(map(int, fields[11:last])) / os.sysconf("SC_CLK_TCK")
     return found
 
 
@@ -172,7 +176,9 @@ def main() -> None:
     parser.add_argument("entities", type=float)
     parser.add_argument("--spark", default="")
     parser.add_argument("--postgres", default="")
+    parser.add_argument("--server", type=int, action="append", default=[])
     asked = parser.parse_args()
+    _SERVERS.update(asked.server)
     with tempfile.TemporaryDirectory() as fresh:
         tables = make(Path(fresh), int(asked.rows), int(asked.entities))
         first: dict[str, pd.DataFrame] = {}

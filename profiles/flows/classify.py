@@ -118,7 +118,8 @@ def _looked_up(
     """
     what = "text" if column == "text" else "name"
     distinct = said.select("on", column).distinct()
-    looked = distinct.mutate(plain=plain_text(distinct[column]))
+    # kept before patterns are looked for: PostgreSQL writes the plain text out again a pattern
+    looked = keep(distinct.mutate(plain=plain_text(distinct[column])), f"plain_{what}")
     pure = [rule for rule in rules if rule.only(what)]
     first = {f"by_{what}": _least(pure, looked, lambda r: _patterns(r, what, looked.plain))}
     parts = {

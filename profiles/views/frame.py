@@ -78,7 +78,9 @@ def feature_frame(flows: Flows, names: Sequence[str], cut_off: dt.date, kind: st
     views = [named(name) for name in dict.fromkeys(names)]
     _check(flows, views)
     then = flows.before(cut_off)
-    rows = then.kept(*LOOKED_AT)  # the same for all views, and for the next call
+    some = any(view.typed for view in views)
+    # the same for all views, and for the next call
+    rows = then.kept(*LOOKED_AT) if some else then.base.good
     ago = ibis.literal(cut_off).delta(rows.day, unit="day").cast("int32")
     rows = rows.mutate(ago=ago)
     seen = Known(

@@ -85,5 +85,5 @@ def build(known: Known) -> Any:
 PRODUCTS = View(
     name="products", version=1,
     meaning="Deposits, wealth and loans here: level, share and trend. A loan is above zero.",
-    columns=_columns(), build=build, needs=("balances",),
+    columns=_columns(), build=build, needs=("balances",), typed=False,
 )  # fmt: skip

@@ -47,9 +47,9 @@ class Column:
 class Known:
     """What is known at the begin of `cut_off`.
 
-    `everyone` are the typed rows with `ago`, whole days before the cut-off, 1 for the day before
-    it; `rows` those of the kind asked for. `accounts` and `balances` are those of `base`. `keep`
-    computes a small table once.
+    `everyone` are the rows, typed unless no view asks for it, with `ago`, whole days before the
+    cut-off, 1 for the day before it; `rows` those of the kind asked for. `accounts` and `balances`
+    are those of `base`. `keep` computes a small table once.
     """
 
     rows: Any
@@ -75,8 +75,9 @@ class Known:
 class View:
     """A named set of columns. `build` gives an Ibis table with `entity` and the columns of a kind.
 
-    `needs` are the sections of `[flows.NAME]` without which there is nothing to say. A column whose
-    meaning changes gets another name, and the view another version.
+    `needs` are the sections of `[flows.NAME]` without which there is nothing to say. A view that is
+    not `typed` looks at no row's type: where none asked for is, nothing has to be typed. A column
+    whose meaning changes gets another name, and the view another version.
     """
 
     name: str
@@ -85,6 +86,7 @@ class View:
     columns: tuple[Column, ...]
     build: Callable[[Known], Any]
     needs: tuple[str, ...] = ()
+    typed: bool = True
 
     def of(self, kind: str) -> tuple[Column, ...]:
         """The columns that entities of a kind have."""
