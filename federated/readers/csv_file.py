@@ -109,6 +109,7 @@ class CsvReader(Reader):
                 with its line), another encoding, fewer rows than the file has.
         """
         del text
+        begun = _stamp(self._path)
         if missing := [name for name in columns if name not in self.columns()]:
             self._scan()  # lines above the header are the likelier cause, and are said with theirs
             self._below(columns, missing[0])
@@ -120,7 +121,12 @@ class CsvReader(Reader):
         scan = self._scan()
         if scan.records < 2:
             return pa.table({name: pa.array([], pa.string()) for name in columns})
-        table = self._parsed(header, columns, scan)
+        try:
+            table = self._parsed(header, columns, scan)
+        except InputError:
+            self._check_same(begun)
+            raise
+        self._check_same(begun)
         if table.num_rows != scan.records - 1:
             raise InputError(
                 f"{self.where}: {self._path.name}: {table.num_rows:,} of {scan.records - 1:,} rows "
@@ -128,6 +134,14 @@ class CsvReader(Reader):
                 hint="if it is still being written, wait; else export it again",
             )
         return table
+
+    def _check_same(self, begun: tuple[int, int, int]) -> None:
+        """Refuse a file that another took the place of, or that grew: its parts do not belong."""
+        if not self._path.exists() or _stamp(self._path) != begun:
+            raise InputError(
+                f"{self.where}: {self._path.name} has changed while it was read",
+                hint="wait until it is written, or bind a copy of it",
+            ) from None
 
     def _below(self, columns: Sequence[str], missing: str) -> None:
         """Refuse a file whose header stands below other lines of as many fields."""

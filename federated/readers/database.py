@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from federated.readers.base import Reader
+from federated.readers.database_errors import reason
 from federated.readers.sniff import unreadable
 from federated.readers.stored import read_stored
 from psi.protocol.errors import InputError
@@ -30,6 +32,13 @@ __all__ = ["DatabaseReader", "arrow_expression", "database_file", "duckdb_connec
 
 
 _AS_TEXT = ("TIME WITH TIME ZONE", "INTERVAL", "BIT")
+LOCKED_FOR = 30
+"""Seconds that a table may be locked by somebody before it is an error."""
+_PATIENCE = {
+    "connect_timeout": 30, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6,
+    "tcp_user_timeout": 90_000,
+}  # fmt: skip
+"""What PostgreSQL's library is told, so that a server that is gone is an error after a while."""
 _SHOWN = 60
 """Letters of a type that an error shows: a nested one may be pages long."""
 
@@ -164,6 +173,8 @@ class DatabaseReader(Reader):
 
     def _failed(self, columns: Sequence[str], error: Exception) -> InputError:
         """Which column it was, where one alone fails too."""
+        if (said := self._refused(f"{self._table!r} cannot be read", error)) is not None:
+            return said
         schema = self._expression.schema()
         for name in columns:
             try:
@@ -179,6 +190,11 @@ class DatabaseReader(Reader):
                 )
         return InputError(f"{self.where}: reading {self._table!r} failed ({type(error).__name__})")
 
+    def _refused(self, what: str, error: Exception) -> InputError | None:
+        """Where the database itself says no, whatever is read."""
+        why, hint = reason(error) if self._scheme != "duckdb" else ("", "")
+        return InputError(f"{self.where}: {what}: {why}", hint=hint) if why else None
+
     @cached_property
     def _expression(self) -> Any:
         connection = self._connection()
@@ -189,8 +205,10 @@ class DatabaseReader(Reader):
                 found = _without_a_place(connection, found, schema, table)
             return found
         except Exception as error:
-            found = f"cannot open table {self._table!r} ({type(error).__name__})"
-            raise InputError(f"{self.where}: {found}") from None
+            found = f"cannot open table {self._table!r}"
+            if (said := self._refused(found, error)) is not None:
+                raise said from None
+            raise InputError(f"{self.where}: {found} ({type(error).__name__})") from None
 
     def _connection(self) -> Any:
         try:
@@ -199,7 +217,13 @@ class DatabaseReader(Reader):
                 return duckdb_connection(path, read_only=True)
             import ibis
 
-            return ibis.connect(self._url)
+            if self._scheme not in ("postgres", "postgresql"):
+                return ibis.connect(self._url)
+            given = {key: n for key, n in _PATIENCE.items() if f"{key}=" not in self._url}
+            connection = ibis.connect(self._url, **given)
+            with suppress(Exception):  # a database that only speaks like PostgreSQL may have none
+                connection.raw_sql(f"SET lock_timeout = '{LOCKED_FOR}s'").close()
+            return connection
         except InputError:
             raise
         except ImportError:
@@ -223,8 +247,9 @@ class DatabaseReader(Reader):
                 f"{self.where}: the file is no DuckDB database, or a damaged one",
                 hint="or a later DuckDB has written it than is installed here: export it again",
             )
-        found = f"cannot connect to {self._scheme} ({type(error).__name__})"
-        return InputError(f"{self.where}: {found}")
+        found = f"cannot connect to {self._scheme}"
+        said = self._refused(found, error)
+        return said or InputError(f"{self.where}: {found} ({type(error).__name__})")
 
 
 def _without_a_place(connection: Any, found: Any, schema: str, table: str) -> Any:

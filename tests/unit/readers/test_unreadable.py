@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pytest
 
+from federated.readers.csv_file import CsvReader
 from federated.tables.bindings import TablesFile
 from psi.protocol import InputError
 from tests.sources import entry
@@ -129,3 +131,29 @@ def test_what_is_bound_and_no_table_is_told_as_what_it_is(
     with modes_count(), pytest.raises(InputError, match=message):
         bound(tmp_path, lines)["bank.t"].load()
     (tmp_path / "t").chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_text(""),
+        lambda path: path.write_text(path.read_text() + "9999,1\n"),
+        lambda path: path.write_text(path.read_text()[:100]),
+        lambda path: path.write_text(path.read_text().replace('"id","x"', '"x","id"')),
+    ],
+)
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
+) -> None:
+    """Columns in another order were read under each other's names."""
+    pa_csv.write_csv(ROWS, tmp_path / "t.csv")
+    table, parsed = bound(tmp_path, 'path = "t.csv"')["bank.t"], CsvReader._parsed
+
+    def changed(self: CsvReader, *asked: Any) -> pa.Table:
+        change(tmp_path / "t.csv")
+        return parsed(self, *asked)
+
+    monkeypatch.setattr(CsvReader, "_parsed", changed)
+    with pytest.raises(InputError, match=r"t\.csv has changed while it was read"):
+        table.load()
