@@ -31,10 +31,13 @@ RANGES = {
     (0x90, 0x94): "horizontal training",
     (0x95, 0x9F): "statistics by private sums",
     (0xA0, 0xBF): "party and wire",
-    (0xC0, 0xCF): "private trees (0xC6: hidden ones)",
+    (0xC0, 0xCF): "private trees, and hidden ones (0xC6, 0xC7, 0xCB on, 0xF9 on)",
     (0xD0, 0xDF): "party and wire",
     (0xE0, 0xEF): "private regression",
-    (0xF0, 0xFF): "splits of private trees, and hidden trees (0xF0 to 0xF2, 0xF9 on)",
+    (
+        0xF0,
+        0xFF,
+    ): "splits of private trees, and hidden trees (0xF9, 0xFD on); the others are for tests",
 }
 HEAD = """# Numbers of messages
 

@@ -40,7 +40,7 @@ _NODES = 1 << MOST_DEPTH
 _Products = Annotated[NDArray[np.uint32], Array("uint32", most=MOST_HIDDEN * _NODES)]
 
 
-@message(0xF0)
+@message(0xC7)
 @dataclass(frozen=True)
 class HiddenBegin:
     """Label party: the plan's digest, rows, the point of its base transfers, columns' cells."""
@@ -51,7 +51,7 @@ class HiddenBegin:
     layout: Layout
 
 
-@message(0xF1)
+@message(0xCB)
 @dataclass(frozen=True)
 class RowChoices:
     """Feature party: transfers by its shares of scores, or by the leaves its rows may be in."""
@@ -60,7 +60,7 @@ class RowChoices:
     transfers: Extension
 
 
-@message(0xF2)
+@message(0xCC)
 @dataclass(frozen=True)
 class RowTables:
     """Label party: of each row of a chunk 128 padded slopes, and as many curvatures, flat."""
@@ -80,7 +80,7 @@ class NodeSums:
     sums: Annotated[NDArray[np.uint16], Array("uint16", most=2 * _NODES)]
 
 
-@message(0xFA)
+@message(0xCD)
 @dataclass(frozen=True)
 class HiddenCircuit:
     """Label party: the circuit, and of the wires of its own number digests of both labels."""
@@ -89,7 +89,7 @@ class HiddenCircuit:
     ends: Annotated[NDArray[np.uint8], Array("uint8", width=64, most=MOST_CANDIDATES)]
 
 
-@message(0xFB)
+@message(0xCE)
 @dataclass(frozen=True)
 class HiddenWon:
     """Feature party: labels that say who won and the label party's numbers; sides of its own."""
@@ -99,7 +99,7 @@ class HiddenWon:
     transfers: Extension
 
 
-@message(0xFC)
+@message(0xCF)
 @dataclass(frozen=True, kw_only=True)
 class Moved:
     """Label party: g and h by the other's sides; transfers by its own."""
