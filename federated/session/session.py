@@ -29,7 +29,7 @@ from federated.session.last_round import Finish
 from federated.session.progress import NOTES, Note, NotesOut
 from federated.session.result_types import RESULTS
 from federated.session.routers import Endpoint
-from federated.store.files import of_another_version
+from federated.store.files import of_another_version, write_atomic
 from federated.store.plain import to_plain
 from federated.store.records import pack
 from federated.tables.kept_tables import KeptTables
@@ -268,6 +268,10 @@ class Session:
         ledger = Ledger(self._home / "ledger.jsonl", self.keys, self.clock, self.id, self.pinned)
         ledger.once("outputs", files=files)
         ledger.close()
+
+    def leave(self, name: str, text: str) -> None:
+        """Write a file into the job's folder, which is kept as long as its ledger."""
+        write_atomic(self._home / name, text)
 
     def forget(self) -> None:
         """Remove the journal: nothing can go on from here any more."""

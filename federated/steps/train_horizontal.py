@@ -19,6 +19,7 @@ from federated.horizontal import (
     TellModel,
 )
 from federated.horizontal.branch import Question
+from federated.horizontal.model_file import MODEL_FILE, RowsModel
 from federated.steps.step import Step
 from federated.steps.work import Work
 from federated.tables.matrix import known_labels, numeric_matrix
@@ -59,8 +60,25 @@ class TrainHorizontal(Step):
                 named = f"{step}/{number}"
                 work.run(named, AnswerRound(context(named), plan, number, branch.answer), asker)
             fit = work.run(f"{step}/model", HearModel(context(f"{step}/model"), plan), asker)
+        self._leave(terms, fit)
         work.outcome.horizontal.append((terms, fit))
         work.disclosed(f"train {terms.task}", rows=fit.rows)
+
+    def _leave(self, terms: TrainTerms, fit: HorizontalFit) -> None:
+        """The model stays in the party's job folder: it scores its own rows by it when it likes."""
+        contract, session = self._work.contract, self._work.session
+        model = RowsModel(
+            task=terms.task,
+            label=terms.label,
+            positive=terms.positive,
+            features=self._work.me.features,
+            parties=tuple(party.name for party in contract.parties),
+            contract=contract.digest.hex(),
+            purpose=contract.purpose,
+            made=int(session.clock()),
+            fit=fit,
+        )
+        session.leave(MODEL_FILE, model.text())
 
     def _conduct(self, step: str, branch: Branch, plan: Plan) -> HorizontalFit:
         from federated.flower.server_app import conduct  # Flower, where it is needed only

@@ -20,6 +20,7 @@ from federated.cli import hub, model, node
 from federated.cli.group import Group
 from federated.cli.rehearse import rehearse
 from profiles.cli import (
+    branch,
     demo,
     export,
     flows,
@@ -101,6 +102,7 @@ app.command("plan")(plan.plan)
 app.command("preflight")(preflight.preflight)
 app.command("run")(run.run)
 app.command("score")(score.score)
+app.command("branch")(branch.branch)
 app.command("export")(export.export)
 app.command("forget")(forget.forget)
 app.command("uplift")(uplift.uplift)

@@ -217,6 +217,8 @@ def test_every_line_of_a_contract_has_its_words(name: str, monkeypatch: pytest.M
             "training (population stability of .25 or more): balance and score. Look before the "
             "scores are used.",
         ),
+        ("note", "churn is scored by the common model of north and south, from 1,200 rows."),
+        ("note", "12 rows have no score: a value of the model's columns is missing."),
         ("units", "; how much bank's row that counts most does, to a power of two"),
         ("units", "; how large bank's largest spend, times its weight, is, to a power of two"),
         (

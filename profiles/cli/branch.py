@@ -1,0 +1,70 @@
+"""`fedprofile branch`: profiles of one party's rows by the model that several have trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from profiles.cli.run import LANG
+
+__all__ = ["branch"]
+
+
+def branch(
+    job: Annotated[Path, typer.Argument(help="The job file of the horizontal training.")],
+    party: Annotated[str, typer.Option("--party", help="Whose rows: this party's name.")],
+    model: Annotated[
+        Path,
+        typer.Option("--model", help="model.json of this party's job folder: the common model."),
+    ],
+    tables: Annotated[Path, typer.Option("--tables", help="Binds this party's tables to data.")],
+    out: Annotated[Path, typer.Option("--out", help="A folder for the outputs.")],
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", help="This party's node or hub folder: who was forgotten is out."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the outputs of an earlier run in --out.")
+    ] = False,
+    lang: Annotated[str, typer.Option("--lang", help=LANG)] = "",
+) -> None:
+    """Write profiles, lists, reasons and a report of this party's own rows.
+
+    After a horizontal job every party has the common model. This reads the party's tables and the
+    model alone: nothing is sent, and no other party has to run. The same model serves each month.
+    """
+    from datetime import datetime
+
+    from federated.horizontal.model_file import read_rows_model
+    from federated.node.home import NodeHome, person_book
+    from federated.persons.source import WithoutForgotten
+    from federated.tables.source import Source
+    from profiles.branch_rows import branch_job, copied, write_branch_rows
+    from profiles.campaign.control import ControlGroup
+    from profiles.cli.run import check_lang, in_language
+    from profiles.job import Job
+    from profiles.kept_segments import SegmentsFile
+    from profiles.tables import open_tables
+    from psi.protocol import MisuseError
+
+    check_lang(lang)
+    if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
+        raise MisuseError(f"{out} exists", hint="give another --out, or --overwrite")
+    known = read_rows_model(model)
+    mine = branch_job(in_language(Job.load(job), lang), party, known)
+    group = None
+    if mine.campaign is not None:
+        folder, today = tables.absolute().parent / "campaigns", datetime.now().astimezone().date()
+        group = ControlGroup.kept(folder, mine.campaign, today, mine.file)
+    kept = SegmentsFile(out.absolute().parent / f"{job.stem}.{party}.segments.json")
+    source: Source = open_tables(tables)
+    if home is not None:
+        source = WithoutForgotten(source, person_book(NodeHome.open(home)))
+    with copied(mine, source) as copy:
+        made = write_branch_rows(mine, known, copy, out, campaign=group, segments_file=kept)
+    kept.note()
+    scored = sum(target.total for target in made.report.targets)
+    typer.echo(f"{party}: {made.profiles.num_rows:,} profiles, {scored:,} on lists")
+    typer.echo(f"report: {out / 'report.html'}")

@@ -1,0 +1,210 @@
+"""A horizontal training ends with the common model at every party: each profiles its own rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from federated.horizontal.model_file import RowsModel, read_rows_model
+from federated.tables.matrix import numeric_matrix
+from profiles import run_job
+from profiles.branch_rows import branch_job, copied
+from profiles.cli import app
+from profiles.job import Job
+from profiles.tables import open_tables
+from psi.protocol.errors import FedprofileError, InputError, MisuseError
+
+JOB = """
+[job]
+name = "branches"
+purpose = "retention"
+
+[[party]]
+name = "north"
+table = "north.people"
+features = ["a", "b"]
+
+[[party]]
+name = "south"
+table = "south.people"
+features = ["a", "b"]
+
+[train]
+task = "leaves"
+split = "horizontal"
+label = "left"
+folds = 2
+row_bits = 50
+
+[profile]
+facts = ["id"]
+segments = 2
+
+[[target]]
+product = "call"
+top = 20
+managers = "north.managers"
+
+[[exclude]]
+stage = "suppression"
+reason = "called lately"
+table = "north.calls"
+"""
+BOUND = """
+[{0}.people]
+path = "people-{0}.parquet"
+[{0}.managers]
+path = "managers-{0}.csv"
+[{0}.calls]
+path = "calls-{0}.csv"
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two parties that have trained together; each its tables.toml, job.toml and out/parties/."""
+    folder, rng = tmp_path_factory.mktemp("branches"), np.random.default_rng(1)
+    (folder / "job.toml").write_text(JOB)
+    for name, size in (("north", 300), ("south", 240)):
+        x = rng.normal(size=(size, 2))
+        left = pd.array((rng.random(size) < 1 / (1 + np.exp(-2 * x[:, 0]))).astype(int), "Int64")
+        table = pd.DataFrame(
+            {"id": [f"{name}{i}" for i in range(size)], "a": x[:, 0], "b": x[:, 1]}
+        )
+        table["left"] = left
+        table.loc[:99, "left"] = pd.NA
+        table.to_parquet(folder / f"people-{name}.parquet")
+        (folder / f"managers-{name}.csv").write_text(f"manager\n{name[0]}1\n{name[0]}2\n")
+        (folder / f"calls-{name}.csv").write_text(f"id\n{name}0\n")
+        (folder / f"{name}.toml").write_text(BOUND.format(name))
+    both = "".join(BOUND.format(name) for name in ("north", "south"))
+    (folder / "both.toml").write_text(both)
+    job = Job.load(folder / "job.toml")
+    run_job(job, open_tables(folder / "both.toml"), folder / "out", baseline=False)
+    return folder
+
+
+def model_of(world: Path, party: str) -> Path:
+    return world / "out" / "parties" / party / "model.json"
+
+
+def written(world: Path, party: str, *more: str) -> Path:
+    out = world / f"{party}-rows"
+    words = ["branch", str(world / "job.toml"), "--party", party, "--overwrite"]
+    words += ["--model", str(model_of(world, party)), "--tables", str(world / f"{party}.toml")]
+    found = CliRunner().invoke(app, [*words, "--out", str(out), *more])
+    assert found.exit_code == 0, found.output
+    return out
+
+
+def test_each_party_is_left_with_the_same_model(world: Path) -> None:
+    one, other = (model_of(world, party) for party in ("north", "south"))
+    assert one.stat().st_mode & 0o777 == 0o600
+    a, b = read_rows_model(one), read_rows_model(other)
+    assert replace(a, made=0).text() == replace(b, made=0).text()
+    assert a.parties == ("north", "south")
+    ledger = json.loads((world / "out" / "metrics.json").read_text())["run"]["contract"]
+    assert a.contract == ledger
+
+
+@pytest.mark.parametrize("party", ["north", "south"])
+def test_every_party_profiles_its_own_rows_and_nobody_elses(world: Path, party: str) -> None:
+    out = written(world, party)
+    profiles = pq.read_table(out / "profiles.parquet").to_pandas()
+    people = pd.read_parquet(world / f"people-{party}.parquet")
+    assert profiles.entity.tolist() == people.id.tolist()
+    fit = read_rows_model(model_of(world, party)).fit
+    assert profiles.score_leaves.to_numpy() == pytest.approx(
+        fit.predict(people[["a", "b"]].to_numpy())
+    )
+    assert profiles.reasons_leaves.str[0].str.startswith("a ").mean() > 0.5
+    assert set(profiles.segment) == {1, 2}
+    targets = pq.read_table(out / "targets.parquet").to_pandas()
+    assert len(targets) == 20
+    assert targets.entity.str.startswith(party).all()
+    assert f"{party}0" not in set(targets.entity)  # called lately
+    left = set(people.id[people.left.fillna(0) == 1])
+    assert not left & set(targets.entity)  # whose outcome is known already
+    assert set(targets.manager) == {f"{party[0]}1", f"{party[0]}2"}
+    assert sorted(path.name for path in (out / "managers").iterdir())
+    page = (out / "report.html").read_text()
+    other = "south" if party == "north" else "north"
+    assert f"{other}1" not in page
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["entity"] == {"table": f"{party}.people", "column": "id"}
+
+
+def test_a_report_in_chinese_and_values_that_are_missing(world: Path) -> None:
+    people = pd.read_parquet(world / "people-south.parquet")
+    people.loc[5, "a"] = np.nan
+    people.to_parquet(world / "people-south.parquet")
+    out = written(world, "south", "--lang", "zh")
+    profiles = pq.read_table(out / "profiles.parquet").to_pandas()
+    assert profiles.score_leaves.isna().tolist() == [i == 5 for i in range(len(people))]
+    assert profiles.reasons_leaves[5] is None
+    page = (out / "report.html").read_text()
+    assert 'lang="zh' in page
+    assert "have no score" not in page
+
+
+def test_rows_without_a_basis_are_in_nothing(world: Path) -> None:
+    people = pd.read_parquet(world / "people-north.parquet")
+    basis = pd.DataFrame({"id": people.id[100:150], "purpose": "retention"})
+    basis.to_csv(world / "basis.csv", index=False)
+    stated = BOUND.format("north").replace(
+        'path = "people-north.parquet"',
+        'path = "people-north.parquet"\nbasis = {table = "north.basis", of = "id", '
+        'purpose = "purpose"}',
+    )
+    (world / "north.toml").write_text(stated + '[north.basis]\npath = "basis.csv"\n')
+    try:
+        out = written(world, "north")
+    finally:
+        (world / "north.toml").write_text(BOUND.format("north"))
+    assert pq.read_table(out / "profiles.parquet").num_rows == 50
+
+
+def test_a_model_of_another_job_is_refused(world: Path) -> None:
+    job, model = Job.load(world / "job.toml"), read_rows_model(model_of(world, "north"))
+    for other in (
+        replace(model, task="stays"),
+        replace(model, features=("b", "a")),
+        replace(model, parties=("north", "west")),
+    ):
+        with pytest.raises(MisuseError, match="is of another task, label, features or parties"):
+            branch_job(job, "north", other)
+    with pytest.raises(MisuseError, match="no party 'west'"):
+        branch_job(job, "west", model)
+    mine = branch_job(job, "north", model)
+    with copied(mine, open_tables(world / "north.toml")) as tables:
+        table = tables.load("north.people", ["a", "b"])
+        assert numeric_matrix(table, ["a", "b"], where="north").shape == (300, 2)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda said: said.pop("fit"),
+        lambda said: said.update(version=2),
+        lambda said: said["fit"].update(scale=[0.0, 1.0]),
+        lambda said: said["fit"].update(coefficients=[1.0]),
+        lambda said: said["fit"].update(intercept="1e999"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused(world: Path, tmp_path: Path, spoil) -> None:  # type: ignore[no-untyped-def]
+    said = json.loads(model_of(world, "north").read_text())
+    spoil(said)
+    (tmp_path / "model.json").write_text(json.dumps(said))
+    with pytest.raises(InputError):
+        read_rows_model(tmp_path / "model.json")
+    (tmp_path / "model.json").write_bytes(b"\xff[")
+    with pytest.raises(FedprofileError):
+        read_rows_model(tmp_path / "model.json")
+    assert isinstance(read_rows_model(model_of(world, "north")), RowsModel)
