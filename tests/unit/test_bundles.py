@@ -12,13 +12,13 @@ from federated.session.bundles import LARGEST, Bundle, bundled, kinds_of, parted
 from psi.protocol import Envelope, Length, PeerError, encode, message
 
 
-@message(241, bundled=True)
+@message(0x1E, bundled=True)
 @dataclass(frozen=True)
 class Light:
     data: Annotated[bytes, Length(2 * LARGEST)]
 
 
-@message(242)
+@message(0x1F)
 @dataclass(frozen=True)
 class Alone:
     data: Annotated[bytes, Length(8)]
