@@ -27,7 +27,7 @@ from federated.sharing.messages import Corrected, Turned
 from psi.protocol import MemoryStore, MisuseError, Pair, PeerError, decode, encode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
-from tests.unit.frames import FramedPair, heard
+from tests.unit.frames import played_with_kills
 from tests.unit.regression.world import World, centre, plan, weights
 
 
@@ -181,28 +181,8 @@ def test_roles_made_again_after_each_message_say_the_same(kept: bool, link: str)
             return world.label_party(terms, store=stores[name], **more)
         return world.feature_party(terms, store=stores[name])
 
-    run = (FramedPair if kept else Pair)(made("bank"), made("bureau"))
-    for name, role in run.roles.items():
-        run._take(name, role.start())
-    while run._queue:
-        if kept:
-            envelope = decode(run._queue[0], Envelope)
-            name = envelope.receiver
-            early, again = run.roles[name].save(), made(name)
-            said = heard(run.roles[name], envelope)
-            again.restore(early)
-            assert [e.payload for e in heard(again, envelope).messages] == [
-                e.payload for e in said.messages
-            ]
-            again = made(name)
-            again.restore(early)
-            run.roles[name] = again
-        run.deliver()
-        for name in [name for name in run.roles if name not in run.results]:
-            saved, again = run.roles[name].save(), made(name)
-            again.restore(saved)
-            run.roles[name] = again
-    assert run.results["bank"].scores.shape == (200,)
+    results = played_with_kills(("bank", "bureau"), made, kept=kept)
+    assert results["bank"].scores.shape == (200,)
 
 
 def test_a_party_from_an_older_copy_reuses_no_pad_and_turns_no_tree_twice() -> None:

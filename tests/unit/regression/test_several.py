@@ -17,7 +17,7 @@ from federated.sharing import chunks, trees
 from psi.protocol import MemoryStore, Pair, PeerError, decode, encode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
-from tests.unit.frames import FramedPair, heard
+from tests.unit.frames import played_with_kills
 from tests.unit.regression.test_roles import _Spoiling, changed
 from tests.unit.regression.world import World, centre, context, plan
 
@@ -97,28 +97,8 @@ def test_several_roles_made_again_after_each_message_say_the_same(kept: bool) ->
     def made(name: str) -> Any:
         return world.several(terms, stores=stores)[names.index(name)]
 
-    run = (FramedPair if kept else Pair)(*(made(name) for name in names))
-    for name, role in run.roles.items():
-        run._take(name, role.start())
-    while run._queue:
-        if kept:
-            envelope = decode(run._queue[0], Envelope)
-            name = envelope.receiver
-            early, again = run.roles[name].save(), made(name)
-            said = heard(run.roles[name], envelope)
-            again.restore(early)
-            assert [e.payload for e in heard(again, envelope).messages] == [
-                e.payload for e in said.messages
-            ]
-            again = made(name)
-            again.restore(early)
-            run.roles[name] = again
-        run.deliver()
-        for name in [name for name in run.roles if name not in run.results]:
-            saved, again = run.roles[name].save(), made(name)
-            again.restore(saved)
-            run.roles[name] = again
-    assert run.results[BANK].scores.shape == (200,)
+    results = played_with_kills(names, made, kept=kept)
+    assert results[BANK].scores.shape == (200,)
 
 
 # what parties see

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import Any
 
@@ -15,7 +16,7 @@ from federated.sharing.value_holder import ValueHolder
 from psi.protocol import Context, InputError, MemoryStore, Pair, PeerError, decode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
-from tests.unit.frames import FramedPair, heard
+from tests.unit.frames import played_with_kills
 
 
 def context(party: str) -> Context:
@@ -87,28 +88,17 @@ def test_roles_made_again_after_each_message_say_the_same(kept: bool) -> None:
     stores = {name: MemoryStore() for name in ("bank", "bureau")}
 
     def made(name: str) -> Any:
-        where = Context(b"s" * 32, "sums/0", name, secrets.token_bytes, stores[name])
+        def first(size: int) -> bytes:  # a seed of its own, the same before and after a kill
+            return hashlib.shake_256(name.encode()).digest(size)
+
+        where = Context(b"s" * 32, "sums/0", name, first, stores[name])
         if name == "bank":
             return BinHolder(where, "bureau", bins, [5, 2], 2)
         return ValueHolder(where, "bank", 200, 2, lambda low, high: values[low:high], columns=2)
 
-    run = (FramedPair if kept else Pair)(made("bank"), made("bureau"))
-    for name, role in run.roles.items():
-        run._take(name, role.start())
-    while run._queue:
-        if kept:
-            envelope = decode(run._queue[0], Envelope)
-            early, again = run.roles[envelope.receiver].save(), made(envelope.receiver)
-            heard(run.roles[envelope.receiver], envelope)  # what it says is never sent
-            again.restore(early)
-            run.roles[envelope.receiver] = again
-        run.deliver()
-        for name in [name for name in run.roles if name not in run.results]:
-            saved, again = run.roles[name].save(), made(name)
-            again.restore(saved)
-            run.roles[name] = again
+    results = played_with_kills(("bank", "bureau"), made, kept=kept)
     for at, own in enumerate(bins):
-        whole = run.results["bank"][at] + run.results["bureau"][at]
+        whole = results["bank"][at] + results["bureau"][at]
         assert np.array_equal(whole, histogram(own, values, len(whole)))
 
 

@@ -31,7 +31,7 @@ from psi.protocol import (
 )
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
-from tests.unit.frames import FramedPair, heard
+from tests.unit.frames import played_with_kills
 from tests.unit.trees.world import World, context, plan, sides
 
 
@@ -174,22 +174,8 @@ def test_roles_made_again_after_each_message_say_the_same(kept: bool, plain: boo
             return world.label_party(terms, store=stores[name], **given)
         return world.feature_party(terms, store=stores[name], **given)
 
-    run = (FramedPair if kept else Pair)(made("bank"), made("bureau"))
-    for name, role in run.roles.items():
-        run._take(name, role.start())
-    while run._queue:
-        if kept:
-            envelope = decode(run._queue[0], Envelope)
-            early, again = run.roles[envelope.receiver].save(), made(envelope.receiver)
-            heard(run.roles[envelope.receiver], envelope)  # what it says is never sent
-            again.restore(early)
-            run.roles[envelope.receiver] = again
-        run.deliver()
-        for name in [name for name in run.roles if name not in run.results]:
-            saved, again = run.roles[name].save(), made(name)
-            again.restore(saved)
-            run.roles[name] = again
-    bank, bureau = run.results["bank"], run.results["bureau"]
+    results = played_with_kills(("bank", "bureau"), made, kept=kept)
+    bank, bureau = results["bank"], results["bureau"]
     assert bank.told_levels == 3
     assert np.allclose(bank.forest.scores(world.a, sides(bureau, world.b)), bank.margin)
     # on shares two splits of nearly one gain are a matter of chance
