@@ -14,9 +14,8 @@ from federated.ledger.lines import read_ledger
 from tests.e2e.alike import assert_alike, assert_metrics_alike
 from tests.e2e.hub_world import World
 from tests.e2e.test_hub_faults import end_of, jobs_of
-from tests.every import EVERY_JOB
 
-pytestmark = [pytest.mark.slow, EVERY_JOB]
+pytestmark = pytest.mark.slow
 
 PARTNERS = ["east", "north", "west"]
 VERTICAL = """
@@ -38,7 +37,7 @@ minimum_overlap = 50
 task = "churn"
 label = "bank.y"
 folds = 0
-steps = 2
+evaluations = 2
 
 [profile]
 segments = 2

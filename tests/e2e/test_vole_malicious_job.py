@@ -26,7 +26,6 @@ from tests.e2e.hub_world import World
 from tests.e2e.test_hub import BUREAU
 from tests.e2e.test_resume_job import NAMES, PINNED, Party, play
 from tests.e2e.test_routers import Sockets
-from tests.every import EVERY_JOB
 
 ASKED = JOB.split("[align]")[0].replace('features = ["loans", "overdue", "usage", "queries"]', "")
 
@@ -158,7 +157,6 @@ def test_auto_takes_it_for_large_sets_and_never_the_plain_one(
 
 
 @pytest.mark.slow
-@EVERY_JOB
 def test_over_a_hub(job: Path) -> None:
     """Real processes, a hub between them: the rows that one process finds alone."""
     world = World(job / "world", party="bank")
