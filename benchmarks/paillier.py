@@ -10,9 +10,10 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from benchmarks.rows import Row, median_row
+from benchmarks.rows import Row, interleaved, median_row
 from benchmarks.subjects import Subject, find
 from psi.protocol import FedprofileError
 
@@ -36,15 +37,11 @@ def measure(
     rows: list[Row] = []
     for bits in sizes:
         case = {"bits": bits, "cores": cores, "values": values}
-        found: dict[str, Runs] = {name: [] for name in names}
-        for number in range(runs):
-            for name in names:
-                if found[name] and "error" in found[name][-1]:
-                    continue
-                told(f"{name}, {bits} bits, run {number + 1} of {runs}")
-                found[name].append(_run(name, case, timeout))
-        for name in names:
-            rows += _rows(name, bits, cores, found[name])
+        found = interleaved(
+            names, runs, told, f"{bits} bits", partial(_run, case=case, timeout=timeout)
+        )
+        for name, every in found.items():
+            rows += _rows(name, bits, cores, every)
     return rows
 
 
@@ -69,19 +66,18 @@ def _run(name: str, case: dict[str, Any], timeout: float) -> dict[str, Any]:
 
 
 def _rows(name: str, bits: int, cores: int, runs: Runs) -> list[Row]:
-    good = [run for run in runs if "error" not in run]
-    if not good:
+    if "error" in runs[0]:
         case = {"operation": "", "bits": bits, "packed": False, "cores": cores}
         return [median_row("paillier", name, case, runs, "none")]
     rows = []
-    for place, figure in enumerate(good[0]["figures"]):
+    for place, figure in enumerate(runs[0]["figures"]):
         case = {
             "operation": figure["operation"], "bits": bits,
             "packed": figure["packed"], "cores": cores,
         }  # fmt: skip
         timed = [
             {"version": run["version"], "cores": cores, **run["figures"][place]["metrics"]}
-            for run in good
+            for run in runs
         ]
         rows.append(median_row("paillier", name, case, timed, "none"))
     return sorted(rows, key=lambda row: row.case["packed"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.networks import LOOPBACK, Network, network
 from benchmarks.race import race
-from benchmarks.rows import Row, median_row
+from benchmarks.rows import Row, interleaved, median_row
 from benchmarks.subjects import Subject, find
 from psi.protocol import FedprofileError
 
@@ -64,19 +64,12 @@ def _measure_case(
     told: Told,
     timeout: float,
 ) -> list[Row]:
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in subjects}
-    for number in range(runs):
-        for name, subject in subjects.items():
-            if found[name] and "error" in found[name][-1]:
-                continue
-            sizes = f"{case['size_a']:,} x {case['size_b']:,}"
-            told(f"{name}, {sizes}, {over.name}, run {number + 1} of {runs}")
-            if isinstance(subject, str):
-                found[name].append({"error": subject})
-            else:
-                found[name].append(race(subject, case, timeout, over))
-    rows = []
-    for name, each in found.items():
-        good = [run for run in each if "error" not in run] or each
-        rows.append(median_row("psi", name, case, good, over.name))
-    return rows
+    def run(name: str) -> dict[str, Any]:
+        subject = subjects[name]
+        if isinstance(subject, str):
+            return {"error": subject}
+        return race(subject, case, timeout, over)
+
+    what = f"{case['size_a']:,} x {case['size_b']:,}, {over.name}"
+    found = interleaved(list(subjects), runs, told, what, run)
+    return [median_row("psi", name, case, every, over.name) for name, every in found.items()]

@@ -14,7 +14,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from federated.store.files import write_atomic
 from psi.kernels.montgomery import best_path
 from psi.protocol import InputError
 
-__all__ = ["Row", "load", "machine", "median_row", "merged", "save"]
+__all__ = ["Row", "interleaved", "load", "machine", "median_row", "merged", "save"]
 
 _KINDS = {
     "suite": str, "subject": str, "version": str, "case": dict, "metrics": dict,
@@ -64,6 +64,30 @@ def machine() -> str:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
+
+
+def interleaved(
+    names: Sequence[str],
+    runs: int,
+    told: Callable[[str], None],
+    what: str,
+    run: Callable[[str], dict[str, Any]],
+) -> dict[str, list[dict[str, Any]]]:
+    """What `run` gives for each subject, one run of each after the other.
+
+    A subject that failed is not run again; of one that has good runs these alone count.
+    """
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for number in range(runs):
+        for name in names:
+            if found[name] and "error" in found[name][-1]:
+                continue
+            told(f"{name}, {what}, run {number + 1} of {runs}")
+            found[name].append(run(name))
+    return {
+        name: [each for each in every if "error" not in each] or every
+        for name, every in found.items()
+    }
 
 
 def median_row(

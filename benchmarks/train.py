@@ -23,7 +23,7 @@ from benchmarks.attack.plain import dealt
 from benchmarks.networks import LOOPBACK, Network, network
 from benchmarks.ours_wire import NAMES
 from benchmarks.race import race
-from benchmarks.rows import Row, median_row
+from benchmarks.rows import Row, interleaved, median_row
 from benchmarks.subjects import Subject, find
 from benchmarks.wire import free_ports, started_hub
 from psi.protocol import FedprofileError, MisuseError
@@ -87,24 +87,17 @@ def _measured(
     told: Told,
     timeout: float,
 ) -> list[Row]:
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in subjects}
-    for number in range(runs):
-        for name, subject in subjects.items():
-            if found[name] and "error" in found[name][-1]:
-                continue
-            told(f"{name}, {case['data']}, {over.name}, run {number + 1} of {runs}")
-            if isinstance(subject, str):
-                found[name].append({"error": subject})
-            elif name in OVER_HUB and over.spaces:
-                found[name].append({"error": "a hub is measured over loopback only"})
-            else:
-                with _hub(folder) if name in OVER_HUB else nullcontext(folder) as place:
-                    found[name].append(race(subject, case | {"folder": place}, timeout, over))
-    rows = []
-    for name, each in found.items():
-        good = [run for run in each if "error" not in run] or each
-        rows.append(median_row("train", name, case, good, over.name))
-    return rows
+    def run(name: str) -> dict[str, Any]:
+        subject = subjects[name]
+        if isinstance(subject, str):
+            return {"error": subject}
+        if name in OVER_HUB and over.spaces:
+            return {"error": "a hub is measured over loopback only"}
+        with _hub(folder) if name in OVER_HUB else nullcontext(folder) as place:
+            return race(subject, case | {"folder": place}, timeout, over)
+
+    found = interleaved(list(subjects), runs, told, f"{case['data']}, {over.name}", run)
+    return [median_row("train", name, case, every, over.name) for name, every in found.items()]
 
 
 @contextmanager
