@@ -7,18 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["LANG", "check_lang", "in_language", "run"]
+from profiles.cli.options import Hub, Lang, Out, Overwrite, PassphraseFile, Quiet, Tables, Wait
 
-LANG = "The report's language, en or zh; without it that of the job file."
+__all__ = ["check_lang", "in_language", "run"]
 
 
 def run(
     job: Annotated[Path, typer.Argument(help="The job file.")],
-    tables: Annotated[Path, typer.Option("--tables", help="Binds the job's tables to data.")],
-    out: Annotated[Path, typer.Option("--out", help="A folder for the outputs.")],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the outputs of an earlier run in --out.")
-    ] = False,
+    tables: Tables,
+    out: Out,
+    overwrite: Overwrite = False,
     plaintext_baseline: Annotated[
         bool,
         typer.Option(
@@ -26,20 +24,9 @@ def run(
             help="Also fit the same model on the joined columns in one process and compare.",
         ),
     ] = False,
-    hub: Annotated[
-        Path | None,
-        typer.Option(
-            "--hub",
-            help="The folder of this party's hub or running node: the other parties are at their "
-            "own nodes, and --tables binds this party's tables only.",
-        ),
-    ] = None,
-    passphrase_file: Annotated[
-        Path | None, typer.Option("--passphrase-file", help="Opens this party's keys, with --hub.")
-    ] = None,
-    wait: Annotated[
-        float, typer.Option("--wait", min=0.01, help="Hours to wait for the others, with --hub.")
-    ] = 24.0,
+    hub: Hub = None,
+    passphrase_file: PassphraseFile = None,
+    wait: Wait = 24.0,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with an unfinished run of this job, with --hub."),
@@ -56,8 +43,8 @@ def run(
         Path | None,
         typer.Option("--ask", help="The signed ask that this run answers (`job serve`)."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
-    lang: Annotated[str, typer.Option("--lang", help=LANG)] = "",
+    quiet: Quiet = False,
+    lang: Lang = "",
     since: Annotated[
         Path | None,
         typer.Option("--since", help="Outputs of an earlier run: the report says what changed."),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from profiles.cli.run import LANG
+from profiles.cli.options import Hub, Lang, Out, Overwrite, PassphraseFile, Quiet, Tables, Wait
 
 __all__ = ["score"]
 
@@ -16,8 +16,8 @@ def score(
     what: Annotated[
         str, typer.Argument(help="A job file with [[score]]; or a model's id, or its task.")
     ],
-    tables: Annotated[Path, typer.Option("--tables", help="Binds the job's tables to data.")],
-    out: Annotated[Path, typer.Option("--out", help="A folder for the outputs.")],
+    tables: Tables,
+    out: Out,
     table: Annotated[
         str,
         typer.Option("--table", help="The receiver's logical table; without it the training's."),
@@ -30,25 +30,12 @@ def score(
             "each. The first names the customer.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the outputs of an earlier run in --out.")
-    ] = False,
-    hub: Annotated[
-        Path | None,
-        typer.Option(
-            "--hub",
-            help="The folder of this party's hub or running node: the other parties are at their "
-            "own nodes, and --tables binds this party's tables only.",
-        ),
-    ] = None,
-    passphrase_file: Annotated[
-        Path | None, typer.Option("--passphrase-file", help="Opens this party's keys, with --hub.")
-    ] = None,
-    wait: Annotated[
-        float, typer.Option("--wait", min=0.01, help="Hours to wait for the others, with --hub.")
-    ] = 24.0,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
-    lang: Annotated[str, typer.Option("--lang", help=LANG)] = "",
+    overwrite: Overwrite = False,
+    hub: Hub = None,
+    passphrase_file: PassphraseFile = None,
+    wait: Wait = 24.0,
+    quiet: Quiet = False,
+    lang: Lang = "",
 ) -> None:
     """Score new or changed customers by a model of which each party has kept its part.
 
