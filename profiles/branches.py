@@ -133,6 +133,7 @@ def _report(job: Job, cut: Cut, name: str, rows: Ints, listed: pa.Table | None) 
         contract=whole.contract,
         entities=len(rows),
         segments=() if cut.segment is None else segment_lines(cut.segment.of(rows), scores),
+        looks=whole.looks,
         kept_numbers=(*whole.kept_numbers, *numbers),
         targets=()
         if listed is None

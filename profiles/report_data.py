@@ -60,6 +60,7 @@ def report_data(
 ) -> ReportData:
     """The report's data; every section that the job lacks is left out."""
     contract, outcome = federation.contract, federation.outcome
+    kept = scored or {}
     of_kept = {s.terms.task: s.part.answers.classes for s in federation.outcome.scored}
     return ReportData(
         job=job.name,
@@ -103,8 +104,9 @@ def report_data(
             *_left_out(job, federation),
             *counted_words(job, federation.tables[job.receiver]),
             *(_check(check) for check in checks),
-            *(score_note(task, said) for task, said in (scored or {}).items()),
+            *(score_note(task, said) for task, said in kept.items() if not said["moved"]),
         ),
+        looks=tuple(score_note(task, said) for task, said in kept.items() if said["moved"]),
     )
 
 

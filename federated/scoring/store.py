@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from federated.scoring.model_file import ModelPart, is_id
@@ -16,6 +17,9 @@ from federated.store.vault import Vault
 from psi.protocol import FedprofileError, InputError, MisuseError, Random
 
 __all__ = ["ModelStore"]
+
+_SHOWN = 6
+"""Models of one task that a hint names."""
 
 
 class ModelStore:
@@ -106,9 +110,14 @@ class ModelStore:
         if len(of_task) > 1:
             raise MisuseError(
                 f"{len(of_task)} models of {named!r} are kept here, name one by its id",
-                hint=f"the last one is {of_task[0].id}",
+                hint=", ".join(f"{part.id} trained {_day(part)}" for part in of_task[:_SHOWN]),
             )
         return of_task[0].id
+
+    def others(self, part: ModelPart) -> list[str]:
+        """Ids and days of the other models that are kept of the same task, the last one first."""
+        found = [one for one in self.parts()[0] if one.task == part.task and one.id != part.id]
+        return [f"{one.id} trained {_day(one)}" for one in found]
 
     def _begun(self, named: str) -> str:
         """The id, or that of which it is the beginning; empty: it is neither."""
@@ -127,3 +136,7 @@ class ModelStore:
                 hint="fedprofile model ls shows them",
             )
         return of_task
+
+
+def _day(part: ModelPart) -> str:
+    return datetime.fromtimestamp(part.made, UTC).strftime("%Y-%m-%d")

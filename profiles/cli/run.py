@@ -117,10 +117,15 @@ def _of_this_month(every: str, given: dict[str, Any]) -> None:
     from profiles.months import month_of
     from psi.protocol import MisuseError
 
-    if every != "month" or given["since"] is not None:
+    if every != "month":
         raise MisuseError(
-            f"--every: {every!r} found, 'month' allowed, and no --since beside it",
-            hint="the report is compared with the last month's",
+            f"--every: {every!r} found, 'month' allowed",
+            hint="another rhythm is a timer that names its own --out, with --since the last one's",
+        )
+    if given["since"] is not None:
+        raise MisuseError(
+            "--since found beside --every, one of them allowed",
+            hint="--every compares with the last month's run by itself",
         )
     with month_of(given["out"], date.today()) as month:
         if month.done and not given["overwrite"]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from profiles.cli.options import Hub, Lang, Out, Overwrite, PassphraseFile, Quiet, Tables, Wait
+
+if TYPE_CHECKING:
+    from federated.scoring.model_file import ModelPart
 
 __all__ = ["score"]
 
@@ -45,6 +48,7 @@ def score(
     """
     from federated.cli.model import store_of
     from federated.scoring.model_file import LABEL
+    from federated.scoring.store import ModelStore
     from profiles.cli.run import check_lang, run
     from profiles.job import Job
     from profiles.score_job import receivers_part, score_job
@@ -61,6 +65,10 @@ def score(
                 raise MisuseError(
                     f"model {part.id}: {part.receiver} has the label, and asks for scores"
                 )
+        store = ModelStore(_folder(tables, part)) if hub is None else store_of(hub, None)
+        if what == part.task and (others := store.others(part)):
+            of = f"the last of {1 + len(others)} models of {what!r} is taken"
+            typer.echo(f"{of}; others are {', '.join(others)}", err=True)
         job = score_job(part, tables.absolute().parent, table, fact or ())
         typer.echo(f"{job}: scores by model {part.id}", err=True)
     elif table or fact:
@@ -84,3 +92,9 @@ def score(
         quiet=quiet,
         lang=lang,
     )
+
+
+def _folder(tables: Path, part: ModelPart) -> Path:
+    """Where runs on one machine keep a party's models; an only party's may be there themselves."""
+    folder = tables.absolute().parent / "models"
+    return folder / part.party if (folder / part.party).is_dir() else folder

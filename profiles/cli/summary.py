@@ -77,6 +77,8 @@ def print_summary(result: JobResult) -> None:
         for reason in (reason for reason in target.left_out if reason.people):
             told = f"  not listed, {reason.stage}: {plain(reason.words, 200)}  {reason.people}"
             console.print(told, highlight=False, markup=False)
+    for look in report.looks:
+        console.print(f"look at this: {plain(look, 400)}", highlight=False, markup=False)
     for note in report.notes:
         console.print(note, highlight=False, markup=False)
     table = Table("disclosed to", "what", "contract line", box=None, pad_edge=False)

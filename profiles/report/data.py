@@ -160,6 +160,7 @@ class ReportData:
         targets: a list each.
         run: how the job ran; None leaves it out.
         notes: sentences at the end.
+        looks: sentences before everything else: what to look at before anybody acts on the rest.
         change: since an earlier run, None where none is compared.
         branch: whose customers alone the page is about, "" for all.
     """
@@ -188,5 +189,6 @@ class ReportData:
     leakage: tuple[Leakage, ...] = ()
     run: RunFacts | None = None
     notes: tuple[str, ...] = ()
+    looks: tuple[str, ...] = ()
     change: Change | None = None
     branch: str = ""

@@ -79,8 +79,9 @@ def label_guard(contract: Contract, terms: TrainTerms, bits: float, *, few: bool
     me, partners = contract.receiver, " and ".join(terms.partners)
     below = f" (1 below {MANY_ROWS:,} rows)" * few
     several = " each" * (len(terms.partners) > 1)
+    counted = f"{bits:.2g} bit{'s' * (f'{bits:.2g}' != '1')}"
     return (
-        f"{me}'s node counts {bits:.2g} bits{below} of a record's '{terms.label}' as told to "
+        f"{me}'s node counts {counted}{below} of a record's '{terms.label}' as told to "
         f"{partners}{several} by this training, adds all trainings and binnings of that label "
         "before it, and refuses more than its policy's label_bits before anything is told"
     )

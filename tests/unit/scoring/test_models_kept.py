@@ -85,6 +85,7 @@ def test_a_store_seals_keeps_the_first_and_finds_by_name_or_task(tmp_path: Path)
     assert store.read(one.id).digest == one.digest
     assert [each.id for each in store.parts()[0]] == [later.id, one.id]
     assert store.find("churn").id == store.find("ac").id == later.id
+    assert store.others(later) == [f"{one.id} trained 2023-11-14"]
     for named, why in (
         ("a", "2 models begin"),
         ("x", "no model or task"),
@@ -146,6 +147,9 @@ def test_models_are_removed_by_name_all_or_none(tmp_path: Path) -> None:
         refused = rm("bought", named)
         assert isinstance(refused.exception, MisuseError)
         assert why in str(refused.exception)
+        if named == "churn":  # all are named: the choice is whoever asks'
+            trained = "trained 2023-11-14"
+            assert refused.exception.hint == f"{ids[0]} {trained}, {ids[1]} {trained}"
     assert "would be removed" in rm("bought", "--dry-run").output
     assert store.ids() == ids
     done = rm("bought", "bb", "ab", ids[0])

@@ -269,6 +269,10 @@ def test_new_rows_are_scored_by_the_command_alone_or_many(
         assert listed["score"].tolist() == sorted(score, reverse=True)[:5]
         if rows == 60:
             assert "z" in found.metrics["scored"]["fitted"]["moved"]
+            look = found.outputs.report.looks[-1]  # before the lists, not among the notes
+            assert look.startswith("fitted is scored by model")
+            page = found.report().read_text()
+            assert page.index("Look before the scores are used") < page.index('id="segments')
     assert np.array_equal(scores[0][:1], scores[1])
     for at, table in enumerate(("bank", "bureau")):
         pyarrow.csv.write_csv(new[f"{table}.t"].slice(0, 40 + at), tmp_path / f"{table}.csv")
