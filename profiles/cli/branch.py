@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from profiles.cli.run import LANG
+from profiles.cli.options import Lang, Out, Overwrite
 
 __all__ = ["branch"]
 
@@ -20,15 +20,13 @@ def branch(
         typer.Option("--model", help="model.json of this party's job folder: the common model."),
     ],
     tables: Annotated[Path, typer.Option("--tables", help="Binds this party's tables to data.")],
-    out: Annotated[Path, typer.Option("--out", help="A folder for the outputs.")],
+    out: Out,
     home: Annotated[
         Path | None,
         typer.Option("--home", help="This party's node or hub folder: who was forgotten is out."),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the outputs of an earlier run in --out.")
-    ] = False,
-    lang: Annotated[str, typer.Option("--lang", help=LANG)] = "",
+    overwrite: Overwrite = False,
+    lang: Lang = "",
 ) -> None:
     """Write profiles, lists, reasons and a report of this party's own rows.
 
