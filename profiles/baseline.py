@@ -7,20 +7,21 @@ reproduce, and how much a user may ask for proof.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from federated.evaluation import mean_auc
 from federated.models import Part
 from federated.steps.facts import load_table
-from federated.steps.outcome import Outcome, Trained
+from federated.steps.outcome import Counted, Outcome, Trained
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
 from profiles.central import central
+from profiles.counted_outputs import auc_of_counts
 from profiles.goodness import goodness
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "compare", "compare_counted"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,8 @@ class Comparison:
     from the models that did not see it;
     `coefficient_difference` the largest of a coefficient over the largest coefficient, over
     the columns of the party that `outcomes` hold; `fold_auc_difference` that of the mean AUCs. Of
-    numbers there are shares explained in the place of AUCs.
+    numbers there are shares explained in the place of AUCs. Where rows were counted, predictions
+    are by the model of all rows, whose two parts this process has, and no fold's is compared.
     """
 
     task: str
@@ -88,6 +90,27 @@ def compare(
         central_auc=central_auc,
         federated_auc=federated_auc,
         quality="AUC" if model.classes else "share explained",
+    )
+
+
+def compare_counted(
+    counted: Counted, outcomes: Mapping[str, Outcome], tables: Mapping[str, Source]
+) -> Comparison:
+    """The same where no row's score was told: the folds' AUC by counts beside the central one."""
+    trained = counted.trained
+    matrix, federated = _joined(trained, outcomes, tables)
+    more = 0.0 if trained.offset is None else trained.offset
+    scores = trained.model.predict(federated.scores(matrix) + more)
+    none = np.full(len(scores), -1)
+    whole = compare(replace(trained, scores=scores, folds=none), outcomes, tables)
+    held = compare(replace(trained, scores=scores, fold_scores=scores), outcomes, tables)
+    groups = counted.counts[: max(1, trained.terms.folds)]
+    width = float(np.diff(counted.middles).mean()) if len(counted.middles) > 1 else 0.0
+    aucs = np.array([auc_of_counts(group, width) for group in groups])
+    return replace(
+        whole,
+        central_auc=held.central_auc,
+        federated_auc=float(aucs[np.isfinite(aucs)].mean()) if np.isfinite(aucs).any() else np.nan,
     )
 
 

@@ -18,7 +18,7 @@ from federated.tables.encoding import Encoder
 from federated.tables.source import Source
 from profiles.aggregate_report import aggregate_metrics, category_metrics, join_sum_metrics
 from profiles.alone import Alone, fit_alone
-from profiles.baseline import Comparison, compare
+from profiles.baseline import Comparison, compare, compare_counted
 from profiles.binning_report import binning_metrics
 from profiles.branches import Cut, write_branches
 from profiles.campaign.control import ControlGroup
@@ -128,6 +128,7 @@ def write_outputs(
             compare_trees(t, *both) if isinstance(t, Grown | HiddenGrown) else compare(t, *both)
             for t in outcome.trained
         ]
+        checks += [compare_counted(one, *both) for one in outcome.counted]
     report = report_data(
         job,
         federation,

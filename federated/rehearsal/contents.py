@@ -226,8 +226,9 @@ MESSAGES: dict[str, dict[str, str]] = {
         "Limits": "how far of several partners one takes its step, and how far all do",
         "Pad": "half of what seeds the numbers that two partners add and take away in final scores",
         "Learned": (
-            "the final score part of each record, with noise, and its mean; of several partners "
-            "under pads that cancel only in the total of all"
+            "the mean of the final score parts and, unless rows are only counted by it, that of "
+            "each record, with noise; of several partners under pads that cancel only in the total "
+            "of all"
         ),
         # boosted trees
         "Begin": "how many records there are; a random point; a hash of the terms",

@@ -56,7 +56,8 @@ def tables() -> dict[str, pa.Table]:
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
     out = tmp_path_factory.mktemp("counted") / "out"
     asked = job(CHURN | {"time": "bank.on", "validate_from": DAY})
-    return out, run_job(Job.load(asked), tables(), out, models=out.parent / "models")
+    models = out.parent / "models"
+    return out, run_job(Job.load(asked), tables(), out, models=models, baseline=True)
 
 
 def test_metrics_come_from_counts_by_fold_and_class(done: tuple[Path, JobResult]) -> None:
@@ -78,6 +79,20 @@ def test_metrics_come_from_counts_by_fold_and_class(done: tuple[Path, JobResult]
     later = model["out_of_time"]
     assert later["scores"]["joined"]["auc"] > 0.7
     assert later["rows"] == np.isfinite(tables()["bank.t"]["left"].to_numpy()[::4]).sum()
+
+
+def test_a_baseline_compares_the_model_of_all_rows_and_the_folds_auc(
+    done: tuple[Path, JobResult],
+) -> None:
+    metrics = json.loads((done[0] / "metrics.json").read_text())
+    (found,) = metrics["run"]["plaintext_baseline"]
+    assert found["score_difference"] < 0.1  # three evaluations; of eight 3e-5
+    assert found["fold_score_difference"] is None
+    assert found["central_mean_auc"] == pytest.approx(0.85, abs=0.03)
+    # noise moves the AUC by counts by .02
+    assert abs(found["fold_auc_difference"]) < 0.12
+    page = html.unescape((done[0] / "report.html").read_text("utf-8"))
+    assert "compared with the same model fitted on all data in one process" in page
 
 
 def test_no_row_has_a_score_anywhere(done: tuple[Path, JobResult]) -> None:

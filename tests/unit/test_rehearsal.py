@@ -232,6 +232,24 @@ def test_bits_of_a_row_are_held_against_the_whole_table(tmp_path: Path) -> None:
     assert not rehearse(training, "bureau", people(4000), allows, rows=100).refused
 
 
+@pytest.mark.slow
+def test_a_list_told_by_a_bit_a_row_is_rehearsed(tmp_path: Path) -> None:
+    asked = JOB.split("[[aggregate]]", maxsplit=1)[0]
+    for table, column in (("bank.people", "age"), ("bureau.people", "loans")):
+        name = f'table = "{table}"\n'
+        asked = asked.replace(name, f'{name}features = ["{column}"]\n')
+    train = 'task = "t"\nlabel = "bank.won"\nscore_bits = 0\nfolds = 0\nevaluations = 2'
+    target = 'product = "p"\ntop = 30\ntells = "list"\nscore_bits = 1'
+    (tmp_path / "job.toml").write_text(f"{asked}\n[[train]]\n{train}\n[[target]]\n{target}\n")
+    policy = Policy(releases=ReleaseLimits(row_share=1.0, row_left=0.0))
+    found = rehearse(nameless_draft(Job.load(tmp_path / "job.toml")), "bureau", people(200), policy)
+    assert (found.ended, found.refused) == ("", "")
+    told = plain_data(found, policy)["messages"]
+    assert not [entry for entry in told if entry["holds"].startswith("a message of the kind")]
+    steps = list(dict.fromkeys(entry["step"] for entry in told))
+    assert steps[-4:-1] == ["listed/t/counts", "listed/t/open", "listed/t/told"]
+
+
 def test_a_table_below_the_minimum_ends_the_rehearsal_as_it_would_end_the_job(
     job: Contract,
 ) -> None:
