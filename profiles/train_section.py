@@ -37,8 +37,6 @@ SCORE_BITS = 5
 """How finely a score is told where a job does not say: AUC off by .0001 (docs/PARAMETERS.md)."""
 ROW_BITS = 5
 """Levels of trees that tell a bit of a row where a job does not say: as much as a score tells."""
-HIDDEN_SCORE_BITS = 6
-"""The same of trees that tell nothing else: AUC off by .0006 (docs/protocols/hidden_trees.md)."""
 TELLS = ("sides", "nothing")
 """What trees tell of a row besides: its sides of the partner's splits, or nothing."""
 _OLD = {"steps": 20, "fold_steps": 10}
@@ -219,7 +217,7 @@ def _boosted(section: TomlSection, receiver: str) -> dict[str, Any]:
             raise section.fail(key, "a value", 'no key with tells = "nothing"', _OF_SIDES[key])
     told = {
         "row_bits": 0,
-        "score_bits": section.integer("score_bits", HIDDEN_SCORE_BITS, 1, MOST_SCORE_BITS),
+        "score_bits": section.integer("score_bits", SCORE_BITS, 1, MOST_SCORE_BITS),
     }
     sides = {"row_bits": section.integer("row_bits", ROW_BITS, 1, 1000), "score_bits": 0}
     return {

@@ -77,7 +77,8 @@ class Release:
     `whole`: a policy that allows it has let the whole column be told.
     `rounded`: of all records together, so that one of them hardly moves what is told: such answers
     are not compared with others. `label_bits`: of the receiver's label, told to a partner, the most
-    that all sums of one of the partner's columns tell of one record's (`kinds.label`).
+    that all sums of one of the partner's columns tell of one record's (`kinds.label`). `besides`:
+    of the `bits` those that coarser numbers would tell as well.
     """
 
     step: str
@@ -90,6 +91,7 @@ class Release:
     whole: bool = False
     rounded: bool = False
     label_bits: float = 0.0
+    besides: float = 0.0
 
     def edges(self, column: str) -> set[str]:
         """The thresholds of one column."""

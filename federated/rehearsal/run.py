@@ -21,8 +21,10 @@ import pyarrow as pa
 from federated.approval.decision import AutoDecider, Decision, Request
 from federated.approval.policy import ONE_PROCESS, Limits, Policy
 from federated.contract.disclosures import disclosures
+from federated.contract.kinds.train import hidden
 from federated.contract.summed import AGGREGATE_PROTOCOLS
 from federated.contract.terms import Contract
+from federated.hidden_trees.plan import FEWEST_ROWS
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import read_ledger
 from federated.ledger.listing import messages_of
@@ -129,9 +131,9 @@ def rehearse(
 ) -> Rehearsal:
     """Play `draft` with the tables of the party `me`, of which at most `rows` are read (0: all).
 
-    Where the draft demands a larger overlap, more rows are taken. Raises `InputError` where the
-    table has no key to match by, whatever reading the table raises, and for a scoring `Refused`
-    where this party has no such part of a model.
+    Where the draft demands a larger overlap, or more rows, more are taken. Raises `InputError`
+    where the table has no key to match by, whatever reading the table raises, and for a scoring
+    `Refused` where this party has no such part of a model.
 
     Args:
         source: this party's tables.
@@ -142,6 +144,8 @@ def rehearse(
     """
     begun = time.monotonic()
     least = max((terms.minimum_overlap for terms in draft.align), default=0)
+    if any(hidden(terms) for terms in draft.train):
+        least = max(least, FEWEST_ROWS)
     wanted = least + least // 4 + _SPARE
     excerpt = Excerpt(source, max(rows, wanted) if rows else 0)
     keys = {terms.name: PartyKeys.generate(terms.name) for terms in draft.parties}

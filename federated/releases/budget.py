@@ -299,7 +299,8 @@ def passing_score_bits(scores: Sequence[Release], left: int) -> int:
     Returns: 0 where the coarsest tell more, or there are no scores.
     """
     for bits in range(FINEST_SCORES, 0, -1) if scores else ():
-        if sum(micro(release.vectors * told_bits(bits)) for release in scores) <= left:
+        told = (release.vectors * told_bits(bits) + release.besides for release in scores)
+        if sum(map(micro, told)) <= left:
             return bits
     return 0
 

@@ -214,6 +214,24 @@ def test_a_cap_on_rows_is_said_and_gives_way_to_the_minimum(job: Contract) -> No
     assert found.ended == ""
 
 
+@pytest.mark.slow
+def test_trees_that_tell_nothing_are_played_with_as_many_rows_as_they_need(tmp_path: Path) -> None:
+    asked = JOB.split("[[aggregate]]", maxsplit=1)[0]
+    for table, column in (("bank.people", "age"), ("bureau.people", "loans")):
+        name = f'table = "{table}"\n'
+        asked = asked.replace(name, f'{name}features = ["{column}"]\n')
+    trees = 'model = "trees"\ntells = "nothing"\ntrees = 1\ndepth = 1\nscore_bits = 1\n'
+    (tmp_path / "job.toml").write_text(
+        f'{asked}\n[[train]]\ntask = "t"\nlabel = "bank.won"\n{trees}'
+    )
+    draft = nameless_draft(Job.load(tmp_path / "job.toml"))
+    found = rehearse(draft, "bureau", people(17_000), Policy())
+    assert (found.rows, found.ended) == (17_000, "")
+    assert any(entry.message == "ScoresTold" for entry in found.messages)
+    few = rehearse(draft, "bureau", people(900), Policy())
+    assert "trees that tell nothing need 16,384" in few.ended
+
+
 def test_bits_of_a_row_are_held_against_the_whole_table(tmp_path: Path) -> None:
     asked = JOB.split("[[aggregate]]", maxsplit=1)[0]
     for table, column in (("bank.people", "age"), ("bureau.people", "loans")):

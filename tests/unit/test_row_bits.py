@@ -15,11 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.approval.decision import Request
+from federated.contract.parts import Release
 from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
 from federated.node.row_bits import row_bits_of
 from federated.regression import told_bits
+from federated.releases.book import MICRO
+from federated.releases.budget import passing_score_bits
 from federated.releases.learned import note_learned
 from federated.releases.limits import ReleaseLimits
 from federated.releases.memory import Releases
@@ -208,3 +211,11 @@ def test_a_report_says_it_in_words() -> None:
         "A column was in 2 answers.",
         "There were 3 thresholds of a column.",
     ]
+
+
+def test_advice_counts_what_coarser_scores_tell_as_well() -> None:
+    """Trees that tell nothing but scores tell sums of nodes beside them all the same."""
+    asked = Release(step="train/t", columns=("a",), bits=6.5, besides=0.5, vectors=1, rounded=True)
+    for left, passes in ((6.6, 6), (6.4, 5), (5.6, 5), (5.4, 4), (1.6, 0)):
+        assert passing_score_bits([asked], round(left * MICRO)) == passes
+    assert passing_score_bits([replace(asked, besides=0.0)], round(6.4 * MICRO)) == 6

@@ -29,7 +29,7 @@ from psi.protocol import MisuseError, PeerError, Refused
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["TrainHidden", "hidden_bits", "hidden_plan", "told_of_all"]
+__all__ = ["TrainHidden", "besides", "hidden_plan", "told_of_all"]
 
 _CANDIDATES = 64
 """Splits of a column, at most."""
@@ -159,7 +159,8 @@ class TrainHidden(Kind[TrainTerms]):
                 yield Release(
                     step=f"train/{terms.task}",
                     columns=contract.features(terms, party),
-                    bits=hidden_bits(contract, terms),
+                    bits=terms.score_bits + besides(contract, terms),
+                    besides=besides(contract, terms),
                     vectors=1,
                     known=contract.known,
                     rounded=True,
@@ -205,10 +206,9 @@ def told_of_all(contract: Contract, terms: TrainTerms) -> int:
     return plan.sums_told + nodes * plan.node_bits(own)
 
 
-def hidden_bits(contract: Contract, terms: TrainTerms) -> float:
-    """Bits of a record, in the mean of records, whatever the label party's software does."""
-    rows = hidden_plan(contract, terms).rows
-    return terms.score_bits + round(told_of_all(contract, terms) / rows, 2)
+def besides(contract: Contract, terms: TrainTerms) -> float:
+    """Bits of a record beside its score, in the mean of records, whatever the label party does."""
+    return round(told_of_all(contract, terms) / hidden_plan(contract, terms).rows, 2)
 
 
 def _both(contract: Contract, terms: TrainTerms) -> tuple[str, str]:
