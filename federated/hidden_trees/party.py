@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from federated.hidden_trees.plan import FEWEST_ROWS, HiddenPlan
 from federated.hidden_trees.sides import leaves_of, sides_of
 from federated.hidden_trees.states import WAITS, Hiding
+from federated.sharing.chunks import window_of
 from federated.sharing.kept import Index, Values, batch_nonce
 from federated.sharing.messages import Asked, Challenged, Corrected, Turned, Zeroed
 from federated.sharing.transcript import SEED
-from federated.sharing.trees import CHUNK
 from federated.trees.layout import Layout
 from federated.trees.messages import Lanes
 from federated.trees.party import WINDOW, Party, Shares
@@ -77,8 +77,7 @@ class HiddenParty(Party[R]):
         return Turn(hiding, [(self._peer, each) for each in asked], progress=0.0)
 
     def _ask(self, state: Hiding) -> tuple[Hiding, list[Asked]]:
-        window = WINDOW + (1 << 18) // min(self._rows, CHUNK)
-        last = min(self._places(self._layout), state.turned + window)
+        last = min(self._places(self._layout), state.turned + window_of(self._rows, WINDOW))
         index = self._index(state)
         asked = []
         for place in range(state.asked, last):

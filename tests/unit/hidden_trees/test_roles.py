@@ -22,6 +22,7 @@ from federated.trees import TreesPlan, blur, grow_alone
 from psi.protocol import MemoryStore, MisuseError, Pair, Refused, decode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
+from tests.unit.frames import played_with_kills
 from tests.unit.hidden_trees.world import ROWS, feature_party, few_rows, label_party, plan, run
 from tests.unit.trees.world import World
 
@@ -108,22 +109,8 @@ def test_roles_made_again_after_each_message_say_the_same(
     def made(name: str) -> Any:
         return make[name](world, terms, store=stores[name])
 
-    pair = Pair(made("bank"), made("bureau"))
-    for name, role in pair.roles.items():
-        pair._take(name, role.start())
-    while pair._queue:
-        if kept:
-            envelope = decode(pair._queue[0], Envelope)
-            early, again = pair.roles[envelope.receiver].save(), made(envelope.receiver)
-            pair.roles[envelope.receiver].receive(envelope)  # what it says is never sent
-            again.restore(early)
-            pair.roles[envelope.receiver] = again
-        pair.deliver()
-        for name in [name for name in pair.roles if name not in pair.results]:
-            saved, again = pair.roles[name].save(), made(name)
-            again.restore(saved)
-            pair.roles[name] = again
-    bank, bureau = pair.results["bank"], pair.results["bureau"]
+    results = played_with_kills(("bank", "bureau"), made, kept=kept)
+    bank, bureau = results["bank"], results["bureau"]
     assert len(bureau.splits) == np.count_nonzero(bank.won)
     half = 2.0 ** -(terms.score_bits - 3)
     found = scores_of(stores["bank"], stores["bureau"], part=0)

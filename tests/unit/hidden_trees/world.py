@@ -45,5 +45,5 @@ def run(world: World, terms: HiddenPlan) -> tuple[Any, Any, Pair]:
 def few_rows(monkeypatch: pytest.MonkeyPatch, chunk: int = 0) -> None:
     """Let tables be small, whose rows do not bear the noise; chunks too."""
     monkeypatch.setattr(party, "FEWEST_ROWS", 64)
-    for module in (party, trees_party, sharing_chunks, sharing_trees) if chunk else ():
+    for module in (trees_party, sharing_chunks, sharing_trees) if chunk else ():
         monkeypatch.setattr(module, "CHUNK", chunk)
