@@ -194,7 +194,9 @@ def _dials(home: NodeHome, peer: str, place: str) -> str:
 def _tables(home: NodeHome) -> str:
     if not home.tables.exists():
         return "none is bound; fedprofile node table add"
-    return _raised(lambda: TablesFile.load(home.tables))
+    return _raised(
+        lambda: [table.columns() for table in TablesFile.load(home.tables).tables.values()]
+    )
 
 
 def _peers(home: NodeHome) -> str:

@@ -89,7 +89,7 @@ def init(
     from federated.keys.keyfile import save_keys
     from federated.keys.party_keys import PartyKeys
     from federated.node.home import NodeHome
-    from federated.store.files import write_atomic
+    from federated.store.files import check_room, write_atomic
     from federated.wire.certificates import make_key, write_key
     from federated.wire.flower.fleet import enrol
     from federated.wire.hub_home import read_invite
@@ -105,6 +105,7 @@ def init(
         NodeHome.refuse_existing(home)
         keys = PartyKeys.generate(asked.name)
     key = make_key()
+    check_room(home, 1 << 18)  # an invite is used once
     certificate = enrol(asked, key)
     place = NodeHome.create(home, asked.name, asked.hub, again=renew)
     if not renew:

@@ -80,7 +80,12 @@ def no_file(where: str, path: Path) -> InputError:
 
 @contextlib.contextmanager
 def reading(where: str, path: Path) -> Iterator[None]:
-    """Whatever the system says no to in here is an `InputError` with the file's name and why."""
+    """Whatever the system says no to in here is an `InputError` with the file's name and why.
+
+    Args:
+        where: where the table is bound, "tables.toml: [bank.people]", for messages.
+        path: what is named where the system names no file.
+    """
     try:
         yield
     except OSError as error:

@@ -7,12 +7,11 @@ models/key   opens them (0600)
 from __future__ import annotations
 
 import secrets
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from federated.scoring.model_file import ModelPart, is_id
-from federated.store.files import disk_failed, make_folder
+from federated.store.files import check_room
 from federated.store.vault import Vault
 from psi.protocol import FedprofileError, InputError, MisuseError, Random
 
@@ -38,11 +37,7 @@ class ModelStore:
 
     def check_place(self) -> None:
         """Raise `EnvironmentFailed` where nothing can be kept: known before anything is told."""
-        try:
-            make_folder(self._folder)
-            tempfile.TemporaryFile(dir=self._folder).close()
-        except OSError as error:
-            raise disk_failed(f"cannot keep a model in {self._folder}", error) from None
+        check_room(self._folder, 1)
 
     def write(self, part: ModelPart) -> None:
         """Keep a part; what was kept of the same model stays as it is: contracts have its hash."""

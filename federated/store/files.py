@@ -19,6 +19,7 @@ from psi.protocol import EnvironmentFailed, FedprofileError, MisuseError
 
 __all__ = [
     "check_layout",
+    "check_room",
     "disk_failed",
     "locked",
     "make_folder",
@@ -70,6 +71,25 @@ def make_folder(path: Path) -> None:
     missing = missing[: next((n for n, folder in enumerate(missing) if folder.is_dir()), None)]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Look whether so many bytes can be written there, and leave nothing: before what is done once.
+
+    Raises:
+        EnvironmentFailed: no room, or no permission.
+    """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        make_folder(folder)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        raise disk_failed(f"cannot write into {folder}", error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            for place in made:
+                place.rmdir()
 
 
 def private_file(path: Path, mode: str) -> IO[Any]:

@@ -214,7 +214,8 @@ class TablesFile:
         except FileNotFoundError:
             raise JobError(f"no tables file {file}") from None
         except (OSError, UnicodeError) as error:
-            raise JobError(f"{file}: cannot be read ({type(error).__name__})") from None
+            why = getattr(error, "strerror", None) or "it is no UTF-8"
+            raise JobError(f"{file}: cannot be read ({why.lower()})") from None
         except tomllib.TOMLDecodeError as error:
             place = re.search(r"\(at .*\)", str(error))
             raise JobError(

@@ -180,7 +180,7 @@ def test_a_full_disk_loses_nothing(small: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_model_that_cannot_be_kept_is_told_before_anything_else_is(small: Path) -> None:
     (small / "models").touch()
-    with pytest.raises(EnvironmentFailed, match=r"cannot keep a model in .*models/bank"):
+    with pytest.raises(EnvironmentFailed, match=r"cannot write into .*models/bank"):
         run(small, models=small / "models")
     for ledger in (small / "out.failed").glob("*/ledger.jsonl"):
         assert '"step"' not in ledger.read_text()

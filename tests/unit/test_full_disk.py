@@ -15,11 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.account import verify_ledger
 from federated.session.routers import MemoryRouter
 from federated.session.session import Session
+from federated.store.files import check_room
+from federated.wire.hub_home import Invite, write_invite
+from profiles.cli import app
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerGone
 from tests.unit.test_session import Exchange
 
@@ -97,3 +101,35 @@ def test_a_full_disk_is_told_and_the_job_goes_on_later(tmp_path: Path, size: int
     for party in parties:
         assert party.totals == [1] * 6
         assert verify_ledger(party.home / "ledger.jsonl", KEYS[party.party].identity) > 6
+
+
+def test_room_is_looked_for_and_nothing_is_left(tmp_path: Path) -> None:
+    place = tmp_path / "a" / "b"
+    with (
+        full_after(1000),
+        pytest.raises(EnvironmentFailed, match=r"into .*/a/b: File"),
+    ):
+        check_room(place, 2000)
+    check_room(place, 2000)
+    assert not list(tmp_path.iterdir())
+    place.mkdir(parents=True)
+    check_room(place, 2000)
+    assert not list(place.iterdir())
+
+
+def test_an_invite_is_not_used_up_where_a_node_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was spent, and the hub's owner had to revoke the party before he could invite it again."""
+    invite, secret = tmp_path / "bureau.invite", tmp_path / "passphrase"
+    write_invite(invite, Invite("127.0.0.1:1", "bureau", "pem", "token", 2**40))
+    secret.write_text("eight or more")
+    secret.chmod(0o600)
+    used = list[object]()
+    monkeypatch.setattr("federated.wire.flower.fleet.enrol", lambda *asked: used.append(asked))
+    words = ["node", "init", str(invite), "--home", str(tmp_path / "node")]
+    with full_after(100_000):
+        found = CliRunner().invoke(app, [*words, "--passphrase-file", str(secret)])
+    assert isinstance(found.exception, EnvironmentFailed)
+    assert not used
+    assert not (tmp_path / "node").exists()
