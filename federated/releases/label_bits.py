@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from federated.contract.kinds.train import AUTO, boosted
+from federated.contract.kinds.label import number_words
+from federated.contract.kinds.train import AUTO, boosted, classes
 from federated.contract.release import given, towards
 from federated.contract.rows import joined_rows
 from federated.contract.terms import Contract
@@ -24,7 +25,7 @@ class LabelBits:
 
     `asked` is what the contract tells of `column`, `told` what was told before, of the column by
     this name; `allowed` what may be told in all. `open`: the noise follows from rows that are not
-    stated yet.
+    stated yet. `number`: the label is one, and none of two classes.
     """
 
     partner: str
@@ -34,6 +35,7 @@ class LabelBits:
     told: float | None = None
     allowed: float | None = None
     open: bool = False
+    number: bool = False
 
     @property
     def total(self) -> float:
@@ -58,6 +60,7 @@ def label_bits(
             key = (partner, column)
             asked[key] = asked.get(key, 0.0) + release.label_bits
     before = labels_told(book) if book is not None else ()
+    numbers = {terms.label for terms in contract.train if not classes(terms)}
     for (partner, column), bits in asked.items():
         own = towards(contract, partner).nonce
         told = None
@@ -77,6 +80,7 @@ def label_bits(
                 told=told,
                 allowed=allowed if book is None else book.limits.label_bits,
                 open=_open(contract, partner),
+                number=column in numbers,
             )
         )
     return tuple(found)
@@ -103,6 +107,8 @@ def label_words(found: LabelBits) -> list[str]:
         f"this contract tells {found.partner} {found.asked:.2f} bits at most of a record's "
         f"{found.column!r} by the sums of one of its columns{most}"
     ]
+    if found.number:
+        lines.append(number_words(found.column))
     if found.told is not None:
         lines.append(f"{found.told:.2f} bits of it were told before: {found.total:.2f} in all")
     if found.allowed is not None:

@@ -169,6 +169,8 @@ def leakage_words(t: Language, entry: Leakage) -> list[str]:
     for one in entry.labels:
         names = {"partner": one.partner, "label": one.column}
         lines.append(t.say("leakage.label", **names, bits=one.asked))
+        if one.number:
+            lines.append(t.say("leakage.label_number", label=one.column))
         if one.told is not None:
             lines.append(t.say("leakage.label_before", told=one.told, total=one.total))
         if one.allowed is not None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from federated.contract.summary import in_words
+from federated.releases.label_bits import label_words
 from federated.scoring.store import ModelStore
 from profiles.job import Job
 from profiles.run import JobResult, run_job
@@ -95,6 +96,12 @@ def test_held_out_rows_lists_and_report_show_the_number(done: tuple[Path, JobRes
     assert set(card["entity"].to_pylist()) <= {f"c{i}" for i in range(0, ROWS, 50)}
     assert min(card["score"].to_pylist()) > 4e4
     text = (out / "report.html").read_text()
+    assert "spent is a number: bits say where it lies" in text
+    words = in_words(result.federation.contract)
+    assert [w for w in words if "'calls' is a number" in w and "1 counts as all of it" in w]
+    (amount, calls) = result.federation.outcome.labels
+    assert (amount.number, calls.number) == (True, True)
+    assert "it is told without noise" in "\n".join(label_words(amount))
     assert "linear regression" in text
     assert "Poisson regression" in text
     assert "Root mean squared error" in text

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from federated.contract.kinds.train import AUTO, TrainTerms, linked
+from federated.contract.kinds.train import AUTO, TrainTerms, classes, linked
 from federated.contract.parts import Release
 from federated.regression import MANY_ROWS, label_bits
 from federated.trees.plan import split_bits
@@ -24,7 +24,8 @@ from federated.trees.plan import split_bits
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["WHOLE_LABEL", "class_bits", "label_guard", "of_label", "regression_bits", "trees_bits"]
+__all__ = ["WHOLE_LABEL", "class_bits", "label_guard", "number_words", "of_label"]
+__all__ += ["regression_bits", "trees_bits"]
 
 WHOLE_LABEL = 1.0
 """Bits that a label counts which is told without noise."""
@@ -74,16 +75,29 @@ def of_label(terms: TrainTerms, bits: float, *, known: bool) -> Release:
     )
 
 
+def number_words(column: str) -> str:
+    """What bits of a label are that is a number, and not one of two classes.
+
+    Args:
+        column: the label's.
+    """
+    return (
+        f"{column!r} is a number: bits say where it lies among numbers up to the largest, and 1 "
+        "counts as all of it, as it is told without noise"
+    )
+
+
 def label_guard(contract: Contract, terms: TrainTerms, bits: float, *, few: bool) -> str:
     """What the receiver's node counts of it, in words; `few`: rows may be too few for noise."""
     me, partners = contract.receiver, " and ".join(terms.partners)
     below = f" (1 below {MANY_ROWS:,} rows)" * few
     several = " each" * (len(terms.partners) > 1)
+    number = "" if classes(terms) else f"; {number_words(terms.label)}"
     counted = f"{bits:.2g} bit{'s' * (f'{bits:.2g}' != '1')}"
     return (
         f"{me}'s node counts {counted}{below} of a record's '{terms.label}' as told to "
         f"{partners}{several} by this training, adds all trainings and binnings of that label "
-        "before it, and refuses more than its policy's label_bits before anything is told"
+        f"before it, and refuses more than its policy's label_bits before anything is told{number}"
     )
 
 
