@@ -58,7 +58,7 @@ def forget(
     from federated.node.forget import look_up, pending, readmit
     from federated.node.home import NodeHome
     from federated.node.outputs import kept_outputs, output_folders
-    from profiles.copies import take_out_of_copies
+    from profiles.taken_out import take_out_of_copies
     from profiles.without_person import names_in, take_out
 
     place = NodeHome.open(home)

@@ -13,9 +13,10 @@ import pytest
 
 from federated.persons.naming import Person
 from profiles.assignment.history import load_leads
-from profiles.copies import FILE, MAP, ROWS, carry_copies, copies_in, note_copy, take_out_of_copies
+from profiles.copies import FILE, MAP, ROWS, carry_copies, copies_in, note_copy
 from profiles.export import export
 from profiles.run import _replace
+from profiles.taken_out import take_out_of_copies
 from profiles.without_person import names_in, take_out
 from psi.protocol.errors import InputError
 
