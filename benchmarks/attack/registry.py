@@ -14,6 +14,7 @@ from benchmarks.attack import (
     dictionary,
     differencing,
     folds,
+    hidden,
     horizontal,
     labels,
     own_columns,
@@ -35,6 +36,7 @@ ATTACKS: dict[str, Attack] = {
     "labels-from-trees": trees.labels,
     "labels-from-trees-of-one": trees.aimed,
     "rows-from-trees": trees.rows,
+    "rows-from-hidden-trees": hidden.rows,
     "rows-from-vectors": columns.trainings,
     "rows-over-months": columns.months,
     "rows-by-bits-told": columns.shares,
@@ -50,7 +52,7 @@ ATTACKS: dict[str, Attack] = {
 EVERY_SET = (
     "labels-from-coefficients", "labels-from-own-columns", "rows-from-vectors",
     "rows-from-own-columns", "labels-from-bins", "labels-from-trees",
-    "labels-from-trees-of-one", "rows-from-trees",
+    "labels-from-trees-of-one", "rows-from-trees", "rows-from-hidden-trees",
 )  # fmt: skip
 """Those that are played over each set in runs of every size."""
 

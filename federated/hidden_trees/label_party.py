@@ -186,7 +186,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
     def _leaf_values(self, state: Hiding, sent: RowChoices) -> Turn[HiddenLabel]:
         """Each row's value goes into both shares of its score."""
         store, tree = self.context.store, sent.tree
-        values = np.array([units_of(each) for each in store.get("values", tree & 1)], U32)
+        values = np.array([units_of(each) for each in store.get("values", tree)], U32)
         inside = self._leaves(state)
         nonce = self._nonce(state, f"leaves {tree}", values, inside)
         gives = self._gives(state, sent.transfers, inside.size)
@@ -220,7 +220,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         self.context.store.put("node-sums", depth, sums)
         if self._at_leaves(state):
             values = leaf_values(self._plan, sums)
-            self.context.store.put("values", self._tree(state) & 1, values)
+            self.context.store.put("values", self._tree(state), values)
             return Turn(self._now_waits(state, "leaves"))
         messages = self._lanes(state)
         g, h = self._summed(state)
@@ -313,20 +313,22 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         self._due(state, "scores")
         share = self.context.store.get("score", self._plan.trees & 1) - U32(units_of(self._base))
         found = scores_opened(self._plan, share, sent.scores)
-        nodes = self._plan.depth + 1
-        splits = np.array(
-            [
-                np.concatenate(
-                    [
-                        self.context.store.get("every-split", tree * nodes + depth)
-                        for depth in range(self._plan.depth)
-                    ]
-                )
-                for tree in range(self._plan.trees)
-            ]
+        store, levels = self.context.store, self._plan.depth + 1
+        trees = range(self._plan.trees)
+        splits = [
+            np.concatenate(
+                [store.get("every-split", tree * levels + at) for at in range(levels - 1)]
+            )
+            for tree in trees
+        ]
+        fit = HiddenLabel(
+            margin=np.asarray(self._base + found * 2.0**-UNIT_BITS, np.float64),
+            base=self._base,
+            won=np.array(splits) < 0,
+            splits=np.array(splits),
+            values=np.array([store.get("values", tree) for tree in trees]),
         )
-        margin = np.asarray(self._base + found * 2.0**-UNIT_BITS, np.float64)
-        return Turn(Done(), result=HiddenLabel(margin=margin, won=splits < 0, splits=splits))
+        return Turn(Done(), result=fit)
 
     @property
     def _base(self) -> float:

@@ -1,0 +1,133 @@
+"""What trees that tell no side tell an insider: rows of the partner's decoded from their scores.
+
+The receiver has each row's score in steps, its own splits, and the leaves' values. The insider
+knows besides every tuple of the partner's columns with its frequency, and the partner's splits
+exactly, node by node, which no party is told: so it has each tuple's score beside a row's own
+columns. It takes the most frequent tuple whose score lies in the step that was told.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from unittest.mock import patch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.attack.data import Joined, bound, joined
+from benchmarks.attack.finding import Finding, Scale
+from benchmarks.attack.insider import TRIED
+from federated.hidden_trees import (
+    HiddenFeature,
+    HiddenFeatureParty,
+    HiddenLabel,
+    HiddenLabelParty,
+    HiddenPlan,
+    party,
+)
+from federated.hidden_trees.plan import FEWEST_ROWS, REACH
+from federated.trees.binning import Binning
+from federated.trees.layout import Layout
+from psi.protocol import Context, Pair
+
+__all__ = ["rows"]
+
+Bins = list[NDArray[np.uint16]]
+Sides = list[NDArray[np.bool_] | None]
+FINEST = 10
+
+
+def rows(scale: Scale) -> Iterator[Finding]:
+    """The receiver as an insider, at the bits of a score that a job tells by default, and ten."""
+    for name in scale.sets:
+        found = joined(bound(name))
+        some = np.arange(len(found.label))
+        if scale.rows and scale.rows < len(some):
+            some = np.sort(np.random.default_rng(0).permutation(some)[: scale.rows])
+        if len(some) < FEWEST_ROWS and scale.name != "tiny":
+            continue  # such a job is refused
+        for bits in (5, FINEST):
+            figure = _decoded(name, found, some, bits)
+            yield Finding(
+                attack="",
+                protocol="trees that tell nothing, one partner",
+                data=f"{name}, {len(some):,} rows",
+                who="receiver, semi-honest",
+                what=f"whole rows of the partner recovered, by an insider; score_bits = {bits}",
+                figure=figure,
+                baseline=found.mode,
+                bar=0.05 if bits == 5 else None,
+                more={"bits_told": bits, "bits_held": found.entropy},
+            )
+
+
+def _decoded(name: str, found: Joined, some: NDArray[np.int64], bits: int) -> float:
+    tables = bound(name).take(some)
+    own, partner = tables.features
+    label = found.label[some]
+    mine, theirs = Binning.fit(tables.own, own, label >= 0), Binning.fit(tables.partner, partner)
+    plan = HiddenPlan(rows=len(some), trees=20, score_bits=bits)
+    a, b = mine.transform(tables.own), theirs.transform(tables.partner)
+    session = secrets.token_bytes(32)
+
+    def context(who: str) -> Context:
+        return Context(session, "train/t", who, secrets.token_bytes)
+
+    with ExitStack() as stack:
+        if len(some) < FEWEST_ROWS:  # a tiny run of the suite
+            stack.enter_context(patch.object(party, "FEWEST_ROWS", 64))
+        results = Pair(
+            HiddenLabelParty(context("bank"), "partner", a, mine.layout, label, plan=plan),
+            HiddenFeatureParty(context("partner"), "bank", b, theirs.layout, plan=plan),
+        ).run()
+    tried = np.random.default_rng(0).permutation(len(some))[:TRIED]
+    _, which, counts = found.tuples
+    tuples, example = np.unique(which[some], return_index=True)
+    score = _scores(results["bank"], results["partner"], (a, mine.layout, tried), (b, example))
+    half = REACH / (1 << bits) * 1.001
+    told = results["bank"].margin[tried] - results["bank"].base
+    near = np.abs(score - told[:, None]) <= half
+    guess = tuples[np.where(near, counts[tuples][None, :], 0).argmax(axis=1)]
+    return float((guess == which[some][tried]).mean())
+
+
+def _scores(
+    label: HiddenLabel,
+    feature: HiddenFeature,
+    own: tuple[Bins, Layout, NDArray[np.int64]],
+    other: tuple[Bins, NDArray[np.int64]],
+) -> NDArray[np.float32]:
+    """Of each tried row, beside each tuple's columns, what the trees add: `[rows, tuples]`."""
+    (a, layout, tried), (b, example) = own, other
+    total = np.zeros((len(tried), len(example)), np.float32)
+    splits = iter(feature.splits)
+    for candidates, values in zip(label.splits, label.values, strict=True):
+        mine: Sides = []
+        theirs: Sides = []
+        for candidate in candidates:
+            if candidate >= 0:
+                column, left = layout.split(int(candidate))
+                mine.append(~left[a[column][tried]])
+                theirs.append(None)
+            else:
+                split = next(splits)
+                mine.append(None)
+                theirs.append(~split.left[b[split.column][example]])
+        first, second = _inside(mine, len(tried)), _inside(theirs, len(example))
+        total += (first * values[:, None]).astype(np.float32).T @ second.astype(np.float32)
+    return total
+
+
+def _inside(sides: Sides, rows: int) -> NDArray[np.bool_]:
+    """Which leaves rows may be in by one party's splits, level by level: `bool[leaves, n]`."""
+    found, at = np.ones((1, rows), np.bool_), 0
+    while at < len(sides):
+        below: list[NDArray[np.bool_]] = []
+        for place, inside in enumerate(found):
+            right = sides[at + place]
+            below += [inside, inside] if right is None else [inside & ~right, inside & right]
+        at += len(found)
+        found = np.array(below)
+    return found
