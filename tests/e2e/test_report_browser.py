@@ -7,12 +7,17 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from profiles.language import language
+from profiles.manager_pages import Lead, ManagerPage
 from profiles.report import ReportData, render_report
+from profiles.report.render import page_of
 from tests.unit.profiles.sample import HOSTILE, horizontal, sample
 from tests.unit.profiles.test_language import whole
 
@@ -131,9 +136,66 @@ def beyond(page: str, width: int, folder: Path) -> str:
     return html.unescape(re.findall("<title>(.*?)</title>", seen.document, re.DOTALL)[0])
 
 
-@pytest.mark.parametrize(("lang", "width"), [("en", 390), ("zh", 390), ("zh", 1280)])
+SIZES = [("en", 390), ("zh", 390), ("zh", 1280)]
+
+
+@pytest.mark.parametrize(("lang", "width"), SIZES)
 def test_nothing_is_cut_off(lang: str, width: int, tmp_path: Path) -> None:
     assert beyond(render_report(whole(), lang), width, tmp_path) == "4 plots; "
+
+
+def of_a_branch(lang: str) -> str:
+    """Its report: lists, segments and what to look at; no plot."""
+    data = whole()
+    moved = (
+        "churn is scored by model 0123456789abcdef: 1,200 shared records. Moved since its training "
+        "(population stability of .25 or more): balance and score. Look before the scores are used."
+    )
+    return render_report(
+        ReportData(
+            job=data.job,
+            purpose=data.purpose,
+            entity=data.entity,
+            receiver=data.receiver,
+            created=data.created,
+            parties=(),
+            contract=data.contract,
+            entities=data.entities,
+            segments=data.segments,
+            targets=data.targets,
+            looks=(moved,),
+            notes=("churn is scored by the common model of north and south, from 1,200 rows.",),
+            branch="North-by-North-West, the office at the old market square",
+        ),
+        lang,
+    )
+
+
+def of_a_manager(lang: str) -> str:
+    """Her page: leads with columns, reasons and offers."""
+    reasons = ("balance trend falling fast (+0.42)", "channel is branch (-0.31)")
+    lead = Lead(
+        entity="c-000000000017",
+        name="A. Customer",
+        more=("+86 139 0000 0000", "north"),
+        reasons=reasons,
+        offer="",
+        left=None,
+    )
+    offered = replace(lead, entity="c-000000000018", offer="fee relief for a year", left=1234.5)
+    lists = (("deposit renewal", ("phone", "branch"), (lead, offered)),)
+    page = ManagerPage(manager="Zhang Wei-Li", until=date(2026, 12, 10), lists=lists)
+    return page_of(language(lang), "manager.html.j2", page=page, data=whole())
+
+
+@pytest.mark.parametrize("page", [of_a_branch, of_a_manager])
+@pytest.mark.parametrize(("lang", "width"), SIZES)
+def test_nothing_is_cut_off_of_a_branch_and_a_manager(
+    page: Callable[[str], str], lang: str, width: int, tmp_path: Path
+) -> None:
+    assert beyond(page(lang), width, tmp_path) == "undefined plots; "  # there is none
+    seen = visit(page(lang), tmp_path)
+    assert (seen.console, seen.requests) == ([], [])
 
 
 def test_the_check_would_see_what_is_cut_off(tmp_path: Path) -> None:
