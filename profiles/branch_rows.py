@@ -95,7 +95,8 @@ def branch_job(job: Job, party: str, model: RowsModel) -> Job:
         parties=tuple(replace(each, keys=((job.profile.facts[0],),)) for each in job.parties),
         trains=(replace(train, split="vertical", label_party=party, test_table=""),),
         targets=tuple(
-            replace(t, managers=own(t.managers), history=own(t.history)) for t in job.targets
+            replace(t, managers=own(t.managers), history=own(t.history), effects=own(t.effects))
+            for t in job.targets
         ),
         excludes=tuple(replace(rule, table=own(rule.table)) for rule in job.excludes),
     )

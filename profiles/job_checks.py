@@ -110,6 +110,8 @@ def _check_offers(job: Job) -> None:
             f"{job.file}: [[target]] {place}",
             [o for o in job.offers if o.of(target.product)],
         )
+        if target.effects and not mine:
+            raise JobError(f"{where} effects: found without an [[offer]]")
         if target.choose == "rule" and (target.budget is not None or target.channels):
             raise JobError(
                 f"{where} choose: rule found, value allowed with a budget or channels",
@@ -132,6 +134,10 @@ def _check_offers(job: Job) -> None:
         for offer in mine:
             if not offer.value and not offer.value_of:
                 raise JobError(f"{where} choose: value found, and {offer.name!r} has no value")
+        if target.effects and any(offer.uplift is not None for offer in mine):
+            raise JobError(
+                f"{where} effects: found, and an [[offer]] with an uplift, one of them allowed"
+            )
         known = {offer.uplift is None for offer in mine}
         if len(known) > 1:
             raise JobError(

@@ -275,6 +275,9 @@ def read_target(
     explore = section.number("explore", 0.2, 0.0, 1.0)
     choose = section.text("choose", "rule", CHOOSE)
     budget = section.bound("budget", 0, 1e15)
+    effects = section.text("effects", "")
+    if effects and (effects.split(".", 1)[0] != receiver or choose != "value"):
+        raise section.fail("effects", effects, f'"{receiver}.TABLE", with choose = "value"')
     places, tells = section.counts("channels"), section.text("tells", "scores", TELLS)
     score_bits = section.integer("score_bits", 0, 0, FINEST_LISTED)
     section.done()
@@ -296,6 +299,7 @@ def read_target(
         choose=choose,
         budget=budget,
         channels=tuple(places.items()),
+        effects=effects,
         tells=tells,
         score_bits=score_bits,
     )

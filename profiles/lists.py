@@ -18,6 +18,7 @@ from profiles.exclusion.consent import admission_of, reached
 from profiles.exclusion.left_out import Reason
 from profiles.job import Job
 from profiles.offers.chosen import Money, Offered, offered
+from profiles.offers.shown import COLUMNS, shown_effects
 from profiles.own_table import managers_of, offer_columns, routed, sieved
 from profiles.profile import score_column
 from profiles.routing import unknown
@@ -77,7 +78,11 @@ def lists_of(
     lists, leads, parts, held, left_out, strange, money = [], [], [], {}, {}, {}, {}
     for target, may in zip(job.targets, sieved(job, tables, admission), strict=True):
         score = profiles.column(score_column(target.task)).to_numpy().astype(np.float64)
-        offers = offered(target, job.offers, table, score, may.rows, control, reach)
+        effects = None
+        if target.effects:
+            shown = tables.load(target.effects, COLUMNS, keys=["group"])
+            effects = shown_effects(shown, profiles, target.effects)
+        offers = offered(target, job.offers, table, score, may.rows, control, reach, effects)
         there = np.isfinite(score)
         if target.task in told:
             there &= told[target.task].fill_null(False).to_numpy(zero_copy_only=False)

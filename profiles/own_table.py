@@ -30,6 +30,7 @@ from profiles.label_counts import check_counted
 from profiles.label_section import COUNTS
 from profiles.managers import check_managers
 from profiles.offers.chosen import OFFER_COLUMNS, check_numbers
+from profiles.offers.shown import COLUMNS
 from profiles.routing import Routing, check_shared, routing_of
 from profiles.targets import RESERVED
 from psi.protocol.errors import InputError, JobError
@@ -114,6 +115,14 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
             own = source.load(table, list(routing.own_columns))
             check_shared(routing, own, managers, f"{job.file}: [[target]] {target.product!r}")
     _check_somebody_left(job, source)
+    for target in (target for target in job.targets if target.effects):
+        for column in COLUMNS:
+            if column not in (there := source.columns(target.effects)):
+                raise InputError(
+                    f"{job.file}: [[target]] {target.product!r} effects: {target.effects} has no "
+                    f"column {column!r}",
+                    hint=column_hint(column, there) or "fedprofile uplift --out makes such a table",
+                )
     if offer_columns(job):
         numbers = source.load(table, offer_columns(job))
         for offer in job.offers:
@@ -236,6 +245,8 @@ def extracts(job: Job, party: str, source: Source) -> list[Extract]:
                 learning.setdefault(target.history, []).extend(
                     history_columns(target, source, f"{job.file}: [[target]] {target.product!r}")
                 )
+        for name in dict.fromkeys(target.effects for target in job.targets if target.effects):
+            found.append(Extract(name, COLUMNS, ("group",)))
         for name, columns in learning.items():
             found.append(Extract(name, tuple(dict.fromkeys(columns)), ("manager",)))
         found += rule_extracts(job, entity_column(job))

@@ -103,7 +103,8 @@ class TargetSpec:
     table calls them. `channel`: only who may be reached by it, as the table of bases says.
     `history` is the receiver's table of earlier leads, by whose columns `learn_by` assignment
     learns; for `explore` of the leads managers are tried. Offers are chosen by `choose`,
-    within a `budget` and the places of `channels`. `tells`: "scores", or "list" where a partner
+    within a `budget` and the places of `channels`; `effects` is the receiver's table of what being
+    listed has changed, by group. `tells`: "scores", or "list" where a partner
     tells of each row one bit, whether it is on the list, and with `score_bits` the score of those
     on it.
     """
@@ -125,5 +126,6 @@ class TargetSpec:
     choose: str = "rule"
     budget: float | None = None
     channels: tuple[tuple[str, int], ...] = ()
+    effects: str = ""
     tells: str = "scores"
     score_bits: int = 0

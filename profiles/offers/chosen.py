@@ -96,6 +96,7 @@ def offered(
     could: np.ndarray,
     control: np.ndarray,
     reached: Mapping[str, np.ndarray],
+    effects: Floats | None = None,
 ) -> Offered | None:
     """What is offered to whom; None where the list has no offers.
 
@@ -107,6 +108,7 @@ def offered(
         could: bool[rows], who may be on the list.
         control: bool[rows], who is held back.
         reached: channel to bool[rows], who may be reached by it; others reach everybody.
+        effects: float64[rows], what being listed changes for each, from `shown_effects`.
 
     Raises:
         InputError: a column that does not hold numbers.
@@ -126,7 +128,7 @@ def offered(
         found = np.where(may.any(axis=1), may.argmax(axis=1), -1)
         none = np.full(shape, np.nan)
         return _of(mine, found, value, cost, none, worth=found + 0.5, pays=found >= 0, by="rule")
-    chance, by = _chances(mine, score)
+    chance, by = _chances(mine, score, effects)
     expected = np.where(may & np.isfinite(chance), chance * value - cost, -np.inf)
     pays = np.asarray((expected > 0).any(axis=1))
     free = np.flatnonzero(pays & ~control)
@@ -156,8 +158,12 @@ def _of(
     return Offered(offers=offers, offer=given, worth=worth, pays=pays, by=by, **picked)
 
 
-def _chances(offers: Sequence[OfferSpec], score: Floats) -> tuple[Floats, str]:
+def _chances(
+    offers: Sequence[OfferSpec], score: Floats, effects: Floats | None
+) -> tuple[Floats, str]:
     """`float64[rows, offers]`: what an offer changes, or how likely the outcome is."""
+    if effects is not None:
+        return np.repeat(effects[:, None], len(offers), axis=1), "uplift"
     shown = [offer.uplift for offer in offers]
     if None not in shown:
         return np.broadcast_to(np.array(shown, np.float64), (len(score), len(offers))), "uplift"

@@ -393,7 +393,7 @@ def test_examples_are_read(row: Row) -> None:
             target["measures"] = measures
         if row.section == "[[offer]]" and row.key in ("column", "from", "below"):
             target |= {"column": "c", "from": 1}
-        if row.key in ("choose", "budget", "channels"):
+        if row.key in ("choose", "budget", "channels", "effects"):
             job["offer"] = [{"name": "o", "channel": "call", "value": 2}]
             target["choose"] = "value"
         if row.section == "[[exclude]]":  # a condition, and what it is on

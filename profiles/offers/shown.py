@@ -1,0 +1,95 @@
+"""What being listed has changed, by group, as `fedprofile uplift --out` wrote it: whom it moves.
+
+The effect of a small group is mostly chance. So each group's is drawn towards that of all, as far
+as chance alone explains that groups differ (DerSimonian and Laird, Controlled Clinical Trials 7,
+1986): where all of it is chance, everybody has the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from profiles.routing import compared
+from psi.protocol.errors import InputError
+
+__all__ = ["COLUMNS", "shown_effects"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+COLUMNS = ("outcome", "arm", "group", "mean_listed", "effect", "low", "high")
+"""Of the table that are read."""
+_WIDE = 2 * 1.959964
+"""Standard errors in an interval of 95%."""
+
+
+def shown_effects(effects: pa.Table, people: pa.Table, where: str) -> Floats:
+    """`float64[rows]`: what being listed changes for each of `people`, a share.
+
+    Args:
+        effects: a row an effect, `COLUMNS`; `group` is empty for everybody, else "COLUMN value".
+        people: the columns that groups may be of.
+        where: names the table in errors.
+
+    Raises:
+        InputError: not one outcome and one arm, no effect of everybody, or an outcome that is no
+            share; groups of a column that is not there.
+    """
+    for column in ("outcome", "arm"):
+        if (found := pc.count_distinct(effects.column(column)).as_py()) != 1:
+            raise InputError(
+                f"{where}: {found} values of {column!r} found, one needed",
+                hint="fedprofile uplift CAMPAIGN --outcome bought --by segment_name --out FILE",
+            )
+    means = effects.column("mean_listed").cast(pa.float64()).to_numpy()
+    if ((means < 0) | (means > 1)).any():
+        raise InputError(f"{where}: the outcome is no share: 0 and 1 for each person are needed")
+    names = compared(effects.column("group")).fill_null("")
+    groups = dict(zip(names.to_pylist(), _numbers(effects), strict=True))
+    if "" not in groups or not np.isfinite(groups[""]).all():
+        raise InputError(f"{where}: no effect of everybody found")
+    whole = float(groups.pop("")[0])
+    found = np.full(people.num_rows, whole)
+    if not groups:
+        return found
+    of = [c for c in people.column_names if all(name.startswith(f"{c} ") for name in groups)]
+    if not of:
+        raise InputError(
+            f"{where}: groups of no column of the profiles, or of several, found: "
+            f"{min(groups)[:60]!r}",
+            hint="fedprofile uplift with one --by, a column that profiles have: whoever is in two "
+            "groups has no effect of both",
+        )
+    column = max(of, key=len)
+    drawn = _drawn(whole, groups)
+    texts = pa.array([name[len(column) + 1 :] for name in drawn], pa.string())
+    values = compared(people.column(column))
+    place = pc.index_in(values, value_set=texts, skip_nulls=True).fill_null(len(texts))
+    each = np.append(np.array(list(drawn.values())), whole)
+    return np.asarray(each[place.to_numpy(zero_copy_only=False)], np.float64)
+
+
+def _numbers(effects: pa.Table) -> list[tuple[float, float]]:
+    """Each row's effect and its standard error."""
+    columns = (effects.column(name).cast(pa.float64()) for name in ("effect", "low", "high"))
+    effect, low, high = (column.to_numpy().astype(np.float64) for column in columns)
+    return list(zip(effect.tolist(), ((high - low) / _WIDE).tolist(), strict=True))
+
+
+def _drawn(whole: float, groups: dict[str, tuple[float, float]]) -> dict[str, float]:
+    """Each group's effect, drawn towards that of all; one without an error has that of all."""
+    known = {n: found for n, found in groups.items() if np.isfinite(found).all() and found[1] > 0}
+    if not known:
+        return dict.fromkeys(groups, whole)
+    effect, error = np.array(list(known.values())).T
+    weight = 1 / error**2
+    mean = float((weight * effect).sum() / weight.sum())
+    spare = weight.sum() - (weight**2).sum() / weight.sum()
+    beyond = (weight * (effect - mean) ** 2).sum() - (len(effect) - 1)
+    between = max(0.0, float(beyond / spare)) if spare > 0 else 0.0
+    kept = between / (between + error**2)
+    drawn = dict(zip(known, (whole + kept * (effect - whole)).tolist(), strict=True))
+    return {name: drawn.get(name, whole) for name in groups}
