@@ -19,11 +19,18 @@ from numpy.typing import NDArray
 
 from federated.regression.links import Floats, Grid, mean_of
 
-__all__ = ["Chain", "Table", "chain_of"]
+__all__ = ["MOST_ONES", "Chain", "Table", "chain_of"]
 
 Table = NDArray[np.int16]
 """`int16[2^bits, ins, outs]`, entries at most 1 in the table's fraction bits."""
 
+MOST_ONES = 2.0
+"""What magnitudes of a table's `ones` add up to, at most, where points are moved.
+
+A partner takes off its own shares how far its points are moved, times these, and later entries are
+at most 1: so no more than twice of it comes off, whatever they are. Honest ones add up to 1.3 for
+ranges of 8 of two partners, and to 4.5 of three: these are shrunk, and a part of the moves stays.
+"""
 _CLOSE = 3e-5
 """How near products come to the mean."""
 _FAR = 12.0
@@ -81,7 +88,7 @@ def chain_of(link: str, grids: Sequence[Grid], bits: int) -> Chain:
     for at in reversed(range(len(grids))):
         grid, last = grids[at], at == len(grids) - 1
         basis = _Basis.over(link, grids[at:])
-        ones.append(np.asarray(np.linalg.pinv(values).sum(axis=1)))
+        ones.append(_bounded(np.linalg.pinv(values).sum(axis=1), grid))
         sums = grid.points[:, None] + points
         wanted = basis.at(sums, exact=last)
         found = np.einsum("bsd,qs->bdq", wanted, np.linalg.pinv(values))
@@ -140,6 +147,11 @@ class _Basis:
         at = np.clip(place.astype(np.int64), 0, _FINE - 2)
         share = (place - at)[..., None]
         return np.asarray(values[at] * (1.0 - share) + values[at + 1] * share)
+
+
+def _bounded(ones: Floats, grid: Grid) -> Floats:
+    size = float(np.abs(ones).sum())
+    return ones * (MOST_ONES / size) if grid.blurred and size > MOST_ONES else np.asarray(ones)
 
 
 def _read(table: Table, bits: int) -> Floats:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.regression.chain import MOST_ONES
 from federated.regression.descent import Descent, moved
 from federated.regression.feature_end import FeatureEnd
 from federated.regression.guards import check_columns, check_rows
@@ -45,6 +46,7 @@ from psi.protocol import Context, PeerError, Share, Turn
 __all__ = ["FeatureParty"]
 
 _MOST_ONE = 1024.0
+"""Where no point is moved."""
 
 
 class FeatureParty(FeatureEnd):
@@ -158,7 +160,9 @@ class FeatureParty(FeatureEnd):
             raise PeerError("weights of a mean that are not 1")  # they would undo moved points
         if np.abs(sent.tables.astype(np.int64)).max(initial=0) > 1 << table_bits(self._plan):
             raise PeerError("a table with entries beyond 1")
-        if not (np.abs(sent.ones) <= _MOST_ONE).all():
+        every = np.split(np.abs(sent.ones), np.cumsum(outs)[:-1])
+        most = MOST_ONES if self._plan.noise else _MOST_ONE
+        if not all(each.sum() <= most * (1.0 + 1e-9) for each in every):
             raise PeerError("weights of a table's outcomes beyond any")
         self.context.store.put("tables", state.number, sent.tables)
         self.context.store.put("ones", state.number, sent.ones)
