@@ -27,7 +27,7 @@ from federated.store.files import locked
 from federated.wire.flower.between import LARGEST, error_from, error_of
 from federated.wire.flower.node import NodeDaemon, Through
 from federated.wire.local import read_block, write_block
-from federated.wire.parcels import Parcel, read_parcel
+from federated.wire.parcels import Kind, Parcel, read_parcel
 from psi.protocol import FedprofileError
 
 __all__ = ["main"]
@@ -68,7 +68,8 @@ class _Pipe:
         try:
             while True:
                 parcel = read_parcel(read_block(self._link, LARGEST))
-                self.last = time.monotonic()
+                if parcel.kind == Kind.CALL:  # what ended jobs still say keeps no process here
+                    self.last = time.monotonic()
                 self._through.arrived(parcel)
                 self.taken += 1
         except (OSError, EOFError):

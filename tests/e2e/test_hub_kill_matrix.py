@@ -3,7 +3,8 @@
     FEDPROFILE_KILL_MATRIX=full pytest -m slow tests/e2e/test_hub_kill_matrix.py \\
         -o log_cli=true --log-cli-level=INFO
 
-runs all of it; without the variable a sample. A process is killed (SIGKILL) as soon as its party's
+runs all of it, over the hub and with direct ways; without the variable a sample with direct ways
+(`test_hub_faults` kills over the hub alone). A process is killed (SIGKILL) as soon as its party's
 ledger, or for the hub the partner's, has a line of the phase. Then it is started again, as a
 supervisor or an analyst would. Promised: the outputs are those of a run that nobody disturbed,
 both ledgers are whole, and no journal is left.
@@ -21,7 +22,8 @@ import pytest
 
 from federated.keys.identity_file import read_identity
 from federated.ledger.account import verify_ledger
-from tests.e2e.hub_world import Running, World
+from federated.ledger.lines import read_ledger
+from tests.e2e.hub_world import Running, World, free_port
 from tests.e2e.test_hub_faults import BANK, BUREAU, at, end_of, propose, runs, world
 
 __all__ = ["world"]
@@ -36,10 +38,16 @@ FULL = os.environ.get("FEDPROFILE_KILL_MATRIX", "") == "full"
 ROWS = {process: [(process, phase) for phase in PHASES] for process in PROCESSES}
 SAMPLE = {"sample": [("bureau", "align"), ("proposer", "outputs")]}
 CELLS = ROWS if FULL else SAMPLE
+WAYS = ["hub", "direct"] if FULL else ["direct"]
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("cells", CELLS.values(), ids=CELLS)
-def test_killed_in_every_phase(small: Path, world: World, cells: list[tuple[str, str]]) -> None:
+def test_killed_in_every_phase(
+    small: Path, world: World, cells: list[tuple[str, str]], way: str
+) -> None:
+    if way == "direct":
+        go_direct(small, world)
     assert end_of(world, propose(small, world, "calm"), "calm") == 0
     expected = outputs(small / "calm")
     for process, phase in cells:
@@ -48,6 +56,27 @@ def test_killed_in_every_phase(small: Path, world: World, cells: list[tuple[str,
         assert outputs(out) == expected, f"{process} killed in {phase}"
         whole(world, what)
         _log.info("%s killed in %s: the job %s", process, phase, what)
+    assert (way == "direct") == any(direct_bytes(file) for file in ledgers(world, "bureau"))
+
+
+def go_direct(small: Path, world: World) -> None:
+    """The bureau hears, the bank calls there."""
+    address = f"127.0.0.1:{free_port()}"
+    told = {
+        "bank": f'[direct]\ndial = {{ bureau = "{address}" }}\n',
+        "bureau": f'[direct]\nlisten = "{address}"\nadvertise = "{address}"\n',
+    }
+    for name, text in told.items():
+        with (world.node(name) / "policy.toml").open("a") as policy:
+            policy.write(text)
+    world.kill("bureau")  # a door is opened at the start
+    world.start_node("bureau", BUREAU.format(folder=small))
+
+
+def direct_bytes(ledger: Path) -> int:
+    """Bytes of a job's frames that went beside the hub, as its ledger says."""
+    ways = [line["body"]["bytes"] for line in read_ledger(ledger) if line["kind"] == "ways"]
+    return sum(way["direct"] for bytes_ in ways for way in bytes_.values())
 
 
 def kill(small: Path, world: World, process: str, phase: str) -> str:

@@ -148,7 +148,29 @@ def test_it_comes_for_a_job_and_goes_without_one(front: fronts.NodeFront) -> Non
     until(lambda: sent, "the call is not answered")
     assert (sent[0].kind, sent[0].step) == (Kind.REFUSED, Refusal.CLOSED)
     assert not ask(front.home.path / "node.sock", op="stop", job=JOB.hex())["stopped"]
-    until(lambda: idle(front) and not alive(second), "it stays")
+    place = front.home.job(JOB)
+    (place / "journal").mkdir(parents=True)
+
+    def gone() -> bool:
+        front._arrived(call(Kind.PART))
+        return idle(front)
+
+    until(gone, "what an old job says keeps it")
+    until(lambda: not alive(second), "it stays")
+
+    sent.clear()  # a run of this party's own, whose process is away: nobody is woken for it
+    front._arrived(call(Kind.PART))
+    (place / "journal" / "point").touch()
+    front._arrived(call(Kind.PART))
+    (place / "journal" / "point").unlink()
+    (place / "ledger.jsonl").write_text('{"kind": "opened"}\n{"kind": "handshake"}\n')
+    front._arrived(call(Kind.PART))
+    assert [(p.kind, p.receiver) for p in sent] == [
+        (Kind.AWAY, "bank"),
+        (Kind.AWAY, "bank"),
+        (Kind.REFUSED, "bank"),
+    ]
+    assert idle(front)
 
 
 def test_one_that_is_killed_is_started_again_and_none_outlives_the_node(

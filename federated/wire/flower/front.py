@@ -33,6 +33,7 @@ from federated.node.lives import Copy, OlderCopy, begin, mark, met
 from federated.session.journal import stop_file
 from federated.store.memory import memory_of
 from federated.wire.direct.door import Door, open_door
+from federated.wire.flower.absent import nobody_plays, taken_up
 from federated.wire.flower.between import LARGEST, error_from, error_of
 from federated.wire.local import LocalServer, read_block, write_block
 from federated.wire.parcels import Kind, Parcel, Refusal, notice, read_parcel
@@ -263,6 +264,10 @@ class NodeFront:
             guest = self._guests.get(parcel.job)
         if guest is not None:
             guest.put(parcel)
+            return
+        place = self.home.job(parcel.job)  # an answer needs no worker, nor does one that probes
+        if self._worker is None and parcel.kind == Kind.PART and not taken_up(place):
+            self.fleet.put(nobody_plays(parcel, place))
             return
         with self._lock:
             worker = self._worker or (self._wake() if self._is_news(parcel) else None)

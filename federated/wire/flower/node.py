@@ -43,6 +43,7 @@ from federated.store.files import write_atomic
 from federated.store.memory import give_back, memory_of
 from federated.tables.source import Source
 from federated.wire.direct.ways import direct_ways
+from federated.wire.flower.absent import nobody_plays
 from federated.wire.flower.job import Job, Noting
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
@@ -242,11 +243,8 @@ class NodeDaemon:
         place = self.home.job(parcel.job)
         if not place.exists():
             self._keep_early(parcel)
-        elif parcel.kind == Kind.PART and was_interrupted(place):
-            away = notice(Kind.AWAY, parcel.job, self.home.name, parcel.sender, parcel.step)
-            self.fleet.put(away)  # whoever runs it may start it again
         elif parcel.kind == Kind.PART:
-            self._refuse(parcel, Refusal.ENDED)
+            self.fleet.put(nobody_plays(parcel, place))  # whoever runs it may start it again
 
     def _keep_early(self, parcel: Parcel) -> None:
         with self._lock:
