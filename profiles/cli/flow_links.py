@@ -55,13 +55,17 @@ def links(
     from profiles.flows import ties
     from profiles.flows.export import write_parquet
     from profiles.flows.flows import Flows
-    from psi.protocol.errors import InputError
+    from psi.protocol.errors import InputError, MisuseError
 
     opened = Flows.load(tables, flows)
     last = opened.last_day
     if last is None:
         raise InputError(f"{opened.settings.where}: no row can be read")
     day = month.date() if month else last
+    if day > last:
+        raise MisuseError(
+            f"--month {day:%Y-%m}: the data end on {last}", hint="a month that they hold"
+        )
     found = ties.links(opened, day.year * 12 + day.month - 1, months)
     if kind is not None:
         found = found.filter(found["link"] == kind.value)

@@ -67,11 +67,16 @@ class Engine:
 
         Spark has none. Its cache is no stand-in: a plan that reads one still holds all steps that
         led to it, and planning takes longer than the work. A checkpoint ends the plan there, on the
-        executors' memory and disks.
+        executors' memory and disks. PostgreSQL knows nothing of a temporary table until it is told
+        to look: without that it goes through one side again for each row of the other.
         """
         fresh = self.fresh(name)
         if self.connection.name != "pyspark":
-            return self.connection.create_table(fresh, table, temp=True)
+            made = self.connection.create_table(fresh, table, temp=True)
+            if self.connection.name == "postgres":
+                with self.connection.begin() as cursor:
+                    cursor.execute(f"ANALYZE {fresh}")
+            return made
         self.connection.create_view(f"{fresh}_of", table)
         frame = self.connection.raw_sql(f"SELECT * FROM {fresh}_of").localCheckpoint()  # noqa: S608
         frame.createTempView(fresh)

@@ -161,10 +161,10 @@ def _sized(days: Any) -> Any:
     whole = ibis.window(group_by=KEYS)
     order = ibis.window(group_by=KEYS, order_by=["minor", "day"])
     days = days.mutate(place=ibis.row_number().over(order), days=days.count().over(whole))
-    middle = days.filter(days.place == (days.days - 1) // 2)
-    middle = middle.select(*(middle[k].name(f"m_{k}") for k in KEYS), typical="minor")
-    days = days.inner_join(middle, [days[k] == middle[f"m_{k}"] for k in KEYS])
-    return days.drop("place", *(f"m_{k}" for k in KEYS))
+    middle = ibis.ifelse(days.place == (days.days - 1) // 2, days.minor, ibis.null("int64"))
+    days = days.mutate(middle=middle)
+    typical = days.middle.max().over(whole).cast("int64")
+    return days.mutate(typical=typical).drop("place", "middle")
 
 
 def _month(day: Any) -> Any:

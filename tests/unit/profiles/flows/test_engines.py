@@ -12,10 +12,12 @@ from typing import Any
 
 import ibis
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from federated.readers import arrow_expression, duckdb_connection
 from profiles import views
+from profiles.flows import export
 from profiles.flows.breaks import breaks
 from profiles.flows.engine import Engine
 from profiles.flows.flows import Flows
@@ -153,6 +155,30 @@ def test_spark_says_the_same(
     # a view counts breaks: to plan them a second time takes Spark ten seconds
     less = {name: rows for name, rows in here.items() if name != "breaks"}
     same(answers(bank(put, spark, tmp_path), breaks_apart=False), less)
+
+
+@pytest.mark.spark
+def test_a_result_comes_out_of_spark_in_chunks(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyspark.sql.classic.dataframe import DataFrame
+
+    def whole(*_: object) -> None:
+        raise AssertionError("the whole result was asked for")
+
+    given = tables()[0].append_column("day", pa.array([CUT] * len(tables()[0])))
+    spark.create_view("given_in_chunks", ibis.memtable(given))
+    rows = spark.table("given_in_chunks")
+    rows = rows.mutate(flag=rows.amount > 0, count=ibis.literal(7, "int64"))
+    wanted = sorted(rows.to_pyarrow().to_pylist(), key=repr)
+    for name in ("toPandas", "toArrow", "collect", "_collect_as_arrow"):
+        monkeypatch.setattr(DataFrame, name, whole)
+    monkeypatch.setattr(export, "CHUNK", 3)
+    assert max(batch.num_rows for batch in export.batches(rows)) == 3
+    assert export.write_parquet(rows, tmp_path / "rows.parquet") == len(wanted)
+    found = pq.read_table(tmp_path / "rows.parquet")
+    assert found.schema.types == rows.schema().to_pyarrow().types
+    assert sorted(found.to_pylist(), key=repr) == wanted
 
 
 @pytest.mark.spark

@@ -16,6 +16,7 @@ from profiles.cli import app
 from profiles.cli.flow_links import Kind
 from profiles.flows.flows import Flows
 from profiles.flows.ties import KINDS, links, neighbourhood
+from psi.protocol.errors import MisuseError
 from tests.unit.profiles.flows.made import flows_of, rows_of
 from tests.unit.profiles.flows.test_breaks import paid
 
@@ -137,6 +138,8 @@ def test_the_command_tells_sums_or_one_neighbourhood(
     # a person here, and somebody nobody has heard of, get one answer
     assert said("p0") == said("nobody") == said("p0", "--kind", "owner")
     assert said("p0").startswith("no links\n")
+    with pytest.raises(MisuseError, match="the data end on 2026-06-10"):
+        said("--month", "2026-07")
     out = tmp_path / "links.parquet"
     file.write_text(TABLES.replace("[flows.f]\n", "[flows.f]\nperson_links = true\n"), "utf-8")
     said("--out", str(out))
