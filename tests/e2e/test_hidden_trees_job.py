@@ -99,6 +99,7 @@ def test_the_contract_and_the_books_say_what_is_told(done: tuple[Path, JobResult
     # fewest there can be
     assert BITS < release.bits < BITS + 0.1
     assert (release.vectors, release.columns) == (1, ("a", "b"))
+    assert not release.rounded, "earlier jobs' records are compared with these"
     (label,) = [r for _, r in given(contract) if r.step == "train/churn"]
     assert label.label_bits == pytest.approx(0.29, abs=0.01)
     assert contract.suites.trees == "hidden-trees-v1"

@@ -163,7 +163,6 @@ class TrainHidden(Kind[TrainTerms]):
                     besides=besides(contract, terms),
                     vectors=1,
                     known=contract.known,
-                    rounded=True,
                 )
 
     def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
