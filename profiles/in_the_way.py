@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from federated.approval.policy import ONE_PROCESS
 from federated.contract.few_rows import check_brought
 from federated.contract.terms import Contract
 from federated.steps.runner import facts_of
@@ -23,9 +24,11 @@ def in_the_way(job: Job, party: PartySpec, source: Source) -> list[str]:
     The same checks as in a job: those of every step, and of what the receiver's outputs need.
     """
     contract, found = nameless_draft(job), list[str]()
-    for check in ("steps", "outputs"):
+    for check in ("columns", "steps", "outputs"):
         try:
-            if check == "steps":
+            if check == "columns":
+                ONE_PROCESS.check_columns(contract, contract.party(party.name), source)
+            elif check == "steps":
                 own = facts_of(contract.party(party.name), source, b"", contract)
                 _check_brought(contract.with_party(own), party.name)
             elif party.name == job.receiver:

@@ -10,6 +10,7 @@ import datetime as dt
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from federated.approval.policy import ONE_PROCESS
 from federated.contract.completion import complete
 from federated.contract.cost import Estimate
 from federated.contract.disclosures import disclosures
@@ -243,6 +244,7 @@ def _with_facts(job: Job, source: Source | None, elsewhere: tuple[str, ...], row
     for terms in contract.parties:
         if source is not None and terms.name not in elsewhere:
             contract = contract.with_party(facts_of(terms, source, b"", contract))
+            ONE_PROCESS.check_columns(contract, terms, source)
     counted = rows or max(party.rows for party in contract.parties) or ROWS
     for terms in (contract.party(name) for name in elsewhere):
         widths = tuple(len(contract.features(train, terms.name)) for train in contract.train)

@@ -235,7 +235,7 @@ class Policy:
         self._check_steps(contract, me)
         self._check_noise(contract, me)
         self._check_budgets(contract, me)
-        self._check_columns(contract, me, source)
+        self.check_columns(contract, me, source)
 
     def rule(
         self,
@@ -418,7 +418,8 @@ class Policy:
                     f"epsilon {epsilon / 1000:g} asked, at most {most / 1000:g} allowed by policy"
                 )
 
-    def _check_columns(self, contract: Contract, me: PartyTerms, source: Source) -> None:
+    def check_columns(self, contract: Contract, me: PartyTerms, source: Source) -> None:
+        """Raise `Declined` where a column is asked for more than its owner allows."""
         used = columns_used(contract, me.name)
         refused: dict[tuple[str, str], list[str]] = {}  # all at once, not one a proposal
         try:

@@ -102,6 +102,8 @@ def column_hint(column: str, known: Sequence[str]) -> str:
                     f'the fields are divided by another mark: set delimiter = "{shown}" in '
                     "tables.toml"
                 )
+    if any(unicodedata.category(letter) in ("Cc", "Co", "Cn") for name in known for letter in name):
+        return "its first line holds characters that no name has: see encoding in tables.toml"
     if any(re.fullmatch(_VALUE, part) for name in known for part in re.split(r"[;,\t|]", name)):
         # names that are values are somebody's row, which no error shows
         return "the first line looks like a row, not like names: put a header above it"

@@ -247,6 +247,11 @@ class DatabaseReader(Reader):
                 f"{self.where}: the file is no DuckDB database, or a damaged one",
                 hint="or a later DuckDB has written it than is installed here: export it again",
             )
+        if isinstance(error, ValueError):
+            return InputError(
+                f"{self.where}: connection: {self._scheme or 'it'!r} is no database that is known",
+                hint="such as postgres://USER:${PASSWORD}@HOST/DATABASE or duckdb:///FILE",
+            )
         found = f"cannot connect to {self._scheme}"
         said = self._refused(found, error)
         return said or InputError(f"{self.where}: {found} ({type(error).__name__})")

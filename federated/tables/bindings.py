@@ -107,7 +107,7 @@ class Table:
     def _beside(self, name: str, key: str) -> Path:
         path = self.file.parent / _substitute(name, self.where, key, bare=True)
         if not path.exists():
-            raise InputError(f"{self.where}: no file {path}", hint="paths are relative to the file")
+            raise InputError(f"{self.where}: no file {path}", hint=_path_hint(name))
         return path
 
     def columns(self) -> list[str]:
@@ -315,6 +315,15 @@ def _parse(name: str, entry: Mapping[str, Any], file: Path) -> Table:
         views=read_views(where, entry.get("views")),
         file=file,
     )
+
+
+def _path_hint(name: str) -> str:
+    """What to do where a path leads nowhere."""
+    if "://" in name:
+        return "path is a file or a folder here; a database is bound by connection"
+    if "*" in name or "?" in name:
+        return "name the folder: all files in it are one table"
+    return "write $HOME in place of ~" if name[:1] == "~" else "paths are relative to the file"
 
 
 def _string(where: str, key: str, value: object) -> str:

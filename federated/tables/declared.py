@@ -6,6 +6,7 @@ column = value, in which "*" stands for all other columns.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -62,8 +63,8 @@ def csv_format(where: str, entry: Mapping[str, Any]) -> CsvFormat:
     found["escape"] = entry.get("escape", "")
     for key, mark in found.items():
         none = key != "delimiter" and mark == ""
-        if not none and (not isinstance(mark, str) or len(mark) != 1 or not mark.isascii()):
-            allowed = "one ASCII character" + ', or "" for none' * (key != "delimiter")
+        if not none and not (isinstance(mark, str) and re.fullmatch(r"[\t -/:-@\[-`{-~]", mark)):
+            allowed = "one mark of ASCII, or a tab" + ', or "" for none' * (key != "delimiter")
             raise JobError(f"{where} {key}: found {mark!r}, allowed: {allowed}")
     if len({mark for mark in found.values() if mark}) < sum(map(bool, found.values())):
         raise JobError(f"{where} delimiter, quote, escape: two are the same character")

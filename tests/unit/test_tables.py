@@ -197,7 +197,9 @@ def test_arrow_tables_join_a_duckdb_connection() -> None:
         ('[b.t]\npaht = "x.csv"', "paht: unknown key (did you mean path?)"),
         ("[b.t]\npath = 3", "path: found int, a string is needed"),
         ('[b.t]\npath = "x"\nencoding = "gbkk"', "encoding: found 'gbkk'"),
-        ('[b.t]\npath = "x"\ndelimiter = ",,"', "one ASCII character"),
+        ('[b.t]\npath = "x"\ndelimiter = ",,"', "one mark of ASCII"),
+        ('[b.t]\npath = "x"\ndelimiter = "1"', "one mark of ASCII"),
+        ('[b.t]\npath = "x"\nescape = "\\n"', "one mark of ASCII"),
         (
             '[b.t]\npath = "x"\nkinds = { a = "phon" }',
             "kinds.a: found identifier kind 'phon', allowed: identity",

@@ -43,7 +43,7 @@ managers = "bank.m"
 """
 
 
-def said(folder: Path, party: str, **changes: Any) -> tuple[int, str]:
+def said(folder: Path, party: str, section: str = "", **changes: Any) -> tuple[int, str]:
     rng = np.random.default_rng(2)
     bank = pd.DataFrame(
         {"id": range(90), "x": rng.normal(size=90), "g": ["a", "b"] * 45, "left": [0, 1, 0] * 30}
@@ -57,7 +57,10 @@ def said(folder: Path, party: str, **changes: Any) -> tuple[int, str]:
         table.to_csv(folder / f"{name}.csv", index=False)
     files = {"bank.t": "bank", "bank.m": "managers", "bureau.t": "bureau"}
     (folder / "tables.toml").write_text(
-        "".join(f'[{name}]\npath = "{file}.csv"\n' for name, file in files.items())
+        "".join(
+            f'[{name}]\npath = "{file}.csv"\n{section * (name == f"{party}.t")}\n'
+            for name, file in files.items()
+        )
     )
     (folder / "job.toml").write_text(JOB)
     words = ["preflight", str(folder / "job.toml"), "--tables", str(folder / "tables.toml")]
@@ -103,6 +106,28 @@ def test_a_package_for_the_noise_on_bins_is_missing(
 def test_what_would_end_the_job_later_is_a_problem_now(
     tmp_path: Path, party: str, column: str, values: list[object], message: str
 ) -> None:
-    code, problems = said(tmp_path, party, **{column: values})
+    changed: dict[str, Any] = {column: values}
+    code, problems = said(tmp_path, party, **changed)
     assert message in problems
     assert code == (4 if message else 0)
+
+
+@pytest.mark.parametrize(
+    ("party", "section", "message"),
+    [
+        ("bank", 'permissions = { x = "never" }', "'x' of bank.t asked as feature, never allowed"),
+        ("bureau", 'permissions = { y = "aggregate" }', "asked as feature, aggregate allowed"),
+        ("bureau", 'keys = ["y"]', "column 'id' of bureau.t asked as key, no such key allowed"),
+        ("bureau", 'keys = ["id"]\npermissions = { y = "feature" }', ""),
+    ],
+)
+def test_what_its_owner_does_not_allow_is_said_by_preflight_and_plan(
+    tmp_path: Path, party: str, section: str, message: str
+) -> None:
+    code, problems = said(tmp_path, party, section)
+    assert message in problems
+    assert code == (4 if message else 0)
+    words = ["plan", str(tmp_path / "job.toml"), "--tables", str(tmp_path / "tables.toml")]
+    done = CliRunner().invoke(app, words)
+    assert message in str(done.exception)
+    assert done.exit_code == bool(message)

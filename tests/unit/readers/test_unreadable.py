@@ -134,6 +134,26 @@ def test_what_is_bound_and_no_table_is_told_as_what_it_is(
 
 
 @pytest.mark.parametrize(
+    ("lines", "hint"),
+    [
+        ('path = "*.csv"', "name the folder"),
+        ('path = "s3://bucket/t.parquet"', "bound by connection"),
+        ('path = "~/t.csv"', "write $HOME"),
+        ('connection = "jdbc:oracle://h/d"\ntable = "t"', "such as postgres://"),
+        (
+            'path = "t.csv"\nencoding = "cp037"',
+            "see encoding",
+        ),  # its names would be somebody's rows
+    ],
+)
+def test_what_leads_nowhere_has_a_hint(tmp_path: Path, lines: str, hint: str) -> None:
+    pa_csv.write_csv(ROWS, tmp_path / "t.csv")
+    with pytest.raises(InputError) as caught:
+        bound(tmp_path, lines)["bank.t"].load(["id"])
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
     "change",
     [
         lambda path: path.unlink(),
