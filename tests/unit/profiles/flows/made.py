@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from profiles.flows.flows import Flows
+from profiles.flows.taxonomy import Taxonomy
 
-__all__ = ["HEAD", "flows_of", "rows_of", "tables_file"]
+__all__ = ["HEAD", "few_types", "flows_of", "rows_of", "tables_file"]
 
 HEAD = "id,acct,day,amt,dc,ccy,text"
 _TABLES = """
@@ -47,6 +49,14 @@ out = ["D"]
 currency = "ccy"
 text = "text"
 """
+
+
+def few_types(folder: Path, *codes: str) -> Path:
+    """A layer of the taxonomy that has these types alone: queries are short, and soon planned."""
+    layer = folder / "few.toml"
+    dropped = [code for code in Taxonomy.load().types if code not in codes]
+    layer.write_text(f'version = "few"\ndrop = {json.dumps(dropped)}', "utf-8")
+    return layer
 
 
 def tables_file(folder: Path, rows: str, more: str = "", **changed: str) -> Path:

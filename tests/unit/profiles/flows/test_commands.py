@@ -12,7 +12,7 @@ import pytest
 from federated.tables.bindings import TablesFile
 from profiles.cli import app
 from psi.protocol.errors import InputError
-from tests.unit.profiles.flows.made import HEAD
+from tests.unit.profiles.flows.made import HEAD, few_types
 
 ROWS = "1,A,2024-01-31,5,D,CNY,BANK FEE\n2,A,2024-02-01,7,D,CNY,zzz\n3,A,2024-02-01,0,D,CNY,z\n"
 
@@ -70,6 +70,9 @@ MONEY = """1,A,2024-01-10,100,C,CNY,工资
 
 def test_map_leaks_and_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = bank(tmp_path, MONEY)
+    few_types(tmp_path, "C.salary", "C.own_elsewhere_out", "C.rent_paid")
+    few = PLAIN.replace("[flows.f]\n", '[flows.f]\ntaxonomy = ["few.toml"]\n')
+    Path(file).write_text(few, "utf-8")
     page, base = tmp_path / "map.html", tmp_path / "map.duckdb"
     text = said(
         capsys, "flows", "map", "--tables", file, "--html", str(page), "--out", str(base)

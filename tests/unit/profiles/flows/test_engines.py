@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -25,10 +24,10 @@ from profiles.flows.leaks import leaks, unattributed
 from profiles.flows.map import by_month, flow_map
 from profiles.flows.settings import Bound, Terms
 from profiles.flows.summary import type_table
-from profiles.flows.taxonomy import Taxonomy
 from profiles.label_tasks import assets_of
 from profiles.labels import churn
 from profiles.views.frame import LOOKED_AT
+from tests.unit.profiles.flows.made import few_types
 from tests.unit.profiles.flows.test_breaks import paid, tenth
 from tests.unit.profiles.flows.test_leaks import CASE, moves
 from tests.unit.profiles.views.world import USED
@@ -73,9 +72,7 @@ def bank(put: Callable[[str, pa.Table], Any], connection: Any, folder: Path) -> 
     given, accounts = tables()
     names = ("account", "day", "amount", "product")
     levels = pa.table({name: [row[i] for row in LEVELS] for i, name in enumerate(names)})
-    layer = folder / "few.toml"
-    dropped = [code for code in Taxonomy.load().types if code not in USED]
-    layer.write_text(f'version = "few"\ndrop = {json.dumps(dropped)}', "utf-8")
+    layer = few_types(folder, *USED)
     flows = Flows.of(put("given", given), accounts=put("accounts", accounts), taxonomy=(layer,))
     settings = replace(
         flows.settings, terms=Terms(deposit=0.012),

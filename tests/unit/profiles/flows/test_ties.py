@@ -17,7 +17,7 @@ from profiles.cli.flow_links import Kind
 from profiles.flows.flows import Flows
 from profiles.flows.ties import KINDS, links, neighbourhood
 from psi.protocol.errors import MisuseError
-from tests.unit.profiles.flows.made import flows_of, rows_of
+from tests.unit.profiles.flows.made import few_types, flows_of, rows_of
 from tests.unit.profiles.flows.test_breaks import paid
 
 JUNE = 2026 * 12 + 5
@@ -93,6 +93,7 @@ path = "tx.parquet"
 [bank.acc]
 path = "acc.parquet"
 [flows.f]
+taxonomy = ["few.toml"]
 [flows.f.accounts]
 table = "bank.acc"
 account = "account"
@@ -118,6 +119,7 @@ def test_the_command_tells_sums_or_one_neighbourhood(
         pa.table({n: [row.get(n) for row in rows] for n in names}), tmp_path / "tx.parquet"
     )
     pq.write_table(accounts, tmp_path / "acc.parquet")
+    few_types(tmp_path, "B.owner_in", "B.sales", "B.supplier", "C.salary", "G.grant_company")
     file = tmp_path / "tables.toml"
     file.write_text(TABLES, "utf-8")
 
