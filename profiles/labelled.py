@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,9 @@ def training_table(job: Job, flows: Flows, tables: dict[str, Table]) -> tuple[An
     views = list(dict.fromkeys(of_views[name] for name in features))
     people = _people(job, made, flows, tables)
     parts, counted = list[Any](), list[pa.Table]()
+    judge = _judge(made, flows, known_until, tables)
     for day in made.cut_offs:
-        judged = _judged(made, flows, day, known_until, tables)
+        judged = flows.stored(judge(day).select("entity", "label", "excluded"), "labels")
         frame = feature_frame(flows, views, day, KIND_OF[job.entity]).select("entity", *features)
         frame = flows.stored(frame.mutate(seen=ibis.literal(True)), "features")
         counted.append(_counts(judged, frame.select("entity"), people, day))
@@ -135,10 +137,10 @@ def _there(flows: Flows, name: str, table: pa.Table) -> Any:
     return ibis.memtable(table)
 
 
-def _judged(
-    made: LabelSpec, flows: Flows, day: dt.date, known_until: dt.date, tables: dict[str, Table]
-) -> Any:
-    """entity, label, excluded as of one cut-off, computed once."""
+def _judge(
+    made: LabelSpec, flows: Flows, known_until: dt.date, tables: dict[str, Table]
+) -> Callable[[dt.date], Any]:
+    """Gives entity, label, excluded as of a cut-off. What all cut-offs look at is made once."""
     base, windows = flows.base, {"gap": made.gap, "months": made.months}
     if made.task in _LEVELS and base.balances is None:
         raise JobError(
@@ -150,23 +152,22 @@ def _judged(
         people = base.accounts.select("entity", "died") if base.accounts is not None else None
         least = made.least * 10**flows.settings.digits
         assets = flows.stored(assets_of(base.balances), "assets")
-        found = churn(assets, day, known_until, people=people, smallest=least, **windows)
-    elif made.task == "payroll":
+        return lambda day: churn(assets, day, known_until, people=people, smallest=least, **windows)
+    if made.task == "payroll":
         typed = flows.kept(*LOOKED_AT)
         series = flows.stored(series_of(typed, flows.taxonomy, flows.stored), "series")
         gone = breaks(base, typed, flows.taxonomy, known_until, keep=flows.stored)
-        found, _ = payroll_moved(series, flows.stored(gone, "breaks"), day, **windows)
-    elif made.task == "default":
+        gone = flows.stored(gone, "breaks")
+        return lambda day: payroll_moved(series, gone, day, **windows)[0]
+    if made.task == "default":
         table = tables[made.arrears].load(["entity", "day", "past_due"], keys=["entity"])
         whole = table.set_column(1, "day", table["day"].cast(pa.date32()))
         arrears = _there(flows, "arrears", whole)
-        found = default(arrears, day, known_until, past_due=made.past_due, **windows)
-    else:
-        dropped = made.task == "dropped"
-        found = product_moved(
-            base.balances, made.product, day, known_until, dropped=dropped, **windows
-        )
-    return flows.stored(found.select("entity", "label", "excluded"), "labels")
+        return lambda day: default(arrears, day, known_until, past_due=made.past_due, **windows)
+    dropped = made.task == "dropped"
+    return lambda day: product_moved(
+        base.balances, made.product, day, known_until, dropped=dropped, **windows
+    )
 
 
 def _counts(judged: Any, seen: Any, people: Any, day: dt.date) -> pa.Table:

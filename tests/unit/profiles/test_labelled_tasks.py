@@ -38,7 +38,7 @@ def months(first: int, last: int) -> list[str]:
 def bank(folder: Path) -> None:
     """By a person's number over 4. Wages: 0 lose theirs in May, 1 in March, 2 never, and 3 has a
     payer who stops paying everybody in June. Wealth: 0 buys in June, 1 in March, 2 never, 3 in
-    January. Loans: 0 owes until June, 1 until March. Days past due: 0 from June on, 1 in March."""
+    January. Days past due: 0 from June on, 1 in March."""
     tx, levels, late = list[str](), list[str](), list[str]()
     for i in range(PERSONS):
         kind = i % 4
@@ -47,10 +47,8 @@ def bank(folder: Path) -> None:
         for month in months(8, last):
             tx.append(f"t{i}{month},A{i},{month}-10,{5000 + i},代发工资,{payer}")
         levels.append(f"A{i},2025-09-01,{1000 + i},deposit")
-        bought, repaid = {0: "06", 1: "03", 2: "", 3: "01"}[kind], {0: "06", 1: "03"}.get(kind)
+        bought = {0: "06", 1: "03", 2: "", 3: "01"}[kind]
         levels += [f"A{i},2026-{bought}-05,500,wealth"] * (kind != 2)
-        levels.append(f"A{i},2025-09-01,9000,loan")
-        levels += [f"A{i},2026-{repaid}-05,0,loan"] * (kind < 2)
         for m, month in enumerate(months(11, 20), start=11):
             days = {0: 95 * (m >= 18), 1: 120 * (m == 15), 2: 20, 3: 0}[kind]
             late.append(f"p{i},{month}-28,{days}")
@@ -110,10 +108,6 @@ LATE = {"task": "default", "arrears": "bank.arrears", "past_due": 90}
             [(CUTS[0], "bought before the outcome", 60), (CUTS[1], "has it already", 120)],
         ),
         (
-            {"task": "dropped", "product": "loan"}, "loan dropped in months 2 to 4",
-            ({1}, {0}), ({0, 1, 2, 3}, {0, 2, 3}), [(CUTS[1], "does not have it", 60)],
-        ),
-        (
             {"task": "payroll"}, "payroll moved in months 2 to 4", ({1}, {0}),
             ({0, 1, 2, 3}, {0, 2}),
             # the firm of the third kind left as a whole; who stopped in March is judged no more
@@ -121,7 +115,7 @@ LATE = {"task": "default", "arrears": "bank.arrears", "past_due": 90}
              (CUTS[1], "the pay stopped before the outcome", 60)],
         ),
     ],
-    ids=["bought", "dropped", "payroll"],
+    ids=["bought", "payroll"],
 )  # fmt: skip
 def test_labels_are_of_what_happens_in_the_outcome(
     made: Path, label: dict[str, Any], column: str, ones: tuple[set[int], ...],
