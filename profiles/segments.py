@@ -22,6 +22,10 @@ _SAMPLE = 25_000  # centres move no further with more rows, the time does
 _SPOKEN = 0.35  # a centre nearer to the average than this, in deviations, is not worth a word
 _RARE = 0.15  # an indicator is named where its share is this far from that of all rows
 _FEATURES = 3
+_FAR = (
+    4.0  # a row further out, in deviations, is grouped as one there: else it is a group of its own
+)
+_SMALL = 0.01  # of all rows: a smaller group goes into the nearest
 _NO_WORSE = 1.02  # of squared distances: to stay with earlier segments is worth as much
 
 
@@ -80,7 +84,8 @@ def segments(
 
     Args:
         matrix: float64[rows, d]; a NaN counts as the column's mean.
-        k: at most so many segments; fewer if fewer rows differ.
+        k: at most so many segments; fewer if fewer rows differ, or one would hold less than a
+            hundredth of them.
         seed: drives the start of k-means and the sample of a table above 25,000 rows.
         names: d names as `federated.tables.encoding` writes them, for the descriptions.
         score: float64[rows]; segments are then numbered by falling mean score (NaN ignored)
@@ -160,6 +165,7 @@ def _cluster(standard: Floats, k: int, seed: int, start: Floats | None = None) -
     from sklearn.exceptions import ConvergenceWarning
 
     rows = len(standard)
+    standard = np.clip(standard, -_FAR, _FAR)
     sample = standard
     if rows > _SAMPLE:
         draw = np.argsort(np.random.PCG64(seed).random_raw(rows), kind="stable")[:_SAMPLE]
@@ -172,7 +178,17 @@ def _cluster(standard: Floats, k: int, seed: int, start: Floats | None = None) -
             again = KMeans(n_clusters=len(start), init=start, n_init=1).fit(sample)
             if again.inertia_ <= _NO_WORSE * model.inertia_:
                 model = again
-    _, code = np.unique(model.predict(standard), return_inverse=True)
+    distances = model.transform(standard)
+    code = distances.argmin(axis=1)
+    while True:
+        sizes = np.bincount(code, minlength=distances.shape[1])
+        small = np.flatnonzero((sizes > 0) & (sizes < _SMALL * rows))
+        if not len(small):
+            break
+        least = small[np.argmin(sizes[small])]
+        distances[:, least] = np.inf
+        code[code == least] = distances[code == least].argmin(axis=1)
+    _, code = np.unique(code, return_inverse=True)
     return np.asarray(code, np.int64)
 
 

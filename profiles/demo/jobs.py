@@ -333,6 +333,7 @@ def show_money(out: Path, *, lang: str = "") -> Path:
     flows = Flows.of(
         tables["bank.transactions"],
         accounts=accounts.rename_columns({"customer": "entity"}),
+        name="bank",
         inward=tuple(source["in"]),
         outward=tuple(source["out"]),
         columns={key: source[key] for key in ("id", "counterparty_name", "text")},

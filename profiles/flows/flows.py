@@ -78,6 +78,7 @@ class Flows:
         transactions: Any,
         *,
         accounts: Any = None,
+        name: str = "given",
         currency: str = "CNY",
         zone: str = "Asia/Shanghai",
         inward: tuple[str, ...] = (),
@@ -91,6 +92,7 @@ class Flows:
             transactions: a pandas DataFrame, an Arrow table or an Ibis table.
             accounts: one of the same kind with account, entity, kind, name, branch, opened, closed,
                 died, born, as far as they are known.
+            name: of whose money it is, for pages and errors.
             columns: what the columns of transactions are called where not as in the base model.
             inward, outward: codes of direction; without them the amount's sign says it.
             currency, zone: in which totals are told and days are counted.
@@ -114,7 +116,7 @@ class Flows:
             held = {str(c): str(c) for c in given["given.accounts"].columns}
             bound = Bound(where="accounts", table="given.accounts", columns=held)
         settings = FlowSettings(
-            name="given",
+            name=name,
             file=Path("given"),
             currency=currency,
             zone=zone,

@@ -71,6 +71,14 @@ def test_segments_of_few_or_equal_or_missing_values() -> None:
         segments(np.ones((2, 2)), 0, 7)
 
 
+def test_a_far_row_is_no_segment_of_its_own() -> None:
+    random = np.random.default_rng(5)
+    matrix = np.concatenate([random.normal(0, 1, (300, 2)), random.normal(6, 1, (300, 2))])
+    matrix[7] = 1e6, -1e6
+    found = segments(matrix, 4, 7, NAMES[:2])
+    assert min(found.sizes) >= 6 and sum(found.sizes) == 600 and len(found.sizes) > 1
+
+
 def test_reasons_are_the_largest_contributions() -> None:
     matrix = np.array([[2.0, -1.0, 1.0, 0.1, 1.0], [-2.0, 1.0, 0.0, -0.1, 0.0]])
     names = ["balance", "inflow_trend", "channel=branch", "age", "channel=post"]
