@@ -22,6 +22,7 @@ from federated.keys.keyfile import save_keys
 from federated.keys.party_keys import PartyKeys
 from federated.keys.peers import Peers
 from federated.node.home import NodeHome
+from federated.store.files import locked
 from tests.unit.test_officer import IDS, contract, request
 
 ROOT = Path(__file__).parents[2]
@@ -86,3 +87,18 @@ def test_a_group_reads_and_decides_and_sees_no_more(home: NodeHome) -> None:
     for name in ("keys", "node.key", "jobs"):
         if (home.path / name).exists():
             assert (home.path / name).stat().st_mode & 0o077 == 0
+
+
+def test_what_root_leaves_is_the_nodes(home: NodeHome) -> None:
+    """Root is the second pair of eyes; a lock that `show` makes must not shut the node out."""
+    for path in (home.path, *home.path.rglob("*")):
+        os.chown(path, ANN, ANN)
+    shutil.rmtree(home.releases, ignore_errors=True)
+    say(home, "show", "0101")
+    say(home, "approve", "0101")
+    with locked(home.releases / ".lock"):
+        pass
+    made = [home.releases, home.releases / ".lock"]
+    assert {path.stat().st_uid for path in made} == {ANN}
+    (word,) = home.desk.glob("*.decision.*")
+    assert word.stat().st_uid == 0  # whose word it is
