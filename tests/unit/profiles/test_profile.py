@@ -76,7 +76,9 @@ def test_a_far_row_is_no_segment_of_its_own() -> None:
     matrix = np.concatenate([random.normal(0, 1, (300, 2)), random.normal(6, 1, (300, 2))])
     matrix[7] = 1e6, -1e6
     found = segments(matrix, 4, 7, NAMES[:2])
-    assert min(found.sizes) >= 6 and sum(found.sizes) == 600 and len(found.sizes) > 1
+    assert min(found.sizes) >= 6
+    assert sum(found.sizes) == 600
+    assert len(found.sizes) > 1
 
 
 def test_reasons_are_the_largest_contributions() -> None:
