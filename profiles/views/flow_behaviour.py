@@ -73,7 +73,8 @@ def build(known: Known) -> Any:
     rows = known.rows.filter(known.last(YEAR))
     found = _sums(known, rows)
     for beside in (_counterparties(rows), _leaks(known), _breaks(known)):
-        joined = beside.rename(of="entity")
+        # narrow, and kept: of what is nested PostgreSQL expects one row, and goes through all of it
+        joined = known.keep(beside, "beside").rename(of="entity")
         found = found.left_join(joined, found.entity == joined.of).drop("of")
     found = found.mutate(leak_ratio_90d=among(found.leaked, found.inflow_minor))
     return found.drop("leaked", "inflow_minor")

@@ -90,7 +90,10 @@ def feature_frame(flows: Flows, names: Sequence[str], cut_off: dt.date, kind: st
     )  # fmt: skip
     found = _entities(seen)
     for view in views:
-        part = view.build(seen).rename(of="entity")
+        part = view.build(seen)
+        if then.engine.connection.name != "duckdb":  # others plan badly, or long, what is nested
+            part = then.stored(part, "view")
+        part = part.rename(of="entity")
         found = found.left_join(part, found.entity == part.of).drop("of")
     told = {}
     for column in columns_of([view.name for view in views], kind):
