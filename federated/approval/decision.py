@@ -68,6 +68,8 @@ class Decision:
     """Yes or no, by whom ("rule auto-1", an officer's name) and why.
 
     `words` are officers' signed words; `listed` is the list, signed by the party, that names them.
+    `noted` is what else the ledger keeps: `releases`, by officers, of models that rows are to be
+    scored by; `asker`, who had this party propose it, if he signed that.
     """
 
     approved: bool
@@ -75,11 +77,14 @@ class Decision:
     why: str = ""
     words: tuple[dict[str, Any], ...] = ()
     listed: dict[str, Any] | None = None
+    noted: dict[str, Any] = field(default_factory=dict)
 
     @property
     def signed(self) -> dict[str, Any]:
         """What a ledger line holds of signatures: nothing where officers have no keys."""
-        return {"words": list(self.words), "officers": self.listed} if self.words else {}
+        found: dict[str, Any] = {"words": list(self.words)} if self.words else {}
+        listed = {"officers": self.listed} if self.listed else {}
+        return found | listed | self.noted
 
     def enforce(self) -> None:
         """Raise `Declined` if the answer is no."""

@@ -40,7 +40,7 @@ from federated.keys.officers import OfficerKey, Person
 from federated.store.files import make_folder, write_atomic
 from psi.protocol import InputError, MisuseError, PeerError, Refused
 
-__all__ = ["Inbox", "Waiting", "Word", "user_name"]
+__all__ = ["Inbox", "Waiting", "Word", "owned_json", "user_name"]
 
 _LARGEST = 1 << 20
 
@@ -231,7 +231,7 @@ class Inbox:
     @property
     def paused(self) -> dict[str, Any] | None:
         """Why, by whom and since when no new job is taken; None if jobs are taken."""
-        found = _json(self.folder / "paused")
+        found = owned_json(self.folder / "paused")
         return None if found is None else found[0]
 
     # reading
@@ -240,7 +240,7 @@ class Inbox:
         return self.folder / f"{session.hex()}.{kind}"
 
     def _read(self, file: Path) -> Waiting:
-        found = _json(file)
+        found = owned_json(file)
         try:
             data, user = found or ({}, 0)
             session = bytes.fromhex(str(data["session"]))
@@ -260,7 +260,7 @@ class Inbox:
 
     def _words(self, session: bytes) -> Iterator[Word]:
         for file in self.folder.glob(f"{session.hex()}.decision.*"):
-            found = _json(file)
+            found = owned_json(file)
             if found is None:
                 continue
             data, user = found
@@ -271,7 +271,7 @@ class Inbox:
                 raise InputError(f"{file.name}: malformed", hint="remove it") from None
 
 
-def _json(file: Path) -> tuple[dict[str, Any], int] | None:
+def owned_json(file: Path) -> tuple[dict[str, Any], int] | None:
     """What a file holds and who owns it; links are not followed. None if there is no file."""
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from federated.approval.inbox import Inbox
 from federated.approval.policy import RULE_DAYS, Policy, Rule
 from federated.approval.policy_file import load_policy
 from federated.approval.quota import Quota
+from federated.approval.released import released_parts
 from federated.approval.words import Waiting, Word, user_name
 from federated.contract.terms import Contract
 from federated.keys.officers import OfficerList, Person, check_word, load_officers
 from federated.keys.peers import Peers
+from federated.scoring.release import Release
 from federated.store.files import locked
 from federated.tables.source import Source
 from psi.protocol import Declined, FedprofileError, Refused
@@ -174,6 +176,18 @@ class NodeDecider:
 
     def decide(self, request: Request, stop: threading.Event) -> Decision:
         """By policy, by rule, or by an officer, however long that takes."""
+        decision, releases = self._decision(request, stop), tuple[Release, ...]()
+        if decision.approved:
+            try:
+                releases = self._releases(request.contract, self.policy())
+            except Declined as no:  # withdrawn while an officer was asked
+                return Decision(False, "policy", no.message)
+        noted: dict[str, Any] = {"releases": list(releases)} if releases else {}
+        noted |= {"asker": asdict(self.asker)} if self.asker else {}
+        listed = self._plain_list() if decision.words or releases else None
+        return replace(decision, listed=listed, noted=noted)
+
+    def _decision(self, request: Request, stop: threading.Event) -> Decision:
         contract = request.contract
         me, own = contract.party(self.name), contract.proposer == self.name
         try:
@@ -183,6 +197,7 @@ class NodeDecider:
                 raise Declined("this party is paused", hint="fedprofile node unpause")
             self._check_peers(contract)
             policy.approve(contract, me, self.source)
+            self._releases(contract, policy)
             Quota(self.home / "quota.json", self.clock).foresee(contract, policy)
         except Declined as no:
             return Decision(False, "policy", no.message)
@@ -231,9 +246,17 @@ class NodeDecider:
         policy, me = self.policy(), contract.party(self.name)
         self._check_peers(contract)
         policy.approve(contract, me, self.source)
+        self._releases(contract, policy)
         if not self.inbox(policy).spend(bytes.fromhex(contract.nonce)):
             raise Declined("no approval counts for this session: it is spent on another, or gone")
         Quota(self.home / "quota.json", self.clock).take(contract, policy, me.rows)
+
+    def _releases(self, contract: Contract, policy: Policy) -> tuple[Release, ...]:
+        """Those of the models a contract scores by, where they have to be. Raises `Declined`."""
+        if not (policy.models.released and contract.score):
+            return ()
+        me = contract.party(self.name)
+        return released_parts(self.home, contract, me, self.listed(), self.clock())
 
     def _check_peers(self, contract: Contract) -> None:
         """Raise `Declined` unless the key of every other party is confirmed here, now."""
@@ -274,7 +297,7 @@ class NodeDecider:
                 decision, session = found[0].decision, found[1]
                 if not decision.approved:  # an approval is spent by the signature, in `check`
                     inbox.use(session, request.session)
-                return replace(decision, listed=self._plain_list())
+                return decision
             if not told:
                 told = True
                 eyes = (

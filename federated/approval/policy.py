@@ -40,7 +40,7 @@ from psi.align import PROTOCOLS
 from psi.protocol import Declined, JobError
 
 __all__ = ["ANY", "DAYS", "ONE_PROCESS", "RULE_DAYS"]
-__all__ += ["Limits", "Officers", "Policy", "Proposals", "Retention", "Rule"]
+__all__ += ["Limits", "Models", "Officers", "Policy", "Proposals", "Retention", "Rule"]
 
 ANY = ("*",)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -126,6 +126,14 @@ class Officers:
 
 
 @dataclass(frozen=True)
+class Models:
+    """Of models rows are scored by. `released`: only by those that officers of this party have
+    released, others than who had them trained."""
+
+    released: bool = False
+
+
+@dataclass(frozen=True)
 class Retention:
     """For how many days a node keeps requests with their decisions, folders of ended jobs, and who
     was in a job; `by_timer`: whether the node itself removes what is older, once an hour."""
@@ -202,6 +210,7 @@ class Policy:
     proposals: Proposals = Proposals()
     limits: Limits = Limits()
     officers: Officers = Officers()
+    models: Models = Models()
     retention: Retention = Retention()
     releases: ReleaseLimits = field(default_factory=ReleaseLimits)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

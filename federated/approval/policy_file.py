@@ -19,6 +19,7 @@ from federated.approval.policy import (
     RULE_DAYS,
     STEPS,
     Limits,
+    Models,
     Officers,
     Policy,
     Proposals,
@@ -86,6 +87,10 @@ approvals = 1                 # how many officers must approve
 wait_hours = 72               # a proposal that nobody decides on is refused after so long
 four_eyes = true              # who proposes a job of this party's own may not approve it
 
+[models]                      # by which rows are scored
+released = false              # true: by those alone that an officer with a key of his own has
+                              # released, another than who had them trained
+
 [releases]                    # what one receiver may learn, over a contract and all before it
 row_share = 0.4               # bits told of a row, as a share of those that it holds
 row_left = 7                  # and so many of them stay untold at least
@@ -130,6 +135,7 @@ def load_policy(path: Path) -> Policy:
         proposals=proposals,
         limits=_limits(root.table("limits") or TomlSection(path.name, "[limits]", {})),
         officers=_officers(root.table("officers") or TomlSection(path.name, "[officers]", {})),
+        models=_models(root.table("models") or TomlSection(path.name, "[models]", {})),
         retention=_retention(root.table("retention") or TomlSection(path.name, "[retention]", {})),
         releases=read_release_limits(root.table("releases"), proposals.purposes),
         columns=columns,
@@ -239,6 +245,12 @@ def _officers(section: TomlSection) -> Officers:
         section.flag("four_eyes", default.four_eyes),
         section.integer("approvals", default.approvals, 1, 9),
     )
+    section.done()
+    return found
+
+
+def _models(section: TomlSection) -> Models:
+    found = Models(section.flag("released", Models().released))
     section.done()
     return found
 

@@ -40,6 +40,12 @@ def in_words(policy: Policy) -> list[str]:
         f"from {MANY_ROWS:,} rows on; without noise {limits.sums_a_row:g} for each row at most",
         *_releases(policy),
         f"columns that nothing is said about: {policy.unlisted}",
+        "rows are scored by "
+        + (
+            "models that this party's officers have released, others than who had them trained"
+            if policy.models.released
+            else "any model that is kept here, whether its maker alone has looked at it or others"
+        ),
     ]
     lines += [_rule(rule) for rule in policy.rules] or ["no rule approves anything by itself"]
     who = ", ".join(officers.users) or "whoever may write to the desk"

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from federated.cli.group import Group
+from federated.cli.model_release import release, released_words
 
 if TYPE_CHECKING:
+    from federated.node.home import NodeHome
     from federated.scoring.model_file import ModelPart
     from federated.scoring.store import ModelStore
 
-__all__ = ["app", "store_of"]
+__all__ = ["app", "party_home", "store_of"]
 
 app = typer.Typer(
     cls=Group,
@@ -41,7 +43,6 @@ def store_of(home: Path | None, models: Path | None) -> ModelStore:
         InputError: no party's folder.
         MisuseError: both are given.
     """
-    from federated.node.home import NodeHome
     from federated.scoring.store import ModelStore
     from psi.protocol import InputError, MisuseError
 
@@ -54,6 +55,14 @@ def store_of(home: Path | None, models: Path | None) -> ModelStore:
                 hint="a run on one machine keeps models/PARTY beside its tables.toml",
             )
         return ModelStore(models)
+    return ModelStore(party_home(home).models)
+
+
+def party_home(home: Path | None) -> NodeHome:
+    """The folder of a node, or of a hub's own party. Raises `InputError` where there is none."""
+    from federated.node.home import NodeHome
+    from psi.protocol import InputError
+
     place = home or NODE
     if home is None and not place.exists():
         raise InputError(
@@ -62,7 +71,7 @@ def store_of(home: Path | None, models: Path | None) -> ModelStore:
             "--models models/PARTY, beside its tables.toml",
         )
     party = place / "party"  # a hub's own
-    return ModelStore(NodeHome.open(party if party.is_dir() else place).models)
+    return NodeHome.open(party if party.is_dir() else place)
 
 
 @app.command("ls")
@@ -94,12 +103,15 @@ def show(
     home: Home = None,
     models: Models = None,
 ) -> None:
-    """Print a model's card, what each own column weighs, and this party's own numbers."""
+    """Print a model's card, who has released it, what own columns weigh, and own numbers."""
     from federated.cli.lists import print_rows
     from federated.scoring.card import card, importance, numbers
 
     part = store_of(home, models).find(model)
-    print_rows(("", ""), card(part), longest=2000)
+    lines = card(part)
+    if models is None:
+        lines.append(("released", released_words(party_home(home), part)))
+    print_rows(("", ""), lines, longest=2000)
     typer.echo()
     print_rows(("column", "weighs"), [(name, f"{size:.4g}") for name, size in importance(part)])
     typer.echo()
@@ -141,16 +153,23 @@ def rm(
 ) -> None:
     """Remove this party's part of models: nobody scores rows of its tables by them any more.
 
-    The other parties keep theirs, and a backup has what was kept then. What trainings and scorings
-    have told stays in ledgers, and counted. There is no way back.
+    Its releases go with it. The other parties keep their parts, and a backup has what was kept
+    then. What trainings and scorings have told stays in ledgers, and counted. There is no way back.
     """
+    from federated.approval.released import remove_releases
+
     store = store_of(home, models)
     going = list(dict.fromkeys(store.the_only(named) for named in model))  # all, or none
     lines = [_gone(store, name) for name in going]
     for name, line in zip(going, lines, strict=True):
         if not dry_run:
+            if models is None:
+                remove_releases(party_home(home).path, name)
             store.remove(name)
         typer.echo(f"{line}: {'would be removed' if dry_run else 'removed'}")
+
+
+app.command("release")(release)
 
 
 def _gone(store: ModelStore, name: str) -> str:
@@ -190,7 +209,9 @@ def _json(part: ModelPart) -> str:
     heads, rows = numbers(part)
     whole = {
         **_head(part),
+        "party": part.party,
         "hash": part.digest,
+        "run": part.run,
         "card": dict(card(part)),
         "measured": dict(part.card),
         "columns": dict(part.types),

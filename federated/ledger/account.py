@@ -19,6 +19,7 @@ from federated.contract.terms import Contract, verify_signatures
 from federated.keys.officers import OfficerList, check_word
 from federated.keys.party_keys import Identity
 from federated.ledger.lines import FORMAT, START, Head, check_head, line_digest, parse_lines
+from federated.scoring.release import check_release
 from federated.store.plain import canonical, from_canonical
 from psi.protocol import FedprofileError, InputError, PeerError
 
@@ -246,10 +247,10 @@ def _check_words(account: Account) -> None:
     """Officers' own signatures, by keys that the owner's list names, on what the contract asks."""
     for number, line in account.of_kind("approved", "refused"):
         body = line["body"]
-        if "words" not in body:
-            continue
         try:
-            _check_signed_words(account, body, line["kind"] == "approved")
+            if "words" in body:
+                _check_signed_words(account, body, line["kind"] == "approved")
+            _check_releases(account, body)
         except (FedprofileError, KeyError, ValueError, TypeError, AttributeError) as error:
             why = error.message if isinstance(error, FedprofileError) else "malformed"
             account.note(number, f"the officers' words do not hold: {why}")
@@ -268,6 +269,22 @@ def _check_signed_words(account: Account, body: Line, approved: bool) -> None:
     signed = account.contract
     if approved and signed and derived(draft, signed, complete) != signed:
         raise PeerError("the contract is not what the draft comes to")
+
+
+def _check_releases(account: Account, body: Line) -> None:
+    """Of the models that the contract scores by: each by an officer whom the list names."""
+    if "releases" not in body:
+        return
+    listed = OfficerList.from_plain(body["officers"], account.parties[account.name])
+    signed = account.contract
+    for release in body["releases"]:
+        check_release(release, listed)
+        if signed is None:
+            continue
+        mine = signed.party(account.name).parts
+        parts = dict(zip((t.model for t in signed.score), mine, strict=False))
+        if parts.get(release["model"]) != release["digest"]:
+            raise PeerError("a release is of another model than the contract scores by")
 
 
 def _check_heads(account: Account) -> None:

@@ -73,7 +73,8 @@ def _quality(part: ModelPart) -> str:
     if "auc" not in about:
         why = "no rows were held out" if part.answers.classes else "see the training's report"
         return f"not measured here: {why}"
-    ends = f" ({about['auc_low']:.3f} to {about['auc_high']:.3f})" * ("auc_low" in about)
+    both = [about[name] for name in ("auc_low", "auc_high") if name in about]
+    ends = f" ({both[0]:.3f} to {both[1]:.3f})" if len(both) > 1 else ""
     return f"AUC {about['auc']:.3f}{ends} on {about['held_out_rows']:,} rows held out"
 
 
