@@ -78,7 +78,8 @@ class Release:
     `rounded`: of all records together, so that one of them hardly moves what is told: such answers
     are not compared with others. `label_bits`: of the receiver's label, told to a partner, the most
     that all sums of one of the partner's columns tell of one record's (`kinds.label`). `besides`:
-    of the `bits` those that coarser numbers would tell as well.
+    of the `bits` those that coarser numbers would tell as well. `instead`: other terms, as a job
+    file has them, and the bits of a row that they would tell, in the order to be named.
     """
 
     step: str
@@ -92,6 +93,7 @@ class Release:
     rounded: bool = False
     label_bits: float = 0.0
     besides: float = 0.0
+    instead: tuple[tuple[str, float], ...] = ()
 
     def edges(self, column: str) -> set[str]:
         """The thresholds of one column."""

@@ -36,7 +36,7 @@ from federated.releases.limits import ReleaseLimits
 from psi.protocol import Declined
 
 __all__ = ["Earlier", "Holds", "OverBudget", "allowed_bits", "check_bits", "check_counts"]
-__all__ += ["passing_row_bits", "passing_score_bits"]
+__all__ += ["passing_instead", "passing_row_bits", "passing_score_bits"]
 
 DAY = 24 * 3600
 _TENTH = MICRO // 10
@@ -305,6 +305,20 @@ def passing_score_bits(scores: Sequence[Release], left: int) -> int:
     return 0
 
 
+def passing_instead(asked: Sequence[Release], left: int) -> str:
+    """The first of other terms with which releases come to no more than is left; "" for none.
+
+    Args:
+        asked: releases, of which some say what would tell less.
+        left: bits of a row that may be told still, in millionths, with all that these ask.
+    """
+    for words in dict.fromkeys(words for release in asked for words, _ in release.instead):
+        told = (dict(release.instead).get(words, release.bits) for release in asked)
+        if sum(map(micro, told)) <= left:
+            return words
+    return ""
+
+
 def passing_row_bits(asked: Sequence[Release], left: int) -> int:
     """The most `row_bits` with which trainings that have them come to no more than is left.
 
@@ -335,6 +349,8 @@ def _would_pass(
         yield f"score_bits = {bits}"
     touching = [r for r in weighing if columns.intersection(r.columns)]
     others = mine - sum(micro(release.bits) for release in touching)
+    if not bits and (words := passing_instead(touching, most - others - worst)):
+        yield words
     if bits := passing_row_bits(touching, most - others - worst):
         yield f"row_bits = {bits}"
     if mine > most:

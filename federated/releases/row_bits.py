@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.releases.book import MICRO
-from federated.releases.budget import allowed_bits, passing_row_bits, passing_score_bits
+from federated.releases.budget import (
+    allowed_bits,
+    passing_instead,
+    passing_row_bits,
+    passing_score_bits,
+)
 from federated.releases.insider import insider_share
 from federated.releases.limits import ReleaseLimits
 
@@ -27,6 +32,7 @@ class RowBits:
     before of some row, by releases that touch one of the `columns`; `held` what a row holds in
     these, `allowed` what may be told in all. `passing`: the finest `score_bits` with which all
     would be within that, `levels` the most `row_bits`; 0 where none is, or nothing is too much.
+    `instead`: other terms with which all would be, in words.
     """
 
     party: str
@@ -38,6 +44,7 @@ class RowBits:
     allowed: float | None = None
     passing: int = 0
     levels: int = 0
+    instead: str = ""
 
     @property
     def total(self) -> float:
@@ -65,12 +72,14 @@ def row_bits(
     columns = tuple(dict.fromkeys(c for release in weighed for c in release.columns))
     asked = sum(release.bits for release in weighed)
     allowed = allowed_bits(limits, held) / MICRO if limits and held is not None else None
-    passing = levels = 0
+    passing, levels, instead = 0, 0, ""
     if allowed is not None and asked + (told or 0.0) > allowed:
         scores = [release for release in weighed if release.vectors]
         rest = asked - sum(release.bits for release in scores) + (told or 0.0)
         passing = passing_score_bits(scores, math.floor((allowed - rest) * MICRO))
-        levels = passing_row_bits(weighed, math.floor((allowed - (told or 0.0)) * MICRO))
+        left = math.floor((allowed - (told or 0.0)) * MICRO)
+        levels = passing_row_bits(weighed, left)
+        instead = "" if passing else passing_instead(weighed, left)
     return RowBits(
         party=party,
         receiver=contract.receiver,
@@ -81,6 +90,7 @@ def row_bits(
         allowed=allowed,
         passing=passing,
         levels=levels,
+        instead=instead,
     )
 
 
@@ -98,9 +108,10 @@ def row_words(row: RowBits) -> list[str]:
         lines.append(_insider(row.share))
     if row.allowed is not None and row.total > row.allowed:
         both = {"score_bits": row.passing, "row_bits": row.levels}
-        named = " or ".join(f"{key} = {most}" for key, most in both.items() if most)
-        instead = f": {named} would pass" * bool(named)
-        lines.append(f"rows of which more would be told are refused{instead}")
+        named = [f"{key} = {most}" for key, most in both.items() if most]
+        named += [row.instead] if row.instead else []
+        passes = " or ".join(named) or "nothing"
+        lines.append(f"rows of which more would be told are refused: {passes} would pass")
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from dataclasses import replace
@@ -16,13 +17,14 @@ from typer.testing import CliRunner
 
 from federated.approval.decision import Request
 from federated.contract.parts import Release
+from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
 from federated.node.row_bits import row_bits_of
 from federated.regression import told_bits
 from federated.releases.book import MICRO
-from federated.releases.budget import passing_score_bits
+from federated.releases.budget import OverBudget, check_bits, passing_score_bits
 from federated.releases.learned import note_learned
 from federated.releases.limits import ReleaseLimits
 from federated.releases.memory import Releases
@@ -110,7 +112,41 @@ def test_from_the_contract_alone(asked: Contract) -> None:
     assert row_words(decided)[4:] == [f"{refused}: score_bits = 1 would pass"]
     none = row_bits(asked, "bureau", told=2.5, held=10.0, limits=ReleaseLimits())
     assert none is not None
-    assert row_words(none)[4:] == [refused]
+    assert row_words(none)[4:] == [f"{refused}: nothing would pass"]
+    counts = row_bits(asked, "bureau", told=2.2, held=10.0, limits=ReleaseLimits())
+    assert counts is not None
+    assert row_words(counts)[4:] == [f"{refused}: score_bits = 0 would pass"]
+
+
+@pytest.mark.parametrize(
+    ("held", "finest", "named"),
+    [
+        (11.3, 3, "[[target]] score_bits = 2"),
+        (9.5, 3, "[[target]] score_bits = 0"),
+        (9.4, 0, 'score_bits = 1 and tells = "scores"'),
+        (8.0, 3, "nothing"),
+    ],
+)
+def test_of_a_told_list_the_terms_that_pass_are_named(
+    asked: Contract, held: float, finest: int, named: str
+) -> None:
+    (train,) = asked.train
+    counted = replace(train, score_bits=0, listed=300, listed_bits=finest)
+    limits, job = ReleaseLimits(), replace(asked, train=(counted,))
+    row = row_bits(job, "bureau", held=held, limits=limits)
+    assert row is not None
+    assert row_words(row)[-1].endswith(f": {named} would pass")
+    if named.startswith("[["):
+        bits = int(named[-1])
+        for told, over in ((bits, False), (bits + 1, True)):
+            changed = replace(asked, train=(replace(counted, listed_bits=told),))
+            again = row_bits(changed, "bureau", held=held, limits=limits)
+            assert again is not None
+            assert again.allowed is not None
+            assert (again.total > again.allowed) == over
+    (asks,) = (r for r in planned(job, "bureau") if r.bits)
+    with pytest.raises(OverBudget, match=re.escape(f"; {named} would pass")):
+        check_bits("bureau.people", limits, lambda _: held, [asks], [], [], 0.0)
 
 
 def test_the_score_bits_that_a_plan_names_pass_and_finer_ones_do_not(asked: Contract) -> None:

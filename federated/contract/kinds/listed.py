@@ -5,6 +5,8 @@ Its terms are `TrainTerms.listed`, the length of the list, 0 for none: rows have
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from federated.contract.kinds.train import AUTO, TrainTerms
@@ -18,14 +20,14 @@ from federated.counted import (
     answer_bits,
     list_noise,
 )
-from federated.regression import counted_bits
+from federated.regression import counted_bits, told_bits
 from psi.protocol import PeerError
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
 __all__ = ["check_listed", "list_bits", "list_guard", "list_limit", "listed_end", "listed_words"]
-__all__ += ["noise_of_list"]
+__all__ += ["instead_of_list", "noise_of_list"]
 
 
 def check_listed(terms: TrainTerms) -> None:
@@ -46,6 +48,14 @@ def list_bits(terms: TrainTerms) -> float:
     if not terms.listed:
         return 0.0
     return answer_bits(terms.listed_bits) + counted_bits(noise_of_list(terms))
+
+
+def instead_of_list(terms: TrainTerms, counts: float) -> Iterator[tuple[str, float]]:
+    """What would tell fewer bits of a record, and how many; `counts` are those of its training."""
+    for bits in range(terms.listed_bits - 1, -1, -1):
+        coarser = replace(terms, listed_bits=bits)
+        yield f"[[target]] score_bits = {bits}", counts + list_bits(coarser)
+    yield 'score_bits = 1 and tells = "scores"', told_bits(1)
 
 
 def listed_end(terms: TrainTerms) -> str:

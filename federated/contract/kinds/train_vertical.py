@@ -13,6 +13,7 @@ from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.label import label_guard, of_label, regression_bits
 from federated.contract.kinds.listed import (
     check_listed,
+    instead_of_list,
     list_bits,
     list_guard,
     list_limit,
@@ -39,7 +40,7 @@ from federated.contract.kinds.train import (
 from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, REPEATED, joined_rows
 from federated.counted.grid import BINS, CLASSES, LANES, MOST_POINTS
-from federated.models import LINEAR, MODELS
+from federated.models import LINEAR, LOGISTIC, MODELS
 from federated.regression import (
     FINEST_SCORES,
     MANY_ROWS,
@@ -163,6 +164,7 @@ class TrainVertical(Kind[TrainTerms]):
                     vectors=int(terms.score_bits > 0),
                     known=contract.known,
                     rounded=not terms.score_bits,
+                    instead=tuple(_instead(contract, terms)),
                 )
 
     def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
@@ -221,6 +223,15 @@ def row_bits_of(terms: TrainTerms) -> float:
     if terms.score_bits:
         return told_bits(terms.score_bits)
     return _count_bits(terms) + list_bits(terms)
+
+
+def _instead(contract: Contract, terms: TrainTerms) -> Iterator[tuple[str, float]]:
+    """Other terms that tell less of a row, and how much: coarser scores a budget knows itself."""
+    if terms.listed:
+        yield from instead_of_list(terms, _count_bits(terms))
+    alone = len(terms.partners) == 1 and not contract.joins(terms.partners[0])
+    if terms.score_bits and alone and terms.model == LOGISTIC.name:
+        yield "score_bits = 0", _count_bits(terms)
 
 
 def _count_bits(terms: TrainTerms) -> float:
