@@ -102,7 +102,8 @@ def column_hint(column: str, known: Sequence[str]) -> str:
                     f'the fields are divided by another mark: set delimiter = "{shown}" in '
                     "tables.toml"
                 )
-    if any(unicodedata.category(letter) in ("Cc", "Co", "Cn") for name in known for letter in name):
+    letters = set("".join(known)) - {"\t"}
+    if any(unicodedata.category(letter) in ("Cc", "Co", "Cn") for letter in letters):
         return "its first line holds characters that no name has: see encoding in tables.toml"
     if any(re.fullmatch(_VALUE, part) for name in known for part in re.split(r"[;,\t|]", name)):
         # names that are values are somebody's row, which no error shows

@@ -26,10 +26,10 @@ from federated.node.health import Health, Measure, text_format
 from federated.wire.hub_home import HubHome
 from psi.protocol import EnvironmentFailed, MisuseError
 from tests.e2e.hub_world import free_port
-from tests.unit.states.conftest import scene
+from tests.unit.states.conftest import called, scene
 from tests.unit.states.scene import Scene
 
-__all__ = ["scene"]
+__all__ = ["called", "scene"]
 
 LINE = re.compile(r'fedprofile_node_\w+(\{\w+="[\w-]+"\})? -?[\d.]+(e[+-]?\d+)?')
 
