@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +28,7 @@ from federated.tables.basis import BasisAsked
 from federated.tables.kept_tables import Extract, KeptTables
 from federated.tables.matrix import numeric_matrix
 from federated.tables.source import Source
+from profiles.at_branch import at_branch
 from profiles.campaign.control import ControlGroup
 from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
 from profiles.exclusion.consent import admission_of
@@ -85,21 +86,7 @@ def branch_job(job: Job, party: str, model: RowsModel) -> Job:
             f"the model of {model.task!r} is of another task, label, features or parties than "
             f"{job.file}"
         )
-
-    def own(table: str) -> str:
-        return f"{party}.{table.split('.', 1)[1]}" if table else ""
-
-    return replace(
-        job,
-        receiver=party,
-        parties=tuple(replace(each, keys=((job.profile.facts[0],),)) for each in job.parties),
-        trains=(replace(train, split="vertical", label_party=party, test_table=""),),
-        targets=tuple(
-            replace(t, managers=own(t.managers), history=own(t.history), effects=own(t.effects))
-            for t in job.targets
-        ),
-        excludes=tuple(replace(rule, table=own(rule.table)) for rule in job.excludes),
-    )
+    return at_branch(job, party)
 
 
 @contextmanager

@@ -94,6 +94,11 @@ def check_job(job: Job) -> None:
     _check_offers(job)
     _check_trains(job)
     _check_label(job)
+    if job.horizontal and job.targets and not job.profile.facts:
+        raise JobError(
+            f"{job.file}: [profile] facts: none found, one needed with [[target]]",
+            hint="the first names the customer: a horizontal job has no keys",
+        )
     if job.horizontal and len({party.features for party in job.parties}) != 1:
         raise JobError(
             f"{job.file}: [[party]] features: a horizontal job needs the same everywhere"

@@ -29,6 +29,7 @@ from federated.tables.admitted import AdmittedTables
 from federated.tables.basis import Admission
 from federated.tables.column_report import ColumnTaken, columns_taken
 from federated.tables.source import FileSource, Source
+from profiles.at_branch import at_branch
 from profiles.exclusion.left_out import Reason
 from profiles.fits import unnamed_branches, with_categories
 from profiles.job import Job
@@ -71,8 +72,9 @@ class Plan:
     looked at; those of the parties that are `elsewhere` were not, and are taken to have `rows` and
     numbers in all columns. `left_out` counts rows without a lawful basis, by table and reason;
     `lists` say of each list how many may be on it and why others may not, where the receiver's
-    table is at hand; `unnamed` by which columns leads could go to managers, where the job names
-    none; `origins` in which file each key stands, where there are several.
+    table is at hand (of a horizontal job the lists that it may make of its own rows); `unnamed` by
+    which columns leads could go to managers, where the job names none; `origins` in which file each
+    key stands, where there are several.
     """
 
     job: str
@@ -142,8 +144,10 @@ def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
     elsewhere = _elsewhere(job, source)
     seen = None if source is None else admitted(job, source)
     source = seen
-    if source is not None and job.receiver not in elsewhere:
-        check_own(job, source)
+    lister = at_branch(job, job.receiver) if job.horizontal and job.profile.facts else job
+    own = None if job.receiver in elsewhere or lister.horizontal else seen
+    if own is not None:
+        check_own(lister, own)
     contract = _with_facts(job, source, elsewhere, rows)
     contract, protocol, why = _completed(contract)
     taken = max((contract.party(name).rows for name in elsewhere), default=0)
@@ -163,8 +167,8 @@ def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
         instead=sums_instead(contract, MeasuredRates()),
         tables=() if source is None else _tables(job, source, elsewhere),
         origins=dict(job.origins) if len(set(job.origins.values())) > 1 else {},
-        lists=() if seen is None or job.receiver in elsewhere else _lists(job, seen),
-        unnamed={} if seen is None or job.receiver in elsewhere else unnamed_branches(job, seen),
+        lists=() if own is None else _lists(lister, own),
+        unnamed={} if own is None else unnamed_branches(lister, own),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
         rows=taken if elsewhere else None,
         elsewhere=elsewhere,

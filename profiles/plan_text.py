@@ -133,7 +133,13 @@ def _origins(plan: Plan) -> list[str]:
 
 def _lists(plan: Plan) -> list[str]:
     """Who may be on each list today, and why others may not."""
-    lines = ["", "Who may be on a list, as the tables are today"] if plan.lists else []
+    if not plan.lists:
+        return []
+    lines = ["", "Who may be on a list, as the tables are today"]
+    if any(train.split == "horizontal" for train in plan.contract.train):
+        lines.append(
+            "  of the receiver's own rows: each party's `fedprofile branch` writes its lists"
+        )
     for product, may, reasons in plan.lists:
         lines.append(f"  {plain(product)}: {may:,}")
         lines += [f"    not, {r.stage}: {plain(r.words, 200)}  {r.people:,}" for r in reasons]

@@ -58,7 +58,8 @@ def preflight(
         )
     if not all(found.keys for found in bound):
         raise JobError(
-            f"{job}: no [[party]] keys to check", hint="a horizontal job matches no rows"
+            f"{job}: no [[party]] keys to check",
+            hint="a horizontal job matches no rows: fedprofile plan --tables looks at its columns",
         )
     reports = []
     for found in bound:

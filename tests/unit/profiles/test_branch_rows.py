@@ -18,8 +18,10 @@ from profiles import run_job
 from profiles.branch_rows import branch_job, copied
 from profiles.cli import app
 from profiles.job import Job
+from profiles.plan import planned
+from profiles.plan_text import in_text
 from profiles.tables import open_tables
-from psi.protocol.errors import FedprofileError, InputError, MisuseError
+from psi.protocol.errors import FedprofileError, InputError, JobError, MisuseError
 
 JOB = """
 [job]
@@ -152,6 +154,20 @@ def test_a_report_in_chinese_and_values_that_are_missing(world: Path) -> None:
     page = (out / "report.html").read_text()
     assert 'lang="zh' in page
     assert "have no score" not in page
+
+
+def test_a_plan_says_who_may_be_on_a_list_of_the_receivers_own_rows(world: Path) -> None:
+    job = Job.load(world / "job.toml")
+    found = planned(job, open_tables(world / "both.toml"))
+    ((product, may, reasons),) = found.lists
+    people = pd.read_parquet(world / "people-north.parquet")
+    known = int((people.left.fillna(0) == 1).sum())
+    called = [reason.people for reason in reasons if reason.words == "called lately"]
+    assert (product, may, called) == ("call", 300 - known - 1, [1])
+    assert "`fedprofile branch` writes its lists" in in_text(found)
+    (world / "nameless.toml").write_text(JOB.replace('facts = ["id"]\n', ""))
+    with pytest.raises(JobError, match="facts: none found, one needed with"):
+        Job.load(world / "nameless.toml")
 
 
 def test_rows_without_a_basis_are_in_nothing(world: Path) -> None:
