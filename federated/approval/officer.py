@@ -19,14 +19,17 @@ from typing import Any
 
 from federated.approval.decision import NOBODY, Call, Decision, Request, Undecided
 from federated.approval.inbox import Inbox
-from federated.approval.policy import RULE_DAYS, Policy, Rule
+from federated.approval.policy import Policy
 from federated.approval.policy_file import load_policy
 from federated.approval.quota import Quota
 from federated.approval.released import released_parts
+from federated.approval.rules import RULE_DAYS, Rule
+from federated.approval.series import by_rule, ended, series_of, spent_by
 from federated.approval.words import Waiting, Word, user_name
 from federated.contract.terms import Contract
 from federated.keys.officers import OfficerList, Person, check_word, load_officers
 from federated.keys.peers import Peers
+from federated.releases.series import Spent
 from federated.scoring.release import Release
 from federated.store.files import locked
 from federated.tables.source import Source
@@ -209,27 +212,29 @@ class NodeDecider:
             if own and not policy.officers.four_eyes:
                 by = f"proposer {user_name(os.geteuid())}"
             elif rule is not None:
-                by = _by_rule(rule)
+                by = by_rule(rule)
+            if rule is not None and rule.counted:
+                series = series_of(self.home, policy.releases, self.clock)
+                series.note(rule.name, contract, self.name, RULE_DAYS)
             if by:  # on file, so that officers see what ran without them
                 self.inbox(policy).put(request, self._until(request, policy), by)
                 return Decision(True, by)
         return self._wait(request, policy, stop)
 
     def _lasts(self, policy: Policy, request: Request) -> Callable[[Rule], bool]:
-        """Whether a rule has not ended: by its day, or by the jobs that it has approved."""
-        now, inbox = self.clock(), self.inbox(policy)
+        """Whether a rule has not ended: by its day, by its jobs, by what these tell together."""
+        contract, inbox = request.contract, self.inbox(policy)
 
         def lasts(rule: Rule) -> bool:
-            if rule.until is not None and dt.datetime.fromtimestamp(now).date() > rule.until:
+            spent = Spent()
+            try:
+                if rule.counted:
+                    limits = policy.releases
+                    spent = spent_by(self.home, rule, limits, self.clock, contract.nonce)
+            except FedprofileError as error:  # what cannot be counted is no count of nothing
+                _log.error("%s", error)
                 return False
-            if not rule.jobs:
-                return True
-            since = now - RULE_DAYS * 24 * 3600
-            mine = (e for e in inbox.all() if e.rule == _by_rule(rule))
-            before = [e.request for e in mine if e.request.received >= since]
-            # one that cannot be read may be of this rule
-            jobs = {r.session for r in before} | set(inbox.unread()) | {request.session}
-            return len(jobs) <= rule.jobs
+            return not ended(rule, spent, inbox, contract, self.name, self.clock())
 
         return lasts
 
@@ -309,7 +314,3 @@ class NodeDecider:
                     "nobody has decided yet", hint="the proposal waits, and so does the answer"
                 )
         return Decision(False, NOBODY, "no officer has decided in time")
-
-
-def _by_rule(rule: Rule) -> str:
-    return f"rule {rule.name}"

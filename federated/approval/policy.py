@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from federated.approval.direct import Direct
+from federated.approval.rules import ANY, STEPS, Rule
 from federated.contract.columns import KEY, USES, columns_used
 from federated.contract.kinds import KINDS
 from federated.contract.kinds.align import DUPLICATES, REVEALS
@@ -39,16 +40,11 @@ from federated.tables.source import Source
 from psi.align import PROTOCOLS
 from psi.protocol import Declined, JobError
 
-__all__ = ["ANY", "DAYS", "ONE_PROCESS", "RULE_DAYS"]
+__all__ = ["ANY", "DAYS", "ONE_PROCESS", "STEPS"]
 __all__ += ["Limits", "Models", "Officers", "Policy", "Proposals", "Retention", "Rule"]
 
-ANY = ("*",)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 BASES = ("none", "persons", "own", "every")
-RULE_DAYS = 365
-"""Over which the jobs of a rule are counted."""
-STEPS = tuple(dict.fromkeys(kind.name for kind in KINDS))
-"""The kinds of steps, as the contract's fields are called."""
 _NAMED = 5
 """Columns that a refusal names one by one."""
 _NEEDED = {"feature": "feature", "label": "label"}
@@ -142,59 +138,6 @@ class Retention:
     jobs_days: int = 3650
     admitted_days: int = 1096
     by_timer: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """Approves by itself what matches all its conditions; an empty one matches everything.
-
-    `jobs` that it has approved in 365 days end it, 0 for any number, and so does the day after
-    `until`: then an officer is asked.
-    """
-
-    name: str
-    parties: tuple[str, ...] = ()
-    purposes: tuple[str, ...] = ()
-    purpose_classes: tuple[str, ...] = ()
-    tables: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ()
-    reveal: tuple[str, ...] = ()
-    largest_set: int = 10**9
-    jobs: int = 0
-    until: dt.date | None = None
-
-    @property
-    def lasts(self) -> str:
-        """How long in words, "" for ever."""
-        jobs = f"at most {self.jobs} jobs in {RULE_DAYS} days" if self.jobs else ""
-        days = f"until {self.until}" if self.until else ""
-        return ", ".join(filter(None, (jobs, days)))
-
-    def matches(self, contract: Contract, me: PartyTerms, named: Sequence[str] = ()) -> bool:
-        """Whether this rule speaks for the contract at party `me`.
-
-        `named` are the columns that the table's owner names as keys. Where it names none, a column
-        that is matched by is one that the rule has to list too: else it would sign any.
-        """
-        asked = {step for step in STEPS if getattr(contract, step)}
-        used = columns_used(contract, me.name)
-        uses = {column for use in USES if use != KEY for column in used[use]}
-        uses |= set() if named else set(used[KEY])
-        return (
-            _within([contract.proposer], self.parties)
-            and _within([contract.purpose], self.purposes)
-            and _within([contract.purpose_class], self.purpose_classes)
-            and _within([me.table], self.tables)
-            and _within(uses, self.columns)
-            and _within(asked, self.steps)
-            and _within({a.reveal for a in contract.align}, self.reveal)
-            and all(a.largest_set <= self.largest_set for a in contract.align)
-        )
-
-
-def _within(found: Sequence[str] | set[str], allowed: tuple[str, ...]) -> bool:
-    return not allowed or allowed == ANY or set(found) <= set(allowed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,6 @@ from federated.approval.policy import (
     ANY,
     BASES,
     DAYS,
-    RULE_DAYS,
     STEPS,
     Limits,
     Models,
@@ -24,8 +23,8 @@ from federated.approval.policy import (
     Policy,
     Proposals,
     Retention,
-    Rule,
 )
+from federated.approval.rules import RULE_DAYS, Rule
 from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.parts import ENTITIES
 from federated.contract.purposes import PURPOSE_CLASSES
@@ -120,6 +119,7 @@ by_timer = true               # once an hour; outputs after their contract's ret
 # columns = ["open_loans", "overdue_12m"]
 # jobs = 12                   # in 365 days; then an officer is asked again
 # until = "2027-11-30"        # the last day
+# row_bits = 30               # of a row by all these jobs together; epsilon, releases too
 """
 
 
@@ -145,16 +145,22 @@ def load_policy(path: Path) -> Policy:
         rules=tuple(_rule(section) for section in root.tables("approve")),
     )
     root.done()
-    counted = next((rule.name for rule in policy.rules if rule.jobs), None)
+    counted = next((rule.name for rule in policy.rules if rule.counted), None)
     for key in ("requests_days", "jobs_days"):
         days = getattr(policy.retention, key)
         if counted is not None and days < RULE_DAYS:
             raise JobError(
-                f"{path.name}: [[approve]] {counted!r} jobs: {key} = {days} found, "
-                f"{RULE_DAYS} needed",
+                f"{path.name}: [[approve]] {counted!r}: {key} = {days} found, {RULE_DAYS} needed",
                 hint="jobs of a rule are counted by the requests that are kept, and a session "
                 "whose folder is gone could come again",
             )
+    totals = next((rule.name for rule in policy.rules if rule.totals), None)
+    if totals is not None and policy.releases.keep_days < RULE_DAYS:
+        raise JobError(
+            f"{path.name}: [[approve]] {totals!r}: [releases] keep_days = "
+            f"{policy.releases.keep_days} found, {RULE_DAYS} needed",
+            hint="what the jobs of a rule have told is counted by the book of releases",
+        )
     names = [rule.name for rule in policy.rules]
     if len(set(names)) != len(names):
         raise JobError(f"{path.name}: [[approve]] name: used twice, a name of its own needed")
@@ -295,6 +301,9 @@ def _rule(section: TomlSection) -> Rule:
         largest_set=section.integer("largest_set", 10**9, 1, 10**9),
         jobs=section.integer("jobs", 1, 1, 10_000) if section.has("jobs") else 0,
         until=_day(section, "until"),
+        row_bits=section.bound("row_bits", 0.0, 1000.0),
+        epsilon=section.bound("epsilon", 0.0, 1e6),
+        releases=section.integer("releases", 0, 0, 10**6) if section.has("releases") else None,
     )
     section.done()
     return found

@@ -38,17 +38,22 @@ def releases(
     import secrets
     import time
 
+    from federated.approval.policy_file import load_policy
+    from federated.approval.series import series_lines
     from federated.cli.passphrase import passphrase
     from federated.ledger.lines import Ledger
     from federated.node.home import NodeHome
     from federated.releases.limits import load_release_limits
     from federated.releases.memory import Releases
+    from federated.text import plain
     from psi.protocol import MisuseError
 
     node = NodeHome.open(home)
     book = Releases(node.releases, load_release_limits(node.policy), secrets.token_bytes, time.time)
     if not forget:
         _print(book)
+        for text in series_lines(node.path, load_policy(node.policy)):
+            typer.echo(plain(text, 2000))
         return
     sessions = {str(line["session"]) for line in book.lines()}
     found = [session for session in sessions if session.startswith(forget.lower())]

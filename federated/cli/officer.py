@@ -334,6 +334,7 @@ def _described(entry: Any, place: Any) -> list[str]:
         mark = ", signed by his key" if word.signed else ""
         why = f": {plain(word.why, 200)}" if word.why else ""
         lines.append(f"{said} by {plain(word.by)}, {when(word.made)}{mark}{why}")
+    lines += [plain(text, 2000) for text in shown.series]
     if entry.rule:
         lines.append(f"approved by {plain(entry.rule)}, {when(request.received)}")
     elif entry.word is None:

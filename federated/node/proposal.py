@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from federated.approval.policy_file import load_policy
+from federated.approval.series import series_lines
 from federated.approval.words import Waiting
 from federated.contract.summary import Odd, asked_of, in_words, look_twice
 from federated.keys.peers import Peers
@@ -11,6 +13,9 @@ from federated.node.home import NodeHome
 from federated.node.row_bits import label_bits_of, row_bits_of
 from federated.releases.label_bits import LabelBits
 from federated.releases.row_bits import RowBits
+from federated.tables.bindings import TablesFile
+from federated.tables.source import FileSource
+from psi.protocol import FedprofileError
 
 __all__ = ["KeyShown", "ProposalShown", "proposal_shown"]
 
@@ -34,8 +39,8 @@ class ProposalShown:
 
     `asked` are lines on this party's table and columns, `words` on the whole contract; `bits` what
     it tells of a row of this party's, None for nothing, `unknown` what this user cannot read of
-    that; `labels` what it tells partners of this party's labels; `odd` texts that may be meant to
-    deceive.
+    that; `labels` what it tells partners of this party's labels; `series` what is left of the
+    rule's that approved it, or why none that matches did; `odd` texts that may be meant to deceive.
     """
 
     entry: Waiting
@@ -44,6 +49,7 @@ class ProposalShown:
     bits: RowBits | None
     labels: tuple[LabelBits, ...]
     unknown: tuple[str, ...]
+    series: tuple[str, ...]
     keys: tuple[KeyShown, ...]
     odd: tuple[Odd, ...]
 
@@ -77,6 +83,16 @@ def proposal_shown(entry: Waiting, place: NodeHome) -> ProposalShown:
         bits=bits,
         labels=label_bits_of(request, place),
         unknown=tuple(unknown),
+        series=tuple(_series(entry, place)),
         keys=tuple(keys),
         odd=tuple(look_twice(contract)),
     )
+
+
+def _series(entry: Waiting, place: NodeHome) -> list[str]:
+    table = entry.request.contract.party(entry.request.me).table
+    try:
+        named = FileSource(TablesFile.load(place.tables)).keys(table)
+    except (FedprofileError, OSError):  # this user cannot look, or it is bound no more
+        named = ()
+    return series_lines(place.path, load_policy(place.policy), entry=entry, named=named)

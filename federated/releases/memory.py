@@ -5,7 +5,7 @@
     releases/section-JOB-NUMBER   which values a section's rows had and what it told, sealed
     releases/parts-JOB-NUMBER     in which part of its shares and histograms they were, sealed
     releases/scores-JOB-MODEL     what a scoring told of each row, sealed
-    releases/key         opens both (0600); the key of the tags lies in the book
+    releases/key         opens them (0600); the key of the tags lies in the book
 
 Before a step discloses anything, it is reserved here: looked at together with everything before,
 written and synced, all under a lock. A kill afterwards does not give it back, and a job that goes
@@ -241,10 +241,10 @@ class Releases:
             ]
         return max((job.expires for job in jobs), default=0)
 
-    def entries(self) -> list[tuple[Job, Entry]]:
-        """All that is in the book, job by job."""
+    def entries(self, *, keep: bool = True) -> list[tuple[Job, Entry]]:
+        """All that is in the book, job by job. What has expired goes, if they may `keep` that."""
         with self._files.lock():
-            jobs = self._files.book(self._clock()).jobs
+            jobs = self._files.book(self._clock(), keep=keep).jobs
         return [(job, entry) for job in jobs for entry in job.entries]
 
     def lines(self) -> list[dict[str, str | int]]:
@@ -267,11 +267,12 @@ class Releases:
         receiver: str,
         columns: frozenset[str] | None = None,
         but: str = "",
+        among: frozenset[str] | None = None,
     ) -> float:
         """Bits that one receiver was told of a row at most, by releases that touch `columns`.
 
         None takes all columns. Of a row: of that one of which most was told. The job of the session
-        `but` is left out.
+        `but` is left out, and so are those that are not `among` some, where these are given.
         """
         with self._files.lock():
             fixed, weights, tags = 0, [], []
@@ -280,9 +281,8 @@ class Releases:
                     e for e in job.entries if columns is None or columns.intersection(e.columns)
                 ]
                 bits = sum(entry.bits for entry in touching)
-                if not bits or (job.table, job.receiver) != (table, receiver):
-                    continue
-                if job.session == but:
+                other = (job.table, job.receiver) != (table, receiver) or job.session == but
+                if not bits or other or (among is not None and job.session not in among):
                     continue
                 if job.tagged:
                     tags.append(distinct(self._files.tags(job.session)))

@@ -1,0 +1,155 @@
+"""Whether the series of jobs that a rule approves goes on, and what is left of it, in words."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from federated.approval.inbox import Inbox
+from federated.approval.policy import Policy
+from federated.approval.rules import RULE_DAYS, Rule
+from federated.approval.words import Waiting
+from federated.contract.terms import Contract
+from federated.ledger.ending import told_in
+from federated.releases.limits import ReleaseLimits
+from federated.releases.memory import Releases
+from federated.releases.series import Approved, Series, Spent, told_at_most
+from federated.session.journal import can_resume
+from psi.protocol import FedprofileError
+
+__all__ = ["by_rule", "ended", "left_words", "series_lines", "series_of", "spent_by"]
+
+_DAY = 24 * 3600
+
+
+def by_rule(rule: Rule) -> str:
+    """How a ledger and the desk name a rule."""
+    return f"rule {rule.name}"
+
+
+def series_of(home: Path, limits: ReleaseLimits, clock: Callable[[], float]) -> Series:
+    """The series of the party whose folder this is."""
+    folder = home / "releases"
+    book = Releases(folder, limits, secrets.token_bytes, clock)
+    return Series(folder, book, secrets.token_bytes, clock)
+
+
+def spent_by(
+    home: Path, rule: Rule, limits: ReleaseLimits, clock: Callable[[], float], but: str = ""
+) -> Spent:
+    """What the jobs of a rule come to, but one session. Raises `FedprofileError`."""
+
+    def over(job: Approved) -> bool:
+        folder = home / "jobs" / job.session
+        told = told_in(folder / "ledger.jsonl")
+        at_rest = told.finished or not can_resume(folder)
+        return at_rest and (told.finished or bool(told.ended) or clock() >= job.expires)
+
+    return series_of(home, limits, clock).spent(rule.name, RULE_DAYS, over, but)
+
+
+def ended(
+    rule: Rule, spent: Spent, inbox: Inbox, contract: Contract, party: str, now: float
+) -> str:
+    """Why a rule approves this job no more; "" where it does.
+
+    Args:
+        spent: by its other jobs.
+        inbox: the desk, whose requests count as jobs of the rule too.
+        now: in seconds since 1970.
+    """
+    if rule.until is not None and dt.datetime.fromtimestamp(now).date() > rule.until:
+        return f"it ended on {rule.until}"
+    jobs = {*_jobs(rule, spent, inbox, now), contract.nonce}
+    if 0 < rule.jobs < len(jobs):
+        return f"{len(jobs)} jobs asked in {RULE_DAYS} days, {rule.jobs} allowed"
+    if not rule.totals:
+        return ""
+    if party == contract.receiver:
+        return "this party receives, and the rule counts what others are told of its columns"
+    table = contract.party(party).table
+    after = spent.adding(table, told_at_most(contract, party))
+    for found, most, words in _sums(rule, after, table):
+        if found > most:
+            return f"{words.format(f'{found:g}')} asked of all its jobs together, {most:g} allowed"
+    return ""
+
+
+def left_words(rule: Rule, spent: Spent, inbox: Inbox, now: float) -> str:
+    """One line on a rule's series: what it comes to, of how much."""
+    jobs = len(_jobs(rule, spent, inbox, now))
+    said = [f"{jobs} of {rule.jobs} jobs"] if rule.jobs else [f"{jobs} jobs"]
+    for table in spent.row_bits or {rule.tables[0] if rule.tables else "": 0.0}:
+        sums = _sums(rule, spent, table)
+        said += [words.format(f"{found:g} of {most:g}") for found, most, words in sums]
+    said = list(dict.fromkeys(said))
+    until = f"; until {rule.until}" if rule.until else ""
+    return f'series of rule "{rule.name}" in {RULE_DAYS} days: {", ".join(said)}{until}'
+
+
+def series_lines(
+    home: Path,
+    policy: Policy,
+    clock: Callable[[], float] = time.time,
+    entry: Waiting | None = None,
+    named: Sequence[str] = (),
+) -> list[str]:
+    """What is left of the series of a party, or of those that speak for one proposal.
+
+    Args:
+        home: the party's folder.
+        policy: its rules.
+        clock: seconds since 1970.
+        entry: of a proposal what its rule's series comes to, or why none that matches approves it.
+        named: as `Rule.matches` takes them.
+    """
+    inbox, found = Inbox(home / "desk"), list[str]()
+    for rule in policy.rules if entry is None or not entry.own else ():
+        if not (rule.counted or rule.until) or not _speaks(rule, entry, named):
+            continue
+        waits = entry.request if entry and not entry.rule else None
+        try:
+            but = waits.contract.nonce if waits else ""
+            spent = spent_by(home, rule, policy.releases, clock, but)
+        except (FedprofileError, OSError):
+            found.append(f'series of rule "{rule.name}": in a book that this user cannot read')
+            continue
+        if waits is None:
+            found.append(left_words(rule, spent, inbox, clock()))
+        elif why := ended(rule, spent, inbox, waits.contract, waits.me, clock()):
+            found.append(f'rule "{rule.name}" does not approve it: {why}')
+    return found
+
+
+def _speaks(rule: Rule, entry: Waiting | None, named: Sequence[str]) -> bool:
+    """Whether it approved a proposal, or would have to if it went on; any rule for none."""
+    if entry is None or entry.rule:
+        return entry is None or entry.rule == by_rule(rule)
+    contract = entry.request.contract
+    return rule.matches(contract, contract.party(entry.request.me), named)
+
+
+def _jobs(rule: Rule, spent: Spent, inbox: Inbox, now: float) -> set[str]:
+    """The sessions of a rule, by the desk and by the file of series."""
+    since, name = now - RULE_DAYS * _DAY, by_rule(rule)
+    mine = (e.request for e in inbox.all() if e.rule == name)
+    jobs = {r.session.hex() for r in mine if r.received >= since}
+    # one that cannot be read may be of this rule
+    return jobs | {*spent.sessions, *(file.name for file in inbox.unread())}
+
+
+def _sums(rule: Rule, spent: Spent, table: str) -> list[tuple[float, float, str]]:
+    """What a rule has totals of: how much there is, how much may be, in what words.
+
+    Bits in whole tenths, as they are said everywhere: twelve times 5.0 of them are 60.
+    """
+    of = f" of {table}" * bool(table)
+    found = [
+        (round(spent.row_bits.get(table, 0.0), 1), rule.row_bits, f"{{}} bits of a row{of}"),
+        (round(spent.epsilon, 6), rule.epsilon, "epsilon {}"),
+        (spent.releases, rule.releases, "{} releases"),
+    ]
+    return [(amount, most, words) for amount, most, words in found if most is not None]

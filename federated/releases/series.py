@@ -1,0 +1,146 @@
+"""Which rule of the party's policy approved which job, so that one series has totals of its own.
+
+    releases/series    by rule and session what a contract tells at most, sealed
+
+It lies with the book of releases, and is as old or new as the book in every copy. What a job has
+told is in the book; what one that is under way may tell still, in its contract's terms here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from federated.contract.release import planned
+from federated.contract.terms import Contract
+from federated.releases.book import MICRO, Entry
+from federated.releases.memory import Releases
+from federated.store.files import locked
+from federated.store.plain import canonical, from_canonical
+from federated.store.vault import Vault
+from psi.protocol import EnvironmentFailed, PeerError, Random
+
+__all__ = ["Approved", "Series", "Spent", "told_at_most"]
+
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approved:
+    """A job that a rule approved; `expires` is until when its contract may start."""
+
+    rule: str
+    session: str
+    table: str
+    receiver: str
+    made: int
+    expires: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class _File:
+    version: int = VERSION
+    jobs: tuple[Approved, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What the jobs of a series come to: their sessions, bits of a row by table, the rest."""
+
+    sessions: frozenset[str] = frozenset()
+    row_bits: Mapping[str, float] = field(default_factory=dict)
+    epsilon: float = 0.0
+    releases: int = 0
+
+    def adding(self, table: str, entries: tuple[Entry, ...]) -> Spent:
+        """The same with what one more job tells of a table."""
+        bits = sum(entry.bits for entry in entries) / MICRO
+        return Spent(
+            sessions=self.sessions,
+            row_bits={**self.row_bits, table: self.row_bits.get(table, 0.0) + bits},
+            epsilon=self.epsilon + sum(entry.epsilon for entry in entries) / MICRO,
+            releases=self.releases + len(entries),
+        )
+
+
+def told_at_most(contract: Contract, party: str) -> tuple[Entry, ...]:
+    """What a contract tells its receiver of a party's columns, whatever is joined."""
+    return tuple(Entry.of(release) for release in planned(contract, party) if release.columns)
+
+
+class Series:
+    """The series of one party. `folder` is that of its `book`."""
+
+    def __init__(
+        self, folder: Path, book: Releases, random: Random, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._folder, self._book, self._clock = folder, book, clock
+        self._vault = Vault(folder, "key", b"fedprofile series v1", random)
+
+    def __repr__(self) -> str:
+        return f"<series in {self._folder.name}>"
+
+    def note(self, rule: str, contract: Contract, party: str, days: int) -> None:
+        """A rule approves a job. What is older than `days` goes."""
+        me, now = contract.party(party), int(self._clock())
+        own = Approved(
+            rule=rule,
+            session=contract.nonce,
+            table=me.table,
+            receiver=contract.receiver,
+            made=now,
+            expires=contract.expires,
+            entries=told_at_most(contract, party),
+        )
+        with locked(self._folder / ".lock"):
+            since = now - days * 24 * 3600
+            others = (job for job in self._jobs() if job.made >= since)
+            jobs = (*(job for job in others if job.session != own.session), own)
+            self._vault.write("series", canonical(_File(VERSION, jobs)))
+
+    def spent(self, rule: str, days: int, over: Callable[[Approved], bool], but: str = "") -> Spent:
+        """What the jobs of a rule have told in so many days, and may tell still.
+
+        Args:
+            over: whether a job tells nothing more.
+            but: a session that is left out.
+
+        Raises:
+            EnvironmentFailed, InputError: nobody can say.
+        """
+        since = self._clock() - days * 24 * 3600
+        every = (job for job in self._jobs() if job.rule == rule and job.session != but)
+        jobs = [job for job in every if job.made >= since]
+        told = defaultdict[str, list[Entry]](list)
+        for booked, entry in self._book.entries(keep=False) if jobs else ():
+            told[booked.session].append(entry)
+        sessions, bits = frozenset(job.session for job in jobs), defaultdict[str, float](float)
+        for table, receiver in dict.fromkeys((job.table, job.receiver) for job in jobs):
+            bits[table] += self._book.told(table, receiver, among=sessions)
+        found = Spent(sessions=sessions, row_bits=bits)
+        for job in jobs:
+            done = told[job.session]
+            steps = {entry.step for entry in done}
+            waits = () if over(job) else tuple(e for e in job.entries if e.step not in steps)
+            counted = tuple(replace(entry, bits=0) for entry in done)  # theirs by record, above
+            found = found.adding(job.table, (*waits, *counted))
+        return found
+
+    def _jobs(self) -> tuple[Approved, ...]:
+        data = self._vault.read("series")
+        if data is None:
+            return ()
+        try:
+            found = from_canonical(_File, data)
+        except PeerError:
+            found = _File(0)
+        if found.version != VERSION:
+            raise EnvironmentFailed(
+                "the file of series is of another version",
+                hint="run the version of this software that wrote it",
+            )
+        return found.jobs
