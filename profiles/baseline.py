@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from federated.counted import auc_of_counts
 from federated.evaluation import mean_auc
 from federated.models import Part
 from federated.steps.facts import load_table
@@ -18,7 +19,6 @@ from federated.steps.outcome import Counted, Outcome, Trained
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
 from profiles.central import central
-from profiles.counted_outputs import auc_of_counts
 from profiles.goodness import goodness
 
 __all__ = ["Comparison", "compare", "compare_counted"]

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.contract.kinds.listed import list_bits
+from federated.counted import auc_of_counts, noise_of_auc, width_of
 from federated.evaluation import auc_interval, calibration, lift, roc_curve
 from federated.regression import counted_bits
 from federated.steps.outcome import Counted, Outcome
@@ -30,50 +31,13 @@ from profiles.report.measured import (
 )
 
 __all__ = [
-    "auc_of_counts",
     "counted_metrics",
     "measured_counts",
-    "noise_of_auc",
     "told_rows",
     "told_scores",
 ]
 
 Counts = np.ndarray[Any, Any]
-
-
-def auc_of_counts(counts: Counts, width: float = 0.0) -> float:
-    """The AUC of `[2, bins]` negatives and positives by range of the score; NaN without any.
-
-    Args:
-        counts: by class and range.
-        width: of a range, in log odds. Rows of both classes in one are no ties then: where scores
-            are log odds, positives outweigh negatives e times as much one further up, so of two
-            rows in a range the positive one is ahead in ½ + `width` / 12 of cases.
-
-    >>> auc_of_counts(np.array([[2, 1, 0], [0, 1, 2]]))
-    0.9444444444444444
-    """
-    negative, positive = np.asarray(counts, np.float64)
-    pairs = float(negative.sum() * positive.sum())
-    if negative.sum() <= 0 or positive.sum() <= 0:
-        return float("nan")
-    below = np.cumsum(negative) - negative * max(0.0, 0.5 - width / 12)
-    return float(np.clip((positive * below).sum() / pairs, 0.0, 1.0))
-
-
-def noise_of_auc(counts: Counts, noise: float) -> float:
-    """The standard deviation of `auc_of_counts` where each count has noise of this one.
-
-    By the slope of the AUC in each count.
-    """
-    negative, positive = np.asarray(counts, np.float64)
-    wins, losses = max(1.0, positive.sum()), max(1.0, negative.sum())
-    below = (np.cumsum(negative) - negative / 2) / losses
-    above = (wins - np.cumsum(positive) + positive / 2) / wins
-    found = auc_of_counts(counts)
-    of_positives = np.square(below - found).sum() / wins**2
-    of_negatives = np.square(above - found).sum() / losses**2
-    return float(noise * np.sqrt(of_positives + of_negatives))
 
 
 def measured_counts(counted: Counted, alone: Alone, receiver: str) -> Model:
@@ -200,7 +164,7 @@ def _told_list(counted: Counted) -> list[str]:
 def _scored(groups: Sequence[Counts], middles: np.ndarray, *, folded: bool) -> Scored:
     total = np.sum(groups, axis=0)
     label, score = _rows(total, middles)
-    curve, width = roc_curve(label, score), _width(middles)
+    curve, width = roc_curve(label, score), width_of(middles)
     aucs = np.array([auc_of_counts(group, width) for group in groups])
     known = aucs[np.isfinite(aucs)]
     return Scored(
@@ -213,10 +177,6 @@ def _scored(groups: Sequence[Counts], middles: np.ndarray, *, folded: bool) -> S
         interval=auc_interval(known) if folded and len(known) else None,
         fold_aucs=tuple(aucs.tolist()) if folded else (),
     )
-
-
-def _width(middles: np.ndarray) -> float:
-    return float(middles[-1] - middles[0]) / max(1, len(middles) - 1)
 
 
 def _brier(counts: Counts, middles: np.ndarray) -> float:

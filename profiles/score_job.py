@@ -15,6 +15,9 @@ from psi.protocol import MisuseError
 
 __all__ = ["job_text", "receivers_part", "score_job"]
 
+_SHOWN = 6
+"""Tasks that a refusal names."""
+
 
 def receivers_part(folder: Path, named: str) -> ModelPart:
     """The receiver's part of a model, in a folder of models or in that of several parties.
@@ -33,12 +36,28 @@ def receivers_part(folder: Path, named: str) -> ModelPart:
         except MisuseError:
             continue
         found += [part] if part.side == LABEL else []
-    if len(found) != 1:
+    if not found:
+        raise _none(folders, named)
+    if len(found) > 1:
         raise MisuseError(
             f"{len(found)} models {named!r} of a receiver's found in {folder}, one needed",
-            hint="fedprofile model ls shows them; a partner's part scores nothing by itself",
+            hint=f"fedprofile model ls --models {folder}/PARTY shows them",
         )
     return found[0]
+
+
+def _none(folders: Sequence[Path], named: str) -> MisuseError:
+    """What is kept where there is no such model, and why there may be none."""
+    parts = [part for place in folders for part in ModelStore(place).parts()[0]]
+    tasks = sorted({part.task for part in parts if part.side == LABEL})
+    hint = "trees that tell nothing, and trainings with an offset, keep no model"
+    if not parts:
+        return MisuseError(f"no model {named!r}: none is kept in {folders[0]}", hint=hint)
+    if not tasks:
+        hint = f"a partner's part scores nothing by itself; {hint}"
+    has = ", ".join(tasks[:_SHOWN]) + ", …" * (len(tasks) > _SHOWN)
+    which = f", which has those of {has}" * bool(tasks)
+    return MisuseError(f"no model {named!r} of a receiver's in {folders[0]}{which}", hint=hint)
 
 
 def score_job(part: ModelPart, beside: Path, table: str = "", facts: Sequence[str] = ()) -> Path:

@@ -30,11 +30,13 @@ from federated.counted import (
     SpreadHearer,
     SpreadTeller,
     aimed,
+    auc_of_counts,
     bins_of,
     groups_of,
     lanes_of,
     leaves_of,
     list_noise,
+    noise_of_auc,
     questions,
     threshold,
 )
@@ -42,7 +44,6 @@ from federated.evaluation import auc
 from federated.regression import FeatureParty, LabelParty, count_noise, counted_bits, planned
 from federated.regression.rounding import FRACTION_BITS, rounded
 from federated.sharing import BinHolder, ValueHolder
-from profiles.counted_outputs import auc_of_counts, noise_of_auc
 from psi.protocol import Context, MemoryStore
 from tools.measure_trees import Counted, bank, credit
 

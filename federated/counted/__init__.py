@@ -8,6 +8,7 @@ by one bit a row, of 128 answers that the partner pads (docs/protocols/told_list
 
 from __future__ import annotations
 
+from federated.counted.goodness import auc_of_counts, noise_of_auc, width_of
 from federated.counted.grid import (
     BINS,
     LANES,
@@ -60,15 +61,18 @@ __all__ = [
     "aimed",
     "answer_bits",
     "answers",
+    "auc_of_counts",
     "bins_of",
     "codes_of",
     "groups_of",
     "lanes_of",
     "leaves_of",
     "list_noise",
+    "noise_of_auc",
     "possible",
     "questions",
     "scores_of",
     "threshold",
     "wide_of",
+    "width_of",
 ]

@@ -15,9 +15,11 @@ from federated.tables.encoding import CategoryColumn, Encoder, NumberColumn
 from federated.trees import FeatureModel, LabelModel
 from federated.trees.forest import OWN
 
-__all__ = ["card", "importance", "numbers"]
+__all__ = ["card", "importance", "more_told", "numbers"]
 
 Row = tuple[str, ...]
+SCORE_BITS = 5
+"""Of a score where nobody says how many."""
 _WHOM = {"consumer": "consumers", "company": "companies", "government": "government bodies"}
 
 
@@ -70,12 +72,28 @@ def _quality(part: ModelPart) -> str:
     about = part.card
     if part.side != LABEL:
         return f"known to {part.receiver} alone"
+    if "rmse" in about:
+        return f"off by {about['rmse']:g} (RMSE) on {about['held_out_rows']:,} rows held out"
     if "auc" not in about:
-        why = "no rows were held out" if part.answers.classes else "see the training's report"
-        return f"not measured here: {why}"
+        return f"not measured here: {_unmeasured(part)}"
     both = [about[name] for name in ("auc_low", "auc_high") if name in about]
     ends = f" ({both[0]:.3f} to {both[1]:.3f})" if len(both) > 1 else ""
-    return f"AUC {about['auc']:.3f}{ends} on {about['held_out_rows']:,} rows held out"
+    return (
+        f"AUC {about['auc']:.3f}{ends} on {about['held_out_rows']:,} rows held out{_counted(part)}"
+    )
+
+
+def _unmeasured(part: ModelPart) -> str:
+    if part.card.get("spoilt"):
+        return "the counts that the partner told cannot be those of these rows"
+    counted = not part.told and not part.boosted and "told_bits" not in part.card
+    return "see the training's report" if counted else "no rows were held out"
+
+
+def _counted(part: ModelPart) -> str:
+    """By what it is measured, where no row's score was told."""
+    noise = part.card.get("counts_noise", 0.0)
+    return f", by counts of them with noise of {noise:g}" if noise else ""
 
 
 def _told_lines(part: ModelPart) -> Iterator[tuple[str, str]]:
@@ -83,13 +101,39 @@ def _told_lines(part: ModelPart) -> Iterator[tuple[str, str]]:
     if part.boosted:
         bits = f"one bit of a row on each of {part.told} levels on which {partners} splits"
     elif not part.told:
-        bits = f"nothing of a row of {partners}"
+        bits = _counts_told(part, partners)
     else:
         bits = f"{told_bits(part.told):.1f} bits of a row of {partners} (score_bits {part.told})"
     yield "told then", bits
-    asked = f"row_bits = {max(1, part.told)}" if part.boosted else f"score_bits = {part.told or 5}"
+    asked = (
+        f"row_bits = {max(1, part.told)}"
+        if part.boosted
+        else f"score_bits = {part.told or SCORE_BITS}"
+    )
     if part.side == LABEL:
-        yield "to score", f'[[score]] task = "{part.task}", model = "{part.id}", {asked}'
+        yield (
+            "to score",
+            f'[[score]] task = "{part.task}", model = "{part.id}", {asked}{more_told(part)}',
+        )
+
+
+def more_told(part: ModelPart) -> str:
+    """What scoring tells that the training did not; "" where it tells no more."""
+    if part.told or part.boosted:
+        return ""
+    return f": tells {told_bits(SCORE_BITS):.1f} bits of each row, where the training told no score"
+
+
+def _counts_told(part: ModelPart, partners: str) -> str:
+    """Of a training that told no row's score, but of those on a list."""
+    said, about = "no score of any row: rows were counted by it", part.card
+    if about.get("listed"):
+        said = "no score of any row but those listed" if about["listed_bits"] else "no row's score"
+        many = f"{about['listed']:,}"
+        said += f": rows were counted by it, and one bit a row said who is on a list of {many}"
+    if "told_bits" not in about:  # a part of an earlier version
+        return said
+    return f"{about['told_bits']:g} bits of a row of {partners} at most, and {said}"
 
 
 def _by_party(part: ModelPart) -> list[tuple[str, float]]:

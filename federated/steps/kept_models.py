@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from federated.binning import EvidenceEncoder
-from federated.contract.kinds.train import carded
+from federated.contract.kinds.train import carded, private
+from federated.contract.kinds.train_vertical import row_bits_of
 from federated.contract.terms import Contract, TrainTerms
-from federated.evaluation import auc_difference, auc_interval, fold_aucs
+from federated.counted import auc_of_counts, width_of
+from federated.evaluation import Interval, auc_difference, auc_interval, fold_aucs
 from federated.models import LinearPart
 from federated.scoring.fixed import FRACTION_BITS, fixed_scores
 from federated.scoring.model_file import (
@@ -25,7 +27,7 @@ from federated.scoring.model_file import (
 )
 from federated.scoring.paths import partner_levels
 from federated.scoring.spread import Spread
-from federated.steps.outcome import Grown, Trained
+from federated.steps.outcome import Counted, Grown, Trained
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
 from federated.tables.inferred import refuse_unclear
@@ -37,8 +39,17 @@ __all__ = ["keep_feature_part", "keep_label_part", "spread_of_part"]
 _ROWS = 1 << 16
 
 
-def keep_label_part(work: Work, trained: Trained, table: pa.Table) -> None:
-    """Keep the label party's part; `table` holds its aligned rows. Nothing without a store."""
+def keep_label_part(
+    work: Work, trained: Trained, table: pa.Table, counted: Counted | None = None
+) -> None:
+    """Keep the label party's part; `table` holds its aligned rows. Nothing without a store.
+
+    Args:
+        work: of the job.
+        trained: the model.
+        table: the aligned rows.
+        counted: what it is measured by where no row's score was told.
+    """
     terms = trained.terms
     if work.models is None or terms.offset:
         return  # nobody could say the offset of rows to come
@@ -48,7 +59,8 @@ def keep_label_part(work: Work, trained: Trained, table: pa.Table) -> None:
     regression: dict[str, Any] = {}
     if trees is None:
         regression = {"encoder": trained.encoder, "linear": trained.part}
-    _keep(work, terms, table, LABEL, scores, _label_card(trained), trees, **regression)
+    card = _label_card(trained) | (_by_counts(counted) if counted else {})
+    _keep(work, terms, table, LABEL, scores, card, trees, **regression)
 
 
 def keep_feature_part(
@@ -138,7 +150,7 @@ def _keep(
         types={name: refuse_unclear(table, name, work.me.table).kind for name in features},
         told=told,
         spread=Spread.of_training(table, features, scores),
-        card={"rows": table.num_rows, **card, **_scale(terms)},
+        card={"rows": table.num_rows, **card, **_scale(terms), **_told(terms)},
         salt=salt.hex(),
         align=_align(contract),
         trees=trees,
@@ -154,6 +166,14 @@ def _scale(terms: TrainTerms) -> dict[str, Any]:
     if not carded(terms):
         return {}
     return {n: getattr(terms, n) for n in ("points", "odds", "double", "high")}
+
+
+def _told(terms: TrainTerms) -> dict[str, Any]:
+    """What a training told of a row that tells no row's score."""
+    if not private(terms) or terms.score_bits:
+        return {}
+    bits = {"told_bits": round(row_bits_of(terms), 2)}
+    return bits | {"listed": terms.listed, "listed_bits": terms.listed_bits}
 
 
 def _brought(contract: Contract, terms: TrainTerms) -> tuple[Brought, ...]:
@@ -194,13 +214,31 @@ def _label_card(trained: Trained) -> dict[str, Any]:
         return found | {"rmse": float(f"{error:.5g}"), "held_out_rows": int(held.sum())}
     if trained.part_held_out:
         more = auc_difference(label[held], scores[held], np.zeros(int(held.sum())))
-        ends = (0.5 + more.mean, 0.5 + more.low, 0.5 + more.high)
+        interval = Interval(0.5 + more.mean, 0.5 + more.low, 0.5 + more.high)
     else:
         interval = auc_interval(fold_aucs(label, scores, trained.folds))
-        ends = (interval.mean, interval.low, interval.high)
-    names = ("auc", "auc_low", "auc_high")
-    rounded = {k: round(v, 4) for k, v in zip(names, ends, strict=True) if np.isfinite(v)}
-    return found | rounded | {"held_out_rows": int(held.sum())}
+    return found | _ends(interval) | {"held_out_rows": int(held.sum())}
+
+
+def _by_counts(counted: Counted) -> dict[str, Any]:
+    """How good it is by counts of held-out rows, under the partner's noise."""
+    folds = counted.trained.terms.folds
+    if counted.spoilt or not folds:
+        return {"spoilt": counted.spoilt}
+    width = width_of(counted.middles)
+    aucs = np.array([auc_of_counts(group, width) for group in counted.counts[:folds]])
+    known = aucs[np.isfinite(aucs)]
+    if not len(known):
+        return {}
+    rows = int(((counted.trained.folds >= 0) & counted.trained.known).sum())
+    noise = {"counts_noise": counted.noise, "held_out_rows": rows}
+    return _ends(auc_interval(known)) | noise
+
+
+def _ends(found: Interval) -> dict[str, float]:
+    """An AUC and its interval."""
+    ends = {"auc": found.mean, "auc_low": found.low, "auc_high": found.high}
+    return {k: round(v, 4) for k, v in ends.items() if np.isfinite(v)}
 
 
 def _by_party(trained: Trained) -> dict[str, float]:

@@ -114,7 +114,7 @@ class TrainVertical(Step):
             keep_label_part(work, work.outcome.trained[-1], table)
         else:
             work.outcome.counted.append(label_counts(work, trained, fit.own))
-            keep_label_part(work, trained, table)
+            keep_label_part(work, trained, table, work.outcome.counted[-1])
         work.disclosed(f"train {terms.task}", rows=len(label), score_bits=fit.score_bits)
 
     def _feature_party(self, terms: TrainTerms) -> None:

@@ -47,6 +47,7 @@ def score(
     `fedprofile plan` says of that file.
     """
     from federated.cli.model import store_of
+    from federated.scoring.card import more_told
     from federated.scoring.model_file import LABEL
     from federated.scoring.store import ModelStore
     from profiles.cli.run import check_lang, run
@@ -70,7 +71,7 @@ def score(
             of = f"the last of {1 + len(others)} models of {what!r} is taken"
             typer.echo(f"{of}; others are {', '.join(others)}", err=True)
         job = score_job(part, tables.absolute().parent, table, fact or ())
-        typer.echo(f"{job}: scores by model {part.id}", err=True)
+        typer.echo(f"{job}: scores by model {part.id}{more_told(part)}", err=True)
     elif table or fact:
         raise MisuseError(
             "--table and --fact are for a model; a job file names its tables itself, and facts "

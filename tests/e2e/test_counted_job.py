@@ -16,6 +16,7 @@ import pytest
 from federated.contract.release import planned
 from federated.contract.summary import in_words
 from federated.ledger.lines import read_ledger
+from federated.scoring.card import card
 from federated.scoring.store import ModelStore
 from profiles.job import Job
 from profiles.run import JobResult, run_job
@@ -138,7 +139,15 @@ def test_a_model_that_was_counted_is_kept_and_scores_later(
 ) -> None:
     models = done[0].parent / "models"
     kept = ModelStore(models / "bank").find("churn")
-    assert "auc" not in kept.card
+    said = dict(card(kept))
+    assert f"AUC {kept.card['auc']:.3f}" in said["quality"]
+    rows = kept.card["held_out_rows"]
+    assert said["quality"].endswith(f"{rows} rows held out, by counts of them with noise of 1")
+    metrics = json.loads((done[0] / "metrics.json").read_text())["models"]["churn"]
+    assert kept.card["auc"] == metrics["scores"]["joined"]["mean_auc"]
+    for whose in (kept, ModelStore(models / "bureau").find("churn")):
+        told = dict(card(whose))["told then"]
+        assert told.startswith("0.72 bits of a row of bureau at most, and no score of any row")
     asked = {key: value for key, value in job().items() if key != "train"}
     asked |= {"score": [{"task": "churn", "model": kept.id, "score_bits": 8}]}
     found = run_job(Job.load(asked), tables(), tmp_path / "out", models=models).outputs.profiles

@@ -84,7 +84,9 @@ def test_the_joined_model_is_measured_on_rows_that_were_held_out(
     assert not any(reasons[:SHARED])
     assert all(reasons[SHARED:])
     page = (out / "report.html").read_text()
-    assert "no side of a split, so there are no reasons and no importance" in page
+    assert (
+        "no side of a split, so there are no reasons, no importance, and no model is kept" in page
+    )
 
 
 def test_the_contract_and_the_books_say_what_is_told(done: tuple[Path, JobResult]) -> None:

@@ -18,10 +18,12 @@ from federated.counted import (
     ScoreGrid,
     SpreadHearer,
     SpreadTeller,
+    auc_of_counts,
     bins_of,
     groups_of,
     lanes_of,
     leaves_of,
+    noise_of_auc,
     possible,
     wide_of,
 )
@@ -29,7 +31,6 @@ from federated.counted.messages import CountShares, Spread, Stride
 from federated.evaluation import auc
 from federated.regression import RegressionPlan, count_noise, counted_bits
 from federated.sharing import BinHolder, ValueHolder
-from profiles.counted_outputs import auc_of_counts, noise_of_auc
 from profiles.job import Job
 from psi.protocol import Context, Done, JobError, MisuseError, Pair, PeerError, decode, encode
 

@@ -21,8 +21,9 @@ from federated.scoring.store import ModelStore
 from federated.steps.kept_models import spread_of_part
 from federated.tables.encoding import Encoder
 from profiles.cli import app
+from profiles.score_job import receivers_part
 from psi.protocol import FedprofileError, InputError, MisuseError, Refused
-from tests.unit.scoring.parts import part, table, trees
+from tests.unit.scoring.parts import ROWS, part, table, trees
 
 PARTS = {
     "regression": part(),
@@ -46,6 +47,51 @@ def test_a_part_comes_back_as_it_was(which: str) -> None:
     heads, rows = numbers(again)
     assert rows
     assert all(len(row) == len(heads) for row in rows)
+
+
+_COUNTED = {"told_bits": 0.72, "listed": 0, "listed_bits": 0}
+_COUNTS = {"auc": 0.7, "auc_low": 0.6, "auc_high": 0.8, "held_out_rows": 90, "counts_noise": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("card_says", "quality", "told"),
+    [
+        (
+            _COUNTED | _COUNTS,
+            "AUC 0.700 (0.600 to 0.800) on 90 rows held out, by counts of them with noise of 2",
+            "0.72 bits of a row of bureau at most, and no score of any row: rows were counted",
+        ),
+        (
+            {"told_bits": 2.4, "listed": 2000, "listed_bits": 0},
+            "not measured here: no rows were held out",
+            "and no row's score: rows were counted by it, and one bit a row said who is on a list "
+            "of 2,000",
+        ),
+        (
+            {"told_bits": 4.7, "listed": 200, "listed_bits": 3, "spoilt": True},
+            "not measured here: the counts that the partner told cannot be those of these rows",
+            "4.7 bits of a row of bureau at most, and no score of any row but those listed: rows",
+        ),
+        ({}, "see the training's report", "no score of any row: rows were counted by it"),
+    ],
+)
+def test_a_card_says_what_counted_rows_told_and_that_scoring_tells_more(
+    card_says: dict[str, Any], quality: str, told: str
+) -> None:
+    """The last is a part that an earlier version kept."""
+    said = dict(card(part(told=0, card={"rows": ROWS} | card_says)))
+    assert said["quality"].endswith(quality)
+    assert told in said["told then"]
+    assert said["to score"].endswith(
+        "score_bits = 5: tells 5.0 bits of each row, where the training told no score"
+    )
+    partner = dict(card(part(side=FEATURE, told=0, card={"rows": ROWS} | card_says)))
+    assert partner["told then"] == said["told then"]
+    assert "to score" not in partner
+    number = {"rows": ROWS, "rmse": 1.5, "held_out_rows": 80}
+    assert dict(card(part(model="linear", card=number)))["quality"] == (
+        "off by 1.5 (RMSE) on 80 rows held out"
+    )
 
 
 def test_files_of_another_version_or_kind_are_refused() -> None:
@@ -104,6 +150,26 @@ def test_a_store_seals_keeps_the_first_and_finds_by_name_or_task(tmp_path: Path)
     for gone in (one.id, "../../etc"):
         with pytest.raises(FedprofileError, match="is kept here"):
             store.read(gone)
+
+
+def test_a_name_that_scores_nothing_is_told_what_is_kept_and_why_none_may_be(
+    tmp_path: Path,
+) -> None:
+    """Of a model of trees that tell nothing there is no folder at all."""
+    folder = tmp_path / "models"
+
+    def refused() -> MisuseError:
+        with pytest.raises(MisuseError, match="no model 'gone'") as found:
+            receivers_part(folder, "gone")
+        assert "trees that tell nothing, and trainings with an offset" in found.value.hint
+        return found.value
+
+    assert refused().message.endswith(f"none is kept in {folder}")
+    ModelStore(folder / "bureau").write(part(side=FEATURE))
+    assert "a partner's part scores nothing by itself" in refused().hint
+    ModelStore(folder / "bank").write(part())
+    assert refused().message.endswith("which has those of churn")
+    assert receivers_part(folder, "churn").side == LABEL
 
 
 def test_the_commands_list_show_and_export(tmp_path: Path) -> None:
