@@ -25,7 +25,13 @@ from profiles.report.measured import (
     scored,
 )
 from profiles.scorecard_outputs import card_reasons, card_shown
-from profiles.trees_outputs import hidden_notes, trees_importance, trees_notes, trees_reasons
+from profiles.trees_outputs import (
+    coarse_scores,
+    hidden_notes,
+    trees_importance,
+    trees_notes,
+    trees_reasons,
+)
 
 __all__ = ["measured", "reasons"]
 
@@ -62,6 +68,7 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     apart = not isinstance(trained, HiddenGrown)  # whose parts of a score nobody can tell apart
     if after.mean_auc > LEAK and apart:  # and not only where many columns meet few rows
         warnings += filter(None, [partners_part(trained.label, trained.partners(), names)])
+    warnings += coarse_scores(trained) if isinstance(trained, HiddenGrown) else ()
     importance: tuple[Importance, ...]
     if isinstance(trained, HiddenGrown):
         importance = ()

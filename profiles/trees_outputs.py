@@ -6,6 +6,7 @@ splits moved is known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from federated.contract.kinds.train_trees import plan_of, told_levels
 from federated.evaluation import auc
+from federated.hidden_trees.plan import score_step
 from federated.steps.facts import load_table
 from federated.steps.outcome import Grown, HiddenGrown, Outcome
 from federated.steps.train_trees import ways_of
@@ -28,6 +30,7 @@ from profiles.reasons import column_words, worded
 from profiles.report.measured import Importance
 
 __all__ = [
+    "coarse_scores",
     "compare_trees",
     "hidden_metrics",
     "hidden_notes",
@@ -38,6 +41,8 @@ __all__ = [
     "trees_reasons",
 ]
 
+_WIDE = 1.5
+"""Of steps that wide, in standard deviations of what was told, a fifth of its variance is error."""
 _TOP = 3
 """Own columns in a reason, at most."""
 
@@ -140,6 +145,20 @@ def hidden_notes(trained: HiddenGrown) -> tuple[str, ...]:
         f"splits of {partner}'s. They told each shared record's score in {terms.score_bits} bits "
         "and no side of a split, so there are no reasons, no importance, and no model is kept.",
         *trained.binning.notes,
+    )
+
+
+def coarse_scores(trained: HiddenGrown) -> tuple[str, ...]:
+    """A warning where the steps of scores are wider than what scores differ by."""
+    bits, margin = trained.terms.score_bits, trained.model.link(trained.scores)
+    step, told = score_step(bits), float(margin.var()) if len(margin) else 0.0
+    if step <= _WIDE * math.sqrt(told):
+        return ()
+    own = math.sqrt(max(0.0, told - step**2 / 12))  # errors are even over a step
+    return (
+        f"score_bits = {bits} leaves each score an error of up to {step / 2:g} log odds, where the "
+        f"trees' own scores differ by about {own:.2f} (one standard deviation): AUC and the order "
+        "of lists suffer from it, whatever the trees know. One bit more halves it.",
     )
 
 

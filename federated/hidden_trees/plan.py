@@ -10,6 +10,7 @@ from federated.trees.plan import CURVATURE_BITS, MANY_ROWS, SLOPE_BITS, TreesPla
 from psi.protocol import MisuseError
 
 __all__ = ["FEWEST_ROWS", "MOST_HIDDEN", "MOST_SCORE_BITS", "REACH", "SUM_NOISE", "HiddenPlan"]
+__all__ += ["score_step"]
 
 FEWEST_ROWS, MOST_HIDDEN = MANY_ROWS, 1 << 18
 """Rows that bear both parties' noise; rows whose messages are of a size to send."""
@@ -19,6 +20,15 @@ REACH = 8
 """How far a score may lie from that of no tree, in log odds; what lies further wraps."""
 MOST_SCORE_BITS = 12
 _MOST_SUM_BITS = 16
+
+
+def score_step(score_bits: int) -> float:
+    """The step of a score that is told in so many bits, in log odds: it is off by up to half.
+
+    >>> score_step(5)
+    0.5
+    """
+    return 2.0 * REACH / (1 << score_bits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -214,7 +215,8 @@ def _label_card(trained: Trained) -> dict[str, Any]:
         return found | {"rmse": float(f"{error:.5g}"), "held_out_rows": int(held.sum())}
     if trained.part_held_out:
         more = auc_difference(label[held], scores[held], np.zeros(int(held.sum())))
-        interval = Interval(0.5 + more.mean, 0.5 + more.low, 0.5 + more.high)
+        mean, low, high = (0.5 + end for end in (more.mean, more.low, more.high))
+        interval = replace(more, mean=mean, low=low, high=high)
     else:
         interval = auc_interval(fold_aucs(label, scores, trained.folds))
     return found | _ends(interval) | {"held_out_rows": int(held.sum())}

@@ -20,10 +20,14 @@ from federated.contract.rows import FLOOR
 from federated.contract.summary import in_words
 from federated.contract.terms import Contract
 from federated.hidden_trees import party
+from federated.releases.row_bits import row_bits, row_words
 from federated.steps.byte_limits import step_limit
+from federated.steps.outcome import HiddenGrown
 from profiles.job import Job
+from profiles.language import language
 from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
+from profiles.trees_outputs import coarse_scores
 from psi.protocol import JobError, PeerError, Refused
 
 ROWS, SHARED, BITS = 900, 840, 6
@@ -87,6 +91,29 @@ def test_the_joined_model_is_measured_on_rows_that_were_held_out(
     assert (
         "no side of a split, so there are no reasons, no importance, and no model is kept" in page
     )
+
+
+def test_steps_that_hide_what_scores_differ_by_are_blamed(done: tuple[Path, JobResult]) -> None:
+    contract = done[1].federation.contract
+    (grown,) = done[1].federation.outcome.trained
+    assert isinstance(grown, HiddenGrown)
+    rng = np.random.default_rng(5)
+    own = 0.5 * rng.normal(size=20_000)
+    said, steps = {}, {}
+    for bits in (3, 4, 5):
+        told = own + rng.uniform(-0.5, 0.5, own.size) * 16 / 2**bits
+        terms = replace(grown.terms, score_bits=bits)
+        found = replace(grown, terms=terms, scores=grown.model.predict(told))
+        said[bits] = coarse_scores(found)
+        row = row_bits(replace(contract, train=(terms,)), "bureau")
+        assert row is not None
+        steps[bits] = row_words(row)[-1]
+    (coarse,) = said[3]
+    assert "of up to 1 log odds, where the trees' own scores differ by about 0.5" in coarse
+    assert "in steps of 2 log odds" in steps[3]
+    assert "of AUC" not in steps[5]
+    assert "AUC 和名单次序都因此变差" in language("zh").told(said[4][0], "note")
+    assert not said[5]
 
 
 def test_the_contract_and_the_books_say_what_is_told(done: tuple[Path, JobResult]) -> None:
