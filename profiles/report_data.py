@@ -31,7 +31,7 @@ from profiles.report.data import Match, PartyLine, ReportData, RunFacts, Stage, 
 from profiles.report.grouped import Aggregated, GroupRow
 from profiles.report.listed import SegmentLine, TargetLine, TargetSummary
 from profiles.report.measured import Model
-from profiles.score_outputs import score_note
+from profiles.score_outputs import release_note, score_note
 from profiles.segments import Segments
 from psi.kernels.montgomery import best_path
 
@@ -105,6 +105,7 @@ def report_data(
             *counted_words(job, federation.tables[job.receiver]),
             *(_check(check) for check in checks),
             *(score_note(task, said) for task, said in kept.items() if not said["moved"]),
+            *filter(None, (release_note(task, said) for task, said in kept.items())),
         ),
         looks=tuple(score_note(task, said) for task, said in kept.items() if said["moved"]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from profiles.reasons import score_reasons, true_zeros
 from profiles.scorecard_outputs import card_reasons
 from profiles.trees_outputs import path_reasons
 
-__all__ = ["MUCH", "SOME", "score_metrics", "score_note", "scored_points", "scored_rows"]
+__all__ = ["MUCH", "SOME", "release_note", "score_metrics", "score_note", "scored_points"]
+__all__ += ["scored_rows"]
 
 SOME, MUCH = 0.1, 0.25
 """Population stability from which on something, and much, has moved (Siddiqi 2006)."""
@@ -90,6 +92,15 @@ def score_note(task: str, said: Mapping[str, Any]) -> str:
     )
 
 
+def release_note(task: str, said: Mapping[str, Any]) -> str:
+    """A sentence on who has released the model; "" where no policy asks for that."""
+    if not said.get("released"):
+        return ""
+    who = " and ".join(one["by"] for one in said["released"])
+    last = min(one["until"] for one in said["released"])
+    return f"{task}: {who} released model {said['model']}, until {last}."
+
+
 def _drift_of_scores(scored: Scored) -> float | None:
     """How far scores have moved, of a regression's anywhere in the step that was told."""
     scores = scored.scores
@@ -119,4 +130,10 @@ def _metrics(scored: Scored, aligned: pa.Table) -> dict[str, Any]:
         "drift": drift,
         "drift_of_scores": None if of_scores is None else round(of_scores, 4),
         "moved": moved,
+        **({"released": [_released(one) for one in scored.released]} if scored.released else {}),
     }
+
+
+def _released(release: Mapping[str, Any]) -> dict[str, str]:
+    last = datetime.fromtimestamp(release["until"] - 1, UTC)
+    return {"by": str(release["officer"]), "until": last.strftime("%Y-%m-%d")}

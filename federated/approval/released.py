@@ -11,7 +11,6 @@ that cannot be read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,7 +132,7 @@ def standing(home: Path, of: Subject, listed: OfficerList | None, now: float) ->
             if person.key == maker.key:
                 raise Refused("who had it trained")
             if now >= release["until"]:
-                raise Refused(f"ended on {_day(release['until'])}")
+                raise Refused(f"ended on {_day(release['until'] - 1)}")
             counting[person.key] = release
         except FedprofileError as error:
             name = file.name.split(".release.", 1)[1]
@@ -197,10 +196,10 @@ def _read(file: Path) -> Release:
     return found[0]
 
 
-def _said(release: Mapping[str, object]) -> str:
+def _said(release: Release) -> str:
     drift = f"drift {release['drift']}" if release["drift"] else ""
     looked = "; ".join(str(text) for text in (release["quality"], drift, release["note"]) if text)
-    days = f"{_day(release['made'])}, until {_day(release['until'])}"
+    days = f"{_day(release['made'])}, until {_day(release['until'] - 1)}"
     return f"by {release['officer']}, {days}: {looked}"
 
 

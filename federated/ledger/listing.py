@@ -21,6 +21,7 @@ __all__ = [
     "job_lines",
     "ledger_lines",
     "messages_of",
+    "releases_of",
     "selected",
 ]
 
@@ -73,6 +74,20 @@ def ledger_lines(path: Path, kinds: Iterable[str] = ()) -> list[LedgerLine]:
         when = datetime.fromtimestamp(line["time"], UTC)
         found.append(LedgerLine(line["number"] + 1, when, line["kind"], step, peer, body))
     return found
+
+
+def releases_of(path: Path, model: str) -> list[dict[str, Any]]:
+    """What officers signed of a model by which a job scores; none where no policy asked for it.
+
+    Args:
+        path: the job's ledger.
+        model: its ID.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    found = (line.body.get("releases", []) for line in ledger_lines(path, ["approved"]))
+    return [one for each in found for one in each if one["model"] == model]
 
 
 def job_lines(paths: Iterable[Path]) -> list[JobLine]:

@@ -265,9 +265,14 @@ class Session:
 
     def note_outputs(self, files: dict[str, str]) -> None:
         """After the end: names and SHA-256 of the files that were made of the results."""
-        ledger = Ledger(self._home / "ledger.jsonl", self.keys, self.clock, self.id, self.pinned)
+        ledger = Ledger(self.ledger_file, self.keys, self.clock, self.id, self.pinned)
         ledger.once("outputs", files=files)
         ledger.close()
+
+    @property
+    def ledger_file(self) -> Path:
+        """Where this party's account of the job is."""
+        return self._home / "ledger.jsonl"
 
     def leave(self, name: str, text: str) -> None:
         """Write a file into the job's folder, which is kept as long as its ledger."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -227,7 +228,8 @@ class Scored:
 
     `scores` are log odds and `partners` what the partners' part of them is: `float64[rows]` of the
     aligned rows. `moved` is, of trees, by how much each own column and the partner's data move a
-    row's score: `float64[rows, columns + 1]`; None for a regression.
+    row's score: `float64[rows, columns + 1]`; None for a regression. `released` is what officers
+    signed of the model, where this party's policy asks for that.
     """
 
     terms: ScoreTerms
@@ -235,6 +237,7 @@ class Scored:
     scores: np.ndarray
     partners: np.ndarray
     moved: np.ndarray | None = None
+    released: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from federated.contract.parts import FeatureTerms
 from federated.contract.terms import Contract, ScoreTerms
+from federated.ledger.listing import releases_of
 from federated.releases.told_scores import ToldScores
 from federated.scoring.fixed import FRACTION_BITS, levels_of
 from federated.scoring.model_file import FEATURE, LABEL, ModelPart
@@ -134,7 +136,8 @@ class Score(Step):
             scores = np.ldexp((part.fixed(table) + theirs).astype(np.float64), -FRACTION_BITS)
             partners = np.ldexp(theirs.astype(np.float64), -FRACTION_BITS)
             found = Scored(terms=terms, part=part, scores=scores, partners=partners)
-        work.outcome.scored.append(found)
+        released = releases_of(work.session.ledger_file, part.id)
+        work.outcome.scored.append(replace(found, released=released))
         return _told(terms)
 
     def _partner(self, terms: ScoreTerms, part: ModelPart) -> dict[str, int]:

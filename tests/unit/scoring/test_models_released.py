@@ -18,14 +18,17 @@ from federated.contract.terms import Contract
 from federated.keys.officers import Person, load_officers, read_card
 from federated.ledger.account import read_account
 from federated.ledger.lines import Ledger
+from federated.ledger.listing import releases_of
 from federated.scoring.model_file import FEATURE, LABEL, ModelPart
 from federated.scoring.store import ModelStore
 from federated.store.plain import to_plain
 from federated.toml_sections import parse_toml
 from profiles.cli import app
 from profiles.job import Job
+from profiles.language import language
 from profiles.proposal import draft
 from profiles.score_job import job_text
+from profiles.score_outputs import release_note
 from psi.protocol import Declined, FedprofileError, InputError, MisuseError, Refused
 from tests.unit.scoring.parts import part as made_part
 from tests.unit.test_officer import IDS, NONE, request
@@ -100,7 +103,7 @@ def test_a_partner_refuses_to_score_by_what_its_officers_have_not_released(burea
     )
     said = bureau.releases("ann", "--drift", "0.08", "--until", "2099-11-30")
     assert "by ann, " in said
-    assert "until 2099-12-01: drift 0.08; AUC by branch" in said
+    assert "until 2099-11-30: drift 0.08; AUC by branch" in said
     assert "AUC by branch" in bureau.model("show", "churn")
 
     yes, asked = bureau.answer(2), bureau.scoring(2)
@@ -112,6 +115,13 @@ def test_a_partner_refuses_to_score_by_what_its_officers_have_not_released(burea
     ledger.write("approved", by=yes.by, why="", draft=to_plain(asked), **yes.signed)
     ledger.close()
     assert not read_account(file, bureau.keys.identity).findings
+    (told,) = releases_of(file, bureau.part.id)
+    by = [{"by": told["officer"], "until": "2099-11-30"}]
+    text = release_note("churn", {"model": told["model"], "released": by})
+    assert text == f"churn: ann released model {bureau.part.id}, until 2099-11-30."
+    assert language("zh").told(text, "note").startswith(f"churn：模型 {bureau.part.id} 已由 ann")
+    assert release_note("churn", {"model": "x"}) == ""
+
     yes.noted["releases"][0]["note"] = "another"
     other = bureau.folder / "other.jsonl"
     ledger = Ledger(other, bureau.keys, time.time, session, mine)
