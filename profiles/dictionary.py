@@ -16,7 +16,7 @@ __all__ = ["NOTE", "campaign_notes", "dictionary", "list_notes", "noted", "profi
 NOTE = b"description"
 """The key under which a field's note stands in a Parquet file."""
 
-_MARK = "true: all partners know the entity; false: they do not, and scores are own ones"
+_KNOWN = "true: all partners know the entity; false: they do not"
 
 
 def profile_notes(job: Job) -> dict[str, str]:
@@ -61,9 +61,33 @@ def profile_notes(job: Job) -> dict[str, str]:
     return notes | {
         "segment": f"cluster of the entity by {job.receiver}'s own features, from 1",
         "segment_name": "what sets the cluster apart",
-        "matched": _MARK,
+        "matched": _mark(job),
         "match_grade": "level of the keys that found the entity, from 1; empty where not matched",
     }
+
+
+def _mark(job: Job) -> str:
+    """What `matched` says of scores: nothing where only lists told by a bit a row have any."""
+    if job.horizontal:
+        return "empty: a party's own rows are matched with nobody's"
+    lists = {one.task for one in job.targets if one.tells == "list"}
+    tasks = {one.task for one in job.trains} | {one.task for one in job.scores}
+    return f"{_KNOWN}, and scores are own ones" if tasks - lists or not lists else _KNOWN
+
+
+def _whose(job: Job) -> str:
+    """By whose model the scores of lists are."""
+    if job.horizontal:
+        return " by the common model"
+    told = [one for one in job.targets if one.tells == "list"]
+    own = [one.product for one in told if not one.score_bits]
+    joined = [one.product for one in told if one.score_bits]
+    said = [f"of {', '.join(own)} by {job.receiver}'s own model"] if own else []
+    said += [f"of {', '.join(joined)} by the joined model, with noise"] if joined else []
+    if len(told) < len(job.targets):
+        where = "else " if told else ""
+        said.append(f"{where}by the joined model, where not matched by {job.receiver}'s own")
+    return f"; {'; '.join(said)}"
 
 
 def list_notes(job: Job) -> dict[str, str]:
@@ -74,8 +98,8 @@ def list_notes(job: Job) -> dict[str, str]:
         "entity": profile_notes(job)["entity"],
         "name": "the column that the job names to show beside the entity",
         "task": "the training by whose score the list is ranked",
-        "score": f"probability of the task; where not matched, by {job.receiver}'s own model",
-        "matched": _MARK,
+        "score": f"probability of the task{_whose(job)}",
+        "matched": _mark(job),
         "segment": "cluster of the entity, from 1",
         "segment_name": "what sets the cluster apart",
         "reasons": "what moves the score most, each with its part of the log-odds",

@@ -162,8 +162,10 @@ def _funnel(
         known = trained.known | trained.known_later
         yield Stage("labelled", int(np.count_nonzero(known)), trained.terms.task)
     kept = {one.terms.task for one in federation.outcome.scored}
+    told = (target for target in job.targets if target.tells == "list")
+    whose = {one.task: "listed_scored" if one.score_bits else "own_scored" for one in told}
     for task, score in scores.items():
-        key = "kept" if task in kept else "scored"
+        key = "kept" if task in kept else whose.get(task, "scored")
         yield Stage(key, int(np.isfinite(score).sum()), task)
     if targets is None:
         return
@@ -308,6 +310,8 @@ def target_summaries(
                 assigned_by=_counted(part, "assigned_by") if named else (),
                 held=held.get(spec.product),
                 chances=chances,
+                told=spec.tells == "list",
+                own=spec.tells == "list" and not spec.score_bits,
                 unmatched=int(pc.sum(pc.invert(part.column("matched"))).as_py() or 0),
             )
         )

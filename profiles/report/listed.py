@@ -75,7 +75,8 @@ class TargetSummary:
     without one; `unknown` are (column of leads, of managers, leads whose value no manager has);
     `money` is what its offers come to, None without offers;
     `unmatched` of the listed have a score of the receiver's own model. `chances`: scores are, and
-    not predicted numbers.
+    not predicted numbers. `told`: partners told who is on the list; `own`: and no score, so order
+    and scores are the receiver's own.
 
     Attributes:
         product: what is to be sold.
@@ -100,3 +101,5 @@ class TargetSummary:
     assigned_by: tuple[tuple[str, int], ...] = ()
     held: Held | None = None
     chances: bool = True
+    told: bool = False
+    own: bool = False

@@ -82,7 +82,8 @@ def lede(t: Language, data: ReportData) -> list[str]:
     told = []
     if data.branch:
         told.append(t.say("lede.branch", branch=data.branch, entity=data.entity))
-    told += [_target_words(t, target, data.entity) for target in data.targets if target.total]
+    listed = [target for target in data.targets if target.total]
+    told += [_target_words(t, target, data.entity, data.receiver) for target in listed]
     others = [party.name for party in data.parties if party.name != data.receiver]
     if data.matched is not None and data.entities and others:
         told.append(
@@ -100,7 +101,7 @@ def lede(t: Language, data: ReportData) -> list[str]:
     return told + [said for model in data.models if (said := _model_words(t, model))]
 
 
-def _target_words(t: Language, target: TargetSummary, entity: str) -> str:
+def _target_words(t: Language, target: TargetSummary, entity: str, receiver: str) -> str:
     whom: dict[str, object] = {"n": target.total, "entity": entity, "product": target.product}
     if target.money is not None:
         said = [t.say("lede.listed", **whom), money_words(t, target.money)]
@@ -108,7 +109,8 @@ def _target_words(t: Language, target: TargetSummary, entity: str) -> str:
     if target.mean is None or target.average is None:
         return t.say("lede.listed", **whom)
     scores = {"score": target.score, "mean": target.mean, "average": target.average}
-    return t.say("lede.listed_score", **whom, **scores)
+    key = "lede.listed_own" if target.own else "lede.listed_score"
+    return t.say(key, **whom, **scores, receiver=receiver)
 
 
 def money_words(t: Language, money: Money) -> str:

@@ -114,7 +114,9 @@ def whole() -> ReportData:
             offers=(("relief", 12),),
         ),
     )
-    stages = ("everybody", "admitted", "matched", "labelled", "scored", "may", "listed")
+    told = replace(listed, money=None, told=True)
+    first = ("everybody", "admitted", "matched", "labelled", "scored")
+    stages = (*first, "own_scored", "listed_scored", "may", "listed")
     return replace(
         data,
         change=Change(
@@ -126,7 +128,7 @@ def whole() -> ReportData:
         ),
         created=datetime(2026, 11, 30, 9, 5, tzinfo=UTC),
         keep_until=date(2026, 12, 30),
-        targets=(listed,),
+        targets=(listed, told, replace(told, own=True)),
         funnel=tuple(Stage(key, 12_000 - place, "churn") for place, key in enumerate(stages)),
         notes=("bank.x: dropped, no value in the training rows",),
         models=(
