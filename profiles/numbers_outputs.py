@@ -100,7 +100,12 @@ def ended(trained: Trained) -> list[str]:
         f"{trained.bounded:,} values of own columns lie beyond {BOUND:.0f} standard deviations: in "
         "gradients they counted as that far, in scores as they are."
     )
+    spoilt = (
+        "Sums or scores came that no fit of these rows has: the partner's software is at fault, or "
+        "lies, or the fit does not settle. This model says nothing: do not use it."
+    )
     return [
+        *[spoilt] * trained.spoilt,
         *[bounded] * bool(trained.bounded),
         f"The last gradient over all rows was {trained.gradient_left:.2g} standard errors from the "
         f"optimum, before the step that it led to. Up to {opened.gradients:,} sums {noise} and "

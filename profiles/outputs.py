@@ -326,6 +326,7 @@ def _training(trained: Trained) -> dict[str, Any]:
         "sums": opened.gradients if opened else 0,
         "inner_products": opened.products if opened else 0,
         "bounded_values": trained.bounded,
+        "spoilt": trained.spoilt,
     }
 
 

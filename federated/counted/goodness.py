@@ -32,7 +32,7 @@ def auc_of_counts(counts: Counts, width: float = 0.0) -> float:
 
 
 def noise_of_auc(counts: Counts, noise: float) -> float:
-    """The standard deviation of `auc_of_counts` where each count has noise of this one.
+    """The standard deviation of `auc_of_counts` where each of `counts` has noise of this one.
 
     By the slope of the AUC in each count.
     """

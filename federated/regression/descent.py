@@ -21,8 +21,9 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.regression.noise import WILD
 from federated.regression.plan import MOST_EVALUATIONS
-from psi.protocol import Array
+from psi.protocol import Array, Refused
 
 __all__ = [
     "Descent",
@@ -48,6 +49,8 @@ SIGMAS = 3.0
 CLEAR = 2.0
 """How many times what noise makes of y·H y it must be: a noisy y bends the metric."""
 """How many standard deviations of its noise s·y must be, to say something."""
+_FARTHEST = 2.0**64
+"""Beyond any step, and any multiple of one: what comes of such numbers is a number still."""
 _MOST = 4096 * 2 * MOST_EVALUATIONS
 _PAIRS = 2 * MOST_EVALUATIONS
 _Vector = Annotated[NDArray[np.float64], Array("float64", most=4096)]
@@ -257,8 +260,11 @@ def _direction(
         beta = turned[i] - sum(alpha[j] * across[i][j] for j in range(many))
         beta += sum(gain[j] * along[j][i] for j in range(i))
         gain[i] = alpha[i] - beta / along[i][i]
+    if not np.abs([*alpha, *gain]).max(initial=0.0) < _FARTHEST:  # all parties have these numbers
+        raise Refused("inner products that no descent has", hint=WILD)
     direction = metric.inverse @ (gradient - np.array(alpha) @ changes if many else gradient)
     direction = -(direction + np.array(gain) @ steps) if many else -direction
+    direction = np.clip(direction, -_FARTHEST, _FARTHEST)
     # g·d from what both have: g·H g - Σ α_j y_j·H g + Σ gain_j s_j·g
     square = length - sum(a * t for a, t in zip(alpha, turned, strict=True))
     square += sum(c * o for c, o in zip(gain, on, strict=True))

@@ -14,7 +14,7 @@ from federated.regression.messages import Learned, Pad
 from federated.regression.plan import opened_numbers
 from federated.regression.results import FeatureFit
 from federated.regression.rounding import rounded
-from federated.regression.schedule import EVERY
+from federated.regression.schedule import EVERY, beyond_any
 from federated.regression.states import Fitting
 from psi.protocol import Done, PeerError, Turn, encode
 
@@ -74,11 +74,11 @@ class FeatureEnd(FeatureRows):
             told -= _pad(state.before + state.pad, self._rows)
         if state.after:
             told += _pad(state.pad + state.after, self._rows)
-        full = state.models[0].weights
+        full, own = state.models[0].weights, self._own_scores(state)
         fit = FeatureFit(
             coefficients=np.ldexp(full, state.scale),
             told_rows=len(told),
-            own=self._own_scores(state),
+            own=own,
             labelled=self._labelled,
             folds=self._folds,
             score_bits=self._plan.score_bits,
@@ -86,6 +86,7 @@ class FeatureEnd(FeatureRows):
             evaluations=state.last + 1,
             opened=opened_numbers(self._ran(state), self._raw.shape[1]),
             bounded=self._columns.bounded,
+            spoilt=state.spoilt or beyond_any(self._plan, own, state.unit),
         )
         limits = self.context.store.get("limits", 0)
         learned = Learned(limits, float(self._mean @ full), told)

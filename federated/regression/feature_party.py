@@ -135,7 +135,8 @@ class FeatureParty(FeatureEnd):
     def on_start(self, state: Fitting, sent: Start, peer: str) -> Turn[FeatureFit]:
         """All trees are made: begin."""
         state = self._heard(state, sent, peer)
-        if state.started or not self._made(state) or not sent.curvature > 0:
+        told = 0 < sent.curvature < np.inf and np.isfinite(sent.score)
+        if state.started or not self._made(state) or not told:
             raise PeerError("a start that is not due")
         state = replace(state, started=True, curvature=sent.curvature, score=sent.score)
         state = self._veiled(state)
@@ -353,11 +354,13 @@ class FeatureParty(FeatureEnd):
         """Open the own gradient once all is in; tell inner products, and the label party's sums."""
         if not state.summed or state.sent < self._own(state).chunks or len(state.gradients):
             return state, []
-        opened = self._sums(state, self.context.store.get("sums", 0))
+        told = self.context.store.get("sums", 0)
+        opened = self._sums(state, told)
+        spoilt = state.spoilt or self._beyond(state, told) or self._wild(state)
         gradients = (opened @ self._back) * 2.0**state.unit
         noise = self._own_noise(state, self._back, self._unbounded(state))
-        state = replace(state, gradients=gradients.ravel(), noise=noise.ravel())
+        state = replace(state, gradients=gradients.ravel(), noise=noise.ravel(), spoilt=spoilt)
         numbers = own_products(self._evaluation(state), state, self._penalty, self._metric(state))
-        told = Products(state.number, np.concatenate(numbers))
+        products = Products(state.number, np.concatenate(numbers))
         sums = [(self._peer, self._told(state, self._unbounded(state)))] * self._last
-        return state, [*sums, (self._peer, told)]
+        return state, [*sums, (self._peer, products)]

@@ -18,7 +18,7 @@ from federated.regression.noise import WILD
 from federated.regression.party import Bins, Party, Words
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import FeatureFit, Floats
-from federated.regression.schedule import Place, table_bits
+from federated.regression.schedule import Place, beyond_any, table_bits
 from federated.regression.states import Fitting
 from psi.protocol import Context, MisuseError, PeerError, Refused
 
@@ -128,6 +128,11 @@ class FeatureRows(Party[FeatureFit]):
             return np.asarray(self._x @ state.models[model].weights)
 
         return self._once(("scores", state.number, at), made)
+
+    def _wild(self, state: Fitting) -> bool:
+        """Whether a step led own scores of a linear model beyond what counts."""
+        models = range(len(self._evaluation(state).models) * (not self._looks))
+        return any(beyond_any(self._plan, self._scores(state, at), state.unit) for at in models)
 
     def _grid(self, state: Fitting, at: int) -> Grid:
         blurred = self._plan.noise > 0

@@ -39,6 +39,7 @@ from federated.regression.results import Floats, LabelFit
 from federated.regression.rounding import FRACTION_BITS
 from federated.regression.schedule import (
     EVERY,
+    beyond_any,
     digest,
     table_bits,
 )
@@ -195,9 +196,10 @@ class LabelParty(LabelRows):
         if at != len(self._lines) - 1:
             raise PeerError("sums that are not due")
         opened = line.opened_sums(fit, sent)
+        spoilt = fit.spoilt or line.beyond(fit, sent) or self._wild(fit)
         gradients = (opened @ self._back) * 2.0**self._unit + self._missed(fit)
         noise = line.own_noise(fit, self._back, self._unbounded(link_of(state, 0)))
-        fit = replace(fit, gradients=gradients.ravel(), noise=noise.ravel())
+        fit = replace(fit, gradients=gradients.ravel(), noise=noise.ravel(), spoilt=spoilt)
         return self._stepped(put_link(state, at, fit))
 
     def on_products(self, state: Joined, sent: Products, peer: str) -> Turn[LabelFit]:
@@ -239,7 +241,7 @@ class LabelParty(LabelRows):
         state = put_link(state, at, replace(link_of(state, at), summed=True))
         if not all(each.summed for each in links(state)):
             return Turn(state)
-        return self._finish(link_of(state, at))
+        return self._finish(link_of(state, len(self._lines) - 1))
 
     # once all partners are there
 
@@ -327,6 +329,7 @@ class LabelParty(LabelRows):
             evaluations=fit.last + 1,
             opened=opened_numbers(ran, self._x.shape[1] - 1),
             bounded=self._lines[-1].columns.bounded,
+            spoilt=fit.spoilt or beyond_any(self._plan, own, self._unit),
             log=tuple(
                 {
                     "evaluation": each.evaluation,

@@ -13,13 +13,21 @@ from federated.regression.chain import Chain
 from federated.regression.descent import Metric
 from federated.regression.labels import Labels
 from federated.regression.lines import Line
-from federated.regression.links import Grid, mean_of, slope_of
+from federated.regression.links import MOST_RANGE, Grid, mean_of, slope_of
 from federated.regression.messages import Answers, Start
 from federated.regression.noise import dithered, told_start
 from federated.regression.party import Words
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import Floats, LabelFit
-from federated.regression.schedule import Evaluation, Places, scale_bits, schedule, table_bits
+from federated.regression.schedule import (
+    Evaluation,
+    Places,
+    beyond_any,
+    farthest_bits,
+    scale_bits,
+    schedule,
+    table_bits,
+)
 from federated.regression.states import Fitting, Joined, link_of, put_link
 from federated.sharing.kept import batch_nonce, narrowed
 from psi.protocol import Context, PeerError, Role
@@ -81,7 +89,15 @@ class LabelRows(Role[LabelFit]):
 
     def _scores(self, fit: Fitting, at: int) -> Floats:
         model = fit.models[self._evaluation(fit).models[at]]
-        return np.asarray(self._x @ model.weights + self._labels.offset)
+        scores = self._x @ model.weights + self._labels.offset
+        if self._plan.link == "poisson":
+            scores = np.clip(scores, -MOST_RANGE, MOST_RANGE)
+        return np.asarray(scores)
+
+    def _wild(self, fit: Fitting) -> bool:
+        """Whether a step led own scores beyond what counts."""
+        models = range(len(self._evaluation(fit).models) * (self._plan.link != "logistic"))
+        return any(beyond_any(self._plan, self._scores(fit, at), self._unit) for at in models)
 
     @cached_property
     def _unit(self) -> int:
@@ -179,6 +195,8 @@ class LabelRows(Role[LabelFit]):
             chain = Chain(self._plan.link, (), (), *kept)
             f = chain.lanes(self._scores(fit, model)[low:high]) * 2.0**-self._unit
             f *= self._weights[low:high, None]
+            if self._plan.link == "poisson":
+                f = np.minimum(f, _FARTHER * 2.0 ** farthest_bits(self._plan))
             found = np.zeros((rows, f.shape[1]), np.uint64)
             random = fit.transcript.random(f"dither {fit.number} {model} {chunk}")
             found[: high - low] = dithered(f, self._scale - bits * len(self._lines), random)

@@ -144,6 +144,10 @@ class Line(Party[Any]):
         self._due_sums(state, sent)
         return self._sums(state, sent.sums)
 
+    def beyond(self, state: Fitting, sent: Sums) -> bool:
+        """Whether there are sums that these rows cannot have."""
+        return self._beyond(state, sent.sums)
+
     def own_noise(self, state: Fitting, back: Floats, own: Floats | None) -> Floats:
         """Of the own inner products, `float64[vectors, k]` (`_own_noise`)."""
         return self._own_noise(state, back, own)

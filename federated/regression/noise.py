@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.regression.schedule import Vector
-from psi.protocol import Random, Refused
+from psi.protocol import Random
 
 __all__ = [
     "OWN",
@@ -137,10 +137,11 @@ class Veil:
 
 
 def dithered(numbers: Floats, bits: int, random: Random) -> NDArray[np.uint64]:
-    """Numbers in fixed point, rounded up or down at random so that sums have no bias."""
-    scaled = np.ldexp(numbers, bits)
-    if not np.abs(scaled).max(initial=0.0) < _MOST:
-        raise Refused("a step led to means too large to add up", hint=WILD)
+    """Numbers in fixed point, rounded up or down at random so that sums have no bias.
+
+    Those beyond 2^54 count as that: an error would compare them.
+    """
+    scaled = np.clip(np.ldexp(numbers, bits), -_MOST, _MOST)
     drawn = np.frombuffer(random(2 * numbers.size), "<u2").reshape(numbers.shape)
     whole = np.floor(scaled + (drawn + 0.5) * 2.0**-16)
     return np.asarray(whole.astype(np.int64).view(np.uint64))

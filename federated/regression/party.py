@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from federated.regression.columns import Columns, check_layout, depths, largest, weights_of
 from federated.regression.descent import Descent, Metric
 from federated.regression.messages import Lanes, Layout, Sums
-from federated.regression.noise import OWN, WILD, Veil, gaussians, lasting_noise, noise_of
+from federated.regression.noise import OWN, Veil, gaussians, lasting_noise, noise_of
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import Floats
 from federated.regression.schedule import (
     Evaluation,
     Place,
     Places,
+    farthest_bits,
     lane_bytes,
     scale_bits,
     schedule,
@@ -55,7 +56,7 @@ from federated.sharing.messages import (
 from federated.sharing.seeds import BASE, choosing_seeds, delta_seeds
 from federated.sharing.transcript import SEED, Transcript
 from psi.kernels.subset_sums import add_to_bins
-from psi.protocol import Context, MisuseError, PeerError, Refused, Role, Turn, encode
+from psi.protocol import Context, MisuseError, PeerError, Role, Turn, encode
 from psi.vole_malicious import base_ot
 
 __all__ = ["LINKED", "Party"]
@@ -97,6 +98,7 @@ class Party(Role[R]):
         self._peer, self._plan, self._rows = peer, plan, len(x)
         self._raw = x
         self._scale, self._bytes = scale_bits(plan), lane_bytes(plan)
+        self._farthest = farthest_bits(plan)
 
     # links
 
@@ -431,9 +433,13 @@ class Party(Role[R]):
         return replace(state, heard=state.heard + 1, own=own.ravel())
 
     def _fixed(self, numbers: Floats, unit: int) -> Words:
-        whole = np.rint(np.ldexp(numbers, self._scale - unit))
-        if not np.abs(whole).max(initial=0.0) < 2.0 ** (8 * self._bytes - 2):
-            raise Refused("a step led to scores too large to add up", hint=WILD)
+        """In fixed point; what no settled fit has counts as the farthest that there is.
+
+        Whether a run ends would tell the other side, which steers steps, how far a row's score is.
+        """
+        most = 2.0**self._farthest
+        near = np.clip(np.ldexp(np.nan_to_num(numbers), -unit), -most, most)
+        whole = np.rint(np.ldexp(near, self._scale))
         return np.asarray(whole.astype(np.int64).view(np.uint64))
 
     def _told(self, state: Fitting, own: Floats | None = None) -> Sums:
@@ -444,7 +450,7 @@ class Party(Role[R]):
         """
         vectors, deviations = self._evaluation(state).vectors, self._deviations(state.layout)
         random = state.transcript.random(f"noise {state.number}")
-        fresh = deviations * _covering(own, state.unit)
+        fresh = deviations * _covering(own, state.unit, self._farthest)
         noise = noise_of((len(vectors), len(deviations)), fresh, self._scale, random)
         if state.lasting:
             noise = noise + lasting_noise(state.lasting, vectors, deviations, self._scale)
@@ -463,7 +469,19 @@ class Party(Role[R]):
             raise PeerError(f"{len(sent.sums)} sums found, {len(state.own)} expected")
 
     def _sums(self, state: Fitting, told: Words) -> Floats:
-        """The sums over own integer columns, opened: `float64[vectors, 1 + integers]`."""
+        """The sums over own integer columns, opened: `float64[vectors, 1 + integers]`.
+
+        Those that residuals of these rows cannot have are `folded`.
+        """
+        return folded(*self._within(state, told))
+
+    def _beyond(self, state: Fitting, told: Words) -> bool:
+        """Whether there are such sums: this party's officer is told at the end, and nobody else."""
+        opened, reach, _ = self._within(state, told)
+        return bool((np.abs(opened) > reach).any())
+
+    def _within(self, state: Fitting, told: Words) -> tuple[Floats, Floats, float]:
+        """Opened sums, how far they can go, and half of what they are modulo."""
         width = len(self._evaluation(state).vectors)
         opened = signed(state.own + told, self._bytes).astype(np.float64).reshape(width, -1)
         opened *= 2.0 ** (-self._scale)
@@ -471,9 +489,8 @@ class Party(Role[R]):
         # the furthest that residuals of at most 1 and noise can go; a spoilt tree or a wrong lane
         # makes a number of random bits
         reach = most * (self._reach() * _SLACK + 12.0 * self._plan.noise)
-        if not (np.abs(opened) <= reach).all():
-            raise PeerError("sums beyond what residuals of these rows can have")
-        return np.asarray(opened)
+        half = 2.0 ** (8 * self._bytes - 1 - self._scale)
+        return opened, np.minimum(reach, half / 2), half
 
     def _own_noise(self, state: Fitting, back: Floats, own: Floats | None) -> Floats:
         """What this side's own inner products have on its opened gradients, `float64[vectors, k]`.
@@ -485,7 +502,8 @@ class Party(Role[R]):
         if not state.veil:
             return np.zeros((size[0], back.shape[1]))
         drawn = gaussians(size[0] * size[1], state.transcript.random(f"own noise {state.number}"))
-        deviations = self._deviations(self._columns.layout) * _covering(own, state.unit) * OWN
+        deviations = self._deviations(self._columns.layout) * OWN
+        deviations = deviations * _covering(own, state.unit, self._farthest)
         return np.asarray((drawn.reshape(size) * deviations) @ back) * 2.0**state.unit
 
     def _reach(self) -> float:
@@ -519,7 +537,20 @@ class Party(Role[R]):
         return replace(state, veil=state.transcript.draw("own veil", SEED))
 
 
-def _covering(own: Floats | None, unit: int) -> float:
-    """How many units cover all of these: a power of two, and 1 at least."""
+def folded(opened: Floats, reach: Floats, half: float) -> Floats:
+    """Sums modulo 2 `half` as numbers within `reach`, which is half of `half` at most.
+
+    The other side adds what it likes to a sum. Nothing may change at once where it passes a bound,
+    be it by an error, by a number cut off on one side and turned round on the other, or by a flag
+    that others see: that would compare the sum with a number of its choosing, without any noise.
+    So what is beyond goes back the way it came, slower: f(x + d) is never further from f(x) than d.
+    """
+    size = np.abs(opened)
+    back = reach * (half - size) / (half - reach)
+    return np.where(size > reach, np.copysign(back, opened), opened)
+
+
+def _covering(own: Floats | None, unit: int, most: int) -> float:
+    """How many units cover all of these: a power of two, 1 at least and 2^`most` at most."""
     farthest = 0.0 if own is None else float(np.abs(own).max(initial=0.0)) * 2.0**-unit
-    return 2.0 ** max(0, math.ceil(math.log2(farthest))) if farthest > 1.0 else 1.0
+    return 2.0 ** min(most, max(0, math.ceil(math.log2(farthest)))) if farthest > 1.0 else 1.0

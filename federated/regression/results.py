@@ -30,6 +30,9 @@ class LabelFit:
         errors: the Newton decrement by the metric at hand. The fit is a step better than that;
     opened: numbers that were opened to this party;
     bounded: own values that counted as BOUND standard deviations from the median (`columns.py`);
+    spoilt: sums came that residuals of these rows cannot have, or a step led beyond all scores: the
+        other side's software is at fault, or lies, or no fit settles. The model says nothing. That
+        is known here alone: whether a run ends would compare sums with numbers of its choosing;
     log: for each evaluation its `evaluation`, `fold` (-1: all rows), `gradient_left` before its
         step, and the `range` of the partner's score that its table spans (0 for linear).
     """
@@ -44,6 +47,7 @@ class LabelFit:
     gradient_left: float
     opened: Opened
     bounded: int
+    spoilt: bool
     log: tuple[dict[str, Any], ...] = field(default=())
 
 
@@ -55,7 +59,7 @@ class FeatureFit:
     told_rows: rows whose final number was told, once each; score_bits: how finely;
     own: `float64[n]`, the own part of each row's final score, by the model that did not see it;
     labelled: `bool[n]`, the rows trained on; folds: `int8[n]`, -1 for none;
-    evaluations, gradient_left, opened, bounded: as in `LabelFit`.
+    evaluations, gradient_left, opened, bounded, spoilt: as in `LabelFit`.
     """
 
     coefficients: Floats
@@ -68,3 +72,4 @@ class FeatureFit:
     gradient_left: float
     opened: Opened
     bounded: int
+    spoilt: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import astuple, dataclass
 from functools import cache
 from itertools import accumulate
@@ -10,6 +11,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.regression.links import MOST_RANGE
 from federated.regression.plan import RegressionPlan
 from federated.sharing.kept import WIDE, WIDTH
 from federated.sharing.trees import CHUNK, padded
@@ -20,7 +22,9 @@ __all__ = [
     "Place",
     "Places",
     "Vector",
+    "beyond_any",
     "digest",
+    "farthest_bits",
     "lane_bytes",
     "scale_bits",
     "schedule",
@@ -97,9 +101,34 @@ def table_bits(plan: RegressionPlan) -> int:
     return min(_TABLE_BITS, scale_bits(plan) // (plan.partners + 1))
 
 
+def farthest_bits(plan: RegressionPlan) -> int:
+    """What counts as the farthest part of a residual where nothing bounds it, 2^this units.
+
+    Noise as large, on the largest column, is a number of 64 bits still.
+    """
+    noise = max(0, math.ceil(math.log2(plan.noise))) if plan.noise else 0
+    room = 62 - 4 - scale_bits(plan) - _column_bits(plan) - noise
+    return max(0, min(room, 8 * lane_bytes(plan) - 2 - scale_bits(plan)))
+
+
+def beyond_any(plan: RegressionPlan, scores: NDArray[np.float64], unit: int) -> bool:
+    """Whether a party's own part of the scores is as far as the farthest that counts.
+
+    Of classes nothing is cut off: a mean lies between 0 and 1.
+    """
+    if plan.link == "logistic":
+        return False
+    most = math.ldexp(1.0, farthest_bits(plan) + unit) if plan.link == "linear" else MOST_RANGE
+    return not bool(np.abs(scores).max(initial=0.0) < most)
+
+
+def _column_bits(plan: RegressionPlan) -> int:
+    return 11 if plan.column_bits <= 8 else plan.column_bits
+
+
 def scale_bits(plan: RegressionPlan) -> int:
     """Fraction bits of residuals: their sum over all rows stays below 1/16 of the lanes' range."""
-    columns = 11 if plan.column_bits <= 8 else plan.column_bits
+    columns = _column_bits(plan)
     most = _TABLE_BITS * plan.partners + (12 if plan.column_bits <= 8 else 16)
     return min(most, 8 * lane_bytes(plan) - 4 - columns - plan.rows.bit_length())
 

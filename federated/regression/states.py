@@ -70,14 +70,14 @@ class Fitting:
     now; sent, heard: its chunks. own, theirs: shares of both sides' sums
     `uint64[vectors, 1 + integers]`, flat, the sum of all residuals first. gradients: once opened,
     `float64[vectors, k]`, flat; noise: what own inner products have on them. models: the full one,
-    then the folds'. ranges `int64[models, 2]` of the evaluation's grids; shapes of its tables,
-    none yet: not told. veil: the seed of what own numbers are off by (`noise.Veil`); none without
-    noise. At a feature party: answers, handed, passed: chunks of lookups that the label party
-    answered, the party before it handed on, this one did; summed: whether the label party's sums
-    came; pad: its seed, drawn by its final scores; before, after: those of the parties beside it,
-    which come in any order. At the label party: told: a partner's inner products; limits: how far
-    its step would go; limited: whether the latest step was taken; lasting: the seed of the noise
-    that stays, drawn once the partner's trees are turned.
+    then the folds'. ranges `int64[models, 2]` of the evaluation's grids; shapes of its tables, none
+    yet: not told. veil: the seed of what own numbers are off by (`noise.Veil`); none without noise;
+    spoilt: whether sums came that rows cannot have. At a feature party: answers, handed, passed:
+    chunks of lookups that the label party answered, the party before it handed on, this one did;
+    summed: whether the label party's sums came; pad: its seed, drawn by its final scores; before,
+    after: those of the parties beside it, which come in any order. At the label party: told: a
+    partner's inner products; limits: how far its step would go; limited: whether the latest step
+    was taken; lasting: the seed of the noise that stays, drawn once the partner's trees are turned.
     """
 
     transcript: Transcript
@@ -118,6 +118,7 @@ class Fitting:
     noise: _Gradients
     ranges: Annotated[NDArray[np.int64], Array("int64", width=2, most=MOST_FOLDS)]
     shapes: Annotated[tuple[Annotated[int, Range(1, MOST_RANK)], ...], Length(2 * MOST_FOLDS)] = ()
+    spoilt: bool = False
     models: Annotated[tuple[Descent, ...], Length(1 + MOST_FOLDS)]
     log: Annotated[tuple[Entry, ...], Length(1 << 12)] = ()
 

@@ -75,6 +75,7 @@ class Trained:
     weights: np.ndarray | None = None
     offset: np.ndarray | None = None
     bounded: int = 0
+    spoilt: bool = False
 
     @property
     def part_held_out(self) -> bool:

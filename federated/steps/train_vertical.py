@@ -12,7 +12,7 @@ from federated.contract.kinds.train_vertical import TrainVertical as Terms
 from federated.contract.kinds.train_vertical import plan_of
 from federated.contract.terms import Contract, TrainTerms
 from federated.models import CARD, LinearPart, has_answer, model_named
-from federated.regression import FeatureParty, LabelParty, RegressionPlan
+from federated.regression import FeatureFit, FeatureParty, LabelFit, LabelParty, RegressionPlan
 from federated.regression.guards import check_classes, check_records
 from federated.steps.count_scores import feature_counts, label_counts
 from federated.steps.kept_models import keep_feature_part, keep_label_part
@@ -108,6 +108,7 @@ class TrainVertical(Step):
             weights=weights,
             offset=offset,
             bounded=fit.bounded,
+            spoilt=fit.spoilt,
         )
         if terms.score_bits:
             work.outcome.trained.append(Carded(**vars(trained)) if card else trained)
@@ -115,7 +116,8 @@ class TrainVertical(Step):
         else:
             work.outcome.counted.append(label_counts(work, trained, fit.own))
             keep_label_part(work, trained, table, work.outcome.counted[-1])
-        work.disclosed(f"train {terms.task}", rows=len(label), score_bits=fit.score_bits)
+        told = {"rows": len(label), "score_bits": fit.score_bits, **_spoilt(fit)}
+        work.disclosed(f"train {terms.task}", **told)
 
     def _feature_party(self, terms: TrainTerms) -> None:
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
@@ -148,7 +150,13 @@ class TrainVertical(Step):
             work.outcome.coded[terms.task] = coded
         card = {"columns": matrix.shape[1], "told_rows": fit.told_rows}
         keep_feature_part(work, terms, table, card, encoder=encoder, linear=part)
-        work.disclosed(f"train {terms.task}", rows=fit.told_rows, score_bits=fit.score_bits)
+        told = {"rows": fit.told_rows, "score_bits": fit.score_bits, **_spoilt(fit)}
+        work.disclosed(f"train {terms.task}", **told)
+
+
+def _spoilt(fit: LabelFit | FeatureFit) -> dict[str, int]:
+    """For the own ledger: a job that is spoilt goes on as any other, for its end would tell."""
+    return {"spoilt": 1} if fit.spoilt else {}
 
 
 def _plan(work: Work, terms: TrainTerms) -> RegressionPlan:

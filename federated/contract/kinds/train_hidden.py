@@ -74,7 +74,10 @@ class TrainHidden(Kind[TrainTerms]):
             if terms.trees > MOST_GROWN:
                 raise PeerError(f"{terms.trees} trees in a contract, {MOST_GROWN} allowed")
             if contract.joins(terms.partners[0]):
-                raise PeerError('trees take each record once: duplicates = "join" found')
+                raise PeerError(
+                    'trees take each record once: duplicates = "join" found',
+                    hint='take duplicates = "collapse"',
+                )
             try:
                 hidden_plan(contract, terms)
             except MisuseError as error:

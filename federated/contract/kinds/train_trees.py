@@ -80,7 +80,10 @@ class TrainTrees(Kind[TrainTerms]):
             if terms.trees > MOST_GROWN:
                 raise PeerError(f"{terms.trees} trees in a contract, {MOST_GROWN} allowed")
             if contract.joins(terms.partners[0]):
-                raise PeerError('trees take each record once: duplicates = "join" found')
+                raise PeerError(
+                    'trees take each record once: duplicates = "join" found',
+                    hint='take duplicates = "collapse"',
+                )
             names = (contract.receiver, *terms.partners)
             most, least = joined_rows(contract, terms.partners), _least(terms)
             if most < least and all(contract.party(name).rows for name in names):

@@ -91,7 +91,10 @@ class TrainVertical(Kind[TrainTerms]):
             if carded(terms) and not terms.score_bits:
                 raise PeerError("a scorecard without scores, which are what its points are made of")
             if not terms.score_bits and any(contract.joins(name) for name in terms.partners):
-                raise PeerError('rows counted by score with duplicates = "join": a record has many')
+                raise PeerError(
+                    'rows counted by score with duplicates = "join": a record has many',
+                    hint='take duplicates = "collapse", or score_bits = 1 or more',
+                )
             check_listed(terms)
             if terms.steps or terms.row_bits:
                 raise PeerError("a training of columns has evaluations, and no steps")

@@ -82,7 +82,8 @@ def test_a_feature_party_reads_no_label_through_the_noise(monkeypatch: Any) -> N
     assert np.mean((exact < exact.mean()) == label) > 0.9
     noisy = opened_by("bureau", World.of(ROWS, 21), 1.0, monkeypatch)
     off = noisy - exact
-    assert 0.48 < off.std() < 1.7
+    # fresh and lasting together: 1.41, of which 40 draws have .46 to 2.36 within six sigma
+    assert 0.46 < off.std() < 2.4
     # the distance of both classes is less than 1: one evaluation tells a label's odds, not it
     gap = exact[~label].mean() - exact[label].mean()
     assert gap < 1.1

@@ -129,7 +129,7 @@ def test_a_partner_reads_no_metric_through_its_own_noise(monkeypatch: Any) -> No
         if not noise:
             assert np.abs(off).max() < 1e-4
         elif times == 1.0:
-            assert np.std(off) > 0.15  # .6 to 4, fresh in each evaluation
+            assert np.std(off) > 0.15  # .6 to 4, of this number alone: what stays is the bend
         else:  # noise a thousand times too large: what is left of the metric is off, and stays so
             assert np.abs(off).mean() > 2 / ROWS  # .037 to .12, where a row is worth .003
             assert bank.told(known, b"a") == pytest.approx(bank.told(known, b"b"), rel=5e-3)

@@ -323,22 +323,11 @@ def test_a_label_party_that_spoils_a_lookup_s_trees_is_stopped_before_turns() ->
     assert len(turned) == 3  # of its kept trees alone
 
 
-@pytest.mark.parametrize("sender", ["bank", "bureau"])
-def test_a_wrong_lane_ends_a_session_by_the_sums_it_makes(sender: str) -> None:
-    world, terms = World.of(200, 12), plan(200, evaluations=1)
-
-    def spoil(sent: Lanes) -> Any:
-        lanes = sent.lanes.copy()
-        lanes[6::7] ^= np.uint8(64)
-        return changed(sent, lanes=lanes)
-
-    ends(world, terms, "beyond what residuals", **{sender: _Spoiling(Lanes, spoil)})
-
-
-def test_wrong_sums_end_a_session() -> None:
+def test_wrong_sums_are_known_and_end_nothing() -> None:
     world, terms = World.of(200, 13), plan(200, evaluations=1)
     spoil = _Spoiling(Sums, lambda sent: changed(sent, sums=sent.sums + np.uint64(1 << 54)))
-    ends(world, terms, "beyond what residuals", bureau=spoil)
+    bureau = world.feature_party(terms, kind=spoil.of(FeatureParty))
+    assert Pair(world.label_party(terms), bureau).run()["bank"].spoilt
 
 
 def test_tables_and_ranges_that_no_score_has_end_a_session() -> None:

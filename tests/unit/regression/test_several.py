@@ -248,13 +248,6 @@ def test_what_partners_say_out_of_turn_ends_a_session() -> None:
     ends("inner products found", terms, bureau1=fewer)
 
 
-def test_shares_that_a_partner_spoils_end_a_session_by_the_sums_they_make() -> None:
-    terms = plan(200, partners=2, evaluations=1, grid_bits=6)
-    spoil = _Spoiling(Handed, lambda sent: changed(sent, shares=sent.shares * np.uint64(3)))
-    ends("beyond what residuals", terms, bureau0=spoil)
-    ends("beyond what residuals", terms, bureau1=spoil)
-
-
 def test_moves_of_points_do_not_come_off_more_than_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A first partner takes off its shares how far points are moved, by weights that the label
     party tells: a thousand times as much, with a lookup as large, left the score itself."""
