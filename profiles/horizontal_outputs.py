@@ -64,9 +64,10 @@ def horizontal_model(job: Job, federation: Federation) -> tuple[Model, Horizonta
     seen = f"on {table}, rows that nobody trained on" if table else f"on {owner}'s own rows"
     before = scored(f"{owner} alone", test[1], _scores(terms, own, test[0]))
     after = scored("all parties", test[1], fit.predict(test[0]))
+    bits = f"{terms.row_bits} {'bit' if terms.row_bits == 1 else 'bits'}"
     notes = [
-        f"All sums of one party together tell at most {terms.row_bits} bits of any of its rows: "
-        "the noise for that is part of the model."
+        f"All sums of one party together tell at most {bits} of any of its rows: the noise for "
+        "that is part of the model."
     ]
     if len(fit.fold_aucs):
         interval = auc_interval(fit.fold_aucs)

@@ -123,7 +123,10 @@ def _check_offers(job: Job) -> None:
                 hint="who comes within a tier has it: a published table has no cap",
             )
         if target.choose == "value" and not mine:
-            raise JobError(f"{where} choose: value found, and no [[offer]] for {target.product!r}")
+            raise JobError(
+                f"{where} choose: value found, and no [[offer]] for {target.product!r}",
+                hint="an [[offer]] has a name, value and cost; without offers leave choose out",
+            )
         strange = [c for c, _ in target.channels if c not in {o.channel for o in mine}]
         if strange:
             raise JobError(f"{where} channels: {strange[0]!r} found, no [[offer]] goes by it")

@@ -36,7 +36,7 @@ class Loaded:
 
     Attributes:
         unassigned: without a manager.
-        outcomes: with an outcome.
+        outcomes: whose outcome is 1.
         left_out: rows, by reason.
         history: leads that are known now.
     """

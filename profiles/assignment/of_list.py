@@ -28,10 +28,12 @@ def history_columns(target: TargetSpec, source: Source, where: str) -> list[str]
     there = source.columns(target.history)
     needed = ["manager", "outcome", *target.learn_by]
     for column in (column for column in needed if column not in there):
-        raise InputError(
-            f"{where}: {target.history} has no column {column!r}",
-            hint=column_hint(column, there) or "fedprofile leads load makes such a table",
-        )
+        hint = column_hint(column, there)
+        if column in target.learn_by:
+            hint += (
+                f'; lists that carry it, by columns = ["{column}"], bring it into what is loaded'
+            )
+        raise InputError(f"{where}: {target.history} has no column {column!r}", hint=hint)
     return [*dict.fromkeys(needed), *(["product"] if "product" in there else [])]
 
 

@@ -9,14 +9,16 @@ import typer
 
 __all__ = ["demo"]
 
+OUT = "fedprofile-demo"
+
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="A folder for the outputs.")] = Path(
-        "fedprofile-demo"
-    ),
+    out: Annotated[Path, typer.Option("--out", help="A folder for the outputs.")] = Path(OUT),
     write: Annotated[
         Path | None,
-        typer.Option("--write", help="Also leave the world here, as files with job and tables."),
+        typer.Option(
+            "--write", help="Leave the world here, as files with jobs and tables, and run none."
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite/--keep", help="Replace the outputs of an earlier demo.")
@@ -36,13 +38,16 @@ def demo(
     from profiles.cli.summary import print_summary
     from profiles.demo import run_demo, show_money, write_world
 
+    check_lang(lang)
     if write is not None:
         write_world(write)
-        typer.echo(f"the world is in {write}: change it, then")
-        typer.echo(f"  fedprofile run {write}/job.toml --tables {write}/tables.toml --out out")
-        typer.echo(f"  fedprofile flows report --tables {write}/tables.toml --out flows.html")
+        to, more = out if str(out) != OUT else "out", f" --lang {lang}" if lang else ""
+        typer.echo(f"the world is in {write}, and no job is run: change it, then")
+        typer.echo(
+            f"  fedprofile run {write}/job.toml --tables {write}/tables.toml --out {to}{more}"
+        )
+        typer.echo(f"  fedprofile flows report --tables {write}/tables.toml --out flows.html{more}")
         return
-    check_lang(lang)
     for result in run_demo(
         out, overwrite=overwrite, progress=None if quiet else progress_bar, lang=lang
     ):

@@ -172,6 +172,8 @@ def score(
 
     opened, typed = _typed(tables, flows)
     real = _beside(opened, truth, "types", ("id", "type"))
+    given = real.select("type").distinct().to_pyarrow().column("type")
+    opened.taxonomy.check_codes(given.drop_null().to_pylist(), str(truth))
     found = score_types(typed, real)
     for code, (rows, precision, recall, both) in found.types.items():
         typer.echo(

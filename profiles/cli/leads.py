@@ -52,7 +52,7 @@ def load(
     typer.echo(
         f"right (kept, and contacted within {DAYS} days): {found.right:,}, {found.share:.1%}"
     )
-    typer.echo(f"with an outcome: {found.outcomes:,}")
+    typer.echo(f"outcome 1: {found.outcomes:,}")
     for why, rows in found.left_out.items():
         typer.echo(f"left out: {rows:,} {why}")
     typer.echo(f"{history}: {found.history:,} leads")

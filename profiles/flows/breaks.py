@@ -50,7 +50,7 @@ def breaks(
     """
     last = typed.day.max().to_pyarrow().as_py()
     if last is None or as_of > last:
-        raise MisuseError(f"as of {as_of}: the data end on {last}", hint="a day that they hold")
+        raise MisuseError(f"as of {as_of}: the data end on {last}", hint=f"{last} or earlier")
     return breaks_until(base, typed, taxonomy, as_of, tell, keep)
 
 

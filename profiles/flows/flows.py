@@ -176,7 +176,7 @@ class Flows:
         if last is None or cut_off > last + dt.timedelta(days=1):
             raise MisuseError(
                 f"{self.settings.where}: cut-off {cut_off}: the data end on {last}",
-                hint="a day that they hold, or the one after",
+                hint="the day after it at the latest",
             )
         found = Flows(self.settings, self.engine)
         found.taxonomy = self.taxonomy

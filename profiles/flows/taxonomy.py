@@ -17,7 +17,7 @@ from typing import Any
 
 from federated.toml_sections import load_toml, parse_toml
 from profiles.flows.rules import Rule, rules_of
-from psi.protocol.errors import JobError
+from psi.protocol.errors import InputError, JobError
 
 __all__ = ["FlowType", "Taxonomy"]
 
@@ -131,6 +131,14 @@ class Taxonomy:
             raise JobError(f"no type {code!r}", hint=hint)
         return self.types[code]
 
+    def check_codes(self, codes: Iterable[str], where: str) -> None:
+        """Raise `InputError` naming the first of a table's codes that is no type here."""
+        for code in sorted(set(codes) - {""}):
+            try:
+                self[code]
+            except JobError as error:
+                raise InputError(f"{where}: {error.message}", hint=error.hint) from None
+
     def codes(self, flag: str) -> list[str]:
         """The codes of the types that are `leak`, `product`, `series`, `reversal` or `inside`."""
         return [one.code for one in self if getattr(one, flag)]
@@ -180,7 +188,10 @@ def _chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
 def _version(path: Path, data: dict[str, Any]) -> str:
     version = data.pop("version", None)
     if not isinstance(version, str) or not re.fullmatch(r"[\w.-]{1,40}", version):
-        raise JobError(f"{path.name} version: missing or wrong, letters, digits, . and - allowed")
+        raise JobError(
+            f"{path.name} version: missing or wrong, letters, digits, _, . and - allowed",
+            hint='the first line of a layer, above its tables: version = "2026-06"',
+        )
     return version
 
 
@@ -196,12 +207,18 @@ def _lay(file: str, data: Mapping[str, Any], raw: dict[str, dict[str, Any]]) -> 
         if kind == "drop":
             continue
         if kind not in _KINDS or not isinstance(entries, dict):
-            raise JobError(f"{file} {kind}: found, [C.NAME], [B.NAME] or [G.NAME] allowed")
+            raise JobError(
+                f"{file} {kind}: found, [C.NAME], [B.NAME] or [G.NAME] allowed",
+                hint="a type is a table such as [C.rent_paid], without quotes",
+            )
         for name, entry in entries.items():
             code = f"{kind}.{name}"
             where = f"{file} [{code}]"
             if not _CODE.fullmatch(code):
-                raise JobError(f"{where}: lower case letters, digits and _ allowed")
+                raise JobError(
+                    f"{where}: lower case letters, digits and _ allowed",
+                    hint="a type is a table such as [C.rent_paid], without quotes",
+                )
             if not isinstance(entry, dict):
                 raise JobError(f"{where}: a table is needed")
             new = code not in raw

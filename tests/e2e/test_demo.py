@@ -152,7 +152,9 @@ def test_identifiers_are_messy(world: World) -> None:
 
 def test_the_written_world_plans_and_runs(tmp_path: Path) -> None:
     world, out = tmp_path / "world", tmp_path / "out"
-    assert "fedprofile run" in in_process("demo", "--write", world)
+    said = in_process("demo", "--write", world, "--out", out, "--lang", "zh")
+    assert f"--out {out} --lang zh" in said
+    assert "no job is run" in said
     job, tables = world / "governments.toml", world / "tables.toml"
     text = in_process("plan", job, "--tables", tables)
     assert "registry learns how many shared records each segment of bank has" in text

@@ -9,6 +9,7 @@ import pytest
 
 from federated.readers import arrow_expression, duckdb_connection
 from profiles.flows.score import score_types
+from psi.protocol.errors import InputError
 from tests.unit.profiles.flows.test_commands import bank, said
 
 
@@ -42,3 +43,7 @@ def test_the_command_reads_a_truth_beside(
     assert "precision of typed: 1.000" in text
     assert "undecidable left untyped: 1.000" in text
     assert "rows 2, in the truth only 1" in text
+    (tmp_path / "truth.csv").write_text("id,type\n1,C.feee\n")
+    with pytest.raises(InputError, match=r"truth\.csv: no type 'C\.feee'") as found:
+        said(capsys, "flows", "score", str(tmp_path / "truth.csv"), "--tables", file)
+    assert found.value.hint == "did you mean C.fee?"

@@ -107,3 +107,16 @@ def test_rules_that_never_fire_and_texts_that_do_not_hold_are_found(tmp_path: Pa
     assert any("C.toy: rule 'text' can never fire: its exceptions" in line for line in wrong)
     assert any("C.toy: rule 'mcc' can never fire: its merchant codes" in line for line in wrong)
     assert any("C.card_purchase (text) takes each of its patterns" in line for line in wrong)
+
+
+def test_the_layer_in_the_documentation_is_one(tmp_path: Path) -> None:
+    shown = Path("docs/FLOWS.md").read_text("utf-8").split("```toml\nversion")[1].split("```")[0]
+    file = tmp_path / "bank.toml"
+    file.write_text(f"version{shown}", "utf-8")
+    found = Taxonomy.load([file])
+    assert not check_taxonomy(found).wrong
+    assert found["C.club_fee"].english == "Club fee"
+    file.write_text(shown.split("\n", 1)[1], "utf-8")
+    with pytest.raises(JobError, match="version: missing") as refused:
+        Taxonomy.load([file])
+    assert 'version = "2026-06"' in str(refused.value.hint)
