@@ -38,7 +38,8 @@ def test_a_fit_is_the_centre_s(link: str) -> None:
     central, errors = centre(world.joined, world.y, link)
     assert np.abs((weights(bank, bureau) - central) / errors).max() < 0.05
     assert bank.gradient_left == bureau.gradient_left < 0.05
-    assert not (bank.spoilt or bureau.spoilt)
+    assert not bank.spoilt
+    assert not bureau.spoilt
     assert bank.evaluations == bureau.evaluations
 
 
