@@ -221,7 +221,9 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         first, level = self._first_candidates(state), self._shape(state)
         random = state.transcript.random(f"noise {state.level}")
         theirs = np.ascontiguousarray(g[:, first:])
-        g[:, first:] = blurred(theirs, self._plan.noise, level.depth, state.lasting, random)
+        g[:, first:] = blurred(
+            theirs, self._plan.noise, f"candidates {level.depth}", state.lasting, random
+        )
         answer = self._finder(state).answer(state.transcript, level, g, h, sent)
         return Turn(self._now_waits(state, "split tables"), [(peer, answer)])
 

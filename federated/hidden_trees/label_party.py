@@ -37,7 +37,7 @@ from federated.sharing.messages import (
     Turned,
     Zeroed,
 )
-from federated.trees.blur import blurred, widened
+from federated.trees.blur import blurred, blurred_sums, guessed, noised_base
 from federated.trees.booster import base_score
 from federated.trees.label_party import CLASS_ROWS
 from federated.trees.layout import MOST_COLUMNS, Layout
@@ -56,8 +56,6 @@ U32 = np.uint32
 
 HALF_STEP = 1 << (31 - INDEX)
 """The feature party's share of each score before the first tree: the middle of its step."""
-_SPREAD = 4.0, 64.0
-"""What Σ g²/h of a node is taken for, by its rows as its H lets guess them, and no row at all."""
 
 
 class HiddenLabelParty(HiddenParty[HiddenLabel]):
@@ -149,7 +147,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
     # a tree begins and ends
 
     def _first_tree(self, state: Hiding) -> Turn[HiddenLabel]:
-        score = np.full(self._rows, units_of(self._base - HALF_STEP * 2.0**-UNIT_BITS), U32)
+        score = np.full(self._rows, units_of(self._base(state) - HALF_STEP * 2.0**-UNIT_BITS), U32)
         self.context.store.put("score", 0, score)
         return Turn(self._now_waits(state, "places"))
 
@@ -209,13 +207,16 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         return Turn(state)
 
     def on_node_sums(self, state: Hiding, sent: NodeSums, peer: str) -> Turn[HiddenLabel]:
-        """Nodes' sums under noise: begin to look for splits, or what leaves are worth."""
+        """Nodes' sums under both parties' noise: look for splits, or what leaves are worth."""
         state = self._heard(state, sent, peer)
         self._due(state, "sums")
         if sent.number != state.level:
             raise PeerError("sums of a level that is not due")
         sums = sums_opened(self._plan, self._totals(state), sent.sums)
-        if depth := self._depth(sent.number):
+        depth = self._depth(sent.number)
+        place, random = f"nodes {depth}", state.transcript.random(f"nodes {state.level}")
+        sums[:, 0] = blurred_sums(sums[:, 0], self._plan.noise, place, state.lasting, random)
+        if depth:
             sums = adjusted(sums, self.context.store.get("node-sums", depth - 1), depth)
         self.context.store.put("node-sums", depth, sums)
         if self._at_leaves(state):
@@ -224,27 +225,24 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             return Turn(self._now_waits(state, "leaves"))
         messages = self._lanes(state)
         g, h = self._summed(state)
-        first, level = self._first_candidates(state), self._shape(state)
-        random = state.transcript.random(f"noise {state.level}")
-        theirs = np.ascontiguousarray(g[:, :first])
-        g[:, :first] = blurred(theirs, self._plan.noise, level.depth, state.lasting, random)
-        totals = self._of_nodes(sums)
+        level, random = self._shape(state), state.transcript.random(f"noise {state.level}")
+        # the own ones too: the partner says which of them may win, and can bar all others
+        g = blurred(g, self._plan.noise, f"candidates {depth}", state.lasting, random)
+        totals = self._of_nodes(state, sums)
         ask = self._finder(state).ask(state.transcript, level, g, h, totals)
         sent_now = [(peer, each) for each in (*messages, ask)]
         return Turn(self._now_waits(state, "answer"), sent_now, progress=self._done(state))
 
-    def _of_nodes(self, sums: NDArray[np.int64]) -> Totals:
-        """What the search needs of each node; Σ g²/h by a guess, which sets units only."""
-        g, h = sums[:, 0] * 2.0**-SLOPE_BITS, sums[:, 1] * 2.0**-CURVATURE_BITS
-        p = self._y[self._used].mean()
-        rows = h / (p * (1.0 - p))
+    def _of_nodes(self, state: Hiding, sums: NDArray[np.int64]) -> Totals:
+        """What the search needs of each node, by its noisy sums; H lets guess its rows."""
+        p = 1.0 / (1.0 + np.exp(-self._base(state)))
+        rows = sums[:, 1] * 2.0**-CURVATURE_BITS / (p * (1.0 - p))
         penalty, noise = self._plan.penalty, self._plan.noise
-        squares = g * g / (h + 2 * penalty) + _SPREAD[0] * rows + _SPREAD[1]
         return Totals(
             gradients=sums[:, 0],
             hessians=sums[:, 1],
-            squares=widened(squares, (sums[:, 0], sums[:, 1]), penalty, noise),
-            own=np.zeros(len(g)),
+            squares=guessed((sums[:, 0], sums[:, 1]), rows, penalty, noise),
+            own=np.zeros(len(sums)),
             penalty=penalty,
             least=self._plan.least_heard,
         )
@@ -311,7 +309,9 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         """Each row's score in steps."""
         state = self._heard(state, sent, peer)
         self._due(state, "scores")
-        share = self.context.store.get("score", self._plan.trees & 1) - U32(units_of(self._base))
+        share = self.context.store.get("score", self._plan.trees & 1) - U32(
+            units_of(self._base(state))
+        )
         found = scores_opened(self._plan, share, sent.scores)
         store, levels = self.context.store, self._plan.depth + 1
         trees = range(self._plan.trees)
@@ -322,17 +322,17 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             for tree in trees
         ]
         fit = HiddenLabel(
-            margin=np.asarray(self._base + found * 2.0**-UNIT_BITS, np.float64),
-            base=self._base,
+            margin=np.asarray(self._base(state) + found * 2.0**-UNIT_BITS, np.float64),
+            base=self._base(state),
             won=np.array(splits) < 0,
             splits=np.array(splits),
             values=np.array([store.get("values", tree) for tree in trees]),
         )
         return Turn(Done(), result=fit)
 
-    @property
-    def _base(self) -> float:
-        return base_score(self._y, self._used)
+    def _base(self, state: Hiding) -> float:
+        base, rows = base_score(self._y, self._used), int(np.count_nonzero(self._used))
+        return noised_base(base, rows, self._plan.noise, state.lasting)
 
     def _finder(self, state: Hiding) -> HiddenLabelSplits:
         return HiddenLabelSplits(self.context.store, state.keys, state.peer)

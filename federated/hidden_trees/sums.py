@@ -74,7 +74,8 @@ def leaf_values(plan: HiddenPlan, sums: Whole) -> Floats:
     """What each leaf adds to a score: a step of Newton's, less where the noise is much of it."""
     g, h = (sums / _UNITS).T
     chance = h + 0.25 * h * h
-    trust = chance / (chance + SUM_NOISE[0] ** 2 * noise_left(plan.depth))
+    noise = SUM_NOISE[0] ** 2 + 2.0 * plan.noise**2  # the feature party's, the label party's two
+    trust = chance / (chance + noise * noise_left(plan.depth))
     found = -plan.rate * trust * g / (h + plan.penalty)
     return np.asarray(np.clip(found, -_MOST_VALUE, _MOST_VALUE))
 

@@ -1,16 +1,22 @@
-"""Noise that the label party adds to each candidate's gradients, so that no winner tells a label.
+"""Noise that the label party adds to sums of gradients, so that no winner tells a label.
 
 A partner whose bins hold one row each, or two cuts that differ by one row, would read that row's
 label off which of them wins: its shares are its own, and what it adds to them nobody sees. So the
 label party adds Gaussian noise to its share of each candidate's sum: a fresh one in each node, and
 one as large that is the same in all trees, by the node's place and the candidate: a mean over trees
-takes the first away, a difference of two trees the other, and the label with it. A row adds one to
-a sum at most; what chance makes of a sum over the rows of a bin is more than the noise.
+takes the first away, a difference of two trees the other, and the label with it, unless other rows
+are in the node. A row adds one to a sum at most; what chance makes of a sum over the rows of a bin
+is more than the noise.
+
+All else that the partner may steer or observe follows from such sums: the node's own sum, which
+divides into the mean slope, the label party's own candidates, what they gain and which is best, the
+leaves' values, and so the scores, curvatures and slopes of the next tree.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,32 +26,71 @@ from numpy.typing import NDArray
 from federated.trees.splitting import GRADIENT_BITS, HESSIAN_BITS
 from psi.protocol import Random
 
-__all__ = ["blurred", "normal", "widened"]
+__all__ = ["blurred", "blurred_sums", "guessed", "noised_base", "normal", "widened"]
 
 Floats = NDArray[np.float64]
 _REACH = 6.0
 """Standard deviations of both together that are still within a score's bits."""
+_SPREAD = 4.0, 64.0
+"""What Σ g²/h of a node is taken for, by its rows and no row at all."""
 
 
 def blurred(
-    g: NDArray[np.uint32], noise: float, depth: int, seed: bytes, random: Random
+    g: NDArray[np.uint32], noise: float, place: str, seed: bytes, random: Random
 ) -> NDArray[np.uint32]:
-    """Shares of G_L, `uint32[nodes, candidates]`, with both noises.
+    """Shares of sums, `uint32[nodes, candidates]` for G_L, with both noises.
 
     Args:
         g: shares in units of 2^-GRADIENT_BITS.
         noise: standard deviation of each of the two.
-        depth: of the level.
+        place: which sums, on which level: none other has the same noise that stays.
         seed: 32 secret bytes, the same in all trees.
         random: fresh bytes.
     """
     if not noise:
         return g
-    name = f"{depth} {g.shape}".encode()
-    lasting = hashlib.shake_256(hashlib.blake2s(name, key=seed, person=b"treeblur").digest())
-    drawn = normal(g.size, random(16 * g.size)) + normal(g.size, lasting.digest(16 * g.size))
+    drawn = normal(g.size, random(16 * g.size)) + _lasting(f"{place} {g.shape}", seed, g.size)
     units = np.rint(drawn * noise * 2.0**GRADIENT_BITS).astype(np.int64)
     return np.asarray(g + units.reshape(g.shape).astype(np.uint32))
+
+
+def blurred_sums(
+    g: NDArray[np.int64], noise: float, place: str, seed: bytes, random: Random
+) -> NDArray[np.int64]:
+    """The same of sums that the label party knows, below 2^31 units."""
+    shares = blurred(g.astype(np.uint32), noise, place, seed, random)
+    return shares.view(np.int32).astype(np.int64)
+
+
+def noised_base(base: float, rows: int, noise: float, seed: bytes) -> float:
+    """The log odds of the training rows with noise on their number of positives.
+
+    Args:
+        base: the log odds.
+        rows: how many.
+        noise: standard deviation.
+        seed: as in `blurred`.
+    """
+    p = 1.0 / (1.0 + math.exp(-base))
+    moved = noise * float(_lasting("base", seed, 1)[0]) / rows
+    return base + moved / (p * (1.0 - p))
+
+
+def guessed(
+    sums: Sequence[NDArray[np.int64]], rows: NDArray[Any], penalty: float, noise: float
+) -> Floats:
+    """What Σ g²/h of each node is taken for, which sets units only: no label but by its noisy G.
+
+    Args:
+        sums: G, with noise, and H of each node, `int64[nodes]`, in their units.
+        rows: of each node how many, or about so many.
+        penalty: λ.
+        noise: as in `blurred`.
+    """
+    g, h = sums[0] * 2.0**-GRADIENT_BITS, sums[1] * 2.0**-HESSIAN_BITS
+    squares = g * g / (h + 2.0 * penalty) + _SPREAD[0] * rows + _SPREAD[1]
+    # noise is on G_L and on G, and D has both
+    return widened(squares, sums, penalty, noise * 2.0**0.5)
 
 
 def widened(
@@ -65,6 +110,12 @@ def widened(
     spread = np.maximum(squares - g * g / (h + 2.0 * penalty), 0.0)
     far = _REACH * noise * 2.0**0.5 * (2.0 / penalty) ** 0.5 if noise else 0.0
     return np.asarray(squares + far * (2.0 * np.sqrt(spread) + far))
+
+
+def _lasting(name: str, seed: bytes, count: int) -> Any:
+    """The noise that stays."""
+    key = hashlib.blake2s(name.encode(), key=seed, person=b"treeblur").digest()
+    return normal(count, hashlib.shake_256(key).digest(16 * count))
 
 
 def normal(count: int, data: bytes) -> Any:

@@ -13,7 +13,7 @@ Source: T. Chen, C. Guestrin, "XGBoost", 2016, equation 7.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -138,16 +138,29 @@ class Growing:
         new[moved] = 2 * rows + (to ^ turned[rows])
         self.slot, self.places = new, below.reshape(-1)
 
-    def finish(self, g: Whole, h: Whole) -> Floats:
-        """Set the values of all places; each row's `float64[n]`."""
+    def finish(
+        self, g: Whole, h: Whole, blur: Callable[[Whole], Whole] | None = None, noise: float = 0.0
+    ) -> Floats:
+        """Set the values of all places; each row's `float64[n]`.
+
+        Args:
+            g, h: of the rows.
+            blur: what adds noise to the sums of places.
+            noise: its variance in rows' slopes: values are smaller where it is much of a sum.
+        """
         plan, size = self._plan, len(self.tree.value)
         sums = np.stack([_added(self.at, each, size) for each in (g, h)])
+        if blur is not None:
+            sums[0] = np.where(sums[1] > 0, blur(sums[0]), 0)
         for place in range(size - 1, 0, -1):  # from the leaves up
             sums[:, (place - 1) // 2] += sums[:, place]
         slope, curvature = sums[0] * 2.0**-SLOPE_BITS, sums[1] * 2.0**-CURVATURE_BITS
         known = curvature > 0
         value = np.zeros(size)
         value[known] = -slope[known] / (curvature[known] + plan.penalty)
+        if noise:
+            chance = curvature + 0.25 * curvature**2
+            value *= chance / (chance + noise)
         self.tree.value[:] = plan.rate * self._held(value)
         return np.asarray(self.tree.value[self.at])
 

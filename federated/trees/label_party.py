@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from federated.sharing.kept import Values, batch_nonce
 from federated.sharing.messages import Asked, Challenged, Points, Seeds, Turned
 from federated.sharing.transcript import SEED
 from federated.trees import row_bits
-from federated.trees.blur import blurred, widened
+from federated.trees.blur import blurred, blurred_sums, guessed, noised_base
 from federated.trees.booster import (
     Best,
     Growing,
@@ -30,7 +31,7 @@ from federated.trees.forest import OWN, PARTNER, Forest, Tree
 from federated.trees.layout import MOST_COLUMNS, Layout
 from federated.trees.messages import Begin, Choices, Grown, Lanes, Ready, RowBits
 from federated.trees.party import Party, Shares, drawn_rows
-from federated.trees.plan import CURVATURE_BITS, SLOPE_BITS, TreesPlan
+from federated.trees.plan import CURVATURE_BITS, TreesPlan
 from federated.trees.results import LabelTrees
 from federated.trees.splitting import (
     LabelSplits,
@@ -148,7 +149,6 @@ class LabelParty(Party[LabelTrees]):
         state = self._heard(state, sent, peer)
         own, other = self._linked(state, sent)
         assert state.layout is not None  # noqa: S101  `_linked` has looked
-        self.context.store.put("margin", 0, np.full(self._rows, self._base))
         return Turn(
             Training(
                 transcript=state.transcript,
@@ -190,6 +190,7 @@ class LabelParty(Party[LabelTrees]):
             return Turn(state)
         # all trees of seeds are turned: no other columns ever meet the noise that stays
         state = replace(state, lasting=state.transcript.draw("lasting noise", SEED))
+        self.context.store.put("margin", 0, np.full(self._rows, self._base(state)))
         return self._begin_level(state, Growing(self._plan, self._rows, self._ways))
 
     # one level
@@ -204,14 +205,16 @@ class LabelParty(Party[LabelTrees]):
         if state.told >= self._plan.row_bits:
             return self._alone(state, growing)
         g, h = self._slopes(state)
-        own = self._own_best(growing, g, h)
+        sums = growing.totals(g, h)
+        sums = self._blurred(state, sums[0], "nodes"), sums[1]
+        own = self._own_heard(state, growing, g, h, sums)
         self._keep(state.level, growing, own)
         first, messages = self._given(state, growing, g, h)
         level = self._level(state.layout, state.level)
         left_g, left_h = self._candidates(state.layout, self._shares(state.level, first))
-        random = state.transcript.random(f"noise {state.level}")
-        left_g = blurred(left_g, self._plan.noise, level.depth, state.lasting, random)
-        totals = self._totals(growing, g, h, own)
+        place, random = f"candidates {level.depth}", state.transcript.random(f"noise {state.level}")
+        left_g = blurred(left_g, self._plan.noise, place, state.lasting, random)
+        totals = self._totals(growing, sums, own)
         ask = self._finder(state).ask(state.transcript, level, left_g, left_h, totals)
         done = Share(state.level / self._plan.levels, self._plan.levels * self._rows)
         sent = [(self._peer, each) for each in (*messages, ask)]
@@ -246,22 +249,21 @@ class LabelParty(Party[LabelTrees]):
             messages.append(Lanes(state.level, chunk, nonce, np.concatenate(padded)))
         return total.reshape(len(total), pairs, 2), messages
 
-    def _totals(self, growing: Growing, g: Whole, h: Whole, own: Best) -> Totals:
-        """What the search needs of each node; no split of the partner's where there is none."""
-        sums = growing.totals(g, h)
-        real = g * 2.0**-SLOPE_BITS
-        squares = real * real / np.maximum(h, 1) * 2.0**CURVATURE_BITS
-        live = growing.slot >= 0
-        of_nodes = np.bincount(growing.slot[live], squares[live], len(growing.places))
+    def _totals(self, growing: Growing, sums: tuple[Whole, Whole], own: Best) -> Totals:
+        """What the search needs of each node, by its noisy sums.
+
+        No split of the partner's where there is none, nor in a node too small to hear any.
+        """
+        rows = np.bincount(growing.slot[growing.slot >= 0], minlength=len(growing.places))
+        plan = self._plan
+        heard = growing.alive & (sums[1] >= 2 * plan.least_heard * 2**CURVATURE_BITS)
         return Totals(
             gradients=sums[0],
             hessians=sums[1],
-            squares=widened(
-                of_nodes.astype(np.float64), sums, self._plan.penalty, self._plan.noise
-            ),
-            own=np.where(growing.alive, own.gain, np.inf),
-            penalty=self._plan.penalty,
-            least=self._plan.least_heard,
+            squares=guessed(sums, rows, plan.penalty, plan.noise),
+            own=np.where(heard, own.gain, np.inf),
+            penalty=plan.penalty,
+            least=plan.least_heard,
         )
 
     def on_split_answer(self, state: Training, sent: SplitAnswer, peer: str) -> Turn[LabelTrees]:
@@ -339,7 +341,8 @@ class LabelParty(Party[LabelTrees]):
     def _split(self, state: Training, growing: Growing, won: Mask, sides: Mask) -> Turn[LabelTrees]:
         """Take the level's splits, own ones and the partner's."""
         g, h = self._slopes(state)
-        own = self._own_best(growing, g, h)
+        gain, candidate = self.context.store.get("own", self._depth(state.level))
+        own = Best(gain, candidate.astype(np.int64))
         mine = np.where(won, -1, own.candidate)
         kind = np.where(won, PARTNER, np.where(mine >= 0, OWN, 0)).astype(np.int8)
         numbers = np.where(won, state.splits + np.cumsum(won) - 1, mine)
@@ -363,20 +366,24 @@ class LabelParty(Party[LabelTrees]):
         while True:
             g, h = self._slopes(state)
             for _ in range(self._depth(state.level), self._plan.depth):
-                best = self._own_best(growing, g, h)
+                left = histograms(self._bins, self._layout, growing, g, h)
+                best = own_best(self._plan, left, *growing.totals(g, h), self._ways)
                 right = right_of(self._bins, self._layout, growing, best.candidate)
                 kind = np.where(best.candidate >= 0, OWN, 0).astype(np.int8)
                 growing.split(kind, best.candidate, best.gain, right)
             whole = state.level - self._depth(state.level) + self._plan.depth
-            state = self._grown(replace(state, level=whole), growing)
+            state = self._grown(replace(state, level=whole), growing, alone=True)
             if self._enough(state):
                 return self._finish(state)
             growing = Growing(self._plan, self._rows, self._ways)
 
-    def _grown(self, state: Training, growing: Growing) -> Training:
-        """With one tree more, and its loss."""
-        store, number = self.context.store, state.grown
-        margin = store.get("margin", self._part(number)) + growing.finish(*self._slopes(state))
+    def _grown(self, state: Training, growing: Growing, *, alone: bool = False) -> Training:
+        """With one tree more, and its loss; `alone`: of what follows the partner sees nothing."""
+        store, number, noise = self.context.store, state.grown, self._plan.noise
+        blur = None if alone else partial(self._blurred, state, name="leaves")
+        spread = 0.0 if alone else 2.0 * noise**2
+        values = growing.finish(*self._slopes(state), blur, spread)
+        margin = store.get("margin", self._part(number)) + values
         store.put("margin", self._part(number + 1), margin)
         tree = growing.tree
         store.put("grown", number, np.stack([tree.kind, tree.split, tree.value, tree.gain]))
@@ -402,7 +409,7 @@ class LabelParty(Party[LabelTrees]):
             kind, split, value, gain = store.get("grown", number)
             trees.append(Tree(kind.astype(np.int8), split.astype(np.int32), value, gain))
         fit = LabelTrees(
-            forest=Forest(self._base, tuple(trees), self._layout),
+            forest=Forest(self._base(state), tuple(trees), self._layout),
             margin=store.get("best", 0),
             places=np.array(
                 [store.get("ends", number) for number in range(state.kept)], np.uint8
@@ -415,9 +422,9 @@ class LabelParty(Party[LabelTrees]):
 
     # what is at hand
 
-    @property
-    def _base(self) -> float:
-        return base_score(self._y, self._used)
+    def _base(self, state: Training) -> float:
+        base, rows = base_score(self._y, self._used), int(np.count_nonzero(self._used))
+        return noised_base(base, rows, self._plan.noise, state.lasting)
 
     def _slopes(self, state: Training) -> tuple[Whole, Whole]:
         """g and h of the tree that grows, in units."""
@@ -429,9 +436,19 @@ class LabelParty(Party[LabelTrees]):
         """Under which number the scores before a tree are kept."""
         return number % 2 + 2 * (number > self._alone_from)
 
-    def _own_best(self, growing: Growing, g: Whole, h: Whole) -> Best:
+    def _own_heard(
+        self, state: Training, growing: Growing, g: Whole, h: Whole, sums: tuple[Whole, Whole]
+    ) -> Best:
+        """The best own splits as noise lets them be heard: the partner sees what wins by them."""
         left = histograms(self._bins, self._layout, growing, g, h)
-        return own_best(self._plan, left, *growing.totals(g, h), self._ways)
+        left[..., 0] = self._blurred(state, left[..., 0], "own")
+        plan = replace(self._plan, least_weight=self._plan.least_heard)
+        return own_best(plan, left, *sums, self._ways)
+
+    def _blurred(self, state: Training, sums: Whole, name: str) -> Whole:
+        place = f"{name} {self._depth(state.level)}"
+        random = state.transcript.random(f"{name} {state.level}")
+        return blurred_sums(sums, self._plan.noise, place, state.lasting, random)
 
     def _entries(self, growing: Growing, won: Mask) -> NDArray[np.uint8]:
         """Of each row the entry of its node among those that the partner has won, 0 elsewhere."""

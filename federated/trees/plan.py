@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 from psi.protocol import MisuseError
 
 __all__ = ["CURVATURE_BITS", "MANY_ROWS", "MOST_DEPTH", "MOST_ROWS", "MOST_TREES", "NOISE"]
-__all__ += ["SLOPE_BITS", "TreesPlan", "split_bits"]
+__all__ += ["SLOPE_BITS", "TreesPlan"]
 
 MOST_DEPTH, MOST_TREES = 6, 1000
 MOST_ROWS = 4_000_000
@@ -84,20 +84,6 @@ class TreesPlan:
     def digest(self) -> bytes:
         """32 bytes that name the terms."""
         return hashlib.sha256(f"trees {astuple(self)}".encode()).digest()
-
-
-def split_bits(noise: float, depth: int) -> float:
-    """The most that all sums of one of the partner's splits tell of one row's label, in bits.
-
-    The row is in one node of each level, whose noise that stays is one for all trees. A slope moves
-    by one with the label, which so has a variance of 1/4 at most (Shannon 1948). Who wins follows
-    from the sums, and tells no more than they.
-
-    Args:
-        noise: the standard deviation of what stays, in slopes of one row; 0: the label itself.
-        depth: levels of a tree.
-    """
-    return min(1.0, 0.5 * math.log2(1.0 + depth / (4.0 * noise**2))) if noise else 1.0
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

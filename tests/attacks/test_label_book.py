@@ -35,7 +35,6 @@ from federated.session.session import Session
 from federated.steps.release_guard import foresee
 from federated.store.plain import canonical
 from federated.tables.source import MemorySource
-from federated.trees.plan import split_bits
 from psi.protocol import Declined
 from tests.attacks.test_budgets import COLUMNS, HEAD, POLICY
 from tests.attacks.world import KEYS, NAMES, PINNED, drafted
@@ -154,13 +153,13 @@ def test_it_counts_sections_of_one_contract_whatever_they_are_called(tmp_path: P
     kinds = regression() + TREES.format(task="u", label="y") + by(0) + BINNING.format(label="y")
     contract = bank.contract(kinds)
     (found,) = labels_of(contract, book=bank.book)
-    assert contract.train[1].depth == 4
-    assert found.asked == pytest.approx(ONE + split_bits(1.0, 4) + class_bits(1.0))  # .23, .5, .16
+    assert found.asked == pytest.approx(ONE + 1 + class_bits(1.0))  # .23, trees, .16
     assert (found.told, found.allowed) == (0.0, 1.0)
-    assert bank.signs(contract)
+    assert not bank.signs(contract)
+    assert bank.signs(bank.contract(regression() + BINNING.format(label="y")))
     (found,) = labels_of(bank.contract(regression()), book=bank.book)
-    assert found.total == pytest.approx(0.89 + ONE, abs=0.01)
-    assert not bank.signs(bank.contract(regression()))
+    assert found.total == pytest.approx(0.39 + ONE, abs=0.01)
+    assert not bank.signs(bank.contract(TREES.format(task="u", label="y")))
 
 
 @pytest.mark.parametrize("label", ["y", "copy", "codes"])

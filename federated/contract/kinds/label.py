@@ -5,10 +5,11 @@ in common, the label, √k times as well. Nothing makes their noise the same: th
 what a partner's columns are, so it cannot know that a question is an old one. It can count.
 
 Counted is what all sums of one column in a training tell of one record's label, whatever is in the
-column; of trees what all sums of one of the partner's splits tell; of a binning what epsilon lets
-through. A partner that takes like columns gets more from one training, which the chapter says, and
-which the noise of the next ones adds to in the same way. A label told without noise counts 1, a
-number too: then it is told whole.
+column; of a binning what epsilon lets through. Trees count a whole label, noise or not: a partner
+that lies chooses anew in each which rows stand beside a row, takes away what stays of the noise by
+the difference, and averages the rest, of as many rows as a tree has nodes. A partner that takes
+like columns gets more from one training, which the chapter says, and which the noise of the next
+ones adds to in the same way. A label told without noise counts 1, a number too: then it is whole.
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ from typing import TYPE_CHECKING
 from federated.contract.kinds.train import AUTO, TrainTerms, classes, linked
 from federated.contract.parts import Release
 from federated.regression import MANY_ROWS, label_bits
-from federated.trees.plan import split_bits
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
 __all__ = ["WHOLE_LABEL", "class_bits", "label_guard", "number_words", "of_label"]
-__all__ += ["regression_bits", "trees_bits"]
+__all__ += ["regression_bits"]
 
 WHOLE_LABEL = 1.0
 """Bits that a label counts which is told without noise."""
@@ -56,11 +56,6 @@ def regression_bits(contract: Contract, terms: TrainTerms, folds: int) -> float:
     noise = 1.0 if terms.noise == AUTO else float(terms.noise)
     told = label_bits(noise, folds, terms.fold_evaluations, linked(terms))
     return _once(contract, terms, told)
-
-
-def trees_bits(contract: Contract, terms: TrainTerms, noise: float) -> float:
-    """Of boosted trees under this noise."""
-    return _once(contract, terms, split_bits(noise, terms.depth))
 
 
 def of_label(terms: TrainTerms, bits: float, *, known: bool) -> Release:

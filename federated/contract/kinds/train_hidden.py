@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from federated.contract.cost import Estimate, Rates, hidden_estimate
 from federated.contract.few_rows import check_brought
 from federated.contract.kinds.kind import Kind
-from federated.contract.kinds.label import label_guard, of_label, trees_bits
+from federated.contract.kinds.label import WHOLE_LABEL, label_guard, of_label
 from federated.contract.kinds.train import (
     TrainTerms,
     boosted,
@@ -23,7 +23,6 @@ from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, joined_rows
 from federated.hidden_trees import HiddenPlan
 from federated.hidden_trees.plan import FEWEST_ROWS, MOST_HIDDEN, MOST_SCORE_BITS, SUM_NOISE
-from federated.trees.plan import NOISE
 from psi.protocol import MisuseError, PeerError, Refused
 
 if TYPE_CHECKING:
@@ -152,9 +151,15 @@ class TrainHidden(Kind[TrainTerms]):
             )
             yield (
                 f"that a bin holds 20 records is its owner's word; {partner}'s noise is on what "
-                f"{me}'s columns win by, and {me}'s on what {partner}'s win by"
+                f"{me}'s columns win by, and {me}'s on every sum of slopes"
             )
-            yield label_guard(contract, terms, trees_bits(contract, terms, NOISE), few=False)
+            yield (
+                f"{partner} may leave its noise out, and choose the records of a node and the "
+                f"splits of {me}'s that may win there: all that it is told has "
+                f"{told_partner(contract, terms):,} bits of all records together, of labels under "
+                f"{me}'s noise, of {me}'s columns and of which records have a label exactly"
+            )
+            yield label_guard(contract, terms, WHOLE_LABEL, few=False)
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for terms in self.terms(contract):
@@ -170,8 +175,7 @@ class TrainHidden(Kind[TrainTerms]):
 
     def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
         for terms in self.terms(contract):
-            bits = trees_bits(contract, terms, NOISE)
-            yield terms.partners[0], of_label(terms, bits, known=contract.known)
+            yield terms.partners[0], of_label(terms, WHOLE_LABEL, known=contract.known)
 
     def limit(self, contract: Contract, step: str) -> int | None:
         for terms in self.terms(contract):
@@ -206,6 +210,13 @@ def told_of_all(contract: Contract, terms: TrainTerms) -> int:
     nodes = terms.trees * ((1 << terms.depth) - 1)
     own = _CANDIDATES * len(contract.features(terms, contract.receiver))
     return plan.sums_told + nodes * plan.node_bits(own)
+
+
+def told_partner(contract: Contract, terms: TrainTerms) -> int:
+    """Bits that the partner is told, of all records together: who won each node, and by what."""
+    candidates = _CANDIDATES * len(contract.features(terms, terms.partners[0]))
+    nodes = terms.trees * ((1 << terms.depth) - 1)
+    return nodes * hidden_plan(contract, terms).node_bits(candidates)
 
 
 def besides(contract: Contract, terms: TrainTerms) -> float:

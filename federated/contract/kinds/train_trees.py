@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from federated.contract.cost import Estimate, Rates, trees_estimate
 from federated.contract.few_rows import check_brought
 from federated.contract.kinds.kind import Kind
-from federated.contract.kinds.label import label_guard, of_label, trees_bits
+from federated.contract.kinds.label import WHOLE_LABEL, label_guard, of_label
 from federated.contract.kinds.train import (
     TrainTerms,
     boosted,
@@ -158,16 +158,16 @@ class TrainTrees(Kind[TrainTerms]):
                 f"{partner} cannot check what {me}'s sums are of: one that does not run this "
                 "software as it is chooses which splits tell their bits, still one of a record for "
                 f"each level; it may also turn 'who splits' into one bit a node about {partner}'s "
-                f"sums, and {partner} its wins into a number of its columns about {me}'s"
+                f"sums, and {partner} its wins into a number of its columns about {me}'s: of "
+                "labels under noise, if any, of curvatures and of which records have one exactly"
             )
             yield (
                 f"that a bin of {partner}'s holds 20 records is its own word: one that lies may "
                 "have bins of one record, and who wins tells of these labels "
-                + ("less than the noise" if _noise(contract, terms) else "one for each node")
+                + ("what the noise lets through" if _noise(contract, terms) else "one a node")
                 + f", below {MANY_ROWS:,} records one for each node" * _open(contract, terms)
             )
-            bits_a_label = trees_bits(contract, terms, _noise(contract, terms))
-            yield label_guard(contract, terms, bits_a_label, few=_open(contract, terms))
+            yield label_guard(contract, terms, WHOLE_LABEL, few=False)
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for terms in self.terms(contract):
@@ -181,8 +181,7 @@ class TrainTrees(Kind[TrainTerms]):
 
     def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
         for terms in self.terms(contract):
-            bits = trees_bits(contract, terms, _noise(contract, terms))
-            yield terms.partners[0], of_label(terms, bits, known=contract.known)
+            yield terms.partners[0], of_label(terms, WHOLE_LABEL, known=contract.known)
 
     def limit(self, contract: Contract, step: str) -> int | None:
         for terms in self.terms(contract):

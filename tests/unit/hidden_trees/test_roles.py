@@ -173,13 +173,13 @@ def test_a_party_from_an_older_copy_reuses_no_pad(monkeypatch: pytest.MonkeyPatc
 def test_the_other_side_s_noise_is_on_both_parties_candidates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each adds its own to what the other may win by, a fresh one and one that stays."""
+    """The label party to all candidates, the other to the label party's: one fresh, one stays."""
     seen: dict[str, list[Any]] = {}
 
     def noted(name: str) -> Any:
-        def blurred(g: Any, noise: float, depth: int, seed: bytes, random: Any) -> Any:
+        def blurred(g: Any, noise: float, place: str, seed: bytes, random: Any) -> Any:
             seen.setdefault(name, []).append((g.shape[1], noise, seed))
-            return blur.blurred(g, noise, depth, seed, random)
+            return blur.blurred(g, noise, place, seed, random)
 
         return blurred
 
@@ -187,9 +187,10 @@ def test_the_other_side_s_noise_is_on_both_parties_candidates(
     monkeypatch.setattr(feature_module, "blurred", noted("bureau"))
     world = World.of(ROWS, 5)
     run(world, plan(trees=1, depth=2))
-    for name, layout in (("bank", world.layout_b), ("bureau", world.layout_a)):
+    both = world.joined[1].candidates
+    for name, candidates in (("bank", both), ("bureau", world.layout_a.candidates)):
         shapes, noises, seeds = zip(*seen[name], strict=True)
-        assert set(shapes) == {layout.candidates}
+        assert set(shapes) == {candidates}
         assert set(noises) == {1.0}
         assert len(set(seeds)) == 1
         assert len(seeds[0]) == 32

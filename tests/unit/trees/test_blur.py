@@ -70,7 +70,7 @@ def test_bins_of_one_row_read_little_under_noise(monkeypatch: pytest.MonkeyPatch
     all; the deviation of six trainings is .042."""
     monkeypatch.setattr(TreesPlan, "noise", NOISE)
     found = [each for seed in range(6) for each in read(seed)]
-    assert len(found) == 6 * TREES
+    assert len(found) > 5 * TREES  # the label party wins some nodes by its own noise
     assert np.mean(found) < 0.69 + 6 * 0.042
 
 
@@ -81,8 +81,8 @@ def test_noise_is_there_from_so_many_rows_on() -> None:
 def test_one_noise_is_fresh_in_each_tree_and_one_stays() -> None:
     none, seed = np.zeros((4, 500), np.uint32), secrets.token_bytes(32)
 
-    def drawn(seed: bytes = seed, depth: int = 2) -> Any:
-        added = blurred(none, 3.0, depth, seed, secrets.token_bytes)
+    def drawn(seed: bytes = seed, place: str = "nodes 2") -> Any:
+        added = blurred(none, 3.0, place, seed, secrets.token_bytes)
         return added.view(np.int32) / 2.0**GRADIENT_BITS
 
     trees = np.stack([drawn() for _ in range(16)])
@@ -90,9 +90,9 @@ def test_one_noise_is_fresh_in_each_tree_and_one_stays() -> None:
     assert trees[0].std() == pytest.approx(3 * np.sqrt(2), rel=0.1)
     assert trees.mean(axis=0).std() == pytest.approx(3 * np.sqrt(1 + 1 / 16), rel=0.1)
     assert (trees[0] - trees[1]).std() == pytest.approx(3 * np.sqrt(2), rel=0.1)
-    for other in (drawn(depth=1), drawn(seed=bytes(32))):
+    for other in (drawn(place="nodes 1"), drawn(seed=bytes(32))):
         assert (trees[0] - other).std() == pytest.approx(6, rel=0.1)
-    assert blurred(none, 0.0, 2, seed, secrets.token_bytes) is none
+    assert blurred(none, 0.0, "nodes 2", seed, secrets.token_bytes) is none
 
 
 @pytest.mark.parametrize("penalty", [0.01, 1.0, 30.0])
