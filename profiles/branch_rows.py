@@ -32,14 +32,17 @@ from profiles.at_branch import at_branch
 from profiles.campaign.control import ControlGroup
 from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
 from profiles.exclusion.consent import admission_of
+from profiles.horizontal_outputs import branch_model, worse_note
 from profiles.job import Job
 from profiles.kept_segments import SegmentsFile
 from profiles.lists import Lists, lists_of
 from profiles.manager_pages import write_manager_pages
+from profiles.model_metrics import model_metrics
 from profiles.own_table import entity_column, extracts, own_facts, own_table
 from profiles.profile import build_profiles, write_parquet_atomic
 from profiles.reasons import score_reasons
 from profiles.report import ReportData
+from profiles.report.measured import Model
 from profiles.report.render import render_report
 from profiles.report_data import segment_lines, target_summaries
 from profiles.segments import Segments, segments
@@ -153,11 +156,16 @@ def write_branch_rows(
     admission = admission_of(tables, where)
     shown = profiles if admission is None else profiles.filter(pa.array(admission.rows))
     lists = lists_of(job, profiles, tables, campaign)
-    report = _report(job, model, lists, found, scores, total, int(np.count_nonzero(whole)))
+    measured = branch_model(job, model.fit, tables)
+    report = _report(
+        job, model, measured, lists, found, scores, total, int(np.count_nonzero(whole))
+    )
     files = _write(job, folder, shown, lists)
     if lists.targets is not None:
         files += write_manager_pages(job, folder, lists.targets, report)
-    write_atomic(folder / "metrics.json", json.dumps(_metrics(job, report, score), indent=2) + "\n")
+    write_atomic(
+        folder / "metrics.json", json.dumps(_metrics(job, model, report, score), indent=2) + "\n"
+    )
     write_atomic(folder / "report.html", render_report(report, job.lang))
     return BranchRows(shown, lists.targets, report, (*files, "metrics.json", "report.html"))
 
@@ -182,6 +190,7 @@ def _segments(
 def _report(
     job: Job,
     model: RowsModel,
+    measured: Model | None,
     lists: Lists,
     segment: Segments | None,
     scores: dict[str, np.ndarray],
@@ -189,6 +198,7 @@ def _report(
     whole: int,
 ) -> ReportData:
     targets = lists.targets
+    worse = "" if measured is None else worse_note(measured, job.trains[0].row_bits)
     summaries = () if targets is None else target_summaries(
         job, targets, scores, held=lists.held, left_out=lists.left_out, unknown=lists.unknown,
         money=lists.money,
@@ -203,6 +213,8 @@ def _report(
         contract=model.contract,
         entities=total,
         segments=() if segment is None else segment_lines(segment, scores),
+        models=() if measured is None else (measured,),
+        looks=(worse,) if worse else (),
         targets=summaries,
         notes=tuple(_notes(model, total, whole)),
         branch=job.receiver,
@@ -240,7 +252,7 @@ def _write(job: Job, folder: Path, profiles: pa.Table, lists: Lists) -> list[str
     return [*files, "dictionary.csv"]
 
 
-def _metrics(job: Job, report: ReportData, score: np.ndarray) -> dict[str, Any]:
+def _metrics(job: Job, model: RowsModel, report: ReportData, score: np.ndarray) -> dict[str, Any]:
     """`entity` says how outputs name people: `fedprofile forget --out` reads it."""
     scored = np.isfinite(score)
     return {
@@ -249,6 +261,8 @@ def _metrics(job: Job, report: ReportData, score: np.ndarray) -> dict[str, Any]:
         "entities": report.entities,
         "scored": int(scored.sum()),
         "mean_score": round(float(score[scored].mean()), 6) if scored.any() else None,
+        "models": {one.task: model_metrics(one) for one in report.models},
+        "fold_aucs": [round(float(auc), 4) for auc in model.fit.fold_aucs],
         "targets": {target.product: target.total for target in report.targets},
         "entity": {"table": job.party(job.receiver).table, "column": entity_column(job)},
         "run": {"contract": report.contract},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from federated.contract.terms import TrainTerms
+from federated.contract.kinds.train import TrainAsked
 from federated.evaluation import auc, auc_interval
 from federated.horizontal import HorizontalFit
 from federated.models import Part, model_named
@@ -16,12 +16,14 @@ from profiles.federation import Federation
 from profiles.job import Job
 from profiles.report.measured import Model, importance_of, paired_gain, scored
 
-__all__ = ["compare_pooled", "horizontal_model"]
+__all__ = ["branch_model", "compare_pooled", "horizontal_model", "worse_note"]
 
 Rows = tuple[np.ndarray, np.ndarray]
+CLEARLY = 0.01
+"""So much less AUC is worth a look: honest trainings of one table differ by about as much."""
 
 
-def _rows(source: Source, table: str, features: tuple[str, ...], terms: TrainTerms) -> Rows:
+def _rows(source: Source, table: str, features: tuple[str, ...], terms: TrainAsked) -> Rows:
     """Features and label of all rows that have a label."""
     found = source.load(table, [*features, terms.label])
     found = found.filter(found.column(terms.label).is_valid())
@@ -35,20 +37,20 @@ def _tested(job: Job) -> tuple[str, str]:
     return table, table.split(".", 1)[0] if table else job.receiver
 
 
-def _test_rows(job: Job, federation: Federation, terms: TrainTerms) -> Rows:
+def _test_rows(job: Job, federation: Federation, terms: TrainAsked) -> Rows:
     table, owner = _tested(job)
     party = job.party(owner)
     return _rows(federation.tables[owner], table or party.table, party.features, terms)
 
 
-def _central(terms: TrainTerms, rows: Rows) -> tuple[Part, np.ndarray, np.ndarray]:
+def _central(terms: TrainAsked, rows: Rows) -> tuple[Part, np.ndarray, np.ndarray]:
     """The model of these rows alone, their means and scales."""
     x, y = rows
     mean, scale = x.mean(axis=0), np.where(x.std(axis=0) > 1e-9, x.std(axis=0), 1.0)
     return central(model_named(terms.model), (x - mean) / scale, y), mean, scale
 
 
-def _scores(terms: TrainTerms, rows: Rows, x: np.ndarray) -> np.ndarray:
+def _scores(terms: TrainAsked, rows: Rows, x: np.ndarray) -> np.ndarray:
     """Predictions for `x` of the model of these rows alone."""
     part, mean, scale = _central(terms, rows)
     return model_named(terms.model).predict(part.scores((x - mean) / scale))
@@ -60,8 +62,53 @@ def horizontal_model(job: Job, federation: Federation) -> tuple[Model, Horizonta
     table, owner = _tested(job)
     features = job.party(owner).features
     own = _rows(federation.tables[owner], job.party(owner).table, features, terms)
-    test = _test_rows(job, federation, terms)
+    test = _test_rows(job, federation, terms) if table else own
     seen = f"on {table}, rows that nobody trained on" if table else f"on {owner}'s own rows"
+    return _measured(terms, fit, owner, features, own, test, seen), fit
+
+
+def branch_model(job: Job, fit: HorizontalFit, tables: Source) -> Model | None:
+    """The common model beside the party's own, on its own rows; None where they are of one class.
+
+    Args:
+        job: as it is at the party.
+        fit: the common model.
+        tables: the party's.
+    """
+    (terms,) = job.trains
+    spec = job.party(job.receiver)
+    x, y = _rows(tables, spec.table, spec.features, terms)
+    whole = np.isfinite(x).all(axis=1)
+    own = x[whole], y[whole]
+    if len(np.unique(own[1])) < 2:
+        return None
+    seen = f"on {job.receiver}'s own rows"
+    return _measured(terms, fit, job.receiver, spec.features, own, own, seen)
+
+
+def worse_note(model: Model, row_bits: int) -> str:
+    """What to look at where the common model ranks rows clearly worse than the own one; else ""."""
+    before, after = model.scores
+    if after.mean_auc > before.mean_auc - CLEARLY:
+        return ""
+    whose = before.name.removesuffix(" alone")
+    return (
+        f"{model.task}: the model of all parties' rows has an AUC of {after.mean_auc:.3f}, "
+        f"{whose}'s own one {before.mean_auc:.3f}. The noise of row_bits = {row_bits} over "
+        f"{model.rows:,} rows may be why, a few very large values in a column, or rows of others "
+        "that are unlike these."
+    )
+
+
+def _measured(
+    terms: TrainAsked,
+    fit: HorizontalFit,
+    owner: str,
+    features: tuple[str, ...],
+    own: Rows,
+    test: Rows,
+    seen: str,
+) -> Model:
     before = scored(f"{owner} alone", test[1], _scores(terms, own, test[0]))
     after = scored("all parties", test[1], fit.predict(test[0]))
     bits = f"{terms.row_bits} {'bit' if terms.row_bits == 1 else 'bits'}"
@@ -76,7 +123,7 @@ def horizontal_model(job: Job, federation: Federation) -> tuple[Model, Horizonta
             f"AUC {interval.mean:.3f}, 95% interval {interval.low:.3f} to {interval.high:.3f}."
         )
     standard = (own[0] - fit.mean) / fit.scale
-    model = Model(
+    return Model(
         task=terms.task,
         model=f"{model_named(terms.model).words} by masked and noised sums",
         scores=(before, after),
@@ -88,7 +135,6 @@ def horizontal_model(job: Job, federation: Federation) -> tuple[Model, Horizonta
         gain=paired_gain(before, after),
         notes=tuple(notes),
     )
-    return model, fit
 
 
 def compare_pooled(job: Job, federation: Federation) -> Comparison:

@@ -27,19 +27,18 @@ from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, p
 from profiles.exclusion.consent import admission_of
 from profiles.federation import Federation
 from profiles.held_out import held_out_notes, held_out_scores
-from profiles.horizontal_outputs import compare_pooled, horizontal_model
+from profiles.horizontal_outputs import compare_pooled, horizontal_model, worse_note
 from profiles.job import Job
 from profiles.kept_segments import SegmentsFile
 from profiles.label_counts import counted
 from profiles.leakage import leakage_metrics
 from profiles.lists import Lists, lists_of
 from profiles.manager_pages import write_manager_pages
+from profiles.model_metrics import model_metrics, rounded
 from profiles.months import change_metrics, change_since
-from profiles.numbers_outputs import numbers_metrics
 from profiles.own_table import entity_column, own_facts, own_table
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData, TargetSummary
-from profiles.report.measured import Model
 from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
 from profiles.score_outputs import score_metrics, scored_points, scored_rows
@@ -228,6 +227,7 @@ def _write_horizontal(
 ) -> Outputs:
     model, fit = horizontal_model(job, federation)
     checks = [compare_pooled(job, federation)] if baseline else []
+    worse = worse_note(model, job.trains[0].row_bits)
     report = report_data(
         job,
         federation,
@@ -238,6 +238,7 @@ def _write_horizontal(
         entities=None,
         synthetic=synthetic,
         created=_now(),
+        looks=[worse] if worse else [],
         checks=checks,
     )
     metrics = _metrics(job, federation, report, checks, synthetic)
@@ -245,7 +246,7 @@ def _write_horizontal(
     metrics["coefficients"] = dict(
         zip(names, np.round(fit.coefficients, 6).tolist(), strict=True)
     ) | {"intercept": round(fit.intercept, 6)}
-    metrics["fold_aucs"] = [_round(value) for value in fit.fold_aucs]
+    metrics["fold_aucs"] = [rounded(value) for value in fit.fold_aucs]
     files = _write_texts(folder, metrics, report, job.lang)
     return Outputs(None, None, metrics, report, files)
 
@@ -303,10 +304,6 @@ def _segments(
     return found
 
 
-def _round(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else round(float(value), 4)
-
-
 def _entity(job: Job) -> dict[str, str] | None:
     """By which column of which table outputs name an entity; None: they name nobody."""
     if job.horizontal:
@@ -339,28 +336,7 @@ def _metrics(
 ) -> dict[str, Any]:
     """Numbers that depend on job and data only; under `run` those of this run, and under `leakage`
     what was told of partners' rows, by it and before."""
-    models = {}
-    for model in report.models:
-        models[model.task] = {
-            "rows": model.rows,
-            "positives": model.positives,
-            "gain": _interval(model.gain),
-            "gain_rows": _interval(model.gain_rows),
-            "warnings": list(model.warnings),
-            "scores": {
-                s.name: {
-                    "auc": _round(s.auc),
-                    "ks": _round(s.ks),
-                    "mean_auc": _round(s.mean_auc),
-                    "interval": _interval(s.interval),
-                    "fold_aucs": [_round(a) for a in s.fold_aucs],
-                }
-                for s in model.scores
-            },
-            "out_of_time": _out_of_time(model),
-        }
-        if model.numbers:
-            models[model.task]["numbers"] = numbers_metrics(model.numbers)
+    models = {model.task: model_metrics(model) for model in report.models}
     run: dict[str, Any] = {
         "contract": federation.contract.digest.hex(),
         "keep_until": keep_until(federation).isoformat(),
@@ -390,7 +366,7 @@ def _metrics(
                 "coefficient_difference": _short(c.coefficient_difference),
                 "fold_score_difference": _short(c.fold_score_difference),
                 "fold_auc_difference": _short(c.fold_auc_difference),
-                "central_mean_auc": _round(c.central_auc),
+                "central_mean_auc": rounded(c.central_auc),
             }
             for c in checks
         ]
@@ -425,21 +401,6 @@ def _left_out(target: TargetSummary) -> dict[str, dict[str, int]]:
     return found
 
 
-def _out_of_time(model: Model) -> dict[str, Any] | None:
-    """How both models did in the validation period; None where the job names none."""
-    found = model.out_of_time
-    if found is None:
-        return None
-    return {
-        "time": found.column,
-        "validate_from": found.day,
-        "rows": found.rows,
-        "positives": found.positives,
-        "scores": {s.name: {"auc": _round(s.auc), "ks": _round(s.ks)} for s in found.scores},
-        **({"numbers": numbers_metrics(found.numbers)} if found.numbers else {}),
-    }
-
-
 def _basis(job: Job, federation: Federation) -> dict[str, Any] | None:
     """How many of the receiver's own rows are in the job, and the others by reason."""
     table = job.party(job.receiver).table
@@ -459,9 +420,3 @@ def _pairs(federation: Federation, report: ReportData) -> int | None:
 
 def _short(value: float) -> float | None:
     return float(f"{value:.2e}") if np.isfinite(value) else None
-
-
-def _interval(found: Any) -> dict[str, float | None] | None:
-    if found is None:
-        return None
-    return {name: _round(getattr(found, name)) for name in ("mean", "low", "high")}

@@ -18,6 +18,10 @@ from profiles.plan import KEPT, PATHS, Plan, planned
 
 __all__ = ["describe", "in_text"]
 
+ENOUGH = 24_000
+"""Rows times `row_bits` from which on noise takes nothing from a model of rows at several parties
+(`docs/protocols/horizontal.md`)."""
+
 
 def describe(job: Job, source: Source | None, rows: int = 0) -> str:
     """What a job will tell whom, and what it costs, before anybody is asked: the plan as text.
@@ -52,6 +56,7 @@ def in_text(plan: Plan) -> str:
         "",
         *in_words(contract),
     ]
+    lines += _few_rows(plan)
     lines += _told(plan)
     lines += _labels(plan)
     if plan.protocol:
@@ -82,6 +87,18 @@ def _sums_instead(plan: Plan) -> list[str]:
         f"  of which statistics {_seconds(now.seconds)} and {now.wire / 1e6:.0f} MB; by "
         f'private sums (protocol = "sums", where all policies name it) {_seconds(then.seconds)} '
         f"and {then.wire / 1e6:.0f} MB"
+    ]
+
+
+def _few_rows(plan: Plan) -> list[str]:
+    """Where rows are split and so few that the noise of `row_bits` may cost the model."""
+    rows = sum(party.rows for party in plan.contract.parties)
+    return [
+        f"  row_bits = {train.row_bits} over {rows:,} rows: the noise may cost AUC, which differs "
+        f"from run to run; row_bits = {4 * train.row_bits} has half of it, and may tell four times "
+        "as much of a row"
+        for train in plan.contract.train
+        if train.split == "horizontal" and rows * train.row_bits < ENOUGH
     ]
 
 

@@ -57,6 +57,7 @@ def report_data(
     created: datetime,
     checks: Sequence[Comparison] = (),
     scored: Mapping[str, Any] | None = None,
+    looks: Sequence[str] = (),
 ) -> ReportData:
     """The report's data; every section that the job lacks is left out."""
     contract, outcome = federation.contract, federation.outcome
@@ -107,7 +108,10 @@ def report_data(
             *(score_note(task, said) for task, said in kept.items() if not said["moved"]),
             *filter(None, (release_note(task, said) for task, said in kept.items())),
         ),
-        looks=tuple(score_note(task, said) for task, said in kept.items() if said["moved"]),
+        looks=(
+            *looks,
+            *(score_note(task, said) for task, said in kept.items() if said["moved"]),
+        ),
     )
 
 

@@ -133,6 +133,7 @@ def _model_words(t: Language, model: Model) -> str:
         key = "auc_alike"
     else:
         key = "auc_less" if last.mean_auc <= first.mean_auc else "auc_more"
+        key += "_rows" if model.split == "horizontal" else ""
     names = {"task": model.task, "first": first.name, "last": last.name}
     return t.say(f"lede.{key}", **names, before=first.mean_auc, after=last.mean_auc)
 

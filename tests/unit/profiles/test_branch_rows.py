@@ -12,14 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from federated.evaluation import auc
 from federated.horizontal.model_file import RowsModel, read_rows_model
 from federated.tables.matrix import numeric_matrix
 from profiles import run_job
 from profiles.branch_rows import branch_job, copied
 from profiles.cli import app
+from profiles.horizontal_outputs import worse_note
 from profiles.job import Job
+from profiles.language import language
 from profiles.plan import planned
 from profiles.plan_text import in_text
+from profiles.report.measured import Model, scored
 from profiles.tables import open_tables
 from psi.protocol.errors import FedprofileError, InputError, JobError, MisuseError
 
@@ -141,6 +145,24 @@ def test_every_party_profiles_its_own_rows_and_nobody_elses(world: Path, party: 
     assert f"{other}1" not in page
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["entity"] == {"table": f"{party}.people", "column": "id"}
+    known = people.dropna()
+    found = auc(known.left.to_numpy(int), fit.predict(known[["a", "b"]].to_numpy()))
+    assert metrics["models"]["leaves"]["scores"]["all parties"]["auc"] == round(found, 4)
+    assert f"{party} alone" in metrics["models"]["leaves"]["scores"]
+    assert metrics["fold_aucs"] == [round(float(one), 4) for one in fit.fold_aucs]
+
+
+def test_a_common_model_that_is_worse_than_the_own_one_is_said_in_both_languages() -> None:
+    label = np.tile([0, 1], 50)
+    good, bad = (label + 0.0, 1.0 - label)
+    own, common = (scored(name, label, s) for name, s in (("a alone", good), ("all parties", bad)))
+    model = Model(task="t", model="m", scores=(own, common), rows=100, positives=50,
+                  split="horizontal")  # fmt: skip
+    said = worse_note(model, 1)
+    assert "an AUC of 0.000, a's own one 1.000" in said
+    assert "row_bits = 1" in language("zh").told(said, "note")
+    assert language("zh").told(said, "note") != said
+    assert worse_note(replace(model, scores=(own, own)), 1) == ""
 
 
 def test_a_report_in_chinese_and_values_that_are_missing(world: Path) -> None:
