@@ -127,12 +127,12 @@ def more_told(part: ModelPart) -> str:
 def _counts_told(part: ModelPart, partners: str) -> str:
     """Of a training that told no row's score, but of those on a list."""
     said, about = "no score of any row: rows were counted by it", part.card
+    if "told_bits" not in about:  # a part of an earlier version
+        return "rows were counted by their score: see the training's report"
     if about.get("listed"):
         said = "no score of any row but those listed" if about["listed_bits"] else "no row's score"
         many = f"{about['listed']:,}"
         said += f": rows were counted by it, and one bit a row said who is on a list of {many}"
-    if "told_bits" not in about:  # a part of an earlier version
-        return said
     return f"{about['told_bits']:g} bits of a row of {partners} at most, and {said}"
 
 

@@ -72,7 +72,7 @@ _COUNTS = {"auc": 0.7, "auc_low": 0.6, "auc_high": 0.8, "held_out_rows": 90, "co
             "not measured here: the counts that the partner told cannot be those of these rows",
             "4.7 bits of a row of bureau at most, and no score of any row but those listed: rows",
         ),
-        ({}, "see the training's report", "no score of any row: rows were counted by it"),
+        ({}, "see the training's report", "rows were counted by their score: see the training"),
     ],
 )
 def test_a_card_says_what_counted_rows_told_and_that_scoring_tells_more(
