@@ -216,7 +216,8 @@ def _check_label(
             f"told before to the same partner, {limits.label_bits:g} allowed by policy within "
             f"{limits.keep_days} days",
             hint="more noise in [train], fewer trainings of this label, or of more records: below "
-            "16,384 there is no noise, and trees count a whole label; policy: [releases] label_bits",
+            "16,384 there is no noise, and trees count a whole label; "
+            "policy: [releases] label_bits",
         )
 
 
