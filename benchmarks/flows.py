@@ -236,7 +236,7 @@ def _stage(flows: Any, typed: Any, stage: str) -> int:
             count += int(kept.count().to_pyarrow().as_py())
         return count
     table = {
-        "map": lambda: flow_map(typed, flows.taxonomy),
+        "map": lambda: flow_map(typed, flows.taxonomy, flows.base.accounts),
         "leaks": lambda: leaks(typed, flows.taxonomy),
         "breaks": lambda: breaks(flows.base, typed, flows.taxonomy, end, keep=flows.stored),
     }[stage]()

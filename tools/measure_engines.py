@@ -134,7 +134,10 @@ def _answers(flows: Flows, name: str) -> dict[str, pd.DataFrame]:
         return table.group_by(keys).agg(rows=table.count(), minor=table.minor.sum().cast("int64"))
 
     timed("type", types)
-    timed("map", lambda: flow_map(typed.mutate(branch=ibis.literal("")), then.taxonomy))
+    timed(
+        "map",
+        lambda: flow_map(typed.mutate(branch=ibis.literal("")), then.taxonomy, then.base.accounts),
+    )
     timed(
         "leaks",
         lambda: sums(leaks(typed, then.taxonomy), "month", "inflow_type", "outflow_type", "lag"),

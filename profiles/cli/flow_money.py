@@ -36,7 +36,7 @@ def map_(
     from profiles.flows.page import map_page, write_flow_page
 
     opened, typed = _typed(tables, flows)
-    found = opened.stored(flow_map(typed, opened.taxonomy), "map")
+    found = opened.stored(flow_map(typed, opened.taxonomy, opened.base.accounts), "map")
     rows = by_month(found).to_pyarrow().to_pylist()
     digits = opened.settings.digits
     for row in rows:

@@ -180,7 +180,9 @@ def _head(flows: Flows, map_: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _map(flows: Flows, typed: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = by_month(flow_map(typed, flows.taxonomy)).to_pyarrow().to_pylist()
+    found: list[dict[str, Any]] = (
+        by_month(flow_map(typed, flows.taxonomy, flows.base.accounts)).to_pyarrow().to_pylist()
+    )
     return found
 
 

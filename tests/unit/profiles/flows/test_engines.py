@@ -91,7 +91,9 @@ def answers(flows: Flows, *, breaks_apart: bool = True) -> dict[str, list[dict[s
         "leaks": leaks(typed, flows.taxonomy).select("inflow", "outflow", "minor", "lag"),
         "left": unattributed(typed, flows.taxonomy),
         "types": type_table(typed),
-        "map": by_month(flow_map(typed.mutate(branch=ibis.literal("")), flows.taxonomy)),
+        "map": by_month(
+            flow_map(typed.mutate(branch=ibis.literal("")), flows.taxonomy, then.base.accounts)
+        ),
         "views": views.feature_frame(flows, list(views.VIEWS), CUT),
         "churn": churn(assets_of(then.base.balances), dt.date(2026, 4, 1), CUT),
     }
