@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from benchmarks.ours_psi import SESSION, drive
 from benchmarks.ours_wire import JOB, NAMES, node_endpoint
@@ -27,7 +28,7 @@ from federated.hidden_trees.plan import FEWEST_ROWS
 from federated.regression import FeatureParty, LabelParty, planned
 from federated.session.routers import SocketEndpoint
 from federated.store.spool import Spool
-from federated.trees.binning import bins_of_numbers
+from federated.trees.binning import Binning
 from federated.trees.layout import Layout
 from psi.protocol import Context, Envelope, Pair, Role
 
@@ -92,11 +93,22 @@ def held_out(rows: Any) -> Any:
 
 
 def binned(rows: Any) -> tuple[list[Any], Layout]:
-    """Columns in bins."""
-    every = [bins_of_numbers(f"x{at}", column, most=32) for at, column in enumerate(rows["x"].T)]
-    kept = [(each, column) for each, column in zip(every, rows["x"].T, strict=True) if each]
-    bins = [each.bins(column) for each, column in kept]
-    return bins, Layout(tuple(each.column for each, _ in kept))
+    """Columns in bins, categories one each."""
+    binning = Binning.fit(table := plain_table(rows), table.column_names)
+    return binning.transform(table), binning.layout
+
+
+def plain_table(rows: Any) -> pa.Table:
+    """The columns as a party's table has them: numbers, and categories as texts."""
+    columns = {}
+    for at, (column, categories) in enumerate(zip(rows["x"].T, rows["kinds"], strict=True)):
+        gone = np.isnan(column)
+        if categories:
+            codes = np.where(gone, 0, column).astype(np.int64)
+            columns[f"x{at}"] = pa.array(np.char.mod("c%d", codes), pa.string(), mask=gone)
+        else:
+            columns[f"x{at}"] = pa.array(column, mask=gone)
+    return pa.table(columns)
 
 
 ROLES = {"logistic": regression, "trees": boosted, "hidden": hidden}
@@ -108,7 +120,8 @@ def warm(case: dict[str, Any]) -> None:
     count = FEWEST_ROWS if case["model"] == "hidden" else 2048
     fold, label = np.arange(count) % 5, (rng.random(count) < 0.4).astype(np.int8)
     small = case | {"trees": 2, "depth": 2}
-    given = {"x": rng.normal(size=(count, 2)), "fold": fold, "label": label}
+    x = {"x": rng.normal(size=(count, 2)), "kinds": np.zeros(2, np.int64)}
+    given = {**x, "fold": fold, "label": label}
     places = [Context(SESSION, "warm", party, secrets.token_bytes) for party in NAMES]
     Pair(*(ROLES[case["model"]](place, small, given) for place in places)).run()
 

@@ -96,7 +96,10 @@ def carried(counters: str = "", device: str = "lo") -> int:
 
 
 def rows_of(role: str, case: dict[str, Any]) -> Any:
-    """A party's design columns `x: float64[n, k]`, folds `int8[n]`, and the receiver's label."""
+    """A party's columns `x: float64[n, k]`, folds `int8[n]`, and the receiver's label.
+
+    For trees, `kinds: int64[k]`: how many categories a column has, 0 where it has numbers.
+    """
     import numpy as np
 
     with np.load(Path(case["folder"]) / f"{role}.npz", allow_pickle=False) as kept:
@@ -108,7 +111,8 @@ def joined(case: dict[str, Any]) -> Any:
     import numpy as np
 
     own, other = (rows_of(role, case) for role in ROLES)
-    return own | {"x": np.hstack([own["x"], other["x"]])}
+    sides = {name: [own[name], other[name]] for name in ("x", "kinds") if name in own}
+    return own | {name: np.hstack(parts) for name, parts in sides.items()}
 
 
 def auc(label: Any, scores: Any) -> float:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import party, tables, train
+from benchmarks import ours_train, party, tables, train
 from psi.protocol import MisuseError
 
 
@@ -29,6 +30,20 @@ def test_a_label_is_laid_out_for_its_holder_only(tmp_path: Path) -> None:
     assert set(other) == {"x", "fold"}
     assert party.joined(case)["x"].shape == (700, 40)
     assert set(own["fold"]) == set(range(train.FOLDS))
+
+
+def test_trees_take_columns_as_they_are(tmp_path: Path) -> None:
+    table = pa.table({"n": [1.5, None, 2.0], "c": ["x", "a", None]})
+    found = train._as_they_are(table, ["n", "c"])
+    assert found["kinds"].tolist() == [0, 2]
+    again = ours_train.plain_table(found)
+    assert again["x0"].to_pylist() == [1.5, None, 2.0]
+    assert again["x1"].to_pylist() == ["c1", "c0", None]
+    sizes = train.lay_out("invented-700", tmp_path, plain=True)
+    joined = party.joined({"folder": str(tmp_path)})
+    assert joined["kinds"].tolist() == [0] * (sizes["own"] + sizes["partner"])
+    bins, layout = ours_train.binned(joined)
+    assert len(bins) == len(layout.columns) == 40
 
 
 def test_no_other_model_or_set_is_taken() -> None:

@@ -1,7 +1,8 @@
 """SecretFlow's SS-SGD on its own SPU, a process a party, its fed layer on threads (no Ray).
 
 Without a variant two parties that trust nobody (CHEETAH); `dealer` trusts the first one to deal
-(SEMI2K). Trees: SGB by Okamoto-Uchiyama. It has no folds at once: rows outside of the first fold
+(SEMI2K). Trees: SGB by Okamoto-Uchiyama, which knows numbers only: categories are cut in the order
+of the alphabet. It has no folds at once: rows outside of the first fold
 are fitted, those in it are scored.
 """
 
