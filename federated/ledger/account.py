@@ -18,7 +18,7 @@ from federated.contract.negotiation import derived
 from federated.contract.terms import Contract, verify_signatures
 from federated.keys.officers import OfficerList, check_word
 from federated.keys.party_keys import Identity
-from federated.ledger.lines import FORMAT, START, Head, check_head, line_digest, parse_lines
+from federated.ledger.lines import READ, START, Head, check_head, line_digest, parse_lines
 from federated.scoring.release import check_release
 from federated.store.plain import canonical, from_canonical
 from psi.protocol import FedprofileError, InputError, PeerError
@@ -144,9 +144,9 @@ def _check_opening(account: Account) -> None:
         account.note(1, "the first line does not open a ledger")
         return
     form = first["body"].get("format")
-    if form != FORMAT:
-        found = form if type(form) is int else "unknown"
-        account.note(1, f"format {found} of ledgers found, {FORMAT} is read here")
+    if form not in READ:
+        found, read = form if type(form) is int else "unknown", " and ".join(map(str, READ))
+        account.note(1, f"format {found} of ledgers found, {read} are read here")
         return
     try:
         account.session = bytes.fromhex(first["body"]["session"])

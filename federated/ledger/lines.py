@@ -4,7 +4,8 @@ A JSON-lines file, one a job. Each line holds the hash of the one before it and 
 the party's organisation key over session, number and hash: the *head* at that line. Every frame
 that leaves carries the sender's head of that moment, sealed, and its receiver notes it, so that
 each party holds proof of the others' accounts from the first message on, even of a job that
-broke off. Lines hold names, sizes and hashes, never a row, an identifier or a key.
+broke off. Lines hold names, sizes and hashes, never a row, an identifier or a key. Each has a salt,
+or whoever holds two heads would find a count in a line between them by trying all there are.
 
 docs/LEDGER.md lists the kinds of lines and their fields.
 """
@@ -17,6 +18,7 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,10 +27,11 @@ from typing import Any
 
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.store.files import disk_failed, make_folder
-from psi.protocol import InputError, MisuseError, PeerError
+from psi.protocol import InputError, MisuseError, PeerError, Random
 
 __all__ = [
     "FORMAT",
+    "READ",
     "START",
     "Head",
     "Ledger",
@@ -38,7 +41,9 @@ __all__ = [
     "read_ledger",
 ]
 
-FORMAT = 2
+FORMAT = 3
+READ = (2, FORMAT)
+"""Formats that are read: lines of the first have no salt."""
 HELD_WITHIN = 2.0
 """Seconds in which a process that was killed has let go of its ledger."""
 
@@ -53,6 +58,8 @@ _KEYS = {
     "hash": str,
     "signature": str,
 }
+_SALTED = {**_KEYS, "salt": str}
+_SALT = 16
 _SIZE = 8 + 32 + 64
 
 
@@ -108,8 +115,10 @@ class Ledger:
         clock: Callable[[], float],
         session: bytes,
         parties: Mapping[str, Identity],
+        random: Random = secrets.token_bytes,
     ) -> None:
         self._path, self._keys, self._clock, self._session = path, keys, clock, session
+        self._random = random
         self._number, self._last, self._signature = 0, START, ""
         self._facts: set[tuple[str, str]] = set()
         self._taken: dict[tuple[str, int], str] = {}
@@ -143,6 +152,7 @@ class Ledger:
             "kind": kind,
             "body": body,
             "previous": self._last,
+            "salt": self._random(_SALT).hex(),
         }
         digest = line_digest(line)
         signed = _signed(self._session, Head(self._number, digest, ""))
@@ -223,9 +233,9 @@ def parse_lines(name: str, data: bytes) -> list[dict[str, Any]]:
     for number, text in enumerate(texts, start=1):
         try:
             line = json.loads(text)
-            if not isinstance(line, dict) or line.keys() != _KEYS.keys():
+            if not isinstance(line, dict) or line.keys() not in (_KEYS.keys(), _SALTED.keys()):
                 raise ValueError
-            if any(type(line[key]) is not kind for key, kind in _KEYS.items()):
+            if any(type(line[key]) is not _SALTED[key] for key in line):
                 raise ValueError
             if _text(line).encode() != text:
                 raise ValueError  # spelled in another way than it was written

@@ -36,6 +36,29 @@ def test_a_ledger_verifies_and_goes_on_after_a_restart(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_lines_without_salt_of_an_earlier_version_are_read_and_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "FORMAT", 2)
+        append, last = Ledger._append, lines.START
+
+        def unsalted(self: Ledger, data: bytes) -> None:
+            nonlocal last
+            line = {k: v for k, v in json.loads(data).items() if k not in ("salt", "signature")}
+            line["previous"], line["hash"] = last, ""
+            last = line["hash"] = lines.line_digest(line)
+            head = lines._signed(SESSION, Head(line["number"], last, ""))
+            line["signature"] = KEYS.sign_organisation(head).hex()
+            append(self, lines._text(line).encode() + b"\n")
+
+        patch.setattr(Ledger, "_append", unsalted)
+        ledger(path, 2).close()
+    assert all("salt" not in line for line in read_ledger(path))
+    ledger(path, 2).close()
+    assert verify_ledger(path, KEYS.identity) == 5
+    assert len({line["salt"] for line in read_ledger(path)[3:]}) == 2
+
+
 @pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("how", ["drop", "alter", "swap", "resign"])
 def test_any_change_is_found(tmp_path: Path, number: int, how: str) -> None:

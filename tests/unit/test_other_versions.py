@@ -122,15 +122,15 @@ def test_a_job_of_another_version_stays_for_it(
         (saved_model, SAVED, "saved model of version {other} found, {here} is read here"),
         (node, LAYOUT, "version {other} found, {here} is read here"),
         (hub, LAYOUT, "version {other} found, {here} is read here"),
-        (ledger, FORMAT, "format {other} of ledgers found, {here} is read here"),
+        (ledger, FORMAT, "format {other} of ledgers found, 2 and {here} are read here"),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
 def test_another_version_is_refused(
     read: Callable[[int, Path], None], here: int, sentence: str, tmp_path: Path
 ) -> None:
-    # the book before is read, with what it lacks at its worst: test_budget.py
-    for other in (here + 1,) if read is book else (here - 1, here + 1):
+    # the book and the ledger before are read: test_budget.py, test_ledger.py
+    for other in (here + 1,) if read in (book, ledger) else (here - 1, here + 1):
         with pytest.raises(FedprofileError) as met:
             read(other, tmp_path / str(other))
         assert sentence.format(other=other, here=here) in met.value.message
