@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.models import LOGISTIC, Part
-from federated.steps.outcome import Grown, HiddenGrown, Trained
+from federated.steps.outcome import Boosted, Trained
 from federated.steps.row_weights import offsets_of
 from profiles.central import central
 
@@ -37,7 +37,7 @@ def fit_alone(trained: Trained, table: pa.Table, moved: pa.Table | None = None) 
     """
     known, label, folds = trained.known, trained.label, trained.folds
     everyone = trained.encoder.transform(table)[0]
-    model = LOGISTIC if isinstance(trained, Grown | HiddenGrown) else trained.model
+    model = LOGISTIC if isinstance(trained, Boosted) else trained.model
     own = trained.own_matrix
     more = 0.0 if trained.offset is None else trained.offset
 

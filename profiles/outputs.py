@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from federated.steps.outcome import Carded, Grown, HiddenGrown, Outcome, Trained
+from federated.steps.outcome import Boosted, Carded, Grown, HiddenGrown, Outcome, Trained
 from federated.store.files import write_atomic
 from federated.tables.encoding import Encoder
 from federated.tables.source import Source
@@ -124,7 +124,7 @@ def write_outputs(
     if baseline:
         both = federation.outcomes, federation.tables
         checks = [
-            compare_trees(t, *both) if isinstance(t, Grown | HiddenGrown) else compare(t, *both)
+            compare_trees(t, *both) if isinstance(t, Boosted) else compare(t, *both)
             for t in outcome.trained
         ]
         checks += [compare_counted(one, *both) for one in outcome.counted]

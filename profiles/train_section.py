@@ -18,7 +18,7 @@ from federated.contract.kinds.train import (
     is_day,
     noise_text,
 )
-from federated.contract.kinds.train_trees import MOST_GROWN
+from federated.contract.kinds.train_boosted import MOST_GROWN
 from federated.contract.kinds.train_vertical import FINEST_SCORES
 from federated.contract.parts import FeatureTerms
 from federated.hidden_trees.plan import MOST_SCORE_BITS

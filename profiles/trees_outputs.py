@@ -19,7 +19,7 @@ from federated.contract.kinds.train_trees import plan_of, told_levels
 from federated.evaluation import auc
 from federated.hidden_trees.plan import score_step
 from federated.steps.facts import load_table
-from federated.steps.outcome import Grown, HiddenGrown, Outcome
+from federated.steps.outcome import Boosted, Grown, HiddenGrown, Outcome
 from federated.steps.train_trees import ways_of
 from federated.tables.source import Source
 from federated.text import plain
@@ -163,7 +163,7 @@ def coarse_scores(trained: HiddenGrown) -> tuple[str, ...]:
 
 
 def compare_trees(
-    trained: Grown | HiddenGrown, outcomes: Mapping[str, Outcome], tables: Mapping[str, Source]
+    trained: Boosted, outcomes: Mapping[str, Outcome], tables: Mapping[str, Source]
 ) -> Comparison:
     """Trees grown on all columns in one process, without a cap on bits; AUCs of held-out rows.
 

@@ -26,6 +26,7 @@ __all__ = [
     "check_training",
     "class_rows",
     "fold_rows",
+    "held_class_rows",
 ]
 
 FAILS = 0.05
@@ -44,6 +45,14 @@ def class_rows(folds: int) -> int:
     """The fewest rows of a class of which every fold likely holds one."""
     spread = math.ceil(folds * math.log(folds / FAILS)) if folds else 0
     return max(CLASS_ROWS, spread)
+
+
+def held_class_rows(folds: int, early_stop: int = 0) -> int:
+    """The fewest rows of a class of which, one part held out by chance, enough are left: three
+    standard deviations more. With an `early_stop` a second part is held out, and has as many."""
+    most = 1 / max(2, folds)
+    least = min(most, 1 - 2 * most) if early_stop else 1 - most
+    return math.ceil((CLASS_ROWS + 3 * math.sqrt(CLASS_ROWS)) / least)
 
 
 def check_overlap(contract: Contract) -> None:

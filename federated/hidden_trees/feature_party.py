@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from federated.hidden_trees.label_party import HALF_STEP
 from federated.hidden_trees.messages import (
@@ -42,7 +41,8 @@ from federated.sharing.messages import (
 from federated.tables.encoding import DEFAULT_SUPPORT
 from federated.trees.blur import blurred
 from federated.trees.layout import MOST_COLUMNS, Layout, heard_of
-from federated.trees.messages import Lanes, Ready
+from federated.trees.messages import Lanes
+from federated.trees.party import Bins
 from federated.trees.results import PartnerSplit
 from federated.trees.splitting import SplitAsk, SplitTables
 from federated.trees.states import Linking
@@ -50,7 +50,6 @@ from psi.protocol import Context, Done, PeerError, Turn
 
 __all__ = ["HiddenFeatureParty"]
 
-Bins = NDArray[np.uint16]
 U32 = np.uint32
 
 
@@ -102,28 +101,16 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         least: int = DEFAULT_SUPPORT,
         most: int = MOST_COLUMNS,
     ) -> None:
-        super().__init__(context, label_party, bins, layout, plan)
-        self._least, self._most = least, most
+        super().__init__(context, label_party, bins, layout, plan, most)
+        self._least = least
 
     def begin(self) -> Turn[HiddenFeature]:
         """Wait for the terms."""
-        return Turn(self._linking(None))
+        return Turn(self._linking())
 
     def on_begin(self, state: Linking, sent: HiddenBegin, peer: str) -> Turn[HiddenFeature]:
         """Check terms, rows and columns; tell the own columns' cells."""
-        state = self._heard(state, sent, peer)
-        if state.said:
-            raise PeerError("terms that were told before")
-        if sent.plan != self._plan.digest():
-            raise PeerError("terms of the training that are not the contract's")
-        if sent.rows != self._rows:
-            raise PeerError(f"{sent.rows} rows at the label party, {self._rows} here")
-        sent.layout.check()
-        if len(sent.layout.columns) > self._most:
-            raise PeerError(f"{len(sent.layout.columns)} columns, {self._most} in the contract")
-        state, points = self._chosen(replace(state, layout=sent.layout), sent.point)
-        ready = Ready(self._layout, state.point)
-        return Turn(state, [(peer, ready), (peer, points)], progress=0.0)
+        return self._agreed(self._heard(state, sent, peer), sent, self._theirs(sent.layout))
 
     def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[HiddenFeature]:
         """All seeds but one a group."""
@@ -180,7 +167,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         return Turn(Done(), [(peer, told)], self._result(), 1.0)
 
     def _result(self) -> HiddenFeature:
-        nodes, splits = self._plan.depth + 1, []
+        nodes, splits = self._plan.tree_levels, []
         for level in range(self._plan.levels):
             if level % nodes < self._plan.depth:
                 won = self.context.store.get("every-split", level)
@@ -217,7 +204,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         """Begin to look for the best split of each node; noise on the label party's candidates."""
         state = self._heard(state, sent, peer)
         self._due(state, "asked")
-        g, h = self._summed(state)
+        g, h = self._opened(state)
         first, level = self._first_candidates(state), self._shape(state)
         random = state.transcript.random(f"noise {state.level}")
         theirs = np.ascontiguousarray(g[:, first:])

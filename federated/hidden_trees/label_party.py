@@ -37,21 +37,17 @@ from federated.sharing.messages import (
     Turned,
     Zeroed,
 )
-from federated.trees.blur import blurred, blurred_sums, guessed, noised_base
-from federated.trees.booster import base_score
-from federated.trees.label_party import CLASS_ROWS
+from federated.trees.labels import Labels
 from federated.trees.layout import MOST_COLUMNS, Layout
 from federated.trees.messages import Lanes, Ready
-from federated.trees.party import drawn_rows
+from federated.trees.party import Bins
 from federated.trees.plan import CURVATURE_BITS, SLOPE_BITS
 from federated.trees.splitting import SplitAnswer, SplitPicks, Totals
 from federated.trees.states import Linking
-from psi.protocol import Context, Done, InputError, MisuseError, PeerError, Refused, Turn
+from psi.protocol import Context, Done, MisuseError, PeerError, Turn
 
 __all__ = ["HALF_STEP", "HiddenLabelParty"]
 
-Bins = NDArray[np.uint16]
-Mask = NDArray[np.bool_]
 U32 = np.uint32
 
 HALF_STEP = 1 << (31 - INDEX)
@@ -107,38 +103,16 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         plan: HiddenPlan,
         most: int = MOST_COLUMNS,
     ) -> None:
-        if context.party == partner or (bins and len(bins[0]) != len(label)):
-            raise MisuseError("labels of other rows than the columns', or no other party")
-        super().__init__(context, partner, bins, layout, plan)
-        if not np.isin(label, (-1, 0, 1)).all():
-            raise InputError("labels that are not 0, 1 or -1 for none")
-        self._y, self._most = np.asarray(label, np.int8), most
-        self._used = self._y >= 0
-        rarer = int(np.bincount(self._y[self._used], minlength=2).min())
-        if rarer < CLASS_ROWS:
-            raise Refused(
-                f"{rarer} rows of the rarer class, at least {CLASS_ROWS} are needed",
-                hint="more rows with a label are needed",
-            )
+        if bins and len(bins[0]) != len(label):
+            raise MisuseError("labels of other rows than the columns'")
+        super().__init__(context, partner, bins, layout, plan, most)
+        self._labels = Labels(label, plan)
 
     def begin(self) -> Turn[HiddenLabel]:
         """Send the terms, and how many cells the own columns have."""
-        state = self._linking(None)
+        state = self._linking()
         begin = HiddenBegin(self._plan.digest(), self._rows, state.point, self._layout)
         return Turn(state, [(self._peer, begin)], progress=0.0)
-
-    def on_ready(self, state: Linking, sent: Ready, peer: str) -> Turn[HiddenLabel]:
-        """The partner's columns; choose in its base transfers."""
-        state = self._heard(state, sent, peer)
-        if state.layout is not None:
-            raise PeerError("a layout that was told before")
-        sent.layout.check()
-        if len(sent.layout.columns) > self._most:
-            raise PeerError(
-                f"{len(sent.layout.columns)} columns of the partner, {self._most} in the contract"
-            )
-        state, points = self._chosen(replace(state, layout=sent.layout), sent.point)
-        return Turn(state, [(peer, points)])
 
     def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[HiddenLabel]:
         """All seeds but one a group."""
@@ -147,8 +121,8 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
     # a tree begins and ends
 
     def _first_tree(self, state: Hiding) -> Turn[HiddenLabel]:
-        score = np.full(self._rows, units_of(self._base(state) - HALF_STEP * 2.0**-UNIT_BITS), U32)
-        self.context.store.put("score", 0, score)
+        own = units_of(self._labels.base(state) - HALF_STEP * 2.0**-UNIT_BITS)
+        self.context.store.put("score", 0, np.full(self._rows, own, U32))
         return Turn(self._now_waits(state, "places"))
 
     def on_row_choices(self, state: Hiding, sent: RowChoices, peer: str) -> Turn[HiddenLabel]:
@@ -162,8 +136,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         self._due(state, "places")
         store, tree = self.context.store, sent.tree
         score = store.get("score", tree & 1)
-        drawn = drawn_rows(state.lasting, tree, self._rows, self._plan.subsample)
-        used = self._used & drawn
+        used = self._labels.grown_on(state, tree)
         rest = np.frombuffer(state.transcript.draw(f"rest {tree}", 8 * self._rows), "<u4")
         weights = rest.astype(U32).reshape(self._rows, 2)
         gives = self._gives(state, sent.transfers, INDEX * self._rows)
@@ -176,7 +149,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             keys = keys.reshape(-1, INDEX, 2, 2)
             entries = written(score[at], used[at], weights[at], keys, nonce)
             messages.append((peer, RowTables(tree, chunk, nonce, entries.reshape(-1))))
-        positive = (used & (self._y == 1)).astype(U32) << U32(SLOPE_BITS)
+        positive = (used & (self._labels.y == 1)).astype(U32) << U32(SLOPE_BITS)
         weights[:, 0] -= positive
         store.put("weights", 0, weights[:, None])
         return Turn(replace(self._now_waits(state, "lanes"), heard=0), messages)
@@ -214,8 +187,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             raise PeerError("sums of a level that is not due")
         sums = sums_opened(self._plan, self._totals(state), sent.sums)
         depth = self._depth(sent.number)
-        place, random = f"nodes {depth}", state.transcript.random(f"nodes {state.level}")
-        sums[:, 0] = blurred_sums(sums[:, 0], self._plan.noise, place, state.lasting, random)
+        sums[:, 0] = self._labels.blurred(state, sums[:, 0], "nodes")
         if depth:
             sums = adjusted(sums, self.context.store.get("node-sums", depth - 1), depth)
         self.context.store.put("node-sums", depth, sums)
@@ -224,28 +196,18 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             self.context.store.put("values", self._tree(state), values)
             return Turn(self._now_waits(state, "leaves"))
         messages = self._lanes(state)
-        g, h = self._summed(state)
-        level, random = self._shape(state), state.transcript.random(f"noise {state.level}")
+        g, h = self._opened(state)
         # the own ones too: the partner says which of them may win, and can bar all others
-        g = blurred(g, self._plan.noise, f"candidates {depth}", state.lasting, random)
-        totals = self._of_nodes(state, sums)
-        ask = self._finder(state).ask(state.transcript, level, g, h, totals)
+        g, totals = self._labels.candidates(state, g), self._of_nodes(state, sums)
+        ask = self._finder(state).ask(state.transcript, self._shape(state), g, h, totals)
         sent_now = [(peer, each) for each in (*messages, ask)]
         return Turn(self._now_waits(state, "answer"), sent_now, progress=self._done(state))
 
     def _of_nodes(self, state: Hiding, sums: NDArray[np.int64]) -> Totals:
         """What the search needs of each node, by its noisy sums; H lets guess its rows."""
-        p = 1.0 / (1.0 + np.exp(-self._base(state)))
+        p = 1.0 / (1.0 + np.exp(-self._labels.base(state)))
         rows = sums[:, 1] * 2.0**-CURVATURE_BITS / (p * (1.0 - p))
-        penalty, noise = self._plan.penalty, self._plan.noise
-        return Totals(
-            gradients=sums[:, 0],
-            hessians=sums[:, 1],
-            squares=guessed((sums[:, 0], sums[:, 1]), rows, penalty, noise),
-            own=np.zeros(len(sums)),
-            penalty=penalty,
-            least=self._plan.least_heard,
-        )
+        return self._labels.totals((sums[:, 0], sums[:, 1]), rows, np.zeros(len(sums)))
 
     def on_split_answer(self, state: Hiding, sent: SplitAnswer, peer: str) -> Turn[HiddenLabel]:
         """Tables of the nodes' constants."""
@@ -309,11 +271,9 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         """Each row's score in steps."""
         state = self._heard(state, sent, peer)
         self._due(state, "scores")
-        share = self.context.store.get("score", self._plan.trees & 1) - U32(
-            units_of(self._base(state))
-        )
+        store, levels, base = self.context.store, self._plan.tree_levels, self._labels.base(state)
+        share = store.get("score", self._plan.trees & 1) - U32(units_of(base))
         found = scores_opened(self._plan, share, sent.scores)
-        store, levels = self.context.store, self._plan.depth + 1
         trees = range(self._plan.trees)
         splits = [
             np.concatenate(
@@ -322,17 +282,13 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             for tree in trees
         ]
         fit = HiddenLabel(
-            margin=np.asarray(self._base(state) + found * 2.0**-UNIT_BITS, np.float64),
-            base=self._base(state),
+            margin=np.asarray(base + found * 2.0**-UNIT_BITS, np.float64),
+            base=base,
             won=np.array(splits) < 0,
             splits=np.array(splits),
             values=np.array([store.get("values", tree) for tree in trees]),
         )
         return Turn(Done(), result=fit)
-
-    def _base(self, state: Hiding) -> float:
-        base, rows = base_score(self._y, self._used), int(np.count_nonzero(self._used))
-        return noised_base(base, rows, self._plan.noise, state.lasting)
 
     def _finder(self, state: Hiding) -> HiddenLabelSplits:
         return HiddenLabelSplits(self.context.store, state.keys, state.peer)

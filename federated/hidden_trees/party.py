@@ -17,23 +17,20 @@ from numpy.typing import NDArray
 from federated.hidden_trees.plan import FEWEST_ROWS, HiddenPlan
 from federated.hidden_trees.sides import leaves_of, sides_of
 from federated.hidden_trees.states import WAITS, Hiding
-from federated.sharing.chunks import window_of
-from federated.sharing.kept import Index, Values, batch_nonce
-from federated.sharing.messages import Asked, Challenged, Corrected, Turned, Zeroed
+from federated.sharing.kept import batch_nonce
 from federated.sharing.transcript import SEED
 from federated.trees.layout import Layout
 from federated.trees.messages import Lanes
-from federated.trees.party import WINDOW, Party, Shares
+from federated.trees.party import Bins, Party, Shares
 from federated.trees.splitting import Level
 from federated.trees.splitting.messages import Extension
 from federated.trees.splitting.transfers import Gives, Picks
 from federated.trees.states import Linking
-from psi.protocol import Context, InputError, MisuseError, PeerError, Refused, Share, Turn
+from psi.protocol import Context, Refused, Turn
 
 __all__ = ["HiddenParty"]
 
 R = TypeVar("R")
-Bins = NDArray[np.uint16]
 Whole = NDArray[np.int64]
 
 
@@ -41,30 +38,25 @@ class HiddenParty(Party[R]):
     """One side."""
 
     _plan: HiddenPlan
+    waits = WAITS
     leads: bool
     """Whether this is the label party: its columns come second."""
 
     def __init__(
-        self, context: Context, peer: str, bins: Sequence[Bins], layout: Layout, plan: HiddenPlan
+        self,
+        context: Context,
+        peer: str,
+        bins: Sequence[Bins],
+        layout: Layout,
+        plan: HiddenPlan,
+        most: int,
     ) -> None:
-        if not bins or len(bins) != len(layout.columns) or len({len(own) for own in bins}) != 1:
-            raise MisuseError(f"{len(bins)} columns of bins for {len(layout.columns)} of a layout")
-        super().__init__(context, peer, len(bins[0]), plan)
-        if any(int(own.max()) >= c.cells for own, c in zip(bins, layout.columns, strict=True)):
-            raise InputError("rows with a bin that their column does not have")
+        super().__init__(context, peer, len(bins[0]) if bins else 0, bins, layout, plan, most)
         if self._rows < FEWEST_ROWS:
             raise Refused(
                 f"{self._rows:,} rows found, hidden trees need {FEWEST_ROWS:,}",
                 hint='fewer rows do not bear the noise: tells = "splits", or model = "logistic"',
             )
-        self._bins, self._layout = list(bins), layout
-
-    def _due(self, state: Any, waits: str) -> None:
-        if WAITS[state.waits] != waits:
-            raise PeerError(f"a message about {waits} that is not due")
-
-    def _now_waits(self, state: Hiding, waits: str) -> Hiding:
-        return replace(state, waits=WAITS.index(waits))
 
     # trees of seeds, of both parties' columns at a time
 
@@ -76,60 +68,7 @@ class HiddenParty(Party[R]):
         hiding, asked = self._ask(hiding)
         return Turn(hiding, [(self._peer, each) for each in asked], progress=0.0)
 
-    def _ask(self, state: Hiding) -> tuple[Hiding, list[Asked]]:
-        last = min(self._places(self._layout), state.turned + window_of(self._rows, WINDOW))
-        index = self._index(state)
-        asked = []
-        for place in range(state.asked, last):
-            depth = self._layout.depths[place % len(self._bins)]
-            asked.append(index.ask(state.transcript, place, self._own(place), depth))
-        return replace(state, asked=max(last, state.asked)), asked
-
-    def on_asked(self, state: Hiding, sent: Asked, peer: str) -> Turn[R]:
-        """Make trees over the other's columns, and send what corrects them."""
-        state = self._heard(state, sent, peer)
-        if sent.place != state.answered or sent.place >= self._places(state.layout):
-            raise PeerError("transfers that are not due")
-        rows = self._filled(sent.place // len(state.layout.columns))
-        depth = self._their_depth(state, sent.place)
-        told = self._values(state).answered(state.transcript, sent, rows, depth)
-        return Turn(replace(state, answered=state.answered + 1), [(peer, told)])
-
-    def on_corrected(self, state: Hiding, sent: Corrected, peer: str) -> Turn[R]:
-        """Keep own trees; ask for zeros."""
-        state = self._heard(state, sent, peer)
-        if sent.place != state.corrected or sent.place >= state.asked:
-            raise PeerError("corrections that are not due")
-        asked = self._index(state).corrected(state.transcript, sent)
-        return Turn(replace(state, corrected=state.corrected + 1), [(peer, asked)])
-
-    def on_challenged(self, state: Hiding, sent: Challenged, peer: str) -> Turn[R]:
-        """Zeros under the other's nonce."""
-        state = self._heard(state, sent, peer)
-        if sent.place != state.proved or sent.place >= state.answered:
-            raise PeerError("a challenge that is not due")
-        zeros = self._values(state).zeroed(sent, self._their_depth(state, sent.place))
-        return Turn(replace(state, proved=state.proved + 1), [(peer, zeros)])
-
-    def on_zeroed(self, state: Hiding, sent: Zeroed, peer: str) -> Turn[R]:
-        """Check own trees, turn them to the bins, and ask for the next ones."""
-        state = self._heard(state, sent, peer)
-        if sent.place != state.turned or sent.place >= state.corrected:
-            raise PeerError("zeros that are not due")
-        told: Turned = self._index(state).turned(sent, self._own(sent.place))
-        state, asked = self._ask(replace(state, turned=state.turned + 1))
-        turn = self._grow_if_ready(state)
-        return replace(turn, messages=[(peer, each) for each in (told, *asked)] + [*turn.messages])
-
-    def on_turned(self, state: Hiding, sent: Turned, peer: str) -> Turn[R]:
-        """Keep the other's turns."""
-        state = self._heard(state, sent, peer)
-        if sent.place != state.given or sent.place >= state.proved:
-            raise PeerError("turns that are not due")
-        self._values(state).turn(sent, self._their_depth(state, sent.place))
-        return self._grow_if_ready(replace(state, given=state.given + 1))
-
-    def _grow_if_ready(self, state: Hiding) -> Turn[R]:
+    def _made(self, state: Hiding) -> Turn[R]:
         own, theirs = self._places(self._layout), self._places(state.layout)
         if state.turned < own or state.given < theirs:
             return Turn(state)
@@ -147,46 +86,23 @@ class HiddenParty(Party[R]):
 
         This side's shares of their sums are kept, under "sums" 0.
         """
-        first = self._first(state)
-        values, messages = self._values(state), []
-        columns = len(state.layout.columns)
+        first, messages = self._first(state), []
         sums: Any = 0
         for chunk in range(self._chunks):
-            lanes = self._chunk(first, chunk)
             name = f"lanes {state.level} {chunk} {self.leads}"
-            nonce = batch_nonce(state.transcript, name, lanes)
-            padded, shares = [], []
-            for column, depth in enumerate(state.layout.depths):
-                sent, share = values.summed(chunk * columns + column, depth, nonce, lanes)
-                padded.append(sent.reshape(-1))
-                shares.append(share)
-            sums = sums + np.concatenate(shares)
-            messages.append(Lanes(state.level, chunk, nonce, np.concatenate(padded)))
+            told, shares = self._padded(state, chunk, self._chunk(first, chunk), name)
+            sums = sums + shares
+            messages.append(told)
         self.context.store.put("their-sums", state.level & 1, sums)
         return messages
 
     def _lanes_taken(self, state: Hiding, sent: Lanes) -> Hiding:
         """Add a chunk up by own bins, the other's weights and the own; a chunk more is heard."""
-        self._due(state, "lanes")
-        if sent.level != state.level or sent.chunk != state.heard:
-            raise PeerError("lanes of a level or a chunk that is not due")
-        own = self._chunk(self._first(state), sent.chunk)
-        columns = len(self._bins)
-        if len(sent.lanes) != columns * own.size:
-            raise PeerError("lanes of another shape")
-        lanes = sent.lanes.reshape(columns, *own.shape)
-        index, found = self._index(state), []
-        for column in range(columns):
-            place = sent.chunk * columns + column
-            both = np.ascontiguousarray(lanes[column] + own)
-            found.append(index.summed(place, self._own(place), sent.nonce, both))
-        sums: Shares = np.concatenate(found)
-        if sent.chunk:
-            sums = sums + self.context.store.get("own-sums", sent.chunk - 1)
-        self.context.store.put("own-sums", sent.chunk, sums)
-        return replace(state, heard=state.heard + 1)
+        first = self._first(state)
+        state, _ = self._summed(state, sent, first.shape[1], lambda at: self._chunk(first, at))
+        return state
 
-    def _summed(self, state: Hiding) -> tuple[Shares, Shares]:
+    def _opened(self, state: Hiding) -> tuple[Shares, Shares]:
         """Shares of G_L and H_L of the feature party's candidates, then of the label party's."""
         mine = self.context.store.get("own-sums", self._chunks - 1)
         theirs = self.context.store.get("their-sums", state.level & 1)
@@ -269,36 +185,9 @@ class HiddenParty(Party[R]):
     def _shape(self, state: Hiding) -> Level:
         return self._level(self._joined(state), state.level)
 
-    def _depth(self, level: int) -> int:
-        """Of a level; a tree's leaves are one more."""
-        return level % (self._plan.depth + 1)
-
     def _tree(self, state: Hiding) -> int:
         """Number of the present one."""
-        return state.level // (self._plan.depth + 1)
+        return state.level // self._plan.tree_levels
 
     def _at_leaves(self, state: Hiding) -> bool:
         return self._depth(state.level) == self._plan.depth
-
-    def _places(self, layout: Layout) -> int:
-        return self._chunks * len(layout.columns)
-
-    def _their_depth(self, state: Hiding, place: int) -> int:
-        return state.layout.depths[place % len(state.layout.columns)]
-
-    def _own(self, place: int) -> Bins:
-        """A column's bins in a chunk of rows, filled up."""
-        chunk, column = divmod(place, len(self._bins))
-        low, high = self._range(chunk)
-        found = np.zeros(self._filled(chunk), np.uint16)
-        found[: high - low] = self._bins[column][low:high]
-        return found
-
-    def _index(self, state: Hiding) -> Index:
-        return Index(self.context.store, state.keys)
-
-    def _values(self, state: Hiding) -> Values:
-        return Values(self.context.store, state.peer)
-
-    def _done(self, state: Hiding) -> Share:
-        return Share(state.level / self._plan.levels, self._plan.levels * self._rows)

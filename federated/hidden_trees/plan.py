@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from typing import ClassVar
 
 from federated.trees.plan import CURVATURE_BITS, MANY_ROWS, SLOPE_BITS, TreesPlan
 from psi.protocol import MisuseError
@@ -41,6 +41,8 @@ class HiddenPlan(TreesPlan):
         score_bits: bits of a row's score that the label party is told, at most.
     """
 
+    named: ClassVar[str] = "hidden trees"
+
     row_bits: int = 0
     score_bits: int
 
@@ -55,9 +57,9 @@ class HiddenPlan(TreesPlan):
             raise MisuseError(f"{self.rows:,} rows found, {MOST_HIDDEN:,} allowed in hidden trees")
 
     @property
-    def levels(self) -> int:
-        """Of all trees; leaves are a level too."""
-        return self.trees * (self.depth + 1)
+    def tree_levels(self) -> int:
+        """Of splits, and leaves are a level too."""
+        return self.depth + 1
 
     @property
     def sum_range(self) -> int:
@@ -83,7 +85,7 @@ class HiddenPlan(TreesPlan):
         interval of 1, to H within one of 1/4: variances of 1/4 and 1/64 at most (Shannon 1948).
         """
         g, h = 1.0 / (4.0 * SUM_NOISE[0] ** 2), 1.0 / (64.0 * SUM_NOISE[1] ** 2)
-        return self.trees * (self.depth + 1) * 0.5 * (math.log2(1.0 + g) + math.log2(1.0 + h))
+        return self.levels * 0.5 * (math.log2(1.0 + g) + math.log2(1.0 + h))
 
     def node_bits(self, candidates: int) -> int:
         """Bits of all rows together that the label party learns by who won a node, and with what.
@@ -98,7 +100,3 @@ class HiddenPlan(TreesPlan):
         """Bits of all nodes' sums, of all rows together, whatever they are sums of."""
         nodes = (2 << self.depth) - 1
         return self.trees * nodes * 2 * (self.sum_range - self.sum_dropped)
-
-    def digest(self) -> bytes:
-        """32 bytes that name the terms."""
-        return hashlib.sha256(f"hidden trees {astuple(self)}".encode()).digest()

@@ -37,8 +37,8 @@ from federated.tables.encoding import Encoder
 from federated.trees import Binning, FeatureModel, LabelModel
 from psi.align import Alignment
 
-__all__ = ["Binned", "Carded", "Counted", "Grown", "HiddenGrown", "Outcome", "Scored"]
-__all__ += ["ToldList", "Trained"]
+__all__ = ["Binned", "Boosted", "Carded", "Counted", "Grown", "HiddenGrown", "Outcome"]
+__all__ += ["Scored", "ToldList", "Trained"]
 
 
 @dataclass(kw_only=True)
@@ -171,18 +171,14 @@ class ToldList:
 
 
 @dataclass(kw_only=True)
-class Grown(Trained):
+class Boosted(Trained):
     """Boosted trees at the label party: `part` has no columns.
 
-    `trees` are its own part of them. `bins` are of each own column `uint16[rows]`, and `moved` is
-    by how much each of them, and all of the partner's at last, moves each aligned row's log odds:
-    `float64[rows, columns + 1]`. `told_levels` told a bit of each row. Rows that were held out are
-    in fold 0, all others in none; `encoder` and `own_matrix` are for the model of own columns.
+    `binning` is of the own columns, `bins` of each of them `uint16[rows]`. Rows that were held out
+    are in fold 0, all others in none; `encoder` and `own_matrix` are for the model of own columns.
     """
 
-    trees: LabelModel
-    told_levels: int
-    moved: np.ndarray
+    binning: Binning
     bins: list[np.ndarray]
 
     @property
@@ -190,10 +186,18 @@ class Grown(Trained):
         """One part of the labelled rows measures them."""
         return True
 
-    @property
-    def binning(self) -> Binning:
-        """Own columns in bins."""
-        return self.trees.binning
+
+@dataclass(kw_only=True)
+class Grown(Boosted):
+    """Trees that told rows' sides: `trees` are the label party's own part of them.
+
+    `moved` is by how much each own column, and all of the partner's at last, moves each aligned
+    row's log odds: `float64[rows, columns + 1]`. `told_levels` told a bit of each row.
+    """
+
+    trees: LabelModel
+    told_levels: int
+    moved: np.ndarray
 
     def saved(self) -> LabelModel:
         """The label party's part, to keep."""
@@ -206,21 +210,13 @@ class Grown(Trained):
 
 
 @dataclass(kw_only=True)
-class HiddenGrown(Trained):
-    """Boosted trees that told no row's side, at the label party: scores in steps, and own splits.
+class HiddenGrown(Boosted):
+    """Trees that told no row's side: scores in steps, and own splits.
 
-    `binning` and `bins` are of the own columns; `splits` are `int64[trees, nodes]`, the own
-    candidate of each node, -1 where the partner splits. Rows that were held out are in fold 0.
+    `splits` are `int64[trees, nodes]`, the own candidate of each node, -1 where the partner splits.
     """
 
-    binning: Binning
-    bins: list[np.ndarray]
     splits: np.ndarray
-
-    @property
-    def part_held_out(self) -> bool:
-        """One part of the labelled rows measures them."""
-        return True
 
 
 @dataclass(frozen=True, kw_only=True)

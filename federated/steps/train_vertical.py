@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 
 from federated.binning import EvidenceEncoder
+from federated.contract.few_rows import held_class_rows
 from federated.contract.kinds.train import carded, classes
-from federated.contract.kinds.train_trees import held_class_rows
 from federated.contract.kinds.train_vertical import TrainVertical as Terms
 from federated.contract.kinds.train_vertical import plan_of
-from federated.contract.terms import Contract, TrainTerms
+from federated.contract.terms import TrainTerms
 from federated.models import CARD, LinearPart, has_answer, model_named
 from federated.regression import FeatureFit, FeatureParty, LabelFit, LabelParty, RegressionPlan
 from federated.regression.guards import check_classes, check_records
@@ -19,10 +18,9 @@ from federated.steps.kept_models import keep_feature_part, keep_label_part
 from federated.steps.outcome import Carded, Trained
 from federated.steps.row_weights import offsets_of, weights_of
 from federated.steps.scorecard import feature_card, label_card
-from federated.steps.step import Step
+from federated.steps.train_columns import TrainColumns
 from federated.steps.training import (
     HELD,
-    check_label,
     folds_of,
     held_out,
     rows_of_a_record,
@@ -35,26 +33,14 @@ from psi.protocol import Refused
 __all__ = ["TrainVertical"]
 
 
-class TrainVertical(Step):
-    """Each task is a step: the receiver holds its label, partners the other columns."""
+class TrainVertical(TrainColumns):
+    """A regression, or a scorecard."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    kind = Terms()
 
     @staticmethod
-    def check(contract: Contract, party: str, table: pa.Table) -> None:
-        for train in Terms().terms(contract):
-            if contract.receiver == party:
-                least = held_class_rows(train.folds) if carded(train) else 0
-                check_label(contract, table, train, contract.party(party), least)
-
-    def run(self) -> None:
-        work = self._work
-        for terms in Terms().terms(work.contract):
-            if work.receives:
-                self._label_party(terms)
-            elif work.session.name in terms.partners:
-                self._feature_party(terms)
+    def class_rows(terms: TrainTerms) -> int:
+        return held_class_rows(terms.folds) if carded(terms) else 0
 
     def _label_party(self, terms: TrainTerms) -> None:
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()

@@ -10,16 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.sharing.chunks import window_of
-from federated.sharing.kept import Index, batch_nonce
-from federated.sharing.messages import Asked, Corrected, Points, Seeds, Turned, Zeroed
+from federated.sharing.kept import batch_nonce
+from federated.sharing.messages import Corrected, Points, Seeds, Zeroed
 from federated.sharing.seeds import GROUPS
 from federated.sharing.transfers import CHECKED, Transfers
 from federated.tables.encoding import DEFAULT_SUPPORT
 from federated.trees import row_bits
 from federated.trees.layout import Layout, heard_of
-from federated.trees.messages import Begin, Choices, Grown, Lanes, Ready, RowBits
-from federated.trees.party import WINDOW, Party, Shares
+from federated.trees.messages import Begin, Choices, Grown, Lanes, RowBits
+from federated.trees.party import Bins, Party
 from federated.trees.plan import TreesPlan
 from federated.trees.results import FeatureTrees, PartnerSplit
 from federated.trees.splitting import (
@@ -28,13 +27,10 @@ from federated.trees.splitting import (
     SplitCircuit,
     SplitTables,
 )
-from federated.trees.states import WAITS, Linking, Offering
-from psi.protocol import Context, Done, InputError, MisuseError, PeerError, Share, Turn
+from federated.trees.states import Linking, Offering
+from psi.protocol import Context, Done, PeerError, Turn
 
 __all__ = ["FeatureParty"]
-
-Bins = NDArray[np.uint16]
-Words = NDArray[np.uint64]
 
 
 class FeatureParty(Party[FeatureTrees]):
@@ -78,29 +74,16 @@ class FeatureParty(Party[FeatureTrees]):
         plan: TreesPlan,
         least: int = DEFAULT_SUPPORT,
     ) -> None:
-        if not bins or len(bins) != len(layout.columns) or len({len(own) for own in bins}) != 1:
-            raise MisuseError(f"{len(bins)} columns of bins for {len(layout.columns)} of a layout")
-        super().__init__(context, label_party, len(bins[0]), plan)
-        if any(int(own.max()) >= c.cells for own, c in zip(bins, layout.columns, strict=True)):
-            raise InputError("rows with a bin that their column does not have")
-        self._bins, self._layout, self._least = list(bins), layout, least
+        super().__init__(context, label_party, len(bins[0]) if bins else 0, bins, layout, plan)
+        self._least = least
 
     def begin(self) -> Turn[FeatureTrees]:
         """Wait for the terms."""
-        return Turn(self._linking(self._layout))
+        return Turn(self._linking())
 
     def on_begin(self, state: Linking, sent: Begin, peer: str) -> Turn[FeatureTrees]:
         """Check terms and rows; tell the columns' cells."""
-        state = self._heard(state, sent, peer)
-        if state.said:
-            raise PeerError("terms that were told before")
-        if sent.plan != self._plan.digest():
-            raise PeerError("terms of the training that are not the contract's")
-        if sent.rows != self._rows:
-            raise PeerError(f"{sent.rows} rows at the label party, {self._rows} here")
-        state, points = self._chosen(state, sent.point)
-        ready = Ready(self._layout, state.point)
-        return Turn(state, [(peer, ready), (peer, points)], progress=0.0)
+        return self._agreed(self._heard(state, sent, peer), sent, self._layout)
 
     def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[FeatureTrees]:
         """All seeds but one a group; the first trees."""
@@ -109,69 +92,25 @@ class FeatureParty(Party[FeatureTrees]):
         offering, asked = self._ask(Offering(transcript=state.transcript, keys=own, peer=other))
         return Turn(offering, [(peer, each) for each in asked])
 
-    # trees of seeds, chunk by chunk of all columns
-
-    def _ask(self, state: Offering) -> tuple[Offering, list[Asked]]:
-        last = min(self._places, state.turned + window_of(self._rows, WINDOW))
-        index = Index(self.context.store, state.keys)
-        asked = [
-            index.ask(state.transcript, place, self._own(place), self._layout.depths[column])
-            for place in range(state.asked, last)
-            for column in [place % len(self._bins)]
-        ]
-        return replace(state, asked=max(last, state.asked)), asked
-
-    def on_corrected(self, state: Offering, sent: Corrected, peer: str) -> Turn[FeatureTrees]:
-        """Keep trees; ask for zeros."""
-        state = self._heard(state, sent, peer)
-        if sent.place != state.corrected or sent.place >= state.asked:
-            raise PeerError("corrections that are not due")
-        asked = Index(self.context.store, state.keys).corrected(state.transcript, sent)
-        return Turn(replace(state, corrected=state.corrected + 1), [(peer, asked)])
-
-    def on_zeroed(self, state: Offering, sent: Zeroed, peer: str) -> Turn[FeatureTrees]:
-        """Check trees, turn them to the bins, and ask for the next ones."""
-        state = self._heard(state, sent, peer)
-        if sent.place != state.turned or sent.place >= state.corrected:
-            raise PeerError("zeros that are not due")
-        index = Index(self.context.store, state.keys)
-        told: Turned = index.turned(sent, self._own(sent.place))
-        state, asked = self._ask(replace(state, turned=state.turned + 1))
-        if state.turned == self._places:
-            state = replace(state, waits=WAITS.index("lanes"))
-        return Turn(state, [(peer, each) for each in (told, *asked)])
+    def _made(self, state: Offering) -> Turn[FeatureTrees]:
+        made = state.turned == self._places(self._layout)
+        return Turn(self._now_waits(state, "lanes") if made else state)
 
     # one level
 
     def on_lanes(self, state: Offering, sent: Lanes, peer: str) -> Turn[FeatureTrees]:
         """Add a chunk of g and h up, as shares by cell and node."""
         state = self._heard(state, sent, peer)
-        self._due(state, "lanes")
-        if sent.level != state.level or sent.chunk != state.heard or sent.level >= self._levels:
-            raise PeerError("lanes of a level or a chunk that is not due")
         if state.told >= self._plan.row_bits:
             raise PeerError(f"a level after the {self._plan.row_bits} bits of a row were told")
-        pairs = max(1, (1 << self._depth(sent.level)) // 2)
-        rows, columns = self._filled(sent.chunk), len(self._bins)
-        if len(sent.lanes) != columns * rows * 2 * pairs:
-            raise PeerError("lanes of another shape")
-        lanes = sent.lanes.reshape(columns, rows, 2 * pairs)
-        index, store = Index(self.context.store, state.keys), self.context.store
-        found = []
-        for column in range(columns):
-            place = sent.chunk * columns + column
-            own = np.ascontiguousarray(lanes[column])
-            found.append(index.summed(place, self._own(place), sent.nonce, own))
-        sums: Shares = np.concatenate(found)
-        if sent.chunk:
-            sums = sums + store.get("sums", sent.chunk - 1).reshape(sums.shape)
-        store.put("sums", sent.chunk, sums.reshape(-1))
-        state = replace(state, heard=state.heard + 1)
+        if state.level >= self._plan.levels:
+            raise PeerError("lanes of a level after the last one")
+        pairs = max(1, (1 << self._depth(state.level)) // 2)
+        state, sums = self._summed(state, sent, 2 * pairs)
         if state.heard == self._chunks:
-            self._shares(sent.level, sums.reshape(len(sums), pairs, 2))
-            state = replace(state, heard=0, waits=WAITS.index("asked"))
-        done = Share(sent.level / self._levels, self._levels * self._rows)
-        return Turn(state, progress=done)
+            self._shares(state.level, sums.reshape(len(sums), pairs, 2))
+            state = replace(self._now_waits(state, "asked"), heard=0)
+        return Turn(state, progress=self._done(state))
 
     def on_split_ask(self, state: Offering, sent: SplitAsk, peer: str) -> Turn[FeatureTrees]:
         """Begin to look for the best split of each node."""
@@ -181,14 +120,14 @@ class FeatureParty(Party[FeatureTrees]):
         cells = self.context.store.get("shares", depth).reshape(-1, 1 << depth, 2)
         g, h = self._candidates(self._layout, cells)
         answer = self._finder(state).answer(state.transcript, self._now(state), g, h, sent)
-        return Turn(replace(state, waits=WAITS.index("tables")), [(peer, answer)])
+        return Turn(self._now_waits(state, "tables"), [(peer, answer)])
 
     def on_split_tables(self, state: Offering, sent: SplitTables, peer: str) -> Turn[FeatureTrees]:
         """Look scores up."""
         state = self._heard(state, sent, peer)
         self._due(state, "tables")
         picks = self._finder(state).pick(state.transcript, self._now(state), sent, self._kept)
-        return Turn(replace(state, waits=WAITS.index("circuit")), [(peer, picks)])
+        return Turn(self._now_waits(state, "circuit"), [(peer, picks)])
 
     def on_split_circuit(
         self, state: Offering, sent: SplitCircuit, peer: str
@@ -199,11 +138,11 @@ class FeatureParty(Party[FeatureTrees]):
         won, candidate = self._finder(state).decide(self._now(state), sent)
         wins = candidate[candidate >= 0]
         if not len(wins):
-            state = replace(state, level=state.level + 1, waits=WAITS.index("lanes"))
+            state = replace(self._now_waits(state, "lanes"), level=state.level + 1)
         else:
             kept = np.append(state.level, wins).astype(np.int64)
             self.context.store.put("splits", state.told, kept)
-            state = replace(state, told=state.told + 1, waits=WAITS.index("choices"))
+            state = replace(self._now_waits(state, "choices"), told=state.told + 1)
         return Turn(state, [(peer, won)])
 
     def on_choices(self, state: Offering, sent: Choices, peer: str) -> Turn[FeatureTrees]:
@@ -227,8 +166,7 @@ class FeatureParty(Party[FeatureTrees]):
         words = row_bits.offered(state.peer, asked, width, nonce, table)
         state = replace(state, heard=state.heard + 1)
         if state.heard == self._chunks:
-            after = state.level + 1
-            state = replace(state, heard=0, level=after, waits=WAITS.index("lanes"))
+            state = replace(self._now_waits(state, "lanes"), heard=0, level=state.level + 1)
         return Turn(state, [(peer, RowBits(sent.level, sent.chunk, nonce, words))])
 
     def on_grown(self, state: Offering, sent: Grown, peer: str) -> Turn[FeatureTrees]:
@@ -251,22 +189,6 @@ class FeatureParty(Party[FeatureTrees]):
         return Turn(Done(), result=fit, progress=1.0)
 
     # what is at hand
-
-    @property
-    def _places(self) -> int:
-        return self._chunks * len(self._bins)
-
-    @property
-    def _levels(self) -> int:
-        return self._plan.levels
-
-    def _own(self, place: int) -> Bins:
-        """A column's bins in a chunk of rows, filled up."""
-        chunk, column = divmod(place, len(self._bins))
-        low, high = self._range(chunk)
-        found = np.zeros(self._filled(chunk), np.uint16)
-        found[: high - low] = self._bins[column][low:high]
-        return found
 
     def _now(self, state: Offering) -> Any:
         return self._level(self._layout, state.level)

@@ -10,16 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.sharing.kept import Values, batch_nonce
 from federated.sharing.messages import Asked, Challenged, Points, Seeds, Turned
 from federated.sharing.transcript import SEED
 from federated.trees import row_bits
-from federated.trees.blur import blurred, blurred_sums, guessed, noised_base
 from federated.trees.booster import (
     Best,
     Growing,
     Whole,
-    base_score,
     histograms,
     log_loss,
     own_best,
@@ -28,9 +25,10 @@ from federated.trees.booster import (
     slopes,
 )
 from federated.trees.forest import OWN, PARTNER, Forest, Tree
+from federated.trees.labels import Labels
 from federated.trees.layout import MOST_COLUMNS, Layout
 from federated.trees.messages import Begin, Choices, Grown, Lanes, Ready, RowBits
-from federated.trees.party import Party, Shares, drawn_rows
+from federated.trees.party import Bins, Party, Shares
 from federated.trees.plan import CURVATURE_BITS, TreesPlan
 from federated.trees.results import LabelTrees
 from federated.trees.splitting import (
@@ -40,16 +38,12 @@ from federated.trees.splitting import (
     SplitWon,
     Totals,
 )
-from federated.trees.states import WAITS, Linking, Training
-from psi.protocol import Context, Done, InputError, MisuseError, PeerError, Refused, Share, Turn
+from federated.trees.states import Linking, Training
+from psi.protocol import Context, Done, MisuseError, PeerError, Turn
 
 __all__ = ["LabelParty"]
 
-Bins = NDArray[np.uint16]
 Mask = NDArray[np.bool_]
-
-CLASS_ROWS = 20
-"""The fewest training rows of a class."""
 
 
 class LabelParty(Party[LabelTrees]):
@@ -103,46 +97,16 @@ class LabelParty(Party[LabelTrees]):
     ) -> None:
         if len(partners) != 1 or context.party in partners:
             raise MisuseError(f"{len(partners)} partners found, one other party allowed in trees")
-        super().__init__(context, partners[0], len(label), plan)
-        fits = len(bins) == len(layout.columns) and all(len(own) == len(label) for own in bins)
-        if not fits or (valid is None) != (plan.patience == 0):
-            raise MisuseError(f"{len(bins)} columns and a validation part that do not fit the plan")
-        if not np.isin(label, (-1, 0, 1)).all():
-            raise InputError("labels that are not 0, 1 or -1 for none")
-        if any(int(own.max()) >= c.cells for own, c in zip(bins, layout.columns, strict=True)):
-            raise InputError("rows with a bin that their column does not have")
-        self._bins, self._layout, self._most = list(bins), layout, most
+        super().__init__(context, partners[0], len(label), bins, layout, plan, most)
+        self._labels = Labels(label, plan, valid)
         self._ways = layout.ways(ways)
         self._alone_from = plan.trees
-        self._y = np.asarray(label, np.int8)
-        self._valid = (self._y >= 0) & (valid if valid is not None else False)
-        self._used = (self._y >= 0) & ~self._valid
-        for rows in (self._used, self._valid) if plan.patience else (self._used,):
-            counts = np.bincount(self._y[rows], minlength=2)
-            if counts.min() < CLASS_ROWS:
-                raise Refused(
-                    f"{counts.min()} rows of the rarer class, at least {CLASS_ROWS} are needed",
-                    hint="more rows with a label are needed",
-                )
 
     def begin(self) -> Turn[LabelTrees]:
         """Send the terms."""
-        state = self._linking(None)
+        state = self._linking()
         begin = Begin(self._plan.digest(), self._rows, state.point)
         return Turn(state, [(self._peer, begin)], progress=0.0)
-
-    def on_ready(self, state: Linking, sent: Ready, peer: str) -> Turn[LabelTrees]:
-        """The partner's columns; choose in its base transfers."""
-        state = self._heard(state, sent, peer)
-        if state.layout is not None:
-            raise PeerError("a layout that was told before")
-        sent.layout.check()
-        if len(sent.layout.columns) > self._most:
-            raise PeerError(
-                f"{len(sent.layout.columns)} columns of the partner, {self._most} in the contract"
-            )
-        state, points = self._chosen(replace(state, layout=sent.layout), sent.point)
-        return Turn(state, [(peer, points)])
 
     def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[LabelTrees]:
         """All seeds but one a group."""
@@ -158,39 +122,12 @@ class LabelParty(Party[LabelTrees]):
             )
         )
 
-    # the partner's trees of seeds
-
-    def on_asked(self, state: Training, sent: Asked, peer: str) -> Turn[LabelTrees]:
-        """Make trees, and send what corrects the partner's."""
-        state = self._heard(state, sent, peer)
-        if sent.place != state.answered or sent.place >= self._places(state):
-            raise PeerError("transfers that are not due")
-        rows = self._filled(sent.place // len(state.layout.columns))
-        told = self._values(state).answered(
-            state.transcript, sent, rows, self._seeds_depth(state, sent.place)
-        )
-        return Turn(replace(state, answered=state.answered + 1), [(peer, told)])
-
-    def on_challenged(self, state: Training, sent: Challenged, peer: str) -> Turn[LabelTrees]:
-        """Zeros under the partner's nonce."""
-        state = self._heard(state, sent, peer)
-        if sent.place != state.proved or sent.place >= state.answered:
-            raise PeerError("a challenge that is not due")
-        zeros = self._values(state).zeroed(sent, self._seeds_depth(state, sent.place))
-        return Turn(replace(state, proved=state.proved + 1), [(peer, zeros)])
-
-    def on_turned(self, state: Training, sent: Turned, peer: str) -> Turn[LabelTrees]:
-        """Keep the partner's turns; once all trees of seeds are there, grow."""
-        state = self._heard(state, sent, peer)
-        if sent.place != state.given or sent.place >= state.proved:
-            raise PeerError("turns that are not due")
-        self._values(state).turn(sent, self._seeds_depth(state, sent.place))
-        state = replace(state, given=state.given + 1)
-        if state.given < self._places(state):
+    def _made(self, state: Training) -> Turn[LabelTrees]:
+        if state.given < self._places(state.layout):
             return Turn(state)
         # all trees of seeds are turned: no other columns ever meet the noise that stays
         state = replace(state, lasting=state.transcript.draw("lasting noise", SEED))
-        self.context.store.put("margin", 0, np.full(self._rows, self._base(state)))
+        self.context.store.put("margin", 0, np.full(self._rows, self._labels.base(state)))
         return self._begin_level(state, Growing(self._plan, self._rows, self._ways))
 
     # one level
@@ -206,19 +143,17 @@ class LabelParty(Party[LabelTrees]):
             return self._alone(state, growing)
         g, h = self._slopes(state)
         sums = growing.totals(g, h)
-        sums = self._blurred(state, sums[0], "nodes"), sums[1]
+        sums = self._labels.blurred(state, sums[0], "nodes"), sums[1]
         own = self._own_heard(state, growing, g, h, sums)
         self._keep(state.level, growing, own)
         first, messages = self._given(state, growing, g, h)
         level = self._level(state.layout, state.level)
         left_g, left_h = self._candidates(state.layout, self._shares(state.level, first))
-        place, random = f"candidates {level.depth}", state.transcript.random(f"noise {state.level}")
-        left_g = blurred(left_g, self._plan.noise, place, state.lasting, random)
+        left_g = self._labels.candidates(state, left_g)
         totals = self._totals(growing, sums, own)
         ask = self._finder(state).ask(state.transcript, level, left_g, left_h, totals)
-        done = Share(state.level / self._plan.levels, self._plan.levels * self._rows)
         sent = [(self._peer, each) for each in (*messages, ask)]
-        return Turn(replace(state, waits=WAITS.index("answer")), sent, progress=done)
+        return Turn(self._now_waits(state, "answer"), sent, progress=self._done(state))
 
     def _given(
         self, state: Training, growing: Growing, g: Whole, h: Whole
@@ -227,8 +162,7 @@ class LabelParty(Party[LabelTrees]):
 
         All other rows have zeros. Also this side's share of their sums, `uint32[cells, pairs, 2]`.
         """
-        pairs, columns = max(1, len(growing.places) // 2), len(state.layout.columns)
-        values, messages = self._values(state), []
+        pairs, messages = max(1, len(growing.places) // 2), []
         total: Any = 0
         for chunk in range(self._chunks):
             low, high = self._range(chunk)
@@ -238,15 +172,9 @@ class LabelParty(Party[LabelTrees]):
             pair = slot[rows] // 2
             lanes[rows, 2 * pair] = g[low:high][rows].astype(np.uint32)
             lanes[rows, 2 * pair + 1] = h[low:high][rows].astype(np.uint32)
-            name = f"lanes {state.level} {chunk}"
-            nonce = batch_nonce(state.transcript, name, lanes)
-            padded, shares = [], []
-            for column, depth in enumerate(state.layout.depths):
-                sent, share = values.summed(chunk * columns + column, depth, nonce, lanes)
-                padded.append(sent.reshape(-1))
-                shares.append(share)
-            total = total + np.concatenate(shares)
-            messages.append(Lanes(state.level, chunk, nonce, np.concatenate(padded)))
+            told, shares = self._padded(state, chunk, lanes, f"lanes {state.level} {chunk}")
+            total = total + shares
+            messages.append(told)
         return total.reshape(len(total), pairs, 2), messages
 
     def _totals(self, growing: Growing, sums: tuple[Whole, Whole], own: Best) -> Totals:
@@ -255,16 +183,9 @@ class LabelParty(Party[LabelTrees]):
         No split of the partner's where there is none, nor in a node too small to hear any.
         """
         rows = np.bincount(growing.slot[growing.slot >= 0], minlength=len(growing.places))
-        plan = self._plan
-        heard = growing.alive & (sums[1] >= 2 * plan.least_heard * 2**CURVATURE_BITS)
-        return Totals(
-            gradients=sums[0],
-            hessians=sums[1],
-            squares=guessed(sums, rows, plan.penalty, plan.noise),
-            own=np.where(heard, own.gain, np.inf),
-            penalty=plan.penalty,
-            least=plan.least_heard,
-        )
+        heard = sums[1] >= 2 * self._plan.least_heard * 2**CURVATURE_BITS
+        gain = np.where(growing.alive & heard, own.gain, np.inf)
+        return self._labels.totals(sums, rows, gain)
 
     def on_split_answer(self, state: Training, sent: SplitAnswer, peer: str) -> Turn[LabelTrees]:
         """Tables of the nodes' constants."""
@@ -272,7 +193,7 @@ class LabelParty(Party[LabelTrees]):
         self._due(state, "answer")
         level = self._level(state.layout, state.level)
         told = self._finder(state).tables(state.transcript, level, sent)
-        return Turn(replace(state, waits=WAITS.index("picks")), [(peer, told)])
+        return Turn(self._now_waits(state, "picks"), [(peer, told)])
 
     def on_split_picks(self, state: Training, sent: SplitPicks, peer: str) -> Turn[LabelTrees]:
         """The circuit that compares scores."""
@@ -280,7 +201,7 @@ class LabelParty(Party[LabelTrees]):
         self._due(state, "picks")
         level = self._level(state.layout, state.level)
         told = self._finder(state).garble(state.transcript, level, sent)
-        return Turn(replace(state, waits=WAITS.index("won")), [(peer, told)])
+        return Turn(self._now_waits(state, "won"), [(peer, told)])
 
     def on_split_won(self, state: Training, sent: SplitWon, peer: str) -> Turn[LabelTrees]:
         """Which nodes the partner has won: choose its rows' bits there, or go on."""
@@ -314,8 +235,8 @@ class LabelParty(Party[LabelTrees]):
                 turns=asked.turns,
             )
             messages.append((peer, told))
-        told_levels = state.told + 1
-        return Turn(replace(state, told=told_levels, heard=0, waits=WAITS.index("bits")), messages)
+        state = replace(self._now_waits(state, "bits"), told=state.told + 1, heard=0)
+        return Turn(state, messages)
 
     def on_row_bits(self, state: Training, sent: RowBits, peer: str) -> Turn[LabelTrees]:
         """A chunk's sides; after the last one all nodes are split."""
@@ -380,7 +301,7 @@ class LabelParty(Party[LabelTrees]):
     def _grown(self, state: Training, growing: Growing, *, alone: bool = False) -> Training:
         """With one tree more, and its loss; `alone`: of what follows the partner sees nothing."""
         store, number, noise = self.context.store, state.grown, self._plan.noise
-        blur = None if alone else partial(self._blurred, state, name="leaves")
+        blur = None if alone else partial(self._labels.blurred, state, name="leaves")
         spread = 0.0 if alone else 2.0 * noise**2
         values = growing.finish(*self._slopes(state), blur, spread)
         margin = store.get("margin", self._part(number)) + values
@@ -388,8 +309,8 @@ class LabelParty(Party[LabelTrees]):
         tree = growing.tree
         store.put("grown", number, np.stack([tree.kind, tree.split, tree.value, tree.gain]))
         store.put("ends", number, growing.at.astype(np.uint8))
-        rows = self._valid if self._plan.patience else self._used
-        loss = log_loss(margin, self._y, rows)
+        labels = self._labels
+        loss = log_loss(margin, labels.y, labels.valid if self._plan.patience else labels.used)
         state = replace(state, grown=number + 1, losses=(*state.losses, loss))
         best = state.losses[state.kept - 1] if state.kept else np.inf
         if loss < best or not self._plan.patience:
@@ -409,7 +330,7 @@ class LabelParty(Party[LabelTrees]):
             kind, split, value, gain = store.get("grown", number)
             trees.append(Tree(kind.astype(np.int8), split.astype(np.int32), value, gain))
         fit = LabelTrees(
-            forest=Forest(self._base(state), tuple(trees), self._layout),
+            forest=Forest(self._labels.base(state), tuple(trees), self._layout),
             margin=store.get("best", 0),
             places=np.array(
                 [store.get("ends", number) for number in range(state.kept)], np.uint8
@@ -422,15 +343,10 @@ class LabelParty(Party[LabelTrees]):
 
     # what is at hand
 
-    def _base(self, state: Training) -> float:
-        base, rows = base_score(self._y, self._used), int(np.count_nonzero(self._used))
-        return noised_base(base, rows, self._plan.noise, state.lasting)
-
     def _slopes(self, state: Training) -> tuple[Whole, Whole]:
         """g and h of the tree that grows, in units."""
-        number = state.grown
-        rows = self._used & drawn_rows(state.lasting, number, self._rows, self._plan.subsample)
-        return slopes(self.context.store.get("margin", self._part(number)), self._y, rows)
+        margin = self.context.store.get("margin", self._part(state.grown))
+        return slopes(margin, self._labels.y, self._labels.grown_on(state, state.grown))
 
     def _part(self, number: int) -> int:
         """Under which number the scores before a tree are kept."""
@@ -441,14 +357,9 @@ class LabelParty(Party[LabelTrees]):
     ) -> Best:
         """The best own splits as noise lets them be heard: the partner sees what wins by them."""
         left = histograms(self._bins, self._layout, growing, g, h)
-        left[..., 0] = self._blurred(state, left[..., 0], "own")
+        left[..., 0] = self._labels.blurred(state, left[..., 0], "own")
         plan = replace(self._plan, least_weight=self._plan.least_heard)
         return own_best(plan, left, *sums, self._ways)
-
-    def _blurred(self, state: Training, sums: Whole, name: str) -> Whole:
-        place = f"{name} {self._depth(state.level)}"
-        random = state.transcript.random(f"{name} {state.level}")
-        return blurred_sums(sums, self._plan.noise, place, state.lasting, random)
 
     def _entries(self, growing: Growing, won: Mask) -> NDArray[np.uint8]:
         """Of each row the entry of its node among those that the partner has won, 0 elsewhere."""
@@ -472,14 +383,5 @@ class LabelParty(Party[LabelTrees]):
         growing.tree = Tree(kind.astype(np.int8), split.astype(np.int32), value, gain)
         return growing
 
-    def _values(self, state: Training) -> Values:
-        return Values(self.context.store, state.peer)
-
     def _finder(self, state: Training) -> LabelSplits:
         return self.finder(self.context.store, state.keys, state.peer)
-
-    def _places(self, state: Training) -> int:
-        return self._chunks * len(state.layout.columns)
-
-    def _seeds_depth(self, state: Training, place: int) -> int:
-        return state.layout.depths[place % len(state.layout.columns)]

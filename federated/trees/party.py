@@ -1,118 +1,140 @@
-"""What both roles of a training do alike: base transfers in both directions, numbers, shares.
+"""What both roles of a training do alike: trees of seeds over columns, and sums by bin of them.
 
-The feature party is the bin holder of trees of seeds over its columns, and chooses in the transfers
-behind them; the label party chooses in the transfers of the other direction.
+A side that has columns is the bin holder of trees of seeds over them, the other one the value
+holder: what it pads under them the bin holder adds up, and both have a share of the sums.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.sharing.chunks import coin_of, name_of
-from federated.sharing.kept import IndexKeys, ValueKeys
-from federated.sharing.messages import Points, Seeds
-from federated.sharing.seeds import BASE, choosing_seeds, delta_seeds
-from federated.sharing.transcript import Transcript
+from federated.sharing.chunks import window_of
+from federated.sharing.kept import Index, Values, batch_nonce
+from federated.sharing.making import OwnTrees, TheirTrees
+from federated.sharing.messages import Asked, Challenged, Corrected, Turned, Zeroed
 from federated.sharing.trees import CHUNK, padded
-from federated.trees.layout import Layout
+from federated.trees.layout import MOST_COLUMNS, Layout
+from federated.trees.linking import Linked
+from federated.trees.messages import Lanes
 from federated.trees.plan import TreesPlan
 from federated.trees.splitting import Level
-from federated.trees.states import WAITS, Linking
-from psi.protocol import Context, MisuseError, PeerError, Role, Turn, encode
-from psi.vole_malicious import base_ot
+from psi.protocol import Context, InputError, MisuseError, PeerError, Share, Turn
 
-__all__ = ["Party", "drawn_rows"]
+__all__ = ["Bins", "Party", "Shares"]
 
 R = TypeVar("R")
+Bins = NDArray[np.uint16]
 Shares = NDArray[np.uint32]
 
 WINDOW = 8
 """Whole chunks of trees of seeds under way at a time."""
 
 
-class Party(Role[R]):
-    """One side."""
+class Party(Linked[R]):
+    """One side.
 
-    def __init__(self, context: Context, peer: str, rows: int, plan: TreesPlan) -> None:
-        super().__init__(context)
-        if not 1 <= rows <= plan.rows:
-            raise MisuseError(f"{rows} rows found, 1 to {plan.rows} planned")
-        self._peer, self._plan, self._rows = peer, plan, rows
+    Args:
+        context: of the session; its store keeps trees of seeds.
+        peer: the other party.
+        rows: aligned ones.
+        bins: of each own column `uint16[rows]`.
+        layout: of these columns.
+        plan: the contract's terms.
+        most: columns of the other party, by the contract.
 
-    def _heard(self, state: Any, sent: Any, peer: str) -> Any:
-        if peer != self._peer:
-            raise PeerError("a message that only the other party of the training may send")
-        return replace(state, transcript=state.transcript.hear(encode(sent)))
+    Raises:
+        InputError: a bin that its column does not have.
+        MisuseError: arguments that do not fit together or to the plan.
+    """
 
-    def _due(self, state: Any, waits: str) -> None:
-        if WAITS[state.waits] != waits:
-            raise PeerError(f"a message about {waits} that is not due")
+    def __init__(
+        self,
+        context: Context,
+        peer: str,
+        rows: int,
+        bins: Sequence[Bins],
+        layout: Layout,
+        plan: TreesPlan,
+        most: int = MOST_COLUMNS,
+    ) -> None:
+        if len(bins) != len(layout.columns) or any(len(own) != rows for own in bins):
+            raise MisuseError(f"{len(bins)} columns of bins for {len(layout.columns)} of a layout")
+        super().__init__(context, peer, rows, layout, plan, most)
+        if any(int(own.max()) >= c.cells for own, c in zip(bins, layout.columns, strict=True)):
+            raise InputError("rows with a bin that their column does not have")
+        self._bins = list(bins)
 
-    # base transfers
+    # trees of seeds: a place is a chunk of rows of a column
 
-    def _linking(self, layout: Layout | None) -> Linking:
-        about = self.context.session + self.context.step.encode()
-        transcript = Transcript.begin(self.context.random, about)
-        secret, point = base_ot.offer(transcript.random("offer"))
-        return Linking(
-            transcript=transcript,
-            secret=secret,
-            point=point,
-            layout=layout,
-            bits=np.zeros(0, np.uint8),
-            keys=np.zeros((0, 16), np.uint8),
+    def _ask(self, state: Any) -> tuple[Any, list[Asked]]:
+        """For trees over own columns that may be under way."""
+        last = state.turned + window_of(self._rows, WINDOW)
+        return self._own_trees(state).ask(min(self._places(self._layout), last))
+
+    def on_asked(self, state: Any, sent: Asked, peer: str) -> Turn[R]:
+        """Make trees over the other's columns, and send what corrects them."""
+        trees = self._their_trees(self._heard(state, sent, peer))
+        state, told = trees.answered(sent, self._places(state.layout))
+        return Turn(state, [(peer, told)])
+
+    def on_corrected(self, state: Any, sent: Corrected, peer: str) -> Turn[R]:
+        """Keep own trees; ask for zeros."""
+        state, told = self._own_trees(self._heard(state, sent, peer)).corrected(sent)
+        return Turn(state, [(peer, told)])
+
+    def on_challenged(self, state: Any, sent: Challenged, peer: str) -> Turn[R]:
+        """Zeros under the other's nonce."""
+        state, told = self._their_trees(self._heard(state, sent, peer)).proved(sent)
+        return Turn(state, [(peer, told)])
+
+    def on_zeroed(self, state: Any, sent: Zeroed, peer: str) -> Turn[R]:
+        """Check own trees, turn them to the bins, and ask for the next ones."""
+        state, told = self._own_trees(self._heard(state, sent, peer)).turned(sent)
+        state, asked = self._ask(state)
+        turn = self._made(state)
+        return replace(turn, messages=[(peer, each) for each in (told, *asked)] + [*turn.messages])
+
+    def on_turned(self, state: Any, sent: Turned, peer: str) -> Turn[R]:
+        """Keep the other's turns."""
+        return self._made(self._their_trees(self._heard(state, sent, peer)).given(sent))
+
+    def _made(self, state: Any) -> Turn[R]:
+        """One more is made: what follows, if that was the last."""
+        raise NotImplementedError
+
+    def _own_trees(self, state: Any) -> OwnTrees:
+        depths = self._layout.depths
+        return OwnTrees(
+            self.context.store,
+            state,
+            bins=self._own,
+            depth=lambda place: depths[place % len(depths)],
         )
 
-    def _chosen(self, state: Linking, point: bytes) -> tuple[Linking, Points]:
-        """Choose in the other side's base transfers by the bits of a secret Δ.
-
-        Its lowest bit is one: the colour of labels in the circuit that finds splits.
-        """
-        drawn = np.frombuffer(state.transcript.draw("delta", BASE // 8), np.uint8)
-        bits = np.unpackbits(drawn, bitorder="little")
-        bits[0] = 1
-        name, random = self._name(self._peer), state.transcript.random("points")
-        points, keys = base_ot.choose(point, (1 - bits).astype(np.uint8), name, random)
-        said = point + points.tobytes()
-        return replace(state, bits=bits, keys=keys, said=said), Points(points, 1)
-
-    def on_points(self, state: Linking, sent: Points, peer: str) -> Turn[R]:
-        """The keys of the base transfers, and trees of seeds."""
-        state = self._heard(state, sent, peer)
-        if not state.said or state.own is not None or len(sent.points) != 2 * BASE:
-            raise PeerError("points of base transfers that are not due")
-        name = self._name(self.context.party)
-        both = base_ot.give(state.secret, state.point, sent.points, name)
-        seeds, told = choosing_seeds(both, state.transcript.random("seeds"), name)
-        coin = coin_of(name, state.point, sent.points.tobytes(), told)
-        state = replace(state, own=IndexKeys(seeds.tobytes(), coin))
-        return Turn(state, [(peer, Seeds(told))])
-
-    def _linked(self, state: Linking, sent: Seeds) -> tuple[IndexKeys, ValueKeys]:
-        """The keys of both directions."""
-        if state.own is None or state.layout is None:
-            raise PeerError("seeds that are not due")
-        name = self._name(self._peer)
-        seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
-        coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
-        return state.own, ValueKeys(seeds.tobytes(), state.bits, coin)
-
-    def _name(self, chooser: str) -> bytes:
-        return name_of(
-            self.context.session, f"{self.context.step}/transfers of {chooser}", self._rows, ()
+    def _their_trees(self, state: Any) -> TheirTrees:
+        depths = state.layout.depths
+        return TheirTrees(
+            self.context.store,
+            state,
+            rows=lambda place: self._filled(place // len(depths)),
+            depth=lambda place: depths[place % len(depths)],
         )
 
-    def _training(self, state: Any) -> bytes:
-        """32 bytes that name this training at both parties."""
-        coins = b"".join(sorted((state.keys.coin, state.peer.coin)))
-        return hashlib.blake2s(self._plan.digest() + coins, person=b"treename").digest()
+    def _places(self, layout: Layout) -> int:
+        return self._chunks * len(layout.columns)
 
-    # rows and trees of seeds
+    def _own(self, place: int) -> Bins:
+        """A column's bins in a chunk of rows, filled up."""
+        chunk, column = divmod(place, len(self._bins))
+        low, high = self._range(chunk)
+        found = np.zeros(self._filled(chunk), np.uint16)
+        found[: high - low] = self._bins[column][low:high]
+        return found
 
     @property
     def _chunks(self) -> int:
@@ -125,10 +147,61 @@ class Party(Role[R]):
         low, high = self._range(chunk)
         return padded(high - low)
 
+    # sums by bin
+
+    def _padded(self, state: Any, chunk: int, lanes: Shares, name: str) -> tuple[Lanes, Shares]:
+        """A chunk's lanes `uint32[rows, k]` under the trees over the other's columns.
+
+        And this side's share of their sums `uint32[cells, k]`.
+        """
+        values, columns = Values(self.context.store, state.peer), len(state.layout.columns)
+        nonce = batch_nonce(state.transcript, name, lanes)
+        told, shares = [], []
+        for column, depth in enumerate(state.layout.depths):
+            sent, share = values.summed(chunk * columns + column, depth, nonce, lanes)
+            told.append(sent.reshape(-1))
+            shares.append(share)
+        return Lanes(state.level, chunk, nonce, np.concatenate(told)), np.concatenate(shares)
+
+    def _summed(
+        self, state: Any, sent: Lanes, width: int, beside: Callable[[int], Shares] | None = None
+    ) -> tuple[Any, Shares]:
+        """Add a chunk of lanes up by own bins; a chunk more is heard.
+
+        Args:
+            state: now.
+            sent: the other side's lanes.
+            width: lanes of a row.
+            beside: of a chunk own ones that go with them, `uint32[rows, width]`.
+
+        Returns:
+            The state, and this side's share of the sums of all chunks so far, `uint32[cells, k]`.
+
+        Raises:
+            PeerError: lanes that are not due, or of another shape.
+        """
+        self._due(state, "lanes")
+        if sent.level != state.level or sent.chunk != state.heard:
+            raise PeerError("lanes of a level or a chunk that is not due")
+        rows, columns, store = self._filled(sent.chunk), len(self._bins), self.context.store
+        if len(sent.lanes) != columns * rows * width:
+            raise PeerError("lanes of another shape")
+        index, found = Index(store, state.keys), []
+        own = beside(sent.chunk) if beside else np.uint32(0)
+        for column, lanes in enumerate(sent.lanes.reshape(columns, rows, width)):
+            place = sent.chunk * columns + column
+            both = np.ascontiguousarray(lanes + own)
+            found.append(index.summed(place, self._own(place), sent.nonce, both))
+        sums: Shares = np.concatenate(found)
+        if sent.chunk:
+            sums = sums + store.get("own-sums", sent.chunk - 1)
+        store.put("own-sums", sent.chunk, sums)
+        return replace(state, heard=state.heard + 1), sums
+
     # levels
 
     def _depth(self, level: int) -> int:
-        return level % self._plan.depth
+        return level % self._plan.tree_levels
 
     def _level(self, layout: Layout, level: int) -> Level:
         depth = self._depth(level)
@@ -139,6 +212,10 @@ class Party(Role[R]):
             candidates=layout.candidates,
             rows=self._rows,
         )
+
+    def _done(self, state: Any) -> Share:
+        levels = self._plan.levels
+        return Share(state.level / levels, levels * self._rows)
 
     def _shares(self, level: int, first: Shares) -> Shares:
         """This side's share of all nodes' cells, `uint32[cells, nodes, 2]`, kept for the next one.
@@ -161,16 +238,3 @@ class Party(Role[R]):
         flat = cells.reshape(len(cells), -1)
         sums = layout.sums(np.split(flat, ends)).reshape(layout.candidates, -1, 2)
         return np.ascontiguousarray(sums[..., 0].T), np.ascontiguousarray(sums[..., 1].T)
-
-
-def drawn_rows(secret: bytes, tree: int, rows: int, share: float) -> NDArray[np.bool_]:
-    """The rows that a tree grows on: `bool[rows]`, by a secret of the label party's.
-
-    A partner that knew which trees have a row could take what they tell from what the others tell:
-    the noise that stays would be gone, and the row's label not.
-    """
-    if share >= 1.0:
-        return np.ones(rows, np.bool_)
-    text = hashlib.sha256(b"rows of trees" + tree.to_bytes(4, "little") + secret)
-    drawn = np.frombuffer(hashlib.shake_128(text.digest()).digest(4 * rows), "<u4")
-    return np.asarray(drawn < share * 2.0**32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import astuple, dataclass
+from typing import ClassVar
 
 from psi.protocol import MisuseError
 
@@ -42,6 +43,8 @@ class TreesPlan:
         which the feature party splits. When they are spent, trees go on with own splits.
     """
 
+    named: ClassVar[str] = "trees"
+
     rows: int
     trees: int
     depth: int = 4
@@ -67,9 +70,14 @@ class TreesPlan:
         _within("subsample", self.subsample, 0.05, 1.0)
 
     @property
+    def tree_levels(self) -> int:
+        """Levels of a tree that take messages of their own: those of splits."""
+        return self.depth
+
+    @property
     def levels(self) -> int:
         """Of all trees."""
-        return self.trees * self.depth
+        return self.trees * self.tree_levels
 
     @property
     def noise(self) -> float:
@@ -83,7 +91,7 @@ class TreesPlan:
 
     def digest(self) -> bytes:
         """32 bytes that name the terms."""
-        return hashlib.sha256(f"trees {astuple(self)}".encode()).digest()
+        return hashlib.sha256(f"{self.named} {astuple(self)}".encode()).digest()
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

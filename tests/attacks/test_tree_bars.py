@@ -18,7 +18,8 @@ from federated.hidden_trees import feature_party as hidden_feature
 from federated.hidden_trees import sums as hidden_sums
 from federated.hidden_trees.messages import NodeSums
 from federated.sharing.transcript import Transcript
-from federated.trees import FeatureParty, LabelParty, TreesPlan, label_party
+from federated.trees import FeatureParty, LabelParty, TreesPlan
+from federated.trees import labels as trees_labels
 from federated.trees.layout import Column, Layout
 from federated.trees.plan import NOISE
 from federated.trees.splitting import feature_side
@@ -73,11 +74,11 @@ class Seven(HiddenFeatureParty):
         return np.tile(bits, (int((self._splits(state) >= 0).sum()), 1))
 
     def on_split_ask(self, state: Any, sent: Any, peer: str) -> Any:
-        summed, own = self._summed, self
+        opened, own = self._opened, self
         last = self._depth(state.level) == 3
 
         def lied(now: Any) -> Any:
-            g, h = (each.copy() for each in summed(now))
+            g, h = (each.copy() for each in opened(now))
             if last:
                 off = own.off[:ALONE]
                 total = 0.16 + off[:, 1] / 1024 + 2
@@ -87,7 +88,7 @@ class Seven(HiddenFeatureParty):
             return g, h
 
         quiet = mock.patch.object(hidden_feature, "blurred", lambda g, *rest: g)
-        with quiet, mock.patch.object(self, "_summed", lied):
+        with quiet, mock.patch.object(self, "_opened", lied):
             return super().on_split_ask(state, sent, peer)
 
     def on_split_tables(self, state: Any, sent: Any, peer: str) -> Any:
@@ -215,8 +216,8 @@ def test_what_a_search_takes_hangs_on_labels_by_sums_with_noise_alone(
         seed = sum(place.encode()) + g.size
         return np.random.default_rng(seed).integers(-(1 << 14), 1 << 14, g.shape)
 
-    monkeypatch.setattr(label_party, "blurred_sums", fixed)
-    monkeypatch.setattr(label_party, "noised_base", lambda *given: -1.0)
+    monkeypatch.setattr(trees_labels, "blurred_sums", fixed)
+    monkeypatch.setattr(trees_labels, "noised_base", lambda *given: -1.0)
     draw = Transcript.draw
 
     def same_order(self: Any, name: str, size: int) -> bytes:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -29,35 +28,13 @@ from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
 from profiles.trees_outputs import coarse_scores
 from psi.protocol import JobError, PeerError, Refused
+from tests.e2e.trees_world import BUREAU, TELECOM, tables_of, trees_job
 
 ROWS, SHARED, BITS = 900, 840, 6
-BANK = {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z", "c"]}
-BUREAU = {"name": "bureau", "table": "bureau.t", "keys": [["id"]], "features": ["a", "b"]}
-TELECOM = {"name": "telecom", "table": "telecom.t", "keys": [["id"]], "features": ["q"]}
 
 
-def job(*partners: dict[str, Any], align: Any = None, **train: Any) -> dict[str, Any]:
-    asked = {"task": "churn", "label": "bank.y", "model": "trees", "folds": 2, "tells": "nothing"}
-    return {
-        "job": {"name": "j", "purpose": "p", "key_bits": 2048},
-        "party": [BANK, *(partners or (BUREAU,))],
-        "align": {"minimum_overlap": 20} | (align or {}),
-        "train": [asked | {"trees": 2, "depth": 2, "score_bits": BITS} | train],
-    }
-
-
-def tables() -> dict[str, pa.Table]:
-    """The label hangs on a product of both parties' columns, which no regression sees."""
-    rng = np.random.default_rng(3)
-    ids = [f"c{i}" for i in range(ROWS)]
-    z, a, b = rng.normal(size=(3, ROWS))
-    c = rng.choice(["x", "y"], ROWS)
-    y = (rng.random(ROWS) < 1 / (1 + np.exp(-3 * np.sign(a) * (z > 0) - (c == "x")))).astype(float)
-    y[::50] = np.nan
-    return {
-        "bank.t": pa.table({"id": ids, "z": z, "c": c, "y": y}),
-        "bureau.t": pa.table({"id": ids[:SHARED], "a": a[:SHARED], "b": b[:SHARED]}),
-    }
+def job(*partners: dict[str, Any], **given: Any) -> dict[str, Any]:
+    return trees_job(*partners, **{"tells": "nothing", "trees": 2, "score_bits": BITS} | given)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +44,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (train_hidden, party):
             patch.setattr(module, "FEWEST_ROWS", 600)
-        return out, run_job(Job.load(job()), tables(), out, baseline=True)
+        return out, run_job(Job.load(job()), tables_of(ROWS, SHARED), out, baseline=True)
 
 
 def test_the_joined_model_is_measured_on_rows_that_were_held_out(

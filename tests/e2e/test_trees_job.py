@@ -24,41 +24,19 @@ from profiles.job import Job
 from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
 from psi.protocol import FedprofileError, JobError, PeerError, Refused
+from tests.e2e.trees_world import BUREAU, TELECOM, tables_of, trees_job
 
 ROWS, SHARED, BITS = 700, 640, 4
-BANK = {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z", "c"]}
-BUREAU = {"name": "bureau", "table": "bureau.t", "keys": [["id"]], "features": ["a", "b"]}
-TELECOM = {"name": "telecom", "table": "telecom.t", "keys": [["id"]], "features": ["q"]}
 
 
-def job(*partners: dict[str, Any], align: Any = None, **train: Any) -> dict[str, Any]:
-    asked = {"task": "churn", "label": "bank.y", "model": "trees", "folds": 2}
-    return {
-        "job": {"name": "j", "purpose": "p", "key_bits": 2048},
-        "party": [BANK, *(partners or (BUREAU,))],
-        "align": {"minimum_overlap": 20} | (align or {}),
-        "train": [asked | {"trees": 3, "depth": 2, "row_bits": BITS} | train],
-    }
-
-
-def tables() -> dict[str, pa.Table]:
-    """The label hangs on a product of both parties' columns, which no regression sees."""
-    rng = np.random.default_rng(3)
-    ids = [f"c{i}" for i in range(ROWS)]
-    z, a, b = rng.normal(size=(3, ROWS))
-    c = rng.choice(["x", "y"], ROWS)
-    y = (rng.random(ROWS) < 1 / (1 + np.exp(-3 * np.sign(a) * (z > 0) - (c == "x")))).astype(float)
-    y[::50] = np.nan
-    return {
-        "bank.t": pa.table({"id": ids, "z": z, "c": c, "y": y}),
-        "bureau.t": pa.table({"id": ids[:SHARED], "a": a[:SHARED], "b": b[:SHARED]}),
-    }
+def job(*partners: dict[str, Any], **given: Any) -> dict[str, Any]:
+    return trees_job(*partners, **{"trees": 3, "row_bits": BITS} | given)
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
     out = tmp_path_factory.mktemp("trees") / "out"
-    return out, run_job(Job.load(job()), tables(), out, baseline=True)
+    return out, run_job(Job.load(job()), tables_of(ROWS, SHARED), out, baseline=True)
 
 
 def test_what_is_measured_is_measured_on_rows_that_were_held_out(
@@ -133,7 +111,7 @@ def test_messages_are_within_half_of_what_a_step_may_bring(done: tuple[Path, Job
 def test_trees_stop_early_on_a_part_of_their_own_and_go_one_way(tmp_path: Path) -> None:
     more = {"subsample": 0.8, "least_weight": 2, "rising": ["bank.z"], "row_bits": 2}
     asked = job(folds=4, trees=40, early_stop=2, **more)
-    result = run_job(Job.load(asked), tables(), tmp_path / "out")
+    result = run_job(Job.load(asked), tables_of(ROWS, SHARED), tmp_path / "out")
     trained: Any = result.federation.outcome.trained[0]
     forest = trained.trees.forest
     assert 0 < len(forest.trees) < 40
@@ -155,7 +133,7 @@ def test_trees_stop_early_on_a_part_of_their_own_and_go_one_way(tmp_path: Path) 
 
 def test_a_category_that_is_to_rise_ends_a_job_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="'c' is a category, numbers allowed in rising"):
-        run_job(Job.load(job(rising=["bank.c"])), tables(), tmp_path / "out")
+        run_job(Job.load(job(rising=["bank.c"])), tables_of(ROWS, SHARED), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +226,7 @@ def test_a_partner_refuses_terms_that_make_no_trees(change: dict[str, Any]) -> N
 def test_a_label_that_trees_cannot_learn_ends_a_job_before_anything_is_told(
     label: np.ndarray, said: str, tmp_path: Path
 ) -> None:
-    world = tables()
+    world = tables_of(ROWS, SHARED)
     world["bank.t"] = world["bank.t"].drop_columns("y").append_column("y", pa.array(label))
     with pytest.raises(FedprofileError, match=said):
         run_job(Job.load(job()), world, tmp_path / "out")

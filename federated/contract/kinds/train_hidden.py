@@ -6,109 +6,89 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from federated.contract.cost import Estimate, Rates, hidden_estimate
-from federated.contract.few_rows import check_brought
-from federated.contract.kinds.kind import Kind
-from federated.contract.kinds.label import WHOLE_LABEL, label_guard, of_label
+from federated.contract.few_rows import held_class_rows
+from federated.contract.kinds.label import WHOLE_LABEL, label_guard
 from federated.contract.kinds.train import (
     TrainTerms,
     boosted,
-    check_features,
-    check_train,
     chosen_words,
     hidden,
     later_words,
 )
-from federated.contract.kinds.train_trees import MOST_GROWN, held_class_rows
+from federated.contract.kinds.train_boosted import (
+    CANDIDATES,
+    SEEDS,
+    TrainBoosted,
+    drawn_words,
+    held_words,
+    nodes_of,
+    shape_words,
+    splits_limit,
+    trees_plan,
+)
 from federated.contract.parts import Disclosure, Release
-from federated.contract.rows import FLOOR, joined_rows
+from federated.contract.rows import joined_rows
 from federated.hidden_trees import HiddenPlan
 from federated.hidden_trees.plan import FEWEST_ROWS, MOST_HIDDEN, MOST_SCORE_BITS, SUM_NOISE
-from psi.protocol import MisuseError, PeerError, Refused
+from psi.protocol import PeerError, Refused
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
 __all__ = ["TrainHidden", "besides", "hidden_plan", "told_of_all"]
 
-_CANDIDATES = 64
-"""Splits of a column, at most."""
 
-
-class TrainHidden(Kind[TrainTerms]):
-    """Trees whose sums, sides and scores stay shared, between the label party and a partner."""
-
-    name = "train"
-    joined = True
+class TrainHidden(TrainBoosted):
+    """Trees whose sums, sides and scores stay shared."""
 
     def terms(self, contract: Contract) -> Sequence[TrainTerms]:
         return [terms for terms in contract.train if hidden(terms)]
 
-    def partners(self, terms: TrainTerms) -> Sequence[str]:
-        return terms.partners
+    def plan(self, contract: Contract, terms: TrainTerms) -> HiddenPlan:
+        return hidden_plan(contract, terms)
 
-    def check(self, contract: Contract) -> None:
-        asked, told = self.terms(contract), [t for t in contract.train if not hidden(t)]
-        if asked and any(boosted(terms) for terms in told):
+    def check_told(self, contract: Contract, terms: TrainTerms) -> None:
+        if any(boosted(each) and not hidden(each) for each in contract.train):
             raise PeerError("trees that tell sides of splits and trees that do not in one contract")
-        for terms in asked:
-            check_train(terms)
-            if len(terms.partners) != 1:
-                raise PeerError(
-                    f"trees of '{terms.task}' with {len(terms.partners)} partners, one allowed"
-                )
-            check_features(contract, terms)
-            if not contract.features(terms, contract.receiver):
-                raise PeerError(f"trees of '{terms.task}' without a column of the receiver's")
-            if terms.evaluations or terms.fold_evaluations or terms.noise or terms.steps:
-                raise PeerError("trees have neither evaluations nor steps nor noise")
-            if terms.row_bits or terms.grid_bits or terms.column_bits:
-                raise PeerError("hidden trees tell scores in steps, and no side of a split")
-            if terms.score_bits > MOST_SCORE_BITS or not 2 <= terms.folds <= 20:
-                raise PeerError(
-                    f"hidden trees with {terms.score_bits} score_bits and {terms.folds} folds: "
-                    f"1 to {MOST_SCORE_BITS}, and 2 to 20 allowed"
-                )
-            if terms.early_stop or terms.rising or terms.falling:
-                raise PeerError("hidden trees that end early, or whose scores rise with a column")
-            if terms.trees > MOST_GROWN:
-                raise PeerError(f"{terms.trees} trees in a contract, {MOST_GROWN} allowed")
-            if contract.joins(terms.partners[0]):
-                raise PeerError(
-                    'trees take each record once: duplicates = "join" found',
-                    hint='take duplicates = "collapse"',
-                )
-            try:
-                hidden_plan(contract, terms)
-            except MisuseError as error:
-                raise PeerError(f"trees of the contract: {error.message}") from None
+        if not contract.features(terms, contract.receiver):
+            raise PeerError(f"trees of '{terms.task}' without a column of the receiver's")
+        if terms.row_bits or terms.grid_bits or terms.column_bits:
+            raise PeerError("hidden trees tell scores in steps, and no side of a split")
+        if terms.score_bits > MOST_SCORE_BITS:
+            raise PeerError(
+                f"hidden trees with {terms.score_bits} score_bits: 1 to {MOST_SCORE_BITS} allowed"
+            )
+        if terms.early_stop or terms.rising or terms.falling:
+            raise PeerError("hidden trees that end early, or whose scores rise with a column")
 
-    def used(self, contract: Contract, party: str) -> Iterator[tuple[str, Sequence[str]]]:
-        for terms in self.terms(contract):
-            if party in (contract.receiver, *terms.partners):
-                yield "feature", contract.features(terms, party)
-            if party == contract.receiver:
-                yield "label", [terms.label]
-                yield "time", [terms.time] if terms.time else []
-
-    def completed(self, contract: Contract) -> Contract:
-        for terms in self.terms(contract):
-            _check_rows(contract, terms)
-        return contract
+    def check_rows(self, terms: TrainTerms, most: int) -> None:
+        least = max(FEWEST_ROWS, 2 * held_class_rows(terms.folds))
+        if most < least:
+            raise Refused(
+                f"'{terms.task}': at most {most:,} rows can be shared, trees that tell nothing "
+                f"need {least:,}: fewer do not bear the noise",
+                hint='tells = "sides" (the default) with few row_bits, or model = "logistic"',
+            )
+        if most > MOST_HIDDEN:
+            raise Refused(
+                f"'{terms.task}': up to {most:,} rows can be shared, {MOST_HIDDEN:,} allowed for "
+                "trees that tell nothing",
+                hint='a lower largest_set in [align], tells = "sides", or model = "logistic"',
+            )
 
     def disclosures(self, contract: Contract) -> Iterator[Disclosure]:
         me = contract.receiver
         for terms in self.terms(contract):
             step, partner = f"train {terms.task}", terms.partners[0]
-            nodes = terms.trees * ((1 << terms.depth) - 1)
             g, h = SUM_NOISE
             yield Disclosure(
                 step,
                 me,
                 "for each shared record its score by all trees, once, in "
-                f"{terms.score_bits} bits; of each of {nodes:,} nodes whether {partner} splits it, "
-                f"and which own split it has where {partner} does not; the sums of each node's "
-                f"slopes and curvatures, with {partner}'s noise of {g:g} and {h:g} records; how "
-                f"many bins each of {partner}'s columns has, and whether they are in order",
+                f"{terms.score_bits} bits; of each of {nodes_of(terms):,} nodes whether {partner} "
+                f"splits it, and which own split it has where {partner} does not; the sums of each "
+                f"node's slopes and curvatures, with {partner}'s noise of {g:g} and {h:g} records; "
+                f"how many bins each of {partner}'s columns has, and whether they are in order",
                 "train.score_bits",
             )
             yield Disclosure(
@@ -124,14 +104,11 @@ class TrainHidden(Kind[TrainTerms]):
     def words(self, contract: Contract) -> Iterator[str]:
         me = contract.receiver
         for terms in self.terms(contract):
-            some = f"; each on {terms.subsample / 10:g}% of the records, drawn by {me} in secret"
             yield (
                 f"{me} and {terms.partners[0]} grow '{terms.task}' by private sums and tell no "
-                f"record's side of a split: {terms.trees} boosted trees of {terms.depth} levels "
-                f"(learning rate {terms.learning_rate / 1000:g}, penalty "
-                f"{terms.penalty / 1000:g}){some * (terms.subsample < 1000)}; one of {terms.folds} "
-                f"parts of the labelled records, by a key of {me}'s own, is held out to measure "
-                f"them; the model is not kept{chosen_words(terms)}{later_words(contract, terms)}"
+                f"record's side of a split: {shape_words(terms)}{drawn_words(terms, me)}"
+                f"{held_words(terms, me)}; the model is not kept{chosen_words(terms)}"
+                f"{later_words(contract, terms)}"
             )
 
     def guards(self, contract: Contract) -> Iterator[str]:
@@ -173,15 +150,12 @@ class TrainHidden(Kind[TrainTerms]):
                     known=contract.known,
                 )
 
-    def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
-        for terms in self.terms(contract):
-            yield terms.partners[0], of_label(terms, WHOLE_LABEL, known=contract.known)
-
-    def limit(self, contract: Contract, step: str) -> int | None:
-        for terms in self.terms(contract):
-            if step == f"train/{terms.task}":
-                return _limit(contract, terms)
-        return None
+    def bytes_limit(self, contract: Contract, terms: TrainTerms) -> int:
+        columns = sum(len(contract.features(terms, name)) for name in _both(contract, terms))
+        nodes, plan = 1 << terms.depth, hidden_plan(contract, terms)
+        tree = 8 * 128 + 40 + 4 * nodes * columns + 14 * nodes + 9 * nodes
+        row = SEEDS * columns + 2 * terms.trees * tree
+        return plan.rows * row + splits_limit(terms, columns)
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
         for terms in self.terms(contract):
@@ -192,31 +166,21 @@ class TrainHidden(Kind[TrainTerms]):
 
 def hidden_plan(contract: Contract, terms: TrainTerms) -> HiddenPlan:
     """What both roles run; in a draft whose rows are open as with the fewest."""
-    return HiddenPlan(
-        rows=max(FEWEST_ROWS, joined_rows(contract, terms.partners)),
-        trees=terms.trees,
-        depth=terms.depth,
-        rate=terms.learning_rate / 1000,
-        penalty=terms.penalty / 1000,
-        least_weight=terms.least_weight / 1000,
-        subsample=terms.subsample / 1000,
-        score_bits=terms.score_bits,
-    )
+    rows = max(FEWEST_ROWS, joined_rows(contract, terms.partners))
+    return trees_plan(HiddenPlan, terms, rows, score_bits=terms.score_bits)
 
 
 def told_of_all(contract: Contract, terms: TrainTerms) -> int:
     """Bits that the label party is told of nodes, of all records together: sums and winners."""
     plan = hidden_plan(contract, terms)
-    nodes = terms.trees * ((1 << terms.depth) - 1)
-    own = _CANDIDATES * len(contract.features(terms, contract.receiver))
-    return plan.sums_told + nodes * plan.node_bits(own)
+    own = CANDIDATES * len(contract.features(terms, contract.receiver))
+    return plan.sums_told + nodes_of(terms) * plan.node_bits(own)
 
 
 def told_partner(contract: Contract, terms: TrainTerms) -> int:
     """Bits that the partner is told, of all records together: who won each node, and by what."""
-    candidates = _CANDIDATES * len(contract.features(terms, terms.partners[0]))
-    nodes = terms.trees * ((1 << terms.depth) - 1)
-    return nodes * hidden_plan(contract, terms).node_bits(candidates)
+    candidates = CANDIDATES * len(contract.features(terms, terms.partners[0]))
+    return nodes_of(terms) * hidden_plan(contract, terms).node_bits(candidates)
 
 
 def besides(contract: Contract, terms: TrainTerms) -> float:
@@ -226,32 +190,3 @@ def besides(contract: Contract, terms: TrainTerms) -> float:
 
 def _both(contract: Contract, terms: TrainTerms) -> tuple[str, str]:
     return contract.receiver, terms.partners[0]
-
-
-def _check_rows(contract: Contract, terms: TrainTerms) -> None:
-    """Raise `Refused` for fewer rows than bear the noise, or more than messages are made for."""
-    check_brought(contract, terms)
-    most = joined_rows(contract, terms.partners)
-    least = max(FEWEST_ROWS, 2 * held_class_rows(terms.folds))
-    if most < least:
-        raise Refused(
-            f"'{terms.task}': at most {most:,} rows can be shared, trees that tell nothing need "
-            f"{least:,}: fewer do not bear the noise",
-            hint='tells = "sides" (the default) with few row_bits, or model = "logistic"',
-        )
-    if most > MOST_HIDDEN:
-        raise Refused(
-            f"'{terms.task}': up to {most:,} rows can be shared, {MOST_HIDDEN:,} allowed for trees "
-            "that tell nothing",
-            hint='a lower largest_set in [align], tells = "sides", or model = "logistic"',
-        )
-
-
-def _limit(contract: Contract, terms: TrainTerms) -> int:
-    """Twice what messages take: rows of chunks are filled up, and bins are 32 at most."""
-    columns = sum(len(contract.features(terms, name)) for name in _both(contract, terms))
-    nodes, plan = 1 << terms.depth, hidden_plan(contract, terms)
-    tree = 8 * 128 + 40 + 4 * nodes * columns + 14 * nodes + 9 * nodes
-    row = 2 * (4 * 5 + 16 * 4 + 10) * columns + 2 * terms.trees * tree
-    splits = terms.trees * nodes * (4096 + 2 * 2400 * _CANDIDATES * columns)
-    return FLOOR + plan.rows * row + splits

@@ -140,7 +140,7 @@ def test_more_columns_than_the_contract_has_end_a_training(
 ) -> None:
     few_rows(monkeypatch)
     world, terms = World.of(128), plan(128, trees=1, depth=1)
-    with pytest.raises(PeerError, match="3 columns of the partner, 2 in the contract"):
+    with pytest.raises(PeerError, match="3 columns of the other party, 2 in the contract"):
         Pair(label_party(world, terms, most=2), feature_party(world, terms)).run()
-    with pytest.raises(PeerError, match="2 columns, 1 in the contract"):
+    with pytest.raises(PeerError, match="2 columns of the other party, 1 in the contract"):
         Pair(label_party(world, terms), feature_party(world, terms, most=1)).run()

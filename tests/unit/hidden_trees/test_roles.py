@@ -11,14 +11,13 @@ import pytest
 
 from federated.evaluation import auc
 from federated.hidden_trees import feature_party as feature_module
-from federated.hidden_trees import label_party as label_module
 from federated.hidden_trees.messages import RowChoices, RowTables, ScoresTold
 from federated.hidden_trees.sides import leaves_of
 from federated.hidden_trees.slopes import UNIT_BITS
 from federated.session.result_types import RESULTS
 from federated.store.records import pack, unpack
 from federated.store.spool import Spool
-from federated.trees import TreesPlan, blur, grow_alone
+from federated.trees import TreesPlan, blur, grow_alone, labels
 from psi.protocol import MemoryStore, MisuseError, Pair, Refused, decode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
@@ -183,7 +182,7 @@ def test_the_other_side_s_noise_is_on_both_parties_candidates(
 
         return blurred
 
-    monkeypatch.setattr(label_module, "blurred", noted("bank"))
+    monkeypatch.setattr(labels, "blurred", noted("bank"))
     monkeypatch.setattr(feature_module, "blurred", noted("bureau"))
     world = World.of(ROWS, 5)
     run(world, plan(trees=1, depth=2))

@@ -16,9 +16,10 @@ from federated.sharing import trees as sharing_trees
 from federated.sharing.messages import Corrected, Turned
 from federated.store.records import pack, unpack
 from federated.store.spool import Spool
-from federated.trees import FeatureParty, LabelParty, grow_alone, label_party, party
+from federated.trees import FeatureParty, LabelParty, grow_alone, party
+from federated.trees import labels as trees_labels
+from federated.trees.labels import drawn_rows
 from federated.trees.messages import Choices, Grown, Lanes, RowBits
-from federated.trees.party import drawn_rows
 from psi.protocol import (
     InputError,
     MemoryStore,
@@ -114,7 +115,7 @@ def test_each_tree_takes_a_share_of_the_rows_that_the_partner_does_not_know(
         seen.add(secret)
         return drawn_rows(secret, *given)
 
-    monkeypatch.setattr(label_party, "drawn_rows", drawn)
+    monkeypatch.setattr(trees_labels, "drawn_rows", drawn)
     half, _, pair = world.run(plan(700, subsample=0.5, trees=1))
     (secret,) = seen
     assert len(secret) == 32
@@ -334,5 +335,5 @@ def test_stores_that_keep_everything_on_disk_give_the_same_trees(tmp_path: Path)
 def test_more_columns_than_the_contract_has_end_a_training() -> None:
     world, terms = World.of(300, 7), plan(300, trees=1)
     pair = Pair(world.label_party(terms, most=2), world.feature_party(terms))
-    with pytest.raises(PeerError, match="3 columns of the partner, 2 in the contract"):
+    with pytest.raises(PeerError, match="3 columns of the other party, 2 in the contract"):
         pair.run()

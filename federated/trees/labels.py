@@ -1,0 +1,121 @@
+"""The label party's labels: rows to train on, and what of their sums may be seen.
+
+Whatever a partner may steer or observe hangs on labels by what `Labels` gives with the label
+party's noise (`federated.trees.blur`), whichever way trees are grown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.trees.blur import blurred, blurred_sums, guessed, noised_base
+from federated.trees.booster import base_score
+from federated.trees.plan import TreesPlan
+from federated.trees.splitting import Totals
+from psi.protocol import InputError, MisuseError, Refused
+
+__all__ = ["CLASS_ROWS", "Labels", "drawn_rows"]
+
+Mask = NDArray[np.bool_]
+Whole = NDArray[np.int64]
+
+CLASS_ROWS = 20
+"""The fewest training rows of a class."""
+
+
+class Labels:
+    """Labels of all rows, and the noise on what is told of them.
+
+    Args:
+        label: `int8[n]`, 1 and 0, -1 where there is none: these rows are only scored.
+        plan: the contract's terms.
+        valid: `bool[n]`, the validation part, if the plan has a `patience`.
+
+    Raises:
+        InputError: labels that are none.
+        MisuseError: a validation part that the plan has not, or none.
+        Refused: too few rows of a class.
+    """
+
+    def __init__(self, label: NDArray[np.int8], plan: TreesPlan, valid: Mask | None = None) -> None:
+        if (valid is None) != (plan.patience == 0):
+            raise MisuseError("a validation part that does not fit the plan")
+        if not np.isin(label, (-1, 0, 1)).all():
+            raise InputError("labels that are not 0, 1 or -1 for none")
+        self._plan = plan
+        self.y = np.asarray(label, np.int8)
+        self.valid: Mask = (self.y >= 0) & (valid if valid is not None else False)
+        self.used: Mask = (self.y >= 0) & ~self.valid
+        for rows in (self.used, self.valid) if plan.patience else (self.used,):
+            rarer = int(np.bincount(self.y[rows], minlength=2).min())
+            if rarer < CLASS_ROWS:
+                raise Refused(
+                    f"{rarer} rows of the rarer class, at least {CLASS_ROWS} are needed",
+                    hint="more rows with a label are needed",
+                )
+
+    def base(self, state: Any) -> float:
+        """The score of no tree, with noise."""
+        base, rows = base_score(self.y, self.used), int(np.count_nonzero(self.used))
+        return noised_base(base, rows, self._plan.noise, state.lasting)
+
+    def grown_on(self, state: Any, tree: int) -> Mask:
+        """`bool[n]`: the rows of one tree."""
+        rows = drawn_rows(state.lasting, tree, len(self.y), self._plan.subsample)
+        return np.asarray(self.used & rows)
+
+    def blurred(self, state: Any, sums: Whole, name: str) -> Whole:
+        """Sums of slopes on the present level with both noises; see `blurred_sums`.
+
+        Args:
+            state: the role's; `lasting` is the seed of the noise that stays.
+            sums: in units of 2^-GRADIENT_BITS.
+            name: what they are sums of.
+        """
+        random = state.transcript.random(f"{name} {state.level}")
+        place = self._place(state, name)
+        return blurred_sums(sums, self._plan.noise, place, state.lasting, random)
+
+    def candidates(self, state: Any, g: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Own shares of candidates' sums `uint32[nodes, candidates]`, likewise."""
+        random = state.transcript.random(f"noise {state.level}")
+        place = self._place(state, "candidates")
+        return blurred(g, self._plan.noise, place, state.lasting, random)
+
+    def totals(self, sums: tuple[Whole, Whole], rows: NDArray[Any], own: NDArray[Any]) -> Totals:
+        """What the search needs of each node.
+
+        Args:
+            sums: G, with noise, and H of each node, in their units.
+            rows: of each node how many, or about so many.
+            own: what a split of the partner's has to gain more than.
+        """
+        penalty = self._plan.penalty
+        return Totals(
+            gradients=sums[0],
+            hessians=sums[1],
+            squares=guessed(sums, rows, penalty, self._plan.noise),
+            own=own,
+            penalty=penalty,
+            least=self._plan.least_heard,
+        )
+
+    def _place(self, state: Any, name: str) -> str:
+        return f"{name} {state.level % self._plan.tree_levels}"
+
+
+def drawn_rows(secret: bytes, tree: int, rows: int, share: float) -> Mask:
+    """The rows that a tree grows on: `bool[rows]`, by a secret of the label party's.
+
+    A partner that knew which trees have a row could take what they tell from what the others tell:
+    the noise that stays would be gone, and the row's label not.
+    """
+    if share >= 1.0:
+        return np.ones(rows, np.bool_)
+    text = hashlib.sha256(b"rows of trees" + tree.to_bytes(4, "little") + secret)
+    drawn = np.frombuffer(hashlib.shake_128(text.digest()).digest(4 * rows), "<u4")
+    return np.asarray(drawn < share * 2.0**32)
