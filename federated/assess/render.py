@@ -40,7 +40,7 @@ def to_html(document: Document) -> str:
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "style-src 'unsafe-inline'\">",
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_escape(document.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
+        f"<title>{_escape(document.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>",
         f"<h1>{_escape(document.title)}</h1>",
         f"<p>{_escape(document.preface)}</p>",
     ]
@@ -52,7 +52,7 @@ def to_html(document: Document) -> str:
             else:
                 fill = ' class="fill"' if part.startswith("[") else ""
                 lines.append(f"<p{fill}>{_escape(part)}</p>")
-    return "\n".join([*lines, "</body>\n</html>\n"])
+    return "\n".join([*lines, "</main>\n</body>\n</html>\n"])
 
 
 def _table(table: Table) -> list[str]:

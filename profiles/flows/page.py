@@ -152,7 +152,7 @@ def write_flow_page(page: FlowPage, path: Path, lang: str = "en", synthetic: boo
         t,
         "flows.html.j2",
         page=page,
-        picture=sankey(sums, named, told),
+        picture=sankey(sums, t.say("flows.map"), named, told),
         pairs=sorted(sums, key=lambda pair: (-sums[pair], pair))[:_PAIRS],
         months=sorted(months.items()),
         named=named,

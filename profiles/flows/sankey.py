@@ -15,11 +15,14 @@ _WIDTH, _HEIGHT, _BAR, _GAP, _TEXT = 960.0, 460.0, 14.0, 14.0, 190.0
 Sums = Mapping[tuple[str, str], int]
 
 
-def sankey(sums: Sums, named: Callable[[str], str], told: Callable[[int], str]) -> Markup:
+def sankey(
+    sums: Sums, title: str, named: Callable[[str], str], told: Callable[[int], str]
+) -> Markup:
     """The picture as SVG; empty where nothing flowed.
 
     Args:
         sums: minor units by source and target.
+        title: what the picture is of, for who does not see it.
         named: what a place is called.
         told: an amount in words.
     """
@@ -43,7 +46,8 @@ def sankey(sums: Sums, named: Callable[[str], str], told: Callable[[int], str]) 
                 f'<text x="{text:.0f}" y="{top[place] + height / 2 + 4:.1f}" '
                 f'text-anchor="{anchor}">{escape(named(place))}</text>'
             )
-    head = f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT + 8:.0f}" role="img">'
+    size = f"0 0 {_WIDTH:.0f} {_HEIGHT + 8:.0f}"
+    head = f'<svg viewBox="{size}" role="img" aria-label="{escape(title)}">'
     return Markup(f"{head}{''.join(parts)}</svg>")  # noqa: S704 texts are escaped
 
 

@@ -322,7 +322,7 @@ def test_names_of_a_contract_format_nothing() -> None:
         whole = assessment(contract, "bureau", Policy(), None, lang)
         tags = _Tags()
         tags.feed(to_html(whole))
-        known = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p"}
+        known = {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p"}
         known |= {"table", "thead", "tbody", "tr", "th", "td"}
         assert set(tags.found) <= known
         text = to_markdown(whole)

@@ -29,15 +29,17 @@ def test_the_page_says_what_leaks_what_stopped_and_what_has_no_type(
     rows = [re.sub("<[^>]*>", " ", row).split() for row in re.findall("<tr>.*?</tr>", text)]
     assert any(pay in row and left in row and "20%" in row for row in rows)  # 60 of 300
     assert any(row[0] == pay and row[1:4] == ["1", "100", "0"] for row in rows)
+    assert 'class="wide picture"' in text  # what its style makes wide enough to read
     assert "qwzzz&lt;b&gt;" in text
     assert ("10 transactions" if lang == "en" else "共 10 笔") in text
 
 
 def test_a_picture_has_a_ribbon_a_pair_and_bars_of_one_scale() -> None:
     sums = {("C", "outside"): 300, ("outside", "C"): 100, ("C", "x<"): 0}
-    text = str(sankey(sums, lambda place: f"<{place}>", str))
+    text = str(sankey(sums, "a<b", lambda place: f"<{place}>", str))
     assert text.count("<path") == 2
     heights = [float(h) for h in re.findall(r'class="place"[^>]*height="([\d.]+)"', text)]
     assert heights[0] == pytest.approx(3 * heights[1], rel=0.01)
     assert "<C>" not in text
-    assert sankey({}, str, str) == ""
+    assert 'aria-label="a&lt;b"' in text
+    assert sankey({}, "", str, str) == ""
