@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from federated.regression.chain import MOST_ONES
 from federated.regression.descent import Descent, moved
 from federated.regression.feature_end import FeatureEnd
+from federated.regression.growing import LINKED
 from federated.regression.guards import check_columns, check_rows
 from federated.regression.messages import (
     Answers,
@@ -31,7 +32,7 @@ from federated.regression.messages import (
     Sums,
     Tables,
 )
-from federated.regression.party import LINKED, Words
+from federated.regression.party import Words
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import FeatureFit, Floats
 from federated.regression.schedule import digest, table_bits

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.regression.descent import Descent, Metric
+from federated.regression.growing import Bins
 from federated.regression.links import MOST_RANGE, Grid, slope_of
 from federated.regression.noise import WILD
-from federated.regression.party import Bins, Party, Words
+from federated.regression.party import Party, Words
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import FeatureFit, Floats
 from federated.regression.schedule import Place, beyond_any, table_bits

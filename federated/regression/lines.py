@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from federated.regression.columns import Columns
 from federated.regression.descent import Descent, Metric
+from federated.regression.growing import LINKED, Bins
 from federated.regression.messages import Lanes, Layout, Ready, Sums
-from federated.regression.party import LINKED, Bins, Party, Words
+from federated.regression.party import Party, Words
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import Floats
 from federated.regression.schedule import Place, Places

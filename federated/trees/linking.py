@@ -10,19 +10,15 @@ import hashlib
 from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
-
-from federated.sharing.chunks import coin_of, name_of
+from federated.sharing.chunks import name_of
 from federated.sharing.kept import IndexKeys, ValueKeys
+from federated.sharing.linking import chosen, given, linked, offered
 from federated.sharing.messages import Points, Seeds
-from federated.sharing.seeds import BASE, choosing_seeds, delta_seeds
-from federated.sharing.transcript import Transcript
 from federated.trees.layout import Layout
 from federated.trees.messages import Ready
 from federated.trees.plan import TreesPlan
 from federated.trees.states import WAITS, Linking
 from psi.protocol import Context, MisuseError, PeerError, Role, Turn, encode
-from psi.vole_malicious import base_ot
 
 __all__ = ["Linked"]
 
@@ -109,50 +105,23 @@ class Linked(Role[R]):
     # base transfers
 
     def _linking(self) -> Linking:
-        about = self.context.session + self.context.step.encode()
-        transcript = Transcript.begin(self.context.random, about)
-        secret, point = base_ot.offer(transcript.random("offer"))
-        return Linking(
-            transcript=transcript,
-            secret=secret,
-            point=point,
-            bits=np.zeros(0, np.uint8),
-            keys=np.zeros((0, 16), np.uint8),
-        )
+        return Linking(**offered(self.context))
 
     def _chosen(self, state: Linking, point: bytes) -> tuple[Linking, Points]:
-        """Choose in the other side's base transfers by the bits of a secret Δ.
-
-        Its lowest bit is one: the colour of labels in the circuit that finds splits.
-        """
-        drawn = np.frombuffer(state.transcript.draw("delta", BASE // 8), np.uint8)
-        bits = np.unpackbits(drawn, bitorder="little")
-        bits[0] = 1
-        name, random = self._name(self._peer), state.transcript.random("points")
-        points, keys = base_ot.choose(point, (1 - bits).astype(np.uint8), name, random)
-        said = point + points.tobytes()
-        return replace(state, bits=bits, keys=keys, said=said), Points(points, 1)
+        """Choose in the other side's base transfers."""
+        return chosen(state, point, self._name(self._peer), odd=True)
 
     def on_points(self, state: Linking, sent: Points, peer: str) -> Turn[R]:
         """The keys of the base transfers, and trees of seeds."""
-        state = self._heard(state, sent, peer)
-        if not state.said or state.own is not None or len(sent.points) != 2 * BASE:
-            raise PeerError("points of base transfers that are not due")
         name = self._name(self.context.party)
-        both = base_ot.give(state.secret, state.point, sent.points, name)
-        seeds, told = choosing_seeds(both, state.transcript.random("seeds"), name)
-        coin = coin_of(name, state.point, sent.points.tobytes(), told)
-        state = replace(state, own=IndexKeys(seeds.tobytes(), coin))
-        return Turn(state, [(peer, Seeds(told))])
+        state, seeds = given(self._heard(state, sent, peer), sent, name)
+        return Turn(state, [(peer, seeds)])
 
     def _linked(self, state: Linking, sent: Seeds) -> tuple[IndexKeys, ValueKeys]:
         """The keys of both directions."""
         if state.own is None or state.layout is None:
             raise PeerError("seeds that are not due")
-        name = self._name(self._peer)
-        seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
-        coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
-        return state.own, ValueKeys(seeds.tobytes(), state.bits, coin)
+        return linked(state, sent, self._name(self._peer))
 
     def _name(self, chooser: str) -> bytes:
         return name_of(
