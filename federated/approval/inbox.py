@@ -37,7 +37,7 @@ from federated.approval.words import (
 )
 from federated.contract.terms import Contract
 from federated.keys.officers import OfficerKey, Person
-from federated.store.files import make_folder, write_atomic
+from federated.store.files import make_folder, sync_folder, write_atomic
 from psi.protocol import InputError, MisuseError, PeerError, Refused
 
 __all__ = ["Inbox", "Waiting", "Word", "owned_json", "user_name"]
@@ -199,11 +199,7 @@ class Inbox:
             return self._free(decided, session)
         finally:
             beside.unlink(missing_ok=True)
-        folder = os.open(self._spent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._spent)
         return True
 
     def spent(self, session: bytes) -> bool:

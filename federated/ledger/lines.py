@@ -124,8 +124,9 @@ class Ledger:
         self._taken: dict[tuple[str, int], str] = {}
         self.frames: dict[tuple[str, str], int] = {}
         self.heads: dict[str, Head] = {}
-        self._file = _held(path)
+        self._file, self._found = _held(path), list[str]()
         for line in _whole_lines(path):
+            self._found.append(line["hash"])
             self._take(line)
             if line["kind"] == "received":
                 body = line["body"]
@@ -178,6 +179,19 @@ class Ledger:
     def head(self) -> Head:
         """The present head: what the next frame carries."""
         return Head(self._number - 1, self._last, self._signature)
+
+    @property
+    def at(self) -> tuple[int, str]:
+        """How many lines there are, and the hash of the last."""
+        return self._number, self._last
+
+    def has(self, lines: int, last: str) -> bool:
+        """Whether the file held so many lines when it was opened, the last with this hash."""
+        return 0 < lines <= len(self._found) and self._found[lines - 1] == last
+
+    def fileno(self) -> int:
+        """The open file, for whoever syncs it together with others."""
+        return self._file.fileno()
 
     def sync(self) -> None:
         """To the disk: before a head leaves, so that a power failure cannot take its line back."""

@@ -1,6 +1,6 @@
 """What a killed party needs to go on: where it stands, finished results, and what it sent.
 
-    journal/point            the step it is in, the role at rest, its channels: before every send
+    journal/point, point-2   the step it is in, the role at rest, its channels: before every send
     journal/result-N         the result of the Nth finished step
     journal/value-NAME       what was made outside of roles: keys, salts
     journal/sent-PEER        every frame that went to a peer, as it went
@@ -9,14 +9,17 @@
     journal/table-…          the job's own copy of the tables (see `kept_tables`)
 
 All but the frames, which are sealed for their peers already, is sealed under a key of this
-party's own (0600). A point counts the results and bytes of frames that it stands on, and is
-written after them and before anything is sent; what a kill left beyond it is redone. The folder
-is removed, key first, at the job's end.
+party's own (0600). A point counts the results and bytes of frames that it stands on, and the lines
+of the ledger; what a kill left beyond it is redone. Point, frames and ledger go to the disk at once
+and before anything is sent: where a power failure came among them, and the newer point stands on
+what is not there, the one before counts, for nothing was sent from the newer. The folder is
+removed, key first, at the job's end.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -26,10 +29,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from federated.ledger.lines import Ledger
 from federated.session.shelf import Shelf
-from federated.store.files import disk_failed, make_folder, of_another_version, private_file
+from federated.store.files import (
+    disk_failed,
+    make_folder,
+    of_another_version,
+    private_file,
+    sync_folder,
+)
 from federated.store.records import pack, unpack
+from federated.store.slots import Slots
 from federated.store.spool import Spool
+from federated.store.syncing import Syncing
 from federated.store.vault import Vault
 from psi.protocol import (
     InputError,
@@ -72,45 +84,64 @@ ENDED = "ended"
 HANDSHAKE = "handshake-"
 """Begins the names of the values that hold a handshake each."""
 
+_ANEW = "stop the job and have it proposed anew"
+_POINTS = ("point", "point-2")
+_SENT = "sent-"
+_PIECE = 1 << 20
 _SIZE = 8
 
 
 @message(0xA8)
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Point:
     """A party at rest: finished steps, the present one ("": none) with its role, the channels.
 
-    `frames[peer]` counts the bytes of the log of frames to that peer.
+    `turn` counts points. `frames[peer]` counts the bytes of the log of frames to that peer, and
+    `newest[peer]` is the SHA-256 of those that came since the point before, of which there are
+    `fresh[peer]`. `head` is the hash of the ledger's last line, `lines` their number.
     """
 
+    turn: Annotated[int, Range(1, 2**50)]
+    lines: Annotated[int, Range(0, 2**50)]
+    head: Annotated[str, Text(64)]
     finished: Annotated[int, Range(0, 1 << 20)]
     step: Annotated[str, Text(128)]
     role: Annotated[bytes, Length(1 << 31)]
     contract: Annotated[bytes, Length(32)]
     channels: Annotated[dict[str, Annotated[bytes, Length(1 << 28)]], Length(64)]
     frames: Annotated[dict[str, Annotated[int, Range(0, 2**50)]], Length(64)]
+    fresh: Annotated[dict[str, Annotated[int, Range(0, 2**50)]], Length(64)]
+    newest: Annotated[dict[str, Annotated[bytes, Length(32)]], Length(64)]
 
     def __repr__(self) -> str:
         return f"<point at {self.step or 'rest'} after {self.finished} steps>"
 
 
 class Journal:
-    """One party's journal of one job, in `home/journal`."""
+    """One party's journal of one job, in `home/journal`, beside its ledger of it, if it has one."""
 
     def __init__(
-        self, home: Path, session: bytes, random: Random, classes: Mapping[str, type]
+        self,
+        home: Path,
+        session: bytes,
+        random: Random,
+        classes: Mapping[str, type],
+        ledger: Ledger | None = None,
     ) -> None:
         self.folder = home / "journal"
-        self._random, self._classes = random, classes
+        self._random, self._classes, self._ledger = random, classes, ledger
         self._vault = _vault(home, session, random)
+        self._slots, self._syncing = Slots(self.folder, _POINTS, self._vault), Syncing()
+        self._fresh: dict[str, Any] = {}
         self._logs: dict[str, Any] = {}
         self._ends: dict[str, int] = {}
         self._spools: list[Spool] = []
         self._shelves: list[Shelf] = []
         self._steps: list[str] = []
         self.point = self._last_point()
-        for peer, end in self.point.frames.items() if self.point else ():
-            self._cut(peer, end)
+        for log in self.folder.glob(f"{_SENT}*"):
+            peer = log.name.removeprefix(_SENT)
+            self._cut(peer, self.point.frames.get(peer, 0) if self.point else 0)
 
     def __repr__(self) -> str:
         return f"<journal with {self.point}>"
@@ -165,24 +196,45 @@ class Journal:
                 make_folder(self.folder)
                 self._logs[peer] = private_file(self._path(peer), "ab")
                 self._ends[peer] = self._logs[peer].tell()
-            self._logs[peer].write(len(frame).to_bytes(_SIZE, "little"))
-            self._logs[peer].write(frame)
+                sync_folder(self.folder)
+            size = len(frame).to_bytes(_SIZE, "little")
+            fresh = self._fresh.setdefault(peer, hashlib.sha256())
+            for part in (size, frame):
+                self._logs[peer].write(part)
+                fresh.update(part)
         except OSError as error:
             raise disk_failed(f"journal {self.folder}", error) from None
         self._ends[peer] += _SIZE + len(frame)
 
     def save(self, step: str, role: bytes, contract: bytes, channels: dict[str, bytes]) -> None:
-        """Everything so far becomes the point to go on from."""
+        """Everything so far becomes the point to go on from, and the ledger is on the disk too."""
         for spool in self._spools:
             spool.flush()
+        turn, before = (self.point.turn, self.point.frames) if self.point else (0, {})
+        lines, head = self._ledger.at if self._ledger else (0, "")
+        point = Point(
+            turn=turn + 1,
+            lines=lines,
+            head=head,
+            finished=len(self._steps),
+            step=step,
+            role=role,
+            contract=contract,
+            channels=channels,
+            frames=dict(self._ends),
+            fresh={peer: self._ends[peer] - before.get(peer, 0) for peer in self._fresh},
+            newest={peer: fresh.digest() for peer, fresh in self._fresh.items()},
+        )
         try:
-            for file in self._logs.values():
-                file.flush()
-                os.fdatasync(file.fileno())
+            for peer in self._fresh:
+                self._logs[peer].flush()
+            files = [self._logs[peer].fileno() for peer in self._fresh]
+            files += [self._ledger.fileno()] if self._ledger else []
+            files.append(self._slots.write(point.turn % len(_POINTS), encode(point)))
+            self._syncing.all(files)
         except OSError as error:
             raise disk_failed(f"journal {self.folder}", error) from None
-        self.point = Point(len(self._steps), step, role, contract, channels, dict(self._ends))
-        self._vault.write("point", encode(self.point))
+        self.point, self._fresh = point, {}
 
     def frames(self, peer: str, first: int) -> Iterator[bytes]:
         """The frames that went to `peer`, from number `first` on."""
@@ -214,17 +266,41 @@ class Journal:
             with contextlib.suppress(OSError):  # a full disk: what is lost was never sent
                 file.close()
         self._logs = {}
+        self._slots.close()
+        self._syncing.close()
         while self._shelves:
             self._shelves.pop().close()
 
     def _last_point(self) -> Point | None:
-        if not (self.folder / "point").exists():
-            return None
-        data = self._vault.read("point")
+        """The newest point that all it stands on is there for."""
         try:
-            return None if data is None else decode(data, Point)
+            found = [decode(data, Point) for data in self._slots.read().values()]
         except PeerError as error:
             raise of_another_version(error) from None
+        points = sorted(found, key=lambda point: point.turn, reverse=True)
+        for point in points:
+            if self._stands(point):
+                return point
+        if points and points[0].turn > 1:
+            raise InputError(f"journal {self.folder}: what it stands on is missing", hint=_ANEW)
+        return None  # the first one: nothing was sent
+
+    def _stands(self, point: Point) -> bool:
+        if self._ledger is not None and not self._ledger.has(point.lines, point.head):
+            return False
+        for peer, end in point.frames.items():
+            path, fresh = self._path(peer), point.fresh.get(peer, 0)
+            if not path.exists() or path.stat().st_size < end:
+                return False
+            with path.open("rb") as file:
+                file.seek(end - fresh)
+                newest = hashlib.sha256()
+                while fresh and (part := file.read(min(fresh, _PIECE))):
+                    newest.update(part)
+                    fresh -= len(part)
+            if peer in point.newest and newest.digest() != point.newest[peer]:
+                return False
+        return True
 
     def _cut(self, peer: str, end: int) -> None:
         """Forget frames that were logged after the last point: they were never sent."""
@@ -236,7 +312,7 @@ class Journal:
         self._ends[peer] = end
 
     def _path(self, peer: str) -> Path:
-        return self.folder / f"sent-{peer}"
+        return self.folder / f"{_SENT}{peer}"
 
 
 def signed_contract(home: Path, session: bytes, random: Random) -> bytes | None:
@@ -278,7 +354,8 @@ def abandon(home: Path) -> None:
 def can_resume(home: Path) -> bool:
     """Whether a job's folder holds a point to go on from, or a handshake that was begun."""
     folder = home / "journal"
-    return (folder / "point").exists() or any(folder.glob(f"value-{HANDSHAKE}*"))
+    points = any((folder / name).exists() for name in _POINTS)
+    return points or any(folder.glob(f"value-{HANDSHAKE}*"))
 
 
 def can_begin(home: Path) -> bool:

@@ -47,7 +47,7 @@ NO_CONTRACT = bytes(32)
 ASIDE = 2**40
 """The number of frames that are outside of the count."""
 
-_SALT = 32
+_SALT = _DIGEST = 32
 _ASIDE_LABEL = b"fedprofile aside v1"
 
 
@@ -96,13 +96,13 @@ class SealedFrame:
 @message(0xA4)
 @dataclass(frozen=True)
 class _ChannelState:
-    """A channel at rest, for a sealed checkpoint."""
+    """A channel at rest, for a sealed checkpoint; `received` are digests, one after the other."""
 
     key_out: Annotated[bytes, Length(32)]
     key_in: Annotated[bytes, Length(32)]
     exporter: Annotated[bytes, Length(32)]
     sent: Annotated[int, Range()]
-    received: Annotated[tuple[bytes, ...], Length(1 << 22)]
+    received: Annotated[bytes, Length(_DIGEST << 22)]
     contract: Annotated[bytes, Length(32)]
 
 
@@ -180,7 +180,7 @@ class Handshake:
         material = HKDF(SHA256(), 96, transcript, b"fedprofile channel v1").derive(shared)
         first, second, exporter = material[:32], material[32:64], material[64:]
         out, into = (first, second) if self.initiator else (second, first)
-        return Channel(*names, _ChannelState(out, into, exporter, 0, (), NO_CONTRACT))
+        return Channel(*names, _ChannelState(out, into, exporter, 0, b"", NO_CONTRACT))
 
 
 def _exchange(mine: X25519PrivateKey, theirs: bytes) -> bytes:
@@ -211,17 +211,17 @@ class Channel:
         self._in = ChaCha20Poly1305(state.key_in)
         self._keys = (state.key_out, state.key_in, state.exporter)
         self._sent = state.sent
-        self._received = list(state.received)
+        self._received = bytearray(state.received)  # saved whole at every point: no list of them
         self.contract = state.contract
         self.peer_head = b""
 
     def __repr__(self) -> str:
-        return f"<channel {self.me}<->{self.peer}, {self._sent} sent, {len(self._received)} read>"
+        return f"<channel {self.me}<->{self.peer}, {self._sent} sent, {self.opened} read>"
 
     @property
     def opened(self) -> int:
         """How many frames of the peer's were opened."""
-        return len(self._received)
+        return len(self._received) // _DIGEST
 
     def seal(self, envelope: Envelope, head: bytes = b"") -> SealedFrame:
         """The frame for one envelope, with a ledger head; each call uses the next counter."""
@@ -253,15 +253,16 @@ class Channel:
             cipher = ChaCha20Poly1305(_aside_key(self._keys[1], frame.sealed[:_SALT]))
             inner = replace(frame, sealed=frame.sealed[_SALT:])
             return self._opened(inner, cipher, 0, _ASIDE_LABEL)
-        if frame.counter < len(self._received):
-            if self._received[frame.counter] != frame.digest:
+        if frame.counter < self.opened:
+            at = frame.counter * _DIGEST
+            if self._received[at : at + _DIGEST] != frame.digest:
                 raise PeerError("a repeated frame differs from the first", step=frame.step)
             return None
-        if frame.counter > len(self._received):
-            found, expected = frame.counter, len(self._received)
+        if frame.counter > self.opened:
+            found, expected = frame.counter, self.opened
             raise PeerError(f"frame #{found} found, #{expected} expected", step=frame.step)
         envelope = self._opened(frame, self._in, frame.counter, self._label())
-        self._received.append(frame.digest)
+        self._received += frame.digest
         return envelope
 
     def recall(self, frame: SealedFrame) -> bytes:
@@ -284,7 +285,7 @@ class Channel:
 
     def save(self) -> bytes:
         """The channel with its keys: for a sealed checkpoint only."""
-        received = tuple(self._received)
+        received = bytes(self._received)
         return encode(_ChannelState(*self._keys, self._sent, received, self.contract))
 
     @classmethod

@@ -89,7 +89,7 @@ class Session:
         self.records: list[StepRecord] = []
         self.clock, self.random = clock, random
         self._endpoint = endpoint
-        self._journal = Journal(home, session, random, RESULTS)
+        self._journal = Journal(home, session, random, RESULTS, self.ledger)
         self._progress = progress or (lambda party, step, share: None)
         self._watchers, self._hold = watchers, hold
         self._notes = NotesOut(self._send_note, clock)
@@ -316,7 +316,6 @@ class Session:
         if turn.result is not None:
             self._journal.finish(step, turn.result)
         if sealed or turn.result is not None:
-            self.ledger.sync()  # what a head or a point stands on does not get lost
             self._save(*(("", b"") if turn.result is not None else (step, role.save())))
         self._frames.send(sealed, record)
         if turn.result is not None:

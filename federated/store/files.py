@@ -25,6 +25,7 @@ __all__ = [
     "make_folder",
     "of_another_version",
     "private_file",
+    "sync_folder",
     "write_atomic",
 ]
 
@@ -145,10 +146,21 @@ def locked(path: Path, *, taken: str = "") -> Iterator[None]:
         os.close(handle)
 
 
+def sync_folder(path: Path) -> None:
+    """What was made, renamed or removed in a folder outlives a power failure. Raises `OSError`."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_atomic(path: Path, data: bytes | str, *, private: bool = True, sync: bool = True) -> None:
     """Write to a temporary name beside `path`, sync, rename: mode 0600, or 0644 for others.
 
-    Without `sync` a kill leaves old or new all the same, a power failure perhaps neither.
+    The new content stays through a power failure afterwards: what is counted before it is told must
+    not be forgotten. Without `sync` a kill leaves old or new all the same, a power failure perhaps
+    neither.
     """
     content = data.encode("utf-8") if isinstance(data, str) else data
     temporary = ""
@@ -162,6 +174,9 @@ def write_atomic(path: Path, data: bytes | str, *, private: bool = True, sync: b
             if sync:
                 os.fsync(file.fileno())
         Path(temporary).replace(path)
+        temporary = ""
+        if sync:
+            sync_folder(path.parent)
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)

@@ -31,9 +31,7 @@ class Vault:
 
     def write(self, name: str, data: bytes, bound: bytes = b"", *, sync: bool = True) -> None:
         """Seal and replace `name`; `bound` must be given again to open it."""
-        nonce = self._random(12)
-        sealed = self._cipher().encrypt(nonce, data, self._label + bound)
-        write_atomic(self._folder / name, nonce + sealed, private=True, sync=sync)
+        write_atomic(self._folder / name, self.seal(data, bound), private=True, sync=sync)
 
     def read(self, name: str, bound: bytes = b"") -> bytes | None:
         """What was written, None if nothing was. Raises `InputError` if it does not open."""
@@ -43,6 +41,15 @@ class Vault:
             return None
         except OSError as error:
             raise disk_failed(f"cannot read {self._folder / name}", error) from None
+        return self.open(name, data, bound)
+
+    def seal(self, data: bytes, bound: bytes = b"") -> bytes:
+        """What a file of this data is to hold."""
+        nonce = self._random(12)
+        return nonce + self._cipher().encrypt(nonce, data, self._label + bound)
+
+    def open(self, name: str, data: bytes, bound: bytes = b"") -> bytes:
+        """The data in what file `name` holds. Raises `InputError` if it does not open."""
         try:
             return self._cipher().decrypt(data[:12], data[12:], self._label + bound)
         except (InvalidTag, ValueError):

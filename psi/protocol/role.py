@@ -36,6 +36,8 @@ Random = Callable[[int], bytes]
 
 R = TypeVar("R")
 
+_DIGEST = 32
+
 
 @dataclass(frozen=True)
 class Context:
@@ -111,11 +113,14 @@ class Done:
 @message(4)
 @dataclass(frozen=True)
 class _Saved:
-    """A role at rest: counters of both directions, digests of what came, encoded state."""
+    """A role at rest: counters of both directions, digests of what came, encoded state.
+
+    Digests of one peer's stand one after the other: a role is saved at every turn.
+    """
 
     step: Annotated[str, Text(128)]
     sent: Annotated[dict[str, int], Length(64)]
-    seen: Annotated[dict[str, Annotated[tuple[bytes, ...], Length(1 << 20)]], Length(64)]
+    seen: Annotated[dict[str, Annotated[bytes, Length(_DIGEST << 20)]], Length(64)]
     state: Annotated[bytes, Length(1 << 31)]
 
 
@@ -132,7 +137,7 @@ class Role(Generic[R]):
         self.context = context
         self.state: Any = Idle()
         self._sent_count: dict[str, int] = {}
-        self._digests: dict[str, list[bytes]] = {}
+        self._digests: dict[str, bytearray] = {}
 
     def __repr__(self) -> str:
         name, state = type(self).__qualname__, type(self.state).__qualname__
@@ -166,12 +171,12 @@ class Role(Generic[R]):
         except PeerError as error:
             error.step = error.step or self.context.step
             raise
-        self._digests.setdefault(envelope.sender, []).append(_digest(envelope))
+        self._digests.setdefault(envelope.sender, bytearray()).extend(_digest(envelope))
         return self._take_turn(turn)
 
     def save(self) -> bytes:
         """The role as bytes, secrets included: for a sealed checkpoint only."""
-        seen = {peer: tuple(digests) for peer, digests in self._digests.items()}
+        seen = {peer: bytes(digests) for peer, digests in self._digests.items()}
         return encode(_Saved(self.context.step, dict(self._sent_count), seen, encode(self.state)))
 
     def restore(self, data: bytes) -> None:
@@ -181,7 +186,7 @@ class Role(Generic[R]):
             raise MisuseError(f"checkpoint of step {saved.step}", step=self.context.step)
         self.state = decode(saved.state, *self._states())
         self._sent_count = dict(saved.sent)
-        self._digests = {peer: list(digests) for peer, digests in saved.seen.items()}
+        self._digests = {peer: bytearray(digests) for peer, digests in saved.seen.items()}
 
     @classmethod
     def _states(cls) -> tuple[type, ...]:
@@ -205,14 +210,14 @@ class Role(Generic[R]):
             raise PeerError("envelope of another session", step=mine.step)
         if envelope.receiver != mine.party or envelope.step != mine.step:
             raise PeerError("envelope for another role", step=mine.step)
-        seen = self._digests.get(envelope.sender, [])
-        if envelope.sequence < len(seen):
-            if seen[envelope.sequence] != _digest(envelope):
+        seen, number = self._digests.get(envelope.sender, b""), envelope.sequence
+        expected = len(seen) // _DIGEST
+        if number < expected:
+            if seen[number * _DIGEST : (number + 1) * _DIGEST] != _digest(envelope):
                 raise PeerError("a repeated envelope differs from the first", step=mine.step)
             return False
-        if envelope.sequence > len(seen):
-            found, expected = envelope.sequence, len(seen)
-            raise PeerError(f"envelope #{found} found, #{expected} expected", step=mine.step)
+        if number > expected:
+            raise PeerError(f"envelope #{number} found, #{expected} expected", step=mine.step)
         return True
 
     def _take_turn(self, turn: Turn[R]) -> Outgoing[R]:

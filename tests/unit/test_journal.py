@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federated.keys.party_keys import PartyKeys
+from federated.ledger.lines import Ledger
 from federated.session.journal import Journal, sweep
+from federated.store.files import write_atomic
 from federated.store.records import pack, unpack
 from federated.store.spool import Spool
 from federated.store.vault import Vault
 from psi.protocol import EnvironmentFailed, InputError, MisuseError
 
 SESSION = b"s" * 32
+KEYS = PartyKeys.generate("bank")
+POINTS = ("point", "point-2")
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,140 @@ def test_a_point_holds_results_frames_and_values(tmp_path: Path) -> None:
         assert b"planted" not in path.read_bytes()
     again.destroy()
     assert not (tmp_path / "journal").exists()
+
+
+class Job:
+    """A party's ledger and journal, two points old: a frame went at each."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.folder = home, home / "journal"
+        with self.opened() as begun:
+            for number in range(2):
+                begun.ledger_line(number)
+                begun.log("bureau", b"frame %d" % number)
+                begun.save("train", b"role %d" % number, bytes(32), {})
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Held]:
+        ledger = Ledger(self.home / "ledger.jsonl", KEYS, lambda: 1.0, SESSION, {})
+        held = Held(self.home, SESSION, secrets.token_bytes, KNOWN, ledger)
+        try:
+            yield held
+        finally:
+            held.close()
+            ledger.close()
+
+    def role(self) -> bytes | None:
+        """Where it goes on."""
+        with self.opened() as found:
+            return found.point.role if found.point else None
+
+    def newer(self) -> Path:
+        return max(
+            (self.folder / name for name in POINTS), key=lambda file: file.stat().st_mtime_ns
+        )
+
+
+class Held(Journal):
+    def ledger_line(self, number: int) -> None:
+        assert self._ledger is not None
+        self._ledger.write("reserved", step="train", columns=[str(number)])
+
+
+def test_where_the_newest_point_was_not_all_written_the_one_before_counts(tmp_path: Path) -> None:
+    """Its frames were not sent: a power failure came before point, frames and ledger were there."""
+
+    def torn(job: Job) -> None:
+        os.truncate(job.newer(), job.newer().stat().st_size - 1)
+
+    def blank(job: Job) -> None:
+        job.newer().write_bytes(job.newer().read_bytes()[:48] + bytes(job.newer().stat().st_size))
+
+    def no_line(job: Job) -> None:
+        file = job.home / "ledger.jsonl"
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
+
+    def no_frame(job: Job) -> None:
+        os.truncate(job.folder / "sent-bureau", 8 + 7)
+
+    def other_frame(job: Job) -> None:
+        log = job.folder / "sent-bureau"
+        log.write_bytes(log.read_bytes()[:-1] + b"?")
+
+    for number, lost in enumerate((torn, blank, no_line, no_frame, other_frame)):
+        job = Job(tmp_path / str(number))
+        assert job.role() == b"role 1"
+        lost(job)
+        with job.opened() as again:
+            assert again.point is not None
+            assert again.point.role == b"role 0", lost.__name__
+            assert list(again.frames("bureau", 0)) == [b"frame 0"]
+            again.log("bureau", b"frame 1 anew")
+            again.save("train", b"role 1 anew", bytes(32), {})
+        assert job.role() == b"role 1 anew"
+
+
+def test_a_point_whose_ledger_is_gone_is_no_point_to_go_on_from(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    file = tmp_path / "ledger.jsonl"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:1]))
+    with pytest.raises(InputError, match="what it stands on is missing"):
+        job.role()
+
+
+def test_frames_that_no_point_counts_are_not_sent_again(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    first.save("", b"", bytes(32), {})
+    first.log("bureau", b"killed before its point")
+    first.close()
+    again = journal(tmp_path)
+    again.log("bureau", b"frame 0")
+    again.save("train", b"role", bytes(32), {})
+    assert list(journal(tmp_path).frames("bureau", 0)) == [b"frame 0"]
+
+
+def test_a_point_is_on_the_disk_with_all_it_stands_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before what it says is sent. Files that are there already are neither made nor renamed."""
+    job = Job(tmp_path)
+    synced = set[str]()
+
+    def note(real: Callable[[int], None]) -> Callable[[int], None]:
+        def sync(handle: int) -> None:
+            real(handle)
+            synced.add(Path(f"/proc/self/fd/{handle}").readlink().name)
+
+        return sync
+
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, note(getattr(os, name)))
+    with job.opened() as again:
+        for number in range(2, 4):
+            again.ledger_line(number)
+            again.log("bureau", b"frame %d" % number)
+            point = ("point", "point-2")[again.point is not None and (again.point.turn + 1) % 2]
+            synced.clear()
+            again.save("train", b"role %d" % number, bytes(32), {})
+            assert synced == {point, "sent-bureau", "ledger.jsonl"}
+
+
+def test_what_replaces_a_file_stays_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that was not synced comes back as it was: a book of releases forgot an answer."""
+    synced = list[tuple[str, bytes]]()
+    sync = os.fsync
+
+    def note(handle: int) -> None:
+        sync(handle)
+        place = Path(f"/proc/self/fd/{handle}").readlink()
+        synced.append((place.name, (tmp_path / "book").read_bytes()))
+
+    write_atomic(tmp_path / "book", b"old")
+    monkeypatch.setattr(os, "fsync", note)
+    write_atomic(tmp_path / "book", b"new")
+    assert synced[-1] == (tmp_path.name, b"new")
 
 
 def test_a_result_after_the_last_point_is_made_again(tmp_path: Path) -> None:
