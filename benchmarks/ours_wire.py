@@ -91,7 +91,8 @@ def _direct(folder: Path, name: str) -> Any:
 
 def node_endpoint(folder: Path, name: str) -> Any:
     """A party's door at the hub whose files are in the folder."""
-    from federated.wire.flower.fleet import Fleet, FleetKeys
+    from federated.wire.flower.fleet import Fleet
+    from federated.wire.flower.hub_calls import FleetKeys
     from federated.wire.post import PostEndpoint, hand_on
 
     certificate, key, authority = (folder / f"{name}.{end}" for end in ("crt", "key", "ca"))

@@ -184,7 +184,7 @@ def _parties(kind: str, task: str, size: int, rounds: int) -> Run:
 def started_hub(folder: Path, nodes: Sequence[str]) -> subprocess.Popen[bytes]:
     """A running hub, and a certificate for each node."""
     from federated.wire.certificates import make_key, write_key
-    from federated.wire.flower.fleet import enrol
+    from federated.wire.enrolment import enrol
     from federated.wire.hub_home import HubHome
 
     (port,) = free_ports(1)

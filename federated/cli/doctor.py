@@ -117,7 +117,7 @@ def _version(home: NodeHome) -> str:
 
 def _turned_away(home: NodeHome) -> httpx.Response:
     """The hub's answer to an enrolment without an invite."""
-    from federated.wire.flower.fleet import VERSION
+    from federated.wire.enrolment import VERSION
 
     context = ssl.create_default_context(cafile=str(home.authority))
     proxy, said = hub_proxy(), {"x-fedprofile-version": VERSION}

@@ -91,7 +91,7 @@ def init(
     from federated.node.home import NodeHome
     from federated.store.files import check_room, write_atomic
     from federated.wire.certificates import make_key, write_key
-    from federated.wire.flower.fleet import enrol
+    from federated.wire.enrolment import enrol
     from federated.wire.hub_home import read_invite
     from psi.protocol import MisuseError
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from federated.wire.certificates import make_key, write_key
-from federated.wire.flower.fleet import Fleet, FleetKeys, enrol
+from federated.wire.enrolment import enrol
+from federated.wire.flower.fleet import Fleet
 from federated.wire.flower.hub import Hub
+from federated.wire.flower.hub_calls import FleetKeys
 from federated.wire.hub_home import HubHome, Invite
 from federated.wire.parcels import Parcel
 from federated.wire.post import PostEndpoint, hand_on

@@ -18,8 +18,9 @@ from flwr.proto.node_pb2 import Node
 
 from federated.wire import post
 from federated.wire.certificates import Authority, make_key, request_certificate
+from federated.wire.enrolment import enrol
 from federated.wire.flower import guard, relay
-from federated.wire.flower.fleet import FleetKeys, enrol
+from federated.wire.flower.hub_calls import FleetKeys
 from federated.wire.flower.packing import pack
 from federated.wire.hub_home import HubHome, read_invite, write_invite
 from federated.wire.parcels import Kind, Parcel

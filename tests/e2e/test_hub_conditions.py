@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from flwr.supernode import node_auth_http_interceptor as interceptor
 
-from federated.wire import certificates
+from federated.wire import certificates, enrolment
 from federated.wire.certificates import make_key, request_certificate
-from federated.wire.flower import fleet
-from federated.wire.flower.fleet import enrol
+from federated.wire.enrolment import enrol
+from federated.wire.flower import hub_calls
 from federated.wire.hub_home import HubHome
 from psi.protocol import EnvironmentFailed, FedprofileError, Refused
 from tests.e2e.hub_nodes import Place
@@ -48,7 +48,7 @@ def test_a_clock_that_is_wrong(place: Place, monkeypatch: pytest.MonkeyPatch) ->
         UTC = dt.UTC
 
     monkeypatch.setattr(interceptor, "now", lambda: _Late.now(dt.UTC))
-    monkeypatch.setattr(fleet, "dt", Calendar)
+    monkeypatch.setattr(hub_calls, "dt", Calendar)
     error = ended(place)
     assert isinstance(error, EnvironmentFailed)
     assert "this machine's clock differs from the hub's by" in error.message
@@ -92,13 +92,13 @@ def test_a_hub_whose_certificate_has_expired(
 
 
 def test_a_node_of_another_version(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "VERSION", "0")
+    monkeypatch.setattr(enrolment, "VERSION", "0")
     invite = place.home.invite("b")
     with pytest.raises(Refused, match="this hub speaks version 1 of the channel, this node"):
         enrol(invite, make_key())
     monkeypatch.undo()
     keys = place.keys(place.home.invite("a"))
-    monkeypatch.setattr(fleet, "VERSION", "0")
+    monkeypatch.setattr(hub_calls, "VERSION", "0")
     error = ended(place, keys)
     assert isinstance(error, Refused)
     assert "this hub speaks version 1 of the channel, this node 0: update" in error.message

@@ -126,7 +126,7 @@ def test_an_invite_is_not_used_up_where_a_node_cannot_be_written(
     secret.write_text("eight or more")
     secret.chmod(0o600)
     used = list[object]()
-    monkeypatch.setattr("federated.wire.flower.fleet.enrol", lambda *asked: used.append(asked))
+    monkeypatch.setattr("federated.wire.enrolment.enrol", lambda *asked: used.append(asked))
     words = ["node", "init", str(invite), "--home", str(tmp_path / "node")]
     with full_after(100_000):
         found = CliRunner().invoke(app, [*words, "--passphrase-file", str(secret)])

@@ -8,18 +8,12 @@ run: a message is parcels or it is dropped.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import email.utils
 import logging
-import os
 import queue
-import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import httpx
 from flwr.app import Message
@@ -38,23 +32,15 @@ from flwr.proto.message_pb2 import (
 )
 from flwr.proto.node_pb2 import Node
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
-from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
-from flwr.supercore.primitives.asymmetric import public_key_to_bytes
-from flwr.supernode.fleet_http_client import FleetHttpClient
-from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from federated.node.home import NodeHome
-from federated.node.lives import OlderCopy
-from federated.wire.certificates import read_certificate, read_key, request_certificate
+from federated.wire.flower.hub_calls import FleetKeys, Stale, Void, called, client_of
 from federated.wire.flower.packing import LEAVE, MESSAGE_TYPE, Packed, pack, parcels_of
-from federated.wire.hub_home import Invite
 from federated.wire.parcels import Parcel
-from federated.wire.proxy import hub_proxy, not_reached_hint
-from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, Refused
+from psi.protocol import EnvironmentFailed, FedprofileError, PeerError
 
-__all__ = ["Fleet", "FleetKeys", "enrol", "fleet_of"]
+__all__ = ["Fleet", "fleet_of"]
 
-VERSION = "1"
 SENDERS = 3
 POOL = 8
 """Open messages beyond which the oldest is answered with nothing."""
@@ -62,46 +48,9 @@ POOL = 8
 INTERVAL = 30.0
 _BATCH = 1 << 20
 _SPARE = 300.0
-_LARGEST_ANSWER = 6 << 20
 _MOST_OBJECTS = 64
 
-READ_SECONDS = 35.0
-"""Longer than the hub holds a call: a cut that swallows packets is noticed after it."""
-
 _log = logging.getLogger("fedprofile.node")
-
-
-class FleetKeys:
-    """What a node shows to the hub: its certificate, and the key that signs each call."""
-
-    def __init__(self, certificate: Path, key: Path, authority: Path, passphrase: bytes) -> None:
-        self.private = read_key(key, passphrase)
-        self.public = public_key_to_bytes(self.private.public_key())
-        self.context = _context(authority.read_text("ascii"))
-        self.expires = read_certificate(certificate.read_bytes()).not_valid_after_utc
-        try:
-            self.context.load_cert_chain(certificate, key, passphrase)
-        except (OSError, ssl.SSLError):
-            raise EnvironmentFailed("certificate and key of this node do not fit") from None
-
-    def __repr__(self) -> str:
-        return "<keys to the hub>"
-
-    def check(self) -> None:
-        """Raise `EnvironmentFailed` if the certificate has expired: a hub just hangs up then."""
-        if self.expires < dt.datetime.now(dt.UTC):
-            raise EnvironmentFailed(
-                f"this node's certificate has expired on {self.expires:%Y-%m-%d}",
-                hint="ask the hub's owner for a new invite: fedprofile node init INVITE --renew",
-            )
-
-
-class _Stale(Exception):
-    """The hub does not know this process (any more): activate again."""
-
-
-class _Void(Exception):
-    """The message that was answered is not open any more: answer another."""
 
 
 class Fleet:
@@ -122,7 +71,7 @@ class Fleet:
     ) -> None:
         self._on_parcel, self._on_back, self._on_end = on_parcel, on_back, on_end
         self._keys = keys
-        self._client = _client(hub, keys, life)
+        self._client = client_of(hub, keys, life)
         self._node = Node()
         self._open: deque[Message] = deque()
         self._changed = threading.Condition()
@@ -187,7 +136,7 @@ class Fleet:
                     self._activate()
                     pause = 0.1
                 self._pull()
-            except _Stale:
+            except Stale:
                 _log.info("the hub has forgotten this connection; making it again")
                 self.connected.clear()
             except FedprofileError as error:
@@ -218,7 +167,7 @@ class Fleet:
 
     def _activate(self) -> None:
         request = ActivateNodeRequest(public_key=self._keys.public, heartbeat_interval=INTERVAL)
-        response = self._call(self._client.ActivateNode, request)
+        response = called(self._client.ActivateNode, request)
         with self._changed:
             self._node = Node(node_id=response.node_id)
             self._open.clear()
@@ -229,7 +178,7 @@ class Fleet:
         self._on_back()
 
     def _pull(self) -> None:
-        response = self._call(self._client.PullMessages, PullMessagesRequest(node=self._node))
+        response = called(self._client.PullMessages, PullMessagesRequest(node=self._node))
         if not response.messages_list:
             return
         message, tree = (
@@ -239,7 +188,7 @@ class Fleet:
         run = message.metadata.run_id
         message.metadata.__dict__["_message_id"] = tree.object_id
         if len(list(iterate_object_tree(tree))) > _MOST_OBJECTS:
-            raise _Stale
+            raise Stale
         if message.metadata.message_type != MESSAGE_TYPE:
             _log.warning("a message of an unknown kind was dropped")
         else:
@@ -247,7 +196,7 @@ class Fleet:
         confirmed = ConfirmMessageReceivedRequest(
             node=self._node, run_id=run, message_object_id=tree.object_id
         )
-        self._call(self._client.ConfirmMessageReceived, confirmed)
+        called(self._client.ConfirmMessageReceived, confirmed)
 
     def _take(self, message: Message, tree: ObjectTree, run: int) -> None:
         """What a message carries, and the leave to answer it."""
@@ -262,14 +211,14 @@ class Fleet:
             spare = self._open.popleft() if len(self._open) > POOL else None
             self._changed.notify()
         if spare is not None:
-            with contextlib.suppress(_Void):
+            with contextlib.suppress(Void):
                 self._reply(spare, [])
 
     def _object(self, run: int, name: str) -> bytes:
         request = PullObjectRequest(node=self._node, run_id=run, object_id=name)
-        response = self._call(self._client.PullObject, request)
+        response = called(self._client.PullObject, request)
         if not response.object_found or not response.object_available:
-            raise _Stale
+            raise Stale
         return bytes(response.object_content)
 
     def _hand_on(self) -> None:
@@ -310,9 +259,9 @@ class Fleet:
         while (open_message := self._take_open()) is not None:
             try:
                 self._reply(open_message, batch)
-            except _Void:
+            except Void:
                 continue
-            except _Stale:
+            except Stale:
                 self.connected.clear()
             except FedprofileError as error:
                 self._end(error)
@@ -338,7 +287,7 @@ class Fleet:
         content = pack([parcel.to_bytes() for parcel in batch])
         packed = Packed(Message(content, reply_to=to))
         run = to.metadata.run_id
-        response = self._call(
+        response = called(
             self._client.PushMessages,
             PushMessagesRequest(
                 node=self._node,
@@ -347,7 +296,7 @@ class Fleet:
             ),
         )
         for name in response.objects_to_push:
-            self._call(
+            called(
                 self._client.PushObject,
                 PushObjectRequest(
                     node=self._node,
@@ -357,28 +306,6 @@ class Fleet:
                     object_content=packed.content(name),
                 ),
             )
-
-    # both
-
-    def _call(self, method: Callable[[Any], Any], request: Any) -> Any:
-        try:
-            return method(request)
-        except httpx.HTTPStatusError as error:
-            raise _understood(error) from None
-        except httpx.ConnectError as error:
-            if "certificate verify failed" in str(error):
-                raise EnvironmentFailed(
-                    "the hub's certificate does not hold",
-                    hint="has it expired, is this machine's clock right, is this the hub you know?",
-                ) from None
-            raise
-        except httpx.ReadError as error:
-            if "certificate" in str(error).lower():
-                raise EnvironmentFailed(
-                    "the hub does not take this node's certificate",
-                    hint="it may have expired: ask for a new invite",
-                ) from None
-            raise
 
     def _end(self, error: FedprofileError) -> None:
         self.connected.clear()
@@ -398,122 +325,3 @@ def fleet_of(
     """A node's connection to its hub, as `Fleet` has it."""
     keys = FleetKeys(home.certificate, home.certificate_key, home.authority, passphrase)
     return Fleet(home.hub, keys, on_parcel, on_back, on_end, life)
-
-
-def enrol(invite: Invite, key: Any) -> bytes:
-    """Use an invite: this node's certificate in PEM, for the key it made."""
-    body = {
-        "name": invite.name,
-        "token": invite.token,
-        "request": request_certificate(key, invite.name).decode(),
-    }
-    try:
-        context, proxy = _context(invite.authority), hub_proxy()
-        with httpx.Client(verify=context, timeout=30.0, proxy=proxy) as client:
-            response = client.post(
-                f"https://{invite.hub}/v1/enrol",
-                json=body,
-                headers={"x-fedprofile-version": VERSION},
-            )
-    except httpx.HTTPError as error:
-        raise EnvironmentFailed(
-            f"the hub at {invite.hub} is not reached ({type(error).__name__})",
-            hint=not_reached_hint(invite.hub.rpartition(":")[0]),
-        ) from None
-    if response.status_code != 200:
-        code, text = _said(response)
-        raise Refused(text or f"the hub answered {response.status_code} {code}")
-    try:
-        return str(response.json()["certificate"]).encode("ascii")
-    except (ValueError, KeyError, TypeError):
-        raise PeerError("the hub's answer to the invite is malformed") from None
-
-
-def _client(hub: str, keys: FleetKeys, life: str) -> FleetHttpClient:
-    client = FleetHttpClient(
-        f"https://{hub}",
-        interceptors=[
-            RuntimeVersionHttpInterceptor(component_name="SuperNode"),
-            NodeAuthHttpInterceptor(keys.private, keys.private.public_key()),
-        ],
-        verify=keys.context,
-    )
-    # the connection to one hub: no redirects, and no proxy but one that is meant for it
-    client._client = httpx.Client(
-        proxy=hub_proxy(),
-        verify=keys.context,
-        timeout=httpx.Timeout(READ_SECONDS, connect=10.0),
-        follow_redirects=False,
-        trust_env=False,
-        event_hooks={"response": [_bounded]},
-        headers={
-            "x-fedprofile-version": VERSION,
-            "x-fedprofile-instance": os.urandom(16).hex(),
-            "x-fedprofile-life": life,
-        },
-    )
-    return client
-
-
-def _bounded(response: httpx.Response) -> None:
-    """Called before an answer's body is read: no answer of a hub is larger than an object."""
-    size = response.headers.get("content-length", "")
-    if not size.isdigit() or int(size) > _LARGEST_ANSWER:
-        raise httpx.RemoteProtocolError("an answer of the hub is larger than any may be")
-
-
-def _context(authority: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    try:
-        context.load_verify_locations(cadata=authority)
-    except ssl.SSLError:
-        raise EnvironmentFailed("the hub's authority certificate is malformed") from None
-    return context
-
-
-def _said(response: httpx.Response) -> tuple[str, str]:
-    try:
-        data = response.json()
-        text = "".join(c for c in str(data["message"])[:300] if c.isprintable())
-        return str(data["code"])[:32], text
-    except (ValueError, KeyError, TypeError):
-        return "", ""
-
-
-def _understood(error: httpx.HTTPStatusError) -> Exception:
-    """What an HTTP error of the hub means for this node."""
-    code, text = _said(error.response)
-    if code == "activate":
-        return _Stale()
-    if code == "void":
-        return _Void()
-    if code == "replaced":
-        return EnvironmentFailed(
-            text, hint="stop the other process, or give each node an invite of its own"
-        )
-    if code == "older":
-        return OlderCopy(
-            "the hub has met a later state of this node than this folder: it is an older copy, "
-            "or another copy of it has run",
-            hint="stop the other one; its officer looks and accepts: fedprofile node accept-copy",
-        )
-    if code in ("revoked", "stranger", "certificate", "version", "foreign"):
-        return Refused(text or f"the hub said {code}")
-    if error.response.status_code == 401:
-        skew = _skew(error.response)
-        if abs(skew) > 60:
-            return EnvironmentFailed(
-                f"this machine's clock differs from the hub's by {abs(skew):.0f} s, 300 allowed",
-                hint="set the clock (timedatectl set-ntp true)",
-            )
-        return Refused("the hub does not accept this node's signature")
-    return error
-
-
-def _skew(response: httpx.Response) -> float:
-    try:
-        theirs = email.utils.parsedate_to_datetime(response.headers["date"])
-        return (theirs - dt.datetime.now(dt.UTC)).total_seconds()
-    except (KeyError, ValueError, TypeError):
-        return 0.0

@@ -1,0 +1,116 @@
+"""A tunnel between two nodes, and the parcels that cross it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from federated.wire.direct import link as link_module
+from federated.wire.direct.link import Link, shake
+from federated.wire.direct.tunnel import Pass, Tunnel, make_pass
+from federated.wire.parcels import Kind, Parcel, notice
+from psi.protocol import PeerError
+from tests.unit.direct.world import JOB, until
+
+
+def connection() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        far, _ = server.accept()
+    return near, far
+
+
+def shaken(near: Tunnel, far: Tunnel) -> tuple[socket.socket, socket.socket, list[Exception]]:
+    ends, wrong = connection(), list[Exception]()
+
+    def play(end: socket.socket, tunnel: Tunnel, hears: bool) -> None:
+        try:
+            shake(end, tunnel, hears=hears)
+        except (OSError, PeerError) as error:
+            wrong.append(error)
+            end.close()
+
+    other = threading.Thread(target=play, args=(ends[1], far, True))
+    other.start()
+    play(ends[0], near, False)
+    other.join(10)
+    return *ends, wrong
+
+
+def test_another_certificate_than_was_told_is_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At either end: neither the network nor the hub can sit in the middle."""
+    monkeypatch.setattr(link_module, "SHAKE_WITHIN", 3.0)
+    a, b, stranger = make_pass(), make_pass(), make_pass()
+    pairs: list[tuple[tuple[Pass, Pass], tuple[Pass, Pass]]] = [
+        ((a, stranger), (b, a)),
+        ((a, b), (b, stranger)),
+        ((stranger, b), (b, a)),
+    ]
+    for (mine, expected), (theirs, awaited) in pairs:
+        near = Tunnel(mine, expected.certificate, hears=False)
+        far = Tunnel(theirs, awaited.certificate, hears=True)
+        *ends, wrong = shaken(near, far)
+        assert wrong, "both took it"
+        for end in ends:
+            end.close()
+    with pytest.raises(PeerError, match="no certificate"):
+        Tunnel(a, b"nonsense", hears=True)
+
+
+def part(data: bytes, sender: str = "a", receiver: str = "b", job: bytes = JOB) -> Parcel:
+    one = notice(Kind.PART, job, sender, receiver, "step", data)
+    return one
+
+
+def linked(
+    heard: Callable[[Parcel], None] = lambda parcel: None,
+) -> tuple[Link, Link, list[str]]:
+    one, other, over = make_pass(), make_pass(), list[str]()
+    tunnels = (
+        Tunnel(one, other.certificate, hears=False),
+        Tunnel(other, one.certificate, hears=True),
+    )
+    near, far, wrong = shaken(*tunnels)
+    assert not wrong
+    a = Link(near, tunnels[0], (JOB, "a", "b"), heard, lambda link: over.append("a"))
+    b = Link(far, tunnels[1], (JOB, "b", "a"), heard, lambda link: over.append("b"))
+    a.start()
+    b.start()
+    return a, b, over
+
+
+def test_parcels_of_all_sizes_cross() -> None:
+    got: list[bytes] = []
+    a, b, over = linked(lambda parcel: got.append(parcel.data))
+    sizes = (0, 1, 1 << 14, (1 << 18) - 3, 5 << 20)
+    sent = [os.urandom(size) for size in sizes]
+    for data in sent:
+        assert a.put(part(data))
+    until(lambda: len(got) == len(sent), "not all came")
+    assert got == sent
+    a.close()
+    until(lambda: len(over) == 2, "the other end does not notice")
+    assert not b.put(part(b"", "b", "a"))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        part(b"x", job=bytes(32)),
+        part(b"x", sender="c"),
+        part(b"x", receiver="c"),
+        notice(Kind.AWAY, JOB, "a", "b"),
+        notice(Kind.REFUSED, JOB, "a", "b", "closed"),
+        notice(Kind.CALL, JOB, "a", "b", "call", b"x"),
+    ],
+)
+def test_a_peer_says_nothing_there_but_its_own_parts(lie: Parcel) -> None:
+    got: list[Parcel] = []
+    a, _, over = linked(got.append)
+    a.put(lie)
+    until(lambda: len(over) == 2, "the way goes on")
+    assert not got
