@@ -358,7 +358,7 @@ class FeatureParty(FeatureEnd):
         told = self.context.store.get("sums", 0)
         opened = self._sums(state, told)
         spoilt = state.spoilt or self._beyond(state, told) or self._wild(state)
-        gradients = (opened @ self._back) * 2.0**state.unit
+        gradients = (opened @ self._back) * 2.0**state.unit + self._own_term(state, self._back)
         noise = self._own_noise(state, self._back, self._unbounded(state))
         state = replace(state, gradients=gradients.ravel(), noise=noise.ravel(), spoilt=spoilt)
         numbers = own_products(self._evaluation(state), state, self._penalty, self._metric(state))

@@ -198,6 +198,7 @@ class LabelParty(LabelRows):
         opened = line.opened_sums(fit, sent)
         spoilt = fit.spoilt or line.beyond(fit, sent) or self._wild(fit)
         gradients = (opened @ self._back) * 2.0**self._unit + self._missed(fit)
+        gradients = gradients + line.own_term(fit, self._back)
         noise = line.own_noise(fit, self._back, self._unbounded(link_of(state, 0)))
         fit = replace(fit, gradients=gradients.ravel(), noise=noise.ravel(), spoilt=spoilt)
         return self._stepped(put_link(state, at, fit))

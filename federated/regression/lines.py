@@ -153,6 +153,10 @@ class Line(Party[Any]):
         """Of the own inner products, `float64[vectors, k]` (`_own_noise`)."""
         return self._own_noise(state, back, own)
 
+    def own_term(self, state: Fitting, back: Floats) -> Floats:
+        """Of the own gradients, `float64[vectors, k]` (`_own_term`)."""
+        return self._own_term(state, back)
+
     def metric_of(self, state: Fitting, square: Floats, back: Floats) -> Metric:
         """The own block of the first metric (`_metric_of`)."""
         return self._metric_of(state, square, back)

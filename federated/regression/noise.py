@@ -23,6 +23,7 @@ from psi.protocol import Random
 
 __all__ = [
     "OWN",
+    "TERM",
     "WILD",
     "Veil",
     "dithered",
@@ -38,6 +39,11 @@ OWN = 0.5
 """The noise that own inner products have, as a share of what the other party puts on own sums.
 
 As large as that it made credit_default's fits end too far from the optimum.
+"""
+TERM = 1.0
+"""That of the linear term which a party adds to its own loss, as such a share.
+
+Its own gradients have it in all evaluations, so that no mean of inner products takes it away.
 """
 _LEAST, _TIMES = 0.25, 8.0
 """Of what is told of the label party's own model: the least noise, and how many times one record's

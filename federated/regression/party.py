@@ -13,7 +13,7 @@ from federated.regression.columns import depths, largest, weights_of
 from federated.regression.descent import Metric
 from federated.regression.growing import Growing
 from federated.regression.messages import Lanes, Layout, Sums
-from federated.regression.noise import OWN, Veil, gaussians, lasting_noise, noise_of
+from federated.regression.noise import OWN, TERM, Veil, gaussians, lasting_noise, noise_of
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import Floats
 from federated.regression.schedule import Evaluation
@@ -216,6 +216,19 @@ class Party(Growing[R]):
         deviations = self._deviations(self._columns.layout) * OWN
         deviations = deviations * _covering(own, state.unit, self._farthest)
         return np.asarray((drawn.reshape(size) * deviations) @ back) * 2.0**state.unit
+
+    def _own_term(self, state: Fitting, back: Floats) -> Floats:
+        """What own gradients have besides, the same in all evaluations, `float64[vectors, k]`.
+
+        A linear term of the own loss: the model is the optimum with it. `back` is as in
+        `_noise_within`.
+        """
+        vectors = self._evaluation(state).vectors
+        if not state.veil:
+            return np.zeros((len(vectors), back.shape[1]))
+        deviations = self._deviations(self._columns.layout) * TERM
+        drawn = lasting_noise(state.veil, vectors, deviations, self._scale).view(np.int64)
+        return np.asarray(drawn * 2.0**-self._scale @ back) * 2.0**state.unit
 
     def _reach(self) -> float:
         """The most that magnitudes of residuals can add up to, in their unit."""
