@@ -161,8 +161,8 @@ class Frames:
 
     def reconnect(self) -> None:
         """What is missing on either side is sent again."""
-        self._ask(1)
         try:
+            self._ask(1)
             while self.unanswered:
                 sender, data = self._receive(_RESUME)
                 if data == GOODBYE:

@@ -16,11 +16,12 @@ from federated.keys.party_keys import PartyKeys
 from federated.ledger.account import read_account, verify_ledger
 from federated.ledger.compare import compare
 from federated.ledger.lines import read_ledger
+from federated.session.frames import FINISH
 from federated.session.journal import can_begin
 from federated.session.routers import Endpoint, MemoryRouter
-from federated.session.sealing import SealedFrame
+from federated.session.sealing import SealedFrame, frame_step
 from federated.session.session import Session
-from psi.protocol import Context, Done, Length, PeerError, Role, Turn, message
+from psi.protocol import Context, Done, Length, PeerError, PeerGone, Role, Turn, message
 from psi.protocol.codec import peek
 from tests.unit.test_session import NAMES, Exchange
 
@@ -241,3 +242,68 @@ def test_a_crash_that_a_message_caused_gives_no_second_guess(tmp_path: Path, aga
         assert both[1].name.startswith(PeerError.__name__)
         assert "frame #0 of a is another than before the restart" in both[1].name
         assert not (tmp_path / "b" / "journal").exists()
+
+
+class _LastWord:
+    """The endpoint of a party that is killed once it has said that it is done."""
+
+    def __init__(self, inner: Endpoint) -> None:
+        self.inner, self.name, self.said = inner, inner.name, 0
+        self.close = inner.close
+
+    def send(self, receiver: str, frame: bytes) -> None:
+        self.inner.send(receiver, frame)
+        self.said += frame_step(frame) == FINISH
+
+    def receive(self, timeout: float) -> tuple[str, bytes]:
+        if self.said == len(NAMES) - 1:
+            raise Killed
+        return self.inner.receive(timeout)
+
+
+class _Nobody:
+    """The endpoint of a party that is told, before it says a word, that the job has ended there."""
+
+    name = "c"
+
+    def send(self, receiver: str, frame: bytes) -> None:
+        del frame
+        raise PeerGone(f"{receiver}: the job has ended there")
+
+    def receive(self, timeout: float) -> tuple[str, bytes]:
+        del timeout
+        raise PeerGone("a: the job has ended there")
+
+    def close(self) -> None:
+        pass
+
+
+def test_who_comes_back_after_the_end_has_its_results(tmp_path: Path) -> None:
+    """However early it hears that the others are gone: its node says so on the first sign of it."""
+    router, nonce = MemoryRouter(list(NAMES)), secrets.token_bytes(32)
+    others = [Party(tmp_path, name, router, nonce, 0) for name in NAMES if name != "c"]
+    for party in others:
+        party.start()
+
+    def play(endpoint: Endpoint) -> tuple[int, Session]:
+        session = Session(nonce, KEYS["c"], PINNED, endpoint, tmp_path / "c", timeout=3)
+        try:
+            session.connect()
+            total = sum(
+                session.run(step, Exchange(session.context(step), session.peers))
+                for step in ("one", "two", "three")
+            )
+            session.finish()
+        finally:
+            session.ledger.close()
+        return total, session
+
+    with pytest.raises(Killed):
+        play(_LastWord(router.endpoint("c")))
+    for party in others:
+        party.join(30)
+        assert (party.error, party.total) == (None, 6)
+    total, session = play(_Nobody())
+    assert (total, session.resumed) == (6, True)
+    assert not (tmp_path / "c" / "journal").exists()
+    verify_ledger(tmp_path / "c" / "ledger.jsonl", PINNED["c"])
