@@ -20,6 +20,7 @@ from functools import partial
 from federated.session.routers import FAREWELL, GOODBYE, Silence
 from federated.session.sealing import frame_step
 from federated.wire.parcels import PART, Kind, Parcel, Refusal
+from federated.wire.watch import Watch
 from federated.wire.way import Way
 from psi.protocol import PeerError, PeerGone
 
@@ -63,7 +64,8 @@ class PostEndpoint:
 
     The owner of the connection calls `deliver` for each parcel of this job, `again` after a
     reconnection and `tick` now and then. `beside` holds, by peer, ways that go before `carry` and
-    say whether they took a parcel; `by_way` counts bytes of parts, by peer and way.
+    say whether they took a parcel; `by_way` counts bytes of parts, by peer and way. Where there is
+    a `watch`, whoever waits here reads the connections in it.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class PostEndpoint:
         self._by_hub = carry
         self.beside: dict[str, Callable[[Parcel], bool]] = {}
         self.by_way: dict[str, dict[str, int]] = {}
+        self.watch: Watch | None = None
         self._me = os.urandom(4)
         self._ways = {peer: Way() for peer in peers if peer != name}
         self._arrived: queue.SimpleQueue[tuple[str, bytes, int]] = queue.SimpleQueue()
@@ -118,8 +121,7 @@ class PostEndpoint:
             if self._failure is not None and self._arrived.empty():
                 raise self._failure
             try:
-                left = max(0.0, end - time.monotonic())
-                sender, frame, size = self._arrived.get(timeout=left)
+                sender, frame, size = self._next(max(0.0, end - time.monotonic()))
             except queue.Empty:
                 hint = "the other party may be down or still computing; run again to resume"
                 raise Silence(f"nothing received for {timeout:.0f} s", hint=hint) from None
@@ -288,10 +290,21 @@ class PostEndpoint:
 
     # inside
 
+    def _next(self, within: float) -> tuple[str, bytes, int]:
+        if self.watch is None:
+            return self._arrived.get(timeout=within)
+        self.watch.wait(lambda: not self._arrived.empty(), within)
+        return self._arrived.get_nowait()
+
+    def _came(self, sender: str, frame: bytes, size: int) -> None:
+        self._arrived.put((sender, frame, size))
+        if self.watch is not None:
+            self.watch.ring()
+
     def _wake(self) -> None:
         """Whoever waits here to send, or to receive, looks again; `_changed` is held."""
         self._changed.notify_all()
-        self._arrived.put(("", b"", 0))
+        self._came("", b"", 0)
 
     def _carry(self, parcel: Parcel) -> None:
         """By a way beside the hub where there is one, else by the hub."""
@@ -440,7 +453,7 @@ class PostEndpoint:
             way.untold += 1
             way.closed = True
             self._grant(way)
-            self._arrived.put((parcel.sender, GOODBYE, 0))
+            self._came(parcel.sender, GOODBYE, 0)
             return True
         if way.beyond > 2 * WINDOW:
             raise PeerError(f"{parcel.sender} sends more than the window holds", step=parcel.step)
@@ -463,7 +476,7 @@ class PostEndpoint:
             if frame_step(frame) != parcel.step:
                 raise PeerError("a frame of another step than its parcels say", step=parcel.step)
             way.waiting += parcel.size
-            self._arrived.put((parcel.sender, frame, parcel.size))
+            self._came(parcel.sender, frame, parcel.size)
         return self._grant(way) and way.untold >= WINDOW // 4
 
     def _grant(self, way: Way) -> bool:

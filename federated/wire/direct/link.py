@@ -1,8 +1,9 @@
 """One direct way: a connection with a tunnel over it, which carries the parcels of one job.
 
 What comes is taken only if it is a part of this very job from this very peer; anything else ends
-the way, and the job goes on over the hub. A small parcel is written by whoever sends it; what does
-not fit into the connection at once waits for a thread, so that no reader waits for a writer.
+the way, and the job goes on over the hub. A small parcel is written by whoever sends it, and read
+by whoever waits for it (`Watch`); what does not fit into the connection at once waits for a thread,
+so that no reader waits for a writer.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 
 from federated.wire.direct.tunnel import Tunnel
 from federated.wire.parcels import PART, Kind, Parcel, read_parcel
+from federated.wire.watch import Watch
 from psi.protocol import PeerError
 
 __all__ = ["SHAKE_WITHIN", "Link", "shake"]
@@ -80,7 +82,7 @@ def _some(link: socket.socket, end: float) -> bytes:
 class Link:
     """A way to `peer`, the handshake behind it.
 
-    `on_parcel` hears each parcel, on the link's thread; `on_end` is called once, when it is over.
+    `on_parcel` hears each parcel, on the thread that reads; `on_end` is called once, at its end.
     """
 
     def __init__(
@@ -97,6 +99,8 @@ class Link:
         self._tls, self._sending = threading.Lock(), threading.Condition()
         self._pending: deque[memoryview] = deque()
         self._waiting, self._over = 0, False
+        self._came, self._handle = bytearray(), link.fileno()
+        self._watch: Watch | None = None
         link.settimeout(None)
         for level, option, value in (
             (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -112,10 +116,11 @@ class Link:
     def __repr__(self) -> str:
         return f"<direct way to {self.peer}>"
 
-    def start(self) -> None:
+    def start(self, watch: Watch) -> None:
         """Carry parcels from now on."""
-        for work in (self._read, self._write):
-            threading.Thread(target=work, daemon=True, name="direct").start()
+        threading.Thread(target=self._write, daemon=True, name="direct").start()
+        self._watch = watch
+        watch.add(self._handle, self._read)
 
     def put(self, parcel: Parcel) -> bool:
         """Send a parcel; False where the way is over, and it has to go another."""
@@ -156,7 +161,7 @@ class Link:
             except BlockingIOError:
                 pass
             except OSError:
-                return  # the reader sees it too
+                return  # whoever reads sees it too
         if view:
             self._pending.append(view)
             self._waiting += len(view)
@@ -180,18 +185,23 @@ class Link:
                 self._sending.notify_all()
 
     def _read(self) -> None:
-        came = bytearray()
+        """What is there, without waiting for more."""
         try:
-            while data := self._link.recv(_READ):
-                with self._tls:
-                    came += self._tunnel.open(data)
+            data = self._link.recv(_READ, socket.MSG_DONTWAIT)
+            if not data:
+                raise EOFError
+            with self._tls:
+                self._came += self._tunnel.open(data)
+                asked = self._tunnel.asks
+            if asked:
                 self._answer()
-                self._take(came)
+            self._take(self._came)
+        except BlockingIOError:
+            return
         except (OSError, EOFError):
-            pass
+            self._end()
         except PeerError as error:
             _log.warning("the direct way to %s ends: %s", self.peer, error.message)
-        finally:
             self._end()
 
     def _answer(self) -> None:
@@ -226,6 +236,8 @@ class Link:
                 return
             self._over = True
             self._sending.notify_all()
+        if self._watch is not None:
+            self._watch.remove(self._handle)
         with contextlib.suppress(OSError):
             self._link.shutdown(socket.SHUT_RDWR)
         self._link.close()

@@ -102,11 +102,18 @@ class Tunnel:
         try:
             while piece := self._tls.read(_SLICE):
                 found.append(piece)
+                if not self._into.pending and not self._tls.pending():
+                    return b"".join(found)  # an error is dearer than all else here
         except ssl.SSLWantReadError:
             return b"".join(found)
         except ssl.SSLError:
             raise PeerError("a direct way was altered") from None
         raise EOFError
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is something to send."""
+        return self._out.pending > 0
 
     def outgoing(self) -> bytes:
         """What is to be sent."""

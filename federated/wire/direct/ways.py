@@ -22,6 +22,7 @@ from federated.wire.direct.tunnel import Tunnel, make_pass
 from federated.wire.local import guest_with
 from federated.wire.parcels import Parcel
 from federated.wire.post import PostEndpoint
+from federated.wire.watch import Watch
 from psi.protocol import FedprofileError, PeerError
 
 __all__ = ["DirectWays", "direct_ways"]
@@ -60,6 +61,7 @@ class DirectWays:
             if peer != endpoint.name
         }
         self._links: dict[str, Link] = {}
+        self._watch = endpoint.watch = Watch()
         self._lock = threading.Lock()
         self._known = threading.Condition(self._lock)
         self._stop = threading.Event()
@@ -114,6 +116,7 @@ class DirectWays:
             links = list(self._links.values())
         for link in links:
             link.close()
+        self._watch.close()
 
     def _thread(self, work: Callable[..., None], *given: object) -> None:
         threading.Thread(target=work, args=given, daemon=True, name="direct").start()
@@ -181,7 +184,7 @@ class DirectWays:
             meeting.opened()
             self._links[meeting.peer] = link
             self._endpoint.beside[meeting.peer] = link.put
-        link.start()
+        link.start(self._watch)
         _log.info("%s is reached directly", meeting.peer)
         if self._stop.is_set():
             link.close(0.0)

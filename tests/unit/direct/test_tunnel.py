@@ -13,6 +13,7 @@ from federated.wire.direct import link as link_module
 from federated.wire.direct.link import Link, shake
 from federated.wire.direct.tunnel import Pass, Tunnel, make_pass
 from federated.wire.parcels import Kind, Parcel, notice
+from federated.wire.watch import Watch
 from psi.protocol import PeerError
 from tests.unit.direct.world import JOB, until
 
@@ -78,8 +79,8 @@ def linked(
     assert not wrong
     a = Link(near, tunnels[0], (JOB, "a", "b"), heard, lambda link: over.append("a"))
     b = Link(far, tunnels[1], (JOB, "b", "a"), heard, lambda link: over.append("b"))
-    a.start()
-    b.start()
+    a.start(Watch())
+    b.start(Watch())
     return a, b, over
 
 
