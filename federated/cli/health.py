@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from federated.node.health import Health
     from federated.node.home import NodeHome
+    from federated.node.measures import Health
     from federated.wire.hub_home import HubHome
 
 __all__ = ["health_of_hub", "health_of_node", "hub_health", "node_health"]
@@ -79,7 +79,7 @@ def health_of_hub(place: HubHome) -> Health:
     """A hub's health, from its folder and from what runs in it."""
     import datetime as dt
 
-    from federated.node.health import DAYS, LEAST_DISK, Health, Measure, disk_measure
+    from federated.node.measures import DAYS, LEAST_DISK, Health, Measure, disk_measure
     from federated.wire.certificates import read_certificate
     from federated.wire.local import ask
     from psi.protocol import FedprofileError

@@ -18,7 +18,7 @@ import typer
 from psi.protocol import EnvironmentFailed, MisuseError
 
 if TYPE_CHECKING:
-    from federated.node.health import Health
+    from federated.node.measures import Health
 
 __all__ = ["MetricsPort", "Notify", "notifier", "serve_metrics"]
 
@@ -54,7 +54,7 @@ def serve_metrics(port: int, health: Callable[[], Health], prefix: str) -> Calla
     Raises:
         EnvironmentFailed: the port is taken.
     """
-    from federated.node.health import text_format
+    from federated.node.measures import text_format
 
     kept: dict[str, Any] = {"text": "", "when": -FRESH}
     lock = threading.Lock()

@@ -1,7 +1,4 @@
-"""How a party's node is: numbers for a monitor, and what of them is wrong.
-
-Numbers count jobs and bytes; none is about a person, a table or a result.
-"""
+"""How a party's node is: numbers for a monitor, and what of them is wrong."""
 
 from __future__ import annotations
 
@@ -10,51 +7,16 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from federated.approval.policy_file import load_policy
 from federated.node.home import MOUNTED, NodeHome
 from federated.node.lives import check_is_last
+from federated.node.measures import DAYS, LEAST_DISK, Health, Measure, disk_measure
 from federated.node.states import STATES
 from psi.protocol import FedprofileError
 
-__all__ = ["Health", "Measure", "disk_measure", "node_health", "text_format"]
-
-DAYS = 30.0
-"""Days of a certificate below which it is to be renewed."""
-
-LEAST_DISK = 2 << 30
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One number: its name without prefix, what it is, and labels."""
-
-    name: str
-    what: str
-    value: float
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Health:
-    """Numbers, and sentences on what is wrong; well if there is none."""
-
-    measures: tuple[Measure, ...]
-    problems: tuple[str, ...]
-
-    def plain(self) -> dict[str, Any]:
-        """For programs."""
-        numbers: dict[str, Any] = {}
-        for one in self.measures:
-            if not one.labels:
-                numbers[one.name] = one.value
-                continue
-            (label,) = one.labels.values()
-            numbers.setdefault(one.name, {})[label] = one.value
-        return {"well": not self.problems, "problems": list(self.problems), **numbers}
+__all__ = ["node_health"]
 
 
 def node_health(
@@ -118,22 +80,3 @@ def _wrong(place: NodeHome) -> list[str]:
     if free < LEAST_DISK:
         found.append(f"{free >> 20} MB of disk are free, {LEAST_DISK >> 20} wanted")
     return found
-
-
-def disk_measure(path: Path) -> Measure:
-    """What is free where a folder is."""
-    return Measure("disk_free_bytes", "free on the folder's disk", shutil.disk_usage(path).free)
-
-
-def text_format(health: Health, prefix: str) -> str:
-    """The text that Prometheus reads (exposition format 0.0.4): gauges, and one that says all."""
-    lines, told = [], set()
-    well = Measure("well", "1 where nothing is wrong", float(not health.problems))
-    for one in (well, *health.measures):
-        name = f"{prefix}_{one.name}"
-        if name not in told:
-            told.add(name)
-            lines += [f"# HELP {name} {one.what}", f"# TYPE {name} gauge"]
-        labels = ",".join(f'{key}="{value}"' for key, value in one.labels.items())
-        lines.append(f"{name}{'{' + labels + '}' if labels else ''} {one.value:.15g}")
-    return "\n".join(lines) + "\n"

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from federated.readers.fillers import FILLERS
 from federated.readers.numbers import Spelling, fitting, spelled
+from psi.identifiers.texts import among
 
 __all__ = ["how_to_read", "quoted_name", "to_declare"]
 
@@ -24,7 +25,7 @@ def how_to_read(text: pa.ChunkedArray | pa.Array, name: str, *, category: bool =
     `category`: whether it may also be taken as categories.
     """
     distinct = pc.unique(text).drop_null()
-    stand_ins = pc.is_in(pc.utf8_trim_whitespace(distinct), value_set=_FILLERS)
+    stand_ins = among(pc.utf8_trim_whitespace(distinct), _FILLERS)
     found = fitting(distinct.filter(pc.invert(stand_ins)))
     as_text = f'types = {{ {quoted_name(name)} = "string" }}'
     if not found:
@@ -47,7 +48,7 @@ def how_to_read(text: pa.ChunkedArray | pa.Array, name: str, *, category: bool =
     return f"{others}; to take it as categories, {as_text} in tables.toml" if category else others
 
 
-_FILLERS = pa.array(sorted(set(FILLERS)), pa.large_string())
+_FILLERS = frozenset(FILLERS)
 
 
 def to_declare(name: str, form: Spelling, fillers: list[str] | None) -> list[str]:

@@ -20,6 +20,7 @@ from federated.tables.advice import looks_like
 from federated.tables.column_roles import check_role, kind_of
 from federated.tables.inferred import CATEGORY, FEW, MANY, NUMBER, mostly_dates, taken_for
 from federated.tables.matrix import numeric_matrix
+from psi.identifiers.texts import among
 from psi.protocol.errors import InputError
 
 __all__ = ["ColumnTaken", "columns_taken", "in_lines"]
@@ -185,7 +186,7 @@ def _words(type_: pa.DataType, kind: str, distinct: int) -> str:
 def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) -> list[str]:
     """What looks wrong about text."""
     found, trimmed = list[str](), pc.utf8_trim_whitespace(values)
-    marks = pc.value_counts(trimmed.filter(pc.fill_null(pc.is_in(trimmed, _STAND_INS), False)))
+    marks = pc.value_counts(trimmed.filter(pc.fill_null(among(trimmed, _STAND_INS), False)))
     if len(marks):
         shown = ", ".join(f'"{text}"' for text in sorted(marks.field("values").to_pylist()))
         count = int(pc.sum(marks.field("counts")).as_py())
@@ -271,4 +272,4 @@ def _held(values: np.ndarray) -> float:
     return float(np.partition(squares, -far)[-far:].sum()) / total if total else 0.0
 
 
-_STAND_INS = pa.array(sorted({text.strip() for text in FILLERS if text.strip()}), pa.large_string())
+_STAND_INS = frozenset(text.strip() for text in FILLERS if text.strip())

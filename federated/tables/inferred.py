@@ -22,6 +22,7 @@ from federated.readers.dates import MONTH
 from federated.readers.fillers import WORDS
 from federated.readers.numbers import fitting
 from federated.readers.settle import noted, notes_of
+from psi.identifiers.texts import among
 from psi.protocol.errors import InputError
 
 __all__ = [
@@ -96,7 +97,7 @@ def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken
     many = len(distinct)
     if notes.get("declared"):
         return Taken(CATEGORY, distinct=many)
-    known = distinct.filter(pc.invert(pc.is_in(distinct, value_set=_WORDS)))
+    known = distinct.filter(pc.invert(among(distinct, _WORDS)))
     numbers = _count(known, _NUMBER)
     if known and numbers == len(known):
         return _of_numbers(name, distinct, known, many)
@@ -151,7 +152,7 @@ def _of_numbers(name: str, distinct: pa.Array, known: pa.Array, many: int) -> Ta
 
 def _share(text: pa.ChunkedArray) -> str:
     trimmed = pc.utf8_trim_whitespace(text)
-    numeric = pc.or_(pc.match_substring_regex(trimmed, _NUMBER), pc.is_in(trimmed, _WORDS))
+    numeric = pc.or_(pc.match_substring_regex(trimmed, _NUMBER), among(trimmed, _WORDS))
     wrong = pc.fill_null(pc.invert(numeric), False)
     count, first = int(pc.sum(wrong).as_py() or 0), int(pc.index(wrong, True).as_py()) + 1
     return (
@@ -196,4 +197,4 @@ def refuse_unclear(table: pa.Table, name: str, where: str = "") -> Taken:
     return found
 
 
-_WORDS = pa.array(sorted(set(WORDS)), pa.large_string())
+_WORDS = frozenset(WORDS)

@@ -14,6 +14,7 @@ from federated.readers.canonical import canonical_column, is_text
 from federated.readers.fillers import WORDS
 from federated.readers.settle import unwritten
 from federated.tables.column_roles import check_role
+from psi.identifiers.texts import among
 from psi.protocol.errors import InputError
 
 __all__ = [
@@ -31,8 +32,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 _TRUE = ("yes", "y", "true", "t", "1", "是")
 _FALSE = ("no", "n", "false", "f", "0", "否")
-_NOTHING = pa.array(["", *sorted(set(WORDS))], pa.large_string())
-_LOGICAL = pa.array(["true", "false"], pa.large_string())
+_NOTHING = frozenset(("", *WORDS))
+_LOGICAL = frozenset(("true", "false"))
 
 
 def null_counts(table: pa.Table, columns: Sequence[str]) -> dict[str, int]:
@@ -86,13 +87,13 @@ def _numbers(values: pa.ChunkedArray, name: str, where: str) -> Floats:
 def _spelled(values: pa.ChunkedArray, name: str, place: str) -> pa.ChunkedArray:
     """The numbers that text spells; true and false are 1 and 0 where there is nothing else."""
     text = pc.utf8_trim_whitespace(values)
-    gone = pc.is_in(text, value_set=_NOTHING)
+    gone = among(text, _NOTHING)
     text = pc.if_else(gone, pa.scalar(None, pa.large_string()), text)
     numeric = pc.match_substring_regex(text, _NUMBER)
     wrong = int(pc.sum(pc.invert(numeric)).as_py() or 0)
     if wrong and wrong == len(text) - text.null_count:
         lowered = pc.utf8_lower(text)
-        if pc.all(pc.is_in(lowered.drop_null(), value_set=_LOGICAL)).as_py():
+        if pc.all(among(lowered.drop_null(), _LOGICAL)).as_py():
             return pc.equal(lowered, "true")
     if wrong:
         raise InputError(

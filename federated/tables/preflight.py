@@ -18,6 +18,7 @@ from federated.tables.key_columns import cleaned_key
 from federated.tables.preflight_report import ColumnReport, LevelReport, PreflightReport
 from psi.identifiers import Cleaned, clean, combine, guess_kind
 from psi.identifiers.columns import as_text
+from psi.identifiers.texts import among
 from psi.protocol.errors import InputError, MisuseError
 
 __all__ = ["preflight"]
@@ -35,7 +36,7 @@ _WRAPPED = r"""^\s*(?:="[^"]*"|'[^']+|(?:\{|urn:uuid:)[0-9a-fA-F-]{32,36}\}?)\s*
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _CODED = ("identity_number", "credit_code", "lei", "phone", "number")
 _HASHED = r"^\s*(?:0x)?(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})\s*$"
-_FILLERS = pa.array(sorted({one.strip() for one in FILLERS}), pa.large_string())
+_FILLERS = frozenset(one.strip() for one in FILLERS)
 
 
 def preflight(
@@ -128,7 +129,7 @@ def _fillers(text: pa.Array, kind: str) -> tuple[tuple[str, int], ...]:
     if kind != "text":
         return ()  # no other kind takes such a value
     trimmed = pc.utf8_trim_whitespace(text)
-    counted = pc.value_counts(trimmed.filter(pc.fill_null(pc.is_in(trimmed, _FILLERS), False)))
+    counted = pc.value_counts(trimmed.filter(pc.fill_null(among(trimmed, _FILLERS), False)))
     found = zip(
         counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True
     )

@@ -20,15 +20,15 @@ from psi.identifiers import codes
 from psi.identifiers.dates import BEHIND, FRONT, WHOLE, dated
 from psi.identifiers.folding import NAME, PLAIN, folded
 from psi.identifiers.rows import States, run_rows
+from psi.identifiers.texts import among
 from psi.protocol.errors import InputError
 
 __all__ = ["Parsed", "date", "email", "free_text", "name", "name_birth_date"]
 
 Parsed = tuple[pa.Array, States]
 
-_PLACEHOLDERS = pa.array(
-    ["null", "none", "nan", "n a", "nil", "unknown", "未知", "无", "暂无", "不详", "空", "test"],
-    type=pa.large_string(),
+_PLACEHOLDERS = frozenset(
+    ["null", "none", "nan", "n a", "nil", "unknown", "未知", "无", "暂无", "不详", "空", "test"]
 )
 
 
@@ -75,7 +75,7 @@ def _drop(values: pa.Array, failed: States) -> Parsed:
 def _vet(values: pa.Array) -> States:
     """States of what is empty or a word for 'nothing'."""
     failed = np.zeros(len(values), dtype=np.uint8)
-    failed[_bools(pc.is_in(values, value_set=_PLACEHOLDERS))] = codes.PLACEHOLDER
+    failed[_bools(among(values, _PLACEHOLDERS))] = codes.PLACEHOLDER
     failed[_bools(pc.equal(values, ""))] = codes.EMPTY
     return failed
 

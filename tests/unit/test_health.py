@@ -22,7 +22,7 @@ from federated.cli.deciding import to_log_and
 from federated.cli.health import health_of_hub, health_of_node
 from federated.cli.hub import app as hub_app
 from federated.cli.node import app
-from federated.node.health import Health, Measure, text_format
+from federated.node.measures import Health, Measure, text_format
 from federated.wire.hub_home import HubHome
 from psi.protocol import EnvironmentFailed, MisuseError
 from tests.e2e.hub_world import free_port

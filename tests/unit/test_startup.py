@@ -24,10 +24,10 @@ found = {"heavy": sorted(heavy & set(sys.modules)), "blas": blas}
 import profiles.run
 print(json.dumps(found | {"a_run": sorted({"sklearn", "duckdb", "flwr"} & set(sys.modules))}))
 """
-SERVERS = """
+LOADED = """
 import json, sys
 import federated.{module}
-print(json.dumps(sorted({{"flwr", "sqlalchemy", "fastapi"}} & set(sys.modules))))
+print(json.dumps(sorted(set({heavy}) & set(sys.modules))))
 """
 NAMES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -46,11 +46,21 @@ def test_commands_import_what_they_need_when_they_run() -> None:
 
 @pytest.mark.parametrize("module", ["cli.worker", "wire.flower.front", "wire.flower.mounted"])
 def test_jobs_and_nodes_load_nothing_of_a_hub(module: str) -> None:
+    assert loaded(module, "flwr", "sqlalchemy", "fastapi") == []
+
+
+def test_what_a_monitor_asks_for_each_minute_loads_little() -> None:
+    assert loaded("node.measures", "numpy", "pyarrow", "cryptography", "flwr") == []
+    assert loaded("node.health", "pandas", "sklearn", "flwr") == []
+
+
+def loaded(module: str, *heavy: str) -> list[str]:
+    """Which of these packages a module of ours imports, by itself or by others."""
     done = subprocess.run(
-        [sys.executable, "-c", SERVERS.format(module=module)], cwd=Path(__file__).parents[2],
-        check=True, capture_output=True, text=True,
+        [sys.executable, "-c", LOADED.format(module=module, heavy=heavy)],
+        cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True,
     )  # fmt: skip
-    assert json.loads(done.stdout) == []
+    return list(json.loads(done.stdout))
 
 
 def test_a_run_in_a_notebook_takes_one_thread_for_its_matrices(
