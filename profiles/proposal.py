@@ -65,7 +65,8 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         binning=_binning(job),
         score=_score(job),
     )
-    contract = replace(contract, suites=suites_for(contract.align, contract.summed, contract.train))
+    steps = contract.align, contract.summed, contract.train, contract.score
+    contract = replace(contract, suites=suites_for(*steps))
     contract = replace(contract, disclosures=disclosures(contract))
     try:
         contract.check()

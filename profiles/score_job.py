@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from federated.scoring.card import asked_of
 from federated.scoring.model_file import LABEL, ModelPart
 from federated.scoring.store import ModelStore
 from federated.text import slug
-from profiles.train_section import SCORE_BITS
 from psi.protocol import MisuseError
 
 __all__ = ["job_text", "receivers_part", "score_job"]
@@ -50,7 +50,7 @@ def _none(folders: Sequence[Path], named: str) -> MisuseError:
     """What is kept where there is no such model, and why there may be none."""
     parts = [part for place in folders for part in ModelStore(place).parts()[0]]
     tasks = sorted({part.task for part in parts if part.side == LABEL})
-    hint = "trees that tell nothing, and trainings with an offset, keep no model"
+    hint = "trainings with an offset keep no model"
     if not parts:
         return MisuseError(f"no model {named!r}: none is kept in {folders[0]}", hint=hint)
     if not tasks:
@@ -100,10 +100,7 @@ def job_text(part: ModelPart, table: str = "", facts: Sequence[str] = ()) -> str
     lines += ["", "[align]", *_said(dict(part.align) | {"protocol": "auto"} | kinds)]
     if facts:
         lines += ["", "[profile]", *_said({"facts": list(facts)})]
-    bits = (
-        {"row_bits": max(1, part.told)} if part.boosted else {"score_bits": part.told or SCORE_BITS}
-    )
-    lines += ["", "[[score]]", *_said({"task": part.task, "model": part.id} | bits)]
+    lines += ["", "[[score]]", *_said({"task": part.task, "model": part.id} | asked_of(part))]
     return "\n".join(lines) + "\n"
 
 

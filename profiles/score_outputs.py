@@ -52,7 +52,12 @@ def scored_points(outcome: Outcome, total: int) -> dict[str, np.ndarray]:
 
 
 def _reasons(scored: Scored, aligned: pa.Table) -> pa.Array:
-    """Own columns by name and value; the partners' part as one, which the score itself tells."""
+    """Own columns by name and value; the partners' part as one, which the score itself tells.
+
+    None of trees that tell nothing: which columns moved a row's score nobody knows.
+    """
+    if scored.part.hidden:
+        return pa.array([[]] * len(scored.scores), pa.list_(pa.string()))
     part, names = scored.part, " and ".join(scored.terms.partners)
     if isinstance(part.trees, LabelModel) and scored.moved is not None:
         bins = part.trees.binning.transform(aligned)
@@ -104,7 +109,7 @@ def release_note(task: str, said: Mapping[str, Any]) -> str:
 def _drift_of_scores(scored: Scored) -> float | None:
     """How far scores have moved, of a regression's anywhere in the step that was told."""
     scores = scored.scores
-    if scored.moved is None:
+    if scored.moved is None and not scored.part.hidden:
         own, told = scores - scored.partners, evened(scored.partners, len(scored.terms.partners))
         if told is None:
             return None

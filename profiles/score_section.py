@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from federated.contract.kinds.train import LONGEST_TASK
+from federated.contract.kinds.train_boosted import MOST_GROWN
 from federated.regression import FINEST_SCORES
 from federated.scoring.model_file import is_id
 from federated.toml_sections import TomlSection
@@ -28,11 +29,18 @@ def read_score(section: TomlSection, parties: tuple[PartySpec, ...], entity: str
     if both:
         hint = "a regression tells steps of a score, trees sides of splits: model show says which"
         raise section.fail("row_bits", str(row_bits), "none beside score_bits", hint)
+    trees = section.integer("trees", None, 1, MOST_GROWN) if section.has("trees") else 0
+    depth = section.integer("depth", None, 1, MOST_DEPTH) if section.has("depth") else 0
+    if bool(trees) != bool(depth) or (trees and row_bits):
+        hint = "of trees that tell nothing both, with score_bits: model show prints the section"
+        raise section.fail("trees", str(trees), "one with a depth and without row_bits", hint)
     spec = ScoreSpec(
         task=task,
         model=model,
         score_bits=0 if row_bits else score_bits,
         row_bits=row_bits,
+        trees=trees,
+        depth=depth,
         features=features_of(section, parties, entity),
     )
     section.done()

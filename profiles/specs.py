@@ -72,6 +72,8 @@ class ScoreSpec:
     model: str
     score_bits: int
     row_bits: int
+    trees: int = 0
+    depth: int = 0
     features: tuple[FeatureTerms, ...] = ()
 
 

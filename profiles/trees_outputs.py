@@ -143,7 +143,7 @@ def hidden_notes(trained: HiddenGrown) -> tuple[str, ...]:
     return (
         f"{terms.trees} trees of {terms.depth} levels, with {int((trained.splits < 0).sum())} "
         f"splits of {partner}'s. They told each shared record's score in {terms.score_bits} bits "
-        "and no side of a split, so there are no reasons, no importance, and no model is kept.",
+        "and no side of a split, so there are no reasons and no importance.",
         *trained.binning.notes,
     )
 

@@ -27,7 +27,7 @@ from federated.hidden_trees import (
     HiddenPlan,
     party,
 )
-from federated.hidden_trees.plan import FEWEST_ROWS, REACH
+from federated.hidden_trees.plan import FEWEST_ROWS, REACH, VALUE_BITS
 from federated.trees.binning import Binning
 from federated.trees.layout import Layout
 from psi.protocol import Context, Pair
@@ -85,7 +85,8 @@ def _decoded(name: str, found: Joined, some: NDArray[np.int64], bits: int) -> fl
     tried = np.random.default_rng(0).permutation(len(some))[:TRIED]
     _, which, counts = found.tuples
     tuples, example = np.unique(which[some], return_index=True)
-    score = _scores(results["bank"], results["partner"], (a, mine.layout, tried), (b, example))
+    sides = (a, mine.layout, tried), (b, theirs.layout, example)
+    score = _scores(results["bank"], results["partner"], *sides)
     half = REACH / (1 << bits) * 1.001
     told = results["bank"].margin[tried] - results["bank"].base
     near = np.abs(score - told[:, None]) <= half
@@ -97,24 +98,24 @@ def _scores(
     label: HiddenLabel,
     feature: HiddenFeature,
     own: tuple[Bins, Layout, NDArray[np.int64]],
-    other: tuple[Bins, NDArray[np.int64]],
+    other: tuple[Bins, Layout, NDArray[np.int64]],
 ) -> NDArray[np.float32]:
     """Of each tried row, beside each tuple's columns, what the trees add: `[rows, tuples]`."""
-    (a, layout, tried), (b, example) = own, other
+    (a, layout, tried), (b, theirs_layout, example) = own, other
     total = np.zeros((len(tried), len(example)), np.float32)
-    splits = iter(feature.splits)
-    for candidates, values in zip(label.splits, label.values, strict=True):
+    trees = zip(label.splits, feature.splits, label.values * 2.0**-VALUE_BITS, strict=True)
+    for candidates, others, values in trees:
         mine: Sides = []
         theirs: Sides = []
-        for candidate in candidates:
+        for candidate, split in zip(candidates, others, strict=True):
             if candidate >= 0:
                 column, left = layout.split(int(candidate))
                 mine.append(~left[a[column][tried]])
                 theirs.append(None)
             else:
-                split = next(splits)
+                column, left = theirs_layout.split(int(split))
                 mine.append(None)
-                theirs.append(~split.left[b[split.column][example]])
+                theirs.append(~left[b[column][example]])
         first, second = _inside(mine, len(tried)), _inside(theirs, len(example))
         total += (first * values[:, None]).astype(np.float32).T @ second.astype(np.float32)
     return total

@@ -25,7 +25,8 @@ def complete(contract: Contract) -> Contract:
     """
     for kind in KINDS:
         contract = kind.completed(contract)
-    return replace(contract, suites=suites_for(contract.align, contract.summed, contract.train))
+    steps = contract.align, contract.summed, contract.train, contract.score
+    return replace(contract, suites=suites_for(*steps))
 
 
 def foreseen(draft: Contract) -> Contract:

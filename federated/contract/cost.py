@@ -218,3 +218,15 @@ def hidden_estimate(rates: Rates, rows: int, columns: int, plan: HiddenPlan) -> 
     wire = rows * (94.0 * columns + plan.trees * a_tree) + candidates * 2400.0
     memory = 3e8 + rows * (columns * 16.0 * (TREES_DEPTH + 1) + 4000.0)
     return Estimate(seconds + 0.5, memory, wire, 4.0 + plan.trees * (5.0 * plan.depth + 3.0))
+
+
+def hidden_score_estimate(rates: Rates, rows: int, leaves: int) -> Estimate:
+    """A scoring by trees that tell no row's side: a transfer a row and group of leaves, a circuit.
+
+    About half of all leaves are told apart by the partner's splits.
+    """
+    groups = leaves / 2
+    seconds = rows * (groups * 0.4 * rates.align().tag + 20 * 12 * rates.block())
+    wire = rows * (8.0 * groups + 700.0)
+    memory = 2e8 + rows * (40.0 + 16.0 * min(groups, 32.0))
+    return Estimate(seconds + 0.1, memory, wire, 6.0)

@@ -57,7 +57,7 @@ __all__ = [
     "verify_signatures",
 ]
 
-VERSION = 7
+VERSION = 8
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
 
@@ -132,8 +132,9 @@ def suites_for(
     align: tuple[AlignTerms, ...],
     summed: Sequence[Summed] = (),
     train: Sequence[TrainTerms] = (),
+    score: Sequence[ScoreTerms] = (),
 ) -> Suites:
-    """This version's suites for alignments, all by one protocol, for sums and for trainings."""
+    """This version's suites for alignments, all by one protocol, for sums, trainings and scores."""
     names = {terms.protocol for terms in align} or {"ecdh"}
     if len(names) > 1 or not names <= set(PROTOCOLS):
         raise PeerError("the contract names several protocols of set intersection, or none")
@@ -141,14 +142,14 @@ def suites_for(
     return Suites(
         align=PROTOCOLS[names.pop()].suite,
         train=REGRESSION * any(private(terms) for terms in train),
-        trees=_trees_suite(train),
+        trees=_trees_suite(train, score),
         sums=SUMS * shared,
     )
 
 
-def _trees_suite(train: Sequence[TrainTerms]) -> str:
+def _trees_suite(train: Sequence[TrainTerms], score: Sequence[ScoreTerms]) -> str:
     """Of trees that tell nothing another; a contract has one kind of them."""
-    if any(hidden(terms) for terms in train):
+    if any(hidden(terms) for terms in train) or any(terms.trees for terms in score):
         return HIDDEN_TREES
     return TREES * any(boosted(terms) for terms in train)
 
@@ -261,7 +262,7 @@ class Contract:
     def check(self) -> None:
         """Raise `PeerError` unless the contract is whole and consistent in itself."""
         _check_version(self.version)
-        own = asdict(suites_for(self.align, self.summed, self.train))
+        own = asdict(suites_for(self.align, self.summed, self.train, self.score))
         unlike = [kind for kind, name in asdict(self.suites).items() if name != own[kind]]
         if unlike:
             here = ", ".join(own[kind] or "none" for kind in unlike)

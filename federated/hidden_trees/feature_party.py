@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from federated.hidden_trees.groups import first_leaves, groups_of, inside_of
 from federated.hidden_trees.label_party import HALF_STEP
 from federated.hidden_trees.messages import (
     HiddenBegin,
@@ -19,16 +21,18 @@ from federated.hidden_trees.messages import (
     NodeSums,
     RowChoices,
     RowTables,
+    ScoreCircuit,
     ScoresTold,
 )
 from federated.hidden_trees.party import HiddenParty
 from federated.hidden_trees.plan import HiddenPlan
 from federated.hidden_trees.results import HiddenFeature
+from federated.hidden_trees.rounding import coloured_by, labels_of_rows, numbers, share_bits
 from federated.hidden_trees.sides import below, given_weights, taken_leaves, taken_weights
 from federated.hidden_trees.slopes import INDEX, indices, opened
 from federated.hidden_trees.splits import HiddenFeatureSplits
 from federated.hidden_trees.states import Hiding
-from federated.hidden_trees.sums import scores_told, sums_told
+from federated.hidden_trees.sums import sums_told
 from federated.sharing.messages import (
     Asked,
     Challenged,
@@ -43,7 +47,6 @@ from federated.trees.blur import blurred
 from federated.trees.layout import MOST_COLUMNS, Layout, heard_of
 from federated.trees.messages import Lanes
 from federated.trees.party import Bins
-from federated.trees.results import PartnerSplit
 from federated.trees.splitting import SplitAsk, SplitTables
 from federated.trees.states import Linking
 from psi.protocol import Context, Done, PeerError, Turn
@@ -88,6 +91,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         (Hiding, HiddenCircuit): "on_circuit",
         (Hiding, Moved): "on_moved",
         (Hiding, LeafValues): "on_leaf_values",
+        (Hiding, ScoreCircuit): "on_score_circuit",
     }
 
     def __init__(
@@ -154,25 +158,43 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         state = self._heard(state, sent, peer)
         self._due(state, "values")
         tree, store = self._tree(state), self.context.store
-        if sent.tree != tree:
+        if sent.number != tree:
             raise PeerError("values of a tree that is not due")
-        inside = self._leaves(state)
+        inside = self._groups(state)
         pads = self._picks(state, "leaves").pads(0, inside.size, sent.nonce, "leaves")
         score = store.get("score", tree & 1) + taken_leaves(inside, pads, sent.products)
         store.put("score", (tree + 1) & 1, score)
         state = replace(state, level=state.level + 1)
         if tree + 1 < self._plan.trees:
             return self._begin_tree(state)
-        told = ScoresTold(scores_told(self._plan, score))
-        return Turn(Done(), [(peer, told)], self._result(), 1.0)
+        bits = share_bits(numbers(score, leads=False))
+        chosen = RowChoices(tree + 1, self._picked(state, "rounding", "rounding", bits))
+        return Turn(replace(self._now_waits(state, "circuits"), heard=0), [(peer, chosen)])
 
-    def _result(self) -> HiddenFeature:
-        nodes, splits = self._plan.tree_levels, []
-        for level in range(self._plan.levels):
-            if level % nodes < self._plan.depth:
-                won = self.context.store.get("every-split", level)
-                splits += [PartnerSplit(*self._layout.split(int(one))) for one in won[won >= 0]]
-        return HiddenFeature(splits=tuple(splits), trees=self._plan.trees)
+    def on_score_circuit(self, state: Hiding, sent: ScoreCircuit, peer: str) -> Turn[HiddenFeature]:
+        """Tell the steps of a chunk's scores, in colours; after the last chunk there is no more."""
+        state = self._heard(state, sent, peer)
+        self._due(state, "circuits")
+        if sent.chunk != state.heard:
+            raise PeerError("a circuit of a chunk that is not due")
+        at = slice(*self._range(sent.chunk))
+        rows = labels_of_rows(self._picks(state, "rounding").rows, at, self._rows)
+        colours = coloured_by(rows, sent.gates, self._plan.score_bits, sent.nonce)
+        told = [(peer, ScoresTold(sent.chunk, colours))]
+        state = replace(state, heard=sent.chunk + 1)
+        if state.heard < self._chunks:
+            return Turn(state, told)
+        return Turn(Done(), told, self._result(state), 1.0)
+
+    def _result(self, state: Hiding) -> HiddenFeature:
+        splits = [self._tree_splits(tree) for tree in range(self._plan.trees)]
+        return HiddenFeature(splits=np.array(splits), training=self._training(state))
+
+    def _groups(self, state: Hiding) -> NDArray[np.bool_]:
+        """Of each group of leaves whether rows may be there, once a tree is whole."""
+        splits = self._tree_splits(self._tree(state))
+        (first,) = first_leaves(groups_of(splits[None] >= 0))
+        return inside_of(self._bins, self._layout, splits)[first]
 
     # one level
 
@@ -183,7 +205,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         random = state.transcript.random(f"sums {state.level} {text}")
         sums = NodeSums(state.level, sums_told(self._plan, totals, random))
         if self._at_leaves(state):
-            tree, inside = self._tree(state), self._leaves(state)
+            tree, inside = self._tree(state), self._groups(state)
             bits = inside.reshape(-1).astype(np.uint8)
             chosen = RowChoices(tree, self._picked(state, "leaves", f"leaves {tree}", bits))
             return Turn(

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.hidden_trees.groups import groups_of, inside_of, offered_values
 from federated.hidden_trees.messages import (
     HiddenBegin,
     HiddenWon,
@@ -18,16 +19,25 @@ from federated.hidden_trees.messages import (
     NodeSums,
     RowChoices,
     RowTables,
+    ScoreCircuit,
     ScoresTold,
 )
 from federated.hidden_trees.party import HiddenParty
-from federated.hidden_trees.plan import HiddenPlan
+from federated.hidden_trees.plan import RING_BITS, VALUE_BITS, HiddenPlan
 from federated.hidden_trees.results import HiddenLabel
-from federated.hidden_trees.sides import below, given_leaves, given_weights, taken_weights
+from federated.hidden_trees.rounding import (
+    circuit,
+    margins,
+    numbers,
+    opened,
+    rows_of,
+    units_of_leaf,
+)
+from federated.hidden_trees.sides import below, given_groups, given_weights, taken_weights
 from federated.hidden_trees.slopes import INDEX, UNIT_BITS, units_of, written
 from federated.hidden_trees.splits import HiddenLabelSplits
 from federated.hidden_trees.states import Hiding
-from federated.hidden_trees.sums import adjusted, leaf_values, scores_opened, sums_opened
+from federated.hidden_trees.sums import adjusted, leaf_values, sums_opened
 from federated.sharing.messages import (
     Asked,
     Challenged,
@@ -128,13 +138,15 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
     def on_row_choices(self, state: Hiding, sent: RowChoices, peer: str) -> Turn[HiddenLabel]:
         """Tables of slopes by the partner's shares of scores, or values of its leaves."""
         state = self._heard(state, sent, peer)
-        if sent.tree != self._tree(state):
+        if sent.number != self._tree(state):
             raise PeerError("choices of a tree that is not due")
+        if sent.number == self._plan.trees:
+            return self._circuits(state, sent)
         if self._at_leaves(state):
             self._due(state, "leaves")
             return self._leaf_values(state, sent)
         self._due(state, "places")
-        store, tree = self.context.store, sent.tree
+        store, tree = self.context.store, sent.number
         score = store.get("score", tree & 1)
         used = self._labels.grown_on(state, tree)
         rest = np.frombuffer(state.transcript.draw(f"rest {tree}", 8 * self._rows), "<u4")
@@ -156,16 +168,20 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
 
     def _leaf_values(self, state: Hiding, sent: RowChoices) -> Turn[HiddenLabel]:
         """Each row's value goes into both shares of its score."""
-        store, tree = self.context.store, sent.tree
-        values = np.array([units_of(each) for each in store.get("values", tree)], U32)
-        inside = self._leaves(state)
-        nonce = self._nonce(state, f"leaves {tree}", values, inside)
-        gives = self._gives(state, sent.transfers, inside.size)
-        told, share = given_leaves(values, inside, gives.pads(0, inside.size, nonce, "leaves"))
-        store.put("score", (tree + 1) & 1, store.get("score", tree & 1) + share)
+        store, tree = self.context.store, sent.number
+        splits = self._tree_splits(tree)
+        groups = groups_of(splits[None] < 0)[0]
+        inside = inside_of(self._bins, self._layout, splits)
+        offered, alone = offered_values(
+            store.get("values", tree) << (UNIT_BITS - VALUE_BITS), inside, groups
+        )
+        nonce = self._nonce(state, f"leaves {tree}", offered)
+        gives = self._gives(state, sent.transfers, offered.size)
+        told, share = given_groups(offered, gives.pads(0, offered.size, nonce, "leaves"))
+        store.put("score", (tree + 1) & 1, store.get("score", tree & 1) + share + alone)
         last = tree + 1 == self._plan.trees
         state = self._now_waits(
-            replace(state, level=state.level + 1), "scores" if last else "places"
+            replace(state, level=state.level + 1), "roundings" if last else "places"
         )
         message = LeafValues(tree, nonce, told.reshape(-1))
         return Turn(state, [(self._peer, message)], progress=self._done(state))
@@ -193,7 +209,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         self.context.store.put("node-sums", depth, sums)
         if self._at_leaves(state):
             values = leaf_values(self._plan, sums)
-            self.context.store.put("values", self._tree(state), values)
+            self.context.store.put("values", self._tree(state), units_of_leaf(values))
             return Turn(self._now_waits(state, "leaves"))
         messages = self._lanes(state)
         g, h = self._opened(state)
@@ -267,26 +283,40 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
 
     # the end
 
+    def _circuits(self, state: Hiding, sent: RowChoices) -> Turn[HiddenLabel]:
+        """Circuits that round each row's score."""
+        self._due(state, "roundings")
+        store, bits = self.context.store, self._plan.score_bits
+        whole = store.get("score", self._plan.trees & 1) - U32(units_of(self._labels.base(state)))
+        share = numbers(whole, leads=True)
+        gives = self._gives(state, sent.transfers, RING_BITS * self._rows)
+        messages = []
+        for chunk in range(self._chunks):
+            at = slice(*self._range(chunk))
+            nonce = self._nonce(state, f"circuit {chunk}", share[at])
+            gates, none = circuit(rows_of(gives, at, self._rows), share[at], bits, nonce)
+            store.put("none", chunk, none)
+            messages.append((self._peer, ScoreCircuit(chunk, nonce, gates)))
+        return Turn(replace(self._now_waits(state, "scores"), heard=0), messages)
+
     def on_scores(self, state: Hiding, sent: ScoresTold, peer: str) -> Turn[HiddenLabel]:
-        """Each row's score in steps."""
-        state = self._heard(state, sent, peer)
+        """The steps of a chunk's scores; after the last one the training is done."""
+        state, store = self._heard(state, sent, peer), self.context.store
         self._due(state, "scores")
-        store, levels, base = self.context.store, self._plan.tree_levels, self._labels.base(state)
-        share = store.get("score", self._plan.trees & 1) - U32(units_of(base))
-        found = scores_opened(self._plan, share, sent.scores)
-        trees = range(self._plan.trees)
-        splits = [
-            np.concatenate(
-                [store.get("every-split", tree * levels + at) for at in range(levels - 1)]
-            )
-            for tree in trees
-        ]
+        if sent.chunk != state.heard:
+            raise PeerError("scores of a chunk that is not due")
+        store.put("steps", sent.chunk, opened(store.get("none", sent.chunk), sent.colours))
+        state = replace(state, heard=sent.chunk + 1)
+        if state.heard < self._chunks:
+            return Turn(state)
+        steps = np.concatenate([store.get("steps", chunk) for chunk in range(self._chunks)])
+        base, trees = self._labels.base(state), range(self._plan.trees)
         fit = HiddenLabel(
-            margin=np.asarray(base + found * 2.0**-UNIT_BITS, np.float64),
+            margin=margins(base, steps, self._plan.score_bits),
             base=base,
-            won=np.array(splits) < 0,
-            splits=np.array(splits),
+            splits=np.array([self._tree_splits(tree) for tree in trees]),
             values=np.array([store.get("values", tree) for tree in trees]),
+            training=self._training(state),
         )
         return Turn(Done(), result=fit)
 

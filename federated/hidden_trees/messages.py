@@ -1,4 +1,4 @@
-"""What label and feature party say to each other while they grow hidden trees.
+"""What label and feature party say to each other while they grow hidden trees, or score rows.
 
 Set-up, lanes and the search for splits use the messages of `federated.trees` and
 `federated.sharing`. See docs/protocols/hidden_trees.md.
@@ -12,8 +12,9 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.hidden_trees.plan import MOST_HIDDEN
+from federated.hidden_trees.plan import MOST_HIDDEN, RING_BITS
 from federated.sharing.keys import NONCE
+from federated.sharing.messages import MOST_ROWS
 from federated.sharing.trees import CHUNK
 from federated.trees.layout import Layout
 from federated.trees.plan import MOST_DEPTH, MOST_TREES
@@ -31,7 +32,9 @@ __all__ = [
     "NodeSums",
     "RowChoices",
     "RowTables",
+    "ScoreCircuit",
     "ScoresTold",
+    "ScoringBegin",
 ]
 
 _Number = Annotated[int, Range(0, MOST_TREES * (MOST_DEPTH + 1))]
@@ -54,9 +57,12 @@ class HiddenBegin:
 @message(0xCB)
 @dataclass(frozen=True)
 class RowChoices:
-    """Feature party: transfers by its shares of scores, or by the leaves its rows may be in."""
+    """Feature party: transfers by its shares of scores, or by the leaves its rows may be in.
 
-    tree: _Number
+    number: of the tree; of all trees at the end; of a chunk of rows where a kept model scores.
+    """
+
+    number: _Number
     transfers: Extension
 
 
@@ -123,16 +129,37 @@ class MovedBack:
 @message(0xFE)
 @dataclass(frozen=True)
 class LeafValues:
-    """Label party: leaves' values by the leaves that the other's rows may be in."""
+    """Label party: values by the leaves that the other's rows may be in, of a tree or a chunk."""
 
-    tree: _Number
+    number: _Number
     nonce: _Nonce
     products: _Products
+
+
+@message(0x6F)
+@dataclass(frozen=True)
+class ScoreCircuit:
+    """Label party: gates that add a chunk's shares of scores up."""
+
+    chunk: _Number
+    nonce: _Nonce
+    gates: Annotated[NDArray[np.uint64], Array("uint64", width=2, most=2 * RING_BITS * CHUNK)]
 
 
 @message(0xFF)
 @dataclass(frozen=True)
 class ScoresTold:
-    """Feature party, at the end: the upper bits of its share of each row's score."""
+    """Feature party: colours of the upper bits of a chunk's scores, packed."""
 
-    scores: Annotated[NDArray[np.uint16], Array("uint16", most=MOST_HIDDEN)]
+    chunk: _Number
+    colours: Annotated[NDArray[np.uint8], Array("uint8", most=2 * CHUNK)]
+
+
+@message(0x7A)
+@dataclass(frozen=True)
+class ScoringBegin:
+    """Feature party, by a kept model: its training, rows, the point of its base transfers."""
+
+    training: Annotated[bytes, Length(32)]
+    rows: Annotated[int, Range(1, MOST_ROWS)]
+    point: Annotated[bytes, Length(32)]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.hidden_trees.plan import FEWEST_ROWS, HiddenPlan
-from federated.hidden_trees.sides import leaves_of, sides_of
+from federated.hidden_trees.sides import sides_of
 from federated.hidden_trees.states import WAITS, Hiding
 from federated.sharing.kept import batch_nonce
 from federated.sharing.transcript import SEED
@@ -148,10 +148,11 @@ class HiddenParty(Party[R]):
         """Who goes right by the own splits of a level, `[k, n]`."""
         return sides_of(self._bins, self._layout, self._splits(state))
 
-    def _leaves(self, state: Hiding) -> NDArray[np.bool_]:
-        """Which leaves rows may be in by own splits, once a tree is whole."""
-        splits = [self.context.store.get("split", depth) for depth in range(self._plan.depth)]
-        return leaves_of(self._bins, self._layout, splits)
+    def _tree_splits(self, tree: int) -> Whole:
+        """Own candidates of a whole tree's nodes, level by level, -1: the other side splits."""
+        first = tree * self._plan.tree_levels
+        levels = range(first, first + self._plan.depth)
+        return np.concatenate([self.context.store.get("every-split", level) for level in levels])
 
     def _picked(self, state: Hiding, kept: str, name: str, bits: Any) -> Extension:
         """Transfers by bits, whose rows are kept."""

@@ -10,7 +10,7 @@ from federated.trees.plan import CURVATURE_BITS, MANY_ROWS, SLOPE_BITS, TreesPla
 from psi.protocol import MisuseError
 
 __all__ = ["FEWEST_ROWS", "MOST_HIDDEN", "MOST_SCORE_BITS", "REACH", "SUM_NOISE", "HiddenPlan"]
-__all__ += ["score_step"]
+__all__ += ["RING_BITS", "VALUE_BITS", "score_step"]
 
 FEWEST_ROWS, MOST_HIDDEN = MANY_ROWS, 1 << 18
 """Rows that bear both parties' noise; rows whose messages are of a size to send."""
@@ -18,6 +18,10 @@ SUM_NOISE = 4.0, 1.0
 """Standard deviations of the noise on a node's G and H: so many rows' slope; one's curvature 1."""
 REACH = 8
 """How far a score may lie from that of no tree, in log odds; what lies further wraps."""
+VALUE_BITS = 16
+"""Fraction bits of a leaf's value."""
+RING_BITS = VALUE_BITS + REACH.bit_length()
+"""Bits of a score less that of no tree, in such units."""
 MOST_SCORE_BITS = 12
 _MOST_SUM_BITS = 16
 
@@ -71,11 +75,6 @@ class HiddenPlan(TreesPlan):
         """Low bits of it that are not told: twice its noise, or what leaves 16 bits."""
         noise = round(math.log2(SUM_NOISE[0] * 2**SLOPE_BITS))
         return max(noise + 1, self.sum_range - _MOST_SUM_BITS)
-
-    @property
-    def score_dropped(self) -> int:
-        """Low bits of a share of a score, in units of 2^-27, that are not told."""
-        return 27 + REACH.bit_length() - self.score_bits
 
     @property
     def sum_bits(self) -> float:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.trees.results import PartnerSplit
-
 __all__ = ["HiddenFeature", "HiddenLabel"]
 
 
@@ -16,21 +14,31 @@ __all__ = ["HiddenFeature", "HiddenLabel"]
 class HiddenLabel:
     """What the label party holds.
 
-    margin: `float64[n]`, every aligned row's score, in steps; base: the score of no tree; won:
-    `bool[trees, 2^depth - 1]`, which nodes the feature party split, level by level; splits: the own
-    candidate there, else -1; values: of the leaves, `float64[trees, 2^depth]`.
+    margin: `float64[n]`, every aligned row's score, the middle of its step; base: the score of no
+    tree; splits: `int64[trees, 2^depth - 1]`, the own candidate of each node, level by level, -1
+    where the feature party splits; values: of the leaves, `int64[trees, 2^depth]` in units of
+    2^-16; training: 32 bytes that both parties' parts of one model share.
     """
 
     margin: NDArray[np.float64]
     base: float
-    won: NDArray[np.bool_]
     splits: NDArray[np.int64]
-    values: NDArray[np.float64]
+    values: NDArray[np.int64]
+    training: bytes
+
+    @property
+    def won(self) -> NDArray[np.bool_]:
+        """Which nodes the feature party split."""
+        return np.asarray(self.splits < 0)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class HiddenFeature:
-    """What the feature party holds: its splits, tree by tree, and how many trees there are."""
+    """What the feature party holds.
 
-    splits: tuple[PartnerSplit, ...]
-    trees: int
+    splits: `int64[trees, 2^depth - 1]`, the own candidate of each node, -1 where the label party
+    splits; training: as in `HiddenLabel`.
+    """
+
+    splits: NDArray[np.int64]
+    training: bytes

@@ -16,7 +16,7 @@ from federated.trees.layout import Layout
 from federated.trees.splitting.products import chosen, given
 from psi.protocol import PeerError
 
-__all__ = ["below", "given_leaves", "given_weights", "leaves_of", "sides_of", "taken_leaves"]
+__all__ = ["below", "given_groups", "given_weights", "leaves_of", "sides_of", "taken_leaves"]
 __all__ += ["taken_weights"]
 
 Shares = NDArray[np.uint32]
@@ -95,18 +95,20 @@ def leaves_of(
     return inside
 
 
-def given_leaves(values: Shares, inside: NDArray[np.bool_], pads: Words) -> tuple[Shares, Shares]:
-    """What is sent of leaves' values, `uint32[leaves, n]`, and the own share `uint32[n]`.
+def given_groups(offered: Shares, pads: Words) -> tuple[Shares, Shares]:
+    """What is sent of values by groups `uint32[groups, n]`, and the own share `uint32[n]`.
 
-    values: `uint32[leaves]`; inside: which leaves a row may be in by the own splits.
+    offered: what a row gets if it is within, of the same shape.
     """
-    own = np.where(inside, values[:, None], U32(0))
-    first, second = (pads[:, at, 0].astype(U32).reshape(own.shape) for at in (0, 1))
-    return given(first, second, own), U32(0) - first.sum(axis=0, dtype=U32)
+    first, second = (pads[:, at, 0].astype(U32).reshape(offered.shape) for at in (0, 1))
+    return given(first, second, offered), U32(0) - first.sum(axis=0, dtype=U32)
 
 
 def taken_leaves(inside: NDArray[np.bool_], pads: Words, sent: Shares) -> Shares:
-    """The other side's share of each row's value, `uint32[n]`."""
+    """The other side's share of each row's value, `uint32[n]`.
+
+    inside: of each group of leaves whether rows may be there, `bool[groups, n]`.
+    """
     if len(sent) != inside.size:
         raise PeerError("values of leaves of another shape")
     own = pads[:, 0].astype(U32).reshape(inside.shape)

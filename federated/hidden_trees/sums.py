@@ -18,8 +18,6 @@ __all__ = [
     "adjusted",
     "leaf_values",
     "noise_left",
-    "scores_opened",
-    "scores_told",
     "sums_opened",
     "sums_told",
 ]
@@ -78,18 +76,6 @@ def leaf_values(plan: HiddenPlan, sums: Whole) -> Floats:
     trust = chance / (chance + noise * noise_left(plan.depth))
     found = -plan.rate * trust * g / (h + plan.penalty)
     return np.asarray(np.clip(found, -_MOST_VALUE, _MOST_VALUE))
-
-
-def scores_told(plan: HiddenPlan, share: Shares) -> NDArray[np.uint16]:
-    """The feature party's share of each row's score, `uint32[n]`, as it is told."""
-    return _cut(share, plan.score_dropped + plan.score_bits, plan.score_dropped)
-
-
-def scores_opened(plan: HiddenPlan, share: Shares, told: NDArray[np.uint16]) -> Whole:
-    """Each row's score `int64[n]`, in units of shares, within `REACH` of nothing."""
-    if len(told) != len(share) or (told >> plan.score_bits).any():
-        raise PeerError("scores of another shape")
-    return _joined(share, told, plan.score_dropped + plan.score_bits, plan.score_dropped)
 
 
 def _cut(share: Shares, bits: int, dropped: int) -> NDArray[np.uint16]:

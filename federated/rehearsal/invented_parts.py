@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from federated.contract.terms import Contract, ScoreTerms
+from federated.hidden_trees import HiddenFeatureModel, HiddenLabelModel
+from federated.hidden_trees.plan import MOST_SCORE_BITS
 from federated.models import CARD, LOGISTIC, LinearPart
 from federated.scoring.model_file import FEATURE, LABEL, SALT, Brought, Deviation, ModelPart
 from federated.scoring.spread import Spread
@@ -117,9 +119,13 @@ def invented_part(
     )
 
 
-def _trees(mine: ModelPart, side: str, binning: Binning, rng: Rng) -> LabelModel | FeatureModel:
+def _trees(
+    mine: ModelPart, side: str, binning: Binning, rng: Rng
+) -> LabelModel | FeatureModel | HiddenLabelModel | HiddenFeatureModel:
     assert mine.trees is not None  # noqa: S101  the caller has looked
     training = mine.trees.training
+    if isinstance(mine.trees, HiddenLabelModel | HiddenFeatureModel):
+        return _hidden(mine.trees, binning, rng)
     if isinstance(mine.trees, LabelModel):
         wanted = rng.integers(0, binning.layout.candidates, mine.trees.forest.partner_splits)
         found = [PartnerSplit(*binning.layout.split(int(one))) for one in wanted]
@@ -127,6 +133,18 @@ def _trees(mine: ModelPart, side: str, binning: Binning, rng: Rng) -> LabelModel
     assert side == LABEL  # noqa: S101  trees have one partner
     trees = grown(len(mine.trees.splits), mine.told, binning.layout, rng)
     return LabelModel(training, binning, Forest(0.0, trees, binning.layout))
+
+
+def _hidden(
+    mine: HiddenLabelModel | HiddenFeatureModel, binning: Binning, rng: Rng
+) -> HiddenLabelModel | HiddenFeatureModel:
+    """Splits in the nodes that the rehearsing party does not split: whose they are both know."""
+    drawn = rng.integers(0, binning.layout.candidates, mine.splits.shape)
+    splits = np.where(mine.splits >= 0, -1, drawn)
+    if isinstance(mine, HiddenLabelModel):
+        return HiddenFeatureModel(mine.training, binning, splits)
+    values = rng.integers(-(1 << 12), 1 << 12, (len(splits), splits.shape[1] + 1))
+    return HiddenLabelModel(mine.training, binning, splits, values, 0.0, MOST_SCORE_BITS)
 
 
 def grown(splits: int, levels: int, layout: Layout, rng: Rng) -> tuple[Tree, ...]:

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from federated.binning import EvidenceEncoder, point_lines
+from federated.hidden_trees import HiddenFeatureModel, HiddenLabelModel
+from federated.hidden_trees.plan import VALUE_BITS
 from federated.regression import told_bits
 from federated.scoring.model_file import LABEL, ModelPart
 from federated.tables.encoding import CategoryColumn, Encoder, NumberColumn
 from federated.trees import FeatureModel, LabelModel
 from federated.trees.forest import OWN
 
-__all__ = ["card", "importance", "more_told", "numbers"]
+__all__ = ["asked_of", "card", "importance", "more_told", "numbers"]
 
 Row = tuple[str, ...]
 SCORE_BITS = 5
@@ -98,23 +100,31 @@ def _counted(part: ModelPart) -> str:
 
 def _told_lines(part: ModelPart) -> Iterator[tuple[str, str]]:
     partners = " and ".join(part.partners)
-    if part.boosted:
+    if part.hidden:
+        bits = f"{part.told} bits of a row's score, and no side of a split (score_bits {part.told})"
+    elif part.boosted:
         bits = f"one bit of a row on each of {part.told} levels on which {partners} splits"
     elif not part.told:
         bits = _counts_told(part, partners)
     else:
         bits = f"{told_bits(part.told):.1f} bits of a row of {partners} (score_bits {part.told})"
     yield "told then", bits
-    asked = (
-        f"row_bits = {max(1, part.told)}"
-        if part.boosted
-        else f"score_bits = {part.told or SCORE_BITS}"
-    )
     if part.side == LABEL:
+        asked = ", ".join(f"{name} = {value}" for name, value in asked_of(part).items())
         yield (
             "to score",
             f'[[score]] task = "{part.task}", model = "{part.id}", {asked}{more_told(part)}',
         )
+
+
+def asked_of(part: ModelPart) -> dict[str, int]:
+    """What `[[score]]` says of a model, where nobody wants it otherwise."""
+    if isinstance(part.trees, HiddenLabelModel | HiddenFeatureModel):
+        shape = {"trees": part.trees.trees, "depth": part.trees.depth}
+        return {"score_bits": part.told, **shape}
+    if part.boosted:
+        return {"row_bits": max(1, part.told)}
+    return {"score_bits": part.told or SCORE_BITS}
 
 
 def more_told(part: ModelPart) -> str:
@@ -147,15 +157,23 @@ def importance(part: ModelPart) -> list[tuple[str, float]]:
     found: dict[str, float] = {}
     if isinstance(part.trees, LabelModel):
         found = part.trees.importance()
-    elif isinstance(part.trees, FeatureModel):
+    elif part.trees is not None:
         names = [each.name for each in part.trees.binning.columns]
-        for split in part.trees.splits:
-            found[names[split.column]] = found.get(names[split.column], 0.0) + 1.0
+        for column in _columns_split(part.trees):
+            found[names[column]] = found.get(names[column], 0.0) + 1.0
     elif part.encoder is not None and part.linear is not None:
         weights = np.abs(part.linear.coefficients).tolist()
         for name, weight in zip(part.encoder.names, weights, strict=True):
             found[name] = weight
     return sorted(found.items(), key=lambda each: -each[1])
+
+
+def _columns_split(trees: FeatureModel | HiddenFeatureModel | HiddenLabelModel) -> list[int]:
+    """Own splits' columns."""
+    if isinstance(trees, FeatureModel):
+        return [split.column for split in trees.splits]
+    own = trees.splits[trees.splits >= 0]
+    return [trees.binning.layout.split(int(one))[0] for one in own]
 
 
 def numbers(part: ModelPart) -> tuple[Row, list[Row]]:
@@ -166,7 +184,9 @@ def numbers(part: ModelPart) -> tuple[Row, list[Row]]:
     """
     if isinstance(part.trees, LabelModel):
         return ("tree", "place", "split", "gain", "value"), list(_nodes(part.trees))
-    if isinstance(part.trees, FeatureModel):
+    if isinstance(part.trees, HiddenLabelModel):
+        return ("tree", "node", "split", "value"), list(_hidden_nodes(part.trees))
+    if isinstance(part.trees, FeatureModel | HiddenFeatureModel):
         words = part.trees.words()
         return ("number", "goes left"), [(str(at), text) for at, text in enumerate(words)]
     if isinstance(part.encoder, EvidenceEncoder):
@@ -222,3 +242,13 @@ def _nodes(model: LabelModel) -> Iterator[Row]:
             else:
                 words = f"the partner's split {split}"
             yield str(number), str(place), words, f"{tree.gain[place]:.6g}", value
+
+
+def _hidden_nodes(model: HiddenLabelModel) -> Iterator[Row]:
+    layout, nodes = model.binning.layout, model.splits.shape[1]
+    for number, (splits, values) in enumerate(zip(model.splits, model.values, strict=True)):
+        for node, split in enumerate(splits.tolist()):
+            words = model.binning.words(*layout.split(split)) if split >= 0 else "the partner's"
+            yield str(number), str(node), words, ""
+        for leaf, value in enumerate(values.tolist()):
+            yield str(number), str(nodes + leaf), "leaf", f"{value * 2.0**-VALUE_BITS:+.6g}"

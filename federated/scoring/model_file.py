@@ -21,6 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from federated.binning import EvidenceEncoder, PointScale
+from federated.hidden_trees import HiddenFeatureModel, HiddenLabelModel
 from federated.models import BOOSTED, CARD, MODELS, LinearPart, Model
 from federated.scoring.fixed import fixed_scores, shift_of
 from federated.scoring.spread import Spread
@@ -77,7 +78,8 @@ class ModelPart:
     `contract` and `run` name the training's contract and session, `made` is in seconds since 1970.
     `types` says of each of this party's columns whether it is a number or a category. A regression
     has `encoder`, `linear`, and in `of_part` how its part was spread; trees have `trees`. `told` is
-    what training told of a row: `score_bits`, of trees the levels with a partner's splits.
+    what training told of a row: `score_bits`, of trees that tell sides the levels with a partner's
+    splits.
     `spread` says how columns and scores lay in training, `card` what a model card says.
     """
 
@@ -105,7 +107,7 @@ class ModelPart:
     encoder: Encoder | EvidenceEncoder | None = None
     linear: LinearPart | None = None
     of_part: Deviation = Deviation(0.0, 0.0)
-    trees: FeatureModel | LabelModel | None = None
+    trees: FeatureModel | LabelModel | HiddenFeatureModel | HiddenLabelModel | None = None
 
     def __repr__(self) -> str:
         return f"<{self.side} part of model {self.id}>"
@@ -114,6 +116,11 @@ class ModelPart:
     def boosted(self) -> bool:
         """Whether it is of trees."""
         return self.model == TREES
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it is of trees that told no row's side, only scores in steps."""
+        return isinstance(self.trees, HiddenFeatureModel | HiddenLabelModel)
 
     @property
     def answers(self) -> Model:
@@ -270,7 +277,10 @@ def _with_part(made: ModelPart, plain: Mapping[str, Any]) -> ModelPart:
         raise MisuseError(f"a part of a model that this version has not, allowed: {[*MODELS]}")
     if made.boosted:
         text = json.dumps(plain).encode()
-        kind: Any = LabelModel if made.side == LABEL else FeatureModel
+        kinds: tuple[Any, Any] = (LabelModel, FeatureModel)
+        if str(plain.get("part", "")).startswith("hidden"):
+            kinds = (HiddenLabelModel, HiddenFeatureModel)
+        kind: Any = kinds[made.side == FEATURE]
         return replace(made, trees=kind.from_bytes(text))
     linear = LinearPart.of({key: plain[key] for key in ("coefficients", "intercept")})
     kind = EvidenceEncoder if made.model == CARD.name else Encoder

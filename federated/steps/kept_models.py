@@ -15,6 +15,7 @@ from federated.contract.kinds.train_vertical import row_bits_of
 from federated.contract.terms import Contract, TrainTerms
 from federated.counted import auc_of_counts, width_of
 from federated.evaluation import Interval, auc_difference, auc_interval, fold_aucs
+from federated.hidden_trees import HiddenFeatureModel, HiddenLabelModel
 from federated.models import LinearPart
 from federated.scoring.fixed import FRACTION_BITS, fixed_scores
 from federated.scoring.model_file import (
@@ -28,7 +29,7 @@ from federated.scoring.model_file import (
 )
 from federated.scoring.paths import partner_levels
 from federated.scoring.spread import Spread
-from federated.steps.outcome import Counted, Grown, Trained
+from federated.steps.outcome import Boosted, Counted, Grown, HiddenGrown, Trained
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
 from federated.tables.inferred import refuse_unclear
@@ -56,7 +57,7 @@ def keep_label_part(
         return  # nobody could say the offset of rows to come
     finite = bool(np.isfinite(trained.scores).all())
     scores = trained.model.link(trained.scores) if finite else None
-    trees = trained.trees if isinstance(trained, Grown) else None
+    trees = trained.trees if isinstance(trained, Grown | HiddenGrown) else None
     regression: dict[str, Any] = {}
     if trees is None:
         regression = {"encoder": trained.encoder, "linear": trained.part}
@@ -72,7 +73,7 @@ def keep_feature_part(
     *,
     encoder: Encoder | EvidenceEncoder | None = None,
     linear: LinearPart | None = None,
-    trees: FeatureModel | None = None,
+    trees: FeatureModel | HiddenFeatureModel | None = None,
 ) -> None:
     """Keep a feature party's part; `table` holds its aligned rows. Nothing without a store."""
     if work.models is None or terms.offset:
@@ -119,7 +120,7 @@ def _keep(
     side: str,
     scores: np.ndarray | None,
     card: Mapping[str, Any],
-    trees: LabelModel | FeatureModel | None,
+    trees: LabelModel | FeatureModel | HiddenLabelModel | HiddenFeatureModel | None,
     **more: Any,
 ) -> None:
     contract, me = work.contract, work.me.name
@@ -130,7 +131,7 @@ def _keep(
     told = terms.score_bits
     if isinstance(trees, LabelModel):
         told = len(partner_levels(trees.forest))
-    elif trees is not None:
+    elif isinstance(trees, FeatureModel):
         told = int(card["levels"])
     part = ModelPart(
         id=name,
@@ -205,8 +206,8 @@ def _label_card(trained: Trained) -> dict[str, Any]:
         "positives": int((trained.label == 1).sum()) if trained.model.classes else 0,
         "partner_columns": trained.partner_columns,
         "by_party": _by_party(trained),
-        "average": [] if isinstance(trained, Grown) else _average(trained),
-        "partners_mean": _partners_mean(trained),
+        "average": [] if isinstance(trained, Boosted) else _average(trained),
+        "partners_mean": 0.0 if isinstance(trained, HiddenGrown) else _partners_mean(trained),
     }
     if not held.any() or not np.isfinite(scores[held]).all() or len(np.unique(label[held])) < 2:
         return found
@@ -245,6 +246,8 @@ def _ends(found: Interval) -> dict[str, float]:
 
 def _by_party(trained: Trained) -> dict[str, float]:
     """Standard deviations of the own part of scores, and of the partners' as far as it is known."""
+    if isinstance(trained, HiddenGrown):
+        return {}  # whose part of a score it is nobody knows
     partners = " and ".join(trained.terms.partners)
     theirs = trained.partners()
     if isinstance(trained, Grown):

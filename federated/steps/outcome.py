@@ -26,6 +26,7 @@ from federated.contract.terms import (
     ScoreTerms,
     TrainTerms,
 )
+from federated.hidden_trees import HiddenLabelModel
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
 from federated.models import LinearPart, Model, Part, has_answer
@@ -211,12 +212,14 @@ class Grown(Boosted):
 
 @dataclass(kw_only=True)
 class HiddenGrown(Boosted):
-    """Trees that told no row's side: scores in steps, and own splits.
+    """Trees that told no row's side, only scores in steps: `trees` are the own part of them."""
 
-    `splits` are `int64[trees, nodes]`, the own candidate of each node, -1 where the partner splits.
-    """
+    trees: HiddenLabelModel
 
-    splits: np.ndarray
+    @property
+    def splits(self) -> np.ndarray:
+        """The own candidate of each node, -1 where the partner splits: `int64[trees, nodes]`."""
+        return self.trees.splits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +228,7 @@ class Scored:
 
     `scores` are log odds and `partners` what the partners' part of them is: `float64[rows]` of the
     aligned rows. `moved` is, of trees, by how much each own column and the partner's data move a
-    row's score: `float64[rows, columns + 1]`; None for a regression. `released` is what officers
+    row's score: `float64[rows, columns + 1]`; None where nobody knows. `released` is what officers
     signed of the model, where this party's policy asks for that.
     """
 

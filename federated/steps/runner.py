@@ -27,6 +27,7 @@ from federated.steps.join_sum import JoinSum
 from federated.steps.outcome import Outcome
 from federated.steps.preconditions import check_columns, check_packages, check_usable
 from federated.steps.score import Score, stated_parts
+from federated.steps.score_hidden import ScoreHidden
 from federated.steps.step import Step
 from federated.steps.train_hidden import TrainHidden
 from federated.steps.train_horizontal import TrainHorizontal
@@ -50,6 +51,7 @@ STEPS: tuple[type[Step], ...] = (
     TrainTrees,
     TrainHidden,
     Score,
+    ScoreHidden,
 )
 """How each kind of `federated.contract.kinds` runs, in the same order."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
 from federated.contract.parts import FeatureTerms
 from federated.contract.terms import Contract, ScoreTerms
+from federated.hidden_trees import HiddenFeatureModel, HiddenLabelModel
 from federated.ledger.listing import releases_of
 from federated.releases.told_scores import ToldScores
 from federated.scoring.fixed import FRACTION_BITS, levels_of
@@ -23,7 +25,7 @@ from federated.steps.work import Work
 from federated.trees import FeatureModel, LabelModel
 from psi.protocol import PeerError, Refused
 
-__all__ = ["Score", "stated_parts"]
+__all__ = ["Score", "stated_parts", "told_of"]
 
 
 def stated_parts(
@@ -66,10 +68,19 @@ def _part(
             f"{' and '.join(part.partners)}; '{terms.task}' for {contract.receiver} with "
             f"{' and '.join(terms.partners)} asked"
         )
-    if bool(terms.row_bits) != part.boosted:
-        wanted = "row_bits" if part.boosted else "score_bits"
+    shape = _hidden_shape(part)
+    if shape != (terms.trees, terms.depth):
+        said = "neither" if shape == (0, 0) else f"trees = {shape[0]}, depth = {shape[1]}"
+        raise Refused(
+            f"model {part.id} is of {shape[0] or 'no'} trees that tell nothing, {terms.trees} of "
+            f"depth {terms.depth} asked",
+            hint=f"[[score]] says {said} of it",
+        )
+    sides = part.boosted and not part.hidden
+    if bool(terms.row_bits) != sides:
+        wanted = "row_bits" if sides else "score_bits"
         raise Refused(f"model {part.id} is {part.answers.words}: [[score]] says {wanted} of it")
-    if part.boosted and part.told > terms.row_bits:
+    if sides and part.told > terms.row_bits:
         raise Refused(
             f"model {part.id} has splits of {' and '.join(part.partners)} on {part.told} levels, "
             f"row_bits = {terms.row_bits} asked",
@@ -78,6 +89,14 @@ def _part(
     for one in terms.features:
         _check_features(part, one)
     return part
+
+
+def _hidden_shape(part: ModelPart) -> tuple[int, int]:
+    """Trees that tell nothing, and their depth; 0 of any other model."""
+    trees = part.trees
+    if not isinstance(trees, HiddenLabelModel | HiddenFeatureModel):
+        return 0, 0
+    return trees.trees, trees.depth
 
 
 def _check_features(part: ModelPart, asked: FeatureTerms) -> None:
@@ -93,7 +112,9 @@ def _check_features(part: ModelPart, asked: FeatureTerms) -> None:
 
 
 class Score(Step):
-    """Each scoring is a step."""
+    """Each scoring is a step; by trees that tell nothing, `federated.steps.score_hidden`."""
+
+    hidden: ClassVar[bool] = False
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -105,7 +126,7 @@ class Score(Step):
     def run(self) -> None:
         work = self._work
         for place, terms in enumerate(work.contract.score):
-            if not work.takes_part_in(terms.partners):
+            if bool(terms.trees) != self.hidden or not work.takes_part_in(terms.partners):
                 continue
             part = _part(work.contract, terms, work.me.name, work.models)
             if part.digest != work.me.parts[place]:
@@ -136,9 +157,13 @@ class Score(Step):
             scores = np.ldexp((part.fixed(table) + theirs).astype(np.float64), -FRACTION_BITS)
             partners = np.ldexp(theirs.astype(np.float64), -FRACTION_BITS)
             found = Scored(terms=terms, part=part, scores=scores, partners=partners)
-        released = releases_of(work.session.ledger_file, part.id)
-        work.outcome.scored.append(replace(found, released=released))
-        return _told(terms)
+        self._keep(found)
+        return told_of(terms)
+
+    def _keep(self, found: Scored) -> None:
+        """For the receiver's outputs, with who has released the model."""
+        released = releases_of(self._work.session.ledger_file, found.part.id)
+        self._work.outcome.scored.append(replace(found, released=released))
 
     def _partner(self, terms: ScoreTerms, part: ModelPart) -> dict[str, int]:
         work, step, table = self._work, f"score/{terms.task}", self._work.aligned()
@@ -148,7 +173,7 @@ class Score(Step):
             sides = part.trees.sides(table)
             paths = PathPartner(context, receiver, part.trees, sides, terms.row_bits)
             work.run(step, paths, [receiver])
-            return _told(terms)
+            return told_of(terms)
         scores, shift = part.fixed(table), part.shift(terms.score_bits)
         mean, deviation = part.of_part.mean, part.of_part.deviation
         levels = levels_of(scores, shift, mean, deviation)
@@ -160,7 +185,7 @@ class Score(Step):
         )
         others = [name for name in terms.partners if name != work.me.name]
         work.run(step, role, [receiver, *others])
-        return _told(terms)
+        return told_of(terms)
 
 
 def _kept(terms: ScoreTerms, part: ModelPart, levels: np.ndarray) -> ToldScores:
@@ -169,7 +194,7 @@ def _kept(terms: ScoreTerms, part: ModelPart, levels: np.ndarray) -> ToldScores:
     return ToldScores(hashlib.sha256(about).digest(), levels)
 
 
-def _told(terms: ScoreTerms) -> dict[str, int]:
+def told_of(terms: ScoreTerms) -> dict[str, int]:
     """For the ledger."""
     bits = {"score_bits": terms.score_bits, "row_bits": terms.row_bits}
     return {name: value for name, value in bits.items() if value}

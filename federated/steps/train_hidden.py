@@ -10,7 +10,13 @@ import pyarrow as pa
 from federated.contract.kinds.train_hidden import TrainHidden as Terms
 from federated.contract.kinds.train_hidden import hidden_plan
 from federated.contract.terms import TrainTerms
-from federated.hidden_trees import HiddenFeatureParty, HiddenLabelParty
+from federated.hidden_trees import (
+    HiddenFeatureModel,
+    HiddenFeatureParty,
+    HiddenLabelModel,
+    HiddenLabelParty,
+)
+from federated.steps.kept_models import keep_feature_part, keep_label_part
 from federated.steps.outcome import Boosted, HiddenGrown
 from federated.steps.train_boosted import Brought, TrainBoosted
 from psi.protocol import Context
@@ -19,7 +25,7 @@ __all__ = ["TrainHidden"]
 
 
 class TrainHidden(TrainBoosted):
-    """The model is not kept."""
+    """Both parties keep their part of the model."""
 
     kind = Terms()
 
@@ -54,10 +60,15 @@ class TrainHidden(TrainBoosted):
         )
 
     def _grown(self, trained: Boosted, fit: Any, table: pa.Table) -> HiddenGrown:
-        return HiddenGrown(**vars(trained), splits=fit.splits)
+        trees = HiddenLabelModel.of(fit, trained.binning, trained.terms.score_bits)
+        grown = HiddenGrown(**vars(trained), trees=trees)
+        keep_label_part(self._work, grown, table)
+        return grown
 
     def _won(self, terms: TrainTerms, fit: Any, brought: Brought) -> None:
-        """Nothing is kept."""
+        won = HiddenFeatureModel.of(fit, brought.binning)
+        card = {"columns": len(brought.binning.columns)}
+        keep_feature_part(self._work, terms, brought.table, card, trees=won)
 
     def _told(self, terms: TrainTerms, fit: Any) -> dict[str, int]:
         return {"score_bits": terms.score_bits}

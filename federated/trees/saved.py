@@ -21,7 +21,7 @@ from federated.trees.forest import Forest
 from federated.trees.results import FeatureTrees, LabelTrees, PartnerSplit
 from psi.protocol import MisuseError
 
-__all__ = ["FeatureModel", "LabelModel"]
+__all__ = ["FeatureModel", "LabelModel", "loaded", "saved"]
 
 FORMAT, VERSION = "fedprofile trees", 1
 _TRAINING = 32
@@ -61,12 +61,12 @@ class FeatureModel:
     def to_bytes(self) -> bytes:
         """Versioned JSON. It holds edges and names of categories."""
         splits = [[split.column, *np.flatnonzero(split.left).tolist()] for split in self.splits]
-        return _saved("feature", self.training, self.binning, {"splits": splits})
+        return saved("feature", self.training, self.binning, {"splits": splits})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FeatureModel:
         """What `to_bytes` wrote. Raises `MisuseError` for anything else, or another version."""
-        training, binning, rest = _loaded("feature", data, ("splits",))
+        training, binning, rest = loaded("feature", data, ("splits",))
         columns = binning.layout.columns
         try:
             splits = []
@@ -128,23 +128,27 @@ class LabelModel:
 
     def to_bytes(self) -> bytes:
         """Versioned JSON. It holds edges and names of categories."""
-        return _saved("label", self.training, self.binning, self.forest.plain())
+        return saved("label", self.training, self.binning, self.forest.plain())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> LabelModel:
         """What `to_bytes` wrote. Raises `MisuseError` for anything else, or another version."""
-        training, binning, rest = _loaded("label", data, ("base", "trees"))
+        training, binning, rest = loaded("label", data, ("base", "trees"))
         return cls(training, binning, Forest.of(rest, binning.layout))
 
 
-def _saved(part: str, training: bytes, binning: Binning, rest: Mapping[str, Any]) -> bytes:
+def saved(part: str, training: bytes, binning: Binning, rest: Mapping[str, Any]) -> bytes:
+    """The file of a part, by the training's name, the own bins and what else the part has."""
     head = {"format": FORMAT, "version": VERSION, "part": part, "training": training.hex()}
     whole = {**head, "bins": binning.as_dict(), **rest}
     return json.dumps(whole, indent=1, allow_nan=False).encode("utf-8")
 
 
-def _loaded(part: str, data: bytes, names: Sequence[str]) -> tuple[bytes, Binning, dict[str, Any]]:
-    """The training's name, the bins, and the rest."""
+def loaded(part: str, data: bytes, names: Sequence[str]) -> tuple[bytes, Binning, dict[str, Any]]:
+    """The training's name, the bins, and the rest, which has these names.
+
+    Raises `MisuseError` for anything that is no file of such a part, or of another version.
+    """
     try:
         whole = json.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):

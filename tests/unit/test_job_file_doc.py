@@ -84,6 +84,8 @@ BOOSTED = (
     "trees", "depth", "learning_rate", "penalty", "least_weight", "subsample", "early_stop",
 )  # fmt: skip
 """Keys of a training that grows trees."""
+SHAPE = {"trees": 2, "depth": 2}
+"""Keys of a scoring by trees that tell nothing, which go together."""
 CARDED = ("points", "odds", "double", "high")
 """Keys of a scorecard."""
 
@@ -251,7 +253,11 @@ def read_by(section: str, asked: dict[str, Asked]) -> Asked:
         job = base(section)
         place(job, section)["row_bits"] = 4
         Job.load(job)
-        del found.default["row_bits"]  # none: the key is not there
+        job = base(section)
+        place(job, section).update(SHAPE)
+        Job.load(job)
+        for key in ("row_bits", *SHAPE):
+            del found.default[key]  # none: the key is not there
     if section == "[train]":
         job = base(section)
         place(job, section)["noise"] = 1
@@ -384,6 +390,8 @@ def test_examples_are_read(row: Row) -> None:
                 party["features"] = columns
         if row.key in LATER:
             target.update(LATER)
+        if row.section == "[[score]]" and row.key in SHAPE:
+            target.update(SHAPE)
         if row.key == "duplicates":  # of two parties
             del job["party"][2:]
         if row.key == "by" and row.section == BY_CATEGORY:

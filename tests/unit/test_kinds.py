@@ -147,6 +147,12 @@ model = "00112233445566aa"
 task = "leaving"
 model = "00112233445566ab"
 row_bits = 4
+[[score]]
+task = "buying"
+model = "00112233445566ac"
+score_bits = 5
+trees = 20
+depth = 4
 """
 JOBS = {
     "joined": HEAD + JOINED,
@@ -245,7 +251,7 @@ def test_it_names_the_columns_that_it_reads_and_tells(kind: Kind[Any], made: Con
 def test_its_steps_are_bounded_and_no_others_are_its_own(kind: Kind[Any], made: Contract) -> None:
     found = set[str]()
     for head in ("align", "select", "known", "rows", kind.name):
-        for rest in ("", "/bureau", "/0/bureau", "/bureau/0", "/churn", "/default/0"):
+        for rest in ("", "/bureau", "/0/bureau", "/bureau/0", "/churn", "/buying", "/default/0"):
             limit = kind.limit(made, head + rest)
             if limit is not None:
                 assert 0 < limit < 1 << 40

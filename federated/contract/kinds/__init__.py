@@ -11,6 +11,7 @@ from federated.contract.kinds.by_segment import BySegment
 from federated.contract.kinds.join_sum import JoinSum
 from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.score import Score
+from federated.contract.kinds.score_hidden import ScoreHidden
 from federated.contract.kinds.train_hidden import TrainHidden
 from federated.contract.kinds.train_horizontal import TrainHorizontal
 from federated.contract.kinds.train_trees import TrainTrees
@@ -29,4 +30,5 @@ KINDS: tuple[Kind[Any], ...] = (
     TrainTrees(),
     TrainHidden(),
     Score(),
+    ScoreHidden(),
 )

@@ -20,7 +20,7 @@ from psi.protocol import PeerError
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["Score", "ScoreTerms", "row_bits_of"]
+__all__ = ["Score", "ScoreTerms", "features_of", "part_guard", "row_bits_of", "score_words"]
 
 _LEVEL = 2 * (4 * 6 + 8 + 2)
 """Bytes of a row and level of trees, both ways; twice what they take."""
@@ -32,7 +32,8 @@ class ScoreTerms:
 
     `features` are the columns that the parts take. Of a regression a partner tells each row's part
     in steps of which `score_bits` says the width; of trees one bit a row on `row_bits` levels: one
-    of the two is 0. The parts' hashes are in the parties' terms.
+    of the two is 0. Of trees that tell nothing, `trees` of them of a `depth`, `score_bits` bits of
+    the score are told; both are 0 of any other model. The parts' hashes are in the parties' terms.
     """
 
     task: str
@@ -41,6 +42,8 @@ class ScoreTerms:
     features: tuple[FeatureTerms, ...]
     score_bits: int = 0
     row_bits: int = 0
+    trees: int = 0
+    depth: int = 0
 
 
 class Score(Kind[ScoreTerms]):
@@ -50,14 +53,14 @@ class Score(Kind[ScoreTerms]):
     joined = True
 
     def terms(self, contract: Contract) -> Sequence[ScoreTerms]:
-        return contract.score
+        return [terms for terms in contract.score if not terms.trees]
 
     def partners(self, terms: ScoreTerms) -> Sequence[str]:
         return terms.partners
 
     def check(self, contract: Contract) -> None:
-        for terms in contract.score:
-            _check(contract, terms)
+        for terms in contract.score:  # of both kinds
+            check_score(contract, terms)
         tasks = [terms.task for terms in contract.score]
         if len(set(tasks)) < len(tasks):
             raise PeerError("a contract scores one task twice")
@@ -70,14 +73,14 @@ class Score(Kind[ScoreTerms]):
                     raise PeerError("a party names a model's part that it cannot have, or none")
 
     def used(self, contract: Contract, party: str) -> Iterator[tuple[str, Sequence[str]]]:
-        for terms in contract.score:
+        for terms in self.terms(contract):
             for chosen in terms.features:
                 if chosen.party == party:
                     yield "feature", chosen.columns
 
     def disclosures(self, contract: Contract) -> Iterator[Disclosure]:
         me = contract.receiver
-        for terms in contract.score:
+        for terms in self.terms(contract):
             step, partners = f"score {terms.task}", " and ".join(terms.partners)
             if terms.row_bits:
                 yield Disclosure(
@@ -104,21 +107,13 @@ class Score(Kind[ScoreTerms]):
                 yield Disclosure(step, name, learns, "score.model")
 
     def words(self, contract: Contract) -> Iterator[str]:
-        for terms in contract.score:
-            yield (
-                f"{contract.receiver} and {' and '.join(terms.partners)} score the shared records "
-                f"by model {terms.model} of '{terms.task}', of which each has its own part: by "
-                f"{'; '.join(_columns(one) for one in terms.features)}{_hashes(contract, terms)}"
-            )
+        for terms in self.terms(contract):
+            yield score_words(contract, terms)
 
     def guards(self, contract: Contract) -> Iterator[str]:
-        for terms in contract.score:
+        for terms in self.terms(contract):
             partners = " and ".join(terms.partners)
-            yield (
-                f"each party takes its part from its own store and refuses before anything is "
-                f"aligned if the part, or the types of its columns, are not those of model "
-                f"{terms.model}"
-            )
+            yield part_guard(terms)
             if terms.row_bits:
                 yield (
                     f"{partners} tells one bit of a record on each level, whatever "
@@ -132,8 +127,8 @@ class Score(Kind[ScoreTerms]):
                 )
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
-        for terms in contract.score:
-            columns = _features(terms, party)
+        for terms in self.terms(contract):
+            columns = features_of(terms, party)
             if party in terms.partners:
                 yield Release(
                     step=f"score/{terms.task}",
@@ -145,14 +140,14 @@ class Score(Kind[ScoreTerms]):
                 )
 
     def limit(self, contract: Contract, step: str) -> int | None:
-        for terms in contract.score:
+        for terms in self.terms(contract):
             if step == f"score/{terms.task}":
                 a_row = 16 + _LEVEL * terms.row_bits
                 return FLOOR + joined_rows(contract, terms.partners) * a_row
         return None
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
-        for terms in contract.score:
+        for terms in self.terms(contract):
             rows = joined_rows(contract, terms.partners)
             told = 8.0 * len(terms.partners) + _LEVEL / 2 * terms.row_bits
             seconds = rows * (2 + 40 * terms.row_bits) * rates.align().tag
@@ -165,7 +160,26 @@ def row_bits_of(terms: ScoreTerms) -> float:
     return float(terms.row_bits) if terms.row_bits else told_bits(terms.score_bits)
 
 
-def _features(terms: ScoreTerms, party: str) -> tuple[str, ...]:
+def score_words(contract: Contract, terms: ScoreTerms) -> str:
+    """By which model, and which columns, rows are scored."""
+    return (
+        f"{contract.receiver} and {' and '.join(terms.partners)} score the shared records "
+        f"by model {terms.model} of '{terms.task}', of which each has its own part: by "
+        f"{'; '.join(_columns(one) for one in terms.features)}{_hashes(contract, terms)}"
+    )
+
+
+def part_guard(terms: ScoreTerms) -> str:
+    """What each party looks at before anything is told."""
+    return (
+        f"each party takes its part from its own store and refuses before anything is "
+        f"aligned if the part, or the types of its columns, are not those of model "
+        f"{terms.model}"
+    )
+
+
+def features_of(terms: ScoreTerms, party: str) -> tuple[str, ...]:
+    """The columns of a party that its part takes."""
     return next((one.columns for one in terms.features if one.party == party), ())
 
 
@@ -185,19 +199,19 @@ def _is_digest(text: str) -> bool:
     return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
-def _check(contract: Contract, terms: ScoreTerms) -> None:
+def check_score(contract: Contract, terms: ScoreTerms) -> None:
     """Raise `PeerError` unless the terms of a scoring are whole."""
     if not is_id(terms.model):
         raise PeerError("a scoring names no model: 16 hexadecimal digits")
     if not terms.task or "/" in terms.task or len(terms.task.encode()) > LONGEST_TASK:
         raise PeerError("a scoring names no task, or one with a slash or a long name")
-    most = 1 if terms.row_bits else MOST_PARTNERS
+    most = 1 if terms.row_bits or terms.trees else MOST_PARTNERS
     if not 1 <= len(set(terms.partners)) == len(terms.partners) <= most:
         raise PeerError(f"a scoring with {len(terms.partners)} partners, 1 to {most} allowed")
     named = [one.party for one in terms.features]
     if len(set(named)) < len(named) or not set(named) <= {contract.receiver, *terms.partners}:
         raise PeerError("a scoring names columns of a party that has no part in it, or twice")
-    if not all(_features(terms, name) for name in terms.partners):
+    if not all(features_of(terms, name) for name in terms.partners):
         raise PeerError("a scoring names a partner that brings no column to it")
     if bool(terms.score_bits) == bool(terms.row_bits):
         raise PeerError("a scoring tells steps (score_bits) or sides of splits (row_bits)")

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainHidden", "besides", "hidden_plan", "told_of_all"]
 
+_ROUNDING = 2 * (20 * 4 + 2 * 19 * 16 + 2)
+"""Bytes of the circuit that rounds a row's score; twice what it takes."""
+
 
 class TrainHidden(TrainBoosted):
     """Trees whose sums, sides and scores stay shared."""
@@ -107,7 +110,7 @@ class TrainHidden(TrainBoosted):
             yield (
                 f"{me} and {terms.partners[0]} grow '{terms.task}' by private sums and tell no "
                 f"record's side of a split: {shape_words(terms)}{drawn_words(terms, me)}"
-                f"{held_words(terms, me)}; the model is not kept{chosen_words(terms)}"
+                f"{held_words(terms, me)}{chosen_words(terms)}"
                 f"{later_words(contract, terms)}"
             )
 
@@ -154,7 +157,7 @@ class TrainHidden(TrainBoosted):
         columns = sum(len(contract.features(terms, name)) for name in _both(contract, terms))
         nodes, plan = 1 << terms.depth, hidden_plan(contract, terms)
         tree = 8 * 128 + 40 + 4 * nodes * columns + 14 * nodes + 9 * nodes
-        row = SEEDS * columns + 2 * terms.trees * tree
+        row = SEEDS * columns + 2 * terms.trees * tree + _ROUNDING
         return plan.rows * row + splits_limit(terms, columns)
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from federated.trees.splitting.garbling import Engine
 
-__all__ = ["MAGNITUDE_BITS", "best", "best_of_two", "products_of", "products_of_two"]
+__all__ = ["MAGNITUDE_BITS", "added", "best", "best_of_two", "products_of", "products_of_two"]
 
 Words = NDArray[np.uint64]
 
 MAGNITUDE_BITS = 14
 
 
-def _added(engine: Engine, x: Words, y: Words) -> Words:
-    """x + y modulo 2^bits."""
+def added(engine: Engine, x: Words, y: Words) -> Words:
+    """x + y modulo 2^bits, of wires `[bits, ...]`."""
     total = [x[0] ^ y[0]]
     carry = engine.product(x[0], y[0])
     for bit in range(1, len(x)):
@@ -45,7 +45,7 @@ def _selected(engine: Engine, choice: Words, x: Words, y: Words) -> Words:
 
 def valued(engine: Engine, x: Words, y: Words, kept: Words) -> Words:
     """Magnitudes of shared scores, the bit `kept` above: `[15, nodes, n, 2]`."""
-    total = _added(engine, x, y)
+    total = added(engine, x, y)
     return np.concatenate([total[:MAGNITUDE_BITS] ^ total[MAGNITUDE_BITS], kept[None]])
 
 
@@ -115,8 +115,8 @@ def products_of(nodes: int, candidates: int) -> int:
 
 def products_of_two(nodes: int, first: int, others: int) -> int:
     """How many products `best_of_two` has."""
-    added = MAGNITUDE_BITS * (first + others)
-    return nodes * (added + sum(_played(first)) + sum(_played(others)) + MAGNITUDE_BITS + 1)
+    sums = MAGNITUDE_BITS * (first + others)
+    return nodes * (sums + sum(_played(first)) + sum(_played(others)) + MAGNITUDE_BITS + 1)
 
 
 def _played(candidates: int) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from federated.hidden_trees.messages import (
     NodeSums,
     RowChoices,
     RowTables,
+    ScoreCircuit,
     ScoresTold,
 )
 from federated.sharing.messages import Corrected
@@ -108,7 +109,7 @@ def test_trees_of_seeds_that_are_spoilt_end_a_run_before_turns(
     [
         (HiddenBegin, lambda m: replace(m, plan=bytes(32)), "not the contract's"),
         (HiddenBegin, lambda m: replace(m, rows=127), "127 rows at the label party"),
-        (RowChoices, lambda m: replace(m, tree=1), "not due"),
+        (RowChoices, lambda m: replace(m, number=1), "not due"),
         (RowTables, lambda m: replace(m, tree=1), "not due"),
         (RowTables, lambda m: replace(m, chunk=1), "not due"),
         (RowTables, lambda m: replace(m, entries=m.entries[:-1]), "another shape"),
@@ -121,10 +122,14 @@ def test_trees_of_seeds_that_are_spoilt_end_a_run_before_turns(
         (Moved, lambda m: replace(m, level=1), "not due"),
         (Moved, lambda m: replace(m, products=np.append(m.products, LONG)), "another shape"),
         (MovedBack, lambda m: replace(m, level=1), "not due"),
-        (LeafValues, lambda m: replace(m, tree=1), "not due"),
-        (LeafValues, lambda m: replace(m, products=m.products[:-1]), "another shape"),
-        (ScoresTold, lambda m: replace(m, scores=m.scores[:-1]), "another shape"),
-        (ScoresTold, lambda m: replace(m, scores=m.scores | np.uint16(1 << 8)), "another shape"),
+        (LeafValues, lambda m: replace(m, number=1), "not due"),
+        (LeafValues, lambda m: replace(m, products=np.append(m.products, LONG)), "another shape"),
+        (ScoreCircuit, lambda m: replace(m, chunk=1), "not due"),
+        (ScoreCircuit, lambda m: replace(m, gates=m.gates[:-1]), "fewer gates"),
+        (ScoreCircuit, lambda m: replace(m, gates=np.vstack([m.gates, m.gates])), "more gates"),
+        (ScoreCircuit, lambda m: replace(m, nonce=b"n"), "a nonce of 1 bytes"),
+        (ScoresTold, lambda m: replace(m, chunk=1), "not due"),
+        (ScoresTold, lambda m: replace(m, colours=m.colours[:-1]), "bytes of bits found"),
     ],
 )
 def test_messages_of_another_place_or_shape_end_a_training(

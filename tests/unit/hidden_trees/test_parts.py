@@ -7,15 +7,13 @@ import secrets
 import numpy as np
 import pytest
 
-from federated.hidden_trees.plan import REACH, SUM_NOISE, HiddenPlan
+from federated.hidden_trees.plan import SUM_NOISE, HiddenPlan
 from federated.hidden_trees.sides import below, leaves_of, sides_of
 from federated.hidden_trees.slopes import INDEX, UNIT_BITS, indices, opened, units_of, written
 from federated.hidden_trees.sums import (
     adjusted,
     leaf_values,
     noise_left,
-    scores_opened,
-    scores_told,
     sums_opened,
     sums_told,
 )
@@ -108,20 +106,6 @@ def test_sums_of_two_children_and_their_parent_are_brought_together() -> None:
         found.append(((before - each) / 1000).var())
     assert np.allclose(found, [noise_left(depth) for depth in range(3)], rtol=0.05)
     assert noise_left(4) < 0.64
-
-
-def test_scores_are_told_in_as_many_bits_as_agreed() -> None:
-    terms = plan(score_bits=6)
-    score = np.random.default_rng(4).uniform(-REACH, REACH - 0.3, 2000)
-    mine, theirs = shares(np.rint(score * 2.0**UNIT_BITS))
-    told = scores_told(terms, theirs)
-    assert told.max() < 1 << 6
-    found = scores_opened(terms, mine, told) * 2.0**-UNIT_BITS
-    off = np.abs(found - score)
-    off = np.minimum(off, 2 * REACH - off)  # what stands at the ring's end may pass it
-    assert off.max() <= 2.0 ** (4 - 6) / 2 + 2.0**-20
-    with pytest.raises(PeerError, match="another shape"):
-        scores_opened(terms, mine, told | np.uint16(1 << 6))
 
 
 def test_bits_of_a_row_follow_from_noise_and_plan() -> None:

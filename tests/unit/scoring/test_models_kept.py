@@ -155,13 +155,13 @@ def test_a_store_seals_keeps_the_first_and_finds_by_name_or_task(tmp_path: Path)
 def test_a_name_that_scores_nothing_is_told_what_is_kept_and_why_none_may_be(
     tmp_path: Path,
 ) -> None:
-    """Of a model of trees that tell nothing there is no folder at all."""
+    """Of a training with an offset there is no folder at all."""
     folder = tmp_path / "models"
 
     def refused() -> MisuseError:
         with pytest.raises(MisuseError, match="no model 'gone'") as found:
             receivers_part(folder, "gone")
-        assert "trees that tell nothing, and trainings with an offset" in found.value.hint
+        assert "trainings with an offset keep no model" in found.value.hint
         return found.value
 
     assert refused().message.endswith(f"none is kept in {folder}")

@@ -1,0 +1,117 @@
+"""A shared score rounded down to a step, for the label party alone: a circuit a row.
+
+A score less that of no tree is a whole number of units of 2^-16, shared modulo 2^20, so between -8
+and 8. The feature party has labels of its share by transfers and evaluates; the label party garbles
+an adder and has put its own share in. Of the sum's upper `score_bits` bits the feature party sends
+the colours of its labels, which tell it nothing: what a label stands for the label party knows.
+
+So the label party gets so many bits of a row, whatever it garbles, and nothing ends a run by what
+a circuit gave. An honest one gets the step that the score lies in: the same score, the same step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.hidden_trees.plan import RING_BITS, VALUE_BITS, score_step
+from federated.hidden_trees.slopes import UNIT_BITS
+from federated.trees.splitting.circuit import added
+from federated.trees.splitting.garbling import Evaluator, Garbler, coloured
+from federated.trees.splitting.label_side import labels_of
+from federated.trees.splitting.layout import check_nonce, public_labels
+from federated.trees.splitting.transfers import Gives, packed, unpacked
+
+__all__ = ["circuit", "coloured_by", "labels_of_rows", "margins", "numbers", "opened", "rows_of"]
+__all__ += ["share_bits", "units_of_leaf"]
+
+Bits = NDArray[np.uint8]
+Shares = NDArray[np.uint32]
+Words = NDArray[np.uint64]
+Whole = NDArray[np.int64]
+U32 = np.uint32
+
+_LOW = UNIT_BITS - VALUE_BITS
+"""Bits of a share in training below a unit."""
+
+
+def units_of_leaf(values: NDArray[np.float64]) -> Whole:
+    """Leaves' values in units of 2^-16."""
+    return np.rint(values * 2.0**VALUE_BITS).astype(np.int64)
+
+
+def numbers(share: Shares, *, leads: bool) -> Shares:
+    """A share of training, modulo 2^32 in units of 2^-27, as one modulo 2^20 in units of 2^-16.
+
+    The sum's low bits are 0, so both shares' are, or they add up to a unit: the label party, which
+    `leads`, adds it.
+    """
+    found = share >> U32(_LOW)
+    if leads:
+        found = found + (share & U32((1 << _LOW) - 1) != 0)
+    return np.asarray(found, U32)
+
+
+def share_bits(share: Shares) -> Bits:
+    """The feature party's choices, `uint8[20 * n]`: its shares bit by bit, least first."""
+    return _bits(share).reshape(-1)
+
+
+def rows_of(gives: Gives, at: slice, count: int) -> Gives:
+    """Transfers of some rows' shares, of those of `count` rows."""
+    return Gives(labels_of_rows(gives.rows, at, count), gives.delta)
+
+
+def labels_of_rows(labels: Words, at: slice, count: int) -> Words:
+    """The same of labels of choices `uint64[20 * count, 2]`."""
+    return np.ascontiguousarray(labels.reshape(RING_BITS, count, 2)[:, at]).reshape(-1, 2)
+
+
+def circuit(gives: Gives, share: Shares, score_bits: int, nonce: bytes) -> tuple[Words, Words]:
+    """The label party's gates, and the labels for 0 of what is told: `uint64[score_bits, n, 2]`.
+
+    Args:
+        gives: transfers of the feature party's `share_bits`, `20 * n` of them.
+        share: its own, `uint32[n]`, of which 20 bits count.
+        score_bits: the upper bits that are told.
+        nonce: that follows from these shares.
+    """
+    mine = labels_of(nonce, gives.delta, _bits(share), 0).reshape(RING_BITS, -1, 2)
+    garbler = Garbler(gives.delta, nonce)
+    total = added(garbler, gives.rows.reshape(mine.shape), mine)
+    return garbler.gates, total[RING_BITS - score_bits :]
+
+
+def coloured_by(labels: Words, gates: Words, score_bits: int, nonce: bytes) -> Bits:
+    """What the feature party sends: colours of what is told, packed.
+
+    labels: of its choices, `uint64[20 * n, 2]`. Raises `PeerError` for gates of another number.
+    """
+    check_nonce(nonce)
+    rows = labels.reshape(RING_BITS, -1, 2)
+    theirs = public_labels(nonce, RING_BITS * rows.shape[1], 0).reshape(rows.shape)
+    engine = Evaluator(gates, nonce)
+    total = added(engine, rows, theirs)
+    engine.end()
+    return packed(coloured(total[RING_BITS - score_bits :]))
+
+
+def opened(none: Words, colours: Bits) -> Whole:
+    """The number of each row's step, `int64[n]`: step 0 begins at the score of no tree.
+
+    none: labels for 0 of what is told. Raises `PeerError` for colours of another number.
+    """
+    bits = len(none)
+    told = unpacked(colours, none.shape[0] * none.shape[1]).reshape(bits, -1) ^ coloured(none)
+    found = (told.astype(np.int64) << np.arange(bits)[:, None]).sum(axis=0)
+    return np.asarray(np.where(found >> (bits - 1), found - (1 << bits), found))
+
+
+def margins(base: float, steps: Whole, score_bits: int) -> NDArray[np.float64]:
+    """Scores in log odds: the middle of each row's step, above that of no tree."""
+    return np.asarray(base + (steps + 0.5) * score_step(score_bits))
+
+
+def _bits(share: Shares) -> Bits:
+    places = np.arange(RING_BITS, dtype=U32)[:, None]
+    return (share[None] >> places & U32(1)).astype(np.uint8)

@@ -1,0 +1,174 @@
+"""The label party of a scoring by hidden trees: learns so many bits of each row's score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.hidden_trees.groups import inside_of, offered_values
+from federated.hidden_trees.messages import (
+    LeafValues,
+    RowChoices,
+    ScoreCircuit,
+    ScoresTold,
+    ScoringBegin,
+)
+from federated.hidden_trees.plan import MOST_SCORE_BITS, RING_BITS
+from federated.hidden_trees.rounding import circuit, opened
+from federated.hidden_trees.saved import HiddenLabelModel
+from federated.hidden_trees.score_rows import ScoreRows, name_of_transfers
+from federated.hidden_trees.sides import given_groups
+from federated.hidden_trees.states import Scoring
+from federated.sharing.chunks import coin_of
+from federated.sharing.kept import ValueKeys, batch_nonce
+from federated.sharing.messages import Points, Seeds
+from federated.sharing.seeds import BASE, delta_seeds
+from federated.sharing.transcript import Transcript
+from federated.trees.splitting.transfers import Gives
+from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn, encode
+from psi.vole_malicious import base_ot
+
+__all__ = ["HiddenScoreReceiver"]
+
+Bins = NDArray[np.uint16]
+Shares = NDArray[np.uint32]
+Whole = NDArray[np.int64]
+
+
+class HiddenScoreReceiver(Role[Whole]):
+    """Learns of each row the number of the step that its score lies in: `int64[rows]`.
+
+    Args:
+        context: of the session.
+        partner: whose splits the trees have.
+        model: the kept part.
+        bins: of each own column `uint16[rows]`, by the model's binning.
+        score_bits: of a row's score that are told, by the contract.
+
+    Raises:
+        MisuseError: arguments that do not fit together.
+    """
+
+    transitions: ClassVar[Mapping[tuple[type, type], str]] = {
+        (Scoring, ScoringBegin): "on_begin",
+        (Scoring, Seeds): "on_seeds",
+        (Scoring, RowChoices): "on_choices",
+        (Scoring, ScoresTold): "on_scores",
+    }
+
+    def __init__(
+        self,
+        context: Context,
+        partner: str,
+        model: HiddenLabelModel,
+        bins: Sequence[Bins],
+        score_bits: int,
+    ) -> None:
+        super().__init__(context)
+        columns = len(model.binning.columns)
+        if not bins or len(bins) != columns or len({len(own) for own in bins}) != 1:
+            raise MisuseError(f"{len(bins)} columns of bins for {columns} of a model")
+        if not 1 <= score_bits <= MOST_SCORE_BITS or partner == context.party:
+            raise MisuseError(f"score_bits = {score_bits} found, 1 to {MOST_SCORE_BITS}")
+        self._peer, self._model, self._bins, self._bits = partner, model, list(bins), score_bits
+        self._groups = model.groups
+        groups = int((self._groups.max(axis=1) + 1).sum())
+        self._rows = ScoreRows(len(bins[0]), groups)
+
+    def begin(self) -> Turn[Whole]:
+        """Wait for base transfers."""
+        about = self.context.session + self.context.step.encode()
+        return Turn(Scoring(transcript=Transcript.begin(self.context.random, about)), progress=0.0)
+
+    def on_begin(self, state: Scoring, sent: ScoringBegin, peer: str) -> Turn[Whole]:
+        """Look whether it is about these trees and rows; choose in the base transfers."""
+        state = self._heard(state, sent, peer)
+        if state.said:
+            raise PeerError("a scoring that has begun")
+        if sent.training != self._model.training:
+            raise PeerError("trees of another training")
+        if sent.rows != self._rows.rows:
+            raise PeerError(f"{sent.rows} rows at the partner, {self._rows.rows} here")
+        drawn = np.frombuffer(state.transcript.draw("delta", BASE // 8), np.uint8)
+        bits = np.unpackbits(drawn, bitorder="little")
+        bits[0] = 1  # the colour of labels
+        name, random = name_of_transfers(self.context, sent.rows), state.transcript.random("points")
+        points, keys = base_ot.choose(sent.point, (1 - bits).astype(np.uint8), name, random)
+        said = sent.point + points.tobytes()
+        state = replace(state, bits=bits, keys=keys, said=said)
+        return Turn(state, [(peer, Points(points, 1))])
+
+    def on_seeds(self, state: Scoring, sent: Seeds, peer: str) -> Turn[Whole]:
+        """All seeds but one a group."""
+        state = self._heard(state, sent, peer)
+        if not state.said or state.peer is not None:
+            raise PeerError("seeds that are not due")
+        name = name_of_transfers(self.context, self._rows.rows)
+        seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
+        coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
+        return Turn(replace(state, peer=ValueKeys(seeds.tobytes(), state.bits, coin)))
+
+    def on_choices(self, state: Scoring, sent: RowChoices, peer: str) -> Turn[Whole]:
+        """A chunk's values by leaves, or once these are told its circuit."""
+        state = self._heard(state, sent, peer)
+        if state.peer is None:
+            raise PeerError("choices that are not due")
+        if sent.number == state.valued < self._rows.chunks:
+            return self._values(state, state.peer, sent)
+        if sent.number == state.garbled < state.valued:
+            return self._circuit(state, state.peer, sent)
+        raise PeerError("choices of a chunk that is not due")
+
+    def _values(self, state: Scoring, keys: ValueKeys, sent: RowChoices) -> Turn[Whole]:
+        chunk = sent.number
+        offered, alone = self._offered(chunk)
+        gives = Gives.of(keys, sent.transfers, max(1, offered.size))
+        nonce = batch_nonce(state.transcript, f"leaves {chunk}", offered)
+        pads = gives.pads(0, offered.size, nonce, "leaves")
+        told, share = given_groups(offered, pads)
+        self.context.store.put("share", chunk, share + alone)
+        state = replace(state, valued=chunk + 1)
+        return Turn(state, [(self._peer, LeafValues(chunk, nonce, told.reshape(-1)))])
+
+    def _circuit(self, state: Scoring, keys: ValueKeys, sent: RowChoices) -> Turn[Whole]:
+        chunk = sent.number
+        share = self.context.store.get("share", chunk)
+        gives = Gives.of(keys, sent.transfers, RING_BITS * len(share))
+        nonce = batch_nonce(state.transcript, f"circuit {chunk}", share)
+        gates, none = circuit(gives, share, self._bits, nonce)
+        self.context.store.put("none", chunk, none)
+        state = replace(state, garbled=chunk + 1)
+        return Turn(state, [(self._peer, ScoreCircuit(chunk, nonce, gates))])
+
+    def on_scores(self, state: Scoring, sent: ScoresTold, peer: str) -> Turn[Whole]:
+        """A chunk's steps."""
+        state, store = self._heard(state, sent, peer), self.context.store
+        if sent.chunk != state.told or sent.chunk >= state.garbled:
+            raise PeerError("scores of a chunk that is not due")
+        store.put("steps", sent.chunk, opened(store.get("none", sent.chunk), sent.colours))
+        state, chunks = replace(state, told=sent.chunk + 1), self._rows.chunks
+        if state.told < chunks:
+            return Turn(state, progress=state.told / chunks)
+        steps = np.concatenate([store.get("steps", chunk) for chunk in range(chunks)])
+        return Turn(Done(), result=steps, progress=1.0)
+
+    def _offered(self, chunk: int) -> tuple[Shares, Shares]:
+        """Of each group what a row gets if it is within: `uint32[groups, n]`; and at once."""
+        bins = [own[self._rows.at(chunk)] for own in self._bins]
+        layout, alone = self._model.binning.layout, np.zeros(len(bins[0]), np.uint32)
+        found = [np.zeros((0, len(bins[0])), np.uint32)]
+        each = zip(self._model.splits, self._model.values, self._groups, strict=True)
+        for splits, values, groups in each:
+            offered, own = offered_values(values, inside_of(bins, layout, splits), groups)
+            found.append(offered)
+            alone += own
+        return np.concatenate(found), alone
+
+    def _heard(self, state: Scoring, sent: object, peer: str) -> Scoring:
+        if peer != self._peer:
+            raise PeerError("a message that only the other party of the scoring may send")
+        return replace(state, transcript=state.transcript.hear(encode(sent)))

@@ -1,0 +1,119 @@
+"""Shared scores rounded by a circuit, and leaves in groups: against numpy."""
+
+from __future__ import annotations
+
+import secrets
+
+import numpy as np
+import pytest
+
+from federated.hidden_trees.groups import first_leaves, groups_of, inside_of, offered_values
+from federated.hidden_trees.plan import REACH, RING_BITS, VALUE_BITS, score_step
+from federated.hidden_trees.rounding import (
+    circuit,
+    coloured_by,
+    labels_of_rows,
+    margins,
+    numbers,
+    opened,
+    rows_of,
+    share_bits,
+    units_of_leaf,
+)
+from federated.hidden_trees.slopes import UNIT_BITS
+from federated.trees.splitting.transfers import Gives
+from psi.protocol import PeerError
+from tests.unit.trees.world import World
+
+NONCE = b"n" * 32
+
+
+def transfers(bits: np.ndarray) -> tuple[Gives, np.ndarray]:
+    """What both sides of a transfer have: rows and Δ, and the rows of the choices."""
+    rng = np.random.default_rng(secrets.randbits(64))
+    rows = rng.integers(0, 1 << 64, (len(bits), 2), dtype=np.uint64)
+    delta = rng.integers(0, 1 << 64, 2, dtype=np.uint64) | np.array([1, 0], np.uint64)
+    return Gives(rows, delta), rows ^ np.where(bits[:, None] != 0, delta, np.uint64(0))
+
+
+def shared(units: np.ndarray, ring: int) -> tuple[np.ndarray, np.ndarray]:
+    one = np.random.default_rng(7).integers(0, 1 << ring, units.shape)
+    both = one, (units - one) & ((1 << ring) - 1)
+    return both[0].astype(np.uint32), both[1].astype(np.uint32)
+
+
+@pytest.mark.parametrize("bits", [1, 5, 12])
+def test_a_shared_score_is_rounded_down_to_its_step_exactly(bits: int) -> None:
+    rng = np.random.default_rng(bits)
+    units = rng.integers(-(1 << (RING_BITS - 1)), 1 << (RING_BITS - 1), 3000)
+    step = 1 << (RING_BITS - bits)
+    units[:4] = [0, -1, step - 1, -step]
+    one, two = shared(units, RING_BITS)
+    gives, labels = transfers(share_bits(two))
+    gates, none = circuit(gives, one, bits, NONCE)
+    found = opened(none, coloured_by(labels, gates, bits, NONCE))
+    assert np.array_equal(found, units // step)
+    score = units * 2.0**-VALUE_BITS
+    told = margins(0.5, found, bits) - 0.5
+    assert np.abs(told - score).max() <= score_step(bits) / 2
+
+
+def test_shares_of_a_training_keep_their_sum() -> None:
+    """Low bits are dropped at both sides; what they add up to is not."""
+    values = units_of_leaf(np.random.default_rng(1).uniform(-1, 1, 500))
+    one, two = shared(values << (UNIT_BITS - VALUE_BITS), 32)
+    one[:2], two[:2] = 0, (values[:2] << (UNIT_BITS - VALUE_BITS)) & 0xFFFFFFFF
+    total = numbers(one, leads=True) + numbers(two, leads=False)
+    assert np.array_equal(total & ((1 << RING_BITS) - 1), values & ((1 << RING_BITS) - 1))
+    assert (1 << RING_BITS) * 2.0**-VALUE_BITS == 2 * REACH
+
+
+def test_a_row_tells_its_bits_and_colours_nothing_else() -> None:
+    """Colours are coins to whoever lacks the labels for 0, also of one score."""
+    one, two = shared(np.zeros(4000, np.int64), RING_BITS)
+    gives, labels = transfers(share_bits(two))
+    gates, _ = circuit(gives, one, 5, NONCE)
+    colours = np.unpackbits(coloured_by(labels, gates, 5, NONCE))
+    assert len(colours) == 20_000
+    assert abs(colours.mean() - 0.5) < 6 * 0.5 / 20_000**0.5
+
+
+def test_chunks_of_transfers_are_those_of_their_rows() -> None:
+    one, two = shared(np.arange(100), RING_BITS)
+    gives, labels = transfers(share_bits(two))
+    at = slice(30, 70)
+    gates, none = circuit(rows_of(gives, at, 100), one[at], 12, NONCE)
+    found = opened(none, coloured_by(labels_of_rows(labels, at, 100), gates, 12, NONCE))
+    assert np.array_equal(found, np.arange(30, 70) >> (RING_BITS - 12))
+    with pytest.raises(PeerError, match="fewer gates"):
+        coloured_by(labels, gates, 12, NONCE)
+
+
+def test_leaves_that_a_party_does_not_tell_apart_are_one_group() -> None:
+    # the root is the partner's, and the right node of the second level
+    won = np.array([[True, False, True], [False, False, False], [False, True, False]])
+    groups = groups_of(won)
+    assert groups.tolist() == [[0, 0, 1, 2], [-1, -1, -1, -1], [0, 1, -1, -1]]
+    assert [first.tolist() for first in first_leaves(groups)] == [[0, 2, 3], [], [0, 1]]
+
+
+def test_groups_values_add_up_to_the_leaf_s() -> None:
+    world, rng = World.of(300, 4), np.random.default_rng(2)
+    depth = 3
+    won = rng.random(7) < 0.5
+    mine = np.where(won, -1, rng.integers(0, world.layout_a.candidates, 7))
+    theirs = np.where(won, rng.integers(0, world.layout_b.candidates, 7), -1)
+    values = units_of_leaf(rng.uniform(-1, 1, 1 << depth))
+    (groups,) = groups_of(won[None])
+    (first,) = first_leaves(groups[None])
+    inside, other = (
+        inside_of(bins, layout, splits)
+        for bins, layout, splits in (
+            (world.a, world.layout_a, mine),
+            (world.b, world.layout_b, theirs),
+        )
+    )
+    offered, alone = offered_values(values, inside, groups)
+    total = (offered * other[first]).sum(axis=0, dtype=np.uint32) + alone
+    leaf = (inside & other).argmax(axis=0)
+    assert np.array_equal(total.view(np.int32), values[leaf])
