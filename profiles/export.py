@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from federated.store.files import disk_failed
+from federated.readers.database_errors import reason
+from federated.readers.postgres_watch import patient, watch
 from profiles.copies import EXPORT, note_copy
 from profiles.dictionary import NOTE
+from profiles.duckdb_file import new_duckdb_file
 from profiles.spreadsheet import joined_lists, write_sheets
 from psi.protocol.errors import EnvironmentFailed, InputError, MisuseError
 
@@ -60,6 +62,7 @@ def export(out: Path, to: str, *, schema: str = "public", overwrite: bool = Fals
         path = Path(to)
         if path.exists() and not overwrite:
             raise MisuseError(f"{path} exists", hint="name another file, or --overwrite")
+        _check_closed(path)
         _to_duckdb(tables, path) if path.suffix == ".duckdb" else _to_workbook(tables, path)
         note_copy(out, EXPORT, path)
     else:
@@ -68,6 +71,16 @@ def export(out: Path, to: str, *, schema: str = "public", overwrite: bool = Fals
             "postgresql://HOST/DATABASE to copy to"
         )
     return [f"{name}: {table.num_rows:,} rows" for name, table in tables.items()]
+
+
+def _check_closed(path: Path) -> None:
+    """Refuse a file that a spreadsheet has open: whoever saves it there would undo the copy."""
+    marks = (f"~${path.name}", f".~lock.{path.name}#")
+    if open_by := next((mark for mark in marks if path.with_name(mark).exists()), ""):
+        raise MisuseError(
+            f"{path} is open in a spreadsheet ({open_by} is beside it)",
+            hint="close it there, or name another file; a mark that a crash left can be deleted",
+        )
 
 
 def _tables(out: Path) -> Iterator[tuple[str, pa.Table]]:
@@ -79,13 +92,7 @@ def _tables(out: Path) -> Iterator[tuple[str, pa.Table]]:
 
 
 def _to_duckdb(tables: dict[str, pa.Table], path: Path) -> None:
-    from federated.readers import duckdb_connection
-
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.unlink(missing_ok=True)
-        connection = duckdb_connection(beside)
-        beside.chmod(0o600)
+    with new_duckdb_file(path) as connection:
         for name, table in tables.items():
             connection.con.register("given", table)
             connection.raw_sql(f"CREATE TABLE {_quoted(name)} AS SELECT * FROM given")  # noqa: S608
@@ -93,12 +100,6 @@ def _to_duckdb(tables: dict[str, pa.Table], path: Path) -> None:
                 where = f"{_quoted(name)}.{_quoted(column)}"
                 connection.raw_sql(f"COMMENT ON COLUMN {where} IS {_text(note)}")
             connection.con.unregister("given")
-        connection.disconnect()
-        beside.replace(path)
-    except OSError as error:
-        raise disk_failed(f"cannot write {path}", error) from None
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _to_workbook(tables: dict[str, pa.Table], path: Path) -> None:
@@ -122,7 +123,9 @@ def _to_postgres(tables: dict[str, pa.Table], address: str, schema: str, overwri
             "a database needs the package psycopg", hint="pip install 'fedprofile[postgres]'"
         ) from None
     try:
-        with psycopg.connect(address, connect_timeout=10) as connection:
+        given: dict[str, Any] = dict(patient(address))
+        with psycopg.connect(address, **given) as connection:
+            watch(connection)
             for name, table in tables.items():
                 _copied(connection, f"{_quoted(schema)}.{_quoted(name)}", table, overwrite)
     except psycopg.errors.DuplicateTable:
@@ -131,7 +134,9 @@ def _to_postgres(tables: dict[str, pa.Table], address: str, schema: str, overwri
         ) from None
     except psycopg.Error as error:
         # an address may hold a password, and a message a cell
-        raise InputError(f"the database said {type(error).__name__}: nothing was written") from None
+        why, hint = reason(error)
+        said = why or f"the database said {type(error).__name__}"
+        raise InputError(f"{said}: nothing was written", hint=hint) from None
 
 
 def _copied(connection: Any, name: str, table: pa.Table, overwrite: bool) -> None:

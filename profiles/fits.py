@@ -16,14 +16,14 @@ import pyarrow.compute as pc
 
 from federated.readers.advice import quoted_name
 from federated.readers.canonical import is_text
+from federated.tables.category_names import names_missed
 from federated.tables.column_report import ColumnTaken
-from federated.tables.matrix import categorical
 from federated.tables.source import Source
 from profiles.job import Job
 from profiles.own_table import entity_column, managers_of, routed
 from profiles.routing import compared
 from profiles.specs import TargetSpec
-from psi.protocol.errors import FedprofileError, InputError
+from psi.protocol.errors import FedprofileError
 
 __all__ = ["unnamed_branches", "with_categories"]
 
@@ -34,21 +34,9 @@ def with_categories(
     """The same report, in which a category column says how many rows hold a name of the job's."""
     told: dict[str, list[str]] = {}
     for asked in job.categories:
-        if asked.partner != party or asked.category not in table.column_names:
-            continue
-        try:
-            values = categorical(table, asked.category).drop_null()
-        except InputError:
-            continue  # said by its role
-        inside = pc.is_in(values, value_set=pa.array(asked.categories, values.type))
-        held = int(pc.sum(inside).as_py() or 0)
-        if len(values) and 2 * held < len(values):
-            count = "none" if not held else f"{held:,}"
-            told.setdefault(asked.category, []).append(
-                f"{count} of {len(values):,} values are among the job's {len(asked.categories):,} "
-                "categories, all others count as (other): are they written alike, case and blanks "
-                "included?"
-            )
+        if asked.partner == party:
+            missed = names_missed(table, asked.category, asked.categories)
+            told.setdefault(asked.category, []).extend([missed] if missed else [])
     return [replace(one, wrong=(*one.wrong, *told.get(one.column, ()))) for one in found]
 
 

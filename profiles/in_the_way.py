@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from federated.approval.policy import ONE_PROCESS
 from federated.contract.few_rows import check_brought
 from federated.contract.terms import Contract
 from federated.steps.runner import facts_of
+from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
+from profiles.held_columns import check_held
 from profiles.job import Job
 from profiles.own_table import check_own
 from profiles.proposal import nameless_draft
@@ -18,15 +21,20 @@ from psi.protocol import FedprofileError
 __all__ = ["in_the_way"]
 
 
-def in_the_way(job: Job, party: PartySpec, source: Source) -> list[str]:
+def in_the_way(
+    job: Job, party: PartySpec, source: Source, frozen: Sequence[FrozenColumns] = ()
+) -> list[str]:
     """Why a job would end before this party signs, as far as its own tables show: a sentence each.
 
-    The same checks as in a job: those of every step, and of what the receiver's outputs need.
+    The same checks as in a job: those of every step, of what the receiver's outputs need, and of
+    what columns were taken for before (`frozen`).
     """
     contract, found = nameless_draft(job), list[str]()
-    for check in ("columns", "steps", "outputs"):
+    for check in ("held", "columns", "steps", "outputs"):
         try:
-            if check == "columns":
+            if check == "held":
+                check_held(job, [party.name], source, frozen)
+            elif check == "columns":
                 ONE_PROCESS.check_columns(contract, contract.party(party.name), source)
             elif check == "steps":
                 own = facts_of(contract.party(party.name), source, b"", contract)

@@ -7,6 +7,7 @@ party's officer reads.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -28,10 +29,12 @@ from federated.store.plain import to_plain
 from federated.tables.admitted import AdmittedTables
 from federated.tables.basis import Admission
 from federated.tables.column_report import ColumnTaken, columns_taken
+from federated.tables.frozen import FrozenColumns
 from federated.tables.source import FileSource, Source
 from profiles.at_branch import at_branch
 from profiles.exclusion.left_out import Reason
 from profiles.fits import unnamed_branches, with_categories
+from profiles.held_columns import check_held
 from profiles.job import Job
 from profiles.leaks import with_leaks
 from profiles.own_table import check_own, sieved
@@ -128,7 +131,9 @@ class Plan:
         }
 
 
-def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
+def planned(
+    job: Job, source: Source | None, rows: int = 0, frozen: Sequence[FrozenColumns] = ()
+) -> Plan:
     """What a job will tell whom, and what it costs, before anybody is asked.
 
     Args:
@@ -137,6 +142,7 @@ def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
             looked at.
         rows: what a table that is not looked at counts; 0: as many as the largest that is, or
             `ROWS` where none is.
+        frozen: what columns were taken for in the last run, to which the next will be held.
 
     Raises:
         FedprofileError: what the contract or a table does not allow.
@@ -148,6 +154,8 @@ def planned(job: Job, source: Source | None, rows: int = 0) -> Plan:
     own = None if job.receiver in elsewhere or lister.horizontal else seen
     if own is not None:
         check_own(lister, own)
+    if seen is not None:
+        check_held(job, (p.name for p in job.parties if p.name not in elsewhere), seen, frozen)
     contract = _with_facts(job, source, elsewhere, rows)
     contract, protocol, why = _completed(contract)
     taken = max((contract.party(name).rows for name in elsewhere), default=0)

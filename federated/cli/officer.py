@@ -312,6 +312,7 @@ def _described(entry: Any, place: Any) -> list[str]:
         "",
         f"What it asks of {request.me}",
         *(f"  {line}" for line in shown.asked),
+        *(f"  - {plain(line, 1000)}" for line in shown.missed),
         "",
         *shown.words,
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from federated.approval.decision import Request
 from federated.approval.policy_file import load_policy
 from federated.approval.series import series_lines
 from federated.approval.words import Waiting
@@ -14,6 +15,7 @@ from federated.node.row_bits import label_bits_of, row_bits_of
 from federated.releases.label_bits import LabelBits
 from federated.releases.row_bits import RowBits
 from federated.tables.bindings import TablesFile
+from federated.tables.category_names import names_missed
 from federated.tables.source import FileSource
 from psi.protocol import FedprofileError
 
@@ -39,7 +41,8 @@ class ProposalShown:
 
     `asked` are lines on this party's table and columns, `words` on the whole contract; `bits` what
     it tells of a row of this party's, None for nothing, `unknown` what this user cannot read of
-    that; `labels` what it tells partners of this party's labels; `series` what is left of the
+    that; `labels` what it tells partners of this party's labels; `missed` where this party's table
+    and the job pass each other by; `series` what is left of the
     rule's that approved it, or why none that matches did; `odd` texts that may be meant to deceive.
     """
 
@@ -49,6 +52,7 @@ class ProposalShown:
     bits: RowBits | None
     labels: tuple[LabelBits, ...]
     unknown: tuple[str, ...]
+    missed: tuple[str, ...]
     series: tuple[str, ...]
     keys: tuple[KeyShown, ...]
     odd: tuple[Odd, ...]
@@ -83,10 +87,26 @@ def proposal_shown(entry: Waiting, place: NodeHome) -> ProposalShown:
         bits=bits,
         labels=label_bits_of(request, place),
         unknown=tuple(unknown),
+        missed=tuple(_missed(request, place)),
         series=tuple(_series(entry, place)),
         keys=tuple(keys),
         odd=tuple(look_twice(contract)),
     )
+
+
+def _missed(request: Request, place: NodeHome) -> list[str]:
+    """Category columns of this party's that hold few of the contract's names."""
+    me, found = request.contract.party(request.me), list[str]()
+    for terms in request.contract.category:
+        if terms.partner == request.me:
+            try:
+                source = FileSource(TablesFile.load(place.tables))
+                table = source.load(me.table, [terms.category])
+            except (FedprofileError, OSError):  # this user cannot look; the node says what is amiss
+                continue
+            missed = names_missed(table, terms.category, terms.categories)
+            found += [f"{terms.category}: {missed}"] if missed else []
+    return list(dict.fromkeys(found))
 
 
 def _series(entry: Waiting, place: NodeHome) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import os
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from federated.readers.encodings import byte_order_mark, other_encoding, utf_8_a
 from federated.readers.header import header_below
 from federated.readers.scan import Scan, Scanner
 from federated.readers.sniff import open_text, unreadable
+from federated.readers.unchanged import Stamp, stamp_of, unchanged
 from psi.protocol.errors import InputError
 
 __all__ = ["CsvReader"]
@@ -109,7 +109,10 @@ class CsvReader(Reader):
                 with its line), another encoding, fewer rows than the file has.
         """
         del text
-        begun = _stamp(self._path)
+        with unchanged(self.where, self._path):
+            return self._read(columns)
+
+    def _read(self, columns: Sequence[str]) -> pa.Table:
         if missing := [name for name in columns if name not in self.columns()]:
             self._scan()  # lines above the header are the likelier cause, and are said with theirs
             self._below(columns, missing[0])
@@ -121,12 +124,7 @@ class CsvReader(Reader):
         scan = self._scan()
         if scan.records < 2:
             return pa.table({name: pa.array([], pa.string()) for name in columns})
-        try:
-            table = self._parsed(header, columns, scan)
-        except InputError:
-            self._check_same(begun)
-            raise
-        self._check_same(begun)
+        table = self._parsed(header, columns, scan)
         if table.num_rows != scan.records - 1:
             raise InputError(
                 f"{self.where}: {self._path.name}: {table.num_rows:,} of {scan.records - 1:,} rows "
@@ -134,14 +132,6 @@ class CsvReader(Reader):
                 hint="if it is still being written, wait; else export it again",
             )
         return table
-
-    def _check_same(self, begun: tuple[int, int, int]) -> None:
-        """Refuse a file that another took the place of, or that grew: its parts do not belong."""
-        if not self._path.exists() or _stamp(self._path) != begun:
-            raise InputError(
-                f"{self.where}: {self._path.name} has changed while it was read",
-                hint="wait until it is written, or bind a copy of it",
-            ) from None
 
     def _below(self, columns: Sequence[str], missing: str) -> None:
         """Refuse a file whose header stands below other lines of as many fields."""
@@ -190,7 +180,7 @@ class CsvReader(Reader):
 
     def _scan(self) -> Scan:
         """The file's records, checked. The same file is passed over once."""
-        found = _kept(self._path, _stamp(self._path), self._form, self)
+        found = _kept(self._path, stamp_of(self._path), self._form, self)
         name = self._path.name
         if found.open_line or found.broken_line:
             raise self._quote(found)
@@ -293,19 +283,14 @@ class CsvReader(Reader):
             raise unreadable(self.where, self._path, error) from None
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
-    found = os.stat(path)
-    return found.st_mtime_ns, found.st_size, found.st_ino
-
-
 @lru_cache(maxsize=64)
-def _whole(path: Path, stamp: tuple[int, int, int], form: CsvFormat) -> list[Scan]:
+def _whole(path: Path, stamp: Stamp, form: CsvFormat) -> list[Scan]:
     """A place for the scan of a file as it is now."""
     del path, stamp, form
     return []
 
 
-def _kept(path: Path, stamp: tuple[int, int, int], form: CsvFormat, reader: CsvReader) -> Scan:
+def _kept(path: Path, stamp: Stamp, form: CsvFormat, reader: CsvReader) -> Scan:
     place = _whole(path, stamp, form)
     if not place:
         scanner = reader._scanner()

@@ -14,7 +14,6 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -24,21 +23,21 @@ import pyarrow as pa
 
 from federated.readers.base import Reader
 from federated.readers.database_errors import reason
+from federated.readers.postgres_watch import PATIENCE, patient, watch, within
 from federated.readers.sniff import unreadable
 from federated.readers.stored import read_stored
 from psi.protocol.errors import InputError
 
-__all__ = ["DatabaseReader", "arrow_expression", "database_file", "duckdb_connection"]
+__all__ = [
+    "DatabaseReader",
+    "arrow_expression",
+    "database_file",
+    "duckdb_connection",
+    "server_connection",
+]
 
 
 _AS_TEXT = ("TIME WITH TIME ZONE", "INTERVAL", "BIT")
-LOCKED_FOR = 30
-"""Seconds that a table may be locked by somebody before it is an error."""
-_PATIENCE = {
-    "connect_timeout": 30, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6,
-    "tcp_user_timeout": 90_000,
-}  # fmt: skip
-"""What PostgreSQL's library is told, so that a server that is gone is an error after a while."""
 _SHOWN = 60
 """Letters of a type that an error shows: a nested one may be pages long."""
 
@@ -117,6 +116,23 @@ def _spill_folder() -> str:
 
     atexit.register(end)
     return folder
+
+
+def server_connection(url: str) -> Any:
+    """An Ibis connection to a database that is no file.
+
+    One to PostgreSQL waits for a lock for half a minute only, and for its server no longer than it
+    is there (`postgres_watch`); others wait as their drivers do.
+
+    Raises what the driver raises, with a password in its text perhaps.
+    """
+    import ibis
+
+    if urlsplit(url).scheme not in ("postgres", "postgresql"):
+        return ibis.connect(url)
+    found = within(2 * PATIENCE, lambda: ibis.connect(url, **patient(url)))
+    watch(found.con)
+    return found
 
 
 def arrow_expression(connection: Any, name: str, table: pa.Table) -> Any:
@@ -215,15 +231,7 @@ class DatabaseReader(Reader):
             if self._scheme == "duckdb":
                 path = database_file(self.where, self._url, self._base)
                 return duckdb_connection(path, read_only=True)
-            import ibis
-
-            if self._scheme not in ("postgres", "postgresql"):
-                return ibis.connect(self._url)
-            given = {key: n for key, n in _PATIENCE.items() if f"{key}=" not in self._url}
-            connection = ibis.connect(self._url, **given)
-            with suppress(Exception):  # a database that only speaks like PostgreSQL may have none
-                connection.raw_sql(f"SET lock_timeout = '{LOCKED_FOR}s'").close()
-            return connection
+            return server_connection(self._url)
         except InputError:
             raise
         except ImportError:

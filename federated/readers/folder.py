@@ -23,12 +23,14 @@ from federated.readers.canonical import is_text
 from federated.readers.csv_file import CsvReader
 from federated.readers.parquet_file import ParquetReader
 from federated.readers.sniff import is_parquet, no_file
+from federated.readers.unchanged import stamp_of
 from psi.identifiers.columns import as_text
 from psi.protocol.errors import FedprofileError, InputError
 
 __all__ = ["FolderReader"]
 
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
+_WRITTEN = "_SUCCESS"
 _EXACT = 2**53
 
 
@@ -39,6 +41,7 @@ class FolderReader(Reader):
         super().__init__(where)
         self._folder = folder
         self._parts = _parts(where, folder)
+        self._begun = [stamp_of(path) for path in self._parts]
         if not self._parts:
             raise InputError(f"{where}: {folder} has no parts: it is empty")
         kinds = [is_parquet(path) for path in self._parts]
@@ -75,8 +78,18 @@ class FolderReader(Reader):
         keys = list(self._keys[0])
         stored = [name for name in columns if name not in keys]
         parts = [self._part(place, stored, columns) for place in range(len(self._parts))]
+        self._check_same()
         done = [self._joined(name, parts, name in text) for name in columns]
         return pa.table(dict(zip(columns, done, strict=True)))
+
+    def _check_same(self) -> None:
+        """Refuse a folder in which parts came, went or were replaced while others were read."""
+        now = _parts(self.where, self._folder)
+        if now != self._parts or [stamp_of(path) for path in now] != self._begun:
+            raise InputError(
+                f"{self.where}: {self._folder.name} has changed while it was read",
+                hint="wait until it is written, or bind a copy of it",
+            )
 
     def _part(self, place: int, stored: list[str], columns: Sequence[str]) -> pa.Table:
         reader = self._readers[place]
@@ -145,11 +158,14 @@ class FolderReader(Reader):
 
 
 def _parts(where: str, folder: Path) -> list[Path]:
-    """All parts that are not empty: what is there and cannot be seen is an error, not fewer rows.
+    """All parts: what is there and cannot be seen is an error, not fewer rows.
+
+    A part of 0 bytes has no rows where `_SUCCESS` says that all are written, as Spark's and Hive's
+    may be; else it is a part that is not there yet, or was lost on a full disk.
 
     Raises:
         OSError: a folder that may not be listed, a link to nothing.
-        InputError: a link back to a folder above it; a pipe or the like.
+        InputError: a link back to a folder above it; a pipe or the like; a part of 0 bytes.
     """
     found: list[Path] = []
     for above, folders, names in os.walk(folder, onerror=_raised, followlinks=True):
@@ -165,7 +181,15 @@ def _parts(where: str, folder: Path) -> list[Path]:
             held = path.stat()
             if not stat.S_ISREG(held.st_mode):
                 raise no_file(where, path)
-            found += [path] if held.st_size else []
+            if held.st_size:
+                found.append(path)
+            elif not any((at / _WRITTEN).exists() for at in (folder, here)):
+                shown = path.relative_to(folder).as_posix()
+                raise InputError(
+                    f"{where}: {shown} in {folder.name} has 0 bytes",
+                    hint="it was cut off, or is not written yet: export it again, or delete it "
+                    f"where it has no rows; a file {_WRITTEN} in the folder says that all is there",
+                )
     return sorted(found)
 
 

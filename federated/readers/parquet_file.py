@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from federated.readers.base import Reader
 from federated.readers.sniff import unreadable
+from federated.readers.unchanged import unchanged
 from psi.protocol.errors import InputError
 
 __all__ = ["ParquetReader"]
@@ -47,17 +48,21 @@ class ParquetReader(Reader):
             if there.count(column) > 1:
                 found = f"{self._path.name} has {there.count(column)} columns {column!r}"
                 raise InputError(f"{self.where}: {found}", hint="give each a name of its own")
+        if not columns:
+            return pa.table({})
+        with unchanged(self.where, self._path):
+            return self.canonical(self._read(list(columns)))
+
+    def _read(self, columns: list[str]) -> pa.Table:
         try:
             with pq.ParquetFile(self._path) as file:
-                table = file.read(columns=list(columns), use_threads=True)
+                table = file.read(columns=columns, use_threads=True)
                 rows = file.metadata.num_rows
         except (pa.ArrowException, OSError) as error:
             raise self._unread(error) from None
-        if not columns:
-            return pa.table({})
         if table.num_rows != rows:
             raise self._damaged()
-        return self.canonical(table.select(list(columns)))
+        return table.select(columns)
 
     def _unread(self, error: Exception) -> InputError:
         """What the system said, or else that the bytes are none of Parquet's."""

@@ -25,11 +25,15 @@ class Engine(Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            if type(error).__module__.split(".")[0] not in _ENGINES:
+            from federated.readers.database_errors import reason
+
+            engine = type(error).__module__.split(".")[0]
+            if engine not in _ENGINES:
                 raise
+            why, hint = reason(error) if engine == "psycopg" else ("", "")
             raise InputError(
-                f"the tables cannot be worked through ({type(error).__name__})",
-                hint="fedprofile flows check says what is understood of them",
+                f"the tables cannot be worked through ({why or type(error).__name__})",
+                hint=hint or "fedprofile flows check says what is understood of them",
             ) from None
 
 

@@ -25,17 +25,23 @@ def plan(
             "100,000.",
         ),
     ] = 0,
+    accept_columns: Annotated[
+        bool,
+        typer.Option("--accept-columns", help="Plan for `run --accept-columns`."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say in plain words what each party will send and learn, and what it will cost.
 
     Nothing is sent and no key is made. With --tables the row counts are those of the tables, and
     what each column is taken for is said; the tables of parties elsewhere, or all without it, are
-    taken to have --rows rows of numbers. How long it takes is worked out from a
+    taken to have --rows rows of numbers. A column that is taken for something else than in the last
+    run ends it, as it would the run. How long it takes is worked out from a
     quarter of a second of the real kernels.
     """
     import json
 
+    from profiles.held_columns import frozen_beside
     from profiles.job import Job
     from profiles.plan import planned
     from profiles.plan_text import in_text
@@ -46,5 +52,6 @@ def plan(
         typer.echo(compiling(), err=True)
     spec = Job.load(job)
     source = open_tables(tables) if tables else None
-    found = planned(spec, source, rows)
+    held = [] if accept_columns else frozen_beside(job, tables)
+    found = planned(spec, source, rows, held)
     typer.echo(json.dumps(found.as_dict(), indent=1) if as_json else in_text(found))

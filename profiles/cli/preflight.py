@@ -39,6 +39,7 @@ def preflight(
     from federated.text import plain
     from profiles.cli.screen import column_bars
     from profiles.fits import unnamed_branches, with_categories
+    from profiles.held_columns import frozen_beside
     from profiles.in_the_way import in_the_way
     from profiles.job import AlignSpec, Job
     from profiles.leaks import with_leaks
@@ -81,7 +82,8 @@ def preflight(
                 minimum=align.minimum_overlap, largest=align.largest_set,
             )  # fmt: skip
         if not any(one.problem for one in taken):
-            report = replace(report, problems=(*report.problems, *in_the_way(spec, found, source)))
+            ways = in_the_way(spec, found, source, frozen_beside(job, tables))
+            report = replace(report, problems=(*report.problems, *ways))
         if found.name == spec.receiver:
             said = (f"{a}: {words}" for a, words in unnamed_branches(spec, source).items())
             report = replace(report, suggestions=(*report.suggestions, *said))

@@ -17,7 +17,13 @@ from typing import Any
 import pyarrow.dataset as pads
 
 from federated.readers.base import missing_column
-from federated.readers.database import arrow_expression, database_file, duckdb_connection
+from federated.readers.database import (
+    arrow_expression,
+    database_file,
+    duckdb_connection,
+    server_connection,
+)
+from federated.readers.database_errors import reason
 from federated.readers.settle import Declared
 from federated.readers.sniff import is_parquet
 from federated.tables.bindings import Table
@@ -129,8 +135,7 @@ def _opened(connection: Any, table: Table) -> Any:
         try:
             return connection.table(name, database=schema or None)
         except Exception as error:  # drivers raise types of their own, with rows in the text
-            found = f"cannot open table {table.table!r} ({type(error).__name__})"
-            raise InputError(f"{table.where}: {found}") from None
+            raise _failed(table, f"cannot open table {table.table!r}", error) from None
     path = table.location()
     under = "flows_" + re.sub(r"\W", "_", table.name)
     plain = path.is_file() and is_parquet(path) and not table.row_number
@@ -150,8 +155,6 @@ def _connect(tables: Mapping[str, Table], names: Iterable[str]) -> Any:
     import os
     from urllib.parse import quote
 
-    import ibis
-
     table = next(tables[name] for name in names if tables[name].connection)
 
     def value(match: re.Match[str]) -> str:
@@ -168,10 +171,13 @@ def _connect(tables: Mapping[str, Table], names: Iterable[str]) -> Any:
         if url.startswith("pyspark:"):  # of what Ibis fetches pandas 3 changes nothing
             message = "PySpark does not yet fully support pandas"
             warnings.filterwarnings("ignore", message, FutureWarning)
-        return ibis.connect(url)
+        return server_connection(url)
     except InputError:
         raise
     except Exception as error:  # the driver's text may hold the password
-        scheme = url.partition(":")[0]
-        found = f"cannot connect to {scheme} ({type(error).__name__})"
-        raise InputError(f"{table.where}: {found}") from None
+        raise _failed(table, f"cannot connect to {url.partition(':')[0]}", error) from None
+
+
+def _failed(table: Table, what: str, error: Exception) -> InputError:
+    why, hint = reason(error)
+    return InputError(f"{table.where}: {what} ({why or type(error).__name__})", hint=hint)

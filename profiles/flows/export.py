@@ -12,8 +12,10 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from federated.store.files import disk_failed
+from profiles.duckdb_file import new_duckdb_file
 from profiles.flows.engine import Engine
-from psi.protocol.errors import InputError, MisuseError
+from psi.protocol.errors import MisuseError
 
 __all__ = ["CHUNK", "batches", "write_duckdb", "write_parquet"]
 
@@ -46,6 +48,8 @@ def write_parquet(table: Any, path: Path, said: Mapping[str, str] | None = None)
     """Write an Ibis table, `CHUNK` rows at a time; the number of rows. `said`: kept in the schema.
 
     The file is the owner's alone to read, and stands under its name when it is whole.
+
+    Raises `EnvironmentFailed`: it cannot be written.
     """
     written, beside = 0, path.with_name(f".{path.name}.part")
     schema = table.schema().to_pyarrow()
@@ -57,7 +61,7 @@ def write_parquet(table: Any, path: Path, said: Mapping[str, str] | None = None)
                 written += batch.num_rows
         beside.replace(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise disk_failed(f"cannot write {path}", error) from None
     finally:
         beside.unlink(missing_ok=True)
     return written
@@ -68,26 +72,17 @@ def write_duckdb(tables: dict[str, Any], path: Path) -> None:
 
     Raises:
         MisuseError: the file is there already.
+        EnvironmentFailed: it cannot be written.
     """
-    from federated.readers import duckdb_connection
-
     if path.exists():
         raise MisuseError(f"{path} is there already", hint="remove it, or name another file")
-    beside = path.with_name(f".{path.name}.part")
-    beside.unlink(missing_ok=True)
-    connection = duckdb_connection(beside)
-    try:
-        beside.chmod(_PRIVATE)
+    with new_duckdb_file(path) as connection:
         for name, table in tables.items():
             connection.create_table(name, schema=table.schema())
             for batch in batches(table):
                 connection.con.register("batch", batch)
                 # the name is one of this module's callers, never a user's
                 connection.raw_sql(f'INSERT INTO "{name}" SELECT * FROM batch')  # noqa: S608
-        connection.disconnect()
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _reserve(path: Path) -> None:

@@ -287,9 +287,17 @@ def test_columns_that_changed_since_the_last_run_stop_the_next(small: Path) -> N
     (small / "job.toml").write_text(
         "\n".join(line for line in job_text.splitlines() if "bureau.loans" not in line)
     )
-    stopped = CliRunner().invoke(app, asked)
-    assert isinstance(stopped.exception, InputError), stopped.output
-    assert "'loans' was numbers, is categories" in str(stopped.exception)
-    assert "--accept-columns" in stopped.exception.hint
+    before = file.read_bytes()
+    for words in (asked, ["plan", job, "--tables", tables]):
+        stopped = CliRunner().invoke(app, words)
+        assert isinstance(stopped.exception, InputError), stopped.output
+        assert "'loans' was numbers, is categories" in str(stopped.exception)
+        assert "--accept-columns" in stopped.exception.hint
+    looked = CliRunner().invoke(app, ["preflight", job, "--tables", tables])
+    assert looked.exit_code == 4
+    assert "'loans' was numbers, is categories" in looked.output
+    planned = CliRunner().invoke(app, ["plan", job, "--tables", tables, "--accept-columns"])
+    assert planned.exit_code == 0, planned.output
+    assert file.read_bytes() == before
     assert CliRunner().invoke(app, [*asked, "--accept-columns"]).exit_code == 0
     assert CliRunner().invoke(app, asked).exit_code == 0

@@ -11,19 +11,27 @@ import re
 import resource
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import ibis
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.account import verify_ledger
+from federated.node.copies import backup, restore
+from federated.node.home import NodeHome
 from federated.session.routers import MemoryRouter
 from federated.session.session import Session
 from federated.store.files import check_room
 from federated.wire.hub_home import Invite, write_invite
 from profiles.cli import app
+from profiles.export import export
+from profiles.flows.export import write_duckdb, write_parquet
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerGone
 from tests.unit.test_session import Exchange
 
@@ -133,3 +141,83 @@ def test_an_invite_is_not_used_up_where_a_node_cannot_be_written(
     assert isinstance(found.exception, EnvironmentFailed)
     assert not used
     assert not (tmp_path / "node").exists()
+
+
+@pytest.fixture
+def run_out(tmp_path: Path) -> Path:
+    """A run's folder with a table of about 600 kB."""
+    rng = np.random.default_rng(1)
+    entity = [f"x{value}" for value in rng.integers(0, 10**12, size=20_000)]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    table = pa.table({"entity": entity, "score": rng.normal(size=len(entity))})
+    pq.write_table(table, folder / "profiles.parquet")
+    return folder
+
+
+def names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of zipfile
+@pytest.mark.parametrize("size", [0, 4096, 20_000, 300_000])
+@pytest.mark.parametrize("ending", ["duckdb", "xlsx"])
+def test_an_export_is_whole_or_not_there(
+    run_out: Path, tmp_path: Path, ending: str, size: int
+) -> None:
+    """DuckDB's own text came with a traceback, and its second file, full of rows, stayed."""
+    pytest.importorskip("xlsxwriter")
+    file, before = tmp_path / f"run.{ending}", names(tmp_path)
+    with full_after(size), pytest.raises(EnvironmentFailed) as met:
+        export(run_out, str(file))
+    assert re.search("File too large|No space left", met.value.message)
+    assert "make room" in met.value.hint
+    assert names(tmp_path) == before
+    export(run_out, str(file))
+    held = file.read_bytes()
+    with full_after(size), pytest.raises(EnvironmentFailed):
+        export(run_out, str(file), overwrite=True)
+    assert file.read_bytes() == held
+    assert names(tmp_path) == before | {file.name, "out/copies.json"}
+
+
+def test_a_duckdb_file_that_closing_could_not_end_is_not_taken_for_whole(
+    run_out: Path, tmp_path: Path
+) -> None:
+    """Rows fit into DuckDB's journal and not into its file: half of it was left, with exit 0."""
+    file = tmp_path / "run.duckdb"
+    export(run_out, str(file))
+    whole = file.stat().st_size
+    for size in range(whole - 300_000, whole, 60_000):
+        with full_after(size), pytest.raises(EnvironmentFailed):
+            export(run_out, str(tmp_path / "other.duckdb"))
+        assert names(tmp_path) == {"out", "out/profiles.parquet", "out/copies.json", file.name}
+
+
+@pytest.mark.parametrize("ending", ["duckdb", "parquet"])
+def test_flows_are_written_whole_or_not_at_all(tmp_path: Path, ending: str) -> None:
+    table = ibis.memtable(pa.table({"id": np.random.default_rng(2).normal(size=50_000)}))
+    file = tmp_path / f"flows.{ending}"
+    write: dict[str, Callable[[], object]] = {
+        "duckdb": lambda: write_duckdb({"f": table}, file),
+        "parquet": lambda: write_parquet(table, file),
+    }
+    with full_after(100_000), pytest.raises(EnvironmentFailed, match="File too large"):
+        write[ending]()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [0, 50, 5000, 200_000])
+def test_a_copy_of_a_node_is_whole_or_not_there(tmp_path: Path, size: int) -> None:
+    place = NodeHome.create(tmp_path / "node", "bureau", "hub:1")
+    (place.jobs / "big").mkdir(parents=True)
+    (place.jobs / "big" / "table-1").write_bytes(secrets.token_bytes(300_000))
+    copy, before = tmp_path / "copy.tar.gz", names(tmp_path)
+    with full_after(size), pytest.raises(EnvironmentFailed, match="File too large") as met:
+        backup(place.path, copy, "bureau", running=False)
+    assert "make room" in met.value.hint
+    assert names(tmp_path) == before
+    backup(place.path, copy, "bureau", running=False)
+    with full_after(size), pytest.raises(EnvironmentFailed, match="File too large"):
+        restore(copy, tmp_path / "new")
+    assert names(tmp_path) == before | {copy.name}

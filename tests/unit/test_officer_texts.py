@@ -21,6 +21,27 @@ from federated.store.plain import canonical, to_plain
 from psi.protocol import PeerError
 from tests.unit.test_officer import contract, desk, request
 
+TRADE = CategoryTerms(
+    partner="bureau",
+    category="trade",
+    categories=("retail",),
+    segment="segment",
+    amounts=(AmountTerms("balance", 0, 9),),
+    noise="laplace",
+    epsilon=100,
+    minimum_group=3,
+    key_bits=2048,
+)
+
+
+def with_trade(made: Contract) -> Contract:
+    """The same with a table by a category of the bureau's."""
+    made = replace(made, category=(TRADE,))
+    for name, column in (("bank", "balance"), ("bureau", "trade")):
+        mine = made.party(name)
+        made = made.with_party(replace(mine, measures=(*mine.measures, column)))
+    return made
+
 
 @pytest.mark.parametrize(
     "change",
@@ -87,22 +108,7 @@ def spoiled(value: Any, text: str) -> Iterator[Any]:
 
 
 def test_no_text_of_a_contract_may_hold_what_a_terminal_obeys(tmp_path: Path) -> None:
-    whole = contract(tmp_path)
-    category = CategoryTerms(
-        partner="bureau",
-        category="trade",
-        categories=("retail",),
-        segment="segment",
-        amounts=(AmountTerms("balance", 0, 9),),
-        noise="laplace",
-        epsilon=100,
-        minimum_group=3,
-        key_bits=2048,
-    )
-    whole = replace(whole, category=(category,))
-    for name, column in (("bank", "balance"), ("bureau", "trade")):
-        mine = whole.party(name)
-        whole = whole.with_party(replace(mine, measures=(*mine.measures, column)))
+    whole = with_trade(contract(tmp_path))
     assert Contract.from_bytes(whole.to_bytes()) == whole
     tried = list(spoiled(to_plain(whole), "a\x1b[2Jb"))
     assert len(tried) > 60
@@ -129,6 +135,29 @@ def test_names_with_markup_are_shown_as_they_are_and_pointed_out(tmp_path: Path)
     assert "column `id`: looks like markup" in twice
     assert shown.isascii()
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [("RETAIL", "none of 3 values are among the job's 1 categories"), ("retail", "")],
+)
+def test_an_officer_is_told_where_his_categories_are_written_otherwise(
+    tmp_path: Path, held: str, said: str
+) -> None:
+    """All rows counted as (other), and nobody but the analyst of another party was told why."""
+    (tmp_path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
+    (tmp_path / "tables.toml").write_text('[bureau.people]\npath = "people.csv"\n')
+    (tmp_path / "people.csv").write_text(f"id_no,trade\n1,{held}\n2,{held}\n3,\n4,{held}\n")
+    desk(tmp_path)
+    made = with_trade(contract(tmp_path))
+    Inbox(tmp_path / "desk").put(request(made), time.time() + 60)
+    shown = CliRunner().invoke(app, ["show", "0101", "--home", str(tmp_path)]).output
+    assert shown.count("categories, all others count as (other)") == bool(said)
+    assert said in shown
+    (tmp_path / "people.csv").unlink()  # or a user who may not read it
+    shown = CliRunner().invoke(app, ["show", "0101", "--home", str(tmp_path)]).output
+    assert "What it asks of bureau" in shown
+    assert "among the job's" not in shown
 
 
 def test_what_an_officer_reads(tmp_path: Path) -> None:

@@ -87,6 +87,21 @@ def test_a_workbook_has_a_sheet_a_table(out: Path, tmp_path: Path) -> None:
     assert 'name="targets"' in names
 
 
+@pytest.mark.parametrize("mark", ["~$run.xlsx", ".~lock.run.xlsx#"])
+def test_a_workbook_that_somebody_has_open_is_not_replaced(
+    out: Path, tmp_path: Path, mark: str
+) -> None:
+    """Saved there, it would have undone the copy without a word."""
+    file = tmp_path / "run.xlsx"
+    file.write_bytes(b"an earlier copy")
+    (tmp_path / mark).touch()
+    with pytest.raises(MisuseError, match=r"open in a spreadsheet"):
+        export(out, str(file), overwrite=True)
+    assert file.read_bytes() == b"an earlier copy"
+    (tmp_path / mark).unlink()
+    export(out, str(file), overwrite=True)
+
+
 @pytest.mark.postgres
 def test_a_database_has_all_tables_or_what_it_had(out: Path, cluster: str) -> None:
     psycopg = pytest.importorskip("psycopg")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from federated.readers import database
+from federated.readers import postgres_watch
 from federated.readers.database_errors import reason
 from federated.tables.bindings import Table, TablesFile
 from psi.protocol import InputError
@@ -88,7 +88,7 @@ def test_a_locked_table_ends_and_so_does_a_connection_that_is_cut(
     tmp_path: Path, cluster: str, server: Any, monkeypatch: pytest.MonkeyPatch, goes: bool
 ) -> None:
     """A table that somebody had locked held `plan` for ever, without a word."""
-    monkeypatch.setattr(database, "LOCKED_FOR", 20 if goes else 1)
+    monkeypatch.setattr(postgres_watch, "LOCKED_FOR", 20 if goes else 1)
     waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock'"
 
     def cut() -> None:

@@ -11,9 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
 
 from federated.readers.csv_file import CsvReader
+from federated.readers.folder import FolderReader
+from federated.readers.parquet_file import ParquetReader
 from federated.tables.bindings import TablesFile
 from psi.protocol import InputError
 from tests.sources import entry
@@ -177,3 +180,68 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     monkeypatch.setattr(CsvReader, "_parsed", changed)
     with pytest.raises(InputError, match=r"t\.csv has changed while it was read"):
         table.load()
+
+
+def test_a_parquet_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pq.write_table(ROWS, tmp_path / "t.parquet")
+    table, read = bound(tmp_path, 'path = "t.parquet"')["bank.t"], ParquetReader._read
+
+    def changed(self: ParquetReader, columns: list[str]) -> pa.Table:
+        found = read(self, columns)
+        pq.write_table(ROWS.slice(0, 5), tmp_path / "t.parquet")
+        return found
+
+    monkeypatch.setattr(ParquetReader, "_read", changed)
+    with pytest.raises(InputError, match=r"t\.parquet has changed while it was read"):
+        table.load()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: pa_csv.write_csv(ROWS, folder / "c.csv"),
+        lambda folder: (folder / "b.csv").unlink(),
+        lambda folder: pa_csv.write_csv(ROWS.slice(0, 3), folder / "a.csv"),
+    ],
+    ids=["one more", "one fewer", "another"],
+)
+def test_a_folder_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
+) -> None:
+    """Parts of two exports were one table."""
+    (tmp_path / "t").mkdir()
+    for name in "ab":
+        pa_csv.write_csv(ROWS, tmp_path / "t" / f"{name}.csv")
+    table, joined = bound(tmp_path, 'path = "t"')["bank.t"], FolderReader._part
+
+    def changed(self: FolderReader, place: int, *asked: Any) -> pa.Table:
+        found = joined(self, place, *asked)
+        if place == 1:
+            change(tmp_path / "t")
+        return found
+
+    monkeypatch.setattr(FolderReader, "_part", changed)
+    with pytest.raises(InputError, match="t has changed while it was read"):
+        table.load()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_part_of_no_bytes_is_told_unless_its_writer_says_that_all_is_there(
+    tmp_path: Path, ending: str
+) -> None:
+    """It was passed over: a copy that a full disk cut off lost its rows in silence."""
+    (tmp_path / "t").mkdir()
+    first = tmp_path / "t" / f"a.{ending}"
+    pa_csv.write_csv(ROWS, first) if ending == "csv" else pq.write_table(ROWS, first)
+    (tmp_path / "t" / "day=02").mkdir()
+    (tmp_path / "t" / "day=02" / f"b.{ending}").touch()
+    table = bound(tmp_path, 'path = "t"')["bank.t"]
+    with pytest.raises(InputError, match=rf"day=02/b\.{ending} in t has 0 bytes") as met:
+        table.load()
+    assert "_SUCCESS" in met.value.hint
+    for place in ("t", "t/day=02"):
+        (tmp_path / place / "_SUCCESS").touch()
+        assert table.load().num_rows == ROWS.num_rows
+        (tmp_path / place / "_SUCCESS").unlink()
