@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from federated.scoring.model_file import model_id
 from federated.steps.outcome import Boosted, Carded, Grown, HiddenGrown, Outcome, Trained
 from federated.store.files import write_atomic
 from federated.tables.encoding import Encoder
@@ -352,6 +353,11 @@ def _metrics(
     for card in trained:
         if isinstance(card, Carded):
             ended[card.terms.task] = ended.get(card.terms.task, {}) | card_metrics(card)
+    # what a [[score]] names, where parties have kept their parts
+    for each in (*trained, *(one.trained for one in federation.outcome.counted)):
+        terms = each.terms
+        if terms.task in ended and not isinstance(each, HiddenGrown) and not terms.offset:
+            ended[terms.task]["model"] = model_id(federation.contract.digest, terms.task)
     if ended:
         run["trainings"] = ended
     if federation.outcome.categories:

@@ -301,6 +301,8 @@ def _described(entry: Any, place: Any) -> list[str]:
     def when(seconds: float) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
+    from federated.keys.officers import load_officers
+
     request, contract = entry.request, entry.request.contract
     shown = proposal_shown(entry, place)
     lines = [
@@ -341,8 +343,11 @@ def _described(entry: Any, place: Any) -> list[str]:
     elif entry.word is None:
         lines.append(f"waits for an officer until {when(entry.ends)}:")
         lines.append(f"  fedprofile node rehearse {request.id} --home {place.path}")
-        lines.append(f"  fedprofile node approve {request.id} --home {place.path}")
-        lines.append(f"  fedprofile node deny {request.id} --why REASON --home {place.path}")
+        signed = " --key FILE" * bool(load_officers(place.path))
+        lines.append(f"  fedprofile node approve {request.id}{signed} --home {place.path}")
+        lines.append(
+            f"  fedprofile node deny {request.id} --why REASON{signed} --home {place.path}"
+        )
     return lines
 
 

@@ -45,7 +45,7 @@ def ask(
 def asks(
     folder: Asks, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
 ) -> None:
-    """List what was asked for: by whom, when, what has become of it, the last line of its log."""
+    """List what was asked for: by whom, when, what has become of it, its error or last words."""
     import json
     from datetime import UTC, datetime
 
@@ -64,7 +64,7 @@ def asks(
             str(one.said["asker"]),
             datetime.fromtimestamp(one.said["made"], UTC).strftime("%Y-%m-%d %H:%M"),
             str(one.state["state"]),
-            str(one.state["why"]) or _last_line(one.folder / "log"),
+            str(one.state["why"]) or _last_words(one.folder / "log"),
         )
         for one in found
     ]
@@ -164,20 +164,24 @@ def _start(one: Any, hub: Path, home: Any, passphrase_file: Path | None, *more: 
 def _ended(one: Any, code: int) -> None:
     from profiles.asks import share
 
-    why = "" if code == 0 else _last_line(one.folder / "log")
+    why = "" if code == 0 else _last_words(one.folder / "log")
     share(one.folder)
     one.becomes("done" if code == 0 else "failed", why, code)
     typer.echo(f"{one.id[:8]} has ended with code {code}")
 
 
-def _last_line(file: Path) -> str:
+def _last_words(file: Path) -> str:
+    """The error that a run ended with, or the last line of its log."""
     from federated.text import plain
 
     try:
         lines = file.read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    return plain(next((line for line in reversed(lines) if line.strip()), ""), 200)
+    said = [line for line in reversed(lines) if line.strip()]
+    return plain(
+        next((line for line in said if line.startswith("error: ")), "".join(said[:1])), 200
+    )
 
 
 def _interrupt() -> None:

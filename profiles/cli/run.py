@@ -272,8 +272,11 @@ def _waits(home: Path) -> Any:
     """Says on the screen that this party's own officer is to decide."""
 
     def tell(request: Any, why: str) -> None:
+        from federated.keys.officers import load_officers
+
+        key = " --key FILE" * bool(load_officers(home))
         typer.echo(f"proposal {request.id} {why}; there:", err=True)
         typer.echo(f"  fedprofile node show {request.id} --home {home}", err=True)
-        typer.echo(f"  fedprofile node approve {request.id} --home {home}", err=True)
+        typer.echo(f"  fedprofile node approve {request.id}{key} --home {home}", err=True)
 
     return tell

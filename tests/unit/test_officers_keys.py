@@ -110,11 +110,13 @@ def place(tmp_path: Path) -> Place:
 def test_a_word_is_a_signature_that_the_ledger_shows(place: Place) -> None:
     assert "nobody is listed" in place.node("officers")
     made = place.puts()
+    assert "--key" not in place.node("show", "0101")
     place.makes_key("ann")
     with pytest.raises(MisuseError, match="lists no officers"):
         place.with_key("approve", "0101", key="ann")
     place.lists("ann", read_out=read_card(place.folder / "ann.card.json").fingerprint)
     assert "ann" in place.node("officers")
+    assert " --key FILE --home" in place.node("show", "0101")
     with pytest.raises(MisuseError, match="sign with keys of their own"):
         place.node("approve", "0101")
     assert "is approved by ann" in place.with_key("approve", "0101", key="ann")

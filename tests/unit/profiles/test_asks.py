@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from federated.keys.officers import ANALYST, OfficerKey, OfficerList, Person
 from federated.keys.party_keys import PartyKeys
 from profiles.asks import asks_in, find_ask, put_ask, read_ask, share
+from profiles.cli import app
 from psi.protocol import InputError, JobError, MisuseError, Refused
 from tests.e2e.conftest import JOB
 
@@ -92,3 +94,11 @@ def test_the_group_reads_what_came_of_it(tmp_path: Path, asks: Path) -> None:
     assert made.state == {"state": "failed", "why": "bureau says no", "code": 6}
     assert (made.folder / "out").stat().st_mode & 0o777 == 0o750
     assert (made.folder / "out" / "report.html").stat().st_mode & 0o777 == 0o640
+
+
+def test_of_a_run_that_failed_its_error_is_shown(tmp_path: Path, asks: Path) -> None:
+    made = put_ask(asks, tmp_path / "job.toml", made_key(tmp_path, "ben"))
+    made.folder.mkdir()
+    (made.folder / "log").write_text("bank: contract\nerror: not released\nhint: ask\n")
+    shown = CliRunner().invoke(app, ["job", "asks", "--asks", str(asks)])
+    assert "error: not released" in shown.output

@@ -136,6 +136,10 @@ def test_the_same_rows_have_the_scores_of_the_training(
     trained: tuple[Path, JobResult], again: JobResult
 ) -> None:
     (folder, first), found = trained, again
+    ended = json.loads((folder / "out" / "metrics.json").read_text())["run"]["trainings"]
+    assert {task: one["model"] for task, one in ended.items()} == {
+        task: part(folder, task).id for task in ("grown", "fitted")
+    }, "what a [[score]] names"
     grown, fitted = found.federation.outcome.scored
     trained_by = {one.terms.task: one for one in first.federation.outcome.trained}
     model = trained_by["grown"]
