@@ -152,7 +152,7 @@ def listed(own: Floats, theirs: Floats, grid: ScoreGrid, length: int, noise: flo
         ListHearer(context("bank"), "bureau", questions(own, may, ends[0], grid)),
         ListTeller(context("bureau"), "bank", theirs, grid),
     )
-    told = pair.run()["bank"]
+    told = pair.run()["bank"] > 0
     took, size = time.process_time() - start, (counts.bytes + pair.bytes) / 1e6
     score = own + theirs
     exact, best = score >= ends[0], score >= np.sort(score)[-int(told.sum())]

@@ -30,6 +30,10 @@ OTHER = 2
 MOST_POINTS = 85
 """Of the label party's part: with the classes they fill 256 leaves."""
 MOST_STRIDE, MOST_WIDE = 1 << 20, 80
+_HALVES = (1, 2, 3, 5, 7, 10, 14, 21, 28, MOST_POINTS // 2)
+"""How many points the label party's part may have to each side of its middle."""
+_STRIDES = (1, *(of << n for n in range(20) for of in (2, 3) if of << n <= MOST_STRIDE))
+"""How many of the partner's steps its own may be: two to an octave."""
 _REACH = 4.0
 """Standard deviations that each part's points reach at least, to both sides of its middle."""
 
@@ -48,11 +52,15 @@ class ScoreGrid:
 
     @staticmethod
     def of(wide: int, own: Floats) -> ScoreGrid:
-        """For the label party's part of all rows."""
+        """For the label party's part of all rows.
+
+        The partner chooses its step, and is told `stride` and `points`: of each there are few, or
+        it would read how wide the other part lies to as many digits as it likes.
+        """
         reach = _REACH * float(own.std()) / 2.0 ** (wide / 2)
-        most = MOST_POINTS // 2
-        stride = min(MOST_STRIDE, max(1, math.ceil(reach / most)))
-        return ScoreGrid(wide, stride, 2 * min(most, math.ceil(reach / stride)) + 1)
+        stride = next((each for each in _STRIDES if each * _HALVES[-1] >= reach), MOST_STRIDE)
+        half = next((each for each in _HALVES if each * stride >= reach), _HALVES[-1])
+        return ScoreGrid(wide, stride, 2 * (half if stride == 1 else _HALVES[-1]) + 1)
 
     @property
     def step(self) -> float:
