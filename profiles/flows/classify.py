@@ -21,7 +21,7 @@ from profiles.flows.base import Base
 from profiles.flows.evidence import with_evidence
 from profiles.flows.rules import Rule
 from profiles.flows.taxonomy import Taxonomy
-from profiles.flows.values import plain_text
+from profiles.flows.values import BARE, plain_text
 
 __all__ = ["BACK_DAYS", "TOLD", "classify", "holding", "pairs_of", "ranked", "told", "with_pairs"]
 
@@ -29,6 +29,8 @@ BACK_DAYS = 30
 PAIRED = "pair of a reversal"
 _NONE, _PAIR = 1_000_000, 2_000_000
 _SHORT = ("text", "name")
+_BLOCK, _BLOCKS = 90, 20
+"""Patterns that are looked for together; how many such blocks there are, about, at most."""
 
 TOLD = ("type", "rule", "share", "known", "purpose", "version")
 """What typing adds to a row."""
@@ -121,9 +123,11 @@ def _looked_up(
     # kept before patterns are looked for: PostgreSQL writes the plain text out again a pattern
     looked = keep(distinct.mutate(plain=plain_text(distinct[column])), f"plain_{what}")
     pure = [rule for rule in rules if rule.only(what)]
-    first = {f"by_{what}": _least(pure, looked, lambda r: _patterns(r, what, looked.plain))}
+    apart = ibis.get_backend(said).name == "postgres"
+    first = {f"by_{what}": _first_by(pure, what, looked, apart)}
     parts = {
-        f"{what}_{r.rank}": _sided(r, looked) & _patterns(r, what, looked.plain) for r in mixed
+        f"{what}_{r.rank}": _sided(r, looked) & _patterns(r, what, looked.plain, apart)
+        for r in mixed
     }
     looked = keep(looked.select(at_on="on", at_text=column, **first, **parts), what)
     same = [rows[column] == looked.at_text, rows.on == looked.at_on]
@@ -139,6 +143,37 @@ def _on(rows: Any) -> Any:
     return (low + ibis.ifelse(rows.way == "in", 0, 1)).cast("int8")
 
 
+def _first_by(rules: Iterable[Rule], what: str, table: Any, apart: bool) -> Any:
+    """The rank of the first rule of patterns alone that holds for a value in `plain`.
+
+    A block of rules is tried only where one expression of all its patterns finds something: most
+    values meet one block, many none. A larger taxonomy has larger blocks, not more of them.
+    """
+    ordered = sorted(rules, key=lambda rule: rule.rank)
+    size = max(_BLOCK, sum(len(getattr(rule, what)) for rule in ordered) // _BLOCKS)
+    sides = []
+    for on, (kind, way) in enumerate(_SIDES):
+        blocks, full = list[list[Rule]](), size
+        for rule in ordered:
+            if rule.kind == kind and way in rule.ways:
+                if full >= size:
+                    blocks.append([])
+                    full = 0
+                blocks[-1].append(rule)
+                full += len(getattr(rule, what))
+        found = [_in_block(block, what, table.plain, apart) for block in blocks]
+        if found:
+            sides.append((table.on == on, ibis.coalesce(*found, _NONE)))
+    return ibis.cases(*sides, else_=_NONE) if sides else ibis.literal(_NONE)
+
+
+def _in_block(block: list[Rule], what: str, plain: Any, apart: bool) -> Any:
+    """The rank of the first rule of a block that holds, null where none does."""
+    some = _any_of((one for rule in block for one in getattr(rule, what)), plain, False)
+    first = ibis.cases(*((_patterns(r, what, plain, apart), r.rank) for r in block))
+    return ibis.ifelse(some, first, ibis.null("int64"))
+
+
 def _least(rules: Iterable[Rule], table: Any, condition: Callable[[Rule], Any]) -> Any:
     """The rank of the first rule that holds: rules of one kind and way are tried apart."""
     ordered = sorted(rules, key=lambda rule: rule.rank)
@@ -151,12 +186,25 @@ def _least(rules: Iterable[Rule], table: Any, condition: Callable[[Rule], Any]) 
     return ibis.cases(*sides, else_=_NONE) if sides else ibis.literal(_NONE)
 
 
-def _patterns(rule: Rule, what: str, plain: Any) -> Any:
+def _patterns(rule: Rule, what: str, plain: Any, apart: bool = False) -> Any:
     """Whether a plain text holds one of the rule's patterns and none of its exceptions."""
-    found = reduce(or_, (plain.contains(one) for one in getattr(rule, what) or ()))
-    for one in rule.without:
-        found = found & ~plain.contains(one)
-    return found
+    found = _any_of(getattr(rule, what), plain, apart)
+    if rule.bare and what == "text":
+        found = found & plain.re_search(BARE)
+    return found & ~_any_of(rule.without, plain, apart) if rule.without else found
+
+
+def _any_of(patterns: Iterable[str], plain: Any, apart: bool) -> Any:
+    """Whether one of the patterns is in a plain text.
+
+    One expression of all: queries stay short, and it is faster than one pattern after the other.
+    PostgreSQL keeps 32 compiled expressions and makes any other anew for each row, so there only
+    blocks have one, and their rules look for each pattern `apart`.
+    """
+    # what `needle` leaves has no marks, so nothing in a pattern means more than itself
+    if apart:
+        return reduce(or_, (plain.contains(one) for one in patterns))
+    return plain.re_search("|".join(dict.fromkeys(patterns)))
 
 
 def _sided(rule: Rule, table: Any) -> Any:

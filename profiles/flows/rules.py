@@ -1,8 +1,8 @@
 """A rule of the taxonomy: conditions that all hold, and its place in the order.
 
 Patterns are literals. One of Latin letters is whole words (`fee` is not in `coffee`), `fee*` the
-beginning of a word; one with Chinese characters may stand anywhere. All are compared in half width
-and lower case, marks as blanks.
+beginning of a word, `*fee` its end, `*chaoshi*` stands anywhere; one with Chinese characters does
+so by itself. All are compared in half width and lower case, marks as blanks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ PRIORITY = {"code": 10, "channel": 10, "mcc": 20, "text": 30, "name": 35, "rule"
 """Lower is tried first; a type says its own where it needs to."""
 _LISTS = ("text", "not", "name", "mcc", "code", "channel", "counterparty_kind", "order")
 _PAIRS = ("amount", "age", "days", "hours")
-_KNOWN = (*_LISTS, *_PAIRS, "id", "priority", "amounts", "month_end", "regular", "own", "share")
+_FLAGS = ("month_end", "bare")
+_KNOWN = (*_LISTS, *_PAIRS, *_FLAGS, "id", "priority", "amounts", "regular", "own", "share")
 _MARKS = "\t\n\r!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~，。、；：？！“”‘’（）【】《》·—…"
 
 
@@ -29,7 +30,8 @@ class Rule:
     """One rule. A condition that is None is not asked for.
 
     `mcc` are (low, high) of merchant codes; `amount`, `amounts` whole minor units; `age` years of
-    the account's owner; `days` of the month; `order` categories of standing orders; `regular` the
+    the account's owner; `bare` nothing but ways of paying and numbers in the text; `days` of the
+    month; `order` categories of standing orders; `regular` the
     months, at least, in which the same counterparty came; `own` "known" for an account here of the
     same entity, "name" for one elsewhere under its name; `share` how probable the type then is.
     """
@@ -54,6 +56,7 @@ class Rule:
     days: tuple[int, int] | None = None
     hours: tuple[int, int] | None = None
     month_end: bool | None = None
+    bare: bool = False
     regular: int | None = None
     own: str | None = None
     asked: tuple[str, ...] = field(default=())
@@ -76,11 +79,11 @@ def needle(pattern: str) -> str:
     """What is looked for in a plain text."""
     wide = {0xFF01 + i: 0x21 + i for i in range(94)} | {0x3000: 0x20}
     text = pattern.translate(wide).lower()
-    open_end = text.endswith("*")
+    ends = "" if text.startswith("*") else " ", "" if text.endswith("*") else " "
     text = " ".join(text.translate(dict.fromkeys(map(ord, _MARKS), " ")).split())
     if not text.isascii():
         return text
-    return f" {text}" if open_end else f" {text} "
+    return f"{ends[0]}{text}{ends[1]}"
 
 
 def rules_of(
@@ -88,12 +91,22 @@ def rules_of(
 ) -> tuple[Rule, ...]:
     """The rules of a type: its short forms, then its `rule` tables. Raises `JobError`."""
     found = []
+    named = entry.get("named", False)
+    if not isinstance(named, bool):
+        raise JobError(f"{where} named: true or false allowed")
+    for key in ("named", "bare"):
+        if key in entry and "text" not in entry:
+            raise JobError(f"{where} {key}: found without text, patterns of text needed")
+    if named and isinstance(entry["text"], list):
+        entry = {**entry, "name": [*entry.get("name", []), *entry["text"]]}
     for short in ("code", "channel", "mcc", "text", "name"):
         if short in entry:
             given = {"id": short, short: entry[short]}
             if short in ("text", "name"):
                 given["not"] = entry.get("not", [])
                 given["priority"] = entry.get("priority", PRIORITY[short])
+            if short == "text" and "bare" in entry:
+                given["bare"] = entry["bare"]
             found.append(_rule(where, code, ways, given, PRIORITY[short]))
     tables = entry.get("rule", [])
     if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
@@ -136,7 +149,13 @@ def _rule(
     for key in _PAIRS:
         if key in given:
             made[key] = _pair(at, key, given[key])
-    for key, kind in (("month_end", bool), ("regular", int), ("own", str), ("share", float)):
+    for key, kind in (
+        ("month_end", bool),
+        ("bare", bool),
+        ("regular", int),
+        ("own", str),
+        ("share", float),
+    ):
         if key in given:
             if not isinstance(given[key], kind):
                 raise JobError(f"{at} {key}: {kind.__name__} needed")
@@ -150,7 +169,9 @@ def _rule(
     priority = given.get("priority", priority)
     if not isinstance(priority, int) or not 1 <= priority <= 99:
         raise JobError(f"{at} priority: 1 to 99 allowed")
-    asked = tuple(key for key in made if key not in ("without", "share"))
+    asked = tuple(key for key in made if key not in ("without", "share", "bare"))
+    if made.get("bare") and "text" not in asked:
+        raise JobError(f"{at} bare: found without text, patterns of text needed")
     if not asked:
         raise JobError(f"{at}: a rule without a condition found")
     made |= {"type": code, "id": str(given["id"]), "ways": ways, "priority": priority}

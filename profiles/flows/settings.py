@@ -25,6 +25,7 @@ Signs, codes and encodings are declared here; nothing is coded. `docs/FLOWS.md` 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,6 +190,8 @@ def load_settings(path: str | Path) -> tuple[dict[str, Table], dict[str, FlowSet
 
 def _flow(name: str, file: Path, section: TomlSection, tables: Mapping[str, Any]) -> FlowSettings:
     currency = section.text("currency", "CNY")
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise section.fail("currency", currency, "three capital letters such as CNY (ISO 4217)")
     zone = _zone(section, "zone", section.text("zone", "Asia/Shanghai"))
     person_links = section.flag("person_links", False)
     taxonomy = tuple(file.parent / path for path in section.texts("taxonomy", []))
@@ -317,8 +320,9 @@ def _bound(
             continue
         value = section._data[key]
         if isinstance(value, dict):
-            fixed[key] = section.renames(key).get("is", "")
-            if not fixed[key]:
+            given = section.renames(key)
+            fixed[key] = given.get("is", "")
+            if list(given) != ["is"]:
                 raise section.fail(key, "such a table", '"COLUMN" or { is = "VALUE" }')
         elif isinstance(value, list) and key in _JOINED:
             joined[key] = section.texts(key)

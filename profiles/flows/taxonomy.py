@@ -26,7 +26,7 @@ _KINDS = ("C", "B", "G")
 _WAYS = ("in", "out", "both")
 _NEEDED = ("names", "way", "group", "match", "near")
 _FLAGS = ("product", "leak", "series", "seen", "reversal", "inside")
-_RULES = ("text", "not", "name", "mcc", "code", "channel", "priority", "rule")
+_RULES = ("text", "not", "bare", "name", "named", "mcc", "code", "channel", "priority", "rule")
 _KNOWN = (*_NEEDED, *_FLAGS, *_RULES, "iso", "known")
 _CODE = re.compile(r"[CBG]\.[a-z][a-z0-9_]{1,39}")
 _DEEPEST = 8
@@ -111,10 +111,12 @@ class Taxonomy:
             )
             version = str(data.pop("version"))
             _lay(part, data, raw)
+        groups = {kind: _groups(raw, kind) for kind in _KINDS}
         for layer in layers:
             for path, data in _chain(Path(layer)):
                 version += f"/{_version(path, data)}"
                 _lay(path.name, data, raw)
+                _check_groups(path.name, data, groups)
         return cls(version, raw)
 
     def __len__(self) -> int:
@@ -198,9 +200,15 @@ def _version(path: Path, data: dict[str, Any]) -> str:
 def _lay(file: str, data: Mapping[str, Any], raw: dict[str, dict[str, Any]]) -> None:
     """One layer over those below."""
     dropped = data.get("drop", [])
+    if not isinstance(dropped, list):
+        raise JobError(f"{file} drop: a list of types needed", hint='drop = ["C.lottery"]')
     for code in dropped:
         if code not in raw:
-            raise JobError(f"{file} drop: {code!r} found, a type of a layer below allowed")
+            close = get_close_matches(str(code), raw, n=1)
+            raise JobError(
+                f"{file} drop: {code!r} found, a type of a layer below allowed",
+                hint=f"did you mean {close[0]}?" if close else "",
+            )
         del raw[code]
     folded = {code.casefold() for code in raw}
     for kind, entries in data.items():
@@ -228,6 +236,24 @@ def _lay(file: str, data: Mapping[str, Any], raw: dict[str, dict[str, Any]]) -> 
             for key in _NEEDED if new else ():
                 if key not in entry:
                     raise JobError(f"{where} {key}: missing, a new type needs it")
+
+
+def _groups(raw: Mapping[str, Mapping[str, Any]], kind: str) -> list[str]:
+    return sorted({str(entry["group"]) for code, entry in raw.items() if code[0] == kind})
+
+
+def _check_groups(file: str, data: Mapping[str, Any], groups: Mapping[str, list[str]]) -> None:
+    """A layer's purpose groups are the wheel's: views and the map know no others."""
+    for kind in _KINDS:
+        for name, entry in data.get(kind, {}).items():
+            group = entry.get("group")
+            if isinstance(group, str) and group not in groups[kind]:
+                close = get_close_matches(group, groups[kind], n=1)
+                raise JobError(
+                    f"{file} [{kind}.{name}] group: {group!r} found,"
+                    f" {', '.join(groups[kind])} allowed",
+                    hint=f"did you mean {close[0]}?" if close else "",
+                )
 
 
 def _over(where: str, below: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,13 +301,19 @@ def _made(code: str, entry: Mapping[str, Any]) -> FlowType:
         chinese=names[1],
         way=way,
         group=group,
-        iso=str(entry.get("iso", "")),
+        iso=_iso(where, entry.get("iso", "")),
         known=one_of("known", "purpose", ("purpose", "mechanism")),
         match=strings("match", 3),
         near=strings("near", 2),
         rules=rules_of(where, code, ways, entry),
         **{flag: bool(entry.get(flag, False)) for flag in _FLAGS},
     )
+
+
+def _iso(where: str, value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch("([A-Z]{4})?", value):
+        raise JobError(f"{where} iso: {value!r} found, four capital letters allowed")
+    return value
 
 
 def _distinct(types: Iterable[FlowType]) -> None:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import ibis
 from ibis import Expr
 
-__all__ = ["add_day", "add_minor", "as_text", "is_whole", "plain_text"]
+__all__ = ["BARE", "add_day", "add_minor", "as_text", "is_whole", "plain_text"]
 
 # Ibis would write each step into the next, so that text grows with every use of a column. Engines
 # fuse steps by themselves.
@@ -30,6 +30,15 @@ _NARROW = "".join(chr(0x21 + i) for i in range(94)) + " "
 _ANY_WIDE = "[\uff01-\uff5e\u3000]"
 _BETWEEN = r"[\s!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~，。、；：？！“”‘’（）【】《》·—…]+"
 _OUTER = [form for blank in " \t\n\r\v\f" for form in (f"{blank}%", f"%{blank}")]
+_WAYS = (
+    "消费 快捷 支付 网上 线上 在线 网联 协议 银联 云闪付 闪付 扫码 扫 二维码 条码 刷卡 刷脸 "
+    "无卡 有卡 付款 付 交易 财付通 支付宝 微信 京东 抖音 钱包 平台 商户 商家 商品 手机 电子 "
+    "银行 跨行 本行 他行 境外 境内 订单 单号 编号 流水 购物 代扣 批扣 一网通 第三方 签约 免密 "
+    "认证 机构 特约 超网 网银 客户 自助 终端 机 卡 人民币 元 成功 款 支 pos upp upop cup card "
+    "purchase payment pay quick quickpass unionpay tn no id sn xiaofei gouwu shuaka"
+)
+BARE = f"^( |[a-z]*[0-9][a-z0-9]*|{'|'.join(_WAYS.split())})*$"
+"""A plain text that says nothing but a way of paying: no shop is named in it."""
 _CURRENCY = "[¥$€£￥]"
 _DIGITS = "^[0-9]{1,18}$"
 _AMOUNT = (

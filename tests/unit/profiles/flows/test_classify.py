@@ -98,6 +98,61 @@ def test_totals_and_shares_are_of_all_rows(typed: Any) -> None:
     assert told["purpose known, rows"] == pytest.approx(9 / 13)
 
 
+def test_a_shop_is_known_by_its_name_where_the_text_says_only_how_it_was_paid() -> None:
+    said = [
+        ("消费", "永辉超市股份有限公司", "C.groceries"),
+        ("", "国网四川省电力公司", "C.utilities"),
+        ("转账", "成都恒泰建材有限公司", "C.transfer_out"),  # a trade, not a shop
+        ("房租", "万达酒店管理有限公司", "C.rent_paid"),  # what the text says comes first
+        ("消费", "支付宝（中国）网络技术有限公司", "C.card_purchase"),
+    ]
+    rows = [row(i, -50, text=t, counterparty_name=n) for i, (t, n, _) in enumerate(said)]
+    assert [t for (t,) in rows_of(flows_of(rows).typed(), "type")] == [t for *_, t in said]
+
+
+def test_an_unknown_shop_stays_without_a_type() -> None:
+    said = [
+        ("消费", True),
+        ("POS消费 8812", True),
+        ("财付通-快捷支付 TX88", True),
+        ("扫二维码付款/", True),
+    ]
+    said += [("消费 望溪阁", False), ("PURCHASE BLUEBARN", False), ("快捷支付-某某堂", False)]
+    rows = [row(i, -5, text=t) for i, (t, _) in enumerate(said)]
+    types = [t for (t,) in rows_of(flows_of(rows).typed(), "type")]
+    assert types == ["C.card_purchase" if bare else "" for _, bare in said]
+
+
+def test_the_first_rule_decides_across_blocks_of_patterns(tmp_path: Path) -> None:
+    few = "".join(
+        f"""
+[C.t{i}]
+names = ["T{i}", "型{i}"]
+way = "out"
+group = "spending"
+priority = 1
+text = ["mark{i}", "shared", {", ".join(f'"w{i}x{j}"' for j in range(50))}]
+not = ["never{i}"]
+match = ["MARK{i}", "MARK{i} A", "MARK{i} B"]
+near = ["MARKED", "MARKER"]
+"""
+        for i in range(5)
+    )
+    layer = tmp_path / "many.toml"
+    layer.write_text(f'version = "many"\n{few}', "utf-8")
+    texts = ["mark4", "mark3 mark1", "shared", "shared never0", "shared never0 never1", "w4x49"]
+    rows = [row(i, -5, text=t) for i, t in enumerate(texts)]
+    typed = flows_of(rows, taxonomy=(layer,)).typed()
+    found = [t for (t,) in rows_of(typed, "type")]
+    assert found == ["C.t4", "C.t1", "C.t0", "C.t1", "C.t2", "C.t4"]
+
+
+def test_no_mark_is_left_in_a_pattern_so_that_alternatives_are_literals() -> None:
+    marks = "".join(chr(i) for i in range(33, 127) if not chr(i).isalnum())
+    assert needle(f"a{marks}b") == " a b "
+    assert needle(f"甲{marks}乙") == "甲 乙"
+
+
 def test_untyped_texts_are_shown_where_five_entities_have_them() -> None:
     rows = [row(i, -10, account=f"A{i}", text="parkng p2") for i in range(5)]
     rows += [row(i, -99, account=f"A{i % 4}", text="mr smith") for i in range(10, 20)]

@@ -24,6 +24,7 @@ from profiles.flows.leaks import leaks, unattributed
 from profiles.flows.map import by_month, flow_map
 from profiles.flows.settings import Bound, Terms
 from profiles.flows.summary import type_table
+from profiles.flows.taxonomy import Taxonomy
 from profiles.label_tasks import assets_of
 from profiles.labels import churn
 from profiles.views.frame import LOOKED_AT
@@ -141,6 +142,28 @@ def test_postgresql_says_the_same(
 ) -> None:
     connection = ibis.postgres.connect(host=cluster, user="postgres", database="postgres")
     same(answers(bank(connection.create_table, connection, tmp_path)), here)
+
+
+@pytest.mark.postgres
+def test_postgresql_types_the_wheels_own_texts_the_same(cluster: str) -> None:
+    texts = [(one, text) for one in Taxonomy.load() for text in (*one.match, *one.near)]
+    given = pa.table({
+        "id": [f"{i:04d}" for i in range(len(texts))],
+        "account": [one.kind for one, _ in texts],
+        "time": [CUT] * len(texts),
+        "amount": [1.0 if one.way == "in" else -1.0 for one, _ in texts],
+        "text": [text for _, text in texts],
+        "counterparty_name": [text[::-1] if i % 2 else text for i, (_, text) in enumerate(texts)],
+    })  # fmt: skip
+    accounts = pa.table({name: ["C", "B", "G"] for name in ("account", "entity", "kind")})
+    there = ibis.postgres.connect(host=cluster, user="postgres", database="postgres")
+
+    def rules(put: Callable[[str, pa.Table], Any]) -> list[dict[str, Any]]:
+        flows = Flows.of(put("texts", given), accounts=put("holders", accounts))
+        rows: list[dict[str, Any]] = flows.kept("id", "type", "rule").to_pyarrow().to_pylist()
+        return sorted(rows, key=lambda row: str(row["id"]))
+
+    assert rules(there.create_table) == rules(partial(arrow_expression, duckdb_connection()))
 
 
 @pytest.mark.spark
