@@ -114,11 +114,11 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
 
     def on_begin(self, state: Linking, sent: HiddenBegin, peer: str) -> Turn[HiddenFeature]:
         """Check terms, rows and columns; tell the own columns' cells."""
-        return self._agreed(self._heard(state, sent, peer), sent, self._theirs(sent.layout))
+        return self._agreed(self._heard(state, peer), sent, self._theirs(sent.layout))
 
     def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[HiddenFeature]:
         """All seeds but one a group."""
-        return self._hiding(self._heard(state, sent, peer), sent)
+        return self._hiding(self._heard(state, peer), sent)
 
     # a tree begins and ends
 
@@ -129,33 +129,36 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
     def _begin_tree(self, state: Hiding) -> Turn[HiddenFeature]:
         """Choose by the own shares of scores."""
         tree = self._tree(state)
-        bits = indices(self.context.store.get("score", tree & 1))
-        chosen = RowChoices(tree, self._picked(state, "grid", f"grid {tree}", bits))
+        score = self.context.store.get("score", tree & 1)
+        chosen = []
+        for piece in range(self._pieces):
+            bits, name = indices(score[self._piece(piece)]), f"grid {tree} {piece}"
+            sent = RowChoices(tree, self._picked(state, f"grid-{piece}", name, bits))
+            chosen.append((self._peer, sent))
         state = replace(self._now_waits(state, "tables"), heard=0)
-        return Turn(state, [(self._peer, chosen)], progress=self._done(state))
+        return Turn(state, chosen, progress=self._done(state))
 
     def on_tables(self, state: Hiding, sent: RowTables, peer: str) -> Turn[HiddenFeature]:
-        """Own shares of a chunk's slopes and curvatures; after the last one the first level."""
-        state = self._heard(state, sent, peer)
+        """Own shares of a piece's slopes and curvatures; after the last one the first level."""
+        state = self._heard(state, peer)
         self._due(state, "tables")
         tree, store = self._tree(state), self.context.store
-        if sent.tree != tree or sent.chunk != state.heard:
-            raise PeerError("tables of a tree or a chunk that is not due")
-        low, high = self._range(sent.chunk)
-        keys = self._picks(state, "grid").pads(INDEX * low, INDEX * high, sent.nonce, "grid")
-        score = store.get("score", tree & 1)[low:high]
-        found = opened(score, sent.entries, keys.reshape(-1, INDEX, 2), sent.nonce)
-        store.put("looked-up", sent.chunk, found)
+        if sent.tree != tree or sent.piece != state.heard:
+            raise PeerError("tables of a tree or of rows that are not due")
+        score = store.get("score", tree & 1)[self._piece(sent.piece)]
+        picks = self._picks(state, f"grid-{sent.piece}")
+        keys = picks.pads(0, INDEX * len(score), sent.nonce, "grid").reshape(-1, INDEX, 2)
+        store.put("looked-up", sent.piece, opened(score, sent.entries, keys, sent.nonce))
         state = replace(state, heard=state.heard + 1)
-        if state.heard < self._chunks:
+        if state.heard < self._pieces:
             return Turn(state)
-        parts = [store.get("looked-up", chunk) for chunk in range(self._chunks)]
+        parts = [store.get("looked-up", piece) for piece in range(self._pieces)]
         store.put("weights", 0, np.concatenate(parts)[:, None])
         return self._begin_level(state)
 
     def on_leaf_values(self, state: Hiding, sent: LeafValues, peer: str) -> Turn[HiddenFeature]:
         """Own shares of the scores after a tree; after the last one they are told in steps."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "values")
         tree, store = self._tree(state), self.context.store
         if sent.number != tree:
@@ -173,7 +176,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
 
     def on_score_circuit(self, state: Hiding, sent: ScoreCircuit, peer: str) -> Turn[HiddenFeature]:
         """Tell the steps of a chunk's scores, in colours; after the last chunk there is no more."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "circuits")
         if sent.chunk != state.heard:
             raise PeerError("a circuit of a chunk that is not due")
@@ -217,14 +220,14 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
 
     def on_lanes(self, state: Hiding, sent: Lanes, peer: str) -> Turn[HiddenFeature]:
         """Add a chunk of the label party's weights up by own bins."""
-        state = self._lanes_taken(self._heard(state, sent, peer), sent)
+        state = self._lanes_taken(self._heard(state, peer), sent)
         if state.heard == self._chunks:
             state = replace(self._now_waits(state, "asked"), heard=0)
         return Turn(state)
 
     def on_split_ask(self, state: Hiding, sent: SplitAsk, peer: str) -> Turn[HiddenFeature]:
         """Begin to look for the best split of each node; noise on the label party's candidates."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "asked")
         g, h = self._opened(state)
         first, level = self._first_candidates(state), self._shape(state)
@@ -238,7 +241,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
 
     def on_split_tables(self, state: Hiding, sent: SplitTables, peer: str) -> Turn[HiddenFeature]:
         """Look scores up."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "split tables")
         own = heard_of(self._bins, self._layout, self._least)
         kept = np.concatenate([own, np.ones(state.layout.candidates, np.bool_)])
@@ -247,7 +250,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
 
     def on_circuit(self, state: Hiding, sent: HiddenCircuit, peer: str) -> Turn[HiddenFeature]:
         """Own splits that have won; hand labels back, and choose by their sides."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "circuit")
         first = self._first_candidates(state)
         labels, own = self._finder(state).decide_both(self._shape(state), sent, first)
@@ -258,7 +261,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
 
     def on_moved(self, state: Hiding, sent: Moved, peer: str) -> Turn[HiddenFeature]:
         """The next level's weights, and what goes right in the label party's nodes."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "moved")
         if sent.level != state.level:
             raise PeerError("a message of a level that is not due")

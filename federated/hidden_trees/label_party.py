@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +126,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
 
     def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[HiddenLabel]:
         """All seeds but one a group."""
-        return self._hiding(self._heard(state, sent, peer), sent)
+        return self._hiding(self._heard(state, peer), sent)
 
     # a tree begins and ends
 
@@ -137,7 +137,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
 
     def on_row_choices(self, state: Hiding, sent: RowChoices, peer: str) -> Turn[HiddenLabel]:
         """Tables of slopes by the partner's shares of scores, or values of its leaves."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         if sent.number != self._tree(state):
             raise PeerError("choices of a tree that is not due")
         if sent.number == self._plan.trees:
@@ -146,25 +146,33 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             self._due(state, "leaves")
             return self._leaf_values(state, sent)
         self._due(state, "places")
-        store, tree = self.context.store, sent.number
-        score = store.get("score", tree & 1)
-        used = self._labels.grown_on(state, tree)
-        rest = np.frombuffer(state.transcript.draw(f"rest {tree}", 8 * self._rows), "<u4")
-        weights = rest.astype(U32).reshape(self._rows, 2)
-        gives = self._gives(state, sent.transfers, INDEX * self._rows)
-        messages = []
-        for chunk in range(self._chunks):
-            low, high = self._range(chunk)
-            at = slice(low, high)
-            nonce = self._nonce(state, f"tables {tree} {chunk}", score[at], used[at])
-            keys = gives.pads(INDEX * low, INDEX * high, nonce, "grid")
-            keys = keys.reshape(-1, INDEX, 2, 2)
-            entries = written(score[at], used[at], weights[at], keys, nonce)
-            messages.append((peer, RowTables(tree, chunk, nonce, entries.reshape(-1))))
-        positive = (used & (self._labels.y == 1)).astype(U32) << U32(SLOPE_BITS)
-        weights[:, 0] -= positive
+        return self._tables(state, sent)
+
+    def _tables(self, state: Hiding, sent: RowChoices) -> Turn[HiddenLabel]:
+        """Of a piece of the rows; after the last one the own weights are whole, and go out."""
+        store, tree, piece = self.context.store, sent.number, state.heard
+        at = self._piece(piece)
+        score = store.get("score", tree & 1)[at]
+        used = self._labels.grown_on(state, tree)[at]
+        drawn = state.transcript.draw(f"rest {tree} {piece}", 8 * len(score))
+        rest = np.frombuffer(drawn, "<u4").astype(U32).reshape(-1, 2)
+        gives = self._gives(state, sent.transfers, INDEX * len(score))
+        nonce = self._nonce(state, f"tables {tree} {piece}", score, used)
+        keys = gives.pads(0, INDEX * len(score), nonce, "grid").reshape(-1, INDEX, 2, 2)
+        entries = written(score, used, rest, keys, nonce)
+        told: list[tuple[str, Any]] = [
+            (self._peer, RowTables(tree, piece, nonce, entries.reshape(-1)))
+        ]
+        store.put("rest", piece, rest)
+        state = replace(state, heard=piece + 1)
+        if state.heard < self._pieces:
+            return Turn(state, told)
+        weights = np.concatenate([store.get("rest", each) for each in range(self._pieces)])
+        ones = self._labels.grown_on(state, tree) & (self._labels.y == 1)
+        weights[:, 0] -= ones.astype(U32) << U32(SLOPE_BITS)
         store.put("weights", 0, weights[:, None])
-        return Turn(replace(self._now_waits(state, "lanes"), heard=0), messages)
+        state = replace(self._now_waits(state, "lanes"), heard=0)
+        return Turn(state, [*told, *self._lanes_now(state)])
 
     def _leaf_values(self, state: Hiding, sent: RowChoices) -> Turn[HiddenLabel]:
         """Each row's value goes into both shares of its score."""
@@ -180,9 +188,8 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         told, share = given_groups(offered, gives.pads(0, offered.size, nonce, "leaves"))
         store.put("score", (tree + 1) & 1, store.get("score", tree & 1) + share + alone)
         last = tree + 1 == self._plan.trees
-        state = self._now_waits(
-            replace(state, level=state.level + 1), "roundings" if last else "places"
-        )
+        state = replace(state, level=state.level + 1, heard=0)
+        state = self._now_waits(state, "roundings" if last else "places")
         message = LeafValues(tree, nonce, told.reshape(-1))
         return Turn(state, [(self._peer, message)], progress=self._done(state))
 
@@ -190,14 +197,14 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
 
     def on_lanes(self, state: Hiding, sent: Lanes, peer: str) -> Turn[HiddenLabel]:
         """Add a chunk of the partner's weights up by own bins."""
-        state = self._lanes_taken(self._heard(state, sent, peer), sent)
+        state = self._lanes_taken(self._heard(state, peer), sent)
         if state.heard == self._chunks:
             state = replace(self._now_waits(state, "sums"), heard=0)
         return Turn(state)
 
     def on_node_sums(self, state: Hiding, sent: NodeSums, peer: str) -> Turn[HiddenLabel]:
         """Nodes' sums under both parties' noise: look for splits, or what leaves are worth."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "sums")
         if sent.number != state.level:
             raise PeerError("sums of a level that is not due")
@@ -211,13 +218,11 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             values = leaf_values(self._plan, sums)
             self.context.store.put("values", self._tree(state), units_of_leaf(values))
             return Turn(self._now_waits(state, "leaves"))
-        messages = self._lanes(state)
         g, h = self._opened(state)
         # the own ones too: the partner says which of them may win, and can bar all others
         g, totals = self._labels.candidates(state, g), self._of_nodes(state, sums)
         ask = self._finder(state).ask(state.transcript, self._shape(state), g, h, totals)
-        sent_now = [(peer, each) for each in (*messages, ask)]
-        return Turn(self._now_waits(state, "answer"), sent_now, progress=self._done(state))
+        return Turn(self._now_waits(state, "answer"), [(peer, ask)], progress=self._done(state))
 
     def _of_nodes(self, state: Hiding, sums: NDArray[np.int64]) -> Totals:
         """What the search needs of each node, by its noisy sums; H lets guess its rows."""
@@ -227,14 +232,14 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
 
     def on_split_answer(self, state: Hiding, sent: SplitAnswer, peer: str) -> Turn[HiddenLabel]:
         """Tables of the nodes' constants."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "answer")
         told = self._finder(state).tables(state.transcript, self._shape(state), sent)
         return Turn(self._now_waits(state, "picks"), [(peer, told)])
 
     def on_split_picks(self, state: Hiding, sent: SplitPicks, peer: str) -> Turn[HiddenLabel]:
         """The circuit that compares scores."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "picks")
         first = self._first_candidates(state)
         told = self._finder(state).garble_both(state.transcript, self._shape(state), sent, first)
@@ -242,7 +247,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
 
     def on_won(self, state: Hiding, sent: HiddenWon, peer: str) -> Turn[HiddenLabel]:
         """Own splits; what goes to the right in the partner's nodes, and choose in the own."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "won")
         if sent.level != state.level:
             raise PeerError("a message of a level that is not due")
@@ -266,7 +271,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
 
     def on_moved_back(self, state: Hiding, sent: MovedBack, peer: str) -> Turn[HiddenLabel]:
         """The next level's weights."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "moved back")
         if sent.level != state.level:
             raise PeerError("a message of a level that is not due")
@@ -279,7 +284,13 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         right[own < 0] = self.context.store.get("right", state.level & 1)
         self.context.store.put("weights", self._depth(state.level) + 1, below(weights, right))
         state = replace(state, level=state.level + 1)
-        return Turn(self._now_waits(state, "sums" if self._at_leaves(state) else "lanes"))
+        if self._at_leaves(state):
+            return Turn(self._now_waits(state, "sums"))
+        return Turn(self._now_waits(state, "lanes"), self._lanes_now(state))
+
+    def _lanes_now(self, state: Hiding) -> list[tuple[str, Any]]:
+        """Own lanes of a level, before the other's come: both sides add up at a time."""
+        return [(self._peer, each) for each in self._lanes(state)]
 
     # the end
 
@@ -301,7 +312,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
 
     def on_scores(self, state: Hiding, sent: ScoresTold, peer: str) -> Turn[HiddenLabel]:
         """The steps of a chunk's scores; after the last one the training is done."""
-        state, store = self._heard(state, sent, peer), self.context.store
+        state, store = self._heard(state, peer), self.context.store
         self._due(state, "scores")
         if sent.chunk != state.heard:
             raise PeerError("scores of a chunk that is not due")

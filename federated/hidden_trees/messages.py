@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.hidden_trees.plan import MOST_HIDDEN, RING_BITS
+from federated.hidden_trees.plan import MOST_HIDDEN, RING_BITS, TABLE_ROWS
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import MOST_ROWS
 from federated.sharing.trees import CHUNK
@@ -69,12 +69,12 @@ class RowChoices:
 @message(0xCC)
 @dataclass(frozen=True)
 class RowTables:
-    """Label party: of each row of a chunk 128 padded slopes, and as many curvatures, flat."""
+    """Label party: of some rows 128 padded slopes each, and as many curvatures, flat."""
 
     tree: _Number
-    chunk: Annotated[int, Range(0, MOST_HIDDEN // CHUNK)]
+    piece: Annotated[int, Range(0, MOST_HIDDEN // TABLE_ROWS)]
     nonce: _Nonce
-    entries: Annotated[NDArray[np.uint32], Array("uint32", most=2 * 128 * CHUNK)]
+    entries: Annotated[NDArray[np.uint32], Array("uint32", most=2 * 128 * TABLE_ROWS)]
 
 
 @message(0xF9)

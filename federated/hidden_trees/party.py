@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.hidden_trees.plan import FEWEST_ROWS, HiddenPlan
+from federated.hidden_trees.plan import FEWEST_ROWS, TABLE_ROWS, HiddenPlan
 from federated.hidden_trees.sides import sides_of
 from federated.hidden_trees.states import WAITS, Hiding
 from federated.sharing.kept import batch_nonce
@@ -171,6 +171,15 @@ class HiddenParty(Party[R]):
     def _nonce(self, state: Hiding, name: str, *values: Any) -> bytes:
         """Of pads that carry these values."""
         return batch_nonce(state.transcript, f"hidden {name}", *values)
+
+    # rows of a piece of tables
+
+    @property
+    def _pieces(self) -> int:
+        return -(-self._rows // TABLE_ROWS)
+
+    def _piece(self, number: int) -> slice:
+        return slice(number * TABLE_ROWS, min((number + 1) * TABLE_ROWS, self._rows))
 
     # what is at hand
 

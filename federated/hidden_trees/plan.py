@@ -10,10 +10,12 @@ from federated.trees.plan import CURVATURE_BITS, MANY_ROWS, SLOPE_BITS, TreesPla
 from psi.protocol import MisuseError
 
 __all__ = ["FEWEST_ROWS", "MOST_HIDDEN", "MOST_SCORE_BITS", "REACH", "SUM_NOISE", "HiddenPlan"]
-__all__ += ["RING_BITS", "VALUE_BITS", "score_step"]
+__all__ += ["RING_BITS", "TABLE_ROWS", "VALUE_BITS", "score_step"]
 
 FEWEST_ROWS, MOST_HIDDEN = MANY_ROWS, 1 << 18
 """Rows that bear both parties' noise; rows whose messages are of a size to send."""
+TABLE_ROWS = 1 << 14
+"""Rows whose tables of slopes go in one message: the other side opens them while more are made."""
 SUM_NOISE = 4.0, 1.0
 """Standard deviations of the noise on a node's G and H: so many rows' slope; one's curvature 1."""
 REACH = 8

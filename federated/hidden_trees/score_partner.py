@@ -29,7 +29,7 @@ from federated.sharing.messages import Points, Seeds
 from federated.sharing.seeds import BASE, choosing_seeds
 from federated.sharing.transcript import Transcript
 from federated.trees.splitting.transfers import Picks
-from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn, encode
+from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn
 from psi.vole_malicious import base_ot
 
 __all__ = ["HiddenScorePartner"]
@@ -87,7 +87,7 @@ class HiddenScorePartner(Role[int]):
 
     def on_points(self, state: Scoring, sent: Points, peer: str) -> Turn[int]:
         """The keys of the base transfers; choose for the first chunks."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         if state.own is not None or len(sent.points) != 2 * BASE:
             raise PeerError("points of base transfers that are not due")
         name = name_of_transfers(self.context, self._rows.rows)
@@ -100,7 +100,7 @@ class HiddenScorePartner(Role[int]):
 
     def on_leaf_values(self, state: Scoring, sent: LeafValues, peer: str) -> Turn[int]:
         """Own shares of a chunk's scores; choose by their bits, and for one more chunk."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         chunk = sent.number
         if chunk != state.valued or chunk >= state.asked:
             raise PeerError("values of a chunk that is not due")
@@ -113,7 +113,7 @@ class HiddenScorePartner(Role[int]):
 
     def on_circuit(self, state: Scoring, sent: ScoreCircuit, peer: str) -> Turn[int]:
         """Tell a chunk's bits; after the last one the scoring is done."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         if sent.chunk != state.told or sent.chunk >= state.valued:
             raise PeerError("a circuit of a chunk that is not due")
         rows = self.context.store.get("picks-bits", sent.chunk)
@@ -147,7 +147,7 @@ class HiddenScorePartner(Role[int]):
             found.append(inside_of(bins, layout, splits)[first])
         return np.concatenate(found)
 
-    def _heard(self, state: Scoring, sent: object, peer: str) -> Scoring:
+    def _heard(self, state: Scoring, peer: str) -> Scoring:
         if peer != self._peer:
             raise PeerError("a message that only the other party of the scoring may send")
-        return replace(state, transcript=state.transcript.hear(encode(sent)))
+        return replace(state, transcript=state.transcript.hear(self.incoming))

@@ -29,7 +29,7 @@ from federated.sharing.messages import Points, Seeds
 from federated.sharing.seeds import BASE, delta_seeds
 from federated.sharing.transcript import Transcript
 from federated.trees.splitting.transfers import Gives
-from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn, encode
+from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn
 from psi.vole_malicious import base_ot
 
 __all__ = ["HiddenScoreReceiver"]
@@ -86,7 +86,7 @@ class HiddenScoreReceiver(Role[Whole]):
 
     def on_begin(self, state: Scoring, sent: ScoringBegin, peer: str) -> Turn[Whole]:
         """Look whether it is about these trees and rows; choose in the base transfers."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         if state.said:
             raise PeerError("a scoring that has begun")
         if sent.training != self._model.training:
@@ -104,7 +104,7 @@ class HiddenScoreReceiver(Role[Whole]):
 
     def on_seeds(self, state: Scoring, sent: Seeds, peer: str) -> Turn[Whole]:
         """All seeds but one a group."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         if not state.said or state.peer is not None:
             raise PeerError("seeds that are not due")
         name = name_of_transfers(self.context, self._rows.rows)
@@ -114,7 +114,7 @@ class HiddenScoreReceiver(Role[Whole]):
 
     def on_choices(self, state: Scoring, sent: RowChoices, peer: str) -> Turn[Whole]:
         """A chunk's values by leaves, or once these are told its circuit."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         if state.peer is None:
             raise PeerError("choices that are not due")
         if sent.number == state.valued < self._rows.chunks:
@@ -146,7 +146,7 @@ class HiddenScoreReceiver(Role[Whole]):
 
     def on_scores(self, state: Scoring, sent: ScoresTold, peer: str) -> Turn[Whole]:
         """A chunk's steps."""
-        state, store = self._heard(state, sent, peer), self.context.store
+        state, store = self._heard(state, peer), self.context.store
         if sent.chunk != state.told or sent.chunk >= state.garbled:
             raise PeerError("scores of a chunk that is not due")
         store.put("steps", sent.chunk, opened(store.get("none", sent.chunk), sent.colours))
@@ -168,7 +168,7 @@ class HiddenScoreReceiver(Role[Whole]):
             alone += own
         return np.concatenate(found), alone
 
-    def _heard(self, state: Scoring, sent: object, peer: str) -> Scoring:
+    def _heard(self, state: Scoring, peer: str) -> Scoring:
         if peer != self._peer:
             raise PeerError("a message that only the other party of the scoring may send")
-        return replace(state, transcript=state.transcript.hear(encode(sent)))
+        return replace(state, transcript=state.transcript.hear(self.incoming))

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from federated.trees.plan import CURVATURE_BITS, SLOPE_BITS
@@ -47,9 +48,8 @@ def indices(score: Shares) -> Bits:
 
 @cache
 def _ready() -> Shares:
-    """Slope (without label) and curvature by place below a step, and step: `uint32[128, 2, 256]`.
-
-    Steps go round twice, so that a row of the table begins at any step.
+    """Slope (without label) and curvature by place below a step, and first step, of all steps from
+    there on: `uint32[128, 2, 129, 128]`, a view.
     """
     fine = np.arange(1 << (INDEX + _FINE), dtype=np.int64)
     # the middle of the label party's own unit, and of the step that the other side has cut off
@@ -59,7 +59,8 @@ def _ready() -> Shares:
     slope = np.rint(p * 2.0**SLOPE_BITS)
     curvature = np.maximum(1, np.rint(p * (1.0 - p) * 2.0**CURVATURE_BITS))
     both = np.stack([slope, curvature]).astype(U32).reshape(2, ENTRIES, 1 << _FINE)
-    return np.ascontiguousarray(np.concatenate([both, both], axis=1).transpose(2, 0, 1))
+    twice = np.ascontiguousarray(np.concatenate([both, both], axis=1).transpose(2, 0, 1))
+    return sliding_window_view(twice, ENTRIES, axis=2)
 
 
 def _nonce(nonce: bytes, piece: int, which: int) -> bytes:
@@ -79,13 +80,13 @@ def written(score: Shares, used: NDArray[np.bool_], rest: Shares, keys: Words, n
         nonce: of these rows.
     """
     out = np.empty((len(score), 2, ENTRIES), U32)
-    ready, steps = _ready(), np.arange(ENTRIES)
+    ready = _ready()
     for low in range(0, len(score), _PIECE):
         at = slice(low, low + _PIECE)
-        step = (score[at] >> U32(32 - INDEX)).astype(np.int64)[:, None]
+        step = (score[at] >> U32(32 - INDEX)).astype(np.int64)
         fine = (score[at] >> U32(32 - INDEX - _FINE)).astype(np.int64) & ((1 << _FINE) - 1)
         for which in range(2):
-            found = ready[fine[:, None], which, step + steps]
+            found = ready[fine, which, step]
             found *= used[at, None]
             found -= rest[at, which, None]
             out[at, which] = tables(keys[at], found, _nonce(nonce, low, which))

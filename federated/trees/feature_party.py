@@ -83,11 +83,11 @@ class FeatureParty(Party[FeatureTrees]):
 
     def on_begin(self, state: Linking, sent: Begin, peer: str) -> Turn[FeatureTrees]:
         """Check terms and rows; tell the columns' cells."""
-        return self._agreed(self._heard(state, sent, peer), sent, self._layout)
+        return self._agreed(self._heard(state, peer), sent, self._layout)
 
     def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[FeatureTrees]:
         """All seeds but one a group; the first trees."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         own, other = self._linked(state, sent)
         offering, asked = self._ask(Offering(transcript=state.transcript, keys=own, peer=other))
         return Turn(offering, [(peer, each) for each in asked])
@@ -100,7 +100,7 @@ class FeatureParty(Party[FeatureTrees]):
 
     def on_lanes(self, state: Offering, sent: Lanes, peer: str) -> Turn[FeatureTrees]:
         """Add a chunk of g and h up, as shares by cell and node."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         if state.told >= self._plan.row_bits:
             raise PeerError(f"a level after the {self._plan.row_bits} bits of a row were told")
         if state.level >= self._plan.levels:
@@ -114,7 +114,7 @@ class FeatureParty(Party[FeatureTrees]):
 
     def on_split_ask(self, state: Offering, sent: SplitAsk, peer: str) -> Turn[FeatureTrees]:
         """Begin to look for the best split of each node."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "asked")
         depth = self._depth(state.level)
         cells = self.context.store.get("shares", depth).reshape(-1, 1 << depth, 2)
@@ -124,7 +124,7 @@ class FeatureParty(Party[FeatureTrees]):
 
     def on_split_tables(self, state: Offering, sent: SplitTables, peer: str) -> Turn[FeatureTrees]:
         """Look scores up."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "tables")
         picks = self._finder(state).pick(state.transcript, self._now(state), sent, self._kept)
         return Turn(self._now_waits(state, "circuit"), [(peer, picks)])
@@ -133,7 +133,7 @@ class FeatureParty(Party[FeatureTrees]):
         self, state: Offering, sent: SplitCircuit, peer: str
     ) -> Turn[FeatureTrees]:
         """Learn which splits have won, and tell in which nodes."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "circuit")
         won, candidate = self._finder(state).decide(self._now(state), sent)
         wins = candidate[candidate >= 0]
@@ -147,7 +147,7 @@ class FeatureParty(Party[FeatureTrees]):
 
     def on_choices(self, state: Offering, sent: Choices, peer: str) -> Turn[FeatureTrees]:
         """The sides of a chunk's rows by the splits that have won, one of them a row."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "choices")
         if sent.level != state.level or sent.chunk != state.heard:
             raise PeerError("choices of a level or a chunk that is not due")
@@ -171,7 +171,7 @@ class FeatureParty(Party[FeatureTrees]):
 
     def on_grown(self, state: Offering, sent: Grown, peer: str) -> Turn[FeatureTrees]:
         """The end: the splits of the trees that are kept."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "lanes")
         if state.heard or sent.trees > self._plan.trees:
             raise PeerError("an end that is not due")

@@ -110,7 +110,7 @@ class LabelParty(Party[LabelTrees]):
 
     def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[LabelTrees]:
         """All seeds but one a group."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         own, other = self._linked(state, sent)
         assert state.layout is not None  # noqa: S101  `_linked` has looked
         return Turn(
@@ -189,7 +189,7 @@ class LabelParty(Party[LabelTrees]):
 
     def on_split_answer(self, state: Training, sent: SplitAnswer, peer: str) -> Turn[LabelTrees]:
         """Tables of the nodes' constants."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "answer")
         level = self._level(state.layout, state.level)
         told = self._finder(state).tables(state.transcript, level, sent)
@@ -197,7 +197,7 @@ class LabelParty(Party[LabelTrees]):
 
     def on_split_picks(self, state: Training, sent: SplitPicks, peer: str) -> Turn[LabelTrees]:
         """The circuit that compares scores."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "picks")
         level = self._level(state.layout, state.level)
         told = self._finder(state).garble(state.transcript, level, sent)
@@ -205,7 +205,7 @@ class LabelParty(Party[LabelTrees]):
 
     def on_split_won(self, state: Training, sent: SplitWon, peer: str) -> Turn[LabelTrees]:
         """Which nodes the partner has won: choose its rows' bits there, or go on."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "won")
         won = self._finder(state).won(self._level(state.layout, state.level), sent)
         growing = self._growing(state)
@@ -240,7 +240,7 @@ class LabelParty(Party[LabelTrees]):
 
     def on_row_bits(self, state: Training, sent: RowBits, peer: str) -> Turn[LabelTrees]:
         """A chunk's sides; after the last one all nodes are split."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         self._due(state, "bits")
         if sent.level != state.level or sent.chunk != state.heard:
             raise PeerError("rows' bits of a level or a chunk that is not due")

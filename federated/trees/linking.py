@@ -18,7 +18,7 @@ from federated.trees.layout import Layout
 from federated.trees.messages import Ready
 from federated.trees.plan import TreesPlan
 from federated.trees.states import WAITS, Linking
-from psi.protocol import Context, MisuseError, PeerError, Role, Turn, encode
+from psi.protocol import Context, MisuseError, PeerError, Role, Turn
 
 __all__ = ["Linked"]
 
@@ -54,10 +54,10 @@ class Linked(Role[R]):
         self._peer, self._rows, self._layout = peer, rows, layout
         self._plan, self._most = plan, most
 
-    def _heard(self, state: Any, sent: Any, peer: str) -> Any:
+    def _heard(self, state: Any, peer: str) -> Any:
         if peer != self._peer:
             raise PeerError("a message that only the other party of the training may send")
-        return replace(state, transcript=state.transcript.hear(encode(sent)))
+        return replace(state, transcript=state.transcript.hear(self.incoming))
 
     def _due(self, state: Any, waits: str) -> None:
         if self.waits[state.waits] != waits:
@@ -86,7 +86,7 @@ class Linked(Role[R]):
 
     def on_ready(self, state: Linking, sent: Ready, peer: str) -> Turn[R]:
         """Label party: the partner's columns; choose in its base transfers."""
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         if state.layout is not None:
             raise PeerError("a layout that was told before")
         layout = self._theirs(sent.layout)
@@ -114,7 +114,7 @@ class Linked(Role[R]):
     def on_points(self, state: Linking, sent: Points, peer: str) -> Turn[R]:
         """The keys of the base transfers, and trees of seeds."""
         name = self._name(self.context.party)
-        state, seeds = given(self._heard(state, sent, peer), sent, name)
+        state, seeds = given(self._heard(state, peer), sent, name)
         return Turn(state, [(peer, seeds)])
 
     def _linked(self, state: Linking, sent: Seeds) -> tuple[IndexKeys, ValueKeys]:

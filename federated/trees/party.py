@@ -78,30 +78,30 @@ class Party(Linked[R]):
 
     def on_asked(self, state: Any, sent: Asked, peer: str) -> Turn[R]:
         """Make trees over the other's columns, and send what corrects them."""
-        trees = self._their_trees(self._heard(state, sent, peer))
+        trees = self._their_trees(self._heard(state, peer))
         state, told = trees.answered(sent, self._places(state.layout))
         return Turn(state, [(peer, told)])
 
     def on_corrected(self, state: Any, sent: Corrected, peer: str) -> Turn[R]:
         """Keep own trees; ask for zeros."""
-        state, told = self._own_trees(self._heard(state, sent, peer)).corrected(sent)
+        state, told = self._own_trees(self._heard(state, peer)).corrected(sent)
         return Turn(state, [(peer, told)])
 
     def on_challenged(self, state: Any, sent: Challenged, peer: str) -> Turn[R]:
         """Zeros under the other's nonce."""
-        state, told = self._their_trees(self._heard(state, sent, peer)).proved(sent)
+        state, told = self._their_trees(self._heard(state, peer)).proved(sent)
         return Turn(state, [(peer, told)])
 
     def on_zeroed(self, state: Any, sent: Zeroed, peer: str) -> Turn[R]:
         """Check own trees, turn them to the bins, and ask for the next ones."""
-        state, told = self._own_trees(self._heard(state, sent, peer)).turned(sent)
+        state, told = self._own_trees(self._heard(state, peer)).turned(sent)
         state, asked = self._ask(state)
         turn = self._made(state)
         return replace(turn, messages=[(peer, each) for each in (told, *asked)] + [*turn.messages])
 
     def on_turned(self, state: Any, sent: Turned, peer: str) -> Turn[R]:
         """Keep the other's turns."""
-        return self._made(self._their_trees(self._heard(state, sent, peer)).given(sent))
+        return self._made(self._their_trees(self._heard(state, peer)).given(sent))
 
     def _made(self, state: Any) -> Turn[R]:
         """One more is made: what follows, if that was the last."""

@@ -136,6 +136,8 @@ class Role(Generic[R]):
     def __init__(self, context: Context) -> None:
         self.context = context
         self.state: Any = Idle()
+        self.incoming = b""
+        """The bytes of the message that a handler has: to hash, without encoding it again."""
         self._sent_count: dict[str, int] = {}
         self._digests: dict[str, bytearray] = {}
 
@@ -167,6 +169,7 @@ class Role(Generic[R]):
             return Outgoing()
         try:
             handler, incoming = self._handler_for(envelope)
+            self.incoming = envelope.payload
             turn = getattr(self, handler)(self.state, incoming, envelope.sender)
         except PeerError as error:
             error.step = error.step or self.context.step

@@ -95,7 +95,7 @@ class Seven(HiddenFeatureParty):
         level, last = self._shape(state), self._depth(state.level) == 3
         kept = np.zeros(level.candidates, np.bool_)
         kept[:2] = True, last
-        state = self._heard(state, sent, peer)
+        state = self._heard(state, peer)
         with moved_scores(level, self.bar if last else np.uint16(16000)):
             picks = self._finder(state).pick(state.transcript, level, sent, kept)
         return Turn(self._now_waits(state, "circuit"), [(peer, picks)])

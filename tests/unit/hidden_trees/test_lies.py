@@ -111,7 +111,7 @@ def test_trees_of_seeds_that_are_spoilt_end_a_run_before_turns(
         (HiddenBegin, lambda m: replace(m, rows=127), "127 rows at the label party"),
         (RowChoices, lambda m: replace(m, number=1), "not due"),
         (RowTables, lambda m: replace(m, tree=1), "not due"),
-        (RowTables, lambda m: replace(m, chunk=1), "not due"),
+        (RowTables, lambda m: replace(m, piece=1), "not due"),
         (RowTables, lambda m: replace(m, entries=m.entries[:-1]), "another shape"),
         (Lanes, lambda m: replace(m, level=1), "not due"),
         (Lanes, lambda m: replace(m, lanes=m.lanes[:-1]), "another shape"),

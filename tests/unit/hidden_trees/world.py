@@ -47,3 +47,5 @@ def few_rows(monkeypatch: pytest.MonkeyPatch, chunk: int = 0) -> None:
     monkeypatch.setattr(party, "FEWEST_ROWS", 64)
     for module in (trees_party, sharing_chunks, sharing_trees) if chunk else ():
         monkeypatch.setattr(module, "CHUNK", chunk)
+    if chunk:
+        monkeypatch.setattr(party, "TABLE_ROWS", chunk)
