@@ -20,7 +20,15 @@ from federated.releases.series import Approved, Series, Spent, told_at_most
 from federated.session.journal import can_resume
 from psi.protocol import FedprofileError
 
-__all__ = ["by_rule", "ended", "left_words", "series_lines", "series_of", "spent_by"]
+__all__ = [
+    "by_rule",
+    "ended",
+    "forget_counts",
+    "left_words",
+    "series_lines",
+    "series_of",
+    "spent_by",
+]
 
 _DAY = 24 * 3600
 
@@ -35,6 +43,17 @@ def series_of(home: Path, limits: ReleaseLimits, clock: Callable[[], float]) -> 
     folder = home / "releases"
     book = Releases(folder, limits, secrets.token_bytes, clock)
     return Series(folder, book, secrets.token_bytes, clock)
+
+
+def forget_counts(
+    home: Path, policy: Policy, since: int, clock: Callable[[], float]
+) -> tuple[str, ...]:
+    """The folder is a copy of then, and more may have been told: its rules that count approve no
+    more under their names, which come back."""
+    rules = tuple(rule.name for rule in policy.rules if rule.counted)
+    if rules:
+        series_of(home, policy.releases, clock).forget(rules, since)
+    return rules
 
 
 def spent_by(
@@ -61,6 +80,12 @@ def ended(
         inbox: the desk, whose requests count as jobs of the rule too.
         now: in seconds since 1970.
     """
+    if rule.counted and spent.forgotten is not None:
+        day = dt.datetime.fromtimestamp(spent.forgotten, dt.UTC).date()
+        return (
+            f"this node was put back to a copy of {day if spent.forgotten else 'an unknown day'}, "
+            "and what the rule has approved since is forgotten: another name lets it count anew"
+        )
     if rule.until is not None and dt.datetime.fromtimestamp(now).date() > rule.until:
         return f"it ended on {rule.until}"
     jobs = {*_jobs(rule, spent, inbox, now), contract.nonce}
@@ -87,7 +112,10 @@ def left_words(rule: Rule, spent: Spent, inbox: Inbox, now: float) -> str:
         said += [words.format(f"{found:g} of {most:g}") for found, most, words in sums]
     said = list(dict.fromkeys(said))
     until = f"; until {rule.until}" if rule.until else ""
-    return f'series of rule "{rule.name}" in {RULE_DAYS} days: {", ".join(said)}{until}'
+    more = (
+        "; it was put back to a copy, and approves no more" if spent.forgotten is not None else ""
+    )
+    return f'series of rule "{rule.name}" in {RULE_DAYS} days: {", ".join(said)}{until}{more}'
 
 
 def series_lines(

@@ -73,7 +73,8 @@ def accept_copy(
 
     A copy may be older than the party's last answers. Then the guard has forgotten them, and would
     answer once more what it must not. With --may-have-forgotten jobs under way end here and words
-    of officers that are not spent are void. The node's ledger notes who accepted what.
+    of officers that are not spent are void; rules that count what they approve approve no more
+    until they have other names. The node's ledger notes who accepted what.
     """
     import os
 

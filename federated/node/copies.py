@@ -8,7 +8,8 @@ with its key, and the journals of jobs under way with their copies of tables.
 A copy that is restored may be older than what the party has told since. `accept` takes its
 officer's word: either it is the last state, then jobs go on; or something may be forgotten, then
 jobs under way are let go (going on from an earlier point would seal new frames under numbers
-already used), officers' words that are not spent are void, and the node's ledger says so.
+already used), officers' words that are not spent are void, rules that count their jobs approve no
+more under their names, and the node's ledger says so.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from federated.approval.inbox import Inbox
+from federated.approval.policy_file import load_policy
+from federated.approval.series import forget_counts
 from federated.keys.party_keys import PartyKeys
 from federated.node.belongings import files_of
 from federated.node.home import NodeHome
@@ -190,7 +193,8 @@ def accept(
     """An officer takes the folder for the party; the sessions of jobs that were let go.
 
     With `last` he says that the party did not run after the copy was made. Raises `MisuseError`
-    where the folder is no copy, or the party is known to have run on.
+    where the folder is no copy, or the party is known to have run on, `FedprofileError` for a
+    policy that cannot be read.
     """
     found = copy_of(home.path)
     if found is None:
@@ -202,6 +206,7 @@ def accept(
             "forgotten",
         )
     left = [] if last else [f for f in sorted(home.jobs.glob("*")) if can_resume(f)]
+    rules = () if last else forget_counts(home.path, load_policy(home.policy), found.made, clock)
     ledger = node_ledger(home, keys, clock)
     try:
         ledger.write(
@@ -212,6 +217,7 @@ def accept(
             by=by,
             why=why,
             jobs=[folder.name for folder in left],
+            rules=list(rules),
         )
         ledger.sync()
     finally:

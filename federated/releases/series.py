@@ -1,16 +1,19 @@
 """Which rule of the party's policy approved which job, so that one series has totals of its own.
 
-    releases/series    by rule and session what a contract tells at most, sealed
+    releases/series             by rule and session what a contract tells at most, sealed
+    releases/series-forgotten   rules whose jobs are not all remembered, and since when, sealed
 
 It lies with the book of releases, and is as old or new as the book in every copy. What a job has
-told is in the book; what one that is under way may tell still, in its contract's terms here.
+told is in the book; what one that is under way may tell still, in its contract's terms here. Of a
+copy that was put back nobody knows what the rules of its party have approved since it was made, so
+none of them that counts approves anything: it would begin again with what the copy remembers.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -47,20 +50,30 @@ class _File:
     jobs: tuple[Approved, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Forgotten:
+    rules: dict[str, int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What the jobs of a series come to: their sessions, bits of a row by table, the rest."""
+    """What the jobs of a series come to: their sessions, bits of a row by table, the rest.
+
+    `forgotten` is since when there may be more that nobody knows of, in seconds since 1970; None
+    where there is not.
+    """
 
     sessions: frozenset[str] = frozenset()
     row_bits: Mapping[str, float] = field(default_factory=dict)
     epsilon: float = 0.0
     releases: int = 0
+    forgotten: int | None = None
 
     def adding(self, table: str, entries: tuple[Entry, ...]) -> Spent:
         """The same with what one more job tells of a table."""
         bits = sum(entry.bits for entry in entries) / MICRO
-        return Spent(
-            sessions=self.sessions,
+        return replace(
+            self,
             row_bits={**self.row_bits, table: self.row_bits.get(table, 0.0) + bits},
             epsilon=self.epsilon + sum(entry.epsilon for entry in entries) / MICRO,
             releases=self.releases + len(entries),
@@ -102,6 +115,13 @@ class Series:
             jobs = (*(job for job in others if job.session != own.session), own)
             self._vault.write("series", canonical(_File(VERSION, jobs)))
 
+    def forget(self, rules: Iterable[str], since: int) -> None:
+        """What these rules have approved since then is not remembered here."""
+        with locked(self._folder / ".lock"):
+            known = self._forgotten()
+            known |= {rule: min(since, known.get(rule, since)) for rule in rules}
+            self._vault.write("series-forgotten", canonical(_Forgotten(known)))
+
     def spent(self, rule: str, days: int, over: Callable[[Approved], bool], but: str = "") -> Spent:
         """What the jobs of a rule have told in so many days, and may tell still.
 
@@ -121,7 +141,7 @@ class Series:
         sessions, bits = frozenset(job.session for job in jobs), defaultdict[str, float](float)
         for table, receiver in dict.fromkeys((job.table, job.receiver) for job in jobs):
             bits[table] += self._book.told(table, receiver, among=sessions)
-        found = Spent(sessions=sessions, row_bits=bits)
+        found = Spent(sessions=sessions, row_bits=bits, forgotten=self._forgotten().get(rule))
         for job in jobs:
             done = told[job.session]
             steps = {entry.step for entry in done}
@@ -129,6 +149,10 @@ class Series:
             counted = tuple(replace(entry, bits=0) for entry in done)  # theirs by record, above
             found = found.adding(job.table, (*waits, *counted))
         return found
+
+    def _forgotten(self) -> dict[str, int]:
+        data = self._vault.read("series-forgotten")
+        return {} if data is None else dict(from_canonical(_Forgotten, data).rules)
 
     def _jobs(self) -> tuple[Approved, ...]:
         data = self._vault.read("series")

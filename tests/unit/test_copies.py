@@ -35,7 +35,7 @@ from federated.node.rotation import rotate
 from federated.session.journal import Journal, can_resume
 from federated.wire.hub_home import HubHome
 from federated.wire.lives_met import LivesMet
-from psi.protocol import FedprofileError, InputError, MisuseError
+from psi.protocol import FedprofileError, InputError, JobError, MisuseError
 from tests.unit.test_officer import contract, request
 
 SECRET = b"correct horse"
@@ -160,6 +160,11 @@ def test_an_older_state_lets_go_of_what_it_cannot_know(home: NodeHome, tmp_path:
     keys = made.load_keys(SECRET)
     with pytest.raises(MisuseError, match="at work"):
         accept(made, keys, "ann", last=True)
+    shutil.rmtree(made.path / "releases")  # no book, but a file of each name
+    made.policy.write_text("[[approve")
+    with pytest.raises(JobError):
+        accept(made, keys, "ann", last=False)
+    made.policy.write_text('[[approve]]\nname = "twelve"\njobs = 12\n[[approve]]\nname = "all"\n')
     assert accept(made, keys, "ann", last=False) == [SESSION.hex()]
     assert not can_resume(made.job(SESSION))
     assert not (made.job(SESSION) / "journal").exists()
@@ -167,6 +172,7 @@ def test_an_older_state_lets_go_of_what_it_cannot_know(home: NodeHome, tmp_path:
     assert (left.request.session, left.word) == (bytes([1] * 32), None)
     line = read_ledger(made.path / "ledger.jsonl")[-1]
     assert (line["body"]["last"], line["body"]["jobs"]) == (False, [SESSION.hex()])
+    assert line["body"]["rules"] == ["twelve"]
     assert begin(made.path).startswith(":")
     check_is_last(made.path)
 

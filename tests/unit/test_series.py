@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 import shutil
 import threading
@@ -16,10 +17,11 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.approval.decision import Undecided
+from federated.approval.inbox import Inbox
 from federated.approval.officer import NodeDecider
 from federated.approval.policy_file import load_policy
 from federated.approval.rules import Rule
-from federated.approval.series import series_of, spent_by
+from federated.approval.series import ended, forget_counts, left_words, series_of, spent_by
 from federated.contract.release import planned
 from federated.contract.terms import Contract
 from federated.releases.book import Level
@@ -179,6 +181,33 @@ def test_an_older_desk_beside_the_book_forgets_nothing(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "releases")
     whole.rename(tmp_path / "releases")
     assert year.spent()[1] == 1, "a whole copy knows what it knew, as of all releases"
+
+
+def test_a_copy_that_was_put_back_does_not_begin_again(tmp_path: Path) -> None:
+    """It knows half of what its rule has approved; twelve months became eighteen by it."""
+    rule = f"row_bits = {12 * BITS}"
+    (tmp_path / "lost").mkdir()
+    year = Year(tmp_path / "lost", rule)
+    assert {year.month() for _ in range(6)} == {"rule monthly"}
+    shutil.copytree(year.folder, tmp_path / "back")
+    made = int(year.now)
+    assert {year.month() for _ in range(6)} == {"rule monthly"}
+    back = Year(tmp_path / "back", rule)
+    back.now, back.number = year.now, year.number
+    policy = load_policy(back.folder / "policy.toml")
+    assert forget_counts(back.folder, policy, made, lambda: back.now) == ("monthly",)
+    asked = back.job()
+    assert back.asks(asked) == AN_OFFICER
+    spent = spent_by(back.folder, policy.rules[0], LIMITS, lambda: back.now)
+    inbox = Inbox(back.folder / "desk")
+    why = ended(policy.rules[0], spent, inbox, asked, "bureau", back.now)
+    day = dt.datetime.fromtimestamp(made, dt.UTC).date()
+    assert f"a copy of {day}, and what the rule has approved since is forgotten" in why
+    assert "approves no more" in left_words(policy.rules[0], spent, inbox, back.now)
+    back.writes(rule, "monthly, from the restore on")
+    assert back.month() == "rule monthly, from the restore on", "an officer's word on the rest"
+    back.writes("", "monthly")
+    assert back.month() == "rule monthly", "one that counts nothing has forgotten nothing"
 
 
 def test_the_node_says_what_is_left(tmp_path: Path) -> None:
