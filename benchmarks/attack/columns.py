@@ -26,7 +26,8 @@ from federated.releases.limits import ReleaseLimits
 from profiles.train_section import SCORE_BITS
 from psi.protocol import FedprofileError
 
-__all__ = ["months", "shares", "trainings"]
+__all__ = ["ASKED", "BAR", "CHURN", "MONTHS", "largest_cell", "months"]
+__all__ += ["shares", "trainings", "whole_rows"]
 
 MONTHS = 12
 # records that are not in a month's job, others each month
@@ -148,39 +149,45 @@ def _recovered(
 ) -> Iterator[Finding]:
     told = np.column_stack([fit.held for fit in fits])
     # held-out scores of one fold lie along one direction each
-    rows = _largest_cell(fits)
+    rows = largest_cell(np.column_stack([fit.fold for fit in fits]))
     numbers = told[rows]
-    kept = np.isfinite(numbers).all(axis=0)
-    numbers = numbers[:, kept]
+    numbers = numbers[:, np.isfinite(numbers).all(axis=0)]
+    insides, blind, bits = whole_rows(found, rows, numbers)
+    more = {"vectors": int(numbers.shape[1]), "bits_told": bits, "bits_held": found.entropy}
+    for figure, how in ((insides, "by an insider"), (blind, "knowing none (up to one linear map)")):
+        if figure is not None:
+            yield Finding(
+                attack="",
+                protocol=protocol,
+                data=found.told,
+                who="receiver, semi-honest",
+                what=f"whole rows of the partner recovered{when}, {how}",
+                figure=figure,
+                baseline=found.mode,
+                bar=bar,
+                more=more,
+            )
+
+
+def whole_rows(
+    found: Joined, rows: np.ndarray, numbers: Floats
+) -> tuple[float, float | None, float]:
+    """What share of these rows is recovered: by an insider, and by one who knows none.
+
+    Args:
+        found: all of them, as the partner has them.
+        rows: those whose numbers lie along the same directions.
+        numbers: `float64[rows, jobs]`, what was told of them.
+
+    Returns both shares, the second None where there is nothing for a lattice to find, and the bits
+    that were told of a row in the mean.
+    """
     signal, noise = _split(found.partner[rows], numbers)
     bits = float(0.5 * np.log2(1.0 + (signal / np.maximum(noise, 1e-12)) ** 2).sum())
-    more = {"vectors": int(numbers.shape[1]), "bits_told": bits, "bits_held": found.entropy}
-    who, what = "receiver, semi-honest", "whole rows of the partner recovered" + when
-    share = _insider(found, rows, numbers, noise)
-    yield Finding(
-        attack="",
-        protocol=protocol,
-        data=found.told,
-        who=who,
-        what=f"{what}, by an insider",
-        figure=share,
-        baseline=found.mode,
-        bar=bar,
-        more=more,
-    )
+    blind = None
     if found.name in DISCRETE:
         blind = lattice.decoded_blind(numbers, found.partner[rows])
-        yield Finding(
-            attack="",
-            protocol=protocol,
-            data=found.told,
-            who=who,
-            what=f"{what}, knowing none (up to one linear map)",
-            figure=blind,
-            baseline=found.mode,
-            bar=bar,
-            more=more,
-        )
+    return _insider(found, rows, numbers, noise), blind, bits
 
 
 def _spread(fit: Fit, at: np.ndarray, rows: int) -> Fit:
@@ -190,9 +197,9 @@ def _spread(fit: Fit, at: np.ndarray, rows: int) -> Fit:
     return replace(fit, held=held, fold=fold)
 
 
-def _largest_cell(fits: list[Fit]) -> np.ndarray:
+def largest_cell(folds: np.ndarray) -> np.ndarray:
     """Rows that were in the same fold in every job: their numbers share their directions."""
-    together = np.unique(np.column_stack([fit.fold for fit in fits]), axis=0, return_inverse=True)
+    together = np.unique(folds, axis=0, return_inverse=True)
     cells = np.asarray(together[1]).reshape(-1)
     return np.flatnonzero(cells == np.argmax(np.bincount(cells)))
 

@@ -17,6 +17,7 @@ from benchmarks.attack import (
     hidden,
     horizontal,
     labels,
+    lists,
     own_columns,
     tables,
     trees,
@@ -36,7 +37,9 @@ ATTACKS: dict[str, Attack] = {
     "labels-from-trees": trees.labels,
     "labels-from-trees-of-one": trees.aimed,
     "rows-from-trees": trees.rows,
+    "labels-from-hidden-trees": hidden.labels,
     "rows-from-hidden-trees": hidden.rows,
+    "rows-from-lists": lists.rows,
     "rows-from-vectors": columns.trainings,
     "rows-over-months": columns.months,
     "rows-by-bits-told": columns.shares,
@@ -52,7 +55,8 @@ ATTACKS: dict[str, Attack] = {
 EVERY_SET = (
     "labels-from-coefficients", "labels-from-own-columns", "rows-from-vectors",
     "rows-from-own-columns", "labels-from-bins", "labels-from-trees",
-    "labels-from-trees-of-one", "rows-from-trees", "rows-from-hidden-trees",
+    "labels-from-trees-of-one", "rows-from-trees", "labels-from-hidden-trees",
+    "rows-from-hidden-trees", "rows-from-lists",
 )  # fmt: skip
 """Those that are played over each set in runs of every size."""
 

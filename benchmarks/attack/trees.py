@@ -12,7 +12,7 @@ and adds the same to its own shares of all of them, so that a row with a label o
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +20,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.attack.data import Floats, Joined, bound, joined
+from benchmarks.attack.data import Floats, Ints, Joined, bound, joined
 from benchmarks.attack.finding import Finding, Scale
 from benchmarks.attack.insider import TRIED
 from benchmarks.attack.labels import BAR, KNOWN, MANY, PENALTIES, known_rows, learned
@@ -32,10 +32,10 @@ from federated.trees.binning import Binning
 from federated.trees.forest import PARTNER
 from federated.trees.layout import Column, Layout
 from federated.trees.plan import CURVATURE_BITS, MANY_ROWS, SLOPE_BITS
-from federated.trees.results import FeatureTrees, LabelTrees
+from federated.trees.results import LabelTrees, PartnerSplit
 from psi.protocol import Context, Pair
 
-__all__ = ["Grown", "aimed", "grown", "labels", "rows"]
+__all__ = ["Grown", "Won", "aimed", "grown", "inferred_labels", "labels", "rows"]
 
 PROTOCOL = "trees, one partner"
 # bits of a row where nothing bounds them
@@ -43,23 +43,33 @@ FREE = 1000
 WHOLE_ROWS = 0.05
 # rows alone in a bin, of each of two columns
 ALONE = 31
+# trainings that labels are inferred from, by as many draws of known labels as there are seeds
+TRAININGS = 3
 
 
 @dataclass(frozen=True, repr=False)
-class Grown:
-    """One training: both results, and what the partner saw of the levels in which it won.
+class Won:
+    """What a partner sees of a training: its splits that won.
 
-    bins: of each of its columns `uint16[n]`; levels: of each of its splits, of all trees.
+    splits: tree by tree; bins: of each of its columns `uint16[n]`; levels: of each split, of all
+    trees.
     """
 
-    label: LabelTrees
-    feature: FeatureTrees
+    splits: tuple[PartnerSplit, ...]
     bins: list[NDArray[np.uint16]]
     levels: NDArray[np.int64]
 
     def sides(self) -> NDArray[np.bool_]:
         """`bool[n, splits]`: whether a row goes right."""
-        return np.column_stack([~s.left[self.bins[s.column]] for s in self.feature.splits])
+        return np.column_stack([~s.left[self.bins[s.column]] for s in self.splits])
+
+
+@dataclass(frozen=True, repr=False)
+class Grown:
+    """One training: the label party's result, and what the partner saw."""
+
+    label: LabelTrees
+    won: Won
 
 
 def grown(name: str, found: Joined, rows: NDArray[np.int64], *, row_bits: int, trees: int) -> Grown:
@@ -93,35 +103,51 @@ def grown(name: str, found: Joined, rows: NDArray[np.int64], *, row_bits: int, t
             ),
             FeatureParty(context("partner"), "bank", bins, theirs.layout, plan=plan),
         ).run()  # fmt: skip
-    return Grown(results["bank"], results["partner"], list(bins), np.array(seen, np.int64))
+    won = Won(results["partner"].splits, list(bins), np.array(seen, np.int64))
+    return Grown(results["bank"], won)
 
 
 def labels(scale: Scale) -> Iterator[Finding]:
-    """A semi-honest partner with 50 known labels, from all that it sees."""
+    """A semi-honest partner with some known labels, from all that it sees."""
     for name in scale.sets:
         found, rows = _sample(name, scale, labelled=True)
-        y, pairs = found.label[rows], []
-        for seed in range(min(scale.seeds, 3)):
-            fit = grown(name, found, rows, row_bits=FREE, trees=20)
-            rng = np.random.default_rng(seed)
-            pairs.append(_inferred(found.partner[rows], y, fit, rng))
-        base, all_of_it = (np.array(column) for column in zip(*pairs, strict=True))
-        yield Finding(
-            attack="",
-            protocol=PROTOCOL,
-            data=f"{name}, {len(rows):,} rows",
-            who="partner, semi-honest",
-            what=f"AUC of labels it does not know, with {KNOWN} known: all it sees beyond its own "
-            "columns and its part of the model",
-            figure=float(all_of_it.mean()),
-            baseline=float(base.mean()),
-            bar=BAR if len(rows) >= MANY else None,
-            more={"seeds": len(pairs), "largest_above": float((all_of_it - base).max())},
-        )
+
+        def fit(name: str = name, found: Joined = found, rows: Ints = rows) -> Won:
+            return grown(name, found, rows, row_bits=FREE, trees=20).won
+
+        yield from inferred_labels(PROTOCOL, name, found, rows, fit, scale)
+
+
+def inferred_labels(
+    protocol: str, name: str, found: Joined, rows: Ints, fit: Callable[[], Won], scale: Scale
+) -> Iterator[Finding]:
+    """What the partner infers of labels, over trainings and draws of what it knows before."""
+    many, pairs = min(scale.seeds, TRAININGS), []
+    fits = [fit() for _ in range(many)]
+    for seed in range(scale.seeds):
+        rng = np.random.default_rng(seed)
+        pairs.append(_inferred(found.partner[rows], found.label[rows], fits[seed % many], rng))
+    base, all_of_it = (np.array(column) for column in zip(*pairs, strict=True))
+    yield Finding(
+        attack="",
+        protocol=protocol,
+        data=f"{name}, {len(rows):,} rows",
+        who="partner, semi-honest",
+        what=f"AUC of labels it does not know, with {KNOWN} known: all it sees beyond its own "
+        "columns and its part of the model",
+        figure=float(all_of_it.mean()),
+        baseline=float(base.mean()),
+        bar=BAR if len(rows) >= MANY else None,
+        more={
+            "seeds": len(pairs),
+            "trainings": many,
+            "largest_above": float((all_of_it - base).max()),
+        },
+    )
 
 
 def _inferred(
-    x: Floats, y: NDArray[np.int8], fit: Grown, rng: np.random.Generator
+    x: Floats, y: NDArray[np.int8], fit: Won, rng: np.random.Generator
 ) -> tuple[float, float]:
     known = known_rows(y, rng)
     rest = np.ones(len(y), np.bool_)
@@ -169,7 +195,7 @@ def rows(scale: Scale) -> Iterator[Finding]:
                 baseline=found.mode,
                 bar=WHOLE_ROWS if bits == allowed else None,
                 more={"bits_told": told, "bits_held": found.entropy,
-                      "partner_splits": len(fit.feature.splits)},
+                      "partner_splits": len(fit.won.splits)},
             )  # fmt: skip
 
 
@@ -246,7 +272,7 @@ def _decoded(found: Joined, some: NDArray[np.int64], fit: Grown) -> float:
     first, which, counts = found.tuples
     own = np.unique(which[some])
     place = {int(row): at for at, row in enumerate(some)}
-    sides, n = fit.sides(), len(some)
+    sides, n = fit.won.sides(), len(some)
     # of each tuple a row that has it, among those trained on
     example = np.array([place.get(int(first[t]), -1) for t in own])
     for at in np.flatnonzero(example < 0):
