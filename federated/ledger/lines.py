@@ -105,7 +105,8 @@ class Ledger:
     `MisuseError` where another process, or another life in this one, has it.
 
     `frames[way, peer]` counts the frames noted in each direction, `heads[peer]` is the last head
-    that came from a peer; `reopened` says whether an earlier life of this party has written here.
+    that came from a peer; `reopened` says whether an earlier life of this party has written here,
+    `over` whether the job's end is noted.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Ledger:
         self._taken: dict[tuple[str, int], str] = {}
         self.frames: dict[tuple[str, str], int] = {}
         self.heads: dict[str, Head] = {}
+        self.over = False
         self._file, self._found = _held(path), list[str]()
         for line in _whole_lines(path):
             self._found.append(line["hash"])
@@ -225,6 +227,7 @@ class Ledger:
         self._number, self._last = line["number"] + 1, line["hash"]
         self._signature = line["signature"]
         kind, body = line["kind"], line["body"]
+        self.over |= kind == "finished"
         if "frame" in body:
             self.frames[kind, body["peer"]] = body["frame"] + 1
         else:

@@ -325,9 +325,12 @@ class Session:
         self._journal.save(step, role, self._frames.contract, self._frames.save())
 
     def _note_ways(self) -> None:
-        """Which way this process's bytes went, where there could be more than the hub."""
+        """Which way this process's bytes went, where there could be more than the hub.
+
+        Not of a life that came after the end: it had nothing to carry.
+        """
         ways = self._beside.figures() if self._beside is not None else {}
-        if ways:
+        if ways and not self.ledger.over:
             self.ledger.once("ways", bytes=ways)
 
     def _note_back(self, step: str, finished: int) -> None:

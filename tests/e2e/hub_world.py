@@ -149,12 +149,19 @@ class World:
     def start_node(self, name: str, tables: str, wait: bool = True) -> None:
         (self.node(name) / "tables.toml").write_text(tables)
         self.spawn(name, "node", "start", "--home", str(self.node(name)))
-        if wait:
-            self.wait(lambda: self.online(name), f"{name} does not connect")
+        if wait:  # the hub may not know yet that the one before is gone
+            here = self.node(name) / "node.sock"
+            self.wait(
+                lambda: bool(self.asked(here)) and self.online(name), f"{name} does not connect"
+            )
 
     def status(self) -> dict[str, object]:
+        return self.asked(self.hub / "hub.sock")
+
+    def asked(self, place: Path) -> dict[str, object]:
+        """What a hub or a node says of itself; nothing where none answers."""
         try:
-            return ask(self.hub / "hub.sock", op="status")
+            return ask(place, op="status")
         except EnvironmentFailed:
             return {}
 

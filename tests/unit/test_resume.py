@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -307,3 +308,59 @@ def test_who_comes_back_after_the_end_has_its_results(tmp_path: Path) -> None:
     assert (total, session.resumed) == (6, True)
     assert not (tmp_path / "c" / "journal").exists()
     verify_ledger(tmp_path / "c" / "ledger.jsonl", PINNED["c"])
+
+
+class _Ways:
+    """Ways beside the hub, of which each life has carried more."""
+
+    def __init__(self, carried: int) -> None:
+        self.carried = carried
+
+    def begin(self, tell: Callable[[str, bytes], None]) -> None:
+        del tell
+
+    def heard(self, peer: str, data: bytes) -> None:
+        del peer, data
+
+    def figures(self) -> dict[str, dict[str, int]]:
+        return {"a": {"direct": self.carried, "hub": 0}}
+
+    def close(self) -> None:
+        pass
+
+
+class _Unswept(Session):
+    """Killed when its end is noted, before its journal goes."""
+
+    def forget(self) -> None:
+        raise Killed
+
+
+def test_who_is_killed_after_its_end_says_nothing_more_of_it(tmp_path: Path) -> None:
+    """What its next life has carried is no part of the job, and its ledger stays whole."""
+    router, nonce = MemoryRouter(list(NAMES)), secrets.token_bytes(32)
+    others = [Party(tmp_path, name, router, nonce, 0) for name in NAMES if name != "c"]
+    for party in others:
+        party.start()
+
+    def play(kind: type[Session], endpoint: Endpoint, carried: int) -> None:
+        ways = _Ways(carried)
+        session = kind(nonce, KEYS["c"], PINNED, endpoint, tmp_path / "c", timeout=3, beside=ways)
+        try:
+            session.connect()
+            for step in ("one", "two", "three"):
+                session.run(step, Exchange(session.context(step), session.peers))
+            session.finish()
+        finally:
+            session.ledger.close()
+
+    with pytest.raises(Killed):
+        play(_Unswept, router.endpoint("c"), 5)
+    for party in others:
+        party.join(30)
+        assert party.error is None
+    play(Session, _Nobody(), 7)
+    ledger = tmp_path / "c" / "ledger.jsonl"
+    verify_ledger(ledger, PINNED["c"])
+    assert [line["kind"] for line in read_ledger(ledger)][-3:] == ["ways", "finished", "resumed"]
+    assert not (tmp_path / "c" / "journal").exists()
