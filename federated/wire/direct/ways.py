@@ -1,7 +1,8 @@
 """The direct ways of one party in one job: makes them, gives them to its endpoint, loses them.
 
 Nothing of a job rests on them. The endpoint keeps every part until the peer has taken it; where a
-way is lost it sends what is left over the hub, and goes on there.
+way is lost it sends what is left over the hub, and goes on there. Two that call each other at a
+time have two ways: each reads both, sends by its newest, and has the other left where that is lost.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class DirectWays:
             if peer != endpoint.name
         }
         self._links: dict[str, Link] = {}
+        self._older: list[Link] = []
         self._watch = endpoint.watch = Watch()
         self._lock = threading.Lock()
         self._known = threading.Condition(self._lock)
@@ -94,12 +96,10 @@ class DirectWays:
             meeting = self._meetings[peer]
             before = meeting.refused
             call = meeting.heard(offer, time.monotonic())
-            left = None if meeting.met else self._links.pop(peer, None)
-            if left is not None:  # of a life of the peer that is over
-                self._endpoint.beside.pop(peer, None)
+            left = [] if meeting.met else self._left(peer)  # of a life of the peer that is over
             self._known.notify_all()
-        if left is not None:
-            self._thread(left.close, 0.0)
+        for link in left:
+            self._thread(link.close, 0.0)
         if meeting.refused != before:
             _log.info("%s hears at %s, which [direct] dial does not have", peer, meeting.refused)
         if call is not None:
@@ -113,10 +113,18 @@ class DirectWays:
         """End all ways, once what waits is sent."""
         self._stop.set()
         with self._lock:
-            links = list(self._links.values())
+            links = [*self._links.values(), *self._older]
         for link in links:
             link.close()
         self._watch.close()
+
+    def _left(self, peer: str) -> list[Link]:
+        """The links to a peer, which are ways no more."""
+        self._endpoint.beside.pop(peer, None)
+        newest = self._links.pop(peer, None)
+        found = [link for link in (newest, *self._older) if link is not None and link.peer == peer]
+        self._older = [link for link in self._older if link.peer != peer]
+        return found
 
     def _thread(self, work: Callable[..., None], *given: object) -> None:
         threading.Thread(target=work, args=given, daemon=True, name="direct").start()
@@ -182,24 +190,35 @@ class DirectWays:
         link = Link(guest, tunnel, names, self._came, lambda link: self._lost(meeting, link))
         with self._lock:
             meeting.opened()
-            self._links[meeting.peer] = link
-            self._endpoint.beside[meeting.peer] = link.put
+            if meeting.peer in self._links:
+                self._older.append(self._links[meeting.peer])
+            self._use(link)
         link.start(self._watch)
         _log.info("%s is reached directly", meeting.peer)
         if self._stop.is_set():
             link.close(0.0)
         return True
 
+    def _use(self, link: Link) -> None:
+        self._links[link.peer] = link
+        self._endpoint.beside[link.peer] = link.put
+
     def _came(self, parcel: Parcel) -> None:
         self._endpoint.deliver(parcel, way="direct")
 
     def _lost(self, meeting: Meeting, link: Link) -> None:
         with self._lock:
-            if self._links.get(meeting.peer) is link:
+            others = [each for each in self._older if each.peer == meeting.peer]
+            if link in others:
+                self._older.remove(link)
+            elif self._links.get(meeting.peer) is link and others:
+                self._older.remove(others[-1])
+                self._use(others[-1])
+            elif self._links.get(meeting.peer) is link:
                 meeting.lost(time.monotonic())
-                del self._links[meeting.peer]
-                self._endpoint.beside.pop(meeting.peer, None)
-        if not self._stop.is_set() and not self._endpoint.parted(meeting.peer):
+                self._left(meeting.peer)
+            lost = meeting.peer not in self._links
+        if lost and not self._stop.is_set() and not self._endpoint.parted(meeting.peer):
             _log.info("the direct way to %s is lost: over the hub", meeting.peer)
         self._thread(self._endpoint.again, meeting.peer)
 

@@ -13,7 +13,8 @@ import pytest
 from federated.approval.direct import Direct
 from federated.wire.direct import meeting as meeting_module
 from federated.wire.direct.door import Door
-from federated.wire.direct.link import shake
+from federated.wire.direct.link import Link, shake
+from federated.wire.direct.meeting import Call
 from federated.wire.direct.offer import KNOCK, Offer, read_offer
 from federated.wire.direct.tunnel import Tunnel, make_pass
 from federated.wire.direct.ways import DirectWays
@@ -168,3 +169,31 @@ def test_who_steals_a_knock_gets_no_way_and_breaks_no_job(door: Door) -> None:
     assert not b.end.beside
     a.ways.close()
     b.ways.close()
+
+
+def test_two_that_call_each_other_at_a_time_leave_no_connection(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have two ways then, and may send by different ones; one may be lost."""
+    made = list[Link]()
+    start = Link.start
+    monkeypatch.setattr(Link, "start", lambda link, watch: (made.append(link), start(link, watch)))
+    a, b = two(door)
+    until(lambda: len(made) == 2, "no direct way")
+    knock = os.urandom(KNOCK)
+    call_it = Call(f"{door.host}:{door.port}", knock, b.ways._pass.certificate, 0.0)
+    b.ways._thread(b.ways._hear, b.ways._meetings["a"], knock)
+    a.ways._meetings["b"].met = False  # as where the other's call was under way
+    a.ways._call(a.ways._meetings["b"], call_it)
+    until(lambda: len(made) == 4, "no second way")
+    until(lambda: bool(a.end.beside and b.end.beside), "no direct way")
+    exchange(a, b)
+    newest = a.ways._links["b"]
+    newest._link.shutdown(socket.SHUT_RDWR)
+    until(lambda: a.ways._links.get("b") not in (None, newest), "the other way is forgotten")
+    by_hub, a.hub_on, b.hub_on = a.by_hub, False, False
+    exchange(a, b)
+    assert a.by_hub == by_hub
+    a.ways.close()
+    b.ways.close()
+    assert all(link._over for link in made)
