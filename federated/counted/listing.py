@@ -46,7 +46,6 @@ from psi.protocol import (
     Role,
     Share,
     Turn,
-    encode,
     message,
 )
 from psi.vole_malicious import base_ot
@@ -138,7 +137,7 @@ class ListHearer(Role[Told]):
 
     def on_points(self, state: Offering, sent: Points, peer: str) -> Turn[Told]:
         """The keys of the base transfers, and the first chunk's questions."""
-        transcript = state.transcript.hear(encode(sent))
+        transcript = state.transcript.hear(self.incoming)
         if len(sent.points) != 2 * BASE:
             raise PeerError(f"{len(sent.points)} points of base transfers, {2 * BASE} expected")
         name = _name(self.context, self._rows)
@@ -161,7 +160,7 @@ class ListHearer(Role[Told]):
         keys = picks.pads(0, len(picks.rows), sent.nonce, "list").reshape(-1, INDEX_BITS, 2)
         store.put("answers", state.heard, self._opened(sent, asked, keys))
         state = replace(
-            state, transcript=state.transcript.hear(encode(sent)), heard=state.heard + 1
+            state, transcript=state.transcript.hear(self.incoming), heard=state.heard + 1
         )
         if state.heard < chunks(self._rows):
             return self._ask(state)
@@ -217,7 +216,7 @@ class ListTeller(Role[int]):
             raise PeerError("an offer that only the receiver may send")
         if (sent.rows, sent.depths) != (self._rows, (INDEX_BITS,)):
             raise PeerError(f"{sent.rows} rows at the receiver, {self._rows} here; or other trees")
-        transcript = state.transcript.hear(encode(sent))
+        transcript = state.transcript.hear(self.incoming)
         drawn = np.frombuffer(transcript.draw("delta", BASE // 8), np.uint8)
         bits = np.unpackbits(drawn, bitorder="little")
         name, random = _name(self.context, self._rows), transcript.random("points")
@@ -232,14 +231,14 @@ class ListTeller(Role[int]):
         seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
         coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
         keys = ValueKeys(seeds.tobytes(), state.bits, coin)
-        return Turn(Answering(state.transcript.hear(encode(sent)), keys, 0))
+        return Turn(Answering(state.transcript.hear(self.incoming), keys, 0))
 
     def on_questions(self, state: Answering, sent: Questions, peer: str) -> Turn[int]:
         """All answers of a chunk's rows, of which each row's question opens one."""
         if sent.chunk != state.told:
             raise PeerError("questions of a chunk that is not due")
         low, high = range_of(state.told, self._rows)
-        size, transcript = high - low, state.transcript.hear(encode(sent))
+        size, transcript = high - low, state.transcript.hear(self.incoming)
         gives = Gives.of(state.keys, sent.transfers, INDEX_BITS * size)
         own = self._entries(sent.chunk, answers(self._scores[low:high], self._grid))
         nonce = batch_nonce(transcript, f"list {sent.chunk}", own)

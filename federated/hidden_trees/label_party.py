@@ -29,6 +29,7 @@ from federated.hidden_trees.rounding import (
     circuit,
     margins,
     numbers,
+    offsets,
     opened,
     rows_of,
     units_of_leaf,
@@ -299,7 +300,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         self._due(state, "roundings")
         store, bits = self.context.store, self._plan.score_bits
         whole = store.get("score", self._plan.trees & 1) - U32(units_of(self._labels.base(state)))
-        share = numbers(whole, leads=True)
+        share = numbers(whole, leads=True) + self._begins(state)
         gives = self._gives(state, sent.transfers, RING_BITS * self._rows)
         messages = []
         for chunk in range(self._chunks):
@@ -310,20 +311,26 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             messages.append((self._peer, ScoreCircuit(chunk, nonce, gates)))
         return Turn(replace(self._now_waits(state, "scores"), heard=0), messages)
 
+    def _begins(self, state: Hiding) -> NDArray[np.uint32]:
+        """Where each row's steps begin."""
+        return offsets(self._training(state), self._bins, self._plan.score_bits)
+
     def on_scores(self, state: Hiding, sent: ScoresTold, peer: str) -> Turn[HiddenLabel]:
         """The steps of a chunk's scores; after the last one the training is done."""
         state, store = self._heard(state, peer), self.context.store
         self._due(state, "scores")
         if sent.chunk != state.heard:
             raise PeerError("scores of a chunk that is not due")
-        store.put("steps", sent.chunk, opened(store.get("none", sent.chunk), sent.colours))
+        begins = self._begins(state)[slice(*self._range(sent.chunk))]
+        found = opened(store.get("none", sent.chunk), sent.colours, begins)
+        store.put("told", sent.chunk, found)
         state = replace(state, heard=sent.chunk + 1)
         if state.heard < self._chunks:
             return Turn(state)
-        steps = np.concatenate([store.get("steps", chunk) for chunk in range(self._chunks)])
+        told = np.concatenate([store.get("told", chunk) for chunk in range(self._chunks)])
         base, trees = self._labels.base(state), range(self._plan.trees)
         fit = HiddenLabel(
-            margin=margins(base, steps, self._plan.score_bits),
+            margin=margins(base, told),
             base=base,
             splits=np.array([self._tree_splits(tree) for tree in trees]),
             values=np.array([store.get("values", tree) for tree in trees]),

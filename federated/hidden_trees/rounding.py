@@ -6,15 +6,20 @@ an adder and has put its own share in. Of the sum's upper `score_bits` bits the 
 the colours of its labels, which tell it nothing: what a label stands for the label party knows.
 
 So the label party gets so many bits of a row, whatever it garbles, and nothing ends a run by what
-a circuit gave. An honest one gets the step that the score lies in: the same score, the same step.
+a circuit gave. An honest one gets the step that the score lies in. Where a row's steps begin
+follows from its own bins: it adds that to its share and takes it off again. Scores that lie close
+to each other are so told apart in part, as under noise, and the same row is told the same.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.hidden_trees.plan import RING_BITS, VALUE_BITS, score_step
+from federated.hidden_trees.plan import RING_BITS, VALUE_BITS
 from federated.hidden_trees.slopes import UNIT_BITS
 from federated.trees.splitting.circuit import added
 from federated.trees.splitting.garbling import Evaluator, Garbler, coloured
@@ -22,8 +27,8 @@ from federated.trees.splitting.label_side import labels_of
 from federated.trees.splitting.layout import check_nonce, public_labels
 from federated.trees.splitting.transfers import Gives, packed, unpacked
 
-__all__ = ["circuit", "coloured_by", "labels_of_rows", "margins", "numbers", "opened", "rows_of"]
-__all__ += ["share_bits", "units_of_leaf"]
+__all__ = ["circuit", "coloured_by", "labels_of_rows", "margins", "numbers", "offsets"]
+__all__ += ["opened", "rows_of", "share_bits", "units_of_leaf"]
 
 Bits = NDArray[np.uint8]
 Shares = NDArray[np.uint32]
@@ -96,20 +101,45 @@ def coloured_by(labels: Words, gates: Words, score_bits: int, nonce: bytes) -> B
     return packed(coloured(total[RING_BITS - score_bits :]))
 
 
-def opened(none: Words, colours: Bits) -> Whole:
-    """The number of each row's step, `int64[n]`: step 0 begins at the score of no tree.
+def offsets(training: bytes, bins: Sequence[NDArray[np.uint16]], score_bits: int) -> Shares:
+    """Where each row's steps begin, in units: `uint32[n]`, less than a step.
 
-    none: labels for 0 of what is told. Raises `PeerError` for colours of another number.
+    Args:
+        training: its name.
+        bins: of each own column `uint16[n]`.
+        score_bits: that are told.
+    """
+    drawn = hashlib.shake_256(b"steps begin" + training).digest(8 * (len(bins) + 1))
+    last, *odd = (np.frombuffer(drawn, "<u8") | 1).astype(np.uint64)
+    mixed = np.zeros(len(bins[0]), np.uint64)
+    for own, factor in zip(bins, odd, strict=True):
+        mixed += (own.astype(np.uint64) + np.uint64(1)) * factor
+    mixed = (mixed ^ mixed >> np.uint64(32)) * last
+    return np.asarray(mixed >> np.uint64(64 - RING_BITS + score_bits), U32)
+
+
+def opened(none: Words, colours: Bits, begins: Shares) -> Whole:
+    """Scores less that of no tree, in units, each in the middle of its step: `int64[n]`.
+
+    Args:
+        none: labels for 0 of what is told.
+        colours: as they were sent.
+        begins: `offsets` of these rows, which their shares were raised by.
+
+    Raises:
+        PeerError: colours of another number.
     """
     bits = len(none)
     told = unpacked(colours, none.shape[0] * none.shape[1]).reshape(bits, -1) ^ coloured(none)
     found = (told.astype(np.int64) << np.arange(bits)[:, None]).sum(axis=0)
-    return np.asarray(np.where(found >> (bits - 1), found - (1 << bits), found))
+    steps = np.where(found >> (bits - 1), found - (1 << bits), found)
+    width = 1 << (RING_BITS - bits)
+    return np.asarray(steps * width + width // 2 - begins.astype(np.int64))
 
 
-def margins(base: float, steps: Whole, score_bits: int) -> NDArray[np.float64]:
-    """Scores in log odds: the middle of each row's step, above that of no tree."""
-    return np.asarray(base + (steps + 0.5) * score_step(score_bits))
+def margins(base: float, units: Whole) -> NDArray[np.float64]:
+    """Scores in log odds, of those less that of no tree."""
+    return np.asarray(base + units * 2.0**-VALUE_BITS)
 
 
 def _bits(share: Shares) -> Bits:

@@ -18,7 +18,7 @@ from federated.hidden_trees.messages import (
     ScoringBegin,
 )
 from federated.hidden_trees.plan import MOST_SCORE_BITS, RING_BITS
-from federated.hidden_trees.rounding import circuit, opened
+from federated.hidden_trees.rounding import circuit, offsets, opened
 from federated.hidden_trees.saved import HiddenLabelModel
 from federated.hidden_trees.score_rows import ScoreRows, name_of_transfers
 from federated.hidden_trees.sides import given_groups
@@ -40,7 +40,9 @@ Whole = NDArray[np.int64]
 
 
 class HiddenScoreReceiver(Role[Whole]):
-    """Learns of each row the number of the step that its score lies in: `int64[rows]`.
+    """Learns of each row the middle of the step that its score lies in: `int64[rows]`.
+
+    In units of 2^-16, less the score of no tree.
 
     Args:
         context: of the session.
@@ -130,7 +132,8 @@ class HiddenScoreReceiver(Role[Whole]):
         nonce = batch_nonce(state.transcript, f"leaves {chunk}", offered)
         pads = gives.pads(0, offered.size, nonce, "leaves")
         told, share = given_groups(offered, pads)
-        self.context.store.put("share", chunk, share + alone)
+        begins = offsets(self._model.training, self._chunk(chunk), self._bits)
+        self.context.store.put("share", chunk, share + alone + begins)
         state = replace(state, valued=chunk + 1)
         return Turn(state, [(self._peer, LeafValues(chunk, nonce, told.reshape(-1)))])
 
@@ -145,20 +148,22 @@ class HiddenScoreReceiver(Role[Whole]):
         return Turn(state, [(self._peer, ScoreCircuit(chunk, nonce, gates))])
 
     def on_scores(self, state: Scoring, sent: ScoresTold, peer: str) -> Turn[Whole]:
-        """A chunk's steps."""
+        """A chunk's scores, in the middle of steps."""
         state, store = self._heard(state, peer), self.context.store
         if sent.chunk != state.told or sent.chunk >= state.garbled:
             raise PeerError("scores of a chunk that is not due")
-        store.put("steps", sent.chunk, opened(store.get("none", sent.chunk), sent.colours))
+        begins = offsets(self._model.training, self._chunk(sent.chunk), self._bits)
+        told = opened(store.get("none", sent.chunk), sent.colours, begins)
+        store.put("told", sent.chunk, told)
         state, chunks = replace(state, told=sent.chunk + 1), self._rows.chunks
         if state.told < chunks:
             return Turn(state, progress=state.told / chunks)
-        steps = np.concatenate([store.get("steps", chunk) for chunk in range(chunks)])
-        return Turn(Done(), result=steps, progress=1.0)
+        scores = np.concatenate([store.get("told", chunk) for chunk in range(chunks)])
+        return Turn(Done(), result=scores, progress=1.0)
 
     def _offered(self, chunk: int) -> tuple[Shares, Shares]:
         """Of each group what a row gets if it is within: `uint32[groups, n]`; and at once."""
-        bins = [own[self._rows.at(chunk)] for own in self._bins]
+        bins = self._chunk(chunk)
         layout, alone = self._model.binning.layout, np.zeros(len(bins[0]), np.uint32)
         found = [np.zeros((0, len(bins[0])), np.uint32)]
         each = zip(self._model.splits, self._model.values, self._groups, strict=True)
@@ -167,6 +172,9 @@ class HiddenScoreReceiver(Role[Whole]):
             found.append(offered)
             alone += own
         return np.concatenate(found), alone
+
+    def _chunk(self, chunk: int) -> list[Bins]:
+        return [own[self._rows.at(chunk)] for own in self._bins]
 
     def _heard(self, state: Scoring, peer: str) -> Scoring:
         if peer != self._peer:

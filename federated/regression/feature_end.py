@@ -16,7 +16,7 @@ from federated.regression.results import FeatureFit
 from federated.regression.rounding import rounded
 from federated.regression.schedule import EVERY, beyond_any
 from federated.regression.states import Fitting
-from psi.protocol import Done, PeerError, Turn, encode
+from psi.protocol import Done, PeerError, Turn
 
 __all__ = ["FeatureEnd"]
 
@@ -101,7 +101,7 @@ class FeatureEnd(FeatureRows):
         """A message of another feature party."""
         if not known:
             raise PeerError("a message that only another party of the regression may send")
-        return replace(state, transcript=state.transcript.hear(encode(sent)))
+        return replace(state, transcript=state.transcript.hear(self.incoming))
 
 
 def _pad(seed: bytes, rows: int) -> NDArray[np.int64]:

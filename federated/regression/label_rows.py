@@ -66,6 +66,7 @@ class LabelRows(Role[LabelFit]):
     def _line(self, peer: str) -> tuple[int, Line]:
         for at, line in enumerate(self._lines):
             if line.peer == peer:
+                line.incoming = self.incoming  # it hears what this role has
                 return at, line
         raise PeerError("a message that only a party of the regression may send")
 

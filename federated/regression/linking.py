@@ -23,7 +23,7 @@ from federated.regression.states import Fitting, Linking
 from federated.sharing.chunks import name_of
 from federated.sharing.linking import chosen, given, linked, offered
 from federated.sharing.messages import Offer, Points, Seeds
-from psi.protocol import Context, MisuseError, PeerError, Role, Turn, encode
+from psi.protocol import Context, MisuseError, PeerError, Role, Turn
 
 __all__ = ["Linked"]
 
@@ -60,7 +60,7 @@ class Linked(Role[R]):
     def _heard(self, state: Any, sent: Any, peer: str) -> Any:
         if peer != self._peer:
             raise PeerError("a message that only the other party of the regression may send")
-        return replace(state, transcript=state.transcript.hear(encode(sent)))
+        return replace(state, transcript=state.transcript.hear(self.incoming))
 
     def _chosen(self, state: Linking, sent: Offer) -> tuple[Linking, Points]:
         """Choose in the other side's base transfers by the bits of a secret."""

@@ -42,7 +42,7 @@ from federated.trees import row_bits
 from federated.trees.forest import OWN, PARTNER, Forest
 from federated.trees.messages import Choices, RowBits
 from federated.trees.saved import FeatureModel, LabelModel
-from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn, encode
+from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn
 from psi.vole_malicious import base_ot
 
 __all__ = ["PathPartner", "PathReceiver", "partner_levels"]
@@ -97,7 +97,7 @@ class PathReceiver(Role[Ends]):
 
     def on_points(self, state: Opening, sent: Points, peer: str) -> Turn[Ends]:
         """The keys of the base transfers; ask for the first depth."""
-        transcript = state.transcript.hear(encode(sent))
+        transcript = state.transcript.hear(self.incoming)
         if len(sent.points) != 2 * BASE:
             raise PeerError(f"{len(sent.points)} points of base transfers, {2 * BASE} expected")
         name = _name(self.context, self._rows)
@@ -141,7 +141,7 @@ class PathReceiver(Role[Ends]):
     def on_row_bits(self, state: Choosing, sent: RowBits, peer: str) -> Turn[Ends]:
         """A chunk's sides on one level; after all of a depth go on to the next."""
         del peer
-        state = replace(state, transcript=state.transcript.hear(encode(sent)))
+        state = replace(state, transcript=state.transcript.hear(self.incoming))
         places, chunks = self._at(state.depth), _chunks(self._rows)
         due = (places[state.heard // chunks], state.heard % chunks)
         if (sent.level, sent.chunk) != due:
@@ -257,7 +257,7 @@ class PathPartner(Role[int]):
 
     def on_asking(self, state: Waiting, sent: Asking, peer: str) -> Turn[int]:
         """Look whether it is about these trees and rows; choose in the base transfers."""
-        transcript = state.transcript.hear(encode(sent))
+        transcript = state.transcript.hear(self.incoming)
         if sent.training != self._model.training:
             raise PeerError("trees of another training")
         if sent.rows != self._sides.shape[1]:
@@ -287,7 +287,7 @@ class PathPartner(Role[int]):
         seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
         coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
         offering = Offering(
-            transcript=state.transcript.hear(encode(sent)),
+            transcript=state.transcript.hear(self.incoming),
             peer=ValueKeys(seeds.tobytes(), state.bits, coin),
             levels=state.levels,
             answered=(0,) * len(state.levels),
@@ -298,7 +298,7 @@ class PathPartner(Role[int]):
 
     def on_choices(self, state: Offering, sent: Choices, peer: str) -> Turn[int]:
         """The sides of a chunk's rows on one level, one of them a row; no chunk twice."""
-        state = replace(state, transcript=state.transcript.hear(encode(sent)))
+        state = replace(state, transcript=state.transcript.hear(self.incoming))
         chunks = _chunks(self._sides.shape[1])
         if sent.level >= len(state.levels) or sent.chunk != state.answered[sent.level]:
             raise PeerError("choices of a level or a chunk that is not due")

@@ -53,7 +53,6 @@ from psi.protocol import (
     Role,
     Share,
     Turn,
-    encode,
     message,
 )
 from psi.vole_malicious import base_ot
@@ -149,7 +148,7 @@ class BinHolder(Role[list[Lanes]]):
 
     def on_points(self, state: Offering, sent: Points, peer: str) -> Turn[list[Lanes]]:
         """The keys of the base transfers, trees of seeds, and the first chunks' transfers."""
-        transcript = state.transcript.hear(encode(sent))
+        transcript = state.transcript.hear(self.incoming)
         if len(sent.points) != 2 * BASE:
             raise PeerError(f"{len(sent.points)} points of base transfers, {2 * BASE} expected")
         if sent.lanes != self._lanes:
@@ -244,7 +243,7 @@ class BinHolder(Role[list[Lanes]]):
         """The chunk that a message speaks of, if it is due."""
         if sent.place != due or due >= ready:
             raise PeerError("a message of a chunk that is not due")
-        return replace(state, transcript=state.transcript.hear(encode(sent))), self._chunks[due]
+        return replace(state, transcript=state.transcript.hear(self.incoming)), self._chunks[due]
 
     def _random(self, state: Adding, chunk: Chunk) -> Any:
         # bound to the set-up and to the bins, as the streams' nonce is, which is drawn from it: a

@@ -13,7 +13,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from psi.protocol import Length, Random
+from psi.protocol import Length, MisuseError, Random
 
 __all__ = ["SEED", "Transcript"]
 
@@ -32,10 +32,12 @@ class Transcript:
         """With a seed from the operating system's generator, bound to a session and step."""
         return cls(random(SEED), hashlib.blake2s(about, person=b"sharehrd").digest())
 
-    def hear(self, data: bytes) -> Transcript:
-        """After one message more; `data` are its encoded bytes."""
-        text = hashlib.sha256(data).digest()  # many megabytes: most CPUs have instructions for it
-        return replace(self, heard=hashlib.blake2s(self.heard + text, person=b"sharehrd").digest())
+    def hear(self, digest: bytes) -> Transcript:
+        """After one message more, by its hash: `Role.incoming`. Raises `MisuseError` for none."""
+        if len(digest) != SEED:
+            raise MisuseError(f"a hash of {len(digest)} bytes of a message, {SEED} expected")
+        text = self.heard + digest
+        return replace(self, heard=hashlib.blake2s(text, person=b"sharehrd").digest())
 
     def draw(self, name: str, size: int) -> bytes:
         """Bytes that nobody else can know, the same for the same history and name."""

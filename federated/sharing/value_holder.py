@@ -54,7 +54,6 @@ from psi.protocol import (
     Role,
     Share,
     Turn,
-    encode,
     message,
 )
 from psi.vole_malicious import base_ot
@@ -155,7 +154,7 @@ class ValueHolder(Role[list[Lanes]]):
         if len(sent.depths) != self._columns:
             raise PeerError(f"{len(sent.depths)} columns of bins found, {self._columns} agreed")
         about = self.context.session + self.context.step.encode()
-        transcript = Transcript.begin(self.context.random, about).hear(encode(sent))
+        transcript = Transcript.begin(self.context.random, about).hear(self.incoming)
         drawn = np.frombuffer(transcript.draw("delta", BASE // 8), np.uint8)
         bits = np.unpackbits(drawn, bitorder="little")
         name, random = self._name(sent.depths), transcript.random("points")
@@ -171,7 +170,7 @@ class ValueHolder(Role[list[Lanes]]):
         seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
         coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
         none = np.zeros(sum(self._lanes << depth for depth in state.depths), np.uint64)
-        transcript = state.transcript.hear(encode(sent))
+        transcript = state.transcript.hear(self.incoming)
         return Turn(
             Giving(
                 transcript=transcript,
@@ -242,7 +241,7 @@ class ValueHolder(Role[list[Lanes]]):
         every = self._chunks(state)
         if sent.place != due or due >= min(ready, len(every)):
             raise PeerError("a message of a chunk that is not due")
-        return replace(state, transcript=state.transcript.hear(encode(sent))), every[due]
+        return replace(state, transcript=state.transcript.hear(self.incoming)), every[due]
 
     def _chunks(self, state: Giving) -> list[Chunk]:
         return chunks_of(self._rows, state.depths)

@@ -34,8 +34,7 @@ class ScoreHidden(Score):
         role = HiddenScoreReceiver(
             work.session.context(step), partner, trees, bins, terms.score_bits
         )
-        steps = work.run(step, role, [partner])
-        scores = margins(trees.base, steps, terms.score_bits)
+        scores = margins(trees.base, work.run(step, role, [partner]))
         unknown = np.full(len(scores), np.nan)
         self._keep(Scored(terms=terms, part=part, scores=scores, partners=unknown))
         return told_of(terms)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from psi.protocol.codec import Length, Text, decode, encode, message
@@ -137,7 +137,7 @@ class Role(Generic[R]):
         self.context = context
         self.state: Any = Idle()
         self.incoming = b""
-        """The bytes of the message that a handler has: to hash, without encoding it again."""
+        """SHA-256 of the message that a handler has; many megabytes are hashed once."""
         self._sent_count: dict[str, int] = {}
         self._digests: dict[str, bytearray] = {}
 
@@ -165,16 +165,17 @@ class Role(Generic[R]):
 
     def receive(self, envelope: Envelope) -> Outgoing[R]:
         """Take one envelope. An identical repeat is ignored, a differing one is an error."""
-        if not self._screen(envelope):
+        self.incoming = hashlib.sha256(envelope.payload).digest()
+        digest = _digest(envelope, self.incoming)
+        if not self._screen(envelope, digest):
             return Outgoing()
         try:
             handler, incoming = self._handler_for(envelope)
-            self.incoming = envelope.payload
             turn = getattr(self, handler)(self.state, incoming, envelope.sender)
         except PeerError as error:
             error.step = error.step or self.context.step
             raise
-        self._digests.setdefault(envelope.sender, bytearray()).extend(_digest(envelope))
+        self._digests.setdefault(envelope.sender, bytearray()).extend(digest)
         return self._take_turn(turn)
 
     def save(self) -> bytes:
@@ -207,7 +208,7 @@ class Role(Generic[R]):
             raise PhaseError(f"{found} found, {names} expected", step=self.context.step)
         return handler, incoming
 
-    def _screen(self, envelope: Envelope) -> bool:
+    def _screen(self, envelope: Envelope, digest: bytes) -> bool:
         mine = self.context
         if envelope.session != mine.session:
             raise PeerError("envelope of another session", step=mine.step)
@@ -216,7 +217,7 @@ class Role(Generic[R]):
         seen, number = self._digests.get(envelope.sender, b""), envelope.sequence
         expected = len(seen) // _DIGEST
         if number < expected:
-            if seen[number * _DIGEST : (number + 1) * _DIGEST] != _digest(envelope):
+            if seen[number * _DIGEST : (number + 1) * _DIGEST] != digest:
                 raise PeerError("a repeated envelope differs from the first", step=mine.step)
             return False
         if number > expected:
@@ -235,5 +236,6 @@ class Role(Generic[R]):
         return Envelope(mine.session, mine.step, mine.party, peer, sequence, payload)
 
 
-def _digest(envelope: Envelope) -> bytes:
-    return hashlib.sha256(encode(envelope)).digest()
+def _digest(envelope: Envelope, payload: bytes) -> bytes:
+    """Of all of it, by the hash of its payload."""
+    return hashlib.sha256(encode(replace(envelope, payload=payload))).digest()

@@ -15,7 +15,8 @@ from federated.hidden_trees import (
     HiddenScoreReceiver,
 )
 from federated.hidden_trees.groups import inside_of
-from federated.hidden_trees.rounding import units_of_leaf
+from federated.hidden_trees.plan import RING_BITS
+from federated.hidden_trees.rounding import offsets, units_of_leaf
 from federated.trees import Binning
 from tests.unit.trees.world import context
 
@@ -59,6 +60,13 @@ class Kept:
             both = inside_of(self.a, one, own) & inside_of(self.b, two, theirs)
             assert (both.sum(axis=0) == 1).all()
             found += values[both.argmax(axis=0)]
+        return found
+
+    def told(self, bits: int = 6) -> np.ndarray:
+        """The middle of each row's step, in units."""
+        begins = offsets(self.label.training, self.a, bits).astype(np.int64)
+        width = 1 << (RING_BITS - bits)
+        found: np.ndarray = (self.units + begins) // width * width + width // 2 - begins
         return found
 
     def receiver(self, bits: int = 6, store: Any = None, kind: Any = HiddenScoreReceiver) -> Any:

@@ -15,6 +15,7 @@ from federated.hidden_trees.rounding import (
     labels_of_rows,
     margins,
     numbers,
+    offsets,
     opened,
     rows_of,
     share_bits,
@@ -48,14 +49,29 @@ def test_a_shared_score_is_rounded_down_to_its_step_exactly(bits: int) -> None:
     units = rng.integers(-(1 << (RING_BITS - 1)), 1 << (RING_BITS - 1), 3000)
     step = 1 << (RING_BITS - bits)
     units[:4] = [0, -1, step - 1, -step]
+    begins = rng.integers(0, step, 3000).astype(np.uint32)
+    begins[:4] = 0
+    units = np.minimum(units, (1 << (RING_BITS - 1)) - 1 - begins.astype(np.int64))
     one, two = shared(units, RING_BITS)
     gives, labels = transfers(share_bits(two))
-    gates, none = circuit(gives, one, bits, NONCE)
-    found = opened(none, coloured_by(labels, gates, bits, NONCE))
-    assert np.array_equal(found, units // step)
+    gates, none = circuit(gives, one + begins, bits, NONCE)
+    found = opened(none, coloured_by(labels, gates, bits, NONCE), begins)
+    assert np.array_equal(found[:4], units[:4] // step * step + step // 2)
+    assert np.array_equal((found + begins) // step, (units + begins) // step)
     score = units * 2.0**-VALUE_BITS
-    told = margins(0.5, found, bits) - 0.5
-    assert np.abs(told - score).max() <= score_step(bits) / 2
+    assert np.abs(margins(0.5, found) - 0.5 - score).max() <= score_step(bits) / 2
+
+
+def test_steps_begin_where_a_row_s_own_bins_say_and_anywhere() -> None:
+    rng = np.random.default_rng(8)
+    bins = [rng.integers(0, 32, 4000).astype(np.uint16) for _ in range(3)]
+    found = offsets(b"t" * 32, bins, 5)
+    assert np.array_equal(offsets(b"t" * 32, [own[7:9] for own in bins], 5), found[7:9])
+    share = found / 2.0 ** (RING_BITS - 5)
+    assert share.max() < 1
+    # twenty parts of 200: sd 13.8
+    assert np.abs(np.histogram(share, 20, (0, 1))[0] - 200).max() < 6 * 13.8
+    assert (offsets(b"u" * 32, bins, 5) != found).mean() > 0.99
 
 
 def test_shares_of_a_training_keep_their_sum() -> None:
@@ -79,12 +95,14 @@ def test_a_row_tells_its_bits_and_colours_nothing_else() -> None:
 
 
 def test_chunks_of_transfers_are_those_of_their_rows() -> None:
-    one, two = shared(np.arange(100), RING_BITS)
+    one, two = shared(np.arange(100) * 5000, RING_BITS)
     gives, labels = transfers(share_bits(two))
     at = slice(30, 70)
     gates, none = circuit(rows_of(gives, at, 100), one[at], 12, NONCE)
-    found = opened(none, coloured_by(labels_of_rows(labels, at, 100), gates, 12, NONCE))
-    assert np.array_equal(found, np.arange(30, 70) >> (RING_BITS - 12))
+    colours = coloured_by(labels_of_rows(labels, at, 100), gates, 12, NONCE)
+    found = opened(none, colours, np.zeros(40, np.uint32))
+    width = 1 << (RING_BITS - 12)
+    assert np.array_equal(found, np.arange(30, 70) * 5000 // width * width + width // 2)
     with pytest.raises(PeerError, match="fewer gates"):
         coloured_by(labels, gates, 12, NONCE)
 

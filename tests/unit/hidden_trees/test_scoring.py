@@ -22,6 +22,7 @@ from federated.hidden_trees.messages import (
     ScoringBegin,
 )
 from federated.hidden_trees.plan import RING_BITS
+from federated.hidden_trees.rounding import offsets
 from federated.sharing.messages import Points, Seeds
 from federated.trees import Binning
 from psi.protocol import MemoryStore, MisuseError, Pair, PeerError, decode
@@ -46,7 +47,7 @@ def test_rows_get_the_step_of_their_score(theirs: float, monkeypatch: pytest.Mon
     pair = Pair(kept.receiver(), kept.partner())
     found = pair.run()
     assert found["bureau"] == 500
-    assert np.array_equal(found["bank"], kept.units >> (RING_BITS - 6))
+    assert np.array_equal(found["bank"], kept.told())
     told = [each for each in pair.sent if peek(each.payload) is ScoresTold]
     assert len(told) == 8
     sizes = [len(decode(each.payload, ScoresTold).colours) for each in told]
@@ -63,9 +64,11 @@ def test_rows_of_the_training_get_its_scores_again(monkeypatch: pytest.MonkeyPat
     kept.a, kept.b = world.a, world.b
     kept.label = HiddenLabelModel.of(bank, like(kept.label.binning, world.layout_a), 9)
     kept.feature = HiddenFeatureModel.of(bureau, like(kept.feature.binning, world.layout_b))
-    steps = Pair(kept.receiver(9), kept.partner(9)).run()["bank"]
-    assert np.array_equal(bank.base + (steps + 0.5) * 16 / 2**9, bank.margin)
-    assert len(np.unique(steps)) > 3
+    found = Pair(kept.receiver(9), kept.partner(9)).run()["bank"]
+    assert np.array_equal(bank.base + found * 2.0**-16, bank.margin)
+    assert np.array_equal(found, kept.told(9))
+    assert np.abs(found - kept.units).max() <= (1 << (RING_BITS - 9)) / 2
+    assert len(np.unique(found)) > 3
 
 
 def like(binning: Binning, layout: Any) -> Any:
@@ -92,7 +95,7 @@ def test_roles_made_again_after_each_message_say_the_same(
         return make[name](store=stores[name])
 
     results = played_with_kills(("bank", "bureau"), made, kept=kept)
-    assert np.array_equal(results["bank"], model.units >> (RING_BITS - 6))
+    assert np.array_equal(results["bank"], model.told())
 
 
 def test_the_same_row_asked_again_gets_the_same_step() -> None:
@@ -108,8 +111,10 @@ def test_a_receiver_with_other_values_gets_its_bits_and_no_more() -> None:
     rng = np.random.default_rng(1)
     kept.label = replace(kept.label, values=rng.integers(-(1 << 19), 1 << 19, (6, 8)))
     pair = Pair(kept.receiver(3), kept.partner(3))
-    steps = pair.run()["bank"]
-    assert set(np.unique(steps)) <= set(range(-4, 4))
+    found = pair.run()["bank"]
+    width = 1 << (RING_BITS - 3)
+    begins = offsets(kept.label.training, kept.a, 3)
+    assert set(np.unique((found + begins - width // 2) / width)) <= set(range(-4, 4))
     from_partner = [e for e in pair.sent if e.sender == "bureau"]
     told = [e for e in from_partner if peek(e.payload) is ScoresTold]
     assert sum(8 * len(decode(e.payload, ScoresTold).colours) for e in told) == 3 * 256

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from federated.regression import FeatureParty, LabelParty
-from federated.regression.messages import Setup
-from psi.protocol import InputError, MisuseError, Pair, Refused, decode
+from psi.protocol import InputError, MisuseError, Pair, Refused
 from tests.unit.regression.world import World, context, plan
 
 ROWS = 240
@@ -103,18 +102,15 @@ def test_columns_that_single_rows_out_are_refused_by_one_s_own_software() -> Non
 def test_a_feature_party_counts_the_columns_of_all_parties() -> None:
     """With as many sums as rows these are the rows' residuals."""
     world, terms = World.of(ROWS), plan(ROWS)
-    setup = next(
-        decode(envelope.payload, Setup)
-        for envelope in world.label_party(terms).start().messages[:1]
-    )
+    (setup,) = world.label_party(terms).start().messages[:1]
     for others, passes in ((55, True), (56, False)):  # with 3 of the bank's and 2 of its own
         role = world.feature_party(terms, others=others)
-        state = role.begin().state
+        role.start()
         if passes:
-            role.on_setup(state, setup, "bank")
+            role.receive(setup)
             continue
         with pytest.raises(Refused, match="240 labelled rows for 61 columns"):
-            role.on_setup(state, setup, "bank")
+            role.receive(setup)
 
 
 def test_nothing_is_told_by_a_repr() -> None:

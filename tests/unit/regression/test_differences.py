@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ class Caught:
 
     def told(self, gradient: np.ndarray, hears: bytes = b"") -> float:
         """g·H g of a first evaluation, after other messages."""
-        state = replace(self.state, transcript=self.state.transcript.hear(hears))
+        state = replace(self.state, transcript=self.state.transcript.hear(sha256(hears).digest()))
         noise = self.line._own_noise(state, self.role._back, None)
         state = replace(state, gradients=gradient, noise=noise.ravel())
         evaluation = self.role._evaluation(state)

@@ -133,7 +133,7 @@ def test_weights_that_no_row_can_have_are_refused() -> None:
 def test_a_partner_takes_no_unit_that_the_contract_does_not_give() -> None:
     world = World.of(200, 16)
     role = world.feature_party(plan(200))
-    state = role.begin().state
+    state, role.incoming = role.begin().state, bytes(32)
     for strange in ({"unit": 3, "scale": 0}, {"unit": 0, "scale": 2}):
         setup = Setup(
             plan=b"\0" * 32,

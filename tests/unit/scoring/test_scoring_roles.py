@@ -213,7 +213,7 @@ def test_a_receiver_that_asks_for_more_than_the_contract_has_is_refused() -> Non
     receiver, held = paths(rows, stores())
     receiver.start()
     asking = receiver.begin().messages[0][1]
-    waiting = held.begin().state
+    waiting, held.incoming = held.begin().state, bytes(32)
     for wrong, why in (
         (replace(asking, training=bytes(32)), "another training"),
         (replace(asking, rows=71), "71 rows at the receiver, 70 here"),

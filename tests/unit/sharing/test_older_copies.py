@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from copy import deepcopy
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_trees_asked_for_again_from_an_older_copy_tell_no_difference_of_bins() -
     before = Transcript.begin(secrets.token_bytes, b"older copy")
     seen = []
     for said, held in ((b"one", bins(1)), (b"two", bins(2))):
-        heard, index = before.hear(said), Index(MemoryStore(), own)
+        heard, index = before.hear(sha256(said).digest()), Index(MemoryStore(), own)
         values = Kept(MemoryStore(), peer)
         asked = index.ask(heard, 0, held, DEPTH)
         corrected = values.answered(heard, asked, ROWS, DEPTH)

@@ -90,7 +90,7 @@ def run(
     def told(message: Any) -> Any:
         sent = (change or {}).get(len(messages), lambda m: m)(message)
         listener = 1 - len(messages) % 2
-        heard[listener] = heard[listener].hear(encode(sent))
+        heard[listener] = heard[listener].hear(hashlib.sha256(encode(sent)).digest())
         messages.append(sent)
         return sent
 
