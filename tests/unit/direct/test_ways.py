@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -177,7 +178,12 @@ def test_two_that_call_each_other_at_a_time_leave_no_connection(
     """Both have two ways then, and may send by different ones; one may be lost."""
     made = list[Link]()
     start = Link.start
-    monkeypatch.setattr(Link, "start", lambda link, watch: (made.append(link), start(link, watch)))
+
+    def noted(link: Link, watch: Any) -> None:
+        made.append(link)
+        start(link, watch)
+
+    monkeypatch.setattr(Link, "start", noted)
     a, b = two(door)
     until(lambda: len(made) == 2, "no direct way")
     knock = os.urandom(KNOCK)
