@@ -22,7 +22,7 @@ import ibis
 
 from profiles.flows.engine import Engine
 from profiles.flows.settings import DIGITS, PRODUCTS, Bound, FlowSettings, Source
-from profiles.flows.values import add_day, add_minor, as_text
+from profiles.flows.values import add_day, add_minor, as_number, as_text
 
 __all__ = ["Base", "base_model"]
 
@@ -177,12 +177,14 @@ def _rated(settings: FlowSettings, rows: Any, engine: Engine) -> Any:
         since = table.since_day
     rates = table.select(
         rated=_text(table, bound, "currency"),
-        rate=table[bound.columns["rate"]].cast("float64"),
+        rate=as_number(table[bound.columns["rate"]]),
         since=since,
     )
     order = ibis.window(group_by="rated", order_by="since")
     far = ibis.date(9999, 12, 31)
-    rates = rates.filter(rates.rate > 0)
+    rates = rates.filter((rates.rate > 0) & rates.since.notnull())
+    # two rates of one day: the lower, whatever order the rows have
+    rates = rates.group_by(["rated", "since"]).agg(rate=rates.rate.min())
     rates = rates.mutate(until=rates.since.lead().over(order).fill_null(far))
     inside = (rows.currency == rates.rated) & (rows.day >= rates.since) & (rows.day < rates.until)
     joined = rows.left_join(rates, inside)

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import ibis
-
+from profiles.flows.beside import beside_notes, shown_codes
 from profiles.flows.flows import Flows
 from profiles.flows.settings import Bound, Source
 from profiles.flows.values import LONGEST, as_text
 
 __all__ = ["FlowCheck", "check_flows"]
-
-SHOWN_FROM = 10
-"""A code of direction is shown where so many rows have it: what is rarer may be no code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +117,7 @@ def _bound_lines(flows: Flows) -> list[str]:
     lines = []
     parts: list[tuple[str, Bound | None]] = [("transactions", s) for s in flows.settings.sources]
     parts += [("accounts", flows.settings.accounts), ("orders", flows.settings.orders)]
-    parts += [("rates", flows.settings.rates)]
+    parts += [("rates", flows.settings.rates), ("balances", flows.settings.balances)]
     for what, bound in parts:
         if bound is None:
             continue
@@ -138,18 +134,7 @@ def _notes(flows: Flows, refused: dict[str, dict[str, int]]) -> list[str]:
     for source in flows.settings.sources:
         if "an unknown code of direction" in refused.get(source.table, {}):
             notes.append(_unknown(flows, source))
-    if flows.settings.accounts is not None and "account" in flows.settings.accounts.columns:
-        bound = flows.settings.accounts
-        table = flows.engine.columns_of(bound)
-        account = as_text(table[bound.columns["account"]])
-        twice = table.select(account=account).group_by("account").agg(n=lambda t: t.count())
-        count = twice.filter(twice.n > 1).count().execute()
-        if count:
-            notes.append(
-                f"{bound.where}: {count:,} accounts stand in several rows: the first by entity "
-                "is taken"
-            )
-    return notes
+    return [*notes, *beside_notes(flows)]
 
 
 def _unknown(flows: Flows, source: Source) -> str:
@@ -157,11 +142,5 @@ def _unknown(flows: Flows, source: Source) -> str:
     if "direction" not in source.columns:
         return f"{source.where} in, out: the one direction is in neither"
     code = as_text(table[source.columns["direction"]])
-    known = [*source.inward, *source.outward]
-    found = table.select(code=code).filter(lambda t: ~t.code.isin(known))
-    found = found.group_by("code").agg(rows=lambda t: t.count())
-    found = found.filter(found.rows >= SHOWN_FROM).order_by(ibis.desc("rows"), "code").limit(8)
-    shown = ", ".join(
-        f"{one['code'][:20]!r} {one['rows']:,}" for one in found.to_pyarrow().to_pylist()
-    )
-    return f"{source.where} in, out: codes in neither: {shown or 'each on a few rows'}"
+    shown = shown_codes(table.select(code=code), "code", [*source.inward, *source.outward])
+    return f"{source.where} in, out: codes in neither: {shown}"

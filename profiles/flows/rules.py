@@ -20,6 +20,7 @@ PRIORITY = {"code": 10, "channel": 10, "mcc": 20, "text": 30, "name": 35, "rule"
 """Lower is tried first; a type says its own where it needs to."""
 _LISTS = ("text", "not", "name", "mcc", "code", "channel", "counterparty_kind", "order")
 _PAIRS = ("amount", "age", "days", "hours")
+_BOUNDS = {"age": (0, 150), "days": (1, 31), "hours": (0, 23)}
 _FLAGS = ("month_end", "bare")
 _KNOWN = (*_LISTS, *_PAIRS, *_FLAGS, "id", "priority", "amounts", "regular", "own", "share")
 _MARKS = "\t\n\r!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~，。、；：？！“”‘’（）【】《》·—…"
@@ -137,6 +138,8 @@ def _rule(
             continue
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise JobError(f"{at} {key}: a list of texts needed")
+        if not value and key != "not":
+            raise JobError(f"{at} {key}: an empty list found, one text at least needed")
         made[key] = tuple(value)
     made["without"] = tuple(needle(one) for one in made.pop("not", ()))
     for key in ("text", "name"):
@@ -148,7 +151,7 @@ def _rule(
         made["mcc"] = tuple(_range(at, one) for one in made["mcc"])
     for key in _PAIRS:
         if key in given:
-            made[key] = _pair(at, key, given[key])
+            made[key] = _pair(at, key, given[key], *_BOUNDS.get(key, (0, 2**62)))
     for key, kind in (
         ("month_end", bool),
         ("bare", bool),
@@ -160,6 +163,10 @@ def _rule(
             if not isinstance(given[key], kind):
                 raise JobError(f"{at} {key}: {kind.__name__} needed")
             made[key] = given[key]
+    if not 0 < made.get("share", 1.0) <= 1:
+        raise JobError(f"{at} share: {made['share']} found, above 0 and at most 1 allowed")
+    if made.get("regular", 1) < 1:
+        raise JobError(f"{at} regular: {made['regular']} found, 1 or more allowed")
     if made.get("own", "known") not in ("known", "name"):
         raise JobError(f"{at} own: {made['own']!r} found, known or name allowed")
     if "amounts" in given:
@@ -186,8 +193,10 @@ def _range(at: str, text: str) -> tuple[str, str]:
     return low, high
 
 
-def _pair(at: str, key: str, value: Any) -> tuple[int, int]:
+def _pair(at: str, key: str, value: Any, least: int, most: int) -> tuple[int, int]:
     good = isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value)
     if not good or value[0] > value[1]:
         raise JobError(f"{at} {key}: two whole numbers needed, the lower first")
+    if value[0] < least or value[1] > most:
+        raise JobError(f"{at} {key}: {value} found, {least} to {most} allowed")
     return value[0], value[1]

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import ibis
 from ibis import Expr
 
-__all__ = ["BARE", "add_day", "add_minor", "as_text", "is_whole", "plain_text"]
+__all__ = ["BARE", "add_day", "add_minor", "as_number", "as_text", "is_whole", "plain_text"]
 
 # Ibis would write each step into the next, so that text grows with every use of a column. Engines
 # fuse steps by themselves.
@@ -40,6 +40,7 @@ _WAYS = (
 BARE = f"^( |[a-z]*[0-9][a-z0-9]*|{'|'.join(_WAYS.split())})*$"
 """A plain text that says nothing but a way of paying: no shop is named in it."""
 _CURRENCY = "[¥$€£￥]"
+_FAR = 1e12
 _DIGITS = "^[0-9]{1,18}$"
 _AMOUNT = (
     "_text",
@@ -75,6 +76,15 @@ def plain_text(column: Any) -> Any:
     found = ibis.ifelse(found.re_search(_ANY_WIDE), found.translate(_WIDE, _NARROW), found)
     found = found.lower().re_replace(_BETWEEN, " ").strip()
     return ibis.literal(" ") + found + " "
+
+
+def as_number(column: Any) -> Any:
+    """A column of numbers, or of texts that spell them with a point; 0 where there is none."""
+    if column.type().is_string():
+        text = as_text(column)
+        column = ibis.ifelse(text.re_search(r"^[0-9]{1,12}([.][0-9]{1,12})?$"), text, "0")
+    value = column.cast("float64").fill_null(0.0)
+    return ibis.ifelse(value.between(-_FAR, _FAR), value, 0.0)
 
 
 def is_whole(text: Any) -> Any:
@@ -113,7 +123,13 @@ def add_minor(
         signed = ibis.ifelse(table._fits, signed, ibis.null("int64"))
         return table.mutate(**{made: signed}).drop("_value", "_power", "_fits", "_size")
     text = table[column].fill_null("").re_replace(_CURRENCY, "").strip()
-    table = table.mutate(_text=text.replace(thousands, "") if thousands else text, _power=power)
+    if thousands:
+        # 12,34 and 1.234,50 are amounts of another spelling: taken apart they would be other ones
+        groups = f"[0-9]{{1,3}}([{thousands}][0-9]{{3}})+([{decimal}][0-9]*)?"
+        grouped = text.re_search(f"^[-+( ]*{groups}[-) ]*$")
+        odd = text.contains(thousands) & ~grouped
+        text = ibis.ifelse(odd, "", text).replace(thousands, "")
+    table = table.mutate(_text=text, _power=power)
     below = table._text.startswith("-") | table._text.endswith("-") | table._text.startswith("(")
     body = table._text.re_replace("[-+() ]", "")
     table = table.mutate(_below=below, _body=body)

@@ -66,6 +66,66 @@ def test_rates_hold_from_their_day_on(tmp_path: Path) -> None:
     assert rows_of(base.good, "id", "minor") == [("1", 710), ("2", 720)]
 
 
+BESIDE = """
+[bank.bal]
+path = "bal.csv"
+types = { amt = "string", day = "string" }
+[flows.f.balances]
+table = "bank.bal"
+account = "acct"
+day = "day"
+amount = "amt"
+product = "prod"
+[bank.ord]
+path = "ord.csv"
+types = { amt = "string" }
+[flows.f.orders]
+table = "bank.ord"
+account = "acct"
+counterparty_account = "acct"
+amount = "amt"
+category = "cat"
+"""
+
+
+def test_what_tables_beside_hold_that_cannot_be_used_is_counted(tmp_path: Path) -> None:
+    file = tables_file(tmp_path, "1,A,2024-02-29,1,C,USD,\n2,A,2024-02-29,1,C,GBP,\n", BESIDE)
+    for name, lines in {
+        "rates": "ccy,rate,since\nUSD,8,2024-01-01\nUSD,7,2024-01-01\nGBP,n/a,2024-01-01\n"
+        "GBP,9,2024-13-01\n",
+        "acc": "acct,cust,kind,opened,closed\nA,1,P,2020-01-01,\n"
+        + "".join(f"Q{i},1,Q,,0000-00-00\n" for i in range(10))
+        + "C,3,P,2024-05-01,2024-01-01\n",
+        "bal": "acct,day,amt,prod\nA,2024-02-30,1,deposit\nA,2024-02-01,x,deposit\n"
+        "A,2024-02-01,1,bond\nZ,2024-02-01,1,deposit\n",
+        "ord": "acct,amt,cat\nA,x,HOUSEHOLD\nA,5,nothing\n",
+    }.items():
+        (tmp_path / f"{name}.csv").write_text(lines, "utf-8")
+    flows = Flows.load(file)
+    assert rows_of(flows.base.good, "id", "minor") == [("1", 700)]
+    rule = '[[C.fee.rule]]\norder = ["nothing", "card"]\n'
+    (tmp_path / "bank.toml").write_text(f'version = "b"\n{rule}', "utf-8")
+    (note,) = (
+        n for n in check_flows(flows.with_taxonomy(tmp_path / "bank.toml")).notes if "cat" in n
+    )
+    assert note.endswith("category: 1 orders of one that no rule asks for: each on a few rows")
+    notes = [note.removeprefix("tables.toml: [flows.f.") for note in check_flows(flows).notes]
+    assert notes == [
+        "accounts] kind: 10 accounts of no known kind are taken for consumers: 'Q' 10",
+        "accounts] closed: 10 days cannot be read: taken for none",
+        "accounts] closed: 1 accounts before they were opened: no row of them is read",
+        "rates] rate: 1 are no number above zero: left out",
+        "rates] since: 1 days cannot be read: left out",
+        "rates]: 1 times two rates of a currency hold from one day: the lower is taken",
+        "balances] day: 1 days cannot be read: left out",
+        "balances] amount: 1 cannot be read: left out",
+        "balances] product: 1 levels of no known product are left out: each on a few rows",
+        "balances] account: 1 levels of accounts that are not in theirs: left out",
+        "orders] amount: 1 cannot be read: no payment is known by them",
+        "orders]: no rule asks for an order's category, so they say nothing yet",
+    ]
+
+
 @pytest.mark.parametrize(
     ("key", "line", "said"),
     [
@@ -105,7 +165,8 @@ def test_a_table_that_is_not_there_and_two_flows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "minor"),
     [("1,234.56", 123_456), ("(5.00)", -500), ("5.00-", -500), ("￥7", 700), ("-0.01", -1),
-     ("1.005", 101), ("1e3", None), ("", None), ("1.2.3", None), ("12345678901234", None)],
+     ("1.005", 101), ("1e3", None), ("", None), ("1.2.3", None), ("12345678901234", None),
+     ("12,34", None), ("1.234,50", None), ("1234,567", None), ("-1,234,567.8", -123_456_780)],
 )  # fmt: skip
 def test_amounts_in_text_are_exact_or_refused(text: str, minor: int | None) -> None:
     import ibis

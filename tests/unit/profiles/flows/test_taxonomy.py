@@ -97,6 +97,11 @@ def test_a_branch_lies_over_its_bank_and_the_difference_is_told(tmp_path: Path) 
         ("[X.toy]\n", "[C.NAME], [B.NAME] or [G.NAME] allowed"),
         ("[[C.fee.rule]]\nage = [9, 1]\n", "the lower first"),
         ("[[C.fee.rule]]\nid = 'none'\n", "without a condition"),
+        ("[C.fee]\ntext = []\n", "text: an empty list found"),
+        ("[[C.fee.rule]]\nhours = [9, 24]\n", "hours: [9, 24] found, 0 to 23 allowed"),
+        ("[[C.fee.rule]]\ndays = [0, 5]\n", "1 to 31 allowed"),
+        ("[[C.fee.rule]]\nregular = 0\n", "1 or more allowed"),
+        ("[[C.fee.rule]]\nown = 'name'\nshare = 7.0\n", "at most 1 allowed"),
     ],
 )
 def test_a_wrong_layer_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -1,0 +1,140 @@
+"""What `flows check` says of the tables beside transactions: what they hold that cannot be used.
+
+Nothing there is refused, since a row of theirs is no transaction; a day that cannot be read is
+taken for none, say. So each is counted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import ibis
+
+from profiles.flows.flows import Flows
+from profiles.flows.settings import KINDS, PRODUCTS, Bound
+from profiles.flows.values import add_day, add_minor, as_number, as_text
+
+__all__ = ["SHOWN_FROM", "beside_notes", "shown_codes"]
+
+SHOWN_FROM = 10
+"""A code is shown where so many rows have it: what is rarer may be no code."""
+
+
+def beside_notes(flows: Flows) -> list[str]:
+    """A sentence for each thing that is odd in the tables of accounts, rates, balances, orders."""
+    settings = flows.settings
+    found = list[str]()
+    for bound, said in (
+        (settings.accounts, _accounts),
+        (settings.rates, _rates),
+        (settings.balances, _balances),
+        (settings.orders, _orders),
+    ):
+        if bound is not None:
+            found += [f"{bound.where}{one}" for one in said(flows, bound)]
+    return found
+
+
+def shown_codes(table: Any, column: str, known: list[str]) -> str:
+    """The codes of a text column that are not known, with counts, where enough rows have them."""
+    found = table.filter(~table[column].isin(known)).group_by(column).agg(rows=lambda t: t.count())
+    found = found.filter(found["rows"] >= SHOWN_FROM)
+    found = found.order_by(ibis.desc("rows"), column).limit(8).to_pyarrow().to_pylist()
+    shown = ", ".join(f"{one[column][:20]!r} {one['rows']:,}" for one in found)
+    return shown or "each on a few rows"
+
+
+def _accounts(flows: Flows, bound: Bound) -> Iterator[str]:
+    table = _with_days(flows, bound, ("opened", "closed", "died", "born"))
+    if "account" in bound.columns:
+        table = table.mutate(_account=as_text(table[bound.columns["account"]]))
+        times = table.group_by("_account").agg(n=lambda t: t.count())
+        if twice := _count(times, times.n > 1):
+            yield f": {twice:,} accounts stand in several rows: the first by entity is taken"
+    if "kind" in bound.columns:
+        table = table.mutate(_kind=as_text(table[bound.columns["kind"]]))
+        known = list(flows.settings.account_kinds or KINDS)
+        if other := _count(table, ~table._kind.isin(known)):
+            codes = shown_codes(table, "_kind", known)
+            yield f" kind: {other:,} accounts of no known kind are taken for consumers: {codes}"
+    yield from _unread_days(table, bound, "taken for none")
+    if {"opened", "closed"} <= bound.columns.keys():
+        turned = _count(table, table._day_closed < table._day_opened)
+        if turned:
+            yield f" closed: {turned:,} accounts before they were opened: no row of them is read"
+
+
+def _rates(flows: Flows, bound: Bound) -> Iterator[str]:
+    table = _with_days(flows, bound, ("since",))
+    table = table.mutate(_rate=as_number(table[bound.columns["rate"]]))
+    if wrong := _count(table, table._rate <= 0):
+        yield f" rate: {wrong:,} are no number above zero: left out"
+    yield from _unread_days(table, bound, "left out")
+    keys = [bound.columns[one] for one in ("currency", "since") if one in bound.columns]
+    good = table.filter(table._rate > 0)
+    times = good.group_by(keys).agg(n=good.count())
+    if keys and (twice := _count(times, times.n > 1)):
+        yield f": {twice:,} times two rates of a currency hold from one day: the lower is taken"
+
+
+def _balances(flows: Flows, bound: Bound) -> Iterator[str]:
+    table = _with_amount(flows, _with_days(flows, bound, ("day",)), bound)
+    yield from _unread_days(table, bound, "left out")
+    if wrong := _count(table, table._minor.isnull()):
+        yield f" amount: {wrong:,} cannot be read: left out"
+    if "product" in bound.columns:
+        known = list(flows.settings.balance_products or PRODUCTS)
+        table = table.mutate(_product=as_text(table[bound.columns["product"]]))
+        if other := _count(table, ~table._product.isin(known)):
+            codes = shown_codes(table, "_product", known)
+            yield f" product: {other:,} levels of no known product are left out: {codes}"
+    accounts = flows.base.accounts
+    if accounts is not None and "account" in bound.columns:
+        there = accounts.select(there="account")
+        account = as_text(table[bound.columns["account"]])
+        table = table.select(_account=account)
+        if lost := _count(table.anti_join(there, table._account == there.there)):
+            yield f" account: {lost:,} levels of accounts that are not in theirs: left out"
+
+
+def _orders(flows: Flows, bound: Bound) -> Iterator[str]:
+    table = _with_amount(flows, _with_days(flows, bound, ("since",)), bound)
+    if wrong := _count(table, table._minor.isnull()):
+        yield f" amount: {wrong:,} cannot be read: no payment is known by them"
+    yield from _unread_days(table, bound, "left out of what looks at the past")
+    asked = sorted({one for rule in flows.taxonomy.rules for one in rule.order or ()})
+    if not asked:
+        yield ": no rule asks for an order's category, so they say nothing yet"
+    elif "category" in bound.columns:
+        table = table.mutate(_category=as_text(table[bound.columns["category"]]))
+        if other := _count(table, ~table._category.isin(asked)):
+            codes = shown_codes(table, "_category", asked)
+            yield f" category: {other:,} orders of one that no rule asks for: {codes}"
+
+
+def _with_days(flows: Flows, bound: Bound, names: tuple[str, ...]) -> Any:
+    table, zone = flows.engine.columns_of(bound), flows.settings.zone
+    for name in names:
+        if name in bound.columns:
+            table = add_day(table, bound.columns[name], f"_day_{name}", "yyyy-mm-dd", zone, zone)
+            table = table.mutate(**{f"_said_{name}": as_text(table[bound.columns[name]])})
+    return table
+
+
+def _with_amount(flows: Flows, table: Any, bound: Bound) -> Any:
+    table = table.mutate(digits=ibis.literal(flows.settings.digits, "int64"))
+    return add_minor(table, bound.columns["amount"], "_minor")
+
+
+def _unread_days(table: Any, bound: Bound, so: str) -> Iterator[str]:
+    for name in ("opened", "closed", "died", "born", "since", "day"):
+        if f"_said_{name}" in table.columns and name in bound.columns:
+            wrong = (table[f"_said_{name}"] != "") & table[f"_day_{name}"].isnull()
+            if count := _count(table, wrong):
+                yield f" {name}: {count:,} days cannot be read: {so}"
+
+
+def _count(table: Any, condition: Any = None) -> int:
+    kept = table if condition is None else table.filter(condition)
+    return int(kept.count().to_pyarrow().as_py())
