@@ -126,7 +126,7 @@ def _drift(name: str, old: Any, new: Any) -> Drift | None:
         return None
     (kind,) = kinds
     if kind == "number" and name != "segment":
-        a, b = (column.cast(pa.float64()).to_numpy() for column in (old, new))
+        a, b = (column.cast(pa.float64(), safe=False).to_numpy() for column in (old, new))
         moved = int(np.count_nonzero((a != b) & ~(np.isnan(a) & np.isnan(b))))
         with np.errstate(invalid="ignore"):
             first, last = (float(np.nanmean(v)) if np.isfinite(v).any() else np.nan for v in (a, b))

@@ -195,7 +195,7 @@ def check_managers(
 
 def _capacity(managers: pa.Table, column: str, where: str) -> np.ndarray:
     try:
-        found = managers.column(column).cast(pa.float64())
+        found = managers.column(column).cast(pa.float64(), safe=False)
     except pa.ArrowInvalid:
         raise InputError(f"{where}: {column!r} holds texts, a number of leads needed") from None
     return np.asarray(found.to_numpy(), np.float64)

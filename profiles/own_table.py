@@ -21,7 +21,7 @@ from federated.tables.column_roles import check_role
 from federated.tables.frozen import FrozenColumns
 from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
-from profiles.assignment.of_list import history_columns
+from profiles.assignment.of_list import earlier_leads, history_columns
 from profiles.exclusion.consent import admission_of, check_channel
 from profiles.exclusion.left_out import WhoMay, who_may
 from profiles.exclusion.rules import Rules, own_columns_of, rule_extracts
@@ -30,7 +30,7 @@ from profiles.label_counts import check_counted
 from profiles.label_section import COUNTS
 from profiles.managers import check_managers
 from profiles.offers.chosen import OFFER_COLUMNS, check_numbers
-from profiles.offers.shown import COLUMNS
+from profiles.offers.shown import COLUMNS, read_effects
 from profiles.routing import Routing, check_shared, routing_of
 from profiles.targets import RESERVED
 from psi.protocol.errors import InputError, JobError
@@ -109,9 +109,8 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
                     hint="give the table's column another name",
                 )
             if target.history:
-                history_columns(
-                    target, source, f"{job.file}: [[target]] {target.product!r} history"
-                )
+                said = f"{job.file}: [[target]] {target.product!r} history"
+                earlier_leads(target, managers, source, routing, said)
             own = source.load(table, list(routing.own_columns))
             check_shared(routing, own, managers, f"{job.file}: [[target]] {target.product!r}")
     _check_somebody_left(job, source)
@@ -123,6 +122,7 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
                     f"column {column!r}",
                     hint=column_hint(column, there) or "fedprofile uplift --out makes such a table",
                 )
+        read_effects(source.load(target.effects, COLUMNS, keys=["group"]), target.effects)
     if offer_columns(job):
         numbers = source.load(table, offer_columns(job))
         for offer in job.offers:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from federated.readers.base import column_hint
 from federated.tables.source import Source
+from federated.tables.spelled import spelled
 from profiles.specs import TargetSpec
 from psi.protocol.errors import InputError
 
@@ -118,7 +119,5 @@ def unknown(
 
 
 def compared(column: pa.ChunkedArray) -> pa.Array:
-    """A column as it is compared: text, without blanks around it; blank is missing."""
-    text = pc.utf8_trim_whitespace(column.cast(pa.string()))
-    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
-    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+    """A column as it is compared (`spelled`). Raises `InputError` for a type that is not."""
+    return spelled(column).cast(pa.string())

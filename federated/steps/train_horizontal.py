@@ -20,10 +20,11 @@ from federated.horizontal import (
 )
 from federated.horizontal.branch import Question
 from federated.horizontal.model_file import MODEL_FILE, RowsModel
+from federated.horizontal.plan import LEAST
 from federated.steps.step import Step
 from federated.steps.work import Work
 from federated.tables.matrix import known_labels, numeric_matrix
-from psi.protocol import InputError
+from psi.protocol import InputError, Refused
 
 __all__ = ["TrainHorizontal"]
 
@@ -39,7 +40,12 @@ class TrainHorizontal(Step):
         terms = contract.party(party)
         for train in contract.train:
             if train.split == "horizontal":
-                _labelled(table, train, terms.features, terms.table)
+                rows = len(_labelled(table, train, terms.features, terms.table)[1])
+                if rows < LEAST:
+                    raise Refused(
+                        f"{terms.table}: {rows} rows with a label {train.label!r}, at least "
+                        f"{LEAST} needed"
+                    )
 
     def run(self) -> None:
         for terms in self._work.contract.train:

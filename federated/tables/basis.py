@@ -23,6 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.tables.column_roles import check_role
+from federated.tables.spelled import spelled
 from psi.protocol import InputError, JobError, Refused
 
 __all__ = ["ANY", "REASONS", "Admission", "Basis", "BasisAsked"]
@@ -130,12 +132,14 @@ def admit(basis: Basis, tables: _Tables, names: pa.ChunkedArray, asked: BasisAsk
     if basis.legal_entities and asked.entity in ("company", "government"):
         every = np.ones(n, bool)
         return Admission(every, {}, {ANY: every})
-    columns, texts = basis.columns, _text(names)
+    columns, texts = basis.columns, spelled(names)
     found = tables.load(basis.table, list(columns.values()), keys=[columns["entity"]])
+    for key, column in columns.items():
+        check_role(found, column, "time" if key in _DAYS else "entity", where=basis.table)
     entities, channels = found.column(columns["entity"]), _channels(found, columns)
     far, serving = _far_without_recipient(basis, found, asked)
     # those for other purposes say nothing but that somebody has one: most rows are never encoded
-    named = _text(entities.filter(pa.array(serving))).combine_chunks().dictionary_encode()
+    named = spelled(entities.filter(pa.array(serving))).dictionary_encode()
     known = len(named.dictionary)
     code = named.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     place = pc.index_in(texts, value_set=named.dictionary).fill_null(-1).to_numpy()
@@ -167,7 +171,7 @@ def _elsewhere(
     left = np.flatnonzero(place < 0)
     if not len(left) or not others.any():
         return left[:0]
-    names, had = texts.take(pa.array(left)), _text(entities.filter(pa.array(others)))
+    names, had = texts.take(pa.array(left)), spelled(entities.filter(pa.array(others)))
     found = _true(pc.and_(pc.is_valid(names), pc.is_in(names, value_set=had)))
     return np.asarray(left[found])
 
@@ -189,7 +193,7 @@ def _far_without_recipient(
             days = _days(basis, found, key)
             far[_where(days, compare(days.dictionary, day))] = reason
     purpose = _encoded(found.column(columns["purpose"]))
-    return far, _where(purpose, pc.equal(_text(purpose.dictionary), asked.purpose.strip()))
+    return far, _where(purpose, pc.equal(spelled(purpose.dictionary), asked.purpose.strip()))
 
 
 def _far(basis: Basis, found: pa.Table, recipient: str, far: np.ndarray) -> np.ndarray:
@@ -197,7 +201,7 @@ def _far(basis: Basis, found: pa.Table, recipient: str, far: np.ndarray) -> np.n
     if "recipient" not in basis.columns:
         return far
     given = _encoded(found.column(basis.columns["recipient"]))
-    others = _where(given, pc.not_equal(_text(given.dictionary), recipient))
+    others = _where(given, pc.not_equal(spelled(given.dictionary), recipient))
     return np.asarray(np.where(others, np.int8(2), far), np.int8)
 
 
@@ -206,7 +210,7 @@ def _channels(found: pa.Table, columns: Mapping[str, str]) -> dict[str, np.ndarr
     if "channel" not in columns:
         return {ANY: np.ones(found.num_rows, bool)}
     given = _encoded(found.column(columns["channel"]))
-    texts = _text(given.dictionary)
+    texts = spelled(given.dictionary)
     blank = ~_where(given, pc.is_valid(texts))
     named = [name for name in pc.unique(texts).to_pylist() if name is not None]
     rows = {name: blank | _where(given, pc.equal(texts, name)) for name in sorted(named)}
@@ -226,19 +230,13 @@ def _where(column: pa.DictionaryArray, holds: Any) -> np.ndarray:
     return np.asarray(of_values[places])
 
 
-def _text(column: Any) -> Any:
-    """As text without blanks around; null where nothing is left."""
-    text = pc.utf8_trim_whitespace(column.cast(pa.large_string()))
-    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.large_string()), text)
-
-
 def _days(basis: Basis, found: pa.Table, key: str) -> pa.DictionaryArray:
     name = basis.columns[key]
     column = _encoded(found.column(name))
     days = column.dictionary
     try:
         if not pa.types.is_null(days.type) and not pa.types.is_temporal(days.type):
-            days = pc.utf8_slice_codeunits(_text(days), 0, 10)
+            days = pc.utf8_slice_codeunits(spelled(days), 0, 10)
         days = days.cast(pa.date32())
     except pa.ArrowInvalid:
         raise InputError(

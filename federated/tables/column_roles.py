@@ -77,8 +77,11 @@ def check_role(table: pa.Table, column: str, role: str, *, where: str = "") -> N
     type_ = table.schema.field(column).type
     kind = kind_of(type_)
     if kind not in ROLES[role]:
-        place = f"{where}: column" if where else "column"
+        place, article = (
+            f"{where}: column" if where else "column",
+            "an" if role[0] in "aeio" else "a",
+        )
         raise InputError(
-            f"{place} {column!r}: found {type_}, which cannot be a {role}",
+            f"{place} {column!r}: found {type_}, which cannot be {article} {role}",
             hint=_WHY.get(kind, _WHY["other"]).format(name=quoted_name(column)),
         )

@@ -75,7 +75,7 @@ class Learned:
         who = pc.index_in(compared(history.column(manager)), value_set=names, skip_nulls=True)
         history = history.filter(pc.is_valid(who))
         place = np.asarray(who.drop_null().to_numpy(zero_copy_only=False), np.int64)
-        y = history.column(outcome).cast(pa.float64()).to_numpy()
+        y = history.column(outcome).cast(pa.float64(), safe=False).to_numpy()
         if not len(y) or not np.isin(y, (0.0, 1.0)).all():
             raise InputError(
                 f"earlier leads: {len(y):,} of managers that are there, "

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.readers.base import column_hint
+from federated.tables.column_roles import check_role
+from federated.tables.matrix import numeric_matrix
 from federated.tables.source import Source
 from profiles.assignment.learned import Learned
 from profiles.routing import Routing, compared
 from profiles.specs import TargetSpec
 from psi.protocol.errors import InputError
 
-__all__ = ["history_columns", "learned_of"]
+__all__ = ["earlier_leads", "history_columns", "learned_of"]
 
 _ENOUGH = 1000
 """Earlier leads of a product from which on those of others are left aside."""
@@ -37,6 +40,39 @@ def history_columns(target: TargetSpec, source: Source, where: str) -> list[str]
     return [*dict.fromkeys(needed), *(["product"] if "product" in there else [])]
 
 
+def earlier_leads(
+    target: TargetSpec, managers: pa.Table, tables: Source, routing: Routing, where: str
+) -> pa.Table:
+    """A list's earlier leads that have a manager; `where` names the list in errors.
+
+    Raises:
+        InputError: a column that is not there or of a type that says nothing, leads none of whose
+            managers is there any more, or an outcome that is not 0 or 1.
+    """
+    columns = history_columns(target, tables, where)
+    found = tables.load(target.history, columns, keys=["manager"])
+    for column in columns:
+        role = {"manager": "entity", "outcome": "feature"}.get(column, "segment")
+        check_role(found, column, role, where=target.history)
+    found = found.filter(pc.is_valid(compared(found.column("manager"))))
+    here = pc.is_in(
+        compared(found.column("manager")), value_set=compared(managers.column(routing.manager))
+    )
+    outcomes = numeric_matrix(found.filter(here), ["outcome"], where=target.history)[:, 0]
+    if found.num_rows and not len(outcomes):
+        raise InputError(
+            f"{where}: none of {found.num_rows:,} leads in {target.history} has a manager of "
+            f"{target.managers}",
+            hint="are they written alike in both? without history leads are assigned by the rest",
+        )
+    if wrong := int((~np.isin(outcomes, (0.0, 1.0))).sum()):
+        raise InputError(
+            f"{where}: {wrong:,} of {len(outcomes):,} outcomes in {target.history} are not 0 or 1",
+            hint="fedprofile leads load makes such a table of lists and what became of them",
+        )
+    return found
+
+
 def learned_of(
     target: TargetSpec, managers: pa.Table | None, tables: Source, routing: Routing
 ) -> Learned | None:
@@ -51,14 +87,12 @@ def learned_of(
     """
     if not target.history or managers is None:
         return None
-    columns = history_columns(target, tables, target.product)
-    history = tables.load(target.history, columns, keys=["manager"])
-    if "product" in columns:
-        same = history.filter(pc.equal(compared(history.column("product")), target.product))
-        history = same if same.num_rows >= _ENOUGH else history
-    history = history.filter(pc.is_valid(compared(history.column("manager"))))
+    history = earlier_leads(target, managers, tables, routing, target.product)
     if not history.num_rows:
         return None
+    if "product" in history.column_names:
+        same = history.filter(pc.equal(compared(history.column("product")), target.product))
+        history = same if same.num_rows >= _ENOUGH else history
     named = {routing.manager, routing.capacity, *(theirs for _, theirs in routing.shared)}
     kinds = [
         name

@@ -45,7 +45,7 @@ class Trait:
         """Read it as a table's values suggest; a level wants so many `rows`."""
         values = table.column(column)
         if pa.types.is_floating(values.type) or pa.types.is_integer(values.type):
-            numbers = values.cast(pa.float64()).to_numpy()
+            numbers = values.cast(pa.float64(), safe=False).to_numpy()
             numbers = numbers[np.isfinite(numbers)]
             if len(np.unique(numbers)) > _FEW:
                 cuts = np.quantile(numbers, np.linspace(0, 1, _PLACES))
@@ -72,7 +72,9 @@ class Trait:
             codes = found.fill_null(len(self.texts)).to_numpy(zero_copy_only=False)
             return np.asarray(np.eye(len(self.texts) + 1)[codes][:, : sum(self.blocks)])
         cuts = np.zeros(1) if self.cuts is None else self.cuts
-        return _places(values.cast(pa.float64()).to_numpy(), cuts)[:, : len(self.blocks)]
+        return _places(values.cast(pa.float64(), safe=False).to_numpy(), cuts)[
+            :, : len(self.blocks)
+        ]
 
 
 def _places(numbers: Floats, cuts: Floats) -> Floats:

@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.readers.advice import quoted_name
 from federated.readers.base import column_hint
-from federated.tables.column_roles import kind_of
+from federated.tables.column_roles import check_role, kind_of
 from federated.tables.days import days_of
 from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
+from federated.tables.spelled import loosely
 from profiles.exclusion.rule import ExcludeSpec
 from profiles.routing import compared
 from psi.protocol.errors import InputError
@@ -72,14 +74,40 @@ class Rules:
                     hint=column_hint(column, known),
                 )
         found = self._tables.load(rule.table, columns, keys=columns[:1])
+        check_role(found, columns[0], "entity", where=rule.table)
+        check_role(self._table, of, "entity", where=self._own)
+        own = compared(self._table.column(of))
+        self._check_alike(rule, found, columns[0], of, own)
         if rule.column:
             found = found.filter(pa.array(holds(rule, found, rule.table, self._today)))
         if rule.product:
+            check_role(found, rule.product, "segment", where=rule.table)
             same = pc.equal(compared(found.column(rule.product)), product.strip())
             found = found.filter(pc.fill_null(same, False))
         names = pc.unique(compared(found.column(columns[0]))).drop_null()
-        out = pc.is_in(compared(self._table.column(of)), value_set=names)
+        out = pc.is_in(own, value_set=names)
         return np.asarray(out.to_numpy(zero_copy_only=False), bool)
+
+    def _check_alike(
+        self, rule: ExcludeSpec, found: pa.Table, theirs: str, mine: str, own: pa.Array
+    ) -> None:
+        """Refuse a table that names people as the receiver's does but for how it is written.
+
+        A rule that finds nobody leaves nobody out: those on a list of objections would be listed.
+        """
+        names = pc.unique(compared(found.column(theirs))).drop_null()
+        known = pc.is_in(names, value_set=own)
+        met = int(pc.sum(known).as_py() or 0)
+        others = pc.unique(loosely(names.filter(pc.invert(known))))
+        written = int(pc.sum(pc.is_in(others, value_set=loosely(own.drop_null()))).as_py() or 0)
+        if written > met:
+            raise InputError(
+                f"{self._job.file}: [[exclude]] {rule.reason!r}: {written:,} values of {theirs!r} "
+                f"in {rule.table} are those of {mine!r} in {self._own} but for case, width, "
+                f"leading zeros, .0, blanks or dashes, {met:,} as they are written",
+                hint="the former would leave nobody out: write both alike; where a file still has "
+                f'its leading zeros, types = {{ {quoted_name(theirs)} = "string" }} keeps them',
+            )
 
 
 def own_columns_of(job: Job, entity: str) -> list[str]:
@@ -133,7 +161,7 @@ def _of_days(
 
 def _of_numbers(rule: ExcludeSpec, column: Any, place: str) -> tuple[np.ndarray, np.ndarray]:
     _check_kind(rule, column, float, place)
-    number = column.cast(pa.float64()).to_numpy()
+    number = column.cast(pa.float64(), safe=False).to_numpy()
     true = np.ones(len(number), bool)
     if rule.below is not None:
         true &= number < rule.below
@@ -149,7 +177,7 @@ def _of_values(rule: ExcludeSpec, column: Any, place: str) -> tuple[np.ndarray, 
     values = (
         compared(column)
         if kind is str
-        else column.cast(pa.bool_() if kind is bool else pa.float64())
+        else column.cast(pa.bool_() if kind is bool else pa.float64(), safe=False)
     )
     true = np.ones(len(values), bool)
     for given, wanted in ((rule.equal, True), (rule.unequal, False)):

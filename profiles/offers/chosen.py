@@ -207,4 +207,4 @@ def check_numbers(table: pa.Table, column: str, offer: OfferSpec) -> None:
 
 def _numbers(table: pa.Table, column: str, offer: OfferSpec) -> Floats:
     check_numbers(table, column, offer)
-    return np.asarray(table.column(column).cast(pa.float64()).to_numpy(), np.float64)
+    return np.asarray(table.column(column).cast(pa.float64(), safe=False).to_numpy(), np.float64)

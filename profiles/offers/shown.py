@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.tables.column_roles import check_role
+from federated.tables.matrix import numeric_matrix
 from profiles.routing import compared
 from psi.protocol.errors import InputError
 
-__all__ = ["COLUMNS", "shown_effects"]
+__all__ = ["COLUMNS", "read_effects", "shown_effects"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -35,23 +37,9 @@ def shown_effects(effects: pa.Table, people: pa.Table, where: str) -> Floats:
         where: names the table in errors.
 
     Raises:
-        InputError: not one outcome and one arm, no effect of everybody, or an outcome that is no
-            share; groups of a column that is not there.
+        InputError: as `read_effects`; groups of a column that is not there.
     """
-    for column in ("outcome", "arm"):
-        if (found := pc.count_distinct(effects.column(column)).as_py()) != 1:
-            raise InputError(
-                f"{where}: {found} values of {column!r} found, one needed",
-                hint="fedprofile uplift CAMPAIGN --outcome bought --by segment_name --out FILE",
-            )
-    means = effects.column("mean_listed").cast(pa.float64()).to_numpy()
-    if ((means < 0) | (means > 1)).any():
-        raise InputError(f"{where}: the outcome is no share: 0 and 1 for each person are needed")
-    names = compared(effects.column("group")).fill_null("")
-    groups = dict(zip(names.to_pylist(), _numbers(effects), strict=True))
-    if "" not in groups or not np.isfinite(groups[""]).all():
-        raise InputError(f"{where}: no effect of everybody found")
-    whole = float(groups.pop("")[0])
+    whole, groups = read_effects(effects, where)
     found = np.full(people.num_rows, whole)
     if not groups:
         return found
@@ -72,11 +60,32 @@ def shown_effects(effects: pa.Table, people: pa.Table, where: str) -> Floats:
     return np.asarray(each[place.to_numpy(zero_copy_only=False)], np.float64)
 
 
-def _numbers(effects: pa.Table) -> list[tuple[float, float]]:
-    """Each row's effect and its standard error."""
-    columns = (effects.column(name).cast(pa.float64()) for name in ("effect", "low", "high"))
-    effect, low, high = (column.to_numpy().astype(np.float64) for column in columns)
-    return list(zip(effect.tolist(), ((high - low) / _WIDE).tolist(), strict=True))
+def read_effects(effects: pa.Table, where: str) -> tuple[float, dict[str, tuple[float, float]]]:
+    """The effect of everybody, and each group's with its standard error.
+
+    Raises:
+        InputError: not one outcome and one arm, no effect of everybody, an outcome that is no
+            share, or a column of another type.
+    """
+    for column in ("outcome", "arm", "group"):
+        check_role(effects, column, "segment", where=where)
+    for column in ("outcome", "arm"):
+        if (found := pc.count_distinct(effects.column(column)).as_py()) != 1:
+            raise InputError(
+                f"{where}: {found} values of {column!r} found, one needed",
+                hint="fedprofile uplift CAMPAIGN --outcome bought --by segment_name --out FILE",
+            )
+    numbers = numeric_matrix(effects, ("mean_listed", "effect", "low", "high"), where=where)
+    if ((numbers[:, 0] < 0) | (numbers[:, 0] > 1)).any():
+        raise InputError(f"{where}: the outcome is no share: 0 and 1 for each person are needed")
+    names = compared(effects.column("group")).fill_null("")
+    of = zip(
+        numbers[:, 1].tolist(), ((numbers[:, 3] - numbers[:, 2]) / _WIDE).tolist(), strict=True
+    )
+    groups = dict(zip(names.to_pylist(), of, strict=True))
+    if "" not in groups or not np.isfinite(groups[""]).all():
+        raise InputError(f"{where}: no effect of everybody found")
+    return float(groups.pop("")[0]), groups
 
 
 def _drawn(whole: float, groups: dict[str, tuple[float, float]]) -> dict[str, float]:

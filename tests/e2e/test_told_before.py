@@ -37,6 +37,8 @@ TWO_WAY = CATEGORY | {"by": ["bank.g", "bureau.k"]}
 SUMS = {"measures": ["bureau.m:sum[0,9]"]}
 BINS = {"label": "bank.y"}
 LIST = {"product": "offer", "top": 5}
+OWN_BINS = BINS | {"columns": ["bank.w", "bureau.a"]}
+TREES = {"model": "trees", "trees": 2, "depth": 2, "row_bits": 2}
 
 Tables = dict[str, dict[str, Any]]
 
@@ -61,7 +63,9 @@ def world(rows: int = ROWS) -> Tables:
     bank |= {"g": [f"g{i}" for i in half], "note": ["n"] * rows}
     bureau: dict[str, Any] = {name: rng.normal(size=rows) for name in "abm"}
     telecom = {"id": ids, "q": rng.normal(size=rows)}
-    return {"bank": bank, "bureau": bureau | {"id": ids, "k": ["x"] * rows}, "telecom": telecom}
+    bureau |= {"id": ids, "k": ["x"] * rows}
+    north = {"z": rng.normal(size=rows), "y": half}
+    return {"bank": bank, "bureau": bureau, "telecom": telecom, "north": north}
 
 
 def first(tables: Tables, party: str, rows: int) -> Tables:
@@ -73,6 +77,12 @@ def wide(party: str, columns: int, rows: int) -> Tables:
     """A table of many columns for its rows."""
     rng, tables = np.random.default_rng(7), world(rows)
     tables[party] |= {f"f{i}": rng.normal(size=rows) for i in range(columns)}
+    return tables
+
+
+def spoiled(party: str, **columns: Any) -> Tables:
+    tables = world()
+    tables[party] |= columns
     return tables
 
 
@@ -129,6 +139,27 @@ ROLES: dict[str, tuple[str, str, dict[str, Any], set[str]]] = {
     ),
     "entity": ("bank", "note", {"profile": {"facts": ["note"]}}, {"dates", "times", "nothing"}),
     "branch": ("bank", "branch", LISTS, {"dates", "times", "nothing"}),
+    "weight": ("bank", "w", {"train": {"weight": "bank.w"}}, set()),
+    "offset": ("bank", "w", {"train": {"offset": "bank.w"}}, {"nothing"}),
+    "binned": ("bureau", "a", {"binning": [BINS]}, {"nothing"}),
+    "own binned": ("bank", "w", {"binning": [OWN_BINS]}, {"nothing"}),
+    "label of bins": ("bank", "w", {"binning": [{"label": "bank.w"}]}, set()),
+    "label of numbers": (
+        "bank", "w", {"train": {"model": "linear", "label": "bank.w"}}, set(),
+    ),
+    "label of counts": (
+        "bank", "w", {"train": {"model": "poisson", "label": "bank.w"}}, set(),
+    ),
+    "feature of trees": ("bureau", "a", {"train": TREES}, {"nothing"}),
+    "feature of scorecards": ("bureau", "a", {"train": {"model": "scorecard"}}, {"nothing"}),
+    "feature of counted scores": ("bureau", "a", {"train": {"score_bits": 0}}, {"nothing"}),
+    "rule's column": (
+        "bank", "w", LISTS | {"exclude": [{"reason": "r", "column": "w", "is": ["x"]}]},
+        {"dates", "nothing"},
+    ),
+    "offer's column": (
+        "bank", "w", LISTS | {"offer": [{"name": "o", "cost_of": ["w"]}]}, {"nothing"},
+    ),
 }  # fmt: skip
 
 
@@ -173,6 +204,36 @@ def dated(said: str, days: Any, **columns: Any) -> Slip:
     tables = world()
     tables["bank"] |= {"on": days} | columns
     return Slip(said, asked(train=LATER), tables)
+
+
+def rows(said: str, tables: Tables) -> Slip:
+    """A training on rows of two parties."""
+    parties = [{"name": n, "table": f"{n}.t", "features": ["z"]} for n in ("bank", "north")]
+    job = asked(party=parties, train={"split": "horizontal", "label": "y", "folds": 0})
+    del job["align"]
+    return Slip(said, job, tables)
+
+
+MANAGED = LIST | {"managers": "bank.m", "history": "bank.h", "columns": ["note"]}
+EFFECTS: dict[str, Any] = {
+    "outcome": ["bought"], "arm": ["listed"], "group": [""], "mean_listed": [0.2],
+    "effect": [0.05], "low": [0.04], "high": [0.06],
+}  # fmt: skip
+STOP = {"reason": "objected", "table": "bank.s", "of": "id", "entity": "who"}
+
+
+def learned(said: str, **columns: Any) -> Slip:
+    """A list by managers and their earlier leads, in which a column is wrong."""
+    history = {"manager": ["m1"] * ROWS, "outcome": [0, 1] * 120, "note": ["n"] * ROWS} | columns
+    tables = world() | {"bank.m": {"manager": ["m1"]}, "bank.h": history}
+    return Slip(said, asked(target=[MANAGED | {"learn_by": ["note"]}]), tables)
+
+
+def moved(said: str, **columns: Any) -> Slip:
+    """A list of offers by what earlier ones changed, in which a column is wrong."""
+    offers = {"offer": [{"name": "o", "value": 9}]}
+    target = LIST | {"choose": "value", "effects": "bank.e"}
+    return Slip(said, asked(target=[target], **offers), world() | {"bank.e": EFFECTS | columns})
 
 
 SLIPS: dict[str, Slip] = odd_types() | {
@@ -282,6 +343,29 @@ SLIPS: dict[str, Slip] = odd_types() | {
     ),
     # columns that are not there, in every role
     **{f"no such {role}": Slip("'no'", asked(**job), world()) for role, job in ABSENT.items()},
+    # the receiver's other tables
+    "outcomes of earlier leads that are none": learned("240 of 240 values", outcome=["won"] * ROWS),
+    "outcomes beyond 0 and 1": learned("120 of 240 outcomes", outcome=[0, 7] * 120),
+    "earlier leads of other managers": learned("none of 240 leads", manager=["m9"] * ROWS),
+    "earlier leads by lists": learned("'note'.*segment", note=[[1]] * ROWS),
+    "effects that are no shares": moved("no share", mean_listed=[40.0]),
+    "effects of nobody": moved("no effect of everybody", group=["note n"]),
+    "effects that are texts": moved("'effect'|'mean_listed'|not numeric", effect=["large"]),
+    "effects of two arms": moved(
+        "2 values of 'arm'", **{k: [*v, *v] for k, v in EFFECTS.items()} | {"arm": ["a", "b"]}
+    ),
+    "who objected by another writing": Slip(
+        "values of 'who' in bank.s are those", asked(target=[LIST], exclude=[STOP]),
+        world() | {"bank.s": {"who": [f"C{i}" for i in range(9)]}},
+    ),
+    # rows of several parties
+    "a party's few rows": rows("north.t: 5 rows with a label 'y'", first(world(), "north", 5)),
+    "a party without a row": rows("north.t: the table is empty", first(world(), "north", 0)),
+    "a party's other classes": rows(
+        "north.t.*positive one is not known", spoiled("north", y=["a", "b"] * 120)
+    ),
+    "a party's missing values": rows("240 feature values", spoiled("north", z=pa.nulls(ROWS))),
+    "a party's texts": rows("'z': 240 of 240", spoiled("north", z=["x"] * ROWS)),
     # the job
     "rows of pairs with three parties": Slip(
         "'join' found", asked(party=[BANK, BUREAU, TELECOM], align={"duplicates": "join"}), world()
@@ -328,7 +412,8 @@ def disclosures(folder: Path) -> int:
 
 
 def played(folder: Path, job: dict[str, Any], tables: Tables, **more: Any) -> None:
-    source = MemorySource({f"{name}.t": pa.table(columns) for name, columns in tables.items()})
+    named = {name if "." in name else f"{name}.t": held for name, held in tables.items()}
+    source = MemorySource({name: pa.table(columns) for name, columns in named.items()})
     run_job(Job.load(job), source, folder / "out", **more)
 
 

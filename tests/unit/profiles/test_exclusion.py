@@ -6,9 +6,12 @@ from datetime import date
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from federated.tables.basis import Admission
+from federated.tables.source import MemorySource
+from profiles.exclusion.rules import Rules
 from profiles.job import Job
 from profiles.own_table import check_own, sieved
 from profiles.plan_text import describe
@@ -180,3 +183,82 @@ def test_rules_want_a_list() -> None:
     rule = {"reason": "staff", "column": "staff", "is": True}
     with pytest.raises(JobError, match=r"a rule with a \[\[target\]\] section"):
         Job.load({"job": about, "party": parties, "exclude": [rule]})
+
+
+def stopped(own: pa.Array, theirs: pa.Array) -> Any:
+    """Customers and a list of objections that names the first two of them."""
+    people = pa.table({"id": own, "x": pa.array(range(len(own)), pa.float64())})
+    return MemorySource({"bank.people": people, "bank.calls": pa.table({"who": theirs})})
+
+
+NUMBERS = [1001, 1002, 1003]
+OBJECTED = {"table": "bank.calls", "of": "id", "entity": "who"}
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        pa.array(NUMBERS[:2], pa.decimal128(20, 2)),
+        pa.array(NUMBERS[:2], pa.float64()),
+        pa.array(NUMBERS[:2], pa.uint64()),
+        pa.array(["1001", " 1002 "]),
+        pa.array(["1001", "1002"]).dictionary_encode(),
+    ],
+    ids=["decimals", "floats", "unsigned", "texts", "codes"],
+)
+@pytest.mark.parametrize("own", [pa.int64(), pa.decimal128(20, 2), pa.float64(), pa.string()])
+def test_who_is_on_another_table_is_found_whatever_the_types(
+    own: pa.DataType, theirs: pa.Array
+) -> None:
+    """A decimal from one system met no whole number of another: all who objected were listed."""
+    mine = pa.array([str(n) for n in NUMBERS] if own == pa.string() else NUMBERS, own)
+    rules = Rules(job(OBJECTED), stopped(mine, theirs), "id", TODAY)
+    (rule,) = rules.of("loan", "eligibility")
+    assert rules.excluded(rule, "loan").tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs"),
+    [
+        (["001001", "001002", "001003"], ["1001", "1002"]),
+        (["1001", "1002", "1003"], ["1001.0", "1002.0"]),
+        (["C1", "C2", "C3"], ["c1", "c2", "c9"]),
+        (["C1", "C2", "C3"], ["ｃ１", "C2", "c3"]),
+        (["10-01", "10-02", "10-03"], ["1001", "1002"]),
+    ],
+)
+def test_a_table_that_names_people_in_another_way_is_refused(
+    own: list[str], theirs: list[str]
+) -> None:
+    """It left nobody out, and those who had objected were listed, with exit 0."""
+    rules = Rules(job(OBJECTED), stopped(pa.array(own), pa.array(theirs)), "id", TODAY)
+    (rule,) = rules.of("loan", "eligibility")
+    with pytest.raises(
+        InputError, match=r"2 values of 'who' in bank\.calls are those of 'id'"
+    ) as met:
+        rules.excluded(rule, "loan")
+    assert not any(name in met.value.message + met.value.hint for name in (*own, *theirs))
+
+
+def test_a_table_that_names_nobody_here_is_taken() -> None:
+    """A list of sanctions names none of the customers on most days."""
+    source = stopped(pa.array(["a", "b", "c"]), pa.array(["x", "y"]))
+    rules = Rules(job(OBJECTED), source, "id", TODAY)
+    (rule,) = rules.of("loan", "eligibility")
+    assert not rules.excluded(rule, "loan").any()
+
+
+@pytest.mark.parametrize("column", ["who", "what"])
+@pytest.mark.parametrize(
+    "values",
+    [pa.array([b"\x00\xff"] * 2), pa.array([[1, 2]] * 2), pa.array([{"a": 1}] * 2)],
+    ids=["bytes", "lists", "structs"],
+)
+def test_a_type_that_names_nobody_is_told_with_its_column(column: str, values: pa.Array) -> None:
+    calls = {"who": pa.array(["a", "b"]), "what": pa.array(["loan", "loan"])} | {column: values}
+    people = pa.table({"id": ["a", "b"]})
+    source = MemorySource({"bank.people": people, "bank.calls": pa.table(calls)})
+    rules = Rules(job(OBJECTED | {"product": "what"}), source, "id", TODAY)
+    (rule,) = rules.of("loan", "eligibility")
+    with pytest.raises(InputError, match=f"column '{column}': found .*, which cannot be a"):
+        rules.excluded(rule, "loan")
