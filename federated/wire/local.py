@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from federated.wire.incoming import StepLimit
 from federated.wire.parcels import PART, Kind, Parcel, Refusal, notice, read_parcel
-from federated.wire.post import PostEndpoint, StepLimit, hand_on
+from federated.wire.post import PostEndpoint, hand_on
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, PeerGone
 
 __all__ = ["LocalMount", "LocalServer", "Switch", "ask", "guest_with", "read_block", "write_block"]

@@ -3,7 +3,7 @@
 Whatever carries parcels may lose, repeat or reorder them; `PostEndpoint` makes of it what a
 session needs: whole frames, in order, once. A window bounds what is under way, so neither hub
 nor receiver can be made to hold more than it. What a step may weigh is checked against its limit
-at the first part of a frame, before the rest is taken.
+at the first part of a frame, before the rest is taken (`incoming`).
 """
 
 from __future__ import annotations
@@ -17,17 +17,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from federated.session.routers import FAREWELL, GOODBYE, Silence
+from federated.session.routers import FAREWELL, Silence
 from federated.session.sealing import frame_step
+from federated.wire.incoming import WINDOW, Incoming, StepLimit
 from federated.wire.parcels import PART, Kind, Parcel, Refusal
 from federated.wire.watch import Watch
 from federated.wire.way import Way
 from psi.protocol import PeerError, PeerGone
 
-__all__ = ["DIRECT", "HUB", "WINDOW", "Carrier", "PostEndpoint", "StepLimit", "hand_on"]
-
-WINDOW = 48 << 20
-"""Bytes of one way that may be under way or wait to be read."""
+__all__ = ["DIRECT", "HUB", "Carrier", "PostEndpoint", "hand_on"]
 
 PATIENCE = 15.0
 """Seconds without progress after which the oldest part is sent again."""
@@ -47,16 +45,8 @@ QUIET = 1.0
 Carrier = Callable[[Parcel], None]
 """Hands a parcel on; may block while the way is full."""
 
-StepLimit = Callable[[str], int]
-"""The most bytes one peer may send in a step, all frames together.
-
-Of "" it is that of any step before a contract is known."""
-
 HUB, DIRECT = "hub", "direct"
 """The ways that a parcel can go."""
-
-SMALL_STEPS = 8
-"""How many steps with no more than that a peer has in all, whatever it calls them."""
 
 
 class PostEndpoint:
@@ -72,7 +62,7 @@ class PostEndpoint:
         self, name: str, job: bytes, peers: list[str], carry: Carrier, limit: StepLimit
     ) -> None:
         self.name, self.job = name, job
-        self.limit = limit
+        self._incoming = Incoming(limit, self._came)
         self._by_hub = carry
         self.beside: dict[str, Callable[[Parcel], bool]] = {}
         self.by_way: dict[str, dict[str, int]] = {}
@@ -130,7 +120,7 @@ class PostEndpoint:
             before = way.waiting
             way.waiting -= size
             tell = before > WINDOW // 2 >= way.waiting
-            self._grant(way)
+            self._incoming.grant(way)
             self._count(sender, self.name, size)
         if tell:
             self._tell(sender)
@@ -202,7 +192,7 @@ class PostEndpoint:
                 way.answered |= to == self._me
                 self._note_taken(way, parcel)
                 if parcel.kind in (Kind.PART, Kind.BYE):
-                    urgent = self._put(way, parcel)
+                    urgent = self._incoming.put(way, parcel)
                 self._changed.notify_all()
         except PeerError as error:
             self.fail(error)
@@ -419,84 +409,6 @@ class PostEndpoint:
             while way.kept and way.kept[0].number <= last.number:
                 way.kept.popleft()
         way.kept_bytes = sum(len(p.data) for p in way.kept if p.number >= way.taken_there)
-
-    def _put(self, way: Way, parcel: Parcel) -> bool:
-        """Take a part in its turn; True if the sender should be told at once."""
-        if parcel.stream != way.stream:
-            if parcel.stream[4:] < way.stream[4:]:
-                return False  # numbered before the peer began anew
-            way.begin(parcel.stream)
-        way.last_come = time.monotonic()
-        if parcel.number < way.taken:
-            return True  # a repeat: it was not told that this was taken
-        if parcel.number != way.taken:
-            self._keep_ahead(way, parcel)
-            return False
-        urgent = self._take(way, parcel)
-        while way.taken in way.ahead:
-            early = way.ahead.pop(way.taken)
-            way.ahead_bytes -= len(early.data)
-            urgent |= self._take(way, early)
-        return urgent
-
-    def _keep_ahead(self, way: Way, parcel: Parcel) -> None:
-        if parcel.number in way.ahead:
-            return
-        if way.ahead_bytes + len(parcel.data) > 2 * WINDOW or len(way.ahead) > 4096:
-            raise PeerError(f"{parcel.sender} sends more than the window holds", step=parcel.step)
-        way.ahead[parcel.number] = parcel
-        way.ahead_bytes += len(parcel.data)
-
-    def _take(self, way: Way, parcel: Parcel) -> bool:
-        if parcel.kind == Kind.BYE:
-            way.taken += 1
-            way.untold += 1
-            way.closed = True
-            self._grant(way)
-            self._came(parcel.sender, GOODBYE, 0)
-            return True
-        if way.beyond > 2 * WINDOW:
-            raise PeerError(f"{parcel.sender} sends more than the window holds", step=parcel.step)
-        begun = way.building
-        if begun is None:
-            self._weigh(way, parcel)
-            begun = bytearray()
-        if parcel.offset != len(begun):
-            raise PeerError("parts of a frame do not follow each other", step=parcel.step)
-        whole = len(parcel.data) == parcel.size
-        if not whole:
-            begun += parcel.data
-        way.taken += 1
-        way.untold += max(len(parcel.data), 1)
-        way.beyond += len(parcel.data)
-        way.building = begun
-        if whole or len(begun) == parcel.size:
-            way.building = None
-            frame = parcel.data if whole else bytes(begun)
-            if frame_step(frame) != parcel.step:
-                raise PeerError("a frame of another step than its parcels say", step=parcel.step)
-            way.waiting += parcel.size
-            self._came(parcel.sender, frame, parcel.size)
-        return self._grant(way) and way.untold >= WINDOW // 4
-
-    def _grant(self, way: Way) -> bool:
-        """Let the peer go on past what was taken, unless too much still waits to be read."""
-        if way.waiting > WINDOW // 2:
-            return False
-        way.granted, way.beyond = way.taken, 0
-        return True
-
-    def _weigh(self, way: Way, parcel: Parcel) -> None:
-        total = way.by_step.get(parcel.step, 0) + parcel.size
-        most, least = self.limit(parcel.step), self.limit("")
-        small = way.small + parcel.size * (most <= least)
-        if total > most or small > SMALL_STEPS * least:
-            raise PeerError(
-                f"{max(total, small)} bytes from {parcel.sender}, "
-                f"at most {most} allowed in this step",
-                step=parcel.step,
-            )
-        way.by_step[parcel.step], way.small = total, small
 
 
 def hand_on(endpoint: PostEndpoint, parcel: Parcel) -> None:

@@ -15,7 +15,7 @@ from federated.keys.party_keys import PartyKeys
 from federated.session.handshakes import Plain
 from federated.session.sealing import Handshake
 from federated.session.session import Session
-from federated.wire import post
+from federated.wire import incoming, post
 from federated.wire.parcels import Kind, Parcel
 from psi.protocol import PeerError, PeerGone, decode, encode
 from tests.e2e.hub_nodes import JOB, Member, Place
@@ -151,7 +151,7 @@ def test_megabytes_where_kilobytes_are_due(place: Place) -> None:
     with pytest.raises(PeerError, match="at most 10240 allowed in this step"):
         b.endpoint.receive(20)
     way = b.endpoint._ways["a"]
-    assert way.waiting + way.ahead_bytes <= 2 * post.WINDOW
+    assert way.waiting + way.ahead_bytes <= 2 * incoming.WINDOW
 
 
 def test_a_step_that_weighs_more_than_a_hub_carries(place: Place) -> None:

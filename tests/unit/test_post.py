@@ -13,7 +13,7 @@ import pytest
 
 from federated.session.routers import FAREWELL, GOODBYE
 from federated.session.sealing import SealedFrame
-from federated.wire import post
+from federated.wire import incoming, post
 from federated.wire.parcels import PART, Kind, Parcel, read_parcel
 from federated.wire.post import PostEndpoint
 from psi.protocol import CodecError, PeerError, PeerGone, Refused, decode, encode
@@ -81,7 +81,8 @@ def test_a_way_that_loses_repeats_and_reorders() -> None:
 
 
 def test_the_window_holds_the_sender_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(post, "WINDOW", 1000)
+    for module in (post, incoming):
+        monkeypatch.setattr(module, "WINDOW", 1000)
     ends = pair()
     sent: list[int] = []
 
@@ -137,7 +138,8 @@ def test_steps_that_a_peer_makes_up_have_no_bytes_of_their_own_each() -> None:
 def test_a_sender_that_ignores_the_window_ends_the_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(post, "WINDOW", 1000)
+    for module in (post, incoming):
+        monkeypatch.setattr(module, "WINDOW", 1000)
     end = PostEndpoint("b", JOB, ["a"], lambda parcel: None, lambda step: 1 << 40)
     for number in range(100):
         end.deliver(
