@@ -26,6 +26,7 @@ from federated.rehearsal import rehearse
 from federated.scoring.model_file import ModelPart
 from federated.scoring.store import ModelStore
 from federated.steps.byte_limits import step_limit
+from federated.steps.work import Work
 from federated.tables.source import MemorySource
 from profiles.cli import app
 from profiles.job import Job
@@ -103,6 +104,22 @@ def test_new_customers_are_scored_alike_alone_and_in_a_batch(
         place = {made.federation.outcome.rows[at]: at for at in range(len(rows))}
         found.append([scored.scores[place[row]] for row in range(len(rows))])
     assert found[0][4:7] == found[1]
+
+
+def test_each_scoring_is_booked_whole(
+    trained: tuple[Path, JobResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The partner does not see what it tells, so it cannot leave out what it has told before."""
+    folder, reserve = trained[0], Work.reserve
+    seen = []
+
+    def noted(work: Work, step: str, **given: Any) -> None:
+        seen.append((work.session.name, step, given))
+        reserve(work, step, **given)
+
+    monkeypatch.setattr(Work, "reserve", noted)
+    run_job(Job.load(scoring(folder)), tables(), folder / "noted", models=folder / "models")
+    assert [one for one in seen if one[1] == "score/churn"] == [("bureau", "score/churn", {})]
 
 
 def test_the_report_says_what_was_scored_and_gives_no_reasons(

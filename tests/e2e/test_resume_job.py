@@ -64,6 +64,7 @@ class Party(threading.Thread):
         self.home, self.party, self.job, self.source = home / name, name, job, source
         self.router, self.fatal, self.lives = router, fatal, 0
         self.nonce = bytes(32)
+        self.models: Path | None = None
         self.outcome: Outcome | None = None
         self.error: BaseException | None = None
         self.frames = 0
@@ -75,7 +76,8 @@ class Party(threading.Thread):
             endpoint = Fragile(self.router.endpoint(self.party), fatal)
             session = Session(self.nonce, KEYS[self.party], PINNED, endpoint, self.home, timeout=60)
             try:
-                self.outcome = self._play(Participant(session, self.source))
+                kept = self.models and self.models / self.party
+                self.outcome = self._play(Participant(session, self.source, models=kept))
             except Killed:
                 session.ledger.close()
             except BaseException as error:
@@ -90,12 +92,19 @@ class Party(threading.Thread):
         return participant.propose(asked, complete)[1]
 
 
-def play(small: Path, home: Path, fatal: dict[str, int]) -> dict[str, Party]:
-    job, source = Job.load(small / "job.toml"), open_tables(small / "tables.toml")
+def play(
+    small: Path,
+    home: Path,
+    fatal: dict[str, int],
+    *,
+    job_file: str = "job.toml",
+    models: Path | None = None,
+) -> dict[str, Party]:
+    job, source = Job.load(small / job_file), open_tables(small / "tables.toml")
     router, nonce = MemoryRouter(list(NAMES)), secrets.token_bytes(32)
     parties = {name: Party(home, name, job, source, router, fatal.get(name, 0)) for name in NAMES}
     for party in parties.values():
-        party.nonce = nonce
+        party.nonce, party.models = nonce, models
         party.start()
     for party in parties.values():
         party.join(120)

@@ -15,6 +15,7 @@ from federated.contract.kinds import train_hidden
 from federated.evaluation import auc
 from federated.hidden_trees import party
 from federated.ledger.account import verify_ledger
+from federated.scoring.store import ModelStore
 from federated.steps.outcome import Carded, HiddenGrown
 from tests.e2e.test_resume_job import NAMES, PINNED, Party, play
 
@@ -122,3 +123,39 @@ def test_trees_go_on_wherever_a_party_is_killed(small: Path, tmp_path: Path, vic
         back += parties[victim].lives == 2
         check(parties, small, home)
     assert back >= (frames - 8) // EACH
+
+
+@pytest.mark.slow
+def test_a_scoring_by_trees_that_tell_nothing_goes_on_after_a_kill(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every fourth message: the same scores, and those of the training."""
+    for module in (train_hidden, party):
+        monkeypatch.setattr(module, "FEWEST_ROWS", 500)
+    prepare(small, HIDDEN)
+    models = tmp_path / "models"
+    grown = play(small, tmp_path / "grown", {}, models=models)["bank"].outcome
+    assert grown is not None
+    (trained,) = grown.trained
+    text = (small / "job.toml").read_text()
+    said = ModelStore(models / "bank").find(trained.terms.task)
+    asked = f'task = "{said.task}"\nmodel = "{said.id}"\nscore_bits = {said.told}'
+    score = f"[[score]]\n{asked}\ntrees = 2\ndepth = 2\n"
+    (small / "score.toml").write_text(text.split("[train]")[0] + score)
+
+    def scored(home: Path, fatal: dict[str, int]) -> dict[str, Party]:
+        parties = play(small, home, fatal, job_file="score.toml", models=models)
+        assert [each.error for each in parties.values()] == [None, None]
+        for name in NAMES:
+            verify_ledger(home / name / "ledger.jsonl", PINNED[name])
+        outcome = parties["bank"].outcome
+        assert outcome is not None
+        (found,) = outcome.scored
+        assert np.array_equal(found.part.answers.predict(found.scores), trained.scores)
+        return parties
+
+    plain = scored(tmp_path / "plain", {})
+    for victim in NAMES:
+        for fatal in range(3, plain[victim].frames + 1, 4):
+            home = tmp_path / f"{victim}-{fatal}"
+            assert scored(home, {victim: fatal})[victim].lives == 2
