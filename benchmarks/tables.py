@@ -179,7 +179,9 @@ def _insider(rows: Sequence[Row]) -> Cells:
 
 
 def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".") or "0"
+    if value is None:
+        return ""
+    return f"{round(value, 4) + 0.0:.4f}".rstrip("0").rstrip(".")  # no -0
 
 
 TABLES: dict[str, Callable[[Sequence[Row]], Cells]] = {

@@ -151,6 +151,7 @@ def test_figures_are_the_measured_ones() -> None:
             for row in rows
             if row["case"].get("data", "").startswith(data)
             and row["case"].get("who", "").startswith(who)
+            and row["case"].get("protocol", "").startswith(attack.on)
             and row["case"].get("what", "").startswith(what)
         ]
         assert len(found) == 1, attack.case
@@ -161,6 +162,10 @@ def test_figures_are_the_measured_ones() -> None:
         *(["align", "aggregate", "join_sum", "category", "train"])
     }
     assert [a.split for a in attacks_on(CONTRACTS["pooled"])] == ["horizontal"]
+    counted = CONTRACTS["counted"]
+    listed = replace(counted, train=(replace(counted.train[0], listed=300),))
+    told = [{a.split for a in attacks_on(each)} for each in (counted, listed)]
+    assert told[1] - told[0] == {"list"}
 
 
 def test_bits_and_counts_are_those_of_the_contract(tmp_path: Path) -> None:
@@ -172,7 +177,7 @@ def test_bits_and_counts_are_those_of_the_contract(tmp_path: Path) -> None:
     assert f"learns {bits.asked:.1f} bits" in text.replace("\\", "")
     assert "Fewer than 20 shared records end the job" in text
     assert "Noise of epsilon 0.5" in text
-    assert "0.098" in text
+    assert "0.099" in text
     del tmp_path
 
 

@@ -17,6 +17,7 @@ from benchmarks.attack.folds import labels_of
 from benchmarks.attack.plain import fitted
 from benchmarks.attack.registry import ATTACKS, SCALES, measure, verdict
 from benchmarks.rows import load as load_rows
+from benchmarks.tables import TABLES
 from federated.evaluation import auc
 from psi.protocol import MisuseError, Refused
 from tests.every import EVERY_JOB
@@ -103,6 +104,11 @@ def test_a_finding_says_whether_its_bar_holds() -> None:
         is None
     )
     assert verdict(held.row(0.0)) == "holds"
+
+
+def test_a_figure_just_below_nothing_is_nothing_in_a_table() -> None:
+    found = Finding(attack="a", protocol="p", data="d", who="w", what="x", figure=-2e-5)
+    assert TABLES["attacks"]([found.row(0.0)])[1][4] == "0"
 
 
 def test_what_is_refused_or_missing_is_a_row() -> None:
