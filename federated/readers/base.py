@@ -108,6 +108,11 @@ def column_hint(column: str, known: Sequence[str]) -> str:
     if any(re.fullmatch(_VALUE, part) for name in known for part in re.split(r"[;,\t|]", name)):
         # names that are values are somebody's row, which no error shows
         return "the first line looks like a row, not like names: put a header above it"
+    if any(name != column and name.strip().strip("\"'") == column for name in known if '"' in name):
+        return (
+            "quotes stand behind blanks there, and are part of the names: export it without "
+            "blanks behind the delimiter"
+        )
     folded = {_folded(name): name for name in known}
     close = get_close_matches(column, known, n=1)
     if same := folded.get(_folded(column)):

@@ -32,6 +32,8 @@ _BLOCK = 1 << 22
 _DELIMITERS = (";", "\t", "|", ",")
 _LONGEST = 1 << 30
 _LONGEST_HEADER = 1 << 26
+_NOTES = 3
+"""Lines of one field at most that are taken for notes."""
 _BACKSLASHES = 'quotes are written \\" here: set escape = "\\\\" in tables.toml'
 
 
@@ -227,6 +229,10 @@ class CsvReader(Reader):
             return f"each line ends in {form.delimiter!r} and the header does not: add one there"
         if wider and 2 * found.ragged > found.records:
             return f"is line {found.ragged_line} the header? delete the lines above it"
+        if line and not line.strip():
+            return "it has nothing but blanks: delete it"
+        if found.ragged_fields == 1 < found.width and found.ragged <= _NOTES:
+            return "is it a note below the table, such as a count of rows or a total? delete it"
         return f"check delimiter = {form.delimiter!r} and the quotes around it"
 
     def _first_lines(self, number: int) -> tuple[str, str]:

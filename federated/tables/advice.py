@@ -130,6 +130,12 @@ def _of_values(report: ColumnReport) -> list[str]:
             f"{name}: {count:,} rows hold what people write for nothing, and match each other: set "
             f"nulls = {{ {quoted_name(name)} = [{marks}] }} in tables.toml if they mean missing"
         )
+    if report.most:
+        found.append(
+            f"{name}: {report.most:,} rows have one and the same value, others a few: if it was "
+            "typed for want of the true one (0, 11111111), all of them match as one: name it in "
+            f"nulls = {{ {quoted_name(name)} = [...] }} in tables.toml"
+        )
     if report.wrapped:
         found.append(
             f'{name}: {report.wrapped:,} rows are written for a spreadsheet (="0123" or an '
@@ -159,6 +165,11 @@ def _of_values(report: ColumnReport) -> list[str]:
 def _of_form(report: ColumnReport, given: pa.DataType) -> list[str]:
     """What is said of values that have not the form of their kind."""
     name, found = report.column, list[str]()
+    if pa.types.is_timestamp(given) and given.tz:
+        found.append(
+            f"{name}: times as clocks in {given.tz} show them: the other party's have to be of "
+            "the same zone"
+        )
     if report.invalid.get("wrong checksum"):
         found.append(
             f"{name}: {report.invalid['wrong checksum']:,} rows have a wrong check digit: typing "

@@ -242,6 +242,42 @@ def _of_numbers(table: pa.Table, name: str) -> list[str]:
     values = values[np.isfinite(values)]
     if values.size < 20:
         return []
+    found = list[str]()
+    for code in _codes(values):
+        rows = values == code
+        found.append(
+            f"{int(rows.sum()):,} rows hold {code:.0f}, apart from all others: if that stands for "
+            f'a missing value, set nulls = {{ {quoted_name(name)} = ["{code:.0f}"] }} in '
+            "tables.toml; a model takes it for a number"
+        )
+        values = values[~rows]
+    return found + _of_far_values(values)
+
+
+def _codes(values: np.ndarray) -> list[float]:
+    """Numbers that people write where there is none, such as -999 or -1, several times and apart.
+
+    Nines lie farther from the others than these do from each other; negative ones are the only
+    such values.
+    """
+    found = []
+    kinds, counts = np.unique(values, return_counts=True)
+    if len(kinds) <= FEW:
+        return []
+    for place in (0, -1):
+        code, others = float(kinds[place]), np.delete(kinds, place)
+        nines = len(f"{abs(code):.0f}") > 1 and set(f"{abs(code):.15g}") == {"9"}
+        gap = float(np.abs(others - code).min())
+        alone = code < 0 <= others.min()
+        apart = alone if code == -1 else nines and (alone or gap > float(np.ptp(others)))
+        if apart and counts[place] > 1:
+            found.append(code)
+    return found
+
+
+def _of_far_values(values: np.ndarray) -> list[str]:
+    if not values.size:
+        return []
     low, middle, high = np.percentile(values, (2.5, 50, 97.5))
     reach, usual = float(np.abs(values - middle).max()), max(high - middle, middle - low)
     if usual > 0 and reach > _TAIL * usual:

@@ -121,7 +121,10 @@ def binary_label(table: pa.Table, column: str, *, positive: str = "", where: str
     text = pc.replace_substring_regex(text, r"^([+-]?\d+)\.0+$", r"\1")
     classes = [str(found) for found in pc.unique(text).to_pylist()]
     if len(classes) != 2:
-        hint = "both outcomes are needed, of rows whose label is known"
+        hint = (
+            "both outcomes are needed, of rows whose label is known: a blank is one that nobody "
+            "knows yet; where nothing happened write 0"
+        )
         if len(classes) > 2:
             hint = (
                 f"one that means missing: nulls = {{ {quoted_name(column)} = [...] }} in "

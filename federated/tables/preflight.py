@@ -26,6 +26,8 @@ __all__ = ["preflight"]
 # kinds that read 100001.0 as 100001
 _WHOLE = ("number", "phone")
 _SAMPLE = 2000
+_VALUES, _REPEATED = 20, 10
+"""Different keys from which on one in so many times the rows of others looks like a stand-in."""
 # UTF-8 read as Latin-1 or Windows-1252, GBK read twice, and the replacement character.
 _MOJIBAKE = "[\u00c2-\u00f4][\u0080-\u00bf]|\ufffd|锟斤拷|烫烫|屯屯|锘|ï»¿"
 _FULL_WIDTH = "[\uff01-\uff5e\u3000]"
@@ -124,6 +126,17 @@ def _uneven(text: pa.Array, kind: str) -> tuple[int, int]:
     return (ends["min"], ends["max"]) if ends["min"] < ends["max"] else (0, 0)
 
 
+def _most(held: np.ndarray) -> int:
+    """Rows of the most frequent value, where that stands in far more rows than others do.
+
+    `held` has the rows of each value.
+    """
+    if len(held) < _VALUES:
+        return 0
+    most = int(held.max())
+    return most if most >= _REPEATED * max(1.0, float(np.quantile(held, 0.99))) else 0
+
+
 def _fillers(text: pa.Array, kind: str) -> tuple[tuple[str, int], ...]:
     """What stands for nothing among keys that could be any text, most frequent first."""
     if kind != "text":
@@ -147,7 +160,8 @@ def _column(
     wide = text.filter(pc.fill_null(pc.invert(pc.string_is_ascii(text)), False))
     reasons = dict(cleaned.reasons)
     nulls = reasons.pop("null", 0) + reasons.pop("empty", 0)
-    distinct = int(pc.count_distinct(cleaned.values).as_py())
+    held = pc.value_counts(cleaned.values.drop_null()).field("counts").to_numpy()
+    distinct = len(held)
     filled = cleaned.rows - nulls
     guessed = ""
     plain = cleaned.kind == "text"
@@ -182,6 +196,7 @@ def _column(
         wrapped=_count(text, _WRAPPED),
         control=_count(text, _CONTROL),
         uneven=_uneven(text, cleaned.kind),
+        most=_most(held),
         dates=patterns_of(text.filter(pc.is_null(cleaned.values)))
         if cleaned.kind == "date"
         else (),

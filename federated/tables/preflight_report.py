@@ -19,7 +19,8 @@ class ColumnReport:
     `mistyped`: valid with 0 for O or 1 for I; `times`: with a time of day; `fillers`: what stands
     for nothing on a public list, with its count; `wrapped`: written for a spreadsheet (="0123",
     '0123); `control`: with NUL and the like; `uneven`: the fewest and most digits of numbers that
-    have no leading zero among them, where these differ; `dates`: the patterns that read days that
+    have no leading zero among them, where these differ; `most`: rows of one value that stands in
+    far more of them than others do; `dates`: the patterns that read days that
     are written in another way; `hashed`: as long as a hash in hexadecimal; `said`: what else its
     texts look like, in sentences.
     """
@@ -45,6 +46,7 @@ class ColumnReport:
     wrapped: int = 0
     control: int = 0
     uneven: tuple[int, int] = (0, 0)
+    most: int = 0
     dates: tuple[str, ...] = ()
     hashed: int = 0
     said: tuple[str, ...] = ()
@@ -74,6 +76,7 @@ class ColumnReport:
             "mistyped": self.mistyped,
             "times": self.times,
             "fillers": dict(self.fillers),
+            "most": self.most,
             "suggested_kind": self.suggested_kind,
             "suggestions": list(self.suggestions),
         }
