@@ -13,6 +13,7 @@ from typing import Any
 
 from federated.contract.parts import ENTITIES
 from federated.contract.purposes import PURPOSE_CLASSES, class_of
+from federated.contract.series import SeriesTerms
 from federated.toml_sections import TomlSection, parse_toml
 from profiles.aggregate_section import (
     AggregateSpec,
@@ -31,6 +32,7 @@ from profiles.job_sections import (
     read_join_sums,
     read_party,
     read_profile,
+    read_series,
     read_target,
 )
 from profiles.label_section import LabelSpec, read_label
@@ -109,6 +111,7 @@ class Job:
     offers: tuple[OfferSpec, ...] = ()
     scores: tuple[ScoreSpec, ...] = ()
     label: LabelSpec | None = None
+    series: SeriesTerms | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -233,6 +236,7 @@ def _job(root: TomlSection) -> Job:
     products = [target.product for target in targets]
     offers = tuple(read_offer(s, products) for s in root.tables("offer"))
     excludes = tuple(read_exclude(s, products, receiver) for s in root.tables("exclude"))
+    series = read_series(root.table("series"))
     root.done()
     job = Job(
         file=root.file,
@@ -260,6 +264,7 @@ def _job(root: TomlSection) -> Job:
         excludes=excludes,
         offers=offers,
         label=label,
+        series=series,
     )
     check_job(job)
     return job

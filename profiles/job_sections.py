@@ -7,6 +7,7 @@ from dataclasses import replace
 from federated.aggregate import Amount
 from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.kinds.join_sum import STATISTICS
+from federated.contract.series import MOST_JOBS, SeriesTerms
 from federated.counted import FINEST_LISTED
 from federated.toml_sections import TomlSection
 from profiles.aggregate_section import split_measure, summed_by, unknown_party
@@ -23,7 +24,7 @@ from profiles.specs import (
 )
 from psi.align import PROTOCOLS
 from psi.identifiers import check_kind
-from psi.protocol import JobError, MisuseError
+from psi.protocol import JobError, MisuseError, PeerError
 
 __all__ = [
     "is_horizontal",
@@ -32,6 +33,7 @@ __all__ = [
     "read_join_sums",
     "read_party",
     "read_profile",
+    "read_series",
     "read_target",
     "with_views",
 ]
@@ -242,6 +244,26 @@ def read_campaign(
         raise section.fail("name", spec.name, "a campaign with a [[target]] section")
     section.done()
     return spec
+
+
+def read_series(section: TomlSection | None) -> SeriesTerms | None:
+    """The series that the job is one of; totals of 0 are none, so the least is a tenth of a bit."""
+    if section is None:
+        return None
+    terms = SeriesTerms(
+        name=section.text("name").strip(),
+        jobs=section.integer("jobs", 12, 1, MOST_JOBS),
+        row_bits=round(10 * (section.bound("row_bits", 0.1, 6000.0) or 0.0)),
+        epsilon=round(1000 * (section.bound("epsilon", 0.001, 1000.0) or 0.0)),
+        releases=round(section.bound("releases", 1, 10**6) or 0),
+        until=section.text("until", ""),
+    )
+    try:
+        terms.check()
+    except PeerError:
+        raise section.fail("until", terms.until, "a day as 2027-11-30") from None
+    section.done()
+    return terms
 
 
 def read_target(

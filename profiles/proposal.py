@@ -64,6 +64,7 @@ def draft(job: Job, identities: Mapping[str, Identity], nonce: bytes, now: float
         category=_category(job),
         binning=_binning(job),
         score=_score(job),
+        series=() if job.series is None else (job.series,),
     )
     steps = contract.align, contract.summed, contract.train, contract.score
     contract = replace(contract, suites=suites_for(*steps))

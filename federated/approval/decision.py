@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from federated.approval.policy import ONE_PROCESS, Policy
-from federated.contract.terms import Contract
+from federated.contract.terms import Contract, SeriesTold
 from federated.keys.party_keys import Identity
 from federated.tables.source import Source
 from psi.protocol import Declined, EnvironmentFailed
@@ -107,6 +107,10 @@ class Decider(Protocol):
     def allows(self, contract: Contract) -> None:
         """Whether the policy would allow this, nothing noted. Raises `Refused` if not."""
 
+    def told_in_series(self, contract: Contract) -> tuple[SeriesTold, ...]:
+        """What this party's earlier contracts of the contract's series tell; () where it keeps no
+        count, or there is no series."""
+
     def check(self, contract: Contract) -> None:
         """Look at the final contract before it is signed. Raises `Refused`."""
 
@@ -131,6 +135,11 @@ class AutoDecider:
         except Declined as no:
             return Decision(False, "policy", no.message)
         return Decision(True, "no rule")
+
+    def told_in_series(self, contract: Contract) -> tuple[SeriesTold, ...]:
+        """Of one process nothing outlives a job."""
+        del contract
+        return ()
 
     def allows(self, contract: Contract) -> None:
         """The same as `check`."""

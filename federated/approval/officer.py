@@ -24,9 +24,16 @@ from federated.approval.policy_file import load_policy
 from federated.approval.quota import Quota
 from federated.approval.released import released_parts
 from federated.approval.rules import RULE_DAYS, Rule
-from federated.approval.series import by_rule, ended, series_of, spent_by
+from federated.approval.series import (
+    agree,
+    by_rule,
+    ended,
+    promised_before,
+    series_of,
+    spent_by,
+)
 from federated.approval.words import Waiting, Word, user_name
-from federated.contract.terms import Contract
+from federated.contract.terms import Contract, SeriesTold
 from federated.keys.officers import OfficerList, Person, check_word, load_officers
 from federated.keys.peers import Peers
 from federated.releases.series import Spent
@@ -201,12 +208,13 @@ class NodeDecider:
             self._check_peers(contract)
             policy.approve(contract, me, self.source)
             self._releases(contract, policy)
+            self._told_in_series(contract, policy)
             Quota(self.home / "quota.json", self.clock).foresee(contract, policy)
         except Declined as no:
             return Decision(False, "policy", no.message)
         with locked(self.home / "quota.lock"):  # a rule's jobs are counted and put on file together
             by, rule = "", None
-            if not own:
+            if not own or self.asker is not None:
                 keys, lasts = self.source.keys(me.table), self._lasts(policy, request)
                 rule = policy.rule(contract, me, keys, lasts)
             if own and not policy.officers.four_eyes:
@@ -227,9 +235,11 @@ class NodeDecider:
 
         def lasts(rule: Rule) -> bool:
             spent = Spent()
+            limits = policy.releases
             try:
+                if contract.series and series_of(self.home, limits, self.clock).may_lack:
+                    return False  # an older copy was put back: its officer knows what was agreed
                 if rule.counted:
-                    limits = policy.releases
                     spent = spent_by(self.home, rule, limits, self.clock, contract.nonce)
             except FedprofileError as error:  # what cannot be counted is no count of nothing
                 _log.error("%s", error)
@@ -252,9 +262,20 @@ class NodeDecider:
         self._check_peers(contract)
         policy.approve(contract, me, self.source)
         self._releases(contract, policy)
+        with locked(self.home / "quota.lock"):  # of two at once the second sees the first
+            self._told_in_series(contract, policy)
+            agree(self.home, contract, self.name, policy.releases, self.clock)
         if not self.inbox(policy).spend(bytes.fromhex(contract.nonce)):
             raise Declined("no approval counts for this session: it is spent on another, or gone")
         Quota(self.home / "quota.json", self.clock).take(contract, policy, me.rows)
+
+    def told_in_series(self, contract: Contract) -> tuple[SeriesTold, ...]:
+        """What earlier contracts of its series tell at most. Raises `Declined`."""
+        return self._told_in_series(contract, self.policy()) if contract.series else ()
+
+    def _told_in_series(self, contract: Contract, policy: Policy) -> tuple[SeriesTold, ...]:
+        limits = policy.releases
+        return promised_before(self.home, contract, self.name, limits, self.clock)
 
     def _releases(self, contract: Contract, policy: Policy) -> tuple[Release, ...]:
         """Those of the models a contract scores by, where they have to be. Raises `Declined`."""

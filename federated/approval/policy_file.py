@@ -304,7 +304,13 @@ def _rule(section: TomlSection) -> Rule:
         row_bits=section.bound("row_bits", 0.0, 1000.0),
         epsilon=section.bound("epsilon", 0.0, 1e6),
         releases=section.integer("releases", 0, 0, 10**6) if section.has("releases") else None,
+        series=section.texts("series", []),
+        own=section.flag("own", False),
     )
+    if found.own and (not found.jobs or found.totals):
+        raise section.fail(
+            "own", "true", "with jobs, and without totals, which count what others are told"
+        )
     section.done()
     return found
 

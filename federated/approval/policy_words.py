@@ -168,7 +168,10 @@ def _rule(rule: Rule) -> str:
         "columns": rule.columns,
         "steps": rule.steps,
         "reveal": rule.reveal,
+        "of series": rule.series,
     }
     said = "; ".join(f"{word} {', '.join(names)}" for word, names in conditions.items() if names)
     lasts = f"; {rule.lasts}" * bool(rule.lasts)
-    return f'rule "{rule.name}" approves by itself: {said or "everything within the limits"}{lasts}'
+    own = "this party's own jobs that an analyst asks for; " * rule.own
+    said = own + (said or "everything within the limits")
+    return f'rule "{rule.name}" approves by itself: {said}{lasts}'

@@ -26,6 +26,8 @@ class Rule:
     `jobs` that it has approved in 365 days end it, 0 for any number, and so does the day after
     `until`: then an officer is asked. So do totals of what all these jobs tell of this party's
     columns: `row_bits` of a row of a table, `epsilon` of noised answers, `releases`; None for any.
+    `series` are those that contracts name. An `own` rule speaks for jobs that this party proposes
+    because a listed analyst asked for them, and for no other's.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Rule:
     row_bits: float | None = None
     epsilon: float | None = None
     releases: int | None = None
+    series: tuple[str, ...] = ()
+    own: bool = False
 
     @property
     def totals(self) -> bool:
@@ -78,7 +82,9 @@ class Rule:
         uses = {column for use in USES if use != KEY for column in used[use]}
         uses |= set() if named else set(used[KEY])
         return (
-            _within([contract.proposer], self.parties)
+            self.own == (contract.proposer == me.name)
+            and _within([contract.proposer], self.parties)
+            and (not self.series or any(one.name in self.series for one in contract.series))
             and _within([contract.purpose], self.purposes)
             and _within([contract.purpose_class], self.purpose_classes)
             and _within([me.table], self.tables)

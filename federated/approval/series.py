@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -12,25 +13,29 @@ from federated.approval.inbox import Inbox
 from federated.approval.policy import Policy
 from federated.approval.rules import RULE_DAYS, Rule
 from federated.approval.words import Waiting
+from federated.contract.series import SERIES_DAYS, SeriesTold, over_total
 from federated.contract.terms import Contract
 from federated.ledger.ending import told_in
 from federated.releases.limits import ReleaseLimits
 from federated.releases.memory import Releases
-from federated.releases.series import Approved, Series, Spent, told_at_most
+from federated.releases.series import EVERY_SERIES, Approved, Series, Spent, promise, told_at_most
 from federated.session.journal import can_resume
-from psi.protocol import FedprofileError
+from psi.protocol import Declined, FedprofileError, MisuseError
 
 __all__ = [
+    "agree",
     "by_rule",
     "ended",
     "forget_counts",
     "left_words",
+    "promised_before",
     "series_lines",
     "series_of",
     "spent_by",
 ]
 
 _DAY = 24 * 3600
+_log = logging.getLogger("fedprofile.desk")
 
 
 def by_rule(rule: Rule) -> str:
@@ -51,8 +56,7 @@ def forget_counts(
     """The folder is a copy of then, and more may have been told: its rules that count approve no
     more under their names, which come back."""
     rules = tuple(rule.name for rule in policy.rules if rule.counted)
-    if rules:
-        series_of(home, policy.releases, clock).forget(rules, since)
+    series_of(home, policy.releases, clock).forget((*rules, EVERY_SERIES), since)
     return rules
 
 
@@ -60,14 +64,62 @@ def spent_by(
     home: Path, rule: Rule, limits: ReleaseLimits, clock: Callable[[], float], but: str = ""
 ) -> Spent:
     """What the jobs of a rule come to, but one session. Raises `FedprofileError`."""
+    return series_of(home, limits, clock).spent(rule.name, RULE_DAYS, _over(home, clock), but)
+
+
+def _over(home: Path, clock: Callable[[], float], done: bool = True) -> Callable[[Approved], bool]:
+    """Whether a job tells nothing more; with `done` False only one that came to nothing."""
 
     def over(job: Approved) -> bool:
         folder = home / "jobs" / job.session
         told = told_in(folder / "ledger.jsonl")
-        at_rest = told.finished or not can_resume(folder)
-        return at_rest and (told.finished or bool(told.ended) or clock() >= job.expires)
+        if told.finished:
+            return done
+        return not can_resume(folder) and (bool(told.ended) or clock() >= job.expires)
 
-    return series_of(home, limits, clock).spent(rule.name, RULE_DAYS, over, but)
+    return over
+
+
+def promised_before(
+    home: Path,
+    contract: Contract,
+    party: str,
+    limits: ReleaseLimits,
+    clock: Callable[[], float],
+) -> tuple[SeriesTold, ...]:
+    """What a party's earlier contracts of a contract's series tell; () without a series.
+
+    Raises:
+        Declined: with this one they come to more than the contract says, or nobody can count.
+    """
+    for terms in contract.series:
+        series = series_of(home, limits, clock)
+        try:
+            before = series.promised(contract, SERIES_DAYS, _over(home, clock, done=False))
+        except MisuseError as error:
+            raise Declined(error.message, hint="another series needs another name") from None
+        except FedprofileError as error:
+            _log.error("%s", error)
+            raise Declined("this party cannot count the series") from None
+        today = dt.datetime.fromtimestamp(clock()).date()
+        if terms.until and today > dt.date.fromisoformat(terms.until):
+            raise Declined(f"the series '{terms.name}' ended on {terms.until}")
+        if over := over_total(terms, before + promise(contract, party)):
+            raise Declined(f"the series '{terms.name}' comes to {over}")
+        return (before,)
+    return ()
+
+
+def agree(
+    home: Path,
+    contract: Contract,
+    party: str,
+    limits: ReleaseLimits,
+    clock: Callable[[], float],
+) -> None:
+    """Count a contract that is about to be signed in its series, where it is of one."""
+    if contract.series:
+        series_of(home, limits, clock).agreed(contract, party, SERIES_DAYS)
 
 
 def ended(
@@ -135,7 +187,9 @@ def series_lines(
         named: as `Rule.matches` takes them.
     """
     inbox, found = Inbox(home / "desk"), list[str]()
-    for rule in policy.rules if entry is None or not entry.own else ():
+    for rule in policy.rules:
+        if entry is not None and entry.own != rule.own:
+            continue
         if not (rule.counted or rule.until) or not _speaks(rule, entry, named):
             continue
         waits = entry.request if entry and not entry.rule else None

@@ -165,6 +165,7 @@ def _with_facts(terms: PartyTerms, told: PartyTerms) -> PartyTerms:
         legal_entities=told.legal_entities,
         data_classes=told.data_classes,
         parts=told.parts,
+        series=told.series,
     )
 
 
@@ -190,6 +191,7 @@ def derived(draft: Contract, final: Contract, complete: Complete) -> Contract:
                 legal_entities=drafted.legal_entities,
                 data_classes=drafted.data_classes,
                 parts=drafted.parts,
+                series=drafted.series,
             )
         made = made.with_party(stated)
     try:

@@ -15,6 +15,7 @@ from federated.contract.columns import KEY, columns_used
 from federated.contract.completion import foreseen
 from federated.contract.guards import guards
 from federated.contract.kinds import KINDS
+from federated.contract.series import series_words, told_words
 from federated.contract.terms import Contract, PartyTerms
 from federated.text import plain
 
@@ -38,6 +39,10 @@ def in_words(contract: Contract) -> list[str]:
     """Lines for a terminal: parties, steps, what each party learns, guards."""
     contract = foreseen(contract)
     lines = ["Parties", *(f"  {_party(contract, terms)}" for terms in contract.parties)]
+    for series in contract.series:
+        lines += ["", "Series", f"  {series_words(series)}"]
+        for terms in contract.parties:
+            lines += [f"  {terms.name}: {told_words(told)}" for told in terms.series]
     steps = [text for kind in KINDS for text in kind.words(contract)]
     lines += ["", "Steps", *(f"  {text}" for text in steps)]
     lines += ["", "What each party learns"]
@@ -100,6 +105,7 @@ def look_twice(contract: Contract) -> list[Odd]:
 def _named(contract: Contract) -> dict[str, str]:
     """Every name in a contract that somebody chose, by what it names."""
     texts = {"job": contract.job, "purpose": contract.purpose}
+    texts |= {f"series {series.name}": series.name for series in contract.series}
     for terms in contract.parties:
         columns = [c for found in columns_used(contract, terms.name).values() for c in found]
         texts |= {f"party {terms.name}": terms.name, f"table {terms.table}": terms.table}

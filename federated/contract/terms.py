@@ -25,6 +25,7 @@ from federated.contract.kinds.score import ScoreTerms
 from federated.contract.kinds.train import TrainTerms, boosted, hidden, private
 from federated.contract.parts import AmountTerms, Disclosure, FeatureTerms, Measure
 from federated.contract.purposes import PURPOSE_CLASSES, class_of
+from federated.contract.series import SeriesTerms, SeriesTold
 from federated.contract.summed import Summed
 from federated.hidden_trees import SUITE as HIDDEN_TREES
 from federated.keys.party_keys import Identity, PartyKeys
@@ -50,6 +51,8 @@ __all__ = [
     "OtherVersion",
     "PartyTerms",
     "ScoreTerms",
+    "SeriesTerms",
+    "SeriesTold",
     "Suites",
     "TrainTerms",
     "signing_bytes",
@@ -57,7 +60,7 @@ __all__ = [
     "verify_signatures",
 ]
 
-VERSION = 8
+VERSION = 9
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
 
@@ -78,6 +81,8 @@ class PartyTerms:
     `data_classes` are those of the data that it brings, as its owner calls them.
     `parts` are the hashes of its parts of the models that rows are scored by, in the contract's
     order; "" where it has no part.
+    `series` is what its earlier contracts of the contract's series tell, where it is one of a
+    series and the party keeps count.
     """
 
     name: str
@@ -100,6 +105,7 @@ class PartyTerms:
     legal_entities: str = ""
     data_classes: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    series: tuple[SeriesTold, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -159,6 +165,7 @@ class Contract:
     """All terms of one job. `seed` drives the receiver's clusters, and nothing that others see.
 
     `purpose_class` is one of `PURPOSE_CLASSES`, "" where nobody has said which.
+    `series` is that which the job is one of, or none.
     """
 
     version: int
@@ -180,6 +187,7 @@ class Contract:
     category: tuple[CategoryTerms, ...] = ()
     binning: tuple[BinningTerms, ...] = ()
     score: tuple[ScoreTerms, ...] = ()
+    series: tuple[SeriesTerms, ...] = ()
     purpose_class: str = ""
     disclosures: tuple[Disclosure, ...] = ()
     suites: Suites = field(default_factory=Suites)
@@ -288,6 +296,8 @@ class Contract:
                 raise PeerError("a party states columns of other trainings than the contract has")
             if terms.legal_entities not in ("", "admit") or len(terms.basis) > LONGEST:
                 raise PeerError("the contract has a rule of admission that is none")
+            if len(terms.series) > len(self.series):
+                raise PeerError("a party counts a series that the contract does not name")
             if not set(terms.data_classes) <= set(DATA_CLASSES):
                 raise PeerError("the contract names a class of data that this version has not")
         if self.purpose_class not in ("", *PURPOSE_CLASSES):
@@ -296,12 +306,22 @@ class Contract:
             raise PeerError("the contract's purpose is listed under another class than it says")
         if len(self.nonce) != 64 or not 0 < self.not_before < self.expires:
             raise PeerError("the contract's nonce or validity is malformed")
+        if len(self.series) > 1:
+            raise PeerError("the contract is one of several series")
+        for series in self.series:
+            series.check()
         for kind in KINDS:
             kind.check(self)
         for text in _texts(self):
             if text != unicodedata.normalize("NFC", text) or not text.isprintable():
                 raise PeerError("the contract holds control characters")
-        if max(len(text) for text in (*names, self.job, self.purpose)) > LONGEST:
+        if (
+            max(
+                len(text)
+                for text in (*names, *(s.name for s in self.series), self.job, self.purpose)
+            )
+            > LONGEST
+        ):
             raise PeerError(f"a name or purpose of more than {LONGEST} characters")
         self._check_steps()
         check_columns(self)
@@ -341,6 +361,7 @@ class Contract:
                 legal_entities="",
                 data_classes=(),
                 parts=(),
+                series=(),
             )
             for p in self.parties
         )

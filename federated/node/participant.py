@@ -177,6 +177,7 @@ class Participant:
         if draft.train and self._models is not None:
             self._models.check_place()
         own = facts_of(me, self.tables, self._salt, draft, self._frozen, self._models)
+        own = replace(own, series=self._decider.told_in_series(draft))
         if not any(terms.alternative for terms in draft.align):
             return own
         return replace(own, protocols=self._protocols(draft, own.rows))

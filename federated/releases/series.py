@@ -1,7 +1,10 @@
-"""Which rule of the party's policy approved which job, so that one series has totals of its own.
+"""Which job a rule of the party's policy approved, and which is of a series that contracts name, so
+that one series has totals of its own.
 
     releases/series             by rule and session what a contract tells at most, sealed
     releases/series-forgotten   rules whose jobs are not all remembered, and since when, sealed
+
+    releases/series    by rule, or series, and session what a contract tells at most, sealed
 
 It lies with the book of releases, and is as old or new as the book in every copy. What a job has
 told is in the book; what one that is under way may tell still, in its contract's terms here. Of a
@@ -11,6 +14,7 @@ none of them that counts approves anything: it would begin again with what the c
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -18,17 +22,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from federated.contract.release import planned
+from federated.contract.series import SeriesTold
 from federated.contract.terms import Contract
 from federated.releases.book import MICRO, Entry
 from federated.releases.memory import Releases
 from federated.store.files import locked
 from federated.store.plain import canonical, from_canonical
 from federated.store.vault import Vault
-from psi.protocol import EnvironmentFailed, PeerError, Random
+from psi.protocol import EnvironmentFailed, MisuseError, PeerError, Random
 
-__all__ = ["Approved", "Series", "Spent", "told_at_most"]
+__all__ = ["EVERY_SERIES", "Approved", "Series", "Spent", "promise", "told_at_most"]
 
 VERSION = 1
+_DAY = 24 * 3600
+_DIGEST = 16
+EVERY_SERIES = "series that contracts name"
+"""Stands for a rule where what contracts of any series told may be forgotten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +94,28 @@ def told_at_most(contract: Contract, party: str) -> tuple[Entry, ...]:
     return tuple(Entry.of(release) for release in planned(contract, party) if release.columns)
 
 
+def _key(contract: Contract) -> str:
+    """What stands for a rule: the series, by its receiver, name and totals."""
+    (terms,) = contract.series
+    digest = hashlib.sha256(canonical(terms)).hexdigest()[:_DIGEST]
+    return f"series of {contract.receiver}: {terms.name}: {digest}"
+
+
+def _told(entries: tuple[Entry, ...]) -> SeriesTold:
+    """In the units of a contract's series: tenths of bits and thousandths, rounded once a job."""
+    return SeriesTold(
+        jobs=1,
+        row_bits=round(10 * sum(entry.bits for entry in entries) / MICRO),
+        epsilon=round(1000 * sum(entry.epsilon for entry in entries) / MICRO),
+        releases=len(entries),
+    )
+
+
+def promise(contract: Contract, party: str) -> SeriesTold:
+    """What this contract adds to its series."""
+    return _told(told_at_most(contract, party))
+
+
 class Series:
     """The series of one party. `folder` is that of its `book`."""
 
@@ -112,7 +143,8 @@ class Series:
         with locked(self._folder / ".lock"):
             since = now - days * 24 * 3600
             others = (job for job in self._jobs() if job.made >= since)
-            jobs = (*(job for job in others if job.session != own.session), own)
+            mine = (own.rule, own.session)
+            jobs = (*(job for job in others if (job.rule, job.session) != mine), own)
             self._vault.write("series", canonical(_File(VERSION, jobs)))
 
     def forget(self, rules: Iterable[str], since: int) -> None:
@@ -153,6 +185,47 @@ class Series:
     def _forgotten(self) -> dict[str, int]:
         data = self._vault.read("series-forgotten")
         return {} if data is None else dict(from_canonical(_Forgotten, data).rules)
+
+    @property
+    def may_lack(self) -> bool:
+        """Whether contracts of a series may have been signed that are not remembered here."""
+        return EVERY_SERIES in self._forgotten()
+
+    def agreed(self, contract: Contract, party: str, days: int) -> None:
+        """A contract of a series is about to be signed. What is older than `days` goes."""
+        self.note(_key(contract), contract, party, days)
+
+    def promised(
+        self, contract: Contract, days: int, void: Callable[[Approved], bool]
+    ) -> SeriesTold:
+        """What earlier contracts of this contract's series tell at most, once a step has begun.
+
+        It follows from contracts that the receiver has signed too, and from no row: it is told to
+        it.
+
+        Args:
+            contract: of a series.
+            days: within which they were agreed on.
+            void: whether a job has ended, or can start no more, and told nothing.
+
+        Raises:
+            EnvironmentFailed, InputError: nobody can say.
+            MisuseError: earlier ones were agreed on with other totals.
+        """
+        since, key = self._clock() - days * _DAY, _key(contract)
+        name = key[:-_DIGEST]
+        begun = {booked.session for booked, _ in self._book.entries(keep=False)}
+        told = SeriesTold()
+        for job in self._jobs():
+            named = job.rule[:-_DIGEST] == name and job.session != contract.nonce
+            if not named or job.made < since or (job.session not in begun and void(job)):
+                continue
+            if job.rule != key:
+                raise MisuseError(
+                    f"the series '{contract.series[0].name}' was agreed on with other totals"
+                )
+            told += _told(job.entries)
+        return told
 
     def _jobs(self) -> tuple[Approved, ...]:
         data = self._vault.read("series")

@@ -14,7 +14,7 @@ import pytest
 from federated.approval.call import make_call, read_call
 from federated.approval.decision import AutoDecider, Call, Decision, Request
 from federated.contract.completion import complete
-from federated.contract.terms import Contract
+from federated.contract.terms import Contract, SeriesTold
 from federated.keys.keyfile import load_keys, save_keys
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import read_ledger
@@ -79,6 +79,9 @@ class Officer:
 
     def allows(self, contract: Contract) -> None:
         """Its rules have no objection to the draft: he is asked."""
+
+    def told_in_series(self, contract: Contract) -> tuple[SeriesTold, ...]:
+        raise AssertionError("asked about a contract that was refused")
 
     def check(self, contract: Contract) -> None:
         raise AssertionError("asked about a contract that was refused")

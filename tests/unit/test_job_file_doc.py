@@ -24,6 +24,7 @@ HEADS = {
     "[profile]": "[profile]", "[[target]]": "[[target]]", "[campaign]": "[campaign]",
     "[[exclude]]": "[[exclude]]",
     "[[offer]]": "[[offer]]",
+    "[series]": "[series]",
 }  # fmt: skip
 BY_CATEGORY = "[[aggregate]] by category"
 WEIGHED = {"weight": "bank.w", "offset": "bank.o", "class_weight": "balanced"}
@@ -139,6 +140,7 @@ def base(section: str) -> dict[str, Any]:
             "target": [{"product": "p"}],
             "campaign": {"name": "c"},
         },
+        "[series]": {"series": {"name": "s"}},
     }
     return job | more.get(section, {})
 
@@ -257,6 +259,12 @@ def read_by(section: str, asked: dict[str, Asked]) -> Asked:
         place(job, section).update(SHAPE)
         Job.load(job)
         for key in ("row_bits", *SHAPE):
+            del found.default[key]  # none: the key is not there
+    if section == "[series]":
+        job = base(section)
+        place(job, section).update({"row_bits": 5, "epsilon": 1, "releases": 9})
+        Job.load(job)
+        for key in ("row_bits", "epsilon", "releases"):
             del found.default[key]  # none: the key is not there
     if section == "[train]":
         job = base(section)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from federated.approval.decision import Call, Decider, Undecided
-from federated.contract.terms import Contract
+from federated.contract.terms import Contract, SeriesTold
 from federated.session.reasons import Stopped
 from federated.wire.post import PostEndpoint
 from psi.protocol import FedprofileError
@@ -101,6 +101,10 @@ class Noting:
     def allows(self, contract: Contract) -> None:
         """Raise `Declined` where policy forbids it."""
         self._decider.allows(contract)
+
+    def told_in_series(self, contract: Contract) -> tuple[SeriesTold, ...]:
+        """What earlier contracts of its series tell."""
+        return self._decider.told_in_series(contract)
 
     def check(self, contract: Contract) -> None:
         """Raise `Declined` where the final contract may not be signed; else the job runs."""
