@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +38,7 @@ from profiles.kept_segments import SegmentsFile
 from profiles.lists import Lists, lists_of
 from profiles.manager_pages import write_manager_pages
 from profiles.model_metrics import model_metrics
+from profiles.months import change_metrics, change_since
 from profiles.own_table import entity_column, extracts, own_facts, own_table
 from profiles.profile import build_profiles, write_parquet_atomic
 from profiles.reasons import score_reasons
@@ -122,6 +123,7 @@ def write_branch_rows(
     *,
     campaign: ControlGroup | None = None,
     segments_file: SegmentsFile | None = None,
+    earlier: Path | None = None,
 ) -> BranchRows:
     """Write profiles, lists, managers' pages, metrics and report of a party's rows into a folder.
 
@@ -132,6 +134,7 @@ def write_branch_rows(
         folder: is made; files of these names in it are replaced.
         campaign: who is held back.
         segments_file: the last run's segments.
+        earlier: outputs of an earlier run: the report says what has changed since.
 
     Raises:
         InputError: a table or column that is not there or does not fit.
@@ -161,11 +164,13 @@ def write_branch_rows(
         job, model, measured, lists, found, scores, total, int(np.count_nonzero(whole))
     )
     files = _write(job, folder, shown, lists)
+    metrics = _metrics(job, model, report, score)
+    if earlier is not None:
+        change = change_since(earlier, folder, metrics)
+        report, metrics["since"] = replace(report, change=change), change_metrics(change)
     if lists.targets is not None:
         files += write_manager_pages(job, folder, lists.targets, report)
-    write_atomic(
-        folder / "metrics.json", json.dumps(_metrics(job, model, report, score), indent=2) + "\n"
-    )
+    write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     write_atomic(folder / "report.html", render_report(report, job.lang))
     return BranchRows(shown, lists.targets, report, (*files, "metrics.json", "report.html"))
 

@@ -1,25 +1,38 @@
 """What this party made of jobs that it received, where it lies, and until when it may be kept.
 
 A run notes its folder in `jobs/SESSION/run.json`, and the names and hashes of its files in the
-job's ledger when they are written. The contract's `retention_days` count from that line.
+job's ledger when they are written. The contract's `retention_days` count from that line. What a
+party makes of its own rows by the model of a horizontal job stands in `jobs/SESSION/rows.json`, a
+folder a month, and is kept for as long from its own day.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from federated.ledger.lines import read_ledger
 from federated.node.home import NodeHome
+from federated.store.files import write_atomic
 from psi.protocol import FedprofileError
 
-__all__ = ["KeptOutputs", "kept_outputs", "output_folders"]
+__all__ = ["KeptOutputs", "kept_outputs", "note_rows", "output_folders"]
 
 DAY = 24 * 3600
+_ROWS = "rows.json"
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Outputs of own rows: their folder, what is in it, and when they were made."""
+
+    folder: str
+    files: tuple[str, ...]
+    made: int
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,63 @@ def kept_outputs(home: NodeHome) -> Iterator[KeptOutputs]:
         if files:
             until = int(noted["time"]) + days * DAY
             yield KeptOutputs(run.parent.name, folder, files, until)
+    yield from _kept_rows(home)
+
+
+def note_rows(
+    home: NodeHome, contract: str, folder: Path, files: Iterable[str], now: float
+) -> bool:
+    """Note what was made of own rows by a horizontal job's model; False where no such job is here.
+
+    Args:
+        contract: its digest.
+        folder: where the files were put.
+        files: their paths in it.
+        now: in seconds since 1970.
+    """
+    job = _job_of(home, contract)
+    if job is None:
+        return False
+    own = _Rows(str(folder.absolute()), tuple(sorted({Path(f).parts[0] for f in files})), int(now))
+    others = (one for one in _rows_in(job) if one.folder != own.folder)
+    write_atomic(job / _ROWS, json.dumps([asdict(one) for one in (*others, own)], indent=1) + "\n")
+    return True
+
+
+def _kept_rows(home: NodeHome) -> Iterator[KeptOutputs]:
+    for file in sorted(home.jobs.glob(f"*/{_ROWS}")):
+        contract = _contract_line(file.parent)
+        for one in _rows_in(file.parent) if contract else ():
+            folder = Path(one.folder)
+            if not folder.is_dir() or _contract_of(folder) not in ("", contract["digest"]):
+                continue
+            files = tuple(name for name in one.files if (folder / name).exists())
+            if files:
+                until = one.made + int(contract["terms"]["retention_days"]) * DAY
+                yield KeptOutputs(file.parent.name, folder, files, until)
+
+
+def _rows_in(job: Path) -> list[_Rows]:
+    """What was made of own rows; what cannot be read is not there."""
+    try:
+        said = json.loads((job / _ROWS).read_text("utf-8"))
+        return [_Rows(str(o["folder"]), tuple(map(str, o["files"])), int(o["made"])) for o in said]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _job_of(home: NodeHome, contract: str) -> Path | None:
+    folders = (file.parent for file in sorted(home.jobs.glob("*/ledger.jsonl")))
+    return next((f for f in folders if _contract_line(f).get("digest") == contract), None)
+
+
+def _contract_line(job: Path) -> dict[str, Any]:
+    """What a job's ledger says of its contract; empty where there is none."""
+    try:
+        line = _last(read_ledger(job / "ledger.jsonl"), "contract")
+    except (FedprofileError, OSError, ValueError):
+        return {}
+    return {} if line is None else dict(line["body"])
 
 
 def output_folders(home: NodeHome) -> list[Path]:
@@ -77,6 +147,8 @@ def output_folders(home: NodeHome) -> list[Path]:
         except (OSError, ValueError, KeyError, TypeError):
             continue
         found += [folder] if folder.is_dir() else []
+    for file in sorted(home.jobs.glob(f"*/{_ROWS}")):
+        found += [folder for one in _rows_in(file.parent) if (folder := Path(one.folder)).is_dir()]
     return list(dict.fromkeys(found))
 
 

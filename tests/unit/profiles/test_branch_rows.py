@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from typer.testing import CliRunner
 
 from federated.evaluation import auc
 from federated.horizontal.model_file import RowsModel, read_rows_model
+from federated.node.home import NodeHome
+from federated.node.outputs import kept_outputs, output_folders
 from federated.tables.matrix import numeric_matrix
 from profiles import run_job
 from profiles.branch_rows import branch_job, copied
@@ -101,12 +105,20 @@ def model_of(world: Path, party: str) -> Path:
     return world / "out" / "parties" / party / "model.json"
 
 
-def written(world: Path, party: str, *more: str) -> Path:
-    out = world / f"{party}-rows"
+def said(world: Path, party: str, *more: str) -> str:
+    """What the command says; raises what it ends with."""
     words = ["branch", str(world / "job.toml"), "--party", party, "--overwrite"]
     words += ["--model", str(model_of(world, party)), "--tables", str(world / f"{party}.toml")]
-    found = CliRunner().invoke(app, [*words, "--out", str(out), *more])
+    found = CliRunner().invoke(app, [*words, *more])
+    if isinstance(found.exception, FedprofileError):
+        raise found.exception
     assert found.exit_code == 0, found.output
+    return found.output
+
+
+def written(world: Path, party: str, *more: str) -> Path:
+    out = world / f"{party}-rows"
+    said(world, party, "--out", str(out), *more)
     return out
 
 
@@ -246,3 +258,42 @@ def test_a_file_that_is_no_model_is_refused(world: Path, tmp_path: Path, spoil) 
     with pytest.raises(FedprofileError):
         read_rows_model(tmp_path / "model.json")
     assert isinstance(read_rows_model(model_of(world, "north")), RowsModel)
+
+
+def test_a_node_forgets_what_was_made_when_its_time_is_over(world: Path, tmp_path: Path) -> None:
+    home = NodeHome.create(tmp_path / "node", "north", "hub:1")
+    out, job = tmp_path / "rows", home.jobs / ("ab" * 32)
+    more = ("--out", str(out), "--home", str(home.path))
+    assert "will not remove" in said(world, "north", *more), "no job here made the model"
+    job.mkdir()
+    shutil.copy(model_of(world, "north").parent / "ledger.jsonl", job / "ledger.jsonl")
+    assert "will not remove" not in said(world, "north", *more)
+    assert "will not remove" not in said(world, "north", *more), "twice is one folder"
+    (kept,) = kept_outputs(home)
+    assert kept.folder == out
+    assert set(kept.files) == {file.name for file in out.iterdir()}
+    made = time.time()
+    assert made + 29 * 86400 < kept.until < made + 31 * 86400
+    assert output_folders(home) == [out]
+    note = out / "my-notes.txt"
+    note.write_text("mine")
+    kept.remove()
+    assert [file.name for file in out.iterdir()] == ["my-notes.txt"]
+    assert list(kept_outputs(home)) == []
+
+
+def test_a_month_says_what_has_changed_since_the_last(world: Path, tmp_path: Path) -> None:
+    said(world, "south", "--out", str(tmp_path / "2026-10"))
+    people = pd.read_parquet(world / "people-south.parquet")
+    tables = world / "moved.toml"
+    tables.write_text(BOUND.format("south").replace("people-south", "moved-south"))
+    moved = people.iloc[10:].assign(b=lambda table: table["b"] + 3)
+    moved.to_parquet(world / "moved-south.parquet")
+    more = ("--since", str(tmp_path / "2026-10"), "--tables", str(tables))
+    said(world, "south", "--out", str(tmp_path / "2026-11"), *more)
+    since = json.loads((tmp_path / "2026-11" / "metrics.json").read_text())["since"]
+    assert (since["run"], since["came"], since["went"], since["stayed"]) == ("2026-10", 0, 10, 230)
+    assert set(since["lists"]) == {"call"}
+    assert "Since 2026-10" in (tmp_path / "2026-11" / "report.html").read_text("utf-8")
+    with pytest.raises(MisuseError, match="one folder"):
+        said(world, "south", "--out", str(tmp_path / "2026-10"), *more[:2])
