@@ -352,8 +352,13 @@ def abandon(home: Path) -> None:
 
 
 def can_resume(home: Path) -> bool:
-    """Whether a job's folder holds a point to go on from, or a handshake that was begun."""
+    """Whether a job's folder holds a point to go on from, or a handshake that was begun.
+
+    Not without their key: a kill came while they were removed.
+    """
     folder = home / "journal"
+    if not (folder / "key").exists():
+        return False
     points = any((folder / name).exists() for name in _POINTS)
     return points or any(folder.glob(f"value-{HANDSHAKE}*"))
 

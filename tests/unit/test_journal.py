@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import Ledger
-from federated.session.journal import Journal, sweep
+from federated.session.journal import HANDSHAKE, Journal, can_resume, sweep
 from federated.store.files import write_atomic
 from federated.store.records import pack, unpack
 from federated.store.spool import Spool
@@ -333,6 +333,18 @@ def test_only_known_classes_are_kept() -> None:
         pack(Stranger(), KNOWN)
     with pytest.raises(MisuseError, match="cannot be kept"):
         pack(np.array([object()]), KNOWN)
+
+
+def test_a_kill_while_it_is_removed_leaves_nothing_to_go_on_from(tmp_path: Path) -> None:
+    """The key goes first: without it the rest is nothing, and no new one is made for it."""
+    made = Job(tmp_path)
+    with made.opened() as open_one:
+        open_one.keep(f"{HANDSHAKE}bank", b"its keys")
+    assert can_resume(tmp_path)
+    (made.folder / "key").unlink()
+    assert not can_resume(tmp_path)
+    sweep(tmp_path)
+    assert not made.folder.exists()
 
 
 def test_what_died_before_its_first_point_is_swept(tmp_path: Path) -> None:

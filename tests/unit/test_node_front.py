@@ -160,6 +160,7 @@ def test_it_comes_for_a_job_and_goes_without_one(front: fronts.NodeFront) -> Non
 
     sent.clear()  # a run of this party's own, whose process is away: nobody is woken for it
     front._arrived(call(Kind.PART))
+    (place / "journal" / "key").touch()
     (place / "journal" / "point").touch()
     front._arrived(call(Kind.PART))
     (place / "journal" / "point").unlink()

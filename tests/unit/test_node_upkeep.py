@@ -72,6 +72,7 @@ def test_what_is_old_goes_and_leaves_a_line(home: NodeHome, tmp_path: Path) -> N
         folder = home.jobs / name
         (folder / "journal").mkdir(parents=True)
         if going_on:
+            (folder / "journal" / "key").write_bytes(b"")
             (folder / "journal" / "point").write_bytes(b"")
         for path in (folder / "call", folder / "journal", folder):
             path.touch()
@@ -174,6 +175,7 @@ def test_new_keys(home: NodeHome) -> None:
     point = home.jobs / "a" / "journal" / "point"
     point.parent.mkdir(parents=True)
     point.write_bytes(b"")
+    point.with_name("key").write_bytes(b"")
     with pytest.raises(MisuseError, match="jobs can still go on") as error:
         rotate(home, after, SECRET, secrets.token_bytes)
     assert "tells of those that are denied" in error.value.hint  # a word alone ends nothing

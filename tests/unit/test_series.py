@@ -133,6 +133,7 @@ def test_what_came_to_nothing_counts_until_its_contract_is_over(tmp_path: Path) 
     point = tmp_path / "jobs" / first.nonce / "journal" / "point"
     point.parent.mkdir(parents=True)
     point.touch()
+    point.with_name("key").touch()
     third = year.job()
     assert year.asks(third) == AN_OFFICER, "it can go on"
     point.unlink()

@@ -91,6 +91,7 @@ def test_a_service_that_was_killed_finds_the_runs_that_it_left(tmp_path: Path) -
         assert is_now() == (None, False)
     assert is_now() == (1, False)
     (folder.path / "journal").mkdir()
+    (folder.path / "journal" / "key").touch()
     (folder.path / "journal" / "point").touch()
     assert is_now() == (1, True)
     (folder.path / "journal" / "point").unlink()

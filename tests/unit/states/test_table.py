@@ -27,6 +27,7 @@ def test_of_a_job_that_no_officer_was_asked_for(tmp_path: Path, told: Told, stat
     live = Found(None, told, tmp_path, "running")
     assert state_of(live, 0.0) == ("done" if told.finished else "running")
     (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "key").touch()
     (tmp_path / "journal" / "point").touch()
     if state == "failed":
         assert state_of(Found(None, told, tmp_path), 0.0) == "interrupted"
