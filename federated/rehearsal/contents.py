@@ -195,6 +195,20 @@ MESSAGES: dict[str, dict[str, str]] = {
             "of each record its side by every split of the partner's on a level, masked: the "
             "receiver can take off the mask of one, that of the record's own node: one bit"
         ),
+        "ScoringBegin": "which training's trees, how many records; a random point",
+        "RowChoices": (
+            "random choices under pads, by the leaves that own splits allow, then by a random "
+            "share of each score"
+        ),
+        "LeafValues": (
+            "random shares of what leaves add to scores, under pads, of which the partner opens "
+            "those of its sides"
+        ),
+        "ScoreCircuit": "gates that add each record's shares of its score up, of random labels",
+        "ScoresTold": (
+            "of each record's score as many bits as the terms say, as colours of labels: what a "
+            "colour means the receiver alone knows"
+        ),
     },
     "places": {
         "Place": "how many records the partner has",
@@ -277,7 +291,11 @@ MESSAGES: dict[str, dict[str, str]] = {
             "random shares of what leaves add to scores, under pads, of which the partner opens "
             "those of its sides"
         ),
-        "ScoresTold": "of each record's score a random share, in as many bits as the terms say",
+        "ScoreCircuit": "gates that add each record's shares of its score up, of random labels",
+        "ScoresTold": (
+            "of each record's score as many bits as the terms say, as colours of labels: what a "
+            "colour means the receiver alone knows"
+        ),
         "Ask": "the round's question: the present model, and how columns are standardised",
         "Masked": (
             "sums over one party's own rows (positives, values, products, gradients, scores by "

@@ -68,6 +68,7 @@ STEPS = {
     "federated.join_sum": "join_sum",
     "federated.regression": "train",
     "federated.trees": "train",
+    "federated.hidden_trees.score": "score",
     "federated.hidden_trees": "train",
     "federated.horizontal": "train",
     "federated.counted.list": "listed",
