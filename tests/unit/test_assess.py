@@ -162,6 +162,7 @@ def test_figures_are_the_measured_ones() -> None:
         *(["align", "aggregate", "join_sum", "category", "train"])
     }
     assert [a.split for a in attacks_on(CONTRACTS["pooled"])] == ["horizontal"]
+    assert {a.split for a in attacks_on(CONTRACTS["silent"])} >= {"hidden"}
     counted = CONTRACTS["counted"]
     listed = replace(counted, train=(replace(counted.train[0], listed=300),))
     told = [{a.split for a in attacks_on(each)} for each in (counted, listed)]
