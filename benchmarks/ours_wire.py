@@ -9,6 +9,7 @@ to node, without a hub).
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -252,28 +253,58 @@ def _relay(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> di
 def _align(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
     """Set intersection of `size` items a side in a sealed session, the kernels warm."""
     del rounds
-    from federated.keys.identity_file import read_identity, write_identity
-    from federated.keys.party_keys import PartyKeys
-    from federated.session.session import Session
     from psi import align
 
-    keys = PartyKeys.generate(name)
-    write_identity(folder / f"{name}.identity", keys.identity)
-    for other in NAMES:
-        wait_for(folder / f"{other}.identity")
-    pinned = {n: read_identity(folder / f"{n}.identity") for n in NAMES}
     half = size // 2 if name == "b" else 0
     values = pa.array([f"id{i:09d}" for i in range(half, half + size)])
     settings = align.AlignSettings()
     warm = pa.array([f"w{i}" for i in range(1000)])
-    session = Session(JOB, keys, pinned, endpoint, folder / f"{name}-home", timeout=900)
-    session.connect()
+    session = _session(endpoint, name, folder)
     _aligned(session, name, [warm], settings, "warm")
     begun, processor = time.perf_counter(), time.process_time()
     found = _aligned(session, name, [values], settings, "align")
     seconds, processor = time.perf_counter() - begun, time.process_time() - processor
     session.finish()
     return {"seconds": seconds, "cpu": processor, "matched": int(found.matched)}
+
+
+def _session(endpoint: Any, name: str, folder: Path) -> Any:
+    """A session of both parties, their handshake behind it."""
+    from federated.keys.identity_file import read_identity, write_identity
+    from federated.keys.party_keys import PartyKeys
+    from federated.session.session import Session
+
+    keys = PartyKeys.generate(name)
+    write_identity(folder / f"{name}.identity", keys.identity)
+    for other in NAMES:
+        wait_for(folder / f"{other}.identity")
+    pinned = {n: read_identity(folder / f"{n}.identity") for n in NAMES}
+    session = Session(JOB, keys, pinned, endpoint, folder / f"{name}-home", timeout=900)
+    session.connect()
+    return session
+
+
+def _turns(endpoint: Any, name: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
+    """`size` bytes from a to b and back in a session: sealed, in both ledgers, and on the disk
+    before they leave; beside two appends to a file, each with its wait for the disk."""
+    from benchmarks.turns import Player
+
+    session, peer = _session(endpoint, name, folder), NAMES[name == "a"]
+    player = Player(session.context("turns"), peer, size, rounds + 1, name == "a")
+    processor = time.process_time()
+    session.run("turns", player)
+    processor = (time.process_time() - processor) / rounds
+    session.finish()
+    stamps, bare = player.stamps, []
+    with (folder / f"{name}.appended").open("ab", buffering=0) as file:
+        for _ in range(min(rounds, 100)):
+            begun = time.perf_counter()
+            for _ in range(2):
+                file.write(os.urandom(size))
+                os.fdatasync(file.fileno())
+            bare.append(time.perf_counter() - begun)
+    seconds = [later - now for now, later in itertools.pairwise(stamps)]
+    return {"seconds": seconds, "bare": bare, "cpu": processor}
 
 
 def _aligned(session: Any, name: str, keys: list[Any], settings: Any, step: str) -> Any:
@@ -299,6 +330,7 @@ def _main() -> None:
     parser.add_argument("rounds", type=int)
     given = parser.parse_args()
     tasks = {"echo": _echo, "bare": _echo_bare, "tls": _echo_tls, "relay": _relay, "align": _align}
+    tasks["turns"] = _turns
     folder, task = Path(given.folder), tasks[given.task]
     endpoint = _endpoint(given.kind, folder, given.name)
     (folder / f"{given.name}.ready").touch()

@@ -107,7 +107,7 @@ def test_aggregations_of_two_processes() -> None:
 
 def test_every_task_of_the_wire_has_a_bar() -> None:
     assert set(wire.TASKS) == set(wire.BARS)
-    with pytest.raises(MisuseError, match="task 'speed' found, roundtrip, direct, rounds"):
+    with pytest.raises(MisuseError, match="task 'speed' found, roundtrip, direct, turns"):
         wire.measure("speed", items=[1], rounds=1, megabytes=32, runs=1, told=print)
 
 
